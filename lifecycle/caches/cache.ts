@@ -1,0 +1,24 @@
+import type { Digest } from '../image/digest.ts'
+import type { LayerSource } from '../image/layer.ts'
+import type { CacheMetadata } from '../spec/types.ts'
+
+/**
+ * Layers kept between builds of one app (buildpack.md, "Cached Layers"). A fault in a cache costs time, never
+ * correctness: `open` and `metadata` answer undefined and warn where something is missing or damaged.
+ */
+export interface Cache {
+  readonly description: string
+  /** What the last build stored; undefined if nothing, or nothing usable. */
+  metadata(signal?: AbortSignal): Promise<CacheMetadata | undefined>
+  /** The uncompressed tar of a layer. The reader must hash it and compare: a cache is hostile input. */
+  open(diffId: Digest, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>
+  /** Starts the next generation; what is neither put nor kept is dropped when it is committed. */
+  begin(signal?: AbortSignal): Promise<CacheWriter>
+}
+
+export interface CacheWriter extends AsyncDisposable {
+  /** Stores a layer, or keeps it if the previous generation has it; returns its diffID and its size in bytes. */
+  put(layer: LayerSource, signal?: AbortSignal): Promise<{ diffId: Digest; size: number; reused: boolean }>
+  /** Makes the new generation the cache, in one step. Without it, disposal leaves the old one as it was. */
+  commit(metadata: CacheMetadata): Promise<void>
+}

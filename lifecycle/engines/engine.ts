@@ -1,0 +1,33 @@
+/** A host path as the sandbox sees it. */
+export interface Mount {
+  readonly hostPath: string
+  readonly path: string
+  readonly access: 'read-only' | 'read-write'
+}
+
+export interface EngineRun {
+  /** Absolute path of the program inside, then its arguments. */
+  readonly argv: readonly string[]
+  /** The whole environment: nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>
+  readonly workingDir: string
+  readonly mounts: readonly Mount[]
+  readonly network: 'none' | 'host'
+  readonly user: { readonly uid: number; readonly gid: number }
+  /** Called with each chunk as it arrives. */
+  onOutput(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
+}
+
+export type ExitStatus = { readonly code: number } | { readonly signal: string }
+
+/**
+ * Where detect and build run. When `run` has settled, whether it returned or threw, no process that it started is
+ * alive: export reads only what is at rest. All implementations pass `test/contracts/engines.ts`.
+ */
+export interface Engine {
+  readonly name: 'bubblewrap' | 'container' | 'host'
+  /** @throws BaleError 'engine' when it cannot work on this machine, saying what to do. */
+  check(signal?: AbortSignal): Promise<void>
+  /** @throws BaleError 'engine' when the sandbox could not be made; the program's own failure is an ExitStatus. */
+  run(run: EngineRun, signal?: AbortSignal): Promise<ExitStatus>
+}

@@ -1,0 +1,83 @@
+/** The phases of a build, in the order they run, and the operations beside it. */
+export type PhaseName = 'analyze' | 'detect' | 'restore' | 'extend' | 'build' | 'export' | 'rebase'
+
+/**
+ * What kind of thing went wrong. Codes with an exit status of their own have it everywhere; the others take the
+ * status of the phase they happened in (platform.md, "Exit Code" tables of each phase).
+ */
+export type ErrorCode =
+  | 'failed' // anything without a better name
+  | 'usage' // an unknown or malformed flag
+  | 'arguments' // arguments or inputs that cannot be used: a bad image name, an unreadable run image
+  | 'input' // a file with bad content: a descriptor, a layer, a cache
+  | 'filesystem' // the operating system refused: permissions, a full disk
+  | 'registry' // a registry, its token server or the way there
+  | 'credentials' // a credential helper or a docker config.json
+  | 'daemon' // the Docker or Podman API
+  | 'engine' // the sandbox could not be made
+  | 'platform-api'
+  | 'buildpack-api'
+  | 'nothing-detected' // no group passed, none errored
+  | 'detect-errored' // no group passed, at least one buildpack errored
+  | 'buildpack-failed' // a buildpack's bin/build exited non-zero
+  | 'cancelled' // the user's Ctrl-C or SIGTERM
+
+export interface ErrorDetails {
+  /** The place: `buildpack.toml:3 buildpack.version`, a path, a URL. */
+  where?: string
+  /** What the user can do about it, as an imperative. */
+  fix?: string
+  cause?: unknown
+}
+
+/** The one error class: every failure that a user can meet says what, where and what to do. */
+export class BaleError extends Error {
+  override readonly name = 'BaleError'
+  readonly code: ErrorCode
+  readonly where: string | undefined
+  readonly fix: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.where = details.where
+    this.fix = details.fix
+  }
+}
+
+const statusOfCode: Partial<Record<ErrorCode, number>> = {
+  usage: 2,
+  arguments: 3,
+  'platform-api': 11,
+  'buildpack-api': 12,
+  'nothing-detected': 20,
+  'detect-errored': 21,
+  'buildpack-failed': 51,
+  cancelled: 130,
+}
+
+const statusOfPhase: Record<PhaseName, number> = {
+  detect: 22,
+  analyze: 32,
+  restore: 42,
+  build: 52,
+  export: 62,
+  rebase: 72,
+  extend: 102,
+}
+
+/** The exit status of a failure, by its code or else by the phase it happened in; 1 outside of any phase. */
+export function exitStatus(error: unknown, phase?: PhaseName): number {
+  const own = error instanceof BaleError ? statusOfCode[error.code] : undefined
+  return own ?? (phase === undefined ? 1 : statusOfPhase[phase])
+}
+
+/** True for an error that the operating system gave, with its code: `isErrno(e, 'ENOENT')`. */
+export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException & { code: string } {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    (codes.length === 0 || codes.includes(error.code))
+  )
+}

@@ -1,0 +1,57 @@
+import type { PhaseName } from './errors.ts'
+
+/** A buildpack as it is shown to people. */
+export interface BuildpackName {
+  id: string
+  version: string
+}
+
+/** Why a buildpack does or does not take part, for "what was detected and why". */
+export interface DetectResult extends BuildpackName {
+  status: 'passed' | 'failed' | 'errored' | 'skipped'
+  optional: boolean
+  /** The exit status of bin/detect; absent when it was not run. */
+  exitCode?: number
+  /** What bin/detect printed, or why it was not run. */
+  output: string
+}
+
+export type LayerKind = 'buildpack' | 'sbom' | 'app' | 'launcher' | 'config' | 'process-types'
+
+/**
+ * Everything a build says. Phases emit events and print nothing; a Reporter renders them. The phases that run in a
+ * sandbox write them to their standard output, a JSON object a line, and the host checks each one (`parseEvent`),
+ * since buildpacks can write there too.
+ */
+export type BuildEvent =
+  | { type: 'phase-started'; phase: PhaseName }
+  | { type: 'phase-finished'; phase: PhaseName; milliseconds: number }
+  /** Every buildpack that was tried and, when a group passed, the group. */
+  | { type: 'detected'; results: DetectResult[]; group: BuildpackName[] }
+  | { type: 'buildpack-started'; buildpack: BuildpackName }
+  | { type: 'buildpack-finished'; buildpack: BuildpackName; milliseconds: number }
+  /** A line that a buildpack printed, without its newline. */
+  | { type: 'output'; stream: 'stdout' | 'stderr'; text: string }
+  /** A step worth a line at the given level. */
+  | { type: 'note'; level: 'debug' | 'info'; text: string }
+  | { type: 'warning'; text: string; fix?: string }
+  /** A layer went into the image: made anew, or taken from the previous image or the store. Size is in the store. */
+  | { type: 'layer'; action: 'added' | 'reused'; kind: LayerKind; name: string; diffId: string; size: number }
+  /** `restored`: metadata, or metadata and contents, came back for `id:layer`. */
+  | { type: 'restored'; what: 'metadata' | 'data'; name: string; from: 'image' | 'cache' }
+  | { type: 'cached'; action: 'added' | 'reused'; name: string; size: number }
+  /** Bytes that have moved so far; total is absent while unknown. `id` tells transfers apart. */
+  | { type: 'transfer'; direction: 'push' | 'pull' | 'load'; id: string; name: string; done: number; total?: number }
+  | { type: 'saved'; names: string[]; digest: string; imageId: string; size: number }
+
+/** Renders events for somebody: a terminal, a log, a program. */
+export interface Reporter {
+  event(event: BuildEvent): void
+  close(): Promise<void>
+}
+
+/** Drops everything: for a program that wants none, and for tests. */
+export const silent: Reporter = {
+  event() {},
+  async close() {},
+}

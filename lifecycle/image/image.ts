@@ -1,0 +1,70 @@
+import type { ImageConfig } from './config.ts'
+import { type Digest, digestOf } from './digest.ts'
+import type { Layer } from './layer.ts'
+import type { Manifest } from './manifest.ts'
+import { docker, oci } from './media-types.ts'
+
+/**
+ * An image is a value. The bytes of its manifest and config are kept as they were read, since their digests are the
+ * image's names; a changed image is a new value made by `makeImage`.
+ */
+export interface Image {
+  readonly manifest: Manifest
+  readonly config: ImageConfig
+  /** Of the manifest's bytes. */
+  readonly digest: Digest
+  /** Of the config's bytes: what Docker calls the image ID. */
+  readonly imageId: Digest
+  readonly manifestBytes: Uint8Array
+  readonly configBytes: Uint8Array
+  readonly layers: readonly Layer[]
+}
+
+export type ManifestFormat = 'oci' | 'docker'
+
+/** The image that has this config and these layers; diff_ids are taken from the layers. */
+export function makeImage(config: ImageConfig, layers: readonly Layer[], format: ManifestFormat = 'oci'): Image {
+  const whole: ImageConfig = { ...config, rootfs: { type: 'layers', diff_ids: layers.map(l => l.diffId) } }
+  const configBytes = encode(whole)
+  const types = format === 'oci' ? oci : docker
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: types.manifest,
+    config: { mediaType: types.config, digest: digestOf(configBytes), size: configBytes.length },
+    layers: layers.map(l => ({ mediaType: inFormat(l.mediaType, format), digest: l.digest, size: l.size })),
+  }
+  return assembleImage(encode(manifest), manifest, configBytes, whole, layers)
+}
+
+/** An image as it was read: bytes and their parsed, validated values. */
+export function assembleImage(
+  manifestBytes: Uint8Array,
+  manifest: Manifest,
+  configBytes: Uint8Array,
+  config: ImageConfig,
+  layers: readonly Layer[],
+): Image {
+  return {
+    manifest,
+    config,
+    digest: digestOf(manifestBytes),
+    imageId: manifest.config.digest,
+    manifestBytes,
+    configBytes,
+    layers,
+  }
+}
+
+/** Bytes of everything a store keeps for the image. */
+export function sizeOf(image: Image): number {
+  return image.manifestBytes.length + image.configBytes.length + image.layers.reduce((sum, l) => sum + l.size, 0)
+}
+
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+
+/** Docker's and OCI's layer types name the same bytes; a manifest uses those of its own family. */
+function inFormat(mediaType: string, format: ManifestFormat): string {
+  const [from, to] = format === 'oci' ? [docker, oci] : [oci, docker]
+  for (const key of ['layer', 'layerGzip', 'layerZstd'] as const) if (mediaType === from[key]) return to[key]
+  return mediaType
+}

@@ -1,0 +1,51 @@
+import type { Digest } from '../image/digest.ts'
+import type { Image } from '../image/image.ts'
+import type { Layer, LayerSource } from '../image/layer.ts'
+import type { Platform } from '../image/manifest.ts'
+
+/**
+ * Where images live. A store is opened for one place (a repository, a layout directory, an archive file, a daemon); a
+ * `name` is what tells images apart there: a tag or digest in a repository, a reference in our own store. All
+ * implementations pass `test/contracts/stores.ts`.
+ */
+export interface ImageSource {
+  /** For messages: `registry localhost:5000/app`, `oci:/tmp/out`. */
+  readonly description: string
+  /**
+   * The image of that name, or undefined if there is none. From an index, the manifest of `platform`. Manifest and
+   * config are read, verified and validated; layers stay where they are.
+   * @throws BaleError when the store cannot be read, or holds something that is not an image
+   */
+  pull(name: string, platform: Platform, signal?: AbortSignal): Promise<Image | undefined>
+}
+
+export interface ImageSink {
+  readonly description: string
+  /** Fails early, before any work, if `putImage` could not succeed. */
+  checkWrite(names: readonly string[], signal?: AbortSignal): Promise<void>
+  /**
+   * Stores a layer and returns it as it is found in this store. A source is read in one pass (tar, hash, compress,
+   * hash, write); a layer that the store already has, or can mount, moves no bytes.
+   */
+  putLayer(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer>
+  /** Stores config and manifest, whose layers must all have come from `putLayer`; the names move last. */
+  putImage(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published>
+}
+
+export interface Published {
+  readonly digest: Digest
+  readonly imageId: Digest
+  /** In bytes; what report.toml calls manifest-size (platform.md, "report.toml"). */
+  readonly manifestSize: number
+  /** The names as this store knows them: `localhost:5000/app:latest`. */
+  readonly names: readonly string[]
+}
+
+export type ImageStore = ImageSource & ImageSink
+
+/** Bytes moved, for progress; `id` tells transfers apart. */
+export type OnTransfer = (transfer: { id: string; name: string; done: number; total?: number }) => void
+
+export function isLayer(layer: LayerSource | Layer): layer is Layer {
+  return 'digest' in layer
+}
