@@ -1,0 +1,12 @@
+/* exec.d: programs of the layers that add to the environment before the app starts (buildpack.md#execd). */
+#ifndef EXECD_H
+#define EXECD_H
+
+#include "layers.h"
+
+void execd_run_all(const Layers *layers, Str process_type, Env *env);
+
+/* Sets what one program wrote, or says why not. Spends the output. */
+bool execd_apply_output(char *output, size_t size, Env *env, ParseError *error);
+
+#endif
