@@ -1,0 +1,118 @@
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { arch as hostArch } from 'node:os'
+import { join, resolve } from 'node:path'
+import { isErrno } from '../lifecycle/errors.ts'
+import { architectureOf, ociArchitecture } from './config.ts'
+import { readDescription } from './description.ts'
+import { explainWrite, missingProgram } from './failures.ts'
+import { createImage, type StackEvent, type StackImage } from './image.ts'
+import { type Archive, findArchive } from './machine.ts'
+import { discard, type Environment, findProgram, runCommand, searchPath } from './process.ts'
+import { type ImageRules, sourcesPath } from './rules.ts'
+import { redactUris } from './sources.ts'
+import { makeWorkDir, writePrivate } from './workdir.ts'
+
+export type { StackEvent, StackImage } from './image.ts'
+
+export interface StackOptions {
+  /** The folder with the `stack.toml`. */
+  readonly stackDir: string
+  /** Where `build.tar` and `run.tar` go; it is made if need be, and files of these names are replaced. */
+  readonly outDir: string
+  /** An OCI architecture, this machine's by default: `amd64`, `arm64`. */
+  readonly arch?: string | undefined
+  /** The caller's environment: PATH, TMPDIR and the proxy variables are passed on. */
+  readonly environment: Environment
+  /** The address of a mirror of the Debian archive, instead of the one in this machine's apt sources. */
+  readonly mirror?: string | undefined
+  /** The same for Debian's security archive. */
+  readonly securityMirror?: string | undefined
+  readonly signal: AbortSignal
+  readonly onEvent?: ((event: StackEvent) => void) | undefined
+}
+
+export interface Stack {
+  readonly id: string
+  readonly build: StackImage
+  readonly run: StackImage
+}
+
+/**
+ * Makes the two base images of a stack from Debian packages with mmdebstrap, as an ordinary user or as root: the bytes
+ * of the layers depend on the stack.toml, the versions of the packages and, for an image with apt, the machine's mirror.
+ * Leaves `build.tar` and `run.tar` in `outDir` or, if it fails or is cancelled, what was there before.
+ */
+export async function createStack(options: StackOptions): Promise<Stack> {
+  const { environment, mirror, securityMirror, onEvent } = options
+  const stack = await readDescription(options.stackDir)
+  const arch = options.arch ?? ociArchitecture(hostArch())
+  const { debian: architecture } = architectureOf(arch)
+  const prefix = await findTools(environment, options.signal)
+  const { suite, components } = stack.debian
+  const archive = await findArchive({ suite, components, environment, mirror, securityMirror })
+  for (const message of archive.warnings) onEvent?.({ type: 'warning', message })
+
+  const outDir = resolve(options.outDir)
+  await mkdir(outDir, { recursive: true }).catch((error: NodeJS.ErrnoException) =>
+    Promise.reject(explainWrite(error, outDir)),
+  )
+  await using work = await makeWorkDir(environment)
+  const sourcesFile = await writePrivate(join(work.path, 'debian.sources'), archive.sources ?? '')
+  const files = await filesFor(archive)
+  const job = { stack, arch, architecture, archive, sourcesFile, files, prefix, environment, work: work.path, onEvent }
+  const paths = { build: join(outDir, 'build.tar'), run: join(outDir, 'run.tar') }
+  const partial = (path: string) => `${path}.${process.pid}.partial`
+  try {
+    // They wait for the network and for disks in turn: two at a time take hardly longer than the larger one alone.
+    const [build, run] = await bothOrNeither(options.signal, signal => [
+      createImage({ ...job, kind: 'build', tar: partial(paths.build), signal }),
+      createImage({ ...job, kind: 'run', tar: partial(paths.run), signal }),
+    ])
+    await Promise.all([rename(build.tar, paths.build), rename(run.tar, paths.run)])
+    return { id: stack.id, build: { ...build, tar: paths.build }, run: { ...run, tar: paths.run } }
+  } catch (error) {
+    options.signal.throwIfAborted()
+    throw isErrno(error) ? explainWrite(error, outDir) : error
+  } finally {
+    await Promise.all(Object.values(paths).map(path => rm(partial(path), { force: true })))
+  }
+}
+
+/** Starts two tasks; when one fails the other is stopped, and has stopped before the first one's error is told. */
+async function bothOrNeither<A, B>(signal: AbortSignal, start: (signal: AbortSignal) => [Promise<A>, Promise<B>]) {
+  const failure = new AbortController()
+  const tasks = start(AbortSignal.any([signal, failure.signal]))
+  const noted = tasks.map(task => task.catch((error: unknown) => failure.abort(error)))
+  await Promise.all(noted)
+  failure.signal.throwIfAborted()
+  return await Promise.all(tasks)
+}
+
+/** What goes before `mmdebstrap` on the command line, once all programs that it needs are known to be there. */
+async function findTools(environment: Environment, signal: AbortSignal): Promise<string[]> {
+  const asRoot = process.geteuid?.() === 0
+  for (const name of ['mmdebstrap', ...(asRoot ? [] : ['newuidmap', 'newgidmap'])]) {
+    if ((await findProgram(name, environment)) === undefined) throw missingProgram(name)
+  }
+  if (!asRoot) return []
+  // As root mmdebstrap mounts for real. In a mount namespace of its own nothing of that can outlive it, even if it is
+  // killed. Where none can be made (a container without CAP_SYS_ADMIN) it cannot mount either, and does without.
+  const argv = ['unshare', '--mount', '--propagation', 'private', '--'] as const
+  const probe = await runCommand(
+    { argv: [...argv, 'true'], environment: { ...environment, PATH: searchPath(environment) }, signal },
+    discard,
+  )
+  return probe.state === 'succeeded' ? [...argv] : []
+}
+
+/** The build image reaches the archive as this machine does, without its passwords. */
+async function filesFor({ sources, settings, extraKeyrings }: Archive): Promise<ImageRules['files']> {
+  const files = new Map<string, string | Buffer>()
+  if (sources === undefined) return files
+  files.set(sourcesPath, redactUris(sources))
+  for (const path of extraKeyrings) files.set(path.slice(1), await readFile(path))
+  // An archive kept for long by a mirror has dates that apt refuses: what this machine accepts, the image has to.
+  const dates = settings.filter(line => /^Acquire::Check-(Valid-Until|Date) /i.test(line))
+  if (dates.length > 0) files.set('etc/apt/apt.conf.d/90archive', `${dates.join('\n')}\n`)
+  return files
+}

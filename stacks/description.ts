@@ -1,0 +1,109 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import toml from '@iarna/toml'
+import * as v from 'valibot'
+import { BaleError, isErrno } from '../lifecycle/errors.ts'
+
+/** One of the two images: who it runs as and which Debian packages it is made of. */
+export interface ImageDescription {
+  readonly description: string
+  readonly user: { readonly name: string; readonly id: number }
+  readonly env: Readonly<Record<string, string>>
+  /** Start from Debian's `Essential: yes` packages; otherwise from nothing but `packages` and what they depend on. */
+  readonly essential: boolean
+  readonly packages: readonly string[]
+  /** Packages that are there while the others are configured, and not in the image. */
+  readonly remove: readonly string[]
+}
+
+/** A `stack.toml`: two base images of one Debian release. */
+export interface StackDescription {
+  readonly id: string
+  readonly maintainer: string
+  readonly homepage?: string | undefined
+  readonly debian: {
+    readonly suite: string
+    readonly components: readonly string[]
+    readonly epoch: Date
+  }
+  readonly group: { readonly name: string; readonly id: number }
+  readonly build: ImageDescription
+  readonly run: ImageDescription
+}
+
+// Each of these words ends up in a command line, an apt source or /etc/passwd: the patterns leave no room to say more.
+const word = (pattern: RegExp, what: string) =>
+  v.pipe(
+    v.string(),
+    v.regex(pattern, issue => `${JSON.stringify(issue.input)} is not ${what}`),
+  )
+const packageName = word(/^[a-z0-9][a-z0-9+.-]+$/, 'the name of a Debian package')
+const account = v.strictObject({
+  name: word(/^[a-z_][a-z0-9_-]{0,31}$/, 'a user or group name'),
+  // Below 1000 Debian's packages make their own users; from 60000 on ids are reserved (Debian policy 9.2.2).
+  id: v.pipe(v.number(), v.integer(), v.minValue(1000), v.maxValue(59_999)),
+})
+const oneLine = word(/^[^\r\n\0]+$/, 'one line of text')
+
+const image = v.strictObject({
+  description: oneLine,
+  user: account,
+  env: v.optional(v.record(word(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of a variable'), v.string()), {}),
+  essential: v.optional(v.boolean(), true),
+  packages: v.array(packageName),
+  remove: v.optional(v.array(packageName), []),
+})
+
+const stack = v.strictObject({
+  // platform.md, "Target Data": what a target id may contain.
+  id: word(/^[A-Za-z0-9./-]+$/, 'a stack id: letters, digits, ".", "/" and "-"'),
+  maintainer: oneLine,
+  homepage: v.optional(v.pipe(v.string(), v.url())),
+  debian: v.strictObject({
+    suite: word(/^[a-z][a-z0-9.-]*$/, 'the name of a Debian release'),
+    components: v.optional(v.array(word(/^[a-z][a-z0-9-]*$/, 'a component of the archive')), ['main']),
+    epoch: v.date(),
+  }),
+  group: account,
+  build: image,
+  run: image,
+})
+
+/** Reads `<stackDir>/stack.toml`. */
+export async function readDescription(stackDir: string): Promise<StackDescription> {
+  const path = join(stackDir, 'stack.toml')
+  try {
+    return parseDescription(await readFile(path, 'utf8'), path)
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error
+    throw new BaleError('input', `${stackDir} holds no stack.toml`, {
+      where: path,
+      fix: 'name a folder with a stack.toml, such as stacks/trixie',
+      cause: error,
+    })
+  }
+}
+
+/** The description in `text`; every problem is an error that says where in the file it stands. */
+export function parseDescription(text: string, path: string): StackDescription {
+  let table: unknown
+  try {
+    table = toml.parse(text)
+  } catch (error) {
+    throw new BaleError('input', error instanceof Error ? error.message : String(error), { where: path, cause: error })
+  }
+  const parsed = v.safeParse(stack, table)
+  if (!parsed.success) {
+    const issue = parsed.issues[0]
+    throw new BaleError('input', issue.message, { where: `${path} ${v.getDotPath(issue) ?? ''}`.trimEnd() })
+  }
+  const { build, run } = parsed.output
+  if (build.user.id === run.user.id) {
+    const fix = 'give the run image a user of its own: what was built is then safe from the application'
+    throw new BaleError('input', `build and run have the same user id ${run.user.id}`, {
+      where: `${path} run.user`,
+      fix,
+    })
+  }
+  return parsed.output
+}

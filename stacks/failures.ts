@@ -1,0 +1,74 @@
+import { BaleError, type ErrorCode, isErrno } from '../lifecycle/errors.ts'
+import type { Ending } from './process.ts'
+
+/**
+ * What mmdebstrap and apt say when something outside of them is wrong. Both talk to people only, so this reads prose,
+ * and to add advice only: without a match the error is as complete, but for the fix.
+ */
+const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
+  {
+    said: /No space left on device|not have enough free space/i,
+    code: 'filesystem',
+    fix: 'free about 2 GB there, or set TMPDIR to a folder on a larger disk',
+  },
+  {
+    said: /\/etc\/sub[ug]id|newuidmap|newgidmap/,
+    code: 'engine',
+    fix: 'give your user subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"',
+  },
+  {
+    said: /unshare (the user namespace|syscall|\(\)) ?failed|failed to unshare|cannot unshare/i,
+    code: 'engine',
+    fix:
+      'let ordinary users make user namespaces (sudo sysctl -w user.max_user_namespaces=15000, and on Ubuntu ' +
+      'kernel.apparmor_restrict_unprivileged_userns=0; containers: a seccomp profile that allows unshare), or run as root',
+  },
+  {
+    said: /NO_PUBKEY|is not signed|couldn't be verified|Missing key|EXPKEYSIG/i,
+    code: 'input',
+    fix: "bring the archive's keys up to date: apt-get install debian-archive-keyring (Debian 13 needs 2025.1 or newer)",
+  },
+  {
+    said: /Release file .*(expired|not valid yet)/i,
+    code: 'input',
+    fix: "check this machine's clock, or use a mirror that is kept up to date",
+  },
+  {
+    said: /Unable to locate package|has no installation candidate/i,
+    code: 'input',
+    fix: 'correct the name in stack.toml: packages.debian.org lists what the suite has',
+  },
+  {
+    said: /Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Connection (timed out|failed|refused)|Failed to fetch/i,
+    code: 'failed',
+    fix: "check the network and the proxy, or name a mirror that this machine reaches; its own is in apt's sources",
+  },
+  {
+    said: /cannot execute \S+ programs|arch-test|binfmt/i,
+    code: 'engine',
+    fix: 'to make images for another architecture: apt-get install qemu-user-static arch-test',
+  },
+]
+
+/** The error for a run of mmdebstrap that failed, with its own last words. */
+export function explainFailure(ending: Ending<unknown> & { state: 'failed' }, where: string): BaleError {
+  const { cause, status, tail } = ending
+  // Ours are complete, and an error of the operating system's came while writing the image, with mmdebstrap well.
+  if (cause instanceof BaleError) return cause
+  if (isErrno(cause, 'ENOSPC', 'EDQUOT', 'EIO', 'EACCES', 'EROFS', 'EFBIG')) return explainWrite(cause, where)
+  const words = tail.join('\n')
+  const match = advice.find(({ said }) => said.test(words))
+  return new BaleError(match?.code ?? 'failed', `mmdebstrap ${status}:\n${words}`, { where, fix: match?.fix, cause })
+}
+
+/** The error for an image that could not be written. */
+export function explainWrite(error: NodeJS.ErrnoException, where: string): BaleError {
+  const full = isErrno(error, 'ENOSPC', 'EDQUOT')
+  const fix = full ? 'free about 1 GB there, or name another folder' : undefined
+  return new BaleError('filesystem', full ? 'the disk is full' : error.message, { where, fix, cause: error })
+}
+
+export function missingProgram(name: string): BaleError {
+  const fix = 'apt-get install mmdebstrap uidmap'
+  return new BaleError('engine', `making a stack needs ${name}, which is not installed`, { where: 'PATH', fix })
+}

@@ -1,0 +1,59 @@
+import type { ImageDescription, StackDescription } from './description.ts'
+import type { Archive } from './machine.ts'
+
+/** What one call of mmdebstrap is told. */
+export interface Order {
+  readonly stack: StackDescription
+  readonly image: ImageDescription
+  /** Debian's name for the architecture. */
+  readonly architecture: string
+  readonly archive: Archive
+  /** A file with `archive.sources`, which the new root's apt reads. */
+  readonly sourcesFile: string
+  readonly asRoot: boolean
+}
+
+/** The variable that hands apt's settings to a hook: unlike arguments, other users of the machine cannot read it. */
+export const settingsVariable = 'BALE_APT_SETTINGS'
+
+/** The machine's ways to the archive, as text for an apt.conf. They are not in the image: see `isDropped`. */
+export function aptSettings(archive: Archive): string {
+  const passwords = ['Dir::Etc::netrc "/etc/apt/auth.conf";', 'Dir::Etc::netrcparts "/etc/apt/auth.conf.d/";']
+  return [...passwords, ...archive.settings].join('\n')
+}
+
+/** Where a hook notes the date of the newest file that came out of a package, in seconds since 1970. */
+export const newestNote = '.bale-newest'
+
+/** The arguments of mmdebstrap(1) that write an image's tree, as a tar, to standard output. */
+export function mmdebstrapArguments({ stack, image, architecture, archive, sourcesFile, asRoot }: Order): string[] {
+  const options = [
+    `--mode=${asRoot ? 'root' : 'unshare'}`,
+    `--variant=${image.essential ? 'essential' : 'custom'}`,
+    '--format=tar',
+    `--architectures=${architecture}`,
+    `--components=${stack.debian.components.join(',')}`,
+    `--include=${[...image.packages, ...image.remove].join(',')}`,
+    ...hooks(image),
+  ]
+  // Without sources, mmdebstrap knows the address of the archive but not always, as on Ubuntu, its keys.
+  const mirror = archive.sources === undefined ? [] : [sourcesFile]
+  if (archive.sources === undefined && archive.keyring !== undefined) options.push(`--keyring=${archive.keyring}`)
+  return [...options, stack.debian.suite, '-', ...mirror]
+}
+
+/** Shell commands that mmdebstrap runs with the new root's path as $1. */
+function hooks(image: ImageDescription): string[] {
+  const start = '.bale-start'
+  // Files from packages have the packages' dates; what maintainer scripts write is newer than the start.
+  const newest = `find "$1/usr" -type f ! -newer "$1/${start}" -printf '%Ts\\n' | sort -n | tail -n 1 >"$1/${newestNote}"`
+  // dpkg removes itself too. --force-* is for the packages that stay: they are configured, and need no more of that.
+  // Its warnings about just this are nobody's business unless it fails.
+  const purge = `dpkg --purge --force-depends --force-remove-essential ${image.remove.join(' ')}`
+  const remove = `said=$(chroot "$1" ${purge} 2>&1) || { printf '%s\\n' "$said" >&2; exit 1; }`
+  return [
+    `--setup-hook=touch "$1/${start}"; printf '%s\\n' "$${settingsVariable}" >"$1/etc/apt/apt.conf.d/99bale"`,
+    `--customize-hook=${newest}`,
+    ...(image.remove.length > 0 ? [`--customize-hook=${remove}`] : []),
+  ]
+}

@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { access, constants } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { isErrno } from '../lifecycle/errors.ts'
+import { redactUris } from './sources.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface Command {
+  readonly argv: readonly [string, ...string[]]
+  readonly environment: Environment
+  readonly signal: AbortSignal
+  /** Gets each line of its standard error, without passwords. */
+  readonly onLine?: ((line: string) => void) | undefined
+}
+
+/** How a command ended. `cause` is what went wrong with its output, if anything did. */
+export type Ending<T> =
+  | { readonly state: 'succeeded'; readonly value: T }
+  | { readonly state: 'failed'; readonly status: string; readonly tail: readonly string[]; readonly cause: unknown }
+
+const tailLength = 25
+/** How long a command may take to clean up after SIGTERM; mmdebstrap deletes a tree of 600 MB in a few seconds. */
+const patience = 60_000
+
+/**
+ * Runs a command in a process group of its own, gives its standard output to `consume`, and returns when the whole
+ * group is gone. The signal ends the group and rejects with the signal's reason.
+ */
+export async function runCommand<T>(command: Command, consume: (output: Readable) => Promise<T>): Promise<Ending<T>> {
+  const { argv, environment, signal, onLine } = command
+  signal.throwIfAborted()
+  // The caller's umask must not show in the modes of what maintainer scripts write.
+  const shell = ['-c', 'umask 022 && exec "$@"', 'sh', ...argv]
+  const child = spawn('/bin/sh', shell, { env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
+  const tail: string[] = []
+  createInterface({ input: child.stderr }).on('line', raw => {
+    const line = redactUris(raw)
+    if (tail.push(line) > tailLength) tail.shift()
+    onLine?.(line)
+  })
+  let impatience: NodeJS.Timeout | undefined
+  const stop = () => {
+    // Once only: mmdebstrap cleans up on the first signal, and a second would end its cleaning.
+    killGroup(child.pid, 'SIGTERM')
+    impatience = setTimeout(() => killGroup(child.pid, 'SIGKILL'), patience)
+  }
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    const consumed = consume(child.stdout).catch((error: unknown) => {
+      child.stdout.destroy() // EPIPE is how the command learns of it
+      throw error
+    })
+    const [[output], [code, killedBy]] = await Promise.all([Promise.allSettled([consumed]), closed])
+    signal.throwIfAborted()
+    if (output.status === 'fulfilled' && code === 0) return { state: 'succeeded', value: output.value }
+    const status = code === null ? `was ended by ${killedBy}` : `ended with status ${code}`
+    return { state: 'failed', status, tail, cause: output.status === 'rejected' ? output.reason : undefined }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    clearTimeout(impatience)
+    killGroup(child.pid, 'SIGKILL') // whatever a maintainer script left running
+  }
+}
+
+function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, signal)
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH', 'EPERM')) throw error
+  }
+}
+
+/** Debian keeps tools that we need, such as chroot, out of an ordinary user's PATH. */
+export function searchPath(environment: Environment): string {
+  return [environment.PATH ?? '/usr/bin:/bin', '/usr/sbin', '/sbin'].join(':')
+}
+
+/** Where a program is, or undefined. */
+export async function findProgram(name: string, environment: Environment): Promise<string | undefined> {
+  for (const folder of searchPath(environment).split(':').filter(Boolean)) {
+    const path = join(folder, name)
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (found) return path
+  }
+  return undefined
+}
+
+/** For commands whose output is of no interest. */
+export async function discard(output: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of output);
+}

@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { lstat, mkdir, rename, rm } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { BaleError, isErrno } from '../lifecycle/errors.ts'
+import { explainWrite } from './failures.ts'
+import { discard, type Environment, runCommand, searchPath } from './process.ts'
+
+export interface UnpackOptions {
+  readonly environment: Environment
+  readonly signal: AbortSignal
+}
+
+/**
+ * Unpacks the tar of a stack image to the new folder `dir`, for a sandbox that mounts it read-only. Everything in it
+ * belongs to the caller and can be deleted by them, nothing is setuid or a device; `dir` appears complete or not at all.
+ * A `dir` that is there already is left as it is: name it after the tar's digest.
+ */
+export async function unpackRootfs(tar: string, dir: string, options: UnpackOptions): Promise<void> {
+  const target = resolve(dir)
+  if (await exists(target)) return
+  const partial = `${target}.${randomUUID()}.partial`
+  try {
+    await mkdir(partial, { recursive: true })
+    await extract(tar, partial, options)
+    await rename(partial, target)
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true })
+    if (isErrno(error, 'ENOTEMPTY', 'EEXIST') && (await exists(target))) return // another process was first
+    throw isErrno(error) ? explainWrite(error, dirname(target)) : error
+  }
+}
+
+async function extract(tar: string, dir: string, { environment, signal }: UnpackOptions): Promise<void> {
+  const run = async (what: string, ...argv: [string, ...string[]]) => {
+    const env = { ...environment, PATH: searchPath(environment), LC_ALL: 'C.UTF-8', TAR_OPTIONS: undefined }
+    const ending = await runCommand({ argv, environment: env, signal }, discard)
+    if (ending.state === 'succeeded') return
+    const words = ending.tail.join('\n')
+    const fix = /No space left|quota/i.test(words) ? 'free about 1 GB there' : undefined
+    throw new BaleError('filesystem', `${what} failed: ${argv[0]} ${ending.status}:\n${words}`, { where: dir, fix })
+  }
+  // As root, tar would keep owners and setuid bits.
+  const owners = ['--no-same-owner', '--no-same-permissions', '--delay-directory-restore']
+  await run(
+    'unpacking the stack',
+    'tar',
+    '--extract',
+    `--file=${tar}`,
+    `--directory=${dir}`,
+    ...owners,
+    '--exclude=dev/*',
+  )
+  const setuid = ['-perm', '/6000', '-exec', 'chmod', 'ug-s', '{}', '+']
+  const locked = ['-type', 'd', '!', '-perm', '-0700', '-exec', 'chmod', 'u+rwx', '{}', '+']
+  await run('unpacking the stack', 'find', dir, '!', '-type', 'l', '(', ...setuid, ',', ...locked, ')')
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false
+    throw error
+  }
+}

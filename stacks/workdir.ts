@@ -1,0 +1,41 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isErrno } from '../lifecycle/errors.ts'
+import { discard, type Environment, runCommand, searchPath } from './process.ts'
+
+export interface WorkDir extends AsyncDisposable {
+  readonly path: string
+}
+
+/**
+ * A temporary folder that other users can enter, which is what mmdebstrap's subordinate ids are. What it leaves there
+ * if it is killed belongs to them, and goes away with the folder all the same.
+ */
+export async function makeWorkDir(environment: Environment): Promise<WorkDir> {
+  const path = await mkdtemp(join(environment.TMPDIR || tmpdir(), 'bale-stack-'))
+  await chmod(path, 0o755)
+  return { path, [Symbol.asyncDispose]: () => remove(path, environment) }
+}
+
+async function remove(path: string, environment: Environment): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true })
+  } catch (error) {
+    if (!isErrno(error, 'EACCES', 'EPERM', 'ENOTEMPTY')) throw error
+    // Only inside a user namespace with the same ids can an ordinary user delete files of subordinate ids.
+    const argv = ['mmdebstrap', '--unshare-helper', 'find', path, '-mindepth', '1', '-delete'] as const
+    const { signal } = new AbortController()
+    await runCommand(
+      { argv: [...argv], environment: { ...environment, PATH: searchPath(environment) }, signal },
+      discard,
+    )
+    await rm(path, { recursive: true, force: true })
+  }
+}
+
+/** A file that only this user can read: it may hold a mirror's password. */
+export async function writePrivate(path: string, text: string): Promise<string> {
+  await writeFile(path, text, { mode: 0o600 })
+  return path
+}
