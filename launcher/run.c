@@ -57,7 +57,9 @@ void run_direct(const Start *start, const char *working_dir, const Env *env) {
   const char *denied, *found = run_find(command, env, &denied);
   if (found) run_program(found, &start->argv, env);
   if (denied) fail(EXIT_LAUNCH, "cannot run %s: %s; make it executable", denied, error_text(-EACCES));
-  Str whose = start->type.len ? str_concat3(S("process type \""), start->type, S("\"")) : S("the command given");
-  if (!env_get(env, S("PATH"), &path)) fail(EXIT_LAUNCH, "cannot run \"%.*s\" of %.*s: PATH is not set", SHOW(command), SHOW(whose));
-  fail(EXIT_LAUNCH, "cannot run \"%.*s\" of %.*s: no such program in PATH, which is \"%.*s\"", SHOW(command), SHOW(whose), SHOW(path));
+  Str of = start->type.len ? str_concat3(S(" of process type \""), start->type, S("\"")) : S("");
+  if (!env_get(env, S("PATH"), &path))
+    fail(EXIT_LAUNCH, "cannot run \"%.*s\"%.*s: PATH is not set; set it or give a path", SHOW(command), SHOW(of));
+  fail(EXIT_LAUNCH, "cannot run \"%.*s\"%.*s: no such program in PATH, which is \"%.*s\"", SHOW(command), SHOW(of),
+       SHOW(path));
 }

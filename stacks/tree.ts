@@ -111,9 +111,7 @@ class TreeWriter {
   async #write(path: string, from: Attributes, content: Entry | Buffer): Promise<void> {
     const { type, mode = 0, uid = 0, gid = 0, linkname = '', size = 0, mtime } = from
     const isFile = type === 'file' || type === 'contiguous-file'
-    if (!isFile && type !== 'directory' && type !== 'symlink' && type !== 'link') {
-      return content instanceof Buffer ? undefined : drain(content)
-    }
+    if (!isFile && type !== 'directory' && type !== 'symlink' && type !== 'link') return drain(content)
     const epoch = this.#rules.epoch
     const header = {
       name: path,
@@ -156,6 +154,6 @@ async function collect(entry: Entry): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-async function drain(entry: Entry): Promise<void> {
-  for await (const _ of entry);
+async function drain(content: Entry | Buffer): Promise<void> {
+  if (!(content instanceof Buffer)) for await (const _ of content);
 }
