@@ -11,6 +11,7 @@ import {
   configOf,
   layerOf,
   noise,
+  pieces,
   platform,
   sourceOf,
   uncompressed,
