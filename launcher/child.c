@@ -47,12 +47,15 @@ static void die_if_stopped(const Watch *watch) {
   int signal = stop_signal();
   if (!signal) return;
   restore_signals(watch);
-  SignalSet unblock = signal_bit(signal);
-  SignalAction by_default = {0};
-  sys_sigaction(signal, &by_default, NULL);
-  sys_kill(sys_getpid(), signal);
-  sys_sigmask(SIG_UNBLOCK, &unblock, NULL);
-  sys_exit(128 + signal); /* process 1 survives its own signal */
+  int self = sys_getpid();
+  if (self != 1) { /* process 1 would survive its own signal */
+    SignalSet unblock = signal_bit(signal);
+    SignalAction by_default = {0};
+    sys_sigaction(signal, &by_default, NULL);
+    sys_kill(self, signal);
+    sys_sigmask(SIG_UNBLOCK, &unblock, NULL);
+  }
+  sys_exit(128 + signal);
 }
 
 void watch_end(Watch *watch) {

@@ -11,6 +11,7 @@
  *   word with `$` or a backquote is expanded as in double quotes; one without has nothing to expand and stays as it is.
  * - The second bash replaces the first, and the command the second: one process all along. Through it a command may be
  *   a builtin or an exported function, and does not see what sourced files set without exporting it.
+ * - --norc, because bash -c reads ~/.bashrc after all when its standard input is a socket.
  */
 static const char shell_script[] =
     "launcher_words=(\"$@\")\n"
@@ -23,7 +24,7 @@ static const char shell_script[] =
     "cd -- \"${launcher_words[0]}\" || exit 82\n"
     "set -- \"${launcher_words[@]:2+launcher_words[1]}\"\n"
     "if [[ $# == 1 ]]; then\n"
-    "  exec \"$0\" -c \"$1\" bash\n"
+    "  exec \"$0\" --norc -c \"$1\" bash\n"
     "fi\n"
     "launcher_words=(\"$@\")\n"
     "for ((launcher_i = 0; launcher_i < $#; launcher_i++)); do\n"
@@ -32,7 +33,7 @@ static const char shell_script[] =
     "  fi\n"
     "done\n"
     "unset -v launcher_i\n"
-    "exec \"$0\" -c '\"$@\"' bash \"${launcher_words[@]}\"\n";
+    "exec \"$0\" --norc -c '\"$@\"' bash \"${launcher_words[@]}\"\n";
 
 static void add_profile(void *context, const char *path) {
   if (file_kind(path) == SOMETHING_ELSE) fail(EXIT_LAUNCH, "cannot source %s: not a regular file", path);
@@ -62,7 +63,7 @@ void run_shell(const Start *start, const char *app, const char *working_dir, con
          "or use a run image with bash", SHOW(start->argv.items[0]));
 
   StrList words = {0};
-  const Str fixed[] = {S("bash"), S("-c"), S(shell_script), str(bash), str(working_dir), decimal(profiles.len)};
+  const Str fixed[] = {S("bash"), S("--norc"), S("-c"), S(shell_script), str(bash), str(working_dir), decimal(profiles.len)};
   for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) list_add(&words, fixed[i]);
   for (size_t i = 0; i < profiles.len; i++) list_add(&words, profiles.items[i]);
   for (size_t i = 0; i < start->argv.len; i++) list_add(&words, start->argv.items[i]);

@@ -1,0 +1,15 @@
+/* Fuzzing metadata.toml: `launcher/build fuzz`, then `launcher/dist/fuzz-metadata launcher/fuzz_seeds`. */
+#include "metadata.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  char *source = allocate(size); /* exactly as large as the input: a read past its end is seen */
+  if (size) memcpy(source, data, size);
+  Metadata metadata;
+  ParseError error = {0};
+  bool good = metadata_parse(source, size, &metadata, &error);
+  if (!good && (!error.what || error.line < 1)) __builtin_trap(); /* a refusal says what and where */
+  release_all();
+  return 0;
+}
