@@ -1,0 +1,180 @@
+import { arch as hostArch } from 'node:os'
+import { join, resolve } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { appCache } from './builder/app-cache.ts'
+import { type Builder, loadBuilder } from './builder/builder.ts'
+import { chooseRunImage } from './builder/run-image.ts'
+import { type Distribution, findDistribution } from './builder/distribution.ts'
+import { type Sandbox, paths, runPhase } from './builder/sandbox.ts'
+import type { Settings } from './builder/settings.ts'
+import { type InstalledStack, ensureStack } from './builder/stack.ts'
+import { type Workspace, copySource, openWorkspace, writePlatformEnv } from './builder/workspace.ts'
+import { bubblewrapEngine } from './engines/bubblewrap.ts'
+import { BaleError, type PhaseName, exitStatus } from './errors.ts'
+import { type Reporter, silent } from './events.ts'
+import { analyze, runImageMetadata } from './phases/analyze.ts'
+import { type Exported, exportImage } from './phases/export.ts'
+import { readUntrusted } from './phases/read-file.ts'
+import { restore } from './phases/restore.ts'
+import { requirePlatformApi } from './spec/api.ts'
+import { formatAnalyzed } from './spec/analyzed.ts'
+import { parseGroup } from './spec/group.ts'
+import { checkGroupIds } from './spec/ids.ts'
+import { formatOrder } from './spec/order.ts'
+import type { GroupElement } from './spec/types.ts'
+import { copyImage } from './stores/copy.ts'
+import { type Destination, openDestinations, openLocalStore } from './stores/open.ts'
+
+export interface BuildOptions {
+  /** Where the image goes, as skopeo would say it; a plain name is kept in Bale's own store. */
+  readonly image: string
+  readonly settings: Settings
+  /** The directory with the source; the working directory by default. */
+  readonly path?: string
+  /** A builder.toml, or a directory with one; Bale's own by default. */
+  readonly builder?: string
+  /** For buildpacks, at build time. */
+  readonly env?: Readonly<Record<string, string>>
+  /** More names for the image; each may be in another place. */
+  readonly tags?: readonly string[]
+  readonly runImage?: string
+  /** Plain names go to the registry they name, not to Bale's own store. */
+  readonly publish?: boolean
+  readonly clearCache?: boolean
+  readonly defaultProcess?: string
+  /** What buildpacks reach: `host` by default, since they download dependencies. */
+  readonly network?: 'none' | 'host'
+  readonly reporter?: Reporter
+  readonly distribution?: Distribution
+  readonly signal?: AbortSignal
+}
+
+export interface BuildResult extends Exported {
+  readonly group: readonly GroupElement[]
+  /** Every name that the image was given, in every place. */
+  readonly names: readonly string[]
+}
+
+/** The platform API that `bale build` speaks with its own phases. */
+const platformApi = '0.15'
+const execEnv = 'production'
+
+/**
+ * Source code in, image out: the whole line, top to bottom.
+ * @throws BaleError; `exitStatusOf(error)` is what `bale build` exits with
+ */
+export async function build(options: BuildOptions): Promise<BuildResult> {
+  const { settings } = options
+  const reporter = options.reporter ?? silent
+  const signal = options.signal ?? new AbortController().signal
+  const features = requirePlatformApi(platformApi)
+  const distribution = options.distribution ?? findDistribution(import.meta.url)
+  const builder = await loadBuilder(options.builder ?? distribution.builder)
+  const destinations = await openDestinations([options.image, ...(options.tags ?? [])], { publish: options.publish === true, settings, reporter })
+  const [destination, ...others] = destinations as [Destination, ...Destination[]]
+  const local = await openLocalStore(settings)
+  const stack = await ensureStack({ stackDir: builder.stackDir, arch: architecture(), settings, store: local, reporter }, signal)
+  await using workspace = await openWorkspace(settings.cacheDir)
+  const sandbox = openSandbox(options, { builder, distribution, stack, workspace, reporter })
+  const cache = await appCache(settings.cacheDir, destination, { clear: options.clearCache === true, reporter })
+  const layersDir = { host: workspace.layers, image: paths.layers }
+  const timed = phaseTimer(reporter)
+
+  await sandbox.engine.check(signal)
+  await writePlatformEnv(workspace.platform, options.env ?? {})
+  await copySource(resolve(options.path ?? '.'), workspace.app, reporter, signal)
+
+  const runImage = await chooseRunImage({ wanted: options.runImage ?? builder.runImage, stack, local, destination, settings, reporter })
+  const platform = { os: 'linux', architecture: architecture() }
+  const analysis = await timed('analyze', () =>
+    analyze({ platform, previous: destination.previous, runImage, destination, reporter }, signal),
+  )
+  await writeFile(join(workspace.layers, 'analyzed.toml'), formatAnalyzed({ runImage: { reference: runImage.name, target: analysis.target } }))
+  await writeFile(join(workspace.layers, 'order.toml'), formatOrder(builder.order))
+
+  const group = await timed('detect', async () => {
+    await runPhase('detect', sandbox, signal)
+    return readGroup(workspace, builder)
+  })
+  const previous = options.clearCache === true ? undefined : analysis.previous
+  await timed('restore', () => restore({ layersDir, group, ...(previous && { previous }), cache, reporter }, signal))
+  await timed('build', () => runPhase('build', sandbox, signal))
+
+  // From here on no process of the sandbox is alive, and nothing that it left is believed.
+  const exported = await timed('export', () =>
+    exportImage(
+      {
+        layersDir,
+        appDir: { host: workspace.app, image: paths.app },
+        group,
+        runImage: { image: analysis.runImage, metadata: runImageMetadata(analysis.runImage, runImage.name, runImage.mirrors) },
+        ...(analysis.previous && { previous: analysis.previous }),
+        destination,
+        cache,
+        launcher: { path: distribution.launcher(architecture()), version: features.version },
+        owner: stack.user,
+        ...(options.defaultProcess !== undefined && { defaultProcess: options.defaultProcess }),
+        project: {},
+        ...(settings.sourceDateEpoch !== undefined && { createdEpoch: settings.sourceDateEpoch }),
+        features,
+        reporter,
+      },
+      signal,
+    ),
+  )
+  const names = [...exported.published.names]
+  for (const other of others) names.push(...(await copyImage(exported.image, other.sink, other.names, signal)).names)
+  return { ...exported, group, names }
+}
+
+function openSandbox(
+  options: BuildOptions,
+  parts: { builder: Builder; distribution: Distribution; stack: InstalledStack; workspace: Workspace; reporter: Reporter },
+): Sandbox {
+  const { stack, workspace } = parts
+  const { environment, caBundle } = options.settings
+  const engine = bubblewrapEngine({ rootfs: stack.buildRoot, tmpDir: workspace.dir, ...(caBundle !== undefined && { caBundle }) })
+  const proxies = Object.fromEntries(
+    Object.entries(environment).filter((e): e is [string, string] => e[1] !== undefined && /^(https?|no|all)_proxy$/i.test(e[0])),
+  )
+  return { ...parts, engine, buildConfig: stack.buildConfig, user: stack.user, network: options.network ?? 'host', proxies }
+}
+
+/** The group that detect wrote. It comes from a sandbox: only what the builder has can be in it (X28). */
+async function readGroup(workspace: Workspace, builder: Builder): Promise<readonly GroupElement[]> {
+  const where = join(workspace.layers, 'group.toml')
+  const group = parseGroup((await readUntrusted(where)) ?? '', where)
+  checkGroupIds(group)
+  for (const { id, version } of group) {
+    const known = builder.buildpacks.some(b => b.descriptor.id === id && b.descriptor.version === version)
+    if (!known) throw new BaleError('input', `detect chose ${id}@${version}, which the builder does not have`, { where })
+  }
+  return group
+}
+
+/** Runs phases one after another, tells how long each took, and remembers in which one an error came. */
+function phaseTimer(reporter: Reporter) {
+  return async <T>(phase: PhaseName, run: () => Promise<T>): Promise<T> => {
+    const started = performance.now()
+    reporter.event({ type: 'phase-started', phase })
+    try {
+      const result = await run()
+      reporter.event({ type: 'phase-finished', phase, milliseconds: performance.now() - started })
+      return result
+    } catch (error) {
+      if (error !== null && typeof error === 'object') failedIn.set(error, phase)
+      throw error
+    }
+  }
+}
+
+const failedIn = new WeakMap<object, PhaseName>()
+
+/** The exit status for an error that `build` threw (platform.md, "Exit Code" of the phase it came from). */
+export function exitStatusOf(error: unknown): number {
+  return exitStatus(error, error !== null && typeof error === 'object' ? failedIn.get(error) : undefined)
+}
+
+function architecture(): string {
+  return { x64: 'amd64', arm64: 'arm64' }[hostArch() as string] ?? hostArch()
+}

@@ -1,0 +1,42 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { BaleError } from '../errors.ts'
+
+/** The files that Bale is made of besides the running program: what a build mounts or puts into images. */
+export interface Distribution {
+  readonly root: string
+  /** `phase.mjs`, the phase binaries: mounted as /cnb/lifecycle. */
+  readonly lifecycleDir: string
+  /** The default builder. */
+  readonly builder: string
+  launcher(arch: string): string
+  /** The Node that runs phases and buildpacks in the sandbox. */
+  readonly node: string
+}
+
+/**
+ * Finds the distribution from one of its own files, or from a source file of a checkout, whose `dist/` holds it.
+ * @throws BaleError when there is none
+ */
+export function findDistribution(from: string): Distribution {
+  for (let dir = dirname(fileURLToPath(from)); ; dir = dirname(dir)) {
+    for (const root of [dir, join(dir, 'dist')]) {
+      if (existsSync(join(root, 'lifecycle', 'phase.mjs'))) return distributionAt(root)
+    }
+    if (dir === dirname(dir)) break
+  }
+  throw new BaleError('failed', "Bale's own files are not complete: there is no lifecycle/phase.mjs", {
+    fix: 'in a checkout run: npm run bundle',
+  })
+}
+
+function distributionAt(root: string): Distribution {
+  return {
+    root,
+    lifecycleDir: join(root, 'lifecycle'),
+    builder: join(root, 'builder.toml'),
+    launcher: arch => join(root, 'launcher', `launcher-linux-${arch}`),
+    node: process.execPath,
+  }
+}

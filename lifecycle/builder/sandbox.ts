@@ -1,0 +1,111 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Engine, EngineRun, Mount } from '../engines/engine.ts'
+import { BaleError, type ErrorCode } from '../errors.ts'
+import { parseEvent } from '../event-stream.ts'
+import type { BuildEvent, Reporter } from '../events.ts'
+import { type ImageConfig, envOf } from '../image/config.ts'
+import { lines } from '../phases/run-executable.ts'
+import { escapeId } from '../spec/ids.ts'
+import type { Builder } from './builder.ts'
+import type { Distribution } from './distribution.ts'
+import type { Workspace } from './workspace.ts'
+
+/** What detect and build see of a build, and how they are run. */
+export interface Sandbox {
+  readonly engine: Engine
+  readonly workspace: Workspace
+  readonly builder: Builder
+  readonly distribution: Distribution
+  readonly buildConfig: ImageConfig
+  readonly user: { readonly uid: number; readonly gid: number }
+  readonly network: 'none' | 'host'
+  /** Proxy variables; everything else of the environment stays outside. */
+  readonly proxies: Readonly<Record<string, string>>
+  readonly reporter: Reporter
+}
+
+export const paths = { layers: '/layers', app: '/workspace', platform: '/platform', buildpacks: '/cnb/buildpacks' } as const
+const node = '/cnb/lifecycle/node'
+/** Bytes; the largest is `detected`, which holds what every bin/detect printed. */
+const longestEvent = 8 * 1024 * 1024
+
+/** Runs the phase binary in the sandbox; it has ended, with every process it started, when this returns. */
+export async function runPhase(phase: 'detect' | 'build', sandbox: Sandbox, signal?: AbortSignal): Promise<void> {
+  await prepareMountPoints(sandbox)
+  const failure: { event?: FailureEvent } = {}
+  const onLine = (line: string): void => {
+    const parsed = parseEvent(line)
+    if (parsed === undefined) sandbox.reporter.event({ type: 'output', stream: 'stdout', text: line })
+    else if (parsed.type === 'failed') failure.event = parsed
+    else sandbox.reporter.event(parsed satisfies BuildEvent)
+  }
+  const stdout = lines(onLine, longestEvent)
+  const stderr = lines(text => sandbox.reporter.event({ type: 'output', stream: 'stderr', text }))
+  const run: EngineRun = {
+    argv: [node, '/cnb/lifecycle/phase.mjs', phase === 'detect' ? 'detector' : 'builder'],
+    env: environment(sandbox),
+    workingDir: paths.app,
+    mounts: mounts(phase, sandbox),
+    network: sandbox.network,
+    user: sandbox.user,
+    onOutput: (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),
+  }
+  const status = await sandbox.engine.run(run, signal)
+  stdout.end()
+  stderr.end()
+  signal?.throwIfAborted()
+  if ('code' in status && status.code === 0) return
+  throw explain(phase, status, failure.event)
+}
+
+type FailureEvent = Extract<ReturnType<typeof parseEvent>, { type: 'failed' }>
+
+/** The phase's own error, if it told one; it is text from inside a sandbox, so only its code and words are taken. */
+function explain(phase: string, status: { code: number } | { signal: string }, event?: FailureEvent): BaleError {
+  if (event !== undefined) {
+    const { code, message, where, fix } = event
+    return new BaleError(code, message, { ...(where !== undefined && { where }), ...(fix !== undefined && { fix }) })
+  }
+  const how = 'code' in status ? `exited with status ${status.code}` : `was killed by ${status.signal}`
+  const fix = 'signal' in status && status.signal === 'SIGKILL' ? 'if it ran out of memory, give the machine more' : undefined
+  const code: ErrorCode = 'failed'
+  return new BaleError(code, `${phase} ${how} without saying why`, fix === undefined ? {} : { fix })
+}
+
+/** The root file system is read-only: what is mounted below /cnb needs a place there first. */
+async function prepareMountPoints({ workspace, builder }: Sandbox): Promise<void> {
+  await mkdir(join(workspace.cnb, 'lifecycle'), { recursive: true })
+  await mkdir(join(workspace.cnb, 'build-config'), { recursive: true })
+  for (const { descriptor } of builder.buildpacks) {
+    await mkdir(join(workspace.cnb, 'buildpacks', escapeId(descriptor.id), descriptor.version), { recursive: true })
+  }
+  await writeFile(join(workspace.cnb, 'order.toml'), '', { flag: 'a' })
+}
+
+function mounts(phase: 'detect' | 'build', { workspace, builder, distribution }: Sandbox): Mount[] {
+  return [
+    { hostPath: workspace.cnb, path: '/cnb', access: 'read-only' },
+    { hostPath: distribution.lifecycleDir, path: '/cnb/lifecycle', access: 'read-only' },
+    { hostPath: distribution.node, path: node, access: 'read-only' },
+    ...builder.buildpacks.map(({ descriptor, dir }): Mount => {
+      return { hostPath: dir, path: `${paths.buildpacks}/${escapeId(descriptor.id)}/${descriptor.version}`, access: 'read-only' }
+    }),
+    { hostPath: workspace.platform, path: paths.platform, access: 'read-only' },
+    { hostPath: workspace.layers, path: paths.layers, access: 'read-write' },
+    // buildpack.md, "Detection": the app directory is read-only there.
+    { hostPath: workspace.app, path: paths.app, access: phase === 'detect' ? 'read-only' : 'read-write' },
+  ]
+}
+
+function environment({ buildConfig, proxies }: Sandbox): Record<string, string> {
+  const stackId = envOf(buildConfig, 'CNB_STACK_ID')
+  return {
+    ...proxies,
+    PATH: envOf(buildConfig, 'PATH') ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: '/home/cnb',
+    ...(stackId !== undefined && { CNB_STACK_ID: stackId }),
+    CNB_PLATFORM_API: '0.15',
+    BALE_LOG_FORMAT: 'jsonl',
+  }
+}

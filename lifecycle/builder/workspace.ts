@@ -1,0 +1,148 @@
+import { constants } from 'node:fs'
+import { chmod, copyFile, lstat, lutimes, mkdir, open, readdir, readlink, symlink, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError, isErrno } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { removeTree } from '../layers/remove.ts'
+
+/** The directories of one build. They live beside the caches, so that trees can be moved between them. */
+export interface Workspace extends AsyncDisposable {
+  readonly dir: string
+  readonly layers: string
+  readonly app: string
+  readonly platform: string
+  /** Mounted as /cnb: empty places to mount the lifecycle and the buildpacks on. */
+  readonly cnb: string
+}
+
+/** Everything in the app directory has this time: mtimes differ from checkout to checkout, and builds can copy them. */
+const sourceTime = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
+
+/** Makes the directories of a build, and removes those of builds that were killed. */
+export async function openWorkspace(cacheDir: string): Promise<Workspace> {
+  const base = join(cacheDir, 'work')
+  await mkdir(base, { recursive: true })
+  await removeDead(base)
+  const dir = join(base, `${process.pid}-${await startTime(process.pid)}-${process.hrtime.bigint().toString(36)}`)
+  const workspace = { dir, layers: join(dir, 'layers'), app: join(dir, 'workspace'), platform: join(dir, 'platform'), cnb: join(dir, 'cnb') }
+  await mkdir(dir, { mode: 0o700 })
+  for (const path of [workspace.layers, workspace.app, workspace.platform, join(workspace.platform, 'env'), workspace.cnb]) {
+    await mkdir(path)
+    await chmod(path, 0o755)
+  }
+  return { ...workspace, [Symbol.asyncDispose]: () => removeTree(dir) }
+}
+
+/** A workspace is named for the process that uses it, pid and start time: one whose process is gone is nobody's. */
+async function removeDead(base: string): Promise<void> {
+  for (const name of await readdir(base)) {
+    const [pid, started] = name.split('-')
+    if ((await startTime(Number(pid))) === started) continue
+    const dead = join(base, name)
+    await removeTree(dead).catch(() => undefined)
+  }
+}
+
+/** When a process started, in ticks since boot (proc(5), stat field 22); undefined if there is none. */
+async function startTime(pid: number): Promise<string | undefined> {
+  try {
+    const file = await open(`/proc/${pid}/stat`)
+    const stat = await file.readFile('utf8').finally(() => file.close())
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return undefined
+  }
+}
+
+/** User-provided variables, a file for each (platform.md, "User-Provided Variables"). */
+export async function writePlatformEnv(platformDir: string, env: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, value] of Object.entries(env)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
+      throw new BaleError('arguments', `${JSON.stringify(name)} is not the name of an environment variable`, { fix: 'use letters, digits and _' })
+    }
+    if (value.includes('\0')) throw new BaleError('arguments', `the value of ${name} has a NUL byte, which no environment can hold`)
+    await writeFile(join(platformDir, 'env', name), value)
+  }
+}
+
+/** Never part of an image: its content differs between checkouts of the same source. */
+const leftOut = new Set(['.git'])
+const secrets = /^(\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.p12|\.npmrc|\.netrc)$/
+
+/**
+ * Copies the source into the workspace with modes that no umask or checkout changes: 0755 for directories and
+ * executables, 0644 for the rest. Links stay links, wherever they point. Sockets are left out with a warning.
+ * @throws BaleError 'filesystem' naming what cannot be read, 'input' for a fifo or a device
+ */
+export async function copySource(from: string, to: string, reporter: Reporter, signal?: AbortSignal): Promise<void> {
+  const stat = await lstat(from).catch((cause: unknown) => {
+    if (!isErrno(cause, 'ENOENT', 'ENOTDIR')) throw unreadable(from, cause)
+    throw new BaleError('arguments', `there is no directory ${from}`, { fix: 'give the directory of your source with --path' })
+  })
+  if (!stat.isDirectory() && !stat.isSymbolicLink()) {
+    throw new BaleError('arguments', `${from} is not a directory`, { fix: 'give the directory of your source with --path' })
+  }
+  const found: string[] = []
+  await copyDir(Buffer.from(from), Buffer.from(to), { reporter, found, top: from, ...(signal && { signal }) })
+  if (found.length > 0) {
+    const list = found.slice(0, 5).join(', ') + (found.length > 5 ? ` and ${found.length - 5} more` : '')
+    reporter.event({ type: 'warning', text: `the image will contain what may be a secret: ${list}`, fix: 'move it out of the source directory if it is one' })
+  }
+}
+
+interface Copying {
+  readonly reporter: Reporter
+  readonly found: string[]
+  readonly top: string
+  readonly signal?: AbortSignal
+}
+
+/** Names are bytes: what is not UTF-8 is copied as it is. */
+async function copyDir(from: Buffer, to: Buffer, copying: Copying): Promise<void> {
+  copying.signal?.throwIfAborted()
+  const names = await readdir(from, { encoding: 'buffer' }).catch((cause: unknown) => {
+    throw unreadable(from.toString(), cause)
+  })
+  for (const name of names) {
+    if (from.toString() === copying.top && leftOut.has(name.toString())) continue
+    const source = Buffer.concat([from, slash, name])
+    const target = Buffer.concat([to, slash, name])
+    if (secrets.test(name.toString())) copying.found.push(source.toString().slice(copying.top.length + 1))
+    await copyEntry(source, target, copying)
+  }
+  await utimes(to, sourceTime, sourceTime)
+}
+
+const slash = Buffer.from('/')
+
+async function copyEntry(source: Buffer, target: Buffer, copying: Copying): Promise<void> {
+  const where = source.toString()
+  const stat = await lstat(source).catch((cause: unknown) => {
+    throw unreadable(where, cause)
+  })
+  if (stat.isSymbolicLink()) {
+    await symlink(await readlink(source, { encoding: 'buffer' }), target)
+    await lutimes(target, sourceTime, sourceTime)
+  } else if (stat.isDirectory()) {
+    await mkdir(target)
+    await chmod(target, 0o755)
+    await copyDir(source, target, copying)
+  } else if (stat.isFile()) {
+    await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE).catch((cause: unknown) => {
+      throw unreadable(where, cause)
+    })
+    await chmod(target, (stat.mode & 0o100) === 0 ? 0o644 : 0o755)
+    await utimes(target, sourceTime, sourceTime)
+  } else if (stat.isSocket()) {
+    copying.reporter.event({ type: 'warning', text: `${where} is a socket and is left out` })
+  } else {
+    const what = stat.isFIFO() ? 'a fifo' : 'a device'
+    throw new BaleError('input', `it is ${what}, which cannot be part of an image`, { where, fix: 'move it out of the source directory' })
+  }
+}
+
+function unreadable(where: string, cause: unknown): BaleError {
+  const full = isErrno(cause, 'ENOSPC', 'EDQUOT')
+  const message = full ? 'the disk is full' : `cannot copy it: ${(cause as Error).message}`
+  return new BaleError('filesystem', message, { where, cause, fix: full ? 'free some space' : 'make it readable, or move it out of the source directory' })
+}

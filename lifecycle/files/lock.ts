@@ -1,0 +1,127 @@
+import { lstat, mkdir, readdir, rmdir, unlink, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BaleError, isErrno } from '../errors.ts'
+import { ownName, ownerOf } from './owner.ts'
+
+/** How old the ticket of a process that we cannot see (another container's, another machine's) is when it counts as dead. */
+const foreignTicketLife = 60_000
+const refreshEvery = 10_000
+const patience = 300_000
+
+/**
+ * Runs `work` while nobody else does under the same `dir`, a directory that comes and goes with the lock.
+ *
+ * Node has no flock, and a lock file that must be removed after a crash can be removed twice: the second process would
+ * take away the lock that the first has just got. Here nobody ever takes anything away. Each process draws a ticket, a
+ * file whose name is used once: a number above all it sees, then its owner. Tickets are ordered by name, and:
+ *
+ * 1. whoever sees, right after making its ticket, a later one of a living process, withdraws it and draws again;
+ * 2. whoever sees no earlier ticket of a living process after that, holds the lock.
+ *
+ * Two cannot hold it: of tickets x < y, y's owner did not see x, so x was made after that look; then y was there when
+ * x's owner looked for later tickets, and it withdrew. The dead stay dead, so their tickets can be ignored at any time
+ * and deleted by anybody. This needs only that a directory listing shows what was there all the while (POSIX readdir).
+ */
+export async function withLock<T>(dir: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  const ticket = await acquire(dir, signal)
+  try {
+    return await work()
+  } finally {
+    await discard(dir, ticket)
+  }
+}
+
+async function acquire(dir: string, signal?: AbortSignal): Promise<string> {
+  const start = performance.now()
+  for (;;) {
+    const ticket = await drawTicket(dir)
+    let ours = false
+    try {
+      ours = ticket !== undefined && (await waitForTurn(dir, ticket, start, signal))
+      if (ours) return ticket as string
+    } finally {
+      if (!ours && ticket !== undefined) await discard(dir, ticket)
+    }
+  }
+}
+
+/** A new ticket, or none if it has to be drawn again. */
+async function drawTicket(dir: string): Promise<string | undefined> {
+  const last = (await ticketsIn(dir)).at(-1)
+  const number = last === undefined ? 1 : parseInt(last, 10) + 1
+  const ticket = `${String(number).padStart(10, '0')}.${ownName()}`
+  await mkdir(dir, { recursive: true })
+  try {
+    await writeFile(join(dir, ticket), '', { flag: 'wx' })
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined // somebody has just removed the empty directory
+    throw error
+  }
+  const later = (await ticketsIn(dir)).filter(other => other > ticket)
+  if ((await firstAlive(dir, later)) === undefined) return ticket
+  await discard(dir, ticket)
+  return undefined
+}
+
+/** False if somebody who cannot see us took us for dead: our process was stopped for a minute. */
+async function waitForTurn(dir: string, ticket: string, start: number, signal?: AbortSignal): Promise<boolean> {
+  let refreshed = performance.now()
+  for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
+    signal?.throwIfAborted()
+    const seen = await ticketsIn(dir)
+    if (!seen.includes(ticket)) return false
+    const holder = await firstAlive(
+      dir,
+      seen.filter(other => other < ticket),
+    )
+    if (holder === undefined) return true
+    if (performance.now() - start > patience) throw tooLong(join(dir, holder))
+    await sleep(pause)
+    if (performance.now() - refreshed < refreshEvery) continue
+    refreshed = performance.now()
+    await utimes(join(dir, ticket), new Date(), new Date()).catch(() => {})
+  }
+}
+
+async function discard(dir: string, ticket: string): Promise<void> {
+  await unlink(join(dir, ticket)).catch(() => {})
+  await rmdir(dir).catch(() => {}) // others may be waiting in it
+}
+
+function tooLong(holder: string): BaleError {
+  return new BaleError('filesystem', 'another process has kept this lock for five minutes', {
+    where: holder,
+    fix: 'wait for the other build; if none is running, delete this file',
+  })
+}
+
+/** The first of these whose owner is not known to be gone; tickets of the dead are deleted on the way. */
+async function firstAlive(dir: string, tickets: readonly string[]): Promise<string | undefined> {
+  for (const ticket of tickets) {
+    const owner = ownerOf(ticket.slice(ticket.indexOf('.') + 1))
+    if (owner === 'alive') return ticket
+    if (owner === 'unknown' && !(await isOld(join(dir, ticket)))) return ticket
+    await unlink(join(dir, ticket)).catch(() => {}) // whoever is first
+  }
+  return undefined
+}
+
+async function isOld(path: string): Promise<boolean> {
+  try {
+    return Date.now() - (await lstat(path)).mtimeMs > foreignTicketLife
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return true
+    throw error
+  }
+}
+
+/** In the order in which they have their turn. */
+async function ticketsIn(dir: string): Promise<string[]> {
+  try {
+    return (await readdir(dir)).filter(name => /^\d{10}\./.test(name)).sort()
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
+}

@@ -1,0 +1,99 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { BaleError, isErrno } from '../errors.ts'
+import { ownName } from './owner.ts'
+
+/**
+ * A file in the making. Nobody sees it under its name before `commit`, and after a power cut it is there whole or not at
+ * all: its bytes are on the disk before the name is, and the name before `commit` returns.
+ */
+export interface StagedFile extends AsyncDisposable {
+  readonly path: string
+  write(chunk: Uint8Array): Promise<void>
+  /** Moves it to `target`, on the same file system, in place of whatever bears that name. */
+  commit(target: string): Promise<void>
+}
+
+/** Starts a file in `dir`, under a name of its own; disposal without a commit deletes it. */
+export async function stageFile(dir: string): Promise<StagedFile> {
+  const path = join(dir, ownName())
+  // O_EXCL also means: through no link that somebody has put there.
+  let file: FileHandle | undefined = await inPlace(path, () => open(path, 'wx'))
+  const close = async (): Promise<void> => {
+    const open = file
+    file = undefined
+    await open?.close()
+  }
+  let committed = false
+  return {
+    path,
+    async write(chunk) {
+      await inPlace(path, () => writeAll(file as FileHandle, chunk))
+    },
+    async commit(target) {
+      await inPlace(target, async () => {
+        await file?.sync()
+        await close()
+        await rename(path, target)
+        committed = true
+        await syncDirectory(dirname(target))
+      })
+    },
+    async [Symbol.asyncDispose]() {
+      await close()
+      if (!committed) await unlink(path).catch(() => {})
+    },
+  }
+}
+
+/** Replaces the content of a file, in one step for whoever reads it. `staging` is on the same file system. */
+export async function replaceFile(target: string, content: Uint8Array, staging: string): Promise<void> {
+  await using file = await stageFile(staging)
+  await file.write(content)
+  await file.commit(target)
+}
+
+/** Makes the names in a directory durable: a rename that is not, a power cut undoes. */
+export async function syncDirectory(path: string): Promise<void> {
+  const dir = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await dir.sync()
+  } catch (error) {
+    // Some file systems (network ones, FUSE) refuse to sync a directory: there is nothing more that we could do.
+    if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP')) throw error
+  } finally {
+    await dir.close()
+  }
+}
+
+/** Runs file system calls; what the operating system refuses becomes a BaleError that names the place. */
+export async function inPlace<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw refusal(error, where)
+  }
+}
+
+const remedies: Partial<Record<string, string>> = {
+  ENOSPC: 'free some space on this disk',
+  EDQUOT: 'free some space: the quota of this user is used up',
+  EACCES: 'give this user access to it, or choose another place',
+  EPERM: 'give this user access to it, or choose another place',
+  EROFS: 'choose a place that can be written',
+}
+
+/** The operating system's error as a BaleError; others as they are. */
+export function refusal(error: unknown, where: string): unknown {
+  if (!isErrno(error)) return error
+  const fix = remedies[error.code]
+  return new BaleError('filesystem', error.message, { where, cause: error, ...(fix !== undefined && { fix }) })
+}
+
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let done = 0; done < chunk.length;) {
+    const { bytesWritten } = await file.write(chunk, done)
+    done += bytesWritten
+  }
+}

@@ -1,0 +1,59 @@
+import { type ImageConfig, type History, envOf } from './config.ts'
+import { type Image, makeImage } from './image.ts'
+import type { Layer } from './layer.ts'
+
+/** A layer that the build added, and the line it gets in the image's history. */
+export interface AddedLayer {
+  readonly layer: Layer
+  readonly createdBy: string
+}
+
+export interface AppImageOptions {
+  readonly labels: Readonly<Record<string, string>>
+  /** Set, or replaced where the run image has them. PATH is made from the run image's. */
+  readonly env: Readonly<Record<string, string>>
+  readonly entrypoint: string
+  readonly workingDir: string
+  /** RFC 3339; for `created` and every entry of the history. */
+  readonly created: string
+}
+
+/**
+ * The app image: the run image, the added layers, and a config that starts the launcher (platform.md, "exporter",
+ * Outputs). User and everything else is the run image's; Cmd is cleared, since it belongs to another entrypoint.
+ */
+export function makeAppImage(runImage: Image, added: readonly AddedLayer[], options: AppImageOptions): Image {
+  const { config: base } = runImage
+  const { Cmd: _cmd, Entrypoint: _entrypoint, ...inherited } = base.config ?? {}
+  const config: ImageConfig = {
+    ...base,
+    created: options.created,
+    config: {
+      ...inherited,
+      Env: mergeEnv(base, { ...options.env, PATH: launchPath(base) }),
+      Entrypoint: [options.entrypoint],
+      WorkingDir: options.workingDir,
+      Labels: { ...inherited.Labels, ...options.labels },
+    },
+    history: makeHistory(runImage, added, options.created),
+  }
+  return makeImage(config, [...runImage.layers, ...added.map(a => a.layer)])
+}
+
+/** Process types can be called by name, and the launcher too. */
+function launchPath(base: ImageConfig): string {
+  const path = envOf(base, 'PATH')
+  return ['/cnb/process', '/cnb/lifecycle', ...(path ? [path] : [])].join(':')
+}
+
+function mergeEnv(base: ImageConfig, set: Readonly<Record<string, string>>): string[] {
+  const kept = (base.config?.Env ?? []).filter(entry => !Object.hasOwn(set, entry.split('=', 1)[0] as string))
+  return [...kept, ...Object.entries(set).map(([name, value]) => `${name}=${value}`)]
+}
+
+/** Exactly one entry for each layer, all of one date: base images whose history does not add up get empty ones. */
+function makeHistory(runImage: Image, added: readonly AddedLayer[], created: string): History[] {
+  const base = (runImage.config.history ?? []).filter(h => h.empty_layer !== true)
+  const matched = runImage.layers.map((_, i) => (base.length === runImage.layers.length ? { ...base[i] } : {}))
+  return [...matched.map(h => ({ ...h, created })), ...added.map(a => ({ created, created_by: a.createdBy }))]
+}

@@ -1,0 +1,270 @@
+import * as v from 'valibot'
+import { BaleError } from '../errors.ts'
+import type { ImageConfig } from './config.ts'
+import { type Digest, isDigest } from './digest.ts'
+import { parseJson } from './json.ts'
+import type { Descriptor, Index, Manifest, Platform } from './manifest.ts'
+import { compressionOf, docker, isIndex, isManifest, oci } from './media-types.ts'
+
+/** No container engine runs an image with that many layers, no index has that many platforms. */
+const maxEntries = 1000
+
+/**
+ * An image manifest or an index, from bytes whose digest the caller has verified and whose length it has bounded
+ * (image-spec manifest.md, image-index.md; Docker's schema 2). A missing `mediaType`, which OCI permits, is filled in.
+ * @param where the name and place of the document, for errors
+ * @throws BaleError 'input' naming the field; also for what is valid OCI but no image, such as a Helm chart
+ */
+export function parseManifest(bytes: Uint8Array, where: string): Manifest | Index {
+  const value = parseJson(bytes, where)
+  const bad = (why: string, fix?: string) => new BaleError('input', why, { where, fix })
+  if (!isRecord(value)) throw bad('is not a JSON object')
+  if (value.schemaVersion === 1 || 'fsLayers' in value) {
+    throw bad('is a manifest of schema 1, which is obsolete', 'push the image again with a current tool')
+  }
+  // Something that is both shows one image to a scanner and another one to whoever runs it (CVE-2021-41190).
+  const looksLikeIndex = Object.hasOwn(value, 'manifests')
+  const looksLikeImage = Object.hasOwn(value, 'layers') || Object.hasOwn(value, 'config')
+  if (looksLikeIndex && looksLikeImage) throw bad('has the fields of an index and of an image manifest')
+  if (!looksLikeIndex && !looksLikeImage) throw bad('is neither an image manifest nor an index')
+  if (!looksLikeIndex) return check(manifestSchema, value, where)
+  return check(indexSchema, value, where)
+}
+
+/** An image's config (image-spec config.md). Keys that it does not define are kept. */
+export function parseConfig(bytes: Uint8Array, where: string): ImageConfig {
+  return check(configSchema, parseJson(bytes, where), where)
+}
+
+/** Config and manifest must tell the same number of layers, since each pairs a diffID with a blob. */
+export function checkLayerCount(manifest: Manifest, config: ImageConfig, where: string): void {
+  const [blobs, diffIds] = [manifest.layers.length, config.rootfs.diff_ids.length]
+  if (blobs === diffIds) return
+  throw new BaleError('input', `the manifest has ${blobs} layers, but its config has ${diffIds} diff_ids`, { where })
+}
+
+/**
+ * The manifest for `platform`: the first one that fits (image-spec image-index.md). Indexes within the index are not
+ * followed, so that none can be endless. A sole manifest without a platform fits every one.
+ */
+export function selectPlatform(index: Index, platform: Platform, where: string): Descriptor {
+  const manifests = index.manifests.filter(d => isManifest(d.mediaType))
+  const fitting = manifests.filter(
+    ({ platform: p }) => p?.os === platform.os && p.architecture === platform.architecture,
+  )
+  const variant = variantOf(platform)
+  const found =
+    fitting.find(d => variantOf(d.platform) === variant && versionFits(d.platform, platform)) ??
+    fitting.find(d => platform.variant === undefined || d.platform?.variant === undefined) ??
+    (manifests.length === 1 && manifests[0]?.platform === undefined ? manifests[0] : undefined)
+  if (found !== undefined) return found
+  const names = manifests
+    .flatMap(d => (d.platform ? [platformName(d.platform)] : []))
+    .filter(n => !n.startsWith('unknown'))
+  const nested = index.manifests.some(d => isIndex(d.mediaType))
+  throw new BaleError('input', `has no image for ${platformName(platform)}; ${offered(names, nested)}`, {
+    where,
+    fix: 'name an image that was made for this platform',
+  })
+}
+
+function offered(names: string[], nested: boolean): string {
+  if (names.length > 0) return `it has ${[...new Set(names)].slice(0, 50).join(', ')}`
+  return nested ? 'it only has further indexes, which are not followed' : 'it names no platform'
+}
+
+/** `linux/arm64/v8` */
+export function platformName({ os, architecture, variant }: Platform): string {
+  return [os, architecture, ...(variant ? [variant] : [])].map(part => JSON.stringify(part).slice(1, -1)).join('/')
+}
+
+/** What an architecture means without a variant (the defaults of Go's ports). */
+const defaultVariants = new Map([
+  ['arm64', 'v8'],
+  ['arm', 'v7'],
+  ['amd64', 'v1'],
+])
+const variantOf = (p: Platform | undefined) => p?.variant ?? defaultVariants.get(p?.architecture ?? '')
+const versionFits = (offer: Platform | undefined, wanted: Platform) =>
+  wanted['os.version'] === undefined || offer?.['os.version'] === wanted['os.version']
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/**
+ * An object with these fields and perhaps others, but none that differs from them by case only: Go's JSON reader takes
+ * `Layers` for `layers`, so registries and engines would see another image than we do.
+ */
+function object<const Entries extends v.ObjectEntries>(entries: Entries) {
+  const byLowerCase = new Map(Object.keys(entries).map(key => [key.toLowerCase(), key]))
+  const twinOf = (value: object) => {
+    const key = Object.keys(value).find(k => !Object.hasOwn(entries, k) && byLowerCase.has(k.toLowerCase()))
+    return key === undefined
+      ? undefined
+      : `has the key ${quote(key)}, which is spelt "${byLowerCase.get(key.toLowerCase())}"`
+  }
+  return v.pipe(
+    v.custom<Record<string, unknown>>(isRecord, 'is not an object'),
+    v.check(
+      value => twinOf(value) === undefined,
+      issue => twinOf(issue.input) ?? '',
+    ),
+    v.looseObject(entries, issue => `lacks ${issue.expected}`),
+  )
+}
+
+/** Go writes an empty slice or map as null: it counts as absent. */
+const orNull = <Schema extends v.GenericSchema>(schema: Schema) =>
+  v.pipe(
+    v.nullish(schema),
+    v.transform(value => value ?? undefined),
+  )
+
+const string = v.pipe(v.string('is not a string'), v.maxLength(65_536, 'is longer than 65536 characters'))
+const text = v.string('is not a string')
+const list = <Schema extends v.GenericSchema>(item: Schema) =>
+  v.pipe(
+    v.array(item, 'is not a list'),
+    v.maxLength(maxEntries, i => `has ${i.received} entries, more than ${maxEntries}`),
+  )
+const strings = v.array(text, 'is not a list of strings')
+const stringMap = v.custom<Record<string, string>>(
+  value => isRecord(value) && Object.values(value).every(entry => typeof entry === 'string'),
+  'is not an object of strings',
+)
+const objectMap = v.custom<Record<string, object>>(
+  value => isRecord(value) && Object.values(value).every(isRecord),
+  'is not an object of objects',
+)
+const digest = v.custom<Digest>(isDigest, issue => `${quote(issue.input)} is not sha256: and 64 hex digits`)
+const size = v.custom<number>(
+  value => Number.isSafeInteger(value) && (value as number) >= 0,
+  issue => `${quote(issue.input)} is not a size in bytes`,
+)
+const two = v.literal(2, issue => `is ${quote(issue.input)}, not 2`)
+
+const platformSchema = object({
+  os: string,
+  architecture: string,
+  variant: v.optional(string),
+  'os.version': v.optional(string),
+})
+const descriptorEntries = {
+  mediaType: string,
+  digest,
+  size,
+  annotations: orNull(stringMap),
+  platform: orNull(platformSchema),
+}
+const layerSchema = object({
+  ...descriptorEntries,
+  mediaType: v.pipe(
+    string,
+    // A foreign layer lies at a URL that the manifest names: nobody is made to fetch that.
+    v.check(type => !/foreign|nondistributable/.test(type), 'is a foreign layer, which is not fetched from its URL'),
+    v.check(
+      type => compressionOf(type) !== undefined,
+      i => `is ${quote(i.input)}, which is no layer of a container image`,
+    ),
+  ),
+})
+const imageConfigTypes: readonly string[] = [oci.config, docker.config]
+const manifestSchema = object({
+  schemaVersion: two,
+  mediaType: v.optional(
+    v.pipe(
+      string,
+      v.check(isManifest, issue => `is ${quote(issue.input)}, not an image manifest's`),
+    ),
+    oci.manifest,
+  ),
+  config: object({
+    ...descriptorEntries,
+    mediaType: v.pipe(
+      string,
+      v.check(
+        t => imageConfigTypes.includes(t),
+        i => `is ${quote(i.input)}: not a container image, but another artifact`,
+      ),
+    ),
+  }),
+  layers: v.pipe(
+    v.nullable(list(layerSchema)),
+    v.transform(layers => layers ?? []),
+  ),
+  annotations: orNull(stringMap),
+})
+const indexSchema = object({
+  schemaVersion: two,
+  mediaType: v.optional(
+    v.pipe(
+      string,
+      v.check(isIndex, issue => `is ${quote(issue.input)}, not an index's`),
+    ),
+    oci.index,
+  ),
+  manifests: v.pipe(
+    v.nullable(list(object(descriptorEntries))),
+    v.transform(manifests => manifests ?? []),
+  ),
+  annotations: orNull(stringMap),
+})
+
+const configSchema = object({
+  created: orNull(text),
+  author: orNull(text),
+  architecture: string,
+  os: string,
+  variant: orNull(string),
+  'os.version': orNull(string),
+  'os.features': orNull(strings),
+  config: orNull(
+    object({
+      User: orNull(text),
+      ExposedPorts: orNull(objectMap),
+      Env: orNull(strings),
+      Entrypoint: v.nullish(strings),
+      Cmd: v.nullish(strings),
+      Volumes: v.nullish(objectMap),
+      WorkingDir: orNull(text),
+      Labels: v.nullish(stringMap),
+      StopSignal: orNull(text),
+    }),
+  ),
+  rootfs: object({
+    type: v.literal('layers', issue => `is ${quote(issue.input)}, not "layers"`),
+    diff_ids: v.pipe(
+      v.nullable(list(digest)),
+      v.transform(ids => ids ?? []),
+    ),
+  }),
+  history: orNull(
+    v.array(
+      object({
+        created: orNull(text),
+        created_by: orNull(text),
+        author: orNull(text),
+        comment: orNull(text),
+        empty_layer: orNull(v.boolean('is not true or false')),
+      }),
+      'is not a list',
+    ),
+  ),
+})
+
+/** The value in its type, or an error at the first field that is wrong. */
+function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown, where: string): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true })
+  if (result.success) return result.output
+  const [issue] = result.issues
+  const path = (issue.path ?? []).map(item => (typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`))
+  const place = path.join('').replace(/^\./, '')
+  throw new BaleError('input', issue.message, { where: place === '' ? where : `${where} ${place}` })
+}
+
+/** Hostile text in a message: short, and with its control characters escaped. */
+function quote(value: unknown): string {
+  const json = JSON.stringify(value) ?? 'nothing'
+  return json.length > 100 ? `${json.slice(0, 100)}…` : json
+}

@@ -1,0 +1,46 @@
+import { BaleError } from '../errors.ts'
+
+/** Whose an entry is in the image. */
+export interface Owner {
+  uid: number
+  gid: number
+}
+
+/**
+ * Where host bytes come from. The last part of `hostPath` is never a link that is followed. With `within`, no part
+ * below that directory is: give it wherever untrusted code could have written (a layers directory after a build), so
+ * that a parent swapped for a link leads nowhere.
+ */
+export interface HostPlace {
+  hostPath: string
+  within?: string
+}
+
+/** One thing that a layer contains: an explicit value of where it comes from, where it goes, and whose it is. */
+export type LayerEntry =
+  | ({ kind: 'directory'; imagePath: string; mode: number } & Owner)
+  | ({ kind: 'file'; imagePath: string; mode: number; content: Uint8Array } & Owner)
+  | ({ kind: 'symlink'; imagePath: string; target: string } & Owner)
+  /** One regular file, with a mode of our choosing: the launcher. */
+  | ({ kind: 'host-file'; imagePath: string; mode: number } & HostPlace & Owner)
+  /** A directory with everything below it, itself included. `skip` leaves an entry out, and all below it. */
+  | ({ kind: 'tree'; imagePath: string; skip?: (relative: Buffer) => boolean } & HostPlace & Owner)
+  /** Chosen paths below a directory, each one alone: no descent, no parents. The empty path is the directory itself. */
+  | ({ kind: 'paths'; imagePath: string; paths: readonly Buffer[] } & HostPlace & Owner)
+
+const maxId = 0xffff_fffe // 2³²−1 means "no change" to chown
+
+/** Refuses an entry that no image could hold; a mistake of the caller, not of the user. */
+export function checkEntry(entry: LayerEntry): void {
+  const bad = (why: string): never => {
+    throw new BaleError('failed', `a layer entry ${why}`, { where: entry.imagePath })
+  }
+  const parts = entry.imagePath.split('/')
+  if (parts.shift() !== '' || parts.some(p => p === '' || p === '.' || p === '..') || entry.imagePath.includes('\0'))
+    bad('needs an absolute, normalised image path')
+  for (const id of [entry.uid, entry.gid])
+    if (!Number.isInteger(id) || id < 0 || id > maxId) bad(`has ${id} as its owner; an id is 0 to ${maxId}`)
+  if ('mode' in entry && (!Number.isInteger(entry.mode) || entry.mode < 0 || entry.mode > 0o7777))
+    bad(`has the mode ${entry.mode}; a mode is 0 to 0o7777`)
+  if (entry.kind === 'symlink' && (entry.target === '' || entry.target.includes('\0'))) bad('links to nothing')
+}

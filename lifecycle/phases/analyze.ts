@@ -1,0 +1,91 @@
+import { BaleError } from '../errors.ts'
+import { labelOf } from '../image/config.ts'
+import type { Image } from '../image/image.ts'
+import type { Platform } from '../image/manifest.ts'
+import { labels, parseLayersMetadata } from '../spec/labels.ts'
+import { targetOf } from '../spec/target.ts'
+import type { LayersMetadata, RunImageMetadata, Target } from '../spec/types.ts'
+import type { ImageSink, ImageSource } from '../stores/store.ts'
+import type { Reporter } from '../events.ts'
+
+/** An image that can be pulled: where, and under which name there. */
+export interface ImageLocation {
+  readonly source: ImageSource
+  readonly name: string
+}
+
+export interface AnalyzeInput {
+  readonly platform: Platform
+  /** The result of the last build, if this is not the first. */
+  readonly previous: ImageLocation
+  readonly runImage: ImageLocation
+  readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
+  readonly reporter: Reporter
+}
+
+export interface Analysis {
+  readonly runImage: Image
+  /** What the app will run on: CNB_TARGET_* of every buildpack. */
+  readonly target: Target
+  /** Present when the previous image was made by a lifecycle. */
+  readonly previous?: PreviousImage
+}
+
+export interface PreviousImage {
+  readonly image: Image
+  readonly metadata: LayersMetadata
+}
+
+/**
+ * Looks at the images that a build starts from and makes sure, before any work, that its result can be written
+ * (platform.md, "analyzer").
+ * @throws BaleError 'arguments' when the run image is not there; a store's error when it cannot be read or written
+ */
+export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promise<Analysis> {
+  const { sink, names } = input.destination
+  const [runImage, previous] = await Promise.all([
+    input.runImage.source.pull(input.runImage.name, input.platform, signal),
+    readPrevious(input, signal),
+    sink.checkWrite(names, signal),
+  ])
+  if (runImage === undefined) {
+    throw new BaleError('arguments', `the run image ${input.runImage.name} does not exist in ${input.runImage.source.description}`, {
+      fix: 'correct its name, or give another with --run-image',
+    })
+  }
+  const { os, architecture, variant } = runImage.config
+  if (os !== input.platform.os || architecture !== input.platform.architecture) {
+    throw new BaleError('arguments', `the run image ${input.runImage.name} is for ${os}/${architecture}`, {
+      fix: `give one for ${input.platform.os}/${input.platform.architecture} with --run-image`,
+    })
+  }
+  const target = targetOf({ os, architecture, ...(variant !== undefined && { variant }), labels: runImage.config.config?.Labels ?? {} })
+  return { runImage, target, ...(previous !== undefined && { previous }) }
+}
+
+/**
+ * The previous image and its layers. One that somebody else made, or that is damaged, is no help and no obstacle: the
+ * build starts from nothing, as it does the first time.
+ */
+async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<PreviousImage | undefined> {
+  const { source, name } = input.previous
+  const image = await source.pull(name, input.platform, signal).catch((error: unknown) => {
+    if (!(error instanceof BaleError) || error.code !== 'input') throw error
+    input.reporter.event({ type: 'warning', text: `the previous image ${name} cannot be used: ${error.message}` })
+    return undefined
+  })
+  const label = image === undefined ? undefined : labelOf(image.config, labels.lifecycle)
+  if (image === undefined || label === undefined) return undefined
+  return { image, metadata: parseLayersMetadata(label, `label ${labels.lifecycle} of ${name}`) }
+}
+
+/** How the run image is recorded in the app image (platform.md, "io.buildpacks.lifecycle.metadata"). */
+export function runImageMetadata(runImage: Image, name: string, mirrors: readonly string[] = []): RunImageMetadata {
+  const repository = name.replace(/@.*$/, '').replace(/:[^/:]*$/, '')
+  return {
+    topLayer: runImage.layers.at(-1)?.diffId ?? '',
+    reference: `${repository}@${runImage.digest}`,
+    image: name,
+    ...(mirrors.length > 0 && { mirrors }),
+  }
+}

@@ -1,0 +1,154 @@
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import type { PlatformFeatures } from '../spec/api.ts'
+import { parseBuildToml } from '../spec/build.ts'
+import { type LayerEnv, buildLayerPathVariables, buildpackEnv } from '../spec/env.ts'
+import { combineProcesses, parseLaunch } from '../spec/launch.ts'
+import { formatBuildMetadata } from '../spec/metadata.ts'
+import { formatBuildpackPlan, planFor, withoutMet } from '../spec/plan.ts'
+import { targetEnv } from '../spec/target.ts'
+import type { BuildMetadata, GroupElement, LaunchDocument, ResolvedPlan, Target } from '../spec/types.ts'
+import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
+import type { BuildpackEnvInput } from './detect.ts'
+import { readEnvDir } from './env-dir.ts'
+import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
+import { directoryState, readUntrusted } from './read-file.ts'
+import { runExecutable } from './run-executable.ts'
+import { collectSboms } from './sbom.ts'
+
+export interface BuildInput {
+  readonly appDir: string
+  readonly layersDir: string
+  readonly platformDir: string
+  readonly group: readonly GroupElement[]
+  readonly plan: ResolvedPlan
+  readonly buildpacks: BuildpacksDir
+  readonly target: Target
+  readonly execEnv: string
+  readonly env: BuildpackEnvInput
+  readonly features: PlatformFeatures
+  readonly reporter: Reporter
+}
+
+/**
+ * Runs bin/build of each buildpack in the group, in order, and writes `<layers>/config/metadata.toml` (buildpack.md,
+ * "Phase #5: Build"; platform.md, "builder").
+ * @throws BaleError 'buildpack-failed' when a bin/build exits non-zero, 'input' when what one left cannot be used
+ */
+export async function build(input: BuildInput, signal?: AbortSignal): Promise<BuildMetadata> {
+  const scratch = await mkdtemp(join(tmpdir(), 'bale-build-'))
+  const launches: { buildpackId: string; launch: LaunchDocument }[] = []
+  const layerEnvs: LayerEnv[] = []
+  let plan = input.plan
+  // Left by an earlier build; each build describes itself anew.
+  await rm(join(input.layersDir, 'sbom'), { recursive: true, force: true })
+  try {
+    for (const [index, element] of input.group.entries()) {
+      const buildpack = await input.buildpacks.find(element.id, element.version)
+      const planFile = join(scratch, `${index}.toml`)
+      await writeFile(planFile, formatBuildpackPlan(planFor(plan, element)))
+      await runBuild(buildpack, input, layerEnvs, planFile, signal)
+      const left = await takeOutputs(buildpack, input.layersDir)
+      plan = withoutMet(plan, element, left.unmet)
+      launches.push({ buildpackId: element.id, launch: left.launch })
+      for (const layer of left.layers) if (layer.types.build && layer.exists) layerEnvs.push(await layerEnv(layer))
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+  const { processes, defaultProcessType } = combineProcesses(launches)
+  const metadata: BuildMetadata = {
+    buildpacks: input.group,
+    processes,
+    slices: launches.flatMap(l => l.launch.slices),
+    labels: launches.flatMap(l => l.launch.labels),
+    ...(defaultProcessType !== undefined && { defaultProcessType }),
+  }
+  await mkdir(join(input.layersDir, 'config'), { recursive: true })
+  await writeFile(join(input.layersDir, 'config', 'metadata.toml'), formatBuildMetadata(metadata, input.features))
+  return metadata
+}
+
+async function runBuild(
+  buildpack: Buildpack,
+  input: BuildInput,
+  layers: readonly LayerEnv[],
+  planFile: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { descriptor, features, dir } = buildpack
+  const { id, version } = descriptor
+  const layersDir = buildpackLayersDir(input.layersDir, id)
+  if ((await directoryState(layersDir)) === 'absent') await mkdir(layersDir)
+  const env = buildpackEnv({
+    inherited: input.env.inherited,
+    layers,
+    user: input.env.user,
+    operator: input.env.operator,
+    clearEnv: descriptor.clearEnv,
+    provided: {
+      CNB_BUILDPACK_DIR: dir,
+      ...(features.envInputs && { CNB_PLATFORM_DIR: input.platformDir, CNB_BP_PLAN_PATH: planFile, CNB_LAYERS_DIR: layersDir }),
+      ...(features.targets && targetEnv(input.target)),
+      ...(features.execEnv && { CNB_EXEC_ENV: input.execEnv }),
+    },
+  })
+  const started = performance.now()
+  input.reporter.event({ type: 'buildpack-started', buildpack: { id, version } })
+  const exitCode = await runExecutable(
+    {
+      file: await executableOf(buildpack, 'build'),
+      args: [layersDir, input.platformDir, planFile],
+      env,
+      workingDir: input.appDir,
+      onLine: (stream, text) => input.reporter.event({ type: 'output', stream, text }),
+    },
+    signal,
+  )
+  const milliseconds = performance.now() - started
+  if (exitCode !== 0) {
+    throw new BaleError('buildpack-failed', `${id}@${version} failed to build: bin/build exited with status ${exitCode}`, {
+      fix: 'its own messages stand above',
+    })
+  }
+  input.reporter.event({ type: 'buildpack-finished', buildpack: { id, version }, milliseconds })
+}
+
+interface Outputs {
+  readonly layers: readonly LayerOnDisk[]
+  readonly launch: LaunchDocument
+  readonly unmet: readonly string[]
+}
+
+/** Reads and validates what a bin/build left, sets its ignored layers aside and collects its SBOM files. */
+async function takeOutputs(buildpack: Buildpack, layersDir: string): Promise<Outputs> {
+  const { id } = buildpack.descriptor
+  const dir = buildpackLayersDir(layersDir, id)
+  const layers = await readLayers(layersDir, id)
+  for (const layer of layers) {
+    const { launch, build, cache } = layer.types
+    // So that no later buildpack comes to depend on it (buildpack.md, "Ignored Layers").
+    if (!launch && !build && !cache && layer.exists) await rename(layer.dir, `${layer.dir}.ignore`)
+  }
+  const launchFile = join(dir, 'launch.toml')
+  const buildFile = join(dir, 'build.toml')
+  const launch = parseLaunch((await readUntrusted(launchFile)) ?? '', launchFile, buildpack.features)
+  const { unmet } = parseBuildToml((await readUntrusted(buildFile)) ?? '', buildFile)
+  const launchLayers = new Set(layers.filter(l => l.types.launch).map(l => l.name))
+  await collectSboms(layersDir, id, dir, layer => launchLayers.has(layer))
+  return { layers, launch, unmet }
+}
+
+/** What a build layer does to the environment of later buildpacks (buildpack.md, "Provided by the Buildpacks"). */
+async function layerEnv(layer: LayerOnDisk): Promise<LayerEnv> {
+  const paths: Record<string, string> = {}
+  for (const [variable, child] of Object.entries(buildLayerPathVariables)) {
+    const path = join(layer.dir, child)
+    if ((await directoryState(path).catch(() => 'absent')) === 'directory') paths[variable] = path
+  }
+  return { paths, env: await readEnvDir(join(layer.dir, 'env')), envBuild: await readEnvDir(join(layer.dir, 'env.build')) }
+}

@@ -1,0 +1,197 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { BaleError } from '../errors.ts'
+import type { DetectResult, Reporter } from '../events.ts'
+import { type EnvFile, buildpackEnv } from '../spec/env.ts'
+import { checkGroupIds } from '../spec/ids.ts'
+import { parseBuildPlan } from '../spec/plan.ts'
+import { resolveOrder } from '../spec/resolve-order.ts'
+import { resolvePlan } from '../spec/resolve-plan.ts'
+import { describeTarget, matchesTarget, targetEnv } from '../spec/target.ts'
+import type { BuildPlan, BuildpackDescriptor, GroupElement, Order, OrderElement, ResolvedPlan, Target } from '../spec/types.ts'
+import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
+import { readUntrusted } from './read-file.ts'
+import { runExecutable } from './run-executable.ts'
+
+export interface DetectInput {
+  readonly appDir: string
+  readonly platformDir: string
+  readonly order: Order
+  readonly buildpacks: BuildpacksDir
+  readonly target: Target
+  readonly execEnv: string
+  readonly env: BuildpackEnvInput
+  readonly reporter: Reporter
+}
+
+/** What the environment of every buildpack is made from (buildpack.md, "Environment"). */
+export interface BuildpackEnvInput {
+  /** Already reduced to the allow-list. */
+  readonly inherited: Readonly<Record<string, string>>
+  /** `<platform>/env` */
+  readonly user: readonly EnvFile[]
+  /** `<build-config>/env` */
+  readonly operator: readonly EnvFile[]
+}
+
+export interface Detected {
+  readonly group: readonly GroupElement[]
+  readonly plan: ResolvedPlan
+  readonly results: readonly DetectResult[]
+}
+
+/** One bin/detect, run or ruled out. It has a plan exactly when it passed. */
+interface Outcome {
+  readonly result: DetectResult
+  readonly element: GroupElement
+  readonly plan?: BuildPlan
+}
+
+/**
+ * Finds the first group of the order that passes (buildpack.md, "Phase #1: Detection"). The buildpacks of a group are
+ * run in parallel, and each one once however many groups it is in.
+ * @throws BaleError 'nothing-detected' or 'detect-errored' when no group passes
+ */
+export async function detect(input: DetectInput, signal?: AbortSignal): Promise<Detected> {
+  const descriptors = await loadDescriptors(input.order, input.buildpacks)
+  const find = (id: string, version: string): BuildpackDescriptor => descriptors.get(`${id}@${version}`) as BuildpackDescriptor
+  const runs = new Map<string, Promise<Outcome>>()
+  const outcomes = new Map<string, Outcome>()
+  const reasons: string[] = []
+  const scratch = await mkdtemp(join(tmpdir(), 'bale-detect-'))
+  try {
+    for (const members of resolveOrder(input.order, find, input.execEnv)) {
+      const group = await Promise.all(
+        firstOfEachId(members).map(async member => {
+          const key = `${member.id}@${member.version}`
+          const run = runs.get(key) ?? detectOne(member, input, join(scratch, String(runs.size)), signal)
+          runs.set(key, run)
+          const outcome = await run
+          outcomes.set(key, outcome)
+          return { ...outcome, element: { ...outcome.element, optional: member.optional }, optional: member.optional }
+        }),
+      )
+      const verdict = judge(group)
+      const results = [...outcomes.values()].map(o => o.result)
+      if (verdict.passed) {
+        checkGroupIds(verdict.group)
+        input.reporter.event({ type: 'detected', results, group: [...verdict.group] })
+        return { group: verdict.group, plan: verdict.plan, results }
+      }
+      reasons.push(...verdict.reasons)
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+  const results = [...outcomes.values()].map(o => o.result)
+  input.reporter.event({ type: 'detected', results, group: [] })
+  throw noGroup(results, reasons)
+}
+
+/** Reads every descriptor that the order can reach, composite ones included, so that resolving it is pure. */
+async function loadDescriptors(order: Order, buildpacks: BuildpacksDir): Promise<Map<string, BuildpackDescriptor>> {
+  const found = new Map<string, BuildpackDescriptor>()
+  const load = async (element: OrderElement): Promise<void> => {
+    const key = `${element.id}@${element.version}`
+    if (found.has(key)) return
+    const { descriptor } = await buildpacks.find(element.id, element.version)
+    found.set(key, descriptor)
+    await Promise.all((descriptor.order ?? []).flat().map(load))
+  }
+  await Promise.all(order.groups.flat().map(load))
+  return found
+}
+
+/** A repeated id in a group is skipped, as platforms expect. */
+function firstOfEachId(members: readonly OrderElement[]): OrderElement[] {
+  const seen = new Set<string>()
+  return members.filter(m => !seen.has(m.id) && seen.add(m.id))
+}
+
+async function detectOne(member: OrderElement, input: DetectInput, planFile: string, signal?: AbortSignal): Promise<Outcome> {
+  const buildpack = await input.buildpacks.find(member.id, member.version)
+  const { descriptor } = buildpack
+  const element: GroupElement = {
+    id: descriptor.id,
+    version: descriptor.version,
+    api: descriptor.api,
+    ...(descriptor.homepage !== undefined && { homepage: descriptor.homepage }),
+  }
+  const base = { id: descriptor.id, version: descriptor.version, optional: member.optional }
+  // A required buildpack that does not fit the target counts as an error; an optional one is run anyway.
+  if (buildpack.features.targets && !member.optional && !matchesTarget(descriptor, input.target)) {
+    return { element, result: { ...base, status: 'errored', output: `it does not support ${describeTarget(input.target)}` } }
+  }
+  const output: string[] = []
+  let bytes = 0
+  const onLine = (_stream: string, line: string): void => {
+    bytes += line.length
+    if (bytes < maxOutput) output.push(line)
+  }
+  const exitCode = await runDetect(buildpack, input, planFile, onLine, signal)
+  const status = exitCode === 0 ? 'passed' : exitCode === 100 ? 'failed' : 'errored'
+  const result: DetectResult = { ...base, status, exitCode, output: output.join('\n') }
+  if (status !== 'passed') return { element, result }
+  const plan = parseBuildPlan((await readUntrusted(planFile)) ?? '', `build plan of ${member.id}@${member.version}`)
+  return { element, result, plan }
+}
+
+/** Characters of output that are kept of each bin/detect. */
+const maxOutput = 32 * 1024
+
+/** Runs bin/detect with the inputs of buildpack.md, "Detection"; positional arguments too, as older buildpacks use. */
+async function runDetect(
+  buildpack: Buildpack,
+  input: DetectInput,
+  planFile: string,
+  onLine: (stream: 'stdout' | 'stderr', line: string) => void,
+  signal?: AbortSignal,
+): Promise<number> {
+  const { descriptor, features, dir } = buildpack
+  await writeFile(planFile, '')
+  const env = buildpackEnv({
+    inherited: input.env.inherited,
+    layers: [],
+    user: input.env.user,
+    operator: input.env.operator,
+    clearEnv: descriptor.clearEnv,
+    provided: {
+      CNB_BUILDPACK_DIR: dir,
+      ...(features.envInputs && { CNB_PLATFORM_DIR: input.platformDir, CNB_BUILD_PLAN_PATH: planFile }),
+      ...(features.targets && targetEnv(input.target)),
+      ...(features.execEnv && { CNB_EXEC_ENV: input.execEnv }),
+    },
+  })
+  const file = await executableOf(buildpack, 'detect')
+  return runExecutable({ file, args: [input.platformDir, planFile], env, workingDir: input.appDir, onLine }, signal)
+}
+
+type Verdict =
+  | { passed: true; group: readonly GroupElement[]; plan: ResolvedPlan }
+  | { passed: false; reasons: readonly string[] }
+
+/** Whether a group passes: every required member did, at least one member did, and a build plan works out. */
+function judge(group: readonly (Outcome & { optional: boolean })[]): Verdict {
+  const failed = group.filter(m => m.plan === undefined && !m.optional)
+  const passed = group.flatMap(m => (m.plan === undefined ? [] : [{ element: m.element, plan: m.plan }]))
+  if (failed.length > 0 || passed.length === 0) return { passed: false, reasons: [] }
+  const resolved = resolvePlan(passed)
+  return resolved.ok ? { passed: true, group: resolved.group, plan: resolved.plan } : { passed: false, reasons: resolved.reasons }
+}
+
+function noGroup(results: readonly DetectResult[], reasons: readonly string[]): BaleError {
+  const errored = results.filter(r => r.status === 'errored')
+  const lines = results.map(r => `  ${r.id}@${r.version}: ${explain(r)}`)
+  const message = ['no group of buildpacks fits this source', ...lines, ...reasons.map(r => `  ${r}`)].join('\n')
+  if (errored.length === 0) return new BaleError('nothing-detected', message)
+  const names = errored.map(r => `${r.id}@${r.version}`).join(', ')
+  return new BaleError('detect-errored', message, { fix: `see what ${names} printed: an error there is not the same as not fitting` })
+}
+
+function explain(result: DetectResult): string {
+  const said = result.output.trim().split('\n').filter(Boolean).at(-1)
+  if (result.status === 'passed') return 'passed'
+  if (result.status === 'failed') return said ?? 'it did not say what it looks for'
+  return `error${result.exitCode === undefined ? '' : ` (exit status ${result.exitCode})`}: ${said ?? 'it printed nothing'}`
+}

@@ -1,0 +1,109 @@
+import { join } from 'node:path'
+import { BaleError } from '../errors.ts'
+import type { LayerKind, Reporter } from '../events.ts'
+import type { LayerSource } from '../image/layer.ts'
+import type { LayerEntry } from '../layers/entries.ts'
+import { layerSource, listTree } from '../layers/pack.ts'
+import { escapeId } from '../spec/ids.ts'
+import { assignSlices } from '../spec/slices.ts'
+import type { GroupElement, Process, Slice } from '../spec/types.ts'
+import type { LayerOnDisk } from './layers-dir.ts'
+
+/** A directory of the build: where it is now, and what it is called in the image. */
+export interface Located {
+  readonly host: string
+  readonly image: string
+}
+
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** A layer to be made, and what to call it. */
+export interface NamedSource {
+  readonly kind: LayerKind
+  /** `bale/nodejs:modules`, `app`, `launcher`. */
+  readonly name: string
+  readonly source: LayerSource
+}
+
+const root: Owner = { uid: 0, gid: 0 }
+const launcherPath = '/cnb/lifecycle/launcher'
+
+/** The parents of an image path, outermost first: `/layers/x/y` → `/layers`, `/layers/x`. */
+function parentsOf(imagePath: string, owner: Owner): LayerEntry[] {
+  const parts = imagePath.split('/').slice(1, -1)
+  // Fixed mode and owner: what they are on disk depends on who built and with which umask.
+  return parts.map((_, i) => ({ kind: 'directory', imagePath: `/${parts.slice(0, i + 1).join('/')}`, ...owner, mode: 0o755 }))
+}
+
+/** A directory below the layers directory, with its parents. */
+function treeLayer(createdBy: string, host: string, imagePath: string, owner: Owner, reporter: Reporter): LayerSource {
+  const entries: LayerEntry[] = [...parentsOf(imagePath, owner), { kind: 'tree', hostPath: host, imagePath, ...owner }]
+  return layerSource(createdBy, entries, { onWarning: text => reporter.event({ type: 'warning', text }) })
+}
+
+export function buildpackLayer(layers: Located, buildpack: GroupElement, layer: LayerOnDisk, owner: Owner, reporter: Reporter): NamedSource {
+  const createdBy = `Layer: '${layer.name}', Created by buildpack: ${buildpack.id}@${buildpack.version}`
+  const imagePath = `${layers.image}/${escapeId(buildpack.id)}/${layer.name}`
+  return { kind: 'buildpack', name: `${buildpack.id}:${layer.name}`, source: treeLayer(createdBy, layer.dir, imagePath, owner, reporter) }
+}
+
+export function sbomLayer(layers: Located, owner: Owner, reporter: Reporter): NamedSource {
+  const source = treeLayer('Software Bill-of-Materials', join(layers.host, 'sbom', 'launch'), `${layers.image}/sbom/launch`, owner, reporter)
+  return { kind: 'sbom', name: 'sbom', source }
+}
+
+/** What a cache keeps of SBOM files: those for launch and those for build. */
+export function cachedSbomLayer(layers: Located, owner: Owner, reporter: Reporter): LayerSource {
+  return treeLayer('Software Bill-of-Materials', join(layers.host, 'sbom'), `${layers.image}/sbom`, owner, reporter)
+}
+
+export function configLayer(layers: Located, owner: Owner, reporter: Reporter): NamedSource {
+  const source = treeLayer('Buildpacks Launcher Config', join(layers.host, 'config'), `${layers.image}/config`, owner, reporter)
+  return { kind: 'config', name: 'config', source }
+}
+
+export function launcherLayer(launcher: string): NamedSource {
+  const entries: LayerEntry[] = [
+    ...parentsOf(launcherPath, root),
+    { kind: 'host-file', hostPath: launcher, imagePath: launcherPath, ...root, mode: 0o755 },
+  ]
+  return { kind: 'launcher', name: 'launcher', source: layerSource('Buildpacks Application Launcher', entries) }
+}
+
+export function processTypesLayer(processes: readonly Process[]): NamedSource {
+  const types = processes.map(p => p.type).sort()
+  const entries: LayerEntry[] = [
+    { kind: 'directory', imagePath: '/cnb', ...root, mode: 0o755 },
+    { kind: 'directory', imagePath: '/cnb/process', ...root, mode: 0o755 },
+    ...types.map(type => ({ kind: 'symlink' as const, imagePath: `/cnb/process/${type}`, target: launcherPath, ...root })),
+  ]
+  return { kind: 'process-types', name: 'process-types', source: layerSource('Buildpacks Process Types', entries) }
+}
+
+/**
+ * The app directory as one layer for each slice, empty ones too, and one for the rest (buildpack.md, "Slice Layers").
+ * Without slices it is a single tree.
+ */
+export async function appLayers(app: Located, slices: readonly Slice[], owner: Owner, reporter: Reporter): Promise<NamedSource[]> {
+  if (slices.length === 0) {
+    return [{ kind: 'app', name: 'app', source: treeLayer('Application Layer', app.host, app.image, owner, reporter) }]
+  }
+  const paths = (await listTree(app.host)).map(bytes => {
+    const text = bytes.toString('utf8')
+    if (Buffer.from(text).equals(bytes)) return text
+    throw new BaleError('input', `the name ${JSON.stringify(text)} is not UTF-8, which slices need`, { where: app.host, fix: 'rename it' })
+  })
+  const assigned = assignSlices(paths, slices, app.image)
+  const make = (createdBy: string, name: string, chosen: readonly string[]): NamedSource => {
+    const entries: LayerEntry[] = [
+      ...parentsOf(`${app.image}/x`, owner),
+      { kind: 'paths', hostPath: app.host, imagePath: app.image, ...owner, paths: chosen.map(p => Buffer.from(p)) },
+    ]
+    return { kind: 'app', name, source: layerSource(createdBy, entries, { onWarning: text => reporter.event({ type: 'warning', text }) }) }
+  }
+  const layers = assigned.slices.map((chosen, i) => make(`Application Slice: ${i + 1}`, `slice-${i + 1}`, chosen))
+  return [...layers, make(`Application Slice: ${slices.length + 1}`, 'app', assigned.rest)]
+}

@@ -1,0 +1,22 @@
+/**
+ * Maps with at most `limit` at work at once; results in the order of the items. The first failure is thrown after the
+ * ones at work have settled, so that nothing goes on behind the caller's back.
+ */
+export async function inOrder<T, R>(items: readonly T[], limit: number, map: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  const failures: unknown[] = []
+  let next = 0
+  const work = async (): Promise<void> => {
+    while (next < items.length && failures.length === 0) {
+      const index = next++
+      try {
+        results[index] = await map(items[index] as T)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, work))
+  if (failures.length > 0) throw failures[0]
+  return results
+}

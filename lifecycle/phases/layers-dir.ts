@@ -1,0 +1,42 @@
+import { join } from 'node:path'
+import { BaleError } from '../errors.ts'
+import { checkLayerName, escapeId } from '../spec/ids.ts'
+import { parseLayerToml } from '../spec/layer.ts'
+import type { LayerContentMetadata } from '../spec/types.ts'
+import { directoryState, namesIn, readUntrusted } from './read-file.ts'
+
+/** A layer as a buildpack left it: its content metadata and whether its directory is there. */
+export interface LayerOnDisk extends LayerContentMetadata {
+  readonly name: string
+  /** Where its directory is, or would be. */
+  readonly dir: string
+  readonly exists: boolean
+}
+
+/** Names beside `<layer>.toml` that are documents of their own (buildpack.md, "Build"). */
+const documents = new Set(['launch.toml', 'build.toml', 'store.toml'])
+
+/** `<layers>/<escaped id>`: where one buildpack leaves everything. */
+export function buildpackLayersDir(layersDir: string, id: string): string {
+  return join(layersDir, escapeId(id))
+}
+
+/**
+ * The layers in a buildpack's layers directory, sorted by name. Everything there is hostile: names are checked before
+ * they become paths, and neither a TOML file nor a layer may be a link.
+ */
+export async function readLayers(layersDir: string, id: string): Promise<LayerOnDisk[]> {
+  const dir = buildpackLayersDir(layersDir, id)
+  const layers: LayerOnDisk[] = []
+  for (const file of await namesIn(dir)) {
+    if (!file.endsWith('.toml') || documents.has(file)) continue
+    const where = join(dir, file)
+    const name = file.slice(0, -'.toml'.length)
+    checkLayerName(name, where)
+    const content = await readUntrusted(where)
+    if (content === undefined) throw new BaleError('filesystem', 'it vanished while it was read', { where })
+    const layer = join(dir, name)
+    layers.push({ ...parseLayerToml(content, where), name, dir: layer, exists: (await directoryState(layer)) === 'directory' })
+  }
+  return layers
+}

@@ -1,0 +1,35 @@
+/**
+ * What TOML has and JavaScript has not. Both kinds turn into plain JSON in a label, where TOML's types end anyway.
+ */
+
+/** A date, a time or both, in the document's own words: `1979-05-27T00:32:00.999999-07:00`. A string in JSON. */
+export class TomlDate {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+  toJSON(): string {
+    return this.text
+  }
+}
+
+/**
+ * A float that a JavaScript number would not give back: `1.0` would be written as the integer `1`, and JSON has no `inf`
+ * and no `nan`. All other floats are plain numbers.
+ */
+export class TomlFloat {
+  readonly value: number
+  constructor(value: number) {
+    this.value = value
+  }
+  /** The text in TOML: `1.0`, `-0.0`, `-inf`. */
+  toString(): string {
+    if (Number.isNaN(this.value)) return 'nan'
+    if (!Number.isFinite(this.value)) return this.value < 0 ? '-inf' : 'inf'
+    const digits = Object.is(this.value, -0) ? '-0' : String(this.value)
+    return /[.e]/.test(digits) ? digits : `${digits}.0`
+  }
+  toJSON(): number | string {
+    return Number.isFinite(this.value) ? this.value : this.toString()
+  }
+}
