@@ -7,6 +7,8 @@ import { describe, expect, it } from 'vitest'
 const ranks: Record<string, number> = {
   'errors.ts': 0,
   'events.ts': 0.5,
+  files: 0.5,
+  'event-stream.ts': 0.7,
   spec: 1,
   image: 2,
   layers: 3,
