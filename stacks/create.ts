@@ -1,7 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { arch as hostArch } from 'node:os'
 import { join, resolve } from 'node:path'
-import { isErrno } from '../lifecycle/errors.ts'
 import { architectureOf, ociArchitecture } from './config.ts'
 import { readDescription } from './description.ts'
 import { explainWrite, missingProgram } from './failures.ts'
@@ -27,6 +27,8 @@ export interface StackOptions {
   readonly mirror?: string | undefined
   /** The same for Debian's security archive. */
   readonly securityMirror?: string | undefined
+  /** Where this machine's `/etc/apt` and keyrings are found, for tests: `/` by default. */
+  readonly machineRoot?: string | undefined
   readonly signal: AbortSignal
   readonly onEvent?: ((event: StackEvent) => void) | undefined
 }
@@ -49,19 +51,21 @@ export async function createStack(options: StackOptions): Promise<Stack> {
   const { debian: architecture } = architectureOf(arch)
   const prefix = await findTools(environment, options.signal)
   const { suite, components } = stack.debian
-  const archive = await findArchive({ suite, components, environment, mirror, securityMirror })
+  const root = options.machineRoot
+  const archive = await findArchive({ suite, components, environment, mirror, securityMirror, root })
   for (const message of archive.warnings) onEvent?.({ type: 'warning', message })
 
   const outDir = resolve(options.outDir)
-  await mkdir(outDir, { recursive: true }).catch((error: NodeJS.ErrnoException) =>
-    Promise.reject(explainWrite(error, outDir)),
-  )
+  await mkdir(outDir, { recursive: true }).catch((error: unknown) => {
+    throw explainWrite(error, outDir)
+  })
   await using work = await makeWorkDir(environment)
   const sourcesFile = await writePrivate(join(work.path, 'debian.sources'), archive.sources ?? '')
   const files = await filesFor(archive)
   const job = { stack, arch, architecture, archive, sourcesFile, files, prefix, environment, work: work.path, onEvent }
   const paths = { build: join(outDir, 'build.tar'), run: join(outDir, 'run.tar') }
-  const partial = (path: string) => `${path}.${process.pid}.partial`
+  const suffix = `${randomUUID()}.partial`
+  const partial = (path: string) => `${path}.${suffix}`
   try {
     // They wait for the network and for disks in turn: two at a time take hardly longer than the larger one alone.
     const [build, run] = await bothOrNeither(options.signal, signal => [
@@ -72,7 +76,7 @@ export async function createStack(options: StackOptions): Promise<Stack> {
     return { id: stack.id, build: { ...build, tar: paths.build }, run: { ...run, tar: paths.run } }
   } catch (error) {
     options.signal.throwIfAborted()
-    throw isErrno(error) ? explainWrite(error, outDir) : error
+    throw explainWrite(error, outDir)
   } finally {
     await Promise.all(Object.values(paths).map(path => rm(partial(path), { force: true })))
   }

@@ -1,5 +1,5 @@
 import { BaleError, type ErrorCode, isErrno } from '../lifecycle/errors.ts'
-import type { Ending } from './process.ts'
+import type { Failure } from './process.ts'
 
 /**
  * What mmdebstrap and apt say when something outside of them is wrong. Both talk to people only, so this reads prose,
@@ -7,9 +7,17 @@ import type { Ending } from './process.ts'
  */
 const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
   {
+    // Before the disk: at the limit of user namespaces unshare(2) says ENOSPC, too.
+    said: /unshare(\(\)| syscall) failed|failed to unshare|cannot unshare/i,
+    code: 'engine',
+    fix:
+      'let ordinary users make user namespaces (sudo sysctl -w user.max_user_namespaces=15000, and on Ubuntu ' +
+      'kernel.apparmor_restrict_unprivileged_userns=0; containers: a seccomp profile that allows unshare), or run as root',
+  },
+  {
     said: /No space left on device|not have enough free space/i,
     code: 'filesystem',
-    fix: 'free about 2 GB there, or set TMPDIR to a folder on a larger disk',
+    fix: 'free about 2 GB in the folder for temporary files (/tmp, or TMPDIR), or set TMPDIR to one on a larger disk',
   },
   {
     said: /\/etc\/sub[ug]id|newuidmap|newgidmap/,
@@ -17,11 +25,9 @@ const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
     fix: 'give your user subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"',
   },
   {
-    said: /unshare (the user namespace|syscall|\(\)) ?failed|failed to unshare|cannot unshare/i,
-    code: 'engine',
-    fix:
-      'let ordinary users make user namespaces (sudo sysctl -w user.max_user_namespaces=15000, and on Ubuntu ' +
-      'kernel.apparmor_restrict_unprivileged_userns=0; containers: a seccomp profile that allows unshare), or run as root',
+    said: /cannot create .*Permission denied|cannot change directory .*Permission denied/,
+    code: 'filesystem',
+    fix: 'set TMPDIR to a folder that every user can enter, such as /var/tmp',
   },
   {
     said: /NO_PUBKEY|is not signed|couldn't be verified|Missing key|EXPKEYSIG/i,
@@ -36,7 +42,7 @@ const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
   {
     said: /Unable to locate package|has no installation candidate/i,
     code: 'input',
-    fix: 'correct the name in stack.toml: packages.debian.org lists what the suite has',
+    fix: 'correct the name in stack.toml: `apt-cache search` finds it on a machine with the same Debian',
   },
   {
     said: /Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Connection (timed out|failed|refused)|Failed to fetch/i,
@@ -51,19 +57,26 @@ const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
 ]
 
 /** The error for a run of mmdebstrap that failed, with its own last words. */
-export function explainFailure(ending: Ending<unknown> & { state: 'failed' }, where: string): BaleError {
-  const { cause, status, tail } = ending
-  // Ours are complete, and an error of the operating system's came while writing the image, with mmdebstrap well.
+export function explainFailure({ cause, status, tail }: Failure, where: string): unknown {
+  // Ours says all there is to say; the operating system's, while the image was written, is not mmdebstrap's fault.
   if (cause instanceof BaleError) return cause
-  if (isErrno(cause, 'ENOSPC', 'EDQUOT', 'EIO', 'EACCES', 'EROFS', 'EFBIG')) return explainWrite(cause, where)
+  if (isErrno(cause) && (cause.syscall === 'open' || cause.syscall === 'write')) return explainWrite(cause, where)
   const words = tail.join('\n')
   const match = advice.find(({ said }) => said.test(words))
-  return new BaleError(match?.code ?? 'failed', `mmdebstrap ${status}:\n${words}`, { where, fix: match?.fix, cause })
+  const what =
+    status === 0 ? `what mmdebstrap wrote is not a whole tar: ${String(cause)}` : `mmdebstrap ${ended(status)}`
+  return new BaleError(match?.code ?? 'failed', `${what}\n${words}`.trimEnd(), { where, fix: match?.fix, cause })
 }
 
-/** The error for an image that could not be written. */
-export function explainWrite(error: NodeJS.ErrnoException, where: string): BaleError {
-  const full = isErrno(error, 'ENOSPC', 'EDQUOT')
+/** `ended with status 2`, `was ended by SIGKILL`. */
+export function ended(status: Failure['status']): string {
+  return typeof status === 'number' ? `ended with status ${status}` : `was ended by ${status}`
+}
+
+/** A failure in terms of the file system if it was one; anything else as it is. */
+export function explainWrite(error: unknown, where: string): unknown {
+  if (error instanceof BaleError || !isErrno(error)) return error
+  const full = error.code === 'ENOSPC' || error.code === 'EDQUOT'
   const fix = full ? 'free about 1 GB there, or name another folder' : undefined
   return new BaleError('filesystem', full ? 'the disk is full' : error.message, { where, fix, cause: error })
 }

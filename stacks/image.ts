@@ -72,13 +72,12 @@ export async function createImage(job: ImageJob): Promise<StackImage> {
 
 /** As little of the caller's environment as will do: maintainer scripts see it, and could write it down. */
 function environmentFor({ environment, work, stack, archive }: ImageJob): Environment {
-  const passed = Object.entries(environment).filter(([name]) =>
-    /^(HOME|USER|LOGNAME|SSL_CERT_(FILE|DIR)|\w+_proxy)$/i.test(name),
-  )
+  const passed = Object.entries(environment).filter(([name]) => /^(SSL_CERT_(FILE|DIR)|\w+_proxy)$/i.test(name))
   return {
     ...Object.fromEntries(passed),
     PATH: searchPath(environment),
     TMPDIR: work,
+    HOME: work, // no ~/.dpkg.cfg
     TZ: 'UTC',
     LC_ALL: 'C.UTF-8',
     SOURCE_DATE_EPOCH: String(stack.debian.epoch.getTime() / 1000),

@@ -34,6 +34,7 @@ export function mmdebstrapArguments({ stack, image, architecture, archive, sourc
     `--architectures=${architecture}`,
     `--components=${stack.debian.components.join(',')}`,
     `--include=${[...image.packages, ...image.remove].join(',')}`,
+    '--dpkgopt=force-unsafe-io', // the tree is thrown away in a minute: no need to wait for the disk
     ...hooks(image),
   ]
   // Without sources, mmdebstrap knows the address of the archive but not always, as on Ubuntu, its keys.

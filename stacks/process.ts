@@ -17,10 +17,16 @@ export interface Command {
   readonly onLine?: ((line: string) => void) | undefined
 }
 
-/** How a command ended. `cause` is what went wrong with its output, if anything did. */
-export type Ending<T> =
-  | { readonly state: 'succeeded'; readonly value: T }
-  | { readonly state: 'failed'; readonly status: string; readonly tail: readonly string[]; readonly cause: unknown }
+export type Ending<T> = { readonly state: 'succeeded'; readonly value: T } | Failure
+
+/** A command that failed by itself, or whose output did: that is the `cause`, and the status may then be 0. */
+export interface Failure {
+  readonly state: 'failed'
+  readonly status: number | NodeJS.Signals
+  /** The last lines of its standard error. */
+  readonly tail: readonly string[]
+  readonly cause: unknown
+}
 
 const tailLength = 25
 /** How long a command may take to clean up after SIGTERM; mmdebstrap deletes a tree of 600 MB in a few seconds. */
@@ -43,6 +49,8 @@ export async function runCommand<T>(command: Command, consume: (output: Readable
     if (tail.push(line) > tailLength) tail.shift()
     onLine?.(line)
   })
+  // A daemon that a maintainer script left behind would hold our pipes open.
+  child.once('exit', () => killGroup(child.pid, 'SIGKILL'))
   let impatience: NodeJS.Timeout | undefined
   const stop = () => {
     // Once only: mmdebstrap cleans up on the first signal, and a second would end its cleaning.
@@ -58,12 +66,11 @@ export async function runCommand<T>(command: Command, consume: (output: Readable
     const [[output], [code, killedBy]] = await Promise.all([Promise.allSettled([consumed]), closed])
     signal.throwIfAborted()
     if (output.status === 'fulfilled' && code === 0) return { state: 'succeeded', value: output.value }
-    const status = code === null ? `was ended by ${killedBy}` : `ended with status ${code}`
-    return { state: 'failed', status, tail, cause: output.status === 'rejected' ? output.reason : undefined }
+    const cause: unknown = output.status === 'rejected' ? output.reason : undefined
+    return { state: 'failed', status: code ?? killedBy ?? 'SIGKILL', tail, cause }
   } finally {
     signal.removeEventListener('abort', stop)
     clearTimeout(impatience)
-    killGroup(child.pid, 'SIGKILL') // whatever a maintainer script left running
   }
 }
 

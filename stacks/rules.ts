@@ -57,6 +57,7 @@ const dropped = [
   /^etc\/\.pwd\.lock$/,
   // The machine's own settings for apt, which may hold a proxy's password;
   /^etc\/apt\/apt\.conf\.d\/(00mmdebstrap|99bale)$/,
+  /^etc\/dpkg\/dpkg\.cfg\.d\/99mmdebstrap$/,
   /^etc\/alternatives\/[^/]+\.gz$/, // links to manual pages
   /^var\/lib\/dpkg\/([^/]*-old|lock[^/]*)$/,
   /(^|\/)__pycache__(\/|$)/, // what CPython compiles differs from run to run, and few tools of the image need it

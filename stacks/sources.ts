@@ -11,7 +11,8 @@ export interface AptSource {
 
 /** The stanzas for binary packages in one file of apt's: `.sources` is deb822, everything else has one per line. */
 export function parseSources(path: string, text: string): AptSource[] {
-  return path.endsWith('.sources') ? parseDeb822(text) : text.split('\n').flatMap(parseLine)
+  const lines = text.replaceAll('\r\n', '\n')
+  return path.endsWith('.sources') ? parseDeb822(lines) : lines.split('\n').flatMap(parseLine)
 }
 
 function parseLine(line: string): AptSource[] {

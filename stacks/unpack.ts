@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { lstat, mkdir, rename, rm } from 'node:fs/promises'
+import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { BaleError, isErrno } from '../lifecycle/errors.ts'
-import { explainWrite } from './failures.ts'
+import { ended, explainWrite } from './failures.ts'
 import { discard, type Environment, runCommand, searchPath } from './process.ts'
 
 export interface UnpackOptions {
@@ -21,38 +21,36 @@ export async function unpackRootfs(tar: string, dir: string, options: UnpackOpti
   const partial = `${target}.${randomUUID()}.partial`
   try {
     await mkdir(partial, { recursive: true })
+    await chmod(partial, 0o755)
     await extract(tar, partial, options)
     await rename(partial, target)
   } catch (error) {
     await rm(partial, { recursive: true, force: true })
     if (isErrno(error, 'ENOTEMPTY', 'EEXIST') && (await exists(target))) return // another process was first
-    throw isErrno(error) ? explainWrite(error, dirname(target)) : error
+    options.signal.throwIfAborted()
+    throw explainWrite(error, dirname(target))
   }
 }
 
 async function extract(tar: string, dir: string, { environment, signal }: UnpackOptions): Promise<void> {
-  const run = async (what: string, ...argv: [string, ...string[]]) => {
-    const env = { ...environment, PATH: searchPath(environment), LC_ALL: 'C.UTF-8', TAR_OPTIONS: undefined }
+  const env = { ...environment, PATH: searchPath(environment), LC_ALL: 'C.UTF-8', TAR_OPTIONS: undefined }
+  const run = async (...argv: [string, ...string[]]) => {
     const ending = await runCommand({ argv, environment: env, signal }, discard)
     if (ending.state === 'succeeded') return
     const words = ending.tail.join('\n')
     const fix = /No space left|quota/i.test(words) ? 'free about 1 GB there' : undefined
-    throw new BaleError('filesystem', `${what} failed: ${argv[0]} ${ending.status}:\n${words}`, { where: dir, fix })
+    throw new BaleError('filesystem', `unpacking ${tar}: ${argv[0]} ${ended(ending.status)}:\n${words}`, {
+      where: dir,
+      fix,
+    })
   }
-  // As root, tar would keep owners and setuid bits.
-  const owners = ['--no-same-owner', '--no-same-permissions', '--delay-directory-restore']
-  await run(
-    'unpacking the stack',
-    'tar',
-    '--extract',
-    `--file=${tar}`,
-    `--directory=${dir}`,
-    ...owners,
-    '--exclude=dev/*',
-  )
+  // As root, tar would keep owners, setuid bits and devices. Nothing becomes writable for others, not even /tmp.
+  const asUser = ['--no-same-owner', '--no-same-permissions', '--anchored', '--exclude=dev/*', '--exclude=./dev/*']
+  const files = ['--force-local', `--file=${tar}`, `--directory=${dir}`]
+  await run('tar', '--extract', ...files, ...asUser, '--delay-directory-restore')
   const setuid = ['-perm', '/6000', '-exec', 'chmod', 'ug-s', '{}', '+']
   const locked = ['-type', 'd', '!', '-perm', '-0700', '-exec', 'chmod', 'u+rwx', '{}', '+']
-  await run('unpacking the stack', 'find', dir, '!', '-type', 'l', '(', ...setuid, ',', ...locked, ')')
+  await run('find', dir, '!', '-type', 'l', '(', ...setuid, ',', ...locked, ')')
 }
 
 async function exists(path: string): Promise<boolean> {
