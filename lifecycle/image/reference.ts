@@ -23,8 +23,16 @@ const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 /** Parses an image reference; the error names the part that is wrong. */
 export function parseReference(text: string): Reference {
   const bad = (why: string, fix?: string): never => {
-    throw new BaleError('arguments', `${JSON.stringify(text.slice(0, 300))} is not an image reference: ${why}`, { fix })
+    // Somebody wrote a URL with a password: it must not reach a log.
+    const shown = text.replace(/^(\w+:\/\/)?.*@(?!sha256:)/s, '$1***@')
+    throw new BaleError('arguments', `${JSON.stringify(shown.slice(0, 300))} is not an image reference: ${why}`, {
+      fix,
+    })
   }
+  const scheme = /^\w+:\/\//.exec(text)?.[0]
+  if (scheme !== undefined) bad('it is a URL', `leave out ${scheme}`)
+  if (/^[^/]*@[^/]*\//.test(text))
+    bad('it has a user name', 'leave it out, and give credentials with docker login HOST')
   const [rest, digest, ...more] = text.split('@') as [string, ...string[]]
   if (more.length > 0) bad('it has more than one @')
   if (digest !== undefined && !isDigest(digest))

@@ -23,8 +23,9 @@ export function parseManifest(bytes: Uint8Array, where: string): Manifest | Inde
     throw bad('is a manifest of schema 1, which is obsolete', 'push the image again with a current tool')
   }
   // Something that is both shows one image to a scanner and another one to whoever runs it (CVE-2021-41190).
-  const looksLikeIndex = Object.hasOwn(value, 'manifests')
-  const looksLikeImage = Object.hasOwn(value, 'layers') || Object.hasOwn(value, 'config')
+  const keys = Object.keys(value).map(key => key.toLowerCase())
+  const looksLikeIndex = keys.includes('manifests')
+  const looksLikeImage = keys.includes('layers') || keys.includes('config')
   if (looksLikeIndex && looksLikeImage) throw bad('has the fields of an index and of an image manifest')
   if (!looksLikeIndex && !looksLikeImage) throw bad('is neither an image manifest nor an index')
   if (!looksLikeIndex) return check(manifestSchema, value, where)
@@ -110,7 +111,7 @@ function object<const Entries extends v.ObjectEntries>(entries: Entries) {
       value => twinOf(value) === undefined,
       issue => twinOf(issue.input) ?? '',
     ),
-    v.looseObject(entries, issue => `lacks ${issue.expected}`),
+    v.looseObject(entries, 'is missing'),
   )
 }
 

@@ -5,6 +5,7 @@ import { type Image, makeImage } from '../../lifecycle/image/image.ts'
 import type { Layer } from '../../lifecycle/image/layer.ts'
 import type { Platform } from '../../lifecycle/image/manifest.ts'
 import type { ImageStore } from '../../lifecycle/stores/store.ts'
+import { failureOf } from '../helpers/failure.ts'
 import {
   type Files,
   bytesOf,
@@ -136,7 +137,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       const { store } = await fresh()
       const layer = await layerOf(hello)
       const lying = withBytes(layer, change(await bytesOf(layer.open())))
-      const error = await failure(store.putLayer(lying))
+      const error = await failureOf(store.putLayer(lying))
       expect(error).toBeInstanceOf(BaleError)
       await expectWhole(await store.putLayer(layer))
     })
@@ -152,7 +153,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
           throw broken
         },
       }
-      expect(await failure(store.putLayer(failing))).toBe(broken)
+      expect(await failureOf(store.putLayer(failing))).toBe(broken)
       await expectWhole(await store.putLayer(source))
     })
 
@@ -265,7 +266,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       const { store, name } = await fresh()
       const before = await putImage(store, hello, [name('latest')])
       const image = makeImage(configOf(), [await layerOf({ '/never': 'put' })])
-      expect(await failure(store.putImage(image, [name('latest'), name('new')]))).toBeInstanceOf(BaleError)
+      expect(await failureOf(store.putImage(image, [name('latest'), name('new')]))).toBeInstanceOf(BaleError)
       expect((await pulled(store, name('latest'))).digest).toBe(before.published.digest)
       expect(await store.pull(name('new'), platform)).toBeUndefined()
     })
@@ -304,7 +305,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       for (const { platform, image } of images) {
         expect((await store.pull(name('index'), platform))?.imageId).toBe(image.imageId)
       }
-      const error = await failure(store.pull(name('index'), { os: 'linux', architecture: 'riscv64' }))
+      const error = await failureOf(store.pull(name('index'), { os: 'linux', architecture: 'riscv64' }))
       expect(error).toBeInstanceOf(BaleError)
       expect(String(error)).toMatch(/riscv64.*amd64/s)
     })
@@ -317,9 +318,9 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       const reason = new BaleError('cancelled', 'stopped by Ctrl-C')
       const signal = AbortSignal.abort(reason)
       const source = sourceOf(other)
-      expect(await failure(store.putLayer(source, signal))).toBe(reason)
-      expect(await failure(store.putImage(image, [name('aborted')], signal))).toBe(reason)
-      expect(await failure(store.pull(name('latest'), platform, signal))).toBe(reason)
+      expect(await failureOf(store.putLayer(source, signal))).toBe(reason)
+      expect(await failureOf(store.putImage(image, [name('aborted')], signal))).toBe(reason)
+      expect(await failureOf(store.pull(name('latest'), platform, signal))).toBe(reason)
       expect(source.reads).toBe(0)
       expect(await store.pull(name('aborted'), platform)).toBeUndefined()
     })
@@ -339,7 +340,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
           for (;;) yield* pieces(start, 10_000)
         },
       }
-      expect(await failure(store.putLayer(stopping, controller.signal))).toBe(reason)
+      expect(await failureOf(store.putLayer(stopping, controller.signal))).toBe(reason)
       const layer = await store.putLayer(source)
       await expectWhole(layer)
       await store.putImage(makeImage(configOf(), [layer]), [name('latest')])
@@ -355,7 +356,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       const reading = async () => {
         for await (const _chunk of layer!.open(controller.signal)) controller.abort(reason)
       }
-      expect(await failure(reading())).toBe(reason)
+      expect(await failureOf(reading())).toBe(reason)
     })
 
     it('lets two writers of one name finish, and one of them last', async () => {
@@ -384,7 +385,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       if (corrupt === undefined) return context.skip('nobody else can reach what this store holds')
       const { image } = await putImage(store, hello, [name('latest')])
       await corrupt(image.imageId)
-      const error = await failure(store.pull(name('latest'), platform))
+      const error = await failureOf(store.pull(name('latest'), platform))
       expect(error).toBeInstanceOf(BaleError)
       expect(String(error)).toContain(image.imageId)
     })
@@ -402,7 +403,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       const { name, unwritable } = await fresh()
       if (unwritable === undefined) return context.skip('whoever opens this store may write in it')
       const store = await unwritable()
-      expect(await failure(store.checkWrite([name('latest')]))).toBeInstanceOf(BaleError)
+      expect(await failureOf(store.checkWrite([name('latest')]))).toBeInstanceOf(BaleError)
     })
   })
 }
@@ -431,14 +432,4 @@ function digestsOf(layer: Layer | undefined) {
   if (layer === undefined) expect.unreachable('there is no layer')
   const { diffId, digest, size, mediaType } = layer
   return { diffId, digest, size, mediaType }
-}
-
-/** What the promise was rejected with; a promise that keeps is a failed test. */
-async function failure(promise: Promise<unknown>): Promise<unknown> {
-  const outcome = await promise.then(
-    value => ({ value }),
-    (error: unknown) => ({ error }),
-  )
-  if ('value' in outcome) expect.unreachable(`it did not fail: ${JSON.stringify(outcome.value)?.slice(0, 200)}`)
-  return outcome.error
 }

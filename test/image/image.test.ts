@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { digestOf } from '../../lifecycle/image/digest.ts'
+import { assembleImage, makeImage, sizeOf } from '../../lifecycle/image/image.ts'
+import { docker, oci } from '../../lifecycle/image/media-types.ts'
+import { parseConfig, parseManifest } from '../../lifecycle/image/validate.ts'
+import { configOf, layerOf } from '../helpers/images.ts'
+
+const layers = await Promise.all([
+  layerOf({ '/a': 'a' }, 'gzip'),
+  layerOf({ '/b': 'b' }, 'none'),
+  layerOf({ '/c': 'c' }, 'zstd'),
+])
+
+describe('makeImage', () => {
+  it('takes diff_ids and descriptors from the layers', () => {
+    const image = makeImage(configOf({ author: 'bale' }), layers)
+    expect(image.config.rootfs.diff_ids).toEqual(layers.map(l => l.diffId))
+    expect(image.config.author).toBe('bale')
+    expect(image.manifest.layers).toEqual(layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })))
+    expect(image.manifest.mediaType).toBe(oci.manifest)
+  })
+
+  it('is named by its bytes', () => {
+    const image = makeImage(configOf(), layers)
+    expect(image.digest).toBe(digestOf(image.manifestBytes))
+    expect(image.imageId).toBe(digestOf(image.configBytes))
+    expect(image.manifest.config).toEqual({
+      mediaType: oci.config,
+      digest: image.imageId,
+      size: image.configBytes.length,
+    })
+    expect(sizeOf(image)).toBe(
+      image.manifestBytes.length + image.configBytes.length + layers.reduce((sum, l) => sum + l.size, 0),
+    )
+  })
+
+  it('has the same bytes each time, and others for another order of layers', () => {
+    const again = makeImage(configOf(), [...layers])
+    expect(again.digest).toBe(makeImage(configOf(), layers).digest)
+    expect(makeImage(configOf(), layers.toReversed()).digest).not.toBe(again.digest)
+  })
+
+  it.each([
+    ['docker', docker, 'oci', oci],
+    ['oci', oci, 'docker', docker],
+  ] as const)('writes the media types of one family: %s', (format, types, before, others) => {
+    const mixed = makeImage(configOf(), layers, before).manifest.layers
+    expect(mixed.map(l => l.mediaType)).toEqual([others.layerGzip, others.layer, others.layerZstd])
+    const image = makeImage(
+      configOf(),
+      layers.map((l, i) => ({ ...l, mediaType: mixed[i]!.mediaType })),
+      format,
+    )
+    expect(image.manifest.mediaType).toBe(types.manifest)
+    expect(image.manifest.config.mediaType).toBe(types.config)
+    expect(image.manifest.layers.map(l => l.mediaType)).toEqual([types.layerGzip, types.layer, types.layerZstd])
+  })
+
+  it('is what its own bytes say when they are read again', () => {
+    const image = makeImage(configOf({ history: [{ created_by: 'x', empty_layer: true }] }), layers)
+    const manifest = parseManifest(image.manifestBytes, 'manifest')
+    const config = parseConfig(image.configBytes, 'config')
+    expect(manifest).toEqual(image.manifest)
+    expect(config).toEqual(image.config)
+    expect(assembleImage(image.manifestBytes, image.manifest, image.configBytes, config, layers)).toEqual(image)
+  })
+})
