@@ -23,6 +23,7 @@ import { checkGroupIds } from './spec/ids.ts'
 import { formatOrder } from './spec/order.ts'
 import type { GroupElement } from './spec/types.ts'
 import { copyImage } from './stores/copy.ts'
+import { lifecycleVersion } from './version.ts'
 import { type Destination, openDestinations, openLocalStore } from './stores/open.ts'
 
 export interface BuildOptions {
@@ -111,7 +112,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         ...(analysis.previous && { previous: analysis.previous }),
         destination,
         cache,
-        launcher: { path: distribution.launcher(architecture()), version: features.version },
+        launcher: { path: distribution.launcher(architecture()), version: lifecycleVersion },
         owner: stack.user,
         ...(options.defaultProcess !== undefined && { defaultProcess: options.defaultProcess }),
         project: {},

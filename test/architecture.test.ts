@@ -9,6 +9,8 @@ const ranks: Record<string, number> = {
   'events.ts': 0.5,
   files: 0.5,
   'event-stream.ts': 0.7,
+  'version.ts': 0,
+  files: 1.5,
   spec: 1,
   image: 2,
   layers: 3,

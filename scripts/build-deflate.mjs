@@ -1,0 +1,49 @@
+// Compiles lifecycle/layers/deflate/deflate.ts (AssemblyScript) to deflate.wasm beside it, unless that is up to date.
+// The repository holds no binaries: npm's `prepare`, the tests and the bundle call this.
+//
+//   node scripts/build-deflate.mjs           compile if missing or stale
+//   buildDeflate({ bundle: 'dist' })         also put deflate.wasm and deflate-worker.mjs there, for a bundle to find
+import { copyFile, mkdir, rename, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = resolve(import.meta.dirname, '..')
+const folder = join(root, 'lifecycle/layers/deflate')
+const source = join(folder, 'deflate.ts')
+const wasm = join(folder, 'deflate.wasm')
+
+export async function buildDeflate({ bundle } = {}) {
+  if (!(await isFresh())) await compile()
+  if (bundle === undefined) return
+  await mkdir(bundle, { recursive: true })
+  await copyFile(wasm, join(bundle, 'deflate.wasm'))
+  const { build } = await import('esbuild')
+  await build({
+    entryPoints: [join(folder, 'worker.ts')],
+    outfile: join(bundle, 'deflate-worker.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+  })
+}
+
+/** Newer than everything it is made from: the source, these options, the compiler. */
+async function isFresh() {
+  const made = await modified(wasm)
+  const inputs = [source, fileURLToPath(import.meta.url), join(root, 'node_modules/assemblyscript/package.json')]
+  return made > Math.max(...(await Promise.all(inputs.map(modified))))
+}
+
+const modified = path => stat(path).then(s => s.mtimeMs, () => -1) // prettier-ignore
+
+async function compile() {
+  const { main } = await import('assemblyscript/asc')
+  const draft = `deflate.${process.pid}.wasm` // renamed when whole: two builds at once do no harm
+  const options = '--optimizeLevel 3 --shrinkLevel 0 --noAssert --runtime stub --initialMemory 68 --maximumMemory 68'
+  const { error, stderr } = await main(['deflate.ts', '-o', draft, '--baseDir', folder, ...options.split(' ')])
+  if (error) throw new Error(`deflate.ts does not compile: ${error.message}\n${stderr.toString()}`)
+  await rename(join(folder, draft), wasm)
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildDeflate()

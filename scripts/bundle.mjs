@@ -1,0 +1,109 @@
+// Makes dist/, the form in which Bale runs: the program and the phase binaries as bundles, the buildpacks with theirs, the
+// launcher, the default builder and its stack. `--if-stale` does nothing when no source is newer.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const dist = join(root, 'dist')
+const sources = ['lifecycle', 'buildpacks', 'stacks', 'launcher', 'scripts', 'builder.toml', 'package-lock.json']
+
+if (process.argv.includes('--if-stale') && isFresh()) process.exit(0)
+await bundle()
+
+/** The stamp holds the names and times of every source when the bundle was made: a deleted source makes it stale too. */
+function isFresh() {
+  const stamp = join(dist, 'stamp')
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint()
+}
+
+function fingerprint() {
+  const lines = []
+  const visit = path => {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (stat === undefined) return
+    if (!stat.isDirectory()) lines.push(`${relative(root, path)} ${stat.mtimeMs} ${stat.size}`)
+    else for (const name of readdirSync(path).sort()) if (name !== 'dist' && name !== 'node_modules' && !name.endsWith('.wasm')) visit(join(path, name))
+  }
+  for (const source of sources) visit(join(root, source))
+  return lines.join('\n')
+}
+
+async function bundle() {
+  const { build } = await import('esbuild')
+  const stamp = fingerprint()
+  const out = join(root, `.dist-${process.pid}`)
+  rmSync(out, { recursive: true, force: true })
+  const options = {
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    outExtension: { '.js': '.mjs' },
+    legalComments: 'none',
+    logLevel: 'warning',
+    absWorkingDir: root,
+    // CommonJS dependencies ask for Node's own modules by require.
+    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  }
+  try {
+    execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
+    if (existsSync(join(root, 'scripts', 'build-deflate.mjs'))) {
+      execFileSync(process.execPath, [join(root, 'scripts', 'build-deflate.mjs')], { stdio: ['ignore', 'inherit', 'inherit'] })
+    }
+    const programs = { bale: 'lifecycle/cli/bale.ts', index: 'lifecycle/index.ts' }
+    const workers = existsSync(join(root, 'lifecycle/layers/deflate/worker.ts')) ? { 'deflate-worker': 'lifecycle/layers/deflate/worker.ts' } : {}
+    await build({ ...options, entryPoints: { ...programs, ...workers }, outdir: out })
+    await build({ ...options, entryPoints: { phase: 'lifecycle/cli/phase.ts' }, outdir: join(out, 'lifecycle') })
+    // A place for the Node binary to be mounted on.
+    writeFileSync(join(out, 'lifecycle', 'node'), '')
+    for (const name of buildpacks()) await bundleBuildpack(build, options, name, join(out, 'buildpacks', name))
+    cpSync(join(root, 'launcher', 'dist'), join(out, 'launcher'), { recursive: true })
+    cpSync(join(root, 'stacks', 'trixie'), join(out, 'stacks', 'trixie'), { recursive: true })
+    cpSync(join(root, 'builder.toml'), join(out, 'builder.toml'))
+    const wasm = join(root, 'lifecycle', 'layers', 'deflate', 'deflate.wasm')
+    if (existsSync(wasm)) for (const dir of [out, join(out, 'chunks')]) cpSync(wasm, join(dir, 'deflate.wasm'))
+    writeFileSync(join(out, 'stamp'), stamp)
+    replace(out)
+  } finally {
+    rmSync(out, { recursive: true, force: true })
+  }
+}
+
+function buildpacks() {
+  return readdirSync(join(root, 'buildpacks')).filter(name => existsSync(join(root, 'buildpacks', name, 'buildpack.toml')))
+}
+
+/** A buildpack: its descriptor and shell entries as they are, its program bundled, and the npm packages it ships whole. */
+async function bundleBuildpack(build, options, name, out) {
+  const dir = join(root, 'buildpacks', name)
+  mkdirSync(out, { recursive: true })
+  cpSync(join(dir, 'buildpack.toml'), join(out, 'buildpack.toml'))
+  cpSync(join(dir, 'bin'), join(out, 'bin'), { recursive: true })
+  for (const file of readdirSync(join(out, 'bin'))) chmodSync(join(out, 'bin', file), 0o755)
+  if (existsSync(join(dir, 'main.ts'))) await build({ ...options, splitting: false, entryPoints: { main: `buildpacks/${name}/main.ts` }, outdir: out })
+  const manifest = join(dir, 'bundle.json')
+  if (!existsSync(manifest)) return
+  for (const copied of JSON.parse(readFileSync(manifest, 'utf8')).copy) {
+    cpSync(join(root, 'node_modules', copied), join(out, copied), { recursive: true, dereference: true })
+  }
+}
+
+/** Puts the new bundle in place. Two builds at once both succeed; the later one stays. */
+function replace(out) {
+  const old = join(root, `.dist-old-${process.pid}`)
+  try {
+    renameSync(dist, old)
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+  }
+  try {
+    renameSync(out, dist)
+  } catch (error) {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+  }
+  rmSync(old, { recursive: true, force: true })
+}
