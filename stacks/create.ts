@@ -111,12 +111,12 @@ async function findTools(environment: Environment, signal: AbortSignal): Promise
 
 /** The build image reaches the archive as this machine does, without its passwords. */
 async function filesFor({ sources, settings, extraKeyrings }: Archive): Promise<ImageRules['files']> {
-  const files = new Map<string, string | Buffer>()
-  if (sources === undefined) return files
-  files.set(sourcesPath, redactUris(sources))
-  for (const path of extraKeyrings) files.set(path.slice(1), await readFile(path))
-  // An archive kept for long by a mirror has dates that apt refuses: what this machine accepts, the image has to.
+  // Mirrors that keep an old archive have dates that apt refuses: what this machine accepts, the image has to.
   const dates = settings.filter(line => /^Acquire::Check-(Valid-Until|Date) /i.test(line))
-  if (dates.length > 0) files.set('etc/apt/apt.conf.d/90archive', `${dates.join('\n')}\n`)
+  // Descriptions in other languages are most of what `apt-get update` would fetch.
+  const lines = ['Acquire::Languages "none";', ...dates, '']
+  const files = new Map<string, string | Buffer>([['etc/apt/apt.conf.d/90archive', lines.join('\n')]])
+  if (sources !== undefined) files.set(sourcesPath, redactUris(sources))
+  for (const path of extraKeyrings) files.set(path.slice(1), await readFile(path))
   return files
 }

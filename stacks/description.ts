@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import toml from '@iarna/toml'
 import * as v from 'valibot'
 import { BaleError, isErrno } from '../lifecycle/errors.ts'
+import { parseTomlDocument } from '../lifecycle/spec/toml.ts'
+import { TomlDate } from '../lifecycle/spec/toml-values.ts'
 
 /** One of the two images: who it runs as and which Debian packages it is made of. */
 export interface ImageDescription {
@@ -45,6 +46,12 @@ const account = v.strictObject({
 })
 const oneLine = word(/^[^\r\n\0]+$/, 'one line of text')
 
+const date = v.pipe(
+  v.instance(TomlDate, 'not a date and time'),
+  v.transform(({ text }) => new Date(text)),
+  v.check(value => !Number.isNaN(value.getTime()), 'not a date and time'),
+)
+
 const image = v.strictObject({
   description: oneLine,
   user: account,
@@ -62,7 +69,7 @@ const stack = v.strictObject({
   debian: v.strictObject({
     suite: word(/^[a-z][a-z0-9.-]*$/, 'the name of a Debian release'),
     components: v.optional(v.array(word(/^[a-z][a-z0-9-]*$/, 'a component of the archive')), ['main']),
-    epoch: v.date(),
+    epoch: date,
   }),
   group: account,
   build: image,
@@ -86,16 +93,14 @@ export async function readDescription(stackDir: string): Promise<StackDescriptio
 
 /** The description in `text`; every problem is an error that says where in the file it stands. */
 export function parseDescription(text: string, path: string): StackDescription {
-  let table: unknown
-  try {
-    table = toml.parse(text)
-  } catch (error) {
-    throw new BaleError('input', error instanceof Error ? error.message : String(error), { where: path, cause: error })
-  }
-  const parsed = v.safeParse(stack, table)
+  const { root, lines } = parseTomlDocument(text, path)
+  const parsed = v.safeParse(stack, root)
   if (!parsed.success) {
     const issue = parsed.issues[0]
-    throw new BaleError('input', issue.message, { where: `${path} ${v.getDotPath(issue) ?? ''}`.trimEnd() })
+    // Values in an array have no line of their own; the key that holds it has.
+    const line = issue.path?.map(({ input, key }) => lines.get(input as object)?.get(String(key))).findLast(Boolean)
+    const place = line === undefined ? path : `${path}:${line}`
+    throw new BaleError('input', issue.message, { where: `${place} ${v.getDotPath(issue) ?? ''}`.trimEnd() })
   }
   const { build, run } = parsed.output
   if (build.user.id === run.user.id) {

@@ -70,7 +70,7 @@ function isDropped(path: string): boolean {
 
 /** An image with apt gets sources of our writing, if we have any; one without has no use for apt's configuration. */
 function replacedByUs(path: string, files: ImageRules['files'] | undefined): boolean {
-  if (files === undefined) return path.startsWith('etc/apt/')
+  if (files === undefined) return path === 'etc/apt' || path.startsWith('etc/apt/')
   return files.has(path) || (files.has(sourcesPath) && /^etc\/apt\/sources\.list(\.d\/|$)/.test(path))
 }
 

@@ -18,7 +18,11 @@ it('reads the stack that comes with Bale', async () => {
 
 it.each([
   ['id = "io.bale.stacks.trixie"', 'id = "io bale"', /id "io bale" is not a stack id/],
-  ['"curl"', '"curl,-oDPkg::Pre-Invoke=x"', /build\.packages\.\d+ .* is not the name of a Debian package/],
+  [
+    '"curl"',
+    '"curl,-oDPkg::Pre-Invoke=x"',
+    /^stack\.toml:\d+ build\.packages\.\d+ .* is not the name of a Debian package/,
+  ],
   ['suite = "trixie"', 'suite = "--hook-dir=/tmp"', /debian\.suite .* is not the name of a Debian release/],
   ['name = "app"', 'name = "app:x"', /run\.user\.name .* is not a user or group name/],
   ['id = 1001', 'id = 0', /run\.user\.id/],

@@ -7,7 +7,7 @@ import { buffer, text } from 'node:stream/consumers'
 import tar, { type Header } from 'tar-stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readDescription } from '../../stacks/description.ts'
-import { rulesFor, sourcesPath } from '../../stacks/rules.ts'
+import { type ImageKind, rulesFor, sourcesPath } from '../../stacks/rules.ts'
 import { normaliseTree } from '../../stacks/tree.ts'
 
 const stack = await readDescription(resolve(import.meta.dirname, '../../stacks/trixie'))
@@ -39,10 +39,13 @@ async function entriesOf(path: string): Promise<Map<string, Output>> {
 }
 
 let made = 0
-async function normalise(
-  entries: Input[],
-  { kind = 'run', wanted = [] as string[], files = new Map() } = {},
-) {
+interface Options {
+  kind?: ImageKind
+  wanted?: string[]
+  files?: Map<string, string>
+}
+
+async function normalise(entries: Input[], { kind = 'run', wanted = [], files = new Map() }: Options = {}) {
   const path = join(dir, `${made++}.tar`)
   const { signal } = new AbortController()
   const input = Readable.from([await tarOf(entries)])
