@@ -1,0 +1,74 @@
+import { performance } from 'node:perf_hooks'
+import type { Settings } from '../builder/settings.ts'
+import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import type { Process } from './program.ts'
+import { plainReporter } from './render/plain.ts'
+import { prettyReporter } from './render/pretty.ts'
+import { readSettings } from './settings.ts'
+
+/** What commander parsed; each command knows which of these it has. */
+export interface GlobalOptions {
+  readonly quiet?: boolean
+  readonly verbose?: boolean
+  readonly color?: boolean
+  readonly path?: string
+  readonly builder?: string
+  readonly env?: readonly string[]
+  readonly envFile?: readonly string[]
+  readonly tag?: readonly string[]
+  readonly runImage?: string
+  readonly publish?: boolean
+  readonly clearCache?: boolean
+  readonly defaultProcess?: string
+  readonly network?: 'none' | 'host'
+  readonly reportOutputDir?: string
+  readonly process?: string
+  readonly output?: 'human' | 'json'
+}
+
+/** What a command works with. */
+export interface Context {
+  readonly settings: Settings
+  readonly env: NodeJS.ProcessEnv
+  readonly reporter: Reporter
+  /** Aborted by the first Ctrl-C or SIGTERM; its reason is the BaleError to exit with. */
+  readonly signal: AbortSignal
+  readonly color: boolean
+  /** The command's own result; events go to the reporter. */
+  print(text: string): void
+  close(): Promise<void>
+}
+
+export function makeContext(options: GlobalOptions, process: Process): Context {
+  const { stdout, env } = process
+  const color = options.color !== false && stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+  const write = (text: string): void => void stdout.write(text)
+  const level = { ...(options.verbose === true && { verbose: true }), ...(options.quiet === true && { quiet: true }) }
+  const pretty = stdout.isTTY && options.quiet !== true && env['TERM'] !== 'dumb'
+  const reporter = pretty
+    ? prettyReporter({ write, width: () => stdout.columns ?? 80, now: () => performance.now(), color, ...level })
+    : plainReporter({ write, color, ...level })
+  const interrupt = onInterrupt(process)
+  return {
+    settings: readSettings(env),
+    env,
+    reporter,
+    signal: interrupt.signal,
+    color,
+    print: text => write(`${text}\n`),
+    close: async () => {
+      interrupt.dispose()
+      await reporter.close()
+    },
+  }
+}
+
+/** The first signal asks everything to stop and clean up; a second one is left to do what it does by default. */
+function onInterrupt(process: Process): { signal: AbortSignal; dispose(): void } {
+  const abort = new AbortController()
+  const stop = (signal: NodeJS.Signals): void => abort.abort(new BaleError('cancelled', `stopped by ${signal}; nothing was changed`))
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.once(signal, stop)
+  return { signal: abort.signal, dispose: () => signals.forEach(signal => process.removeListener(signal, stop)) }
+}

@@ -1,0 +1,178 @@
+import { Command, CommanderError, Option } from 'commander'
+import { BaleError, exitStatus } from '../errors.ts'
+import { baleVersion } from '../version.ts'
+import { type Context, type GlobalOptions, makeContext } from './context.ts'
+import { renderError } from './render/error.ts'
+
+/** The parts of `process` that the command line uses. */
+export type Process = Pick<NodeJS.Process, 'env' | 'stdout' | 'stderr' | 'once' | 'removeListener'>
+
+type Action = (context: Context) => Promise<number | void>
+
+/** Runs `bale` with these arguments; returns the exit status. */
+export async function runProgram(argv: readonly string[], process: Process): Promise<number> {
+  let context: Context | undefined
+  let failed: ((error: unknown) => number) | undefined
+  let status = 0
+  const run = async (globals: GlobalOptions, action: Action, statusOf = exitStatus as (error: unknown) => number): Promise<void> => {
+    context = makeContext(globals, process)
+    failed = statusOf
+    status = (await action(context)) ?? 0
+  }
+  const program = makeProgram(run)
+  program.configureOutput({ writeOut: text => void process.stdout.write(text), writeErr: text => void process.stderr.write(text) })
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return status
+  } catch (error) {
+    await context?.reporter.close()
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitStatus(new BaleError('usage', error.message))
+    // Whatever failed, it failed because the user stopped it.
+    const told: unknown = context?.signal.aborted === true ? context.signal.reason : error
+    process.stderr.write(renderError(told, { color: context?.color === true, verbose: argv.includes('--verbose') }))
+    return told === error ? (failed ?? exitStatus)(error) : exitStatus(told)
+  } finally {
+    await context?.close()
+  }
+}
+
+type Run = (globals: GlobalOptions, action: Action, statusOf?: (error: unknown) => number) => Promise<void>
+
+function makeProgram(run: Run): Command {
+  const program = new Command('bale')
+    .description('Turns source code into a container image, with no Dockerfile, no daemon and no root.')
+    .version(baleVersion)
+    .exitOverride()
+    .showHelpAfterError('(bale --help shows what there is)')
+    .addHelpText('after', examples('bale build hello --path examples/flask', 'bale run hello', 'bale build registry.example.com/team/app --publish'))
+  addBuild(program, run)
+  addRun(program, run)
+  addInspect(program, run)
+  addImage(program, run)
+  addStack(program, run)
+  for (const command of allCommands(program)) command.exitOverride()
+  return program
+}
+
+function* allCommands(command: Command): Generator<Command> {
+  for (const child of command.commands) {
+    yield child
+    yield* allCommands(child)
+  }
+}
+
+const examples = (...lines: string[]): string => `\nExamples:\n${lines.map(line => `  $ ${line}`).join('\n')}\n`
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value]
+
+const withOutput = (command: Command): Command =>
+  command
+    .addOption(new Option('--quiet', 'print warnings and the result only').conflicts('verbose'))
+    .option('--verbose', 'print more: what every buildpack said, and why things failed')
+    .option('--no-color', 'no colours; the variable NO_COLOR means the same')
+
+function addBuild(program: Command, run: Run): void {
+  const command = program
+    .command('build')
+    .argument('<image>', 'a name, kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME')
+    .description('Build an image from source code.')
+    .option('--path <dir>', 'the directory with the source', '.')
+    .option('--builder <path>', "a builder.toml, or a directory with one (default: Bale's own)")
+    .option('--env <name=value>', 'a variable for buildpacks; NAME alone takes its value from here (repeatable)', collect)
+    .option('--env-file <file>', 'a file of such variables, one a line', collect)
+    .option('--tag <image>', 'one more name for the image, anywhere (repeatable)', collect)
+    .option('--run-image <image>', "what the app runs on (default: the stack's run image)")
+    .option('--publish', 'push to the registry that the name means')
+    .option('--clear-cache', 'forget what earlier builds of this image left')
+    .option('--default-process <type>', 'the process that starts when the image is run')
+    .addOption(new Option('--network <mode>', 'what buildpacks can reach').choices(['none', 'host']).default('host'))
+    .option('--report-output-dir <dir>', 'write report.toml there')
+    .addHelpText(
+      'after',
+      examples(
+        'bale build hello --path examples/flask',
+        'bale build ghcr.io/me/app:1.2 --tag ghcr.io/me/app:latest --publish',
+        'bale build oci:out:latest --network none',
+        'bale build docker-daemon:app --env BP_NODE_VERSION=22',
+      ),
+    )
+  withOutput(command).action(async (image: string, options: GlobalOptions) => {
+    const { buildCommand, buildStatus } = await import('./commands/build.ts')
+    await run(options, context => buildCommand(context, image, options), buildStatus)
+  })
+}
+
+function addRun(program: Command, run: Run): void {
+  program
+    .command('run')
+    .argument('<image>', 'an image in the local store')
+    .argument('[args...]', 'arguments for the process, after --')
+    .description('Run an image in a sandbox, as its own user.')
+    .option('--env <name=value>', 'a variable for the process (repeatable)', collect)
+    .option('--process <type>', 'the process to start, instead of the default')
+    .option('--verbose', 'print more when it fails')
+    .addHelpText('after', examples('bale run hello', 'bale run hello --env PORT=9000', 'bale run hello --process worker', 'bale run hello -- --help'))
+    .action(async (image: string, args: string[], options: GlobalOptions) => {
+      await run(options, async context => {
+        const { runCommand } = await import('./commands/run.ts')
+        return runCommand(context, image, args, options)
+      })
+    })
+}
+
+function addInspect(program: Command, run: Run): void {
+  program
+    .command('inspect')
+    .argument('<image>', 'an image in the local store, in a registry, or in a file or directory named as for build')
+    .description('Show what an image is made of.')
+    .addOption(new Option('--output <format>', 'for people or for programs').choices(['human', 'json']).default('human'))
+    .option('--verbose', 'print more when it fails')
+    .addHelpText('after', examples('bale inspect hello', 'bale inspect docker://registry.example.com/team/app --output json'))
+    .action(async (image: string, options: GlobalOptions) => {
+      await run(options, async context => {
+        const { inspectCommand } = await import('./commands/inspect.ts')
+        return inspectCommand(context, image, options)
+      })
+    })
+}
+
+function addImage(program: Command, run: Run): void {
+  const group = program.command('image').description('The images in the local store.')
+  const add = (usage: string, description: string, ...example: string[]): Command => {
+    return withOutput(group.command(usage).description(description)).addHelpText('after', examples(...example))
+  }
+  const images = async () => import('./commands/image.ts')
+  add('ls', 'List them.', 'bale image ls').action(async (options: GlobalOptions) => {
+    await run(options, async context => (await images()).listCommand(context))
+  })
+  add('rm <image...>', 'Remove them, and what only they use.', 'bale image rm hello').action(async (names: string[], options: GlobalOptions) => {
+    await run(options, async context => (await images()).removeCommand(context, names))
+  })
+  add('tag <image> <name>', 'Give one another name.', 'bale image tag hello hello:1.0').action(async (image: string, name: string, options: GlobalOptions) => {
+    await run(options, async context => (await images()).tagCommand(context, image, name))
+  })
+  add('push <image> [name]', 'Push one to the registry that its name, or another, means.', 'bale image push hello localhost:5000/hello').action(
+    async (image: string, name: string | undefined, options: GlobalOptions) => {
+      await run(options, async context => (await images()).pushCommand(context, image, name))
+    },
+  )
+  add('save <image> <destination>', 'Write one to a file, a directory or a daemon.', 'bale image save hello docker-archive:hello.tar', 'bale image save hello oci:out:latest').action(
+    async (image: string, destination: string, options: GlobalOptions) => {
+      await run(options, async context => (await images()).saveCommand(context, image, destination))
+    },
+  )
+}
+
+function addStack(program: Command, run: Run): void {
+  const group = program.command('stack').description('The images that apps are built in and run on.')
+  withOutput(group.command('create'))
+    .argument('[dir]', "a directory with a stack.toml (default: that of Bale's own stack)")
+    .description('Make a stack from Debian packages, with their newest versions.')
+    .addHelpText('after', examples('bale stack create', 'bale stack create stacks/trixie'))
+    .action(async (dir: string | undefined, options: GlobalOptions) => {
+      await run(options, async context => {
+        const { createStackCommand } = await import('./commands/stack.ts')
+        return createStackCommand(context, dir)
+      })
+    })
+}

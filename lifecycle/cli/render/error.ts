@@ -1,0 +1,25 @@
+import { BaleError } from '../../errors.ts'
+import { makeStyle, printableLines } from './text.ts'
+
+/** What the user sees of a failure: what went wrong, where, and what to do. A stack trace only if it is our own fault. */
+export function renderError(error: unknown, options: { color: boolean; verbose: boolean }): string {
+  const style = makeStyle(options.color)
+  const lines: string[] = []
+  if (error instanceof BaleError) {
+    const where = error.where === undefined ? '' : `${error.where}: `
+    lines.push(`${style.red('ERROR:')} ${printableLines(where + error.message)}`)
+    if (error.fix !== undefined) lines.push(`${style.bold('Fix:')} ${printableLines(error.fix)}`)
+    if (options.verbose) lines.push(...causes(error))
+  } else {
+    const text = error instanceof Error ? error.message : String(error)
+    lines.push(`${style.red('ERROR:')} ${printableLines(text)}`, 'This is a fault in Bale itself; run again with --verbose and report what it prints.')
+    if (options.verbose && error instanceof Error) lines.push(error.stack ?? '', ...causes(error))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function causes(error: Error): string[] {
+  const lines: string[] = []
+  for (let cause = error.cause; cause instanceof Error && lines.length < 5; cause = cause.cause) lines.push(`Caused by: ${printableLines(cause.message)}`)
+  return lines
+}

@@ -1,0 +1,101 @@
+import type { PhaseName } from '../../errors.ts'
+import type { BuildEvent, DetectResult, Reporter } from '../../events.ts'
+import { type Style, formatBytes, formatDuration, makeStyle, printable, printableLines } from './text.ts'
+
+export interface PlainOptions {
+  write(text: string): void
+  readonly verbose?: boolean
+  readonly quiet?: boolean
+  readonly color?: boolean
+}
+
+const titles: Record<PhaseName, string> = {
+  analyze: 'ANALYZING',
+  detect: 'DETECTING',
+  restore: 'RESTORING',
+  extend: 'EXTENDING',
+  build: 'BUILDING',
+  export: 'EXPORTING',
+  rebase: 'REBASING',
+}
+
+/** Lines for a log. Each event is complete in itself; progress of transfers is left out. */
+export function plainReporter(options: PlainOptions): Reporter {
+  const style = makeStyle(options.color === true)
+  const print = (line: string): void => options.write(`${line}\n`)
+  return {
+    event(event) {
+      for (const line of renderLines(event, style, options)) print(line)
+    },
+    async close() {},
+  }
+}
+
+/** What an event looks like as lines; none if it is not shown at this level. */
+export function renderLines(event: BuildEvent, style: Style, level: { verbose?: boolean; quiet?: boolean }): string[] {
+  const quiet = level.quiet === true
+  switch (event.type) {
+    case 'warning':
+      return [`${style.yellow('Warning:')} ${printableLines(event.text)}${event.fix === undefined ? '' : `; ${printable(event.fix)}`}`]
+    case 'saved':
+      return quiet ? event.names.map(name => `${printable(name)}@${event.digest}`) : saved(event, style)
+    default:
+      return quiet ? [] : detailed(event, style, level.verbose === true)
+  }
+}
+
+function detailed(event: BuildEvent, style: Style, verbose: boolean): string[] {
+  switch (event.type) {
+    case 'phase-started':
+      return [style.bold(`===> ${titles[event.phase]}`)]
+    case 'phase-finished':
+      return [style.dim(`     ${event.phase} took ${formatDuration(event.milliseconds)}`)]
+    case 'detected':
+      return detected(event, style, verbose)
+    case 'buildpack-started':
+      return [style.cyan(`[${printable(`${event.buildpack.id} ${event.buildpack.version}`)}]`)]
+    case 'buildpack-finished':
+      return verbose ? [style.dim(`[${printable(event.buildpack.id)}] took ${formatDuration(event.milliseconds)}`)] : []
+    case 'output':
+      return [`  ${printable(event.text)}`]
+    case 'note':
+      return event.level === 'debug' && !verbose ? [] : [printableLines(event.text)]
+    case 'layer':
+      return [`${event.action === 'added' ? 'Adding' : 'Reusing'} layer '${printable(event.name)}' ${style.dim(formatBytes(event.size))}`]
+    case 'restored':
+      return [`Restoring ${event.what} for "${printable(event.name)}" from ${event.from === 'image' ? 'app image' : 'cache'}`]
+    case 'cached':
+      return [`${event.action === 'added' ? 'Adding' : 'Reusing'} cache layer '${printable(event.name)}' ${style.dim(formatBytes(event.size))}`]
+    case 'transfer':
+    case 'warning':
+    case 'saved':
+      return []
+  }
+}
+
+function detected(event: Extract<BuildEvent, { type: 'detected' }>, style: Style, verbose: boolean): string[] {
+  const { group, results } = event
+  const shown = verbose || group.length === 0 ? results : results.filter(r => group.some(b => b.id === r.id))
+  const lines = shown.flatMap(result => why(result, style))
+  if (group.length === 0) return lines
+  // Platforms read these two forms.
+  const width = Math.max(...group.map(b => b.id.length))
+  return [...lines, `${group.length} of ${results.length} buildpacks participating`, ...group.map(b => `${printable(b.id).padEnd(width)} ${printable(b.version)}`)]
+}
+
+function why(result: DetectResult, style: Style): string[] {
+  const paint = result.status === 'passed' ? style.green : result.status === 'errored' ? style.red : style.dim
+  const said = result.output.trim().split('\n').filter(Boolean)
+  const head = `${paint(result.status.padEnd(7))} ${printable(result.id)}`
+  if (said.length === 0) return [head]
+  return [`${head}: ${printable(said[0] as string)}`, ...said.slice(1).map(line => `        ${printable(line)}`)]
+}
+
+function saved(event: Extract<BuildEvent, { type: 'saved' }>, style: Style): string[] {
+  return [
+    ...event.names.map(name => `Saved ${style.bold(printable(name))}`),
+    `*** Images (${event.digest.slice(7, 19)}):`,
+    ...event.names.map(name => `      ${printable(name)}`),
+    style.dim(`Digest: ${event.digest}, ${formatBytes(event.size)}`),
+  ]
+}

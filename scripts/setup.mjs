@@ -1,0 +1,108 @@
+// Brings a fresh Debian or Ubuntu machine that has only Node (20 or newer) and npm to where Bale works: the pinned
+// dependencies, and the system's programs. It runs before any dependency is there, so it uses Node alone.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+/** Programs and the packages that bring them, in Debian and in Ubuntu. */
+const programs = {
+  bwrap: 'bubblewrap',
+  mmdebstrap: 'mmdebstrap',
+  gcc: 'gcc',
+  tar: 'tar',
+}
+/** Files that are needed, for what is not a program. */
+const files = {
+  '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-archive-keyring',
+  '/etc/ssl/certs/ca-certificates.crt': 'ca-certificates',
+}
+/** An ordinary user's mmdebstrap makes its files as that user's sub-uids. */
+const unprivileged = { newuidmap: 'uidmap' }
+
+export function setup() {
+  requireLinux()
+  installSystemPackages()
+  installDependencies()
+}
+
+function requireLinux() {
+  if (process.platform === 'linux') return
+  fail(`Bale builds on Linux, and this is ${process.platform}.`, 'Use a Linux machine, a virtual one, or WSL 2.')
+}
+
+export function onPath(program) {
+  return (process.env.PATH ?? '').split(delimiter).concat('/usr/sbin', '/sbin').some(dir => {
+    try {
+      accessSync(join(dir, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+function missingPackages() {
+  const isRoot = process.getuid() === 0
+  const wanted = { ...programs, ...(isRoot ? {} : unprivileged) }
+  return [
+    ...Object.entries(wanted).filter(([program]) => !onPath(program)),
+    ...Object.entries(files).filter(([file]) => !existsSync(file)),
+  ].map(([, name]) => name)
+}
+
+function installSystemPackages() {
+  const missing = missingPackages()
+  if (missing.length === 0) return
+  const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
+  if (process.getuid() !== 0) {
+    fail(`These Debian packages are missing: ${missing.join(', ')}.`, `Install them and run this again:\n\n    sudo apt-get update && sudo ${command}\n`)
+  }
+  if (!onPath('apt-get')) fail(`These programs are missing: ${missing.join(', ')}.`, 'Install them with the package manager of this machine, and run this again.')
+  console.log(`Installing ${missing.join(', ')}`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const quiet = (...argv) => spawnSync('apt-get', argv, { env, encoding: 'utf8' })
+  let result = quiet('update')
+  if (result.status === 0) result = quiet('install', '-y', '--no-install-recommends', ...missing)
+  const left = missingPackages()
+  if (left.length > 0) fail(`${result.stdout}${result.stderr}\nCould not install ${left.join(', ')}.`, `See what apt-get says above, then run: apt-get update && ${command}`)
+}
+
+/** `npm ci`, once for each package-lock.json. */
+function installDependencies() {
+  const stamp = join(root, 'node_modules', '.bale-setup')
+  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock && existsSync(bundledNode())) return
+  console.log('Installing the dependencies of package-lock.json')
+  // Node 20 starts npm; what needs a newer Node is run by the one that the dependencies bring.
+  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, encoding: 'utf8' })
+  if (result.status !== 0) fail(`${result.stdout}${result.stderr}\nnpm ci failed.`, 'See what npm says above: most often the registry cannot be reached.')
+  if (!existsSync(bundledNode())) fail('The npm package "node" brought no Node for this machine.', 'Run: npm rebuild node')
+  writeFileSync(stamp, lock)
+}
+
+/** The Node of the dependencies: new enough whatever the machine has. */
+export function bundledNode() {
+  return join(root, 'node_modules', 'node', 'bin', 'node')
+}
+
+/** Runs one of the project's own programs with that Node. */
+export function run(argv, options = {}) {
+  const result = spawnSync(bundledNode(), argv, { cwd: root, stdio: 'inherit', ...options })
+  if (result.error) throw result.error
+  return result
+}
+
+export function bundle() {
+  execFileSync(bundledNode(), [join(root, 'scripts', 'bundle.mjs'), '--if-stale'], { stdio: 'inherit' })
+}
+
+export function fail(what, fix) {
+  console.error(`\n${what}\n${fix}`)
+  process.exit(1)
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) setup()
