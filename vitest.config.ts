@@ -7,6 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          globalSetup: 'scripts/build-deflate.mjs',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.e2e.test.ts'],
           testTimeout: 20_000,
@@ -15,6 +16,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          globalSetup: 'scripts/build-deflate.mjs',
           include: ['test/**/*.e2e.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,

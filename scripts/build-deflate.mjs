@@ -28,6 +28,9 @@ export async function buildDeflate({ bundle } = {}) {
   })
 }
 
+/** For vitest, as a globalSetup. */
+export const setup = () => buildDeflate()
+
 /** Newer than everything it is made from: the source, these options, the compiler. */
 async function isFresh() {
   const made = await modified(wasm)
@@ -35,7 +38,7 @@ async function isFresh() {
   return made > Math.max(...(await Promise.all(inputs.map(modified))))
 }
 
-const modified = path => stat(path).then(s => s.mtimeMs, () => -1) // prettier-ignore
+const modified = async path => (await stat(path).catch(() => undefined))?.mtimeMs ?? -1
 
 async function compile() {
   const { main } = await import('assemblyscript/asc')

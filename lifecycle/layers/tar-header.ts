@@ -45,7 +45,7 @@ export function writeHeader(block: Buffer, at: number, header: TarHeader): numbe
   if (records !== '') {
     writeUstar(block, at, 'x', '', 'PaxHeader', '', 0o644, 0, 0, records.length)
     at += tarBlock
-    block.latin1Write(records, at)
+    block.write(records, at, 'latin1')
     const end = at + Math.ceil(records.length / tarBlock) * tarBlock
     block.fill(0, at + records.length, end)
     at = end
@@ -84,9 +84,9 @@ function paxRecord(key: string, value: ByteString): ByteString {
 }
 
 const template = Buffer.alloc(tarBlock)
-template.latin1Write('ustar\x0000', 257)
+template.write('ustar\x0000', 257, 'latin1')
 octal(template, 136, 11, mtime)
-template.latin1Write('0000000\x000000000\x00', 329) // device numbers
+template.write('0000000\x000000000\x00', 329, 'latin1') // device numbers
 template.fill(' ', 148, 156) // the checksum counts itself as spaces
 
 function writeUstar(
@@ -102,14 +102,14 @@ function writeUstar(
   size: number,
 ): void {
   block.set(template, at)
-  block.latin1Write(name, at)
+  block.write(name, at, 'latin1')
   octal(block, at + 100, 7, mode)
   octal(block, at + 108, 7, uid)
   octal(block, at + 116, 7, gid)
   octal(block, at + 124, 11, size)
   block[at + 156] = type.charCodeAt(0)
-  if (target !== '') block.latin1Write(target, at + 157)
-  if (prefix !== '') block.latin1Write(prefix, at + 345)
+  if (target !== '') block.write(target, at + 157, 'latin1')
+  if (prefix !== '') block.write(prefix, at + 345, 'latin1')
   octal(block, at + 148, 6, checksum(block, at))
   block[at + 154] = 0
 }

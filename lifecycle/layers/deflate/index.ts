@@ -1,0 +1,58 @@
+import { readFile } from 'node:fs/promises'
+import { BaleError } from '../../errors.ts'
+
+/**
+ * Our own deflate (RFC 1951), about zlib's level 1, in WebAssembly: bit-exact on every CPU and every Node, which
+ * reproducible digests need and node:zlib does not promise. Compresses at most `maxBlock` bytes; the result is a copy of
+ * its own. Each block is compressed by itself and ends in a sync flush, so that blocks made in any order, by any number of
+ * threads, join into one stream.
+ */
+export type Deflate = (block: Uint8Array) => Uint8Array<ArrayBuffer>
+
+export const maxBlock = 1024 * 1024
+
+/** What a stream of such blocks ends with: an empty final block (fixed codes, end of block). */
+export const lastBlock = Uint8Array.of(3, 0)
+
+interface Exports {
+  readonly memory: { readonly buffer: ArrayBuffer }
+  readonly inputPtr: () => number
+  readonly outputPtr: () => number
+  readonly compress: (length: number) => number
+}
+
+let compiled: Promise<WebAssembly.Module> | undefined
+
+/** deflate.wasm, which lies beside this file, or beside the bundle that this file became part of. */
+export function deflateModule(): Promise<WebAssembly.Module> {
+  return (compiled ??= load())
+}
+
+async function load(): Promise<WebAssembly.Module> {
+  const url = new URL('./deflate.wasm', import.meta.url)
+  try {
+    return await WebAssembly.compile(await readFile(url))
+  } catch (cause) {
+    throw new BaleError('failed', 'the compressor (deflate.wasm) cannot be loaded', {
+      where: url.pathname,
+      fix: 'in a checkout, run `node scripts/build-deflate.mjs`; otherwise install Bale again',
+      cause,
+    })
+  }
+}
+
+export function instantiate(module: WebAssembly.Module): Deflate {
+  const abort = (): never => {
+    throw new Error('deflate.wasm aborted')
+  }
+  const { memory, inputPtr, outputPtr, compress } = new WebAssembly.Instance(module, { env: { abort } })
+    .exports as Exports
+  const bytes = new Uint8Array(memory.buffer)
+  const input = inputPtr()
+  const output = outputPtr()
+  return block => {
+    if (block.length > maxBlock) throw new RangeError(`a block of ${block.length} bytes; at most ${maxBlock} fit`)
+    bytes.set(block, input)
+    return bytes.slice(output, output + compress(block.length))
+  }
+}

@@ -1,0 +1,73 @@
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { deflateModule, instantiate } from './index.ts'
+
+/** Compresses blocks, each by itself; the block is taken over and must not be used again. */
+export interface DeflatePool {
+  /** How many blocks may usefully be under way at once. */
+  readonly width: number
+  deflate(block: Uint8Array<ArrayBuffer>): Promise<Uint8Array>
+}
+
+// More threads than this wait for the one that reads and hashes.
+const maxThreads = 6
+
+let shared: Promise<DeflatePool> | undefined
+
+/** The threads of this process, started when first asked for; they do not keep the process alive. */
+export function threadPool(): Promise<DeflatePool> {
+  return (shared ??= start(Math.min(availableParallelism(), maxThreads)))
+}
+
+/** The calling thread alone: for layers so small that starting a thread costs more than it saves. */
+export async function inlinePool(): Promise<DeflatePool> {
+  const deflate = instantiate(await deflateModule())
+  return { width: 1, deflate: block => Promise.resolve(deflate(block)) }
+}
+
+async function start(count: number): Promise<DeflatePool> {
+  const module = await deflateModule()
+  const threads = Array.from({ length: count }, () => new Thread(module))
+  return {
+    width: 2 * count,
+    deflate: block => threads.reduce((a, b) => (b.load < a.load ? b : a)).deflate(block),
+  }
+}
+
+/** From source the worker is a file beside this one; the bundle has it beside itself under a name of its own. */
+const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './deflate-worker.mjs', import.meta.url)
+
+/** One worker; it answers in order, so the oldest waiter is the one answered. */
+class Thread {
+  readonly #worker: Worker
+  readonly #waiting: { resolve(block: Uint8Array): void; reject(error: Error): void }[] = []
+
+  constructor(module: WebAssembly.Module) {
+    // No flags and no environment of the parent's: a loader or an inspector has no business here.
+    this.#worker = new Worker(workerUrl, { workerData: module, execArgv: [], env: {}, name: 'deflate' })
+    this.#worker.unref()
+    this.#worker.on('message', (block: Uint8Array) => {
+      this.#waiting.shift()?.resolve(block)
+      if (this.#waiting.length === 0) this.#worker.unref()
+    })
+    this.#worker.on('error', error => this.#fail(error as Error))
+    this.#worker.on('exit', code => this.#fail(new Error(`a compressing thread ended with ${code}`)))
+  }
+
+  get load(): number {
+    return this.#waiting.length
+  }
+
+  deflate(block: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      this.#worker.ref()
+      this.#waiting.push({ resolve, reject })
+      this.#worker.postMessage(block, [block.buffer])
+    })
+  }
+
+  #fail(error: Error): void {
+    shared = undefined // the next layer starts afresh
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(error)
+  }
+}
