@@ -148,7 +148,7 @@ class Parser {
     if (++this.values > maxValues) this.fail(`more than ${maxValues} values`)
     table[key] = value
     let lines = this.lines.get(table)
-    if (!lines) this.lines.set(table, (lines = new Map()))
+    if (!lines) this.lines.set(table, (lines = new Map<string, number>()))
     lines.set(key, line)
   }
 
@@ -268,20 +268,13 @@ class Parser {
     const table = this.newTable('value')
     for (;;) {
       this.skipBlank()
-      if (this.take('}')) return this.close(table)
+      if (this.take('}')) return table
       this.member(table, depth)
       this.skipBlank()
       if (this.take(',')) continue
-      if (this.take('}')) return this.close(table)
+      if (this.take('}')) return table
       this.fail('expected , or } in an inline table')
     }
-  }
-
-  /** What dotted keys made within braces is as closed as the braces. */
-  private close(table: TomlTable): TomlTable {
-    for (const value of Object.values(table))
-      if (typeof value === 'object' && value !== null && this.origins.get(value) === 'key') this.origins.set(value, 'value')
-    return table
   }
 
   // ---- strings ----

@@ -114,7 +114,9 @@ function formatValue(value: unknown): string {
       .join(', ')}]`
   if (isTable(value)) {
     const entries = Object.entries(value).filter(([, v]) => !isAbsent(v))
-    return entries.length === 0 ? '{}' : `{ ${entries.map(([k, v]) => `${formatKey(k)} = ${formatValue(v)}`).join(', ')} }`
+    return entries.length === 0
+      ? '{}'
+      : `{ ${entries.map(([k, v]) => `${formatKey(k)} = ${formatValue(v)}`).join(', ')} }`
   }
   throw new TypeError(`TOML cannot hold a ${typeof value}`)
 }

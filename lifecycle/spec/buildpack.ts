@@ -1,0 +1,69 @@
+import { readExecEnv } from './exec-env.ts'
+import { checkBuildpackId, checkPublishableId, checkPublishableVersion, checkVersion } from './ids.ts'
+import { readGroups } from './order.ts'
+import * as read from './read.ts'
+import type { BuildpackDescriptor, BuildpackTarget } from './types.ts'
+
+/**
+ * buildpack.toml (buildpack.md, "buildpack.toml"), as the phases read it: ids and versions need only be safe. Whether its
+ * API is supported is `requireBuildpackApi`'s to say, and `checkPublishable` adds what a published buildpack must keep to.
+ */
+export function parseBuildpack(content: Uint8Array | string, where: string): BuildpackDescriptor {
+  const document = read.readToml(content, where)
+  const api = read.requiredText(document, 'api', 'add the Buildpack API it was written for, such as api = "0.12"')
+  const node = read.table(document, 'buildpack')
+  if (!node) throw read.missing(document, 'buildpack', 'add [buildpack] with an id and a version')
+  const id = read.requiredText(node, 'id')
+  checkBuildpackId(id, read.whereOf(node, 'id'))
+  const version = read.requiredText(node, 'version')
+  checkVersion(version, read.whereOf(node, 'version'))
+  return {
+    api,
+    id,
+    version,
+    ...read.optionalText(node, 'name', 'name'),
+    ...read.optionalText(node, 'homepage', 'homepage'),
+    ...read.optionalText(node, 'description', 'description'),
+    clearEnv: read.flag(node, 'clear-env'),
+    sbomFormats: read.texts(node, 'sbom-formats'),
+    execEnv: readExecEnv(node),
+    targets: read.tables(document, 'targets').map(readTarget),
+    ...readKind(document),
+    metadata: read.metadata(document, 'metadata'),
+  }
+}
+
+/** A composite has an order and no stacks; a component may have stacks and has no order. */
+function readKind(document: read.Node): Pick<BuildpackDescriptor, 'stacks' | 'order'> {
+  const stacks = read.tables(document, 'stacks').map(s => read.requiredText(s, 'id'))
+  if (!read.has(document, 'order')) return { stacks }
+  const order = readGroups(document, 'order')
+  if (order.length === 0)
+    throw read.errorAt(document, 'order', 'an order without groups', 'add [[order]] or drop the key')
+  const fix = 'remove [[stacks]]: the buildpacks in the order have their own'
+  if (stacks.length > 0) throw read.errorAt(document, 'stacks', 'a buildpack with an order cannot have stacks', fix)
+  return { stacks, order }
+}
+
+/** The spec says `variant`, the Go lifecycle `arch-variant`. */
+function readTarget(node: read.Node): BuildpackTarget {
+  return {
+    ...read.optionalText(node, 'os', 'os'),
+    ...read.optionalText(node, 'arch', 'arch'),
+    ...read.optionalText(node, 'arch-variant', 'variant'),
+    ...read.optionalText(node, 'variant', 'variant'),
+    distros: read.tables(node, 'distros').map(d => ({
+      ...read.optionalText(d, 'name', 'name'),
+      ...read.optionalText(d, 'version', 'version'),
+    })),
+  }
+}
+
+/**
+ * What the spec asks of a buildpack that others will use, and the phases do not.
+ * @param where its buildpack.toml
+ */
+export function checkPublishable(buildpack: BuildpackDescriptor, where: string): void {
+  checkPublishableId(buildpack.id, `${where} buildpack.id`)
+  checkPublishableVersion(buildpack.version, `${where} buildpack.version`)
+}

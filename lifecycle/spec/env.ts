@@ -1,0 +1,225 @@
+import { BaleError } from '../errors.ts'
+import { quote } from './read.ts'
+
+/** The environment of a buildpack's detect and build (buildpack.md, "Environment"; platform.md, "Buildpack Environment"). */
+
+/**
+ * A file that sets or changes a variable. In layers and in the operator's directory the name has a suffix that says how;
+ * in `<platform>/env` the whole name is the variable's.
+ */
+export interface EnvFile {
+  readonly name: string
+  /** Exactly as in the file, a last newline included. */
+  readonly value: string
+  /** For errors: the file's path. */
+  readonly where: string
+}
+
+/** What a build layer gives to the buildpacks after its own. */
+export interface LayerEnv {
+  /** Tells where one buildpack's layers end: paths of later buildpacks come first, those of one in ascending order. */
+  readonly buildpackId: string
+  /** Path variable to the directory in the layer that exists: `PATH` to `/layers/x/y/bin`. */
+  readonly paths: Readonly<Record<string, string>>
+  readonly env: readonly EnvFile[]
+  readonly envBuild: readonly EnvFile[]
+}
+
+/** For build: the variable and the folder in each build layer that it lists (buildpack.md, "Layer Paths"). */
+export const buildLayerPathVariables: Readonly<Record<string, string>> = {
+  PATH: 'bin',
+  LD_LIBRARY_PATH: 'lib',
+  LIBRARY_PATH: 'lib',
+  CPATH: 'include',
+  PKG_CONFIG_PATH: 'pkgconfig',
+}
+
+/** Linux takes no more for one `NAME=value` and its NUL (MAX_ARG_STRLEN). */
+const maxVariable = 128 << 10
+/** Nor for all of them with the arguments: a quarter of the usual 8 MiB stack, less what the arguments take (execve(2)). */
+const maxEnvironment = (2 << 20) - maxVariable
+
+type Env = Record<string, string>
+
+const encoder = new TextEncoder()
+const bytesOf = (text: string): number => encoder.encode(text).length
+
+/** A map that keeps any name, `__proto__` too. */
+function copy(env: Readonly<Env>): Env {
+  const out = Object.create(null) as Env
+  for (const name of Object.keys(env)) out[name] = env[name] as string
+  return out
+}
+
+function fail(name: string, problem: string, where: string, fix?: string): never {
+  throw new BaleError('input', `the variable ${quote(name)} ${problem}`, { where, fix })
+}
+
+/** The part before the first period is the variable, the rest says what to do with it. */
+function splitName(fileName: string): [string, string | undefined] {
+  const dot = fileName.indexOf('.')
+  return dot < 0 ? [fileName, undefined] : [fileName.slice(0, dot), fileName.slice(dot + 1)]
+}
+
+/**
+ * A file of an env directory. The value is the buildpack's or user's own business: names such as LD_PRELOAD,
+ * NODE_OPTIONS or BASH_ENV reach buildpacks like any other, which is why no process of ours may inherit them.
+ * @throws BaleError 'input' for what no environment can hold: a NUL, other than UTF-8, over 128 KiB, a name with `=`
+ */
+export function parseEnvFile(fileName: string, content: Uint8Array, where: string): EnvFile {
+  const [variable] = splitName(fileName)
+  if (variable === '') fail(fileName, 'has no name', where, 'name the file after the variable')
+  if (/[=\x00-\x1f\x7f]/.test(fileName)) fail(fileName, 'has a character that no name can have', where)
+  if (content.includes(0)) fail(variable, 'has a NUL byte in its value', where)
+  if (bytesOf(fileName) + content.length + 2 > maxVariable)
+    fail(variable, `is longer than ${maxVariable >> 10} KiB`, where)
+  try {
+    const value = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
+    return { name: fileName, value, where }
+  } catch {
+    return fail(variable, 'has a value that is not UTF-8', where)
+  }
+}
+
+function set(env: Env, name: string, value: string, where: string): void {
+  if (name.startsWith('CNB_')) fail(name, 'is reserved', where, 'use a name that does not begin with CNB_')
+  // A quick bound first: three bytes at most for each UTF-16 unit.
+  if ((name.length + value.length) * 3 + 2 > maxVariable && bytesOf(name) + bytesOf(value) + 2 > maxVariable)
+    fail(name, `grows beyond ${maxVariable >> 10} KiB`, where)
+  env[name] = value
+}
+
+const byName = (a: EnvFile, b: EnvFile): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+
+function delimitersOf(files: readonly EnvFile[]): ReadonlyMap<string, string> {
+  const delimiters = new Map<string, string>()
+  for (const file of files) {
+    const [name, suffix] = splitName(file.name)
+    if (suffix === 'delim') delimiters.set(name, file.value)
+  }
+  return delimiters
+}
+
+/**
+ * An environment changed by the files of one directory (buildpack.md, "Environment Variable Modification Rules").
+ * @param unsuffixed what a file without a suffix does: `override` in layers, `default` in the operator's directory
+ */
+export function applyEnvFiles(env: Readonly<Env>, files: readonly EnvFile[], unsuffixed: 'override' | 'default'): Env {
+  const out = copy(env)
+  applyFiles(out, files, unsuffixed, [delimitersOf(files)])
+  return out
+}
+
+function applyFiles(
+  env: Env,
+  files: readonly EnvFile[],
+  unsuffixed: 'override' | 'default',
+  delimiters: readonly ReadonlyMap<string, string>[],
+): void {
+  for (const file of [...files].sort(byName)) {
+    const [name, suffix = unsuffixed] = splitName(file.name)
+    const before = env[name] ?? ''
+    const delimiter = before === '' ? '' : (delimiters.find(d => d.has(name))?.get(name) ?? '')
+    if (suffix === 'override' || (suffix === 'default' && before === '')) set(env, name, file.value, file.where)
+    else if (suffix === 'append') set(env, name, before + delimiter + file.value, file.where)
+    else if (suffix === 'prepend') set(env, name, file.value + delimiter + before, file.where)
+    // `delim` was read above; other suffixes mean nothing.
+  }
+}
+
+/** The lifecycle's own variables that buildpacks get, if they are set; nothing else of its environment reaches them. */
+const inherited = [
+  'CNB_STACK_ID',
+  'HOSTNAME',
+  'HOME',
+  ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].flatMap(name => [name, name.toLowerCase()]),
+  ...Object.keys(buildLayerPathVariables),
+]
+
+/** What of our environment a buildpack inherits (platform.md, "Base Image-Provided Variables" and "POSIX Path Variables"). */
+export function inheritedEnv(processEnv: Readonly<Record<string, string | undefined>>): Env {
+  const env = Object.create(null) as Env
+  for (const name of inherited) {
+    const value = processEnv[name]
+    if (value !== undefined) env[name] = value
+  }
+  return env
+}
+
+export interface BuildpackEnvInput {
+  /** From `inheritedEnv`. */
+  readonly inherited: Readonly<Env>
+  /** The build layers of the buildpacks before this one: in the group's order, each buildpack's by ascending name. */
+  readonly layers: readonly LayerEnv[]
+  /** `<platform>/env`. */
+  readonly user: readonly EnvFile[]
+  /** `<build-config>/env`. */
+  readonly operator: readonly EnvFile[]
+  /** The buildpack wants nothing of the user's; the operator's variables it gets all the same. */
+  readonly clearEnv: boolean
+  /** The CNB_* inputs of the phase, which nothing may change. */
+  readonly provided: Readonly<Env>
+}
+
+/**
+ * The whole environment of a bin/detect or bin/build: what is inherited, then changed by earlier layers, by the user, by
+ * the operator, then the inputs.
+ * @throws BaleError 'input' for a reserved name, and when it grows larger than a process can have
+ */
+export function buildpackEnv(input: BuildpackEnvInput): Env {
+  const env = copy(input.inherited)
+  for (const layers of groupByBuildpack(input.layers)) applyLayers(env, layers)
+  if (!input.clearEnv) for (const file of input.user) applyUser(env, file)
+  applyFiles(env, input.operator, 'default', [delimitersOf(input.operator)])
+  for (const [name, value] of Object.entries(input.provided)) env[name] = value
+  checkTotal(env)
+  return env
+}
+
+function groupByBuildpack(layers: readonly LayerEnv[]): LayerEnv[][] {
+  const groups: LayerEnv[][] = []
+  for (const layer of layers) {
+    const group = groups.at(-1)
+    if (group?.[0]?.buildpackId === layer.buildpackId) group.push(layer)
+    else groups.push([layer])
+  }
+  return groups
+}
+
+/** Prepended from the last layer to the first, so that they stand in ascending order before those of earlier buildpacks. */
+function applyLayers(env: Env, layers: readonly LayerEnv[]): void {
+  for (const layer of layers.toReversed())
+    for (const [name, directory] of Object.entries(layer.paths)) prependPath(env, name, directory, directory)
+  for (const { env: general, envBuild } of layers) {
+    // A delimiter counts within its layer; a directory's own comes first.
+    const [ofGeneral, ofBuild] = [delimitersOf(general), delimitersOf(envBuild)]
+    applyFiles(env, general, 'override', [ofGeneral, ofBuild])
+    applyFiles(env, envBuild, 'override', [ofBuild, ofGeneral])
+  }
+}
+
+function applyUser(env: Env, file: EnvFile): void {
+  if (Object.hasOwn(buildLayerPathVariables, file.name)) prependPath(env, file.name, file.value, file.where)
+  else set(env, file.name, file.value, file.where)
+}
+
+/** An empty element would mean the current directory: the app's, where hostile source is. */
+function prependPath(env: Env, name: string, value: string, where: string): void {
+  const parts = [value, env[name] ?? ''].filter(part => part !== '')
+  set(env, name, parts.join(':'), where)
+}
+
+function checkTotal(env: Readonly<Env>): void {
+  const sizes = Object.entries(env).map(([name, value]) => ({ name, size: bytesOf(name) + bytesOf(value) + 2 + 8 }))
+  const total = sizes.reduce((sum, v) => sum + v.size, 0)
+  if (total <= maxEnvironment) return
+  const largest = sizes.sort((a, b) => b.size - a.size).slice(0, 3)
+  throw new BaleError(
+    'input',
+    `${sizes.length} environment variables take ${total} bytes, more than a process can have`,
+    {
+      where: `the largest: ${largest.map(v => quote(v.name)).join(', ')}`,
+      fix: 'set fewer or shorter variables',
+    },
+  )
+}

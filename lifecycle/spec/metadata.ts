@@ -1,0 +1,87 @@
+import type { PlatformFeatures } from './api.ts'
+import { optionalExecEnv } from './exec-env.ts'
+import { readElements, writeElement } from './group.ts'
+import { checkBuildpackId, checkProcessType } from './ids.ts'
+import { readSlice } from './launch.ts'
+import { writeCommand } from './process.ts'
+import * as read from './read.ts'
+import { formatToml } from './toml.ts'
+import type { BuildMetadata, Process } from './types.ts'
+
+type BuildpackProcess = BuildMetadata['processes'][number]
+
+/**
+ * metadata.toml (platform.md, "metadata.toml"): what build leaves for export and for the launcher. Beyond the spec it says
+ * which buildpack a process is from, and carries its labels.
+ */
+export function parseBuildMetadata(content: Uint8Array | string, where: string): BuildMetadata {
+  const document = read.readToml(content, where)
+  const defaultType = read.optionalText(document, 'buildpack-default-process-type', 'defaultProcessType')
+  const nodes = read.tables(document, 'processes')
+  const processes = nodes.map(node => readProcess(node, defaultType.defaultProcessType))
+  processes.forEach((p, i) => {
+    if (processes.findIndex(other => other.type === p.type) < i)
+      throw read.errorAt(nodes[i] as read.Node, 'type', `${read.quote(p.type)} is there twice`)
+  })
+  return {
+    buildpacks: readElements(document, 'buildpacks'),
+    processes,
+    slices: read.tables(document, 'slices').map(readSlice),
+    labels: read.tables(document, 'labels').map(node => ({
+      key: read.requiredText(node, 'key'),
+      value: read.text(node, 'value') ?? '',
+    })),
+    ...defaultType,
+  }
+}
+
+function readProcess(node: read.Node, defaultType: string | undefined): BuildpackProcess {
+  const type = read.requiredText(node, 'type')
+  checkProcessType(type, read.whereOf(node, 'type'))
+  const buildpackId = read.requiredText(node, 'buildpack-id')
+  checkBuildpackId(buildpackId, read.whereOf(node, 'buildpack-id'))
+  return {
+    type,
+    command: readCommand(node),
+    args: read.texts(node, 'args'),
+    direct: read.flag(node, 'direct'),
+    default: type === defaultType,
+    ...read.optionalText(node, 'working-dir', 'workingDir'),
+    ...optionalExecEnv(node),
+    buildpackId,
+  }
+}
+
+/** A list since Platform API 0.10, one string before. */
+function readCommand(node: read.Node): readonly string[] {
+  if (typeof node.table['command'] === 'string') return [read.requiredText(node, 'command')]
+  const command = read.texts(node, 'command')
+  if (!command[0]) throw read.errorAt(node, 'command', 'names no program')
+  return command
+}
+
+export function formatBuildMetadata(
+  m: BuildMetadata,
+  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv' | 'workingDir'>,
+): string {
+  return formatToml({
+    'buildpack-default-process-type': m.defaultProcessType,
+    buildpacks: m.buildpacks.map(writeElement),
+    processes: m.processes.map(p => ({ ...writeProcess(p, features), 'buildpack-id': p.buildpackId })),
+    slices: m.slices.length === 0 ? undefined : m.slices.map(s => ({ paths: s.paths })),
+    labels: m.labels.length === 0 ? undefined : m.labels.map(l => ({ key: l.key, value: l.value })),
+  })
+}
+
+function writeProcess(
+  process: Process,
+  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv'>,
+): Readonly<Record<string, unknown>> {
+  return {
+    type: process.type,
+    ...writeCommand(process, features.commandLists),
+    direct: process.direct,
+    'working-dir': process.workingDir,
+    'exec-env': features.execEnv ? (process.execEnv ?? ['*']) : undefined,
+  }
+}

@@ -1,0 +1,102 @@
+import { BaleError } from '../errors.ts'
+import { type Node, errorAt, has, metadata, missing, quote, readToml, requiredText, tables } from './read.ts'
+import { formatToml } from './toml.ts'
+import type { BuildPlan, GroupElement, PlanEntry, PlanRequire, PlanSections, ResolvedPlan } from './types.ts'
+
+/** What bin/detect wrote (buildpack.md, "Build Plan"): the top level, then each `or`. Empty is a plan without wishes. */
+export function parseBuildPlan(content: Uint8Array | string, where: string): BuildPlan {
+  const document = readToml(content, where)
+  return [document, ...tables(document, 'or')].map(readSections)
+}
+
+function readSections(node: Node): PlanSections {
+  return {
+    provides: tables(node, 'provides').map(p => requiredText(p, 'name')),
+    requires: tables(node, 'requires').map(readRequire),
+  }
+}
+
+function readRequire(node: Node): PlanRequire {
+  // Deprecated in Buildpack API 0.3 and gone since; taken as metadata it would be lost without a word.
+  if (has(node, 'version'))
+    throw errorAt(
+      node,
+      'version',
+      'a requirement has no version',
+      'write it as metadata: [requires.metadata] version = …',
+    )
+  return { name: requiredText(node, 'name'), metadata: metadata(node, 'metadata') }
+}
+
+/** plan.toml (platform.md, "plan.toml"). */
+export function parseResolvedPlan(content: Uint8Array | string, where: string): ResolvedPlan {
+  return { entries: tables(readToml(content, where), 'entries').map(readEntry) }
+}
+
+function readEntry(node: Node): PlanEntry {
+  const providers = tables(node, 'providers').map(p => ({
+    id: requiredText(p, 'id'),
+    version: requiredText(p, 'version'),
+  }))
+  if (providers.length === 0) throw missing(node, 'providers', 'each entry needs a buildpack that provides it')
+  const requires = tables(node, 'requires').map(r => ({
+    name: requiredText(r, 'name'),
+    metadata: metadata(r, 'metadata'),
+  }))
+  const first = requires[0]
+  if (!first) throw missing(node, 'requires', 'each entry needs a dependency that is required')
+  if (requires.some(r => r.name !== first.name))
+    throw errorAt(node, 'requires', 'an entry is about more than one dependency', 'make an entry for each name')
+  return { providers, requires }
+}
+
+export function formatResolvedPlan(plan: ResolvedPlan): string {
+  return formatToml({
+    entries: plan.entries.map(e => ({
+      providers: e.providers.map(p => ({ id: p.id, version: p.version })),
+      requires: e.requires.map(writeRequire),
+    })),
+  })
+}
+
+/** The file that bin/build finds at CNB_BP_PLAN_PATH (buildpack.md, "Buildpack Plan"). */
+export function formatBuildpackPlan(requires: readonly PlanRequire[]): string {
+  return formatToml({ entries: requires.map(writeRequire) })
+}
+
+function writeRequire(require: PlanRequire): Readonly<Record<string, unknown>> {
+  const isEmpty = Object.keys(require.metadata).length === 0
+  return { name: require.name, metadata: isEmpty ? undefined : require.metadata }
+}
+
+type Provider = Pick<GroupElement, 'id' | 'version'>
+
+const isProvidedBy = (entry: PlanEntry, element: Provider): boolean =>
+  entry.providers.some(p => p.id === element.id && p.version === element.version)
+
+/** What a buildpack is asked to provide, in the plan's order. */
+export function planFor(plan: ResolvedPlan, element: Provider): readonly PlanRequire[] {
+  return plan.entries.filter(e => isProvidedBy(e, element)).flatMap(e => e.requires)
+}
+
+/**
+ * The plan for the buildpacks after `element`: what it met is gone; what it named as unmet stays for the next one that can
+ * provide it (buildpack.md, "Unmet Buildpack Plan Entries").
+ * @throws BaleError 'input' when it names something that it was not asked for
+ */
+export function withoutMet(plan: ResolvedPlan, element: Provider, unmet: readonly string[]): ResolvedPlan {
+  const asked = new Set(planFor(plan, element).map(r => r.name))
+  const stranger = unmet.find(name => !asked.has(name))
+  if (stranger !== undefined)
+    throw new BaleError('input', `unmet names ${quote(stranger)}, which the buildpack was not asked to provide`, {
+      where: `build.toml of ${element.id}@${element.version}`,
+      fix: 'name only entries of its plan',
+    })
+  const entries = plan.entries.flatMap((entry): PlanEntry[] => {
+    if (!isProvidedBy(entry, element)) return [entry]
+    if (!entry.requires.some(r => unmet.includes(r.name))) return []
+    const providers = entry.providers.filter(p => p.id !== element.id || p.version !== element.version)
+    return providers.length === 0 ? [] : [{ providers, requires: entry.requires }]
+  })
+  return { entries }
+}

@@ -1,0 +1,17 @@
+import { appliesIn } from './exec-env.ts'
+import type { Process } from './types.ts'
+
+/**
+ * A process as the launch phase of a platform understands it. Before lists of commands, `command` was one word of them, and
+ * the words after it always came with it, as `args` do.
+ */
+export function writeCommand(process: Process, commandLists: boolean): { command: unknown; args: readonly string[] } {
+  if (commandLists) return { command: process.command, args: process.args }
+  const [command = '', ...always] = process.command
+  return { command, args: [...always, ...process.args] }
+}
+
+/** Whether a process is there to be started in an execution environment (platform.md, "launcher"). */
+export function isEligible(process: Process, execEnv: string): boolean {
+  return appliesIn(process.execEnv, execEnv)
+}

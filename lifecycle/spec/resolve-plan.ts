@@ -1,0 +1,128 @@
+import { BaleError } from '../errors.ts'
+import type { BuildPlan, GroupElement, PlanEntry, PlanRequire, PlanSections, ResolvedPlan } from './types.ts'
+
+/** Provided and required names looked at before giving up: each `or` multiplies the trials. */
+const maxWork = 20_000_000
+const maxReasons = 20
+
+export type PlanResolution =
+  | { readonly ok: true; readonly group: readonly GroupElement[]; readonly plan: ResolvedPlan }
+  | { readonly ok: false; readonly reasons: readonly string[] }
+
+/** A buildpack of the group with the alternative that a trial picked from its plan. */
+interface Choice {
+  readonly element: GroupElement
+  readonly sections: PlanSections
+}
+
+/**
+ * The first trial that works out (buildpack.md, "Phase #1: Detection"): each trial picks one of the alternatives of each
+ * buildpack's plan, left to right, the last buildpack's varying fastest. The group comes without the optional ones that the
+ * plan excluded. `reasons` says, for people, what each failed trial lacked.
+ * @param members the buildpacks that passed detection, in the group's order
+ * @throws BaleError 'input' when the alternatives multiply beyond reason
+ */
+export function resolvePlan(
+  members: readonly { readonly element: GroupElement; readonly plan: BuildPlan }[],
+): PlanResolution {
+  const reasons = new Set<string>()
+  let work = 0
+  for (const choices of trials(members)) {
+    work += choices.reduce((sum, c) => sum + 1 + c.sections.provides.length + c.sections.requires.length, 0)
+    if (work > maxWork) throw tooMuch(members)
+    const trial = runTrial(choices)
+    if ('kept' in trial) return { ok: true, group: trial.kept.map(c => withoutOptional(c.element)), plan: trial.plan }
+    for (const reason of trial.reasons) if (reasons.size < maxReasons) reasons.add(reason)
+  }
+  return { ok: false, reasons: [...reasons] }
+}
+
+function tooMuch(members: readonly { readonly element: GroupElement; readonly plan: BuildPlan }[]): BaleError {
+  const most = members.reduce((a, b) => (b.plan.length > a.plan.length ? b : a))
+  return new BaleError('input', 'the alternatives in the build plans multiply to more than can be tried', {
+    where: `the build plan of ${most.element.id}, with ${most.plan.length} alternatives`,
+    fix: 'write fewer [[or]] tables',
+  })
+}
+
+function* trials(
+  members: readonly { readonly element: GroupElement; readonly plan: BuildPlan }[],
+): Generator<Choice[]> {
+  const picked = members.map(() => 0)
+  for (;;) {
+    yield members.map(({ element, plan }, i) => ({
+      element,
+      sections: plan[picked[i] as number] ?? { provides: [], requires: [] },
+    }))
+    let last = members.length - 1
+    while (last >= 0 && (picked[last] as number) + 1 >= (members[last]?.plan.length ?? 0)) picked[last--] = 0
+    if (last < 0) return
+    picked[last] = (picked[last] as number) + 1
+  }
+}
+
+type Trial = { readonly kept: readonly Choice[]; readonly plan: ResolvedPlan } | { readonly reasons: readonly string[] }
+
+/**
+ * Excluding an optional buildpack takes away what it provides and requires, which can undo others: repeat until nothing
+ * changes. Exclusions only ever cause more, so the order in which they happen does not matter.
+ */
+function runTrial(choices: readonly Choice[]): Trial {
+  const excluded: string[] = []
+  let kept = choices
+  for (;;) {
+    const { plan, problems } = match(kept)
+    const fatal = [...problems].filter(([c]) => !c.element.optional)
+    if (fatal.length > 0) return { reasons: [...excluded, ...fatal.map(([, reason]) => reason)] }
+    if (problems.size === 0)
+      return kept.length > 0 ? { kept, plan } : { reasons: [...excluded, 'no buildpack is left in the group'] }
+    for (const reason of problems.values()) excluded.push(`${reason}, so it is left out`)
+    kept = kept.filter(c => !problems.has(c))
+  }
+}
+
+/** What is still to be paired, for one dependency. */
+interface Dependency {
+  readonly providers: GroupElement[]
+  readonly requires: PlanRequire[]
+  /** Provided, but not required since. */
+  readonly spare: Choice[]
+}
+
+function match(choices: readonly Choice[]): { plan: ResolvedPlan; problems: Map<Choice, string> } {
+  const dependencies = new Map<string, Dependency>()
+  const problems = new Map<Choice, string>()
+  for (const choice of choices) {
+    const { provides, requires } = choice.sections
+    for (const name of new Set(provides)) {
+      const known = dependencies.get(name)
+      if (known) known.spare.push(choice)
+      else dependencies.set(name, { providers: [], requires: [], spare: [choice] })
+    }
+    for (const require of requires) {
+      const dependency = dependencies.get(require.name)
+      if (dependency) {
+        dependency.requires.push(require)
+        dependency.providers.push(...dependency.spare.splice(0).map(c => c.element))
+      } else {
+        report(problems, choice, `requires ${require.name}, which nothing before it provides`)
+      }
+    }
+  }
+  const entries: PlanEntry[] = []
+  for (const [name, { providers, requires, spare }] of dependencies) {
+    for (const choice of spare) report(problems, choice, `provides ${name}, which nothing after it requires`)
+    if (requires.length > 0)
+      entries.push({ providers: providers.map(p => ({ id: p.id, version: p.version })), requires })
+  }
+  return { plan: { entries }, problems }
+}
+
+/** The first problem of each buildpack is enough to name. */
+function report(problems: Map<Choice, string>, choice: Choice, what: string): void {
+  if (!problems.has(choice)) problems.set(choice, `${choice.element.id} ${what}`)
+}
+
+function withoutOptional({ optional: _, ...element }: GroupElement): GroupElement {
+  return element
+}

@@ -1,0 +1,194 @@
+import { BaleError } from '../errors.ts'
+import { quote } from './read.ts'
+import type { Slice } from './types.ts'
+
+/** Slices of the app directory (buildpack.md, "launch.toml"), with the pattern syntax of Go's filepath.Match. */
+
+// A pattern is chunks with a `*` before some of them; a chunk is units that match one character each.
+interface Chunk {
+  readonly star: boolean
+  readonly units: readonly Unit[]
+}
+type Unit = { readonly char: string } | 'any' | { readonly not: boolean; readonly ranges: readonly [string, string][] }
+
+/** Go's ErrBadPattern. */
+class BadPattern extends Error {}
+
+/**
+ * Go's filepath.Match: `*` any characters but `/`, `?` one of them, `[a-z]` and `[^a-z]` one of a class, `\` takes the next
+ * character as it is. No `**`, no braces. The whole name must match.
+ * @throws BaleError 'input' for a malformed pattern
+ */
+export function matchPath(pattern: string, name: string): boolean {
+  const chunks = compile(pattern)
+  if (chunks) return matchChunks(chunks, [...name])
+  throw new BaleError('input', `${quote(pattern)} is malformed`, { fix: malformedFix })
+}
+
+const malformedFix = 'close each [ with a ], give it characters, and end no pattern with a backslash'
+
+function compile(pattern: string): readonly Chunk[] | undefined {
+  try {
+    return parse([...pattern])
+  } catch (error) {
+    if (error instanceof BadPattern) return undefined
+    throw error
+  }
+}
+
+function parse(chars: readonly string[]): readonly Chunk[] {
+  const chunks: { star: boolean; units: Unit[] }[] = []
+  let chunk: { star: boolean; units: Unit[] } = { star: false, units: [] }
+  for (let at = 0; at < chars.length;) {
+    const char = chars[at++] as string
+    if (char === '*') {
+      if (chunk.star && chunk.units.length === 0) continue
+      if (chunk.units.length > 0) chunks.push(chunk)
+      chunk = { star: true, units: [] }
+    } else if (char === '?') chunk.units.push('any')
+    else if (char === '[') {
+      const [unit, after] = parseClass(chars, at)
+      chunk.units.push(unit)
+      at = after
+    } else if (char === '\\') chunk.units.push({ char: chars[at++] ?? bad() })
+    else chunk.units.push({ char })
+  }
+  return [...chunks, chunk]
+}
+
+function bad(): never {
+  throw new BadPattern()
+}
+
+function parseClass(chars: readonly string[], start: number): [Unit, number] {
+  let at = start
+  const not = chars[at] === '^'
+  if (not) at++
+  const ranges: [string, string][] = []
+  const character = (): string => {
+    const char = chars[at++] ?? bad()
+    if (char === '-' || char === ']') bad()
+    return char === '\\' ? (chars[at++] ?? bad()) : char
+  }
+  while (chars[at] !== ']' || ranges.length === 0) {
+    const low = character()
+    let high = low
+    if (chars[at] === '-') {
+      at++
+      high = character()
+    }
+    ranges.push([low, high])
+  }
+  return [{ not, ranges }, at + 1]
+}
+
+/**
+ * Each chunk is put as far left as it goes, and that is final: no backtracking, so time is at most the product of the two
+ * lengths whatever the pattern. It is also what Go does, which matters where a class matches `/`.
+ */
+function matchChunks(chunks: readonly Chunk[], name: readonly string[]): boolean {
+  let at = 0
+  for (const [i, chunk] of chunks.entries()) {
+    const isLast = i === chunks.length - 1
+    if (isLast && chunk.star && chunk.units.length === 0) return !name.includes('/', at)
+    for (;;) {
+      const after = matchUnits(chunk.units, name, at)
+      if (after !== undefined && (!isLast || after === name.length)) {
+        at = after
+        break
+      }
+      if (!chunk.star || at >= name.length || name[at] === '/') return false
+      at++
+    }
+  }
+  return at === name.length
+}
+
+function matchUnits(units: readonly Unit[], name: readonly string[], start: number): number | undefined {
+  let at = start
+  for (const unit of units) {
+    const char = name[at++]
+    if (char === undefined || !matchUnit(unit, char)) return undefined
+  }
+  return at
+}
+
+function matchUnit(unit: Unit, char: string): boolean {
+  if (unit === 'any') return char !== '/'
+  if ('char' in unit) return unit.char === char
+  const code = char.codePointAt(0) as number
+  const inClass = unit.ranges.some(
+    ([low, high]) => (low.codePointAt(0) ?? 0) <= code && code <= (high.codePointAt(0) ?? 0),
+  )
+  return inClass !== unit.not
+}
+
+/** What is wrong with a pattern of a slice, as far as that can be said without the app directory. */
+export function slicePatternProblem(pattern: string): string | undefined {
+  if (!pattern.startsWith('/') && insideApp(pattern) === undefined) return 'leaves the application directory'
+  return compile(pattern) ? undefined : 'is malformed'
+}
+
+/** The pattern without `.`, `..` and empty parts; undefined if it leaves the directory it is relative to. */
+function insideApp(pattern: string): string | undefined {
+  const parts: string[] = []
+  for (const part of pattern.split('/')) {
+    if (part === '' || part === '.') continue
+    if (part !== '..') parts.push(part)
+    else if (parts.pop() === undefined) return undefined
+  }
+  return parts.join('/')
+}
+
+export interface SliceAssignment {
+  /** For each slice its paths, in the order given. */
+  readonly slices: readonly (readonly string[])[]
+  /** What no slice took. */
+  readonly rest: readonly string[]
+}
+
+/**
+ * Deals the app's files out to slices. Each slice sees what those before it left; a directory that matches takes all below it.
+ * @param paths of files and directories, relative to the app, each after the directory it is in
+ * @param appDir absolute: patterns may be absolute within it
+ * @throws BaleError 'input' for a pattern that is malformed or leaves the app, naming its slice
+ */
+export function assignSlices(paths: readonly string[], slices: readonly Slice[], appDir: string): SliceAssignment {
+  let rest = paths
+  const taken = slices.map((slice, i) => {
+    const matches = slice.paths.map((pattern, j) => matcher(pattern, appDir, `slices[${i}].paths[${j}]`))
+    const own = new Set<string>()
+    const left: string[] = []
+    for (const path of rest) {
+      if (own.has(parentOf(path)) || matches.some(match => match(path))) own.add(path)
+      else left.push(path)
+    }
+    rest = left
+    return [...own]
+  })
+  return { slices: taken, rest }
+}
+
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
+
+function matcher(pattern: string, appDir: string, where: string): (path: string) => boolean {
+  const root = appDir.replace(/\/+$/, '')
+  const isInApp = pattern === root || pattern.startsWith(`${root}/`)
+  const relative =
+    pattern.startsWith('/') && !isInApp ? undefined : insideApp(isInApp ? pattern.slice(root.length) : pattern)
+  if (relative === undefined)
+    throw new BaleError('input', `${quote(pattern)} leaves the application directory`, {
+      where,
+      fix: 'write a path relative to the application directory',
+    })
+  if (relative === '') return () => true
+  const chunks = compile(relative)
+  if (!chunks) throw new BaleError('input', `${quote(pattern)} is malformed`, { where, fix: malformedFix })
+  const [only] = chunks
+  // Most patterns are plain names.
+  if (chunks.length === 1 && only && !only.star && only.units.every(u => u !== 'any' && 'char' in u)) {
+    const name = only.units.map(u => (u as { char: string }).char).join('')
+    return path => path === name
+  }
+  return path => matchChunks(chunks, [...path])
+}

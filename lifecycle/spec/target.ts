@@ -1,0 +1,103 @@
+import type { BuildpackDescriptor, BuildpackTarget, Target } from './types.ts'
+
+/** What an image runs on, and whether a buildpack can work there (platform.md, "Target Data"; buildpack.md, "Targets"). */
+
+export const distroNameLabel = 'io.buildpacks.base.distro.name'
+export const distroVersionLabel = 'io.buildpacks.base.distro.version'
+export const stackIdLabel = 'io.buildpacks.stack.id'
+
+const bionicStack = 'io.buildpacks.stacks.bionic'
+const bionicDistro = { name: 'ubuntu', version: '18.04' }
+
+/**
+ * The target of an image, from its config, its labels and, where those say nothing, its /etc/os-release.
+ * @param osRelease the text of that file, if the image has one
+ */
+export function targetOf(
+  image: {
+    readonly os: string
+    readonly architecture: string
+    readonly variant?: string
+    readonly labels: Readonly<Record<string, string>>
+  },
+  osRelease?: string,
+): Target {
+  const distro = labelledDistro(image.labels) ?? (osRelease === undefined ? undefined : parseOsRelease(osRelease))
+  return {
+    os: image.os,
+    arch: image.architecture,
+    ...(image.variant !== undefined && image.variant !== '' && { variant: image.variant }),
+    ...(distro && { distro }),
+  }
+}
+
+function labelledDistro(labels: Readonly<Record<string, string>>): Target['distro'] {
+  const label = (name: string): string => (Object.hasOwn(labels, name) ? (labels[name] ?? '') : '')
+  const name = label(distroNameLabel)
+  const version = label(distroVersionLabel)
+  if (name !== '') return { name, version }
+  return label(stackIdLabel) === bionicStack ? bionicDistro : undefined
+}
+
+/** ID and VERSION_ID of an os-release file (os-release(5)); undefined without an ID. */
+export function parseOsRelease(text: string): { readonly name: string; readonly version: string } | undefined {
+  const values = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const found = /^\s*([A-Z_]+)=(.*?)\s*$/.exec(line)
+    if (found) values.set(found[1] as string, unquote(found[2] as string))
+  }
+  const name = values.get('ID') ?? ''
+  return name === '' ? undefined : { name, version: values.get('VERSION_ID') ?? '' }
+}
+
+function unquote(value: string): string {
+  const quoted = /^(["'])(.*)\1$/.exec(value)
+  if (!quoted) return value
+  return quoted[1] === '"' ? (quoted[2] as string).replace(/\\(["$`\\])/g, '$1') : (quoted[2] as string)
+}
+
+/**
+ * Whether a buildpack says that it works on a target. What either side leaves open matches anything; without targets a
+ * buildpack means Linux, since bin/build is there.
+ */
+export function matchesTarget(descriptor: BuildpackDescriptor, target: Target): boolean {
+  if (descriptor.stacks.includes('*')) return true
+  const declared = [...descriptor.targets, ...descriptor.stacks.flatMap(targetOfStack)]
+  return (declared.length === 0 ? [{ os: 'linux', distros: [] }] : declared).some(t => matches(t, target))
+}
+
+/** buildpack.md, "`stacks` Array": how readers translate the one stack that was in common use. */
+function targetOfStack(id: string): BuildpackTarget[] {
+  return id === bionicStack ? [{ os: 'linux', arch: 'amd64', distros: [bionicDistro] }] : []
+}
+
+function matches(wanted: BuildpackTarget, target: Target): boolean {
+  return (
+    agree(wanted.os, target.os) &&
+    agree(wanted.arch, target.arch) &&
+    agree(wanted.variant, target.variant) &&
+    (wanted.distros.length === 0 ||
+      wanted.distros.some(d => agree(d.name, target.distro?.name) && agree(d.version, target.distro?.version)))
+  )
+}
+
+const agree = (a: string | undefined, b: string | undefined): boolean => !a || !b || a === b
+
+/** `linux/arm64/v8, debian 13`: for messages. */
+export function describeTarget(target: Target): string {
+  const platform = [target.os, target.arch, target.variant].filter(Boolean).join('/')
+  const { name = '', version = '' } = target.distro ?? {}
+  return name === '' ? platform : `${platform}, ${`${name} ${version}`.trimEnd()}`
+}
+
+/** The CNB_TARGET_* variables that detect and build see; what is not known is not set. */
+export function targetEnv(target: Target): Record<string, string> {
+  const all = {
+    CNB_TARGET_OS: target.os,
+    CNB_TARGET_ARCH: target.arch,
+    CNB_TARGET_ARCH_VARIANT: target.variant,
+    CNB_TARGET_DISTRO_NAME: target.distro?.name,
+    CNB_TARGET_DISTRO_VERSION: target.distro?.version,
+  }
+  return Object.fromEntries(Object.entries(all).filter((e): e is [string, string] => e[1] !== undefined && e[1] !== ''))
+}
