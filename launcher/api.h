@@ -17,8 +17,12 @@ static inline int api_minor(Str version) {
   return minor;
 }
 
-static inline bool platform_api_supported(int minor) { return minor >= PLATFORM_API_OLDEST && minor <= PLATFORM_API_NEWEST; }
-static inline bool buildpack_api_supported(int minor) { return minor >= BUILDPACK_API_OLDEST && minor <= BUILDPACK_API_NEWEST; }
+static inline bool platform_api_supported(int minor) {
+  return minor >= PLATFORM_API_OLDEST && minor <= PLATFORM_API_NEWEST;
+}
+static inline bool buildpack_api_supported(int minor) {
+  return minor >= BUILDPACK_API_OLDEST && minor <= BUILDPACK_API_NEWEST;
+}
 
 /* The user's arguments replace a process's `args` rather than follow them, if both sides know of it. */
 static inline bool args_are_overridable(int platform, int buildpack) { return platform >= 10 && buildpack >= 9; }

@@ -21,7 +21,7 @@ enum { EXIT_PLATFORM_API = 11, EXIT_BUILDPACK_API = 12, EXIT_LAUNCH = 82 };
 /* main.c; start.c calls it with what the kernel gave. Returns an exit code, if it returns. */
 int launcher_main(int argc, char **argv, char **envp);
 
-/* A string with its length. Only what str_concat3, read_file and the TOML strings give also ends in NUL, for the kernel. */
+/* A string with its length. What str_concat3, read_file and TOML strings give also ends in NUL, for the kernel. */
 typedef struct {
   const char *ptr;
   size_t len;

@@ -69,7 +69,8 @@ static void make_image(const char *root, const char *program) {
     }
   }
   sprintf(metadata + strlen(metadata),
-          "[[processes]]\ntype = \"web\"\ncommand = [\"%s\"]\nargs = [\"nothing\"]\ndirect = true\nbuildpack-id = \"acme/b0\"\n",
+          "[[processes]]\ntype = \"web\"\ncommand = [\"%s\"]\nargs = [\"nothing\"]\ndirect = true\nbuildpack-id = "
+          "\"acme/b0\"\n",
           program);
   snprintf(path, sizeof path, "%s/layers/config/metadata.toml", root);
   write_file(path, metadata);
@@ -98,7 +99,8 @@ int main(int argc, char **argv) {
     through[i] = time_start(launcher, launched, envp);
   }
   double a = median(by_itself, rounds), b = median(through, rounds);
-  printf("%d starts each: by itself %.0f us, through the launcher %.0f us: the launcher adds %.0f us\n", rounds, a, b, b - a);
+  printf("%d starts each: by itself %.0f us, through the launcher %.0f us: the launcher adds %.0f us\n", rounds, a, b,
+         b - a);
   snprintf(remove, sizeof remove, "rm -rf %s", root);
   return system(remove) != 0;
 }

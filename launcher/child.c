@@ -85,8 +85,8 @@ static Pipe open_pipe(const char *path) {
 }
 
 /*
- * In the child. Standard input is an empty pipe: the app's input is the app's. /dev/null would do, if the image has one.
- * When execve fails, its errno goes up `trouble`, which a successful execve closes.
+ * In the child. Standard input is an empty pipe: the app's input is the app's. /dev/null would do, if the image has
+ * one. When execve fails, its errno goes up `trouble`, which a successful execve closes.
  */
 _Noreturn static void become(const Watch *watch, const char *path, char **envp, int input, int output, int trouble) {
   char *argv[] = {(char *)path, NULL};
@@ -152,7 +152,8 @@ size_t child_run(const Watch *watch, const char *path, char **envp, char output[
   SignalSet passed_on = 0;
   bool open = true;
 
-  /* Until the program itself ends. Who else holds file descriptor 3 by then, a daemon it left behind say, is not waited for. */
+  /* Until the program itself ends. A daemon that it leaves behind may hold file descriptor 3 for as long as it likes.
+   */
   while (!has_ended(pid, &status)) {
     wait_for_event(watch, open ? &input : NULL, NULL);
     for (int i = 0; i < WATCHED; i++) {

@@ -7,8 +7,9 @@
 enum { MAX_CHILD_OUTPUT = 1 << 20 };
 
 /*
- * From the first program to the last, signals that mean "stop" are held back and looked at only while we wait. As process
- * 1 of a container the launcher would otherwise not notice them at all: the kernel drops what process 1 does not handle.
+ * From the first program to the last, signals that mean "stop" are held back and looked at only while we wait. As
+ * process 1 of a container the launcher would otherwise not notice them at all: the kernel drops what process 1 does
+ * not handle.
  */
 typedef struct {
   SignalSet mask_before;

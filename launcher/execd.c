@@ -27,22 +27,20 @@ bool execd_apply_output(char *output, size_t size, Env *env, ParseError *error) 
 
 typedef struct {
   Env *env;
-  Watch *watch; /* NULL until the first program: most images have none, and then no signal is touched */
+  Watch watch;
+  bool watching; /* from the first program on: most images have none, and then no signal is touched */
 } Run;
 
 static void run_one(void *context, const char *path) {
   Run *run = context;
-  static Watch watch;
-  if (!run->watch) {
-    run->watch = &watch;
-    watch_begin(run->watch);
-  }
+  if (!run->watching) watch_begin(&run->watch);
+  run->watching = true;
   FileKind kind = file_kind(path);
   if (kind == NOT_THERE) fail(EXIT_LAUNCH, "exec.d %s: a link to nothing; rebuild the image", path);
   if (kind != A_FILE) fail(EXIT_LAUNCH, "exec.d %s: not a regular file", path);
 
   char *output = allocate(MAX_CHILD_OUTPUT); /* each its own: values are decoded in place and stay there */
-  size_t size = child_run(run->watch, path, env_vector(run->env), output);
+  size_t size = child_run(&run->watch, path, env_vector(run->env), output);
   ParseError error;
   if (!execd_apply_output(output, size, run->env, &error))
     fail(EXIT_LAUNCH, "exec.d %s: line %d of its output on file descriptor 3: %s", path, error.line, error.what);
@@ -51,5 +49,5 @@ static void run_one(void *context, const char *path) {
 void execd_run_all(const Layers *layers, Str process_type, Env *env) {
   Run run = {.env = env};
   layers_each_file(layers, S("exec.d"), process_type, run_one, &run);
-  if (run.watch) watch_end(run.watch);
+  if (run.watching) watch_end(&run.watch);
 }

@@ -12,7 +12,9 @@ bool is_real_directory(const char *path) {
   return sys_lstat(path, &stat) == 0 && (stat.mode & S_IFMT) == S_IFDIR;
 }
 
-static FileContent read_open_file(int fd, const char *path, size_t max) {
+FileContent read_file(const char *path, size_t max) {
+  int fd = sys_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) fail(EXIT_LAUNCH, "cannot read %s: %s", path, error_text(fd));
   Stat stat;
   int failed = sys_fstat(fd, &stat);
   if (failed < 0) fail(EXIT_LAUNCH, "cannot read %s: %s", path, error_text(failed));
@@ -34,20 +36,6 @@ static FileContent read_open_file(int fd, const char *path, size_t max) {
   sys_close(fd);
   content[len] = 0;
   return (FileContent){content, len};
-}
-
-FileContent read_file(const char *path, size_t max) {
-  int fd = sys_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) fail(EXIT_LAUNCH, "cannot read %s: %s", path, error_text(fd));
-  return read_open_file(fd, path, max);
-}
-
-bool read_file_if_there(const char *path, size_t max, FileContent *out) {
-  int fd = sys_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd == -ENOENT || fd == -ENOTDIR || fd == -ENAMETOOLONG) return false;
-  if (fd < 0) fail(EXIT_LAUNCH, "cannot read %s: %s", path, error_text(fd));
-  *out = read_open_file(fd, path, max);
-  return true;
 }
 
 StrList list_directory(const char *path) {

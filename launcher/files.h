@@ -11,10 +11,11 @@ typedef struct {
 
 typedef enum { NOT_THERE, A_FILE, A_DIRECTORY, SOMETHING_ELSE } FileKind;
 
-FileKind file_kind(const char *path);         /* following links: buildpacks link their exec.d programs */
-bool is_real_directory(const char *path);     /* not following them: a layer is a directory, never a link to one */
-FileContent read_file(const char *path, size_t max);  /* regular files only; opening a fifo must not hang the app's start */
-bool read_file_if_there(const char *path, size_t max, FileContent *out);
-StrList list_directory(const char *path);     /* names, sorted by bytes; none if the directory is not there */
+FileKind file_kind(const char *path);     /* following links: buildpacks link their exec.d programs */
+bool is_real_directory(const char *path); /* not following them: a layer is a directory, never a link to one */
+StrList list_directory(const char *path); /* names, sorted by bytes; none if the directory is not there */
+
+/* Regular files only: opening a fifo must not hang the app's start. */
+FileContent read_file(const char *path, size_t max);
 
 #endif

@@ -21,27 +21,36 @@ static size_t below(size_t limit) {
   return (size_t)(state % limit);
 }
 
-static const char *const words[] = {"\"\"\"", "'''", "[[", "]]", "[", "]", "{", "}", "=", ".", ",", "#", "\n", "\r\n", "\\",
-                                    "\\u0000", "\\U0010FFFF", "\"", "'", "\xEF\xBB\xBF", "\xF4\x90", "1979-05-27 07:32:00Z",
-                                    "0x_1", "1e9", "inf", "true", "a.b.c", "[[processes]]", "command", "api", "\\\n  "};
+// clang-format off
+static const char *const words[] = {
+    "\"\"\"", "'''", "[[", "]]", "[", "]", "{", "}", "=", ".", ",", "#", "\n", "\r\n", "\\", "\\\n  ", "\"", "'",
+    "\\u0000", "\\U0010FFFF", "\xEF\xBB\xBF", "\xF4\x90", "1979-05-27 07:32:00Z", "0x_1", "1e9", "inf", "true",
+    "a.b.c", "[[processes]]", "command", "api",
+};
+// clang-format on
 
 static size_t mutate(size_t size) {
   size_t at = below(size + 1), span = below(size - at + 1);
   const char *word = words[below(sizeof words / sizeof *words)];
   switch (below(5)) {
-    case 0: /* change bytes */
+    case 0:
+      /* change bytes */
       for (size_t i = 0; i < 3 && size; i++) input[below(size)] = (uint8_t)below(256);
       return size;
-    case 1: /* cut */
+    case 1:
+      /* cut */
       memmove(input + at, input + at + span, size - at - span);
       return size - span;
-    case 2: /* repeat */
+    case 2:
+      /* repeat */
       if (size + span > INPUT_SIZE) return size;
       memmove(input + at + span, input + at, size - at);
       return size + span;
-    case 3: /* end early */
+    case 3:
+      /* end early */
       return at;
-    default: /* put a word in */
+    default:
+      /* put a word in */
       if (size + strlen(word) > INPUT_SIZE) return size;
       memmove(input + at + strlen(word), input + at, size - at);
       memcpy(input + at, word, strlen(word));

@@ -1,4 +1,7 @@
-/* Fuzzing metadata.toml: `launcher/build fuzz`, then `launcher/dist/fuzz-metadata launcher/fuzz_seeds`. */
+/*
+ * Fuzzing metadata.toml: launcher/build fuzz
+ * && launcher/dist/fuzz-metadata launcher/dist/corpus-metadata launcher/fuzz_seeds
+ */
 #include "metadata.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -48,10 +48,7 @@ void layers_each_file(const Layers *layers, Str folder, Str process_type, LayerF
  * its layers from the last to the first gives both.
  */
 static void prepend_layer_paths(const StrList *layers, Env *env) {
-  static const struct { Str variable, folder; } paths[] = {
-      {{"PATH", 4}, {"bin", 3}},
-      {{"LD_LIBRARY_PATH", 15}, {"lib", 3}},
-  };
+  const struct { Str variable, folder; } paths[] = {{S("PATH"), S("bin")}, {S("LD_LIBRARY_PATH"), S("lib")}};
   for (size_t l = layers->len; l-- > 0;)
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
       const char *directory = path_join(layers->items[l].ptr, paths[i].folder);
@@ -79,8 +76,8 @@ static Str read_env_file(const char *path) {
 }
 
 /*
- * buildpack.md#delimiter: a delimiter counts for all concatenation within its layer. A directory's own comes first; after
- * that the layer's most specific one.
+ * buildpack.md#delimiter: a delimiter counts for all concatenation within its layer. A directory's own comes first;
+ * after that the layer's most specific one.
  */
 static Str find_delimiter(const LayerEnv *layer, const char *directory, Str name) {
   Str file = str_concat3(name, S(".delim"), S(""));
@@ -95,7 +92,7 @@ static void apply_env_file(const LayerEnv *layer, const char *directory, Str fil
   bool has_suffix = str_split(file, '.', &name, &suffix);
   bool append = str_equal(suffix, S("append")), prepend = str_equal(suffix, S("prepend"));
   bool fallback = str_equal(suffix, S("default")), override = !has_suffix || str_equal(suffix, S("override"));
-  if (!append && !prepend && !fallback && !override) return; /* .delim is read where it is needed; others mean nothing */
+  if (!append && !prepend && !fallback && !override) return; /* .delim is read when needed; others mean nothing */
   if (file_kind(path) == A_DIRECTORY) return;
   if (!name.len || str_has_byte(name, '=')) fail(EXIT_LAUNCH, "%s: the file's name is no variable's name", path);
 

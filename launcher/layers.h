@@ -15,8 +15,9 @@ typedef void LayerFile(void *context, const char *path);
 Layers layers_find(const char *directory, const Metadata *metadata);
 
 /*
- * Each entry that is not a directory: of `<layer>/<folder>` for all layers, then of `<layer>/<folder>/<process>` for all
- * layers (platform.md#launcher Execution, the order of exec.d and profile.d). Without a process type, only the first.
+ * Each entry that is not a directory: of `<layer>/<folder>` for all layers, then of `<layer>/<folder>/<process>` for
+ * all layers (platform.md#launcher Execution, the order of exec.d and profile.d). Without a process type, only the
+ * first.
  */
 void layers_each_file(const Layers *layers, Str folder, Str process_type, LayerFile *visit, void *context);
 

@@ -1,6 +1,6 @@
 /*
- * The launcher: the entrypoint of every image Bale makes. It reads what the builder recorded, makes the environment that
- * the buildpacks asked for, and becomes the app.
+ * The launcher: the entrypoint of every image Bale makes. It reads what the builder recorded, makes the environment
+ * that the buildpacks asked for, and becomes the app.
  *
  *   /cnb/process/<type> [<arg>...]
  *   /cnb/lifecycle/launcher [--] [<command> <arg>...]
@@ -16,11 +16,11 @@
 #define VERSION "dev"
 #endif
 /* Not printed; for `strings` on an image whose origin is in doubt. */
-__attribute__((used, retain)) static const char built_as[] = "bale-launcher " VERSION;
+__attribute__((used, retain)) static const char built_as[] = "bale-launcher (" VERSION ")";
 
 /*
- * With standard input, output or error closed, the first files opened here would take their numbers and receive what the
- * app prints. The app gets /dev/null there, or, in an image without it, finds them as closed as we did.
+ * With standard input, output or error closed, the first files opened here would take their numbers and receive what
+ * the app prints. The app gets /dev/null there, or, in an image without it, finds them as closed as we did.
  */
 static void fill_standard_descriptors(void) {
   for (int fd = 0; fd <= 2; fd++) {
@@ -36,10 +36,12 @@ static int check_platform_api(const Env *env) {
   const char *supported = "0.7, 0.8, 0.9, 0.10, 0.11, 0.12, 0.13, 0.14 or 0.15";
   Str version = env_or(env, S("CNB_PLATFORM_API"), S(""));
   if (!version.len)
-    fail(EXIT_PLATFORM_API, "CNB_PLATFORM_API is not set; set it to the Platform API the image was built with: %s", supported);
+    fail(EXIT_PLATFORM_API, "CNB_PLATFORM_API is not set; set it to the Platform API the image was built with: %s",
+         supported);
   int minor = api_minor(version);
   if (!platform_api_supported(minor))
-    fail(EXIT_PLATFORM_API, "CNB_PLATFORM_API: Platform API \"%.*s\" is not supported; use %s", SHOW(version), supported);
+    fail(EXIT_PLATFORM_API, "CNB_PLATFORM_API: Platform API \"%.*s\" is not supported; use %s", SHOW(version),
+         supported);
   return minor;
 }
 
@@ -74,7 +76,7 @@ int launcher_main(int argc, char **argv, char **envp) {
   const char *layers_directory = absolute(env_or(&env, S("CNB_LAYERS_DIR"), S("/layers")), here);
   Str exec_env = env_or(&env, S("CNB_EXEC_ENV"), S("production"));
   if (env_or(&env, S("CNB_PROCESS_TYPE"), S("")).len)
-    warn("CNB_PROCESS_TYPE is ignored since Platform API 0.4; to choose a process, set the entrypoint to /cnb/process/<type>");
+    warn("CNB_PROCESS_TYPE is ignored; to choose a process, set the entrypoint to /cnb/process/<type>");
 
   Metadata metadata = metadata_read(layers_directory);
   check_buildpack_apis(&metadata);

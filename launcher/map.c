@@ -1,6 +1,6 @@
 #include "map.h"
 
-/* FNV-1a. The input is an image's own metadata or the operator's environment: flooding it only slows one's own start. */
+/* FNV-1a: whoever crafts names that collide slows the start of his own image only. */
 static size_t hash(const void *scope, Str name) {
   uint64_t h = 14695981039346656037u ^ ((uintptr_t)scope >> 4);
   for (size_t i = 0; i < name.len; i++) h = (h ^ (unsigned char)name.ptr[i]) * 1099511628211u;

@@ -1,6 +1,7 @@
 /*
- * A hash map from (scope, name) to a pointer. One map serves all the tables of a TOML document (the scope is the table),
- * another the environment (no scope): a file of a million keys or a cluster of 30,000 service variables stays linear.
+ * A hash map from (scope, name) to a pointer. One map serves all the tables of a TOML document (the scope is the
+ * table), another the environment (no scope): a file of a million keys or a cluster of 30,000 service variables stays
+ * linear.
  */
 #ifndef MAP_H
 #define MAP_H

@@ -60,8 +60,10 @@ static bool read_process(Reader *reader, const TomlValue *table, Process *proces
   return get_command(reader, table, &process->command) &&
          get_strings(reader, table, S("args"), &process->args, "processes.args must be an array of strings") &&
          get_string(reader, table, S("working-dir"), &process->working_dir, "processes.working-dir must be a string") &&
-         get_string(reader, table, S("buildpack-id"), &process->buildpack_id, "processes.buildpack-id must be a string") &&
-         get_strings(reader, table, S("exec-env"), &process->exec_env, "processes.exec-env must be an array of strings");
+         get_string(reader, table, S("buildpack-id"), &process->buildpack_id,
+                    "processes.buildpack-id must be a string") &&
+         get_strings(reader, table, S("exec-env"), &process->exec_env,
+                     "processes.exec-env must be an array of strings");
 }
 
 static bool read_buildpack(Reader *reader, const TomlValue *table, Buildpack *buildpack) {

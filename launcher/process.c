@@ -2,8 +2,9 @@
 
 #include "api.h"
 
-/* For error messages: `"web", "worker"`. */
+/* For error messages: `"web", "worker"`, as many as one line is good for. */
 static Str show_list(Str so_far, Str item) {
+  if (so_far.len > 500) return so_far;
   Str joined = str_concat3(so_far, so_far.len ? S(", \"") : S("\""), item);
   return str_concat3(joined, S("\""), S(""));
 }
@@ -29,16 +30,16 @@ static const Process *find_process(const Metadata *metadata, Str name, int platf
   }
   if (!found && declared.len)
     fail(EXIT_LAUNCH,
-         "process type \"%.*s\" does not run in execution environment \"%.*s\", only in %.*s; set CNB_EXEC_ENV to one of these",
+         "process type \"%.*s\" does not run in execution environment \"%.*s\", only in %.*s; set CNB_EXEC_ENV to one "
+         "of these",
          SHOW(name), SHOW(exec_env), SHOW(declared));
   return found;
 }
 
 _Noreturn static void fail_without_command(const Metadata *metadata, Str name) {
   Str types = {"", 0};
-  for (size_t i = 0; i < metadata->process_count && i < 32; i++) types = show_list(types, metadata->processes[i].type);
-  if (!types.len)
-    fail(EXIT_LAUNCH, "no command to run: this image has no process types; give a command as arguments");
+  for (size_t i = 0; i < metadata->process_count; i++) types = show_list(types, metadata->processes[i].type);
+  if (!types.len) fail(EXIT_LAUNCH, "no command to run: this image has no process types; give a command as arguments");
   fail(EXIT_LAUNCH,
        "no command to run: \"%.*s\" is not a process type of this image, which has %.*s; "
        "use one as the entrypoint (/cnb/process/<type>) or give a command as arguments",
@@ -53,12 +54,14 @@ static int buildpack_api_of(const Process *process, const Metadata *metadata) {
   if (!process->buildpack_id.len) return 0; /* not recorded: take `direct` and `args` as they stand */
   const Buildpack *buildpack = metadata_buildpack(metadata, process->buildpack_id);
   if (!buildpack)
-    fail(EXIT_LAUNCH, "process type \"%.*s\" comes from buildpack \"%.*s\", which metadata.toml does not list; rebuild the image",
+    fail(EXIT_LAUNCH,
+         "process type \"%.*s\" comes from buildpack \"%.*s\", which metadata.toml does not list; rebuild the image",
          SHOW(process->type), SHOW(process->buildpack_id));
   return api_minor(buildpack->api);
 }
 
-static Start start_of_process(const Process *process, const Metadata *metadata, int platform_api, char **arguments, int count) {
+static Start start_of_process(const Process *process, const Metadata *metadata, int platform_api, char **arguments,
+                              int count) {
   int buildpack_api = buildpack_api_of(process, metadata);
   Start start = {.type = process->type, .working_dir = process->working_dir};
   start.direct = process->direct || processes_are_direct(buildpack_api);

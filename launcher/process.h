@@ -5,9 +5,9 @@
 #include "metadata.h"
 
 typedef struct {
-  Str type;       /* of a buildpack's process; empty for a user's command */
-  StrList argv;   /* the command and its arguments; never empty */
-  bool direct;    /* without a shell */
+  Str type;        /* of a buildpack's process; empty for a user's command */
+  StrList argv;    /* the command and its arguments; never empty */
+  bool direct;     /* without a shell */
   Str working_dir; /* empty: the app's directory */
 } Start;
 

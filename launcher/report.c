@@ -26,7 +26,7 @@ static void put_number(Line *line, int number) {
   while (len) put(line, digits[--len]);
 }
 
-/* A name must not forge a second line or drive the terminal: C0, DEL, C1 (C2 80 to C2 9F) and broken UTF-8 are escaped. */
+/* A name must not forge a line or drive the terminal: C0, DEL, C1 (C2 80 to C2 9F) and broken UTF-8 are escaped. */
 static void put_escaped(Line *line, Str s) {
   const char *p = s.ptr, *end = s.ptr + (s.len < SHOWN ? s.len : SHOWN);
   while (p < end) {
@@ -73,7 +73,7 @@ static void print_line(const char *prefix, const char *format, va_list arguments
   }
   line.text[line.len++] = '\n';
 
-  /* If nobody reads stderr, the exit code must still be ours and not SIGPIPE's; and the app must inherit SIGPIPE as it was. */
+  /* If nobody reads stderr, the exit code must still be ours, and the app must inherit SIGPIPE as it was. */
   SignalAction ignore = {.handler = 1}, before;
   bool ignored = sys_sigaction(SIGPIPE, &ignore, &before) == 0;
   for (size_t done = 0; done < line.len;) {
@@ -119,7 +119,8 @@ const char *error_text(int negative_errno) {
     default: {
       static char text[] = "error 0000";
       int rest = -negative_errno;
-      for (char *digit = text + sizeof text - 2; digit >= text + 6; digit--, rest /= 10) *digit = (char)('0' + rest % 10);
+      for (char *digit = text + sizeof text - 2; digit >= text + 6; digit--, rest /= 10)
+        *digit = (char)('0' + rest % 10);
       return text;
     }
   }

@@ -3,7 +3,7 @@
 
 #include "files.h"
 
-/* execve says only "too long"; the kernel's limit on one string is the one that is hit by accident, so look for that. */
+/* execve says only "too long". The limit hit by accident is that on a single string: look for the one. */
 _Noreturn static void fail_too_long(const char *path, char **argv, char **envp) {
   enum { MAX_STRING = 128 << 10 };
   for (; *envp; envp++) {

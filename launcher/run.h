@@ -7,7 +7,8 @@
 
 /* Both paths are absolute. */
 _Noreturn void run_direct(const Start *start, const char *working_dir, const Env *env);
-_Noreturn void run_shell(const Start *start, const char *app, const char *working_dir, const Layers *layers, const Env *env);
+_Noreturn void run_shell(const Start *start, const char *app, const char *working_dir, const Layers *layers,
+                         const Env *env);
 
 /* What the two share. The PATH searched is that of the environment made for the app. */
 void run_enter(const char *directory, const char *whose);

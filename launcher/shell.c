@@ -1,13 +1,14 @@
-/* Processes that want a shell: what the user types after `launcher`, and those of buildpacks before Buildpack API 0.9. */
+/* Processes with a shell: what the user types after `launcher`, and those of buildpacks before Buildpack API 0.9. */
 #include "files.h"
 #include "run.h"
 
 /*
  * Every path and word reaches bash as an argument of this fixed script, never as a part of it: no file name can be run.
- * Arguments: bash itself as $0, working directory, number of files to source, these files, then the command and its arguments.
+ * Arguments: bash itself as $0, working directory, number of files to source, these files, then the command and its
+ * arguments.
  *
  * - Sourced files may change anything, positional parameters and options too, so the words wait in an array.
- * - A lone command is a script. With arguments, command and arguments are "shell-parsed tokens" (Buildpack API < 0.9): a
+ * - A lone command is a script. With arguments, the command and they are "shell-parsed tokens" (Buildpack API < 0.9): a
  *   word with `$` or a backquote is expanded as in double quotes; one without has nothing to expand and stays as it is.
  * - The second bash replaces the first, and the command the second: one process all along. Through it a command may be
  *   a builtin or an exported function, and does not see what sourced files set without exporting it.
@@ -59,11 +60,14 @@ void run_shell(const Start *start, const char *app, const char *working_dir, con
 
   const char *denied, *bash = run_find(S("bash"), env, &denied);
   if (!bash)
-    fail(EXIT_LAUNCH, "cannot run \"%.*s\": it needs a shell, and bash is not in PATH; start it without one (launcher -- <command>) "
-         "or use a run image with bash", SHOW(start->argv.items[0]));
+    fail(EXIT_LAUNCH,
+         "cannot run \"%.*s\": it needs a shell, and bash is not in PATH; start it without one (launcher -- <command>) "
+         "or use a run image with bash",
+         SHOW(start->argv.items[0]));
 
   StrList words = {0};
-  const Str fixed[] = {S("bash"), S("--norc"), S("-c"), S(shell_script), str(bash), str(working_dir), decimal(profiles.len)};
+  const Str fixed[] = {S("bash"),        S("--norc"),          S("-c"), S(shell_script), str(bash),
+                       str(working_dir), decimal(profiles.len)};
   for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) list_add(&words, fixed[i]);
   for (size_t i = 0; i < profiles.len; i++) list_add(&words, profiles.items[i]);
   for (size_t i = 0; i < start->argv.len; i++) list_add(&words, start->argv.items[i]);

@@ -1,9 +1,9 @@
 /*
  * The only door to the kernel: raw Linux system calls for amd64 and arm64.
  *
- * The launcher is part of every image Bale makes, on any base image, so it can ask nothing of it: no libc, no loader, no
- * /etc, no /proc. Only calls that every kernel and seccomp profile since Linux 2.6.27 allows are listed here; arm64 never
- * had the older forms (open, pipe, dup2, fork), so both machines use the same newer ones.
+ * The launcher is part of every image Bale makes, on any base image, so it can ask nothing of it: no libc, no loader,
+ * no /etc, no /proc. Only calls that every kernel and seccomp profile since Linux 2.6.27 allows are listed here; arm64
+ * never had the older forms (open, pipe, dup2, fork), so both machines use the same newer ones.
  *
  * With -DHOSTED the same calls go through libc's syscall(), so that sanitizers and fuzzers can watch the same sources.
  */
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// clang-format off
 #if defined(__x86_64__)
 enum {
   NR_read = 0, NR_write = 1, NR_close = 3, NR_fstat = 5, NR_mmap = 9, NR_rt_sigaction = 13, NR_rt_sigprocmask = 14,
@@ -68,6 +69,7 @@ enum {
   EISDIR = 21, EMFILE = 24, ELOOP = 40, ENAMETOOLONG = 36, ETXTBSY = 26, EPERM = 1, EIO = 5,
 };
 #endif
+// clang-format on
 
 typedef struct {
   int fd;

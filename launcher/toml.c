@@ -189,7 +189,8 @@ static TomlValue *parse_header(TomlParser *p) {
   TomlValue *known = toml_get(p->document, parent, key);
   if (is_array) {
     if (!known) known = add_member(p, parent, key, TOML_ARRAY, BY_HEADER);
-    else if (known->kind != TOML_ARRAY || known->origin != BY_HEADER) return toml_error(p, "a key is defined twice"), NULL;
+    else if (known->kind != TOML_ARRAY || known->origin != BY_HEADER)
+      return toml_error(p, "a key is defined twice"), NULL;
     TomlValue *table = known ? new_value(p) : NULL;
     if (!table) return NULL;
     table->kind = TOML_TABLE;

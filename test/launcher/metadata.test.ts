@@ -104,8 +104,8 @@ describeLauncher('metadata.toml: refused with 82, by line', run => {
       expect(stderr).not.toContain('hunter2')
     })
 
-  it('a million keys in one table are linear', async () => {
-    const keys = Array.from({ length: 500_000 }, (_, i) => `k${i}=1`).join('\n')
+  it('200,000 keys in one table take linear time', async () => {
+    const keys = Array.from({ length: 200_000 }, (_, i) => `k${i}=1`).join('\n')
     expect((await run({ [path]: `${keys}\n${web('')}` }, { deadline: 8_000 })).code).toBe(0)
   })
 })

@@ -71,7 +71,7 @@ describeLauncher('process choice', run => {
   it('CNB_PROCESS_TYPE chooses nothing, and says so', async () => {
     const { app, stderr } = await run({ [metadata]: two(true) }, { env: { CNB_PROCESS_TYPE: 'worker' } })
     expect(app.argv).toEqual(['show', 'from web'])
-    expect(stderr).toMatch(/^Warning: CNB_PROCESS_TYPE is ignored .*\n$/)
+    expect(stderr).toMatch(/^Warning: CNB_PROCESS_TYPE is ignored; .*\n$/)
   })
 
   it('without a process and a command: 82 and the types there are', async () => {

@@ -1,6 +1,7 @@
 /*
  * The app of the launcher's tests. `show` prints, each ended by NUL: the number of its arguments, these, its working
- * directory, and its environment. As `show --odd <kind> <program> [<arg>...]` it starts a program in a way that no shell can.
+ * directory, and its environment. As `show --odd <kind> <program> [<arg>...]` it starts a program in a way that no
+ * shell can.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +20,8 @@
 
 extern char **environ;
 
-/* As a container runtime's profile that is older than the kernel: every call after pidfd_send_signal (424) is refused. */
+/* As a container runtime's profile that is older than the kernel: every call after pidfd_send_signal (424) is refused.
+ */
 static void refuse_new_calls(void) {
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
