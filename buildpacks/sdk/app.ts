@@ -1,0 +1,60 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isErrno } from '../../lifecycle/errors.ts'
+import { BuildpackError } from './errors.ts'
+
+// A file that a person writes is far smaller; package-lock.json of the largest applications has some 10 MB.
+const maxBytes = 64 * 1024 * 1024
+
+/** The application's directory, with the questions that buildpacks ask about it. Names are relative to it. */
+export class App {
+  readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  /** The absolute path of `name`. */
+  at(...names: string[]): string {
+    return join(this.path, ...names)
+  }
+
+  /** True for a regular file, or a link to one. */
+  async has(name: string): Promise<boolean> {
+    return (await this.#stat(name))?.isFile() ?? false
+  }
+
+  async hasDirectory(name: string): Promise<boolean> {
+    return (await this.#stat(name))?.isDirectory() ?? false
+  }
+
+  /** The first of `names` that is a file. */
+  async firstOf(names: readonly string[]): Promise<string | undefined> {
+    for (const name of names) if (await this.has(name)) return name
+    return undefined
+  }
+
+  /**
+   * The text of a file, without a byte order mark; undefined if there is none of this name.
+   * @throws BuildpackError for what cannot be read: a fifo (which would never end), a directory, a huge file.
+   */
+  async read(name: string): Promise<string | undefined> {
+    const found = await this.#stat(name)
+    if (found === undefined) return undefined
+    if (!found.isFile()) throw new BuildpackError('is not a regular file', { where: name })
+    if (found.size > maxBytes) throw new BuildpackError(`is larger than ${maxBytes >> 20} MiB`, { where: name })
+    const text = await readFile(this.at(name), 'utf8').catch((error: unknown) => {
+      throw new BuildpackError('cannot be read', { where: name, fix: 'check its permissions', cause: error })
+    })
+    return text.replace(/^\u{FEFF}/u, '')
+  }
+
+  async #stat(name: string) {
+    try {
+      return await stat(this.at(name))
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined
+      throw error
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import type { Metadata, PlanRequire, Target } from '../../lifecycle/spec/types.ts'
+import type { App } from './app.ts'
+import type { Run } from './command.ts'
+import type { Launch } from './launch.ts'
+import type { Layer, LayerDefinition, LayerKey } from './layer.ts'
+import type { Log } from './log.ts'
+import type { BuildPlanBuilder } from './plan.ts'
+import type { Component } from './sbom/component.ts'
+
+/** What detect and build have in common. */
+export interface Context {
+  readonly app: App
+  readonly buildpack: { readonly id: string; readonly version: string; readonly dir: string }
+  /** `<platform>`, which also holds bindings and what else the platform has to say. */
+  readonly platformDir: string
+  /** The process's environment with the user's variables. */
+  readonly env: Readonly<Record<string, string>>
+  readonly target: Target
+  /** `production` unless the platform says otherwise. */
+  readonly execEnv: string
+  readonly log: Log
+  readonly run: Run
+}
+
+export type DetectContext = Context
+
+export interface BuildContext extends Context {
+  /** What this buildpack is to provide, and what was said with each requirement. */
+  readonly plan: readonly PlanRequire[]
+  /** What the last build left in `store`. */
+  readonly store: Metadata
+  /** Brings back the layer of an earlier build, or makes it. */
+  layer<const K extends LayerKey>(name: string, definition: LayerDefinition<K>): Promise<Layer>
+}
+
+export type DetectResult =
+  | { readonly pass: true; readonly reason: string; readonly plan?: BuildPlanBuilder }
+  | { readonly pass: false; readonly reason: string }
+
+/** This buildpack takes part, because of `reason`. */
+export const pass = (reason: string, plan?: BuildPlanBuilder): DetectResult => ({
+  pass: true,
+  reason,
+  ...(plan && { plan }),
+})
+/** This buildpack does not take part; the reason is shown when none does. */
+export const fail = (reason: string): DetectResult => ({ pass: false, reason })
+
+export interface BuildResult {
+  readonly launch?: Launch
+  /** Kept for the next build. */
+  readonly store?: Metadata
+  /** Names in `plan` that this buildpack could not provide. */
+  readonly unmet?: readonly string[]
+  /** Software in the image that is in no layer of this buildpack's. */
+  readonly sbom?: readonly Component[]
+}
+
+export interface Buildpack {
+  detect(context: DetectContext): Promise<DetectResult> | DetectResult
+  build(context: BuildContext): Promise<BuildResult> | BuildResult
+}
+
+/** Names the type: `export const ruby = defineBuildpack({ detect, build })`. */
+export function defineBuildpack(buildpack: Buildpack): Buildpack {
+  return buildpack
+}

@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** A digest of texts, for a layer's key: `sha256:…`. Each text counts with its length, so that none runs into the next. */
+export function digestOf(...texts: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const text of texts) hash.update(`${Buffer.byteLength(text)}:`).update(text)
+  return `sha256:${hash.digest('hex')}`
+}
+
+/** Gives `work` an empty directory that is gone afterwards. Its name is random: none of it may end up in a layer. */
+export async function withTempDir<T>(work: (dir: string) => Promise<T>): Promise<T> {
+  const dir = await mkdtemp(join(tmpdir(), 'buildpack-'))
+  try {
+    return await work(dir)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}

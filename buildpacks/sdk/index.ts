@@ -1,0 +1,23 @@
+export { App } from './app.ts'
+export {
+  type BuildContext,
+  type Buildpack,
+  type BuildResult,
+  type Context,
+  defineBuildpack,
+  type DetectContext,
+  type DetectResult,
+  fail,
+  pass,
+} from './buildpack.ts'
+export type { Command, CommandResult, Run, Runner, RunOptions } from './command.ts'
+export { append, byDefault, type EnvChange, type EnvChanges, type LayerEnv, override, prepend } from './env.ts'
+export { BuildpackError } from './errors.ts'
+export { digestOf, withTempDir } from './files.ts'
+export { type Launch, type LaunchProcess, shellProcess, shellQuote } from './launch.ts'
+export { drop, keep, type Layer, type LayerDefinition, type LayerKey, type LayerState, type Verdict } from './layer.ts'
+export { Log, type Output } from './log.ts'
+export { firstSetting, isSet, rejectSettings } from './platform.ts'
+export { buildPlan, BuildPlanBuilder } from './plan.ts'
+export { type Invocation, invocationOf, runBuildpack } from './run.ts'
+export { type Component, packageUrl } from './sbom/component.ts'

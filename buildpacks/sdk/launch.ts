@@ -1,0 +1,51 @@
+import { checkProcessType } from '../../lifecycle/spec/ids.ts'
+import type { Label, Metadata, Slice } from '../../lifecycle/spec/types.ts'
+
+/** A process that the image can run (buildpack.md, "launch.toml"). */
+export interface LaunchProcess {
+  readonly type: string
+  readonly command: readonly [string, ...string[]]
+  /** Arguments that the user may replace. */
+  readonly args?: readonly string[]
+  readonly default?: boolean
+  /** The application's directory if absent. */
+  readonly workingDir?: string
+}
+
+/** What build says about the image: launch.toml. */
+export interface Launch {
+  readonly processes?: readonly LaunchProcess[]
+  readonly labels?: readonly Label[]
+  readonly slices?: readonly Slice[]
+}
+
+/**
+ * A process whose command line is for a shell: variables, pipes and `&&` work. The launcher itself starts no shell for
+ * processes of Buildpack API 0.9 and newer.
+ */
+export function shellProcess(
+  type: string,
+  script: string,
+  options: { readonly default?: boolean } = {},
+): LaunchProcess {
+  return { type, command: ['bash', '-c', script], ...options }
+}
+
+/** `text` as one word of a shell's command line. */
+export function shellQuote(text: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+/** The table of launch.toml. */
+export function launchDocument({ processes = [], labels = [], slices = [] }: Launch): Metadata {
+  for (const { type } of processes) checkProcessType(type, 'launch.toml processes.type')
+  return {
+    ...(labels.length > 0 && { labels: labels.map(({ key, value }) => ({ key, value })) }),
+    ...(processes.length > 0 && { processes: processes.map(processTable) }),
+    ...(slices.length > 0 && { slices: slices.map(({ paths }) => ({ paths })) }),
+  }
+}
+
+function processTable({ type, command, args, workingDir, ...rest }: LaunchProcess): Metadata {
+  return { type, command, args, default: rest.default, 'working-dir': workingDir }
+}

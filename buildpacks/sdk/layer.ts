@@ -1,0 +1,156 @@
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError, isErrno } from '../../lifecycle/errors.ts'
+import { checkLayerName } from '../../lifecycle/spec/ids.ts'
+import { formatToml, parseToml } from '../../lifecycle/spec/toml.ts'
+import type { LayerTypes, Metadata } from '../../lifecycle/spec/types.ts'
+import { type LayerEnv, writeLayerEnv } from './env.ts'
+import type { Log } from './log.ts'
+import type { Component } from './sbom/component.ts'
+import { hasSbom, removeSbom, type SbomSubject, writeSbom } from './sbom/files.ts'
+
+/**
+ * What a layer's contents depend on, by the names that people know: `{ Node: '24.21.0', 'package-lock.json': 'sha256:…' }`.
+ * It is kept beside the layer, and a layer whose key has changed is made anew.
+ */
+export type LayerKey = Readonly<Record<string, string>>
+
+export type Verdict = { readonly keep: true } | { readonly keep: false; readonly reason: string }
+export const keep: Verdict = { keep: true }
+export const drop = (reason: string): Verdict => ({ keep: false, reason })
+
+export interface LayerDefinition<K extends LayerKey = LayerKey> {
+  /** What is in it, for people: `Node 24.21.0`. */
+  readonly title: string
+  /** `cache` brings it back in the next build; `launch` alone lets the next image have it again without its bytes. */
+  readonly types: Partial<LayerTypes>
+  readonly key: K
+  /** Judges the layer of an earlier build by its key; without this, the two keys have to be equal. */
+  restore?(existing: Partial<K>): Verdict
+  /** Fills the directory, which is there and empty, and says what variables come with it. */
+  create(dir: string): Promise<LayerEnv | void>
+  /** What is in the directory, for the software bill of materials. */
+  sbom?(dir: string): Promise<readonly Component[]>
+}
+
+/**
+ * What came of it. `restored`: its directory came from the cache. `reused`: the image gets the layer of the previous
+ * image, and there is no directory here. `created`: anew, and why.
+ */
+export type LayerState =
+  { readonly state: 'restored' } | { readonly state: 'reused' } | { readonly state: 'created'; readonly reason: string }
+export type Layer = LayerState & { readonly name: string; readonly path: string }
+
+export interface LayerRoom {
+  /** The buildpack's directory of layers. */
+  readonly dir: string
+  readonly buildpack: { readonly id: string; readonly version: string }
+  /** False if the user wants no bill of materials. */
+  readonly sbom: boolean
+  readonly log: Log
+}
+
+/** Restores the layer of an earlier build if it will do, and creates it otherwise. */
+export async function provideLayer<K extends LayerKey>(
+  room: LayerRoom,
+  name: string,
+  definition: LayerDefinition<K>,
+): Promise<Layer> {
+  checkLayerName(name, `a layer of ${room.buildpack.id}`)
+  const path = join(room.dir, name)
+  const outcome = await judge(room, path, definition)
+  if (outcome.state === 'created') await createContents(room, path, definition, outcome.reason)
+  else
+    room.log.info(
+      `Using ${definition.title} ${outcome.state === 'restored' ? 'from the cache' : 'of the previous image'}`,
+    )
+
+  if (room.sbom && definition.sbom && outcome.state !== 'reused') {
+    const known = outcome.state === 'restored' && (await hasSbom(path))
+    if (!known) await writeSbom(path, subject(room, name), await definition.sbom(path))
+  }
+  const { launch = false, build = false, cache = false } = definition.types
+  const metadata = { buildpack: room.buildpack.version, key: definition.key }
+  await writeFile(`${path}.toml`, formatToml({ types: { launch, build, cache }, metadata }))
+  return { ...outcome, name, path }
+}
+
+function subject({ buildpack }: LayerRoom, name: string): SbomSubject {
+  return { name: `${buildpack.id}:${name}`, tool: buildpack }
+}
+
+async function judge<K extends LayerKey>(
+  room: LayerRoom,
+  path: string,
+  definition: LayerDefinition<K>,
+): Promise<LayerState> {
+  const { types, key } = definition
+  const existing = await readExisting(path)
+  if (existing === undefined) return { state: 'created', reason: 'no earlier build left one' }
+  const { id, version } = room.buildpack
+  // Another version of the buildpack may fill the layer in another way.
+  if (existing.buildpack !== version) return { state: 'created', reason: changed(id, existing.buildpack, version) }
+  const verdict = definition.restore?.(existing.key as Partial<K>) ?? compareKeys(existing.key, key)
+  if (!verdict.keep) return { state: 'created', reason: verdict.reason }
+  if (await isDirectory(path)) return { state: 'restored' }
+  // buildpack.md, "Launch Layers": without a directory, export takes the layer of the previous image.
+  if (types.launch === true && types.cache !== true && types.build !== true) return { state: 'reused' }
+  return { state: 'created', reason: 'its contents were not restored' }
+}
+
+async function createContents(
+  room: LayerRoom,
+  path: string,
+  definition: LayerDefinition,
+  reason: string,
+): Promise<void> {
+  await rm(`${path}.toml`, { force: true })
+  await removeSbom(path)
+  await rm(path, { recursive: true, force: true })
+  await mkdir(path)
+  await room.log.step(`Creating ${definition.title}: ${reason}`, async () => {
+    const env = await definition.create(path)
+    if (env) await writeLayerEnv(path, env)
+  })
+}
+
+/** The default judgement: names what differs, `Node 24.21.0 → 24.22.0`. */
+function compareKeys(existing: LayerKey, wanted: LayerKey): Verdict {
+  const names = [...new Set([...Object.keys(existing), ...Object.keys(wanted)])]
+  const differences = names.filter(name => existing[name] !== wanted[name])
+  if (differences.length === 0) return keep
+  return drop(differences.map(name => changed(name, existing[name], wanted[name])).join(', '))
+}
+
+function changed(name: string, before: string | undefined, now: string | undefined): string {
+  if (before === undefined) return `${name} is new`
+  if (now === undefined) return `${name} is gone`
+  // Nobody wants to read two digests.
+  return now.startsWith('sha256:') ? `${name} changed` : `${name} ${before} → ${now}`
+}
+
+/** The key that an earlier build left; undefined if there is none. What came from a cache may be anything. */
+async function readExisting(path: string): Promise<{ buildpack: string | undefined; key: LayerKey } | undefined> {
+  let document: Metadata
+  try {
+    document = parseToml(await readFile(`${path}.toml`), `${path}.toml`)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || error instanceof BaleError) return undefined
+    throw error
+  }
+  const { metadata } = document
+  if (!isRecord(metadata)) return undefined
+  const buildpack = typeof metadata['buildpack'] === 'string' ? metadata['buildpack'] : undefined
+  const key = isRecord(metadata['key']) ? metadata['key'] : {}
+  const strings = Object.entries(key).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  return { buildpack, key: Object.fromEntries(strings) }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined)
+  return found?.isDirectory() ?? false
+}

@@ -1,0 +1,156 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError, isErrno } from '../../lifecycle/errors.ts'
+import { readToml, requiredText, table, tables, text } from '../../lifecycle/spec/read.ts'
+import { formatToml, parseToml } from '../../lifecycle/spec/toml.ts'
+import type { Metadata, PlanRequire } from '../../lifecycle/spec/types.ts'
+import { App } from './app.ts'
+import type { BuildContext, Buildpack, BuildResult, Context } from './buildpack.ts'
+import { makeRun, type Runner, spawnRunner } from './command.ts'
+import { BuildpackError } from './errors.ts'
+import { launchDocument } from './launch.ts'
+import { type LayerRoom, provideLayer } from './layer.ts'
+import { Log, type Output } from './log.ts'
+import { planDocument } from './plan.ts'
+import { isSet, readPlatformEnv, targetOf } from './platform.ts'
+import { writeSbom } from './sbom/files.ts'
+
+/** The status with which bin/detect says that the buildpack does not take part (buildpack.md, "Detection"). */
+const notDetected = 100
+
+export interface Invocation {
+  /** `detect` or `build`. */
+  readonly phase: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly output: Output
+  /** Starts the programs that the buildpack runs. */
+  readonly runner: Runner
+}
+
+/** The invocation that this process is. */
+export function invocationOf(process: NodeJS.Process): Invocation {
+  return {
+    phase: process.argv[2],
+    env: process.env,
+    cwd: process.cwd(),
+    output: { stdout: text => void process.stdout.write(text), stderr: text => void process.stderr.write(text) },
+    runner: spawnRunner,
+  }
+}
+
+/**
+ * Runs one phase of a buildpack, from its inputs to its outputs, and returns the exit status. A buildpack's main.ts is
+ *
+ *     process.exitCode = await runBuildpack(ruby, invocationOf(process))
+ */
+export async function runBuildpack(buildpack: Buildpack, invocation: Invocation): Promise<number> {
+  const log = new Log(invocation.output)
+  try {
+    const context = await readContext(invocation, log)
+    if (invocation.phase === 'detect') return await detect(buildpack, context, invocation)
+    if (invocation.phase === 'build') return await build(buildpack, context, invocation)
+    throw new BuildpackError(`${invocation.phase ?? 'nothing'} is neither detect nor build`)
+  } catch (error) {
+    report(error, log)
+    return 1
+  }
+}
+
+function report(error: unknown, log: Log): void {
+  if (!(error instanceof BaleError)) {
+    log.error(
+      error instanceof Error ? (error.stack ?? error.message) : String(error),
+      'This is a bug in the buildpack.',
+    )
+    return
+  }
+  log.error(error.where === undefined ? error.message : `${error.where}: ${error.message}`, error.fix)
+}
+
+async function readContext({ env, cwd, runner }: Invocation, log: Log): Promise<Context> {
+  const platformDir = required(env, 'CNB_PLATFORM_DIR')
+  const dir = required(env, 'CNB_BUILDPACK_DIR')
+  const descriptor = readToml(await readFile(join(dir, 'buildpack.toml')), 'buildpack.toml')
+  const about = table(descriptor, 'buildpack') ?? descriptor
+  const inherited = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  // The lifecycle has put the user's variables into the environment, unless the buildpack wants a clear one; bin/build may
+  // have taken some out again. PATH and its like are made of the user's and others' parts: what is there wins.
+  const whole = { ...(await readPlatformEnv(platformDir)), ...Object.fromEntries(inherited) }
+  return {
+    app: new App(cwd),
+    buildpack: { id: requiredText(about, 'id'), version: requiredText(about, 'version'), dir },
+    platformDir,
+    env: whole,
+    target: targetOf(whole),
+    execEnv: whole['CNB_EXEC_ENV'] ?? 'production',
+    log,
+    run: makeRun(runner, log, { cwd, env: whole }),
+  }
+}
+
+function required(env: Invocation['env'], name: string): string {
+  const value = env[name]
+  if (value === undefined || value === '') {
+    throw new BuildpackError(`${name} is not set`, {
+      fix: 'a buildpack is run by a lifecycle: bale build --buildpack DIR',
+    })
+  }
+  return value
+}
+
+async function detect(buildpack: Buildpack, context: Context, { env }: Invocation): Promise<number> {
+  const planPath = required(env, 'CNB_BUILD_PLAN_PATH')
+  const result = await buildpack.detect(context)
+  context.log.heading(result.reason)
+  if (!result.pass) return notDetected
+  if (result.plan) await writeFile(planPath, formatToml(planDocument(result.plan.sections)))
+  return 0
+}
+
+async function build(buildpack: Buildpack, context: Context, { env }: Invocation): Promise<number> {
+  const layersDir = required(env, 'CNB_LAYERS_DIR')
+  const sbom = !isSet(context.env, 'BP_DISABLE_SBOM')
+  const room: LayerRoom = { dir: layersDir, buildpack: context.buildpack, sbom, log: context.log }
+  const buildContext: BuildContext = {
+    ...context,
+    plan: await readPlan(required(env, 'CNB_BP_PLAN_PATH')),
+    store: await readStore(layersDir),
+    layer: (name, definition) => provideLayer(room, name, definition),
+  }
+  await writeResult(room, await buildpack.build(buildContext))
+  return 0
+}
+
+async function writeResult({ dir, buildpack, sbom }: LayerRoom, result: BuildResult): Promise<void> {
+  const { launch, store, unmet = [] } = result
+  const documents: Record<string, Metadata | undefined> = {
+    'launch.toml': launch && launchDocument(launch),
+    'store.toml': store && { metadata: store },
+    'build.toml': unmet.length > 0 ? { unmet: unmet.map(name => ({ name })) } : undefined,
+  }
+  for (const [name, document] of Object.entries(documents)) {
+    if (document !== undefined) await writeFile(join(dir, name), formatToml(document))
+  }
+  if (sbom && result.sbom) await writeSbom(join(dir, 'launch'), { name: buildpack.id, tool: buildpack }, result.sbom)
+}
+
+/** buildpack.md, "Buildpack Plan": entries with a name and metadata. */
+async function readPlan(path: string): Promise<PlanRequire[]> {
+  const document = readToml(await readFile(path), path)
+  return tables(document, 'entries').map(entry => ({
+    name: text(entry, 'name') ?? '',
+    metadata: table(entry, 'metadata')?.table ?? {},
+  }))
+}
+
+async function readStore(layersDir: string): Promise<Metadata> {
+  const path = join(layersDir, 'store.toml')
+  try {
+    const { metadata } = parseToml(await readFile(path), path)
+    return typeof metadata === 'object' && metadata !== null ? (metadata as Metadata) : {}
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return {}
+    throw error
+  }
+}

@@ -1,0 +1,32 @@
+import type { Component } from './component.ts'
+import type { SbomSubject } from './files.ts'
+
+/** A CycloneDX 1.5 document as JSON. Neither serial number nor time: the same components are the same bytes. */
+export function cycloneDx(subject: SbomSubject, components: readonly Component[]): string {
+  const document = {
+    $schema: 'http://cyclonedx.org/schema/bom-1.5.schema.json',
+    bomFormat: 'CycloneDX',
+    specVersion: '1.5',
+    version: 1,
+    metadata: {
+      tools: { components: [{ type: 'application', name: subject.tool.id, version: subject.tool.version }] },
+      component: { 'bom-ref': subject.name, type: 'container', name: subject.name },
+    },
+    components: components.map(({ name, version, purl, license, cpe }) => ({
+      'bom-ref': purl,
+      type: cpe === undefined ? 'library' : 'application',
+      ...splitScope(name, purl),
+      version,
+      ...(license !== undefined && { licenses: [{ license: { name: license } }] }),
+      ...(cpe !== undefined && { cpe }),
+      purl,
+    })),
+  }
+  return `${JSON.stringify(document, null, 2)}\n`
+}
+
+/** CycloneDX keeps npm's scopes apart from names, as `group`. */
+function splitScope(name: string, purl: string): { group?: string; name: string } {
+  const slash = purl.startsWith('pkg:npm/') ? name.indexOf('/') : -1
+  return slash < 0 ? { name } : { group: name.slice(0, slash), name: name.slice(slash + 1) }
+}
