@@ -23,7 +23,7 @@ const patience = 300_000
  * x's owner looked for later tickets, and it withdrew. The dead stay dead, so their tickets can be ignored at any time
  * and deleted by anybody. This needs only that a directory listing shows what was there all the while (POSIX readdir).
  */
-export async function withLock<T>(dir: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+export async function withLock<T>(dir: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
   const ticket = await acquire(dir, signal)
   try {
     return await work()

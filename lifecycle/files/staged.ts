@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { type FileHandle, access, open, rename, stat, unlink } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { ownName } from './owner.ts'
 
@@ -52,6 +52,19 @@ export async function replaceFile(target: string, content: Uint8Array, staging: 
   await using file = await stageFile(staging)
   await file.write(content)
   await file.commit(target)
+}
+
+/** Fails if this user could not make files in `dir`, or could not make `dir` itself if it is not there. Writes nothing. */
+export async function checkWritable(dir: string): Promise<void> {
+  for (let place = resolve(dir); ; place = dirname(place)) {
+    try {
+      if (!(await stat(place)).isDirectory())
+        throw new BaleError('filesystem', 'it is not a directory', { where: place })
+      return await access(place, constants.W_OK | constants.X_OK)
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw refusal(error, place)
+    }
+  }
 }
 
 /** Makes the names in a directory durable: a rename that is not, a power cut undoes. */

@@ -45,7 +45,7 @@ describe('withLock', () => {
     expect(await readdir(lock)).toHaveLength(1)
     holder.kill('SIGKILL')
     await once(holder, 'exit')
-    expect(await withLock(lock, async () => 'in')).toBe('in')
+    expect(await withLock(lock, () => 'in')).toBe('in')
   })
 
   it('C10 passes by a ticket whose process number another process has got since', async () => {
@@ -58,7 +58,7 @@ describe('withLock', () => {
     expect(ownerOf(ownName())).toBe('alive')
     expect(ownerOf(recycled)).toBe('dead')
     await writeFile(join(lock, `0000000001.${recycled}`), '')
-    expect(await withLock(lock, async () => 'in')).toBe('in')
+    expect(await withLock(lock, () => 'in')).toBe('in')
   })
 
   it('waits for a process that it cannot see, until its ticket is a minute old', async () => {
@@ -67,7 +67,7 @@ describe('withLock', () => {
     const elsewhere = join(lock, `0000000001.${ownName().replace(/^[0-9a-f]+/, 'deadbeef')}`)
     await writeFile(elsewhere, '')
     let entered = false
-    const waiting = withLock(lock, async () => (entered = true))
+    const waiting = withLock(lock, () => (entered = true))
     await new Promise(resolve => setTimeout(resolve, 150))
     expect(entered).toBe(false)
     const old = new Date(Date.now() - 61_000)
@@ -79,20 +79,20 @@ describe('withLock', () => {
     const { lock } = await place()
     const controller = new AbortController()
     await withLock(lock, async () => {
-      const waiting = withLock(lock, async () => 'never', controller.signal)
+      const waiting = withLock(lock, () => 'never', controller.signal)
       setTimeout(() => controller.abort(new Error('stopped')), 30)
       await expect(waiting).rejects.toThrow('stopped')
     })
-    expect(await withLock(lock, async () => 'in')).toBe('in')
+    expect(await withLock(lock, () => 'in')).toBe('in')
   })
 
   it('lets the next one in when the work fails', async () => {
     const { lock } = await place()
-    const failing = withLock(lock, async () => {
+    const failing = withLock(lock, () => {
       throw new Error('no')
     })
     await expect(failing).rejects.toThrow('no')
-    expect(await withLock(lock, async () => 'in')).toBe('in')
+    expect(await withLock(lock, () => 'in')).toBe('in')
   })
 })
 

@@ -1,0 +1,74 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { BaleError, isErrno } from '../errors.ts'
+import { inPlace } from './staged.ts'
+
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+const chunkSize = 256 * 1024
+
+/**
+ * Opens a regular file that somebody else may have put there: a link is not followed, and nothing that blocks (a fifo)
+ * or never ends (a device) is read. Undefined if there is nothing of that name.
+ */
+export async function openRegular(path: string): Promise<FileHandle | undefined> {
+  let file: FileHandle
+  try {
+    file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    if (isErrno(error, 'ELOOP')) {
+      throw new BaleError('input', 'it is a symbolic link, and a regular file is wanted', { where: path, cause: error })
+    }
+    return await inPlace(path, () => Promise.reject(error as Error))
+  }
+  const stat = await file.stat()
+  if (stat.isFile()) return file
+  await file.close()
+  throw new BaleError('input', 'it is not a regular file', { where: path })
+}
+
+/** The whole of a small file, or undefined if there is none; one of more than `maxBytes` is an error. */
+export async function readSmall(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+  await using file = await openRegular(path)
+  if (file === undefined) return undefined
+  const { size } = await file.stat()
+  if (size > maxBytes) {
+    throw new BaleError('input', `it has ${size} bytes, and at most ${maxBytes} are read`, { where: path })
+  }
+  return await inPlace(path, () => readExactly(file, 0, size, path))
+}
+
+export async function readExactly(file: FileHandle, offset: number, size: number, where: string): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafe(size)
+  for (let done = 0; done < size;) {
+    const { bytesRead } = await file.read(bytes, done, size - done, offset + done)
+    if (bytesRead === 0) throw endsEarly(where)
+    done += bytesRead
+  }
+  return bytes
+}
+
+/** The bytes of a file from `offset` on, exactly `size` of them, in chunks that are the caller's to keep. */
+export async function* readRange(
+  file: FileHandle,
+  offset: number,
+  size: number,
+  where: string,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for (let done = 0; done < size;) {
+    signal?.throwIfAborted()
+    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkSize, size - done))
+    const { bytesRead } = await inPlace(where, () => file.read(buffer, 0, buffer.length, offset + done))
+    if (bytesRead === 0) throw endsEarly(where)
+    done += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
+  signal?.throwIfAborted()
+}
+
+function endsEarly(where: string): BaleError {
+  return new BaleError('input', 'it ended earlier than it should: it was cut off, or changed while it was read', {
+    where,
+  })
+}

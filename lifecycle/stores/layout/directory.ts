@@ -1,0 +1,141 @@
+import { lstat, mkdir, readdir, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError, isErrno } from '../../errors.ts'
+import { openRegular, readRange, readSmall } from '../../files/read.ts'
+import { type StagedFile, inPlace, refusal, replaceFile, stageFile } from '../../files/staged.ts'
+import type { Digest } from '../../image/digest.ts'
+import { parseJson } from '../../image/json.ts'
+import { type LayoutFiles, blobPath } from './read.ts'
+
+/** Our own folders in a layout, which other tools pass by: files in the making, and the lock. */
+export const stagingDir = '.staging'
+export const lockDir = '.lock'
+
+/** The files of a layout in a directory of the host. */
+export interface LayoutDirectory extends LayoutFiles {
+  readonly path: string
+  /**
+   * Whether there is a layout, or could be one.
+   * @throws BaleError if the directory holds something else (O01)
+   */
+  state(): Promise<'layout' | 'absent'>
+  /** Makes it a layout unless it is one. */
+  create(): Promise<void>
+  /** Whether the blob is here, whole as far as its size tells. It counts as new then: see `collectGarbage`. */
+  hasBlob(digest: Digest, size: number): Promise<boolean>
+  stage(): Promise<StagedFile>
+  putBlob(digest: Digest, bytes: Uint8Array): Promise<void>
+}
+
+export function layoutDirectory(path: string, description: string): LayoutDirectory {
+  const at = (relative: string): string => join(path, relative)
+  const stage = (): Promise<StagedFile> => stageFile(at(stagingDir))
+  const hasBlob = async (digest: Digest, size: number): Promise<boolean> => {
+    const blob = at(blobPath(digest))
+    try {
+      const found = await lstat(blob)
+      if (!found.isFile() || found.size !== size) return false
+      const now = new Date()
+      await utimes(blob, now, now)
+      return true
+    } catch (error) {
+      // Not ours to touch, but there: a layout that somebody else shares with us.
+      if (isErrno(error, 'EPERM', 'EACCES', 'EROFS')) return true
+      if (isErrno(error, 'ENOENT')) return false
+      throw refusal(error, blob)
+    }
+  }
+  return {
+    path,
+    description,
+    hasBlob,
+    stage,
+    state: () => layoutState(path),
+
+    async create() {
+      if ((await layoutState(path)) === 'absent') await inPlace(path, () => mkdir(path, { recursive: true }))
+      await realDirectory(at(stagingDir))
+      // Its presence makes the directory ours, so that it comes first: what is missing after a crash, we can make.
+      if ((await readSmall(at('oci-layout'), maxLayoutFile)) === undefined) {
+        await replaceFile(at('oci-layout'), Buffer.from('{"imageLayoutVersion":"1.0.0"}'), at(stagingDir))
+      }
+      for (const folder of ['blobs', 'blobs/sha256']) await realDirectory(at(folder))
+    },
+
+    read: (relative, maxBytes) => readSmall(at(relative), maxBytes),
+
+    async *open(relative, size, signal) {
+      signal?.throwIfAborted()
+      await using file = await openRegular(at(relative))
+      if (file === undefined) throw new BaleError('input', 'this blob is missing', { where: at(relative) })
+      const found = (await file.stat()).size
+      if (found !== size) {
+        throw new BaleError('input', `this blob has ${found} bytes instead of ${size}`, { where: at(relative) })
+      }
+      yield* readRange(file, 0, size, at(relative), signal)
+    },
+
+    async putBlob(digest, bytes) {
+      if (await hasBlob(digest, bytes.length)) return
+      await using file = await stage()
+      await file.write(bytes)
+      await file.commit(at(blobPath(digest)))
+    },
+  }
+}
+
+const maxLayoutFile = 64 * 1024
+
+async function layoutState(path: string): Promise<'layout' | 'absent'> {
+  const names = await namesIn(path)
+  if (names === undefined) return 'absent'
+  if (!names.includes('oci-layout')) {
+    const foreign = names.find(name => name !== stagingDir && name !== lockDir)
+    if (foreign === undefined) return 'absent'
+    throw new BaleError('input', `it is not an OCI layout, and not empty: it has ${JSON.stringify(foreign)}`, {
+      where: path,
+      fix: 'choose another directory, or an empty one',
+    })
+  }
+  const where = join(path, 'oci-layout')
+  const header = parseJson((await readSmall(where, maxLayoutFile)) ?? new Uint8Array(), where) as {
+    imageLayoutVersion?: unknown
+  } | null
+  const version = header?.imageLayoutVersion
+  if (typeof version !== 'string' || !version.startsWith('1.')) {
+    throw new BaleError('input', `it is an OCI layout of version ${JSON.stringify(version) ?? 'unknown'}, not 1`, {
+      where,
+    })
+  }
+  // Through a link, we would write into a directory that nobody has named (O01).
+  for (const folder of [stagingDir, 'blobs', 'blobs/sha256']) await isRealDirectory(join(path, folder))
+  return 'layout'
+}
+
+async function namesIn(path: string): Promise<string[] | undefined> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    if (isErrno(error, 'ENOTDIR')) throw new BaleError('input', 'it is not a directory', { where: path, cause: error })
+    return await inPlace(path, () => Promise.reject(error as Error))
+  }
+}
+
+async function realDirectory(path: string): Promise<void> {
+  await inPlace(path, async () => {
+    try {
+      await mkdir(path)
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error
+      await isRealDirectory(path)
+    }
+  })
+}
+
+async function isRealDirectory(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found === undefined || found.isDirectory()) return
+  const what = found.isSymbolicLink() ? 'a symbolic link' : 'a file'
+  throw new BaleError('input', `it is ${what} where an OCI layout has a directory`, { where: path })
+}

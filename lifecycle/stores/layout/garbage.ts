@@ -1,0 +1,70 @@
+import { lstat, readdir, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isErrno } from '../../errors.ts'
+import { ownerOf } from '../../files/owner.ts'
+import { inPlace } from '../../files/staged.ts'
+import { type Digest, isDigest } from '../../image/digest.ts'
+import type { Descriptor } from '../../image/manifest.ts'
+import { type LayoutDirectory, stagingDir } from './directory.ts'
+import { type IndexFile, isDescriptor } from './index-file.ts'
+import { readReferences } from './read.ts'
+
+/** What was deleted. */
+export interface Collected {
+  readonly blobs: number
+  readonly bytes: number
+}
+
+/** A layer that is stored, or found to be there, belongs to an image that will be put within this time. */
+const grace = 3600_000
+
+/**
+ * Deletes what the index does not lead to and what dead processes left. The caller has the lock, so that no image is
+ * put meanwhile; layers are, and the new ones stay.
+ * @throws BaleError 'input' if an image cannot be read: what it needs is not known then, and nothing is deleted
+ */
+export async function collectGarbage(files: LayoutDirectory, index: IndexFile): Promise<Collected> {
+  const needed = new Set<Digest>()
+  for (const entry of index.manifests) if (isDescriptor(entry)) await mark(files, entry, needed)
+  let blobs = 0
+  let bytes = 0
+  const folder = join(files.path, 'blobs', 'sha256')
+  for (const name of await namesIn(folder)) {
+    const digest = `sha256:${name}`
+    if (!isDigest(digest) || needed.has(digest)) continue
+    const size = await deleteIfOld(join(folder, name))
+    if (size === undefined) continue
+    blobs++
+    bytes += size
+  }
+  const staging = join(files.path, stagingDir)
+  for (const name of await namesIn(staging)) {
+    const owner = ownerOf(name)
+    if (owner === 'dead') await unlink(join(staging, name)).catch(() => {})
+    if (owner === 'unknown') await deleteIfOld(join(staging, name))
+  }
+  return { blobs, bytes }
+}
+
+/** A blob and all that it refers to; each document is read once, so that a cycle ends. */
+async function mark(files: LayoutDirectory, descriptor: Descriptor, needed: Set<Digest>): Promise<void> {
+  if (needed.has(descriptor.digest)) return
+  needed.add(descriptor.digest)
+  for (const next of await readReferences(files, descriptor)) await mark(files, next, needed)
+}
+
+async function deleteIfOld(path: string): Promise<number | undefined> {
+  try {
+    const found = await lstat(path)
+    if (!found.isFile() || Date.now() - found.mtimeMs < grace) return undefined
+    await inPlace(path, () => unlink(path))
+    return found.size
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => [])
+}

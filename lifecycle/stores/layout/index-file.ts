@@ -1,0 +1,60 @@
+import { BaleError } from '../../errors.ts'
+import { isDigest } from '../../image/digest.ts'
+import { parseJson } from '../../image/json.ts'
+import type { Descriptor } from '../../image/manifest.ts'
+import { oci } from '../../image/media-types.ts'
+
+/**
+ * `index.json` of an OCI layout (image-spec image-layout.md): what there is, and under which names. Other tools keep
+ * things in it that we do not know, which must neither be an error nor get lost: an entry stays the object that it was.
+ */
+export interface IndexFile {
+  readonly manifests: readonly Entry[]
+  readonly [key: string]: unknown
+}
+export type Entry = Readonly<Record<string, unknown>>
+
+const nameAnnotation = 'org.opencontainers.image.ref.name'
+
+export const emptyIndex: IndexFile = { schemaVersion: 2, mediaType: oci.index, manifests: [] }
+
+export function parseIndexFile(bytes: Uint8Array, where: string): IndexFile {
+  const value = parseJson(bytes, where)
+  if (!isRecord(value)) throw new BaleError('input', 'is not a JSON object', { where })
+  const { manifests } = value
+  if (!Array.isArray(manifests) || !manifests.every(isRecord)) {
+    throw new BaleError('input', 'is not a list of objects', { where: `${where} manifests` })
+  }
+  return { ...value, manifests }
+}
+
+export function formatIndexFile(index: IndexFile): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(index))
+}
+
+/** The name of an entry; empty if it has none. */
+export function nameOf(entry: Entry): string {
+  const name = isRecord(entry.annotations) ? entry.annotations[nameAnnotation] : undefined
+  return typeof name === 'string' ? name : ''
+}
+
+/** Whether the entry points to a blob that can be here. */
+export function isDescriptor(entry: Entry): entry is Entry & Descriptor {
+  const { mediaType, digest, size } = entry
+  return typeof mediaType === 'string' && isDigest(digest) && Number.isSafeInteger(size) && (size as number) >= 0
+}
+
+/** The index in which `name` means this and nothing else. */
+export function withName(index: IndexFile, name: string, descriptor: Descriptor): IndexFile {
+  const annotations = { ...descriptor.annotations, ...(name !== '' && { [nameAnnotation]: name }) }
+  const entry = { ...descriptor, ...(Object.keys(annotations).length > 0 && { annotations }) }
+  return { ...index, manifests: [...withoutName(index, name).manifests, entry] }
+}
+
+export function withoutName(index: IndexFile, name: string): IndexFile {
+  return { ...index, manifests: index.manifests.filter(entry => nameOf(entry) !== name) }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,150 @@
+import { BaleError } from '../../errors.ts'
+import type { ImageConfig } from '../../image/config.ts'
+import { type Digest, digestOf, hexOf } from '../../image/digest.ts'
+import { type Image, assembleImage } from '../../image/image.ts'
+import { parseJson } from '../../image/json.ts'
+import type { Layer } from '../../image/layer.ts'
+import type { Descriptor, Index, Manifest, Platform } from '../../image/manifest.ts'
+import { docker, oci } from '../../image/media-types.ts'
+import { checkLayerCount, parseConfig, parseManifest, selectPlatform } from '../../image/validate.ts'
+import { type Entry, type IndexFile, isDescriptor, nameOf, parseIndexFile } from './index-file.ts'
+
+/** The files of a layout, wherever they are: in a directory or in a tar. Paths are relative: `blobs/sha256/<hex>`. */
+export interface LayoutFiles {
+  /** For messages: `oci:/tmp/out`. */
+  readonly description: string
+  /** A small file, whole, or undefined if there is none; one of more than `maxBytes` is an error. */
+  read(path: string, maxBytes: number): Promise<Uint8Array | undefined>
+  /** A large one, in chunks; an error if it does not have `size` bytes. */
+  open(path: string, size: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
+}
+
+/** Registries accept no larger manifest (distribution-spec, "Pushing Manifests"). */
+const maxManifest = 4 * 1024 * 1024
+const maxConfig = 16 * 1024 * 1024
+/** Our own store has an entry of about 300 bytes for each name. */
+const maxIndexFile = 16 * 1024 * 1024
+
+export const blobPath = (digest: Digest): string => `blobs/sha256/${hexOf(digest)}`
+
+export async function readIndexFile(files: LayoutFiles): Promise<IndexFile | undefined> {
+  const bytes = await files.read('index.json', maxIndexFile)
+  return bytes === undefined ? undefined : parseIndexFile(bytes, `${files.description} index.json`)
+}
+
+/** The image of a name: verified, validated, its layers left where they are. Undefined if the name is not in the index. */
+export async function pullFromLayout(
+  files: LayoutFiles,
+  index: IndexFile,
+  name: string,
+  platform: Platform,
+  signal?: AbortSignal,
+): Promise<Image | undefined> {
+  const found = findEntries(index, name, files.description).map(entry => asDescriptor(entry, files.description))
+  const [first] = found
+  if (first === undefined) return undefined
+  const where = name === '' ? files.description : `${files.description} ${name}`
+  // Some tools give the images of several platforms one name, rather than an index.
+  const chosen =
+    found.length === 1 ? first : selectPlatform({ ...emptyManifestList, manifests: found }, platform, where)
+  let bytes = await readBlob(files, chosen, maxManifest, where)
+  let manifest = parseManifest(bytes, where)
+  if ('manifests' in manifest) {
+    signal?.throwIfAborted()
+    bytes = await readBlob(files, selectPlatform(manifest, platform, where), maxManifest, where)
+    manifest = parseManifest(bytes, where)
+  }
+  if ('manifests' in manifest) throw new BaleError('input', 'has an index in its index', { where })
+  signal?.throwIfAborted()
+  const { configBytes, config } = await readConfig(files, manifest, where)
+  return assembleImage(bytes, manifest, configBytes, config, layersOf(files, manifest, config))
+}
+
+const emptyManifestList = { schemaVersion: 2, mediaType: '' } as const satisfies Partial<Index>
+
+/**
+ * The entries of a name. Without a name: those that have none, or else the only one there is, as skopeo has it.
+ * @throws BaleError 'arguments' if there are several and none is named
+ */
+export function findEntries(index: IndexFile, name: string, where: string): readonly Entry[] {
+  const named = index.manifests.filter(entry => nameOf(entry) === name)
+  if (named.length > 0 || name !== '' || index.manifests.length <= 1)
+    return name === '' && named.length === 0 ? index.manifests : named
+  const names = index.manifests.map(nameOf).slice(0, 20)
+  throw new BaleError('arguments', `there are several images: ${names.map(n => JSON.stringify(n)).join(', ')}`, {
+    where,
+    fix: 'append a colon and one of the names',
+  })
+}
+
+function asDescriptor(entry: Entry, where: string): Descriptor {
+  if (isDescriptor(entry)) return entry
+  throw new BaleError('input', `the entry ${JSON.stringify(nameOf(entry))} has no media type, sha256 digest and size`, {
+    where: `${where} index.json`,
+  })
+}
+
+export async function readManifest(files: LayoutFiles, descriptor: Descriptor): Promise<Manifest | Index> {
+  return parseManifest(await readBlob(files, descriptor, maxManifest, files.description), files.description)
+}
+
+export async function readConfig(
+  files: LayoutFiles,
+  manifest: Manifest,
+  where: string,
+): Promise<{ configBytes: Uint8Array; config: ImageConfig }> {
+  const configBytes = await readBlob(files, manifest.config, maxConfig, where)
+  const config = parseConfig(configBytes, `${where} config`)
+  checkLayerCount(manifest, config, where)
+  return { configBytes, config }
+}
+
+/**
+ * The blobs that a document refers to, whatever kind of artifact it belongs to: an index's manifests, a manifest's
+ * config and layers. None for other blobs, and for one that is not here (image-layout.md: it may be elsewhere).
+ */
+export async function readReferences(files: LayoutFiles, descriptor: Descriptor): Promise<Descriptor[]> {
+  const { mediaType, size, digest } = descriptor
+  const isConfig = mediaType === oci.config || mediaType === docker.config
+  if (isConfig || size > maxManifest || !mediaType.endsWith('+json')) return []
+  if ((await files.read(blobPath(digest), maxManifest)) === undefined) return []
+  const where = `${files.description} ${digest}`
+  const document = parseJson(await readBlob(files, descriptor, maxManifest, where), where) as Record<
+    string,
+    unknown
+  > | null
+  const { config, layers, manifests, blobs, subject } = document ?? {}
+  const references: unknown[] = [config, layers, manifests, blobs, subject].flat()
+  return references.filter((r): r is Entry => typeof r === 'object' && r !== null).filter(isDescriptor)
+}
+
+function layersOf(files: LayoutFiles, manifest: Manifest, config: ImageConfig): Layer[] {
+  return manifest.layers.map(({ digest, size, mediaType }, i) => ({
+    diffId: config.rootfs.diff_ids[i] as Digest,
+    digest,
+    size,
+    mediaType,
+    open: signal => files.open(blobPath(digest), size, signal),
+  }))
+}
+
+/** A blob that is held in memory: read up to a limit, and what its digest says. */
+async function readBlob(
+  files: LayoutFiles,
+  descriptor: Descriptor,
+  maxBytes: number,
+  where: string,
+): Promise<Uint8Array> {
+  const { digest, size } = descriptor
+  if (size > maxBytes)
+    throw new BaleError('input', `${digest} has ${size} bytes, and at most ${maxBytes} are read`, { where })
+  const bytes = await files.read(blobPath(digest), maxBytes)
+  if (bytes === undefined) throw new BaleError('input', `the blob ${digest} is missing`, { where })
+  if (bytes.length !== size || digestOf(bytes) !== digest) {
+    throw new BaleError('input', `the blob ${digest} is damaged: its content has another digest or size`, {
+      where,
+      fix: 'make or copy the image again',
+    })
+  }
+  return bytes
+}

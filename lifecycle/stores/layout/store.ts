@@ -1,0 +1,205 @@
+import { join, resolve } from 'node:path'
+import { BaleError } from '../../errors.ts'
+import { withLock } from '../../files/lock.ts'
+import { checkWritable, replaceFile } from '../../files/staged.ts'
+import { type Digest, digestOf } from '../../image/digest.ts'
+import type { Image } from '../../image/image.ts'
+import type { Layer, LayerDigests, LayerSource } from '../../image/layer.ts'
+import type { Descriptor, Platform } from '../../image/manifest.ts'
+import type { Compression } from '../../image/media-types.ts'
+import { compressLayer } from '../../layers/compress.ts'
+import { verified } from '../../layers/verify.ts'
+import { type ImageStore, type OnTransfer, type Published, isLayer } from '../store.ts'
+import { transfer } from '../transfer.ts'
+import { type Collected, collectGarbage } from './garbage.ts'
+import { type IndexFile, emptyIndex, formatIndexFile, withName, withoutName } from './index-file.ts'
+import { type ListedImage, listImages } from './list.ts'
+import { type LayoutDirectory, layoutDirectory, lockDir, stagingDir } from './directory.ts'
+import { blobPath, findEntries, pullFromLayout, readIndexFile } from './read.ts'
+
+export interface LayoutOptions {
+  /** What its descriptions and errors call it: `oci:DIR` by default. */
+  readonly description?: string
+  readonly onTransfer?: OnTransfer
+  /** Of layers that are made here; those of other stores stay as they are. gzip by default. */
+  readonly compression?: Compression
+}
+
+/** What can be done with the images of a layout beyond storing and reading them. */
+export interface LayoutStore extends ImageStore {
+  /** Its named images, by name. */
+  list(): Promise<ListedImage[]>
+  /** Takes a name away, and says whether it was there. The bytes stay until garbage is collected. */
+  remove(name: string): Promise<boolean>
+  /** @throws BaleError 'arguments' if there is no image `from` */
+  tag(from: string, to: string): Promise<void>
+  /** Deletes the blobs that no image needs, but none that a build may be about to use. */
+  collectGarbage(): Promise<Collected>
+}
+
+/**
+ * An OCI image layout (image-spec image-layout.md) in a directory, which comes into being when something is written.
+ * An image's name is its `org.opencontainers.image.ref.name`; the empty name is the image without one. Several
+ * processes may use it at once.
+ */
+export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutStore {
+  const path = resolve(dir)
+  const files = layoutDirectory(path, options.description ?? `oci:${dir}`)
+
+  const readIndex = async (): Promise<IndexFile> => {
+    if ((await files.state()) === 'absent') return emptyIndex
+    return (await readIndexFile(files)) ?? emptyIndex
+  }
+  const changeIndex = async (change: (index: IndexFile) => IndexFile | Promise<IndexFile>, signal?: AbortSignal) => {
+    await files.create()
+    await withLock(
+      join(path, lockDir),
+      async () => {
+        const index = await readIndex()
+        const changed = await change(index)
+        if (changed === index) return
+        await replaceFile(join(path, 'index.json'), formatIndexFile(changed), join(path, stagingDir))
+      },
+      signal,
+    )
+  }
+
+  return {
+    description: files.description,
+
+    async pull(name, platform, signal) {
+      signal?.throwIfAborted()
+      return pullFromLayout(files, await readIndex(), name, platform, signal)
+    },
+
+    async checkWrite(names, signal) {
+      signal?.throwIfAborted()
+      for (const name of names) checkName(name)
+      if ((await files.state()) === 'absent') return checkWritable(path)
+      await files.create()
+      await using _file = await files.stage()
+    },
+
+    async putLayer(layer, signal) {
+      signal?.throwIfAborted()
+      await files.create()
+      const known = isLayer(layer) ? layer : layer.known
+      if (known !== undefined && (await files.hasBlob(known.digest, known.size))) return layerIn(files, known)
+      return layerIn(files, await writeLayer(files, layer, options, signal))
+    },
+
+    async putImage(image, names, signal) {
+      signal?.throwIfAborted()
+      for (const name of names) checkName(name)
+      await files.create()
+      for (const [digest, bytes] of documentsOf(image)) await files.putBlob(digest, bytes)
+      await changeIndex(async index => {
+        // Under the lock, which garbage is collected under too: an image in the index has all its blobs.
+        await requireLayers(files, image)
+        return names.reduce((changed, name) => withName(changed, name, descriptorOf(image)), index)
+      }, signal)
+      return publishedAs(image, names)
+    },
+
+    list: async () => listImages(files, await readIndex()),
+
+    async remove(name) {
+      let found = false
+      if ((await files.state()) === 'absent') return found
+      await changeIndex(index => {
+        const changed = withoutName(index, name)
+        found = changed.manifests.length < index.manifests.length
+        return found ? changed : index
+      })
+      return found
+    },
+
+    async tag(from, to) {
+      checkName(to)
+      await changeIndex(index => {
+        const [entry, ...more] = findEntries(index, from, files.description)
+        if (entry === undefined || more.length > 0) {
+          const what = entry === undefined ? 'there is no image' : 'there are several images'
+          throw new BaleError('arguments', `${what} ${JSON.stringify(from)}`, { where: files.description })
+        }
+        return withName(index, to, entry as unknown as Descriptor)
+      })
+    },
+
+    async collectGarbage() {
+      if ((await files.state()) === 'absent') return { blobs: 0, bytes: 0 }
+      return withLock(join(path, lockDir), async () => collectGarbage(files, await readIndex()))
+    },
+  }
+}
+
+async function writeLayer(
+  files: LayoutDirectory,
+  layer: LayerSource | Layer,
+  { onTransfer, compression = 'gzip' }: LayoutOptions,
+  signal?: AbortSignal,
+): Promise<LayerDigests> {
+  await using file = await files.stage()
+  let digests: LayerDigests
+  if (isLayer(layer)) {
+    const moved = transfer(onTransfer, layer.digest, layer.size)
+    for await (const chunk of verified(layer.open(signal), layer)) {
+      signal?.throwIfAborted()
+      await file.write(chunk)
+      moved(chunk.length)
+    }
+    digests = layer
+  } else {
+    const moved = transfer(onTransfer, layer.createdBy)
+    const write = async (chunk: Uint8Array): Promise<void> => {
+      await file.write(chunk)
+      moved(chunk.length)
+    }
+    digests = await compressLayer(layer, write, { compression, ...(signal && { signal }) })
+  }
+  signal?.throwIfAborted()
+  await file.commit(join(files.path, blobPath(digests.digest)))
+  return digests
+}
+
+function layerIn(files: LayoutDirectory, { diffId, digest, size, mediaType }: LayerDigests): Layer {
+  return { diffId, digest, size, mediaType, open: signal => files.open(blobPath(digest), size, signal) }
+}
+
+/** Config and manifest, under the digests that their bytes have. */
+function documentsOf(image: Image): [Digest, Uint8Array][] {
+  const documents: [Digest, Uint8Array][] = [
+    [image.imageId, image.configBytes],
+    [image.digest, image.manifestBytes],
+  ]
+  for (const [digest, bytes] of documents) {
+    if (digestOf(bytes) !== digest)
+      throw new BaleError('failed', `an image's document is not what its digest says: ${digest}`)
+  }
+  return documents
+}
+
+async function requireLayers(files: LayoutDirectory, image: Image): Promise<void> {
+  for (const { digest, size } of image.manifest.layers) {
+    if (await files.hasBlob(digest, size)) continue
+    throw new BaleError('failed', `the layer ${digest} is not in the store, so no image can be made of it`, {
+      where: files.description,
+      fix: 'build again; nothing but Bale may delete files in there meanwhile',
+    })
+  }
+}
+
+function descriptorOf(image: Image): Descriptor {
+  const { os, architecture, variant } = image.config
+  const platform: Platform = { os, architecture, ...(variant !== undefined && { variant }) }
+  return { mediaType: image.manifest.mediaType, digest: image.digest, size: image.manifestBytes.length, platform }
+}
+
+function publishedAs(image: Image, names: readonly string[]): Published {
+  return { digest: image.digest, imageId: image.imageId, manifestSize: image.manifestBytes.length, names }
+}
+
+function checkName(name: string): void {
+  if (/^[\x21-\x7e]{0,512}$/.test(name)) return
+  throw new BaleError('arguments', `${JSON.stringify(name.slice(0, 300))} is not a name for an image in a layout`)
+}
