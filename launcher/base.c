@@ -133,6 +133,18 @@ void list_sort(StrList *list) {
   }
 }
 
+bool list_has_sorted(const StrList *list, Str item) {
+  size_t low = 0, high = list->len;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    int order = str_compare(list->items[middle], item);
+    if (order == 0) return true;
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return false;
+}
+
 size_t utf8_length(const char *p, const char *end) {
   const unsigned char *u = (const unsigned char *)p;
   size_t left = (size_t)(end - p);

@@ -47,6 +47,7 @@ Str path_last_element(Str path);
 void list_add(StrList *list, Str item);
 bool list_contains(const StrList *list, Str item);
 void list_sort(StrList *list);
+bool list_has_sorted(const StrList *list, Str item); /* list_contains, for a sorted list of any length */
 
 /* Memory is zeroed and lives as long as the process, which is a few milliseconds: until execve. */
 void *allocate(size_t size);

@@ -61,7 +61,10 @@ static void prepend_layer_paths(const StrList *layers, Env *env) {
 
 /* `env`, `env.launch` and `env.launch/<process>` of one layer, in the order they apply. */
 typedef struct {
-  const char *directories[3];
+  struct {
+    const char *path;
+    StrList files;
+  } directories[3];
   size_t count;
   Env *env;
 } LayerEnv;
@@ -79,15 +82,18 @@ static Str read_env_file(const char *path) {
  * buildpack.md#delimiter: a delimiter counts for all concatenation within its layer. A directory's own comes first;
  * after that the layer's most specific one.
  */
-static Str find_delimiter(const LayerEnv *layer, const char *directory, Str name) {
+static Str find_delimiter(const LayerEnv *layer, size_t own, Str name) {
   Str file = str_concat3(name, S(".delim"), S(""));
-  const char *path = path_join(directory, file);
-  for (size_t i = layer->count; file_kind(path) == NOT_THERE && i-- > 0;) path = path_join(layer->directories[i], file);
-  return file_kind(path) == NOT_THERE ? S("") : read_env_file(path);
+  size_t from = own, others = layer->count;
+  while (!list_has_sorted(&layer->directories[from].files, file)) {
+    if (others == 0) return S("");
+    from = --others;
+  }
+  return read_env_file(path_join(layer->directories[from].path, file));
 }
 
-static void apply_env_file(const LayerEnv *layer, const char *directory, Str file) {
-  const char *path = path_join(directory, file);
+static void apply_env_file(const LayerEnv *layer, size_t own, Str file) {
+  const char *path = path_join(layer->directories[own].path, file);
   Str name, suffix;
   bool has_suffix = str_split(file, '.', &name, &suffix);
   bool append = str_equal(suffix, S("append")), prepend = str_equal(suffix, S("prepend"));
@@ -100,20 +106,23 @@ static void apply_env_file(const LayerEnv *layer, const char *directory, Str fil
   env_get(layer->env, name, &before);
   if (fallback && before.len) return;
   if (append || prepend) {
-    Str delimiter = before.len ? find_delimiter(layer, directory, name) : S("");
+    Str delimiter = before.len ? find_delimiter(layer, own, name) : S("");
     value = append ? str_concat3(before, delimiter, value) : str_concat3(value, delimiter, before);
   }
   env_set(layer->env, name, value);
 }
 
 static void apply_layer_env(const char *layer_path, Str process_type, Env *env) {
+  LayerEnv layer = {.env = env};
   const char *launch = path_join(layer_path, S("env.launch"));
-  LayerEnv layer = {.directories = {path_join(layer_path, S("env")), launch}, .count = 2, .env = env};
-  if (process_type.len) layer.directories[layer.count++] = path_join(launch, process_type);
-  for (size_t i = 0; i < layer.count; i++) {
-    StrList files = list_directory(layer.directories[i]);
-    for (size_t f = 0; f < files.len; f++) apply_env_file(&layer, layer.directories[i], files.items[f]);
-  }
+  layer.directories[layer.count++].path = path_join(layer_path, S("env"));
+  layer.directories[layer.count++].path = launch;
+  if (process_type.len) layer.directories[layer.count++].path = path_join(launch, process_type);
+
+  for (size_t i = 0; i < layer.count; i++) layer.directories[i].files = list_directory(layer.directories[i].path);
+  for (size_t i = 0; i < layer.count; i++)
+    for (size_t f = 0; f < layer.directories[i].files.len; f++)
+      apply_env_file(&layer, i, layer.directories[i].files.items[f]);
 }
 
 void layers_modify_env(const Layers *layers, Str process_type, Env *env) {

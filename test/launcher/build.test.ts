@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { dist } from './harness.ts'
+import { dist, hasCompiler } from './harness.ts'
 
 const work = mkdtempSync(join(tmpdir(), 'launcher-build-'))
 afterAll(() => rmSync(work, { recursive: true, force: true }))
@@ -21,7 +21,7 @@ function buildElsewhere(): string {
   return join(folder, 'launcher/dist')
 }
 
-describe.skipIf(!existsSync(dist))('launcher/build (skipped without gcc)', () => {
+describe.skipIf(!hasCompiler)('launcher/build (skipped without gcc)', () => {
   const built = ['amd64', 'arm64'].filter(arch => existsSync(join(dist, `launcher-linux-${arch}`)))
 
   it('makes the same bytes in another place at another time', () => {

@@ -29,8 +29,10 @@ function onPath(program: string): string | undefined {
     .find(existsSync)
 }
 
+export const hasCompiler = onPath('gcc') !== undefined
+
 function findLaunchers(): Launcher[] {
-  if (!onPath('gcc')) return [{ name: 'launcher', binary: '', skip: 'gcc is missing' }]
+  if (!hasCompiler) return [{ name: 'launcher', binary: '', skip: 'gcc is missing' }]
   execFileSync(join(folder, 'build'), { stdio: ['ignore', 'ignore', 'inherit'] })
   const machines = { x64: ['amd64', 'x86_64'], arm64: ['arm64', 'aarch64'] } as const
   const launchers = Object.entries(machines).map(([arch, [name, machine]]): Launcher => {
@@ -58,7 +60,7 @@ const launchers = findLaunchers().map(launcher => {
   return { ...launcher, binary }
 })
 export const showProgram = join(tools, 'show')
-if (onPath('gcc')) {
+if (hasCompiler) {
   const source = new URL('show.c', import.meta.url).pathname
   execFileSync('gcc', ['-O1', '-static', '-o', showProgram, source])
 }
