@@ -55,7 +55,7 @@ const date = v.pipe(
 const image = v.strictObject({
   description: oneLine,
   user: account,
-  env: v.optional(v.record(word(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of a variable'), v.string()), {}),
+  env: v.optional(v.record(word(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of a variable'), oneLine), {}),
   essential: v.optional(v.boolean(), true),
   packages: v.array(packageName),
   remove: v.optional(v.array(packageName), []),

@@ -3,7 +3,7 @@ import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BaleError, isErrno } from '../lifecycle/errors.ts'
-import { type AptSource, findMirrors, namedMirror, parseSources, renderSources } from './sources.ts'
+import { type AptSource, findMirrors, type Mirror, namedMirror, parseSources, renderSources } from './sources.ts'
 
 /** How this machine reaches the Debian archive: what mmdebstrap is told, and what the build image is given. */
 export interface Archive {
@@ -37,8 +37,8 @@ export async function findArchive(options: ArchiveOptions): Promise<Archive> {
     readSettings(options.environment),
   ])
   const named = (uri: string) => namedMirror(uri, keyring ?? missingKeyring())
-  const main = mirror === undefined ? found.main : named(mirror)
-  const security = securityMirror === undefined ? found.security : named(securityMirror)
+  const main = mirror === undefined ? canonical(found.main, keyring) : named(mirror)
+  const security = securityMirror === undefined ? canonical(found.security, keyring) : named(securityMirror)
   if (main === undefined) {
     if (keyring === undefined) missingKeyring()
     return { sources: undefined, settings, keyring, extraKeyrings: [], warnings: [] }
@@ -53,6 +53,19 @@ export async function findArchive(options: ArchiveOptions): Promise<Archive> {
     warnings: security
       ? []
       : [`no mirror of Debian's security archive in this machine's apt sources: ${suite}-security is left out`],
+  }
+}
+
+/**
+ * The same mirror in the same words on every machine: the words end up in the build image. And with all of Debian's keys,
+ * for a machine may have been told to accept those of its own release only.
+ */
+function canonical(mirror: Mirror | undefined, keyring: string | undefined): Mirror | undefined {
+  if (mirror === undefined) return undefined
+  const uris = mirror.uris.map(uri => uri.replace(/\/+$/, ''))
+  return {
+    uris,
+    signedBy: mirror.signedBy?.includes('/debian-archive-') ? (keyring ?? mirror.signedBy) : mirror.signedBy,
   }
 }
 

@@ -54,7 +54,7 @@ export interface DebianMirrors {
   readonly security?: Mirror | undefined
 }
 
-interface Mirror {
+export interface Mirror {
   readonly uris: readonly string[]
   readonly signedBy?: string | undefined
 }

@@ -2,6 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isErrno } from '../lifecycle/errors.ts'
+import { explainWrite } from './failures.ts'
 import { discard, type Environment, runCommand, searchPath } from './process.ts'
 
 export interface WorkDir extends AsyncDisposable {
@@ -13,7 +14,10 @@ export interface WorkDir extends AsyncDisposable {
  * if it is killed belongs to them, and goes away with the folder all the same.
  */
 export async function makeWorkDir(environment: Environment): Promise<WorkDir> {
-  const path = await mkdtemp(join(environment.TMPDIR || tmpdir(), 'bale-stack-'))
+  const parent = environment.TMPDIR || tmpdir()
+  const path = await mkdtemp(join(parent, 'bale-stack-')).catch((error: unknown) => {
+    throw explainWrite(error, parent)
+  })
   await chmod(path, 0o755)
   return { path, [Symbol.asyncDispose]: () => remove(path, environment) }
 }

@@ -105,6 +105,50 @@ describe('with a mmdebstrap that works', () => {
     expect(await readFile(join(dir, 'out/build.tar'), 'latin1')).not.toContain('u:pw@')
   })
 
+  it("passes on the machine's ways to the archive, out of sight of other users, and not into the image", async () => {
+    await fake(
+      `printf %s "$BALE_APT_SETTINGS" >"\${TMPDIR%/*/*}/seen.conf"; echo "$@" >"\${TMPDIR%/*/*}/seen.args"; ${works}`,
+    )
+    const settings = `Acquire::http::Proxy "http://me:s3cret@proxy.example";\nAcquire::Check-Valid-Until "false";`
+    await tree(bin, {
+      'apt-config': `#!/bin/sh\nprintf '%s\\n' '${settings}' 'Acquire::Languages "de";' 'APT::x "y";'\n`,
+    })
+    await chmod(join(bin, 'apt-config'), 0o755)
+    await create()
+    expect(await readFile(join(dir, 'seen.conf'), 'utf8')).toContain(settings)
+    expect(await readFile(join(dir, 'seen.conf'), 'utf8')).not.toMatch(/Languages|APT::x/)
+    expect(await readFile(join(dir, 'seen.args'), 'utf8')).not.toContain('s3cret')
+    const image = await readFile(join(dir, 'out/build.tar'), 'latin1')
+    expect(image).not.toContain('s3cret')
+    expect(image).toContain('Acquire::Check-Valid-Until "false";')
+  })
+
+  it("follows a cloud image's list of mirrors, and trusts Debian's keys of all releases", async () => {
+    await fake(works)
+    const root = join(dir, 'machine')
+    await rm(join(root, 'etc'), { recursive: true })
+    const signed = 'Components: main\nSigned-By: /usr/share/keyrings/debian-archive-bookworm-stable.gpg\n'
+    await tree(root, {
+      'mirrors.list': 'https://cloud.example/debian/\tpriority:1\n',
+      'etc/apt/sources.list.d/debian.sources': `Types: deb\nURIs: mirror+file://${root}/mirrors.list\nSuites: bookworm\n${signed}`,
+    })
+    await create()
+    const build = await readFile(join(dir, 'out/build.tar'), 'latin1')
+    const keyring = join(root, 'usr/share/keyrings/debian-archive-keyring.gpg')
+    expect(build).toContain(
+      `URIs: https://cloud.example/debian\nSuites: trixie trixie-updates\nComponents: main\nSigned-By: ${keyring}\n`,
+    )
+  })
+
+  it('leaves the sources to mmdebstrap on a machine that is not a Debian, but for the keys', async () => {
+    await rm(join(dir, 'machine/etc'), { recursive: true })
+    await fake(`echo "$@" >"\${TMPDIR%/*/*}/seen.args"; ${works}`)
+    await create()
+    const args = await readFile(join(dir, 'seen.args'), 'utf8')
+    expect(args).toContain(`--keyring=${join(dir, 'machine/usr/share/keyrings/debian-archive-keyring.gpg')} `)
+    expect(args).toMatch(/ trixie -\n$/)
+  })
+
   it('warns when there is no security archive, and takes mirrors that are named', async () => {
     await fake(works)
     await rm(join(dir, 'machine/etc/apt/sources.list.d'), { recursive: true })
