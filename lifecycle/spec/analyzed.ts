@@ -1,4 +1,4 @@
-import { readLayersMetadata, writeLayersMetadata } from './labels.ts'
+import { readLayersMetadata, writeLayersMetadata } from './layers-metadata.ts'
 import * as read from './read.ts'
 import { formatToml } from './toml.ts'
 import type { Analyzed, LayersMetadata, Target } from './types.ts'

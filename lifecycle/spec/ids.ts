@@ -40,7 +40,8 @@ function idProblem(id: string): string | undefined {
   if (id === '') return 'it is empty'
   if (bytesOf(id) > maxName) return `it is longer than ${maxName} bytes`
   if (control.test(id)) return 'it has a control character'
-  if (id.split('/').some(part => part === '' || part === '.' || part === '..')) return 'it is no plain name'
+  if (id.split('/').some(part => part === '' || part === '.' || part === '..') || id === '__proto__')
+    return 'it is no plain name'
   if (reservedIds.includes(id.toLowerCase())) return `${id.toLowerCase()} is reserved`
   return undefined
 }
@@ -128,7 +129,8 @@ export function checkProcessType(type: string, where: string): void {
 /** What keeps a name from being one component of a path. */
 function nameProblem(name: string): string | undefined {
   if (name === '') return 'it is empty'
-  if (name === '.' || name === '..') return 'it is no plain name'
+  // `__proto__`: nobody needs it, and no map of ours can lose it then.
+  if (name === '.' || name === '..' || name === '__proto__') return 'it is no plain name'
   if (name.includes('/') || name.includes('\\')) return 'it has a path separator'
   if (control.test(name)) return 'it has a control character'
   if (bytesOf(name) > maxName) return `it is longer than ${maxName} bytes`

@@ -3,7 +3,7 @@ import { optionalExecEnv } from './exec-env.ts'
 import { readElements, writeElement } from './group.ts'
 import { checkBuildpackId, checkProcessType } from './ids.ts'
 import { readSlice } from './launch.ts'
-import { writeCommand } from './process.ts'
+import { readCommand, writeCommand } from './process.ts'
 import * as read from './read.ts'
 import { formatToml } from './toml.ts'
 import type { BuildMetadata, Process } from './types.ts'
@@ -40,9 +40,11 @@ function readProcess(node: read.Node, defaultType: string | undefined): Buildpac
   checkProcessType(type, read.whereOf(node, 'type'))
   const buildpackId = read.requiredText(node, 'buildpack-id')
   checkBuildpackId(buildpackId, read.whereOf(node, 'buildpack-id'))
+  const command = readCommand(node)
+  if (!command[0]) throw read.errorAt(node, 'command', 'names no program')
   return {
     type,
-    command: readCommand(node),
+    command,
     args: read.texts(node, 'args'),
     direct: read.flag(node, 'direct'),
     default: type === defaultType,
@@ -50,14 +52,6 @@ function readProcess(node: read.Node, defaultType: string | undefined): Buildpac
     ...optionalExecEnv(node),
     buildpackId,
   }
-}
-
-/** A list since Platform API 0.10, one string before. */
-function readCommand(node: read.Node): readonly string[] {
-  if (typeof node.table['command'] === 'string') return [read.requiredText(node, 'command')]
-  const command = read.texts(node, 'command')
-  if (!command[0]) throw read.errorAt(node, 'command', 'names no program')
-  return command
 }
 
 export function formatBuildMetadata(

@@ -1,4 +1,5 @@
 import { appliesIn } from './exec-env.ts'
+import { type Node, requiredText, texts } from './read.ts'
 import type { Process } from './types.ts'
 
 /**
@@ -9,6 +10,11 @@ export function writeCommand(process: Process, commandLists: boolean): { command
   if (commandLists) return { command: process.command, args: process.args }
   const [command = '', ...always] = process.command
   return { command, args: [...always, ...process.args] }
+}
+
+/** `command` in metadata.toml and labels: a list since Platform API 0.10, one string before. */
+export function readCommand(node: Node): readonly string[] {
+  return typeof node.table['command'] === 'string' ? [requiredText(node, 'command')] : texts(node, 'command')
 }
 
 /** Whether a process is there to be started in an execution environment (platform.md, "launcher"). */

@@ -1,5 +1,5 @@
 import { BaleError, type ErrorCode } from '../errors.ts'
-import { decode, maxDocumentSize, parseTomlDocument } from './toml.ts'
+import { decode, parseTomlDocument } from './toml.ts'
 import { type Lines, maxDepth, maxValues } from './toml-parser.ts'
 import type { Metadata } from './types.ts'
 
@@ -196,9 +196,18 @@ function inner(node: Node, key: string, value: Metadata, path: string): Node {
   return { table: value, path, document: node.document, ...(line !== undefined && { line }) }
 }
 
-/** Data kept for somebody else: a table as it is; empty if the key is absent. */
+/** Data kept for somebody else: a table as it is; empty if the key is absent. At most 64 deep, so that it can be copied. */
 export function metadata(node: Node, key: string): Metadata {
-  return table(node, key)?.table ?? (Object.create(null) as Metadata)
+  const found = table(node, key)?.table ?? (Object.create(null) as Metadata)
+  if (isDeeper(found, maxDataDepth)) throw errorAt(node, key, `nested deeper than ${maxDataDepth}`)
+  return found
 }
 
-export { maxDocumentSize }
+/** Less than documents may have, since labels and analyzed.toml hold this data some tables further in. */
+const maxDataDepth = 64
+
+function isDeeper(value: unknown, depth: number): boolean {
+  const isArray = Array.isArray(value)
+  if (!isArray && !isTable(value)) return false
+  return depth === 0 || (isArray ? value : Object.values(value)).some(inner => isDeeper(inner, depth - 1))
+}

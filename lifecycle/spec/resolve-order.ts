@@ -11,8 +11,8 @@ const none: Group = []
 
 /**
  * The groups to try, in turn, without composites (buildpack.md, "Order Resolution"): depth first, left to right. After the
- * groups of an optional composite comes the group without it. What is not for this execution environment is left out, and
- * so is a group of which nothing remains. Components' own `exec-env` is for detect to judge, which can say so.
+ * groups of an optional composite comes the group without it. What the order or the buildpack itself limits to other
+ * execution environments is left out, and so is a group of which nothing remains (platform.md, "detector").
  * @param find the buildpack of that id and version; it throws if there is none
  * @throws BaleError 'input' for a cycle, too many groups, and image extensions
  */
@@ -75,10 +75,9 @@ class Resolver {
       return
     }
     const buildpack = this.find(element.id, element.version)
-    if (!buildpack.order) yield [element]
-    else if (appliesIn(buildpack.execEnv, this.execEnv))
-      yield* this.choicesOf(buildpack, buildpack.order, element.optional, path)
-    else yield none
+    if (!appliesIn(buildpack.execEnv, this.execEnv)) yield none
+    else if (!buildpack.order) yield [element]
+    else yield* this.choicesOf(buildpack, buildpack.order, element.optional, path)
   }
 
   private *choicesOf(

@@ -1,4 +1,6 @@
+import { TomlCursor } from './toml-cursor.ts'
 import { parseScalar } from './toml-scalar.ts'
+import { readTomlString } from './toml-string.ts'
 import type { TomlDate, TomlFloat } from './toml-values.ts'
 
 /**
@@ -18,17 +20,10 @@ type Value = string | boolean | number | TomlFloat | TomlDate | TomlTable | Valu
 /** Where keys stand: a table's keys to lines, counted from 1. */
 export type Lines = Map<object, Map<string, number>>
 
-/** Something is wrong at `line`; the message quotes nothing. */
-export class TomlError extends Error {
-  readonly line: number
-  constructor(message: string, line: number) {
-    super(message)
-    this.line = line
-  }
-}
-
-export const maxDepth = 64
-export const maxValues = 1 << 20
+/** Tables and arrays within one another. Data of others may be 64 deep (read.ts), and then stand in documents of ours. */
+export const maxDepth = 96
+/** Keys and elements in a document: a quarter of a million, where real ones have hundreds. */
+export const maxValues = 1 << 18
 
 // How a table or array came to be decides what may add to it later.
 type Origin =
@@ -37,32 +32,15 @@ type Origin =
   | 'path' // the `a` of `[a.b]`: a later `[a]` may still define it
   | 'key' // the `a` of `a.b = 1`: more such keys may add to it
 
+/** A table and how many tables and arrays it is in, itself counted. */
+interface Place {
+  readonly table: TomlTable
+  readonly depth: number
+}
+
 const bareKey = /[A-Za-z0-9_-]+/y
 const bareWord = /[A-Za-z0-9_+.:-]+/y
 const dayAndSpace = /\d{4}-\d\d-\d\d (?=\d)/y
-const spaces = /[ \t]*/y
-const comment = /#[^\x00-\x08\x0a-\x1f\x7f]*/y
-const newline = /\r?\n/y
-const plainText: Record<string, RegExp> = {
-  '"': /[^"\\\x00-\x08\x0a-\x1f\x7f]+/y,
-  "'": /[^'\x00-\x08\x0a-\x1f\x7f]+/y,
-}
-const continuation = /[ \t]*(?:\r?\n[ \t]*)+/y
-const escapes: Record<string, string> = {
-  b: '\b',
-  t: '\t',
-  n: '\n',
-  f: '\f',
-  r: '\r',
-  e: '\x1b',
-  '"': '"',
-  '\\': '\\',
-}
-const codePoint: Record<string, RegExp> = {
-  x: /[0-9a-fA-F]{2}/y,
-  u: /[0-9a-fA-F]{4}/y,
-  U: /[0-9a-fA-F]{8}/y,
-}
 
 /** @throws TomlError */
 export function parseTomlText(text: string): { root: TomlTable; lines: Lines } {
@@ -72,68 +50,24 @@ export function parseTomlText(text: string): { root: TomlTable; lines: Lines } {
 
 class Parser {
   readonly lines: Lines = new Map()
-  private readonly text: string
-  private at = 0
-  private line = 1
+  private readonly cursor: TomlCursor
   private values = 0
   private readonly origins = new Map<object, Origin>()
 
   constructor(text: string) {
-    this.text = text
+    this.cursor = new TomlCursor(text)
   }
 
   document(): TomlTable {
-    const root = this.newTable('header')
-    let table = root
+    const root: Place = { table: this.newTable('header'), depth: 1 }
+    let place = root
     for (;;) {
-      this.skipBlank()
-      if (this.at === this.text.length) return root
-      if (this.take('[')) table = this.header(root)
-      else this.member(table, 1)
-      this.endOfLine()
+      this.cursor.skipBlank()
+      if (this.cursor.atEnd()) return root.table
+      if (this.cursor.take('[')) place = this.header(root)
+      else this.member(place)
+      this.cursor.endOfLine()
     }
-  }
-
-  // ---- words ----
-
-  private fail(message: string): never {
-    throw new TomlError(message, this.line)
-  }
-
-  private match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.at
-    const found = pattern.exec(this.text)?.[0]
-    if (found !== undefined) this.at += found.length
-    return found
-  }
-
-  private take(token: string): boolean {
-    if (!this.text.startsWith(token, this.at)) return false
-    this.at += token.length
-    return true
-  }
-
-  private skipSpaces(): void {
-    this.match(spaces)
-  }
-
-  private takeNewline(): boolean {
-    if (this.match(newline) === undefined) return false
-    this.line++
-    return true
-  }
-
-  private skipBlank(): void {
-    do {
-      this.skipSpaces()
-      this.match(comment)
-    } while (this.takeNewline())
-  }
-
-  private endOfLine(): void {
-    this.skipSpaces()
-    this.match(comment)
-    if (this.at < this.text.length && !this.takeNewline()) this.fail('expected the end of the line')
   }
 
   // ---- tables ----
@@ -144,8 +78,16 @@ class Parser {
     return table
   }
 
+  private count(): void {
+    if (++this.values > maxValues) this.cursor.fail(`more than ${maxValues} values`)
+  }
+
+  private checkDepth(depth: number): void {
+    if (depth > maxDepth) this.cursor.fail(`nested deeper than ${maxDepth}`)
+  }
+
   private put(table: TomlTable, key: string, value: Value, line: number): void {
-    if (++this.values > maxValues) this.fail(`more than ${maxValues} values`)
+    this.count()
     table[key] = value
     let lines = this.lines.get(table)
     if (!lines) this.lines.set(table, (lines = new Map<string, number>()))
@@ -153,57 +95,62 @@ class Parser {
   }
 
   /**
-   * Reads `a.b.c` and walks from `table` to the table that holds the last part, making tables on the way. A header may
-   * walk through any table that is not closed and into the last element of an array of tables; a dotted key only through
-   * tables that dotted keys made.
+   * Reads `a.b.c` and walks to the table that holds the last part, making tables on the way. A header may walk through any
+   * table that is not closed and into the last element of an array of tables; a dotted key only through tables that dotted
+   * keys made.
    */
-  private path(table: TomlTable, origin: 'path' | 'key'): [TomlTable, string] {
-    for (let depth = 1; ; depth++) {
-      if (depth > maxDepth) this.fail(`nested deeper than ${maxDepth}`)
+  private path(from: Place, origin: 'path' | 'key'): Place & { readonly key: string } {
+    let place = from
+    for (;;) {
       const key = this.keyPart()
-      this.skipSpaces()
-      if (!this.take('.')) return [table, key]
-      this.skipSpaces()
-      table = this.step(table, key, origin)
+      this.cursor.skipSpaces()
+      if (!this.cursor.take('.')) return { ...place, key }
+      this.cursor.skipSpaces()
+      place = this.step(place, key, origin)
+      this.checkDepth(place.depth)
     }
   }
 
-  private step(table: TomlTable, key: string, origin: 'path' | 'key'): TomlTable {
+  private step({ table, depth }: Place, key: string, origin: 'path' | 'key'): Place {
     const next = table[key]
     if (next === undefined) {
       const made = this.newTable(origin)
-      this.put(table, key, made, this.line)
-      return made
+      this.put(table, key, made, this.cursor.line)
+      return { table: made, depth: depth + 1 }
     }
     const known = typeof next === 'object' && next !== null ? this.origins.get(next) : undefined
-    if (origin === 'path' && Array.isArray(next) && known === 'header') return next.at(-1) as TomlTable
+    if (origin === 'path' && Array.isArray(next) && known === 'header')
+      return { table: next.at(-1) as TomlTable, depth: depth + 2 }
     const isOpen = origin === 'key' ? known === 'key' : known !== undefined && known !== 'value'
-    if (!isOpen || Array.isArray(next)) this.fail('a key is defined twice')
-    return next as TomlTable
+    if (!isOpen || Array.isArray(next)) this.cursor.fail('a key is defined twice')
+    return { table: next as TomlTable, depth: depth + 1 }
   }
 
   private keyPart(): string {
-    const quote = this.text.charAt(this.at)
-    if (quote === '"' || quote === "'") return this.string(quote, false)
-    return this.match(bareKey) ?? this.fail('expected a key')
+    const quote = this.cursor.peek()
+    if (quote === '"' || quote === "'") return readTomlString(this.cursor, quote, false)
+    return this.cursor.match(bareKey) ?? this.cursor.fail('expected a key')
   }
 
-  private member(table: TomlTable, depth: number): void {
-    const line = this.line
-    const [parent, key] = this.path(table, 'key')
-    if (!this.take('=')) this.fail('expected = after the key')
-    if (key in parent) this.fail('a key is defined twice')
-    this.put(parent, key, this.value(depth), line)
+  private member(place: Place): void {
+    const line = this.cursor.line
+    const { table, depth, key } = this.path(place, 'key')
+    if (!this.cursor.take('=')) this.cursor.fail('expected = after the key')
+    if (key in table) this.cursor.fail('a key is defined twice')
+    this.put(table, key, this.value(depth), line)
   }
 
   /** After `[` or `[[`: the table that the following lines fill. */
-  private header(root: TomlTable): TomlTable {
-    const line = this.line
-    const isArray = this.take('[')
-    this.skipSpaces()
-    const [parent, key] = this.path(root, 'path')
-    if (!this.take(isArray ? ']]' : ']')) this.fail('expected ] after the table name')
-    return isArray ? this.arrayHeader(parent, key, line) : this.tableHeader(parent, key, line)
+  private header(root: Place): Place {
+    const line = this.cursor.line
+    const isArray = this.cursor.take('[')
+    this.cursor.skipSpaces()
+    const { table: parent, depth, key } = this.path(root, 'path')
+    if (!this.cursor.take(isArray ? ']]' : ']')) this.cursor.fail('expected ] after the table name')
+    const table = isArray ? this.arrayHeader(parent, key, line) : this.tableHeader(parent, key, line)
+    const place = { table, depth: depth + (isArray ? 2 : 1) }
+    this.checkDepth(place.depth)
+    return place
   }
 
   private arrayHeader(parent: TomlTable, key: string, line: number): TomlTable {
@@ -214,10 +161,10 @@ class Parser {
       this.origins.set(array, 'header')
       this.put(parent, key, array, line)
     } else if (Array.isArray(known) && this.origins.get(known) === 'header') {
-      if (++this.values > maxValues) this.fail(`more than ${maxValues} values`)
+      this.count()
       known.push(table)
     } else {
-      this.fail('a key is defined twice')
+      this.cursor.fail('a key is defined twice')
     }
     // Where an element begins, for errors about what it lacks.
     this.lines.set(table, new Map([['', line]]))
@@ -232,89 +179,50 @@ class Parser {
       return table
     }
     if (typeof known !== 'object' || known === null || this.origins.get(known) !== 'path' || Array.isArray(known))
-      this.fail('a table is defined twice')
+      this.cursor.fail('a table is defined twice')
     this.origins.set(known, 'header')
     return known as TomlTable
   }
 
   // ---- values ----
 
+  /** A value in a table or array of this depth. */
   private value(depth: number): Value {
-    if (depth > maxDepth) this.fail(`nested deeper than ${maxDepth}`)
-    this.skipSpaces()
-    const first = this.text.charAt(this.at)
-    if (first === '"' || first === "'") return this.string(first, true)
-    if (this.take('[')) return this.array(depth + 1)
-    if (this.take('{')) return this.inlineTable(depth + 1)
-    const scalar = parseScalar((this.match(dayAndSpace) ?? '') + (this.match(bareWord) ?? ''))
-    return 'value' in scalar ? scalar.value : this.fail(scalar.problem)
+    this.cursor.skipSpaces()
+    const first = this.cursor.peek()
+    if (first === '"' || first === "'") return readTomlString(this.cursor, first, true)
+    if (this.cursor.take('[')) return this.array(depth + 1)
+    if (this.cursor.take('{')) return this.inlineTable(depth + 1)
+    const scalar = parseScalar((this.cursor.match(dayAndSpace) ?? '') + (this.cursor.match(bareWord) ?? ''))
+    return 'value' in scalar ? scalar.value : this.cursor.fail(scalar.problem)
   }
 
   private array(depth: number): Value[] {
+    this.checkDepth(depth)
     const array: Value[] = []
     for (;;) {
-      this.skipBlank()
-      if (this.take(']')) return array
-      if (++this.values > maxValues) this.fail(`more than ${maxValues} values`)
+      this.cursor.skipBlank()
+      if (this.cursor.take(']')) return array
+      this.count()
       array.push(this.value(depth))
-      this.skipBlank()
-      if (this.take(',')) continue
-      if (this.take(']')) return array
-      this.fail('expected , or ] in an array')
+      this.cursor.skipBlank()
+      if (this.cursor.take(',')) continue
+      if (this.cursor.take(']')) return array
+      this.cursor.fail('expected , or ] in an array')
     }
   }
 
   private inlineTable(depth: number): TomlTable {
+    this.checkDepth(depth)
     const table = this.newTable('value')
     for (;;) {
-      this.skipBlank()
-      if (this.take('}')) return table
-      this.member(table, depth)
-      this.skipBlank()
-      if (this.take(',')) continue
-      if (this.take('}')) return table
-      this.fail('expected , or } in an inline table')
+      this.cursor.skipBlank()
+      if (this.cursor.take('}')) return table
+      this.member({ table, depth })
+      this.cursor.skipBlank()
+      if (this.cursor.take(',')) continue
+      if (this.cursor.take('}')) return table
+      this.cursor.fail('expected , or } in an inline table')
     }
-  }
-
-  // ---- strings ----
-
-  private string(quote: '"' | "'", multiLineAllowed: boolean): string {
-    const end = multiLineAllowed && this.take(quote.repeat(3)) ? quote.repeat(3) : quote
-    if (end === quote) this.at++
-    else this.takeNewline() // right after the opening quotes, not part of the string
-    const parts: string[] = []
-    for (;;) {
-      const text = this.match(plainText[quote] as RegExp)
-      if (text !== undefined) parts.push(text)
-      else if (this.take(end)) {
-        // `""""a"""""`: up to two quotes may stand before the closing three.
-        for (let extra = 0; extra < 2 && end !== quote && this.take(quote); extra++) parts.push(quote)
-        return parts.join('')
-      } else if (end !== quote && this.take(quote)) parts.push(quote)
-      else if (quote === '"' && this.take('\\')) parts.push(this.escape(end !== quote))
-      else if (end !== quote && this.takeNewline()) parts.push('\n')
-      else this.fail(this.stringProblem())
-    }
-  }
-
-  private stringProblem(): string {
-    const isEnd = this.at === this.text.length || /[\r\n]/.test(this.text.charAt(this.at))
-    return isEnd ? 'a string does not end' : 'a control character in a string'
-  }
-
-  private escape(multiLine: boolean): string {
-    const skipped = multiLine ? this.match(continuation) : undefined
-    if (skipped !== undefined) {
-      this.line += skipped.split('\n').length - 1
-      return ''
-    }
-    const letter = this.text.charAt(this.at++)
-    if (Object.hasOwn(escapes, letter)) return escapes[letter] as string
-    const digits = Object.hasOwn(codePoint, letter) ? this.match(codePoint[letter] as RegExp) : undefined
-    if (digits === undefined) this.fail('a bad escape in a string')
-    const code = parseInt(digits, 16)
-    if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) this.fail('an escape that is no Unicode character')
-    return String.fromCodePoint(code)
   }
 }

@@ -13,7 +13,11 @@ const offset = /^(?:[Zz]|[+-](\d\d):(\d\d))$/
 /** The value of a word, or what is wrong with it, in words that never quote it. */
 export type Scalar = { readonly value: boolean | number | TomlFloat | TomlDate } | { readonly problem: string }
 
+/** Longer words are nobody's number, and would cost the regular expressions their stack. */
+const maxWord = 1000
+
 export function parseScalar(word: string): Scalar {
+  if (word.length > maxWord) return { problem: `a word of more than ${maxWord} characters` }
   if (word === 'true' || word === 'false') return { value: word === 'true' }
   if (integer.test(word) || based.test(word)) return parseInteger(word.replaceAll('_', ''))
   if (float.test(word)) return parseFloatWord(word.replaceAll('_', ''))

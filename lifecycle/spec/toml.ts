@@ -1,5 +1,6 @@
 import { BaleError } from '../errors.ts'
-import { type Lines, TomlError, parseTomlText } from './toml-parser.ts'
+import { TomlError } from './toml-cursor.ts'
+import { type Lines, parseTomlText } from './toml-parser.ts'
 import { TomlDate, TomlFloat } from './toml-values.ts'
 import type { Metadata } from './types.ts'
 

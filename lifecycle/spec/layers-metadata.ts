@@ -1,0 +1,127 @@
+import * as read from './read.ts'
+import { mapOf, sortedData, sortedEntries } from './sorted.ts'
+import type { BuildpackLayersMetadata, CacheMetadata, LayerRecord, LayersMetadata, RunImageMetadata } from './types.ts'
+
+/** The label `io.buildpacks.lifecycle.metadata` (platform.md, "Labels") and its small sibling, the cache's metadata. */
+
+/**
+ * The label's value. Missing keys mean nothing is known, as images of older lifecycles have them, and digests are any
+ * strings: whoever looks one up compares it.
+ * @throws BaleError 'input' for what is not JSON, or of other types than the label's
+ */
+export function parseLayersMetadata(json: string, where: string): LayersMetadata {
+  return readLayersMetadata(read.readJson(json, where))
+}
+
+/** The same from a table: analyzed.toml repeats the label in TOML, with some keys in kebab case. */
+export function readLayersMetadata(node: read.Node): LayersMetadata {
+  const runImage = readRunImage(node)
+  return {
+    app: read.tables(node, 'app').map(slice => ({ sha: read.text(slice, 'sha') ?? '' })),
+    buildpacks: read.tables(node, 'buildpacks').map(readBuildpack),
+    ...optionalSha(node, 'sbom', 'sbom'),
+    ...optionalSha(node, 'config', 'config'),
+    ...optionalSha(node, 'launcher', 'launcher'),
+    ...optionalSha(node, 'process-types', 'processTypes'),
+    ...(runImage && { runImage }),
+  }
+}
+
+function optionalSha<K extends string>(
+  node: read.Node,
+  key: string,
+  name: K,
+): { readonly [P in K]?: { readonly sha: string } } {
+  const found = read.table(node, key)
+  const sha = found && read.text(found, 'sha')
+  return sha ? ({ [name]: { sha } } as { readonly [P in K]?: { readonly sha: string } }) : {}
+}
+
+function readBuildpack(node: read.Node): BuildpackLayersMetadata {
+  const store = read.table(node, 'store')
+  const layers = Object.create(null) as Record<string, LayerRecord>
+  for (const [name, layer] of read.tableMap(node, 'layers')) layers[name] = readLayer(layer)
+  return {
+    key: read.text(node, 'key') ?? '',
+    version: read.text(node, 'version') ?? '',
+    layers,
+    ...(store && { store: read.metadata(store, 'metadata') }),
+  }
+}
+
+function readLayer(node: read.Node): LayerRecord {
+  return {
+    sha: read.text(node, 'sha') ?? '',
+    data: read.metadata(node, read.has(node, 'data') ? 'data' : 'metadata'),
+    build: read.flag(node, 'build'),
+    launch: read.flag(node, 'launch'),
+    cache: read.flag(node, 'cache'),
+  }
+}
+
+/** `runImage`, with what only the older `stack.runImage` says. */
+function readRunImage(node: read.Node): RunImageMetadata | undefined {
+  const own = read.table(node, 'runImage') ?? read.table(node, 'run-image')
+  const stack = read.table(node, 'stack')
+  const old = stack && (read.table(stack, 'runImage') ?? read.table(stack, 'run-image'))
+  const named = own && read.text(own, 'image') ? own : (old ?? own)
+  if (!own && !named) return undefined
+  const mirrors = named ? read.texts(named, 'mirrors') : []
+  return {
+    topLayer: (own && (read.text(own, 'topLayer') ?? read.text(own, 'top-layer'))) ?? '',
+    reference: (own && read.text(own, 'reference')) ?? '',
+    ...(named && read.optionalText(named, 'image', 'image')),
+    ...(mirrors.length > 0 && { mirrors }),
+  }
+}
+
+/** `stack` repeats the run image at every API: kpack reads it there, and needs a name it can parse. */
+export function formatLayersMetadata(m: LayersMetadata): string {
+  return JSON.stringify({ ...writeLayersMetadata(m), stack: { runImage: writeStackRunImage(m.runImage) } })
+}
+
+/** The label's value as plain data, without `stack`. */
+export function writeLayersMetadata(m: LayersMetadata): Readonly<Record<string, unknown>> {
+  return {
+    app: m.app.map(slice => ({ sha: slice.sha })),
+    sbom: m.sbom && { sha: m.sbom.sha },
+    buildpacks: m.buildpacks.map(writeBuildpack),
+    config: { sha: m.config?.sha ?? '' },
+    launcher: { sha: m.launcher?.sha ?? '' },
+    'process-types': { sha: m.processTypes?.sha ?? '' },
+    runImage: {
+      topLayer: m.runImage?.topLayer ?? '',
+      reference: m.runImage?.reference ?? '',
+      image: m.runImage?.image,
+      mirrors: m.runImage?.mirrors,
+    },
+  }
+}
+
+function writeStackRunImage(runImage: RunImageMetadata | undefined): Readonly<Record<string, unknown>> {
+  return { image: runImage?.image ?? runImage?.reference, mirrors: runImage?.mirrors }
+}
+
+function writeBuildpack(m: BuildpackLayersMetadata): Readonly<Record<string, unknown>> {
+  const layers = sortedEntries(m.layers).map(([name, layer]): [string, unknown] => [
+    name,
+    { sha: layer.sha, data: sortedData(layer.data), build: layer.build, launch: layer.launch, cache: layer.cache },
+  ])
+  return {
+    key: m.key,
+    version: m.version,
+    layers: mapOf(layers),
+    store: m.store && { metadata: sortedData(m.store) },
+  }
+}
+
+// ---- the cache's metadata ----
+
+export function parseCacheMetadata(json: string, where: string): CacheMetadata {
+  const node = read.readJson(json, where)
+  return { buildpacks: read.tables(node, 'buildpacks').map(readBuildpack), ...optionalSha(node, 'sbom', 'sbom') }
+}
+
+export function formatCacheMetadata(m: CacheMetadata): string {
+  return JSON.stringify({ sbom: m.sbom && { sha: m.sbom.sha }, buildpacks: m.buildpacks.map(writeBuildpack) })
+}
