@@ -6,6 +6,9 @@ import { type Compression, layerMediaType } from '../image/media-types.ts'
 import { lastBlock, maxBlock } from './deflate/index.ts'
 import { type DeflatePool, inlinePool, threadPool } from './deflate/pool.ts'
 
+export { decompress } from './decompress.ts'
+export { verified } from './verify.ts'
+
 export interface CompressOptions {
   compression: Compression
   signal?: AbortSignal
