@@ -5,6 +5,7 @@ import { openRegular, readRange, readSmall } from '../../files/read.ts'
 import { type StagedFile, inPlace, refusal, replaceFile, stageFile } from '../../files/staged.ts'
 import type { Digest } from '../../image/digest.ts'
 import { parseJson } from '../../image/json.ts'
+import { layoutHeader } from './index-file.ts'
 import { type LayoutFiles, blobPath } from './read.ts'
 
 /** Our own folders in a layout, which other tools pass by: files in the making, and the lock. */
@@ -57,7 +58,7 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
       await realDirectory(at(stagingDir))
       // Its presence makes the directory ours, so that it comes first: what is missing after a crash, we can make.
       if ((await readSmall(at('oci-layout'), maxLayoutFile)) === undefined) {
-        await replaceFile(at('oci-layout'), Buffer.from('{"imageLayoutVersion":"1.0.0"}'), at(stagingDir))
+        await replaceFile(at('oci-layout'), layoutHeader, at(stagingDir))
       }
       for (const folder of ['blobs', 'blobs/sha256']) await realDirectory(at(folder))
     },

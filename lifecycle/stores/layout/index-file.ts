@@ -1,5 +1,6 @@
 import { BaleError } from '../../errors.ts'
 import { isDigest } from '../../image/digest.ts'
+import type { Image } from '../../image/image.ts'
 import { parseJson } from '../../image/json.ts'
 import type { Descriptor } from '../../image/manifest.ts'
 import { oci } from '../../image/media-types.ts'
@@ -15,6 +16,9 @@ export interface IndexFile {
 export type Entry = Readonly<Record<string, unknown>>
 
 const nameAnnotation = 'org.opencontainers.image.ref.name'
+
+/** The file `oci-layout`, which makes a directory a layout. */
+export const layoutHeader = Buffer.from('{"imageLayoutVersion":"1.0.0"}')
 
 export const emptyIndex: IndexFile = { schemaVersion: 2, mediaType: oci.index, manifests: [] }
 
@@ -42,6 +46,13 @@ export function nameOf(entry: Entry): string {
 export function isDescriptor(entry: Entry): entry is Entry & Descriptor {
   const { mediaType, digest, size } = entry
   return typeof mediaType === 'string' && isDigest(digest) && Number.isSafeInteger(size) && (size as number) >= 0
+}
+
+/** How an index points to the image. */
+export function descriptorOf(image: Image): Descriptor {
+  const { os, architecture, variant } = image.config
+  const platform = { os, architecture, ...(variant !== undefined && { variant }) }
+  return { mediaType: image.manifest.mediaType, digest: image.digest, size: image.manifestBytes.length, platform }
 }
 
 /** The index in which `name` means this and nothing else. */

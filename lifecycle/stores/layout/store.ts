@@ -5,14 +5,14 @@ import { checkWritable, replaceFile } from '../../files/staged.ts'
 import { type Digest, digestOf } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
 import type { Layer, LayerDigests, LayerSource } from '../../image/layer.ts'
-import type { Descriptor, Platform } from '../../image/manifest.ts'
+import type { Descriptor } from '../../image/manifest.ts'
 import type { Compression } from '../../image/media-types.ts'
 import { compressLayer } from '../../layers/compress.ts'
 import { verified } from '../../layers/verify.ts'
 import { type ImageStore, type OnTransfer, type Published, isLayer } from '../store.ts'
 import { transfer } from '../transfer.ts'
 import { type Collected, collectGarbage } from './garbage.ts'
-import { type IndexFile, emptyIndex, formatIndexFile, withName, withoutName } from './index-file.ts'
+import { type IndexFile, descriptorOf, emptyIndex, formatIndexFile, withName, withoutName } from './index-file.ts'
 import { type ListedImage, listImages } from './list.ts'
 import { type LayoutDirectory, layoutDirectory, lockDir, stagingDir } from './directory.ts'
 import { blobPath, findEntries, pullFromLayout, readIndexFile } from './read.ts'
@@ -187,12 +187,6 @@ async function requireLayers(files: LayoutDirectory, image: Image): Promise<void
       fix: 'build again; nothing but Bale may delete files in there meanwhile',
     })
   }
-}
-
-function descriptorOf(image: Image): Descriptor {
-  const { os, architecture, variant } = image.config
-  const platform: Platform = { os, architecture, ...(variant !== undefined && { variant }) }
-  return { mediaType: image.manifest.mediaType, digest: image.digest, size: image.manifestBytes.length, platform }
 }
 
 function publishedAs(image: Image, names: readonly string[]): Published {

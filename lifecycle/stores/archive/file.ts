@@ -1,0 +1,80 @@
+import { constants } from 'node:fs'
+import { access, open, realpath } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { BaleError, isErrno } from '../../errors.ts'
+import { inPlace, stageFile } from '../../files/staged.ts'
+import type { Image } from '../../image/image.ts'
+import type { Published } from '../store.ts'
+import { type ArchiveEntry, tarBytes } from './tar-bytes.ts'
+
+/** An image with all its names; none means that it has no name. */
+export interface ArchivedImage {
+  readonly image: Image
+  readonly names: readonly string[]
+}
+
+/** The tar file that a store writes: all images that it was given so far, by name. */
+export function archiveFile(file: string, entriesOf: (images: readonly ArchivedImage[]) => Iterable<ArchiveEntry>) {
+  const path = resolve(file)
+  const byName = new Map<string, Image>()
+  let writing: Promise<unknown> = Promise.resolve()
+  const write = async (signal?: AbortSignal): Promise<void> => {
+    const target = await replaceable(path)
+    await using staged = await stageFile(dirname(target))
+    for await (const block of tarBytes(entriesOf(grouped(byName)), signal)) await staged.write(block)
+    await staged.commit(target)
+  }
+  return {
+    path,
+
+    async checkWrite(signal?: AbortSignal): Promise<void> {
+      signal?.throwIfAborted()
+      const dir = dirname(await replaceable(path))
+      // Writing needs a temporary file beside it; a directory is not made, since a misspelt path is the likelier reason.
+      await inPlace(dir, () => access(dir, constants.W_OK | constants.X_OK))
+    },
+
+    async put(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published> {
+      for (const name of names.length === 0 ? [''] : names) byName.set(name, image)
+      // One after the other: the last one to be renamed must be the one with all images.
+      const turn = writing.then(() => write(signal))
+      writing = turn.catch(() => {})
+      await turn
+      return { digest: image.digest, imageId: image.imageId, manifestSize: image.manifestBytes.length, names }
+    },
+  }
+}
+
+function grouped(byName: ReadonlyMap<string, Image>): ArchivedImage[] {
+  const groups = Map.groupBy(byName, ([, image]) => image.digest)
+  return [...groups.values()].map(entries => ({
+    image: (entries[0] as [string, Image])[1],
+    names: entries.map(([name]) => name).filter(name => name !== ''),
+  }))
+}
+
+/**
+ * The file that is really meant, if it may be replaced: a link leads on to it.
+ * @throws BaleError 'arguments' if something is there that is no archive (O01)
+ */
+async function replaceable(path: string): Promise<string> {
+  const target = await realpath(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return path
+    return inPlace(path, () => Promise.reject(error as Error))
+  })
+  await inPlace(target, async () => {
+    await using file = await open(target, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT')) return undefined
+      throw error
+    })
+    if (file === undefined) return
+    const { buffer } = await file.read(Buffer.alloc(512), 0, 512, 0).catch(() => ({ buffer: Buffer.alloc(0) }))
+    const found = await file.stat()
+    if (found.isFile() && (found.size === 0 || buffer.toString('latin1', 257, 262) === 'ustar')) return
+    throw new BaleError('arguments', found.isFile() ? 'it is a file, but no archive' : 'it is not a file', {
+      where: target,
+      fix: 'choose another name, or delete it',
+    })
+  })
+  return target
+}

@@ -1,0 +1,49 @@
+import { join } from 'node:path'
+import { BaleError } from '../../errors.ts'
+import { ownName } from '../../files/owner.ts'
+import type { Digest } from '../../image/digest.ts'
+import type { Layer, LayerSource } from '../../image/layer.ts'
+import { compressionOf } from '../../image/media-types.ts'
+import { decompress } from '../../layers/decompress.ts'
+import { verified } from '../../layers/verify.ts'
+import { blobPath } from '../layout/read.ts'
+import { layoutStore } from '../layout/store.ts'
+import { type OnTransfer, isLayer } from '../store.ts'
+
+/** Layers waiting to be sent or archived, uncompressed as Docker wants them, in a temporary directory. */
+export interface PlainLayers {
+  put(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer>
+  /** The layer as it was put, if it was. */
+  get(diffId: Digest): Layer | undefined
+  pathOf(diffId: Digest): string
+}
+
+export function plainLayers(tmpDir: string, onTransfer?: OnTransfer): PlainLayers {
+  const dir = join(tmpDir, `layers-${ownName()}`)
+  const store = layoutStore(dir, { compression: 'none', ...(onTransfer && { onTransfer }) })
+  const found = new Map<Digest, Layer>()
+  return {
+    async put(layer, signal) {
+      signal?.throwIfAborted()
+      const diffId = isLayer(layer) ? layer.diffId : layer.known?.diffId
+      const earlier = diffId === undefined ? undefined : found.get(diffId)
+      if (earlier !== undefined) return earlier
+      const plain = await store.putLayer(isLayer(layer) ? uncompressed(layer) : layer, signal)
+      found.set(plain.diffId, plain)
+      return plain
+    },
+    get: diffId => found.get(diffId),
+    pathOf: diffId => join(dir, blobPath(diffId)),
+  }
+}
+
+function uncompressed(layer: Layer): LayerSource {
+  const compression = compressionOf(layer.mediaType)
+  if (compression === undefined)
+    throw new BaleError('input', `the layer ${layer.digest} has an unknown media type: ${layer.mediaType}`)
+  return {
+    createdBy: layer.digest,
+    // Both digests are checked: the first before anything is made of the bytes, the second is what Docker looks at.
+    tar: signal => verified(decompress(verified(layer.open(signal), layer), compression), { digest: layer.diffId }),
+  }
+}

@@ -1,0 +1,73 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import { BaleError } from '../../errors.ts'
+import { refusal } from '../../files/staged.ts'
+import { TarWriter } from '../../layers/tar-writer.ts'
+
+/** An entry of an archive: a directory, bytes, or a file on this host. */
+export type ArchiveEntry =
+  | { readonly name: string; readonly kind: 'directory' }
+  | { readonly name: string; readonly kind: 'bytes'; readonly content: Uint8Array }
+  | { readonly name: string; readonly kind: 'file'; readonly path: string; readonly size: number }
+
+const owner = { uid: 0, gid: 0, target: '' }
+
+/** The bytes of a tar with these entries, the same each time: root's, of 1980, in this order. */
+export async function* tarBytes(entries: Iterable<ArchiveEntry>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const writer = new TarWriter()
+  for (const block of blocks(writer, entries)) {
+    signal?.throwIfAborted()
+    yield block
+    await setImmediate() // reading is synchronous: let the others run
+  }
+}
+
+function* blocks(writer: TarWriter, entries: Iterable<ArchiveEntry>): Generator<Uint8Array> {
+  for (const entry of entries) {
+    if (entry.kind === 'directory') {
+      yield* writer.header({ ...owner, type: 'directory', path: entry.name, mode: 0o755, size: 0 })
+    } else if (entry.kind === 'bytes') {
+      const { name, content } = entry
+      yield* writer.header({ ...owner, type: 'file', path: name, mode: 0o644, size: content.length })
+      let done = 0
+      yield* writer.content(content.length, (block, offset, length) => {
+        block.set(content.subarray(done, done + length), offset)
+        done += length
+        return length
+      })
+    } else {
+      yield* fileBlocks(writer, entry)
+    }
+  }
+  yield* writer.end()
+}
+
+function* fileBlocks(writer: TarWriter, { name, path, size }: ArchiveEntry & { kind: 'file' }): Generator<Uint8Array> {
+  const fd = attempt(path, () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW))
+  try {
+    if (fstatSync(fd).size !== size) throw changed(path)
+    yield* writer.header({ ...owner, type: 'file', path: name, mode: 0o644, size })
+    yield* writer.content(size, (block, offset, length) => {
+      const count = attempt(path, () => readSync(fd, block, offset, length, null))
+      if (count === 0) throw changed(path)
+      return count
+    })
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function attempt<T>(path: string, call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw refusal(error, path)
+  }
+}
+
+function changed(path: string): BaleError {
+  return new BaleError('filesystem', 'this temporary file was changed by somebody else', {
+    where: path,
+    fix: 'build again',
+  })
+}

@@ -1,0 +1,41 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { type Headers, extract, pack } from 'tar-stream'
+import { bytesOf } from './images.ts'
+
+/** An entry of a tar as a test writes it: a text or bytes for a file, or a header of another kind. */
+export type TarLiteral = Readonly<Record<string, string | Uint8Array | Partial<Headers>>>
+
+export async function tarFrom(entries: TarLiteral): Promise<Buffer> {
+  const tar = pack()
+  for (const [name, content] of Object.entries(entries)) {
+    if (typeof content === 'string' || content instanceof Uint8Array) tar.entry({ name }, Buffer.from(content))
+    else tar.entry({ name, ...content })
+  }
+  tar.finalize()
+  return bytesOf(tar as AsyncIterable<Uint8Array>)
+}
+
+/** The files in a tar, in their order, as another reader than ours sees them. */
+export async function readTarFiles(path: string): Promise<Map<string, Buffer>> {
+  const files = new Map<string, Buffer>()
+  const reader = extract()
+  const reading = (async () => {
+    for await (const entry of reader) {
+      const content = await bytesOf(entry as unknown as AsyncIterable<Uint8Array>)
+      if (entry.header.type === 'file') files.set(entry.header.name, content)
+    }
+  })()
+  reader.end(await readFile(path))
+  await reading
+  return files
+}
+
+/** Changes the content of one file in a tar, whose size must stay. */
+export async function changeInTar(path: string, name: string, change: (content: Buffer) => void): Promise<void> {
+  const bytes = await readFile(path)
+  const header = bytes.indexOf(Buffer.from(`${name}\0`))
+  if (header < 0 || header % 512 !== 0) throw new Error(`${name} is not in ${path}`)
+  const size = parseInt(bytes.toString('latin1', header + 124, header + 135), 8)
+  change(bytes.subarray(header + 512, header + 512 + size))
+  await writeFile(path, bytes)
+}
