@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { type Headers, extract, pack } from 'tar-stream'
+import { type Header, extract, pack } from 'tar-stream'
 import { bytesOf } from './images.ts'
 
 /** An entry of a tar as a test writes it: a text or bytes for a file, or a header of another kind. */
-export type TarLiteral = Readonly<Record<string, string | Uint8Array | Partial<Headers>>>
+export type TarLiteral = Readonly<Record<string, string | Uint8Array | Partial<Header>>>
 
 export async function tarFrom(entries: TarLiteral): Promise<Buffer> {
   const tar = pack()

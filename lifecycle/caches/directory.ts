@@ -1,0 +1,246 @@
+import { createHash } from 'node:crypto'
+import { link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError, isErrno } from '../errors.ts'
+import { withLock } from '../files/lock.ts'
+import { ownName, ownerOf } from '../files/owner.ts'
+import { openRegular, readRange, readSmall } from '../files/read.ts'
+import { type StagedFile, inPlace, replaceFile, stageFile, syncDirectory } from '../files/staged.ts'
+import { type Digest, isDigest } from '../image/digest.ts'
+import type { LayerSource } from '../image/layer.ts'
+import { formatCacheMetadata, parseCacheMetadata } from '../spec/labels.ts'
+import type { Cache, CacheWriter } from './cache.ts'
+
+export interface DirectoryCacheOptions {
+  /** Something in the cache is missing or damaged; the build goes on without it. */
+  onWarning?(text: string): void
+}
+
+/** The volume layout that the Go lifecycle reads and writes, too: a generation of layers is one directory. */
+const committed = 'committed'
+const backup = 'committed-backup'
+const staging = 'staging'
+const metadataFile = 'io.buildpacks.lifecycle.cache.metadata'
+const lockDir = '.lock'
+
+const maxMetadata = 16 * 1024 * 1024
+/** What nobody is known to own is in use for no longer than that. */
+const abandonedAfter = 24 * 3600_000
+
+/**
+ * A cache in a directory. A generation is built in a place of its own and takes the place of the one before it with two
+ * renames; if the process dies between them, the one before is still found as the backup. Several builds may use the
+ * directory at once: each commits a whole generation, and the last one stays.
+ *
+ * What is read was perhaps written by somebody else: it is bounded, no link is followed, and all that is wrong with it is
+ * a warning. `begin`, `put` and `commit` throw a BaleError when the directory cannot be written; what was cached before
+ * is untouched then, and the caller goes on without the new generation.
+ */
+export function directoryCache(dir: string, options: DirectoryCacheOptions = {}): Cache {
+  const description = `cache ${dir}`
+  const warn = (what: string, error: unknown): undefined => {
+    if (!(error instanceof BaleError)) throw error
+    options.onWarning?.(`${description}: ${what} cannot be used: ${error.message}`)
+  }
+  return {
+    description,
+
+    async metadata(signal) {
+      signal?.throwIfAborted()
+      try {
+        const generation = await currentGeneration(dir)
+        if (generation === undefined) return undefined
+        const path = join(generation, metadataFile)
+        const bytes = await readSmall(path, maxMetadata)
+        return bytes === undefined ? undefined : parseCacheMetadata(asText(bytes, path), path)
+      } catch (error) {
+        return warn('its metadata', error)
+      }
+    },
+
+    async open(diffId, signal) {
+      signal?.throwIfAborted()
+      try {
+        const path = await layerPath(dir, diffId)
+        await using file = path === undefined ? undefined : await openRegular(path)
+        if (path !== undefined && file !== undefined) return readLayer(path, signal)
+        throw new BaleError('input', 'it is not there')
+      } catch (error) {
+        return warn(`the layer ${JSON.stringify(diffId.slice(0, 100))}`, error)
+      }
+    },
+
+    async begin(signal) {
+      signal?.throwIfAborted()
+      return await inPlace(dir, async () => {
+        const folder = join(dir, staging)
+        await mkdir(dir, { recursive: true })
+        await mkdir(folder).catch(async (error: unknown) => {
+          if (!isErrno(error, 'EEXIST')) throw error
+          if (!(await lstat(folder)).isDirectory())
+            throw new BaleError('input', 'it is not a directory', { where: folder })
+        })
+        await sweep(folder)
+        const own = join(folder, ownName())
+        await mkdir(own)
+        return cacheWriter(dir, own)
+      })
+    },
+  }
+}
+
+function cacheWriter(dir: string, own: string): CacheWriter {
+  return {
+    async put(source, signal) {
+      signal?.throwIfAborted()
+      const { known } = source
+      if (known !== undefined) {
+        const size = await keep(dir, own, known.diffId, signal)
+        if (size !== undefined) return { diffId: known.diffId, size, reused: true }
+      }
+      await using file = await stageFile(own)
+      const { diffId, size } = await writeTar(file, source, signal)
+      // The same bytes are on the disk already: what was just written need not get there.
+      const reused = known === undefined && (await keep(dir, own, diffId, signal)) !== undefined
+      if (!reused) await file.commit(join(own, fileOf(diffId)))
+      return { diffId, size, reused }
+    },
+
+    async commit(metadata) {
+      const json = Buffer.from(formatCacheMetadata(metadata))
+      await replaceFile(join(own, metadataFile), json, own)
+      await inPlace(dir, async () => {
+        const outdated = await withLock(join(dir, lockDir), () => promote(dir, own))
+        for (const path of outdated) await rm(path, { recursive: true, force: true }).catch(() => {}) // swept up later
+      })
+    },
+
+    async [Symbol.asyncDispose]() {
+      await rm(own, { recursive: true, force: true }).catch(() => {})
+    },
+  }
+}
+
+/** Makes `own` the cache. The paths it returns are of no more use. The caller has the lock. */
+async function promote(dir: string, own: string): Promise<string[]> {
+  const [current, previous] = [join(dir, committed), join(dir, backup)]
+  const outdated: string[] = []
+  const moveAway = async (path: string): Promise<void> => {
+    const aside = join(dir, staging, ownName())
+    await rename(path, aside)
+    outdated.push(aside)
+  }
+  if (await exists(current)) {
+    // A backup beside a generation is one whose process died before it could delete it.
+    if (await exists(previous)) await moveAway(previous)
+    await rename(current, previous)
+  }
+  try {
+    await rename(own, current)
+  } catch (error) {
+    if (await exists(previous)) await rename(previous, current)
+    throw error
+  }
+  await syncDirectory(dir)
+  if (await exists(previous)) await moveAway(previous)
+  return outdated
+}
+
+/**
+ * Takes a layer over from the previous generation, without a copy; its size, or undefined if that cannot be done. It is
+ * read to make sure that it is what it should be: a flipped bit would otherwise stay for ever (C04).
+ */
+async function keep(dir: string, own: string, diffId: Digest, signal?: AbortSignal): Promise<number | undefined> {
+  try {
+    const path = await layerPath(dir, diffId)
+    if (path === undefined) return undefined
+    const hash = createHash('sha256')
+    let size = 0
+    for await (const chunk of readLayer(path, signal)) {
+      hash.update(chunk)
+      size += chunk.length
+    }
+    if (`sha256:${hash.digest('hex')}` !== diffId) return undefined
+    const target = join(own, fileOf(diffId))
+    await link(path, target).catch((error: unknown) => {
+      if (!isErrno(error, 'EEXIST')) throw error // it was put twice
+    })
+    return size
+  } catch (error) {
+    signal?.throwIfAborted()
+    // Missing or damaged; or a file system, or somebody else's file, that takes no hard link (C12).
+    if (error instanceof BaleError || isErrno(error)) return undefined
+    throw error
+  }
+}
+
+async function writeTar(
+  file: StagedFile,
+  source: LayerSource,
+  signal?: AbortSignal,
+): Promise<{ diffId: Digest; size: number }> {
+  const hash = createHash('sha256')
+  let size = 0
+  for await (const chunk of source.tar(signal)) {
+    signal?.throwIfAborted()
+    hash.update(chunk)
+    size += chunk.length
+    await file.write(chunk)
+  }
+  return { diffId: `sha256:${hash.digest('hex')}`, size }
+}
+
+async function* readLayer(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  await using file = await openRegular(path)
+  if (file === undefined) throw new BaleError('input', 'it is not there', { where: path })
+  yield* readRange(file, 0, (await file.stat()).size, path, signal)
+}
+
+/** The generation to read: the backup, if a process died in the midst of replacing it. */
+async function currentGeneration(dir: string): Promise<string | undefined> {
+  for (const name of [committed, backup]) {
+    const path = join(dir, name)
+    const found = await inPlace(path, () => stat(path))
+    if (found?.isDirectory()) return path
+    if (found !== undefined) throw new BaleError('input', 'it is not a directory', { where: path })
+  }
+  return undefined
+}
+
+async function layerPath(dir: string, diffId: Digest): Promise<string | undefined> {
+  if (!isDigest(diffId)) throw new BaleError('input', 'it is not a digest') // C05: a path in disguise
+  const generation = await currentGeneration(dir)
+  return generation === undefined ? undefined : join(generation, fileOf(diffId))
+}
+
+const fileOf = (diffId: Digest): string => `${diffId}.tar`
+
+/** Deletes what writers left that were killed. */
+async function sweep(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    const owner = ownerOf(name)
+    const age = Date.now() - ((await stat(path))?.mtimeMs ?? 0)
+    if (owner === 'dead' || (owner === 'unknown' && age > abandonedAfter))
+      await rm(path, { recursive: true, force: true })
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path)) !== undefined
+}
+
+async function stat(path: string) {
+  return lstat(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  })
+}
+
+function asText(bytes: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new BaleError('input', 'it is not UTF-8', { where, cause })
+  }
+}
