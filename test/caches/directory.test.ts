@@ -2,6 +2,7 @@ import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'
+import type { CacheMetadata } from '../../lifecycle/spec/types.ts'
 import { cacheContract, diffIdOf, fill } from '../contracts/caches.ts'
 import { tarOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -26,14 +27,14 @@ cacheContract('directory', async () => {
 describe('the volume layout of the Go lifecycle', () => {
   it('is what it writes', async () => {
     const dir = await temporaryDirectory()
-    const metadata = await fill(directoryCache(dir), { hello })
+    await fill(directoryCache(dir), { hello })
     await fill(directoryCache(dir), { hello })
     expect((await readdir(dir)).sort()).toEqual(['committed', 'staging'])
     expect(await readdir(join(dir, 'staging'))).toEqual([])
     const file = `${await diffIdOf(hello)}.tar`
     expect((await readdir(join(dir, 'committed'))).sort()).toEqual([metadataFile, file])
     expect(await readFile(join(dir, 'committed', file))).toEqual(await tarOf(hello))
-    const { buildpacks } = JSON.parse(await readFile(join(dir, 'committed', metadataFile), 'utf8')) as typeof metadata
+    const { buildpacks } = JSON.parse(await readFile(join(dir, 'committed', metadataFile), 'utf8')) as CacheMetadata
     expect(buildpacks[0]?.layers.hello?.sha).toBe(await diffIdOf(hello))
   })
 

@@ -1,0 +1,6 @@
+import { memoryStore } from '../../lifecycle/stores/memory.ts'
+import { storeContract } from '../contracts/stores.ts'
+
+storeContract('memory', () =>
+  Promise.resolve({ store: memoryStore(), name: (text: string) => text, close: () => Promise.resolve() }),
+)
