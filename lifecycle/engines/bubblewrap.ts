@@ -1,0 +1,151 @@
+import { stat } from 'node:fs/promises'
+import { BaleError } from '../errors.ts'
+import { type Bwrap, type Ending, type SandboxOptions, endOnAbort, findBwrap, startSandbox } from './bwrap.ts'
+import type { Engine, EngineRun, ExitStatus } from './engine.ts'
+import { exitStatusOf } from './exit.ts'
+import { openFiles } from './files.ts'
+import { isolate, systemMounts } from './isolation.ts'
+import { checkPath } from './mounts.ts'
+import { type Outputs, openOutputs } from './pipe.ts'
+import { checkEnvironment } from './process.ts'
+import { explainRefusal, readFacts } from './refusal.ts'
+
+export interface BubblewrapOptions {
+  /** The unpacked build image. It is shown read-only, and nothing is written to it. */
+  readonly rootfs: string
+  /** An existing directory for what a run needs for a moment. */
+  readonly tmpDir: string
+  /** The program; found where systems have it by default. */
+  readonly bwrap?: string
+  /**
+   * A PEM bundle on the host, for a proxy that intercepts TLS: with network `host` it is shown as
+   * /etc/ssl/certs/ca-certificates.crt. Programs that look elsewhere need a variable (SSL_CERT_FILE) from the caller.
+   */
+  readonly caBundle?: string
+  /** Milliseconds from SIGTERM to SIGKILL when a run is aborted. */
+  readonly grace?: number
+}
+
+const defaultGrace = 10_000
+const defaultHome = '/home/cnb'
+
+/**
+ * Rootless sandboxes made by bubblewrap: own user, PID, IPC, UTS, cgroup and mount namespaces, a read-only root, fresh
+ * /tmp, /var/tmp and /home, a small /dev, no capabilities and a system call filter. HOME is /home/cnb unless the run
+ * says otherwise, and bubblewrap sets PWD; nothing else is added to the environment. The umask is 022.
+ *
+ * What it does not close:
+ * - With network `host` the program is in the host's network: it reaches servers on the loopback (X08) and abstract unix
+ *   sockets (X06), though none that is a file. To such a server it is the user who started Bale, so not as root.
+ * - Memory and disk are the matter of the cgroup and quota that Bale is started in (X12); the number of processes is
+ *   limited unless it is root who starts it. /tmp, /var/tmp and /home are in memory, up to half of the machine's each.
+ * - The supplementary groups of the user who started Bale stay; they matter for the files in the mounts only.
+ */
+export function bubblewrapEngine(options: BubblewrapOptions): Engine {
+  let found: Promise<Bwrap> | undefined
+  const bwrap = () => (found ??= findBwrap(options.bwrap))
+  return {
+    name: 'bubblewrap',
+    async check(signal) {
+      await checkRootfs(options.rootfs)
+      await checkSandbox(await bwrap(), options.tmpDir, signal)
+    },
+    async run(run, signal) {
+      signal?.throwIfAborted()
+      return await runInSandbox(await bwrap(), options, run, signal)
+    },
+  }
+}
+
+async function checkRootfs(rootfs: string): Promise<void> {
+  checkPath(rootfs)
+  const isDirectory = await stat(rootfs).then(
+    s => s.isDirectory(),
+    () => false,
+  )
+  if (!isDirectory) throw new BaleError('engine', 'the build image is not unpacked there', { where: rootfs })
+}
+
+/** Makes a sandbox of this machine's own files, with all that a run has, and starts a shell in it. */
+async function checkSandbox(bwrap: Bwrap, tmpDir: string, signal?: AbortSignal): Promise<void> {
+  const isolation = { bwrap, network: 'none', user: { uid: 1000, gid: 1000 }, env: {}, workingDir: '/' } as const
+  const options = [...isolate(isolation), '--ro-bind', '/', '/', ...systemMounts]
+  let said = ''
+  const note: EngineRun['onOutput'] = (_stream, chunk) => void (said += Buffer.from(chunk).toString())
+  const outputs = await openOutputs(tmpDir, note, () => {})
+  const ending = await runToEnd({ bwrap, options, argv: ['/bin/sh', '-c', ':'] }, outputs, signal, 0)
+  if (ending.state !== 'ran' || ending.code !== 0) throw explainRefusal(said, readFacts(bwrap.path))
+}
+
+async function runInSandbox(
+  bwrap: Bwrap,
+  settings: BubblewrapOptions,
+  run: EngineRun,
+  signal?: AbortSignal,
+): Promise<ExitStatus> {
+  const env = { HOME: defaultHome, ...run.env }
+  checkEnvironment(env)
+  checkPath(run.argv[0] ?? '')
+  checkPath(run.workingDir)
+  using files = await openFiles({ ...run, ...settings, bwrap, home: env.HOME })
+  const options = [...isolate({ ...run, bwrap, env }), ...files.options]
+
+  const broken = new AbortController()
+  const stop = AbortSignal.any([broken.signal, ...(signal ? [signal] : [])])
+  const stderr = holdBack(chunk => run.onOutput('stderr', chunk))
+  const onOutput: EngineRun['onOutput'] = (stream, chunk) =>
+    stream === 'stderr' ? stderr.push(chunk) : run.onOutput(stream, chunk)
+  const outputs = await openOutputs(settings.tmpDir, onOutput, error => broken.abort(error))
+
+  const start = { bwrap, options, argv: run.argv, descriptors: files.descriptors }
+  const ending = await runToEnd(start, outputs, stop, settings.grace ?? defaultGrace)
+  if (ending.state === 'never-ran') throw explainRefusal(stderr.held(), readFacts(bwrap.path))
+  stderr.release()
+  return exitStatusOf(ending.code)
+}
+
+/** Until nothing inside is alive and all output is handed over; rejects with the signal's reason if it was aborted. */
+async function runToEnd(
+  start: Omit<SandboxOptions, 'stdio'>,
+  outputs: Outputs,
+  signal: AbortSignal | undefined,
+  grace: number,
+): Promise<Ending> {
+  let sandbox
+  try {
+    sandbox = startSandbox({ ...start, stdio: ['ignore', outputs.stdout, outputs.stderr] })
+  } finally {
+    outputs.release()
+  }
+  using _end = endOnAbort(sandbox, signal, grace)
+  const ending = await sandbox.ended
+  await outputs.drained
+  signal?.throwIfAborted()
+  return ending
+}
+
+/**
+ * bubblewrap says on standard error why it could not start the program, in one line; that belongs into the error, not
+ * among the program's output. So what begins like such a line is kept back until there is more, or the end.
+ */
+function holdBack(pass: (chunk: Uint8Array) => void) {
+  const opening = Buffer.from('bwrap: ')
+  let kept: Buffer | undefined = Buffer.alloc(0)
+  const release = (): void => {
+    const all = kept
+    kept = undefined
+    if (all?.length) pass(all)
+  }
+  return {
+    push(chunk: Uint8Array): void {
+      if (kept === undefined) return pass(chunk)
+      kept = Buffer.concat([kept, chunk])
+      const length = Math.min(kept.length, opening.length)
+      const lineEnd = kept.indexOf('\n')
+      const isOneLine = lineEnd === -1 ? kept.length < 8192 : lineEnd === kept.length - 1
+      if (!isOneLine || !kept.subarray(0, length).equals(opening.subarray(0, length))) release()
+    },
+    release,
+    held: () => kept?.toString() ?? '',
+  }
+}

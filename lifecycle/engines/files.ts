@@ -1,0 +1,70 @@
+import { realpath } from 'node:fs/promises'
+import { isErrno } from '../errors.ts'
+import { type Bwrap, descriptor } from './bwrap.ts'
+import type { Mount } from './engine.ts'
+import { systemMounts } from './isolation.ts'
+import { openMounts, orderMounts } from './mounts.ts'
+import { layOutRoot } from './root.ts'
+
+export interface FilesOptions {
+  readonly bwrap: Bwrap
+  readonly rootfs: string
+  readonly mounts: readonly Mount[]
+  readonly network: 'none' | 'host'
+  readonly home: string
+  readonly caBundle?: string | undefined
+}
+
+/** All files that a build sees, as bubblewrap's options and the descriptors that they name. */
+export interface OpenFiles extends Disposable {
+  readonly options: readonly string[]
+  readonly descriptors: readonly (number | Uint8Array)[]
+}
+
+/** Each of them is a file system in memory. */
+const temporary = ['/tmp', '/var/tmp']
+const hostsPath = '/etc/hosts'
+/** Offline the host's names mean nothing; localhost is a name that an application's tests use. */
+const offlineHosts = Buffer.from('127.0.0.1\tlocalhost\n::1\tlocalhost\n')
+
+/** @throws BaleError 'engine' for a mount that cannot be made */
+export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
+  const { bwrap, rootfs, network, home } = files
+  const mounts = await orderMounts([...files.mounts, ...(await hostFiles(files))])
+  const paths = mounts.map(mount => mount.path)
+  const ownHosts = network === 'none' && !paths.includes(hostsPath)
+  const points = [...paths, '/dev', '/proc', '/home', ...temporary, ...(ownHosts ? [hostsPath] : [])]
+  const root = await layOutRoot(rootfs, points)
+  const opened = openMounts(bwrap, mounts)
+  const options = [
+    ...root,
+    ...systemMounts,
+    ...temporary.flatMap(path => ['--perms', '1777', '--tmpfs', path]),
+    ...['--tmpfs', '/home', ...(home.startsWith('/home/') ? ['--dir', home] : [])],
+    ...opened.options,
+    ...(ownHosts ? ['--perms', '0444', '--ro-bind-data', descriptor(mounts.length), hostsPath] : []),
+    ...['--remount-ro', '/'], // after the last mount point was made
+  ]
+  return { ...opened, options, descriptors: [...opened.descriptors, ...(ownHosts ? [offlineHosts] : [])] }
+}
+
+/** What a program needs of the host to use its network. */
+async function hostFiles({ network, caBundle }: FilesOptions): Promise<Mount[]> {
+  if (network === 'none') return []
+  const shown = [
+    ['/etc/resolv.conf', '/etc/resolv.conf'],
+    [hostsPath, hostsPath],
+    ...(caBundle === undefined ? [] : [[caBundle, '/etc/ssl/certs/ca-certificates.crt']]),
+  ] as [string, string][]
+  const mounts = await Promise.all(
+    shown.map(async ([source, path]): Promise<Mount | undefined> => {
+      // These are the host's own links, as systemd-resolved's resolv.conf is one.
+      const hostPath = await realpath(source).catch((error: unknown) => {
+        if (source !== caBundle && isErrno(error, 'ENOENT')) return undefined
+        throw error
+      })
+      return hostPath === undefined ? undefined : { hostPath, path, access: 'read-only' }
+    }),
+  )
+  return mounts.filter(mount => mount !== undefined)
+}

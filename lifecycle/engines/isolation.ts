@@ -1,0 +1,42 @@
+import type { Bwrap } from './bwrap.ts'
+
+export interface Isolation {
+  readonly bwrap: Bwrap
+  readonly network: 'none' | 'host'
+  readonly user: { readonly uid: number; readonly gid: number }
+  readonly env: Readonly<Record<string, string>>
+  readonly workingDir: string
+}
+
+/**
+ * The options of bubblewrap that every sandbox has, whatever its files: own namespaces, one user id, no capabilities,
+ * and it ends when we do. (no_new_privs, which disarms setuid programs (X15), bubblewrap always sets.)
+ */
+export function isolate({ bwrap, network, user, env, workingDir }: Isolation): string[] {
+  const namespaces = ['user', 'pid', 'ipc', 'uts', 'cgroup-try', ...(network === 'none' ? ['net'] : [])]
+  return [
+    ...namespaces.map(name => `--unshare-${name}`),
+    ...(bwrap.disablesUserNamespaces ? ['--disable-userns'] : []),
+    // The one id that is mapped: files of the user who started us belong to it inside, all others to nobody.
+    ...['--uid', String(user.uid), '--gid', String(user.gid)],
+    ...['--cap-drop', 'ALL'], // started by root, bubblewrap would leave them all
+    ...['--hostname', 'localhost'], // the same everywhere, and a name that resolves: Java wants it to
+    '--new-session', // without it the program could type into the user's terminal (X10, TIOCSTI)
+    '--die-with-parent',
+    '--clearenv',
+    ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
+    ...['--chdir', workingDir],
+  ]
+}
+
+/** /dev and /proc. They come after the root, whose directories they cover. */
+export const systemMounts: readonly string[] = [
+  ...['--dev', '/dev'], // null, zero, full, random, urandom, tty and new pseudo-terminals (X03)
+  ...['--perms', '1777', '--tmpfs', '/dev/shm'],
+  ...['--remount-ro', '/dev'],
+  ...['--proc', '/proc'],
+  // To the kernel the root user without capabilities is still the owner of /proc/sys: started by root, a program could
+  // set kernel.core_pattern, and with it run anything outside (X02).
+  ...['--tmpfs', '/proc/1', '--remount-ro', '/proc/1'], // bubblewrap itself: its executable is the host's (X09)
+  ...['--remount-ro', '/proc'],
+]

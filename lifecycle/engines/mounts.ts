@@ -1,0 +1,100 @@
+import { type Stats, closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs'
+import { posix } from 'node:path'
+import { BaleError } from '../errors.ts'
+import { type Bwrap, descriptor } from './bwrap.ts'
+import type { Mount } from './engine.ts'
+import { hasMountPoint } from './root.ts'
+
+/** What the sandbox makes itself. Something can be mounted in the last ones, which are empty and its own. */
+const reserved = ['/', '/dev', '/proc', '/tmp', '/var/tmp', '/home']
+const closed = ['/dev/', '/proc/']
+
+/**
+ * The mounts in the order in which they can be made.
+ * @throws BaleError for a path that is relative or not in its plain form, taken, or inside of another mount that has no
+ * place for it or that the sandbox can write to: what it finds there, a build before may have made
+ */
+export async function orderMounts(mounts: readonly Mount[]): Promise<Mount[]> {
+  const ordered = mounts.toSorted((a, b) => (a.path < b.path ? -1 : 1))
+  for (const [n, mount] of ordered.entries()) {
+    checkPath(mount.hostPath)
+    checkPath(mount.path)
+    if (reserved.includes(mount.path) || closed.some(dir => mount.path.startsWith(dir))) {
+      throw new BaleError('engine', 'the sandbox has something of its own there', { where: mount.path })
+    }
+    const around = ordered.slice(0, n).findLast(other => `${mount.path}/`.startsWith(`${other.path}/`))
+    if (around !== undefined) await checkNesting(mount, around)
+  }
+  return ordered
+}
+
+/** A path that could mean something else to bubblewrap or to the kernel (X18). */
+export function checkPath(path: string): void {
+  const plain = path.startsWith('/') && posix.normalize(path) === path && (path === '/' || !path.endsWith('/'))
+  if (!plain || path.includes('\0')) {
+    throw new BaleError('engine', 'not an absolute path in its plain form', { where: JSON.stringify(path) })
+  }
+}
+
+async function checkNesting(mount: Mount, around: Mount): Promise<void> {
+  const where = `${mount.path} in ${around.path}`
+  if (mount.path === around.path) throw new BaleError('engine', 'two mounts in one place', { where: mount.path })
+  if (around.access === 'read-write') throw new BaleError('engine', 'a mount inside of a writable one', { where })
+  const inner = mount.path.slice(around.path.length + 1).split('/')
+  if (await hasMountPoint(around.hostPath, inner)) return
+  throw new BaleError('engine', 'a mount inside of another, which has no place for it', {
+    where,
+    fix: `make ${posix.join(around.hostPath, ...inner)} first`,
+  })
+}
+
+/** Descriptors of what is to be mounted, and bubblewrap's options for them. */
+export interface OpenMounts extends Disposable {
+  readonly descriptors: readonly number[]
+  readonly options: readonly string[]
+}
+
+/**
+ * Opens the files and directories to be mounted. The last part of a hostPath is not followed if it is a link: resolve
+ * your user's own links before. With an old bubblewrap, which mounts by name, there is a moment between our look and
+ * its; so no path should lead through a directory that a sandbox can write to.
+ */
+export function openMounts(bwrap: Bwrap, mounts: readonly Mount[]): OpenMounts {
+  const descriptors: number[] = []
+  const close = () => descriptors.splice(0).forEach(fd => closeSync(fd))
+  try {
+    const options = mounts.flatMap(({ hostPath, path, access }, n) => {
+      descriptors.push(openSource(hostPath))
+      const readOnly = access === 'read-only' ? 'ro-' : ''
+      if (bwrap.bindsDescriptors) return [`--${readOnly}bind-fd`, descriptor(n), path]
+      return [`--${readOnly}bind`, readlinkSync(`/proc/self/fd/${descriptors[n]}`), path]
+    })
+    return { descriptors, options, [Symbol.dispose]: close }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+const O_PATH = 0o10000000
+
+function openSource(hostPath: string): number {
+  let fd: number
+  try {
+    fd = openSync(hostPath, O_PATH | constants.O_NOFOLLOW)
+  } catch (cause) {
+    throw new BaleError('engine', 'it cannot be shown to the sandbox', { where: hostPath, cause })
+  }
+  const stat = fstatSync(fd)
+  if (stat.isDirectory() || stat.isFile()) return fd
+  closeSync(fd)
+  // A socket would be a way out to whoever listens there (X07).
+  const message = `only files and directories can be shown to the sandbox, and it is ${kindOf(stat)}`
+  throw new BaleError('engine', message, { where: hostPath })
+}
+
+function kindOf(stat: Stats): string {
+  if (stat.isSymbolicLink()) return 'a symbolic link'
+  if (stat.isSocket()) return 'a socket'
+  return stat.isFIFO() ? 'a fifo' : 'a device'
+}

@@ -1,0 +1,120 @@
+import { type ChildProcess, type IOType, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs'
+import { BaleError, isErrno } from '../errors.ts'
+
+/** Where the programs are that every Linux system has; what we start ourselves inherits no environment. */
+export const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'
+
+/** A process, told from a later one that has the same number. */
+export interface Process {
+  readonly pid: number
+  /** In clock ticks since the machine started. */
+  readonly started: number
+}
+
+export function findProcess(pid: number): Process | undefined {
+  const stat = readStat(pid)
+  return stat && { pid, started: stat.started }
+}
+
+/** False also when only its entry in the process table is left, for a parent that has not asked yet. */
+export function isRunning(process: Process): boolean {
+  const stat = readStat(process.pid)
+  return stat !== undefined && stat.started === process.started && !stat.ended
+}
+
+/** Nothing happens if it is gone. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error
+  }
+}
+
+/** proc(5), /proc/pid/stat. The second field is the program's name in brackets, which may hold brackets and blanks. */
+function readStat(pid: number): { started: number; ended: boolean } | undefined {
+  const text = readProc(`${pid}/stat`)
+  if (text === undefined) return undefined
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return { started: Number(fields[19]), ended: fields[0] === 'Z' || fields[0] === 'X' }
+}
+
+/** A file of /proc, or undefined if its process is gone or another user's. */
+export function readProc(path: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${path}`, 'latin1')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return undefined
+    throw error
+  }
+}
+
+export interface Launch {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd?: string | undefined
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined
+  /** A pipe, or a descriptor of ours, for each descriptor of the program from 0 on. */
+  readonly stdio: readonly (IOType | number)[]
+  /** Shell commands that are run first: limits. */
+  readonly limits?: string | undefined
+}
+
+/**
+ * Starts a program as the leader of its own session, so that a terminal's Ctrl-C reaches it through us alone, with
+ * umask 022, no core dumps (they hold secrets) and no descriptors but those in `stdio`.
+ */
+export function launch({ argv, env, cwd, user, stdio, limits = ':' }: Launch): ChildProcess {
+  const nothing = openSync('/dev/null', 'r+')
+  try {
+    const script = `umask 022; ulimit -c 0; ${limits}; exec "$@"`
+    return spawn('/bin/sh', ['-c', script, 'sh', ...argv], {
+      env: { ...env },
+      cwd,
+      ...user,
+      detached: true,
+      stdio: withoutLeaks(stdio, nothing),
+    })
+  } catch (cause) {
+    if (!isErrno(cause)) throw cause
+    const fix = cause.code === 'E2BIG' ? 'pass less in the environment: the kernel takes about 2 MB' : undefined
+    throw new BaleError('engine', `the program cannot be started: ${cause.message}`, { where: argv[0], fix, cause })
+  } finally {
+    closeSync(nothing)
+  }
+}
+
+/**
+ * Node opens its own descriptors close-on-exec. Those that it was started with it marks only up to the first gap above
+ * 15: the others would be in the hands of every buildpack (X14). In the child /dev/null takes their places.
+ */
+function withoutLeaks(stdio: readonly (IOType | number)[], nothing: number): (IOType | number)[] {
+  const safe = [...stdio]
+  for (const fd of leakingDescriptors()) {
+    if (fd < stdio.length) continue // replaced anyhow
+    while (safe.length < fd) safe.push('ignore') // Node leaves these alone, unlike 0 to 2
+    safe[fd] = nothing
+  }
+  return safe
+}
+
+function leakingDescriptors(): number[] {
+  const closedOnExec = 0o2000000
+  return readdirSync('/proc/self/fdinfo')
+    .map(Number)
+    .filter(fd => {
+      const flags = fd > 2 ? /^flags:\s*([0-7]+)$/m.exec(readProc(`self/fdinfo/${fd}`) ?? '')?.[1] : undefined
+      return flags !== undefined && (parseInt(flags, 8) & closedOnExec) === 0
+    })
+}
+
+/** Environments and arguments go as NUL-separated lists, and names end at the first `=` (E01, E05). */
+export function checkEnvironment(env: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(env)) {
+    if (name === '' || /[=\0]/.test(name)) {
+      throw new BaleError('engine', `${JSON.stringify(name)} cannot be the name of an environment variable`)
+    }
+    if (value.includes('\0')) throw new BaleError('engine', `the environment variable ${name} contains a NUL`)
+  }
+}

@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs'
+import { BaleError } from '../errors.ts'
+import { readProc } from './process.ts'
+
+/** What decides whether this user may make namespaces here. Settings that this kernel does not have are undefined. */
+export interface Facts {
+  /** user.max_user_namespaces */
+  readonly maxUserNamespaces?: number | undefined
+  /** kernel.unprivileged_userns_clone, in Debian's kernels */
+  readonly unprivilegedClone?: number | undefined
+  /** kernel.apparmor_restrict_unprivileged_userns, in Ubuntu's since 23.10 */
+  readonly apparmorRestricts?: number | undefined
+  readonly inContainer: boolean
+  /** Where bubblewrap is. */
+  readonly bwrap: string
+}
+
+export function readFacts(bwrap: string): Facts {
+  const setting = (path: string) => {
+    const text = readProc(`sys/${path}`)
+    return text === undefined ? undefined : Number(text)
+  }
+  return {
+    maxUserNamespaces: setting('user/max_user_namespaces'),
+    unprivilegedClone: setting('kernel/unprivileged_userns_clone'),
+    apparmorRestricts: setting('kernel/apparmor_restrict_unprivileged_userns'),
+    inContainer: isContainer(),
+    bwrap,
+  }
+}
+
+/** Docker and Podman leave a file, systemd-nspawn and most others a variable of the first process, Kubernetes a directory. */
+function isContainer(): boolean {
+  const marks = ['/.dockerenv', '/run/.containerenv', '/run/systemd/container', '/var/run/secrets/kubernetes.io']
+  return marks.some(path => existsSync(path)) || /(^|\0)container=/.test(readProc('1/environ') ?? '')
+}
+
+/** Says why bubblewrap could not make a sandbox, from its own words and the facts, and what to do. */
+export function explainRefusal(said: string, facts: Facts): BaleError {
+  const words = said.replace(/^bwrap: /, '').trim() || 'it did not say why'
+  const aboutNamespaces = /namespace|[ug]id map|loopback|mount proc|pivot_root|Failed to make \/ slave/i.test(words)
+  const [reason, fix] = aboutNamespaces ? findReason(facts) : [undefined, undefined]
+  const because = reason === undefined ? '' : `${reason}; `
+  return new BaleError('engine', `bubblewrap cannot make a sandbox: ${because}it says: ${words}`, {
+    where: facts.bwrap,
+    fix,
+  })
+}
+
+const insideBuilder = 'in a builder image, whose container is the sandbox, use the host engine'
+
+function findReason(facts: Facts): [reason: string, fix: string] {
+  if (facts.maxUserNamespaces === 0) {
+    return [
+      'user namespaces are switched off (user.max_user_namespaces is 0)',
+      'as root: sysctl -w user.max_user_namespaces=15000',
+    ]
+  }
+  if (facts.unprivilegedClone === 0) {
+    return [
+      'ordinary users may not make user namespaces (kernel.unprivileged_userns_clone is 0)',
+      'as root: sysctl -w kernel.unprivileged_userns_clone=1',
+    ]
+  }
+  if (facts.inContainer) {
+    return [
+      'the container that this runs in does not allow it',
+      `start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined, or ${insideBuilder}`,
+    ]
+  }
+  if (facts.apparmorRestricts === 1) {
+    return [
+      'AppArmor lets only programs with a profile make user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1)',
+      `as root, give bubblewrap one: printf 'abi <abi/4.0>,\\nprofile bwrap ${facts.bwrap} flags=(unconfined) {\\n  userns,\\n}\\n' > /etc/apparmor.d/bwrap && apparmor_parser -r /etc/apparmor.d/bwrap`,
+    ]
+  }
+  return ['this system does not allow it', `run Bale on a machine that does; ${insideBuilder}`]
+}

@@ -1,0 +1,72 @@
+import { lstat, readdir, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError, isErrno } from '../errors.ts'
+
+/**
+ * bubblewrap's options that show what is in the directory `rootfs` at `/`, read-only, and let something be mounted on each
+ * of `points`. A directory in which a mount point is missing is laid out anew with all it contains: nothing is ever made
+ * in `rootfs` itself, which other sandboxes use too. `/` and such directories are writable until `--remount-ro /`.
+ * @param points absolute paths
+ */
+export async function layOutRoot(rootfs: string, points: readonly string[]): Promise<string[]> {
+  return await layOut(
+    rootfs,
+    '',
+    points.map(point => point.slice(1).split('/')),
+  )
+}
+
+type Path = readonly string[]
+
+/** `points` are relative to `dir`, which stands at `path` inside. */
+async function layOut(dir: string, path: string, points: readonly Path[]): Promise<string[]> {
+  const options: string[] = []
+  const entries = await readdir(dir, { withFileTypes: true }).catch((cause: unknown) => {
+    throw new BaleError('engine', 'the root file system cannot be read', { where: dir, cause })
+  })
+  for (const entry of entries) {
+    const source = join(dir, entry.name)
+    const inside = `${path}/${entry.name}`
+    // bubblewrap makes the mount point, also in the place of a link.
+    if (points.some(point => point.length === 1 && point[0] === entry.name)) continue
+    const below = points.filter(point => point[0] === entry.name).map(point => point.slice(1))
+    if (entry.isSymbolicLink()) {
+      if (below.length > 0) throw linkAt(source)
+      options.push('--symlink', await readlink(source), inside)
+    } else if (entry.isDirectory()) {
+      const complete = (await Promise.all(below.map(point => hasMountPoint(source, point)))).every(Boolean)
+      if (complete) options.push('--ro-bind', source, inside)
+      else options.push('--dir', inside, ...(await layOut(source, inside, below)))
+    } else if (entry.isFile()) {
+      options.push('--ro-bind', source, inside)
+    }
+  }
+  return options
+}
+
+/**
+ * Whether something can be mounted on a path: it is there, and no link. A link on the way is an error: bubblewrap would
+ * follow it, at a time when the host's files are still in reach (X19).
+ */
+export async function hasMountPoint(dir: string, point: Path): Promise<boolean> {
+  let path = dir
+  for (const [n, name] of point.entries()) {
+    path = join(path, name)
+    const stat = await lstat(path).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+      throw error
+    })
+    if (stat === undefined) return false
+    if (!stat.isSymbolicLink()) continue
+    if (n === point.length - 1) return false
+    throw linkAt(path)
+  }
+  return true
+}
+
+function linkAt(path: string): BaleError {
+  return new BaleError('engine', 'a symbolic link stands where a directory of the sandbox is to be', {
+    where: path,
+    fix: 'use a base image without it',
+  })
+}
