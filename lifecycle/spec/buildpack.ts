@@ -5,18 +5,24 @@ import * as read from './read.ts'
 import type { BuildpackDescriptor, BuildpackTarget } from './types.ts'
 
 /**
- * buildpack.toml (buildpack.md, "buildpack.toml"), as the phases read it: ids and versions need only be safe. Whether its
- * API is supported is `requireBuildpackApi`'s to say, and `checkPublishable` adds what a published buildpack must keep to.
+ * buildpack.toml (buildpack.md, "buildpack.toml"). Whether its API is supported is `requireBuildpackApi`'s to say.
+ * @param use to `run` it, its id and version need only be safe names; to `publish` it, they must be what the spec asks
  */
-export function parseBuildpack(content: Uint8Array | string, where: string): BuildpackDescriptor {
+export function parseBuildpack(
+  content: Uint8Array | string,
+  where: string,
+  use: 'run' | 'publish' = 'run',
+): BuildpackDescriptor {
   const document = read.readToml(content, where)
   const api = read.requiredText(document, 'api', 'add the Buildpack API it was written for, such as api = "0.12"')
   const node = read.table(document, 'buildpack')
   if (!node) throw read.missing(document, 'buildpack', 'add [buildpack] with an id and a version')
   const id = read.requiredText(node, 'id')
-  checkBuildpackId(id, read.whereOf(node, 'id'))
+  const checkId = use === 'run' ? checkBuildpackId : checkPublishableId
+  checkId(id, read.whereOf(node, 'id'))
   const version = read.requiredText(node, 'version')
-  checkVersion(version, read.whereOf(node, 'version'))
+  const checkItsVersion = use === 'run' ? checkVersion : checkPublishableVersion
+  checkItsVersion(version, read.whereOf(node, 'version'))
   return {
     api,
     id,
@@ -57,13 +63,4 @@ function readTarget(node: read.Node): BuildpackTarget {
       ...read.optionalText(d, 'version', 'version'),
     })),
   }
-}
-
-/**
- * What the spec asks of a buildpack that others will use, and the phases do not.
- * @param where its buildpack.toml
- */
-export function checkPublishable(buildpack: BuildpackDescriptor, where: string): void {
-  checkPublishableId(buildpack.id, `${where} buildpack.id`)
-  checkPublishableVersion(buildpack.version, `${where} buildpack.version`)
 }

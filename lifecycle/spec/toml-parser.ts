@@ -96,8 +96,8 @@ class Parser {
 
   /**
    * Reads `a.b.c` and walks to the table that holds the last part, making tables on the way. A header may walk through any
-   * table that is not closed and into the last element of an array of tables; a dotted key only through tables that dotted
-   * keys made.
+   * table that is not closed and into the last element of an array of tables; a dotted key only through tables that no
+   * header of their own defined.
    */
   private path(from: Place, origin: 'path' | 'key'): Place & { readonly key: string } {
     let place = from
@@ -121,8 +121,9 @@ class Parser {
     const known = typeof next === 'object' && next !== null ? this.origins.get(next) : undefined
     if (origin === 'path' && Array.isArray(next) && known === 'header')
       return { table: next.at(-1) as TomlTable, depth: depth + 2 }
-    const isOpen = origin === 'key' ? known === 'key' : known !== undefined && known !== 'value'
+    const isOpen = origin === 'key' ? known === 'key' || known === 'path' : known !== undefined && known !== 'value'
     if (!isOpen || Array.isArray(next)) this.cursor.fail('a key is defined twice')
+    if (origin === 'key') this.origins.set(next as TomlTable, 'key')
     return { table: next as TomlTable, depth: depth + 1 }
   }
 
