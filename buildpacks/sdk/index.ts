@@ -15,7 +15,16 @@ export { append, byDefault, type EnvChange, type EnvChanges, type LayerEnv, over
 export { BuildpackError } from './errors.ts'
 export { digestOf, withTempDir } from './files.ts'
 export { type Launch, type LaunchProcess, shellProcess, shellQuote } from './launch.ts'
-export { drop, keep, type Layer, type LayerDefinition, type LayerKey, type LayerState, type Verdict } from './layer.ts'
+export {
+  drop,
+  keep,
+  type Layer,
+  type LayerContents,
+  type LayerDefinition,
+  type LayerKey,
+  type LayerState,
+  type Verdict,
+} from './layer.ts'
 export { Log, type Output } from './log.ts'
 export { firstSetting, isSet, rejectSettings } from './platform.ts'
 export { buildPlan, BuildPlanBuilder } from './plan.ts'

@@ -20,17 +20,27 @@ export const keep: Verdict = { keep: true }
 export const drop = (reason: string): Verdict => ({ keep: false, reason })
 
 export interface LayerDefinition<K extends LayerKey = LayerKey> {
-  /** What is in it, for people: `Node 24.21.0`. */
-  readonly title: string
+  /** What is in it, for people: `Node 24.21.0`. Nothing is said of a layer without a title. */
+  readonly title?: string
   /** `cache` brings it back in the next build; `launch` alone lets the next image have it again without its bytes. */
   readonly types: Partial<LayerTypes>
   readonly key: K
-  /** Judges the layer of an earlier build by its key; without this, the two keys have to be equal. */
+  /**
+   * Judges the layer of an earlier build by its key. Without this, the two keys have to be equal, and the buildpack's version
+   * the same: another version may fill the layer in another way.
+   */
   restore?(existing: Partial<K>): Verdict
-  /** Fills the directory, which is there and empty, and says what variables come with it. */
-  create(dir: string): Promise<LayerEnv | void>
+  /** Fills the directory, which is there and empty. */
+  create(dir: string): Promise<LayerContents | void>
   /** What is in the directory, for the software bill of materials. */
   sbom?(dir: string): Promise<readonly Component[]>
+}
+
+export interface LayerContents {
+  /** Variables that come with it. */
+  readonly env?: LayerEnv
+  /** Facts about the contents that are known again when the layer comes back, with or without its bytes. */
+  readonly notes?: Readonly<Record<string, string>>
 }
 
 /**
@@ -39,7 +49,11 @@ export interface LayerDefinition<K extends LayerKey = LayerKey> {
  */
 export type LayerState =
   { readonly state: 'restored' } | { readonly state: 'reused' } | { readonly state: 'created'; readonly reason: string }
-export type Layer = LayerState & { readonly name: string; readonly path: string }
+export type Layer = LayerState & {
+  readonly name: string
+  readonly path: string
+  readonly notes: Readonly<Record<string, string>>
+}
 
 export interface LayerRoom {
   /** The buildpack's directory of layers. */
@@ -58,21 +72,27 @@ export async function provideLayer<K extends LayerKey>(
 ): Promise<Layer> {
   checkLayerName(name, `a layer of ${room.buildpack.id}`)
   const path = join(room.dir, name)
-  const outcome = await judge(room, path, definition)
-  if (outcome.state === 'created') await createContents(room, path, definition, outcome.reason)
-  else
+  const existing = await readExisting(path)
+  const outcome = await judge(room, path, definition, existing)
+  let notes = existing?.notes ?? {}
+  if (outcome.state === 'created') notes = await createContents(room, path, definition, outcome.reason)
+  else if (definition.title !== undefined) {
     room.log.info(
       `Using ${definition.title} ${outcome.state === 'restored' ? 'from the cache' : 'of the previous image'}`,
     )
-
+  }
   if (room.sbom && definition.sbom && outcome.state !== 'reused') {
     const known = outcome.state === 'restored' && (await hasSbom(path))
     if (!known) await writeSbom(path, subject(room, name), await definition.sbom(path))
   }
   const { launch = false, build = false, cache = false } = definition.types
-  const metadata = { buildpack: room.buildpack.version, key: definition.key }
+  const metadata = {
+    buildpack: room.buildpack.version,
+    key: definition.key,
+    ...(Object.keys(notes).length > 0 && { notes }),
+  }
   await writeFile(`${path}.toml`, formatToml({ types: { launch, build, cache }, metadata }))
-  return { ...outcome, name, path }
+  return { ...outcome, name, path, notes }
 }
 
 function subject({ buildpack }: LayerRoom, name: string): SbomSubject {
@@ -83,14 +103,14 @@ async function judge<K extends LayerKey>(
   room: LayerRoom,
   path: string,
   definition: LayerDefinition<K>,
+  existing: Existing | undefined,
 ): Promise<LayerState> {
   const { types, key } = definition
-  const existing = await readExisting(path)
-  if (existing === undefined) return { state: 'created', reason: 'no earlier build left one' }
+  if (existing === undefined) return { state: 'created', reason: 'not there yet' }
   const { id, version } = room.buildpack
-  // Another version of the buildpack may fill the layer in another way.
-  if (existing.buildpack !== version) return { state: 'created', reason: changed(id, existing.buildpack, version) }
-  const verdict = definition.restore?.(existing.key as Partial<K>) ?? compareKeys(existing.key, key)
+  const ownKey = { [id]: version, ...key }
+  const existingKey = { ...(existing.buildpack !== undefined && { [id]: existing.buildpack }), ...existing.key }
+  const verdict = definition.restore?.(existing.key as Partial<K>) ?? compareKeys(existingKey, ownKey)
   if (!verdict.keep) return { state: 'created', reason: verdict.reason }
   if (await isDirectory(path)) return { state: 'restored' }
   // buildpack.md, "Launch Layers": without a directory, export takes the layer of the previous image.
@@ -98,20 +118,22 @@ async function judge<K extends LayerKey>(
   return { state: 'created', reason: 'its contents were not restored' }
 }
 
+/** Makes the contents anew, and returns the notes on them. */
 async function createContents(
   room: LayerRoom,
   path: string,
   definition: LayerDefinition,
   reason: string,
-): Promise<void> {
+): Promise<Readonly<Record<string, string>>> {
   await rm(`${path}.toml`, { force: true })
   await removeSbom(path)
   await rm(path, { recursive: true, force: true })
   await mkdir(path)
-  await room.log.step(`Creating ${definition.title}: ${reason}`, async () => {
-    const env = await definition.create(path)
-    if (env) await writeLayerEnv(path, env)
-  })
+  const create = () => definition.create(path)
+  const title = definition.title
+  const contents = await (title === undefined ? create() : room.log.step(`Creating ${title} (${reason})`, create))
+  if (contents?.env) await writeLayerEnv(path, contents.env)
+  return contents?.notes ?? {}
 }
 
 /** The default judgement: names what differs, `Node 24.21.0 → 24.22.0`. */
@@ -129,8 +151,15 @@ function changed(name: string, before: string | undefined, now: string | undefin
   return now.startsWith('sha256:') ? `${name} changed` : `${name} ${before} → ${now}`
 }
 
-/** The key that an earlier build left; undefined if there is none. What came from a cache may be anything. */
-async function readExisting(path: string): Promise<{ buildpack: string | undefined; key: LayerKey } | undefined> {
+/** What an earlier build left in a layer's metadata. */
+interface Existing {
+  readonly buildpack: string | undefined
+  readonly key: LayerKey
+  readonly notes: Readonly<Record<string, string>>
+}
+
+/** undefined if there is none. What came from a cache may be anything. */
+async function readExisting(path: string): Promise<Existing | undefined> {
   let document: Metadata
   try {
     document = parseToml(await readFile(`${path}.toml`), `${path}.toml`)
@@ -140,10 +169,13 @@ async function readExisting(path: string): Promise<{ buildpack: string | undefin
   }
   const { metadata } = document
   if (!isRecord(metadata)) return undefined
-  const buildpack = typeof metadata['buildpack'] === 'string' ? metadata['buildpack'] : undefined
-  const key = isRecord(metadata['key']) ? metadata['key'] : {}
-  const strings = Object.entries(key).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
-  return { buildpack, key: Object.fromEntries(strings) }
+  const { buildpack, key, notes } = metadata
+  return { buildpack: typeof buildpack === 'string' ? buildpack : undefined, key: strings(key), notes: strings(notes) }
+}
+
+function strings(value: unknown): Record<string, string> {
+  const entries = isRecord(value) ? Object.entries(value) : []
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

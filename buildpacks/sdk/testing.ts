@@ -6,6 +6,7 @@ import type { LayerTypes, Metadata } from '../../lifecycle/spec/types.ts'
 import type { Buildpack } from './buildpack.ts'
 import { type Runner, spawnRunner } from './command.ts'
 import { runBuildpack } from './run.ts'
+import { removeSbom } from './sbom/files.ts'
 
 /** Files by their paths: `{ 'src/main.py': 'print()' }`. */
 export type Tree = Readonly<Record<string, string | Uint8Array>>
@@ -110,14 +111,15 @@ export class TestProject implements AsyncDisposable {
    */
   async nextBuild(changes: Tree = {}): Promise<void> {
     await rm(this.appDir, { recursive: true })
+    await mkdir(this.appDir)
     await this.write({ ...this.#options.app, ...changes })
     for (const name of await this.#layerNames()) {
       const { types, metadata } = await this.#layer(name)
       const path = join(this.layersDir, name)
       const onlyLaunch = types.launch && !types.build && !types.cache
-      if (!types.cache) await rm(path, { recursive: true })
+      if (!types.cache) await rm(path, { recursive: true, force: true })
       if (types.cache || onlyLaunch) await writeFile(`${path}.toml`, formatToml({ metadata }))
-      else await rm(`${path}.toml`)
+      else await Promise.all([rm(`${path}.toml`), removeSbom(path)])
     }
     for (const name of ['launch.toml', 'build.toml']) await rm(join(this.layersDir, name), { force: true })
   }

@@ -41,7 +41,7 @@ describe('a layer', () => {
       types: { launch: true, build: true, cache: true },
       metadata: { buildpack: '1.2.3', key: { Tool: '1.0', 'tool.lock': 'sha256:1.0' } },
     })
-    expect(output).toContain('Creating Tool 1.0: no earlier build left one')
+    expect(output).toContain('Creating Tool 1.0 (not there yet)')
   })
 
   it('comes from the cache if its key is the same', async () => {
@@ -64,7 +64,7 @@ describe('a layer', () => {
     state.wanted = tool('1.1')
     const { output } = await project.build()
     expect(state.layer).toMatchObject({ state: 'created', reason: 'Tool 1.0 → 1.1, tool.lock changed' })
-    expect(output).toContain('Creating Tool 1.1: Tool 1.0 → 1.1, tool.lock changed')
+    expect(output).toContain('Creating Tool 1.1 (Tool 1.0 → 1.1, tool.lock changed)')
     expect(await readdir(join(project.layersDir, 'tool'))).toEqual(['tool'])
   })
 
@@ -137,6 +137,33 @@ describe('a layer', () => {
     expect(seen[0]).toEqual({ Tool: '1.0', 'tool.lock': 'sha256:1.0' })
   })
 
+  it('keeps notes on its contents, which come back with it', async () => {
+    const { project, state } = await layerProject()
+    const notes = { packages: 'flask' }
+    state.wanted = tool('1.0', { types: { launch: true }, create: () => Promise.resolve({ notes }) })
+    await project.build()
+    expect(state.layer?.notes).toEqual(notes)
+    await project.nextBuild()
+    await project.build()
+    expect(state.layer).toMatchObject({ state: 'reused', notes })
+    await project.nextBuild()
+    state.wanted = tool('2.0')
+    await project.build()
+    expect(state.layer).toMatchObject({ state: 'created', notes: {} })
+  })
+
+  it('for a cache is silent, and outlives the buildpack’s version if it says so', async () => {
+    const dir = await buildpackDir('1.2.3')
+    const { project, state } = await layerProject(dir)
+    const { title: _, ...cache } = tool('1.0', { types: { cache: true }, restore: () => keep })
+    state.wanted = cache
+    expect((await project.build()).output).toBe('')
+    await project.nextBuild()
+    await writeBuildpackToml(dir, '1.3.0')
+    expect((await project.build()).output).toBe('')
+    expect(state.layer?.state).toBe('restored')
+  })
+
   it('leaves no metadata behind if it cannot be created', async () => {
     const { project, state } = await layerProject()
     await project.build()
@@ -168,7 +195,7 @@ describe('a layer', () => {
       launch: { PORT: byDefault('8080') },
       processes: { worker: { QUEUE: byDefault('all') } },
     }
-    state.wanted = tool('1.0', { create: () => Promise.resolve(env) })
+    state.wanted = tool('1.0', { create: () => Promise.resolve({ env }) })
     await project.build()
     expect(await project.read('layers/tool/env/NODE_ENV.default')).toBe('production')
     expect(await project.read('layers/tool/env.build/CPATH.prepend')).toBe('/include')
@@ -179,7 +206,9 @@ describe('a layer', () => {
 
   it('E05 refuses a variable whose name would be another one’s', async () => {
     const { project, state } = await layerProject()
-    state.wanted = tool('1.0', { create: () => Promise.resolve({ all: { 'PATH.override': byDefault('/evil') } }) })
+    state.wanted = tool('1.0', {
+      create: () => Promise.resolve({ env: { all: { 'PATH.override': byDefault('/evil') } } }),
+    })
     expect(await project.build()).toMatchObject({ exitCode: 1, layers: {} })
   })
 })

@@ -1,0 +1,120 @@
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import semver from 'semver'
+import { readJson, requiredText, table, text } from '../../lifecycle/spec/read.ts'
+import { type BuildContext, BuildpackError, firstSetting, packageUrl } from '../sdk/index.ts'
+import type { PackageJson } from './package-json.ts'
+import type { Npm, Registry } from './registry.ts'
+
+/** The npm that comes with the buildpack, beside main.mjs: bundle.json asks for it. */
+export async function bundledNpm(buildpackDir: string): Promise<Npm & { readonly engines: string }> {
+  const dir = join(buildpackDir, 'npm')
+  const file = join(dir, 'package.json')
+  const root = readJson(await readFile(file), file)
+  const engines = table(root, 'engines')
+  return { version: requiredText(root, 'version'), dir, engines: (engines && text(engines, 'node')) ?? '*' }
+}
+
+/** The npm for versions of Node that ours does not run on; each line's own `engines`. */
+const olderLines = [
+  { npm: '10.x', node: '^18.17.0 || >=20.5.0' },
+  { npm: '9.x', node: '^14.17.0 || ^16.13.0 || >=18.0.0' },
+  { npm: '8.x', node: '^12.13.0 || ^14.15.0 || >=16.0.0' },
+  { npm: '6.x', node: '*' },
+]
+
+/** Which npm, and who says so; undefined: the buildpack's own. */
+export interface NpmRequest {
+  readonly range: string
+  readonly where: string
+}
+
+export function requestedNpm(
+  env: Readonly<Record<string, string>>,
+  { packageManager, engines }: PackageJson,
+  nodeVersion: string,
+  bundled: { readonly version: string; readonly engines: string },
+): NpmRequest | undefined {
+  const setting = firstSetting(env, 'BP_NPM_VERSION')
+  const declared = /^npm@([^+]+)/.exec(packageManager ?? '')?.[1]
+  const requests = [
+    { range: setting?.value, where: 'BP_NPM_VERSION' },
+    { range: declared, where: 'package.json packageManager' },
+    { range: engines.npm, where: 'package.json engines.npm' },
+  ]
+  for (const { range, where } of requests) {
+    if (range === undefined) continue
+    if (semver.validRange(range) === null) {
+      throw new BuildpackError(
+        `${JSON.stringify(range.slice(0, 100))} is not a version of npm or a range of versions`,
+        {
+          where,
+          fix: `write for example "${bundled.version}"`,
+        },
+      )
+    }
+    return semver.satisfies(bundled.version, range) ? undefined : { range, where }
+  }
+  if (semver.satisfies(nodeVersion, bundled.engines)) return undefined
+  const line = olderLines.find(({ node }) => semver.satisfies(nodeVersion, node))
+  return { range: line?.npm ?? '*', where: `Node ${nodeVersion}` }
+}
+
+/**
+ * The npm that installs the application's packages and, if `launch`, is in the image: the layer `npm`, unless it is the
+ * buildpack's own and not needed there.
+ */
+export async function provideNpm(
+  context: BuildContext,
+  registry: Registry,
+  bundled: Npm,
+  request: NpmRequest | undefined,
+  launch: boolean,
+): Promise<Npm> {
+  const version = request === undefined ? bundled.version : await newest(registry, request)
+  if (request !== undefined) context.log.info(`npm ${version}, for ${request.where} (${request.range})`)
+  if (request === undefined && !launch) return bundled
+  const layer = await context.layer('npm', {
+    title: `npm ${version}`,
+    types: { launch, cache: request !== undefined },
+    key: { npm: version },
+    create: async dir => {
+      const target = join(dir, 'npm')
+      await mkdir(target)
+      if (request === undefined) await cp(bundled.dir, target, { recursive: true, filter: isNoDocument })
+      else if (!(await registry.unpack('npm', version, target))) throw noSuchNpm(request)
+      await writeWrappers(join(dir, 'bin'), target)
+    },
+    sbom: () => Promise.resolve([{ name: 'npm', version, purl: packageUrl('npm', 'npm', version) }]),
+  })
+  return request === undefined ? bundled : { version, dir: join(layer.path, 'npm') }
+}
+
+async function newest(registry: Registry, request: NpmRequest): Promise<string> {
+  const exact = semver.valid(request.range)
+  if (exact !== null) return exact
+  const version = semver.maxSatisfying(await registry.versions('npm'), request.range)
+  if (version === null) throw noSuchNpm(request)
+  return version
+}
+
+function noSuchNpm({ range, where }: NpmRequest): BuildpackError {
+  return new BuildpackError(`no version of npm satisfies ${JSON.stringify(range)}`, {
+    where,
+    fix: 'write for example "11.x"',
+  })
+}
+
+function isNoDocument(path: string): boolean {
+  return !/\/npm\/(docs|man)(\/|$)/.test(path)
+}
+
+/** Commands `npm` and `npx` that run with the `node` on PATH. */
+export async function writeWrappers(bin: string, npm: string): Promise<void> {
+  await mkdir(bin, { recursive: true })
+  for (const name of ['npm', 'npx']) {
+    await writeFile(join(bin, name), `#!/bin/sh\nexec node '${join(npm, 'bin', `${name}-cli.js`)}' "$@"\n`, {
+      mode: 0o755,
+    })
+  }
+}

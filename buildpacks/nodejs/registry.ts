@@ -1,0 +1,84 @@
+import { copyFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import semver from 'semver'
+import { type BuildContext, BuildpackError, withTempDir } from '../sdk/index.ts'
+
+/** A copy of npm on disk. */
+export interface Npm {
+  readonly version: string
+  /** The package's directory, with `bin/npm-cli.js`. */
+  readonly dir: string
+}
+
+type RegistryContext = Pick<BuildContext, 'app' | 'env' | 'run'>
+
+/** Variables for whatever talks to a registry or runs an application's scripts. */
+export function npmEnv(env: Readonly<Record<string, string>>, cache: string): Record<string, string> {
+  return {
+    npm_config_cache: cache,
+    npm_config_audit: 'false',
+    npm_config_fund: 'false',
+    npm_config_progress: 'false',
+    npm_config_update_notifier: 'false',
+    // node_modules/.package-lock.json would otherwise name the registry that a build happened to use.
+    npm_config_omit_lockfile_registry_resolved: 'true',
+    // Node has certificates of its own; the image may know others, a proxy's for example.
+    NODE_EXTRA_CA_CERTS: env['NODE_EXTRA_CA_CERTS'] ?? env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt',
+  }
+}
+
+/** npm's registry, with the application's and the user's settings but nothing else of the application's. */
+export class Registry {
+  readonly #context: RegistryContext
+  readonly #npm: Npm
+
+  constructor(context: RegistryContext, npm: Npm) {
+    this.#context = context
+    this.#npm = npm
+  }
+
+  /** All published versions of a package. */
+  async versions(name: string): Promise<string[]> {
+    const { stdout } = await this.#npmCommand('view', [name, 'versions', '--json'])
+    const parsed: unknown = JSON.parse(stdout)
+    // A package with one version gets a string.
+    const list: unknown[] = Array.isArray(parsed) ? parsed : [parsed]
+    return list.filter((version): version is string => typeof version === 'string' && semver.valid(version) !== null)
+  }
+
+  /**
+   * Fetches a package, which npm checks against the registry's digest, and unpacks it into `dir`.
+   * @returns false if there is no such version
+   */
+  async unpack(name: string, version: string, dir: string): Promise<boolean> {
+    return withTempDir(async temp => {
+      const unknown = /\bcode E(TARGET|404|NOTARGET)\b/
+      const args = [`${name}@${version}`, '--pack-destination', temp, '--loglevel=error']
+      const { exitCode } = await this.#npmCommand('pack', args, unknown)
+      if (exitCode !== 0) return false
+      const script = 'exec tar -xzf "$1"/*.tgz -C "$2" --strip-components=1'
+      await this.#context.run(['sh', '-c', script, 'sh', temp, dir], { name: `unpacking ${name}`, quiet: true })
+      return true
+    })
+  }
+
+  /** Runs npm in a directory with the application's .npmrc but not its package.json, which may forbid this Node or npm. */
+  async #npmCommand(command: string, args: readonly string[], expected?: RegExp) {
+    return withTempDir(async cwd => {
+      const { app, env, run } = this.#context
+      await writeFile(join(cwd, 'package.json'), '{}')
+      if (await app.has('.npmrc')) await copyFile(app.at('.npmrc'), join(cwd, '.npmrc'))
+      const cli = join(this.#npm.dir, 'bin/npm-cli.js')
+      const result = await run([process.execPath, cli, command, ...args], {
+        cwd,
+        env: npmEnv(env, join(cwd, '.cache')),
+        quiet: true,
+        allowFailure: true,
+      })
+      if (result.exitCode === 0 || expected?.test(result.stderr) === true) return result
+      throw new BuildpackError(`npm ${command} ${args[0]} failed:\n${result.stderr.trim()}`, {
+        fix: 'check the network, the registry in .npmrc or NPM_CONFIG_REGISTRY, and its credentials',
+      })
+    })
+  }
+}

