@@ -76,6 +76,7 @@ export function exitStatus(error: unknown, phase?: PhaseName): number {
 export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException & { code: string } {
   return (
     error instanceof Error &&
+    !(error instanceof BaleError) && // its codes are ours
     'code' in error &&
     typeof error.code === 'string' &&
     (codes.length === 0 || codes.includes(error.code))
