@@ -4,7 +4,7 @@ import type { Digest } from '../image/digest.ts'
 import type { LayerDigests, LayerSource } from '../image/layer.ts'
 import { type Compression, layerMediaType } from '../image/media-types.ts'
 import { lastBlock, maxBlock } from './deflate/index.ts'
-import { type DeflatePool, inlinePool, threadPool } from './deflate/pool.ts'
+import { type Block, type DeflatePool, inlinePool, threadPool } from './deflate/pool.ts'
 
 export { decompress } from './decompress.ts'
 export { verified } from './verify.ts'
@@ -79,12 +79,17 @@ export async function* gzip(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   let crc = 0
   let size = 0
   let pool: DeflatePool = await inlinePool()
+  const spare = new Spares()
   const work = async function* () {
-    for await (const block of inBlocks(tar)) {
+    for await (const block of inBlocks(tar, spare)) {
       crc = crc32(block, crc)
       if (size === inlineBlocks * maxBlock) pool = await threadPool()
       size += block.length
-      yield { result: pool.deflate(block), width: pool.width }
+      const result = pool.deflate(block).then(deflated => {
+        spare.put(deflated.block)
+        return deflated.compressed
+      })
+      yield { result, width: pool.width }
     }
   }
   yield* inOrder(work())
@@ -101,10 +106,15 @@ const zstdWidth = 4 // libuv's threads
 /** Independent zstd frames, one a block (RFC 8878, section 3: "one or more frames"), made in libuv's threads. */
 export async function* zstd(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const work = async function* () {
+    const spare = new Spares()
     let empty = true
-    for await (const block of inBlocks(tar)) {
+    for await (const block of inBlocks(tar, spare)) {
       empty = false
-      yield { result: compressFrame(block), width: zstdWidth }
+      const result = compressFrame(block).then(frame => {
+        spare.put(block)
+        return frame
+      })
+      yield { result, width: zstdWidth }
     }
     if (empty) yield { result: compressFrame(new Uint8Array()), width: 1 }
   }
@@ -117,9 +127,22 @@ function compressFrame(block: Uint8Array): Promise<Uint8Array> {
   })
 }
 
-/** The same bytes in new blocks of `maxBlock` bytes, the last one shorter: where blocks end must not depend on the reader. */
-async function* inBlocks(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let block = new Uint8Array(maxBlock)
+/** Memory of blocks that are done with: garbage of this kind is collected late. */
+class Spares {
+  readonly #buffers: ArrayBuffer[] = []
+
+  take(): Block {
+    return new Uint8Array(this.#buffers.pop() ?? new ArrayBuffer(maxBlock))
+  }
+
+  put(block: Block): void {
+    this.#buffers.push(block.buffer)
+  }
+}
+
+/** The same bytes in blocks of `maxBlock`, the last one shorter: where blocks end must not depend on who made the tar. */
+async function* inBlocks(bytes: AsyncIterable<Uint8Array>, spare: Spares): AsyncGenerator<Block> {
+  let block = spare.take()
   let used = 0
   for await (const chunk of bytes) {
     for (let at = 0; at < chunk.length;) {
@@ -129,7 +152,7 @@ async function* inBlocks(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
       at += part.length
       if (used < maxBlock) continue
       yield block
-      block = new Uint8Array(maxBlock)
+      block = spare.take()
       used = 0
     }
   }

@@ -2,11 +2,19 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { deflateModule, instantiate } from './index.ts'
 
-/** Compresses blocks, each by itself; the block is taken over and must not be used again. */
+export type Block = Uint8Array<ArrayBuffer>
+
+/** A block compressed by itself, and its memory, to be used again. */
+export interface Deflated {
+  readonly compressed: Block
+  readonly block: Block
+}
+
 export interface DeflatePool {
   /** How many blocks may usefully be under way at once. */
   readonly width: number
-  deflate(block: Uint8Array<ArrayBuffer>): Promise<Uint8Array>
+  /** Takes the block over: until it comes back, it must not be touched. */
+  deflate(block: Block): Promise<Deflated>
 }
 
 // More threads than this wait for the one that reads and hashes.
@@ -22,7 +30,7 @@ export function threadPool(): Promise<DeflatePool> {
 /** The calling thread alone: for layers so small that starting a thread costs more than it saves. */
 export async function inlinePool(): Promise<DeflatePool> {
   const deflate = instantiate(await deflateModule())
-  return { width: 1, deflate: block => Promise.resolve(deflate(block)) }
+  return { width: 1, deflate: block => Promise.resolve({ compressed: deflate(block), block }) }
 }
 
 async function start(count: number): Promise<DeflatePool> {
@@ -40,14 +48,14 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './d
 /** One worker; it answers in order, so the oldest waiter is the one answered. */
 class Thread {
   readonly #worker: Worker
-  readonly #waiting: { resolve(block: Uint8Array): void; reject(error: Error): void }[] = []
+  readonly #waiting: { resolve(deflated: Deflated): void; reject(error: Error): void }[] = []
 
   constructor(module: WebAssembly.Module) {
     // No flags and no environment of the parent's: a loader or an inspector has no business here.
     this.#worker = new Worker(workerUrl, { workerData: module, execArgv: [], env: {}, name: 'deflate' })
     this.#worker.unref()
-    this.#worker.on('message', (block: Uint8Array) => {
-      this.#waiting.shift()?.resolve(block)
+    this.#worker.on('message', (deflated: Deflated) => {
+      this.#waiting.shift()?.resolve(deflated)
       if (this.#waiting.length === 0) this.#worker.unref()
     })
     this.#worker.on('error', error => this.#fail(error as Error))
@@ -58,7 +66,7 @@ class Thread {
     return this.#waiting.length
   }
 
-  deflate(block: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  deflate(block: Block): Promise<Deflated> {
     return new Promise((resolve, reject) => {
       this.#worker.ref()
       this.#waiting.push({ resolve, reject })
