@@ -1,0 +1,117 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { BaleError, isErrno } from '../../errors.ts'
+import type { Credential } from '../credentials.ts'
+import { decodeBasic } from './basic.ts'
+import { valueFor } from './hosts.ts'
+
+export type Warn = (text: string, fix?: string) => void
+
+/** What config.json has of credentials (docs.docker.com, "docker login"). */
+export interface DockerConfig {
+  readonly where: string
+  /** The suffix of the helper that keeps this registry's credentials: `ecr-login`. */
+  readonly helperFor: (registry: string) => string | undefined
+  readonly auths: ReadonlyMap<string, unknown>
+}
+
+/** Docker's own files have a few kilobytes. */
+const maxBytes = 1024 * 1024
+
+/** Reads config.json; one that does not exist is empty. @throws BaleError 'credentials' that quotes nothing of it */
+export async function readDockerConfig(path: string, warn?: Warn): Promise<DockerConfig> {
+  const bytes = await readConfigFile(path, warn)
+  const bad = (why: string) =>
+    new BaleError('credentials', why, { where: path, fix: 'repair or remove the file, then run docker login' })
+  let value: unknown = {}
+  try {
+    if (bytes.length > 0) value = JSON.parse(bytes.toString('utf8')) as unknown
+  } catch {
+    throw bad('is not JSON')
+  }
+  if (!isRecord(value)) throw bad('is not a JSON object')
+  const { credsStore } = value
+  const entries = (key: 'auths' | 'credHelpers'): Map<string, unknown> => {
+    const object = value[key] ?? {}
+    if (!isRecord(object)) throw bad(`${key} is not an object`)
+    return new Map(Object.entries(object))
+  }
+  const helpers = entries('credHelpers')
+  return {
+    where: path,
+    auths: entries('auths'),
+    helperFor(registry) {
+      const helper = valueFor(helpers, registry) ?? credsStore
+      if (helper === undefined || helper === null || helper === '') return undefined
+      if (typeof helper === 'string') return helper
+      throw bad(`the helper for ${registry} is not a string`)
+    },
+  }
+}
+
+/** The credential in `auths` for a registry. */
+export function findAuth(auths: ReadonlyMap<string, unknown>, registry: string, where: string): Credential | undefined {
+  const entry = valueFor(auths, registry)
+  if (entry === undefined) return undefined
+  const bad = (why: string) =>
+    new BaleError('credentials', `auths ${JSON.stringify(registry)} ${why}`, {
+      where,
+      fix: `run docker login ${registry}`,
+    })
+  if (!isRecord(entry)) throw bad('is not an object')
+  const text = (key: string): string => {
+    const value = entry[key] ?? ''
+    if (typeof value === 'string') return value
+    throw bad(`has a ${key} that is not a string`)
+  }
+  // The order of Docker's own client: tokens tell more than the password that is stored beside them.
+  if (text('identitytoken') !== '') return { kind: 'identity-token', token: text('identitytoken') }
+  if (text('registrytoken') !== '') return { kind: 'registry-token', token: text('registrytoken') }
+  if (text('auth') !== '') {
+    const credential = decodeBasic(text('auth'))
+    if (credential === undefined) throw bad('has an auth that is not user:password in Base64')
+    return credential
+  }
+  // Docker leaves an empty entry behind where a helper has the credentials.
+  if (text('username') === '') return undefined
+  return { kind: 'password', username: text('username'), password: text('password') }
+}
+
+async function readConfigFile(path: string, warn?: Warn): Promise<Buffer> {
+  let file: FileHandle
+  try {
+    // A link is followed: Kubernetes mounts secrets so. A fifo must not hold us up.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return Buffer.alloc(0)
+    throw new BaleError('credentials', `cannot be read: ${isErrno(cause) ? cause.code : 'unknown'}`, {
+      where: path,
+      fix: 'let this user read it, or set DOCKER_CONFIG to another directory',
+      cause,
+    })
+  }
+  try {
+    const stat = await file.stat()
+    if (!stat.isFile()) throw new BaleError('credentials', 'is not a regular file', { where: path })
+    // Read no more than the limit, whatever the size says: the file may grow.
+    const buffer = Buffer.alloc(maxBytes + 1)
+    let length = 0
+    for (let more = 1; more > 0 && length < buffer.length; length += more) {
+      more = (await file.read(buffer, length, buffer.length - length)).bytesRead
+    }
+    if (length > maxBytes) throw new BaleError('credentials', `is longer than ${maxBytes} bytes`, { where: path })
+    if (
+      (stat.mode & 0o004) !== 0 &&
+      /"(auth|password|identitytoken|registrytoken)"/.test(buffer.toString('latin1', 0, length))
+    ) {
+      warn?.(`everybody on this machine can read the passwords in ${path}`, `chmod 600 ${path}`)
+    }
+    return buffer.subarray(0, length)
+  } finally {
+    await file.close()
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,49 @@
+import { BaleError } from '../../errors.ts'
+import type { Credential } from '../credentials.ts'
+import { decodeBasic } from './basic.ts'
+import { valueFor } from './hosts.ts'
+
+const fix = 'write {"registry.example.com":"Basic BASE64"} or {"registry.example.com":"Bearer TOKEN"}'
+
+/**
+ * What CNB_REGISTRY_AUTH has for a registry: a JSON object of registries and Authorization headers. `X-Identity TOKEN`
+ * is an OAuth2 refresh token, which the Go lifecycle and its platforms write so. Messages never show the value.
+ */
+export function parseRegistryAuth(text: string | undefined, registry: string): Credential | undefined {
+  if (text === undefined || text.trim() === '') return undefined
+  const header = valueFor(parseHeaders(text), registry)
+  return header === undefined ? undefined : parseHeader(header, registry)
+}
+
+function parseHeaders(text: string): Map<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new BaleError('credentials', 'is not JSON', { where: 'CNB_REGISTRY_AUTH', fix })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new BaleError('credentials', 'is not a JSON object', { where: 'CNB_REGISTRY_AUTH', fix })
+  }
+  return new Map(Object.entries(value))
+}
+
+function parseHeader(header: unknown, registry: string): Credential {
+  const bad = (why: string) =>
+    new BaleError('credentials', why, { where: `CNB_REGISTRY_AUTH ${JSON.stringify(registry)}`, fix })
+  if (typeof header !== 'string') throw bad('is not a string')
+  const [, scheme = '', value = ''] = /^(\S+) +(\S+)$/.exec(header.trim()) ?? []
+  switch (scheme.toLowerCase()) {
+    case 'basic': {
+      const credential = decodeBasic(value)
+      if (credential === undefined) throw bad('has no user:password in Base64 after Basic')
+      return credential
+    }
+    case 'bearer':
+      return { kind: 'registry-token', token: value }
+    case 'x-identity':
+      return { kind: 'identity-token', token: value }
+    default:
+      throw bad('is neither Basic nor Bearer')
+  }
+}

@@ -1,0 +1,150 @@
+import { BaleError } from '../../errors.ts'
+import type { Credential, Credentials } from '../credentials.ts'
+import { type Challenge, parseChallenges } from './challenge.ts'
+import { type Asker, failureAt } from './failures.ts'
+import { type TokenOptions, basicHeader, fetchToken } from './token.ts'
+import type { Reply } from './transport.ts'
+
+/** What a request wants to do; tokens are kept by it. */
+export interface Access {
+  readonly repository: string
+  readonly action: 'pull' | 'push'
+  /** A repository that a blob is to be mounted from, which takes the right to read it. */
+  readonly mountFrom?: string
+}
+
+export interface AuthorizerOptions extends TokenOptions {
+  /** As credentials are kept by it: `index.docker.io`. */
+  readonly registry: string
+  readonly credentials: Credentials
+}
+
+interface Token {
+  readonly header: string
+  /** On the clock of performance.now(). */
+  readonly expires: number
+  /** How it was come by, to get the next one. */
+  readonly challenge: Challenge
+  readonly reply: Pick<Reply, 'method' | 'url'>
+}
+
+/**
+ * Knows the Authorization header for each request to the registry: nothing until a registry asks, then what it asked for,
+ * Basic or a token (distribution "Token Authentication"). Credentials go to the registry itself and to the token server
+ * that it names, if that one may be trusted (token.ts), and nowhere else.
+ */
+export class Authorizer {
+  readonly #options: AuthorizerOptions
+  readonly #tokens = new Map<string, Promise<Token>>()
+  #asker: Asker
+  /** For every request: Basic, or a token that the user gave. */
+  #header: string | undefined
+
+  constructor(options: AuthorizerOptions) {
+    this.#options = options
+    this.#asker = { registry: options.registry, known: false }
+  }
+
+  /** Who we are, as far as the registry has asked for it yet. */
+  get asker(): Asker {
+    return this.#asker
+  }
+
+  /** The header to send at first; undefined while the registry has not asked for any. */
+  async header(access: Access | undefined, signal?: AbortSignal): Promise<string | undefined> {
+    const token = await this.#tokens.get(keyOf(access))
+    if (token === undefined) return this.#header
+    if (token.expires > performance.now()) return token.header
+    return this.#renew(token, access, token.header, signal)
+  }
+
+  /**
+   * The header to try after a 401.
+   * @param sent the header that the registry refused
+   * @returns undefined when there is nothing else to try: the 401 is final
+   */
+  async answer(
+    reply: Reply,
+    access: Access | undefined,
+    sent: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
+    const challenges = parseChallenges(reply.header('www-authenticate'))
+    const challenge = challenges.find(c => c.scheme === 'bearer') ?? challenges[0]
+    const credential = await this.#credential(signal)
+    if (credential?.kind === 'registry-token') return this.#once(`Bearer ${credential.token}`, sent)
+    if (challenge?.scheme === 'bearer') return this.#renew({ challenge, reply }, access, sent, signal)
+    if (challenge === undefined) throw failureAt(reply, 'the registry answered 401 without a usable way to log in')
+    if (credential === undefined) return undefined
+    if (credential.kind === 'password') return this.#once(basicHeader(credential, this.#options.secrets), sent)
+    const { registry } = this.#options
+    throw new BaleError('credentials', `${registry} wants a password, but there is a token for it`, {
+      where: reply.url.host,
+      fix: `run docker login ${registry}`,
+    })
+  }
+
+  #once(header: string, sent: string | undefined): string | undefined {
+    this.#header = header
+    return sent === header ? undefined : header
+  }
+
+  async #credential(signal?: AbortSignal): Promise<Credential | undefined> {
+    const { registry, credentials, secrets } = this.#options
+    const credential = await credentials.forRegistry(registry, signal)
+    if (credential !== undefined) {
+      this.#asker = { registry, known: true }
+      secrets.add(credential.kind === 'password' ? credential.password : credential.token)
+    }
+    return credential
+  }
+
+  /** A token other than the one that was `sent`; requests that need the same one wait for it together. */
+  async #renew(
+    { challenge, reply }: Pick<Token, 'challenge' | 'reply'>,
+    access: Access | undefined,
+    sent: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
+    const key = keyOf(access)
+    const current = await this.#tokens.get(key)
+    if (current !== undefined && current.header !== sent && current.expires > performance.now()) return current.header
+    const fetching = this.#fetch(challenge, reply, access, signal)
+    this.#tokens.set(key, fetching)
+    fetching.catch(() => this.#tokens.delete(key))
+    return (await fetching).header
+  }
+
+  async #fetch(
+    challenge: Challenge,
+    reply: Token['reply'],
+    access: Access | undefined,
+    signal?: AbortSignal,
+  ): Promise<Token> {
+    const credential = await this.#credential(signal)
+    if (credential?.kind === 'registry-token') throw new TypeError('a registry token is not exchanged')
+    const asked = performance.now()
+    const scopes = scopesOf(challenge, access)
+    const request = { challenge, reply, scopes, credential, asker: this.#asker }
+    const { token, seconds } = await fetchToken(request, this.#options, signal)
+    // Some of its life is spent on the way.
+    const life = Math.min(seconds, 86_400) - Math.min(10, seconds / 5)
+    return { header: `Bearer ${token}`, expires: asked + life * 1000, challenge, reply }
+  }
+}
+
+/** What the registry wants us to ask for; registries name repositories in their own way, so their word goes first. */
+function scopesOf(challenge: Challenge, access: Access | undefined): string[] {
+  const named =
+    challenge.parameters
+      .get('scope')
+      ?.split(' ')
+      .filter(scope => scope !== '') ?? []
+  if (access === undefined) return named
+  const actions = access.action === 'push' ? 'pull,push' : 'pull'
+  const own = named.length > 0 ? named : [`repository:${access.repository}:${actions}`]
+  return [...new Set([...own, ...(access.mountFrom === undefined ? [] : [`repository:${access.mountFrom}:pull`])])]
+}
+
+const keyOf = (access: Access | undefined): string =>
+  access === undefined ? '' : `${access.repository} ${access.action} ${access.mountFrom ?? ''}`

@@ -1,0 +1,180 @@
+import { BaleError } from '../../errors.ts'
+import type { Credentials } from '../credentials.ts'
+import { isLoopbackHost } from './addresses.ts'
+import { type Access, Authorizer } from './authorizer.ts'
+import { failureAt, isCertificateError, refusalAt } from './failures.ts'
+import { type Limits, defaultLimits } from './limits.ts'
+import { Transient, retrying } from './retry.ts'
+import { type Exchange, type ProxySettings, type Reply, Transport, readStart } from './transport.ts'
+import { Secrets } from './words.ts'
+
+export interface RegistryOptions {
+  /** Host and optional port: `index.docker.io`, `localhost:5000`. */
+  readonly registry: string
+  readonly credentials: Credentials
+  /** Certificates are not checked, and http will do. Loopback addresses may use http without this. */
+  readonly insecure?: boolean
+  /** What the platform calls itself, for the registry's logs. */
+  readonly userAgent?: string
+  /** Certificates in PEM that are trusted besides Node's. */
+  readonly ca?: readonly string[]
+  readonly proxy?: ProxySettings
+  readonly limits?: Partial<Limits>
+}
+
+export interface Call {
+  readonly method: Exchange['method']
+  /** A path on the registry, or a URL that it named. */
+  readonly url: string | URL
+  readonly access: Access
+  /** The answers that are none of failure. */
+  readonly accept: readonly number[]
+  readonly headers?: Readonly<Record<string, string>>
+  /** More answers that another attempt may not meet. */
+  readonly again?: readonly number[]
+  /** No second attempt. */
+  readonly once?: boolean
+  /** Bytes are sent again if need be; an iterable is read once, and its caller starts anew after a Transient. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>
+  readonly slow?: boolean
+  readonly signal?: AbortSignal
+}
+
+/** A registry, and one pool of connections and tokens for all of its repositories. */
+export class Registry {
+  readonly host: string
+  readonly limits: Limits
+  readonly #transport: Transport
+  readonly #authorizer: Authorizer
+  readonly #secrets = new Secrets()
+  readonly #userAgent: string
+  readonly #schemes: readonly ('https' | 'http')[]
+  #origin: Promise<URL> | undefined
+
+  constructor(options: RegistryOptions) {
+    const { registry, credentials, insecure = false, ca = [], proxy = {} } = options
+    this.host = registry
+    this.limits = { ...defaultLimits, ...options.limits }
+    this.#userAgent = options.userAgent === undefined ? 'bale' : `bale ${options.userAgent}`
+    this.#schemes = insecure || isLoopbackHost(new URL(`http://${registry}`)) ? ['https', 'http'] : ['https']
+    this.#transport = new Transport({ home: registry, insecure, ca, proxy, limits: this.limits })
+    this.#authorizer = new Authorizer({
+      registry,
+      credentials,
+      transport: this.#transport,
+      secrets: this.#secrets,
+      limits: this.limits,
+      userAgent: this.#userAgent,
+    })
+  }
+
+  /**
+   * The registry's answer, if its status is one of `accept`. Requests are authorized when the registry asks for it,
+   * GET and HEAD are redirected, and what may pass is tried again (unless the body is an iterable).
+   * @throws BaleError 'registry' with method, URL, status and the registry's own words
+   */
+  async call(call: Call): Promise<Reply> {
+    const once = async () => {
+      const reply = await this.#redirected(call)
+      if (call.accept.includes(reply.status)) return reply
+      const failure = await this.#refusal(reply)
+      throw call.again?.includes(reply.status) && failure instanceof BaleError ? new Transient(failure) : failure
+    }
+    // Whoever sends a stream, or goes on with a session, must begin anew.
+    return isStream(call.body) || call.again || call.once ? once() : retrying(once, this.limits, call.signal)
+  }
+
+  /** Where a registry says to go on, on itself or elsewhere. */
+  async locate(location: string | undefined, reply: Reply): Promise<URL> {
+    const url = location === undefined ? null : URL.parse(location, reply.url.href)
+    if (url === null) throw failureAt(reply, 'the registry answered without a Location that could be followed')
+    if (url.protocol === reply.url.protocol) return url
+    const origin = await this.#reach()
+    if (url.protocol === 'http:' && url.hostname === origin.hostname) {
+      // A proxy that ends TLS before a registry lets it believe that it is reached over http.
+      return new URL(`${origin.origin}${url.pathname}${url.search}`)
+    }
+    if (url.protocol === 'https:') return url
+    throw failureAt(reply, `the registry sends us from ${reply.url.protocol}// to ${url.protocol}//: not followed`)
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close()
+  }
+
+  async #redirected(call: Call): Promise<Reply> {
+    const origin = await this.#reach(call.signal)
+    let url = new URL(call.url.toString(), origin)
+    for (let hops = 0; ; hops++) {
+      const reply = await this.#authorized(call, url, origin)
+      const follows = [301, 302, 303, 307, 308].includes(reply.status) && ['GET', 'HEAD'].includes(call.method)
+      if (!follows) return reply
+      await reply.discard()
+      if (hops === this.limits.redirects) throw failureAt(reply, `the registry redirects more than ${hops} times`)
+      url = await this.locate(reply.header('location')[0], reply)
+    }
+  }
+
+  async #authorized(call: Call, url: URL, origin: URL): Promise<Reply> {
+    const { method, access, body, slow, signal } = call
+    const headers = { 'user-agent': this.#userAgent, ...call.headers }
+    // Elsewhere, nobody learns who we are: a signed URL says all that storage needs to know.
+    if (url.origin !== origin.origin) {
+      return this.#transport.exchange({ method, url, purpose: 'redirect', headers, body, slow, signal })
+    }
+    const exchange = { method, url, purpose: 'registry', body, slow, signal } as const
+    const sent = await this.#authorizer.header(access, signal)
+    const reply = await this.#transport.exchange({ ...exchange, headers: authorized(headers, sent) })
+    if (reply.status !== 401) return reply
+    const header = await this.#authorizer.answer(reply, access, sent, signal)
+    if (header === undefined) return reply
+    if (isStream(body)) {
+      const failure = await this.#refusal(reply)
+      throw failure instanceof Transient ? failure : new Transient(failure)
+    }
+    await reply.discard()
+    return this.#transport.exchange({ ...exchange, headers: authorized(headers, header) })
+  }
+
+  async #refusal(reply: Reply): Promise<BaleError | Transient> {
+    return refusalAt(reply, await readStart(reply, this.limits.error), this.#authorizer.asker, this.#secrets)
+  }
+
+  /** Scheme and host of the registry; http only where that is allowed and https is not spoken. */
+  #reach(signal?: AbortSignal): Promise<URL> {
+    if (this.#origin === undefined) {
+      const origin = this.#findOrigin(signal)
+      this.#origin = origin
+      origin.catch(() => (this.#origin = undefined))
+    }
+    return this.#origin
+  }
+
+  async #findOrigin(signal?: AbortSignal): Promise<URL> {
+    const [https, http] = this.#schemes.map(scheme => new URL(`${scheme}://${this.host}/`))
+    if (https === undefined) throw new TypeError('a registry is reached somehow')
+    if (http === undefined) return https
+    const probe = async (origin: URL): Promise<URL> => {
+      const headers = { 'user-agent': this.#userAgent }
+      const url = new URL('/v2/', origin)
+      const reply = await this.#transport.exchange({ method: 'GET', url, purpose: 'registry', headers, signal })
+      await reply.discard()
+      return origin
+    }
+    const either = () =>
+      probe(https).catch((error: unknown) => {
+        signal?.throwIfAborted()
+        // A bad certificate is a reason to stop, not one to go on without any.
+        const failure = error instanceof Transient ? error.failure : error
+        if (!(failure instanceof BaleError) || isCertificateError(failure.cause)) throw error
+        return probe(http)
+      })
+    return retrying(either, this.limits, signal)
+  }
+}
+
+const isStream = (body: Call['body']): boolean => body !== undefined && !(body instanceof Uint8Array)
+
+function authorized(headers: Record<string, string>, authorization: string | undefined): Record<string, string> {
+  return authorization === undefined ? headers : { ...headers, authorization }
+}

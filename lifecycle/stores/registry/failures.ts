@@ -1,0 +1,145 @@
+import { BaleError } from '../../errors.ts'
+import { dockerHub } from '../../image/reference.ts'
+import { Transient, parseRetryAfter } from './retry.ts'
+import type { Reply } from './transport.ts'
+import { type Secrets, escaped, redacted } from './words.ts'
+
+export interface Request {
+  readonly method: string
+  readonly url: URL
+}
+
+/** A failure at this request, in the words that a user reads: `GET https://host/v2/…: the connection was reset`. */
+export function failureAt(request: Request, message: string, fix?: string, cause?: unknown): BaleError {
+  return new BaleError('registry', message, { where: `${request.method} ${redacted(request.url)}`, fix, cause })
+}
+
+/** Answers that say nothing about the request: another attempt may get through (RFC 9110; 52x are Cloudflare's). */
+const passing = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]
+
+/** Who asks, for the advice in an error. */
+export interface Asker {
+  /** As a user names it: `index.docker.io`, `localhost:5000`. */
+  readonly registry: string
+  /** Whether there are credentials for it. */
+  readonly known: boolean
+}
+
+/**
+ * The error for an answer that is not what was asked for; a Transient where it is worth another attempt.
+ * @param body its start
+ */
+export function refusalAt(reply: Reply, body: Uint8Array, asker: Asker, secrets: Secrets): BaleError | Transient {
+  const { status } = reply
+  const words = secrets.hide(wordsOf(body, reply.header('content-type')[0] ?? ''))
+  const wait = parseRetryAfter(reply.header('retry-after')[0], Date.now())
+  const later = wait === undefined ? '' : `; it wants to be asked again in ${Math.ceil(wait / 1000)} s`
+  const failure = failureAt(
+    reply,
+    `the registry answered ${status}${words && `: ${words}`}${later}`,
+    fixOf(reply, asker),
+  )
+  return passing.includes(status) ? new Transient(failure, wait) : failure
+}
+
+/** What the registry says in the format of the distribution spec ("Error Codes"), or in plain text. */
+function wordsOf(body: Uint8Array, contentType: string): string {
+  const text = new TextDecoder().decode(body).trim()
+  try {
+    const { errors, details, message, error } = JSON.parse(text) as Record<string, unknown>
+    if (Array.isArray(errors)) {
+      const all = errors as ({ code?: unknown; message?: unknown } | null)[]
+      return escaped([...new Set(all.slice(0, 5).map(e => said(e?.code, e?.message)))].join('; '))
+    }
+    return escaped(said(error, details ?? message))
+  } catch {
+    return /^text\/plain/i.test(contentType) ? escaped(text.split('\n', 1)[0] ?? '', 200) : ''
+  }
+}
+
+const said = (...parts: unknown[]): string => parts.filter(p => typeof p === 'string' && p !== '').join(': ')
+
+const proxyFix = 'put user and password into the URL of the proxy: HTTPS_PROXY=http://user:password@host:port'
+
+function fixOf({ method, status }: { method: string; status: number }, asker: Asker): string | undefined {
+  const host = asker.registry === dockerHub ? 'docker.io' : asker.registry
+  const action = method === 'GET' || method === 'HEAD' ? 'read from' : 'write to'
+  switch (status) {
+    case 401:
+      if (asker.known) return `log in again: docker login ${host}`
+      return `run docker login ${host} or set CNB_REGISTRY_AUTH`
+    case 403:
+      return `let this account ${action} the repository, or log in with another one: docker login ${host}`
+    case 404:
+    case 405:
+      return 'check the name of the repository, and that this is a registry'
+    case 407:
+      return proxyFix
+    case 413:
+      return 'raise the size of uploads that the registry, or the proxy before it, allows'
+    case 429:
+      return asker.known ? 'try again later' : `try again later, or log in for a higher limit: docker login ${host}`
+    default:
+      return status >= 500 ? 'try again later' : undefined
+  }
+}
+
+/** What the operating system's and undici's codes mean, and whether another attempt may fare better. */
+const networkWords: Record<string, readonly [words: string, again: boolean, fix?: string]> = {
+  ENOTFOUND: ['there is no host of this name', false, 'check the name of the registry'],
+  EAI_AGAIN: ['the name of the host could not be looked up', true, 'check the network'],
+  ECONNREFUSED: ['nothing listens there', true, 'check that the registry runs, and its port'],
+  EHOSTUNREACH: ['there is no way to the host', true, 'check the network'],
+  ENETUNREACH: ['there is no way to the network', true, 'check the network'],
+  ECONNRESET: ['the connection was reset', true],
+  EPIPE: ['the connection was closed', true],
+  ETIMEDOUT: ['the connection timed out', true],
+  UND_ERR_SOCKET: ['the connection was closed', true],
+  UND_ERR_CONNECT_TIMEOUT: [
+    'no connection came about in time',
+    true,
+    'check the network, and HTTPS_PROXY if there is one',
+  ],
+  UND_ERR_HEADERS_TIMEOUT: ['no answer came in time', true],
+  UND_ERR_BODY_TIMEOUT: ['the answer stopped coming', true],
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ['the answer has another length than it says', true],
+  UND_ERR_HEADERS_OVERFLOW: ['the headers of the answer are too long', false],
+}
+
+/** The error for a request that got no answer. */
+export function networkFailure(request: Request, error: unknown): BaleError | Transient {
+  if (error instanceof BaleError || error instanceof Transient) return error
+  const code = codeOf(error)
+  const message = error instanceof Error ? error.message : String(error)
+  // undici has no codes for these.
+  const proxy = /Proxy (?:response|Authentication Required) \((\d+)\)/.exec(message)?.[1]
+  if (proxy !== undefined) {
+    return failureAt(request, `the proxy answered ${proxy}`, proxyFix)
+  }
+  const known = networkWords[code]
+  if (known !== undefined) {
+    const [words, again, fix] = known
+    const failure = failureAt(request, `${words} (${code})`, fix, error)
+    return again ? new Transient(failure) : failure
+  }
+  if (isCertificateError(error)) {
+    return failureAt(
+      request,
+      `the certificate is not trusted: ${escaped(message)} (${code})`,
+      'make the registry use a valid certificate, or trust its CA with SSL_CERT_FILE',
+      error,
+    )
+  }
+  return failureAt(request, `${escaped(message)}${code && ` (${code})`}`, undefined, error)
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
+
+/** OpenSSL's reasons to distrust a certificate (X509_V_ERR_*), as Node names them, and Node's own for a wrong name. */
+export function isCertificateError(error: unknown): boolean {
+  return /^(CERT_|CRL_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH|ERR_TLS_CERT_)/.test(
+    codeOf(error),
+  )
+}

@@ -1,0 +1,38 @@
+/**
+ * Hands chunks from a writer that pushes to a reader that pulls, one at a time: `write` ends when the reader comes back
+ * for the next chunk. When one side fails, so does the other.
+ */
+export class Pipe implements AsyncIterable<Uint8Array> {
+  #offer = Promise.withResolvers<Uint8Array | undefined>()
+  #taken = Promise.withResolvers<void>()
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#offer.resolve(chunk)
+    await this.#taken.promise
+  }
+
+  /** Nothing more will be written. */
+  end(): void {
+    this.#offer.resolve(undefined)
+  }
+
+  /** Ends both sides with this error, unless they have ended already. */
+  fail(error: unknown): void {
+    for (const side of [this.#offer, this.#taken]) {
+      side.promise.catch(() => {}) // there may be nobody to hear of it
+      side.reject(error)
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const chunk = await this.#offer.promise
+      if (chunk === undefined) return
+      yield chunk
+      const taken = this.#taken
+      this.#offer = Promise.withResolvers()
+      this.#taken = Promise.withResolvers()
+      taken.resolve()
+    }
+  }
+}

@@ -1,0 +1,257 @@
+import { BaleError } from '../../errors.ts'
+import { type Digest, digestOf, isDigest } from '../../image/digest.ts'
+import { type Image, assembleImage } from '../../image/image.ts'
+import type { Layer, LayerDigests, LayerSource } from '../../image/layer.ts'
+import type { Descriptor, Manifest, Platform } from '../../image/manifest.ts'
+import { type Compression, docker, isIndex, isManifest, oci } from '../../image/media-types.ts'
+import { type Reference, formatReference, repositoryName } from '../../image/reference.ts'
+import { checkLayerCount, parseConfig, parseManifest, selectPlatform } from '../../image/validate.ts'
+import { type ImageStore, type OnTransfer, type Published, isLayer } from '../store.ts'
+import { Registry, type RegistryOptions } from './client.ts'
+import { type Document, openBlob, readBlob, readManifest } from './download.ts'
+import { failureAt } from './failures.ts'
+import { type Name, parseName, referenceOf } from './names.ts'
+import { Transient, retrying } from './retry.ts'
+import { Uploader } from './upload.ts'
+
+export type { Registry, RegistryOptions } from './client.ts'
+
+export interface RegistryStoreOptions {
+  readonly registry: Registry
+  /** Of the layers that are made here; gzip unless told. */
+  readonly compression?: Compression
+  readonly onPush?: OnTransfer
+  readonly onPull?: OnTransfer
+}
+
+/** A connection to a registry, for all of its repositories. Nothing is sent before it is used; undici is loaded then. */
+export function openRegistry(options: RegistryOptions): Registry {
+  return new Registry(options)
+}
+
+/**
+ * A repository as a store. A name is a tag, a digest, or a full reference to the same repository. Layers from other
+ * repositories of the registry are mounted, where it allows that.
+ */
+export function registryStore(repository: Reference, options: RegistryStoreOptions): ImageStore {
+  return new RegistryStore(repository, options)
+}
+
+const anyManifest = [oci.manifest, oci.index, docker.manifest, docker.index]
+
+/** How many requests at most are under way where there is one for each layer. */
+const width = 6
+
+class RegistryStore implements ImageStore {
+  readonly description: string
+  readonly #registry: Registry
+  readonly #repository: Reference
+  readonly #compression: Compression
+  readonly #onPull: OnTransfer | undefined
+  readonly #uploader: Uploader
+  /** Blobs that the registry has told us it has. */
+  readonly #present = new Set<Digest>()
+  /** Blobs that it has taken from us. */
+  readonly #sent = new Set<Digest>()
+
+  constructor(repository: Reference, { registry, compression = 'gzip', onPush, onPull }: RegistryStoreOptions) {
+    if (registry.host !== repository.registry)
+      throw new TypeError(`${repositoryName(repository)} is not in ${registry.host}`)
+    this.#repository = { registry: repository.registry, repository: repository.repository }
+    this.description = `registry ${repositoryName(repository)}`
+    this.#registry = registry
+    this.#compression = compression
+    this.#onPull = onPull
+    this.#uploader = new Uploader(registry, repository.repository, onPush)
+  }
+
+  async pull(name: string, platform: Platform, signal?: AbortSignal): Promise<Image | undefined> {
+    signal?.throwIfAborted()
+    const parsed = parseName(name, this.#repository)
+    const named = await this.#document(parsed, anyManifest, signal)
+    if (named === undefined) return undefined
+    const where = this.#nameOf(parsed)
+    const document = parseManifest(named.bytes, where)
+    checkContentType(named, document.mediaType)
+    if ('layers' in document) return this.#image(named.bytes, document, where, signal)
+    const descriptor = selectPlatform(document, platform, where)
+    const chosen = await this.#child(descriptor, signal)
+    const manifest = parseManifest(chosen.bytes, this.#nameOf({ kind: 'digest', digest: descriptor.digest }))
+    checkContentType(chosen, manifest.mediaType)
+    if (!('layers' in manifest)) throw failureAt(chosen.reply, 'an index calls this an image, but it is an index')
+    return this.#image(chosen.bytes, manifest, where, signal)
+  }
+
+  async checkWrite(names: readonly string[], signal?: AbortSignal): Promise<void> {
+    for (const name of names) parseName(name, this.#repository)
+    await this.#uploader.probe(signal)
+  }
+
+  async putLayer(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer> {
+    signal?.throwIfAborted()
+    if (!isLayer(layer)) return this.#putSource(layer, signal)
+    const { digest, repository } = layer
+    if (await this.#has(digest, signal)) return this.#layer(layer)
+    if (
+      repository?.registry !== this.#repository.registry ||
+      !(await this.#mount(digest, repository.repository, signal))
+    ) {
+      await this.#uploader.putLayer(layer, signal)
+      this.#sent.add(digest)
+    }
+    return this.#layer(layer)
+  }
+
+  async putImage(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published> {
+    signal?.throwIfAborted()
+    const targets = names.map(name => parseName(name, this.#repository))
+    const wrong = targets.find(t => t.kind === 'digest' && t.digest !== image.digest)
+    if (wrong !== undefined) {
+      throw new BaleError('arguments', `${this.#nameOf(wrong)} cannot name the image ${image.digest}`, {
+        fix: 'use a tag',
+      })
+    }
+    await this.#checkLayers(image, signal)
+    if (!(await this.#has(image.imageId, signal))) {
+      await this.#uploader.putBytes(image.configBytes, image.imageId, signal)
+    }
+    // A manifest without any name can be had by its digest.
+    const all: readonly Name[] = targets.length > 0 ? targets : [{ kind: 'digest', digest: image.digest }]
+    for (const target of all) await this.#putManifest(image, target, signal)
+    return {
+      digest: image.digest,
+      imageId: image.imageId,
+      manifestSize: image.manifestBytes.length,
+      names: targets.map(target => this.#nameOf(target)),
+    }
+  }
+
+  async #putSource(source: LayerSource, signal?: AbortSignal): Promise<Layer> {
+    const { known } = source
+    if (known !== undefined && (await this.#has(known.digest, signal))) return this.#layer(known)
+    const made = await this.#uploader.putSource(source, this.#compression, signal)
+    this.#sent.add(made.digest)
+    return this.#layer(made)
+  }
+
+  /** Whether a mount worked; whatever is against it, an upload is the answer. */
+  async #mount(digest: Digest, from: string, signal?: AbortSignal): Promise<boolean> {
+    try {
+      const mounted = await this.#uploader.mount(digest, from, signal)
+      if (mounted) this.#present.add(digest)
+      return mounted
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (error instanceof BaleError) return false
+      throw error
+    }
+  }
+
+  async #has(digest: Digest, signal?: AbortSignal): Promise<boolean> {
+    if (this.#present.has(digest)) return true
+    if (!(await this.#uploader.has(digest, signal))) return false
+    this.#present.add(digest)
+    return true
+  }
+
+  /** Not every registry looks whether the layers are there before it takes a manifest, and none must be missing. */
+  async #checkLayers(image: Image, signal?: AbortSignal): Promise<void> {
+    const digests = [...new Set(image.manifest.layers.map(l => l.digest))]
+    const check = async (digest: Digest) => {
+      const where = repositoryName(this.#repository)
+      if (await this.#has(digest, signal)) return
+      if (!this.#sent.has(digest)) throw new BaleError('registry', `the layer ${digest} was never put there`, { where })
+      // Storage behind some registries takes a moment to know what it has.
+      throw new Transient(
+        new BaleError('registry', `the registry took the layer ${digest}, but does not have it`, { where }),
+      )
+    }
+    const worker = async () => {
+      for (let next = digests.pop(); next !== undefined; next = digests.pop()) {
+        const digest = next
+        await retrying(() => check(digest), this.#registry.limits, signal)
+      }
+    }
+    await Promise.all(Array.from({ length: width }, worker))
+  }
+
+  async #putManifest(image: Image, target: Name, signal?: AbortSignal): Promise<void> {
+    const { repository } = this.#repository
+    const reply = await this.#registry.call({
+      method: 'PUT',
+      url: `/v2/${repository}/manifests/${referenceOf(target)}`,
+      access: { repository, action: 'push' },
+      accept: [200, 201, 202],
+      headers: { 'content-type': image.manifest.mediaType },
+      body: image.manifestBytes,
+      slow: true,
+      signal,
+    })
+    await reply.discard()
+    const [stored] = reply.header('docker-content-digest')
+    if (isDigest(stored) && stored !== image.digest) {
+      throw failureAt(reply, `the registry stored the manifest ${image.digest} as ${stored}`)
+    }
+  }
+
+  /** A manifest whose bytes are those of its digest. */
+  async #document(name: Name, types: readonly string[], signal?: AbortSignal): Promise<Document | undefined> {
+    const found = await readManifest(this.#registry, this.#repository.repository, referenceOf(name), types, signal)
+    if (found === undefined) return undefined
+    const actual = digestOf(found.bytes)
+    const [told] = found.reply.header('docker-content-digest')
+    const wanted = name.kind === 'digest' ? name.digest : isDigest(told) ? told : actual
+    if (actual !== wanted || (isDigest(told) && told !== actual)) {
+      throw failureAt(found.reply, `the manifest has the digest ${actual}, not ${told ?? wanted}`)
+    }
+    return found
+  }
+
+  /** The manifest that an index names. */
+  async #child({ digest, size }: Descriptor, signal?: AbortSignal): Promise<Document> {
+    const found = await this.#document({ kind: 'digest', digest }, [oci.manifest, docker.manifest], signal)
+    const where = repositoryName(this.#repository)
+    if (found === undefined)
+      throw new BaleError('registry', `the manifest ${digest}, which an index names, is missing`, { where })
+    if (found.bytes.length === size) return found
+    throw failureAt(found.reply, `the manifest has ${found.bytes.length} bytes, but the index says ${size}`)
+  }
+
+  async #image(manifestBytes: Uint8Array, manifest: Manifest, where: string, signal?: AbortSignal): Promise<Image> {
+    const { digest, size } = manifest.config
+    const blob = { repository: this.#repository.repository, digest, size }
+    const configBytes = await readBlob(this.#registry, blob, this.#registry.limits.config, signal)
+    const config = parseConfig(configBytes, `${where} config`)
+    checkLayerCount(manifest, config, where)
+    const diffIds = config.rootfs.diff_ids
+    const layers = manifest.layers.map((layer, i) => this.#layer({ ...layer, diffId: diffIds[i] as Digest }))
+    return assembleImage(manifestBytes, manifest, configBytes, config, layers)
+  }
+
+  /** The layer as it is found here. */
+  #layer({ diffId, digest, size, mediaType }: LayerDigests): Layer {
+    const blob = { repository: this.#repository.repository, digest, size }
+    return {
+      diffId,
+      digest,
+      size,
+      mediaType,
+      repository: this.#repository,
+      open: signal => openBlob(this.#registry, blob, { onTransfer: this.#onPull, signal }),
+    }
+  }
+
+  #nameOf(name: Name): string {
+    return formatReference({
+      ...this.#repository,
+      ...(name.kind === 'tag' ? { tag: name.tag } : { digest: name.digest }),
+    })
+  }
+}
+
+/** What is an image to those who read the header must not be an index to those who read the document. */
+function checkContentType({ contentType, reply }: Document, mediaType: string): void {
+  if ((isIndex(contentType) || isManifest(contentType)) && contentType !== mediaType) {
+    throw failureAt(reply, `the answer is called ${contentType}, but it is ${mediaType}`)
+  }
+}

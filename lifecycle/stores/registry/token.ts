@@ -1,0 +1,118 @@
+import type { Credential } from '../credentials.ts'
+import type { Challenge } from './challenge.ts'
+import { type Asker, failureAt, refusalAt } from './failures.ts'
+import type { Limits } from './limits.ts'
+import { Transient, retrying } from './retry.ts'
+import { type Reply, type Transport, readAll, readStart } from './transport.ts'
+import type { Secrets } from './words.ts'
+import { escaped, redacted } from './words.ts'
+
+export interface TokenOptions {
+  readonly transport: Transport
+  readonly secrets: Secrets
+  readonly limits: Limits
+  readonly userAgent: string
+}
+
+export interface TokenRequest {
+  readonly challenge: Challenge
+  /** The answer with the challenge. */
+  readonly reply: Pick<Reply, 'method' | 'url'>
+  readonly scopes: readonly string[]
+  readonly credential: Exclude<Credential, { kind: 'registry-token' }> | undefined
+  readonly asker: Asker
+}
+
+/** A token and its life in seconds, as the token server says (distribution "Token Authentication", "OAuth2"). */
+export async function fetchToken(
+  request: TokenRequest,
+  { transport, secrets, limits, userAgent }: TokenOptions,
+  signal?: AbortSignal,
+): Promise<{ token: string; seconds: number }> {
+  const { credential, scopes, asker } = request
+  const server = tokenServer(request)
+  const service = request.challenge.parameters.get('service')
+  const headers = { 'user-agent': userAgent, accept: 'application/json' }
+  const purpose = server.hostname === request.reply.url.hostname ? 'registry' : 'token'
+  const ask = () => {
+    if (credential?.kind === 'identity-token') {
+      const form = new URLSearchParams({
+        grant_type: 'refresh_token',
+        client_id: 'bale',
+        refresh_token: credential.token,
+      })
+      if (service !== undefined) form.set('service', service)
+      if (scopes.length > 0) form.set('scope', scopes.join(' '))
+      const type = { 'content-type': 'application/x-www-form-urlencoded' }
+      const body = Buffer.from(form.toString())
+      return transport.exchange({
+        method: 'POST',
+        url: server,
+        purpose,
+        headers: { ...headers, ...type },
+        body,
+        signal,
+      })
+    }
+    const url = new URL(server)
+    if (service !== undefined) url.searchParams.set('service', service)
+    for (const scope of scopes) url.searchParams.append('scope', scope)
+    const authorization = credential && { authorization: basicHeader(credential, secrets) }
+    return transport.exchange({ method: 'GET', url, purpose, headers: { ...headers, ...authorization }, signal })
+  }
+  if (credential?.kind === 'identity-token') secrets.add(credential.token)
+  return retrying(
+    async () => {
+      const reply = await ask()
+      if (reply.status === 200) return parseToken(await readAll(reply, limits.token), reply, secrets)
+      throw refusalAt(reply, await readStart(reply, limits.error), asker, secrets)
+    },
+    limits,
+    signal,
+  )
+}
+
+export function basicHeader({ username, password }: { username: string; password: string }, secrets: Secrets): string {
+  const encoded = Buffer.from(`${username}:${password}`).toString('base64')
+  secrets.add(password, encoded)
+  return `Basic ${encoded}`
+}
+
+/**
+ * Where a registry says that tokens are had. Over https it may name any https server: it proved who it is, and could have
+ * asked for the password itself. Whoever answers for a registry over http is not known, so the password stays with that
+ * host. Addresses are checked when they are dialled (transport.ts).
+ */
+function tokenServer({ challenge, reply, asker }: TokenRequest): URL {
+  const realm = challenge.parameters.get('realm') ?? ''
+  const url = URL.parse(realm)
+  if (url === null)
+    throw failureAt(reply, `the registry names no token server, but ${JSON.stringify(escaped(realm, 100))}`)
+  const refuse = (why: string) =>
+    failureAt(reply, `the registry sends us to ${redacted(url)} for tokens, ${why}: not asked`)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refuse('which is neither https nor http')
+  if (url.username !== '' || url.password !== '') throw refuse('with a user name of its own')
+  if (reply.url.protocol === 'https:' && url.protocol === 'http:') throw refuse('where the password could be overheard')
+  if (reply.url.protocol === 'http:' && url.hostname !== reply.url.hostname) {
+    throw refuse(`another host, and over http nobody knows whether ${asker.registry} says so`)
+  }
+  return url
+}
+
+/** @throws Transient where the answer was cut off, BaleError where it holds no token */
+function parseToken(bytes: Buffer, reply: Reply, secrets: Secrets): { token: string; seconds: number } {
+  let answer: Record<string, unknown> | null
+  try {
+    answer = JSON.parse(bytes.toString('utf8')) as typeof answer
+  } catch {
+    throw new Transient(failureAt(reply, 'the token server answered something other than JSON'))
+  }
+  const { token, access_token, expires_in } = answer ?? {}
+  const found = [token, access_token].find(t => typeof t === 'string' && t !== '') as string | undefined
+  if (found === undefined) throw failureAt(reply, 'the token server answered without a token')
+  // It goes into a header: a line break there would begin another one.
+  if (!/^[\x21-\x7e]+$/.test(found)) throw failureAt(reply, 'the token server answered with something that is no token')
+  secrets.add(found)
+  const seconds = typeof expires_in === 'number' && expires_in > 0 ? expires_in : 60
+  return { token: found, seconds }
+}

@@ -1,0 +1,243 @@
+import { getCACertificates } from 'node:tls'
+import type { Agent, Dispatcher } from 'undici'
+import { BaleError } from '../../errors.ts'
+import { type Reach, checkReach, isLoopbackHost, literalAddress, nearest, reachOf, watchedLookup } from './addresses.ts'
+import { failureAt, networkFailure } from './failures.ts'
+import type { Limits } from './limits.ts'
+import { Transient } from './retry.ts'
+
+/** Proxies as URLs, and the hosts that are reached without one; what curl reads from the environment. */
+export interface ProxySettings {
+  readonly http?: string
+  readonly https?: string
+  /** Comma-separated. */
+  readonly no?: string
+}
+
+export interface TransportOptions {
+  /** The registry: who it is decides to which addresses it may send us. */
+  readonly home: string
+  /** Certificates are not checked. */
+  readonly insecure: boolean
+  /** Certificates in PEM that are trusted besides Node's. */
+  readonly ca: readonly string[]
+  readonly proxy: ProxySettings
+  readonly limits: Limits
+}
+
+/** Why a URL is asked for: one that the registry named is not trusted with everything. */
+export type Purpose = 'registry' | 'redirect' | 'token'
+
+export interface Exchange {
+  readonly method: Dispatcher.HttpMethod
+  readonly url: URL
+  readonly purpose: Purpose
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>
+  /** The registry works before it answers. */
+  readonly slow?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface Reply {
+  readonly method: string
+  readonly url: URL
+  readonly status: number
+  /** All values of a header, in their order. */
+  header(name: string): string[]
+  /** The bytes as they come, for somebody who takes all of them or stops early. @throws Transient, BaleError */
+  body(): AsyncGenerator<Uint8Array>
+  discard(): Promise<void>
+}
+
+/** The bytes of a body are handed over in pieces of this size, so that a slow line can be told from a dead one. */
+const pieceSize = 64 * 1024
+
+/** Makes single HTTP requests: nothing is retried, followed or authorized here. */
+export class Transport {
+  readonly #options: TransportOptions
+  readonly #agents = new Map<Purpose, Promise<Dispatcher>>()
+  #home: Reach | undefined
+
+  constructor(options: TransportOptions) {
+    this.#options = options
+  }
+
+  /** @throws BaleError or Transient when there is no answer; the signal's reason when it is aborted */
+  async exchange(exchange: Exchange): Promise<Reply> {
+    const { method, url, purpose, headers, signal } = exchange
+    const { limits } = this.#options
+    signal?.throwIfAborted()
+    const stop = new AbortController()
+    const body = this.#paced(exchange, stop)
+    try {
+      const literal = literalAddress(url)
+      if (literal !== undefined) this.#inspect(purpose, literal, [literal])
+      const agent = await this.#agent(purpose)
+      const data = await agent.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method,
+        headers: { ...headers, 'accept-encoding': 'identity' },
+        // undici takes any async iterable for a body; its types know streams only.
+        body: (body ?? null) as Buffer | null,
+        headersTimeout: exchange.slow ? limits.commit : limits.answer,
+        bodyTimeout: limits.idle,
+        signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+      })
+      return replyOf(exchange, data, limits)
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw networkFailure(exchange, error)
+    }
+  }
+
+  async close(): Promise<void> {
+    const agents = await Promise.all(this.#agents.values())
+    await Promise.all(agents.map(agent => agent.destroy()))
+  }
+
+  /** The body in small pieces; a piece that is not taken in time ends the request. */
+  #paced({ body, method, url }: Exchange, stop: AbortController): Exchange['body'] {
+    if (body === undefined || body instanceof Uint8Array) return body
+    const { limits } = this.#options
+    const failure = new Transient(
+      failureAt({ method, url }, `nothing of the request was taken for ${limits.idle / 1000} s`),
+    )
+    return (async function* () {
+      for await (const chunk of body) {
+        for (let at = 0; at < chunk.length; at += pieceSize) {
+          const timer = setTimeout(() => stop.abort(failure), limits.idle)
+          try {
+            yield chunk.subarray(at, at + pieceSize)
+          } finally {
+            clearTimeout(timer)
+          }
+        }
+      }
+    })()
+  }
+
+  #agent(purpose: Purpose): Promise<Dispatcher> {
+    const known = this.#agents.get(purpose)
+    if (known !== undefined) return known
+    const agent = this.#makeAgent(purpose)
+    this.#agents.set(purpose, agent)
+    return agent
+  }
+
+  async #makeAgent(purpose: Purpose): Promise<Dispatcher> {
+    const { insecure, ca, proxy, limits, home } = this.#options
+    // Loaded when somebody talks to a registry: it takes 120 ms, and most commands do not.
+    const undici = await import('undici')
+    const tls = {
+      rejectUnauthorized: !(insecure && purpose === 'registry'),
+      ...(ca.length > 0 && { ca: [...getCACertificates(), ...ca] }),
+    }
+    const lookup = watchedLookup((host, addresses) => this.#inspect(purpose, host, addresses))
+    const options: Agent.Options = {
+      connect: { ...tls, lookup },
+      connectTimeout: limits.connect,
+      // One connection for each transfer: a stalled one holds up nobody else.
+      allowH2: false,
+    }
+    const direct = purpose === 'registry' && isLoopbackHost(new URL(`http://${home}`))
+    if (direct || (!proxy.http && !proxy.https)) return new undici.Agent(options)
+    return new undici.EnvHttpProxyAgent({
+      ...options,
+      requestTls: { ...tls, allowH2: false },
+      proxyTls: { ca: tls.ca },
+      httpProxy: proxyUrl(proxy.http),
+      httpsProxy: proxyUrl(proxy.https),
+      noProxy: proxy.no ?? '',
+    })
+  }
+
+  #inspect(purpose: Purpose, host: string, addresses: readonly string[]): void {
+    if (purpose === 'registry') {
+      this.#home = addresses.map(reachOf).reduce(nearest)
+      return
+    }
+    // Behind a proxy that looks names up, we do not know where the registry is.
+    const home = this.#home ?? 'private'
+    // Storage in a private network behind a public registry is common, and it is sent no credentials.
+    if (purpose === 'redirect') checkReach(host, addresses, nearest(home, 'private'), 'for its contents')
+    else checkReach(host, addresses, home, 'for tokens')
+  }
+}
+
+/** curl's variables may leave the scheme out. @throws BaleError that does not show the URL, which has a password in it */
+function proxyUrl(text = ''): string {
+  if (text === '') return ''
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
+  if (url !== null && /^(https?|socks5?):$/.test(url.protocol)) return url.href
+  throw new BaleError('usage', 'the URL of the proxy in HTTP_PROXY or HTTPS_PROXY is none', {
+    fix: 'write http://host:port or http://user:password@host:port',
+  })
+}
+
+function replyOf(request: Exchange, { statusCode, headers, body }: Dispatcher.ResponseData, limits: Limits): Reply {
+  // A body that is broken off while nobody reads it must not end the process.
+  body.on('error', () => {})
+  return {
+    method: request.method,
+    url: request.url,
+    status: statusCode,
+    header: name => [headers[name] ?? []].flat(),
+    async *body() {
+      try {
+        yield* steady(body, limits, request)
+      } catch (error) {
+        request.signal?.throwIfAborted()
+        throw networkFailure(request, error)
+      }
+    },
+    discard: () => body.dump({ limit: limits.error, signal: AbortSignal.timeout(limits.idle) }).catch(() => {}),
+  }
+}
+
+/** The bytes, as long as they come fast enough: a server that drips them would hold us for ever. */
+async function* steady(body: AsyncIterable<Uint8Array>, limits: Limits, request: Exchange): AsyncGenerator<Uint8Array> {
+  let [waited, came, since] = [0, 0, performance.now()]
+  for await (const chunk of body) {
+    waited += performance.now() - since
+    came += chunk.length
+    if (waited > limits.idle) {
+      if (came < (limits.slowest * waited) / 1000) {
+        const rate = `${came} bytes in ${Math.round(waited / 1000)} s`
+        throw new Transient(failureAt(request, `the answer comes too slowly: ${rate}`))
+      }
+      ;[waited, came] = [0, 0]
+    }
+    yield chunk
+    since = performance.now() // only our own waiting counts, not what the reader does in between
+  }
+}
+
+/** The whole body, if it has at most `limit` bytes. */
+export async function readAll(reply: Reply, limit: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of reply.body()) {
+    size += chunk.length
+    if (size > limit) throw failureAt(reply, `the answer is longer than ${limit} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The first bytes of the body, at most `limit`. */
+export async function readStart(reply: Reply, limit: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  try {
+    for await (const chunk of reply.body()) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size >= limit) break
+    }
+  } catch (error) {
+    if (!(error instanceof Transient)) throw error // what came will do
+  }
+  return Buffer.concat(chunks).subarray(0, limit)
+}
