@@ -2,12 +2,11 @@ import { BaleError } from '../errors.ts'
 import { appliesIn } from './exec-env.ts'
 import type { BuildpackDescriptor, Order, OrderElement } from './types.ts'
 
-/** Groups that an order may expand to, and steps it may take: composites multiply, and a few can mean billions. */
+/** Groups that an order may expand to, and buildpacks in all of them: composites multiply, and a few can mean billions. */
 const maxGroups = 10_000
-const maxSteps = 1_000_000
+const maxElements = 1_000_000
 
 type Group = readonly OrderElement[]
-const none: Group = []
 
 /**
  * The groups to try, in turn, without composites (buildpack.md, "Order Resolution"): depth first, left to right. After the
@@ -26,66 +25,56 @@ export function resolveOrder(
       where: 'order-extensions',
       fix: 'remove [[order-extensions]] from the order',
     })
-  const groups: Group[] = []
-  const resolver = new Resolver(find, execEnv)
-  for (const group of order.groups)
-    for (const resolved of resolver.expand(group, [])) {
-      if (resolved.length === 0) continue
-      groups.push(resolved)
-      if (groups.length > maxGroups) throw tooMany(`more than ${maxGroups} groups`, resolved)
-    }
-  return groups
+  return new Resolver(find, execEnv).groupsOf(order.groups, [])
 }
-
-function tooMany(what: string, elements: Group): BaleError {
-  const names = elements.slice(0, 5).map(nameOf).join(', ')
-  return new BaleError('input', `the order expands to ${what}`, {
-    where: `order, at ${names}`,
-    fix: 'nest fewer composite buildpacks with several groups',
-  })
-}
-
-const nameOf = (e: Pick<OrderElement, 'id' | 'version'>): string => (e.version === '' ? e.id : `${e.id}@${e.version}`)
 
 class Resolver {
-  private steps = 0
   private readonly find: (id: string, version: string) => BuildpackDescriptor
   private readonly execEnv: string
+  private readonly known = new Map<string, readonly Group[]>()
 
   constructor(find: (id: string, version: string) => BuildpackDescriptor, execEnv: string) {
     this.find = find
     this.execEnv = execEnv
   }
 
-  /** Every expansion of a group, the last element's choices varying fastest. `path` is the composites we are in. */
-  *expand(group: Group, path: readonly string[]): Generator<Group> {
-    const [first, ...rest] = group
-    if (!first) {
-      yield none
-      return
+  /** Every group that an order means. `path` is the composites we are in. */
+  groupsOf(order: readonly Group[], path: readonly string[]): readonly Group[] {
+    const groups: Group[] = []
+    for (const group of order) {
+      groups.push(...this.expand(group, path).filter(expanded => expanded.length > 0))
+      checkSize(groups.length, sizeOf(groups), group)
     }
-    for (const head of this.choices(first, path)) for (const tail of this.expand(rest, path)) yield [...head, ...tail]
+    return groups
   }
 
-  /** What an element may stand for: itself, or each group of the composite it names. */
-  private *choices(element: OrderElement, path: readonly string[]): Generator<Group> {
-    if (++this.steps > maxSteps) throw tooMany('more than can be looked at', [element])
-    if (!appliesIn(element.execEnv, this.execEnv)) {
-      yield none
-      return
+  /** Every combination of what a group's elements stand for, the last element's choices varying fastest. */
+  private expand(group: Group, path: readonly string[]): readonly Group[] {
+    let heads: readonly Group[] = [[]]
+    for (const element of group) {
+      const tails = this.choices(element, path)
+      const size = sizeOf(heads) * tails.length + sizeOf(tails) * heads.length
+      checkSize(heads.length * tails.length, size, group)
+      heads = heads.flatMap(head => tails.map(tail => [...head, ...tail]))
     }
+    return heads
+  }
+
+  /** What an element may stand for: itself, or each group of the composite it names, or nothing. */
+  private choices(element: OrderElement, path: readonly string[]): readonly Group[] {
+    if (!appliesIn(element.execEnv, this.execEnv)) return [[]]
     const buildpack = this.find(element.id, element.version)
-    if (!appliesIn(buildpack.execEnv, this.execEnv)) yield none
-    else if (!buildpack.order) yield [element]
-    else yield* this.choicesOf(buildpack, buildpack.order, element.optional, path)
+    if (!appliesIn(buildpack.execEnv, this.execEnv)) return [[]]
+    if (!buildpack.order) return [[element]]
+    const groups = this.composite(buildpack, buildpack.order, path)
+    return element.optional || groups.length === 0 ? [...groups, []] : groups
   }
 
-  private *choicesOf(
+  private composite(
     buildpack: BuildpackDescriptor,
     order: readonly Group[],
-    optional: boolean,
     path: readonly string[],
-  ): Generator<Group> {
+  ): readonly Group[] {
     const name = `${buildpack.id}@${buildpack.version}`
     if (path.includes(name)) {
       const cycle = [...path.slice(path.indexOf(name)), name].join(' → ')
@@ -94,13 +83,20 @@ class Resolver {
         fix: 'take one of these buildpacks out of the order of the one before it',
       })
     }
-    let empty = true
-    for (const group of order)
-      for (const expanded of this.expand(group, [...path, name])) {
-        if (expanded.length === 0) continue
-        empty = false
-        yield expanded
-      }
-    if (optional || empty) yield none
+    const groups = this.known.get(name) ?? this.groupsOf(order, [...path, name])
+    this.known.set(name, groups)
+    return groups
   }
+}
+
+const sizeOf = (groups: readonly Group[]): number => groups.reduce((sum, group) => sum + group.length, 0)
+
+function checkSize(groups: number, elements: number, at: Group): void {
+  if (groups <= maxGroups && elements <= maxElements) return
+  const names = at.map(e => (e.version === '' ? e.id : `${e.id}@${e.version}`))
+  const what = groups > maxGroups ? `more than ${maxGroups} groups` : `more than ${maxElements} buildpacks`
+  throw new BaleError('input', `the order expands to ${what}`, {
+    where: `the group ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
+    fix: 'nest fewer composite buildpacks with several groups',
+  })
 }

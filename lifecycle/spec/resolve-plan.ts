@@ -2,7 +2,7 @@ import { BaleError } from '../errors.ts'
 import type { BuildPlan, GroupElement, PlanEntry, PlanRequire, PlanSections, ResolvedPlan } from './types.ts'
 
 /** Provided and required names looked at before giving up: each `or` multiplies the trials. */
-const maxWork = 20_000_000
+const maxWork = 10_000_000
 const maxReasons = 20
 
 export type PlanResolution =
