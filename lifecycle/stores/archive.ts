@@ -61,13 +61,14 @@ export function ociArchiveStore(
 export function dockerArchiveStore(file: string, options: ArchiveOptions): ImageStore {
   const description = `docker-archive:${file}`
   const layers = plainLayers(options.tmpDir, options.onTransfer)
-  const archive = archiveFile(file, images => savedEntries(images, diffId => layers.pathOf(diffId)))
+  const archive = archiveFile(file, images => savedEntries(images, diffId => layers.placeOf(diffId)))
   return {
     description,
     async pull(name, _platform, signal) {
       signal?.throwIfAborted()
       const tar = await openTarFile(archive.path, signal)
-      return tar && readSavedImage(tar, normalised(name), archive.path, signal)
+      const saved = tar && (await readSavedImage(tar, normalised(name), archive.path, signal))
+      return saved?.image
     },
     async checkWrite(names, signal) {
       names.forEach(normalised)

@@ -11,7 +11,7 @@ import { parseReference } from '../../image/reference.ts'
 import { parseConfig } from '../../image/validate.ts'
 import { dockerName } from '../destination.ts'
 import type { ArchiveEntry } from './tar-bytes.ts'
-import type { TarFile } from './tar-file.ts'
+import type { FilePlace, TarFile } from './tar-file.ts'
 
 /**
  * The format of `docker save` and `docker load` (moby's image-spec v1.2, "Combined Image JSON + Filesystem Changeset
@@ -35,7 +35,7 @@ export async function readSavedImage(
   name: string,
   where: string,
   signal?: AbortSignal,
-): Promise<Image | undefined> {
+): Promise<Saved | undefined> {
   const images = await readManifest(tar, where)
   if (name === '' && images.length > 1) {
     const names = images.flatMap(image => image.names).slice(0, 20)
@@ -64,7 +64,18 @@ export async function readSavedImage(
   const layers: Layer[] = []
   for (const [i, path] of saved.layers.entries())
     layers.push(await savedLayer(tar, path, diffIds[i] as Digest, where, signal))
-  return savedImage(configBytes, config, layers)
+  const plain = new Map<Digest, FilePlace>()
+  for (const [i, { diffId, digest }] of layers.entries()) {
+    const place = tar.placeOf(saved.layers[i] as string)
+    if (place !== undefined && digest === diffId) plain.set(diffId, place)
+  }
+  return { image: savedImage(configBytes, config, layers), plain }
+}
+
+/** An image in an archive, and where its uncompressed layers are. */
+export interface Saved {
+  readonly image: Image
+  readonly plain: ReadonlyMap<Digest, FilePlace>
 }
 
 /** The format has no manifest in OCI's sense: this one is made of what there is, the same one each time. */
@@ -78,23 +89,29 @@ export function savedImage(configBytes: Uint8Array, config: ImageConfig, layers:
   return assembleImage(Buffer.from(JSON.stringify(manifest)), manifest, configBytes, config, layers)
 }
 
-/** The entries of an archive of these images. Layers are uncompressed; `pathOf` is where on the host one is. */
+/**
+ * The entries of an archive of these images, whose layers are uncompressed and lie where `placeOf` says.
+ * @param present how many of an image's first layers the daemon has already: they are left empty
+ */
 export function* savedEntries(
   images: readonly { readonly image: Image; readonly names: readonly string[] }[],
-  pathOf: (diffId: Digest) => string,
+  placeOf: (diffId: Digest) => FilePlace,
+  present = 0,
 ): Generator<ArchiveEntry> {
-  const layers = new Map(images.flatMap(({ image }) => image.layers.map(layer => [layer.diffId, layer.size])))
+  const layers = new Set(images.flatMap(({ image }) => image.layers.slice(present).map(layer => layer.diffId)))
   const configs = new Map(images.map(({ image }) => [image.imageId, image.configBytes]))
-  for (const [diffId, size] of layers) yield { kind: 'file', name: layerName(diffId), path: pathOf(diffId), size }
+  for (let i = 0; i < present; i++) yield { kind: 'bytes', name: blankName(i), content: new Uint8Array() }
+  for (const diffId of layers) yield { kind: 'file', name: layerName(diffId), place: placeOf(diffId) }
   for (const [id, content] of configs) yield { kind: 'bytes', name: configName(id), content }
   const manifest = images.map(({ image, names }) => ({
     Config: configName(image.imageId),
     RepoTags: names.length === 0 ? null : names,
-    Layers: image.layers.map(layer => layerName(layer.diffId)),
+    Layers: image.layers.map(({ diffId }, i) => (i < present ? blankName(i) : layerName(diffId))),
   }))
   yield { kind: 'bytes', name: 'manifest.json', content: Buffer.from(JSON.stringify(manifest)) }
 }
 
+const blankName = (i: number): string => `blank_${i}`
 const layerName = (diffId: Digest): string => `${hexOf(diffId)}.tar`
 const configName = (id: Digest): string => `${hexOf(id)}.json`
 

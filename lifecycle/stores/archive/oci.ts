@@ -15,7 +15,7 @@ export function* ociEntries(
   let index = emptyIndex
   for (const { image, names } of images) {
     for (const { digest, size } of image.manifest.layers) {
-      blobs.set(digest, { kind: 'file', name: blobPath(digest), path: pathOf(digest), size })
+      blobs.set(digest, { kind: 'file', name: blobPath(digest), place: { path: pathOf(digest), offset: 0, size } })
     }
     blobs.set(image.imageId, { kind: 'bytes', name: blobPath(image.imageId), content: image.configBytes })
     blobs.set(image.digest, { kind: 'bytes', name: blobPath(image.digest), content: image.manifestBytes })

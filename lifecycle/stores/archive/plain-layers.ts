@@ -9,13 +9,15 @@ import { verified } from '../../layers/verify.ts'
 import { blobPath } from '../layout/read.ts'
 import { layoutStore } from '../layout/store.ts'
 import { type OnTransfer, isLayer } from '../store.ts'
+import type { FilePlace } from './tar-file.ts'
 
 /** Layers waiting to be sent or archived, uncompressed as Docker wants them, in a temporary directory. */
 export interface PlainLayers {
   put(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer>
   /** The layer as it was put, if it was. */
   get(diffId: Digest): Layer | undefined
-  pathOf(diffId: Digest): string
+  /** @throws if it was not put */
+  placeOf(diffId: Digest): FilePlace
 }
 
 export function plainLayers(tmpDir: string, onTransfer?: OnTransfer): PlainLayers {
@@ -33,7 +35,7 @@ export function plainLayers(tmpDir: string, onTransfer?: OnTransfer): PlainLayer
       return plain
     },
     get: diffId => found.get(diffId),
-    pathOf: diffId => join(dir, blobPath(diffId)),
+    placeOf: diffId => ({ path: join(dir, blobPath(diffId)), offset: 0, size: (found.get(diffId) as Layer).size }),
   }
 }
 

@@ -1,14 +1,15 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError } from '../../errors.ts'
 import { refusal } from '../../files/staged.ts'
 import { TarWriter } from '../../layers/tar-writer.ts'
+import type { FilePlace } from './tar-file.ts'
 
-/** An entry of an archive: a directory, bytes, or a file on this host. */
+/** An entry of an archive: a directory, bytes, or (a part of) a file on this host. */
 export type ArchiveEntry =
   | { readonly name: string; readonly kind: 'directory' }
   | { readonly name: string; readonly kind: 'bytes'; readonly content: Uint8Array }
-  | { readonly name: string; readonly kind: 'file'; readonly path: string; readonly size: number }
+  | { readonly name: string; readonly kind: 'file'; readonly place: FilePlace }
 
 const owner = { uid: 0, gid: 0, target: '' }
 
@@ -42,14 +43,16 @@ function* blocks(writer: TarWriter, entries: Iterable<ArchiveEntry>): Generator<
   yield* writer.end()
 }
 
-function* fileBlocks(writer: TarWriter, { name, path, size }: ArchiveEntry & { kind: 'file' }): Generator<Uint8Array> {
+function* fileBlocks(writer: TarWriter, { name, place }: ArchiveEntry & { kind: 'file' }): Generator<Uint8Array> {
+  const { path, offset: start, size } = place
   const fd = attempt(path, () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW))
   try {
-    if (fstatSync(fd).size !== size) throw changed(path)
     yield* writer.header({ ...owner, type: 'file', path: name, mode: 0o644, size })
+    let done = 0
     yield* writer.content(size, (block, offset, length) => {
-      const count = attempt(path, () => readSync(fd, block, offset, length, null))
+      const count = attempt(path, () => readSync(fd, block, offset, length, start + done))
       if (count === 0) throw changed(path)
+      done += count
       return count
     })
   } finally {

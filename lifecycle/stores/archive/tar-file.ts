@@ -9,8 +9,16 @@ export interface TarFile {
   has(name: string): boolean
   /** In bytes; links lead to what they link to, within the archive. Undefined if there is no such file. */
   sizeOf(name: string): number | undefined
+  /** Where on this host its bytes are. */
+  placeOf(name: string): FilePlace | undefined
   read(name: string, maxBytes: number): Promise<Uint8Array | undefined>
   open(name: string, signal?: AbortSignal): AsyncIterable<Uint8Array>
+}
+
+export interface FilePlace {
+  readonly path: string
+  readonly offset: number
+  readonly size: number
 }
 
 /** Where a file's content lies, or the name that a link leads to. */
@@ -58,6 +66,10 @@ export async function openTarFile(path: string, signal?: AbortSignal): Promise<T
   return {
     has: name => find(name) !== undefined,
     sizeOf: name => find(name)?.size,
+    placeOf(name) {
+      const place = find(name)
+      return place && { path, ...place }
+    },
     async read(name, maxBytes) {
       const place = find(name)
       if (place === undefined) return undefined

@@ -1,0 +1,203 @@
+import { join } from 'node:path'
+import { BaleError } from '../errors.ts'
+import { ownName } from '../files/owner.ts'
+import { stageFile } from '../files/staged.ts'
+import { type Digest, isDigest } from '../image/digest.ts'
+import type { Image } from '../image/image.ts'
+import type { Layer } from '../image/layer.ts'
+import { parseReference } from '../image/reference.ts'
+import { type Saved, readSavedImage, savedEntries, savedImage } from './archive/docker.ts'
+import { plainLayers } from './archive/plain-layers.ts'
+import { tarBytes } from './archive/tar-bytes.ts'
+import { type FilePlace, openTarFile } from './archive/tar-file.ts'
+import { type DaemonApi, type InspectedImage, daemonApi } from './daemon/api.ts'
+import { dockerName } from './destination.ts'
+import { type ImageStore, type OnTransfer, isLayer } from './store.ts'
+import { transfer } from './transfer.ts'
+
+export interface DaemonOptions {
+  /** Of the Docker Engine API, or of Podman's. */
+  readonly socketPath: string
+  /** Where images and layers wait. Whoever opens the store deletes it afterwards. */
+  readonly tmpDir: string
+  readonly onTransfer?: OnTransfer
+}
+
+/**
+ * The images of a Docker or Podman daemon. A name is a reference, or to pull also an image ID.
+ *
+ * The API has no way to read one layer, or a config as it is (`inspect` shows it in part and in other words), so that an
+ * image is pulled as a whole, once, and its config has the digest that the daemon knows it by. What the daemon has is not
+ * sent back: Docker finds layers by the chain of their diffIDs before it looks at the archive, so files for these may be
+ * empty. If it has lost one since, the load fails on the wrong digest before any name moves, and all is sent.
+ */
+export function daemonStore(options: DaemonOptions): ImageStore {
+  const { socketPath, tmpDir, onTransfer } = options
+  const description = `daemon ${socketPath}`
+  const api = daemonApi(socketPath)
+  const staged = plainLayers(tmpDir)
+  const present = new PresentLayers()
+  /** By image ID. */
+  const pulled = new Map<Digest, Promise<Saved>>()
+
+  const pullOnce = (found: InspectedImage, signal?: AbortSignal): Promise<Saved> => {
+    let saved = pulled.get(found.id)
+    if (saved === undefined) {
+      saved = saveImage(api, found, { tmpDir, description, onTransfer, signal })
+      pulled.set(found.id, saved)
+      saved.then(
+        it => present.add(it),
+        () => pulled.delete(found.id),
+      )
+    }
+    return saved
+  }
+  const load = async (image: Image, names: readonly string[], there: number, signal?: AbortSignal): Promise<void> => {
+    const placeOf = (diffId: Digest): FilePlace => present.placeOf(diffId) ?? staged.placeOf(diffId)
+    const size = image.layers.slice(there).reduce((sum, layer) => sum + layer.size, 0)
+    const moved = transfer(onTransfer, names[0] ?? image.imageId, size)
+    const entries = savedEntries([{ image, names }], placeOf, there)
+    await api.load(counted(tarBytes(entries, signal), moved), signal)
+  }
+
+  return {
+    description,
+
+    async pull(name, _platform, signal) {
+      const found = await api.inspect(isDigest(name) ? name : dockerName(parseReference(name)), signal)
+      return found && (await pullOnce(found, signal)).image
+    },
+
+    async checkWrite(names, signal) {
+      names.forEach(tagOf)
+      await api.ping(signal)
+    },
+
+    async putLayer(layer, signal) {
+      signal?.throwIfAborted()
+      const diffId = isLayer(layer) ? layer.diffId : layer.known?.diffId
+      return (diffId && present.get(diffId)) ?? (await staged.put(layer, signal))
+    },
+
+    async putImage(image, names, signal) {
+      signal?.throwIfAborted()
+      const tags = names.map(tagOf)
+      const layers = image.layers.map(
+        ({ diffId }) => present.get(diffId) ?? staged.get(diffId) ?? unknownLayer(diffId, description),
+      )
+      const saved = savedImage(image.configBytes, image.config, layers)
+      const there = present.prefixOf(saved)
+      if (
+        there === 0 ||
+        !(await api.keepsChains(signal)) ||
+        !(await succeeds(load(saved, tags, there, signal), signal))
+      ) {
+        await load(saved, tags, 0, signal)
+      }
+      const imageId = await stored(api, saved, tags, signal)
+      return { digest: saved.digest, imageId, manifestSize: saved.manifestBytes.length, names: tags }
+    },
+  }
+}
+
+/** Layers of images that were pulled: the daemon has them, and so do we. */
+class PresentLayers {
+  readonly #layers = new Map<Digest, { layer: Layer; place: FilePlace }>()
+  readonly #chains: (readonly Digest[])[] = []
+
+  add({ image, plain }: Saved): void {
+    for (const layer of image.layers) {
+      const place = plain.get(layer.diffId)
+      if (place !== undefined) this.#layers.set(layer.diffId, { layer, place })
+    }
+    this.#chains.push(image.layers.map(layer => layer.diffId))
+  }
+
+  get(diffId: Digest): Layer | undefined {
+    return this.#layers.get(diffId)?.layer
+  }
+
+  placeOf(diffId: Digest): FilePlace | undefined {
+    return this.#layers.get(diffId)?.place
+  }
+
+  /** How many of the image's first layers are also the first ones of a pulled image. */
+  prefixOf(image: Image): number {
+    const lengths = this.#chains.map(chain => {
+      const different = image.layers.findIndex((layer, i) => layer.diffId !== chain[i])
+      return different < 0 ? image.layers.length : different
+    })
+    return Math.max(0, ...lengths)
+  }
+}
+
+interface SaveContext {
+  readonly tmpDir: string
+  readonly description: string
+  readonly onTransfer: OnTransfer | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+/** Gets an image by its ID, so that it is the one that was found whatever its name means by now. */
+async function saveImage(api: DaemonApi, found: InspectedImage, context: SaveContext): Promise<Saved> {
+  const { tmpDir, description, onTransfer, signal } = context
+  const path = join(tmpDir, `saved-${ownName()}.tar`)
+  const moved = transfer(onTransfer, found.id)
+  await using file = await stageFile(tmpDir)
+  for await (const chunk of counted(api.save(found.id, signal), moved)) await file.write(chunk)
+  await file.commit(path)
+  const tar = await openTarFile(path, signal)
+  const saved = tar && (await readSavedImage(tar, '', description, signal))
+  const same = saved?.image.imageId === found.id || sameLayers(saved?.image, found)
+  if (saved !== undefined && same) return saved
+  throw new BaleError('daemon', `it saved another image than ${found.id}`, { where: description })
+}
+
+/** The ID of the image that was loaded. Its names may belong to another one already, which somebody else loaded. */
+async function stored(api: DaemonApi, image: Image, tags: readonly string[], signal?: AbortSignal): Promise<Digest> {
+  const found = await api.inspect(image.imageId, signal)
+  if (found !== undefined) return found.id
+  for (const tag of tags) {
+    // With containerd, an image's ID is the digest of a manifest that the daemon has made.
+    const named = await api.inspect(tag, signal)
+    if (named !== undefined && sameLayers(image, named)) return named.id
+  }
+  throw new BaleError('daemon', `it reported no error, but it does not have the image ${image.imageId}`, {
+    fix: 'look into its log',
+  })
+}
+
+function sameLayers(image: Image | undefined, { diffIds }: InspectedImage): boolean {
+  return image?.layers.length === diffIds.length && image.layers.every((layer, i) => layer.diffId === diffIds[i])
+}
+
+/** Whether it did; a failure that is not the daemon's is thrown. */
+async function succeeds(attempt: Promise<void>, signal?: AbortSignal): Promise<boolean> {
+  try {
+    await attempt
+    return true
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (error instanceof BaleError && error.code === 'daemon') return false
+    throw error
+  }
+}
+
+async function* counted(bytes: AsyncIterable<Uint8Array>, moved: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    moved(chunk.length)
+    yield chunk
+  }
+}
+
+function tagOf(name: string): string {
+  const reference = parseReference(name)
+  if (reference.digest === undefined) return dockerName(reference)
+  throw new BaleError('arguments', `an image in a daemon cannot be given the name ${name}`, { fix: 'give a tag' })
+}
+
+function unknownLayer(digest: Digest, where: string): never {
+  throw new BaleError('failed', `the layer ${digest} was not put into the store, so no image can be made of it`, {
+    where,
+  })
+}
