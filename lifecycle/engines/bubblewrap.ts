@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { BaleError } from '../errors.ts'
-import { type Bwrap, type Ending, type SandboxOptions, endOnAbort, findBwrap, startSandbox } from './bwrap.ts'
+import { type Bwrap, findBwrap } from './bwrap.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { exitStatusOf } from './exit.ts'
 import { openFiles } from './files.ts'
@@ -9,6 +9,7 @@ import { checkPath } from './mounts.ts'
 import { type Outputs, openOutputs } from './pipe.ts'
 import { checkEnvironment } from './process.ts'
 import { explainRefusal, readFacts } from './refusal.ts'
+import { type Ending, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
 
 export interface BubblewrapOptions {
   /** The unpacked build image. It is shown read-only, and nothing is written to it. */

@@ -1,22 +1,17 @@
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
-import { arch } from 'node:os'
-import { delimiter, join } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
-import { type Process, findProcess, isRunning, launch, readProc, sendSignal, systemPath } from './process.ts'
-import { type SeccompArch, seccompFilter } from './seccomp.ts'
+import { systemPath } from './process.ts'
 
 /** bubblewrap as it is installed here. */
 export interface Bwrap {
   readonly path: string
   /** Mounts by descriptor: no other file can come in the place of the one that we looked at (X17). */
   readonly bindsDescriptors: boolean
-  /** Forbids user namespaces inside; the seccomp filter does too. Not for a setuid bubblewrap, which has none outside. */
+  /** Forbids user namespaces inside, beside the system call filter. A setuid bubblewrap cannot. */
   readonly disablesUserNamespaces: boolean
 }
 
@@ -37,7 +32,7 @@ export async function findBwrap(program = 'bwrap'): Promise<Bwrap> {
 }
 
 async function locate(program: string): Promise<string> {
-  const paths = program.includes('/') ? [program] : systemPath.split(delimiter).map(dir => join(dir, program))
+  const paths = program.includes('/') ? [program] : systemPath.split(':').map(dir => join(dir, program))
   for (const path of paths) {
     const found = await access(path, constants.X_OK).then(
       () => true,
@@ -49,175 +44,4 @@ async function locate(program: string): Promise<string> {
     where: program,
     fix: 'apt-get install bubblewrap, or the like on your distribution',
   })
-}
-
-export interface SandboxOptions {
-  readonly bwrap: Bwrap
-  /** bubblewrap's options; see `descriptor`. */
-  readonly options: readonly string[]
-  readonly argv: readonly string[]
-  /** Descriptors stay ours: close them when this returns. Bytes can be read from theirs. */
-  readonly descriptors?: readonly (number | Uint8Array)[]
-  /** The first three descriptors of the program. */
-  readonly stdio: readonly ['ignore' | number, 'ignore' | number, 'ignore' | number]
-  /** A command that becomes bubblewrap, which it finds at the end of its arguments: `unshare …`. */
-  readonly wrapper?: { readonly argv: readonly string[]; readonly cwd: string }
-}
-
-export interface Sandbox {
-  /** The program itself, as we see it; undefined before it runs and afterwards. It leads a process group of its own. */
-  program(): number | undefined
-  /** SIGKILL, to everything inside. */
-  kill(): void
-  /** When nothing inside is alive. `never-ran`: bubblewrap could not make the sandbox, or found no such program in it. */
-  readonly ended: Promise<{ readonly state: 'ran'; readonly code: number } | { readonly state: 'never-ran' }>
-}
-
-const argsFd = 3
-const seccompFd = 4
-const statusFd = 5
-const firstFd = 6
-/** How bubblewrap's options call the nth of `descriptors`. */
-export const descriptor = (n: number): string => String(firstFd + n)
-
-/** bubblewrap's MAX_ARGS. */
-const mostOptions = 9000
-/**
- * Threads and processes of one user, against a fork bomb (X12): those outside of the sandbox count too, and a large
- * Gradle build has a few hundred. The kernel never holds root to it. Shells disagree on the letter.
- */
-const processLimit = 'ulimit -u 16384 2>/dev/null || ulimit -p 16384 2>/dev/null'
-/**
- * The nodes in /dev are the host's, and for a sandbox that root starts they are its user's own: a chmod of /dev/null
- * would be the host's. On a read-only mount devices can be written to, and nothing about them changed.
- */
-const guardDevices = 'mount --bind /dev /dev && mount -o remount,bind,ro /dev && exec "$@"'
-/** How long a killed process may take to go; only one that waits for a broken disk or network share takes long. */
-const patience = 60_000
-
-export type Ending = Awaited<Sandbox['ended']>
-
-/** Starts bubblewrap. Nothing of ours but what is in the options gets inside: no environment, descriptor or terminal. */
-export function startSandbox(sandbox: SandboxOptions): Sandbox {
-  const { bwrap, argv, descriptors = [], stdio, wrapper } = sandbox
-  const own = ['--args', String(argsFd), '--seccomp', String(seccompFd), '--json-status-fd', String(statusFd)]
-  const child = launch({
-    argv: [...deviceGuard(), ...(wrapper?.argv ?? []), bwrap.path, ...own, '--', ...argv],
-    cwd: wrapper?.cwd ?? '/',
-    env: { PATH: systemPath },
-    limits: processLimit,
-    stdio: [...stdio, 'pipe', 'pipe', 'pipe', ...descriptors.map(d => (typeof d === 'number' ? d : 'pipe'))],
-  })
-  const pipes: readonly unknown[] = child.stdio
-  // Options hold the environment: in a pipe they are in no command line that others can read, and have no size limit.
-  feed(pipes[argsFd] as Writable, Buffer.from(joinOptions(sandbox.options)))
-  feed(pipes[seccompFd] as Writable, seccompFilter(machine()))
-  for (const [n, content] of descriptors.entries()) {
-    if (typeof content !== 'number') feed(pipes[firstFd + n] as Writable, content)
-  }
-
-  // The first process of the PID namespace, bubblewrap's own: when it is gone the kernel has ended all others.
-  let init: Process | undefined
-  let ran = false
-  const onStatus = (line: string): void => {
-    const status = JSON.parse(line) as Record<string, number>
-    if (status['child-pid'] !== undefined) init = findProcess(status['child-pid'])
-    if (status['exit-code'] !== undefined) ran = true // told only if the program was started
-  }
-  const told = readLines(pipes[statusFd] as Readable, onStatus)
-  const kill = (): void => {
-    if (init !== undefined && isRunning(init)) sendSignal(init.pid, 'SIGKILL')
-    else if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
-  }
-  const end = async () => {
-    const [code] = (await once(child, 'exit')) as [number | null]
-    // bubblewrap leaves as soon as the program has ended, and daemons of the program may still be there (X16).
-    kill()
-    await Promise.race([told, sleep(patience, undefined, { ref: false })])
-    kill()
-    await untilGone(init)
-    return ran && code !== null ? ({ state: 'ran', code } as const) : ({ state: 'never-ran' } as const)
-  }
-  return { program: () => firstChild(init), kill, ended: end() }
-}
-
-/**
- * Once the signal is aborted the program gets a SIGTERM, and after `grace` milliseconds all that is left a SIGKILL.
- * bubblewrap itself passes no signal on: it would just die, and everything inside with it.
- */
-export function endOnAbort(sandbox: Sandbox, signal: AbortSignal | undefined, grace: number): Disposable {
-  let timer: NodeJS.Timeout | undefined
-  const end = () => {
-    const program = grace > 0 ? sandbox.program() : undefined
-    if (program === undefined) return sandbox.kill()
-    sendSignal(program, 'SIGTERM')
-    timer = setTimeout(() => sandbox.kill(), grace)
-  }
-  if (signal?.aborted) end()
-  signal?.addEventListener('abort', end, { once: true })
-  return {
-    [Symbol.dispose]() {
-      signal?.removeEventListener('abort', end)
-      clearTimeout(timer)
-    },
-  }
-}
-
-/** Nothing for an ordinary user, and for a root that cannot mount. */
-function deviceGuard(): string[] {
-  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(readProc('self/status') ?? '')?.[1] ?? '0'
-  const canMount = (BigInt(`0x${capabilities}`) >> 21n) & 1n // CAP_SYS_ADMIN
-  if (process.geteuid?.() !== 0 || !canMount) return []
-  return ['unshare', '--mount', '--', 'sh', '-c', guardDevices, 'sh']
-}
-
-function joinOptions(options: readonly string[]): string {
-  const bad = options.find(option => option.includes('\0'))
-  if (bad !== undefined) throw new BaleError('engine', 'a NUL in a path', { where: JSON.stringify(bad) })
-  if (options.length > mostOptions) {
-    throw new BaleError('engine', `bubblewrap takes ${mostOptions} words of options, and these are ${options.length}`, {
-      fix: 'pass fewer environment variables: each takes three words',
-    })
-  }
-  return options.map(option => `${option}\0`).join('')
-}
-
-export function machine(): SeccompArch {
-  const name = { x64: 'x86_64', arm64: 'aarch64' }[arch() as string]
-  if (name !== undefined) return name as SeccompArch
-  throw new BaleError('engine', `there is no system call filter for ${arch()}`, { fix: 'build on x86_64 or arm64' })
-}
-
-function feed(pipe: Writable, bytes: Uint8Array): void {
-  pipe.on('error', () => {}) // bubblewrap has ended already; how it ended says more
-  pipe.end(bytes)
-}
-
-async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
-  let rest = ''
-  stream.setEncoding('utf8')
-  for await (const text of stream) {
-    const lines = (rest + (text as string)).split('\n')
-    rest = lines.pop() ?? ''
-    lines.filter(Boolean).forEach(onLine)
-  }
-}
-
-/** bubblewrap's init has the program as its first child; what the program leaves behind comes after it. */
-function firstChild(init: Process | undefined): number | undefined {
-  if (init === undefined || !isRunning(init)) return undefined
-  const children = readProc(`${init.pid}/task/${init.pid}/children`)
-  return children ? parseInt(children, 10) || undefined : undefined
-}
-
-async function untilGone(init: Process | undefined): Promise<void> {
-  const deadline = performance.now() + patience
-  for (let pause = 1; init !== undefined && isRunning(init); pause = Math.min(2 * pause, 100)) {
-    if (performance.now() > deadline) {
-      throw new BaleError('engine', 'the sandbox does not end, although it was killed', {
-        where: `process ${init.pid}`,
-      })
-    }
-    await sleep(pause)
-  }
 }

@@ -1,10 +1,11 @@
 import { realpath } from 'node:fs/promises'
 import { isErrno } from '../errors.ts'
-import { type Bwrap, descriptor } from './bwrap.ts'
+import type { Bwrap } from './bwrap.ts'
 import type { Mount } from './engine.ts'
 import { systemMounts } from './isolation.ts'
 import { openMounts, orderMounts } from './mounts.ts'
 import { layOutRoot } from './root.ts'
+import { descriptor } from './sandbox.ts'
 
 export interface FilesOptions {
   readonly bwrap: Bwrap

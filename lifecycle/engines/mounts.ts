@@ -1,9 +1,10 @@
 import { type Stats, closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs'
 import { posix } from 'node:path'
 import { BaleError } from '../errors.ts'
-import { type Bwrap, descriptor } from './bwrap.ts'
+import type { Bwrap } from './bwrap.ts'
 import type { Mount } from './engine.ts'
-import { hasMountPoint } from './root.ts'
+import { lookAt } from './root.ts'
+import { descriptor } from './sandbox.ts'
 
 /** What the sandbox makes itself. Something can be mounted in the last ones, which are empty and its own. */
 const reserved = ['/', '/dev', '/proc', '/tmp', '/var/tmp', '/home']
@@ -41,7 +42,7 @@ async function checkNesting(mount: Mount, around: Mount): Promise<void> {
   if (mount.path === around.path) throw new BaleError('engine', 'two mounts in one place', { where: mount.path })
   if (around.access === 'read-write') throw new BaleError('engine', 'a mount inside of a writable one', { where })
   const inner = mount.path.slice(around.path.length + 1).split('/')
-  if (await hasMountPoint(around.hostPath, inner)) return
+  if ((await lookAt(around.hostPath, inner)) === 'present') return
   throw new BaleError('engine', 'a mount inside of another, which has no place for it', {
     where,
     fix: `make ${posix.join(around.hostPath, ...inner)} first`,

@@ -16,6 +16,8 @@ export interface Outputs {
   release(): void
   /** When every writer is gone and all has been handed over. */
   readonly drained: Promise<void>
+  /** Reads no more, whoever still writes. */
+  abandon(): void
 }
 
 /**
@@ -54,6 +56,10 @@ export async function openOutputs(
         closeSync(err.writing)
       },
       drained: drained.then(() => {}),
+      abandon() {
+        out.reading.destroy()
+        err.reading.destroy()
+      },
     }
   } finally {
     await rm(dir, { recursive: true, force: true })

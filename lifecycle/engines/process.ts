@@ -1,4 +1,5 @@
 import { type ChildProcess, type IOType, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs'
 import { BaleError, isErrno } from '../errors.ts'
 
@@ -82,6 +83,16 @@ export function launch({ argv, env, cwd, user, stdio, limits = ':' }: Launch): C
     throw new BaleError('engine', `the program cannot be started: ${cause.message}`, { where: argv[0], fix, cause })
   } finally {
     closeSync(nothing)
+  }
+}
+
+/** How it ended. @throws BaleError 'engine' if it was never started, for a missing shell or working directory */
+export async function exitOf(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  try {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+    return { code, signal }
+  } catch (cause) {
+    throw new BaleError('engine', `the program cannot be started: ${(cause as Error).message}`, { cause })
   }
 }
 

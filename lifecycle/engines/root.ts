@@ -34,8 +34,8 @@ async function layOut(dir: string, path: string, points: readonly Path[]): Promi
       if (below.length > 0) throw linkAt(source)
       options.push('--symlink', await readlink(source), inside)
     } else if (entry.isDirectory()) {
-      const complete = (await Promise.all(below.map(point => hasMountPoint(source, point)))).every(Boolean)
-      if (complete) options.push('--ro-bind', source, inside)
+      const found = await Promise.all(below.map(point => lookAt(source, point)))
+      if (found.every(what => what === 'present')) options.push('--ro-bind', source, inside)
       else options.push('--dir', inside, ...(await layOut(source, inside, below)))
     } else if (entry.isFile()) {
       options.push('--ro-bind', source, inside)
@@ -45,10 +45,10 @@ async function layOut(dir: string, path: string, points: readonly Path[]): Promi
 }
 
 /**
- * Whether something can be mounted on a path: it is there, and no link. A link on the way is an error: bubblewrap would
- * follow it, at a time when the host's files are still in reach (X19).
+ * What is where something is to be mounted. A link on the way there is an error: bubblewrap would follow it, at a time
+ * when the host's files are still in reach (X19).
  */
-export async function hasMountPoint(dir: string, point: Path): Promise<boolean> {
+export async function lookAt(dir: string, point: Path): Promise<'present' | 'missing' | 'link'> {
   let path = dir
   for (const [n, name] of point.entries()) {
     path = join(path, name)
@@ -56,17 +56,17 @@ export async function hasMountPoint(dir: string, point: Path): Promise<boolean> 
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
       throw error
     })
-    if (stat === undefined) return false
+    if (stat === undefined) return 'missing'
     if (!stat.isSymbolicLink()) continue
-    if (n === point.length - 1) return false
+    if (n === point.length - 1) return 'link'
     throw linkAt(path)
   }
-  return true
+  return 'present'
 }
 
-function linkAt(path: string): BaleError {
+export function linkAt(path: string): BaleError {
   return new BaleError('engine', 'a symbolic link stands where a directory of the sandbox is to be', {
     where: path,
-    fix: 'use a base image without it',
+    fix: 'use an image without it',
   })
 }

@@ -1,0 +1,78 @@
+import { chmod, copyFile, lstat, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isErrno } from '../errors.ts'
+import { linkAt, lookAt } from './root.ts'
+
+/** A writable root over an image that stays as it is; disposal drops what was written. */
+export interface OverlayRoot extends AsyncDisposable {
+  /** Where it is mounted once `wrapper` has run. */
+  readonly path: string
+  /** For SandboxOptions: makes namespaces to mount in, mounts, and becomes the rest of its arguments. */
+  readonly wrapper: { readonly argv: readonly string[]; readonly cwd: string }
+}
+
+// Names relative to the working directory: a path may hold commas and colons, which mean something to mount(8).
+// userxattr: without it only the machine's root may use overlayfs. volatile: nothing here has to survive a power cut,
+// and the end would wait until the whole file system is written to the disk (Linux 5.11).
+const mountOverlay =
+  'mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr,volatile root || exit; exec "$@" 2>&9 9>&-'
+/** What goes wrong before bubblewrap is started is no news to the user: there is another way then. */
+const quietly = 'exec 9>&2 2>/dev/null; exec "$@"'
+const ownNamespaces = ['unshare', '--user', '--map-root-user', '--mount', '--']
+
+/**
+ * An overlay on `rootfs` in a user namespace, which needs Linux 5.11, unshare(1) and mount(8). bubblewrap can make one
+ * since 0.11 only. With the host's resolv.conf and hosts, since the program is in its network.
+ * @param tmpDir on a file system that can be an overlay's upper layer; an overlay itself cannot
+ */
+export async function openOverlay(rootfs: string, tmpDir: string): Promise<OverlayRoot> {
+  for (const name of ['dev', 'proc', 'etc']) {
+    if ((await lookAt(rootfs, [name])) === 'link') throw linkAt(join(rootfs, name))
+  }
+  const dir = await mkdtemp(join(tmpDir, 'run-'))
+  try {
+    await Promise.all(['upper', 'work', 'root'].map(name => mkdir(join(dir, name))))
+    await symlink(rootfs, join(dir, 'lower'))
+    await copyMode(rootfs, join(dir, 'upper'))
+    await addHostFiles(rootfs, join(dir, 'upper'))
+  } catch (error) {
+    await removeTree(dir)
+    throw error
+  }
+  return {
+    path: join(dir, 'root'),
+    wrapper: { argv: ['sh', '-c', quietly, 'sh', ...ownNamespaces, 'sh', '-c', mountOverlay, 'sh'], cwd: dir },
+    [Symbol.asyncDispose]: () => removeTree(dir),
+  }
+}
+
+async function addHostFiles(rootfs: string, upper: string): Promise<void> {
+  await mkdir(join(upper, 'etc'))
+  if ((await lookAt(rootfs, ['etc'])) === 'present') await copyMode(join(rootfs, 'etc'), join(upper, 'etc'))
+  for (const path of ['etc/resolv.conf', 'etc/hosts']) {
+    await copyFile(`/${path}`, join(upper, path)).catch((error: unknown) => {
+      if (!isErrno(error, 'ENOENT')) throw error
+    })
+  }
+}
+
+async function copyMode(from: string, to: string): Promise<void> {
+  await chmod(to, (await stat(from)).mode & 0o7777)
+}
+
+/** Also where there are directories that their owner may not open: the program's own, or overlayfs's work. */
+async function removeTree(dir: string): Promise<void> {
+  try {
+    await rm(dir, { recursive: true, force: true })
+  } catch (error) {
+    if (!isErrno(error, 'EACCES', 'EPERM')) throw error
+    await openDirectories(dir)
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+async function openDirectories(dir: string): Promise<void> {
+  if (!(await lstat(dir)).isDirectory()) return
+  await chmod(dir, 0o700)
+  for (const name of await readdir(dir)) await openDirectories(join(dir, name))
+}

@@ -1,0 +1,143 @@
+import type { EventEmitter } from 'node:events'
+import { constants } from 'node:os'
+import { isatty } from 'node:tty'
+import { BaleError } from '../errors.ts'
+import type { ImageConfig } from '../image/config.ts'
+import { type Account, findAccount } from './accounts.ts'
+import { findBwrap } from './bwrap.ts'
+import { openFiles } from './files.ts'
+import { isolate, systemMounts } from './isolation.ts'
+import { openOverlay } from './overlay.ts'
+import { checkEnvironment, sendSignal } from './process.ts'
+import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
+
+export interface RunImageOptions {
+  /** The unpacked image, whose files belong to the user who runs this; it stays as it is. */
+  readonly rootfs: string
+  readonly config: ImageConfig
+  /** An existing directory, for what the program writes. */
+  readonly tmpDir: string
+  /** In place of the image's; then its Cmd is not used either. */
+  readonly entrypoint?: readonly string[]
+  /** In place of the image's Cmd, if there are any. */
+  readonly args?: readonly string[]
+  /** Added to the image's. */
+  readonly env?: Readonly<Record<string, string>>
+  /** In place of the image's: `user`, `uid`, `user:group` or `uid:gid`. */
+  readonly user?: string
+  readonly workingDir?: string
+  /** Descriptors of ours that become the program's first three; 0, 1 and 2 by default. */
+  readonly stdio?: readonly [number, number, number]
+  /** Tells of signals that this process gets, which are for the program then: `process` itself. */
+  readonly signals?: Pick<EventEmitter, 'on' | 'off'>
+  readonly warn?: (text: string) => void
+  readonly bwrap?: string
+}
+
+/** Those that a container's first process gets from people and platforms. */
+const forwarded = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const
+/** Those that a terminal sends, to every process that is in its foreground. */
+const fromTerminal: readonly string[] = ['SIGINT', 'SIGQUIT', 'SIGWINCH']
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+/** Docker's, from SIGTERM to SIGKILL. */
+const grace = 10_000
+
+/**
+ * Runs an image on this machine without a daemon or root until its program ends, and answers with the program's exit
+ * status: 128 and the signal's number, if it was ended by one. The network is the host's.
+ *
+ * The root is the image under a layer to write on, which is dropped in the end; where ordinary users cannot have that
+ * (see `openOverlay`), it is read-only but for /tmp, /var/tmp and /home, with a warning. All files belong to the
+ * program's user, so it may write where it could not in a container.
+ *
+ * The program has a session of its own, not the terminal's: it reads and draws on the terminal that we were started in,
+ * but cannot type into it (X10), and a shell has no job control. Ctrl-C comes to it by way of `signals`.
+ * @throws BaleError 'engine' if it cannot be started, 'input' for an image that names an unknown user or no program
+ */
+export async function runContainer(options: RunImageOptions, signal?: AbortSignal): Promise<number> {
+  signal?.throwIfAborted()
+  const { rootfs, tmpDir } = options
+  const account = await findAccount(rootfs, options.user ?? options.config.config?.User ?? '')
+  const program = describeProgram(options, account)
+  const bwrap = await findBwrap(options.bwrap)
+  const isolation = isolate({ ...program, bwrap, network: 'host', user: account })
+  const start = (files: Files) =>
+    startSandbox({
+      ...files,
+      bwrap,
+      argv: program.argv,
+      options: [...isolation, ...files.options],
+      stdio: options.stdio ?? [0, 1, 2],
+    })
+
+  await using overlay = await openOverlay(rootfs, tmpDir)
+  const writable = { options: ['--bind', overlay.path, '/', ...systemMounts], wrapper: overlay.wrapper }
+  let ending = await attend(start(writable), options, signal)
+  if (ending.state === 'never-ran' && !ending.begun) {
+    options.warn?.(
+      'the file system is read-only but for /tmp, /var/tmp and /home: ordinary users have no overlays here',
+    )
+    using files = await openFiles({ bwrap, rootfs, mounts: [], network: 'host', home: program.env.HOME })
+    ending = await attend(start(files), options, signal)
+  }
+  if (ending.state === 'ran') return ending.code
+  throw new BaleError('engine', 'the image could not be started; bubblewrap says above why', {
+    where: program.argv.join(' '),
+  })
+}
+
+type Files = Pick<SandboxOptions, 'options' | 'descriptors' | 'wrapper'>
+
+interface Program {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>> & { readonly HOME: string }
+  readonly workingDir: string
+}
+
+/** What an engine makes of an image's configuration (image-spec config.md and conversion.md). */
+function describeProgram(
+  { config, entrypoint, args = [], env, workingDir }: RunImageOptions,
+  account: Account,
+): Program {
+  const image = config.config ?? {}
+  const command = args.length > 0 || entrypoint !== undefined ? args : (image.Cmd ?? [])
+  const argv = [...(entrypoint ?? image.Entrypoint ?? []), ...command]
+  if (argv.length === 0) {
+    throw new BaleError('input', 'the image does not say what to run', { fix: 'name a program to run' })
+  }
+  const whole = {
+    PATH: defaultPath,
+    HOME: account.home,
+    ...Object.fromEntries((image.Env ?? []).map(splitEntry)),
+    ...env,
+  }
+  checkEnvironment(whole)
+  return { argv, env: whole, workingDir: workingDir ?? (image.WorkingDir || '/') }
+}
+
+function splitEntry(entry: string): [string, string] {
+  const at = entry.indexOf('=')
+  return at === -1 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)]
+}
+
+/** Passes signals on until it has ended. */
+async function attend(sandbox: Sandbox, options: RunImageOptions, signal: AbortSignal | undefined): Promise<Ending> {
+  const onTerminal = isatty(options.stdio?.[0] ?? 0)
+  let last: NodeJS.Signals | undefined
+  const forward = (name: NodeJS.Signals) => {
+    const program = sandbox.program()
+    if (name !== 'SIGWINCH') last = name
+    if (program !== undefined) sendSignal(onTerminal && fromTerminal.includes(name) ? -program : program, name)
+    else if (name !== 'SIGWINCH') sandbox.kill() // the program has not started yet, or it has just ended
+  }
+  for (const name of forwarded) options.signals?.on(name, forward)
+  using _end = endOnAbort(sandbox, signal, grace)
+  try {
+    const ending = await sandbox.ended
+    signal?.throwIfAborted()
+    // Stopped before it began: that is no failure to start.
+    return ending.state === 'never-ran' && last ? { state: 'ran', code: 128 + constants.signals[last] } : ending
+  } finally {
+    for (const name of forwarded) options.signals?.off(name, forward)
+  }
+}
