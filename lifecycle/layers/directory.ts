@@ -15,6 +15,11 @@ export function kindOf(entry: Dirent<Buffer> | Stats): FileKind {
   return 'unknown'
 }
 
+export interface DirectoryEntry {
+  readonly name: ByteString
+  readonly kind: FileKind
+}
+
 /**
  * A directory held open. Its children are named through `/proc/self/fd`, so a lookup starts at this very directory
  * whatever its path has become: swapping it, or a parent, for a link (hostile cases X24, X25, T12) leads nowhere. Node has
@@ -55,7 +60,7 @@ export class Directory {
   }
 
   /** Names and kinds in byte order, whatever the file system's order is. */
-  list(): { name: ByteString; kind: FileKind }[] {
+  list(): DirectoryEntry[] {
     return readdirSync(this.#prefix, { withFileTypes: true, encoding: 'buffer' })
       .map(entry => ({ name: entry.name.toString('latin1'), kind: kindOf(entry) }))
       .sort((a, b) => (a.name < b.name ? -1 : 1))

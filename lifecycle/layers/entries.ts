@@ -36,7 +36,12 @@ export function checkEntry(entry: LayerEntry): void {
     throw new BaleError('failed', `a layer entry ${why}`, { where: entry.imagePath })
   }
   const parts = entry.imagePath.split('/')
-  if (parts.shift() !== '' || parts.some(p => p === '' || p === '.' || p === '..') || entry.imagePath.includes('\0'))
+  if (
+    parts.shift() !== '' ||
+    parts.length === 0 ||
+    parts.some(p => p === '' || p === '.' || p === '..') ||
+    entry.imagePath.includes('\0')
+  )
     bad('needs an absolute, normalised image path')
   for (const id of [entry.uid, entry.gid])
     if (!Number.isInteger(id) || id < 0 || id > maxId) bad(`has ${id} as its owner; an id is 0 to ${maxId}`)

@@ -2,12 +2,13 @@ import { closeSync, fstatSync, lstatSync, readlinkSync, readSync } from 'node:fs
 import { setImmediate } from 'node:timers/promises'
 import { BaleError } from '../errors.ts'
 import type { LayerDigests, LayerSource } from '../image/layer.ts'
-import { type ByteString, fromBuffer, printable, toBuffer, toBytes } from './bytes.ts'
+import { type ByteString, fromBuffer, printable, toBytes } from './bytes.ts'
 import { PathCursor } from './cursor.ts'
 import { type Directory, type FileKind, kindOf } from './directory.ts'
 import { checkEntry, type LayerEntry } from './entries.ts'
 import { naming, openDirectory, openParent } from './host.ts'
 import { type Blocks, TarWriter } from './tar-writer.ts'
+import { walk } from './walk.ts'
 
 export { listTree } from './list.ts'
 
@@ -58,8 +59,6 @@ interface Place {
   gid: number
 }
 
-type Skip = (relative: Buffer) => boolean
-
 /** One run over the entries. */
 class Packer {
   readonly #tar = new TarWriter()
@@ -94,7 +93,7 @@ class Packer {
         yield* this.#hostFile(entry, { host: toBytes(entry.hostPath), path, uid, gid })
         break
       case 'tree':
-        yield* this.#wholeTree(entry, { host: toBytes(entry.hostPath), path, uid, gid })
+        yield* this.#tree(entry, { host: toBytes(entry.hostPath), path, uid, gid })
         break
       case 'paths':
         yield* this.#paths(entry, { host: toBytes(entry.hostPath), path, uid, gid })
@@ -121,32 +120,18 @@ class Packer {
     }
   }
 
-  *#wholeTree(entry: LayerEntry & { kind: 'tree' }, place: Place): Blocks {
-    const directory = openDirectory(entry)
+  *#tree(entry: LayerEntry & { kind: 'tree' }, place: Place): Blocks {
+    const top = openDirectory(entry)
     try {
-      yield* this.#tree(directory, place, '', entry.skip)
+      yield* this.#directory(top, place)
+      for (const { path, name, kind, parent, directory } of walk(top, place.host, entry.skip)) {
+        const child = placeBelow(place, path)
+        checkName(name, child)
+        if (directory !== undefined) yield* this.#directory(directory, child)
+        else yield* this.#leaf(parent, name, kind, child)
+      }
     } finally {
-      directory.close()
-    }
-  }
-
-  /** `below` is the path of this directory in its tree, with a slash behind it; empty at the top. */
-  *#tree(directory: Directory, place: Place, below: ByteString, skip?: Skip): Blocks {
-    yield* this.#directory(directory, place)
-    for (const { name, kind } of naming(place.host, () => directory.list())) {
-      if (skip?.(toBuffer(below + name)) === true) continue
-      const child = placeBelow(place, name)
-      if (kind !== 'directory') {
-        yield* this.#leaf(directory, name, kind, child)
-        continue
-      }
-      checkName(name, child)
-      const inner = naming(child.host, () => directory.enter(name))
-      try {
-        yield* this.#tree(inner, child, `${below}${name}/`, skip)
-      } finally {
-        inner.close()
-      }
+      top.close()
     }
   }
 
@@ -178,7 +163,6 @@ class Packer {
   }
 
   *#leaf(parent: Directory, name: ByteString, kind: FileKind, place: Place): Blocks {
-    checkName(name, place)
     if (kind === 'file') {
       yield* this.#file(parent, name, place)
     } else if (kind === 'symlink') {
@@ -221,8 +205,8 @@ function regular(fd: number, host: ByteString): { size: number; mode: number; mt
   return stats
 }
 
-function placeBelow({ host, path, uid, gid }: Place, name: ByteString): Place {
-  return { host: `${host}/${name}`, path: `${path}/${name}`, uid, gid }
+function placeBelow({ host, path, uid, gid }: Place, relative: ByteString): Place {
+  return { host: `${host}/${relative}`, path: `${path}/${relative}`, uid, gid }
 }
 
 function uniqueSorted(paths: readonly Buffer[]): ByteString[] {

@@ -34,7 +34,7 @@ export const headerRoom = 16 * 1024
  */
 export function writeHeader(block: Buffer, at: number, header: TarHeader): number {
   const { path, target, uid, gid, size } = header
-  if (path.length > maxPath) throw tooLong(path)
+  checkLength(path)
   const split = splitPath(path)
   let records = ''
   if (split === undefined) records += paxRecord('path', path)
@@ -130,8 +130,10 @@ function octal(block: Buffer, at: number, digits: number, value: number): void {
   }
 }
 
-function tooLong(path: ByteString): BaleError {
-  return new BaleError('filesystem', `a path in a layer has ${path.length} bytes; Linux opens none over ${maxPath}`, {
+/** @throws BaleError for a path that could not be unpacked anywhere */
+export function checkLength(path: ByteString): void {
+  if (path.length <= maxPath) return
+  throw new BaleError('filesystem', `a path in a layer has ${path.length} bytes; Linux opens none over ${maxPath}`, {
     where: printable(path),
     fix: 'use shorter or fewer directory names',
   })
