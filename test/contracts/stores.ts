@@ -349,7 +349,8 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
 
     it('stops in the middle of reading a layer', async () => {
       const { store, name } = await fresh()
-      await putImage(store, { '/big': noise(3_000_000) }, [name('latest')])
+      const big = await store.putLayer(sourceOf({ '/big': noise(3_000_000) }, { piece: 100_000 }))
+      await store.putImage(makeImage(configOf(), [big]), [name('latest')])
       const [layer] = (await pulled(store, name('latest'))).layers
       const controller = new AbortController()
       const reason = new BaleError('cancelled', 'stopped by Ctrl-C')

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import { bytesOf } from './images.ts'
 import { type AuthOptions, Gatekeeper } from './registry/auth.ts'
-import { type Answer, type Recorded, Shelf, errorAnswer } from './registry/shelf.ts'
+import { type Answer, type Recorded, Shelf } from './registry/shelf.ts'
 
 export type { Answer, Recorded } from './registry/shelf.ts'
 export { errorAnswer } from './registry/shelf.ts'
@@ -151,10 +151,18 @@ async function deliver(response: ServerResponse, answer: Answer, fault: Fault): 
   } else {
     for await (const chunk of body) {
       if (response.destroyed) return
-      if (!response.write(chunk)) await new Promise(resolve => response.once('drain', resolve).once('close', resolve))
+      if (!response.write(chunk)) await drained(response)
     }
   }
   response.end()
 }
 
-export const notFound = errorAnswer(404, 'NOT_FOUND', 'there is no such thing')
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+  })
+}
