@@ -55,6 +55,10 @@ function fail(name: string, problem: string, where: string, fix?: string): never
   throw new BaleError('input', `the variable ${quote(name)} ${problem}`, { where, fix })
 }
 
+function failUnnamed(where: string): never {
+  throw new BaleError('input', 'the file names no variable', { where, fix: 'name the file after the variable' })
+}
+
 /** The part before the first period is the variable, the rest says what to do with it. */
 function splitName(fileName: string): [string, string | undefined] {
   const dot = fileName.indexOf('.')
@@ -67,8 +71,9 @@ function splitName(fileName: string): [string, string | undefined] {
  * @throws BaleError 'input' for what no environment can hold: a NUL, other than UTF-8, over 128 KiB, a name with `=`
  */
 export function parseEnvFile(fileName: string, content: Uint8Array, where: string): EnvFile {
-  const [variable] = splitName(fileName)
-  if (variable === '') fail(fileName, 'has no name', where, 'name the file after the variable')
+  if (fileName === '') failUnnamed(where)
+  // For messages: whether the rest is a suffix depends on the directory.
+  const variable = splitName(fileName)[0] || fileName
   if (/[=\x00-\x1f\x7f]/.test(fileName)) fail(fileName, 'has a character that no name can have', where)
   if (content.includes(0)) fail(variable, 'has a NUL byte in its value', where)
   if (bytesOf(fileName) + content.length + 2 > maxVariable)
@@ -82,6 +87,7 @@ export function parseEnvFile(fileName: string, content: Uint8Array, where: strin
 }
 
 function set(env: Env, name: string, value: string, where: string): void {
+  if (name === '') failUnnamed(where)
   if (name.startsWith('CNB_')) fail(name, 'is reserved', where, 'use a name that does not begin with CNB_')
   // A quick bound first: three bytes at most for each UTF-16 unit.
   if ((name.length + value.length) * 3 + 2 > maxVariable && bytesOf(name) + bytesOf(value) + 2 > maxVariable)

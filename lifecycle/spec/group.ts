@@ -1,5 +1,5 @@
 import { checkBuildpackId, checkGroupIds, checkVersion } from './ids.ts'
-import { type Node, errorAt, flag, optionalText, quote, readToml, requiredText, tables, whereOf } from './read.ts'
+import { type Node, errorAt, flag, optionalText, readToml, rejectTwice, requiredText, tables, whereOf } from './read.ts'
 import { formatToml } from './toml.ts'
 import type { GroupElement } from './types.ts'
 
@@ -16,10 +16,11 @@ export function parseGroup(content: Uint8Array | string, where: string): GroupEl
 export function readElements(document: Node, key: string): GroupElement[] {
   const nodes = tables(document, key)
   const elements = nodes.map(readElement)
-  elements.forEach((e, i) => {
-    if (elements.findIndex(other => other.id === e.id) < i)
-      throw errorAt(nodes[i] as Node, 'id', `${quote(e.id)} is there twice`, 'name each buildpack once')
-  })
+  rejectTwice(
+    nodes,
+    'id',
+    elements.map(e => e.id),
+  )
   checkGroupIds(elements, whereOf(document, key))
   return elements
 }

@@ -20,27 +20,24 @@ export function parseLaunch(
   const document = read.readToml(content, where)
   const nodes = read.tables(document, 'processes')
   const processes = nodes.map(node => readProcess(node, features))
-  rejectTwice(nodes, processes, 'type', p => p.type)
-  rejectTwice(nodes, processes, 'default', p => (p.default ? 'default = true' : undefined))
+  read.rejectTwice(
+    nodes,
+    'type',
+    processes.map(p => p.type),
+  )
+  read.rejectTwice(
+    nodes,
+    'default',
+    processes.map(p => (p.default ? 'default = true' : undefined)),
+  )
   const labelNodes = read.tables(document, 'labels')
   const labels = labelNodes.map(readLabel)
-  rejectTwice(labelNodes, labels, 'key', l => l.key)
+  read.rejectTwice(
+    labelNodes,
+    'key',
+    labels.map(l => l.key),
+  )
   return { processes, labels, slices: read.tables(document, 'slices').map(readSlice) }
-}
-
-function rejectTwice<T>(
-  nodes: readonly read.Node[],
-  values: readonly T[],
-  key: string,
-  nameOf: (v: T) => string | undefined,
-) {
-  const seen = new Set<string>()
-  values.forEach((value, i) => {
-    const name = nameOf(value)
-    if (name === undefined) return
-    if (seen.has(name)) throw read.errorAt(nodes[i] as read.Node, key, `${read.quote(name)} is there twice`)
-    seen.add(name)
-  })
 }
 
 function readProcess(

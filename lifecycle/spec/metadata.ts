@@ -19,10 +19,11 @@ export function parseBuildMetadata(content: Uint8Array | string, where: string):
   const defaultType = read.optionalText(document, 'buildpack-default-process-type', 'defaultProcessType')
   const nodes = read.tables(document, 'processes')
   const processes = nodes.map(node => readProcess(node, defaultType.defaultProcessType))
-  processes.forEach((p, i) => {
-    if (processes.findIndex(other => other.type === p.type) < i)
-      throw read.errorAt(nodes[i] as read.Node, 'type', `${read.quote(p.type)} is there twice`)
-  })
+  read.rejectTwice(
+    nodes,
+    'type',
+    processes.map(p => p.type),
+  )
   return {
     buildpacks: readElements(document, 'buildpacks'),
     processes,
@@ -56,7 +57,7 @@ function readProcess(node: read.Node, defaultType: string | undefined): Buildpac
 
 export function formatBuildMetadata(
   m: BuildMetadata,
-  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv' | 'workingDir'>,
+  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv'>,
 ): string {
   return formatToml({
     'buildpack-default-process-type': m.defaultProcessType,

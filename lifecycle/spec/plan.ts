@@ -92,9 +92,10 @@ export function withoutMet(plan: ResolvedPlan, element: Provider, unmet: readonl
       where: `build.toml of ${element.id}@${element.version}`,
       fix: 'name only entries of its plan',
     })
+  const left = new Set(unmet)
   const entries = plan.entries.flatMap((entry): PlanEntry[] => {
     if (!isProvidedBy(entry, element)) return [entry]
-    if (!entry.requires.some(r => unmet.includes(r.name))) return []
+    if (!entry.requires.some(r => left.has(r.name))) return []
     const providers = entry.providers.filter(p => p.id !== element.id || p.version !== element.version)
     return providers.length === 0 ? [] : [{ providers, requires: entry.requires }]
   })

@@ -84,6 +84,11 @@ export function quote(value: unknown): string {
   return escaped.length <= 100 ? escaped : `${escaped.slice(0, 97)}…`
 }
 
+/** A name in a message: as it is if it can stand there, else quoted. */
+export function plain(name: string): string {
+  return name.length <= 100 && /^[\x21-\x7e\u00a1-\u02ff]+$/.test(name) ? name : quote(name)
+}
+
 export function isTable(value: unknown): value is Metadata {
   if (typeof value !== 'object' || value === null) return false
   const prototype = Object.getPrototypeOf(value) as unknown
@@ -178,6 +183,17 @@ export function tables(node: Node, key: string): readonly Node[] {
   return array(node, key, 'an array of tables').map((item, i) => {
     if (!isTable(item)) throw wrongKind(node, key, item, 'a table')
     return inner(node, key, item, `${pathOf(node, key)}[${i}]`)
+  })
+}
+
+/** Fails if two of the tables have the same name; `names` are theirs, undefined for those that need none. */
+export function rejectTwice(nodes: readonly Node[], key: string, names: readonly (string | undefined)[]): void {
+  const seen = new Set<string>()
+  nodes.forEach((node, i) => {
+    const name = names[i]
+    if (name === undefined) return
+    if (seen.has(name)) throw errorAt(node, key, `${quote(name)} is there twice`)
+    seen.add(name)
   })
 }
 

@@ -1,4 +1,5 @@
 import { BaleError } from '../errors.ts'
+import { plain } from './read.ts'
 import type { BuildPlan, GroupElement, PlanEntry, PlanRequire, PlanSections, ResolvedPlan } from './types.ts'
 
 /** Provided and required names looked at before giving up: each `or` multiplies the trials. */
@@ -105,13 +106,13 @@ function match(choices: readonly Choice[]): { plan: ResolvedPlan; problems: Map<
         dependency.requires.push(require)
         dependency.providers.push(...dependency.spare.splice(0).map(c => c.element))
       } else {
-        report(problems, choice, `requires ${require.name}, which nothing before it provides`)
+        report(problems, choice, `requires ${plain(require.name)}, which nothing before it provides`)
       }
     }
   }
   const entries: PlanEntry[] = []
   for (const [name, { providers, requires, spare }] of dependencies) {
-    for (const choice of spare) report(problems, choice, `provides ${name}, which nothing after it requires`)
+    for (const choice of spare) report(problems, choice, `provides ${plain(name)}, which nothing after it requires`)
     if (requires.length > 0)
       entries.push({ providers: providers.map(p => ({ id: p.id, version: p.version })), requires })
   }

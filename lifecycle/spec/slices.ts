@@ -156,11 +156,16 @@ export interface SliceAssignment {
 export function assignSlices(paths: readonly string[], slices: readonly Slice[], appDir: string): SliceAssignment {
   let rest = paths
   const taken = slices.map((slice, i) => {
-    const matches = slice.paths.map((pattern, j) => matcher(pattern, appDir, `slices[${i}].paths[${j}]`))
+    const patterns = sortPatterns(slice, appDir, `slices[${i}]`)
+    if (patterns.globs.length * rest.length > maxMatches)
+      throw new BaleError('input', `${patterns.globs.length} patterns for ${rest.length} files are too many`, {
+        where: `slices[${i}].paths`,
+        fix: 'name a directory instead of what is in it',
+      })
     const own = new Set<string>()
     const left: string[] = []
     for (const path of rest) {
-      if (own.has(parentOf(path)) || matches.some(match => match(path))) own.add(path)
+      if (own.has(parentOf(path)) || matchesAny(patterns, path)) own.add(path)
       else left.push(path)
     }
     rest = left
@@ -169,26 +174,56 @@ export function assignSlices(paths: readonly string[], slices: readonly Slice[],
   return { slices: taken, rest }
 }
 
+/** Patterns tried on files, in all. Plain names cost nothing and are not counted. */
+const maxMatches = 50_000_000
+
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
 
-function matcher(pattern: string, appDir: string, where: string): (path: string) => boolean {
+interface SlicePatterns {
+  readonly all: boolean
+  /** Patterns that are plain names, as most are. */
+  readonly names: ReadonlySet<string>
+  readonly globs: readonly (readonly Chunk[])[]
+}
+
+function sortPatterns(slice: Slice, appDir: string, where: string): SlicePatterns {
+  const names = new Set<string>()
+  const globs: (readonly Chunk[])[] = []
+  slice.paths.forEach((pattern, i) => {
+    const place = `${where}.paths[${i}]`
+    const chunks = compile(relativeToApp(pattern, appDir, place))
+    if (!chunks) throw new BaleError('input', `${quote(pattern)} is malformed`, { where: place, fix: malformedFix })
+    const name = plainName(chunks)
+    if (name === undefined) globs.push(chunks)
+    else names.add(name)
+  })
+  return { all: names.has(''), names, globs }
+}
+
+function matchesAny({ all, names, globs }: SlicePatterns, path: string): boolean {
+  if (all || names.has(path)) return true
+  if (globs.length === 0) return false
+  const name = [...path]
+  return globs.some(chunks => matchChunks(chunks, name))
+}
+
+/** The one name that a pattern without wildcards matches. */
+function plainName(chunks: readonly Chunk[]): string | undefined {
+  const [only] = chunks
+  if (chunks.length !== 1 || !only || only.star) return undefined
+  const characters = only.units.map(unit => (unit !== 'any' && 'char' in unit ? unit.char : undefined))
+  return characters.includes(undefined) ? undefined : characters.join('')
+}
+
+/** The pattern as paths are written; empty for the app itself. */
+function relativeToApp(pattern: string, appDir: string, where: string): string {
   const root = appDir.replace(/\/+$/, '')
   const isInApp = pattern === root || pattern.startsWith(`${root}/`)
-  const relative =
-    pattern.startsWith('/') && !isInApp ? undefined : insideApp(isInApp ? pattern.slice(root.length) : pattern)
-  if (relative === undefined)
-    throw new BaleError('input', `${quote(pattern)} leaves the application directory`, {
-      where,
-      fix: 'write a path relative to the application directory',
-    })
-  if (relative === '') return () => true
-  const chunks = compile(relative)
-  if (!chunks) throw new BaleError('input', `${quote(pattern)} is malformed`, { where, fix: malformedFix })
-  const [only] = chunks
-  // Most patterns are plain names.
-  if (chunks.length === 1 && only && !only.star && only.units.every(u => u !== 'any' && 'char' in u)) {
-    const name = only.units.map(u => (u as { char: string }).char).join('')
-    return path => path === name
-  }
-  return path => matchChunks(chunks, [...path])
+  const relative = isInApp ? pattern.slice(root.length) : pattern
+  const inside = pattern.startsWith('/') && !isInApp ? undefined : insideApp(relative)
+  if (inside !== undefined) return inside
+  throw new BaleError('input', `${quote(pattern)} leaves the application directory`, {
+    where,
+    fix: 'write a path relative to the application directory',
+  })
 }

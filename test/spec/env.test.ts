@@ -38,8 +38,10 @@ describe('parseEnvFile', () => {
     )
     expect(failure(() => file('A.delim', 'x'.repeat(size)))).toContain('"A" is longer')
   })
-  it.each(['', '.append', '.'])('E05 refuses the file %j, which names no variable', name => {
-    expect(failure(() => file(name, 'x'))).toContain('has no name; name the file after the variable')
+  it('E05 refuses a file without a name', () => {
+    expect(failure(() => file('', 'x'))).toBe(
+      '/platform/env/: the file names no variable; name the file after the variable',
+    )
   })
   it.each(['A=B', '=', 'A=B.append', 'A\nB', 'A\0'])('E05 refuses the name %j', name => {
     expect(failure(() => file(name, 'x'))).toContain('has a character that no name can have')
@@ -108,6 +110,10 @@ describe('applyEnvFiles (buildpack.md, "Environment Variable Modification Rules"
     expect(failure(() => apply({ A: 'é'.repeat(60_000) }, { 'A.append': 'é'.repeat(10_000) }))).toBe(
       '/env/A.append: the variable "A" grows beyond 128 KiB',
     )
+  })
+  it('E05 refuses a file that is a suffix alone, and ignores other hidden files', () => {
+    expect(failure(() => apply({}, { '.append': 'x' }))).toContain('/env/.append: the file names no variable')
+    expect(apply({ A: 'a' }, { '.gitkeep': '', '.delim': ':' })).toEqual({ A: 'a' })
   })
   it('E07 refuses reserved names', () => {
     expect(failure(() => apply({}, { 'CNB_X.default': '1' }))).toBe(

@@ -62,6 +62,13 @@ describe('resolvePlan (buildpack.md, "Phase #1: Detection")', () => {
     ])
     expect(resolve('a: -x', 'b: +x -x')).toEqual(['failed', 'a requires x, which nothing before it provides'])
   })
+  it('X31 lets no name forge a line of the log', () => {
+    const plan: BuildPlan = [{ provides: ['x\nERROR: \x1b[2Jfine'], requires: [] }]
+    const result = resolvePlan([{ ...member('a:'), plan }])
+    expect(result.ok || result.reasons).toEqual([
+      'a provides "x\\nERROR: \\u001b[2Jfine", which nothing after it requires',
+    ])
+  })
   it('fails when a required buildpack provides what nothing after it requires', () => {
     expect(resolve('a: +x')).toEqual(['failed', 'a provides x, which nothing after it requires'])
     expect(resolve('a: +x', 'b: -x', 'c: +x')).toEqual(['failed', 'c provides x, which nothing after it requires'])

@@ -179,6 +179,14 @@ describe('assignSlices', () => {
   it('D15 refuses a malformed pattern, naming the slice', () => {
     expect(failure(() => assign(['[']))).toContain('slices[0].paths[0]: "[" is malformed')
   })
+  it('D15 refuses more patterns than can be tried on all files, and takes as many plain names as there are', () => {
+    const files = Array.from({ length: 50_000 }, (_, i) => `f${i}`)
+    const slice = (suffix: string) => [{ paths: Array.from({ length: 20_000 }, (_, i) => `f${i}${suffix}`) }]
+    expect(failure(() => assignSlices(files, slice('*'), '/w'))).toBe(
+      'slices[0].paths: 20000 patterns for 50000 files are too many; name a directory instead of what is in it',
+    )
+    expect(assignSlices(files, slice(''), '/w').slices[0]).toHaveLength(20_000)
+  })
   it('keeps up with many files', () => {
     const many = Array.from({ length: 100_000 }, (_, i) => `d${i % 100}/f${i}`)
     const started = performance.now()
