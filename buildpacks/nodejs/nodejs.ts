@@ -62,7 +62,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
 
   const start = declared ?? (await startFile(app, json))
   if (start === undefined && elsewhere === undefined) throw noStart(json)
-  if (start) log.info(`Starts with "${start.command}": ${start.why}`)
+  if (start) log.info(`Starts with: ${start.command} (${start.why})`)
   const inApp = plan.how === 'app' || plan.how === 'vendored'
   return {
     launch: {

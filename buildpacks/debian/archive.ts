@@ -1,0 +1,140 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BuildContext, BuildpackError, digestOf, keep } from '../sdk/index.ts'
+import { runImagePackages } from './run-image.ts'
+
+/** A package in the archive, as apt chose it. */
+export interface DebianPackage {
+  readonly name: string
+  readonly version: string
+  /** Debian's name: `amd64`, or `all`. */
+  readonly architecture: string
+}
+
+type ArchiveContext = Pick<BuildContext, 'env' | 'layer' | 'log' | 'run'>
+
+/** Debian's archive as the build image's own apt sources have it, used by an ordinary user. */
+export class DebianArchive {
+  readonly #context: ArchiveContext
+  /** A cache layer: the lists of packages, and which packages were chosen from them. */
+  readonly #dir: string
+  /** A directory that is gone after the build: apt's caches of the lists, and downloads. */
+  readonly #temp: string
+
+  /** Brings the lists of packages up to date, which costs next to nothing if nothing has changed. */
+  static async open(context: ArchiveContext, temp: string): Promise<DebianArchive> {
+    const layer = await context.layer('apt', {
+      types: { cache: true },
+      key: {},
+      // apt itself checks whatever is there.
+      restore: () => keep,
+      create: async dir => {
+        await mkdir(join(dir, 'state'))
+      },
+    })
+    const archive = new DebianArchive(context, layer.path, temp)
+    await archive.#update()
+    return archive
+  }
+
+  private constructor(context: ArchiveContext, dir: string, temp: string) {
+    this.#context = context
+    this.#dir = dir
+    this.#temp = temp
+  }
+
+  /** `names` and all that they depend on, but for what is in the run image anyway. */
+  async resolve(names: readonly string[]): Promise<DebianPackage[]> {
+    const memo = join(this.#dir, `chosen-${names.join('-')}.json`)
+    const stamp = digestOf(await this.#listsDigest(), runImagePackages.join(' '))
+    const known = await readMemo(memo)
+    if (known?.stamp === stamp) return known.packages
+    const { stdout } = await this.#apt('install', ['--print-uris', '-qq', '--yes', ...names], {
+      fix: 'check that the build image is Debian 13, and that it can reach the archive in its apt sources',
+    })
+    const packages = stdout.split('\n').flatMap(parseUriLine)
+    await writeFile(memo, JSON.stringify({ stamp, packages } satisfies Memo))
+    return packages
+  }
+
+  /**
+   * Downloads packages, which apt checks against the archive's signature.
+   * @returns the paths of the .deb files, in a directory that is gone after the build
+   */
+  async download(packages: readonly DebianPackage[]): Promise<string[]> {
+    const cwd = join(this.#temp, 'archives')
+    await mkdir(cwd, { recursive: true })
+    const names = packages.map(({ name, version }) => `${name}=${version}`)
+    await this.#apt('download', names, { cwd, fix: 'check the network, and the apt sources of the build image' })
+    const files = await readdir(cwd)
+    return packages.map(({ name, version, architecture }) => {
+      const file = `${name}_${version.replaceAll(':', '%3a')}_${architecture}.deb`
+      if (!files.includes(file)) throw new BuildpackError(`apt-get did not download ${file}`)
+      return join(cwd, file)
+    })
+  }
+
+  async #update(): Promise<void> {
+    await mkdir(join(this.#temp, 'cache'))
+    // Only what the run image has counts as installed: apt then chooses all else, whatever the build image has.
+    const { stdout } = await this.#context.run(['dpkg-query', '--status', ...runImagePackages], {
+      quiet: true,
+      allowFailure: true,
+    })
+    await writeFile(join(this.#temp, 'status'), stdout)
+    const { stderr } = await this.#apt('update', ['-qq', '-o', 'pkgCacheFile::Generate=false'], {
+      fix: 'check the network, and the apt sources of the build image',
+    })
+    // Old lists are better than none: apt goes on with them, and so do we.
+    const warnings = stderr.split('\n').filter(line => /^[WE]: /.test(line))
+    if (warnings.length > 0) this.#context.log.warning(`apt-get update: ${warnings.join('\n')}`)
+  }
+
+  /** A digest of the archive's signed tables of contents: as long as it is the same, so is what apt chooses. */
+  async #listsDigest(): Promise<string> {
+    const dir = join(this.#dir, 'state/lists')
+    const names = (await readdir(dir).catch(() => [])).filter(name => /_(In)?Release$/.test(name)).toSorted()
+    const texts = await Promise.all(names.map(name => readFile(join(dir, name), 'utf8')))
+    return digestOf(...names, ...texts)
+  }
+
+  async #apt(command: string, args: readonly string[], options: { readonly cwd?: string; readonly fix: string }) {
+    const settings = {
+      'Dir::State': join(this.#dir, 'state'),
+      'Dir::State::status': join(this.#temp, 'status'),
+      'Dir::Cache': join(this.#temp, 'cache'),
+      'Acquire::Languages': 'none',
+      'Acquire::GzipIndexes': 'true',
+      'APT::Install-Recommends': 'false',
+    }
+    const flags = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+    // Messages are read: they have to be apt's own words.
+    const env = { LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' }
+    return this.#context.run(['apt-get', command, ...flags, ...args], {
+      env,
+      quiet: true,
+      name: `apt-get ${command}`,
+      ...options,
+    })
+  }
+}
+
+/** What apt chose, and from which lists: choosing takes a second. */
+interface Memo {
+  readonly stamp: string
+  readonly packages: DebianPackage[]
+}
+
+async function readMemo(path: string): Promise<Memo | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  // Written by an earlier build of the same application; the layers' digests do not depend on it.
+  return text === undefined ? undefined : (JSON.parse(text) as Memo)
+}
+
+/** `'http://…/libffi8_3.4.8-2_amd64.deb' libffi8_3.4.8-2_amd64.deb 24144 SHA256:…` */
+function parseUriLine(line: string): DebianPackage[] {
+  const file = /^'[^']*' ([^_\s]+)_([^_\s]+)_([^_\s]+)\.deb /.exec(line)
+  if (file === null) return []
+  const [, name = '', version = '', architecture = ''] = file
+  return [{ name, version: version.replaceAll('%3a', ':'), architecture }]
+}

@@ -1,0 +1,112 @@
+import { mkdir, readdir, rm, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
+import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
+import { type BuildContext, byDefault, digestOf, type Layer, prepend, type Run, type RunOptions } from '../sdk/index.ts'
+
+/** The interpreter in its layer, and what it takes to run it during the build. */
+export interface Python {
+  /** Debian's version: `3.13.5-2+deb13u5`. */
+  readonly version: string
+  readonly minor: string
+  readonly layer: Layer
+  readonly program: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** Variables of every Python that runs in a build: nothing it leaves in a layer depends on chance or the clock. */
+function buildEnv(libraries: string): Record<string, string> {
+  return { LD_LIBRARY_PATH: libraries, PYTHONDONTWRITEBYTECODE: '1', PYTHONHASHSEED: '0', PYTHONNOUSERSITE: '1' }
+}
+
+/** Puts Debian's Python into a layer: the interpreter, its standard library and the shared libraries it needs. */
+export async function providePython(context: BuildContext, archive: DebianArchive, minor: string): Promise<Python> {
+  const { target, run } = context
+  const packages = await archive.resolve([`python${minor}`])
+  const version = packages.find(({ name }) => name === `python${minor}`)?.version ?? minor
+  const distro = `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`
+  const layer = await context.layer('python', {
+    title: `Python ${version.replace(/-.*/, '')}`,
+    types: { launch: true, build: true, cache: true },
+    key: { Python: version, architecture: target.arch, 'Debian packages': digestOf(JSON.stringify(packages)) },
+    create: async dir => {
+      await unpackPackages(run, await archive.download(packages), dir)
+      await linkPrograms(dir, minor)
+      const libraries = libraryDir(dir, target.arch)
+      await compileModules(run, programOf(dir, minor), join(dir, `usr/lib/python${minor}`), {
+        env: buildEnv(libraries),
+      })
+      return {
+        env: {
+          all: { LD_LIBRARY_PATH: prepend(libraries, ':') },
+          // Lines in the log as they are printed; PORT as other platforms have it.
+          launch: { PYTHONUNBUFFERED: byDefault('1'), PORT: byDefault('8080') },
+        },
+      }
+    },
+    sbom: () => Promise.resolve(debianComponents(packages, distro)),
+  })
+  const env = buildEnv(libraryDir(layer.path, target.arch))
+  return { version, minor, layer, program: programOf(layer.path, minor), env }
+}
+
+/**
+ * The program itself. A virtual environment notes the directory of the program that made it, and looks for Python's library
+ * from there: with one of the links in bin/ it would find the build image's, which the run image has not.
+ */
+function programOf(dir: string, minor: string): string {
+  return join(dir, `usr/bin/python${minor}`)
+}
+
+async function linkPrograms(dir: string, minor: string): Promise<void> {
+  await mkdir(join(dir, 'bin'))
+  for (const name of ['python', 'python3', `python${minor}`]) {
+    await symlink(`../usr/bin/python${minor}`, join(dir, 'bin', name))
+  }
+}
+
+/**
+ * Compiles modules ahead, since the application cannot write beside them: `import flask` takes a second without. Checked by
+ * nothing at run time (PEP 552, "unchecked hash"), as layers have no times; by one process, as several give other bytes.
+ */
+export async function compileModules(run: Run, python: string, dir: string, options: RunOptions): Promise<void> {
+  const flags = ['-q', '--invalidation-mode', 'unchecked-hash']
+  // A package may bring a file for another version of Python, which is no error as long as nobody imports it.
+  await run([python, '-m', 'compileall', ...flags, dir], { ...options, quiet: true, allowFailure: true })
+}
+
+/** pip from Debian's wheel of it, and the headers of Python for packages in C: a layer of the build alone. */
+export async function providePip(context: BuildContext, archive: DebianArchive, python: Python): Promise<Pip> {
+  const headers = `libpython${python.minor}-dev`
+  const all = await archive.resolve(['python3-pip-whl', headers])
+  const packages = all.filter(({ name }) => ['python3-pip-whl', headers].includes(name))
+  const version = versionOf(packages, 'python3-pip-whl').replace(/\+dfsg.*/, '')
+  const layer = await context.layer('pip', {
+    title: `pip ${version}`,
+    types: { cache: true },
+    key: { pip: versionOf(packages, 'python3-pip-whl'), headers: versionOf(packages, headers), Python: python.version },
+    create: async dir => {
+      await unpackPackages(context.run, await archive.download(packages), dir)
+      const wheels = join(dir, 'usr/share/python-wheels')
+      const [wheel = ''] = await readdir(wheels)
+      const options = { env: python.env, quiet: true }
+      await context.run([python.program, '-m', 'zipfile', '-e', join(wheels, wheel), join(dir, 'pip')], options)
+      await compileModules(context.run, python.program, join(dir, 'pip'), options)
+      for (const name of ['share', 'lib']) await rm(join(dir, 'usr', name), { recursive: true, force: true })
+    },
+  })
+  const include = [`usr/include/python${python.minor}`, 'usr/include'].map(path => join(layer.path, path)).join(':')
+  return { version, modules: join(layer.path, 'pip'), include }
+}
+
+export interface Pip {
+  readonly version: string
+  /** The directory to import it from. */
+  readonly modules: string
+  /** CPATH for the headers. */
+  readonly include: string
+}
+
+function versionOf(packages: readonly DebianPackage[], name: string): string {
+  return packages.find(p => p.name === name)?.version ?? ''
+}
