@@ -16,11 +16,7 @@ export function parseGroup(content: Uint8Array | string, where: string): GroupEl
 export function readElements(document: Node, key: string): GroupElement[] {
   const nodes = tables(document, key)
   const elements = nodes.map(readElement)
-  rejectTwice(
-    nodes,
-    'id',
-    elements.map(e => e.id),
-  )
+  rejectTwice(nodes, elements, 'id', e => e.id)
   checkGroupIds(elements, whereOf(document, key))
   return elements
 }

@@ -20,23 +20,11 @@ export function parseLaunch(
   const document = read.readToml(content, where)
   const nodes = read.tables(document, 'processes')
   const processes = nodes.map(node => readProcess(node, features))
-  read.rejectTwice(
-    nodes,
-    'type',
-    processes.map(p => p.type),
-  )
-  read.rejectTwice(
-    nodes,
-    'default',
-    processes.map(p => (p.default ? 'default = true' : undefined)),
-  )
+  read.rejectTwice(nodes, processes, 'type', p => p.type)
+  read.rejectTwice(nodes, processes, 'default', p => (p.default ? 'default = true' : undefined))
   const labelNodes = read.tables(document, 'labels')
   const labels = labelNodes.map(readLabel)
-  read.rejectTwice(
-    labelNodes,
-    'key',
-    labels.map(l => l.key),
-  )
+  read.rejectTwice(labelNodes, labels, 'key', l => l.key)
   return { processes, labels, slices: read.tables(document, 'slices').map(readSlice) }
 }
 
@@ -98,7 +86,7 @@ function staysInside(path: string): boolean {
   return true
 }
 
-function readLabel(node: read.Node): Label {
+export function readLabel(node: read.Node): Label {
   const key = read.requiredText(node, 'key')
   if (/[\x00-\x20\x7f]/.test(key)) throw read.errorAt(node, 'key', `${read.quote(key)} cannot be a label's key`)
   const value = read.text(node, 'value')

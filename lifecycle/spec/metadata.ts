@@ -2,7 +2,7 @@ import type { PlatformFeatures } from './api.ts'
 import { optionalExecEnv } from './exec-env.ts'
 import { readElements, writeElement } from './group.ts'
 import { checkBuildpackId, checkProcessType } from './ids.ts'
-import { readSlice } from './launch.ts'
+import { readLabel, readSlice } from './launch.ts'
 import { readCommand, writeCommand } from './process.ts'
 import * as read from './read.ts'
 import { formatToml } from './toml.ts'
@@ -19,19 +19,12 @@ export function parseBuildMetadata(content: Uint8Array | string, where: string):
   const defaultType = read.optionalText(document, 'buildpack-default-process-type', 'defaultProcessType')
   const nodes = read.tables(document, 'processes')
   const processes = nodes.map(node => readProcess(node, defaultType.defaultProcessType))
-  read.rejectTwice(
-    nodes,
-    'type',
-    processes.map(p => p.type),
-  )
+  read.rejectTwice(nodes, processes, 'type', p => p.type)
   return {
     buildpacks: readElements(document, 'buildpacks'),
     processes,
     slices: read.tables(document, 'slices').map(readSlice),
-    labels: read.tables(document, 'labels').map(node => ({
-      key: read.requiredText(node, 'key'),
-      value: read.text(node, 'value') ?? '',
-    })),
+    labels: read.tables(document, 'labels').map(readLabel),
     ...defaultType,
   }
 }

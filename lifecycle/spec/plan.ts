@@ -17,7 +17,7 @@ function readSections(node: Node): PlanSections {
 }
 
 function readRequire(node: Node): PlanRequire {
-  // Deprecated in Buildpack API 0.3 and gone since; taken as metadata it would be lost without a word.
+  // Long deprecated, and read as an unknown key it would be lost without a word.
   if (has(node, 'version'))
     throw errorAt(
       node,

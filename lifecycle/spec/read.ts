@@ -1,4 +1,4 @@
-import { BaleError, type ErrorCode } from '../errors.ts'
+import { BaleError } from '../errors.ts'
 import { decode, parseTomlDocument } from './toml.ts'
 import { type Lines, maxDepth, maxValues } from './toml-parser.ts'
 import type { Metadata } from './types.ts'
@@ -53,8 +53,8 @@ function withoutPrototypes(value: unknown, where: string, depth: number, budget:
 }
 
 /** An error at a key; at the table itself if the key is empty. */
-export function errorAt(node: Node, key: string, message: string, fix?: string, code: ErrorCode = 'input'): BaleError {
-  return new BaleError(code, message, { where: whereOf(node, key), fix })
+export function errorAt(node: Node, key: string, message: string, fix?: string): BaleError {
+  return new BaleError('input', message, { where: whereOf(node, key), fix })
 }
 
 /** `buildpack.toml:3 buildpack.version`: the place of a key for people. */
@@ -186,13 +186,18 @@ export function tables(node: Node, key: string): readonly Node[] {
   })
 }
 
-/** Fails if two of the tables have the same name; `names` are theirs, undefined for those that need none. */
-export function rejectTwice(nodes: readonly Node[], key: string, names: readonly (string | undefined)[]): void {
+/** Fails if two of the tables have the same name; `nameOf` gives undefined for those that need none of their own. */
+export function rejectTwice<T>(
+  nodes: readonly Node[],
+  values: readonly T[],
+  key: string,
+  nameOf: (value: T) => string | undefined,
+): void {
   const seen = new Set<string>()
-  nodes.forEach((node, i) => {
-    const name = names[i]
+  values.forEach((value, i) => {
+    const name = nameOf(value)
     if (name === undefined) return
-    if (seen.has(name)) throw errorAt(node, key, `${quote(name)} is there twice`)
+    if (seen.has(name)) throw errorAt(nodes[i] as Node, key, `${quote(name)} is there twice`)
     seen.add(name)
   })
 }

@@ -155,12 +155,15 @@ export interface SliceAssignment {
  */
 export function assignSlices(paths: readonly string[], slices: readonly Slice[], appDir: string): SliceAssignment {
   let rest = paths
+  let work = 0
   const taken = slices.map((slice, i) => {
+    if (slice.paths.length === 0) return []
     const patterns = sortPatterns(slice, appDir, `slices[${i}]`)
-    if (patterns.globs.length * rest.length > maxMatches)
-      throw new BaleError('input', `${patterns.globs.length} patterns for ${rest.length} files are too many`, {
+    work += (patterns.globs.length + 1) * rest.length
+    if (work > maxWork)
+      throw new BaleError('input', `too many slices and patterns for ${paths.length} files`, {
         where: `slices[${i}].paths`,
-        fix: 'name a directory instead of what is in it',
+        fix: 'name directories instead of what is in them',
       })
     const own = new Set<string>()
     const left: string[] = []
@@ -174,8 +177,8 @@ export function assignSlices(paths: readonly string[], slices: readonly Slice[],
   return { slices: taken, rest }
 }
 
-/** Patterns tried on files, in all. Plain names cost nothing and are not counted. */
-const maxMatches = 50_000_000
+/** Files looked at, once for each slice and once more for each of its patterns that is no plain name. */
+const maxWork = 50_000_000
 
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
 

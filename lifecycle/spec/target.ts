@@ -1,10 +1,7 @@
+import { labels } from './labels.ts'
 import type { BuildpackDescriptor, BuildpackTarget, Target } from './types.ts'
 
 /** What an image runs on, and whether a buildpack can work there (platform.md, "Target Data"; buildpack.md, "Targets"). */
-
-export const distroNameLabel = 'io.buildpacks.base.distro.name'
-export const distroVersionLabel = 'io.buildpacks.base.distro.version'
-export const stackIdLabel = 'io.buildpacks.stack.id'
 
 const bionicStack = 'io.buildpacks.stacks.bionic'
 const bionicDistro = { name: 'ubuntu', version: '18.04' }
@@ -31,12 +28,12 @@ export function targetOf(
   }
 }
 
-function labelledDistro(labels: Readonly<Record<string, string>>): Target['distro'] {
-  const label = (name: string): string => (Object.hasOwn(labels, name) ? (labels[name] ?? '') : '')
-  const name = label(distroNameLabel)
-  const version = label(distroVersionLabel)
+function labelledDistro(ofImage: Readonly<Record<string, string>>): Target['distro'] {
+  const label = (name: string): string => (Object.hasOwn(ofImage, name) ? (ofImage[name] ?? '') : '')
+  const name = label(labels.distroName)
+  const version = label(labels.distroVersion)
   if (name !== '') return { name, version }
-  return label(stackIdLabel) === bionicStack ? bionicDistro : undefined
+  return label(labels.stackId) === bionicStack ? bionicDistro : undefined
 }
 
 /** ID and VERSION_ID of an os-release file (os-release(5)); undefined without an ID. */

@@ -183,9 +183,13 @@ describe('assignSlices', () => {
     const files = Array.from({ length: 50_000 }, (_, i) => `f${i}`)
     const slice = (suffix: string) => [{ paths: Array.from({ length: 20_000 }, (_, i) => `f${i}${suffix}`) }]
     expect(failure(() => assignSlices(files, slice('*'), '/w'))).toBe(
-      'slices[0].paths: 20000 patterns for 50000 files are too many; name a directory instead of what is in it',
+      'slices[0].paths: too many slices and patterns for 50000 files; name directories instead of what is in them',
     )
     expect(assignSlices(files, slice(''), '/w').slices[0]).toHaveLength(20_000)
+    const empty = Array.from({ length: 100_000 }, () => ({ paths: [] }))
+    expect(assignSlices(files, empty, '/w').rest).toBe(files)
+    const both = [...slice(''), { paths: ['*a', '*b'] }, ...slice('*').map(s => ({ paths: s.paths.slice(0, 1665) }))]
+    expect(failure(() => assignSlices(files, both, '/w'))).toMatch(/^slices\[2\]\.paths: too many slices/)
   })
   it('keeps up with many files', () => {
     const many = Array.from({ length: 100_000 }, (_, i) => `d${i % 100}/f${i}`)
