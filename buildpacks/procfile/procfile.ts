@@ -24,10 +24,8 @@ async function build({ app, env, log }: BuildContext): Promise<BuildResult> {
   log.heading('Procfile')
   const entries = await findProcesses(app, env)
   for (const { type, command } of entries) log.info(`${type}: ${command}`)
-  // A lone process is what the image is for, whatever it is called.
-  const main = entries.find(({ type }) => type === 'web') ?? (entries.length === 1 ? entries[0] : undefined)
-  const processes = entries.map(entry =>
-    shellProcess(entry.type, entry.command, entry === main ? { default: true } : {}),
+  const processes = entries.map(({ type, command }) =>
+    shellProcess(type, command, type === 'web' ? { default: true } : {}),
   )
   return { launch: { processes } }
 }

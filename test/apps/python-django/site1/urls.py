@@ -1,0 +1,5 @@
+import django
+from django.http import HttpResponse
+from django.urls import path
+
+urlpatterns = [path("", lambda request: HttpResponse(f"Django {django.__version__}\n"))]

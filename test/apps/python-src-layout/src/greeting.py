@@ -1,0 +1,1 @@
+TEXT = "greetings from a sibling module\n"
