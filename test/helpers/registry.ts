@@ -88,7 +88,11 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Fake
     const fault = registry.faults?.(recorded) ?? {}
     if (fault.hang) return
     if (fault.reset === 'before') return void request.socket.resetAndDestroy()
-    if (fault.answer) return deliver(response, fault.answer, fault)
+    if (fault.answer) {
+      // Whoever refuses may do so before all has come.
+      if (fault.answer.status < 400) recorded.body = await bytesOf(request)
+      return deliver(response, fault.answer, fault)
+    }
     // A registry looks at the token before it reads what it is sent.
     const refusal = gate?.refusal(recorded)
     if (refusal) return deliver(response, refusal, fault)

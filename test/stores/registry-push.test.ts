@@ -1,0 +1,278 @@
+import { describe, expect, it } from 'vitest'
+import { makeImage } from '../../lifecycle/image/image.ts'
+import type { Layer } from '../../lifecycle/image/layer.ts'
+import { configOf, layerOf, noise, pieces, platform, sourceOf } from '../helpers/images.ts'
+import { type Fault, type FakeRegistry, type Recorded, errorAnswer } from '../helpers/registry.ts'
+import { connect, refusal, seed, serve } from '../helpers/registry/set-up.ts'
+
+/** The fault, for the first `times` requests of this kind. */
+function first(times: number, kind: string, fault: Fault): (request: Recorded) => Fault | undefined {
+  return ({ method, url }) => (`${method} ${url.pathname}`.includes(kind) && times-- > 0 ? fault : undefined)
+}
+
+const count = (server: FakeRegistry, kind: string) => server.lines.filter(line => line.startsWith(kind)).length
+
+describe('uploads of layers that are being made', () => {
+  async function put(faults: FakeRegistry['faults']) {
+    const server = await serve({ faults })
+    const { store } = connect(server.host)
+    const source = sourceOf({ '/big': noise(300_000) }, { piece: 20_000 })
+    return { server, store, source }
+  }
+
+  it('go as one stream', async () => {
+    const { server, store, source } = await put(undefined)
+    const layer = await store.putLayer(source)
+    expect(server.lines.slice(-3)).toEqual([
+      'POST /v2/team/app/blobs/uploads/',
+      'PATCH /v2/team/app/blobs/uploads/upload-0',
+      'PUT /v2/team/app/blobs/uploads/upload-0',
+    ])
+    expect(server.blobs.get(layer.digest)).toHaveLength(layer.size)
+    expect(server.requests.find(r => r.method === 'PATCH')?.headers['transfer-encoding']).toBe('chunked')
+  })
+
+  it.each<[string, Fault]>([
+    ['R20 whose session is lost', { answer: errorAnswer(404, 'BLOB_UPLOAD_UNKNOWN', 'never heard of it') }],
+    ['R21 whose offset is another', { answer: errorAnswer(416, 'RANGE_INVALID', 'the offset is 7') }],
+    ['R40 whose connection is reset', { reset: 'before' }],
+    ['R40 whose answer is lost', { reset: 'after' }],
+    ['R19 that come at a bad time', { answer: errorAnswer(503, 'UNAVAILABLE', 'busy') }],
+  ])('%s begin anew', async (_what, fault) => {
+    for (const kind of ['PATCH', 'PUT']) {
+      const { server, store, source } = await put(first(2, kind, fault))
+      const layer = await store.putLayer(source)
+      expect(server.blobs.get(layer.digest)).toHaveLength(layer.size)
+      expect(count(server, 'POST')).toBe(fault.reset === 'after' && kind === 'PUT' ? 2 : 3)
+      // What was begun in vain is given back.
+      expect(count(server, 'DELETE')).toBeGreaterThan(0)
+    }
+  })
+
+  it('whose answer is lost are not sent twice', async () => {
+    const { server, store, source } = await put(first(1, 'PUT', { reset: 'after' }))
+    await store.putLayer(source)
+    expect(count(server, 'PATCH')).toBe(1)
+    expect(source.reads).toBe(1)
+  })
+
+  it('R20 are given up after some attempts', async () => {
+    const { server, store, source } = await put(
+      first(99, 'PATCH', { answer: errorAnswer(404, 'BLOB_UPLOAD_UNKNOWN', 'lost') }),
+    )
+    const line = await refusal(store.putLayer(source))
+    expect(line).toMatch(
+      /^PATCH .*\/blobs\/uploads\/upload-4\?… \| the registry answered 404: BLOB_UPLOAD_UNKNOWN: lost/,
+    )
+    expect(count(server, 'PATCH')).toBe(5)
+    server.faults = undefined
+    await store.putLayer(source)
+  })
+
+  it('are not repeated where the registry will not have them', async () => {
+    const { server, store, source } = await put(
+      first(99, 'PATCH', { answer: errorAnswer(413, 'SIZE_INVALID', 'too large') }),
+    )
+    expect(await refusal(store.putLayer(source))).toContain('413: SIZE_INVALID: too large | raise the size of uploads')
+    expect(count(server, 'PATCH')).toBe(1)
+  })
+
+  it('R05 that nobody reads are given up', async () => {
+    const server = await serve({ faults: first(99, 'PATCH', { hang: true }) })
+    const { store } = connect(server.host, { limits: { attempts: 2 } })
+    // More than the buffers on both sides hold.
+    const source = sourceOf({ '/big': noise(9_000_000) }, { piece: 500_000 })
+    const line = await refusal(store.putLayer(source))
+    expect(line).toMatch(/nothing of the request was taken|no answer came in time/)
+  })
+
+  it.each<[string, Record<string, string>]>([
+    ['relative to the session', { location: 'upload-0?x=1' }],
+    ['as before if there is none', {}],
+  ])('R24 go on at a Location %s', async (_what, headers) => {
+    const { server, store, source } = await put(undefined)
+    server.faults = ({ method }) => (method === 'PATCH' ? { edit: a => ({ ...a, headers }) } : undefined)
+    const layer = await store.putLayer(source)
+    expect(server.blobs.has(layer.digest)).toBe(true)
+  })
+})
+
+describe('the Location of an upload', () => {
+  const at = (change: (location: string) => string | undefined): FakeRegistry['faults'] => {
+    return ({ method }) => {
+      if (method !== 'POST') return undefined
+      return {
+        edit: a => {
+          const location = change(String(a.headers?.location))
+          return location === undefined ? { status: a.status } : { status: a.status, headers: { location } }
+        },
+      }
+    }
+  }
+
+  it('R24 may be absolute; its query comes back as it was', async () => {
+    const server = await serve()
+    server.faults = at(location => `${server.url}${location}`)
+    await connect(server.host).store.putLayer(sourceOf({ '/a': 'a' }))
+    const [patch, put] = server.requests.filter(r => r.method === 'PATCH' || r.method === 'PUT')
+    expect(patch?.url.search).toBe('?_state=a%2Bb~c%3D%3D')
+    expect(put?.url.search).toMatch(/^\?_state=a%2Bb~c%3D%3D&digest=sha256%3A[0-9a-f]{64}$/)
+  })
+
+  it('R24 R16 may be elsewhere, where nobody learns who we are', async () => {
+    const elsewhere = await serve()
+    const server = await serve({ auth: { scheme: 'basic', username: 'ann', password: 'x' } })
+    server.faults = at(location => `${elsewhere.url}${location}`)
+    elsewhere.faults = ({ method }) => ({ answer: { status: method === 'PUT' ? 201 : 202 } })
+    const credentials = {
+      forRegistry: () => Promise.resolve({ kind: 'password', username: 'ann', password: 'x' } as const),
+    }
+    await connect(server.host, { credentials }).store.putLayer(sourceOf({ '/a': 'a' }))
+    expect(elsewhere.lines.map(l => l.split(' ')[0])).toEqual(['PATCH', 'PUT'])
+    for (const { headers } of elsewhere.requests) expect(headers.authorization).toBeUndefined()
+  })
+
+  it.each([
+    ['missing', () => undefined, 'without a Location'],
+    ['nonsense', () => 'http://[', 'without a Location'],
+    ['a metadata service', () => 'http://169.254.169.254/upload', '169.254.169.254, a special address'],
+    ['a file', () => 'file:///tmp/x', 'not followed'],
+  ])('R24 may be %s, which is an error', async (_what, location, why) => {
+    const server = await serve({ faults: at(location) })
+    const { store } = connect(server.host)
+    expect(await refusal(store.putLayer(sourceOf({ '/a': 'a' })))).toContain(why)
+    expect(count(server, 'PATCH') + count(server, 'PUT')).toBe(0)
+  })
+})
+
+describe('layers that exist', () => {
+  const base = (server: FakeRegistry, layer: Layer): Layer => {
+    return { ...layer, repository: { registry: server.host, repository: 'base/run' } }
+  }
+
+  it.each([202, 400, 401, 403, 404, 405])('R25 are uploaded where a mount is refused with %i', async status => {
+    const server = await serve({ refusesMounts: true })
+    const { layer } = await seed(server, 'base/run:v1')
+    const refusal = errorAnswer(status, 'DENIED', 'no mounts')
+    if (status !== 202) server.faults = ({ url }) => (url.searchParams.has('mount') ? { answer: refusal } : undefined)
+    await connect(server.host).store.putLayer(base(server, layer))
+    expect(server.links.has(`team/app@${layer.digest}`)).toBe(true)
+    expect(server.received).toBe(layer.size)
+    // The session that a refused mount opened is given back.
+    expect(count(server, 'DELETE')).toBe(status === 202 ? 1 : 0)
+  })
+
+  it('R26 are uploaded where a mount says yes but did nothing', async () => {
+    const server = await serve()
+    const { layer } = await seed(server, 'base/run:v1')
+    server.faults = ({ url }) => (url.searchParams.has('mount') ? { answer: { status: 201 } } : undefined)
+    await connect(server.host).store.putLayer(base(server, layer))
+    expect(server.links.has(`team/app@${layer.digest}`)).toBe(true)
+    expect(server.received).toBe(layer.size)
+  })
+
+  it('are uploaded anew where that broke off', async () => {
+    const server = await serve({ faults: first(2, 'PUT', { reset: 'before' }) })
+    const layer = await layerOf({ '/big': noise(200_000) })
+    await connect(server.host).store.putLayer(layer)
+    expect(server.blobs.get(layer.digest)).toHaveLength(layer.size)
+    expect(count(server, 'PUT')).toBe(3)
+  })
+
+  it('fail as their source fails, once', async () => {
+    const server = await serve()
+    const layer = await layerOf({ '/big': noise(200_000) })
+    const broken = new RangeError('not an error of a registry')
+    const failing: Layer = {
+      ...layer,
+      async *open() {
+        yield* pieces(Buffer.alloc(1000), 1000)
+        throw broken
+      },
+    }
+    await expect(connect(server.host).store.putLayer(failing)).rejects.toBe(broken)
+    expect(count(server, 'PUT')).toBe(1)
+  })
+})
+
+describe('manifests', () => {
+  async function ready(tag = 'latest') {
+    const server = await serve()
+    const { store } = connect(server.host)
+    const before = makeImage(configOf(), [await store.putLayer(sourceOf({ '/before': 'x' }))])
+    await store.putImage(before, [tag])
+    const after = makeImage(configOf(), [await store.putLayer(sourceOf({ '/after': 'x' }))])
+    return { server, store, before, after }
+  }
+
+  it('R28 are not put where a layer that was taken is not there', async () => {
+    const { server, store, before, after } = await ready()
+    const [layer] = after.layers
+    server.links.delete(`team/app@${layer!.digest}`)
+    expect(await refusal(store.putImage(after, ['latest']))).toContain(
+      `took the layer ${layer!.digest}, but does not have it`,
+    )
+    expect((await store.pull('latest', platform))?.digest).toBe(before.digest)
+  })
+
+  it('R28 wait for storage that takes a moment', async () => {
+    const { server, store, after } = await ready()
+    const digest = after.layers[0]!.digest
+    server.faults = first(2, `HEAD /v2/team/app/blobs/${digest}`, { answer: { status: 404 } })
+    await store.putImage(after, ['latest'])
+    expect((await store.pull('latest', platform))?.digest).toBe(after.digest)
+  })
+
+  it.each<[string, Fault]>([
+    ['the answer is lost', { reset: 'after' }],
+    ['no answer comes', { hang: true }],
+    ['the registry is busy', { answer: errorAnswer(500, 'UNKNOWN', 'try again') }],
+  ])('R29 are put again where %s', async (_what, fault) => {
+    const { server, store, after } = await ready()
+    server.faults = first(1, 'PUT /v2/team/app/manifests/', fault)
+    await store.putImage(after, ['latest', 'v2'])
+    expect((await store.pull('latest', platform))?.digest).toBe(after.digest)
+    expect(count(server, 'PUT /v2/team/app/manifests/v2')).toBe(1)
+  })
+
+  it('R30 of two writers are both kept; the last one has the tag', async () => {
+    const { server, store, before, after } = await ready()
+    const second = connect(server.host).store
+    await second.putImage(after, ['latest'])
+    await store.putImage(before, ['latest'])
+    expect((await store.pull('latest', platform))?.digest).toBe(before.digest)
+    expect((await store.pull(after.digest, platform))?.imageId).toBe(after.imageId)
+  })
+
+  it('move no tag where the registry refuses them, and the error says why', async () => {
+    const { server, store, before, after } = await ready()
+    server.faults = ({ url, method }) =>
+      method === 'PUT' && url.pathname.includes('/manifests/')
+        ? { answer: errorAnswer(400, 'MANIFEST_INVALID', 'policy: no unsigned images') }
+        : undefined
+    expect(await refusal(store.putImage(after, ['latest', 'new']))).toContain(
+      '400: MANIFEST_INVALID: policy: no unsigned images',
+    )
+    server.faults = undefined
+    expect((await store.pull('latest', platform))?.digest).toBe(before.digest)
+    expect(await store.pull('new', platform)).toBeUndefined()
+  })
+
+  it('R07 that are stored as something else are an error', async () => {
+    const { server, store, before, after } = await ready()
+    server.faults = ({ url, method }) =>
+      method === 'PUT' && url.pathname.includes('/manifests/')
+        ? { edit: a => ({ ...a, headers: { 'docker-content-digest': before.digest } }) }
+        : undefined
+    expect(await refusal(store.putImage(after, ['v2']))).toContain(
+      `stored the manifest ${after.digest} as ${before.digest}`,
+    )
+  })
+
+  it('come after everything that they name', async () => {
+    const { server } = await ready()
+    const manifest = server.lines.findIndex(l => l.startsWith('PUT /v2/team/app/manifests/'))
+    const others = server.lines.slice(0, manifest).filter(l => l.startsWith('PUT /v2/team/app/blobs/'))
+    expect(others).toHaveLength(2)
+  })
+})
