@@ -7,6 +7,8 @@ export interface Challenge {
 const token = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
 const quoted = /"((?:[^"\\]|\\.)*)"/sy
 const blanks = /[ \t]*/y
+/** What other schemes send in place of parameters, such as Negotiate. */
+const token68 = /[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))/y
 
 /**
  * The challenges of WWW-Authenticate headers that we can meet, in their order. A header that is malformed gives those
@@ -42,6 +44,7 @@ function parseHeader(text: string): { scheme: string; parameters: Map<string, st
     // A name before `=` is a parameter of the challenge before it, any other one begins a challenge.
     if (text[at] !== '=') {
       found.push({ scheme: name, parameters: new Map() })
+      take(token68)
       continue
     }
     at++

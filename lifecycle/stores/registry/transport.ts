@@ -59,8 +59,10 @@ export class Transport {
   readonly #agents = new Map<Purpose, Promise<Dispatcher>>()
   #home: Reach | undefined
 
+  /** @throws BaleError for the URL of a proxy that is none */
   constructor(options: TransportOptions) {
-    this.#options = options
+    const { http, https, no = '' } = options.proxy
+    this.#options = { ...options, proxy: { http: proxyUrl(http), https: proxyUrl(https), no } }
   }
 
   /** @throws BaleError or Transient when there is no answer; the signal's reason when it is aborted */
@@ -147,9 +149,9 @@ export class Transport {
       ...options,
       requestTls: { ...tls, allowH2: false },
       proxyTls: { ca: tls.ca },
-      httpProxy: proxyUrl(proxy.http),
-      httpsProxy: proxyUrl(proxy.https),
-      noProxy: proxy.no ?? '',
+      httpProxy: proxy.http,
+      httpsProxy: proxy.https,
+      noProxy: proxy.no,
     })
   }
 
