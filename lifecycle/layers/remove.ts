@@ -22,102 +22,84 @@ import { Directory, kindOf } from './directory.ts'
  * @throws BaleError 'filesystem' naming the first entry that cannot be removed
  */
 export async function removeTree(path: string): Promise<void> {
-  let parent: Directory
+  const shown = toBytes(path)
+  const parent = attempt(shown, () => Directory.follow(dirname(path)))
+  if (parent === undefined) return
   try {
-    parent = Directory.follow(dirname(path))
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return
-    throw cannot(toBytes(path), error)
-  }
-  try {
-    for (const _some of removals(parent, toBytes(basename(path)), toBytes(path))) await setImmediate()
+    for (const _some of new Removal().run(parent, toBytes(basename(path)), shown)) await setImmediate()
   } finally {
     parent.close()
   }
 }
 
-/** The same at once, for an entry of an open directory. */
+/** The same at once, for an entry of an open directory; `shown` is its path for messages. */
 export function removeEntry(parent: Directory, name: ByteString, shown: ByteString): void {
-  for (const _some of removals(parent, name, shown));
+  for (const _some of new Removal().run(parent, name, shown));
 }
+
+type Steps = Generator<void, void>
 
 const maxDepth = 64
-const pause = 256 // entries
+const entriesAtOnce = 256
 
-/** Yields now and then. A directory that lies too deep is moved up to the top, to be removed after the rest. */
-function* removals(parent: Directory, name: ByteString, shown: ByteString): Generator<void, void> {
-  const kind = kindAt(parent, name, shown)
-  if (kind === undefined) return
-  if (kind !== 'directory') return unlink(parent, name, shown)
-  const aside = `.bale-${randomUUID()}-`
-  let removed = 0
-  let moved = 0
-  const top = enter(parent, name, shown)
+/** Removes one entry, yielding now and then. A directory that lies too deep is moved up to the top, for another round. */
+class Removal {
+  readonly #aside = `.bale-${randomUUID()}-`
+  #moved = 0
+  #removed = 0;
 
-  function* empty(directory: Directory, path: ByteString, depth: number): Generator<void, void> {
-    for (const { name, kind } of list(directory, path)) {
-      if (++removed % pause === 0) yield
-      const at = `${path}/${name}`
-      if (kind !== 'directory') {
-        unlink(directory, name, at)
-      } else if (depth === maxDepth) {
-        enter(directory, name, at).close() // makes it writable, as moving needs
-        attempt(at, () => renameSync(directory.path(name), top.path(`${aside}${moved++}`)))
-      } else {
-        const inner = enter(directory, name, at)
-        try {
-          yield* empty(inner, at, depth + 1)
-        } finally {
-          inner.close()
-        }
-        rmdir(directory, name, at)
+  *run(parent: Directory, name: ByteString, shown: ByteString): Steps {
+    const kind = attempt(shown, () => kindOf(lstatSync(parent.path(name))))
+    if (kind !== 'directory') {
+      attempt(shown, () => unlinkSync(parent.path(name)))
+      return
+    }
+    const top = attempt(shown, () => enter(parent, name))
+    if (top === undefined) return
+    try {
+      for (let before = -1; before < this.#moved;) {
+        before = this.#moved
+        yield* this.#empty(top, top, shown, 1)
       }
+    } finally {
+      top.close()
+    }
+    attempt(shown, () => rmdirSync(parent.path(name)))
+  }
+
+  *#empty(directory: Directory, top: Directory, path: ByteString, depth: number): Steps {
+    for (const { name, kind } of attempt(path, () => directory.list()) ?? []) {
+      const shown = `${path}/${name}`
+      if (++this.#removed % entriesAtOnce === 0) yield
+      if (kind === 'directory') yield* this.#directory(directory, name, top, shown, depth)
+      else attempt(shown, () => unlinkSync(directory.path(name)))
     }
   }
 
-  try {
-    for (let before = -1; before < moved;) {
-      before = moved
-      yield* empty(top, shown, 1)
+  *#directory(outer: Directory, name: ByteString, top: Directory, shown: ByteString, depth: number): Steps {
+    const inner = attempt(shown, () => enter(outer, name))
+    if (inner === undefined) return
+    try {
+      if (depth < maxDepth) yield* this.#empty(inner, top, shown, depth + 1)
+    } finally {
+      inner.close()
     }
-  } finally {
-    top.close()
-  }
-  rmdir(parent, name, shown)
-}
-
-function kindAt(parent: Directory, name: ByteString, shown: ByteString) {
-  try {
-    return kindOf(lstatSync(parent.path(name)))
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw cannot(shown, error)
+    if (depth < maxDepth) attempt(shown, () => rmdirSync(outer.path(name)))
+    else attempt(shown, () => renameSync(outer.path(name), top.path(`${this.#aside}${this.#moved++}`)))
   }
 }
 
-function list(directory: Directory, shown: ByteString) {
-  try {
-    return directory.list()
-  } catch (error) {
-    throw cannot(shown, error)
-  }
-}
-
-/** Opens a directory so that its entries can be listed and removed, whatever its mode was. */
-function enter(parent: Directory, name: ByteString, shown: ByteString): Directory {
+/** Opens a directory so that its entries can be listed, removed and moved, whatever its mode was. */
+function enter(parent: Directory, name: ByteString): Directory {
   try {
     const directory = parent.enter(name)
     if ((fstatSync(directory.fd).mode & 0o700) === 0o700) return directory
     directory.close()
   } catch (error) {
-    if (!isErrno(error, 'EACCES')) throw cannot(shown, error)
+    if (!isErrno(error, 'EACCES')) throw error
   }
-  try {
-    makeAccessible(parent.path(name))
-    return parent.enter(name)
-  } catch (error) {
-    throw cannot(shown, error)
-  }
+  makeAccessible(parent.path(name))
+  return parent.enter(name)
 }
 
 // Node does not name it; the same number on every architecture that Node runs on.
@@ -133,30 +115,19 @@ function makeAccessible(path: Buffer): void {
   }
 }
 
-// Whoever else removes the same tree may be faster.
-function unlink(parent: Directory, name: ByteString, shown: ByteString): void {
-  attempt(shown, () => unlinkSync(parent.path(name)), 'ENOENT')
-}
-
-function rmdir(parent: Directory, name: ByteString, shown: ByteString): void {
-  attempt(shown, () => rmdirSync(parent.path(name)), 'ENOENT')
-}
-
-function attempt(shown: ByteString, call: () => void, harmless?: string): void {
+/** The result of a system call; undefined when the entry is not there: somebody else removes the same tree. */
+function attempt<T>(shown: ByteString, call: () => T): T | undefined {
   try {
-    call()
-  } catch (error) {
-    if (harmless === undefined || !isErrno(error, harmless)) throw cannot(shown, error)
+    return call()
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT')) return undefined
+    if (!isErrno(cause)) throw cause
+    const where = printable(shown)
+    const foreign = cause.code === 'EACCES' || cause.code === 'EPERM'
+    throw new BaleError('filesystem', `${where} cannot be removed: ${foreign ? 'permission denied' : cause.code}`, {
+      where,
+      ...(foreign && { fix: 'it belongs to another user, who must remove it' }),
+      cause,
+    })
   }
-}
-
-function cannot(shown: ByteString, error: unknown): unknown {
-  if (!isErrno(error)) return error
-  const where = printable(shown)
-  const foreign = error.code === 'EACCES' || error.code === 'EPERM'
-  return new BaleError('filesystem', `${where} cannot be removed: ${foreign ? 'permission denied' : error.code}`, {
-    where,
-    fix: foreign ? 'it belongs to another user, who must remove it' : undefined,
-    cause: error,
-  })
 }

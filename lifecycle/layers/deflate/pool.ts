@@ -48,6 +48,7 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './d
 /** One worker; it answers in order, so the oldest waiter is the one answered. */
 class Thread {
   readonly #worker: Worker
+  #failure: Error | undefined
   readonly #waiting: { resolve(deflated: Deflated): void; reject(error: Error): void }[] = []
 
   constructor(module: WebAssembly.Module) {
@@ -67,6 +68,7 @@ class Thread {
   }
 
   deflate(block: Block): Promise<Deflated> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#worker.ref()
       this.#waiting.push({ resolve, reject })
@@ -75,7 +77,8 @@ class Thread {
   }
 
   #fail(error: Error): void {
+    this.#failure ??= error
     shared = undefined // the next layer starts afresh
-    for (const waiter of this.#waiting.splice(0)) waiter.reject(error)
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(this.#failure)
   }
 }
