@@ -1,7 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BaleError } from '../errors.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
@@ -69,16 +68,21 @@ async function checkRun(run: EngineRun): Promise<void> {
     })
   }
   for (const { hostPath, path } of run.mounts) {
-    if (hostPath === path) continue
-    throw new BaleError('engine', 'the host engine cannot show a file in another place', {
-      where: `${hostPath} as ${path}`,
+    checkPath(hostPath)
+    if (hostPath !== path) {
+      const where = `${hostPath} as ${path}`
+      throw new BaleError('engine', 'the host engine cannot show a file in another place', { where })
+    }
+    await stat(path).catch((cause: unknown) => {
+      throw new BaleError('engine', 'what is to be shown is not there', { where: path, cause })
     })
   }
   const program = run.argv[0] ?? ''
   checkPath(program)
-  await access(program, constants.X_OK).catch((cause: unknown) => {
-    throw new BaleError('engine', 'there is no such program', { where: program, cause })
-  })
+  const found = await stat(program).catch(() => undefined)
+  if (!found?.isFile() || (found.mode & 0o111) === 0) {
+    throw new BaleError('engine', 'there is no such program', { where: program })
+  }
 }
 
 async function runHere(options: HostOptions, run: EngineRun, signal?: AbortSignal): Promise<ExitStatus> {

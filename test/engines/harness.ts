@@ -1,0 +1,66 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { type BubblewrapOptions, bubblewrapEngine } from '../../lifecycle/engines/bubblewrap.ts'
+import type { Mount } from '../../lifecycle/engines/engine.ts'
+import type { OpenEngine } from '../contracts/engines.ts'
+
+/** A root file system whose programs are this machine's: `usr` is shown to every run. */
+export async function makeRootfs(dir: string): Promise<void> {
+  const directories = ['usr', 'etc', 'var', 'proc', 'dev', 'workspace']
+  await Promise.all(directories.map(name => mkdir(join(dir, name), { recursive: true })))
+  await Promise.all(['bin', 'sbin', 'lib', 'lib64'].map(name => symlink(`usr/${name}`, join(dir, name))))
+  await writeFile(join(dir, 'etc/passwd'), 'cnb:x:1000:1000::/home/cnb:/bin/sh\n')
+  await writeFile(join(dir, 'etc/os-release'), 'ID=test\n')
+}
+
+export const usr: Mount = { hostPath: '/usr', path: '/usr', access: 'read-only' }
+export const user = { uid: 1000, gid: 1000 }
+
+export interface OpenSandbox extends OpenEngine {
+  readonly rootfs: string
+  /** What holds the directories above, and can hold what no run may see. */
+  readonly base: string
+}
+
+export async function openSandbox(options: Partial<BubblewrapOptions> = {}): Promise<OpenSandbox> {
+  const base = await mkdtemp(join(tmpdir(), 'bale-test-'))
+  onTestFinished(() => rm(base, { recursive: true, force: true }))
+  const [rootfs, dir, tmpDir] = [join(base, 'rootfs'), join(base, 'dir'), join(base, 'tmp')]
+  await Promise.all([makeRootfs(rootfs), mkdir(dir), mkdir(tmpDir)])
+  return {
+    engine: bubblewrapEngine({ rootfs, tmpDir, grace: 1000, ...options }),
+    base,
+    rootfs,
+    dir,
+    tmpDir,
+    show: (hostPath, access) => ({ hostPath, path: hostPath.replace(dir, '/layers'), access }),
+    mounts: [usr],
+    network: 'none',
+    user,
+  }
+}
+
+/** A program for `node` that makes a sandbox, with `EngineRun` and `BubblewrapOptions` as its argument. */
+export const runChild = join(import.meta.dirname, 'run-child.ts')
+
+/** probe.c at /probe, compiled for the tests of the describe block that this is called in. */
+export function useProbe(): Mount {
+  let tools: string
+  let hostPath = ''
+  beforeAll(async () => {
+    tools = await mkdtemp(join(tmpdir(), 'bale-test-tools-'))
+    hostPath = join(tools, 'probe')
+    execFileSync('cc', ['-static', '-O1', '-Wall', '-o', hostPath, join(import.meta.dirname, 'probe.c')])
+  })
+  afterAll(() => rm(tools, { recursive: true, force: true }))
+  return {
+    get hostPath() {
+      return hostPath
+    },
+    path: '/probe',
+    access: 'read-only',
+  }
+}

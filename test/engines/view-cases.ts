@@ -1,0 +1,243 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync, readFileSync } from 'node:fs'
+import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
+import { type AddressInfo, type Server, createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text as textOf } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Mount } from '../../lifecycle/engines/engine.ts'
+import { sh } from '../contracts/engines.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { isAlive, processesWith, uniqueWord } from '../helpers/processes.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { openSandbox, runChild, useProbe, user, usr } from './harness.ts'
+
+/** What a program in a sandbox sees of the host, and what it does not. */
+export function viewCases(): void {
+  describe('bubblewrap: a sandbox sees', () => {
+    const probe = useProbe()
+    it('no capabilities, and the user it was told', async () => {
+      const { stdout } = await sh(await openSandbox(), 'id; grep ^Cap /proc/self/status')
+      expect(stdout).toMatch(/^uid=1000\S* gid=1000/)
+      expect([...stdout.matchAll(/^Cap\w+:\t(\w+)$/gm)].map(match => match[1])).toEqual(
+        Array(5).fill('0000000000000000'),
+      )
+    })
+
+    it('X11 its own processes only, which are all that kill(-1) reaches', async () => {
+      const opened = await openSandbox()
+      const bystander = spawn('sleep', ['600'])
+      onTestFinished(() => void bystander.kill('SIGKILL'))
+      const { stdout } = await sh(
+        opened,
+        `/probe signal ${bystander.pid}; echo /proc/[0-9]*; trap "" TERM; kill -TERM -1; echo alive`,
+        {
+          mounts: [probe],
+        },
+      )
+      expect(stdout).toMatch(/^signal ESRCH\n(\/proc\/\d+ ?){2,3}\nalive\n$/)
+      expect(isAlive(bystander.pid ?? 0)).toBe(true)
+    })
+
+    it('K15 nothing of our environment and command line', async () => {
+      process.env.BALE_TEST_CANARY = 'canary-value'
+      onTestFinished(() => void delete process.env.BALE_TEST_CANARY)
+      const { stdout } = await sh(
+        await openSandbox(),
+        'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n"',
+        {
+          env: { PATH: '/usr/bin:/bin', PASSWORD: 'secret-value' },
+        },
+      )
+      expect(stdout).toContain('PASSWORD=secret-value') // its own
+      expect(stdout).not.toMatch(/canary-value|--args|bwrap/)
+    })
+
+    it('K16 and nobody sees its variables in a command line of ours', async () => {
+      const opened = await openSandbox()
+      const seen = processesWithDuring('secret-value-in-env', () =>
+        sh(opened, 'sleep 0.3', { env: { PATH: '/usr/bin:/bin', PASSWORD: 'secret-value-in-env' } }),
+      )
+      expect(await seen).toEqual([])
+    })
+
+    it('X14 no descriptor that we were started with, however high its number', async () => {
+      const opened = await openSandbox()
+      const secret = join(opened.base, 'secret')
+      await writeFile(secret, 'secret')
+      const settings = {
+        rootfs: opened.rootfs,
+        tmpDir: opened.tmpDir,
+        argv: ['/probe', 'descriptors'],
+        mounts: [usr, probe],
+        user,
+      }
+      const inherited = [5, 20, 40, 200]
+      const stdio = Array.from({ length: 201 }, (_, fd) => (inherited.includes(fd) ? openSync(secret, 'r') : 'ignore'))
+      const child = spawn(process.execPath, [runChild, JSON.stringify(settings)], {
+        stdio: ['ignore', 'pipe', 'inherit', ...stdio.slice(3)] as never,
+      })
+      const output = await textOf(child.stdout)
+      expect(output).toMatch(/^0 \/dev\/null\n1 .*pipes-.*\n2 .*pipes-.*\n/)
+      expect(output).not.toContain('secret')
+      expect(
+        output
+          .trim()
+          .split('\n')
+          .slice(3)
+          .filter(line => !line.endsWith(' /dev/null')),
+      ).toEqual([])
+    })
+
+    it('a read-only root, and fresh places to write in', async () => {
+      const opened = await openSandbox()
+      const script =
+        'for d in / /etc /var /workspace /usr /tmp /var/tmp /home "$HOME" /dev/shm; do touch "$d/x" 2>/dev/null && echo "$d"; done; ls -A /tmp; stat -c %a /tmp /var/tmp /dev/shm'
+      const first = await sh(opened, script)
+      expect(first.stdout).toBe('/tmp\n/var/tmp\n/home\n/home/cnb\n/dev/shm\nx\n1777\n1777\n1777\n')
+      expect(await sh(opened, script)).toEqual(first)
+      expect((await readdir(opened.rootfs)).toSorted()).toEqual([
+        'bin',
+        'dev',
+        'etc',
+        'lib',
+        'lib64',
+        'proc',
+        'sbin',
+        'usr',
+        'var',
+        'workspace',
+      ])
+    })
+
+    it('a home where the run says', async () => {
+      const { stdout } = await sh(await openSandbox(), 'echo $HOME; touch $HOME/x && echo ok', {
+        env: { HOME: '/home/deep/er' },
+      })
+      expect(stdout).toBe('/home/deep/er\nok\n')
+    })
+
+    it('mounts of files and directories, in each other where there is a place', async () => {
+      const opened = await openSandbox()
+      const { dir } = opened
+      await mkdir(join(dir, 'outer/inner'), { recursive: true })
+      await writeFile(join(dir, 'outer/file'), '')
+      await writeFile(join(dir, 'content'), 'content')
+      const mounts: Mount[] = [
+        { hostPath: join(dir, 'content'), path: '/cnb/file', access: 'read-only' },
+        { hostPath: join(dir, 'outer'), path: '/cnb', access: 'read-only' },
+        { hostPath: dir, path: '/cnb/inner', access: 'read-only' },
+        { hostPath: join(dir, 'content'), path: '/opt/new/place', access: 'read-write' },
+        { hostPath: join(dir, 'content'), path: '/tmp/place', access: 'read-only' },
+      ]
+      const script =
+        'cat /cnb/file /cnb/inner/content /opt/new/place /tmp/place; echo changed > /opt/new/place; touch /cnb/x /cnb/inner/x 2>/dev/null || echo refused'
+      const { stdout } = await sh(opened, script, { mounts })
+      expect(stdout).toBe('contentcontentcontentcontentrefused\n')
+      expect(await readFile(join(dir, 'content'), 'utf8')).toBe('changed\n')
+    })
+
+    it('X17 links in a mount as what they are: names inside', async () => {
+      const opened = await openSandbox()
+      await symlink(join(opened.base, 'secret'), join(opened.dir, 'link'))
+      await writeFile(join(opened.base, 'secret'), 'secret')
+      const { stdout } = await sh(opened, 'cat /layers/link || readlink /layers/link', {
+        mounts: [opened.show(opened.dir, 'read-only')],
+      })
+      expect(stdout).toBe(`${join(opened.base, 'secret')}\n`)
+    })
+  })
+}
+
+export function networkCases(): void {
+  describe('bubblewrap: the network', () => {
+    const probe = useProbe()
+    async function listening(server: Server, ...address: [number, string] | [string]): Promise<Server> {
+      server.listen(...(address as [string]))
+      await once(server, 'listening')
+      onTestFinished(() => void server.close())
+      return server
+    }
+
+    it('X08 none: no loopback of the host, no metadata service', async () => {
+      const opened = await openSandbox()
+      const server = await listening(createServer(), 0, '127.0.0.1')
+      const { port } = server.address() as AddressInfo
+      const script = `/probe loopback ${port}; /probe loopback6 ${port}; /probe metadata`
+      const { stdout } = await sh(opened, script, { mounts: [probe] })
+      expect(stdout).toBe('connect ECONNREFUSED\nconnect ECONNREFUSED\nconnect ENETUNREACH\n')
+    })
+
+    it("X08 host: the host's, as downloads need it", async () => {
+      const opened = await openSandbox()
+      const server = await listening(createServer(), 0, '127.0.0.1')
+      const { port } = server.address() as AddressInfo
+      const { stdout } = await sh(opened, `/probe loopback ${port}`, { mounts: [probe], network: 'host' })
+      expect(stdout).toBe('connect worked\n')
+    })
+
+    it('X06 none: no abstract sockets', async () => {
+      const opened = await openSandbox()
+      const name = `bale-test-${uniqueWord()}`
+      await listening(createServer(), `\0${name}`)
+      const { stdout } = await sh(opened, `/probe abstract ${name}`, { mounts: [probe] })
+      expect(stdout).toBe('connect ECONNREFUSED\n')
+      // A known limit: nothing but another network namespace keeps these apart.
+      expect((await sh(opened, `/probe abstract ${name}`, { mounts: [probe], network: 'host' })).stdout).toBe(
+        'connect worked\n',
+      )
+    })
+
+    it("X07 no sockets of the host's daemons and agents, with any network", async () => {
+      const opened = await openSandbox()
+      const path = join(opened.base, 'agent')
+      await listening(createServer(), path)
+      const docker = ['/var/run/docker.sock', '/run/podman/podman.sock', '/run/user/0/bus', path]
+      const script = docker.map(socket => `/probe unix ${socket}`).join(';')
+      const { stdout } = await sh(opened, script, { mounts: [probe], network: 'host' })
+      expect(stdout).toBe('connect ENOENT\n'.repeat(4))
+      const mounts: Mount[] = [{ hostPath: path, path: '/agent', access: 'read-only' }]
+      const error = await failureOf(sh(opened, ':', { mounts }))
+      expect(error).toMatchObject({
+        code: 'engine',
+        where: path,
+        message: expect.stringContaining('a socket') as string,
+      })
+    })
+
+    it("host: the host's names and certificates; none: its own name", async () => {
+      const bundle = join(await temporaryDirectory(), 'bundle.pem')
+      await writeFile(bundle, 'certificates')
+      const opened = await openSandbox({ caBundle: bundle })
+      const script =
+        'cat /etc/resolv.conf; cat /etc/hosts; cat /etc/ssl/certs/ca-certificates.crt; ls -d /etc/passwd /etc/os-release'
+      const own = '/etc/os-release\n/etc/passwd\n'
+      const host = await sh(opened, script, { network: 'host' })
+      expect(host.stdout).toBe(
+        `${readFileSync('/etc/resolv.conf', 'latin1')}${readFileSync('/etc/hosts', 'latin1')}certificates${own}`,
+      )
+      const none = await sh(opened, script, { network: 'none' })
+      expect(none.stdout).toBe(`127.0.0.1\tlocalhost\n::1\tlocalhost\n${own}`)
+      expect((await sh(opened, 'hostname; getent hosts "$(hostname)"')).stdout).toMatch(
+        /^localhost\n(::1|127\.0\.0\.1)/,
+      )
+    })
+  })
+}
+
+/** Who had the word in their command line at any moment of the run. */
+async function processesWithDuring(word: string, run: () => Promise<unknown>): Promise<string[]> {
+  const seen = new Set<string>()
+  let running = true
+  const done = run().finally(() => (running = false))
+  while (running) {
+    for (const pid of await processesWith(word))
+      seen.add(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))
+    await sleep(2)
+  }
+  await done
+  return [...seen]
+}
