@@ -78,38 +78,39 @@ export function findAuth(auths: ReadonlyMap<string, unknown>, registry: string, 
 }
 
 async function readConfigFile(path: string, warn?: Warn): Promise<Buffer> {
-  let file: FileHandle
   try {
     // A link is followed: Kubernetes mounts secrets so. A fifo must not hold us up.
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const stat = await file.stat()
+    if (!stat.isFile()) throw new BaleError('credentials', 'is not a regular file', { where: path })
+    const bytes = await readUpTo(file, maxBytes + 1)
+    if (bytes.length > maxBytes) {
+      throw new BaleError('credentials', `is longer than ${maxBytes} bytes`, { where: path })
+    }
+    const holdsSecrets = /"(?:auth|password|identitytoken|registrytoken)"/.test(bytes.toString('latin1'))
+    if ((stat.mode & 0o004) !== 0 && holdsSecrets) {
+      warn?.(`everybody on this machine can read the passwords in ${path}`, `chmod 600 ${path}`)
+    }
+    return bytes
   } catch (cause) {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return Buffer.alloc(0)
-    throw new BaleError('credentials', `cannot be read: ${isErrno(cause) ? cause.code : 'unknown'}`, {
+    if (!isErrno(cause)) throw cause
+    throw new BaleError('credentials', `cannot be read: ${cause.code}`, {
       where: path,
       fix: 'let this user read it, or set DOCKER_CONFIG to another directory',
       cause,
     })
   }
-  try {
-    const stat = await file.stat()
-    if (!stat.isFile()) throw new BaleError('credentials', 'is not a regular file', { where: path })
-    // Read no more than the limit, whatever the size says: the file may grow.
-    const buffer = Buffer.alloc(maxBytes + 1)
-    let length = 0
-    for (let more = 1; more > 0 && length < buffer.length; length += more) {
-      more = (await file.read(buffer, length, buffer.length - length)).bytesRead
-    }
-    if (length > maxBytes) throw new BaleError('credentials', `is longer than ${maxBytes} bytes`, { where: path })
-    if (
-      (stat.mode & 0o004) !== 0 &&
-      /"(auth|password|identitytoken|registrytoken)"/.test(buffer.toString('latin1', 0, length))
-    ) {
-      warn?.(`everybody on this machine can read the passwords in ${path}`, `chmod 600 ${path}`)
-    }
-    return buffer.subarray(0, length)
-  } finally {
-    await file.close()
+}
+
+/** No more than that, whatever the file's size says: it may grow. */
+async function readUpTo(file: FileHandle, most: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(most)
+  let length = 0
+  for (let more = 1; more > 0 && length < most; length += more) {
+    more = (await file.read(buffer, length, most - length)).bytesRead
   }
+  return buffer.subarray(0, length)
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
