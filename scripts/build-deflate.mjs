@@ -24,7 +24,7 @@ export async function buildDeflate({ bundle } = {}) {
     bundle: true,
     platform: 'node',
     format: 'esm',
-    target: 'node20',
+    target: 'node22',
   })
 }
 

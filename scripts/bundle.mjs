@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildDeflate } from './build-deflate.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -51,21 +52,16 @@ async function bundle() {
   }
   try {
     execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
-    if (existsSync(join(root, 'scripts', 'build-deflate.mjs'))) {
-      execFileSync(process.execPath, [join(root, 'scripts', 'build-deflate.mjs')], { stdio: ['ignore', 'inherit', 'inherit'] })
-    }
     const programs = { bale: 'lifecycle/cli/bale.ts', index: 'lifecycle/index.ts' }
-    const workers = existsSync(join(root, 'lifecycle/layers/deflate/worker.ts')) ? { 'deflate-worker': 'lifecycle/layers/deflate/worker.ts' } : {}
-    await build({ ...options, entryPoints: { ...programs, ...workers }, outdir: out })
+    await build({ ...options, entryPoints: programs, outdir: out })
     await build({ ...options, entryPoints: { phase: 'lifecycle/cli/phase.ts' }, outdir: join(out, 'lifecycle') })
+    for (const bundle of [out, join(out, 'lifecycle')]) await buildDeflate({ bundle })
     // A place for the Node binary to be mounted on.
     writeFileSync(join(out, 'lifecycle', 'node'), '')
     for (const name of buildpacks()) await bundleBuildpack(build, options, name, join(out, 'buildpacks', name))
     cpSync(join(root, 'launcher', 'dist'), join(out, 'launcher'), { recursive: true })
     cpSync(join(root, 'stacks', 'trixie'), join(out, 'stacks', 'trixie'), { recursive: true })
     cpSync(join(root, 'builder.toml'), join(out, 'builder.toml'))
-    const wasm = join(root, 'lifecycle', 'layers', 'deflate', 'deflate.wasm')
-    if (existsSync(wasm)) for (const dir of [out, join(out, 'chunks')]) cpSync(wasm, join(dir, 'deflate.wasm'))
     writeFileSync(join(out, 'stamp'), stamp)
     replace(out)
   } finally {

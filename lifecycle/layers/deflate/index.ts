@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { BaleError } from '../../errors.ts'
 
 /**
@@ -21,20 +23,27 @@ interface Exports {
   readonly compress: (length: number) => number
 }
 
-let compiled: Promise<WebAssembly.Module> | undefined
-
-/** deflate.wasm, which lies beside this file, or beside the bundle that this file became part of. */
-export function deflateModule(): Promise<WebAssembly.Module> {
-  return (compiled ??= load())
+/**
+ * A file that belongs to this one: it lies beside it; or beside the bundle that this file became part of, which may keep
+ * its chunks in a folder.
+ */
+export function companion(name: string): URL {
+  const beside = new URL(`./${name}`, import.meta.url)
+  return existsSync(beside) ? beside : new URL(`../${name}`, import.meta.url)
 }
 
-async function load(): Promise<WebAssembly.Module> {
-  const url = new URL('./deflate.wasm', import.meta.url)
+let compiled: Promise<WebAssembly.Module> | undefined
+
+export function deflateModule(): Promise<WebAssembly.Module> {
+  return (compiled ??= load(companion('deflate.wasm')))
+}
+
+async function load(url: URL): Promise<WebAssembly.Module> {
   try {
     return await WebAssembly.compile(await readFile(url))
   } catch (cause) {
     throw new BaleError('failed', 'the compressor (deflate.wasm) cannot be loaded', {
-      where: url.pathname,
+      where: fileURLToPath(url),
       fix: 'in a checkout, run `node scripts/build-deflate.mjs`; otherwise install Bale again',
       cause,
     })

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { deflateModule, instantiate } from './index.ts'
+import { companion, deflateModule, instantiate } from './index.ts'
 
 export type Block = Uint8Array<ArrayBuffer>
 
@@ -35,15 +35,14 @@ export async function inlinePool(): Promise<DeflatePool> {
 
 async function start(count: number): Promise<DeflatePool> {
   const module = await deflateModule()
-  const threads = Array.from({ length: count }, () => new Thread(module))
+  // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
+  const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
+  const threads = Array.from({ length: count }, () => new Thread(program, module))
   return {
     width: 2 * count,
     deflate: block => threads.reduce((a, b) => (b.load < a.load ? b : a)).deflate(block),
   }
 }
-
-/** From source the worker is a file beside this one; the bundle has it beside itself under a name of its own. */
-const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './deflate-worker.mjs', import.meta.url)
 
 /** One worker; it answers in order, so the oldest waiter is the one answered. */
 class Thread {
@@ -51,9 +50,9 @@ class Thread {
   #failure: Error | undefined
   readonly #waiting: { resolve(deflated: Deflated): void; reject(error: Error): void }[] = []
 
-  constructor(module: WebAssembly.Module) {
+  constructor(program: URL, module: WebAssembly.Module) {
     // No flags and no environment of the parent's: a loader or an inspector has no business here.
-    this.#worker = new Worker(workerUrl, { workerData: module, execArgv: [], env: {}, name: 'deflate' })
+    this.#worker = new Worker(program, { workerData: module, execArgv: [], env: {}, name: 'deflate' })
     this.#worker.unref()
     this.#worker.on('message', (deflated: Deflated) => {
       this.#waiting.shift()?.resolve(deflated)

@@ -1,0 +1,2 @@
+export function buildDeflate(options?: { bundle?: string }): Promise<void>
+export function setup(): Promise<void>

@@ -1,0 +1,61 @@
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { describe, expect, it } from 'vitest'
+import { compressLayer } from '../../lifecycle/layers/compress.ts'
+import { buildDeflate } from '../../scripts/build-deflate.mjs'
+import { streamOf } from '../helpers/tar.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+
+const plain = Buffer.alloc(9_000_000, 'enough for threads')
+
+describe('a bundle', () => {
+  it.each([false, true])(
+    'finds the compressor and its threads, chunks in a folder of their own: %s',
+    async splitting => {
+      const dir = await temporaryDirectory()
+      const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/compress.ts'))
+      const program = (more: string): string => `
+      import { compressLayer } from ${room}
+      const source = { createdBy: 'test', async *tar() { yield Buffer.alloc(9_000_000, 'enough for threads') } }
+      const digests = await compressLayer(source, () => {}, { compression: 'gzip' })
+      console.log(digests.digest + ${JSON.stringify(more)})`
+      for (const name of ['one', 'two']) writeFileSync(join(dir, `${name}.ts`), program(name))
+      await build({
+        entryPoints: splitting ? [join(dir, 'one.ts'), join(dir, 'two.ts')] : [join(dir, 'one.ts')],
+        outdir: join(dir, 'dist'),
+        outExtension: { '.js': '.mjs' },
+        chunkNames: 'chunks/[name]-[hash]',
+        bundle: true,
+        splitting,
+        platform: 'node',
+        format: 'esm',
+      })
+      await buildDeflate({ bundle: join(dir, 'dist') })
+      const { digest } = await compressLayer({ createdBy: 'test', tar: () => streamOf(plain) }, () => {}, {
+        compression: 'gzip',
+      })
+      expect(execFileSync(process.execPath, [join(dir, 'dist/one.mjs')], { encoding: 'utf8' })).toBe(`${digest}one\n`)
+    },
+  )
+
+  it('says what to do when the compressor is missing', async () => {
+    const dir = await temporaryDirectory()
+    const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/deflate/index.ts'))
+    writeFileSync(
+      join(dir, 'main.ts'),
+      `import { deflateModule } from ${room}; await deflateModule().catch(e => console.log(e.message, e.fix))`,
+    )
+    await build({
+      entryPoints: [join(dir, 'main.ts')],
+      outfile: join(dir, 'dist/main.mjs'),
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+    })
+    expect(execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })).toBe(
+      'the compressor (deflate.wasm) cannot be loaded in a checkout, run `node scripts/build-deflate.mjs`; otherwise install Bale again\n',
+    )
+  })
+})
