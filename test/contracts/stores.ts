@@ -384,7 +384,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
     it('notices a config that was changed where it is stored', async context => {
       const { store, name, corrupt } = await fresh()
       if (corrupt === undefined) return context.skip('nobody else can reach what this store holds')
-      const { image } = await putImage(store, hello, [name('latest')])
+      const { image } = await putImage(store, { '/spoilt': 'of no other test' }, [name('latest')])
       await corrupt(image.imageId)
       const error = await failureOf(store.pull(name('latest'), platform))
       expect(error).toBeInstanceOf(BaleError)

@@ -1,0 +1,97 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { certificateFor } from './certificate.ts'
+
+/** A process of the registry that Docker made (Debian's docker-registry), with its storage in a temporary directory. */
+export interface DockerRegistry {
+  readonly host: string
+  /** In PEM, if it speaks TLS. */
+  readonly certificate?: string
+  /** Where the bytes of a blob are. */
+  blobPath(hex: string): string
+  close(): Promise<void>
+}
+
+export const login = { username: 'ann', password: 'hunter2-s3cret' }
+/** What `htpasswd -Bbn` makes of it. */
+const htpasswd = 'ann:$2y$05$WlZD10A3J/nBRncc54kiR.aUlIPhO0SoyudfNBHzmDtQ07urgRL1q\n'
+
+/** Why it cannot be started here, if it cannot. */
+export function missing(program: string): string | undefined {
+  try {
+    execFileSync('sh', ['-c', `command -v ${program}`])
+    return undefined
+  } catch {
+    return `${program} is not installed`
+  }
+}
+
+/** @param secure with TLS, and for those who know the login */
+export async function startDockerRegistry({ secure }: { secure: boolean }): Promise<DockerRegistry> {
+  const dir = mkdtempSync(join(tmpdir(), 'bale-registry-'))
+  const host = `127.0.0.1:${await freePort()}`
+  const tls = secure ? certificateFor('127.0.0.1') : undefined
+  const config = {
+    version: '0.1',
+    log: { level: 'error', accesslog: { disabled: true } },
+    storage: { filesystem: { rootdirectory: join(dir, 'storage') } },
+    http: {
+      addr: host,
+      secret: 'for one process',
+      ...(tls && { tls: { certificate: join(dir, 'cert.pem'), key: join(dir, 'key.pem') } }),
+    },
+    ...(tls && { auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } } }),
+  }
+  // YAML takes JSON.
+  writeFileSync(join(dir, 'config.yml'), JSON.stringify(config))
+  writeFileSync(join(dir, 'htpasswd'), htpasswd)
+  if (tls) {
+    writeFileSync(join(dir, 'cert.pem'), tls.cert)
+    writeFileSync(join(dir, 'key.pem'), tls.key)
+  }
+  const server = spawn('docker-registry', ['serve', join(dir, 'config.yml')], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const said: string[] = []
+  server.stderr.on('data', (chunk: Buffer) => said.push(chunk.toString()))
+  await listening(server, host, said)
+  return {
+    host,
+    ...(tls && { certificate: tls.cert }),
+    blobPath: hex => join(dir, 'storage/docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data'),
+    close: () =>
+      new Promise(resolve => {
+        server.once('exit', () => {
+          rmSync(dir, { recursive: true, force: true })
+          resolve()
+        })
+        server.kill()
+      }),
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+async function listening(server: ChildProcess, host: string, said: string[]): Promise<void> {
+  const [address = '', port = ''] = host.split(':')
+  for (let attempt = 0; attempt < 200; attempt++) {
+    if (server.exitCode !== null) throw new Error(`docker-registry ended: ${said.join('')}`)
+    const open = await new Promise<boolean>(resolve => {
+      const socket = createConnection(Number(port), address)
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+      socket.once('connect', () => socket.destroy())
+    })
+    if (open) return
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  throw new Error(`docker-registry does not listen: ${said.join('')}`)
+}
