@@ -37,14 +37,14 @@ function isContainer(): boolean {
 
 /** Says why bubblewrap could not make a sandbox, from its own words and the facts, and what to do. */
 export function explainRefusal(said: string, facts: Facts): BaleError {
-  const words = said.replace(/^bwrap: /, '').trim() || 'it did not say why'
-  const aboutNamespaces = /namespace|[ug]id map|loopback|mount proc|pivot_root|Failed to make \/ slave/i.test(words)
-  const [reason, fix] = aboutNamespaces ? findReason(facts) : [undefined, undefined]
-  const because = reason === undefined ? '' : `${reason}; `
-  return new BaleError('engine', `bubblewrap cannot make a sandbox: ${because}it says: ${words}`, {
-    where: facts.bwrap,
-    fix,
-  })
+  const words = said.replace(/^bwrap: /, '').trim()
+  const where = facts.bwrap
+  if (!/namespace|[ug]id map|loopback|mount proc|pivot_root|Failed to make \/ slave/i.test(words)) {
+    const message = words === '' ? 'ended without saying why' : `cannot start the program: ${words}`
+    return new BaleError('engine', `bubblewrap ${message}`, { where })
+  }
+  const [reason, fix] = findReason(facts)
+  return new BaleError('engine', `bubblewrap cannot make a sandbox: ${reason}; it says: ${words}`, { where, fix })
 }
 
 const insideBuilder = 'in a builder image, whose container is the sandbox, use the host engine'
