@@ -2,6 +2,7 @@ import { lstat, mkdir, readdir, rmdir, unlink, utimes, writeFile } from 'node:fs
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BaleError, isErrno } from '../errors.ts'
+import { inPlace } from './failures.ts'
 import { ownName, ownerOf } from './owner.ts'
 
 /** How old the ticket of a process that we cannot see (another container's, another machine's) is when it counts as dead. */
@@ -24,7 +25,7 @@ const patience = 300_000
  * and deleted by anybody. This needs only that a directory listing shows what was there all the while (POSIX readdir).
  */
 export async function withLock<T>(dir: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
-  const ticket = await acquire(dir, signal)
+  const ticket = await inPlace(dir, () => acquire(dir, signal))
   try {
     return await work()
   } finally {
@@ -84,8 +85,11 @@ async function waitForTurn(dir: string, ticket: string, start: number, signal?: 
   }
 }
 
+/** Tickets of ours that could not be deleted: our being alive says nothing about them. Others wait until we end. */
+const discarded = new Set<string>()
+
 async function discard(dir: string, ticket: string): Promise<void> {
-  await unlink(join(dir, ticket)).catch(() => {})
+  await unlink(join(dir, ticket)).catch(() => discarded.add(ticket))
   await rmdir(dir).catch(() => {}) // others may be waiting in it
 }
 
@@ -99,7 +103,7 @@ function tooLong(holder: string): BaleError {
 /** The first of these whose owner is not known to be gone; tickets of the dead are deleted on the way. */
 async function firstAlive(dir: string, tickets: readonly string[]): Promise<string | undefined> {
   for (const ticket of tickets) {
-    const owner = ownerOf(ticket.slice(ticket.indexOf('.') + 1))
+    const owner = discarded.has(ticket) ? 'dead' : ownerOf(ticket.slice(ticket.indexOf('.') + 1))
     if (owner === 'alive') return ticket
     if (owner === 'unknown' && !(await isOld(join(dir, ticket)))) return ticket
     await unlink(join(dir, ticket)).catch(() => {}) // whoever is first

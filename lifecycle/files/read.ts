@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { BaleError, isErrno } from '../errors.ts'
-import { inPlace } from './staged.ts'
+import { inPlace } from './failures.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 const chunkSize = 256 * 1024

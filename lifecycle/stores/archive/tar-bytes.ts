@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError } from '../../errors.ts'
-import { refusal } from '../../files/staged.ts'
+import { refusal } from '../../files/failures.ts'
 import { TarWriter } from '../../layers/tar-writer.ts'
 import type { FilePlace } from './tar-file.ts'
 

@@ -1,0 +1,25 @@
+import { BaleError, isErrno } from '../errors.ts'
+
+/** Runs file system calls; what the operating system refuses becomes a BaleError that names the place. */
+export async function inPlace<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw refusal(error, where)
+  }
+}
+
+const remedies: Partial<Record<string, string>> = {
+  ENOSPC: 'free some space on this disk',
+  EDQUOT: 'free some space: the quota of this user is used up',
+  EACCES: 'give this user access to it, or choose another place',
+  EPERM: 'give this user access to it, or choose another place',
+  EROFS: 'choose a place that can be written',
+}
+
+/** The operating system's error as a BaleError; others as they are. */
+export function refusal(error: unknown, where: string): unknown {
+  if (!isErrno(error)) return error
+  const fix = remedies[error.code]
+  return new BaleError('filesystem', error.message, { where, cause: error, ...(fix !== undefined && { fix }) })
+}
