@@ -2,12 +2,14 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type BuildContext,
+  byDefault,
   type Component,
   digestOf,
   drop,
   keep,
   type Layer,
   packageUrl,
+  prepend,
   type RunOptions,
 } from '../sdk/index.ts'
 import type { Requirements } from './requirements.ts'
@@ -60,7 +62,10 @@ export async function provideVenv(
       await check(context, program, options)
       const packages = await installedPackages(dir)
       await compileModules(context.run, program, sitePackages(dir, python.minor), { env: python.env })
-      return { notes: { packages: packages.map(({ name }) => name).join(' ') } }
+      // Before the interpreter's own directory, whatever order the launcher has layers in: only `python` of this one knows
+      // the packages.
+      const launch = { PATH: prepend(join(dir, 'bin'), ':'), VIRTUAL_ENV: byDefault(dir) }
+      return { env: { launch }, notes: { packages: packages.map(({ name }) => name).join(' ') } }
     },
     sbom: installedPackages,
   })

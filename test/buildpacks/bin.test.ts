@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process'
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+const buildpacks = join(import.meta.dirname, '../../buildpacks')
+
+/** Runs a buildpack's bin/detect or bin/build in an application, with a main.mjs that says what it was given. */
+async function runBin(name: string, phase: string, files: string[], env: Record<string, string> = {}) {
+  const root = await mkdtemp(join(tmpdir(), 'bin-'))
+  onTestFinished(() => rm(root, { recursive: true }))
+  const dir = join(root, 'buildpack')
+  await cp(join(buildpacks, name, 'bin'), join(dir, 'bin'), { recursive: true })
+  await writeFile(join(dir, 'main.mjs'), `console.log('main', process.argv[2], process.env.NODE_OPTIONS)`)
+  const app = join(root, 'app')
+  await mkdir(join(app, 'src'), { recursive: true })
+  for (const file of files) await writeFile(join(app, file), '')
+  const options = { cwd: app, env: { PATH: process.env['PATH'], CNB_BUILDPACK_DIR: dir, ...env } }
+  return new Promise<{ status: number; stdout: string; stderr: string }>(resolve => {
+    execFile(join(dir, 'bin', phase), options, (error, stdout, stderr) => {
+      resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr })
+    })
+  })
+}
+
+describe.each([
+  ['nodejs', ['package.json', 'server.js', 'app.js', 'main.js', 'index.js']],
+  ['python', ['requirements.txt', 'any.py', 'src/main.py', 'pyproject.toml', 'Pipfile', 'uv.lock']],
+  ['procfile', ['Procfile']],
+])('%s bin/detect', (name, files) => {
+  it('rules itself out without starting Node, in a line that says why', async () => {
+    const { status, stdout } = await runBin(name, 'detect', ['go.mod'], { PATH: '/nowhere' })
+    expect(status).toBe(100)
+    expect(stdout).toMatch(/^no .*\n$/)
+  })
+
+  it.each(files)('asks the program about %s', async file => {
+    expect(await runBin(name, 'detect', [file])).toMatchObject({ status: 0, stdout: 'main detect undefined\n' })
+  })
+})
+
+it.each([
+  ['python', { BP_PIP_REQUIREMENT: 'base.txt' }],
+  ['procfile', { GOOGLE_ENTRYPOINT: 'run' }],
+])('%s bin/detect asks the program about %j', async (name, env) => {
+  expect((await runBin(name, 'detect', [], env)).status).toBe(0)
+})
+
+describe.each(['nodejs', 'python', 'procfile'])('%s bin/build', name => {
+  it('starts the program without the application’s NODE_OPTIONS', async () => {
+    const env = { NODE_OPTIONS: '--require ./not-installed-yet.js' }
+    expect(await runBin(name, 'build', [], env)).toMatchObject({ status: 0, stdout: 'main build undefined\n' })
+  })
+
+  it('says so if there is no Node', async () => {
+    const sh = await mkdtemp(join(tmpdir(), 'path-'))
+    onTestFinished(() => rm(sh, { recursive: true }))
+    await chmod(sh, 0o755)
+    const { status, stderr } = await runBin(name, 'build', [], { PATH: sh })
+    expect(status).toBe(1)
+    expect(stderr).toContain('there is no Node.js to run this buildpack with')
+  })
+})

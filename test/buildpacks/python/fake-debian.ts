@@ -1,0 +1,147 @@
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type { Command, CommandResult, Runner } from '../../../buildpacks/sdk/command.ts'
+
+interface Package {
+  readonly version: string
+  readonly arch?: string
+  readonly depends?: readonly string[]
+  readonly files: Readonly<Record<string, string>>
+}
+
+/** Debian's archive with apt and dpkg, Python with pip, and PyPI: what the buildpack runs, without a network. */
+export class FakeDebian {
+  /** What was run, as people write it: `apt-get update`, `pip install -r requirements.txt`. */
+  readonly commands: string[] = []
+  /** The date in the archive's table of contents. */
+  release = 'Saturday'
+  packages: Record<string, Package> = {
+    'python3.13': {
+      version: '3.13.5-2',
+      depends: ['libffi8'],
+      files: {
+        'usr/bin/python3.13': 'ELF',
+        'usr/lib/python3.13/os.py': '',
+        'etc/python3.13/sitecustomize.py': '',
+        'usr/lib/python3.13/sitecustomize.py': '-> /etc/python3.13/sitecustomize.py',
+        'usr/lib/python3.13/outside': '-> /etc/hosts',
+        'usr/share/doc/python3.13/copyright': 'PSF',
+        'usr/share/doc/python3.13/README': '',
+        'usr/share/man/man1/python3.13.1': '',
+      },
+    },
+    libffi8: { version: '1:3.4.8-2', files: { 'usr/lib/x86_64-linux-gnu/libffi.so.8': 'ELF' } },
+    'python3-pip-whl': {
+      version: '25.1.1+dfsg-1',
+      arch: 'all',
+      files: { 'usr/share/python-wheels/pip-25.1.1-py3-none-any.whl': '' },
+    },
+    'libpython3.13-dev': {
+      version: '3.13.5-2',
+      depends: ['libc6-dev'],
+      files: { 'usr/include/python3.13/Python.h': '' },
+    },
+    'libc6-dev': { version: '2.41-12', files: { 'usr/include/stdio.h': '' } },
+  }
+  /** What packages on PyPI need. */
+  requires: Record<string, string[]> = { flask: ['werkzeug', 'jinja2'], fastapi: ['starlette'] }
+  /** What `pip check` has to say. */
+  conflicts = ''
+  /** What `apt-get update` has to say. */
+  updateErrors = ''
+
+  readonly runner: Runner = async command => {
+    const [program, ...args] = command.argv
+    if (program === 'dpkg-query') return done('Package: libc6\nStatus: install ok installed\n')
+    if (program === 'dpkg-deb') return this.#dpkg(args)
+    if (program === 'apt-get') return this.#apt(args, command)
+    if (/\/python(3\.13)?$/.test(program) && args[0] === '-m') return this.#python(args.slice(1), command)
+    throw new Error(`nobody expects ${command.argv.join(' ')}`)
+  }
+
+  async #apt([verb = '', ...args]: readonly string[], { cwd }: Command): Promise<CommandResult> {
+    const settings = new Map(
+      args.flatMap((arg, i) => (args[i - 1] === '-o' ? [arg.split('=') as [string, string]] : [])),
+    )
+    const names = args.filter((arg, i) => !arg.startsWith('-') && args[i - 1] !== '-o')
+    this.commands.push(['apt-get', verb, ...names].join(' '))
+    if (verb === 'update') {
+      const lists = join(settings.get('Dir::State') ?? '', 'lists')
+      await mkdir(lists, { recursive: true })
+      await writeFile(join(lists, 'archive_dists_trixie_InRelease'), this.release)
+      return { ...done(), stderr: this.updateErrors }
+    }
+    if (verb === 'install') {
+      const lines = this.#closure(names).map(name => `'mirror/${this.#file(name)}' ${this.#file(name)} 1 SHA256:00`)
+      return done(`${lines.join('\n')}\n`)
+    }
+    for (const name of names) {
+      const file = this.#file(name.split('=')[0] ?? '')
+      await writeFile(join(cwd, file), JSON.stringify(name.split('=')[0]))
+    }
+    return done()
+  }
+
+  #file(name: string): string {
+    const { version = '', arch = 'amd64' } = this.packages[name] ?? {}
+    return `${name}_${version.replaceAll(':', '%3a')}_${arch}.deb`
+  }
+
+  #closure(names: readonly string[]): string[] {
+    return names.flatMap(name => [...this.#closure(this.packages[name]?.depends ?? []), name])
+  }
+
+  async #dpkg([verb, deb = '', dir = '']: readonly string[]): Promise<CommandResult> {
+    const name = JSON.parse(await readFile(deb, 'utf8')) as string
+    const { version, arch = 'amd64', files } = this.packages[name] ?? { version: '', files: {} }
+    if (verb === '--field') return done(`Package: ${name}\nVersion: ${version}\nArchitecture: ${arch}\n`)
+    for (const [path, content] of Object.entries(files)) {
+      await mkdir(dirname(join(dir, path)), { recursive: true })
+      if (content.startsWith('-> ')) await symlink(content.slice(3), join(dir, path))
+      else await writeFile(join(dir, path), content)
+    }
+    return done()
+  }
+
+  async #python([module = '', ...args]: readonly string[], command: Command): Promise<CommandResult> {
+    const program = command.argv[0]
+    if (module === 'compileall') this.commands.push(`compileall ${basename(args.at(-1) ?? '')}`)
+    if (module === 'venv') {
+      this.commands.push(`venv made by ${program.replace(/.*layers\//, '')}`)
+      const dir = args.at(-1) ?? ''
+      await mkdir(join(dir, 'bin'), { recursive: true })
+      await mkdir(join(dir, 'lib/python3.13/site-packages'), { recursive: true })
+      await symlink(program, join(dir, 'bin/python'))
+    }
+    if (module === 'zipfile') await mkdir(args.at(-1) ?? '', { recursive: true })
+    if (module === 'pip') return this.#pip(args, command)
+    return done()
+  }
+
+  async #pip([verb, ...args]: readonly string[], { argv, cwd }: Command): Promise<CommandResult> {
+    if (verb === 'check') return { exitCode: this.conflicts === '' ? 0 : 1, stdout: this.conflicts, stderr: '' }
+    const files = args.filter((_, i) => args[i - 1] === '-r')
+    this.commands.push(`pip install ${files.map(file => `-r ${file}`).join(' ')}`)
+    const site = join(dirname(dirname(argv[0])), 'lib/python3.13/site-packages')
+    const install = async (name: string, version: string): Promise<void> => {
+      const info = join(site, `${name}-${version}.dist-info`)
+      await mkdir(info)
+      await writeFile(
+        join(info, 'METADATA'),
+        `Metadata-Version: 2.4\nName: ${name}\nVersion: ${version}\nLicense: BSD\n\nVersion: 0\n`,
+      )
+      for (const other of this.requires[name.toLowerCase()] ?? []) await install(other, '1.0')
+    }
+    for (const file of files) {
+      for (const line of (await readFile(join(cwd, file), 'utf8')).split('\n')) {
+        const [, name, version = '9.9'] = /^([\w-]+)(?:==([\w.]+))?/.exec(line) ?? []
+        if (name !== undefined && !name.startsWith('-')) await install(name, version)
+      }
+    }
+    return done()
+  }
+}
+
+function done(stdout = ''): CommandResult {
+  return { exitCode: 0, stdout, stderr: '' }
+}

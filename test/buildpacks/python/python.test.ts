@@ -1,0 +1,396 @@
+import { readdir, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { python } from '../../../buildpacks/python/python.ts'
+import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { openProject } from '../sdk/project.ts'
+import { FakeDebian } from './fake-debian.ts'
+
+const dir = join(import.meta.dirname, '../../../buildpacks/python')
+
+async function pythonProject(app: Tree, env: Record<string, string> = {}) {
+  const debian = new FakeDebian()
+  const project = await openProject({ buildpack: python, dir, app, env, runner: debian.runner })
+  return { debian, project }
+}
+
+const flaskApp: Tree = {
+  'requirements.txt': 'flask==3.1.2\n',
+  'main.py': 'from flask import Flask\napp = Flask(__name__)\n',
+}
+
+describe('detect', () => {
+  it.each<[Tree, string]>([
+    [{ 'requirements.txt': '' }, 'requirements.txt is there'],
+    [{ 'app.py': '' }, 'app.py is there'],
+    [{ 'src/main.py': '' }, 'src/main.py is there'],
+    [{ 'manage.py': '' }, 'manage.py is there'],
+    [{ 'Pipfile.lock': '{}' }, 'Pipfile.lock is there'],
+    [{ 'pyproject.toml': '[project]\nname = "x"\n' }, 'pyproject.toml is there'],
+    [{ 'requirement.txt': '', 'tool.py': '' }, 'requirement.txt is there'],
+  ])('passes: %j', async (app, output) => {
+    const { project } = await pythonProject(app)
+    expect(await project.detect()).toMatchObject({
+      exitCode: 0,
+      output: `${output}\n`,
+      plan: { provides: [{ name: 'python' }] },
+    })
+  })
+
+  it.each<Tree>([
+    { 'setup.py.txt': '' },
+    { 'tools/helper.py': '', 'go.mod': '' },
+    // Settings of a linter, and of other people's text files.
+    { 'pyproject.toml': '[tool.ruff]\nline-length = 120\n' },
+    { 'requirement.txt': 'the product has to be blue' },
+  ])('does not pass: %j', async app => {
+    const { project } = await pythonProject(app)
+    expect((await project.detect()).exitCode).toBe(100)
+  })
+})
+
+describe('the interpreter', () => {
+  it('is Debian’s, in a layer: linked within it, with records for scanners, without documents', async () => {
+    const { project, debian } = await pythonProject({ 'app.py': '' })
+    const { layers, exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(layers['python']?.types).toEqual({ launch: true, build: true, cache: true })
+    const layer = join(project.layersDir, 'python')
+    expect(await readlink(join(layer, 'bin/python'))).toBe('../usr/bin/python3.13')
+    expect(await readlink(join(layer, 'usr/lib/python3.13/sitecustomize.py'))).toBe(
+      '../../../etc/python3.13/sitecustomize.py',
+    )
+    // Nothing in the layer has this name: the run image may.
+    expect(await readlink(join(layer, 'usr/lib/python3.13/outside'))).toBe('/etc/hosts')
+    expect(await readdir(join(layer, 'usr/share'))).toEqual(['doc'])
+    expect(await readdir(join(layer, 'usr/share/doc/python3.13'))).toEqual(['copyright'])
+    expect(await project.read('layers/python/var/lib/dpkg/status.d/libffi8')).toBe(
+      'Package: libffi8\nStatus: install ok installed\nVersion: 1:3.4.8-2\nArchitecture: amd64\n',
+    )
+    expect(await project.read('layers/python/env/LD_LIBRARY_PATH.prepend')).toBe(
+      join(layer, 'usr/lib/x86_64-linux-gnu'),
+    )
+    expect(await project.read('layers/python/env.launch/PORT.default')).toBe('8080')
+    expect(await project.read('layers/python.sbom.cdx.json')).toContain(
+      'pkg:deb/debian/libffi8@1:3.4.8-2?arch=amd64&distro=debian-13',
+    )
+    expect(debian.commands).toContain('compileall python3.13')
+  })
+
+  it('is kept for as long as the archive has no other', async () => {
+    const { project, debian } = await pythonProject({ 'app.py': '' })
+    await project.build()
+    debian.commands.length = 0
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Using Python 3.13.5 from the cache')
+    // The lists are those of the last build: apt need not choose again.
+    expect(debian.commands).toEqual(['apt-get update'])
+
+    debian.release = 'Sunday'
+    debian.packages['libffi8'] = { version: '1:3.4.8-3', files: {} }
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Creating Python 3.13.5 (Debian packages changed)')
+    debian.release = 'Monday'
+    debian.packages['python3.13'] = { ...debian.packages['python3.13'], version: '3.13.7-1', files: {} }
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Creating Python 3.13.7 (Python 3.13.5-2 → 3.13.7-1')
+  })
+
+  it('is made from old lists if the archive cannot be reached, with a warning', async () => {
+    const { project, debian } = await pythonProject({ 'app.py': '' })
+    debian.updateErrors = 'W: Failed to fetch the InRelease file\nW: Some index files failed to download.\n'
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(0)
+    expect(output).toContain('Warning: apt-get update: W: Failed to fetch')
+  })
+})
+
+describe('the version of Python', () => {
+  const outcome = async (app: Tree, env: Record<string, string> = {}) => {
+    const { project } = await pythonProject({ 'app.py': '', ...app }, env)
+    const { output } = await project.build()
+    return /^ *(?:Python 3\.13: |Error: )(.*)$/m.exec(output)?.[1] ?? output
+  }
+
+  it.each<[Tree, Record<string, string>, string]>([
+    [{}, {}, 'what the stack has, as nothing asks for another'],
+    [{ '.python-version': '3.13\n' }, {}, '.python-version asks for 3.13'],
+    [{ '.python-version': '3.13.2' }, {}, '.python-version asks for 3.13.2'],
+    [{ 'runtime.txt': 'python-3.13.1' }, {}, 'runtime.txt asks for python-3.13.1'],
+    [{}, { BP_CPYTHON_VERSION: '3.*' }, 'BP_CPYTHON_VERSION asks for 3.*'],
+    [{}, { GOOGLE_PYTHON_VERSION: '3.13.x' }, 'GOOGLE_PYTHON_VERSION asks for 3.13.x'],
+    [{ '.python-version': '3.9' }, { BP_CPYTHON_VERSION: '3.13' }, 'BP_CPYTHON_VERSION asks for 3.13'],
+    ...['>=3.9', '>=3.10,<4', '~=3.10', '^3.11', '>3.12', '<=3.13', '!=3.12.*', '>=3.13.1,<3.13.9', '3', '<3.14'].map(
+      (spec): [Tree, Record<string, string>, string] => {
+        const text = `[project]\nname = "x"\nrequires-python = "${spec}"\n`
+        return [
+          { 'requirements.txt': '', 'pyproject.toml': text },
+          {},
+          `pyproject.toml requires-python asks for ${spec}`,
+        ]
+      },
+    ),
+  ])('is the stack’s: %j %j', async (app, env, expected) => expect(await outcome(app, env)).toBe(expected))
+
+  it.each([
+    '3.12',
+    '3.12.1',
+    '<3.13',
+    '<3.13.0',
+    '>=3.14',
+    '~=3.12.1',
+    '==3.11.*',
+    '>3.13',
+    '!=3.13.*',
+    '>=3.9,<3.13',
+    '2.7',
+    '4',
+  ])('is an error if it cannot be: %s', async spec => {
+    expect(await outcome({ '.python-version': spec })).toBe(
+      `.python-version: Python ${spec} is asked for, and the stack has 3.13`,
+    )
+  })
+
+  it('is an error if it is none', async () => {
+    expect(await outcome({ 'runtime.txt': 'pypy' })).toBe('runtime.txt: "pypy" is not a version of Python')
+  })
+})
+
+describe('packages', () => {
+  it('go into a virtual environment of a launch layer, which the next image reuses', async () => {
+    const { project, debian } = await pythonProject(flaskApp)
+    const { layers, exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    // With the program itself, not a link to it: the environment notes where that is.
+    expect(debian.commands).toContain('venv made by python/usr/bin/python3.13')
+    expect(debian.commands).toContain('compileall site-packages')
+    expect(layers['venv']?.types).toEqual({ launch: true, build: false, cache: false })
+    expect(await project.read('layers/venv/env.launch/PATH.prepend')).toBe(join(project.layersDir, 'venv/bin'))
+    const sbom = JSON.parse(await project.read('layers/venv.sbom.cdx.json')) as { components: { purl: string }[] }
+    expect(sbom.components.map(c => c.purl)).toEqual([
+      'pkg:pypi/flask@3.1.2',
+      'pkg:pypi/jinja2@1.0',
+      'pkg:pypi/werkzeug@1.0',
+    ])
+
+    debian.commands.length = 0
+    await project.nextBuild({ 'main.py': 'from flask import Flask\napp = Flask("other")\n' })
+    const second = await project.build()
+    expect(second.output).toContain('Using packages of requirements.txt of the previous image')
+    // What is installed is known without the directory.
+    expect(second.output).toContain('flask is installed')
+    expect(debian.commands).toEqual(['apt-get update'])
+  })
+
+  it.each<[string, Tree, Record<string, string>, string]>([
+    ['requirements.txt', { 'requirements.txt': 'flask==3.2\n-r more.txt\n' }, {}, 'requirements.txt changed'],
+    ['an included file', { 'more.txt': '-c limits.txt\nb==2\n' }, {}, 'requirements.txt changed'],
+    ['a constraint', { 'limits.txt': 'b<3\n' }, {}, 'requirements.txt changed'],
+    ['a setting for pip', {}, { PIP_NO_BINARY: ':all:' }, 'settings for pip changed'],
+  ])('are installed anew if %s changes', async (_name, changes, env, reason) => {
+    const app = {
+      ...flaskApp,
+      'requirements.txt': 'flask==3.1.2\n-r more.txt\n',
+      'more.txt': '-c limits.txt\nb==1\n',
+      'limits.txt': '',
+    }
+    const { project } = await pythonProject(app)
+    await project.build()
+    await project.nextBuild(changes)
+    project.setEnv(env)
+    expect((await project.build()).output).toContain(`Creating packages of requirements.txt (${reason})`)
+  })
+
+  it.each([
+    '-e .',
+    './lib',
+    '--editable=lib',
+    'x @ file:///workspace/lib',
+    'wheels/x-1.0-py3-none-any.whl',
+    '-f wheels',
+    '-r https://host/r.txt',
+  ])('that are files of the application are installed in each build: %s', async line => {
+    const { project } = await pythonProject({ ...flaskApp, 'requirements.txt': `flask==3.1.2\n${line}\n` })
+    await project.build()
+    await project.nextBuild()
+    const { output } = await project.build()
+    expect(output).toContain('Creating packages of requirements.txt (the requirements name files of the application)')
+  })
+
+  it.each([
+    'git+https://host/x.git@v1',
+    'x @ https://host/x.whl',
+    'a[b]==1 ; python_version<"4"',
+    '--index-url https://host/simple/',
+    '-e git+https://host/x.git#egg=x',
+  ])('of elsewhere are not: %s', async line => {
+    const { project } = await pythonProject({ ...flaskApp, 'requirements.txt': `flask==3.1.2\n${line}\n` })
+    await project.build()
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Using packages of requirements.txt of the previous image')
+  })
+
+  it('may be named by BP_PIP_REQUIREMENT', async () => {
+    const app = { 'app.py': '', 'base.txt': 'a==1\n', 'web.txt': 'b==1\n' }
+    const { project, debian } = await pythonProject(app, { BP_PIP_REQUIREMENT: 'base.txt web.txt' })
+    expect((await project.build()).exitCode).toBe(0)
+    expect(debian.commands).toContain('pip install -r base.txt -r web.txt')
+  })
+
+  it('that do not go together are told', async () => {
+    const { project, debian } = await pythonProject(flaskApp)
+    debian.conflicts = 'flask 3.1.2 requires werkzeug>=3.1, but you have werkzeug 1.0'
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(0)
+    expect(output).toContain('Warning: pip check finds packages that do not go together:\n  flask 3.1.2 requires')
+  })
+
+  it.each<[string, Tree, Record<string, string>, string]>([
+    [
+      'a file that is not there',
+      { 'requirements.txt': '-r none.txt\n' },
+      {},
+      'Error: requirements.txt: there is no file none.txt',
+    ],
+    [
+      'a misspelt file',
+      { 'requirement.txt': 'flask\n', 'app.py': '' },
+      {},
+      'Error: requirement.txt: pip does not find the requirements by this name\n  rename it: git mv requirement.txt requirements.txt',
+    ],
+    ['another ending', { 'requirements.text': 'flask\n', 'app.py': '' }, {}, 'Error: requirements.text: '],
+    ['another case', { 'Requirements.txt': 'flask\n', 'app.py': '' }, {}, 'Error: Requirements.txt: '],
+    [
+      'Poetry',
+      { 'poetry.lock': '', 'app.py': '' },
+      {},
+      'Error: poetry.lock: only packages in a requirements.txt can be installed yet',
+    ],
+    ['uv', { 'uv.lock': '', 'pyproject.toml': '[project]\n' }, {}, 'uv export --no-dev'],
+    ['PYTHONHOME', flaskApp, { PYTHONHOME: '/usr' }, 'Error: PYTHONHOME: packages would be installed elsewhere'],
+    ['PIP_TARGET', flaskApp, { PIP_TARGET: 'lib' }, 'take PIP_TARGET out of the environment'],
+  ])('%s: an error that says what to do', async (_name, app, env, expected) => {
+    const { project } = await pythonProject(app, env)
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(expected)
+  })
+})
+
+describe('the start', () => {
+  const start = async (app: Tree, env: Record<string, string> = {}) => {
+    const { project } = await pythonProject(app, env)
+    const { launch, exitCode, output } = await project.build()
+    if (exitCode !== 0) return output
+    return (launch as { processes: { type: string; default: boolean; command: string[] }[] } | undefined)?.processes[0]
+      ?.command[2]
+  }
+  const needs = (...names: string[]): Tree => ({ 'requirements.txt': `${names.join('\n')}\n` })
+  const flask = 'app = Flask(__name__)\n'
+  const at = '0.0.0.0:${PORT:-8080}'
+  const options = '--host 0.0.0.0 --port ${PORT:-8080}'
+  const django = (name: string): Tree => ({
+    'manage.py': `os.environ.setdefault('DJANGO_SETTINGS_MODULE', '${name}.settings.production')\n`,
+    [`${name.replaceAll('.', '/')}/wsgi.py`]: '',
+    [`${name.replaceAll('.', '/')}/asgi.py`]: '',
+  })
+
+  it.each<[string, Tree, string]>([
+    ['gunicorn', { ...needs('flask', 'gunicorn'), 'main.py': flask }, `gunicorn --bind ${at} main:app`],
+    [
+      'main.py before app.py',
+      { ...needs('gunicorn'), 'app.py': flask, 'main.py': flask },
+      `gunicorn --bind ${at} main:app`,
+    ],
+    [
+      'app.py if main.py has none',
+      { ...needs('gunicorn'), 'app.py': flask, 'main.py': 'print()' },
+      `gunicorn --bind ${at} app:app`,
+    ],
+    [
+      'another name',
+      { ...needs('gunicorn'), 'wsgi.py': 'application: Flask = make()\n' },
+      `gunicorn --bind ${at} wsgi:application`,
+    ],
+    [
+      'an imported one',
+      { ...needs('gunicorn'), 'wsgi.py': 'from shop.web import app\n' },
+      `gunicorn --bind ${at} wsgi:app`,
+    ],
+    [
+      'a factory',
+      { ...needs('gunicorn'), 'app.py': 'def create_app():\n  app = 1\n' },
+      `gunicorn --bind ${at} 'app:create_app()'`,
+    ],
+    ['src', { ...needs('gunicorn'), 'src/main.py': flask }, `gunicorn --bind ${at} --pythonpath src main:app`],
+    ['a package', { ...needs('gunicorn'), 'app/__init__.py': flask }, `gunicorn --bind ${at} app:app`],
+    ['uvicorn', { ...needs('fastapi', 'uvicorn'), 'main.py': 'app = FastAPI()\n' }, `uvicorn ${options} main:app`],
+    [
+      'uvicorn in src',
+      { ...needs('uvicorn'), 'src/app/main.py': 'app = Starlette()\n' },
+      `uvicorn ${options} --app-dir src app.main:app`,
+    ],
+    [
+      'uvicorn for what is asynchronous',
+      { ...needs('uvicorn', 'gunicorn', 'fastapi'), 'app.py': 'app = build()\n' },
+      `uvicorn ${options} app:app`,
+    ],
+    [
+      'gunicorn for what is not',
+      { ...needs('uvicorn', 'gunicorn', 'flask', 'fastapi'), 'app.py': flask },
+      `gunicorn --bind ${at} app:app`,
+    ],
+    ['flask', { ...needs('flask'), 'app.py': flask }, `flask --app app:app run ${options}`],
+    ['flask in src', { ...needs('Flask'), 'src/app.py': flask }, `flask --app src/app:app run ${options}`],
+    ['Django with gunicorn', { ...needs('django', 'gunicorn'), ...django('shop') }, `gunicorn --bind ${at} shop.wsgi`],
+    [
+      'Django with uvicorn',
+      { ...needs('Django', 'uvicorn'), ...django('web.shop') },
+      `uvicorn ${options} web.shop.asgi:application`,
+    ],
+    ['Django alone', { ...needs('django'), ...django('shop') }, `python manage.py runserver --noreload ${at}`],
+    ['a program', { ...needs('requests'), 'main.py': 'print()' }, 'python main.py'],
+    ['a program in src', { 'src/server.py': 'print()' }, 'python src/server.py'],
+    ['a program that compares', { ...needs('gunicorn'), 'main.py': 'app == 1\n' }, 'python main.py'],
+  ])('%s', async (_name, app, expected) => expect(await start(app)).toBe(expected))
+
+  it.each<[string, Tree, Record<string, string>, string]>([
+    ['a file', needs('requests'), { BP_PYTHON_ENTRYPOINT: 'jobs/run.py' }, 'python jobs/run.py'],
+    [
+      'a file with an application',
+      needs('gunicorn'),
+      { BP_PYTHON_ENTRYPOINT: 'jobs/web.py' },
+      `gunicorn --bind ${at} jobs.web:app`,
+    ],
+    ['an object', needs('flask'), { BP_PYTHON_ENTRYPOINT: 'jobs.web:app' }, `flask --app jobs.web:app run ${options}`],
+    ['a command', needs('flask'), { RAILPACK_START_CMD: 'python -m jobs' }, 'python -m jobs'],
+  ])('named by a variable: %s', async (_name, app, env, expected) => {
+    expect(await start({ ...app, 'jobs/run.py': '', 'jobs/web.py': flask }, env)).toBe(expected)
+  })
+
+  it.each<[Record<string, string>, string]>([
+    [{ BP_PYTHON_ENTRYPOINT: 'none.py' }, 'Error: BP_PYTHON_ENTRYPOINT: there is no file none.py'],
+    [{ BP_PYTHON_ENTRYPOINT: 'a b' }, 'Error: BP_PYTHON_ENTRYPOINT: "a b" is neither a file nor an object'],
+  ])('named wrongly: %j', async (env, expected) => expect(await start({ ...needs('flask') }, env)).toContain(expected))
+
+  it('of a Flask application that is nowhere is an error: what was tried, and three ways to name it', async () => {
+    const output = await start({ ...needs('flask'), 'service/web.py': flask })
+    expect(output).toContain('Error: nothing says how to start the application')
+    expect(output).toContain('main.py, app.py, wsgi.py')
+    for (const way of ['Procfile', 'app.py', 'BP_PYTHON_ENTRYPOINT', 'GOOGLE_ENTRYPOINT']) expect(output).toContain(way)
+  })
+
+  it.each<[Tree, Record<string, string>]>([
+    [{ Procfile: 'web: flask --app service.web run\n' }, {}],
+    [{}, { GOOGLE_ENTRYPOINT: 'flask --app service.web run' }],
+  ])('may be the Procfile buildpack’s', async (app, env) => {
+    expect(await start({ ...needs('flask'), 'service/web.py': flask, ...app }, env)).toBeUndefined()
+  })
+
+  it('is the default process', async () => {
+    const { project } = await pythonProject({ 'main.py': '' })
+    expect((await project.build()).launch).toEqual({
+      processes: [{ type: 'web', command: ['bash', '-c', 'python main.py'], default: true }],
+    })
+  })
+})
