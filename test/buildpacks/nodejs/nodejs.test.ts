@@ -397,12 +397,9 @@ describe('the build', () => {
   })
 
   it('keeps devDependencies if told so, or to test', async () => {
-    for (const env of [
-      { NPM_CONFIG_PRODUCTION: 'false' },
-      { RAILPACK_PRUNE_DEPS: 'false' },
-      { CNB_EXEC_ENV: 'test' },
-    ]) {
-      const { project, npm } = await nodeProject(webApp({ scripts: { build: 'b', start: 'x' } }), env)
+    const settings = { NPM_CONFIG_PRODUCTION: 'false', RAILPACK_PRUNE_DEPS: 'false', CNB_EXEC_ENV: 'test' }
+    for (const [name, value] of Object.entries(settings)) {
+      const { project, npm } = await nodeProject(webApp({ scripts: { build: 'b', start: 'x' } }), { [name]: value })
       await project.build()
       expect(npm.commands.filter(c => c.includes('prune'))).toEqual([])
     }
