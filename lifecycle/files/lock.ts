@@ -54,6 +54,8 @@ async function drawTicket(dir: string): Promise<string | undefined> {
   const ticket = `${String(number).padStart(10, '0')}.${ownName()}`
   await mkdir(dir, { recursive: true })
   try {
+    // Through a link, tickets would be left in a place that nobody has named.
+    if ((await lstat(dir)).isSymbolicLink()) throw new BaleError('input', 'it is a symbolic link', { where: dir })
     await writeFile(join(dir, ticket), '', { flag: 'wx' })
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined // somebody has just removed the empty directory

@@ -42,7 +42,7 @@ export async function stageFile(dir: string): Promise<StagedFile> {
       })
     },
     async [Symbol.asyncDispose]() {
-      await close()
+      await close().catch(() => {})
       if (!committed) await unlink(path).catch(() => {})
     },
   }

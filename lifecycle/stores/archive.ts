@@ -45,7 +45,10 @@ export function ociArchiveStore(
       if (index === undefined) throw new BaleError('input', 'it is not an OCI archive', { where: archive.path })
       return pullFromLayout(files, index, name, platform, signal)
     },
-    checkWrite: (_names, signal) => archive.checkWrite(signal),
+    async checkWrite(names, signal) {
+      await layers.checkWrite(names, signal)
+      await archive.checkWrite(signal)
+    },
     putLayer: (layer, signal) => layers.putLayer(layer, signal),
     async putImage(image, names, signal) {
       signal?.throwIfAborted()

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { withLock } from '../../lifecycle/files/lock.ts'
 import { ownName, ownerOf } from '../../lifecycle/files/owner.ts'
+import { interceptWrites, osError } from '../helpers/faults.ts'
 
 async function place(): Promise<{ dir: string; lock: string; counter: string }> {
   const dir = await mkdtemp(join(tmpdir(), 'bale-lock-'))
@@ -73,6 +74,26 @@ describe('withLock', () => {
     const old = new Date(Date.now() - 61_000)
     await utimes(elsewhere, old, old)
     expect(await waiting).toBe(true)
+  })
+
+  it('C13 leaves nothing where a planted link leads', async () => {
+    const { dir, lock } = await place()
+    const elsewhere = join(dir, 'elsewhere')
+    await mkdir(elsewhere)
+    await symlink(elsewhere, lock)
+    await expect(withLock(lock, () => 'in')).rejects.toMatchObject({ code: 'input', where: lock })
+    expect(await readdir(elsewhere)).toEqual([])
+  })
+
+  it('C10 is not kept out by a ticket of its own that it could not delete', async () => {
+    const { lock } = await place()
+    const faults = await interceptWrites(call => {
+      if (call.name === 'unlink') throw osError('EIO', 'unlink')
+    })
+    await withLock(lock, () => {})
+    expect(await readdir(lock)).toHaveLength(1)
+    faults.restore()
+    expect(await withLock(lock, () => 'in')).toBe('in')
   })
 
   it('stops waiting when it is told to, and is out of the way then', async () => {

@@ -1,14 +1,19 @@
-import { mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, readFile, readdir, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { type Header, extract } from 'tar-stream'
 import { describe, expect, it } from 'vitest'
 import { digestOf, hexOf } from '../../lifecycle/image/digest.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { oci } from '../../lifecycle/image/media-types.ts'
+import { tarBytes } from '../../lifecycle/stores/archive/tar-bytes.ts'
 import { dockerArchiveStore, ociArchiveStore } from '../../lifecycle/stores/archive.ts'
 import type { ImageStore } from '../../lifecycle/stores/store.ts'
 import { type OpenStore, storeContract } from '../contracts/stores.ts'
 import { type TarLiteral, changeInTar, readTarFiles, tarFrom } from '../helpers/archives.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { interceptWrites, osError } from '../helpers/faults.ts'
 import { type Files, bytesOf, configOf, layerOf, platform, sourceOf, tarOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
@@ -120,6 +125,21 @@ describe.each([
     expect((await stat(join(dir, 'empty.tar'))).size).toBeGreaterThan(1000)
   })
 
+  it('O04 does not have an image whose writing failed', async () => {
+    const dir = await temporaryDirectory()
+    const store = make(join(dir, 'a.tar'), dir)
+    const image = makeImage(configOf({ author: 'lost' }), [await store.putLayer(sourceOf({}))])
+    const faults = await interceptWrites(call => {
+      if (call.name === 'rename') throw osError('EIO', 'rename')
+    })
+    const error = await failureOf(store.putImage(image, ['lost']))
+    faults.restore()
+    expect(error).toMatchObject({ code: 'filesystem', where: join(dir, 'a.tar') })
+    await put(store, ['kept'], { '/a': 'a' })
+    expect(await store.pull('lost', platform)).toBeUndefined()
+    expect(await store.pull('kept', platform)).toBeDefined()
+  })
+
   it('is written where a link leads', async () => {
     const dir = await temporaryDirectory()
     await writeFile(join(dir, 'real.tar'), '')
@@ -186,6 +206,22 @@ describe.each([
 async function withoutEnd(entries: TarLiteral): Promise<Buffer> {
   return (await tarFrom(entries)).subarray(0, -1024)
 }
+
+it('O05 an entry over 8 GiB has its size in the archive', async () => {
+  const dir = await temporaryDirectory()
+  const path = join(dir, 'layer.tar')
+  await writeFile(path, '')
+  const size = 9 * 2 ** 30
+  await truncate(path, size) // sparse: it takes no space
+  const entry = { kind: 'file', name: 'blobs/sha256/x', place: { path, offset: 0, size } } as const
+  for await (const block of tarBytes([entry])) {
+    const reader = extract()
+    const header = once(reader, 'entry') as Promise<[Header]>
+    reader.write(block)
+    expect((await header)[0]).toMatchObject({ name: 'blobs/sha256/x', size })
+    break
+  }
+})
 
 describe('what docker save writes', () => {
   const layer = { '/app/hello.txt': 'hello' }

@@ -51,8 +51,7 @@ describe('OCI layout', () => {
     await expectWhole(store, ['new', 'latest'], [after])
     await age(dir)
     await store.collectGarbage()
-    expect((await readdir(dir)).sort()).toEqual(['.staging', 'blobs', 'index.json', 'oci-layout'])
-    expect(await readdir(join(dir, '.staging'))).toEqual([])
+    expect((await readdir(dir)).sort()).toEqual(['blobs', 'index.json', 'oci-layout'])
     for (const name of await readdir(join(dir, 'blobs', 'sha256'))) {
       expect(hexOf(digestOf(await readFile(join(dir, 'blobs', 'sha256', name))))).toBe(name)
     }
@@ -130,7 +129,7 @@ describe('archive', () => {
 async function age(dir: string): Promise<void> {
   const old = new Date(Date.now() - 2 * 3600_000)
   for (const folder of ['.staging', join('blobs', 'sha256')]) {
-    for (const name of await readdir(join(dir, folder))) await utimes(join(dir, folder, name), old, old)
+    for (const name of await readdir(join(dir, folder)).catch(() => [])) await utimes(join(dir, folder, name), old, old)
   }
 }
 

@@ -69,8 +69,7 @@ describe('the directory', () => {
   it('is an OCI layout with nothing of ours left in it', async () => {
     const dir = await temporaryDirectory()
     const image = await put(layoutStore(dir), 'v1', { '/a': 'a' })
-    expect((await readdir(dir)).sort()).toEqual(['.staging', 'blobs', 'index.json', 'oci-layout'])
-    expect(await readdir(join(dir, '.staging'))).toEqual([])
+    expect((await readdir(dir)).sort()).toEqual(['blobs', 'index.json', 'oci-layout'])
     expect(JSON.parse(await readFile(join(dir, 'oci-layout'), 'utf8'))).toEqual({ imageLayoutVersion: '1.0.0' })
     expect(JSON.parse(await readFile(join(dir, 'index.json'), 'utf8'))).toEqual({
       schemaVersion: 2,
@@ -115,7 +114,7 @@ describe('the directory', () => {
     const elsewhere = await temporaryDirectory()
     const store = layoutStore(dir)
     await put(store, 'v1', {})
-    await rm(join(dir, folder), { recursive: true })
+    await rm(join(dir, folder), { recursive: true, force: true })
     await symlink(elsewhere, join(dir, folder))
     await expect(store.checkWrite([])).rejects.toThrow('symbolic link')
     await expect(store.putLayer(sourceOf({}))).rejects.toThrow('symbolic link')
@@ -356,12 +355,13 @@ describe('garbage', () => {
     const store = layoutStore(dir)
     await put(store, 'v1', {})
     const own = join(dir, '.staging', 'stray')
+    await mkdir(join(dir, '.staging'))
     await writeFile(own, 'x')
     await store.collectGarbage()
     expect(existsSync(own)).toBe(true) // nobody knows whose it is, and it is new
     await utimes(own, old, old)
     await store.collectGarbage()
-    expect(existsSync(own)).toBe(false)
+    expect(existsSync(join(dir, '.staging'))).toBe(false)
   })
 
   it('is not collected while an image cannot be read: its layers would be lost', async () => {

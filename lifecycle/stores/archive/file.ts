@@ -17,12 +17,12 @@ export interface ArchivedImage {
 /** The tar file that a store writes: all images that it was given so far, by name. */
 export function archiveFile(file: string, entriesOf: (images: readonly ArchivedImage[]) => Iterable<ArchiveEntry>) {
   const path = resolve(file)
-  const byName = new Map<string, Image>()
+  let byName: ReadonlyMap<string, Image> = new Map()
   let writing: Promise<unknown> = Promise.resolve()
-  const write = async (signal?: AbortSignal): Promise<void> => {
+  const write = async (images: ReadonlyMap<string, Image>, signal?: AbortSignal): Promise<void> => {
     const target = await replaceable(path)
     await using staged = await stageFile(dirname(target))
-    for await (const block of tarBytes(entriesOf(grouped(byName)), signal)) await staged.write(block)
+    for await (const block of tarBytes(entriesOf(grouped(images)), signal)) await staged.write(block)
     await staged.commit(target)
   }
   return {
@@ -36,9 +36,13 @@ export function archiveFile(file: string, entriesOf: (images: readonly ArchivedI
     },
 
     async put(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published> {
-      for (const name of names.length === 0 ? [''] : names) byName.set(name, image)
       // One after the other: the last one to be renamed must be the one with all images.
-      const turn = writing.then(() => write(signal))
+      const turn = writing.then(async () => {
+        const added = (names.length === 0 ? [''] : names).map((name): [string, Image] => [name, image])
+        const images = new Map([...byName, ...added])
+        await write(images, signal)
+        byName = images
+      })
       writing = turn.catch(() => {})
       await turn
       return { digest: image.digest, imageId: image.imageId, manifestSize: image.manifestBytes.length, names }

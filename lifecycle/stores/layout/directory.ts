@@ -1,9 +1,9 @@
-import { lstat, mkdir, readdir, utimes } from 'node:fs/promises'
-import { join } from 'node:path'
+import { lstat, mkdir, readdir, rmdir, utimes } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { BaleError, isErrno } from '../../errors.ts'
 import { openRegular, readRange, readSmall } from '../../files/read.ts'
 import { inPlace, refusal } from '../../files/failures.ts'
-import { type StagedFile, replaceFile, stageFile } from '../../files/staged.ts'
+import { type StagedFile, stageFile, syncDirectory } from '../../files/staged.ts'
 import type { Digest } from '../../image/digest.ts'
 import { parseJson } from '../../image/json.ts'
 import { layoutHeader } from './index-file.ts'
@@ -27,11 +27,31 @@ export interface LayoutDirectory extends LayoutFiles {
   hasBlob(digest: Digest, size: number): Promise<boolean>
   stage(): Promise<StagedFile>
   putBlob(digest: Digest, bytes: Uint8Array): Promise<void>
+  /** Replaces a file that is no blob, in one step. */
+  replace(relative: string, content: Uint8Array): Promise<void>
+  /** Removes our own folder unless somebody is using it: what is left is a layout and nothing else. */
+  tidy(): Promise<void>
 }
 
 export function layoutDirectory(path: string, description: string): LayoutDirectory {
   const at = (relative: string): string => join(path, relative)
-  const stage = (): Promise<StagedFile> => stageFile(at(stagingDir))
+  const stage = async (): Promise<StagedFile> => {
+    for (let attempt = 1; ; attempt++) {
+      await realDirectory(at(stagingDir))
+      try {
+        return await stageFile(at(stagingDir))
+      } catch (error) {
+        // Another process has tidied up in between.
+        const gone = error instanceof BaleError && isErrno(error.cause, 'ENOENT')
+        if (!gone || attempt === 100) throw error
+      }
+    }
+  }
+  const replace = async (relative: string, content: Uint8Array): Promise<void> => {
+    await using file = await stage()
+    await file.write(content)
+    await file.commit(at(relative))
+  }
   const hasBlob = async (digest: Digest, size: number): Promise<boolean> => {
     const blob = at(blobPath(digest))
     try {
@@ -56,11 +76,8 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
 
     async create() {
       if ((await layoutState(path)) === 'absent') await inPlace(path, () => mkdir(path, { recursive: true }))
-      await realDirectory(at(stagingDir))
       // Its presence makes the directory ours, so that it comes first: what is missing after a crash, we can make.
-      if ((await readSmall(at('oci-layout'), maxLayoutFile)) === undefined) {
-        await replaceFile(at('oci-layout'), layoutHeader, at(stagingDir))
-      }
+      if ((await readSmall(at('oci-layout'), maxLayoutFile)) === undefined) await replace('oci-layout', layoutHeader)
       for (const folder of ['blobs', 'blobs/sha256']) await realDirectory(at(folder))
     },
 
@@ -78,10 +95,13 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
     },
 
     async putBlob(digest, bytes) {
-      if (await hasBlob(digest, bytes.length)) return
-      await using file = await stage()
-      await file.write(bytes)
-      await file.commit(at(blobPath(digest)))
+      if (!(await hasBlob(digest, bytes.length))) await replace(blobPath(digest), bytes)
+    },
+
+    replace,
+
+    async tidy() {
+      await rmdir(at(stagingDir)).catch(() => {})
     },
   }
 }
@@ -128,6 +148,7 @@ async function realDirectory(path: string): Promise<void> {
   await inPlace(path, async () => {
     try {
       await mkdir(path)
+      await syncDirectory(dirname(path))
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error
       await isRealDirectory(path)

@@ -56,10 +56,14 @@ export function descriptorOf(image: Image): Descriptor {
 }
 
 /** The index in which `name` means this and nothing else. */
-export function withName(index: IndexFile, name: string, descriptor: Descriptor): IndexFile {
-  const annotations = { ...descriptor.annotations, ...(name !== '' && { [nameAnnotation]: name }) }
-  const entry = { ...descriptor, ...(Object.keys(annotations).length > 0 && { annotations }) }
-  return { ...index, manifests: [...withoutName(index, name).manifests, entry] }
+export function withName(index: IndexFile, name: string, target: Descriptor | Entry): IndexFile {
+  const { annotations, ...entry } = target
+  const kept = isRecord(annotations) ? annotations : {}
+  const named =
+    name === ''
+      ? { ...entry, ...(annotations !== undefined && { annotations }) }
+      : { ...entry, annotations: { ...kept, [nameAnnotation]: name } }
+  return { ...index, manifests: [...withoutName(index, name).manifests, named] }
 }
 
 export function withoutName(index: IndexFile, name: string): IndexFile {

@@ -68,8 +68,8 @@ const emptyManifestList = { schemaVersion: 2, mediaType: '' } as const satisfies
  */
 export function findEntries(index: IndexFile, name: string, where: string): readonly Entry[] {
   const named = index.manifests.filter(entry => nameOf(entry) === name)
-  if (named.length > 0 || name !== '' || index.manifests.length <= 1)
-    return name === '' && named.length === 0 ? index.manifests : named
+  if (named.length > 0 || name !== '') return named
+  if (index.manifests.length <= 1) return index.manifests
   const names = index.manifests.map(nameOf).slice(0, 20)
   throw new BaleError('arguments', `there are several images: ${names.map(n => JSON.stringify(n)).join(', ')}`, {
     where,

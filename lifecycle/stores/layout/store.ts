@@ -1,11 +1,10 @@
 import { join, resolve } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import { withLock } from '../../files/lock.ts'
-import { checkWritable, replaceFile } from '../../files/staged.ts'
+import { checkWritable } from '../../files/staged.ts'
 import { type Digest, digestOf } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
 import type { Layer, LayerDigests, LayerSource } from '../../image/layer.ts'
-import type { Descriptor } from '../../image/manifest.ts'
 import type { Compression } from '../../image/media-types.ts'
 import { compressLayer } from '../../layers/compress.ts'
 import { verified } from '../../layers/verify.ts'
@@ -14,7 +13,7 @@ import { transfer } from '../transfer.ts'
 import { type Collected, collectGarbage } from './garbage.ts'
 import { type IndexFile, descriptorOf, emptyIndex, formatIndexFile, withName, withoutName } from './index-file.ts'
 import { type ListedImage, listImages } from './list.ts'
-import { type LayoutDirectory, layoutDirectory, lockDir, stagingDir } from './directory.ts'
+import { type LayoutDirectory, layoutDirectory, lockDir } from './directory.ts'
 import { blobPath, findEntries, pullFromLayout, readIndexFile } from './read.ts'
 
 export interface LayoutOptions {
@@ -58,10 +57,11 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
         const index = await readIndex()
         const changed = await change(index)
         if (changed === index) return
-        await replaceFile(join(path, 'index.json'), formatIndexFile(changed), join(path, stagingDir))
+        await files.replace('index.json', formatIndexFile(changed))
       },
       signal,
     )
+    await files.tidy()
   }
 
   return {
@@ -77,7 +77,8 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
       for (const name of names) checkName(name)
       if ((await files.state()) === 'absent') return checkWritable(path)
       await files.create()
-      await using _file = await files.stage()
+      await (await files.stage())[Symbol.asyncDispose]()
+      await files.tidy()
     },
 
     async putLayer(layer, signal) {
@@ -122,13 +123,15 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
           const what = entry === undefined ? 'there is no image' : 'there are several images'
           throw new BaleError('arguments', `${what} ${JSON.stringify(from)}`, { where: files.description })
         }
-        return withName(index, to, entry as unknown as Descriptor)
+        return withName(index, to, entry)
       })
     },
 
     async collectGarbage() {
       if ((await files.state()) === 'absent') return { blobs: 0, bytes: 0 }
-      return withLock(join(path, lockDir), async () => collectGarbage(files, await readIndex()))
+      const collected = await withLock(join(path, lockDir), async () => collectGarbage(files, await readIndex()))
+      await files.tidy()
+      return collected
     },
   }
 }
