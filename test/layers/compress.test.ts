@@ -161,7 +161,7 @@ describe('gzip', () => {
       'sha256:46fd9ba0cf9cf9cde2eaf01dc8f5e091d4dedb70cfde43b79767b22585ab4dd6',
     )
     expect((await compress(Buffer.alloc(0), 'gzip')).stored.toString('hex')).toBe(
-      '1f8b08000000000004ff03000000000000000000',
+      '1f8b08000000000004ff000000ffff03000000000000000000',
     )
   })
 })

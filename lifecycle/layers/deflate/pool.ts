@@ -1,46 +1,35 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import type { Block, BlockCompressor, Compressed } from '../blocks.ts'
 import { companion, deflateModule, instantiate } from './index.ts'
-
-export type Block = Uint8Array<ArrayBuffer>
-
-/** A block compressed by itself, and its memory, to be used again. */
-export interface Deflated {
-  readonly compressed: Block
-  readonly block: Block
-}
-
-export interface DeflatePool {
-  /** How many blocks may usefully be under way at once. */
-  readonly width: number
-  /** Takes the block over: until it comes back, it must not be touched. */
-  deflate(block: Block): Promise<Deflated>
-}
 
 // More threads than this wait for the one that reads and hashes.
 const maxThreads = 6
 
-let shared: Promise<DeflatePool> | undefined
+let inline: Promise<BlockCompressor> | undefined
+let pool: Promise<BlockCompressor> | undefined
+
+/** The calling thread itself. */
+export function callingThread(): Promise<BlockCompressor> {
+  return (inline ??= deflateModule().then(module => {
+    const deflate = instantiate(module)
+    return { width: 1, compress: block => Promise.resolve({ compressed: deflate(block), block }) }
+  }))
+}
 
 /** The threads of this process, started when first asked for; they do not keep the process alive. */
-export function threadPool(): Promise<DeflatePool> {
-  return (shared ??= start(Math.min(availableParallelism(), maxThreads)))
+export function workerThreads(): Promise<BlockCompressor> {
+  return (pool ??= start(Math.min(availableParallelism(), maxThreads)))
 }
 
-/** The calling thread alone: for layers so small that starting a thread costs more than it saves. */
-export async function inlinePool(): Promise<DeflatePool> {
-  const deflate = instantiate(await deflateModule())
-  return { width: 1, deflate: block => Promise.resolve({ compressed: deflate(block), block }) }
-}
-
-async function start(count: number): Promise<DeflatePool> {
+async function start(count: number): Promise<BlockCompressor> {
   const module = await deflateModule()
   // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
   const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
-  const threads = Array.from({ length: count }, () => new Thread(program, module))
+  const workers = Array.from({ length: count }, () => new Thread(program, module))
   return {
     width: 2 * count,
-    deflate: block => threads.reduce((a, b) => (b.load < a.load ? b : a)).deflate(block),
+    compress: block => workers.reduce((a, b) => (b.load < a.load ? b : a)).compress(block),
   }
 }
 
@@ -48,14 +37,14 @@ async function start(count: number): Promise<DeflatePool> {
 class Thread {
   readonly #worker: Worker
   #failure: Error | undefined
-  readonly #waiting: { resolve(deflated: Deflated): void; reject(error: Error): void }[] = []
+  readonly #waiting: { resolve(compressed: Compressed): void; reject(error: Error): void }[] = []
 
   constructor(program: URL, module: WebAssembly.Module) {
     // No flags and no environment of the parent's: a loader or an inspector has no business here.
     this.#worker = new Worker(program, { workerData: module, execArgv: [], env: {}, name: 'deflate' })
     this.#worker.unref()
-    this.#worker.on('message', (deflated: Deflated) => {
-      this.#waiting.shift()?.resolve(deflated)
+    this.#worker.on('message', (compressed: Compressed) => {
+      this.#waiting.shift()?.resolve(compressed)
       if (this.#waiting.length === 0) this.#worker.unref()
     })
     this.#worker.on('error', error => this.#fail(error as Error))
@@ -66,7 +55,7 @@ class Thread {
     return this.#waiting.length
   }
 
-  deflate(block: Block): Promise<Deflated> {
+  compress(block: Block): Promise<Compressed> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#worker.ref()
@@ -77,7 +66,7 @@ class Thread {
 
   #fail(error: Error): void {
     this.#failure ??= error
-    shared = undefined // the next layer starts afresh
+    pool = undefined // the next layer starts afresh
     for (const waiter of this.#waiting.splice(0)) waiter.reject(this.#failure)
   }
 }

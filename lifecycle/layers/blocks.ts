@@ -1,0 +1,77 @@
+import { maxBlock } from './deflate/index.ts'
+
+export type Block = Uint8Array<ArrayBuffer>
+
+/** Compresses blocks, each by itself. */
+export interface BlockCompressor {
+  /** How many blocks may usefully be under way at once. */
+  readonly width: number
+  /** Takes the block over: until it comes back, with what it was compressed to, it must not be touched. */
+  compress(block: Block): Promise<Compressed>
+}
+
+export interface Compressed {
+  readonly compressed: Uint8Array
+  readonly block: Block
+}
+
+/**
+ * Cuts bytes into blocks of 1 MiB, compresses them at once where it pays, and gives the results in order. Where blocks end
+ * does not depend on how the bytes come in pieces; of nothing there is one empty block.
+ * @param compressorFor who compresses the block with this index
+ */
+export async function* compressBlocks(
+  bytes: AsyncIterable<Uint8Array>,
+  compressorFor: (index: number) => BlockCompressor | Promise<BlockCompressor>,
+): AsyncGenerator<Uint8Array> {
+  const spare = new Spares()
+  const underWay: Promise<Compressed>[] = []
+  const next = async (): Promise<Uint8Array> => {
+    const { compressed, block } = await (underWay.shift() as Promise<Compressed>)
+    spare.put(block)
+    return compressed
+  }
+  let index = 0
+  for await (const block of inBlocks(bytes, spare)) {
+    const compressor = await compressorFor(index++)
+    const result = compressor.compress(block)
+    result.catch(() => {}) // it is thrown when its turn comes; until then it is not "unhandled"
+    underWay.push(result)
+    while (underWay.length >= compressor.width) yield await next()
+  }
+  while (underWay.length > 0) yield await next()
+}
+
+/** The memory of blocks that are done with: garbage of this kind is collected late. */
+class Spares {
+  readonly #buffers: ArrayBuffer[] = []
+
+  take(): Block {
+    return new Uint8Array(this.#buffers.pop() ?? new ArrayBuffer(maxBlock))
+  }
+
+  put(block: Block): void {
+    this.#buffers.push(block.buffer)
+  }
+}
+
+async function* inBlocks(bytes: AsyncIterable<Uint8Array>, spare: Spares): AsyncGenerator<Block> {
+  let block = spare.take()
+  let used = 0
+  let empty = true
+  for await (const chunk of bytes) {
+    for (let at = 0; at < chunk.length;) {
+      if (used === maxBlock) {
+        yield block
+        block = spare.take()
+        used = 0
+        empty = false
+      }
+      const part = chunk.subarray(at, at + maxBlock - used)
+      block.set(part, used)
+      used += part.length
+      at += part.length
+    }
+  }
+  if (used > 0 || empty) yield block.subarray(0, used)
+}
