@@ -199,7 +199,8 @@ async function* readLayer(path: string, signal?: AbortSignal): AsyncGenerator<Ui
 
 /** The generation to read: the backup, if a process died in the midst of replacing it. */
 async function currentGeneration(dir: string): Promise<string | undefined> {
-  for (const name of [committed, backup]) {
+  // Once more, since the swap may have been finished between the two looks.
+  for (const name of [committed, backup, committed]) {
     const path = join(dir, name)
     const found = await inPlace(path, () => stat(path))
     if (found?.isDirectory()) return path
@@ -216,14 +217,14 @@ async function layerPath(dir: string, diffId: Digest): Promise<string | undefine
 
 const fileOf = (diffId: Digest): string => `${diffId}.tar`
 
-/** Deletes what writers left that were killed. */
+/** Deletes what writers left that were killed; what is not ours to delete is in nobody's way. */
 async function sweep(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
     const owner = ownerOf(name)
     const age = Date.now() - ((await stat(path))?.mtimeMs ?? 0)
-    if (owner === 'dead' || (owner === 'unknown' && age > abandonedAfter))
-      await rm(path, { recursive: true, force: true })
+    if (owner !== 'dead' && (owner === 'alive' || age < abandonedAfter)) continue
+    await rm(path, { recursive: true, force: true }).catch(() => {})
   }
 }
 

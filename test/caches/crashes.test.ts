@@ -239,6 +239,27 @@ describe('what somebody else put there', () => {
     expect((await lstat(file)).isFile()).toBe(true)
   })
 
+  it('C02 lacks a layer that its metadata has', async () => {
+    const dir = await twoLayers()
+    await rm(join(dir, 'committed', `${await diffIdOf(kept)}.tar`))
+    const warnings: string[] = []
+    const cache = directoryCache(dir, { onWarning: text => warnings.push(text) })
+    expect(await cache.open(await diffIdOf(kept))).toBeUndefined()
+    expect(warnings[0]).toContain(await diffIdOf(kept))
+    expect(await read(cache, dropped)).toEqual(await tarOf(dropped))
+    await expectUsable(dir)
+  })
+
+  it('C09 is deleted by a pruner while it is being written', async () => {
+    const dir = await twoLayers()
+    await using writer = await directoryCache(dir).begin()
+    await writer.put(sourceOf(kept))
+    await rm(dir, { recursive: true })
+    expect(await failureOf(writer.put(sourceOf(added)))).toMatchObject({ code: 'filesystem' })
+    expect(await failureOf(writer.commit(metadataOf({})))).toMatchObject({ code: 'filesystem' })
+    await expectUsable(dir)
+  })
+
   it('is deleted while a layer is being read', async () => {
     const dir = await temporaryDirectory()
     await fill(directoryCache(dir), { added })
