@@ -4,7 +4,8 @@ import type { CacheMetadata } from '../spec/types.ts'
 
 /**
  * Layers kept between builds of one app (buildpack.md, "Cached Layers"). A fault in a cache costs time, never
- * correctness: `open` and `metadata` answer undefined and warn where something is missing or damaged.
+ * correctness: `open` and `metadata` answer undefined and warn where something is missing or damaged; `begin` and the
+ * writer throw a BaleError where nothing can be written, and what was cached before stays.
  */
 export interface Cache {
   readonly description: string
