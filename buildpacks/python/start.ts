@@ -39,10 +39,15 @@ export async function findStart(app: App, env: Env, installed: Installed): Promi
   const target = await findTarget(app, installed)
   const served = target && serve(target, installed)
   if (served) return served
-  // It would define routes, and end.
-  if (installed.has('flask') && target === undefined) return undefined
   const file = await app.firstOf(startFiles)
-  return file === undefined ? undefined : { command: `python ${shellQuote(file)}`, why: `${file} is there` }
+  if (file === undefined) return undefined
+  // A module that makes a Flask application and does not run it would only end.
+  if (installed.has('flask') && !runsItself((await app.read(file)) ?? '')) return undefined
+  return { command: `python ${shellQuote(file)}`, why: `${file} is there` }
+}
+
+function runsItself(source: string): boolean {
+  return /__name__\s*==|\.run\(|\bserve\(/.test(source)
 }
 
 /** `BP_PYTHON_ENTRYPOINT`: a file, or an object as in `package.module:app`. */

@@ -144,7 +144,8 @@ export class TestProject implements AsyncDisposable {
     const given = { PATH: process.env['PATH'], HOME: this.root, CNB_PLATFORM_DIR: platformDir, CNB_BUILDPACK_DIR: dir }
     const target = { CNB_TARGET_OS: 'linux', CNB_TARGET_ARCH: 'amd64' }
     const distro = { CNB_TARGET_DISTRO_NAME: 'debian', CNB_TARGET_DISTRO_VERSION: '13' }
-    const env = { ...given, ...target, ...distro, ...this.#env, ...variables }
+    // As bin/main has it: see there.
+    const env = { ...given, ...target, ...distro, ...this.#env, ...variables, NODE_OPTIONS: undefined }
     const exitCode = await runBuildpack(buildpack, {
       phase,
       env,

@@ -350,6 +350,11 @@ describe('the start', () => {
     ],
     ['Django alone', { ...needs('django'), ...django('shop') }, `python manage.py runserver --noreload ${at}`],
     ['a program', { ...needs('requests'), 'main.py': 'print()' }, 'python main.py'],
+    [
+      'a Flask program',
+      { ...needs('flask'), 'main.py': 'server = make()\nif __name__ == "__main__":\n  server.run()\n' },
+      'python main.py',
+    ],
     ['a program in src', { 'src/server.py': 'print()' }, 'python src/server.py'],
     ['a program that compares', { ...needs('gunicorn'), 'main.py': 'app == 1\n' }, 'python main.py'],
   ])('%s', async (_name, app, expected) => expect(await start(app)).toBe(expected))
@@ -374,7 +379,7 @@ describe('the start', () => {
   ])('named wrongly: %j', async (env, expected) => expect(await start({ ...needs('flask') }, env)).toContain(expected))
 
   it('of a Flask application that is nowhere is an error: what was tried, and three ways to name it', async () => {
-    const output = await start({ ...needs('flask'), 'service/web.py': flask })
+    const output = await start({ ...needs('flask'), 'service/web.py': flask, 'main.py': 'import service.web\n' })
     expect(output).toContain('Error: nothing says how to start the application')
     expect(output).toContain('main.py, app.py, wsgi.py')
     for (const way of ['Procfile', 'app.py', 'BP_PYTHON_ENTRYPOINT', 'GOOGLE_ENTRYPOINT']) expect(output).toContain(way)

@@ -162,6 +162,20 @@ describe('programs', () => {
     expect((await project.build()).output).toBe('Error: no-such-program is not in the build image\n')
   })
 
+  it('E06 get NODE_OPTIONS of the user, which the buildpack itself does not run with', async () => {
+    let stdout = ''
+    const options = '--max-old-space-size=4096'
+    const project = await projectOf(
+      async ({ run }) => {
+        stdout = (await run(['sh', '-c', 'echo $NODE_OPTIONS'], { quiet: true })).stdout
+        return {}
+      },
+      { env: { NODE_OPTIONS: options } },
+    )
+    await project.build()
+    expect(stdout).toBe(`${options}\n`)
+  })
+
   it('get the variables of the context, changed or taken away', async () => {
     let stdout = ''
     const project = await projectOf(
