@@ -46,8 +46,10 @@ export async function planPackages(
   const plan = { lockFile, dev, prune, keyed: false }
   if (lockFile === undefined && (await app.hasDirectory('node_modules')))
     return { ...plan, how: 'vendored', prune: false }
-  if (!json.hasDependencies && !hasInstallScripts(json)) return { ...plan, how: 'none', prune: false }
-  const sourceMatters = hasInstallScripts(json) || json.hasWorkspaces || scripts.before.length > 0
+  // npm compiles an application that has a binding.gyp, as if a script said so.
+  const installs = hasInstallScripts(json) || (await app.has('binding.gyp'))
+  if (!json.hasDependencies && !installs) return { ...plan, how: 'none', prune: false }
+  const sourceMatters = installs || json.hasWorkspaces || scripts.before.length > 0
   const keyed = lockFile !== undefined && !sourceMatters && !(await hasLinks(app, lockFile))
   return { ...plan, how: keyed && !builds ? 'layer' : 'app', keyed }
 }

@@ -1,0 +1,1 @@
+console.log('Node', process.versions.node.split('.')[0], 'has what it links')

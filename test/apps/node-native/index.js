@@ -1,0 +1,1 @@
+console.log('compiled for this Node:', require('./build/Release/answer.node').answer)
