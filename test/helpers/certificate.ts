@@ -28,7 +28,7 @@ export function certificateFor(host: string, { days = 1 }: { days?: number } = {
   const cert = sequence(body, ecdsaWithSha256, signature).toString('base64')
   return {
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-    cert: `-----BEGIN CERTIFICATE-----\n${cert.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${cert.match(/.{1,64}/g)?.join('\n')}\n-----END CERTIFICATE-----\n`,
   }
 }
 

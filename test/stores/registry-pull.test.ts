@@ -184,10 +184,10 @@ describe('indexes that lie', () => {
 })
 
 describe('blobs that lie', () => {
-  async function layerUnder(faults?: (request: Recorded) => Fault | undefined, size = 200_000) {
+  async function layerUnder(faults?: (request: Recorded) => Fault | undefined, limits = {}) {
     const server = await serve()
-    await seed(server, 'team/app:v1', { '/big': noise(size) })
-    const { store } = connect(server.host)
+    await seed(server, 'team/app:v1', { '/big': noise(200_000) })
+    const { store } = connect(server.host, { limits })
     const image = await store.pull('v1', platform)
     const before = server.requests.length
     server.faults = faults
@@ -255,14 +255,14 @@ describe('blobs that lie', () => {
   it('R05 comes a byte at a time', async () => {
     const server = await serve()
     await seed(server, 'team/app:v1', { '/big': noise(20_000) })
-    const { store } = connect(server.host, { limits: { attempts: 2 } })
+    const { store } = connect(server.host, { limits: impatient })
     const image = await store.pull('v1', platform)
     server.faults = () => ({ drip: 20 })
     expect(await refusal(bytesOf(image!.layers[0]!.open()))).toMatch(/the answer comes too slowly: \d+ bytes in \d+ s/)
   })
 
   it('R05 stops coming', async () => {
-    const { layer } = await layerUnder(forBlobs({ edit: a => ({ ...a, body: stalled(a.body as Buffer) }) }))
+    const { layer } = await layerUnder(forBlobs({ edit: a => ({ ...a, body: stalled(a.body as Buffer) }) }), impatient)
     expect(await refusal(bytesOf(layer.open()))).toContain('the answer stopped coming')
   })
 
@@ -452,7 +452,7 @@ describe('registries that are busy', () => {
   it('R05 never answer', async () => {
     const server = await serve()
     server.faults = request => (request.url.pathname === '/v2/' ? undefined : { hang: true })
-    const { store } = connect(server.host, { limits: { ...impatient, attempts: 2 } })
+    const { store } = connect(server.host, { limits: impatient })
     expect(await refusal(store.pull('v1', platform))).toContain('no answer came in time')
   })
 })

@@ -3,7 +3,7 @@ import { makeImage } from '../../lifecycle/image/image.ts'
 import type { Layer } from '../../lifecycle/image/layer.ts'
 import { configOf, layerOf, noise, pieces, platform, sourceOf } from '../helpers/images.ts'
 import { type Fault, type FakeRegistry, type Recorded, errorAnswer } from '../helpers/registry.ts'
-import { connect, refusal, seed, serve } from '../helpers/registry/set-up.ts'
+import { connect, impatient, refusal, seed, serve } from '../helpers/registry/set-up.ts'
 
 /** The fault, for the first `times` requests of this kind. */
 function first(times: number, kind: string, fault: Fault): (request: Recorded) => Fault | undefined {
@@ -79,7 +79,7 @@ describe('uploads of layers that are being made', () => {
 
   it('R05 that nobody reads are given up', async () => {
     const server = await serve({ faults: first(99, 'PATCH', { hang: true }) })
-    const { store } = connect(server.host, { limits: { attempts: 2 } })
+    const { store } = connect(server.host, { limits: impatient })
     // More than the buffers on both sides hold.
     const source = sourceOf({ '/big': noise(9_000_000) }, { piece: 500_000 })
     const line = await refusal(store.putLayer(source))
@@ -196,9 +196,10 @@ describe('layers that exist', () => {
 })
 
 describe('manifests', () => {
-  async function ready(tag = 'latest') {
+  async function ready(limits = {}) {
+    const tag = 'latest'
     const server = await serve()
-    const { store } = connect(server.host)
+    const { store } = connect(server.host, { limits })
     const before = makeImage(configOf(), [await store.putLayer(sourceOf({ '/before': 'x' }))])
     await store.putImage(before, [tag])
     const after = makeImage(configOf(), [await store.putLayer(sourceOf({ '/after': 'x' }))])
@@ -228,7 +229,7 @@ describe('manifests', () => {
     ['no answer comes', { hang: true }],
     ['the registry is busy', { answer: errorAnswer(500, 'UNKNOWN', 'try again') }],
   ])('R29 are put again where %s', async (_what, fault) => {
-    const { server, store, after } = await ready()
+    const { server, store, after } = await ready(fault.hang && impatient)
     server.faults = first(1, 'PUT /v2/team/app/manifests/', fault)
     await store.putImage(after, ['latest', 'v2'])
     expect((await store.pull('latest', platform))?.digest).toBe(after.digest)

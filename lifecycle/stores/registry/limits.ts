@@ -30,7 +30,7 @@ export const defaultLimits: Limits = {
   connect: 15_000,
   answer: 60_000,
   commit: 300_000,
-  idle: 30_000,
+  idle: 60_000,
   slowest: 1024,
   attempts: 5,
   firstPause: 500,

@@ -14,15 +14,18 @@ import { failureOf } from '../failure.ts'
 import { type Files, bytesOf, configOf, layerOf } from '../images.ts'
 import { type FakeRegistry, type RegistryOptions, startRegistry } from '../registry.ts'
 
-/** Limits under which a test of a failure takes milliseconds. */
-export const impatient: Partial<Limits> = {
-  connect: 900,
-  answer: 400,
-  commit: 400,
-  idle: 300,
+/** Pauses of milliseconds between attempts. */
+const eager: Partial<Limits> = {
+  connect: 5_000,
+  answer: 8_000,
+  commit: 8_000,
+  idle: 8_000,
   firstPause: 2,
   longestPause: 10,
 }
+
+/** For tests in which the other side keeps silent: that must not take long, and nothing else may be slow. */
+export const impatient: Partial<Limits> = { answer: 400, commit: 400, idle: 300, attempts: 3 }
 
 /** A fake registry that ends with the test. */
 export async function serve(options: RegistryOptions = {}): Promise<FakeRegistry> {
@@ -37,7 +40,7 @@ export function connect(host: string, options: Partial<ClientOptions> & { reposi
   const registry = openRegistry({
     registry: host,
     credentials: anonymous,
-    limits: { ...impatient, ...limits },
+    limits: { ...eager, ...limits },
     ...rest,
   })
   onTestFinished(() => registry.close())
