@@ -265,7 +265,7 @@ describe('a token server', () => {
       url.pathname === '/token' ? { answer: errorAnswer(403, 'DENIED', 'no anonymous tokens') } : undefined
     const line = await refusal(connect(server.host).store.checkWrite(['v1']))
     expect(line).toContain(`GET ${server.url}/token?service=fake&scope=repository:team/app:pull,push`)
-    expect(line).toContain(`403: DENIED: no anonymous tokens | let this account`)
+    expect(line).toContain(`403: DENIED: no anonymous tokens | run docker login ${server.host}`)
   })
 })
 

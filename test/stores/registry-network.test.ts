@@ -42,6 +42,15 @@ describe('TLS', () => {
     expect(await connect(server.host, { insecure: true }).store.pull('v1', platform)).toBeDefined()
   })
 
+  it('R39 is checked at the storage of an insecure registry, too', async () => {
+    const storage = await serve({ tls: certificateFor('localhost') })
+    const server = await serve({ redirectBlobsTo: `https://localhost:${storage.host.split(':')[1]}` })
+    await seed(server)
+    const { store } = connect(server.host, { insecure: true })
+    expect(await refusal(store.pull('v1', platform))).toContain('the certificate is not trusted')
+    expect(storage.requests).toEqual([])
+  })
+
   it('R39 R17 is not given up for a redirect to http', async () => {
     const [server, plain] = [await serve({ tls: good }), await serve()]
     await seed(server)
@@ -162,6 +171,13 @@ describe('proxies', () => {
     expect(proxy.lines).toEqual([])
   })
 
+  it('for http are not asked for https', async () => {
+    const proxy = await proxyTo('127.0.0.1:1')
+    const { store } = connect('registry.invalid', { proxy: { http: proxy.url } })
+    expect(await refusal(store.pull('v1', platform))).toContain('ENOTFOUND')
+    expect(proxy.lines).toEqual([])
+  })
+
   it('R12 R17 that hide where a registry is do not make it a neighbour of ours', async () => {
     const inside = await serve()
     const server = await serve({ tls })
@@ -173,7 +189,7 @@ describe('proxies', () => {
         ? { answer: { status: 307, headers: { location: `https://${inside.host}/x` } } }
         : undefined
     expect(await refusal(store.pull('v1', platform))).toContain(
-      'names 127.0.0.1, a loopback address, for its contents: not asked',
+      'names 127.0.0.1, a loopback address, for contents: not asked',
     )
     server.faults = () => ({
       answer: { status: 401, headers: { 'www-authenticate': `Bearer realm="https://${inside.host}/token"` } },

@@ -52,7 +52,7 @@ describe('reachOf', () => {
   })
 
   it('R12 looks at each address that a name has, before one is dialled', async () => {
-    expect(await refusal(() => checkReach('evil.example.com', ['8.8.8.8', '10.0.0.1'], 'public', 'for tokens'))).toBe(
+    expect(await refusal(() => checkReach('evil.example.com', ['8.8.8.8', '10.0.0.1'], 'public', 'tokens'))).toBe(
       'the registry names evil.example.com (10.0.0.1), a private address, for tokens: not asked',
     )
     const seen: string[] = []

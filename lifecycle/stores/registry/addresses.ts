@@ -37,7 +37,7 @@ const special = listOf(
   ['ff00::', 8],
 )
 const loopback = listOf(['127.0.0.0', 8], ['::1', 128])
-const reserved = listOf(
+const privates = listOf(
   ['10.0.0.0', 8],
   ['172.16.0.0', 12],
   ['192.168.0.0', 16],
@@ -52,7 +52,7 @@ export function reachOf(address: string): Reach {
   const family = isIP(plain) === 6 ? 'ipv6' : 'ipv4'
   if (special.check(plain, family)) return 'special'
   if (loopback.check(plain, family)) return 'loopback'
-  return reserved.check(plain, family) ? 'private' : 'public'
+  return privates.check(plain, family) ? 'private' : 'public'
 }
 
 /** The IPv4 address within an IPv6 one: mapped, compatible, or translated (RFC 4291, 6052; 6to4 of RFC 3056). */
@@ -117,9 +117,12 @@ export function watchedLookup(inspect: (host: string, addresses: readonly string
 }
 
 /** @throws BaleError if a registry at `home` must not send us to one of these addresses */
-export function checkReach(host: string, addresses: readonly string[], home: Reach, why: string): void {
+export function checkReach(host: string, addresses: readonly string[], home: Reach, purpose: string): void {
   const refused = addresses.find(address => !mayReach(reachOf(address), home))
   if (refused === undefined) return
   const address = refused === host ? refused : `${host} (${refused})`
-  throw new BaleError('registry', `the registry names ${address}, a ${reachOf(refused)} address, ${why}: not asked`)
+  throw new BaleError(
+    'registry',
+    `the registry names ${address}, a ${reachOf(refused)} address, for ${purpose}: not asked`,
+  )
 }

@@ -51,7 +51,7 @@ export class Authorizer {
   }
 
   /** The header to send at first; undefined while the registry has not asked for any. */
-  async header(access: Access | undefined, signal?: AbortSignal): Promise<string | undefined> {
+  async header(access: Access, signal?: AbortSignal): Promise<string | undefined> {
     const token = await this.#tokens.get(keyOf(access))
     if (token === undefined) return this.#header
     if (token.expires > performance.now()) return token.header
@@ -65,7 +65,7 @@ export class Authorizer {
    */
   async answer(
     reply: Reply,
-    access: Access | undefined,
+    access: Access,
     sent: string | undefined,
     signal?: AbortSignal,
   ): Promise<string | undefined> {
@@ -102,7 +102,7 @@ export class Authorizer {
   /** A token other than the one that was `sent`; requests that need the same one wait for it together. */
   async #renew(
     { challenge, reply }: Pick<Token, 'challenge' | 'reply'>,
-    access: Access | undefined,
+    access: Access,
     sent: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<string> {
@@ -115,12 +115,7 @@ export class Authorizer {
     return (await fetching).header
   }
 
-  async #fetch(
-    challenge: Challenge,
-    reply: Token['reply'],
-    access: Access | undefined,
-    signal?: AbortSignal,
-  ): Promise<Token> {
+  async #fetch(challenge: Challenge, reply: Token['reply'], access: Access, signal?: AbortSignal): Promise<Token> {
     const credential = await this.#credential(signal)
     if (credential?.kind === 'registry-token') throw new TypeError('a registry token is not exchanged')
     const asked = performance.now()
@@ -134,17 +129,10 @@ export class Authorizer {
 }
 
 /** What the registry wants us to ask for; registries name repositories in their own way, so their word goes first. */
-function scopesOf(challenge: Challenge, access: Access | undefined): string[] {
-  const named =
-    challenge.parameters
-      .get('scope')
-      ?.split(' ')
-      .filter(scope => scope !== '') ?? []
-  if (access === undefined) return named
-  const actions = access.action === 'push' ? 'pull,push' : 'pull'
-  const own = named.length > 0 ? named : [`repository:${access.repository}:${actions}`]
-  return [...new Set([...own, ...(access.mountFrom === undefined ? [] : [`repository:${access.mountFrom}:pull`])])]
+function scopesOf(challenge: Challenge, { repository, action, mountFrom }: Access): string[] {
+  const named = (challenge.parameters.get('scope') ?? '').split(' ').filter(scope => scope !== '')
+  const own = named.length > 0 ? named : [`repository:${repository}:${action === 'push' ? 'pull,push' : 'pull'}`]
+  return [...new Set([...own, ...(mountFrom === undefined ? [] : [`repository:${mountFrom}:pull`])])]
 }
 
-const keyOf = (access: Access | undefined): string =>
-  access === undefined ? '' : `${access.repository} ${access.action} ${access.mountFrom ?? ''}`
+const keyOf = ({ repository, action, mountFrom = '' }: Access): string => `${repository} ${action} ${mountFrom}`

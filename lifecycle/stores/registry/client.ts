@@ -57,7 +57,7 @@ export class Registry {
     this.limits = { ...defaultLimits, ...options.limits }
     this.#userAgent = options.userAgent === undefined ? 'bale' : `bale ${options.userAgent}`
     this.#schemes = insecure || isLoopbackHost(new URL(`http://${registry}`)) ? ['https', 'http'] : ['https']
-    this.#transport = new Transport({ home: registry, insecure, ca, proxy, limits: this.limits })
+    this.#transport = new Transport({ insecure, ca, proxy, limits: this.limits })
     this.#authorizer = new Authorizer({
       registry,
       credentials,
@@ -107,8 +107,7 @@ export class Registry {
     let url = new URL(call.url.toString(), origin)
     for (let hops = 0; ; hops++) {
       const reply = await this.#authorized(call, url, origin)
-      const follows = [301, 302, 303, 307, 308].includes(reply.status) && ['GET', 'HEAD'].includes(call.method)
-      if (!follows) return reply
+      if (!reads(call.method) || ![301, 302, 303, 307, 308].includes(reply.status)) return reply
       await reply.discard()
       if (hops === this.limits.redirects) throw failureAt(reply, `the registry redirects more than ${hops} times`)
       url = await this.locate(reply.header('location')[0], reply)
@@ -120,7 +119,8 @@ export class Registry {
     const headers = { 'user-agent': this.#userAgent, ...call.headers }
     // Elsewhere, nobody learns who we are: a signed URL says all that storage needs to know.
     if (url.origin !== origin.origin) {
-      return this.#transport.exchange({ method, url, purpose: 'redirect', headers, body, slow, signal })
+      const purpose = reads(method) ? 'contents' : 'uploads'
+      return this.#transport.exchange({ method, url, purpose, headers, body, slow, signal })
     }
     const exchange = { method, url, purpose: 'registry', body, slow, signal } as const
     const sent = await this.#authorizer.header(access, signal)
@@ -173,6 +173,7 @@ export class Registry {
   }
 }
 
+const reads = (method: string): boolean => method === 'GET' || method === 'HEAD'
 const isStream = (body: Call['body']): boolean => body !== undefined && !(body instanceof Uint8Array)
 
 function authorized(headers: Record<string, string>, authorization: string | undefined): Record<string, string> {

@@ -63,22 +63,21 @@ const proxyFix = 'put user and password into the URL of the proxy: HTTPS_PROXY=h
 
 function fixOf({ method, status }: { method: string; status: number }, asker: Asker): string | undefined {
   const host = asker.registry === dockerHub ? 'docker.io' : asker.registry
-  const action = method === 'GET' || method === 'HEAD' ? 'read from' : 'write to'
+  const login = `run docker login ${host} or set CNB_REGISTRY_AUTH`
   switch (status) {
     case 401:
-      if (asker.known) return `log in again: docker login ${host}`
-      return `run docker login ${host} or set CNB_REGISTRY_AUTH`
+      return asker.known ? `log in again: docker login ${host}` : login
     case 403:
-      return `let this account ${action} the repository, or log in with another one: docker login ${host}`
+      return asker.known ? `let this account use the repository, or log in with another: docker login ${host}` : login
     case 404:
-    case 405:
-      return 'check the name of the repository, and that this is a registry'
+      if (method === 'GET') return 'push the image again: a part of it is missing'
+      return 'check the name of the repository, and whether it must be created first'
     case 407:
       return proxyFix
     case 413:
       return 'raise the size of uploads that the registry, or the proxy before it, allows'
     case 429:
-      return asker.known ? 'try again later' : `try again later, or log in for a higher limit: docker login ${host}`
+      return asker.known ? 'try again later' : `try again later; whoever logs in may have a higher limit: ${login}`
     default:
       return status >= 500 ? 'try again later' : undefined
   }
@@ -113,9 +112,7 @@ export function networkFailure(request: Request, error: unknown): BaleError | Tr
   const message = error instanceof Error ? error.message : String(error)
   // undici has no codes for these.
   const proxy = /Proxy (?:response|Authentication Required) \((\d+)\)/.exec(message)?.[1]
-  if (proxy !== undefined) {
-    return failureAt(request, `the proxy answered ${proxy}`, proxyFix)
-  }
+  if (proxy !== undefined) return failureAt(request, `the proxy answered ${proxy}`, proxyFix)
   const known = networkWords[code]
   if (known !== undefined) {
     const [words, again, fix] = known

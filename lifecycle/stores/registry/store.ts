@@ -90,14 +90,10 @@ class RegistryStore implements ImageStore {
   async putLayer(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer> {
     signal?.throwIfAborted()
     if (!isLayer(layer)) return this.#putSource(layer, signal)
-    const { digest, repository } = layer
-    if (await this.#has(digest, signal)) return this.#layer(layer)
-    if (
-      repository?.registry !== this.#repository.registry ||
-      !(await this.#mount(digest, repository.repository, signal))
-    ) {
+    if (await this.#has(layer.digest, signal)) return this.#layer(layer)
+    if (!(await this.#mount(layer, signal))) {
       await this.#uploader.putLayer(layer, signal)
-      this.#sent.add(digest)
+      this.#sent.add(layer.digest)
     }
     return this.#layer(layer)
   }
@@ -134,10 +130,12 @@ class RegistryStore implements ImageStore {
     return this.#layer(made)
   }
 
-  /** Whether a mount worked; whatever is against it, an upload is the answer. */
-  async #mount(digest: Digest, from: string, signal?: AbortSignal): Promise<boolean> {
+  /** Whether the layer could be had from another repository; whatever is against it, an upload is the answer. */
+  async #mount({ digest, repository: from }: Layer, signal?: AbortSignal): Promise<boolean> {
+    const { registry, repository } = this.#repository
+    if (from === undefined || from.registry !== registry || from.repository === repository) return false
     try {
-      const mounted = await this.#uploader.mount(digest, from, signal)
+      const mounted = await this.#uploader.mount(digest, from.repository, signal)
       if (mounted) this.#present.add(digest)
       return mounted
     } catch (error) {

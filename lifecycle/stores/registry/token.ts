@@ -3,9 +3,8 @@ import type { Challenge } from './challenge.ts'
 import { type Asker, failureAt, refusalAt } from './failures.ts'
 import type { Limits } from './limits.ts'
 import { Transient, retrying } from './retry.ts'
-import { type Reply, type Transport, readAll, readStart } from './transport.ts'
-import type { Secrets } from './words.ts'
-import { escaped, redacted } from './words.ts'
+import { type Exchange, type Reply, type Transport, readAll, readStart } from './transport.ts'
+import { type Secrets, escaped, redacted } from './words.ts'
 
 export interface TokenOptions {
   readonly transport: Transport
@@ -26,50 +25,48 @@ export interface TokenRequest {
 /** A token and its life in seconds, as the token server says (distribution "Token Authentication", "OAuth2"). */
 export async function fetchToken(
   request: TokenRequest,
-  { transport, secrets, limits, userAgent }: TokenOptions,
+  options: TokenOptions,
   signal?: AbortSignal,
 ): Promise<{ token: string; seconds: number }> {
-  const { credential, scopes, asker } = request
+  const { transport, secrets, limits } = options
   const server = tokenServer(request)
-  const service = request.challenge.parameters.get('service')
-  const headers = { 'user-agent': userAgent, accept: 'application/json' }
-  const purpose = server.hostname === request.reply.url.hostname ? 'registry' : 'token'
-  const ask = () => {
-    if (credential?.kind === 'identity-token') {
-      const form = new URLSearchParams({
-        grant_type: 'refresh_token',
-        client_id: 'bale',
-        refresh_token: credential.token,
-      })
-      if (service !== undefined) form.set('service', service)
-      if (scopes.length > 0) form.set('scope', scopes.join(' '))
-      const type = { 'content-type': 'application/x-www-form-urlencoded' }
-      const body = Buffer.from(form.toString())
-      return transport.exchange({
-        method: 'POST',
-        url: server,
-        purpose,
-        headers: { ...headers, ...type },
-        body,
-        signal,
-      })
-    }
-    const url = new URL(server)
-    if (service !== undefined) url.searchParams.set('service', service)
-    for (const scope of scopes) url.searchParams.append('scope', scope)
-    const authorization = credential && { authorization: basicHeader(credential, secrets) }
-    return transport.exchange({ method: 'GET', url, purpose, headers: { ...headers, ...authorization }, signal })
-  }
-  if (credential?.kind === 'identity-token') secrets.add(credential.token)
+  const purpose = server.hostname === request.reply.url.hostname ? 'registry' : 'tokens'
+  const question = { ...questionOf(request, server, options), purpose, signal } as const
   return retrying(
     async () => {
-      const reply = await ask()
+      const reply = await transport.exchange(question)
       if (reply.status === 200) return parseToken(await readAll(reply, limits.token), reply, secrets)
-      throw refusalAt(reply, await readStart(reply, limits.error), asker, secrets)
+      throw refusalAt(reply, await readStart(reply, limits.error), request.asker, secrets)
     },
     limits,
     signal,
   )
+}
+
+/** What a token server is sent: a refresh token goes in a form, a password (or nothing) with a query. */
+function questionOf(
+  { credential, scopes, challenge }: TokenRequest,
+  server: URL,
+  { secrets, userAgent }: TokenOptions,
+): Pick<Exchange, 'method' | 'url' | 'headers' | 'body'> {
+  const headers = { 'user-agent': userAgent, accept: 'application/json' }
+  const service = challenge.parameters.get('service')
+  if (credential?.kind !== 'identity-token') {
+    const url = new URL(server)
+    if (service !== undefined) url.searchParams.set('service', service)
+    for (const scope of scopes) url.searchParams.append('scope', scope)
+    const authorization = credential && { authorization: basicHeader(credential, secrets) }
+    return { method: 'GET', url, headers: { ...headers, ...authorization } }
+  }
+  const form = new URLSearchParams({
+    grant_type: 'refresh_token',
+    client_id: 'bale',
+    refresh_token: credential.token,
+    ...(service !== undefined && { service }),
+    ...(scopes.length > 0 && { scope: scopes.join(' ') }),
+  })
+  const type = { 'content-type': 'application/x-www-form-urlencoded' }
+  return { method: 'POST', url: server, headers: { ...headers, ...type }, body: Buffer.from(form.toString()) }
 }
 
 export function basicHeader({ username, password }: { username: string; password: string }, secrets: Secrets): string {

@@ -15,9 +15,7 @@ export interface ProxySettings {
 }
 
 export interface TransportOptions {
-  /** The registry: who it is decides to which addresses it may send us. */
-  readonly home: string
-  /** Certificates are not checked. */
+  /** The registry's certificates are not checked. */
   readonly insecure: boolean
   /** Certificates in PEM that are trusted besides Node's. */
   readonly ca: readonly string[]
@@ -25,8 +23,8 @@ export interface TransportOptions {
   readonly limits: Limits
 }
 
-/** Why a URL is asked for: one that the registry named is not trusted with everything. */
-export type Purpose = 'registry' | 'redirect' | 'token'
+/** Why a URL is asked for: the registry itself, or where it sends us for contents, uploads or tokens. */
+export type Purpose = 'registry' | 'contents' | 'uploads' | 'tokens'
 
 export interface Exchange {
   readonly method: Dispatcher.HttpMethod
@@ -53,10 +51,13 @@ export interface Reply {
 /** The bytes of a body are handed over in pieces of this size, so that a slow line can be told from a dead one. */
 const pieceSize = 64 * 1024
 
-/** Makes single HTTP requests: nothing is retried, followed or authorized here. */
+/**
+ * Makes single HTTP requests: nothing is retried, followed or authorized here. Where the registry sends us is connected to
+ * only if the registry may reach that address itself (addresses.ts).
+ */
 export class Transport {
   readonly #options: TransportOptions
-  readonly #agents = new Map<Purpose, Promise<Dispatcher>>()
+  readonly #agents = new Map<string, Promise<Dispatcher>>()
   #home: Reach | undefined
 
   /** @throws BaleError for the URL of a proxy that is none */
@@ -75,7 +76,7 @@ export class Transport {
     try {
       const literal = literalAddress(url)
       if (literal !== undefined) this.#inspect(purpose, literal, [literal])
-      const agent = await this.#agent(purpose)
+      const agent = await this.#agentFor(exchange)
       const data = await agent.request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
@@ -120,16 +121,21 @@ export class Transport {
     })()
   }
 
-  #agent(purpose: Purpose): Promise<Dispatcher> {
-    const known = this.#agents.get(purpose)
+  #agentFor({ purpose, url }: Exchange): Promise<Dispatcher> {
+    const { proxy } = this.#options
+    // Registries on this machine are not what proxies are for; and curl's variables are for one scheme each.
+    const near = purpose === 'registry' && isLoopbackHost(url)
+    const proxied = !near && (url.protocol === 'https:' ? proxy.https : proxy.http) !== ''
+    const key = `${purpose} ${proxied}`
+    const known = this.#agents.get(key)
     if (known !== undefined) return known
-    const agent = this.#makeAgent(purpose)
-    this.#agents.set(purpose, agent)
+    const agent = this.#makeAgent(purpose, proxied)
+    this.#agents.set(key, agent)
     return agent
   }
 
-  async #makeAgent(purpose: Purpose): Promise<Dispatcher> {
-    const { insecure, ca, proxy, limits, home } = this.#options
+  async #makeAgent(purpose: Purpose, proxied: boolean): Promise<Dispatcher> {
+    const { insecure, ca, proxy, limits } = this.#options
     // Loaded when somebody talks to a registry: it takes 120 ms, and most commands do not.
     const undici = await import('undici')
     const tls = {
@@ -143,8 +149,7 @@ export class Transport {
       // One connection for each transfer: a stalled one holds up nobody else.
       allowH2: false,
     }
-    const direct = purpose === 'registry' && isLoopbackHost(new URL(`http://${home}`))
-    if (direct || (!proxy.http && !proxy.https)) return new undici.Agent(options)
+    if (!proxied) return new undici.Agent(options)
     return new undici.EnvHttpProxyAgent({
       ...options,
       requestTls: { ...tls, allowH2: false },
@@ -162,9 +167,8 @@ export class Transport {
     }
     // Behind a proxy that looks names up, we do not know where the registry is.
     const home = this.#home ?? 'private'
-    // Storage in a private network behind a public registry is common, and it is sent no credentials.
-    if (purpose === 'redirect') checkReach(host, addresses, nearest(home, 'private'), 'for its contents')
-    else checkReach(host, addresses, home, 'for tokens')
+    // Storage in a private network behind a public registry is common; what comes from there is verified.
+    checkReach(host, addresses, purpose === 'contents' ? nearest(home, 'private') : home, purpose)
   }
 }
 
@@ -173,7 +177,7 @@ function proxyUrl(text = ''): string {
   if (text === '') return ''
   const url = URL.parse(text.includes('://') ? text : `http://${text}`)
   if (url !== null && /^(https?|socks5?):$/.test(url.protocol)) return url.href
-  throw new BaleError('usage', 'the URL of the proxy in HTTP_PROXY or HTTPS_PROXY is none', {
+  throw new BaleError('arguments', 'the URL of the proxy in HTTP_PROXY or HTTPS_PROXY is none', {
     fix: 'write http://host:port or http://user:password@host:port',
   })
 }
