@@ -1,5 +1,4 @@
-import { fstatSync } from 'node:fs'
-import { basename, dirname, relative, sep } from 'node:path'
+import { basename, dirname, relative, resolve, sep } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { type ByteString, printable, toBytes } from './bytes.ts'
 import { Directory } from './directory.ts'
@@ -8,7 +7,7 @@ import type { HostPlace } from './entries.ts'
 /** The directory at a host place, opened without following a link (see HostPlace for how far that reaches). */
 export function openDirectory(place: HostPlace): Directory {
   return naming(toBytes(place.hostPath), () => {
-    if (place.within === undefined) return Directory.open(place.hostPath)
+    if (place.within === undefined) return Directory.open(resolve(place.hostPath))
     return descend(place.within, partsBelow(place.within, place.hostPath))
   })
 }
@@ -16,15 +15,15 @@ export function openDirectory(place: HostPlace): Directory {
 /** The directory that holds a host place, and the place's own name in it. */
 export function openParent(place: HostPlace): { parent: Directory; name: ByteString } {
   return naming(toBytes(place.hostPath), () => {
-    const name = toBytes(basename(place.hostPath))
-    if (place.within === undefined) return { parent: Directory.follow(dirname(place.hostPath)), name }
-    const parts = partsBelow(place.within, place.hostPath)
-    return { parent: descend(place.within, parts.slice(0, -1)), name }
+    const name = toBytes(basename(resolve(place.hostPath)))
+    if (place.within === undefined) return { parent: Directory.follow(dirname(resolve(place.hostPath))), name }
+    return { parent: descend(place.within, partsBelow(place.within, dirname(place.hostPath))), name }
   })
 }
 
+// Paths are resolved first: a slash or a dot at the end would follow a link in spite of O_NOFOLLOW.
 function descend(from: string, parts: readonly ByteString[]): Directory {
-  let directory = Directory.open(from)
+  let directory = Directory.open(resolve(from))
   for (const part of parts) {
     const outer = directory
     try {
@@ -79,10 +78,4 @@ export function fileError(hostPath: ByteString, cause: NodeJS.ErrnoException): B
     fix: known?.fix,
     cause,
   })
-}
-
-/** The size and the time of an open regular file, to tell whether it is still the same one after reading. */
-export function fileState(fd: number): { size: number; mtimeMs: number; mode: number } | undefined {
-  const stats = fstatSync(fd)
-  return stats.isFile() ? { size: stats.size, mtimeMs: stats.mtimeMs, mode: stats.mode } : undefined
 }

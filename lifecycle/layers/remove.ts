@@ -23,10 +23,13 @@ import { Directory, kindOf } from './directory.ts'
  */
 export async function removeTree(path: string): Promise<void> {
   const shown = toBytes(path)
+  const name = toBytes(basename(path))
+  if (name === '' || name === '.' || name === '..')
+    throw new BaleError('failed', `${JSON.stringify(path)} names no entry of a directory that could be removed`)
   const parent = attempt(shown, () => Directory.follow(dirname(path)))
   if (parent === undefined) return
   try {
-    for (const _some of new Removal().run(parent, toBytes(basename(path)), shown)) await setImmediate()
+    for (const _some of new Removal().run(parent, name, shown)) await setImmediate()
   } finally {
     parent.close()
   }

@@ -35,6 +35,7 @@ export const headerRoom = 16 * 1024
 export function writeHeader(block: Buffer, at: number, header: TarHeader): number {
   const { path, target, uid, gid, size } = header
   checkLength(path)
+  checkLength(target)
   const split = splitPath(path)
   let records = ''
   if (split === undefined) records += paxRecord('path', path)

@@ -33,7 +33,7 @@ export interface TarLimits {
   /** Of all files together. */
   bytes: number
 }
-export const defaultLimits: TarLimits = { entries: 4_000_000, bytes: 2 ** 40 }
+export const defaultLimits: TarLimits = { entries: 2_000_000, bytes: 2 ** 40 }
 
 /**
  * Reads an archive strictly: ustar, pax and GNU long names. Where two readers could take the same bytes for different

@@ -29,7 +29,7 @@ export class TreeWriter {
   readonly #cursor: PathCursor
   /** For the other end of a hard link: a cursor is at one place at a time. */
   readonly #others: PathCursor
-  readonly #modes = new Map<ByteString, number>()
+  readonly #modes = new Map<ByteString, number>([['', 0o755]])
   #file: { fd: number; path: ByteString; mode: number; mtime: number } | undefined
 
   constructor(root: Directory) {
@@ -50,10 +50,12 @@ export class TreeWriter {
   }
 
   names(path: ByteString): ByteString[] {
-    return this.#cursor
-      .at(path, enter)
-      .list()
-      .map(child => child.name)
+    try {
+      const children = this.#cursor.at(path, enter).list()
+      return children.map(child => child.name)
+    } catch (error) {
+      throw refused(path, error)
+    }
   }
 
   /** A directory, which may exist already. */

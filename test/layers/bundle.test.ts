@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { describe, expect, it } from 'vitest'
@@ -39,6 +39,29 @@ describe('a bundle', () => {
       expect(execFileSync(process.execPath, [join(dir, 'dist/one.mjs')], { encoding: 'utf8' })).toBe(`${digest}one\n`)
     },
   )
+
+  it('fails, and does not hang, when its threads cannot start', async () => {
+    const dir = await temporaryDirectory()
+    const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/compress.ts'))
+    writeFileSync(
+      join(dir, 'main.ts'),
+      `import { compressLayer } from ${room}
+      const source = { createdBy: 'test', async *tar() { for (let i = 0; i < 20; i++) yield Buffer.alloc(1_000_000, i) } }
+      const attempt = () => compressLayer(source, () => {}, { compression: 'gzip' })
+      for (let i = 0; i < 2; i++) await attempt().catch(e => console.log(e.name, e.message.slice(0, 22)))`,
+    )
+    await build({
+      entryPoints: [join(dir, 'main.ts')],
+      outfile: join(dir, 'dist/main.mjs'),
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+    })
+    await buildDeflate({ bundle: join(dir, 'dist') })
+    rmSync(join(dir, 'dist/deflate-worker.mjs'))
+    const output = execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })
+    expect(output).toBe('BaleError the compressor stopped\nBaleError the compressor stopped\n')
+  })
 
   it('says what to do when the compressor is missing', async () => {
     const dir = await temporaryDirectory()

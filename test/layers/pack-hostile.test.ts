@@ -307,6 +307,10 @@ describe('the export boundary', () => {
     symlinkSync(secrets, layer)
     expect(await refusal(tree())).toEqual(naming(layer, /not a directory/))
     expect(await failureOf(listTree(layer))).toEqual(naming(layer, /not a directory/))
+    for (const end of ['/', '/.', '//'])
+      expect(await refusal(tree(layer + end))).toMatchObject({
+        message: expect.stringMatching(/not a directory/) as string,
+      })
   })
 
   it('X21 X23 a file that is a link', async () => {

@@ -60,6 +60,16 @@ describe('removeTree', () => {
     await untouched()
   })
 
+  it.each(['/', '', '.', '..', '/tmp/..', 'x/.'])(
+    'refuses %j, which would empty a directory that is not named',
+    async path => {
+      expect(await failureOf(removeTree(path))).toMatchObject({
+        name: 'BaleError',
+        message: expect.stringMatching(/names no entry/) as string,
+      })
+    },
+  )
+
   it('goes into directories whose mode forbids it', async () => {
     await asOrdinaryUser(async () => {
       await writeTree(doomed, { 'a/b/c': 'x', 'd/e': 'y', f: { dir: true } })

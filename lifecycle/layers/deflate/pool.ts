@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { BaleError } from '../../errors.ts'
 import type { Block, BlockCompressor, Compressed } from '../blocks.ts'
 import { companion, deflateModule, instantiate } from './index.ts'
 
@@ -65,7 +66,10 @@ class Thread {
   }
 
   #fail(error: Error): void {
-    this.#failure ??= error
+    this.#failure ??= new BaleError('failed', `the compressor stopped: ${error.message}`, {
+      fix: 'install Bale again if it goes on',
+      cause: error,
+    })
     pool = undefined // the next layer starts afresh
     for (const waiter of this.#waiting.splice(0)) waiter.reject(this.#failure)
   }
