@@ -1,4 +1,4 @@
-import { chmod, copyFile, lstat, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../errors.ts'
 import { linkAt, lookAt } from './root.ts'
@@ -13,17 +13,22 @@ export interface OverlayRoot extends AsyncDisposable {
 
 // Names relative to the working directory: a path may hold commas and colons, which mean something to mount(8).
 // userxattr: without it only the machine's root may use overlayfs. volatile: nothing here has to survive a power cut,
-// and the end would wait until the whole file system is written to the disk (Linux 5.11).
-const mountOverlay =
-  'mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr,volatile root || exit; exec "$@" 2>&9 9>&-'
-/** What goes wrong before bubblewrap is started is no news to the user: there is another way then. */
+// and the end would wait until the whole file system is written to the disk. An overlay cannot have its upper layer on
+// another overlay, as in a container: then that is in memory, where before Linux 6.6 a directory of the image that was
+// removed cannot be made again.
+const mountOverlay = `
+  overlay() { mount -t overlay overlay -o "lowerdir=lower,upperdir=$1upper,workdir=$1work,userxattr,volatile" root; }
+  overlay '' ||
+    { mount -t tmpfs tmpfs memory && cp -a upper memory/upper && mkdir memory/work && overlay memory/; } ||
+    exit
+  exec "$@" 2>&9 9>&-`
+/** What goes wrong before bubblewrap is started is not for the user, since there is another way then. */
 const quietly = 'exec 9>&2 2>/dev/null; exec "$@"'
 const ownNamespaces = ['unshare', '--user', '--map-root-user', '--mount', '--']
 
 /**
- * An overlay on `rootfs` in a user namespace, which needs Linux 5.11, unshare(1) and mount(8). bubblewrap can make one
- * since 0.11 only. With the host's resolv.conf and hosts, since the program is in its network.
- * @param tmpDir on a file system that can be an overlay's upper layer; an overlay itself cannot
+ * An overlay on `rootfs` in a user namespace, which needs Linux 5.11, unshare(1) and mount(8); bubblewrap itself makes
+ * them since 0.11 only. It has the host's resolv.conf and hosts, since the program is in the host's network.
  */
 export async function openOverlay(rootfs: string, tmpDir: string): Promise<OverlayRoot> {
   for (const name of ['dev', 'proc', 'etc']) {
@@ -31,7 +36,7 @@ export async function openOverlay(rootfs: string, tmpDir: string): Promise<Overl
   }
   const dir = await mkdtemp(join(tmpDir, 'run-'))
   try {
-    await Promise.all(['upper', 'work', 'root'].map(name => mkdir(join(dir, name))))
+    await Promise.all(['upper', 'work', 'memory', 'root'].map(name => mkdir(join(dir, name))))
     await symlink(rootfs, join(dir, 'lower'))
     await copyMode(rootfs, join(dir, 'upper'))
     await addHostFiles(rootfs, join(dir, 'upper'))
@@ -61,18 +66,14 @@ async function copyMode(from: string, to: string): Promise<void> {
 }
 
 /** Also where there are directories that their owner may not open: the program's own, or overlayfs's work. */
-async function removeTree(dir: string): Promise<void> {
-  try {
-    await rm(dir, { recursive: true, force: true })
-  } catch (error) {
-    if (!isErrno(error, 'EACCES', 'EPERM')) throw error
-    await openDirectories(dir)
-    await rm(dir, { recursive: true, force: true })
-  }
+export async function removeTree(dir: string): Promise<void> {
+  await openDirectories(dir) // before rm, which deletes many at a time and goes on when one has failed
+  await rm(dir, { recursive: true, force: true })
 }
 
 async function openDirectories(dir: string): Promise<void> {
-  if (!(await lstat(dir)).isDirectory()) return
   await chmod(dir, 0o700)
-  for (const name of await readdir(dir)) await openDirectories(join(dir, name))
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    if (entry.isDirectory()) await openDirectories(join(dir, entry.name))
+  }
 }

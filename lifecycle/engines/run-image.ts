@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import { constants } from 'node:os'
+import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import { BaleError } from '../errors.ts'
 import type { ImageConfig } from '../image/config.ts'
@@ -8,7 +9,7 @@ import { findBwrap } from './bwrap.ts'
 import { openFiles } from './files.ts'
 import { isolate, systemMounts } from './isolation.ts'
 import { openOverlay } from './overlay.ts'
-import { checkEnvironment, sendSignal } from './process.ts'
+import { checkEnvironment } from './process.ts'
 import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
 
 export interface RunImageOptions {
@@ -26,6 +27,8 @@ export interface RunImageOptions {
   /** In place of the image's: `user`, `uid`, `user:group` or `uid:gid`. */
   readonly user?: string
   readonly workingDir?: string
+  /** Nothing can be written but /tmp, /var/tmp and /home, which are empty at the start and in memory. */
+  readonly readOnly?: boolean
   /** Descriptors of ours that become the program's first three; 0, 1 and 2 by default. */
   readonly stdio?: readonly [number, number, number]
   /** Tells of signals that this process gets, which are for the program then: `process` itself. */
@@ -47,8 +50,8 @@ const grace = 10_000
  * status: 128 and the signal's number, if it was ended by one. The network is the host's.
  *
  * The root is the image under a layer to write on, which is dropped in the end; where ordinary users cannot have that
- * (see `openOverlay`), it is read-only but for /tmp, /var/tmp and /home, with a warning. All files belong to the
- * program's user, so it may write where it could not in a container.
+ * (see `openOverlay`), the image is read-only, with a warning. All files belong to the program's user, so it may write
+ * where it could not in a container.
  *
  * The program has a session of its own, not the terminal's: it reads and draws on the terminal that we were started in,
  * but cannot type into it (X10), and a shell has no job control. Ctrl-C comes to it by way of `signals`.
@@ -56,7 +59,7 @@ const grace = 10_000
  */
 export async function runContainer(options: RunImageOptions, signal?: AbortSignal): Promise<number> {
   signal?.throwIfAborted()
-  const { rootfs, tmpDir } = options
+  const [rootfs, tmpDir] = [resolve(options.rootfs), resolve(options.tmpDir)]
   const account = await findAccount(rootfs, options.user ?? options.config.config?.User ?? '')
   const program = describeProgram(options, account)
   const bwrap = await findBwrap(options.bwrap)
@@ -70,20 +73,27 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
       stdio: options.stdio ?? [0, 1, 2],
     })
 
-  await using overlay = await openOverlay(rootfs, tmpDir)
-  const writable = { options: ['--bind', overlay.path, '/', ...systemMounts], wrapper: overlay.wrapper }
-  let ending = await attend(start(writable), options, signal)
-  if (ending.state === 'never-ran' && !ending.begun) {
-    options.warn?.(
-      'the file system is read-only but for /tmp, /var/tmp and /home: ordinary users have no overlays here',
-    )
-    using files = await openFiles({ bwrap, rootfs, mounts: [], network: 'host', home: program.env.HOME })
-    ending = await attend(start(files), options, signal)
-  }
+  const ending = (await runWritable()) ?? (await runReadOnly())
   if (ending.state === 'ran') return ending.code
   throw new BaleError('engine', 'the image could not be started; bubblewrap says above why', {
     where: program.argv.join(' '),
   })
+
+  /** Undefined if there can be no overlay here. */
+  async function runWritable(): Promise<Ending | undefined> {
+    if (options.readOnly) return undefined
+    await using overlay = await openOverlay(rootfs, tmpDir)
+    const root = ['--bind', overlay.path, '/', ...systemMounts]
+    const ended = await attend(start({ options: root, wrapper: overlay.wrapper }), options, signal)
+    if (ended.state === 'ran' || ended.begun) return ended
+    options.warn?.('only /tmp, /var/tmp and /home can be written to: ordinary users have no overlays on this system')
+    return undefined
+  }
+
+  async function runReadOnly(): Promise<Ending> {
+    using files = await openFiles({ bwrap, rootfs, mounts: [], network: 'host', home: program.env.HOME })
+    return await attend(start(files), options, signal)
+  }
 }
 
 type Files = Pick<SandboxOptions, 'options' | 'descriptors' | 'wrapper'>
@@ -125,10 +135,10 @@ async function attend(sandbox: Sandbox, options: RunImageOptions, signal: AbortS
   const onTerminal = isatty(options.stdio?.[0] ?? 0)
   let last: NodeJS.Signals | undefined
   const forward = (name: NodeJS.Signals) => {
-    const program = sandbox.program()
-    if (name !== 'SIGWINCH') last = name
-    if (program !== undefined) sendSignal(onTerminal && fromTerminal.includes(name) ? -program : program, name)
-    else if (name !== 'SIGWINCH') sandbox.kill() // the program has not started yet, or it has just ended
+    const reached = sandbox.signal(name, onTerminal && fromTerminal.includes(name) ? 'group' : 'program')
+    if (name === 'SIGWINCH') return
+    last = name
+    if (!reached) sandbox.kill() // the program has not started yet, or it has just ended
   }
   for (const name of forwarded) options.signals?.on(name, forward)
   using _end = endOnAbort(sandbox, signal, grace)

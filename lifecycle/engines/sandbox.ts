@@ -20,8 +20,8 @@ export interface SandboxOptions {
 }
 
 export interface Sandbox {
-  /** The program itself, as we see it; undefined before it runs and afterwards. It leads a process group of its own. */
-  program(): number | undefined
+  /** To the program, or to all in its process group as a terminal does; false before it runs and afterwards. */
+  signal(name: NodeJS.Signals, whom: 'program' | 'group'): boolean
   /** SIGKILL, to everything inside. */
   kill(): void
   /** When nothing inside is alive. */
@@ -97,7 +97,14 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
     await untilGone(init)
     return ran && code !== null ? { state: 'ran', code } : { state: 'never-ran', begun: init !== undefined }
   }
-  return { program: () => firstChild(init), kill, ended: end() }
+  const signal: Sandbox['signal'] = (name, whom) => {
+    const program = firstChild(init)
+    if (init === undefined || program === undefined) return false
+    // init leads the group; the kernel spares the first process of a namespace all signals but SIGKILL.
+    sendSignal(whom === 'group' ? -init.pid : program, name)
+    return true
+  }
+  return { signal, kill, ended: end() }
 }
 
 /**
@@ -107,9 +114,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
 export function endOnAbort(sandbox: Sandbox, signal: AbortSignal | undefined, grace: number): Disposable {
   let timer: NodeJS.Timeout | undefined
   const end = () => {
-    const program = grace > 0 ? sandbox.program() : undefined
-    if (program === undefined) return sandbox.kill()
-    sendSignal(program, 'SIGTERM')
+    if (grace === 0 || !sandbox.signal('SIGTERM', 'program')) return sandbox.kill()
     timer = setTimeout(() => sandbox.kill(), grace)
   }
   if (signal?.aborted) end()

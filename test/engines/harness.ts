@@ -64,3 +64,11 @@ export function useProbe(): Mount {
     access: 'read-only',
   }
 }
+
+/** For a test file that has a process of its own: it is an ordinary user's from here on, also if root started it. */
+export function becomeOrdinary(): void {
+  if (process.geteuid?.() !== 0) return
+  process.setgroups?.([])
+  process.setgid?.(54_322)
+  process.setuid?.(54_321)
+}
