@@ -1,6 +1,6 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuildContext, BuildpackError, digestOf, keep } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, digestOf, keep, type RunOptions } from '../sdk/index.ts'
 import { runImagePackages } from './run-image.ts'
 
 /** A package in the archive, as apt chose it. */
@@ -20,6 +20,8 @@ export class DebianArchive {
   readonly #dir: string
   /** A directory that is gone after the build: apt's caches of the lists, and downloads. */
   readonly #temp: string
+  /** The lists are another build's, and may have been damaged since. */
+  #cached: boolean
 
   /** Brings the lists of packages up to date, which costs next to nothing if nothing has changed. */
   static async open(context: ArchiveContext, temp: string): Promise<DebianArchive> {
@@ -28,19 +30,19 @@ export class DebianArchive {
       key: {},
       // apt itself checks whatever is there.
       restore: () => keep,
-      create: async dir => {
-        await mkdir(join(dir, 'state'))
-      },
+      create: async () => {},
     })
-    const archive = new DebianArchive(context, layer.path, temp)
+    const archive = new DebianArchive(context, layer.path, temp, layer.state === 'restored')
+    await archive.#writeStatus()
     await archive.#update()
     return archive
   }
 
-  private constructor(context: ArchiveContext, dir: string, temp: string) {
+  private constructor(context: ArchiveContext, dir: string, temp: string, cached: boolean) {
     this.#context = context
     this.#dir = dir
     this.#temp = temp
+    this.#cached = cached
   }
 
   /** `names` and all that they depend on, but for what is in the run image anyway. */
@@ -49,10 +51,19 @@ export class DebianArchive {
     const stamp = digestOf(await this.#listsDigest(), runImagePackages.join(' '))
     const known = await readMemo(memo)
     if (known?.stamp === stamp) return known.packages
-    const { stdout } = await this.#apt('install', ['--print-uris', '-qq', '--yes', ...names], {
+    const args = ['--print-uris', '-qq', '--yes', ...names]
+    const result = await this.#apt('install', args, {
+      allowFailure: this.#cached,
       fix: 'check that the build image is Debian 13, and that it can reach the archive in its apt sources',
     })
-    const packages = stdout.split('\n').flatMap(parseUriLine)
+    if (result.exitCode !== 0) {
+      this.#context.log.warning('the lists of packages in the cache are of no use: they are fetched again')
+      this.#cached = false
+      await rm(join(this.#dir, 'state'), { recursive: true })
+      await this.#update()
+      return this.resolve(names)
+    }
+    const packages = result.stdout.split('\n').flatMap(parseUriLine)
     await writeFile(memo, JSON.stringify({ stamp, packages } satisfies Memo))
     return packages
   }
@@ -74,14 +85,17 @@ export class DebianArchive {
     })
   }
 
-  async #update(): Promise<void> {
-    await mkdir(join(this.#temp, 'cache'))
-    // Only what the run image has counts as installed: apt then chooses all else, whatever the build image has.
+  /** Only what the run image has counts as installed: apt then chooses all else, whatever the build image has. */
+  async #writeStatus(): Promise<void> {
     const { stdout } = await this.#context.run(['dpkg-query', '--status', ...runImagePackages], {
       quiet: true,
       allowFailure: true,
     })
     await writeFile(join(this.#temp, 'status'), stdout)
+  }
+
+  async #update(): Promise<void> {
+    for (const dir of [join(this.#dir, 'state'), join(this.#temp, 'cache')]) await mkdir(dir, { recursive: true })
     const { stderr } = await this.#apt('update', ['-qq', '-o', 'pkgCacheFile::Generate=false'], {
       fix: 'check the network, and the apt sources of the build image',
     })
@@ -98,7 +112,7 @@ export class DebianArchive {
     return digestOf(...names, ...texts)
   }
 
-  async #apt(command: string, args: readonly string[], options: { readonly cwd?: string; readonly fix: string }) {
+  async #apt(command: string, args: readonly string[], options: RunOptions) {
     const settings = {
       'Dir::State': join(this.#dir, 'state'),
       'Dir::State::status': join(this.#temp, 'status'),
@@ -126,9 +140,13 @@ interface Memo {
 }
 
 async function readMemo(path: string): Promise<Memo | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined)
-  // Written by an earlier build of the same application; the layers' digests do not depend on it.
-  return text === undefined ? undefined : (JSON.parse(text) as Memo)
+  try {
+    const memo = JSON.parse(await readFile(path, 'utf8')) as Partial<Memo> | null
+    return typeof memo?.stamp === 'string' && Array.isArray(memo.packages) ? (memo as Memo) : undefined
+  } catch {
+    // None, or a damaged one: apt chooses again.
+    return undefined
+  }
 }
 
 /** `'http://…/libffi8_3.4.8-2_amd64.deb' libffi8_3.4.8-2_amd64.deb 24144 SHA256:…` */

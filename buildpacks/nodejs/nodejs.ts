@@ -52,13 +52,14 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const bundled = await bundledNpm(context.buildpack.dir)
   const registry = new Registry(context, bundled)
   const node = await provideNode(context, registry, await requestedVersion(context, json))
+  const plan = await planPackages(context, json, lockFile, scripts)
   // npm is in the image if something there calls it.
   const launchNpm = [declared?.command, elsewhere].some(command => command !== undefined && callsNpm(command))
-  const request = requestedNpm(env, json, node.version, bundled)
-  const npm = await provideNpm(context, registry, bundled, request, launchNpm)
-
-  const plan = await planPackages(context, json, lockFile, scripts)
-  await withTools(context, node, npm, tools => installAndBuild(context, { json, plan, scripts, node, npm, tools }))
+  if (launchNpm || plan.how !== 'none' || plan.builds) {
+    const request = requestedNpm(env, json, node.version, bundled)
+    const npm = await provideNpm(context, registry, bundled, request, launchNpm)
+    await withTools(context, node, npm, tools => installAndBuild(context, { json, plan, scripts, node, npm, tools }))
+  }
 
   const start = declared ?? (await startFile(app, json))
   if (start === undefined && elsewhere === undefined) throw noStart(json)

@@ -24,6 +24,8 @@ import { type BuildScripts, hasInstallScripts } from './scripts.ts'
 export interface PackagePlan {
   readonly how: 'none' | 'layer' | 'app' | 'vendored'
   readonly lockFile: string | undefined
+  /** Scripts are run to build the application. */
+  readonly builds: boolean
   /** With devDependencies: for the build script, or to test. */
   readonly dev: boolean
   /** The packages that npm would install are the same as long as the key is. */
@@ -40,10 +42,10 @@ export async function planPackages(
   lockFile: string | undefined,
   scripts: BuildScripts,
 ): Promise<PackagePlan> {
-  const builds = scripts.scripts.length > 0 || scripts.command !== undefined
+  const builds = [...scripts.before, ...scripts.scripts].length > 0 || scripts.command !== undefined
   const dev = builds || execEnv !== 'production'
   const prune = builds && execEnv === 'production' && json.hasDevDependencies && wantsPruning(env)
-  const plan = { lockFile, dev, prune, keyed: false }
+  const plan = { lockFile, builds, dev, prune, keyed: false }
   if (lockFile === undefined && (await app.hasDirectory('node_modules')))
     return { ...plan, how: 'vendored', prune: false }
   // npm compiles an application that has a binding.gyp, as if a script said so.

@@ -20,6 +20,10 @@ export function npmEnv(env: Readonly<Record<string, string>>, cache: string): Re
     npm_config_fund: 'false',
     npm_config_progress: 'false',
     npm_config_update_notifier: 'false',
+    // What failed is shown; a file of it would be gone before anybody could read it.
+    npm_config_logs_max: '0',
+    // npm waits 70 seconds before it says that there is no network.
+    npm_config_fetch_retry_mintimeout: '1000',
     // node_modules/.package-lock.json would otherwise name the registry that a build happened to use.
     npm_config_omit_lockfile_registry_resolved: 'true',
     // Node has certificates of its own; the image may know others, a proxy's for example.

@@ -31,7 +31,13 @@ export async function requestedVersion(
   { app, env }: Pick<Context, 'app' | 'env'>,
   { engines }: PackageJson,
 ): Promise<VersionRequest | undefined> {
-  const setting = firstSetting(env, 'BP_NODE_VERSION', 'GOOGLE_NODEJS_VERSION', 'RAILPACK_NODE_VERSION')
+  const setting = firstSetting(
+    env,
+    'BP_NODE_VERSION',
+    'GOOGLE_NODEJS_VERSION',
+    'GOOGLE_RUNTIME_VERSION',
+    'RAILPACK_NODE_VERSION',
+  )
   if (setting) return { spec: setting.value, where: setting.name }
   if (engines.node?.trim()) return { spec: engines.node.trim(), where: 'package.json engines.node' }
   for (const where of ['.nvmrc', '.node-version']) {

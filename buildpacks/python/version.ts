@@ -36,9 +36,15 @@ export async function choosePython(context: VersionContext): Promise<{ minor: st
   return { minor, why: `${request.where} asks for ${request.spec}` }
 }
 
-/** languages.md's order: settings, .python-version, runtime.txt, then what the project says it can run on. */
+/** Settings first, then what names a version, then what the project says it can run on. */
 async function requestedVersion({ app, env }: VersionContext): Promise<Request | undefined> {
-  const setting = firstSetting(env, 'BP_CPYTHON_VERSION', 'GOOGLE_PYTHON_VERSION', 'RAILPACK_PYTHON_VERSION')
+  const setting = firstSetting(
+    env,
+    'BP_CPYTHON_VERSION',
+    'GOOGLE_PYTHON_VERSION',
+    'GOOGLE_RUNTIME_VERSION',
+    'RAILPACK_PYTHON_VERSION',
+  )
   if (setting) return { spec: setting.value, where: setting.name }
   for (const where of ['.python-version', 'runtime.txt']) {
     const lines = ((await app.read(where)) ?? '').split('\n').map(line => line.replace(/#.*/, '').trim())

@@ -58,14 +58,14 @@ export async function runBuildpack(buildpack: Buildpack, invocation: Invocation)
 }
 
 function report(error: unknown, log: Log): void {
-  if (!(error instanceof BaleError)) {
-    log.error(
-      error instanceof Error ? (error.stack ?? error.message) : String(error),
-      'This is a bug in the buildpack.',
-    )
-    return
+  if (error instanceof BaleError) {
+    log.error(error.where === undefined ? error.message : `${error.where}: ${error.message}`, error.fix)
+  } else if (isErrno(error)) {
+    log.error(error.message, isErrno(error, 'ENOSPC', 'EDQUOT') ? 'free some space on the disk' : undefined)
+  } else {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    log.error(text, 'This is a bug in the buildpack.')
   }
-  log.error(error.where === undefined ? error.message : `${error.where}: ${error.message}`, error.fix)
 }
 
 async function readContext({ env, cwd, runner }: Invocation, log: Log): Promise<Context> {
@@ -150,7 +150,8 @@ async function readStore(layersDir: string): Promise<Metadata> {
     const { metadata } = parseToml(await readFile(path), path)
     return typeof metadata === 'object' && metadata !== null ? (metadata as Metadata) : {}
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return {}
+    // What an earlier build left may be anything.
+    if (isErrno(error, 'ENOENT') || error instanceof BaleError) return {}
     throw error
   }
 }

@@ -351,6 +351,12 @@ describe('npm', () => {
     expect(layers['npm']?.types).toEqual({ launch: false, build: false, cache: true })
   })
 
+  it('is not looked for if there is nothing for it to do', async () => {
+    const { project, npm } = await nodeProject({ 'index.js': '', 'package.json': json({ engines: { npm: '10.x' } }) })
+    expect((await project.build()).layers).not.toHaveProperty('npm')
+    expect(npm.commands).not.toContain('npm view npm')
+  })
+
   it('is the buildpack’s own if that will do', async () => {
     const { project, npm } = await nodeProject(webApp({ engines: { npm: '>=10' }, packageManager: 'npm@11.6.0' }))
     expect((await project.build()).layers).not.toHaveProperty('npm')

@@ -69,9 +69,13 @@ export class FakeDebian {
       const lists = join(settings.get('Dir::State') ?? '', 'lists')
       await mkdir(lists, { recursive: true })
       await writeFile(join(lists, 'archive_dists_trixie_InRelease'), this.release)
+      // A list that has not changed is not fetched again.
+      await writeFile(join(lists, 'Packages.lz4'), 'intact', { flag: 'wx' }).catch(() => undefined)
       return { ...done(), stderr: this.updateErrors }
     }
     if (verb === 'install') {
+      const list = await readFile(join(settings.get('Dir::State') ?? '', 'lists/Packages.lz4'), 'utf8')
+      if (list !== 'intact') return { exitCode: 100, stdout: '', stderr: 'E: Unable to parse package file' }
       const lines = this.#closure(names).map(name => `'mirror/${this.#file(name)}' ${this.#file(name)} 1 SHA256:00`)
       return done(`${lines.join('\n')}\n`)
     }

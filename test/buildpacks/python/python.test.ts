@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises'
+import { readdir, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { python } from '../../../buildpacks/python/python.ts'
@@ -94,6 +94,21 @@ describe('the interpreter', () => {
     debian.packages['python3.13'] = { ...debian.packages['python3.13'], version: '3.13.7-1', files: {} }
     await project.nextBuild()
     expect((await project.build()).output).toContain('Creating Python 3.13.7 (Python 3.13.5-2 → 3.13.7-1')
+  })
+
+  it('C04 is made from fresh lists if those in the cache are damaged', async () => {
+    const { project, debian } = await pythonProject({ 'app.py': '' })
+    await project.build()
+    await project.nextBuild()
+    await writeFile(join(project.layersDir, 'apt/state/lists/Packages.lz4'), 'bit rot')
+    await writeFile(join(project.layersDir, 'apt/chosen-python3.13.json'), '{"stamp":')
+    debian.commands.length = 0
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('Warning: the lists of packages in the cache are of no use: they are fetched again')
+    expect(output).toContain('Using Python 3.13.5 from the cache')
+    const install = 'apt-get install python3.13'
+    expect(debian.commands).toEqual(['apt-get update', install, 'apt-get update', install])
   })
 
   it('is made from old lists if the archive cannot be reached, with a warning', async () => {

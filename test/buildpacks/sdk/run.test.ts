@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
@@ -64,6 +64,27 @@ describe('detect', () => {
 })
 
 describe('build', () => {
+  it('C01 begins with an empty store if the one it finds is damaged', async () => {
+    let seen: unknown
+    const project = await projectOf(context => {
+      seen = context.store
+      return { store: { count: 1 } }
+    })
+    await writeFile(join(project.layersDir, 'store.toml'), '[metadata')
+    expect((await project.build()).exitCode).toBe(0)
+    expect(seen).toEqual({})
+  })
+
+  it('C07 says what to do about a full disk, without a stack', async () => {
+    const project = await projectOf(() => {
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+    })
+    expect(await project.build()).toMatchObject({
+      exitCode: 1,
+      output: 'Error: ENOSPC: no space left on device, write\n  free some space on the disk\n',
+    })
+  })
+
   it('writes processes, labels and slices, store and unmet plan entries', async () => {
     const project = await projectOf(() => ({
       launch: {
