@@ -1,6 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { requireBuildpackApi } from '../../../lifecycle/spec/api.ts'
+import { parseLaunch } from '../../../lifecycle/spec/launch.ts'
+import { parseLayerToml } from '../../../lifecycle/spec/layer.ts'
 import {
   type BuildContext,
   buildPlan,
@@ -112,6 +115,28 @@ describe('build', () => {
       ],
       slices: [{ paths: ['node_modules'] }],
     })
+  })
+
+  it('writes documents that the lifecycle reads', async () => {
+    const project = await projectOf(async context => {
+      await context.layer('tool', {
+        types: { launch: true, cache: true },
+        key: { Tool: '1.0' },
+        create: () => Promise.resolve({ notes: { a: 'b' } }),
+      })
+      const slices = [{ paths: ['node_modules'] }]
+      return { launch: { processes: [shellProcess('web', 'echo "$PORT"', { default: true })], slices } }
+    })
+    await project.build()
+    const features = requireBuildpackApi('0.10', 'example/test')
+    const launch = parseLaunch(await project.read('layers/launch.toml'), 'launch.toml', features)
+    expect(launch).toEqual({
+      processes: [{ type: 'web', command: ['bash', '-c', 'echo "$PORT"'], args: [], direct: true, default: true }],
+      labels: [],
+      slices: [{ paths: ['node_modules'] }],
+    })
+    const layer = parseLayerToml(await project.read('layers/tool.toml'), 'tool.toml')
+    expect(layer.types).toEqual({ launch: true, build: false, cache: true })
   })
 
   it('knows the plan, the store, the target and the user’s variables', async () => {
