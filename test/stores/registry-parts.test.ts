@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { BaleError } from '../../lifecycle/errors.ts'
 import {
   checkReach,
   isLoopbackHost,
@@ -8,9 +9,9 @@ import {
 } from '../../lifecycle/stores/registry/addresses.ts'
 import { parseChallenges } from '../../lifecycle/stores/registry/challenge.ts'
 import { defaultLimits } from '../../lifecycle/stores/registry/limits.ts'
+import { proxySettings } from '../../lifecycle/stores/registry/proxy.ts'
 import { Transient, parseRetryAfter, retrying } from '../../lifecycle/stores/registry/retry.ts'
 import { Secrets, escaped, redacted } from '../../lifecycle/stores/registry/words.ts'
-import { BaleError } from '../../lifecycle/errors.ts'
 import { refusal } from '../helpers/registry/set-up.ts'
 
 describe('reachOf', () => {
@@ -178,6 +179,18 @@ describe('retrying', () => {
     const slow = { ...limits, firstPause: 60_000, longestPause: 60_000 }
     await expect(retrying(failing(9).work, slow, controller.signal)).rejects.toBe(reason)
   })
+})
+
+describe('proxySettings', () => {
+  it.each([
+    [{}, {}],
+    [
+      { HTTPS_PROXY: 'a', HTTP_PROXY: 'b', NO_PROXY: 'c' },
+      { https: 'a', http: 'b', no: 'c' },
+    ],
+    [{ HTTPS_PROXY: 'a', https_proxy: 'b' }, { https: 'b' }],
+    [{ HTTPS_PROXY: 'a', https_proxy: '' }, { https: 'a' }],
+  ])('reads %j', (environment, settings) => expect(proxySettings(environment)).toEqual(settings))
 })
 
 describe('words', () => {

@@ -4,8 +4,9 @@ import { isLoopbackHost } from './addresses.ts'
 import { type Access, Authorizer } from './authorizer.ts'
 import { failureAt, isCertificateError, refusalAt } from './failures.ts'
 import { type Limits, defaultLimits } from './limits.ts'
+import type { ProxySettings } from './proxy.ts'
 import { Transient, retrying } from './retry.ts'
-import { type Exchange, type ProxySettings, type Reply, Transport, readStart } from './transport.ts'
+import { type Exchange, type Reply, Transport, readStart } from './transport.ts'
 import { Secrets } from './words.ts'
 
 export interface RegistryOptions {
@@ -18,6 +19,7 @@ export interface RegistryOptions {
   readonly userAgent?: string
   /** Certificates in PEM that are trusted besides Node's. */
   readonly ca?: readonly string[]
+  /** See `proxySettings` for what the environment says. */
   readonly proxy?: ProxySettings
   readonly limits?: Partial<Limits>
 }

@@ -15,6 +15,7 @@ import { Transient, retrying } from './retry.ts'
 import { Uploader } from './upload.ts'
 
 export type { Registry, RegistryOptions } from './client.ts'
+export { type ProxySettings, proxySettings } from './proxy.ts'
 
 export interface RegistryStoreOptions {
   readonly registry: Registry

@@ -1,18 +1,10 @@
 import { getCACertificates } from 'node:tls'
 import type { Agent, Dispatcher } from 'undici'
-import { BaleError } from '../../errors.ts'
 import { type Reach, checkReach, isLoopbackHost, literalAddress, nearest, reachOf, watchedLookup } from './addresses.ts'
 import { failureAt, networkFailure } from './failures.ts'
 import type { Limits } from './limits.ts'
+import { type ProxySettings, proxyUrl } from './proxy.ts'
 import { Transient } from './retry.ts'
-
-/** Proxies as URLs, and the hosts that are reached without one; what curl reads from the environment. */
-export interface ProxySettings {
-  readonly http?: string
-  readonly https?: string
-  /** Comma-separated. */
-  readonly no?: string
-}
 
 export interface TransportOptions {
   /** The registry's certificates are not checked. */
@@ -170,16 +162,6 @@ export class Transport {
     // Storage in a private network behind a public registry is common; what comes from there is verified.
     checkReach(host, addresses, purpose === 'contents' ? nearest(home, 'private') : home, purpose)
   }
-}
-
-/** curl's variables may leave the scheme out. @throws BaleError that does not show the URL, which has a password in it */
-function proxyUrl(text = ''): string {
-  if (text === '') return ''
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
-  if (url !== null && /^(https?|socks5?):$/.test(url.protocol)) return url.href
-  throw new BaleError('arguments', 'the URL of the proxy in HTTP_PROXY or HTTPS_PROXY is none', {
-    fix: 'write http://host:port or http://user:password@host:port',
-  })
 }
 
 function replyOf(request: Exchange, { statusCode, headers, body }: Dispatcher.ResponseData, limits: Limits): Reply {
