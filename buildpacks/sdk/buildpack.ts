@@ -30,7 +30,7 @@ export interface BuildContext extends Context {
   /** What the last build left in `store`. */
   readonly store: Metadata
   /** Brings back the layer of an earlier build, or makes it. */
-  layer<const K extends LayerKey>(name: string, definition: LayerDefinition<K>): Promise<Layer>
+  readonly layer: <const K extends LayerKey>(name: string, definition: LayerDefinition<K>) => Promise<Layer>
 }
 
 export type DetectResult =
