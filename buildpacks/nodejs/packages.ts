@@ -52,7 +52,7 @@ export async function planPackages(
   const installs = hasInstallScripts(json) || (await app.has('binding.gyp'))
   if (!json.hasDependencies && !installs) return { ...plan, how: 'none', prune: false }
   const sourceMatters = installs || json.hasWorkspaces || scripts.before.length > 0
-  const keyed = lockFile !== undefined && !sourceMatters && !(await hasLinks(app, lockFile))
+  const keyed = lockFile !== undefined && !sourceMatters && !(await dependsOnSource(app, lockFile))
   return { ...plan, how: keyed && !builds ? 'layer' : 'app', keyed }
 }
 
@@ -61,13 +61,20 @@ function wantsPruning(env: Env): boolean {
   return !['NPM_CONFIG_PRODUCTION', 'RAILPACK_PRUNE_DEPS'].some(name => env[name]?.toLowerCase() === 'false')
 }
 
-/** True if a package is a folder of the application: `"lib": "file:./lib"`. */
-async function hasLinks(app: App, lockFile: string): Promise<boolean> {
+/** Packages whose own install scripts read the application's source: Prisma makes its client from the schema there. */
+const sourceReaders = ['@prisma/client']
+
+/** True if the lock file does not say all about the packages: some are, or read, files of the application. */
+async function dependsOnSource(app: App, lockFile: string): Promise<boolean> {
   const root = readJson((await app.read(lockFile)) ?? '', lockFile)
-  const links = tableMap(root, 'packages').some(([, entry]) => entry.table['link'] === true)
-  // Lock files of npm 6 and older.
+  const isFile = (value: unknown) => typeof value === 'string' && value.startsWith('file:')
+  const entries = tableMap(root, 'packages')
   return (
-    links || tableMap(root, 'dependencies').some(([, entry]) => text(entry, 'version')?.startsWith('file:') === true)
+    // `"lib": "file:./lib"` is a link, `"lib": "file:lib.tgz"` is not.
+    entries.some(([, { table }]) => table['link'] === true || isFile(table['resolved'])) ||
+    entries.some(([path]) => sourceReaders.some(name => path.endsWith(`node_modules/${name}`))) ||
+    // Lock files of npm 6 and older.
+    tableMap(root, 'dependencies').some(([, { table }]) => isFile(table['version']))
   )
 }
 

@@ -115,7 +115,10 @@ async function installedPackages(dir: string): Promise<Component[]> {
   for (const python of await readdir(lib)) {
     const site = join(lib, python, 'site-packages')
     const names = (await readdir(site)).filter(name => name.endsWith('.dist-info')).toSorted()
-    for (const name of names) components.push(...parseMetadata(await readFile(join(site, name, 'METADATA'), 'utf8')))
+    for (const name of names) {
+      // A package that is broken in this way may still work.
+      components.push(...parseMetadata(await readFile(join(site, name, 'METADATA'), 'utf8').catch(() => '')))
+    }
   }
   return components
 }
