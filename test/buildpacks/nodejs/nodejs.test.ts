@@ -265,6 +265,12 @@ describe('packages', () => {
     ['install scripts of its own', { scripts: { postinstall: 'prisma generate', start: 'x' } }, {}],
     ['workspaces', { workspaces: ['lib'] }, { 'node_modules/lib': { resolved: 'lib', link: true } }],
     [
+      'archives as packages',
+      { dependencies: { lib: 'file:l.tgz' } },
+      { 'node_modules/lib': { version: '1.0.0', resolved: 'file:l.tgz' } },
+    ],
+    ['Prisma', { dependencies: { '@prisma/client': '6' } }, { 'node_modules/@prisma/client': { version: '6.0.0' } }],
+    [
       'folders as packages',
       { dependencies: { lib: 'file:lib' } },
       { 'node_modules/lib': { resolved: 'lib', link: true } },
