@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { type DockerCredentialsInput, anonymous, dockerCredentials } from '../../lifecycle/stores/credentials.ts'
 import { refusal, secret } from '../helpers/registry/set-up.ts'
@@ -30,6 +30,15 @@ function home(config: unknown, helpers: Record<string, string> = {}) {
 
 const answering = (user: string, password = secret) =>
   `cat > /dev/null; echo '{"ServerURL":"x","Username":"${user}","Secret":"${password}"}'`
+
+/** Whether there is such a process, and it has not ended unburied. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
 
 describe('CNB_REGISTRY_AUTH', () => {
   const of = (value: unknown) =>
@@ -269,6 +278,15 @@ describe('credential helpers', () => {
     expect(line).toContain(dockerConfig)
   })
 
+  it('K04 that hang are ended with all that they started', async () => {
+    const script = 'sleep 60 & echo $! > "$HOME/pids"; echo $$ >> "$HOME/pids"; sleep 60'
+    const { credentials, dir } = home({ credsStore: 'test' }, { test: script })
+    await refusal(credentials({ helperTimeout: 500, environment: { HOME: dir } }).forRegistry('a.example.com'))
+    const pids = readFileSync(join(dir, 'pids'), 'utf8').trim().split('\n').map(Number)
+    expect(pids).toHaveLength(2)
+    await vi.waitFor(() => expect(pids.filter(isRunning)).toEqual([]), 5_000)
+  })
+
   it('K04 that are not executable are an error', async () => {
     const { credentials, dir } = home({ credsStore: 'test' }, { test: 'exit 0' })
     chmodSync(join(dir, 'bin/docker-credential-test'), 0o644)
@@ -289,10 +307,10 @@ describe('credential helpers', () => {
   })
 
   it('are not looked for in relative directories of PATH', async () => {
-    const { credentials } = home({ credsStore: 'test' })
-    expect(await refusal(credentials({ path: `.:bin::${process.cwd()}` }).forRegistry('a.example.com'))).toContain(
-      'is not in PATH',
-    )
+    const { credentials, dir } = home({ credsStore: 'test' }, { test: answering('ann') })
+    // Helpers run in the root directory: from there, this one would be found.
+    const path = `.::${join(dir, 'bin').slice(1)}`
+    expect(await refusal(credentials({ path }).forRegistry('a.example.com'))).toContain('is not in PATH')
   })
 
   it('get their own environment and none of the build', async () => {

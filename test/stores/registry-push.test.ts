@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import type { Layer } from '../../lifecycle/image/layer.ts'
-import { configOf, layerOf, noise, pieces, platform, sourceOf } from '../helpers/images.ts'
+import { configOf, layerOf, noise, pieces, platform, sourceOf, withBytes } from '../helpers/images.ts'
 import { type Fault, type FakeRegistry, type Recorded, errorAnswer } from '../helpers/registry.ts'
 import { connect, impatient, refusal, seed, serve } from '../helpers/registry/set-up.ts'
 
@@ -75,6 +75,22 @@ describe('uploads of layers that are being made', () => {
     )
     expect(await refusal(store.putLayer(source))).toContain('413: SIZE_INVALID: too large | raise the size of uploads')
     expect(count(server, 'PATCH')).toBe(1)
+  })
+
+  it('fail as their source fails, once', async () => {
+    const { server, store } = await put(undefined)
+    const broken = new RangeError('not an error of a registry')
+    const failing = {
+      createdBy: 'test',
+      async *tar() {
+        yield* pieces(noise(300_000), 100_000)
+        throw broken
+      },
+    }
+    await expect(store.putLayer(failing)).rejects.toBe(broken)
+    expect(count(server, 'PATCH')).toBe(1)
+    expect(count(server, 'PUT')).toBe(0)
+    expect(count(server, 'DELETE')).toBe(1)
   })
 
   it('R05 that nobody reads are given up', async () => {
@@ -171,6 +187,15 @@ describe('layers that exist', () => {
     expect(server.received).toBe(layer.size)
   })
 
+  it('R01 are refused for other bytes, also where the registry takes everything', async () => {
+    const server = await serve()
+    server.faults = ({ method }) => (method === 'PUT' ? { answer: { status: 201 } } : undefined)
+    const lying = withBytes(await layerOf({ '/a': 'a' }), noise((await layerOf({ '/a': 'a' })).size))
+    expect(await refusal(connect(server.host).store.putLayer(lying))).toContain(
+      `the bytes of ${lying.digest} are wrong`,
+    )
+  })
+
   it('are uploaded anew where that broke off', async () => {
     const server = await serve({ faults: first(2, 'PUT', { reset: 'before' }) })
     const layer = await layerOf({ '/big': noise(200_000) })
@@ -214,6 +239,13 @@ describe('manifests', () => {
       `took the layer ${layer!.digest}, but does not have it`,
     )
     expect((await store.pull('latest', platform))?.digest).toBe(before.digest)
+  })
+
+  it('are refused at once where a layer was never put', async () => {
+    const { server, store } = await ready()
+    const image = makeImage(configOf(), [await layerOf({ '/never': 'put' })])
+    expect(await refusal(store.putImage(image, ['latest']))).toContain(`${image.layers[0]!.digest} was never put there`)
+    expect(count(server, `HEAD /v2/team/app/blobs/${image.layers[0]!.digest}`)).toBe(1)
   })
 
   it('R28 wait for storage that takes a moment', async () => {

@@ -14,6 +14,8 @@ export interface AuthOptions {
   publicRead?: boolean
   /** How long a token is valid; 300 unless told. */
   tokenSeconds?: number
+  /** Does not say which scope a request needs. */
+  terse?: boolean
   /** Where tokens are had, if not here. */
   realm?: string
 }
@@ -52,7 +54,7 @@ export class Gatekeeper {
     const challenge = [
       `Bearer realm="${this.#options.realm ?? `${this.#url}/token`}"`,
       'service="fake"',
-      ...(wanted.length > 0 ? [`scope="${joined(wanted)}"`] : []),
+      ...(wanted.length > 0 && !this.#options.terse ? [`scope="${joined(wanted)}"`] : []),
       ...(known ? [`error="${valid ? 'insufficient_scope' : 'invalid_token'}"`] : []),
     ]
     return errorAnswer(401, 'UNAUTHORIZED', 'authentication required', { 'www-authenticate': challenge.join(',') })
