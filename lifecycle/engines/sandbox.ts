@@ -78,27 +78,22 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
   // The first process of the PID namespace, bubblewrap's own: when it is gone the kernel has ended all others.
   let init: Process | undefined
   let ran = false
-  let doomed = false
-  let stuck: NodeJS.Timeout | undefined
   const onStatus = (line: string): void => {
     const status = JSON.parse(line) as Record<string, number>
     if (status['child-pid'] !== undefined) init = findProcess(status['child-pid'])
     if (status['exit-code'] !== undefined) ran = true // told only if the program was started
-    if (doomed) kill()
   }
   const told = readLines(pipes[statusFd] as Readable, onStatus).catch(() => {}) // cut off: as good as not told
   const killInit = (): void => {
     if (init !== undefined && isRunning(init)) sendSignal(init.pid, 'SIGKILL')
   }
-  const kill = (): void => {
-    doomed = true
-    // Without bubblewrap outside, an init that it has only just made would wait for it for ever; so it comes to that
-    // only if nothing else helps.
-    if (init === undefined) stuck ??= setTimeout(() => child.kill('SIGKILL'), patience / 2)
-    else killInit()
+  // An init that bubblewrap has only just made would wait for it for ever; until it is told of, it is in our group.
+  const killStarting = (): void => {
+    if (child.pid !== undefined) sendSignal(-child.pid, 'SIGKILL')
   }
   const end = async (): Promise<Ending> => {
-    const { code } = await exitOf(child).finally(() => clearTimeout(stuck))
+    const { code } = await exitOf(child)
+    killStarting()
     // bubblewrap leaves as soon as the program has ended, and daemons of the program may still be there (X16).
     killInit()
     await Promise.race([told, sleep(patience, undefined, { ref: false })])
@@ -113,7 +108,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
     sendSignal(whom === 'group' ? -init.pid : program, name)
     return true
   }
-  return { signal, kill, ended: end() }
+  return { signal, kill: () => (init === undefined ? killStarting() : killInit()), ended: end() }
 }
 
 /**

@@ -98,7 +98,7 @@ export function attemptCases(): void {
     it("X05 no other process's memory", () => {
       expectAll({
         'ptrace:me': 'EPERM',
-        'ptrace:parent': 'EPERM',
+        'ptrace:other': 'EPERM',
         'ptrace:init': 'EPERM',
         vm_readv: 'EPERM',
         pidfd_getfd: 'EPERM',

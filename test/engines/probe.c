@@ -104,11 +104,24 @@ static void try_kernel(void) {
   IN_CHILD("open_by_handle", syscall(SYS_open_by_handle_at, AT_FDCWD, parameters, 0));
 }
 
+static long attach_to_other(void) {
+  pid_t other = fork();
+  if (other == 0) {
+    pause();
+    _exit(0);
+  }
+  long result = ptrace(PTRACE_ATTACH, other, 0, 0);
+  int error = errno;
+  kill(other, SIGKILL);
+  errno = error;
+  return result;
+}
+
 static void try_processes(void) {
   char byte;
   struct iovec here = {&byte, 1}, there = {&byte, 1};
   IN_CHILD("ptrace:me", ptrace(PTRACE_TRACEME, 0, 0, 0));
-  IN_CHILD("ptrace:parent", ptrace(PTRACE_ATTACH, getppid(), 0, 0));
+  IN_CHILD("ptrace:other", attach_to_other());
   IN_CHILD("ptrace:init", ptrace(PTRACE_ATTACH, 1, 0, 0));
   tell("vm_readv", process_vm_readv(getpid(), &here, 1, &there, 1, 0));
   tell("pidfd_getfd", syscall(nr_pidfd_getfd, 0, 0, 0));
