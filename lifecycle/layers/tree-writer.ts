@@ -114,7 +114,6 @@ export class TreeWriter {
   }
 
   remove(path: ByteString): void {
-    this.#cursor.forget(path)
     this.#others.forget(path)
     const parent = this.#cursor.at(parentOf(path), enter)
     removeEntry(parent, baseOf(path), path)

@@ -1,4 +1,4 @@
-import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import type { Compression } from '../../lifecycle/image/media-types.ts'
 import { decompress, type DecompressOptions } from '../../lifecycle/layers/decompress.ts'
@@ -54,6 +54,22 @@ describe('decompress', () => {
         (await read(Buffer.concat([skippable, zstd, skippable, zstd, skippable]), 'zstd', {}, piece)).equals(twice),
       ).toBe(true)
     }
+  })
+
+  it('reads zstd with checksums, of unknown size, and of any level', async () => {
+    for (const params of [
+      { [constants.ZSTD_c_checksumFlag]: 1 },
+      { [constants.ZSTD_c_contentSizeFlag]: 0 },
+      { [constants.ZSTD_c_compressionLevel]: 19 },
+    ]) {
+      const frame = zstdCompressSync(plain, { params })
+      expect((await read(Buffer.concat([frame, frame]), 'zstd', {}, 100)).equals(Buffer.concat([plain, plain]))).toBe(
+        true,
+      )
+    }
+    const summed = zstdCompressSync(plain, { params: { [constants.ZSTD_c_checksumFlag]: 1 } })
+    summed[summed.length - 1]! ^= 1
+    expect(await refusal(summed, 'zstd')).toEqual(input(/damaged/))
   })
 
   it('T39 passes over zeros after gzip, and refuses garbage', async () => {

@@ -7,9 +7,11 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
@@ -186,6 +188,14 @@ describe('the source tree', () => {
       expect(await failureOf(packWhile(() => appendFileSync(first(), 'more')))).toEqual(
         naming(first(), /changed while it was read/),
       )
+    })
+    it('grows, and has its time set back', async () => {
+      const { atime, mtime } = statSync(first())
+      const mischief = (): void => {
+        appendFileSync(first(), 'more')
+        utimesSync(first(), atime, mtime)
+      }
+      expect(await failureOf(packWhile(mischief))).toEqual(naming(first(), /changed while it was read/))
     })
     it('shrinks', async () => {
       expect(await failureOf(packWhile(() => truncateSync(first(), 10)))).toEqual(

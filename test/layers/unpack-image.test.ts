@@ -102,6 +102,12 @@ describe('unpackImage', () => {
     expect(statSync(join(to, 'bin/perl5')).nlink).toBe(3)
   })
 
+  it('makes hard links into a directory that was deleted and made anew', async () => {
+    const linked = [directory('d'), file('d/file', 'x'), hardlink('link', 'd/file')]
+    await unpack(linked, [file('.wh.d'), directory('d'), file('d/file', 'new'), hardlink('link', 'd/file')])
+    expect(await readTree(to)).toEqual({ 'd/file': 'new', link: 'new' })
+  })
+
   it('replaces one name of a file without touching the others', async () => {
     await unpack([file('a', 'old'), hardlink('b', 'a')], [file('a', 'new')])
     expect(await readTree(to)).toEqual({ a: 'new', b: 'old' })

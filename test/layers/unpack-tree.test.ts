@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -19,6 +20,7 @@ import { bytesOf } from '../helpers/images.ts'
 import { directory, entry, file, hardlink, pax, streamOf, symlink, tar } from '../helpers/tar.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { readTree } from '../helpers/tree.ts'
+import { asOrdinaryUser } from '../helpers/user.ts'
 
 const from = '/layers/bp/out'
 let dir: string
@@ -68,7 +70,10 @@ describe('unpackTree', () => {
   })
 
   it('gives directories their modes last, so that one can forbid what was put there', async () => {
-    await unpack(
+    chmodSync(dir, 0o711)
+    chmodSync(join(dir, 'layers'), 0o777)
+    const unpackAsUser = (...parts: Uint8Array[]): Promise<void> => asOrdinaryUser(() => unpack(...parts))
+    await unpackAsUser(
       ...top,
       directory(`${from}/a`, { mode: 0o555 }),
       directory(`${from}/a/b`, { mode: 0 }),
