@@ -69,18 +69,18 @@ describe('unpackTree', () => {
     expect(lstatSync(join(to, 'a')).mode & 0o777).toBe(0o755)
   })
 
-  it('gives directories their modes last, so that one can forbid what was put there', async () => {
+  it('gives directories their modes last and inner ones first, so that one can forbid what was put there', async () => {
     chmodSync(dir, 0o711)
     chmodSync(join(dir, 'layers'), 0o777)
-    const unpackAsUser = (...parts: Uint8Array[]): Promise<void> => asOrdinaryUser(() => unpack(...parts))
-    await unpackAsUser(
-      ...top,
-      directory(`${from}/a`, { mode: 0o555 }),
-      directory(`${from}/a/b`, { mode: 0 }),
+    const parts = [
+      directory(`${from}/a`, { mode: 0 }),
+      directory(`${from}/a/b`, { mode: 0o555 }),
       file(`${from}/a/b/c`, 'x'),
-    )
-    expect(lstatSync(join(to, 'a')).mode & 0o777).toBe(0o555)
-    expect(lstatSync(join(to, 'a/b')).mode & 0o777).toBe(0)
+    ]
+    await asOrdinaryUser(() => unpack(...top, ...parts))
+    expect(lstatSync(join(to, 'a')).mode & 0o777).toBe(0)
+    expect(lstatSync(join(to, 'a/b')).mode & 0o777).toBe(0o555)
+    await removeTree(to)
   })
 
   it('restores what layerSource packs, byte for byte', async () => {
