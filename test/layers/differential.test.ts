@@ -9,7 +9,7 @@ import { layerSource } from '../../lifecycle/layers/pack.ts'
 import { unpackImage } from '../../lifecycle/layers/unpack.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
-import { temporaryDirectory } from '../helpers/temporary.ts'
+import { workDirectory } from './work-directory.ts'
 import { writeTree } from '../helpers/tree.ts'
 
 /** A tree with everything that an ordinary user can make. */
@@ -49,7 +49,7 @@ const packed = (hostPath: string): Promise<Buffer> =>
 
 describe('a tree comes back the same', () => {
   it.each(['gnu', 'oldgnu', 'posix', 'pax'])('from tar --format=%s, by unpackImage', async format => {
-    const dir = await temporaryDirectory()
+    const dir = await workDirectory()
     mkdirSync(join(dir, 'in'))
     await makeTree(join(dir, 'in'))
     const tar = execFileSync('tar', [`--format=${format}`, '-cf', '-', '-C', join(dir, 'in'), '.'], { maxBuffer: 1e8 })
@@ -58,7 +58,7 @@ describe('a tree comes back the same', () => {
   })
 
   it('from layerSource, by tar -x', async () => {
-    const dir = await temporaryDirectory()
+    const dir = await workDirectory()
     for (const name of ['in', 'out']) mkdirSync(join(dir, name))
     await makeTree(join(dir, 'in'))
     const input = await packed(join(dir, 'in'))

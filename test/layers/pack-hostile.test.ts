@@ -19,13 +19,12 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { Directory } from '../../lifecycle/layers/directory.ts'
 import type { LayerEntry } from '../../lifecycle/layers/entries.ts'
 import { layerSource, listTree } from '../../lifecycle/layers/pack.ts'
-import { removeTree } from '../../lifecycle/layers/remove.ts'
 import { readTar } from '../../lifecycle/layers/tar-reader.ts'
 import { TreeWriter } from '../../lifecycle/layers/tree-writer.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
-import { temporaryDirectory } from '../helpers/temporary.ts'
+import { workDirectory } from './work-directory.ts'
 import { writeTree } from '../helpers/tree.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 
@@ -35,7 +34,7 @@ let layer: string
 let secrets: string
 
 beforeEach(async () => {
-  dir = await temporaryDirectory()
+  dir = await workDirectory()
   chmodSync(dir, 0o755)
   layer = join(dir, 'layers/bp/layer')
   secrets = join(dir, 'home')
@@ -168,7 +167,6 @@ describe('the source tree', () => {
     writer.directory('d/'.repeat(3000) + 'd', 0o755)
     writer.finish()
     writer.close()
-    onTestFinished(() => removeTree(layer))
     const message = /a path in a layer has \d+ bytes; Linux opens none over 4095/
     const error = await refusal(tree())
     expect(error).toMatchObject({ code: 'filesystem', message: expect.stringMatching(message) as string })

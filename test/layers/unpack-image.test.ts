@@ -8,7 +8,7 @@ import { type Compression, layerMediaType } from '../../lifecycle/image/media-ty
 import { unpackImage } from '../../lifecycle/layers/unpack.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { directory, entry, file, gnuLong, hardlink, streamOf, symlink, tar } from '../helpers/tar.ts'
-import { temporaryDirectory } from '../helpers/temporary.ts'
+import { workDirectory } from './work-directory.ts'
 import { readTree } from '../helpers/tree.ts'
 
 let dir: string
@@ -16,7 +16,7 @@ let to: string
 let canary: string
 
 beforeEach(async () => {
-  dir = await temporaryDirectory()
+  dir = await workDirectory()
   to = join(dir, 'work', 'root')
   canary = join(dir, 'canary')
   mkdirSync(join(dir, 'work'))
