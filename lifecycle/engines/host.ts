@@ -48,7 +48,7 @@ export function hostEngine(options: HostOptions): Engine {
 async function checkMark(): Promise<void> {
   const mark = newMark()
   const argv = ['/bin/cat', '/proc/self/limits']
-  const child = launch({ argv, env: {}, limits: setMark(mark), stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = launch({ argv, env: {}, before: setMark(mark), stdio: ['ignore', 'pipe', 'ignore'] })
   let limits = ''
   child.stdout?.on('data', chunk => (limits += String(chunk)))
   await Promise.all([exitOf(child), once(child, 'close')])
@@ -96,7 +96,7 @@ async function runHere(options: HostOptions, run: EngineRun, signal?: AbortSigna
       ...throughShell(run),
       cwd: run.workingDir,
       user: process.geteuid?.() === 0 ? run.user : undefined,
-      limits: setMark(mark),
+      before: setMark(mark),
       stdio: ['ignore', outputs.stdout, outputs.stderr],
     })
   } finally {

@@ -2,13 +2,14 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'nod
 import { join } from 'node:path'
 import { isErrno } from '../errors.ts'
 import { linkAt, lookAt } from './root.ts'
+import type { Wrapper } from './sandbox.ts'
 
 /** A writable root over an image that stays as it is; disposal drops what was written. */
 export interface OverlayRoot extends AsyncDisposable {
   /** Where it is mounted once `wrapper` has run. */
   readonly path: string
   /** For SandboxOptions: makes namespaces to mount in, mounts, and becomes the rest of its arguments. */
-  readonly wrapper: { readonly argv: readonly string[]; readonly cwd: string }
+  readonly wrapper: Wrapper
 }
 
 // Names relative to the working directory: a path may hold commas and colons, which mean something to mount(8).
@@ -23,7 +24,7 @@ const mountOverlay = `
     exit
   exec "$@" 2>&9 9>&-`
 /** What goes wrong before bubblewrap is started is not for the user, since there is another way then. */
-const quietly = 'exec 9>&2 2>/dev/null; exec "$@"'
+const quietly = 'exec 9>&2 2>/dev/null'
 const ownNamespaces = ['unshare', '--user', '--map-root-user', '--mount', '--']
 
 /**
@@ -46,7 +47,7 @@ export async function openOverlay(rootfs: string, tmpDir: string): Promise<Overl
   }
   return {
     path: join(dir, 'root'),
-    wrapper: { argv: ['sh', '-c', quietly, 'sh', ...ownNamespaces, 'sh', '-c', mountOverlay, 'sh'], cwd: dir },
+    wrapper: { before: quietly, argv: [...ownNamespaces, 'sh', '-c', mountOverlay, 'sh'], cwd: dir },
     [Symbol.asyncDispose]: () => removeTree(dir),
   }
 }

@@ -58,18 +58,18 @@ export interface Launch {
   readonly user?: { readonly uid: number; readonly gid: number } | undefined
   /** A pipe, or a descriptor of ours, for each descriptor of the program from 0 on. */
   readonly stdio: readonly (IOType | number)[]
-  /** Shell commands that are run first: limits. */
-  readonly limits?: string | undefined
+  /** Shell commands to be run first, such as ulimit. */
+  readonly before?: string | undefined
 }
 
 /**
  * Starts a program as the leader of its own session, so that a terminal's Ctrl-C reaches it through us alone, with
  * umask 022, no core dumps (they hold secrets) and no descriptors but those in `stdio`.
  */
-export function launch({ argv, env, cwd, user, stdio, limits = ':' }: Launch): ChildProcess {
+export function launch({ argv, env, cwd, user, stdio, before = ':' }: Launch): ChildProcess {
   const nothing = openSync('/dev/null', 'r+')
   try {
-    const script = `umask 022; ulimit -c 0; ${limits}; exec "$@"`
+    const script = `umask 022; ulimit -c 0; ${before}; exec "$@"`
     return spawn('/bin/sh', ['-c', script, 'sh', ...argv], {
       env: { ...env },
       cwd,

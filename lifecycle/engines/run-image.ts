@@ -60,9 +60,9 @@ const grace = 10_000
 export async function runContainer(options: RunImageOptions, signal?: AbortSignal): Promise<number> {
   signal?.throwIfAborted()
   const [rootfs, tmpDir] = [resolve(options.rootfs), resolve(options.tmpDir)]
-  const account = await findAccount(rootfs, options.user ?? options.config.config?.User ?? '')
+  const user = options.user ?? options.config.config?.User ?? ''
+  const [account, bwrap] = await Promise.all([findAccount(rootfs, user), findBwrap(options.bwrap)])
   const program = describeProgram(options, account)
-  const bwrap = await findBwrap(options.bwrap)
   const isolation = isolate({ ...program, bwrap, network: 'host', user: account })
   const start = (files: Files) =>
     startSandbox({

@@ -15,8 +15,15 @@ export interface SandboxOptions {
   readonly descriptors?: readonly (number | Uint8Array)[]
   /** The first three descriptors of the program. */
   readonly stdio: readonly ['ignore' | number, 'ignore' | number, 'ignore' | number]
-  /** A command that becomes bubblewrap, which it finds at the end of its arguments: `unshare …`. */
-  readonly wrapper?: { readonly argv: readonly string[]; readonly cwd: string }
+  readonly wrapper?: Wrapper
+}
+
+/** What becomes bubblewrap, which it finds at the end of its arguments: `unshare …`. */
+export interface Wrapper {
+  readonly argv: readonly string[]
+  readonly cwd: string
+  /** Shell commands to be run first. */
+  readonly before: string
 }
 
 export interface Sandbox {
@@ -65,7 +72,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
     argv: [...deviceGuard(), ...(wrapper?.argv ?? []), bwrap.path, ...own, '--', ...argv],
     cwd: wrapper?.cwd ?? '/',
     env: { PATH: systemPath },
-    limits: processLimit,
+    before: [processLimit, ...(wrapper ? [wrapper.before] : [])].join('; '),
     stdio: [...stdio, 'pipe', 'pipe', 'pipe', ...descriptors.map(d => (typeof d === 'number' ? d : 'pipe'))],
   })
   const pipes: readonly unknown[] = child.stdio

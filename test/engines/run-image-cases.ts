@@ -327,6 +327,7 @@ export function runImageCases(): void {
         .map(word => `'${word.replaceAll("'", `'\\''`)}'`)
         .join(' ')
       const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
+      onTestFinished(() => void child.kill('SIGKILL'))
       let output = ''
       child.stdout.on('data', (chunk: Buffer) => {
         if (!output.includes('ready') && `${output}${chunk.toString()}`.includes('ready')) child.stdin.write(keys)
