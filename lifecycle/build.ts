@@ -1,4 +1,4 @@
-import { arch as hostArch } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { appCache } from './builder/app-cache.ts'
@@ -24,7 +24,7 @@ import { formatOrder } from './spec/order.ts'
 import type { GroupElement } from './spec/types.ts'
 import { copyImage } from './stores/copy.ts'
 import { lifecycleVersion } from './version.ts'
-import { type Destination, openDestinations, openLocalStore } from './stores/open.ts'
+import { Stores, hostPlatform } from './stores/open.ts'
 
 export interface BuildOptions {
   /** Where the image goes, as skopeo would say it; a plain name is kept in Bale's own store. */
@@ -58,7 +58,6 @@ export interface BuildResult extends Exported {
 
 /** The platform API that `bale build` speaks with its own phases. */
 const platformApi = '0.15'
-const execEnv = 'production'
 
 /**
  * Source code in, image out: the whole line, top to bottom.
@@ -71,10 +70,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const features = requirePlatformApi(platformApi)
   const distribution = options.distribution ?? findDistribution(import.meta.url)
   const builder = await loadBuilder(options.builder ?? distribution.builder)
-  const destinations = await openDestinations([options.image, ...(options.tags ?? [])], { publish: options.publish === true, settings, reporter })
-  const [destination, ...others] = destinations as [Destination, ...Destination[]]
-  const local = await openLocalStore(settings)
-  const stack = await ensureStack({ stackDir: builder.stackDir, arch: architecture(), settings, store: local, reporter }, signal)
+  await using stores = new Stores(settings, reporter)
+  const [destination, ...others] = await stores.destinations([options.image, ...(options.tags ?? [])], options.publish === true)
+  const platform = hostPlatform()
+  const arch = platform.architecture
+  const stack = await ensureStack({ stackDir: builder.stackDir, arch, settings, store: stores.local, reporter }, signal)
   await using workspace = await openWorkspace(settings.cacheDir)
   const sandbox = openSandbox(options, { builder, distribution, stack, workspace, reporter })
   const cache = await appCache(settings.cacheDir, destination, { clear: options.clearCache === true, reporter })
@@ -85,8 +85,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   await writePlatformEnv(workspace.platform, options.env ?? {})
   await copySource(resolve(options.path ?? '.'), workspace.app, reporter, signal)
 
-  const runImage = await chooseRunImage({ wanted: options.runImage ?? builder.runImage, stack, local, destination, settings, reporter })
-  const platform = { os: 'linux', architecture: architecture() }
+  const runImage = await chooseRunImage({ wanted: options.runImage ?? builder.runImage, stack, stores, destination })
   const analysis = await timed('analyze', () =>
     analyze({ platform, previous: destination.previous, runImage, destination, reporter }, signal),
   )
@@ -112,7 +111,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         ...(analysis.previous && { previous: analysis.previous }),
         destination,
         cache,
-        launcher: { path: distribution.launcher(architecture()), version: lifecycleVersion },
+        launcher: { path: distribution.launcher(arch), version: lifecycleVersion },
         owner: stack.user,
         ...(options.defaultProcess !== undefined && { defaultProcess: options.defaultProcess }),
         project: {},
@@ -174,8 +173,4 @@ const failedIn = new WeakMap<object, PhaseName>()
 /** The exit status for an error that `build` threw (platform.md, "Exit Code" of the phase it came from). */
 export function exitStatusOf(error: unknown): number {
   return exitStatus(error, error !== null && typeof error === 'object' ? failedIn.get(error) : undefined)
-}
-
-function architecture(): string {
-  return { x64: 'amd64', arm64: 'arm64' }[hostArch() as string] ?? hostArch()
 }

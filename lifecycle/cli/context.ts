@@ -37,6 +37,8 @@ export interface Context {
   readonly color: boolean
   /** The command's own result; events go to the reporter. */
   print(text: string): void
+  /** Signals are not for this command any more, but for a program that it runs. */
+  releaseSignals(): void
   close(): Promise<void>
 }
 
@@ -57,6 +59,7 @@ export function makeContext(options: GlobalOptions, process: Process): Context {
     signal: interrupt.signal,
     color,
     print: text => write(`${text}\n`),
+    releaseSignals: interrupt.dispose,
     close: async () => {
       interrupt.dispose()
       await reporter.close()

@@ -10,6 +10,7 @@ import { readPlatformEnvDir } from '../phases/env-dir.ts'
 import { parseAnalyzed } from '../spec/analyzed.ts'
 import { type PlatformFeatures, requirePlatformApi } from '../spec/api.ts'
 import { inheritedEnv } from '../spec/env.ts'
+import { execEnvOf } from '../spec/exec-env.ts'
 import { formatGroup, parseGroup } from '../spec/group.ts'
 import { parseOrder } from '../spec/order.ts'
 import { formatResolvedPlan, parseResolvedPlan } from '../spec/plan.ts'
@@ -57,10 +58,10 @@ const binaries: Record<string, { phase: PhaseName; run(context: Context): Promis
   builder: { phase: 'build', run: runBuilder },
 }
 
-async function runDetector({ argv, env, features, reporter, signal }: Context): Promise<void> {
+async function runDetector({ argv, env, reporter, signal }: Context): Promise<void> {
   const flags = parseFlags(detectInputs, argv, env)
   if (flags.get('version') === 'true') return printVersion(reporter)
-  const common = await readCommon(flags.get, env, features)
+  const common = await readCommon(flags.get, env)
   const order = flags.get('order') ?? (await firstExisting(join(common.layersDir, 'order.toml'), '/cnb/order.toml'))
   const { group, plan } = await detect(
     {
@@ -77,7 +78,7 @@ async function runDetector({ argv, env, features, reporter, signal }: Context): 
 async function runBuilder({ argv, env, features, reporter, signal }: Context): Promise<void> {
   const flags = parseFlags(buildInputs, argv, env)
   if (flags.get('version') === 'true') return printVersion(reporter)
-  const common = await readCommon(flags.get, env, features)
+  const common = await readCommon(flags.get, env)
   const groupFile = flags.get('group') ?? join(common.layersDir, 'group.toml')
   const planFile = flags.get('plan') ?? join(common.layersDir, 'plan.toml')
   const group = parseGroup(await readInput(groupFile), groupFile)
@@ -88,7 +89,7 @@ async function runBuilder({ argv, env, features, reporter, signal }: Context): P
 type Get = (name: keyof typeof buildInputs) => string | undefined
 
 /** What detector and builder read alike. */
-async function readCommon(get: Get, env: Context['env'], features: PlatformFeatures) {
+async function readCommon(get: Get, env: Context['env']) {
   const layersDir = get('layers') as string
   const platformDir = get('platform') as string
   const buildConfigDir = get('build-config') as string
@@ -99,9 +100,9 @@ async function readCommon(get: Get, env: Context['env'], features: PlatformFeatu
     platformDir,
     buildpacks: new BuildpacksDir(get('buildpacks') as string),
     target: await readTarget(analyzed),
-    execEnv: env['CNB_EXEC_ENV'] || 'production',
+    execEnv: execEnvOf(env['CNB_EXEC_ENV']),
     env: {
-      inherited: inheritedEnv(env, features),
+      inherited: inheritedEnv(env),
       user: await readPlatformEnvDir(join(platformDir, 'env')),
       operator: await readPlatformEnvDir(join(buildConfigDir, 'env')),
     },

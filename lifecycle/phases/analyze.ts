@@ -5,20 +5,15 @@ import type { Platform } from '../image/manifest.ts'
 import { labels, parseLayersMetadata } from '../spec/labels.ts'
 import { targetOf } from '../spec/target.ts'
 import type { LayersMetadata, RunImageMetadata, Target } from '../spec/types.ts'
-import type { ImageSink, ImageSource } from '../stores/store.ts'
+import type { ImageAt } from '../stores/open.ts'
+import type { ImageSink } from '../stores/store.ts'
 import type { Reporter } from '../events.ts'
-
-/** An image that can be pulled: where, and under which name there. */
-export interface ImageLocation {
-  readonly source: ImageSource
-  readonly name: string
-}
 
 export interface AnalyzeInput {
   readonly platform: Platform
   /** The result of the last build, if this is not the first. */
-  readonly previous: ImageLocation
-  readonly runImage: ImageLocation
+  readonly previous: ImageAt
+  readonly runImage: ImageAt
   readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
   readonly reporter: Reporter
 }

@@ -55,7 +55,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
       const left = await takeOutputs(buildpack, input.layersDir)
       plan = withoutMet(plan, element, left.unmet)
       launches.push({ buildpackId: element.id, launch: left.launch })
-      for (const layer of left.layers) if (layer.types.build && layer.exists) layerEnvs.push(await layerEnv(layer))
+      for (const layer of left.layers) if (layer.types.build && layer.exists) layerEnvs.push(await layerEnv(element.id, layer))
     }
   } finally {
     await rm(scratch, { recursive: true, force: true })
@@ -144,11 +144,11 @@ async function takeOutputs(buildpack: Buildpack, layersDir: string): Promise<Out
 }
 
 /** What a build layer does to the environment of later buildpacks (buildpack.md, "Provided by the Buildpacks"). */
-async function layerEnv(layer: LayerOnDisk): Promise<LayerEnv> {
+async function layerEnv(buildpackId: string, layer: LayerOnDisk): Promise<LayerEnv> {
   const paths: Record<string, string> = {}
   for (const [variable, child] of Object.entries(buildLayerPathVariables)) {
     const path = join(layer.dir, child)
     if ((await directoryState(path).catch(() => 'absent')) === 'directory') paths[variable] = path
   }
-  return { paths, env: await readEnvDir(join(layer.dir, 'env')), envBuild: await readEnvDir(join(layer.dir, 'env.build')) }
+  return { buildpackId, paths, env: await readEnvDir(join(layer.dir, 'env')), envBuild: await readEnvDir(join(layer.dir, 'env.build')) }
 }

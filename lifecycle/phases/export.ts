@@ -96,7 +96,7 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
     env: {
       CNB_LAYERS_DIR: input.layersDir.image,
       CNB_APP_DIR: input.appDir.image,
-      CNB_PLATFORM_API: input.features.version,
+      CNB_PLATFORM_API: input.features.api,
       CNB_DEPRECATION_MODE: 'quiet',
     },
     entrypoint,

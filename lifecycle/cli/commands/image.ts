@@ -1,7 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import { formatReference, parseReference } from '../../image/reference.ts'
 import { copyImage } from '../../stores/copy.ts'
-import { findImage, localName, openDestinations, openLocalStore } from '../../stores/open.ts'
+import { Stores, localName } from '../../stores/open.ts'
 import type { Context } from '../context.ts'
 import { formatBytes } from '../render/text.ts'
 
@@ -11,7 +11,8 @@ export function shortName(name: string): string {
 }
 
 export async function listCommand(context: Context): Promise<void> {
-  const images = await (await openLocalStore(context.settings)).list()
+  await using stores = open(context)
+  const images = await stores.local.list()
   if (images.length === 0) return context.print('There are no images yet. Make one with: bale build NAME --path DIR')
   const rows = images.map(i => [shortName(i.name), i.digest.slice(7, 19), formatBytes(i.size)] as const)
   const heads = ['IMAGE', 'DIGEST', 'SIZE'] as const
@@ -20,17 +21,17 @@ export async function listCommand(context: Context): Promise<void> {
 }
 
 export async function removeCommand(context: Context, names: readonly string[]): Promise<void> {
-  const store = await openLocalStore(context.settings)
+  await using stores = open(context)
   for (const name of names) {
-    if (!(await store.remove(localName(name)))) throw missing(name)
+    if (!(await stores.local.remove(localName(name)))) throw missing(name)
     context.print(`Removed ${name}`)
   }
-  await store.collectGarbage()
+  await stores.local.collectGarbage()
 }
 
 export async function tagCommand(context: Context, image: string, name: string): Promise<void> {
-  const store = await openLocalStore(context.settings)
-  if (!(await store.tag(localName(image), localName(name)))) throw missing(image)
+  await using stores = open(context)
+  await stores.local.tag(localName(image), localName(name))
   context.print(`Tagged ${image} as ${name}`)
 }
 
@@ -46,13 +47,14 @@ export async function saveCommand(context: Context, image: string, destination: 
 }
 
 async function copyTo(context: Context, image: string, destination: string): Promise<void> {
-  const { settings, reporter, signal } = context
-  const found = await findImage(image, { settings, reporter }, signal)
-  const [to] = await openDestinations([destination], { publish: false, settings, reporter })
-  if (to === undefined) throw new BaleError('arguments', 'no destination')
-  const { names, digest } = await copyImage(found.image, to.sink, to.names, signal)
+  await using stores = open(context)
+  const found = await stores.find(image, context.signal)
+  const [to] = await stores.destinations([destination], false)
+  const { names, digest } = await copyImage(found.image, to.sink, to.names, context.signal)
   for (const name of names) context.print(`${name}@${digest}`)
 }
+
+const open = (context: Context): Stores => new Stores(context.settings, context.reporter)
 
 function missing(name: string): BaleError {
   return new BaleError('arguments', `there is no image ${name} in the local store`, { fix: 'see what there is: bale image ls' })

@@ -1,7 +1,7 @@
 import { labelOf } from '../../image/config.ts'
 import { type Image, sizeOf } from '../../image/image.ts'
 import { labels, parseBuildMetadataLabel, parseLayersMetadata } from '../../spec/labels.ts'
-import { findImage } from '../../stores/open.ts'
+import { Stores } from '../../stores/open.ts'
 import type { Context, GlobalOptions } from '../context.ts'
 import { formatBytes, makeStyle, printable } from '../render/text.ts'
 
@@ -21,7 +21,8 @@ interface Inspection {
 }
 
 export async function inspectCommand(context: Context, text: string, options: GlobalOptions): Promise<void> {
-  const { image, name } = await findImage(text, context, context.signal)
+  await using stores = new Stores(context.settings, context.reporter)
+  const { image, name } = await stores.find(text, context.signal)
   const inspection = inspect(name, image)
   if (options.output === 'json') context.print(JSON.stringify(inspection, null, 2))
   else context.print(describe(inspection, context.color))

@@ -1,16 +1,14 @@
-import { arch } from 'node:os'
 import { resolve } from 'node:path'
 import { loadBuilder } from '../../builder/builder.ts'
 import { findDistribution } from '../../builder/distribution.ts'
 import { installStack } from '../../builder/stack.ts'
-import { openLocalStore } from '../../stores/open.ts'
+import { Stores, hostPlatform } from '../../stores/open.ts'
 import type { Context } from '../context.ts'
 
 export async function createStackCommand(context: Context, dir: string | undefined): Promise<void> {
   const { settings, reporter, signal } = context
   const stackDir = dir === undefined ? (await loadBuilder(findDistribution(import.meta.url).builder)).stackDir : resolve(dir)
-  const architecture = arch() === 'x64' ? 'amd64' : arch()
-  const store = await openLocalStore(settings)
-  const stack = await installStack({ stackDir, arch: architecture, settings, store, reporter }, signal)
+  await using stores = new Stores(settings, reporter)
+  const stack = await installStack({ stackDir, arch: hostPlatform().architecture, settings, store: stores.local, reporter }, signal)
   context.print(`Stack ${stack.id}\n  build  ${stack.buildRoot}\n  run    ${stack.runImage}`)
 }

@@ -1,0 +1,72 @@
+import { mkdir, mkdtemp, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runContainer } from '../../engines/run-image.ts'
+import { BaleError } from '../../errors.ts'
+import { labelOf } from '../../image/config.ts'
+import { hexOf } from '../../image/digest.ts'
+import type { Image } from '../../image/image.ts'
+import { removeTree } from '../../layers/remove.ts'
+import { unpackImage } from '../../layers/unpack.ts'
+import { labels, parseBuildMetadataLabel } from '../../spec/labels.ts'
+import { Stores } from '../../stores/open.ts'
+import type { Context, GlobalOptions } from '../context.ts'
+import { readVariables } from '../variables.ts'
+
+/** How many unpacked images are kept, so that starting one again is immediate. */
+const kept = 5
+
+export async function runCommand(context: Context, name: string, args: readonly string[], options: GlobalOptions): Promise<number> {
+  const env = await readVariables(options.env ?? [], [], context.env)
+  const image = await findImage(context, name)
+  const base = join(context.settings.cacheDir, 'unpacked')
+  const rootfs = await unpacked(image, base, context.signal)
+  const tmpDir = await mkdtemp(join(base, '.run-'))
+  // From here on signals are the program's.
+  context.releaseSignals()
+  try {
+    return await runContainer({
+      rootfs,
+      tmpDir,
+      config: image.config,
+      env,
+      signals: process,
+      warn: text => process.stderr.write(`Warning: ${text}\n`),
+      ...(args.length > 0 && { args }),
+      ...(options.process !== undefined && { entrypoint: [entrypointOf(image, options.process)] }),
+    })
+  } finally {
+    await removeTree(tmpDir)
+  }
+}
+
+async function findImage(context: Context, name: string): Promise<Image> {
+  await using stores = new Stores(context.settings, context.reporter)
+  return (await stores.find(name, context.signal)).image
+}
+
+function entrypointOf(image: Image, type: string): string {
+  const { processes } = parseBuildMetadataLabel(labelOf(image.config, labels.build) ?? '{}', `label ${labels.build}`)
+  if (processes.some(p => p.type === type)) return `/cnb/process/${type}`
+  throw new BaleError('arguments', `the image has no process ${JSON.stringify(type)}`, {
+    fix: processes.length === 0 ? 'it was not built by buildpacks: leave --process out' : `choose one of: ${processes.map(p => p.type).join(', ')}`,
+  })
+}
+
+/** The image's root file system, unpacked once for each image ID. */
+async function unpacked(image: Image, base: string, signal: AbortSignal): Promise<string> {
+  const rootfs = join(base, hexOf(image.imageId))
+  if ((await stat(rootfs).catch(() => undefined)) !== undefined) return rootfs
+  await mkdir(base, { recursive: true })
+  await prune(base)
+  await unpackImage(image.layers, rootfs, { signal })
+  return rootfs
+}
+
+/** Removes all but the newest, unless an image is running: its files may be among them. */
+async function prune(base: string): Promise<void> {
+  const names = await readdir(base)
+  if (names.some(name => name.startsWith('.run-'))) return
+  const dated = await Promise.all(names.map(async name => ({ name, time: (await stat(join(base, name))).ctimeMs })))
+  const old = dated.sort((a, b) => b.time - a.time).slice(kept - 1)
+  for (const { name } of old) await removeTree(join(base, name))
+}

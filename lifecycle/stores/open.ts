@@ -1,0 +1,210 @@
+import { readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { arch } from 'node:os'
+import { join, resolve } from 'node:path'
+import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { ownName } from '../files/owner.ts'
+import type { Image } from '../image/image.ts'
+import type { Platform } from '../image/manifest.ts'
+import { type Reference, formatReference, parseReference, repositoryName } from '../image/reference.ts'
+import { removeTree } from '../layers/remove.ts'
+import { dockerArchiveStore, ociArchiveStore } from './archive.ts'
+import { type Credentials, dockerCredentials } from './credentials.ts'
+import { daemonStore } from './daemon.ts'
+import { type Place, parseDestination } from './destination.ts'
+import { type LayoutStore, layoutStore } from './layout/store.ts'
+import { type Registry, openRegistry, proxySettings, registryStore } from './registry/store.ts'
+import type { ImageSink, ImageSource, ImageStore, OnTransfer } from './store.ts'
+
+/** What opening a store needs of the user's machine. */
+export interface StoreSettings {
+  readonly dataDir: string
+  readonly cacheDir: string
+  readonly dockerConfig: string
+  readonly registryAuth?: string
+  readonly dockerSocket: string
+  readonly caBundle?: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/** Where an image goes: a store, and the names it gets there. */
+export interface Destination {
+  readonly sink: ImageSink
+  readonly names: readonly string[]
+  /** Tells this image from all others on this machine: caches are kept by it. */
+  readonly identity: string
+  /** The registry it goes to, if it goes to one. */
+  readonly registry?: string
+  /** Where the image of the last build is, if there was one. */
+  readonly previous: ImageAt
+}
+
+/** An image that may be there: its store, and its name in it. */
+export interface ImageAt {
+  readonly source: ImageSource
+  readonly name: string
+}
+
+interface Opened {
+  readonly store: ImageStore
+  readonly name: string
+  /** The same for every name that this store can give at once. */
+  readonly place: string
+  readonly registry?: string
+}
+
+/** This machine's platform: what is chosen from an index. */
+export function hostPlatform(): Platform {
+  return { os: 'linux', architecture: { x64: 'amd64', arm64: 'arm64' }[arch() as string] ?? arch() }
+}
+
+/** A plain name, as Bale's own store has it: `index.docker.io/library/hello:latest`. */
+export function localName(text: string): string {
+  return formatReference(parseReference(text))
+}
+
+/** Every store that a command opens. Connections and tokens of a registry are shared; what waited on disk goes at the end. */
+export class Stores implements AsyncDisposable {
+  readonly local: LayoutStore
+  readonly #settings: StoreSettings
+  readonly #reporter: Reporter
+  readonly #tmpDir: string
+  readonly #registries = new Map<string, Registry>()
+  readonly #opened = new Map<string, Opened>()
+  readonly #credentials: Credentials
+
+  constructor(settings: StoreSettings, reporter: Reporter) {
+    const { environment, registryAuth, dockerConfig } = settings
+    this.#settings = settings
+    this.#reporter = reporter
+    this.#tmpDir = join(settings.cacheDir, 'tmp', ownName())
+    this.local = layoutStore(join(settings.dataDir, 'images'), { description: 'the local store' })
+    this.#credentials = dockerCredentials({
+      dockerConfig,
+      path: environment['PATH'] ?? '',
+      environment,
+      warn: text => reporter.event({ type: 'warning', text }),
+      ...(registryAuth !== undefined && { registryAuth }),
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#registries.values()].map(registry => registry.close()))
+    await removeTree(this.#tmpDir)
+  }
+
+  /**
+   * The places that these names mean, those of one place together, in the order given. With `publish`, plain names are
+   * those of registries.
+   */
+  async destinations(texts: readonly string[], publish: boolean): Promise<readonly [Destination, ...Destination[]]> {
+    const byPlace = new Map<string, Opened & { names: string[] }>()
+    for (const text of texts) {
+      const opened = await this.#open(asPublished(parseDestination(text), publish))
+      const group = byPlace.get(opened.place) ?? { ...opened, names: [] }
+      if (!group.names.includes(opened.name)) group.names.push(opened.name)
+      byPlace.set(opened.place, group)
+    }
+    const all = [...byPlace.values()].map(({ store, name, place, registry, names }) => ({
+      sink: store,
+      names,
+      identity: `${place} ${registry === undefined ? name : ''}`.trim(),
+      ...(registry !== undefined && { registry }),
+      previous: { source: store, name },
+    }))
+    const [first, ...rest] = all
+    if (first === undefined) throw new BaleError('arguments', 'the image has no name', { fix: 'give one: bale build NAME' })
+    return [first, ...rest]
+  }
+
+  /** Where an image is read from: a plain name is one of a registry, as everywhere in the field. */
+  async source(text: string): Promise<ImageAt> {
+    const { store, name } = await this.#open(asPublished(parseDestination(text), true))
+    return { source: store, name }
+  }
+
+  /** The image of that name; a plain one is looked for in Bale's own store, then in its registry. */
+  async find(text: string, signal?: AbortSignal): Promise<{ image: Image; name: string }> {
+    const place = parseDestination(text)
+    const own = place.kind === 'store' ? await this.local.pull(place.name, hostPlatform(), signal) : undefined
+    if (own !== undefined) return { image: own, name: place.name }
+    const { source, name } = await this.source(text)
+    const image = await source.pull(name, hostPlatform(), signal)
+    if (image !== undefined) return { image, name: name === '' ? text : name }
+    const searched = place.kind === 'store' ? `the local store or ${source.description}` : source.description
+    throw new BaleError('arguments', `there is no image ${text} in ${searched}`, { fix: 'see what there is: bale image ls' })
+  }
+
+  async #open(place: Place): Promise<Opened> {
+    const key = keyOf(place)
+    const before = this.#opened.get(key)
+    if (before !== undefined) return { ...before, name: place.name }
+    const opened = { ...(await this.#make(place)), place: key, name: place.name }
+    this.#opened.set(key, opened)
+    return opened
+  }
+
+  async #make(place: Place): Promise<{ store: ImageStore; registry?: string }> {
+    const onTransfer = this.#transfer('push')
+    switch (place.kind) {
+      case 'store':
+        return { store: this.local }
+      case 'registry':
+        return { store: this.#repository(place.reference), registry: place.reference.registry }
+      case 'oci':
+        return { store: layoutStore(place.path, { onTransfer }) }
+      case 'oci-archive':
+        return { store: ociArchiveStore(place.path, { tmpDir: await this.#scratch(), onTransfer }) }
+      case 'docker-archive':
+        return { store: dockerArchiveStore(place.path, { tmpDir: await this.#scratch(), onTransfer }) }
+      case 'docker-daemon': {
+        const socketPath = this.#settings.dockerSocket
+        return { store: daemonStore({ socketPath, tmpDir: await this.#scratch(), onTransfer: this.#transfer('load') }) }
+      }
+    }
+  }
+
+  #repository(reference: Reference): ImageStore {
+    const { registry: host } = reference
+    const registry = this.#registries.get(host) ?? this.#connect(host)
+    this.#registries.set(host, registry)
+    return registryStore(reference, { registry, onPush: this.#transfer('push'), onPull: this.#transfer('pull') })
+  }
+
+  #connect(host: string): Registry {
+    const { environment, caBundle } = this.#settings
+    return openRegistry({
+      registry: host,
+      credentials: this.#credentials,
+      proxy: proxySettings(environment),
+      // The machine's authorities, which Node does not ask by itself.
+      ...(caBundle !== undefined && { ca: [readFileSync(caBundle, 'utf8')] }),
+    })
+  }
+
+  async #scratch(): Promise<string> {
+    await mkdir(this.#tmpDir, { recursive: true, mode: 0o700 })
+    return this.#tmpDir
+  }
+
+  #transfer(direction: 'push' | 'pull' | 'load'): OnTransfer {
+    return transfer => this.#reporter.event({ type: 'transfer', direction, ...transfer })
+  }
+}
+
+function asPublished(place: Place, publish: boolean): Place {
+  return publish && place.kind === 'store' ? { ...place, kind: 'registry' } : place
+}
+
+function keyOf(place: Place): string {
+  switch (place.kind) {
+    case 'store':
+    case 'docker-daemon':
+      return place.kind
+    case 'registry':
+      return `registry ${repositoryName(place.reference)}`
+    default:
+      return `${place.kind} ${resolve(place.path)}`
+  }
+}

@@ -1,0 +1,118 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { BaleError } from '../../lifecycle/errors.ts'
+import { build } from '../../lifecycle/phases/build.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { buildInput, buildpack } from './harness.ts'
+
+describe('build', () => {
+  it('runs the group in order and gathers what each leaves in metadata.toml', async () => {
+    const dir = await temporaryDirectory()
+    const tree = {
+      ...buildpack('one', {
+        build: `cat > "$CNB_LAYERS_DIR/launch.toml" <<E
+[[processes]]
+type = "web"
+command = ["serve"]
+args = ["--port", "80"]
+default = true
+[[labels]]
+key = "k"
+value = "v"
+E`,
+      }),
+      ...buildpack('two', { build: `printf '[[processes]]\\ntype = "worker"\\ncommand = ["work"]\\n' > "$1/launch.toml"` }),
+    }
+    const metadata = await build(await buildInput(dir, tree, ['one', 'two']))
+    expect(metadata.processes.map(p => [p.type, p.buildpackId, p.default])).toEqual([
+      ['web', 'one', true],
+      ['worker', 'two', false],
+    ])
+    expect(metadata.defaultProcessType).toBe('web')
+    expect(metadata.labels).toEqual([{ key: 'k', value: 'v' }])
+    expect(await readFile(join(dir, 'layers/config/metadata.toml'), 'utf8')).toContain('buildpack-default-process-type = "web"')
+  })
+
+  it('gives the environment of build layers to later buildpacks, and not of other layers', async () => {
+    const dir = await temporaryDirectory()
+    const tree = {
+      ...buildpack('one', {
+        build: `mkdir -p "$1/tools/bin" "$1/tools/env.build" "$1/app/bin" "$1/app/env"
+printf on > "$1/tools/env.build/TOOL"; printf no > "$1/app/env/APP"
+printf '[types]\\nbuild = true\\n' > "$1/tools.toml"; printf '[types]\\nlaunch = true\\n' > "$1/app.toml"`,
+      }),
+      ...buildpack('two', { build: `env > "${dir}/env"` }),
+    }
+    await build(await buildInput(dir, tree, ['one', 'two']))
+    const env = await readFile(join(dir, 'env'), 'utf8')
+    expect(env).toContain(`PATH=${dir}/layers/one/tools/bin:/usr/bin:/bin\n`)
+    expect(env).toContain('TOOL=on\n')
+    expect(env).not.toContain('APP=')
+  })
+
+  it('sets ignored layers aside', async () => {
+    const dir = await temporaryDirectory()
+    const tree = buildpack('one', { build: 'mkdir "$1/scratch"; touch "$1/scratch/x"; : > "$1/scratch.toml"' })
+    await build(await buildInput(dir, tree, ['one']))
+    expect((await stat(join(dir, 'layers/one/scratch.ignore/x'))).isFile()).toBe(true)
+  })
+
+  it('passes what a buildpack did not meet to the next provider', async () => {
+    const dir = await temporaryDirectory()
+    const tree = {
+      ...buildpack('one', { build: `printf '[[unmet]]\\nname = "dep"\\n' > "$1/build.toml"` }),
+      ...buildpack('two', { build: `cp "$CNB_BP_PLAN_PATH" "${dir}/plan"` }),
+    }
+    const providers = ['one', 'two'].map(id => ({ id, version: '1.0.0' }))
+    const plan = { entries: [{ providers, requires: [{ name: 'dep', metadata: { version: '1' } }] }] }
+    await build(await buildInput(dir, tree, ['one', 'two'], plan))
+    expect(await readFile(join(dir, 'plan'), 'utf8')).toContain('name = "dep"')
+  })
+
+  it('collects SBOM files by whether their layer is for launch', async () => {
+    const dir = await temporaryDirectory()
+    const tree = buildpack('one', {
+      build: `mkdir "$1/app" "$1/tools"; printf '[types]\\nlaunch = true\\n' > "$1/app.toml"; printf '[types]\\nbuild = true\\n' > "$1/tools.toml"
+for f in app tools launch build; do echo "{}" > "$1/$f.sbom.cdx.json"; done`,
+    })
+    await build(await buildInput(dir, tree, ['one']))
+    const sbom = join(dir, 'layers/sbom')
+    for (const path of ['launch/one/app/sbom.cdx.json', 'launch/one/sbom.cdx.json', 'build/one/tools/sbom.cdx.json', 'build/one/sbom.cdx.json']) {
+      expect((await stat(join(sbom, path))).isFile(), path).toBe(true)
+    }
+  })
+
+  it('fails with 51 when a bin/build fails, and runs no further one', async () => {
+    const dir = await temporaryDirectory()
+    const tree = { ...buildpack('one', { build: 'echo "no compiler" >&2; exit 7' }), ...buildpack('two', { build: `touch "${dir}/ran"` }) }
+    const input = await buildInput(dir, tree, ['one', 'two'])
+    const error = (await failureOf(build(input))) as BaleError
+    expect(error.code).toBe('buildpack-failed')
+    expect(error.message).toContain('one@1.0.0')
+    expect(error.message).toContain('status 7')
+    expect(input.reporter.events).toContainEqual({ type: 'output', stream: 'stderr', text: 'no compiler' })
+    expect(await failureOf(stat(join(dir, 'ran')))).toMatchObject({ code: 'ENOENT' })
+  })
+
+  it.each([
+    ['D08 a file named ...toml', ': > "$1/...toml"', '...toml'],
+    ['D09 a layer named store', 'mkdir "$1/sbom"; printf "[types]\\nlaunch = true\\n" > "$1/sbom.toml"', 'sbom.toml'],
+    ['D10 a layer directory that is a link', 'ln -s /etc "$1/x"; printf "[types]\\nlaunch = true\\n" > "$1/x.toml"', '/x'],
+    ['D11 a layer toml that is a link', 'ln -s /etc/passwd "$1/x.toml"', 'x.toml'],
+    ['D11 a layer toml that is a fifo', 'mkfifo "$1/x.toml"', 'x.toml'],
+    ['D11 launch.toml that is a link', 'ln -s /etc/passwd "$1/launch.toml"', 'launch.toml'],
+    ['P02 launch.toml that nests without end', 'head -c 100000 /dev/zero | tr "\\0" "[" > "$1/launch.toml"', 'launch.toml'],
+    ['P12 a link to a secret, which is not quoted back', 'ln -s /etc/passwd "$1/build.toml"', 'build.toml'],
+    ['E01 an env file with a NUL', 'mkdir -p "$1/x/env"; printf "a\\0b" > "$1/x/env/V"; printf "[types]\\nbuild = true\\n" > "$1/x.toml"', 'env/V'],
+    ['E08 an env file that is a fifo', 'mkdir -p "$1/x/env"; mkfifo "$1/x/env/V"; printf "[types]\\nbuild = true\\n" > "$1/x.toml"', 'env/V'],
+  ])('%s is an error that names it', async (_name, script, where) => {
+    const dir = await temporaryDirectory()
+    const tree = { ...buildpack('one', { build: script }), ...buildpack('two', {}) }
+    const error = (await failureOf(build(await buildInput(dir, tree, ['one', 'two'])))) as BaleError
+    expect(error).toMatchObject({ code: 'input' })
+    expect(error.where).toContain(where)
+    expect(error.message).not.toContain('root:')
+  })
+})
