@@ -73,7 +73,7 @@ async function checkSandbox(bwrap: Bwrap, tmpDir: string, signal?: AbortSignal):
   const options = [...isolate(isolation), '--ro-bind', '/', '/', ...systemMounts]
   let said = ''
   const note: EngineRun['onOutput'] = (_stream, chunk) => void (said += Buffer.from(chunk).toString())
-  const outputs = await openOutputs(tmpDir, note, () => {})
+  using outputs = await openOutputs(tmpDir, note, () => {})
   const ending = await runToEnd({ bwrap, options, argv: ['/bin/sh', '-c', ':'] }, outputs, signal, 0)
   if (ending.state !== 'ran' || ending.code !== 0) throw explainRefusal(said, readFacts(bwrap.path))
 }
@@ -96,7 +96,7 @@ async function runInSandbox(
   const stderr = holdBack(chunk => run.onOutput('stderr', chunk))
   const onOutput: EngineRun['onOutput'] = (stream, chunk) =>
     stream === 'stderr' ? stderr.push(chunk) : run.onOutput(stream, chunk)
-  const outputs = await openOutputs(settings.tmpDir, onOutput, error => broken.abort(error))
+  using outputs = await openOutputs(settings.tmpDir, onOutput, error => broken.abort(error))
 
   const start = { bwrap, options, argv: run.argv, descriptors: files.descriptors }
   const ending = await runToEnd(start, outputs, stop, settings.grace ?? defaultGrace)
@@ -125,12 +125,14 @@ async function runToEnd(
   return ending
 }
 
+/** Who may have to say why the program was not started: bubblewrap, or what becomes it. */
+const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'sh: ']
+
 /**
- * bubblewrap says on standard error why it could not start the program, in one line; that belongs into the error, not
- * among the program's output. So what begins like such a line is kept back until there is more, or the end.
+ * Why the program could not be started is said on standard error, in one line, and belongs into the error, not among the
+ * program's output. So what begins like such a line is kept back until there is more, or the end.
  */
 function holdBack(pass: (chunk: Uint8Array) => void) {
-  const opening = Buffer.from('bwrap: ')
   let kept: Buffer | undefined = Buffer.alloc(0)
   const release = (): void => {
     const all = kept
@@ -141,10 +143,9 @@ function holdBack(pass: (chunk: Uint8Array) => void) {
     push(chunk: Uint8Array): void {
       if (kept === undefined) return pass(chunk)
       kept = Buffer.concat([kept, chunk])
-      const length = Math.min(kept.length, opening.length)
-      const lineEnd = kept.indexOf('\n')
-      const isOneLine = lineEnd === -1 ? kept.length < 8192 : lineEnd === kept.length - 1
-      if (!isOneLine || !kept.subarray(0, length).equals(opening.subarray(0, length))) release()
+      const text = kept.toString('latin1')
+      const isOneLine = text.length < 8192 && /^[^\n]*\n?$/.test(text)
+      if (!isOneLine || !starters.some(name => text.startsWith(name) || name.startsWith(text))) release()
     },
     release,
     held: () => kept?.toString() ?? '',

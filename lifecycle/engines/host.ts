@@ -89,7 +89,7 @@ async function runHere(options: HostOptions, run: EngineRun, signal?: AbortSigna
   const mark = newMark()
   const broken = new AbortController()
   const stop = AbortSignal.any([broken.signal, ...(signal ? [signal] : [])])
-  const outputs = await openOutputs(options.tmpDir, run.onOutput.bind(run), error => broken.abort(error))
+  using outputs = await openOutputs(options.tmpDir, run.onOutput.bind(run), error => broken.abort(error))
   let child
   try {
     child = launch({
@@ -142,7 +142,6 @@ async function closedIn(outputs: Outputs, milliseconds: number): Promise<void> {
   const late = Symbol()
   const first = await Promise.race([outputs.drained, sleep(milliseconds, late, { ref: false })])
   if (first !== late) return
-  outputs.abandon()
   throw new BaleError('engine', 'a process that hides from us has survived the run', {
     fix: 'find it in the list of processes; the builder image or a buildpack started it',
   })

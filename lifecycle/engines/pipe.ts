@@ -8,16 +8,14 @@ import { BaleError } from '../errors.ts'
 import type { EngineRun } from './engine.ts'
 import { systemPath } from './process.ts'
 
-/** The writing ends for a child, and what becomes of the bytes. */
-export interface Outputs {
+/** The writing ends for a child, and what becomes of the bytes. Disposal reads no more, whoever still writes. */
+export interface Outputs extends Disposable {
   readonly stdout: number
   readonly stderr: number
   /** Closes our copies of the writing ends, once the child has its own. */
   release(): void
   /** When every writer is gone and all has been handed over. */
   readonly drained: Promise<void>
-  /** Reads no more, whoever still writes. */
-  abandon(): void
 }
 
 /**
@@ -56,7 +54,7 @@ export async function openOutputs(
         closeSync(err.writing)
       },
       drained: drained.then(() => {}),
-      abandon() {
+      [Symbol.dispose]() {
         out.reading.destroy()
         err.reading.destroy()
       },

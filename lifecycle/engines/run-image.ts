@@ -75,9 +75,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
 
   const ending = (await runWritable()) ?? (await runReadOnly())
   if (ending.state === 'ran') return ending.code
-  throw new BaleError('engine', 'the image could not be started; bubblewrap says above why', {
-    where: program.argv.join(' '),
-  })
+  throw new BaleError('engine', 'the image could not be started; bubblewrap says above why', { where: program.argv[0] })
 
   /** Undefined if there can be no overlay here. */
   async function runWritable(): Promise<Ending | undefined> {

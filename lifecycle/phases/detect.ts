@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
@@ -86,7 +86,7 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   }
   const results = [...outcomes.values()].map(o => o.result)
   input.reporter.event({ type: 'detected', results, group: [] })
-  throw noGroup(results, reasons)
+  throw noGroup(results, [...reasons, await topLevel(input.appDir)])
 }
 
 /** Reads every descriptor that the order can reach, composite ones included, so that resolving it is pure. */
@@ -179,6 +179,16 @@ function judge(group: readonly (Outcome & { optional: boolean })[]): Verdict {
   const resolved = resolvePlan(passed)
   return resolved.ok ? { passed: true, group: resolved.group, plan: resolved.plan } : { passed: false, reasons: resolved.reasons }
 }
+
+/** What the source's top level holds: most often the wrong directory was given. */
+async function topLevel(appDir: string): Promise<string> {
+  const entries = await readdir(appDir, { withFileTypes: true })
+  const names = entries.map(e => (e.isDirectory() ? `${e.name}/` : e.name)).sort()
+  const more = names.length > shownNames ? ` and ${names.length - shownNames} more` : ''
+  return names.length === 0 ? 'the source directory is empty' : `the source directory holds: ${names.slice(0, shownNames).join(', ')}${more}`
+}
+
+const shownNames = 20
 
 function noGroup(results: readonly DetectResult[], reasons: readonly string[]): BaleError {
   const errored = results.filter(r => r.status === 'errored')

@@ -243,7 +243,7 @@ export function runImageCases(): void {
       ['nothing to run', {}, {}, { code: 'input' }],
       ['an entrypoint of nothing', { Cmd: ['x'] }, { entrypoint: [] }, { code: 'input' }],
       ['an unknown user', { User: 'who', Cmd: ['sh'] }, {}, { code: 'input' }],
-      ['an unknown program', { Cmd: ['/does/not/exist', 'x'] }, {}, { code: 'engine', where: '/does/not/exist x' }],
+      ['an unknown program', { Cmd: ['/does/not/exist', 'x'] }, {}, { code: 'engine', where: '/does/not/exist' }],
       ['an unknown directory', { Cmd: ['sh'], WorkingDir: '/does/not/exist' }, {}, { code: 'engine' }],
       ['a NUL', { Cmd: ['sh'], Env: ['A=\0'] }, {}, { code: 'engine' }],
     ] as [string, ContainerConfig, Partial<RunImageOptions>, object][])(
@@ -343,8 +343,9 @@ export function runImageCases(): void {
     })
 
     it('Ctrl-C reaches the program and its children', async () => {
-      const text = 'trap "echo got it; exit 5" INT; echo ready; sleep 1000.25'
-      expect(await onTerminal(text, '\x03')).toMatch(/^ready\n(\^C)?got it\ncode 5$/)
+      const child = 'trap "echo child got it; exit 0" INT; echo ready; while :; do sleep 0.02; done'
+      const text = `trap "exit 5" INT; /bin/sh -c '${child}'; echo not reached`
+      expect(await onTerminal(text, '\x03')).toMatch(/^ready\n(\^C)?child got it\ncode 5$/)
     })
 
     it('X10 is not the program’s own to type into', async () => {

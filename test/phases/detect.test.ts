@@ -20,11 +20,7 @@ describe('detect', () => {
     const input = await detectInput(dir, tree, order(['a/no', 'a/yes'], ['a/yes', { id: 'a/maybe', optional: true }]))
     const { group, results } = await detect(input)
     expect(ids(group)).toEqual(['a/yes'])
-    expect(results.map(r => [r.id, r.status])).toEqual([
-      ['a/no', 'failed'],
-      ['a/yes', 'passed'],
-      ['a/maybe', 'failed'],
-    ])
+    expect(results.map(r => `${r.id} ${r.status}`).sort()).toEqual(['a/maybe failed', 'a/no failed', 'a/yes passed'])
   })
 
   it('runs each bin/detect once, however many groups it is in', async () => {
@@ -53,11 +49,11 @@ describe('detect', () => {
     const dir = await temporaryDirectory()
     const tree = {
       ...buildpack('jdk', { detect: `printf '[[provides]]\\nname = "jdk"\\n' > "$CNB_BUILD_PLAN_PATH"` }),
-      ...buildpack('app', {
+      ...buildpack('spring', {
         detect: `printf '[[requires]]\\nname = "nothing"\\n[[or]]\\n[[or.requires]]\\nname = "jdk"\\n[or.requires.metadata]\\nversion = "21"\\n' > "$2"`,
       }),
     }
-    const { plan } = await detect(await detectInput(dir, tree, order(['jdk', 'app'])))
+    const { plan } = await detect(await detectInput(dir, tree, order(['jdk', 'spring'])))
     expect(plan.entries).toEqual([
       { providers: [{ id: 'jdk', version: '1.0.0' }], requires: [{ name: 'jdk', metadata: { version: '21' } }] },
     ])
