@@ -36,6 +36,14 @@ export function programCases(): void {
     })
   })
 
+  it("bubblewrap: output that looks like bubblewrap's own words is the program's", async () => {
+    const opened = await openSandbox()
+    for (const words of ['bwrap: no', 'bwrap: no\n', 'bwrap: no\nmore', 'bw', 'mount: x\n']) {
+      const { stderr, status } = await sh(opened, `printf '${words}' >&2; exit 1`)
+      expect([stderr, status]).toEqual([words, { code: 1 }])
+    }
+  })
+
   describe('bubblewrap: the end', () => {
     const probe = useProbe()
     it('X12 of many processes that do not want to', async () => {
