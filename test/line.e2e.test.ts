@@ -126,7 +126,7 @@ describe('what goes wrong', () => {
     expect(stderr).toContain('SIGINT')
     expect(await readdir(join(cache, 'bale', 'work'))).toEqual([])
     const commands = await Promise.all((await readdir('/proc')).filter(n => /^\d+$/.test(n)).map(n => readFile(`/proc/${n}/cmdline`, 'utf8').catch(() => '')))
-    expect(commands.filter(c => c.includes('sleep\0987654'))).toEqual([])
+    expect(commands.filter(c => c.includes('sleep\u0000987654'))).toEqual([])
     const { stdout } = await bale(['inspect', 'bale-test-cancel', '--output', 'json'])
     expect(JSON.parse(stdout).digest).toBe(before)
   })

@@ -73,7 +73,7 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
         }),
       )
       const verdict = judge(group)
-      const results = [...outcomes.values()].map(o => o.result)
+      const results = inOrderOf(runs, outcomes)
       if (verdict.passed) {
         checkGroupIds(verdict.group)
         input.reporter.event({ type: 'detected', results, group: [...verdict.group] })
@@ -84,9 +84,14 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
-  const results = [...outcomes.values()].map(o => o.result)
+  const results = inOrderOf(runs, outcomes)
   input.reporter.event({ type: 'detected', results, group: [] })
   throw noGroup(results, [...reasons, await topLevel(input.appDir)])
+}
+
+/** Results in the order of the order, not in that of who was done first. */
+function inOrderOf(runs: ReadonlyMap<string, unknown>, outcomes: ReadonlyMap<string, Outcome>): DetectResult[] {
+  return [...runs.keys()].flatMap(key => outcomes.get(key)?.result ?? [])
 }
 
 /** Reads every descriptor that the order can reach, composite ones included, so that resolving it is pure. */

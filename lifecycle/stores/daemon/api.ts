@@ -33,7 +33,7 @@ export function daemonApi(socketPath: string): DaemonApi {
   let pool: Promise<Pool> | undefined
   const connect = async (): Promise<Pool> => {
     // undici takes 50 to 120 ms to load: nobody who needs no daemon waits for that.
-    const { Pool } = await import('undici')
+    const { Pool } = await import('../undici.ts')
     // Saving and loading take as long as they take: the signal ends them.
     return new Pool('http://localhost', { socketPath, connections: 4, headersTimeout: 0, bodyTimeout: 0 })
   }

@@ -129,7 +129,7 @@ export class Transport {
   async #makeAgent(purpose: Purpose, proxied: boolean): Promise<Dispatcher> {
     const { insecure, ca, proxy, limits } = this.#options
     // Loaded when somebody talks to a registry: it takes 120 ms, and most commands do not.
-    const undici = await import('undici')
+    const undici = await import('../undici.ts')
     const tls = {
       rejectUnauthorized: !(insecure && purpose === 'registry'),
       ...(ca.length > 0 && { ca: [...getCACertificates(), ...ca] }),
