@@ -1,6 +1,7 @@
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../errors.ts'
+import { removeTree } from '../layers/remove.ts'
 import { linkAt, lookAt } from './root.ts'
 import type { Wrapper } from './sandbox.ts'
 
@@ -39,7 +40,6 @@ export async function openOverlay(rootfs: string, tmpDir: string): Promise<Overl
   try {
     await Promise.all(['upper', 'work', 'memory', 'root'].map(name => mkdir(join(dir, name))))
     await symlink(rootfs, join(dir, 'lower'))
-    await copyMode(rootfs, join(dir, 'upper'))
     await addHostFiles(rootfs, join(dir, 'upper'))
   } catch (error) {
     await removeTree(dir)
@@ -54,27 +54,14 @@ export async function openOverlay(rootfs: string, tmpDir: string): Promise<Overl
 
 async function addHostFiles(rootfs: string, upper: string): Promise<void> {
   await mkdir(join(upper, 'etc'))
-  if ((await lookAt(rootfs, ['etc'])) === 'present') await copyMode(join(rootfs, 'etc'), join(upper, 'etc'))
   for (const path of ['etc/resolv.conf', 'etc/hosts']) {
     await copyFile(`/${path}`, join(upper, path)).catch((error: unknown) => {
       if (!isErrno(error, 'ENOENT')) throw error
     })
   }
-}
-
-async function copyMode(from: string, to: string): Promise<void> {
-  await chmod(to, (await stat(from)).mode & 0o7777)
-}
-
-/** Also where there are directories that their owner may not open: the program's own, or overlayfs's work. */
-export async function removeTree(dir: string): Promise<void> {
-  await openDirectories(dir) // before rm, which deletes many at a time and goes on when one has failed
-  await rm(dir, { recursive: true, force: true })
-}
-
-async function openDirectories(dir: string): Promise<void> {
-  await chmod(dir, 0o700)
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
-    if (entry.isDirectory()) await openDirectories(join(dir, entry.name))
+  // The upper layer's modes are those that are seen. They come last: they may forbid us to write, as Fedora's root does.
+  for (const path of ['etc', '.']) {
+    const covered = await stat(join(rootfs, path)).catch(() => undefined)
+    if (covered !== undefined) await chmod(join(upper, path), covered.mode & 0o7777)
   }
 }

@@ -7,9 +7,9 @@ import { dirname, join } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { removeTree } from '../../lifecycle/engines/overlay.ts'
 import { type RunImageOptions, runContainer } from '../../lifecycle/engines/run-image.ts'
 import type { ContainerConfig, ImageConfig } from '../../lifecycle/image/config.ts'
+import { removeTree } from '../../lifecycle/layers/remove.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { processesWith, uniqueWord } from '../helpers/processes.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -186,6 +186,18 @@ export function runImageCases(): void {
     it("have the host's names", async () => {
       const { output } = await run(script('cat /etc/hosts; cat /etc/resolv.conf'))
       expect(output).toBe(readFileSync('/etc/hosts', 'utf8') + readFileSync('/etc/resolv.conf', 'utf8'))
+    })
+
+    it('keep their modes, also those that forbid writing', async () => {
+      const base = await temporaryDirectory()
+      const image = join(base, 'image')
+      await makeImage(image)
+      await chmod(join(image, 'etc'), 0o551)
+      await chmod(image, 0o555)
+      onTestFinished(() => chmod(image, 0o755).then(() => chmod(join(image, 'etc'), 0o755)))
+      const { output } = await run(script('stat -c %a / /etc /tmp; cat /etc/hosts'), { rootfs: image })
+      expect(output).toBe(`555\n551\n755\n${readFileSync('/etc/hosts', 'utf8')}`)
+      expect(await readdir(tmpDir)).toEqual([])
     })
 
     it('are deleted, whatever their modes', async () => {
