@@ -10,7 +10,7 @@ export default defineConfig({
           globalSetup: 'scripts/build-deflate.mjs',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.e2e.test.ts'],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
         },
       },
       {
@@ -21,6 +21,8 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
+          // Mirrors of packages are on the network, which may hiccup; a fault of ours fails twice.
+          retry: 1,
         },
       },
     ],

@@ -57,7 +57,7 @@ describe('kills', () => {
       await expectUsable(dir)
     })
     expect(kills).toBeGreaterThan(15)
-  }, 60_000)
+  }, 300_000)
 
   it('C06 between the two renames lose nothing, even when nobody can write afterwards', async () => {
     const dir = await twoLayers()
@@ -127,7 +127,7 @@ describe('faults of the disk', () => {
       }
       expect(failures).toBeGreaterThan(8)
     },
-    60_000,
+    300_000,
   )
 
   it('C11 has every byte and name on the disk before the generation gets its name', async () => {

@@ -63,7 +63,7 @@ describe('OCI layout', () => {
       await expectInOrder(dir, images, killed ? undefined : true)
     })
     expect(kills).toBeGreaterThan(15)
-  }, 60_000)
+  }, 300_000)
 
   it.each(['EIO', 'ENOSPC'] as const)(
     'O04 keeps its images when any write fails: %s',
@@ -80,7 +80,7 @@ describe('OCI layout', () => {
       )
       expect(failures).toBeGreaterThan(8)
     },
-    60_000,
+    300_000,
   )
 })
 
@@ -102,7 +102,7 @@ describe('archive', () => {
       await expectWhole(store, ['latest'], killed ? [before, after] : [after])
     })
     expect(kills).toBeGreaterThan(15)
-  }, 60_000)
+  }, 300_000)
 
   it.each(['EIO', 'ENOSPC'] as const)(
     'O04 is the old one, and nothing is left beside it, when a write fails: %s',
@@ -122,7 +122,7 @@ describe('archive', () => {
         },
       )
     },
-    60_000,
+    300_000,
   )
 })
 
