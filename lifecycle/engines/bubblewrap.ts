@@ -114,6 +114,7 @@ async function runToEnd(
 ): Promise<Ending> {
   let sandbox
   try {
+    signal?.throwIfAborted()
     sandbox = startSandbox({ ...start, stdio: ['ignore', outputs.stdout, outputs.stderr] })
   } finally {
     outputs.release()

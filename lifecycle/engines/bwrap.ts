@@ -4,7 +4,7 @@ import { access, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
-import { systemPath } from './process.ts'
+import { requireLinux, systemPath } from './process.ts'
 
 /** bubblewrap as it is installed here. */
 export interface Bwrap {
@@ -17,6 +17,7 @@ export interface Bwrap {
 
 /** @throws BaleError 'engine' if there is none */
 export async function findBwrap(program = 'bwrap'): Promise<Bwrap> {
+  requireLinux()
   const path = await locate(program)
   const help = await promisify(execFile)(path, ['--help'], { env: {} }).catch((cause: unknown) => {
     throw new BaleError('engine', 'bubblewrap does not run', { where: path, cause })

@@ -1,4 +1,8 @@
-/** A host path as the sandbox sees it. */
+/**
+ * A host path as the sandbox sees it: a file or directory. Both paths are absolute and in their plain form. A hostPath
+ * that is a symbolic link is an error, since what a sandbox can write to may be swapped for one: resolve your user's own.
+ * A mount can be inside of another that is read-only and has a place for it.
+ */
 export interface Mount {
   readonly hostPath: string
   readonly path: string
@@ -8,7 +12,7 @@ export interface Mount {
 export interface EngineRun {
   /** Absolute path of the program inside, then its arguments. */
   readonly argv: readonly string[]
-  /** The whole environment: nothing is inherited. */
+  /** The whole environment: nothing is inherited. Programs see PWD too, and HOME if it is not here. */
   readonly env: Readonly<Record<string, string>>
   readonly workingDir: string
   readonly mounts: readonly Mount[]
@@ -18,6 +22,7 @@ export interface EngineRun {
   onOutput(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
 }
 
+/** Most engines learn only what a shell does: a code of 128 and a signal's number is taken for that signal. */
 export type ExitStatus = { readonly code: number } | { readonly signal: string }
 
 /**
@@ -28,6 +33,10 @@ export interface Engine {
   readonly name: 'bubblewrap' | 'container' | 'host'
   /** @throws BaleError 'engine' when it cannot work on this machine, saying what to do. */
   check(signal?: AbortSignal): Promise<void>
-  /** @throws BaleError 'engine' when the sandbox could not be made; the program's own failure is an ExitStatus. */
+  /**
+   * An abort sends SIGTERM to the program and, some seconds later, SIGKILL to all there is; then this rejects with the
+   * signal's reason. It rejects with what `onOutput` throws, too.
+   * @throws BaleError 'engine' when the sandbox could not be made; the program's own failure is an ExitStatus
+   */
   run(run: EngineRun, signal?: AbortSignal): Promise<ExitStatus>
 }

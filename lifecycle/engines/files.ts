@@ -1,9 +1,9 @@
 import { realpath } from 'node:fs/promises'
-import { isErrno } from '../errors.ts'
+import { BaleError, isErrno } from '../errors.ts'
 import type { Bwrap } from './bwrap.ts'
 import type { Mount } from './engine.ts'
 import { systemMounts } from './isolation.ts'
-import { openMounts, orderMounts } from './mounts.ts'
+import { isPlainPath, openMounts, orderMounts } from './mounts.ts'
 import { layOutRoot } from './root.ts'
 import { descriptor } from './sandbox.ts'
 
@@ -41,12 +41,17 @@ export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
     ...root,
     ...systemMounts,
     ...temporary.flatMap(path => ['--perms', '1777', '--tmpfs', path]),
-    ...['--tmpfs', '/home', ...(home.startsWith('/home/') ? ['--dir', home] : [])],
+    ...['--tmpfs', '/home', ...(isOwnHome(home) ? ['--dir', home] : [])],
     ...opened.options,
     ...(ownHosts ? ['--perms', '0444', '--ro-bind-data', descriptor(mounts.length), hostsPath] : []),
     ...['--remount-ro', '/'], // after the last mount point was made
   ]
   return { ...opened, options, descriptors: [...opened.descriptors, ...(ownHosts ? [offlineHosts] : [])] }
+}
+
+/** An image names its home, and bubblewrap would make a directory of the host's for one that goes up (X18). */
+function isOwnHome(home: string): boolean {
+  return home.startsWith('/home/') && isPlainPath(home)
 }
 
 /** What a program needs of the host to use its network. */
@@ -60,9 +65,9 @@ async function hostFiles({ network, caBundle }: FilesOptions): Promise<Mount[]> 
   const mounts = await Promise.all(
     shown.map(async ([source, path]): Promise<Mount | undefined> => {
       // These are the host's own links, as systemd-resolved's resolv.conf is one.
-      const hostPath = await realpath(source).catch((error: unknown) => {
-        if (source !== caBundle && isErrno(error, 'ENOENT')) return undefined
-        throw error
+      const hostPath = await realpath(source).catch((cause: unknown) => {
+        if (source !== caBundle && isErrno(cause, 'ENOENT')) return undefined
+        throw new BaleError('engine', 'it cannot be shown to the sandbox', { where: source, cause })
       })
       return hostPath === undefined ? undefined : { hostPath, path, access: 'read-only' }
     }),

@@ -7,7 +7,7 @@ import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { hasMark, killMarked, newMark, setMark } from './leftovers.ts'
 import { checkPath } from './mounts.ts'
 import { type Outputs, openOutputs } from './pipe.ts'
-import { checkEnvironment, exitOf, launch } from './process.ts'
+import { checkEnvironment, exitOf, launch, requireLinux } from './process.ts'
 
 export interface HostOptions {
   /** An existing directory for what a run needs for a moment. */
@@ -46,6 +46,7 @@ export function hostEngine(options: HostOptions): Engine {
 
 /** A kernel that only looks like Linux (gVisor) may not have the limit that a run's processes are known by. */
 async function checkMark(): Promise<void> {
+  requireLinux()
   const mark = newMark()
   const argv = ['/bin/cat', '/proc/self/limits']
   const child = launch({ argv, env: {}, before: setMark(mark), stdio: ['ignore', 'pipe', 'ignore'] })

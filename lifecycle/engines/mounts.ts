@@ -29,12 +29,15 @@ export async function orderMounts(mounts: readonly Mount[]): Promise<Mount[]> {
   return ordered
 }
 
-/** A path that could mean something else to bubblewrap or to the kernel (X18). */
+/** @throws BaleError for a path that could mean something else to bubblewrap or to the kernel (X18) */
 export function checkPath(path: string): void {
+  if (isPlainPath(path)) return
+  throw new BaleError('engine', 'not an absolute path in its plain form', { where: JSON.stringify(path) })
+}
+
+export function isPlainPath(path: string): boolean {
   const plain = path.startsWith('/') && posix.normalize(path) === path && (path === '/' || !path.endsWith('/'))
-  if (!plain || path.includes('\0')) {
-    throw new BaleError('engine', 'not an absolute path in its plain form', { where: JSON.stringify(path) })
-  }
+  return plain && !path.includes('\0')
 }
 
 async function checkNesting(mount: Mount, around: Mount): Promise<void> {

@@ -6,6 +6,14 @@ import { BaleError, isErrno } from '../errors.ts'
 /** Where the programs are that every Linux system has; what we start ourselves inherits no environment. */
 export const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'
 
+/** @throws BaleError 'engine' on systems without namespaces and /proc */
+export function requireLinux(): void {
+  if (process.platform === 'linux') return
+  throw new BaleError('engine', `buildpacks run on Linux, and this is ${process.platform}`, {
+    fix: 'build in a Linux virtual machine or container',
+  })
+}
+
 /** A process, told from a later one that has the same number. */
 export interface Process {
   readonly pid: number

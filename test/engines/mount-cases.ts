@@ -96,6 +96,20 @@ export function mountCases(): void {
       expect(await readdir(join(base, 'canary'))).toEqual([])
     })
 
+    it('X18 a home that goes up', async () => {
+      const opened = await openSandbox()
+      const HOME = `/home/../../oldroot${opened.base}/made`
+      const { stdout } = await sh(opened, 'echo "$HOME"', { env: { HOME } })
+      expect(stdout).toBe(`${HOME}\n`)
+      expect((await readdir(opened.base)).toSorted()).toEqual(['dir', 'rootfs', 'tmp'])
+    })
+
+    it('a bundle of certificates that is not there', async () => {
+      const caBundle = '/does/not/exist.pem'
+      const opened = await openSandbox({ caBundle })
+      expect(await failureOf(sh(opened, ':', { network: 'host' }))).toMatchObject({ code: 'engine', where: caBundle })
+    })
+
     it('X19 links in the image on the way there', async () => {
       const opened = await openSandbox()
       await symlink(`/oldroot${opened.base}`, join(opened.rootfs, 'cnb'))
