@@ -71,7 +71,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const distribution = options.distribution ?? findDistribution(import.meta.url)
   const builder = await loadBuilder(options.builder ?? distribution.builder)
   await using stores = new Stores(settings, reporter)
-  const [destination, ...others] = await stores.destinations([options.image, ...(options.tags ?? [])], options.publish === true)
+  const [destination, ...others] = await stores.destinations(
+    [options.image, ...(options.tags ?? [])],
+    options.publish === true,
+  )
   const platform = hostPlatform()
   const arch = platform.architecture
   const stack = await ensureStack({ stackDir: builder.stackDir, arch, settings, store: stores.local, reporter }, signal)
@@ -89,7 +92,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const analysis = await timed('analyze', () =>
     analyze({ platform, previous: destination.previous, runImage, destination, reporter }, signal),
   )
-  await writeFile(join(workspace.layers, 'analyzed.toml'), formatAnalyzed({ runImage: { reference: runImage.name, target: analysis.target } }))
+  await writeFile(
+    join(workspace.layers, 'analyzed.toml'),
+    formatAnalyzed({ runImage: { reference: runImage.name, target: analysis.target } }),
+  )
   await writeFile(join(workspace.layers, 'order.toml'), formatOrder(builder.order))
 
   const group = await timed('detect', async () => {
@@ -107,7 +113,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         layersDir,
         appDir: { host: workspace.app, image: paths.app },
         group,
-        runImage: { image: analysis.runImage, metadata: runImageMetadata(analysis.runImage, runImage.name, runImage.mirrors) },
+        runImage: {
+          image: analysis.runImage,
+          metadata: runImageMetadata(analysis.runImage, runImage.name, runImage.mirrors),
+        },
         ...(analysis.previous && { previous: analysis.previous }),
         destination,
         cache,
@@ -129,15 +138,34 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
 
 function openSandbox(
   options: BuildOptions,
-  parts: { builder: Builder; distribution: Distribution; stack: InstalledStack; workspace: Workspace; reporter: Reporter },
+  parts: {
+    builder: Builder
+    distribution: Distribution
+    stack: InstalledStack
+    workspace: Workspace
+    reporter: Reporter
+  },
 ): Sandbox {
   const { stack, workspace } = parts
   const { environment, caBundle } = options.settings
-  const engine = bubblewrapEngine({ rootfs: stack.buildRoot, tmpDir: workspace.dir, ...(caBundle !== undefined && { caBundle }) })
+  const engine = bubblewrapEngine({
+    rootfs: stack.buildRoot,
+    tmpDir: workspace.dir,
+    ...(caBundle !== undefined && { caBundle }),
+  })
   const proxies = Object.fromEntries(
-    Object.entries(environment).filter((e): e is [string, string] => e[1] !== undefined && /^(https?|no|all)_proxy$/i.test(e[0])),
+    Object.entries(environment).filter(
+      (e): e is [string, string] => e[1] !== undefined && /^(https?|no|all)_proxy$/i.test(e[0]),
+    ),
   )
-  return { ...parts, engine, buildConfig: stack.buildConfig, user: stack.user, network: options.network ?? 'host', proxies }
+  return {
+    ...parts,
+    engine,
+    buildConfig: stack.buildConfig,
+    user: stack.user,
+    network: options.network ?? 'host',
+    proxies,
+  }
 }
 
 /** The group that detect wrote. It comes from a sandbox: only what the builder has can be in it (X28). */
@@ -147,7 +175,8 @@ async function readGroup(workspace: Workspace, builder: Builder): Promise<readon
   checkGroupIds(group)
   for (const { id, version } of group) {
     const known = builder.buildpacks.some(b => b.descriptor.id === id && b.descriptor.version === version)
-    if (!known) throw new BaleError('input', `detect chose ${id}@${version}, which the builder does not have`, { where })
+    if (!known)
+      throw new BaleError('input', `detect chose ${id}@${version}, which the builder does not have`, { where })
   }
   return group
 }

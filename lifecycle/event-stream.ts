@@ -19,7 +19,8 @@ export function formatEvent(event: BuildEvent | FailureEvent): string {
 }
 
 export function failureEvent(error: unknown): FailureEvent {
-  if (!(error instanceof BaleError)) return { type: 'failed', code: 'failed', message: error instanceof Error ? error.message : String(error) }
+  if (!(error instanceof BaleError))
+    return { type: 'failed', code: 'failed', message: error instanceof Error ? error.message : String(error) }
   const { code, message, where, fix } = error
   return { type: 'failed', code, message, ...(where !== undefined && { where }), ...(fix !== undefined && { fix }) }
 }
@@ -29,7 +30,16 @@ const short = v.pipe(v.string(), v.maxLength(1024))
 const stream = v.picklist(['stdout', 'stderr'])
 const buildpack = v.object({ id: short, version: short })
 const milliseconds = v.pipe(v.number(), v.finite(), v.minValue(0))
-const codes = ['failed', 'input', 'filesystem', 'platform-api', 'buildpack-api', 'nothing-detected', 'detect-errored', 'buildpack-failed'] as const
+const codes = [
+  'failed',
+  'input',
+  'filesystem',
+  'platform-api',
+  'buildpack-api',
+  'nothing-detected',
+  'detect-errored',
+  'buildpack-failed',
+] as const
 
 // What phases that run buildpacks can truthfully say. Buildpacks share their standard output, so a line may be forged:
 // then a false line is shown, as any buildpack can print one, and no more comes of it.
@@ -52,7 +62,13 @@ const events = v.variant('type', [
   v.object({ type: v.literal('output'), stream, text }),
   v.object({ type: v.literal('note'), level: v.picklist(['debug', 'info']), text }),
   v.object({ type: v.literal('warning'), text, fix: v.optional(text) }),
-  v.object({ type: v.literal('failed'), code: v.picklist(codes), message: text, where: v.optional(text), fix: v.optional(text) }),
+  v.object({
+    type: v.literal('failed'),
+    code: v.picklist(codes),
+    message: text,
+    where: v.optional(text),
+    fix: v.optional(text),
+  }),
 ])
 
 export type StreamedEvent = v.InferOutput<typeof events>

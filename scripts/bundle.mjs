@@ -1,7 +1,18 @@
 // Makes dist/, the form in which Bale runs: the program and the phase binaries as bundles, the buildpacks with theirs, the
 // launcher, the default builder and its stack. `--if-stale` does nothing when no source is newer.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildDeflate } from './build-deflate.mjs'
@@ -25,7 +36,9 @@ function fingerprint() {
     const stat = statSync(path, { throwIfNoEntry: false })
     if (stat === undefined) return
     if (!stat.isDirectory()) lines.push(`${relative(root, path)} ${stat.mtimeMs} ${stat.size}`)
-    else for (const name of readdirSync(path).sort()) if (name !== 'dist' && name !== 'node_modules' && !name.endsWith('.wasm')) visit(join(path, name))
+    else
+      for (const name of readdirSync(path).sort())
+        if (name !== 'dist' && name !== 'node_modules' && !name.endsWith('.wasm')) visit(join(path, name))
   }
   for (const source of sources) visit(join(root, source))
   return lines.join('\n')
@@ -48,7 +61,9 @@ async function bundle() {
     logLevel: 'warning',
     absWorkingDir: root,
     // CommonJS dependencies ask for Node's own modules by require.
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
   }
   try {
     execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
@@ -70,7 +85,9 @@ async function bundle() {
 }
 
 function buildpacks() {
-  return readdirSync(join(root, 'buildpacks')).filter(name => existsSync(join(root, 'buildpacks', name, 'buildpack.toml')))
+  return readdirSync(join(root, 'buildpacks')).filter(name =>
+    existsSync(join(root, 'buildpacks', name, 'buildpack.toml')),
+  )
 }
 
 /** A buildpack: its descriptor and shell entries as they are, its program bundled, and the npm packages it ships whole. */
@@ -80,7 +97,8 @@ async function bundleBuildpack(build, options, name, out) {
   cpSync(join(dir, 'buildpack.toml'), join(out, 'buildpack.toml'))
   cpSync(join(dir, 'bin'), join(out, 'bin'), { recursive: true })
   for (const file of readdirSync(join(out, 'bin'))) chmodSync(join(out, 'bin', file), 0o755)
-  if (existsSync(join(dir, 'main.ts'))) await build({ ...options, splitting: false, entryPoints: { main: `buildpacks/${name}/main.ts` }, outdir: out })
+  if (existsSync(join(dir, 'main.ts')))
+    await build({ ...options, splitting: false, entryPoints: { main: `buildpacks/${name}/main.ts` }, outdir: out })
   const manifest = join(dir, 'bundle.json')
   if (!existsSync(manifest)) return
   for (const copied of JSON.parse(readFileSync(manifest, 'utf8')).copy) {

@@ -35,14 +35,17 @@ function requireLinux() {
 }
 
 export function onPath(program) {
-  return (process.env.PATH ?? '').split(delimiter).concat('/usr/sbin', '/sbin').some(dir => {
-    try {
-      accessSync(join(dir, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .concat('/usr/sbin', '/sbin')
+    .some(dir => {
+      try {
+        accessSync(join(dir, program), constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 }
 
 function missingPackages() {
@@ -59,28 +62,49 @@ function installSystemPackages() {
   if (missing.length === 0) return
   const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
   if (process.getuid() !== 0) {
-    fail(`These Debian packages are missing: ${missing.join(', ')}.`, `Install them and run this again:\n\n    sudo apt-get update && sudo ${command}\n`)
+    fail(
+      `These Debian packages are missing: ${missing.join(', ')}.`,
+      `Install them and run this again:\n\n    sudo apt-get update && sudo ${command}\n`,
+    )
   }
-  if (!onPath('apt-get')) fail(`These programs are missing: ${missing.join(', ')}.`, 'Install them with the package manager of this machine, and run this again.')
+  if (!onPath('apt-get'))
+    fail(
+      `These programs are missing: ${missing.join(', ')}.`,
+      'Install them with the package manager of this machine, and run this again.',
+    )
   console.log(`Installing ${missing.join(', ')}`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const quiet = (...argv) => spawnSync('apt-get', argv, { env, encoding: 'utf8' })
   let result = quiet('update')
   if (result.status === 0) result = quiet('install', '-y', '--no-install-recommends', ...missing)
   const left = missingPackages()
-  if (left.length > 0) fail(`${result.stdout}${result.stderr}\nCould not install ${left.join(', ')}.`, `See what apt-get says above, then run: apt-get update && ${command}`)
+  if (left.length > 0)
+    fail(
+      `${result.stdout}${result.stderr}\nCould not install ${left.join(', ')}.`,
+      `See what apt-get says above, then run: apt-get update && ${command}`,
+    )
 }
 
 /** `npm ci`, once for each package-lock.json. */
 function installDependencies() {
   const stamp = join(root, 'node_modules', '.bale-setup')
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock && existsSync(bundledNode())) return
   console.log('Installing the dependencies of package-lock.json')
   // Node 20 starts npm; what needs a newer Node is run by the one that the dependencies bring.
-  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, encoding: 'utf8' })
-  if (result.status !== 0) fail(`${result.stdout}${result.stderr}\nnpm ci failed.`, 'See what npm says above: most often the registry cannot be reached.')
-  if (!existsSync(bundledNode())) fail('The npm package "node" brought no Node for this machine.', 'Run: npm rebuild node')
+  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  if (result.status !== 0)
+    fail(
+      `${result.stdout}${result.stderr}\nnpm ci failed.`,
+      'See what npm says above: most often the registry cannot be reached.',
+    )
+  if (!existsSync(bundledNode()))
+    fail('The npm package "node" brought no Node for this machine.', 'Run: npm rebuild node')
   writeFileSync(stamp, lock)
 }
 

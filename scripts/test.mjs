@@ -7,10 +7,18 @@ setup()
 bundle()
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 const results = process.env.BALE_TEST_RESULTS
-const report = name => (results === undefined ? [] : ['--reporter=default', '--reporter=json', `--outputFile.json=${join(results, `${name}.json`)}`])
+const report = name =>
+  results === undefined
+    ? []
+    : ['--reporter=default', '--reporter=json', `--outputFile.json=${join(results, `${name}.json`)}`]
 if (results !== undefined) mkdirSync(results, { recursive: true })
 
-const suites = process.argv.includes('--all-e2e') ? [['e2e', []]] : [['unit', []], ['e2e', ['test/line.e2e.test.ts']]]
+const suites = process.argv.includes('--all-e2e')
+  ? [['e2e', []]]
+  : [
+      ['unit', []],
+      ['e2e', ['test/line.e2e.test.ts']],
+    ]
 let status = 0
 for (const [project, files] of suites) {
   const name = files.length > 0 ? 'line' : project

@@ -16,7 +16,9 @@ interface Expected {
 }
 
 const apps = join(root, 'test', 'apps')
-const names = readdirSync(apps, { withFileTypes: true }).filter(e => e.isDirectory()).map(e => e.name)
+const names = readdirSync(apps, { withFileTypes: true })
+  .filter(e => e.isDirectory())
+  .map(e => e.name)
 
 describe('applications', () => {
   it.each(names)('%s', async name => {
@@ -28,7 +30,9 @@ describe('applications', () => {
     if (expected.error !== undefined) expect(built.output).toMatch(new RegExp(expected.error))
     if (built.code !== 0) return
     if (expected.log !== undefined) expect(built.output).toMatch(new RegExp(expected.log))
-    const inspected = JSON.parse((await bale(['inspect', image, '--output', 'json'])).stdout) as { buildpacks: { id: string }[] }
+    const inspected = JSON.parse((await bale(['inspect', image, '--output', 'json'])).stdout) as {
+      buildpacks: { id: string }[]
+    }
     if (expected.detect !== undefined) expect(inspected.buildpacks.map(b => b.id)).toEqual(expected.detect)
     const process = expected.process === undefined ? [] : ['--process', expected.process]
     if (expected.http !== undefined) {

@@ -34,9 +34,13 @@ describe('images of ours and the programs of others', () => {
   it('a registry gets what is published, and skopeo reads it with the same digest', async context => {
     if (registry === undefined) return skip(context, absent ?? 'no registry')
     const name = `${registry.host}/team/node`
-    const digest = digestIn(await bale(['build', `${name}:1`, '--tag', `${name}:latest`, '--path', node, '--publish', '--quiet']))
+    const digest = digestIn(
+      await bale(['build', `${name}:1`, '--tag', `${name}:latest`, '--path', node, '--publish', '--quiet']),
+    )
     for (const tag of ['1', 'latest']) {
-      const inspected = execFileSync('skopeo', ['inspect', '--tls-verify=false', `docker://${name}:${tag}`], { encoding: 'utf8' })
+      const inspected = execFileSync('skopeo', ['inspect', '--tls-verify=false', `docker://${name}:${tag}`], {
+        encoding: 'utf8',
+      })
       expect((JSON.parse(inspected) as { Digest: string }).Digest).toBe(digest)
     }
     // A second build finds its layers there and sends none.
@@ -48,10 +52,13 @@ describe('images of ours and the programs of others', () => {
   it('Docker runs it as its non-root user, and it answers', async context => {
     if (docker.state === 'missing') return skip(context, docker.reason)
     const { socketPath } = docker.value
-    const built = await bale(['build', 'docker-daemon:bale-test-node', '--path', node, '--quiet'], { env: { DOCKER_HOST: `unix://${socketPath}` } })
+    const built = await bale(['build', 'docker-daemon:bale-test-node', '--path', node, '--quiet'], {
+      env: { DOCKER_HOST: `unix://${socketPath}` },
+    })
     expect(built.code, built.output).toBe(0)
     const port = await freePort()
-    const run = (...args: string[]): string => execFileSync('docker', ['--host', `unix://${socketPath}`, ...args], { encoding: 'utf8' })
+    const run = (...args: string[]): string =>
+      execFileSync('docker', ['--host', `unix://${socketPath}`, ...args], { encoding: 'utf8' })
     run('run', '--detach', '--name', 'bale-test', '--network', 'host', '--env', `PORT=${port}`, 'bale-test-node')
     try {
       await expectToServe(port, () => run('exec', 'bale-test', 'id', '-u'))
@@ -61,18 +68,44 @@ describe('images of ours and the programs of others', () => {
   })
 
   it('Podman pulls it from the registry, runs it as its non-root user, and it answers', async context => {
-    const lacking = absent ?? missing('podman') ?? missing('crun') ?? (process.getuid?.() === 0 ? undefined : 'it needs root here')
+    const lacking =
+      absent ?? missing('podman') ?? missing('crun') ?? (process.getuid?.() === 0 ? undefined : 'it needs root here')
     if (lacking !== undefined || registry === undefined) return skip(context, lacking ?? 'no registry')
     const name = `${registry.host}/team/podman`
     expect((await bale(['build', name, '--path', node, '--publish', '--quiet'])).code).toBe(0)
     const dir = await temporaryDirectory()
     const port = await freePort()
     const podman = (...args: string[]): string => {
-      const options = ['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--cgroup-manager', 'cgroupfs', '--events-backend', 'file', '--runtime', 'crun']
-      const limits = args[0] === 'run' ? ['run', '--cgroups=disabled', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096', ...args.slice(1)] : args
+      const options = [
+        '--root',
+        join(dir, 'root'),
+        '--runroot',
+        join(dir, 'run'),
+        '--cgroup-manager',
+        'cgroupfs',
+        '--events-backend',
+        'file',
+        '--runtime',
+        'crun',
+      ]
+      const limits =
+        args[0] === 'run'
+          ? [
+              'run',
+              '--cgroups=disabled',
+              '--ulimit',
+              'nofile=1024:1024',
+              '--ulimit',
+              'nproc=4096:4096',
+              ...args.slice(1),
+            ]
+          : args
       // crun wants the unified cgroup hierarchy; some machines still have both.
-      const unified = 'if ! [ -e /sys/fs/cgroup/cgroup.controllers ]; then umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; fi; exec "$@"'
-      const result = spawnSync('unshare', ['--mount', 'sh', '-c', unified, 'sh', 'podman', ...options, ...limits], { encoding: 'utf8' })
+      const unified =
+        'if ! [ -e /sys/fs/cgroup/cgroup.controllers ]; then umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; fi; exec "$@"'
+      const result = spawnSync('unshare', ['--mount', 'sh', '-c', unified, 'sh', 'podman', ...options, ...limits], {
+        encoding: 'utf8',
+      })
       if (result.status !== 0) throw new Error(`podman ${args.join(' ')}: ${result.stderr}`)
       return result.stdout
     }

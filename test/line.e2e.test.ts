@@ -7,6 +7,16 @@ import { writeTree } from './helpers/tree.ts'
 
 const flask = join(root, 'examples', 'flask')
 
+interface Inspected {
+  readonly digest: string
+  readonly created: string
+  readonly layers: readonly unknown[]
+}
+
+async function inspect(image: string): Promise<Inspected> {
+  return JSON.parse((await bale(['inspect', image, '--output', 'json'])).stdout) as Inspected
+}
+
 describe('the line from source to a running image', () => {
   it('builds a Flask app, and the image serves its page', async () => {
     const built = await bale(['build', 'bale-test-flask', '--path', flask])
@@ -32,9 +42,11 @@ describe('the line from source to a running image', () => {
     const procfile = join(root, 'examples', 'procfile')
     const plain = await bale(['build', 'bale-test-procfile', '--path', procfile, '--quiet'])
     expect(plain.code, plain.output).toBe(0)
-    const dated = await bale(['build', 'bale-test-dated', '--path', procfile, '--quiet'], { env: { SOURCE_DATE_EPOCH: '1700000000' } })
+    const dated = await bale(['build', 'bale-test-dated', '--path', procfile, '--quiet'], {
+      env: { SOURCE_DATE_EPOCH: '1700000000' },
+    })
     expect(dated.code, dated.output).toBe(0)
-    const [a, b] = await Promise.all(['bale-test-procfile', 'bale-test-dated'].map(async n => JSON.parse((await bale(['inspect', n, '--output', 'json'])).stdout)))
+    const [a, b] = [await inspect('bale-test-procfile'), await inspect('bale-test-dated')]
     expect(a.created).toBe('1980-01-01T00:00:01Z')
     expect(b.created).toBe('2023-11-14T22:13:20Z')
     expect(a.layers).toEqual(b.layers)
@@ -43,7 +55,18 @@ describe('the line from source to a running image', () => {
   it('takes variables, tags and other places, and writes a report', async () => {
     const dir = await temporaryDirectory()
     await writeTree(dir, { 'src/Procfile': 'web: echo hello\n' })
-    const args = ['build', `oci:${dir}/out:latest`, '--tag', `docker-archive:${dir}/out.tar:app:1`, '--path', `${dir}/src`, '--report-output-dir', dir, '--network', 'none']
+    const args = [
+      'build',
+      `oci:${dir}/out:latest`,
+      '--tag',
+      `docker-archive:${dir}/out.tar:app:1`,
+      '--path',
+      `${dir}/src`,
+      '--report-output-dir',
+      dir,
+      '--network',
+      'none',
+    ]
     const built = await bale(args)
     expect(built.code, built.output).toBe(0)
     const report = await readFile(join(dir, 'report.toml'), 'utf8')
@@ -118,17 +141,23 @@ describe('what goes wrong', () => {
     })
     const cache = join(dir, 'cache')
     await mkdir(cache)
-    const running = startBale(['build', 'bale-test-cancel', '--path', `${dir}/src`, '--builder', dir], { env: { XDG_CACHE_HOME: cache } })
-    while (!running.output().includes('sleeping') && running.child.exitCode === null) await new Promise(r => setTimeout(r, 50))
+    const running = startBale(['build', 'bale-test-cancel', '--path', `${dir}/src`, '--builder', dir], {
+      env: { XDG_CACHE_HOME: cache },
+    })
+    while (!running.output().includes('sleeping') && running.child.exitCode === null)
+      await new Promise(r => setTimeout(r, 50))
     running.child.kill('SIGINT')
     const { code, stderr } = await running.ended
     expect(code).toBe(130)
     expect(stderr).toContain('SIGINT')
     expect(await readdir(join(cache, 'bale', 'work'))).toEqual([])
-    const commands = await Promise.all((await readdir('/proc')).filter(n => /^\d+$/.test(n)).map(n => readFile(`/proc/${n}/cmdline`, 'utf8').catch(() => '')))
+    const commands = await Promise.all(
+      (await readdir('/proc'))
+        .filter(n => /^\d+$/.test(n))
+        .map(n => readFile(`/proc/${n}/cmdline`, 'utf8').catch(() => '')),
+    )
     expect(commands.filter(c => c.includes('sleep\u0000987654'))).toEqual([])
-    const { stdout } = await bale(['inspect', 'bale-test-cancel', '--output', 'json'])
-    expect(JSON.parse(stdout).digest).toBe(before)
+    expect((await inspect('bale-test-cancel')).digest).toBe(before)
   })
 
   it('C03 a damaged cache: a warning, a rebuild, the same image', async () => {

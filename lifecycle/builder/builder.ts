@@ -28,7 +28,9 @@ const document = v.object({
   order: v.pipe(groups, v.minLength(1, 'it has no groups')),
   'order-extensions': v.optional(v.array(v.unknown()), []),
   stack: v.object({ uri: v.string() }),
-  run: v.optional(v.object({ images: v.array(v.object({ image: v.string(), mirrors: v.optional(v.array(v.string()), []) })) })),
+  run: v.optional(
+    v.object({ images: v.array(v.object({ image: v.string(), mirrors: v.optional(v.array(v.string()), []) })) }),
+  ),
 })
 
 /** Loads `builder.toml`, or the one in a directory. Paths in it are relative to it. */
@@ -44,12 +46,19 @@ export async function loadBuilder(path: string): Promise<Builder> {
   }
   const toml = parsed.output
   if (toml['order-extensions'].length > 0) {
-    throw new BaleError('input', 'image extensions are not supported', { where: `${file} order-extensions`, fix: 'remove them' })
+    throw new BaleError('input', 'image extensions are not supported', {
+      where: `${file} order-extensions`,
+      fix: 'remove them',
+    })
   }
   const buildpacks = await Promise.all(toml.buildpacks.map(b => loadBuildpack(dirname(file), b.uri, file)))
   const order: Order = {
     groups: toml.order.map(({ group }, i) =>
-      group.map(({ id, version, optional }) => ({ id, version: version ?? onlyVersion(id, buildpacks, `${file} order.${i}`), optional })),
+      group.map(({ id, version, optional }) => ({
+        id,
+        version: version ?? onlyVersion(id, buildpacks, `${file} order.${i}`),
+        optional,
+      })),
     ),
     extensions: [],
   }
@@ -67,7 +76,9 @@ export async function loadBuilder(path: string): Promise<Builder> {
 async function findFile(path: string): Promise<string> {
   const found = await stat(path).catch((cause: unknown) => {
     if (!isErrno(cause, 'ENOENT')) throw new BaleError('filesystem', (cause as Error).message, { where: path, cause })
-    throw new BaleError('arguments', `there is no builder at ${path}`, { fix: 'give --builder a builder.toml, or a directory with one' })
+    throw new BaleError('arguments', `there is no builder at ${path}`, {
+      fix: 'give --builder a builder.toml, or a directory with one',
+    })
   })
   return found.isDirectory() ? join(path, 'builder.toml') : path
 }
@@ -76,7 +87,11 @@ async function loadBuildpack(base: string, uri: string, where: string): Promise<
   const dir = resolve(base, uri.replace(/^file:\/\//, ''))
   const file = join(dir, 'buildpack.toml')
   const content = await readFile(file).catch((cause: unknown) => {
-    throw new BaleError('input', `there is no buildpack in ${dir}`, { where: `${where} buildpacks`, fix: 'correct its uri', cause })
+    throw new BaleError('input', `there is no buildpack in ${dir}`, {
+      where: `${where} buildpacks`,
+      fix: 'correct its uri',
+      cause,
+    })
   })
   const descriptor = parseBuildpack(content, file)
   checkBuildpackId(descriptor.id, file)
@@ -88,5 +103,8 @@ function onlyVersion(id: string, buildpacks: Builder['buildpacks'], where: strin
   const versions = buildpacks.filter(b => b.descriptor.id === id).map(b => b.descriptor.version)
   if (versions.length === 1) return versions[0] as string
   const why = versions.length === 0 ? 'is not in the builder' : `is there in several versions: ${versions.join(', ')}`
-  throw new BaleError('input', `the buildpack ${id} ${why}`, { where, fix: versions.length === 0 ? 'add it to buildpacks' : 'name one' })
+  throw new BaleError('input', `the buildpack ${id} ${why}`, {
+    where,
+    fix: versions.length === 0 ? 'add it to buildpacks' : 'name one',
+  })
 }

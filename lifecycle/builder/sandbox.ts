@@ -25,7 +25,12 @@ export interface Sandbox {
   readonly reporter: Reporter
 }
 
-export const paths = { layers: '/layers', app: '/workspace', platform: '/platform', buildpacks: '/cnb/buildpacks' } as const
+export const paths = {
+  layers: '/layers',
+  app: '/workspace',
+  platform: '/platform',
+  buildpacks: '/cnb/buildpacks',
+} as const
 const node = '/cnb/lifecycle/node'
 /** Bytes; the largest is `detected`, which holds what every bin/detect printed. */
 const longestEvent = 8 * 1024 * 1024
@@ -68,7 +73,8 @@ function explain(phase: string, status: { code: number } | { signal: string }, e
     return new BaleError(code, message, { ...(where !== undefined && { where }), ...(fix !== undefined && { fix }) })
   }
   const how = 'code' in status ? `exited with status ${status.code}` : `was killed by ${status.signal}`
-  const fix = 'signal' in status && status.signal === 'SIGKILL' ? 'if it ran out of memory, give the machine more' : undefined
+  const fix =
+    'signal' in status && status.signal === 'SIGKILL' ? 'if it ran out of memory, give the machine more' : undefined
   const code: ErrorCode = 'failed'
   return new BaleError(code, `${phase} ${how} without saying why`, fix === undefined ? {} : { fix })
 }
@@ -89,7 +95,11 @@ function mounts(phase: 'detect' | 'build', { workspace, builder, distribution }:
     { hostPath: distribution.lifecycleDir, path: '/cnb/lifecycle', access: 'read-only' },
     { hostPath: distribution.node, path: node, access: 'read-only' },
     ...builder.buildpacks.map(({ descriptor, dir }): Mount => {
-      return { hostPath: dir, path: `${paths.buildpacks}/${escapeId(descriptor.id)}/${descriptor.version}`, access: 'read-only' }
+      return {
+        hostPath: dir,
+        path: `${paths.buildpacks}/${escapeId(descriptor.id)}/${descriptor.version}`,
+        access: 'read-only',
+      }
     }),
     { hostPath: workspace.platform, path: paths.platform, access: 'read-only' },
     { hostPath: workspace.layers, path: paths.layers, access: 'read-write' },

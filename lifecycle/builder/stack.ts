@@ -64,7 +64,11 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
   const dir = installedDir(input)
   const key = await keyOf(stackDir)
   const before = await readRecord(dir)
-  reporter.event({ type: 'note', level: 'info', text: `Making the stack ${basename(stackDir)} from Debian packages, once; this takes a minute or two` })
+  reporter.event({
+    type: 'note',
+    level: 'info',
+    text: `Making the stack ${basename(stackDir)} from Debian packages, once; this takes a minute or two`,
+  })
   await mkdir(dir, { recursive: true })
   const work = join(dir, `.work-${process.pid}`)
   try {
@@ -86,7 +90,8 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
     const record: StackRecord = { key, id: stack.id, buildRoot, buildConfig: stack.build.config, runImage }
     await writeFile(join(work, 'stack.json'), JSON.stringify(record))
     await rename(join(work, 'stack.json'), join(dir, 'stack.json'))
-    if (before !== undefined && before.buildRoot !== buildRoot) await rm(join(dir, before.buildRoot), { recursive: true, force: true })
+    if (before !== undefined && before.buildRoot !== buildRoot)
+      await rm(join(dir, before.buildRoot), { recursive: true, force: true })
     return installed(dir, record)
   } finally {
     await rm(work, { recursive: true, force: true })
@@ -96,7 +101,8 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
 function stackEvent(event: StackEvent, input: StackInput): void {
   input.onEvent?.(event)
   if (event.type === 'warning') input.reporter.event({ type: 'warning', text: event.message })
-  if (event.type === 'output') input.reporter.event({ type: 'note', level: 'debug', text: `${event.image}: ${event.line}` })
+  if (event.type === 'output')
+    input.reporter.event({ type: 'note', level: 'debug', text: `${event.image}: ${event.line}` })
   if (event.type === 'finished') {
     const text = `Made the ${event.image} image: ${Math.round(event.size / 1e6)} MB, ${event.packages} packages`
     input.reporter.event({ type: 'note', level: 'info', text })
@@ -107,7 +113,8 @@ function fileSource(path: string): LayerSource {
   return { createdBy: 'Debian packages', tar: () => createReadStream(path, { highWaterMark: 1024 * 1024 }) }
 }
 
-const installedDir = (input: StackInput): string => join(input.settings.dataDir, 'stacks', `${basename(input.stackDir)}-${input.arch}`)
+const installedDir = (input: StackInput): string =>
+  join(input.settings.dataDir, 'stacks', `${basename(input.stackDir)}-${input.arch}`)
 
 async function keyOf(stackDir: string): Promise<string> {
   const file = join(stackDir, 'stack.toml')

@@ -1,5 +1,17 @@
 import { constants } from 'node:fs'
-import { chmod, copyFile, lstat, lutimes, mkdir, open, readdir, readlink, symlink, utimes, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  copyFile,
+  lstat,
+  lutimes,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
@@ -24,9 +36,21 @@ export async function openWorkspace(cacheDir: string): Promise<Workspace> {
   await mkdir(base, { recursive: true })
   await removeDead(base)
   const dir = join(base, `${process.pid}-${await startTime(process.pid)}-${process.hrtime.bigint().toString(36)}`)
-  const workspace = { dir, layers: join(dir, 'layers'), app: join(dir, 'workspace'), platform: join(dir, 'platform'), cnb: join(dir, 'cnb') }
+  const workspace = {
+    dir,
+    layers: join(dir, 'layers'),
+    app: join(dir, 'workspace'),
+    platform: join(dir, 'platform'),
+    cnb: join(dir, 'cnb'),
+  }
   await mkdir(dir, { mode: 0o700 })
-  for (const path of [workspace.layers, workspace.app, workspace.platform, join(workspace.platform, 'env'), workspace.cnb]) {
+  for (const path of [
+    workspace.layers,
+    workspace.app,
+    workspace.platform,
+    join(workspace.platform, 'env'),
+    workspace.cnb,
+  ]) {
     await mkdir(path)
     await chmod(path, 0o755)
   }
@@ -58,9 +82,12 @@ async function startTime(pid: number): Promise<string | undefined> {
 export async function writePlatformEnv(platformDir: string, env: Readonly<Record<string, string>>): Promise<void> {
   for (const [name, value] of Object.entries(env)) {
     if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
-      throw new BaleError('arguments', `${JSON.stringify(name)} is not the name of an environment variable`, { fix: 'use letters, digits and _' })
+      throw new BaleError('arguments', `${JSON.stringify(name)} is not the name of an environment variable`, {
+        fix: 'use letters, digits and _',
+      })
     }
-    if (value.includes('\0')) throw new BaleError('arguments', `the value of ${name} has a NUL byte, which no environment can hold`)
+    if (value.includes('\0'))
+      throw new BaleError('arguments', `the value of ${name} has a NUL byte, which no environment can hold`)
     await writeFile(join(platformDir, 'env', name), value)
   }
 }
@@ -77,16 +104,24 @@ const secrets = /^(\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.p12|\.
 export async function copySource(from: string, to: string, reporter: Reporter, signal?: AbortSignal): Promise<void> {
   const stat = await lstat(from).catch((cause: unknown) => {
     if (!isErrno(cause, 'ENOENT', 'ENOTDIR')) throw unreadable(from, cause)
-    throw new BaleError('arguments', `there is no directory ${from}`, { fix: 'give the directory of your source with --path' })
+    throw new BaleError('arguments', `there is no directory ${from}`, {
+      fix: 'give the directory of your source with --path',
+    })
   })
   if (!stat.isDirectory() && !stat.isSymbolicLink()) {
-    throw new BaleError('arguments', `${from} is not a directory`, { fix: 'give the directory of your source with --path' })
+    throw new BaleError('arguments', `${from} is not a directory`, {
+      fix: 'give the directory of your source with --path',
+    })
   }
   const found: string[] = []
   await copyDir(Buffer.from(from), Buffer.from(to), { reporter, found, top: from, ...(signal && { signal }) })
   if (found.length > 0) {
     const list = found.slice(0, 5).join(', ') + (found.length > 5 ? ` and ${found.length - 5} more` : '')
-    reporter.event({ type: 'warning', text: `the image will contain what may be a secret: ${list}`, fix: 'move it out of the source directory if it is one' })
+    reporter.event({
+      type: 'warning',
+      text: `the image will contain what may be a secret: ${list}`,
+      fix: 'move it out of the source directory if it is one',
+    })
   }
 }
 
@@ -137,12 +172,19 @@ async function copyEntry(source: Buffer, target: Buffer, copying: Copying): Prom
     copying.reporter.event({ type: 'warning', text: `${where} is a socket and is left out` })
   } else {
     const what = stat.isFIFO() ? 'a fifo' : 'a device'
-    throw new BaleError('input', `it is ${what}, which cannot be part of an image`, { where, fix: 'move it out of the source directory' })
+    throw new BaleError('input', `it is ${what}, which cannot be part of an image`, {
+      where,
+      fix: 'move it out of the source directory',
+    })
   }
 }
 
 function unreadable(where: string, cause: unknown): BaleError {
   const full = isErrno(cause, 'ENOSPC', 'EDQUOT')
   const message = full ? 'the disk is full' : `cannot copy it: ${(cause as Error).message}`
-  return new BaleError('filesystem', message, { where, cause, fix: full ? 'free some space' : 'make it readable, or move it out of the source directory' })
+  return new BaleError('filesystem', message, {
+    where,
+    cause,
+    fix: full ? 'free some space' : 'make it readable, or move it out of the source directory',
+  })
 }

@@ -68,9 +68,10 @@ export function makeContext(options: GlobalOptions, process: Process): Context {
 }
 
 /** The first signal asks everything to stop and clean up; a second one is left to do what it does by default. */
-function onInterrupt(process: Process): { signal: AbortSignal; dispose(): void } {
+function onInterrupt(process: Process): { signal: AbortSignal; dispose: () => void } {
   const abort = new AbortController()
-  const stop = (signal: NodeJS.Signals): void => abort.abort(new BaleError('cancelled', `stopped by ${signal}; nothing was changed`))
+  const stop = (signal: NodeJS.Signals): void =>
+    abort.abort(new BaleError('cancelled', `stopped by ${signal}; nothing was changed`))
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const signal of signals) process.once(signal, stop)
   return { signal: abort.signal, dispose: () => signals.forEach(signal => process.removeListener(signal, stop)) }

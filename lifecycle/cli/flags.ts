@@ -10,7 +10,7 @@ export interface FlagSpec {
 
 export interface Flags<Name extends string> {
   /** The flag's value, else its variable's, else its default; an empty value counts as none, since Tekton passes those. */
-  get(name: Name): string | undefined
+  readonly get: (name: Name) => string | undefined
   readonly positional: readonly string[]
 }
 
@@ -37,7 +37,11 @@ export function parseFlags<Name extends string>(
     const [, name, attached] = match as unknown as [string, string, string | undefined]
     const spec = (specs as Record<string, FlagSpec>)[name]
     if (spec === undefined || !Object.hasOwn(specs, name)) {
-      throw new BaleError('usage', `flag provided but not defined: -${name}`, { fix: `the flags are: ${Object.keys(specs).map(f => `-${f}`).join(' ')}` })
+      throw new BaleError('usage', `flag provided but not defined: -${name}`, {
+        fix: `the flags are: ${Object.keys(specs)
+          .map(f => `-${f}`)
+          .join(' ')}`,
+      })
     }
     if (attached !== undefined) given.set(name, attached)
     else if (spec.boolean === true) given.set(name, 'true')

@@ -152,11 +152,17 @@ export async function main(argv: readonly string[], env: Context['env']): Promis
   const name = basename(argv[0] ?? '')
   const binary = binaries[name]
   const asEvents = env['BALE_LOG_FORMAT'] === 'jsonl'
-  const reporter = asEvents ? jsonLines : plainReporter({ write: text => process.stdout.write(text), verbose: env['CNB_LOG_LEVEL'] === 'debug' })
+  const reporter = asEvents
+    ? jsonLines
+    : plainReporter({ write: text => process.stdout.write(text), verbose: env['CNB_LOG_LEVEL'] === 'debug' })
   const abort = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort(new BaleError('cancelled', `stopped by ${signal}`)))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => abort.abort(new BaleError('cancelled', `stopped by ${signal}`)))
   try {
-    if (binary === undefined) throw new BaleError('usage', `there is no phase ${JSON.stringify(name)}`, { fix: `use one of: ${Object.keys(binaries).join(', ')}` })
+    if (binary === undefined)
+      throw new BaleError('usage', `there is no phase ${JSON.stringify(name)}`, {
+        fix: `use one of: ${Object.keys(binaries).join(', ')}`,
+      })
     const features = requirePlatformApi(env['CNB_PLATFORM_API'])
     await binary.run({ argv: argv.slice(1), env, features, reporter, signal: abort.signal })
     return 0

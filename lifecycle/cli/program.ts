@@ -14,19 +14,27 @@ export async function runProgram(argv: readonly string[], process: Process): Pro
   let context: Context | undefined
   let failed: ((error: unknown) => number) | undefined
   let status = 0
-  const run = async (globals: GlobalOptions, action: Action, statusOf = exitStatus as (error: unknown) => number): Promise<void> => {
+  const run = async (
+    globals: GlobalOptions,
+    action: Action,
+    statusOf: (error: unknown) => number = exitStatus,
+  ): Promise<void> => {
     context = makeContext(globals, process)
     failed = statusOf
     status = (await action(context)) ?? 0
   }
   const program = makeProgram(run)
-  program.configureOutput({ writeOut: text => void process.stdout.write(text), writeErr: text => void process.stderr.write(text) })
+  program.configureOutput({
+    writeOut: text => void process.stdout.write(text),
+    writeErr: text => void process.stderr.write(text),
+  })
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return status
   } catch (error) {
     await context?.reporter.close()
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitStatus(new BaleError('usage', error.message))
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? 0 : exitStatus(new BaleError('usage', error.message))
     // Whatever failed, it failed because the user stopped it.
     const told: unknown = context?.signal.aborted === true ? context.signal.reason : error
     process.stderr.write(renderError(told, { color: context?.color === true, verbose: argv.includes('--verbose') }))
@@ -44,7 +52,14 @@ function makeProgram(run: Run): Command {
     .version(baleVersion)
     .exitOverride()
     .showHelpAfterError('(bale --help shows what there is)')
-    .addHelpText('after', examples('bale build hello --path examples/flask', 'bale run hello', 'bale build registry.example.com/team/app --publish'))
+    .addHelpText(
+      'after',
+      examples(
+        'bale build hello --path examples/flask',
+        'bale run hello',
+        'bale build registry.example.com/team/app --publish',
+      ),
+    )
   addBuild(program, run)
   addRun(program, run)
   addInspect(program, run)
@@ -74,11 +89,18 @@ const withOutput = (command: Command): Command =>
 function addBuild(program: Command, run: Run): void {
   const command = program
     .command('build')
-    .argument('<image>', 'a name, kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME')
+    .argument(
+      '<image>',
+      'a name, kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME',
+    )
     .description('Build an image from source code.')
     .option('--path <dir>', 'the directory with the source', '.')
     .option('--builder <path>', "a builder.toml, or a directory with one (default: Bale's own)")
-    .option('--env <name=value>', 'a variable for buildpacks; NAME alone takes its value from here (repeatable)', collect)
+    .option(
+      '--env <name=value>',
+      'a variable for buildpacks; NAME alone takes its value from here (repeatable)',
+      collect,
+    )
     .option('--env-file <file>', 'a file of such variables, one a line', collect)
     .option('--tag <image>', 'one more name for the image, anywhere (repeatable)', collect)
     .option('--run-image <image>', "what the app runs on (default: the stack's run image)")
@@ -111,7 +133,15 @@ function addRun(program: Command, run: Run): void {
     .option('--env <name=value>', 'a variable for the process (repeatable)', collect)
     .option('--process <type>', 'the process to start, instead of the default')
     .option('--verbose', 'print more when it fails')
-    .addHelpText('after', examples('bale run hello', 'bale run hello --env PORT=9000', 'bale run hello --process worker', 'bale run hello -- --help'))
+    .addHelpText(
+      'after',
+      examples(
+        'bale run hello',
+        'bale run hello --env PORT=9000',
+        'bale run hello --process worker',
+        'bale run hello -- --help',
+      ),
+    )
     .action(async (image: string, args: string[], options: GlobalOptions) => {
       await run(options, async context => {
         const { runCommand } = await import('./commands/run.ts')
@@ -125,9 +155,14 @@ function addInspect(program: Command, run: Run): void {
     .command('inspect')
     .argument('<image>', 'an image in the local store, in a registry, or in a file or directory named as for build')
     .description('Show what an image is made of.')
-    .addOption(new Option('--output <format>', 'for people or for programs').choices(['human', 'json']).default('human'))
+    .addOption(
+      new Option('--output <format>', 'for people or for programs').choices(['human', 'json']).default('human'),
+    )
     .option('--verbose', 'print more when it fails')
-    .addHelpText('after', examples('bale inspect hello', 'bale inspect docker://registry.example.com/team/app --output json'))
+    .addHelpText(
+      'after',
+      examples('bale inspect hello', 'bale inspect docker://registry.example.com/team/app --output json'),
+    )
     .action(async (image: string, options: GlobalOptions) => {
       await run(options, async context => {
         const { inspectCommand } = await import('./commands/inspect.ts')
@@ -145,22 +180,31 @@ function addImage(program: Command, run: Run): void {
   add('ls', 'List them.', 'bale image ls').action(async (options: GlobalOptions) => {
     await run(options, async context => (await images()).listCommand(context))
   })
-  add('rm <image...>', 'Remove them, and what only they use.', 'bale image rm hello').action(async (names: string[], options: GlobalOptions) => {
-    await run(options, async context => (await images()).removeCommand(context, names))
-  })
-  add('tag <image> <name>', 'Give one another name.', 'bale image tag hello hello:1.0').action(async (image: string, name: string, options: GlobalOptions) => {
-    await run(options, async context => (await images()).tagCommand(context, image, name))
-  })
-  add('push <image> [name]', 'Push one to the registry that its name, or another, means.', 'bale image push hello localhost:5000/hello').action(
-    async (image: string, name: string | undefined, options: GlobalOptions) => {
-      await run(options, async context => (await images()).pushCommand(context, image, name))
+  add('rm <image...>', 'Remove them, and what only they use.', 'bale image rm hello').action(
+    async (names: string[], options: GlobalOptions) => {
+      await run(options, async context => (await images()).removeCommand(context, names))
     },
   )
-  add('save <image> <destination>', 'Write one to a file, a directory or a daemon.', 'bale image save hello docker-archive:hello.tar', 'bale image save hello oci:out:latest').action(
-    async (image: string, destination: string, options: GlobalOptions) => {
-      await run(options, async context => (await images()).saveCommand(context, image, destination))
+  add('tag <image> <name>', 'Give one another name.', 'bale image tag hello hello:1.0').action(
+    async (image: string, name: string, options: GlobalOptions) => {
+      await run(options, async context => (await images()).tagCommand(context, image, name))
     },
   )
+  add(
+    'push <image> [name]',
+    'Push one to the registry that its name, or another, means.',
+    'bale image push hello localhost:5000/hello',
+  ).action(async (image: string, name: string | undefined, options: GlobalOptions) => {
+    await run(options, async context => (await images()).pushCommand(context, image, name))
+  })
+  add(
+    'save <image> <destination>',
+    'Write one to a file, a directory or a daemon.',
+    'bale image save hello docker-archive:hello.tar',
+    'bale image save hello oci:out:latest',
+  ).action(async (image: string, destination: string, options: GlobalOptions) => {
+    await run(options, async context => (await images()).saveCommand(context, image, destination))
+  })
 }
 
 function addStack(program: Command, run: Run): void {

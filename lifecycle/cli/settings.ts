@@ -22,7 +22,9 @@ export function readSettings(env: Env): Settings {
     // The XDG specification: a relative path is invalid and ignored.
     return join(value?.startsWith('/') ? value : join(home, fallback), 'bale')
   }
-  const caBundle = [env['SSL_CERT_FILE'], ...caBundles].find(path => path !== undefined && path !== '' && existsSync(path))
+  const caBundle = [env['SSL_CERT_FILE'], ...caBundles].find(
+    path => path !== undefined && path !== '' && existsSync(path),
+  )
   const epoch = sourceDateEpoch(env['SOURCE_DATE_EPOCH'])
   return {
     dataDir: xdg('XDG_DATA_HOME', '.local/share'),
@@ -40,7 +42,9 @@ export function readSettings(env: Env): Settings {
 function sourceDateEpoch(value: string | undefined): number | undefined {
   if (value === undefined || value === '') return undefined
   if (/^\d{1,11}$/.test(value)) return Number(value)
-  throw new BaleError('arguments', `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}`, { fix: 'make it a number of seconds since 1970, or unset it' })
+  throw new BaleError('arguments', `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}`, {
+    fix: 'make it a number of seconds since 1970, or unset it',
+  })
 }
 
 function dockerSocket(env: Env): string {

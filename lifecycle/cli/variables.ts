@@ -4,7 +4,11 @@ import { BaleError } from '../errors.ts'
 type Env = Readonly<Record<string, string | undefined>>
 
 /** Variables of `--env NAME=VALUE`, or `--env NAME` for the user's own value; those of files come first. */
-export async function readVariables(given: readonly string[], files: readonly string[], env: Env): Promise<Record<string, string>> {
+export async function readVariables(
+  given: readonly string[],
+  files: readonly string[],
+  env: Env,
+): Promise<Record<string, string>> {
   const variables: Record<string, string> = {}
   for (const file of files) Object.assign(variables, await readVariableFile(file, env))
   for (const entry of given) set(variables, entry, env, '--env')
@@ -28,7 +32,10 @@ function set(variables: Record<string, string>, entry: string, env: Env, where: 
   const name = equals < 0 ? entry : entry.slice(0, equals)
   // The value may be a secret: only the name is ever shown.
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-    throw new BaleError('arguments', `${JSON.stringify(name.slice(0, 80))} is not the name of a variable`, { where, fix: 'write NAME=VALUE' })
+    throw new BaleError('arguments', `${JSON.stringify(name.slice(0, 80))} is not the name of a variable`, {
+      where,
+      fix: 'write NAME=VALUE',
+    })
   }
   const value = equals < 0 ? env[name] : entry.slice(equals + 1)
   if (value !== undefined) variables[name] = value

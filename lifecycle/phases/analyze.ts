@@ -44,9 +44,13 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
     sink.checkWrite(names, signal),
   ])
   if (runImage === undefined) {
-    throw new BaleError('arguments', `the run image ${input.runImage.name} does not exist in ${input.runImage.source.description}`, {
-      fix: 'correct its name, or give another with --run-image',
-    })
+    throw new BaleError(
+      'arguments',
+      `the run image ${input.runImage.name} does not exist in ${input.runImage.source.description}`,
+      {
+        fix: 'correct its name, or give another with --run-image',
+      },
+    )
   }
   const { os, architecture, variant } = runImage.config
   if (os !== input.platform.os || architecture !== input.platform.architecture) {
@@ -54,7 +58,12 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
       fix: `give one for ${input.platform.os}/${input.platform.architecture} with --run-image`,
     })
   }
-  const target = targetOf({ os, architecture, ...(variant !== undefined && { variant }), labels: runImage.config.config?.Labels ?? {} })
+  const target = targetOf({
+    os,
+    architecture,
+    ...(variant !== undefined && { variant }),
+    labels: runImage.config.config?.Labels ?? {},
+  })
   return { runImage, target, ...(previous !== undefined && { previous }) }
 }
 

@@ -55,7 +55,8 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
       const left = await takeOutputs(buildpack, input.layersDir)
       plan = withoutMet(plan, element, left.unmet)
       launches.push({ buildpackId: element.id, launch: left.launch })
-      for (const layer of left.layers) if (layer.types.build && layer.exists) layerEnvs.push(await layerEnv(element.id, layer))
+      for (const layer of left.layers)
+        if (layer.types.build && layer.exists) layerEnvs.push(await layerEnv(element.id, layer))
     }
   } finally {
     await rm(scratch, { recursive: true, force: true })
@@ -92,7 +93,11 @@ async function runBuild(
     clearEnv: descriptor.clearEnv,
     provided: {
       CNB_BUILDPACK_DIR: dir,
-      ...(features.envInputs && { CNB_PLATFORM_DIR: input.platformDir, CNB_BP_PLAN_PATH: planFile, CNB_LAYERS_DIR: layersDir }),
+      ...(features.envInputs && {
+        CNB_PLATFORM_DIR: input.platformDir,
+        CNB_BP_PLAN_PATH: planFile,
+        CNB_LAYERS_DIR: layersDir,
+      }),
       ...(features.targets && targetEnv(input.target)),
       ...(features.execEnv && { CNB_EXEC_ENV: input.execEnv }),
     },
@@ -111,9 +116,13 @@ async function runBuild(
   )
   const milliseconds = performance.now() - started
   if (exitCode !== 0) {
-    throw new BaleError('buildpack-failed', `${id}@${version} failed to build: bin/build exited with status ${exitCode}`, {
-      fix: 'its own messages stand above',
-    })
+    throw new BaleError(
+      'buildpack-failed',
+      `${id}@${version} failed to build: bin/build exited with status ${exitCode}`,
+      {
+        fix: 'its own messages stand above',
+      },
+    )
   }
   input.reporter.event({ type: 'buildpack-finished', buildpack: { id, version }, milliseconds })
 }
@@ -150,5 +159,10 @@ async function layerEnv(buildpackId: string, layer: LayerOnDisk): Promise<LayerE
     const path = join(layer.dir, child)
     if ((await directoryState(path).catch(() => 'absent')) === 'directory') paths[variable] = path
   }
-  return { buildpackId, paths, env: await readEnvDir(join(layer.dir, 'env')), envBuild: await readEnvDir(join(layer.dir, 'env.build')) }
+  return {
+    buildpackId,
+    paths,
+    env: await readEnvDir(join(layer.dir, 'env')),
+    envBuild: await readEnvDir(join(layer.dir, 'env.build')),
+  }
 }

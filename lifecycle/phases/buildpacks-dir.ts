@@ -45,7 +45,9 @@ export class BuildpacksDir {
     })
     const descriptor = parseBuildpack(content, file)
     if (descriptor.id !== id || descriptor.version !== version) {
-      throw new BaleError('input', `it describes ${descriptor.id}@${descriptor.version}, not ${id}@${version}`, { where: file })
+      throw new BaleError('input', `it describes ${descriptor.id}@${descriptor.version}, not ${id}@${version}`, {
+        where: file,
+      })
     }
     return { descriptor, features: requireBuildpackApi(descriptor.api, id), dir }
   }
@@ -58,7 +60,10 @@ export async function executableOf(buildpack: Buildpack, name: 'detect' | 'build
   const { id, version } = buildpack.descriptor
   if (stat === undefined) throw new BaleError('input', `${id}@${version} has no bin/${name}`, { where: file })
   if (!stat.isSymbolicLink() && (stat.mode & 0o111) === 0) {
-    throw new BaleError('input', `bin/${name} of ${id}@${version} is not executable`, { where: file, fix: `chmod +x ${file}` })
+    throw new BaleError('input', `bin/${name} of ${id}@${version} is not executable`, {
+      where: file,
+      fix: `chmod +x ${file}`,
+    })
   }
   return file
 }

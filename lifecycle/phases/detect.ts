@@ -9,7 +9,15 @@ import { parseBuildPlan } from '../spec/plan.ts'
 import { resolveOrder } from '../spec/resolve-order.ts'
 import { resolvePlan } from '../spec/resolve-plan.ts'
 import { describeTarget, matchesTarget, targetEnv } from '../spec/target.ts'
-import type { BuildPlan, BuildpackDescriptor, GroupElement, Order, OrderElement, ResolvedPlan, Target } from '../spec/types.ts'
+import type {
+  BuildPlan,
+  BuildpackDescriptor,
+  GroupElement,
+  Order,
+  OrderElement,
+  ResolvedPlan,
+  Target,
+} from '../spec/types.ts'
 import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
 import { readUntrusted } from './read-file.ts'
 import { runExecutable } from './run-executable.ts'
@@ -55,7 +63,8 @@ interface Outcome {
  */
 export async function detect(input: DetectInput, signal?: AbortSignal): Promise<Detected> {
   const descriptors = await loadDescriptors(input.order, input.buildpacks)
-  const find = (id: string, version: string): BuildpackDescriptor => descriptors.get(`${id}@${version}`) as BuildpackDescriptor
+  const find = (id: string, version: string): BuildpackDescriptor =>
+    descriptors.get(`${id}@${version}`) as BuildpackDescriptor
   const runs = new Map<string, Promise<Outcome>>()
   const outcomes = new Map<string, Outcome>()
   const reasons: string[] = []
@@ -114,7 +123,12 @@ function firstOfEachId(members: readonly OrderElement[]): OrderElement[] {
   return members.filter(m => !seen.has(m.id) && seen.add(m.id))
 }
 
-async function detectOne(member: OrderElement, input: DetectInput, planFile: string, signal?: AbortSignal): Promise<Outcome> {
+async function detectOne(
+  member: OrderElement,
+  input: DetectInput,
+  planFile: string,
+  signal?: AbortSignal,
+): Promise<Outcome> {
   const buildpack = await input.buildpacks.find(member.id, member.version)
   const { descriptor } = buildpack
   const element: GroupElement = {
@@ -126,7 +140,10 @@ async function detectOne(member: OrderElement, input: DetectInput, planFile: str
   const base = { id: descriptor.id, version: descriptor.version, optional: member.optional }
   // A required buildpack that does not fit the target counts as an error; an optional one is run anyway.
   if (buildpack.features.targets && !member.optional && !matchesTarget(descriptor, input.target)) {
-    return { element, result: { ...base, status: 'errored', output: `it does not support ${describeTarget(input.target)}` } }
+    return {
+      element,
+      result: { ...base, status: 'errored', output: `it does not support ${describeTarget(input.target)}` },
+    }
   }
   const output: string[] = []
   let bytes = 0
@@ -173,8 +190,7 @@ async function runDetect(
 }
 
 type Verdict =
-  | { passed: true; group: readonly GroupElement[]; plan: ResolvedPlan }
-  | { passed: false; reasons: readonly string[] }
+  { passed: true; group: readonly GroupElement[]; plan: ResolvedPlan } | { passed: false; reasons: readonly string[] }
 
 /** Whether a group passes: every required member did, at least one member did, and a build plan works out. */
 function judge(group: readonly (Outcome & { optional: boolean })[]): Verdict {
@@ -182,7 +198,9 @@ function judge(group: readonly (Outcome & { optional: boolean })[]): Verdict {
   const passed = group.flatMap(m => (m.plan === undefined ? [] : [{ element: m.element, plan: m.plan }]))
   if (failed.length > 0 || passed.length === 0) return { passed: false, reasons: [] }
   const resolved = resolvePlan(passed)
-  return resolved.ok ? { passed: true, group: resolved.group, plan: resolved.plan } : { passed: false, reasons: resolved.reasons }
+  return resolved.ok
+    ? { passed: true, group: resolved.group, plan: resolved.plan }
+    : { passed: false, reasons: resolved.reasons }
 }
 
 /** What the source's top level holds: most often the wrong directory was given. */
@@ -190,7 +208,9 @@ async function topLevel(appDir: string): Promise<string> {
   const entries = await readdir(appDir, { withFileTypes: true })
   const names = entries.map(e => (e.isDirectory() ? `${e.name}/` : e.name)).sort()
   const more = names.length > shownNames ? ` and ${names.length - shownNames} more` : ''
-  return names.length === 0 ? 'the source directory is empty' : `the source directory holds: ${names.slice(0, shownNames).join(', ')}${more}`
+  return names.length === 0
+    ? 'the source directory is empty'
+    : `the source directory holds: ${names.slice(0, shownNames).join(', ')}${more}`
 }
 
 const shownNames = 20
@@ -201,7 +221,9 @@ function noGroup(results: readonly DetectResult[], reasons: readonly string[]): 
   const message = ['no group of buildpacks fits this source', ...lines, ...reasons.map(r => `  ${r}`)].join('\n')
   if (errored.length === 0) return new BaleError('nothing-detected', message)
   const names = errored.map(r => `${r.id}@${r.version}`).join(', ')
-  return new BaleError('detect-errored', message, { fix: `see what ${names} printed: an error there is not the same as not fitting` })
+  return new BaleError('detect-errored', message, {
+    fix: `see what ${names} printed: an error there is not the same as not fitting`,
+  })
 }
 
 function explain(result: DetectResult): string {

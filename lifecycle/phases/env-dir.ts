@@ -9,7 +9,8 @@ const maxFiles = 10_000
 /** The variables in a directory of files, sorted by name; none if there is no such directory. Subdirectories are skipped. */
 export async function readEnvDir(dir: string): Promise<EnvFile[]> {
   const names = await namesIn(dir)
-  if (names.length > maxFiles) throw new BaleError('input', `it holds ${names.length} files; at most ${maxFiles} are read`, { where: dir })
+  if (names.length > maxFiles)
+    throw new BaleError('input', `it holds ${names.length} files; at most ${maxFiles} are read`, { where: dir })
   const files: EnvFile[] = []
   for (const name of names) {
     const path = join(dir, name)

@@ -37,10 +37,15 @@ export async function writeCache(
       buildpacks.push({ key: buildpack.id, version: buildpack.version, layers: records })
     }
     const hasSboms = (await directoryState(join(input.layersDir.host, 'sbom'))) === 'directory'
-    const sbom = hasSboms ? await writer.put(cachedSbomLayer(input.layersDir, input.owner, input.reporter), signal) : undefined
+    const sbom = hasSboms
+      ? await writer.put(cachedSbomLayer(input.layersDir, input.owner, input.reporter), signal)
+      : undefined
     await writer.commit({ buildpacks, ...(sbom && { sbom: { sha: sbom.diffId } }) })
   } catch (error) {
     signal?.throwIfAborted()
-    input.reporter.event({ type: 'warning', text: `the cache could not be written, so the next build takes longer: ${(error as Error).message}` })
+    input.reporter.event({
+      type: 'warning',
+      text: `the cache could not be written, so the next build takes longer: ${(error as Error).message}`,
+    })
   }
 }

@@ -35,7 +35,12 @@ const launcherPath = '/cnb/lifecycle/launcher'
 function parentsOf(imagePath: string, owner: Owner): LayerEntry[] {
   const parts = imagePath.split('/').slice(1, -1)
   // Fixed mode and owner: what they are on disk depends on who built and with which umask.
-  return parts.map((_, i) => ({ kind: 'directory', imagePath: `/${parts.slice(0, i + 1).join('/')}`, ...owner, mode: 0o755 }))
+  return parts.map((_, i) => ({
+    kind: 'directory',
+    imagePath: `/${parts.slice(0, i + 1).join('/')}`,
+    ...owner,
+    mode: 0o755,
+  }))
 }
 
 /** A directory below the layers directory, with its parents. */
@@ -44,14 +49,30 @@ function treeLayer(createdBy: string, host: string, imagePath: string, owner: Ow
   return layerSource(createdBy, entries, { onWarning: text => reporter.event({ type: 'warning', text }) })
 }
 
-export function buildpackLayer(layers: Located, buildpack: GroupElement, layer: LayerOnDisk, owner: Owner, reporter: Reporter): NamedSource {
+export function buildpackLayer(
+  layers: Located,
+  buildpack: GroupElement,
+  layer: LayerOnDisk,
+  owner: Owner,
+  reporter: Reporter,
+): NamedSource {
   const createdBy = `Layer: '${layer.name}', Created by buildpack: ${buildpack.id}@${buildpack.version}`
   const imagePath = `${layers.image}/${escapeId(buildpack.id)}/${layer.name}`
-  return { kind: 'buildpack', name: `${buildpack.id}:${layer.name}`, source: treeLayer(createdBy, layer.dir, imagePath, owner, reporter) }
+  return {
+    kind: 'buildpack',
+    name: `${buildpack.id}:${layer.name}`,
+    source: treeLayer(createdBy, layer.dir, imagePath, owner, reporter),
+  }
 }
 
 export function sbomLayer(layers: Located, owner: Owner, reporter: Reporter): NamedSource {
-  const source = treeLayer('Software Bill-of-Materials', join(layers.host, 'sbom', 'launch'), `${layers.image}/sbom/launch`, owner, reporter)
+  const source = treeLayer(
+    'Software Bill-of-Materials',
+    join(layers.host, 'sbom', 'launch'),
+    `${layers.image}/sbom/launch`,
+    owner,
+    reporter,
+  )
   return { kind: 'sbom', name: 'sbom', source }
 }
 
@@ -61,7 +82,13 @@ export function cachedSbomLayer(layers: Located, owner: Owner, reporter: Reporte
 }
 
 export function configLayer(layers: Located, owner: Owner, reporter: Reporter): NamedSource {
-  const source = treeLayer('Buildpacks Launcher Config', join(layers.host, 'config'), `${layers.image}/config`, owner, reporter)
+  const source = treeLayer(
+    'Buildpacks Launcher Config',
+    join(layers.host, 'config'),
+    `${layers.image}/config`,
+    owner,
+    reporter,
+  )
   return { kind: 'config', name: 'config', source }
 }
 
@@ -78,7 +105,12 @@ export function processTypesLayer(processes: readonly Process[]): NamedSource {
   const entries: LayerEntry[] = [
     { kind: 'directory', imagePath: '/cnb', ...root, mode: 0o755 },
     { kind: 'directory', imagePath: '/cnb/process', ...root, mode: 0o755 },
-    ...types.map(type => ({ kind: 'symlink' as const, imagePath: `/cnb/process/${type}`, target: launcherPath, ...root })),
+    ...types.map(type => ({
+      kind: 'symlink' as const,
+      imagePath: `/cnb/process/${type}`,
+      target: launcherPath,
+      ...root,
+    })),
   ]
   return { kind: 'process-types', name: 'process-types', source: layerSource('Buildpacks Process Types', entries) }
 }
@@ -87,14 +119,22 @@ export function processTypesLayer(processes: readonly Process[]): NamedSource {
  * The app directory as one layer for each slice, empty ones too, and one for the rest (buildpack.md, "Slice Layers").
  * Without slices it is a single tree.
  */
-export async function appLayers(app: Located, slices: readonly Slice[], owner: Owner, reporter: Reporter): Promise<NamedSource[]> {
+export async function appLayers(
+  app: Located,
+  slices: readonly Slice[],
+  owner: Owner,
+  reporter: Reporter,
+): Promise<NamedSource[]> {
   if (slices.length === 0) {
     return [{ kind: 'app', name: 'app', source: treeLayer('Application Layer', app.host, app.image, owner, reporter) }]
   }
   const paths = (await listTree(app.host)).map(bytes => {
     const text = bytes.toString('utf8')
     if (Buffer.from(text).equals(bytes)) return text
-    throw new BaleError('input', `the name ${JSON.stringify(text)} is not UTF-8, which slices need`, { where: app.host, fix: 'rename it' })
+    throw new BaleError('input', `the name ${JSON.stringify(text)} is not UTF-8, which slices need`, {
+      where: app.host,
+      fix: 'rename it',
+    })
   })
   const assigned = assignSlices(paths, slices, app.image)
   const make = (createdBy: string, name: string, chosen: readonly string[]): NamedSource => {
@@ -102,7 +142,11 @@ export async function appLayers(app: Located, slices: readonly Slice[], owner: O
       ...parentsOf(`${app.image}/x`, owner),
       { kind: 'paths', hostPath: app.host, imagePath: app.image, ...owner, paths: chosen.map(p => Buffer.from(p)) },
     ]
-    return { kind: 'app', name, source: layerSource(createdBy, entries, { onWarning: text => reporter.event({ type: 'warning', text }) }) }
+    return {
+      kind: 'app',
+      name,
+      source: layerSource(createdBy, entries, { onWarning: text => reporter.event({ type: 'warning', text }) }),
+    }
   }
   const layers = assigned.slices.map((chosen, i) => make(`Application Slice: ${i + 1}`, `slice-${i + 1}`, chosen))
   return [...layers, make(`Application Slice: ${slices.length + 1}`, 'app', assigned.rest)]

@@ -81,10 +81,13 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
   const metadata = await readMetadata(input)
   const entrypoint = chooseEntrypoint(metadata, input.defaultProcess)
   const contributions: Contribution[] = []
-  for (const buildpack of input.group) contributions.push({ buildpack, layers: await readLayers(input.layersDir.host, buildpack.id) })
+  for (const buildpack of input.group)
+    contributions.push({ buildpack, layers: await readLayers(input.layersDir.host, buildpack.id) })
   const plan = await planLayers(input, contributions, metadata)
   const stored = await inOrder(plan, parallelLayers, layer => store(layer, input, signal))
-  const base = await inOrder(input.runImage.image.layers, parallelLayers, layer => input.destination.sink.putLayer(layer, signal))
+  const base = await inOrder(input.runImage.image.layers, parallelLayers, layer =>
+    input.destination.sink.putLayer(layer, signal),
+  )
   const layersMetadata = await describe(input, contributions, stored)
   const image = makeAppImage({ ...input.runImage.image, layers: base }, stored, {
     labels: {
@@ -113,7 +116,8 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
 async function readMetadata(input: ExportInput): Promise<BuildMetadata> {
   const config = join(input.layersDir.host, 'config')
   const where = join(config, 'metadata.toml')
-  if ((await directoryState(config)) === 'absent') throw new BaleError('input', 'build left no metadata.toml', { where })
+  if ((await directoryState(config)) === 'absent')
+    throw new BaleError('input', 'build left no metadata.toml', { where })
   const content = await readUntrusted(where)
   if (content === undefined) throw new BaleError('input', 'build left no metadata.toml', { where })
   return parseBuildMetadata(content, where)
@@ -132,20 +136,31 @@ function chooseEntrypoint(metadata: BuildMetadata, wanted: string | undefined): 
 }
 
 /** A layer of the image to be: one to make, or one that the previous image has. */
-type Planned = NamedSource | { readonly kind: 'buildpack'; readonly name: string; readonly createdBy: string; readonly reuse: Layer }
+type Planned =
+  NamedSource | { readonly kind: 'buildpack'; readonly name: string; readonly createdBy: string; readonly reuse: Layer }
 
 /** The layers above the run image's, in the order that rebase and other readers rely on. */
-async function planLayers(input: ExportInput, contributions: readonly Contribution[], metadata: BuildMetadata): Promise<Planned[]> {
+async function planLayers(
+  input: ExportInput,
+  contributions: readonly Contribution[],
+  metadata: BuildMetadata,
+): Promise<Planned[]> {
   const { layersDir, appDir, owner, reporter } = input
   const plan: Planned[] = []
   for (const { buildpack, layers } of contributions) {
     for (const layer of layers) {
       if (!layer.types.launch) continue
-      plan.push(layer.exists ? buildpackLayer(layersDir, buildpack, layer, owner, reporter) : reuse(input, buildpack, layer))
+      plan.push(
+        layer.exists ? buildpackLayer(layersDir, buildpack, layer, owner, reporter) : reuse(input, buildpack, layer),
+      )
     }
   }
-  const sboms = (await directoryState(join(layersDir.host, 'sbom'))) === 'directory' ? join(layersDir.host, 'sbom', 'launch') : undefined
-  if (sboms !== undefined && (await directoryState(sboms)) === 'directory') plan.push(sbomLayer(layersDir, owner, reporter))
+  const sboms =
+    (await directoryState(join(layersDir.host, 'sbom'))) === 'directory'
+      ? join(layersDir.host, 'sbom', 'launch')
+      : undefined
+  if (sboms !== undefined && (await directoryState(sboms)) === 'directory')
+    plan.push(sbomLayer(layersDir, owner, reporter))
   plan.push(...(await appLayers(appDir, metadata.slices, owner, reporter)))
   plan.push(launcherLayer(input.launcher.path), configLayer(layersDir, owner, reporter))
   if (metadata.processes.length > 0) plan.push(processTypesLayer(metadata.processes))
@@ -158,10 +173,14 @@ function reuse(input: ExportInput, buildpack: GroupElement, layer: LayerOnDisk):
   const sha = input.previous?.metadata.buildpacks.find(b => b.key === buildpack.id)?.layers[layer.name]?.sha
   const found = sha === undefined ? undefined : input.previous?.image.layers.find(l => l.diffId === sha)
   if (found === undefined || layer.types.cache) {
-    throw new BaleError('input', `the layer ${name} is for launch, but it has no directory and the previous image does not have it`, {
-      where: `${layer.dir}.toml`,
-      fix: `this is a fault of ${buildpack.id}@${buildpack.version}; build once with --clear-cache`,
-    })
+    throw new BaleError(
+      'input',
+      `the layer ${name} is for launch, but it has no directory and the previous image does not have it`,
+      {
+        where: `${layer.dir}.toml`,
+        fix: `this is a fault of ${buildpack.id}@${buildpack.version}; build once with --clear-cache`,
+      },
+    )
   }
   const createdBy = `Layer: '${layer.name}', Created by buildpack: ${buildpack.id}@${buildpack.version}`
   return { kind: 'buildpack', name, createdBy, reuse: found }
@@ -174,12 +193,23 @@ async function store(planned: Planned, input: ExportInput, signal?: AbortSignal)
   const layer = await input.destination.sink.putLayer(reused ? planned.reuse : planned.source, signal)
   const known = reused || input.previous?.image.layers.some(l => l.diffId === layer.diffId)
   const { kind, name } = planned
-  input.reporter.event({ type: 'layer', action: known ? 'reused' : 'added', kind, name, diffId: layer.diffId, size: layer.size })
+  input.reporter.event({
+    type: 'layer',
+    action: known ? 'reused' : 'added',
+    kind,
+    name,
+    diffId: layer.diffId,
+    size: layer.size,
+  })
   return { planned, layer, createdBy: reused ? planned.createdBy : planned.source.createdBy }
 }
 
 /** The `io.buildpacks.lifecycle.metadata` label's value. */
-async function describe(input: ExportInput, contributions: readonly Contribution[], stored: readonly Stored[]): Promise<LayersMetadata> {
+async function describe(
+  input: ExportInput,
+  contributions: readonly Contribution[],
+  stored: readonly Stored[],
+): Promise<LayersMetadata> {
   const shaOf = (name: string): string | undefined => stored.find(s => s.planned.name === name)?.layer.diffId
   const one = (name: string): { sha: string } | undefined => {
     const sha = shaOf(name)

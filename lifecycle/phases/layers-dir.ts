@@ -36,7 +36,12 @@ export async function readLayers(layersDir: string, id: string): Promise<LayerOn
     const content = await readUntrusted(where)
     if (content === undefined) throw new BaleError('filesystem', 'it vanished while it was read', { where })
     const layer = join(dir, name)
-    layers.push({ ...parseLayerToml(content, where), name, dir: layer, exists: (await directoryState(layer)) === 'directory' })
+    layers.push({
+      ...parseLayerToml(content, where),
+      name,
+      dir: layer,
+      exists: (await directoryState(layer)) === 'directory',
+    })
   }
   return layers
 }

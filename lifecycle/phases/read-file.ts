@@ -15,13 +15,15 @@ export async function readUntrusted(path: string): Promise<Uint8Array | undefine
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (cause) {
     if (isErrno(cause, 'ENOENT')) return undefined
-    if (isErrno(cause, 'ELOOP')) throw new BaleError('input', 'it is a symbolic link, and a file is wanted', { where: path, cause })
+    if (isErrno(cause, 'ELOOP'))
+      throw new BaleError('input', 'it is a symbolic link, and a file is wanted', { where: path, cause })
     throw new BaleError('filesystem', `cannot read it: ${(cause as Error).message}`, { where: path, cause })
   }
   try {
     const stat = await file.stat()
     if (!stat.isFile()) throw new BaleError('input', 'it is not a regular file', { where: path })
-    if (stat.size > maxBytes) throw new BaleError('input', `it has ${stat.size} bytes; at most ${maxBytes} are read`, { where: path })
+    if (stat.size > maxBytes)
+      throw new BaleError('input', `it has ${stat.size} bytes; at most ${maxBytes} are read`, { where: path })
     return await file.readFile()
   } finally {
     await file.close()
@@ -38,7 +40,11 @@ export async function directoryState(path: string): Promise<DirState> {
   })
   if (stat === undefined) return 'absent'
   if (stat.isDirectory()) return 'directory'
-  throw new BaleError('input', stat.isSymbolicLink() ? 'it is a symbolic link, and a directory is wanted' : 'it is not a directory', { where: path })
+  throw new BaleError(
+    'input',
+    stat.isSymbolicLink() ? 'it is a symbolic link, and a directory is wanted' : 'it is not a directory',
+    { where: path },
+  )
 }
 
 /** Names in a directory, sorted by code unit; none if it is absent. */

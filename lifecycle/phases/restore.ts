@@ -61,7 +61,12 @@ function knownLayers(id: string, image?: BuildpackLayersMetadata, cache?: Buildp
     checkLayerName(name, `previous build of ${id}`)
     const ofImage = image?.layers[name]
     const ofCache = cache?.layers[name]
-    return { id, name, ...(ofImage !== undefined && { image: ofImage }), ...(ofCache !== undefined && { cached: ofCache }) }
+    return {
+      id,
+      name,
+      ...(ofImage !== undefined && { image: ofImage }),
+      ...(ofCache !== undefined && { cached: ofCache }),
+    }
   })
 }
 
@@ -86,7 +91,12 @@ async function restoreLayer(known: Known, input: RestoreInput, signal?: AbortSig
   return true
 }
 
-async function restoreContents(known: Known, record: LayerRecord, input: RestoreInput, signal?: AbortSignal): Promise<boolean> {
+async function restoreContents(
+  known: Known,
+  record: LayerRecord,
+  input: RestoreInput,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const { id, name } = known
   const from = `${input.layersDir.image}/${escapeId(id)}/${name}`
   const to = join(buildpackLayersDir(input.layersDir.host, id), name)
@@ -99,13 +109,20 @@ async function restoreContents(known: Known, record: LayerRecord, input: Restore
   } catch (error) {
     signal?.throwIfAborted()
     if (!(error instanceof BaleError)) throw error
-    input.reporter.event({ type: 'warning', text: `the cached layer ${id}:${name} is dropped and will be made again: ${error.message}` })
+    input.reporter.event({
+      type: 'warning',
+      text: `the cached layer ${id}:${name} is dropped and will be made again: ${error.message}`,
+    })
     return false
   }
 }
 
 /** Unpacks the SBOM layers of the previous image and of the cache; where each one is now. */
-async function unpackSboms(input: RestoreInput, cachedSha: string | undefined, signal?: AbortSignal): Promise<string[]> {
+async function unpackSboms(
+  input: RestoreInput,
+  cachedSha: string | undefined,
+  signal?: AbortSignal,
+): Promise<string[]> {
   const dirs: string[] = []
   const take = async (what: string, tar: AsyncIterable<Uint8Array> | undefined): Promise<void> => {
     if (tar === undefined) return
@@ -116,7 +133,10 @@ async function unpackSboms(input: RestoreInput, cachedSha: string | undefined, s
     } catch (error) {
       signal?.throwIfAborted()
       if (!(error instanceof BaleError)) throw error
-      input.reporter.event({ type: 'warning', text: `the SBOM files of the ${what} cannot be restored: ${error.message}` })
+      input.reporter.event({
+        type: 'warning',
+        text: `the SBOM files of the ${what} cannot be restored: ${error.message}`,
+      })
     }
   }
   const sha = input.previous?.metadata.sbom?.sha

@@ -62,7 +62,16 @@ function exitCode(child: ChildProcess, file: string): Promise<number> {
   })
 }
 
-const signalNumbers: Record<string, number> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 }
+const signalNumbers: Record<string, number> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGABRT: 6,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGTERM: 15,
+}
 
 function terminate(child: ChildProcess): void {
   killGroup(child, 'SIGTERM')
@@ -79,7 +88,10 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 /** Cuts chunks into lines. Memory is bounded whatever is printed (D17: 10 GB without a newline). */
-export function lines(onLine: (line: string) => void, longest = longestLine): { push(chunk: Uint8Array): void; end(): void } {
+export function lines(
+  onLine: (line: string) => void,
+  longest = longestLine,
+): { readonly push: (chunk: Uint8Array) => void; readonly end: () => void } {
   const decoder = new TextDecoder()
   let rest = ''
   const take = (text: string): void => {

@@ -18,7 +18,11 @@ export async function findSboms(buildpackLayersDir: string): Promise<SbomFile[]>
   for (const name of await namesIn(buildpackLayersDir)) {
     const extension = extensions.find(e => name.endsWith(`.sbom.${e}`))
     if (extension === undefined) continue
-    found.push({ subject: name.slice(0, -`.sbom.${extension}`.length), extension, path: join(buildpackLayersDir, name) })
+    found.push({
+      subject: name.slice(0, -`.sbom.${extension}`.length),
+      extension,
+      path: join(buildpackLayersDir, name),
+    })
   }
   return found
 }
@@ -27,7 +31,12 @@ export async function findSboms(buildpackLayersDir: string): Promise<SbomFile[]>
  * Copies a buildpack's SBOM files to where platforms look for them (platform.md, exporter outputs):
  * `<layers>/sbom/{launch,build}/<id>/[<layer>/]sbom.<ext>`, by whether the layer is for launch.
  */
-export async function collectSboms(layersDir: string, id: string, from: string, isLaunch: (layer: string) => boolean): Promise<void> {
+export async function collectSboms(
+  layersDir: string,
+  id: string,
+  from: string,
+  isLaunch: (layer: string) => boolean,
+): Promise<void> {
   for (const { subject, extension, path } of await findSboms(from)) {
     const content = await readUntrusted(path)
     if (content === undefined) continue

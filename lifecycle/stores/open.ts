@@ -114,7 +114,8 @@ export class Stores implements AsyncDisposable {
       previous: { source: store, name },
     }))
     const [first, ...rest] = all
-    if (first === undefined) throw new BaleError('arguments', 'the image has no name', { fix: 'give one: bale build NAME' })
+    if (first === undefined)
+      throw new BaleError('arguments', 'the image has no name', { fix: 'give one: bale build NAME' })
     return [first, ...rest]
   }
 
@@ -133,7 +134,9 @@ export class Stores implements AsyncDisposable {
     const image = await source.pull(name, hostPlatform(), signal)
     if (image !== undefined) return { image, name: name === '' ? text : name }
     const searched = place.kind === 'store' ? `the local store or ${source.description}` : source.description
-    throw new BaleError('arguments', `there is no image ${text} in ${searched}`, { fix: 'see what there is: bale image ls' })
+    throw new BaleError('arguments', `there is no image ${text} in ${searched}`, {
+      fix: 'see what there is: bale image ls',
+    })
   }
 
   async #open(place: Place): Promise<Opened> {

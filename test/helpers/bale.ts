@@ -32,7 +32,11 @@ export function startBale(args: readonly string[], options: Options = {}): Runni
   const [program, ...rest] = [...(options.prefix ?? []), baleProgram, ...args] as [string, ...string[]]
   // What vitest sets would change what the program prints.
   const { NO_COLOR: _n, FORCE_COLOR: _f, NODE_OPTIONS: _o, ...env } = process.env
-  const child = spawn(program, rest, { cwd: options.cwd ?? root, env: { ...env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, rest, {
+    cwd: options.cwd ?? root,
+    env: { ...env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let stdout = ''
   let stderr = ''
   let output = ''
@@ -40,7 +44,9 @@ export function startBale(args: readonly string[], options: Options = {}): Runni
   child.stderr.setEncoding('utf8').on('data', (text: string) => ((stderr += text), (output += text)))
   const ended = new Promise<Ended>((done, failed) => {
     child.once('error', failed)
-    child.once('close', (code, signal) => done({ code: code ?? (signal === 'SIGKILL' ? 137 : 143), stdout, stderr, output }))
+    child.once('close', (code, signal) =>
+      done({ code: code ?? (signal === 'SIGKILL' ? 137 : 143), stdout, stderr, output }),
+    )
   })
   return { child, ended, output: () => output }
 }
@@ -65,8 +71,12 @@ export function freePort(): Promise<number> {
 }
 
 /** What a URL answers, once somebody listens there; `alive` says whether there is any use in waiting. */
-export async function ask(url: string, alive: () => boolean = () => true, milliseconds = 60_000): Promise<{ status: number; body: string }> {
-  for (const deadline = Date.now() + milliseconds; Date.now() < deadline && alive(); ) {
+export async function ask(
+  url: string,
+  alive: () => boolean = () => true,
+  milliseconds = 60_000,
+): Promise<{ status: number; body: string }> {
+  for (const deadline = Date.now() + milliseconds; Date.now() < deadline && alive();) {
     try {
       const response = await fetch(url, { signal: AbortSignal.timeout(10_000) })
       return { status: response.status, body: await response.text() }
@@ -78,7 +88,11 @@ export async function ask(url: string, alive: () => boolean = () => true, millis
 }
 
 /** Runs an image with `bale run`, asks it for a page, and stops it. */
-export async function serveAndAsk(image: string, path = '/', args: readonly string[] = []): Promise<{ status: number; body: string; code: number }> {
+export async function serveAndAsk(
+  image: string,
+  path = '/',
+  args: readonly string[] = [],
+): Promise<{ status: number; body: string; code: number }> {
   const port = await freePort()
   const running = startBale(['run', image, '--env', `PORT=${port}`, ...args])
   try {

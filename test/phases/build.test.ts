@@ -23,7 +23,9 @@ key = "k"
 value = "v"
 E`,
       }),
-      ...buildpack('two', { build: `printf '[[processes]]\\ntype = "worker"\\ncommand = ["work"]\\n' > "$1/launch.toml"` }),
+      ...buildpack('two', {
+        build: `printf '[[processes]]\\ntype = "worker"\\ncommand = ["work"]\\n' > "$1/launch.toml"`,
+      }),
     }
     const metadata = await build(await buildInput(dir, tree, ['one', 'two']))
     expect(metadata.processes.map(p => [p.type, p.buildpackId, p.default])).toEqual([
@@ -32,7 +34,9 @@ E`,
     ])
     expect(metadata.defaultProcessType).toBe('web')
     expect(metadata.labels).toEqual([{ key: 'k', value: 'v' }])
-    expect(await readFile(join(dir, 'layers/config/metadata.toml'), 'utf8')).toContain('buildpack-default-process-type = "web"')
+    expect(await readFile(join(dir, 'layers/config/metadata.toml'), 'utf8')).toContain(
+      'buildpack-default-process-type = "web"',
+    )
   })
 
   it('gives the environment of build layers to later buildpacks, and not of other layers', async () => {
@@ -79,14 +83,22 @@ for f in app tools launch build; do echo "{}" > "$1/$f.sbom.cdx.json"; done`,
     })
     await build(await buildInput(dir, tree, ['one']))
     const sbom = join(dir, 'layers/sbom')
-    for (const path of ['launch/one/app/sbom.cdx.json', 'launch/one/sbom.cdx.json', 'build/one/tools/sbom.cdx.json', 'build/one/sbom.cdx.json']) {
+    for (const path of [
+      'launch/one/app/sbom.cdx.json',
+      'launch/one/sbom.cdx.json',
+      'build/one/tools/sbom.cdx.json',
+      'build/one/sbom.cdx.json',
+    ]) {
       expect((await stat(join(sbom, path))).isFile(), path).toBe(true)
     }
   })
 
   it('fails with 51 when a bin/build fails, and runs no further one', async () => {
     const dir = await temporaryDirectory()
-    const tree = { ...buildpack('one', { build: 'echo "no compiler" >&2; exit 7' }), ...buildpack('two', { build: `touch "${dir}/ran"` }) }
+    const tree = {
+      ...buildpack('one', { build: 'echo "no compiler" >&2; exit 7' }),
+      ...buildpack('two', { build: `touch "${dir}/ran"` }),
+    }
     const input = await buildInput(dir, tree, ['one', 'two'])
     const error = (await failureOf(build(input))) as BaleError
     expect(error.code).toBe('buildpack-failed')
@@ -99,14 +111,30 @@ for f in app tools launch build; do echo "{}" > "$1/$f.sbom.cdx.json"; done`,
   it.each([
     ['D08 a file named ...toml', ': > "$1/...toml"', '...toml'],
     ['D09 a layer named store', 'mkdir "$1/sbom"; printf "[types]\\nlaunch = true\\n" > "$1/sbom.toml"', 'sbom.toml'],
-    ['D10 a layer directory that is a link', 'ln -s /etc "$1/x"; printf "[types]\\nlaunch = true\\n" > "$1/x.toml"', '/x'],
+    [
+      'D10 a layer directory that is a link',
+      'ln -s /etc "$1/x"; printf "[types]\\nlaunch = true\\n" > "$1/x.toml"',
+      '/x',
+    ],
     ['D11 a layer toml that is a link', 'ln -s /etc/passwd "$1/x.toml"', 'x.toml'],
     ['D11 a layer toml that is a fifo', 'mkfifo "$1/x.toml"', 'x.toml'],
     ['D11 launch.toml that is a link', 'ln -s /etc/passwd "$1/launch.toml"', 'launch.toml'],
-    ['P02 launch.toml that nests without end', 'head -c 100000 /dev/zero | tr "\\0" "[" > "$1/launch.toml"', 'launch.toml'],
+    [
+      'P02 launch.toml that nests without end',
+      'head -c 100000 /dev/zero | tr "\\0" "[" > "$1/launch.toml"',
+      'launch.toml',
+    ],
     ['P12 a link to a secret, which is not quoted back', 'ln -s /etc/passwd "$1/build.toml"', 'build.toml'],
-    ['E01 an env file with a NUL', 'mkdir -p "$1/x/env"; printf "a\\0b" > "$1/x/env/V"; printf "[types]\\nbuild = true\\n" > "$1/x.toml"', 'env/V'],
-    ['E08 an env file that is a fifo', 'mkdir -p "$1/x/env"; mkfifo "$1/x/env/V"; printf "[types]\\nbuild = true\\n" > "$1/x.toml"', 'env/V'],
+    [
+      'E01 an env file with a NUL',
+      'mkdir -p "$1/x/env"; printf "a\\0b" > "$1/x/env/V"; printf "[types]\\nbuild = true\\n" > "$1/x.toml"',
+      'env/V',
+    ],
+    [
+      'E08 an env file that is a fifo',
+      'mkdir -p "$1/x/env"; mkfifo "$1/x/env/V"; printf "[types]\\nbuild = true\\n" > "$1/x.toml"',
+      'env/V',
+    ],
   ])('%s is an error that names it', async (_name, script, where) => {
     const dir = await temporaryDirectory()
     const tree = { ...buildpack('one', { build: script }), ...buildpack('two', {}) }

@@ -40,7 +40,12 @@ describe('detect', () => {
       'buildpacks/family/1.0.0/buildpack.toml':
         'api = "0.11"\n[buildpack]\nid = "family"\nversion = "1.0.0"\n[[order]]\n[[order.group]]\nid = "no"\nversion = "1.0.0"\n[[order]]\n[[order.group]]\nid = "yes"\nversion = "1.0.0"\n',
     }
-    const tree = { ...composite, ...buildpack('yes', {}), ...buildpack('no', { detect: 'exit 100' }), ...buildpack('last', {}) }
+    const tree = {
+      ...composite,
+      ...buildpack('yes', {}),
+      ...buildpack('no', { detect: 'exit 100' }),
+      ...buildpack('last', {}),
+    }
     const { group } = await detect(await detectInput(dir, tree, order(['family', 'last'])))
     expect(ids(group)).toEqual(['yes', 'last'])
   })

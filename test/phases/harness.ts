@@ -18,7 +18,9 @@ export function buildpack(id: string, scripts: { detect?: string; build?: string
 }
 
 export const order = (...groups: (string | { id: string; optional: true })[][]): Order => ({
-  groups: groups.map(group => group.map(m => (typeof m === 'string' ? { id: m, version: '1.0.0', optional: false } : { ...m, version: '1.0.0' }))),
+  groups: groups.map(group =>
+    group.map(m => (typeof m === 'string' ? { id: m, version: '1.0.0', optional: false } : { ...m, version: '1.0.0' })),
+  ),
   extensions: [],
 })
 
@@ -28,7 +30,11 @@ export function recorder(): Reporter & { readonly events: BuildEvent[] } {
   return { events, event: event => void events.push(event), async close() {} }
 }
 
-export async function detectInput(root: string, tree: Tree, ordered: Order): Promise<DetectInput & { reporter: ReturnType<typeof recorder> }> {
+export async function detectInput(
+  root: string,
+  tree: Tree,
+  ordered: Order,
+): Promise<DetectInput & { reporter: ReturnType<typeof recorder> }> {
   await writeTree(root, { 'workspace/.keep': '', 'platform/env/.keep': '', ...tree })
   return {
     appDir: join(root, 'workspace'),
@@ -42,7 +48,12 @@ export async function detectInput(root: string, tree: Tree, ordered: Order): Pro
   }
 }
 
-export async function buildInput(root: string, tree: Tree, ids: readonly string[], plan: ResolvedPlan = { entries: [] }) {
+export async function buildInput(
+  root: string,
+  tree: Tree,
+  ids: readonly string[],
+  plan: ResolvedPlan = { entries: [] },
+) {
   const { order: _order, ...common } = await detectInput(root, { 'layers/.keep': '', ...tree }, order([]))
   const input: BuildInput = {
     ...common,

@@ -17,7 +17,13 @@ export async function listCommand(context: Context): Promise<void> {
   const rows = images.map(i => [shortName(i.name), i.digest.slice(7, 19), formatBytes(i.size)] as const)
   const heads = ['IMAGE', 'DIGEST', 'SIZE'] as const
   const widths = heads.map((head, column) => Math.max(head.length, ...rows.map(row => (row[column] as string).length)))
-  for (const row of [heads, ...rows]) context.print(row.map((cell, i) => cell.padEnd(widths[i] as number)).join('  ').trimEnd())
+  for (const row of [heads, ...rows])
+    context.print(
+      row
+        .map((cell, i) => cell.padEnd(widths[i] as number))
+        .join('  ')
+        .trimEnd(),
+    )
 }
 
 export async function removeCommand(context: Context, names: readonly string[]): Promise<void> {
@@ -41,7 +47,9 @@ export async function pushCommand(context: Context, image: string, name: string 
 
 export async function saveCommand(context: Context, image: string, destination: string): Promise<void> {
   if (!destination.includes(':')) {
-    throw new BaleError('arguments', `${JSON.stringify(destination)} does not say what to write`, { fix: 'write for example docker-archive:FILE.tar or oci:DIR' })
+    throw new BaleError('arguments', `${JSON.stringify(destination)} does not say what to write`, {
+      fix: 'write for example docker-archive:FILE.tar or oci:DIR',
+    })
   }
   await copyTo(context, image, destination)
 }
@@ -57,5 +65,7 @@ async function copyTo(context: Context, image: string, destination: string): Pro
 const open = (context: Context): Stores => new Stores(context.settings, context.reporter)
 
 function missing(name: string): BaleError {
-  return new BaleError('arguments', `there is no image ${name} in the local store`, { fix: 'see what there is: bale image ls' })
+  return new BaleError('arguments', `there is no image ${name} in the local store`, {
+    fix: 'see what there is: bale image ls',
+  })
 }

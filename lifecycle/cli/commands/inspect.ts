@@ -16,8 +16,18 @@ interface Inspection {
   readonly size: number
   readonly base?: { readonly name?: string; readonly reference: string; readonly distro?: string }
   readonly buildpacks: readonly { readonly id: string; readonly version: string; readonly homepage?: string }[]
-  readonly processes: readonly { readonly type: string; readonly command: readonly string[]; readonly default: boolean; readonly workingDir?: string }[]
-  readonly layers: readonly { readonly what: string; readonly diffId: string; readonly digest: string; readonly size: number }[]
+  readonly processes: readonly {
+    readonly type: string
+    readonly command: readonly string[]
+    readonly default: boolean
+    readonly workingDir?: string
+  }[]
+  readonly layers: readonly {
+    readonly what: string
+    readonly diffId: string
+    readonly digest: string
+    readonly size: number
+  }[]
 }
 
 export async function inspectCommand(context: Context, text: string, options: GlobalOptions): Promise<void> {
@@ -32,7 +42,12 @@ function inspect(name: string, image: Image): Inspection {
   const { config } = image
   const built = parseBuildMetadataLabel(labelOf(config, labels.build) ?? '{}', `label ${labels.build}`)
   const layers = parseLayersMetadata(labelOf(config, labels.lifecycle) ?? '{}', `label ${labels.lifecycle}`)
-  const distro = [labelOf(config, 'io.buildpacks.base.distro.name'), labelOf(config, 'io.buildpacks.base.distro.version')].filter(Boolean).join(' ')
+  const distro = [
+    labelOf(config, 'io.buildpacks.base.distro.name'),
+    labelOf(config, 'io.buildpacks.base.distro.version'),
+  ]
+    .filter(Boolean)
+    .join(' ')
   const entrypoint = config.config?.Entrypoint?.[0]
   const history = (config.history ?? []).filter(h => h.empty_layer !== true)
   const { runImage } = layers
@@ -45,9 +60,17 @@ function inspect(name: string, image: Image): Inspection {
     ...(config.config?.User && { user: config.config.User }),
     size: sizeOf(image),
     ...(runImage !== undefined && {
-      base: { ...(runImage.image !== undefined && { name: runImage.image }), reference: runImage.reference, ...(distro && { distro }) },
+      base: {
+        ...(runImage.image !== undefined && { name: runImage.image }),
+        reference: runImage.reference,
+        ...(distro && { distro }),
+      },
     }),
-    buildpacks: built.buildpacks.map(({ id, version, homepage }) => ({ id, version, ...(homepage !== undefined && { homepage }) })),
+    buildpacks: built.buildpacks.map(({ id, version, homepage }) => ({
+      id,
+      version,
+      ...(homepage !== undefined && { homepage }),
+    })),
     processes: built.processes.map(p => ({
       type: p.type,
       command: [...p.command, ...p.args],
@@ -72,11 +95,27 @@ function describe(inspection: Inspection, color: boolean): string {
     `  User      ${inspection.user ?? 'root'}`,
     `  Created   ${inspection.created ?? 'unknown'}${inspection.created?.startsWith('1980-01-01') ? ' (the same for every build, so that digests can be compared; SOURCE_DATE_EPOCH sets it)' : ''}`,
   ]
-  if (base !== undefined) lines.push(`  Base      ${printable(base.name ?? base.reference)}${base.distro === undefined ? '' : ` (${printable(base.distro)})`}`)
+  if (base !== undefined)
+    lines.push(
+      `  Base      ${printable(base.name ?? base.reference)}${base.distro === undefined ? '' : ` (${printable(base.distro)})`}`,
+    )
   lines.push('', 'Buildpacks:', ...list(inspection.buildpacks.map(b => `${b.id} ${b.version}`)))
-  lines.push('', 'Processes:', ...list(inspection.processes.map(p => `${p.type}${p.default ? ' (default)' : ''}: ${p.command.join(' ')}`)))
-  lines.push('', 'Layers:', ...list(inspection.layers.map(l => `${l.diffId.slice(7, 19)} ${formatBytes(l.size).padStart(8)}  ${l.what || 'run image'}`)))
+  lines.push(
+    '',
+    'Processes:',
+    ...list(inspection.processes.map(p => `${p.type}${p.default ? ' (default)' : ''}: ${p.command.join(' ')}`)),
+  )
+  lines.push(
+    '',
+    'Layers:',
+    ...list(
+      inspection.layers.map(
+        l => `${l.diffId.slice(7, 19)} ${formatBytes(l.size).padStart(8)}  ${l.what || 'run image'}`,
+      ),
+    ),
+  )
   return lines.join('\n')
 }
 
-const list = (items: readonly string[]): string[] => (items.length === 0 ? ['  none'] : items.map(item => `  ${printable(item)}`))
+const list = (items: readonly string[]): string[] =>
+  items.length === 0 ? ['  none'] : items.map(item => `  ${printable(item)}`)

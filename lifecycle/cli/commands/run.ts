@@ -15,7 +15,12 @@ import { readVariables } from '../variables.ts'
 /** How many unpacked images are kept, so that starting one again is immediate. */
 const kept = 5
 
-export async function runCommand(context: Context, name: string, args: readonly string[], options: GlobalOptions): Promise<number> {
+export async function runCommand(
+  context: Context,
+  name: string,
+  args: readonly string[],
+  options: GlobalOptions,
+): Promise<number> {
   const env = await readVariables(options.env ?? [], [], context.env)
   const image = await findImage(context, name)
   const base = join(context.settings.cacheDir, 'unpacked')
@@ -48,7 +53,10 @@ function entrypointOf(image: Image, type: string): string {
   const { processes } = parseBuildMetadataLabel(labelOf(image.config, labels.build) ?? '{}', `label ${labels.build}`)
   if (processes.some(p => p.type === type)) return `/cnb/process/${type}`
   throw new BaleError('arguments', `the image has no process ${JSON.stringify(type)}`, {
-    fix: processes.length === 0 ? 'it was not built by buildpacks: leave --process out' : `choose one of: ${processes.map(p => p.type).join(', ')}`,
+    fix:
+      processes.length === 0
+        ? 'it was not built by buildpacks: leave --process out'
+        : `choose one of: ${processes.map(p => p.type).join(', ')}`,
   })
 }
 

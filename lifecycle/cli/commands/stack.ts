@@ -7,8 +7,12 @@ import type { Context } from '../context.ts'
 
 export async function createStackCommand(context: Context, dir: string | undefined): Promise<void> {
   const { settings, reporter, signal } = context
-  const stackDir = dir === undefined ? (await loadBuilder(findDistribution(import.meta.url).builder)).stackDir : resolve(dir)
+  const stackDir =
+    dir === undefined ? (await loadBuilder(findDistribution(import.meta.url).builder)).stackDir : resolve(dir)
   await using stores = new Stores(settings, reporter)
-  const stack = await installStack({ stackDir, arch: hostPlatform().architecture, settings, store: stores.local, reporter }, signal)
+  const stack = await installStack(
+    { stackDir, arch: hostPlatform().architecture, settings, store: stores.local, reporter },
+    signal,
+  )
   context.print(`Stack ${stack.id}\n  build  ${stack.buildRoot}\n  run    ${stack.runImage}`)
 }

@@ -12,7 +12,10 @@ export function renderError(error: unknown, options: { color: boolean; verbose: 
     if (options.verbose) lines.push(...causes(error))
   } else {
     const text = error instanceof Error ? error.message : String(error)
-    lines.push(`${style.red('ERROR:')} ${printableLines(text)}`, 'This is a fault in Bale itself; run again with --verbose and report what it prints.')
+    lines.push(
+      `${style.red('ERROR:')} ${printableLines(text)}`,
+      'This is a fault in Bale itself; run again with --verbose and report what it prints.',
+    )
     if (options.verbose && error instanceof Error) lines.push(error.stack ?? '', ...causes(error))
   }
   return `${lines.join('\n')}\n`
@@ -20,6 +23,7 @@ export function renderError(error: unknown, options: { color: boolean; verbose: 
 
 function causes(error: Error): string[] {
   const lines: string[] = []
-  for (let cause = error.cause; cause instanceof Error && lines.length < 5; cause = cause.cause) lines.push(`Caused by: ${printableLines(cause.message)}`)
+  for (let cause = error.cause; cause instanceof Error && lines.length < 5; cause = cause.cause)
+    lines.push(`Caused by: ${printableLines(cause.message)}`)
   return lines
 }

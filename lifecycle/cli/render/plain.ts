@@ -36,7 +36,9 @@ export function renderLines(event: BuildEvent, style: Style, level: { verbose?: 
   const quiet = level.quiet === true
   switch (event.type) {
     case 'warning':
-      return [`${style.yellow('Warning:')} ${printableLines(event.text)}${event.fix === undefined ? '' : `; ${printable(event.fix)}`}`]
+      return [
+        `${style.yellow('Warning:')} ${printableLines(event.text)}${event.fix === undefined ? '' : `; ${printable(event.fix)}`}`,
+      ]
     case 'saved':
       return quiet ? event.names.map(name => `${printable(name)}@${event.digest}`) : saved(event, style)
     default:
@@ -61,11 +63,17 @@ function detailed(event: BuildEvent, style: Style, verbose: boolean): string[] {
     case 'note':
       return event.level === 'debug' && !verbose ? [] : [printableLines(event.text)]
     case 'layer':
-      return [`${event.action === 'added' ? 'Adding' : 'Reusing'} layer '${printable(event.name)}' ${style.dim(formatBytes(event.size))}`]
+      return [
+        `${event.action === 'added' ? 'Adding' : 'Reusing'} layer '${printable(event.name)}' ${style.dim(formatBytes(event.size))}`,
+      ]
     case 'restored':
-      return [`Restoring ${event.what} for "${printable(event.name)}" from ${event.from === 'image' ? 'app image' : 'cache'}`]
+      return [
+        `Restoring ${event.what} for "${printable(event.name)}" from ${event.from === 'image' ? 'app image' : 'cache'}`,
+      ]
     case 'cached':
-      return [`${event.action === 'added' ? 'Adding' : 'Reusing'} cache layer '${printable(event.name)}' ${style.dim(formatBytes(event.size))}`]
+      return [
+        `${event.action === 'added' ? 'Adding' : 'Reusing'} cache layer '${printable(event.name)}' ${style.dim(formatBytes(event.size))}`,
+      ]
     case 'transfer':
     case 'warning':
     case 'saved':
@@ -80,7 +88,11 @@ function detected(event: Extract<BuildEvent, { type: 'detected' }>, style: Style
   if (group.length === 0) return lines
   // Platforms read these two forms.
   const width = Math.max(...group.map(b => b.id.length))
-  return [...lines, `${group.length} of ${results.length} buildpacks participating`, ...group.map(b => `${printable(b.id).padEnd(width)} ${printable(b.version)}`)]
+  return [
+    ...lines,
+    `${group.length} of ${results.length} buildpacks participating`,
+    ...group.map(b => `${printable(b.id).padEnd(width)} ${printable(b.version)}`),
+  ]
 }
 
 function why(result: DetectResult, style: Style): string[] {

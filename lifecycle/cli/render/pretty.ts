@@ -51,8 +51,9 @@ export function prettyReporter(options: PrettyOptions): Reporter {
       lastFrame = now
       draw()
     },
-    async close() {
+    close() {
       clear()
+      return Promise.resolve()
     },
   }
 }
