@@ -1,5 +1,6 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { outputFile } from 'fs-extra/esm'
 import { build, exitStatusOf } from '../../build.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
@@ -30,7 +31,6 @@ export const buildStatus = exitStatusOf
 
 async function writeReport(dir: string, report: Report): Promise<void> {
   const file = join(dir, 'report.toml')
-  await mkdir(dir, { recursive: true })
-  await writeFile(`${file}.tmp`, formatReport(report))
+  await outputFile(`${file}.tmp`, formatReport(report))
   await rename(`${file}.tmp`, file)
 }
