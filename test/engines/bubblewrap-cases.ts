@@ -1,16 +1,19 @@
 import { engineContract } from '../contracts/engines.ts'
+import { suiteWith } from '../helpers/skip.ts'
 import { attemptCases } from './attempt-cases.ts'
-import { openSandbox } from './harness.ts'
+import { neededTools, openSandbox } from './harness.ts'
 import { mountCases } from './mount-cases.ts'
 import { programCases } from './program-cases.ts'
 import { networkCases, viewCases } from './view-cases.ts'
 
 /** The same for whoever runs them: root's sandboxes and an ordinary user's are made in other ways. */
 export function bubblewrapCases(): void {
-  engineContract('bubblewrap', openSandbox)
-  attemptCases()
-  viewCases()
-  networkCases()
-  mountCases()
-  programCases()
+  suiteWith('bubblewrap', neededTools('bwrap', 'cc'), () => {
+    engineContract('bubblewrap', openSandbox)
+    attemptCases()
+    viewCases()
+    networkCases()
+    mountCases()
+    programCases()
+  })
 }

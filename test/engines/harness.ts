@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +6,14 @@ import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { type BubblewrapOptions, bubblewrapEngine } from '../../lifecycle/engines/bubblewrap.ts'
 import type { Mount } from '../../lifecycle/engines/engine.ts'
 import type { OpenEngine } from '../contracts/engines.ts'
+import type { Available } from '../helpers/skip.ts'
+
+/** What the tests with real sandboxes need of this machine. */
+export function neededTools(...names: string[]): Available<true> {
+  const missing = names.filter(name => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0)
+  if (missing.length === 0) return { state: 'available', value: true }
+  return { state: 'missing', reason: `not installed: ${missing.join(', ')}` }
+}
 
 /** A root file system whose programs are this machine's: `usr` is shown to every run. */
 export async function makeRootfs(dir: string): Promise<void> {

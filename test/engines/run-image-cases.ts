@@ -12,7 +12,9 @@ import type { ContainerConfig, ImageConfig } from '../../lifecycle/image/config.
 import { removeTree } from '../../lifecycle/layers/remove.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { processesWith, uniqueWord } from '../helpers/processes.ts'
+import { suiteWith } from '../helpers/skip.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+import { neededTools } from './harness.ts'
 
 const runChild = join(import.meta.dirname, 'run-image-child.ts')
 
@@ -53,7 +55,12 @@ function configOf(config: ContainerConfig): ImageConfig {
   return { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] }, config }
 }
 
+/** The same for whoever runs them, root or an ordinary user. */
 export function runImageCases(): void {
+  suiteWith('bale run', neededTools('bwrap', 'script'), cases)
+}
+
+function cases(): void {
   let rootfs: string
   let tmpDir: string
   beforeAll(async () => {
