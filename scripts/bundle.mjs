@@ -1,5 +1,5 @@
 // Makes dist/, the form in which Bale runs: the program and the phase binaries as bundles, the buildpacks with theirs, the
-// launcher, the default builder and its stack. `--if-stale` does nothing when no source is newer.
+// launcher, the default builder and its stack. bin/bale calls it when a source is newer than dist/stamp.
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
@@ -10,43 +10,20 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildDeflate } from './build-deflate.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
-const sources = ['lifecycle', 'buildpacks', 'stacks', 'launcher', 'scripts', 'builder.toml', 'package-lock.json']
 
-if (process.argv.includes('--if-stale') && isFresh()) process.exit(0)
 await bundle()
-
-/** The stamp holds the names and times of every source when the bundle was made: a deleted source makes it stale too. */
-function isFresh() {
-  const stamp = join(dist, 'stamp')
-  return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint()
-}
-
-function fingerprint() {
-  const lines = []
-  const visit = path => {
-    const stat = statSync(path, { throwIfNoEntry: false })
-    if (stat === undefined) return
-    if (!stat.isDirectory()) lines.push(`${relative(root, path)} ${stat.mtimeMs} ${stat.size}`)
-    else
-      for (const name of readdirSync(path).sort())
-        if (name !== 'dist' && name !== 'node_modules' && !name.endsWith('.wasm')) visit(join(path, name))
-  }
-  for (const source of sources) visit(join(root, source))
-  return lines.join('\n')
-}
 
 async function bundle() {
   const { build } = await import('esbuild')
-  const stamp = fingerprint()
   const out = join(root, `.dist-${process.pid}`)
   rmSync(out, { recursive: true, force: true })
   const options = {
@@ -67,6 +44,8 @@ async function bundle() {
   }
   try {
     execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
+    // Sources that change from here on are newer than the bundle.
+    const started = new Date()
     const programs = { bale: 'lifecycle/cli/bale.ts', index: 'lifecycle/index.ts' }
     await build({ ...options, entryPoints: programs, outdir: out })
     await build({ ...options, entryPoints: { phase: 'lifecycle/cli/phase.ts' }, outdir: join(out, 'lifecycle') })
@@ -77,7 +56,8 @@ async function bundle() {
     cpSync(join(root, 'launcher', 'dist'), join(out, 'launcher'), { recursive: true })
     cpSync(join(root, 'stacks', 'trixie'), join(out, 'stacks', 'trixie'), { recursive: true })
     cpSync(join(root, 'builder.toml'), join(out, 'builder.toml'))
-    writeFileSync(join(out, 'stamp'), stamp)
+    writeFileSync(join(out, 'stamp'), '')
+    utimesSync(join(out, 'stamp'), started, started)
     replace(out)
   } finally {
     rmSync(out, { recursive: true, force: true })

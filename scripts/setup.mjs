@@ -1,6 +1,6 @@
 // Brings a fresh Debian or Ubuntu machine that has only Node (20 or newer) and npm to where Bale works: the pinned
 // dependencies, and the system's programs. It runs before any dependency is there, so it uses Node alone.
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
@@ -118,10 +118,6 @@ export function run(argv, options = {}) {
   const result = spawnSync(bundledNode(), argv, { cwd: root, stdio: 'inherit', ...options })
   if (result.error) throw result.error
   return result
-}
-
-export function bundle() {
-  execFileSync(bundledNode(), [join(root, 'scripts', 'bundle.mjs'), '--if-stale'], { stdio: 'inherit' })
 }
 
 export function fail(what, fix) {

@@ -1,10 +1,12 @@
 // `npm test`: the unit tests, and the line from source to a running image. What the machine lacks is skipped, and said.
+import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { bundle, root, run, setup } from './setup.mjs'
+import { root, run, setup } from './setup.mjs'
 
 setup()
-bundle()
+// It bundles if need be: once, before several tests would at the same time.
+execFileSync(join(root, 'bin', 'bale'), ['--version'], { stdio: ['ignore', 'ignore', 'inherit'] })
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 const results = process.env.BALE_TEST_RESULTS
 const report = name =>
