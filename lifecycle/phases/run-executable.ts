@@ -1,4 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
+import { type Outputs, openOutputs } from '../engines/pipe.ts'
 import { BaleError } from '../errors.ts'
 
 export interface Executable {
@@ -21,20 +24,38 @@ const longestLine = 64 * 1024
 export async function runExecutable(executable: Executable, signal?: AbortSignal): Promise<number> {
   signal?.throwIfAborted()
   const { file, args, env, workingDir } = executable
-  const child = spawn(file, args, { cwd: workingDir, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   const stdout = lines(text => executable.onLine('stdout', text))
   const stderr = lines(text => executable.onLine('stderr', text))
-  child.stdout.on('data', stdout.push)
-  child.stderr.on('data', stderr.push)
+  const failures: unknown[] = []
+  using outputs = await openOutputs(
+    tmpdir(),
+    (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),
+    error => failures.push(error),
+  )
+  const child = start(file, args, { cwd: workingDir, env, detached: true }, outputs)
   const stop = (): void => terminate(child)
   signal?.addEventListener('abort', stop, { once: true })
   try {
-    return await exitCode(child, file)
+    const code = await exitCode(child, file)
+    // A background process may hold the pipes for ever: what counts is the program's own end.
+    await Promise.race([outputs.drained, setTimeout(drainMilliseconds, undefined, { ref: false })])
+    if (failures.length > 0) throw failures[0]
+    return code
   } finally {
     signal?.removeEventListener('abort', stop)
     stdout.end()
     stderr.end()
     signal?.throwIfAborted()
+  }
+}
+
+const drainMilliseconds = 1000
+
+function start(file: string, args: readonly string[], options: SpawnOptions, outputs: Outputs): ChildProcess {
+  try {
+    return spawn(file, args, { ...options, stdio: ['ignore', outputs.stdout, outputs.stderr] })
+  } finally {
+    outputs.release()
   }
 }
 
@@ -45,19 +66,8 @@ function exitCode(child: ChildProcess, file: string): Promise<number> {
       const why = missing ? 'the program or the interpreter in its first line does not exist' : cause.message
       reject(new BaleError('input', `cannot run ${file}: ${why}`, { where: file, cause }))
     })
-    // A background process may hold the pipes for ever: what counts is the program's own end.
     child.once('exit', (code, signal) => {
-      const status = code ?? 128 + (signal === null ? 0 : (signalNumbers[signal] ?? 0))
-      const done = (): void => resolve(status)
-      const drain = setTimeout(() => {
-        child.stdout?.destroy()
-        child.stderr?.destroy()
-        done()
-      }, 1000)
-      child.once('close', () => {
-        clearTimeout(drain)
-        done()
-      })
+      resolve(code ?? 128 + (signal === null ? 0 : (signalNumbers[signal] ?? 0)))
     })
   })
 }
@@ -75,7 +85,7 @@ const signalNumbers: Record<string, number> = {
 
 function terminate(child: ChildProcess): void {
   killGroup(child, 'SIGTERM')
-  setTimeout(() => killGroup(child, 'SIGKILL'), graceMilliseconds).unref()
+  void setTimeout(graceMilliseconds, undefined, { ref: false }).then(() => killGroup(child, 'SIGKILL'))
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {

@@ -93,6 +93,13 @@ for f in app tools launch build; do echo "{}" > "$1/$f.sbom.cdx.json"; done`,
     }
   })
 
+  it('lets a script write to /dev/stderr by name', async () => {
+    const dir = await temporaryDirectory()
+    const input = await buildInput(dir, buildpack('one', { build: 'echo by name >/dev/stderr' }), ['one'])
+    await build(input)
+    expect(input.reporter.events).toContainEqual({ type: 'output', stream: 'stderr', text: 'by name' })
+  })
+
   it('fails with 51 when a bin/build fails, and runs no further one', async () => {
     const dir = await temporaryDirectory()
     const tree = {
