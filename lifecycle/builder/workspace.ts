@@ -1,20 +1,9 @@
 import { constants } from 'node:fs'
-import {
-  chmod,
-  copyFile,
-  lstat,
-  lutimes,
-  mkdir,
-  open,
-  readdir,
-  readlink,
-  symlink,
-  utimes,
-  writeFile,
-} from 'node:fs/promises'
+import { chmod, copyFile, lstat, lutimes, mkdir, readdir, readlink, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import { ownName, ownerOf } from '../files/owner.ts'
 import { removeTree } from '../layers/remove.ts'
 
 /** The directories of one build. They live beside the caches, so that trees can be moved between them. */
@@ -34,8 +23,8 @@ const sourceTime = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
 export async function openWorkspace(cacheDir: string): Promise<Workspace> {
   const base = join(cacheDir, 'work')
   await mkdir(base, { recursive: true })
-  await removeDead(base)
-  const dir = join(base, `${process.pid}-${await startTime(process.pid)}-${process.hrtime.bigint().toString(36)}`)
+  for (const dir of [base, join(cacheDir, 'tmp')]) await removeDead(dir)
+  const dir = join(base, ownName())
   const workspace = {
     dir,
     layers: join(dir, 'layers'),
@@ -44,37 +33,18 @@ export async function openWorkspace(cacheDir: string): Promise<Workspace> {
     cnb: join(dir, 'cnb'),
   }
   await mkdir(dir, { mode: 0o700 })
-  for (const path of [
-    workspace.layers,
-    workspace.app,
-    workspace.platform,
-    join(workspace.platform, 'env'),
-    workspace.cnb,
-  ]) {
+  const { layers, app, platform, cnb } = workspace
+  for (const path of [layers, app, platform, join(platform, 'env'), cnb]) {
     await mkdir(path)
     await chmod(path, 0o755)
   }
   return { ...workspace, [Symbol.asyncDispose]: () => removeTree(dir) }
 }
 
-/** A workspace is named for the process that uses it, pid and start time: one whose process is gone is nobody's. */
+/** What is named for a process that is gone is nobody's. */
 async function removeDead(base: string): Promise<void> {
-  for (const name of await readdir(base)) {
-    const [pid, started] = name.split('-')
-    if ((await startTime(Number(pid))) === started) continue
-    const dead = join(base, name)
-    await removeTree(dead).catch(() => undefined)
-  }
-}
-
-/** When a process started, in ticks since boot (proc(5), stat field 22); undefined if there is none. */
-async function startTime(pid: number): Promise<string | undefined> {
-  try {
-    const file = await open(`/proc/${pid}/stat`)
-    const stat = await file.readFile('utf8').finally(() => file.close())
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
-  } catch {
-    return undefined
+  for (const name of await readdir(base).catch(() => [])) {
+    if (ownerOf(name) === 'dead') await removeTree(join(base, name)).catch(() => undefined)
   }
 }
 

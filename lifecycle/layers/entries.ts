@@ -30,10 +30,15 @@ export type LayerEntry =
 
 const maxId = 0xffff_fffe // 2³²−1 means "no change" to chown
 
-/** Refuses an entry that no image could hold; a mistake of the caller, not of the user. */
+/** In a layer, `.wh.x` means that x is deleted (image-spec layer.md, "Whiteouts"): no image can hold such a file. */
+export function isWhiteout(path: string): boolean {
+  return /(^|\/)\.wh\./.test(path)
+}
+
+/** Refuses an entry that no image could hold. */
 export function checkEntry(entry: LayerEntry): void {
   const bad = (why: string): never => {
-    throw new BaleError('failed', `a layer entry ${why}`, { where: entry.imagePath })
+    throw new BaleError('input', `a layer entry ${why}`, { where: entry.imagePath })
   }
   const parts = entry.imagePath.split('/')
   if (
@@ -43,6 +48,7 @@ export function checkEntry(entry: LayerEntry): void {
     entry.imagePath.includes('\0')
   )
     bad('needs an absolute, normalised image path')
+  if (isWhiteout(entry.imagePath)) bad('has a name that means "deleted" in an image layer')
   for (const id of [entry.uid, entry.gid])
     if (!Number.isInteger(id) || id < 0 || id > maxId) bad(`has ${id} as its owner; an id is 0 to ${maxId}`)
   if ('mode' in entry && (!Number.isInteger(entry.mode) || entry.mode < 0 || entry.mode > 0o7777))

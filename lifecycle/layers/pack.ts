@@ -5,8 +5,9 @@ import type { LayerDigests, LayerSource } from '../image/layer.ts'
 import { type ByteString, fromBuffer, printable, toBytes } from './bytes.ts'
 import { PathCursor } from './cursor.ts'
 import { type Directory, type FileKind, kindOf } from './directory.ts'
-import { checkEntry, type LayerEntry } from './entries.ts'
+import { checkEntry, isWhiteout, type LayerEntry } from './entries.ts'
 import { naming, openDirectory, openParent } from './host.ts'
+import type { TarHeader } from './tar-header.ts'
 import { type Blocks, TarWriter } from './tar-writer.ts'
 import { walk } from './walk.ts'
 
@@ -101,7 +102,7 @@ class Packer {
     }
   }
 
-  *#bytes(content: Uint8Array, header: Omit<Parameters<TarWriter['header']>[0], 'size'>): Blocks {
+  *#bytes(content: Uint8Array, header: Omit<TarHeader, 'size'>): Blocks {
     yield* this.#tar.header({ ...header, size: content.length })
     let at = 0
     yield* this.#tar.content(content.length, (block, offset, length) => {
@@ -126,7 +127,7 @@ class Packer {
       yield* this.#directory(top, place)
       for (const { path, name, kind, parent, directory } of walk(top, place.host, entry.skip)) {
         const child = placeBelow(place, path)
-        checkName(name, child)
+        checkName(name, child.host)
         if (directory !== undefined) yield* this.#directory(directory, child)
         else yield* this.#leaf(parent, name, kind, child)
       }
@@ -146,11 +147,15 @@ class Packer {
         const place = placeBelow(root, path)
         const slash = path.lastIndexOf('/')
         const name = path.slice(slash + 1)
-        checkName(name, place)
+        checkName(path, place.host)
         const parent = naming(place.host, () => cursor.at(slash < 0 ? '' : path.slice(0, slash)))
         const kind = naming(place.host, () => kindOf(lstatSync(parent.path(name))))
-        if (kind !== 'directory') yield* this.#leaf(parent, name, kind, place)
-        else yield* this.#directory(naming(place.host, () => cursor.at(path)), place) // prettier-ignore
+        if (kind === 'directory') {
+          const directory = naming(place.host, () => cursor.at(path))
+          yield* this.#directory(directory, place)
+        } else {
+          yield* this.#leaf(parent, name, kind, place)
+        }
       }
     } finally {
       cursor.close()
@@ -173,7 +178,12 @@ class Packer {
       this.#sockets.add(place.host)
     } else {
       // Not even opened: reading a fifo would wait forever for a writer (S02, X29), and a device may act (S03).
-      const what = { fifo: 'a named pipe', device: 'a device', directory: 'a directory', unknown: 'unknown' }[kind]
+      const what = {
+        fifo: 'a named pipe',
+        device: 'a device',
+        directory: 'a directory',
+        unknown: 'of an unknown kind',
+      }[kind]
       throw entryError(place.host, `is ${what}, which a layer cannot hold`, 'remove it, or keep it out of the source')
     }
   }
@@ -213,10 +223,9 @@ function uniqueSorted(paths: readonly Buffer[]): ByteString[] {
   return [...new Set(paths.map(fromBuffer))].sort((a, b) => (a < b ? -1 : 1))
 }
 
-/** In a layer, `.wh.x` means that x is deleted (image-spec layer.md, "Whiteouts"): no image can hold such a file. */
-function checkName(name: ByteString, place: Place): void {
-  if (name.startsWith('.wh.'))
-    throw entryError(place.host, 'has a name that means "deleted" in an image layer', 'rename it, or leave it out')
+function checkName(path: ByteString, host: ByteString): void {
+  if (isWhiteout(path))
+    throw entryError(host, 'has a name that means "deleted" in an image layer', 'rename it, or leave it out')
 }
 
 function entryError(host: ByteString, what: string, fix?: string): BaleError {

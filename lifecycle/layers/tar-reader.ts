@@ -162,9 +162,10 @@ class TarParser {
     const fields = new HeaderFields(header)
     const type = String.fromCharCode(header[156] as number)
     if ('xgLK'.includes(type)) {
-      this.#startContent('extended', fields.size(maxExtended))
+      const size = fields.size(maxExtended)
+      if (size === 0) throw damaged('an extended header is empty')
+      this.#startContent('extended', size)
       this.#extended = { type, parts: [] }
-      if (this.#left === 0) this.#endContent()
       return
     }
     this.#onEntry(type, fields)

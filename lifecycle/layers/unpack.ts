@@ -7,6 +7,7 @@ import { type ByteString, toBytes } from './bytes.ts'
 import { Changeset } from './changeset.ts'
 import { isAtOrBelow } from './cursor.ts'
 import { Directory } from './directory.ts'
+import { isWhiteout } from './entries.ts'
 import { layerTar } from './layer-tar.ts'
 import { relativeName } from './names.ts'
 import { removeTree } from './remove.ts'
@@ -96,7 +97,7 @@ class SubtreeHandler implements TarHandler {
     const path = relativeName(name)
     if (type === 'directory' && path !== this.#from && isAtOrBelow(this.#from, path)) return
     if (!isAtOrBelow(path, this.#from)) throw damaged(`it is not under /${this.#from}`, name)
-    if (/(^|\/)\.wh\./.test(path)) throw damaged('it deletes something, which makes sense in an image only', name)
+    if (isWhiteout(path)) throw damaged('it deletes something, which makes sense in an image only', name)
     const below = path.slice(this.#from.length + 1)
     if (below === '' && type !== 'directory') throw damaged('it should be a directory', name)
     this.found = true

@@ -299,6 +299,16 @@ describe('the source tree', () => {
     unlinkSync(join(layer, '.wh.passwd'))
     mkdirSync(join(layer, '.wh..wh..opq'))
     expect(await refusal(tree())).toEqual(naming(join(layer, '.wh..wh..opq'), /means "deleted"/))
+    writeFileSync(join(layer, '.wh..wh..opq/file'), '')
+    expect(
+      await refusal({
+        kind: 'paths',
+        hostPath: layer,
+        imagePath: '/app',
+        paths: [Buffer.from('.wh..wh..opq/file')],
+        ...owner,
+      }),
+    ).toEqual(naming(join(layer, '.wh..wh..opq/file'), /means "deleted"/))
     const paths = [Buffer.from('.wh..wh..opq')]
     expect(await refusal({ kind: 'paths', hostPath: layer, imagePath: '/app', paths, ...owner })).toEqual(
       naming(join(layer, '.wh..wh..opq'), /means "deleted"/),

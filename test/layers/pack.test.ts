@@ -145,6 +145,10 @@ describe('layerSource', () => {
     },
   )
 
+  it.each(['/layers/bp/.wh.layer', '/.wh..wh..opq', '/a/.wh.b/c'])('refuses the image path %s', imagePath => {
+    expect(() => layerSource('test', [tree(dir, imagePath)])).toThrow('means "deleted"')
+  })
+
   it.each([-1, 0.5, NaN, 2 ** 32 - 1, 2 ** 40])('refuses the owner %d', uid => {
     expect(() => layerSource('test', [{ kind: 'directory', imagePath: '/a', mode: 0o755, uid, gid: 0 }])).toThrow(
       'as its owner',

@@ -212,6 +212,10 @@ describe('readTar refuses', () => {
     expect(await refusal(tar(pax(text), file('a')))).toEqual(input(/pax header/))
   })
 
+  it.each(['x', 'g', 'L', 'K'])('T31 an extended header of type %s without content', async type => {
+    expect(await refusal(tar(entry('PaxHeader', { type }), file('a')))).toEqual(input(/extended header is empty/))
+  })
+
   it('T31 a GNU long name that is empty or has something after its NUL', async () => {
     const long = (content: string): Buffer => entry('././@LongLink', { type: 'L', content })
     for (const content of ['\0', 'no end', 'a\0b']) {

@@ -1,0 +1,94 @@
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { copySource, openWorkspace, writePlatformEnv } from '../../lifecycle/builder/workspace.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { writeTree } from '../helpers/tree.ts'
+import { recorder } from '../phases/harness.ts'
+
+async function copied(tree: Parameters<typeof writeTree>[1], prepare: (dir: string) => unknown = () => undefined) {
+  const dir = await temporaryDirectory()
+  const [from, to] = [join(dir, 'src'), join(dir, 'out')]
+  mkdirSync(from)
+  mkdirSync(to)
+  await writeTree(from, tree)
+  await prepare(from)
+  const reporter = recorder()
+  await copySource(from, to, reporter)
+  return { from, to, reporter }
+}
+
+describe('copySource', () => {
+  it('gives modes and times that no umask or checkout changes', async () => {
+    const { to } = await copied({ 'a/b.txt': 'x', 'run.sh': { script: 'true' } }, dir => {
+      chmodSync(join(dir, 'a/b.txt'), 0o600)
+      chmodSync(join(dir, 'run.sh'), 0o700)
+      chmodSync(join(dir, 'a'), 0o700)
+      utimesSync(join(dir, 'a/b.txt'), 5, 5)
+    })
+    const mode = (path: string): number => lstatSync(join(to, path)).mode & 0o7777
+    expect([mode('a'), mode('a/b.txt'), mode('run.sh')]).toEqual([0o755, 0o644, 0o755])
+    expect(new Set(['a', 'a/b.txt', 'run.sh'].map(p => lstatSync(join(to, p)).mtimeMs))).toEqual(
+      new Set([315532801000]),
+    )
+  })
+
+  it('leaves out .git at the top, which differs between checkouts', async () => {
+    const { to } = await copied({ '.git/HEAD': 'x', 'sub/.git/HEAD': 'x', app: 'x' })
+    expect(readdirSync(to).sort()).toEqual(['app', 'sub'])
+    expect(readdirSync(join(to, 'sub'))).toEqual(['.git'])
+  })
+
+  it('S01 a socket is left out with a warning', async () => {
+    const { to, reporter } = await copied({ app: 'x' }, async dir => {
+      const server = createServer()
+      await new Promise<void>(done => server.listen(join(dir, 'sock'), done))
+      server.unref()
+    })
+    expect(readdirSync(to)).toEqual(['app'])
+    expect(reporter.events).toContainEqual(
+      expect.objectContaining({ type: 'warning', text: expect.stringContaining('sock') as string }),
+    )
+  })
+
+  it('S05 S06 links stay links, wherever they point', async () => {
+    const { to } = await copied({ loop: { link: 'loop' }, out: { link: '/etc/passwd' } })
+    expect([readlinkSync(join(to, 'loop')), readlinkSync(join(to, 'out'))]).toEqual(['loop', '/etc/passwd'])
+  })
+
+  it('S09 a name that is not UTF-8 is kept as it is', async () => {
+    const name = Buffer.from([0x66, 0xff])
+    const { to } = await copied({}, dir => writeFileSync(Buffer.concat([Buffer.from(`${dir}/`), name]), 'x'))
+    expect(readdirSync(to, { encoding: 'buffer' })).toEqual([name])
+  })
+
+  it('S15 what may be a secret is warned about', async () => {
+    const { reporter } = await copied({ 'conf/.env': 'x', 'key.pem': 'x', 'main.py': 'x' })
+    const warning = reporter.events.find(e => e.type === 'warning')
+    expect(warning).toMatchObject({ text: expect.stringMatching(/\.env/) as string, fix: expect.any(String) as string })
+    expect(JSON.stringify(warning)).not.toContain('main.py')
+  })
+})
+
+describe('openWorkspace', () => {
+  it('is gone after the build', async () => {
+    const cache = await temporaryDirectory()
+    {
+      await using workspace = await openWorkspace(cache)
+      expect(readdirSync(join(cache, 'work'))).toHaveLength(1)
+      await writePlatformEnv(workspace.platform, { BP_X: 'a\nb' })
+    }
+    expect(readdirSync(join(cache, 'work'))).toEqual([])
+  })
+
+  it.each([
+    ['E05', { 'A=B': 'x' }],
+    ['E01', { A: 'x\0y' }],
+  ])('%s a variable that no environment can hold is refused', async (_case, env) => {
+    const cache = await temporaryDirectory()
+    await using workspace = await openWorkspace(cache)
+    expect(await failureOf(writePlatformEnv(workspace.platform, env))).toMatchObject({ code: 'arguments' })
+  })
+})

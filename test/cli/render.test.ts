@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest'
+import { renderError } from '../../lifecycle/cli/render/error.ts'
+import { plainReporter } from '../../lifecycle/cli/render/plain.ts'
+import { prettyReporter, progressBar } from '../../lifecycle/cli/render/pretty.ts'
+import { formatBytes, formatDuration, printable } from '../../lifecycle/cli/render/text.ts'
+import { parseFlags } from '../../lifecycle/cli/flags.ts'
+import { BaleError } from '../../lifecycle/errors.ts'
+import { formatEvent, parseEvent } from '../../lifecycle/event-stream.ts'
+import type { BuildEvent } from '../../lifecycle/events.ts'
+
+const recorded: BuildEvent[] = [
+  { type: 'phase-started', phase: 'detect' },
+  {
+    type: 'detected',
+    results: [
+      { id: 'a/go', version: '1.0.0', status: 'failed', optional: false, exitCode: 100, output: 'no go.mod' },
+      {
+        id: 'a/py',
+        version: '2.0.0',
+        status: 'passed',
+        optional: false,
+        exitCode: 0,
+        output: 'requirements.txt is there',
+      },
+    ],
+    group: [{ id: 'a/py', version: '2.0.0' }],
+  },
+  { type: 'phase-finished', phase: 'detect', milliseconds: 1234 },
+  { type: 'layer', action: 'added', kind: 'app', name: 'app', diffId: 'sha256:0', size: 1500 },
+  { type: 'saved', names: ['x:latest'], digest: `sha256:${'a'.repeat(64)}`, imageId: 'sha256:0', size: 5_000_000 },
+]
+
+function plain(level: { quiet?: boolean; verbose?: boolean } = {}): string {
+  let text = ''
+  const reporter = plainReporter({ write: t => (text += t), ...level })
+  for (const event of recorded) reporter.event(event)
+  return text
+}
+
+describe('plain lines', () => {
+  it('show each phase, what was detected and why, layers and the result', () => {
+    const lines = plain().split('\n')
+    expect(lines).toContain('===> DETECTING')
+    expect(lines).toContain('passed  a/py: requirements.txt is there')
+    expect(lines).toContain('1 of 2 buildpacks participating')
+    expect(lines).toContain('a/py 2.0.0')
+    expect(lines).toContain("Adding layer 'app' 1.5 kB")
+    expect(plain()).not.toContain('no go.mod')
+  })
+  it('show with --verbose what did not fit, and with --quiet the result only', () => {
+    expect(plain({ verbose: true })).toContain('a/go: no go.mod')
+    expect(plain({ quiet: true })).toBe(`x:latest@sha256:${'a'.repeat(64)}\n`)
+  })
+  it('X31 S16 never let what a buildpack prints move the cursor or forge a line', () => {
+    expect(printable('\u001b[31mred\u001b[0m\rERROR\u0007\u009b2J\u202e')).toBe('red\\x0dERROR\\x07\\x202e')
+  })
+})
+
+describe('a terminal', () => {
+  it('has one bar for all that moves, and it is gone in the end', async () => {
+    let text = ''
+    const reporter = prettyReporter({
+      write: t => (text += t),
+      width: () => 80,
+      now: () => 0,
+      interval: 0,
+      color: false,
+    })
+    reporter.event({
+      type: 'transfer',
+      direction: 'pull',
+      id: '1',
+      name: 'debian',
+      done: 10_000_000,
+      total: 40_000_000,
+    })
+    expect(text).toContain('━')
+    expect(text).toContain('10.0 MB of 40.0 MB')
+    await reporter.close()
+    expect(text.endsWith('\r\u001b[2K')).toBe(true)
+  })
+  it('shows no bar for what is over before it can be read', () => {
+    expect(
+      progressBar([{ type: 'transfer', direction: 'push', id: '1', name: 'x', done: 1, total: 1000 }], 80),
+    ).toBeUndefined()
+  })
+})
+
+describe('errors', () => {
+  it('say where, what and the fix, without a stack', () => {
+    const error = new BaleError('input', 'it is wrong', { where: 'a.toml:3', fix: 'mend it' })
+    expect(renderError(error, { color: false, verbose: false })).toBe('ERROR: a.toml:3: it is wrong\nFix: mend it\n')
+  })
+})
+
+describe('events across the sandbox', () => {
+  it('come back as they were', () => {
+    const event = recorded[1] as BuildEvent
+    expect(parseEvent(formatEvent(event))).toEqual(event)
+  })
+  it.each([
+    'plain text',
+    '\u0001bale {"type":"saved"}',
+    '\u0001bale {"type":"failed","code":"cancelled","message":"x"}',
+    '\u0001bale nonsense',
+  ])('X31 %j is output like any other', line => expect(parseEvent(line)).toBeUndefined())
+})
+
+describe('flags of phase binaries', () => {
+  const specs = { app: { env: 'CNB_APP_DIR', fallback: '/workspace' }, daemon: { boolean: true } }
+  it.each([
+    [['-app', 'x'], 'x'],
+    [['-app=x'], 'x'],
+    [['--app', 'x'], 'x'],
+    [['-app='], 'env'],
+    [[], 'env'],
+  ])('%j', (argv, value) => expect(parseFlags(specs, argv, { CNB_APP_DIR: 'env' }).get('app')).toBe(value))
+  it('end at the first argument that is none', () => {
+    const flags = parseFlags(specs, ['-daemon', 'image', '-app', 'x'], {})
+    expect([flags.get('daemon'), flags.get('app'), flags.positional]).toEqual([
+      'true',
+      '/workspace',
+      ['image', '-app', 'x'],
+    ])
+  })
+  it.each([[['-nope']], [['-app']]])('%j is refused with 2', argv => {
+    expect(() => parseFlags(specs, argv, {})).toThrow(expect.objectContaining({ code: 'usage' }) as Error)
+  })
+})
+
+describe('amounts', () => {
+  it.each([
+    [0, '0 B'],
+    [999, '999 B'],
+    [1500, '1.5 kB'],
+    [999_999, '1.0 MB'],
+    [123_400_000, '123 MB'],
+  ])('%d bytes are %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text))
+  it.each([
+    [400, '0.4 s'],
+    [72_000, '1 min 12 s'],
+  ])('%d ms are %s', (ms, text) => expect(formatDuration(ms)).toBe(text))
+})
