@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { mkdirSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
+import { ownName } from '../files/owner.ts'
 import type { Layer } from '../image/layer.ts'
 import { type ByteString, toBytes } from './bytes.ts'
 import { Changeset } from './changeset.ts'
@@ -53,7 +53,7 @@ export async function unpackImage(layers: readonly Layer[], to: string, options:
 
 /** Makes a directory beside `to`, lets it be filled, and gives it its name only then. */
 async function publish(to: string, fill: (tree: TreeWriter) => Promise<void>): Promise<void> {
-  const draft = join(dirname(to), `.bale-${randomUUID()}`)
+  const draft = join(dirname(to), ownName())
   try {
     const tree = making(to, () => {
       mkdirSync(dirname(to), { recursive: true })
