@@ -8,8 +8,10 @@ import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import type { LayerDigests, LayerSource } from '../../lifecycle/image/layer.ts'
 import { type Compression, oci } from '../../lifecycle/image/media-types.ts'
+import { compressBlocks } from '../../lifecycle/layers/blocks.ts'
 import { compressLayer } from '../../lifecycle/layers/compress.ts'
 import { decompress } from '../../lifecycle/layers/decompress.ts'
+import { callingThread, workerThreads } from '../../lifecycle/layers/deflate/pool.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
@@ -153,6 +155,12 @@ describe('gzip', () => {
     writeFileSync(path, stored)
     expect(execFileSync('gzip', ['-t', path], { encoding: 'utf8' })).toBe('')
     expect(execFileSync('gzip', ['-dc', path], { maxBuffer: 2e7 }).equals(large)).toBe(true)
+  })
+
+  it('does not depend on the number of threads', async () => {
+    const inline = await bytesOf(compressBlocks(streamOf(large), () => callingThread()))
+    const threaded = await bytesOf(compressBlocks(streamOf(large), () => workerThreads()))
+    expect(threaded.equals(inline)).toBe(true)
   })
 
   // Digests of layers are in the images that people rebuild: a change here makes every layer of theirs a new one.
