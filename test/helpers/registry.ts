@@ -17,6 +17,10 @@ export interface Fault {
   edit?: (answer: Answer) => Answer
   /** Ends the connection: before the body is read, after the work but without an answer, or after so many bytes. */
   reset?: 'before' | 'after' | number
+  /** Ends the connection in good order, after so many bytes of the answer's body. */
+  truncate?: number
+  /** Takes so many bytes of an upload into its session, and resets the connection. */
+  cut?: number
   /** The body comes a byte at a time, with so many milliseconds between them. */
   drip?: number
   /** Never answers. */
@@ -51,6 +55,10 @@ export interface FakeRegistry {
   /** Bytes that were received for blobs. */
   readonly received: number
   faults: ((request: Recorded) => Fault | undefined) | undefined
+  /** Has no upload session any more. */
+  forgetUploads(): void
+  /** Takes none of the tokens that it has given out. */
+  expireTokens(): void
   addBlob(repository: string, bytes: Uint8Array): string
   addManifest(repository: string, tag: string, type: string, content: unknown): string
   close(): Promise<void>
@@ -96,6 +104,11 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Fake
     // A registry looks at the token before it reads what it is sent.
     const refusal = gate?.refusal(recorded)
     if (refusal) return deliver(response, refusal, fault)
+    if (fault.cut !== undefined) {
+      recorded.body = await startOf(request, fault.cut)
+      shelf.takePart(recorded)
+      return void request.socket.resetAndDestroy()
+    }
     recorded.body = await bytesOf(request)
     const answer = gate?.token(recorded) ?? shelf.answer(recorded)
     if (fault.reset === 'after') return void request.socket.resetAndDestroy()
@@ -116,6 +129,8 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Fake
       return requests.filter(r => r.url.pathname.includes('/uploads/')).reduce((sum, r) => sum + r.body.length, 0)
     },
     faults: options.faults,
+    forgetUploads: () => shelf.forgetUploads(),
+    expireTokens: () => gate?.expire(),
     addBlob: (repository, bytes) => shelf.addBlob(repository, bytes),
     addManifest: (repository, tag, type, content) => {
       const bytes = Buffer.from(typeof content === 'string' ? content : JSON.stringify(content))
@@ -131,6 +146,24 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Fake
   return registry
 }
 
+/** The first bytes of a body, as many as that or as there are. */
+function startOf(request: IncomingMessage, size: number): Promise<Buffer> {
+  return new Promise(resolve => {
+    const chunks: Buffer[] = []
+    let came = 0
+    const done = () => {
+      request.pause()
+      resolve(Buffer.concat(chunks).subarray(0, size))
+    }
+    request.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      came += chunk.length
+      if (came >= size) done()
+    })
+    request.once('end', done).once('close', done)
+  })
+}
+
 async function deliver(response: ServerResponse, answer: Answer, fault: Fault): Promise<void> {
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : (answer.body ?? Buffer.alloc(0))
   const headers = Object.fromEntries(Object.entries(answer.headers ?? {}).map(([k, v]) => [k.toLowerCase(), v]))
@@ -143,6 +176,9 @@ async function deliver(response: ServerResponse, answer: Answer, fault: Fault): 
   if (response.req.method === 'HEAD') return void response.end()
   if (typeof fault.reset === 'number' && body instanceof Uint8Array) {
     return void response.write(body.subarray(0, fault.reset), () => response.socket?.resetAndDestroy())
+  }
+  if (fault.truncate !== undefined && body instanceof Uint8Array) {
+    return void response.write(body.subarray(0, fault.truncate), () => response.socket?.end())
   }
   if (fault.drip !== undefined && body instanceof Uint8Array) {
     for (const byte of body) {

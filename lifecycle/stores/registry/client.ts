@@ -80,7 +80,9 @@ export class Registry {
       const reply = await this.#redirected(call)
       if (call.accept.includes(reply.status)) return reply
       const failure = await this.#refusal(reply)
-      throw call.again?.includes(reply.status) && failure instanceof BaleError ? new Transient(failure) : failure
+      throw call.again?.includes(reply.status) && failure instanceof BaleError
+        ? new Transient(failure, { status: reply.status })
+        : failure
     }
     // Whoever sends a stream, or goes on with a session, must begin anew.
     return isStream(call.body) || call.again || call.once ? once() : retrying(once, this.limits, call.signal)

@@ -5,7 +5,7 @@ import type { OnTransfer } from '../store.ts'
 import { transfer } from '../transfer.ts'
 import type { Registry } from './client.ts'
 import { failureAt } from './failures.ts'
-import { Transient, pause } from './retry.ts'
+import { Transient, forgiving, pause } from './retry.ts'
 import { type Reply, readAll } from './transport.ts'
 
 /** A blob of a repository, as a manifest describes it. */
@@ -14,9 +14,6 @@ export interface Blob {
   readonly digest: Digest
   readonly size: number
 }
-
-/** After so many bytes without a fault, the faults before them count no more: a large layer may survive many. */
-const forgiving = 1024 * 1024
 
 /**
  * The bytes of a blob as they arrive. A broken connection is taken up where it broke (RFC 9110, section 14.2). Whoever
@@ -81,7 +78,8 @@ class Download {
   async *part(): AsyncGenerator<Uint8Array> {
     const { size } = this.#blob
     const reply = await this.#request()
-    if (reply.status === 206 && !startsAt(reply, this.done, size)) {
+    // Another part than the one that was asked for, or none: the whole must do.
+    if (reply.status === 416 || (reply.status === 206 && !startsAt(reply, this.done, size))) {
       this.#ranges = false
       await reply.discard()
       return
@@ -119,7 +117,7 @@ class Download {
       method: 'GET',
       url: this.#path,
       access: { repository: this.#blob.repository, action: 'pull' },
-      accept: resumes ? [200, 206] : [200],
+      accept: resumes ? [200, 206, 416] : [200],
       headers: resumes ? { range: `bytes=${this.done}-` } : {},
       signal: this.#signal,
     })

@@ -39,7 +39,7 @@ export function refusalAt(reply: Reply, body: Uint8Array, asker: Asker, secrets:
     `the registry answered ${status}${words && `: ${words}`}${later}`,
     fixOf(reply, asker),
   )
-  return passing.includes(status) ? new Transient(failure, wait) : failure
+  return passing.includes(status) ? new Transient(failure, { retryAfter: wait, status }) : failure
 }
 
 /** What the registry says in the format of the distribution spec ("Error Codes"), or in plain text. */

@@ -7,28 +7,41 @@ export class Transient extends Error {
   readonly failure: BaleError
   /** When the other side wants to be asked again, in milliseconds from now. */
   readonly retryAfter: number | undefined
+  /** Of its answer, if there was one. */
+  readonly status: number | undefined
 
-  constructor(failure: BaleError, retryAfter?: number) {
+  constructor(failure: BaleError, { retryAfter, status }: { retryAfter?: number; status?: number } = {}) {
     super(failure.message, { cause: failure })
     this.failure = failure
     this.retryAfter = retryAfter
+    this.status = status
   }
 }
+
+/** After so many bytes without a fault, the faults before them count no more: a large layer may survive many. */
+export const forgiving = 1024 * 1024
 
 /**
  * The result of the first attempt that does not fail with a Transient. Pauses grow exponentially and are jittered, so
  * that a thousand builds which failed together do not come back together (RFC 9110, section 10.2.3 for Retry-After).
+ * @param done how many bytes attempts have moved for good
  * @throws BaleError the failure of the last attempt
  */
-export async function retrying<T>(work: () => Promise<T>, limits: Limits, signal?: AbortSignal): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+export async function retrying<T>(
+  work: () => Promise<T>,
+  limits: Limits,
+  signal?: AbortSignal,
+  done: () => number = () => 0,
+): Promise<T> {
+  for (let faults = 1, best = 0; ; faults++) {
     try {
       return await work()
     } catch (error) {
       signal?.throwIfAborted()
       if (!(error instanceof Transient)) throw error
-      if (attempt >= limits.attempts) throw error.failure
-      await pause(attempt, error, limits, signal)
+      if (done() >= best + forgiving) [faults, best] = [1, done()]
+      if (faults >= limits.attempts) throw error.failure
+      await pause(faults, error, limits, signal)
     }
   }
 }

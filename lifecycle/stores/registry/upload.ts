@@ -9,24 +9,26 @@ import type { Access } from './authorizer.ts'
 import type { Registry } from './client.ts'
 import { failureAt } from './failures.ts'
 import { Pipe } from './pipe.ts'
-import { Transient, retrying } from './retry.ts'
-
-/** How long we wait to give a broken-off session back; the registry forgets it some day anyway. */
-const patience = 2_000
+import { Transient } from './retry.ts'
+import { type Session, Sessions, lostSession } from './session.ts'
 
 /**
  * Puts blobs into a repository (distribution spec, "Push"). Bytes of a known digest go in one PUT. For others it is one
- * streamed PATCH: of the ways to push in chunks, the one that all registries take, since Docker uses it. What breaks is
- * begun anew, since the end of a broken stream cannot be known without its digest.
+ * streamed PATCH: of the ways to push in chunks, the one that all registries take, since Docker uses it. What breaks goes
+ * on where it broke if the registry can say where that was: a layer has the same bytes each time it is made.
  */
 export class Uploader {
   readonly #registry: Registry
   readonly #repository: string
+  readonly #access: Access
+  readonly #sessions: Sessions
   readonly #onTransfer: OnTransfer | undefined
 
   constructor(registry: Registry, repository: string, onTransfer?: OnTransfer) {
     this.#registry = registry
     this.#repository = repository
+    this.#access = { repository, action: 'push' }
+    this.#sessions = new Sessions(registry, this.#access)
     this.#onTransfer = onTransfer
   }
 
@@ -46,44 +48,66 @@ export class Uploader {
   /** Makes a layer from its source, and sends it as it is made. */
   async putSource(source: LayerSource, compression: Compression, signal?: AbortSignal): Promise<LayerDigests> {
     let made: LayerDigests | undefined
-    return this.#inSession(async location => {
-      // The answer to a session that went well may have been lost.
-      if (made !== undefined && (await this.has(made.digest, signal))) {
-        await this.#cancel(location)
-        return made
+    return this.#sessions.use(async session => {
+      if (made !== undefined) {
+        // The answer to a session that went well may have been lost.
+        if (session.offset === 0 && (await this.has(made.digest, signal))) {
+          await this.#sessions.cancel(session.location)
+          return made
+        }
+        if (session.offset === made.size) {
+          await this.#finish(session.location, made.digest, signal)
+          return made
+        }
       }
       const pipe = new Pipe()
       const making = compressLayer(source, chunk => pipe.write(chunk), { compression, signal })
       making.then(
-        () => pipe.end(),
+        layer => {
+          made = layer
+          pipe.end()
+        },
         error => pipe.fail(error),
       )
-      const sending = this.#send(location, pipe, source.createdBy, signal)
-      // Nobody reads what is made any more.
-      const unread = new Transient(
-        failureAt({ method: 'PATCH', url: location }, 'the registry answered before it had all'),
-      )
-      sending.then(
-        () => pipe.fail(unread),
-        () => pipe.fail(unread),
-      )
-      const [layer, next] = await Promise.allSettled([making, sending])
-      if (layer.status === 'rejected' && layer.reason !== unread) throw layer.reason
-      if (next.status === 'rejected') throw next.reason
-      if (layer.status === 'rejected') throw unread
-      made = layer.value
-      await this.#finish(next.value, made.digest, signal)
-      return made
+      const next = await this.#sendMade(making, session, pipe, source.createdBy, signal)
+      const layer = await making
+      await this.#finish(next, layer.digest, signal)
+      return layer
     }, signal)
+  }
+
+  /** Sends a layer while it is made, but for what is there already; where the session goes on. */
+  async #sendMade(
+    making: Promise<LayerDigests>,
+    session: Session,
+    pipe: Pipe,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<URL> {
+    const sending = this.#send(session, pipe, name, signal)
+    // Nobody reads what is made any more.
+    const unread = new Transient(
+      failureAt({ method: 'PATCH', url: session.location }, 'the registry answered before it had all'),
+    )
+    sending.then(
+      () => pipe.fail(unread),
+      () => pipe.fail(unread),
+    )
+    const [layer, next] = await Promise.allSettled([making, sending])
+    if (layer.status === 'rejected' && layer.reason !== unread) throw layer.reason
+    if (next.status === 'rejected') throw next.reason
+    if (layer.status === 'rejected') throw unread
+    return next.value
   }
 
   /** Sends the bytes of a layer that some other store has. */
   async putLayer(layer: Layer, signal?: AbortSignal): Promise<void> {
-    await this.#inSession(async location => {
+    await this.#sessions.use(async session => {
       const progress = transfer(this.#onTransfer, layer.digest, layer.size)
       const source = new Watched(verified(layer.open(signal), layer), progress)
+      const rest = after(source, session)
       try {
-        await this.#finish(location, layer.digest, signal, { bytes: source, size: layer.size })
+        await this.#finish(session.location, layer.digest, signal, { bytes: rest, size: layer.size, ...session })
       } catch (error) {
         // The source's own failure, not what it led to here.
         throw source.failure ?? error
@@ -92,7 +116,10 @@ export class Uploader {
   }
 
   async putBytes(bytes: Uint8Array, digest: Digest, signal?: AbortSignal): Promise<void> {
-    await this.#inSession(location => this.#finish(location, digest, signal, { bytes, size: bytes.length }), signal)
+    await this.#sessions.use(async session => {
+      const rest = bytes.subarray(session.offset)
+      await this.#finish(session.location, digest, signal, { bytes: rest, size: bytes.length, ...session })
+    }, signal)
   }
 
   /** Takes the blob from another repository of the same registry; false if that is not to be had. */
@@ -107,102 +134,79 @@ export class Uploader {
     })
     await reply.discard()
     // Refused with a session for an upload: given back, since the caller begins his own.
-    if (reply.status === 202) await this.#cancel(await this.#registry.locate(reply.header('location')[0], reply))
+    if (reply.status === 202) {
+      await this.#sessions.cancel(await this.#registry.locate(reply.header('location')[0], reply))
+    }
     // A registry that says yes may yet not have it.
     return reply.status === 201 && (await this.has(digest, signal))
   }
 
   /** Begins an upload and breaks it off: whoever may do that may write. */
   async probe(signal?: AbortSignal): Promise<void> {
-    await this.#cancel(await this.#start(signal))
-  }
-
-  get #access(): Access {
-    return { repository: this.#repository, action: 'push' }
-  }
-
-  /** An upload, begun anew with a session of its own as long as it fails with a Transient. */
-  #inSession<T>(work: (location: URL) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    return retrying(
-      async () => {
-        const location = await this.#start(signal)
-        try {
-          return await work(location)
-        } catch (error) {
-          await this.#cancel(location)
-          throw error
-        }
-      },
-      this.#registry.limits,
-      signal,
-    )
-  }
-
-  async #start(signal: AbortSignal | undefined): Promise<URL> {
-    const reply = await this.#registry.call({
-      method: 'POST',
-      url: `/v2/${this.#repository}/blobs/uploads/`,
-      access: this.#access,
-      accept: [202],
-      headers: { 'content-length': '0' },
-      signal,
-    })
-    await reply.discard()
-    return this.#registry.locate(reply.header('location')[0], reply)
+    await this.#sessions.cancel(await this.#sessions.start(signal))
   }
 
   /** Streams bytes whose number is not known yet; returns where to go on. */
-  async #send(location: URL, bytes: AsyncIterable<Uint8Array>, name: string, signal?: AbortSignal): Promise<URL> {
+  async #send(session: Session, bytes: AsyncIterable<Uint8Array>, name: string, signal?: AbortSignal): Promise<URL> {
     const reply = await this.#registry.call({
       method: 'PATCH',
-      url: location,
+      url: session.location,
       access: this.#access,
       accept: [201, 202, 204],
-      again: lostSession,
+      again: [404, 416],
       headers: { 'content-type': 'application/octet-stream' },
-      body: new Watched(bytes, transfer(this.#onTransfer, name)),
+      body: after(new Watched(bytes, transfer(this.#onTransfer, name)), session),
       slow: true,
       signal,
     })
     await reply.discard()
     const [next] = reply.header('location')
-    return next === undefined ? location : this.#registry.locate(next, reply)
+    return next === undefined ? session.location : this.#registry.locate(next, reply)
   }
 
-  /** Closes a session, with the whole blob if it has not been sent yet. */
+  /** Closes a session, with what is missing of the blob if it has not been sent yet. */
   async #finish(
     location: URL,
     digest: Digest,
     signal: AbortSignal | undefined,
-    whole?: { bytes: Uint8Array | AsyncIterable<Uint8Array>; size: number },
+    rest?: { bytes: Uint8Array | AsyncIterable<Uint8Array>; size: number; offset: number },
   ): Promise<void> {
+    const { bytes, size, offset } = rest ?? { size: 0, offset: 0 }
+    if (offset > size) throw hasMore({ method: 'PUT', url: location })
     const reply = await this.#registry.call({
       method: 'PUT',
       url: withDigest(location, digest),
       access: this.#access,
       accept: [201, 204],
       again: lostSession,
-      headers: { 'content-type': 'application/octet-stream', 'content-length': String(whole?.size ?? 0) },
-      ...(whole && { body: whole.bytes }),
+      headers: {
+        'content-type': 'application/octet-stream',
+        'content-length': String(size - offset),
+        ...(offset > 0 && offset < size && { 'content-range': `${offset}-${size - 1}` }),
+      },
+      ...(offset < size && { body: bytes }),
       slow: true,
       signal,
     })
     await reply.discard()
   }
-
-  async #cancel(location: URL): Promise<void> {
-    const signal = AbortSignal.timeout(patience)
-    const call = { method: 'DELETE', url: location, access: this.#access, accept: [204], once: true, signal } as const
-    try {
-      await (await this.#registry.call(call)).discard()
-    } catch {
-      // "Clients SHOULD ignore any failures" (distribution spec, "Cancel a blob upload").
-    }
-  }
 }
 
-/** The registry has forgotten the session, or has other bytes than we sent: a new one may fare better. */
-const lostSession = [404, 416]
+/** What a session lacks. The bytes before that are read as well: a source is hashed as a whole. */
+async function* after(bytes: AsyncIterable<Uint8Array>, { location, offset }: Session): AsyncGenerator<Uint8Array> {
+  let skip = offset
+  for await (const chunk of bytes) {
+    const rest = chunk.subarray(Math.min(skip, chunk.length))
+    skip -= chunk.length - rest.length
+    if (rest.length > 0) yield rest
+  }
+  if (skip > 0) throw hasMore({ method: 'PATCH', url: location })
+}
+
+/** A session with bytes that are not ours is of no use. */
+function hasMore(request: { method: string; url: URL }): Transient {
+  return new Transient(failureAt(request, 'the registry says that it has more bytes than were sent'), { status: 416 })
+}
 
 /** The location as it is, since its query may be signed, and the digest after it. */
 function withDigest(location: URL, digest: Digest): URL {

@@ -60,6 +60,11 @@ export class Gatekeeper {
     return errorAnswer(401, 'UNAUTHORIZED', 'authentication required', { 'www-authenticate': challenge.join(',') })
   }
 
+  /** Takes none of the tokens that were given out. */
+  expire(): void {
+    this.#tokens.clear()
+  }
+
   /** The answer of the token endpoint, if the request is for that. */
   token(request: Recorded): Answer | undefined {
     if (request.url.pathname !== '/token') return undefined

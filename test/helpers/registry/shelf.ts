@@ -138,6 +138,17 @@ export class Shelf {
     return this.#stored(repository, whole)
   }
 
+  /** What came of an upload before its connection broke. */
+  takePart({ url, body }: Recorded): void {
+    const id = /\/uploads\/([^/]+)$/.exec(url.pathname)?.[1] ?? ''
+    const sofar = this.#uploads.get(id)
+    if (sofar !== undefined) this.#uploads.set(id, Buffer.concat([sofar, body]))
+  }
+
+  forgetUploads(): void {
+    this.#uploads.clear()
+  }
+
   #start({ url, body }: Recorded, repository: string): Answer {
     const [mount, from] = [url.searchParams.get('mount'), url.searchParams.get('from')]
     const bytes = mount !== null && this.links.has(`${from}@${mount}`) ? this.blobs.get(mount) : undefined
