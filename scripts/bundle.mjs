@@ -1,5 +1,5 @@
-// Makes dist/, the form in which Bale runs: the program and the phase binaries as bundles, the buildpacks with theirs, the
-// launcher, the default builder and its stack. bin/bale calls it when a source is newer than dist/stamp.
+// Makes dist/bale/, the form in which Bale runs: the program and the phase binaries as bundles, the buildpacks with theirs,
+// the launcher, the default builder and its stack. bin/bale calls it when a source is newer than dist/bale/stamp.
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
@@ -18,41 +18,58 @@ import { fileURLToPath } from 'node:url'
 import { buildDeflate } from './build-deflate.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const dist = join(root, 'dist')
+const home = join(root, 'dist', 'bale')
+const options = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node22',
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  outExtension: { '.js': '.mjs' },
+  legalComments: 'none',
+  logLevel: 'warning',
+  absWorkingDir: root,
+  // CommonJS dependencies ask for Node's own modules by require.
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+}
 
-await bundle()
+if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle()
+
+/**
+ * The phase binaries, all in one folder without folders, as a lifecycle's tarball needs it. Gives back the sources that
+ * went in, by their paths from the root.
+ */
+export async function bundlePhases(out) {
+  const { build } = await import('esbuild')
+  const { metafile } = await build({
+    ...options,
+    chunkNames: '[name]-[hash]',
+    entryPoints: { phase: 'lifecycle/cli/phase.ts' },
+    outdir: out,
+    metafile: true,
+  })
+  await buildDeflate({ bundle: out })
+  return Object.keys(metafile.inputs)
+}
 
 async function bundle() {
   const { build } = await import('esbuild')
   const out = join(root, `.dist-${process.pid}`)
   rmSync(out, { recursive: true, force: true })
-  const options = {
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node22',
-    splitting: true,
-    chunkNames: 'chunks/[name]-[hash]',
-    outExtension: { '.js': '.mjs' },
-    legalComments: 'none',
-    logLevel: 'warning',
-    absWorkingDir: root,
-    // CommonJS dependencies ask for Node's own modules by require.
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-  }
   try {
     execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
     // Sources that change from here on are newer than the bundle.
     const started = new Date()
     const programs = { bale: 'lifecycle/cli/bale.ts', index: 'lifecycle/index.ts' }
     await build({ ...options, entryPoints: programs, outdir: out })
-    await build({ ...options, entryPoints: { phase: 'lifecycle/cli/phase.ts' }, outdir: join(out, 'lifecycle') })
-    for (const bundle of [out, join(out, 'lifecycle')]) await buildDeflate({ bundle })
+    await buildDeflate({ bundle: out })
+    await bundlePhases(join(out, 'lifecycle'))
     // A place for the Node binary to be mounted on.
     writeFileSync(join(out, 'lifecycle', 'node'), '')
-    for (const name of buildpacks()) await bundleBuildpack(build, options, name, join(out, 'buildpacks', name))
+    for (const name of buildpacks()) await bundleBuildpack(build, name, join(out, 'buildpacks', name))
     cpSync(join(root, 'launcher', 'dist'), join(out, 'launcher'), { recursive: true })
     cpSync(join(root, 'stacks', 'trixie'), join(out, 'stacks', 'trixie'), { recursive: true })
     cpSync(join(root, 'builder.toml'), join(out, 'builder.toml'))
@@ -71,7 +88,7 @@ function buildpacks() {
 }
 
 /** A buildpack: its descriptor and shell entries as they are, its program bundled, and the npm packages it ships whole. */
-async function bundleBuildpack(build, options, name, out) {
+async function bundleBuildpack(build, name, out) {
   const dir = join(root, 'buildpacks', name)
   mkdirSync(out, { recursive: true })
   cpSync(join(dir, 'buildpack.toml'), join(out, 'buildpack.toml'))
@@ -89,13 +106,14 @@ async function bundleBuildpack(build, options, name, out) {
 /** Puts the new bundle in place. Two builds at once both succeed; the later one stays. */
 function replace(out) {
   const old = join(root, `.dist-old-${process.pid}`)
+  mkdirSync(dirname(home), { recursive: true })
   try {
-    renameSync(dist, old)
+    renameSync(home, old)
   } catch (error) {
     if (error.code !== 'ENOENT') throw error
   }
   try {
-    renameSync(out, dist)
+    renameSync(out, home)
   } catch (error) {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
   }

@@ -16,12 +16,12 @@ export interface Distribution {
 }
 
 /**
- * Finds the distribution from one of its own files, or from a source file of a checkout, whose `dist/` holds it.
+ * Finds the distribution from one of its own files, or from a source file of a checkout, whose `dist/bale/` holds it.
  * @throws BaleError when there is none
  */
 export function findDistribution(from: string): Distribution {
   for (let dir = dirname(fileURLToPath(from)); ; dir = dirname(dir)) {
-    for (const root of [dir, join(dir, 'dist')]) {
+    for (const root of [dir, join(dir, 'dist', 'bale')]) {
       if (existsSync(join(root, 'lifecycle', 'phase.mjs'))) return distributionAt(root)
     }
     if (dir === dirname(dir)) break
