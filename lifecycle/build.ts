@@ -42,6 +42,8 @@ export interface BuildOptions {
   /** Plain names go to the registry they name, not to Bale's own store. */
   readonly publish?: boolean
   readonly clearCache?: boolean
+  /** An image in a registry that keeps what builds leave for the next one, instead of a directory of this machine. */
+  readonly cacheImage?: string
   readonly defaultProcess?: string
   /** What buildpacks reach: `host` by default, since they download dependencies. */
   readonly network?: 'none' | 'host'
@@ -80,7 +82,12 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const stack = await ensureStack({ stackDir: builder.stackDir, arch, settings, store: stores.local, reporter }, signal)
   await using workspace = await openWorkspace(settings.cacheDir)
   const sandbox = openSandbox(options, { builder, distribution, stack, workspace, reporter })
-  const cache = await appCache(settings.cacheDir, destination, { clear: options.clearCache === true, reporter })
+  const [cacheImage] = options.cacheImage === undefined ? [] : await stores.destinations([options.cacheImage], true)
+  const cache = await appCache(settings.cacheDir, destination, {
+    clear: options.clearCache === true,
+    ...(cacheImage && { image: cacheImage }),
+    reporter,
+  })
   const layersDir = { host: workspace.layers, image: paths.layers }
   const timed = phaseTimer(reporter)
 

@@ -23,8 +23,9 @@ const ranks: Record<string, number> = {
   cli: 7,
 }
 // Stores and caches are made of layers' bytes: they use the room that packs and unpacks them.
+// A cache can be an image in a store.
 // Engines clear away what a program wrote, as hostile as a layer.
-const friends = new Set(['stores>layers', 'caches>layers', 'engines>layers'])
+const friends = new Set(['stores>layers', 'caches>layers', 'caches>stores', 'engines>layers'])
 
 const root = resolve(import.meta.dirname, '..')
 const lifecycle = join(root, 'lifecycle')

@@ -2,22 +2,38 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Cache } from '../caches/cache.ts'
 import { directoryCache } from '../caches/directory.ts'
+import { imageCache } from '../caches/image.ts'
 import type { Reporter } from '../events.ts'
 import { removeTree } from '../layers/remove.ts'
-import type { Destination } from '../stores/open.ts'
+import { type Destination, hostPlatform } from '../stores/open.ts'
+
+export interface AppCacheOptions {
+  /** Nothing of what earlier builds left is used. */
+  readonly clear: boolean
+  /** A cache image, which takes the directory's place: one cache, in one place, whichever machine builds. */
+  readonly image?: Destination
+  readonly reporter: Reporter
+}
 
 /**
- * The cache of one app: a directory named for where its image goes. Apps never share one, so that what one app's build
- * leaves there cannot reach another (C14).
+ * The cache of one app: a directory named for where its image goes, or an image. Apps never share a directory, so that
+ * what one app's build leaves there cannot reach another (C14); who may write a cache image is the registry's to say.
  */
-export async function appCache(
-  cacheDir: string,
-  destination: Destination,
-  options: { clear: boolean; reporter: Reporter },
-): Promise<Cache> {
+export async function appCache(cacheDir: string, destination: Destination, options: AppCacheOptions): Promise<Cache> {
+  const onWarning = (text: string): void => options.reporter.event({ type: 'warning', text })
+  if (options.image !== undefined) {
+    const { sink, previous } = options.image
+    const cache = imageCache({ ...previous, sink }, { platform: hostPlatform(), onWarning })
+    return options.clear ? forgetful(cache) : cache
+  }
   const key = destination.identity
   const readable = key.replaceAll(/[^A-Za-z0-9.]+/g, '-').slice(-60)
   const dir = join(cacheDir, 'apps', `${readable}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`)
   if (options.clear) await removeTree(dir)
-  return directoryCache(dir, { onWarning: text => options.reporter.event({ type: 'warning', text }) })
+  return directoryCache(dir, { onWarning })
+}
+
+/** The cache as one that holds nothing yet: it is written, but not read. */
+function forgetful(cache: Cache): Cache {
+  return { ...cache, metadata: () => Promise.resolve(undefined), open: () => Promise.resolve(undefined) }
 }

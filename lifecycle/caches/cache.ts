@@ -18,7 +18,7 @@ export interface Cache {
 }
 
 export interface CacheWriter extends AsyncDisposable {
-  /** Stores a layer, or keeps it if the previous generation has it; returns its diffID and its size in bytes. */
+  /** Stores a layer, or keeps it if the previous generation has it; returns its diffID and its size in bytes, as stored. */
   put(layer: LayerSource, signal?: AbortSignal): Promise<{ diffId: Digest; size: number; reused: boolean }>
   /** Makes the new generation the cache, in one step. Without it, disposal leaves the old one as it was. */
   commit(metadata: CacheMetadata): Promise<void>

@@ -20,6 +20,7 @@ export interface GlobalOptions {
   readonly runImage?: string
   readonly publish?: boolean
   readonly clearCache?: boolean
+  readonly cacheImage?: string
   readonly defaultProcess?: string
   readonly network?: 'none' | 'host'
   readonly reportOutputDir?: string

@@ -106,6 +106,7 @@ function addBuild(program: Command, run: Run): void {
     .option('--run-image <image>', "what the app runs on (default: the stack's run image)")
     .option('--publish', 'push to the registry that the name means')
     .option('--clear-cache', 'forget what earlier builds of this image left')
+    .option('--cache-image <image>', 'keep what the next build can reuse in a registry, instead of on this machine')
     .option('--default-process <type>', 'the process that starts when the image is run')
     .addOption(new Option('--network <mode>', 'what buildpacks can reach').choices(['none', 'host']).default('host'))
     .option('--report-output-dir <dir>', 'write report.toml there')
@@ -114,6 +115,7 @@ function addBuild(program: Command, run: Run): void {
       examples(
         'bale build hello --path examples/flask',
         'bale build ghcr.io/me/app:1.2 --tag ghcr.io/me/app:latest --publish',
+        'bale build ghcr.io/me/app --publish --cache-image ghcr.io/me/app-cache',
         'bale build oci:out:latest --network none',
         'bale build docker-daemon:app --env BP_NODE_VERSION=22',
       ),

@@ -1,4 +1,4 @@
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'
@@ -19,6 +19,7 @@ cacheContract('directory', async () => {
     warnings,
     close: () => Promise.resolve(),
     reopen: () => Promise.resolve(openCache()),
+    lose: diffId => rm(join(dir, 'committed', `${diffId}.tar`)),
     damage: (diffId, bytes) => writeFile(join(dir, 'committed', `${diffId}.tar`), bytes),
     damageMetadata: bytes => writeFile(join(dir, 'committed', metadataFile), bytes),
   }

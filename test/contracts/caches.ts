@@ -14,6 +14,8 @@ export interface OpenCache {
   readonly close: () => Promise<void>
   /** Another cache on the same place, as a second process would open it. */
   readonly reopen: () => Promise<Cache>
+  /** Takes a layer away where it is stored. */
+  readonly lose: (diffId: Digest) => Promise<void>
   /** Replaces the bytes of a layer where it is stored. */
   readonly damage?: (diffId: Digest, bytes: Uint8Array) => Promise<void>
   /** Replaces the metadata where it is stored. */
@@ -55,7 +57,10 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
       const { cache } = await fresh()
       const tar = await tarOf(hello)
       await using writer = await cache.begin()
-      expect(await writer.put(sourceOf(hello))).toEqual({ diffId: digestOf(tar), size: tar.length, reused: false })
+      const { size, ...put } = await writer.put(sourceOf(hello))
+      expect(put).toEqual({ diffId: digestOf(tar), reused: false })
+      expect(size).toBeGreaterThan(0)
+      expect(size).toBeLessThanOrEqual(tar.length)
     })
 
     it('stores a layer without any file, and one larger than any buffer', async () => {
@@ -121,8 +126,7 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
       await fill(cache, { hello })
       const source = { ...sourceOf(hello), known: await layerOf(hello) }
       await using writer = await cache.begin()
-      const { length } = await tarOf(hello)
-      expect(await writer.put(source)).toEqual({ diffId: await diffIdOf(hello), size: length, reused: true })
+      expect(await writer.put(source)).toMatchObject({ diffId: await diffIdOf(hello), reused: true })
       expect(source.reads).toBe(0)
       await writer.commit(metadataOf({}))
       expect(await read(cache, hello)).toEqual(await tarOf(hello))
@@ -211,15 +215,31 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
       expect(await failureOf(run())).toBe(reason)
     })
 
-    it('C09 lets two writers finish, one of them last', async () => {
-      const { cache, reopen } = await fresh()
+    it('C09 lets several writers finish, one of them last and whole', async () => {
+      const { cache, reopen, warnings } = await fresh()
+      const trees: Files[] = [hello, other, { '/layers/a/third.txt': 'third' }, { '/layers/a/big': noise(300_000) }]
       await fill(cache, { hello, other })
+      const writers = await Promise.all(trees.map(() => reopen()))
+      const all = await Promise.all(writers.map((writer, i) => fill(writer, { [`layer${i}`]: trees[i]! })))
+      const reader = await reopen()
+      const left = await reader.metadata()
+      expect(all).toContainEqual(left)
+      const tree = trees[Number(Object.keys(left!.buildpacks[0]!.layers)[0]!.slice('layer'.length))]!
+      expect(await read(reader, tree)).toEqual(await tarOf(tree))
+      expect(warnings).toEqual([])
+    })
+
+    it('C09 keeps what the last of two writers in turn stored, though the first one began before it', async () => {
+      const { cache, reopen } = await fresh()
+      await fill(cache, { hello })
       const second = await reopen()
-      const [a, b] = await Promise.all([fill(cache, { hello }), fill(second, { other })])
-      const left = await cache.metadata()
-      expect([a, b]).toContainEqual(left)
-      const [tree] = 'hello' in left!.buildpacks[0]!.layers ? [hello] : [other]
-      expect(await read(cache, tree)).toEqual(await tarOf(tree))
+      await using early = await cache.begin()
+      await early.put(sourceOf(hello))
+      await fill(second, { other })
+      await early.commit(metadataOf({ hello: await diffIdOf(hello) }))
+      const reader = await reopen()
+      expect(await reader.metadata()).toEqual(metadataOf({ hello: await diffIdOf(hello) }))
+      expect(await read(reader, hello)).toEqual(await tarOf(hello))
     })
 
     it('C09 never gives other bytes than those of the layer, though it is replaced meanwhile', async () => {
@@ -230,6 +250,23 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
       await fill(cache, { hello })
       const outcome = await bytesOf(before!).then(digestOf, (error: unknown) => error)
       if (outcome !== (await diffIdOf(big))) expect(outcome).toBeInstanceOf(BaleError)
+    })
+
+    it('C02 stores a missing layer anew', async () => {
+      const { cache, reopen, lose } = await fresh()
+      for (const known of [false, true]) {
+        await fill(cache, { hello, other })
+        await lose(await diffIdOf(hello))
+        const outcome = await read(await reopen(), hello).catch((error: unknown) => error)
+        expect(outcome).toBeInstanceOf(Error)
+        const source = known ? { ...sourceOf(hello), known: await layerOf(hello) } : sourceOf(hello)
+        await using writer = await (await reopen()).begin()
+        expect(await writer.put(source)).toMatchObject({ reused: false })
+        expect(await writer.put(sourceOf(other))).toMatchObject({ reused: true })
+        await writer.commit(metadataOf({}))
+        const reader = await reopen()
+        for (const tree of [hello, other]) expect(await read(reader, tree)).toEqual(await tarOf(tree))
+      }
     })
 
     it('C02 C03 C04 stores a damaged layer anew', async context => {
@@ -300,7 +337,8 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
 export async function fill(cache: Cache, layers: Readonly<Record<string, Files>>): Promise<CacheMetadata> {
   await using writer = await cache.begin()
   const shas: Record<string, Digest> = {}
-  for (const [name, files] of Object.entries(layers)) shas[name] = (await writer.put(sourceOf(files))).diffId
+  for (const [name, files] of Object.entries(layers))
+    shas[name] = (await writer.put(sourceOf(files, { piece: 10_000 }))).diffId
   const metadata = metadataOf(shas)
   await writer.commit(metadata)
   return metadata

@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto'
+import { BaleError } from '../errors.ts'
+import { labelOf } from '../image/config.ts'
+import { type Digest, isDigest } from '../image/digest.ts'
+import { type Image, makeImage } from '../image/image.ts'
+import type { Layer, LayerSource } from '../image/layer.ts'
+import type { Platform } from '../image/manifest.ts'
+import { compressionOf } from '../image/media-types.ts'
+import { decompress } from '../layers/decompress.ts'
+import { verified } from '../layers/verify.ts'
+import { formatCacheMetadata, labels, parseCacheMetadata } from '../spec/labels.ts'
+import type { ImageSink, ImageSource } from '../stores/store.ts'
+import type { Cache, CacheWriter } from './cache.ts'
+
+/** Where a cache image is: a repository of a registry, usually. */
+export interface CacheImageAt {
+  readonly source: ImageSource
+  readonly sink: ImageSink
+  readonly name: string
+}
+
+export interface ImageCacheOptions {
+  /** For the image's config; nobody runs it. */
+  readonly platform: Platform
+  /** Something in the cache is missing or damaged; the build goes on without it. */
+  onWarning?(text: string): void
+}
+
+/** The same for every build, so that the same layers make the same image. */
+const created = '1980-01-01T00:00:01Z'
+
+/**
+ * A cache that is an image, for builds on machines that come and go: layers of any compression, and the metadata in a
+ * label, as the Go lifecycle reads and writes it (platform.md, "Caching"). Several builds may share one: each commits a whole
+ * generation by moving the tag, and the last one stays. What the registry has already is not sent again.
+ *
+ * An image that somebody made for another purpose is neither believed nor replaced (C15).
+ */
+export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache {
+  const { source, name } = at
+  const description = `cache image ${name} in ${source.description}`
+  const warn = (what: string, error: unknown, signal?: AbortSignal): undefined => {
+    signal?.throwIfAborted()
+    if (!(error instanceof BaleError)) throw error
+    options.onWarning?.(`${description}: ${what} cannot be used: ${error.message}`)
+  }
+  let current: Promise<Image | undefined> | undefined
+  /** What is there now; what was read of a generation before stays what it was. */
+  const pull = (signal?: AbortSignal): Promise<Image | undefined> => {
+    const pulling = source.pull(name, options.platform, signal)
+    pulling.catch(() => {
+      if (current === pulling) current = undefined
+    })
+    return (current = pulling)
+  }
+
+  return {
+    description,
+
+    async metadata(signal) {
+      signal?.throwIfAborted()
+      try {
+        const image = await pull(signal)
+        if (image === undefined) return undefined
+        const label = labelOf(image.config, labels.cache)
+        if (label === undefined) throw notCache()
+        return parseCacheMetadata(label, `label ${labels.cache}`)
+      } catch (error) {
+        return warn('its metadata', error, signal)
+      }
+    },
+
+    async open(diffId, signal) {
+      signal?.throwIfAborted()
+      try {
+        if (!isDigest(diffId)) throw new BaleError('input', 'it is not a digest') // C05
+        const layer = cachedLayer(await (current ?? pull(signal)), diffId)
+        if (layer === undefined) throw new BaleError('input', 'it is not there')
+        return tarOf(layer, signal)
+      } catch (error) {
+        return warn(`the layer ${JSON.stringify(diffId.slice(0, 100))}`, error, signal)
+      }
+    },
+
+    async begin(signal) {
+      signal?.throwIfAborted()
+      const previous = await pull(signal).catch((error: unknown) => {
+        signal?.throwIfAborted()
+        // Damaged, or not to be read: what is wrong with writing will show.
+        if (error instanceof BaleError) return undefined
+        throw error
+      })
+      if (previous !== undefined && labelOf(previous.config, labels.cache) === undefined) throw notCache()
+      return imageCacheWriter(at, options.platform, previous, image => {
+        current = Promise.resolve(image)
+      })
+    },
+  }
+}
+
+function imageCacheWriter(
+  { sink, name }: CacheImageAt,
+  platform: Platform,
+  previous: Image | undefined,
+  committed: (image: Image) => void,
+): CacheWriter {
+  const layers = new Map<Digest, Layer>()
+  return {
+    async put(source, signal) {
+      signal?.throwIfAborted()
+      const diffId = source.known?.diffId ?? (await diffIdOf(source, signal))
+      const kept = layers.get(diffId) ?? (await keep(sink, cachedLayer(previous, diffId), signal))
+      const layer = kept ?? (await sink.putLayer(source, signal))
+      layers.set(layer.diffId, layer)
+      return { diffId: layer.diffId, size: layer.size, reused: kept !== undefined }
+    },
+
+    async commit(metadata) {
+      // In an order of its own, so that the image does not depend on which layer was the first to arrive.
+      const sorted = [...layers.values()].sort((a, b) => (a.diffId < b.diffId ? -1 : 1))
+      const image = makeImage(
+        {
+          created,
+          ...platform,
+          config: { Labels: { [labels.cache]: formatCacheMetadata(metadata) } },
+          rootfs: { type: 'layers', diff_ids: [] },
+        },
+        sorted,
+      )
+      await sink.putImage(image, [name])
+      committed(image)
+    },
+
+    // What was put without a commit belongs to no image: the registry's own garbage collection takes it.
+    async [Symbol.asyncDispose]() {},
+  }
+}
+
+/** Takes a layer over from the previous generation, if the registry still has it. */
+async function keep(sink: ImageSink, layer: Layer | undefined, signal?: AbortSignal): Promise<Layer | undefined> {
+  if (layer === undefined) return undefined
+  try {
+    return await sink.putLayer(layer, signal)
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (error instanceof BaleError) return undefined
+    throw error
+  }
+}
+
+/** Reading and hashing a tree costs a tenth of compressing it, and nothing is sent before it is known to be new. */
+async function diffIdOf(source: LayerSource, signal?: AbortSignal): Promise<Digest> {
+  const hash = createHash('sha256')
+  for await (const chunk of source.tar(signal)) {
+    signal?.throwIfAborted()
+    hash.update(chunk)
+  }
+  return `sha256:${hash.digest('hex')}`
+}
+
+function cachedLayer(image: Image | undefined, diffId: Digest): Layer | undefined {
+  return image?.layers.find(layer => layer.diffId === diffId)
+}
+
+async function* tarOf(layer: Layer, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const compression = compressionOf(layer.mediaType)
+  if (compression === undefined)
+    throw new BaleError('input', `a cached layer has an unknown media type: ${layer.mediaType}`)
+  for await (const chunk of decompress(verified(layer.open(signal), layer), compression)) {
+    signal?.throwIfAborted()
+    yield chunk
+  }
+}
+
+function notCache(): BaleError {
+  return new BaleError('arguments', `it is an image, but no cache: it has no label ${labels.cache}`, {
+    fix: 'give another name for the cache image; this one stays as it is',
+  })
+}

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import { BaleError } from '../errors.ts'
+import type { Digest } from '../image/digest.ts'
+import type { Layer, LayerSource } from '../image/layer.ts'
+import { compressionOf } from '../image/media-types.ts'
+import { decompress } from '../layers/decompress.ts'
+import { type ImageStore, isLayer } from '../stores/store.ts'
+import type { Cache } from './cache.ts'
+import { directoryCache } from './directory.ts'
+
+export interface LaunchCacheOptions {
+  /** The launch cache could not be written; the next build takes longer. */
+  onWarning?(text: string): void
+}
+
+/**
+ * A store beside which the layers of the app image are kept, uncompressed, in a cache of their own: the launch cache of
+ * a daemon (platform.md, "analyzer" and "exporter", `<launch-cache>`), which can give back no single layer but only whole images.
+ * Layers are read from the cache where it has them. What an image is made of that came from a source, or that the cache
+ * has already, is the cache's next generation, once the image is stored.
+ * @param dir laid out as the Go lifecycle has it, so that either may use what the other left
+ */
+export function withLaunchCache(store: ImageStore, dir: string, options: LaunchCacheOptions = {}): ImageStore {
+  // It warns of nothing: that it lacks the run image's layers is as it should be.
+  const cache = directoryCache(dir)
+  const made = new Set<Digest>()
+  return {
+    description: store.description,
+    checkWrite: (names, signal) => store.checkWrite(names, signal),
+
+    async pull(name, platform, signal) {
+      const image = await store.pull(name, platform, signal)
+      return image && { ...image, layers: image.layers.map(layer => readFrom(cache, layer)) }
+    },
+
+    async putLayer(layer, signal) {
+      const stored = await store.putLayer(layer, signal)
+      if (!isLayer(layer)) made.add(stored.diffId)
+      return stored
+    },
+
+    async putImage(image, names, signal) {
+      const published = await store.putImage(image, names, signal)
+      try {
+        await keepLayers(cache, image.layers, made, signal)
+      } catch (error) {
+        signal?.throwIfAborted()
+        if (!(error instanceof BaleError)) throw error
+        options.onWarning?.(`${cache.description} could not be written for launch layers: ${error.message}`)
+      }
+      return published
+    },
+  }
+}
+
+/** The layer, its bytes taken from the cache if it has them and they are the right ones. */
+function readFrom(cache: Cache, layer: Layer): Layer {
+  // Bytes compressed by somebody else cannot be made again from the tar.
+  if (layer.digest !== layer.diffId) return layer
+  return {
+    ...layer,
+    async *open(signal) {
+      yield* (await isIntact(cache, layer.diffId, signal))
+        ? ((await cache.open(layer.diffId, signal)) ?? layer.open(signal))
+        : layer.open(signal)
+    },
+  }
+}
+
+/** Whether the cache has the layer undamaged. Once bytes are handed out it is too late to take others. */
+async function isIntact(cache: Cache, diffId: Digest, signal?: AbortSignal): Promise<boolean> {
+  try {
+    const tar = await cache.open(diffId, signal)
+    if (tar === undefined) return false
+    const hash = createHash('sha256')
+    for await (const chunk of tar) hash.update(chunk)
+    return `sha256:${hash.digest('hex')}` === diffId
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (error instanceof BaleError) return false
+    throw error
+  }
+}
+
+async function keepLayers(
+  cache: Cache,
+  layers: readonly Layer[],
+  made: ReadonlySet<Digest>,
+  signal?: AbortSignal,
+): Promise<void> {
+  await using writer = await cache.begin(signal)
+  for (const layer of layers) {
+    const has = (await cache.open(layer.diffId, signal)) !== undefined
+    if (has || made.has(layer.diffId)) await writer.put(sourceOf(layer), signal)
+  }
+  // The layers are all there is to it; the app image's own label describes them.
+  await writer.commit({ buildpacks: [] })
+}
+
+function sourceOf(layer: Layer): LayerSource {
+  return {
+    createdBy: layer.digest,
+    known: layer,
+    tar: signal => decompress(layer.open(signal), compressionOf(layer.mediaType) ?? 'none'),
+  }
+}
