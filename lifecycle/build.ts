@@ -10,7 +10,7 @@ import type { Settings } from './builder/settings.ts'
 import { type InstalledStack, ensureStack } from './builder/stack.ts'
 import { type Workspace, copySource, openWorkspace, writePlatformEnv } from './builder/workspace.ts'
 import { bubblewrapEngine } from './engines/bubblewrap.ts'
-import { BaleError, type PhaseName, exitStatus } from './errors.ts'
+import { BaleError, type PhaseName, exitStatus, inPhase } from './errors.ts'
 import { type Reporter, silent } from './events.ts'
 import { analyze, runImageMetadata } from './phases/analyze.ts'
 import { type Exported, exportImage } from './phases/export.ts'
@@ -188,25 +188,16 @@ async function readGroup(workspace: Workspace, builder: Builder): Promise<readon
   return group
 }
 
-/** Runs phases one after another, tells how long each took, and remembers in which one an error came. */
+/** Runs phases one after another, and tells how long each took. */
 function phaseTimer(reporter: Reporter) {
   return async <T>(phase: PhaseName, run: () => Promise<T>): Promise<T> => {
     const started = performance.now()
     reporter.event({ type: 'phase-started', phase })
-    try {
-      const result = await run()
-      reporter.event({ type: 'phase-finished', phase, milliseconds: performance.now() - started })
-      return result
-    } catch (error) {
-      if (error !== null && typeof error === 'object') failedIn.set(error, phase)
-      throw error
-    }
+    const result = await inPhase(phase, run)
+    reporter.event({ type: 'phase-finished', phase, milliseconds: performance.now() - started })
+    return result
   }
 }
 
-const failedIn = new WeakMap<object, PhaseName>()
-
 /** The exit status for an error that `build` threw (platform.md, "Exit Code" of the phase it came from). */
-export function exitStatusOf(error: unknown): number {
-  return exitStatus(error, error !== null && typeof error === 'object' ? failedIn.get(error) : undefined)
-}
+export const exitStatusOf = exitStatus

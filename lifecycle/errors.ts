@@ -66,9 +66,22 @@ const statusOfPhase: Record<PhaseName, number> = {
   extend: 102,
 }
 
-/** The exit status of a failure, by its code or else by the phase it happened in; 1 outside of any phase. */
-export function exitStatus(error: unknown, phase?: PhaseName): number {
+const failedIn = new WeakMap<object, PhaseName>()
+
+/** Runs a phase, and remembers of an error which one it came in: see `exitStatus`. */
+export async function inPhase<T>(phase: PhaseName, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (error !== null && typeof error === 'object') failedIn.set(error, phase)
+    throw error
+  }
+}
+
+/** The exit status of a failure, by its code or else by the phase that it came in; 1 outside of any phase. */
+export function exitStatus(error: unknown): number {
   const own = error instanceof BaleError ? statusOfCode[error.code] : undefined
+  const phase = error !== null && typeof error === 'object' ? failedIn.get(error) : undefined
   return own ?? (phase === undefined ? 1 : statusOfPhase[phase])
 }
 

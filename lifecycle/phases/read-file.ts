@@ -10,11 +10,20 @@ const maxBytes = 16 * 1024 * 1024
  * fifo (it would hang, P11), a device or a huge file (P01) is an error that names it.
  */
 export async function readUntrusted(path: string): Promise<Uint8Array | undefined> {
+  return readBounded(path, constants.O_NOFOLLOW)
+}
+
+/** As above for a file of the platform or its operator, which may be a link: Kubernetes mounts those. */
+export async function readTrusted(path: string): Promise<Uint8Array | undefined> {
+  return readBounded(path, 0)
+}
+
+async function readBounded(path: string, flags: number): Promise<Uint8Array | undefined> {
   let file: FileHandle
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | flags)
   } catch (cause) {
-    if (isErrno(cause, 'ENOENT')) return undefined
+    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined
     if (isErrno(cause, 'ELOOP'))
       throw new BaleError('input', 'it is a symbolic link, and a file is wanted', { where: path, cause })
     throw new BaleError('filesystem', `cannot read it: ${(cause as Error).message}`, { where: path, cause })

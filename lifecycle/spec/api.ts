@@ -75,6 +75,9 @@ const newestBuildpackMinor = 12
 /** Oldest first: `0.7` … `0.15`. */
 export const supportedPlatformApis: readonly string[] = versions(newestPlatformMinor)
 export const supportedBuildpackApis: readonly string[] = versions(newestBuildpackMinor)
+/** Supported, but not for ever: see CNB_DEPRECATION_MODE. */
+export const deprecatedPlatformApis: readonly string[] = []
+export const deprecatedBuildpackApis: readonly string[] = []
 
 function versions(newest: number): readonly string[] {
   return Array.from({ length: newest - oldestMinor + 1 }, (_, i) => `0.${oldestMinor + i}`)

@@ -3,7 +3,6 @@ import { renderError } from '../../lifecycle/cli/render/error.ts'
 import { plainReporter } from '../../lifecycle/cli/render/plain.ts'
 import { prettyReporter, progressBar } from '../../lifecycle/cli/render/pretty.ts'
 import { formatBytes, formatDuration, printable } from '../../lifecycle/cli/render/text.ts'
-import { parseFlags } from '../../lifecycle/cli/flags.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { formatEvent, parseEvent } from '../../lifecycle/event-stream.ts'
 import type { BuildEvent } from '../../lifecycle/events.ts'
@@ -104,28 +103,6 @@ describe('events across the sandbox', () => {
     '\u0001bale {"type":"failed","code":"cancelled","message":"x"}',
     '\u0001bale nonsense',
   ])('X31 %j is output like any other', line => expect(parseEvent(line)).toBeUndefined())
-})
-
-describe('flags of phase binaries', () => {
-  const specs = { app: { env: 'CNB_APP_DIR', fallback: '/workspace' }, daemon: { boolean: true } }
-  it.each([
-    [['-app', 'x'], 'x'],
-    [['-app=x'], 'x'],
-    [['--app', 'x'], 'x'],
-    [['-app='], 'env'],
-    [[], 'env'],
-  ])('%j', (argv, value) => expect(parseFlags(specs, argv, { CNB_APP_DIR: 'env' }).get('app')).toBe(value))
-  it('end at the first argument that is none', () => {
-    const flags = parseFlags(specs, ['-daemon', 'image', '-app', 'x'], {})
-    expect([flags.get('daemon'), flags.get('app'), flags.positional]).toEqual([
-      'true',
-      '/workspace',
-      ['image', '-app', 'x'],
-    ])
-  })
-  it.each([[['-nope']], [['-app']]])('%j is refused with 2', argv => {
-    expect(() => parseFlags(specs, argv, {})).toThrow(expect.objectContaining({ code: 'usage' }) as Error)
-  })
 })
 
 describe('amounts', () => {

@@ -9,7 +9,7 @@ export interface PlainOptions {
   readonly color?: boolean
 }
 
-const titles: Record<PhaseName, string> = {
+export const titles: Record<PhaseName, string> = {
   analyze: 'ANALYZING',
   detect: 'DETECTING',
   restore: 'RESTORING',

@@ -1,0 +1,6 @@
+import { BaleError } from '../../errors.ts'
+import type { Work } from './binary.ts'
+
+export function prepare(): Promise<Work> {
+  return Promise.reject(new BaleError('failed', 'analyzer cannot be run yet'))
+}

@@ -1,0 +1,157 @@
+import type { PhaseName } from '../../errors.ts'
+import type { Prepare } from './binary.ts'
+import type { FlagTable } from './flags.ts'
+
+export interface Binary {
+  /** `lifecycle <verb>` is the same. */
+  readonly verb: string
+  readonly phase: PhaseName
+  readonly flags: FlagTable
+  /** It runs buildpacks itself, and refuses to do that as root. */
+  readonly neverAsRoot?: true
+  /** Loaded when it runs: what one needs costs the others no time at start. */
+  load(): Promise<{ readonly prepare: Prepare }>
+}
+
+const layout = ['layout', 'layout-dir'] as const
+
+/** Which binary there is, and which flags it has at which API (the usage of each in platform.md, and the Go lifecycle's). */
+export const binaries: Readonly<Record<string, Binary>> = {
+  analyzer: {
+    verb: 'analyze',
+    phase: 'analyze',
+    flags: {
+      always: [
+        ...(['analyzed', 'cache-image', 'daemon', 'gid', 'layers'] as const),
+        ...(['previous-image', 'run-image', 'tag', 'uid'] as const),
+      ],
+      since: {
+        launchCacheInAnalyzer: ['launch-cache', 'skip-layers'],
+        layout,
+        runToml: ['run'],
+        insecureRegistries: ['insecure-registry'],
+      },
+      until: { runToml: ['stack'] },
+    },
+    load: () => import('./analyzer.ts'),
+  },
+  detector: {
+    verb: 'detect',
+    phase: 'detect',
+    neverAsRoot: true,
+    flags: {
+      always: ['app', 'buildpacks', 'group', 'layers', 'order', 'plan', 'platform'],
+      since: {
+        buildExtensions: ['analyzed', 'extensions', 'generated'],
+        buildConfig: ['build-config'],
+        runToml: ['run'],
+        systemToml: ['system'],
+      },
+    },
+    load: () => import('./detector.ts'),
+  },
+  restorer: {
+    verb: 'restore',
+    phase: 'restore',
+    flags: {
+      always: ['analyzed', 'cache-dir', 'cache-image', 'gid', 'group', 'layers', 'skip-layers', 'uid'],
+      since: {
+        buildExtensions: ['build-image'],
+        runExtensions: ['daemon', 'generated'],
+        layout,
+        insecureRegistries: ['insecure-registry'],
+        restorerChecksRunImage: ['run'],
+      },
+    },
+    load: () => import('./restorer.ts'),
+  },
+  extender: {
+    verb: 'extend',
+    phase: 'extend',
+    flags: {
+      always: [],
+      since: {
+        buildExtensions: [
+          ...(['analyzed', 'app', 'buildpacks', 'generated', 'gid', 'group'] as const),
+          ...(['kaniko-cache-ttl', 'layers', 'plan', 'platform', 'uid'] as const),
+        ],
+        buildConfig: ['build-config'],
+        runExtensions: ['extended', 'kind'],
+      },
+    },
+    load: () => import('./extender.ts'),
+  },
+  builder: {
+    verb: 'build',
+    phase: 'build',
+    neverAsRoot: true,
+    flags: {
+      always: ['app', 'buildpacks', 'group', 'layers', 'plan', 'platform'],
+      since: { buildConfig: ['build-config'], targets: ['analyzed'] },
+    },
+    load: () => import('./builder.ts'),
+  },
+  exporter: {
+    verb: 'export',
+    phase: 'export',
+    flags: {
+      always: [
+        ...(['analyzed', 'app', 'cache-dir', 'cache-image', 'daemon', 'gid', 'group', 'launch-cache'] as const),
+        ...(['launcher', 'layers', 'parallel', 'process-type', 'project-metadata', 'report', 'uid'] as const),
+        // Accepted only to be rejected with a better message.
+        ...(['image', 'run-image'] as const),
+      ],
+      since: {
+        launcherSbom: ['launcher-sbom'],
+        runExtensions: ['extended'],
+        layout,
+        runToml: ['run'],
+        insecureRegistries: ['insecure-registry'],
+      },
+      until: { runToml: ['stack'] },
+    },
+    load: () => import('./exporter.ts'),
+  },
+  creator: {
+    verb: 'create',
+    phase: 'export',
+    flags: {
+      always: [
+        ...(['app', 'buildpacks', 'cache-dir', 'cache-image', 'daemon', 'gid', 'launch-cache', 'launcher'] as const),
+        ...(['layers', 'order', 'parallel', 'platform', 'previous-image', 'process-type', 'project-metadata'] as const),
+        ...(['report', 'run-image', 'skip-restore', 'stack', 'tag', 'uid'] as const),
+      ],
+      since: {
+        buildConfig: ['build-config'],
+        launcherSbom: ['launcher-sbom'],
+        layout,
+        runToml: ['run'],
+        insecureRegistries: ['insecure-registry'],
+        systemToml: ['system'],
+      },
+    },
+    load: () => import('./creator.ts'),
+  },
+  rebaser: {
+    verb: 'rebase',
+    phase: 'rebase',
+    flags: {
+      always: ['daemon', 'gid', 'image', 'report', 'run-image', 'uid'],
+      since: {
+        previousImageInRebaser: ['previous-image'],
+        forceRebase: ['force'],
+        insecureRegistries: ['insecure-registry'],
+      },
+    },
+    load: () => import('./rebaser.ts'),
+  },
+}
+
+/** The binary's name and its arguments, by argv[0] or as `lifecycle <verb>`. */
+export function findBinary(argv: readonly string[]): { name: string; binary?: Binary; rest: readonly string[] } {
+  const [own = '', first = '', ...more] = argv
+  const name = own.slice(own.lastIndexOf('/') + 1)
+  if (Object.hasOwn(binaries, name)) return { name, binary: binaries[name], rest: argv.slice(1) }
+  const found = Object.entries(binaries).find(([, b]) => b.verb === first)
+  return found ? { name: found[0], binary: found[1], rest: more } : { name: first, rest: more }
+}

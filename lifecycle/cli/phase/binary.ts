@@ -1,0 +1,40 @@
+import type { PlatformFeatures } from '../../spec/api.ts'
+import type { PhaseLog } from './log.ts'
+import type { Inputs } from './flags.ts'
+
+export type Env = Readonly<Record<string, string | undefined>>
+
+/** What a phase binary works with. */
+export interface Context {
+  readonly inputs: Inputs
+  readonly env: Env
+  readonly features: PlatformFeatures
+  readonly log: PhaseLog
+  readonly signal: AbortSignal
+  readonly io: Io
+}
+
+/** The process, as far as phases see it: a test gives its own. */
+export interface Io {
+  /** Standard output: everything that is said goes there. */
+  readonly write: (text: string) => void
+  /** Effective ids. */
+  readonly user: { readonly uid: number; readonly gid: number }
+  /** Aborted by SIGINT and SIGTERM. */
+  readonly signal: AbortSignal
+  /** How another phase binary is started: argv, to which its flags are appended. Absolute paths. */
+  program(name: 'detector' | 'builder'): readonly string[]
+}
+
+/**
+ * What a binary does, once its arguments are checked and its files are read: whatever fails before has no phase's exit
+ * status. Between the two the process gives up what it need not have (see main.ts).
+ */
+export interface Work {
+  /** Directories that the CNB user must be able to write to, for a binary that starts as root. */
+  readonly owns?: readonly string[]
+  run(): Promise<void>
+}
+
+/** A file of a binary has one such function, named `prepare`. */
+export type Prepare = (context: Context) => Promise<Work>

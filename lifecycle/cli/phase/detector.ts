@@ -1,0 +1,51 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError } from '../../errors.ts'
+import { detect } from '../../phases/detect.ts'
+import { readTrusted } from '../../phases/read-file.ts'
+import { formatGroup } from '../../spec/group.ts'
+import { parseOrder } from '../../spec/order.ts'
+import { formatResolvedPlan } from '../../spec/plan.ts'
+import { parseSystem, withSystem } from '../../spec/system.ts'
+import type { Order } from '../../spec/types.ts'
+import type { Context, Work } from './binary.ts'
+import { readBuildpackInputs } from './buildpack-inputs.ts'
+import { readRequired, writeOutput } from './files.ts'
+import { requireExperimental } from './modes.ts'
+
+/** platform.md, "detector". */
+export async function prepare(context: Context): Promise<Work> {
+  const { inputs, signal } = context
+  const order = await readOrder(context)
+  const common = await readBuildpackInputs(context)
+  return {
+    async run() {
+      const { group, plan } = await detect({ ...common, order }, signal)
+      await writeOutput(inputs.path('group'), formatGroup(group))
+      await writeOutput(inputs.path('plan'), formatResolvedPlan(plan))
+    },
+  }
+}
+
+async function readOrder({ inputs, env, features, log }: Context): Promise<Order> {
+  const path = inputs.text('order') ?? (await firstThere(join(inputs.path('layers'), 'order.toml'), '/cnb/order.toml'))
+  const order = parseOrder(await readRequired(readTrusted, path), path)
+  if (order.extensions.length > 0) {
+    if (!features.extensionsAreStable) requireExperimental('image extensions', env, log)
+    throw new BaleError('input', 'the order has image extensions, which are not supported', {
+      where: `${path} order-extensions`,
+      fix: 'use an order with buildpacks only',
+    })
+  }
+  if (!features.systemToml) return order
+  const systemPath = inputs.path('system')
+  const system = await readTrusted(systemPath)
+  return system === undefined ? order : withSystem(order, parseSystem(system, systemPath))
+}
+
+async function firstThere(preferred: string, fallback: string): Promise<string> {
+  return access(preferred).then(
+    () => preferred,
+    () => fallback,
+  )
+}

@@ -1,0 +1,10 @@
+import { BaleError } from '../../errors.ts'
+import type { Work } from './binary.ts'
+
+/** platform.md, "extender": its place is kept, and whoever asks for it is told. */
+export function prepare(): Promise<Work> {
+  const refusal = new BaleError('failed', 'image extensions are not supported', {
+    fix: 'build with buildpacks only: run builder instead of extender',
+  })
+  return Promise.resolve({ run: () => Promise.reject(refusal) })
+}

@@ -1,0 +1,138 @@
+import { BaleError } from '../../errors.ts'
+import { failureEvent, formatEvent } from '../../event-stream.ts'
+import type { BuildEvent, DetectResult, Reporter } from '../../events.ts'
+import { makeStyle, printable, printableLines } from '../render/text.ts'
+import { titles } from '../render/plain.ts'
+
+const levels = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof levels)[number]
+
+/**
+ * What phase binaries print, all of it to standard output: platforms show it, and read some of its lines (pack matches
+ * `===> BUILDING` and the names of participating buildpacks), so that these stay as they are in the Go lifecycle. Colours
+ * come without a terminal too, since a platform that wants none says so.
+ */
+export class PhaseLog implements Reporter {
+  readonly #write: (text: string) => void
+  level: LogLevel = 'info'
+  color = true
+
+  constructor(write: (text: string) => void) {
+    this.#write = write
+  }
+
+  /** @throws BaleError 'arguments' */
+  setLevel(value: string): void {
+    const level = levels.find(l => l === value.toLowerCase())
+    if (level === undefined)
+      throw new BaleError('arguments', `${JSON.stringify(value)} is not a log level`, {
+        where: '-log-level',
+        fix: `use one of: ${levels.join(', ')}`,
+      })
+    this.level = level
+  }
+
+  event(event: BuildEvent): void {
+    const style = makeStyle(this.color)
+    if (event.type === 'warning') {
+      const fix = event.fix === undefined ? '' : `; ${event.fix}`
+      this.#print('warn', `${style.yellow('Warning: ')}${printableLines(event.text + fix)}`)
+      return
+    }
+    for (const [level, line] of linesOf(event)) this.#print(level, line)
+    if (event.type === 'phase-started') this.#print('info', style.cyan(`===> ${titles[event.phase]}`))
+  }
+
+  warn(text: string): void {
+    this.event({ type: 'warning', text })
+  }
+
+  /** The last line of a binary that fails. */
+  failed(error: unknown): void {
+    const { where, message, fix } = failureEvent(error)
+    const style = makeStyle(this.color)
+    const text = [where, message, fix].filter(part => part !== undefined && part !== '').join('; ')
+    this.#print('error', `${style.red('ERROR: ')}${printableLines(text)}`)
+  }
+
+  async close(): Promise<void> {}
+
+  #print(level: LogLevel, line: string): void {
+    if (levels.indexOf(level) >= levels.indexOf(this.level)) this.#write(`${line}\n`)
+  }
+}
+
+/** For a host that shows the build to somebody: events instead of text. */
+export class EventLog extends PhaseLog {
+  readonly #send: (text: string) => void
+
+  constructor(write: (text: string) => void) {
+    super(write)
+    this.#send = write
+  }
+
+  override event(event: BuildEvent): void {
+    this.#send(`${formatEvent(event)}\n`)
+  }
+
+  override failed(error: unknown): void {
+    this.#send(`${formatEvent(failureEvent(error))}\n`)
+  }
+}
+
+type Line = readonly [LogLevel, string]
+
+function linesOf(event: BuildEvent): Line[] {
+  const verb = (action: 'added' | 'reused'): string => (action === 'added' ? 'Adding' : 'Reusing')
+  switch (event.type) {
+    case 'detected':
+      return detected(event)
+    case 'buildpack-started':
+      return [['debug', `Running build for ${printable(`${event.buildpack.id}@${event.buildpack.version}`)}`]]
+    case 'buildpack-finished':
+      return [['debug', `Finished running build for ${printable(event.buildpack.id)}`]]
+    case 'output':
+      return [['info', printable(event.text)]]
+    case 'note':
+      return [[event.level, printableLines(event.text)]]
+    case 'layer':
+      return [['info', `${verb(event.action)} layer '${printable(event.name)}'`]]
+    case 'cached':
+      return [['info', `${verb(event.action)} cache layer '${printable(event.name)}'`]]
+    case 'restored': {
+      const from = event.from === 'image' ? 'app image' : 'cache'
+      return [['info', `Restoring ${event.what} for "${printable(event.name)}" from ${from}`]]
+    }
+    case 'saved':
+      return [
+        ['info', `Saving ${printable(event.names[0] ?? '')}...`],
+        ['info', `*** Images (${event.digest.slice('sha256:'.length).slice(0, 12)}):`],
+        ...event.names.map((name): Line => ['info', `      ${printable(name)}`]),
+        ['debug', `*** Image ID: ${event.imageId}`],
+        ['debug', `*** Digest: ${event.digest}`],
+      ]
+    case 'phase-started':
+    case 'phase-finished':
+    case 'warning':
+    case 'transfer':
+      return []
+  }
+}
+
+function detected({ results, group }: Extract<BuildEvent, { type: 'detected' }>): Line[] {
+  const failed = group.length === 0
+  const why = results.flatMap(result => outputOf(result, failed))
+  if (failed) return why
+  const width = Math.max(...group.map(b => b.id.length))
+  const names = group.map((b): Line => ['info', `${printable(b.id).padEnd(width)} ${printable(b.version)}`])
+  return [...why, ['info', `${group.length} of ${results.length} buildpacks participating`], ...names]
+}
+
+/** What bin/detect printed: at debug, or when it did something else than pass or fail, or when nothing passed. */
+function outputOf(result: DetectResult, failed: boolean): Line[] {
+  const level: LogLevel = failed || result.status === 'errored' ? 'info' : 'debug'
+  const name = printable(`${result.id}@${result.version}`)
+  const said = result.output.trim() === '' ? [] : result.output.trimEnd().split('\n')
+  const output = said.length === 0 ? [] : [`======== Output: ${name} ========`, ...said.map(printable)]
+  return [...output, `${result.status}: ${name}`].map((line): Line => [level, line])
+}

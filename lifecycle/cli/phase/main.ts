@@ -1,0 +1,63 @@
+import { BaleError, exitStatus, inPhase } from '../../errors.ts'
+import { deprecatedPlatformApis, requirePlatformApi } from '../../spec/api.ts'
+import { quote } from '../../spec/read.ts'
+import { lifecycleVersion } from '../../version.ts'
+import { type Binary, binaries, findBinary } from './binaries.ts'
+import type { Context, Env, Io } from './binary.ts'
+import { flagsAt, parseFlags } from './flags.ts'
+import { EventLog, PhaseLog } from './log.ts'
+import { checkDeprecated } from './modes.ts'
+
+/**
+ * Runs the phase binary that argv names, by the program's own name or as `lifecycle <verb>`; returns the exit status.
+ * The API comes before all else: what the rest of the inputs mean depends on it (platform.md, "Usage").
+ */
+export async function main(argv: readonly string[], env: Env, io: Io): Promise<number> {
+  const log = env['BALE_LOG_FORMAT'] === 'jsonl' ? new EventLog(io.write) : new PhaseLog(io.write)
+  try {
+    const features = requirePlatformApi(env['CNB_PLATFORM_API'])
+    checkDeprecated(features.api, 'platform-api', deprecatedPlatformApis, env, log)
+    const { name, binary, rest } = findBinary(argv)
+    if (binary === undefined) return lifecycle(name, log)
+    const inputs = parseFlags(flagsAt(binary.flags, features), rest, env)
+    log.color = !inputs.flag('no-color')
+    if (inputs.flag('version')) return printVersion(log)
+    log.setLevel(inputs.path('log-level'))
+    for (const argument of inputs.positional.filter(p => p.startsWith('-')))
+      log.warn(`${quote(argument)} stands after the first argument and is not taken for a flag`)
+    await run(name, binary, { inputs, env, features, log, signal: io.signal, io })
+    return 0
+  } catch (error) {
+    log.failed(error)
+    return exitStatus(error)
+  }
+}
+
+async function run(name: string, binary: Binary, context: Context): Promise<void> {
+  refuseRoot(name, binary, context.io)
+  const { prepare } = await binary.load()
+  const work = await prepare(context)
+  // The place where a process that started as root makes `work.owns` the CNB user's, and drops what it need not have.
+  await (name === 'creator' ? work.run() : inPhase(binary.phase, () => work.run()))
+}
+
+function refuseRoot(name: string, { neverAsRoot }: Binary, { user }: Io): void {
+  if (neverAsRoot !== true || user.uid !== 0) return
+  throw new BaleError('failed', `refusing to run ${name} as root`, {
+    fix: 'run it as the user of the build image: CNB_USER_ID and CNB_GROUP_ID',
+  })
+}
+
+function printVersion(log: PhaseLog): number {
+  log.event({ type: 'note', level: 'info', text: lifecycleVersion })
+  return 0
+}
+
+/** `lifecycle` itself: without a verb there is nothing that it does. */
+function lifecycle(verb: string, log: PhaseLog): number {
+  if (verb === '-version' || verb === '--version') return printVersion(log)
+  const verbs = Object.values(binaries).map(b => b.verb)
+  throw new BaleError('arguments', verb === '' ? 'no phase is named' : `unknown phase: ${quote(verb)}`, {
+    fix: `use one of: ${verbs.join(', ')}`,
+  })
+}

@@ -1,0 +1,40 @@
+import { BaleError } from '../../errors.ts'
+import type { Env } from './binary.ts'
+import type { PhaseLog } from './log.ts'
+
+/**
+ * Lets an experimental feature pass if the platform wants it (platform.md, "Experimental Features"). The spec calls the mode
+ * without warnings `silent`, and the Go lifecycle `quiet`.
+ * @throws BaleError, as the spec has it where CNB_EXPERIMENTAL_MODE is unset or `error`
+ */
+export function requireExperimental(feature: string, env: Env, log: PhaseLog): void {
+  const mode = env['CNB_EXPERIMENTAL_MODE']
+  if (mode === 'silent' || mode === 'quiet') return
+  if (mode === 'warn') return log.warn(`the platform asks for an experimental feature: ${feature}`)
+  throw new BaleError('failed', `${feature} is an experimental feature`, {
+    where: 'CNB_EXPERIMENTAL_MODE',
+    fix: 'set it to warn or to silent to use the feature',
+  })
+}
+
+/**
+ * Says that an API goes away some day, as CNB_DEPRECATION_MODE has it: `warn` (the default), `quiet` or `error`.
+ * @throws BaleError with the code of an API that is not supported
+ */
+export function checkDeprecated(
+  api: string,
+  kind: 'platform-api' | 'buildpack-api',
+  deprecated: readonly string[],
+  env: Env,
+  log: PhaseLog,
+): void {
+  if (!deprecated.includes(api)) return
+  const name = kind === 'platform-api' ? 'Platform API' : 'Buildpack API'
+  const mode = env['CNB_DEPRECATION_MODE']
+  if (mode === 'quiet') return
+  if (mode !== 'error') return log.warn(`${name} ${api} is deprecated`)
+  throw new BaleError(kind, `${name} ${api} is deprecated`, {
+    where: 'CNB_DEPRECATION_MODE',
+    fix: 'use a newer API, or set it to warn',
+  })
+}
