@@ -1,0 +1,26 @@
+import { startDockerRegistry } from '../test/helpers/docker-registry.ts'
+import type { Bench } from './index.ts'
+import { type Row, compare, quote } from './measure.ts'
+
+/** A tree becomes a layer, in a file and in a registry on this machine. */
+export async function exportRows({ dir, runs, tree, task }: Bench): Promise<Row[]> {
+  const registry = await startDockerRegistry({ secure: false })
+  const path = quote(tree().path)
+  const base = 'tar | gzip -1'
+  try {
+    return compare('export', dir, runs, [
+      { name: base, command: `tar -C ${path} -cf - . | gzip -1 > tar.gz` },
+      { name: 'pack, gzip', command: task('pack', 'gzip', tree().path, 'bale.gz'), against: base },
+      { name: 'pack, zstd', command: task('pack', 'zstd', tree().path, 'bale.zst'), against: base },
+      {
+        name: 'export to a registry, gzip, cold',
+        before: 'rm -rf cold',
+        command: task('push', 'cold', `${registry.host}/cold/gzip`, tree().path),
+        against: base,
+        target: 0.3,
+      },
+    ])
+  } finally {
+    await registry.close()
+  }
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, readlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export interface Tree {
+  readonly path: string
+  readonly files: number
+  readonly bytes: number
+}
+
+/** Programs of a hundred megabytes, which no node_modules of an application has. */
+const leftOut = [/^node$/, /^binaryen\/bin$/, /^\./]
+
+/**
+ * A node_modules as applications have it: real packages, those of this checkout as its package-lock.json has them, so many
+ * times over. Each copy's files begin with a line of their own, so that no two blocks of a layer are the same.
+ * Four copies have 25,000 files and 670 MB.
+ */
+export function makeTree(from: string, to: string, copies: number): Tree {
+  const total = { path: to, files: 0, bytes: 0 }
+  for (let i = 0; i < copies; i++) copyDir(from, join(to, `copy-${i}`), '', `copy ${i}\n`, total)
+  return total
+}
+
+function copyDir(from: string, to: string, path: string, line: string, total: { files: number; bytes: number }): void {
+  mkdirSync(to, { recursive: true })
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const below = path === '' ? entry.name : `${path}/${entry.name}`
+    const [source, target] = [join(from, entry.name), join(to, entry.name)]
+    if (leftOut.some(pattern => pattern.test(below))) continue
+    if (entry.isDirectory()) copyDir(source, target, below, line, total)
+    else if (entry.isSymbolicLink()) symlinkSync(readlinkSync(source), target)
+    else if (entry.isFile()) {
+      const content = Buffer.concat([Buffer.from(line), readFileSync(source)])
+      writeFileSync(target, content)
+      total.files++
+      total.bytes += content.length
+    }
+  }
+}
+
+/** Files of `size` bytes that no compressor makes smaller, and no two are the same. */
+export function makeNoise(to: string, files: number, size: number): Tree {
+  for (let i = 0; i < files; i++) {
+    const dir = join(to, `dir-${Math.floor(i / 500)}`)
+    if (i % 500 === 0) mkdirSync(dir, { recursive: true })
+    const pieces: Buffer[] = []
+    for (let made = 0; made < size; made += 32) pieces.push(createHash('sha256').update(`${i} ${made}`).digest())
+    writeFileSync(join(dir, `file-${i}`), Buffer.concat(pieces).subarray(0, size))
+  }
+  return { path: to, files, bytes: files * size }
+}
