@@ -1,10 +1,11 @@
 /** What `launcher/build` makes: small, static, the same bytes each time. */
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
-import { dist, hasCompiler } from './harness.ts'
+import { afterAll, expect, it } from 'vitest'
+import { suiteWith } from '../helpers/skip.ts'
+import { compiled, dist } from './harness.ts'
 
 const work = mkdtempSync(join(tmpdir(), 'launcher-build-'))
 afterAll(() => rmSync(work, { recursive: true, force: true }))
@@ -21,9 +22,7 @@ function buildElsewhere(): string {
   return join(folder, 'launcher/dist')
 }
 
-describe.skipIf(!hasCompiler)('launcher/build (skipped without gcc)', () => {
-  const built = ['amd64', 'arm64'].filter(arch => existsSync(join(dist, `launcher-linux-${arch}`)))
-
+suiteWith('launcher/build', compiled, built => {
   it('makes the same bytes in another place at another time', () => {
     const elsewhere = buildElsewhere()
     for (const arch of built) {

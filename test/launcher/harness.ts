@@ -2,24 +2,35 @@
  * Runs the real launcher on an image written as a literal: `{ '/layers/config/metadata.toml': '...' }`.
  *
  * Every suite runs once for each launcher there is: this machine's, the other architecture's through qemu, and the one
- * built with sanitizers (`launcher/build sanitize`).
+ * built with sanitizers (`launcher/build sanitize`). One that is not there is a skip with its reason: in CI, a failure.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe } from 'vitest'
+import { type Available, suiteWith } from '../helpers/skip.ts'
 
 const folder = new URL('../../launcher/', import.meta.url).pathname
 export const dist = join(folder, 'dist')
 
 interface Launcher {
-  readonly name: string
   readonly binary: string
   /** What starts it, when this machine cannot by itself. */
   readonly emulator?: string
-  readonly skip?: string
+  /** About how many times slower it is than the one that is shipped. */
+  readonly slowness: number
 }
 
 function onPath(program: string): string | undefined {
@@ -29,23 +40,15 @@ function onPath(program: string): string | undefined {
     .find(existsSync)
 }
 
-export const hasCompiler = onPath('gcc') !== undefined
+const missing = (reason: string): Available<never> => ({ state: 'missing', reason })
 
-function findLaunchers(): Launcher[] {
-  if (!hasCompiler) return [{ name: 'launcher', binary: '', skip: 'gcc is missing' }]
+/** The launchers for this project's architectures that could be built here. */
+export const compiled: Available<readonly string[]> = compile()
+
+function compile(): Available<readonly string[]> {
+  if (onPath('gcc') === undefined) return missing('gcc is missing')
   execFileSync(join(folder, 'build'), { stdio: ['ignore', 'ignore', 'inherit'] })
-  const machines = { x64: ['amd64', 'x86_64'], arm64: ['arm64', 'aarch64'] } as const
-  const launchers = Object.entries(machines).map(([arch, [name, machine]]): Launcher => {
-    const binary = join(dist, `launcher-linux-${name}`)
-    if (!existsSync(binary)) return { name, binary, skip: 'no cross compiler built it' }
-    if (arch === process.arch) return { name, binary }
-    const emulator = onPath(`qemu-${machine}-static`) ?? onPath(`qemu-${machine}`)
-    return emulator ? { name, binary, emulator } : { name, binary, skip: `qemu-${machine} is missing` }
-  })
-  const sanitized = join(dist, 'launcher-sanitize')
-  if (existsSync(sanitized)) execFileSync(join(folder, 'build'), ['sanitize'])
-  const skip = existsSync(sanitized) ? {} : { skip: 'not built: launcher/build sanitize' }
-  return [...launchers, { name: 'sanitized', binary: sanitized, ...skip }]
+  return { state: 'available', value: ['amd64', 'arm64'].filter(arch => existsSync(join(dist, `launcher-linux-${arch}`))) }
 }
 
 /** The programs, where any user may run them and a build does not replace them meanwhile. */
@@ -53,14 +56,37 @@ const tools = mkdtempSync(join(tmpdir(), 'launcher-tools-'))
 chmodSync(tools, 0o755)
 process.on('exit', () => rmSync(tools, { recursive: true, force: true }))
 
-const launchers = findLaunchers().map(launcher => {
-  if (launcher.skip) return launcher
-  const binary = join(tools, launcher.name)
-  copyFileSync(launcher.binary, binary)
-  return { ...launcher, binary }
-})
+function take(name: string, launcher: Omit<Launcher, 'binary'>): Available<Launcher> {
+  const binary = join(tools, name)
+  copyFileSync(join(dist, name), binary)
+  return { state: 'available', value: { binary, ...launcher } }
+}
+
+function findArchitecture(name: 'amd64' | 'arm64'): Available<Launcher> {
+  if (compiled.state === 'missing') return compiled
+  if (!compiled.value.includes(name)) return missing(`no compiler for ${name}: see what launcher/build says`)
+  if (name === process.arch.replace('x64', 'amd64')) return take(`launcher-linux-${name}`, { slowness: 1 })
+  const machine = { amd64: 'x86_64', arm64: 'aarch64' }[name]
+  const emulator = onPath(`qemu-${machine}-static`) ?? onPath(`qemu-${machine}`)
+  return emulator === undefined
+    ? missing(`qemu-${machine}-static is missing; install the Debian package qemu-user-static`)
+    : take(`launcher-linux-${name}`, { emulator, slowness: 4 })
+}
+
+function findSanitized(): Available<Launcher> {
+  if (compiled.state === 'missing') return compiled
+  if (!existsSync(join(dist, 'launcher-sanitize'))) return missing('not built: launcher/build sanitize')
+  execFileSync(join(folder, 'build'), ['sanitize'])
+  return take('launcher-sanitize', { slowness: 2 })
+}
+
+const launchers: readonly (readonly [string, Available<Launcher>])[] = [
+  ['amd64', findArchitecture('amd64')],
+  ['arm64', findArchitecture('arm64')],
+  ['sanitized', findSanitized()],
+]
 export const showProgram = join(tools, 'show')
-if (hasCompiler) {
+if (compiled.state === 'available') {
   const source = new URL('show.c', import.meta.url).pathname
   execFileSync('gcc', ['-O1', '-static', '-o', showProgram, source])
 }
@@ -68,7 +94,13 @@ if (hasCompiler) {
 // ---- trees ----
 
 export const fifo = { fifo: true } as const
-export type Entry = string | Buffer | { readonly content: string; readonly mode: number } | { readonly link: string } | typeof fifo
+export type Entry =
+  | string
+  | Buffer
+  | { readonly content: string; readonly mode: number }
+  | { readonly link: string }
+  | { readonly zeros: number }
+  | typeof fifo
 export type Tree = Readonly<Record<string, Entry>>
 
 /** `{root}` stands for the image's root in contents, links and arguments; results have it taken out again. */
@@ -89,18 +121,21 @@ export function processType(type: string, fields: Record<string, unknown>): stri
 export const webMetadata = (api = '0.10'): string =>
   buildpack('acme/one', api) + processType('web', { command: ['show'], direct: true, 'buildpack-id': 'acme/one' })
 
-async function writeTree(root: string, tree: Tree): Promise<void> {
+function writeTree(root: string, tree: Tree): void {
   for (const [path, entry] of Object.entries(tree)) {
     const target = join(root, path)
-    await mkdir(path.endsWith('/') ? target : dirname(target), { recursive: true })
+    mkdirSync(path.endsWith('/') ? target : dirname(target), { recursive: true })
     if (path.endsWith('/')) continue
-    if (Buffer.isBuffer(entry)) await writeFile(target, entry)
-    else if (typeof entry === 'string') await writeFile(target, entry.replaceAll('{root}', root))
+    if (Buffer.isBuffer(entry)) writeFileSync(target, entry)
+    else if (typeof entry === 'string') writeFileSync(target, entry.replaceAll('{root}', root))
     else if ('fifo' in entry) execFileSync('mkfifo', [target])
-    else if ('link' in entry) await symlink(entry.link.replaceAll('{root}', root), target)
-    else {
-      await writeFile(target, entry.content.replaceAll('{root}', root))
-      await chmod(target, entry.mode)
+    else if ('link' in entry) symlinkSync(entry.link.replaceAll('{root}', root), target)
+    else if ('zeros' in entry) {
+      writeFileSync(target, '')
+      truncateSync(target, entry.zeros)
+    } else {
+      writeFileSync(target, entry.content.replaceAll('{root}', root))
+      chmodSync(target, entry.mode)
     }
   }
 }
@@ -156,8 +191,8 @@ export function parseShown(output: string): Shown {
 }
 
 async function runLauncher(launcher: Launcher, root: string, tree: Tree, options: RunOptions): Promise<Result> {
-  await writeTree(root, { '/workspace/': '', '/bin/show': link(showProgram), ...tree })
-  await chmod(root, 0o755)
+  writeTree(root, { '/workspace/': '', '/bin/show': link(showProgram), ...tree })
+  chmodSync(root, 0o755)
   const expand = (text: string): string => text.replaceAll('{root}', root)
   const env: Record<string, string> = {}
   const defaults = {
@@ -181,7 +216,7 @@ async function runLauncher(launcher: Launcher, root: string, tree: Tree, options
     cwd: options.cwd ? expand(options.cwd) : root,
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     detached: true,
-    timeout: options.deadline ?? 10_000,
+    timeout: (options.deadline ?? 10_000) * launcher.slowness,
     killSignal: 'SIGKILL',
   })
   const chunks: { out: Buffer[]; err: Buffer[] } = { out: [], err: [] }
@@ -191,8 +226,8 @@ async function runLauncher(launcher: Launcher, root: string, tree: Tree, options
   child.stdin.end(options.stdin ?? '')
   const ended = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.on('error', reject)
-    // Not `close`: what an exec.d program leaves behind may hold the pipes open for long.
-    child.on('exit', (code, signal) => setTimeout(() => resolve([code, signal]), 5))
+    child.on('exit', () => endGroup(child.pid))
+    child.on('close', (code, signal) => resolve([code, signal]))
   })
   await options.meanwhile?.(child, root)
   const [code, signal] = await ended
@@ -203,22 +238,33 @@ async function runLauncher(launcher: Launcher, root: string, tree: Tree, options
   return { code, signal, stdout, stderr, app: parseShown(stdout), root, file }
 }
 
+/** What an exec.d program leaves behind would hold the pipes open for long. */
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch {
+    // Nothing was left.
+  }
+}
+
 /** A suite for every launcher. What runs it gets a fresh image each time. */
 export function describeLauncher(title: string, suite: (run: Run, launcher: Launcher) => void): void {
-  for (const launcher of launchers) {
-    const name = `${title} (${launcher.name}${launcher.skip ? `, skipped: ${launcher.skip}` : ''})`
-    describe.skipIf(launcher.skip !== undefined).concurrent(name, () => {
-      const roots: string[] = []
-      afterAll(async () => {
-        for (const root of roots) await rm(root, { recursive: true, force: true })
-      })
-      const run: Run = async (tree, options = {}) => {
-        const root = await mkdtemp(join(tmpdir(), 'launcher-'))
-        roots.push(root)
-        return runLauncher(launcher, root, tree, options)
-      }
-      suite(run, launcher)
-    })
+  for (const [name, launcher] of launchers)
+    if (launcher.state === 'available')
+      describe.concurrent(`${title} (${name})`, () => suite(runner(launcher.value), launcher.value))
+    else suiteWith(`${title} (${name})`, launcher, () => undefined)
+}
+
+function runner(launcher: Launcher): Run {
+  const roots: string[] = []
+  afterAll(async () => {
+    for (const root of roots) await rm(root, { recursive: true, force: true })
+  })
+  return async (tree, options = {}) => {
+    const root = await mkdtemp(join(tmpdir(), 'launcher-'))
+    roots.push(root)
+    return runLauncher(launcher, root, tree, options)
   }
 }
 

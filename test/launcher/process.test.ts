@@ -4,13 +4,51 @@ import { buildpack, describeLauncher, isOneErrorLine, link, processType, webMeta
 
 const metadata = '/layers/config/metadata.toml'
 
-describeLauncher('platform API', run => {
-  for (const api of ['0.7', '0.8', '0.9', '0.10', '0.11', '0.12', '0.13', '0.14', '0.15'])
-    it(`${api} is supported`, async () => {
-      const { code } = await run({ [metadata]: webMetadata() }, { env: { CNB_PLATFORM_API: api } })
-      expect(code).toBe(0)
+const platformApis = ['0.7', '0.8', '0.9', '0.10', '0.11', '0.12', '0.13', '0.14', '0.15']
+const buildpackApis = ['0.7', '0.8', '0.9', '0.10', '0.11', '0.12']
+const minor = (api: string): number => Number(api.slice(2))
+
+describeLauncher('every API', run => {
+  // Since Buildpack API 0.9 all processes are direct. Arguments can be overridden where both sides know of it: since
+  // Platform API 0.10 and Buildpack API 0.9.
+  for (const platform of platformApis)
+    it(`Platform API ${platform}: shell or direct, arguments appended or replaced, with each Buildpack API`, async () => {
+      for (const api of buildpackApis) {
+        const process = { command: ['show', 'fixed'], args: ['$NAME'], direct: false, 'buildpack-id': 'acme/one' }
+        const tree = {
+          [metadata]: buildpack('acme/one', api) + processType('web', process),
+          '/layers/acme_one/l/profile.d/x': 'export SOURCED=1',
+        }
+        const env = { NAME: 'value', CNB_PLATFORM_API: platform }
+        const isDirect = minor(api) >= 9
+        const byDefault = isDirect ? '$NAME' : 'value'
+        const { app, stderr } = await run(tree, { env })
+        expect([stderr, api, app.argv]).toEqual(['', api, ['show', 'fixed', byDefault]])
+        expect([api, app.env.SOURCED]).toEqual([api, isDirect ? undefined : '1'])
+
+        const replaced = isDirect && minor(platform) >= 10
+        const mine = await run(tree, { env, args: ['mine'] })
+        expect([api, mine.app.argv]).toEqual([api, ['show', 'fixed', ...(replaced ? [] : [byDefault]), 'mine']])
+      }
     })
 
+  for (const api of ['0.7', '0.8'])
+    it(`Buildpack API ${api}: a process says whether it is direct`, async () => {
+      const process = { command: ['show'], args: ['$HOME'], direct: true, 'buildpack-id': 'acme/one' }
+      const tree = { [metadata]: buildpack('acme/one', api) + processType('web', process) }
+      expect((await run(tree)).app.argv).toEqual(['show', '$HOME'])
+    })
+
+  it('nothing is deprecated: CNB_DEPRECATION_MODE changes nothing', async () => {
+    for (const mode of ['warn', 'quiet', 'error', 'odd']) {
+      const env = { CNB_PLATFORM_API: '0.7', CNB_DEPRECATION_MODE: mode }
+      const { code, stderr } = await run({ [metadata]: webMetadata('0.7') }, { env })
+      expect([mode, code, stderr]).toEqual([mode, 0, ''])
+    }
+  })
+})
+
+describeLauncher('platform API', run => {
   for (const api of ['0.6', '0.16', '0', '1', '1.0', '0.07', '0.100', '0.7 ', 'v0.7', '0.', '\x1b[31m'])
     it(`${JSON.stringify(api)} is refused with 11, before anything else is read`, async () => {
       const { code, stderr } = await run({}, { env: { CNB_PLATFORM_API: api } })
@@ -27,11 +65,6 @@ describeLauncher('platform API', run => {
 })
 
 describeLauncher('buildpack API', run => {
-  for (const api of ['0.7', '0.8', '0.9', '0.10', '0.11', '0.12'])
-    it(`${api} is supported`, async () => {
-      expect((await run({ [metadata]: webMetadata(api) })).code).toBe(0)
-    })
-
   for (const api of ['0.6', '0.13', '1.0', ''])
     it(`${JSON.stringify(api)} is refused with 12, also for a command of the user's`, async () => {
       const result = await run({ [metadata]: webMetadata(api) }, { as: 'launcher', args: ['--', 'show'] })
@@ -109,35 +142,7 @@ describeLauncher('process choice', run => {
   })
 })
 
-describeLauncher('arguments', run => {
-  const process = (api: string): string =>
-    buildpack('acme/one', api) +
-    processType('web', { command: ['show', 'fixed'], args: ['default'], direct: true, 'buildpack-id': 'acme/one' })
-
-  // Overridable arguments came with Platform API 0.10 and Buildpack API 0.9; both must know of them.
-  for (const [platform, bp, expected] of [
-    ['0.9', '0.8', ['show', 'fixed', 'default', 'mine']],
-    ['0.9', '0.9', ['show', 'fixed', 'default', 'mine']],
-    ['0.10', '0.8', ['show', 'fixed', 'default', 'mine']],
-    ['0.10', '0.9', ['show', 'fixed', 'mine']],
-    ['0.15', '0.12', ['show', 'fixed', 'mine']],
-  ] as const) {
-    it(`platform ${platform}, buildpack ${bp}: the user's arguments`, async () => {
-      const { app } = await run({ [metadata]: process(bp) }, { args: ['mine'], env: { CNB_PLATFORM_API: platform } })
-      expect(app.argv).toEqual(expected)
-    })
-    it(`platform ${platform}, buildpack ${bp}: the default ones`, async () => {
-      const { app } = await run({ [metadata]: process(bp) }, { env: { CNB_PLATFORM_API: platform } })
-      expect(app.argv).toEqual(['show', 'fixed', 'default'])
-    })
-  }
-
-  it('Buildpack API 0.9 and later: direct, whatever the file says', async () => {
-    const toml = buildpack('acme/one', '0.9') + processType('web', { command: ['show', '$HOME'], direct: false, 'buildpack-id': 'acme/one' })
-    const { app } = await run({ [metadata]: toml, '/layers/acme_one/l/profile.d/x.sh': 'export SOURCED=1' })
-    expect([app.argv, app.env.SOURCED]).toEqual([['show', '$HOME'], undefined])
-  })
-
+describeLauncher('argv[0]', run => {
   it('the command is argv[0], as it was written', async () => {
     const toml = processType('web', { command: ['{root}/bin/show'], direct: true })
     expect((await run({ [metadata]: toml })).app.argv).toEqual(['/bin/show'])
@@ -179,8 +184,10 @@ describeLauncher('execution environment', run => {
   })
 
   it('is unknown before Platform API 0.15', async () => {
-    const { code } = await run({ [metadata]: processes(['test']) }, { env: { CNB_PLATFORM_API: '0.14' } })
-    expect(code).toBe(0)
+    for (const api of platformApis.slice(0, -1)) {
+      const { code } = await run({ [metadata]: processes(['test']) }, { env: { CNB_PLATFORM_API: api } })
+      expect([api, code]).toEqual([api, 0])
+    }
   })
 })
 

@@ -1,12 +1,13 @@
 /*
  * The app of the launcher's tests. `show` prints, each ended by NUL: the number of its arguments, these, its working
  * directory, and its environment. As `show --odd <kind> <program> [<arg>...]` it starts a program in a way that no
- * shell can.
+ * shell can; as `show --orphans <count>` it leaves that many ended children behind.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/mount.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,12 +45,46 @@ static void become_process_1(void) {
   exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
+/* Whatever is mounted, it may only be read. Ends with 77 where that is not allowed. */
+static void forbid_writing(void) {
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS)) exit(77);
+  if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attributes, sizeof attributes)) exit(77);
+}
+
+static void limit_stack(int megabytes) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_STACK, &limit);
+  limit.rlim_cur = (rlim_t)megabytes << 20;
+  if (setrlimit(RLIMIT_STACK, &limit)) exit(77);
+}
+
+/* Children that have ended and whose parent is gone, in waves of a thousand for machines that allow few processes. */
+static int leave_orphans(int count) {
+  for (; count > 0; count -= 1000) {
+    pid_t parent = fork();
+    if (parent < 0) return 96;
+    if (parent == 0)
+      for (int i = 0; i < 1000; i++) {
+        pid_t child = vfork();
+        if (child <= 0) _exit(child < 0);
+        if (i == 999) _exit(0);
+      }
+    int status;
+    if (waitpid(parent, &status, 0) < 0 || status) return 96;
+  }
+  return 0;
+}
+
 static int odd(const char *kind, char **argv) {
   char *no_arguments[] = {NULL}, **environment = environ;
   if (!strcmp(kind, "empty-argv")) return execve(argv[0], no_arguments, environ), 98;
   if (!strcmp(kind, "closed")) close(0), close(1), close(2);
   if (!strcmp(kind, "closed-0")) close(0);
   if (!strcmp(kind, "process-1")) become_process_1();
+  if (!strcmp(kind, "subreaper")) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  if (!strcmp(kind, "read-only")) forbid_writing();
+  if (!strncmp(kind, "stack-", 6)) limit_stack(atoi(kind + 6));
   if (!strcmp(kind, "old-seccomp")) refuse_new_calls();
   if (!strcmp(kind, "duplicate-env")) {
     size_t count = 0;
@@ -67,6 +103,7 @@ static int odd(const char *kind, char **argv) {
 
 int main(int argc, char **argv) {
   if (argc > 3 && !strcmp(argv[1], "--odd")) return odd(argv[2], argv + 3);
+  if (argc == 3 && !strcmp(argv[1], "--orphans")) return leave_orphans(atoi(argv[2]));
   FILE *out = stdout;
   if (getenv("SHOW_TO")) out = fopen(getenv("SHOW_TO"), "w"); /* where there may be no standard output */
   if (!out) return 97;
