@@ -1,7 +1,4 @@
-/*
- * Fuzzing the output of exec.d programs: launcher/build fuzz
- * && launcher/dist/fuzz-execd launcher/dist/corpus-execd launcher/fuzz_seeds
- */
+/* Fuzzing the output of exec.d programs: npm run fuzz */
 #include "execd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

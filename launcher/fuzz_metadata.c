@@ -1,7 +1,4 @@
-/*
- * Fuzzing metadata.toml: launcher/build fuzz
- * && launcher/dist/fuzz-metadata launcher/dist/corpus-metadata launcher/fuzz_seeds
- */
+/* Fuzzing metadata.toml: npm run fuzz */
 #include "metadata.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

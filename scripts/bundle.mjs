@@ -70,7 +70,9 @@ async function bundle() {
     // A place for the Node binary to be mounted on.
     writeFileSync(join(out, 'lifecycle', 'node'), '')
     for (const name of buildpacks()) await bundleBuildpack(build, name, join(out, 'buildpacks', name))
-    cpSync(join(root, 'launcher', 'dist'), join(out, 'launcher'), { recursive: true })
+    // The launchers alone: beside them may lie those for tests.
+    const isShipped = path => /[/](dist|launcher-linux-\w+)$/.test(path)
+    cpSync(join(root, 'launcher', 'dist'), join(out, 'launcher'), { recursive: true, filter: isShipped })
     cpSync(join(root, 'stacks', 'trixie'), join(out, 'stacks', 'trixie'), { recursive: true })
     cpSync(join(root, 'builder.toml'), join(out, 'builder.toml'))
     writeFileSync(join(out, 'stamp'), '')
