@@ -39,6 +39,84 @@ E`,
     )
   })
 
+  it.each(['0.7', '0.8', '0.9', '0.10', '0.11', '0.12'])(
+    'gives bin/build the inputs of Buildpack API %s',
+    async api => {
+      const dir = await temporaryDirectory()
+      const script = `{ printf '%s\\n' "$0" "$1" "$2" "$#" "$PWD"; cat "$3"; env; } > "${dir}/seen"`
+      const providers = [{ id: 'a/one', version: '1.0.0' }]
+      const plan = {
+        entries: [
+          { providers, requires: [{ name: 'mine', metadata: {} }] },
+          { providers: [{ id: 'other', version: '1.0.0' }], requires: [{ name: 'not mine', metadata: {} }] },
+        ],
+      }
+      await build(await buildInput(dir, buildpack('a/one', { api, build: script }), ['a/one'], plan))
+      const seen = await readFile(join(dir, 'seen'), 'utf8')
+      const [executable, layers, platform] = [
+        `${dir}/buildpacks/a_one/1.0.0/bin/build`,
+        `${dir}/layers/a_one`,
+        `${dir}/platform`,
+      ]
+      const inputs = [executable, layers, platform, '3', `${dir}/workspace`, '[[entries]]\nname = "mine"\n']
+      expect(seen.startsWith(inputs.join('\n'))).toBe(true)
+      expect(seen).not.toContain('not mine')
+      const minor = Number(api.slice(2))
+      expect(seen).toContain(`CNB_BUILDPACK_DIR=${dir}/buildpacks/a_one/1.0.0\n`)
+      for (const [variable, since] of [
+        [`CNB_LAYERS_DIR=${layers}\n`, 8],
+        [`CNB_PLATFORM_DIR=${platform}\n`, 8],
+        ['CNB_BP_PLAN_PATH=/', 8],
+        [
+          'CNB_TARGET_OS=linux\nCNB_TARGET_ARCH=amd64\nCNB_TARGET_DISTRO_NAME=debian\nCNB_TARGET_DISTRO_VERSION=13\n',
+          10,
+        ],
+        ['CNB_EXEC_ENV=production\n', 12],
+      ] as const)
+        for (const line of variable.split(/(?<=\n)(?=.)/)) expect(seen.includes(line), line).toBe(minor >= since)
+    },
+  )
+
+  it.each([
+    ['false', 'A=user\n'],
+    ['true', ''],
+  ])('sets what the user gave, unless clear-env is true: %s', async (clearEnv, expected) => {
+    const dir = await temporaryDirectory()
+    const script = `env | grep ^A= > "${dir}/seen"; cat "$CNB_PLATFORM_DIR/env/A" > "${dir}/file"`
+    const tree = {
+      ...buildpack('one', { toml: `clear-env = ${clearEnv}\n`, build: script }),
+      'platform/env/A': 'user',
+    }
+    const input = await buildInput(dir, tree, ['one'])
+    const user = [{ name: 'A', value: 'user', where: 'A' }]
+    await build({ ...input, env: { ...input.env, user } })
+    expect(await readFile(join(dir, 'seen'), 'utf8')).toBe(expected)
+    expect(await readFile(join(dir, 'file'), 'utf8')).toBe('user')
+  })
+
+  it.each([
+    ['', 'eight'],
+    ['.override', 'eight'],
+    ['.default', 'one'],
+    ['.append', 'onetwothreefourfivesixseveneight'],
+    ['.prepend', 'eightsevensixfivefourthreetwoone'],
+  ])('applies X%s of env, then env.build, layer by layer, buildpack by buildpack', async (suffix, expected) => {
+    const dir = await temporaryDirectory()
+    // The second layer is made first: what counts is the name.
+    const script = (one: string, two: string, three: string, four: string): string =>
+      `mkdir -p "$1/b/env" "$1/b/env.build" "$1/a/env" "$1/a/env.build"
+printf ${one} > "$1/a/env/X${suffix}"; printf ${two} > "$1/a/env.build/X${suffix}"
+printf ${three} > "$1/b/env/X${suffix}"; printf ${four} > "$1/b/env.build/X${suffix}"
+for l in b a; do printf '[types]\\nbuild = true\\n' > "$1/$l.toml"; done`
+    const tree = {
+      ...buildpack('z/first', { build: script('one', 'two', 'three', 'four') }),
+      ...buildpack('a/second', { build: script('five', 'six', 'seven', 'eight') }),
+      ...buildpack('last', { build: `printf %s "$X" > "${dir}/x"` }),
+    }
+    await build(await buildInput(dir, tree, ['z/first', 'a/second', 'last']))
+    expect(await readFile(join(dir, 'x'), 'utf8')).toBe(expected)
+  })
+
   it('gives the environment of build layers to later buildpacks, and not of other layers', async () => {
     const dir = await temporaryDirectory()
     const tree = {

@@ -5,6 +5,7 @@ import { BaleError } from '../../lifecycle/errors.ts'
 import { detect } from '../../lifecycle/phases/detect.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+import type { Tree } from '../helpers/tree.ts'
 import { buildpack, detectInput, order } from './harness.ts'
 
 const ids = (group: readonly { id: string }[]): string[] => group.map(b => b.id)
@@ -63,6 +64,51 @@ describe('detect', () => {
       { providers: [{ id: 'jdk', version: '1.0.0' }], requires: [{ name: 'jdk', metadata: { version: '21' } }] },
     ])
   })
+
+  it('keeps the order of the group', async () => {
+    const dir = await temporaryDirectory()
+    const names = ['c', 'a', 'd', 'b']
+    const tree = Object.assign({}, ...names.map((id, i) => buildpack(id, { detect: `sleep 0.${4 - i}` }))) as Tree
+    expect(ids((await detect(await detectInput(dir, tree, order(names)))).group)).toEqual(names)
+  })
+
+  it('needs one buildpack that passes: a group of optional ones that do not is none', async () => {
+    const dir = await temporaryDirectory()
+    const tree = { ...buildpack('no', { detect: 'exit 100' }), ...buildpack('yes', {}) }
+    const { group } = await detect(await detectInput(dir, tree, order([{ id: 'no', optional: true }], ['yes'])))
+    expect(ids(group)).toEqual(['yes'])
+  })
+
+  it('tries the next group when no build plan works out', async () => {
+    const dir = await temporaryDirectory()
+    const needy = `printf '[[requires]]\\nname = "jdk"\\n' > "$2"`
+    const tree = { ...buildpack('needy', { detect: needy }), ...buildpack('plain', {}) }
+    const optional = { id: 'needy', optional: true } as const
+    expect(ids((await detect(await detectInput(dir, tree, order(['needy'], ['plain'])))).group)).toEqual(['plain'])
+    expect(ids((await detect(await detectInput(dir, tree, order([optional, 'plain'])))).group)).toEqual(['plain'])
+  })
+
+  it.each(['0.7', '0.8', '0.9', '0.10', '0.11', '0.12'])(
+    'gives bin/detect the inputs of Buildpack API %s',
+    async api => {
+      const dir = await temporaryDirectory()
+      const script = `{ printf '%s\\n' "$0" "$1" "$#" "$PWD"; env; } > "${dir}/seen"; : >> "$2"`
+      await detect(await detectInput(dir, buildpack('one', { api, detect: script }), order(['one'])))
+      const seen = await readFile(join(dir, 'seen'), 'utf8')
+      const inputs = [`${dir}/buildpacks/one/1.0.0/bin/detect`, `${dir}/platform`, '2', `${dir}/workspace`]
+      expect(seen.startsWith(inputs.join('\n'))).toBe(true)
+      const minor = Number(api.slice(2))
+      for (const [line, since] of [
+        [`CNB_BUILDPACK_DIR=${dir}/buildpacks/one/1.0.0\n`, 7],
+        [`CNB_PLATFORM_DIR=${dir}/platform\n`, 8],
+        ['CNB_BUILD_PLAN_PATH=/', 8],
+        ['CNB_TARGET_OS=linux\n', 10],
+        ['CNB_TARGET_ARCH=amd64\n', 10],
+        ['CNB_EXEC_ENV=production\n', 12],
+      ] as const)
+        expect(seen.includes(line), line).toBe(minor >= since)
+    },
+  )
 
   it('gives bin/detect the inputs of the spec, and only the environment that may pass', async () => {
     const dir = await temporaryDirectory()

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest'
+import { BaleError } from '../../lifecycle/errors.ts'
+import { makeImage } from '../../lifecycle/image/image.ts'
+import { type AnalyzeInput, analyze, runImageMetadata } from '../../lifecycle/phases/analyze.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { configOf, layerOf, platform } from '../helpers/images.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { recorder } from './harness.ts'
+import { openProject, rebuild } from './rebuild.ts'
+
+async function setUp() {
+  const project = await openProject(await temporaryDirectory())
+  const { store } = project
+  const reporter = recorder()
+  const input: AnalyzeInput = {
+    platform,
+    previous: { source: store, name: 'app' },
+    runImage: { source: store, name: 'base' },
+    destination: { sink: store, names: ['app'] },
+    reporter,
+  }
+  return { project, store, input, reporter }
+}
+
+describe('analyze', () => {
+  it('finds no previous image the first time, which is no error', async () => {
+    const { input } = await setUp()
+    expect(await analyze(input)).not.toHaveProperty('previous')
+  })
+
+  it('finds the image of the last build and what it says of its layers', async () => {
+    const { project, input } = await setUp()
+    const { image, label } = await rebuild(project, { one: 'true' })
+    const { previous } = await analyze(input)
+    expect(previous?.image.digest).toBe(image.digest)
+    expect(previous?.metadata).toEqual(label)
+  })
+
+  it('takes no notice of an image that no lifecycle made', async () => {
+    const { store, input } = await setUp()
+    const layer = await store.putLayer(await layerOf({ '/x': 'x' }))
+    await store.putImage(makeImage(configOf(), [layer]), ['app'])
+    expect(await analyze(input)).not.toHaveProperty('previous')
+  })
+
+  it('starts from nothing, with a warning, when the previous image is damaged', async () => {
+    const { input, reporter } = await setUp()
+    const source = { description: 'x', pull: () => Promise.reject(new BaleError('input', 'no manifest')) }
+    expect(await analyze({ ...input, previous: { source, name: 'app' } })).not.toHaveProperty('previous')
+    expect(reporter.events).toEqual([{ type: 'warning', text: 'the previous image app cannot be used: no manifest' }])
+  })
+
+  it('fails before any work when the result could not be written', async () => {
+    const { input, store } = await setUp()
+    const refused = new BaleError('registry', 'denied')
+    const sink = { ...store, checkWrite: () => Promise.reject(refused) }
+    expect(await failureOf(analyze({ ...input, destination: { sink, names: ['app'] } }))).toBe(refused)
+  })
+
+  it('fails when a previous image that is there may not be read', async () => {
+    const { input } = await setUp()
+    const refused = new BaleError('registry', 'denied')
+    const source = { description: 'x', pull: () => Promise.reject(refused) }
+    expect(await failureOf(analyze({ ...input, previous: { source, name: 'app' } }))).toBe(refused)
+  })
+
+  it('needs the run image: not there, or for another platform', async () => {
+    const { input } = await setUp()
+    expect(await failureOf(analyze({ ...input, runImage: { ...input.runImage, name: 'nope' } }))).toMatchObject({
+      code: 'arguments',
+      message: 'the run image nope does not exist in memory',
+    })
+    expect(await failureOf(analyze({ ...input, platform: { os: 'linux', architecture: 'arm64' } }))).toMatchObject({
+      code: 'arguments',
+      message: 'the run image base is for linux/amd64',
+    })
+  })
+
+  it('reads the target from the run image', async () => {
+    const { input } = await setUp()
+    expect((await analyze(input)).target).toEqual({
+      os: 'linux',
+      arch: 'amd64',
+      distro: { name: 'debian', version: '13' },
+    })
+  })
+})
+
+describe('the run image in the app image', () => {
+  it('is its name, its digest in the repository, its top layer and its mirrors', async () => {
+    const { project } = await setUp()
+    const { runImage } = project
+    const topLayer = runImage.layers.at(-1)?.diffId
+    expect(runImageMetadata(runImage, 'r.io:5000/base:1', ['m.io/base:1'])).toEqual({
+      image: 'r.io:5000/base:1',
+      reference: `r.io:5000/base@${runImage.digest}`,
+      topLayer,
+      mirrors: ['m.io/base:1'],
+    })
+    expect(runImageMetadata(runImage, 'r.io/base')).not.toHaveProperty('mirrors')
+  })
+})
