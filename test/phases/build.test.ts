@@ -134,6 +134,26 @@ printf '[types]\\nbuild = true\\n' > "$1/tools.toml"; printf '[types]\\nlaunch =
     expect(env).not.toContain('APP=')
   })
 
+  it('sets each path variable of a build layer', async () => {
+    const dir = await temporaryDirectory()
+    const dirs = 'mkdir -p "$1/l/bin" "$1/l/lib" "$1/l/include" "$1/l/pkgconfig"; '
+    const tree = {
+      ...buildpack('one', { build: `${dirs} printf '[types]\\nbuild = true\\n' > "$1/l.toml"` }),
+      ...buildpack('two', { build: `env > "${dir}/env"` }),
+    }
+    await build(await buildInput(dir, tree, ['one', 'two']))
+    const env = await readFile(join(dir, 'env'), 'utf8')
+    const l = `${dir}/layers/one/l`
+    for (const line of [
+      `PATH=${l}/bin:/usr/bin:/bin`,
+      `LD_LIBRARY_PATH=${l}/lib`,
+      `LIBRARY_PATH=${l}/lib`,
+      `CPATH=${l}/include`,
+      `PKG_CONFIG_PATH=${l}/pkgconfig`,
+    ])
+      expect(env).toContain(`${line}\n`)
+  })
+
   it('sets ignored layers aside', async () => {
     const dir = await temporaryDirectory()
     const tree = buildpack('one', { build: 'mkdir "$1/scratch"; touch "$1/scratch/x"; : > "$1/scratch.toml"' })
@@ -151,6 +171,15 @@ printf '[types]\\nbuild = true\\n' > "$1/tools.toml"; printf '[types]\\nlaunch =
     const plan = { entries: [{ providers, requires: [{ name: 'dep', metadata: { version: '1' } }] }] }
     await build(await buildInput(dir, tree, ['one', 'two'], plan))
     expect(await readFile(join(dir, 'plan'), 'utf8')).toContain('name = "dep"')
+  })
+
+  it('gives what was met to no later buildpack', async () => {
+    const dir = await temporaryDirectory()
+    const tree = { ...buildpack('one', {}), ...buildpack('two', { build: `cp "$CNB_BP_PLAN_PATH" "${dir}/plan"` }) }
+    const providers = ['one', 'two'].map(id => ({ id, version: '1.0.0' }))
+    const plan = { entries: [{ providers, requires: [{ name: 'dep', metadata: {} }] }] }
+    await build(await buildInput(dir, tree, ['one', 'two'], plan))
+    expect(await readFile(join(dir, 'plan'), 'utf8')).toBe('entries = []\n')
   })
 
   it('collects SBOM files by whether their layer is for launch', async () => {

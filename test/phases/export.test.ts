@@ -95,6 +95,13 @@ echo '{"l":1}' > "$1/launch.sbom.spdx.json"; echo '{"b":1}' > "$1/build.sbom.syf
     ])
   })
 
+  it('leaves out SBOM files of other formats', async () => {
+    const other = `${layer('app', 'launch')}; rm "$1"/app.sbom.*; echo x > "$1/app.sbom.xml"; echo x > "$1/launch.sbom.json"`
+    const { layers, label } = await rebuild(await open(), { one: other })
+    expect(label.sbom).toBeUndefined()
+    expect(await readdir(layers)).not.toContain('sbom')
+  })
+
   it('for build are in the layers directory', async () => {
     const { layers } = await rebuild(await open(), { 'a/one': script })
     const names = await readdir(join(layers, 'sbom/build'), { recursive: true })

@@ -1,0 +1,4 @@
+import { buildpack } from './buildpack.ts'
+import type { Document } from './table.ts'
+
+export const documents: readonly Document[] = [buildpack]
