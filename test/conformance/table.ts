@@ -49,6 +49,8 @@ const testDir = resolve(import.meta.dirname, '..')
 
 export const requirements = JSON.parse(readFileSync(join(import.meta.dirname, 'spec.json'), 'utf8')) as Requirements
 
+const shortCommit = requirements.commit.slice(0, 7)
+
 export type State = 'holds' | 'not applicable' | 'deviates'
 
 export function stateOf(row: Row): State {
@@ -79,7 +81,7 @@ export function render(documents: readonly Document[]): string {
     '# Conformance',
     '',
     'Each MUST, SHOULD and SHALL of the Cloud Native Buildpacks [platform](https://github.com/buildpacks/spec/blob/main/platform.md) and',
-    `[buildpack](https://github.com/buildpacks/spec/blob/main/buildpack.md) specifications, as of commit ${requirements.commit.slice(0, 7)}: the API`,
+    `[buildpack](https://github.com/buildpacks/spec/blob/main/buildpack.md) specifications, as of commit ${shortCommit}: the API`,
     'versions it holds for here, and the tests that show it. A number leads to the line of the specification.',
     '',
     `${all.length} requirements: ${count('holds')} hold, ${count('deviates')} deviate, ${count('not applicable')} are not applicable.`,
@@ -101,9 +103,10 @@ function renderSection(document: Document, { section, rows }: Section): string[]
 }
 
 function renderRow(document: Document, row: Row): string {
-  const link = `https://github.com/buildpacks/spec/blob/${requirements.commit}/${document.file}?plain=1#L${row.line}`
+  const link = `https://github.com/buildpacks/spec/blob/${shortCommit}/${document.file}?plain=1#L${row.line}`
   const state = stateOf(row)
-  const apis = state === 'not applicable' ? '' : `${row.since ?? document.oldest}–${row.until ?? document.newest}`
+  const [since, until] = [row.since ?? document.oldest, row.until ?? document.newest]
+  const apis = state === 'not applicable' ? '' : since === until ? since : `${since}–${until}`
   const shown =
     'notApplicable' in row ? [row.notApplicable] : [...(row.deviates ? [row.deviates] : []), ...shownBy(row.tests)]
   return `| [${row.line}](${link}) | ${cell(row.what)} | ${apis} | ${state} | ${shown.map(cell).join('<br>')} |`

@@ -270,7 +270,10 @@ describe('the image', () => {
 
   it('says what its run image is', async () => {
     const { runImage } = (await rebuild(await open(), { one: 'true' })).label
-    expect(runImage).toMatchObject({ image: 'r.io/base:1', reference: expect.stringMatching(/^r\.io\/base@sha256:/) })
+    expect(runImage).toMatchObject({
+      image: 'r.io/base:1',
+      reference: expect.stringMatching(/^r\.io\/base@sha256:/) as string,
+    })
     expect(runImage?.topLayer).toMatch(/^sha256:/)
   })
 })

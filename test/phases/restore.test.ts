@@ -130,7 +130,7 @@ describe('a cache', () => {
       {
         key: 'one',
         version: '1.0.0',
-        layers: { dep: expect.objectContaining({ cache: true, data: { version: '1' } }) },
+        layers: { dep: expect.objectContaining({ cache: true, data: { version: '1' } }) as unknown },
       },
     ])
     expect(metadata?.sbom?.sha).toMatch(/^sha256:/)
