@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // unit: no network, no privileges, working fakes; seconds. e2e: real registries, engines and package mirrors.
+// faults: random ones, from a seed that is printed; `npm run test:faults`.
 export default defineConfig({
   test: {
     projects: [
@@ -9,7 +10,7 @@ export default defineConfig({
           name: 'unit',
           globalSetup: 'scripts/build-deflate.mjs',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.e2e.test.ts'],
+          exclude: ['test/**/*.e2e.test.ts', 'test/**/*.faults.test.ts'],
           testTimeout: 60_000,
         },
       },
@@ -23,6 +24,15 @@ export default defineConfig({
           fileParallelism: false,
           // Mirrors of packages are on the network, which may hiccup; a fault of ours fails twice.
           retry: 1,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          globalSetup: 'scripts/build-deflate.mjs',
+          include: ['test/**/*.faults.test.ts'],
+          testTimeout: 600_000,
+          fileParallelism: false,
         },
       },
     ],

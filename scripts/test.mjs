@@ -1,9 +1,15 @@
 // `npm test`: the unit tests, and the line from source to a running image. What the machine lacks is skipped, and said.
+// `--all-e2e`: all end-to-end tests instead. `--faults`: random faults; BALE_FAULT_SEED repeats them, `--count N` has N.
 import { execFileSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { root, run, setup } from './setup.mjs'
 
+const { values: options } = parseArgs({
+  options: { 'all-e2e': { type: 'boolean' }, faults: { type: 'boolean' }, count: { type: 'string' } },
+})
 setup()
 // It bundles if need be: once, before several tests would at the same time.
 execFileSync(join(root, 'bin', 'bale'), ['--version'], { stdio: ['ignore', 'ignore', 'inherit'] })
@@ -15,12 +21,16 @@ const report = name =>
     : ['--reporter=default', '--reporter=json', `--outputFile.json=${join(results, `${name}.json`)}`]
 if (results !== undefined) mkdirSync(results, { recursive: true })
 
-const suites = process.argv.includes('--all-e2e')
-  ? [['e2e', []]]
-  : [
-      ['unit', []],
-      ['e2e', ['test/line.e2e.test.ts']],
-    ]
+if (options.faults) {
+  process.env.BALE_FAULT_SEED ??= String(randomInt(2 ** 31))
+  if (options.count !== undefined) process.env.BALE_FAULT_COUNT = options.count
+  console.log(`Once more with the same faults: BALE_FAULT_SEED=${process.env.BALE_FAULT_SEED} npm run test:faults`)
+}
+const line = [
+  ['unit', []],
+  ['e2e', ['test/line.e2e.test.ts']],
+]
+const suites = options['all-e2e'] ? [['e2e', []]] : options.faults ? [['faults', []]] : line
 let status = 0
 for (const [project, files] of suites) {
   const name = files.length > 0 ? 'line' : project

@@ -127,17 +127,20 @@ export class Registry {
       return this.#transport.exchange({ method, url, purpose, headers, body, slow, signal })
     }
     const exchange = { method, url, purpose: 'registry', body, slow, signal } as const
-    const sent = await this.#authorizer.header(access, signal)
-    const reply = await this.#transport.exchange({ ...exchange, headers: authorized(headers, sent) })
-    if (reply.status !== 401) return reply
-    const header = await this.#authorizer.answer(reply, access, sent, signal)
-    if (header === undefined) return reply
-    if (isStream(body)) {
-      const failure = await this.#refusal(reply)
-      throw failure instanceof Transient ? failure : new Transient(failure)
+    let sent = await this.#authorizer.header(access, signal)
+    for (let renewals = 0; ; renewals++) {
+      const reply = await this.#transport.exchange({ ...exchange, headers: authorized(headers, sent) })
+      // A token may expire on its way, but not for ever.
+      if (reply.status !== 401 || renewals === 2) return reply
+      const header = await this.#authorizer.answer(reply, access, sent, signal)
+      if (header === undefined) return reply
+      if (isStream(body)) {
+        const failure = await this.#refusal(reply)
+        throw failure instanceof Transient ? failure : new Transient(failure)
+      }
+      await reply.discard()
+      sent = header
     }
-    await reply.discard()
-    return this.#transport.exchange({ ...exchange, headers: authorized(headers, header) })
   }
 
   async #refusal(reply: Reply): Promise<BaleError | Transient> {

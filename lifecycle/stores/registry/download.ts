@@ -5,7 +5,7 @@ import type { OnTransfer } from '../store.ts'
 import { transfer } from '../transfer.ts'
 import type { Registry } from './client.ts'
 import { failureAt } from './failures.ts'
-import { Transient, forgiving, pause } from './retry.ts'
+import { Transient, forgiving, pause, retrying } from './retry.ts'
 import { type Reply, readAll } from './transport.ts'
 
 /** A blob of a repository, as a manifest describes it. */
@@ -161,20 +161,25 @@ export async function readManifest(
   types: readonly string[],
   signal?: AbortSignal,
 ): Promise<Document | undefined> {
-  const reply = await registry.call({
-    method: 'GET',
-    url: `/v2/${repository}/manifests/${reference}`,
-    access: { repository, action: 'pull' },
-    accept: [200, 404],
-    headers: { accept: types.join(', ') },
-    signal,
-  })
-  if (reply.status === 404) {
-    await reply.discard()
-    return undefined
+  const read = async (): Promise<Document | undefined> => {
+    const reply = await registry.call({
+      method: 'GET',
+      url: `/v2/${repository}/manifests/${reference}`,
+      access: { repository, action: 'pull' },
+      accept: [200, 404],
+      headers: { accept: types.join(', ') },
+      once: true,
+      signal,
+    })
+    if (reply.status === 404) {
+      await reply.discard()
+      return undefined
+    }
+    checkEncoding(reply)
+    const [contentType = ''] = (reply.header('content-type')[0] ?? '').split(';', 1)
+    const bytes = await readAll(reply, registry.limits.manifest)
+    return { bytes, contentType: contentType.trim().toLowerCase(), reply }
   }
-  checkEncoding(reply)
-  const [contentType = ''] = (reply.header('content-type')[0] ?? '').split(';', 1)
-  const bytes = await readAll(reply, registry.limits.manifest)
-  return { bytes, contentType: contentType.trim().toLowerCase(), reply }
+  // Another attempt asks for all of it again, also when only its end was lost.
+  return retrying(read, registry.limits, signal)
 }

@@ -34,8 +34,17 @@ export async function serve(options: RegistryOptions = {}): Promise<FakeRegistry
   return server
 }
 
+type ConnectOptions = Partial<ClientOptions> & { repository?: string }
+
 /** A client of a registry that ends with the test; its repository is `team/app` unless told. */
-export function connect(host: string, options: Partial<ClientOptions> & { repository?: string } = {}) {
+export function connect(host: string, options: ConnectOptions = {}) {
+  const client = connectTo(host, options)
+  onTestFinished(() => client.registry.close())
+  return client
+}
+
+/** The same, for whoever closes it. */
+export function connectTo(host: string, options: ConnectOptions = {}) {
   const { repository = 'team/app', limits, ...rest } = options
   const registry = openRegistry({
     registry: host,
@@ -43,7 +52,6 @@ export function connect(host: string, options: Partial<ClientOptions> & { reposi
     limits: { ...eager, ...limits },
     ...rest,
   })
-  onTestFinished(() => registry.close())
   const at = (name: string) => registryStore(parseReference(`${host}/${name}`), { registry })
   return { registry, at, store: at(repository) }
 }
