@@ -61,4 +61,5 @@ export default tseslint.config(
       },
     },
   },
+  { files: ['**/*.cjs'], languageOptions: { globals: { __filename: 'readonly', __dirname: 'readonly' } } },
 )

@@ -91,7 +91,6 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const layersDir = { host: workspace.layers, image: paths.layers }
   const timed = phaseTimer(reporter)
 
-  await sandbox.engine.check(signal)
   await writePlatformEnv(workspace.platform, options.env ?? {})
   await copySource(resolve(options.path ?? '.'), workspace.app, reporter, signal)
 

@@ -13,8 +13,10 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { Module } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Script } from 'node:vm'
 import { buildDeflate } from './build-deflate.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -22,18 +24,41 @@ const home = join(root, 'dist', 'bale')
 const options = {
   bundle: true,
   platform: 'node',
-  format: 'esm',
   target: 'node22',
-  splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
-  outExtension: { '.js': '.mjs' },
   legalComments: 'none',
   logLevel: 'warning',
   absWorkingDir: root,
+}
+const library = {
+  ...options,
+  format: 'esm',
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  outExtension: { '.js': '.mjs' },
   // CommonJS dependencies ask for Node's own modules by require.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
+}
+/** Loaded only by what talks to a network: see lifecycle/stores/undici.ts. */
+const undici = { undici: 'lifecycle/stores/undici.ts' }
+const undiciApart = {
+  name: 'undici-apart',
+  setup(build) {
+    build.onResolve({ filter: /\/undici\.ts$/ }, ({ kind }) =>
+      kind === 'entry-point' ? undefined : { path: './undici.cjs', external: true },
+    )
+  },
+}
+// A build starts Node several times, and CommonJS in one file starts 10 ms sooner than the same as an ES module.
+const program = {
+  ...options,
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  define: { 'import.meta.url': '__url' },
+  supported: { 'dynamic-import': false },
+  banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
+  plugins: [undiciApart],
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle()
@@ -45,9 +70,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle()
 export async function bundlePhases(out) {
   const { build } = await import('esbuild')
   const { metafile } = await build({
-    ...options,
-    chunkNames: '[name]-[hash]',
-    entryPoints: { phase: 'lifecycle/cli/phase.ts' },
+    ...program,
+    entryPoints: { phase: 'lifecycle/cli/phase.ts', ...undici },
     outdir: out,
     metafile: true,
   })
@@ -63,10 +87,12 @@ async function bundle() {
     execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
     // Sources that change from here on are newer than the bundle.
     const started = new Date()
-    const programs = { bale: 'lifecycle/cli/bale.ts', index: 'lifecycle/index.ts' }
-    await build({ ...options, entryPoints: programs, outdir: out })
+    await build({ ...library, entryPoints: { index: 'lifecycle/index.ts' }, outdir: out })
+    await build({ ...program, entryPoints: { bale: 'lifecycle/cli/bale.ts', ...undici }, outdir: out })
     await buildDeflate({ bundle: out })
     await bundlePhases(join(out, 'lifecycle'))
+    precompile(out, 'bale')
+    precompile(join(out, 'lifecycle'), 'phase')
     // A place for the Node binary to be mounted on.
     writeFileSync(join(out, 'lifecycle', 'node'), '')
     for (const name of buildpacks()) await bundleBuildpack(build, name, join(out, 'buildpacks', name))
@@ -83,6 +109,18 @@ async function bundle() {
   }
 }
 
+/**
+ * Puts the compiled form of a program beside it, from which V8 starts it 10 ms sooner; another version of Node compiles it
+ * anew. Not Node's own compile cache: that is in a directory which others may write to.
+ */
+function precompile(dir, name) {
+  const file = join(dir, `${name}.program.cjs`)
+  renameSync(join(dir, `${name}.cjs`), file)
+  const script = new Script(Module.wrap(readFileSync(file, 'utf8')), { filename: file })
+  writeFileSync(join(dir, `${name}.program.v8`), script.createCachedData())
+  cpSync(join(root, 'scripts', 'precompiled.cjs'), join(dir, `${name}.cjs`))
+}
+
 function buildpacks() {
   return readdirSync(join(root, 'buildpacks')).filter(name =>
     existsSync(join(root, 'buildpacks', name, 'buildpack.toml')),
@@ -97,7 +135,7 @@ async function bundleBuildpack(build, name, out) {
   cpSync(join(dir, 'bin'), join(out, 'bin'), { recursive: true })
   for (const file of readdirSync(join(out, 'bin'))) chmodSync(join(out, 'bin', file), 0o755)
   if (existsSync(join(dir, 'main.ts')))
-    await build({ ...options, splitting: false, entryPoints: { main: `buildpacks/${name}/main.ts` }, outdir: out })
+    await build({ ...program, entryPoints: { main: `buildpacks/${name}/main.ts` }, outdir: out })
   const manifest = join(dir, 'bundle.json')
   if (!existsSync(manifest)) return
   for (const copied of JSON.parse(readFileSync(manifest, 'utf8')).copy) {

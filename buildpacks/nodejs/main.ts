@@ -1,4 +1,4 @@
 import { invocationOf, runBuildpack } from '../sdk/index.ts'
 import { nodejs } from './nodejs.ts'
 
-process.exitCode = await runBuildpack(nodejs, invocationOf(process))
+void runBuildpack(nodejs, invocationOf(process)).then(status => (process.exitCode = status))

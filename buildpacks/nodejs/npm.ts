@@ -6,7 +6,7 @@ import { type BuildContext, BuildpackError, firstSetting, packageUrl } from '../
 import type { PackageJson } from './package-json.ts'
 import type { Npm, Registry } from './registry.ts'
 
-/** The npm that comes with the buildpack, beside main.mjs: bundle.json asks for it. */
+/** The npm that comes with the buildpack, beside main.cjs: bundle.json asks for it. */
 export async function bundledNpm(buildpackDir: string): Promise<Npm & { readonly engines: string }> {
   const dir = join(buildpackDir, 'npm')
   const file = join(dir, 'package.json')

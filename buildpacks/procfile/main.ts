@@ -1,4 +1,4 @@
 import { invocationOf, runBuildpack } from '../sdk/index.ts'
 import { procfile } from './procfile.ts'
 
-process.exitCode = await runBuildpack(procfile, invocationOf(process))
+void runBuildpack(procfile, invocationOf(process)).then(status => (process.exitCode = status))

@@ -1,4 +1,4 @@
 import { invocationOf, runBuildpack } from '../sdk/index.ts'
 import { python } from './python.ts'
 
-process.exitCode = await runBuildpack(python, invocationOf(process))
+void runBuildpack(python, invocationOf(process)).then(status => (process.exitCode = status))

@@ -42,7 +42,7 @@ export function invocationOf(process: NodeJS.Process): Invocation {
 /**
  * Runs one phase of a buildpack, from its inputs to its outputs, and returns the exit status. A buildpack's main.ts is
  *
- *     process.exitCode = await runBuildpack(ruby, invocationOf(process))
+ *     void runBuildpack(ruby, invocationOf(process)).then(status => (process.exitCode = status))
  */
 export async function runBuildpack(buildpack: Buildpack, invocation: Invocation): Promise<number> {
   const log = new Log(invocation.output)

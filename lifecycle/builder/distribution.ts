@@ -6,7 +6,7 @@ import { BaleError } from '../errors.ts'
 /** The files that Bale is made of besides the running program: what a build mounts or puts into images. */
 export interface Distribution {
   readonly root: string
-  /** `phase.mjs`, the phase binaries: mounted as /cnb/lifecycle. */
+  /** `phase.cjs`, the phase binaries: mounted as /cnb/lifecycle. */
   readonly lifecycleDir: string
   /** The default builder. */
   readonly builder: string
@@ -22,11 +22,11 @@ export interface Distribution {
 export function findDistribution(from: string): Distribution {
   for (let dir = dirname(fileURLToPath(from)); ; dir = dirname(dir)) {
     for (const root of [dir, join(dir, 'dist', 'bale')]) {
-      if (existsSync(join(root, 'lifecycle', 'phase.mjs'))) return distributionAt(root)
+      if (existsSync(join(root, 'lifecycle', 'phase.cjs'))) return distributionAt(root)
     }
     if (dir === dirname(dir)) break
   }
-  throw new BaleError('failed', "Bale's own files are not complete: there is no lifecycle/phase.mjs", {
+  throw new BaleError('failed', "Bale's own files are not complete: there is no lifecycle/phase.cjs", {
     fix: 'in a checkout run: npm run bundle',
   })
 }

@@ -48,7 +48,7 @@ export async function runPhase(phase: 'detect' | 'build', sandbox: Sandbox, sign
   const stdout = lines(onLine, longestEvent)
   const stderr = lines(text => sandbox.reporter.event({ type: 'output', stream: 'stderr', text }))
   const run: EngineRun = {
-    argv: [node, '/cnb/lifecycle/phase.mjs', phase === 'detect' ? 'detector' : 'builder'],
+    argv: [node, '/cnb/lifecycle/phase.cjs', phase === 'detect' ? 'detector' : 'builder'],
     env: environment(sandbox),
     workingDir: paths.app,
     mounts: mounts(phase, sandbox),

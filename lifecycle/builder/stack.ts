@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { type StackEvent, createStack } from '../../stacks/create.ts'
-import { unpackRootfs } from '../../stacks/unpack.ts'
+import type { StackEvent } from '../../stacks/create.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { ImageConfig } from '../image/config.ts'
@@ -61,6 +60,9 @@ export async function ensureStack(input: StackInput, signal: AbortSignal): Promi
 /** Makes the stack anew, with the packages of today. */
 export async function installStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const { stackDir, settings, store, reporter } = input
+  // Loaded once in the life of a machine: most builds find the stack made.
+  const { createStack } = await import('../../stacks/create.ts')
+  const { unpackRootfs } = await import('../../stacks/unpack.ts')
   const dir = installedDir(input)
   const key = await keyOf(stackDir)
   const before = await readRecord(dir)

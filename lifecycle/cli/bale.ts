@@ -1,5 +1,4 @@
-import { enableCompileCache } from 'node:module'
 import { runProgram } from './program.ts'
 
-enableCompileCache()
-process.exitCode = await runProgram(process.argv.slice(2), process)
+// No top-level await: the bundle is CommonJS, which starts sooner (scripts/bundle.mjs).
+void runProgram(process.argv.slice(2), process).then(status => (process.exitCode = status))

@@ -17,4 +17,4 @@ const io: Io = {
 }
 
 process.umask(0o022)
-process.exitCode = await main(process.argv.slice(2), process.env, io)
+void main(process.argv.slice(2), process.env, io).then(status => (process.exitCode = status))

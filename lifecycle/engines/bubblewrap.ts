@@ -43,17 +43,18 @@ const defaultHome = '/home/cnb'
  * - The supplementary groups of the user who started Bale stay; they matter for the files in the mounts only.
  */
 export function bubblewrapEngine(options: BubblewrapOptions): Engine {
-  let found: Promise<Bwrap> | undefined
-  const bwrap = () => (found ??= findBwrap(options.bwrap))
+  // Asked for now, so that it is known when the first run begins; who runs something learns why there is none.
+  const found = findBwrap(options.bwrap)
+  found.catch(() => {})
   return {
     name: 'bubblewrap',
     async check(signal) {
       await checkRootfs(options.rootfs)
-      await checkSandbox(await bwrap(), options.tmpDir, signal)
+      await checkSandbox(await found, options.tmpDir, signal)
     },
     async run(run, signal) {
       signal?.throwIfAborted()
-      return await runInSandbox(await bwrap(), options, run, signal)
+      return await runInSandbox(await found, options, run, signal)
     },
   }
 }

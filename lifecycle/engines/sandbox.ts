@@ -55,9 +55,10 @@ const mostOptions = 9000
 const processLimit = 'ulimit -u 16384 2>/dev/null || ulimit -p 16384 2>/dev/null'
 /**
  * The nodes in /dev are the host's, and for a sandbox that root starts they are its user's own: a chmod of /dev/null
- * would be the host's. On a read-only mount devices can be written to, and nothing about them changed.
+ * would be the host's. On a read-only mount devices can be written to, and nothing about them changed. Not
+ * every mount(8) heeds `ro` together with --bind.
  */
-const guardDevices = 'mount --bind /dev /dev && mount -o remount,bind,ro /dev && exec "$@"'
+const guardDevices = 'mount --bind -o ro /dev /dev && { [ ! -w /dev ] || mount -o remount,bind,ro /dev; } && exec "$@"'
 /** How long a killed process may take to go; only one that waits for a broken disk or network share takes long. */
 const patience = 60_000
 

@@ -6,13 +6,13 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 
 const buildpacks = join(import.meta.dirname, '../../buildpacks')
 
-/** Runs a buildpack's bin/detect or bin/build in an application, with a main.mjs that says what it was given. */
+/** Runs a buildpack's bin/detect or bin/build in an application, with a main.cjs that says what it was given. */
 async function runBin(name: string, phase: string, files: string[], env: Record<string, string> = {}) {
   const root = await mkdtemp(join(tmpdir(), 'bin-'))
   onTestFinished(() => rm(root, { recursive: true }))
   const dir = join(root, 'buildpack')
   await cp(join(buildpacks, name, 'bin'), join(dir, 'bin'), { recursive: true })
-  await writeFile(join(dir, 'main.mjs'), `console.log('main', process.argv[2], process.env.NODE_OPTIONS)`)
+  await writeFile(join(dir, 'main.cjs'), `console.log('main', process.argv[2], process.env.NODE_OPTIONS)`)
   const app = join(root, 'app')
   await mkdir(join(app, 'src'), { recursive: true })
   for (const file of files) await writeFile(join(app, file), '')
@@ -27,7 +27,7 @@ async function runBin(name: string, phase: string, files: string[], env: Record<
 describe.each([
   ['nodejs', ['package.json', 'server.js', 'app.js', 'main.js', 'index.js']],
   ['python', ['requirements.txt', 'any.py', 'src/main.py', 'pyproject.toml', 'Pipfile', 'uv.lock']],
-  ['procfile', ['Procfile']],
+  ['procfile', []],
 ])('%s bin/detect', (name, files) => {
   it('rules itself out without starting Node, in a line that says why', async () => {
     const { status, stdout } = await runBin(name, 'detect', ['go.mod'], { PATH: '/nowhere' })
@@ -37,6 +37,13 @@ describe.each([
 
   it.each(files)('asks the program about %s', async file => {
     expect(await runBin(name, 'detect', [file])).toMatchObject({ status: 0, stdout: 'main detect undefined\n' })
+  })
+})
+
+describe('procfile bin/detect', () => {
+  it('takes part without starting Node where there is a Procfile', async () => {
+    const { status, stdout } = await runBin('procfile', 'detect', ['Procfile'], { PATH: '/nowhere' })
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'Procfile is there\n' })
   })
 })
 

@@ -1,6 +1,5 @@
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { outputFile } from 'fs-extra/esm'
 import { build, exitStatusOf } from '../../build.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
@@ -31,6 +30,7 @@ export async function buildCommand(context: Context, image: string, options: Glo
 export const buildStatus = exitStatusOf
 
 async function writeReport(dir: string, report: Report): Promise<void> {
+  const { outputFile } = await import('fs-extra/esm')
   const file = join(dir, 'report.toml')
   await outputFile(`${file}.tmp`, formatReport(report))
   await rename(`${file}.tmp`, file)
