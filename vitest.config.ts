@@ -12,6 +12,9 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.e2e.test.ts', 'test/**/*.faults.test.ts'],
           testTimeout: 60_000,
+          // Many wait for something rather than compute: more workers than two cores, and one module graph for each.
+          maxWorkers: 3,
+          isolate: false,
         },
       },
       {
