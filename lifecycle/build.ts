@@ -83,7 +83,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   await using workspace = await openWorkspace(settings.cacheDir)
   const sandbox = openSandbox(options, { builder, distribution, stack, workspace, reporter })
   const [cacheImage] = options.cacheImage === undefined ? [] : await stores.destinations([options.cacheImage], true)
-  const cache = await appCache(settings.cacheDir, destination, {
+  const { cache, index } = await appCache(settings.cacheDir, destination, {
     clear: options.clearCache === true,
     ...(cacheImage && { image: cacheImage }),
     reporter,
@@ -126,6 +126,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         ...(analysis.previous && { previous: analysis.previous }),
         destination,
         cache,
+        index,
         launcher: { path: distribution.launcher(arch), version: lifecycleVersion },
         owner: stack.user,
         ...(options.defaultProcess !== undefined && { defaultProcess: options.defaultProcess }),

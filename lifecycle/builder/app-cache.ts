@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import type { Cache } from '../caches/cache.ts'
 import { directoryCache } from '../caches/directory.ts'
 import { imageCache } from '../caches/image.ts'
+import { LayerIndex } from '../caches/layer-index.ts'
+import { keptTrees } from '../caches/trees.ts'
 import type { Reporter } from '../events.ts'
 import { removeTree } from '../layers/remove.ts'
 import { type Destination, hostPlatform } from '../stores/open.ts'
@@ -15,22 +17,35 @@ export interface AppCacheOptions {
   readonly reporter: Reporter
 }
 
+/** What is kept between the builds of one app. */
+export interface AppCache {
+  readonly cache: Cache
+  readonly index: LayerIndex
+}
+
 /**
  * The cache of one app: a directory named for where its image goes, or an image. Apps never share a directory, so that
  * what one app's build leaves there cannot reach another (C14); who may write a cache image is the registry's to say.
  */
-export async function appCache(cacheDir: string, destination: Destination, options: AppCacheOptions): Promise<Cache> {
+export async function appCache(
+  cacheDir: string,
+  destination: Destination,
+  options: AppCacheOptions,
+): Promise<AppCache> {
   const onWarning = (text: string): void => options.reporter.event({ type: 'warning', text })
-  if (options.image !== undefined) {
-    const { sink, previous } = options.image
-    const cache = imageCache({ ...previous, sink }, { platform: hostPlatform(), onWarning })
-    return options.clear ? forgetful(cache) : cache
-  }
   const key = destination.identity
   const readable = key.replaceAll(/[^A-Za-z0-9.]+/g, '-').slice(-60)
   const dir = join(cacheDir, 'apps', `${readable}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`)
   if (options.clear) await removeTree(dir)
-  return directoryCache(dir, { onWarning })
+  const index = await LayerIndex.open(dir)
+  if (options.image !== undefined) {
+    const { sink, previous } = options.image
+    const cache = imageCache({ ...previous, sink }, { platform: hostPlatform(), onWarning })
+    return { cache: options.clear ? forgetful(cache) : cache, index }
+  }
+  // What is being deleted waits where openWorkspace sweeps.
+  const trees = keptTrees(dir, index, join(cacheDir, 'work'))
+  return { cache: { ...directoryCache(dir, { onWarning, index }), ...trees }, index }
 }
 
 /** The cache as one that holds nothing yet: it is written, but not read. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { ownName, ownerOf } from '../files/owner.ts'
-import { removeTree } from '../layers/remove.ts'
+import { removeSoon } from '../layers/remove.ts'
 
 /** The directories of one build. They live beside the caches, so that trees can be moved between them. */
 export interface Workspace extends AsyncDisposable {
@@ -38,13 +38,13 @@ export async function openWorkspace(cacheDir: string): Promise<Workspace> {
     await mkdir(path)
     await chmod(path, 0o755)
   }
-  return { ...workspace, [Symbol.asyncDispose]: () => removeTree(dir) }
+  return { ...workspace, [Symbol.asyncDispose]: () => removeSoon(dir) }
 }
 
 /** What is named for a process that is gone is nobody's. */
 async function removeDead(base: string): Promise<void> {
   for (const name of await readdir(base).catch(() => [])) {
-    if (ownerOf(name) === 'dead') await removeTree(join(base, name)).catch(() => undefined)
+    if (ownerOf(name) === 'dead') await removeSoon(join(base, name)).catch(() => undefined)
   }
 }
 

@@ -15,6 +15,17 @@ export interface Cache {
   open(diffId: Digest, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>
   /** Starts the next generation; what is neither put nor kept is dropped when it is committed. */
   begin(signal?: AbortSignal): Promise<CacheWriter>
+  /** Moves the layer's tree to `to`, if it is kept and sure to be as it was; false if not. */
+  takeTree?(diffId: Digest, to: string): Promise<boolean>
+  /** Takes the trees of the layers that were committed for the next build, in place of all others. */
+  keepTrees?(trees: readonly KeptTree[]): Promise<void>
+}
+
+/** A layer's directory, and what `fingerprintTree` made of it before it was read. */
+export interface KeptTree {
+  readonly diffId: Digest
+  readonly path: string
+  readonly fingerprint: string
 }
 
 export interface CacheWriter extends AsyncDisposable {

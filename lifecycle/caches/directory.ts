@@ -11,10 +11,13 @@ import { type Digest, isDigest } from '../image/digest.ts'
 import type { LayerSource } from '../image/layer.ts'
 import { formatCacheMetadata, parseCacheMetadata } from '../spec/labels.ts'
 import type { Cache, CacheWriter } from './cache.ts'
+import type { LayerIndex } from './layer-index.ts'
 
 export interface DirectoryCacheOptions {
   /** Something in the cache is missing or damaged; the build goes on without it. */
   onWarning?(text: string): void
+  /** What is known of its files, which need not be read again then. */
+  readonly index?: LayerIndex
 }
 
 /** The volume layout that the Go lifecycle reads and writes, too: a generation of layers is one directory. */
@@ -84,26 +87,28 @@ export function directoryCache(dir: string, options: DirectoryCacheOptions = {})
         await sweep(folder)
         const own = join(folder, ownName())
         await mkdir(own)
-        return cacheWriter(dir, own)
+        return cacheWriter(dir, own, options.index)
       })
     },
   }
 }
 
-function cacheWriter(dir: string, own: string): CacheWriter {
+function cacheWriter(dir: string, own: string, index?: LayerIndex): CacheWriter {
   return {
     async put(source, signal) {
       signal?.throwIfAborted()
       const { known } = source
       if (known !== undefined) {
-        const size = await keep(dir, own, known.diffId, signal)
+        const size = await keep(dir, own, known.diffId, index, signal)
         if (size !== undefined) return { diffId: known.diffId, size, reused: true }
       }
       await using file = await stageFile(own)
       const { diffId, size } = await writeTar(file, source, signal)
       // The same bytes are on the disk already: what was just written need not get there.
-      const reused = known === undefined && (await keep(dir, own, diffId, signal)) !== undefined
-      if (!reused) await file.commit(join(own, fileOf(diffId)))
+      const reused = known === undefined && (await keep(dir, own, diffId, index, signal)) !== undefined
+      if (reused) return { diffId, size, reused }
+      await file.commit(join(own, fileOf(diffId)))
+      await index?.setFile(diffId, join(own, fileOf(diffId)))
       return { diffId, size, reused }
     },
 
@@ -149,23 +154,29 @@ async function promote(dir: string, own: string): Promise<string[]> {
 
 /**
  * Takes a layer over from the previous generation, without a copy; its size, or undefined if that cannot be done. It is
- * read to make sure that it is what it should be: a flipped bit would otherwise stay for ever (C04).
+ * read to make sure that it is what it should be: a flipped bit would otherwise stay for ever (C04). With an index that is
+ * done once, and again when somebody restores it: damage is found then, the layer made again and its tar replaced.
  */
-async function keep(dir: string, own: string, diffId: Digest, signal?: AbortSignal): Promise<number | undefined> {
+async function keep(
+  dir: string,
+  own: string,
+  diffId: Digest,
+  index?: LayerIndex,
+  signal?: AbortSignal,
+): Promise<number | undefined> {
   try {
     const path = await layerPath(dir, diffId)
     if (path === undefined) return undefined
-    const hash = createHash('sha256')
-    let size = 0
-    for await (const chunk of readLayer(path, signal)) {
-      hash.update(chunk)
-      size += chunk.length
-    }
-    if (`sha256:${hash.digest('hex')}` !== diffId) return undefined
+    const size =
+      (await index?.hasFile(diffId, path)) === true
+        ? (await lstat(path)).size
+        : await verifiedSize(path, diffId, signal)
+    if (size === undefined) return undefined
     const target = join(own, fileOf(diffId))
     await link(path, target).catch((error: unknown) => {
       if (!isErrno(error, 'EEXIST')) throw error // it was put twice
     })
+    await index?.setFile(diffId, target)
     return size
   } catch (error) {
     signal?.throwIfAborted()
@@ -173,6 +184,17 @@ async function keep(dir: string, own: string, diffId: Digest, signal?: AbortSign
     if (error instanceof BaleError || isErrno(error)) return undefined
     throw error
   }
+}
+
+/** Its size if it holds the layer. */
+async function verifiedSize(path: string, diffId: Digest, signal?: AbortSignal): Promise<number | undefined> {
+  const hash = createHash('sha256')
+  let size = 0
+  for await (const chunk of readLayer(path, signal)) {
+    hash.update(chunk)
+    size += chunk.length
+  }
+  return `sha256:${hash.digest('hex')}` === diffId ? size : undefined
 }
 
 async function writeTar(

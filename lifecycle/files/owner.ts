@@ -47,7 +47,7 @@ function readStat(pid: number | 'self'): { pid: number; started: number; ended: 
 let place: string | undefined
 
 function ourPlace(): string {
-  return (place ??= `${bootId()}.${pidNamespace()}`)
+  return (place ??= `${bootId() ?? '0'}.${pidNamespace()}`)
 }
 
 function self(): string {
@@ -56,11 +56,12 @@ function self(): string {
   return `${ourPlace()}.${process.pid}.${stat?.pid === process.pid ? stat.started : 0}`
 }
 
-function bootId(): string {
+/** Tells this boot of the machine from all others. */
+export function bootId(): string | undefined {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8)
   } catch {
-    return '0'
+    return undefined
   }
 }
 

@@ -19,11 +19,20 @@ export interface Layer extends LayerDigests {
   readonly repository?: Reference
 }
 
+/** Two sources with the same key have the same tar. */
+export interface Fingerprint {
+  readonly key: string
+  /** Of the tree alone, wherever it is and goes to. */
+  readonly tree: string
+}
+
 /** A layer still to be made: its tar can be produced, more than once and with the same bytes each time. */
 export interface LayerSource {
   /** For the image's history and for messages: `Layer: 'node', Created by buildpack: bale/nodejs@0.1.0`. */
   readonly createdBy: string
   /** Its digests, if somebody already knows them; a store that has the blob then need not read the tar. */
   readonly known?: LayerDigests
+  /** Tells it from all other sources without reading it; undefined if that cannot be. */
+  fingerprint?(): Promise<Fingerprint | undefined>
   tar(signal?: AbortSignal): AsyncIterable<Uint8Array>
 }

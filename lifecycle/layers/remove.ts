@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import {
   chmodSync,
@@ -10,7 +11,7 @@ import {
   rmdirSync,
   unlinkSync,
 } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError, isErrno } from '../errors.ts'
 import { type ByteString, printable, toBytes } from './bytes.ts'
@@ -22,14 +23,35 @@ import { Directory, kindOf } from './directory.ts'
  * @throws BaleError 'filesystem' naming the first entry that cannot be removed
  */
 export async function removeTree(path: string): Promise<void> {
+  await removeWithin(path, Infinity)
+}
+
+/**
+ * The same, but what takes longer than a moment is left to a program of its own, which goes on when this one has ended: a
+ * node_modules of 30,000 files takes seconds. Give it a path that is in nobody's way, and is swept up some day.
+ */
+export async function removeSoon(path: string): Promise<void> {
+  if (await removeWithin(path, 100)) return
+  const rm = spawn('rm', ['-rf', '--', resolve(path)], { detached: true, stdio: 'ignore', cwd: '/' })
+  rm.on('error', () => {}) // there is no rm: swept up later
+  rm.unref()
+}
+
+/** False if there was not time enough, in milliseconds. */
+async function removeWithin(path: string, milliseconds: number): Promise<boolean> {
+  const start = performance.now()
   const shown = toBytes(path)
   const name = toBytes(basename(path))
   if (name === '' || name === '.' || name === '..')
     throw new BaleError('failed', `${JSON.stringify(path)} names no entry of a directory that could be removed`)
   const parent = attempt(shown, () => Directory.follow(dirname(path)))
-  if (parent === undefined) return
+  if (parent === undefined) return true
   try {
-    for (const _some of new Removal().run(parent, name, shown)) await setImmediate()
+    for (const _some of new Removal().run(parent, name, shown)) {
+      if (performance.now() - start > milliseconds) return false
+      await setImmediate()
+    }
+    return true
   } finally {
     parent.close()
   }

@@ -1,15 +1,26 @@
 import { join } from 'node:path'
-import type { Cache } from '../caches/cache.ts'
+import type { Cache, KeptTree } from '../caches/cache.ts'
+import type { LayerIndex } from '../caches/layer-index.ts'
 import type { Reporter } from '../events.ts'
 import type { BuildpackLayersMetadata, GroupElement, LayerRecord } from '../spec/types.ts'
-import { type Located, type Owner, buildpackLayer, cachedSbomLayer } from './export-layers.ts'
+import { oci } from '../image/media-types.ts'
+import { type Located, type NamedSource, type Owner, cachedSbomLayer } from './export-layers.ts'
 import type { LayerOnDisk } from './layers-dir.ts'
 import { directoryState } from './read-file.ts'
+import { putRemembered } from './remember.ts'
 
 interface Input {
   readonly layersDir: Located
   readonly owner: Owner
   readonly reporter: Reporter
+  readonly index?: LayerIndex
+}
+
+/** A buildpack of the group with the layers that it left, and what each one's contents are. */
+export interface Contribution {
+  readonly buildpack: GroupElement
+  readonly layers: readonly LayerOnDisk[]
+  readonly sources: ReadonlyMap<LayerOnDisk, NamedSource>
 }
 
 /**
@@ -19,20 +30,27 @@ interface Input {
 export async function writeCache(
   input: Input,
   cache: Cache,
-  contributions: readonly { buildpack: GroupElement; layers: readonly LayerOnDisk[] }[],
+  contributions: readonly Contribution[],
   signal?: AbortSignal,
 ): Promise<void> {
   try {
     await using writer = await cache.begin(signal)
     const buildpacks: BuildpackLayersMetadata[] = []
-    for (const { buildpack, layers } of contributions) {
+    const trees: KeptTree[] = []
+    for (const { buildpack, layers, sources } of contributions) {
       const records: Record<string, LayerRecord> = {}
       for (const layer of layers) {
-        if (!layer.types.cache || !layer.exists) continue
-        const { name, source } = buildpackLayer(input.layersDir, buildpack, layer, input.owner, input.reporter)
-        const { diffId, size, reused } = await writer.put(source, signal)
+        const named = sources.get(layer)
+        if (!layer.types.cache || named === undefined) continue
+        const { name, source } = named
+        const { diffId, size, reused } = await putRemembered(source, 'cache', input.index, async known => {
+          const stored = await writer.put(known, signal)
+          return { ...stored, digest: stored.diffId, mediaType: oci.layer }
+        })
         records[layer.name] = { ...layer.types, sha: diffId, data: layer.metadata }
         input.reporter.event({ type: 'cached', action: reused ? 'reused' : 'added', name, size })
+        const fingerprint = cache.keepTrees && (await source.fingerprint?.())
+        if (fingerprint) trees.push({ diffId, path: layer.dir, fingerprint: fingerprint.tree })
       }
       buildpacks.push({ key: buildpack.id, version: buildpack.version, layers: records })
     }
@@ -41,6 +59,8 @@ export async function writeCache(
       ? await writer.put(cachedSbomLayer(input.layersDir, input.owner, input.reporter), signal)
       : undefined
     await writer.commit({ buildpacks, ...(sbom && { sbom: { sha: sbom.diffId } }) })
+    await cache.keepTrees?.(trees)
+    await input.index?.save()
   } catch (error) {
     signal?.throwIfAborted()
     input.reporter.event({

@@ -1,12 +1,15 @@
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { LayerKind, Reporter } from '../events.ts'
-import type { LayerSource } from '../image/layer.ts'
+import type { Fingerprint, LayerSource } from '../image/layer.ts'
 import type { LayerEntry } from '../layers/entries.ts'
+import { fingerprintTree } from '../layers/fingerprint.ts'
 import { layerSource, listTree } from '../layers/pack.ts'
 import { escapeId } from '../spec/ids.ts'
 import { assignSlices } from '../spec/slices.ts'
 import type { GroupElement, Process, Slice } from '../spec/types.ts'
+import { lifecycleVersion } from '../version.ts'
 import type { LayerOnDisk } from './layers-dir.ts'
 
 /** A directory of the build: where it is now, and what it is called in the image. */
@@ -58,11 +61,22 @@ export function buildpackLayer(
 ): NamedSource {
   const createdBy = `Layer: '${layer.name}', Created by buildpack: ${buildpack.id}@${buildpack.version}`
   const imagePath = `${layers.image}/${escapeId(buildpack.id)}/${layer.name}`
+  // Once for the image and the cache: nothing changes it any more.
+  let found: Promise<Fingerprint | undefined> | undefined
+  const fingerprint = (): Promise<Fingerprint | undefined> => (found ??= identify(layer.dir, imagePath, owner))
   return {
     kind: 'buildpack',
     name: `${buildpack.id}:${layer.name}`,
-    source: treeLayer(createdBy, layer.dir, imagePath, owner, reporter),
+    source: { ...treeLayer(createdBy, layer.dir, imagePath, owner, reporter), fingerprint },
   }
+}
+
+/** Of all that a layer's tar is made of: the tree, where it goes, whose it is, and how tars are written. */
+async function identify(host: string, imagePath: string, owner: Owner): Promise<Fingerprint | undefined> {
+  const tree = await fingerprintTree({ hostPath: host })
+  if (tree === undefined) return undefined
+  const parts = [tree, imagePath, owner.uid, owner.gid, lifecycleVersion]
+  return { tree, key: createHash('sha256').update(JSON.stringify(parts)).digest('hex') }
 }
 
 export function sbomLayer(layers: Located, owner: Owner, reporter: Reporter): NamedSource {

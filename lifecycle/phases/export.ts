@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Cache } from '../caches/cache.ts'
+import type { LayerIndex } from '../caches/layer-index.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { type AddedLayer, makeAppImage } from '../image/app-image.ts'
@@ -21,7 +22,7 @@ import type {
 } from '../spec/types.ts'
 import type { ImageSink, Published } from '../stores/store.ts'
 import type { PreviousImage } from './analyze.ts'
-import { writeCache } from './export-cache.ts'
+import { type Contribution, writeCache } from './export-cache.ts'
 import {
   type Located,
   type NamedSource,
@@ -35,6 +36,7 @@ import {
 } from './export-layers.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { inOrder } from './in-order.ts'
+import { putRemembered } from './remember.ts'
 import { directoryState, readUntrusted } from './read-file.ts'
 
 export interface ExportInput {
@@ -45,6 +47,8 @@ export interface ExportInput {
   readonly previous?: PreviousImage
   readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
   readonly cache?: Cache
+  /** What earlier builds found out about layers; saved with the cache. */
+  readonly index?: LayerIndex
   readonly launcher: { readonly path: string; readonly version: string }
   /** The user that owns what buildpacks made: CNB_USER_ID and CNB_GROUP_ID. */
   readonly owner: Owner
@@ -67,12 +71,6 @@ export interface Exported {
 const defaultEpoch = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
 const parallelLayers = 4
 
-/** A buildpack of the group with the layers that it left. */
-interface Contribution {
-  readonly buildpack: GroupElement
-  readonly layers: readonly LayerOnDisk[]
-}
-
 /**
  * Turns what the build left into an image (buildpack.md, "Phase #6: Export"; platform.md, "exporter") and fills the
  * cache. All it reads from the layers directory is hostile input; nothing that could change it is alive any more.
@@ -81,8 +79,7 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
   const metadata = await readMetadata(input)
   const entrypoint = chooseEntrypoint(metadata, input.defaultProcess)
   const contributions: Contribution[] = []
-  for (const buildpack of input.group)
-    contributions.push({ buildpack, layers: await readLayers(input.layersDir.host, buildpack.id) })
+  for (const buildpack of input.group) contributions.push(await contribution(buildpack, input))
   const plan = await planLayers(input, contributions, metadata)
   const stored = await inOrder(plan, parallelLayers, layer => store(layer, input, signal))
   const base = await inOrder(input.runImage.image.layers, parallelLayers, layer =>
@@ -111,6 +108,15 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
   input.reporter.event({ type: 'saved', names: [...names], digest, imageId, size: sizeOf(image) })
   if (input.cache !== undefined) await writeCache(input, input.cache, contributions, signal)
   return { image, published, report: { tags: names, digest, imageId, manifestSize } }
+}
+
+async function contribution(buildpack: GroupElement, input: ExportInput): Promise<Contribution> {
+  const { layersDir, owner, reporter } = input
+  const layers = await readLayers(layersDir.host, buildpack.id)
+  const sources = layers
+    .filter(layer => layer.exists)
+    .map(layer => [layer, buildpackLayer(layersDir, buildpack, layer, owner, reporter)] as const)
+  return { buildpack, layers, sources: new Map(sources) }
 }
 
 async function readMetadata(input: ExportInput): Promise<BuildMetadata> {
@@ -147,12 +153,9 @@ async function planLayers(
 ): Promise<Planned[]> {
   const { layersDir, appDir, owner, reporter } = input
   const plan: Planned[] = []
-  for (const { buildpack, layers } of contributions) {
+  for (const { buildpack, layers, sources } of contributions) {
     for (const layer of layers) {
-      if (!layer.types.launch) continue
-      plan.push(
-        layer.exists ? buildpackLayer(layersDir, buildpack, layer, owner, reporter) : reuse(input, buildpack, layer),
-      )
+      if (layer.types.launch) plan.push(sources.get(layer) ?? reuse(input, buildpack, layer))
     }
   }
   const sboms =
@@ -190,7 +193,10 @@ type Stored = AddedLayer & { readonly planned: Planned }
 
 async function store(planned: Planned, input: ExportInput, signal?: AbortSignal): Promise<Stored> {
   const reused = 'reuse' in planned
-  const layer = await input.destination.sink.putLayer(reused ? planned.reuse : planned.source, signal)
+  const { sink } = input.destination
+  const layer = reused
+    ? await sink.putLayer(planned.reuse, signal)
+    : await putRemembered(planned.source, 'image', input.index, source => sink.putLayer(source, signal))
   const known = reused || input.previous?.image.layers.some(l => l.diffId === layer.diffId)
   const { kind, name } = planned
   input.reporter.event({

@@ -102,6 +102,7 @@ async function restoreContents(
   const to = join(buildpackLayersDir(input.layersDir.host, id), name)
   try {
     if (!isDigest(record.sha)) throw new BaleError('input', 'its record holds no digest')
+    if ((await input.cache?.takeTree?.(record.sha, to)) === true) return true
     const tar = await input.cache?.open(record.sha, signal)
     if (tar === undefined) throw new BaleError('input', 'it is not in the cache')
     await unpackTree(verified(tar, { digest: record.sha }), { from, to, ...(signal && { signal }) })

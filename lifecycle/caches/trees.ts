@@ -1,0 +1,63 @@
+import { mkdir, readdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError, isErrno } from '../errors.ts'
+import { ownName } from '../files/owner.ts'
+import { hexOf } from '../image/digest.ts'
+import { fingerprintTree } from '../layers/fingerprint.ts'
+import { removeSoon } from '../layers/remove.ts'
+import type { Cache } from './cache.ts'
+import type { LayerIndex } from './layer-index.ts'
+
+/**
+ * The trees of cached layers, kept beside their tars: a build gets them by a rename and gives them back by another one. A
+ * tree is in one place at a time, so what a killed or failed build took is gone, and the tar is what is restored next. A
+ * tree that is not exactly as the index has it is never used.
+ * @param dir on the file system of the builds' layers directories; only this user can write there
+ * @param discarded where trees wait that are being deleted; names there tell whose they are
+ */
+export function keptTrees(
+  dir: string,
+  index: LayerIndex,
+  discarded: string,
+): Required<Pick<Cache, 'takeTree' | 'keepTrees'>> {
+  const folder = join(dir, 'trees')
+  const discard = async (path: string): Promise<void> => {
+    const aside = join(discarded, ownName())
+    await rename(path, aside)
+    await removeSoon(aside)
+  }
+  return {
+    async takeTree(diffId, to) {
+      const fingerprint = index.tree(diffId)
+      if (fingerprint === undefined) return false
+      const path = join(folder, hexOf(diffId))
+      return await unlessRefused(async () => {
+        if ((await fingerprintTree({ hostPath: path })) !== fingerprint) return false
+        await rename(path, to)
+        return true
+      })
+    },
+
+    async keepTrees(trees) {
+      await unlessRefused(async () => {
+        await mkdir(folder, { recursive: true, mode: 0o700 })
+        for (const name of await readdir(folder)) await discard(join(folder, name))
+        for (const { diffId, path, fingerprint } of trees) {
+          await rename(path, join(folder, hexOf(diffId)))
+          index.setTree(diffId, fingerprint)
+        }
+        return true
+      })
+    },
+  }
+}
+
+/** Trees are for speed: where the system refuses (another file system, somebody else's directory), there are the tars. */
+async function unlessRefused(work: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof BaleError || isErrno(error)) return false
+    throw error
+  }
+}

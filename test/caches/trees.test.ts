@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { LayerIndex } from '../../lifecycle/caches/layer-index.ts'
+import { keptTrees } from '../../lifecycle/caches/trees.ts'
+import { digestOf } from '../../lifecycle/image/digest.ts'
+import { fingerprintTree } from '../../lifecycle/layers/fingerprint.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+
+const diffId = digestOf('a layer')
+
+/** A cache whose last build left one tree, and a build that is about to take it. */
+async function kept() {
+  const dir = await temporaryDirectory()
+  const discarded = join(dir, 'work')
+  const path = join(dir, 'made')
+  await mkdir(join(path, 'sub'), { recursive: true })
+  await mkdir(discarded)
+  await writeFile(join(path, 'sub/a'), 'hello')
+  const index = await LayerIndex.open(dir)
+  const fingerprint = (await fingerprintTree({ hostPath: path })) as string
+  await keptTrees(dir, index, discarded).keepTrees([{ diffId, path, fingerprint }])
+  await index.save()
+  return {
+    dir,
+    discarded,
+    tree: join(dir, 'trees', diffId.slice(7)),
+    to: join(dir, 'restored'),
+    trees: keptTrees(dir, await LayerIndex.open(dir), discarded),
+  }
+}
+
+describe('kept trees', () => {
+  it('are moved to the build, once', async () => {
+    const { trees, to, tree } = await kept()
+    expect(await trees.takeTree(diffId, to)).toBe(true)
+    expect(await readFile(join(to, 'sub/a'), 'utf8')).toBe('hello')
+    expect(existsSync(tree)).toBe(false)
+    expect(await trees.takeTree(diffId, `${to}-again`)).toBe(false)
+    expect(existsSync(`${to}-again`)).toBe(false)
+  })
+
+  it('stay where they are when something in them has changed', async () => {
+    const { trees, to, tree } = await kept()
+    await writeFile(join(tree, 'sub/a'), 'HELLO')
+    expect(await trees.takeTree(diffId, to)).toBe(false)
+    expect(existsSync(to)).toBe(false)
+  })
+
+  it('are not trusted without an index: half a tree, or one of another boot', async () => {
+    const { dir, discarded, to } = await kept()
+    await writeFile(join(dir, 'known-layers.json'), '{}')
+    expect(await keptTrees(dir, await LayerIndex.open(dir), discarded).takeTree(diffId, to)).toBe(false)
+  })
+
+  it('X24 are never a link', async () => {
+    const { dir, trees, to, tree } = await kept()
+    await trees.takeTree(diffId, to)
+    await symlink(to, tree)
+    expect(await trees.takeTree(diffId, join(dir, 'elsewhere'))).toBe(false)
+  })
+
+  it('make room for those of the next build', async () => {
+    const { dir, discarded, to } = await kept()
+    const index = await LayerIndex.open(dir)
+    await mkdir(to)
+    await keptTrees(dir, index, discarded).keepTrees([{ diffId: digestOf('b'), path: to, fingerprint: 'f' }])
+    expect(await readdir(join(dir, 'trees'))).toEqual([digestOf('b').slice(7)])
+    expect(await readdir(discarded)).toEqual([])
+  })
+})
