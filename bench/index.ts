@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 import { buildDeflate } from '../scripts/build-deflate.mjs'
+import { buildRows } from './build.ts'
 import { exportRows } from './export.ts'
 import { type Row, quote } from './measure.ts'
 import { restoreRows } from './restore.ts'
@@ -31,6 +32,7 @@ export interface Bench {
 
 const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   export: exportRows,
+  build: buildRows,
   restore: restoreRows,
 }
 
