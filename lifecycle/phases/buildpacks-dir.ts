@@ -1,10 +1,11 @@
-import { lstat, readFile } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BaleError, isErrno } from '../errors.ts'
+import { BaleError } from '../errors.ts'
 import { type BuildpackFeatures, requireBuildpackApi } from '../spec/api.ts'
 import { parseBuildpack } from '../spec/buildpack.ts'
 import { checkBuildpackId, checkVersion, escapeId } from '../spec/ids.ts'
 import type { BuildpackDescriptor } from '../spec/types.ts'
+import { readTrusted } from './read-file.ts'
 
 /** A buildpack that is there to be run. */
 export interface Buildpack {
@@ -36,13 +37,13 @@ export class BuildpacksDir {
     checkVersion(version, `order: ${id}`)
     const dir = join(this.#dir, escapeId(id), version)
     const file = join(dir, 'buildpack.toml')
-    const content = await readFile(file).catch((cause: unknown) => {
-      if (!isErrno(cause, 'ENOENT', 'ENOTDIR')) throw new BaleError('filesystem', `cannot read ${file}`, { cause })
+    const content = await readTrusted(file)
+    if (content === undefined) {
       throw new BaleError('input', `the order names ${id}@${version}, which is not in ${this.#dir}`, {
         where: file,
         fix: 'add the buildpack to the builder, or correct its id and version in the order',
       })
-    })
+    }
     const descriptor = parseBuildpack(content, file)
     if (descriptor.id !== id || descriptor.version !== version) {
       throw new BaleError('input', `it describes ${descriptor.id}@${descriptor.version}, not ${id}@${version}`, {

@@ -1,0 +1,283 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { type Tree, writeTree } from '../../helpers/tree.ts'
+import { buildpack } from '../../phases/harness.ts'
+import { type Place, place, runBinary } from './run.ts'
+
+// Groups P and D of the hostile inputs, as the platform meets them: a whole binary, its exit status and its output.
+
+const underCnb = (tree: Tree): Tree => Object.fromEntries(Object.entries(tree).map(([path, e]) => [`cnb/${path}`, e]))
+const one = (scripts: Parameters<typeof buildpack>[1] = {}): Tree => underCnb(buildpack('one', scripts))
+
+const good: Tree = {
+  'cnb/order.toml': '[[order]]\n[[order.group]]\nid = "one"\nversion = "1.0.0"\n',
+  'cnb/system.toml': '[[system.pre.buildpacks]]\nid = "one"\nversion = "1.0.0"\n',
+  'layers/analyzed.toml': '[run-image]\nreference = "r.io/run"\n[run-image.target]\nos = "linux"\narch = "amd64"\n',
+  'layers/group.toml': '[[group]]\nid = "one"\nversion = "1.0.0"\napi = "0.12"\n',
+  'layers/plan.toml': '',
+  canary: 'sings',
+  ...one(),
+}
+
+/** What each of the two binaries that run buildpacks reads, and what it exits with when that is bad. */
+const documents = [
+  { binary: 'detector', file: 'cnb/order.toml', wrong: 'order = 1', status: 1 },
+  { binary: 'detector', file: 'cnb/system.toml', wrong: 'system = 1', status: 1 },
+  { binary: 'detector', file: 'layers/analyzed.toml', wrong: 'run-image = 1', status: 1 },
+  { binary: 'detector', file: 'cnb/buildpacks/one/1.0.0/buildpack.toml', wrong: 'api = 1', status: 22 },
+  { binary: 'builder', file: 'layers/group.toml', wrong: 'group = 1', status: 1 },
+  { binary: 'builder', file: 'layers/plan.toml', wrong: 'entries = 1', status: 1 },
+  { binary: 'builder', file: 'layers/analyzed.toml', wrong: 'run-image = 1', status: 1 },
+] as const
+
+const outputs: Record<'detector' | 'builder', readonly [string, ...string[]]> = {
+  detector: ['layers/group.toml', 'layers/plan.toml'],
+  builder: ['layers/config/metadata.toml'],
+}
+
+/** A good place but for what `spoil` did to it. The detector has nothing of its own in the layers directory yet. */
+async function spoilt(binary: keyof typeof outputs, spoil: (root: string) => Promise<unknown>): Promise<Place> {
+  const tree = Object.fromEntries(Object.entries(good).filter(([path]) => !outputs[binary].includes(path)))
+  const made = await place(tree)
+  await spoil(made.root)
+  return made
+}
+
+/** The oracle: its exit status, one line that names the place, no secret, nothing half-written. */
+async function expectRefused(binary: keyof typeof outputs, at: Place, status: number, named: string): Promise<void> {
+  const { code, output } = await runBinary(binary, at)
+  expect(code, output).toBe(status)
+  const lines = output.trimEnd().split('\n')
+  expect(lines.filter(line => line.startsWith('ERROR: '))).toEqual([lines.at(-1)])
+  expect(lines.at(-1)).toContain(named)
+  expect(output).not.toMatch(/hunter2|secret-canary|c2VjcmV0|\n\s+at |\x1b/)
+  expect(await readFile(join(at.root, 'canary'), 'utf8')).toBe('sings')
+  for (const file of outputs[binary]) expect(existsSync(join(at.root, file)), file).toBe(false)
+}
+
+describe.each(documents)('P: $binary reads $file', ({ binary, file, wrong, status }) => {
+  const text = good[file] as string
+  const write = (content: string | Uint8Array) => (root: string) => writeFile(join(root, file), content)
+
+  const refused: readonly (readonly [string, (root: string) => Promise<unknown>])[] = [
+    ['P01 1 GB', async root => truncate(join(root, file), 2 ** 30)],
+    ['P02 1 million deep', write(`x = ${'['.repeat(1_000_000)}`)],
+    ['P03 a wrong type', write(wrong)],
+    ['P06 a key twice', write(`x = 1\nx = 2\n${text}`)],
+    ['P07 an integer above 2^53', write(`x = 9007199254740993\n${text}`)],
+    ['P07 1e400', write(`x = 1e400\n${text}`)],
+    ['P08 invalid UTF-8', write(Buffer.from([0x78, 0x20, 0x3d, 0x20, 0x22, 0xff, 0x22]))],
+    ['P08 NUL', write(`x = "\0"\n${text}`)],
+    ['P10 truncated', write(`${text}\n[[`)],
+    ['P10 a directory', async root => (await rm(join(root, file)), await mkdir(join(root, file)))],
+    ['P11 a fifo', async root => (await rm(join(root, file)), execFileSync('mkfifo', [join(root, file)]))],
+    [
+      'P12 a link to a secret',
+      async root => {
+        await writeFile(join(root, 'secret'), 'token: hunter2\n')
+        await rm(join(root, file))
+        await symlink(join(root, 'secret'), join(root, file))
+      },
+    ],
+  ]
+  it.each(refused)('%s: refused by name', async (_what, spoil) => {
+    await expectRefused(binary, await spoilt(binary, spoil), status, file)
+  })
+
+  it.each([
+    ['P04 unknown keys', `unknown = 1\n${text}\n[new-table]\nx = 1\n`],
+    [
+      'P05 __proto__ and constructor',
+      `__proto__ = { polluted = 1 }\nconstructor = { prototype = { polluted = 1 } }\n${text}`,
+    ],
+    ['P08 a byte order mark', `\ufeff${text}`],
+    ['P09 dates, inf and nan', `a = 1979-05-27\nb = inf\nc = nan\n${text}`],
+  ])('%s: taken', async (_what, content) => {
+    const { code, output } = await runBinary(binary, await spoilt(binary, write(content)))
+    expect(code, output).toBe(0)
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+  })
+})
+
+describe('when what was wrong is put right', () => {
+  it.each(['detector', 'builder'] as const)('%s works as if nothing had been', async binary => {
+    const file = binary === 'detector' ? 'cnb/order.toml' : 'layers/plan.toml'
+    const at = await spoilt(binary, root => writeFile(join(root, file), 'x = 1\nx = 2\n'))
+    await expectRefused(binary, at, 1, file)
+    await writeTree(at.root, { [file]: good[file] as string })
+    const { code } = await runBinary(binary, at)
+    const reference = await spoilt(binary, () => Promise.resolve())
+    await runBinary(binary, reference)
+    const written = await Promise.all([at, reference].map(p => readFile(join(p.root, outputs[binary][0]), 'utf8')))
+    expect([code, written[0]]).toEqual([0, written[1]])
+  })
+})
+
+describe('P10 an empty document', () => {
+  it.each([
+    ['detector', 'cnb/order.toml', 1],
+    ['detector', 'cnb/system.toml', 0],
+    ['detector', 'layers/analyzed.toml', 0],
+    ['builder', 'layers/plan.toml', 0],
+  ] as const)('%s, %s: exit status %d', async (binary, file, status) => {
+    const at = await spoilt(binary, root => writeFile(join(root, file), ''))
+    if (status !== 0) return expectRefused(binary, at, status, file)
+    expect((await runBinary(binary, at)).code).toBe(0)
+  })
+  it.each([
+    ['detector', 'cnb/order.toml'],
+    ['builder', 'layers/group.toml'],
+    ['builder', 'layers/plan.toml'],
+  ] as const)('%s, %s that is missing: 1', async (binary, file) => {
+    await expectRefused(binary, await spoilt(binary, root => rm(join(root, file))), 1, file)
+  })
+})
+
+const ordered = (...ids: string[]): string =>
+  `[[order]]\n${ids.map(id => `[[order.group]]\nid = ${JSON.stringify(id)}\nversion = "1.0.0"\n`).join('')}`
+const grouped = (...ids: string[]): string =>
+  ids.map(id => `[[group]]\nid = ${JSON.stringify(id)}\nversion = "1.0.0"\napi = "0.12"\n`).join('')
+
+describe('D: ids and versions', () => {
+  const bad: readonly (readonly [string, readonly string[]])[] = [
+    ['D01 the id ..', ['..']],
+    ['D01 the id .', ['.']],
+    ['D01 the id a/../../b', ['a/../../b']],
+    ['D04 the reserved id app', ['app']],
+    ['D04 the reserved id config', ['config']],
+    ['D04 the reserved id generated', ['generated']],
+    ['D04 the reserved id sbom', ['sbom']],
+    ['D05 an empty id', ['']],
+    ['D05 an id of 10 kB', ['x'.repeat(10_000)]],
+    ['D05 an id with a newline', ['a\nb']],
+  ]
+  it.each(bad)('%s: detector 1, by order.toml', async (_what, ids) => {
+    const at = await spoilt('detector', root => writeFile(join(root, 'cnb/order.toml'), ordered(...ids)))
+    await expectRefused('detector', at, 1, 'cnb/order.toml:3 order[0].group[0].id')
+  })
+  it.each([...bad, ['D02 a/b beside a_b', ['a/b', 'a_b']], ['D03 A beside a', ['A', 'a']]] as const)(
+    '%s: builder 1, by group.toml',
+    async (_what, ids) => {
+      const at = await spoilt('builder', root => writeFile(join(root, 'layers/group.toml'), grouped(...ids)))
+      await expectRefused('builder', at, 1, 'layers/group.toml')
+    },
+  )
+  it.each([
+    ['D02 a/b beside a_b', 'a/b', 'a_b'],
+    ['D03 A beside a', 'A', 'a'],
+  ])('%s: detector 22', async (_what, ...ids) => {
+    const at = await spoilt('detector', async root => {
+      for (const id of ids) await writeTree(root, underCnb(buildpack(id, {})))
+      await writeFile(join(root, 'cnb/order.toml'), ordered(...ids))
+    })
+    await expectRefused('detector', at, 22, ids[0])
+  })
+  it.each(['..', '../../../layers', 'a/b', '\n'])('D06 the version %j', async version => {
+    const text = (key: string): string => `${key}\nid = "one"\nversion = ${JSON.stringify(version)}\napi = "0.12"\n`
+    const order = await spoilt('detector', root =>
+      writeFile(join(root, 'cnb/order.toml'), text('[[order]]\n[[order.group]]')),
+    )
+    await expectRefused('detector', order, 1, 'version')
+    const group = await spoilt('builder', root => writeFile(join(root, 'layers/group.toml'), text('[[group]]')))
+    await expectRefused('builder', group, 1, 'version')
+  })
+})
+
+describe('D: orders and descriptors', () => {
+  const composite = (...groups: string[][]): string =>
+    `api = "0.12"\n[buildpack]\nid = "one"\nversion = "1.0.0"\n${groups.map(g => ordered(...g)).join('')}`
+  const descriptor = 'cnb/buildpacks/one/1.0.0/buildpack.toml'
+
+  it('D07 a cyclic order', async () => {
+    const at = await spoilt('detector', root => writeFile(join(root, descriptor), composite(['one'])))
+    await expectRefused('detector', at, 22, 'one@1.0.0 → one@1.0.0')
+  })
+  it('D07 10,000 groups', async () => {
+    const wide = composite(...Array.from({ length: 101 }, () => ['two']))
+    const at = await spoilt('detector', async root => {
+      await writeTree(root, underCnb(buildpack('two', {})))
+      await writeFile(join(root, descriptor), wide)
+      await writeFile(join(root, 'cnb/order.toml'), ordered('one', 'one'))
+      await rm(join(root, 'cnb/system.toml'))
+    })
+    await expectRefused('detector', at, 22, 'more than 10000 groups')
+  })
+  it.each(['detect', 'build'] as const)(
+    'D17 bin/%s is missing, not executable, or has a bad interpreter',
+    async name => {
+      const binary = name === 'detect' ? 'detector' : 'builder'
+      const file = `cnb/buildpacks/one/1.0.0/bin/${name}`
+      for (const spoil of [
+        (path: string) => rm(path),
+        (path: string) => chmod(path, 0o644),
+        (path: string) => writeFile(path, '#!/no/such\n'),
+      ]) {
+        const at = await spoilt(binary, root => spoil(join(root, file)))
+        await expectRefused(binary, at, binary === 'detector' ? 22 : 52, file)
+      }
+    },
+  )
+  it('D17 far too much output passes through, and memory stays bounded', async () => {
+    const build = 'yes "$(printf %01000d 0)" | head -c 20000000'
+    const at = await spoilt('builder', root => writeTree(root, one({ build })))
+    const before = process.memoryUsage().rss
+    let bytes = 0
+    const { code } = await runBinary('builder', at, { onOutput: text => (bytes += text.length) })
+    expect(code).toBe(0)
+    expect(bytes).toBeGreaterThanOrEqual(20_000_000)
+    expect(process.memoryUsage().rss - before).toBeLessThan(200 << 20)
+  })
+  it.each(['0.6', '0.13', '1.0', 'x'])('D18 Buildpack API %s: 12', async api => {
+    for (const binary of ['detector', 'builder'] as const)
+      await expectRefused(binary, await spoilt(binary, root => writeTree(root, one({ api }))), 12, `"${api}"`)
+  })
+  it.each(['0.6', '0.16', '1.0', 'x', ''])('D18 Platform API %j: 11, before anything else', async api => {
+    for (const binary of ['detector', 'builder']) {
+      const at = { root: '/', env: { CNB_PLATFORM_API: api } }
+      const { code, output } = await runBinary(binary, at, { args: ['-nope'] })
+      expect([code, output.trimEnd().split('\n').length]).toEqual([11, 1])
+    }
+  })
+})
+
+describe('D: what bin/build leaves', () => {
+  const launch = (text: string): string => `printf '%s' '${text}' > "$1/launch.toml"`
+  const typed = (name: string): string => `printf '[types]\\nlaunch = true\\n' > "$1/${name}.toml"`
+  const web = '[[processes]]\ntype = "web"\ncommand = ["x"]\n'
+  it.each([
+    ['D08 ...toml', ': > "$1/...toml"', '...toml'],
+    ['D08 ..toml', ': > "$1/..toml"', '..toml'],
+    ['D08 .toml', ': > "$1/.toml"', '.toml'],
+    ['D09 a layer named sbom', typed('sbom'), 'sbom.toml'],
+    ['D10 a layer that is a link', `ln -s / "$1/l"; ${typed('l')}`, 'layers/one/l'],
+    ['D11 a layer toml that is a link', 'ln -s /etc/passwd "$1/l.toml"', 'layers/one/l.toml'],
+    ['D11 a layer toml that is a fifo', 'mkfifo "$1/l.toml"', 'layers/one/l.toml'],
+    [
+      'D11 an SBOM that is a link',
+      `mkdir "$1/l"; ${typed('l')}; ln -s /etc/passwd "$1/l.sbom.cdx.json"`,
+      'l.sbom.cdx.json',
+    ],
+    ['D11 an SBOM that is a fifo', `mkdir "$1/l"; ${typed('l')}; mkfifo "$1/l.sbom.cdx.json"`, 'l.sbom.cdx.json'],
+    ['D13 the process type ..', launch(web.replace('web', '..')), 'launch.toml:2 processes[0].type'],
+    ['D13 the process type /', launch(web.replace('web', '/')), 'launch.toml:2 processes[0].type'],
+    ['D13 a process type of 300 bytes', launch(web.replace('web', 'x'.repeat(300))), 'launch.toml:2 processes[0].type'],
+    ['D13 a process type twice', launch(web + web), 'launch.toml:5 processes[1].type'],
+    ['D13 two defaults', launch(`${web}default = true\n${web.replace('web', 'b')}default = true\n`), 'launch.toml:8'],
+    [
+      'D14 a working directory outside the app',
+      launch(`${web}working-dir = "../x"\n`),
+      'launch.toml:4 processes[0].working-dir',
+    ],
+    ['D15 a slice outside the app', launch('[[slices]]\npaths = ["../**"]\n'), 'launch.toml:2 slices[0].paths'],
+    [
+      'D16 a label of 10 MB',
+      `{ printf '[[labels]]\\nkey = "k"\\nvalue = "'; head -c 10000000 /dev/zero | tr '\\0' x; echo '"'; } > "$1/launch.toml"`,
+      'launch.toml:3 labels[0].value',
+    ],
+  ])('%s: 52', async (_what, build, named) => {
+    await expectRefused('builder', await spoilt('builder', root => writeTree(root, one({ build }))), 52, named)
+  })
+})
