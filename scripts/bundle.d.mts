@@ -1,0 +1,1 @@
+export function bundlePhases(out: string): Promise<string[]>
