@@ -35,7 +35,7 @@ export async function assembleLifecycle(machine: Machine, root: string, out: str
   runTool(join(root, 'distribution/dispatcher/build'), [machine.arch, join(dir, 'lifecycle')])
   for (const name of [...phaseNames, 'node']) symlinkSync('lifecycle', join(dir, name))
   put(join(root, 'distribution/dispatcher/start.cjs'))
-  const sources = await bundlePhases(dir)
+  const sources = await bundlePhases(dir, { precompiled: machine.native })
   put(node.program, 'nodejs')
   for (const path of [loader, ...others]) put(path)
   runTool(join(root, 'launcher/build'), [machine.arch])

@@ -6,6 +6,8 @@ import { BaleError } from '../lifecycle/errors.ts'
 export interface Machine {
   /** As in OCI images and in the tarball's name. */
   readonly arch: Arch
+  /** It is the kind of machine that this is. */
+  readonly native: boolean
   readonly npmPackage: `node-linux-${'x64' | 'arm64'}`
   readonly loader: string
   /** Where this machine has the libraries of that one. */
@@ -29,6 +31,7 @@ export function machineFor(arch: Arch): Machine {
   const suffix = native ? '' : `-${arch}-cross`
   return {
     arch,
+    native,
     npmPackage: `node-linux-${npm}`,
     loader,
     libraryDir: native ? join('/usr/lib', gnu) : join('/usr', gnu, 'lib'),

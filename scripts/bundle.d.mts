@@ -1,1 +1,1 @@
-export function bundlePhases(out: string): Promise<string[]>
+export function bundlePhases(out: string, options?: { precompiled?: boolean }): Promise<string[]>

@@ -8,7 +8,7 @@ process.execPath = join(__dirname, 'node')
 
 if (require.main === module) {
   takeEnvironment()
-  import('./phase.mjs')
+  require('./phase.cjs')
 }
 
 /** Reads the environment from where main.c put it: from now on it is in this process' memory only. */
