@@ -47,7 +47,10 @@ function* blocks(writer: TarWriter, entries: Iterable<ArchiveEntry>): Generator<
   yield* writer.end()
 }
 
-function* fileBlocks(writer: TarWriter, { name, place, mode = 0o644 }: ArchiveEntry & { kind: 'file' }): Generator<Uint8Array> {
+function* fileBlocks(
+  writer: TarWriter,
+  { name, place, mode = 0o644 }: ArchiveEntry & { kind: 'file' },
+): Generator<Uint8Array> {
   const { path, offset: start, size } = place
   const fd = attempt(path, () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW))
   try {
