@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { BaleError, isErrno } from '../lifecycle/errors.ts'
+import { ownName } from '../lifecycle/files/owner.ts'
 import { ended, explainWrite } from './failures.ts'
 import { discard, type Environment, runCommand, searchPath } from './process.ts'
 
@@ -9,6 +9,9 @@ export interface UnpackOptions {
   readonly environment: Environment
   readonly signal: AbortSignal
 }
+
+/** What a tree is called beside its place while it is incomplete, before its owner's name. */
+export const partialPrefix = '.partial-'
 
 /**
  * Unpacks the tar of a stack image to the new folder `dir`, for a sandbox that mounts it read-only. Everything in it
@@ -18,7 +21,7 @@ export interface UnpackOptions {
 export async function unpackRootfs(tar: string, dir: string, options: UnpackOptions): Promise<void> {
   const target = resolve(dir)
   if (await exists(target)) return
-  const partial = `${target}.${randomUUID()}.partial`
+  const partial = join(dirname(target), partialPrefix + ownName())
   try {
     await mkdir(partial, { recursive: true })
     await chmod(partial, 0o755)

@@ -1,7 +1,8 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isErrno } from '../lifecycle/errors.ts'
+import { ownName, ownerOf } from '../lifecycle/files/owner.ts'
 import { explainWrite } from './failures.ts'
 import { discard, type Environment, runCommand, searchPath } from './process.ts'
 
@@ -9,17 +10,31 @@ export interface WorkDir extends AsyncDisposable {
   readonly path: string
 }
 
+const prefix = 'bale-stack-'
+
 /**
  * A temporary folder that other users can enter, which is what mmdebstrap's subordinate ids are. What it leaves there
  * if it is killed belongs to them, and goes away with the folder all the same.
  */
 export async function makeWorkDir(environment: Environment): Promise<WorkDir> {
   const parent = environment.TMPDIR || tmpdir()
-  const path = await mkdtemp(join(parent, 'bale-stack-')).catch((error: unknown) => {
+  await removeDead(parent, environment)
+  const path = join(parent, prefix + ownName())
+  await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
     throw explainWrite(error, parent)
   })
   await chmod(path, 0o755)
   return { path, [Symbol.asyncDispose]: () => remove(path, environment) }
+}
+
+/** Those of processes that were killed. Others may write to the parent, and name theirs like ours: not to be gone into. */
+async function removeDead(parent: string, environment: Environment): Promise<void> {
+  for (const name of await readdir(parent).catch(() => [])) {
+    if (!name.startsWith(prefix) || ownerOf(name.slice(prefix.length)) !== 'dead') continue
+    const path = join(parent, name)
+    const stat = await lstat(path).catch(() => undefined)
+    if (stat?.isDirectory() && stat.uid === process.geteuid?.()) await remove(path, environment).catch(() => undefined)
+  }
 }
 
 async function remove(path: string, environment: Environment): Promise<void> {

@@ -5,11 +5,13 @@ import { basename, join } from 'node:path'
 import type { StackEvent } from '../../stacks/create.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import { ownName } from '../files/owner.ts'
 import type { ImageConfig } from '../image/config.ts'
 import { envOf } from '../image/config.ts'
 import { hexOf } from '../image/digest.ts'
 import { makeImage } from '../image/image.ts'
 import type { LayerSource } from '../image/layer.ts'
+import { removeDead } from '../layers/leftovers.ts'
 import type { ImageStore } from '../stores/store.ts'
 import type { Settings } from './settings.ts'
 
@@ -44,6 +46,8 @@ export interface StackInput {
   readonly onEvent?: (event: StackEvent) => void
 }
 
+const workPrefix = '.work-'
+
 /** The stack made earlier from the same stack.toml, or else a new one: that takes about a minute, once. */
 export async function ensureStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const key = await keyOf(input.stackDir)
@@ -62,7 +66,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
   const { stackDir, settings, store, reporter } = input
   // Loaded once in the life of a machine: most builds find the stack made.
   const { createStack } = await import('../../stacks/create.ts')
-  const { unpackRootfs } = await import('../../stacks/unpack.ts')
+  const { partialPrefix, unpackRootfs } = await import('../../stacks/unpack.ts')
   const dir = installedDir(input)
   const key = await keyOf(stackDir)
   const before = await readRecord(dir)
@@ -72,7 +76,8 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
     text: `Making the stack ${basename(stackDir)} from Debian packages, once; this takes a minute or two`,
   })
   await mkdir(dir, { recursive: true })
-  const work = join(dir, `.work-${process.pid}`)
+  for (const prefix of [workPrefix, partialPrefix]) await removeDead(dir, prefix)
+  const work = join(dir, workPrefix + ownName())
   try {
     const { environment } = settings
     const stack = await createStack({

@@ -3,7 +3,8 @@ import { chmod, copyFile, lstat, lutimes, mkdir, readdir, readlink, symlink, uti
 import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
-import { ownName, ownerOf } from '../files/owner.ts'
+import { ownName } from '../files/owner.ts'
+import { removeDead } from '../layers/leftovers.ts'
 import { removeSoon } from '../layers/remove.ts'
 
 /** The directories of one build. They live beside the caches, so that trees can be moved between them. */
@@ -39,13 +40,6 @@ export async function openWorkspace(cacheDir: string): Promise<Workspace> {
     await chmod(path, 0o755)
   }
   return { ...workspace, [Symbol.asyncDispose]: () => removeSoon(dir) }
-}
-
-/** What is named for a process that is gone is nobody's. */
-async function removeDead(base: string): Promise<void> {
-  for (const name of await readdir(base).catch(() => [])) {
-    if (ownerOf(name) === 'dead') await removeSoon(join(base, name)).catch(() => undefined)
-  }
 }
 
 /** User-provided variables, a file for each (platform.md, "User-Provided Variables"). */
@@ -104,11 +98,11 @@ interface Copying {
 
 /** Names are bytes: what is not UTF-8 is copied as it is. */
 async function copyDir(from: Buffer, to: Buffer, copying: Copying): Promise<void> {
-  copying.signal?.throwIfAborted()
   const names = await readdir(from, { encoding: 'buffer' }).catch((cause: unknown) => {
     throw unreadable(from.toString(), cause)
   })
   for (const name of names) {
+    copying.signal?.throwIfAborted()
     if (from.toString() === copying.top && leftOut.has(name.toString())) continue
     const source = Buffer.concat([from, slash, name])
     const target = Buffer.concat([to, slash, name])

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import type { Settings } from '../builder/settings.ts'
 import { BaleError } from '../errors.ts'
@@ -68,11 +69,21 @@ export function makeContext(options: GlobalOptions, process: Process): Context {
   }
 }
 
+/** The user's Ctrl-C, or a signal from whoever started us. */
+export class Stopped extends BaleError {
+  /** What a shell reports of a program that a signal ended. */
+  readonly status: number
+
+  constructor(signal: NodeJS.Signals) {
+    super('cancelled', `stopped by ${signal}`)
+    this.status = 128 + constants.signals[signal]
+  }
+}
+
 /** The first signal asks everything to stop and clean up; a second one is left to do what it does by default. */
 function onInterrupt(process: Process): { signal: AbortSignal; dispose: () => void } {
   const abort = new AbortController()
-  const stop = (signal: NodeJS.Signals): void =>
-    abort.abort(new BaleError('cancelled', `stopped by ${signal}; nothing was changed`))
+  const stop = (signal: NodeJS.Signals): void => abort.abort(new Stopped(signal))
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const signal of signals) process.once(signal, stop)
   return { signal: abort.signal, dispose: () => signals.forEach(signal => process.removeListener(signal, stop)) }

@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { BaleError, exitStatus } from '../errors.ts'
 import { baleVersion } from '../version.ts'
-import { type Context, type GlobalOptions, makeContext } from './context.ts'
+import { type Context, type GlobalOptions, Stopped, makeContext } from './context.ts'
 import { renderError } from './render/error.ts'
 
 /** The parts of `process` that the command line uses. */
@@ -38,7 +38,7 @@ export async function runProgram(argv: readonly string[], process: Process): Pro
     // Whatever failed, it failed because the user stopped it.
     const told: unknown = context?.signal.aborted === true ? context.signal.reason : error
     process.stderr.write(renderError(told, { color: context?.color === true, verbose: argv.includes('--verbose') }))
-    return told === error ? (failed ?? exitStatus)(error) : exitStatus(told)
+    return told instanceof Stopped ? told.status : (failed ?? exitStatus)(told)
   } finally {
     await context?.close()
   }

@@ -1,10 +1,12 @@
-import { mkdir, mkdtemp, readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runContainer } from '../../engines/run-image.ts'
 import { BaleError } from '../../errors.ts'
+import { ownName } from '../../files/owner.ts'
 import { labelOf } from '../../image/config.ts'
 import { hexOf } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
+import { removeDead } from '../../layers/leftovers.ts'
 import { removeTree } from '../../layers/remove.ts'
 import { unpackImage } from '../../layers/unpack.ts'
 import { labels, parseBuildMetadataLabel } from '../../spec/labels.ts'
@@ -14,6 +16,7 @@ import { readVariables } from '../variables.ts'
 
 /** How many unpacked images are kept, so that starting one again is immediate. */
 const kept = 5
+const runPrefix = '.run-'
 
 export async function runCommand(
   context: Context,
@@ -25,7 +28,8 @@ export async function runCommand(
   const image = await findImage(context, name)
   const base = join(context.settings.cacheDir, 'unpacked')
   const rootfs = await unpacked(image, base, context.signal)
-  const tmpDir = await mkdtemp(join(base, '.run-'))
+  const tmpDir = join(base, runPrefix + ownName())
+  await mkdir(tmpDir, { mode: 0o700 })
   // From here on signals are the program's.
   context.releaseSignals()
   try {
@@ -63,8 +67,10 @@ function entrypointOf(image: Image, type: string): string {
 /** The image's root file system, unpacked once for each image ID. */
 async function unpacked(image: Image, base: string, signal: AbortSignal): Promise<string> {
   const rootfs = join(base, hexOf(image.imageId))
-  if ((await stat(rootfs).catch(() => undefined)) !== undefined) return rootfs
   await mkdir(base, { recursive: true })
+  // Killed while they unpacked or ran one.
+  for (const prefix of ['', runPrefix]) await removeDead(base, prefix)
+  if ((await stat(rootfs).catch(() => undefined)) !== undefined) return rootfs
   await prune(base)
   await unpackImage(image.layers, rootfs, { signal })
   return rootfs
@@ -73,8 +79,9 @@ async function unpacked(image: Image, base: string, signal: AbortSignal): Promis
 /** Removes all but the newest, unless an image is running: its files may be among them. */
 async function prune(base: string): Promise<void> {
   const names = await readdir(base)
-  if (names.some(name => name.startsWith('.run-'))) return
-  const dated = await Promise.all(names.map(async name => ({ name, time: (await stat(join(base, name))).ctimeMs })))
+  if (names.some(name => name.startsWith(runPrefix))) return
+  const images = names.filter(name => /^[0-9a-f]{64}$/.test(name)) // others are still being unpacked
+  const dated = await Promise.all(images.map(async name => ({ name, time: (await stat(join(base, name))).ctimeMs })))
   const old = dated.sort((a, b) => b.time - a.time).slice(kept - 1)
   for (const { name } of old) await removeTree(join(base, name))
 }
