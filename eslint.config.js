@@ -46,10 +46,9 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/*.js', '**/*.mjs', '**/*.cjs'],
+    files: ['**/*.js', '**/*.mjs'],
     languageOptions: {
       globals: {
-        __dirname: 'readonly',
         process: 'readonly',
         console: 'readonly',
         Buffer: 'readonly',

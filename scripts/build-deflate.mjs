@@ -25,7 +25,6 @@ export async function buildDeflate({ bundle } = {}) {
     platform: 'node',
     format: 'esm',
     target: 'node22',
-    absWorkingDir: root,
   })
 }
 

@@ -13,8 +13,10 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { Module } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Script } from 'node:vm'
 import { buildDeflate } from './build-deflate.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -63,9 +65,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle()
 
 /**
  * The phase binaries, all in one folder without folders, as a lifecycle's tarball needs it. Gives back the sources that
- * went in, by their paths from the root. What V8 makes of a program holds for one kind of machine only.
+ * went in, by their paths from the root.
  */
-export async function bundlePhases(out, { precompiled = true } = {}) {
+export async function bundlePhases(out) {
   const { build } = await import('esbuild')
   const { metafile } = await build({
     ...program,
@@ -74,7 +76,6 @@ export async function bundlePhases(out, { precompiled = true } = {}) {
     metafile: true,
   })
   await buildDeflate({ bundle: out })
-  if (precompiled) precompile(out, 'phase')
   return Object.keys(metafile.inputs)
 }
 
@@ -91,6 +92,7 @@ async function bundle() {
     await buildDeflate({ bundle: out })
     await bundlePhases(join(out, 'lifecycle'))
     precompile(out, 'bale')
+    precompile(join(out, 'lifecycle'), 'phase')
     // A place for the Node binary to be mounted on.
     writeFileSync(join(out, 'lifecycle', 'node'), '')
     for (const name of buildpacks()) await bundleBuildpack(build, name, join(out, 'buildpacks', name))
@@ -114,13 +116,8 @@ async function bundle() {
 function precompile(dir, name) {
   const file = join(dir, `${name}.program.cjs`)
   renameSync(join(dir, `${name}.cjs`), file)
-  const precompiler = ['--random-seed=1', join(root, 'scripts', 'precompile.cjs')]
-  const compiled = execFileSync(process.execPath, precompiler, {
-    input: readFileSync(file),
-    maxBuffer: 1 << 28,
-    cwd: root,
-  })
-  writeFileSync(join(dir, `${name}.program.v8`), compiled)
+  const script = new Script(Module.wrap(readFileSync(file, 'utf8')), { filename: file })
+  writeFileSync(join(dir, `${name}.program.v8`), script.createCachedData())
   cpSync(join(root, 'scripts', 'precompiled.cjs'), join(dir, `${name}.cjs`))
 }
 

@@ -23,10 +23,9 @@ const files = {
 /** An ordinary user's mmdebstrap makes its files as that user's sub-uids. */
 const unprivileged = { newuidmap: 'uidmap' }
 
-/** @param more programs and files, and the packages that bring them, which only one command needs */
-export function setup(more = {}) {
+export function setup() {
   requireLinux()
-  installSystemPackages(more)
+  installSystemPackages()
   installDependencies()
 }
 
@@ -49,17 +48,17 @@ export function onPath(program) {
     })
 }
 
-function missingPackages(more) {
+function missingPackages() {
   const isRoot = process.getuid() === 0
-  const wanted = { ...programs, ...(isRoot ? {} : unprivileged), ...more.programs }
+  const wanted = { ...programs, ...(isRoot ? {} : unprivileged) }
   return [
     ...Object.entries(wanted).filter(([program]) => !onPath(program)),
-    ...Object.entries({ ...files, ...more.files }).filter(([file]) => !existsSync(file)),
+    ...Object.entries(files).filter(([file]) => !existsSync(file)),
   ].map(([, name]) => name)
 }
 
-function installSystemPackages(more) {
-  const missing = missingPackages(more)
+function installSystemPackages() {
+  const missing = missingPackages()
   if (missing.length === 0) return
   const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
   if (process.getuid() !== 0) {
@@ -78,7 +77,7 @@ function installSystemPackages(more) {
   const quiet = (...argv) => spawnSync('apt-get', argv, { env, encoding: 'utf8' })
   let result = quiet('update')
   if (result.status === 0) result = quiet('install', '-y', '--no-install-recommends', ...missing)
-  const left = missingPackages(more)
+  const left = missingPackages()
   if (left.length > 0)
     fail(
       `${result.stdout}${result.stderr}\nCould not install ${left.join(', ')}.`,

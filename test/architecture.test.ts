@@ -19,6 +19,7 @@ const ranks: Record<string, number> = {
   phases: 4,
   builder: 4.5,
   'build.ts': 5,
+  'rebase.ts': 5,
   'index.ts': 6,
   cli: 7,
 }

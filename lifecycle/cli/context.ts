@@ -20,6 +20,7 @@ export interface GlobalOptions {
   readonly tag?: readonly string[]
   readonly runImage?: string
   readonly publish?: boolean
+  readonly force?: boolean
   readonly clearCache?: boolean
   readonly cacheImage?: string
   readonly defaultProcess?: string

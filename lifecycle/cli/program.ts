@@ -61,6 +61,7 @@ function makeProgram(run: Run): Command {
       ),
     )
   addBuild(program, run)
+  addRebase(program, run)
   addRun(program, run)
   addInspect(program, run)
   addImage(program, run)
@@ -123,6 +124,29 @@ function addBuild(program: Command, run: Run): void {
   withOutput(command).action(async (image: string, options: GlobalOptions) => {
     const { buildCommand, buildStatus } = await import('./commands/build.ts')
     await run(options, context => buildCommand(context, image, options), buildStatus)
+  })
+}
+
+function addRebase(program: Command, run: Run): void {
+  const command = program
+    .command('rebase')
+    .argument('<image>', 'an image that was built by buildpacks, named as for build')
+    .description('Put an image on the newest version of its run image, without building it again.')
+    .option('--run-image <image>', 'another run image (default: the one that it was built on)')
+    .option('--tag <image>', 'one more name for the result, anywhere (repeatable)', collect)
+    .option('--force', 'do it though labels, platform or distribution are against it')
+    .option('--publish', 'the name means an image in its registry, not in the local store')
+    .addHelpText(
+      'after',
+      examples(
+        'bale rebase hello',
+        'bale rebase registry.example.com/team/app:1.2 --publish',
+        'bale rebase hello --run-image registry.example.com/stacks/run:13 --tag hello:rebased',
+      ),
+    )
+  withOutput(command).action(async (image: string, options: GlobalOptions) => {
+    const { rebaseCommand } = await import('./commands/rebase.ts')
+    await run(options, context => rebaseCommand(context, image, options))
   })
 }
 

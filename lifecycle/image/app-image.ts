@@ -1,4 +1,5 @@
-import { type ImageConfig, type History, envOf } from './config.ts'
+import { type ImageConfig, envOf } from './config.ts'
+import { baseHistory } from './history.ts'
 import { type Image, makeImage } from './image.ts'
 import type { Layer } from './layer.ts'
 
@@ -35,7 +36,11 @@ export function makeAppImage(runImage: Image, added: readonly AddedLayer[], opti
       WorkingDir: options.workingDir,
       Labels: { ...inherited.Labels, ...options.labels },
     },
-    history: makeHistory(runImage, added, options.created),
+    // Exactly one entry for each layer, all of one date.
+    history: [
+      ...baseHistory(runImage, options.created),
+      ...added.map(({ createdBy }) => ({ created: options.created, created_by: createdBy })),
+    ],
   }
   return makeImage(config, [...runImage.layers, ...added.map(a => a.layer)])
 }
@@ -49,11 +54,4 @@ function launchPath(base: ImageConfig): string {
 function mergeEnv(base: ImageConfig, set: Readonly<Record<string, string>>): string[] {
   const kept = (base.config?.Env ?? []).filter(entry => !Object.hasOwn(set, entry.split('=', 1)[0] as string))
   return [...kept, ...Object.entries(set).map(([name, value]) => `${name}=${value}`)]
-}
-
-/** Exactly one entry for each layer, all of one date: base images whose history does not add up get empty ones. */
-function makeHistory(runImage: Image, added: readonly AddedLayer[], created: string): History[] {
-  const base = (runImage.config.history ?? []).filter(h => h.empty_layer !== true)
-  const matched = runImage.layers.map((_, i) => (base.length === runImage.layers.length ? { ...base[i] } : {}))
-  return [...matched.map(h => ({ ...h, created })), ...added.map(a => ({ created, created_by: a.createdBy }))]
 }

@@ -38,4 +38,5 @@ export function layerMediaType(compression: Compression): string {
 }
 
 export const isIndex = (mediaType: string): boolean => mediaType === oci.index || mediaType === docker.index
+export const isDockerManifest = (mediaType: string): boolean => mediaType === docker.manifest
 export const isManifest = (mediaType: string): boolean => mediaType === oci.manifest || mediaType === docker.manifest

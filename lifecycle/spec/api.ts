@@ -104,6 +104,16 @@ export function requirePlatformApi(value: string | undefined): PlatformFeatures 
 }
 
 /**
+ * Whether an image that was built with this Platform API is matched to run images by their targets, rather than by their
+ * stack (platform.md, "Deprecations").
+ * @param api CNB_PLATFORM_API in the image's environment, of any version that there ever was; absent in the oldest
+ */
+export function isMatchedByTarget(api: string | undefined): boolean {
+  const [, major, minor] = /^(\d+)(?:\.(\d+))?$/.exec(api ?? '') ?? []
+  return Number(major) > 0 || Number(minor) >= platformSince.targets
+}
+
+/**
  * What a buildpack expects.
  * @param value `api` in its buildpack.toml
  * @param id the buildpack's, for the message

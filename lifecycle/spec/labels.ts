@@ -9,6 +9,7 @@ export {
   formatLayersMetadata,
   parseCacheMetadata,
   parseLayersMetadata,
+  rebaseLayersMetadata,
 } from './layers-metadata.ts'
 
 /** Labels of an app image (platform.md, "Labels"). Keys stand in the order the Go lifecycle writes them; maps are sorted. */

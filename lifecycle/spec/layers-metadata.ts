@@ -80,6 +80,34 @@ export function formatLayersMetadata(m: LayersMetadata): string {
   return JSON.stringify({ ...writeLayersMetadata(m), stack: { runImage: writeStackRunImage(m.runImage) } })
 }
 
+export interface NewRunImage {
+  readonly topLayer: string
+  readonly reference: string
+  /** Another name than the recorded ones; its mirrors are not known. */
+  readonly renamed?: string
+}
+
+/**
+ * The label's value for another run image (platform.md, "rebaser", Outputs). All else stays as it is, keys that we do not
+ * know and numbers that JavaScript cannot hold among it.
+ * @throws BaleError 'input' as `parseLayersMetadata` does
+ */
+export function rebaseLayersMetadata(json: string, { renamed, ...changes }: NewRunImage, where: string): string {
+  read.readJson(json, where)
+  const label = JSON.parse(json, keepNumbers) as { runImage?: Fields | null; stack?: Fields | null }
+  const { image: _image, mirrors: _mirrors, ...unnamed } = label.runImage ?? {}
+  if (renamed === undefined) return JSON.stringify({ ...label, runImage: { ...label.runImage, ...changes } })
+  const runImage = { ...unnamed, ...changes, image: renamed }
+  return JSON.stringify({ ...label, runImage, stack: { ...label.stack, runImage: { image: renamed } } })
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** ECMAScript's "JSON.parse source text access", which TypeScript's library does not know yet. */
+const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => unknown }
+const keepNumbers = (_key: string, value: unknown, context?: { source?: string }): unknown =>
+  typeof value === 'number' ? rawJSON(context?.source ?? String(value)) : value
+
 /** The label's value as plain data, without `stack`. */
 export function writeLayersMetadata(m: LayersMetadata): Readonly<Record<string, unknown>> {
   return {

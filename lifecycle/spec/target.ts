@@ -78,6 +78,17 @@ function matches(wanted: BuildpackTarget, target: Target): boolean {
   )
 }
 
+/** Whether an image for one target can take the place of one for the other. What either leaves open matches anything. */
+export function sameTarget(a: Target, b: Target): boolean {
+  return (
+    a.os === b.os &&
+    a.arch === b.arch &&
+    agree(a.variant, b.variant) &&
+    agree(a.distro?.name, b.distro?.name) &&
+    agree(a.distro?.version, b.distro?.version)
+  )
+}
+
 const agree = (a: string | undefined, b: string | undefined): boolean => !a || !b || a === b
 
 /** `linux/arm64/v8, debian 13`: for messages. */

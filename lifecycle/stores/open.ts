@@ -5,14 +5,15 @@ import { join, resolve } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { ownName } from '../files/owner.ts'
+import { hexOf } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import type { Platform } from '../image/manifest.ts'
-import { type Reference, formatReference, parseReference, repositoryName } from '../image/reference.ts'
+import { type Reference, atDigest, formatReference, parseReference, repositoryName } from '../image/reference.ts'
 import { removeTree } from '../layers/remove.ts'
 import { dockerArchiveStore, ociArchiveStore } from './archive.ts'
 import { type Credentials, dockerCredentials } from './credentials.ts'
 import { daemonStore } from './daemon.ts'
-import { type Place, parseDestination } from './destination.ts'
+import { type Place, dockerName, parseDestination } from './destination.ts'
 import { type LayoutStore, layoutStore } from './layout/store.ts'
 import { type Registry, openRegistry, proxySettings, registryStore } from './registry/store.ts'
 import type { ImageSink, ImageSource, ImageStore, OnTransfer } from './store.ts'
@@ -44,6 +45,20 @@ export interface Destination {
 export interface ImageAt {
   readonly source: ImageSource
   readonly name: string
+}
+
+export interface FindOptions {
+  /** This machine's by default. */
+  readonly platform?: Platform
+  /** A plain name is looked for in the Docker daemon before all else. */
+  readonly daemonFirst?: boolean
+}
+
+export interface Found {
+  readonly image: Image
+  readonly name: string
+  /** Where it was. */
+  readonly place: Place
 }
 
 interface Opened {
@@ -125,16 +140,20 @@ export class Stores implements AsyncDisposable {
     return { source: store, name }
   }
 
-  /** The image of that name; a plain one is looked for in Bale's own store, then in its registry. */
-  async find(text: string, signal?: AbortSignal): Promise<{ image: Image; name: string }> {
-    const place = parseDestination(text)
-    const own = place.kind === 'store' ? await this.local.pull(place.name, hostPlatform(), signal) : undefined
-    if (own !== undefined) return { image: own, name: place.name }
-    const { source, name } = await this.source(text)
-    const image = await source.pull(name, hostPlatform(), signal)
-    if (image !== undefined) return { image, name: name === '' ? text : name }
-    const searched = place.kind === 'store' ? `the local store or ${source.description}` : source.description
-    throw new BaleError('arguments', `there is no image ${text} in ${searched}`, {
+  /**
+   * The image of that name; a plain one is looked for in Bale's own store, then in its registry.
+   * @throws BaleError 'arguments' if there is none
+   */
+  async find(text: string, signal?: AbortSignal, options: FindOptions = {}): Promise<Found> {
+    const { platform = hostPlatform(), daemonFirst = false } = options
+    const searched: string[] = []
+    for (const place of placesOf(text, daemonFirst)) {
+      const { store, name } = await this.#open(place)
+      const image = await store.pull(name, platform, signal)
+      if (image !== undefined) return { image, name: name === '' ? text : name, place }
+      searched.push(store.description)
+    }
+    throw new BaleError('arguments', `there is no image ${text} in ${searched.join(' or ')}`, {
       fix: 'see what there is: bale image ls',
     })
   }
@@ -194,6 +213,23 @@ export class Stores implements AsyncDisposable {
   #transfer(direction: 'push' | 'pull' | 'load'): OnTransfer {
     return transfer => this.#reporter.event({ type: 'transfer', direction, ...transfer })
   }
+}
+
+/** Where an image of that name may be. */
+function placesOf(text: string, daemonFirst: boolean): Place[] {
+  const place = parseDestination(text)
+  if (place.kind !== 'store') return [place]
+  const inDaemon: Place = { kind: 'docker-daemon', name: dockerName(place.reference) }
+  return [...(daemonFirst ? [inDaemon] : []), place, asPublished(place, true)]
+}
+
+/**
+ * What identifies an image for ever: `registry/repository@sha256:…`, in a daemon its ID, and never a path of this machine
+ * (platform.md, "io.buildpacks.lifecycle.metadata", `runImage.reference`).
+ */
+export function identify({ image, place }: Found): string {
+  if (place.kind === 'docker-daemon') return hexOf(image.imageId)
+  return 'reference' in place ? formatReference(atDigest(place.reference, image.digest)) : image.digest
 }
 
 function asPublished(place: Place, publish: boolean): Place {

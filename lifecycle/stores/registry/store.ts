@@ -52,6 +52,8 @@ class RegistryStore implements ImageStore {
   readonly #uploader: Uploader
   /** Blobs that the registry has told us it has. */
   readonly #present = new Set<Digest>()
+  /** Repositories from which it mounts nothing here. */
+  readonly #refused = new Set<string>()
   /** Blobs that it has taken from us. */
   readonly #sent = new Set<Digest>()
 
@@ -91,11 +93,15 @@ class RegistryStore implements ImageStore {
   async putLayer(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer> {
     signal?.throwIfAborted()
     if (!isLayer(layer)) return this.#putSource(layer, signal)
-    if (await this.#has(layer.digest, signal)) return this.#layer(layer)
-    if (!(await this.#mount(layer, signal))) {
-      await this.#uploader.putLayer(layer, signal)
-      this.#sent.add(layer.digest)
-    }
+    // Mounting answers whether it is here, too: one request a layer, in either case.
+    if (
+      this.#present.has(layer.digest) ||
+      (await this.#mount(layer, signal)) ||
+      (await this.#has(layer.digest, signal))
+    )
+      return this.#layer(layer)
+    await this.#uploader.putLayer(layer, signal)
+    this.#sent.add(layer.digest)
     return this.#layer(layer)
   }
 
@@ -135,9 +141,11 @@ class RegistryStore implements ImageStore {
   async #mount({ digest, repository: from }: Layer, signal?: AbortSignal): Promise<boolean> {
     const { registry, repository } = this.#repository
     if (from === undefined || from.registry !== registry || from.repository === repository) return false
+    if (this.#refused.has(from.repository)) return false
     try {
       const mounted = await this.#uploader.mount(digest, from.repository, signal)
       if (mounted) this.#present.add(digest)
+      else this.#refused.add(from.repository)
       return mounted
     } catch (error) {
       signal?.throwIfAborted()

@@ -23,6 +23,7 @@ export class Uploader {
   readonly #access: Access
   readonly #sessions: Sessions
   readonly #onTransfer: OnTransfer | undefined
+  #honest: Promise<boolean> | undefined
 
   constructor(registry: Registry, repository: string, onTransfer?: OnTransfer) {
     this.#registry = registry
@@ -137,8 +138,17 @@ export class Uploader {
     if (reply.status === 202) {
       await this.#sessions.cancel(await this.#registry.locate(reply.header('location')[0], reply))
     }
-    // A registry that says yes may yet not have it.
-    return reply.status === 201 && (await this.has(digest, signal))
+    return reply.status === 201 && (await this.#keepsItsWord(digest, signal))
+  }
+
+  /**
+   * A registry that says yes may yet not have the blob: the first one that it says it has mounted is looked for, and the
+   * others are believed, or not, as that one was.
+   */
+  async #keepsItsWord(mounted: Digest, signal?: AbortSignal): Promise<boolean> {
+    const looking = (this.#honest ??= this.has(mounted, signal))
+    looking.catch(() => (this.#honest = undefined))
+    return looking
   }
 
   /** Begins an upload and breaks it off: whoever may do that may write. */

@@ -1,0 +1,216 @@
+import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { envOf, labelOf } from '../image/config.ts'
+import { type Image, sizeOf } from '../image/image.ts'
+import type { Layer } from '../image/layer.ts'
+import type { Platform } from '../image/manifest.ts'
+import { countRunImageLayers, rebaseImage } from '../image/rebase.ts'
+import { formatReference, parseReference } from '../image/reference.ts'
+import type { PlatformFeatures } from '../spec/api.ts'
+import { labels, parseLayersMetadata, rebaseLayersMetadata } from '../spec/labels.ts'
+import { quote } from '../spec/read.ts'
+import { countOwnLayers, obstaclesToRebase } from '../spec/rebase.ts'
+import { targetOf } from '../spec/target.ts'
+import type { LayersMetadata, Report, RunImageMetadata, Target } from '../spec/types.ts'
+import type { ImageSink, Published } from '../stores/store.ts'
+import { inOrder } from './in-order.ts'
+
+/** An image that is to be rebased, under the name by which the user knows it. */
+export interface AppImage {
+  readonly name: string
+  readonly image: Image
+}
+
+export interface NewRunImage {
+  /** As a label names it; empty for one that has no name, since it came from a file. */
+  readonly name: string
+  readonly image: Image
+  /** What identifies it for ever: `registry/repository@sha256:…`, or in a daemon its ID, bare. */
+  readonly reference: string
+}
+
+export interface FindRunImageInput {
+  readonly app: AppImage
+  /** As the user names it; without it, the one that the app image records. */
+  readonly wanted?: string
+  /** Looks for an image; undefined or a BaleError if it is not there. */
+  readonly find: (name: string, platform: Platform, signal?: AbortSignal) => Promise<NewRunImage | undefined>
+}
+
+/**
+ * The run image to put an app on: the one that is wanted or else, of those that the app image records, the first that can be
+ * read, with the app's own registry before the others (platform.md, "Run Image Resolution").
+ * @throws BaleError 'arguments' if the app image records none, 'failed' if none can be read
+ */
+export async function findRunImage(input: FindRunImageInput, signal?: AbortSignal): Promise<NewRunImage> {
+  const { app, wanted, find } = input
+  const { runImage: recorded } = readLabel(app).metadata
+  const names = wanted === undefined ? nearestFirst(recordedNames(recorded), app.name) : [wanted]
+  if (names.length === 0)
+    throw new BaleError('arguments', 'the app image does not say which run image it is on', {
+      where: app.name,
+      fix: 'name the run image to put it on',
+    })
+  const failures: unknown[] = []
+  for (const name of names) {
+    try {
+      const found = await find(name, app.image.config, signal)
+      if (found !== undefined) return found
+      failures.push(new BaleError('failed', `there is no run image ${name}`))
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof BaleError)) throw error
+      failures.push(error)
+    }
+  }
+  if (failures.length === 1) throw failures[0]
+  throw new BaleError('failed', `none of the run images can be read: ${names.join(', ')}`, {
+    fix: 'name another one',
+    cause: failures[0],
+  })
+}
+
+export interface RebaseInput {
+  readonly app: AppImage
+  readonly runImage: NewRunImage
+  readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
+  /** Does it whatever the labels and targets say. */
+  readonly force: boolean
+  readonly features: PlatformFeatures
+  readonly reporter: Reporter
+}
+
+export interface Rebased {
+  readonly image: Image
+  readonly published: Published
+  readonly report: Report
+}
+
+/** A constant, as the specification asks for. SOURCE_DATE_EPOCH is not asked: the same two images make the same third one. */
+const created = '1980-01-01T00:00:01Z'
+const parallelLayers = 4
+
+/**
+ * Puts an app image on another run image (platform.md, "rebaser"): config and manifest are made anew, and no layer is read
+ * where the store has it or can take it over by itself.
+ * @throws BaleError 'input' when the app image was not made by a lifecycle, or may not be put on this run image
+ */
+export async function rebase(input: RebaseInput, signal?: AbortSignal): Promise<Rebased> {
+  const { app, runImage, features, destination, reporter } = input
+  const { json, metadata, where } = readLabel(app)
+  const below = countRunImageLayers(app.image, metadata.runImage?.topLayer ?? '', countOwnLayers(metadata))
+  if (below === undefined)
+    throw new BaleError('input', 'its label names a last layer of the run image that it does not have', {
+      where,
+      fix: 'build it anew',
+    })
+  const renamed = features.targets && !isRecorded(runImage.name, metadata.runImage)
+  checkAllowed(input, metadata, renamed)
+  reporter.event({
+    type: 'note',
+    level: 'info',
+    text: `Rebasing ${app.name} on run image ${runImage.name || runImage.reference}`,
+  })
+
+  const put = (layers: readonly Layer[]) =>
+    inOrder(layers, parallelLayers, layer => destination.sink.putLayer(layer, signal))
+  const base = await put(runImage.image.layers)
+  const own = await put(app.image.layers.slice(below))
+  const change = {
+    topLayer: base.at(-1)?.diffId ?? '',
+    reference: runImage.reference,
+    ...(renamed && runImage.name !== '' && { renamed: runImage.name }),
+  }
+  const image = rebaseImage(
+    { ...app.image, layers: [...app.image.layers.slice(0, below), ...own] },
+    { ...runImage.image, layers: base },
+    {
+      below,
+      labels: { [labels.lifecycle]: rebaseLayersMetadata(json, change, where) },
+      labelPrefixes: ['io.buildpacks.stack.', ...(features.targets ? ['io.buildpacks.base.'] : [])],
+      created,
+    },
+  )
+  const published = await destination.sink.putImage(image, destination.names, signal)
+  const { digest, imageId, manifestSize, names } = published
+  reporter.event({ type: 'saved', names: [...names], digest, imageId, size: sizeOf(image) })
+  return { image, published, report: { tags: names, digest, imageId, manifestSize } }
+}
+
+/** Throws if something is against it; what the user forces, he is told of. */
+function checkAllowed(input: RebaseInput, metadata: LayersMetadata, unrecorded: boolean): void {
+  const { app, runImage, force, reporter } = input
+  const platformApi = envOf(app.image.config, 'CNB_PLATFORM_API')
+  const obstacles = [
+    ...obstaclesToRebase(
+      { ...partyOf(app.image), metadata, ...(platformApi !== undefined && { platformApi }) },
+      partyOf(runImage.image),
+    ),
+    ...(unrecorded ? [{ why: unrecordedWords(runImage.name || runImage.reference, metadata.runImage) }] : []),
+  ]
+  const against = obstacles.filter(o => !force || o.always === true)
+  if (against.length > 0) {
+    throw new BaleError('input', `${app.name} cannot be rebased: ${against.map(o => o.why).join('; ')}`, {
+      fix: against.some(o => o.always)
+        ? 'build it anew'
+        : 'build it anew, or force it if you know that it will run there',
+    })
+  }
+  for (const { why } of obstacles)
+    reporter.event({ type: 'warning', text: `${app.name} is rebased by force, although ${why}` })
+}
+
+function unrecordedWords(name: string, recorded: RunImageMetadata | undefined): string {
+  const names = recordedNames(recorded)
+  const known = names.length === 0 ? 'none' : names.map(quote).join(', ')
+  return `${quote(name)} is not among the run images that it was built for (${known})`
+}
+
+function partyOf({ config }: Image): { target: Target; labels: Readonly<Record<string, string>> } {
+  const { os, architecture, variant } = config
+  const ofImage = config.config?.Labels ?? {}
+  return {
+    target: targetOf({ os, architecture, ...(variant !== undefined && { variant }), labels: ofImage }),
+    labels: ofImage,
+  }
+}
+
+function readLabel({ name, image }: AppImage): { json: string; metadata: LayersMetadata; where: string } {
+  const where = `${name} label ${labels.lifecycle}`
+  const json = labelOf(image.config, labels.lifecycle)
+  if (json === undefined)
+    throw new BaleError('input', 'it is not there: the image was not made by buildpacks, and cannot be rebased', {
+      where,
+    })
+  return { json, metadata: parseLayersMetadata(json, where), where }
+}
+
+const recordedNames = (recorded: RunImageMetadata | undefined): readonly string[] =>
+  recorded?.image === undefined ? [] : [recorded.image, ...(recorded.mirrors ?? [])]
+
+/** Whether the app was built for a run image of that name, whatever its digest is by now. */
+function isRecorded(name: string, recorded: RunImageMetadata | undefined): boolean {
+  return recordedNames(recorded).some(known => comparable(known) === comparable(name))
+}
+
+function nearestFirst(names: readonly string[], app: string): readonly string[] {
+  const near = (name: string): boolean => registryOf(name) !== undefined && registryOf(name) === registryOf(app)
+  return [...names.filter(near), ...names.filter(name => !near(name))]
+}
+
+function registryOf(name: string): string | undefined {
+  try {
+    return parseReference(name).registry
+  } catch {
+    return undefined // a path, or what somebody else wrote into the label
+  }
+}
+
+function comparable(name: string): string {
+  const [tagged = ''] = name.split('@', 1)
+  try {
+    return formatReference(parseReference(tagged))
+  } catch {
+    return name
+  }
+}

@@ -1,1 +1,0 @@
-export function bundlePhases(out: string, options?: { precompiled?: boolean }): Promise<string[]>
