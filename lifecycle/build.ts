@@ -96,7 +96,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
 
   const runImage = await chooseRunImage({ wanted: options.runImage ?? builder.runImage, stack, stores, destination })
   const analysis = await timed('analyze', () =>
-    analyze({ platform, previous: destination.previous, runImage, destination, reporter }, signal),
+    analyze(
+      { platform, previous: destination.previous, runImage, destinations: [destination, ...others], reporter },
+      signal,
+    ),
   )
   await writeFile(
     join(workspace.layers, 'analyzed.toml'),
@@ -109,7 +112,9 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     return readGroup(workspace, builder)
   })
   const previous = options.clearCache === true ? undefined : analysis.previous
-  await timed('restore', () => restore({ layersDir, group, ...(previous && { previous }), cache, reporter }, signal))
+  await timed('restore', () =>
+    restore({ layersDir, group, ...(previous && { previous }), cache, features, reporter }, signal),
+  )
   await timed('build', () => runPhase('build', sandbox, signal))
 
   // From here on no process of the sandbox is alive, and nothing that it left is believed.

@@ -1,4 +1,4 @@
-import { type ImageConfig, envOf } from './config.ts'
+import { type History, type ImageConfig, envOf } from './config.ts'
 import { baseHistory } from './history.ts'
 import { type Image, makeImage } from './image.ts'
 import type { Layer } from './layer.ts'
@@ -17,6 +17,8 @@ export interface AppImageOptions {
   readonly workingDir: string
   /** RFC 3339; for `created` and every entry of the history. */
   readonly created: string
+  /** Entries of the history have nothing but a date, as platforms before 0.12 know them. */
+  readonly blankHistory?: boolean
 }
 
 /**
@@ -36,11 +38,7 @@ export function makeAppImage(runImage: Image, added: readonly AddedLayer[], opti
       WorkingDir: options.workingDir,
       Labels: { ...inherited.Labels, ...options.labels },
     },
-    // Exactly one entry for each layer, all of one date.
-    history: [
-      ...baseHistory(runImage, options.created),
-      ...added.map(({ createdBy }) => ({ created: options.created, created_by: createdBy })),
-    ],
+    history: makeHistory(runImage, added, options),
   }
   return makeImage(config, [...runImage.layers, ...added.map(a => a.layer)])
 }
@@ -54,4 +52,11 @@ function launchPath(base: ImageConfig): string {
 function mergeEnv(base: ImageConfig, set: Readonly<Record<string, string>>): string[] {
   const kept = (base.config?.Env ?? []).filter(entry => !Object.hasOwn(set, entry.split('=', 1)[0] as string))
   return [...kept, ...Object.entries(set).map(([name, value]) => `${name}=${value}`)]
+}
+
+/** Exactly one entry for each layer, all of one date. */
+function makeHistory(runImage: Image, added: readonly AddedLayer[], options: AppImageOptions): History[] {
+  const { created, blankHistory = false } = options
+  if (blankHistory) return [...runImage.layers, ...added].map(() => ({ created }))
+  return [...baseHistory(runImage, created), ...added.map(a => ({ created, created_by: a.createdBy }))]
 }

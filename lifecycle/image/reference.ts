@@ -81,3 +81,9 @@ export function formatReference(ref: Reference): string {
 export function atDigest(ref: Reference, digest: Digest): Reference {
   return { registry: ref.registry, repository: ref.repository, digest }
 }
+
+/** Where an image is below a layout directory (platform.md, "Map an image reference to a path in the layout directory"). */
+export function layoutPath(ref: Reference): string {
+  const last = ref.digest === undefined ? (ref.tag ?? 'latest') : ref.digest.replace(':', '/')
+  return `${repositoryName(ref)}/${last}`
+}

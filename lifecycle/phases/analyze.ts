@@ -14,7 +14,8 @@ export interface AnalyzeInput {
   /** The result of the last build, if this is not the first. */
   readonly previous: ImageAt
   readonly runImage: ImageAt
-  readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
+  /** Wherever the app image goes. */
+  readonly destinations: readonly { readonly sink: ImageSink; readonly names: readonly string[] }[]
   readonly reporter: Reporter
 }
 
@@ -37,41 +38,48 @@ export interface PreviousImage {
  * @throws BaleError 'arguments' when the run image is not there; a store's error when it cannot be read or written
  */
 export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promise<Analysis> {
-  const { sink, names } = input.destination
   const [runImage, previous] = await Promise.all([
-    input.runImage.source.pull(input.runImage.name, input.platform, signal),
+    pullRunImage(input.runImage, input.platform, signal),
     readPrevious(input, signal),
-    sink.checkWrite(names, signal),
+    ...input.destinations.map(({ sink, names }) => sink.checkWrite(names, signal)),
   ])
+  return { runImage, target: targetOfImage(runImage), ...(previous !== undefined && { previous }) }
+}
+
+/** @throws BaleError 'arguments' when it is not there, or for another platform; the store's when it cannot be read */
+export async function pullRunImage(
+  { source, name }: ImageAt,
+  platform: Platform,
+  signal?: AbortSignal,
+): Promise<Image> {
+  const runImage = await source.pull(name, platform, signal)
   if (runImage === undefined) {
-    throw new BaleError(
-      'arguments',
-      `the run image ${input.runImage.name} does not exist in ${input.runImage.source.description}`,
-      {
-        fix: 'correct its name, or give another with --run-image',
-      },
-    )
-  }
-  const { os, architecture, variant } = runImage.config
-  if (os !== input.platform.os || architecture !== input.platform.architecture) {
-    throw new BaleError('arguments', `the run image ${input.runImage.name} is for ${os}/${architecture}`, {
-      fix: `give one for ${input.platform.os}/${input.platform.architecture} with --run-image`,
+    throw new BaleError('arguments', `the run image ${name} does not exist in ${source.description}`, {
+      fix: 'correct its name, or give another with --run-image',
     })
   }
-  const target = targetOf({
-    os,
-    architecture,
-    ...(variant !== undefined && { variant }),
-    labels: runImage.config.config?.Labels ?? {},
-  })
-  return { runImage, target, ...(previous !== undefined && { previous }) }
+  const { os, architecture } = runImage.config
+  if (os !== platform.os || architecture !== platform.architecture) {
+    throw new BaleError('arguments', `the run image ${name} is for ${os}/${architecture}`, {
+      fix: `give one for ${platform.os}/${platform.architecture} with --run-image`,
+    })
+  }
+  return runImage
+}
+
+export function targetOfImage({ config }: Image): Target {
+  const { os, architecture, variant } = config
+  return targetOf({ os, architecture, ...(variant !== undefined && { variant }), labels: config.config?.Labels ?? {} })
 }
 
 /**
  * The previous image and its layers. One that somebody else made, or that is damaged, is no help and no obstacle: the
  * build starts from nothing, as it does the first time.
  */
-async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<PreviousImage | undefined> {
+export async function readPrevious(
+  input: Pick<AnalyzeInput, 'platform' | 'previous' | 'reporter'>,
+  signal?: AbortSignal,
+): Promise<PreviousImage | undefined> {
   const { source, name } = input.previous
   const image = await source.pull(name, input.platform, signal).catch((error: unknown) => {
     if (!(error instanceof BaleError) || error.code !== 'input') throw error
@@ -84,11 +92,16 @@ async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<
 }
 
 /** How the run image is recorded in the app image (platform.md, "io.buildpacks.lifecycle.metadata"). */
-export function runImageMetadata(runImage: Image, name: string, mirrors: readonly string[] = []): RunImageMetadata {
+export function runImageMetadata(
+  runImage: Image,
+  name: string,
+  mirrors: readonly string[] = [],
+  reference?: string,
+): RunImageMetadata {
   const repository = name.replace(/@.*$/, '').replace(/:[^/:]*$/, '')
   return {
     topLayer: runImage.layers.at(-1)?.diffId ?? '',
-    reference: `${repository}@${runImage.digest}`,
+    reference: reference ?? `${repository}@${runImage.digest}`,
     image: name,
     ...(mirrors.length > 0 && { mirrors }),
   }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Cache, KeptTree } from '../caches/cache.ts'
 import type { LayerIndex } from '../caches/layer-index.ts'
 import type { Reporter } from '../events.ts'
+import type { PlatformFeatures } from '../spec/api.ts'
 import type { BuildpackLayersMetadata, GroupElement, LayerRecord } from '../spec/types.ts'
 import { oci } from '../image/media-types.ts'
 import { type Located, type NamedSource, type Owner, cachedSbomLayer } from './export-layers.ts'
@@ -12,6 +13,7 @@ import { putRemembered } from './remember.ts'
 interface Input {
   readonly layersDir: Located
   readonly owner: Owner
+  readonly features: Pick<PlatformFeatures, 'sbomLayer'>
   readonly reporter: Reporter
   readonly index?: LayerIndex
 }
@@ -54,7 +56,8 @@ export async function writeCache(
       }
       buildpacks.push({ key: buildpack.id, version: buildpack.version, layers: records })
     }
-    const hasSboms = (await directoryState(join(input.layersDir.host, 'sbom'))) === 'directory'
+    const hasSboms =
+      input.features.sbomLayer && (await directoryState(join(input.layersDir.host, 'sbom'))) === 'directory'
     const sbom = hasSboms
       ? await writer.put(cachedSbomLayer(input.layersDir, input.owner, input.reporter), signal)
       : undefined

@@ -34,6 +34,7 @@ import {
   processTypesLayer,
   sbomLayer,
 } from './export-layers.ts'
+import { addLifecycleSboms } from './sbom.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { inOrder } from './in-order.ts'
 import { putRemembered } from './remember.ts'
@@ -49,12 +50,15 @@ export interface ExportInput {
   readonly cache?: Cache
   /** What earlier builds found out about layers; saved with the cache. */
   readonly index?: LayerIndex
-  readonly launcher: { readonly path: string; readonly version: string }
+  /** `sboms` is a directory with SBOM files of the launcher and of the lifecycle. */
+  readonly launcher: { readonly path: string; readonly version: string; readonly sboms?: string }
   /** The user that owns what buildpacks made: CNB_USER_ID and CNB_GROUP_ID. */
   readonly owner: Owner
   /** Overrides what buildpacks say. */
   readonly defaultProcess?: string
   readonly project: ProjectMetadata
+  /** CNB_EXEC_ENV. */
+  readonly execEnv?: string
   /** Seconds; SOURCE_DATE_EPOCH. */
   readonly createdEpoch?: number
   readonly features: PlatformFeatures
@@ -80,6 +84,8 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
   const entrypoint = chooseEntrypoint(metadata, input.defaultProcess)
   const contributions: Contribution[] = []
   for (const buildpack of input.group) contributions.push(await contribution(buildpack, input))
+  if (input.features.launcherSbom && input.launcher.sboms !== undefined)
+    await addLifecycleSboms(input.layersDir.host, input.launcher.sboms)
   const plan = await planLayers(input, contributions, metadata)
   const stored = await inOrder(plan, parallelLayers, layer => store(layer, input, signal))
   const base = await inOrder(input.runImage.image.layers, parallelLayers, layer =>
@@ -92,6 +98,7 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
       [labels.lifecycle]: formatLayersMetadata(layersMetadata),
       [labels.build]: formatBuildMetadataLabel(metadata, { version: input.launcher.version }, input.features),
       [labels.project]: formatProjectMetadata(input.project),
+      ...(layersMetadata.execEnv !== undefined && { [labels.execEnv]: layersMetadata.execEnv }),
     },
     env: {
       CNB_LAYERS_DIR: input.layersDir.image,
@@ -102,6 +109,7 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
     entrypoint,
     workingDir: input.appDir.image,
     created: new Date((input.createdEpoch ?? defaultEpoch) * 1000).toISOString().replace('.000Z', 'Z'),
+    blankHistory: !input.features.history,
   })
   const published = await input.destination.sink.putImage(image, input.destination.names, signal)
   const { digest, imageId, manifestSize, names } = published
@@ -158,16 +166,16 @@ async function planLayers(
       if (layer.types.launch) plan.push(sources.get(layer) ?? reuse(input, buildpack, layer))
     }
   }
-  const sboms =
-    (await directoryState(join(layersDir.host, 'sbom'))) === 'directory'
-      ? join(layersDir.host, 'sbom', 'launch')
-      : undefined
-  if (sboms !== undefined && (await directoryState(sboms)) === 'directory')
-    plan.push(sbomLayer(layersDir, owner, reporter))
+  if (input.features.sbomLayer && (await hasSboms(layersDir.host))) plan.push(sbomLayer(layersDir, owner, reporter))
   plan.push(...(await appLayers(appDir, metadata.slices, owner, reporter)))
   plan.push(launcherLayer(input.launcher.path), configLayer(layersDir, owner, reporter))
   if (metadata.processes.length > 0) plan.push(processTypesLayer(metadata.processes))
   return plan
+}
+
+async function hasSboms(layersDir: string): Promise<boolean> {
+  const dir = join(layersDir, 'sbom')
+  return (await directoryState(dir)) === 'directory' && (await directoryState(join(dir, 'launch'))) === 'directory'
 }
 
 /** A layer without a directory is the previous image's, if it may be (buildpack.md, "Launch Layers"). */
@@ -241,6 +249,7 @@ async function describe(
     config: one('config') ?? { sha: '' },
     launcher: one('launcher') ?? { sha: '' },
     runImage: input.runImage.metadata,
+    ...(input.features.execEnv && input.execEnv !== undefined && { execEnv: input.execEnv }),
     ...(sbom && { sbom }),
     ...(processTypes && { processTypes }),
   }

@@ -1,26 +1,33 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Cache } from '../caches/cache.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { isDigest } from '../image/digest.ts'
-import { compressionOf } from '../image/media-types.ts'
-import { decompress, verified } from '../layers/compress.ts'
+import type { Image } from '../image/image.ts'
+import { verified } from '../layers/compress.ts'
 import { unpackTree } from '../layers/unpack.ts'
+import type { PlatformFeatures } from '../spec/api.ts'
 import { checkLayerName, escapeId } from '../spec/ids.ts'
 import { formatLayerToml } from '../spec/layer.ts'
 import { formatStore } from '../spec/store.ts'
-import type { BuildpackLayersMetadata, GroupElement, LayerRecord } from '../spec/types.ts'
-import type { PreviousImage } from './analyze.ts'
+import type { BuildpackLayersMetadata, GroupElement, LayerRecord, LayersMetadata } from '../spec/types.ts'
+import type { Located } from './export-layers.ts'
 import { buildpackLayersDir } from './layers-dir.ts'
-import { restoreSboms } from './sbom.ts'
+import { directoryState } from './read-file.ts'
+import { restoreSboms, sbomTarOf, unpackSboms } from './sbom.ts'
+import { writeAnew } from './write-file.ts'
 
 export interface RestoreInput {
   /** Where the layers directory is, and what it is called in the image and the cache. */
-  readonly layersDir: { readonly host: string; readonly image: string }
+  readonly layersDir: Located
   readonly group: readonly GroupElement[]
-  readonly previous?: PreviousImage
+  /** Its SBOM files are taken from the image, or from `<layers>/sbom`, where analyze may have left them. */
+  readonly previous?: { readonly metadata: LayersMetadata; readonly image?: Image }
   readonly cache?: Cache
+  /** Nothing comes back but store.toml, and that depends on the API. */
+  readonly skipLayers?: boolean
+  readonly features: Pick<PlatformFeatures, 'restoresWithoutAppImage' | 'sbomLayer' | 'storeAlwaysRestored'>
   readonly reporter: Reporter
 }
 
@@ -38,21 +45,24 @@ interface Known {
  * Nothing that is wrong with a cache is an error: the layer is dropped with a warning and its buildpack makes it again.
  */
 export async function restore(input: RestoreInput, signal?: AbortSignal): Promise<void> {
-  const { previous, cache } = input
-  const cached = await cache?.metadata(signal)
-  const sbomDirs = await unpackSboms(input, cached?.sbom?.sha, signal)
+  const { previous, features, skipLayers = false } = input
+  const cached = skipLayers ? undefined : await input.cache?.metadata(signal)
+  const sbomDirs = features.sbomLayer && !skipLayers ? await findSbomDirs(input, cached?.sbom?.sha, signal) : []
   for (const { id } of input.group) {
     const ofImage = previous?.metadata.buildpacks.find(b => b.key === id)
     const ofCache = cached?.buildpacks.find(b => b.key === id)
     const dir = buildpackLayersDir(input.layersDir.host, id)
-    await mkdir(dir, { recursive: true })
-    if (ofImage?.store !== undefined) await writeFile(join(dir, 'store.toml'), formatStore(ofImage.store))
+    if ((await directoryState(dir)) === 'absent') await mkdir(dir, { recursive: true })
+    if (ofImage?.store !== undefined && (features.storeAlwaysRestored || !skipLayers))
+      await writeAnew(join(dir, 'store.toml'), formatStore(ofImage.store))
+    if (skipLayers) continue
     for (const known of knownLayers(id, ofImage, ofCache)) {
       const restored = await restoreLayer(known, input, signal)
       if (restored) for (const sbomDir of sbomDirs) await restoreSboms(sbomDir, input.layersDir.host, id, known.name)
     }
   }
-  for (const dir of sbomDirs) await rm(dir, { recursive: true, force: true })
+  for (const dir of new Set([...sbomDirs, join(input.layersDir.host, 'sbom')]))
+    await rm(dir, { recursive: true, force: true })
 }
 
 function knownLayers(id: string, image?: BuildpackLayersMetadata, cache?: BuildpackLayersMetadata): Known[] {
@@ -77,16 +87,17 @@ async function restoreLayer(known: Known, input: RestoreInput, signal?: AbortSig
   const toml = join(buildpackLayersDir(input.layersDir.host, id), `${name}.toml`)
   if (cached?.cache === true && input.cache !== undefined) {
     // A layer of both kinds must be the one in the app image: metadata of one and contents of another would be a lie.
-    const stale = cached.launch && image !== undefined && image.sha !== cached.sha
+    const alone = image === undefined && input.features.restoresWithoutAppImage
+    const stale = cached.launch && !alone && image?.sha !== cached.sha
     if (!stale && (await restoreContents(known, cached, input, signal))) {
-      await writeFile(toml, formatLayerToml(cached.data))
+      await writeAnew(toml, formatLayerToml(cached.data))
       input.reporter.event({ type: 'restored', what: 'data', name: label, from: 'cache' })
       return true
     }
     return false
   }
   if (image === undefined || !image.launch || image.build || image.cache) return false
-  await writeFile(toml, formatLayerToml(image.data))
+  await writeAnew(toml, formatLayerToml(image.data))
   input.reporter.event({ type: 'restored', what: 'metadata', name: label, from: 'image' })
   return true
 }
@@ -118,34 +129,21 @@ async function restoreContents(
   }
 }
 
-/** Unpacks the SBOM layers of the previous image and of the cache; where each one is now. */
-async function unpackSboms(
+/** Where the SBOM files of the previous image and of the cache are; both have been unpacked then. */
+async function findSbomDirs(
   input: RestoreInput,
   cachedSha: string | undefined,
   signal?: AbortSignal,
 ): Promise<string[]> {
+  const { layersDir, previous, reporter } = input
   const dirs: string[] = []
   const take = async (what: string, tar: AsyncIterable<Uint8Array> | undefined): Promise<void> => {
-    if (tar === undefined) return
-    const to = join(input.layersDir.host, `.sbom-${what}`)
-    try {
-      await unpackTree(tar, { from: `${input.layersDir.image}/sbom`, to, ...(signal && { signal }) })
-      dirs.push(to)
-    } catch (error) {
-      signal?.throwIfAborted()
-      if (!(error instanceof BaleError)) throw error
-      input.reporter.event({
-        type: 'warning',
-        text: `the SBOM files of the ${what} cannot be restored: ${error.message}`,
-      })
-    }
+    const to = join(layersDir.host, `.sbom-${what}`)
+    const options = { layersDir, what, reporter, ...(signal && { signal }) }
+    if (tar !== undefined && (await unpackSboms(tar, to, options))) dirs.push(to)
   }
-  const sha = input.previous?.metadata.sbom?.sha
-  const layer = input.previous?.image.layers.find(l => l.diffId === sha)
-  const compression = layer === undefined ? undefined : compressionOf(layer.mediaType)
-  if (layer !== undefined && compression !== undefined) {
-    await take('image', verified(decompress(layer.open(signal), compression), { digest: layer.diffId }))
-  }
+  if (previous?.image !== undefined) await take('image', sbomTarOf({ ...previous, image: previous.image }, signal))
+  else dirs.push(join(layersDir.host, 'sbom'))
   if (isDigest(cachedSha)) {
     const tar = await input.cache?.open(cachedSha, signal)
     await take('cache', tar && verified(tar, { digest: cachedSha }))

@@ -1,7 +1,15 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { compressionOf } from '../image/media-types.ts'
+import { decompress, verified } from '../layers/compress.ts'
+import { unpackTree } from '../layers/unpack.ts'
 import { escapeId } from '../spec/ids.ts'
-import { namesIn, readUntrusted } from './read-file.ts'
+import type { PreviousImage } from './analyze.ts'
+import type { Located } from './export-layers.ts'
+import { directoryState, namesIn, readTrusted, readUntrusted } from './read-file.ts'
+import { writeAnew } from './write-file.ts'
 
 /** SBOM formats and their file extensions (buildpack.md, "Software-Bill-of-Materials"). */
 const extensions = ['cdx.json', 'spdx.json', 'syft.json'] as const
@@ -48,14 +56,87 @@ export async function collectSboms(
   }
 }
 
-/** The reverse: puts the SBOM files of a previous build, unpacked in `sbomDir`, back beside the layer they describe. */
-export async function restoreSboms(sbomDir: string, layersDir: string, id: string, layer: string): Promise<void> {
-  const from = join(sbomDir, 'launch', escapeId(id), layer)
-  for (const alternative of [from, join(sbomDir, 'build', escapeId(id), layer)]) {
-    for (const name of await namesIn(alternative)) {
-      if (extensions.some(e => name === `sbom.${e}`)) {
-        await copyFile(join(alternative, name), join(layersDir, escapeId(id), `${layer}.${name}`))
-      }
+/**
+ * Adds the SBOM files of the launcher and of the lifecycle itself, if they are there (platform.md, exporter outputs). A
+ * buildpack may have been in the directories that they go to.
+ */
+export async function addLifecycleSboms(layersDir: string, from: string): Promise<void> {
+  const goals = {
+    launcher: ['launch', 'buildpacksio_lifecycle', 'launcher'],
+    lifecycle: ['build', 'buildpacksio_lifecycle'],
+  }
+  for (const [name, goal] of Object.entries(goals)) {
+    for (const extension of extensions) {
+      const content = await readTrusted(join(from, `${name}.sbom.${extension}`))
+      if (content === undefined) continue
+      const dir = await makeDirectories(join(layersDir, 'sbom'), goal)
+      await writeAnew(join(dir, `sbom.${extension}`), content)
     }
   }
+}
+
+/** Directories one in another, none of which is a link. */
+async function makeDirectories(from: string, names: readonly string[]): Promise<string> {
+  let dir = from
+  for (const name of ['', ...names]) {
+    dir = name === '' ? dir : join(dir, name)
+    if ((await directoryState(dir)) === 'absent') await mkdir(dir)
+  }
+  return dir
+}
+
+/** The tar of the previous image's SBOM layer, if it has one that can be read. */
+export function sbomTarOf(previous: PreviousImage, signal?: AbortSignal): AsyncIterable<Uint8Array> | undefined {
+  const sha = previous.metadata.sbom?.sha
+  const layer = previous.image.layers.find(l => l.diffId === sha)
+  const compression = layer === undefined ? undefined : compressionOf(layer.mediaType)
+  if (layer === undefined || compression === undefined) return undefined
+  return verified(decompress(layer.open(signal), compression), { digest: layer.diffId })
+}
+
+/** Unpacks an SBOM layer in place of what is at `to`; whether it could. Damage costs SBOM files, and is a warning. */
+export async function unpackSboms(
+  tar: AsyncIterable<Uint8Array>,
+  to: string,
+  options: { readonly layersDir: Located; readonly what: string; readonly reporter: Reporter; signal?: AbortSignal },
+): Promise<boolean> {
+  const { layersDir, what, reporter, signal } = options
+  try {
+    await rm(to, { recursive: true, force: true })
+    await unpackTree(tar, { from: `${layersDir.image}/sbom`, to, ...(signal && { signal }) })
+    return true
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (!(error instanceof BaleError)) throw error
+    reporter.event({ type: 'warning', text: `the SBOM files of the ${what} cannot be restored: ${error.message}` })
+    return false
+  }
+}
+
+/** Where a previous build put them, in the image (`launch`) and in the cache: the Go lifecycle keeps a third folder there. */
+const places = ['launch', 'build', 'cache'] as const
+
+/**
+ * The reverse of collecting: puts the SBOM files of a previous build, unpacked in `sbomDir`, back beside the layer that they
+ * describe. A phase that runs buildpacks may have been there since they were unpacked, so that no link is followed.
+ */
+export async function restoreSboms(sbomDir: string, layersDir: string, id: string, layer: string): Promise<void> {
+  for (const place of places) {
+    const dir = await descend(sbomDir, [place, escapeId(id), layer])
+    if (dir === undefined) continue
+    for (const extension of extensions) {
+      const content = await readUntrusted(join(dir, `sbom.${extension}`))
+      if (content !== undefined) await writeAnew(join(layersDir, escapeId(id), `${layer}.sbom.${extension}`), content)
+    }
+  }
+}
+
+/** The directory at a path of names, none of which is a link; undefined if it is not there. */
+async function descend(from: string, names: readonly string[]): Promise<string | undefined> {
+  let dir = from
+  for (const name of ['', ...names]) {
+    dir = name === '' ? dir : join(dir, name)
+    if ((await directoryState(dir)) === 'absent') return undefined
+  }
+  return dir
 }

@@ -36,7 +36,7 @@ export interface LauncherVersion {
 export function formatBuildMetadataLabel(
   m: BuildMetadata,
   launcher: LauncherVersion,
-  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv' | 'legacySbomFile'>,
+  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv' | 'legacySbomFile' | 'workingDir'>,
 ): string {
   const { repository = '', commit = '' } = launcher.source ?? {}
   const byType = [...m.processes].sort((a, b) => (a.type < b.type ? -1 : 1))
@@ -49,7 +49,7 @@ export function formatBuildMetadataLabel(
       ...writeCommand(p, features.commandLists),
       direct: p.direct,
       buildpackID: p.buildpackId,
-      'working-dir': p.workingDir,
+      'working-dir': features.workingDir ? p.workingDir : undefined,
       'exec-env': features.execEnv ? (p.execEnv ?? ['*']) : undefined,
     })),
     'buildpack-default-process-type': m.defaultProcessType,

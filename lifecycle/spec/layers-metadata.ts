@@ -23,6 +23,7 @@ export function readLayersMetadata(node: read.Node): LayersMetadata {
     ...optionalSha(node, 'config', 'config'),
     ...optionalSha(node, 'launcher', 'launcher'),
     ...optionalSha(node, 'process-types', 'processTypes'),
+    ...read.optionalText(node, 'exec-env', 'execEnv'),
     ...(runImage && { runImage }),
   }
 }
@@ -117,6 +118,7 @@ export function writeLayersMetadata(m: LayersMetadata): Readonly<Record<string, 
     config: { sha: m.config?.sha ?? '' },
     launcher: { sha: m.launcher?.sha ?? '' },
     'process-types': { sha: m.processTypes?.sha ?? '' },
+    'exec-env': m.execEnv,
     runImage: {
       topLayer: m.runImage?.topLayer ?? '',
       reference: m.runImage?.reference ?? '',

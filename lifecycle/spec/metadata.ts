@@ -50,7 +50,7 @@ function readProcess(node: read.Node, defaultType: string | undefined): Buildpac
 
 export function formatBuildMetadata(
   m: BuildMetadata,
-  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv'>,
+  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv' | 'workingDir'>,
 ): string {
   return formatToml({
     'buildpack-default-process-type': m.defaultProcessType,
@@ -63,13 +63,13 @@ export function formatBuildMetadata(
 
 function writeProcess(
   process: Process,
-  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv'>,
+  features: Pick<PlatformFeatures, 'commandLists' | 'execEnv' | 'workingDir'>,
 ): Readonly<Record<string, unknown>> {
   return {
     type: process.type,
     ...writeCommand(process, features.commandLists),
     direct: process.direct,
-    'working-dir': process.workingDir,
+    'working-dir': features.workingDir ? process.workingDir : undefined,
     'exec-env': features.execEnv ? (process.execEnv ?? ['*']) : undefined,
   }
 }

@@ -135,6 +135,8 @@ export interface LayersMetadata {
   readonly launcher?: { readonly sha: string }
   readonly processTypes?: { readonly sha: string }
   readonly runImage?: RunImageMetadata
+  /** CNB_EXEC_ENV of the build. */
+  readonly execEnv?: string
 }
 export interface BuildpackLayersMetadata {
   readonly key: string

@@ -26,6 +26,8 @@ export interface StoreSettings {
   readonly registryAuth?: string
   readonly dockerSocket: string
   readonly caBundle?: string
+  /** Hosts, with their ports, that are trusted without a certificate, or without TLS. */
+  readonly insecureRegistries?: readonly string[]
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
@@ -114,9 +116,14 @@ export class Stores implements AsyncDisposable {
    * those of registries.
    */
   async destinations(texts: readonly string[], publish: boolean): Promise<readonly [Destination, ...Destination[]]> {
+    return this.destinationsAt(texts.map(text => asPublished(parseDestination(text), publish)))
+  }
+
+  /** As above, for places that are known. */
+  async destinationsAt(places: readonly Place[]): Promise<readonly [Destination, ...Destination[]]> {
     const byPlace = new Map<string, Opened & { names: string[] }>()
-    for (const text of texts) {
-      const opened = await this.#open(asPublished(parseDestination(text), publish))
+    for (const place of places) {
+      const opened = await this.#open(place)
       const group = byPlace.get(opened.place) ?? { ...opened, names: [] }
       if (!group.names.includes(opened.name)) group.names.push(opened.name)
       byPlace.set(opened.place, group)
@@ -136,7 +143,11 @@ export class Stores implements AsyncDisposable {
 
   /** Where an image is read from: a plain name is one of a registry, as everywhere in the field. */
   async source(text: string): Promise<ImageAt> {
-    const { store, name } = await this.#open(asPublished(parseDestination(text), true))
+    return this.at(asPublished(parseDestination(text), true))
+  }
+
+  async at(place: Place): Promise<ImageAt> {
+    const { store, name } = await this.#open(place)
     return { source: store, name }
   }
 
@@ -195,9 +206,10 @@ export class Stores implements AsyncDisposable {
   }
 
   #connect(host: string): Registry {
-    const { environment, caBundle } = this.#settings
+    const { environment, caBundle, insecureRegistries = [] } = this.#settings
     return openRegistry({
       registry: host,
+      insecure: insecureRegistries.includes(host),
       credentials: this.#credentials,
       proxy: proxySettings(environment),
       // The machine's authorities, which Node does not ask by itself.

@@ -16,7 +16,7 @@ async function setUp() {
     platform,
     previous: { source: store, name: 'app' },
     runImage: { source: store, name: 'base' },
-    destination: { sink: store, names: ['app'] },
+    destinations: [{ sink: store, names: ['app'] }],
     reporter,
   }
   return { project, store, input, reporter }
@@ -54,7 +54,7 @@ describe('analyze', () => {
     const { input, store } = await setUp()
     const refused = new BaleError('registry', 'denied')
     const sink = { ...store, checkWrite: () => Promise.reject(refused) }
-    expect(await failureOf(analyze({ ...input, destination: { sink, names: ['app'] } }))).toBe(refused)
+    expect(await failureOf(analyze({ ...input, destinations: [{ sink, names: ['app'] }] }))).toBe(refused)
   })
 
   it('fails when a previous image that is there may not be read', async () => {

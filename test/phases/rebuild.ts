@@ -100,11 +100,11 @@ export async function rebuild(
     platform,
     previous: { source: store, name: 'app' },
     runImage: { source: store, name: 'base' },
-    destination,
+    destinations: [destination],
     reporter,
   })
   const previous = analysis.previous && { previous: analysis.previous }
-  await restore({ layersDir, group, ...previous, ...used, reporter })
+  await restore({ layersDir, group, ...previous, ...used, features, reporter })
   await build({
     appDir: join(dir, 'workspace'),
     layersDir: layers,

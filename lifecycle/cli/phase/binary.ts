@@ -12,6 +12,8 @@ export interface Context {
   readonly log: PhaseLog
   readonly signal: AbortSignal
   readonly io: Io
+  /** Connections and temporary files: they end with the process, however it ends. */
+  readonly resources: AsyncDisposableStack
 }
 
 /** The process, as far as phases see it: a test gives its own. */

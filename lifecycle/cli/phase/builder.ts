@@ -1,17 +1,16 @@
 import { build } from '../../phases/build.ts'
 import { readUntrusted } from '../../phases/read-file.ts'
-import { parseGroup } from '../../spec/group.ts'
 import { parseResolvedPlan } from '../../spec/plan.ts'
 import type { Context, Work } from './binary.ts'
 import { readBuildpackInputs } from './buildpack-inputs.ts'
 import { readRequired } from './files.ts'
+import { readGroup } from './group.ts'
 
 /** platform.md, "builder". */
 export async function prepare(context: Context): Promise<Work> {
   const { inputs, features, signal } = context
-  const groupPath = inputs.path('group')
   const planPath = inputs.path('plan')
-  const group = parseGroup(await readRequired(readUntrusted, groupPath), groupPath)
+  const group = await readGroup(context)
   const plan = parseResolvedPlan(await readRequired(readUntrusted, planPath), planPath)
   const common = await readBuildpackInputs(context)
   return {

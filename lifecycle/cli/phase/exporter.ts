@@ -1,6 +1,126 @@
 import { BaleError } from '../../errors.ts'
-import type { Work } from './binary.ts'
+import { type ExportInput, exportImage } from '../../phases/export.ts'
+import { runImageMetadata } from '../../phases/analyze.ts'
+import { readTrusted, readUntrusted } from '../../phases/read-file.ts'
+import { entryOf } from '../../phases/run-image.ts'
+import { parseAnalyzed } from '../../spec/analyzed.ts'
+import { execEnvOf } from '../../spec/exec-env.ts'
+import { parseProjectMetadata } from '../../spec/project.ts'
+import { formatReport } from '../../spec/report.ts'
+import type { Analyzed, GroupElement, RunImageMetadata } from '../../spec/types.ts'
+import { copyImage } from '../../stores/copy.ts'
+import { lifecycleVersion } from '../../version.ts'
+import type { Context, Work } from './binary.ts'
+import { readRequired, writeOutput } from './files.ts'
+import { presentOf } from './flags.ts'
+import { readGroup } from './group.ts'
+import { Images, checkedNames, portableReference } from './images.ts'
+import { readRunDocument } from './run-image.ts'
 
-export function prepare(): Promise<Work> {
-  return Promise.reject(new BaleError('failed', 'exporter cannot be run yet'))
+/** platform.md, "exporter". */
+export async function prepare(context: Context): Promise<Work> {
+  const { inputs } = context
+  const stray = (['image', 'run-image'] as const).find(name => inputs.given(name))
+  if (stray !== undefined)
+    throw new BaleError('arguments', `-${stray} is not supported`, {
+      fix: 'give the run image to analyzer: exporter reads it from analyzed.toml',
+    })
+  const images = context.resources.use(new Images(context))
+  const names = checkedNames(inputs.positional, images, 'exporter')
+  const path = inputs.path('analyzed')
+  const analyzed = parseAnalyzed(await readRequired(readUntrusted, path), path)
+  const group = await readGroup(context)
+  const parts = await openImages(context, images, analyzed)
+  return {
+    owns: presentOf(inputs, 'cache-dir', 'launch-cache'),
+    run: () => exportApp(context, images, { names, group, ...parts }),
+  }
+}
+
+type Parts = Pick<ExportInput, 'runImage' | 'previous'>
+
+/** The images that analyze found. @throws BaleError when the run image is not there any more */
+export async function openImages({ signal, ...context }: Context, images: Images, analyzed: Analyzed): Promise<Parts> {
+  const { image, metadata, runImage } = analyzed
+  if (runImage === undefined || runImage.reference === '')
+    throw new BaleError('input', 'it names no run image', {
+      where: context.inputs.path('analyzed'),
+      fix: 'run analyzer before exporter',
+    })
+  const [opened, previous] = await Promise.all([
+    images.identified(runImage.reference, signal),
+    image === undefined ? undefined : images.identified(image.reference, signal),
+  ])
+  if (opened === undefined) throw new BaleError('failed', `the run image ${runImage.reference} does not exist`)
+  return {
+    runImage: {
+      image: opened,
+      metadata: await describeRunImage({ signal, ...context }, images, runImage.image ?? runImage.reference, opened),
+    },
+    ...(previous && metadata && { previous: { image: previous, metadata } }),
+  }
+}
+
+/** What the app image says of it: names from run.toml, where it stands there (platform.md, "Run Image Resolution"). */
+async function describeRunImage(
+  context: Context,
+  images: Images,
+  name: string,
+  image: Parts['runImage']['image'],
+): Promise<RunImageMetadata> {
+  const run = await readRunDocument(context)
+  const entry = entryOf(run, name) ?? run.images[0] ?? { image: name, mirrors: [] }
+  return runImageMetadata(image, entry.image, entry.mirrors, portableReference(name, image, images))
+}
+
+export interface AppExport extends Parts {
+  readonly names: readonly string[]
+  readonly group: readonly GroupElement[]
+}
+
+/** Exports the app, to all of its names, and writes report.toml. */
+export async function exportApp(context: Context, images: Images, app: AppExport): Promise<void> {
+  const { inputs, env, features, log, signal, io } = context
+  const { names, ...parts } = app
+  const layers = inputs.path('layers')
+  const appDir = inputs.path('app')
+  const [destination, ...others] = await images.destinations(names)
+  const cache = await images.cache()
+  const projectPath = inputs.path('project-metadata')
+  const project = await readTrusted(projectPath)
+  const process = inputs.text('process-type')
+  const epoch = features.sourceDateEpoch ? sourceDateEpoch(context) : undefined
+  const exported = await exportImage(
+    {
+      ...parts,
+      layersDir: { host: layers, image: layers },
+      appDir: { host: appDir, image: appDir },
+      destination,
+      ...(cache && { cache }),
+      launcher: { path: inputs.path('launcher'), version: lifecycleVersion, sboms: inputs.path('launcher-sbom') },
+      owner: { uid: inputs.number('uid') ?? io.user.uid, gid: inputs.number('gid') ?? io.user.gid },
+      ...(process !== undefined && { defaultProcess: process }),
+      project: project === undefined ? {} : parseProjectMetadata(project, projectPath),
+      execEnv: execEnvOf(env['CNB_EXEC_ENV']),
+      ...(epoch !== undefined && { createdEpoch: epoch }),
+      features,
+      reporter: log,
+    },
+    signal,
+  )
+  const tags = [...exported.published.names]
+  for (const other of others) tags.push(...(await copyImage(exported.image, other.sink, other.names, signal)).names)
+  const { digest, imageId, manifestSize } = exported.published
+  const report = images.mode.kind === 'daemon' ? { tags, imageId } : { tags, digest, manifestSize }
+  await writeOutput(inputs.path('report'), formatReport(report))
+}
+
+/** Seconds, of a date that a config can hold; anything else is a warning, as with other lifecycles. */
+function sourceDateEpoch({ env, log }: Context): number | undefined {
+  const value = env['SOURCE_DATE_EPOCH']
+  if (value === undefined || value === '') return undefined
+  // The last second of the year 9999: RFC 3339 knows no later one.
+  if (/^\d{1,12}$/.test(value) && Number(value) <= 253_402_300_799) return Number(value)
+  log.warn(`SOURCE_DATE_EPOCH is ignored: ${JSON.stringify(value)} is not a number of seconds`)
+  return undefined
 }

@@ -191,3 +191,8 @@ const wanted: Record<Kind, string> = {
   boolean: 'write true or false',
   number: 'write the number of a user or group',
 }
+
+/** The values of those flags that have one. */
+export function presentOf(inputs: Inputs, ...names: readonly FlagName[]): string[] {
+  return names.flatMap(name => inputs.text(name) ?? [])
+}

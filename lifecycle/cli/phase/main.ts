@@ -25,7 +25,8 @@ export async function main(argv: readonly string[], env: Env, io: Io): Promise<n
     log.setLevel(inputs.path('log-level'))
     for (const argument of inputs.positional.filter(p => p.startsWith('-')))
       log.warn(`${quote(argument)} stands after the first argument and is not taken for a flag`)
-    await run(name, binary, { inputs, env, features, log, signal: io.signal, io })
+    await using resources = new AsyncDisposableStack()
+    await run(name, binary, { inputs, env, features, log, signal: io.signal, io, resources })
     return 0
   } catch (error) {
     log.failed(error)

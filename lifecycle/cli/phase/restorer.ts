@@ -1,6 +1,79 @@
 import { BaleError } from '../../errors.ts'
-import type { Work } from './binary.ts'
+import { targetOfImage } from '../../phases/analyze.ts'
+import { readUntrusted } from '../../phases/read-file.ts'
+import { restore } from '../../phases/restore.ts'
+import { entryOf, resolveRunImage } from '../../phases/run-image.ts'
+import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
+import type { Analyzed } from '../../spec/types.ts'
+import { parseReference } from '../../image/reference.ts'
+import type { Context, Work } from './binary.ts'
+import { writeOutput } from './files.ts'
+import { presentOf } from './flags.ts'
+import { readGroup } from './group.ts'
+import { Images } from './images.ts'
+import { readRunDocument } from './run-image.ts'
 
-export function prepare(): Promise<Work> {
-  return Promise.reject(new BaleError('failed', 'restorer cannot be run yet'))
+/** platform.md, "restorer". */
+export async function prepare(context: Context): Promise<Work> {
+  const { inputs, features, log, signal } = context
+  if (inputs.text('build-image') !== undefined)
+    throw new BaleError('arguments', 'a build image is extended only with image extensions, which are not supported', {
+      where: '-build-image',
+      fix: 'leave it out',
+    })
+  const images = context.resources.use(new Images(context))
+  const group = await readGroup(context)
+  const path = inputs.path('analyzed')
+  const content = await readUntrusted(path)
+  const analyzed = content === undefined ? {} : parseAnalyzed(content, path)
+  const checked = features.targets ? await checkRunImage(context, images, analyzed) : analyzed
+  const layers = inputs.path('layers')
+  return {
+    owns: [layers, ...presentOf(inputs, 'cache-dir')],
+    async run() {
+      const cache = await images.cache()
+      await restore(
+        {
+          layersDir: { host: layers, image: layers },
+          group,
+          ...(analyzed.metadata && { previous: { metadata: analyzed.metadata } }),
+          ...(cache && { cache }),
+          skipLayers: inputs.flag('skip-layers'),
+          features,
+          reporter: log,
+        },
+        signal,
+      )
+      if (checked !== analyzed) await writeOutput(path, formatAnalyzed(checked))
+    },
+  }
+}
+
+/**
+ * Makes sure of the run image that analyze chose: that its target is known and, from 0.14 on, that it can be read from here,
+ * else takes a mirror. A restorer whose container has no run.toml, or one without this image, has nothing to make sure of.
+ */
+async function checkRunImage(context: Context, images: Images, analyzed: Analyzed): Promise<Analyzed> {
+  const { features, log, signal } = context
+  const { runImage } = analyzed
+  if (runImage === undefined || runImage.reference === '') return analyzed
+  const name = runImage.image ?? runImage.reference
+  const entry = features.restorerChecksRunImage ? entryOf(await readRunDocument(context), name) : undefined
+  if (entry === undefined && runImage.target !== undefined) return analyzed
+  const found =
+    entry === undefined
+      ? { name, image: await images.identified(runImage.reference, signal) }
+      : await resolveRunImage(
+          {
+            entry: { image: name, mirrors: [entry.image, ...entry.mirrors] },
+            registry: parseReference(name).registry,
+            read: other => images.identified(other === name ? runImage.reference : other, signal),
+            reporter: log,
+          },
+          signal,
+        )
+  if (found.image === undefined) throw new BaleError('failed', `the run image ${runImage.reference} does not exist`)
+  const moved = found.name === name ? {} : { image: found.name, reference: images.identify(found.name, found.image) }
+  if (found.name === name && runImage.target !== undefined) return analyzed
+  return { ...analyzed, runImage: { ...runImage, ...moved, target: targetOfImage(found.image) } }
 }

@@ -1,0 +1,195 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Cache } from '../../caches/cache.ts'
+import { directoryCache } from '../../caches/directory.ts'
+import { imageCache } from '../../caches/image.ts'
+import { withLaunchCache } from '../../caches/launch.ts'
+import { BaleError } from '../../errors.ts'
+import { type Digest, hexOf, isDigest } from '../../image/digest.ts'
+import type { Image } from '../../image/image.ts'
+import { type Reference, atDigest, formatReference, layoutPath, parseReference } from '../../image/reference.ts'
+import { dockerName } from '../../stores/destination.ts'
+import type { Place } from '../../stores/destination.ts'
+import { type Destination, type ImageAt, Stores, hostPlatform } from '../../stores/open.ts'
+import type { ImageStore } from '../../stores/store.ts'
+import { readSettings } from '../settings.ts'
+import type { Context } from './binary.ts'
+import type { Inputs } from './flags.ts'
+import { requireExperimental } from './modes.ts'
+
+/** Where app and run images are: all of them in one kind of place. */
+type Mode =
+  { readonly kind: 'registry' } | { readonly kind: 'daemon' } | { readonly kind: 'layout'; readonly dir: string }
+
+/** The images of a phase binary, wherever -daemon, -layout and -insecure-registry have them. */
+export class Images implements AsyncDisposable {
+  readonly mode: Mode
+  readonly #stores: Stores
+  readonly #context: Context
+  #launchCached: ImageStore | undefined
+
+  /** @throws BaleError 'arguments' for flags that do not go together */
+  constructor(context: Context) {
+    const { inputs, env, log } = context
+    this.#context = context
+    this.mode = modeOf(context)
+    this.#stores = new Stores(
+      {
+        ...readSettings({ ...env, SOURCE_DATE_EPOCH: undefined }),
+        // The home directory may not be there, or not be ours.
+        cacheDir: join(tmpdir(), `bale-${context.io.user.uid}`),
+        insecureRegistries: inputs.list('insecure-registry').map(registryOf),
+      },
+      log,
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stores[Symbol.asyncDispose]()
+  }
+
+  /** An app or run image, by name; one in a daemon also by its ID. */
+  async at(name: string): Promise<ImageAt> {
+    const { source, name: known } = await this.#stores.at(this.#placeOf(name))
+    return { source: this.#cached(source as ImageStore), name: known }
+  }
+
+  /** Where an image goes that has these names: one place for each repository or layout. */
+  async destinations(names: readonly string[]): Promise<readonly [Destination, ...Destination[]]> {
+    const [first, ...others] = await this.#stores.destinationsAt(names.map(name => this.#placeOf(name)))
+    return [{ ...first, sink: this.#cached(first.sink as ImageStore) }, ...others]
+  }
+
+  /** -cache-image, or -cache-dir; undefined if there is neither. */
+  async cache(): Promise<Cache | undefined> {
+    const { inputs, log } = this.#context
+    const onWarning = (text: string): void => log.warn(text)
+    const image = await this.cacheImage()
+    if (image !== undefined)
+      return imageCache({ ...image.previous, sink: image.sink }, { platform: hostPlatform(), onWarning })
+    const dir = inputs.text('cache-dir')
+    if (dir !== undefined) return directoryCache(dir, { onWarning })
+    log.event({ type: 'note', level: 'info', text: 'No cached data will be used, no cache specified.' })
+    return undefined
+  }
+
+  /** -cache-image: always in a registry. */
+  async cacheImage(): Promise<Destination | undefined> {
+    const name = this.#context.inputs.text('cache-image')
+    if (name === undefined) return undefined
+    const reference = parseReference(name)
+    const [place] = await this.#stores.destinationsAt([inRegistry(reference)])
+    return place
+  }
+
+  /**
+   * How the next phase finds exactly this image (platform.md, "analyzed.toml"): a digest in its registry, an ID in the daemon, a
+   * digest in its layout.
+   */
+  identify(name: string, image: Image): string {
+    if (this.mode.kind === 'daemon') return hexOf(image.imageId)
+    const reference = parseReference(name)
+    if (this.mode.kind === 'registry') return formatReference(atDigest(reference, image.digest))
+    return `${join(this.mode.dir, layoutPath(reference))}@${image.digest}`
+  }
+
+  /** The image that `identify` named; undefined if it is gone, or if another one has taken its place since. */
+  async identified(reference: string, signal?: AbortSignal): Promise<Image | undefined> {
+    const layout = this.mode.kind === 'layout' ? /^(.*)@(sha256:[0-9a-f]{64})$/.exec(reference) : null
+    if (layout === null) {
+      const { source, name } = await this.at(reference)
+      return source.pull(name, hostPlatform(), signal)
+    }
+    const [, path = '', digest] = layout
+    const { source, name } = await this.#stores.at({ kind: 'oci', path, name: '' })
+    const image = await source.pull(name, hostPlatform(), signal)
+    return image?.digest === digest ? image : undefined
+  }
+
+  #placeOf(name: string): Place {
+    if (this.mode.kind === 'daemon') {
+      const id = `sha256:${name.replace(/^sha256:/, '')}`
+      return { kind: 'docker-daemon', name: isDigest(id) ? id : dockerName(parseReference(name)) }
+    }
+    const reference = parseReference(name)
+    if (this.mode.kind === 'registry') return inRegistry(reference)
+    return { kind: 'oci', path: join(this.mode.dir, layoutPath(reference)), name: '' }
+  }
+
+  /** The daemon's store, with the launch cache beside it if there is one. It is one object, however often it is asked for. */
+  #cached(store: ImageStore): ImageStore {
+    const dir = this.#context.inputs.text('launch-cache')
+    if (dir === undefined || this.mode.kind !== 'daemon') return store
+    this.#launchCached ??= withLaunchCache(store, dir, { onWarning: text => this.#context.log.warn(text) })
+    return this.#launchCached
+  }
+}
+
+function modeOf({ inputs, env, log }: Context): Mode {
+  const daemon = inputs.flag('daemon')
+  if (!daemon && inputs.text('launch-cache') !== undefined)
+    log.warn('-launch-cache is ignored: it is only for use with -daemon')
+  if (!inputs.flag('layout')) return daemon ? { kind: 'daemon' } : { kind: 'registry' }
+  requireExperimental('export to the OCI layout format', env, log)
+  if (daemon) throw new BaleError('arguments', 'an image is exported to a daemon or to a layout, not to both')
+  const dir = inputs.text('layout-dir')
+  if (dir !== undefined) return { kind: 'layout', dir }
+  throw new BaleError('arguments', 'where the layouts are is not said', {
+    where: '-layout-dir',
+    fix: 'give -layout-dir, or set CNB_LAYOUT_DIR',
+  })
+}
+
+const inRegistry = (reference: Reference): Place => {
+  return { kind: 'registry', reference, name: formatReference(reference) }
+}
+
+/** A registry as references name it, whatever was written before or after its host. */
+function registryOf(text: string): string {
+  const host = text.replace(/^\w+:\/\//, '').replace(/\/.*$/, '')
+  return host === 'docker.io' ? 'index.docker.io' : host
+}
+
+/** The one argument of analyzer and creator. @throws BaleError 'arguments' for more */
+export function onlyImage({ positional }: Inputs): readonly string[] {
+  if (positional.length <= 1) return positional
+  throw new BaleError('arguments', `received ${positional.length} arguments, but expected 1`, {
+    fix: 'give more names with -tag, and flags before the image',
+  })
+}
+
+/**
+ * The names of the app image, checked (platform.md, analyzer and exporter, Inputs).
+ * @throws BaleError 'arguments' for none, for a malformed one, and for several in different registries
+ */
+export function checkedNames(
+  names: readonly string[],
+  { mode }: Images,
+  binary: string,
+): readonly [string, ...string[]] {
+  const [first, ...others] = names
+  if (first === undefined)
+    throw new BaleError('arguments', 'an image name is required', { fix: `write it last: ${binary} [flags] IMAGE` })
+  const references = names.map(parseReference)
+  const digest = references.find(r => r.digest !== undefined)
+  if (digest !== undefined)
+    throw new BaleError('arguments', `${formatReference(digest)} is not a name that an image can be given`, {
+      fix: 'write a tag instead of the digest',
+    })
+  const registries = new Set(references.map(r => r.registry))
+  if (registries.size > 1 && mode.kind !== 'daemon')
+    throw new BaleError(
+      'arguments',
+      `all names must be in the same registry, but these are in ${[...registries].join(', ')}`,
+      {
+        fix: 'export to one registry, and copy the image to the others',
+      },
+    )
+  return [first, ...others]
+}
+
+/** What a daemon or a registry calls an image ID or digest, for a label: never a path of this machine. */
+export function portableReference(name: string, image: { digest: Digest; imageId: Digest }, { mode }: Images): string {
+  if (mode.kind === 'daemon') return hexOf(image.imageId)
+  return formatReference(atDigest(parseReference(name), image.digest))
+}
