@@ -1,4 +1,4 @@
-/* The launcher's small vocabulary: strings with a length, memory that is never freed, and one-line errors. */
+/* The small vocabulary of the launcher and the dispatcher: strings with a length, memory that is never freed, and one-line errors. */
 #ifndef BASE_H
 #define BASE_H
 
@@ -18,8 +18,8 @@ int memcmp(const void *a, const void *b, size_t size);
 /* platform.md#launcher Outputs: the only codes the launcher itself ends with. */
 enum { EXIT_PLATFORM_API = 11, EXIT_BUILDPACK_API = 12, EXIT_LAUNCH = 82 };
 
-/* main.c; start.c calls it with what the kernel gave. Returns an exit code, if it returns. */
-int launcher_main(int argc, char **argv, char **envp);
+/* main.c's; start.c calls it with what the kernel gave. Returns an exit code, if it returns. */
+int program_main(int argc, char **argv, char **envp);
 
 /* A string with its length. What str_concat3, read_file and TOML strings give also ends in NUL, for the kernel. */
 typedef struct {

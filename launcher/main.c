@@ -67,7 +67,7 @@ static const char *current_directory(void) {
   return sys_getcwd(buffer, 4096) > 0 ? buffer : "/";
 }
 
-int launcher_main(int argc, char **argv, char **envp) {
+int program_main(int argc, char **argv, char **envp) {
   fill_standard_descriptors();
   Env env = env_from(envp);
   int platform_api = check_platform_api(&env);

@@ -14,7 +14,7 @@ long sys_call(long number, long a, long b, long c, long d, long e, long f) {
 }
 
 #ifndef FUZZING
-int main(int argc, char **argv, char **envp) { return launcher_main(argc, argv, envp); }
+int main(int argc, char **argv, char **envp) { return program_main(argc, argv, envp); }
 #endif
 
 #else
@@ -67,7 +67,7 @@ _Noreturn void start_on_stack(long *stack);
 _Noreturn void start_on_stack(long *stack) {
   int argc = (int)stack[0];
   char **argv = (char **)(stack + 1);
-  sys_exit(launcher_main(argc, argv, argv + argc + 1));
+  sys_exit(program_main(argc, argv, argv + argc + 1));
 }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size) {

@@ -25,6 +25,7 @@ export async function buildDeflate({ bundle } = {}) {
     platform: 'node',
     format: 'esm',
     target: 'node22',
+    absWorkingDir: root,
   })
 }
 

@@ -13,10 +13,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { Module } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Script } from 'node:vm'
 import { buildDeflate } from './build-deflate.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -65,9 +63,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle()
 
 /**
  * The phase binaries, all in one folder without folders, as a lifecycle's tarball needs it. Gives back the sources that
- * went in, by their paths from the root.
+ * went in, by their paths from the root. What V8 makes of a program holds for one kind of machine only.
  */
-export async function bundlePhases(out) {
+export async function bundlePhases(out, { precompiled = true } = {}) {
   const { build } = await import('esbuild')
   const { metafile } = await build({
     ...program,
@@ -76,6 +74,7 @@ export async function bundlePhases(out) {
     metafile: true,
   })
   await buildDeflate({ bundle: out })
+  if (precompiled) precompile(out, 'phase')
   return Object.keys(metafile.inputs)
 }
 
@@ -92,7 +91,6 @@ async function bundle() {
     await buildDeflate({ bundle: out })
     await bundlePhases(join(out, 'lifecycle'))
     precompile(out, 'bale')
-    precompile(join(out, 'lifecycle'), 'phase')
     // A place for the Node binary to be mounted on.
     writeFileSync(join(out, 'lifecycle', 'node'), '')
     for (const name of buildpacks()) await bundleBuildpack(build, name, join(out, 'buildpacks', name))
@@ -116,8 +114,13 @@ async function bundle() {
 function precompile(dir, name) {
   const file = join(dir, `${name}.program.cjs`)
   renameSync(join(dir, `${name}.cjs`), file)
-  const script = new Script(Module.wrap(readFileSync(file, 'utf8')), { filename: file })
-  writeFileSync(join(dir, `${name}.program.v8`), script.createCachedData())
+  const precompiler = ['--random-seed=1', join(root, 'scripts', 'precompile.cjs')]
+  const compiled = execFileSync(process.execPath, precompiler, {
+    input: readFileSync(file),
+    maxBuffer: 1 << 28,
+    cwd: root,
+  })
+  writeFileSync(join(dir, `${name}.program.v8`), compiled)
   cpSync(join(root, 'scripts', 'precompiled.cjs'), join(dir, `${name}.cjs`))
 }
 

@@ -23,9 +23,10 @@ const files = {
 /** An ordinary user's mmdebstrap makes its files as that user's sub-uids. */
 const unprivileged = { newuidmap: 'uidmap' }
 
-export function setup() {
+/** @param more programs and files, and the packages that bring them, which only one command needs */
+export function setup(more = {}) {
   requireLinux()
-  installSystemPackages()
+  installSystemPackages(more)
   installDependencies()
 }
 
@@ -48,17 +49,17 @@ export function onPath(program) {
     })
 }
 
-function missingPackages() {
+function missingPackages(more) {
   const isRoot = process.getuid() === 0
-  const wanted = { ...programs, ...(isRoot ? {} : unprivileged) }
+  const wanted = { ...programs, ...(isRoot ? {} : unprivileged), ...more.programs }
   return [
     ...Object.entries(wanted).filter(([program]) => !onPath(program)),
-    ...Object.entries(files).filter(([file]) => !existsSync(file)),
+    ...Object.entries({ ...files, ...more.files }).filter(([file]) => !existsSync(file)),
   ].map(([, name]) => name)
 }
 
-function installSystemPackages() {
-  const missing = missingPackages()
+function installSystemPackages(more) {
+  const missing = missingPackages(more)
   if (missing.length === 0) return
   const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
   if (process.getuid() !== 0) {
@@ -77,7 +78,7 @@ function installSystemPackages() {
   const quiet = (...argv) => spawnSync('apt-get', argv, { env, encoding: 'utf8' })
   let result = quiet('update')
   if (result.status === 0) result = quiet('install', '-y', '--no-install-recommends', ...missing)
-  const left = missingPackages()
+  const left = missingPackages(more)
   if (left.length > 0)
     fail(
       `${result.stdout}${result.stderr}\nCould not install ${left.join(', ')}.`,

@@ -10,7 +10,7 @@ export function cycloneDx(subject: SbomSubject, components: readonly Component[]
     version: 1,
     metadata: {
       tools: { components: [{ type: 'application', name: subject.tool.id, version: subject.tool.version }] },
-      component: { 'bom-ref': subject.name, type: 'container', name: subject.name },
+      component: { 'bom-ref': subject.name, type: subject.type ?? 'container', name: subject.name },
     },
     components: components.map(({ name, version, purl, license, cpe }) => ({
       'bom-ref': purl,

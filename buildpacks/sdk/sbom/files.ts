@@ -6,6 +6,8 @@ import { spdx } from './spdx.ts'
 /** What a bill of materials is of, and which buildpack says so. */
 export interface SbomSubject {
   readonly name: string
+  /** A part of an image unless it says otherwise. */
+  readonly type?: 'application'
   readonly tool: { readonly id: string; readonly version: string }
 }
 
@@ -29,7 +31,7 @@ export async function hasSbom(path: string): Promise<boolean> {
 }
 
 /** npm may install one version of a package in many places: it is one component, and `bom-ref` has to be unique. */
-function withoutDuplicates(components: readonly Component[]): Component[] {
+export function withoutDuplicates(components: readonly Component[]): Component[] {
   const byPurl = new Map(components.map(component => [component.purl, component]))
   return [...byPurl.values()].toSorted((a, b) => (a.purl < b.purl ? -1 : 1))
 }

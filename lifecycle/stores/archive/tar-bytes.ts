@@ -5,11 +5,12 @@ import { refusal } from '../../files/failures.ts'
 import { TarWriter } from '../../layers/tar-writer.ts'
 import type { FilePlace } from './tar-file.ts'
 
-/** An entry of an archive: a directory, bytes, or (a part of) a file on this host. */
+/** An entry of an archive: a directory, a link, bytes, or (a part of) a file on this host, 0644 unless it says otherwise. */
 export type ArchiveEntry =
   | { readonly name: string; readonly kind: 'directory' }
-  | { readonly name: string; readonly kind: 'bytes'; readonly content: Uint8Array }
-  | { readonly name: string; readonly kind: 'file'; readonly place: FilePlace }
+  | { readonly name: string; readonly kind: 'symlink'; readonly target: string }
+  | { readonly name: string; readonly kind: 'bytes'; readonly content: Uint8Array; readonly mode?: number }
+  | { readonly name: string; readonly kind: 'file'; readonly place: FilePlace; readonly mode?: number }
 
 const owner = { uid: 0, gid: 0, target: '' }
 
@@ -27,9 +28,12 @@ function* blocks(writer: TarWriter, entries: Iterable<ArchiveEntry>): Generator<
   for (const entry of entries) {
     if (entry.kind === 'directory') {
       yield* writer.header({ ...owner, type: 'directory', path: entry.name, mode: 0o755, size: 0 })
+    } else if (entry.kind === 'symlink') {
+      const { name, target } = entry
+      yield* writer.header({ ...owner, type: 'symlink', path: name, target, mode: 0o777, size: 0 })
     } else if (entry.kind === 'bytes') {
-      const { name, content } = entry
-      yield* writer.header({ ...owner, type: 'file', path: name, mode: 0o644, size: content.length })
+      const { name, content, mode = 0o644 } = entry
+      yield* writer.header({ ...owner, type: 'file', path: name, mode, size: content.length })
       let done = 0
       yield* writer.content(content.length, (block, offset, length) => {
         block.set(content.subarray(done, done + length), offset)
@@ -43,11 +47,14 @@ function* blocks(writer: TarWriter, entries: Iterable<ArchiveEntry>): Generator<
   yield* writer.end()
 }
 
-function* fileBlocks(writer: TarWriter, { name, place }: ArchiveEntry & { kind: 'file' }): Generator<Uint8Array> {
+function* fileBlocks(
+  writer: TarWriter,
+  { name, place, mode = 0o644 }: ArchiveEntry & { kind: 'file' },
+): Generator<Uint8Array> {
   const { path, offset: start, size } = place
   const fd = attempt(path, () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW))
   try {
-    yield* writer.header({ ...owner, type: 'file', path: name, mode: 0o644, size })
+    yield* writer.header({ ...owner, type: 'file', path: name, mode, size })
     let done = 0
     yield* writer.content(size, (block, offset, length) => {
       const count = attempt(path, () => readSync(fd, block, offset, length, start + done))

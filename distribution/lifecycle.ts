@@ -1,0 +1,86 @@
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { bundlePhases } from '../scripts/bundle.mjs'
+import { lifecycleVersion } from '../lifecycle/version.ts'
+import { lifecycleToml } from './descriptor.ts'
+import { libraries, libraryComponents } from './libraries.ts'
+import { type Machine, runTool } from './machine.ts'
+import { fetchNode } from './node.ts'
+import { licenses, nodeComponents, npmPackages, ownComponent, sbomFiles } from './sbom.ts'
+
+/** What the dispatcher can be called as; `node` is for buildpacks. */
+export const phaseNames: readonly string[] = [
+  'analyzer',
+  'builder',
+  'creator',
+  'detector',
+  'exporter',
+  'extender',
+  'rebaser',
+  'restorer',
+]
+
+/**
+ * Puts a whole lifecycle together in `out`: `lifecycle.toml`, and `lifecycle/` without folders in it, because pack takes
+ * nothing from deeper. Modes do not depend on the umask, and nothing in it on this machine's paths or clock.
+ */
+export async function assembleLifecycle(machine: Machine, root: string, out: string): Promise<void> {
+  const dir = join(out, 'lifecycle')
+  mkdirSync(dir, { recursive: true })
+  const put = (path: string, name = basename(path)): void => copyFileSync(path, join(dir, name))
+  const { loader, others } = libraries(machine)
+  const node = fetchNode(machine, root)
+
+  runTool(join(root, 'distribution/dispatcher/build'), [machine.arch, join(dir, 'lifecycle')])
+  for (const name of [...phaseNames, 'node']) symlinkSync('lifecycle', join(dir, name))
+  put(join(root, 'distribution/dispatcher/start.cjs'))
+  const sources = await bundlePhases(dir, { precompiled: machine.native })
+  put(node.program, 'nodejs')
+  for (const path of [loader, ...others]) put(path)
+  runTool(join(root, 'launcher/build'), [machine.arch])
+  put(join(root, `launcher/dist/launcher-linux-${machine.arch}`), 'launcher')
+
+  const launcherVersion = await packageVersion(root)
+  const packages = npmPackages(sources, root)
+  const sboms = [
+    ...sbomFiles('launcher', [ownComponent('bale-launcher', launcherVersion)]),
+    ...sbomFiles('lifecycle', [
+      ownComponent('bale-lifecycle', lifecycleVersion),
+      ...packages.map(({ component }) => component),
+      ...nodeComponents(),
+      ...libraryComponents(machine),
+    ]),
+  ]
+  for (const [name, text] of sboms) writeFileSync(join(dir, name), text)
+  const sections = [
+    { title: 'Bale', files: [join(root, 'LICENSE')] },
+    ...packages.map(({ dir: from, component }) => ({
+      title: component.name,
+      files: ['LICENSE', 'LICENSE.md', 'LICENSE.txt', 'license'].map(name => join(root, from, name)),
+    })),
+    ...machine.libraryPackages.map(name => ({ title: name, files: [`/usr/share/doc/${name}/copyright`] })),
+    { title: 'Node.js', files: [node.license] },
+  ]
+  writeFileSync(join(dir, 'LICENSES.txt'), licenses(sections))
+  writeFileSync(join(out, 'lifecycle.toml'), lifecycleToml())
+  setModes(out, dir, machine)
+}
+
+const programs = new Set(['lifecycle', 'launcher', 'nodejs'])
+
+function setModes(out: string, dir: string, { loader }: Machine): void {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    if (entry.isSymbolicLink()) continue
+    // Executable but not readable: see dispatcher/main.c, "Secrets".
+    const mode = entry.name === loader ? 0o711 : programs.has(entry.name) ? 0o755 : 0o644
+    chmodSync(join(dir, entry.name), mode)
+  }
+  for (const folder of [out, dir]) chmodSync(folder, 0o755)
+  chmodSync(join(out, 'lifecycle.toml'), 0o644)
+}
+
+async function packageVersion(root: string): Promise<string> {
+  const read = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
+  return read.version
+}

@@ -1,0 +1,55 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { BaleError } from '../lifecycle/errors.ts'
+
+/** What differs between the machines a lifecycle is made for, all of it named by Debian or by npm. */
+export interface Machine {
+  /** As in OCI images and in the tarball's name. */
+  readonly arch: Arch
+  /** It is the kind of machine that this is. */
+  readonly native: boolean
+  readonly npmPackage: `node-linux-${'x64' | 'arm64'}`
+  readonly loader: string
+  /** Where this machine has the libraries of that one. */
+  readonly libraryDir: string
+  /** The Debian packages they are from. */
+  readonly libraryPackages: readonly string[]
+  readonly strip: string
+}
+
+export type Arch = 'amd64' | 'arm64'
+export const archs: readonly Arch[] = ['amd64', 'arm64']
+
+const facts = {
+  amd64: { npm: 'x64', gnu: 'x86_64-linux-gnu', loader: 'ld-linux-x86-64.so.2' },
+  arm64: { npm: 'arm64', gnu: 'aarch64-linux-gnu', loader: 'ld-linux-aarch64.so.1' },
+} as const
+
+export function machineFor(arch: Arch): Machine {
+  const { npm, gnu, loader } = facts[arch]
+  const native = npm === process.arch
+  const suffix = native ? '' : `-${arch}-cross`
+  return {
+    arch,
+    native,
+    npmPackage: `node-linux-${npm}`,
+    loader,
+    libraryDir: native ? join('/usr/lib', gnu) : join('/usr', gnu, 'lib'),
+    libraryPackages: ['libc6', 'libgcc-s1', 'libstdc++6'].map(name => name + suffix),
+    strip: native ? 'strip' : `${gnu}-strip`,
+  }
+}
+
+/** Runs a program of the machine to its end, and gives what it printed. */
+export function runTool(program: string, args: readonly string[], cwd?: string): string {
+  try {
+    return execFileSync(program, args, { encoding: 'utf8', cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  } catch (cause) {
+    const { code, stderr } = cause as { code?: string; stderr?: string }
+    const said = code === 'ENOENT' ? 'it is not installed' : stderr?.trim().split('\n').slice(-3).join('; ')
+    throw new BaleError('failed', `${[program, ...args].join(' ')} failed: ${said}`, {
+      fix: 'run this through npm run dist, which installs what it needs',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,72 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Component, packageUrl } from '../buildpacks/sdk/sbom/component.ts'
+import { cycloneDx } from '../buildpacks/sdk/sbom/cyclonedx.ts'
+import { type SbomSubject, withoutDuplicates } from '../buildpacks/sdk/sbom/files.ts'
+import { spdx } from '../buildpacks/sdk/sbom/spdx.ts'
+import { BaleError } from '../lifecycle/errors.ts'
+import { lifecycleVersion } from '../lifecycle/version.ts'
+import { nodeVersion } from './node.ts'
+import { syft } from './syft.ts'
+
+const formats = { cdx: cycloneDx, spdx, syft }
+
+/** The bills of materials of a binary, by the file names that platform.md ("exporter", -launcher-sbom) asks for. */
+export function sbomFiles(name: string, components: readonly Component[]): Map<string, string> {
+  const subject: SbomSubject = { name, type: 'application', tool: { id: 'bale', version: lifecycleVersion } }
+  const sorted = withoutDuplicates(components)
+  return new Map(
+    Object.entries(formats).map(([ending, format]) => [`${name}.sbom.${ending}.json`, format(subject, sorted)]),
+  )
+}
+
+/** A program of ours. */
+export function ownComponent(name: string, version: string): Component {
+  return { name, version, purl: packageUrl('generic', name, version), license: 'Apache-2.0' }
+}
+
+/** A package of npm's, and where it lies. */
+export interface NpmPackage {
+  readonly dir: string
+  readonly component: Component
+}
+
+/** The packages that a bundle was made of. */
+export function npmPackages(inputs: readonly string[], root: string): NpmPackage[] {
+  const dirs = inputs.flatMap(input => /^.*node_modules\/(@[^/]+\/)?[^/]+(?=\/)/.exec(input)?.[0] ?? [])
+  return [...new Set(dirs)].sort().map(dir => {
+    const read = JSON.parse(readFileSync(join(root, dir, 'package.json'), 'utf8')) as Record<string, string>
+    const { name = '', version = '', license } = read
+    const purl = packageUrl('npm', name, version)
+    return { dir, component: { name, version, purl, ...(license !== undefined && { license }) } }
+  })
+}
+
+/** What `process.versions` has besides software: interfaces and data. */
+const notSoftware = new Set(['cldr', 'modules', 'napi', 'node', 'tz', 'unicode'])
+
+/** Node, and the libraries that are compiled into it. */
+export function nodeComponents(versions: Readonly<Record<string, string | undefined>> = process.versions): Component[] {
+  if (versions['node'] !== nodeVersion)
+    throw new BaleError('failed', `this runs on Node ${versions['node']}, and makes a lifecycle with ${nodeVersion}`, {
+      fix: "run it through npm run dist, and keep distribution/node.ts at the version of package.json's node",
+    })
+  const cpe = `cpe:2.3:a:nodejs:node.js:${nodeVersion}:*:*:*:*:*:*:*`
+  const parts = Object.entries(versions).filter(
+    (part): part is [string, string] => !notSoftware.has(part[0]) && Boolean(part[1]),
+  )
+  return [
+    { name: 'node', version: nodeVersion, purl: packageUrl('generic', 'node', nodeVersion), cpe, license: 'MIT' },
+    ...parts.map(([name, version]) => ({ name, version, purl: packageUrl('generic', name, version) })),
+  ]
+}
+
+/** The licences of everything in the folder, one after the other, as they want to be passed on. */
+export function licenses(sections: readonly { readonly title: string; readonly files: readonly string[] }[]): string {
+  return sections
+    .flatMap(({ title, files }) => {
+      const file = files.find(candidate => existsSync(candidate))
+      return file === undefined ? [] : [`==== ${title} ====\n\n${readFileSync(file, 'utf8').trim()}\n`]
+    })
+    .join('\n\n')
+}

@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto'
+import type { Component } from '../buildpacks/sdk/sbom/component.ts'
+import type { SbomSubject } from '../buildpacks/sdk/sbom/files.ts'
+
+/** Of https://github.com/anchore/syft/blob/main/schema/json: what the document is written to. */
+const schema = {
+  version: '16.0.0',
+  url: 'https://raw.githubusercontent.com/anchore/syft/main/schema/json/schema-16.0.0.json',
+}
+
+/** A Syft JSON document. Ids are digests of what they stand for: the same components are the same bytes. */
+export function syft(subject: SbomSubject, components: readonly Component[]): string {
+  const document = {
+    artifacts: components.map(component => artifact(component)),
+    artifactRelationships: [],
+    source: {
+      id: idOf(subject.name, subject.tool.version),
+      name: subject.name,
+      version: subject.tool.version,
+      type: 'directory',
+      metadata: { path: subject.name },
+    },
+    distro: {},
+    descriptor: { name: subject.tool.id, version: subject.tool.version },
+    schema,
+  }
+  return `${JSON.stringify(document, null, 2)}\n`
+}
+
+function artifact({ name, version, purl, license, cpe }: Component) {
+  const type = /^pkg:(npm|deb)\//.exec(purl)?.[1] ?? 'binary'
+  return {
+    id: idOf(purl),
+    name,
+    version,
+    type,
+    foundBy: '',
+    locations: [],
+    // What packages say need not be a valid expression, which the second one would have to be.
+    licenses:
+      license === undefined ? [] : [{ value: license, spdxExpression: '', type: 'declared', urls: [], locations: [] }],
+    language: type === 'npm' ? 'javascript' : '',
+    cpes: cpe === undefined ? [] : [{ cpe, source: 'declared' }],
+    purl,
+  }
+}
+
+const idOf = (...parts: string[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)

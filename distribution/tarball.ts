@@ -1,0 +1,28 @@
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { stageFile } from '../lifecycle/files/staged.ts'
+import { gzip } from '../lifecycle/layers/gzip.ts'
+import { type ArchiveEntry, tarBytes } from '../lifecycle/stores/archive/tar-bytes.ts'
+
+/**
+ * Writes the tarball of an assembled lifecycle: `lifecycle.toml` first, which platforms read before they decide about the
+ * rest, then the files by name. The file appears when it is whole.
+ */
+export async function writeTarball(folder: string, file: string): Promise<void> {
+  await using staged = await stageFile(dirname(file))
+  for await (const chunk of gzip(tarBytes(entries(folder)))) await staged.write(chunk)
+  await staged.commit(file)
+}
+
+function* entries(folder: string): Generator<ArchiveEntry> {
+  yield entry(folder, 'lifecycle.toml')
+  yield { name: 'lifecycle/', kind: 'directory' }
+  for (const name of readdirSync(join(folder, 'lifecycle')).sort()) yield entry(folder, `lifecycle/${name}`)
+}
+
+function entry(folder: string, name: string): ArchiveEntry {
+  const path = join(folder, name)
+  const stat = lstatSync(path)
+  if (stat.isSymbolicLink()) return { name, kind: 'symlink', target: readlinkSync(path) }
+  return { name, kind: 'file', place: { path, offset: 0, size: stat.size }, mode: stat.mode & 0o777 }
+}

@@ -1,0 +1,1 @@
+export function bundlePhases(out: string, options?: { precompiled?: boolean }): Promise<string[]>
