@@ -7,6 +7,9 @@ const windows = 'Windows images are not supported'
 const specification = 'it binds the specification itself'
 const baseImages = 'the author of a base image keeps it'
 
+const rebaserLater = 'the rebaser cannot be run yet; bale rebase does the work'
+const creatorLater = 'creator cannot be run yet; the five phases can'
+
 const supported = 'spec/api: D18 refuses %j and lists what there is'
 const ordinary = 'cli/phase/buildpacks: writes the group and the plan, with id, version and api of each buildpack'
 const gathered = 'cli/phase/buildpacks: runs the group in its order and gathers all in metadata.toml'
@@ -18,12 +21,14 @@ const composed =
 const entrypoint = 'phases/export: starts %s'
 const config = 'phases/export: keeps the config of the run image, and says where layers and app are'
 const experimental = 'cli/phase/modes: an experimental feature at CNB_EXPERIMENTAL_MODE=%j: %s'
+const everyApi =
+  'launcher/process: Platform API ${platform}: shell or direct, arguments appended or replaced, with each Buildpack API'
 const chosen = 'launcher/process: ${as} ${JSON.stringify(args)} runs ${JSON.stringify(expected)}'
 const resolvedDir = 'launcher/process: ${JSON.stringify(workingDir)} is ${expected}'
 const reproducible = 'phases/export: has constant times, so that the same build gives the same image'
 const label = 'phases/export: says of each layer where it came from'
 const stack = 'stacks/description: describes the images as platform.md asks'
-const analyzed = 'cli/phase/images: analyzer writes analyzed.toml'
+const analyzed = 'cli/phase/images: writes analyzed.toml'
 const layout = 'cli/phase/images: -layout reads and writes images below -layout-dir'
 
 /** The rows of platform.md. */
@@ -97,7 +102,7 @@ export const platform: Document = {
           tests: [
             'cli/phase/buildpacks: build an app one after the other at Platform API %s',
             'cli/phase/flags: $binary -$name',
-            'launcher/process: ${api} is supported',
+            everyApi,
           ],
         },
         {
@@ -127,9 +132,21 @@ export const platform: Document = {
     {
       section: 'Lifecycle Interface › Operations › Rebase',
       rows: [
-        { line: 273, what: 'a newer run image gives a rebased app', tests: ['phases/rebase: TODO'] },
-        { line: 275, what: 'its metadata names the new run image', tests: ['phases/rebase: TODO'] },
-        { line: 280, what: 'rebasing is what rebaser does', tests: ['phases/rebase: TODO'] },
+        {
+          line: 273,
+          what: 'a newer run image gives a rebased app',
+          tests: ['phases/rebase: has the layers of the new run image below its own'],
+        },
+        {
+          line: 275,
+          what: 'its metadata names the new run image',
+          tests: ['phases/rebase: says on which run image it is, and is otherwise the same'],
+        },
+        {
+          line: 280,
+          what: 'rebasing is what rebaser does',
+          tests: ['phases/rebase: has the layers of the new run image below its own', 'phases/rebase: is reported'],
+        },
       ],
     },
     {
@@ -523,46 +540,116 @@ export const platform: Document = {
     {
       section: 'Lifecycle Interface › Usage › creator › Inputs',
       rows: [
-        { line: 892, what: 'creator is the five phases in order', tests: ['cli/phase/creator: TODO'] },
-        { line: 900, what: 'with skip-restore only store.toml is restored', tests: ['cli/phase/creator: TODO'] },
-        { line: 901, what: 'tags are more names of the image', tests: ['cli/phase/creator: TODO'] },
+        {
+          line: 892,
+          what: 'creator is the five phases in order',
+          deviates: creatorLater,
+          tests: ['cli/phase/line: builds, and builds again with what the first build left'],
+        },
+        {
+          line: 900,
+          what: 'with skip-restore only store.toml is restored',
+          deviates: creatorLater,
+          tests: ['cli/phase/line: builds, and builds again with what the first build left'],
+        },
+        {
+          line: 901,
+          what: 'tags are more names of the image',
+          deviates: creatorLater,
+          tests: ['cli/phase/line: builds, and builds again with what the first build left'],
+        },
       ],
     },
     {
       section: 'Lifecycle Interface › Usage › rebaser › Inputs',
       rows: [
-        { line: 952, what: 'an image that is not rebasable is refused without force', tests: ['phases/rebase: TODO'] },
-        { line: 953, what: 'each image is a valid tag', tests: ['phases/rebase: TODO'] },
-        { line: 954, what: 'all in one registry', tests: ['phases/rebase: TODO'] },
+        {
+          line: 952,
+          what: 'an image that is not rebasable is refused without force',
+          tests: [
+            'phases/rebase: %s: it fails, and the tag stays',
+            'phases/rebase: %s: it goes by force, with a warning, and the image says what it is',
+          ],
+        },
+        { line: 953, what: 'each image is a valid tag', deviates: rebaserLater, tests: ['phases/rebase: is reported'] },
+        { line: 954, what: 'all in one registry', deviates: rebaserLater, tests: ['phases/rebase: is reported'] },
       ],
     },
     {
       section: 'Lifecycle Interface › Usage › rebaser › Outputs',
       rows: [
-        { line: 976, what: 'each tag gets the same image', tests: ['phases/rebase: TODO'] },
-        { line: 977, what: 'the image is as it was but for what follows', tests: ['phases/rebase: TODO'] },
+        { line: 976, what: 'each tag gets the same image', tests: ['phases/rebase: is the same one every time'] },
+        {
+          line: 977,
+          what: 'the image is as it was but for what follows',
+          tests: ['phases/rebase: says on which run image it is, and is otherwise the same'],
+        },
         {
           line: 978,
           what: 'the run image’s layers end with the top layer of the label',
-          tests: ['phases/rebase: TODO'],
+          tests: ['phases/rebase: ends where the run image ended, though an empty layer is there several times'],
         },
-        { line: 979, what: 'and are replaced', tests: ['phases/rebase: TODO'] },
-        { line: 980, what: 'the label names the new one', tests: ['phases/rebase: TODO'] },
-        { line: 981, what: 'its reference', tests: ['phases/rebase: TODO'] },
-        { line: 982, what: 'its top layer', tests: ['phases/rebase: TODO'] },
-        { line: 983, what: 'the base and stack labels are the new one’s', tests: ['phases/rebase: TODO'] },
-        { line: 984, what: 'with force the target is the new one’s', since: '0.12', tests: ['phases/rebase: TODO'] },
-        { line: 990, what: 'without it the targets match', since: '0.12', tests: ['phases/rebase: TODO'] },
-        { line: 992, what: 'with force a new name is recorded', since: '0.12', tests: ['phases/rebase: TODO'] },
-        { line: 993, what: 'and its mirrors are left out', since: '0.12', tests: ['phases/rebase: TODO'] },
+        {
+          line: 979,
+          what: 'and are replaced',
+          tests: ['phases/rebase: has the layers of the new run image below its own'],
+        },
+        {
+          line: 980,
+          what: 'the label names the new one',
+          tests: ['phases/rebase: says on which run image it is, and is otherwise the same'],
+        },
+        {
+          line: 981,
+          what: 'its reference',
+          tests: ['phases/rebase: says on which run image it is, and is otherwise the same'],
+        },
+        {
+          line: 982,
+          what: 'its top layer',
+          tests: ['phases/rebase: says on which run image it is, and is otherwise the same'],
+        },
+        {
+          line: 983,
+          what: 'the base and stack labels are the new one’s',
+          tests: ['phases/rebase: has the labels of the new run image about what it is, and none of the old one’s'],
+        },
+        {
+          line: 984,
+          what: 'with force the target is the new one’s',
+          since: '0.12',
+          tests: ['phases/rebase: %s: it goes by force, with a warning, and the image says what it is'],
+        },
+        {
+          line: 990,
+          what: 'without it the targets match',
+          since: '0.12',
+          tests: ['phases/rebase: %s: it fails, and the tag stays', 'phases/rebase: is not %s'],
+        },
+        {
+          line: 992,
+          what: 'with force a new name is recorded',
+          since: '0.12',
+          tests: ['phases/rebase: is recorded when it is forced on a run image of another name: no mirrors are known'],
+        },
+        {
+          line: 993,
+          what: 'and its mirrors are left out',
+          since: '0.12',
+          tests: ['phases/rebase: is recorded when it is forced on a run image of another name: no mirrors are known'],
+        },
         {
           line: 994,
           what: 'without force the name is one that the label has',
           since: '0.12',
-          tests: ['phases/rebase: TODO'],
+          tests: ['phases/rebase: %s: it fails, and the tag stays', 'phases/rebase: is not %s'],
         },
-        { line: 996, what: 'created is a constant', tests: ['phases/rebase: TODO'] },
-        { line: 997, what: 'report.toml is written', tests: ['phases/rebase: TODO'] },
+        {
+          line: 996,
+          what: 'created is a constant',
+          tests: ['phases/rebase: keeps its history: one entry a layer, those of the run image dated as the image'],
+        },
+        { line: 997, what: 'report.toml is written', tests: ['phases/rebase: is reported'] },
       ],
     },
     {
@@ -590,26 +677,23 @@ export const platform: Document = {
           line: 1037,
           what: 'with overridable arguments it is direct',
           since: '0.10',
-          tests: ['launcher/process: Buildpack API 0.9 and later: direct, whatever the file says'],
+          tests: [everyApi],
         },
         {
           line: 1038,
           what: 'and the user’s arguments replace the default ones',
           since: '0.10',
-          tests: ["launcher/process: platform ${platform}, buildpack ${bp}: the user's arguments"],
+          tests: [everyApi],
         },
         {
           line: 1040,
           what: 'else it is direct as the buildpack says',
-          tests: ['launcher/shell: a lone command is a script', chosen],
+          tests: ['launcher/process: Buildpack API ${api}: a process says whether it is direct', everyApi],
         },
         {
           line: 1041,
           what: 'and the user’s arguments are appended',
-          tests: [
-            "launcher/process: platform ${platform}, buildpack ${bp}: the user's arguments",
-            "launcher/shell: the user's arguments follow",
-          ],
+          tests: [everyApi, "launcher/shell: the user's arguments follow"],
         },
         {
           line: 1044,

@@ -36,6 +36,11 @@ describeLauncher('shell: what is run', run => {
     expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['show', '$NAME;'], env })).app.argv).toEqual(['show', 'value;'])
   })
 
+  it("a user's command runs in the app directory", async () => {
+    const { app } = await run({ [metadata]: '' }, { as: 'launcher', args: ['show'], cwd: '{root}/bin' })
+    expect(app.cwd).toBe('/workspace')
+  })
+
   it('a builtin is a command', async () => {
     expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['type', 'type'] })).stdout).toBe('type is a shell builtin\n')
   })

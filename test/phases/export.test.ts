@@ -268,6 +268,21 @@ describe('the image', () => {
     ])
   })
 
+  it('says of each layer where it came from', async () => {
+    const scripts = { 'a/one': `${layer('dep', 'launch cache')}; ${layer('tools', 'build')}`, two: 'true' }
+    const { image, label } = await rebuild(await open(), scripts)
+    const sha = label.buildpacks[0]?.layers['dep']?.sha
+    expect(label.buildpacks).toEqual([
+      {
+        key: 'a/one',
+        version: '1.0.0',
+        layers: { dep: { sha, data: { v: '1' }, build: false, launch: true, cache: true } },
+      },
+      { key: 'two', version: '1.0.0', layers: {} },
+    ])
+    expect([...(await entriesOf(layerWith(image, sha))).keys()]).toContain('/layers/a_one/dep/file')
+  })
+
   it('says what its run image is', async () => {
     const { runImage } = (await rebuild(await open(), { one: 'true' })).label
     expect(runImage).toMatchObject({

@@ -108,6 +108,21 @@ describe('detector', () => {
     expect(await readFile(join(at.root, 'platform/seen'), 'utf8')).toBe('staging\n')
   })
 
+  it('an element of the order without a version is an error that names it', async () => {
+    const without = '[[order]]\n[[order.group]]\nid = "one"\n'
+    const order = await place({ 'cnb/order.toml': without, ...pack('one') })
+    const refused = await runBinary('detector', order)
+    expect([refused.code, refused.output]).toEqual([22, expect.stringMatching(/^ERROR: .*one.*\n$/)])
+    const system = '[[system.pre.buildpacks]]\nid = "one"\n'
+    const around = await place({
+      'cnb/order.toml': group('two'),
+      'cnb/system.toml': system,
+      ...pack('one'),
+      ...pack('two'),
+    })
+    expect((await runBinary('detector', around)).code).toBe(22)
+  })
+
   it('refuses image extensions in the order, and says so', async () => {
     const extensions = '[[order-extensions]]\n[[order-extensions.group]]\nid = "x"\nversion = "1.0.0"\n'
     const at = await place({ 'cnb/order.toml': group('one') + extensions, ...pack('one') })
