@@ -24,7 +24,9 @@ const sourceTime = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
 export async function openWorkspace(cacheDir: string): Promise<Workspace> {
   const base = join(cacheDir, 'work')
   await mkdir(base, { recursive: true })
-  for (const dir of [base, join(cacheDir, 'tmp')]) await removeDead(dir)
+  for (const dir of [base, join(cacheDir, 'tmp')]) {
+    for (const path of await leftByDead(dir)) await removeTree(path).catch(() => undefined)
+  }
   const dir = join(base, ownName())
   const workspace = {
     dir,

@@ -5,6 +5,7 @@ import { BaleError, isErrno } from '../../errors.ts'
 import { inPlace } from '../../files/failures.ts'
 import { stageFile } from '../../files/staged.ts'
 import type { Image } from '../../image/image.ts'
+import { removeDead } from '../../layers/leftovers.ts'
 import type { Published } from '../store.ts'
 import { type ArchiveEntry, tarBytes } from './tar-bytes.ts'
 
@@ -21,6 +22,8 @@ export function archiveFile(file: string, entriesOf: (images: readonly ArchivedI
   let writing: Promise<unknown> = Promise.resolve()
   const write = async (images: ReadonlyMap<string, Image>, signal?: AbortSignal): Promise<void> => {
     const target = await replaceable(path)
+    // What was to become an archive here, too, when its process was killed.
+    await removeDead(dirname(target))
     await using staged = await stageFile(dirname(target))
     for await (const block of tarBytes(entriesOf(grouped(images)), signal)) await staged.write(block)
     await staged.commit(target)

@@ -6,6 +6,7 @@ import { inPlace, refusal } from '../../files/failures.ts'
 import { type StagedFile, stageFile, syncDirectory } from '../../files/staged.ts'
 import type { Digest } from '../../image/digest.ts'
 import { parseJson } from '../../image/json.ts'
+import { removeDead } from '../../layers/leftovers.ts'
 import { layoutHeader } from './index-file.ts'
 import { type LayoutFiles, blobPath } from './read.ts'
 
@@ -29,7 +30,7 @@ export interface LayoutDirectory extends LayoutFiles {
   putBlob(digest: Digest, bytes: Uint8Array): Promise<void>
   /** Replaces a file that is no blob, in one step. */
   replace(relative: string, content: Uint8Array): Promise<void>
-  /** Removes our own folder unless somebody is using it: what is left is a layout and nothing else. */
+  /** Removes our own folder, and what the dead left there, unless somebody is using it: what is left is a layout alone. */
   tidy(): Promise<void>
 }
 
@@ -101,6 +102,7 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
     replace,
 
     async tidy() {
+      await removeDead(at(stagingDir))
       await rmdir(at(stagingDir)).catch(() => {})
     },
   }

@@ -19,7 +19,7 @@ export interface Collected {
 const grace = 3600_000
 
 /**
- * Deletes what the index does not lead to and what dead processes left. The caller has the lock, so that no image is
+ * Deletes what the index does not lead to and what somebody left long ago. The caller has the lock, so that no image is
  * put meanwhile; layers are, and the new ones stay.
  * @throws BaleError 'input' if an image cannot be read: what it needs is not known then, and nothing is deleted
  */
@@ -39,9 +39,7 @@ export async function collectGarbage(files: LayoutDirectory, index: IndexFile): 
   }
   const staging = join(files.path, stagingDir)
   for (const name of await namesIn(staging)) {
-    const owner = ownerOf(name)
-    if (owner === 'dead') await unlink(join(staging, name)).catch(() => {})
-    if (owner === 'unknown') await deleteIfOld(join(staging, name))
+    if (ownerOf(name) === 'unknown') await deleteIfOld(join(staging, name))
   }
   return { blobs, bytes }
 }

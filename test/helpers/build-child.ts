@@ -1,0 +1,91 @@
+// Run as a process by the kill tests: a build of an app from the first look at its previous image to the commit of its
+// cache, all that Bale's own process does; what buildpacks would do between is written here. Prints the image's digest, or
+// the error. With BALE_FAIL, `EIO 7`, its seventh write fails; a full disk stays full.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { appCache } from '../../lifecycle/builder/app-cache.ts'
+import { openWorkspace } from '../../lifecycle/builder/workspace.ts'
+import { BaleError } from '../../lifecycle/errors.ts'
+import { type Reporter, silent } from '../../lifecycle/events.ts'
+import { analyze, runImageMetadata } from '../../lifecycle/phases/analyze.ts'
+import { exportImage } from '../../lifecycle/phases/export.ts'
+import { restore } from '../../lifecycle/phases/restore.ts'
+import { requirePlatformApi } from '../../lifecycle/spec/api.ts'
+import { Stores } from '../../lifecycle/stores/open.ts'
+import { interceptWrites, osError } from './faults.ts'
+import { noise, platform } from './images.ts'
+import { writeTree } from './tree.ts'
+
+const [root, variant, image] = process.argv.slice(2) as [string, string, string]
+const reporter: Reporter = {
+  ...silent,
+  event: e => void (e.type === 'warning' && process.stdout.write(`warning: ${e.text}\n`)),
+}
+const settings = {
+  dataDir: join(root, 'data'),
+  cacheDir: join(root, 'cache'),
+  environment: {},
+  dockerConfig: '/nonexistent',
+  dockerSocket: '/nonexistent',
+}
+const group = [{ id: 'test/bp', version: '1.0.0', api: '0.12' }]
+
+/** Layers of all kinds, each with something that stays from variant to variant and something that does not. */
+async function buildpacks(layers: string): Promise<void> {
+  const types = { app: 'launch = true', both: 'launch = true\ncache = true', tools: 'build = true\ncache = true' }
+  for (const [name, type] of Object.entries(types)) {
+    const dir = join(layers, 'test_bp', name)
+    await mkdir(dir, { recursive: true })
+    for (let i = 0; i < 10; i++) await writeFile(join(dir, `kept-${i}`), noise(5_000, `${name} ${i}`))
+    await writeFile(join(dir, 'changed'), noise(100_000, `${name} ${name === 'both' ? '' : variant}`))
+    await writeFile(`${dir}.toml`, `[types]\n${type}\n[metadata]\nvariant = "${variant}"\n`)
+  }
+  await writeTree(layers, { 'config/metadata.toml': '' })
+}
+
+async function build(): Promise<string> {
+  await using stores = new Stores(settings, reporter)
+  const [destination] = await stores.destinations([image], false)
+  await using workspace = await openWorkspace(settings.cacheDir)
+  const cache = await appCache(settings.cacheDir, destination, { clear: false, reporter })
+  const layersDir = { host: workspace.layers, image: '/layers' }
+  await writeTree(workspace.app, { 'main.js': variant })
+  const runImage = { source: stores.local, name: 'base' }
+  const analysis = await analyze({ platform, previous: destination.previous, runImage, destination, reporter })
+  const previous = analysis.previous && { previous: analysis.previous }
+  await restore({ layersDir, group, ...previous, cache, reporter })
+  await buildpacks(workspace.layers)
+  const { published } = await exportImage({
+    layersDir,
+    appDir: { host: workspace.app, image: '/workspace' },
+    group,
+    runImage: { image: analysis.runImage, metadata: runImageMetadata(analysis.runImage, 'base') },
+    ...previous,
+    destination,
+    cache,
+    launcher: { path: join(root, 'launcher'), version: '1.0.0' },
+    owner: { uid: 1000, gid: 1000 },
+    project: {},
+    features: requirePlatformApi('0.15'),
+    reporter,
+  })
+  return published.digest
+}
+
+const [code, number] = (process.env['BALE_FAIL'] ?? '').split(' ')
+if (code) {
+  await interceptWrites(async call => {
+    const frees = /^(rm|rmdir|unlink|rename)$/.test(call.name)
+    if (code === 'EIO' ? call.number !== Number(number) : call.number < Number(number) || frees) return
+    await call.half()
+    throw osError(code as 'EIO', call.name)
+  })
+}
+process.stdout.write('begin\n')
+try {
+  process.stdout.write(`${await build()}\n`)
+} catch (error) {
+  if (!(error instanceof BaleError)) throw error
+  process.stdout.write(`${error.code}: ${error.where} | ${error.message} | ${error.fix}\n`)
+  process.exitCode = 1
+}
