@@ -83,11 +83,12 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   await using workspace = await openWorkspace(settings.cacheDir)
   const sandbox = openSandbox(options, { builder, distribution, stack, workspace, reporter })
   const [cacheImage] = options.cacheImage === undefined ? [] : await stores.destinations([options.cacheImage], true)
-  const { cache, index } = await appCache(settings.cacheDir, destination, {
+  await using kept = await appCache(settings.cacheDir, destination, {
     clear: options.clearCache === true,
     ...(cacheImage && { image: cacheImage }),
     reporter,
   })
+  const { cache, index } = kept
   const layersDir = { host: workspace.layers, image: paths.layers }
   const timed = phaseTimer(reporter)
 

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Cache } from '../caches/cache.ts'
 import { directoryCache } from '../caches/directory.ts'
 import { imageCache } from '../caches/image.ts'
 import { LayerIndex } from '../caches/layer-index.ts'
 import { keptTrees } from '../caches/trees.ts'
+import { isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import { ownName } from '../files/owner.ts'
+import { removeDead } from '../layers/leftovers.ts'
 import { removeTree } from '../layers/remove.ts'
 import { type Destination, hostPlatform } from '../stores/open.ts'
 
@@ -17,8 +21,12 @@ export interface AppCacheOptions {
   readonly reporter: Reporter
 }
 
-/** What is kept between the builds of one app. */
-export interface AppCache {
+/** In the cache of an app: what app it is of, written anew by each build; and who is using it, a file for each process. */
+export const identityFile = 'app'
+export const usersDir = 'users'
+
+/** What is kept between the builds of one app. Until it is disposed of, nobody prunes it. */
+export interface AppCache extends AsyncDisposable {
   readonly cache: Cache
   readonly index: LayerIndex
 }
@@ -37,15 +45,31 @@ export async function appCache(
   const readable = key.replaceAll(/[^A-Za-z0-9.]+/g, '-').slice(-60)
   const dir = join(cacheDir, 'apps', `${readable}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`)
   if (options.clear) await removeTree(dir)
+  const disposal = { [Symbol.asyncDispose]: await use(dir, key) }
   const index = await LayerIndex.open(dir)
   if (options.image !== undefined) {
     const { sink, previous } = options.image
     const cache = imageCache({ ...previous, sink }, { platform: hostPlatform(), onWarning })
-    return { cache: options.clear ? forgetful(cache) : cache, index }
+    return { cache: options.clear ? forgetful(cache) : cache, index, ...disposal }
   }
   // What is being deleted waits where openWorkspace sweeps.
   const trees = keptTrees(dir, index, join(cacheDir, 'work'))
-  return { cache: { ...directoryCache(dir, { onWarning, index }), ...trees }, index }
+  return { cache: { ...directoryCache(dir, { onWarning, index }), ...trees }, index, ...disposal }
+}
+
+/** Tells `bale cache` who uses it and for what; returns how to stop. A cache that cannot be written says so later. */
+async function use(dir: string, identity: string): Promise<() => Promise<void>> {
+  const users = join(dir, usersDir)
+  const ticket = join(users, ownName())
+  try {
+    await mkdir(users, { recursive: true })
+    await removeDead(users)
+    await writeFile(ticket, '', { flag: 'wx' })
+    await writeFile(join(dir, identityFile), identity)
+  } catch (error) {
+    if (!isErrno(error)) throw error
+  }
+  return () => rm(ticket, { force: true }).catch(() => {})
 }
 
 /** The cache as one that holds nothing yet: it is written, but not read. */

@@ -3,6 +3,7 @@ import { chmod, copyFile, lstat, lutimes, mkdir, readdir, readlink, symlink, uti
 import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import { inPlace } from '../files/failures.ts'
 import { ownName } from '../files/owner.ts'
 import { removeDead } from '../layers/leftovers.ts'
 import { removeSoon } from '../layers/remove.ts'
@@ -23,10 +24,8 @@ const sourceTime = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
 /** Makes the directories of a build, and removes those of builds that were killed. */
 export async function openWorkspace(cacheDir: string): Promise<Workspace> {
   const base = join(cacheDir, 'work')
-  await mkdir(base, { recursive: true })
-  for (const dir of [base, join(cacheDir, 'tmp')]) {
-    for (const path of await leftByDead(dir)) await removeTree(path).catch(() => undefined)
-  }
+  await inPlace(base, () => mkdir(base, { recursive: true }))
+  for (const dir of [base, join(cacheDir, 'tmp')]) await removeDead(dir)
   const dir = join(base, ownName())
   const workspace = {
     dir,
@@ -35,12 +34,14 @@ export async function openWorkspace(cacheDir: string): Promise<Workspace> {
     platform: join(dir, 'platform'),
     cnb: join(dir, 'cnb'),
   }
-  await mkdir(dir, { mode: 0o700 })
   const { layers, app, platform, cnb } = workspace
-  for (const path of [layers, app, platform, join(platform, 'env'), cnb]) {
-    await mkdir(path)
-    await chmod(path, 0o755)
-  }
+  await inPlace(dir, async () => {
+    await mkdir(dir, { mode: 0o700 })
+    for (const path of [layers, app, platform, join(platform, 'env'), cnb]) {
+      await mkdir(path)
+      await chmod(path, 0o755)
+    }
+  })
   return { ...workspace, [Symbol.asyncDispose]: () => removeSoon(dir) }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Cache } from '../caches/cache.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import { inPlace } from '../files/failures.ts'
 import { isDigest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import { verified } from '../layers/compress.ts'
@@ -45,6 +46,10 @@ interface Known {
  * Nothing that is wrong with a cache is an error: the layer is dropped with a warning and its buildpack makes it again.
  */
 export async function restore(input: RestoreInput, signal?: AbortSignal): Promise<void> {
+  await inPlace(input.layersDir.host, () => restoreAll(input, signal))
+}
+
+async function restoreAll(input: RestoreInput, signal?: AbortSignal): Promise<void> {
   const { previous, features, skipLayers = false } = input
   const cached = skipLayers ? undefined : await input.cache?.metadata(signal)
   const sbomDirs = features.sbomLayer && !skipLayers ? await findSbomDirs(input, cached?.sbom?.sha, signal) : []

@@ -7,6 +7,7 @@ import { appCache } from '../../lifecycle/builder/app-cache.ts'
 import { openWorkspace } from '../../lifecycle/builder/workspace.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { type Reporter, silent } from '../../lifecycle/events.ts'
+import { inPlace } from '../../lifecycle/files/failures.ts'
 import { analyze, runImageMetadata } from '../../lifecycle/phases/analyze.ts'
 import { exportImage } from '../../lifecycle/phases/export.ts'
 import { restore } from '../../lifecycle/phases/restore.ts'
@@ -43,18 +44,27 @@ async function buildpacks(layers: string): Promise<void> {
   await writeTree(layers, { 'config/metadata.toml': '' })
 }
 
+const features = requirePlatformApi('0.15')
+
 async function build(): Promise<string> {
   await using stores = new Stores(settings, reporter)
   const [destination] = await stores.destinations([image], false)
   await using workspace = await openWorkspace(settings.cacheDir)
-  const cache = await appCache(settings.cacheDir, destination, { clear: false, reporter })
+  await using kept = await appCache(settings.cacheDir, destination, { clear: false, reporter })
+  const { cache, index } = kept
   const layersDir = { host: workspace.layers, image: '/layers' }
-  await writeTree(workspace.app, { 'main.js': variant })
+  await inPlace(workspace.app, () => writeTree(workspace.app, { 'main.js': variant }))
   const runImage = { source: stores.local, name: 'base' }
-  const analysis = await analyze({ platform, previous: destination.previous, runImage, destination, reporter })
+  const analysis = await analyze({
+    platform,
+    previous: destination.previous,
+    runImage,
+    destinations: [destination],
+    reporter,
+  })
   const previous = analysis.previous && { previous: analysis.previous }
-  await restore({ layersDir, group, ...previous, cache, reporter })
-  await buildpacks(workspace.layers)
+  await restore({ layersDir, group, ...previous, cache, features, reporter })
+  await inPlace(workspace.layers, () => buildpacks(workspace.layers))
   const { published } = await exportImage({
     layersDir,
     appDir: { host: workspace.app, image: '/workspace' },
@@ -63,10 +73,11 @@ async function build(): Promise<string> {
     ...previous,
     destination,
     cache,
+    index,
     launcher: { path: join(root, 'launcher'), version: '1.0.0' },
     owner: { uid: 1000, gid: 1000 },
     project: {},
-    features: requirePlatformApi('0.15'),
+    features,
     reporter,
   })
   return published.digest
