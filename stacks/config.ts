@@ -102,6 +102,7 @@ function labelsFor(stack: StackDescription, kind: ImageKind, contents: Contents,
     ...(kind === 'run' ? { 'io.buildpacks.rebasable': 'true' } : {}),
     // Platforms before API 0.12 (kpack among them) know stacks only.
     'io.buildpacks.stack.id': stack.id,
+    'io.buildpacks.stack.mixins': '[]',
     'org.opencontainers.image.created': released,
     'org.opencontainers.image.description': description,
     'org.opencontainers.image.title': `${stack.id} ${kind} image`,

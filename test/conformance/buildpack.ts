@@ -7,6 +7,7 @@ const windows = 'Windows images are not supported'
 const specification = 'it binds the specification itself'
 
 const noCredentials = 'engines/view-cases: K15 nothing of our environment and command line'
+const noCredentialsEither = 'cli/phase/buildpacks: K14 K15 keep registry credentials from buildpacks'
 
 const launcherOrder = 'launcher/env: X${suffix}'
 const launcherDirectories = 'launcher/env: X${suffix}: env, env.launch, env.launch/<process>'
@@ -867,12 +868,12 @@ export const buildpack: Document = {
         {
           line: 911,
           what: 'the app has no registry credentials',
-          tests: ['spec/env: lets through what is on the list and nothing else', noCredentials],
+          tests: ['spec/env: lets through what is on the list and nothing else', noCredentials, noCredentialsEither],
         },
         {
           line: 912,
           what: 'nor have buildpacks',
-          tests: ['spec/env: lets through what is on the list and nothing else', noCredentials],
+          tests: ['spec/env: lets through what is on the list and nothing else', noCredentials, noCredentialsEither],
         },
       ],
     },
@@ -882,7 +883,7 @@ export const buildpack: Document = {
         {
           line: 916,
           what: 'detection and build run without the credentials of analysis and export',
-          tests: ['spec/env: lets through what is on the list and nothing else', noCredentials],
+          tests: ['spec/env: lets through what is on the list and nothing else', noCredentials, noCredentialsEither],
         },
         {
           line: 917,

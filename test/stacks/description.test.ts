@@ -60,6 +60,21 @@ it('describes the images as platform.md asks', async () => {
   expect(build?.config?.Env).toEqual(
     expect.arrayContaining(['CNB_USER_ID=1000', 'CNB_GROUP_ID=1000', 'CNB_STACK_ID=io.bale.stacks.trixie']),
   )
+  // Both are for one target, with PATH, and say what they are; neither user is root, and they are not the same.
+  for (const image of [build, run]) {
+    expect(image).toMatchObject({ os: 'linux', architecture: 'arm64', variant: 'v8' })
+    expect(image?.config?.Env).toContain('PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin')
+    expect(image?.config?.Labels).toMatchObject({
+      'io.buildpacks.base.maintainer': stack.maintainer,
+      'io.buildpacks.base.released': '2026-01-02T03:04:05Z',
+      'io.buildpacks.base.distro.name': 'debian',
+      'io.buildpacks.base.distro.version': '13',
+      'io.buildpacks.stack.id': stack.id,
+      'io.buildpacks.stack.mixins': '[]',
+    })
+    expect(image?.config?.Labels?.['io.buildpacks.base.description']).toMatch(/Debian/)
+  }
+  expect(stack.id).toMatch(/^[a-z]+\.[A-Za-z0-9./-]+$/)
   expect(run?.config?.User).toBe('1001:1000')
   expect(run?.config?.Env?.[0]).toMatch(/^PATH=.*\/usr\/bin/)
   expect(run?.config?.Labels).toMatchObject({
