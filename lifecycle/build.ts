@@ -22,6 +22,7 @@ import { parseGroup } from './spec/group.ts'
 import { checkGroupIds } from './spec/ids.ts'
 import { formatOrder } from './spec/order.ts'
 import type { GroupElement } from './spec/types.ts'
+import type { Compression } from './image/media-types.ts'
 import { copyImage } from './stores/copy.ts'
 import { lifecycleVersion } from './version.ts'
 import { Stores, hostPlatform } from './stores/open.ts'
@@ -44,6 +45,8 @@ export interface BuildOptions {
   readonly clearCache?: boolean
   /** An image in a registry that keeps what builds leave for the next one, instead of a directory of this machine. */
   readonly cacheImage?: string
+  /** Of the layers that are made; gzip by default, which everything reads. */
+  readonly compression?: Compression
   readonly defaultProcess?: string
   /** What buildpacks reach: `host` by default, since they download dependencies. */
   readonly network?: 'none' | 'host'
@@ -72,7 +75,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const features = requirePlatformApi(platformApi)
   const distribution = options.distribution ?? findDistribution(import.meta.url)
   const builder = await loadBuilder(options.builder ?? distribution.builder)
-  await using stores = new Stores(settings, reporter)
+  await using stores = new Stores(settings, reporter, options.compression)
   const [destination, ...others] = await stores.destinations(
     [options.image, ...(options.tags ?? [])],
     options.publish === true,
@@ -133,6 +136,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         destination,
         cache,
         index,
+        ...(options.compression && { compression: options.compression }),
         launcher: { path: distribution.launcher(arch), version: lifecycleVersion },
         owner: stack.user,
         ...(options.defaultProcess !== undefined && { defaultProcess: options.defaultProcess }),

@@ -22,6 +22,7 @@ export interface GlobalOptions {
   readonly publish?: boolean
   readonly force?: boolean
   readonly clearCache?: boolean
+  readonly compression?: 'gzip' | 'zstd' | 'none'
   readonly cacheImage?: string
   readonly defaultProcess?: string
   readonly network?: 'none' | 'host'

@@ -108,6 +108,11 @@ function addBuild(program: Command, run: Run): void {
     .option('--publish', 'push to the registry that the name means')
     .option('--clear-cache', 'forget what earlier builds of this image left')
     .option('--cache-image <image>', 'keep what the next build can reuse in a registry, instead of on this machine')
+    .addOption(
+      new Option('--compression <kind>', 'of the layers that are made')
+        .choices(['gzip', 'zstd', 'none'])
+        .default('gzip'),
+    )
     .option('--default-process <type>', 'the process that starts when the image is run')
     .addOption(new Option('--network <mode>', 'what buildpacks can reach').choices(['none', 'host']).default('host'))
     .option('--report-output-dir <dir>', 'write report.toml there')

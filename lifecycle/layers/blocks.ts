@@ -1,4 +1,5 @@
 import { maxBlock } from './deflate/index.ts'
+import { tarBlock } from './tar-header.ts'
 
 export type Block = Uint8Array<ArrayBuffer>
 
@@ -16,7 +17,7 @@ export interface Compressed {
 }
 
 /**
- * Cuts bytes into blocks of 1 MiB, compresses them at once where it pays, and gives the results in order. Where blocks end
+ * Cuts bytes into blocks of about 1 MiB, compresses them at once where it pays, and gives the results in order. Where blocks end
  * does not depend on how the bytes come in pieces; of nothing there is one empty block.
  * @param compressorFor who compresses the block with this index
  */
@@ -55,6 +56,10 @@ class Spares {
   }
 }
 
+/**
+ * Blocks of at most 1 MiB that end before the header of a tar entry, where there is one that will do in the second half:
+ * when a file changes, the blocks after it soon end where they did before, and are the same.
+ */
 async function* inBlocks(bytes: AsyncIterable<Uint8Array>, spare: Spares): AsyncGenerator<Block> {
   let block = spare.take()
   let used = 0
@@ -62,9 +67,12 @@ async function* inBlocks(bytes: AsyncIterable<Uint8Array>, spare: Spares): Async
   for await (const chunk of bytes) {
     for (let at = 0; at < chunk.length;) {
       if (used === maxBlock) {
-        yield block
-        block = spare.take()
-        used = 0
+        const end = endOfBlock(block, used)
+        const rest = spare.take()
+        rest.set(block.subarray(end, used))
+        yield block.subarray(0, end)
+        block = rest
+        used -= end
         empty = false
       }
       const part = chunk.subarray(at, at + maxBlock - used)
@@ -75,3 +83,17 @@ async function* inBlocks(bytes: AsyncIterable<Uint8Array>, spare: Spares): Async
   }
   if (used > 0 || empty) yield block.subarray(0, used)
 }
+
+/**
+ * Before the first header whose checksum ends in 0, which one in eight does: it depends on nothing that stands before it.
+ * Some file's content may look like a header; the rule is the same then.
+ */
+function endOfBlock(block: Uint8Array, used: number): number {
+  for (let at = maxBlock / 2; at < used; at += tarBlock) {
+    if (block[at + 257] === 0x75 && block[at + 153] === 0x30 && isUstar(block, at)) return at
+  }
+  return used
+}
+
+const isUstar = (block: Uint8Array, at: number): boolean =>
+  Buffer.from(block.buffer, block.byteOffset + at + 257, 5).toString('latin1') === 'ustar'

@@ -2,29 +2,36 @@ import { createHash } from 'node:crypto'
 import type { Digest } from '../image/digest.ts'
 import type { LayerDigests, LayerSource } from '../image/layer.ts'
 import { type Compression, layerMediaType } from '../image/media-types.ts'
+import { deflateVersion } from './deflate/index.ts'
+import { inParallel } from './deflate/pool.ts'
+import { blockFolder } from './block-cache.ts'
 import { gzip } from './gzip.ts'
-import { zstd } from './zstd.ts'
 
 export { decompress } from './decompress.ts'
 export { verified } from './verify.ts'
 
 export interface CompressOptions {
-  compression: Compression
-  signal?: AbortSignal
+  /** gzip unless told. */
+  compression?: Compression | undefined
+  /** A directory that keeps compressed blocks: of a layer that has changed a little, most need not be compressed again. */
+  blockCache?: string | undefined
+  signal?: AbortSignal | undefined
 }
 
 /**
  * Makes a layer's bytes in one pass: tar, hash, compress, hash, write. The bytes depend on the tar and the compression
- * alone (for zstd also on Node's version of it), never on how many threads there are or how the tar comes in pieces.
+ * alone (for zstd also on Node's version of it), never on how many threads there are, how the tar comes in pieces or what is
+ * in the cache.
  * @param write is awaited before the next piece is made
  */
 export async function compressLayer(
   source: LayerSource,
   write: (chunk: Uint8Array) => void | Promise<void>,
-  { compression, signal }: CompressOptions,
+  { compression = 'gzip', blockCache, signal }: CompressOptions = {},
 ): Promise<LayerDigests> {
   const tar = new Tap(source.tar(signal))
-  const stored = new Tap(compressors[compression](tar))
+  const folder = blockCache === undefined ? undefined : blockFolder(blockCache, await versions[compression]())
+  const stored = new Tap(compressors[compression](tar, folder))
   for await (const chunk of stored) {
     signal?.throwIfAborted()
     await write(chunk)
@@ -37,10 +44,19 @@ export async function compressLayer(
   }
 }
 
-const compressors: Record<Compression, (tar: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>> = {
+type Compress = (tar: AsyncIterable<Uint8Array>, folder?: string) => AsyncIterable<Uint8Array>
+
+const compressors: Record<Compression, Compress> = {
   none: tar => tar,
   gzip,
-  zstd,
+  zstd: (tar, folder) => inParallel(tar, { compression: 'zstd', ...(folder !== undefined && { folder }) }),
+}
+
+/** What tells the compressor from those that make other bytes of the same. */
+const versions: Record<Compression, () => string | Promise<string>> = {
+  none: () => 'none',
+  gzip: async () => `gzip-${await deflateVersion()}`,
+  zstd: () => `zstd-${process.versions['zstd']}`,
 }
 
 /** Passes bytes on, and knows their number and hash afterwards. */

@@ -6,6 +6,7 @@ import type { Reporter } from '../events.ts'
 import { type AddedLayer, makeAppImage } from '../image/app-image.ts'
 import { type Image, sizeOf } from '../image/image.ts'
 import type { Layer } from '../image/layer.ts'
+import type { Compression } from '../image/media-types.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { formatBuildMetadataLabel, formatLayersMetadata, formatProjectMetadata, labels } from '../spec/labels.ts'
 import { parseBuildMetadata } from '../spec/metadata.ts'
@@ -50,6 +51,8 @@ export interface ExportInput {
   readonly cache?: Cache
   /** What earlier builds found out about layers; saved with the cache. */
   readonly index?: LayerIndex
+  /** What the destination compresses layers with: it tells apart what the index knows of them. */
+  readonly compression?: Compression
   /** `sboms` is a directory with SBOM files of the launcher and of the lifecycle. */
   readonly launcher: { readonly path: string; readonly version: string; readonly sboms?: string }
   /** The user that owns what buildpacks made: CNB_USER_ID and CNB_GROUP_ID. */
@@ -204,7 +207,9 @@ async function store(planned: Planned, input: ExportInput, signal?: AbortSignal)
   const { sink } = input.destination
   const layer = reused
     ? await sink.putLayer(planned.reuse, signal)
-    : await putRemembered(planned.source, 'image', input.index, source => sink.putLayer(source, signal))
+    : await putRemembered(planned.source, `image ${input.compression ?? 'gzip'}`, input.index, source =>
+        sink.putLayer(source, signal),
+      )
   const known = reused || input.previous?.image.layers.some(l => l.diffId === layer.diffId)
   const { kind, name } = planned
   input.reporter.event({

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import { ownName } from '../files/owner.ts'
 import type { Digest } from '../image/digest.ts'
-import type { Compression } from '../image/media-types.ts'
 import { parseReference } from '../image/reference.ts'
 import { readSavedImage, savedEntries, savedImage } from './archive/docker.ts'
 import { archiveFile } from './archive/file.ts'
@@ -13,7 +12,7 @@ import { dockerName } from './destination.ts'
 import { layoutDirectory } from './layout/directory.ts'
 import { blobPath, pullFromLayout, readIndexFile } from './layout/read.ts'
 import { layoutStore } from './layout/store.ts'
-import type { ImageStore, OnTransfer } from './store.ts'
+import type { ImageStore, OnTransfer, Packing } from './store.ts'
 
 export interface ArchiveOptions {
   /** Where layers wait until the archive is written. Whoever opens the store deletes it afterwards. */
@@ -25,10 +24,7 @@ export interface ArchiveOptions {
  * An OCI layout in a tar (`oci-archive:` of skopeo). What is in the file can be pulled; the first image that is put
  * replaces all of it, and further ones join that one. The file is always whole: it is written elsewhere and renamed.
  */
-export function ociArchiveStore(
-  file: string,
-  options: ArchiveOptions & { readonly compression?: Compression },
-): ImageStore {
+export function ociArchiveStore(file: string, options: ArchiveOptions & Packing): ImageStore {
   const description = `oci-archive:${file}`
   const dir = join(options.tmpDir, `oci-archive-${ownName()}`)
   const layers = layoutStore(dir, { ...options, description })

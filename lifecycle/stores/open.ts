@@ -8,7 +8,9 @@ import { ownName } from '../files/owner.ts'
 import { hexOf } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import type { Platform } from '../image/manifest.ts'
+import type { Compression } from '../image/media-types.ts'
 import { type Reference, atDigest, formatReference, parseReference, repositoryName } from '../image/reference.ts'
+import { pruneBlocks } from '../layers/block-cache.ts'
 import { removeTree } from '../layers/remove.ts'
 import { dockerArchiveStore, ociArchiveStore } from './archive.ts'
 import { type Credentials, dockerCredentials } from './credentials.ts'
@@ -16,7 +18,7 @@ import { daemonStore } from './daemon.ts'
 import { type Place, dockerName, parseDestination } from './destination.ts'
 import { type LayoutStore, layoutStore } from './layout/store.ts'
 import { type Registry, openRegistry, proxySettings, registryStore } from './registry/store.ts'
-import type { ImageSink, ImageSource, ImageStore, OnTransfer } from './store.ts'
+import type { ImageSink, ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
 
 /** What opening a store needs of the user's machine. */
 export interface StoreSettings {
@@ -81,6 +83,9 @@ export function localName(text: string): string {
   return formatReference(parseReference(text))
 }
 
+/** Bytes of compressed blocks that are kept: of some ten large layers. */
+const maxBlockCache = 2 * 1024 ** 3
+
 /** Every store that a command opens. Connections and tokens of a registry are shared; what waited on disk goes at the end. */
 export class Stores implements AsyncDisposable {
   readonly local: LayoutStore
@@ -90,13 +95,18 @@ export class Stores implements AsyncDisposable {
   readonly #registries = new Map<string, Registry>()
   readonly #opened = new Map<string, Opened>()
   readonly #credentials: Credentials
+  readonly #packing: Packing
+  readonly #blockCache: string
 
-  constructor(settings: StoreSettings, reporter: Reporter) {
+  /** @param compression of the layers that are made for destinations; a stack's stay gzip */
+  constructor(settings: StoreSettings, reporter: Reporter, compression: Compression = 'gzip') {
     const { environment, registryAuth, dockerConfig } = settings
     this.#settings = settings
     this.#reporter = reporter
+    this.#blockCache = join(settings.cacheDir, 'blocks')
+    this.#packing = { compression, blockCache: this.#blockCache }
     this.#tmpDir = join(settings.cacheDir, 'tmp', ownName())
-    this.local = layoutStore(join(settings.dataDir, 'images'), { description: 'the local store' })
+    this.local = this.#localStore({})
     this.#credentials = dockerCredentials({
       dockerConfig,
       path: environment['PATH'] ?? '',
@@ -109,6 +119,7 @@ export class Stores implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#registries.values()].map(registry => registry.close()))
     await removeTree(this.#tmpDir)
+    await pruneBlocks(this.#blockCache, maxBlockCache)
   }
 
   /**
@@ -182,13 +193,13 @@ export class Stores implements AsyncDisposable {
     const onTransfer = this.#transfer('push')
     switch (place.kind) {
       case 'store':
-        return { store: this.local }
+        return { store: this.#localStore(this.#packing) }
       case 'registry':
         return { store: this.#repository(place.reference), registry: place.reference.registry }
       case 'oci':
-        return { store: layoutStore(place.path, { onTransfer }) }
+        return { store: layoutStore(place.path, { onTransfer, ...this.#packing }) }
       case 'oci-archive':
-        return { store: ociArchiveStore(place.path, { tmpDir: await this.#scratch(), onTransfer }) }
+        return { store: ociArchiveStore(place.path, { tmpDir: await this.#scratch(), onTransfer, ...this.#packing }) }
       case 'docker-archive':
         return { store: dockerArchiveStore(place.path, { tmpDir: await this.#scratch(), onTransfer }) }
       case 'docker-daemon': {
@@ -198,11 +209,16 @@ export class Stores implements AsyncDisposable {
     }
   }
 
+  #localStore(packing: Packing): LayoutStore {
+    return layoutStore(join(this.#settings.dataDir, 'images'), { description: 'the local store', ...packing })
+  }
+
   #repository(reference: Reference): ImageStore {
     const { registry: host } = reference
     const registry = this.#registries.get(host) ?? this.#connect(host)
     this.#registries.set(host, registry)
-    return registryStore(reference, { registry, onPush: this.#transfer('push'), onPull: this.#transfer('pull') })
+    const [onPush, onPull] = [this.#transfer('push'), this.#transfer('pull')]
+    return registryStore(reference, { registry, onPush, onPull, ...this.#packing })
   }
 
   #connect(host: string): Registry {

@@ -2,6 +2,7 @@ import type { Digest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import type { Layer, LayerSource } from '../image/layer.ts'
 import type { Platform } from '../image/manifest.ts'
+import type { Compression } from '../image/media-types.ts'
 
 /**
  * Where images live. A store is opened for one place (a repository, a layout directory, an archive file, a daemon); a
@@ -42,6 +43,14 @@ export interface Published {
 }
 
 export type ImageStore = ImageSource & ImageSink
+
+/** How a store makes layers of sources; layers of other stores stay as they are. */
+export interface Packing {
+  /** gzip unless told. */
+  readonly compression?: Compression
+  /** A directory that keeps compressed blocks (`compressLayer`). */
+  readonly blockCache?: string
+}
 
 /** Bytes moved, for progress; `id` tells transfers apart. */
 export type OnTransfer = (transfer: { id: string; name: string; done: number; total?: number }) => void

@@ -19,6 +19,7 @@ export async function buildCommand(context: Context, image: string, options: Glo
     ...(options.tag !== undefined && { tags: options.tag }),
     ...(options.runImage !== undefined && { runImage: options.runImage }),
     ...(options.cacheImage !== undefined && { cacheImage: options.cacheImage }),
+    ...(options.compression !== undefined && { compression: options.compression }),
     ...(options.defaultProcess !== undefined && { defaultProcess: options.defaultProcess }),
     ...(options.network !== undefined && { network: options.network }),
     publish: options.publish === true,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -32,15 +33,22 @@ export function companion(name: string): URL {
   return existsSync(beside) ? beside : new URL(`../${name}`, import.meta.url)
 }
 
-let compiled: Promise<WebAssembly.Module> | undefined
+let loaded: Promise<{ module: WebAssembly.Module; version: string }> | undefined
 
-export function deflateModule(): Promise<WebAssembly.Module> {
-  return (compiled ??= load(companion('deflate.wasm')))
+export async function deflateModule(): Promise<WebAssembly.Module> {
+  return (await (loaded ??= load(companion('deflate.wasm')))).module
 }
 
-async function load(url: URL): Promise<WebAssembly.Module> {
+/** Tells this compressor from one that makes other bytes. */
+export async function deflateVersion(): Promise<string> {
+  return (await (loaded ??= load(companion('deflate.wasm')))).version
+}
+
+async function load(url: URL): Promise<{ module: WebAssembly.Module; version: string }> {
   try {
-    return await WebAssembly.compile(await readFile(url))
+    const bytes = await readFile(url)
+    const version = createHash('sha256').update(bytes).digest('hex').slice(0, 16)
+    return { module: await WebAssembly.compile(bytes), version }
   } catch (cause) {
     throw new BaleError('failed', 'the compressor (deflate.wasm) cannot be loaded', {
       where: fileURLToPath(url),

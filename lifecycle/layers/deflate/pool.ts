@@ -1,37 +1,44 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { BaleError } from '../../errors.ts'
-import type { Block, BlockCompressor, Compressed } from '../blocks.ts'
-import { companion, deflateModule, instantiate } from './index.ts'
+import { type Block, type BlockCompressor, type Compressed, compressBlocks } from '../blocks.ts'
+import { type Recipe, blockFunction } from './compressor.ts'
+import { companion, deflateModule } from './index.ts'
 
 // More threads than this wait for the one that reads and hashes.
 const maxThreads = 6
 
-let inline: Promise<BlockCompressor> | undefined
-let pool: Promise<BlockCompressor> | undefined
+/** So many blocks of a layer are compressed in place: most layers are small, and threads take longer to start. */
+const inlineBlocks = 4
+
+let inline: Promise<ReturnType<typeof blockFunction>> | undefined
+let pool: Promise<readonly Thread[]> | undefined
+
+/** Compresses in blocks, on all processors where it pays: the same bytes with any number of threads. */
+export function inParallel(tar: AsyncIterable<Uint8Array>, recipe: Recipe): AsyncGenerator<Uint8Array> {
+  return compressBlocks(tar, index => (index < inlineBlocks ? callingThread(recipe) : workerThreads(recipe)))
+}
 
 /** The calling thread itself. */
-export function callingThread(): Promise<BlockCompressor> {
-  return (inline ??= deflateModule().then(module => {
-    const deflate = instantiate(module)
-    return { width: 1, compress: block => Promise.resolve({ compressed: deflate(block), block }) }
-  }))
+export async function callingThread(recipe: Recipe): Promise<BlockCompressor> {
+  const compress = await (inline ??= deflateModule().then(blockFunction))
+  return { width: 1, compress: block => Promise.resolve({ compressed: compress(block, recipe), block }) }
 }
 
 /** The threads of this process, started when first asked for; they do not keep the process alive. */
-export function workerThreads(): Promise<BlockCompressor> {
-  return (pool ??= start(Math.min(availableParallelism(), maxThreads)))
+export async function workerThreads(recipe: Recipe): Promise<BlockCompressor> {
+  const threads = await (pool ??= start(Math.min(availableParallelism(), maxThreads)))
+  return {
+    width: 2 * threads.length,
+    compress: block => threads.reduce((a, b) => (b.load < a.load ? b : a)).compress(block, recipe),
+  }
 }
 
-async function start(count: number): Promise<BlockCompressor> {
+async function start(count: number): Promise<readonly Thread[]> {
   const module = await deflateModule()
   // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
   const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
-  const workers = Array.from({ length: count }, () => new Thread(program, module))
-  return {
-    width: 2 * count,
-    compress: block => workers.reduce((a, b) => (b.load < a.load ? b : a)).compress(block),
-  }
+  return Array.from({ length: count }, () => new Thread(program, module))
 }
 
 /** One worker; it answers in order, so the oldest waiter is the one answered. */
@@ -56,12 +63,12 @@ class Thread {
     return this.#waiting.length
   }
 
-  compress(block: Block): Promise<Compressed> {
+  compress(block: Block, recipe: Recipe): Promise<Compressed> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#worker.ref()
       this.#waiting.push({ resolve, reject })
-      this.#worker.postMessage(block, [block.buffer])
+      this.#worker.postMessage({ block, recipe }, [block.buffer])
     })
   }
 

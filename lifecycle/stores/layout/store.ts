@@ -5,10 +5,9 @@ import { checkWritable } from '../../files/staged.ts'
 import { type Digest, digestOf } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
 import type { Layer, LayerDigests, LayerSource } from '../../image/layer.ts'
-import type { Compression } from '../../image/media-types.ts'
 import { compressLayer } from '../../layers/compress.ts'
 import { verified } from '../../layers/verify.ts'
-import { type ImageStore, type OnTransfer, type Published, isLayer } from '../store.ts'
+import { type ImageStore, type OnTransfer, type Packing, type Published, isLayer } from '../store.ts'
 import { transfer } from '../transfer.ts'
 import { type Collected, collectGarbage } from './garbage.ts'
 import { type IndexFile, descriptorOf, emptyIndex, formatIndexFile, withName, withoutName } from './index-file.ts'
@@ -16,12 +15,10 @@ import { type ListedImage, listImages } from './list.ts'
 import { type LayoutDirectory, layoutDirectory, lockDir } from './directory.ts'
 import { blobPath, findEntries, pullFromLayout, readIndexFile } from './read.ts'
 
-export interface LayoutOptions {
+export interface LayoutOptions extends Packing {
   /** What its descriptions and errors call it: `oci:DIR` by default. */
   readonly description?: string
   readonly onTransfer?: OnTransfer
-  /** Of layers that are made here; those of other stores stay as they are. gzip by default. */
-  readonly compression?: Compression
 }
 
 /** What can be done with the images of a layout beyond storing and reading them. */
@@ -139,7 +136,7 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
 async function writeLayer(
   files: LayoutDirectory,
   layer: LayerSource | Layer,
-  { onTransfer, compression = 'gzip' }: LayoutOptions,
+  { onTransfer, compression, blockCache }: LayoutOptions,
   signal?: AbortSignal,
 ): Promise<LayerDigests> {
   await using file = await files.stage()
@@ -158,7 +155,7 @@ async function writeLayer(
       await file.write(chunk)
       moved(chunk.length)
     }
-    digests = await compressLayer(layer, write, { compression, ...(signal && { signal }) })
+    digests = await compressLayer(layer, write, { compression, blockCache, signal })
   }
   signal?.throwIfAborted()
   await file.commit(join(files.path, blobPath(digests.digest)))

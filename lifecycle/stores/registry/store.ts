@@ -3,10 +3,10 @@ import { type Digest, digestOf, isDigest } from '../../image/digest.ts'
 import { type Image, assembleImage } from '../../image/image.ts'
 import type { Layer, LayerDigests, LayerSource } from '../../image/layer.ts'
 import type { Descriptor, Manifest, Platform } from '../../image/manifest.ts'
-import { type Compression, docker, isIndex, isManifest, oci } from '../../image/media-types.ts'
+import { docker, isIndex, isManifest, oci } from '../../image/media-types.ts'
 import { type Reference, formatReference, repositoryName } from '../../image/reference.ts'
 import { checkLayerCount, parseConfig, parseManifest, selectPlatform } from '../../image/validate.ts'
-import { type ImageStore, type OnTransfer, type Published, isLayer } from '../store.ts'
+import { type ImageStore, type OnTransfer, type Packing, type Published, isLayer } from '../store.ts'
 import { Registry, type RegistryOptions } from './client.ts'
 import { type Document, openBlob, readBlob, readManifest } from './download.ts'
 import { failureAt } from './failures.ts'
@@ -17,10 +17,8 @@ import { Uploader } from './upload.ts'
 export type { Registry, RegistryOptions } from './client.ts'
 export { type ProxySettings, proxySettings } from './proxy.ts'
 
-export interface RegistryStoreOptions {
+export interface RegistryStoreOptions extends Packing {
   readonly registry: Registry
-  /** Of the layers that are made here; gzip unless told. */
-  readonly compression?: Compression
   readonly onPush?: OnTransfer
   readonly onPull?: OnTransfer
 }
@@ -47,7 +45,7 @@ class RegistryStore implements ImageStore {
   readonly description: string
   readonly #registry: Registry
   readonly #repository: Reference
-  readonly #compression: Compression
+  readonly #packing: Packing
   readonly #onPull: OnTransfer | undefined
   readonly #uploader: Uploader
   /** Blobs that the registry has told us it has. */
@@ -57,13 +55,13 @@ class RegistryStore implements ImageStore {
   /** Blobs that it has taken from us. */
   readonly #sent = new Set<Digest>()
 
-  constructor(repository: Reference, { registry, compression = 'gzip', onPush, onPull }: RegistryStoreOptions) {
+  constructor(repository: Reference, { registry, onPush, onPull, ...packing }: RegistryStoreOptions) {
     if (registry.host !== repository.registry)
       throw new TypeError(`${repositoryName(repository)} is not in ${registry.host}`)
     this.#repository = { registry: repository.registry, repository: repository.repository }
     this.description = `registry ${repositoryName(repository)}`
     this.#registry = registry
-    this.#compression = compression
+    this.#packing = packing
     this.#onPull = onPull
     this.#uploader = new Uploader(registry, repository.repository, onPush)
   }
@@ -132,7 +130,7 @@ class RegistryStore implements ImageStore {
   async #putSource(source: LayerSource, signal?: AbortSignal): Promise<Layer> {
     const { known } = source
     if (known !== undefined && (await this.#has(known.digest, signal))) return this.#layer(known)
-    const made = await this.#uploader.putSource(source, this.#compression, signal)
+    const made = await this.#uploader.putSource(source, this.#packing, signal)
     this.#sent.add(made.digest)
     return this.#layer(made)
   }

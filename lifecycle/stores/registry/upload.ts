@@ -1,9 +1,8 @@
 import type { Digest } from '../../image/digest.ts'
 import type { Layer, LayerDigests, LayerSource } from '../../image/layer.ts'
-import type { Compression } from '../../image/media-types.ts'
 import { compressLayer } from '../../layers/compress.ts'
 import { verified } from '../../layers/verify.ts'
-import type { OnTransfer } from '../store.ts'
+import type { OnTransfer, Packing } from '../store.ts'
 import { transfer } from '../transfer.ts'
 import type { Access } from './authorizer.ts'
 import type { Registry } from './client.ts'
@@ -47,7 +46,7 @@ export class Uploader {
   }
 
   /** Makes a layer from its source, and sends it as it is made. */
-  async putSource(source: LayerSource, compression: Compression, signal?: AbortSignal): Promise<LayerDigests> {
+  async putSource(source: LayerSource, packing: Packing, signal?: AbortSignal): Promise<LayerDigests> {
     let made: LayerDigests | undefined
     return this.#sessions.use(async session => {
       if (made !== undefined) {
@@ -62,7 +61,7 @@ export class Uploader {
         }
       }
       const pipe = new Pipe()
-      const making = compressLayer(source, chunk => pipe.write(chunk), { compression, signal })
+      const making = compressLayer(source, chunk => pipe.write(chunk), { ...packing, signal })
       making.then(
         layer => {
           made = layer
