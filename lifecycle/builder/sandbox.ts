@@ -1,14 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Engine, EngineRun, Mount } from '../engines/engine.ts'
-import { BaleError, type ErrorCode } from '../errors.ts'
-import { parseEvent } from '../event-stream.ts'
-import type { BuildEvent, Reporter } from '../events.ts'
+import type { Engine, Mount } from '../engines/engine.ts'
+import type { Reporter } from '../events.ts'
 import { type ImageConfig, envOf } from '../image/config.ts'
-import { lines } from '../phases/run-executable.ts'
 import { escapeId } from '../spec/ids.ts'
 import type { Builder } from './builder.ts'
 import type { Distribution } from './distribution.ts'
+import { runPhaseProcess } from './phase-process.ts'
 import type { Workspace } from './workspace.ts'
 
 /** What detect and build see of a build, and how they are run. */
@@ -32,51 +30,18 @@ export const paths = {
   buildpacks: '/cnb/buildpacks',
 } as const
 const node = '/cnb/lifecycle/node'
-/** Bytes; the largest is `detected`, which holds what every bin/detect printed. */
-const longestEvent = 8 * 1024 * 1024
-
 /** Runs the phase binary in the sandbox; it has ended, with every process it started, when this returns. */
 export async function runPhase(phase: 'detect' | 'build', sandbox: Sandbox, signal?: AbortSignal): Promise<void> {
   await prepareMountPoints(sandbox)
-  const failure: { event?: FailureEvent } = {}
-  const onLine = (line: string): void => {
-    const parsed = parseEvent(line)
-    if (parsed === undefined) sandbox.reporter.event({ type: 'output', stream: 'stdout', text: line })
-    else if (parsed.type === 'failed') failure.event = parsed
-    else sandbox.reporter.event(parsed satisfies BuildEvent)
-  }
-  const stdout = lines(onLine, longestEvent)
-  const stderr = lines(text => sandbox.reporter.event({ type: 'output', stream: 'stderr', text }))
-  const run: EngineRun = {
+  const run = {
     argv: [node, '/cnb/lifecycle/phase.cjs', phase === 'detect' ? 'detector' : 'builder'],
     env: environment(sandbox),
     workingDir: paths.app,
     mounts: mounts(phase, sandbox),
     network: sandbox.network,
     user: sandbox.user,
-    onOutput: (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),
   }
-  const status = await sandbox.engine.run(run, signal)
-  stdout.end()
-  stderr.end()
-  signal?.throwIfAborted()
-  if ('code' in status && status.code === 0) return
-  throw explain(phase, status, failure.event)
-}
-
-type FailureEvent = Extract<ReturnType<typeof parseEvent>, { type: 'failed' }>
-
-/** The phase's own error, if it told one; it is text from inside a sandbox, so only its code and words are taken. */
-function explain(phase: string, status: { code: number } | { signal: string }, event?: FailureEvent): BaleError {
-  if (event !== undefined) {
-    const { code, message, where, fix } = event
-    return new BaleError(code, message, { ...(where !== undefined && { where }), ...(fix !== undefined && { fix }) })
-  }
-  const how = 'code' in status ? `exited with status ${status.code}` : `was killed by ${status.signal}`
-  const fix =
-    'signal' in status && status.signal === 'SIGKILL' ? 'if it ran out of memory, give the machine more' : undefined
-  const code: ErrorCode = 'failed'
-  return new BaleError(code, `${phase} ${how} without saying why`, fix === undefined ? {} : { fix })
+  await runPhaseProcess(phase, sandbox.engine, run, sandbox.reporter, signal)
 }
 
 /** The root file system is read-only: what is mounted below /cnb needs a place there first. */

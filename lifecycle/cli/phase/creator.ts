@@ -1,6 +1,136 @@
-import { BaleError } from '../../errors.ts'
-import type { Work } from './binary.ts'
+import { access } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { runPhaseProcess } from '../../builder/phase-process.ts'
+import { findAccount } from '../../engines/accounts.ts'
+import { hostEngine } from '../../engines/host.ts'
+import { BaleError, type PhaseName, inPhase } from '../../errors.ts'
+import { restore } from '../../phases/restore.ts'
+import { formatAnalyzed } from '../../spec/analyzed.ts'
+import { inheritedEnv } from '../../spec/env.ts'
+import { type Access, analyze, checkAccess, restorePreviousSboms } from './analyzer.ts'
+import type { Context, Work } from './binary.ts'
+import { exportApp, openImages } from './exporter.ts'
+import { writeOutput } from './files.ts'
+import { type FlagName, flags, presentOf } from './flags.ts'
+import { readGroup } from './group.ts'
+import { Images, checkedNames, onlyImage } from './images.ts'
+import { giveTree } from './ownership.ts'
 
-export function prepare(): Promise<Work> {
-  return Promise.reject(new BaleError('failed', 'creator cannot be run yet'))
+/**
+ * platform.md, "creator": all phases in one, analysis before detection as platforms know it. This process has the
+ * credentials and runs no buildpack: detect and build are processes of their own, as the user that buildpacks run as, and
+ * of our environment they have what a buildpack may see.
+ */
+export async function prepare(context: Context): Promise<Work> {
+  const { inputs, io } = context
+  if (io.user.uid === 0 && !inputs.number('uid'))
+    throw new BaleError('failed', 'refusing to run buildpacks as root', {
+      where: '-uid',
+      fix: 'give the user and group of the build image: -uid and -gid, or CNB_USER_ID and CNB_GROUP_ID',
+    })
+  const images = context.resources.use(new Images(context))
+  const names = checkedNames([...onlyImage(inputs), ...inputs.list('tag')], images, 'creator')
+  const found = await checkAccess(context, images, names)
+  return {
+    owns: [inputs.path('layers'), ...presentOf(inputs, 'cache-dir', 'launch-cache')],
+    run: () => create(context, images, names, found),
+  }
+}
+
+async function create(context: Context, images: Images, names: readonly string[], found: Access): Promise<void> {
+  const { inputs, features, log, signal } = context
+  const layers = inputs.path('layers')
+  const skipLayers = inputs.flag('skip-restore')
+  const phase = <T>(name: PhaseName, run: () => Promise<T>): Promise<T> => {
+    log.event({ type: 'phase-started', phase: name })
+    return inPhase(name, run)
+  }
+  const analyzed = await phase('analyze', async () => {
+    const analysis = await analyze(context, images, found)
+    await restorePreviousSboms(context, analysis.previous, skipLayers)
+    await writeOutput(inputs.path('analyzed'), formatAnalyzed(analysis.analyzed))
+    return analysis.analyzed
+  })
+  await handOver(context)
+  await phase('detect', () => runBuildpacks('detect', context))
+  const group = await readGroup(context)
+  const cache = await images.cache()
+  const { metadata } = analyzed
+  await phase('restore', () =>
+    restore(
+      {
+        ...{ layersDir: { host: layers, image: layers }, group, skipLayers, features, reporter: log },
+        ...(metadata && { previous: { metadata } }),
+        ...(cache && { cache }),
+      },
+      signal,
+    ),
+  )
+  await handOver(context)
+  await phase('build', () => runBuildpacks('build', context))
+  await phase('export', async () => {
+    const parts = await openImages(context, images, analyzed)
+    await exportApp(context, images, { names, group, ...parts, ...(cache && { cache }) })
+  })
+}
+
+/** What this process, as root, has put into the layers directory becomes the buildpacks'. None of them runs meanwhile. */
+async function handOver({ inputs, io }: Context): Promise<void> {
+  const [uid, gid] = [inputs.number('uid'), inputs.number('gid')]
+  if (io.user.uid === 0 && uid !== undefined) await giveTree(inputs.path('layers'), { uid, gid: gid ?? io.user.gid })
+}
+
+/** Runs detector or builder, in a process that has no secret of ours. */
+async function runBuildpacks(phase: 'detect' | 'build', context: Context): Promise<void> {
+  const { inputs, io, log, signal } = context
+  const uid = inputs.number('uid') ?? io.user.uid
+  const gid = inputs.number('gid') ?? io.user.gid
+  const engine = hostEngine({ tmpDir: tmpdir() })
+  await engine.check(signal)
+  const run = {
+    argv: io.program(phase === 'detect' ? 'detector' : 'builder'),
+    env: await buildpackEnv(context, uid),
+    workingDir: inputs.path('app'),
+    mounts: [],
+    network: 'host' as const,
+    user: { uid, gid },
+  }
+  await runPhaseProcess(phase, engine, run, log, signal)
+}
+
+/** What detector and builder find files by, besides the variables that buildpacks may see. */
+const passedOn: readonly FlagName[] = [
+  ...([
+    'analyzed',
+    'app',
+    'build-config',
+    'buildpacks',
+    'group',
+    'layers',
+    'order',
+    'plan',
+    'platform',
+    'system',
+  ] as const),
+  ...(['log-level', 'run', 'extensions', 'generated'] as const),
+]
+const modes = ['CNB_PLATFORM_API', 'CNB_EXEC_ENV', 'CNB_DEPRECATION_MODE', 'CNB_EXPERIMENTAL_MODE', 'BALE_LOG_FORMAT']
+
+async function buildpackEnv({ inputs, env, io }: Context, uid: number): Promise<Record<string, string>> {
+  const paths = passedOn.map(name => [(flags[name] as { readonly env: string }).env, inputs.text(name)] as const)
+  const asked = modes.map(name => [name, env[name]] as const)
+  const found = [...paths, ...asked].filter((e): e is [string, string] => e[1] !== undefined && e[1] !== '')
+  const own = await ownHome(io.user.uid, uid)
+  return { ...inheritedEnv(env), ...Object.fromEntries(found), ...own, BALE_LOG_FORMAT: 'jsonl' }
+}
+
+/** The home of another user than ours; buildpacks of one that has none get a directory that everybody can write to. */
+async function ownHome(ours: number, uid: number): Promise<Record<string, string>> {
+  if (ours === uid) return {}
+  const { home } = await findAccount('/', String(uid))
+  const isThere = await access(home).then(
+    () => home !== '/',
+    () => false,
+  )
+  return { HOME: isThere ? home : tmpdir() }
 }

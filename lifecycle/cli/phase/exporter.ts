@@ -1,3 +1,4 @@
+import type { Cache } from '../../caches/cache.ts'
 import { BaleError } from '../../errors.ts'
 import { type ExportInput, exportImage } from '../../phases/export.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
@@ -33,7 +34,10 @@ export async function prepare(context: Context): Promise<Work> {
   const parts = await openImages(context, images, analyzed)
   return {
     owns: presentOf(inputs, 'cache-dir', 'launch-cache'),
-    run: () => exportApp(context, images, { names, group, ...parts }),
+    async run() {
+      const cache = await images.cache()
+      await exportApp(context, images, { names, group, ...parts, ...(cache && { cache }) })
+    },
   }
 }
 
@@ -74,6 +78,7 @@ async function describeRunImage(
 }
 
 export interface AppExport extends Parts {
+  readonly cache?: Cache
   readonly names: readonly string[]
   readonly group: readonly GroupElement[]
 }
@@ -85,7 +90,6 @@ export async function exportApp(context: Context, images: Images, app: AppExport
   const layers = inputs.path('layers')
   const appDir = inputs.path('app')
   const [destination, ...others] = await images.destinations(names)
-  const cache = await images.cache()
   const projectPath = inputs.path('project-metadata')
   const project = await readTrusted(projectPath)
   const process = inputs.text('process-type')
@@ -96,7 +100,6 @@ export async function exportApp(context: Context, images: Images, app: AppExport
       layersDir: { host: layers, image: layers },
       appDir: { host: appDir, image: appDir },
       destination,
-      ...(cache && { cache }),
       launcher: { path: inputs.path('launcher'), version: lifecycleVersion, sboms: inputs.path('launcher-sbom') },
       owner: { uid: inputs.number('uid') ?? io.user.uid, gid: inputs.number('gid') ?? io.user.gid },
       ...(process !== undefined && { defaultProcess: process }),

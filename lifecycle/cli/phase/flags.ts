@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import type { PlatformFeatures } from '../../spec/api.ts'
 import { quote } from '../../spec/read.ts'
@@ -88,7 +89,7 @@ export function flagsAt(table: FlagTable, features: PlatformFeatures): FlagName[
  */
 export interface Inputs {
   text(name: FlagName): string | undefined
-  /** One that has a default. */
+  /** One that has a default: an absolute path. */
   path(name: FlagName): string
   list(name: FlagName): readonly string[]
   flag(name: FlagName): boolean
@@ -147,7 +148,7 @@ function inputs(
   }
   return {
     text,
-    path: name => text(name) as string,
+    path: name => resolve(text(name) as string),
     list(name) {
       const { env: twin }: FlagSpec = flags[name]
       const own = given.get(name)?.filter(v => v !== '') ?? []

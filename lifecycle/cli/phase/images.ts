@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Cache } from '../../caches/cache.ts'
@@ -5,6 +6,7 @@ import { directoryCache } from '../../caches/directory.ts'
 import { imageCache } from '../../caches/image.ts'
 import { withLaunchCache } from '../../caches/launch.ts'
 import { BaleError } from '../../errors.ts'
+import { ownName } from '../../files/owner.ts'
 import { type Digest, hexOf, isDigest } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
 import { type Reference, atDigest, formatReference, layoutPath, parseReference } from '../../image/reference.ts'
@@ -26,6 +28,7 @@ export class Images implements AsyncDisposable {
   readonly mode: Mode
   readonly #stores: Stores
   readonly #context: Context
+  readonly #tmpDir = join(tmpdir(), `bale-${ownName()}`)
   #launchCached: ImageStore | undefined
 
   /** @throws BaleError 'arguments' for flags that do not go together */
@@ -36,8 +39,8 @@ export class Images implements AsyncDisposable {
     this.#stores = new Stores(
       {
         ...readSettings({ ...env, SOURCE_DATE_EPOCH: undefined }),
-        // The home directory may not be there, or not be ours.
-        cacheDir: join(tmpdir(), `bale-${context.io.user.uid}`),
+        // The home directory may not be there, or not be ours; and nobody can be there first under a random name.
+        cacheDir: this.#tmpDir,
         insecureRegistries: inputs.list('insecure-registry').map(registryOf),
       },
       log,
@@ -46,6 +49,7 @@ export class Images implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stores[Symbol.asyncDispose]()
+    await rm(this.#tmpDir, { recursive: true, force: true })
   }
 
   /** An app or run image, by name; one in a daemon also by its ID. */

@@ -22,7 +22,7 @@ export async function main(argv: readonly string[], env: Env, io: Io): Promise<n
     const inputs = parseFlags(flagsAt(binary.flags, features), rest, env)
     log.color = !inputs.flag('no-color')
     if (inputs.flag('version')) return printVersion(log)
-    log.setLevel(inputs.path('log-level'))
+    log.setLevel(inputs.text('log-level') ?? 'info')
     for (const argument of inputs.positional.filter(p => p.startsWith('-')))
       log.warn(`${quote(argument)} stands after the first argument and is not taken for a flag`)
     await using resources = new AsyncDisposableStack()

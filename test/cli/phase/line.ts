@@ -1,5 +1,5 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { main } from '../../../lifecycle/cli/phase/main.ts'
 import type { ImageConfig } from '../../../lifecycle/image/config.ts'
@@ -10,8 +10,6 @@ import { type FakeRegistry, startRegistry } from '../../helpers/registry.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { type Tree, writeTree } from '../../helpers/tree.ts'
 import { buildpack } from '../../phases/harness.ts'
-
-const phaseProgram = resolve(import.meta.dirname, '../../../lifecycle/cli/phase.ts')
 
 /** A registry with a run image in it. */
 export async function registryWithRun(config: Partial<ImageConfig> = {}): Promise<FakeRegistry> {
@@ -48,6 +46,29 @@ export async function addRunImage(
   )
 }
 
+/** Every path of a machine, for phase binaries on it. */
+export function environmentOf(root: string, api: string): Record<string, string> {
+  const path = (relative: string): string => join(root, relative)
+  return {
+    PATH: process.env['PATH'] ?? '',
+    HOME: root,
+    CNB_PLATFORM_API: api,
+    CNB_LAYERS_DIR: path('layers'),
+    CNB_APP_DIR: path('workspace'),
+    CNB_PLATFORM_DIR: path('platform'),
+    CNB_BUILD_CONFIG_DIR: path('build-config'),
+    CNB_BUILDPACKS_DIR: path('buildpacks'),
+    CNB_ORDER_PATH: path('order.toml'),
+    CNB_RUN_PATH: path('run.toml'),
+    CNB_STACK_PATH: path('stack.toml'),
+    CNB_CACHE_DIR: path('cache'),
+    CNB_USER_ID: '1000',
+    CNB_GROUP_ID: '1000',
+    CNB_NO_COLOR: 'true',
+    DOCKER_CONFIG: path('docker'),
+  }
+}
+
 /** A machine with the directories that a platform makes, and a way to run phase binaries on it. */
 export interface Machine {
   readonly root: string
@@ -72,16 +93,7 @@ export async function machine(
   scripts: Parameters<typeof buildpack>[1] = {},
 ): Promise<Machine> {
   const root = await temporaryDirectory()
-  await writeTree(root, {
-    ...buildpack('test/app', { build: buildScript, ...scripts }),
-    'order.toml': '[[order]]\n[[order.group]]\nid = "test/app"\nversion = "1.0.0"\n',
-    'workspace/index.txt': 'hello',
-    'platform/env/.keep': '',
-    'build-config/env/.keep': '',
-    'layers/.keep': '',
-    'lifecycle/launcher': { script: 'launch' },
-    ...tree,
-  })
+  await writeTree(root, { ...machineTree(scripts), ...tree })
   const path = (relative: string): string => join(root, relative)
   return {
     root,
@@ -96,32 +108,28 @@ export async function machine(
       const withLauncher = ['exporter', 'creator'].includes(name) ? [`-launcher=${path('lifecycle/launcher')}`] : []
       const status = await main(
         [name, ...withLauncher, ...args],
-        {
-          PATH: process.env['PATH'],
-          HOME: root,
-          CNB_PLATFORM_API: api,
-          CNB_LAYERS_DIR: path('layers'),
-          CNB_APP_DIR: path('workspace'),
-          CNB_PLATFORM_DIR: path('platform'),
-          CNB_BUILD_CONFIG_DIR: path('build-config'),
-          CNB_BUILDPACKS_DIR: path('buildpacks'),
-          CNB_ORDER_PATH: path('order.toml'),
-          CNB_CACHE_DIR: path('cache'),
-          CNB_USER_ID: '1000',
-          CNB_GROUP_ID: '1000',
-          CNB_NO_COLOR: 'true',
-          DOCKER_CONFIG: path('docker'),
-          ...env,
-        },
+        { ...environmentOf(root, api), ...env },
         {
           write: text => void (said += text),
           user: { uid: 1000, gid: 1000 },
           signal: new AbortController().signal,
-          program: binary => [process.execPath, phaseProgram, binary],
+          program: binary => [`/cnb/lifecycle/${binary}`],
         },
       )
       return { status, said, lines: said.split('\n') }
     },
+  }
+}
+
+export function machineTree(scripts: Parameters<typeof buildpack>[1] = {}): Tree {
+  return {
+    ...buildpack('test/app', { build: buildScript, ...scripts }),
+    'order.toml': '[[order]]\n[[order.group]]\nid = "test/app"\nversion = "1.0.0"\n',
+    'workspace/index.txt': 'hello',
+    'platform/env/.keep': '',
+    'build-config/env/.keep': '',
+    layers: { dir: true },
+    'lifecycle/launcher': { script: 'launch' },
   }
 }
 
