@@ -22,7 +22,6 @@ const longestLine = 64 * 1024
  * Returns its exit code, 128 + n for a signal.
  */
 export async function runExecutable(executable: Executable, signal?: AbortSignal): Promise<number> {
-  signal?.throwIfAborted()
   const { file, args, env, workingDir } = executable
   const stdout = lines(text => executable.onLine('stdout', text))
   const stderr = lines(text => executable.onLine('stderr', text))
@@ -32,6 +31,8 @@ export async function runExecutable(executable: Executable, signal?: AbortSignal
     (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),
     error => failures.push(error),
   )
+  // Here, not before what is awaited: an event that has been is not heard.
+  signal?.throwIfAborted()
   const child = start(file, args, { cwd: workingDir, env, detached: true }, outputs)
   const stop = (): void => terminate(child)
   signal?.addEventListener('abort', stop, { once: true })

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -338,6 +347,14 @@ describe('credential helpers', () => {
     const started = performance.now()
     await expect(credentials().forRegistry('a.example.com', controller.signal)).rejects.toBe(reason)
     expect(performance.now() - started).toBeLessThan(2_000)
+  })
+
+  it('are not even started when it has been stopped before', async () => {
+    const { credentials, dir } = home({ credsStore: 'test' }, { test: 'touch "$HOME/started"; sleep 60' })
+    const reason = new BaleError('cancelled', 'stopped')
+    const asked = credentials({ environment: { HOME: dir } }).forRegistry('a.example.com', AbortSignal.abort(reason))
+    await expect(asked).rejects.toBe(reason)
+    expect(existsSync(join(dir, 'started'))).toBe(false)
   })
 
   it('that failed are asked again', async () => {

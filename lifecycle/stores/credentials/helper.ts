@@ -63,6 +63,8 @@ function run(
   failed: Failed,
 ): Promise<{ code: number; output: string }> {
   const { path, environment = {}, helperTimeout = 30_000, signal } = options
+  // An event that has been is not heard.
+  signal?.throwIfAborted()
   // A relative directory would find a program in the source tree.
   const safePath = path.split(':').filter(isAbsolute).join(':')
   const own = Object.entries(environment).filter(([name, value]) => value !== undefined && helperVariables.test(name))
