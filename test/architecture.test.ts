@@ -77,7 +77,7 @@ describe('import direction', () => {
   })
 
   it.each([
-    ['@iarna/toml', 'nowhere'],
+    ['@iarna/toml/lib/toml-parser.js', 'lifecycle/spec/toml-parser.ts'],
     ['tar-stream', 'lifecycle/'],
     ['undici', 'lifecycle/stores/'],
     ['commander', 'lifecycle/cli/'],

@@ -1,229 +1,254 @@
-import { TomlCursor } from './toml-cursor.ts'
-import { parseScalar } from './toml-scalar.ts'
-import { readTomlString } from './toml-string.ts'
-import type { TomlDate, TomlFloat } from './toml-values.ts'
+import LibraryParser, { type Assignment, type State } from '@iarna/toml/lib/toml-parser.js'
+import { TomlFloat, parseDate } from './toml-values.ts'
 
 /**
- * TOML 1.0, and what 1.1 adds and costs nothing: newlines and a last comma in inline tables, `\e` and `\x`. The launcher
- * reads the same language.
- *
- * Our own, because documents come from buildpacks and images: @iarna/toml 3.0.0 lets `[hasOwnProperty]` write to the
- * built-in function of that name, quotes the source in its errors, knows no limits, and rejects comments that end in
- * CR LF. Here tables have no prototype, errors never quote the source, which may be a secret that a link led to, and depth
- * and number of values are capped.
+ * @iarna/toml's parser, made fit for documents of buildpacks and images. By itself 3.0.0 lets `[hasOwnProperty]` write to the
+ * built-in function of that name, has no limits, keeps 40 bytes for each byte of a string, gives dates and floats other
+ * values than were written, and tells no lines. We add to the class itself rather than scan the text before it: two readers
+ * of one text can be made to disagree. The package is pinned to a version; toml.test.ts holds what is built on here.
  */
 
-/** A table, with no prototype: `__proto__` and `constructor` are keys like any other. */
-export type TomlTable = Record<string, unknown>
-type Value = string | boolean | number | TomlFloat | TomlDate | TomlTable | Value[]
+/** Something is wrong at `line`; the message quotes nothing of the source, which may be a secret that a link led to. */
+export class TomlError extends Error {
+  readonly line: number
+  constructor(message: string, line: number) {
+    super(message)
+    this.line = line
+  }
+}
 
-/** Where keys stand: a table's keys to lines, counted from 1. */
+/** Where keys stand: a table's keys to lines, counted from 1. The key '' is where an element of an array of tables begins. */
 export type Lines = Map<object, Map<string, number>>
 
 /** Tables and arrays within one another. Data of others may be 64 deep (read.ts), and then stand in documents of ours. */
 export const maxDepth = 96
 /** Keys and elements in a document: a quarter of a million, where real ones have hundreds. */
 export const maxValues = 1 << 18
+/** Longer words are nobody's number or date. */
+const maxWord = 1000
 
-// How a table or array came to be decides what may add to it later.
-type Origin =
-  | 'value' // `[1, 2]` or `{ a = 1 }`: closed
-  | 'header' // `[a]`, `[[a]]`
-  | 'path' // the `a` of `[a.b]`: a later `[a]` may still define it
-  | 'key' // the `a` of `a.b = 1`: more such keys may add to it
+/** Alias for keys that the library would find in Object.prototype, which it takes for tables that are already there. */
+const mark = '\ue000'
+const toAlias = (key: string): string => (key in Object.prototype || key.startsWith(mark) ? mark + key : key)
+export const fromAlias = (key: string): string => (key.startsWith(mark) ? key.slice(1) : key)
 
-/** A table and how many tables and arrays it is in, itself counted. */
-interface Place {
-  readonly table: TomlTable
-  readonly depth: number
+export const twice = 'a key is defined twice'
+export const tooDeep = `nested deeper than ${maxDepth}`
+export const expectedValue = 'expected a value: a string in quotes, a number, true, false, a date, [ or {'
+
+type OurState = State & {
+  /** A part of a key is being read. */
+  isKey?: boolean
+  /** Where the key before `=` stands. */
+  line?: number
+  /** How many arrays and inline tables this is in. */
+  depth?: number
+  /** The number as it is written. */
+  word?: string
+  /** How much of `buf` is one flat string. */
+  flat?: number
+}
+type OurAssignment = Assignment & { line: number }
+
+const closing = ']'.charCodeAt(0)
+const word = /(?:\d{4}-\d\d-\d\d (?=\d))?[\w+.:-]+/y
+const plain = {
+  bareKey: /[A-Za-z0-9_-]+/y,
+  basic: /[^"\\\x00-\x1f\x7f]+/y,
+  literal: /[^'\x00-\x1f\x7f]+/y,
+  multiLineBasic: /[^"\\\x00-\x08\x0b-\x1f\x7f]+/y,
+  multiLineLiteral: /[^'\x00-\x08\x0b-\x1f\x7f]+/y,
 }
 
-const bareKey = /[A-Za-z0-9_-]+/y
-const bareWord = /[A-Za-z0-9_+.:-]+/y
-const dayAndSpace = /\d{4}-\d\d-\d\d (?=\d)/y
+/** What an own key of a raw table holds. */
+const child = (table: object, key: string): object => (table as Record<string, object>)[key] as object
 
-/** @throws TomlError */
-export function parseTomlText(text: string): { root: TomlTable; lines: Lines } {
-  const parser = new Parser(text)
-  return { root: parser.document(), lines: parser.lines }
-}
-
-class Parser {
+export class TomlParser extends LibraryParser {
   readonly lines: Lines = new Map()
-  private readonly cursor: TomlCursor
+  /** The line of the key or header that was read last. */
+  keyLine = 1
+  /** What closes a table: a header of its own for `a.b = 1`, such a key for a header. The library takes both. */
+  private readonly origins = new WeakMap<object, 'header' | 'key'>()
+  declare protected state: OurState
   private values = 0
-  private readonly origins = new Map<object, Origin>()
 
-  constructor(text: string) {
-    this.cursor = new TomlCursor(text)
+  private fail(message: string): never {
+    throw new TomlError(message, this.line + 1)
   }
 
-  document(): TomlTable {
-    const root: Place = { table: this.newTable('header'), depth: 1 }
-    let place = root
-    for (;;) {
-      this.cursor.skipBlank()
-      if (this.cursor.atEnd()) return root.table
-      if (this.cursor.take('[')) place = this.header(root)
-      else this.member(place)
-      this.cursor.endOfLine()
-    }
-  }
-
-  // ---- tables ----
-
-  private newTable(origin: Origin): TomlTable {
-    const table = Object.create(null) as TomlTable
-    this.origins.set(table, origin)
-    return table
-  }
+  // ---- limits ----
 
   private count(): void {
-    if (++this.values > maxValues) this.cursor.fail(`more than ${maxValues} values`)
+    if (++this.values > maxValues) this.fail(`more than ${maxValues} values`)
   }
 
-  private checkDepth(depth: number): void {
-    if (depth > maxDepth) this.cursor.fail(`nested deeper than ${maxDepth}`)
+  private deepen(): void {
+    this.state.depth = (this.state.depth ?? 0) + 1
+    if (this.state.depth > maxDepth) this.fail(tooDeep)
   }
 
-  private put(table: TomlTable, key: string, value: Value, line: number): void {
+  protected override call(state: () => unknown, returnWith?: (value: never) => unknown): void {
+    const { depth } = this.state
+    super.call(state, returnWith)
+    if (depth !== undefined) this.state.depth = depth
+    if (state === this.parseInlineList || state === this.parseInlineTable) this.deepen()
+  }
+
+  protected override recordInlineListValue(value: unknown): unknown {
     this.count()
-    table[key] = value
+    return super.recordInlineListValue(value)
+  }
+
+  // ---- keys: their names, and the lines they stand on ----
+
+  protected override parseKeyword(): unknown {
+    this.count()
+    this.state.isKey = true
+    return super.parseKeyword()
+  }
+
+  protected override return(value?: unknown): void {
+    super.return(this.state.isKey === true ? toAlias(this.state.buf) : this.exact(value))
+  }
+
+  private note(table: object, key: string, line: number): void {
     let lines = this.lines.get(table)
     if (!lines) this.lines.set(table, (lines = new Map<string, number>()))
-    lines.set(key, line)
+    if (!lines.has(key)) lines.set(key, line)
   }
 
-  /**
-   * Reads `a.b.c` and walks to the table that holds the last part, making tables on the way. A header may walk through any
-   * table that is not closed and into the last element of an array of tables; a dotted key only through tables that no
-   * header of their own defined.
-   */
-  private path(from: Place, origin: 'path' | 'key'): Place & { readonly key: string } {
-    let place = from
-    for (;;) {
-      const key = this.keyPart()
-      this.cursor.skipSpaces()
-      if (!this.cursor.take('.')) return { ...place, key }
-      this.cursor.skipSpaces()
-      place = this.step(place, key, origin)
-      this.checkDepth(place.depth)
+  protected override parseTableMore(key: string): unknown {
+    const [parent, isLast] = [this.ctx, this.char === closing]
+    this.keyLine = this.line + 1
+    if (isLast && this.origins.get(child(parent, key)) === 'key') throw new TomlError(twice, this.keyLine)
+    const next = super.parseTableMore(key)
+    if (this.ctx !== parent) this.noteStep(parent, key)
+    if (isLast) this.origins.set(this.ctx, 'header')
+    return next
+  }
+  protected override parseListMore(key: string): unknown {
+    const [parent, isLast] = [this.ctx, this.char === closing]
+    this.keyLine = this.line + 1
+    const next = super.parseListMore(key)
+    if (this.ctx !== parent) this.noteStep(parent, key)
+    if (isLast) this.note(this.ctx, '', this.keyLine)
+    return next
+  }
+  private noteStep(table: object, key: string): void {
+    this.note(table, key, this.keyLine)
+    this.deepen()
+  }
+
+  protected override recordAssignKeyword(key: string): unknown {
+    if (this.state.line !== undefined) this.deepen()
+    this.state.line = this.line + 1
+    return super.recordAssignKeyword(key)
+  }
+  protected override recordAssignValue(value: unknown): unknown {
+    const assignment = { key: this.state.resultTable, value, line: this.state.line }
+    return this.returnNow(assignment)
+  }
+  protected override recordAssignStatement(assignment: OurAssignment): unknown {
+    const [table, path] = [this.ctx, [...assignment.key]]
+    this.keyLine = assignment.line
+    const next = super.recordAssignStatement(assignment)
+    this.notePath(table, path, assignment.line)
+    return next
+  }
+  protected override recordInlineTableValue(assignment: OurAssignment): unknown {
+    const [table, path] = [this.state.resultTable as object, [...assignment.key]]
+    this.keyLine = assignment.line
+    const next = super.recordInlineTableValue(assignment)
+    this.notePath(table, path, assignment.line)
+    return next
+  }
+  /** After `a.b.c = 1`, which may not have reached into a table with a header of its own. */
+  private notePath(from: object, path: readonly string[], line: number): void {
+    let table = from
+    for (const [i, key] of path.entries()) {
+      this.note(table, key, line)
+      if (i === path.length - 1) return
+      table = child(table, key)
+      if (this.origins.get(table) === 'header') throw new TomlError(twice, line)
+      this.origins.set(table, 'key')
     }
   }
 
-  private step({ table, depth }: Place, key: string, origin: 'path' | 'key'): Place {
-    const next = table[key]
-    if (next === undefined) {
-      const made = this.newTable(origin)
-      this.put(table, key, made, this.cursor.line)
-      return { table: made, depth: depth + 1 }
+  // ---- numbers and dates as they are written ----
+
+  protected override parseNumberSign(): unknown {
+    this.state.word = this.peekWord()
+    return super.parseNumberSign()
+  }
+
+  protected override parseNumberOrDateTime(): unknown {
+    const found = this.peekWord()
+    if (!/^\d+[-:]/.test(found)) {
+      this.state.word = found
+      return super.parseNumberOrDateTime()
     }
-    const known = typeof next === 'object' && next !== null ? this.origins.get(next) : undefined
-    if (origin === 'path' && Array.isArray(next) && known === 'header')
-      return { table: next.at(-1) as TomlTable, depth: depth + 2 }
-    const isOpen = origin === 'key' ? known === 'key' || known === 'path' : known !== undefined && known !== 'value'
-    if (!isOpen || Array.isArray(next)) this.cursor.fail('a key is defined twice')
-    if (origin === 'key') this.origins.set(next as TomlTable, 'key')
-    return { table: next as TomlTable, depth: depth + 1 }
+    const date = parseDate(found)
+    if (!date) this.fail(expectedValue)
+    this.ii += found.length - 1
+    return this.return(date)
   }
 
-  private keyPart(): string {
-    const quote = this.cursor.peek()
-    if (quote === '"' || quote === "'") return readTomlString(this.cursor, quote, false)
-    return this.cursor.match(bareKey) ?? this.cursor.fail('expected a key')
+  private peekWord(): string {
+    word.lastIndex = this.ii
+    const found = word.exec(this._buf ?? '')?.[0] ?? ''
+    if (found.length > maxWord) this.fail(`a word of more than ${maxWord} characters`)
+    return found
   }
 
-  private member(place: Place): void {
-    const line = this.cursor.line
-    const { table, depth, key } = this.path(place, 'key')
-    if (!this.cursor.take('=')) this.cursor.fail('expected = after the key')
-    if (key in table) this.cursor.fail('a key is defined twice')
-    this.put(table, key, this.value(depth), line)
+  /** A number that means what was written, or none: rather refused than changed. */
+  private exact(value: unknown): unknown {
+    const written = this.state.word
+    if (written === undefined || typeof value !== 'object' || value === null) return value
+    const number = value.valueOf()
+    if (typeof number === 'bigint') this.fail('an integer is beyond ±(2^53 - 1); write it as a string')
+    if (typeof number !== 'number' || !/^[^xX]*[.eE]/.test(written)) return value
+    if (!Number.isFinite(number)) this.fail('a number is too large for a 64-bit float')
+    return Number.isInteger(number) ? new TomlFloat(number) : number
   }
 
-  /** After `[` or `[[`: the table that the following lines fill. */
-  private header(root: Place): Place {
-    const line = this.cursor.line
-    const isArray = this.cursor.take('[')
-    this.cursor.skipSpaces()
-    const { table: parent, depth, key } = this.path(root, 'path')
-    if (!this.cursor.take(isArray ? ']]' : ']')) this.cursor.fail('expected ] after the table name')
-    const table = isArray ? this.arrayHeader(parent, key, line) : this.tableHeader(parent, key, line)
-    const place = { table, depth: depth + (isArray ? 2 : 1) }
-    this.checkDepth(place.depth)
-    return place
-  }
+  // ---- long text in one go: character by character each costs a string of its own ----
 
-  private arrayHeader(parent: TomlTable, key: string, line: number): TomlTable {
-    const table = this.newTable('header')
-    const known = parent[key]
-    if (known === undefined) {
-      const array: Value[] = [table]
-      this.origins.set(array, 'header')
-      this.put(parent, key, array, line)
-    } else if (Array.isArray(known) && this.origins.get(known) === 'header') {
-      this.count()
-      known.push(table)
-    } else {
-      this.cursor.fail('a key is defined twice')
+  /** Takes characters that stand for themselves, all but the last, which the library goes on from. */
+  private takeRun(pattern: RegExp): void {
+    if (this._buf === null) return
+    const { state } = this
+    if (state.buf.length - (state.flat ?? 0) > 1 << 20) {
+      state.buf.charCodeAt(0) // makes one string of the many that V8 keeps until someone looks
+      state.flat = state.buf.length
     }
-    // Where an element begins, for errors about what it lacks.
-    this.lines.set(table, new Map([['', line]]))
-    return table
+    pattern.lastIndex = this.ii
+    const length = (pattern.exec(this._buf)?.[0].length ?? 0) - 1
+    if (length <= 0) return
+    const run = this._buf.slice(this.ii, this.ii + length)
+    for (let at = run.indexOf('\n'); at >= 0; at = run.indexOf('\n', at + 1)) this.line++
+    state.buf += run
+    this.ii += length
+    this.char = this._buf.codePointAt(this.ii)
   }
 
-  private tableHeader(parent: TomlTable, key: string, line: number): TomlTable {
-    const known = parent[key]
-    if (known === undefined) {
-      const table = this.newTable('header')
-      this.put(parent, key, table, line)
-      return table
-    }
-    if (typeof known !== 'object' || known === null || this.origins.get(known) !== 'path' || Array.isArray(known))
-      this.cursor.fail('a table is defined twice')
-    this.origins.set(known, 'header')
-    return known as TomlTable
+  protected override parseBareKey(): unknown {
+    this.takeRun(plain.bareKey)
+    return super.parseBareKey()
   }
-
-  // ---- values ----
-
-  /** A value in a table or array of this depth. */
-  private value(depth: number): Value {
-    this.cursor.skipSpaces()
-    const first = this.cursor.peek()
-    if (first === '"' || first === "'") return readTomlString(this.cursor, first, true)
-    if (this.cursor.take('[')) return this.array(depth + 1)
-    if (this.cursor.take('{')) return this.inlineTable(depth + 1)
-    const scalar = parseScalar((this.cursor.match(dayAndSpace) ?? '') + (this.cursor.match(bareWord) ?? ''))
-    return 'value' in scalar ? scalar.value : this.cursor.fail(scalar.problem)
+  protected override parseBasicString(): unknown {
+    this.takeRun(plain.basic)
+    return super.parseBasicString()
   }
-
-  private array(depth: number): Value[] {
-    this.checkDepth(depth)
-    const array: Value[] = []
-    for (;;) {
-      this.cursor.skipBlank()
-      if (this.cursor.take(']')) return array
-      this.count()
-      array.push(this.value(depth))
-      this.cursor.skipBlank()
-      if (this.cursor.take(',')) continue
-      if (this.cursor.take(']')) return array
-      this.cursor.fail('expected , or ] in an array')
-    }
+  protected override parseLiteralString(): unknown {
+    this.takeRun(plain.literal)
+    return super.parseLiteralString()
   }
-
-  private inlineTable(depth: number): TomlTable {
-    this.checkDepth(depth)
-    const table = this.newTable('value')
-    for (;;) {
-      this.cursor.skipBlank()
-      if (this.cursor.take('}')) return table
-      this.member({ table, depth })
-      this.cursor.skipBlank()
-      if (this.cursor.take(',')) continue
-      if (this.cursor.take('}')) return table
-      this.cursor.fail('expected , or } in an inline table')
-    }
+  protected override parseMultiStringContent(): unknown {
+    this.takeRun(plain.multiLineBasic)
+    return super.parseMultiStringContent()
+  }
+  protected override parseLiteralMultiStringContent(): unknown {
+    this.takeRun(plain.multiLineLiteral)
+    return super.parseLiteralMultiStringContent()
   }
 }

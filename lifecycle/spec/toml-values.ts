@@ -13,6 +13,22 @@ export class TomlDate {
   }
 }
 
+const time = String.raw`(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?`
+const zone = String.raw`(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)`
+const dateOrTime = new RegExp(String.raw`^(?:(\d{4}-\d\d-\d\d)(?:[Tt ]${time}${zone}?)?|${time})$`)
+
+/** The date of a word, if it is one: undefined for February 30. */
+export function parseDate(word: string): TomlDate | undefined {
+  const match = dateOrTime.exec(word)
+  if (!match || (match[1] !== undefined && !isDay(match[1]))) return undefined
+  return new TomlDate(word.replace(/[t ]/, 'T').replace('z', 'Z'))
+}
+
+function isDay(day: string): boolean {
+  const date = new Date(`${day}T00:00:00Z`) // makes March 1 of February 29 in the wrong year
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day)
+}
+
 /**
  * A float that a JavaScript number would not give back: `1.0` would be written as the integer `1`, and JSON has no `inf`
  * and no `nan`. All other floats are plain numbers.

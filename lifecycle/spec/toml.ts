@@ -1,6 +1,6 @@
 import { BaleError } from '../errors.ts'
-import { TomlError } from './toml-cursor.ts'
-import { type Lines, parseTomlText } from './toml-parser.ts'
+import { type Lines, TomlError } from './toml-parser.ts'
+import { parseTomlText } from './toml-text.ts'
 import { TomlDate, TomlFloat } from './toml-values.ts'
 import type { Metadata } from './types.ts'
 

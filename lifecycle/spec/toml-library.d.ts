@@ -1,0 +1,58 @@
+/** The parser of @iarna/toml 3.0.0, as far as toml-parser.ts adds to it; the package describes only its front. */
+declare module '@iarna/toml/lib/toml-parser.js' {
+  /** One thing being read: a key, a value, an array. They are on a stack of the parser's own. */
+  export interface State {
+    /** The text of the key or value so far. */
+    buf: string
+    /** The parts of a key before `=`; the table within `{`. */
+    resultTable: unknown
+  }
+  export interface Assignment {
+    key: string[]
+    value: unknown
+  }
+
+  /** A machine that reads a character at a time: `parse…` is a state, `record…` takes what the state above it returns. */
+  export default class LibraryParser {
+    /** Null from the end of the text on. */
+    protected _buf: string | null
+    /** Where the current character is. */
+    protected ii: number
+    protected char: number | undefined
+    /** Counted from 0. */
+    line: number
+    protected state: State
+    /** The table that the following lines fill. */
+    protected ctx: object
+
+    parse(text: string): void
+    finish(): object
+
+    protected call(state: () => unknown, returnWith?: (value: never) => unknown): void
+    /** Gives the value, or else the text so far, to the state below; the current character is done with. */
+    protected return(value?: unknown): void
+    /** The same, but the state below sees the current character too. */
+    protected returnNow(value?: unknown): unknown
+
+    protected parseTable(): unknown
+    protected parseTableMore(key: string): unknown
+    protected parseList(): unknown
+    protected parseListMore(key: string): unknown
+    protected parseAssign(): unknown
+    protected parseKeyword(): unknown
+    protected parseBareKey(): unknown
+    protected recordAssignKeyword(key: string): unknown
+    protected recordAssignValue(value: unknown): unknown
+    protected recordAssignStatement(assignment: Assignment): unknown
+    protected recordInlineTableValue(assignment: Assignment): unknown
+    protected recordInlineListValue(value: unknown): unknown
+    protected parseInlineList(): unknown
+    protected parseInlineTable(): unknown
+    protected parseNumberSign(): unknown
+    protected parseNumberOrDateTime(): unknown
+    protected parseBasicString(): unknown
+    protected parseLiteralString(): unknown
+    protected parseMultiStringContent(): unknown
+    protected parseLiteralMultiStringContent(): unknown
+  }
+}
