@@ -32,7 +32,7 @@ export function countRunImageLayers(app: Image, topLayer: string, own: number): 
  * the image runs on is the new run image's to say; user, environment and all else in the config stay the app's.
  */
 export function rebaseImage(app: Image, runImage: Image, options: RebaseOptions): Image {
-  const { config } = app
+  const config = asWritten(app)
   const { 'os.version': _version, 'os.features': _features, ...rest } = config
   const { os, architecture, variant, ...base } = runImage.config
   const rebased: ImageConfig = {
@@ -48,6 +48,11 @@ export function rebaseImage(app: Image, runImage: Image, options: RebaseOptions)
   }
   const layers = [...runImage.layers, ...app.layers.slice(options.below)]
   return makeImage(rebased, layers, isDockerManifest(app.manifest.mediaType) ? 'docker' : 'oci')
+}
+
+/** The config with its keys in the order that they stand in, and nulls as nulls: what is not changed keeps its bytes. */
+function asWritten(image: Image): ImageConfig {
+  return JSON.parse(Buffer.from(image.configBytes).toString()) as ImageConfig
 }
 
 /** Each label where it was: the same run image again gives the same config. */

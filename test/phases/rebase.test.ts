@@ -3,6 +3,7 @@ import type { BuildEvent } from '../../lifecycle/events.ts'
 import { labelOf } from '../../lifecycle/image/config.ts'
 import { type Image, makeImage } from '../../lifecycle/image/image.ts'
 import { docker } from '../../lifecycle/image/media-types.ts'
+import { parseConfig } from '../../lifecycle/image/validate.ts'
 import { findRunImage, rebase } from '../../lifecycle/phases/rebase.ts'
 import { requirePlatformApi } from '../../lifecycle/spec/api.ts'
 import { memoryStore } from '../../lifecycle/stores/memory.ts'
@@ -114,6 +115,23 @@ describe('a rebased image', () => {
       },
     )
     expect((await put(store, app, run)).published.digest).toBe(app.digest)
+  })
+
+  it('keeps the keys of its config where they stand, and what is null', async () => {
+    const store = memoryStore()
+    const run = await putRunImage(store, 'run:1')
+    const app = await putAppImage(store, 'app', { image: run, name: 'example.com/run:1' })
+    const { config, ...rest } = app.config
+    const { Env, ...others } = config!
+    const odd = { zebra: 1, ...rest, config: { Zebra: true, ...others, OnBuild: null, Env } }
+    const bytes = Buffer.from(JSON.stringify({ ...odd, history: null }))
+    const parsed = parseConfig(bytes, 'config')
+    const { image } = await put(store, { ...app, config: parsed, configBytes: bytes }, run)
+    const written = Buffer.from(image.configBytes).toString()
+    const now = JSON.parse(written) as typeof odd
+    expect(Object.keys(now)).toEqual(Object.keys({ ...odd, history: null }))
+    expect(Object.keys(now.config)).toEqual(Object.keys(odd.config))
+    expect(written).toContain('"OnBuild":null')
   })
 
   it('keeps the format of its manifest', async () => {
