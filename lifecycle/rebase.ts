@@ -53,7 +53,8 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
           ? 'build it first'
           : 'see what there is: bale image ls; for an image in a registry, add --publish',
     })
-  const app = { name: name === '' ? options.image : name, image }
+  const { registry } = destination
+  const app = { name: name === '' ? options.image : name, image, ...(registry !== undefined && { registry }) }
   const runImage = await findRunImage(
     {
       app,
@@ -64,6 +65,7 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
         const name = 'path' in found.place ? '' : found.name
         return { name, image: found.image, reference: identify(found) }
       },
+      reporter,
     },
     signal,
   )

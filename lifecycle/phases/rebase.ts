@@ -9,16 +9,19 @@ import { formatReference, parseReference } from '../image/reference.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { labels, parseLayersMetadata, rebaseLayersMetadata } from '../spec/labels.ts'
 import { quote } from '../spec/read.ts'
-import { countOwnLayers, obstaclesToRebase } from '../spec/rebase.ts'
-import { targetOf } from '../spec/target.ts'
-import type { LayersMetadata, Report, RunImageMetadata, Target } from '../spec/types.ts'
+import { type RebaseParty, countOwnLayers, obstaclesToRebase } from '../spec/rebase.ts'
+import type { LayersMetadata, Report, RunImageMetadata } from '../spec/types.ts'
 import type { ImageSink, Published } from '../stores/store.ts'
+import { targetOfImage } from './analyze.ts'
 import { inOrder } from './in-order.ts'
+import { resolveRunImage } from './run-image.ts'
 
 /** An image that is to be rebased, under the name by which the user knows it. */
 export interface AppImage {
   readonly name: string
   readonly image: Image
+  /** The registry it is in, if it is in one: a run image there is nearest. */
+  readonly registry?: string
 }
 
 export interface NewRunImage {
@@ -35,39 +38,35 @@ export interface FindRunImageInput {
   readonly wanted?: string
   /** Looks for an image; undefined or a BaleError if it is not there. */
   readonly find: (name: string, platform: Platform, signal?: AbortSignal) => Promise<NewRunImage | undefined>
+  readonly reporter: Reporter
 }
 
 /**
  * The run image to put an app on: the one that is wanted or else, of those that the app image records, the first that can be
  * read, with the app's own registry before the others (platform.md, "Run Image Resolution").
- * @throws BaleError 'arguments' if the app image records none, 'failed' if none can be read
+ * @throws BaleError 'arguments' if the app image records none, or none of them can be read
  */
 export async function findRunImage(input: FindRunImageInput, signal?: AbortSignal): Promise<NewRunImage> {
-  const { app, wanted, find } = input
+  const { app, wanted, find, reporter } = input
+  const found = new Map<string, NewRunImage>()
+  const read = async (name: string): Promise<Image | undefined> => {
+    const runImage = await find(name, app.image.config, signal)
+    if (runImage !== undefined) found.set(name, runImage)
+    return runImage?.image
+  }
+  if (wanted !== undefined) {
+    if ((await read(wanted)) === undefined) throw new BaleError('failed', `there is no run image ${wanted}`)
+    return found.get(wanted) as NewRunImage
+  }
   const { runImage: recorded } = readLabel(app).metadata
-  const names = wanted === undefined ? nearestFirst(recordedNames(recorded), app.name) : [wanted]
-  if (names.length === 0)
+  if (recorded?.image === undefined)
     throw new BaleError('arguments', 'the app image does not say which run image it is on', {
       where: app.name,
       fix: 'name the run image to put it on',
     })
-  const failures: unknown[] = []
-  for (const name of names) {
-    try {
-      const found = await find(name, app.image.config, signal)
-      if (found !== undefined) return found
-      failures.push(new BaleError('failed', `there is no run image ${name}`))
-    } catch (error) {
-      signal?.throwIfAborted()
-      if (!(error instanceof BaleError)) throw error
-      failures.push(error)
-    }
-  }
-  if (failures.length === 1) throw failures[0]
-  throw new BaleError('failed', `none of the run images can be read: ${names.join(', ')}`, {
-    fix: 'name another one',
-    cause: failures[0],
-  })
+  const entry = { image: recorded.image, mirrors: recorded.mirrors ?? [] }
+  const { name } = await resolveRunImage({ entry, registry: app.registry ?? '', read, reporter }, signal)
+  return found.get(name) as NewRunImage
 }
 
 export interface RebaseInput {
@@ -166,14 +165,10 @@ function unrecordedWords(name: string, recorded: RunImageMetadata | undefined): 
   return `${quote(name)} is not among the run images that it was built for (${known})`
 }
 
-function partyOf({ config }: Image): { target: Target; labels: Readonly<Record<string, string>> } {
-  const { os, architecture, variant } = config
-  const ofImage = config.config?.Labels ?? {}
-  return {
-    target: targetOf({ os, architecture, ...(variant !== undefined && { variant }), labels: ofImage }),
-    labels: ofImage,
-  }
-}
+const partyOf = (image: Image): RebaseParty => ({
+  target: targetOfImage(image),
+  labels: image.config.config?.Labels ?? {},
+})
 
 function readLabel({ name, image }: AppImage): { json: string; metadata: LayersMetadata; where: string } {
   const where = `${name} label ${labels.lifecycle}`
@@ -191,19 +186,6 @@ const recordedNames = (recorded: RunImageMetadata | undefined): readonly string[
 /** Whether the app was built for a run image of that name, whatever its digest is by now. */
 function isRecorded(name: string, recorded: RunImageMetadata | undefined): boolean {
   return recordedNames(recorded).some(known => comparable(known) === comparable(name))
-}
-
-function nearestFirst(names: readonly string[], app: string): readonly string[] {
-  const near = (name: string): boolean => registryOf(name) !== undefined && registryOf(name) === registryOf(app)
-  return [...names.filter(near), ...names.filter(name => !near(name))]
-}
-
-function registryOf(name: string): string | undefined {
-  try {
-    return parseReference(name).registry
-  } catch {
-    return undefined // a path, or what somebody else wrote into the label
-  }
 }
 
 function comparable(name: string): string {

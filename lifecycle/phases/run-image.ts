@@ -39,7 +39,7 @@ export async function resolveRunImage(
     reporter.event({ type: 'note', level: 'debug', text: `run image ${reasons.at(-1)}` })
   }
   throw new BaleError('arguments', `no run image can be read: ${reasons.join('; ')}`, {
-    fix: 'give one with -run-image, or correct run.toml',
+    fix: 'give one with -run-image, or correct where they are named',
   })
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { BuildEvent } from '../../lifecycle/events.ts'
+import { type BuildEvent, silent } from '../../lifecycle/events.ts'
 import { labelOf } from '../../lifecycle/image/config.ts'
 import { type Image, makeImage } from '../../lifecycle/image/image.ts'
 import { docker } from '../../lifecycle/image/media-types.ts'
@@ -372,7 +372,8 @@ describe('the run image, when none is named', () => {
     const image = await putAppImage(store, 'app', { image: run, name: 'x' }, { label })
     const asked: string[] = []
     const result = findRunImage({
-      app: { name: app, image },
+      app: { name: app, image, registry: app.split('/')[0]! },
+      reporter: silent,
       ...(wanted !== undefined && { wanted }),
       find: async (name, wantedPlatform) => {
         asked.push(name)
@@ -403,9 +404,9 @@ describe('the run image, when none is named', () => {
   })
 
   it('is an error where none is there, or none is recorded', async () => {
-    expect(String((await found('a.example/app', [], recorded)).name)).toContain('none of the run images can be read')
+    expect(String((await found('a.example/app', [], recorded)).name)).toContain('no run image can be read')
     expect((await found('a.example/app', [], {})).name).toMatchObject({ code: 'arguments' })
-    expect((await found('a.example/app', [], { image: 'one.example/run' })).name).toMatchObject({ code: 'failed' })
+    expect((await found('a.example/app', [], recorded, 'wanted')).name).toMatchObject({ code: 'failed' })
   })
 
   it('is not asked for when one is', async () => {

@@ -1,6 +1,53 @@
 import { BaleError } from '../../errors.ts'
-import type { Work } from './binary.ts'
+import { type AppImage, type NewRunImage, findRunImage, rebase } from '../../phases/rebase.ts'
+import { formatReport } from '../../spec/report.ts'
+import { copyImage } from '../../stores/copy.ts'
+import { hostPlatform } from '../../stores/open.ts'
+import { parseReference } from '../../image/reference.ts'
+import type { Context, Work } from './binary.ts'
+import { writeOutput } from './files.ts'
+import { Images, checkedNames, portableReference } from './images.ts'
 
-export function prepare(): Promise<Work> {
-  return Promise.reject(new BaleError('failed', 'rebaser cannot be run yet'))
+/** platform.md, "rebaser". */
+export async function prepare(context: Context): Promise<Work> {
+  const { inputs } = context
+  const images = context.resources.use(new Images(context))
+  const names = checkedNames(inputs.positional, images, 'rebaser')
+  const app = await openApp(context, images, inputs.text('previous-image') ?? names[0])
+  const runImage = await openRunImage(context, images, app)
+  return { run: () => rebaseApp(context, images, { names, app, runImage }) }
+}
+
+/** @throws BaleError 'failed' if it is not there */
+async function openApp({ signal }: Context, images: Images, name: string): Promise<AppImage> {
+  const { source, name: known } = await images.at(name)
+  const image = await source.pull(known, hostPlatform(), signal)
+  if (image !== undefined)
+    return { name, image, ...(images.mode.kind === 'registry' && { registry: parseReference(name).registry }) }
+  throw new BaleError('failed', `there is no image ${name} to rebase in ${source.description}`)
+}
+
+async function openRunImage({ inputs, log, signal }: Context, images: Images, app: AppImage): Promise<NewRunImage> {
+  const wanted = inputs.text('run-image') ?? inputs.text('image')
+  const find = async (...[name, platform]: Parameters<Parameters<typeof findRunImage>[0]['find']>) => {
+    const { source, name: known } = await images.at(name)
+    const image = await source.pull(known, platform, signal)
+    return image && { name, image, reference: portableReference(name, image, images) }
+  }
+  return findRunImage({ app, ...(wanted !== undefined && { wanted }), find, reporter: log }, signal)
+}
+
+async function rebaseApp(
+  { inputs, features, log, signal }: Context,
+  images: Images,
+  { names, app, runImage }: { names: readonly string[]; app: AppImage; runImage: NewRunImage },
+): Promise<void> {
+  const [destination, ...others] = await images.destinations(names)
+  const force = features.forceRebase && inputs.flag('force')
+  const { image, published } = await rebase({ app, runImage, destination, force, features, reporter: log }, signal)
+  const tags = [...published.names]
+  for (const other of others) tags.push(...(await copyImage(image, other.sink, other.names, signal)).names)
+  const { digest, imageId, manifestSize } = published
+  const report = images.mode.kind === 'daemon' ? { tags, imageId } : { tags, digest, manifestSize }
+  await writeOutput(inputs.path('report'), formatReport(report))
 }
