@@ -1,6 +1,7 @@
 import { BaleError } from '../errors.ts'
 import { labelOf } from '../image/config.ts'
 import type { Image } from '../image/image.ts'
+import type { Layer } from '../image/layer.ts'
 import type { Platform } from '../image/manifest.ts'
 import { labels, parseLayersMetadata } from '../spec/labels.ts'
 import { targetOf } from '../spec/target.ts'
@@ -8,6 +9,7 @@ import type { LayersMetadata, RunImageMetadata, Target } from '../spec/types.ts'
 import type { ImageAt } from '../stores/open.ts'
 import type { ImageSink } from '../stores/store.ts'
 import type { Reporter } from '../events.ts'
+import { readOsRelease } from './os-release.ts'
 
 export interface AnalyzeInput {
   readonly platform: Platform
@@ -43,7 +45,12 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
     readPrevious(input, signal),
     ...input.destinations.map(({ sink, names }) => sink.checkWrite(names, signal)),
   ])
-  return { runImage, target: targetOfImage(runImage), ...(previous !== undefined && { previous }) }
+  const labelled = targetOfImage(runImage)
+  // Images that nobody made for buildpacks do not say on which distribution they are: their files do.
+  const target = labelled.distro
+    ? labelled
+    : targetOfImage(runImage, await readOsRelease(near(runImage, previous), signal))
+  return { runImage, target, ...(previous !== undefined && { previous }) }
 }
 
 /** @throws BaleError 'arguments' when it is not there, or for another platform; the store's when it cannot be read */
@@ -67,9 +74,16 @@ export async function pullRunImage(
   return runImage
 }
 
-export function targetOfImage({ config }: Image): Target {
+/** @param osRelease for an image whose labels do not name its distribution */
+export function targetOfImage({ config }: Image, osRelease?: string): Target {
   const { os, architecture, variant } = config
-  return targetOf({ os, architecture, ...(variant !== undefined && { variant }), labels: config.config?.Labels ?? {} })
+  const labels = config.config?.Labels ?? {}
+  return targetOf({ os, architecture, ...(variant !== undefined && { variant }), labels }, osRelease)
+}
+
+/** The layers of the run image; those that the previous image has, from where that is, which may be this machine. */
+function near(runImage: Image, previous: PreviousImage | undefined): Layer[] {
+  return runImage.layers.map(layer => previous?.image.layers.find(l => l.diffId === layer.diffId) ?? layer)
 }
 
 /**

@@ -1,0 +1,104 @@
+import { posix } from 'node:path'
+import { compressionOf } from '../image/media-types.ts'
+import type { Layer } from '../image/layer.ts'
+import { decompress, verified } from '../layers/compress.ts'
+import { relativeName } from '../layers/names.ts'
+import { type TarEntry, readTar } from '../layers/tar-reader.ts'
+
+/** Where it is, whatever the links in between (os-release(5)); some distributions have one for each of their variants. */
+const start = 'etc/os-release'
+const candidate = /^(etc|usr\/lib)\/([^/]+\/)?[^/]*os-release[^/]*$/
+const mostLinks = 8
+/** Bytes; real ones have a few hundred. */
+const largest = 64 * 1024
+
+type Found = { readonly kind: 'file'; text: string } | { readonly kind: 'link'; readonly target: string }
+
+/** What of a layer decides which os-release an image has. */
+interface LayerFacts {
+  readonly found: Map<string, Found>
+  /** What the layers below have at these paths, and under them, is not in the image. */
+  readonly hidden: Set<string>
+  /** The same for what is under them alone. */
+  readonly emptied: Set<string>
+}
+
+/**
+ * The text of an image's /etc/os-release, or undefined if it has none that we understand. Reads layers from the topmost
+ * down to the one that has it, and unpacks none. Each is verified before it is believed.
+ * @throws BaleError 'input' for a damaged layer; a store's error when one cannot be read
+ */
+export async function readOsRelease(layers: readonly Layer[], signal?: AbortSignal): Promise<string | undefined> {
+  const read: Promise<LayerFacts>[] = []
+  const topDown = layers.toReversed()
+  let path = start
+  for (let links = 0; links < mostLinks; links++) {
+    const found = await look(path)
+    if (found === undefined) return undefined
+    if (found.kind === 'file') return found.text
+    path = posix.resolve('/', posix.dirname(path), found.target).slice(1)
+  }
+  return undefined
+
+  async function look(path: string): Promise<Found | undefined> {
+    for (const [n, layer] of topDown.entries()) {
+      const facts = await (read[n] ??= readFacts(layer, signal))
+      const found = facts.found.get(path)
+      if (found !== undefined) return found
+      if (isHidden(path, facts)) return undefined
+    }
+    return undefined
+  }
+}
+
+function isHidden(path: string, { hidden, emptied }: LayerFacts): boolean {
+  for (let at = path; at !== '.'; at = posix.dirname(at)) {
+    if (hidden.has(at) || (at !== path && emptied.has(at))) return true
+  }
+  return emptied.has('')
+}
+
+async function readFacts(layer: Layer, signal?: AbortSignal): Promise<LayerFacts> {
+  const facts: LayerFacts = { found: new Map(), hidden: new Set(), emptied: new Set() }
+  const compression = compressionOf(layer.mediaType)
+  if (compression === undefined) return facts
+  const decoder = new TextDecoder()
+  let file: (Found & { kind: 'file' }) | undefined
+  const tar = verified(decompress(layer.open(signal), compression), { digest: layer.diffId })
+  await readTar(
+    tar,
+    {
+      entry(entry) {
+        file = note(entry, facts)
+      },
+      data(chunk) {
+        if (file !== undefined) file.text += decoder.decode(chunk, { stream: true })
+      },
+      endOfFile() {
+        file = undefined
+      },
+    },
+    signal === undefined ? {} : { signal },
+  )
+  return facts
+}
+
+/** Remembers an entry if it matters; a file's text is to follow. */
+function note(entry: TarEntry, { found, hidden, emptied }: LayerFacts): (Found & { kind: 'file' }) | undefined {
+  const path = relativeName(entry.name)
+  const [dir, name] = [path.includes('/') ? posix.dirname(path) : '', posix.basename(path)]
+  // image-spec layer.md, "Whiteouts"
+  if (name === '.wh..wh..opq') emptied.add(dir)
+  else if (name.startsWith('.wh.')) hidden.add(posix.join(dir, name.slice('.wh.'.length)))
+  else if (['etc', 'usr', 'usr/lib'].includes(path)) {
+    if (entry.type !== 'directory') hidden.add(path)
+  } else if (candidate.test(path)) {
+    if (entry.type === 'symlink') found.set(path, { kind: 'link', target: entry.target })
+    else if (entry.type === 'file' && entry.size <= largest) {
+      const file = { kind: 'file' as const, text: '' }
+      found.set(path, file)
+      return file
+    } else if (entry.type !== 'directory') hidden.add(path)
+  }
+  return undefined
+}
