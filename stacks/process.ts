@@ -32,8 +32,8 @@ const tailLength = 25
 /** How long a command may take to clean up after SIGTERM; mmdebstrap deletes a tree of 600 MB in a few seconds. */
 const patience = 60_000
 
-/** Where there is setpriv(1), a command does not go on for minutes when we are killed. */
-const untilWeEnd = 'command -v setpriv >/dev/null && set -- setpriv --pdeathsig TERM -- "$@"'
+/** Ends the group once the pipe on standard input has no other end: when we are killed, it would go on for minutes. */
+const endWithUs = 'exec 3<&0 </dev/null; { read -r _; kill -TERM 0; } <&3 >/dev/null 2>&1 & exec 3<&-'
 
 /**
  * Runs a command in a process group of its own, gives its standard output to `consume`, and returns when the whole
@@ -43,8 +43,8 @@ export async function runCommand<T>(command: Command, consume: (output: Readable
   const { argv, environment, signal, onLine } = command
   signal.throwIfAborted()
   // The caller's umask must not show in the modes of what maintainer scripts write.
-  const shell = ['-c', `umask 022; ${untilWeEnd}; exec "$@"`, 'sh', ...argv]
-  const child = spawn('/bin/sh', shell, { env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const shell = ['-c', `umask 022; ${endWithUs}; exec "$@"`, 'sh', ...argv]
+  const child = spawn('/bin/sh', shell, { env: environment, detached: true, stdio: 'pipe' })
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   const tail: string[] = []
   createInterface({ input: child.stderr }).on('line', raw => {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { chmod, copyFile, lstat, lutimes, mkdir, readdir, readlink, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { getSystemErrorMessage } from 'node:util'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { inPlace } from '../files/failures.ts'
@@ -148,7 +149,9 @@ async function copyEntry(source: Buffer, target: Buffer, copying: Copying): Prom
 
 function unreadable(where: string, cause: unknown): BaleError {
   const full = isErrno(cause, 'ENOSPC', 'EDQUOT')
-  const message = full ? 'the disk is full' : `cannot copy it: ${(cause as Error).message}`
+  const why =
+    isErrno(cause) && cause.errno !== undefined ? getSystemErrorMessage(cause.errno) : (cause as Error).message
+  const message = full ? 'the disk is full' : `cannot copy it: ${why}`
   return new BaleError('filesystem', message, {
     where,
     cause,

@@ -83,7 +83,7 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
       await files.create()
       const known = isLayer(layer) ? layer : layer.known
       if (known !== undefined && (await files.hasBlob(known.digest, known.size))) return layerIn(files, known)
-      return layerIn(files, await writeLayer(files, layer, options, signal))
+      return layerIn(files, await writeLayer(files, layer, options, signal).finally(() => files.tidy()))
     },
 
     async putImage(image, names, signal) {

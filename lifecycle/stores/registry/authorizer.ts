@@ -1,7 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import type { Credential, Credentials } from '../credentials.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
-import { type Asker, failureAt } from './failures.ts'
+import type { Asker } from './failures.ts'
 import { type TokenOptions, basicHeader, fetchToken } from './token.ts'
 import type { Reply } from './transport.ts'
 
@@ -74,8 +74,7 @@ export class Authorizer {
     const credential = await this.#credential(signal)
     if (credential?.kind === 'registry-token') return this.#once(`Bearer ${credential.token}`, sent)
     if (challenge?.scheme === 'bearer') return this.#renew({ challenge, reply }, access, sent, signal)
-    if (challenge === undefined) throw failureAt(reply, 'the registry answered 401 without a usable way to log in')
-    if (credential === undefined) return undefined
+    if (challenge === undefined || credential === undefined) return undefined
     if (credential.kind === 'password') return this.#once(basicHeader(credential, this.#options.secrets), sent)
     const { registry } = this.#options
     throw new BaleError('credentials', `${registry} wants a password, but there is a token for it`, {

@@ -1,5 +1,6 @@
 import { BaleError } from '../../errors.ts'
 import { dockerHub } from '../../image/reference.ts'
+import { parseChallenges } from './challenge.ts'
 import { Transient, parseRetryAfter } from './retry.ts'
 import type { Reply } from './transport.ts'
 import { type Secrets, escaped, redacted } from './words.ts'
@@ -34,9 +35,11 @@ export function refusalAt(reply: Reply, body: Uint8Array, asker: Asker, secrets:
   const words = secrets.hide(wordsOf(body, reply.header('content-type')[0] ?? ''))
   const wait = parseRetryAfter(reply.header('retry-after')[0], Date.now())
   const later = wait === undefined ? '' : `; it wants to be asked again in ${Math.ceil(wait / 1000)} s`
+  const mute = status === 401 && parseChallenges(reply.header('www-authenticate')).length === 0
+  const how = mute ? ' without a usable way to log in' : ''
   const failure = failureAt(
     reply,
-    `the registry answered ${status}${words && `: ${words}`}${later}`,
+    `the registry answered ${status}${how}${words && `: ${words}`}${later}`,
     fixOf(reply, asker),
   )
   return passing.includes(status) ? new Transient(failure, { retryAfter: wait, status }) : failure
