@@ -10,7 +10,6 @@ const baseImages = 'the author of a base image keeps it'
 const labelsLeftOut =
   'Bale’s own images have no label io.buildpacks.base.metadata, as there is nothing more to say, and homepage only where stack.toml has one'
 const rebaserLater = 'the rebaser cannot be run yet; bale rebase does the work'
-const creatorLater = 'creator cannot be run yet; the five phases can'
 
 const supported = 'spec/api: D18 refuses %j and lists what there is'
 const ordinary = 'cli/phase/buildpacks: writes the group and the plan, with id, version and api of each buildpack'
@@ -557,20 +556,21 @@ export const platform: Document = {
         {
           line: 892,
           what: 'creator is the five phases in order',
-          deviates: creatorLater,
-          tests: ['cli/phase/line: builds, and builds again with what the first build left'],
+          tests: ['cli/phase/phases.e2e: at Platform API %s: five processes, again with what they left, and creator'],
         },
         {
           line: 900,
           what: 'with skip-restore only store.toml is restored',
-          deviates: creatorLater,
-          tests: ['cli/phase/line: builds, and builds again with what the first build left'],
+          tests: [
+            'cli/phase/phases.e2e: creator restores nothing but the store with -skip-restore, and gives the image all of its names',
+          ],
         },
         {
           line: 901,
           what: 'tags are more names of the image',
-          deviates: creatorLater,
-          tests: ['cli/phase/line: builds, and builds again with what the first build left'],
+          tests: [
+            'cli/phase/phases.e2e: creator restores nothing but the store with -skip-restore, and gives the image all of its names',
+          ],
         },
       ],
     },

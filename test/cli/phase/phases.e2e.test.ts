@@ -150,6 +150,29 @@ suiteWith(
       },
     )
 
+    it('creator restores nothing but the store with -skip-restore, and gives the image all of its names', async () => {
+      const m = await makeMachine()
+      try {
+        const image = `${registry.host}/skipped`
+        const create = async (...args: string[]): Promise<Ran> => {
+          const ran = await run(m.dir, '0.15', 'creator', [`-run-image=${registry.host}/run`, ...args, image], {})
+          expect(ran.status, ran.lines.join('\n')).toBe(0)
+          return ran
+        }
+        await create()
+        await m.renew()
+        const { lines } = await create('-skip-restore', `-tag=${registry.host}/tagged`)
+        expect(lines.filter(l => /^Restoring|reusing modules|restored$/.test(l))).toEqual([])
+        const app = await pull('skipped')
+        expect(JSON.parse(labelOf(app.config, 'io.buildpacks.lifecycle.metadata') ?? '')).toMatchObject({
+          buildpacks: [{ store: { metadata: { runs: 'again' } } }],
+        })
+        expect((await pull('tagged')).digest).toBe(app.digest)
+      } finally {
+        rmSync(m.dir, { recursive: true, force: true })
+      }
+    })
+
     it.each([
       ['0.7', '0.15'],
       ['0.15', '0.7'],
