@@ -29,6 +29,9 @@ export interface GlobalOptions {
   readonly reportOutputDir?: string
   readonly process?: string
   readonly output?: 'human' | 'json'
+  readonly olderThan?: string
+  readonly keepSize?: string
+  readonly all?: boolean
 }
 
 /** What a command works with. */

@@ -65,6 +65,7 @@ function makeProgram(run: Run): Command {
   addRun(program, run)
   addInspect(program, run)
   addImage(program, run)
+  addCache(program, run)
   addStack(program, run)
   for (const command of allCommands(program)) command.exitOverride()
   return program
@@ -236,6 +237,35 @@ function addImage(program: Command, run: Run): void {
   ).action(async (image: string, destination: string, options: GlobalOptions) => {
     await run(options, async context => (await images()).saveCommand(context, image, destination))
   })
+}
+
+function addCache(program: Command, run: Run): void {
+  const group = program.command('cache').description('What builds and runs leave for the next ones.')
+  const output = () =>
+    new Option('--output <format>', 'for people or for programs').choices(['human', 'json']).default('human')
+  const caches = async () => import('./commands/cache.ts')
+  group
+    .command('ls')
+    .description('List it: of which app, how large, and when it was used last.')
+    .addOption(output())
+    .addHelpText('after', examples('bale cache ls', 'bale cache ls --output json'))
+    .action(async (options: GlobalOptions) => {
+      await run(options, async context => (await caches()).listCommand(context, options))
+    })
+  group
+    .command('prune')
+    .description('Remove what was not used for 30 days, and what killed builds left. Builds may go on meanwhile.')
+    .option('--older-than <age>', 'what was not used for so long: 12h, 30d, 2w')
+    .option('--keep-size <size>', 'the least recently used, until the rest is no larger: 500MB, 10GB')
+    .addOption(new Option('--all', 'everything that is not in use').conflicts(['olderThan', 'keepSize']))
+    .addOption(output())
+    .addHelpText(
+      'after',
+      examples('bale cache prune', 'bale cache prune --older-than 7d --keep-size 10GB', 'bale cache prune --all'),
+    )
+    .action(async (options: GlobalOptions) => {
+      await run(options, async context => (await caches()).pruneCommand(context, options))
+    })
 }
 
 function addStack(program: Command, run: Run): void {

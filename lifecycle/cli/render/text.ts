@@ -19,6 +19,18 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
 }
 
+/** `5 minutes ago`, `3 days ago`. */
+export function formatAge(milliseconds: number): string {
+  const minutes = Math.max(0, Math.floor(milliseconds / 60_000))
+  const [count, unit] =
+    minutes < 60
+      ? [minutes, 'minute']
+      : minutes < 48 * 60
+        ? [Math.floor(minutes / 60), 'hour']
+        : [Math.floor(minutes / 1440), 'day']
+  return count === 0 ? 'just now' : `${count} ${unit}${count === 1 ? '' : 's'} ago`
+}
+
 /**
  * Text from a buildpack or a server, fit for a terminal or a log: no escape that could move the cursor, set the title or
  * forge a line (S16, X10, X31). Colours are dropped too; tabs stay.

@@ -1,0 +1,106 @@
+import { type Kept, type PruneRule, listKept, pruneKept } from '../../builder/kept.ts'
+import { BaleError } from '../../errors.ts'
+import { Stores } from '../../stores/open.ts'
+import type { Context, GlobalOptions } from '../context.ts'
+import { formatAge, formatBytes, printable } from '../render/text.ts'
+import { shortName } from './image.ts'
+
+/** What goes when the user does not say. */
+const usualAge = '30d'
+
+export async function listCommand(context: Context, { output }: GlobalOptions): Promise<void> {
+  const { cacheDir } = context.settings
+  const kept = await listKept(cacheDir)
+  const bytes = sum(kept)
+  if (output === 'json') return context.print(JSON.stringify({ path: cacheDir, bytes, entries: kept }, null, 2))
+  if (kept.length === 0) return context.print(`Nothing is cached yet in ${cacheDir}`)
+  const now = Date.now()
+  const rows = kept.map(item => [
+    titleOf(item),
+    formatBytes(item.bytes),
+    item.inUse ? 'in use' : formatAge(now - item.lastUsed.getTime()),
+    contentsOf(item),
+  ])
+  const heads = ['CACHE', 'SIZE', 'LAST USED', 'CONTENTS']
+  const widths = heads.map((head, column) => Math.max(head.length, ...rows.map(row => (row[column] as string).length)))
+  for (const row of [heads, ...rows])
+    context.print(
+      row
+        .map((cell, i) => cell.padEnd(widths[i] as number))
+        .join('  ')
+        .trimEnd(),
+    )
+  context.print(`${formatBytes(bytes)} in ${cacheDir}`)
+}
+
+export async function pruneCommand(context: Context, options: GlobalOptions): Promise<void> {
+  const { cacheDir } = context.settings
+  const removed = await pruneKept(cacheDir, ruleOf(options))
+  await using stores = new Stores(context.settings, context.reporter)
+  // Layers of images that have been replaced since, or removed.
+  const layers = await stores.local.collectGarbage()
+  const freed = sum(removed) + layers.bytes
+  const left = sum(await listKept(cacheDir))
+  if (options.output === 'json') {
+    const storeBytes = layers.bytes
+    return context.print(JSON.stringify({ path: cacheDir, freed, left, storeBytes, removed }, null, 2))
+  }
+  for (const item of removed) context.print(`Removed ${titleOf(item)}, ${formatBytes(item.bytes)}`)
+  if (layers.blobs > 0)
+    context.print(`Removed ${layers.blobs} layers and documents that no image needs, ${formatBytes(layers.bytes)}`)
+  context.print(`Freed ${formatBytes(freed)}; ${formatBytes(left)} are left in ${cacheDir}`)
+}
+
+function ruleOf({ olderThan, keepSize, all }: GlobalOptions): PruneRule {
+  if (all === true) return { all }
+  // Whoever says how much may stay does not care how old it is.
+  const age = olderThan ?? (keepSize === undefined ? usualAge : undefined)
+  return {
+    ...(age !== undefined && { olderThan: parseAge(age) }),
+    ...(keepSize !== undefined && { keepBytes: parseSize(keepSize) }),
+  }
+}
+
+const milliseconds: Record<string, number> = { m: 60_000, h: 3600_000, d: 86_400_000, w: 7 * 86_400_000 }
+
+/** `90m`, `12h`, `30d`, `2w`, in milliseconds. */
+export function parseAge(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,6})([mhdw])$/.exec(text) ?? []
+  if (number !== undefined) return Number(number) * (milliseconds[unit] as number)
+  throw new BaleError('usage', `${JSON.stringify(text)} is not an age`, { fix: 'write for example 12h, 30d or 2w' })
+}
+
+const powers = ['', 'k', 'm', 'g', 't']
+
+/** `10GB`, `500MB`, `1.5GiB`, `1000`, in bytes. */
+export function parseSize(text: string): number {
+  const [, number, prefix = '', binary] = /^(\d{1,15}(?:\.\d{1,3})?) ?([kmgt]?)(i?)b?$/i.exec(text) ?? []
+  if (number === undefined || (prefix === '' && binary)) {
+    throw new BaleError('usage', `${JSON.stringify(text)} is not a size`, { fix: 'write for example 500MB or 10GB' })
+  }
+  return Math.round(Number(number) * (binary ? 1024 : 1000) ** powers.indexOf(prefix.toLowerCase()))
+}
+
+const sum = (kept: readonly Kept[]): number => kept.reduce((total, { bytes }) => total + bytes, 0)
+
+function titleOf({ kind, name }: Kept): string {
+  switch (kind) {
+    case 'app':
+      return printable(shortName(name.replace(/^(store|registry) /, '')))
+    case 'image':
+      return `unpacked image ${name.slice(0, 12)}`
+    case 'temporary':
+      return 'a build or a run'
+    case 'other':
+      return printable(name)
+  }
+}
+
+const words: Readonly<Record<string, string>> = { committed: 'layers', staging: 'unfinished' }
+
+/** The largest parts of an app's cache. */
+function contentsOf({ kind, parts, bytes }: Kept): string {
+  if (kind !== 'app') return ''
+  const large = parts.filter(part => part.bytes > bytes / 100).slice(0, 4)
+  return large.map(part => `${printable(words[part.name] ?? part.name)} ${formatBytes(part.bytes)}`).join(', ')
+}
