@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import type { Settings } from '../builder/settings.ts'
-import { BaleError } from '../errors.ts'
+import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { Process } from './program.ts'
 import { plainReporter } from './render/plain.ts'
@@ -39,7 +39,7 @@ export interface Context {
   readonly settings: Settings
   readonly env: NodeJS.ProcessEnv
   readonly reporter: Reporter
-  /** Aborted by the first Ctrl-C or SIGTERM; its reason is the BaleError to exit with. */
+  /** Aborted by the first Ctrl-C or SIGTERM, or when the output breaks; its reason is the BaleError to exit with. */
   readonly signal: AbortSignal
   readonly color: boolean
   /** The command's own result; events go to the reporter. */
@@ -74,15 +74,24 @@ export function makeContext(options: GlobalOptions, process: Process): Context {
   }
 }
 
-/** The user's Ctrl-C, or a signal from whoever started us. */
+/** The user's Ctrl-C, a signal from whoever started us, or an output that nobody reads any more. */
 export class Stopped extends BaleError {
   /** What a shell reports of a program that a signal ended. */
   readonly status: number
 
-  constructor(signal: NodeJS.Signals) {
-    super('cancelled', `stopped by ${signal}`)
+  constructor(signal: NodeJS.Signals, message = `stopped by ${signal}`) {
+    super('cancelled', message)
     this.status = 128 + constants.signals[signal]
   }
+}
+
+/** What cannot be told is not done: `bale build … | head` ends as it does for other programs, but tidily (O03). */
+function unheard(error: Error): BaleError {
+  if (isErrno(error, 'EPIPE')) return new Stopped('SIGPIPE', 'stopped, since nobody reads the output any more')
+  return new BaleError('filesystem', `it cannot be written: ${error.message}`, {
+    where: 'standard output',
+    cause: error,
+  })
 }
 
 /** The first signal asks everything to stop and clean up; a second one is left to do what it does by default. */
@@ -91,5 +100,7 @@ function onInterrupt(process: Process): { signal: AbortSignal; dispose: () => vo
   const stop = (signal: NodeJS.Signals): void => abort.abort(new Stopped(signal))
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const signal of signals) process.once(signal, stop)
+  process.stdout.on('error', (error: Error) => abort.abort(unheard(error)))
+  process.stderr.on('error', () => {}) // there is nowhere left to complain
   return { signal: abort.signal, dispose: () => signals.forEach(signal => process.removeListener(signal, stop)) }
 }

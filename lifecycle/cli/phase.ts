@@ -8,6 +8,11 @@ import { main } from './phase/main.ts'
 const abort = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => abort.abort(new BaleError('cancelled', `stopped by ${signal}`)))
+// Nobody reads on, or the disk is full that it goes to (O03).
+process.stdout.on('error', error =>
+  abort.abort(new BaleError('cancelled', `the output cannot be written: ${error.message}`)),
+)
+process.stderr.on('error', () => {})
 
 const io: Io = {
   write: text => void process.stdout.write(text),

@@ -67,7 +67,10 @@ const milliseconds: Record<string, number> = { m: 60_000, h: 3600_000, d: 86_400
 export function parseAge(text: string): number {
   const [, number, unit = ''] = /^(\d{1,6})([mhdw])$/.exec(text) ?? []
   if (number !== undefined) return Number(number) * (milliseconds[unit] as number)
-  throw new BaleError('usage', `${JSON.stringify(text)} is not an age`, { fix: 'write for example 12h, 30d or 2w' })
+  throw new BaleError('usage', `${JSON.stringify(text)} is not an age`, {
+    where: '--older-than',
+    fix: 'write for example 12h, 30d or 2w',
+  })
 }
 
 const powers = ['', 'k', 'm', 'g', 't']
@@ -76,7 +79,10 @@ const powers = ['', 'k', 'm', 'g', 't']
 export function parseSize(text: string): number {
   const [, number, prefix = '', binary] = /^(\d{1,15}(?:\.\d{1,3})?) ?([kmgt]?)(i?)b?$/i.exec(text) ?? []
   if (number === undefined || (prefix === '' && binary)) {
-    throw new BaleError('usage', `${JSON.stringify(text)} is not a size`, { fix: 'write for example 500MB or 10GB' })
+    throw new BaleError('usage', `${JSON.stringify(text)} is not a size`, {
+      where: '--keep-size',
+      fix: 'write for example 500MB or 10GB',
+    })
   }
   return Math.round(Number(number) * (binary ? 1024 : 1000) ** powers.indexOf(prefix.toLowerCase()))
 }
