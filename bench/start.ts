@@ -1,10 +1,11 @@
 // What a build costs that has nothing to do: `bale build` of an unchanged application of two lines, as a whole process.
 // Beside it an empty Node script, which such a build starts four times: the program, detector, builder and a buildpack.
+// After `npm run dist` also the phase binaries that others run: one's version, and the detection of a trivial application.
 //
 //   npx node bench/start.ts            9 runs of each
 //   npx node bench/start.ts 21
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -19,6 +20,7 @@ try {
     ['an empty Node script', [process.execPath, join(work, 'empty.cjs')]],
     ['bale --version', [join(root, 'bin/bale'), '--version']],
     ['bale build, unchanged', [join(root, 'bin/bale'), ...build]],
+    ...phases(),
   ]
   // The first round bundles, makes the stack and warms the caches. In turn, so that the machine's other work falls on all.
   const times = commands.map((): number[] => [])
@@ -38,6 +40,32 @@ try {
 } finally {
   spawnSync(join(root, 'bin/bale'), ['image', 'rm', 'bale-bench-start'])
   rmSync(work, { recursive: true, force: true })
+}
+
+/** Phase binaries of the distribution, if it is there, as an ordinary user: detector wants one. */
+function phases(): [string, [string, ...string[]]][] {
+  const folder = join(root, 'dist', process.arch === 'arm64' ? 'linux-arm64' : 'linux-amd64', 'lifecycle')
+  if (!existsSync(folder)) return []
+  for (const dir of ['buildpacks/yes/1.0.0/bin', 'layers', 'platform', 'app'])
+    mkdirSync(join(work, dir), { recursive: true })
+  const buildpack = join(work, 'buildpacks/yes/1.0.0')
+  writeFileSync(
+    join(buildpack, 'buildpack.toml'),
+    'api = "0.8"\n[buildpack]\nid = "yes"\nversion = "1.0.0"\n[[stacks]]\nid = "*"\n',
+  )
+  writeFileSync(join(buildpack, 'bin/detect'), '#!/bin/sh\n')
+  writeFileSync(join(work, 'order.toml'), '[[order]]\n[[order.group]]\nid = "yes"\nversion = "1.0.0"\n')
+  const at = { layers: 'layers', order: 'order.toml', buildpacks: 'buildpacks', platform: 'platform', app: 'app' }
+  const flags = Object.entries(at).map(([name, path]) => `-${name}=${join(work, path)}`)
+  const prefix = ['env', 'CNB_PLATFORM_API=0.9'] as const
+  const asUser = process.getuid?.() === 0 ? ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups'] : []
+  chmodSync(join(buildpack, 'bin/detect'), 0o755)
+  chmodSync(work, 0o755)
+  if (asUser.length > 0) chownSync(join(work, 'layers'), 1000, 1000)
+  return [
+    ['analyzer -version', [...prefix, join(folder, 'analyzer'), '-version']],
+    ['detector, trivial', [...prefix, ...asUser, join(folder, 'detector'), ...flags]],
+  ]
 }
 
 function measure(name: string, [program, ...args]: [string, ...string[]]): number {
