@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { BaleError } from '../../lifecycle/errors.ts'
 import { TomlDate, TomlFloat } from '../../lifecycle/spec/toml-values.ts'
 import { formatToml, parseToml, parseTomlDocument } from '../../lifecycle/spec/toml.ts'
 import type { Metadata } from '../../lifecycle/spec/types.ts'
@@ -303,6 +304,30 @@ describe('parseToml on hostile input', () => {
   ])('P12 does not quote the secret that a link led to: %j', text => {
     const error = errorOf(() => parse(text))
     expect(JSON.stringify([error.message, error.where, error.fix, error.stack, error.cause])).not.toContain(secret)
+  })
+})
+
+describe('parseToml on anything', () => {
+  const words =
+    `[ ] [[ ]] { } = . , # \n \r\n \r " ' """ ''' \\ \\u0041 \\U00110000 a b "a" constructor '__proto__' 1 +1_0 0x1f 1.0 -1e3 1e400 inf -nan true ` +
+    '1979-05-27 2021-02-30 1979-05-27T07:32:00Z 007:32:00 07:32:00.5 9223372036854775808 \u0000 \ue000 é a=1 [a] [[a]] a.b=1 ={a=1} =[1]'
+  const parts = words.split(' ').concat(' ', '\n', '\n', '=')
+
+  it('gives a table or one error that names the file and the line', () => {
+    let tables = 0
+    for (let seed = 0; seed < 15_000; seed++) {
+      const random = seeded(seed)
+      const text = Array.from({ length: 1 + random(12) }, () => parts[random(parts.length)]).join('')
+      try {
+        expect(parse(formatToml(parse(text)))).toEqual(parse(text))
+        tables++
+      } catch (error) {
+        if (!(error instanceof BaleError)) throw new Error(JSON.stringify(text), { cause: error })
+        expect(error.where, text).toMatch(/^x\.toml:\d+$/)
+      }
+    }
+    expect(tables).toBeGreaterThan(500)
+    expect(Object.getOwnPropertySymbols(Object)).toEqual([])
   })
 })
 
