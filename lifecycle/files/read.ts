@@ -5,15 +5,33 @@ import { inPlace } from './failures.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 const chunkSize = 256 * 1024
+/** Bytes of a document that people or buildpacks write; the largest real ones have some hundred thousand. */
+const largestDocument = 16 * 1024 * 1024
+
+/** Whether a path may be a link: one that somebody hostile made leads to a secret (X23). */
+type Links = 'refused' | 'followed'
 
 /**
- * Opens a regular file that somebody else may have put there: a link is not followed, and nothing that blocks (a fifo)
+ * The content of a file that a buildpack may have written, or undefined if there is none. A link (X23), a fifo (P11), a
+ * device or a huge file (P01) is an error that names it.
+ */
+export async function readUntrusted(path: string): Promise<Uint8Array | undefined> {
+  return readSmall(path, largestDocument)
+}
+
+/** As above for a file of the platform or its operator, which may be a link: Kubernetes mounts those. */
+export async function readTrusted(path: string): Promise<Uint8Array | undefined> {
+  return readSmall(path, largestDocument, 'followed')
+}
+
+/**
+ * Opens a regular file that somebody else may have put there: a link is not followed unless told so, and nothing that blocks (a fifo)
  * or never ends (a device) is read. Undefined if there is nothing of that name.
  */
-export async function openRegular(path: string): Promise<FileHandle | undefined> {
+export async function openRegular(path: string, links: Links = 'refused'): Promise<FileHandle | undefined> {
   let file: FileHandle
   try {
-    file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    file = await open(path, O_RDONLY | O_NONBLOCK | (links === 'refused' ? O_NOFOLLOW : 0))
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     if (isErrno(error, 'ELOOP')) {
@@ -28,8 +46,8 @@ export async function openRegular(path: string): Promise<FileHandle | undefined>
 }
 
 /** The whole of a small file, or undefined if there is none; one of more than `maxBytes` is an error. */
-export async function readSmall(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
-  await using file = await openRegular(path)
+export async function readSmall(path: string, maxBytes: number, links?: Links): Promise<Uint8Array | undefined> {
+  await using file = await openRegular(path, links)
   if (file === undefined) return undefined
   const { size } = await file.stat()
   if (size > maxBytes) {

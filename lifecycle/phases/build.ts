@@ -16,7 +16,8 @@ import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-d
 import type { BuildpackEnvInput } from './detect.ts'
 import { readEnvDir } from './env-dir.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
-import { directoryState, readUntrusted } from './read-file.ts'
+import { directoryState } from '../files/directories.ts'
+import { readUntrusted } from '../files/read.ts'
 import { runExecutable } from './run-executable.ts'
 import { collectSboms } from './sbom.ts'
 

@@ -5,7 +5,7 @@ import { type BuildpackFeatures, requireBuildpackApi } from '../spec/api.ts'
 import { parseBuildpack } from '../spec/buildpack.ts'
 import { checkBuildpackId, checkVersion, escapeId } from '../spec/ids.ts'
 import type { BuildpackDescriptor } from '../spec/types.ts'
-import { readTrusted } from './read-file.ts'
+import { readTrusted } from '../files/read.ts'
 
 /** A buildpack that is there to be run. */
 export interface Buildpack {

@@ -19,7 +19,7 @@ import type {
   Target,
 } from '../spec/types.ts'
 import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
-import { readUntrusted } from './read-file.ts'
+import { readUntrusted } from '../files/read.ts'
 import { runExecutable } from './run-executable.ts'
 
 export interface DetectInput {

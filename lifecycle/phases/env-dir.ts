@@ -2,7 +2,8 @@ import { lstat, readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import { type EnvFile, parseEnvFile } from '../spec/env.ts'
-import { namesIn, readUntrusted } from './read-file.ts'
+import { namesIn } from '../files/directories.ts'
+import { readUntrusted } from '../files/read.ts'
 
 const maxFiles = 10_000
 

@@ -7,7 +7,7 @@ import type { BuildpackLayersMetadata, GroupElement, LayerRecord } from '../spec
 import { oci } from '../image/media-types.ts'
 import { type Located, type NamedSource, type Owner, cachedSbomLayer } from './export-layers.ts'
 import type { LayerOnDisk } from './layers-dir.ts'
-import { directoryState } from './read-file.ts'
+import { directoryState } from '../files/directories.ts'
 import { putRemembered } from './remember.ts'
 
 interface Input {

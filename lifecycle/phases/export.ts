@@ -39,7 +39,8 @@ import { addLifecycleSboms } from './sbom.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { inOrder } from './in-order.ts'
 import { putRemembered } from './remember.ts'
-import { directoryState, readUntrusted } from './read-file.ts'
+import { directoryState } from '../files/directories.ts'
+import { readUntrusted } from '../files/read.ts'
 
 export interface ExportInput {
   readonly layersDir: Located

@@ -3,7 +3,8 @@ import { BaleError } from '../errors.ts'
 import { checkLayerName, escapeId } from '../spec/ids.ts'
 import { parseLayerToml } from '../spec/layer.ts'
 import type { LayerContentMetadata } from '../spec/types.ts'
-import { directoryState, namesIn, readUntrusted } from './read-file.ts'
+import { directoryState, namesIn } from '../files/directories.ts'
+import { readUntrusted } from '../files/read.ts'
 
 /** A layer as a buildpack left it: its content metadata and whether its directory is there. */
 export interface LayerOnDisk extends LayerContentMetadata {

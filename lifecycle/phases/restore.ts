@@ -15,7 +15,7 @@ import { formatStore } from '../spec/store.ts'
 import type { BuildpackLayersMetadata, GroupElement, LayerRecord, LayersMetadata } from '../spec/types.ts'
 import type { Located } from './export-layers.ts'
 import { buildpackLayersDir } from './layers-dir.ts'
-import { directoryState } from './read-file.ts'
+import { directoryState } from '../files/directories.ts'
 import { restoreSboms, sbomTarOf, unpackSboms } from './sbom.ts'
 import { writeAnew } from './write-file.ts'
 

@@ -8,7 +8,8 @@ import { unpackTree } from '../layers/unpack.ts'
 import { escapeId } from '../spec/ids.ts'
 import type { PreviousImage } from './analyze.ts'
 import type { Located } from './export-layers.ts'
-import { directoryState, namesIn, readTrusted, readUntrusted } from './read-file.ts'
+import { directoryState, namesIn } from '../files/directories.ts'
+import { readTrusted, readUntrusted } from '../files/read.ts'
 import { writeAnew } from './write-file.ts'
 
 /** SBOM formats and their file extensions (buildpack.md, "Software-Bill-of-Materials"). */

@@ -1,5 +1,5 @@
 import { build } from '../../phases/build.ts'
-import { readUntrusted } from '../../phases/read-file.ts'
+import { readUntrusted } from '../../files/read.ts'
 import { parseResolvedPlan } from '../../spec/plan.ts'
 import type { Context, Work } from './binary.ts'
 import { readBuildpackInputs } from './buildpack-inputs.ts'

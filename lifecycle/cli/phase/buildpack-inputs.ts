@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { BuildpacksDir } from '../../phases/buildpacks-dir.ts'
 import { readPlatformEnvDir } from '../../phases/env-dir.ts'
-import { readUntrusted } from '../../phases/read-file.ts'
+import { readUntrusted } from '../../files/read.ts'
 import { parseAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { defaultExecEnv, execEnvOf } from '../../spec/exec-env.ts'

@@ -1,4 +1,4 @@
-import { readUntrusted } from '../../phases/read-file.ts'
+import { readUntrusted } from '../../files/read.ts'
 import { deprecatedBuildpackApis, requireBuildpackApi } from '../../spec/api.ts'
 import { parseGroup } from '../../spec/group.ts'
 import type { GroupElement } from '../../spec/types.ts'

@@ -1,6 +1,6 @@
 import { BaleError } from '../../errors.ts'
 import { targetOfImage } from '../../phases/analyze.ts'
-import { readUntrusted } from '../../phases/read-file.ts'
+import { readUntrusted } from '../../files/read.ts'
 import { restore } from '../../phases/restore.ts'
 import { entryOf, resolveRunImage } from '../../phases/run-image.ts'
 import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'

@@ -1,0 +1,22 @@
+import { lstat, readdir } from 'node:fs/promises'
+import { BaleError, isErrno } from '../errors.ts'
+import { inPlace } from './failures.ts'
+
+/** Whether a directory is there. A link or anything else in its place is an error (X20, D10, X30). */
+export async function directoryState(path: string): Promise<'directory' | 'absent'> {
+  const stat = await inPlace(path, () => lstat(path).catch(unlessAbsent))
+  if (stat === undefined) return 'absent'
+  if (stat.isDirectory()) return 'directory'
+  const what = stat.isSymbolicLink() ? 'a symbolic link, and a directory is wanted' : 'not a directory'
+  throw new BaleError('input', `it is ${what}`, { where: path })
+}
+
+/** Names in a directory, sorted by code unit; none if it is absent. */
+export async function namesIn(path: string): Promise<string[]> {
+  if ((await directoryState(path)) === 'absent') return []
+  return (await inPlace(path, () => readdir(path))).sort()
+}
+
+function unlessAbsent(error: unknown): undefined {
+  if (!isErrno(error, 'ENOENT')) throw error
+}
