@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { readFile, rename } from 'node:fs/promises'
 import { arch as hostArch } from 'node:os'
 import { join, resolve } from 'node:path'
+import { ensureDir, remove } from 'fs-extra/esm'
 import { architectureOf, ociArchitecture } from './config.ts'
 import { readDescription } from './description.ts'
 import { explainWrite, missingProgram } from './failures.ts'
@@ -56,7 +57,7 @@ export async function createStack(options: StackOptions): Promise<Stack> {
   for (const message of archive.warnings) onEvent?.({ type: 'warning', message })
 
   const outDir = resolve(options.outDir)
-  await mkdir(outDir, { recursive: true }).catch((error: unknown) => {
+  await ensureDir(outDir).catch((error: unknown) => {
     throw explainWrite(error, outDir)
   })
   await using work = await makeWorkDir(environment)
@@ -78,7 +79,7 @@ export async function createStack(options: StackOptions): Promise<Stack> {
     options.signal.throwIfAborted()
     throw explainWrite(error, outDir)
   } finally {
-    await Promise.all(Object.values(paths).map(path => rm(partial(path), { force: true })))
+    await Promise.all(Object.values(paths).map(path => remove(partial(path))))
   }
 }
 

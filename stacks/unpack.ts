@@ -1,5 +1,6 @@
-import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises'
+import { chmod, rename } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { ensureDir, pathExists, remove } from 'fs-extra/esm'
 import { BaleError, isErrno } from '../lifecycle/errors.ts'
 import { ownName } from '../lifecycle/files/owner.ts'
 import { ended, explainWrite } from './failures.ts'
@@ -20,16 +21,16 @@ export const partialPrefix = '.partial-'
  */
 export async function unpackRootfs(tar: string, dir: string, options: UnpackOptions): Promise<void> {
   const target = resolve(dir)
-  if (await exists(target)) return
+  if (await pathExists(target)) return
   const partial = join(dirname(target), partialPrefix + ownName())
   try {
-    await mkdir(partial, { recursive: true })
+    await ensureDir(partial)
     await chmod(partial, 0o755)
     await extract(tar, partial, options)
     await rename(partial, target)
   } catch (error) {
-    await rm(partial, { recursive: true, force: true })
-    if (isErrno(error, 'ENOTEMPTY', 'EEXIST') && (await exists(target))) return // another process was first
+    await remove(partial)
+    if (isErrno(error, 'ENOTEMPTY', 'EEXIST') && (await pathExists(target))) return // another process was first
     options.signal.throwIfAborted()
     throw explainWrite(error, dirname(target))
   }
@@ -54,14 +55,4 @@ async function extract(tar: string, dir: string, { environment, signal }: Unpack
   const setuid = ['-perm', '/6000', '-exec', 'chmod', 'ug-s', '{}', '+']
   const locked = ['-type', 'd', '!', '-perm', '-0700', '-exec', 'chmod', 'u+rwx', '{}', '+']
   await run('find', dir, '!', '-type', 'l', '(', ...setuid, ',', ...locked, ')')
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false
-    throw error
-  }
 }

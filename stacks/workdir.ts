@@ -1,6 +1,7 @@
-import { chmod, lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { remove } from 'fs-extra/esm'
 import { isErrno } from '../lifecycle/errors.ts'
 import { ownName, ownerOf } from '../lifecycle/files/owner.ts'
 import { explainWrite } from './failures.ts'
@@ -24,7 +25,7 @@ export async function makeWorkDir(environment: Environment): Promise<WorkDir> {
     throw explainWrite(error, parent)
   })
   await chmod(path, 0o755)
-  return { path, [Symbol.asyncDispose]: () => remove(path, environment) }
+  return { path, [Symbol.asyncDispose]: () => removeFolder(path, environment) }
 }
 
 /** Those of processes that were killed. Others may write to the parent, and name theirs like ours: not to be gone into. */
@@ -33,13 +34,14 @@ async function removeDead(parent: string, environment: Environment): Promise<voi
     if (!name.startsWith(prefix) || ownerOf(name.slice(prefix.length)) !== 'dead') continue
     const path = join(parent, name)
     const stat = await lstat(path).catch(() => undefined)
-    if (stat?.isDirectory() && stat.uid === process.geteuid?.()) await remove(path, environment).catch(() => undefined)
+    if (stat?.isDirectory() && stat.uid === process.geteuid?.())
+      await removeFolder(path, environment).catch(() => undefined)
   }
 }
 
-async function remove(path: string, environment: Environment): Promise<void> {
+async function removeFolder(path: string, environment: Environment): Promise<void> {
   try {
-    await rm(path, { recursive: true, force: true })
+    await remove(path)
   } catch (error) {
     if (!isErrno(error, 'EACCES', 'EPERM', 'ENOTEMPTY')) throw error
     // Only inside a user namespace with the same ids can an ordinary user delete files of subordinate ids.
@@ -49,7 +51,7 @@ async function remove(path: string, environment: Environment): Promise<void> {
       { argv: [...argv], environment: { ...environment, PATH: searchPath(environment) }, signal },
       discard,
     )
-    await rm(path, { recursive: true, force: true })
+    await remove(path)
   }
 }
 

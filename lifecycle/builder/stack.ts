@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { StackEvent } from '../../stacks/create.ts'
 import { BaleError, isErrno } from '../errors.ts'
@@ -65,6 +65,7 @@ export async function ensureStack(input: StackInput, signal: AbortSignal): Promi
 export async function installStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const { stackDir, settings, store, reporter } = input
   // Loaded once in the life of a machine: most builds find the stack made.
+  const { ensureDir, outputJson, remove } = await import('fs-extra/esm')
   const { createStack } = await import('../../stacks/create.ts')
   const { partialPrefix, unpackRootfs } = await import('../../stacks/unpack.ts')
   const dir = installedDir(input)
@@ -75,7 +76,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
     level: 'info',
     text: `Making the stack ${basename(stackDir)} from Debian packages, once; this takes a minute or two`,
   })
-  await mkdir(dir, { recursive: true })
+  await ensureDir(dir)
   for (const prefix of [workPrefix, partialPrefix]) await removeDead(dir, prefix)
   const work = join(dir, workPrefix + ownName())
   try {
@@ -95,13 +96,12 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
     const layer = await store.putLayer(fileSource(stack.run.tar), signal)
     await store.putImage(makeImage(stack.run.config, [layer]), [runImage], signal)
     const record: StackRecord = { key, id: stack.id, buildRoot, buildConfig: stack.build.config, runImage }
-    await writeFile(join(work, 'stack.json'), JSON.stringify(record))
+    await outputJson(join(work, 'stack.json'), record)
     await rename(join(work, 'stack.json'), join(dir, 'stack.json'))
-    if (before !== undefined && before.buildRoot !== buildRoot)
-      await rm(join(dir, before.buildRoot), { recursive: true, force: true })
+    if (before !== undefined && before.buildRoot !== buildRoot) await remove(join(dir, before.buildRoot))
     return installed(dir, record)
   } finally {
-    await rm(work, { recursive: true, force: true })
+    await remove(work)
   }
 }
 
