@@ -33,9 +33,19 @@ describeLauncher('env files: suffixes', run => {
     ['an empty file empties', { 'env/X': '' }, 'old', ''],
     ['a newline at the end is kept', { 'env/X': 'a\nb\n' }, 'old', 'a\nb\n'],
     ['nothing is expanded', { 'env/X': '$HOME `id` \\n' }, 'old', '$HOME `id` \\n'],
-    ['append and prepend of one directory', { 'env/X.append': 'a', 'env/X.prepend': 'p', 'env/X.delim': '-' }, 'old', 'p-old-a'],
+    [
+      'append and prepend of one directory',
+      { 'env/X.append': 'a', 'env/X.prepend': 'p', 'env/X.delim': '-' },
+      'old',
+      'p-old-a',
+    ],
     ['a directory is no variable', { 'env/X/Y': 'new' }, 'old', 'old'],
-    ['a link to a file is one', { 'env/X': link('{root}/workspace/value'), '../../../workspace/value': 'linked' }, 'old', 'linked'],
+    [
+      'a link to a file is one',
+      { 'env/X': link('{root}/workspace/value'), '../../../workspace/value': 'linked' },
+      'old',
+      'linked',
+    ],
   ] as const)
     it(title, async () => {
       const { app, code } = await run(inLayer(files), { env: { X: before } })
@@ -81,8 +91,16 @@ describeLauncher('env files: the directories of one layer', run => {
   for (const [title, files, expected] of [
     ['of env counts in env.launch', { 'env/X.delim': ':', 'env.launch/X.append': 'a' }, 'old:a'],
     ['of env.launch counts in env', { 'env/X.append': 'a', 'env.launch/X.delim': ':' }, 'old:a'],
-    ['of the same directory comes first', { 'env/X.append': 'a', 'env/X.delim': ':', 'env.launch/X.delim': '-' }, 'old:a'],
-    ['of the process comes before that of env', { 'env/X.delim': ':', 'env.launch/X.append': 'a', 'env.launch/web/X.delim': '-' }, 'old-a'],
+    [
+      'of the same directory comes first',
+      { 'env/X.append': 'a', 'env/X.delim': ':', 'env.launch/X.delim': '-' },
+      'old:a',
+    ],
+    [
+      'of the process comes before that of env',
+      { 'env/X.delim': ':', 'env.launch/X.append': 'a', 'env.launch/web/X.delim': '-' },
+      'old-a',
+    ],
     ['of another variable does not count', { 'env/Y.delim': ':', 'env/X.append': 'a' }, 'olda'],
   ] as const)
     it(`a delimiter ${title}`, async () => {
@@ -102,7 +120,8 @@ describeLauncher('env files: the directories of one layer', run => {
 
 describeLauncher('env files: order between buildpacks and layers', run => {
   // The group's order is that of metadata.toml, not that of names.
-  const toml = buildpack('zeta/first') + buildpack('acme/second') + processType('web', { command: ['show'], direct: true })
+  const toml =
+    buildpack('zeta/first') + buildpack('acme/second') + processType('web', { command: ['show'], direct: true })
   const four = (suffix: string): Tree => ({
     [metadata]: toml,
     [`/layers/zeta_first/a/env/X${suffix}`]: '1',
@@ -148,7 +167,8 @@ describeLauncher('env files: order between buildpacks and layers', run => {
 })
 
 describeLauncher('layer paths', run => {
-  const toml = buildpack('zeta/first') + buildpack('acme/second') + processType('web', { command: ['show'], direct: true })
+  const toml =
+    buildpack('zeta/first') + buildpack('acme/second') + processType('web', { command: ['show'], direct: true })
   const tree = {
     [metadata]: toml,
     '/layers/zeta_first/a/bin/': '',
@@ -170,7 +190,10 @@ describeLauncher('layer paths', run => {
   })
 
   it('no delimiter at the end when there was nothing before', async () => {
-    const { app } = await run({ ...tree, '/layers/zeta_first/b/bin/show': link('{root}/bin/show') }, { env: { PATH: '/cnb/process' } })
+    const { app } = await run(
+      { ...tree, '/layers/zeta_first/b/bin/show': link('{root}/bin/show') },
+      { env: { PATH: '/cnb/process' } },
+    )
     expect(app.env.PATH).toBe(bins)
     expect(app.env.LD_LIBRARY_PATH).toBe('/layers/acme_second/a/lib:/layers/zeta_first/b/lib')
   })
@@ -183,7 +206,10 @@ describeLauncher('layer paths', run => {
   it('env files come after the paths of their buildpack and before those of the next', async () => {
     const files = { '/layers/zeta_first/a/env/PATH.prepend': '/p:', '/layers/zeta_first/a/env/PATH.append': ':/a' }
     const { app } = await run({ ...tree, ...files })
-    const [first, second] = ['/layers/zeta_first/a/bin:/layers/zeta_first/b/bin', '/layers/acme_second/a/bin:/layers/acme_second/b/bin']
+    const [first, second] = [
+      '/layers/zeta_first/a/bin:/layers/zeta_first/b/bin',
+      '/layers/acme_second/a/bin:/layers/acme_second/b/bin',
+    ]
     expect(app.env.PATH).toBe(`${second}:/p:${first}:/bin:/usr/bin:/bin:/a`)
   })
 })
@@ -207,7 +233,14 @@ describeLauncher('launch environment', run => {
   })
 
   it("keeps the user's and the image's variables, and drops the launcher's own", async () => {
-    const env = { HOME: '/home/x', BPL_X: '1', CNB_TARGET_OS: 'linux', EMPTY: '', CNB_DEPRECATION_MODE: 'quiet', CNB_PROCESS_TYPE: 'x' }
+    const env = {
+      HOME: '/home/x',
+      BPL_X: '1',
+      CNB_TARGET_OS: 'linux',
+      EMPTY: '',
+      CNB_DEPRECATION_MODE: 'quiet',
+      CNB_PROCESS_TYPE: 'x',
+    }
     const { app } = await run({ [metadata]: webMetadata() }, { env })
     expect(app.env).toMatchObject({ HOME: '/home/x', BPL_X: '1', CNB_TARGET_OS: 'linux', EMPTY: '' })
     for (const name of ['APP_DIR', 'LAYERS_DIR', 'PROCESS_TYPE', 'PLATFORM_API', 'DEPRECATION_MODE'])
@@ -227,7 +260,11 @@ describeLauncher('env files: hostile', run => {
     ['E04 over a megabyte', { 'env/X': 'x'.repeat((1 << 20) + 1) }, 'env/X is too large: the limit is 1048576 bytes'],
     ['E05 an empty name', { 'env/.append': 'x' }, "env/.append: the file's name is no variable's name"],
     ['E05 a name with =', { 'env/A=B': 'x' }, "env/A=B: the file's name is no variable's name"],
-    ['E08 a link to nothing', { 'env/X': link('/no/such/file') }, 'cannot read /layers/acme_one/layer/env/X: no such file'],
+    [
+      'E08 a link to nothing',
+      { 'env/X': link('/no/such/file') },
+      'cannot read /layers/acme_one/layer/env/X: no such file',
+    ],
     ['E08 a link to a device', { 'env/X': link('/dev/zero') }, 'env/X: not a regular file'],
     ['E09 a delimiter with NUL', { 'env/X.append': 'x', 'env/X.delim': '\0' }, 'env/X.delim holds a NUL byte'],
     ['a name with control characters', { 'env/A\n\x1b[31m=': 'x' }, 'env/A\\n\\x1b[31m='],
@@ -240,7 +277,10 @@ describeLauncher('env files: hostile', run => {
 
   it('E03 a value over 128 KiB: 82, and the variable', async () => {
     const { code, stderr } = await run(inLayer({ 'env/X': 'x'.repeat(140_000) }))
-    expect([code, stderr]).toEqual([82, 'ERROR: cannot run /bin/show: environment variable X has 140002 bytes, and the limit is 131071\n'])
+    expect([code, stderr]).toEqual([
+      82,
+      'ERROR: cannot run /bin/show: environment variable X has 140002 bytes, and the limit is 131071\n',
+    ])
   })
 
   it('E06 a dangerous variable is the buildpack’s right', async () => {

@@ -4,11 +4,22 @@ import { writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { skip } from '../helpers/skip.ts'
-import { buildpack, describeLauncher, isOneErrorLine, link, processType, script, type Entry, type Tree } from './harness.ts'
+import {
+  buildpack,
+  describeLauncher,
+  isOneErrorLine,
+  link,
+  processType,
+  script,
+  type Entry,
+  type Tree,
+} from './harness.ts'
 
 const metadata = '/layers/config/metadata.toml'
 const toml =
-  buildpack('zeta/first') + buildpack('acme/second') + processType('web', { command: ['show'], direct: true, 'buildpack-id': 'zeta/first' })
+  buildpack('zeta/first') +
+  buildpack('acme/second') +
+  processType('web', { command: ['show'], direct: true, 'buildpack-id': 'zeta/first' })
 const at = '/layers/zeta_first/l/exec.d'
 const one = (entry: Entry, more: Tree = {}): Tree => ({ [metadata]: toml, [`${at}/x`]: entry, ...more })
 const append = (name: string): Entry => script(`echo "ORDER = \\"$ORDER ${name}\\"" >&3`)
@@ -56,7 +67,11 @@ describeLauncher('exec.d', run => {
   })
 
   it('may be a link to a program elsewhere', async () => {
-    const { app } = await run({ [metadata]: toml, [`${at}/x`]: link('../bin/helper'), '/layers/zeta_first/l/bin/helper': append('linked') })
+    const { app } = await run({
+      [metadata]: toml,
+      [`${at}/x`]: link('../bin/helper'),
+      '/layers/zeta_first/l/bin/helper': append('linked'),
+    })
     expect(app.env.ORDER).toBe(' linked')
   })
 
@@ -84,9 +99,15 @@ describeLauncher('exec.d', run => {
 
   it('L05 PATH counts for the command and for the next program; LD_PRELOAD is the buildpack’s right', async () => {
     const { app } = await run(
-      one(script('echo "PATH = \\"$PATH:/added\\"\nLD_PRELOAD = \\"/x.so\\"" >&3'), { [`${at}/y`]: script('echo "SEEN = \\"$PATH\\"" >&3 2>/dev/null') }),
+      one(script('echo "PATH = \\"$PATH:/added\\"\nLD_PRELOAD = \\"/x.so\\"" >&3'), {
+        [`${at}/y`]: script('echo "SEEN = \\"$PATH\\"" >&3 2>/dev/null'),
+      }),
     )
-    expect([app.env.PATH, app.env.SEEN, app.env.LD_PRELOAD]).toEqual(['/bin:/usr/bin:/bin:/added', '/bin:/usr/bin:/bin:/added', '/x.so'])
+    expect([app.env.PATH, app.env.SEEN, app.env.LD_PRELOAD]).toEqual([
+      '/bin:/usr/bin:/bin:/added',
+      '/bin:/usr/bin:/bin:/added',
+      '/x.so',
+    ])
   })
 })
 
@@ -99,14 +120,26 @@ describeLauncher('exec.d: failures are 82 and name the program', run => {
     ['L04 no format', { content: 'true', mode: 0o755 }, 'cannot start it: not an executable for this machine'],
     ['L04 a link to nothing', link('/no/such/file'), 'a link to nothing'],
     ['L04 a device', link('/dev/null'), 'not a regular file'],
-    ['L04 garbage', script('echo "X = \\"1\\"\nsecret = hunter2" >&3'), 'line 2 of its output on file descriptor 3: expected a value'],
+    [
+      'L04 garbage',
+      script('echo "X = \\"1\\"\nsecret = hunter2" >&3'),
+      'line 2 of its output on file descriptor 3: expected a value',
+    ],
     ['L04 not UTF-8', script('printf \'X = "\\377"\' >&3'), 'line 1 of its output on file descriptor 3: not UTF-8'],
     ['a number', script('echo "X = 1" >&3'), "a variable's value must be a string"],
     ['a table', script('echo "[X]" >&3'), "a variable's value must be a string"],
     ['a dotted key', script('echo "X.Y = \'1\'" >&3'), "a variable's value must be a string"],
-    ['a name twice', script('echo "X = \'1\'\nX = \'2\'" >&3'), 'line 2 of its output on file descriptor 3: a key is defined twice'],
-    ['L05 a name with =', script('echo "\'A=B\' = \'1\'" >&3'), "a variable's name may hold letters, digits, _ and - only"],
-    ['L05 an empty name', script('echo "\'\' = \'1\'" >&3'), "a variable's name may hold letters"],
+    [
+      'a name twice',
+      script("echo \"X = '1'\nX = '2'\" >&3"),
+      'line 2 of its output on file descriptor 3: a key is defined twice',
+    ],
+    [
+      'L05 a name with =',
+      script("echo \"'A=B' = '1'\" >&3"),
+      "a variable's name may hold letters, digits, _ and - only",
+    ],
+    ['L05 an empty name', script("echo \"'' = '1'\" >&3"), "a variable's name may hold letters"],
     ['L05 NUL in a value', script('printf \'X = "a\\\\u0000b"\' >&3'), "a variable's value holds a NUL character"],
     ['L05 NUL in the output', script('printf \'X = "a\\0b"\' >&3'), 'control character in a string'],
   ] as const)
@@ -120,16 +153,23 @@ describeLauncher('exec.d: failures are 82 and name the program', run => {
 
   it('L04 endless output: cut off at 1 MB', async () => {
     const { code, stderr } = await run(one(script('exec yes "X = 1" >&3')))
-    expect([code, stderr]).toEqual([82, `ERROR: exec.d ${at}/x: it wrote more than 1048576 bytes to file descriptor 3\n`])
+    expect([code, stderr]).toEqual([
+      82,
+      `ERROR: exec.d ${at}/x: it wrote more than 1048576 bytes to file descriptor 3\n`,
+    ])
   })
 
   it('L04 a megabyte is taken', async () => {
-    const { code, app } = await run(one(script('cat output >&3'), { '/workspace/output': `X = "1" #${'x'.repeat((1 << 20) - 9)}` }))
+    const { code, app } = await run(
+      one(script('cat output >&3'), { '/workspace/output': `X = "1" #${'x'.repeat((1 << 20) - 9)}` }),
+    )
     expect([code, app.env.X]).toEqual([0, '1'])
   })
 
   it('L04 a child that keeps file descriptor 3 open is not waited for', async () => {
-    const { code, app } = await run(one(script('sleep 20 & echo "X = \'1\'" >&3; echo $! > pid'), {}), { deadline: 5_000 })
+    const { code, app } = await run(one(script('sleep 20 & echo "X = \'1\'" >&3; echo $! > pid'), {}), {
+      deadline: 5_000,
+    })
     expect([code, app.env.X]).toEqual([0, '1'])
   })
 

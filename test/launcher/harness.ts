@@ -48,7 +48,10 @@ export const compiled: Available<readonly string[]> = compile()
 function compile(): Available<readonly string[]> {
   if (onPath('gcc') === undefined) return missing('gcc is missing')
   execFileSync(join(folder, 'build'), { stdio: ['ignore', 'ignore', 'inherit'] })
-  return { state: 'available', value: ['amd64', 'arm64'].filter(arch => existsSync(join(dist, `launcher-linux-${arch}`))) }
+  return {
+    state: 'available',
+    value: ['amd64', 'arm64'].filter(arch => existsSync(join(dist, `launcher-linux-${arch}`))),
+  }
 }
 
 /** The programs, where any user may run them and a build does not replace them meanwhile. */

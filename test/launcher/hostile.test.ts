@@ -8,7 +8,17 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { skip } from '../helpers/skip.ts'
-import { buildpack, describeLauncher, fifo, isOneErrorLine, link, parseShown, processType, script, webMetadata } from './harness.ts'
+import {
+  buildpack,
+  describeLauncher,
+  fifo,
+  isOneErrorLine,
+  link,
+  parseShown,
+  processType,
+  script,
+  webMetadata,
+} from './harness.ts'
 
 const metadata = '/layers/config/metadata.toml'
 
@@ -18,7 +28,11 @@ describeLauncher('hostile', (run, launcher) => {
     ['a directory', { [`${metadata}/x`]: '' }, 'cannot read /layers/config/metadata.toml: not a regular file'],
     ['a fifo', { [metadata]: fifo }, 'cannot read /layers/config/metadata.toml: not a regular file'],
     ['a device', { [metadata]: link('/dev/zero') }, 'cannot read /layers/config/metadata.toml: not a regular file'],
-    ['100 MB', { [metadata]: { zeros: 100 << 20 } }, '/layers/config/metadata.toml is too large: the limit is 16777216 bytes'],
+    [
+      '100 MB',
+      { [metadata]: { zeros: 100 << 20 } },
+      '/layers/config/metadata.toml is too large: the limit is 16777216 bytes',
+    ],
     ['garbage', { [metadata]: Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0]) }, ':1: '],
   ] as const)
     it(`L01 metadata: ${title}`, async () => {
@@ -44,15 +58,40 @@ describeLauncher('hostile', (run, launcher) => {
     for (const toml of [webMetadata(), both]) expect((await run({ [metadata]: toml })).code).toBe(0)
   })
 
-  const odd = ['a b', '  ', '', '"', "'", '--', '-', '\\', '*', '$HOME', '`id`', '$(id)', '\n', '\x1b[31m', 'é\u{1F600}', '#', '!', '~']
+  const odd = [
+    'a b',
+    '  ',
+    '',
+    '"',
+    "'",
+    '--',
+    '-',
+    '\\',
+    '*',
+    '$HOME',
+    '`id`',
+    '$(id)',
+    '\n',
+    '\x1b[31m',
+    'é\u{1F600}',
+    '#',
+    '!',
+    '~',
+  ]
   it('L08 arguments reach a direct process as they are', async () => {
     expect((await run({ [metadata]: webMetadata() }, { args: odd })).app.argv).toEqual(['show', ...odd])
-    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['--', 'show', ...odd] })).app.argv).toEqual(['show', ...odd])
+    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['--', 'show', ...odd] })).app.argv).toEqual([
+      'show',
+      ...odd,
+    ])
   })
 
   it('L08 and one with a shell, where they hold nothing to expand', async () => {
     const plain = odd.filter(word => !/[$`]/.test(word))
-    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['show', ...plain] })).app.argv).toEqual(['show', ...plain])
+    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['show', ...plain] })).app.argv).toEqual([
+      'show',
+      ...plain,
+    ])
   })
 
   it('L08 a megabyte of arguments', async () => {
@@ -62,10 +101,17 @@ describeLauncher('hostile', (run, launcher) => {
   })
 
   // Linux takes a quarter of the stack's limit, 2 MB by default, for arguments and environment together.
-  const megabytes = processType('web', { command: ['show'], args: Array.from({ length: 20 }, () => 'x'.repeat(110_000)), direct: true })
+  const megabytes = processType('web', {
+    command: ['show'],
+    args: Array.from({ length: 20 }, () => 'x'.repeat(110_000)),
+    direct: true,
+  })
   it('L08 more than 2 MB of arguments: 82, and why', async () => {
     const { code, stderr } = await run({ [metadata]: megabytes }, { odd: 'stack-8' })
-    expect([code, stderr]).toEqual([82, 'ERROR: cannot run /bin/show: arguments and environment are too long; use fewer of them\n'])
+    expect([code, stderr]).toEqual([
+      82,
+      'ERROR: cannot run /bin/show: arguments and environment are too long; use fewer of them\n',
+    ])
   })
 
   it('L08 more than 2 MB of arguments reach the app where the stack may be larger', async context => {
@@ -77,14 +123,20 @@ describeLauncher('hostile', (run, launcher) => {
   it('L08 one argument that is too long: 82, and which', async () => {
     const toml = processType('web', { command: ['show'], args: ['x', 'y'.repeat(140_000)], direct: true })
     const { code, stderr } = await run({ [metadata]: toml })
-    expect([code, stderr]).toEqual([82, 'ERROR: cannot run /bin/show: argument 2 has 140000 bytes, and the limit is 131071\n'])
+    expect([code, stderr]).toEqual([
+      82,
+      'ERROR: cannot run /bin/show: argument 2 has 140000 bytes, and the limit is 131071\n',
+    ])
   })
 
   for (const direct of [true, false])
     it(`L09 the working directory is missing (${direct ? 'direct' : 'shell'})`, async () => {
       const toml = processType('web', { command: ['show'], direct, 'working-dir': '/no/such/dir' })
       const { code, stderr } = await run({ [metadata]: toml })
-      expect([code, stderr]).toEqual([82, 'ERROR: cannot enter the working directory /no/such/dir: no such file or directory\n'])
+      expect([code, stderr]).toEqual([
+        82,
+        'ERROR: cannot enter the working directory /no/such/dir: no such file or directory\n',
+      ])
     })
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1'] as const)
@@ -108,7 +160,10 @@ describeLauncher('hostile', (run, launcher) => {
   if (!launcher.emulator)
     it('L13 an empty argv', async () => {
       const { code, stderr } = await run({ [metadata]: webMetadata() }, { odd: 'empty-argv' })
-      expect([code, stderr]).toEqual([82, expect.stringContaining('"" is not a process type of this image, which has "web"')])
+      expect([code, stderr]).toEqual([
+        82,
+        expect.stringContaining('"" is not a process type of this image, which has "web"'),
+      ])
     })
 
   for (const as of ['', '/', '.', '..', '/cnb/process/..', 'web/', '../web'])
@@ -118,7 +173,10 @@ describeLauncher('hostile', (run, launcher) => {
     })
 
   it('L13 a process type that would leave its directory', async () => {
-    const { code, stderr } = await run({ [metadata]: processType('..', { command: ['show'], direct: true }) }, { as: '..' })
+    const { code, stderr } = await run(
+      { [metadata]: processType('..', { command: ['show'], direct: true }) },
+      { as: '..' },
+    )
     expect([code, stderr]).toEqual([82, 'ERROR: a process type may not be . or ..\n'])
   })
 
@@ -133,7 +191,10 @@ describeLauncher('hostile', (run, launcher) => {
   })
 
   it('L14 a root that nobody can write to', async context => {
-    const tree = { [metadata]: webMetadata(), '/layers/acme_one/l/exec.d/x': script('touch new 2>/dev/null || echo "X = \'read-only\'" >&3') }
+    const tree = {
+      [metadata]: webMetadata(),
+      '/layers/acme_one/l/exec.d/x': script('touch new 2>/dev/null || echo "X = \'read-only\'" >&3'),
+    }
     for (const options of [{}, { as: 'launcher', args: ['show', 'x'] }]) {
       const { code, app, stderr } = await run(tree, { odd: 'read-only', ...options })
       if (code === 77) return skip(context, 'no user and mount namespaces here')
@@ -184,7 +245,11 @@ describeLauncher('hostile', (run, launcher) => {
     })
 
   it('file descriptors the launcher was given reach the app, and none of its own', async () => {
-    const tree = { [metadata]: webMetadata(), '/layers/acme_one/l/exec.d/x': script(':'), '/layers/acme_one/l/env/X': '' }
+    const tree = {
+      [metadata]: webMetadata(),
+      '/layers/acme_one/l/exec.d/x': script(':'),
+      '/layers/acme_one/l/env/X': '',
+    }
     const { app } = await run(tree, { env: { SHOW_FDS: '1' } })
     expect(app.entries.filter(entry => entry.startsWith('fd '))).toEqual(['fd 0', 'fd 1', 'fd 2'])
   })

@@ -60,7 +60,10 @@ describeLauncher('platform API', run => {
   for (const api of [undefined, ''])
     it(`${JSON.stringify(api)} counts as not set: 11`, async () => {
       const { code, stderr } = await run({ [metadata]: webMetadata() }, { env: { CNB_PLATFORM_API: api } })
-      expect([code, stderr]).toEqual([11, expect.stringMatching(/^ERROR: CNB_PLATFORM_API is not set; set it to .*\n$/)])
+      expect([code, stderr]).toEqual([
+        11,
+        expect.stringMatching(/^ERROR: CNB_PLATFORM_API is not set; set it to .*\n$/),
+      ])
     })
 })
 
@@ -69,7 +72,9 @@ describeLauncher('buildpack API', run => {
     it(`${JSON.stringify(api)} is refused with 12, also for a command of the user's`, async () => {
       const result = await run({ [metadata]: webMetadata(api) }, { as: 'launcher', args: ['--', 'show'] })
       expect(result.code).toBe(12)
-      expect(result.stderr).toMatch(/^ERROR: buildpack "acme\/one": Buildpack API ".*" is not supported; .*0\.7 to 0\.12\n$/)
+      expect(result.stderr).toMatch(
+        /^ERROR: buildpack "acme\/one": Buildpack API ".*" is not supported; .*0\.7 to 0\.12\n$/,
+      )
     })
 
   it('a buildpack without one is refused with 12', async () => {
@@ -126,14 +131,19 @@ describeLauncher('process choice', run => {
     })
 
   it('the last of several processes of a type counts', async () => {
-    const toml = processType('web', { command: ['false'], direct: true }) + processType('web', { command: ['show', 'last'], direct: true })
+    const toml =
+      processType('web', { command: ['false'], direct: true }) +
+      processType('web', { command: ['show', 'last'], direct: true })
     expect((await run({ [metadata]: toml })).app.argv).toEqual(['show', 'last'])
   })
 
   it('a process of a buildpack that is not listed: 82', async () => {
     const toml = processType('web', { command: ['show'], 'buildpack-id': 'acme/gone' })
     const { code, stderr } = await run({ [metadata]: toml })
-    expect([code, stderr]).toEqual([82, expect.stringContaining('buildpack "acme/gone", which metadata.toml does not list')])
+    expect([code, stderr]).toEqual([
+      82,
+      expect.stringContaining('buildpack "acme/gone", which metadata.toml does not list'),
+    ])
   })
 
   it('a process without a command: 82', async () => {
@@ -151,7 +161,11 @@ describeLauncher('argv[0]', run => {
 
 describeLauncher('execution environment', run => {
   const processes = (...execEnv: (string[] | undefined)[]): string =>
-    execEnv.map((only, i) => processType('web', { command: ['show', `${i}`], direct: true, ...(only ? { 'exec-env': only } : {}) })).join('')
+    execEnv
+      .map((only, i) =>
+        processType('web', { command: ['show', `${i}`], direct: true, ...(only ? { 'exec-env': only } : {}) }),
+      )
+      .join('')
 
   for (const [title, toml, execEnv, expected] of [
     ['none given', processes(undefined), 'test', '0'],
@@ -171,7 +185,10 @@ describeLauncher('execution environment', run => {
     })
 
   it('not eligible: 82, and where it would be', async () => {
-    const { code, stderr } = await run({ [metadata]: processes(['test'], ['a', 'b']) }, { env: { CNB_PLATFORM_API: '0.15' } })
+    const { code, stderr } = await run(
+      { [metadata]: processes(['test'], ['a', 'b']) },
+      { env: { CNB_PLATFORM_API: '0.15' } },
+    )
     expect(code).toBe(82)
     expect(stderr).toBe(
       'ERROR: process type "web" does not run in execution environment "production", only in "test", "a", "b"; set CNB_EXEC_ENV to one of these\n',
@@ -179,7 +196,10 @@ describeLauncher('execution environment', run => {
   })
 
   it('a user command is no reason to run a process that is not eligible', async () => {
-    const { code } = await run({ [metadata]: processes(['test']) }, { args: ['show'], env: { CNB_PLATFORM_API: '0.15' } })
+    const { code } = await run(
+      { [metadata]: processes(['test']) },
+      { args: ['show'], env: { CNB_PLATFORM_API: '0.15' } },
+    )
     expect(code).toBe(82)
   })
 
@@ -193,7 +213,11 @@ describeLauncher('execution environment', run => {
 
 describeLauncher('working directory', run => {
   const at = (workingDir?: string): string =>
-    processType('web', { command: ['show'], direct: true, ...(workingDir === undefined ? {} : { 'working-dir': workingDir }) })
+    processType('web', {
+      command: ['show'],
+      direct: true,
+      ...(workingDir === undefined ? {} : { 'working-dir': workingDir }),
+    })
 
   for (const [workingDir, expected] of [
     [undefined, '/workspace'],
@@ -220,7 +244,10 @@ describeLauncher('working directory', run => {
 
   it('relative CNB_APP_DIR and CNB_LAYERS_DIR count from where we are', async () => {
     const tree = { '/layers/config/metadata.toml': webMetadata(), '/layers/acme_one/l/bin/': '' }
-    const { app } = await run(tree, { cwd: '{root}/bin', env: { CNB_APP_DIR: '../workspace/', CNB_LAYERS_DIR: '../layers//' } })
+    const { app } = await run(tree, {
+      cwd: '{root}/bin',
+      env: { CNB_APP_DIR: '../workspace/', CNB_LAYERS_DIR: '../layers//' },
+    })
     expect([app.cwd, app.env.PATH]).toEqual(['/workspace', '/bin/../layers/acme_one/l/bin:/bin:/usr/bin:/bin'])
   })
 })
@@ -255,7 +282,11 @@ describeLauncher('commands that cannot run', run => {
 
   for (const [title, entry, expected] of [
     ['not executable', 'x', 'cannot run /bin/tool: permission denied; make it executable'],
-    ['without an interpreter', { content: '#!/no/such/shell\n', mode: 0o755 }, 'the interpreter of this script or program is not in the image'],
+    [
+      'without an interpreter',
+      { content: '#!/no/such/shell\n', mode: 0o755 },
+      'the interpreter of this script or program is not in the image',
+    ],
     ['of no format', { content: 'echo', mode: 0o755 }, 'not an executable for this machine'],
     ['empty', { content: '', mode: 0o755 }, 'not an executable for this machine'],
   ] as const)

@@ -17,9 +17,21 @@ describeLauncher('shell: what is run', run => {
     ['with arguments it is a program', 'show', ['a b', ''], [], ['show', 'a b', '']],
     ["the user's arguments follow", 'show', ['a'], ['b c'], ['show', 'a', 'b c']],
     ["the user's arguments alone make it a program", 'show', [], ['b'], ['show', 'b']],
-    ['words are expanded as in double quotes', 'show', ['$NAME  $(echo "x  y")', '${NONE:-z}', '`echo b`'], [], ['show', 'value  x  y', 'z', 'b']],
+    [
+      'words are expanded as in double quotes',
+      'show',
+      ['$NAME  $(echo "x  y")', '${NONE:-z}', '`echo b`'],
+      [],
+      ['show', 'value  x  y', 'z', 'b'],
+    ],
     ['$ can be escaped', 'show', ['\\$NAME'], [], ['show', '$NAME']],
-    ['words without $ and ` stay as they are', 'show', ['"q" \'s\' \\n * ; & | > #', '-e', '--', '{"a": 1}'], [], ['show', '"q" \'s\' \\n * ; & | > #', '-e', '--', '{"a": 1}']],
+    [
+      'words without $ and ` stay as they are',
+      'show',
+      ['"q" \'s\' \\n * ; & | > #', '-e', '--', '{"a": 1}'],
+      [],
+      ['show', '"q" \'s\' \\n * ; & | > #', '-e', '--', '{"a": 1}'],
+    ],
     ['results are not split or globbed', 'show', ['$STAR'], [], ['show', '/* a b']],
     ['a command may be a variable', '$NAME_OF_SHOW', ['x'], [], ['show', 'x']],
     ['a list of several words', ['show', 'a b'], ['c'], [], ['show', 'a b', 'c']],
@@ -32,8 +44,14 @@ describeLauncher('shell: what is run', run => {
 
   it("a user's lone command is a script, with arguments a program", async () => {
     const env = { NAME: 'value' }
-    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['show $NAME; true'], env })).app.argv).toEqual(['show', 'value'])
-    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['show', '$NAME;'], env })).app.argv).toEqual(['show', 'value;'])
+    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['show $NAME; true'], env })).app.argv).toEqual([
+      'show',
+      'value',
+    ])
+    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['show', '$NAME;'], env })).app.argv).toEqual([
+      'show',
+      'value;',
+    ])
   })
 
   it("a user's command runs in the app directory", async () => {
@@ -42,7 +60,9 @@ describeLauncher('shell: what is run', run => {
   })
 
   it('a builtin is a command', async () => {
-    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['type', 'type'] })).stdout).toBe('type is a shell builtin\n')
+    expect((await run({ [metadata]: '' }, { as: 'launcher', args: ['type', 'type'] })).stdout).toBe(
+      'type is a shell builtin\n',
+    )
   })
 
   it('a word that cannot be expanded: 82', async () => {
@@ -54,7 +74,11 @@ describeLauncher('shell: what is run', run => {
     expect([code, stderr]).toEqual([127, expect.stringContaining('no-such-program: command not found')])
   })
 
-  for (const args of [['exec sh -c "echo \\$PPID"'], ['sh', '-c', 'echo $PPID'.replace('$', '\\$')], ['sh -c "echo \\$PPID"']])
+  for (const args of [
+    ['exec sh -c "echo \\$PPID"'],
+    ['sh', '-c', 'echo $PPID'.replace('$', '\\$')],
+    ['sh -c "echo \\$PPID"'],
+  ])
     it(`bash leaves no process behind: ${JSON.stringify(args)}`, async () => {
       expect((await run({ [metadata]: '' }, { as: 'launcher', args })).stdout).toBe(`${process.pid}\n`)
     })
@@ -65,7 +89,10 @@ describeLauncher('shell: what is run', run => {
   })
 
   it('~/.bashrc is not read, though standard input is a socket', async () => {
-    const { app } = await run({ [metadata]: old('show'), '/home/.bashrc': 'export RC=1' }, { env: { HOME: '{root}/home' } })
+    const { app } = await run(
+      { [metadata]: old('show'), '/home/.bashrc': 'export RC=1' },
+      { env: { HOME: '{root}/home' } },
+    )
     expect([app.argv, app.env.RC]).toEqual([['show'], undefined])
   })
 
@@ -114,7 +141,11 @@ describeLauncher('shell: profile.d', run => {
   })
 
   it('PATH of a profile counts for the command', async () => {
-    const { app } = await run({ [metadata]: old('hidden', { args: ['x'] }), '/workspace/.profile': 'PATH={root}/extra:$PATH', '/extra/hidden': { link: showProgram } })
+    const { app } = await run({
+      [metadata]: old('hidden', { args: ['x'] }),
+      '/workspace/.profile': 'PATH={root}/extra:$PATH',
+      '/extra/hidden': { link: showProgram },
+    })
     expect(app.argv).toEqual(['hidden', 'x'])
   })
 
@@ -126,11 +157,14 @@ describeLauncher('shell: profile.d', run => {
     ['has a syntax error', '\nif then'],
   ] as const)
     it(`a profile that ${title} does not harm the command`, async () => {
-      const { app, code } = await run({
-        [metadata]: old('show', { args: ['a b', '$NAME', '*'] }),
-        '/workspace/.profile': `export NAME=value; ${profile}`,
-        '/workspace/file': '',
-      }, { env: { launcher_words: 'exported' } })
+      const { app, code } = await run(
+        {
+          [metadata]: old('show', { args: ['a b', '$NAME', '*'] }),
+          '/workspace/.profile': `export NAME=value; ${profile}`,
+          '/workspace/file': '',
+        },
+        { env: { launcher_words: 'exported' } },
+      )
       expect([code, app.argv, app.cwd]).toEqual([0, ['show', 'a b', 'value', '*'], '/workspace'])
     })
 
@@ -141,9 +175,15 @@ describeLauncher('shell: profile.d', run => {
 
   it('a link to nothing is bash’s to report; a fifo-like file ends the start', async () => {
     const dangling = await run({ [metadata]: old('show'), '/layers/zeta_first/a/profile.d/x': { link: '/nothing' } })
-    expect([dangling.code, dangling.stderr]).toEqual([0, expect.stringContaining('/layers/zeta_first/a/profile.d/x: No such file')])
+    expect([dangling.code, dangling.stderr]).toEqual([
+      0,
+      expect.stringContaining('/layers/zeta_first/a/profile.d/x: No such file'),
+    ])
     const device = await run({ [metadata]: old('show'), '/layers/zeta_first/a/profile.d/x': { link: '/dev/zero' } })
-    expect([device.code, device.stderr]).toEqual([82, 'ERROR: cannot source /layers/zeta_first/a/profile.d/x: not a regular file\n'])
+    expect([device.code, device.stderr]).toEqual([
+      82,
+      'ERROR: cannot source /layers/zeta_first/a/profile.d/x: not a regular file\n',
+    ])
   })
 })
 
@@ -151,32 +191,49 @@ describeLauncher('shell: hostile', run => {
   it('L06 no file name can be run', async () => {
     const names = ['a"b', "a'b", '$(touch pwned)', '`touch pwned`', 'a;touch pwned', 'a b', '-n', '*', 'é\n', '\\']
     const profiles = names.map(name => [`/layers/zeta_first/a/profile.d/${name}`, `export COUNT="x$COUNT"`])
-    const { app, code, file, stderr } = await run({ [metadata]: old('show'), ...Object.fromEntries(profiles) as Tree })
+    const { app, code, file, stderr } = await run({
+      [metadata]: old('show'),
+      ...(Object.fromEntries(profiles) as Tree),
+    })
     expect([code, app.env.COUNT, stderr]).toEqual([0, 'x'.repeat(names.length), ''])
     await expect(file('/workspace/pwned')).rejects.toThrow('ENOENT')
   })
 
   it('L06 nor a layer’s or a process’s name', async () => {
     const type = '$(touch pwned)"'
-    const toml = buildpack('acme/one', '0.8') + processType(type, { command: 'show', direct: false, 'buildpack-id': 'acme/one' })
-    const { app, file } = await run({ [metadata]: toml, [`/layers/acme_one/"; touch pwned; "/profile.d/${type}/x.sh`]: 'export X=1' }, { as: `/cnb/process/${type}` })
+    const toml =
+      buildpack('acme/one', '0.8') + processType(type, { command: 'show', direct: false, 'buildpack-id': 'acme/one' })
+    const { app, file } = await run(
+      { [metadata]: toml, [`/layers/acme_one/"; touch pwned; "/profile.d/${type}/x.sh`]: 'export X=1' },
+      { as: `/cnb/process/${type}` },
+    )
     expect(app.env.X).toBe('1')
     await expect(file('/workspace/pwned')).rejects.toThrow('ENOENT')
   })
 
   it('L07 no bash in the image: 82, and the way without', async () => {
     const { code, stderr } = await run({ [metadata]: old('show') }, { env: { PATH: '{root}/bin' } })
-    expect([code, stderr]).toEqual([82, expect.stringContaining('bash is not in PATH; start it without one (launcher -- <command>)')])
+    expect([code, stderr]).toEqual([
+      82,
+      expect.stringContaining('bash is not in PATH; start it without one (launcher -- <command>)'),
+    ])
     expect(isOneErrorLine(stderr)).toBe(true)
   })
 
   it('L07 a direct process needs none', async () => {
-    const { app } = await run({ [metadata]: old('show') }, { as: 'launcher', args: ['--', 'show'], env: { PATH: '{root}/bin' } })
+    const { app } = await run(
+      { [metadata]: old('show') },
+      { as: 'launcher', args: ['--', 'show'], env: { PATH: '{root}/bin' } },
+    )
     expect(app.argv).toEqual(['show'])
   })
 
   it('L09 the working directory is gone after the profiles: 82', async () => {
-    const tree = { [metadata]: old('show', { 'working-dir': 'sub' }), '/workspace/sub/': '', '/workspace/.profile': 'rmdir sub' }
+    const tree = {
+      [metadata]: old('show', { 'working-dir': 'sub' }),
+      '/workspace/sub/': '',
+      '/workspace/.profile': 'rmdir sub',
+    }
     expect((await run(tree)).code).toBe(82)
   })
 })
