@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Tree, writeTree } from '../../helpers/tree.ts'
 import { buildpack } from '../../phases/harness.ts'
 import { type Place, place, runBinary } from './run.ts'
+import { readable, secret, unreadable } from './spoil.ts'
 
 // Groups P and D of the hostile inputs, as the platform meets them: a whole binary, its exit status and its output.
 
@@ -53,50 +54,22 @@ async function expectRefused(binary: keyof typeof outputs, at: Place, status: nu
   const lines = output.trimEnd().split('\n')
   expect(lines.filter(line => line.startsWith('ERROR: '))).toEqual([lines.at(-1)])
   expect(lines.at(-1)).toContain(named)
-  expect(output).not.toMatch(/hunter2|secret-canary|c2VjcmV0|\n\s+at |\x1b/)
+  expect(output).not.toContain(secret)
+  expect(output).not.toMatch(/c2VjcmV0|\n\s+at |\x1b/)
   expect(await readFile(join(at.root, 'canary'), 'utf8')).toBe('sings')
   for (const file of outputs[binary]) expect(existsSync(join(at.root, file)), file).toBe(false)
 }
 
 describe.each(documents)('P: $binary reads $file', ({ binary, file, wrong, status }) => {
   const text = good[file] as string
-  const write = (content: string | Uint8Array) => (root: string) => writeFile(join(root, file), content)
 
-  const refused: readonly (readonly [string, (root: string) => Promise<unknown>])[] = [
-    ['P01 1 GB', async root => truncate(join(root, file), 2 ** 30)],
-    ['P02 1 million deep', write(`x = ${'['.repeat(1_000_000)}`)],
-    ['P03 a wrong type', write(wrong)],
-    ['P06 a key twice', write(`x = 1\nx = 2\n${text}`)],
-    ['P07 an integer above 2^53', write(`x = 9007199254740993\n${text}`)],
-    ['P07 1e400', write(`x = 1e400\n${text}`)],
-    ['P08 invalid UTF-8', write(Buffer.from([0x78, 0x20, 0x3d, 0x20, 0x22, 0xff, 0x22]))],
-    ['P08 NUL', write(`x = "\0"\n${text}`)],
-    ['P10 truncated', write(`${text}\n[[`)],
-    ['P10 a directory', async root => (await rm(join(root, file)), await mkdir(join(root, file)))],
-    ['P11 a fifo', async root => (await rm(join(root, file)), execFileSync('mkfifo', [join(root, file)]))],
-    [
-      'P12 a link to a secret',
-      async root => {
-        await writeFile(join(root, 'secret'), 'token: hunter2\n')
-        await rm(join(root, file))
-        await symlink(join(root, 'secret'), join(root, file))
-      },
-    ],
-  ]
-  it.each(refused)('%s: refused by name', async (_what, spoil) => {
-    await expectRefused(binary, await spoilt(binary, spoil), status, file)
+  it.each(unreadable(text, wrong))('%s: refused by name', async (_what, spoil) => {
+    await expectRefused(binary, await spoilt(binary, root => spoil(join(root, file))), status, file)
   })
 
-  it.each([
-    ['P04 unknown keys', `unknown = 1\n${text}\n[new-table]\nx = 1\n`],
-    [
-      'P05 __proto__ and constructor',
-      `__proto__ = { polluted = 1 }\nconstructor = { prototype = { polluted = 1 } }\n${text}`,
-    ],
-    ['P08 a byte order mark', `\ufeff${text}`],
-    ['P09 dates, inf and nan', `a = 1979-05-27\nb = inf\nc = nan\n${text}`],
-  ])('%s: taken', async (_what, content) => {
-    const { code, output } = await runBinary(binary, await spoilt(binary, write(content)))
+  it.each(readable(text))('%s: taken', async (_what, content) => {
+    const at = await spoilt(binary, root => writeFile(join(root, file), content))
+    const { code, output } = await runBinary(binary, at)
     expect(code, output).toBe(0)
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
   })
@@ -279,5 +252,43 @@ describe('D: what bin/build leaves', () => {
     ],
   ])('%s: 52', async (_what, build, named) => {
     await expectRefused('builder', await spoilt('builder', root => writeTree(root, one({ build }))), 52, named)
+  })
+})
+
+describe('E: variables of the user and the operator', () => {
+  it.each([
+    ['E01 a NUL', 'X', 'a\0b'],
+    ['E03 a value over 128 KiB', 'X', 'x'.repeat(140_000)],
+    ['E05 a name with =', 'A=B', 'x'],
+    ['E07 a reserved name', 'CNB_TARGET_OS', 'x'],
+    ['E12 a value that is not UTF-8', 'X', Buffer.from([0xff])],
+  ])('%s is refused by name', async (_what, name, value) => {
+    for (const [binary, status] of [
+      ['detector', [1, 22]],
+      ['builder', [1, 52]],
+    ] as const)
+      for (const dir of ['platform/env', 'cnb/build-config/env']) {
+        const at = await spoilt(binary, root => writeFile(join(root, dir, name), value))
+        const { code, output } = await runBinary(binary, at)
+        expect(status, output).toContain(code)
+        expect(output).toMatch(new RegExp(`^ERROR: [^\n]*${dir}/${name}[^\n]*\n$`, 'm'))
+      }
+  })
+
+  it('E02 E08 newlines stay, fifos are passed over, and links are followed', async () => {
+    const script = 'env -0 > "$CNB_PLATFORM_DIR/seen"'
+    const at = await spoilt('builder', async root => {
+      await writeTree(root, one({ build: script }))
+      await writeTree(root, {
+        'platform/env/LINES': 'a\nb\n',
+        'kubernetes/data': 'linked',
+        'platform/env/LINKED': { link: '../../kubernetes/data' },
+      })
+      execFileSync('mkfifo', [join(root, 'platform/env/FIFO')])
+    })
+    expect((await runBinary('builder', at)).code).toBe(0)
+    const seen = (await readFile(join(at.root, 'platform/seen'), 'utf8')).split('\0')
+    expect(seen).toEqual(expect.arrayContaining(['LINES=a\nb\n', 'LINKED=linked']))
+    expect(seen.filter(line => line.startsWith('FIFO'))).toEqual([])
   })
 })
