@@ -18,6 +18,11 @@ const io: Io = {
   write: text => void process.stdout.write(text),
   user: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
   signal: abort.signal,
+  become({ uid, gid }, groups) {
+    process.setgroups?.([...groups])
+    process.setgid?.(gid)
+    process.setuid?.(uid)
+  },
   program: name => [process.execPath, fileURLToPath(import.meta.url), name],
 }
 

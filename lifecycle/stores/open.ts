@@ -94,7 +94,7 @@ export class Stores implements AsyncDisposable {
   readonly #tmpDir: string
   readonly #registries = new Map<string, Registry>()
   readonly #opened = new Map<string, Opened>()
-  readonly #credentials: Credentials
+  readonly credentials: Credentials
   readonly #packing: Packing
   readonly #blockCache: string
 
@@ -107,7 +107,7 @@ export class Stores implements AsyncDisposable {
     this.#packing = { compression, blockCache: this.#blockCache }
     this.#tmpDir = join(settings.cacheDir, 'tmp', ownName())
     this.local = this.#localStore({})
-    this.#credentials = dockerCredentials({
+    this.credentials = dockerCredentials({
       dockerConfig,
       path: environment['PATH'] ?? '',
       environment,
@@ -226,7 +226,7 @@ export class Stores implements AsyncDisposable {
     return openRegistry({
       registry: host,
       insecure: insecureRegistries.includes(host),
-      credentials: this.#credentials,
+      credentials: this.credentials,
       proxy: proxySettings(environment),
       // The machine's authorities, which Node does not ask by itself.
       ...(caBundle !== undefined && { ca: [readFileSync(caBundle, 'utf8')] }),

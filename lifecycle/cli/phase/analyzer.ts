@@ -20,6 +20,7 @@ export async function prepare(context: Context): Promise<Work> {
   const analysis = await checkAccess(context, images, names)
   return {
     owns: [inputs.path('layers'), ...presentOf(inputs, 'launch-cache')],
+    images,
     async run() {
       const { analyzed, previous } = await analyze(context, images, analysis)
       await restorePreviousSboms(context, previous, inputs.flag('skip-layers'))

@@ -1,6 +1,8 @@
 import type { PlatformFeatures } from '../../spec/api.ts'
 import type { PhaseLog } from './log.ts'
 import type { Inputs } from './flags.ts'
+import type { Images } from './images.ts'
+import type { Owner } from './ownership.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -21,20 +23,24 @@ export interface Io {
   /** Standard output: everything that is said goes there. */
   readonly write: (text: string) => void
   /** Effective ids. */
-  readonly user: { readonly uid: number; readonly gid: number }
+  readonly user: Owner
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal
+  /** Goes on as another user, in these groups alone: for root, and for good. */
+  become(user: Owner, groups: readonly number[]): void
   /** How another phase binary is started: argv, to which its flags are appended. Absolute paths. */
   program(name: 'detector' | 'builder'): readonly string[]
 }
 
 /**
  * What a binary does, once its arguments are checked and its files are read: whatever fails before has no phase's exit
- * status. Between the two the process gives up what it need not have (see main.ts).
+ * status. Between the two the process gives up what it need not have (see privileges.ts).
  */
 export interface Work {
   /** Directories that the CNB user must be able to write to, for a binary that starts as root. */
   readonly owns?: readonly string[]
+  /** What opens them may be the property of the user that the binary starts as. */
+  readonly images?: Images
   run(): Promise<void>
 }
 

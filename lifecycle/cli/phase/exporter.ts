@@ -34,6 +34,7 @@ export async function prepare(context: Context): Promise<Work> {
   const parts = await openImages(context, images, analyzed)
   return {
     owns: presentOf(inputs, 'cache-dir', 'launch-cache'),
+    images,
     async run() {
       const cache = await images.cache()
       await exportApp(context, images, { names, group, ...parts, ...(cache && { cache }) })

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Cache } from '../../caches/cache.ts'
@@ -18,6 +18,7 @@ import { readSettings } from '../settings.ts'
 import type { Context } from './binary.ts'
 import type { Inputs } from './flags.ts'
 import { requireExperimental } from './modes.ts'
+import { type Owner, giveTree } from './ownership.ts'
 
 /** Where app and run images are: all of them in one kind of place. */
 type Mode =
@@ -50,6 +51,22 @@ export class Images implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stores[Symbol.asyncDispose]()
     await rm(this.#tmpDir, { recursive: true, force: true })
+  }
+
+  /**
+   * Before this process goes on as another user, who can read neither the credentials nor our temporary files: looks up what
+   * there is for every registry that the inputs name, and gives the files away.
+   */
+  async handOver(owner: Owner): Promise<void> {
+    const { inputs, signal } = this.#context
+    const cacheImage = inputs.text('cache-image')
+    const names = this.mode.kind === 'registry' ? [...inputs.positional, ...inputs.list('tag')] : []
+    const registries = [...names, ...(cacheImage === undefined ? [] : [cacheImage])].map(
+      n => parseReference(n).registry,
+    )
+    for (const registry of new Set(registries)) await this.#stores.credentials.forRegistry(registry, signal)
+    await mkdir(this.#tmpDir, { recursive: true, mode: 0o700 })
+    await giveTree(this.#tmpDir, owner)
   }
 
   /** An app or run image, by name; one in a daemon also by its ID. */

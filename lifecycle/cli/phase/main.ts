@@ -7,6 +7,7 @@ import type { Context, Env, Io } from './binary.ts'
 import { flagsAt, parseFlags } from './flags.ts'
 import { EventLog, PhaseLog } from './log.ts'
 import { checkDeprecated } from './modes.ts'
+import { settle } from './privileges.ts'
 
 /**
  * Runs the phase binary that argv names, by the program's own name or as `lifecycle <verb>`; returns the exit status.
@@ -38,7 +39,7 @@ async function run(name: string, binary: Binary, context: Context): Promise<void
   refuseRoot(name, binary, context.io)
   const { prepare } = await binary.load()
   const work = await prepare(context)
-  // The place where a process that started as root makes `work.owns` the CNB user's, and drops what it need not have.
+  if (flagsAt(binary.flags, context.features).includes('uid')) await settle(name, work, context)
   await (name === 'creator' ? work.run() : inPhase(binary.phase, () => work.run()))
 }
 

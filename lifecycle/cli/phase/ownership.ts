@@ -1,7 +1,7 @@
 import { lchown, lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-interface Owner {
+export interface Owner {
   readonly uid: number
   readonly gid: number
 }

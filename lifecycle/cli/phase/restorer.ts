@@ -30,6 +30,7 @@ export async function prepare(context: Context): Promise<Work> {
   const layers = inputs.path('layers')
   return {
     owns: [layers, ...presentOf(inputs, 'cache-dir')],
+    images,
     async run() {
       const cache = await images.cache()
       await restore(

@@ -113,6 +113,7 @@ export async function machine(
           write: text => void (said += text),
           user: { uid: 1000, gid: 1000 },
           signal: new AbortController().signal,
+          become: () => {},
           program: binary => [`/cnb/lifecycle/${binary}`],
         },
       )

@@ -55,6 +55,7 @@ export async function runBinary(
       write: onOutput ?? (text => void (output += text)),
       user: { uid, gid: 1000 },
       signal: new AbortController().signal,
+      become: () => {},
       program: binary => [`/cnb/lifecycle/${binary}`],
     },
   )

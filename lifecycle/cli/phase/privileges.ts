@@ -1,0 +1,71 @@
+import { mkdir, stat } from 'node:fs/promises'
+import { BaleError, isErrno } from '../../errors.ts'
+import { readSettings } from '../settings.ts'
+import type { Context, Work } from './binary.ts'
+import { type Owner, giveTree } from './ownership.ts'
+
+/**
+ * Between a binary's preparation and its work. The specification is silent on users; platforms rely on what the reference
+ * lifecycle does: analyzer, restorer, exporter and rebaser may start as root, make the directories that the build shares
+ * the CNB user's, and go on as that user. What only root can open is opened before. A binary that starts as an ordinary user
+ * stays that one, and cannot be told to be another.
+ *
+ * creator stays root: it has the credentials and the daemon's socket, and runs no buildpack itself.
+ */
+export async function settle(name: string, { owns = [], images }: Work, context: Context): Promise<void> {
+  const { inputs, io } = context
+  const uid = inputs.number('uid') ?? io.user.uid
+  const gid = inputs.number('gid') ?? io.user.gid
+  if (io.user.uid !== 0) return stayAs({ uid, gid }, context)
+  if (uid === 0) return
+  for (const dir of owns) await makeWritable(dir, { uid, gid })
+  if (name === 'creator') return
+  const groups = await daemonGroups(context, gid)
+  if (groups === undefined) return
+  await images?.handOver({ uid, gid })
+  io.become({ uid, gid }, groups)
+}
+
+function stayAs(wanted: Owner, { io: { user } }: Context): void {
+  if (wanted.uid === user.uid && wanted.gid === user.gid) return
+  throw new BaleError('failed', `the process is user ${user.uid}:${user.gid}, and only root can become another`, {
+    where: `-uid ${wanted.uid} -gid ${wanted.gid}`,
+    fix: 'start it as that user or as root, or leave -uid and -gid out',
+  })
+}
+
+/** A directory that the user can write to already may be a large cache of theirs: it is not walked. */
+async function makeWritable(dir: string, owner: Owner): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true })
+    if (!(await isWritable(dir, owner))) await giveTree(dir, owner)
+  } catch (cause) {
+    if (!isErrno(cause)) throw cause
+    throw new BaleError('failed', `cannot make it the property of user ${owner.uid}: ${cause.message}`, {
+      where: dir,
+      fix: 'mount a volume that its user can write to',
+      cause,
+    })
+  }
+}
+
+async function isWritable(dir: string, { uid, gid }: Owner): Promise<boolean> {
+  const found = await stat(dir)
+  if (found.uid === uid) return (found.mode & 0o300) === 0o300
+  if (found.gid === gid) return (found.mode & 0o030) === 0o030
+  return (found.mode & 0o003) === 0o003
+}
+
+/**
+ * The supplementary groups to keep: the one that owns the daemon's socket, since connections to it are made anew now and
+ * then. Undefined where root alone may use the socket: then the process has to stay root.
+ */
+async function daemonGroups({ inputs, env, log }: Context, gid: number): Promise<number[] | undefined> {
+  if (!inputs.flag('daemon')) return [gid]
+  const { dockerSocket } = readSettings({ ...env, SOURCE_DATE_EPOCH: undefined })
+  const socket = await stat(dockerSocket).catch(() => undefined)
+  if (socket === undefined || (socket.mode & 0o006) === 0o006) return [gid]
+  if ((socket.mode & 0o060) === 0o060) return [...new Set([gid, socket.gid])]
+  log.event({ type: 'note', level: 'debug', text: `${dockerSocket} is root's alone, so the phase stays root` })
+  return undefined
+}
