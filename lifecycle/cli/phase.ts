@@ -9,7 +9,7 @@ const abort = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => abort.abort(new BaleError('cancelled', `stopped by ${signal}`)))
 // Nobody reads on, or the disk is full that it goes to (O03).
-process.stdout.on('error', error =>
+process.stdout.on('error', (error: Error) =>
   abort.abort(new BaleError('cancelled', `the output cannot be written: ${error.message}`)),
 )
 process.stderr.on('error', () => {})
