@@ -14,6 +14,7 @@ async function run(argv: readonly string[], env: Record<string, string> = {}, ui
     write: text => void (said += text),
     user: { uid, gid: uid },
     signal: new AbortController().signal,
+    become: () => {},
     program: name => [name],
   })
   return { status, said }
