@@ -60,7 +60,7 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
       app,
       ...(options.runImage !== undefined && { wanted: options.runImage }),
       find: async (text, platform) => {
-        const found = await stores.find(text, signal, { platform, daemonFirst })
+        const found = await stores.find(text, signal, { platform, daemonFirst, described: true })
         // The app image must not say where on this machine its run image lay.
         const name = 'path' in found.place ? '' : found.name
         return { name, image: found.image, reference: identify(found) }

@@ -4,7 +4,7 @@ import type { Digest } from '../image/digest.ts'
 import type { Layer, LayerSource } from '../image/layer.ts'
 import { compressionOf } from '../image/media-types.ts'
 import { decompress } from '../layers/decompress.ts'
-import { type ImageStore, isLayer } from '../stores/store.ts'
+import type { ImageStore } from '../stores/store.ts'
 import type { Cache } from './cache.ts'
 import { directoryCache } from './directory.ts'
 
@@ -35,7 +35,7 @@ export function withLaunchCache(store: ImageStore, dir: string, options: LaunchC
 
     async putLayer(layer, signal) {
       const stored = await store.putLayer(layer, signal)
-      if (!isLayer(layer)) made.add(stored.diffId)
+      if (!('diffId' in layer)) made.add(stored.diffId)
       return stored
     },
 
@@ -57,14 +57,12 @@ export function withLaunchCache(store: ImageStore, dir: string, options: LaunchC
 function readFrom(cache: Cache, layer: Layer): Layer {
   // Bytes compressed by somebody else cannot be made again from the tar.
   if (layer.digest !== layer.diffId) return layer
-  return {
-    ...layer,
-    async *open(signal) {
-      yield* (await isIntact(cache, layer.diffId, signal))
-        ? ((await cache.open(layer.diffId, signal)) ?? layer.open(signal))
-        : layer.open(signal)
-    },
+  const open = async function* (signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    yield* (await isIntact(cache, layer.diffId, signal))
+      ? ((await cache.open(layer.diffId, signal)) ?? layer.open(signal))
+      : layer.open(signal)
   }
+  return { ...layer, open, ...('tar' in layer && { tar: open }) }
 }
 
 /** Whether the cache has the layer undamaged. Once bytes are handed out it is too late to take others. */

@@ -5,14 +5,18 @@ import { stageFile } from '../files/staged.ts'
 import { type Digest, isDigest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import type { Layer } from '../image/layer.ts'
+import { compressionOf } from '../image/media-types.ts'
 import { parseReference } from '../image/reference.ts'
+import { decompress } from '../layers/decompress.ts'
+import { verified } from '../layers/verify.ts'
 import { type Saved, readSavedImage, savedEntries, savedImage } from './archive/docker.ts'
 import { plainLayers } from './archive/plain-layers.ts'
 import { tarBytes } from './archive/tar-bytes.ts'
 import { type FilePlace, openTarFile } from './archive/tar-file.ts'
 import { type DaemonApi, type InspectedImage, daemonApi } from './daemon/api.ts'
+import { describedImage } from './daemon/described.ts'
 import { dockerName } from './destination.ts'
-import { type ImageStore, type OnTransfer, isLayer } from './store.ts'
+import type { ImageStore, OnTransfer } from './store.ts'
 import { transfer } from './transfer.ts'
 
 export interface DaemonOptions {
@@ -23,6 +27,14 @@ export interface DaemonOptions {
   readonly onTransfer?: OnTransfer
 }
 
+export interface DaemonStore extends ImageStore {
+  /**
+   * The same images as the daemon describes them: config and history in its words, and layers that are fetched when they
+   * are read. What is built on such an image, or made of its layers, costs no `docker save`.
+   */
+  readonly described: ImageStore
+}
+
 /**
  * The images of a Docker or Podman daemon. A name is a reference, or to pull also an image ID.
  *
@@ -31,7 +43,7 @@ export interface DaemonOptions {
  * sent back: Docker finds layers by the chain of their diffIDs before it looks at the archive, so files for these may be
  * empty. If it has lost one since, the load fails on the wrong digest before any name moves, and all is sent.
  */
-export function daemonStore(options: DaemonOptions): ImageStore {
+export function daemonStore(options: DaemonOptions): DaemonStore {
   const { socketPath, tmpDir, onTransfer } = options
   const description = `daemon ${socketPath}`
   const api = daemonApi(socketPath)
@@ -40,31 +52,54 @@ export function daemonStore(options: DaemonOptions): ImageStore {
   /** By image ID. */
   const pulled = new Map<Digest, Promise<Saved>>()
 
+  const find = (name: string, signal?: AbortSignal): Promise<InspectedImage | undefined> =>
+    api.inspect(isDigest(name) ? name : dockerName(parseReference(name)), signal)
+
   const pullOnce = (found: InspectedImage, signal?: AbortSignal): Promise<Saved> => {
     let saved = pulled.get(found.id)
     if (saved === undefined) {
       saved = saveImage(api, found, { tmpDir, description, onTransfer, signal })
       pulled.set(found.id, saved)
       saved.then(
-        it => present.add(it),
+        it => present.addSaved(it),
         () => pulled.delete(found.id),
       )
     }
     return saved
   }
+  const describe = async (found: InspectedImage, signal?: AbortSignal): Promise<Image> => {
+    const history = await api.history(found.id, signal)
+    const tarOf = async function* (diffId: Digest, reading?: AbortSignal): AsyncGenerator<Uint8Array> {
+      const { image } = await pullOnce(found, reading)
+      const layer = image.layers.find(l => l.diffId === diffId) ?? unknownLayer(diffId, description)
+      yield* verified(decompress(layer.open(reading), compressionOf(layer.mediaType) ?? 'none'), { digest: diffId })
+    }
+    const image = describedImage({ ...found, history }, tarOf, `${description} ${found.id}`)
+    present.addDescribed(image, () => pullOnce(found, signal))
+    return image
+  }
+  /** Where a layer's tar is on this machine: it gets there now, if the daemon alone has had it so far. */
+  const placeOf = async (layer: Layer, signal?: AbortSignal): Promise<FilePlace> => {
+    const { diffId } = layer
+    const here = () => present.placeOf(diffId) ?? (staged.get(diffId) && staged.placeOf(diffId))
+    if (here() === undefined) await present.save(layer)
+    if (here() === undefined) await staged.put(layer, signal)
+    return here() ?? unknownLayer(diffId, description)
+  }
   const load = async (image: Image, names: readonly string[], there: number, signal?: AbortSignal): Promise<void> => {
-    const placeOf = (diffId: Digest): FilePlace => present.placeOf(diffId) ?? staged.placeOf(diffId)
-    const size = image.layers.slice(there).reduce((sum, layer) => sum + layer.size, 0)
+    const places = new Map<Digest, FilePlace>()
+    for (const layer of image.layers.slice(there)) places.set(layer.diffId, await placeOf(layer, signal))
+    const size = [...places.values()].reduce((sum, place) => sum + place.size, 0)
     const moved = transfer(onTransfer, names[0] ?? image.imageId, size)
-    const entries = savedEntries([{ image, names }], placeOf, there)
+    const entries = savedEntries([{ image, names }], diffId => places.get(diffId) as FilePlace, there)
     await api.load(counted(tarBytes(entries, signal), moved), signal)
   }
 
-  return {
+  const store: ImageStore = {
     description,
 
     async pull(name, _platform, signal) {
-      const found = await api.inspect(isDigest(name) ? name : dockerName(parseReference(name)), signal)
+      const found = await find(name, signal)
       return found && (await pullOnce(found, signal)).image
     },
 
@@ -75,16 +110,20 @@ export function daemonStore(options: DaemonOptions): ImageStore {
 
     async putLayer(layer, signal) {
       signal?.throwIfAborted()
-      const diffId = isLayer(layer) ? layer.diffId : layer.known?.diffId
-      return (diffId && present.get(diffId)) ?? (await staged.put(layer, signal))
+      const diffId = 'diffId' in layer ? layer.diffId : layer.known?.diffId
+      const there = diffId && present.get(diffId)
+      if (there === undefined) return staged.put(layer, signal)
+      // Whoever gives it may have its bytes nearer than the daemon has.
+      return 'diffId' in layer && present.placeOf(there.diffId) === undefined ? layer : there
     },
 
     async putImage(image, names, signal) {
       signal?.throwIfAborted()
       const tags = names.map(tagOf)
-      const layers = image.layers.map(
-        ({ diffId }) => present.get(diffId) ?? staged.get(diffId) ?? unknownLayer(diffId, description),
-      )
+      const layers = image.layers.map(layer => {
+        const known = present.get(layer.diffId) ?? staged.get(layer.diffId) ?? unknownLayer(layer.diffId, description)
+        return present.placeOf(known.diffId) === undefined && !staged.get(known.diffId) ? layer : known
+      })
       const saved = savedImage(image.configBytes, image.config, layers)
       const there = present.prefixOf(saved)
       if (
@@ -98,18 +137,47 @@ export function daemonStore(options: DaemonOptions): ImageStore {
       return { digest: saved.digest, imageId, manifestSize: saved.manifestBytes.length, names: tags }
     },
   }
+  const described: ImageStore = {
+    ...store,
+    async pull(name, _platform, signal) {
+      const found = await find(name, signal)
+      return found && (await describe(found, signal))
+    },
+    async putImage(...image) {
+      const published = await store.putImage(...image)
+      // A manifest depends on the sizes of layers, which nobody asked for.
+      return { ...published, digest: published.imageId }
+    },
+  }
+  return { ...store, described }
 }
 
-/** Layers of images that were pulled: the daemon has them, and so do we. */
+/** Layers that the daemon has, as images of it tell; of those that were saved, we have the bytes as well. */
 class PresentLayers {
-  readonly #layers = new Map<Digest, { layer: Layer; place: FilePlace }>()
+  readonly #layers = new Map<Digest, { layer: Layer; place?: FilePlace; save?: () => Promise<unknown> }>()
   readonly #chains: (readonly Digest[])[] = []
 
-  add({ image, plain }: Saved): void {
+  addSaved({ image, plain }: Saved): void {
     for (const layer of image.layers) {
       const place = plain.get(layer.diffId)
       if (place !== undefined) this.#layers.set(layer.diffId, { layer, place })
     }
+    this.#addChain(image)
+  }
+
+  addDescribed(image: Image, save: () => Promise<unknown>): void {
+    for (const layer of image.layers)
+      if (!this.#layers.has(layer.diffId)) this.#layers.set(layer.diffId, { layer, save })
+    this.#addChain(image)
+  }
+
+  /** Gets the layer from the daemon, if there is no other way to its bytes. */
+  async save(layer: Layer): Promise<void> {
+    const known = this.#layers.get(layer.diffId)
+    if (known?.layer === layer) await known.save?.()
+  }
+
+  #addChain(image: Image): void {
     this.#chains.push(image.layers.map(layer => layer.diffId))
   }
 
@@ -121,7 +189,7 @@ class PresentLayers {
     return this.#layers.get(diffId)?.place
   }
 
-  /** How many of the image's first layers are also the first ones of a pulled image. */
+  /** How many of the image's first layers are also the first ones of one that the daemon has. */
   prefixOf(image: Image): number {
     const lengths = this.#chains.map(chain => {
       const different = image.layers.findIndex((layer, i) => layer.diffId !== chain[i])

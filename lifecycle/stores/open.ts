@@ -56,6 +56,8 @@ export interface FindOptions {
   readonly platform?: Platform
   /** A plain name is looked for in the Docker daemon before all else. */
   readonly daemonFirst?: boolean
+  /** Of an image in a daemon, its description will do: layers are fetched when they are read. */
+  readonly described?: boolean
 }
 
 export interface Found {
@@ -67,6 +69,8 @@ export interface Found {
 
 interface Opened {
   readonly store: ImageStore
+  /** Images with their own configs, where `store` has the daemon's description of them. */
+  readonly whole?: ImageStore
   readonly name: string
   /** The same for every name that this store can give at once. */
   readonly place: string
@@ -167,11 +171,11 @@ export class Stores implements AsyncDisposable {
    * @throws BaleError 'arguments' if there is none
    */
   async find(text: string, signal?: AbortSignal, options: FindOptions = {}): Promise<Found> {
-    const { platform = hostPlatform(), daemonFirst = false } = options
+    const { platform = hostPlatform(), daemonFirst = false, described = false } = options
     const searched: string[] = []
     for (const place of placesOf(text, daemonFirst)) {
-      const { store, name } = await this.#open(place)
-      const image = await store.pull(name, platform, signal)
+      const { store, whole = store, name } = await this.#open(place)
+      const image = await (described ? store : whole).pull(name, platform, signal)
       if (image !== undefined) return { image, name: name === '' ? text : name, place }
       searched.push(store.description)
     }
@@ -189,7 +193,7 @@ export class Stores implements AsyncDisposable {
     return opened
   }
 
-  async #make(place: Place): Promise<{ store: ImageStore; registry?: string }> {
+  async #make(place: Place): Promise<Pick<Opened, 'store' | 'whole' | 'registry'>> {
     const onTransfer = this.#transfer('push')
     switch (place.kind) {
       case 'store':
@@ -204,7 +208,8 @@ export class Stores implements AsyncDisposable {
         return { store: dockerArchiveStore(place.path, { tmpDir: await this.#scratch(), onTransfer }) }
       case 'docker-daemon': {
         const socketPath = this.#settings.dockerSocket
-        return { store: daemonStore({ socketPath, tmpDir: await this.#scratch(), onTransfer: this.#transfer('load') }) }
+        const whole = daemonStore({ socketPath, tmpDir: await this.#scratch(), onTransfer: this.#transfer('load') })
+        return { store: whole.described, whole }
       }
     }
   }

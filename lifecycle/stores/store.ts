@@ -56,5 +56,6 @@ export interface Packing {
 export type OnTransfer = (transfer: { id: string; name: string; done: number; total?: number }) => void
 
 export function isLayer(layer: LayerSource | Layer): layer is Layer {
-  return 'digest' in layer
+  // One that has a tar to be made from as well is known by its diffID only: see DescribedLayer.
+  return 'digest' in layer && !('tar' in layer)
 }

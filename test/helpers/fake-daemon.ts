@@ -3,6 +3,7 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { extract } from 'tar-stream'
+import type { ImageConfig } from '../../lifecycle/image/config.ts'
 import { type Digest, digestOf, hexOf } from '../../lifecycle/image/digest.ts'
 import { parseReference } from '../../lifecycle/image/reference.ts'
 import { dockerName } from '../../lifecycle/stores/destination.ts'
@@ -64,14 +65,26 @@ export class FakeDaemon {
     const { method, url = '' } = request
     this.requests.push(`${method} ${url}`)
     if (this.misbehave(request, response)) return
-    const [, name = '', verb] = /^\/images\/(.+)\/(json|get)$/.exec(url) ?? []
+    const [, name = '', verb] = /^\/images\/(.+)\/(json|get|history)$/.exec(url) ?? []
     if (url === '/version') return json(response, 200, { Components: [{ Name: this.engine }] })
     if (url === '/info') return json(response, 200, { DriverStatus: [['Backing Filesystem', 'extfs']] })
     if (method === 'POST' && url.startsWith('/images/load')) return this.#load(request, response)
     const image = this.#images.get(name)
     if (image === undefined) return json(response, 404, { message: `No such image: ${name}` })
-    if (verb === 'json') return json(response, 200, { Id: image.id, RootFS: { Type: 'layers', Layers: image.diffIds } })
+    if (verb === 'json') return json(response, 200, inspectOf(image))
+    if (verb === 'history') return json(response, 200, this.#historyOf(image))
     response.end(await this.#save(image))
+  }
+
+  #historyOf({ config, diffIds }: StoredImage): unknown[] {
+    const { history = [] } = JSON.parse(String(config)) as ImageConfig
+    const entries = history.map((entry, i) => ({
+      Created: Date.parse(entry.created ?? '0001-01-01T00:00:00Z') / 1000,
+      CreatedBy: entry.created_by ?? '',
+      Comment: '',
+      Size: entry.empty_layer === true ? 0 : this.#chains.get(chain(diffIds, i))?.length,
+    }))
+    return entries.reverse()
   }
 
   async #save({ id, config, diffIds }: StoredImage): Promise<Buffer> {
@@ -109,6 +122,17 @@ export class FakeDaemon {
     const stored = { id: digestOf(config), config, diffIds }
     for (const name of [stored.id, ...(image!.RepoTags ?? [])]) this.#images.set(name, stored)
     json(response, 200, { stream: 'Loaded image' })
+  }
+}
+
+/** As Docker says it, with keys of containers and empty texts. */
+function inspectOf({ id, config, diffIds }: StoredImage): unknown {
+  const { architecture, os, variant, created, author, config: container } = JSON.parse(String(config)) as ImageConfig
+  return {
+    ...{ Id: id, RepoTags: [], Created: created ?? '', Author: author ?? '', Os: os, Architecture: architecture },
+    ...(variant !== undefined && { Variant: variant }),
+    Config: { Hostname: '', AttachStdin: false, Image: '', Volumes: null, OnBuild: null, User: '', ...container },
+    RootFS: { Type: 'layers', Layers: diffIds },
   }
 }
 

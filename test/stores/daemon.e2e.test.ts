@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { makeImage } from '../../lifecycle/image/image.ts'
-import { daemonStore } from '../../lifecycle/stores/daemon.ts'
-import type { ImageStore } from '../../lifecycle/stores/store.ts'
+import { withLaunchCache } from '../../lifecycle/caches/launch.ts'
+import { type DaemonStore, daemonStore } from '../../lifecycle/stores/daemon.ts'
+import type { ImageStore, OnTransfer } from '../../lifecycle/stores/store.ts'
 import { storeContract } from '../contracts/stores.ts'
 import { type Daemon, request, startDocker, startPodman } from '../helpers/daemons.ts'
 import { bytesOf, configOf, layerOf, noise, platform, sourceOf, tarOf } from '../helpers/images.ts'
@@ -17,6 +18,8 @@ const podman = await startPodman()
 afterAll(async () => {
   for (const daemon of [docker, podman]) if (daemon.state === 'available') await daemon.value.stop()
 })
+
+type Transfer = Parameters<OnTransfer>[0]
 
 const base = { '/base': noise(200_000) }
 const app = { '/app': 'app' }
@@ -38,6 +41,36 @@ suiteWith('Docker', docker, daemon => {
     const found = await (await open()).pull(name, platform)
     expect(await bytesOf(found!.layers[0]!.open())).toEqual(await tarOf(base))
     expect(await bytesOf(found!.layers[1]!.open())).toEqual(await tarOf(app))
+  })
+})
+
+suiteWith('a second build to Docker', docker, daemon => {
+  it('fetches nothing and sends what is new', async () => {
+    const dir = await temporaryDirectory()
+    const changed = { '/workspace/app': noise(5_000) }
+    const sent: number[] = []
+    for (const tree of [app, changed]) {
+      const { name, open } = await place(daemon, 'second')
+      const run = `${name}-run`
+      // Another process each time, as phase binaries are.
+      const progress = new Map<string, number>()
+      const daemonStore = await open(({ id, done }) => progress.set(id, done))
+      const store = withLaunchCache(daemonStore.described, join(dir, 'launch-cache'))
+      if (sent.length === 0) await putBase(await open(), run)
+      const [previous, runImage] = [await store.pull(name, platform), await store.pull(run, platform)]
+      expect(previous === undefined).toBe(sent.length === 0)
+      const layers = [await store.putLayer(runImage!.layers[0]!)]
+      layers.push(await store.putLayer(previous?.layers[1] ?? sourceOf({ '/layers/big': noise(300_000) })))
+      layers.push(await store.putLayer(sourceOf(tree)))
+      await store.putImage(makeImage(runImage!.config, layers), [name])
+      sent.push([...progress.values()].reduce((sum, bytes) => sum + bytes, 0))
+    }
+    // Tar headers, a config and a list of layers besides.
+    const [first, second] = sent as [number, number]
+    expect(first).toBeGreaterThan(300_000)
+    expect(first).toBeLessThan(300_000 + 200_000)
+    expect(second).toBeGreaterThan(5_000)
+    expect(second).toBeLessThan((await tarOf(changed)).length + 12 * 1024)
   })
 })
 
@@ -68,9 +101,9 @@ function contract(kind: string, daemon: Daemon): void {
 
 let names = 0
 
-async function place(daemon: Daemon) {
-  const name = `localhost/place-${++names}:latest`
-  const open = async (onTransfer = (_transfer: { total?: number }): void => {}): Promise<ImageStore> => {
+async function place(daemon: Daemon, own?: string) {
+  const name = `localhost/${own ?? `place-${++names}`}:latest`
+  const open = async (onTransfer = (_transfer: Transfer): void => {}): Promise<DaemonStore> => {
     const tmpDir = await temporaryDirectory()
     return daemonStore({ socketPath: daemon.socketPath, tmpDir, onTransfer })
   }
@@ -98,6 +131,43 @@ function common(daemon: Daemon): void {
     await late.putImage(makeImage(configOf(), layers), [name])
     const found = await (await open()).pull(name, platform)
     expect(await bytesOf(found!.layers[0]!.open())).toEqual(await tarOf(unique))
+  })
+
+  it('describes an image as it is, and fetches its layers when they are read', async () => {
+    const { name, open } = await place(daemon)
+    const first = await open()
+    const config = configOf({
+      created: '2026-01-01T00:00:00Z',
+      config: {
+        User: '1000:1000',
+        Env: ['A=b', 'PATH=/bin'],
+        Entrypoint: ['/cnb/process/web'],
+        WorkingDir: '/workspace',
+        Labels: { 'io.buildpacks.lifecycle.metadata': '{"runImage":{}}' },
+      },
+      history: [
+        { created: '2026-01-01T00:00:00Z', created_by: 'base' },
+        { created: '2026-01-01T00:00:00Z', created_by: 'app' },
+      ],
+    })
+    const layers = [await first.putLayer(sourceOf(base)), await first.putLayer(sourceOf(app))]
+    const { imageId } = await first.putImage(makeImage(config, layers), [name])
+    const image = (await (await open()).described.pull(name, platform))!
+    expect(image.imageId).toBe(imageId)
+    expect(image.config).toMatchObject({ ...config, rootfs: { diff_ids: layers.map(l => l.diffId) } })
+    expect(await bytesOf(image.layers[1]!.open())).toEqual(await tarOf(app))
+  })
+
+  it('builds on what it describes', async () => {
+    const { name, open } = await place(daemon)
+    await putBase(await open(), name)
+    const { described } = await open()
+    const image = (await described.pull(name, platform))!
+    const layers = [await described.putLayer(image.layers[0]!), await described.putLayer(sourceOf(app))]
+    const { imageId } = await described.putImage(makeImage(image.config, layers), [name])
+    const found = (await (await open()).pull(imageId, platform))!
+    expect(await bytesOf(found.layers[0]!.open())).toEqual(await tarOf(base))
+    expect(await bytesOf(found.layers[1]!.open())).toEqual(await tarOf(app))
   })
 
   it('O06 says why it refuses an image, and moves no name', async () => {

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
+import { copyImage } from '../../lifecycle/stores/copy.ts'
 import { daemonStore } from '../../lifecycle/stores/daemon.ts'
+import { memoryStore } from '../../lifecycle/stores/memory.ts'
 import type { ImageStore } from '../../lifecycle/stores/store.ts'
 import { storeContract } from '../contracts/stores.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -107,6 +109,122 @@ describe('layers that the daemon has', () => {
     const between = await next.putLayer(sourceOf({ '/between': '' }))
     await next.putImage(makeImage(configOf(), [first!, between, second!]), ['app'])
     expect(daemon.loaded[1]).toBe((await tarOf({ '/between': '' })).length + (await tarOf(app)).length)
+  })
+})
+
+describe('an image as the daemon describes it', () => {
+  const labels = { a: '1' }
+  const config = configOf({
+    created: '2026-01-01T00:00:00Z',
+    variant: 'v2',
+    config: { Env: ['A=b'], User: '1000', Labels: labels, Entrypoint: ['/x'], ExposedPorts: { '80/tcp': {} } },
+    history: [
+      { created: '2026-01-01T00:00:00Z', created_by: 'base' },
+      { created: '2026-01-02T00:00:00Z', created_by: 'app' },
+    ],
+  })
+  async function described() {
+    const started = await start()
+    const layers = [await started.store.putLayer(sourceOf(base)), await started.store.putLayer(sourceOf(app))]
+    const { imageId } = await started.store.putImage(makeImage(config, layers), ['app'])
+    started.daemon.requests.length = 0
+    const open = () => started.open().described
+    return { ...started, open, imageId }
+  }
+  const saves = (daemon: FakeDaemon) => daemon.requests.filter(r => r.endsWith('/get'))
+
+  it('says what its config says, and has its ID', async () => {
+    const { daemon, open, imageId } = await described()
+    const image = (await open().pull('app', platform))!
+    expect(image.imageId).toBe(imageId)
+    const { rootfs: _rootfs, ...rest } = config
+    expect(image.config).toEqual({ ...rest, rootfs: { type: 'layers', diff_ids: image.layers.map(l => l.diffId) } })
+    expect(saves(daemon)).toEqual([])
+  })
+
+  it('is saved when a layer is read, and only once', async () => {
+    const { daemon, open } = await described()
+    const { layers } = (await open().pull('app', platform))!
+    expect(await bytesOf(layers[0]!.open())).toEqual(await tarOf(base))
+    expect(await bytesOf(layers[1]!.open())).toEqual(await tarOf(app))
+    expect(saves(daemon)).toHaveLength(1)
+  })
+
+  it('is built upon without being saved or sent back', async () => {
+    const { daemon, open } = await described()
+    const store = open()
+    const image = (await store.pull('app', platform))!
+    const more = { '/more': 'more' }
+    const layers = []
+    for (const layer of image.layers) layers.push(await store.putLayer(layer))
+    layers.push(await store.putLayer(sourceOf(more)))
+    const published = await store.putImage(makeImage(image.config, layers), ['next'])
+    expect(published.digest).toBe(published.imageId)
+    expect(saves(daemon)).toEqual([])
+    expect(daemon.loaded.at(-1)).toBe((await tarOf(more)).length)
+    expect((await open().pull('next', platform))!.layers).toHaveLength(3)
+  })
+
+  it.each(['its layers are not kept by their chains', 'it has lost them since'])(
+    'is saved and sent where %s',
+    async how => {
+      const { daemon, open } = await described()
+      if (how.startsWith('its')) daemon.engine = 'Podman Engine'
+      const store = open()
+      const image = (await store.pull('app', platform))!
+      const layers = await Promise.all(image.layers.map(layer => store.putLayer(layer)))
+      if (how.startsWith('it ')) {
+        await bytesOf(image.layers[0]!.open()) // somebody has read it meanwhile
+        daemon.removeImages()
+      }
+      await store.putImage(makeImage(image.config, layers), ['next'])
+      expect(saves(daemon)).toHaveLength(1)
+      expect(daemon.loaded.at(-1)).toBe((await tarOf(base)).length + (await tarOf(app)).length)
+    },
+  )
+
+  it('takes bytes from whoever gave the layer, rather than from the daemon', async () => {
+    const { daemon, open } = await described()
+    daemon.engine = 'Podman Engine'
+    const store = open()
+    await store.pull('app', platform) // the previous image
+    const layers = [await store.putLayer(await layerOf(base)), await store.putLayer(await layerOf(app, 'zstd'))]
+    await store.putImage(makeImage(config, layers), ['next'])
+    expect(saves(daemon)).toEqual([])
+    const found = (await open().pull('next', platform))!
+    expect(await bytesOf(found.layers[1]!.open())).toEqual(await tarOf(app))
+  })
+
+  it('can be copied to a store that needs to know sizes', async () => {
+    const { open } = await described()
+    const memory = memoryStore()
+    await copyImage((await open().pull('app', platform))!, memory, ['copy'])
+    const copy = (await memory.pull('copy', platform))!
+    expect(copy.config.config).toEqual(config.config)
+    expect(copy.layers[0]!.size).toBe((await bytesOf(copy.layers[0]!.open())).length)
+  })
+
+  it('has no history where that cannot be matched with its layers', async () => {
+    const { store, open } = await described()
+    const layers = [await store.putLayer(sourceOf(base))]
+    const history = [{ created_by: 'one' }, { created_by: 'env', empty_layer: true }]
+    await store.putImage(makeImage({ ...config, history }, layers), ['some'])
+    expect((await open().pull('some', platform))!.config.history).toEqual([{ created_by: 'one' }])
+    await store.putImage(makeImage({ ...config, history: [] }, layers), ['none'])
+    expect((await open().pull('none', platform))!.config.history).toBeUndefined()
+  })
+
+  it.each<[string, unknown]>([
+    ['no list', {}],
+    ['a list of other things', [1]],
+  ])('is an error where the history is %s', async (_what, answer) => {
+    const { daemon, open } = await described()
+    daemon.misbehave = (request, response) => {
+      if (!request.url?.endsWith('/history')) return false
+      response.end(JSON.stringify(answer))
+      return true
+    }
+    expect(await failureOf(open().pull('app', platform))).toMatchObject({ code: 'daemon' })
   })
 })
 

@@ -27,7 +27,7 @@ export function plainLayers(tmpDir: string, onTransfer?: OnTransfer): PlainLayer
   return {
     async put(layer, signal) {
       signal?.throwIfAborted()
-      const diffId = isLayer(layer) ? layer.diffId : layer.known?.diffId
+      const diffId = 'diffId' in layer ? layer.diffId : layer.known?.diffId
       const earlier = diffId === undefined ? undefined : found.get(diffId)
       if (earlier !== undefined) return earlier
       const plain = await store.putLayer(isLayer(layer) ? uncompressed(layer) : layer, signal)

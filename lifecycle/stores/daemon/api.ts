@@ -10,6 +10,8 @@ export interface DaemonApi {
   ping(signal?: AbortSignal): Promise<void>
   /** What the daemon says of an image, by reference or ID; undefined if it has none. */
   inspect(name: string, signal?: AbortSignal): Promise<InspectedImage | undefined>
+  /** The steps that made an image, newest first. */
+  history(id: Digest, signal?: AbortSignal): Promise<readonly Readonly<Record<string, unknown>>[]>
   /** The archive of `docker save`. */
   save(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array>
   /** @throws BaleError 'daemon' with the daemon's words if it does not take the archive */
@@ -22,6 +24,8 @@ export interface InspectedImage {
   /** The digest of its config; with containerd, of its manifest. */
   readonly id: Digest
   readonly diffIds: readonly string[]
+  /** All that was answered. */
+  readonly inspect: Readonly<Record<string, unknown>>
 }
 
 /** Milliseconds that the daemon may take for an answer that needs no work. */
@@ -61,7 +65,7 @@ export function daemonApi(socketPath: string): DaemonApi {
     }
   }
 
-  const getJson = async (path: string, signal?: AbortSignal): Promise<Record<string, unknown>> => {
+  const getJson = async (path: string, signal?: AbortSignal): Promise<unknown> => {
     const late = AbortSignal.timeout(answerTime)
     const either = signal === undefined ? late : AbortSignal.any([signal, late])
     const request = { method: 'GET', path } as const
@@ -69,24 +73,34 @@ export function daemonApi(socketPath: string): DaemonApi {
       signal?.throwIfAborted()
       throw late.aborted ? failureAt(request, socketPath, 'it does not answer', 'restart it') : error
     })
-    const value = parseJson(bytes, `${socketPath} ${path}`)
+    return parseJson(bytes, `${socketPath} ${path}`)
+  }
+  const getObject = async (path: string, signal?: AbortSignal): Promise<Record<string, unknown>> => {
+    const value = await getJson(path, signal)
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
   }
 
   return {
     async ping(signal) {
-      await getJson('/version', signal)
+      await getObject('/version', signal)
     },
 
     async inspect(name, signal) {
       const path = `/images/${name}/json`
       try {
-        const { Id, RootFS } = await getJson(path, signal)
-        return inspected(Id, RootFS, `${socketPath} ${path}`)
+        return inspected(await getObject(path, signal), `${socketPath} ${path}`)
       } catch (error) {
         if (error instanceof BaleError && error.cause instanceof Refusal && error.cause.status === 404) return undefined
         throw error
       }
+    },
+
+    async history(id, signal) {
+      const path = `/images/${id}/history`
+      const value = await getJson(path, signal)
+      const isEntry = (entry: unknown): entry is Record<string, unknown> => typeof entry === 'object' && entry !== null
+      if (Array.isArray(value) && value.every(isEntry)) return value
+      throw new BaleError('daemon', 'the answer is no list', { where: `${socketPath} ${path}` })
     },
 
     save: (name, signal) => exchange({ method: 'GET', path: `/images/${name}/get` }, signal),
@@ -101,7 +115,7 @@ export function daemonApi(socketPath: string): DaemonApi {
     },
 
     async keepsChains(signal) {
-      const [version, info] = await Promise.all([getJson('/version', signal), getJson('/info', signal)])
+      const [version, info] = await Promise.all([getObject('/version', signal), getObject('/info', signal)])
       const components = Array.isArray(version.Components) ? (version.Components as ({ Name?: unknown } | null)[]) : []
       const isDocker = components.some(c => c?.Name === 'Engine')
       const storage = JSON.stringify(info.DriverStatus ?? [])
@@ -193,13 +207,14 @@ function errorIn(line: string): string | undefined {
   }
 }
 
-function inspected(id: unknown, rootfs: unknown, where: string): InspectedImage {
+function inspected(inspect: Record<string, unknown>, where: string): InspectedImage {
+  const { Id: id, RootFS: rootfs } = inspect
   const whole = typeof id === 'string' && !id.startsWith('sha256:') ? `sha256:${id}` : id
   const { Layers: diffIds = [] } = (rootfs ?? {}) as { Layers?: unknown }
   if (!isDigest(whole) || !Array.isArray(diffIds) || !diffIds.every(d => typeof d === 'string')) {
     throw new BaleError('daemon', 'the answer has no Id, or no RootFS.Layers', { where })
   }
-  return { id: whole, diffIds }
+  return { id: whole, diffIds, inspect }
 }
 
 async function readAll(bytes: AsyncIterable<Uint8Array>, most: number, beyond: 'cut' | 'fail'): Promise<Uint8Array> {
