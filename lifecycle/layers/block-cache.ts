@@ -3,7 +3,7 @@ import { closeSync, fstatSync, futimesSync, mkdirSync, openSync, readSync, renam
 import { readdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isErrno } from '../errors.ts'
-import { ownName } from '../files/owner.ts'
+import { ownName, ownerOf } from '../files/owner.ts'
 
 /** Smaller ones are compressed again sooner than they are found. */
 const worthIt = 64 * 1024
@@ -87,6 +87,10 @@ export async function pruneBlocks(dir: string, maxBytes: number): Promise<void> 
   for (const entry of entries) {
     if (!entry.isFile()) continue
     const path = join(entry.parentPath, entry.name)
+    if (ownerOf(entry.name) === 'dead') {
+      await unlink(path).catch(() => {}) // killed while it wrote
+      continue
+    }
     const stats = await stat(path).catch(() => undefined)
     if (stats !== undefined) files.push({ path, size: stats.size, time: stats.mtimeMs })
   }

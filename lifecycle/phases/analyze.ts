@@ -40,6 +40,7 @@ export interface PreviousImage {
  * @throws BaleError 'arguments' when the run image is not there; a store's error when it cannot be read or written
  */
 export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promise<Analysis> {
+  refuseRunImage(input)
   const [runImage, previous] = await Promise.all([
     pullRunImage(input.runImage, input.platform, signal),
     readPrevious(input, signal),
@@ -51,6 +52,16 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
     ? labelled
     : targetOfImage(runImage, await readOsRelease(near(runImage, previous), signal))
   return { runImage, target, ...(previous !== undefined && { previous }) }
+}
+
+/** The next app would be built on top of this one, and every other app on this machine as well (X33). */
+function refuseRunImage({ runImage, destinations }: AnalyzeInput): void {
+  const place = runImage.source.description
+  const taken = destinations.some(({ sink, names }) => sink.description === place && names.includes(runImage.name))
+  if (!taken) return
+  throw new BaleError('arguments', `the app would replace the run image ${runImage.name}, which it is built on`, {
+    fix: 'give the app another name',
+  })
 }
 
 /** @throws BaleError 'arguments' when it is not there, or for another platform; the store's when it cannot be read */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { type AnalyzeInput, analyze, runImageMetadata } from '../../lifecycle/phases/analyze.ts'
+import { memoryStore } from '../../lifecycle/stores/memory.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { configOf, layerOf, platform } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -55,6 +56,18 @@ describe('analyze', () => {
     const refused = new BaleError('registry', 'denied')
     const sink = { ...store, checkWrite: () => Promise.reject(refused) }
     expect(await failureOf(analyze({ ...input, destinations: [{ sink, names: ['app'] }] }))).toBe(refused)
+  })
+
+  it('X33 refuses to put the app in the place of the run image, and leaves that as it was', async () => {
+    const { input, store, project } = await setUp()
+    for (const names of [['base'], ['app', 'base']]) {
+      const error = await failureOf(analyze({ ...input, destinations: [{ sink: store, names }] }))
+      expect(error).toMatchObject({ code: 'arguments', message: expect.stringContaining('run image base') as string })
+    }
+    // Elsewhere it is another image.
+    const elsewhere = { ...memoryStore(), description: 'elsewhere' }
+    await analyze({ ...input, destinations: [{ sink: elsewhere, names: ['base'] }] })
+    expect((await store.pull('base', platform))?.digest).toBe(project.runImage.digest)
   })
 
   it('fails when a previous image that is there may not be read', async () => {
