@@ -34,5 +34,6 @@ export interface LayerSource {
   readonly known?: LayerDigests
   /** Tells it from all other sources without reading it; undefined if that cannot be. */
   fingerprint?(): Promise<Fingerprint | undefined>
+  /** Each chunk is good until the next one is asked for: copy what is to stay. */
   tar(signal?: AbortSignal): AsyncIterable<Uint8Array>
 }

@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto'
-import { closeSync, fstatSync, futimesSync, mkdirSync, openSync, readSync, renameSync, writeFileSync } from 'node:fs'
+import { closeSync, fstatSync, futimesSync, mkdirSync, openSync, readSync, renameSync, writeSync } from 'node:fs'
 import { readdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isErrno } from '../errors.ts'
@@ -30,14 +30,10 @@ function read(path: string): Uint8Array | undefined {
   return unlessRefused(() => {
     const fd = openSync(path, 'r')
     try {
-      const bytes = new Uint8Array(fstatSync(fd).size)
-      for (let at = 0; at < bytes.length;) {
-        const count = readSync(fd, bytes, at, bytes.length - at, null)
-        if (count === 0) return undefined
-        at += count
-      }
-      const content = bytes.slice(digestLength)
-      if (!sha256(content).equals(bytes.subarray(0, digestLength))) return undefined
+      const expected = new Uint8Array(digestLength)
+      const content = new Uint8Array(Math.max(0, fstatSync(fd).size - digestLength))
+      for (const bytes of [expected, content]) if (readSync(fd, bytes) < bytes.length) return undefined
+      if (!sha256(content).equals(expected)) return undefined
       const now = Date.now() / 1000
       futimesSync(fd, now, now) // the least recently used are deleted first
       return content
@@ -51,7 +47,13 @@ function write(path: string, content: Uint8Array): void {
   unlessRefused(() => {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const draft = join(dirname(path), ownName())
-    writeFileSync(draft, Buffer.concat([sha256(content), content]), { flag: 'wx' })
+    const fd = openSync(draft, 'wx', 0o600)
+    try {
+      // A short one is found out by its hash.
+      for (const bytes of [sha256(content), content]) writeSync(fd, bytes)
+    } finally {
+      closeSync(fd)
+    }
     renameSync(draft, path)
   })
 }

@@ -25,7 +25,6 @@ export async function* compressBlocks(
   bytes: AsyncIterable<Uint8Array>,
   compressorFor: (index: number) => BlockCompressor | Promise<BlockCompressor>,
 ): AsyncGenerator<Uint8Array> {
-  const spare = new Spares()
   const underWay: Promise<Compressed>[] = []
   const next = async (): Promise<Uint8Array> => {
     const { compressed, block } = await (underWay.shift() as Promise<Compressed>)
@@ -33,7 +32,7 @@ export async function* compressBlocks(
     return compressed
   }
   let index = 0
-  for await (const block of inBlocks(bytes, spare)) {
+  for await (const block of inBlocks(bytes)) {
     const compressor = await compressorFor(index++)
     const result = compressor.compress(block)
     result.catch(() => {}) // it is thrown when its turn comes; until then it is not "unhandled"
@@ -43,24 +42,25 @@ export async function* compressBlocks(
   while (underWay.length > 0) yield await next()
 }
 
-/** The memory of blocks that are done with: garbage of this kind is collected late. */
-class Spares {
-  readonly #buffers: ArrayBuffer[] = []
+/** The memory of blocks that are done with, for all layers: garbage of this kind is collected late. */
+const spare = {
+  buffers: [] as ArrayBuffer[],
 
   take(): Block {
-    return new Uint8Array(this.#buffers.pop() ?? new ArrayBuffer(maxBlock))
-  }
+    return new Uint8Array(this.buffers.pop() ?? new ArrayBuffer(maxBlock))
+  },
 
-  put(block: Block): void {
-    this.#buffers.push(block.buffer)
-  }
+  put({ buffer }: Block): void {
+    if (this.buffers.length < maxSpares) this.buffers.push(buffer)
+  },
 }
+const maxSpares = 32
 
 /**
  * Blocks of at most 1 MiB that end before the header of a tar entry, where there is one that will do in the second half:
  * when a file changes, the blocks after it soon end where they did before, and are the same.
  */
-async function* inBlocks(bytes: AsyncIterable<Uint8Array>, spare: Spares): AsyncGenerator<Block> {
+async function* inBlocks(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Block> {
   let block = spare.take()
   let used = 0
   let empty = true
@@ -82,6 +82,7 @@ async function* inBlocks(bytes: AsyncIterable<Uint8Array>, spare: Spares): Async
     }
   }
   if (used > 0 || empty) yield block.subarray(0, used)
+  else spare.put(block)
 }
 
 /**

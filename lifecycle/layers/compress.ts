@@ -47,7 +47,10 @@ export async function compressLayer(
 type Compress = (tar: AsyncIterable<Uint8Array>, folder?: string) => AsyncIterable<Uint8Array>
 
 const compressors: Record<Compression, Compress> = {
-  none: tar => tar,
+  async *none(tar) {
+    // A source may overwrite its chunks, and a destination may still be sending them.
+    for await (const chunk of tar) yield Buffer.from(chunk)
+  },
   gzip,
   zstd: (tar, folder) => inParallel(tar, { compression: 'zstd', ...(folder !== undefined && { folder }) }),
 }

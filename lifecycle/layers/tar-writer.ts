@@ -2,15 +2,15 @@ import { headerRoom, tarBlock, type TarHeader, writeHeader } from './tar-header.
 
 const blockSize = 1024 * 1024
 
-/** Full blocks of a tar, as they come about. */
+/** Full blocks of a tar, as they come about; each is overwritten when the next one is asked for. */
 export type Blocks = Generator<Uint8Array, void>
 
 /**
- * Fills blocks of up to 1 MiB with a tar. Methods are generators that yield a block whenever one is full; it then belongs
- * to whoever took it.
+ * Fills blocks of up to 1 MiB with a tar. Methods are generators that yield a block whenever one is full. There is one piece
+ * of memory for all of them: garbage of that size is collected late.
  */
 export class TarWriter {
-  #block = Buffer.allocUnsafeSlow(blockSize)
+  readonly #block = Buffer.allocUnsafeSlow(blockSize)
   /** Always a multiple of 512 between entries, as is the size of a block: padding fits where content ends. */
   #used = 0;
 
@@ -49,7 +49,6 @@ export class TarWriter {
 
   #take(): Uint8Array {
     const full = this.#block.subarray(0, this.#used)
-    this.#block = Buffer.allocUnsafeSlow(blockSize)
     this.#used = 0
     return full
   }
