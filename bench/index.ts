@@ -11,8 +11,11 @@ import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 import { buildDeflate } from '../scripts/build-deflate.mjs'
 import { buildRows } from './build.ts'
+import { daemonRows } from './daemon.ts'
 import { exportRows } from './export.ts'
 import { type Row, quote } from './measure.ts'
+import { memoryRows } from './memory.ts'
+import { peerRows } from './peers.ts'
 import { restoreRows } from './restore.ts'
 import { type Tree, makeTree } from './tree.ts'
 
@@ -34,6 +37,9 @@ const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   export: exportRows,
   build: buildRows,
   restore: restoreRows,
+  memory: memoryRows,
+  daemon: daemonRows,
+  peers: peerRows,
 }
 
 const root = join(import.meta.dirname, '..')
@@ -103,10 +109,11 @@ function conditions(tree: Tree | undefined) {
 
 function text(rows: readonly Row[]): string {
   const lines = rows.map(row => {
-    const ratio = row.ratio === undefined ? '' : `${row.ratio.toFixed(2)} × ${row.against}`
+    const ratio = row.ratio === undefined ? (row.note ?? '') : `${row.ratio.toFixed(2)} × ${row.against}`
     const target = row.target === undefined ? '' : `${row.met === true ? 'met' : 'NOT MET'} (≤ ${row.target})`
-    const figures = [row.seconds.toFixed(2), row.cpuSeconds.toFixed(2), String(row.peakMB)]
-    return `${row.name.padEnd(48)}${figures.map(figure => figure.padStart(9)).join('')}   ${ratio.padEnd(28)}${target}`
+    const figures =
+      row.count === undefined ? [row.seconds?.toFixed(2), row.cpuSeconds?.toFixed(2), row.peakMB] : [row.count]
+    return `${row.name.padEnd(48)}${figures.map(figure => String(figure ?? '').padStart(9)).join('')}   ${ratio.padEnd(28)} ${target}`
   })
   const head = `${(rows[0]?.piece ?? '').padEnd(48)}   wall s    CPU s  peak MB`
   return [head, ...lines, ''].join('\n')

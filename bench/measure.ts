@@ -11,17 +11,22 @@ export interface Task {
   readonly before?: string
   /** The name of another task: the ratio of the two times is what counts. */
   readonly against?: string
-  /** The ratio, or with no `against` the seconds, that it should not exceed. */
+  /** What is compared: wall time unless told. */
+  readonly by?: 'seconds' | 'peakMB'
+  /** The ratio, or with no `against` the seconds or megabytes, that it should not exceed. */
   readonly target?: number
 }
 
-/** Medians. `seconds` is wall time; the peak is that of the largest process, in MB. */
+/** Medians. `seconds` is wall time; the peak is that of the largest process, in MB. Or something that was counted. */
 export interface Row {
   readonly piece: string
   readonly name: string
-  readonly seconds: number
-  readonly cpuSeconds: number
-  readonly peakMB: number
+  readonly seconds?: number
+  readonly cpuSeconds?: number
+  readonly peakMB?: number
+  readonly count?: number
+  /** Of what was counted; or why nothing was measured. */
+  readonly note?: string
   readonly against?: string
   readonly ratio?: number
   readonly target?: number
@@ -44,16 +49,16 @@ export function compare(piece: string, dir: string, runs: number, tasks: readonl
     })
   }
   const medians = new Map(tasks.map(({ name }, i) => [name, median(costs[i] as Cost[])]))
-  return tasks.map(({ name, against, target }) => {
+  return tasks.map(({ name, against, target, by = 'seconds' }) => {
     const cost = medians.get(name) as Cost
     const base = against === undefined ? undefined : medians.get(against)
-    const ratio = base && cost.seconds / base.seconds
+    const ratio = base && cost[by] / base[by]
     return {
       piece,
       name,
       ...cost,
       ...(base && { against, ratio }),
-      ...(target !== undefined && { target, met: (ratio ?? cost.seconds) <= target }),
+      ...(target !== undefined && { target, met: (ratio ?? cost[by]) <= target }),
     }
   })
 }

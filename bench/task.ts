@@ -1,12 +1,13 @@
 // What the measurements run, bundled, in a process of its own each time, as users have it.
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
-import { silent } from '../lifecycle/events.ts'
+import { type BuildEvent, silent } from '../lifecycle/events.ts'
+import { makeImage } from '../lifecycle/image/image.ts'
 import type { Compression } from '../lifecycle/image/media-types.ts'
 import { compressLayer, decompress } from '../lifecycle/layers/compress.ts'
 import { layerSource } from '../lifecycle/layers/pack.ts'
 import { unpackTree } from '../lifecycle/layers/unpack.ts'
 import { inOrder } from '../lifecycle/phases/in-order.ts'
-import { Stores } from '../lifecycle/stores/open.ts'
+import { Stores, hostPlatform } from '../lifecycle/stores/open.ts'
 
 const imagePath = '/layers/bench/tree'
 const source = (from: string) =>
@@ -25,12 +26,38 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
     await unpackTree(decompress(bytes, compression as Compression), { from: imagePath, to })
   },
 
-  /** Trees as layers in a registry. */
-  async push(cacheDir = '', to = '', ...trees) {
+  /** Trees as layers in a registry, with a block cache in the directory. */
+  async push(compression, cacheDir = '', to = '', ...trees) {
     const settings = { dataDir: cacheDir, cacheDir, dockerConfig: '/nonexistent', dockerSocket: '', environment: {} }
-    await using stores = new Stores(settings, silent)
+    await using stores = new Stores(settings, silent, compression as Compression)
     const [{ sink }] = await stores.destinations([to], true)
     await inOrder(trees, 4, tree => sink.putLayer(source(tree)))
+  },
+
+  /** Trees as the layers of an image in a daemon, above those of the image that it has; prints the bytes sent. */
+  async load(dockerSocket = '', dir = '', ...trees) {
+    let sent = 0
+    const last = new Map<string, number>()
+    const reporter = {
+      ...silent,
+      event(event: BuildEvent): void {
+        if (event.type !== 'transfer' || event.direction !== 'load') return
+        sent += event.done - (last.get(event.id) ?? 0)
+        last.set(event.id, event.done)
+      },
+    }
+    await using stores = new Stores(
+      { dataDir: dir, cacheDir: dir, dockerConfig: '', dockerSocket, environment: {} },
+      reporter,
+    )
+    const [{ sink, names, previous }] = await stores.destinations(['docker-daemon:bench'], false)
+    const before = await previous.source.pull(previous.name, hostPlatform())
+    sent = 0 // pulling tells of its bytes in the same way
+    const layers = await inOrder(trees, 4, tree => sink.putLayer(source(tree)))
+    void before
+    const image = makeImage({ ...hostPlatform(), config: {}, rootfs: { type: 'layers', diff_ids: [] } }, layers)
+    await sink.putImage(image, names)
+    console.log(sent)
   },
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createCipheriv } from 'node:crypto'
 import { mkdirSync, readFileSync, readdirSync, symlinkSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -40,13 +40,13 @@ function copyDir(from: string, to: string, path: string, line: string, total: { 
 }
 
 /** Files of `size` bytes that no compressor makes smaller, and no two are the same. */
-export function makeNoise(to: string, files: number, size: number): Tree {
+export function makeNoise(to: string, files: number, size: number, seed = 0): Tree {
+  const noise = createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16))
+  const zeros = Buffer.alloc(size)
   for (let i = 0; i < files; i++) {
     const dir = join(to, `dir-${Math.floor(i / 500)}`)
     if (i % 500 === 0) mkdirSync(dir, { recursive: true })
-    const pieces: Buffer[] = []
-    for (let made = 0; made < size; made += 32) pieces.push(createHash('sha256').update(`${i} ${made}`).digest())
-    writeFileSync(join(dir, `file-${i}`), Buffer.concat(pieces).subarray(0, size))
+    writeFileSync(join(dir, `file-${i}`), noise.update(zeros))
   }
   return { path: to, files, bytes: files * size }
 }

@@ -12,6 +12,7 @@ import { compressBlocks } from '../../lifecycle/layers/blocks.ts'
 import { compressLayer } from '../../lifecycle/layers/compress.ts'
 import { decompress } from '../../lifecycle/layers/decompress.ts'
 import { callingThread, workerThreads } from '../../lifecycle/layers/deflate/pool.ts'
+import { layerSource } from '../../lifecycle/layers/pack.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
@@ -144,6 +145,20 @@ describe.each(['none', 'gzip', 'zstd'] as const)('compressLayer, %s', compressio
     }
     expect(await failureOf(compressLayer(endless, write, options))).toEqual(new Error('enough'))
   })
+})
+
+describe('what a destination is given', () => {
+  it.each(['none', 'gzip', 'zstd'] as const)(
+    'stays as it is though the source uses its memory again, %s',
+    async kind => {
+      const dir = await temporaryDirectory()
+      writeFileSync(join(dir, 'large'), large)
+      const tree = layerSource('test', [{ kind: 'tree', hostPath: dir, imagePath: '/t', uid: 0, gid: 0 }])
+      const chunks: Uint8Array[] = []
+      const { digest } = await compressLayer(tree, chunk => void chunks.push(chunk), { compression: kind })
+      expect(digestOf(Buffer.concat(chunks))).toBe(digest)
+    },
+  )
 })
 
 describe('gzip', () => {

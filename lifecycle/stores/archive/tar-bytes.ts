@@ -19,7 +19,7 @@ export async function* tarBytes(entries: Iterable<ArchiveEntry>, signal?: AbortS
   const writer = new TarWriter()
   for (const block of blocks(writer, entries)) {
     signal?.throwIfAborted()
-    yield block
+    yield Buffer.from(block) // the writer uses its own again, when a socket may still be sending it
     await setImmediate() // reading is synchronous: let the others run
   }
 }
