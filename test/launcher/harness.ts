@@ -16,7 +16,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe } from 'vitest'
@@ -57,7 +57,13 @@ function compile(): Available<readonly string[]> {
 /** The programs, where any user may run them and a build does not replace them meanwhile. */
 const tools = mkdtempSync(join(tmpdir(), 'launcher-tools-'))
 chmodSync(tools, 0o755)
-process.on('exit', () => rmSync(tools, { recursive: true, force: true }))
+const removeTools = (): void => rmSync(tools, { recursive: true, force: true })
+process.on('exit', removeTools)
+// How vitest ends a worker.
+process.once('SIGTERM', () => {
+  removeTools()
+  process.kill(process.pid, 'SIGTERM')
+})
 
 function take(name: string, launcher: Omit<Launcher, 'binary'>): Available<Launcher> {
   const binary = join(tools, name)
@@ -261,8 +267,9 @@ export function describeLauncher(title: string, suite: (run: Run, launcher: Laun
 
 function runner(launcher: Launcher): Run {
   const roots: string[] = []
-  afterAll(async () => {
-    for (const root of roots) await rm(root, { recursive: true, force: true })
+  // At once: a thousand steps, each in line behind other tests, took longer than a hook may.
+  afterAll(() => {
+    for (const root of roots) rmSync(root, { recursive: true, force: true })
   })
   return async (tree, options = {}) => {
     const root = await mkdtemp(join(tmpdir(), 'launcher-'))
