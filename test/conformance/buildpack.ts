@@ -340,7 +340,10 @@ export const buildpack: Document = {
         {
           line: 427,
           what: 'all of a group run in one build environment',
-          tests: ['phases/detect: gives bin/detect the inputs of the spec, and only the environment that may pass'],
+          tests: [
+            'line.e2e: builds a Flask app, and the image serves its page',
+            'phases/detect: gives bin/detect the inputs of the spec, and only the environment that may pass',
+          ],
         },
         {
           line: 428,
@@ -888,7 +891,10 @@ export const buildpack: Document = {
         {
           line: 917,
           what: 'each phase may run in a container of its own',
-          tests: ['line.e2e: builds a Flask app, and the image serves its page'],
+          tests: [
+            'cli/phase/phases.e2e: at Platform API %s: five processes, again with what they left, and creator',
+            'line.e2e: builds a Flask app, and the image serves its page',
+          ],
         },
       ],
     },

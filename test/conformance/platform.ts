@@ -128,6 +128,7 @@ export const platform: Document = {
           line: 256,
           what: 'a build is the phases in order, or creator',
           tests: [
+            'cli/phase/phases.e2e: at Platform API %s: five processes, again with what they left, and creator',
             'line.e2e: builds a Flask app, and the image serves its page',
             'cli/phase/line: builds, and builds again with what the first build left',
           ],
