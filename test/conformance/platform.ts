@@ -20,7 +20,8 @@ const composed =
   'phases/export: is the run image with the launcher, its config and a link for each process type above it'
 const entrypoint = 'phases/export: starts %s'
 const config = 'phases/export: keeps the config of the run image, and says where layers and app are'
-const experimental = 'cli/phase/modes: an experimental feature at CNB_EXPERIMENTAL_MODE=%j: %s'
+const refusedMode = 'cli/phase/main: CNB_EXPERIMENTAL_MODE=%s refuses'
+const otherModes = 'cli/phase/main: CNB_EXPERIMENTAL_MODE=%s'
 const everyApi =
   'launcher/process: Platform API ${platform}: shell or direct, arguments appended or replaced, with each Buildpack API'
 const chosen = 'launcher/process: ${as} ${JSON.stringify(args)} runs ${JSON.stringify(expected)}'
@@ -28,8 +29,8 @@ const resolvedDir = 'launcher/process: ${JSON.stringify(workingDir)} is ${expect
 const reproducible = 'phases/export: has constant times, so that the same build gives the same image'
 const label = 'phases/export: says of each layer where it came from'
 const stack = 'stacks/description: describes the images as platform.md asks'
-const analyzed = 'cli/phase/images: writes analyzed.toml'
-const layout = 'cli/phase/images: -layout reads and writes images below -layout-dir'
+const analyzed = 'cli/phase/analyzer: writes what the other phases and platforms read'
+const layout = 'cli/phase/exporter: -layout: registry/repository/tag below the directory'
 
 /** The rows of platform.md. */
 export const platform: Document = {
@@ -183,62 +184,84 @@ export const platform: Document = {
     {
       section: 'Lifecycle Interface › Usage › analyzer › Inputs',
       rows: [
-        { line: 344, what: 'the image is a valid reference', tests: ['cli/phase/images: analyzer refuses %s: 3'] },
-        { line: 345, what: 'so is each tag', tests: ['cli/phase/images: analyzer refuses %s: 3'] },
-        { line: 346, what: 'tags are in the image’s registry', tests: ['cli/phase/images: analyzer refuses %s: 3'] },
+        {
+          line: 344,
+          what: 'the image is a valid reference',
+          tests: [
+            'cli/phase/analyzer: no image',
+            'cli/phase/analyzer: a malformed image',
+            'cli/phase/analyzer: a digest for an image',
+          ],
+        },
+        { line: 345, what: 'so is each tag', tests: ['cli/phase/analyzer: a malformed tag'] },
+        {
+          line: 346,
+          what: 'tags are in the image’s registry',
+          tests: ['cli/phase/analyzer: a tag in another registry'],
+        },
         {
           line: 347,
           what: 'the previous image is a valid reference',
-          tests: ['cli/phase/images: analyzer refuses %s: 3'],
+          tests: ['cli/phase/analyzer: a malformed previous image'],
         },
         {
           line: 348,
           what: 'or, in a daemon, an image ID',
-          tests: [
-            'cli/phase/images: -daemon names images by their IDs',
-            'stores/daemon: is pulled once, by name or by ID',
-          ],
+          tests: ['cli/phase/analyzer: may be named by its ID in a daemon'],
         },
         {
           line: 349,
           what: 'with skip-layers the previous SBOMs stay away',
           since: '0.9',
-          tests: ['cli/phase/images: -skip-layers restores no layer and no SBOM, but the store'],
+          tests: ['cli/phase/analyzer: its SBOM files at %s: %s'],
         },
         {
           line: 350,
           what: 'the run image comes from run.toml if it is not given',
           tests: [
-            'cli/phase/images: analyzer takes the run image from run.toml, or from stack.toml before 0.12: %s',
-            'cli/phase/images: analyzer fails without a run image: 3',
+            'cli/phase/analyzer: chooses the run image that run.toml, before 0.12 stack.toml, has for the registry of the app',
+            'cli/phase/analyzer: is an error that names each candidate when none can be read',
           ],
         },
         {
           line: 351,
           what: 'images that do not exist yet are no error',
-          tests: ['cli/phase/images: analyzer takes images that do not exist yet'],
+          tests: [
+            'cli/phase/analyzer: may be another one than the image, and may be missing',
+            'cli/phase/restorer: holds the layers in a directory’s place',
+          ],
         },
         {
           line: 352,
           what: 'image, tags and cache image can be written',
           tests: [
-            'cli/phase/images: analyzer fails before any work when %s',
+            'cli/phase/analyzer: fails when %s could not be written',
             'phases/analyze: fails before any work when the result could not be written',
           ],
         },
         {
           line: 353,
           what: 'previous, cache and run image can be read',
-          tests: ['cli/phase/images: analyzer fails before any work when %s'],
+          tests: [
+            'cli/phase/analyzer: fails before any work when %s is refused',
+            'cli/phase/analyzer: a run image that is not there',
+          ],
         },
         { line: 354, what: 'analyzed.toml is written', tests: [analyzed] },
-        { line: 355, what: 'with the previous image', tests: [analyzed] },
+        {
+          line: 355,
+          what: 'with the previous image',
+          tests: ['cli/phase/analyzer: may be another one than the image, and may be missing'],
+        },
         { line: 356, what: 'and the run image', tests: [analyzed] },
         {
           line: 357,
           what: 'layout needs layout-dir',
           since: '0.12',
-          tests: ['cli/phase/images: -layout needs -layout-dir and CNB_EXPERIMENTAL_MODE'],
+          tests: [
+            'cli/phase/analyzer: -layout needs -layout-dir, at every API that has a twin for it',
+            'cli/phase/analyzer: -layout without the mode',
+          ],
         },
         { line: 357, what: 'which images are found below by their names', since: '0.12', tests: [layout] },
       ],
@@ -299,20 +322,20 @@ export const platform: Document = {
           line: 549,
           what: 'store.toml is restored',
           tests: [
-            'cli/phase/images: -skip-layers restores no layer and no SBOM, but the store',
+            'cli/phase/restorer: -skip-layers leaves store.toml, from 0.10 on',
             'phases/restore: has the store of its buildpack, from the image alone',
           ],
         },
         {
           line: 550,
           what: 'with skip-layers no layer is',
-          tests: ['cli/phase/images: -skip-layers restores no layer and no SBOM, but the store'],
+          tests: ['cli/phase/restorer: -skip-layers leaves store.toml, from 0.10 on'],
         },
         {
           line: 551,
           what: 'without it they are, for the buildpacks of the group',
           tests: [
-            'cli/phase/line: builds, and builds again with what the first build left',
+            'cli/phase/restorer: brings back what the layers of each kind have',
             'phases/restore: is for the buildpacks of the group only',
           ],
         },
@@ -322,15 +345,13 @@ export const platform: Document = {
           line: 556,
           what: 'the run image is found again, or a mirror of it',
           since: '0.14',
-          tests: [
-            'cli/phase/images: restorer takes a mirror of a run image that cannot be read any more, from 0.14 on: %s',
-          ],
+          tests: ['cli/phase/restorer: that cannot be read any more gives way to a mirror, from 0.14 on: %s'],
         },
         {
           line: 557,
           what: 'its target is there',
           since: '0.12',
-          tests: ['cli/phase/images: restorer fills in the target where analyzed.toml has none'],
+          tests: ['cli/phase/restorer: gets its target if analyze did not say it'],
         },
         { line: 559, what: 'a run image to extend is saved', notApplicable: extensions },
       ],
@@ -343,7 +364,7 @@ export const platform: Document = {
           what: 'the cache directory or the cache image is used',
           tests: [
             'cli/phase/line: builds, and builds again with what the first build left',
-            'cli/phase/images: -cache-image keeps layers in a registry',
+            'cli/phase/restorer: holds the layers in a directory’s place',
           ],
         },
         {
@@ -408,8 +429,12 @@ export const platform: Document = {
     {
       section: 'Lifecycle Interface › Usage › exporter › Inputs',
       rows: [
-        { line: 776, what: 'each image is a valid tag', tests: ['cli/phase/images: exporter refuses %s: 3'] },
-        { line: 777, what: 'all in one registry', tests: ['cli/phase/images: exporter refuses %s: 3'] },
+        {
+          line: 776,
+          what: 'each image is a valid tag',
+          tests: ['cli/phase/exporter: a malformed one', 'cli/phase/exporter: a digest'],
+        },
+        { line: 777, what: 'all in one registry', tests: ['cli/phase/exporter: some in different registries'] },
       ],
     },
     {
@@ -418,7 +443,7 @@ export const platform: Document = {
         {
           line: 797,
           what: 'each tag gets the same image',
-          tests: ['cli/phase/images: exporter gives the same image to each tag, and says so in report.toml'],
+          tests: ['cli/phase/exporter: exports to several repositories of a registry'],
         },
         { line: 800, what: 'an extended run image is the base', notApplicable: extensions },
         { line: 802, what: 'the run image of analyzed.toml is the base', tests: [composed] },
@@ -453,7 +478,7 @@ export const platform: Document = {
           line: 810,
           what: 'and the launcher’s',
           since: '0.11',
-          tests: ['cli/phase/images: exporter puts the launcher’s SBOM into the image from 0.11 on: %s'],
+          tests: ['cli/phase/exporter: writes config, labels and report as that API has them'],
         },
         {
           line: 811,
@@ -505,7 +530,7 @@ export const platform: Document = {
           line: 841,
           what: 'report.toml is written',
           tests: [
-            'cli/phase/images: exporter gives the same image to each tag, and says so in report.toml',
+            'cli/phase/exporter: writes config, labels and report as that API has them',
             'phases/export: is described by the report',
           ],
         },
@@ -531,7 +556,7 @@ export const platform: Document = {
           line: 848,
           what: 'and the lifecycle’s',
           since: '0.11',
-          tests: ['cli/phase/images: exporter puts the launcher’s SBOM into the image from 0.11 on: %s'],
+          tests: ['cli/phase/exporter: writes config, labels and report as that API has them'],
         },
         {
           line: 850,
@@ -872,10 +897,10 @@ export const platform: Document = {
       section: 'Lifecycle Interface › Experimental Features',
       rows: [
         { line: 1136, what: 'the platform sets CNB_EXPERIMENTAL_MODE', notApplicable: platformKeeps },
-        { line: 1139, what: 'unset: it fails', tests: [experimental] },
-        { line: 1140, what: 'warn: a warning', tests: [experimental] },
-        { line: 1141, what: 'error: it fails', tests: [experimental] },
-        { line: 1142, what: 'silent: nothing', tests: [experimental] },
+        { line: 1139, what: 'unset: it fails', tests: [refusedMode] },
+        { line: 1140, what: 'warn: a warning', tests: [otherModes] },
+        { line: 1141, what: 'error: it fails', tests: [refusedMode] },
+        { line: 1142, what: 'silent: nothing', tests: [otherModes] },
       ],
     },
     {
@@ -1065,12 +1090,17 @@ export const platform: Document = {
     {
       section: 'Additional Guidance › Map an image reference to a path in the layout directory',
       rows: [
-        { line: 1266, what: 'a tag is registry/repository/tag', since: '0.12', tests: [layout] },
+        {
+          line: 1266,
+          what: 'a tag is registry/repository/tag',
+          since: '0.12',
+          tests: ['image/reference: %s is %s', layout],
+        },
         {
           line: 1268,
           what: 'a digest is registry/repository/algorithm/digest',
           since: '0.12',
-          tests: ['cli/phase/images: a digest is a path below -layout-dir, too'],
+          tests: ['image/reference: %s is %s'],
         },
       ],
     },
@@ -1080,7 +1110,7 @@ export const platform: Document = {
         {
           line: 1300,
           what: 'the previous image is a digest, an ID or a path',
-          tests: [analyzed, layout, 'cli/phase/images: -daemon names images by their IDs'],
+          tests: [analyzed, layout, 'cli/phase/exporter: -daemon: by image IDs, with a launch cache'],
         },
         {
           line: 1304,
@@ -1090,7 +1120,7 @@ export const platform: Document = {
         {
           line: 1305,
           what: 'the run image is a digest, an ID or a path',
-          tests: [analyzed, layout, 'cli/phase/images: -daemon names images by their IDs'],
+          tests: [analyzed, layout, 'cli/phase/exporter: -daemon: by image IDs, with a launch cache'],
         },
         { line: 1309, what: 'and the name it was given', tests: [analyzed] },
         {
@@ -1184,22 +1214,25 @@ export const platform: Document = {
         {
           line: 1444,
           what: 'all tags',
-          tests: ['cli/phase/images: exporter gives the same image to each tag, and says so in report.toml'],
+          tests: ['cli/phase/exporter: exports to several repositories of a registry'],
         },
         {
           line: 1446,
           what: 'for a registry the digest',
-          tests: ['cli/phase/images: exporter gives the same image to each tag, and says so in report.toml'],
+          tests: ['cli/phase/exporter: writes config, labels and report as that API has them'],
         },
         {
           line: 1447,
           what: 'and the manifest’s size',
-          tests: ['cli/phase/images: exporter gives the same image to each tag, and says so in report.toml'],
+          tests: [
+            'phases/export: is described by the report',
+            'cli/phase/rebaser: puts the app on the run image that it names, and reports it',
+          ],
         },
         {
           line: 1449,
           what: 'for a daemon the image ID',
-          tests: ['cli/phase/images: -daemon names images by their IDs'],
+          tests: ['cli/phase/exporter: -daemon: by image IDs, with a launch cache'],
         },
       ],
     },
@@ -1296,7 +1329,7 @@ export const platform: Document = {
         {
           line: 1596,
           what: 'the run image’s names are those of run.toml',
-          tests: ['cli/phase/images: exporter names the run image and its mirrors as run.toml does'],
+          tests: ['cli/phase/exporter: run.toml has the mirrors of the run image for the label'],
         },
         {
           line: 1597,

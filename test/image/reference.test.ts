@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
-import { atDigest, formatReference, parseReference, repositoryName } from '../../lifecycle/image/reference.ts'
+import {
+  atDigest,
+  formatReference,
+  layoutPath,
+  parseReference,
+  repositoryName,
+} from '../../lifecycle/image/reference.ts'
 
 const hex = 'a'.repeat(64)
 
@@ -81,4 +87,13 @@ describe('formatReference', () => {
     expect(repositoryName(reference)).toBe('r.io/a/b')
     expect(formatReference(atDigest(reference, `sha256:${hex}`))).toBe(`r.io/a/b@sha256:${hex}`)
   })
+})
+
+describe('layoutPath (platform.md, "Map an image reference to a path in the layout directory")', () => {
+  const hex = 'a'.repeat(64)
+  it.each([
+    ['r.io/a/b:1', 'r.io/a/b/1'],
+    ['ubuntu', 'index.docker.io/library/ubuntu/latest'],
+    [`r.io/a/b@sha256:${hex}`, `r.io/a/b/sha256/${hex}`],
+  ])('%s is %s', (name, path) => expect(layoutPath(parseReference(name))).toBe(path))
 })

@@ -1,8 +1,12 @@
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
+import { makeImage } from '../../../lifecycle/image/image.ts'
 import { parseAnalyzed } from '../../../lifecycle/spec/analyzed.ts'
+import { daemonStore } from '../../../lifecycle/stores/daemon.ts'
 import { hostPlatform } from '../../../lifecycle/stores/open.ts'
+import { FakeDaemon } from '../../helpers/fake-daemon.ts'
+import { configOf, layerOf } from '../../helpers/images.ts'
 import { errorAnswer, startRegistry } from '../../helpers/registry.ts'
 import { type Machine, addRunImage, machine, registryWithRun, runLine } from './line.ts'
 
@@ -143,7 +147,41 @@ describe('access, before any work', () => {
   })
 })
 
+describe('what cannot be read', () => {
+  it.each([
+    ['the previous image', 'old'],
+    ['the run image', 'run'],
+  ])('fails before any work when %s is refused', async (_, repository) => {
+    const registry = await registryWithRun()
+    registry.faults = ({ method, url }) =>
+      method !== 'POST' && url.pathname.startsWith(`/v2/${repository}/`)
+        ? { answer: errorAnswer(403, 'DENIED', 'not yours') }
+        : undefined
+    const m = await machine('0.15')
+    const at = (name: string): string => `${registry.host}/${name}`
+    const { status, said } = await m.run('analyzer', ['-run-image', at('run'), '-previous-image', at('old'), at('app')])
+    expect(status, said).not.toBe(0)
+    expect(said).toContain(`/v2/${repository}/`)
+    expect(existsSync(m.path('layers/analyzed.toml'))).toBe(false)
+  })
+})
+
 describe('the previous image', () => {
+  it('may be named by its ID in a daemon', async () => {
+    const daemon = await FakeDaemon.start()
+    const m = await machine('0.15')
+    const store = daemonStore({ socketPath: daemon.socketPath, tmpDir: m.root })
+    const layer = await store.putLayer(await layerOf({ '/etc/os-release': 'ID=debian\n' }))
+    const run = makeImage(configOf({ ...hostPlatform() }), [layer])
+    await store.putImage(run, ['r.io/run:latest'])
+    const env = { CNB_USE_DAEMON: 'true', DOCKER_HOST: `unix://${daemon.socketPath}` }
+    await runLine(m, 'r.io/app', { analyzer: ['-run-image=r.io/run'] }, env)
+    const id = /image-id = "sha256:(.*)"/.exec(await m.read('layers/report.toml'))?.[1] ?? ''
+    await m.renew()
+    const args = ['-run-image=r.io/run', `-previous-image=${id}`, 'r.io/app']
+    expect((await m.run('analyzer', args, env)).status).toBe(0)
+    expect((await analyzed(m)).image).toEqual({ reference: id })
+  })
   it.each([
     ['0.7', false],
     ['0.8', true],
