@@ -1,14 +1,15 @@
 import { join } from 'node:path'
 import { layerSource } from '../lifecycle/layers/pack.ts'
 import type { LayerEntry } from '../lifecycle/layers/entries.ts'
+import type { ImageConfig } from '../lifecycle/image/config.ts'
 import type { LayerSource } from '../lifecycle/image/layer.ts'
 import { lifecycleVersion } from '../lifecycle/version.ts'
 import { apis, oldestApis } from './descriptor.ts'
 import type { Arch } from './machine.ts'
 import type { ImagePlan } from './oci-archive.ts'
 
-const created = '1980-01-01T00:00:01Z'
-const root = { uid: 0, gid: 0 }
+export const created = '1980-01-01T00:00:01Z'
+export const root = { uid: 0, gid: 0 }
 
 /**
  * The image with a lifecycle and next to nothing else: it needs no base, and what is not there has no vulnerabilities.
@@ -17,21 +18,19 @@ const root = { uid: 0, gid: 0 }
  */
 export function lifecycleImage(arch: Arch, folder: string): ImagePlan {
   const layers = [layerSource('Users and a place for temporary files', baseEntries()), lifecycleLayer(folder)]
-  return {
+  const config: ImageConfig = {
+    created,
+    architecture: arch,
+    os: 'linux',
     config: {
-      created,
-      architecture: arch,
-      os: 'linux',
-      config: {
-        Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
-        WorkingDir: '/layers',
-        Labels: labels(),
-      },
-      rootfs: { type: 'layers', diff_ids: [] },
-      history: layers.map(({ createdBy }) => ({ created, created_by: createdBy })),
+      Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+      WorkingDir: '/layers',
+      Labels: labels(),
     },
-    layers,
+    rootfs: { type: 'layers', diff_ids: [] },
+    history: layers.map(({ createdBy }) => ({ created, created_by: createdBy })),
   }
+  return { layers, config: () => config }
 }
 
 /** /cnb/lifecycle, in lifecycle and builder images. */

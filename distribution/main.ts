@@ -1,14 +1,17 @@
-// Makes what others install of Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... lifecycle|lifecycle-image`.
-import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+// Makes what others install of Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... lifecycle|lifecycle-image|builder-image`.
+import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { createStack } from '../stacks/create.ts'
+import { loadBuilder } from '../lifecycle/builder/builder.ts'
 import { renderError } from '../lifecycle/cli/render/error.ts'
 import { BaleError } from '../lifecycle/errors.ts'
 import { ownName } from '../lifecycle/files/owner.ts'
-import { lifecycleVersion } from '../lifecycle/version.ts'
+import { baleVersion, lifecycleVersion } from '../lifecycle/version.ts'
 import { assembleLifecycle } from './lifecycle.ts'
+import { builderImage } from './builder-image.ts'
 import { lifecycleImage } from './lifecycle-image.ts'
-import { type Arch, archs, machineFor } from './machine.ts'
+import { type Arch, archs, machineFor, runTool } from './machine.ts'
 import { type ImagePlan, writeOciArchive } from './oci-archive.ts'
 import { writeTarball } from './tarball.ts'
 
@@ -20,10 +23,16 @@ interface Job {
   readonly archs: readonly Arch[]
   /** Where `linux-<arch>/` is, once it is made. */
   readonly folder: (arch: Arch) => Promise<string>
+  /** What the builder calls its run image. */
+  readonly runImage: string
 }
 
 /** Each makes its files and gives their paths. */
-const products: Record<string, (job: Job) => Promise<string[]>> = { lifecycle, 'lifecycle-image': image }
+const products: Record<string, (job: Job) => Promise<string[]>> = {
+  lifecycle,
+  'lifecycle-image': image,
+  'builder-image': builder,
+}
 
 /** `lifecycle-linux-<arch>.tgz`. */
 async function lifecycle({ out, archs, folder }: Job): Promise<string[]> {
@@ -45,6 +54,27 @@ async function image({ out, archs, folder }: Job): Promise<string[]> {
   return [file]
 }
 
+/** `builder-image.tar` and `run-image.tar`, for this machine's architecture: Debian's packages are configured by running them. */
+async function builder({ out, folder, runImage }: Job): Promise<string[]> {
+  const arch = archs.find(name => machineFor(name).native) as Arch
+  runTool(process.execPath, [join(root, 'scripts/bundle.mjs')])
+  const loaded = await loadBuilder(join(root, 'dist/bale'))
+  const work = join(out, ownName())
+  try {
+    const { signal } = new AbortController()
+    const stack = await createStack({ stackDir: loaded.stackDir, outDir: work, arch, environment: process.env, signal })
+    const named = loaded.runImage ?? { image: runImage, mirrors: [] }
+    const parts = { folder: await folder(arch), builder: loaded, base: stack.build, runImage: named }
+    const packages = { createdBy: 'Debian packages', tar: () => createReadStream(stack.run.tar) }
+    const files = [join(out, 'builder-image.tar'), join(out, 'run-image.tar')] as const
+    await writeOciArchive(files[0], baleVersion, [builderImage(parts)])
+    await writeOciArchive(files[1], named.image, [{ layers: [packages], config: () => stack.run.config }])
+    return [...files]
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
 /** Makes `linux-<arch>/`, which is replaced when the new one is whole. */
 async function assemble(out: string, arch: Arch): Promise<string> {
   const draft = join(out, ownName())
@@ -60,7 +90,11 @@ async function assemble(out: string, arch: Arch): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  const options = { out: { type: 'string' }, arch: { type: 'string', multiple: true } } as const
+  const options = {
+    out: { type: 'string' },
+    arch: { type: 'string', multiple: true },
+    'run-image': { type: 'string' },
+  } as const
   const { values, positionals } = parseArgs({ options, allowPositionals: true })
   const names = [...positionals, ...(values.arch ?? [])]
   const unknown = names.find(name => !Object.hasOwn(products, name) && !archs.includes(name as Arch))
@@ -77,7 +111,12 @@ async function main(): Promise<void> {
     return found
   }
   for (const name of positionals) {
-    const job = { out, archs: (values.arch as Arch[] | undefined) ?? archs, folder }
+    const job = {
+      out,
+      archs: (values.arch as Arch[] | undefined) ?? archs,
+      folder,
+      runImage: values['run-image'] ?? 'bale/run:trixie',
+    }
     for (const file of await (products[name] as (job: Job) => Promise<string[]>)(job)) {
       const megabytes = (statSync(file).size / 1e6).toFixed(1)
       console.log(`${relative(process.cwd(), file)}  ${megabytes} MB`)

@@ -4,7 +4,7 @@ import { ownName } from '../lifecycle/files/owner.ts'
 import { stageFile } from '../lifecycle/files/staged.ts'
 import { type Digest, digestOf, hexOf } from '../lifecycle/image/digest.ts'
 import { type Image, makeImage } from '../lifecycle/image/image.ts'
-import type { LayerSource } from '../lifecycle/image/layer.ts'
+import type { Layer, LayerSource } from '../lifecycle/image/layer.ts'
 import type { Index } from '../lifecycle/image/manifest.ts'
 import { oci } from '../lifecycle/image/media-types.ts'
 import type { ImageConfig } from '../lifecycle/image/config.ts'
@@ -13,10 +13,10 @@ import { descriptorOf, emptyIndex, formatIndexFile, layoutHeader, withName } fro
 import { blobPath } from '../lifecycle/stores/layout/read.ts'
 import { layoutStore } from '../lifecycle/stores/layout/store.ts'
 
-/** An image still to be made; its history has one entry for each layer, its rootfs comes from the layers. */
+/** An image still to be made: its layers, and the config that goes with them; the rootfs comes from the layers. */
 export interface ImagePlan {
-  readonly config: ImageConfig
   readonly layers: readonly LayerSource[]
+  config(layers: readonly Layer[]): ImageConfig
 }
 
 /**
@@ -29,11 +29,11 @@ export async function writeOciArchive(file: string, name: string, plans: readonl
   try {
     const store = layoutStore(dir)
     const images: Image[] = []
-    for (const { config, layers } of plans) {
-      const stored = []
-      for (const layer of layers) stored.push(await store.putLayer(layer))
-      const image = makeImage(config, stored)
-      await store.putImage(image, [config.architecture])
+    for (const plan of plans) {
+      const layers: Layer[] = []
+      for (const layer of plan.layers) layers.push(await store.putLayer(layer))
+      const image = makeImage(plan.config(layers), layers)
+      await store.putImage(image, [image.config.architecture])
       images.push(image)
     }
     const index: Index = { schemaVersion: 2, mediaType: oci.index, manifests: images.map(descriptorOf) }

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  realpathSync,
   renameSync,
   rmSync,
   utimesSync,
@@ -142,7 +143,11 @@ async function bundleBuildpack(build, name, out) {
   const manifest = join(dir, 'bundle.json')
   if (!existsSync(manifest)) return
   for (const copied of JSON.parse(readFileSync(manifest, 'utf8')).copy) {
-    cpSync(join(root, 'node_modules', copied), join(out, copied), { recursive: true, dereference: true })
+    // Links as they are: by themselves they would come to name this checkout.
+    cpSync(realpathSync(join(root, 'node_modules', copied)), join(out, copied), {
+      recursive: true,
+      verbatimSymlinks: true,
+    })
   }
 }
 
