@@ -121,7 +121,15 @@ describe('what goes wrong', () => {
     [['frobnicate'], 'frobnicate'],
     [['build', 'x', '--network', 'bridge'], 'none, host'],
     [['inspect', 'oci:/no/such/layout'], '/no/such/layout'],
+    [['inspect', 'oci:/no/such/layout'], 'Fix: correct its name'],
     [['image', 'rm', 'bale-test-never-built'], 'bale image ls'],
+    [['image', 'tag', 'bale-test-never-built', 'x'], 'bale image ls'],
+    [['image', 'push', 'bale-test-never-built'], 'bale image ls'],
+    [['image', 'save', 'bale-test-never-built', 'file:x'], 'docker-archive:FILE.tar'],
+    [['build', 'a b'], 'letters and digits'],
+    [['build', 'x', '--pth', '.'], 'Fix: bale build --help'],
+    [['build', 'x', '--env-file', '/no/such/file'], 'ERROR: /no/such/file: cannot read the env file'],
+    [['build', 'x', '--builder', 'examples/flask'], 'there is no builder at examples/flask'],
   ])('%j says what is wrong', async (args, words) => {
     const { code, stderr } = await bale(args)
     expect([1, 2, 3]).toContain(code)

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { BaleError, isErrno } from '../errors.ts'
+import { systemWords } from '../files/failures.ts'
 import { parseBuildpack } from '../spec/buildpack.ts'
 import { checkBuildpackId, checkVersion } from '../spec/ids.ts'
 import { parseToml } from '../spec/toml.ts'
@@ -37,7 +38,8 @@ const document = v.object({
 export async function loadBuilder(path: string): Promise<Builder> {
   const file = await findFile(resolve(path))
   const content = await readFile(file).catch((cause: unknown) => {
-    throw new BaleError('filesystem', `cannot read the builder: ${(cause as Error).message}`, { where: file, cause })
+    if (isErrno(cause, 'ENOENT')) throw noBuilder(path)
+    throw new BaleError('filesystem', `cannot read the builder: ${systemWords(cause)}`, { where: file, cause })
   })
   const parsed = v.safeParse(document, parseToml(content, file))
   if (!parsed.success) {
@@ -73,12 +75,16 @@ export async function loadBuilder(path: string): Promise<Builder> {
   }
 }
 
+function noBuilder(path: string): BaleError {
+  return new BaleError('arguments', `there is no builder at ${path}`, {
+    fix: 'give --builder a builder.toml, or a directory with one',
+  })
+}
+
 async function findFile(path: string): Promise<string> {
   const found = await stat(path).catch((cause: unknown) => {
     if (!isErrno(cause, 'ENOENT')) throw new BaleError('filesystem', (cause as Error).message, { where: path, cause })
-    throw new BaleError('arguments', `there is no builder at ${path}`, {
-      fix: 'give --builder a builder.toml, or a directory with one',
-    })
+    throw noBuilder(path)
   })
   return found.isDirectory() ? join(path, 'builder.toml') : path
 }

@@ -126,7 +126,7 @@ const installedDir = (input: StackInput): string =>
 async function keyOf(stackDir: string): Promise<string> {
   const file = join(stackDir, 'stack.toml')
   const content = await readFile(file).catch((cause: unknown) => {
-    throw new BaleError('input', 'there is no stack.toml', { where: file, cause })
+    throw new BaleError('input', 'there is no stack.toml', { where: file, fix: 'give a directory with one', cause })
   })
   return createHash('sha256').update(content).digest('hex')
 }

@@ -1,10 +1,10 @@
 import { constants } from 'node:fs'
 import { chmod, copyFile, lstat, lutimes, mkdir, readdir, readlink, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { getSystemErrorMessage } from 'node:util'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { inPlace } from '../files/failures.ts'
+import { systemWords } from '../files/failures.ts'
 import { ownName } from '../files/owner.ts'
 import { removeDead } from '../layers/leftovers.ts'
 import { removeSoon } from '../layers/remove.ts'
@@ -149,9 +149,7 @@ async function copyEntry(source: Buffer, target: Buffer, copying: Copying): Prom
 
 function unreadable(where: string, cause: unknown): BaleError {
   const full = isErrno(cause, 'ENOSPC', 'EDQUOT')
-  const why =
-    isErrno(cause) && cause.errno !== undefined ? getSystemErrorMessage(cause.errno) : (cause as Error).message
-  const message = full ? 'the disk is full' : `cannot copy it: ${why}`
+  const message = full ? 'the disk is full' : `cannot copy it: ${systemWords(cause)}`
   return new BaleError('filesystem', message, {
     where,
     cause,

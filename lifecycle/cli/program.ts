@@ -24,10 +24,7 @@ export async function runProgram(argv: readonly string[], process: Process): Pro
     status = (await action(context)) ?? 0
   }
   const program = makeProgram(run)
-  program.configureOutput({
-    writeOut: text => void process.stdout.write(text),
-    writeErr: text => void process.stderr.write(text),
-  })
+  for (const command of allCommands(program)) asOurs(command, process)
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return status
@@ -50,8 +47,6 @@ function makeProgram(run: Run): Command {
   const program = new Command('bale')
     .description('Turns source code into a container image, with no Dockerfile, no daemon and no root.')
     .version(baleVersion)
-    .exitOverride()
-    .showHelpAfterError('(bale --help shows what there is)')
     .addHelpText(
       'after',
       examples(
@@ -67,15 +62,26 @@ function makeProgram(run: Run): Command {
   addImage(program, run)
   addCache(program, run)
   addStack(program, run)
-  for (const command of allCommands(program)) command.exitOverride()
   return program
 }
 
 function* allCommands(command: Command): Generator<Command> {
-  for (const child of command.commands) {
-    yield child
-    yield* allCommands(child)
-  }
+  yield command
+  for (const child of command.commands) yield* allCommands(child)
+}
+
+/** Ends in an exception, and errors look like all others. */
+function asOurs(command: Command, { stdout, stderr }: Process): void {
+  const words: string[] = []
+  for (let c: Command | null = command; c !== null; c = c.parent) words.unshift(c.name())
+  command
+    .exitOverride()
+    .showHelpAfterError(`Fix: ${words.join(' ')} --help shows what it takes`)
+    .configureOutput({
+      writeOut: text => void stdout.write(text),
+      writeErr: text => void stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'ERROR: ')),
+    })
 }
 
 const examples = (...lines: string[]): string => `\nExamples:\n${lines.map(line => `  $ ${line}`).join('\n')}\n`
@@ -204,7 +210,10 @@ function addInspect(program: Command, run: Run): void {
 }
 
 function addImage(program: Command, run: Run): void {
-  const group = program.command('image').description('The images in the local store.')
+  const group = program
+    .command('image')
+    .description('The images in the local store.')
+    .addHelpText('after', examples('bale image ls', 'bale image push hello localhost:5000/hello'))
   const add = (usage: string, description: string, ...example: string[]): Command => {
     return withOutput(group.command(usage).description(description)).addHelpText('after', examples(...example))
   }
@@ -269,7 +278,10 @@ function addCache(program: Command, run: Run): void {
 }
 
 function addStack(program: Command, run: Run): void {
-  const group = program.command('stack').description('The images that apps are built in and run on.')
+  const group = program
+    .command('stack')
+    .description('The images that apps are built in and run on.')
+    .addHelpText('after', examples('bale stack create'))
   withOutput(group.command('create'))
     .argument('[dir]', "a directory with a stack.toml (default: that of Bale's own stack)")
     .description('Make a stack from Debian packages, with their newest versions.')

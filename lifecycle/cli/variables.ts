@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { BaleError } from '../errors.ts'
+import { systemWords } from '../files/failures.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -18,7 +19,11 @@ export async function readVariables(
 /** One a line; blank lines and lines that begin with # do not count. Values are taken as they are, quotes included. */
 async function readVariableFile(file: string, env: Env): Promise<Record<string, string>> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new BaleError('arguments', `cannot read the env file: ${(cause as Error).message}`, { where: file, cause })
+    throw new BaleError('arguments', `cannot read the env file: ${systemWords(cause)}`, {
+      where: file,
+      fix: 'correct the path after --env-file',
+      cause,
+    })
   })
   const variables: Record<string, string> = {}
   for (const [i, line] of text.split(/\r?\n/).entries()) {

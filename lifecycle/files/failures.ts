@@ -1,3 +1,4 @@
+import { getSystemErrorMessage } from 'node:util'
 import { BaleError, isErrno } from '../errors.ts'
 
 /** Runs file system calls; what the operating system refuses becomes a BaleError that names the place. */
@@ -15,6 +16,11 @@ const remedies: Partial<Record<string, string>> = {
   EACCES: 'give this user access to it, or choose another place',
   EPERM: 'give this user access to it, or choose another place',
   EROFS: 'choose a place that can be written',
+}
+
+/** What the operating system says, without the call and its paths: `permission denied`. */
+export function systemWords(error: unknown): string {
+  return isErrno(error) && error.errno !== undefined ? getSystemErrorMessage(error.errno) : (error as Error).message
 }
 
 /** The operating system's error as a BaleError; others as they are. */

@@ -26,7 +26,7 @@ export function parseReference(text: string): Reference {
     // Somebody wrote a URL with a password: it must not reach a log.
     const shown = text.replace(/^(\w+:\/\/)?.*@(?!sha256:)/s, '$1***@')
     throw new BaleError('arguments', `${JSON.stringify(shown.slice(0, 300))} is not an image reference: ${why}`, {
-      fix,
+      fix: fix ?? 'write it as NAME, NAME:TAG or HOST/NAME:TAG',
     })
   }
   const scheme = /^\w+:\/\//.exec(text)?.[0]
@@ -48,7 +48,10 @@ export function parseReference(text: string): Reference {
   if (repository === '') bad('it names no repository')
   const wrong = repository.split('/').find(c => !component.test(c))
   if (wrong !== undefined)
-    bad(`${JSON.stringify(wrong)} is not allowed in a repository`, /[A-Z]/.test(wrong) ? 'use lower case' : undefined)
+    bad(
+      `${JSON.stringify(wrong)} is not allowed in a repository`,
+      /[A-Z]/.test(wrong) ? 'use lower case' : 'use letters and digits, and . _ or - between them',
+    )
   if (repository.length > 255) bad('it is longer than 255 characters')
   if (digest !== undefined) return { registry, repository, ...(tag !== undefined && { tag }), digest: digest as Digest }
   return { registry, repository, tag: tag ?? 'latest' }

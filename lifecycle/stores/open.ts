@@ -175,12 +175,17 @@ export class Stores implements AsyncDisposable {
     const searched: string[] = []
     for (const place of placesOf(text, daemonFirst)) {
       const { store, whole = store, name } = await this.#open(place)
-      const image = await (described ? store : whole).pull(name, platform, signal)
+      const reading = (described ? store : whole).pull(name, platform, signal)
+      const image = await reading.catch((error: unknown) => {
+        throw searched.length === 0 ? error : unlessThere(text, searched, error)
+      })
       if (image !== undefined) return { image, name: name === '' ? text : name, place }
       searched.push(store.description)
     }
-    throw new BaleError('arguments', `there is no image ${text} in ${searched.join(' or ')}`, {
-      fix: 'see what there is: bale image ls',
+    const where = searched[0] === text ? '' : ` in ${searched.join(' or ')}`
+    const isLocal = searched.includes(this.local.description)
+    throw new BaleError('arguments', `there is no image ${text}${where}`, {
+      fix: isLocal ? 'see what there is: bale image ls' : 'correct its name',
     })
   }
 
@@ -279,4 +284,14 @@ function keyOf(place: Place): string {
     default:
       return `${place.kind} ${resolve(place.path)}`
   }
+}
+
+/** A registry is asked last, and that fails: most often somebody misspelt the name of an image of their own. */
+function unlessThere(text: string, searched: readonly string[], error: unknown): unknown {
+  if (!(error instanceof BaleError)) return error
+  const { code, message, where, fix } = error
+  return new BaleError(code, `there is no image ${text} in ${searched.join(' or ')}; ${where}: ${message}`, {
+    fix: `bale image ls shows what there is${fix === undefined ? '' : `; for one in a registry, ${fix}`}`,
+    cause: error,
+  })
 }

@@ -2,8 +2,7 @@ import { type Kept, type PruneRule, listKept, pruneKept } from '../../builder/ke
 import { BaleError } from '../../errors.ts'
 import { Stores } from '../../stores/open.ts'
 import type { Context, GlobalOptions } from '../context.ts'
-import { formatAge, formatBytes, printable } from '../render/text.ts'
-import { shortName } from './image.ts'
+import { formatAge, formatBytes, printable, shortName } from '../render/text.ts'
 
 /** What goes when the user does not say. */
 const usualAge = '30d'

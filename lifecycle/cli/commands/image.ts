@@ -1,14 +1,11 @@
 import { BaleError } from '../../errors.ts'
+import type { Image } from '../../image/image.ts'
 import { formatReference, parseReference } from '../../image/reference.ts'
 import { copyImage } from '../../stores/copy.ts'
-import { Stores, localName } from '../../stores/open.ts'
+import { parseDestination } from '../../stores/destination.ts'
+import { Stores, hostPlatform, localName } from '../../stores/open.ts'
 import type { Context } from '../context.ts'
-import { formatBytes } from '../render/text.ts'
-
-/** How people write it: Docker Hub's name and `library/` are understood. */
-export function shortName(name: string): string {
-  return name.replace(/^index\.docker\.io\/(library\/)?/, '')
-}
+import { formatBytes, shortName } from '../render/text.ts'
 
 export async function listCommand(context: Context): Promise<void> {
   await using stores = open(context)
@@ -37,29 +34,33 @@ export async function removeCommand(context: Context, names: readonly string[]):
 
 export async function tagCommand(context: Context, image: string, name: string): Promise<void> {
   await using stores = open(context)
-  await stores.local.tag(localName(image), localName(name))
+  await stores.local.tag(localName(image), localName(name)).catch((error: unknown) => {
+    throw error instanceof BaleError && error.code === 'arguments' ? missing(image) : error
+  })
   context.print(`Tagged ${image} as ${name}`)
 }
 
 export async function pushCommand(context: Context, image: string, name: string | undefined): Promise<void> {
-  await copyTo(context, image, `docker://${formatReference(parseReference(name ?? image))}`)
+  await using stores = open(context)
+  const found = await stores.local.pull(localName(image), hostPlatform(), context.signal)
+  if (found === undefined) throw missing(image)
+  await copyTo(context, stores, found, `docker://${formatReference(parseReference(name ?? image))}`)
 }
 
 export async function saveCommand(context: Context, image: string, destination: string): Promise<void> {
-  if (!destination.includes(':')) {
+  if (parseDestination(destination).kind === 'store') {
     throw new BaleError('arguments', `${JSON.stringify(destination)} does not say what to write`, {
-      fix: 'write for example docker-archive:FILE.tar or oci:DIR',
+      fix: 'write for example docker-archive:FILE.tar, oci:DIR or docker-daemon:NAME',
     })
   }
-  await copyTo(context, image, destination)
+  await using stores = open(context)
+  await copyTo(context, stores, (await stores.find(image, context.signal)).image, destination)
 }
 
-async function copyTo(context: Context, image: string, destination: string): Promise<void> {
-  await using stores = open(context)
-  const found = await stores.find(image, context.signal)
+async function copyTo(context: Context, stores: Stores, image: Image, destination: string): Promise<void> {
   const [to] = await stores.destinations([destination], false)
-  const { names, digest } = await copyImage(found.image, to.sink, to.names, context.signal)
-  for (const name of names) context.print(`${name}@${digest}`)
+  const { names, digest } = await copyImage(image, to.sink, to.names, context.signal)
+  for (const name of names) context.print(`${shortName(name)}@${digest}`)
 }
 
 const open = (context: Context): Stores => new Stores(context.settings, context.reporter)

@@ -1,6 +1,6 @@
 import type { PhaseName } from '../../errors.ts'
 import type { BuildEvent, DetectResult, Reporter } from '../../events.ts'
-import { type Style, formatBytes, formatDuration, makeStyle, printable, printableLines } from './text.ts'
+import { type Style, formatBytes, formatDuration, makeStyle, printable, printableLines, shortName } from './text.ts'
 
 export interface PlainOptions {
   write(text: string): void
@@ -40,7 +40,7 @@ export function renderLines(event: BuildEvent, style: Style, level: { verbose?: 
         `${style.yellow('Warning:')} ${printableLines(event.text)}${event.fix === undefined ? '' : `; ${printable(event.fix)}`}`,
       ]
     case 'saved':
-      return quiet ? event.names.map(name => `${printable(name)}@${event.digest}`) : saved(event, style)
+      return quiet ? event.names.map(name => `${nameOf(name)}@${event.digest}`) : saved(event, style)
     default:
       return quiet ? [] : detailed(event, style, level.verbose === true)
   }
@@ -103,11 +103,13 @@ function why(result: DetectResult, style: Style): string[] {
   return [`${head}: ${printable(said[0] as string)}`, ...said.slice(1).map(line => `        ${printable(line)}`)]
 }
 
+const nameOf = (name: string): string => printable(shortName(name))
+
 function saved(event: Extract<BuildEvent, { type: 'saved' }>, style: Style): string[] {
   return [
-    ...event.names.map(name => `Saved ${style.bold(printable(name))}`),
+    ...event.names.map(name => `Saved ${style.bold(nameOf(name))}`),
     `*** Images (${event.digest.slice(7, 19)}):`,
-    ...event.names.map(name => `      ${printable(name)}`),
+    ...event.names.map(name => `      ${nameOf(name)}`),
     style.dim(`Digest: ${event.digest}, ${formatBytes(event.size)}`),
   ]
 }

@@ -12,6 +12,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }
 
+/** How people write it: Docker Hub's name and `library/` are understood. */
+export function shortName(name: string): string {
+  return name.replace(/^index\.docker\.io\/(library\/)?/, '')
+}
+
 /** `0.4 s`, `1 min 12 s`. */
 export function formatDuration(milliseconds: number): string {
   const seconds = milliseconds / 1000
