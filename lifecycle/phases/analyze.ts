@@ -106,14 +106,16 @@ export async function readPrevious(
   signal?: AbortSignal,
 ): Promise<PreviousImage | undefined> {
   const { source, name } = input.previous
-  const image = await source.pull(name, input.platform, signal).catch((error: unknown) => {
+  try {
+    const image = await source.pull(name, input.platform, signal)
+    const label = image === undefined ? undefined : labelOf(image.config, labels.lifecycle)
+    if (image === undefined || label === undefined) return undefined
+    return { image, metadata: parseLayersMetadata(label, `label ${labels.lifecycle} of ${name}`) }
+  } catch (error) {
     if (!(error instanceof BaleError) || error.code !== 'input') throw error
     input.reporter.event({ type: 'warning', text: `the previous image ${name} cannot be used: ${error.message}` })
     return undefined
-  })
-  const label = image === undefined ? undefined : labelOf(image.config, labels.lifecycle)
-  if (image === undefined || label === undefined) return undefined
-  return { image, metadata: parseLayersMetadata(label, `label ${labels.lifecycle} of ${name}`) }
+  }
 }
 
 /** How the run image is recorded in the app image (platform.md, "io.buildpacks.lifecycle.metadata"). */
