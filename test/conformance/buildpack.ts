@@ -1062,9 +1062,8 @@ export const buildpack: Document = {
         {
           line: 1162,
           what: 'each element of a group has id and version',
-          deviates:
-            'the version may be absent where the order is our own builder’s and there is only one; without one, a phase does not find the buildpack and says so',
           tests: [
+            'cli/phase/buildpacks: an element of an order without a version is an error that names it',
             'spec/documents: reads an order, which makes it a composite',
             'spec/documents: P03 names file, line and key: %j',
             'phases/detect: names a buildpack that the order has and the builder has not',

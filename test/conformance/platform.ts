@@ -1173,8 +1173,7 @@ export const platform: Document = {
         {
           line: 1389,
           what: 'each element has id and version',
-          deviates: 'without a version the buildpack is looked for and not found, which is the error',
-          tests: ['cli/phase/buildpacks: an element of the order without a version is an error that names it'],
+          tests: ['cli/phase/buildpacks: an element of an order without a version is an error that names it'],
         },
         {
           line: 1390,
@@ -1256,8 +1255,7 @@ export const platform: Document = {
           line: 1485,
           what: 'each buildpack has id and version',
           since: '0.15',
-          deviates: 'without a version the buildpack is looked for and not found, which is the error',
-          tests: ['cli/phase/buildpacks: an element of the order without a version is an error that names it'],
+          tests: ['cli/phase/buildpacks: an element of an order without a version is an error that names it'],
         },
         {
           line: 1486,

@@ -108,19 +108,19 @@ describe('detector', () => {
     expect(await readFile(join(at.root, 'platform/seen'), 'utf8')).toBe('staging\n')
   })
 
-  it('an element of the order without a version is an error that names it', async () => {
+  it('an element of an order without a version is an error that names it', async () => {
     const without = '[[order]]\n[[order.group]]\nid = "one"\n'
-    const order = await place({ 'cnb/order.toml': without, ...pack('one') })
-    const refused = await runBinary('detector', order)
-    expect([refused.code, refused.output]).toEqual([22, expect.stringMatching(/^ERROR: .*one.*\n$/)])
+    const composite = `api = "0.12"\n[buildpack]\nid = "two"\nversion = "1.0.0"\n${without}`
     const system = '[[system.pre.buildpacks]]\nid = "one"\n'
-    const around = await place({
-      'cnb/order.toml': group('two'),
-      'cnb/system.toml': system,
-      ...pack('one'),
-      ...pack('two'),
-    })
-    expect((await runBinary('detector', around)).code).toBe(22)
+    const trees: readonly Tree[] = [
+      { 'cnb/order.toml': without },
+      { 'cnb/order.toml': group('two'), 'cnb/buildpacks/two/1.0.0/buildpack.toml': composite },
+      { 'cnb/order.toml': group('two'), 'cnb/system.toml': system },
+    ]
+    for (const tree of trees) {
+      const { code, output } = await runBinary('detector', await place({ ...pack('one'), ...pack('two'), ...tree }))
+      expect([code, output]).toEqual([22, expect.stringMatching(/^ERROR: order: one; "" cannot be a version: .*\n$/)])
+    }
   })
 
   it('refuses image extensions in the order, and says so', async () => {
