@@ -1,0 +1,38 @@
+// Run as a process by the test of K13: pushes a layer as a build does, and writes what its heap holds in the middle of that
+// and afterwards.
+import { join } from 'node:path'
+import { writeHeapSnapshot } from 'node:v8'
+import { silent } from '../../lifecycle/events.ts'
+import { makeImage } from '../../lifecycle/image/image.ts'
+import { Stores } from '../../lifecycle/stores/open.ts'
+import { configOf, sourceOf } from './images.ts'
+
+const [dir, host] = process.argv.slice(2) as [string, string]
+
+async function push(): Promise<void> {
+  const settings = {
+    dataDir: join(dir, 'data'),
+    cacheDir: join(dir, 'cache'),
+    environment: {},
+    dockerConfig: join(dir, 'config.json'),
+    dockerSocket: '/nonexistent',
+  }
+  await using stores = new Stores(settings, silent)
+  const [{ sink }] = await stores.destinations([`docker://${host}/team/app:v1`], false)
+  await sink.checkWrite(['v1'])
+  const { tar } = sourceOf({ '/app/file': 'file' })
+  const layer = await sink.putLayer({
+    createdBy: 'test',
+    async *tar() {
+      writeHeapSnapshot(join(dir, 'during.heapsnapshot'))
+      yield* tar.call({ reads: 0, createdBy: '', tar })
+    },
+  })
+  await sink.putImage(makeImage(configOf(), [layer]), ['v1'])
+}
+
+await push()
+// What ended in this turn is not garbage yet.
+await new Promise(resolve => setTimeout(resolve, 50))
+globalThis.gc?.()
+writeHeapSnapshot(join(dir, 'after.heapsnapshot'))
