@@ -20,12 +20,12 @@ async function push(): Promise<void> {
   await using stores = new Stores(settings, silent)
   const [{ sink }] = await stores.destinations([`docker://${host}/team/app:v1`], false)
   await sink.checkWrite(['v1'])
-  const { tar } = sourceOf({ '/app/file': 'file' })
+  const source = sourceOf({ '/app/file': 'file' })
   const layer = await sink.putLayer({
     createdBy: 'test',
     async *tar() {
       writeHeapSnapshot(join(dir, 'during.heapsnapshot'))
-      yield* tar.call({ reads: 0, createdBy: '', tar })
+      yield* source.tar()
     },
   })
   await sink.putImage(makeImage(configOf(), [layer]), ['v1'])
