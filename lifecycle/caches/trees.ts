@@ -11,7 +11,8 @@ import type { LayerIndex } from './layer-index.ts'
 /**
  * The trees of cached layers, kept beside their tars: a build gets them by a rename and gives them back by another one. A
  * tree is in one place at a time, so what a killed or failed build took is gone, and the tar is what is restored next. A
- * tree that is not exactly as the index has it is never used.
+ * tree that is not exactly as the index has it is never used. One that is moved keeps the times that its build gave it; one
+ * from a tar has those of every layer.
  * @param dir on the file system of the builds' layers directories; only this user can write there
  * @param discarded where trees wait that are being deleted; names there tell whose they are
  */

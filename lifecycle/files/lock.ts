@@ -52,7 +52,7 @@ async function drawTicket(dir: string): Promise<string | undefined> {
   const last = (await ticketsIn(dir)).at(-1)
   const number = last === undefined ? 1 : parseInt(last, 10) + 1
   const ticket = `${String(number).padStart(10, '0')}.${ownName()}`
-  await mkdir(dir, { recursive: true })
+  await makeDirectory(dir)
   try {
     // Through a link, tickets would be left in a place that nobody has named.
     if ((await lstat(dir)).isSymbolicLink()) throw new BaleError('input', 'it is a symbolic link', { where: dir })
@@ -65,6 +65,18 @@ async function drawTicket(dir: string): Promise<string | undefined> {
   if ((await firstAlive(dir, later)) === undefined) return ticket
   await discard(dir, ticket)
   return undefined
+}
+
+/** With `recursive`, mkdir fails too when somebody removes the empty directory while it looks whether it is one. */
+async function makeDirectory(dir: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await mkdir(dir, { recursive: true })
+      return
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT') || attempt === 100) throw error
+    }
+  }
 }
 
 /** False if somebody who cannot see us took us for dead: our process was stopped for a minute. */

@@ -2,9 +2,11 @@ import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'
+import { LayerIndex } from '../../lifecycle/caches/layer-index.ts'
+import type { Digest } from '../../lifecycle/image/digest.ts'
 import type { CacheMetadata } from '../../lifecycle/spec/types.ts'
 import { cacheContract, diffIdOf, fill } from '../contracts/caches.ts'
-import { tarOf } from '../helpers/images.ts'
+import { layerOf, noise, sourceOf, tarOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 const metadataFile = 'io.buildpacks.lifecycle.cache.metadata'
@@ -46,5 +48,30 @@ describe('the volume layout of the Go lifecycle', () => {
     const warnings: string[] = []
     expect(await directoryCache(dir, { onWarning: text => warnings.push(text) }).metadata()).toBeUndefined()
     expect(warnings).toEqual([])
+  })
+})
+
+describe('with an index', () => {
+  const large = { '/layers/a/noise': noise(2_000_000) }
+
+  /** A build that stores the layer, whose digests are known. */
+  async function build(dir: string): Promise<{ reused: boolean; diffId: Digest }> {
+    const index = await LayerIndex.open(dir)
+    await using writer = await directoryCache(dir, { index }).begin()
+    const { reused, diffId } = await writer.put({ ...sourceOf(large), known: await layerOf(large) })
+    await writer.commit({ buildpacks: [] })
+    await index.save()
+    return { reused, diffId }
+  }
+
+  it('C04 takes a large layer over unread if its file is as it was, and finds out when it is not', async () => {
+    const dir = await temporaryDirectory()
+    const { diffId } = await build(dir)
+    expect(await build(dir)).toMatchObject({ reused: true })
+    const path = join(dir, 'committed', `${diffId}.tar`)
+    const bytes = await readFile(path)
+    await writeFile(path, bytes.fill(1, 1000, 2000))
+    expect(await build(dir)).toMatchObject({ reused: false })
+    expect(await readFile(path)).toEqual(await tarOf(large))
   })
 })

@@ -41,6 +41,13 @@ describe('kept trees', () => {
     expect(existsSync(`${to}-again`)).toBe(false)
   })
 
+  it('C09 are taken by one of two builds at once', async () => {
+    const { trees, to } = await kept()
+    const taken = await Promise.all([trees.takeTree(diffId, to), trees.takeTree(diffId, `${to}-too`)])
+    expect(taken.filter(Boolean)).toHaveLength(1)
+    expect(await readFile(join(taken[0] ? to : `${to}-too`, 'sub/a'), 'utf8')).toBe('hello')
+  })
+
   it('stay where they are when something in them has changed', async () => {
     const { trees, to, tree } = await kept()
     await writeFile(join(tree, 'sub/a'), 'HELLO')
