@@ -1,11 +1,11 @@
 import { join } from 'node:path'
+import { BaleError } from '../../errors.ts'
 import type { Image } from '../../image/image.ts'
-import { parseReference } from '../../image/reference.ts'
 import { type PreviousImage, readPrevious, targetOfImage } from '../../phases/analyze.ts'
 import { sbomTarOf, unpackSboms } from '../../phases/sbom.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import type { Analyzed } from '../../spec/types.ts'
-import { hostPlatform } from '../../stores/open.ts'
+import { type ImageAt, hostPlatform } from '../../stores/open.ts'
 import type { Context, Work } from './binary.ts'
 import { writeOutput } from './files.ts'
 import { presentOf } from './flags.ts'
@@ -17,21 +17,20 @@ export async function prepare(context: Context): Promise<Work> {
   const { inputs } = context
   const images = context.resources.use(new Images(context))
   const names = checkedNames([...onlyImage(inputs), ...inputs.list('tag')], images, 'analyzer')
-  const analysis = await checkAccess(context, images, names)
+  const access = await checkAccess(context, images, names)
   return {
     owns: [inputs.path('layers'), ...presentOf(inputs, 'launch-cache')],
     images,
     async run() {
-      const { analyzed, previous } = await analyze(context, images, analysis)
-      await restorePreviousSboms(context, previous, inputs.flag('skip-layers'))
-      await writeOutput(inputs.path('analyzed'), formatAnalyzed(analyzed))
+      await restorePreviousSboms(context, access.previous.found, inputs.flag('skip-layers'))
+      await writeOutput(inputs.path('analyzed'), formatAnalyzed(describe(context, images, access)))
     },
   }
 }
 
 /** What is known before the work begins: every image that is needed can be read, and every one that is made be written. */
 export interface Access {
-  readonly previous: string
+  readonly previous: { readonly name: string; readonly found?: PreviousImage }
   readonly runImage: { readonly name: string; readonly image: Image }
 }
 
@@ -41,36 +40,39 @@ export async function checkAccess(
   images: Images,
   names: readonly [string, ...string[]],
 ): Promise<Access> {
-  const { inputs, signal } = context
-  const previous = inputs.text('previous-image') ?? names[0]
-  if (images.mode.kind !== 'daemon') parseReference(previous)
+  const { inputs, log, signal } = context
+  const name = inputs.text('previous-image') ?? names[0]
+  const at = await images.at(name)
   const destinations = await images.destinations(names)
   const cacheImage = await images.cacheImage()
-  const [runImage] = await Promise.all([
+  const [runImage, found] = await Promise.all([
     findRunImage(context, images, names[0]),
+    readPrevious({ platform: hostPlatform(), previous: at, reporter: log }, signal),
     ...destinations.map(({ sink, names: own }) => sink.checkWrite(own, signal)),
     cacheImage?.sink.checkWrite(cacheImage.names, signal),
+    cacheImage && checkRead(cacheImage.previous, signal),
   ])
-  return { previous, runImage }
+  return { previous: { name, ...(found && { found }) }, runImage }
 }
 
-/** Looks at the previous image; what comes of it goes to the other phases as analyzed.toml. */
-export async function analyze(
-  { features, log, signal }: Context,
-  images: Images,
-  { previous: name, runImage }: Access,
-): Promise<{ readonly analyzed: Analyzed; readonly previous?: PreviousImage }> {
-  const at = await images.at(name)
-  const previous = await readPrevious({ platform: hostPlatform(), previous: at, reporter: log }, signal)
-  const analyzed: Analyzed = {
-    ...(previous && { image: { reference: images.identify(name, previous.image) }, metadata: previous.metadata }),
+/** An image that is not there can be read, and so can one that is damaged: a cache of no use is no obstacle. */
+async function checkRead({ source, name }: ImageAt, signal: AbortSignal): Promise<void> {
+  await source.pull(name, hostPlatform(), signal).catch((error: unknown) => {
+    if (!(error instanceof BaleError) || error.code !== 'input') throw error
+  })
+}
+
+/** What the other phases learn, as analyzed.toml. */
+export function describe({ features }: Context, images: Images, { previous, runImage }: Access): Analyzed {
+  const { name, found } = previous
+  return {
+    ...(found && { image: { reference: images.identify(name, found.image) }, metadata: found.metadata }),
     runImage: {
       reference: images.identify(runImage.name, runImage.image),
       image: runImage.name,
       ...(features.targets && { target: targetOfImage(runImage.image) }),
     },
   }
-  return { analyzed, ...(previous && { previous }) }
 }
 
 /** The SBOM files of the previous image, for restore to put back beside the layers that they describe. */

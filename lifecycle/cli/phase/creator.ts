@@ -7,7 +7,7 @@ import { BaleError, type PhaseName, inPhase } from '../../errors.ts'
 import { restore } from '../../phases/restore.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
-import { type Access, analyze, checkAccess, restorePreviousSboms } from './analyzer.ts'
+import { type Access, checkAccess, describe, restorePreviousSboms } from './analyzer.ts'
 import type { Context, Work } from './binary.ts'
 import { exportApp, openImages } from './exporter.ts'
 import { writeOutput } from './files.ts'
@@ -47,10 +47,10 @@ async function create(context: Context, images: Images, names: readonly string[]
     return inPhase(name, run)
   }
   const analyzed = await phase('analyze', async () => {
-    const analysis = await analyze(context, images, found)
-    await restorePreviousSboms(context, analysis.previous, skipLayers)
-    await writeOutput(inputs.path('analyzed'), formatAnalyzed(analysis.analyzed))
-    return analysis.analyzed
+    const described = describe(context, images, found)
+    await restorePreviousSboms(context, found.previous.found, skipLayers)
+    await writeOutput(inputs.path('analyzed'), formatAnalyzed(described))
+    return described
   })
   await handOver(context, layers)
   await phase('detect', () => runBuildpacks('detect', context))

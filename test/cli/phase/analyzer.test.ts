@@ -5,6 +5,7 @@ import { makeImage } from '../../../lifecycle/image/image.ts'
 import { parseAnalyzed } from '../../../lifecycle/spec/analyzed.ts'
 import { daemonStore } from '../../../lifecycle/stores/daemon.ts'
 import { hostPlatform } from '../../../lifecycle/stores/open.ts'
+import { certificateFor } from '../../helpers/certificate.ts'
 import { FakeDaemon } from '../../helpers/fake-daemon.ts'
 import { configOf, layerOf } from '../../helpers/images.ts'
 import { errorAnswer, startRegistry } from '../../helpers/registry.ts'
@@ -151,6 +152,7 @@ describe('what cannot be read', () => {
   it.each([
     ['the previous image', 'old'],
     ['the run image', 'run'],
+    ['the cache image', 'cache'],
   ])('fails before any work when %s is refused', async (_, repository) => {
     const registry = await registryWithRun()
     registry.faults = ({ method, url }) =>
@@ -159,10 +161,42 @@ describe('what cannot be read', () => {
         : undefined
     const m = await machine('0.15')
     const at = (name: string): string => `${registry.host}/${name}`
-    const { status, said } = await m.run('analyzer', ['-run-image', at('run'), '-previous-image', at('old'), at('app')])
-    expect(status, said).not.toBe(0)
+    const images = ['-run-image', at('run'), '-previous-image', at('old'), '-cache-image', at('cache')]
+    const { status, said } = await m.run('analyzer', [...images, at('app')])
+    expect(status, said).toBe(1)
     expect(said).toContain(`/v2/${repository}/`)
     expect(existsSync(m.path('layers/analyzed.toml'))).toBe(false)
+  })
+})
+
+describe('registries', () => {
+  it('-insecure-registry, or its twin at any API, does without certificates', async () => {
+    const registry = await registryWithRun({}, { tls: certificateFor('127.0.0.1') })
+    const args = [`-run-image=${registry.host}/run`, `${registry.host}/app`]
+    const m = await machine('0.13')
+    expect(await m.run('analyzer', args)).toMatchObject({
+      status: 1,
+      said: expect.stringContaining('certificate') as string,
+    })
+    expect((await m.run('analyzer', [`-insecure-registry=${registry.host}`, ...args])).status).toBe(0)
+    const env = { CNB_INSECURE_REGISTRIES: `other.example,${registry.host}`, CNB_PLATFORM_API: '0.9' }
+    expect((await m.run('analyzer', args, env)).status).toBe(0)
+    expect((await m.run('analyzer', ['-insecure-registry=x', ...args], env)).status).toBe(2)
+  })
+  it('CNB_REGISTRY_AUTH is used, and never shown', async () => {
+    const registry = await registryWithRun({}, { auth: { scheme: 'basic', username: 'ann', password: 'hunter2' } })
+    const args = [`-run-image=${registry.host}/run`, `${registry.host}/app`]
+    const m = await machine('0.15')
+    const auth = (header: string): string => JSON.stringify({ [registry.host]: header })
+    const secret = Buffer.from('ann:hunter2').toString('base64')
+    const known = await m.run('analyzer', args, { CNB_REGISTRY_AUTH: auth(`Basic ${secret}`) })
+    expect(known.status, known.said).toBe(0)
+    for (const wrong of [undefined, auth('Basic d3Jvbmc='), `{${secret}`]) {
+      const { status, said } = await m.run('analyzer', args, { CNB_REGISTRY_AUTH: wrong })
+      expect(status, said).toBe(1)
+      expect(said).not.toMatch(/hunter2|d3Jvbmc/)
+      expect(said).not.toContain(secret)
+    }
   })
 })
 

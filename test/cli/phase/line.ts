@@ -6,14 +6,17 @@ import type { ImageConfig } from '../../../lifecycle/image/config.ts'
 import { makeImage } from '../../../lifecycle/image/image.ts'
 import { hostPlatform } from '../../../lifecycle/stores/open.ts'
 import { bytesOf, layerOf } from '../../helpers/images.ts'
-import { type FakeRegistry, startRegistry } from '../../helpers/registry.ts'
+import { type FakeRegistry, type RegistryOptions, startRegistry } from '../../helpers/registry.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { type Tree, writeTree } from '../../helpers/tree.ts'
 import { buildpack } from '../../phases/harness.ts'
 
 /** A registry with a run image in it. */
-export async function registryWithRun(config: Partial<ImageConfig> = {}): Promise<FakeRegistry> {
-  const registry = await startRegistry()
+export async function registryWithRun(
+  config: Partial<ImageConfig> = {},
+  options: RegistryOptions = {},
+): Promise<FakeRegistry> {
+  const registry = await startRegistry(options)
   onTestFinished(() => registry.close())
   await addRunImage(registry, 'run', config)
   return registry

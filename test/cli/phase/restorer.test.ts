@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { parseAnalyzed } from '../../../lifecycle/spec/analyzed.ts'
 import type { FakeRegistry } from '../../helpers/registry.ts'
@@ -21,52 +21,45 @@ async function rebuilt(api: string): Promise<{ m: Machine; registry: FakeRegistr
 describe.each(['0.7', '0.8', '0.10', '0.14'])('restorer at %s', api => {
   const minor = Number(api.slice(2))
 
-  it('brings back what the layers of each kind have', async () => {
-    const { m } = await rebuilt(api)
-    const { status, said } = await m.run('restorer')
-    expect(status, said).toBe(0)
+  it('brings back what the layers of each kind have, and no more than is asked for', async () => {
+    const { m, registry } = await rebuilt(api)
     const layers = 'layers/test_app'
-    // For launch only: metadata. For launch and cache, and for cache: contents, too. No file says what kind they are.
-    expect(await m.read(`${layers}/modules.toml`)).toBe('[metadata]\nlock = "1"\n')
-    expect(existsSync(m.path(`${layers}/modules`))).toBe(false)
-    expect(await m.read(`${layers}/both.toml`)).toBe('[metadata]\nboth = true\n')
-    expect(await m.read(`${layers}/both/file`)).toBe('b')
-    expect(await m.read(`${layers}/tools/file`)).toBe('t')
-    expect(await m.read(`${layers}/store.toml`)).toBe('[metadata]\nruns = "first"\n')
-    expect(existsSync(m.path(`${layers}/modules.sbom.cdx.json`))).toBe(minor >= 8)
-    expect(existsSync(m.path('layers/sbom'))).toBe(false)
-  })
-
-  it('-skip-layers leaves store.toml, from 0.10 on', async () => {
+    const there = (path: string): boolean => existsSync(m.path(`${layers}/${path}`))
     for (const [args, env] of [
       [['-skip-layers'], {}],
       [[], { CNB_SKIP_LAYERS: 'true' }],
     ] as const) {
-      const { m } = await rebuilt(api)
       expect((await m.run('restorer', args, env)).status).toBe(0)
-      expect(existsSync(m.path('layers/test_app/store.toml'))).toBe(minor >= 10)
-      expect(existsSync(m.path('layers/test_app/modules.toml'))).toBe(false)
-      expect(existsSync(m.path('layers/test_app/tools'))).toBe(false)
+      expect([there('store.toml'), there('modules.toml'), there('tools')]).toEqual([minor >= 10, false, false])
+      await rm(m.path(layers), { recursive: true })
     }
-  })
 
-  it('without an image of the app, launch layers come from the cache from 0.14 on', async () => {
-    const { m, registry } = await rebuilt(api)
+    const uncached = await m.run('restorer', [], { CNB_CACHE_DIR: '' })
+    expect(uncached.status).toBe(0)
+    expect(uncached.lines).toContain('No cached data will be used, no cache specified.')
+    expect([there('store.toml'), there('modules.toml'), there('both.toml')]).toEqual([true, true, false])
+    await rm(m.path(layers), { recursive: true })
+
+    await m.run('analyzer', ['-run-image', `${registry.host}/run`, `${registry.host}/app`])
+    const { status, said } = await m.run('restorer')
+    expect(status, said).toBe(0)
+    // For launch only: metadata. For launch and cache, and for cache: contents, too. No file says what kind they are.
+    expect(await m.read(`${layers}/modules.toml`)).toBe('[metadata]\nlock = "1"\n')
+    expect(there('modules')).toBe(false)
+    expect(await m.read(`${layers}/both.toml`)).toBe('[metadata]\nboth = true\n')
+    expect(await m.read(`${layers}/both/file`)).toBe('b')
+    expect(await m.read(`${layers}/tools/file`)).toBe('t')
+    expect(await m.read(`${layers}/store.toml`)).toBe('[metadata]\nruns = "first"\n')
+    expect(there('modules.sbom.cdx.json')).toBe(minor >= 8)
+    expect(existsSync(m.path('layers/sbom'))).toBe(false)
+
+    // Without an image of the app, launch layers come from the cache from 0.14 on.
     registry.manifests.delete('app:latest')
     await m.renew()
     await m.run('analyzer', ['-run-image', `${registry.host}/run`, `${registry.host}/app`])
     await m.run('detector')
     expect((await m.run('restorer')).status).toBe(0)
-    expect(existsSync(m.path('layers/test_app/both/file'))).toBe(minor >= 14)
-    expect(existsSync(m.path('layers/test_app/tools/file'))).toBe(true)
-  })
-
-  it('warns of no cache, and restores metadata', async () => {
-    const { m } = await rebuilt(api)
-    const { status, lines } = await m.run('restorer', [], { CNB_CACHE_DIR: '' })
-    expect(status).toBe(0)
-    expect(lines).toContain('No cached data will be used, no cache specified.')
-    expect(lines).toContain('Restoring metadata for "test/app:modules" from app image')
+    expect([there('both/file'), there('tools/file')]).toEqual([minor >= 14, true])
   })
 })
 
@@ -118,40 +111,41 @@ describe('the run image', () => {
 })
 
 describe('bad input', () => {
-  it('a group that is missing, malformed or of an unknown API', async () => {
-    const { m } = await rebuilt('0.15')
-    const group = m.path('layers/group.toml')
-    await writeFile(group, '[[group]]\nid = "a"\nversion = "1"\napi = "0.99"\n')
-    expect((await m.run('restorer')).status).toBe(12)
-    await writeFile(group, 'group = 1')
-    expect(await m.run('restorer')).toMatchObject({ status: 1, said: expect.stringContaining(group) as string })
-    await rm(group)
-    expect(await m.run('restorer')).toMatchObject({ status: 1, said: expect.stringContaining(group) as string })
+  const group = '[[group]]\nid = "test/app"\nversion = "1.0.0"\napi = "0.11"\n'
+
+  it.each([
+    ['of an API that is not supported', '[[group]]\nid = "a"\nversion = "1"\napi = "0.99"\n', 12],
+    ['of a wrong type', 'group = 1', 1],
+    ['that is missing', undefined, 1],
+    ['of extensions', `${group}[[group-extensions]]\nid = "x"\nversion = "1"\napi = "0.11"\n`, 1],
+    ['of a newer API, with keys that nobody knows', `new = 1\n${group}new = 2\n`, 0],
+    ['that is empty', '', 0],
+  ])('a group %s', async (_, content, status) => {
+    const m = await machine('0.15', content === undefined ? {} : { 'layers/group.toml': content })
+    const result = await m.run('restorer')
+    expect(result.status, result.said).toBe(status)
+    if (status === 1) expect(result.said).toContain(m.path('layers/group.toml'))
   })
   it('a build image, which only extensions need', async () => {
-    const { m } = await rebuilt('0.15')
+    const m = await machine('0.15', { 'layers/group.toml': group })
     expect((await m.run('restorer', ['-build-image', 'b'])).status).toBe(3)
   })
   it('X20 D10 a link where a buildpack’s layers belong, left by a bin/detect', async () => {
-    const { m } = await rebuilt('0.15')
-    await rm(m.path('layers/test_app'), { recursive: true, force: true })
-    await symlink(m.root, m.path('layers/test_app'))
+    const m = await machine('0.15', { 'layers/group.toml': group, elsewhere: { dir: true } })
+    await symlink(m.path('elsewhere'), m.path('layers/test_app'))
     const { status, said } = await m.run('restorer')
     expect(status).toBe(42)
     expect(said).toContain('symbolic link')
-    expect(existsSync(m.path('store.toml'))).toBe(false)
   })
   it('X21 a link in place of a file that comes back is replaced, not followed', async () => {
     const { m } = await rebuilt('0.15')
     await writeFile(m.path('canary'), 'sings')
-    await rm(m.path('layers/test_app'), { recursive: true, force: true })
-    await m.run('restorer')
-    await rm(m.path('layers/test_app/store.toml'))
-    await symlink(m.path('canary'), m.path('layers/test_app/store.toml'))
-    await rm(m.path('layers/test_app/both'), { recursive: true })
-    await rm(m.path('layers/test_app/tools'), { recursive: true })
+    await mkdir(m.path('layers/test_app'), { recursive: true })
+    for (const file of ['store.toml', 'modules.toml', 'modules.sbom.cdx.json'])
+      await symlink(m.path('canary'), m.path(`layers/test_app/${file}`))
     expect((await m.run('restorer')).status).toBe(0)
     expect(await m.read('canary')).toBe('sings')
     expect(await m.read('layers/test_app/store.toml')).toContain('first')
+    expect(await m.read('layers/test_app/modules.toml')).toContain('lock')
   })
 })
