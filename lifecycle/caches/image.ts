@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { BaleError } from '../errors.ts'
-import { labelOf } from '../image/config.ts'
+import { constantDate, labelOf } from '../image/config.ts'
 import { type Digest, isDigest } from '../image/digest.ts'
 import { type Image, makeImage } from '../image/image.ts'
 import type { Layer, LayerSource } from '../image/layer.ts'
@@ -26,9 +26,6 @@ export interface ImageCacheOptions {
   onWarning?(text: string): void
 }
 
-/** The same for every build, so that the same layers make the same image. */
-const created = '1980-01-01T00:00:01Z'
-
 /**
  * A cache that is an image, for builds on machines that come and go: layers of any compression, and the metadata in a
  * label, as the Go lifecycle reads and writes it (platform.md, "Caching"). Several builds may share one: each commits a whole
@@ -38,7 +35,7 @@ const created = '1980-01-01T00:00:01Z'
  */
 export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache {
   const { source, name } = at
-  const description = `cache image ${name} in ${source.description}`
+  const description = `cache image ${name}`
   const warn = (what: string, error: unknown, signal?: AbortSignal): undefined => {
     signal?.throwIfAborted()
     if (!(error instanceof BaleError)) throw error
@@ -120,7 +117,7 @@ function imageCacheWriter(
       const sorted = [...layers.values()].sort((a, b) => (a.diffId < b.diffId ? -1 : 1))
       const image = makeImage(
         {
-          created,
+          created: constantDate,
           ...platform,
           config: { Labels: { [labels.cache]: formatCacheMetadata(metadata) } },
           rootfs: { type: 'layers', diff_ids: [] },

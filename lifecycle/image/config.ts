@@ -36,6 +36,9 @@ export interface History {
   readonly empty_layer?: boolean
 }
 
+/** What is dated where a date of its own would make the same thing another image each time. */
+export const constantDate = '1980-01-01T00:00:01Z'
+
 /** The value of `NAME=` in a config's Env; the last one wins, as it does for a process. */
 export function envOf(config: ImageConfig, name: string): string | undefined {
   const entry = config.config?.Env?.findLast(e => e.startsWith(`${name}=`))

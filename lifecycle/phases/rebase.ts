@@ -1,6 +1,6 @@
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
-import { envOf, labelOf } from '../image/config.ts'
+import { constantDate, envOf, labelOf } from '../image/config.ts'
 import { type Image, sizeOf } from '../image/image.ts'
 import type { Layer } from '../image/layer.ts'
 import type { Platform } from '../image/manifest.ts'
@@ -48,15 +48,11 @@ export interface FindRunImageInput {
  */
 export async function findRunImage(input: FindRunImageInput, signal?: AbortSignal): Promise<NewRunImage> {
   const { app, wanted, find, reporter } = input
-  const found = new Map<string, NewRunImage>()
-  const read = async (name: string): Promise<Image | undefined> => {
-    const runImage = await find(name, app.image.config, signal)
-    if (runImage !== undefined) found.set(name, runImage)
-    return runImage?.image
-  }
+  const platform = app.image.config
   if (wanted !== undefined) {
-    if ((await read(wanted)) === undefined) throw new BaleError('failed', `there is no run image ${wanted}`)
-    return found.get(wanted) as NewRunImage
+    const found = await find(wanted, platform, signal)
+    if (found !== undefined) return found
+    throw new BaleError('failed', `there is no run image ${wanted}`)
   }
   const { runImage: recorded } = readLabel(app).metadata
   if (recorded?.image === undefined)
@@ -64,6 +60,12 @@ export async function findRunImage(input: FindRunImageInput, signal?: AbortSigna
       where: app.name,
       fix: 'name the run image to put it on',
     })
+  const found = new Map<string, NewRunImage>()
+  const read = async (name: string): Promise<Image | undefined> => {
+    const runImage = await find(name, platform, signal)
+    if (runImage !== undefined) found.set(name, runImage)
+    return runImage?.image
+  }
   const entry = { image: recorded.image, mirrors: recorded.mirrors ?? [] }
   const { name } = await resolveRunImage({ entry, registry: app.registry ?? '', read, reporter }, signal)
   return found.get(name) as NewRunImage
@@ -85,8 +87,6 @@ export interface Rebased {
   readonly report: Report
 }
 
-/** A constant, as the specification asks for. SOURCE_DATE_EPOCH is not asked: the same two images make the same third one. */
-const created = '1980-01-01T00:00:01Z'
 const parallelLayers = 4
 
 /**
@@ -127,7 +127,8 @@ export async function rebase(input: RebaseInput, signal?: AbortSignal): Promise<
       below,
       labels: { [labels.lifecycle]: rebaseLayersMetadata(json, change, where) },
       labelPrefixes: ['io.buildpacks.stack.', ...(features.targets ? ['io.buildpacks.base.'] : [])],
-      created,
+      // SOURCE_DATE_EPOCH is the build's: the same two images always make the same third one.
+      created: constantDate,
     },
   )
   const published = await destination.sink.putImage(image, destination.names, signal)

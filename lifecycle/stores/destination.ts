@@ -1,6 +1,7 @@
+import { resolve } from 'node:path'
 import { BaleError } from '../errors.ts'
 import { isDigest } from '../image/digest.ts'
-import { type Reference, formatReference, parseReference } from '../image/reference.ts'
+import { type Reference, formatReference, parseReference, repositoryName } from '../image/reference.ts'
 
 /** Where an image is or goes. `name` is what its store calls it; empty where one can do without. */
 export type Place =
@@ -58,6 +59,32 @@ export function parseDestination(text: string): Place {
  */
 export function dockerName(reference: Reference): string {
   return formatReference(reference).replace(/^index\.docker\.io\//, 'docker.io/')
+}
+
+/** Where an image of that name may be. */
+export function placesOf(text: string, daemonFirst: boolean): Place[] {
+  const place = parseDestination(text)
+  if (place.kind !== 'store') return [place]
+  const inDaemon: Place = { kind: 'docker-daemon', name: dockerName(place.reference) }
+  return [...(daemonFirst ? [inDaemon] : []), place, asPublished(place, true)]
+}
+
+/** The same place, where a plain name means its registry. */
+export function asPublished(place: Place, publish: boolean): Place {
+  return publish && place.kind === 'store' ? { ...place, kind: 'registry' } : place
+}
+
+/** The same for all names that one store has. */
+export function keyOf(place: Place): string {
+  switch (place.kind) {
+    case 'store':
+    case 'docker-daemon':
+      return place.kind
+    case 'registry':
+      return `registry ${repositoryName(place.reference)}`
+    default:
+      return `${place.kind} ${resolve(place.path)}`
+  }
 }
 
 function inStore(text: string): Place {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { arch } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { ownName } from '../files/owner.ts'
@@ -9,13 +9,13 @@ import { hexOf } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import type { Platform } from '../image/manifest.ts'
 import type { Compression } from '../image/media-types.ts'
-import { type Reference, atDigest, formatReference, parseReference, repositoryName } from '../image/reference.ts'
+import { type Reference, atDigest, formatReference, parseReference } from '../image/reference.ts'
 import { pruneBlocks } from '../layers/block-cache.ts'
 import { removeTree } from '../layers/remove.ts'
 import { dockerArchiveStore, ociArchiveStore } from './archive.ts'
 import { type Credentials, dockerCredentials } from './credentials.ts'
 import { daemonStore } from './daemon.ts'
-import { type Place, dockerName, parseDestination } from './destination.ts'
+import { type Place, asPublished, keyOf, parseDestination, placesOf } from './destination.ts'
 import { type LayoutStore, layoutStore } from './layout/store.ts'
 import { type Registry, openRegistry, proxySettings, registryStore } from './registry/store.ts'
 import type { ImageSink, ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
@@ -253,14 +253,6 @@ export class Stores implements AsyncDisposable {
   }
 }
 
-/** Where an image of that name may be. */
-function placesOf(text: string, daemonFirst: boolean): Place[] {
-  const place = parseDestination(text)
-  if (place.kind !== 'store') return [place]
-  const inDaemon: Place = { kind: 'docker-daemon', name: dockerName(place.reference) }
-  return [...(daemonFirst ? [inDaemon] : []), place, asPublished(place, true)]
-}
-
 /**
  * What identifies an image for ever: `registry/repository@sha256:…`, in a daemon its ID, and never a path of this machine
  * (platform.md, "io.buildpacks.lifecycle.metadata", `runImage.reference`).
@@ -268,22 +260,6 @@ function placesOf(text: string, daemonFirst: boolean): Place[] {
 export function identify({ image, place }: Found): string {
   if (place.kind === 'docker-daemon') return hexOf(image.imageId)
   return 'reference' in place ? formatReference(atDigest(place.reference, image.digest)) : image.digest
-}
-
-function asPublished(place: Place, publish: boolean): Place {
-  return publish && place.kind === 'store' ? { ...place, kind: 'registry' } : place
-}
-
-function keyOf(place: Place): string {
-  switch (place.kind) {
-    case 'store':
-    case 'docker-daemon':
-      return place.kind
-    case 'registry':
-      return `registry ${repositoryName(place.reference)}`
-    default:
-      return `${place.kind} ${resolve(place.path)}`
-  }
 }
 
 /** A registry is asked last, and that fails: most often somebody misspelt the name of an image of their own. */
