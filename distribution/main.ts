@@ -23,12 +23,13 @@ interface Job {
   readonly archs: readonly Arch[]
   /** Where `linux-<arch>/` is, once it is made. */
   readonly folder: (arch: Arch) => Promise<string>
-  /** What the builder calls its run image. */
-  readonly runImage: string
+  /** What the builder calls its run image; else what builder.toml says. */
+  readonly runImage: string | undefined
 }
 
-/** Each makes its files and gives their paths. */
-const products: Record<string, (job: Job) => Promise<string[]>> = {
+/** Makes its files and gives their paths. */
+type Make = (job: Job) => Promise<string[]>
+const products: Record<string, Make> = {
   lifecycle,
   'lifecycle-image': image,
   'builder-image': builder,
@@ -54,6 +55,8 @@ async function image({ out, archs, folder }: Job): Promise<string[]> {
   return [file]
 }
 
+const ownRunImage = { image: 'bale/run:trixie', mirrors: [] }
+
 /** `builder-image.tar` and `run-image.tar`, for this machine's architecture: Debian's packages are configured by running them. */
 async function builder({ out, folder, runImage }: Job): Promise<string[]> {
   const arch = archs.find(name => machineFor(name).native) as Arch
@@ -63,7 +66,7 @@ async function builder({ out, folder, runImage }: Job): Promise<string[]> {
   try {
     const { signal } = new AbortController()
     const stack = await createStack({ stackDir: loaded.stackDir, outDir: work, arch, environment: process.env, signal })
-    const named = loaded.runImage ?? { image: runImage, mirrors: [] }
+    const named = runImage === undefined ? (loaded.runImage ?? ownRunImage) : { image: runImage, mirrors: [] }
     const parts = { folder: await folder(arch), builder: loaded, base: stack.build, runImage: named }
     const packages = { createdBy: 'Debian packages', tar: () => createReadStream(stack.run.tar) }
     const files = [join(out, 'builder-image.tar'), join(out, 'run-image.tar')] as const
@@ -90,19 +93,7 @@ async function assemble(out: string, arch: Arch): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  const options = {
-    out: { type: 'string' },
-    arch: { type: 'string', multiple: true },
-    'run-image': { type: 'string' },
-  } as const
-  const { values, positionals } = parseArgs({ options, allowPositionals: true })
-  const names = [...positionals, ...(values.arch ?? [])]
-  const unknown = names.find(name => !Object.hasOwn(products, name) && !archs.includes(name as Arch))
-  if (unknown !== undefined || positionals.length === 0)
-    throw new BaleError('usage', `what is to be made? ${unknown ?? ''}`.trim(), {
-      fix: `name ${Object.keys(products).join(' or ')}, and if only one is wanted --arch ${archs.join(' or --arch ')}`,
-    })
-  const out = resolve(values.out ?? join(root, 'dist'))
+  const { products: wanted, out, archs: chosen, runImage } = parseCommandLine(process.argv.slice(2))
   mkdirSync(out, { recursive: true })
   const made = new Map<Arch, Promise<string>>()
   const folder = (arch: Arch): Promise<string> => {
@@ -110,21 +101,39 @@ async function main(): Promise<void> {
     made.set(arch, found)
     return found
   }
-  for (const name of positionals) {
-    const job = {
-      out,
-      archs: (values.arch as Arch[] | undefined) ?? archs,
-      folder,
-      runImage: values['run-image'] ?? 'bale/run:trixie',
-    }
-    for (const file of await (products[name] as (job: Job) => Promise<string[]>)(job)) {
+  for (const make of wanted) {
+    for (const file of await make({ out, archs: chosen, folder, runImage })) {
       const megabytes = (statSync(file).size / 1e6).toFixed(1)
       console.log(`${relative(process.cwd(), file)}  ${megabytes} MB`)
     }
   }
 }
 
+function parseCommandLine(args: string[]) {
+  const text = { type: 'string' } as const
+  const options = { out: text, 'run-image': text, arch: { ...text, multiple: true } } as const
+  try {
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
+    if (positionals.length === 0) throw new Error('nothing is named that is to be made')
+    return {
+      products: positionals.map(name => oneOf(Object.keys(products), name)).map(name => products[name] as Make),
+      out: resolve(values.out ?? join(root, 'dist')),
+      archs: values.arch?.map(name => oneOf(archs, name)) ?? archs,
+      runImage: values['run-image'],
+    }
+  } catch (cause) {
+    if (cause instanceof BaleError) throw cause
+    throw new BaleError('usage', (cause as Error).message)
+  }
+}
+
+function oneOf<Name extends string>(names: readonly Name[], given: string): Name {
+  const found = names.find(name => name === given)
+  if (found !== undefined) return found
+  throw new BaleError('usage', `there is no ${JSON.stringify(given)}`, { fix: `use one of ${names.join(', ')}` })
+}
+
 main().catch((error: unknown) => {
-  process.stderr.write(renderError(error, { color: false, verbose: process.env['BALE_VERBOSE'] !== undefined }))
+  process.stderr.write(renderError(error, { color: false, verbose: true }))
   process.exitCode = 1
 })

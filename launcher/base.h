@@ -1,4 +1,4 @@
-/* The small vocabulary of the launcher and the dispatcher: strings with a length, memory that is never freed, and one-line errors. */
+/* A small vocabulary for the launcher and the dispatcher: strings with a length, memory never freed, one-line errors. */
 #ifndef BASE_H
 #define BASE_H
 

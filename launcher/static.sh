@@ -20,8 +20,7 @@ static_compiler() { # <arch>
   fi
 }
 
-# No libc, no start files, no build id, nothing that knows the time or the path. Sources are named from below the folder
-# that is the working directory, and $PWD/.. is not in the result either.
+# No libc, no start files, no build id, nothing that knows the time or the path.
 build_static() { # <compiler> <output> <sources and further options>
   static_compiler=$1 static_output=$2
   shift 2
