@@ -1,9 +1,23 @@
 import { createHash, hash } from 'node:crypto'
-import { closeSync, fstatSync, futimesSync, mkdirSync, openSync, readSync, renameSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { readdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isErrno } from '../errors.ts'
 import { ownName, ownerOf } from '../files/owner.ts'
+import { maxBlock } from './deflate/index.ts'
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 
 /** Smaller ones are compressed again sooner than they are found. */
 const worthIt = 64 * 1024
@@ -28,10 +42,12 @@ export function throughCache(folder: string, block: Uint8Array, compress: () => 
 
 function read(path: string): Uint8Array | undefined {
   return unlessRefused(() => {
-    const fd = openSync(path, 'r')
+    const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
+      const { size } = fstatSync(fd)
+      if (size < digestLength || size > 2 * maxBlock) return undefined
       const expected = new Uint8Array(digestLength)
-      const content = new Uint8Array(Math.max(0, fstatSync(fd).size - digestLength))
+      const content = new Uint8Array(size - digestLength)
       for (const bytes of [expected, content]) if (readSync(fd, bytes) < bytes.length) return undefined
       if (!sha256(content).equals(expected)) return undefined
       const now = Date.now() / 1000
@@ -51,10 +67,13 @@ function write(path: string, content: Uint8Array): void {
     try {
       // A short one is found out by its hash.
       for (const bytes of [sha256(content), content]) writeSync(fd, bytes)
+      renameSync(draft, path)
+    } catch (error) {
+      unlinkSync(draft) // the disk is full, and we shall not be what fills it
+      throw error
     } finally {
       closeSync(fd)
     }
-    renameSync(draft, path)
   })
 }
 

@@ -59,7 +59,7 @@ const compressors: Record<Compression, Compress> = {
 const versions: Record<Compression, () => string | Promise<string>> = {
   none: () => 'none',
   gzip: async () => `gzip-${await deflateVersion()}`,
-  zstd: () => `zstd-${process.versions['zstd']}`,
+  zstd: () => `zstd-${process.versions['zstd'] ?? process.version}`,
 }
 
 /** Passes bytes on, and knows their number and hash afterwards. */
