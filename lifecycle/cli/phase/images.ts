@@ -50,7 +50,8 @@ export class Images implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stores[Symbol.asyncDispose]()
-    await rm(this.#tmpDir, { recursive: true, force: true })
+    // Where root made it, the user that the process has become may not be able to take it out of a /tmp of root's.
+    await rm(this.#tmpDir, { recursive: true, force: true }).catch(() => {})
   }
 
   /**
