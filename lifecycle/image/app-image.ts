@@ -43,7 +43,7 @@ export function makeAppImage(runImage: Image, added: readonly AddedLayer[], opti
   return makeImage(config, [...runImage.layers, ...added.map(a => a.layer)])
 }
 
-/** Process types can be called by name, and the launcher too. */
+/** Process types can be called by name, and the launcher too, which the spec does not ask for and users are used to. */
 function launchPath(base: ImageConfig): string {
   const path = envOf(base, 'PATH')
   return ['/cnb/process', '/cnb/lifecycle', ...(path ? [path] : [])].join(':')

@@ -76,16 +76,20 @@ export async function pullRunImage(
       fix: 'correct its name, or give another with --run-image',
     })
   }
-  const { os, architecture } = runImage.config
-  if (os !== platform.os || architecture !== platform.architecture) {
-    throw new BaleError('arguments', `the run image ${name} is for ${os}/${architecture}`, {
-      fix: `give one for ${platform.os}/${platform.architecture} with --run-image`,
-    })
-  }
+  requirePlatform(runImage, name, platform)
   return runImage
 }
 
 /** @param osRelease for an image whose labels do not name its distribution */
+/** @throws BaleError 'arguments' for an image that cannot run here */
+export function requirePlatform({ config }: Image, name: string, platform: Platform): void {
+  const { os, architecture } = config
+  if (os === platform.os && architecture === platform.architecture) return
+  throw new BaleError('arguments', `the run image ${name} is for ${os}/${architecture}`, {
+    fix: `give one for ${platform.os}/${platform.architecture} with --run-image`,
+  })
+}
+
 export function targetOfImage({ config }: Image, osRelease?: string): Target {
   const { os, architecture, variant } = config
   const labels = config.config?.Labels ?? {}

@@ -61,7 +61,7 @@ export interface ExportInput {
   /** Overrides what buildpacks say. */
   readonly defaultProcess?: string
   readonly project: ProjectMetadata
-  /** CNB_EXEC_ENV. */
+  /** CNB_EXEC_ENV, where the platform knows of it. */
   readonly execEnv?: string
   /** Seconds; SOURCE_DATE_EPOCH. */
   readonly createdEpoch?: number
@@ -255,7 +255,7 @@ async function describe(
     config: one('config') ?? { sha: '' },
     launcher: one('launcher') ?? { sha: '' },
     runImage: input.runImage.metadata,
-    ...(input.features.execEnv && input.execEnv !== undefined && { execEnv: input.execEnv }),
+    ...(input.execEnv !== undefined && { execEnv: input.execEnv }),
     ...(sbom && { sbom }),
     ...(processTypes && { processTypes }),
   }

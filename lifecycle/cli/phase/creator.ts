@@ -103,25 +103,14 @@ async function runBuildpacks(phase: 'detect' | 'build', context: Context): Promi
 }
 
 /** What detector and builder find files by, besides the variables that buildpacks may see. */
-const passedOn: readonly FlagName[] = [
-  ...([
-    'analyzed',
-    'app',
-    'build-config',
-    'buildpacks',
-    'group',
-    'layers',
-    'order',
-    'plan',
-    'platform',
-    'system',
-  ] as const),
-  ...(['log-level', 'run', 'extensions', 'generated'] as const),
-]
+const passedOn = [
+  ...(['layers', 'app', 'platform', 'build-config', 'buildpacks', 'order', 'system', 'run'] as const),
+  ...(['analyzed', 'group', 'plan', 'log-level', 'extensions', 'generated'] as const),
+] as const satisfies readonly FlagName[]
 const modes = ['CNB_PLATFORM_API', 'CNB_EXEC_ENV', 'CNB_DEPRECATION_MODE', 'CNB_EXPERIMENTAL_MODE', 'BALE_LOG_FORMAT']
 
 async function buildpackEnv({ inputs, env, io }: Context, uid: number): Promise<Record<string, string>> {
-  const paths = passedOn.map(name => [(flags[name] as { readonly env: string }).env, inputs.text(name)] as const)
+  const paths = passedOn.map(name => [flags[name].env, inputs.text(name)] as const)
   const asked = modes.map(name => [name, env[name]] as const)
   const found = [...paths, ...asked].filter((e): e is [string, string] => e[1] !== undefined && e[1] !== '')
   const own = await ownHome(io.user.uid, uid)

@@ -105,7 +105,7 @@ export async function exportApp(context: Context, images: Images, app: AppExport
       owner: { uid: inputs.number('uid') ?? io.user.uid, gid: inputs.number('gid') ?? io.user.gid },
       ...(process !== undefined && { defaultProcess: process }),
       project: project === undefined ? {} : parseProjectMetadata(project, projectPath),
-      execEnv: execEnvOf(env['CNB_EXEC_ENV']),
+      ...(features.execEnv && { execEnv: execEnvOf(env['CNB_EXEC_ENV']) }),
       ...(epoch !== undefined && { createdEpoch: epoch }),
       features,
       reporter: log,

@@ -45,6 +45,7 @@ export const flags = {
   'no-color': { kind: 'boolean', env: 'CNB_NO_COLOR' },
   /** Its default depends on which file there is. */
   order: { env: 'CNB_ORDER_PATH' },
+  /** Taken and not needed: layers are sent side by side anyway. */
   parallel: { kind: 'boolean', env: 'CNB_PARALLEL_EXPORT' },
   plan: { env: 'CNB_PLAN_PATH', fallback: '<layers>/plan.toml' },
   platform: { env: 'CNB_PLATFORM_DIR', fallback: '/platform' },

@@ -1,7 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import type { Image } from '../../image/image.ts'
 import { parseReference } from '../../image/reference.ts'
-import { pullRunImage } from '../../phases/analyze.ts'
+import { pullRunImage, requirePlatform } from '../../phases/analyze.ts'
 import { readTrusted } from '../../files/read.ts'
 import { resolveRunImage } from '../../phases/run-image.ts'
 import { parseRun, parseStack } from '../../spec/run.ts'
@@ -39,7 +39,9 @@ export async function findRunImage(
   }
   const read = async (candidate: string) => {
     const { source, name: known } = await images.at(candidate)
-    return source.pull(known, hostPlatform(), signal)
+    const image = await source.pull(known, hostPlatform(), signal)
+    if (image !== undefined) requirePlatform(image, candidate, hostPlatform())
+    return image
   }
   const { registry } = parseReference(appImage)
   return resolveRunImage({ entry, registry, read, reporter: log }, signal)
