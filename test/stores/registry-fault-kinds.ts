@@ -6,6 +6,8 @@ export interface Kind {
   readonly name: string
   /** Whether another attempt can go well, so that the operation must. */
   readonly passes: boolean
+  /** It takes another fault before it, so that a run may be without it. */
+  readonly rare?: true
   /** The requests that it can hit. */
   readonly hits: (request: Recorded) => boolean
   readonly fault: (request: Recorded, random: Random, server: FakeRegistry) => Fault
@@ -61,6 +63,7 @@ export const kinds: readonly Kind[] = [
   {
     name: '416 for the rest of a blob',
     passes: true,
+    rare: true,
     hits: request => ofBlob(request) && request.headers.range !== undefined,
     fault: () => answer(416, 'RANGE_INVALID'),
   },

@@ -2,10 +2,12 @@ import { once } from 'node:events'
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { bale } from '../helpers/bale.ts'
+import { bale, root } from '../helpers/bale.ts'
 import { secret, seed, serve } from '../helpers/registry/set-up.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+import { readTree } from '../helpers/tree.ts'
 
 const basic = Buffer.from(`ann:${secret}`).toString('base64')
 const login = { username: 'ann', password: secret }
@@ -80,3 +82,40 @@ describe('K13 a heap snapshot', () => {
     for (const word of [secret, basic, ...tokens]) expect(after.includes(word), word.slice(0, 8)).toBe(false)
   })
 })
+
+/** The oracle: the build ends well, and what it made, kept and said has neither the password nor what stands for it. */
+describe('K14 a canary password', () => {
+  it('is in no layer, config, manifest, cache, report or line of a build that publishes', async () => {
+    const server = await serve({ auth: { scheme: 'bearer', ...login } })
+    const tokens = new Set<string>()
+    server.faults = ({ headers }) => {
+      if (headers.authorization !== undefined) tokens.add(headers.authorization.split(' ')[1] ?? '')
+      return undefined
+    }
+    const dir = await home(server.host)
+    const env = { DOCKER_CONFIG: dir, XDG_CACHE_HOME: join(dir, 'cache') }
+    const path = join(root, 'examples', 'procfile')
+    const args = [
+      'build',
+      `${server.host}/team/app`,
+      '--publish',
+      '--path',
+      path,
+      '--report-output-dir',
+      join(dir, 'report'),
+    ]
+    const ended = await bale([...args, '--verbose'], { env })
+    expect(ended.code, ended.output).toBe(0)
+    const made = [...server.blobs.values(), ...[...server.manifests.values()].map(m => m.bytes)]
+    expect(made.length).toBeGreaterThan(5)
+    const texts = [ended.output, ...made.map(textOf)]
+    for (const folder of ['cache', 'report']) texts.push(...Object.values(await readTree(join(dir, folder))))
+    for (const word of [secret, basic, ...tokens])
+      for (const text of texts) expect(text.includes(word), text.slice(0, 200)).toBe(false)
+  })
+})
+
+/** A blob as it is, or what was compressed in it. */
+function textOf(bytes: Buffer): string {
+  return (bytes[0] === 0x1f ? gunzipSync(bytes) : bytes).toString('latin1')
+}
