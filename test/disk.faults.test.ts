@@ -54,7 +54,7 @@ describe(`faults of the disk, seed ${seed}`, () => {
     }
     await Promise.all([worker(), worker()])
     console.log(`${met} builds of ${started} were hit by a write that failed`)
-  }, 600_000)
+  }, 1_200_000)
 
   it.for(Object.entries(kinds))('C07 O04 a disk that is full at some moment: %s', async ([, kind], context) => {
     const small = await newHome()
@@ -73,7 +73,7 @@ describe(`faults of the disk, seed ${seed}`, () => {
     await builds.run(home, 'one')
     let failures = 0
     let last: Ended | undefined
-    for (let room = 0; last === undefined || last.status !== 0 || last.warnings.length > 0; room += 60_000) {
+    for (let room = 0; last === undefined || last.status !== 0 || last.warnings.length > 0; room += 120_000) {
       const used = Number(execFileSync('df', ['--output=used', '-B1', mount], { encoding: 'utf8' }).split('\n')[1])
       resize(`remount,size=${used + room}`)
       last = await builds.run(home, 'two')
@@ -83,6 +83,6 @@ describe(`faults of the disk, seed ${seed}`, () => {
       resize('remount,size=64m')
       expect(await builds.run(home, 'one')).toMatchObject({ status: 0, last: digests.get('one'), warnings: [] })
     }
-    expect(failures).toBeGreaterThan(2)
+    expect(failures).toBeGreaterThan(1)
   })
 })

@@ -148,14 +148,17 @@ async function expectWholeCache(dir: string): Promise<void> {
   expect(warnings).toEqual([])
 }
 
-/** All files but blobs and trees, which may belong to any of the variants, and how many bytes there are in all. */
+/** What is named for its content, and may belong to any of the variants: blobs, cached layers and trees, blocks. */
+const byContent = /blobs\/sha256\/|committed\/sha256:|trees\/[0-9a-f]{64}|blocks\/[^/]+\/[0-9a-f]{2}(\/[0-9a-f]{64})?$/
+
+/** All other files, and how many bytes there are in all. */
 export async function filesIn({ dir }: Home): Promise<{ paths: string[]; bytes: number }> {
   const paths: string[] = []
   let bytes = 0
   for (const entry of await readdir(dir, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name)
     bytes += (await lstat(path)).size
-    if (!/blobs\/sha256\/|committed\/sha256:|trees\/[0-9a-f]{64}/.test(path)) paths.push(path.slice(dir.length))
+    if (!byContent.test(path)) paths.push(path.slice(dir.length))
   }
   return { paths: paths.sort(), bytes }
 }
