@@ -56,7 +56,7 @@ export function makeContext(options: GlobalOptions, process: Process): Context {
   const level = { ...(options.verbose === true && { verbose: true }), ...(options.quiet === true && { quiet: true }) }
   const pretty = stdout.isTTY && options.quiet !== true && env['TERM'] !== 'dumb'
   const reporter = pretty
-    ? prettyReporter({ write, width: () => stdout.columns ?? 80, now: () => performance.now(), color, ...level })
+    ? prettyReporter({ write, width: () => stdout.columns || 80, now: () => performance.now(), color, ...level })
     : plainReporter({ write, color, ...level })
   const interrupt = onInterrupt(process)
   return {

@@ -60,7 +60,8 @@ export async function saveCommand(context: Context, image: string, destination: 
 async function copyTo(context: Context, stores: Stores, image: Image, destination: string): Promise<void> {
   const [to] = await stores.destinations([destination], false)
   const { names, digest } = await copyImage(image, to.sink, to.names, context.signal)
-  for (const name of names) context.print(`${shortName(name)}@${digest}`)
+  // An archive may hold an image without a name.
+  for (const name of names) context.print(`${shortName(name) || destination}@${digest}`)
 }
 
 const open = (context: Context): Stores => new Stores(context.settings, context.reporter)

@@ -158,7 +158,9 @@ async function writeLayer(
     digests = await compressLayer(layer, write, { compression, blockCache, signal })
   }
   signal?.throwIfAborted()
-  await file.commit(join(files.path, blobPath(digests.digest)))
+  // Most layers of a rebuild are here, and waiting for the disk is most of what they would cost.
+  if (!(await files.hasBlob(digests.digest, digests.size)))
+    await file.commit(join(files.path, blobPath(digests.digest)))
   return digests
 }
 
