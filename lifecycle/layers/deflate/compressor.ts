@@ -16,10 +16,14 @@ export function blockFunction(module: WebAssembly.Module): (block: Uint8Array, r
   const compressors = {
     gzip: (block: Uint8Array): Uint8Array => (deflate ??= instantiate(module))(block),
     // An independent frame (RFC 8878, section 3: "one or more frames"); bytes that Node's version of zstd decides.
-    zstd: (block: Uint8Array): Uint8Array => new Uint8Array(zstdCompressSync(block, level1)),
+    zstd: (block: Uint8Array): Uint8Array => ownMemory(zstdCompressSync(block, level1)),
   }
   return (block, { compression, folder }) => {
     const compress = (): Uint8Array => compressors[compression](block)
     return folder === undefined ? compress() : throughCache(folder, block, compress)
   }
 }
+
+/** Node takes memory for small results from a pool. */
+const ownMemory = (bytes: Buffer): Uint8Array =>
+  bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
