@@ -322,20 +322,20 @@ export const platform: Document = {
           line: 549,
           what: 'store.toml is restored',
           tests: [
-            'cli/phase/restorer: -skip-layers leaves store.toml, from 0.10 on',
+            'cli/phase/restorer: brings back what the layers of each kind have, and no more than is asked for',
             'phases/restore: has the store of its buildpack, from the image alone',
           ],
         },
         {
           line: 550,
           what: 'with skip-layers no layer is',
-          tests: ['cli/phase/restorer: -skip-layers leaves store.toml, from 0.10 on'],
+          tests: ['cli/phase/restorer: brings back what the layers of each kind have, and no more than is asked for'],
         },
         {
           line: 551,
           what: 'without it they are, for the buildpacks of the group',
           tests: [
-            'cli/phase/restorer: brings back what the layers of each kind have',
+            'cli/phase/restorer: brings back what the layers of each kind have, and no more than is asked for',
             'phases/restore: is for the buildpacks of the group only',
           ],
         },
