@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // unit: no network, no privileges, working fakes; seconds. e2e: real registries, engines and package mirrors.
+// launchers: those tests of the launcher again, with the other architecture's through qemu and with sanitizers.
 // faults: random ones, from a seed that is printed; `npm run test:faults`.
 export default defineConfig({
   test: {
@@ -15,6 +16,14 @@ export default defineConfig({
           // Many wait for something rather than compute: more workers than two cores, and one module graph for each.
           maxWorkers: 3,
           isolate: false,
+        },
+      },
+      {
+        test: {
+          name: 'launchers',
+          include: ['test/launcher/*.test.ts'],
+          env: { BALE_LAUNCHERS: 'others' },
+          testTimeout: 120_000,
         },
       },
       {

@@ -1,8 +1,9 @@
 /**
  * Runs the real launcher on an image written as a literal: `{ '/layers/config/metadata.toml': '...' }`.
  *
- * Every suite runs once for each launcher there is: this machine's, the other architecture's through qemu, and the one
- * built with sanitizers (`launcher/build sanitize`). One that is not there is a skip with its reason: in CI, a failure.
+ * Every suite runs for this machine's launcher; in the vitest project `launchers` for the others: the other architecture's
+ * through qemu, and the one built with sanitizers (`launcher/build sanitize`). One that is not there is a skip with its
+ * reason: in CI, a failure.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import {
@@ -74,7 +75,7 @@ function take(name: string, launcher: Omit<Launcher, 'binary'>): Available<Launc
 function findArchitecture(name: 'amd64' | 'arm64'): Available<Launcher> {
   if (compiled.state === 'missing') return compiled
   if (!compiled.value.includes(name)) return missing(`no compiler for ${name}: see what launcher/build says`)
-  if (name === process.arch.replace('x64', 'amd64')) return take(`launcher-linux-${name}`, { slowness: 1 })
+  if (name === own) return take(`launcher-linux-${name}`, { slowness: 1 })
   const machine = { amd64: 'x86_64', arm64: 'aarch64' }[name]
   const emulator = onPath(`qemu-${machine}-static`) ?? onPath(`qemu-${machine}`)
   return emulator === undefined
@@ -89,11 +90,14 @@ function findSanitized(): Available<Launcher> {
   return take('launcher-sanitize', { slowness: 2 })
 }
 
-const launchers: readonly (readonly [string, Available<Launcher>])[] = [
-  ['amd64', findArchitecture('amd64')],
-  ['arm64', findArchitecture('arm64')],
-  ['sanitized', findSanitized()],
-]
+const [own, other] = process.arch === 'arm64' ? (['arm64', 'amd64'] as const) : (['amd64', 'arm64'] as const)
+const launchers: readonly (readonly [string, Available<Launcher>])[] =
+  process.env['BALE_LAUNCHERS'] === 'others'
+    ? [
+        [other, findArchitecture(other)],
+        ['sanitized', findSanitized()],
+      ]
+    : [[own, findArchitecture(own)]]
 export const showProgram = join(tools, 'show')
 if (compiled.state === 'available') {
   const source = new URL('show.c', import.meta.url).pathname
