@@ -2,7 +2,7 @@ import { type Kept, type PruneRule, listKept, pruneKept } from '../../builder/ke
 import { BaleError } from '../../errors.ts'
 import { Stores } from '../../stores/open.ts'
 import type { Context, GlobalOptions } from '../context.ts'
-import { formatAge, formatBytes, printable, shortName } from '../render/text.ts'
+import { formatAge, formatBytes, printable, shortName, table } from '../render/text.ts'
 
 /** What goes when the user does not say. */
 const usualAge = '30d'
@@ -20,15 +20,7 @@ export async function listCommand(context: Context, { output }: GlobalOptions): 
     item.inUse ? 'in use' : formatAge(now - item.lastUsed.getTime()),
     contentsOf(item),
   ])
-  const heads = ['CACHE', 'SIZE', 'LAST USED', 'CONTENTS']
-  const widths = heads.map((head, column) => Math.max(head.length, ...rows.map(row => (row[column] as string).length)))
-  for (const row of [heads, ...rows])
-    context.print(
-      row
-        .map((cell, i) => cell.padEnd(widths[i] as number))
-        .join('  ')
-        .trimEnd(),
-    )
+  for (const line of table(['CACHE', 'SIZE', 'LAST USED', 'CONTENTS'], rows)) context.print(line)
   context.print(`${formatBytes(bytes)} in ${cacheDir}`)
 }
 

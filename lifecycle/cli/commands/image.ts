@@ -5,22 +5,14 @@ import { copyImage } from '../../stores/copy.ts'
 import { parseDestination } from '../../stores/destination.ts'
 import { Stores, hostPlatform, localName } from '../../stores/open.ts'
 import type { Context } from '../context.ts'
-import { formatBytes, shortName } from '../render/text.ts'
+import { formatBytes, shortName, table } from '../render/text.ts'
 
 export async function listCommand(context: Context): Promise<void> {
   await using stores = open(context)
   const images = await stores.local.list()
   if (images.length === 0) return context.print('There are no images yet. Make one with: bale build NAME --path DIR')
-  const rows = images.map(i => [shortName(i.name), i.digest.slice(7, 19), formatBytes(i.size)] as const)
-  const heads = ['IMAGE', 'DIGEST', 'SIZE'] as const
-  const widths = heads.map((head, column) => Math.max(head.length, ...rows.map(row => (row[column] as string).length)))
-  for (const row of [heads, ...rows])
-    context.print(
-      row
-        .map((cell, i) => cell.padEnd(widths[i] as number))
-        .join('  ')
-        .trimEnd(),
-    )
+  const rows = images.map(i => [shortName(i.name), i.digest.slice(7, 19), formatBytes(i.size)])
+  for (const line of table(['IMAGE', 'DIGEST', 'SIZE'], rows)) context.print(line)
 }
 
 export async function removeCommand(context: Context, names: readonly string[]): Promise<void> {
