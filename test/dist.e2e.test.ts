@@ -196,6 +196,46 @@ describe('the lifecycle image', () => {
   })
 })
 
+describe('the builder image', () => {
+  it('builds with its own phases, buildpacks and order, as its user', async context => {
+    if (process.getuid?.() !== 0) return skip(context, 'only root can give /layers and /workspace to their owner')
+    const out = join(dir, 'builder')
+    await run('node', [
+      join(root, 'scripts/dist.mjs'),
+      '--out',
+      out,
+      '--run-image',
+      'registry.test/run',
+      'builder-image',
+    ])
+    const platform = { os: 'linux', architecture: own }
+    const image = await ociArchiveStore(join(out, 'builder-image.tar'), { tmpDir: dir }).pull('', platform)
+    const runImage = await ociArchiveStore(join(out, 'run-image.tar'), { tmpDir: dir }).pull('', platform)
+    expect(runImage?.config.config?.Labels?.['io.buildpacks.stack.id']).toBe('io.bale.stacks.trixie')
+    const rootfs = join(dir, 'builder-root')
+    await unpackImage(image?.layers ?? [], rootfs)
+    chmodSync(rootfs, 0o755)
+    const target = '[run-image.target]\nos = "linux"\narch = "amd64"\n'
+    await writeTree(rootfs, {
+      'workspace/Procfile': 'web: echo hello\n',
+      'layers/analyzed.toml': `[run-image]\nreference = "registry.test/run@sha256:${'0'.repeat(64)}"\n${target}`,
+    })
+    for (const path of ['layers', 'workspace']) execFileSync('chown', ['-R', '1000:1000', join(rootfs, path)])
+    const binds = ['layers', 'workspace'].flatMap(path => ['--bind', join(rootfs, path), `/${path}`])
+    binds.push('--perms', '1777', '--tmpfs', '/tmp')
+    const env = { CNB_PLATFORM_API: '0.12', PATH: '/usr/bin:/bin' }
+    for (const phase of ['detector', 'builder']) {
+      const asUser = ['/usr/bin/setpriv', '--reuid=1000', '--regid=1000', '--clear-groups', `/lifecycle/${phase}`]
+      const { status, stdout, stderr } = inside(rootfs, asUser, env, binds)
+      expect(status, stdout + stderr).toBe(0)
+    }
+    const metadata = parseToml(readFileSync(join(rootfs, 'layers/config/metadata.toml')), 'metadata.toml')
+    expect(metadata['buildpack-default-process-type']).toBe('web')
+    const { status, stdout } = inside(rootfs, ['/cnb/lifecycle/detector'], env, binds)
+    expect([status, stdout]).toEqual([1, expect.stringContaining('root')])
+  })
+})
+
 describe('secrets of a phase', () => {
   const canary = 'canary-5f1c'
   const work = join(dir, 'k15')
