@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import { BuildpacksDir } from '../../phases/buildpacks-dir.ts'
 import { readPlatformEnvDir } from '../../phases/env-dir.ts'
-import { readUntrusted } from '../../files/read.ts'
+import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { parseAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { defaultExecEnv, execEnvOf } from '../../spec/exec-env.ts'
+import { parseOsRelease } from '../../spec/target.ts'
 import type { Target } from '../../spec/types.ts'
 import type { Context } from './binary.ts'
 
@@ -28,9 +29,16 @@ export async function readBuildpackInputs({ inputs, env, features, log }: Contex
   }
 }
 
-/** The run image's, as analyze found it; this machine's where it has not said (Platform API < 0.12), or where it did not run. */
+/**
+ * The run image's, as analyze found it; this machine's where it has not said (Platform API < 0.12), or where it did not run.
+ * Of an image without labels the distribution is taken to be the one that it is built in, as other lifecycles do.
+ */
 async function readTarget(path: string): Promise<Target> {
   const content = await readUntrusted(path)
-  const target = content === undefined ? undefined : parseAnalyzed(content, path).runImage?.target
-  return target ?? { os: 'linux', arch: process.arch === 'x64' ? 'amd64' : process.arch }
+  const found = content === undefined ? undefined : parseAnalyzed(content, path).runImage?.target
+  const target = found ?? { os: 'linux', arch: process.arch === 'x64' ? 'amd64' : process.arch }
+  if (target.distro !== undefined) return target
+  const text = await readTrusted('/etc/os-release')
+  const distro = text === undefined ? undefined : parseOsRelease(new TextDecoder().decode(text))
+  return { ...target, ...(distro && { distro }) }
 }

@@ -73,6 +73,18 @@ describe('detector', () => {
     expect(await readFile(join(at.root, 'platform/seen'), 'utf8')).toBe('s390x alpine\n')
   })
 
+  it('takes the distribution of the build image for one that the run image does not name', async () => {
+    const at = await place({
+      'cnb/order.toml': group('one'),
+      'layers/analyzed.toml': '[run-image]\nreference = "r"\n[run-image.target]\nos = "linux"\narch = "s390x"\n',
+      ...pack('one', { detect: `echo "$CNB_TARGET_ARCH $CNB_TARGET_DISTRO_NAME" > "$CNB_PLATFORM_DIR/seen"` }),
+    })
+    expect((await runBinary('detector', at)).code).toBe(0)
+    const release = await readFile('/etc/os-release', 'utf8').catch(() => '')
+    const own = /^ID="?([^"\n]*)/m.exec(release)?.[1] ?? ''
+    expect(await readFile(join(at.root, 'platform/seen'), 'utf8')).toBe(`s390x ${own}\n`)
+  })
+
   it.each(supportedPlatformApis)('puts the system’s buildpacks around each group from 0.15 on: %s', async api => {
     const at = await place({
       'cnb/order.toml': group('two'),
