@@ -28,6 +28,8 @@ describe('the line from source to a running image', () => {
   })
 
   it('gives the same digest from another path, with another umask, time zone, locale and cache', async () => {
+    // An image that another version of Bale made may give its layers to the next one, as they were compressed then.
+    for (const name of ['bale-test-flask', 'bale-test-flask-2']) await bale(['image', 'rm', name])
     const first = digestIn(await bale(['build', 'bale-test-flask', '--path', flask, '--quiet']))
     const dir = await temporaryDirectory()
     const copy = join(dir, 'elsewhere', 'src')

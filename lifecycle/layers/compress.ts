@@ -46,6 +46,14 @@ export async function compressLayer(
 
 type Compress = (tar: AsyncIterable<Uint8Array>, folder?: string) => AsyncIterable<Uint8Array>
 
+/** To be raised by whoever changes which bytes a layer has: how it is packed, or where its blocks are cut. */
+const packing = 2
+
+/** What the bytes of a layer depend on besides its files. What is known of layers in another format says nothing of ours. */
+export async function layerFormat(compression: Compression): Promise<string> {
+  return `${packing} ${compression} ${await versions[compression]()}`
+}
+
 const compressors: Record<Compression, Compress> = {
   async *none(tar) {
     // A source may overwrite its chunks, and a destination may still be sending them.

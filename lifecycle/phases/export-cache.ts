@@ -7,6 +7,7 @@ import type { BuildpackLayersMetadata, GroupElement, LayerRecord } from '../spec
 import { oci } from '../image/media-types.ts'
 import { type Located, type NamedSource, type Owner, cachedSbomLayer } from './export-layers.ts'
 import type { LayerOnDisk } from './layers-dir.ts'
+import { layerFormat } from '../layers/compress.ts'
 import { directoryState } from '../files/directories.ts'
 import { putRemembered } from './remember.ts'
 
@@ -39,13 +40,14 @@ export async function writeCache(
     await using writer = await cache.begin(signal)
     const buildpacks: BuildpackLayersMetadata[] = []
     const trees: KeptTree[] = []
+    const purpose = `cache ${await layerFormat('none')}`
     for (const { buildpack, layers, sources } of contributions) {
       const records: Record<string, LayerRecord> = {}
       for (const layer of layers) {
         const named = sources.get(layer)
         if (!layer.types.cache || named === undefined) continue
         const { name, source } = named
-        const { diffId, size, reused } = await putRemembered(source, 'cache', input.index, async known => {
+        const { diffId, size, reused } = await putRemembered(source, purpose, input.index, async known => {
           const stored = await writer.put(known, signal)
           return { ...stored, digest: stored.diffId, mediaType: oci.layer }
         })

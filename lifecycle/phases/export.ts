@@ -39,6 +39,7 @@ import { addLifecycleSboms } from './sbom.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { inOrder } from './in-order.ts'
 import { putRemembered } from './remember.ts'
+import { layerFormat } from '../layers/compress.ts'
 import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 
@@ -208,8 +209,11 @@ async function store(planned: Planned, input: ExportInput, signal?: AbortSignal)
   const { sink } = input.destination
   const layer = reused
     ? await sink.putLayer(planned.reuse, signal)
-    : await putRemembered(planned.source, `image ${input.compression ?? 'gzip'}`, input.index, source =>
-        sink.putLayer(source, signal),
+    : await putRemembered(
+        planned.source,
+        `image ${await layerFormat(input.compression ?? 'gzip')}`,
+        input.index,
+        source => sink.putLayer(source, signal),
       )
   const known = reused || input.previous?.image.layers.some(l => l.diffId === layer.diffId)
   const { kind, name } = planned
