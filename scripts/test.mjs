@@ -1,5 +1,5 @@
-// `npm test`: the unit tests, and the line from source to a running image. What the machine lacks is skipped, and said.
-// `--all-e2e`: all end-to-end tests instead, and the launchers of other machines. `--faults`: random faults; BALE_FAULT_SEED repeats them, `--count N` has N.
+// `npm test`: the unit tests, the launcher's, and the line from source to a running image. What the machine lacks is skipped, and said.
+// `--all-e2e`: all end-to-end tests instead. `--faults`: random faults; BALE_FAULT_SEED repeats them, `--count N` has N.
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
@@ -28,13 +28,11 @@ if (options.faults) {
 }
 const line = [
   ['unit', []],
+  ['thorough', []],
+  ['launchers', []],
   ['e2e', ['test/line.e2e.test.ts']],
 ]
-const everything = [
-  ['launchers', []],
-  ['e2e', []],
-]
-const suites = options['all-e2e'] ? everything : options.faults ? [['faults', []]] : line
+const suites = options['all-e2e'] ? [['e2e', []]] : options.faults ? [['faults', []]] : line
 let status = 0
 for (const [project, files] of suites) {
   const name = files.length > 0 ? 'line' : project

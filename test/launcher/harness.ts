@@ -1,9 +1,8 @@
 /**
  * Runs the real launcher on an image written as a literal: `{ '/layers/config/metadata.toml': '...' }`.
  *
- * Every suite runs for this machine's launcher; in the vitest project `launchers` for the others: the other architecture's
- * through qemu, and the one built with sanitizers (`launcher/build sanitize`). One that is not there is a skip with its
- * reason: in CI, a failure.
+ * Every suite runs once for each launcher there is: this machine's, the other architecture's through qemu, and the one
+ * built with sanitizers (`launcher/build sanitize`). One that is not there is a skip with its reason: in CI, a failure.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import {
@@ -91,13 +90,11 @@ function findSanitized(): Available<Launcher> {
 }
 
 const [own, other] = process.arch === 'arm64' ? (['arm64', 'amd64'] as const) : (['amd64', 'arm64'] as const)
-const launchers: readonly (readonly [string, Available<Launcher>])[] =
-  process.env['BALE_LAUNCHERS'] === 'others'
-    ? [
-        [other, findArchitecture(other)],
-        ['sanitized', findSanitized()],
-      ]
-    : [[own, findArchitecture(own)]]
+const launchers: readonly (readonly [string, Available<Launcher>])[] = [
+  [own, findArchitecture(own)],
+  [other, findArchitecture(other)],
+  ['sanitized', findSanitized()],
+]
 export const showProgram = join(tools, 'show')
 if (compiled.state === 'available') {
   const source = new URL('show.c', import.meta.url).pathname
