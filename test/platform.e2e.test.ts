@@ -10,7 +10,7 @@ import { readSettings } from '../lifecycle/cli/settings.ts'
 import { silent } from '../lifecycle/events.ts'
 import { Stores, hostPlatform } from '../lifecycle/stores/open.ts'
 import { bale, root } from './helpers/bale.ts'
-import { type Daemon, startDocker } from './helpers/daemons.ts'
+import { type Daemon, startDocker, startPodman } from './helpers/daemons.ts'
 import { type DockerRegistry, login, missing, startDockerRegistry } from './helpers/docker-registry.ts'
 import { type Available, skip } from './helpers/skip.ts'
 import { writeTree } from './helpers/tree.ts'
@@ -39,6 +39,12 @@ echo "build as $(id -u), networks: $(ls /sys/class/net | tr '\\n' ' ')"
 env
 for file in /proc/[0-9]*/environ /proc/[0-9]*/cmdline; do tr '\\0' '\\n' < "$file" 2>/dev/null || true; done`,
   },
+}
+
+/** What a phase printed is why it failed. */
+const asFailure = (name: string) => (error: unknown) => {
+  const { code, stdout } = error as { code: number; stdout: string }
+  throw Object.assign(new Error(`${name} ended with ${code}:\n${stdout}`), { code, stdout })
 }
 
 describe('phases in containers', () => {
@@ -145,10 +151,7 @@ describe('phases in containers', () => {
       ...Object.entries(mounts).flatMap(([from, to]) => ['--volume', `${from}:${to}`]),
       ...Object.entries(variables).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
       ...['build:1', `/cnb/lifecycle/${name}`, ...args],
-    ).catch((error: unknown) => {
-      const { code, stdout: said } = error as { code: number; stdout: string }
-      throw Object.assign(new Error(`${name} ended with ${code}:\n${said}`), { code, stdout: said })
-    })
+    ).catch(asFailure(name))
     return stdout + stderr
   }
 
@@ -226,6 +229,63 @@ describe('phases in containers', () => {
     expect(await phase('creator', place, { ...connected, args })).toContain('===> EXPORTING')
     const ids = await dockerCommand('image', 'inspect', '--format', '{{.Id}}', 'local/app', 'local/created')
     expect(new Set(ids.stdout.trim().split('\n')).size).toBe(1)
+  })
+
+  it('with Podman’s socket', async context => {
+    const podman = await startPodman()
+    const reason = lacking() ?? (podman.state === 'missing' ? podman.reason : undefined)
+    if (reason !== undefined || podman.state === 'missing') return skip(context, reason ?? 'no podman')
+    const DOCKER_HOST = `unix://${podman.value.socketPath}`
+    try {
+      const saved = await bale(['image', 'save', 'bale.local/stacks/trixie:run', 'docker-daemon:localhost/run'], {
+        env: { DOCKER_HOST },
+      })
+      expect(saved.code, saved.output).toBe(0)
+      // On this machine, not in containers: what is tried is the socket.
+      const place = volumes()
+      const at = (name: string): string => join(place, name)
+      const paths = {
+        CNB_LAYERS_DIR: at('layers'),
+        CNB_APP_DIR: at('workspace'),
+        CNB_BUILDPACKS_DIR: join(dir, 'buildpacks'),
+        CNB_ORDER_PATH: join(dir, 'order.toml'),
+        CNB_PLATFORM_DIR: at('workspace'),
+      }
+      const env = {
+        PATH: process.env.PATH,
+        CNB_PLATFORM_API: '0.12',
+        CNB_USER_ID: '1000',
+        CNB_GROUP_ID: '1000',
+        ...paths,
+      }
+      const host = async (name: string, ...args: string[]): Promise<string> => {
+        const asUser = ['detector', 'builder'].includes(name) ? ['--reuid=1000', '--regid=1000', '--clear-groups'] : []
+        const { stdout } = await run('setpriv', [...asUser, join(lifecycle, name), ...args], {
+          env: { ...env, DOCKER_HOST },
+        }).catch(asFailure(name))
+        return stdout
+      }
+      const build = async (): Promise<string> => {
+        await host('analyzer', '-daemon', '-run-image=localhost/run', 'localhost/app')
+        await host('detector')
+        await host('restorer', '-daemon', `-cache-dir=${at('cache')}`)
+        await host('builder')
+        return host(
+          'exporter',
+          '-daemon',
+          `-launcher=${join(lifecycle, 'launcher')}`,
+          `-cache-dir=${at('cache')}`,
+          'localhost/app',
+        )
+      }
+      expect(await build()).toContain("Adding layer 'test/app:tool'")
+      expect(await build()).toContain("Reusing layer 'test/app:tool'")
+      expect(statSync(at('layers/test_app')).uid).toBe(1000)
+      const inspected = await bale(['inspect', 'docker-daemon:localhost/app'], { env: { DOCKER_HOST } })
+      expect(inspected.output).toContain('test/app')
+    } finally {
+      await podman.value.stop()
+    }
   })
 
   it('detector and builder refuse to be root: 1', async context => {

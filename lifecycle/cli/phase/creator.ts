@@ -52,7 +52,7 @@ async function create(context: Context, images: Images, names: readonly string[]
     await writeOutput(inputs.path('analyzed'), formatAnalyzed(described))
     return described
   })
-  await handOver(context, layers)
+  await handOver(context)
   await phase('detect', () => runBuildpacks('detect', context))
   const group = await readGroup(context)
   const cache = await images.cache()
@@ -67,21 +67,18 @@ async function create(context: Context, images: Images, names: readonly string[]
       signal,
     ),
   )
-  await handOver(context, layers)
+  await handOver(context)
   await phase('build', () => runBuildpacks('build', context))
   await phase('export', async () => {
     const parts = await openImages(context, images, analyzed)
     await exportApp(context, images, { names, group, ...parts, ...(cache && { cache }) })
   })
-  // The next build may use the phases one by one, as that user.
-  await handOver(context, ...presentOf(inputs, 'cache-dir', 'launch-cache'))
 }
 
-/** What this process, as root, has put into a directory becomes the buildpacks' user's. No buildpack runs meanwhile. */
-async function handOver({ inputs, io }: Context, ...dirs: readonly string[]): Promise<void> {
+/** What this process, as root, has put into the layers directory becomes the buildpacks'. None of them runs meanwhile. */
+async function handOver({ inputs, io }: Context): Promise<void> {
   const [uid, gid] = [inputs.number('uid'), inputs.number('gid')]
-  if (io.user.uid !== 0 || uid === undefined) return
-  for (const dir of dirs) await giveTree(dir, { uid, gid: gid ?? io.user.gid })
+  if (io.user.uid === 0 && uid !== undefined) await giveTree(inputs.path('layers'), { uid, gid: gid ?? io.user.gid })
 }
 
 /** Runs detector or builder, in a process that has no secret of ours. */

@@ -39,8 +39,10 @@ async function run(name: string, binary: Binary, context: Context): Promise<void
   refuseRoot(name, binary, context.io)
   const { prepare } = await binary.load()
   const work = await prepare(context)
-  if (flagsAt(binary.flags, context.features).includes('uid')) await settle(name, work, context)
+  const takesUser = flagsAt(binary.flags, context.features).includes('uid')
+  const finish = takesUser ? await settle(name, work, context) : undefined
   await (name === 'creator' ? work.run() : inPhase(binary.phase, () => work.run()))
+  await finish?.()
 }
 
 function refuseRoot(name: string, { neverAsRoot }: Binary, { user }: Io): void {

@@ -10,23 +10,34 @@ import { type Owner, giveTree } from './ownership.ts'
  * the CNB user's, and go on as that user. What only root can open is opened before. A binary that starts as an ordinary user
  * stays that one, and cannot be told to be another.
  *
- * creator stays root: it has the credentials and the daemon's socket, and runs no buildpack itself.
+ * creator stays root: it has the credentials and the daemon's socket, and runs no buildpack itself. So does whoever needs a
+ * socket that is root's alone.
+ * @returns what is left to do after the work: what root has made meanwhile becomes the CNB user's
  */
-export async function settle(name: string, { owns = [], images }: Work, context: Context): Promise<void> {
+export async function settle(
+  name: string,
+  { owns = [], images }: Work,
+  context: Context,
+): Promise<() => Promise<void>> {
   const { inputs, io } = context
   const uid = inputs.number('uid') ?? io.user.uid
   const gid = inputs.number('gid') ?? io.user.gid
-  if (io.user.uid !== 0) return stayAs({ uid, gid }, context)
-  if (uid === 0) return
+  const nothing = (): Promise<void> => Promise.resolve()
+  if (io.user.uid !== 0) checkStays({ uid, gid }, context)
+  if (io.user.uid !== 0 || uid === 0) return nothing
   for (const dir of owns) await makeWritable(dir, { uid, gid })
-  if (name === 'creator') return
-  const groups = await daemonGroups(context, gid)
-  if (groups === undefined) return
+  const groups = name === 'creator' ? undefined : await daemonGroups(context, gid)
+  if (groups === undefined) {
+    return async () => {
+      for (const dir of owns) await giveTree(dir, { uid, gid })
+    }
+  }
   await images?.handOver({ uid, gid })
   io.become({ uid, gid }, groups)
+  return nothing
 }
 
-function stayAs(wanted: Owner, { io: { user } }: Context): void {
+function checkStays(wanted: Owner, { io: { user } }: Context): void {
   if (wanted.uid === user.uid && wanted.gid === user.gid) return
   throw new BaleError('failed', `the process is user ${user.uid}:${user.gid}, and only root can become another`, {
     where: `-uid ${wanted.uid} -gid ${wanted.gid}`,

@@ -17,7 +17,12 @@ const asRoot = process.geteuid?.() === 0
 async function settled(
   user: { uid: number; gid: number },
   argv: readonly string[],
-  { name = 'analyzer', owns = [], env = {} }: { name?: string; owns?: string[]; env?: Record<string, string> } = {},
+  {
+    name = 'analyzer',
+    owns = [],
+    env = {},
+    work,
+  }: { name?: string; owns?: string[]; env?: Record<string, string>; work?: () => Promise<void> } = {},
 ): Promise<string[]> {
   const happened: string[] = []
   const context: Context = {
@@ -36,7 +41,9 @@ async function settled(
     resources: new AsyncDisposableStack(),
   }
   const images = { handOver: () => Promise.resolve(happened.push('images')) } as unknown as NonNullable<Work['images']>
-  await settle(name, { owns, images, run: () => Promise.resolve() }, context)
+  const finish = await settle(name, { owns, images, run: () => Promise.resolve() }, context)
+  await work?.()
+  await finish()
   return happened
 }
 
@@ -101,6 +108,16 @@ describe('a binary that root started', () => {
       ),
     )
     expect(uids).toEqual([1000, 1000, 1000, 1000, 1000, 2000, 0, 0])
+  })
+
+  it('that stays root gives what it has made to the user in the end', async context => {
+    if (!asRoot) return skip(context, 'only root can give files away')
+    const dir = await temporaryDirectory()
+    const env = { DOCKER_HOST: await socketIn(dir, 0o600) }
+    const layers = join(dir, 'layers')
+    const work = () => mkdir(join(layers, 'made'))
+    await settled(root, ['-uid', '1000', '-gid', '1000', '-daemon'], { owns: [layers], env, work })
+    expect((await lstat(join(layers, 'made'))).uid).toBe(1000)
   })
 
   it('does not walk a directory that the user can write to', async context => {
