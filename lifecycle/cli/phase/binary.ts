@@ -39,8 +39,8 @@ export interface Io {
 export interface Work {
   /** Directories that the CNB user must be able to write to, for a binary that starts as root. */
   readonly owns?: readonly string[]
-  /** What opens them may be the property of the user that the binary starts as. */
-  readonly images?: Images
+  /** What opens them may be the property of the user that the binary starts as; undefined where no image is opened. */
+  readonly images: Pick<Images, 'handOver' | 'daemonSocket'> | undefined
   run(): Promise<void>
 }
 

@@ -14,6 +14,7 @@ export async function prepare(context: Context): Promise<Work> {
   const plan = parseResolvedPlan(await readRequired(readUntrusted, planPath), planPath)
   const common = await readBuildpackInputs(context)
   return {
+    images: undefined,
     async run() {
       await build({ ...common, group, plan, features }, signal)
     },

@@ -14,7 +14,7 @@ import { writeOutput } from './files.ts'
 import { type FlagName, flags, presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
 import { Images, checkedNames, onlyImage } from './images.ts'
-import { giveTree } from './ownership.ts'
+import { cnbUser, giveTree } from './ownership.ts'
 
 /**
  * platform.md, "creator": all phases in one, analysis before detection as platforms know it. This process has the
@@ -76,25 +76,23 @@ async function create(context: Context, images: Images, names: readonly string[]
 }
 
 /** What this process, as root, has put into the layers directory becomes the buildpacks'. None of them runs meanwhile. */
-async function handOver({ inputs, io }: Context): Promise<void> {
-  const [uid, gid] = [inputs.number('uid'), inputs.number('gid')]
-  if (io.user.uid === 0 && uid !== undefined) await giveTree(inputs.path('layers'), { uid, gid: gid ?? io.user.gid })
+async function handOver(context: Context): Promise<void> {
+  if (context.io.user.uid === 0) await giveTree(context.inputs.path('layers'), cnbUser(context))
 }
 
 /** Runs detector or builder, in a process that has no secret of ours. */
 async function runBuildpacks(phase: 'detect' | 'build', context: Context): Promise<void> {
   const { inputs, io, log, signal } = context
-  const uid = inputs.number('uid') ?? io.user.uid
-  const gid = inputs.number('gid') ?? io.user.gid
+  const user = cnbUser(context)
   const engine = hostEngine({ tmpDir: tmpdir() })
   await engine.check(signal)
   const run = {
     argv: io.program(phase === 'detect' ? 'detector' : 'builder'),
-    env: await buildpackEnv(context, uid),
+    env: await buildpackEnv(context, user.uid),
     workingDir: inputs.path('app'),
     mounts: [],
     network: 'host' as const,
-    user: { uid, gid },
+    user,
   }
   await runPhaseProcess(phase, engine, run, log, signal)
 }

@@ -19,6 +19,7 @@ export async function prepare(context: Context): Promise<Work> {
   const order = await readOrder(context)
   const common = await readBuildpackInputs(context)
   return {
+    images: undefined,
     async run() {
       const { group, plan } = await detect({ ...common, order }, signal)
       await writeOutput(inputs.path('group'), formatGroup(group))

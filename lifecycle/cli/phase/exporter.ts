@@ -16,6 +16,7 @@ import { readRequired, writeOutput } from './files.ts'
 import { presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
 import { Images, checkedNames, portableReference } from './images.ts'
+import { cnbUser } from './ownership.ts'
 import { readRunDocument } from './run-image.ts'
 
 /** platform.md, "exporter". */
@@ -86,7 +87,7 @@ export interface AppExport extends Parts {
 
 /** Exports the app, to all of its names, and writes report.toml. */
 export async function exportApp(context: Context, images: Images, app: AppExport): Promise<void> {
-  const { inputs, env, features, log, signal, io } = context
+  const { inputs, env, features, log, signal } = context
   const { names, ...parts } = app
   const layers = inputs.path('layers')
   const appDir = inputs.path('app')
@@ -102,7 +103,7 @@ export async function exportApp(context: Context, images: Images, app: AppExport
       appDir: { host: appDir, image: appDir },
       destination,
       launcher: { path: inputs.path('launcher'), version: lifecycleVersion, sboms: inputs.path('launcher-sbom') },
-      owner: { uid: inputs.number('uid') ?? io.user.uid, gid: inputs.number('gid') ?? io.user.gid },
+      owner: cnbUser(context),
       ...(process !== undefined && { defaultProcess: process }),
       project: project === undefined ? {} : parseProjectMetadata(project, projectPath),
       ...(features.execEnv && { execEnv: execEnvOf(env['CNB_EXEC_ENV']) }),

@@ -6,5 +6,5 @@ export function prepare(): Promise<Work> {
   const refusal = new BaleError('failed', 'image extensions are not supported', {
     fix: 'build with buildpacks only: run builder instead of extender',
   })
-  return Promise.resolve({ run: () => Promise.reject(refusal) })
+  return Promise.resolve({ images: undefined, run: () => Promise.reject(refusal) })
 }

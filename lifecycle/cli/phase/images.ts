@@ -27,6 +27,8 @@ type Mode =
 /** The images of a phase binary, wherever -daemon, -layout and -insecure-registry have them. */
 export class Images implements AsyncDisposable {
   readonly mode: Mode
+  /** Of the daemon that has the images, if one has. */
+  readonly daemonSocket: string | undefined
   readonly #stores: Stores
   readonly #context: Context
   readonly #tmpDir = join(tmpdir(), `bale-${ownName()}`)
@@ -37,9 +39,12 @@ export class Images implements AsyncDisposable {
     const { inputs, env, log } = context
     this.#context = context
     this.mode = modeOf(context)
+    // SOURCE_DATE_EPOCH is exporter's to read: a malformed one is no error there.
+    const settings = readSettings({ ...env, SOURCE_DATE_EPOCH: undefined })
+    if (this.mode.kind === 'daemon') this.daemonSocket = settings.dockerSocket
     this.#stores = new Stores(
       {
-        ...readSettings({ ...env, SOURCE_DATE_EPOCH: undefined }),
+        ...settings,
         // The home directory may not be there, or not be ours; and nobody can be there first under a random name.
         cacheDir: this.#tmpDir,
         insecureRegistries: inputs.list('insecure-registry').map(registryOf),

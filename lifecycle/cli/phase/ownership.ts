@@ -1,9 +1,15 @@
 import { lchown, lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Context } from './binary.ts'
 
 export interface Owner {
   readonly uid: number
   readonly gid: number
+}
+
+/** The CNB user: -uid and -gid, or whoever the binary was started as. */
+export function cnbUser({ inputs, io }: Pick<Context, 'inputs' | 'io'>): Owner {
+  return { uid: inputs.number('uid') ?? io.user.uid, gid: inputs.number('gid') ?? io.user.gid }
 }
 
 /**

@@ -1,8 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { BaleError, isErrno } from '../../errors.ts'
-import { readSettings } from '../settings.ts'
 import type { Context, Work } from './binary.ts'
-import { type Owner, giveTree } from './ownership.ts'
+import { type Owner, cnbUser, giveTree } from './ownership.ts'
 
 /**
  * Between a binary's preparation and its work. The specification is silent on users; platforms rely on what the reference
@@ -19,21 +18,20 @@ export async function settle(
   { owns = [], images }: Work,
   context: Context,
 ): Promise<() => Promise<void>> {
-  const { inputs, io } = context
-  const uid = inputs.number('uid') ?? io.user.uid
-  const gid = inputs.number('gid') ?? io.user.gid
+  const { io } = context
+  const user = cnbUser(context)
   const nothing = (): Promise<void> => Promise.resolve()
-  if (io.user.uid !== 0) checkStays({ uid, gid }, context)
-  if (io.user.uid !== 0 || uid === 0) return nothing
-  for (const dir of owns) await makeWritable(dir, { uid, gid })
-  const groups = name === 'creator' ? undefined : await daemonGroups(context, gid)
+  if (io.user.uid !== 0) checkStays(user, context)
+  if (io.user.uid !== 0 || user.uid === 0) return nothing
+  for (const dir of owns) await makeWritable(dir, user)
+  const groups = name === 'creator' ? undefined : await groupsToKeep(user, images, context)
   if (groups === undefined) {
     return async () => {
-      for (const dir of owns) await giveTree(dir, { uid, gid })
+      for (const dir of owns) await giveTree(dir, user)
     }
   }
-  await images?.handOver({ uid, gid })
-  io.become({ uid, gid }, groups)
+  await images?.handOver(user)
+  io.become(user, groups)
   return nothing
 }
 
@@ -71,12 +69,15 @@ async function isWritable(dir: string, { uid, gid }: Owner): Promise<boolean> {
  * The supplementary groups to keep: the one that owns the daemon's socket, since connections to it are made anew now and
  * then. Undefined where root alone may use the socket: then the process has to stay root.
  */
-async function daemonGroups({ inputs, env, log }: Context, gid: number): Promise<number[] | undefined> {
-  if (!inputs.flag('daemon')) return [gid]
-  const { dockerSocket } = readSettings({ ...env, SOURCE_DATE_EPOCH: undefined })
-  const socket = await stat(dockerSocket).catch(() => undefined)
+async function groupsToKeep(
+  { gid }: Owner,
+  images: Work['images'],
+  { log }: Context,
+): Promise<readonly number[] | undefined> {
+  if (images?.daemonSocket === undefined) return [gid]
+  const socket = await stat(images.daemonSocket).catch(() => undefined)
   if (socket === undefined || (socket.mode & 0o006) === 0o006) return [gid]
   if ((socket.mode & 0o060) === 0o060) return [...new Set([gid, socket.gid])]
-  log.event({ type: 'note', level: 'debug', text: `${dockerSocket} is root's alone, so the phase stays root` })
+  log.event({ type: 'note', level: 'debug', text: `${images.daemonSocket} is root's alone, so the phase stays root` })
   return undefined
 }

@@ -15,7 +15,7 @@ export async function prepare(context: Context): Promise<Work> {
   const names = checkedNames(inputs.positional, images, 'rebaser')
   const app = await openApp(context, images, inputs.text('previous-image') ?? names[0])
   const runImage = await openRunImage(context, images, app)
-  return { run: () => rebaseApp(context, images, { names, app, runImage }) }
+  return { images, run: () => rebaseApp(context, images, { names, app, runImage }) }
 }
 
 /** @throws BaleError 'failed' if it is not there */

@@ -40,7 +40,10 @@ async function settled(
     },
     resources: new AsyncDisposableStack(),
   }
-  const images = { handOver: () => Promise.resolve(happened.push('images')) } as unknown as NonNullable<Work['images']>
+  const images: Work['images'] = {
+    handOver: () => Promise.resolve(void happened.push('images')),
+    daemonSocket: context.inputs.flag('daemon') ? env['DOCKER_HOST'] : undefined,
+  }
   const finish = await settle(name, { owns, images, run: () => Promise.resolve() }, context)
   await work?.()
   await finish()
@@ -53,7 +56,7 @@ async function socketIn(dir: string, mode: number): Promise<string> {
   onTestFinished(() => void server.close())
   await new Promise(done => server.once('listening', done))
   await chmod(path, mode)
-  return `unix://${path}`
+  return path
 }
 
 describe('a binary that root started', () => {
