@@ -23,7 +23,7 @@ import { checkGroupIds } from './spec/ids.ts'
 import { formatOrder } from './spec/order.ts'
 import type { GroupElement } from './spec/types.ts'
 import type { Compression } from './image/media-types.ts'
-import { copyImage } from './stores/copy.ts'
+import { copyToAll } from './stores/copy.ts'
 import { lifecycleVersion } from './version.ts'
 import { Stores, hostPlatform } from './stores/open.ts'
 
@@ -148,8 +148,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
       signal,
     ),
   )
-  const names = [...exported.published.names]
-  for (const other of others) names.push(...(await copyImage(exported.image, other.sink, other.names, signal)).names)
+  const names = [...exported.published.names, ...(await copyToAll(exported.image, others, signal))]
   return { ...exported, group, names }
 }
 

@@ -3,7 +3,7 @@ import { BaleError, inPhase } from './errors.ts'
 import { type Reporter, silent } from './events.ts'
 import { type Rebased, findRunImage, rebase as rebasePhase } from './phases/rebase.ts'
 import { requirePlatformApi } from './spec/api.ts'
-import { copyImage } from './stores/copy.ts'
+import { copyToAll } from './stores/copy.ts'
 import { parseDestination } from './stores/destination.ts'
 import { Stores, hostPlatform, identify } from './stores/open.ts'
 
@@ -74,7 +74,6 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   const rebased = await inPhase('rebase', () =>
     rebasePhase({ app, runImage, destination, force, features, reporter }, signal),
   )
-  const names = [...rebased.published.names]
-  for (const other of others) names.push(...(await copyImage(rebased.image, other.sink, other.names, signal)).names)
+  const names = [...rebased.published.names, ...(await copyToAll(rebased.image, others, signal))]
   return { ...rebased, names }
 }

@@ -15,3 +15,14 @@ export async function copyImage(
   const same = layers.every((layer, i) => layer.digest === image.layers[i]?.digest)
   return sink.putImage(same ? { ...image, layers } : makeImage(image.config, layers), names, signal)
 }
+
+/** Gives an image that has just been put somewhere its names in other places too; all that it has there. */
+export async function copyToAll(
+  image: Image,
+  places: readonly { readonly sink: ImageSink; readonly names: readonly string[] }[],
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const given: string[] = []
+  for (const { sink, names } of places) given.push(...(await copyImage(image, sink, names, signal)).names)
+  return given
+}

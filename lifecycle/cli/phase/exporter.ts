@@ -7,16 +7,15 @@ import { entryOf } from '../../phases/run-image.ts'
 import { parseAnalyzed } from '../../spec/analyzed.ts'
 import { execEnvOf } from '../../spec/exec-env.ts'
 import { parseProjectMetadata } from '../../spec/project.ts'
-import { formatReport } from '../../spec/report.ts'
 import type { Analyzed, GroupElement, RunImageMetadata } from '../../spec/types.ts'
-import { copyImage } from '../../stores/copy.ts'
 import { lifecycleVersion } from '../../version.ts'
 import type { Context, Work } from './binary.ts'
-import { readRequired, writeOutput } from './files.ts'
+import { readRequired } from './files.ts'
 import { presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
 import { Images, checkedNames, portableReference } from './images.ts'
 import { cnbUser } from './ownership.ts'
+import { reportPublished } from './report.ts'
 import { readRunDocument } from './run-image.ts'
 
 /** platform.md, "exporter". */
@@ -113,11 +112,7 @@ export async function exportApp(context: Context, images: Images, app: AppExport
     },
     signal,
   )
-  const tags = [...exported.published.names]
-  for (const other of others) tags.push(...(await copyImage(exported.image, other.sink, other.names, signal)).names)
-  const { digest, imageId, manifestSize } = exported.published
-  const report = images.mode.kind === 'daemon' ? { tags, imageId } : { tags, digest, manifestSize }
-  await writeOutput(inputs.path('report'), formatReport(report))
+  await reportPublished(context, images, exported, others)
 }
 
 /** Seconds, of a date that a config can hold; anything else is a warning, as with other lifecycles. */

@@ -1,12 +1,10 @@
 import { BaleError } from '../../errors.ts'
 import { type AppImage, type NewRunImage, findRunImage, rebase } from '../../phases/rebase.ts'
-import { formatReport } from '../../spec/report.ts'
-import { copyImage } from '../../stores/copy.ts'
 import { hostPlatform } from '../../stores/open.ts'
 import { parseReference } from '../../image/reference.ts'
 import type { Context, Work } from './binary.ts'
-import { writeOutput } from './files.ts'
 import { Images, checkedNames, portableReference } from './images.ts'
+import { reportPublished } from './report.ts'
 
 /** platform.md, "rebaser". */
 export async function prepare(context: Context): Promise<Work> {
@@ -38,16 +36,13 @@ async function openRunImage({ inputs, log, signal }: Context, images: Images, ap
 }
 
 async function rebaseApp(
-  { inputs, features, log, signal }: Context,
+  context: Context,
   images: Images,
   { names, app, runImage }: { names: readonly string[]; app: AppImage; runImage: NewRunImage },
 ): Promise<void> {
+  const { inputs, features, log, signal } = context
   const [destination, ...others] = await images.destinations(names)
   const force = features.forceRebase && inputs.flag('force')
-  const { image, published } = await rebase({ app, runImage, destination, force, features, reporter: log }, signal)
-  const tags = [...published.names]
-  for (const other of others) tags.push(...(await copyImage(image, other.sink, other.names, signal)).names)
-  const { digest, imageId, manifestSize } = published
-  const report = images.mode.kind === 'daemon' ? { tags, imageId } : { tags, digest, manifestSize }
-  await writeOutput(inputs.path('report'), formatReport(report))
+  const rebased = await rebase({ app, runImage, destination, force, features, reporter: log }, signal)
+  await reportPublished(context, images, rebased, others)
 }

@@ -1,0 +1,21 @@
+import type { Image } from '../../image/image.ts'
+import { formatReport } from '../../spec/report.ts'
+import { copyToAll } from '../../stores/copy.ts'
+import type { Destination } from '../../stores/open.ts'
+import type { Published } from '../../stores/store.ts'
+import type { Context } from './binary.ts'
+import { writeOutput } from './files.ts'
+import type { Images } from './images.ts'
+
+/** Gives a published image its names in the other places, and writes report.toml (platform.md, "report.toml"). */
+export async function reportPublished(
+  { inputs, signal }: Context,
+  { mode }: Images,
+  { image, published }: { readonly image: Image; readonly published: Published },
+  others: readonly Destination[],
+): Promise<void> {
+  const tags = [...published.names, ...(await copyToAll(image, others, signal))]
+  const { digest, imageId, manifestSize } = published
+  const report = mode.kind === 'daemon' ? { tags, imageId } : { tags, digest, manifestSize }
+  await writeOutput(inputs.path('report'), formatReport(report))
+}
