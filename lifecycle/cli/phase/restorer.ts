@@ -16,11 +16,9 @@ import { readRunDocument } from './run-image.ts'
 /** platform.md, "restorer". */
 export async function prepare(context: Context): Promise<Work> {
   const { inputs, features, log, signal } = context
+  // Tekton's task names it in every build. Only extensions need it, and a group that has them is refused.
   if (inputs.text('build-image') !== undefined)
-    throw new BaleError('arguments', 'a build image is extended only with image extensions, which are not supported', {
-      where: '-build-image',
-      fix: 'leave it out',
-    })
+    log.event({ type: 'note', level: 'debug', text: '-build-image is ignored: it is for image extensions' })
   const images = context.resources.use(new Images(context))
   const group = await readGroup(context)
   const path = inputs.path('analyzed')
