@@ -41,7 +41,8 @@ export async function prepare(context: Context): Promise<Work> {
 async function create(context: Context, images: Images, names: readonly string[], found: Access): Promise<void> {
   const { inputs, features, log, signal } = context
   const layers = inputs.path('layers')
-  const skipLayers = inputs.flag('skip-restore')
+  // The first one has a flag here, and both have a twin.
+  const skipLayers = inputs.flag('skip-restore') || inputs.flag('skip-layers')
   const phase = <T>(name: PhaseName, run: () => Promise<T>): Promise<T> => {
     log.event({ type: 'phase-started', phase: name })
     return inPhase(name, run)
@@ -100,13 +101,14 @@ async function runBuildpacks(phase: 'detect' | 'build', context: Context): Promi
 /** What detector and builder find files by, besides the variables that buildpacks may see. */
 const passedOn = [
   ...(['layers', 'app', 'platform', 'build-config', 'buildpacks', 'order', 'system', 'run'] as const),
-  ...(['analyzed', 'group', 'plan', 'log-level', 'extensions', 'generated'] as const),
+  ...(['analyzed', 'group', 'plan', 'extensions', 'generated'] as const),
 ] as const satisfies readonly FlagName[]
 const modes = ['CNB_PLATFORM_API', 'CNB_EXEC_ENV', 'CNB_DEPRECATION_MODE', 'CNB_EXPERIMENTAL_MODE', 'BALE_LOG_FORMAT']
 
 async function buildpackEnv({ inputs, env, io }: Context, uid: number): Promise<Record<string, string>> {
-  const paths = passedOn.map(name => [flags[name].env, inputs.text(name)] as const)
-  const asked = modes.map(name => [name, env[name]] as const)
+  // Absolute: the process runs in the directory of the app.
+  const paths = passedOn.map(name => [flags[name].env, inputs.text(name) && inputs.path(name)] as const)
+  const asked = [...modes.map(name => [name, env[name]] as const), ['CNB_LOG_LEVEL', inputs.text('log-level')] as const]
   const found = [...paths, ...asked].filter((e): e is [string, string] => e[1] !== undefined && e[1] !== '')
   const own = await ownHome(io.user.uid, uid)
   return { ...inheritedEnv(env), ...Object.fromEntries(found), ...own, BALE_LOG_FORMAT: 'jsonl' }

@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs'
+import { chmod } from 'node:fs/promises'
+import { relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { main } from '../../../lifecycle/cli/phase/main.ts'
 import { supportedPlatformApis } from '../../../lifecycle/spec/api.ts'
-import { machine, registryWithRun } from './line.ts'
+import { type Machine, environmentOf, machine, registryWithRun, runLine } from './line.ts'
 
 // What creator does is in phases.e2e.test.ts, since it starts processes: here is what it refuses before.
 
@@ -26,6 +29,78 @@ describe('creator', () => {
     const { status, said } = await m.run('creator', [`-stack=${m.path('other.toml')}`, `${registry.host}/app`])
     expect(status).toBe(3)
     expect(said).toContain(Number(api.slice(2)) < 12 ? `${registry.host}/gone` : '-run-image is required')
+  })
+})
+
+describe('the processes that run buildpacks', () => {
+  /** Runs creator with small scripts in place of detector and builder. */
+  async function create(
+    m: Machine,
+    args: readonly string[],
+    scripts: Readonly<Record<'detector' | 'builder', string>>,
+    env: Record<string, string> = {},
+  ) {
+    await chmod(m.root, 0o755) // what root starts is another user's process
+    let said = ''
+    const status = await main(
+      ['creator', ...args],
+      { ...environmentOf(m.root, '0.15'), ...env },
+      {
+        write: text => void (said += text),
+        user: { uid: 1000, gid: 1000 },
+        signal: new AbortController().signal,
+        become: () => {},
+        program: name => ['/bin/sh', '-c', scripts[name]],
+      },
+    )
+    return { status, lines: said.split('\n') }
+  }
+
+  async function environmentOfDetector(args: (m: Machine) => readonly string[], env: Record<string, string> = {}) {
+    const registry = await registryWithRun()
+    const m = await machine('0.15')
+    const images = [`-run-image=${registry.host}/run`, `${registry.host}/app`]
+    const { status, lines } = await create(m, [...args(m), ...images], { detector: 'env; exit 7', builder: '' }, env)
+    expect(status, lines.join('\n')).toBe(22)
+    expect(lines).toContain('CNB_PLATFORM_API=0.15')
+    return { m, lines }
+  }
+
+  it('find what flags name by absolute paths, since they run in the app’s directory', async () => {
+    const { m, lines } = await environmentOfDetector(m => [
+      `-app=${relative('.', m.path('workspace'))}/`,
+      ...['buildpacks', 'layers', 'platform'].map(flag => `-${flag}=${relative('.', m.path(flag))}`),
+      ...[`-order=${relative('.', m.path('order.toml'))}`, '-log-level=debug'],
+    ])
+    for (const [name, path] of [
+      ['CNB_APP_DIR', 'workspace'],
+      ['CNB_BUILDPACKS_DIR', 'buildpacks'],
+      ['CNB_LAYERS_DIR', 'layers'],
+      ['CNB_PLATFORM_DIR', 'platform'],
+      ['CNB_ORDER_PATH', 'order.toml'],
+      ['CNB_GROUP_PATH', 'layers/group.toml'],
+    ] as const)
+      expect(lines).toContain(`${name}=${m.path(path)}`)
+    expect(lines).toContain('CNB_LOG_LEVEL=debug')
+  })
+  it('look for the order themselves where none is named', async () => {
+    const { lines } = await environmentOfDetector(() => [], { CNB_ORDER_PATH: '' })
+    expect(lines.filter(line => line.startsWith('CNB_ORDER_PATH'))).toEqual([])
+  })
+  it.each([
+    ['nothing says otherwise', [], {}, true],
+    ['-skip-restore', ['-skip-restore'], {}, false],
+    ['CNB_SKIP_RESTORE', [], { CNB_SKIP_RESTORE: 'true' }, false],
+    ['CNB_SKIP_LAYERS, which has no flag here', [], { CNB_SKIP_LAYERS: 'true' }, false],
+  ])('find restored layers: %s', async (_, args, env, restored) => {
+    const registry = await registryWithRun()
+    const m = await machine('0.15')
+    const run = `-run-image=${registry.host}/run`
+    await runLine(m, `${registry.host}/app`, { analyzer: [run] })
+    const scripts = { detector: 'true', builder: 'exit 7' } // the group is still there
+    const { status, lines } = await create(m, [...args, run, `${registry.host}/app`], scripts, env)
+    expect(status, lines.join('\n')).toBe(52)
+    expect(lines.includes('Restoring metadata for "test/app:modules" from app image')).toBe(restored)
   })
 })
 
