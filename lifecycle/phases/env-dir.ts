@@ -1,8 +1,9 @@
 import { lstat, readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BaleError } from '../errors.ts'
+import { BaleError, isErrno } from '../errors.ts'
 import { type EnvFile, parseEnvFile } from '../spec/env.ts'
 import { namesIn } from '../files/directories.ts'
+import { inPlace } from '../files/failures.ts'
 import { readUntrusted } from '../files/read.ts'
 
 const maxFiles = 10_000
@@ -27,12 +28,18 @@ export async function readEnvDir(dir: string): Promise<EnvFile[]> {
  * ConfigMap or Secret as a link. Whoever made them is trusted.
  */
 export async function readPlatformEnvDir(dir: string): Promise<EnvFile[]> {
-  const names = (await readdir(dir).catch(() => [] as string[])).sort()
+  const names = await inPlace(dir, () => readdir(dir).catch(unlessAbsent))
   const files: EnvFile[] = []
-  for (const name of names) {
+  for (const name of names.sort()) {
     const path = join(dir, name)
     const found = await stat(path).catch(() => undefined)
-    if (found?.isFile()) files.push(parseEnvFile(name, await readFile(path), path))
+    if (found?.isFile()) files.push(parseEnvFile(name, await inPlace(path, () => readFile(path)), path))
   }
   return files
+}
+
+/** A platform without variables need not make the directory; one that cannot be read may have some. */
+function unlessAbsent(error: unknown): string[] {
+  if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
+  throw error
 }

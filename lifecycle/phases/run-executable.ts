@@ -1,8 +1,10 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { type Outputs, openOutputs } from '../engines/pipe.ts'
 import { BaleError } from '../errors.ts'
+import { refusal } from '../files/failures.ts'
 
 export interface Executable {
   readonly file: string
@@ -37,7 +39,7 @@ export async function runExecutable(executable: Executable, signal?: AbortSignal
   const stop = (): void => terminate(child)
   signal?.addEventListener('abort', stop, { once: true })
   try {
-    const code = await exitCode(child, file)
+    const code = await exitCode(child, executable)
     // A background process may hold the pipes for ever: what counts is the program's own end.
     await Promise.race([outputs.drained, setTimeout(drainMilliseconds, undefined, { ref: false })])
     if (failures.length > 0) throw failures[0]
@@ -60,17 +62,25 @@ function start(file: string, args: readonly string[], options: SpawnOptions, out
   }
 }
 
-function exitCode(child: ChildProcess, file: string): Promise<number> {
+function exitCode(child: ChildProcess, executable: Executable): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.once('error', cause => {
-      const missing = 'code' in cause && cause.code === 'ENOENT'
-      const why = missing ? 'the program or the interpreter in its first line does not exist' : cause.message
-      reject(new BaleError('input', `cannot run ${file}: ${why}`, { where: file, cause }))
-    })
+    child.once('error', cause => reject(startFailure(cause, executable)))
     child.once('exit', (code, signal) => {
       resolve(code ?? 128 + (signal === null ? 0 : (signalNumbers[signal] ?? 0)))
     })
   })
+}
+
+/** The system says the same of a program that is not there, and of a directory that it is to run in. */
+function startFailure(cause: Error, { file, workingDir }: Executable): Error {
+  try {
+    accessSync(workingDir, constants.X_OK)
+  } catch (ofDirectory) {
+    return refusal(ofDirectory, workingDir) as Error
+  }
+  const missing = 'code' in cause && cause.code === 'ENOENT'
+  const why = missing ? 'the program or the interpreter in its first line does not exist' : cause.message
+  return new BaleError('input', `cannot run ${file}: ${why}`, { where: file, cause })
 }
 
 const signalNumbers: Record<string, number> = {

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { supportedPlatformApis } from '../../../lifecycle/spec/api.ts'
-import type { Tree } from '../../helpers/tree.ts'
+import { type Tree, writeTree } from '../../helpers/tree.ts'
 import { buildpack } from '../../phases/harness.ts'
 import { place, runBinary } from './run.ts'
 
@@ -235,6 +235,26 @@ describe('both', () => {
       const env = await readFile(join(at.root, 'platform', file), 'utf8')
       expect(env).not.toMatch(/CNB_REGISTRY_AUTH|c2VjcmV0/)
     }
+  })
+
+  it.each(['platform/env', 'cnb/build-config/env'])('do not take %s for empty when it cannot be read', async dir => {
+    for (const binary of ['detector', 'builder']) {
+      const at = await place({ 'cnb/order.toml': group('one'), 'layers/plan.toml': '', ...pack('one', {}) })
+      if (binary === 'builder') await writeTree(at.root, { 'layers/group.toml': grouped('one') })
+      await rm(join(at.root, dir), { recursive: true })
+      await symlink('env', join(at.root, dir))
+      const { code, output } = await runBinary(binary, at)
+      expect([code, output]).toEqual([1, expect.stringContaining(`ERROR: ${join(at.root, dir)}; `)])
+      await rm(join(at.root, dir))
+      expect((await runBinary(binary, at)).code, 'but it need not be there').toBe(0)
+    }
+  })
+
+  it('say that the app directory is not there, rather than the program in it', async () => {
+    const at = await place({ 'cnb/order.toml': group('one'), ...pack('one', {}) })
+    const gone = join(at.root, 'gone')
+    const { code, output } = await runBinary('detector', at, { more: { CNB_APP_DIR: gone } })
+    expect([code, output]).toEqual([22, expect.stringContaining(`ERROR: ${gone}; `)])
   })
 
   it.each(supportedPlatformApis)('build an app one after the other at Platform API %s', async api => {
