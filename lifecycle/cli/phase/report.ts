@@ -1,4 +1,4 @@
-import type { Image } from '../../image/image.ts'
+import { type Image, sizeOf } from '../../image/image.ts'
 import { formatReport } from '../../spec/report.ts'
 import { copyToAll } from '../../stores/copy.ts'
 import type { Destination } from '../../stores/open.ts'
@@ -9,13 +9,15 @@ import type { Images } from './images.ts'
 
 /** Gives a published image its names in the other places, and writes report.toml (platform.md, "report.toml"). */
 export async function reportPublished(
-  { inputs, signal }: Context,
+  { inputs, log, signal }: Context,
   { mode }: Images,
   { image, published }: { readonly image: Image; readonly published: Published },
   others: readonly Destination[],
 ): Promise<void> {
-  const tags = [...published.names, ...(await copyToAll(image, others, signal))]
   const { digest, imageId, manifestSize } = published
+  const more = await copyToAll(image, others, signal)
+  if (more.length > 0) log.event({ type: 'saved', names: more, digest, imageId, size: sizeOf(image) })
+  const tags = [...published.names, ...more]
   const report = mode.kind === 'daemon' ? { tags, imageId } : { tags, digest, manifestSize }
   await writeOutput(inputs.path('report'), formatReport(report))
 }

@@ -131,6 +131,7 @@ describe('arguments', () => {
     expect(await m.read('layers/report.toml')).toContain(
       `"${image}:latest", "${image}:v2", "${registry.host}/other:v1"`,
     )
+    for (const name of [`${image}:v2`, `${registry.host}/other:v1`]) expect(said).toContain(`\n      ${name}\n`)
   })
   it('-process-type chooses the process, and so does its twin', async () => {
     const { m, registry, image } = await built('0.15')
