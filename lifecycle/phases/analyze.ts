@@ -72,7 +72,8 @@ export async function pullRunImage(
 ): Promise<Image> {
   const runImage = await source.pull(name, platform, signal)
   if (runImage === undefined) {
-    throw new BaleError('arguments', `the run image ${name} does not exist in ${source.description}`, {
+    const named = ['the run image', name].filter(Boolean).join(' ') // one in a layout has no name there
+    throw new BaleError('arguments', `${named} does not exist in ${source.description}`, {
       fix: 'correct its name, or give another with --run-image',
     })
   }
