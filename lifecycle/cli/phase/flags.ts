@@ -98,6 +98,8 @@ export interface Inputs {
   /** Given on the command line itself. */
   given(name: FlagName): boolean
   readonly positional: readonly string[]
+  /** There was `-h` or `-help`, where reading ended: Go's flag package answers it, and takes it for success. */
+  readonly help: boolean
 }
 
 /**
@@ -123,6 +125,7 @@ export function parseFlags(
     if (typed === '') throw new BaleError('usage', `bad flag syntax: ${quote(argument)}`)
     const name = names.find(n => n === typed)
     if (name === undefined) {
+      if (typed === 'h' || typed === 'help') return { ...inputs(given, env, []), help: true }
       throw new BaleError('usage', `flag provided but not defined: -${quote(typed).slice(1, -1)}`, {
         fix: `the flags are: ${names.map(n => `-${n}`).join(' ')}`,
       })
@@ -153,16 +156,18 @@ function inputs(
     list(name) {
       const { env: twin }: FlagSpec = flags[name]
       const own = given.get(name)?.filter(v => v !== '') ?? []
-      if (own.length > 0 || twin === undefined) return own
-      return (env[twin] ?? '').split(',').flatMap(v => v.trim() || [])
+      if (twin === undefined) return own
+      // Tekton's task gives a flag the list that it documents for the twin.
+      return (own.join(',') || env[twin] || '').split(',').flatMap(v => v.trim() || [])
     },
-    flag: name => trueWords.includes(text(name) ?? ''),
+    flag: name => isTrue(text(name)),
     number(name) {
       const value = text(name)
       return value === undefined ? undefined : Number(value)
     },
     given: name => given.get(name)?.some(v => v !== '') === true,
     positional: positional.filter(p => p !== ''),
+    help: false,
   }
 }
 
@@ -179,6 +184,7 @@ const kindOf = (name: FlagName): Kind => {
 
 // What Go's strconv.ParseBool takes.
 const trueWords = ['1', 't', 'T', 'true', 'TRUE', 'True']
+export const isTrue = (value = ''): boolean => trueWords.includes(value)
 const falseWords = ['0', 'f', 'F', 'false', 'FALSE', 'False']
 
 function wellFormed(kind: Kind, value: string): boolean {

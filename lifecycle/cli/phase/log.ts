@@ -23,7 +23,8 @@ export class PhaseLog implements Reporter {
 
   /** @throws BaleError 'arguments' */
   setLevel(value: string): void {
-    const level = levels.find(l => l === value.toLowerCase())
+    // `warning` is what Go's libraries for logs take too, and what Tekton's task documents.
+    const level = levels.find(l => l === value.toLowerCase().replace(/^warning$/, 'warn'))
     if (level === undefined)
       throw new BaleError('arguments', `${JSON.stringify(value)} is not a log level`, {
         where: '-log-level',
@@ -75,7 +76,9 @@ export class EventLog extends PhaseLog {
     this.#send(`${formatEvent(event)}\n`)
   }
 
+  /** Whoever stopped the phase knows. */
   override failed(error: unknown): void {
+    if (error instanceof BaleError && error.code === 'cancelled') return
     this.#send(`${formatEvent(failureEvent(error))}\n`)
   }
 }

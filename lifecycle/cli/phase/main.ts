@@ -4,7 +4,7 @@ import { quote } from '../../spec/read.ts'
 import { lifecycleVersion } from '../../version.ts'
 import { type Binary, binaries, findBinary } from './binaries.ts'
 import type { Context, Env, Io } from './binary.ts'
-import { flagsAt, parseFlags } from './flags.ts'
+import { flagsAt, isTrue, parseFlags } from './flags.ts'
 import { EventLog, PhaseLog } from './log.ts'
 import { checkDeprecated } from './modes.ts'
 import { settle } from './privileges.ts'
@@ -15,14 +15,18 @@ import { settle } from './privileges.ts'
  */
 export async function main(argv: readonly string[], env: Env, io: Io): Promise<number> {
   const log = env['BALE_LOG_FORMAT'] === 'jsonl' ? new EventLog(io.write) : new PhaseLog(io.write)
+  // What fails before the flags are read has no colours either.
+  log.color = !isTrue(env['CNB_NO_COLOR'])
   try {
     const features = requirePlatformApi(env['CNB_PLATFORM_API'])
     checkDeprecated(features.api, 'platform-api', deprecatedPlatformApis, env, log)
     const { name, binary, rest } = findBinary(argv)
     if (binary === undefined) return lifecycle(name, log)
-    const inputs = parseFlags(flagsAt(binary.flags, features), rest, env)
+    const known = flagsAt(binary.flags, features)
+    const inputs = parseFlags(known, rest, env)
+    if (inputs.help) return print(log, `Usage of ${name}: ${known.map(flag => `-${flag}`).join(' ')}`)
     log.color = !inputs.flag('no-color')
-    if (inputs.flag('version')) return printVersion(log)
+    if (inputs.flag('version')) return print(log, lifecycleVersion)
     log.setLevel(inputs.text('log-level') ?? 'info')
     for (const argument of inputs.positional.filter(p => p.startsWith('-')))
       log.warn(`${quote(argument)} stands after the first argument and is not taken for a flag`)
@@ -52,14 +56,14 @@ function refuseRoot(name: string, { neverAsRoot }: Binary, { user }: Io): void {
   })
 }
 
-function printVersion(log: PhaseLog): number {
-  log.event({ type: 'note', level: 'info', text: lifecycleVersion })
+function print(log: PhaseLog, text: string): number {
+  log.event({ type: 'note', level: 'info', text })
   return 0
 }
 
 /** `lifecycle` itself: without a verb there is nothing that it does. */
 function lifecycle(verb: string, log: PhaseLog): number {
-  if (verb === '-version' || verb === '--version') return printVersion(log)
+  if (verb === '-version' || verb === '--version') return print(log, lifecycleVersion)
   const verbs = Object.values(binaries).map(b => b.verb)
   throw new BaleError('arguments', verb === '' ? 'no phase is named' : `unknown phase: ${quote(verb)}`, {
     fix: `use one of: ${verbs.join(', ')}`,

@@ -148,7 +148,7 @@ describe('a flag, its twin and its default', () => {
       expect(() => read([`-${name}=${bad}`])).toThrow(expect.objectContaining({ code: 'usage' }) as Error)
     expect(() => read([], { [twin]: 'root' })).toThrow(expect.objectContaining({ code: 'arguments' }) as Error)
   })
-  it('-insecure-registry and -tag may be repeated; a twin separates with commas', () => {
+  it('-insecure-registry and -tag may be repeated; registries are separated with commas too, as the twin has them', () => {
     const read = (name: FlagName, argv: string[], env: Record<string, string> = {}) =>
       parseFlags(all, argv, env).list(name)
     expect(read('tag', ['-tag', 'a', '-tag=', '-tag=b'])).toEqual(['a', 'b'])
@@ -157,6 +157,7 @@ describe('a flag, its twin and its default', () => {
       'b',
     ])
     expect(read('insecure-registry', ['-insecure-registry=c'], { CNB_INSECURE_REGISTRIES: 'a' })).toEqual(['c'])
+    expect(read('insecure-registry', ['-insecure-registry=c,d', '-insecure-registry', 'e'])).toEqual(['c', 'd', 'e'])
     expect(read('insecure-registry', [])).toEqual([])
   })
 })
@@ -176,10 +177,15 @@ describe('the command line', () => {
     expect(read(['-app=x', '--', '-daemon'])).toEqual(['x', ['-daemon']])
     expect(read(['-', 'a', ''])).toEqual(['/workspace', ['-', 'a']])
   })
-  it.each([[['-nope']], [['-app']], [['---app=x']], [['-=x']], [['-app', 'x', '-nope=1']], [['-__proto__']], [['-h']]])(
-    '%j is refused',
-    argv => {
-      expect(() => parseFlags(all, argv, {})).toThrow(expect.objectContaining({ code: 'usage' }) as Error)
-    },
-  )
+  it.each([
+    [['-nope']],
+    [['-app']],
+    [['---app=x']],
+    [['-=x']],
+    [['-app', 'x', '-nope=1']],
+    [['-__proto__']],
+    [['-hh']],
+  ])('%j is refused', argv => {
+    expect(() => parseFlags(all, argv, {})).toThrow(expect.objectContaining({ code: 'usage' }) as Error)
+  })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { binaries } from '../../../lifecycle/cli/phase/binaries.ts'
 import { main } from '../../../lifecycle/cli/phase/main.ts'
-import { PhaseLog } from '../../../lifecycle/cli/phase/log.ts'
+import { EventLog, PhaseLog } from '../../../lifecycle/cli/phase/log.ts'
 import { checkDeprecated, requireExperimental } from '../../../lifecycle/cli/phase/modes.ts'
 import { BaleError } from '../../../lifecycle/errors.ts'
 import type { BuildEvent } from '../../../lifecycle/events.ts'
@@ -63,6 +63,13 @@ describe('binaries by their names and by verbs', () => {
       expect(said).toContain('analyze')
     },
   )
+  it.each(names)('%s -help', async name => {
+    for (const argv of [['-h'], ['--help'], ['-no-color', '-help', '-nope']]) {
+      const { status, said } = await run([name, ...argv], env)
+      expect([status, said.startsWith(`Usage of ${name}: -`), said.includes(' -version')]).toEqual([0, true, true])
+    }
+    expect((await run([name, '-nope', '-h'], env)).status).toBe(2)
+  })
   it.each(names)('%s: a malformed flag is 2', async name => {
     expect((await run([name, '-nope'], env)).status).toBe(2)
     expect((await run([name, '-log-level'], env)).status).toBe(2)
@@ -187,13 +194,24 @@ describe('what is printed', () => {
   it('has more at debug and less at warn and error', () => {
     expect(shown('debug')).toEqual(expect.arrayContaining(['small', `*** Digest: ${digest}`, 'failed: other@1', 'yes']))
     expect(shown('WARN')).toEqual(['Warning: careful', 'ERROR: place; bad thing; mend it'])
+    expect(shown('warning')).toEqual(shown('WARN'))
     expect(shown('error')).toEqual(['ERROR: place; bad thing; mend it'])
+  })
+  it('has no event for a stop, which whoever stops the phase knows of', () => {
+    const sent: string[] = []
+    const log = new EventLog(text => void sent.push(text))
+    log.failed(new BaleError('cancelled', 'stopped'))
+    expect(sent).toEqual([])
+    log.failed(new BaleError('failed', 'broken'))
+    expect(sent).toEqual([expect.stringContaining('"broken"')])
   })
   it('has colours unless -no-color says otherwise', async () => {
     expect(shown('info', true)).toEqual(expect.arrayContaining([`${red('ERROR: ')}place; bad thing; mend it`]))
     expect(shown('info', true)[0]).toBe('\u001b[36m===> ANALYZING\u001b[39m')
     const env = { CNB_PLATFORM_API: '0.15' }
     expect((await run(['extender'], env)).said).toContain(red('ERROR: '))
-    expect((await run(['extender'], { ...env, CNB_NO_COLOR: 'true' })).said).not.toContain('\u001b')
+    for (const argv of [['extender'], ['extender', '-nope'], ['lifecycle', 'nope']])
+      expect((await run(argv, { ...env, CNB_NO_COLOR: 'true' })).said).not.toContain('\u001b')
+    expect((await run(['extender'], { CNB_NO_COLOR: '1' })).said).not.toContain('\u001b')
   })
 })
