@@ -34,6 +34,7 @@ const codes = [
   'failed',
   'input',
   'filesystem',
+  'arguments',
   'platform-api',
   'buildpack-api',
   'nothing-detected',

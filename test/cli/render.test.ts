@@ -97,6 +97,10 @@ describe('events across the sandbox', () => {
     const event = recorded[1] as BuildEvent
     expect(parseEvent(formatEvent(event))).toEqual(event)
   })
+  it('may say that what the platform gave cannot be used', () => {
+    const event = { type: 'failed', code: 'arguments', message: 'not one', where: 'CNB_EXEC_ENV' } as const
+    expect(parseEvent(formatEvent(event))).toEqual(event)
+  })
   it.each([
     'plain text',
     '\u0001bale {"type":"saved"}',
