@@ -94,8 +94,9 @@ function linesOf(event: BuildEvent): Line[] {
       return [['debug', `Running build for ${printable(`${event.buildpack.id}@${event.buildpack.version}`)}`]]
     case 'buildpack-finished':
       return [['debug', `Finished running build for ${printable(event.buildpack.id)}`]]
+    // A buildpack does not know of levels: why it fails is shown at each of them.
     case 'output':
-      return [['info', printable(event.text)]]
+      return [['error', printable(event.text)]]
     case 'note':
       return [[event.level, printableLines(event.text)]]
     case 'layer':

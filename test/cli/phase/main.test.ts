@@ -191,11 +191,11 @@ describe('what is printed', () => {
       'ERROR: place; bad thing; mend it',
     ])
   })
-  it('has more at debug and less at warn and error', () => {
+  it('has more at debug and less at warn and error, and at each what buildpacks print', () => {
     expect(shown('debug')).toEqual(expect.arrayContaining(['small', `*** Digest: ${digest}`, 'failed: other@1', 'yes']))
-    expect(shown('WARN')).toEqual(['Warning: careful', 'ERROR: place; bad thing; mend it'])
+    expect(shown('WARN')).toEqual(['Warning: careful', 'from a buildpack', 'ERROR: place; bad thing; mend it'])
     expect(shown('warning')).toEqual(shown('WARN'))
-    expect(shown('error')).toEqual(['ERROR: place; bad thing; mend it'])
+    expect(shown('error')).toEqual(['from a buildpack', 'ERROR: place; bad thing; mend it'])
   })
   it('has no event for a stop, which whoever stops the phase knows of', () => {
     const sent: string[] = []
