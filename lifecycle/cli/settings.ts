@@ -51,6 +51,6 @@ function dockerSocket(env: Env): string {
   const host = env['DOCKER_HOST']
   if (host === undefined || host === '') return '/var/run/docker.sock'
   if (host.startsWith('unix://')) return host.slice('unix://'.length)
-  // Only a build that talks to a daemon needs it: the store says so then.
+  // TCP, or what nobody speaks: only a build that talks to a daemon needs it, and the store says so then.
   return host
 }

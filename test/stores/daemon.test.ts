@@ -1,6 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { copyImage } from '../../lifecycle/stores/copy.ts'
@@ -43,6 +44,26 @@ async function put(store: ImageStore, names: string[], ...trees: Files[]) {
   const image = makeImage(configOf({ created: '2026-01-01T00:00:00Z' }), layers)
   return { image, published: await store.putImage(image, names) }
 }
+
+describe('DOCKER_HOST', () => {
+  it('may be an address: the daemon of another machine', async () => {
+    const { daemon, tmpDir } = await start()
+    const server = createServer(client => client.pipe(connect(daemon.socketPath)).pipe(client))
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const socketPath = `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const store = daemonStore({ socketPath, tmpDir })
+    const { image } = await put(store, ['app'], { '/app': 'app' })
+    expect((await store.pull('app', platform))?.imageId).toBe(image.imageId)
+  })
+  it.each(['ssh://machine', 'npipe:////./pipe/docker_engine'])('%s is refused by name', async socketPath => {
+    const store = daemonStore({ socketPath, tmpDir: await temporaryDirectory() })
+    expect(await failureOf(store.pull('app', platform))).toMatchObject({
+      code: 'daemon',
+      where: `DOCKER_HOST ${socketPath}`,
+    })
+  })
+})
 
 const base = { '/base': noise(50_000) }
 const app = { '/app': 'app' }

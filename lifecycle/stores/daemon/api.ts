@@ -33,13 +33,21 @@ const answerTime = 60_000
 const maxAnswer = 16 * 1024 * 1024
 const maxWords = 64 * 1024
 
+/** @param socketPath or `tcp://HOST:PORT`, which pack hands to a lifecycle whose daemon has no socket here */
 export function daemonApi(socketPath: string): DaemonApi {
   let pool: Promise<Pool> | undefined
   const connect = async (): Promise<Pool> => {
     // undici takes 50 to 120 ms to load: nobody who needs no daemon waits for that.
     const { Pool } = await import('../undici.ts')
     // Saving and loading take as long as they take: the signal ends them.
-    return new Pool('http://localhost', { socketPath, connections: 4, headersTimeout: 0, bodyTimeout: 0 })
+    const options = { connections: 4, headersTimeout: 0, bodyTimeout: 0 }
+    const [, address] = /^tcp:\/\/([^/]+)\/?$/.exec(socketPath) ?? []
+    if (address !== undefined) return new Pool(`http://${address}`, options)
+    if (!socketPath.includes('://')) return new Pool('http://localhost', { ...options, socketPath })
+    throw new BaleError('daemon', 'a daemon is spoken to by its socket, or by TCP without TLS', {
+      where: `DOCKER_HOST ${escaped(socketPath)}`,
+      fix: 'set it to unix:///PATH or tcp://HOST:PORT, or leave it out',
+    })
   }
 
   /** Makes a request and hands its answer to `read`; all that goes wrong on the way is the daemon's error. */
