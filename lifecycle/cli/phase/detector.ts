@@ -30,7 +30,9 @@ export async function prepare(context: Context): Promise<Work> {
 
 async function readOrder({ inputs, env, features, log }: Context): Promise<Order> {
   const path = inputs.text('order') ?? (await firstThere(join(inputs.path('layers'), 'order.toml'), '/cnb/order.toml'))
-  const order = parseOrder(await readRequired(readTrusted, path), path)
+  const found = parseOrder(await readRequired(readTrusted, path), path)
+  // A builder may have extensions for newer platforms; the older ones never heard of them.
+  const order = features.buildExtensions ? found : { ...found, extensions: [] }
   if (order.extensions.length > 0) {
     if (!features.extensionsAreStable) requireExperimental('image extensions', env, log)
     throw new BaleError('input', 'the order has image extensions, which are not supported', {
