@@ -14,9 +14,12 @@ const caBundles = [
   '/etc/ssl/cert.pem',
 ]
 
-/** The machine and the user, as their environment has them (XDG Base Directory Specification; docker's conventions). */
-export function readSettings(env: Env): Settings {
-  const home = env['HOME'] || homedir()
+/**
+ * The machine and the user, as their environment has them (XDG Base Directory Specification; docker's conventions).
+ * @param findHome the home of the user's account; it throws for a user that has none
+ */
+export function readSettings(env: Env, findHome = homedir): Settings {
+  const home = env['HOME'] || homeOf(findHome)
   const xdg = (name: string, fallback: string): string => {
     const value = env[name]
     // The XDG specification: a relative path is invalid and ignored.
@@ -36,6 +39,15 @@ export function readSettings(env: Env): Settings {
     ...(caBundle !== undefined && { caBundle }),
     ...(epoch !== undefined && { sourceDateEpoch: epoch }),
     ...(env['BALE_DEBIAN_MIRROR'] && { debianMirror: env['BALE_DEBIAN_MIRROR'] }),
+  }
+}
+
+/** Container engines give a user without an account the root as home. */
+function homeOf(find: () => string): string {
+  try {
+    return find()
+  } catch {
+    return '/'
   }
 }
 

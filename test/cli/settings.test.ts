@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest'
+import { readSettings } from '../../lifecycle/cli/settings.ts'
+
+describe('the home directory', () => {
+  const nobody = (): string => {
+    throw new Error('uv_os_homedir returned ENOENT')
+  }
+  it.each([
+    ['HOME', { HOME: '/home/ann' }, nobody, '/home/ann'],
+    ['that of the account, where HOME is not set or empty', { HOME: '' }, () => '/home/bob', '/home/bob'],
+    ['the root, for a user that has neither, as in an image without accounts', {}, nobody, '/'],
+  ])('is %s', (_, env, find, home) => {
+    const settings = readSettings(env, find)
+    expect(settings.dockerConfig).toBe(`${home === '/' ? '' : home}/.docker/config.json`)
+  })
+})
+
+describe('the socket of a daemon', () => {
+  it.each([
+    [{}, '/var/run/docker.sock'],
+    [{ DOCKER_HOST: '' }, '/var/run/docker.sock'],
+    [{ DOCKER_HOST: 'unix:///run/podman.sock' }, '/run/podman.sock'],
+    [{ DOCKER_HOST: 'tcp://docker:2375' }, 'tcp://docker:2375'],
+  ])('with %j: %s', (env, socket) => expect(readSettings({ HOME: '/', ...env }).dockerSocket).toBe(socket))
+})
