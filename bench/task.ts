@@ -1,5 +1,6 @@
 // What the measurements run, bundled, in a process of its own each time, as users have it.
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
+import { directoryCache } from '../lifecycle/caches/directory.ts'
 import { type BuildEvent, silent } from '../lifecycle/events.ts'
 import { makeImage } from '../lifecycle/image/image.ts'
 import type { Compression } from '../lifecycle/image/media-types.ts'
@@ -26,12 +27,15 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
     await unpackTree(decompress(bytes, compression as Compression), { from: imagePath, to })
   },
 
-  /** Trees as layers in a registry, with a block cache in the directory. */
+  /** Trees as layers in a registry, kept in a cache in the directory as builds do. */
   async push(compression, cacheDir = '', to = '', ...trees) {
     const settings = { dataDir: cacheDir, cacheDir, dockerConfig: '/nonexistent', dockerSocket: '', environment: {} }
     await using stores = new Stores(settings, silent, compression as Compression)
     const [{ sink }] = await stores.destinations([to], true)
-    await inOrder(trees, 4, tree => sink.putLayer(source(tree)))
+    await using writer = await directoryCache(cacheDir, { compressed: true }).begin()
+    const { keeper } = writer
+    await inOrder(trees, 4, tree => sink.putLayer({ ...source(tree), ...(keeper && { keeper }) }))
+    await writer.commit({ buildpacks: [] })
   },
 
   /** Trees as the layers of an image in a daemon, above those of the image that it has; prints the bytes sent. */

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { stageFile } from '../lifecycle/files/staged.ts'
-import { gzip } from '../lifecycle/layers/gzip.ts'
+import { compressLayer } from '../lifecycle/layers/compress.ts'
 import { type ArchiveEntry, tarBytes } from '../lifecycle/stores/archive/tar-bytes.ts'
 
 /**
@@ -10,7 +10,7 @@ import { type ArchiveEntry, tarBytes } from '../lifecycle/stores/archive/tar-byt
  */
 export async function writeTarball(folder: string, file: string): Promise<void> {
   await using staged = await stageFile(dirname(file))
-  for await (const chunk of gzip(tarBytes(entries(folder)))) await staged.write(chunk)
+  await compressLayer({ createdBy: file, tar: () => tarBytes(entries(folder)) }, chunk => staged.write(chunk))
   await staged.commit(file)
 }
 

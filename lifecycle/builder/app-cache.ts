@@ -54,7 +54,7 @@ export async function appCache(
   }
   // What is being deleted waits where openWorkspace sweeps.
   const trees = keptTrees(dir, index, join(cacheDir, 'work'))
-  return { cache: { ...directoryCache(dir, { onWarning, index }), ...trees }, index, ...disposal }
+  return { cache: { ...directoryCache(dir, { onWarning, index, compressed: true }), ...trees }, index, ...disposal }
 }
 
 /** Tells `bale cache` who uses it and for what; returns how to stop. A cache that cannot be written says so later. */

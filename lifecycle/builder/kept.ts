@@ -13,10 +13,9 @@ import { identityFile, usersDir } from './app-cache.ts'
 /** Something that Bale keeps in its cache directory. */
 export interface Kept {
   /**
-   * The cache of an app; blocks that were compressed before; an image unpacked to be run; what a build or a run is working
-   * with; something of another version.
+   * The cache of an app; an image unpacked to be run; what a build or a run is working with; something of another version.
    */
-  readonly kind: 'app' | 'blocks' | 'image' | 'temporary' | 'other'
+  readonly kind: 'app' | 'image' | 'temporary' | 'other'
   /** Where the app's image goes, the image's ID, or the name of the directory. */
   readonly name: string
   readonly path: string
@@ -58,7 +57,7 @@ export async function listKept(cacheDir: string): Promise<Kept[]> {
       kept.push(await temporary(join(cacheDir, folder, name), name))
   const others = folders.filter(name => !['apps', 'unpacked', 'work', 'tmp'].includes(name))
   for (const name of others)
-    kept.push(await described(name === 'blocks' ? 'blocks' : 'other', join(cacheDir, name), name, false))
+    kept.push(await described('other', join(cacheDir, name), name, false))
   return kept.filter(item => item !== undefined).sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime())
 }
 

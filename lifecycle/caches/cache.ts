@@ -31,6 +31,11 @@ export interface KeptTree {
 export interface CacheWriter extends AsyncDisposable {
   /** Stores a layer, or keeps it if the previous generation has it; returns its diffID and its size in bytes, as stored. */
   put(layer: LayerSource, signal?: AbortSignal): Promise<{ diffId: Digest; size: number; reused: boolean }>
+  /**
+   * For the layers that this build makes (`LayerSource.keeper`), if layers are kept as they are compressed: what it has got
+   * that way `put` need not make again.
+   */
+  readonly keeper?: LayerSource['keeper']
   /** Makes the new generation the cache, in one step. Without it, disposal leaves the old one as it was. */
   commit(metadata: CacheMetadata): Promise<void>
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { withLock } from '../files/lock.ts'
 import { ownName, ownerOf } from '../files/owner.ts'
@@ -9,8 +9,10 @@ import { inPlace } from '../files/failures.ts'
 import { type StagedFile, replaceFile, stageFile, syncDirectory } from '../files/staged.ts'
 import { type Digest, isDigest } from '../image/digest.ts'
 import type { LayerSource } from '../image/layer.ts'
+import { decompress } from '../layers/decompress.ts'
 import { formatCacheMetadata, parseCacheMetadata } from '../spec/labels.ts'
 import type { Cache, CacheWriter } from './cache.ts'
+import { KeptBlocks, extensions } from './kept-blocks.ts'
 import type { LayerIndex } from './layer-index.ts'
 
 export interface DirectoryCacheOptions {
@@ -18,6 +20,8 @@ export interface DirectoryCacheOptions {
   onWarning?(text: string): void
   /** What is known of its files, which need not be read again then. */
   readonly index?: LayerIndex
+  /** Layers that are compressed for an image are kept like that, and their blocks for the next build; other tools do not read those. */
+  readonly compressed?: boolean
 }
 
 /** The volume layout that the Go lifecycle reads and writes, too: a generation of layers is one directory. */
@@ -87,34 +91,47 @@ export function directoryCache(dir: string, options: DirectoryCacheOptions = {})
         await sweep(folder)
         const own = join(folder, ownName())
         await mkdir(own)
-        return cacheWriter(dir, own, options.index)
+        const blocks = options.compressed ? await KeptBlocks.open(await usableGeneration(dir), own) : undefined
+        return cacheWriter(dir, own, options.index, blocks)
       })
     },
   }
 }
 
-function cacheWriter(dir: string, own: string, index?: LayerIndex): CacheWriter {
+function cacheWriter(dir: string, own: string, index?: LayerIndex, blocks?: KeptBlocks): CacheWriter {
+  const keep = async (diffId: Digest, signal?: AbortSignal): Promise<number | undefined> => {
+    const kept = await takeOver(dir, own, diffId, index, signal)
+    if (kept !== undefined) blocks?.carry(kept.file)
+    return kept?.size
+  }
   return {
+    ...(blocks && { keeper: (compression, version) => blocks.keeper(compression, version) }),
+
     async put(source, signal) {
       signal?.throwIfAborted()
       const { known } = source
       if (known !== undefined) {
-        const size = await keep(dir, own, known.diffId, index, signal)
-        if (size !== undefined) return { diffId: known.diffId, size, reused: true }
+        const { diffId } = known
+        const made = await blocks?.fileOf(diffId)
+        if (made !== undefined) await index?.setFile(diffId, join(own, made.file))
+        const size = made?.size ?? (await keep(diffId, signal))
+        if (size !== undefined) return { diffId, size, reused: made === undefined }
       }
       await using file = await stageFile(own)
       const { diffId, size } = await writeTar(file, source, signal)
       // The same bytes are on the disk already: what was just written need not get there.
-      const reused = known === undefined && (await keep(dir, own, diffId, index, signal)) !== undefined
-      if (reused) return { diffId, size, reused }
-      await file.commit(join(own, fileOf(diffId)))
-      await index?.setFile(diffId, join(own, fileOf(diffId)))
-      return { diffId, size, reused }
+      const kept = known === undefined ? await keep(diffId, signal) : undefined
+      if (kept !== undefined) return { diffId, size: kept, reused: true }
+      const path = join(own, `${diffId}${extensions.none}`)
+      await file.commit(path)
+      await index?.setFile(diffId, path)
+      return { diffId, size, reused: false }
     },
 
     async commit(metadata) {
       const json = Buffer.from(formatCacheMetadata(metadata))
       await replaceFile(join(own, metadataFile), json, own)
+      await blocks?.save()
       await inPlace(dir, async () => {
         const outdated = await withLock(join(dir, lockDir), () => promote(dir, own))
         for (const path of outdated) await rm(path, { recursive: true, force: true }).catch(() => {}) // swept up later
@@ -122,6 +139,7 @@ function cacheWriter(dir: string, own: string, index?: LayerIndex): CacheWriter 
     },
 
     async [Symbol.asyncDispose]() {
+      blocks?.close()
       await rm(own, { recursive: true, force: true }).catch(() => {})
     },
   }
@@ -153,31 +171,29 @@ async function promote(dir: string, own: string): Promise<string[]> {
 }
 
 /**
- * Takes a layer over from the previous generation, without a copy; its size, or undefined if that cannot be done. It is
- * read to make sure that it is what it should be: a flipped bit would otherwise stay for ever (C04). With an index that is
- * done once, and again when somebody restores it: damage is found then, the layer made again and its tar replaced.
+ * Takes a layer over from the previous generation, without a copy; undefined if that cannot be done. It is read to make sure
+ * that it is what it should be: a flipped bit would otherwise stay for ever (C04). With an index that is done once, and again
+ * when somebody restores it: damage is found then, the layer made again and its tar replaced.
  */
-async function keep(
+async function takeOver(
   dir: string,
   own: string,
   diffId: Digest,
   index?: LayerIndex,
   signal?: AbortSignal,
-): Promise<number | undefined> {
+): Promise<{ file: string; size: number } | undefined> {
   try {
     const path = await layerPath(dir, diffId)
     if (path === undefined) return undefined
-    const size =
-      (await index?.hasFile(diffId, path)) === true
-        ? (await lstat(path)).size
-        : await verifiedSize(path, diffId, signal)
-    if (size === undefined) return undefined
-    const target = join(own, fileOf(diffId))
-    await link(path, target).catch((error: unknown) => {
+    const { size } = await lstat(path)
+    const intact = (await index?.hasFile(diffId, path)) === true || (await holds(path, diffId, signal))
+    if (!intact) return undefined
+    const file = basename(path)
+    await link(path, join(own, file)).catch((error: unknown) => {
       if (!isErrno(error, 'EEXIST')) throw error // it was put twice
     })
-    await index?.setFile(diffId, target)
-    return size
+    await index?.setFile(diffId, join(own, file))
+    return { file, size }
   } catch (error) {
     signal?.throwIfAborted()
     // Missing or damaged; or a file system, or somebody else's file, that takes no hard link (C12).
@@ -186,15 +202,11 @@ async function keep(
   }
 }
 
-/** Its size if it holds the layer. */
-async function verifiedSize(path: string, diffId: Digest, signal?: AbortSignal): Promise<number | undefined> {
+/** Whether the file has the layer in it. */
+async function holds(path: string, diffId: Digest, signal?: AbortSignal): Promise<boolean> {
   const hash = createHash('sha256')
-  let size = 0
-  for await (const chunk of readLayer(path, signal)) {
-    hash.update(chunk)
-    size += chunk.length
-  }
-  return `sha256:${hash.digest('hex')}` === diffId ? size : undefined
+  for await (const chunk of readLayer(path, signal)) hash.update(chunk)
+  return `sha256:${hash.digest('hex')}` === diffId
 }
 
 async function writeTar(
@@ -213,10 +225,12 @@ async function writeTar(
   return { diffId: `sha256:${hash.digest('hex')}`, size }
 }
 
+/** The tar, whichever way it is kept. */
 async function* readLayer(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   await using file = await openRegular(path)
   if (file === undefined) throw new BaleError('input', 'it is not there', { where: path })
-  yield* readRange(file, 0, (await file.stat()).size, path, signal)
+  const stored = readRange(file, 0, (await file.stat()).size, path, signal)
+  yield* decompress(stored, compressions.find(compression => path.endsWith(extensions[compression])) ?? 'none')
 }
 
 /** The generation to read: the backup, if a process died in the midst of replacing it. */
@@ -231,13 +245,25 @@ async function currentGeneration(dir: string): Promise<string | undefined> {
   return undefined
 }
 
+/** As above; undefined where there is something else than a cache, which will be said when it is read or written. */
+async function usableGeneration(dir: string): Promise<string | undefined> {
+  return currentGeneration(dir).catch((error: unknown) => {
+    if (error instanceof BaleError) return undefined
+    throw error
+  })
+}
+
+/** Where the layer is, in the first of its forms that is there. */
 async function layerPath(dir: string, diffId: Digest): Promise<string | undefined> {
   if (!isDigest(diffId)) throw new BaleError('input', 'it is not a digest') // C05: a path in disguise
   const generation = await currentGeneration(dir)
-  return generation === undefined ? undefined : join(generation, fileOf(diffId))
+  if (generation === undefined) return undefined
+  const [plain = '', ...compressed] = compressions.map(form => join(generation, `${diffId}${extensions[form]}`))
+  for (const path of compressed) if (await exists(path)) return path
+  return plain
 }
 
-const fileOf = (diffId: Digest): string => `${diffId}.tar`
+const compressions = ['none', 'gzip', 'zstd'] as const
 
 /** Deletes what writers left that were killed; what is not ours to delete is in nobody's way. */
 async function sweep(folder: string): Promise<void> {

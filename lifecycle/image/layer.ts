@@ -1,4 +1,5 @@
 import type { Digest } from './digest.ts'
+import type { Compression } from './media-types.ts'
 import type { Reference } from './reference.ts'
 
 /** Both digests of a layer, its size in bytes as stored, and how it is compressed. */
@@ -26,6 +27,21 @@ export interface Fingerprint {
   readonly tree: string
 }
 
+/**
+ * Keeps what a layer is compressed to for the next time, and gives back what its blocks were compressed to before. Its faults
+ * cost time only: it has less, or keeps nothing.
+ */
+export interface LayerKeeper extends AsyncDisposable {
+  /** The same for two blocks only if they are equal. */
+  keyOf(block: Uint8Array): string
+  /** What the block with this key was compressed to, if that is here and undamaged. */
+  find(key: string): Uint8Array | undefined
+  /** The next bytes of the layer; with a key, they are what the block with that key was compressed to. */
+  write(bytes: Uint8Array, key?: string): Promise<void>
+  /** Nothing is kept of a layer that does not come to its end. What this starts, the keeper's owner waits for. */
+  finish(layer: LayerDigests): void
+}
+
 /** A layer still to be made: its tar can be produced, more than once and with the same bytes each time. */
 export interface LayerSource {
   /** For the image's history and for messages: `Layer: 'node', Created by buildpack: bale/nodejs@0.1.0`. */
@@ -34,6 +50,11 @@ export interface LayerSource {
   readonly known?: LayerDigests
   /** Tells it from all other sources without reading it; undefined if that cannot be. */
   fingerprint?(): Promise<Fingerprint | undefined>
+  /**
+   * What keeps the layer once it has been compressed.
+   * @param version of the compressor: another one may make other bytes of the same
+   */
+  keeper?(compression: Compression, version: string): LayerKeeper
   /** Each chunk is good until the next one is asked for: copy what is to stay. */
   tar(signal?: AbortSignal): AsyncIterable<Uint8Array>
 }

@@ -1,53 +1,95 @@
+import type { Digest } from '../image/digest.ts'
+import type { LayerKeeper } from '../image/layer.ts'
 import { maxBlock } from './deflate/index.ts'
 import { tarBlock } from './tar-header.ts'
 
-export type Block = Uint8Array<ArrayBuffer>
+/** In memory that all threads share: one hashes it while another one compresses it. */
+export type Block = Uint8Array<SharedArrayBuffer>
 
-/** Compresses blocks, each by itself. */
-export interface BlockCompressor {
+/** Those who work on the blocks of one layer; until an answer comes, a block must not be touched. */
+export interface Crew {
   /** How many blocks may usefully be under way at once. */
   readonly width: number
-  /** Takes the block over: until it comes back, with what it was compressed to, it must not be touched. */
-  compress(block: Block): Promise<Compressed>
+  compress(block: Block): Promise<Uint8Array>
+  /** Takes the blocks in their order. */
+  digest(block: Block): Promise<void>
+  /** Of all blocks. */
+  summary(): Promise<TarSummary>
+  /** The layer is done with, or given up. */
+  release(): void
 }
 
-export interface Compressed {
-  readonly compressed: Uint8Array
-  readonly block: Block
+/** What is known of a tar once it has been read. */
+export interface TarSummary {
+  readonly diffId: Digest
+  /** CRC-32 and size in bytes, as a gzip trailer has them. */
+  readonly crc: number
+  readonly size: number
 }
+
+/** Bytes of a layer; with a key, they are what the block with that key was compressed to. */
+export interface Piece {
+  readonly bytes: Uint8Array
+  readonly key?: string
+}
+
+/** A layer of so many blocks at most is made in place: most layers are small, and threads take longer to start. */
+export const smallLayer = 4
+
+/** Smaller blocks are compressed again sooner than they are found. */
+const worthKeeping = 64 * 1024
 
 /**
- * Cuts bytes into blocks of about 1 MiB, compresses them at once where it pays, and gives the results in order. Where blocks end
- * does not depend on how the bytes come in pieces; of nothing there is one empty block.
- * @param compressorFor who compresses the block with this index
+ * Cuts a tar into blocks of about 1 MiB, digests them in order, compresses them at once where it pays, and gives the results
+ * in order. Where blocks end does not depend on how the bytes come in pieces; of nothing there is one empty block.
+ * @param crewFor who works on a small layer, and on a large one
  */
 export async function* compressBlocks(
-  bytes: AsyncIterable<Uint8Array>,
-  compressorFor: (index: number) => BlockCompressor | Promise<BlockCompressor>,
-): AsyncGenerator<Uint8Array> {
-  const underWay: Promise<Compressed>[] = []
-  const next = async (): Promise<Uint8Array> => {
-    const { compressed, block } = await (underWay.shift() as Promise<Compressed>)
+  tar: AsyncIterable<Uint8Array>,
+  crewFor: (size: 'small' | 'large') => Crew | Promise<Crew>,
+  keeper?: LayerKeeper,
+): AsyncGenerator<Piece, TarSummary> {
+  const underWay: Promise<Piece>[] = []
+  const next = (): Promise<Piece> => underWay.shift() as Promise<Piece>
+  const begin = async (block: Block, crew: Crew): Promise<Piece> => {
+    const digested = crew.digest(block)
+    const key = block.length < worthKeeping ? undefined : keeper?.keyOf(block)
+    const known = key === undefined ? undefined : keeper?.find(key)
+    const [bytes] = await Promise.all([known ?? crew.compress(block), digested])
     spare.put(block)
-    return compressed
+    return { bytes, ...(key !== undefined && { key }) }
   }
-  let index = 0
-  for await (const block of inBlocks(bytes)) {
-    const compressor = await compressorFor(index++)
-    const result = compressor.compress(block)
-    result.catch(() => {}) // it is thrown when its turn comes; until then it is not "unhandled"
-    underWay.push(result)
-    while (underWay.length >= compressor.width) yield await next()
+  const start = (block: Block, crew: Crew): void => {
+    const piece = begin(block, crew)
+    piece.catch(() => {}) // it is thrown when its turn comes; until then it is not "unhandled"
+    underWay.push(piece)
   }
-  while (underWay.length > 0) yield await next()
+
+  const waiting: Block[] = []
+  let crew: Crew | undefined
+  try {
+    for await (const block of inBlocks(tar)) {
+      waiting.push(block)
+      if (crew === undefined && waiting.length <= smallLayer) continue
+      crew ??= await crewFor('large')
+      for (const one of waiting.splice(0)) start(one, crew)
+      while (underWay.length >= crew.width) yield await next()
+    }
+    crew ??= await crewFor('small')
+    for (const one of waiting) start(one, crew)
+    while (underWay.length > 0) yield await next()
+    return await crew.summary()
+  } finally {
+    crew?.release()
+  }
 }
 
 /** The memory of blocks that are done with, for all layers: garbage of this kind is collected late. */
 const spare = {
-  buffers: [] as ArrayBuffer[],
+  buffers: [] as SharedArrayBuffer[],
 
   take(): Block {
-    return new Uint8Array(this.buffers.pop() ?? new ArrayBuffer(maxBlock))
+    return new Uint8Array(this.buffers.pop() ?? new SharedArrayBuffer(maxBlock))
   },
 
   put({ buffer }: Block): void {

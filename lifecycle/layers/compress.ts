@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Digest } from '../image/digest.ts'
-import type { LayerDigests, LayerSource } from '../image/layer.ts'
+import type { LayerDigests, LayerKeeper, LayerSource } from '../image/layer.ts'
 import { type Compression, layerMediaType } from '../image/media-types.ts'
+import type { Piece, TarSummary } from './blocks.ts'
 import { deflateVersion } from './deflate/index.ts'
 import { inParallel } from './deflate/pool.ts'
-import { blockFolder } from './block-cache.ts'
+import { TarDigester } from './digester.ts'
 import { gzip } from './gzip.ts'
 
 export { decompress } from './decompress.ts'
@@ -13,38 +13,42 @@ export { verified } from './verify.ts'
 export interface CompressOptions {
   /** gzip unless told. */
   compression?: Compression | undefined
-  /** A directory that keeps compressed blocks: of a layer that has changed a little, most need not be compressed again. */
-  blockCache?: string | undefined
   signal?: AbortSignal | undefined
 }
 
 /**
- * Makes a layer's bytes in one pass: tar, hash, compress, hash, write. The bytes depend on the tar and the compression
- * alone (for zstd also on Node's version of it), never on how many threads there are, how the tar comes in pieces or what is
- * in the cache.
- * @param write is awaited before the next piece is made
+ * Makes a layer's bytes in one pass: tar, hash, compress, hash, write; the source's keeper gets them as well. The bytes
+ * depend on the tar and the compression alone (for zstd also on Node's version of it), never on how many threads there are,
+ * how the tar comes in pieces or what the keeper has.
+ * @param write is awaited before the next piece comes; a few more are made meanwhile
  */
 export async function compressLayer(
   source: LayerSource,
   write: (chunk: Uint8Array) => void | Promise<void>,
-  { compression = 'gzip', blockCache, signal }: CompressOptions = {},
+  { compression = 'gzip', signal }: CompressOptions = {},
 ): Promise<LayerDigests> {
-  const tar = new Tap(source.tar(signal))
-  const folder = blockCache === undefined ? undefined : blockFolder(blockCache, await versions[compression]())
-  const stored = new Tap(compressors[compression](tar, folder))
-  for await (const chunk of stored) {
+  await using keeper = source.keeper?.(compression, await versions[compression]())
+  const hash = createHash('sha256')
+  let size = 0
+  const end: { tar?: TarSummary } = {}
+  const pieces = async function* (): AsyncGenerator<Piece> {
+    end.tar = yield* compressors[compression](source.tar(signal), keeper)
+  }
+  for await (const { bytes, key } of ahead(pieces(), piecesAhead)) {
     signal?.throwIfAborted()
-    await write(chunk)
+    hash.update(bytes)
+    size += bytes.length
+    await Promise.all([write(bytes), keeper?.write(bytes, key)])
   }
-  return {
-    diffId: tar.digest(),
-    digest: stored.digest(),
-    size: stored.size,
-    mediaType: layerMediaType(compression),
-  }
+  const { diffId } = end.tar as TarSummary
+  const mediaType = layerMediaType(compression)
+  const layer: LayerDigests = { diffId, digest: `sha256:${hash.digest('hex')}`, size, mediaType }
+  keeper?.finish(layer)
+  return layer
 }
 
-type Compress = (tar: AsyncIterable<Uint8Array>, folder?: string) => AsyncIterable<Uint8Array>
+/** Some MB: as much as is made while a piece is written, and no more than a slow destination may make us hold. */
+const piecesAhead = 4
 
 /** To be raised by whoever changes which bytes a layer has: how it is packed, or where its blocks are cut. */
 const packing = 2
@@ -54,13 +58,20 @@ export async function layerFormat(compression: Compression): Promise<string> {
   return `${packing} ${compression} ${await versions[compression]()}`
 }
 
+type Compress = (tar: AsyncIterable<Uint8Array>, keeper?: LayerKeeper) => AsyncGenerator<Piece, TarSummary>
+
 const compressors: Record<Compression, Compress> = {
   async *none(tar) {
-    // A source may overwrite its chunks, and a destination may still be sending them.
-    for await (const chunk of tar) yield Buffer.from(chunk)
+    const digester = new TarDigester()
+    for await (const chunk of tar) {
+      digester.update(chunk)
+      // A source may overwrite its chunks, and a destination may still be sending them.
+      yield { bytes: Buffer.from(chunk) }
+    }
+    return digester.summary()
   },
   gzip,
-  zstd: (tar, folder) => inParallel(tar, { compression: 'zstd', ...(folder !== undefined && { folder }) }),
+  zstd: (tar, keeper) => inParallel(tar, 'zstd', keeper),
 }
 
 /** What tells the compressor from those that make other bytes of the same. */
@@ -70,25 +81,21 @@ const versions: Record<Compression, () => string | Promise<string>> = {
   zstd: () => `zstd-${process.versions['zstd'] ?? process.version}`,
 }
 
-/** Passes bytes on, and knows their number and hash afterwards. */
-class Tap implements AsyncIterable<Uint8Array> {
-  readonly #bytes: AsyncIterable<Uint8Array>
-  readonly #hash = createHash('sha256')
-  size = 0
-
-  constructor(bytes: AsyncIterable<Uint8Array>) {
-    this.#bytes = bytes
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    for await (const chunk of this.#bytes) {
-      this.#hash.update(chunk)
-      this.size += chunk.length
-      yield chunk
+/** The same items, of which up to `count` are made before they are asked for. */
+async function* ahead<T>(items: AsyncGenerator<T>, count: number): AsyncGenerator<T> {
+  const coming: Promise<IteratorResult<T>>[] = []
+  try {
+    for (;;) {
+      while (coming.length < count) {
+        const next = items.next()
+        next.catch(() => {}) // it is thrown when its turn comes
+        coming.push(next)
+      }
+      const item = await (coming.shift() as Promise<IteratorResult<T>>)
+      if (item.done === true) return
+      yield item.value
     }
-  }
-
-  digest(): Digest {
-    return `sha256:${this.#hash.digest('hex')}`
+  } finally {
+    await items.return(undefined)
   }
 }

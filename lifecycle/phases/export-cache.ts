@@ -1,9 +1,11 @@
 import { join } from 'node:path'
-import type { Cache, KeptTree } from '../caches/cache.ts'
+import type { Cache, CacheWriter, KeptTree } from '../caches/cache.ts'
 import type { LayerIndex } from '../caches/layer-index.ts'
 import type { Reporter } from '../events.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import type { BuildpackLayersMetadata, GroupElement, LayerRecord } from '../spec/types.ts'
+import type { Digest } from '../image/digest.ts'
+import type { LayerDigests, LayerSource } from '../image/layer.ts'
 import { oci } from '../image/media-types.ts'
 import { type Located, type NamedSource, type Owner, cachedSbomLayer } from './export-layers.ts'
 import type { LayerOnDisk } from './layers-dir.ts'
@@ -26,31 +28,46 @@ export interface Contribution {
   readonly sources: ReadonlyMap<LayerOnDisk, NamedSource>
 }
 
+/** The next generation of a cache, in the making while layers are exported. */
+export interface Caching extends AsyncDisposable {
+  readonly cache: Cache
+  readonly writer: CacheWriter
+}
+
+/** Undefined, and a warning, if the cache cannot be written: the next build takes longer. */
+export async function beginCache(
+  { cache, reporter }: Pick<Input, 'reporter'> & { readonly cache?: Cache },
+  signal?: AbortSignal,
+): Promise<Caching | undefined> {
+  if (cache === undefined) return undefined
+  return unlessRefused(reporter, signal, async () => {
+    const writer = await cache.begin(signal)
+    return { cache, writer, [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose]() }
+  })
+}
+
 /**
  * Stores the cached layers of this build for the next one (buildpack.md, "Cached Layers"). The image is published by
- * now: a cache that cannot be written is a warning, and the next build takes longer.
+ * now: a cache that cannot be written is a warning.
+ * @param exported what is known of layers that are in the image as well
  */
 export async function writeCache(
   input: Input,
-  cache: Cache,
+  { cache, writer }: Caching,
   contributions: readonly Contribution[],
+  exported: ReadonlyMap<NamedSource, LayerDigests>,
   signal?: AbortSignal,
 ): Promise<void> {
-  try {
-    await using writer = await cache.begin(signal)
+  await unlessRefused(input.reporter, signal, async () => {
     const buildpacks: BuildpackLayersMetadata[] = []
     const trees: KeptTree[] = []
-    const purpose = `cache ${await layerFormat('none')}`
     for (const { buildpack, layers, sources } of contributions) {
       const records: Record<string, LayerRecord> = {}
       for (const layer of layers) {
         const named = sources.get(layer)
         if (!layer.types.cache || named === undefined) continue
         const { name, source } = named
-        const { diffId, size, reused } = await putRemembered(source, purpose, input.index, async known => {
-          const stored = await writer.put(known, signal)
-          return { ...stored, digest: stored.diffId, mediaType: oci.layer }
-        })
+        const { diffId, size, reused } = await put(source, exported.get(named), writer, input.index, signal)
         records[layer.name] = { ...layer.types, sha: diffId, data: layer.metadata }
         input.reporter.event({ type: 'cached', action: reused ? 'reused' : 'added', name, size })
         const fingerprint = cache.keepTrees && (await source.fingerprint?.())
@@ -66,11 +83,34 @@ export async function writeCache(
     await writer.commit({ buildpacks, ...(sbom && { sbom: { sha: sbom.diffId } }) })
     await cache.keepTrees?.(trees)
     await input.index?.save()
+  })
+}
+
+async function put(
+  source: LayerSource,
+  exported: LayerDigests | undefined,
+  writer: CacheWriter,
+  index: LayerIndex | undefined,
+  signal?: AbortSignal,
+): Promise<{ diffId: Digest; size: number; reused: boolean }> {
+  if (exported !== undefined) return writer.put({ ...source, known: exported }, signal)
+  return putRemembered(source, `cache ${await layerFormat('none')}`, index, async known => {
+    const stored = await writer.put(known, signal)
+    return { ...stored, digest: stored.diffId, mediaType: oci.layer }
+  })
+}
+
+async function unlessRefused<T>(
+  reporter: Reporter,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work()
   } catch (error) {
     signal?.throwIfAborted()
-    input.reporter.event({
-      type: 'warning',
-      text: `the cache could not be written, so the next build takes longer: ${(error as Error).message}`,
-    })
+    const text = `the cache could not be written, so the next build takes longer: ${(error as Error).message}`
+    reporter.event({ type: 'warning', text })
+    return undefined
   }
 }

@@ -23,7 +23,7 @@ import type {
 } from '../spec/types.ts'
 import type { ImageSink, Published } from '../stores/store.ts'
 import type { PreviousImage } from './analyze.ts'
-import { type Contribution, writeCache } from './export-cache.ts'
+import { type Caching, type Contribution, beginCache, writeCache } from './export-cache.ts'
 import {
   type Located,
   type NamedSource,
@@ -92,7 +92,8 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
   if (input.features.launcherSbom && input.launcher.sboms !== undefined)
     await addLifecycleSboms(input.layersDir.host, input.launcher.sboms)
   const plan = await planLayers(input, contributions, metadata)
-  const stored = await inOrder(plan, parallelLayers, layer => store(layer, input, signal))
+  await using caching = await beginCache(input, signal)
+  const stored = await inOrder(plan, parallelLayers, layer => store(layer, input, caching, signal))
   const base = await inOrder(input.runImage.image.layers, parallelLayers, layer =>
     input.destination.sink.putLayer(layer, signal),
   )
@@ -119,7 +120,7 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
   const published = await input.destination.sink.putImage(image, input.destination.names, signal)
   const { digest, imageId, manifestSize, names } = published
   input.reporter.event({ type: 'saved', names: [...names], digest, imageId, size: sizeOf(image) })
-  if (input.cache !== undefined) await writeCache(input, input.cache, contributions, signal)
+  if (caching !== undefined) await writeCache(input, caching, contributions, digestsOf(stored), signal)
   return { image, published, report: { tags: names, digest, imageId, manifestSize } }
 }
 
@@ -204,7 +205,18 @@ function reuse(input: ExportInput, buildpack: GroupElement, layer: LayerOnDisk):
 
 type Stored = AddedLayer & { readonly planned: Planned }
 
-async function store(planned: Planned, input: ExportInput, signal?: AbortSignal): Promise<Stored> {
+/** What is known of the layers that were made. */
+function digestsOf(stored: readonly Stored[]): ReadonlyMap<NamedSource, Layer> {
+  return new Map(stored.flatMap(({ planned, layer }) => ('reuse' in planned ? [] : [[planned, layer]])))
+}
+
+async function store(
+  planned: Planned,
+  input: ExportInput,
+  caching: Caching | undefined,
+  signal?: AbortSignal,
+): Promise<Stored> {
+  const keeper = caching?.writer.keeper
   const reused = 'reuse' in planned
   const { sink } = input.destination
   const layer = reused
@@ -213,7 +225,7 @@ async function store(planned: Planned, input: ExportInput, signal?: AbortSignal)
         planned.source,
         `image ${await layerFormat(input.compression ?? 'gzip')}`,
         input.index,
-        source => sink.putLayer(source, signal),
+        source => sink.putLayer(keeper === undefined ? source : { ...source, keeper }, signal),
       )
   const known = reused || input.previous?.image.layers.some(l => l.diffId === layer.diffId)
   const { kind, name } = planned

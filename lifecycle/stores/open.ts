@@ -10,7 +10,6 @@ import type { Image } from '../image/image.ts'
 import type { Platform } from '../image/manifest.ts'
 import type { Compression } from '../image/media-types.ts'
 import { type Reference, atDigest, formatReference, parseReference } from '../image/reference.ts'
-import { pruneBlocks } from '../layers/block-cache.ts'
 import { removeTree } from '../layers/remove.ts'
 import { dockerArchiveStore, ociArchiveStore } from './archive.ts'
 import { type Credentials, dockerCredentials } from './credentials.ts'
@@ -87,9 +86,6 @@ export function localName(text: string): string {
   return formatReference(parseReference(text))
 }
 
-/** Bytes of compressed blocks that are kept: of some ten large layers. */
-const maxBlockCache = 2 * 1024 ** 3
-
 /** Every store that a command opens. Connections and tokens of a registry are shared; what waited on disk goes at the end. */
 export class Stores implements AsyncDisposable {
   readonly local: LayoutStore
@@ -100,15 +96,13 @@ export class Stores implements AsyncDisposable {
   readonly #opened = new Map<string, Opened>()
   readonly credentials: Credentials
   readonly #packing: Packing
-  readonly #blockCache: string
 
   /** @param compression of the layers that are made for destinations; a stack's stay gzip */
   constructor(settings: StoreSettings, reporter: Reporter, compression: Compression = 'gzip') {
     const { environment, registryAuth, dockerConfig } = settings
     this.#settings = settings
     this.#reporter = reporter
-    this.#blockCache = join(settings.cacheDir, 'blocks')
-    this.#packing = { compression, blockCache: this.#blockCache }
+    this.#packing = { compression }
     this.#tmpDir = join(settings.cacheDir, 'tmp', ownName())
     this.local = this.#localStore({})
     this.credentials = dockerCredentials({
@@ -123,7 +117,6 @@ export class Stores implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#registries.values()].map(registry => registry.close()))
     await removeTree(this.#tmpDir)
-    await pruneBlocks(this.#blockCache, maxBlockCache)
   }
 
   /**

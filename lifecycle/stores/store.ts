@@ -48,8 +48,6 @@ export type ImageStore = ImageSource & ImageSink
 export interface Packing {
   /** gzip unless told. */
   readonly compression?: Compression
-  /** A directory that keeps compressed blocks (`compressLayer`). */
-  readonly blockCache?: string
 }
 
 /** Bytes moved, for progress; `id` tells transfers apart. */

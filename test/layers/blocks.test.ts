@@ -1,59 +1,111 @@
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { type Block, type BlockCompressor, compressBlocks } from '../../lifecycle/layers/blocks.ts'
+import type { LayerKeeper } from '../../lifecycle/image/layer.ts'
+import { type Block, type Crew, type Piece, compressBlocks, smallLayer } from '../../lifecycle/layers/blocks.ts'
 import { maxBlock } from '../../lifecycle/layers/deflate/index.ts'
+import { TarDigester } from '../../lifecycle/layers/digester.ts'
 import { failureOf } from '../helpers/failure.ts'
-import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
 
 const bytes = Buffer.from(Array.from({ length: 20 * maxBlock + 5 }, (_, i) => i / maxBlock))
 
 /** Takes its time, another for each block; counts how many are under way. */
-function slow(width: number): BlockCompressor & { most: number } {
+function slow(width: number): Crew & { most: number; released: number; compressed: number } {
   let underWay = 0
-  let count = 0
+  const digester = new TarDigester()
   return {
     width,
     most: 0,
+    released: 0,
+    compressed: 0,
     async compress(block: Block) {
       this.most = Math.max(this.most, ++underWay)
       const compressed = Buffer.from(`${block[0]}:${block.length} `)
-      await setTimeout(5 * ((count++ * 7) % 5))
+      await setTimeout(5 * ((this.compressed++ * 7) % 5))
       underWay--
-      return { compressed, block }
+      return compressed
+    },
+    async digest(block) {
+      await setTimeout(1)
+      digester.update(block)
+    },
+    summary: () => Promise.resolve(digester.summary()),
+    release() {
+      this.released++
     },
   }
 }
 
+/** All that comes, and what is said at the end. */
+async function all(pieces: ReturnType<typeof compressBlocks>) {
+  const found: Piece[] = []
+  for (;;) {
+    const next = await pieces.next()
+    if (next.done === true) return { text: found.map(piece => piece.bytes.toString()).join(''), found, end: next.value }
+    found.push(next.value)
+  }
+}
+
 const expected = [...Array.from({ length: 20 }, (_, i) => `${i}:${maxBlock} `), '20:5 '].join('')
+const sumOf = (content: Uint8Array) => {
+  const digester = new TarDigester()
+  digester.update(content)
+  return digester.summary()
+}
 
 describe('compressBlocks', () => {
   it.each([1, 2, 7, 100])('keeps the order with %i under way, and never has more', async width => {
-    const compressor = slow(width)
-    expect((await bytesOf(compressBlocks(streamOf(bytes, 100_000), () => compressor))).toString()).toBe(expected)
-    expect(compressor.most).toBe(Math.min(width, 21))
+    const crew = slow(width)
+    const { text, end } = await all(compressBlocks(streamOf(bytes, 100_000), () => crew))
+    expect(text).toBe(expected)
+    expect(end).toEqual(sumOf(bytes))
+    // A large layer's first blocks have waited until it was known to be one.
+    expect(crew.most).toBeLessThanOrEqual(Math.max(width, smallLayer + 1))
+    expect(crew.released).toBe(1)
   })
 
-  it('asks for each block who compresses it', async () => {
-    const [first, second] = [slow(1), slow(4)]
-    const asked: number[] = []
-    const choose = (index: number): BlockCompressor => (asked.push(index), index < 3 ? first : second)
-    expect((await bytesOf(compressBlocks(streamOf(bytes), choose))).toString()).toBe(expected)
-    expect(asked).toEqual(Array.from({ length: 21 }, (_, i) => i))
+  it.each([
+    [smallLayer, 'small'],
+    [smallLayer + 1, 'large'],
+  ])('%i blocks are a %s layer, whoever works on those', async (blocks, size) => {
+    const asked: string[] = []
+    const content = bytes.subarray(0, blocks * maxBlock)
+    await all(compressBlocks(streamOf(content), which => (asked.push(which), slow(2))))
+    expect(asked).toEqual([size])
   })
 
   it('makes one empty block of nothing, and none after a whole one', async () => {
-    expect((await bytesOf(compressBlocks(streamOf(Buffer.alloc(0)), () => slow(1)))).toString()).toBe('undefined:0 ')
+    expect((await all(compressBlocks(streamOf(Buffer.alloc(0)), () => slow(1)))).text).toBe('undefined:0 ')
     const whole = compressBlocks(streamOf(bytes.subarray(0, maxBlock)), () => slow(1))
-    expect((await bytesOf(whole)).toString()).toBe(`0:${maxBlock} `)
+    expect((await all(whole)).text).toBe(`0:${maxBlock} `)
   })
 
   it('throws what a block was refused with, though others were under way', async () => {
     let count = 0
-    const failing: BlockCompressor = {
-      width: 6,
-      compress: block => (++count > 3 ? Promise.reject(new Error(`block ${count}`)) : slow(1).compress(block)),
+    const crew = slow(6)
+    const compress = crew.compress.bind(crew)
+    crew.compress = block => (++count > 3 ? Promise.reject(new Error(`block ${count}`)) : compress(block))
+    expect(await failureOf(all(compressBlocks(streamOf(bytes), () => crew)))).toEqual(new Error('block 4'))
+    expect(crew.released).toBe(1)
+  })
+
+  it('lets go of the layer when nobody wants more of it', async () => {
+    const crew = slow(3)
+    for await (const piece of compressBlocks(streamOf(bytes), () => crew)) if (piece.bytes.length > 0) break
+    expect(crew.released).toBe(1)
+  })
+
+  it('does not compress what the keeper has, digests it all the same, and says which block a piece is of', async () => {
+    const keeper: Pick<LayerKeeper, 'keyOf' | 'find'> = {
+      keyOf: block => `key ${block[0]}`,
+      find: key => (key === 'key 7' ? Buffer.from('known ') : undefined),
     }
-    expect(await failureOf(bytesOf(compressBlocks(streamOf(bytes), () => failing)))).toEqual(new Error('block 4'))
+    const crew = slow(4)
+    const { text, found, end } = await all(compressBlocks(streamOf(bytes), () => crew, keeper as LayerKeeper))
+    expect(text).toBe(expected.replace(`7:${maxBlock} `, 'known '))
+    expect(crew.compressed).toBe(20)
+    expect(end).toEqual(sumOf(bytes))
+    // Five bytes are not worth a key.
+    expect(found.map(piece => piece.key)).toEqual([...Array.from({ length: 20 }, (_, i) => `key ${i}`), undefined])
   })
 })

@@ -84,8 +84,6 @@ function titleOf({ kind, name }: Kept): string {
   switch (kind) {
     case 'app':
       return printable(shortName(name.replace(/^(store|registry) /, '')))
-    case 'blocks':
-      return 'compressed blocks'
     case 'image':
       return `unpacked image ${name.slice(0, 12)}`
     case 'temporary':

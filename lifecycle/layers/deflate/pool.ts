@@ -1,58 +1,94 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { BaleError } from '../../errors.ts'
-import { type Block, type BlockCompressor, type Compressed, compressBlocks } from '../blocks.ts'
-import { type Recipe, blockFunction } from './compressor.ts'
+import type { LayerKeeper } from '../../image/layer.ts'
+import { type Block, type Crew, type Piece, type TarSummary, compressBlocks } from '../blocks.ts'
+import { TarDigester } from '../digester.ts'
+import { type BlockCompression, blockFunction } from './compressor.ts'
 import { companion, deflateModule } from './index.ts'
 
-// More threads than this wait for the one that reads and hashes.
-const maxThreads = 6
-
-/** So many blocks of a layer are compressed in place: most layers are small, and threads take longer to start. */
-const inlineBlocks = 4
+// More threads than six wait for the one that reads.
+const maxThreads = Math.min(availableParallelism(), 6)
 
 let inline: Promise<ReturnType<typeof blockFunction>> | undefined
-let pool: Promise<readonly Thread[]> | undefined
+/** Those of this process; they do not keep it alive. */
+const threads: Thread[] = []
+let layers = 0
 
 /** Compresses in blocks, on all processors where it pays: the same bytes with any number of threads. */
-export function inParallel(tar: AsyncIterable<Uint8Array>, recipe: Recipe): AsyncGenerator<Uint8Array> {
-  return compressBlocks(tar, index => (index < inlineBlocks ? callingThread(recipe) : workerThreads(recipe)))
+export function inParallel(
+  tar: AsyncIterable<Uint8Array>,
+  compression: BlockCompression,
+  keeper?: LayerKeeper,
+): AsyncGenerator<Piece, TarSummary> {
+  return compressBlocks(
+    tar,
+    size => (size === 'small' ? callingThread(compression) : workerThreads(compression)),
+    keeper,
+  )
 }
 
 /** The calling thread itself. */
-export async function callingThread(recipe: Recipe): Promise<BlockCompressor> {
+export async function callingThread(compression: BlockCompression): Promise<Crew> {
   const compress = await (inline ??= deflateModule().then(blockFunction))
-  return { width: 1, compress: block => Promise.resolve({ compressed: compress(block, recipe), block }) }
-}
-
-/** The threads of this process, started when first asked for; they do not keep the process alive. */
-export async function workerThreads(recipe: Recipe): Promise<BlockCompressor> {
-  const threads = await (pool ??= start(Math.min(availableParallelism(), maxThreads)))
+  const digester = new TarDigester()
   return {
-    width: 2 * threads.length,
-    compress: block => threads.reduce((a, b) => (b.load < a.load ? b : a)).compress(block, recipe),
+    width: 1,
+    compress: block => Promise.resolve(compress(block, compression)),
+    digest: block => Promise.resolve(digester.update(block)),
+    summary: () => Promise.resolve(digester.summary()),
+    release: () => {},
   }
 }
 
-async function start(count: number): Promise<readonly Thread[]> {
+/** The threads of this process. */
+export async function workerThreads(compression: BlockCompression): Promise<Crew> {
   const module = await deflateModule()
-  // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
-  const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
-  return Array.from({ length: count }, () => new Thread(program, module))
+  const layer = layers++
+  const digester = idlest(module) // a hash is the work of one
+  return {
+    width: 2 * maxThreads,
+    compress: block => idlest(module).do({ kind: 'compress', block, compression }),
+    digest: block => digester.do({ kind: 'digest', layer, block }),
+    summary: () => digester.do({ kind: 'summary', layer }),
+    release: () => void digester.do({ kind: 'release', layer }).catch(() => {}),
+  }
 }
 
-/** One worker; it answers in order, so the oldest waiter is the one answered. */
+/** One is started when all others have work. */
+function idlest(module: WebAssembly.Module): Thread {
+  const found = threads.reduce<Thread | undefined>((a, b) => (a === undefined || b.load < a.load ? b : a), undefined)
+  if (found !== undefined && (found.load === 0 || threads.length === maxThreads)) return found
+  const thread = new Thread(module)
+  threads.push(thread)
+  return thread
+}
+
+export type Task =
+  | { readonly kind: 'compress'; readonly block: Block; readonly compression: BlockCompression }
+  | { readonly kind: 'digest'; readonly layer: number; readonly block: Block }
+  | { readonly kind: 'summary' | 'release'; readonly layer: number }
+
+interface Answers {
+  compress: Uint8Array
+  digest: void
+  summary: TarSummary
+  release: void
+}
+
+/** One worker; it answers in order, so the oldest waiter is the one answered. It keeps the process alive while it has work. */
 class Thread {
   readonly #worker: Worker
   #failure: Error | undefined
-  readonly #waiting: { resolve(compressed: Compressed): void; reject(error: Error): void }[] = []
+  readonly #waiting: { resolve(answer: unknown): void; reject(error: Error): void }[] = []
 
-  constructor(program: URL, module: WebAssembly.Module) {
+  constructor(module: WebAssembly.Module) {
+    // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
+    const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
     // No flags and no environment of the parent's: a loader or an inspector has no business here.
     this.#worker = new Worker(program, { workerData: module, execArgv: [], env: {}, name: 'deflate' })
-    this.#worker.unref()
-    this.#worker.on('message', (compressed: Compressed) => {
-      this.#waiting.shift()?.resolve(compressed)
+    this.#worker.on('message', (answer: unknown) => {
+      this.#waiting.shift()?.resolve(answer)
       if (this.#waiting.length === 0) this.#worker.unref()
     })
     this.#worker.on('error', error => this.#fail(error as Error))
@@ -63,12 +99,12 @@ class Thread {
     return this.#waiting.length
   }
 
-  compress(block: Block, recipe: Recipe): Promise<Compressed> {
+  do<K extends Task['kind']>(task: Extract<Task, { kind: K }> | (Task & { kind: K })): Promise<Answers[K]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#worker.ref()
-      this.#waiting.push({ resolve, reject })
-      this.#worker.postMessage({ block, recipe }, [block.buffer])
+      this.#waiting.push({ resolve: resolve, reject })
+      this.#worker.postMessage(task)
     })
   }
 
@@ -77,7 +113,8 @@ class Thread {
       fix: 'install Bale again if it goes on',
       cause: error,
     })
-    pool = undefined // the next layer starts afresh
+    const index = threads.indexOf(this)
+    if (index >= 0) threads.splice(index, 1) // the next block gets another one
     for (const waiter of this.#waiting.splice(0)) waiter.reject(this.#failure)
   }
 }

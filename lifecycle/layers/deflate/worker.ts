@@ -1,11 +1,35 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Block } from '../blocks.ts'
-import { type Recipe, blockFunction } from './compressor.ts'
+import { TarDigester } from '../digester.ts'
+import { blockFunction } from './compressor.ts'
+import type { Task } from './pool.ts'
 
-// A thread of the pool: blocks come in, compressed blocks go out, in the same order.
+// A thread of the pool: it does what it is told in the order in which it is told, and answers each task.
 const compress = blockFunction(workerData as WebAssembly.Module)
+const digesters = new Map<number, TarDigester>()
 
-parentPort?.on('message', ({ block, recipe }: { block: Block; recipe: Recipe }) => {
-  const compressed = compress(block, recipe)
-  parentPort?.postMessage({ compressed, block }, [compressed.buffer as ArrayBuffer, block.buffer])
+function digesterOf(layer: number): TarDigester {
+  const digester = digesters.get(layer) ?? new TarDigester()
+  digesters.set(layer, digester)
+  return digester
+}
+
+parentPort?.on('message', (task: Task) => {
+  switch (task.kind) {
+    case 'compress': {
+      const compressed = compress(task.block, task.compression)
+      parentPort?.postMessage(compressed, [compressed.buffer])
+      break
+    }
+    case 'digest':
+      digesterOf(task.layer).update(task.block)
+      parentPort?.postMessage(undefined)
+      break
+    case 'summary':
+      parentPort?.postMessage(digesterOf(task.layer).summary())
+      break
+    case 'release':
+      digesters.delete(task.layer)
+      parentPort?.postMessage(undefined)
+      break
+  }
 })

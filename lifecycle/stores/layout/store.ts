@@ -136,7 +136,7 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
 async function writeLayer(
   files: LayoutDirectory,
   layer: LayerSource | Layer,
-  { onTransfer, compression, blockCache }: LayoutOptions,
+  { onTransfer, compression }: LayoutOptions,
   signal?: AbortSignal,
 ): Promise<LayerDigests> {
   await using file = await files.stage()
@@ -155,7 +155,7 @@ async function writeLayer(
       await file.write(chunk)
       moved(chunk.length)
     }
-    digests = await compressLayer(layer, write, { compression, blockCache, signal })
+    digests = await compressLayer(layer, write, { compression, signal })
   }
   signal?.throwIfAborted()
   // Most layers of a rebuild are here, and waiting for the disk is most of what they would cost.

@@ -40,8 +40,13 @@ export interface Reply {
   discard(): Promise<void>
 }
 
-/** The bytes of a body are handed over in pieces of this size, so that a slow line can be told from a dead one. */
-const pieceSize = 64 * 1024
+/**
+ * The bytes of a body are handed over in pieces: small ones, so that a slow line can be told from a dead one, and larger ones
+ * where those go fast, since each one costs a turn of everything else that this process does.
+ */
+const [smallPiece, largePiece] = [64 * 1024, 1024 * 1024]
+/** Milliseconds. */
+const fast = 1000
 
 /**
  * Makes single HTTP requests: nothing is retried, followed or authorized here. Where the registry sends us is connected to
@@ -100,14 +105,18 @@ export class Transport {
       failureAt({ method, url }, `nothing of the request was taken for ${limits.idle / 1000} s`),
     )
     return (async function* () {
+      let size = smallPiece
       for await (const chunk of body) {
-        for (let at = 0; at < chunk.length; at += pieceSize) {
+        for (let at = 0; at < chunk.length;) {
           const timer = setTimeout(() => stop.abort(failure), limits.idle)
+          const started = performance.now()
           try {
-            yield chunk.subarray(at, at + pieceSize)
+            yield chunk.subarray(at, at + size)
           } finally {
             clearTimeout(timer)
           }
+          at += size
+          size = performance.now() - started < fast ? Math.min(2 * size, largePiece) : smallPiece
         }
       }
     })()

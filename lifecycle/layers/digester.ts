@@ -1,0 +1,20 @@
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import type { TarSummary } from './blocks.ts'
+
+/** Takes a tar in pieces and knows at the end what it was. */
+export class TarDigester {
+  readonly #hash = createHash('sha256')
+  #crc = 0
+  #size = 0
+
+  update(bytes: Uint8Array): void {
+    this.#hash.update(bytes)
+    this.#crc = crc32(bytes, this.#crc)
+    this.#size += bytes.length
+  }
+
+  summary(): TarSummary {
+    return { diffId: `sha256:${this.#hash.digest('hex')}`, crc: this.#crc, size: this.#size }
+  }
+}
