@@ -3,7 +3,7 @@ import type { LayerDigests, LayerKeeper, LayerSource } from '../image/layer.ts'
 import { type Compression, layerMediaType } from '../image/media-types.ts'
 import type { Piece, TarSummary } from './blocks.ts'
 import { deflateVersion } from './deflate/index.ts'
-import { inParallel } from './deflate/pool.ts'
+import { inParallel } from './crew.ts'
 import { TarDigester } from './digester.ts'
 import { gzip } from './gzip.ts'
 
@@ -51,7 +51,7 @@ export async function compressLayer(
 const piecesAhead = 4
 
 /** To be raised by whoever changes which bytes a layer has: how it is packed, or where its blocks are cut. */
-const packing = 2
+const packing = 3
 
 /** What the bytes of a layer depend on besides its files. What is known of layers in another format says nothing of ours. */
 export async function layerFormat(compression: Compression): Promise<string> {

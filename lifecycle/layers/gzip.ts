@@ -1,7 +1,7 @@
 import type { LayerKeeper } from '../image/layer.ts'
 import type { Piece, TarSummary } from './blocks.ts'
 import { lastBlock } from './deflate/index.ts'
-import { inParallel } from './deflate/pool.ts'
+import { inParallel } from './crew.ts'
 
 // RFC 1952: deflate, no name, no time, a fast compressor (4), an unknown system (255).
 const header = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255)

@@ -149,7 +149,7 @@ async function expectWholeCache(dir: string): Promise<void> {
 }
 
 /** What is named for its content, and may belong to any of the variants: blobs, cached layers and trees. */
-const byContent = /blobs\/sha256\/|committed\/sha256:|trees\/[0-9a-f]{64}$/
+const byContent = /blobs\/sha256\/|committed\/sha256:|trees\/[0-9a-f]{64}/
 
 /** All other files, and how many bytes there are in all. */
 export async function filesIn({ dir }: Home): Promise<{ paths: string[]; bytes: number }> {

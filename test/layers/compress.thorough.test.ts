@@ -11,7 +11,7 @@ import { type Compression, oci } from '../../lifecycle/image/media-types.ts'
 import { compressBlocks } from '../../lifecycle/layers/blocks.ts'
 import { compressLayer } from '../../lifecycle/layers/compress.ts'
 import { decompress } from '../../lifecycle/layers/decompress.ts'
-import { callingThread, workerThreads } from '../../lifecycle/layers/deflate/pool.ts'
+import { largeCrew, smallCrew } from '../../lifecycle/layers/crew.ts'
 import { layerSource } from '../../lifecycle/layers/pack.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
@@ -173,12 +173,12 @@ describe('gzip', () => {
   })
 
   it('does not depend on the number of threads', async () => {
-    const by = async (crew: typeof callingThread): Promise<Buffer> => {
+    const by = async (crew: typeof smallCrew): Promise<Buffer> => {
       const pieces: Uint8Array[] = []
       for await (const { bytes } of compressBlocks(streamOf(large), () => crew('gzip'))) pieces.push(bytes)
       return Buffer.concat(pieces)
     }
-    expect((await by(workerThreads)).equals(await by(callingThread))).toBe(true)
+    expect((await by(largeCrew)).equals(await by(smallCrew))).toBe(true)
   })
 
   // Digests of layers are in the images that people rebuild: a change here makes every layer of theirs a new one.

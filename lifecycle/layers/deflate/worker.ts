@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { TarDigester } from '../digester.ts'
-import { blockFunction } from './compressor.ts'
-import type { Task } from './pool.ts'
+import { type Deflate, instantiate } from './index.ts'
+import type { Task } from './threads.ts'
 
-// A thread of the pool: it does what it is told in the order in which it is told, and answers each task.
-const compress = blockFunction(workerData as WebAssembly.Module)
+// A thread: it does what it is told in the order in which it is told, and answers each task.
+let deflate: Deflate | undefined
 const digesters = new Map<number, TarDigester>()
 
 function digesterOf(layer: number): TarDigester {
@@ -15,8 +15,8 @@ function digesterOf(layer: number): TarDigester {
 
 parentPort?.on('message', (task: Task) => {
   switch (task.kind) {
-    case 'compress': {
-      const compressed = compress(task.block, task.compression)
+    case 'deflate': {
+      const compressed = (deflate ??= instantiate(workerData as WebAssembly.Module))(task.block)
       parentPort?.postMessage(compressed, [compressed.buffer])
       break
     }

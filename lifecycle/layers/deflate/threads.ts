@@ -1,0 +1,77 @@
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { BaleError } from '../../errors.ts'
+import type { Block, TarSummary } from '../blocks.ts'
+import { companion } from './index.ts'
+
+// More threads than six wait for the one that reads.
+export const maxThreads = Math.min(availableParallelism(), 6)
+
+/** Those of this process. */
+const threads: Thread[] = []
+
+export type Task =
+  | { readonly kind: 'deflate'; readonly block: Block }
+  | { readonly kind: 'digest'; readonly layer: number; readonly block: Block }
+  | { readonly kind: 'summary' | 'release'; readonly layer: number }
+
+interface Answers {
+  deflate: Uint8Array
+  digest: void
+  summary: TarSummary
+  release: void
+}
+
+/** The thread with the least to do; one is started when all others have work. */
+export function idlest(module: WebAssembly.Module): Thread {
+  const found = threads.reduce<Thread | undefined>((a, b) => (a === undefined || b.load < a.load ? b : a), undefined)
+  if (found !== undefined && (found.load === 0 || threads.length === maxThreads)) return found
+  const thread = new Thread(module)
+  threads.push(thread)
+  return thread
+}
+
+/** One worker (worker.ts). It answers in order, and keeps the process alive while it has work. */
+export class Thread {
+  readonly #worker: Worker
+  #failure: Error | undefined
+  readonly #waiting: { resolve(answer: unknown): void; reject(error: Error): void }[] = []
+
+  constructor(module: WebAssembly.Module) {
+    // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
+    const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
+    // No flags and no environment of the parent's: a loader or an inspector has no business here. What blocks were compressed
+    // to is not part of the heap that is collected when it is full: a small one is collected sooner.
+    const resourceLimits = { maxYoungGenerationSizeMb: 2 }
+    this.#worker = new Worker(program, { workerData: module, execArgv: [], env: {}, name: 'deflate', resourceLimits })
+    this.#worker.on('message', (answer: unknown) => {
+      this.#waiting.shift()?.resolve(answer)
+      if (this.#waiting.length === 0) this.#worker.unref()
+    })
+    this.#worker.on('error', error => this.#fail(error as Error))
+    this.#worker.on('exit', code => this.#fail(new Error(`a compressing thread ended with ${code}`)))
+  }
+
+  get load(): number {
+    return this.#waiting.length
+  }
+
+  do<T extends Task>(task: T): Promise<Answers[T['kind']]> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      this.#worker.ref()
+      this.#waiting.push({ resolve: resolve, reject })
+      this.#worker.postMessage(task)
+    })
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= new BaleError('failed', `the compressor stopped: ${error.message}`, {
+      fix: 'install Bale again if it goes on',
+      cause: error,
+    })
+    const index = threads.indexOf(this)
+    if (index >= 0) threads.splice(index, 1) // the next block gets another one
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(this.#failure)
+  }
+}
