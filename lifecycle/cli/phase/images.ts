@@ -54,7 +54,10 @@ export class Images implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stores[Symbol.asyncDispose]()
+    // What the phase has done it has done, and why it failed it is to say: what stays behind is a matter for debugging.
+    await this.#stores[Symbol.asyncDispose]().catch((error: unknown) => {
+      this.#context.log.event({ type: 'note', level: 'debug', text: `not cleaned up: ${(error as Error).message}` })
+    })
     // Where root made it, the user that the process has become may not be able to take it out of a /tmp of root's.
     await rm(this.#tmpDir, { recursive: true, force: true }).catch(() => {})
   }
@@ -71,8 +74,12 @@ export class Images implements AsyncDisposable {
       n => parseReference(n).registry,
     )
     for (const registry of new Set(registries)) await this.#stores.credentials.forRegistry(registry, signal)
-    await mkdir(this.#tmpDir, { recursive: true, mode: 0o700 })
-    await giveTree(this.#tmpDir, owner)
+    // A root that is read-only is no obstacle to a phase that has no file to write there.
+    const made = await mkdir(this.#tmpDir, { recursive: true, mode: 0o700 }).then(
+      () => true,
+      () => false,
+    )
+    if (made) await giveTree(this.#tmpDir, owner)
   }
 
   /** An app or run image, by name; one in a daemon also by its ID. */

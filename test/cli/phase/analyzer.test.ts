@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { main } from '../../../lifecycle/cli/phase/main.ts'
 import { makeImage } from '../../../lifecycle/image/image.ts'
 import { parseAnalyzed } from '../../../lifecycle/spec/analyzed.ts'
 import { daemonStore } from '../../../lifecycle/stores/daemon.ts'
@@ -9,7 +10,7 @@ import { certificateFor } from '../../helpers/certificate.ts'
 import { FakeDaemon } from '../../helpers/fake-daemon.ts'
 import { configOf, layerOf } from '../../helpers/images.ts'
 import { errorAnswer, startRegistry } from '../../helpers/registry.ts'
-import { type Machine, addRunImage, machine, registryWithRun, runLine } from './line.ts'
+import { type Machine, addRunImage, environmentOf, machine, registryWithRun, runLine } from './line.ts'
 
 const minor = (api: string): number => Number(api.slice(2))
 
@@ -269,5 +270,29 @@ describe('run.toml', () => {
     const result = await m.run('analyzer', [`${registry.host}/app`])
     expect(result.status, result.said).toBe(status)
     if (status === 1) expect(result.said).toContain(m.path('run.toml'))
+  })
+})
+
+describe('a directory for temporary files that cannot be made', () => {
+  it.each([1000, 0])('is no obstacle to a phase that has none, started by user %s', async uid => {
+    const registry = await registryWithRun()
+    const m = await machine('0.15')
+    vi.stubEnv('TMPDIR', m.path('order.toml')) // no directory, like one of a root that is read-only
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const user = uid === 0 ? String(process.geteuid?.() || 1000) : String(uid)
+    let said = ''
+    const status = await main(
+      ['analyzer', `-run-image=${registry.host}/run`, `${registry.host}/app`],
+      { ...environmentOf(m.root, '0.15'), CNB_USER_ID: user, CNB_GROUP_ID: user },
+      {
+        write: text => void (said += text),
+        user: { uid, gid: uid },
+        signal: new AbortController().signal,
+        become: () => {},
+        program: name => [name],
+      },
+    )
+    expect([status, said]).toEqual([0, ''])
+    expect(await m.read('layers/analyzed.toml')).toContain(`image = "${registry.host}/run"`)
   })
 })
