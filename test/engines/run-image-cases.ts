@@ -345,7 +345,9 @@ function cases(): void {
       const command = [process.execPath, runChild, JSON.stringify(settings)]
         .map(word => `'${word.replaceAll("'", `'\\''`)}'`)
         .join(' ')
-      const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
+      // script(1) has $SHELL run it. bash becomes the program by itself; dash would stay in between, and Ctrl-C end it.
+      const argv = ['-qec', `exec ${command}`, '/dev/null']
+      const child = spawn('script', argv, { stdio: ['pipe', 'pipe', 'inherit'] })
       onTestFinished(() => void child.kill('SIGKILL'))
       let output = ''
       child.stdout.on('data', (chunk: Buffer) => {
