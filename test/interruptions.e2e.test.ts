@@ -93,19 +93,26 @@ async function digestOf(home: Home, image = 'app', ...more: string[]): Promise<s
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-/** All that is in a home: files by size, small ones by content. */
-function contents(home: Home): Record<string, string> {
+/**
+ * All that is in a home: files by size, small ones by content. A link is not followed, as Node's own recursion may do: the
+ * one to the machine's stack leads on to its /run.
+ */
+function contents(home: Home, below = ''): Record<string, string> {
   const found: Record<string, string> = {}
-  // Without the types of entries, readdir would follow links: to the stack, and from there to the machine's /run.
-  for (const entry of readdirSync(home.dir, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name)
-    const name = path.slice(home.dir.length + 1)
-    const stat = lstatSync(path)
-    if (stat.isSymbolicLink()) found[name] = readlinkSync(path)
-    else if (stat.isDirectory()) found[name] = 'directory'
-    else found[name] = stat.size < 100_000 ? digest(readFileSync(path)) : `${stat.size} bytes`
+  for (const entry of readdirSync(join(home.dir, below), { withFileTypes: true })) {
+    const name = join(below, entry.name)
+    const path = join(home.dir, name)
+    if (entry.isDirectory()) Object.assign(found, { [name]: 'directory' }, contents(home, name))
+    else if (entry.isSymbolicLink()) found[name] = readlinkSync(path)
+    else if (entry.isFile()) found[name] = describeFile(path)
+    else found[name] = 'neither file, directory nor link'
   }
   return found
+}
+
+function describeFile(path: string): string {
+  const { size } = lstatSync(path)
+  return size < 100_000 ? digest(readFileSync(path)) : `${size} bytes`
 }
 
 /**
