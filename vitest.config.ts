@@ -1,4 +1,3 @@
-import { readFileSync, statfsSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
 // unit: no network, no privileges, working fakes; seconds. e2e: real registries, engines and package mirrors.
@@ -6,7 +5,7 @@ import { defineConfig } from 'vitest/config'
 // launchers: the program in C, for this machine, for the other architecture through qemu, and with sanitizers.
 // faults: random ones, from a seed that is printed; `npm run test:faults`.
 const inProcess = {
-  env: inMemory(),
+  globalSetup: ['scripts/build-deflate.mjs', 'test/helpers/in-memory.ts'],
   testTimeout: 60_000,
   // Many wait for something rather than compute: more workers than two cores, and one module graph for each.
   maxWorkers: 3,
@@ -19,7 +18,6 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          globalSetup: 'scripts/build-deflate.mjs',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.{thorough,e2e,faults}.test.ts', 'test/launcher/**'],
           ...inProcess,
@@ -28,7 +26,6 @@ export default defineConfig({
       {
         test: {
           name: 'thorough',
-          globalSetup: 'scripts/build-deflate.mjs',
           include: ['test/**/*.thorough.test.ts'],
           ...inProcess,
         },
@@ -64,18 +61,3 @@ export default defineConfig({
     ],
   },
 })
-
-/** Thousands of small trees are made and synced: in memory, where there is room, that takes half the time. */
-function inMemory(): Record<string, string> {
-  const dir = '/dev/shm'
-  try {
-    const mount = readFileSync('/proc/mounts', 'utf8')
-      .split('\n')
-      .find(line => line.split(' ')[1] === dir)
-    const { bavail, bsize } = statfsSync(dir)
-    const fits = mount !== undefined && !/\b(noexec|ro)\b/.test(mount.split(' ')[3] ?? '') && bavail * bsize > 2 ** 32
-    return fits && process.env['TMPDIR'] === undefined ? { TMPDIR: dir } : {}
-  } catch {
-    return {}
-  }
-}
