@@ -4,6 +4,7 @@ import { arch } from 'node:os'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import { inPlace } from '../files/failures.ts'
 import { ownName } from '../files/owner.ts'
 import { hexOf } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
@@ -237,7 +238,7 @@ export class Stores implements AsyncDisposable {
   }
 
   async #scratch(): Promise<string> {
-    await mkdir(this.#tmpDir, { recursive: true, mode: 0o700 })
+    await inPlace(this.#tmpDir, () => mkdir(this.#tmpDir, { recursive: true, mode: 0o700 }))
     return this.#tmpDir
   }
 

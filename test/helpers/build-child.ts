@@ -38,6 +38,8 @@ async function buildpacks(layers: string): Promise<void> {
     const dir = join(layers, 'test_bp', name)
     await mkdir(dir, { recursive: true })
     for (let i = 0; i < 10; i++) await writeFile(join(dir, `kept-${i}`), noise(5_000, `${name} ${i}`))
+    // Large enough to be kept as they are compressed.
+    if (name !== 'tools') await writeFile(join(dir, 'large'), noise(1_300_000, name))
     await writeFile(join(dir, 'changed'), noise(100_000, `${name} ${name === 'both' ? '' : variant}`))
     await writeFile(`${dir}.toml`, `[types]\n${type}\n[metadata]\nvariant = "${variant}"\n`)
   }
