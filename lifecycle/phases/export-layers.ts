@@ -34,22 +34,28 @@ export interface NamedSource {
 const root: Owner = { uid: 0, gid: 0 }
 const launcherPath = '/cnb/lifecycle/launcher'
 
-/** The parents of an image path, outermost first: `/layers/x/y` → `/layers`, `/layers/x`. */
-function parentsOf(imagePath: string, owner: Owner): LayerEntry[] {
-  const parts = imagePath.split('/').slice(1, -1)
+/**
+ * The parents of an image path from `top` on, outermost first: `/layers/x/y` below `/layers` → `/layers`, `/layers/x`. What
+ * is above `top` is the run image's: an entry would change its mode (of `/tmp`, say) and its owner.
+ */
+function parentsOf(imagePath: string, top: string, owner: Owner): LayerEntry[] {
+  const parts = imagePath.slice(top.length).split('/').slice(1)
   // Fixed mode and owner: what they are on disk depends on who built and with which umask.
   return parts.map((_, i) => ({
     kind: 'directory',
-    imagePath: `/${parts.slice(0, i + 1).join('/')}`,
+    imagePath: [top, ...parts.slice(0, i)].join('/'),
     ...owner,
     mode: 0o755,
   }))
 }
 
-/** A directory below the layers directory, with its parents. */
-function treeLayer(createdBy: string, host: string, imagePath: string, owner: Owner, reporter: Reporter): LayerSource {
-  const entries: LayerEntry[] = [...parentsOf(imagePath, owner), { kind: 'tree', hostPath: host, imagePath, ...owner }]
-  return layerSource(createdBy, entries, { onWarning: text => reporter.event({ type: 'warning', text }) })
+/** A tree `below` a directory of the build (the whole of it, if that is empty), with its parents in there. */
+function treeLayer(createdBy: string, top: Located, below: string, owner: Owner, reporter: Reporter): LayerSource {
+  const imagePath = below === '' ? top.image : `${top.image}/${below}`
+  const tree: LayerEntry = { kind: 'tree', hostPath: join(top.host, below), imagePath, ...owner }
+  return layerSource(createdBy, [...parentsOf(imagePath, top.image, owner), tree], {
+    onWarning: text => reporter.event({ type: 'warning', text }),
+  })
 }
 
 export function buildpackLayer(
@@ -60,14 +66,15 @@ export function buildpackLayer(
   reporter: Reporter,
 ): NamedSource {
   const createdBy = `Layer: '${layer.name}', Created by buildpack: ${buildpack.id}@${buildpack.version}`
-  const imagePath = `${layers.image}/${escapeId(buildpack.id)}/${layer.name}`
+  const below = `${escapeId(buildpack.id)}/${layer.name}`
   // Once for the image and the cache: nothing changes it any more.
   let found: Promise<Fingerprint | undefined> | undefined
-  const fingerprint = (): Promise<Fingerprint | undefined> => (found ??= identify(layer.dir, imagePath, owner))
+  const fingerprint = (): Promise<Fingerprint | undefined> =>
+    (found ??= identify(layer.dir, `${layers.image}/${below}`, owner))
   return {
     kind: 'buildpack',
     name: `${buildpack.id}:${layer.name}`,
-    source: { ...treeLayer(createdBy, layer.dir, imagePath, owner, reporter), fingerprint },
+    source: { ...treeLayer(createdBy, layers, below, owner, reporter), fingerprint },
   }
 }
 
@@ -80,35 +87,23 @@ async function identify(host: string, imagePath: string, owner: Owner): Promise<
 }
 
 export function sbomLayer(layers: Located, owner: Owner, reporter: Reporter): NamedSource {
-  const source = treeLayer(
-    'Software Bill-of-Materials',
-    join(layers.host, 'sbom', 'launch'),
-    `${layers.image}/sbom/launch`,
-    owner,
-    reporter,
-  )
+  const source = treeLayer('Software Bill-of-Materials', layers, 'sbom/launch', owner, reporter)
   return { kind: 'sbom', name: 'sbom', source }
 }
 
 /** What a cache keeps of SBOM files: those for launch and those for build. */
 export function cachedSbomLayer(layers: Located, owner: Owner, reporter: Reporter): LayerSource {
-  return treeLayer('Software Bill-of-Materials', join(layers.host, 'sbom'), `${layers.image}/sbom`, owner, reporter)
+  return treeLayer('Software Bill-of-Materials', layers, 'sbom', owner, reporter)
 }
 
 export function configLayer(layers: Located, owner: Owner, reporter: Reporter): NamedSource {
-  const source = treeLayer(
-    'Buildpacks Launcher Config',
-    join(layers.host, 'config'),
-    `${layers.image}/config`,
-    owner,
-    reporter,
-  )
+  const source = treeLayer('Buildpacks Launcher Config', layers, 'config', owner, reporter)
   return { kind: 'config', name: 'config', source }
 }
 
 export function launcherLayer(launcher: string): NamedSource {
   const entries: LayerEntry[] = [
-    ...parentsOf(launcherPath, root),
+    ...parentsOf(launcherPath, '/cnb', root),
     { kind: 'host-file', hostPath: launcher, imagePath: launcherPath, ...root, mode: 0o755 },
   ]
   return { kind: 'launcher', name: 'launcher', source: layerSource('Buildpacks Application Launcher', entries) }
@@ -140,7 +135,7 @@ export async function appLayers(
   reporter: Reporter,
 ): Promise<NamedSource[]> {
   if (slices.length === 0) {
-    return [{ kind: 'app', name: 'app', source: treeLayer('Application Layer', app.host, app.image, owner, reporter) }]
+    return [{ kind: 'app', name: 'app', source: treeLayer('Application Layer', app, '', owner, reporter) }]
   }
   const paths = (await listTree(app.host)).map(bytes => {
     const text = bytes.toString('utf8')
@@ -153,7 +148,7 @@ export async function appLayers(
   const assigned = assignSlices(paths, slices, app.image)
   const make = (createdBy: string, name: string, chosen: readonly string[]): NamedSource => {
     const entries: LayerEntry[] = [
-      ...parentsOf(`${app.image}/x`, owner),
+      ...parentsOf(`${app.image}/x`, app.image, owner),
       { kind: 'paths', hostPath: app.host, imagePath: app.image, ...owner, paths: chosen.map(p => Buffer.from(p)) },
     ]
     return {

@@ -150,7 +150,11 @@ export interface Entry {
 }
 
 export async function entriesOf(layer: Layer): Promise<Map<string, Entry>> {
-  const tar = uncompressed(await bytesOf(layer.open()), layer.mediaType)
+  return entriesIn(uncompressed(await bytesOf(layer.open()), layer.mediaType))
+}
+
+/** The entries of a tar, in their order. */
+export async function entriesIn(tar: Uint8Array): Promise<Map<string, Entry>> {
   const entries = new Map<string, Entry>()
   const archive = extract()
   archive.end(tar)
