@@ -62,6 +62,7 @@ async function restoreAll(input: RestoreInput, signal?: AbortSignal): Promise<vo
       await writeAnew(join(dir, 'store.toml'), formatStore(ofImage.store))
     if (skipLayers) continue
     for (const known of knownLayers(id, ofImage, ofCache)) {
+      if (!isUsable(known, input.reporter)) continue
       const restored = await restoreLayer(known, input, signal)
       if (restored) for (const sbomDir of sbomDirs) await restoreSboms(sbomDir, input.layersDir.host, id, known.name)
     }
@@ -73,7 +74,6 @@ async function restoreAll(input: RestoreInput, signal?: AbortSignal): Promise<vo
 function knownLayers(id: string, image?: BuildpackLayersMetadata, cache?: BuildpackLayersMetadata): Known[] {
   const names = new Set([...Object.keys(image?.layers ?? {}), ...Object.keys(cache?.layers ?? {})])
   return [...names].sort().map(name => {
-    checkLayerName(name, `previous build of ${id}`)
     const ofImage = image?.layers[name]
     const ofCache = cache?.layers[name]
     return {
@@ -83,6 +83,18 @@ function knownLayers(id: string, image?: BuildpackLayersMetadata, cache?: Buildp
       ...(ofCache !== undefined && { cached: ofCache }),
     }
   })
+}
+
+/** Whether a layer may have that name: it comes from a label or a cache, and paths are made of it (D09). */
+function isUsable({ id, name }: Known, reporter: Reporter): boolean {
+  try {
+    checkLayerName(name, `previous build of ${id}`)
+    return true
+  } catch (error) {
+    if (!(error instanceof BaleError)) throw error
+    reporter.event({ type: 'warning', text: `a layer of the previous build of ${id} is dropped: ${error.message}` })
+    return false
+  }
 }
 
 /** Restores one layer as the table in buildpack.md, "Layer Types", says; whether it restored anything. */

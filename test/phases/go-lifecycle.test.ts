@@ -127,6 +127,20 @@ describe('an image of the Go lifecycle', () => {
     expect(warnings).toEqual([])
   })
 
+  it('D09 is restored from but for layers whose names would be paths or files of ours', async () => {
+    const label: AppImageOptions['label'] = usual => {
+      const [node] = usual['buildpacks'] as { layers: Record<string, object> }[]
+      const bad = Object.fromEntries(['..', 'store', 'a/b', ''].map(name => [name, node!.layers['node']!]))
+      return { ...usual, buildpacks: [{ ...node, layers: { ...bad, ...node!.layers } }] }
+    }
+    const { file, names, warnings } = await restored({ label })
+    expect(await file('node.toml')).toBe('[metadata]\nversion = "24"\n')
+    expect(names).toEqual(['node.toml'])
+    expect(warnings).toHaveLength(4)
+    for (const warning of warnings)
+      expect(warning).toMatch(/^a layer of the previous build of \S+ is dropped: .+ cannot be/)
+  })
+
   it('is nothing to restore from where its label names no buildpack', async () => {
     const { names, warnings, previous } = await restored({ label: '{}' })
     expect([names, warnings]).toEqual([[], []])
