@@ -59,6 +59,23 @@ const processLimit = 'ulimit -u 16384 2>/dev/null || ulimit -p 16384 2>/dev/null
  * every mount(8) heeds `ro` together with --bind.
  */
 const guardDevices = 'mount --bind -o ro /dev /dev && { [ ! -w /dev ] || mount -o remount,bind,ro /dev; } && exec "$@"'
+/**
+ * Ends what it starts when we are gone, killed or not: bubblewrap's --die-with-parent is only heard once its processes have
+ * asked for it, and before that the first of them would wait for ever, or start the program with nobody to end it (X16). Who
+ * watches has the other end of a socket of ours, which the kernel closes with us. bubblewrap's parent is then a shell that
+ * lives, so bubblewrap does too; it is stopped, for it to start nothing more while the sandbox it may have made is ended.
+ */
+const watch = `
+{
+  read -r _ <&${statusFd}
+  read -r self _ </proc/self/stat
+  for pid in $(cat /proc/$$/task/$$/children); do
+    [ "$pid" = "$self" ] || { kill -STOP "$pid"; kill -KILL $(cat "/proc/$pid/task/$pid/children"); }
+  done
+  kill -KILL 0
+} 2>/dev/null &
+"$@"
+exit $?`
 /** How long a killed process may take to go; only one that waits for a broken disk or network share takes long. */
 const patience = 60_000
 
@@ -70,7 +87,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
   const filter = seccompFilter(machine())
   const own = ['--args', String(argsFd), '--seccomp', String(seccompFd), '--json-status-fd', String(statusFd)]
   const child = launch({
-    argv: [...deviceGuard(), ...(wrapper?.argv ?? []), bwrap.path, ...own, '--', ...argv],
+    argv: ['sh', '-c', watch, 'sh', ...deviceGuard(), ...(wrapper?.argv ?? []), bwrap.path, ...own, '--', ...argv],
     cwd: wrapper?.cwd ?? '/',
     env: { PATH: systemPath },
     before: [processLimit, ...(wrapper ? [wrapper.before] : [])].join('; '),

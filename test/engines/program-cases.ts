@@ -1,12 +1,16 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Mount } from '../../lifecycle/engines/engine.ts'
 import { sh } from '../contracts/engines.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { processesWith, uniqueWord } from '../helpers/processes.ts'
-import { openSandbox, runChild, useProbe, user, usr } from './harness.ts'
+import { writeTree } from '../helpers/tree.ts'
+import { type OpenSandbox, openSandbox, runChild, useProbe, user, usr } from './harness.ts'
 
 export function programCases(): void {
   describe('bubblewrap: the system call filter', () => {
@@ -60,20 +64,58 @@ export function programCases(): void {
       expect(await processesWith(word)).toEqual([])
     })
 
+    const sandboxIn = ({ rootfs, tmpDir }: OpenSandbox, argv: string[], bwrap?: string): ChildProcess => {
+      const settings = { rootfs, tmpDir, argv, mounts: [usr], user, bwrap }
+      return spawn(process.execPath, [runChild, JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'inherit'] })
+    }
+    const kill = async (child: ChildProcess): Promise<void> => {
+      const exit = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exit
+    }
+    /** When there is none with the word, or after some seconds. */
+    const gone = async (word: string): Promise<number[]> => {
+      for (let tries = 0; tries < 200 && (await processesWith(word)).length > 0; tries++) await sleep(20)
+      return processesWith(word)
+    }
+
     it('X16 when we are killed ourselves', async () => {
-      const opened = await openSandbox()
       const word = uniqueWord()
       const argv = ['/bin/sh', '-c', `(setsid sleep ${word} &); echo ready; exec sleep ${word}`]
-      const settings = { rootfs: opened.rootfs, tmpDir: opened.tmpDir, argv, mounts: [usr], user }
-      const child = spawn(process.execPath, [runChild, JSON.stringify(settings)], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
-      await once(child.stdout, 'data')
+      const child = sandboxIn(await openSandbox(), argv)
+      await once(child.stdout!, 'data')
       expect((await processesWith(word)).length).toBeGreaterThan(2)
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-      for (let tries = 0; tries < 100 && (await processesWith(word)).length > 0; tries++) await sleep(20)
-      expect(await processesWith(word)).toEqual([])
+      await kill(child)
+      expect(await gone(word)).toEqual([])
+    })
+
+    it('X16 when we are killed ourselves before bubblewrap has begun', async () => {
+      const opened = await openSandbox()
+      const [bwrap, begun, goOn] = ['bwrap', 'begun', 'go-on'].map(name => join(opened.base, name)) as [
+        string,
+        string,
+        string,
+      ]
+      const script = `[ "$1" = --help ] || { : >${begun}; until [ -e ${goOn} ]; do sleep 0.01; done; }; exec bwrap "$@"`
+      await writeTree(opened.base, { bwrap: { script } })
+      const word = uniqueWord()
+      const child = sandboxIn(opened, ['/bin/sleep', word], bwrap)
+      while (!existsSync(begun)) await sleep(5)
+      await kill(child)
+      await writeFile(goOn, '')
+      expect(await gone(word)).toEqual([])
+    })
+
+    it('X16 when we are killed ourselves at any moment of its start', async () => {
+      const opened = await openSandbox()
+      for (const milliseconds of [0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 20]) {
+        const word = uniqueWord()
+        const child = sandboxIn(opened, ['/bin/sleep', word])
+        while ((await processesWith(word)).length < 2) await sleep(1) // ours, and the first of the sandbox's
+        await sleep(milliseconds)
+        await kill(child)
+        expect(await gone(word), `killed after ${milliseconds} ms`).toEqual([])
+      }
     })
   })
 }

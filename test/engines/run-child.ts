@@ -1,9 +1,9 @@
-import { bubblewrapEngine } from '../../lifecycle/engines/bubblewrap.ts'
+import { type BubblewrapOptions, bubblewrapEngine } from '../../lifecycle/engines/bubblewrap.ts'
 import type { EngineRun } from '../../lifecycle/engines/engine.ts'
 
 // A process of its own that runs something in a sandbox, to be started with odd descriptors or to be killed.
-const { rootfs, tmpDir, ...run } = JSON.parse(process.argv[2] ?? '{}') as { rootfs: string; tmpDir: string } & EngineRun
-await bubblewrapEngine({ rootfs, tmpDir }).run({
+const { rootfs, tmpDir, bwrap, ...run } = JSON.parse(process.argv[2] ?? '{}') as BubblewrapOptions & EngineRun
+await bubblewrapEngine({ rootfs, tmpDir, ...(bwrap !== undefined && { bwrap }) }).run({
   ...run,
   env: { PATH: '/usr/bin:/bin' },
   workingDir: '/',
