@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { startDockerRegistry } from '../test/helpers/docker-registry.ts'
 import type { Bench } from './index.ts'
 import { type Row, compare, quote, shell } from './measure.ts'
+import { type Peer, startPeers } from './peers.ts'
+import { restored } from './restore.ts'
 
 /** Makes a layer of a tree that is beside it, and leaves one that was restored alone but for one file. */
 const buildpackToml = `api = "0.12"
@@ -21,43 +23,59 @@ printf '[types]\\nlaunch = true\\ncache = true\\n' >"$1/tree.toml"
 `
 
 /** Whole builds with a layer of that tree, pushed to a registry on this machine. */
-export async function buildRows({ dir, runs, tree, root }: Bench): Promise<Row[]> {
-  const builder = join(dir, 'builder')
+export async function buildRows(bench: Bench): Promise<Row[]> {
+  const { dir, runs, tree } = bench
   const registry = await startDockerRegistry({ secure: false })
+  const { peers, missing, stop } = await startPeers(bench, registry.host)
   try {
-    mkdirSync(join(builder, 'bin'), { recursive: true })
-    mkdirSync(join(dir, 'app'), { recursive: true })
-    writeFileSync(join(dir, 'app/hello.txt'), 'hello')
-    writeFileSync(join(builder, 'buildpack.toml'), buildpackToml)
-    writeFileSync(join(builder, 'bin/detect'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
-    writeFileSync(join(builder, 'bin/build'), binBuild, { mode: 0o755 })
-    shell(`cp -al ${quote(tree().path)} builder/tree`, dir)
-    const stack = join(root, 'stacks/trixie')
-    const toml = `[[buildpacks]]\nuri = "."\n[[order]]\n[[order.group]]\nid = "bench/tree"\n[stack]\nuri = "${stack}"\n`
-    writeFileSync(join(builder, 'builder.toml'), toml)
-    // The stack is the user's; caches are the bench's own.
-    const data = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share')
-    const env = `XDG_DATA_HOME=${quote(data)} XDG_CACHE_HOME=${quote(join(dir, 'cache'))}`
-    const bale = (args: string, level = '--quiet'): string =>
-      `${env} ${quote(join(root, 'bin/bale'))} build ${registry.host}/app --publish ${level} --path app --builder builder ${args}`
-    shell(`${bale('')} >first`, dir) // makes the stack, and bundles what changed
-    const base = 'tar | gzip -1'
-    const cold = 'whole build, cold'
+    const { build } = prepareBuild(bench, registry.host)
+    shell(build(''), dir) // makes the stack, and bundles what changed
+    const [cold, again, edited] = ['bale build, cold', 'bale build, nothing changed', 'bale build, one file changed']
+    const theirs = (what: keyof Peer['commands'], against: string, before?: string) =>
+      peers.map(({ name, commands }) => ({
+        name: `${name}, ${what}`,
+        command: commands[what],
+        against,
+        ...(before && { before }),
+      }))
+    const edit = `echo "$RANDOM" >>${quote(tree().path)}/copy-0/typescript/package.json`
     const rows = compare('build', dir, runs, [
-      { name: base, command: `tar -C ${quote(tree().path)} -cf - . | gzip -1 > tar.gz` },
-      { name: cold, before: 'rm -rf cache', command: `${bale('')} >cold` },
-      { name: 'nothing changed', command: `${bale('')} >again`, target: 1 },
+      { name: cold, command: build('', '--quiet', '"$ROUND/cache"') },
+      { name: again, command: build('', '--quiet', '"$ROUND/cache"'), target: 1 },
       {
-        name: 'one file changed',
-        command: `${bale('--env BENCH_EDIT="$RANDOM"')} >edited`,
+        name: edited,
+        command: build('--env BENCH_EDIT="$RANDOM"', '--quiet', '"$ROUND/cache"'),
         against: cold,
         target: 0.15,
       },
+      ...theirs('cold', cold),
+      ...theirs('nothing changed', again),
+      ...theirs('one file changed', edited, edit),
     ])
-    const piece = 'build'
-    const restore = Number(/restore took ([\d.]+) s/.exec(shell(bale('', '--verbose'), dir))?.[1])
-    return [...rows, { piece, name: 'restore, by moving the tree', seconds: restore, target: 0.5, met: restore <= 0.5 }]
+    const moved = restored('restore from a cache directory', runs, 0.5, () => shell(build('', '--verbose'), dir))
+    return [...rows, moved, ...missing.map(note => ({ piece: 'build', name: 'not measured', note }))]
   } finally {
+    await stop()
     await registry.close()
   }
+}
+
+/** A builder whose layer is the tree, and the command of a build with it. */
+export function prepareBuild({ dir, tree, root }: Bench, registry: string) {
+  const builder = join(dir, 'builder')
+  mkdirSync(join(builder, 'bin'), { recursive: true })
+  mkdirSync(join(dir, 'app'), { recursive: true })
+  writeFileSync(join(dir, 'app/hello.txt'), 'hello')
+  writeFileSync(join(builder, 'buildpack.toml'), buildpackToml)
+  writeFileSync(join(builder, 'bin/detect'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+  writeFileSync(join(builder, 'bin/build'), binBuild, { mode: 0o755 })
+  shell(`test -e builder/tree || cp -al ${quote(tree().path)} builder/tree`, dir)
+  const stack = join(root, 'stacks/trixie')
+  const toml = `[[buildpacks]]\nuri = "."\n[[order]]\n[[order.group]]\nid = "bench/tree"\n[stack]\nuri = "${stack}"\n`
+  writeFileSync(join(builder, 'builder.toml'), toml)
+  // The stack is the user's; caches are the bench's own.
+  const data = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share')
+  const build = (args: string, level = '--quiet', cache = quote(join(dir, 'cache'))): string =>
+    `XDG_DATA_HOME=${quote(data)} XDG_CACHE_HOME=${cache} ${quote(join(root, 'bin/bale'))} build ${registry}/app --publish ${level} --path app --builder builder ${args}`
+  return { build }
 }

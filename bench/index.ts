@@ -15,7 +15,6 @@ import { daemonRows } from './daemon.ts'
 import { exportRows } from './export.ts'
 import { type Row, quote } from './measure.ts'
 import { memoryRows } from './memory.ts'
-import { peerRows } from './peers.ts'
 import { restoreRows } from './restore.ts'
 import { type Tree, makeTree } from './tree.ts'
 
@@ -39,7 +38,6 @@ const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   restore: restoreRows,
   memory: memoryRows,
   daemon: daemonRows,
-  peers: peerRows,
 }
 
 const root = join(import.meta.dirname, '..')

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** One thing to measure, beside what it is measured against. */
 export interface Task {
   readonly name: string
-  /** For bash, in the work directory. */
+  /** For bash, in the work directory. `$ROUND` is a directory that the tasks of one round have to themselves, empty at first. */
   readonly command: string
   /** Run before each time, and not measured. */
   readonly before?: string
@@ -39,13 +39,22 @@ interface Cost {
   readonly peakMB: number
 }
 
-/** Each task so many times, in turn, so that what else the machine does falls on all of them. */
+/**
+ * Each task so many times, in turn, so that what else the machine does falls on all of them. Nothing is deleted before all
+ * is measured: some file systems (ext4 without a journal) do not give an inode away again for minutes, and where thousands
+ * have just been freed the next file takes them all into account: `tar -x` after `rm -r` takes ten times as long. What a task
+ * leaves for the disk to write is written before the next one.
+ */
 export function compare(piece: string, dir: string, runs: number, tasks: readonly Task[]): Row[] {
   const costs = tasks.map((): Cost[] => [])
   for (let run = 0; run < runs; run++) {
-    tasks.forEach(({ command, before }, i) => {
-      if (before !== undefined) shell(before, dir)
-      costs[i]?.push(measure(command, dir))
+    const round = join(dir, `${piece}-${run}`)
+    mkdirSync(round)
+    tasks.forEach(({ name, command, before }, i) => {
+      process.stderr.write(`${piece}, round ${run + 1} of ${runs}: ${name}\n`)
+      const set = `export ROUND=${quote(round)};`
+      shell(`${set} ${before ?? 'true'}; sync`, dir)
+      costs[i]?.push(measure(`${set} ${command}`, dir))
     })
   }
   const medians = new Map(tasks.map(({ name }, i) => [name, median(costs[i] as Cost[])]))

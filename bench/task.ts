@@ -1,5 +1,6 @@
 // What the measurements run, bundled, in a process of its own each time, as users have it.
-import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { closeSync, createReadStream, openSync, readFileSync, writeSync } from 'node:fs'
 import { directoryCache } from '../lifecycle/caches/directory.ts'
 import { type BuildEvent, silent } from '../lifecycle/events.ts'
 import { makeImage } from '../lifecycle/image/image.ts'
@@ -36,6 +37,17 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
     const { keeper } = writer
     await inOrder(trees, 4, tree => sink.putLayer({ ...source(tree), ...(keeper && { keeper }) }))
     await writer.commit({ buildpacks: [] })
+  },
+
+  /** A file as a blob of a registry, in one request, as plainly as can be. */
+  async send(to = '', file = '') {
+    const digest = createHash('sha256').update(readFileSync(file)).digest('hex')
+    const [host = '', repository = ''] = to.split('/')
+    const begun = await fetch(`http://${host}/v2/${repository}/blobs/uploads/`, { method: 'POST' })
+    const place = new URL(begun.headers.get('location') ?? '', `http://${host}`)
+    place.searchParams.set('digest', `sha256:${digest}`)
+    const { status } = await fetch(place, { method: 'PUT', body: readFileSync(file) })
+    if (status !== 201) throw new Error(`the registry answered ${status}`)
   },
 
   /** Trees as the layers of an image in a daemon, above those of the image that it has; prints the bytes sent. */
