@@ -3,6 +3,7 @@
 //   npm run bench                                 everything that can be measured here
 //   npm run bench -- export restore               these pieces
 //   npm run bench -- --small --runs 1 --json      a tree a quarter as large, each once, for programs
+//   npm run bench -- --full --markdown            the largest inputs too, as a table for the README
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
@@ -15,6 +16,7 @@ import { daemonRows } from './daemon.ts'
 import { exportRows } from './export.ts'
 import { type Row, quote } from './measure.ts'
 import { memoryRows } from './memory.ts'
+import { rebaseRows } from './rebase.ts'
 import { restoreRows } from './restore.ts'
 import { type Tree, makeTree } from './tree.ts'
 
@@ -36,6 +38,7 @@ const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   export: exportRows,
   build: buildRows,
   restore: restoreRows,
+  rebase: rebaseRows,
   memory: memoryRows,
   daemon: daemonRows,
 }
@@ -47,6 +50,7 @@ const { values, positionals } = parseArgs({
     small: { type: 'boolean', default: false },
     full: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    markdown: { type: 'boolean', default: false },
     runs: { type: 'string', default: '5' },
   },
 })
@@ -69,9 +73,10 @@ try {
   for (const name of positionals.length > 0 ? positionals : Object.keys(pieces)) {
     const found = (await pieces[name]?.(bench)) ?? []
     rows.push(...found)
-    if (!values.json) console.log(text(found))
+    if (!values.json && !values.markdown) console.log(text(found))
   }
   if (values.json) console.log(JSON.stringify({ ...conditions(tree), rows }, undefined, 2))
+  else if (values.markdown) console.log(`${markdown(rows)}\n\n${JSON.stringify(conditions(tree))}`)
   else console.log(JSON.stringify(conditions(tree)))
 } finally {
   rmSync(dir, { recursive: true, force: true })
@@ -115,4 +120,14 @@ function text(rows: readonly Row[]): string {
   })
   const head = `${(rows[0]?.piece ?? '').padEnd(48)}   wall s    CPU s  peak MB`
   return [head, ...lines, ''].join('\n')
+}
+
+function markdown(rows: readonly Row[]): string {
+  const cells = rows.map(({ name, seconds, peakMB, by, count, against, ratio, target, met, note }) => {
+    const figure = count ?? (by === 'peakMB' ? `${peakMB} MB` : seconds === undefined ? '' : `${seconds.toFixed(2)} s`)
+    const beside = ratio === undefined ? (note ?? '') : `${ratio.toFixed(2)} × ${against}`
+    const verdict = target === undefined ? '' : met === true ? `≤ ${target}: met` : `≤ ${target}: **not met**`
+    return `| ${name.replaceAll('|', '\\|')} | ${figure} | ${beside.replaceAll('|', '\\|')} | ${verdict} |`
+  })
+  return ['| work | median | beside | target |', '| --- | --- | --- | --- |', ...cells].join('\n')
 }

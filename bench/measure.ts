@@ -24,6 +24,8 @@ export interface Row {
   readonly seconds?: number
   readonly cpuSeconds?: number
   readonly peakMB?: number
+  /** What the ratio and the target are of, if not wall time. */
+  readonly by?: 'peakMB'
   readonly count?: number
   /** Of what was counted; or why nothing was measured. */
   readonly note?: string
@@ -66,6 +68,7 @@ export function compare(piece: string, dir: string, runs: number, tasks: readonl
       piece,
       name,
       ...cost,
+      ...(by === 'peakMB' && { by }),
       ...(base && { against, ratio }),
       ...(target !== undefined && { target, met: (ratio ?? cost[by]) <= target }),
     }
