@@ -3,14 +3,16 @@
 //
 //   node scripts/build-deflate.mjs           compile if missing or stale
 //   buildDeflate({ bundle: 'dist' })         also put deflate.wasm and deflate-worker.mjs there, for a bundle to find
+import { existsSync } from 'node:fs'
 import { copyFile, mkdir, rename, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const root = resolve(import.meta.dirname, '..')
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const folder = join(root, 'lifecycle/layers/deflate')
 const source = join(folder, 'deflate.ts')
 const wasm = join(folder, 'deflate.wasm')
+const compiler = join(root, 'node_modules/assemblyscript/package.json')
 
 export async function buildDeflate({ bundle } = {}) {
   if (!(await isFresh())) await compile()
@@ -35,7 +37,7 @@ export const setup = () => buildDeflate()
 /** Newer than everything it is made from: the source, these options, the compiler. */
 async function isFresh() {
   const made = await modified(wasm)
-  const inputs = [source, fileURLToPath(import.meta.url), join(root, 'node_modules/assemblyscript/package.json')]
+  const inputs = [source, fileURLToPath(import.meta.url), compiler]
   return made > Math.max(...(await Promise.all(inputs.map(modified))))
 }
 
@@ -50,4 +52,6 @@ async function compile() {
   await rename(join(folder, draft), wasm)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await buildDeflate()
+// `npx bale` in a fresh clone runs `prepare` before the dependencies are there. Were that a failure, npx would say nothing
+// and fail ever after; bin/bale says what to do.
+if (process.argv[1] === fileURLToPath(import.meta.url) && existsSync(compiler)) await buildDeflate()
