@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Settings } from '../builder/settings.ts'
 import { BaleError } from '../errors.ts'
@@ -18,7 +18,7 @@ const caBundles = [
  * The machine and the user, as their environment has them (XDG Base Directory Specification; docker's conventions).
  * @param findHome the home of the user's account; it throws for a user that has none
  */
-export function readSettings(env: Env, findHome = homedir): Settings {
+export function readSettings(env: Env, findHome = accountHome): Settings {
   const home = env['HOME'] || homeOf(findHome)
   const xdg = (name: string, fallback: string): string => {
     const value = env[name]
@@ -41,6 +41,9 @@ export function readSettings(env: Env, findHome = homedir): Settings {
     ...(env['BALE_DEBIAN_MIRROR'] && { debianMirror: env['BALE_DEBIAN_MIRROR'] }),
   }
 }
+
+/** Not `homedir()`: where HOME is empty, so is that, and files would go to whatever directory one is in. */
+const accountHome = (): string => userInfo().homedir
 
 /** Container engines give a user without an account the root as home. */
 function homeOf(find: () => string): string {

@@ -15,6 +15,16 @@ describe('the home directory', () => {
   })
 })
 
+it('is never the directory that one is in', () => {
+  const { HOME } = process.env
+  process.env['HOME'] = ''
+  try {
+    expect(readSettings({ HOME: '' }).dataDir).toMatch(/^\//)
+  } finally {
+    process.env['HOME'] = HOME
+  }
+})
+
 describe('the socket of a daemon', () => {
   it.each([
     [{}, '/var/run/docker.sock'],
