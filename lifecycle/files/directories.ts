@@ -1,4 +1,5 @@
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat, mkdir, readdir, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { inPlace } from './failures.ts'
 
@@ -10,6 +11,25 @@ export async function directoryState(path: string): Promise<'directory' | 'absen
   const what = stat.isSymbolicLink() ? 'a symbolic link, and a directory is wanted' : 'not a directory'
   throw new BaleError('input', `it is ${what}`, { where: path })
 }
+
+/**
+ * Makes a directory and those above it. Node's own `recursive` never ends where a directory is there and none can be made in
+ * it, as in /proc.
+ */
+export async function makeDirectories(path: string): Promise<void> {
+  await inPlace(path, async () => {
+    try {
+      await mkdir(path)
+    } catch (error) {
+      if (isErrno(error, 'ENOENT') && dirname(path) !== path && !(await isThere(dirname(path)))) {
+        await makeDirectories(dirname(path))
+        await mkdir(path)
+      } else if (!(await isThere(path))) throw error
+    }
+  })
+}
+
+const isThere = async (path: string): Promise<boolean> => (await stat(path).catch(unlessAbsent))?.isDirectory() === true
 
 /** Names in a directory, sorted by code unit; none if it is absent. */
 export async function namesIn(path: string): Promise<string[]> {

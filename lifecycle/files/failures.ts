@@ -23,6 +23,20 @@ export function systemWords(error: unknown): string {
   return isErrno(error) && error.errno !== undefined ? getSystemErrorMessage(error.errno) : (error as Error).message
 }
 
+/**
+ * An error of the operating system that nobody expected where it came, but that says by itself what is wrong with the
+ * machine, as a BaleError; others as they are.
+ */
+export function knownRefusal(error: unknown): unknown {
+  if (!isErrno(error)) return error
+  if (error.syscall === 'uv_cwd') {
+    const fix = 'change to one that is there'
+    return new BaleError('arguments', 'the current directory was removed', { fix, cause: error })
+  }
+  const known = error.code in remedies && error.path !== undefined
+  return known ? refusal(error, error.path as string) : error
+}
+
 /** The operating system's error as a BaleError; others as they are. */
 export function refusal(error: unknown, where: string): unknown {
   if (!isErrno(error)) return error

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { renderError } from '../../lifecycle/cli/render/error.ts'
 import { plainReporter } from '../../lifecycle/cli/render/plain.ts'
@@ -6,6 +8,7 @@ import { formatBytes, formatDuration, printable } from '../../lifecycle/cli/rend
 import { BaleError } from '../../lifecycle/errors.ts'
 import { formatEvent, parseEvent } from '../../lifecycle/event-stream.ts'
 import type { BuildEvent } from '../../lifecycle/events.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
 
 const recorded: BuildEvent[] = [
   { type: 'phase-started', phase: 'detect' },
@@ -50,6 +53,21 @@ describe('plain lines', () => {
     expect(plain({ verbose: true })).toContain('a/go: no go.mod')
     expect(plain({ quiet: true })).toBe(`x:latest@sha256:${'a'.repeat(64)}\n`)
   })
+  it('show with --quiet what a buildpack said that failed, and of no other', async () => {
+    let text = ''
+    const reporter = plainReporter({ write: t => (text += t), quiet: true })
+    const one = { id: 'a/one', version: '1.0.0' }
+    const said = (text: string): BuildEvent => ({ type: 'output', stream: 'stderr', text })
+    reporter.event({ type: 'buildpack-started', buildpack: one })
+    reporter.event(said('all is well'))
+    reporter.event({ type: 'buildpack-finished', buildpack: one, milliseconds: 1 })
+    reporter.event({ type: 'buildpack-started', buildpack: { id: 'a/two', version: '1.0.0' } })
+    for (let i = 0; i < 300; i++) reporter.event(said(`line ${i}`))
+    expect(text).toBe('')
+    await reporter.close()
+    await reporter.close()
+    expect(text.trimEnd().split('\n')).toEqual(Array.from({ length: 200 }, (_, i) => `  line ${100 + i}`))
+  })
   it('X31 S16 never let what a buildpack prints move the cursor or forge a line', () => {
     expect(printable('\u001b[31mred\u001b[0m\rERROR\u0007\u009b2J\u202e')).toBe('red\\x0dERROR\\x07\\x202e')
   })
@@ -89,6 +107,18 @@ describe('errors', () => {
   it('say where, what and the fix, without a stack', () => {
     const error = new BaleError('input', 'it is wrong', { where: 'a.toml:3', fix: 'mend it' })
     expect(renderError(error, { color: false, verbose: false })).toBe('ERROR: a.toml:3: it is wrong\nFix: mend it\n')
+  })
+  it('of the operating system, wherever they come from, are no fault of ours', async () => {
+    const dir = await temporaryDirectory()
+    const told = (error: unknown): string => renderError(error, { color: false, verbose: false })
+    const refused = Object.assign(new Error("EACCES: permission denied, mkdir '/x'"), { code: 'EACCES', path: '/x' })
+    expect(told(refused)).toBe(
+      "ERROR: /x: EACCES: permission denied, mkdir '/x'\nFix: give this user access to it, or choose another place\n",
+    )
+    const gone = Object.assign(new Error('ENOENT: process.cwd failed'), { code: 'ENOENT', syscall: 'uv_cwd' })
+    expect(told(gone)).toBe('ERROR: the current directory was removed\nFix: change to one that is there\n')
+    // One that says nothing about the machine is ours.
+    expect(told(await readFile(join(dir, 'absent')).catch((e: unknown) => e))).toContain('a fault in Bale itself')
   })
 })
 

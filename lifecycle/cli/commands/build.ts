@@ -1,6 +1,9 @@
-import { rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { rename, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { build, exitStatusOf } from '../../build.ts'
+import { BaleError } from '../../errors.ts'
+import { makeDirectories } from '../../files/directories.ts'
+import { inPlace } from '../../files/failures.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
 import type { Context, GlobalOptions } from '../context.ts'
@@ -8,7 +11,9 @@ import { readVariables } from '../variables.ts'
 
 export async function buildCommand(context: Context, image: string, options: GlobalOptions): Promise<void> {
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
-  const { report } = await build({
+  // Better said before the build than after it.
+  if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
+  const building = build({
     image,
     settings: context.settings,
     env,
@@ -25,14 +30,27 @@ export async function buildCommand(context: Context, image: string, options: Glo
     publish: options.publish === true,
     clearCache: options.clearCache === true,
   })
+  const { report } = await building.catch((error: unknown) => {
+    throw options.network === 'none' ? withoutNetwork(error) : error
+  })
   if (options.reportOutputDir !== undefined) await writeReport(options.reportOutputDir, report)
 }
 
 export const buildStatus = exitStatusOf
 
+/** What a buildpack says when it reaches nobody names mirrors and credentials; the cause may be nearer. */
+function withoutNetwork(error: unknown): unknown {
+  if (!(error instanceof BaleError) || error.code !== 'buildpack-failed') return error
+  return new BaleError(error.code, error.message, {
+    fix: 'its own messages stand above; if it needs what it could not download, leave out --network none',
+    cause: error.cause,
+  })
+}
+
 async function writeReport(dir: string, report: Report): Promise<void> {
-  const { outputFile } = await import('fs-extra/esm')
   const file = join(dir, 'report.toml')
-  await outputFile(`${file}.tmp`, formatReport(report))
-  await rename(`${file}.tmp`, file)
+  await inPlace(file, async () => {
+    await writeFile(`${file}.tmp`, formatReport(report))
+    await rename(`${file}.tmp`, file)
+  })
 }

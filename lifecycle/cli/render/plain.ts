@@ -23,11 +23,30 @@ export const titles: Record<PhaseName, string> = {
 export function plainReporter(options: PlainOptions): Reporter {
   const style = makeStyle(options.color === true)
   const print = (line: string): void => options.write(`${line}\n`)
+  const unfinished = lastOutput()
   return {
     event(event) {
+      if (options.quiet === true) unfinished.event(event)
       for (const line of renderLines(event, style, options)) print(line)
     },
-    async close() {},
+    async close() {
+      for (const event of unfinished.take()) renderLines(event, style, {}).forEach(print)
+    },
+  }
+}
+
+/** How much of it is kept: a build may print without end. */
+const linesKept = 200
+
+/** What a buildpack said that has not finished: when it fails, that alone says why. */
+function lastOutput(): { event(event: BuildEvent): void; take(): BuildEvent[] } {
+  let kept: BuildEvent[] = []
+  return {
+    event(event) {
+      if (event.type === 'buildpack-started' || event.type === 'buildpack-finished') kept = []
+      else if (event.type === 'output' && kept.push(event) > linesKept) kept.shift()
+    },
+    take: () => kept.splice(0),
   }
 }
 
