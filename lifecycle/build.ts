@@ -5,6 +5,7 @@ import { appCache } from './builder/app-cache.ts'
 import { type Builder, loadBuilder } from './builder/builder.ts'
 import { chooseRunImage } from './builder/run-image.ts'
 import { type Distribution, findDistribution } from './builder/distribution.ts'
+import { saveElsewhere, savedAs, titlesOf } from './builder/saved.ts'
 import { type Sandbox, paths, runPhase } from './builder/sandbox.ts'
 import type { Settings } from './builder/settings.ts'
 import { type InstalledStack, ensureStack } from './builder/stack.ts'
@@ -23,7 +24,6 @@ import { checkGroupIds } from './spec/ids.ts'
 import { formatOrder } from './spec/order.ts'
 import type { GroupElement } from './spec/types.ts'
 import type { Compression } from './image/media-types.ts'
-import { copyToAll } from './stores/copy.ts'
 import { lifecycleVersion } from './version.ts'
 import { Stores, hostPlatform } from './stores/open.ts'
 
@@ -76,10 +76,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const distribution = options.distribution ?? findDistribution(import.meta.url)
   const builder = await loadBuilder(options.builder ?? distribution.builder)
   await using stores = new Stores(settings, reporter, options.compression)
-  const [destination, ...others] = await stores.destinations(
-    [options.image, ...(options.tags ?? [])],
-    options.publish === true,
-  )
+  const names = [options.image, ...(options.tags ?? [])]
+  const publish = options.publish === true
+  const [destination, ...others] = await stores.destinations(names, publish)
+  const [titles = [], ...otherTitles] = titlesOf(names, publish)
   const platform = hostPlatform()
   const arch = platform.architecture
   const stack = await ensureStack({ stackDir: builder.stackDir, arch, settings, store: stores.local, reporter }, signal)
@@ -143,13 +143,13 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         project: {},
         ...(settings.sourceDateEpoch !== undefined && { createdEpoch: settings.sourceDateEpoch }),
         features,
-        reporter,
+        reporter: savedAs(titles, reporter),
       },
       signal,
     ),
   )
-  const names = [...exported.published.names, ...(await copyToAll(exported.image, others, signal))]
-  return { ...exported, group, names }
+  const elsewhere = await saveElsewhere(exported.image, others, { titles: otherTitles, reporter }, signal)
+  return { ...exported, group, names: [...exported.published.names, ...elsewhere] }
 }
 
 function openSandbox(

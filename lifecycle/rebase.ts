@@ -1,9 +1,9 @@
+import { saveElsewhere, savedAs, titlesOf } from './builder/saved.ts'
 import type { Settings } from './builder/settings.ts'
 import { BaleError, inPhase } from './errors.ts'
 import { type Reporter, silent } from './events.ts'
 import { type Rebased, findRunImage, rebase as rebasePhase } from './phases/rebase.ts'
 import { requirePlatformApi } from './spec/api.ts'
-import { copyToAll } from './stores/copy.ts'
 import { parseDestination } from './stores/destination.ts'
 import { Stores, hostPlatform, identify } from './stores/open.ts'
 
@@ -39,19 +39,16 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   const { settings, signal } = options
   const reporter = options.reporter ?? silent
   await using stores = new Stores(settings, reporter)
-  const [destination, ...others] = await stores.destinations(
-    [options.image, ...(options.tags ?? [])],
-    options.publish === true,
-  )
+  const names = [options.image, ...(options.tags ?? [])]
+  const publish = options.publish === true
+  const [destination, ...others] = await stores.destinations(names, publish)
+  const [titles = [], ...otherTitles] = titlesOf(names, publish)
   const { source, name } = destination.previous
   const daemonFirst = parseDestination(options.image).kind === 'docker-daemon'
   const image = await source.pull(name, hostPlatform(), signal)
   if (image === undefined)
     throw new BaleError('arguments', `there is no image ${options.image} in ${source.description}`, {
-      fix:
-        options.publish === true
-          ? 'build it first'
-          : 'see what there is: bale image ls; for an image in a registry, add --publish',
+      fix: publish ? 'build it first' : 'see what there is: bale image ls; for an image in a registry, add --publish',
     })
   const { registry } = destination
   const app = { name: name === '' ? options.image : name, image, ...(registry !== undefined && { registry }) }
@@ -72,8 +69,8 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   const features = requirePlatformApi(platformApi)
   const force = options.force === true
   const rebased = await inPhase('rebase', () =>
-    rebasePhase({ app, runImage, destination, force, features, reporter }, signal),
+    rebasePhase({ app, runImage, destination, force, features, reporter: savedAs(titles, reporter) }, signal),
   )
-  const names = [...rebased.published.names, ...(await copyToAll(rebased.image, others, signal))]
-  return { ...rebased, names }
+  const elsewhere = await saveElsewhere(rebased.image, others, { titles: otherTitles, reporter }, signal)
+  return { ...rebased, names: [...rebased.published.names, ...elsewhere] }
 }

@@ -9,11 +9,22 @@ export async function copyImage(
   names: readonly string[],
   signal?: AbortSignal,
 ): Promise<Published> {
+  return (await copy(image, sink, names, signal)).published
+}
+
+/** An image as a store has it. */
+export interface Copied {
+  readonly image: Image
+  readonly published: Published
+}
+
+async function copy(image: Image, sink: ImageSink, names: readonly string[], signal?: AbortSignal): Promise<Copied> {
   await sink.checkWrite(names, signal)
   const layers: Layer[] = []
   for (const layer of image.layers) layers.push(await sink.putLayer(layer, signal))
   const same = layers.every((layer, i) => layer.digest === image.layers[i]?.digest)
-  return sink.putImage(same ? { ...image, layers } : makeImage(image.config, layers), names, signal)
+  const copied = same ? { ...image, layers } : makeImage(image.config, layers)
+  return { image: copied, published: await sink.putImage(copied, names, signal) }
 }
 
 /** Gives an image that has just been put somewhere its names in other places too; all that it has there. */
@@ -21,8 +32,13 @@ export async function copyToAll(
   image: Image,
   places: readonly { readonly sink: ImageSink; readonly names: readonly string[] }[],
   signal?: AbortSignal,
+  onCopied: (copied: Copied, index: number) => void = () => {},
 ): Promise<string[]> {
   const given: string[] = []
-  for (const { sink, names } of places) given.push(...(await copyImage(image, sink, names, signal)).names)
+  for (const [index, { sink, names }] of places.entries()) {
+    const copied = await copy(image, sink, names, signal)
+    onCopied(copied, index)
+    given.push(...copied.published.names)
+  }
   return given
 }

@@ -61,6 +61,12 @@ export function dockerName(reference: Reference): string {
   return formatReference(reference).replace(/^index\.docker\.io\//, 'docker.io/')
 }
 
+/** What a user calls an image there: a file or directory by its path, which says more than the tag in it. */
+export function titleOf(place: Place): string {
+  if (!('path' in place)) return place.name
+  return [place.kind, place.path, place.name].filter(Boolean).join(':')
+}
+
 /** Where an image of that name may be. */
 export function placesOf(text: string, daemonFirst: boolean): Place[] {
   const place = parseDestination(text)
@@ -88,6 +94,11 @@ export function keyOf(place: Place): string {
 }
 
 function inStore(text: string): Place {
+  if (/^(\.{0,2}|~[^/]*)(\/|$)/.test(text) && text !== '') {
+    throw new BaleError('arguments', `${quote(text)} is a path, not the name of an image`, {
+      fix: 'write oci:DIR, oci-archive:FILE or docker-archive:FILE for an image there; source code is given with --path',
+    })
+  }
   const reference = parseReference(text)
   return { kind: 'store', reference, name: formatReference(reference) }
 }

@@ -2,7 +2,7 @@ import { BaleError } from '../../errors.ts'
 import type { Image } from '../../image/image.ts'
 import { formatReference, parseReference } from '../../image/reference.ts'
 import { copyImage } from '../../stores/copy.ts'
-import { parseDestination } from '../../stores/destination.ts'
+import { parseDestination, titleOf } from '../../stores/destination.ts'
 import { Stores, hostPlatform, localName } from '../../stores/open.ts'
 import type { Context } from '../context.ts'
 import { formatBytes, shortName, table } from '../render/text.ts'
@@ -51,9 +51,8 @@ export async function saveCommand(context: Context, image: string, destination: 
 
 async function copyTo(context: Context, stores: Stores, image: Image, destination: string): Promise<void> {
   const [to] = await stores.destinations([destination], false)
-  const { names, digest } = await copyImage(image, to.sink, to.names, context.signal)
-  // An archive may hold an image without a name.
-  for (const name of names) context.print(`${shortName(name) || destination}@${digest}`)
+  const { digest } = await copyImage(image, to.sink, to.names, context.signal)
+  context.print(`${shortName(titleOf(parseDestination(destination)))}@${digest}`)
 }
 
 const open = (context: Context): Stores => new Stores(context.settings, context.reporter)

@@ -1,9 +1,10 @@
 import { labelOf } from '../../image/config.ts'
 import { type Image, sizeOf } from '../../image/image.ts'
 import { labels, parseBuildMetadataLabel, parseLayersMetadata } from '../../spec/labels.ts'
+import { titleOf } from '../../stores/destination.ts'
 import { Stores } from '../../stores/open.ts'
 import type { Context, GlobalOptions } from '../context.ts'
-import { formatBytes, makeStyle, printable } from '../render/text.ts'
+import { formatBytes, makeStyle, printable, shortName } from '../render/text.ts'
 
 /** What `--output json` prints. */
 interface Inspection {
@@ -32,8 +33,8 @@ interface Inspection {
 
 export async function inspectCommand(context: Context, text: string, options: GlobalOptions): Promise<void> {
   await using stores = new Stores(context.settings, context.reporter)
-  const { image, name } = await stores.find(text, context.signal)
-  const inspection = inspect(name, image)
+  const { image, place } = await stores.find(text, context.signal)
+  const inspection = inspect(titleOf(place), image)
   if (options.output === 'json') context.print(JSON.stringify(inspection, null, 2))
   else context.print(describe(inspection, context.color))
 }
@@ -88,10 +89,10 @@ function describe(inspection: Inspection, color: boolean): string {
   const style = makeStyle(color)
   const { base } = inspection
   const lines = [
-    style.bold(printable(inspection.name)),
+    style.bold(printable(shortName(inspection.name))),
     `  Digest    ${inspection.digest}`,
     `  Platform  ${inspection.platform}`,
-    `  Size      ${formatBytes(inspection.size)}, compressed`,
+    `  Size      ${formatBytes(inspection.size)}, ${inspection.layers.every(l => l.digest === l.diffId) ? 'not compressed' : 'compressed'}`,
     `  User      ${inspection.user ?? 'root'}`,
     `  Created   ${inspection.created ?? 'unknown'}${inspection.created?.startsWith('1980-01-01') ? ' (the same for every build, so that digests can be compared; SOURCE_DATE_EPOCH sets it)' : ''}`,
   ]
