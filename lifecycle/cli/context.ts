@@ -65,7 +65,10 @@ export function makeContext(options: GlobalOptions, process: Process): Context {
     reporter,
     signal: interrupt.signal,
     color,
-    print: text => write(`${text}\n`),
+    print(text) {
+      void reporter.close() // a result stands on a line of its own, not behind a bar
+      write(`${text}\n`)
+    },
     releaseSignals: interrupt.dispose,
     close: async () => {
       interrupt.dispose()

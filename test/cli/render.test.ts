@@ -96,6 +96,36 @@ describe('a terminal', () => {
     await reporter.close()
     expect(text.endsWith('\r\u001b[2K')).toBe(true)
   })
+  it('has no bar left for what ended though nobody said how large it was', () => {
+    let text = ''
+    const reporter = prettyReporter({
+      write: t => (text += t),
+      width: () => 80,
+      now: () => 0,
+      interval: 0,
+      color: false,
+    })
+    const moved = (id: string, done: number): BuildEvent => ({
+      type: 'transfer',
+      direction: 'push',
+      id,
+      name: id,
+      done,
+    })
+    reporter.event(moved('first', 9_000_000))
+    reporter.event(recorded.at(-1) as BuildEvent)
+    text = ''
+    reporter.event(moved('second', 5_000_000))
+    expect(text).toBe('\r\u001b[2Kpush second 5.0 MB')
+  })
+  it('shows the amount before all of the name', () => {
+    const name = "Layer: 'node', Created by buildpack: bale/nodejs@0.1.0"
+    const bar = (name: string, columns: number) =>
+      progressBar([{ type: 'transfer', direction: 'push', id: '1', name, done: 9_000_000 }], columns)
+    expect(bar(name, 80)).toBe("push Layer: 'node', Created by bui… 9.0 MB")
+    expect(bar(name, 30)).toBe("push Layer: 'node', C… 9.0 MB")
+    expect(bar(`sha256:${'ab'.repeat(32)}`, 80)).toBe('push abababababab 9.0 MB')
+  })
   it('shows no bar for what is over before it can be read', () => {
     expect(
       progressBar([{ type: 'transfer', direction: 'push', id: '1', name: 'x', done: 1, total: 1000 }], 80),

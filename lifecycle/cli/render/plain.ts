@@ -29,8 +29,9 @@ export function plainReporter(options: PlainOptions): Reporter {
       if (options.quiet === true) unfinished.event(event)
       for (const line of renderLines(event, style, options)) print(line)
     },
-    async close() {
+    close() {
       for (const event of unfinished.take()) renderLines(event, style, {}).forEach(print)
+      return Promise.resolve()
     },
   }
 }

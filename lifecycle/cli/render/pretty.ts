@@ -1,4 +1,5 @@
 import type { BuildEvent, Reporter } from '../../events.ts'
+import { hexOf, isDigest } from '../../image/digest.ts'
 import { renderLines } from './plain.ts'
 import { formatBytes, makeStyle, printable } from './text.ts'
 
@@ -38,6 +39,8 @@ export function prettyReporter(options: PrettyOptions): Reporter {
   return {
     event(event) {
       if (event.type !== 'transfer') {
+        // Of some it is not known beforehand how much they will move, nor told when they have.
+        if (event.type === 'saved' || event.type === 'phase-finished') transfers.clear()
         const lines = renderLines(event, style, options)
         if (lines.length === 0) return
         clear()
@@ -66,10 +69,17 @@ export function progressBar(transfers: readonly Transfer[], columns: number): st
   if (Math.max(done, total) < worthABar) return undefined
   const first = transfers[0] as Transfer
   const more = transfers.length > 1 ? ` +${transfers.length - 1}` : ''
-  const name = `${first.direction} ${printable(first.name).slice(0, 30)}${more}`
   const amount = known ? `${formatBytes(done)} of ${formatBytes(total)}` : formatBytes(done)
+  // The amount is what one looks at: a narrow terminal has less of the name.
+  const left = columns - `${first.direction} ${more} ${amount}`.length - 1
+  const name = `${first.direction} ${shortened(first.name, Math.min(30, Math.max(left, 8)))}${more}`
   const room = Math.min(40, columns - name.length - amount.length - 4)
   if (room < 5 || !known) return `${name} ${amount}`.slice(0, Math.max(0, columns - 1))
   const filled = Math.round((room * Math.min(done, total)) / total)
   return `${name} ${'━'.repeat(filled)}${'─'.repeat(room - filled)} ${amount}`
+}
+
+function shortened(name: string, length: number): string {
+  const text = printable(isDigest(name) ? hexOf(name).slice(0, 12) : name)
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text
 }
