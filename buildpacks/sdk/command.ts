@@ -91,9 +91,18 @@ export function makeRun(
     )
     const result = await runner({ argv, cwd: options.cwd ?? defaults.cwd, env }, onLine)
     if (result.exitCode === 0 || options.allowFailure === true) return result
-    for (const line of lines) log.detail(line)
+    for (const line of excerpt(lines)) log.detail(line)
+    const isFull = /No space left on device|ENOSPC/.test(result.stderr)
     throw new BuildpackError(`${options.name ?? argv.join(' ')} failed with exit status ${result.exitCode}`, {
-      fix: options.fix,
+      fix: isFull ? 'free some space on the disk that holds the builds' : options.fix,
     })
   }
+}
+
+/** The beginning and the end of what was kept back: tar on a full disk has a line for each of thousands of files. */
+function excerpt(lines: readonly string[]): string[] {
+  const [first, last] = [20, 20]
+  const left = lines.length - first - last
+  if (left <= 1) return [...lines]
+  return [...lines.slice(0, first), `(${left} more lines)`, ...lines.slice(-last)]
 }

@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest'
+import { makeRun, type Runner } from '../../../buildpacks/sdk/command.ts'
+import { Log } from '../../../buildpacks/sdk/log.ts'
+
+function failing(stderr: string) {
+  const shown: string[] = []
+  const runner: Runner = (_command, onLine) => {
+    for (const line of stderr.split('\n')) onLine(line)
+    return Promise.resolve({ exitCode: 2, stdout: '', stderr })
+  }
+  const log = new Log({ stdout: text => void shown.push(text.trim()), stderr: () => {} })
+  return { run: makeRun(runner, log, { cwd: '/', env: {} }), shown }
+}
+
+it('shows all that a quiet program said when it fails, or the beginning and the end of very much', async () => {
+  const few = failing('one\ntwo')
+  await expect(few.run(['tar'], { quiet: true, fix: 'mend it' })).rejects.toMatchObject({ fix: 'mend it' })
+  expect(few.shown).toEqual(['one', 'two'])
+  const many = failing(Array.from({ length: 3000 }, (_, i) => `line ${i}`).join('\n'))
+  await expect(many.run(['tar'], { quiet: true })).rejects.toThrow('tar failed with exit status 2')
+  expect(many.shown).toHaveLength(41)
+  expect(many.shown.slice(19, 22)).toEqual(['line 19', '(2960 more lines)', 'line 2980'])
+})
+
+it('says what to do when the disk is full, whatever the program was', async () => {
+  const { run } = failing('tar: a.h: Cannot write: No space left on device')
+  await expect(run(['tar'], { quiet: true, fix: 'check the network' })).rejects.toMatchObject({
+    fix: 'free some space on the disk that holds the builds',
+  })
+})
