@@ -1,7 +1,7 @@
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runContainer } from '../../engines/run-image.ts'
-import { BaleError } from '../../errors.ts'
+import { BaleError, isErrno } from '../../errors.ts'
 import { ownName } from '../../files/owner.ts'
 import { labelOf } from '../../image/config.ts'
 import { hexOf } from '../../image/digest.ts'
@@ -65,18 +65,30 @@ function entrypointOf(image: Image, type: string): string {
 }
 
 /** The image's root file system, unpacked once for each image ID. */
-async function unpacked(image: Image, base: string, signal: AbortSignal): Promise<string> {
+export async function unpacked(image: Image, base: string, signal: AbortSignal): Promise<string> {
   const rootfs = join(base, hexOf(image.imageId))
   await mkdir(base, { recursive: true })
   // Killed while they unpacked or ran one.
   for (const prefix of ['', runPrefix]) await removeDead(base, prefix)
-  if ((await stat(rootfs).catch(() => undefined)) !== undefined) return rootfs
+  if (await markUsed(rootfs)) return rootfs
   await prune(base)
   await unpackImage(image.layers, rootfs, { signal })
   return rootfs
 }
 
-/** Removes all but the newest, unless an image is running: its files may be among them. */
+/** Whether it is there; if so, it is the last that goes when others need room. */
+async function markUsed(path: string): Promise<boolean> {
+  const now = new Date()
+  try {
+    await utimes(path, now, now)
+    return true
+  } catch (error) {
+    // One that cannot be marked can be run all the same.
+    return !isErrno(error, 'ENOENT')
+  }
+}
+
+/** Removes all but those used last, unless an image is running: its files may be among them. */
 async function prune(base: string): Promise<void> {
   const names = await readdir(base)
   if (names.some(name => name.startsWith(runPrefix))) return
