@@ -8,13 +8,15 @@ import { temporaryDirectory } from '../helpers/temporary.ts'
 
 it('keeps the five images that were run last, unpacked', async () => {
   const base = await temporaryDirectory()
+  let unpackings = 0
   const run = async (image: Image): Promise<void> => {
-    await unpacked(image, base, new AbortController().signal)
+    await unpacked(image, base, new AbortController().signal, () => unpackings++)
     await sleep(15) // for clocks that file systems read
   }
   const [a, b, c, d, e, f] = ['a', 'b', 'c', 'd', 'e', 'f'].map(author =>
     makeImage({ os: 'linux', architecture: 'amd64', author, rootfs: { type: 'layers', diff_ids: [] } }, []),
   ) as [Image, Image, Image, Image, Image, Image]
   for (const image of [a, b, c, d, e, a, f]) await run(image)
+  expect(unpackings).toBe(6)
   expect((await readdir(base)).sort()).toEqual([c, d, e, a, f].map(image => hexOf(image.imageId)).sort())
 })

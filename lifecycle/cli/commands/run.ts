@@ -12,6 +12,7 @@ import { unpackImage } from '../../layers/unpack.ts'
 import { labels, parseBuildMetadataLabel } from '../../spec/labels.ts'
 import { Stores } from '../../stores/open.ts'
 import type { Context, GlobalOptions } from '../context.ts'
+import { printable } from '../render/text.ts'
 import { readVariables } from '../variables.ts'
 
 /** How many unpacked images are kept, so that starting one again is immediate. */
@@ -27,7 +28,10 @@ export async function runCommand(
   const env = await readVariables(options.env ?? [], [], context.env)
   const image = await findImage(context, name)
   const base = join(context.settings.cacheDir, 'unpacked')
-  const rootfs = await unpacked(image, base, context.signal)
+  const rootfs = await unpacked(image, base, context.signal, () => {
+    // For whoever waits; what a program's output goes to is the program's alone.
+    if (process.stderr.isTTY) process.stderr.write(`Unpacking ${printable(name)}, once\n`)
+  })
   const tmpDir = join(base, runPrefix + ownName())
   await mkdir(tmpDir, { mode: 0o700 })
   // From here on signals are the program's.
@@ -65,12 +69,13 @@ function entrypointOf(image: Image, type: string): string {
 }
 
 /** The image's root file system, unpacked once for each image ID. */
-export async function unpacked(image: Image, base: string, signal: AbortSignal): Promise<string> {
+export async function unpacked(image: Image, base: string, signal: AbortSignal, onUnpack: () => void): Promise<string> {
   const rootfs = join(base, hexOf(image.imageId))
   await mkdir(base, { recursive: true })
   // Killed while they unpacked or ran one.
   for (const prefix of ['', runPrefix]) await removeDead(base, prefix)
   if (await markUsed(rootfs)) return rootfs
+  onUnpack()
   await prune(base)
   await unpackImage(image.layers, rootfs, { signal })
   return rootfs
