@@ -1,11 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { startDockerRegistry } from '../test/helpers/docker-registry.ts'
 import type { Bench } from './index.ts'
-import { type Row, compare, quote, shell } from './measure.ts'
-import { type Peer, startPeers } from './peers.ts'
-import { restored } from './restore.ts'
+import { type Row, compare, progress, quote, shell } from './measure.ts'
+import { startPeers } from './peers.ts'
 
 /** Makes a layer of a tree that is beside it, and leaves one that was restored alone but for one file. */
 const buildpackToml = `api = "0.12"
@@ -22,60 +20,64 @@ test -z "\${BENCH_EDIT:-}" || echo "$BENCH_EDIT" >>"$1/tree/copy-0/typescript/pa
 printf '[types]\\nlaunch = true\\ncache = true\\n' >"$1/tree.toml"
 `
 
-/** Whole builds with a layer of that tree, pushed to a registry on this machine. */
+/**
+ * Whole builds with a layer of that tree, pushed to a registry on this machine, beside those of other builders: Bale's has
+ * the export in it, and more.
+ */
 export async function buildRows(bench: Bench): Promise<Row[]> {
   const { dir, runs, tree } = bench
-  const registry = await startDockerRegistry({ secure: false })
-  const { peers, missing, stop } = await startPeers(bench, registry.host)
-  try {
-    const { build } = prepareBuild(bench, registry.host)
-    shell(build(''), dir) // makes the stack, and bundles what changed
-    const [cold, again, edited] = ['bale build, cold', 'bale build, nothing changed', 'bale build, one file changed']
-    const theirs = (what: keyof Peer['commands'], against: string, before?: string) =>
-      peers.map(({ name, commands }) => ({
-        name: `${name}, ${what}`,
-        command: commands[what],
-        against,
-        ...(before && { before }),
-      }))
-    const edit = `echo "$RANDOM" >>${quote(tree().path)}/copy-0/typescript/package.json`
-    const rows = compare('build', dir, runs, [
-      { name: cold, command: build('', '--quiet', '"$ROUND/cache"') },
-      { name: again, command: build('', '--quiet', '"$ROUND/cache"'), target: 1 },
-      {
-        name: edited,
-        command: build('--env BENCH_EDIT="$RANDOM"', '--quiet', '"$ROUND/cache"'),
-        against: cold,
-        target: 0.15,
-      },
-      ...theirs('cold', cold),
-      ...theirs('nothing changed', again),
-      ...theirs('one file changed', edited, edit),
-    ])
-    const moved = restored('restore from a cache directory', runs, 0.5, () => shell(build('', '--verbose'), dir))
-    return [...rows, moved, ...missing.map(note => ({ piece: 'build', name: 'not measured', note }))]
-  } finally {
-    await stop()
-    await registry.close()
-  }
+  const registry = await bench.registry()
+  const { peers, missing } = await startPeers(bench, registry)
+  const build = await prepareBuild(bench)
+  // Each round builds what no round before it has, under a name of its own: nobody knows its layer, nor does the registry.
+  // The contexts and the buildpack's tree are hard links, in which an edit shows.
+  const edit = `echo "$RANDOM$RANDOM" >>${quote(tree().path)}/copy-0/typescript/package.json`
+  const fresh = `test -e "$ROUND/context" || cp -al ${quote(tree().path)} "$ROUND/context"; ${edit}`
+  const bale = (args = ''): string => build('"$ROUND/cache"', `${registry}/\${ROUND##*/}/bale`, `--quiet ${args}`)
+  const [cold, again, edited] = ['bale build, cold', 'bale build, nothing changed', 'bale build, one file changed']
+  // The first build makes the stack, and bundles what changed.
+  const verbose = build('cache', `${registry}/restore`, '--verbose')
+  const moved = await restored('restore phase, from a cache directory', runs, () => shell(verbose, dir))
+  const rows = await compare('build', dir, runs, [
+    { name: cold, before: fresh, command: bale() },
+    { name: again, command: bale(), target: 1 },
+    { name: edited, command: bale('--env BENCH_EDIT="$RANDOM"'), against: cold, target: 0.15 },
+    ...peers.flatMap(peer => [
+      { name: `${peer.name}, cold`, before: fresh, command: peer.cold, against: cold, atLeast: 1 },
+      { name: `${peer.name}, nothing changed`, command: peer.again, against: again, atLeast: 1 },
+      { name: `${peer.name}, one file changed`, before: edit, command: peer.again, against: edited, atLeast: 1 },
+    ]),
+  ])
+  return [...rows, moved, ...missing.map(note => ({ piece: 'build', name: 'not measured', note }))]
 }
 
-/** A builder whose layer is the tree, and the command of a build with it. */
-export function prepareBuild({ dir, tree, root }: Bench, registry: string) {
+/** Makes a builder whose layer is the tree; returns the command of a build with it. */
+async function prepareBuild({ dir, tree, root }: Bench) {
   const builder = join(dir, 'builder')
   mkdirSync(join(builder, 'bin'), { recursive: true })
-  mkdirSync(join(dir, 'app'), { recursive: true })
+  mkdirSync(join(dir, 'app'))
   writeFileSync(join(dir, 'app/hello.txt'), 'hello')
   writeFileSync(join(builder, 'buildpack.toml'), buildpackToml)
   writeFileSync(join(builder, 'bin/detect'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
   writeFileSync(join(builder, 'bin/build'), binBuild, { mode: 0o755 })
-  shell(`test -e builder/tree || cp -al ${quote(tree().path)} builder/tree`, dir)
+  await shell(`cp -al ${quote(tree().path)} builder/tree`, dir)
   const stack = join(root, 'stacks/trixie')
   const toml = `[[buildpacks]]\nuri = "."\n[[order]]\n[[order.group]]\nid = "bench/tree"\n[stack]\nuri = "${stack}"\n`
   writeFileSync(join(builder, 'builder.toml'), toml)
   // The stack is the user's; caches are the bench's own.
   const data = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share')
-  const build = (args: string, level = '--quiet', cache = quote(join(dir, 'cache'))): string =>
-    `XDG_DATA_HOME=${quote(data)} XDG_CACHE_HOME=${cache} ${quote(join(root, 'bin/bale'))} build ${registry}/app --publish ${level} --path app --builder builder ${args}`
-  return { build }
+  return (cache: string, image: string, args: string): string =>
+    `XDG_DATA_HOME=${quote(data)} XDG_CACHE_HOME=${cache} ${quote(join(root, 'bin/bale'))} build ${image} --publish --path app --builder builder ${args}`
+}
+
+/** What builds say of their restore phase: the median. The first one has nothing to restore. */
+async function restored(name: string, runs: number, build: () => Promise<string>): Promise<Row> {
+  const all: number[] = []
+  for (let run = 0; run <= runs; run++) {
+    progress(`build, ${name}: ${run} of ${runs}`)
+    const said = await build()
+    if (run > 0) all.push(Number(/restore took ([\d.]+) s/.exec(said)?.[1]))
+  }
+  const seconds = all.sort((a, b) => a - b)[runs >> 1] as number
+  return { piece: 'build', name, seconds, target: 0.5, met: seconds <= 0.5 }
 }

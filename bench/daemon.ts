@@ -3,22 +3,18 @@ import type { Bench } from './index.ts'
 import { type Row, shell } from './measure.ts'
 
 /** What is sent to a Docker daemon: a layer once, and not again when another one is added. */
-export async function daemonRows({ dir, tree, task }: Bench): Promise<Row[]> {
+export async function daemonRows({ dir, tree, task, ends }: Bench): Promise<Row[]> {
   const piece = 'daemon'
   const docker = await startDocker()
   if (docker.state === 'missing') return [{ piece, name: 'docker daemon', note: `not measured: ${docker.reason}` }]
-  const { socketPath } = docker.value
-  try {
-    const load = (...trees: string[]): number =>
-      Math.round(Number(shell(task('load', socketPath, dir, ...trees), dir)) / 1e6)
-    shell('mkdir -p little && echo hello >little/hello', dir)
-    const first = load(tree().path)
-    const again = load(tree().path, 'little')
-    return [
-      { piece, name: 'MB sent at first', count: first },
-      { piece, name: 'MB sent again with a little layer above', count: again, target: 0, met: again <= 0 },
-    ]
-  } finally {
-    await docker.value.stop()
-  }
+  const { socketPath } = ends.adopt(docker.value, daemon => daemon.stop())
+  const load = async (...trees: string[]): Promise<number> =>
+    Math.round(Number(await shell(task('load', socketPath, dir, ...trees), dir)) / 1e6)
+  await shell('mkdir -p little && echo hello >little/hello', dir)
+  const first = await load(tree().path)
+  const again = await load(tree().path, 'little')
+  return [
+    { piece, name: 'MB sent at first', count: first },
+    { piece, name: 'MB sent again with a little layer above', count: again, target: 0, met: again <= 0 },
+  ]
 }

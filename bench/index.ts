@@ -1,4 +1,5 @@
-// What Bale costs, beside tar and other builders on the same machine, as ratios within one run:
+// What Bale costs, beside tar and other builders on the same machine: medians, and ratios within one run. Progress is told on
+// stderr; everything is kept until the end (measure.ts says why), and goes then, or with Ctrl-C.
 //
 //   npm run bench                                 everything that can be measured here
 //   npm run bench -- export restore               these pieces
@@ -8,13 +9,15 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 import { buildDeflate } from '../scripts/build-deflate.mjs'
+import { startDockerRegistry } from '../test/helpers/docker-registry.ts'
 import { buildRows } from './build.ts'
 import { daemonRows } from './daemon.ts'
 import { exportRows } from './export.ts'
-import { type Row, quote } from './measure.ts'
+import { type Row, progress, quote, stopping } from './measure.ts'
 import { memoryRows } from './memory.ts'
 import { rebaseRows } from './rebase.ts'
 import { restoreRows } from './restore.ts'
@@ -32,6 +35,10 @@ export interface Bench {
   readonly tree: () => Tree
   /** The command that runs a task of bench/task.ts. */
   readonly task: (...args: string[]) => string
+  /** HOST:PORT of a registry on this machine; started when first asked for. */
+  readonly registry: () => Promise<string>
+  /** What is to be stopped at the end, and not before: stopping a daemon deletes what it has. */
+  readonly ends: AsyncDisposableStack
 }
 
 const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
@@ -54,32 +61,61 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '5' },
   },
 })
+const chosen = Object.keys(pieces).filter(name => positionals.length === 0 || positionals.includes(name))
 const unknown = positionals.find(name => !(name in pieces))
 if (unknown !== undefined) throw new Error(`there is no piece ${unknown}, but ${Object.keys(pieces).join(', ')}`)
+const runs = Number(values.runs)
+if (!(runs >= 1)) throw new Error(`--runs is to be a number, not ${values.runs}`)
 
 const dir = mkdtempSync(join(tmpdir(), 'bale-bench-'))
+process.env['TMPDIR'] = dir // also for what is started here, and if it cannot clean up itself
+process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    progress('stopping, and cleaning up')
+    process.exitCode = 130
+    stopping.abort()
+  })
+
+let tree: Tree | undefined
 try {
-  await bundle()
-  let tree: Tree | undefined
+  await measureAll()
+} catch (error) {
+  if (!stopping.signal.aborted) throw error
+}
+
+async function measureAll(): Promise<void> {
+  await using ends = new AsyncDisposableStack()
+  let registry: Promise<string> | undefined
   const bench: Bench = {
     dir,
     root,
-    runs: Number(values.runs),
+    runs,
     full: values.full,
     tree: () => (tree ??= makeTree(join(root, 'node_modules'), join(dir, 'tree'), values.small ? 1 : 4)),
     task: (...args) => [process.execPath, join(dir, 'dist/task.mjs'), ...args].map(quote).join(' '),
+    registry: () => (registry ??= startRegistry(ends)),
+    ends,
   }
+  await bundle()
   const rows: Row[] = []
-  for (const name of positionals.length > 0 ? positionals : Object.keys(pieces)) {
+  for (const name of chosen) {
+    progress(name)
     const found = (await pieces[name]?.(bench)) ?? []
     rows.push(...found)
     if (!values.json && !values.markdown) console.log(text(found))
   }
-  if (values.json) console.log(JSON.stringify({ ...conditions(tree), rows }, undefined, 2))
-  else if (values.markdown) console.log(`${markdown(rows)}\n\n${JSON.stringify(conditions(tree))}`)
-  else console.log(JSON.stringify(conditions(tree)))
-} finally {
-  rmSync(dir, { recursive: true, force: true })
+  if (values.json) console.log(JSON.stringify({ ...conditions(), rows }, undefined, 2))
+  else if (values.markdown) console.log(`${markdown(rows)}\n\n${summary()}`)
+  else console.log(summary())
+  progress('cleaning up')
+}
+
+async function startRegistry(ends: AsyncDisposableStack): Promise<string> {
+  const registry = await startDockerRegistry({ secure: false })
+  // One that Ctrl-C has ended as well does not say again that it ends.
+  ends.defer(() => Promise.race([registry.close(), sleep(5000)]))
+  return registry.host
 }
 
 async function bundle(): Promise<void> {
@@ -98,10 +134,10 @@ async function bundle(): Promise<void> {
   await buildDeflate({ bundle: join(dir, 'dist') })
 }
 
-function conditions(tree: Tree | undefined) {
+function conditions() {
   return {
     date: new Date().toISOString().slice(0, 10),
-    runs: Number(values.runs),
+    runs,
     processors: `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}`,
     node: process.version,
     commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim(),
@@ -110,24 +146,38 @@ function conditions(tree: Tree | undefined) {
   }
 }
 
+function summary(): string {
+  const { date, processors, node, commit, load } = conditions()
+  const of = tree && `, of a tree of ${tree.files} files and ${Math.round(tree.bytes / 1e6)} MB`
+  return `Medians of ${runs}${of ?? ''}; ${date}, ${processors}, Node ${node}, commit ${commit}, load ${load.join(' ')}.`
+}
+
 function text(rows: readonly Row[]): string {
   const lines = rows.map(row => {
-    const ratio = row.ratio === undefined ? (row.note ?? '') : `${row.ratio.toFixed(2)} × ${row.against}`
-    const target = row.target === undefined ? '' : `${row.met === true ? 'met' : 'NOT MET'} (≤ ${row.target})`
     const figures =
       row.count === undefined ? [row.seconds?.toFixed(2), row.cpuSeconds?.toFixed(2), row.peakMB] : [row.count]
-    return `${row.name.padEnd(48)}${figures.map(figure => String(figure ?? '').padStart(9)).join('')}   ${ratio.padEnd(28)} ${target}`
+    const columns = figures.map(figure => String(figure ?? '').padStart(9)).join('')
+    return `${row.name.padEnd(60)}${columns}   ${beside(row).padEnd(40)} ${verdict(row, 'NOT MET')}`
   })
-  const head = `${(rows[0]?.piece ?? '').padEnd(48)}   wall s    CPU s  peak MB`
+  const head = `${(rows[0]?.piece ?? '').padEnd(60)}   wall s    CPU s  peak MB`
   return [head, ...lines, ''].join('\n')
 }
 
 function markdown(rows: readonly Row[]): string {
-  const cells = rows.map(({ name, seconds, peakMB, by, count, against, ratio, target, met, note }) => {
+  const lines = rows.map(row => {
+    const { name, seconds, peakMB, by, count } = row
     const figure = count ?? (by === 'peakMB' ? `${peakMB} MB` : seconds === undefined ? '' : `${seconds.toFixed(2)} s`)
-    const beside = ratio === undefined ? (note ?? '') : `${ratio.toFixed(2)} × ${against}`
-    const verdict = target === undefined ? '' : met === true ? `≤ ${target}: met` : `≤ ${target}: **not met**`
-    return `| ${name.replaceAll('|', '\\|')} | ${figure} | ${beside.replaceAll('|', '\\|')} | ${verdict} |`
+    const cells = [name, figure, beside(row), verdict(row, '**not met**')]
+    return `| ${cells.map(cell => String(cell).replaceAll('|', '\\|')).join(' | ')} |`
   })
-  return ['| work | median | beside | target |', '| --- | --- | --- | --- |', ...cells].join('\n')
+  return ['| work | median | beside | target |', '| --- | --- | --- | --- |', ...lines].join('\n')
+}
+
+function beside({ ratio, against, note = '' }: Row): string {
+  return ratio === undefined ? note : `${ratio.toFixed(2)} × ${against}`
+}
+
+function verdict({ target, atLeast, met }: Row, unmet: string): string {
+  if (met === undefined) return ''
+  return `${atLeast === undefined ? `≤ ${target}` : `≥ ${atLeast}`}: ${met ? 'met' : unmet}`
 }

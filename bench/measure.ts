@@ -1,6 +1,11 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+
+/** Aborted by Ctrl-C: what runs is ended, and nothing else is begun. */
+export const stopping = new AbortController()
 
 /** One thing to measure, beside what it is measured against. */
 export interface Task {
@@ -15,6 +20,8 @@ export interface Task {
   readonly by?: 'seconds' | 'peakMB'
   /** The ratio, or with no `against` the seconds or megabytes, that it should not exceed. */
   readonly target?: number
+  /** The ratio that it should not fall below: another builder is to be no faster. */
+  readonly atLeast?: number
 }
 
 /** Medians. `seconds` is wall time; the peak is that of the largest process, in MB. Or something that was counted. */
@@ -32,6 +39,7 @@ export interface Row {
   readonly against?: string
   readonly ratio?: number
   readonly target?: number
+  readonly atLeast?: number
   readonly met?: boolean
 }
 
@@ -41,56 +49,80 @@ interface Cost {
   readonly peakMB: number
 }
 
+/** What a round may take of the disk, and not much more: whole builds of three builders. */
+const roundBytes = 12e9
+
 /**
- * Each task so many times, in turn, so that what else the machine does falls on all of them. Nothing is deleted before all
- * is measured: some file systems (ext4 without a journal) do not give an inode away again for minutes, and where thousands
- * have just been freed the next file takes them all into account: `tar -x` after `rm -r` takes ten times as long. What a task
- * leaves for the disk to write is written before the next one.
+ * Each task so many times, in turn, so that what else the machine does falls on all of them.
+ *
+ * Nothing is deleted before all pieces are measured. ext4 without a journal gives no inode away that was freed in the last
+ * minutes, and where thousands were, whoever makes a file looks at them all: `tar -x` after `rm -r` takes ten times as long.
+ * What a task leaves for later is done before the next one: what Bale deletes when it has ended, and what the disk has to write.
  */
-export function compare(piece: string, dir: string, runs: number, tasks: readonly Task[]): Row[] {
+export async function compare(piece: string, dir: string, runs: number, tasks: readonly Task[]): Promise<Row[]> {
   const costs = tasks.map((): Cost[] => [])
   for (let run = 0; run < runs; run++) {
+    const { bavail, bsize } = statfsSync(dir)
+    if (bavail * bsize < roundBytes)
+      throw new Error(
+        `the disk of ${dir} has ${Math.round((bavail * bsize) / 1e9)} GB left; a round takes ${roundBytes / 1e9}`,
+      )
     const round = join(dir, `${piece}-${run}`)
     mkdirSync(round)
-    tasks.forEach(({ name, command, before }, i) => {
-      process.stderr.write(`${piece}, round ${run + 1} of ${runs}: ${name}\n`)
+    for (const [i, { name, command, before = 'true' }] of tasks.entries()) {
+      progress(`${piece}, round ${run + 1} of ${runs}: ${name}`)
       const set = `export ROUND=${quote(round)};`
-      shell(`${set} ${before ?? 'true'}; sync`, dir)
-      costs[i]?.push(measure(`${set} ${command}`, dir))
-    })
+      await shell(`${set} ${before}; while pgrep -f ${quote(`^rm -rf -- ${dir}`)}; do sleep 0.1; done; sync`, dir)
+      costs[i]?.push(await measure(`${set} ${command}`, dir))
+    }
   }
   const medians = new Map(tasks.map(({ name }, i) => [name, median(costs[i] as Cost[])]))
-  return tasks.map(({ name, against, target, by = 'seconds' }) => {
+  return tasks.map(({ name, against, target, atLeast, by = 'seconds' }) => {
     const cost = medians.get(name) as Cost
     const base = against === undefined ? undefined : medians.get(against)
     const ratio = base && cost[by] / base[by]
+    const value = ratio ?? cost[by]
     return {
       piece,
       name,
       ...cost,
       ...(by === 'peakMB' && { by }),
       ...(base && { against, ratio }),
-      ...(target !== undefined && { target, met: (ratio ?? cost[by]) <= target }),
+      ...(target !== undefined && { target, met: value <= target }),
+      ...(atLeast !== undefined && { atLeast, met: value >= atLeast }),
     }
   })
 }
 
-export function shell(command: string, dir: string): string {
-  const { status, stdout, stderr } = spawnSync('bash', ['-c', `set -o pipefail; ${command}`], {
+export function progress(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+/** Its output. */
+export async function shell(command: string, dir: string): Promise<string> {
+  stopping.signal.throwIfAborted()
+  // A process group of its own, so that all of it can be ended.
+  const child = spawn('bash', ['-c', `set -o pipefail; ${command}`], {
     cwd: dir,
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  if (status !== 0) throw new Error(`it ended with ${status}: ${command}\n${stdout}${stderr}`)
+  const end = (): boolean => process.kill(-(child.pid as number), 'SIGTERM')
+  stopping.signal.addEventListener('abort', end)
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  stopping.signal.removeEventListener('abort', end)
+  stopping.signal.throwIfAborted()
+  if (child.exitCode !== 0)
+    throw new Error(`it ended with ${child.exitCode ?? child.signalCode}: ${command}\n${stdout}${stderr}`)
   return stdout
 }
 
 const gnuTime = '/usr/bin/time'
 
-export function measure(command: string, dir: string): Cost {
+async function measure(command: string, dir: string): Promise<Cost> {
   if (!existsSync(gnuTime)) throw new Error(`${gnuTime} is needed: apt-get install time`)
   const file = join(dir, 'time')
-  shell(`${gnuTime} -f '%e %U %S %M' -o ${quote(file)} bash -c ${quote(`set -o pipefail; ${command}`)}`, dir)
+  await shell(`${gnuTime} -f '%e %U %S %M' -o ${quote(file)} bash -c ${quote(`set -o pipefail; ${command}`)}`, dir)
   const [seconds, user, system, peak] = (readFileSync(file, 'utf8').trim().split('\n').at(-1) as string)
     .split(' ')
     .map(Number) as [number, number, number, number]

@@ -3,49 +3,46 @@ import { isInstalled, startDocker } from '../test/helpers/daemons.ts'
 import type { Bench } from './index.ts'
 import { quote, shell } from './measure.ts'
 
-/** Another builder: its commands build and push a Dockerfile that copies the tree. */
+/** Another builder, which builds and pushes a Dockerfile that copies `$ROUND/context`. */
 export interface Peer {
   readonly name: string
-  readonly commands: Readonly<Record<'cold' | 'nothing changed' | 'one file changed', string>>
+  /** The command, for the first build of a round and for those after it. */
+  readonly cold: string
+  readonly again: string
 }
 
 /** Those that can be had here, and why others cannot. */
-export async function startPeers({ dir, tree }: Bench, registry: string) {
-  shell('printf "FROM scratch\\nCOPY . /tree\\n" >Containerfile', dir)
-  const context = quote(tree().path)
+export async function startPeers({ dir, ends }: Bench, registry: string) {
+  await shell('printf "FROM scratch\\nCOPY . /tree\\n" >Containerfile; mkdir probe && touch probe/file', dir)
+  const args = '-f Containerfile "$ROUND/context"'
   const [peers, missing]: [Peer[], string[]] = [[], []]
 
   if (isInstalled('buildah')) {
     const buildah = `buildah --root "$ROUND/buildah" --runroot "$ROUND/buildah-run" --storage-driver vfs`
-    const build = `${buildah} bud --isolation chroot --layers -q -t bench -f Containerfile ${context}`
-    peers.push(peer('buildah', `${build} && ${buildah} push -q --tls-verify=false bench docker://${registry}/buildah`))
-  } else missing.push('buildah is not installed')
+    const to = `docker://${registry}/\${ROUND##*/}/buildah`
+    const build = `${buildah} bud --isolation chroot --layers -q -t bench ${args} && ${buildah} push -q --tls-verify=false bench ${to}`
+    peers.push({ name: 'buildah', cold: build, again: build })
+  } else missing.push('buildah: it is not installed')
 
   const docker = await startDocker()
-  const client = docker.state === 'available' ? clientWithBuildKit(docker.value.socketPath) : undefined
-  if (docker.state === 'available' && client !== undefined) {
-    const run = `DOCKER_BUILDKIT=1 ${client} --host unix://${docker.value.socketPath}`
-    const tag = `${registry}/buildkit`
-    const build = `${run} build -q -t ${tag} -f Containerfile ${context} && ${run} push -q ${tag}`
-    // Its daemon keeps its cache from round to round.
-    const { commands } = peer('BuildKit', build)
-    peers.push({ name: 'BuildKit', commands: { ...commands, cold: `${run} builder prune -af >/dev/null && ${build}` } })
-  } else missing.push(docker.state === 'missing' ? docker.reason : 'no docker client here can build with BuildKit')
-  return { peers, missing, stop: async () => (docker.state === 'available' ? docker.value.stop() : undefined) }
+  if (docker.state === 'missing') return { peers, missing: [...missing, `BuildKit: ${docker.reason}`] }
+  const { socketPath } = ends.adopt(docker.value, daemon => daemon.stop())
+  const client = await clientWithBuildKit(socketPath, dir)
+  if (client !== undefined) {
+    const tag = `${registry}/\${ROUND##*/}/buildkit`
+    const build = (flags: string): string => `${client} build -q ${flags} -t ${tag} ${args} && ${client} push -q ${tag}`
+    // Its daemon is the same in all rounds, but what it knows of a context goes by the context's path.
+    peers.push({ name: 'BuildKit', cold: build('--no-cache'), again: build('') })
+  } else missing.push('BuildKit: no docker client on PATH builds with it')
+  return { peers, missing }
 }
 
-const peer = (name: string, build: string): Peer => ({
-  name,
-  commands: { cold: build, 'nothing changed': build, 'one file changed': build },
-})
-
 /** Docker's own client has BuildKit in it up to version 22; later ones need a plugin. */
-function clientWithBuildKit(socketPath: string): string | undefined {
-  const found = (process.env['PATH'] ?? '').split(delimiter).map(dir => quote(join(dir, 'docker')))
-  const works = (client: string): boolean =>
-    shell(
-      `test -x ${client} && printf 'FROM scratch\\nCOPY nothing /\\n' | DOCKER_BUILDKIT=1 ${client} --host unix://${socketPath} build -q -f - $(mktemp -d | tee dir && touch $(cat dir)/nothing) >/dev/null 2>&1 && echo yes || true`,
-      '/tmp',
-    ).includes('yes')
-  return found.find(works)
+async function clientWithBuildKit(socketPath: string, dir: string): Promise<string | undefined> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const client = `DOCKER_BUILDKIT=1 ${quote(join(folder, 'docker'))} --host unix://${socketPath}`
+    const said = await shell(`${client} build -q -f Containerfile probe || true`, dir)
+    if (said.includes('sha256:')) return client
+  }
+  return undefined
 }

@@ -1,7 +1,7 @@
 // What the measurements run, bundled, in a process of its own each time, as users have it.
-import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, createReadStream, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { directoryCache } from '../lifecycle/caches/directory.ts'
+import { imageCache } from '../lifecycle/caches/image.ts'
 import { type BuildEvent, silent } from '../lifecycle/events.ts'
 import { makeImage } from '../lifecycle/image/image.ts'
 import type { Compression } from '../lifecycle/image/media-types.ts'
@@ -9,11 +9,19 @@ import { compressLayer, decompress } from '../lifecycle/layers/compress.ts'
 import { layerSource } from '../lifecycle/layers/pack.ts'
 import { unpackTree } from '../lifecycle/layers/unpack.ts'
 import { inOrder } from '../lifecycle/phases/in-order.ts'
+import { restore } from '../lifecycle/phases/restore.ts'
+import { requirePlatformApi } from '../lifecycle/spec/api.ts'
 import { Stores, hostPlatform } from '../lifecycle/stores/open.ts'
 
 const imagePath = '/layers/bench/tree'
 const source = (from: string) =>
   layerSource('bench', [{ kind: 'tree', hostPath: from, imagePath, uid: 1000, gid: 1000 }])
+
+const nowhere = { dataDir: '', cacheDir: '', dockerConfig: '/nonexistent', dockerSocket: '', environment: {} }
+async function cacheOf(stores: Stores, name: string) {
+  const [{ sink, previous }] = await stores.destinations([name], true)
+  return imageCache({ ...previous, sink }, { platform: hostPlatform() })
+}
 
 const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
   /** A tree as a layer in a file. */
@@ -30,8 +38,7 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
 
   /** Trees as layers in a registry, kept in a cache in the directory as builds do. */
   async push(compression, cacheDir = '', to = '', ...trees) {
-    const settings = { dataDir: cacheDir, cacheDir, dockerConfig: '/nonexistent', dockerSocket: '', environment: {} }
-    await using stores = new Stores(settings, silent, compression as Compression)
+    await using stores = new Stores({ ...nowhere, dataDir: cacheDir, cacheDir }, silent, compression as Compression)
     const [{ sink }] = await stores.destinations([to], true)
     await using writer = await directoryCache(cacheDir, { compressed: true }).begin()
     const { keeper } = writer
@@ -39,10 +46,28 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
     await writer.commit({ buildpacks: [] })
   },
 
+  /** A tree as the layer of a cache image. */
+  async keep(to = '', from = '') {
+    await using stores = new Stores(nowhere, silent)
+    await using writer = await (await cacheOf(stores, to)).begin()
+    const { diffId } = await writer.put(source(from))
+    const layers = { tree: { sha: diffId, data: {}, build: false, launch: false, cache: true } }
+    await writer.commit({ buildpacks: [{ key: 'bench', version: '1.0.0', layers }] })
+  },
+
+  /** The restore phase, with that image. */
+  async restore(from = '', to = '') {
+    mkdirSync(to)
+    await using stores = new Stores(nowhere, silent)
+    const group = [{ id: 'bench', version: '1.0.0', api: '0.12' }]
+    const cache = await cacheOf(stores, from)
+    const features = requirePlatformApi('0.15')
+    await restore({ layersDir: { host: to, image: '/layers' }, group, cache, features, reporter: silent })
+  },
+
   /** A file as a blob of a registry, in one request, as plainly as can be. */
-  async send(to = '', file = '') {
-    const digest = createHash('sha256').update(readFileSync(file)).digest('hex')
-    const [host = '', repository = ''] = to.split('/')
+  async send(to = '', file = '', digest = '') {
+    const [, host = '', repository = ''] = /^([^/]+)\/(.+)$/.exec(to) ?? []
     const begun = await fetch(`http://${host}/v2/${repository}/blobs/uploads/`, { method: 'POST' })
     const place = new URL(begun.headers.get('location') ?? '', `http://${host}`)
     place.searchParams.set('digest', `sha256:${digest}`)
@@ -62,15 +87,11 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
         last.set(event.id, event.done)
       },
     }
-    await using stores = new Stores(
-      { dataDir: dir, cacheDir: dir, dockerConfig: '', dockerSocket, environment: {} },
-      reporter,
-    )
+    await using stores = new Stores({ ...nowhere, dataDir: dir, cacheDir: dir, dockerSocket }, reporter)
     const [{ sink, names, previous }] = await stores.destinations(['docker-daemon:bench'], false)
-    const before = await previous.source.pull(previous.name, hostPlatform())
+    await previous.source.pull(previous.name, hostPlatform()) // which tells the sink what the daemon has
     sent = 0 // pulling tells of its bytes in the same way
     const layers = await inOrder(trees, 4, tree => sink.putLayer(source(tree)))
-    void before
     const image = makeImage({ ...hostPlatform(), config: {}, rootfs: { type: 'layers', diff_ids: [] } }, layers)
     await sink.putImage(image, names)
     console.log(sent)
