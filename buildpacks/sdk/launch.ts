@@ -20,15 +20,15 @@ export interface Launch {
 }
 
 /**
- * A process whose command line is for a shell: variables, pipes and `&&` work. The launcher itself starts no shell for
- * processes of Buildpack API 0.9 and newer.
+ * A process whose command line is for a shell: variables, pipes and `&&` work, and what a user adds is in `"$@"` (the first
+ * word after a script is its `$0`). The launcher itself starts no shell for processes of Buildpack API 0.9 and newer.
  */
 export function shellProcess(
   type: string,
   script: string,
   options: { readonly default?: boolean } = {},
 ): LaunchProcess {
-  return { type, command: ['bash', '-c', script], ...options }
+  return { type, command: ['bash', '-c', script, 'bash'], ...options }
 }
 
 /** `text` as one word of a shell's command line. */

@@ -59,8 +59,8 @@ describe('the buildpack', () => {
     const { launch, output } = await project.build()
     expect(launch).toEqual({
       processes: [
-        { type: 'worker', command: ['bash', '-c', 'b $X'] },
-        { type: 'web', command: ['bash', '-c', 'a'], default: true },
+        { type: 'worker', command: ['bash', '-c', 'b $X', 'bash'] },
+        { type: 'web', command: ['bash', '-c', 'a', 'bash'], default: true },
       ],
     })
     expect(output).toBe('Procfile\n  worker: b $X\n  web: a\n')
@@ -68,7 +68,7 @@ describe('the buildpack', () => {
 
   it('leaves the default to others if there is no web', async () => {
     const { launch } = await (await projectOf({ Procfile: 'worker: b\n' })).build()
-    expect(launch).toEqual({ processes: [{ type: 'worker', command: ['bash', '-c', 'b'] }] })
+    expect(launch).toEqual({ processes: [{ type: 'worker', command: ['bash', '-c', 'b', 'bash'] }] })
   })
 
   it('takes GOOGLE_ENTRYPOINT for web, and the rest of the Procfile', async () => {
@@ -76,8 +76,8 @@ describe('the buildpack', () => {
     const { launch } = await project.build()
     expect(launch).toEqual({
       processes: [
-        { type: 'web', command: ['bash', '-c', 'c'], default: true },
-        { type: 'worker', command: ['bash', '-c', 'b'] },
+        { type: 'web', command: ['bash', '-c', 'c', 'bash'], default: true },
+        { type: 'worker', command: ['bash', '-c', 'b', 'bash'] },
       ],
     })
     const alone = await projectOf({}, { GOOGLE_ENTRYPOINT: 'c' })

@@ -410,7 +410,7 @@ describe('the start', () => {
   it('is the default process', async () => {
     const { project } = await pythonProject({ 'main.py': '' })
     expect((await project.build()).launch).toEqual({
-      processes: [{ type: 'web', command: ['bash', '-c', 'python main.py'], default: true }],
+      processes: [{ type: 'web', command: ['bash', '-c', 'python main.py', 'bash'], default: true }],
     })
   })
 })

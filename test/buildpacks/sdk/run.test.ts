@@ -110,7 +110,7 @@ describe('build', () => {
     expect(outcome.launch).toEqual({
       labels: [{ key: 'a', value: 'b' }],
       processes: [
-        { type: 'web', command: ['bash', '-c', 'node "a b.js"'], default: true },
+        { type: 'web', command: ['bash', '-c', 'node "a b.js"', 'bash'], default: true },
         { type: 'w', command: ['w'], args: ['-v'] },
       ],
       slices: [{ paths: ['node_modules'] }],
@@ -131,7 +131,9 @@ describe('build', () => {
     const features = requireBuildpackApi('0.10', 'example/test')
     const launch = parseLaunch(await project.read('layers/launch.toml'), 'launch.toml', features)
     expect(launch).toEqual({
-      processes: [{ type: 'web', command: ['bash', '-c', 'echo "$PORT"'], args: [], direct: true, default: true }],
+      processes: [
+        { type: 'web', command: ['bash', '-c', 'echo "$PORT"', 'bash'], args: [], direct: true, default: true },
+      ],
       labels: [],
       slices: [{ paths: ['node_modules'] }],
     })
