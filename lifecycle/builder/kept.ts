@@ -56,8 +56,7 @@ export async function listKept(cacheDir: string): Promise<Kept[]> {
     for (const name of await namesIn(join(cacheDir, folder)))
       kept.push(await temporary(join(cacheDir, folder, name), name))
   const others = folders.filter(name => !['apps', 'unpacked', 'work', 'tmp'].includes(name))
-  for (const name of others)
-    kept.push(await described('other', join(cacheDir, name), name, false))
+  for (const name of others) kept.push(await described('other', join(cacheDir, name), name, false))
   return kept.filter(item => item !== undefined).sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime())
 }
 
