@@ -42,10 +42,10 @@ export async function buildRows(bench: Bench): Promise<Row[]> {
     { name: cold, before: fresh, command: bale() },
     { name: again, command: bale(), target: 1 },
     { name: edited, command: bale('--env BENCH_EDIT="$RANDOM"'), against: cold, target: 0.15 },
-    ...peers.flatMap(peer => [
-      { name: `${peer.name}, cold`, before: fresh, command: peer.cold, against: cold, atLeast: 1 },
-      { name: `${peer.name}, nothing changed`, command: peer.again, against: again, atLeast: 1 },
-      { name: `${peer.name}, one file changed`, before: edit, command: peer.again, against: edited, atLeast: 1 },
+    ...peers.flatMap(({ name, cold: first, again: later, deletes }) => [
+      { name: `${name}, cold`, before: fresh, command: first, against: cold, atLeast: 1, deletes },
+      { name: `${name}, nothing changed`, command: later, against: again, atLeast: 1, deletes },
+      { name: `${name}, one file changed`, before: edit, command: later, against: edited, atLeast: 1, deletes },
     ]),
   ])
   return [...rows, moved, ...missing.map(note => ({ piece: 'build', name: 'not measured', note }))]

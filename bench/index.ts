@@ -43,8 +43,8 @@ export interface Bench {
 
 const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   export: exportRows,
+  restore: restoreRows, // before other builders, which delete
   build: buildRows,
-  restore: restoreRows,
   rebase: rebaseRows,
   memory: memoryRows,
   daemon: daemonRows,

@@ -14,6 +14,8 @@ export interface Task {
   readonly command: string
   /** Run before each time, and not measured. */
   readonly before?: string
+  /** It deletes a tree itself: its rounds come after those of the others. */
+  readonly deletes?: boolean
   /** The name of another task: the ratio of the two times is what counts. */
   readonly against?: string
   /** What is compared: wall time unless told. */
@@ -56,27 +58,32 @@ const roundBytes = 12e9
  * Each task so many times, in turn, so that what else the machine does falls on all of them.
  *
  * Nothing is deleted before all pieces are measured. ext4 without a journal gives no inode away that was freed in the last
- * minutes, and where thousands were, whoever makes a file looks at them all: `tar -x` after `rm -r` takes ten times as long.
+ * five minutes, and where thousands were, whoever makes a file looks at them all: `tar -x` after `rm -r` takes ten times as
+ * long. The same holds for what others deleted before: leave the machine alone for that time, or set TMPDIR to another disk.
  * What a task leaves for later is done before the next one: what Bale deletes when it has ended, and what the disk has to write.
  */
 export async function compare(piece: string, dir: string, runs: number, tasks: readonly Task[]): Promise<Row[]> {
-  const costs = tasks.map((): Cost[] => [])
-  for (let run = 0; run < runs; run++) {
+  const costs = new Map(tasks.map((task): [Task, Cost[]] => [task, []]))
+  const rounds = [false, true].flatMap(deletes => Array.from({ length: runs }, (_, run) => ({ deletes, run })))
+  for (const { deletes, run } of rounds) {
+    const own = tasks.filter(task => (task.deletes ?? false) === deletes)
+    if (own.length === 0) continue
     const { bavail, bsize } = statfsSync(dir)
     if (bavail * bsize < roundBytes)
       throw new Error(
         `the disk of ${dir} has ${Math.round((bavail * bsize) / 1e9)} GB left; a round takes ${roundBytes / 1e9}`,
       )
     const round = join(dir, `${piece}-${run}`)
-    mkdirSync(round)
-    for (const [i, { name, command, before = 'true' }] of tasks.entries()) {
+    mkdirSync(round, { recursive: true })
+    for (const task of own) {
+      const { name, command, before = 'true' } = task
       progress(`${piece}, round ${run + 1} of ${runs}: ${name}`)
       const set = `export ROUND=${quote(round)};`
       await shell(`${set} ${before}; while pgrep -f ${quote(`^rm -rf -- ${dir}`)}; do sleep 0.1; done; sync`, dir)
-      costs[i]?.push(await measure(`${set} ${command}`, dir))
+      costs.get(task)?.push(await measure(`${set} ${command}`, dir))
     }
   }
-  const medians = new Map(tasks.map(({ name }, i) => [name, median(costs[i] as Cost[])]))
+  const medians = new Map([...costs].map(([{ name }, all]) => [name, median(all)]))
   return tasks.map(({ name, against, target, atLeast, by = 'seconds' }) => {
     const cost = medians.get(name) as Cost
     const base = against === undefined ? undefined : medians.get(against)

@@ -9,6 +9,8 @@ export interface Peer {
   /** The command, for the first build of a round and for those after it. */
   readonly cold: string
   readonly again: string
+  /** It deletes its copies of the tree when it has built. */
+  readonly deletes: boolean
 }
 
 /** Those that can be had here, and why others cannot. */
@@ -21,7 +23,7 @@ export async function startPeers({ dir, ends }: Bench, registry: string) {
     const buildah = `buildah --root "$ROUND/buildah" --runroot "$ROUND/buildah-run" --storage-driver vfs`
     const to = `docker://${registry}/\${ROUND##*/}/buildah`
     const build = `${buildah} bud --isolation chroot --layers -q -t bench ${args} && ${buildah} push -q --tls-verify=false bench ${to}`
-    peers.push({ name: 'buildah', cold: build, again: build })
+    peers.push({ name: 'buildah', cold: build, again: build, deletes: true })
   } else missing.push('buildah: it is not installed')
 
   const docker = await startDocker()
@@ -32,7 +34,7 @@ export async function startPeers({ dir, ends }: Bench, registry: string) {
     const tag = `${registry}/\${ROUND##*/}/buildkit`
     const build = (flags: string): string => `${client} build -q ${flags} -t ${tag} ${args} && ${client} push -q ${tag}`
     // Its daemon is the same in all rounds, but what it knows of a context goes by the context's path.
-    peers.push({ name: 'BuildKit', cold: build('--no-cache'), again: build('') })
+    peers.push({ name: 'BuildKit', cold: build('--no-cache'), again: build(''), deletes: false })
   } else missing.push('BuildKit: no docker client on PATH builds with it')
   return { peers, missing }
 }

@@ -1,5 +1,5 @@
 // What the measurements run, bundled, in a process of its own each time, as users have it.
-import { closeSync, createReadStream, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, createReadStream, mkdirSync, openAsBlob, openSync, writeSync } from 'node:fs'
 import { directoryCache } from '../lifecycle/caches/directory.ts'
 import { imageCache } from '../lifecycle/caches/image.ts'
 import { type BuildEvent, silent } from '../lifecycle/events.ts'
@@ -71,7 +71,7 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
     const begun = await fetch(`http://${host}/v2/${repository}/blobs/uploads/`, { method: 'POST' })
     const place = new URL(begun.headers.get('location') ?? '', `http://${host}`)
     place.searchParams.set('digest', `sha256:${digest}`)
-    const { status } = await fetch(place, { method: 'PUT', body: readFileSync(file) })
+    const { status } = await fetch(place, { method: 'PUT', body: await openAsBlob(file) })
     if (status !== 201) throw new Error(`the registry answered ${status}`)
   },
 
