@@ -74,15 +74,14 @@ describe('plain lines', () => {
 })
 
 describe('a terminal', () => {
+  let text = ''
+  const open = () => {
+    text = ''
+    return prettyReporter({ write: t => (text += t), width: () => 80, now: () => 0, interval: 0, color: false })
+  }
+
   it('has one bar for all that moves, and it is gone in the end', async () => {
-    let text = ''
-    const reporter = prettyReporter({
-      write: t => (text += t),
-      width: () => 80,
-      now: () => 0,
-      interval: 0,
-      color: false,
-    })
+    const reporter = open()
     reporter.event({
       type: 'transfer',
       direction: 'pull',
@@ -97,14 +96,7 @@ describe('a terminal', () => {
     expect(text.endsWith('\r\u001b[2K')).toBe(true)
   })
   it('has no bar left for what ended though nobody said how large it was', () => {
-    let text = ''
-    const reporter = prettyReporter({
-      write: t => (text += t),
-      width: () => 80,
-      now: () => 0,
-      interval: 0,
-      color: false,
-    })
+    const reporter = open()
     const moved = (id: string, done: number): BuildEvent => ({
       type: 'transfer',
       direction: 'push',
