@@ -9,7 +9,6 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 import { buildDeflate } from '../scripts/build-deflate.mjs'
@@ -113,8 +112,7 @@ async function measureAll(): Promise<void> {
 
 async function startRegistry(ends: AsyncDisposableStack): Promise<string> {
   const registry = await startDockerRegistry({ secure: false })
-  // One that Ctrl-C has ended as well does not say again that it ends.
-  ends.defer(() => Promise.race([registry.close(), sleep(5000)]))
+  ends.defer(() => registry.close())
   return registry.host
 }
 

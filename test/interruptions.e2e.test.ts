@@ -116,11 +116,10 @@ function describeFile(path: string): string {
 }
 
 /**
- * A build takes the trees of its cached layers, and one that does not come to its end makes them again next time; blocks
- * that it has compressed stay.
+ * A build takes the trees of its cached layers, and one that does not come to its end makes them again next time.
  */
 function durable(found: Record<string, string>): Record<string, string> {
-  const passing = /^cache\/bale\/(apps\/[^/]+\/trees\/|blocks(\/|$))/
+  const passing = /^cache\/bale\/apps\/[^/]+\/trees\//
   return Object.fromEntries(Object.entries(found).filter(([path]) => !passing.test(path)))
 }
 

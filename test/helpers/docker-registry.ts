@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -60,14 +61,13 @@ export async function startDockerRegistry({ secure }: { secure: boolean }): Prom
     host,
     ...(tls && { certificate: tls.cert }),
     blobPath: hex => join(dir, 'storage/docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data'),
-    close: () =>
-      new Promise(resolve => {
-        server.once('exit', () => {
-          rmSync(dir, { recursive: true, force: true })
-          resolve()
-        })
+    async close() {
+      if (server.exitCode === null && server.signalCode === null) {
         server.kill()
-      }),
+        await once(server, 'exit')
+      }
+      rmSync(dir, { recursive: true, force: true })
+    },
   }
 }
 
