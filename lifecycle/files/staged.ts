@@ -16,6 +16,9 @@ export interface StagedFile extends AsyncDisposable {
   commit(target: string): Promise<void>
 }
 
+/** Bytes. So many go to the disk while others are written, so that a commit has little left to wait for. */
+const syncEvery = 16 * 1024 * 1024
+
 /** Starts a file in `dir`, under a name of its own; disposal without a commit deletes it. */
 export async function stageFile(dir: string): Promise<StagedFile> {
   const path = join(dir, ownName())
@@ -27,13 +30,22 @@ export async function stageFile(dir: string): Promise<StagedFile> {
     await open?.close()
   }
   let committed = false
+  let unsynced = 0
+  let syncing = Promise.resolve()
   return {
     path,
     async write(chunk) {
       await inPlace(path, () => writeAll(file as FileHandle, chunk))
+      unsynced += chunk.length
+      if (unsynced < syncEvery) return
+      unsynced = 0
+      // The system tells of a failure once: whoever commits hears of it.
+      syncing = syncing.then(() => file?.datasync())
+      syncing.catch(() => {})
     },
     async commit(target) {
       await inPlace(target, async () => {
+        await syncing
         await file?.sync()
         await close()
         await rename(path, target)
@@ -42,6 +54,7 @@ export async function stageFile(dir: string): Promise<StagedFile> {
       })
     },
     async [Symbol.asyncDispose]() {
+      await syncing.catch(() => {})
       await close().catch(() => {})
       if (!committed) await unlink(path).catch(() => {})
     },
