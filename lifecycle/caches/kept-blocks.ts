@@ -90,7 +90,7 @@ export class KeptBlocks {
     const blocks: Layers[string]['blocks'] = []
     return {
       keyOf: block => this.#tag(block),
-      find: key => this.#find(`${format} ${key}`),
+      find: (key, into) => this.#find(`${format} ${key}`, into),
       write: async (bytes, key) => {
         if (key !== undefined) blocks.push([key, this.#tag(bytes), draft.size, bytes.length])
         await draft.write(bytes)
@@ -140,15 +140,13 @@ export class KeptBlocks {
     return mac.getAuthTag().toString('hex')
   }
 
-  #find(key: string): Uint8Array | undefined {
+  #find(key: string, into: Uint8Array): number | undefined {
     const block = this.#blocks.get(key)
     const fd = block && this.#open(block.file)
-    if (block === undefined || fd === undefined) return undefined
+    if (block === undefined || fd === undefined || block.length > into.length) return undefined
     try {
-      if (block.offset + block.length > fstatSync(fd).size) return undefined
-      const bytes = new Uint8Array(block.length)
-      if (readSync(fd, bytes, 0, block.length, block.offset) < block.length) return undefined
-      return this.#tag(bytes) === block.tag ? bytes : undefined
+      if (readSync(fd, into, 0, block.length, block.offset) < block.length) return undefined
+      return this.#tag(into.subarray(0, block.length)) === block.tag ? block.length : undefined
     } catch (error) {
       if (isErrno(error)) return undefined
       throw error
@@ -188,9 +186,8 @@ class Draft implements AsyncDisposable {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.size += bytes.length
-    this.#waiting.push(bytes)
-    if (this.size < worthKeeping) return
-    const waiting = this.#waiting.splice(0)
+    if (this.size < worthKeeping) return void this.#waiting.push(Buffer.from(bytes))
+    const waiting = [...this.#waiting.splice(0), bytes]
     await this.#unlessRefused(async () => {
       this.#file ??= await stageFile(this.#dir)
       for (const piece of waiting) await this.#file.write(piece)

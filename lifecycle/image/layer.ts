@@ -34,9 +34,9 @@ export interface Fingerprint {
 export interface LayerKeeper extends AsyncDisposable {
   /** The same for two blocks only if they are equal. */
   keyOf(block: Uint8Array): string
-  /** What the block with this key was compressed to, if that is here and undamaged. */
-  find(key: string): Uint8Array | undefined
-  /** The next bytes of the layer; with a key, they are what the block with that key was compressed to. */
+  /** Puts what the block with this key was compressed to there, if it is here and undamaged; of how many bytes it is. */
+  find(key: string, into: Uint8Array): number | undefined
+  /** The next bytes of the layer; with a key, they are what the block with that key was compressed to. Copies what is to stay. */
   write(bytes: Uint8Array, key?: string): Promise<void>
   /** Nothing is kept of a layer that does not come to its end. What this starts, the keeper's owner waits for. */
   finish(layer: LayerDigests): void

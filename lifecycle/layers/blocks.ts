@@ -1,16 +1,14 @@
 import type { Digest } from '../image/digest.ts'
 import type { LayerKeeper } from '../image/layer.ts'
-import { maxBlock } from './deflate/index.ts'
+import { type Block, maxBlock, spare } from './block.ts'
 import { tarBlock } from './tar-header.ts'
-
-/** In memory that all threads share: one hashes it while another one compresses it. */
-export type Block = Uint8Array<SharedArrayBuffer>
 
 /** Those who work on the blocks of one layer; until an answer comes, a block must not be touched. */
 export interface Crew {
   /** How many blocks may usefully be under way at once. */
   readonly width: number
-  compress(block: Block): Promise<Uint8Array>
+  /** Puts what the block becomes into other memory; of how many bytes it is. */
+  compress(block: Block, into: Block): Promise<number>
   /** Takes the blocks in their order. */
   digest(block: Block): Promise<void>
   /** Of all blocks. */
@@ -31,6 +29,8 @@ export interface TarSummary {
 export interface Piece {
   readonly bytes: Uint8Array
   readonly key?: string
+  /** Gives their memory back. */
+  done?(): void
 }
 
 /** A layer of so many blocks at most is made in place: most layers are small, and threads take longer to start. */
@@ -53,11 +53,12 @@ export async function* compressBlocks(
   const next = (): Promise<Piece> => underWay.shift() as Promise<Piece>
   const begin = async (block: Block, crew: Crew): Promise<Piece> => {
     const digested = crew.digest(block)
+    const into = spare.take()
     const key = block.length < worthKeeping ? undefined : keeper?.keyOf(block)
-    const known = key === undefined ? undefined : keeper?.find(key)
-    const [bytes] = await Promise.all([known ?? crew.compress(block), digested])
+    const known = key === undefined ? undefined : keeper?.find(key, into)
+    const [length] = await Promise.all([known ?? crew.compress(block, into), digested])
     spare.put(block)
-    return { bytes, ...(key !== undefined && { key }) }
+    return { bytes: into.subarray(0, length), done: () => spare.put(into), ...(key !== undefined && { key }) }
   }
   const start = (block: Block, crew: Crew): void => {
     const piece = begin(block, crew)
@@ -83,20 +84,6 @@ export async function* compressBlocks(
     crew?.release()
   }
 }
-
-/** The memory of blocks that are done with, for all layers: garbage of this kind is collected late. */
-const spare = {
-  buffers: [] as SharedArrayBuffer[],
-
-  take(): Block {
-    return new Uint8Array(this.buffers.pop() ?? new SharedArrayBuffer(maxBlock))
-  },
-
-  put({ buffer }: Block): void {
-    if (this.buffers.length < maxSpares) this.buffers.push(buffer)
-  },
-}
-const maxSpares = 32
 
 /**
  * Blocks of at most 1 MiB that end before the header of a tar entry, where there is one that will do in the second half:

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { LayerDigests, LayerKeeper, LayerSource } from '../image/layer.ts'
 import { type Compression, layerMediaType } from '../image/media-types.ts'
+import { maxBlock, spare } from './block.ts'
 import type { Piece, TarSummary } from './blocks.ts'
 import { deflateVersion } from './deflate/index.ts'
 import { inParallel } from './crew.ts'
 import { TarDigester } from './digester.ts'
 import { gzip } from './gzip.ts'
+import { zstdVersion } from './zstd.ts'
 
 export { decompress } from './decompress.ts'
 export { verified } from './verify.ts'
@@ -20,7 +22,8 @@ export interface CompressOptions {
  * Makes a layer's bytes in one pass: tar, hash, compress, hash, write; the source's keeper gets them as well. The bytes
  * depend on the tar and the compression alone (for zstd also on Node's version of it), never on how many threads there are,
  * how the tar comes in pieces or what the keeper has.
- * @param write is awaited before the next piece comes; a few more are made meanwhile
+ * @param write is awaited before the next piece comes; a few more are made meanwhile. The chunk is good until it
+ * ends: copy what is to stay
  */
 export async function compressLayer(
   source: LayerSource,
@@ -34,11 +37,12 @@ export async function compressLayer(
   const pieces = async function* (): AsyncGenerator<Piece> {
     end.tar = yield* compressors[compression](source.tar(signal), keeper)
   }
-  for await (const { bytes, key } of ahead(pieces(), piecesAhead)) {
+  for await (const { bytes, key, done } of ahead(pieces(), piecesAhead)) {
     signal?.throwIfAborted()
     hash.update(bytes)
     size += bytes.length
     await Promise.all([write(bytes), keeper?.write(bytes, key)])
+    done?.()
   }
   const { diffId } = end.tar as TarSummary
   const mediaType = layerMediaType(compression)
@@ -48,10 +52,10 @@ export async function compressLayer(
 }
 
 /** Some MB: as much as is made while a piece is written, and no more than a slow destination may make us hold. */
-const piecesAhead = 4
+const piecesAhead = 8
 
 /** To be raised by whoever changes which bytes a layer has: how it is packed, or where its blocks are cut. */
-const packing = 3
+const packing = 4
 
 /** What the bytes of a layer depend on besides its files. What is known of layers in another format says nothing of ours. */
 export async function layerFormat(compression: Compression): Promise<string> {
@@ -65,8 +69,13 @@ const compressors: Record<Compression, Compress> = {
     const digester = new TarDigester()
     for await (const chunk of tar) {
       digester.update(chunk)
-      // A source may overwrite its chunks, and a destination may still be sending them.
-      yield { bytes: Buffer.from(chunk) }
+      // A source may overwrite its chunks while a destination is still sending them.
+      for (let at = 0; at < chunk.length; at += maxBlock) {
+        const part = chunk.subarray(at, at + maxBlock)
+        const copy = spare.take()
+        copy.set(part)
+        yield { bytes: copy.subarray(0, part.length), done: () => spare.put(copy) }
+      }
     }
     return digester.summary()
   },
@@ -78,7 +87,7 @@ const compressors: Record<Compression, Compress> = {
 const versions: Record<Compression, () => string | Promise<string>> = {
   none: () => 'none',
   gzip: async () => `gzip-${await deflateVersion()}`,
-  zstd: () => `zstd-${process.versions['zstd'] ?? process.version}`,
+  zstd: () => zstdVersion,
 }
 
 /** The same items, of which up to `count` are made before they are asked for. */

@@ -1,11 +1,12 @@
 import type { LayerKeeper } from '../image/layer.ts'
+import type { Compression } from '../image/media-types.ts'
 import { type Crew, type Piece, type TarSummary, compressBlocks } from './blocks.ts'
 import { type Deflate, deflateModule, instantiate } from './deflate/index.ts'
 import { idlest, maxThreads } from './deflate/threads.ts'
 import { TarDigester } from './digester.ts'
-import { zstdFrame, zstdWidth } from './zstd.ts'
+import { zstdFrame } from './zstd.ts'
 
-type BlockCompression = 'gzip' | 'zstd'
+type BlockCompression = Exclude<Compression, 'none'>
 
 let inline: Promise<Deflate> | undefined
 let layers = 0
@@ -19,13 +20,13 @@ export function inParallel(
   return compressBlocks(tar, size => (size === 'small' ? smallCrew : largeCrew)(compression), keeper)
 }
 
-/** The calling thread, whose zstd works beside it in any case. */
+/** The calling thread. */
 export async function smallCrew(compression: BlockCompression): Promise<Crew> {
-  const deflate = await (inline ??= deflateModule().then(instantiate))
+  const compress = compression === 'zstd' ? zstdFrame : await (inline ??= deflateModule().then(instantiate))
   const digester = new TarDigester()
   return {
     width: 1,
-    compress: compression === 'zstd' ? zstdFrame : block => Promise.resolve(deflate(block)),
+    compress: (block, into) => Promise.resolve(compress(block, into)),
     digest: block => Promise.resolve(digester.update(block)),
     summary: () => Promise.resolve(digester.summary()),
     release: () => {},
@@ -38,8 +39,8 @@ export async function largeCrew(compression: BlockCompression): Promise<Crew> {
   const layer = layers++
   const digester = idlest(module) // a hash is the work of one
   return {
-    width: 2 * (compression === 'zstd' ? zstdWidth : maxThreads),
-    compress: compression === 'zstd' ? zstdFrame : block => idlest(module).do({ kind: 'deflate', block }),
+    width: 4 * maxThreads,
+    compress: (block, into) => idlest(module).do({ kind: compression, block, into }),
     digest: block => digester.do({ kind: 'digest', layer, block }),
     summary: () => digester.do({ kind: 'summary', layer }),
     release: () => void digester.do({ kind: 'release', layer }).catch(() => {}),

@@ -39,11 +39,11 @@ async function build(tree: string, cacheDir: string, compression: Compression = 
   await using writer = await directoryCache(cacheDir, { compressed: true }).begin()
   const keeper: LayerSource['keeper'] = (...format) => {
     const one = writer.keeper!(...format)
-    const find = (key: string): Uint8Array | undefined => {
-      const bytes = one.find(key)
+    const find = (key: string, into: Uint8Array): number | undefined => {
+      const length = one.find(key, into)
       blocks++
-      if (bytes !== undefined) found++
-      return bytes
+      if (length !== undefined) found++
+      return length
     }
     return { ...one, find }
   }

@@ -29,7 +29,7 @@ async function compress(
   piece?: number,
 ): Promise<LayerDigests & { stored: Buffer }> {
   const chunks: Uint8Array[] = []
-  const digests = await compressLayer(source(bytes, piece), chunk => void chunks.push(chunk), { compression })
+  const digests = await compressLayer(source(bytes, piece), chunk => void chunks.push(Buffer.from(chunk)), { compression })
   return { ...digests, stored: Buffer.concat(chunks) }
 }
 
@@ -149,13 +149,17 @@ describe.each(['none', 'gzip', 'zstd'] as const)('compressLayer, %s', compressio
 
 describe('what a destination is given', () => {
   it.each(['none', 'gzip', 'zstd'] as const)(
-    'stays as it is though the source uses its memory again, %s',
+    'stays as it is until it has been written, though memory is used again, %s',
     async kind => {
       const dir = await temporaryDirectory()
       writeFileSync(join(dir, 'large'), large)
       const tree = layerSource('test', [{ kind: 'tree', hostPath: dir, imagePath: '/t', uid: 0, gid: 0 }])
       const chunks: Uint8Array[] = []
-      const { digest } = await compressLayer(tree, chunk => void chunks.push(chunk), { compression: kind })
+      const write = async (chunk: Uint8Array): Promise<void> => {
+        await setTimeout(5)
+        chunks.push(Buffer.from(chunk))
+      }
+      const { digest } = await compressLayer(tree, write, { compression: kind })
       expect(digestOf(Buffer.concat(chunks))).toBe(digest)
     },
   )

@@ -3,16 +3,15 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { BaleError } from '../../errors.ts'
+import { type Block, maxBlock } from '../block.ts'
 
 /**
  * Our own deflate (RFC 1951), about zlib's level 1, in WebAssembly: bit-exact on every CPU and every Node, which
- * reproducible digests need and node:zlib does not promise. Compresses at most `maxBlock` bytes; the result is a copy of
- * its own. Each block is compressed by itself and ends in a sync flush, so that blocks made in any order, by any number of
+ * reproducible digests need and node:zlib does not promise. Compresses at most `maxBlock` bytes into other memory, and returns
+ * of how many the result is. Each block is compressed by itself and ends in a sync flush, so that blocks made in any order, by any number of
  * threads, join into one stream.
  */
-export type Deflate = (block: Uint8Array) => Uint8Array<ArrayBuffer>
-
-export const maxBlock = 1024 * 1024
+export type Deflate = (block: Uint8Array, into: Block) => number
 
 /** What a stream of such blocks ends with: an empty final block (fixed codes, end of block). */
 export const lastBlock = Uint8Array.of(3, 0)
@@ -67,9 +66,11 @@ export function instantiate(module: WebAssembly.Module): Deflate {
   const bytes = new Uint8Array(memory.buffer)
   const input = inputPtr()
   const output = outputPtr()
-  return block => {
+  return (block, into) => {
     if (block.length > maxBlock) throw new RangeError(`a block of ${block.length} bytes; at most ${maxBlock} fit`)
     bytes.set(block, input)
-    return bytes.slice(output, output + compress(block.length))
+    const length = compress(block.length)
+    into.set(bytes.subarray(output, output + length))
+    return length
   }
 }

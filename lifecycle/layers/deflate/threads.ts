@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { BaleError } from '../../errors.ts'
-import type { Block, TarSummary } from '../blocks.ts'
+import type { Block } from '../block.ts'
+import type { TarSummary } from '../blocks.ts'
 import { companion } from './index.ts'
 
 // More threads than six wait for the one that reads.
@@ -11,12 +12,13 @@ export const maxThreads = Math.min(availableParallelism(), 6)
 const threads: Thread[] = []
 
 export type Task =
-  | { readonly kind: 'deflate'; readonly block: Block }
+  | { readonly kind: 'gzip' | 'zstd'; readonly block: Block; readonly into: Block }
   | { readonly kind: 'digest'; readonly layer: number; readonly block: Block }
   | { readonly kind: 'summary' | 'release'; readonly layer: number }
 
 interface Answers {
-  deflate: Uint8Array
+  gzip: number
+  zstd: number
   digest: void
   summary: TarSummary
   release: void
@@ -40,8 +42,8 @@ export class Thread {
   constructor(module: WebAssembly.Module) {
     // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
     const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
-    // No flags and no environment of the parent's: a loader or an inspector has no business here. What blocks were compressed
-    // to is not part of the heap that is collected when it is full: a small one is collected sooner.
+    // No flags and no environment of the parent's: a loader or an inspector has no business here. What zstd makes is not
+    // part of the heap that is collected when it is full: a small one is collected sooner.
     const resourceLimits = { maxYoungGenerationSizeMb: 2 }
     this.#worker = new Worker(program, { workerData: module, execArgv: [], env: {}, name: 'deflate', resourceLimits })
     this.#worker.on('message', (answer: unknown) => {

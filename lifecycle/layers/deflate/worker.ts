@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { TarDigester } from '../digester.ts'
+import { zstdFrame } from '../zstd.ts'
 import { type Deflate, instantiate } from './index.ts'
 import type { Task } from './threads.ts'
 
@@ -15,11 +16,13 @@ function digesterOf(layer: number): TarDigester {
 
 parentPort?.on('message', (task: Task) => {
   switch (task.kind) {
-    case 'deflate': {
-      const compressed = (deflate ??= instantiate(workerData as WebAssembly.Module))(task.block)
-      parentPort?.postMessage(compressed, [compressed.buffer])
+    case 'gzip':
+      deflate ??= instantiate(workerData as WebAssembly.Module)
+      parentPort?.postMessage(deflate(task.block, task.into))
       break
-    }
+    case 'zstd':
+      parentPort?.postMessage(zstdFrame(task.block, task.into))
+      break
     case 'digest':
       digesterOf(task.layer).update(task.block)
       parentPort?.postMessage(undefined)

@@ -45,6 +45,8 @@ export interface Reply {
  * where those go fast, since each one costs a turn of everything else that this process does.
  */
 const [smallPiece, largePiece] = [64 * 1024, 1024 * 1024]
+/** A socket holds less than 64 KiB (undici's `highWaterMark`) and asks for more all the same; twice that it has passed on. */
+const heldPiece = 128 * 1024
 /** Milliseconds. */
 const fast = 1000
 
@@ -97,7 +99,10 @@ export class Transport {
     await Promise.all(agents.map(agent => agent.destroy()))
   }
 
-  /** The body in small pieces; a piece that is not taken in time ends the request. */
+  /**
+   * The body in small pieces; a piece that is not taken in time ends the request. Whoever gives us a chunk may overwrite it
+   * when he is asked for the next one.
+   */
   #paced({ body, method, url }: Exchange, stop: AbortController): Exchange['body'] {
     if (body === undefined || body instanceof Uint8Array) return body
     const { limits } = this.#options
@@ -111,7 +116,8 @@ export class Transport {
           const timer = setTimeout(() => stop.abort(failure), limits.idle)
           const started = performance.now()
           try {
-            yield chunk.subarray(at, at + size)
+            const piece = chunk.subarray(at, at + size)
+            yield piece.length < heldPiece ? Buffer.from(piece) : piece
           } finally {
             clearTimeout(timer)
           }
