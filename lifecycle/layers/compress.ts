@@ -37,12 +37,13 @@ export async function compressLayer(
   const pieces = async function* (): AsyncGenerator<Piece> {
     end.tar = yield* compressors[compression](source.tar(signal), keeper)
   }
-  for await (const { bytes, key, done } of ahead(pieces(), piecesAhead)) {
+  for await (const piece of ahead(pieces(), piecesAhead)) {
+    const { bytes, key } = piece
     signal?.throwIfAborted()
     hash.update(bytes)
     size += bytes.length
     await Promise.all([write(bytes), keeper?.write(bytes, key)])
-    done?.()
+    piece.done?.()
   }
   const { diffId } = end.tar as TarSummary
   const mediaType = layerMediaType(compression)

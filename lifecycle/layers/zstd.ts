@@ -17,6 +17,6 @@ export function zstdFrame(block: Uint8Array, into: Block): number {
   into.set(frame)
   const { length, buffer } = frame
   // Given back at once, where it is ours alone: as garbage, it would wait until there are 64 MB of it.
-  if (buffer.byteLength >= chunkSize) (buffer as ArrayBuffer).transfer(0)
+  if (buffer.byteLength >= chunkSize) buffer.transfer(0)
   return length
 }

@@ -29,7 +29,9 @@ async function compress(
   piece?: number,
 ): Promise<LayerDigests & { stored: Buffer }> {
   const chunks: Uint8Array[] = []
-  const digests = await compressLayer(source(bytes, piece), chunk => void chunks.push(Buffer.from(chunk)), { compression })
+  const digests = await compressLayer(source(bytes, piece), chunk => void chunks.push(Buffer.from(chunk)), {
+    compression,
+  })
   return { ...digests, stored: Buffer.concat(chunks) }
 }
 

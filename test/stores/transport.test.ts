@@ -47,7 +47,7 @@ it.each([
     for (let at = 0; at < bytes.length; at += size) {
       const part = bytes.subarray(at, at + size)
       memory.set(part)
-      yield memory.subarray(0, part.length)
+      yield await Promise.resolve(memory.subarray(0, part.length))
       memory.fill(0)
     }
   }
