@@ -92,6 +92,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     reporter,
   })
   const { cache, index } = kept
+  cache.lookAtTrees?.()
   const layersDir = { host: workspace.layers, image: paths.layers }
   const timed = phaseTimer(reporter)
 

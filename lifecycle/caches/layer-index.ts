@@ -80,6 +80,11 @@ export class LayerIndex {
     this.#next.layers[key] = { diffId, digest, size, mediaType }
   }
 
+  /** The layers whose trees were kept. */
+  trees(): Digest[] {
+    return Object.keys(this.#before.trees).filter(isDigest)
+  }
+
   /** The fingerprint that the layer's tree had when it was kept. */
   tree(diffId: Digest): string | undefined {
     return this.#before.trees[diffId]

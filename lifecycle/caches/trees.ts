@@ -2,7 +2,7 @@ import { mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { ownName } from '../files/owner.ts'
-import { hexOf } from '../image/digest.ts'
+import { type Digest, hexOf } from '../image/digest.ts'
 import { fingerprintTree } from '../layers/fingerprint.ts'
 import { removeSoon } from '../layers/remove.ts'
 import type { Cache } from './cache.ts'
@@ -20,20 +20,32 @@ export function keptTrees(
   dir: string,
   index: LayerIndex,
   discarded: string,
-): Required<Pick<Cache, 'takeTree' | 'keepTrees'>> {
+): Required<Pick<Cache, 'lookAtTrees' | 'takeTree' | 'keepTrees'>> {
   const folder = join(dir, 'trees')
+  const pathOf = (diffId: Digest): string => join(folder, hexOf(diffId))
+  const looks = new Map<Digest, Promise<string | undefined>>()
   const discard = async (path: string): Promise<void> => {
     const aside = join(discarded, ownName())
     await rename(path, aside)
     await removeSoon(aside)
   }
   return {
+    lookAtTrees() {
+      for (const diffId of index.trees()) {
+        const look = fingerprintTree({ hostPath: pathOf(diffId) })
+        look.catch(() => {}) // told to who takes it
+        looks.set(diffId, look)
+      }
+    },
+
     async takeTree(diffId, to) {
       const fingerprint = index.tree(diffId)
       if (fingerprint === undefined) return false
-      const path = join(folder, hexOf(diffId))
+      const path = pathOf(diffId)
+      const look = looks.get(diffId)
+      looks.delete(diffId)
       return await unlessRefused(async () => {
-        if ((await fingerprintTree({ hostPath: path })) !== fingerprint) return false
+        if ((await (look ?? fingerprintTree({ hostPath: path }))) !== fingerprint) return false
         await rename(path, to)
         return true
       })
@@ -44,7 +56,7 @@ export function keptTrees(
         await mkdir(folder, { recursive: true, mode: 0o700 })
         for (const name of await readdir(folder)) await discard(join(folder, name))
         for (const { diffId, path, fingerprint } of trees) {
-          await rename(path, join(folder, hexOf(diffId)))
+          await rename(path, pathOf(diffId))
           index.setTree(diffId, fingerprint)
         }
         return true

@@ -2,7 +2,7 @@ import type { LayerKeeper } from '../image/layer.ts'
 import type { Compression } from '../image/media-types.ts'
 import { type Crew, type Piece, type TarSummary, compressBlocks } from './blocks.ts'
 import { type Deflate, deflateModule, instantiate } from './deflate/index.ts'
-import { idlest, maxThreads } from './deflate/threads.ts'
+import { idlestThread, maxThreads } from './deflate/threads.ts'
 import { TarDigester } from './digester.ts'
 import { zstdFrame } from './zstd.ts'
 
@@ -37,10 +37,10 @@ export async function smallCrew(compression: BlockCompression): Promise<Crew> {
 export async function largeCrew(compression: BlockCompression): Promise<Crew> {
   const module = await deflateModule()
   const layer = layers++
-  const digester = idlest(module) // a hash is the work of one
+  const digester = idlestThread() // a hash is the work of one
   return {
     width: 4 * maxThreads,
-    compress: (block, into) => idlest(module).do({ kind: compression, block, into }),
+    compress: (block, into) => idlestThread().do({ kind: compression, module, block, into }),
     digest: block => digester.do({ kind: 'digest', layer, block }),
     summary: () => digester.do({ kind: 'summary', layer }),
     release: () => void digester.do({ kind: 'release', layer }).catch(() => {}),

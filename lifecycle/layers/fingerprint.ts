@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import { fstatSync, lstatSync, statfsSync } from 'node:fs'
-import { setImmediate, setTimeout } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
+import type { ByteString } from './bytes.ts'
+import { idlestThread } from './deflate/threads.ts'
 import type { HostPlace } from './entries.ts'
-import { naming, openDirectory } from './host.ts'
-import { toBytes } from './bytes.ts'
-import { walk } from './walk.ts'
+import { type Look, lookAt, lookAtTop } from './look.ts'
 
 /**
  * What lstat says of everything below a directory, as one hash: path, type, mode, size, modification and change time in
@@ -19,44 +18,43 @@ import { walk } from './walk.ts'
  *
  * Take it before the tree is read: a change meanwhile gets a later time. It waits until that is so (at most 50 ms after
  * the last change), since two changes within one tick of the kernel's clock have the same time ("racily clean" in git).
+ * A large tree is looked at by threads.
  * @throws BaleError 'filesystem' naming what cannot be read
  */
 export async function fingerprintTree(place: HostPlace): Promise<string | undefined> {
-  const host = toBytes(place.hostPath)
-  const top = openDirectory(place)
-  try {
-    const { dev, mode } = naming(host, () => fstatSync(top.fd, { bigint: true }))
-    if (!localFileSystems.has(statfsSync(`/proc/self/fd/${top.fd}`).type)) return undefined
-    const hash = createHash('sha256').update(`${dev} ${mode}\n`)
-    let newest = 0n
-    let lines = ''
-    for (const { path, name, kind, parent, directory } of walk(top, host)) {
-      const stats = naming(`${host}/${path}`, () =>
-        directory ? fstatSync(directory.fd, { bigint: true }) : lstatSync(parent.path(name), { bigint: true }),
-      )
-      if (stats.dev !== dev) return undefined
-      if (directory !== undefined) {
-        lines += `${path}\0d${stats.mode}\n`
-        hash.update(lines, 'latin1')
-        lines = ''
-        await setImmediate() // reading is synchronous: let the others run
-        continue
-      }
-      const { mode, size, mtimeNs, ctimeNs, ino } = stats
-      if ((kind !== 'file' && kind !== 'symlink') || (kind === 'file' && (mode & 0o6000n) !== 0n)) return undefined
-      lines += `${path}\0${mode} ${size} ${mtimeNs} ${ctimeNs} ${ino}\n`
-      if (ctimeNs > newest) newest = ctimeNs
-    }
-    return (await settled(newest)) ? hash.update(lines, 'latin1').digest('hex') : undefined
-  } finally {
-    top.close()
-  }
+  const first = lookAt(place, [''], smallTree)
+  const look = first === 'large' ? await lookInThreads(place) : first
+  if (look === undefined) return undefined
+  return (await settled(look.newest)) ? look.seen : undefined
 }
 
-/** ext4 (and 2, 3), xfs, btrfs, tmpfs, overlayfs, f2fs, zfs, bcachefs: this machine's clock, no other writers (statfs(2)). */
-const localFileSystems = new Set([
-  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e,
-])
+/** Entries. Looking at so many is as fast as to start a thread. */
+const smallTree = 2000
+
+/** The work is cut into so many pieces, whatever number of threads there is: it is part of what is hashed. */
+const pieces = 16
+
+async function lookInThreads(place: HostPlace): Promise<Look | undefined> {
+  const top = lookAtTop(place, 2 * pieces)
+  if (top === undefined) return undefined
+  const { directories } = top
+  const each = Math.ceil(directories.length / pieces)
+  const shares = Array.from({ length: pieces }, (_, i) => directories.slice(i * each, (i + 1) * each))
+  const looks = await Promise.all(shares.filter(share => share.length > 0).map(share => lookAtShare(place, share)))
+  const hash = createHash('sha256')
+  let newest = 0n
+  for (const look of [top.look, ...looks]) {
+    if (look === undefined || look === 'large') return undefined
+    hash.update(look.seen)
+    if (look.newest > newest) newest = look.newest
+  }
+  return { seen: hash.digest('hex'), newest }
+}
+
+async function lookAtShare(place: HostPlace, directories: readonly ByteString[]) {
+  const look = await idlestThread().do({ kind: 'look', place, directories })
+  return look ?? lookAt(place, directories) // what a thread cannot look at is told here
+}
 
 /** More than a tick of any kernel's clock, which is at most 10 ms. */
 const tick = 50n * 1_000_000n

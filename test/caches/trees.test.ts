@@ -41,6 +41,19 @@ describe('kept trees', () => {
     expect(existsSync(`${to}-again`)).toBe(false)
   })
 
+  it('are taken after a look at all of them, or left where they have changed', async () => {
+    const { trees, to, tree } = await kept()
+    trees.lookAtTrees()
+    expect(await trees.takeTree(diffId, to)).toBe(true)
+    const { trees: others, tree: other, to: place } = await kept()
+    await writeFile(join(other, 'sub/b'), 'more')
+    others.lookAtTrees()
+    expect(await others.takeTree(diffId, place)).toBe(false)
+    expect(existsSync(tree)).toBe(false)
+    // A look is good for once: the tree may have come back since.
+    expect(await trees.takeTree(diffId, to)).toBe(false)
+  })
+
   it('C09 are taken by one of two builds at once', async () => {
     const { trees, to } = await kept()
     const taken = await Promise.all([trees.takeTree(diffId, to), trees.takeTree(diffId, `${to}-too`)])

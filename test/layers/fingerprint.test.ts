@@ -1,4 +1,5 @@
 import { chmod, link, mkdir, readFile, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { fingerprintTree, settled } from '../../lifecycle/layers/fingerprint.ts'
@@ -6,16 +7,29 @@ import { temporaryDirectory } from '../helpers/temporary.ts'
 
 async function tree(): Promise<string> {
   const dir = join(await temporaryDirectory(), 'tree')
-  await mkdir(join(dir, 'sub'), { recursive: true })
+  await mkdir(join(dir, 'sub/deep'), { recursive: true })
   await writeFile(join(dir, 'a.txt'), 'hello')
   await writeFile(join(dir, 'sub/b.txt'), 'there')
   await symlink('a.txt', join(dir, 'link'))
   return dir
 }
 
+/** The same among so many others that threads look at it: at the top, and in one of the directories that they share. */
+async function largeTree(): Promise<string> {
+  const dir = await tree()
+  for (let i = 0; i < 35; i++) {
+    await mkdir(join(dir, `dir-${i}/deep`), { recursive: true })
+    for (let j = 0; j < 60; j++) writeFileSync(join(dir, `dir-${i}/deep/${j}`), '')
+  }
+  return dir
+}
+
 const of = (hostPath: string): Promise<string | undefined> => fingerprintTree({ hostPath })
 
-describe('a fingerprint', () => {
+describe.each([
+  ['a fingerprint', tree],
+  ['a fingerprint of a large tree', largeTree],
+])('%s', (_of, tree) => {
   it('is the same as long as nothing changes, wherever the tree is moved', async () => {
     const dir = await tree()
     const before = await of(dir)
@@ -34,6 +48,8 @@ describe('a fingerprint', () => {
     'a mode': dir => chmod(join(dir, 'a.txt'), 0o755),
     'the mode of a directory': dir => chmod(join(dir, 'sub'), 0o700),
     'the mode of the tree itself': dir => chmod(dir, 0o700),
+    'the mode of a directory far below': dir => chmod(join(dir, 'sub/deep'), 0o700),
+    'a file far below': dir => writeFile(join(dir, 'sub/deep/c'), 'c'),
     'a file more': dir => writeFile(join(dir, 'sub/c'), ''),
     'a file less': dir => unlink(join(dir, 'sub/b.txt')),
     'an empty directory more': dir => mkdir(join(dir, 'empty')),
@@ -65,9 +81,9 @@ describe('a fingerprint', () => {
     }
   })
 
-  it('is of nothing that a layer holds with a warning', async () => {
+  it.each(['a.txt', 'sub/b.txt'])('is of nothing that a layer holds with a warning: %s', async file => {
     const dir = await tree()
-    await chmod(join(dir, 'a.txt'), 0o4755)
+    await chmod(join(dir, file), 0o4755)
     expect(await of(dir)).toBeUndefined()
   })
 

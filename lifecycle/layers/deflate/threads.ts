@@ -3,6 +3,9 @@ import { Worker } from 'node:worker_threads'
 import { BaleError } from '../../errors.ts'
 import type { Block } from '../block.ts'
 import type { TarSummary } from '../blocks.ts'
+import type { HostPlace } from '../entries.ts'
+import type { ByteString } from '../bytes.ts'
+import type { Look } from '../look.ts'
 import { companion } from './index.ts'
 
 // More threads than six wait for the one that reads.
@@ -12,9 +15,11 @@ export const maxThreads = Math.min(availableParallelism(), 6)
 const threads: Thread[] = []
 
 export type Task =
-  | { readonly kind: 'gzip' | 'zstd'; readonly block: Block; readonly into: Block }
+  | { readonly kind: 'gzip'; readonly module: WebAssembly.Module; readonly block: Block; readonly into: Block }
+  | { readonly kind: 'zstd'; readonly block: Block; readonly into: Block }
   | { readonly kind: 'digest'; readonly layer: number; readonly block: Block }
   | { readonly kind: 'summary' | 'release'; readonly layer: number }
+  | { readonly kind: 'look'; readonly place: HostPlace; readonly directories: readonly ByteString[] }
 
 interface Answers {
   gzip: number
@@ -22,13 +27,15 @@ interface Answers {
   digest: void
   summary: TarSummary
   release: void
+  /** Undefined as well if they cannot be looked at. */
+  look: Look | undefined
 }
 
 /** The thread with the least to do; one is started when all others have work. */
-export function idlest(module: WebAssembly.Module): Thread {
+export function idlestThread(): Thread {
   const found = threads.reduce<Thread | undefined>((a, b) => (a === undefined || b.load < a.load ? b : a), undefined)
   if (found !== undefined && (found.load === 0 || threads.length === maxThreads)) return found
-  const thread = new Thread(module)
+  const thread = new Thread()
   threads.push(thread)
   return thread
 }
@@ -39,13 +46,13 @@ export class Thread {
   #failure: Error | undefined
   readonly #waiting: { resolve(answer: unknown): void; reject(error: Error): void }[] = []
 
-  constructor(module: WebAssembly.Module) {
+  constructor() {
     // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
     const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
     // No flags and no environment of the parent's: a loader or an inspector has no business here. What zstd makes is not
     // part of the heap that is collected when it is full: a small one is collected sooner.
     const resourceLimits = { maxYoungGenerationSizeMb: 2 }
-    this.#worker = new Worker(program, { workerData: module, execArgv: [], env: {}, name: 'deflate', resourceLimits })
+    this.#worker = new Worker(program, { execArgv: [], env: {}, name: 'layers', resourceLimits })
     this.#worker.on('message', (answer: unknown) => {
       this.#waiting.shift()?.resolve(answer)
       if (this.#waiting.length === 0) this.#worker.unref()

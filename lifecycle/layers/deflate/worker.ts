@@ -1,5 +1,6 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { TarDigester } from '../digester.ts'
+import { lookAt } from '../look.ts'
 import { zstdFrame } from '../zstd.ts'
 import { type Deflate, instantiate } from './index.ts'
 import type { Task } from './threads.ts'
@@ -17,7 +18,7 @@ function digesterOf(layer: number): TarDigester {
 parentPort?.on('message', (task: Task) => {
   switch (task.kind) {
     case 'gzip':
-      deflate ??= instantiate(workerData as WebAssembly.Module)
+      deflate ??= instantiate(task.module)
       parentPort?.postMessage(deflate(task.block, task.into))
       break
     case 'zstd':
@@ -34,5 +35,16 @@ parentPort?.on('message', (task: Task) => {
       digesters.delete(task.layer)
       parentPort?.postMessage(undefined)
       break
+    case 'look':
+      parentPort?.postMessage(tryToLook(task.place, task.directories))
+      break
   }
 })
+
+function tryToLook(...[place, directories]: Parameters<typeof lookAt>) {
+  try {
+    return lookAt(place, directories)
+  } catch {
+    return undefined
+  }
+}
