@@ -7,7 +7,7 @@ import { inParallel } from './crew.ts'
 import { TarDigester } from './digester.ts'
 import { gzip } from './gzip.ts'
 
-export { decompress } from './decompress.ts'
+export { decompress, mostBytesOf } from './decompress.ts'
 export { verified } from './verify.ts'
 
 export interface CompressOptions {
