@@ -62,7 +62,7 @@ export async function writePlatformEnv(platformDir: string, env: Readonly<Record
 
 /** Never part of an image: its content differs between checkouts of the same source. */
 const leftOut = new Set(['.git'])
-const secrets = /^(\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.p12|\.npmrc|\.netrc)$/
+const secrets = /^(\.git|\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.key|.+\.p12|\.npmrc|\.netrc)$/
 
 /**
  * Copies the source into the workspace with modes that no umask or checkout changes: 0755 for directories and
