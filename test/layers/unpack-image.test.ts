@@ -1,4 +1,13 @@
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -7,6 +16,7 @@ import type { Layer } from '../../lifecycle/image/layer.ts'
 import { type Compression, layerMediaType } from '../../lifecycle/image/media-types.ts'
 import { unpackImage } from '../../lifecycle/layers/unpack.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { bytesOf } from '../helpers/images.ts'
 import { directory, entry, file, gnuLong, hardlink, streamOf, symlink, tar } from '../helpers/tar.ts'
 import { workDirectory } from './work-directory.ts'
 import { readTree } from '../helpers/tree.ts'
@@ -267,6 +277,23 @@ describe('unpackImage refuses, and leaves nothing', () => {
 
   it('T09 a hard link ahead of its target', async () => {
     await refused([[hardlink('a', 'b'), file('b')]], /a: it links to b, which is not there/)
+  })
+
+  it('T12 a directory swapped for a link while unpacking, by whoever can write beside', async () => {
+    const parts = [file('d/1', 'x'), file('e/1', 'x')].map(part => Buffer.from(part))
+    const evil = layer([...parts, file('d/secret', 'overwritten')])
+    const whole = await bytesOf(evil.open())
+    const swapping = async function* (): AsyncGenerator<Uint8Array> {
+      const first = parts.reduce((length, part) => length + part.length, 0)
+      yield whole.subarray(0, first)
+      const draft = join(dir, 'work', readdirSync(join(dir, 'work'))[0] as string)
+      renameSync(join(draft, 'd'), join(draft, 'old'))
+      symlinkSync(canary, join(draft, 'd'))
+      yield await Promise.resolve(whole.subarray(first))
+    }
+    expect(await failureOf(unpackImage([{ ...evil, open: swapping }], to))).toMatchObject({ code: 'input' })
+    expect(readdirSync(join(dir, 'work'))).toEqual([])
+    expect(await readTree(canary)).toEqual({ secret: 'untouched' })
   })
 
   it('T18 the same name with another type in one layer', async () => {
