@@ -10,6 +10,9 @@ import { writeTree } from '../helpers/tree.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 import { recorder } from '../phases/harness.ts'
 
+// The oracle: what no image can hold is left out with a warning or refused by name, and never opened; all else is copied with
+// its bytes and name, and with modes and times that no checkout changes.
+
 async function copied(tree: Parameters<typeof writeTree>[1], prepare: (dir: string) => unknown = () => undefined) {
   const dir = await temporaryDirectory()
   const [from, to] = [join(dir, 'src'), join(dir, 'out')]

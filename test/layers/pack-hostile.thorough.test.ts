@@ -29,6 +29,10 @@ import { workDirectory } from './work-directory.ts'
 import { writeTree } from '../helpers/tree.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 
+// The oracle: a layer has what its tree had, byte for byte and in one order, or there is one error that names the file,
+// escaped; sockets are left out with a warning; nothing is opened that could hang, no link is followed, and what lies outside
+// of the tree (TOP SECRET) is in no layer.
+
 const owner = { uid: 1000, gid: 1000 }
 let dir: string
 let layer: string

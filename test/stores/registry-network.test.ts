@@ -6,6 +6,9 @@ import { bytesOf, noise, platform } from '../helpers/images.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { connect, credentialsOf, refusal, secret, seed, serve } from '../helpers/registry/set-up.ts'
 
+// The oracle: who cannot prove to be the registry, or leads us where it must not, is refused in one line without a secret, and
+// nothing is sent there.
+
 async function proxyTo(host: string, login?: string) {
   const proxy = await startProxy(host, login)
   onTestFinished(() => proxy.close())
