@@ -1,6 +1,8 @@
 import { chmod, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { Cache } from '../../lifecycle/caches/cache.ts'
+import { BaleError } from '../../lifecycle/errors.ts'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import { directory, entry, file, hardlink, symlink, tar } from '../helpers/tar.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -156,6 +158,28 @@ describe('a cache', () => {
     expect(events.filter(e => e.type === 'warning').map(e => e.text)).toContainEqual(expect.stringMatching(dropped))
     expect((await readdir(project.root, { recursive: true })).filter(path => path.endsWith('planted'))).toEqual([])
     expect(rebuilt.image.digest).toBe(reference.image.digest)
+  })
+
+  it('C08 that may only be read gives its layers back, and costs the build a warning', async () => {
+    const project = await open()
+    const script = `test -d "$1/dep" && echo 'dep is restored'; ${layer('dep', 'launch cache')}`
+    const reference = await rebuild(project, { one: script })
+    const refused = (): Promise<never> => Promise.reject(new BaleError('filesystem', 'it may not be written'))
+    const cache: Cache = {
+      description: 'read-only',
+      metadata: signal => project.cache.metadata(signal),
+      open: (diffId, signal) => project.cache.open(diffId, signal),
+      begin: refused,
+    }
+    const { image, events } = await rebuild({ ...project, cache }, { one: script })
+    expect(image.digest).toBe(reference.image.digest)
+    expect(events).toContainEqual({ type: 'output', stream: 'stdout', text: 'dep is restored' })
+    expect(events.filter(e => e.type === 'warning')).toEqual([
+      {
+        type: 'warning',
+        text: 'the cache could not be written, so the next build takes longer: it may not be written',
+      },
+    ])
   })
 
   it('keeps what a build caches: contents, metadata and SBOM', async () => {
