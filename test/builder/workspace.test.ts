@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -88,6 +97,16 @@ describe('copySource', () => {
     const name = Buffer.from([0x66, 0xff])
     const { to } = await copied({}, dir => writeFileSync(Buffer.concat([Buffer.from(`${dir}/`), name]), 'x'))
     expect(readdirSync(to, { encoding: 'buffer' })).toEqual([name])
+  })
+
+  it('S12 a sparse file of 1 TB is refused by name before it fills the disk', async () => {
+    const sparse = (dir: string): void => {
+      writeFileSync(join(dir, 'disk.img'), '')
+      truncateSync(join(dir, 'disk.img'), 2 ** 40)
+    }
+    const error = await failureOf(copied({ app: 'x' }, sparse))
+    expect(error).toMatchObject({ code: 'filesystem', where: expect.stringMatching(/src\/disk\.img$/) as string })
+    expect(error).toMatchObject({ message: 'it has 1099511627776 bytes, and the disk has no room for them' })
   })
 
   it('S15 what may be a secret is warned about', async () => {
