@@ -31,14 +31,22 @@ describe('X33 an app with the name of the run image', () => {
   })
 })
 
+const buildpack = (id: string, build: string) => ({
+  [`${id}/buildpack.toml`]: `api = "0.11"\n[buildpack]\nid = "${id}"\nversion = "1.0.0"\n`,
+  [`${id}/bin/detect`]: { script: 'exit 0' },
+  [`${id}/bin/build`]: { script: build },
+})
+const layer = (types: string) =>
+  `mkdir -p "$1/own"; echo mine > "$1/own/file"; printf '[types]\\n${types}\\n' > "$1/own.toml"`
+
+/** A builder whose second buildpack does something more. */
+const builder = (second: string) => ({
+  ...buildpack('first', layer('launch = true\\ncache = true')),
+  ...buildpack('second', `${layer('launch = true')}\n${second}`),
+  'builder.toml': `[[buildpacks]]\nuri = "first"\n[[buildpacks]]\nuri = "second"\n[[order]]\n[[order.group]]\nid = "first"\n[[order.group]]\nid = "second"\n[stack]\nuri = "${root}/stacks/trixie"\n`,
+})
+
 describe('X27 a buildpack that writes where it should not', () => {
-  const buildpack = (id: string, build: string) => ({
-    [`${id}/buildpack.toml`]: `api = "0.11"\n[buildpack]\nid = "${id}"\nversion = "1.0.0"\n`,
-    [`${id}/bin/detect`]: { script: 'exit 0' },
-    [`${id}/bin/build`]: { script: build },
-  })
-  const layer = (types: string) =>
-    `mkdir -p "$1/own"; echo mine > "$1/own/file"; printf '[types]\\n${types}\\n' > "$1/own.toml"`
   const attempts = (canary: string, cache: string) => `
     for file in /platform/env/PLANTED /platform/env/GREETING "$CNB_BUILDPACK_DIR/planted" /cnb/buildpacks/first/1.0.0/bin/build \\
                 /cnb/lifecycle/planted /cnb/lifecycle/launcher /cnb/planted /usr/planted /etc/passwd "${canary}/file" "${cache}/bale/planted"; do
@@ -53,11 +61,6 @@ describe('X27 a buildpack that writes where it should not', () => {
     const dir = await temporaryDirectory()
     const [cache, canary] = [join(dir, 'cache'), join(dir, 'canary')]
     const env = { XDG_CACHE_HOME: cache }
-    const builder = (second: string) => ({
-      ...buildpack('first', layer('launch = true\\ncache = true')),
-      ...buildpack('second', `${layer('launch = true')}\n${second}`),
-      'builder.toml': `[[buildpacks]]\nuri = "first"\n[[buildpacks]]\nuri = "second"\n[[order]]\n[[order.group]]\nid = "first"\n[[order.group]]\nid = "second"\n[stack]\nuri = "${root}/stacks/trixie"\n`,
-    })
     await writeTree(dir, { 'src/main.txt': 'app', 'canary/file': 'canary' })
     await writeTree(join(dir, 'good'), builder('true'))
     await writeTree(join(dir, 'evil'), builder(attempts(canary, cache)))
@@ -87,5 +90,30 @@ describe('X27 a buildpack that writes where it should not', () => {
         ),
       ),
     ).toBe(digest(reference.output))
+  })
+})
+
+describe('X28 a buildpack that forges what phases tell one another', () => {
+  const forge = `set -e; cd "$1/.."
+    for file in group.toml analyzed.toml plan.toml order.toml config/metadata.toml; do
+      mkdir -p config; rm -f "$file"; printf '[[group]]\\nid = "forged"\\nversion = "1"\\napi = "0.11"\\n' > "$file"
+    done
+    printf '[run-image]\\nreference = "forged.example/run"\\nimage = "forged.example/run"\\n' > analyzed.toml
+    ln -sf /etc/passwd report.toml
+    mkdir -p forged/own; echo forged > forged/own/file; printf '[types]\\nlaunch = true\\n' > forged/own.toml`
+
+  it('is not believed: each phase has kept what it knew, and the image is that of a build without', async () => {
+    const dir = await temporaryDirectory()
+    const env = { XDG_CACHE_HOME: join(dir, 'cache') }
+    await writeTree(dir, { 'src/main.txt': 'app', cache: { dir: true } })
+    await writeTree(join(dir, 'good'), builder('true'))
+    await writeTree(join(dir, 'evil'), builder(forge))
+    const build = (which: string, ...more: string[]) => {
+      const args = ['build', 'bale-test-forged', '--path', join(dir, 'src'), '--builder', join(dir, which), '--quiet']
+      return bale([...args, ...more], { env })
+    }
+    const reference = digestIn(await build('good'))
+    expect(digestIn(await build('evil', '--report-output-dir', join(dir, 'out')))).toBe(reference)
+    expect(readFileSync(join(dir, 'out', 'report.toml'), 'utf8')).toContain(`digest = "${reference}"`)
   })
 })

@@ -1,6 +1,18 @@
 import { constants } from 'node:fs'
-import { chmod, copyFile, lstat, lutimes, mkdir, readdir, readlink, symlink, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import {
+  chmod,
+  copyFile,
+  lstat,
+  lutimes,
+  mkdir,
+  readdir,
+  readlink,
+  statfs,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { inPlace } from '../files/failures.ts'
@@ -62,7 +74,7 @@ export async function writePlatformEnv(platformDir: string, env: Readonly<Record
 
 /** Never part of an image: its content differs between checkouts of the same source. */
 const leftOut = new Set(['.git'])
-const secrets = /^(\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.p12|\.npmrc|\.netrc)$/
+const secrets = /^(\.git|\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.key|.+\.p12|\.npmrc|\.netrc)$/
 
 /**
  * Copies the source into the workspace with modes that no umask or checkout changes: 0755 for directories and
@@ -131,6 +143,7 @@ async function copyEntry(source: Buffer, target: Buffer, copying: Copying): Prom
     await chmod(target, 0o755)
     await copyDir(source, target, copying)
   } else if (stat.isFile()) {
+    await checkRoom(stat.size, target, where)
     await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE).catch((cause: unknown) => {
       throw unreadable(where, cause)
     })
@@ -147,12 +160,21 @@ async function copyEntry(source: Buffer, target: Buffer, copying: Copying): Prom
   }
 }
 
+const large = 2 ** 30
+
+/** A sparse file may be larger than the disk (S12), which it would fill before it could not be copied. */
+async function checkRoom(size: number, target: Buffer, where: string): Promise<void> {
+  if (size < large) return
+  const { bavail, bsize } = await statfs(dirname(target.toString()))
+  if (size > bavail * bsize) throw full(where, `it has ${size} bytes, and the disk has no room for them`)
+}
+
 function unreadable(where: string, cause: unknown): BaleError {
-  const full = isErrno(cause, 'ENOSPC', 'EDQUOT')
-  const message = full ? 'the disk is full' : `cannot copy it: ${systemWords(cause)}`
-  return new BaleError('filesystem', message, {
-    where,
-    cause,
-    fix: full ? 'free some space' : 'make it readable, or move it out of the source directory',
-  })
+  if (isErrno(cause, 'ENOSPC', 'EDQUOT')) return full(where, 'the disk is full', cause)
+  const fix = 'make it readable, or move it out of the source directory'
+  return new BaleError('filesystem', `cannot copy it: ${systemWords(cause)}`, { where, cause, fix })
+}
+
+function full(where: string, message: string, cause?: unknown): BaleError {
+  return new BaleError('filesystem', message, { where, cause, fix: 'free some space' })
 }

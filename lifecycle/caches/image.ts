@@ -6,7 +6,7 @@ import { type Image, makeImage } from '../image/image.ts'
 import type { Layer, LayerSource } from '../image/layer.ts'
 import type { Platform } from '../image/manifest.ts'
 import { compressionOf } from '../image/media-types.ts'
-import { decompress } from '../layers/decompress.ts'
+import { decompress, mostBytesOf } from '../layers/decompress.ts'
 import { verified } from '../layers/verify.ts'
 import { formatCacheMetadata, labels, parseCacheMetadata } from '../spec/labels.ts'
 import type { ImageSink, ImageSource } from '../stores/store.ts'
@@ -163,7 +163,8 @@ async function* tarOf(layer: Layer, signal?: AbortSignal): AsyncGenerator<Uint8A
   const compression = compressionOf(layer.mediaType)
   if (compression === undefined)
     throw new BaleError('input', `a cached layer has an unknown media type: ${layer.mediaType}`)
-  for await (const chunk of decompress(verified(layer.open(signal), layer), compression)) {
+  const limit = { maxBytes: mostBytesOf(layer.size) }
+  for await (const chunk of decompress(verified(layer.open(signal), layer), compression, limit)) {
     signal?.throwIfAborted()
     yield chunk
   }

@@ -9,7 +9,7 @@ import { TarDigester } from './digester.ts'
 import { gzip } from './gzip.ts'
 import { zstdVersion } from './zstd.ts'
 
-export { decompress } from './decompress.ts'
+export { decompress, mostBytesOf } from './decompress.ts'
 export { verified } from './verify.ts'
 
 export interface CompressOptions {

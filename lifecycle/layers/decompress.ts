@@ -9,6 +9,14 @@ export interface DecompressOptions {
   maxBytes?: number
 }
 
+/**
+ * How much a layer of so many stored bytes may hold if somebody else made it: a bomb is a thousand times its size, what
+ * people ship some ten times. A small layer may be all zeros.
+ */
+export function mostBytesOf(stored: number): number {
+  return Math.max(2 ** 30, 200 * stored)
+}
+
 const chunkSize = 256 * 1024
 /** 128 MiB, the window that `zstd --ultra` makes; more would be memory that an attacker chooses (T41). */
 const zstdWindowLog = 27
@@ -29,7 +37,7 @@ export async function* decompress(
     size += chunk.length
     if (size > maxBytes)
       throw new BaleError('input', `a ${compression} layer holds more than ${maxBytes} bytes`, {
-        fix: 'if it should be so large, raise the limit',
+        fix: 'if it should be so large, make the image without compression',
       })
     yield chunk
   }

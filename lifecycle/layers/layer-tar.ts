@@ -1,7 +1,7 @@
 import { BaleError } from '../errors.ts'
 import type { Layer } from '../image/layer.ts'
 import { compressionOf } from '../image/media-types.ts'
-import { decompress } from './decompress.ts'
+import { decompress, mostBytesOf } from './decompress.ts'
 import { verified } from './verify.ts'
 
 /**
@@ -14,5 +14,7 @@ export function layerTar(layer: Layer, signal?: AbortSignal): AsyncIterable<Uint
     throw new BaleError('input', `layers of the type ${JSON.stringify(layer.mediaType)} cannot be read`, {
       where: layer.digest,
     })
-  return verified(decompress(verified(layer.open(signal), layer), compression), { digest: layer.diffId })
+  return verified(decompress(verified(layer.open(signal), layer), compression, { maxBytes: mostBytesOf(layer.size) }), {
+    digest: layer.diffId,
+  })
 }

@@ -12,6 +12,9 @@ import { noise } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { readTree, writeTree } from '../helpers/tree.ts'
 
+// The oracle: what is pruned is what is kept and ended: no link is followed, nothing beside is touched, and a build that runs
+// goes on.
+
 const hour = 3600_000
 const day = 24 * hour
 const dead = (): string => ownName().replace(/\.\d+(\.[0-9a-f]{12})$/, '.1$1')

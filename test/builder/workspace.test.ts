@@ -1,4 +1,14 @@
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -6,7 +16,11 @@ import { copySource, openWorkspace, writePlatformEnv } from '../../lifecycle/bui
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { writeTree } from '../helpers/tree.ts'
+import { asOrdinaryUser } from '../helpers/user.ts'
 import { recorder } from '../phases/harness.ts'
+
+// The oracle: what no image can hold is left out with a warning or refused by name, and never opened; all else is copied with
+// its bytes and name, and with modes and times that no checkout changes.
 
 async function copied(tree: Parameters<typeof writeTree>[1], prepare: (dir: string) => unknown = () => undefined) {
   const dir = await temporaryDirectory()
@@ -53,6 +67,27 @@ describe('copySource', () => {
     )
   })
 
+  it.skipIf(process.geteuid?.() !== 0)('S03 a device is refused by name, without opening it', async () => {
+    const error = await failureOf(copied({}, dir => execFileSync('mknod', [join(dir, 'tape'), 'c', '9', '0'])))
+    expect(error).toMatchObject({ code: 'input', where: expect.stringMatching(/src\/tape$/) as string })
+    expect((error as Error).message).toContain('a device')
+  })
+
+  it.each([
+    ['file', { 'sub/closed': 'x' }],
+    ['directory', { 'sub/closed/file': 'x' }],
+  ])('S04 a %s that cannot be read fails by name', async (_what, tree) => {
+    const [from, to] = [await temporaryDirectory(), await temporaryDirectory()]
+    await writeTree(from, tree)
+    chmodSync(join(from, 'sub/closed'), 0)
+    chmodSync(from, 0o755)
+    chmodSync(to, 0o777)
+    const error = await asOrdinaryUser(() => failureOf(copySource(from, to, recorder())))
+    expect(error).toMatchObject({ code: 'filesystem', where: join(from, 'sub/closed') })
+    expect((error as Error).message).toContain('permission denied')
+    chmodSync(join(from, 'sub/closed'), 0o755)
+  })
+
   it('S05 S06 links stay links, wherever they point', async () => {
     const { to } = await copied({ loop: { link: 'loop' }, out: { link: '/etc/passwd' } })
     expect([readlinkSync(join(to, 'loop')), readlinkSync(join(to, 'out'))]).toEqual(['loop', '/etc/passwd'])
@@ -64,11 +99,48 @@ describe('copySource', () => {
     expect(readdirSync(to, { encoding: 'buffer' })).toEqual([name])
   })
 
+  it('S12 a sparse file of 1 TB is refused by name before it fills the disk', async () => {
+    const sparse = (dir: string): void => {
+      writeFileSync(join(dir, 'disk.img'), '')
+      truncateSync(join(dir, 'disk.img'), 2 ** 40)
+    }
+    const error = await failureOf(copied({ app: 'x' }, sparse))
+    expect(error).toMatchObject({ code: 'filesystem', where: expect.stringMatching(/src\/disk\.img$/) as string })
+    expect(error).toMatchObject({ message: 'it has 1099511627776 bytes, and the disk has no room for them' })
+  })
+
   it('S15 what may be a secret is warned about', async () => {
     const { reporter } = await copied({ 'conf/.env': 'x', 'key.pem': 'x', 'main.py': 'x' })
     const warning = reporter.events.find(e => e.type === 'warning')
     expect(warning).toMatchObject({ text: expect.stringMatching(/\.env/) as string, fix: expect.any(String) as string })
     expect(JSON.stringify(warning)).not.toContain('main.py')
+  })
+
+  it.each([
+    ...[
+      '.env',
+      '.env.local',
+      'id_rsa',
+      'id_ed25519',
+      'id_ecdsa',
+      'server.pem',
+      'tls.key',
+      'store.p12',
+      '.npmrc',
+      '.netrc',
+    ],
+    ...['vendored/.git/config', '.ssh/id_rsa'],
+  ])('S15 %s is one of them, once', async path => {
+    const { reporter, to } = await copied({ [path]: 'x' })
+    const name = path.replace(/\.git\/.*/, '.git')
+    expect(reporter.events).toMatchObject([
+      { type: 'warning', text: `the image will contain what may be a secret: ${name}` },
+    ])
+    expect(lstatSync(join(to, path)).isFile()).toBe(true)
+  })
+
+  it.each(['.git/config', 'environment', 'id_rsa.pub', 'pem'])('S15 %s is none', async path => {
+    expect((await copied({ [path]: 'x' })).reporter.events).toEqual([])
   })
 })
 

@@ -13,6 +13,10 @@ import { type Files, bytesOf, noise, sourceOf, tarOf } from '../helpers/images.t
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 
+// The oracle: after each accident the cache is one whole generation or the other, or none and a warning; what is wrong with it
+// costs time only; the next build finds or makes everything, and leaves nothing of the accident; what somebody planted leads
+// nowhere, and what is not the cache's is as it was.
+
 const kept = { '/layers/a/kept': 'kept' }
 const dropped = { '/layers/a/dropped': 'dropped' }
 const added = { '/layers/a/added': noise(1000) }

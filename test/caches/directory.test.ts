@@ -9,6 +9,8 @@ import { cacheContract, diffIdOf, fill } from '../contracts/caches.ts'
 import { layerOf, noise, sourceOf, tarOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
+// The oracle: a layer that is damaged is noticed, and stored again with the right bytes.
+
 const metadataFile = 'io.buildpacks.lifecycle.cache.metadata'
 const hello = { '/layers/a/hello.txt': 'hello' }
 

@@ -12,6 +12,9 @@ import { bytesOf, configOf, layerOf, noise, platform, sourceOf, tarOf } from '..
 import { startRegistry, type FakeRegistry } from '../helpers/registry.ts'
 import { connect, seed } from '../helpers/registry/set-up.ts'
 
+// The oracle: a cache image that cannot be used costs time, and a warning says why; bytes that are not the layer's are never
+// taken for it; an image that is no cache stays what it is.
+
 const hello = { '/layers/a/hello.txt': 'hello' }
 const other = { '/layers/a/other.txt': 'other' }
 

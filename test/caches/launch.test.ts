@@ -11,6 +11,8 @@ import { failureOf } from '../helpers/failure.ts'
 import { type Files, bytesOf, configOf, layerOf, platform, sourceOf, tarOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
+// The oracle: what the cache lacks, or has damaged, comes from the store with the right bytes and is kept anew.
+
 const run = { '/etc/os-release': 'ID=debian' }
 const app = { '/workspace/app': 'app' }
 const other = { '/workspace/other': 'other' }

@@ -5,6 +5,8 @@ import { type Clock, LayerIndex } from '../../lifecycle/caches/layer-index.ts'
 import { noise, layerOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
+// The oracle: an index that may be wrong knows nothing, which costs time.
+
 const start = Date.UTC(2026, 0, 1)
 const clock = (changes: Partial<{ now: number; up: number; boot: string | undefined }> = {}): Clock => {
   const { now = start, up = 5000, boot = 'one' } = changes

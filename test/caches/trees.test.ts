@@ -8,6 +8,8 @@ import { digestOf } from '../../lifecycle/image/digest.ts'
 import { fingerprintTree } from '../../lifecycle/layers/fingerprint.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
+// The oracle: a tree is taken whole, unchanged and once, or not at all; then its layer is unpacked instead.
+
 const diffId = digestOf('a layer')
 
 /** A cache whose last build left one tree, and a build that is about to take it. */

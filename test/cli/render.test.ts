@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { PhaseLog } from '../../lifecycle/cli/phase/log.ts'
 import { renderError } from '../../lifecycle/cli/render/error.ts'
 import { plainReporter } from '../../lifecycle/cli/render/plain.ts'
 import { prettyReporter, progressBar } from '../../lifecycle/cli/render/pretty.ts'
@@ -71,6 +72,28 @@ describe('plain lines', () => {
   it('X31 S16 never let what a buildpack prints move the cursor or forge a line', () => {
     expect(printable('\u001b[31mred\u001b[0m\rERROR\u0007\u009b2J\u202e')).toBe('red\\x0dERROR\\x07\\x202e')
   })
+  it.each(['bale', 'a phase binary'])(
+    'X31 S16 never let a name forge a line of %s, whether in a place or a message',
+    who => {
+      const name = 'app\nERROR: all is lost\u001b[2J'
+      const told = {
+        warning: `${name} is a socket`,
+        error: new BaleError('input', `${name} is odd`, { where: name, fix: name }),
+      }
+      let text = ''
+      if (who === 'bale') {
+        plainReporter({ write: t => (text += t) }).event({ type: 'warning', text: told.warning })
+        text += renderError(told.error, { color: false, verbose: false })
+      } else {
+        const log = new PhaseLog(t => (text += t))
+        log.color = false
+        log.warn(told.warning)
+        log.failed(told.error)
+      }
+      expect(text.match(/^ERROR: .*/gm)).toEqual([expect.stringMatching(/^ERROR: app\\x0aERROR: all is lost[:;] app$/)])
+      expect(text).not.toMatch(/[^\n\x20-\x7e]/)
+    },
+  )
 })
 
 describe('a terminal', () => {

@@ -1,10 +1,14 @@
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import type { Compression } from '../../lifecycle/image/media-types.ts'
-import { decompress, type DecompressOptions } from '../../lifecycle/layers/decompress.ts'
+import { digestOf } from '../../lifecycle/image/digest.ts'
+import { type Compression, layerMediaType } from '../../lifecycle/image/media-types.ts'
+import { decompress, type DecompressOptions, mostBytesOf } from '../../lifecycle/layers/decompress.ts'
+import { layerTar } from '../../lifecycle/layers/layer-tar.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
+
+// The oracle: all the bytes, or one error that says what is wrong with them; never more than the limit, and never a guess.
 
 const plain = Buffer.concat(Array.from({ length: 600 }, (_, i) => Buffer.from(`${i * i} lines of text, `)))
 const gzip = gzipSync(plain)
@@ -43,6 +47,23 @@ describe('decompress', () => {
       input(/a zstd layer holds more/),
     )
     expect(await failureOf(counting('none', Buffer.alloc(1_000_001)))).toEqual(input(/holds more/))
+  })
+
+  it.each([
+    ['gzip', gzipSync],
+    ['zstd', zstdCompressSync],
+  ] as const)('T36 holds a limit of its own for layers: of %s, a thousand times the size', async (kind, compress) => {
+    const stored = Buffer.concat(Array<Uint8Array>(17).fill(compress(Buffer.alloc(2 ** 26))))
+    const digests = { diffId: digestOf('never reached'), digest: digestOf(stored) }
+    const mediaType = layerMediaType(kind)
+    let size = 0
+    const counting = async (): Promise<void> => {
+      const layer = { ...digests, size: stored.length, mediaType, open: () => streamOf(stored) }
+      for await (const chunk of layerTar(layer)) size += chunk.length
+    }
+    expect(await failureOf(counting())).toEqual(input(/layer holds more than 1073741824 bytes/))
+    expect(size).toBeLessThanOrEqual(2 ** 30)
+    expect(mostBytesOf(10 ** 9)).toBe(200 * 10 ** 9)
   })
 
   it('T38 joins concatenated members and frames', async () => {

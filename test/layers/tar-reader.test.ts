@@ -5,6 +5,9 @@ import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { directory, entry, file, gnuLong, hardlink, pax, padded, streamOf, symlink, tar } from '../helpers/tar.ts'
 
+// The oracle: an archive that two readers could take for different things is refused before anything is made of it, with one
+// line that names the entry or the limit, escaped.
+
 type Read = Partial<TarEntry> & { content?: string }
 
 async function read(bytes: Uint8Array, limits: Partial<TarLimits> = {}, piece?: number): Promise<Read[]> {

@@ -1,4 +1,13 @@
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -7,9 +16,13 @@ import type { Layer } from '../../lifecycle/image/layer.ts'
 import { type Compression, layerMediaType } from '../../lifecycle/image/media-types.ts'
 import { unpackImage } from '../../lifecycle/layers/unpack.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { bytesOf } from '../helpers/images.ts'
 import { directory, entry, file, gnuLong, hardlink, streamOf, symlink, tar } from '../helpers/tar.ts'
 import { workDirectory } from './work-directory.ts'
 import { readTree } from '../helpers/tree.ts'
+
+// The oracle: a hostile layer is refused with one line that names the entry, and nothing is left of it; where an image may have
+// such a thing, it is harmless; the canary beside is as it was.
 
 let dir: string
 let to: string
@@ -44,9 +57,11 @@ const unpack = (...layers: (readonly Uint8Array[])[]): Promise<void> =>
   )
 
 async function refused(layers: (readonly Uint8Array[])[], message: RegExp): Promise<void> {
-  expect(await failureOf(unpack(...layers))).toEqual(
+  const error = await failureOf(unpack(...layers))
+  expect(error).toEqual(
     expect.objectContaining({ name: 'BaleError', code: 'input', message: expect.stringMatching(message) as string }),
   )
+  expect((error as Error).message).not.toMatch(/[\x00-\x1f\x7f-\x9f]/)
   expect(readdirSync(join(dir, 'work')), 'nothing is left').toEqual([])
   expect(await readTree(canary)).toEqual({ secret: 'untouched' })
 }
@@ -267,6 +282,31 @@ describe('unpackImage refuses, and leaves nothing', () => {
 
   it('T09 a hard link ahead of its target', async () => {
     await refused([[hardlink('a', 'b'), file('b')]], /a: it links to b, which is not there/)
+  })
+
+  it('T21 newline, ANSI and bytes that are not UTF-8, which the message escapes', async () => {
+    const name = 'a\nERROR: \x1b[2J\xff'
+    await refused(
+      [[directory(name), symlink(name, canary)]],
+      /a\\nERROR: \\x1b\[2J\\xff: it is a directory and a symlink/,
+    )
+  })
+
+  it('T12 a directory swapped for a link while unpacking, by whoever can write beside', async () => {
+    const parts = [file('d/1', 'x'), file('e/1', 'x')].map(part => Buffer.from(part))
+    const evil = layer([...parts, file('d/secret', 'overwritten')])
+    const whole = await bytesOf(evil.open())
+    const swapping = async function* (): AsyncGenerator<Uint8Array> {
+      const first = parts.reduce((length, part) => length + part.length, 0)
+      yield whole.subarray(0, first)
+      const draft = join(dir, 'work', readdirSync(join(dir, 'work'))[0] as string)
+      renameSync(join(draft, 'd'), join(draft, 'old'))
+      symlinkSync(canary, join(draft, 'd'))
+      yield await Promise.resolve(whole.subarray(first))
+    }
+    expect(await failureOf(unpackImage([{ ...evil, open: swapping }], to))).toMatchObject({ code: 'input' })
+    expect(readdirSync(join(dir, 'work'))).toEqual([])
+    expect(await readTree(canary)).toEqual({ secret: 'untouched' })
   })
 
   it('T18 the same name with another type in one layer', async () => {

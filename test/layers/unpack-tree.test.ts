@@ -22,6 +22,9 @@ import { workDirectory } from './work-directory.ts'
 import { readTree } from '../helpers/tree.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 
+// The oracle: a hostile layer is refused with one line that names the entry, and nothing is left of it; the canary beside is as
+// it was.
+
 const from = '/layers/bp/out'
 let dir: string
 let to: string
@@ -40,9 +43,11 @@ beforeEach(async () => {
 const unpack = (...parts: Uint8Array[]): Promise<void> => unpackTree(streamOf(tar(...parts)), { from, to })
 
 async function refused(parts: readonly Uint8Array[], message: RegExp): Promise<void> {
-  expect(await failureOf(unpack(...parts))).toEqual(
+  const error = await failureOf(unpack(...parts))
+  expect(error).toEqual(
     expect.objectContaining({ name: 'BaleError', code: 'input', message: expect.stringMatching(message) as string }),
   )
+  expect((error as Error).message).not.toMatch(/[\x00-\x1f\x7f-\x9f]/)
   expect(readdirSync(join(dir, 'layers')), 'nothing is left').toEqual([])
   expect(await readTree(canary)).toEqual({ secret: 'untouched' })
 }
@@ -264,6 +269,11 @@ describe('unpackTree refuses, and leaves nothing', () => {
 
   it('T19 a file, then a child beneath it', async () => {
     await refused([...top, file(`${from}/a`), file(`${from}/a/b`)], /a: .*no directory/)
+  })
+
+  it('T21 newline, ANSI and bytes that are not UTF-8, which the message escapes', async () => {
+    const name = `${from}/a\nERROR: \x1b[2J\xff`
+    await refused([...top, file(name), file(name)], /a\\nERROR: \\x1b\[2J\\xff: it stands there twice/)
   })
 
   it('T21 a NUL in a name', async () => {

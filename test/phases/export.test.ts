@@ -70,6 +70,15 @@ describe('launch layers', () => {
     }
   })
 
+  it('X23 are the same with a link beside them that is called like a file of the Go lifecycle, and it is not followed', async () => {
+    const project = await open()
+    const script = layer('dep', 'launch')
+    const { image } = await rebuild(project, { one: script })
+    const planted = `ln -s /etc/passwd "$1/dep.sha"; ln -s /etc/passwd "$1/dep.sbom.other.json"`
+    const again = await rebuild(project, { one: `${script}; ${planted}` })
+    expect(again.image.digest).toBe(image.digest)
+  })
+
   it('are gone when their buildpack no longer says launch, or deletes the file', async () => {
     const project = await open()
     const first = `${layer('kept', 'launch')}; ${layer('unset', 'launch')}; ${layer('deleted', 'launch')}`

@@ -1,6 +1,10 @@
-import { chmod, readFile, readdir, rm, stat } from 'node:fs/promises'
+import { chmod, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { Cache } from '../../lifecycle/caches/cache.ts'
+import { BaleError } from '../../lifecycle/errors.ts'
+import { digestOf } from '../../lifecycle/image/digest.ts'
+import { directory, entry, file, hardlink, symlink, tar } from '../helpers/tar.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { openProject, rebuild } from './rebuild.ts'
 
@@ -120,6 +124,62 @@ describe('a cache', () => {
       type: 'warning',
       text: expect.stringContaining('the cached layer one:dep is dropped and will be made again') as string,
     })
+  })
+
+  const from = '/layers/one/dep'
+  it.each<[string, Uint8Array[]]>([
+    ['T01 an entry that goes up', [directory(from), file(`${from}/../../../planted`, 'x')]],
+    ['T02 an absolute entry elsewhere', [directory(from), file('/planted', 'x')]],
+    ['T05 a link in the place of the layer', [symlink(from, '../..'), file(`${from}/planted`, 'x')]],
+    [
+      'T06 a link, then a file through it',
+      [directory(from), symlink(`${from}/up`, '../../..'), file(`${from}/up/planted`, 'x')],
+    ],
+    ['T08 a hard link', [directory(from), hardlink(`${from}/file`, '../../../planted')]],
+    ['T13 a device', [directory(from), entry(`${from}/sda`, { type: '4' })]],
+    ['T18 a name twice', [directory(from), file(`${from}/a`, 'x'), symlink(`${from}/a`, '/')]],
+    ['T23 a whiteout', [directory(from), file(`${from}/.wh.a`)]],
+    ['T33 a wrong checksum', [directory(from), entry(`${from}/a`, { checksum: '0000000\0' })]],
+  ])('that holds %s under the digest it should have: a warning, a rebuild, the same image', async (_what, parts) => {
+    const project = await open()
+    const reference = await rebuild(project, { one: layer('dep', 'launch cache') })
+    const evil = tar(...parts)
+    const committed = join(project.root, 'cache/committed')
+    const record = join(committed, 'io.buildpacks.lifecycle.cache.metadata')
+    const sha = reference.label.buildpacks[0]?.layers['dep']?.sha ?? ''
+    await writeFile(join(committed, `${digestOf(evil)}.tar`), evil)
+    await writeFile(record, (await readFile(record, 'utf8')).replace(sha, digestOf(evil)))
+    // The image must agree with a layer that is for launch as well: without it the cache alone is believed.
+    await project.store.putImage(project.runImage, ['app'])
+
+    const { events, ...rebuilt } = await rebuild(project, { one: `${look}; ${layer('dep', 'launch cache')}` })
+    expect(await found(rebuilt.layers)).not.toContain('dep')
+    const dropped = /^the cached layer one:dep is dropped and will be made again: [\x20-\x7e]+$/
+    expect(events.filter(e => e.type === 'warning').map(e => e.text)).toContainEqual(expect.stringMatching(dropped))
+    expect((await readdir(project.root, { recursive: true })).filter(path => path.endsWith('planted'))).toEqual([])
+    expect(rebuilt.image.digest).toBe(reference.image.digest)
+  })
+
+  it('C08 that may only be read gives its layers back, and costs the build a warning', async () => {
+    const project = await open()
+    const script = `test -d "$1/dep" && echo 'dep is restored'; ${layer('dep', 'launch cache')}`
+    const reference = await rebuild(project, { one: script })
+    const refused = (): Promise<never> => Promise.reject(new BaleError('filesystem', 'it may not be written'))
+    const cache: Cache = {
+      description: 'read-only',
+      metadata: signal => project.cache.metadata(signal),
+      open: (diffId, signal) => project.cache.open(diffId, signal),
+      begin: refused,
+    }
+    const { image, events } = await rebuild({ ...project, cache }, { one: script })
+    expect(image.digest).toBe(reference.image.digest)
+    expect(events).toContainEqual({ type: 'output', stream: 'stdout', text: 'dep is restored' })
+    expect(events.filter(e => e.type === 'warning')).toEqual([
+      {
+        type: 'warning',
+        text: 'the cache could not be written, so the next build takes longer: it may not be written',
+      },
+    ])
   })
 
   it('keeps what a build caches: contents, metadata and SBOM', async () => {

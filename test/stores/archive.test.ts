@@ -17,6 +17,9 @@ import { interceptWrites, osError } from '../helpers/faults.ts'
 import { type Files, bytesOf, configOf, layerOf, platform, sourceOf, tarOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
+// The oracle: an archive that is hostile or damaged is refused in one line; one that is written is the old one or the new one,
+// whole, and takes the place of nothing else.
+
 type Make = (file: string, tmpDir: string) => ImageStore
 const ociArchive: Make = (file, tmpDir) => ociArchiveStore(file, { tmpDir })
 const dockerArchive: Make = (file, tmpDir) => dockerArchiveStore(file, { tmpDir })

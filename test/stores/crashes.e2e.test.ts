@@ -12,6 +12,8 @@ import { interceptWrites, osError } from '../helpers/faults.ts'
 import { bytesOf, configOf, noise, platform, sourceOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
+// The oracle: after each kill or failure every name is one of the images, whole; the next build works and tidies up.
+
 const kept = { '/layers/a/kept': 'kept' }
 const added = { '/layers/a/added': noise(1000) }
 

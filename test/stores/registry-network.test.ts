@@ -6,6 +6,9 @@ import { bytesOf, noise, platform } from '../helpers/images.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { connect, credentialsOf, refusal, secret, seed, serve } from '../helpers/registry/set-up.ts'
 
+// The oracle: who cannot prove to be the registry, or leads us where it must not, is refused in one line without a secret, and
+// nothing is sent there.
+
 async function proxyTo(host: string, login?: string) {
   const proxy = await startProxy(host, login)
   onTestFinished(() => proxy.close())
@@ -83,6 +86,38 @@ describe('TLS', () => {
     })
     expect(await refusal(store.checkWrite(['v1']))).toContain('where the password could be overheard: not asked')
     expect(plain.requests).toEqual([])
+  })
+})
+
+describe('a token server that a registry names over https, where it may be another host', () => {
+  const good = certificateFor('127.0.0.1')
+  const login = { username: 'ann', password: secret }
+
+  it.each([
+    ['https://169.254.169.254/latest/api/token', 'names 169.254.169.254, a special address, for tokens: not asked'],
+    ['https://0.0.0.0/token', 'names 0.0.0.0, a special address'],
+    ['https://[::ffff:169.254.169.254]/token', 'a special address, for tokens: not asked'],
+    ['https://[::ffff:0.0.0.0]/token', 'a special address'],
+    ['https://[fd00:ec2::254]/token', 'a special address'],
+    [`https://ann:${secret}@127.0.0.1/token`, 'with a user name of its own: not asked'],
+    ['file:///etc/passwd', 'neither https nor http: not asked'],
+  ])('R11 R12 is not asked at %s, and no password leaves', async (realm, why) => {
+    const server = await serve({ tls: good, auth: { scheme: 'bearer', ...login, realm } })
+    const credentials = credentialsOf({ kind: 'password', ...login })
+    const { store } = connect(server.host, { ca: [good.cert], credentials })
+    expect(await refusal(store.pull('v1', platform))).toContain(why)
+    expect(server.requests.filter(r => r.headers.authorization !== undefined)).toEqual([])
+  })
+
+  it('R10 R39 is asked nothing where its certificate is not trusted', async () => {
+    const tokens = await serve({ tls: certificateFor('localhost') })
+    const realm = `https://localhost:${tokens.host.split(':')[1]}/token`
+    const server = await serve({ tls: good, auth: { scheme: 'bearer', ...login, realm } })
+    await seed(server)
+    const credentials = credentialsOf({ kind: 'password', ...login })
+    const { store } = connect(server.host, { ca: [good.cert], credentials })
+    expect(await refusal(store.pull('v1', platform))).toContain('the certificate is not trusted')
+    expect(tokens.requests).toEqual([])
   })
 })
 

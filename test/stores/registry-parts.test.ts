@@ -14,6 +14,9 @@ import { Transient, parseRetryAfter, retrying } from '../../lifecycle/stores/reg
 import { Secrets, escaped, redacted } from '../../lifecycle/stores/registry/words.ts'
 import { refusal } from '../helpers/registry/set-up.ts'
 
+// The oracle: no address within reach of a registry is nearer than its own; what is malformed says nothing, or is shown without
+// what could be secret.
+
 describe('reachOf', () => {
   it.each([
     ['8.8.8.8', 'public'],

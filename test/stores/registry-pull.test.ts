@@ -5,6 +5,10 @@ import { bytesOf, noise, pieces, platform } from '../helpers/images.ts'
 import { type Answer, type Fault, type Recorded, errorAnswer } from '../helpers/registry.ts'
 import { connect, impatient, refusal, seed, serve } from '../helpers/registry/set-up.ts'
 
+// The oracle: what a registry lies about is refused, before it is used, with one line that names request, digest or limit,
+// tells no secret and comes soon (`refusal`); what may pass is asked for again, a bounded number of times; once the registry is
+// honest the same pull works.
+
 const forManifests = (fault: Fault) => (request: Recorded) =>
   request.url.pathname.includes('/manifests/') ? fault : undefined
 const forBlobs = (fault: Fault) => (request: Recorded) => (request.url.pathname.includes('/blobs/') ? fault : undefined)

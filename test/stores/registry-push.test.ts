@@ -7,6 +7,9 @@ import { configOf, layerOf, noise, pieces, platform, sourceOf, withBytes } from 
 import { type Fault, type FakeRegistry, type Recorded, errorAnswer } from '../helpers/registry.ts'
 import { connect, impatient, refusal, seed, serve } from '../helpers/registry/set-up.ts'
 
+// The oracle: an upload arrives whole, after a bounded number of attempts, or fails with one line that names the request
+// (`refusal`); no tag moves to an image that is not there with all its layers, and the image of before stays.
+
 /** The fault, for the first `times` requests of this kind. */
 function first(times: number, kind: string, fault: Fault): (request: Recorded) => Fault | undefined {
   return ({ method, url }) => (`${method} ${url.pathname}`.includes(kind) && times-- > 0 ? fault : undefined)

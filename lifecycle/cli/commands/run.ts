@@ -12,7 +12,7 @@ import { unpackImage } from '../../layers/unpack.ts'
 import { labels, parseBuildMetadataLabel } from '../../spec/labels.ts'
 import { Stores } from '../../stores/open.ts'
 import type { Context, GlobalOptions } from '../context.ts'
-import { printable } from '../render/text.ts'
+import { printable, printableLines } from '../render/text.ts'
 import { readVariables } from '../variables.ts'
 
 /** How many unpacked images are kept, so that starting one again is immediate. */
@@ -43,7 +43,7 @@ export async function runCommand(
       config: image.config,
       env,
       signals: process,
-      warn: text => process.stderr.write(`Warning: ${text}\n`),
+      warn: text => process.stderr.write(`Warning: ${printableLines(text)}\n`),
       ...(args.length > 0 && { args }),
       ...(options.process !== undefined && { entrypoint: [entrypointOf(image, options.process)] }),
     })

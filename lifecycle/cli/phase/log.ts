@@ -52,8 +52,8 @@ export class PhaseLog implements Reporter {
   failed(error: unknown): void {
     const { where, message, fix } = failureEvent(error)
     const style = makeStyle(this.color)
-    const text = [where, message, fix].filter(part => part !== undefined && part !== '').join('; ')
-    this.#print('error', `${style.red('ERROR: ')}${printableLines(text)}`)
+    const parts = [where && printable(where), printableLines(message), fix && printable(fix)]
+    this.#print('error', `${style.red('ERROR: ')}${parts.filter(Boolean).join('; ')}`)
   }
 
   async close(): Promise<void> {}

@@ -1,6 +1,6 @@
 import { BaleError } from '../../errors.ts'
 import { knownRefusal } from '../../files/failures.ts'
-import { makeStyle, printableLines } from './text.ts'
+import { makeStyle, printable, printableLines } from './text.ts'
 
 /** What the user sees of a failure: what went wrong, where, and what to do. A stack trace only if it is our own fault. */
 export function renderError(thrown: unknown, options: { color: boolean; verbose: boolean }): string {
@@ -8,9 +8,9 @@ export function renderError(thrown: unknown, options: { color: boolean; verbose:
   const style = makeStyle(options.color)
   const lines: string[] = []
   if (error instanceof BaleError) {
-    const where = error.where === undefined ? '' : `${error.where}: `
-    lines.push(`${style.red('ERROR:')} ${printableLines(where + error.message)}`)
-    if (error.fix !== undefined) lines.push(`${style.bold('Fix:')} ${printableLines(error.fix)}`)
+    const where = error.where === undefined ? '' : `${printable(error.where)}: `
+    lines.push(`${style.red('ERROR:')} ${where}${printableLines(error.message)}`)
+    if (error.fix !== undefined) lines.push(`${style.bold('Fix:')} ${printable(error.fix)}`)
     if (options.verbose) lines.push(...causes(error))
   } else {
     const text = error instanceof Error ? error.message : String(error)

@@ -61,9 +61,12 @@ export function printable(text: string): string {
   )
 }
 
-/** Several lines of such text; newlines stay. */
+/** Several lines of such text; all but the first are indented, so that none that a name has in it passes for one of ours. */
 export function printableLines(text: string): string {
-  return text.split('\n').map(printable).join('\n')
+  return text
+    .split('\n')
+    .map((line, i) => (i === 0 || line.startsWith('  ') ? printable(line) : `  ${printable(line)}`))
+    .join('\n')
 }
 
 export interface Style {

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
-import { chmod } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { main } from '../../../lifecycle/cli/phase/main.ts'
+import { digestOf } from '../../../lifecycle/image/digest.ts'
 import { supportedPlatformApis } from '../../../lifecycle/spec/api.ts'
 import { type Machine, environmentOf, machine, registryWithRun, runLine } from './line.ts'
 
@@ -32,30 +33,30 @@ describe('creator', () => {
   })
 })
 
-describe('the processes that run buildpacks', () => {
-  /** Runs creator with small scripts in place of detector and builder. */
-  async function create(
-    m: Machine,
-    args: readonly string[],
-    scripts: Readonly<Record<'detector' | 'builder', string>>,
-    env: Record<string, string> = {},
-  ) {
-    await chmod(m.root, 0o755) // what root starts is another user's process
-    let said = ''
-    const status = await main(
-      ['creator', ...args],
-      { ...environmentOf(m.root, '0.15'), ...env },
-      {
-        write: text => void (said += text),
-        user: { uid: 1000, gid: 1000 },
-        signal: new AbortController().signal,
-        become: () => {},
-        program: name => ['/bin/sh', '-c', scripts[name]],
-      },
-    )
-    return { status, lines: said.split('\n') }
-  }
+/** Runs creator with small scripts in place of detector and builder. */
+async function create(
+  m: Machine,
+  args: readonly string[],
+  scripts: Readonly<Record<'detector' | 'builder', string>>,
+  env: Record<string, string> = {},
+) {
+  await chmod(m.root, 0o755) // what root starts is another user's process
+  let said = ''
+  const status = await main(
+    ['creator', ...args],
+    { ...environmentOf(m.root, '0.15'), ...env },
+    {
+      write: text => void (said += text),
+      user: { uid: 1000, gid: 1000 },
+      signal: new AbortController().signal,
+      become: () => {},
+      program: name => ['/bin/sh', '-c', scripts[name]],
+    },
+  )
+  return { status, lines: said.split('\n') }
+}
 
+describe('the processes that run buildpacks', () => {
   async function environmentOfDetector(args: (m: Machine) => readonly string[], env: Record<string, string> = {}) {
     const registry = await registryWithRun()
     const m = await machine('0.15')
@@ -101,6 +102,41 @@ describe('the processes that run buildpacks', () => {
     const { status, lines } = await create(m, [...args, run, `${registry.host}/app`], scripts, env)
     expect(status, lines.join('\n')).toBe(52)
     expect(lines.includes('Restoring metadata for "test/app:modules" from app image')).toBe(restored)
+  })
+})
+
+describe('X28 a build that forges what phases tell one another', () => {
+  const detector = `set -e
+printf '[[group]]\\nid = "test/app"\\nversion = "1.0.0"\\napi = "0.11"\\n' > "$CNB_GROUP_PATH"; : > "$CNB_PLAN_PATH"`
+  const builder = `set -e; cd "$CNB_LAYERS_DIR"; rm -rf test_app/*; mkdir -p config test_app/own
+printf m > test_app/own/file; printf '[types]\\nlaunch = true\\n' > test_app/own.toml
+printf '[[processes]]\\ntype = "web"\\ncommand = ["x"]\\nbuildpack-id = "test/app"\\n' > config/metadata.toml`
+  const forge = `rm -f group.toml analyzed.toml plan.toml
+printf '[[group]]\\nid = "forged"\\nversion = "1.0.0"\\napi = "0.11"\\n' > group.toml
+printf '[run-image]\\nreference = "forged.example/run"\\n[image]\\nreference = "forged.example/app"\\n' > analyzed.toml
+mkdir -p forged/own; printf f > forged/own/file; printf '[types]\\nlaunch = true\\n' > forged/own.toml
+ln -s "$CNB_APP_DIR/canary" report.toml`
+
+  it('is not believed: the image is that of a build without, and the report replaces a link', async () => {
+    const registry = await registryWithRun()
+    const m = await machine('0.15', { 'workspace/canary': 'sings' })
+    const digestAfter = async (script: string): Promise<string> => {
+      await m.renew()
+      await mkdir(m.path('layers/test_app'))
+      // What root starts here is another user's process, and restore's files are not handed over.
+      if (process.geteuid?.() === 0)
+        for (const dir of ['layers', 'layers/test_app']) await chown(m.path(dir), 1000, 1000)
+      const args = [`-launcher=${m.path('lifecycle/launcher')}`, `-run-image=${registry.host}/run`]
+      const scripts = { detector, builder: `${builder}\n${script}` }
+      const { status, lines } = await create(m, [...args, `${registry.host}/app`], scripts)
+      expect(status, lines.join('\n')).toBe(0)
+      return digestOf(registry.manifests.get('app:latest')?.bytes ?? '')
+    }
+    const reference = await digestAfter('')
+    expect(await digestAfter(forge)).toBe(reference)
+    expect(await m.read('workspace/canary')).toBe('sings')
+    expect(await m.read('layers/report.toml')).toContain(`digest = "${reference}"`)
+    expect((await lstat(m.path('layers/report.toml'))).isFile()).toBe(true)
   })
 })
 

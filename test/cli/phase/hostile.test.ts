@@ -225,15 +225,15 @@ describe('D: what bin/build leaves', () => {
     ['D08 ..toml', ': > "$1/..toml"', '..toml'],
     ['D08 .toml', ': > "$1/.toml"', '.toml'],
     ['D09 a layer named sbom', typed('sbom'), 'sbom.toml'],
-    ['D10 a layer that is a link', `ln -s / "$1/l"; ${typed('l')}`, 'layers/one/l'],
-    ['D11 a layer toml that is a link', 'ln -s /etc/passwd "$1/l.toml"', 'layers/one/l.toml'],
-    ['D11 a layer toml that is a fifo', 'mkfifo "$1/l.toml"', 'layers/one/l.toml'],
+    ['D10 X20 a layer that is a link', `ln -s / "$1/l"; ${typed('l')}`, 'layers/one/l'],
+    ['D11 X23 a layer toml that is a link', 'ln -s /etc/passwd "$1/l.toml"', 'layers/one/l.toml'],
+    ['D11 X29 a layer toml that is a fifo', 'mkfifo "$1/l.toml"', 'layers/one/l.toml'],
     [
-      'D11 an SBOM that is a link',
+      'D11 X23 an SBOM that is a link',
       `mkdir "$1/l"; ${typed('l')}; ln -s /etc/passwd "$1/l.sbom.cdx.json"`,
       'l.sbom.cdx.json',
     ],
-    ['D11 an SBOM that is a fifo', `mkdir "$1/l"; ${typed('l')}; mkfifo "$1/l.sbom.cdx.json"`, 'l.sbom.cdx.json'],
+    ['D11 X29 an SBOM that is a fifo', `mkdir "$1/l"; ${typed('l')}; mkfifo "$1/l.sbom.cdx.json"`, 'l.sbom.cdx.json'],
     ['D13 the process type ..', launch(web.replace('web', '..')), 'launch.toml:2 processes[0].type'],
     ['D13 the process type /', launch(web.replace('web', '/')), 'launch.toml:2 processes[0].type'],
     ['D13 a process type of 300 bytes', launch(web.replace('web', 'x'.repeat(300))), 'launch.toml:2 processes[0].type'],
@@ -252,6 +252,28 @@ describe('D: what bin/build leaves', () => {
     ],
   ])('%s: 52', async (_what, build, named) => {
     await expectRefused('builder', await spoilt('builder', root => writeTree(root, one({ build }))), 52, named)
+  })
+})
+
+describe('X31 the name of a variable that would forge a line: one line, which shows it for what it is', () => {
+  const name = 'A=B\nERROR: all is lost\x1b[2J'
+  const shown = /A=B\\(n|x0a|u000a)ERROR: all is lost\\(x1b|u001b|x\{1b\})/
+
+  it.each(['platform/env', 'cnb/build-config/env'])('in %s', async dir => {
+    const at = await spoilt('builder', root => writeFile(join(root, dir, name), 'x'))
+    const { code, output } = await runBinary('builder', at)
+    expect([1, 52], output).toContain(code)
+    expect(output.trimEnd().split('\n').at(-1)).toMatch(shown)
+    expect(output.match(/^ERROR: /gm)).toHaveLength(1)
+    expect(output).not.toContain('\x1b')
+  })
+
+  it('in a layer', async () => {
+    const build = `mkdir -p "$1/l/env"; printf '[types]\\nbuild = true\\n' > "$1/l.toml"
+: > "$1/l/env/$(printf 'A=B\\nERROR: all is lost\\033[2J')"`
+    const at = await spoilt('builder', root => writeTree(root, one({ build })))
+    await expectRefused('builder', at, 52, 'layers/one/l/env/A=B')
+    expect((await runBinary('builder', at)).output.trimEnd().split('\n').at(-1)).toMatch(shown)
   })
 })
 

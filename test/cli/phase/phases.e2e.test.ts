@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -10,7 +11,8 @@ import { type DockerRegistry, missing, startDockerRegistry } from '../../helpers
 import { layerOf } from '../../helpers/images.ts'
 import { connect, connectTo } from '../../helpers/registry/set-up.ts'
 import { suiteWith } from '../../helpers/skip.ts'
-import { writeTree } from '../../helpers/tree.ts'
+import { processesWith, uniqueWord } from '../../helpers/processes.ts'
+import { type Tree, writeTree } from '../../helpers/tree.ts'
 import { environmentOf, machineTree, phases } from './line.ts'
 
 // The phase binaries as processes of the bundle, against the registry that Docker made; as a platform runs them.
@@ -54,10 +56,10 @@ suiteWith(
     })
 
     /** A machine of the user that buildpacks run as. */
-    async function makeMachine(): Promise<{ dir: string; renew(): Promise<void> }> {
+    async function makeMachine(tree: Tree = machineTree()): Promise<{ dir: string; renew(): Promise<void> }> {
       const dir = mkdtempSync(join(tmpdir(), 'bale-phases-'))
       chmodSync(dir, 0o755)
-      await writeTree(dir, machineTree())
+      await writeTree(dir, tree)
       const own = (): void => {
         if (!asRoot) return
         chownSync(dir, user.uid, user.gid)
@@ -75,16 +77,20 @@ suiteWith(
       }
     }
 
-    function run(dir: string, api: string, name: string, args: readonly string[], ids: object = user): Promise<Ran> {
-      const started = performance.now()
+    function start(dir: string, api: string, name: string, args: readonly string[] = [], ids: object = user) {
       const launcher = ['exporter', 'creator'].includes(name) ? [`-launcher=${join(dir, 'lifecycle/launcher')}`] : []
       const env = { ...environmentOf(dir, api), CNB_USER_ID: String(user.uid), CNB_GROUP_ID: String(user.gid) }
-      const child = spawn(join(lifecycle, 'node'), [join(lifecycle, 'phase.cjs'), name, ...launcher, ...args], {
+      return spawn(join(lifecycle, 'node'), [join(lifecycle, 'phase.cjs'), name, ...launcher, ...args], {
         env,
         cwd: '/',
         ...ids,
         stdio: ['ignore', 'pipe', 'pipe'],
       })
+    }
+
+    function run(dir: string, api: string, name: string, args: readonly string[], ids: object = user): Promise<Ran> {
+      const started = performance.now()
+      const child = start(dir, api, name, args, ids)
       let said = ''
       child.stdout.on('data', chunk => (said += String(chunk)))
       child.stderr.on('data', chunk => (said += String(chunk)))
@@ -149,6 +155,31 @@ suiteWith(
         }
       },
     )
+
+    it('O03 builder ends soon when nobody reads what it prints, and so does the buildpack', async () => {
+      const word = uniqueWord()
+      const m = await makeMachine({
+        ...machineTree({ build: `exec yes ${word}` }),
+        'layers/group.toml': '[[group]]\nid = "test/app"\nversion = "1.0.0"\napi = "0.11"\n',
+        'layers/analyzed.toml':
+          '[run-image]\nreference = "r.io/run"\n[run-image.target]\nos = "linux"\narch = "amd64"\n',
+        'layers/plan.toml': '',
+      })
+      try {
+        const child = start(m.dir, '0.15', 'builder')
+        let errors = ''
+        child.stderr.on('data', chunk => (errors += String(chunk)))
+        child.stdout.once('data', () => child.stdout.destroy())
+        const started = performance.now()
+        const [status] = (await once(child, 'close')) as [number]
+        expect(performance.now() - started).toBeLessThan(15_000)
+        expect(status).toBeGreaterThan(0)
+        expect(errors).not.toMatch(/\n\s+at /)
+        expect(await processesWith(word)).toEqual([])
+      } finally {
+        rmSync(m.dir, { recursive: true, force: true })
+      }
+    })
 
     it('creator restores nothing but the store with -skip-restore, and gives the image all of its names', async () => {
       const m = await makeMachine()

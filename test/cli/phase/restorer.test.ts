@@ -110,6 +110,7 @@ describe('the run image', () => {
   })
 })
 
+// The oracle: one error that names the file, or the build goes on with the file replaced; where a link leads, nothing changes.
 describe('bad input', () => {
   const group = '[[group]]\nid = "test/app"\nversion = "1.0.0"\napi = "0.11"\n'
 
