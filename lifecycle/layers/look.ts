@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type BigIntStats, fstatSync, lstatSync, statfsSync } from 'node:fs'
-import { type ByteString, toBytes } from './bytes.ts'
+import { type ByteString, toBuffer, toBytes } from './bytes.ts'
 import { PathCursor } from './cursor.ts'
 import type { Directory, FileKind } from './directory.ts'
 import type { HostPlace } from './entries.ts'
@@ -82,6 +82,9 @@ const localFileSystems = new Set([
   0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e,
 ])
 
+/** Somewhat less than PATH_MAX, with which the kernel gives up. */
+const longPath = 4000
+
 /** What has been seen. Methods say whether it can be proved to be as it was, later on. */
 class Notes {
   readonly #hash = createHash('sha256')
@@ -102,7 +105,10 @@ class Notes {
   }
 
   leaf(parent: Directory, name: ByteString, kind: FileKind, host: ByteString, path: ByteString): boolean {
-    const stats: BigIntStats = naming(host, () => lstatSync(parent.path(name), { bigint: true }))
+    // The plain path is found twice as fast as one through a descriptor. Were a parent swapped for a link, it would lead to
+    // the very same inodes, or to others, and that is all that a look is to tell.
+    const at = host.length < longPath ? toBuffer(host) : parent.path(name)
+    const stats: BigIntStats = naming(host, () => lstatSync(at, { bigint: true }))
     const { dev, mode, size, mtimeNs, ctimeNs, ino } = stats
     this.#lines += `${path}\0${mode} ${size} ${mtimeNs} ${ctimeNs} ${ino}\n`
     if (ctimeNs > this.#newest) this.#newest = ctimeNs

@@ -49,9 +49,9 @@ export class Thread {
   constructor() {
     // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
     const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
-    // No flags and no environment of the parent's: a loader or an inspector has no business here. What zstd makes is not
-    // part of the heap that is collected when it is full: a small one is collected sooner.
-    const resourceLimits = { maxYoungGenerationSizeMb: 2 }
+    // No flags and no environment of the parent's: a loader or an inspector has no business here. Little that lives long is
+    // on a thread's heap, and there may be six.
+    const resourceLimits = { maxYoungGenerationSizeMb: 8 }
     this.#worker = new Worker(program, { execArgv: [], env: {}, name: 'layers', resourceLimits })
     this.#worker.on('message', (answer: unknown) => {
       this.#waiting.shift()?.resolve(answer)
