@@ -2,7 +2,7 @@
 // The repository holds no binaries: npm's `prepare`, the tests and the bundle call this.
 //
 //   node scripts/build-deflate.mjs           compile if missing or stale
-//   buildDeflate({ bundle: 'dist' })         also put deflate.wasm and deflate-worker.mjs there, for a bundle to find
+//   buildDeflate({ bundle: 'dist' })         also put deflate.wasm and the programs of threads there, for a bundle to find
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, rename, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -21,8 +21,12 @@ export async function buildDeflate({ bundle } = {}) {
   await copyFile(wasm, join(bundle, 'deflate.wasm'))
   const { build } = await import('esbuild')
   await build({
-    entryPoints: [join(folder, 'worker.ts')],
-    outfile: join(bundle, 'deflate-worker.mjs'),
+    entryPoints: {
+      'deflate-worker': join(folder, 'worker.ts'),
+      'decompress-worker': join(folder, '../decompress/worker.ts'),
+    },
+    outdir: bundle,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
     platform: 'node',
     format: 'esm',

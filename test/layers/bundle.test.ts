@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { describe, expect, it } from 'vitest'
+import { digestOf } from '../../lifecycle/image/digest.ts'
 import { compressLayer } from '../../lifecycle/layers/compress.ts'
 import { buildDeflate } from '../../scripts/build-deflate.mjs'
 import { streamOf } from '../helpers/tar.ts'
@@ -39,6 +40,35 @@ describe('a bundle', () => {
       expect(execFileSync(process.execPath, [join(dir, 'dist/one.mjs')], { encoding: 'utf8' })).toBe(`${digest}one\n`)
     },
   )
+
+  it('finds the decompressor, which fails and does not hang when its thread cannot start', async () => {
+    const dir = await temporaryDirectory()
+    const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/decompress.ts'))
+    writeFileSync(
+      join(dir, 'main.ts'),
+      `import { decompress } from ${room}
+      const source = async function* () { for (let i = 0; i < 20; i++) yield Buffer.alloc(1_000_000, 'x') }
+      const attempt = async () => {
+        let size = 0
+        for await (const chunk of decompress(source(), 'none', { digest: '${digestOf(Buffer.alloc(20_000_000, 'x'))}' }))
+          if (chunk.buffer instanceof SharedArrayBuffer) size += chunk.length
+        console.log(size)
+      }
+      for (let i = 0; i < 2; i++) await attempt().catch(e => console.log(e.name, e.message.slice(0, 24)))`,
+    )
+    await build({
+      entryPoints: [join(dir, 'main.ts')],
+      outfile: join(dir, 'dist/main.mjs'),
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+    })
+    await buildDeflate({ bundle: join(dir, 'dist') })
+    const run = () => execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })
+    expect(run()).toBe('20000000\n20000000\n')
+    rmSync(join(dir, 'dist/decompress-worker.mjs'))
+    expect(run()).toBe('BaleError the decompressor stopped\nBaleError the decompressor stopped\n')
+  })
 
   it('fails, and does not hang, when its threads cannot start', async () => {
     const dir = await temporaryDirectory()

@@ -1,5 +1,5 @@
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import { type Compression, layerMediaType } from '../../lifecycle/image/media-types.ts'
 import { decompress, type DecompressOptions, mostBytesOf } from '../../lifecycle/layers/decompress.ts'
@@ -176,7 +176,6 @@ describe('decompress', () => {
       }
     }
     for await (const _chunk of decompress(careful(), compression)) break
-    await new Promise(resolve => setImmediate(resolve))
-    expect(released).toBe(true)
+    await vi.waitFor(() => expect(released).toBe(true))
   })
 })
