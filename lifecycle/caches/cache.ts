@@ -11,7 +11,10 @@ export interface Cache {
   readonly description: string
   /** What the last build stored; undefined if nothing, or nothing usable. */
   metadata(signal?: AbortSignal): Promise<CacheMetadata | undefined>
-  /** The uncompressed tar of a layer. The reader must hash it and compare: a cache is hostile input. */
+  /**
+   * The uncompressed tar of a layer. A cache is hostile input: other bytes are an error, at the end at the latest, so that
+   * whoever reads to the end has the right ones. Each chunk is good until the next one is asked for.
+   */
   open(diffId: Digest, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>
   /** Starts the next generation; what is neither put nor kept is dropped when it is committed. */
   begin(signal?: AbortSignal): Promise<CacheWriter>

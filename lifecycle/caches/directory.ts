@@ -71,7 +71,7 @@ export function directoryCache(dir: string, options: DirectoryCacheOptions = {})
       try {
         const path = await layerPath(dir, diffId)
         await using file = path === undefined ? undefined : await openRegular(path)
-        if (path !== undefined && file !== undefined) return readLayer(path, signal)
+        if (path !== undefined && file !== undefined) return readLayer(path, diffId, signal)
         throw new BaleError('input', 'it is not there')
       } catch (error) {
         return warn(`the layer ${JSON.stringify(diffId.slice(0, 100))}`, error)
@@ -186,8 +186,9 @@ async function takeOver(
     const path = await layerPath(dir, diffId)
     if (path === undefined) return undefined
     const { size } = await lstat(path)
-    const intact = (await index?.hasFile(diffId, path)) === true || (await holds(path, diffId, signal))
-    if (!intact) return undefined
+    if ((await index?.hasFile(diffId, path)) !== true) {
+      for await (const _chunk of readLayer(path, diffId, signal)) void _chunk
+    }
     const file = basename(path)
     await link(path, join(own, file)).catch((error: unknown) => {
       if (!isErrno(error, 'EEXIST')) throw error // it was put twice
@@ -200,13 +201,6 @@ async function takeOver(
     if (error instanceof BaleError || isErrno(error)) return undefined
     throw error
   }
-}
-
-/** Whether the file has the layer in it. */
-async function holds(path: string, diffId: Digest, signal?: AbortSignal): Promise<boolean> {
-  const hash = createHash('sha256')
-  for await (const chunk of readLayer(path, signal)) hash.update(chunk)
-  return `sha256:${hash.digest('hex')}` === diffId
 }
 
 async function writeTar(
@@ -225,12 +219,13 @@ async function writeTar(
   return { diffId: `sha256:${hash.digest('hex')}`, size }
 }
 
-/** The tar, whichever way it is kept. */
-async function* readLayer(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+/** The tar, whichever way it is kept; right for whoever reads to the end. */
+async function* readLayer(path: string, diffId: Digest, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   await using file = await openRegular(path)
   if (file === undefined) throw new BaleError('input', 'it is not there', { where: path })
   const stored = readRange(file, 0, (await file.stat()).size, path, signal)
-  yield* decompress(stored, compressions.find(compression => path.endsWith(extensions[compression])) ?? 'none')
+  const compression = compressions.find(form => path.endsWith(extensions[form])) ?? 'none'
+  yield* decompress(stored, compression, { digest: diffId })
 }
 
 /** The generation to read: the backup, if a process died in the midst of replacing it. */

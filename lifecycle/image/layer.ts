@@ -14,7 +14,10 @@ export interface LayerDigests {
 
 /** A layer that exists somewhere. Only its bytes are lazy. */
 export interface Layer extends LayerDigests {
-  /** The bytes as stored, from the start. The reader verifies nothing: whoever stores or unpacks them does. */
+  /**
+   * The bytes as stored, from the start, in chunks that are the reader's to keep. This need not verify them: whoever stores or
+   * unpacks them does.
+   */
   open(signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** The repository it was found in, so that a registry can mount it from there instead of being sent it. */
   readonly repository?: Reference

@@ -10,7 +10,6 @@ import { gzip } from './gzip.ts'
 import { zstdVersion } from './zstd.ts'
 
 export { decompress, mostBytesOf } from './decompress.ts'
-export { verified } from './verify.ts'
 
 export interface CompressOptions {
   /** gzip unless told. */

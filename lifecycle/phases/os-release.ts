@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import { compressionOf } from '../image/media-types.ts'
 import type { Layer } from '../image/layer.ts'
-import { decompress, mostBytesOf, verified } from '../layers/compress.ts'
+import { decompress, mostBytesOf } from '../layers/compress.ts'
 import { relativeName } from '../layers/names.ts'
 import { type TarEntry, readTar } from '../layers/tar-reader.ts'
 
@@ -64,8 +64,8 @@ async function readFacts(layer: Layer, signal?: AbortSignal): Promise<LayerFacts
   if (compression === undefined) return facts
   const decoder = new TextDecoder()
   let file: (Found & { kind: 'file' }) | undefined
-  const limit = { maxBytes: mostBytesOf(layer.size) }
-  const tar = verified(decompress(layer.open(signal), compression, limit), { digest: layer.diffId })
+  const options = { maxBytes: mostBytesOf(layer.size), digest: layer.diffId }
+  const tar = decompress(layer.open(signal), compression, options)
   await readTar(
     tar,
     {

@@ -6,7 +6,6 @@ import type { Reporter } from '../events.ts'
 import { inPlace } from '../files/failures.ts'
 import { isDigest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
-import { verified } from '../layers/compress.ts'
 import { unpackTree } from '../layers/unpack.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { checkLayerName, escapeId } from '../spec/ids.ts'
@@ -133,7 +132,7 @@ async function restoreContents(
     if ((await input.cache?.takeTree?.(record.sha, to)) === true) return true
     const tar = await input.cache?.open(record.sha, signal)
     if (tar === undefined) throw new BaleError('input', 'it is not in the cache')
-    await unpackTree(verified(tar, { digest: record.sha }), { from, to, ...(signal && { signal }) })
+    await unpackTree(tar, { from, to, ...(signal && { signal }) })
     return true
   } catch (error) {
     signal?.throwIfAborted()
@@ -161,9 +160,6 @@ async function findSbomDirs(
   }
   if (previous?.image !== undefined) await take('image', sbomTarOf({ ...previous, image: previous.image }, signal))
   else dirs.push(join(layersDir.host, 'sbom'))
-  if (isDigest(cachedSha)) {
-    const tar = await input.cache?.open(cachedSha, signal)
-    await take('cache', tar && verified(tar, { digest: cachedSha }))
-  }
+  if (isDigest(cachedSha)) await take('cache', await input.cache?.open(cachedSha, signal))
   return dirs
 }

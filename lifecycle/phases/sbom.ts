@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { compressionOf } from '../image/media-types.ts'
-import { decompress, mostBytesOf, verified } from '../layers/compress.ts'
+import { decompress, mostBytesOf } from '../layers/compress.ts'
 import { unpackTree } from '../layers/unpack.ts'
 import { escapeId } from '../spec/ids.ts'
 import type { PreviousImage } from './analyze.ts'
@@ -92,8 +92,8 @@ export function sbomTarOf(previous: PreviousImage, signal?: AbortSignal): AsyncI
   const layer = previous.image.layers.find(l => l.diffId === sha)
   const compression = layer === undefined ? undefined : compressionOf(layer.mediaType)
   if (layer === undefined || compression === undefined) return undefined
-  const limit = { maxBytes: mostBytesOf(layer.size) }
-  return verified(decompress(layer.open(signal), compression, limit), { digest: layer.diffId })
+  const options = { maxBytes: mostBytesOf(layer.size), digest: layer.diffId }
+  return decompress(layer.open(signal), compression, options)
 }
 
 /** Unpacks an SBOM layer in place of what is at `to`; whether it could. Damage costs SBOM files, and is a warning. */

@@ -8,7 +8,6 @@ import type { Layer } from '../image/layer.ts'
 import { compressionOf } from '../image/media-types.ts'
 import { parseReference } from '../image/reference.ts'
 import { decompress } from '../layers/decompress.ts'
-import { verified } from '../layers/verify.ts'
 import { type Saved, readSavedImage, savedEntries, savedImage } from './archive/docker.ts'
 import { plainLayers } from './archive/plain-layers.ts'
 import { tarBytes } from './archive/tar-bytes.ts'
@@ -72,7 +71,10 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
     const tarOf = async function* (diffId: Digest, reading?: AbortSignal): AsyncGenerator<Uint8Array> {
       const { image } = await pullOnce(found, reading)
       const layer = image.layers.find(l => l.diffId === diffId) ?? unknownLayer(diffId, description)
-      yield* verified(decompress(layer.open(reading), compressionOf(layer.mediaType) ?? 'none'), { digest: diffId })
+      const compression = compressionOf(layer.mediaType) ?? 'none'
+      // A layer's bytes are the reader's to keep.
+      for await (const chunk of decompress(layer.open(reading), compression, { digest: diffId }))
+        yield Buffer.from(chunk)
     }
     const image = describedImage({ ...found, history }, tarOf, `${description} ${found.id}`)
     present.addDescribed(image, () => pullOnce(found, signal))

@@ -152,6 +152,18 @@ describe('a cache image', () => {
     expect(await failureOf(bytesOf(layer!))).toMatchObject({ code: 'registry' })
   })
 
+  it('C03 notices a layer that is not what its image says, when it is read', async () => {
+    const store = memoryStore()
+    for (const tree of [hello, { '/noise': noise(3_000_000) }]) {
+      const layer = { ...(await layerOf(tree)), diffId: digestOf('other') }
+      const config = configOf({ config: { Labels: { [labels.cache]: '{"buildpacks":[]}' } } })
+      await store.putImage(makeImage(config, [await store.putLayer(layer)]), ['cache'])
+      const tar = await cacheIn(store).open(layer.diffId)
+      const message = `the bytes of ${layer.diffId} are wrong: their digest is ${await diffIdOf(tree)}`
+      expect(await failureOf(bytesOf(tar!))).toMatchObject({ code: 'input', message })
+    }
+  })
+
   it.each([401, 403, 500, 429])('costs time, not the build, where the registry answers %i', async status => {
     const { server, warnings, cache } = await serve()
     server.faults = ({ url }) => (url.pathname.includes('/manifests/') ? { answer: { status } } : undefined)

@@ -8,7 +8,7 @@ import type { ImageStore } from '../../lifecycle/stores/store.ts'
 import { storeContract } from '../contracts/stores.ts'
 import { diffIdOf } from '../contracts/caches.ts'
 import { failureOf } from '../helpers/failure.ts'
-import { type Files, bytesOf, configOf, layerOf, platform, sourceOf, tarOf } from '../helpers/images.ts'
+import { type Files, bytesOf, configOf, layerOf, noise, platform, sourceOf, tarOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 // The oracle: what the cache lacks, or has damaged, comes from the store with the right bytes and is kept anew.
@@ -81,6 +81,17 @@ it('gives back what it keeps without asking the store', async () => {
   expect(reads).toEqual([])
   expect(await bytesOf(base!.open())).toEqual(await tarOf(run))
   expect(reads).toEqual([base!.diffId])
+})
+
+it('gives the bytes of a large layer to keep', async () => {
+  const { open, reads } = await start()
+  const large = { '/workspace/noise': noise(12_000_000) }
+  await build(open(), [large])
+  const layer = (await open().pull('app', platform))!.layers[1]!
+  const chunks: Uint8Array[] = []
+  for await (const chunk of layer.open()) chunks.push(chunk)
+  expect(Buffer.concat(chunks).equals(await tarOf(large))).toBe(true)
+  expect(reads).toEqual([])
 })
 
 it('keeps what the next image reuses and drops the rest', async () => {

@@ -290,6 +290,22 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
       }
     })
 
+    it('C02 C03 C04 gives a damaged layer to nobody who reads to its end', async context => {
+      const { cache, damage } = await fresh()
+      if (damage === undefined) return context.skip('nobody else can reach what this cache holds')
+      const big = { '/noise': noise(3_000_000) }
+      for (const tree of [hello, big]) {
+        await fill(cache, { tree })
+        const diffId = await diffIdOf(tree)
+        const tar = await tarOf(tree)
+        for (const bytes of [await tarOf(other), tar.map((byte, i) => (i === 600 ? byte ^ 1 : byte)), Buffer.of()]) {
+          await damage(diffId, bytes)
+          const message = `the bytes of ${diffId} are wrong: their digest is ${digestOf(bytes)}`
+          expect(await failureOf(read(cache, tree))).toMatchObject({ code: 'input', message })
+        }
+      }
+    })
+
     it.each<[string, string | Uint8Array]>([
       ['empty', ''],
       ['no JSON', 'garbage'],

@@ -5,6 +5,7 @@ import type { Layer } from '../../lifecycle/image/layer.ts'
 import { layerMediaType } from '../../lifecycle/image/media-types.ts'
 import { readOsRelease } from '../../lifecycle/phases/os-release.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { noise } from '../helpers/images.ts'
 import { directory, file, hardlink, streamOf, symlink, tar } from '../helpers/tar.ts'
 
 function layer(...entries: Uint8Array[]): Layer & { opened: number } {
@@ -38,6 +39,7 @@ describe('the os-release of an image', () => {
     ['may have variants', [layer(symlink('etc/os-release', '../usr/lib/os-release'), symlink('usr/lib/os-release', './os.release.d/os-release-fedora'), file('usr/lib/os.release.d/os-release-fedora', 'ID=fedora\n'))], 'ID=fedora\n'], // prettier-ignore
     ['is that of the topmost layer', [debian, other], 'ID=other\n'],
     ['stays below layers that have nothing to do with it', [debian, layer(file('app', 'x'))], 'ID=debian\n'],
+    ['is in a large layer', [layer(file('x', '', { content: noise(2_000_000) }), file('etc/os-release', 'ID=ä\n'))], 'ID=ä\n'], // prettier-ignore
     ['is gone when it is deleted', [debian, layer(file('etc/.wh.os-release'))], undefined],
     ['is gone when what it leads to is deleted', [debian, layer(file('usr/.wh.lib'))], undefined],
     ['is gone when its directory is emptied', [debian, layer(file('etc/.wh..wh..opq'))], undefined],

@@ -171,6 +171,16 @@ describe('an image as the daemon describes it', () => {
     expect(saves(daemon)).toHaveLength(1)
   })
 
+  it('gives the bytes of a large layer to keep', async () => {
+    const started = await start()
+    const large = { '/noise': noise(12_000_000) }
+    await started.store.putImage(makeImage(configOf(), [await started.store.putLayer(sourceOf(large))]), ['large'])
+    const layer = (await started.open().described.pull('large', platform))!.layers[0]!
+    const chunks: Uint8Array[] = []
+    for await (const chunk of layer.open()) chunks.push(chunk)
+    expect(Buffer.concat(chunks).equals(await tarOf(large))).toBe(true)
+  })
+
   it('is built upon without being saved or sent back', async () => {
     const { daemon, open } = await described()
     const store = open()

@@ -1,11 +1,8 @@
 import { join } from 'node:path'
-import { BaleError } from '../../errors.ts'
 import { ownName } from '../../files/owner.ts'
 import type { Digest } from '../../image/digest.ts'
 import type { Layer, LayerSource } from '../../image/layer.ts'
-import { compressionOf } from '../../image/media-types.ts'
-import { decompress } from '../../layers/decompress.ts'
-import { verified } from '../../layers/verify.ts'
+import { layerTar } from '../../layers/layer-tar.ts'
 import { blobPath } from '../layout/read.ts'
 import { layoutStore } from '../layout/store.ts'
 import { type OnTransfer, isLayer } from '../store.ts'
@@ -40,12 +37,5 @@ export function plainLayers(tmpDir: string, onTransfer?: OnTransfer): PlainLayer
 }
 
 function uncompressed(layer: Layer): LayerSource {
-  const compression = compressionOf(layer.mediaType)
-  if (compression === undefined)
-    throw new BaleError('input', `the layer ${layer.digest} has an unknown media type: ${layer.mediaType}`)
-  return {
-    createdBy: layer.digest,
-    // Both digests are checked: the first before anything is made of the bytes, the second is what Docker looks at.
-    tar: signal => verified(decompress(verified(layer.open(signal), layer), compression), { digest: layer.diffId }),
-  }
+  return { createdBy: layer.digest, tar: signal => layerTar(layer, signal) }
 }
