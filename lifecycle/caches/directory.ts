@@ -225,7 +225,7 @@ async function* readLayer(path: string, diffId: Digest, signal?: AbortSignal): A
   if (file === undefined) throw new BaleError('input', 'it is not there', { where: path })
   const stored = readRange(file, 0, (await file.stat()).size, path, signal)
   const compression = compressions.find(form => path.endsWith(extensions[form])) ?? 'none'
-  yield* decompress(stored, compression, { digest: diffId })
+  yield* decompress(stored, compression, { digest: diffId, signal })
 }
 
 /** The generation to read: the backup, if a process died in the midst of replacing it. */

@@ -98,6 +98,6 @@ function sourceOf(layer: Layer): LayerSource {
   return {
     createdBy: layer.digest,
     known: layer,
-    tar: signal => decompress(layer.open(signal), compressionOf(layer.mediaType) ?? 'none'),
+    tar: signal => decompress(layer.open(signal), compressionOf(layer.mediaType) ?? 'none', { signal }),
   }
 }

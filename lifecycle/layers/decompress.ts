@@ -1,9 +1,12 @@
 import type { Compression } from '../image/media-types.ts'
-import { type DecompressOptions, decode } from './decompress/decode.ts'
+import { type DecodeOptions, decode } from './decompress/decode.ts'
 import { freeThread } from './decompress/threads.ts'
 import { readAhead } from './read-ahead.ts'
 
-export type { DecompressOptions } from './decompress/decode.ts'
+export interface DecompressOptions extends DecodeOptions {
+  /** Stops at once, whatever has been read and made by then. */
+  signal?: AbortSignal | undefined
+}
 
 /**
  * How much a layer of so many stored bytes may hold if somebody else made it: a bomb is a thousand times its size, what
@@ -27,10 +30,15 @@ const smallLayer = 1024 * 1024
 export async function* decompress(
   bytes: AsyncIterable<Uint8Array>,
   compression: Compression,
-  options: DecompressOptions = {},
+  { signal, ...options }: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const { ended, all } = await readAhead(bytes, smallLayer)
   const nothingToDo = compression === 'none' && options.digest === undefined && options.stored === undefined
   const thread = ended || nothingToDo ? undefined : freeThread()
-  yield* thread === undefined ? decode(all, compression, options) : thread.decode(all, compression, options)
+  const tar = thread === undefined ? decode(all, compression, options) : thread.decode(all, compression, options)
+  for await (const chunk of tar) {
+    signal?.throwIfAborted()
+    yield chunk
+  }
+  signal?.throwIfAborted()
 }

@@ -62,8 +62,9 @@ class ByteQueue {
   async peek(count: number): Promise<Buffer> {
     while (this.#head.length < count) {
       const rest = Buffer.from(this.#head) // whoever gives the next chunk may do so in the same memory
-      const { done, value } = await this.#bytes.next()
-      if (done === true) break
+      const next = await this.#bytes.next()
+      if (next.done === true) break
+      const { value } = next
       this.#head =
         rest.length > 0 ? Buffer.concat([rest, value]) : Buffer.from(value.buffer, value.byteOffset, value.length)
     }

@@ -73,7 +73,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
       const layer = image.layers.find(l => l.diffId === diffId) ?? unknownLayer(diffId, description)
       const compression = compressionOf(layer.mediaType) ?? 'none'
       // A layer's bytes are the reader's to keep.
-      for await (const chunk of decompress(layer.open(reading), compression, { digest: diffId }))
+      for await (const chunk of decompress(layer.open(reading), compression, { digest: diffId, signal: reading }))
         yield Buffer.from(chunk)
     }
     const image = describedImage({ ...found, history }, tarOf, `${description} ${found.id}`)

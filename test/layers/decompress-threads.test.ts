@@ -115,6 +115,19 @@ describe('a large layer', () => {
     expect(failure).toBe(stopped.signal.reason)
   })
 
+  it.each(all)('stops at once when that is wanted, though all of it has been read, %s', async compression => {
+    const small = { none: plain.subarray(0, 9), gzip: gzipSync('small'), zstd: zstdCompressSync('small') }
+    for (const bytes of [stored[compression], small[compression]]) {
+      const stopped = new AbortController()
+      const stopping = async (): Promise<void> => {
+        const tar = decompress(streamOf(bytes), compression, { signal: stopped.signal })
+        for await (const _chunk of tar) stopped.abort()
+      }
+      const failure = await failureOf(stopping())
+      expect(failure).toBe(stopped.signal.reason)
+    }
+  })
+
   it('comes with all others, however many there are', async () => {
     const layers = Array.from({ length: 3 * maxThreads }, (_, i) => read(all[i % 3]!, { digest }))
     for (const bytes of await Promise.all(layers)) expect(bytes.equals(plain)).toBe(true)

@@ -1,4 +1,5 @@
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -10,13 +11,13 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import type { Layer } from '../../lifecycle/image/layer.ts'
 import { type Compression, layerMediaType } from '../../lifecycle/image/media-types.ts'
 import { unpackImage } from '../../lifecycle/layers/unpack.ts'
 import { failureOf } from '../helpers/failure.ts'
-import { bytesOf } from '../helpers/images.ts'
+import { bytesOf, noise } from '../helpers/images.ts'
 import { directory, entry, file, gnuLong, hardlink, streamOf, symlink, tar } from '../helpers/tar.ts'
 import { workDirectory } from './work-directory.ts'
 import { readTree } from '../helpers/tree.ts'
@@ -293,13 +294,15 @@ describe('unpackImage refuses, and leaves nothing', () => {
   })
 
   it('T12 a directory swapped for a link while unpacking, by whoever can write beside', async () => {
-    const parts = [file('d/1', 'x'), file('e/1', 'x')].map(part => Buffer.from(part))
+    // The source is read ahead, but not by so much.
+    const parts = [file('d/1', 'x'), file('e/1', 'x'), file('much', '', { content: noise(8_000_000) })]
     const evil = layer([...parts, file('d/secret', 'overwritten')])
     const whole = await bytesOf(evil.open())
     const swapping = async function* (): AsyncGenerator<Uint8Array> {
       const first = parts.reduce((length, part) => length + part.length, 0)
       yield whole.subarray(0, first)
       const draft = join(dir, 'work', readdirSync(join(dir, 'work'))[0] as string)
+      await vi.waitFor(() => expect(existsSync(join(draft, 'e/1'))).toBe(true))
       renameSync(join(draft, 'd'), join(draft, 'old'))
       symlinkSync(canary, join(draft, 'd'))
       yield await Promise.resolve(whole.subarray(first))

@@ -6,7 +6,7 @@ import type { Compression } from '../../image/media-types.ts'
 import { verified } from '../verify.ts'
 import { isZstd, zstdFrames } from '../zstd-frames.ts'
 
-export interface DecompressOptions {
+export interface DecodeOptions {
   /** The most bytes that may come out: a gzip of 1 MB can hold 1 GB (T36). None by default. */
   maxBytes?: number
   /** What the compressed bytes must be. */
@@ -24,7 +24,7 @@ const params = { [constants.ZSTD_d_windowLogMax]: zstdWindowLog }
 export async function* decode(
   bytes: AsyncIterable<Uint8Array>,
   compression: Compression,
-  { maxBytes = Infinity, stored, digest }: DecompressOptions,
+  { maxBytes = Infinity, stored, digest }: DecodeOptions,
 ): AsyncGenerator<Uint8Array> {
   const input = agreeing(stored === undefined ? bytes : verified(bytes, stored), compression)
   const plain = atMost(maxBytes, decoders[compression](input), compression)

@@ -4,12 +4,12 @@ import type { Compression } from '../../image/media-types.ts'
 import { companion } from '../deflate/index.ts'
 import { maxThreads } from '../deflate/threads.ts'
 import { Broken, type Sent, receiveBytes, sendBytes } from './across.ts'
-import type { DecompressOptions } from './decode.ts'
+import type { DecodeOptions } from './decode.ts'
 
 /** A layer to be decompressed. */
 export interface Job {
   readonly compression: Compression
-  readonly options: DecompressOptions
+  readonly options: DecodeOptions
   readonly from: MessagePort
   readonly to: MessagePort
 }
@@ -53,7 +53,7 @@ class Thread {
   async *decode(
     bytes: AsyncIterable<Uint8Array>,
     compression: Compression,
-    options: DecompressOptions,
+    options: DecodeOptions,
   ): AsyncGenerator<Uint8Array> {
     this.busy = true
     const [input, output] = [new MessageChannel(), new MessageChannel()]
