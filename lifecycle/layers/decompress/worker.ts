@@ -4,7 +4,7 @@ import { decode } from './decode.ts'
 import type { Job } from './threads.ts'
 
 /** Blocks of about 1 MiB that may be ready before anybody wants them. */
-const mostOut = 4
+const mostOut = 8
 
 // A thread: it decompresses layers, whose bytes come and go over two ports.
 parentPort?.on('message', ({ compression, options, from, to }: Job) => {
