@@ -4,8 +4,8 @@ import { compressionOf } from '../image/media-types.ts'
 import { decompress, mostBytesOf } from './decompress.ts'
 
 /**
- * The tar of a layer, checked against its digest, size and diffID on the way: right for
- * whoever reads to the end.
+ * The tar of a layer, checked against its digest, size and diffID on the way: right for whoever reads to the
+ * end. Each chunk is good until the next one is asked for.
  * @throws BaleError 'input' for bytes that are wrong or damaged
  */
 export function layerTar(layer: Layer, signal?: AbortSignal): AsyncIterable<Uint8Array> {

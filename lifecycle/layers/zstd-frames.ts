@@ -11,8 +11,9 @@ export function isZstd(head: Uint8Array): boolean {
 }
 
 /**
- * The frames of a zstd file, one after the other; each must be read to its end before the next, and each chunk of it is good until the
- * next one is asked for. Skippable frames (tables of contents) are passed over. Only the outlines are looked at: headers and the sizes of blocks.
+ * The frames of a zstd file, one after the other; each must be read to its end before the next, and each chunk is good until
+ * the next one is asked for, as the chunks of `bytes` are. Skippable frames (tables of contents) are passed over. Only the
+ * outlines are looked at: headers and the sizes of blocks.
  * @throws BaleError 'input' for anything that is not a whole frame
  */
 export async function* zstdFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<AsyncIterable<Uint8Array>> {
@@ -61,7 +62,7 @@ class ByteQueue {
   /** The next `count` bytes, or fewer at the end; they stay in the queue. */
   async peek(count: number): Promise<Buffer> {
     while (this.#head.length < count) {
-      const rest = Buffer.from(this.#head) // whoever gives the next chunk may do so in the same memory
+      const rest = Buffer.from(this.#head) // the next chunk may come in the same memory
       const next = await this.#bytes.next()
       if (next.done === true) break
       const { value } = next

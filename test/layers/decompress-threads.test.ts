@@ -78,6 +78,28 @@ describe('a large layer', () => {
     }
   })
 
+  it('T38 T39 may have several members, wherever they end, and zeros behind them', async () => {
+    const members = Buffer.concat([stored.gzip, stored.gzip, Buffer.alloc(9_000_000)])
+    for (const piece of [stored.gzip.length, 65_536]) {
+      let released = false
+      const source = async function* (): AsyncGenerator<Uint8Array> {
+        try {
+          yield* streamOf(members, piece)
+        } finally {
+          released = true
+        }
+      }
+      const options = { stored: { digest: digestOf(members), size: members.length } }
+      const twice = await bytesOf(decompress(source(), 'gzip', options))
+      expect(twice.equals(Buffer.concat([plain, plain]))).toBe(true)
+      expect(released).toBe(true)
+      const cut = { stored: { ...options.stored, size: members.length - 1 } }
+      expect(await failureOf(read('gzip', cut, members))).toMatchObject({
+        message: expect.stringMatching('there are more than') as string,
+      })
+    }
+  })
+
   it('T40 is refused when it is cut short, or damaged at its end', async () => {
     for (const compression of ['gzip', 'zstd'] as const) {
       expect(await failureOf(read(compression, {}, stored[compression].subarray(0, -1)))).toMatchObject({

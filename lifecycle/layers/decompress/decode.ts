@@ -20,7 +20,7 @@ const chunkSize = 1024 * 1024
 const zstdWindowLog = 27
 const params = { [constants.ZSTD_d_windowLogMax]: zstdWindowLog }
 
-/** What `decompress` gives, made in the calling thread. Its own chunks are good until the next one is asked for. */
+/** What `decompress` gives, made in the calling thread. A chunk of `bytes` need not be good for longer than its own are. */
 export async function* decode(
   bytes: AsyncIterable<Uint8Array>,
   compression: Compression,
@@ -63,33 +63,41 @@ async function* through(
   transform: Transform,
   name: Compression,
 ): AsyncGenerator<Uint8Array> {
-  void feed(transform, bytes)
+  const fed = feed(transform, bytes)
+  fed.catch(() => {}) // it is thrown below, if somebody reads so far
   try {
     for await (const chunk of transform as AsyncIterable<Uint8Array>) {
       yield chunk
       // What is left of its memory the next chunk gets.
       if (chunk.byteOffset + chunk.length === chunk.buffer.byteLength) free(chunk)
     }
+    await fed
   } catch (error) {
     throw isZlibError(error) ? damaged(name, error) : error
+  } finally {
+    transform.destroy()
   }
 }
 
-/** Asks for the next chunk when the one before is used up, which a pipeline would not wait for. */
+/**
+ * Asks for the next chunk when the one before is used up, which a pipeline would not wait for. What comes after the end, zeros
+ * (T39), is read as well: whoever checks the bytes does so at their end.
+ */
 async function feed(transform: Transform, bytes: AsyncIterable<Uint8Array>): Promise<void> {
   let wake = (): void => {}
-  // What comes after the end of a stream is not taken, and nothing said, until nobody reads on.
-  transform.once('close', () => wake())
+  for (const event of ['end', 'close']) transform.once(event, () => wake())
   try {
     for await (const chunk of bytes) {
+      if (transform.readableEnded) continue
+      if (transform.destroyed) return
       await new Promise<void>(resolve => {
         wake = resolve
         transform.write(chunk, () => resolve())
       })
-      if (transform.destroyed) return
     }
     transform.end()
   } catch (error) {
+    if (transform.readableEnded) throw error
     transform.destroy(error as Error)
   }
 }
