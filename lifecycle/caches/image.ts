@@ -163,7 +163,7 @@ async function* tarOf(layer: Layer, signal?: AbortSignal): AsyncGenerator<Uint8A
   if (compression === undefined)
     throw new BaleError('input', `a cached layer has an unknown media type: ${layer.mediaType}`)
   // What it was stored as has been checked by the registry's store, and does not matter once this is right.
-  const options = { maxBytes: mostBytesOf(layer.size), digest: layer.diffId, signal }
+  const options = { maxBytes: mostBytesOf(layer), digest: layer.diffId, signal }
   yield* decompress(layer.open(signal), compression, options)
 }
 

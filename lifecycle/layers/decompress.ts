@@ -1,4 +1,5 @@
-import type { Compression } from '../image/media-types.ts'
+import type { LayerDigests } from '../image/layer.ts'
+import { type Compression, compressionOf } from '../image/media-types.ts'
 import { type DecodeOptions, decode } from './decompress/decode.ts'
 import { freeThread } from './decompress/threads.ts'
 import { readAhead } from './read-ahead.ts'
@@ -9,11 +10,11 @@ export interface DecompressOptions extends DecodeOptions {
 }
 
 /**
- * How much a layer of so many stored bytes may hold if somebody else made it: a bomb is a thousand times its size, what
- * people ship some ten times. A small layer may be all zeros.
+ * How many bytes a layer may hold that somebody else made: a bomb is a thousand times its size, what people ship some ten
+ * times. A small one may be all zeros; one that is not compressed is what it is.
  */
-export function mostBytesOf(stored: number): number {
-  return Math.max(2 ** 30, 200 * stored)
+export function mostBytesOf({ size, mediaType }: Pick<LayerDigests, 'size' | 'mediaType'>): number {
+  return compressionOf(mediaType) === 'none' ? Infinity : Math.max(2 ** 30, 200 * size)
 }
 
 /** Bytes as stored; a thread takes longer to start than so many do to decompress. */

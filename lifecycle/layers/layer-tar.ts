@@ -15,6 +15,6 @@ export function layerTar(layer: Layer, signal?: AbortSignal): AsyncIterable<Uint
       where: layer.digest,
     })
   const { digest, size, diffId } = layer
-  const options = { stored: { digest, size }, digest: diffId, maxBytes: mostBytesOf(size), signal }
+  const options = { stored: { digest, size }, digest: diffId, maxBytes: mostBytesOf(layer), signal }
   return decompress(layer.open(signal), compression, options)
 }

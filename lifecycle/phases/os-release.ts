@@ -64,7 +64,7 @@ async function readFacts(layer: Layer, signal?: AbortSignal): Promise<LayerFacts
   if (compression === undefined) return facts
   const decoder = new TextDecoder()
   let file: (Found & { kind: 'file' }) | undefined
-  const options = { maxBytes: mostBytesOf(layer.size), digest: layer.diffId, signal }
+  const options = { maxBytes: mostBytesOf(layer), digest: layer.diffId, signal }
   const tar = decompress(layer.open(signal), compression, options)
   await readTar(
     tar,

@@ -92,7 +92,7 @@ export function sbomTarOf(previous: PreviousImage, signal?: AbortSignal): AsyncI
   const layer = previous.image.layers.find(l => l.diffId === sha)
   const compression = layer === undefined ? undefined : compressionOf(layer.mediaType)
   if (layer === undefined || compression === undefined) return undefined
-  const options = { maxBytes: mostBytesOf(layer.size), digest: layer.diffId, signal }
+  const options = { maxBytes: mostBytesOf(layer), digest: layer.diffId, signal }
   return decompress(layer.open(signal), compression, options)
 }
 
