@@ -22,7 +22,7 @@ export async function buildDeflate({ bundle } = {}) {
   const { build } = await import('esbuild')
   await build({
     entryPoints: {
-      'deflate-worker': join(folder, 'worker.ts'),
+      'layers-worker': join(folder, '../threads/worker.ts'),
       'decompress-worker': join(folder, '../decompress/worker.ts'),
     },
     outdir: bundle,

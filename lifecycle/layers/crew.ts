@@ -2,8 +2,9 @@ import type { LayerKeeper } from '../image/layer.ts'
 import type { Compression } from '../image/media-types.ts'
 import { type Crew, type Piece, type TarSummary, compressBlocks } from './blocks.ts'
 import { type Deflate, deflateModule, instantiate } from './deflate/index.ts'
-import { idlestThread, maxThreads } from './deflate/threads.ts'
 import { TarDigester } from './digester.ts'
+import { maxThreads } from './threads/start.ts'
+import { idlestThread } from './threads/tasks.ts'
 import { zstdFrame } from './zstd.ts'
 
 type BlockCompression = Exclude<Compression, 'none'>

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { ByteString } from './bytes.ts'
-import { idlestThread } from './deflate/threads.ts'
 import type { HostPlace } from './entries.ts'
 import { type Look, lookAt, lookAtTop } from './look.ts'
+import { idlestThread } from './threads/tasks.ts'
 
 /**
  * What lstat says of everything below a directory, as one hash: path, type, mode, size, modification and change time in

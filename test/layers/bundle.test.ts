@@ -88,7 +88,7 @@ describe('a bundle', () => {
       format: 'esm',
     })
     await buildDeflate({ bundle: join(dir, 'dist') })
-    rmSync(join(dir, 'dist/deflate-worker.mjs'))
+    rmSync(join(dir, 'dist/layers-worker.mjs'))
     const output = execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })
     expect(output).toBe('BaleError the compressor stopped\nBaleError the compressor stopped\n')
   })

@@ -1,8 +1,7 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { BaleError } from '../../errors.ts'
 import type { Compression } from '../../image/media-types.ts'
-import { companion } from '../deflate/index.ts'
-import { maxThreads } from '../deflate/threads.ts'
+import { maxThreads, startThread } from '../threads/start.ts'
 import { Broken, type Sent, receiveBytes, sendBytes } from './across.ts'
 import type { DecodeOptions } from './decode.ts'
 
@@ -26,21 +25,14 @@ export function freeThread(): Thread | undefined {
   return free ?? (threads.size < maxThreads ? new Thread() : undefined)
 }
 
-/** One worker (worker.ts). It keeps the process alive while somebody waits for its bytes. */
+/** One thread (worker.ts). It keeps the process alive while somebody waits for its bytes. */
 class Thread {
   busy = false
-  readonly #worker: Worker
+  readonly #worker = startThread(import.meta.url, 'decompress')
   /** Why it ended. */
   readonly #end: Promise<Error>
 
   constructor() {
-    // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
-    const program = companion(import.meta.url.endsWith('.ts') ? '../decompress/worker.ts' : 'decompress-worker.mjs')
-    // No flags and no environment of the parent's: a loader or an inspector has no business here. What zlib makes is not
-    // part of the heap that is collected when it is full: a small one is collected sooner.
-    const resourceLimits = { maxYoungGenerationSizeMb: 2 }
-    this.#worker = new Worker(program, { execArgv: [], env: {}, name: 'decompress', resourceLimits })
-    this.#worker.unref()
     this.#end = new Promise(resolve => {
       this.#worker.on('error', error => resolve(error as Error))
       this.#worker.on('exit', code => resolve(new Error(`a decompressing thread ended with ${code}`)))

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { BaleError } from '../../errors.ts'
 import { type Block, maxBlock } from '../block.ts'
+import { companion } from '../companion.ts'
 
 /**
  * Our own deflate (RFC 1951), about zlib's level 1, in WebAssembly: bit-exact on every CPU and every Node, which
@@ -23,24 +23,15 @@ interface Exports {
   readonly compress: (length: number) => number
 }
 
-/**
- * A file that belongs to this one: it lies beside it; or beside the bundle that this file became part of, which may keep
- * its chunks in a folder.
- */
-export function companion(name: string): URL {
-  const beside = new URL(`./${name}`, import.meta.url)
-  return existsSync(beside) ? beside : new URL(`../${name}`, import.meta.url)
-}
-
 let loaded: Promise<{ module: WebAssembly.Module; version: string }> | undefined
 
 export async function deflateModule(): Promise<WebAssembly.Module> {
-  return (await (loaded ??= load(companion('deflate.wasm')))).module
+  return (await (loaded ??= load(companion(import.meta.url, 'deflate.wasm')))).module
 }
 
 /** Tells this compressor from one that makes other bytes. */
 export async function deflateVersion(): Promise<string> {
-  return (await (loaded ??= load(companion('deflate.wasm')))).version
+  return (await (loaded ??= load(companion(import.meta.url, 'deflate.wasm')))).version
 }
 
 async function load(url: URL): Promise<{ module: WebAssembly.Module; version: string }> {

@@ -1,15 +1,10 @@
-import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
 import { BaleError } from '../../errors.ts'
 import type { Block } from '../block.ts'
 import type { TarSummary } from '../blocks.ts'
-import type { HostPlace } from '../entries.ts'
 import type { ByteString } from '../bytes.ts'
+import type { HostPlace } from '../entries.ts'
 import type { Look } from '../look.ts'
-import { companion } from './index.ts'
-
-// More threads than six wait for the one that reads.
-export const maxThreads = Math.min(availableParallelism(), 6)
+import { maxThreads, startThread } from './start.ts'
 
 /** Those of this process. */
 const threads: Thread[] = []
@@ -40,25 +35,19 @@ export function idlestThread(): Thread {
   return thread
 }
 
-/** One worker (worker.ts). It answers in order, and keeps the process alive while it has work. */
+/** One thread (worker.ts). It answers in order, and keeps the process alive while it has work. */
 export class Thread {
-  readonly #worker: Worker
+  readonly #worker = startThread(import.meta.url, 'layers')
   #failure: Error | undefined
   readonly #waiting: { resolve(answer: unknown): void; reject(error: Error): void }[] = []
 
   constructor() {
-    // As the sources have it, or as scripts/build-deflate.mjs calls it in a bundle.
-    const program = companion(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'deflate-worker.mjs')
-    // No flags and no environment of the parent's: a loader or an inspector has no business here. Little that lives long is
-    // on a thread's heap, and there may be six.
-    const resourceLimits = { maxYoungGenerationSizeMb: 8 }
-    this.#worker = new Worker(program, { execArgv: [], env: {}, name: 'layers', resourceLimits })
     this.#worker.on('message', (answer: unknown) => {
       this.#waiting.shift()?.resolve(answer)
       if (this.#waiting.length === 0) this.#worker.unref()
     })
     this.#worker.on('error', error => this.#fail(error as Error))
-    this.#worker.on('exit', code => this.#fail(new Error(`a compressing thread ended with ${code}`)))
+    this.#worker.on('exit', code => this.#fail(new Error(`a thread ended with ${code}`)))
   }
 
   get load(): number {

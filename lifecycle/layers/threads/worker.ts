@@ -1,9 +1,9 @@
 import { parentPort } from 'node:worker_threads'
+import { type Deflate, instantiate } from '../deflate/index.ts'
 import { TarDigester } from '../digester.ts'
 import { lookAt } from '../look.ts'
 import { zstdFrame } from '../zstd.ts'
-import { type Deflate, instantiate } from './index.ts'
-import type { Task } from './threads.ts'
+import type { Task } from './tasks.ts'
 
 // A thread: it does what it is told in the order in which it is told, and answers each task.
 let deflate: Deflate | undefined
