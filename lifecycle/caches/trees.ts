@@ -32,7 +32,7 @@ export function keptTrees(
   return {
     lookAtTrees() {
       for (const diffId of index.trees()) {
-        const look = fingerprintTree({ hostPath: pathOf(diffId) })
+        const look = fingerprintTree(pathOf(diffId))
         look.catch(() => {}) // told to who takes it
         looks.set(diffId, look)
       }
@@ -45,7 +45,7 @@ export function keptTrees(
       const look = looks.get(diffId)
       looks.delete(diffId)
       return await unlessRefused(async () => {
-        if ((await (look ?? fingerprintTree({ hostPath: path }))) !== fingerprint) return false
+        if ((await (look ?? fingerprintTree(path))) !== fingerprint) return false
         await rename(path, to)
         return true
       })

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { ByteString } from './bytes.ts'
-import type { HostPlace } from './entries.ts'
 import { type Look, lookAt, lookAtTop } from './look.ts'
 import { idlestThread } from './threads/tasks.ts'
 
@@ -21,9 +20,9 @@ import { idlestThread } from './threads/tasks.ts'
  * A large tree is looked at by threads.
  * @throws BaleError 'filesystem' naming what cannot be read
  */
-export async function fingerprintTree(place: HostPlace): Promise<string | undefined> {
-  const first = lookAt(place, [''], smallTree)
-  const look = first === 'large' ? await lookInThreads(place) : first
+export async function fingerprintTree(tree: string): Promise<string | undefined> {
+  const first = lookAt(tree, [''], smallTree)
+  const look = first === 'large' ? await lookInThreads(tree) : first
   if (look === undefined) return undefined
   return (await settled(look.newest)) ? look.seen : undefined
 }
@@ -34,13 +33,13 @@ const smallTree = 500
 /** The work is cut into so many pieces, whatever number of threads there is: it is part of what is hashed. */
 const pieces = 16
 
-async function lookInThreads(place: HostPlace): Promise<Look | undefined> {
-  const top = lookAtTop(place, 2 * pieces)
+async function lookInThreads(tree: string): Promise<Look | undefined> {
+  const top = lookAtTop(tree, 2 * pieces)
   if (top === undefined) return undefined
   const { directories } = top
   const each = Math.ceil(directories.length / pieces)
   const shares = Array.from({ length: pieces }, (_, i) => directories.slice(i * each, (i + 1) * each))
-  const looks = await Promise.all(shares.filter(share => share.length > 0).map(share => lookAtShare(place, share)))
+  const looks = await Promise.all(shares.filter(share => share.length > 0).map(share => lookAtShare(tree, share)))
   const hash = createHash('sha256')
   let newest = 0n
   for (const look of [top.look, ...looks]) {
@@ -51,9 +50,9 @@ async function lookInThreads(place: HostPlace): Promise<Look | undefined> {
   return { seen: hash.digest('hex'), newest }
 }
 
-async function lookAtShare(place: HostPlace, directories: readonly ByteString[]) {
-  const look = await idlestThread().do({ kind: 'look', place, directories })
-  return look ?? lookAt(place, directories) // what a thread cannot look at is told here
+async function lookAtShare(tree: string, directories: readonly ByteString[]) {
+  const look = await idlestThread().do({ kind: 'look', tree, directories })
+  return look ?? lookAt(tree, directories) // what a thread cannot look at is told here
 }
 
 /** More than a tick of any kernel's clock, which is at most 10 ms. */

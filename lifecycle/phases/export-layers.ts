@@ -80,7 +80,7 @@ export function buildpackLayer(
 
 /** Of all that a layer's tar is made of: the tree, where it goes, whose it is, and how tars are written. */
 async function identify(host: string, imagePath: string, owner: Owner): Promise<Fingerprint | undefined> {
-  const tree = await fingerprintTree({ hostPath: host })
+  const tree = await fingerprintTree(host)
   if (tree === undefined) return undefined
   const parts = [tree, imagePath, owner.uid, owner.gid, lifecycleVersion]
   return { tree, key: createHash('sha256').update(JSON.stringify(parts)).digest('hex') }

@@ -21,7 +21,7 @@ async function kept() {
   await mkdir(discarded)
   await writeFile(join(path, 'sub/a'), 'hello')
   const index = await LayerIndex.open(dir)
-  const fingerprint = (await fingerprintTree({ hostPath: path })) as string
+  const fingerprint = (await fingerprintTree(path)) as string
   await keptTrees(dir, index, discarded).keepTrees([{ diffId, path, fingerprint }])
   await index.save()
   return {

@@ -24,7 +24,7 @@ async function largeTree(): Promise<string> {
   return dir
 }
 
-const of = (hostPath: string): Promise<string | undefined> => fingerprintTree({ hostPath })
+const of = fingerprintTree
 
 describe.each([
   ['a fingerprint', tree],

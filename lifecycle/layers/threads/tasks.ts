@@ -2,7 +2,6 @@ import { BaleError } from '../../errors.ts'
 import type { Block } from '../block.ts'
 import type { TarSummary } from '../blocks.ts'
 import type { ByteString } from '../bytes.ts'
-import type { HostPlace } from '../entries.ts'
 import type { Look } from '../look.ts'
 import { maxThreads, startThread } from './start.ts'
 
@@ -14,7 +13,7 @@ export type Task =
   | { readonly kind: 'zstd'; readonly block: Block; readonly into: Block }
   | { readonly kind: 'digest'; readonly layer: number; readonly block: Block }
   | { readonly kind: 'summary' | 'release'; readonly layer: number }
-  | { readonly kind: 'look'; readonly place: HostPlace; readonly directories: readonly ByteString[] }
+  | { readonly kind: 'look'; readonly tree: string; readonly directories: readonly ByteString[] }
 
 interface Answers {
   gzip: number

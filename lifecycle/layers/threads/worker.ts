@@ -36,14 +36,14 @@ parentPort?.on('message', (task: Task) => {
       parentPort?.postMessage(undefined)
       break
     case 'look':
-      parentPort?.postMessage(tryToLook(task.place, task.directories))
+      parentPort?.postMessage(tryToLook(task.tree, task.directories))
       break
   }
 })
 
-function tryToLook(...[place, directories]: Parameters<typeof lookAt>) {
+function tryToLook(...[tree, directories]: Parameters<typeof lookAt>) {
   try {
-    return lookAt(place, directories)
+    return lookAt(tree, directories)
   } catch {
     return undefined
   }
