@@ -22,13 +22,14 @@ const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | cons
 /**
  * Makes a tree below a directory of ours from entries that nobody vouches for. No path goes through a link, be it one that
  * the entries themselves made (T06, T07) or one that took a directory's place meanwhile (T12); no file that exists is ever
- * opened. Directories can be entered while this lasts, and get their modes in `finish`. Paths are relative to the root,
+ * opened. Directories can be entered while this lasts; what forbids that they get in `finish`. Paths are relative to the root,
  * which is the empty path.
  */
 export class TreeWriter {
   readonly #cursor: PathCursor
   /** For the other end of a hard link: a cursor is at one place at a time. */
   readonly #others: PathCursor
+  /** Of directories that we could not work in if they had them yet; and of the root, where nobody else is to look in. */
   readonly #modes = new Map<ByteString, number>([['', 0o755]])
   #file: { fd: number; path: ByteString; mode: number; mtime: number } | undefined
 
@@ -70,7 +71,7 @@ export class TreeWriter {
         }
       })
     }
-    this.#modes.set(path, mode & 0o3777)
+    this.#setMode(path, mode & 0o3777)
   }
 
   /** A file, to be filled with `write` and closed with `endFile`. It loses setuid and setgid (T16). */
@@ -144,6 +145,13 @@ export class TreeWriter {
     return this.#file
   }
 
+  /** At once where that lets us in, while it is open for what is in it. */
+  #setMode(path: ByteString, mode: number): void {
+    this.#modes.delete(path)
+    if (path === '' || (mode & 0o700) !== 0o700) this.#modes.set(path, mode)
+    else writing(path, () => fchmodSync(this.#cursor.at(path, enter).fd, mode))
+  }
+
   /** The directory for a new entry, made with its own parents if need be; an archive may leave them out. */
   #parent(path: ByteString): Directory {
     return this.#cursor.at(parentOf(path), (outer, name, whole) => {
@@ -153,8 +161,9 @@ export class TreeWriter {
         if (!isErrno(error, 'ENOENT')) throw error
       }
       writing(whole, () => mkdirSync(outer.path(name), 0o700))
-      this.#modes.set(whole, 0o755)
-      return enter(outer, name, whole)
+      const made = enter(outer, name, whole)
+      writing(whole, () => fchmodSync(made.fd, 0o755))
+      return made
     })
   }
 }
