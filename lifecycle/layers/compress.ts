@@ -4,7 +4,7 @@ import { type Compression, layerMediaType } from '../image/media-types.ts'
 import { maxBlock, spare } from './block.ts'
 import type { Piece, TarSummary } from './blocks.ts'
 import { deflateVersion } from './deflate/index.ts'
-import { inParallel } from './crew.ts'
+import { inParallel, shareOf } from './crew.ts'
 import { TarDigester } from './digester.ts'
 import { gzip } from './gzip.ts'
 import { zstdVersion } from './zstd.ts'
@@ -36,7 +36,7 @@ export async function compressLayer(
   const pieces = async function* (): AsyncGenerator<Piece> {
     end.tar = yield* compressors[compression](source.tar(signal), keeper)
   }
-  for await (const piece of ahead(pieces(), piecesAhead)) {
+  for await (const piece of ahead(pieces(), () => shareOf(piecesAhead))) {
     const { bytes, key } = piece
     signal?.throwIfAborted()
     hash.update(bytes)
@@ -90,12 +90,12 @@ const versions: Record<Compression, () => string | Promise<string>> = {
   zstd: () => zstdVersion,
 }
 
-/** The same items, of which up to `count` are made before they are asked for. */
-async function* ahead<T>(items: AsyncGenerator<T>, count: number): AsyncGenerator<T> {
+/** The same items, of which up to `count()` are made before they are asked for. */
+async function* ahead<T>(items: AsyncGenerator<T>, count: () => number): AsyncGenerator<T> {
   const coming: Promise<IteratorResult<T>>[] = []
   try {
     for (;;) {
-      while (coming.length < count) {
+      while (coming.length < count()) {
         const next = items.next()
         next.catch(() => {}) // it is thrown when its turn comes
         coming.push(next)

@@ -11,6 +11,11 @@ type BlockCompression = Exclude<Compression, 'none'>
 
 let inline: Promise<Deflate> | undefined
 let layers = 0
+/** Large layers under way. */
+let large = 0
+
+/** The part of so many blocks that one large layer may take up, so that all of them together hold no more than one does. */
+export const shareOf = (blocks: number): number => Math.max(2, Math.floor(blocks / Math.max(1, large)))
 
 /** Compresses in blocks, on all processors where it pays: the same bytes with any number of threads. */
 export function inParallel(
@@ -39,11 +44,17 @@ export async function largeCrew(compression: BlockCompression): Promise<Crew> {
   const module = await deflateModule()
   const layer = layers++
   const digester = idlestThread() // a hash is the work of one
+  large++
   return {
-    width: 4 * maxThreads,
+    get width() {
+      return shareOf(4 * maxThreads)
+    },
     compress: (block, into) => idlestThread().do({ kind: compression, module, block, into }),
     digest: block => digester.do({ kind: 'digest', layer, block }),
     summary: () => digester.do({ kind: 'summary', layer }),
-    release: () => void digester.do({ kind: 'release', layer }).catch(() => {}),
+    release() {
+      large--
+      digester.do({ kind: 'release', layer }).catch(() => {})
+    },
   }
 }

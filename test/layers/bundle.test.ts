@@ -66,7 +66,7 @@ describe('a bundle', () => {
     await buildDeflate({ bundle: join(dir, 'dist') })
     const run = () => execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })
     expect(run()).toBe('20000000\n20000000\n')
-    rmSync(join(dir, 'dist/decompress-worker.mjs'))
+    rmSync(join(dir, 'dist/decompress-worker.cjs'))
     expect(run()).toBe('BaleError the decompressor stopped\nBaleError the decompressor stopped\n')
   })
 
@@ -88,7 +88,7 @@ describe('a bundle', () => {
       format: 'esm',
     })
     await buildDeflate({ bundle: join(dir, 'dist') })
-    rmSync(join(dir, 'dist/layers-worker.mjs'))
+    rmSync(join(dir, 'dist/layers-worker.cjs'))
     const output = execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })
     expect(output).toBe('BaleError the compressor stopped\nBaleError the compressor stopped\n')
   })

@@ -10,7 +10,7 @@ export const maxThreads = Math.min(availableParallelism(), 6)
  * @param url of the module that asks, beside which `worker.ts` is; a bundle has it as scripts/build-deflate.mjs calls it
  */
 export function startThread(url: string, name: 'layers' | 'decompress'): Worker {
-  const program = companion(url, url.endsWith('.ts') ? 'worker.ts' : `${name}-worker.mjs`)
+  const program = companion(url, url.endsWith('.ts') ? 'worker.ts' : `${name}-worker.cjs`)
   // No flags and no environment of the parent's: a loader or an inspector has no business here. Little that lives long is on
   // a thread's heap, and there may be twelve.
   const resourceLimits = { maxYoungGenerationSizeMb: 8 }
