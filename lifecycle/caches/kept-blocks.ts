@@ -172,11 +172,10 @@ function openRegularSync(path: string): number | undefined {
   }
 }
 
-/** A file that comes into being when there is enough for it, and is given up when the disk will not have it. */
+/** A file that is kept if there is enough in it, and given up when the disk will not have it. */
 class Draft implements AsyncDisposable {
   size = 0
   readonly #dir: string
-  #waiting: Uint8Array[] = []
   #file: StagedFile | undefined
   #state: 'open' | 'committed' | 'refused' = 'open'
 
@@ -186,17 +185,15 @@ class Draft implements AsyncDisposable {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.size += bytes.length
-    if (this.size < worthKeeping) return void this.#waiting.push(Buffer.from(bytes))
-    const waiting = [...this.#waiting.splice(0), bytes]
     await this.#unlessRefused(async () => {
       this.#file ??= await stageFile(this.#dir)
-      for (const piece of waiting) await this.#file.write(piece)
+      await this.#file.write(bytes)
     })
   }
 
   /** Whether it is kept. Goes to its end though the draft is disposed of meanwhile. */
   async commit(target: string): Promise<boolean> {
-    if (this.#file === undefined || this.#state === 'refused') return false
+    if (this.#file === undefined || this.#state === 'refused' || this.size < worthKeeping) return false
     this.#state = 'committed'
     return await this.#unlessRefused(() => (this.#file as StagedFile).commit(target))
   }

@@ -67,17 +67,22 @@ export async function* compressBlocks(
   }
 
   const waiting: Block[] = []
+  const startAll = async function* (crew: Crew): AsyncGenerator<Piece> {
+    for (let block = waiting.shift(); block !== undefined; block = waiting.shift()) {
+      while (underWay.length >= crew.width) yield await next()
+      start(block, crew)
+    }
+  }
   let crew: Crew | undefined
   try {
     for await (const block of inBlocks(tar)) {
       waiting.push(block)
       if (crew === undefined && waiting.length <= smallLayer) continue
       crew ??= await crewFor('large')
-      for (const one of waiting.splice(0)) start(one, crew)
-      while (underWay.length >= crew.width) yield await next()
+      yield* startAll(crew)
     }
     crew ??= await crewFor('small')
-    for (const one of waiting) start(one, crew)
+    yield* startAll(crew)
     while (underWay.length > 0) yield await next()
     return await crew.summary()
   } finally {

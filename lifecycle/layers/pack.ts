@@ -41,10 +41,14 @@ export function layerSource(
     ...(options.known && { known: options.known }),
     async *tar(signal) {
       const packer = new Packer()
-      for (const block of packer.pack(entries)) {
-        signal?.throwIfAborted()
-        yield block
-        await setImmediate() // reading is synchronous: let the others run
+      try {
+        for (const block of packer.pack(entries)) {
+          signal?.throwIfAborted()
+          yield block
+          await setImmediate() // reading is synchronous: let the others run
+        }
+      } finally {
+        packer.release()
       }
       if (!warned) for (const text of packer.warnings()) options.onWarning?.(text)
       warned = true
@@ -68,6 +72,11 @@ class Packer {
 
   warnings(): string[] {
     return [this.#sockets, this.#privileged].flatMap(names => names.sentence() ?? [])
+  }
+
+  /** Gives its memory back. */
+  release(): void {
+    this.#tar.release()
   }
 
   *pack(entries: readonly LayerEntry[]): Blocks {

@@ -1,6 +1,7 @@
+import { maxBlock, spare } from './block.ts'
 import { headerRoom, tarBlock, type TarHeader, writeHeader } from './tar-header.ts'
 
-const blockSize = 1024 * 1024
+const blockSize = maxBlock
 
 /** Full blocks of a tar, as they come about; each is overwritten when the next one is asked for. */
 export type Blocks = Generator<Uint8Array, void>
@@ -10,7 +11,8 @@ export type Blocks = Generator<Uint8Array, void>
  * of memory for all of them: garbage of that size is collected late.
  */
 export class TarWriter {
-  readonly #block = Buffer.allocUnsafeSlow(blockSize)
+  readonly #memory = spare.take()
+  readonly #block = Buffer.from(this.#memory.buffer, 0, blockSize)
   /** Always a multiple of 512 between entries, as is the size of a block: padding fits where content ends. */
   #used = 0;
 
@@ -41,6 +43,11 @@ export class TarWriter {
     this.#block.fill(0, this.#used, this.#used + 2 * tarBlock)
     this.#used += 2 * tarBlock
     yield this.#take()
+  }
+
+  /** Nothing more is written, and nobody looks at what was. */
+  release(): void {
+    spare.put(this.#memory)
   }
 
   *#reserve(bytes: number): Blocks {

@@ -68,8 +68,7 @@ describe('compressBlocks', () => {
     const { text, end } = await all(compressBlocks(streamOf(bytes, 100_000), () => crew))
     expect(text).toBe(expected)
     expect(end).toEqual(sumOf(bytes))
-    // A large layer's first blocks have waited until it was known to be one.
-    expect(crew.most).toBeLessThanOrEqual(Math.max(width, smallLayer + 1))
+    expect(crew.most).toBeLessThanOrEqual(width)
     expect(crew.released).toBe(1)
   })
 

@@ -17,10 +17,14 @@ const owner = { uid: 0, gid: 0, target: '' }
 /** The bytes of a tar with these entries, the same each time: root's, of 1980, in this order. */
 export async function* tarBytes(entries: Iterable<ArchiveEntry>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   const writer = new TarWriter()
-  for (const block of blocks(writer, entries)) {
-    signal?.throwIfAborted()
-    yield Buffer.from(block) // the writer uses its own again, when a socket may still be sending it
-    await setImmediate() // reading is synchronous: let the others run
+  try {
+    for (const block of blocks(writer, entries)) {
+      signal?.throwIfAborted()
+      yield Buffer.from(block) // the writer uses its own again, when a socket may still be sending it
+      await setImmediate() // reading is synchronous: let the others run
+    }
+  } finally {
+    writer.release()
   }
 }
 
