@@ -52,7 +52,7 @@ export async function compressLayer(
 }
 
 /** Some MB: as much as is made while a piece is written, and no more than a slow destination may make us hold. */
-const piecesAhead = 8
+const piecesAhead = 4
 
 /** To be raised by whoever changes which bytes a layer has: how it is packed, or where its blocks are cut. */
 const packing = 4

@@ -15,7 +15,7 @@ let layers = 0
 let large = 0
 
 /** The part of so many blocks that one large layer may take up, so that all of them together hold no more than one does. */
-export const shareOf = (blocks: number): number => Math.max(2, Math.floor(blocks / Math.max(1, large)))
+export const shareOf = (blocks: number): number => Math.max(1, Math.floor(blocks / Math.max(1, large)))
 
 /** Compresses in blocks, on all processors where it pays: the same bytes with any number of threads. */
 export function inParallel(
@@ -47,7 +47,7 @@ export async function largeCrew(compression: BlockCompression): Promise<Crew> {
   large++
   return {
     get width() {
-      return shareOf(4 * maxThreads)
+      return shareOf(3 * maxThreads)
     },
     compress: (block, into) => idlestThread().do({ kind: compression, module, block, into }),
     digest: block => digester.do({ kind: 'digest', layer, block }),

@@ -13,7 +13,7 @@ export function startThread(url: string, name: 'layers' | 'decompress'): Worker 
   const program = companion(url, url.endsWith('.ts') ? 'worker.ts' : `${name}-worker.cjs`)
   // No flags and no environment of the parent's: a loader or an inspector has no business here. Little that lives long is on
   // a thread's heap, and there may be twelve.
-  const resourceLimits = { maxYoungGenerationSizeMb: 8 }
+  const resourceLimits = { maxYoungGenerationSizeMb: 4 }
   const worker = new Worker(program, { execArgv: [], env: {}, name, resourceLimits })
   worker.unref()
   return worker
