@@ -55,10 +55,10 @@ const mostOptions = 9000
 const processLimit = 'ulimit -u 16384 2>/dev/null || ulimit -p 16384 2>/dev/null'
 /**
  * The nodes in /dev are the host's, and for a sandbox that root starts they are its user's own: a chmod of /dev/null
- * would be the host's. On a read-only mount devices can be written to, and nothing about them changed. Not
- * every mount(8) heeds `ro` together with --bind.
+ * would be the host's. On a read-only mount devices can be written to, and nothing about them changed. What is mounted
+ * below, as /dev/shm, stays: what the sandbox is to see may be there.
  */
-const guardDevices = 'mount --bind -o ro /dev /dev && { [ ! -w /dev ] || mount -o remount,bind,ro /dev; } && exec "$@"'
+const guardDevices = 'mount --rbind /dev /dev && mount -o remount,bind,ro /dev && exec "$@"'
 /**
  * Ends what it starts when we are gone, killed or not: bubblewrap's --die-with-parent is only heard once its processes have
  * asked for it, and before that the first of them would wait for ever, or start the program with nobody to end it (X16). Who

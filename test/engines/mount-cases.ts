@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { findBwrap } from '../../lifecycle/engines/bwrap.ts'
 import type { Mount } from '../../lifecycle/engines/engine.ts'
 import { openFiles } from '../../lifecycle/engines/files.ts'
@@ -59,6 +59,15 @@ export function mountCases(): void {
       await outputs.drained
       expect(output).not.toContain('secret')
       expect(output).toMatch(/^shown$|^bwrap: /)
+    })
+
+    it('a directory below /dev, where memory is mounted that people give caches', async () => {
+      const opened = await openSandbox()
+      const hostPath = await mkdtemp('/dev/shm/bale-test-')
+      onTestFinished(() => rm(hostPath, { recursive: true }))
+      await writeFile(join(hostPath, 'x'), 'shown')
+      const mounts: Mount[] = [{ hostPath, path: '/layers', access: 'read-only' }]
+      expect((await sh(opened, 'cat /layers/x', { mounts })).stdout).toBe('shown')
     })
 
     it('a fifo and a device', async () => {
