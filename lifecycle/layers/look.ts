@@ -26,10 +26,9 @@ export function lookAt(tree: string, directories: readonly ByteString[], most = 
   if (glance === undefined) return undefined
   const waiting = [...directories].reverse()
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    const inner = glance.directory(path)
-    if (inner === undefined) return undefined
-    if (glance.entries > most) return 'large'
-    waiting.push(...inner.reverse())
+    const inner = glance.directory(path, most)
+    if (inner === undefined || inner === 'large') return inner
+    for (const name of inner.reverse()) waiting.push(name) // there may be more than a call takes arguments
   }
   return glance.look()
 }
@@ -44,7 +43,7 @@ export function lookAtTop(tree: string, wanted: number): { look: Look; directori
     for (const path of level) {
       const inner = glance.directory(path)
       if (inner === undefined) return undefined
-      next.push(...inner)
+      for (const name of inner) next.push(name)
     }
     level = next
   }
@@ -61,7 +60,7 @@ const longestPath = 4096
 
 /** What has been seen of a tree. */
 class Glance {
-  entries = 0
+  #entries = 0
   readonly #top: ByteString
   readonly #device: bigint
   readonly #hash = createHash('sha256')
@@ -85,15 +84,22 @@ class Glance {
     }
   }
 
-  /** Notes a directory and what is in it; returns the directories in it, or undefined if nothing can be proved of it. */
-  directory(path: ByteString): ByteString[] | undefined {
+  /**
+   * Notes a directory and what is in it; returns the directories in it. Undefined if nothing can be proved of it; 'large',
+   * and nothing in it looked at, if more than `most` entries have been found with it.
+   */
+  directory(path: ByteString): ByteString[] | undefined
+  directory(path: ByteString, most: number): ByteString[] | 'large' | undefined
+  directory(path: ByteString, most = Infinity): ByteString[] | 'large' | undefined {
     const own = this.#stat(path)
     if (own?.isDirectory() !== true) return undefined
     const inner: ByteString[] = []
     let lines = `${path}\0d${own.mode}\n`
-    for (const entry of this.#list(path)) {
+    const entries = this.#list(path)
+    this.#entries += entries.length
+    if (this.#entries > most) return 'large'
+    for (const entry of entries) {
       const whole = path === '' ? entry.name : `${path}/${entry.name}`
-      this.entries++
       if (entry.isDirectory()) {
         inner.push(whole)
         continue

@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { Directory } from '../../lifecycle/layers/directory.ts'
 import type { LayerEntry } from '../../lifecycle/layers/entries.ts'
+import { fingerprintTree } from '../../lifecycle/layers/fingerprint.ts'
 import { layerSource, listTree } from '../../lifecycle/layers/pack.ts'
 import { readTar } from '../../lifecycle/layers/tar-reader.ts'
 import { TreeWriter } from '../../lifecycle/layers/tree-writer.ts'
@@ -147,6 +148,11 @@ describe('the source tree', () => {
     linkSync(join(dir, 'outside'), join(layer, 'a'))
     linkSync(join(dir, 'outside'), join(layer, 'b'))
     expect((await pack(tree())).bytes.toString('latin1').split('content of the file')).toHaveLength(3)
+  })
+
+  it('S08 takes the fingerprint of more directories in one place than a call takes arguments', async () => {
+    for (let i = 0; i < 130_000; i++) mkdirSync(join(dir, `${i}`))
+    expect(await fingerprintTree(dir)).toMatch(/^[0-9a-f]{64}$/)
   })
 
   it('S08 packs 100,000 files in one directory', async () => {
