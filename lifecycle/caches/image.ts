@@ -5,8 +5,7 @@ import { type Digest, isDigest } from '../image/digest.ts'
 import { type Image, makeImage } from '../image/image.ts'
 import type { Layer, LayerSource } from '../image/layer.ts'
 import type { Platform } from '../image/manifest.ts'
-import { compressionOf } from '../image/media-types.ts'
-import { decompress, mostBytesOf } from '../layers/decompress.ts'
+import { contentTar } from '../layers/layer-tar.ts'
 import { formatCacheMetadata, labels, parseCacheMetadata } from '../spec/labels.ts'
 import type { ImageSink, ImageSource } from '../stores/store.ts'
 import type { Cache, CacheWriter } from './cache.ts'
@@ -72,7 +71,9 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
         if (!isDigest(diffId)) throw new BaleError('input', 'it is not a digest') // C05
         const layer = cachedLayer(await (current ?? pull(signal)), diffId)
         if (layer === undefined) throw new BaleError('input', 'it is not there')
-        return tarOf(layer, signal)
+        const tar = contentTar(layer, signal) // what it is stored as, the registry's store checks
+        if (tar === undefined) throw new BaleError('input', `it has an unknown media type: ${layer.mediaType}`)
+        return tar
       } catch (error) {
         return warn(`the layer ${JSON.stringify(diffId.slice(0, 100))}`, error, signal)
       }
@@ -156,15 +157,6 @@ async function diffIdOf(source: LayerSource, signal?: AbortSignal): Promise<Dige
 
 function cachedLayer(image: Image | undefined, diffId: Digest): Layer | undefined {
   return image?.layers.find(layer => layer.diffId === diffId)
-}
-
-async function* tarOf(layer: Layer, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  const compression = compressionOf(layer.mediaType)
-  if (compression === undefined)
-    throw new BaleError('input', `a cached layer has an unknown media type: ${layer.mediaType}`)
-  // What it was stored as has been checked by the registry's store, and does not matter once this is right.
-  const options = { maxBytes: mostBytesOf(layer), digest: layer.diffId, signal }
-  yield* decompress(layer.open(signal), compression, options)
 }
 
 function notCache(): BaleError {

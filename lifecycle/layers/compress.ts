@@ -9,8 +9,6 @@ import { TarDigester } from './digester.ts'
 import { gzip } from './gzip.ts'
 import { zstdVersion } from './zstd.ts'
 
-export { decompress, mostBytesOf } from './decompress.ts'
-
 export interface CompressOptions {
   /** gzip unless told. */
   compression?: Compression | undefined

@@ -18,10 +18,7 @@ export async function readAhead(
 }
 
 /** What has been read of a source, and the rest of it. */
-export async function* joined(
-  head: readonly Uint8Array[],
-  rest: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
+async function* joined(head: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* head
     for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value

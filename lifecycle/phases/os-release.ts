@@ -1,7 +1,6 @@
 import { posix } from 'node:path'
-import { compressionOf } from '../image/media-types.ts'
 import type { Layer } from '../image/layer.ts'
-import { decompress, mostBytesOf } from '../layers/compress.ts'
+import { contentTar } from '../layers/layer-tar.ts'
 import { relativeName } from '../layers/names.ts'
 import { type TarEntry, readTar } from '../layers/tar-reader.ts'
 
@@ -60,12 +59,10 @@ function isHidden(path: string, { hidden, emptied }: LayerFacts): boolean {
 
 async function readFacts(layer: Layer, signal?: AbortSignal): Promise<LayerFacts> {
   const facts: LayerFacts = { found: new Map(), hidden: new Set(), emptied: new Set() }
-  const compression = compressionOf(layer.mediaType)
-  if (compression === undefined) return facts
+  const tar = contentTar(layer, signal)
+  if (tar === undefined) return facts
   const decoder = new TextDecoder()
   let file: (Found & { kind: 'file' }) | undefined
-  const options = { maxBytes: mostBytesOf(layer), digest: layer.diffId, signal }
-  const tar = decompress(layer.open(signal), compression, options)
   await readTar(
     tar,
     {

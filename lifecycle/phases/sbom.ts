@@ -2,8 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
-import { compressionOf } from '../image/media-types.ts'
-import { decompress, mostBytesOf } from '../layers/compress.ts'
+import { contentTar } from '../layers/layer-tar.ts'
 import { unpackTree } from '../layers/unpack.ts'
 import { escapeId } from '../spec/ids.ts'
 import type { PreviousImage } from './analyze.ts'
@@ -90,10 +89,7 @@ async function makeDirectories(from: string, names: readonly string[]): Promise<
 export function sbomTarOf(previous: PreviousImage, signal?: AbortSignal): AsyncIterable<Uint8Array> | undefined {
   const sha = previous.metadata.sbom?.sha
   const layer = previous.image.layers.find(l => l.diffId === sha)
-  const compression = layer === undefined ? undefined : compressionOf(layer.mediaType)
-  if (layer === undefined || compression === undefined) return undefined
-  const options = { maxBytes: mostBytesOf(layer), digest: layer.diffId, signal }
-  return decompress(layer.open(signal), compression, options)
+  return layer && contentTar(layer, signal)
 }
 
 /** Unpacks an SBOM layer in place of what is at `to`; whether it could. Damage costs SBOM files, and is a warning. */

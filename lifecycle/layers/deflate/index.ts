@@ -7,9 +7,9 @@ import { companion } from '../companion.ts'
 
 /**
  * Our own deflate (RFC 1951), about zlib's level 1, in WebAssembly: bit-exact on every CPU and every Node, which
- * reproducible digests need and node:zlib does not promise. Compresses at most `maxBlock` bytes into other memory, and returns
- * of how many the result is. Each block is compressed by itself and ends in a sync flush, so that blocks made in any order, by any number of
- * threads, join into one stream.
+ * reproducible digests need and node:zlib does not promise. Compresses at most `maxBlock` bytes into other memory, and
+ * returns of how many the result is. Each block is compressed by itself and ends in a sync flush, so that blocks made in
+ * any order, by any number of threads, join into one stream.
  */
 export type Deflate = (block: Uint8Array, into: Block) => number
 
