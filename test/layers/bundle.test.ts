@@ -11,6 +11,17 @@ import { temporaryDirectory } from '../helpers/temporary.ts'
 
 const plain = Buffer.alloc(9_000_000, 'enough for threads')
 
+/** `main.ts` of that directory as `dist/main.mjs`, without what lies beside a bundle of ours. */
+async function bundle(dir: string): Promise<void> {
+  await build({
+    entryPoints: [join(dir, 'main.ts')],
+    outfile: join(dir, 'dist/main.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+  })
+}
+
 describe('a bundle', () => {
   it.each([false, true])(
     'finds the compressor and its threads, chunks in a folder of their own: %s',
@@ -56,13 +67,7 @@ describe('a bundle', () => {
       }
       for (let i = 0; i < 2; i++) await attempt().catch(e => console.log(e.name, e.message.slice(0, 24)))`,
     )
-    await build({
-      entryPoints: [join(dir, 'main.ts')],
-      outfile: join(dir, 'dist/main.mjs'),
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-    })
+    await bundle(dir)
     await buildDeflate({ bundle: join(dir, 'dist') })
     const run = () => execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })
     expect(run()).toBe('20000000\n20000000\n')
@@ -80,13 +85,7 @@ describe('a bundle', () => {
       const attempt = () => compressLayer(source, () => {}, { compression: 'gzip' })
       for (let i = 0; i < 2; i++) await attempt().catch(e => console.log(e.name, e.message.slice(0, 22)))`,
     )
-    await build({
-      entryPoints: [join(dir, 'main.ts')],
-      outfile: join(dir, 'dist/main.mjs'),
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-    })
+    await bundle(dir)
     await buildDeflate({ bundle: join(dir, 'dist') })
     rmSync(join(dir, 'dist/layers-worker.cjs'))
     const output = execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })
@@ -100,13 +99,7 @@ describe('a bundle', () => {
       join(dir, 'main.ts'),
       `import { deflateModule } from ${room}; await deflateModule().catch(e => console.log(e.message, e.fix))`,
     )
-    await build({
-      entryPoints: [join(dir, 'main.ts')],
-      outfile: join(dir, 'dist/main.mjs'),
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-    })
+    await bundle(dir)
     expect(execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })).toBe(
       'the compressor (deflate.wasm) cannot be loaded in a checkout, run `node scripts/build-deflate.mjs`; otherwise install Bale again\n',
     )
