@@ -10,7 +10,7 @@ export default tseslint.config(
       'test/apps/',
       'launcher/dist/',
       '**/*.wasm',
-      'lifecycle/layers/deflate/deflate.ts',
+      'lifecycle/layers/compression/deflate/deflate.ts',
     ],
   },
   js.configs.recommended,

@@ -5,10 +5,10 @@ import { imageCache } from '../lifecycle/caches/image.ts'
 import { type BuildEvent, silent } from '../lifecycle/events.ts'
 import { makeImage } from '../lifecycle/image/image.ts'
 import type { Compression } from '../lifecycle/image/media-types.ts'
-import { compressLayer } from '../lifecycle/layers/compress.ts'
-import { decompress } from '../lifecycle/layers/decompress.ts'
-import { layerSource } from '../lifecycle/layers/pack.ts'
-import { unpackTree } from '../lifecycle/layers/unpack.ts'
+import { compressLayer } from '../lifecycle/layers/compression/compress.ts'
+import { decompress } from '../lifecycle/layers/compression/decompress.ts'
+import { layerSource } from '../lifecycle/layers/tree/pack.ts'
+import { unpackTree } from '../lifecycle/layers/tree/unpack.ts'
 import { inOrder } from '../lifecycle/phases/in-order.ts'
 import { restore } from '../lifecycle/phases/restore.ts'
 import { requirePlatformApi } from '../lifecycle/spec/api.ts'
@@ -42,8 +42,8 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
     await using stores = new Stores({ ...nowhere, dataDir: cacheDir, cacheDir }, silent, compression as Compression)
     const [{ sink }] = await stores.destinations([to], true)
     await using writer = await directoryCache(cacheDir, { compressed: true }).begin()
-    const { keeper } = writer
-    await inOrder(trees, 4, tree => sink.putLayer({ ...source(tree), ...(keeper && { keeper }) }))
+    const { chunks: recorder } = writer
+    await inOrder(trees, 4, tree => sink.putLayer({ ...source(tree), ...(recorder && { chunks: recorder }) }))
     await writer.commit({ buildpacks: [] })
   },
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { layerSource } from '../lifecycle/layers/pack.ts'
-import type { LayerEntry } from '../lifecycle/layers/entries.ts'
+import { layerSource } from '../lifecycle/layers/tree/pack.ts'
+import type { LayerEntry } from '../lifecycle/layers/tree/entries.ts'
 import type { ImageConfig } from '../lifecycle/image/config.ts'
 import type { LayerSource } from '../lifecycle/image/layer.ts'
 import { lifecycleVersion } from '../lifecycle/version.ts'

@@ -3,10 +3,10 @@ import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from 'node:
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createStack } from '../stacks/create.ts'
-import { loadBuilder } from '../lifecycle/builder/builder.ts'
+import { loadBuilder } from '../lifecycle/platform/builder.ts'
 import { renderError } from '../lifecycle/cli/render/error.ts'
 import { BaleError } from '../lifecycle/errors.ts'
-import { ownName } from '../lifecycle/files/owner.ts'
+import { leaseName } from '../lifecycle/files/lease.ts'
 import { baleVersion, lifecycleVersion } from '../lifecycle/version.ts'
 import { assembleLifecycle } from './lifecycle.ts'
 import { builderImage } from './builder-image.ts'
@@ -62,7 +62,7 @@ async function builder({ out, folder, runImage }: Job): Promise<string[]> {
   const arch = archs.find(name => machineFor(name).native) as Arch
   runTool(process.execPath, [join(root, 'scripts/bundle.mjs')])
   const loaded = await loadBuilder(join(root, 'dist/bale'))
-  const work = join(out, ownName())
+  const work = join(out, leaseName())
   try {
     const { signal } = new AbortController()
     const stack = await createStack({ stackDir: loaded.stackDir, outDir: work, arch, environment: process.env, signal })
@@ -80,7 +80,7 @@ async function builder({ out, folder, runImage }: Job): Promise<string[]> {
 
 /** Makes `linux-<arch>/`, which is replaced when the new one is whole. */
 async function assemble(out: string, arch: Arch): Promise<string> {
-  const draft = join(out, ownName())
+  const draft = join(out, leaseName())
   const folder = join(out, `linux-${arch}`)
   try {
     await assembleLifecycle(machineFor(arch), root, draft)

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { ownName } from '../lifecycle/files/owner.ts'
+import { leaseName } from '../lifecycle/files/lease.ts'
 import { stageFile } from '../lifecycle/files/staged.ts'
 import { type Digest, digestOf, hexOf } from '../lifecycle/image/digest.ts'
 import { type Image, makeImage } from '../lifecycle/image/image.ts'
@@ -24,7 +24,7 @@ export interface ImagePlan {
  * architectures (image-spec image-index.md). The file appears when it is whole; its bytes are the layers', the same each time.
  */
 export async function writeOciArchive(file: string, name: string, plans: readonly ImagePlan[]): Promise<void> {
-  const dir = join(dirname(file), ownName())
+  const dir = join(dirname(file), leaseName())
   mkdirSync(dir)
   try {
     const store = layoutStore(dir)

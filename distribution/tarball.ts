@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { stageFile } from '../lifecycle/files/staged.ts'
-import { compressLayer } from '../lifecycle/layers/compress.ts'
+import { compressLayer } from '../lifecycle/layers/compression/compress.ts'
 import { type ArchiveEntry, tarBytes } from '../lifecycle/stores/archive/tar-bytes.ts'
 
 /**

@@ -1,4 +1,4 @@
-// Compiles lifecycle/layers/deflate/deflate.ts (AssemblyScript) to deflate.wasm beside it, unless that is up to date.
+// Compiles lifecycle/layers/compression/deflate/deflate.ts (AssemblyScript) to deflate.wasm beside it, unless that is up to date.
 // The repository holds no binaries: npm's `prepare`, the tests and the bundle call this.
 //
 //   node scripts/build-deflate.mjs           compile if missing or stale
@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const folder = join(root, 'lifecycle/layers/deflate')
+const folder = join(root, 'lifecycle/layers/compression/deflate')
 const source = join(folder, 'deflate.ts')
 const wasm = join(folder, 'deflate.wasm')
 const compiler = join(root, 'node_modules/assemblyscript/package.json')
@@ -22,8 +22,8 @@ export async function buildDeflate({ bundle } = {}) {
   const { build } = await import('esbuild')
   await build({
     entryPoints: {
-      'layers-worker': join(folder, '../threads/worker.ts'),
-      'decompress-worker': join(folder, '../decompress/worker.ts'),
+      'layers-worker': join(folder, '../../layers-worker.ts'),
+      'decompress-worker': join(folder, '../decompress-worker.ts'),
     },
     outdir: bundle,
     // A thread starts a quarter sooner with CommonJS. None of them looks for files beside it.

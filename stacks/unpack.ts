@@ -2,7 +2,7 @@ import { chmod, rename } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ensureDir, pathExists, remove } from 'fs-extra/esm'
 import { BaleError, isErrno } from '../lifecycle/errors.ts'
-import { ownName } from '../lifecycle/files/owner.ts'
+import { leaseName } from '../lifecycle/files/lease.ts'
 import { ended, explainWrite } from './failures.ts'
 import { discard, type Environment, runCommand, searchPath } from './process.ts'
 
@@ -22,7 +22,7 @@ export const partialPrefix = '.partial-'
 export async function unpackRootfs(tar: string, dir: string, options: UnpackOptions): Promise<void> {
   const target = resolve(dir)
   if (await pathExists(target)) return
-  const partial = join(dirname(target), partialPrefix + ownName())
+  const partial = join(dirname(target), partialPrefix + leaseName())
   try {
     await ensureDir(partial)
     await chmod(partial, 0o755)

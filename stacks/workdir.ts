@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { remove } from 'fs-extra/esm'
 import { isErrno } from '../lifecycle/errors.ts'
-import { ownName, ownerOf } from '../lifecycle/files/owner.ts'
+import { leaseName, leaseState } from '../lifecycle/files/lease.ts'
 import { explainWrite } from './failures.ts'
 import { discard, type Environment, runCommand, searchPath } from './process.ts'
 
@@ -20,7 +20,7 @@ const prefix = 'bale-stack-'
 export async function makeWorkDir(environment: Environment): Promise<WorkDir> {
   const parent = environment.TMPDIR || tmpdir()
   await removeDead(parent, environment)
-  const path = join(parent, prefix + ownName())
+  const path = join(parent, prefix + leaseName())
   await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
     throw explainWrite(error, parent)
   })
@@ -31,7 +31,7 @@ export async function makeWorkDir(environment: Environment): Promise<WorkDir> {
 /** Those of processes that were killed. Others may write to the parent, and name theirs like ours: not to be gone into. */
 async function removeDead(parent: string, environment: Environment): Promise<void> {
   for (const name of await readdir(parent).catch(() => [])) {
-    if (!name.startsWith(prefix) || ownerOf(name.slice(prefix.length)) !== 'dead') continue
+    if (!name.startsWith(prefix) || leaseState(name.slice(prefix.length)) !== 'dead') continue
     const path = join(parent, name)
     const stat = await lstat(path).catch(() => undefined)
     if (stat?.isDirectory() && stat.uid === process.geteuid?.())

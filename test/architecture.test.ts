@@ -17,9 +17,7 @@ const ranks: Record<string, number> = {
   caches: 3,
   engines: 3,
   phases: 4,
-  builder: 4.5,
-  'build.ts': 5,
-  'rebase.ts': 5,
+  platform: 5,
   'index.ts': 6,
   cli: 7,
 }

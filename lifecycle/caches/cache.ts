@@ -22,15 +22,15 @@ export interface Cache {
    * Begins to look whether the trees that are kept are as they were, as long as there is nothing else to do. What changes
    * them later, and before they are taken, is not seen then: only whoever builds can write there.
    */
-  lookAtTrees?(): void
+  prefetchTrees?(): void
   /** Moves the layer's tree to `to`, if it is kept and sure to be as it was; false if not. */
-  takeTree?(diffId: Digest, to: string): Promise<boolean>
+  checkoutTree?(diffId: Digest, to: string): Promise<boolean>
   /** Takes the trees of the layers that were committed for the next build, in place of all others. */
-  keepTrees?(trees: readonly KeptTree[]): Promise<void>
+  checkinTrees?(trees: readonly CachedTree[]): Promise<void>
 }
 
 /** A layer's directory, and what `fingerprintTree` made of it before it was read. */
-export interface KeptTree {
+export interface CachedTree {
   readonly diffId: Digest
   readonly path: string
   readonly fingerprint: string
@@ -40,10 +40,10 @@ export interface CacheWriter extends AsyncDisposable {
   /** Stores a layer, or keeps it if the previous generation has it; returns its diffID and its size in bytes, as stored. */
   put(layer: LayerSource, signal?: AbortSignal): Promise<{ diffId: Digest; size: number; reused: boolean }>
   /**
-   * For the layers that this build makes (`LayerSource.keeper`), if layers are kept as they are compressed: what it has got
+   * For the layers that this build makes (`LayerSource.chunks`), if layers are kept as they are compressed: what it has got
    * that way `put` need not make again.
    */
-  readonly keeper?: LayerSource['keeper']
+  readonly chunks?: LayerSource['chunks']
   /** Makes the new generation the cache, in one step. Without it, disposal leaves the old one as it was. */
   commit(metadata: CacheMetadata): Promise<void>
 }

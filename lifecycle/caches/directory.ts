@@ -3,23 +3,23 @@ import { link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { withLock } from '../files/lock.ts'
-import { ownName, ownerOf } from '../files/owner.ts'
+import { leaseName, leaseState } from '../files/lease.ts'
 import { openRegular, readRange, readSmall } from '../files/read.ts'
-import { inPlace } from '../files/failures.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
 import { type StagedFile, replaceFile, stageFile, syncDirectory } from '../files/staged.ts'
 import { type Digest, isDigest } from '../image/digest.ts'
 import type { LayerSource } from '../image/layer.ts'
-import { decompress } from '../layers/decompress.ts'
+import { decompress } from '../layers/compression/decompress.ts'
 import { formatCacheMetadata, parseCacheMetadata } from '../spec/labels.ts'
 import type { Cache, CacheWriter } from './cache.ts'
-import { KeptBlocks, extensions } from './kept-blocks.ts'
-import type { LayerIndex } from './layer-index.ts'
+import { ChunkCache, extensions } from './chunk-cache.ts'
+import type { BlobInfoCache } from './blob-info-cache.ts'
 
 export interface DirectoryCacheOptions {
   /** Something in the cache is missing or damaged; the build goes on without it. */
   onWarning?(text: string): void
   /** What is known of its files, which need not be read again then. */
-  readonly index?: LayerIndex
+  readonly index?: BlobInfoCache
   /** Layers that are compressed for an image are kept like that, and their blocks for the next build; other tools do not read those. */
   readonly compressed?: boolean
 }
@@ -80,7 +80,7 @@ export function directoryCache(dir: string, options: DirectoryCacheOptions = {})
 
     async begin(signal) {
       signal?.throwIfAborted()
-      return await inPlace(dir, async () => {
+      return await wrapErrno(dir, async () => {
         const folder = join(dir, staging)
         await mkdir(dir, { recursive: true })
         await mkdir(folder).catch(async (error: unknown) => {
@@ -89,23 +89,23 @@ export function directoryCache(dir: string, options: DirectoryCacheOptions = {})
             throw new BaleError('input', 'it is not a directory', { where: folder })
         })
         await sweep(folder)
-        const own = join(folder, ownName())
+        const own = join(folder, leaseName())
         await mkdir(own)
-        const blocks = options.compressed ? await KeptBlocks.open(await usableGeneration(dir), own) : undefined
+        const blocks = options.compressed ? await ChunkCache.open(await usableGeneration(dir), own) : undefined
         return cacheWriter(dir, own, options.index, blocks)
       })
     },
   }
 }
 
-function cacheWriter(dir: string, own: string, index?: LayerIndex, blocks?: KeptBlocks): CacheWriter {
+function cacheWriter(dir: string, own: string, index?: BlobInfoCache, blocks?: ChunkCache): CacheWriter {
   const keep = async (diffId: Digest, signal?: AbortSignal): Promise<number | undefined> => {
     const kept = await takeOver(dir, own, diffId, index, signal)
     if (kept !== undefined) blocks?.carry(kept.file)
     return kept?.size
   }
   return {
-    ...(blocks && { keeper: (compression, version) => blocks.keeper(compression, version) }),
+    ...(blocks && { chunks: (compression, version) => blocks.recorder(compression, version) }),
 
     async put(source, signal) {
       signal?.throwIfAborted()
@@ -132,7 +132,7 @@ function cacheWriter(dir: string, own: string, index?: LayerIndex, blocks?: Kept
       const json = Buffer.from(formatCacheMetadata(metadata))
       await replaceFile(join(own, metadataFile), json, own)
       await blocks?.save()
-      await inPlace(dir, async () => {
+      await wrapErrno(dir, async () => {
         const outdated = await withLock(join(dir, lockDir), () => promote(dir, own))
         for (const path of outdated) await rm(path, { recursive: true, force: true }).catch(() => {}) // swept up later
       })
@@ -150,7 +150,7 @@ async function promote(dir: string, own: string): Promise<string[]> {
   const [current, previous] = [join(dir, committed), join(dir, backup)]
   const outdated: string[] = []
   const moveAway = async (path: string): Promise<void> => {
-    const aside = join(dir, staging, ownName())
+    const aside = join(dir, staging, leaseName())
     await rename(path, aside)
     outdated.push(aside)
   }
@@ -179,7 +179,7 @@ async function takeOver(
   dir: string,
   own: string,
   diffId: Digest,
-  index?: LayerIndex,
+  index?: BlobInfoCache,
   signal?: AbortSignal,
 ): Promise<{ file: string; size: number } | undefined> {
   try {
@@ -233,7 +233,7 @@ async function currentGeneration(dir: string): Promise<string | undefined> {
   // Once more, since the swap may have been finished between the two looks.
   for (const name of [committed, backup, committed]) {
     const path = join(dir, name)
-    const found = await inPlace(path, () => stat(path))
+    const found = await wrapErrno(path, () => stat(path))
     if (found?.isDirectory()) return path
     if (found !== undefined) throw new BaleError('input', 'it is not a directory', { where: path })
   }
@@ -264,7 +264,7 @@ const compressions = ['none', 'gzip', 'zstd'] as const
 async function sweep(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
-    const owner = ownerOf(name)
+    const owner = leaseState(name)
     const age = Date.now() - ((await stat(path))?.mtimeMs ?? 0)
     if (owner !== 'dead' && (owner === 'alive' || age < abandonedAfter)) continue
     await rm(path, { recursive: true, force: true }).catch(() => {})

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
-import type { Settings } from '../builder/settings.ts'
+import type { Settings } from '../platform/settings.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { Process } from './program.ts'
@@ -35,7 +35,7 @@ export interface GlobalOptions {
 }
 
 /** What a command works with. */
-export interface Context {
+export interface CommandContext {
   readonly settings: Settings
   readonly env: NodeJS.ProcessEnv
   readonly reporter: Reporter
@@ -49,7 +49,7 @@ export interface Context {
   close(): Promise<void>
 }
 
-export function makeContext(options: GlobalOptions, process: Process): Context {
+export function makeContext(options: GlobalOptions, process: Process): CommandContext {
   const { stdout, env } = process
   const color = options.color !== false && stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
   const write = (text: string): void => void stdout.write(text)

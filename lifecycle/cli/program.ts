@@ -1,17 +1,17 @@
 import { Command, CommanderError, Option } from 'commander'
 import { BaleError, exitStatus } from '../errors.ts'
 import { baleVersion } from '../version.ts'
-import { type Context, type GlobalOptions, Stopped, makeContext } from './context.ts'
+import { type CommandContext, type GlobalOptions, Stopped, makeContext } from './context.ts'
 import { renderError } from './render/error.ts'
 
 /** The parts of `process` that the command line uses. */
 export type Process = Pick<NodeJS.Process, 'env' | 'stdout' | 'stderr' | 'once' | 'removeListener'>
 
-type Action = (context: Context) => Promise<number | void>
+type Action = (context: CommandContext) => Promise<number | void>
 
 /** Runs `bale` with these arguments; returns the exit status. */
 export async function runProgram(argv: readonly string[], process: Process): Promise<number> {
-  let context: Context | undefined
+  let context: CommandContext | undefined
   let failed: ((error: unknown) => number) | undefined
   let status = 0
   const run = async (

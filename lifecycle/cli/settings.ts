@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import type { Settings } from '../builder/settings.ts'
+import type { Settings } from '../platform/settings.ts'
 import { BaleError } from '../errors.ts'
 
 type Env = Readonly<Record<string, string | undefined>>

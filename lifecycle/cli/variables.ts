@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { BaleError } from '../errors.ts'
-import { systemWords } from '../files/failures.ts'
+import { errnoMessage } from '../files/wrap-errno.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -19,7 +19,7 @@ export async function readVariables(
 /** One a line; blank lines and lines that begin with # do not count. Values are taken as they are, quotes included. */
 async function readVariableFile(file: string, env: Env): Promise<Record<string, string>> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new BaleError('arguments', `cannot read the env file: ${systemWords(cause)}`, {
+    throw new BaleError('arguments', `cannot read the env file: ${errnoMessage(cause)}`, {
       where: file,
       fix: 'correct the path after --env-file',
       cause,

@@ -8,7 +8,7 @@ import { isolate, systemMounts } from './isolation.ts'
 import { checkPath } from './mounts.ts'
 import { type Outputs, openOutputs } from './pipe.ts'
 import { checkEnvironment } from './process.ts'
-import { explainRefusal, readFacts } from './refusal.ts'
+import { explainRefusal, readFacts } from './explain-failure.ts'
 import { type Ending, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
 
 export interface BubblewrapOptions {

@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Bwrap } from './bwrap.ts'
 import type { Mount } from './engine.ts'
-import { lookAt } from './root.ts'
+import { inspectMountPoint } from './root.ts'
 import { descriptor } from './sandbox.ts'
 
 /** What the sandbox makes itself. Something can be mounted in the last ones, which are empty and its own. */
@@ -45,7 +45,7 @@ async function checkNesting(mount: Mount, around: Mount): Promise<void> {
   if (mount.path === around.path) throw new BaleError('engine', 'two mounts in one place', { where: mount.path })
   if (around.access === 'read-write') throw new BaleError('engine', 'a mount inside of a writable one', { where })
   const inner = mount.path.slice(around.path.length + 1).split('/')
-  if ((await lookAt(around.hostPath, inner)) === 'present') return
+  if ((await inspectMountPoint(around.hostPath, inner)) === 'present') return
   throw new BaleError('engine', 'a mount inside of another, which has no place for it', {
     where,
     fix: `make ${posix.join(around.hostPath, ...inner)} first`,

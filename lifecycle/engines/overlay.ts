@@ -1,8 +1,8 @@
 import { chmod, copyFile, mkdir, mkdtemp, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../errors.ts'
-import { removeTree } from '../layers/remove.ts'
-import { linkAt, lookAt } from './root.ts'
+import { removeTree } from '../files/remove.ts'
+import { linkAt, inspectMountPoint } from './root.ts'
 import type { Wrapper } from './sandbox.ts'
 
 /** A writable root over an image that stays as it is; disposal drops what was written. */
@@ -34,7 +34,7 @@ const ownNamespaces = ['unshare', '--user', '--map-root-user', '--mount', '--']
  */
 export async function openOverlay(rootfs: string, tmpDir: string): Promise<OverlayRoot> {
   for (const name of ['dev', 'proc', 'etc']) {
-    if ((await lookAt(rootfs, [name])) === 'link') throw linkAt(join(rootfs, name))
+    if ((await inspectMountPoint(rootfs, [name])) === 'link') throw linkAt(join(rootfs, name))
   }
   const dir = await mkdtemp(join(tmpDir, 'run-'))
   try {

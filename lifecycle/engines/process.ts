@@ -15,19 +15,19 @@ export function requireLinux(): void {
 }
 
 /** A process, told from a later one that has the same number. */
-export interface Process {
+export interface ProcessHandle {
   readonly pid: number
   /** In clock ticks since the machine started. */
   readonly started: number
 }
 
-export function findProcess(pid: number): Process | undefined {
+export function findProcess(pid: number): ProcessHandle | undefined {
   const stat = readStat(pid)
   return stat && { pid, started: stat.started }
 }
 
 /** False also when only its entry in the process table is left, for a parent that has not asked yet. */
-export function isRunning(process: Process): boolean {
+export function isRunning(process: ProcessHandle): boolean {
   const stat = readStat(process.pid)
   return stat !== undefined && stat.started === process.started && !stat.ended
 }

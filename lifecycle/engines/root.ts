@@ -34,7 +34,7 @@ async function layOut(dir: string, path: string, points: readonly Path[]): Promi
       if (below.length > 0) throw linkAt(source)
       options.push('--symlink', await readlink(source), inside)
     } else if (entry.isDirectory()) {
-      const found = await Promise.all(below.map(point => lookAt(source, point)))
+      const found = await Promise.all(below.map(point => inspectMountPoint(source, point)))
       if (found.every(what => what === 'present')) options.push('--ro-bind', source, inside)
       else options.push('--dir', inside, ...(await layOut(source, inside, below)))
     } else if (entry.isFile()) {
@@ -48,7 +48,7 @@ async function layOut(dir: string, path: string, points: readonly Path[]): Promi
  * What is where something is to be mounted. A link on the way there is an error: bubblewrap would follow it, at a time
  * when the host's files are still in reach (X19).
  */
-export async function lookAt(dir: string, point: Path): Promise<'present' | 'missing' | 'link'> {
+export async function inspectMountPoint(dir: string, point: Path): Promise<'present' | 'missing' | 'link'> {
   let path = dir
   for (const [n, name] of point.entries()) {
     path = join(path, name)

@@ -3,7 +3,16 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BaleError } from '../errors.ts'
 import type { Bwrap } from './bwrap.ts'
-import { type Process, exitOf, findProcess, isRunning, launch, readProc, sendSignal, systemPath } from './process.ts'
+import {
+  type ProcessHandle,
+  exitOf,
+  findProcess,
+  isRunning,
+  launch,
+  readProc,
+  sendSignal,
+  systemPath,
+} from './process.ts'
 import { type SeccompArch, seccompFilter } from './seccomp.ts'
 
 export interface SandboxOptions {
@@ -101,7 +110,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
   }
 
   // The first process of the PID namespace, bubblewrap's own: when it is gone the kernel has ended all others.
-  let init: Process | undefined
+  let init: ProcessHandle | undefined
   let ran = false
   const onStatus = (line: string): void => {
     const status = JSON.parse(line) as Record<string, number>
@@ -197,13 +206,13 @@ async function readLines(stream: Readable, onLine: (line: string) => void): Prom
 }
 
 /** bubblewrap's init has the program as its first child; what the program leaves behind comes after it. */
-function firstChild(init: Process | undefined): number | undefined {
+function firstChild(init: ProcessHandle | undefined): number | undefined {
   if (init === undefined || !isRunning(init)) return undefined
   const children = readProc(`${init.pid}/task/${init.pid}/children`)
   return children ? parseInt(children, 10) || undefined : undefined
 }
 
-async function untilGone(init: Process | undefined): Promise<void> {
+async function untilGone(init: ProcessHandle | undefined): Promise<void> {
   const deadline = performance.now() + patience
   for (let pause = 1; init !== undefined && isRunning(init); pause = Math.min(2 * pause, 100)) {
     if (performance.now() > deadline) {

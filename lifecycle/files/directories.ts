@@ -1,11 +1,11 @@
 import { lstat, mkdir, readdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
-import { inPlace } from './failures.ts'
+import { wrapErrno } from './wrap-errno.ts'
 
 /** Whether a directory is there. A link or anything else in its place is an error (X20, D10, X30). */
 export async function directoryState(path: string): Promise<'directory' | 'absent'> {
-  const stat = await inPlace(path, () => lstat(path).catch(unlessAbsent))
+  const stat = await wrapErrno(path, () => lstat(path).catch(unlessAbsent))
   if (stat === undefined) return 'absent'
   if (stat.isDirectory()) return 'directory'
   const what = stat.isSymbolicLink() ? 'a symbolic link, and a directory is wanted' : 'not a directory'
@@ -17,7 +17,7 @@ export async function directoryState(path: string): Promise<'directory' | 'absen
  * it, as in /proc.
  */
 export async function makeDirectories(path: string): Promise<void> {
-  await inPlace(path, async () => {
+  await wrapErrno(path, async () => {
     try {
       await mkdir(path)
     } catch (error) {
@@ -34,7 +34,7 @@ const isThere = async (path: string): Promise<boolean> => (await stat(path).catc
 /** Names in a directory, sorted by code unit; none if it is absent. */
 export async function namesIn(path: string): Promise<string[]> {
   if ((await directoryState(path)) === 'absent') return []
-  return (await inPlace(path, () => readdir(path))).sort()
+  return (await wrapErrno(path, () => readdir(path))).sort()
 }
 
 function unlessAbsent(error: unknown): undefined {

@@ -2,8 +2,8 @@ import { lstat, mkdir, readdir, rmdir, unlink, utimes, writeFile } from 'node:fs
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BaleError, isErrno } from '../errors.ts'
-import { inPlace } from './failures.ts'
-import { ownName, ownerOf } from './owner.ts'
+import { wrapErrno } from './wrap-errno.ts'
+import { leaseName, leaseState } from './lease.ts'
 
 /** How old the ticket of a process that we cannot see (another container's, another machine's) is when it counts as dead. */
 const foreignTicketLife = 60_000
@@ -25,7 +25,7 @@ const patience = 300_000
  * and deleted by anybody. This needs only that a directory listing shows what was there all the while (POSIX readdir).
  */
 export async function withLock<T>(dir: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
-  const ticket = await inPlace(dir, () => acquire(dir, signal))
+  const ticket = await wrapErrno(dir, () => acquire(dir, signal))
   try {
     return await work()
   } finally {
@@ -51,7 +51,7 @@ async function acquire(dir: string, signal?: AbortSignal): Promise<string> {
 async function drawTicket(dir: string): Promise<string | undefined> {
   const last = (await ticketsIn(dir)).at(-1)
   const number = last === undefined ? 1 : parseInt(last, 10) + 1
-  const ticket = `${String(number).padStart(10, '0')}.${ownName()}`
+  const ticket = `${String(number).padStart(10, '0')}.${leaseName()}`
   await makeDirectory(dir)
   try {
     // Through a link, tickets would be left in a place that nobody has named.
@@ -117,7 +117,7 @@ function tooLong(holder: string): BaleError {
 /** The first of these whose owner is not known to be gone; tickets of the dead are deleted on the way. */
 async function firstAlive(dir: string, tickets: readonly string[]): Promise<string | undefined> {
   for (const ticket of tickets) {
-    const owner = discarded.has(ticket) ? 'dead' : ownerOf(ticket.slice(ticket.indexOf('.') + 1))
+    const owner = discarded.has(ticket) ? 'dead' : leaseState(ticket.slice(ticket.indexOf('.') + 1))
     if (owner === 'alive') return ticket
     if (owner === 'unknown' && !(await isOld(join(dir, ticket)))) return ticket
     await unlink(join(dir, ticket)).catch(() => {}) // whoever is first

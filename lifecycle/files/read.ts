@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { BaleError, isErrno } from '../errors.ts'
-import { inPlace } from './failures.ts'
+import { wrapErrno } from './wrap-errno.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 const chunkSize = 256 * 1024
@@ -37,7 +37,7 @@ export async function openRegular(path: string, links: Links = 'refused'): Promi
     if (isErrno(error, 'ELOOP')) {
       throw new BaleError('input', 'it is a symbolic link, and a regular file is wanted', { where: path, cause: error })
     }
-    return await inPlace(path, () => Promise.reject(error as Error))
+    return await wrapErrno(path, () => Promise.reject(error as Error))
   }
   const stat = await file.stat()
   if (stat.isFile()) return file
@@ -53,7 +53,7 @@ export async function readSmall(path: string, maxBytes: number, links?: Links): 
   if (size > maxBytes) {
     throw new BaleError('input', `it has ${size} bytes, and at most ${maxBytes} are read`, { where: path })
   }
-  return await inPlace(path, () => readExactly(file, 0, size, path))
+  return await wrapErrno(path, () => readExactly(file, 0, size, path))
 }
 
 export async function readExactly(file: FileHandle, offset: number, size: number, where: string): Promise<Uint8Array> {
@@ -77,7 +77,7 @@ export async function* readRange(
   for (let done = 0; done < size;) {
     signal?.throwIfAborted()
     const buffer = Buffer.allocUnsafeSlow(Math.min(chunkSize, size - done))
-    const { bytesRead } = await inPlace(where, () => file.read(buffer, 0, buffer.length, offset + done))
+    const { bytesRead } = await wrapErrno(where, () => file.read(buffer, 0, buffer.length, offset + done))
     if (bytesRead === 0) throw endsEarly(where)
     done += bytesRead
     yield buffer.subarray(0, bytesRead)

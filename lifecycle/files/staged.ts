@@ -2,8 +2,8 @@ import { constants } from 'node:fs'
 import { type FileHandle, access, open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
-import { inPlace, refusal } from './failures.ts'
-import { ownName } from './owner.ts'
+import { wrapErrno, errnoError } from './wrap-errno.ts'
+import { leaseName } from './lease.ts'
 
 /**
  * A file in the making. Nobody sees it under its name before `commit`, and after a power cut it is there whole or not at
@@ -21,9 +21,9 @@ const syncEvery = 16 * 1024 * 1024
 
 /** Starts a file in `dir`, under a name of its own; disposal without a commit deletes it. */
 export async function stageFile(dir: string): Promise<StagedFile> {
-  const path = join(dir, ownName())
+  const path = join(dir, leaseName())
   // O_EXCL also means: through no link that somebody has put there.
-  let file: FileHandle | undefined = await inPlace(path, () => open(path, 'wx'))
+  let file: FileHandle | undefined = await wrapErrno(path, () => open(path, 'wx'))
   const close = async (): Promise<void> => {
     const open = file
     file = undefined
@@ -35,7 +35,7 @@ export async function stageFile(dir: string): Promise<StagedFile> {
   return {
     path,
     async write(chunk) {
-      await inPlace(path, () => writeAll(file as FileHandle, chunk))
+      await wrapErrno(path, () => writeAll(file as FileHandle, chunk))
       unsynced += chunk.length
       if (unsynced < syncEvery) return
       unsynced = 0
@@ -44,7 +44,7 @@ export async function stageFile(dir: string): Promise<StagedFile> {
       syncing.catch(() => {})
     },
     async commit(target) {
-      await inPlace(target, async () => {
+      await wrapErrno(target, async () => {
         await syncing
         await file?.sync()
         await close()
@@ -76,7 +76,7 @@ export async function checkWritable(dir: string): Promise<void> {
         throw new BaleError('filesystem', 'it is not a directory', { where: place })
       return await access(place, constants.W_OK | constants.X_OK)
     } catch (error) {
-      if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw refusal(error, place)
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw errnoError(error, place)
     }
   }
 }

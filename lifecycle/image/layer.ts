@@ -34,14 +34,14 @@ export interface Fingerprint {
  * Keeps what a layer is compressed to for the next time, and gives back what its blocks were compressed to before. Its faults
  * cost time only: it has less, or keeps nothing.
  */
-export interface LayerKeeper extends AsyncDisposable {
+export interface ChunkRecorder extends AsyncDisposable {
   /** The same for two blocks only if they are equal. */
   keyOf(block: Uint8Array): string
   /** Puts what the block with this key was compressed to there, if it is here and undamaged; of how many bytes it is. */
   find(key: string, into: Uint8Array): number | undefined
   /** The next bytes of the layer; with a key, they are what the block with that key was compressed to. Copies what is to stay. */
   write(bytes: Uint8Array, key?: string): Promise<void>
-  /** Nothing is kept of a layer that does not come to its end. What this starts, the keeper's owner waits for. */
+  /** Nothing is kept of a layer that does not come to its end. What this starts, the recorder's owner waits for. */
   finish(layer: LayerDigests): void
 }
 
@@ -57,7 +57,7 @@ export interface LayerSource {
    * What keeps the layer once it has been compressed.
    * @param version of the compressor: another one may make other bytes of the same
    */
-  keeper?(compression: Compression, version: string): LayerKeeper
+  chunks?(compression: Compression, version: string): ChunkRecorder
   /** Each chunk is good until the next one is asked for: copy what is to stay. */
   tar(signal?: AbortSignal): AsyncIterable<Uint8Array>
 }

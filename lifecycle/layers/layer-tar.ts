@@ -1,7 +1,7 @@
 import { BaleError } from '../errors.ts'
 import type { Layer } from '../image/layer.ts'
 import { compressionOf } from '../image/media-types.ts'
-import { type DecompressOptions, decompress, mostBytesOf } from './decompress.ts'
+import { type DecompressOptions, decompress, mostBytesOf } from './compression/decompress.ts'
 
 /**
  * The tar of a layer, checked against its digest, size and diffID on the way: right for whoever reads to the

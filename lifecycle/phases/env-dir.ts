@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { type EnvFile, parseEnvFile } from '../spec/env.ts'
 import { namesIn } from '../files/directories.ts'
-import { inPlace } from '../files/failures.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
 import { readUntrusted } from '../files/read.ts'
 
 const maxFiles = 10_000
@@ -28,12 +28,12 @@ export async function readEnvDir(dir: string): Promise<EnvFile[]> {
  * ConfigMap or Secret as a link. Whoever made them is trusted.
  */
 export async function readPlatformEnvDir(dir: string): Promise<EnvFile[]> {
-  const names = await inPlace(dir, () => readdir(dir).catch(unlessAbsent))
+  const names = await wrapErrno(dir, () => readdir(dir).catch(unlessAbsent))
   const files: EnvFile[] = []
   for (const name of names.sort()) {
     const path = join(dir, name)
     const found = await stat(path).catch(() => undefined)
-    if (found?.isFile()) files.push(parseEnvFile(name, await inPlace(path, () => readFile(path)), path))
+    if (found?.isFile()) files.push(parseEnvFile(name, await wrapErrno(path, () => readFile(path)), path))
   }
   return files
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import type { Cache, CacheWriter, KeptTree } from '../caches/cache.ts'
-import type { LayerIndex } from '../caches/layer-index.ts'
+import type { Cache, CacheWriter, CachedTree } from '../caches/cache.ts'
+import type { BlobInfoCache } from '../caches/blob-info-cache.ts'
 import type { Reporter } from '../events.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import type { BuildpackLayersMetadata, GroupElement, LayerRecord } from '../spec/types.ts'
@@ -9,16 +9,16 @@ import type { LayerDigests, LayerSource } from '../image/layer.ts'
 import { oci } from '../image/media-types.ts'
 import { type Located, type NamedSource, type Owner, cachedSbomLayer } from './export-layers.ts'
 import type { LayerOnDisk } from './layers-dir.ts'
-import { layerFormat } from '../layers/compress.ts'
+import { layerFormat } from '../layers/compression/compress.ts'
 import { directoryState } from '../files/directories.ts'
-import { putRemembered } from './remember.ts'
+import { putKnownLayer } from './known-layers.ts'
 
 interface Input {
   readonly layersDir: Located
   readonly owner: Owner
   readonly features: Pick<PlatformFeatures, 'sbomLayer'>
   readonly reporter: Reporter
-  readonly index?: LayerIndex
+  readonly index?: BlobInfoCache
 }
 
 /** A buildpack of the group with the layers that it left, and what each one's contents are. */
@@ -60,7 +60,7 @@ export async function writeCache(
 ): Promise<void> {
   await unlessRefused(input.reporter, signal, async () => {
     const buildpacks: BuildpackLayersMetadata[] = []
-    const trees: KeptTree[] = []
+    const trees: CachedTree[] = []
     for (const { buildpack, layers, sources } of contributions) {
       const records: Record<string, LayerRecord> = {}
       for (const layer of layers) {
@@ -70,7 +70,7 @@ export async function writeCache(
         const { diffId, size, reused } = await put(source, exported.get(named), writer, input.index, signal)
         records[layer.name] = { ...layer.types, sha: diffId, data: layer.metadata }
         input.reporter.event({ type: 'cached', action: reused ? 'reused' : 'added', name, size })
-        const fingerprint = cache.keepTrees && (await source.fingerprint?.())
+        const fingerprint = cache.checkinTrees && (await source.fingerprint?.())
         if (fingerprint) trees.push({ diffId, path: layer.dir, fingerprint: fingerprint.tree })
       }
       buildpacks.push({ key: buildpack.id, version: buildpack.version, layers: records })
@@ -81,7 +81,7 @@ export async function writeCache(
       ? await writer.put(cachedSbomLayer(input.layersDir, input.owner, input.reporter), signal)
       : undefined
     await writer.commit({ buildpacks, ...(sbom && { sbom: { sha: sbom.diffId } }) })
-    await cache.keepTrees?.(trees)
+    await cache.checkinTrees?.(trees)
     await input.index?.save()
   })
 }
@@ -90,11 +90,11 @@ async function put(
   source: LayerSource,
   exported: LayerDigests | undefined,
   writer: CacheWriter,
-  index: LayerIndex | undefined,
+  index: BlobInfoCache | undefined,
   signal?: AbortSignal,
 ): Promise<{ diffId: Digest; size: number; reused: boolean }> {
   if (exported !== undefined) return writer.put({ ...source, known: exported }, signal)
-  return putRemembered(source, `cache ${await layerFormat('none')}`, index, async known => {
+  return putKnownLayer(source, `cache ${await layerFormat('none')}`, index, async known => {
     const stored = await writer.put(known, signal)
     return { ...stored, digest: stored.diffId, mediaType: oci.layer }
   })

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Cache } from '../caches/cache.ts'
-import type { LayerIndex } from '../caches/layer-index.ts'
+import type { BlobInfoCache } from '../caches/blob-info-cache.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { type AddedLayer, makeAppImage } from '../image/app-image.ts'
@@ -38,8 +38,8 @@ import {
 import { addLifecycleSboms } from './sbom.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { inOrder } from './in-order.ts'
-import { putRemembered } from './remember.ts'
-import { layerFormat } from '../layers/compress.ts'
+import { putKnownLayer } from './known-layers.ts'
+import { layerFormat } from '../layers/compression/compress.ts'
 import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 
@@ -52,7 +52,7 @@ export interface ExportInput {
   readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
   readonly cache?: Cache
   /** What earlier builds found out about layers; saved with the cache. */
-  readonly index?: LayerIndex
+  readonly index?: BlobInfoCache
   /** What the destination compresses layers with: it tells apart what the index knows of them. */
   readonly compression?: Compression
   /** `sboms` is a directory with SBOM files of the launcher and of the lifecycle. */
@@ -216,16 +216,16 @@ async function store(
   caching: Caching | undefined,
   signal?: AbortSignal,
 ): Promise<Stored> {
-  const keeper = caching?.writer.keeper
+  const recorder = caching?.writer.chunks
   const reused = 'reuse' in planned
   const { sink } = input.destination
   const layer = reused
     ? await sink.putLayer(planned.reuse, signal)
-    : await putRemembered(
+    : await putKnownLayer(
         planned.source,
         `image ${await layerFormat(input.compression ?? 'gzip')}`,
         input.index,
-        source => sink.putLayer(keeper === undefined ? source : { ...source, keeper }, signal),
+        source => sink.putLayer(recorder === undefined ? source : { ...source, chunks: recorder }, signal),
       )
   const known = reused || input.previous?.image.layers.some(l => l.diffId === layer.diffId)
   const { kind, name } = planned

@@ -1,8 +1,8 @@
 import { posix } from 'node:path'
 import type { Layer } from '../image/layer.ts'
 import { contentTar } from '../layers/layer-tar.ts'
-import { relativeName } from '../layers/names.ts'
-import { type TarEntry, readTar } from '../layers/tar-reader.ts'
+import { relativeName } from '../layers/tar/names.ts'
+import { type TarEntry, readTar } from '../layers/tar/reader.ts'
 
 /** Where it is, whatever the links in between (os-release(5)); some distributions have one for each of their variants. */
 const start = 'etc/os-release'

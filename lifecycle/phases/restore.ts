@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import type { Cache } from '../caches/cache.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
-import { inPlace } from '../files/failures.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
 import { isDigest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
-import { unpackTree } from '../layers/unpack.ts'
+import { unpackTree } from '../layers/tree/unpack.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { checkLayerName, escapeId } from '../spec/ids.ts'
 import { formatLayerToml } from '../spec/layer.ts'
@@ -45,7 +45,7 @@ interface Known {
  * Nothing that is wrong with a cache is an error: the layer is dropped with a warning and its buildpack makes it again.
  */
 export async function restore(input: RestoreInput, signal?: AbortSignal): Promise<void> {
-  await inPlace(input.layersDir.host, () => restoreAll(input, signal))
+  await wrapErrno(input.layersDir.host, () => restoreAll(input, signal))
 }
 
 async function restoreAll(input: RestoreInput, signal?: AbortSignal): Promise<void> {
@@ -129,7 +129,7 @@ async function restoreContents(
   const to = join(buildpackLayersDir(input.layersDir.host, id), name)
   try {
     if (!isDigest(record.sha)) throw new BaleError('input', 'its record holds no digest')
-    if ((await input.cache?.takeTree?.(record.sha, to)) === true) return true
+    if ((await input.cache?.checkoutTree?.(record.sha, to)) === true) return true
     const tar = await input.cache?.open(record.sha, signal)
     if (tar === undefined) throw new BaleError('input', 'it is not in the cache')
     await unpackTree(tar, { from, to, ...(signal && { signal }) })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { type Outputs, openOutputs } from '../engines/pipe.ts'
 import { BaleError } from '../errors.ts'
-import { refusal } from '../files/failures.ts'
+import { errnoError } from '../files/wrap-errno.ts'
 
 export interface Executable {
   readonly file: string
@@ -76,7 +76,7 @@ function startFailure(cause: Error, { file, workingDir }: Executable): Error {
   try {
     accessSync(workingDir, constants.X_OK)
   } catch (ofDirectory) {
-    return refusal(ofDirectory, workingDir) as Error
+    return errnoError(ofDirectory, workingDir) as Error
   }
   const missing = 'code' in cause && cause.code === 'ENOENT'
   const why = missing ? 'the program or the interpreter in its first line does not exist' : cause.message

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
-import { ownName } from '../files/owner.ts'
+import { leaseName } from '../files/lease.ts'
 import type { Digest } from '../image/digest.ts'
 import { parseReference } from '../image/reference.ts'
 import { readSavedImage, savedEntries, savedImage } from './archive/docker.ts'
 import { archiveFile } from './archive/file.ts'
 import { layoutInTar, ociEntries } from './archive/oci.ts'
-import { plainLayers } from './archive/plain-layers.ts'
+import { layerStaging } from './archive/staging.ts'
 import { openTarFile } from './archive/tar-file.ts'
 import { dockerName } from './destination.ts'
 import { layoutDirectory } from './layout/directory.ts'
@@ -26,7 +26,7 @@ export interface ArchiveOptions {
  */
 export function ociArchiveStore(file: string, options: ArchiveOptions & Packing): ImageStore {
   const description = `oci-archive:${file}`
-  const dir = join(options.tmpDir, `oci-archive-${ownName()}`)
+  const dir = join(options.tmpDir, `oci-archive-${leaseName()}`)
   const layers = layoutStore(dir, { ...options, description })
   const staging = layoutDirectory(dir, description)
   const archive = archiveFile(file, images => ociEntries(images, digest => join(dir, blobPath(digest))))
@@ -59,7 +59,7 @@ export function ociArchiveStore(file: string, options: ArchiveOptions & Packing)
 /** The format of `docker save` (`docker-archive:` of skopeo); otherwise like `ociArchiveStore`. */
 export function dockerArchiveStore(file: string, options: ArchiveOptions): ImageStore {
   const description = `docker-archive:${file}`
-  const layers = plainLayers(options.tmpDir, options.onTransfer)
+  const layers = layerStaging(options.tmpDir, options.onTransfer)
   const archive = archiveFile(file, images => savedEntries(images, diffId => layers.placeOf(diffId)))
   return {
     description,

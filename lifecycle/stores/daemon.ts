@@ -1,19 +1,19 @@
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
-import { ownName } from '../files/owner.ts'
+import { leaseName } from '../files/lease.ts'
 import { stageFile } from '../files/staged.ts'
 import { type Digest, isDigest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import type { Layer } from '../image/layer.ts'
 import { compressionOf } from '../image/media-types.ts'
 import { parseReference } from '../image/reference.ts'
-import { decompress } from '../layers/decompress.ts'
+import { decompress } from '../layers/compression/decompress.ts'
 import { type Saved, readSavedImage, savedEntries, savedImage } from './archive/docker.ts'
-import { plainLayers } from './archive/plain-layers.ts'
+import { layerStaging } from './archive/staging.ts'
 import { tarBytes } from './archive/tar-bytes.ts'
 import { type FilePlace, openTarFile } from './archive/tar-file.ts'
 import { type DaemonApi, type InspectedImage, daemonApi } from './daemon/api.ts'
-import { describedImage } from './daemon/described.ts'
+import { lazyImage } from './daemon/lazy-image.ts'
 import { dockerName } from './destination.ts'
 import type { ImageStore, OnTransfer } from './store.ts'
 import { transfer } from './transfer.ts'
@@ -46,7 +46,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
   const { socketPath, tmpDir, onTransfer } = options
   const description = `daemon ${socketPath}`
   const api = daemonApi(socketPath)
-  const staged = plainLayers(tmpDir)
+  const staged = layerStaging(tmpDir)
   const present = new PresentLayers()
   /** By image ID. */
   const pulled = new Map<Digest, Promise<Saved>>()
@@ -76,7 +76,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
       for await (const chunk of decompress(layer.open(reading), compression, { digest: diffId, signal: reading }))
         yield Buffer.from(chunk)
     }
-    const image = describedImage({ ...found, history }, tarOf, `${description} ${found.id}`)
+    const image = lazyImage({ ...found, history }, tarOf, `${description} ${found.id}`)
     present.addDescribed(image, () => pullOnce(found, signal))
     return image
   }
@@ -211,7 +211,7 @@ interface SaveContext {
 /** Gets an image by its ID, so that it is the one that was found whatever its name means by now. */
 async function saveImage(api: DaemonApi, found: InspectedImage, context: SaveContext): Promise<Saved> {
   const { tmpDir, description, onTransfer, signal } = context
-  const path = join(tmpDir, `saved-${ownName()}.tar`)
+  const path = join(tmpDir, `saved-${leaseName()}.tar`)
   const moved = transfer(onTransfer, found.id)
   await using file = await stageFile(tmpDir)
   for await (const chunk of counted(api.save(found.id, signal), moved)) await file.write(chunk)

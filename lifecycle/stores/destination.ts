@@ -62,7 +62,7 @@ export function dockerName(reference: Reference): string {
 }
 
 /** What a user calls an image there: a file or directory by its path, which says more than the tag in it. */
-export function titleOf(place: Place): string {
+export function displayName(place: Place): string {
   if (!('path' in place)) return place.name
   return [place.kind, place.path, place.name].filter(Boolean).join(':')
 }

@@ -3,8 +3,8 @@ import type { Digest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import type { Layer, LayerDigests, LayerSource } from '../image/layer.ts'
 import type { Compression } from '../image/media-types.ts'
-import { compressLayer } from '../layers/compress.ts'
-import { verified } from '../layers/verify.ts'
+import { compressLayer } from '../layers/compression/compress.ts'
+import { verified } from '../layers/compression/verify.ts'
 import { type ImageStore, isLayer } from './store.ts'
 
 /** A store that lasts as long as the program: for tests, and for images that are passed on at once. */

@@ -4,14 +4,14 @@ import { arch } from 'node:os'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
-import { inPlace } from '../files/failures.ts'
-import { ownName } from '../files/owner.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
+import { leaseName } from '../files/lease.ts'
 import { hexOf } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import type { Platform } from '../image/manifest.ts'
 import type { Compression } from '../image/media-types.ts'
 import { type Reference, atDigest, formatReference, parseReference } from '../image/reference.ts'
-import { removeTree } from '../layers/remove.ts'
+import { removeTree } from '../files/remove.ts'
 import { dockerArchiveStore, ociArchiveStore } from './archive.ts'
 import { type Credentials, dockerCredentials } from './credentials.ts'
 import { daemonStore } from './daemon.ts'
@@ -104,7 +104,7 @@ export class Stores implements AsyncDisposable {
     this.#settings = settings
     this.#reporter = reporter
     this.#packing = { compression }
-    this.#tmpDir = join(settings.cacheDir, 'tmp', ownName())
+    this.#tmpDir = join(settings.cacheDir, 'tmp', leaseName())
     this.local = this.#localStore({})
     this.credentials = dockerCredentials({
       dockerConfig,
@@ -238,7 +238,7 @@ export class Stores implements AsyncDisposable {
   }
 
   async #scratch(): Promise<string> {
-    await inPlace(this.#tmpDir, () => mkdir(this.#tmpDir, { recursive: true, mode: 0o700 }))
+    await wrapErrno(this.#tmpDir, () => mkdir(this.#tmpDir, { recursive: true, mode: 0o700 }))
     return this.#tmpDir
   }
 

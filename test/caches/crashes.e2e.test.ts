@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
-import { ownName } from '../../lifecycle/files/owner.ts'
+import { leaseName } from '../../lifecycle/files/lease.ts'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import { diffIdOf, fill, metadataOf, read } from '../contracts/caches.ts'
 import { killAtEveryWrite } from '../helpers/crash.ts'
@@ -80,8 +80,8 @@ describe('kills', () => {
 
   it('C10 leave directories in staging, of which those of the dead are swept up', async () => {
     const dir = await twoLayers()
-    const dead = ownName().replace(/\.\d+(\.[0-9a-f]{12})$/, '.1$1')
-    for (const name of [dead, ownName(), 'somebody-elses', 'old']) await mkdir(join(dir, 'staging', name))
+    const dead = leaseName().replace(/\.\d+(\.[0-9a-f]{12})$/, '.1$1')
+    for (const name of [dead, leaseName(), 'somebody-elses', 'old']) await mkdir(join(dir, 'staging', name))
     await writeFile(join(dir, 'staging', dead, 'x'), 'x')
     const longAgo = new Date(Date.now() - 25 * 3600_000)
     await utimes(join(dir, 'staging', 'old'), longAgo, longAgo)

@@ -2,7 +2,7 @@ import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'
-import { LayerIndex } from '../../lifecycle/caches/layer-index.ts'
+import { BlobInfoCache } from '../../lifecycle/caches/blob-info-cache.ts'
 import type { Digest } from '../../lifecycle/image/digest.ts'
 import type { CacheMetadata } from '../../lifecycle/spec/types.ts'
 import { cacheContract, diffIdOf, fill } from '../contracts/caches.ts'
@@ -58,7 +58,7 @@ describe('with an index', () => {
 
   /** A build that stores the layer, whose digests are known. */
   async function build(dir: string): Promise<{ reused: boolean; diffId: Digest }> {
-    const index = await LayerIndex.open(dir)
+    const index = await BlobInfoCache.open(dir)
     await using writer = await directoryCache(dir, { index }).begin()
     const { reused, diffId } = await writer.put({ ...sourceOf(large), known: await layerOf(large) })
     await writer.commit({ buildpacks: [] })

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { withLock } from '../../lifecycle/files/lock.ts'
-import { ownName, ownerOf } from '../../lifecycle/files/owner.ts'
+import { leaseName, leaseState } from '../../lifecycle/files/lease.ts'
 import { interceptWrites, osError } from '../helpers/faults.ts'
 
 async function place(): Promise<{ dir: string; lock: string; counter: string }> {
@@ -52,12 +52,12 @@ describe('withLock', () => {
   it('C10 passes by a ticket whose process number another process has got since', async () => {
     const { lock } = await place()
     await mkdir(lock)
-    const recycled = ownName().replace(
+    const recycled = leaseName().replace(
       /\.(\d+)(\.[0-9a-f]{12})$/,
       (_all, started, rest) => `.${Number(started) - 1}${rest}`,
     )
-    expect(ownerOf(ownName())).toBe('alive')
-    expect(ownerOf(recycled)).toBe('dead')
+    expect(leaseState(leaseName())).toBe('alive')
+    expect(leaseState(recycled)).toBe('dead')
     await writeFile(join(lock, `0000000001.${recycled}`), '')
     expect(await withLock(lock, () => 'in')).toBe('in')
   })
@@ -65,7 +65,7 @@ describe('withLock', () => {
   it('waits for a process that it cannot see, until its ticket is a minute old', async () => {
     const { lock } = await place()
     await mkdir(lock)
-    const elsewhere = join(lock, `0000000001.${ownName().replace(/^[0-9a-f]+/, 'deadbeef')}`)
+    const elsewhere = join(lock, `0000000001.${leaseName().replace(/^[0-9a-f]+/, 'deadbeef')}`)
     await writeFile(elsewhere, '')
     let entered = false
     const waiting = withLock(lock, () => (entered = true))
@@ -119,7 +119,7 @@ describe('withLock', () => {
 
 describe('ownerOf', () => {
   it('does not know who made other names', () => {
-    for (const name of ['', 'x', '../../etc/passwd', `${ownName()}x`]) expect(ownerOf(name)).toBe('unknown')
+    for (const name of ['', 'x', '../../etc/passwd', `${leaseName()}x`]) expect(leaseState(name)).toBe('unknown')
   })
 
   it('knows that a process which only waits for its parent is dead', async () => {
@@ -133,7 +133,7 @@ describe('ownerOf', () => {
     const fields = async () => (await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]!.split(' ')
     while ((await fields())[0] !== 'Z') await new Promise(resolve => setTimeout(resolve, 5))
     const started = (await fields())[19]
-    const name = ownName().replace(/\.\d+\.\d+(\.[0-9a-f]{12})$/, `.${pid}.${started}$1`)
-    expect(ownerOf(name)).toBe('dead')
+    const name = leaseName().replace(/\.\d+\.\d+(\.[0-9a-f]{12})$/, `.${pid}.${started}$1`)
+    expect(leaseState(name)).toBe('dead')
   })
 })

@@ -3,11 +3,11 @@
 // the error. With BALE_FAIL, `EIO 7`, its seventh write fails; a full disk stays full.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { appCache } from '../../lifecycle/builder/app-cache.ts'
-import { openWorkspace } from '../../lifecycle/builder/workspace.ts'
+import { appCache } from '../../lifecycle/platform/app-cache.ts'
+import { openWorkspace } from '../../lifecycle/platform/workspace.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { type Reporter, silent } from '../../lifecycle/events.ts'
-import { inPlace } from '../../lifecycle/files/failures.ts'
+import { wrapErrno } from '../../lifecycle/files/wrap-errno.ts'
 import { analyze, runImageMetadata } from '../../lifecycle/phases/analyze.ts'
 import { exportImage } from '../../lifecycle/phases/export.ts'
 import { restore } from '../../lifecycle/phases/restore.ts'
@@ -55,7 +55,7 @@ async function build(): Promise<string> {
   await using kept = await appCache(settings.cacheDir, destination, { clear: false, reporter })
   const { cache, index } = kept
   const layersDir = { host: workspace.layers, image: '/layers' }
-  await inPlace(workspace.app, () => writeTree(workspace.app, { 'main.js': variant }))
+  await wrapErrno(workspace.app, () => writeTree(workspace.app, { 'main.js': variant }))
   const runImage = { source: stores.local, name: 'base' }
   const analysis = await analyze({
     platform,
@@ -66,7 +66,7 @@ async function build(): Promise<string> {
   })
   const previous = analysis.previous && { previous: analysis.previous }
   await restore({ layersDir, group, ...previous, cache, features, reporter })
-  await inPlace(workspace.layers, () => buildpacks(workspace.layers))
+  await wrapErrno(workspace.layers, () => buildpacks(workspace.layers))
   const { published } = await exportImage({
     layersDir,
     appDir: { host: workspace.app, image: '/workspace' },

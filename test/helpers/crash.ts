@@ -14,8 +14,8 @@ export async function killAtEveryWrite(
   check: (dir: string, killed: boolean) => Promise<void>,
 ): Promise<number> {
   const place = await temporaryDirectory()
-  for (let first = 1; ; first += width) {
-    const numbers = Array.from({ length: width }, (_, i) => first + i)
+  for (let first = 1; ; first += concurrency) {
+    const numbers = Array.from({ length: concurrency }, (_, i) => first + i)
     const survived = await Promise.all(
       numbers.map(async number => {
         const dir = join(place, String(number))
@@ -32,7 +32,7 @@ export async function killAtEveryWrite(
   }
 }
 
-const width = 4
+const concurrency = 4
 
 async function runKilled(scenario: string, dir: string, number: number): Promise<boolean> {
   const argv = [join(import.meta.dirname, 'crash-child.ts'), scenario, dir, String(number)]

@@ -1,9 +1,14 @@
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { LayerKeeper } from '../../lifecycle/image/layer.ts'
-import { type Block, maxBlock } from '../../lifecycle/layers/block.ts'
-import { type Crew, type Piece, compressBlocks, smallLayer } from '../../lifecycle/layers/blocks.ts'
-import { TarDigester } from '../../lifecycle/layers/digester.ts'
+import type { ChunkRecorder } from '../../lifecycle/image/layer.ts'
+import { type Block, maxBlock } from '../../lifecycle/layers/workers/block-buffers.ts'
+import {
+  type CompressionPool,
+  type Piece,
+  compressBlocks,
+  smallLayer,
+} from '../../lifecycle/layers/compression/blocks.ts'
+import { TarDigester } from '../../lifecycle/layers/compression/digester.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { streamOf } from '../helpers/tar.ts'
 
@@ -15,11 +20,11 @@ function put(text: string, into: Uint8Array): number {
 }
 
 /** Takes its time, another for each block; counts how many are under way. */
-function slow(width: number): Crew & { most: number; released: number; compressed: number } {
+function slow(concurrency: number): CompressionPool & { most: number; released: number; compressed: number } {
   let underWay = 0
   const digester = new TarDigester()
   return {
-    width,
+    concurrency,
     most: 0,
     released: 0,
     compressed: 0,
@@ -63,13 +68,13 @@ const sumOf = (content: Uint8Array) => {
 }
 
 describe('compressBlocks', () => {
-  it.each([1, 2, 7, 100])('keeps the order with %i under way, and never has more', async width => {
-    const crew = slow(width)
-    const { text, end } = await all(compressBlocks(streamOf(bytes, 100_000), () => crew))
+  it.each([1, 2, 7, 100])('keeps the order with %i under way, and never has more', async concurrency => {
+    const pool = slow(concurrency)
+    const { text, end } = await all(compressBlocks(streamOf(bytes, 100_000), () => pool))
     expect(text).toBe(expected)
     expect(end).toEqual(sumOf(bytes))
-    expect(crew.most).toBeLessThanOrEqual(width)
-    expect(crew.released).toBe(1)
+    expect(pool.most).toBeLessThanOrEqual(concurrency)
+    expect(pool.released).toBe(1)
   })
 
   it.each([
@@ -90,28 +95,28 @@ describe('compressBlocks', () => {
 
   it('throws what a block was refused with, though others were under way', async () => {
     let count = 0
-    const crew = slow(6)
-    const compress = crew.compress.bind(crew)
-    crew.compress = (...args) => (++count > 3 ? Promise.reject(new Error(`block ${count}`)) : compress(...args))
-    expect(await failureOf(all(compressBlocks(streamOf(bytes), () => crew)))).toEqual(new Error('block 4'))
-    expect(crew.released).toBe(1)
+    const pool = slow(6)
+    const compress = pool.compress.bind(pool)
+    pool.compress = (...args) => (++count > 3 ? Promise.reject(new Error(`block ${count}`)) : compress(...args))
+    expect(await failureOf(all(compressBlocks(streamOf(bytes), () => pool)))).toEqual(new Error('block 4'))
+    expect(pool.released).toBe(1)
   })
 
   it('lets go of the layer when nobody wants more of it', async () => {
-    const crew = slow(3)
-    for await (const piece of compressBlocks(streamOf(bytes), () => crew)) if (piece.bytes.length > 0) break
-    expect(crew.released).toBe(1)
+    const pool = slow(3)
+    for await (const piece of compressBlocks(streamOf(bytes), () => pool)) if (piece.bytes.length > 0) break
+    expect(pool.released).toBe(1)
   })
 
-  it('does not compress what the keeper has, digests it all the same, and says which block a piece is of', async () => {
-    const keeper: Pick<LayerKeeper, 'keyOf' | 'find'> = {
+  it('does not compress what the recorder has, digests it all the same, and says which block a piece is of', async () => {
+    const recorder: Pick<ChunkRecorder, 'keyOf' | 'find'> = {
       keyOf: block => `key ${block[0]}`,
       find: (key, into) => (key === 'key 7' ? put('known ', into) : undefined),
     }
-    const crew = slow(4)
-    const { text, found, end } = await all(compressBlocks(streamOf(bytes), () => crew, keeper as LayerKeeper))
+    const pool = slow(4)
+    const { text, found, end } = await all(compressBlocks(streamOf(bytes), () => pool, recorder as ChunkRecorder))
     expect(text).toBe(expected.replace(`7:${maxBlock} `, 'known '))
-    expect(crew.compressed).toBe(20)
+    expect(pool.compressed).toBe(20)
     expect(end).toEqual(sumOf(bytes))
     // Five bytes are not worth a key.
     expect(found.map(piece => piece.key)).toEqual([...Array.from({ length: 20 }, (_, i) => `key ${i}`), undefined])

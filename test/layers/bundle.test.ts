@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
-import { compressLayer } from '../../lifecycle/layers/compress.ts'
+import { compressLayer } from '../../lifecycle/layers/compression/compress.ts'
 import { buildDeflate } from '../../scripts/build-deflate.mjs'
 import { streamOf } from '../helpers/tar.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -27,7 +27,7 @@ describe('a bundle', () => {
     'finds the compressor and its threads, chunks in a folder of their own: %s',
     async splitting => {
       const dir = await temporaryDirectory()
-      const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/compress.ts'))
+      const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/compression/compress.ts'))
       const program = (more: string): string => `
       import { compressLayer } from ${room}
       const source = { createdBy: 'test', async *tar() { yield Buffer.alloc(9_000_000, 'enough for threads') } }
@@ -54,7 +54,7 @@ describe('a bundle', () => {
 
   it('finds the decompressor, which fails and does not hang when its thread cannot start', async () => {
     const dir = await temporaryDirectory()
-    const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/decompress.ts'))
+    const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/compression/decompress.ts'))
     writeFileSync(
       join(dir, 'main.ts'),
       `import { decompress } from ${room}
@@ -77,7 +77,7 @@ describe('a bundle', () => {
 
   it('fails, and does not hang, when its threads cannot start', async () => {
     const dir = await temporaryDirectory()
-    const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/compress.ts'))
+    const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/compression/compress.ts'))
     writeFileSync(
       join(dir, 'main.ts'),
       `import { compressLayer } from ${room}
@@ -89,12 +89,12 @@ describe('a bundle', () => {
     await buildDeflate({ bundle: join(dir, 'dist') })
     rmSync(join(dir, 'dist/layers-worker.cjs'))
     const output = execFileSync(process.execPath, [join(dir, 'dist/main.mjs')], { encoding: 'utf8' })
-    expect(output).toBe('BaleError the compressor stopped\nBaleError the compressor stopped\n')
+    expect(output).toBe('BaleError a worker thread stoppe\nBaleError a worker thread stoppe\n')
   })
 
   it('says what to do when the compressor is missing', async () => {
     const dir = await temporaryDirectory()
-    const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/deflate/index.ts'))
+    const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/compression/deflate/index.ts'))
     writeFileSync(
       join(dir, 'main.ts'),
       `import { deflateModule } from ${room}; await deflateModule().catch(e => console.log(e.message, e.fix))`,

@@ -8,11 +8,11 @@ import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import type { LayerDigests, LayerSource } from '../../lifecycle/image/layer.ts'
 import { type Compression, oci } from '../../lifecycle/image/media-types.ts'
-import { compressBlocks } from '../../lifecycle/layers/blocks.ts'
-import { compressLayer } from '../../lifecycle/layers/compress.ts'
-import { decompress } from '../../lifecycle/layers/decompress.ts'
-import { largeCrew, smallCrew } from '../../lifecycle/layers/crew.ts'
-import { layerSource } from '../../lifecycle/layers/pack.ts'
+import { compressBlocks } from '../../lifecycle/layers/compression/blocks.ts'
+import { compressLayer } from '../../lifecycle/layers/compression/compress.ts'
+import { decompress } from '../../lifecycle/layers/compression/decompress.ts'
+import { threadedPool, inlinePool } from '../../lifecycle/layers/compression/pool.ts'
+import { layerSource } from '../../lifecycle/layers/tree/pack.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
@@ -179,12 +179,12 @@ describe('gzip', () => {
   })
 
   it('does not depend on the number of threads', async () => {
-    const by = async (crew: typeof smallCrew): Promise<Buffer> => {
+    const by = async (crew: typeof inlinePool): Promise<Buffer> => {
       const pieces: Uint8Array[] = []
       for await (const { bytes } of compressBlocks(streamOf(large), () => crew('gzip'))) pieces.push(bytes)
       return Buffer.concat(pieces)
     }
-    expect((await by(largeCrew)).equals(await by(smallCrew))).toBe(true)
+    expect((await by(threadedPool)).equals(await by(inlinePool))).toBe(true)
   })
 
   // Digests of layers are in the images that people rebuild: a change here makes every layer of theirs a new one.

@@ -5,8 +5,8 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it, vi } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import type { Compression } from '../../lifecycle/image/media-types.ts'
-import { decompress, type DecompressOptions } from '../../lifecycle/layers/decompress.ts'
-import { maxThreads } from '../../lifecycle/layers/threads/start.ts'
+import { decompress, type DecompressOptions } from '../../lifecycle/layers/compression/decompress.ts'
+import { maxWorkers } from '../../lifecycle/layers/workers/pool.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf, noise } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
@@ -151,7 +151,7 @@ describe('a large layer', () => {
   })
 
   it('comes with all others, however many there are', async () => {
-    const layers = Array.from({ length: 3 * maxThreads }, (_, i) => read(all[i % 3]!, { digest }))
+    const layers = Array.from({ length: 3 * maxWorkers }, (_, i) => read(all[i % 3]!, { digest }))
     for (const bytes of await Promise.all(layers)) expect(bytes.equals(plain)).toBe(true)
   })
 
@@ -201,7 +201,7 @@ it.each([
 ])('a process ends when it %s', async (_how, reading) => {
   const dir = await temporaryDirectory()
   writeFileSync(join(dir, 'layer.gz'), stored.gzip)
-  const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/decompress.ts'))
+  const room = JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/compression/decompress.ts'))
   const program = `
     import { createReadStream } from 'node:fs'
     import { decompress } from ${room}

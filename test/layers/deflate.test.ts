@@ -1,14 +1,14 @@
 import { inflateRawSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { maxBlock, spare } from '../../lifecycle/layers/block.ts'
-import { deflateModule, instantiate, lastBlock } from '../../lifecycle/layers/deflate/index.ts'
+import { maxBlock, blockBuffers } from '../../lifecycle/layers/workers/block-buffers.ts'
+import { deflateModule, instantiate, lastBlock } from '../../lifecycle/layers/compression/deflate/index.ts'
 
 const module = instantiate(await deflateModule())
 
 function deflate(block: Buffer): Buffer {
-  const into = spare.take()
+  const into = blockBuffers.take()
   const compressed = Buffer.from(into.subarray(0, module(block, into)))
-  spare.put(into)
+  blockBuffers.put(into)
   return compressed
 }
 

@@ -2,7 +2,7 @@ import { chmod, link, mkdir, readFile, rename, rm, symlink, unlink, utimes, writ
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { fingerprintTree, settled } from '../../lifecycle/layers/fingerprint.ts'
+import { fingerprintTree, settled } from '../../lifecycle/layers/tree/fingerprint.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 async function tree(): Promise<string> {

@@ -16,12 +16,12 @@ import {
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { Directory } from '../../lifecycle/layers/directory.ts'
-import type { LayerEntry } from '../../lifecycle/layers/entries.ts'
-import { fingerprintTree } from '../../lifecycle/layers/fingerprint.ts'
-import { layerSource, listTree } from '../../lifecycle/layers/pack.ts'
-import { readTar } from '../../lifecycle/layers/tar-reader.ts'
-import { TreeWriter } from '../../lifecycle/layers/tree-writer.ts'
+import { OpenDirectory } from '../../lifecycle/files/open-directory.ts'
+import type { LayerEntry } from '../../lifecycle/layers/tree/entries.ts'
+import { fingerprintTree } from '../../lifecycle/layers/tree/fingerprint.ts'
+import { layerSource, listTree } from '../../lifecycle/layers/tree/pack.ts'
+import { readTar } from '../../lifecycle/layers/tar/reader.ts'
+import { TreeWriter } from '../../lifecycle/layers/tree/tree-writer.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { skip } from '../helpers/skip.ts'
@@ -174,7 +174,7 @@ describe('the source tree', () => {
   })
 
   it('S10 refuses a path that no Linux could unpack, and names it in short', async () => {
-    const writer = new TreeWriter(Directory.open(layer))
+    const writer = new TreeWriter(OpenDirectory.open(layer))
     writer.directory('d/'.repeat(3000) + 'd', 0o755)
     writer.finish()
     writer.close()
@@ -303,7 +303,7 @@ describe('the source tree', () => {
   it.skipIf(!canMount)('S14 takes a mount below the tree for a part of it', () => {
     mkdirSync(join(layer, 'volume'))
     const script = `
-      import { layerSource } from ${JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/pack.ts'))}
+      import { layerSource } from ${JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/tree/pack.ts'))}
       const chunks = []
       for await (const chunk of layerSource('test', [${JSON.stringify(tree())}]).tar()) chunks.push(chunk)
       process.stdout.write(Buffer.concat(chunks))`

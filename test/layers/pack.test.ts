@@ -14,9 +14,9 @@ import { join } from 'node:path'
 import { extract, type Header } from 'tar-stream'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
-import type { LayerEntry } from '../../lifecycle/layers/entries.ts'
-import { layerSource, listTree } from '../../lifecycle/layers/pack.ts'
-import { readTar, type TarEntry } from '../../lifecycle/layers/tar-reader.ts'
+import type { LayerEntry } from '../../lifecycle/layers/tree/entries.ts'
+import { layerSource, listTree } from '../../lifecycle/layers/tree/pack.ts'
+import { readTar, type TarEntry } from '../../lifecycle/layers/tar/reader.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -242,7 +242,7 @@ describe('the same tree gives the same bytes', () => {
   it('under another umask, locale and time zone', async () => {
     await make(join(dir, 'one'))
     const script = `
-      import { layerSource } from ${JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/pack.ts'))}
+      import { layerSource } from ${JSON.stringify(join(import.meta.dirname, '../../lifecycle/layers/tree/pack.ts'))}
       import { createHash } from 'node:crypto'
       process.umask(0o077)
       const hash = createHash('sha256')

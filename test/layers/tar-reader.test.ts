@@ -1,6 +1,6 @@
 import { pack } from 'tar-stream'
 import { describe, expect, it } from 'vitest'
-import { defaultLimits, readTar, type TarEntry, type TarLimits } from '../../lifecycle/layers/tar-reader.ts'
+import { defaultLimits, readTar, type TarEntry, type TarLimits } from '../../lifecycle/layers/tar/reader.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { directory, entry, file, gnuLong, hardlink, pax, padded, streamOf, symlink, tar } from '../helpers/tar.ts'

@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest'
-import { removeTree } from '../../lifecycle/layers/remove.ts'
+import { removeTree } from '../../lifecycle/files/remove.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 /** A directory that is gone after the test, even if what it holds forbids an ordinary user to go in. */

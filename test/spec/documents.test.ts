@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseBuildToml } from '../../lifecycle/spec/build.ts'
+import { parseBuildToml } from '../../lifecycle/spec/build-toml.ts'
 import { parseBuildpack } from '../../lifecycle/spec/buildpack.ts'
 import { formatGroup, parseGroup } from '../../lifecycle/spec/group.ts'
 import { formatLayerToml, parseLayerToml } from '../../lifecycle/spec/layer.ts'

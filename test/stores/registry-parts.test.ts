@@ -11,7 +11,7 @@ import { parseChallenges } from '../../lifecycle/stores/registry/challenge.ts'
 import { defaultLimits } from '../../lifecycle/stores/registry/limits.ts'
 import { proxySettings } from '../../lifecycle/stores/registry/proxy.ts'
 import { Transient, parseRetryAfter, retrying } from '../../lifecycle/stores/registry/retry.ts'
-import { Secrets, escaped, redacted } from '../../lifecycle/stores/registry/words.ts'
+import { Secrets, escaped, redacted } from '../../lifecycle/stores/registry/redact.ts'
 import { refusal } from '../helpers/registry/set-up.ts'
 
 // The oracle: no address within reach of a registry is nearer than its own; what is malformed says nothing, or is shown without

@@ -22,7 +22,7 @@ const login = { username: 'ann', password: secret }
 /** An operation meets so many faults at most. */
 const most = 3
 /** So many go on at once, each with a registry of its own: they wait more than they work. */
-const width = 4
+const concurrency = 4
 
 const trees = { before: { '/app/a': noise(30_000, 'before') }, after: { '/app/a': noise(60_000, 'after') } }
 const base = await memoryStore().putLayer(sourceOf({ '/base': noise(20_000, 'base') }, { piece: 4000 }))
@@ -160,7 +160,7 @@ describe(`faults of a registry, seed ${seed}`, () => {
         injected += outcome.met.length
       }
     }
-    await Promise.all(Array.from({ length: width }, worker))
+    await Promise.all(Array.from({ length: concurrency }, worker))
     const passing = outcomes.filter(o => o.met.length > 0 && o.met.every(k => k.passes))
     const lost = passing.filter(o => o.error !== undefined)
     const faults = (list: readonly Outcome[]): number => list.reduce((sum, o) => sum + o.met.length, 0)

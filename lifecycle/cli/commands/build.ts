@@ -1,15 +1,15 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { build, exitStatusOf } from '../../build.ts'
+import { build, exitStatusOf } from '../../platform/build-app.ts'
 import { BaleError } from '../../errors.ts'
 import { makeDirectories } from '../../files/directories.ts'
-import { inPlace } from '../../files/failures.ts'
+import { wrapErrno } from '../../files/wrap-errno.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
-import type { Context, GlobalOptions } from '../context.ts'
+import type { CommandContext, GlobalOptions } from '../context.ts'
 import { readVariables } from '../variables.ts'
 
-export async function buildCommand(context: Context, image: string, options: GlobalOptions): Promise<void> {
+export async function buildCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
   // Better said before the build than after it.
   if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
@@ -49,7 +49,7 @@ function withoutNetwork(error: unknown): unknown {
 
 async function writeReport(dir: string, report: Report): Promise<void> {
   const file = join(dir, 'report.toml')
-  await inPlace(file, async () => {
+  await wrapErrno(file, async () => {
     await writeFile(`${file}.tmp`, formatReport(report))
     await rename(`${file}.tmp`, file)
   })

@@ -1,15 +1,15 @@
-import { type Kept, type PruneRule, listKept, pruneKept } from '../../builder/kept.ts'
+import { type UsageRecord, type PruneRule, diskUsage, prune } from '../../platform/disk-usage.ts'
 import { BaleError } from '../../errors.ts'
 import { Stores } from '../../stores/open.ts'
-import type { Context, GlobalOptions } from '../context.ts'
+import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatAge, formatBytes, printable, shortName, table } from '../render/text.ts'
 
 /** What goes when the user does not say. */
 const usualAge = '30d'
 
-export async function listCommand(context: Context, { output }: GlobalOptions): Promise<void> {
+export async function listCommand(context: CommandContext, { output }: GlobalOptions): Promise<void> {
   const { cacheDir } = context.settings
-  const kept = await listKept(cacheDir)
+  const kept = await diskUsage(cacheDir)
   const bytes = sum(kept)
   if (output === 'json') return context.print(JSON.stringify({ path: cacheDir, bytes, entries: kept }, null, 2))
   if (kept.length === 0) return context.print(`Nothing is cached yet in ${cacheDir}`)
@@ -24,14 +24,14 @@ export async function listCommand(context: Context, { output }: GlobalOptions): 
   context.print(`${formatBytes(bytes)} in ${cacheDir}`)
 }
 
-export async function pruneCommand(context: Context, options: GlobalOptions): Promise<void> {
+export async function pruneCommand(context: CommandContext, options: GlobalOptions): Promise<void> {
   const { cacheDir } = context.settings
-  const removed = await pruneKept(cacheDir, ruleOf(options))
+  const removed = await prune(cacheDir, ruleOf(options))
   await using stores = new Stores(context.settings, context.reporter)
   // Layers of images that have been replaced since, or removed.
   const layers = await stores.local.collectGarbage()
   const freed = sum(removed) + layers.bytes
-  const left = sum(await listKept(cacheDir))
+  const left = sum(await diskUsage(cacheDir))
   if (options.output === 'json') {
     const storeBytes = layers.bytes
     return context.print(JSON.stringify({ path: cacheDir, freed, left, storeBytes, removed }, null, 2))
@@ -78,9 +78,9 @@ export function parseSize(text: string): number {
   return Math.round(Number(number) * (binary ? 1024 : 1000) ** powers.indexOf(prefix.toLowerCase()))
 }
 
-const sum = (kept: readonly Kept[]): number => kept.reduce((total, { bytes }) => total + bytes, 0)
+const sum = (kept: readonly UsageRecord[]): number => kept.reduce((total, { bytes }) => total + bytes, 0)
 
-function titleOf({ kind, name }: Kept): string {
+function titleOf({ kind, name }: UsageRecord): string {
   switch (kind) {
     case 'app':
       return printable(shortName(name.replace(/^(store|registry) /, '')))
@@ -96,7 +96,7 @@ function titleOf({ kind, name }: Kept): string {
 const words: Readonly<Record<string, string>> = { committed: 'layers', staging: 'unfinished' }
 
 /** The largest parts of an app's cache. */
-function contentsOf({ kind, parts, bytes }: Kept): string {
+function contentsOf({ kind, parts, bytes }: UsageRecord): string {
   if (kind !== 'app') return ''
   const large = parts.filter(part => part.bytes > bytes / 100).slice(0, 4)
   return large.map(part => `${printable(words[part.name] ?? part.name)} ${formatBytes(part.bytes)}`).join(', ')

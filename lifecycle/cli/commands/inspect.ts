@@ -1,9 +1,9 @@
 import { labelOf } from '../../image/config.ts'
 import { type Image, sizeOf } from '../../image/image.ts'
 import { labels, parseBuildMetadataLabel, parseLayersMetadata } from '../../spec/labels.ts'
-import { titleOf } from '../../stores/destination.ts'
+import { displayName } from '../../stores/destination.ts'
 import { Stores } from '../../stores/open.ts'
-import type { Context, GlobalOptions } from '../context.ts'
+import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatBytes, makeStyle, printable, shortName } from '../render/text.ts'
 
 /** What `--output json` prints. */
@@ -31,10 +31,10 @@ interface Inspection {
   }[]
 }
 
-export async function inspectCommand(context: Context, text: string, options: GlobalOptions): Promise<void> {
+export async function inspectCommand(context: CommandContext, text: string, options: GlobalOptions): Promise<void> {
   await using stores = new Stores(context.settings, context.reporter)
   const { image, place } = await stores.find(text, context.signal)
-  const inspection = inspect(titleOf(place), image)
+  const inspection = inspect(displayName(place), image)
   if (options.output === 'json') context.print(JSON.stringify(inspection, null, 2))
   else context.print(describe(inspection, context.color))
 }

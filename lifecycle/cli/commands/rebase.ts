@@ -1,7 +1,7 @@
-import { rebase } from '../../rebase.ts'
-import type { Context, GlobalOptions } from '../context.ts'
+import { rebase } from '../../platform/rebase-app.ts'
+import type { CommandContext, GlobalOptions } from '../context.ts'
 
-export async function rebaseCommand(context: Context, image: string, options: GlobalOptions): Promise<void> {
+export async function rebaseCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
   await rebase({
     image,
     settings: context.settings,

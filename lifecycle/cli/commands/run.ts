@@ -1,17 +1,17 @@
 import { mkdir, readdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runContainer } from '../../engines/run-image.ts'
+import { runContainer } from '../../engines/run-container.ts'
 import { BaleError, isErrno } from '../../errors.ts'
-import { ownName } from '../../files/owner.ts'
+import { leaseName } from '../../files/lease.ts'
 import { labelOf } from '../../image/config.ts'
 import { hexOf } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
-import { removeDead } from '../../layers/leftovers.ts'
-import { removeTree } from '../../layers/remove.ts'
-import { unpackImage } from '../../layers/unpack.ts'
+import { removeStale } from '../../files/stale.ts'
+import { removeTree } from '../../files/remove.ts'
+import { unpackImage } from '../../layers/tree/unpack.ts'
 import { labels, parseBuildMetadataLabel } from '../../spec/labels.ts'
 import { Stores } from '../../stores/open.ts'
-import type { Context, GlobalOptions } from '../context.ts'
+import type { CommandContext, GlobalOptions } from '../context.ts'
 import { printable, printableLines } from '../render/text.ts'
 import { readVariables } from '../variables.ts'
 
@@ -20,7 +20,7 @@ const kept = 5
 const runPrefix = '.run-'
 
 export async function runCommand(
-  context: Context,
+  context: CommandContext,
   name: string,
   args: readonly string[],
   options: GlobalOptions,
@@ -32,7 +32,7 @@ export async function runCommand(
     // For whoever waits; what a program's output goes to is the program's alone.
     if (process.stderr.isTTY) process.stderr.write(`Unpacking ${printable(name)}, once\n`)
   })
-  const tmpDir = join(base, runPrefix + ownName())
+  const tmpDir = join(base, runPrefix + leaseName())
   await mkdir(tmpDir, { mode: 0o700 })
   // From here on signals are the program's.
   context.releaseSignals()
@@ -52,7 +52,7 @@ export async function runCommand(
   }
 }
 
-async function findImage(context: Context, name: string): Promise<Image> {
+async function findImage(context: CommandContext, name: string): Promise<Image> {
   await using stores = new Stores(context.settings, context.reporter)
   return (await stores.find(name, context.signal)).image
 }
@@ -73,7 +73,7 @@ export async function unpacked(image: Image, base: string, signal: AbortSignal, 
   const rootfs = join(base, hexOf(image.imageId))
   await mkdir(base, { recursive: true })
   // Killed while they unpacked or ran one.
-  for (const prefix of ['', runPrefix]) await removeDead(base, prefix)
+  for (const prefix of ['', runPrefix]) await removeStale(base, prefix)
   if (await markUsed(rootfs)) return rootfs
   onUnpack()
   await prune(base)

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
-import { loadBuilder } from '../../builder/builder.ts'
-import { findDistribution } from '../../builder/distribution.ts'
-import { installStack } from '../../builder/stack.ts'
+import { loadBuilder } from '../../platform/builder.ts'
+import { findDistribution } from '../../platform/distribution.ts'
+import { installStack } from '../../platform/stack.ts'
 import { Stores, hostPlatform } from '../../stores/open.ts'
-import type { Context } from '../context.ts'
+import type { CommandContext } from '../context.ts'
 
-export async function createStackCommand(context: Context, dir: string | undefined): Promise<void> {
+export async function createStackCommand(context: CommandContext, dir: string | undefined): Promise<void> {
   const { settings, reporter, signal } = context
   const stackDir =
     dir === undefined ? (await loadBuilder(findDistribution(import.meta.url).builder)).stackDir : resolve(dir)

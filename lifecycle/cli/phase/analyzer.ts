@@ -6,14 +6,14 @@ import { sbomTarOf, unpackSboms } from '../../phases/sbom.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import type { Analyzed } from '../../spec/types.ts'
 import { type ImageAt, hostPlatform } from '../../stores/open.ts'
-import type { Context, Work } from './binary.ts'
+import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { writeOutput } from './files.ts'
 import { presentOf } from './flags.ts'
 import { Images, checkedNames, onlyImage } from './images.ts'
-import { findRunImage } from './run-image.ts'
+import { findRunImage } from './run-toml.ts'
 
 /** platform.md, "analyzer". */
-export async function prepare(context: Context): Promise<Work> {
+export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs } = context
   const images = context.resources.use(new Images(context))
   const names = checkedNames([...onlyImage(inputs), ...inputs.list('tag')], images, 'analyzer')
@@ -36,7 +36,7 @@ export interface Access {
 
 /** platform.md, "analyzer": read and write access. @throws BaleError */
 export async function checkAccess(
-  context: Context,
+  context: PhaseContext,
   images: Images,
   names: readonly [string, ...string[]],
 ): Promise<Access> {
@@ -63,7 +63,7 @@ async function checkRead({ source, name }: ImageAt, signal: AbortSignal): Promis
 }
 
 /** What the other phases learn, as analyzed.toml. */
-export function describe({ features }: Context, images: Images, { previous, runImage }: Access): Analyzed {
+export function describe({ features }: PhaseContext, images: Images, { previous, runImage }: Access): Analyzed {
   const { name, found } = previous
   return {
     ...(found && { image: { reference: images.identify(name, found.image) }, metadata: found.metadata }),
@@ -77,7 +77,7 @@ export function describe({ features }: Context, images: Images, { previous, runI
 
 /** The SBOM files of the previous image, for restore to put back beside the layers that they describe. */
 export async function restorePreviousSboms(
-  { inputs, features, log, signal }: Context,
+  { inputs, features, log, signal }: PhaseContext,
   previous: PreviousImage | undefined,
   skip: boolean,
 ): Promise<void> {

@@ -7,7 +7,7 @@ import type { Owner } from './ownership.ts'
 export type Env = Readonly<Record<string, string | undefined>>
 
 /** What a phase binary works with. */
-export interface Context {
+export interface PhaseContext {
   readonly inputs: Inputs
   readonly env: Env
   readonly features: PlatformFeatures
@@ -36,7 +36,7 @@ export interface Io {
  * What a binary does, once its arguments are checked and its files are read: whatever fails before has no phase's exit
  * status. Between the two the process gives up what it need not have (see privileges.ts).
  */
-export interface Work {
+export interface PhaseCommand {
   /** Directories that the CNB user must be able to write to, for a binary that starts as root. */
   readonly owns?: readonly string[]
   /** What opens them may be the property of the user that the binary starts as; undefined where no image is opened. */
@@ -45,4 +45,4 @@ export interface Work {
 }
 
 /** A file of a binary has one such function, named `prepare`. */
-export type Prepare = (context: Context) => Promise<Work>
+export type Prepare = (context: PhaseContext) => Promise<PhaseCommand>

@@ -1,13 +1,13 @@
 import { build } from '../../phases/build.ts'
 import { readUntrusted } from '../../files/read.ts'
 import { parseResolvedPlan } from '../../spec/plan.ts'
-import type { Context, Work } from './binary.ts'
+import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { readBuildpackInputs } from './buildpack-inputs.ts'
 import { readRequired } from './files.ts'
 import { readGroup } from './group.ts'
 
 /** platform.md, "builder". */
-export async function prepare(context: Context): Promise<Work> {
+export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, features, signal } = context
   const planPath = inputs.path('plan')
   const group = await readGroup(context)

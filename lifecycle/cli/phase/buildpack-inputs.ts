@@ -7,10 +7,10 @@ import { inheritedEnv } from '../../spec/env.ts'
 import { defaultExecEnv, execEnvOf } from '../../spec/exec-env.ts'
 import { parseOsRelease } from '../../spec/target.ts'
 import type { Target } from '../../spec/types.ts'
-import type { Context } from './binary.ts'
+import type { PhaseContext } from './binary.ts'
 
 /** What the two binaries that run buildpacks read alike. */
-export async function readBuildpackInputs({ inputs, env, features, log }: Context) {
+export async function readBuildpackInputs({ inputs, env, features, log }: PhaseContext) {
   const platformDir = inputs.path('platform')
   const operator = features.buildConfig ? await readPlatformEnvDir(join(inputs.path('build-config'), 'env')) : []
   return {

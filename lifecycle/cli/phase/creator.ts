@@ -1,14 +1,14 @@
 import { access } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { runPhaseProcess } from '../../builder/phase-process.ts'
+import { runPhaseProcess } from '../../platform/phase-process.ts'
 import { findAccount } from '../../engines/accounts.ts'
-import { hostEngine } from '../../engines/host.ts'
+import { unsandboxedEngine } from '../../engines/unsandboxed.ts'
 import { BaleError, type PhaseName, inPhase } from '../../errors.ts'
 import { restore } from '../../phases/restore.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { type Access, checkAccess, describe, restorePreviousSboms } from './analyzer.ts'
-import type { Context, Work } from './binary.ts'
+import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { exportApp, openImages } from './exporter.ts'
 import { writeOutput } from './files.ts'
 import { type FlagName, flags, presentOf } from './flags.ts'
@@ -21,7 +21,7 @@ import { cnbUser, giveTree } from './ownership.ts'
  * credentials and runs no buildpack: detect and build are processes of their own, as the user that buildpacks run as, and
  * of our environment they have what a buildpack may see.
  */
-export async function prepare(context: Context): Promise<Work> {
+export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, io } = context
   if (io.user.uid === 0 && !inputs.number('uid'))
     throw new BaleError('failed', 'refusing to run buildpacks as root', {
@@ -38,7 +38,7 @@ export async function prepare(context: Context): Promise<Work> {
   }
 }
 
-async function create(context: Context, images: Images, names: readonly string[], found: Access): Promise<void> {
+async function create(context: PhaseContext, images: Images, names: readonly string[], found: Access): Promise<void> {
   const { inputs, features, log, signal } = context
   const layers = inputs.path('layers')
   // The first one has a flag here, and both have a twin.
@@ -77,15 +77,15 @@ async function create(context: Context, images: Images, names: readonly string[]
 }
 
 /** What this process, as root, has put into the layers directory becomes the buildpacks'. None of them runs meanwhile. */
-async function handOver(context: Context): Promise<void> {
+async function handOver(context: PhaseContext): Promise<void> {
   if (context.io.user.uid === 0) await giveTree(context.inputs.path('layers'), cnbUser(context))
 }
 
 /** Runs detector or builder, in a process that has no secret of ours. */
-async function runBuildpacks(phase: 'detect' | 'build', context: Context): Promise<void> {
+async function runBuildpacks(phase: 'detect' | 'build', context: PhaseContext): Promise<void> {
   const { inputs, io, log, signal } = context
   const user = cnbUser(context)
-  const engine = hostEngine({ tmpDir: tmpdir() })
+  const engine = unsandboxedEngine({ tmpDir: tmpdir() })
   await engine.check(signal)
   const run = {
     argv: io.program(phase === 'detect' ? 'detector' : 'builder'),
@@ -105,7 +105,7 @@ const passedOn = [
 ] as const satisfies readonly FlagName[]
 const modes = ['CNB_PLATFORM_API', 'CNB_EXEC_ENV', 'CNB_DEPRECATION_MODE', 'CNB_EXPERIMENTAL_MODE', 'BALE_LOG_FORMAT']
 
-async function buildpackEnv({ inputs, env, io }: Context, uid: number): Promise<Record<string, string>> {
+async function buildpackEnv({ inputs, env, io }: PhaseContext, uid: number): Promise<Record<string, string>> {
   // Absolute: the process runs in the directory of the app.
   const paths = passedOn.map(name => [flags[name].env, inputs.text(name) && inputs.path(name)] as const)
   const asked = [...modes.map(name => [name, env[name]] as const), ['CNB_LOG_LEVEL', inputs.text('log-level')] as const]

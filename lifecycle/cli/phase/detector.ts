@@ -8,13 +8,13 @@ import { parseOrder } from '../../spec/order.ts'
 import { formatResolvedPlan } from '../../spec/plan.ts'
 import { parseSystem, withSystem } from '../../spec/system.ts'
 import type { Order } from '../../spec/types.ts'
-import type { Context, Work } from './binary.ts'
+import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { readBuildpackInputs } from './buildpack-inputs.ts'
 import { readRequired, writeOutput } from './files.ts'
 import { requireExperimental } from './modes.ts'
 
 /** platform.md, "detector". */
-export async function prepare(context: Context): Promise<Work> {
+export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, signal } = context
   const order = await readOrder(context)
   const common = await readBuildpackInputs(context)
@@ -28,7 +28,7 @@ export async function prepare(context: Context): Promise<Work> {
   }
 }
 
-async function readOrder({ inputs, env, features, log }: Context): Promise<Order> {
+async function readOrder({ inputs, env, features, log }: PhaseContext): Promise<Order> {
   const path = inputs.text('order') ?? (await firstThere(join(inputs.path('layers'), 'order.toml'), '/cnb/order.toml'))
   const found = parseOrder(await readRequired(readTrusted, path), path)
   // A builder may have extensions for newer platforms; the older ones never heard of them.

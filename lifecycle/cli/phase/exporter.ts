@@ -9,17 +9,17 @@ import { execEnvOf } from '../../spec/exec-env.ts'
 import { parseProjectMetadata } from '../../spec/project.ts'
 import type { Analyzed, GroupElement, RunImageMetadata } from '../../spec/types.ts'
 import { lifecycleVersion } from '../../version.ts'
-import type { Context, Work } from './binary.ts'
+import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { readRequired } from './files.ts'
 import { presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
 import { Images, checkedNames, portableReference } from './images.ts'
 import { cnbUser } from './ownership.ts'
 import { reportPublished } from './report.ts'
-import { readRunDocument } from './run-image.ts'
+import { readRunDocument } from './run-toml.ts'
 
 /** platform.md, "exporter". */
-export async function prepare(context: Context): Promise<Work> {
+export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs } = context
   const stray = (['image', 'run-image'] as const).find(name => inputs.given(name))
   if (stray !== undefined)
@@ -45,7 +45,11 @@ export async function prepare(context: Context): Promise<Work> {
 type Parts = Pick<ExportInput, 'runImage' | 'previous'>
 
 /** The images that analyze found. @throws BaleError when the run image is not there any more */
-export async function openImages({ signal, ...context }: Context, images: Images, analyzed: Analyzed): Promise<Parts> {
+export async function openImages(
+  { signal, ...context }: PhaseContext,
+  images: Images,
+  analyzed: Analyzed,
+): Promise<Parts> {
   const { image, metadata, runImage } = analyzed
   if (runImage === undefined || runImage.reference === '')
     throw new BaleError('input', 'it names no run image', {
@@ -68,7 +72,7 @@ export async function openImages({ signal, ...context }: Context, images: Images
 
 /** What the app image says of it: names from run.toml, where it stands there (platform.md, "Run Image Resolution"). */
 async function describeRunImage(
-  context: Context,
+  context: PhaseContext,
   images: Images,
   name: string,
   image: Parts['runImage']['image'],
@@ -85,7 +89,7 @@ export interface AppExport extends Parts {
 }
 
 /** Exports the app, to all of its names, and writes report.toml. */
-export async function exportApp(context: Context, images: Images, app: AppExport): Promise<void> {
+export async function exportApp(context: PhaseContext, images: Images, app: AppExport): Promise<void> {
   const { inputs, env, features, log, signal } = context
   const { names, ...parts } = app
   const layers = inputs.path('layers')
@@ -116,7 +120,7 @@ export async function exportApp(context: Context, images: Images, app: AppExport
 }
 
 /** Seconds, of a date that a config can hold; anything else is a warning, as with other lifecycles. */
-function sourceDateEpoch({ env, log }: Context): number | undefined {
+function sourceDateEpoch({ env, log }: PhaseContext): number | undefined {
   const value = env['SOURCE_DATE_EPOCH']
   if (value === undefined || value === '') return undefined
   // The last second of the year 9999: RFC 3339 knows no later one.

@@ -1,8 +1,8 @@
 import { BaleError } from '../../errors.ts'
-import type { Work } from './binary.ts'
+import type { PhaseCommand } from './binary.ts'
 
 /** platform.md, "extender": its place is kept, and whoever asks for it is told. */
-export function prepare(): Promise<Work> {
+export function prepare(): Promise<PhaseCommand> {
   const refusal = new BaleError('failed', 'image extensions are not supported', {
     fix: 'build with buildpacks only: run builder instead of extender',
   })

@@ -2,12 +2,12 @@ import { readUntrusted } from '../../files/read.ts'
 import { deprecatedBuildpackApis, requireBuildpackApi } from '../../spec/api.ts'
 import { parseGroup } from '../../spec/group.ts'
 import type { GroupElement } from '../../spec/types.ts'
-import type { Context } from './binary.ts'
+import type { PhaseContext } from './binary.ts'
 import { readRequired } from './files.ts'
 import { checkDeprecated } from './modes.ts'
 
 /** The group that was detected. @throws BaleError 'buildpack-api' for a buildpack of an API that we do not know */
-export async function readGroup({ inputs, env, log }: Context): Promise<readonly GroupElement[]> {
+export async function readGroup({ inputs, env, log }: PhaseContext): Promise<readonly GroupElement[]> {
   const path = inputs.path('group')
   const group = parseGroup(await readRequired(readUntrusted, path), path)
   for (const { id, api } of group) {

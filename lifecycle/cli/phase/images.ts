@@ -6,7 +6,7 @@ import { directoryCache } from '../../caches/directory.ts'
 import { imageCache } from '../../caches/image.ts'
 import { withLaunchCache } from '../../caches/launch.ts'
 import { BaleError } from '../../errors.ts'
-import { ownName } from '../../files/owner.ts'
+import { leaseName } from '../../files/lease.ts'
 import { type Digest, hexOf, isDigest } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
 import { type Reference, atDigest, formatReference, layoutPath, parseReference } from '../../image/reference.ts'
@@ -15,7 +15,7 @@ import type { Place } from '../../stores/destination.ts'
 import { type Destination, type ImageAt, Stores, hostPlatform } from '../../stores/open.ts'
 import type { ImageStore } from '../../stores/store.ts'
 import { readSettings } from '../settings.ts'
-import type { Context } from './binary.ts'
+import type { PhaseContext } from './binary.ts'
 import type { Inputs } from './flags.ts'
 import { requireExperimental } from './modes.ts'
 import { type Owner, giveTree } from './ownership.ts'
@@ -30,12 +30,12 @@ export class Images implements AsyncDisposable {
   /** Of the daemon that has the images, if one has. */
   readonly daemonSocket: string | undefined
   readonly #stores: Stores
-  readonly #context: Context
-  readonly #tmpDir = join(tmpdir(), `bale-${ownName()}`)
+  readonly #context: PhaseContext
+  readonly #tmpDir = join(tmpdir(), `bale-${leaseName()}`)
   #launchCached: ImageStore | undefined
 
   /** @throws BaleError 'arguments' for flags that do not go together */
-  constructor(context: Context) {
+  constructor(context: PhaseContext) {
     const { inputs, env, log } = context
     this.#context = context
     this.mode = modeOf(context)
@@ -159,7 +159,7 @@ export class Images implements AsyncDisposable {
   }
 }
 
-function modeOf({ inputs, env, log }: Context): Mode {
+function modeOf({ inputs, env, log }: PhaseContext): Mode {
   const daemon = inputs.flag('daemon')
   if (!daemon && inputs.text('launch-cache') !== undefined)
     log.warn('-launch-cache is ignored: it is only for use with -daemon')

@@ -3,11 +3,11 @@ import { deprecatedPlatformApis, requirePlatformApi } from '../../spec/api.ts'
 import { quote } from '../../spec/read.ts'
 import { lifecycleVersion } from '../../version.ts'
 import { type Binary, binaries, findBinary } from './binaries.ts'
-import type { Context, Env, Io } from './binary.ts'
+import type { PhaseContext, Env, Io } from './binary.ts'
 import { flagsAt, isTrue, parseFlags } from './flags.ts'
 import { EventLog, PhaseLog } from './log.ts'
 import { checkDeprecated } from './modes.ts'
-import { settle } from './privileges.ts'
+import { dropPrivileges } from './privileges.ts'
 
 /**
  * Runs the phase binary that argv names, by the program's own name or as `lifecycle <verb>`; returns the exit status.
@@ -39,12 +39,12 @@ export async function main(argv: readonly string[], env: Env, io: Io): Promise<n
   }
 }
 
-async function run(name: string, binary: Binary, context: Context): Promise<void> {
+async function run(name: string, binary: Binary, context: PhaseContext): Promise<void> {
   refuseRoot(name, binary, context.io)
   const { prepare } = await binary.load()
   const work = await prepare(context)
   const takesUser = flagsAt(binary.flags, context.features).includes('uid')
-  const finish = takesUser ? await settle(name, work, context) : undefined
+  const finish = takesUser ? await dropPrivileges(name, work, context) : undefined
   await (name === 'creator' ? work.run() : inPhase(binary.phase, () => work.run()))
   await finish?.()
 }

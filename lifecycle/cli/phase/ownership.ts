@@ -1,6 +1,6 @@
 import { lchown, lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Context } from './binary.ts'
+import type { PhaseContext } from './binary.ts'
 
 export interface Owner {
   readonly uid: number
@@ -8,7 +8,7 @@ export interface Owner {
 }
 
 /** The CNB user: -uid and -gid, or whoever the binary was started as. */
-export function cnbUser({ inputs, io }: Pick<Context, 'inputs' | 'io'>): Owner {
+export function cnbUser({ inputs, io }: Pick<PhaseContext, 'inputs' | 'io'>): Owner {
   return { uid: inputs.number('uid') ?? io.user.uid, gid: inputs.number('gid') ?? io.user.gid }
 }
 

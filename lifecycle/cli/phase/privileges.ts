@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { BaleError, isErrno } from '../../errors.ts'
-import type { Context, Work } from './binary.ts'
+import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { type Owner, cnbUser, giveTree } from './ownership.ts'
 
 /**
@@ -13,10 +13,10 @@ import { type Owner, cnbUser, giveTree } from './ownership.ts'
  * socket that is root's alone.
  * @returns what is left to do after the work: what root has made meanwhile becomes the CNB user's
  */
-export async function settle(
+export async function dropPrivileges(
   name: string,
-  { owns = [], images }: Work,
-  context: Context,
+  { owns = [], images }: PhaseCommand,
+  context: PhaseContext,
 ): Promise<() => Promise<void>> {
   const { io } = context
   const user = cnbUser(context)
@@ -35,7 +35,7 @@ export async function settle(
   return nothing
 }
 
-function checkStays(wanted: Owner, { io: { user } }: Context): void {
+function checkStays(wanted: Owner, { io: { user } }: PhaseContext): void {
   if (wanted.uid === user.uid && wanted.gid === user.gid) return
   throw new BaleError('failed', `the process is user ${user.uid}:${user.gid}, and only root can become another`, {
     where: `-uid ${wanted.uid} -gid ${wanted.gid}`,
@@ -71,8 +71,8 @@ async function isWritable(dir: string, { uid, gid }: Owner): Promise<boolean> {
  */
 async function groupsToKeep(
   { gid }: Owner,
-  images: Work['images'],
-  { log }: Context,
+  images: PhaseCommand['images'],
+  { log }: PhaseContext,
 ): Promise<readonly number[] | undefined> {
   if (images?.daemonSocket === undefined) return [gid]
   const socket = await stat(images.daemonSocket).catch(() => undefined)

@@ -2,12 +2,12 @@ import { BaleError } from '../../errors.ts'
 import { type AppImage, type NewRunImage, findRunImage, rebase } from '../../phases/rebase.ts'
 import { hostPlatform } from '../../stores/open.ts'
 import { parseReference } from '../../image/reference.ts'
-import type { Context, Work } from './binary.ts'
+import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { Images, checkedNames, portableReference } from './images.ts'
 import { reportPublished } from './report.ts'
 
 /** platform.md, "rebaser". */
-export async function prepare(context: Context): Promise<Work> {
+export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs } = context
   const images = context.resources.use(new Images(context))
   const names = checkedNames(inputs.positional, images, 'rebaser')
@@ -17,7 +17,7 @@ export async function prepare(context: Context): Promise<Work> {
 }
 
 /** @throws BaleError 'failed' if it is not there */
-async function openApp({ signal }: Context, images: Images, name: string): Promise<AppImage> {
+async function openApp({ signal }: PhaseContext, images: Images, name: string): Promise<AppImage> {
   const { source, name: known } = await images.at(name)
   const image = await source.pull(known, hostPlatform(), signal)
   if (image !== undefined)
@@ -25,7 +25,11 @@ async function openApp({ signal }: Context, images: Images, name: string): Promi
   throw new BaleError('failed', `there is no image ${name} to rebase in ${source.description}`)
 }
 
-async function openRunImage({ inputs, log, signal }: Context, images: Images, app: AppImage): Promise<NewRunImage> {
+async function openRunImage(
+  { inputs, log, signal }: PhaseContext,
+  images: Images,
+  app: AppImage,
+): Promise<NewRunImage> {
   const wanted = inputs.text('run-image') ?? inputs.text('image')
   const find = async (...[name, platform]: Parameters<Parameters<typeof findRunImage>[0]['find']>) => {
     const { source, name: known } = await images.at(name)
@@ -36,7 +40,7 @@ async function openRunImage({ inputs, log, signal }: Context, images: Images, ap
 }
 
 async function rebaseApp(
-  context: Context,
+  context: PhaseContext,
   images: Images,
   { names, app, runImage }: { names: readonly string[]; app: AppImage; runImage: NewRunImage },
 ): Promise<void> {

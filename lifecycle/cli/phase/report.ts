@@ -3,13 +3,13 @@ import { formatReport } from '../../spec/report.ts'
 import { copyToAll } from '../../stores/copy.ts'
 import type { Destination } from '../../stores/open.ts'
 import type { Published } from '../../stores/store.ts'
-import type { Context } from './binary.ts'
+import type { PhaseContext } from './binary.ts'
 import { writeOutput } from './files.ts'
 import type { Images } from './images.ts'
 
 /** Gives a published image its names in the other places, and writes report.toml (platform.md, "report.toml"). */
 export async function reportPublished(
-  { inputs, log, signal }: Context,
+  { inputs, log, signal }: PhaseContext,
   { mode }: Images,
   { image, published }: { readonly image: Image; readonly published: Published },
   others: readonly Destination[],

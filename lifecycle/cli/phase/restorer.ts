@@ -6,15 +6,15 @@ import { entryOf, resolveRunImage } from '../../phases/run-image.ts'
 import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
 import type { Analyzed } from '../../spec/types.ts'
 import { parseReference } from '../../image/reference.ts'
-import type { Context, Work } from './binary.ts'
+import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { writeOutput } from './files.ts'
 import { presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
 import { Images } from './images.ts'
-import { readRunDocument } from './run-image.ts'
+import { readRunDocument } from './run-toml.ts'
 
 /** platform.md, "restorer". */
-export async function prepare(context: Context): Promise<Work> {
+export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, features, log, signal } = context
   // Tekton's task names it in every build. Only extensions need it, and a group that has them is refused.
   if (inputs.text('build-image') !== undefined)
@@ -52,7 +52,7 @@ export async function prepare(context: Context): Promise<Work> {
  * Makes sure of the run image that analyze chose: that its target is known and, from 0.14 on, that it can be read from here,
  * else takes a mirror. A restorer whose container has no run.toml, or one without this image, has nothing to make sure of.
  */
-async function checkRunImage(context: Context, images: Images, analyzed: Analyzed): Promise<Analyzed> {
+async function checkRunImage(context: PhaseContext, images: Images, analyzed: Analyzed): Promise<Analyzed> {
   const { features, log, signal } = context
   const { runImage } = analyzed
   if (runImage === undefined || runImage.reference === '') return analyzed

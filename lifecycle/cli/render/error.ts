@@ -1,10 +1,10 @@
 import { BaleError } from '../../errors.ts'
-import { knownRefusal } from '../../files/failures.ts'
+import { explainErrno } from '../../files/wrap-errno.ts'
 import { makeStyle, printable, printableLines } from './text.ts'
 
 /** What the user sees of a failure: what went wrong, where, and what to do. A stack trace only if it is our own fault. */
 export function renderError(thrown: unknown, options: { color: boolean; verbose: boolean }): string {
-  const error = knownRefusal(thrown)
+  const error = explainErrno(thrown)
   const style = makeStyle(options.color)
   const lines: string[] = []
   if (error instanceof BaleError) {

@@ -2,10 +2,10 @@ import { constants } from 'node:fs'
 import { access, open, realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { BaleError, isErrno } from '../../errors.ts'
-import { inPlace } from '../../files/failures.ts'
+import { wrapErrno } from '../../files/wrap-errno.ts'
 import { stageFile } from '../../files/staged.ts'
 import type { Image } from '../../image/image.ts'
-import { removeDead } from '../../layers/leftovers.ts'
+import { removeStale } from '../../files/stale.ts'
 import type { Published } from '../store.ts'
 import { type ArchiveEntry, tarBytes } from './tar-bytes.ts'
 
@@ -23,7 +23,7 @@ export function archiveFile(file: string, entriesOf: (images: readonly ArchivedI
   const write = async (images: ReadonlyMap<string, Image>, signal?: AbortSignal): Promise<void> => {
     const target = await replaceable(path)
     // What was to become an archive here, too, when its process was killed.
-    await removeDead(dirname(target))
+    await removeStale(dirname(target))
     await using staged = await stageFile(dirname(target))
     for await (const block of tarBytes(entriesOf(grouped(images)), signal)) await staged.write(block)
     await staged.commit(target)
@@ -35,7 +35,7 @@ export function archiveFile(file: string, entriesOf: (images: readonly ArchivedI
       signal?.throwIfAborted()
       const dir = dirname(await replaceable(path))
       // Writing needs a temporary file beside it; a directory is not made, since a misspelt path is the likelier reason.
-      await inPlace(dir, () => access(dir, constants.W_OK | constants.X_OK))
+      await wrapErrno(dir, () => access(dir, constants.W_OK | constants.X_OK))
     },
 
     async put(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published> {
@@ -68,9 +68,9 @@ function grouped(byName: ReadonlyMap<string, Image>): ArchivedImage[] {
 async function replaceable(path: string): Promise<string> {
   const target = await realpath(path).catch((error: unknown) => {
     if (isErrno(error, 'ENOENT')) return path
-    return inPlace(path, () => Promise.reject(error as Error))
+    return wrapErrno(path, () => Promise.reject(error as Error))
   })
-  await inPlace(target, async () => {
+  await wrapErrno(target, async () => {
     await using file = await open(target, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
       if (isErrno(error, 'ENOENT')) return undefined
       throw error

@@ -1,8 +1,8 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError } from '../../errors.ts'
-import { refusal } from '../../files/failures.ts'
-import { TarWriter } from '../../layers/tar-writer.ts'
+import { errnoError } from '../../files/wrap-errno.ts'
+import { TarWriter } from '../../layers/tar/writer.ts'
 import type { FilePlace } from './tar-file.ts'
 
 /** An entry of an archive: a directory, a link, bytes, or (a part of) a file on this host, 0644 unless it says otherwise. */
@@ -75,7 +75,7 @@ function attempt<T>(path: string, call: () => T): T {
   try {
     return call()
   } catch (error) {
-    throw refusal(error, path)
+    throw errnoError(error, path)
   }
 }
 

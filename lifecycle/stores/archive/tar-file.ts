@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import { openRegular, readExactly, readRange } from '../../files/read.ts'
-import { type TarEntry, type TarHandler, readTar } from '../../layers/tar-reader.ts'
+import { type TarEntry, type TarHandler, readTar } from '../../layers/tar/reader.ts'
 
 /** The files in a tar, read where they lie: nothing is unpacked. Names are normalised: `./a//b` is `a/b`. */
 export interface TarFile {

@@ -3,7 +3,7 @@ import type { Pool } from 'undici'
 import { BaleError } from '../../errors.ts'
 import { type Digest, isDigest } from '../../image/digest.ts'
 import { parseJson } from '../../image/json.ts'
-import { escaped } from '../registry/words.ts'
+import { escaped } from '../registry/redact.ts'
 
 /** The part of the Docker Engine API that stores use. Podman's socket offers the same one. */
 export interface DaemonApi {

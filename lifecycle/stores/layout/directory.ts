@@ -2,11 +2,11 @@ import { lstat, mkdir, readdir, rmdir, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BaleError, isErrno } from '../../errors.ts'
 import { openRegular, readRange, readSmall } from '../../files/read.ts'
-import { inPlace, refusal } from '../../files/failures.ts'
+import { wrapErrno, errnoError } from '../../files/wrap-errno.ts'
 import { type StagedFile, stageFile, syncDirectory } from '../../files/staged.ts'
 import type { Digest } from '../../image/digest.ts'
 import { parseJson } from '../../image/json.ts'
-import { removeDead } from '../../layers/leftovers.ts'
+import { removeStale } from '../../files/stale.ts'
 import { layoutHeader } from './index-file.ts'
 import { type LayoutFiles, blobPath } from './read.ts'
 
@@ -65,7 +65,7 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
       // Not ours to touch, but there: a layout that somebody else shares with us.
       if (isErrno(error, 'EPERM', 'EACCES', 'EROFS')) return true
       if (isErrno(error, 'ENOENT')) return false
-      throw refusal(error, blob)
+      throw errnoError(error, blob)
     }
   }
   return {
@@ -76,7 +76,7 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
     state: () => layoutState(path),
 
     async create() {
-      if ((await layoutState(path)) === 'absent') await inPlace(path, () => mkdir(path, { recursive: true }))
+      if ((await layoutState(path)) === 'absent') await wrapErrno(path, () => mkdir(path, { recursive: true }))
       // Its presence makes the directory ours, so that it comes first: what is missing after a crash, we can make.
       if ((await readSmall(at('oci-layout'), maxLayoutFile)) === undefined) await replace('oci-layout', layoutHeader)
       for (const folder of ['blobs', 'blobs/sha256']) await realDirectory(at(folder))
@@ -102,7 +102,7 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
     replace,
 
     async tidy() {
-      await removeDead(at(stagingDir))
+      await removeStale(at(stagingDir))
       await rmdir(at(stagingDir)).catch(() => {})
     },
   }
@@ -142,12 +142,12 @@ async function namesIn(path: string): Promise<string[] | undefined> {
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     if (isErrno(error, 'ENOTDIR')) throw new BaleError('input', 'it is not a directory', { where: path, cause: error })
-    return await inPlace(path, () => Promise.reject(error as Error))
+    return await wrapErrno(path, () => Promise.reject(error as Error))
   }
 }
 
 async function realDirectory(path: string): Promise<void> {
-  await inPlace(path, async () => {
+  await wrapErrno(path, async () => {
     try {
       await mkdir(path)
       await syncDirectory(dirname(path))

@@ -1,8 +1,8 @@
 import { lstat, readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../../errors.ts'
-import { ownerOf } from '../../files/owner.ts'
-import { inPlace } from '../../files/failures.ts'
+import { leaseState } from '../../files/lease.ts'
+import { wrapErrno } from '../../files/wrap-errno.ts'
 import { type Digest, isDigest } from '../../image/digest.ts'
 import type { Descriptor } from '../../image/manifest.ts'
 import { type LayoutDirectory, stagingDir } from './directory.ts'
@@ -39,7 +39,7 @@ export async function collectGarbage(files: LayoutDirectory, index: IndexFile): 
   }
   const staging = join(files.path, stagingDir)
   for (const name of await namesIn(staging)) {
-    if (ownerOf(name) === 'unknown') await deleteIfOld(join(staging, name))
+    if (leaseState(name) === 'unknown') await deleteIfOld(join(staging, name))
   }
   return { blobs, bytes }
 }
@@ -55,7 +55,7 @@ async function deleteIfOld(path: string): Promise<number | undefined> {
   try {
     const found = await lstat(path)
     if (!found.isFile() || Date.now() - found.mtimeMs < grace) return undefined
-    await inPlace(path, () => unlink(path))
+    await wrapErrno(path, () => unlink(path))
     return found.size
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined

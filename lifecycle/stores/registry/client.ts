@@ -7,7 +7,7 @@ import { type Limits, defaultLimits } from './limits.ts'
 import type { ProxySettings } from './proxy.ts'
 import { Transient, retrying } from './retry.ts'
 import { type Exchange, type Reply, Transport, readStart } from './transport.ts'
-import { Secrets } from './words.ts'
+import { Secrets } from './redact.ts'
 
 export interface RegistryOptions {
   /** Host and optional port: `index.docker.io`, `localhost:5000`. */

@@ -3,7 +3,7 @@ import { dockerHub } from '../../image/reference.ts'
 import { parseChallenges } from './challenge.ts'
 import { Transient, parseRetryAfter } from './retry.ts'
 import type { Reply } from './transport.ts'
-import { type Secrets, escaped, redacted } from './words.ts'
+import { type Secrets, escaped, redacted } from './redact.ts'
 
 export interface Request {
   readonly method: string

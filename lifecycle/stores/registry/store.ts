@@ -39,7 +39,7 @@ export function registryStore(repository: Reference, options: RegistryStoreOptio
 const anyManifest = [oci.manifest, oci.index, docker.manifest, docker.index]
 
 /** How many requests at most are under way where there is one for each layer. */
-const width = 6
+const concurrency = 6
 
 class RegistryStore implements ImageStore {
   readonly description: string
@@ -177,7 +177,7 @@ class RegistryStore implements ImageStore {
         await retrying(() => check(digest), this.#registry.limits, signal)
       }
     }
-    await Promise.all(Array.from({ length: width }, worker))
+    await Promise.all(Array.from({ length: concurrency }, worker))
   }
 
   async #putManifest(image: Image, target: Name, signal?: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@ import { type Asker, failureAt, refusalAt } from './failures.ts'
 import type { Limits } from './limits.ts'
 import { Transient, retrying } from './retry.ts'
 import { type Exchange, type Reply, type Transport, readAll, readStart } from './transport.ts'
-import { type Secrets, escaped, redacted } from './words.ts'
+import { type Secrets, escaped, redacted } from './redact.ts'
 
 export interface TokenOptions {
   readonly transport: Transport

@@ -2,10 +2,10 @@ import { chmod, chown, link, lstat, mkdir, symlink, writeFile } from 'node:fs/pr
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { Context, Work } from '../../../lifecycle/cli/phase/binary.ts'
+import type { PhaseContext, PhaseCommand } from '../../../lifecycle/cli/phase/binary.ts'
 import { parseFlags } from '../../../lifecycle/cli/phase/flags.ts'
 import { PhaseLog } from '../../../lifecycle/cli/phase/log.ts'
-import { settle } from '../../../lifecycle/cli/phase/privileges.ts'
+import { dropPrivileges } from '../../../lifecycle/cli/phase/privileges.ts'
 import { requirePlatformApi } from '../../../lifecycle/spec/api.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { skip } from '../../helpers/skip.ts'
@@ -25,7 +25,7 @@ async function settled(
   }: { name?: string; owns?: string[]; env?: Record<string, string>; work?: () => Promise<void> } = {},
 ): Promise<string[]> {
   const happened: string[] = []
-  const context: Context = {
+  const context: PhaseContext = {
     inputs: parseFlags(['uid', 'gid', 'daemon'], argv, env),
     env,
     features: requirePlatformApi('0.15'),
@@ -40,11 +40,11 @@ async function settled(
     },
     resources: new AsyncDisposableStack(),
   }
-  const images: Work['images'] = {
+  const images: PhaseCommand['images'] = {
     handOver: () => Promise.resolve(void happened.push('images')),
     daemonSocket: context.inputs.flag('daemon') ? env['DOCKER_HOST'] : undefined,
   }
-  const finish = await settle(name, { owns, images, run: () => Promise.resolve() }, context)
+  const finish = await dropPrivileges(name, { owns, images, run: () => Promise.resolve() }, context)
   await work?.()
   await finish()
   return happened

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { isErrno } from '../errors.ts'
+
+/**
+ * What a crashed process leaves behind must be told from what a running one is using. So the name of every temporary
+ * file says whose it is: `<boot>.<pid namespace>.<pid>.<start time>.<random>`. A process that got the pid of a dead one
+ * has another start time; one in another container or on another machine cannot be seen from here.
+ */
+export function leaseName(): string {
+  return `${self()}.${randomBytes(6).toString('hex')}`
+}
+
+/** Whether the process that made this name still runs. A name that is not of our making has an unknown owner. */
+export function leaseState(name: string): 'alive' | 'dead' | 'unknown' {
+  const match = /^([0-9a-f]+\.\d+)\.(\d+)\.(\d+)\.[0-9a-f]{12}$/.exec(name)
+  const [, place, pid, started] = match ?? []
+  if (place === undefined || place !== ourPlace()) return 'unknown'
+  return stateOf(Number(pid), Number(started))
+}
+
+function stateOf(pid: number, started: number): 'alive' | 'dead' | 'unknown' {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    if (isErrno(error, 'ESRCH')) return 'dead'
+    if (!isErrno(error, 'EPERM')) throw error // EPERM: it is another user's, and it runs
+  }
+  const stat = readStat(pid)
+  if (stat === undefined) return 'unknown' // no /proc, or one that hides other users' processes
+  return stat.started === started && !stat.ended ? 'alive' : 'dead'
+}
+
+/** The start time in clock ticks since the machine booted, and whether only its parent remembers it (proc(5), stat). */
+function readStat(pid: number | 'self'): { pid: number; started: number; ended: boolean } | undefined {
+  let text: string
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return undefined
+  }
+  // The second field is the program's name in brackets, and it may itself hold brackets and blanks.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return { pid: parseInt(text, 10), started: Number(fields[19]), ended: fields[0] === 'Z' || fields[0] === 'X' }
+}
+
+let place: string | undefined
+
+function ourPlace(): string {
+  return (place ??= `${bootId() ?? '0'}.${pidNamespace()}`)
+}
+
+function self(): string {
+  // /proc may be another namespace's; then its numbers would not be ours.
+  const stat = readStat('self')
+  return `${ourPlace()}.${process.pid}.${stat?.pid === process.pid ? stat.started : 0}`
+}
+
+/** Tells this boot of the machine from all others. */
+export function bootId(): string | undefined {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8)
+  } catch {
+    return undefined
+  }
+}
+
+function pidNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'
+  } catch {
+    return '0'
+  }
+}

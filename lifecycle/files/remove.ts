@@ -1,0 +1,158 @@
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+} from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { BaleError, isErrno } from '../errors.ts'
+import { type ByteString, printable, toBytes } from './byte-string.ts'
+import { OpenDirectory, kindOf } from './open-directory.ts'
+
+/**
+ * Removes a file, a link or a directory with everything below it; nothing if there is nothing. Follows no link, goes into
+ * directories whose mode forbids it, and holds few descriptors however deep the tree is.
+ * @throws BaleError 'filesystem' naming the first entry that cannot be removed
+ */
+export async function removeTree(path: string): Promise<void> {
+  await removeWithin(path, Infinity)
+}
+
+/**
+ * The same, but what takes longer than a moment is left to a program of its own, which goes on when this one has ended: a
+ * node_modules of 30,000 files takes seconds. Give it a path that is in nobody's way, and is swept up some day.
+ */
+export async function removeSoon(path: string): Promise<void> {
+  if (await removeWithin(path, 100)) return
+  const rm = spawn('rm', ['-rf', '--', resolve(path)], { detached: true, stdio: 'ignore', cwd: '/' })
+  rm.on('error', () => {}) // there is no rm: swept up later
+  rm.unref()
+}
+
+/** False if there was not time enough, in milliseconds. */
+async function removeWithin(path: string, milliseconds: number): Promise<boolean> {
+  const start = performance.now()
+  const shown = toBytes(path)
+  const name = toBytes(basename(path))
+  if (name === '' || name === '.' || name === '..')
+    throw new BaleError('failed', `${JSON.stringify(path)} names no entry of a directory that could be removed`)
+  const parent = attempt(shown, () => OpenDirectory.follow(dirname(path)))
+  if (parent === undefined) return true
+  try {
+    for (const _some of new Removal().run(parent, name, shown)) {
+      if (performance.now() - start > milliseconds) return false
+      await setImmediate()
+    }
+    return true
+  } finally {
+    parent.close()
+  }
+}
+
+/** The same at once, for an entry of an open directory; `shown` is its path for messages. */
+export function removeEntry(parent: OpenDirectory, name: ByteString, shown: ByteString): void {
+  for (const _some of new Removal().run(parent, name, shown));
+}
+
+type Steps = Generator<void, void>
+
+const maxDepth = 64
+const entriesAtOnce = 256
+
+/** Removes one entry, yielding now and then. A directory that lies too deep is moved up to the top, for another round. */
+class Removal {
+  readonly #aside = `.bale-${randomUUID()}-`
+  #moved = 0
+  #removed = 0;
+
+  *run(parent: OpenDirectory, name: ByteString, shown: ByteString): Steps {
+    const kind = attempt(shown, () => kindOf(lstatSync(parent.path(name))))
+    if (kind !== 'directory') {
+      attempt(shown, () => unlinkSync(parent.path(name)))
+      return
+    }
+    const top = attempt(shown, () => enter(parent, name))
+    if (top === undefined) return
+    try {
+      for (let before = -1; before < this.#moved;) {
+        before = this.#moved
+        yield* this.#empty(top, top, shown, 1)
+      }
+    } finally {
+      top.close()
+    }
+    attempt(shown, () => rmdirSync(parent.path(name)))
+  }
+
+  *#empty(directory: OpenDirectory, top: OpenDirectory, path: ByteString, depth: number): Steps {
+    for (const { name, kind } of attempt(path, () => directory.list()) ?? []) {
+      const shown = `${path}/${name}`
+      if (++this.#removed % entriesAtOnce === 0) yield
+      if (kind === 'directory') yield* this.#directory(directory, name, top, shown, depth)
+      else attempt(shown, () => unlinkSync(directory.path(name)))
+    }
+  }
+
+  *#directory(outer: OpenDirectory, name: ByteString, top: OpenDirectory, shown: ByteString, depth: number): Steps {
+    const inner = attempt(shown, () => enter(outer, name))
+    if (inner === undefined) return
+    try {
+      if (depth < maxDepth) yield* this.#empty(inner, top, shown, depth + 1)
+    } finally {
+      inner.close()
+    }
+    if (depth < maxDepth) attempt(shown, () => rmdirSync(outer.path(name)))
+    else attempt(shown, () => renameSync(outer.path(name), top.path(`${this.#aside}${this.#moved++}`)))
+  }
+}
+
+/** Opens a directory so that its entries can be listed, removed and moved, whatever its mode was. */
+function enter(parent: OpenDirectory, name: ByteString): OpenDirectory {
+  try {
+    const directory = parent.enter(name)
+    if ((fstatSync(directory.fd).mode & 0o700) === 0o700) return directory
+    directory.close()
+  } catch (error) {
+    if (!isErrno(error, 'EACCES')) throw error
+  }
+  makeAccessible(parent.path(name))
+  return parent.enter(name)
+}
+
+// Node does not name it; the same number on every architecture that Node runs on.
+const O_PATH = 0o10000000
+
+/** chmod follows links, but not here: the descriptor is of the entry itself, and it is a directory. */
+function makeAccessible(path: Buffer): void {
+  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW | constants.O_DIRECTORY)
+  try {
+    chmodSync(`/proc/self/fd/${fd}`, 0o700)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The result of a system call; undefined when the entry is not there: somebody else removes the same tree. */
+function attempt<T>(shown: ByteString, call: () => T): T | undefined {
+  try {
+    return call()
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT')) return undefined
+    if (!isErrno(cause)) throw cause
+    const where = printable(shown)
+    const foreign = cause.code === 'EACCES' || cause.code === 'EPERM'
+    throw new BaleError('filesystem', `${where} cannot be removed: ${foreign ? 'permission denied' : cause.code}`, {
+      where,
+      ...(foreign && { fix: 'it belongs to another user, who must remove it' }),
+      cause,
+    })
+  }
+}

@@ -1,0 +1,15 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { leaseState } from './lease.ts'
+import { removeSoon } from './remove.ts'
+
+/**
+ * Removes from a directory what processes that are gone have left there: entries named `<prefix><ownName()>`. What cannot
+ * be removed stays, and the next one tries.
+ */
+export async function removeStale(dir: string, prefix = ''): Promise<void> {
+  for (const name of await readdir(dir).catch(() => [])) {
+    if (!name.startsWith(prefix) || leaseState(name.slice(prefix.length)) !== 'dead') continue
+    await removeSoon(join(dir, name)).catch(() => undefined)
+  }
+}

@@ -1,0 +1,45 @@
+import { getSystemErrorMessage } from 'node:util'
+import { BaleError, isErrno } from '../errors.ts'
+
+/** Runs file system calls; what the operating system refuses becomes a BaleError that names the place. */
+export async function wrapErrno<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw errnoError(error, where)
+  }
+}
+
+const remedies: Partial<Record<string, string>> = {
+  ENOSPC: 'free some space on this disk',
+  EDQUOT: 'free some space: the quota of this user is used up',
+  EACCES: 'give this user access to it, or choose another place',
+  EPERM: 'give this user access to it, or choose another place',
+  EROFS: 'choose a place that can be written',
+}
+
+/** What the operating system says, without the call and its paths: `permission denied`. */
+export function errnoMessage(error: unknown): string {
+  return isErrno(error) && error.errno !== undefined ? getSystemErrorMessage(error.errno) : (error as Error).message
+}
+
+/**
+ * An error of the operating system that nobody expected where it came, but that says by itself what is wrong with the
+ * machine, as a BaleError; others as they are.
+ */
+export function explainErrno(error: unknown): unknown {
+  if (!isErrno(error)) return error
+  if (error.syscall === 'uv_cwd') {
+    const fix = 'change to one that is there'
+    return new BaleError('arguments', 'the current directory was removed', { fix, cause: error })
+  }
+  const known = error.code in remedies && error.path !== undefined
+  return known ? errnoError(error, error.path as string) : error
+}
+
+/** The operating system's error as a BaleError; others as they are. */
+export function errnoError(error: unknown, where: string): unknown {
+  if (!isErrno(error)) return error
+  const fix = remedies[error.code]
+  return new BaleError('filesystem', error.message, { where, cause: error, ...(fix !== undefined && { fix }) })
+}

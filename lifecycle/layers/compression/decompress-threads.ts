@@ -1,0 +1,76 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { BaleError } from '../../errors.ts'
+import type { Compression } from '../../image/media-types.ts'
+import { maxWorkers, startWorker } from '../workers/pool.ts'
+import { Broken, type Sent, receiveBytes, sendBytes } from '../workers/byte-channel.ts'
+import type { DecodeOptions } from './decode.ts'
+
+/** A layer to be decompressed. */
+export interface Job {
+  readonly compression: Compression
+  readonly options: DecodeOptions
+  readonly from: MessagePort
+  readonly to: MessagePort
+}
+
+/** Blocks of about 1 MiB that are under way to a thread. */
+const mostIn = 2
+
+/** Those of this process. */
+const threads = new Set<Thread>()
+
+/** A thread that has nothing to do; undefined if all that the machine can use are busy. It is busy once it decodes. */
+export function freeThread(): Thread | undefined {
+  const free = [...threads].find(thread => !thread.busy)
+  return free ?? (threads.size < maxWorkers ? new Thread() : undefined)
+}
+
+/** One thread (worker.ts). It keeps the process alive while somebody waits for its bytes. */
+class Thread {
+  busy = false
+  readonly #worker = startWorker(import.meta.url, 'decompress')
+  /** Why it ended. */
+  readonly #end: Promise<Error>
+
+  constructor() {
+    this.#end = new Promise(resolve => {
+      this.#worker.on('error', error => resolve(error as Error))
+      this.#worker.on('exit', code => resolve(new Error(`a decompressing thread ended with ${code}`)))
+    })
+    threads.add(this)
+    void this.#end.then(() => threads.delete(this))
+  }
+
+  /** See decode.ts. What the bytes throw comes out as it is. */
+  async *decode(
+    bytes: AsyncIterable<Uint8Array>,
+    compression: Compression,
+    options: DecodeOptions,
+  ): AsyncGenerator<Uint8Array> {
+    this.busy = true
+    const [input, output] = [new MessageChannel(), new MessageChannel()]
+    const job: Job = { compression, options, from: input.port2, to: output.port2 }
+    this.#worker.postMessage(job, [input.port2, output.port2])
+    let sent: Sent | undefined
+    void sendBytes(input.port1, bytes, mostIn).then(end => (sent = end))
+    try {
+      yield* receiveBytes(output.port1)
+    } catch (error) {
+      if (sent?.state === 'failed') throw sent.failure
+      throw error instanceof Broken ? await this.#stopped() : error
+    } finally {
+      // Otherwise the blocks are on their way back, and the worker closes it.
+      if (sent === undefined) input.port1.close()
+      this.busy = false
+    }
+  }
+
+  async #stopped(): Promise<BaleError> {
+    this.#worker.ref()
+    const cause = await this.#end
+    return new BaleError('failed', `the decompressor stopped: ${cause.message}`, {
+      fix: 'install Bale again if it goes on',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,60 @@
+import type { ChunkRecorder } from '../../image/layer.ts'
+import type { Compression } from '../../image/media-types.ts'
+import { type CompressionPool, type Piece, type TarSummary, compressBlocks } from './blocks.ts'
+import { type Deflate, deflateModule, instantiate } from './deflate/index.ts'
+import { TarDigester } from './digester.ts'
+import { maxWorkers } from '../workers/pool.ts'
+import { layerWorkers } from '../tasks.ts'
+import { zstdFrame } from './zstd.ts'
+
+type BlockCompression = Exclude<Compression, 'none'>
+
+let inline: Promise<Deflate> | undefined
+let layers = 0
+/** Large layers under way. */
+let large = 0
+
+/** The part of so many blocks that one large layer may take up, so that all of them together hold no more than one does. */
+export const shareOf = (blocks: number): number => Math.max(1, Math.floor(blocks / Math.max(1, large)))
+
+/** Compresses in blocks, on all processors where it pays: the same bytes with any number of threads. */
+export function inParallel(
+  tar: AsyncIterable<Uint8Array>,
+  compression: BlockCompression,
+  recorder?: ChunkRecorder,
+): AsyncGenerator<Piece, TarSummary> {
+  return compressBlocks(tar, size => (size === 'small' ? inlinePool : threadedPool)(compression), recorder)
+}
+
+/** The calling thread. */
+export async function inlinePool(compression: BlockCompression): Promise<CompressionPool> {
+  const compress = compression === 'zstd' ? zstdFrame : await (inline ??= deflateModule().then(instantiate))
+  const digester = new TarDigester()
+  return {
+    concurrency: 1,
+    compress: (block, into) => Promise.resolve(compress(block, into)),
+    digest: block => Promise.resolve(digester.update(block)),
+    summary: () => Promise.resolve(digester.summary()),
+    release: () => {},
+  }
+}
+
+/** The threads of this process. */
+export async function threadedPool(compression: BlockCompression): Promise<CompressionPool> {
+  const module = await deflateModule()
+  const layer = layers++
+  const digester = layerWorkers.leastBusy() // one worker computes one hash
+  large++
+  return {
+    get concurrency() {
+      return shareOf(3 * maxWorkers)
+    },
+    compress: (block, into) => layerWorkers.leastBusy().run({ kind: compression, module, block, into }),
+    digest: block => digester.run({ kind: 'digest', layer, block }),
+    summary: () => digester.run({ kind: 'summary', layer }),
+    release() {
+      large--
+      digester.run({ kind: 'release', layer }).catch(() => {})
+    },
+  }
+}

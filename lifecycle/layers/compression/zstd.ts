@@ -1,0 +1,22 @@
+import { constants, zstdCompressSync } from 'node:zlib'
+import type { Block } from '../workers/block-buffers.ts'
+
+/** In one piece: what comes in several is joined by a copy. */
+const chunkSize = 1024 * 1024 + 8 * 1024
+const options = { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+
+/** What the bytes depend on besides the block. */
+export const zstdVersion = `zstd-frame-${process.versions['zstd'] ?? process.version}`
+
+/**
+ * Compresses a block to an independent frame that says how large its content is (RFC 8878, section 3: "one or more
+ * frames"). Returns its length.
+ */
+export function zstdFrame(block: Uint8Array, into: Block): number {
+  const frame = zstdCompressSync(block, options)
+  into.set(frame)
+  const { length, buffer } = frame
+  // Given back at once, where it is ours alone: as garbage, it would wait until there are 64 MB of it.
+  if (buffer.byteLength >= chunkSize) buffer.transfer(0)
+  return length
+}

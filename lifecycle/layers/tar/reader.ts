@@ -1,0 +1,248 @@
+import { setImmediate } from 'node:timers/promises'
+import type { ByteString } from '../../files/byte-string.ts'
+import { type PaxRecords, parsePax } from './pax.ts'
+import { damaged, HeaderFields } from './fields.ts'
+import { maxOctal11, tarBlock } from './header.ts'
+
+export type TarEntryType = 'file' | 'hardlink' | 'symlink' | 'device' | 'directory' | 'fifo'
+
+export interface TarEntry {
+  readonly type: TarEntryType
+  /** As it stands in the archive: not yet checked against where it may go. */
+  readonly name: ByteString
+  /** Of a symlink or hard link; else empty. */
+  readonly target: ByteString
+  /** Permission bits with setuid, setgid and sticky. */
+  readonly mode: number
+  /** In bytes; 0 unless it is a file. */
+  readonly size: number
+  /** In seconds since 1970. */
+  readonly mtime: number
+}
+
+/** What is told of an archive, in order: each entry, then a file's bytes in pieces, then that it is whole. */
+export interface TarHandler {
+  entry(entry: TarEntry): void
+  data(chunk: Uint8Array): void
+  endOfFile(): void
+}
+
+/** Ceilings far above any real layer, so that a small archive cannot cost much (T37); lower them where less is right. */
+export interface TarLimits {
+  entries: number
+  /** Of all files together. */
+  bytes: number
+}
+export const defaultLimits: TarLimits = { entries: 2_000_000, bytes: 2 ** 40 }
+
+/**
+ * Reads an archive strictly: ustar, pax and GNU long names. Where two readers could take the same bytes for different
+ * entries, this one refuses (T27, T28, T35); sparse files (T32) and unknown types (T15) as well.
+ * @throws BaleError 'input' naming the entry, and whatever the handler throws
+ */
+export async function readTar(
+  bytes: AsyncIterable<Uint8Array>,
+  handler: TarHandler,
+  options: { limits?: Partial<TarLimits>; signal?: AbortSignal } = {},
+): Promise<void> {
+  const parser = new TarParser(handler, { ...defaultLimits, ...options.limits })
+  let unseen = 0
+  for await (const chunk of bytes) {
+    options.signal?.throwIfAborted()
+    parser.push(chunk)
+    unseen += chunk.length
+    if (unseen < 1024 * 1024) continue
+    unseen = 0
+    await setImmediate() // handlers write synchronously: let the others run
+  }
+  parser.end()
+}
+
+/** Extended headers are small: names and numbers. One that claims a gigabyte is an attack (T30). */
+const maxExtended = 1024 * 1024
+
+type State = 'header' | 'file' | 'extended' | 'padding' | 'ended'
+
+class TarParser {
+  readonly #handler: TarHandler
+  readonly #limits: TarLimits
+  #state: State = 'header'
+  /** Bytes of the current header, when it came in pieces. */
+  readonly #header = Buffer.alloc(tarBlock)
+  #filled = 0
+  /** Bytes still to come of the current content, and of the padding behind it. */
+  #left = 0
+  #padding = 0
+  #zeroBlocks = 0
+  #entries = 0
+  #bytes = 0
+  /** An extended header that is being read, and what those before the current entry said. */
+  #extended: { type: string; parts: Uint8Array[] } | undefined
+  #pax: PaxRecords | undefined
+  #gnuName: ByteString | undefined
+  #gnuTarget: ByteString | undefined
+
+  constructor(handler: TarHandler, limits: TarLimits) {
+    this.#handler = handler
+    this.#limits = limits
+  }
+
+  push(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length;) {
+      switch (this.#state) {
+        case 'header':
+          at = this.#readHeader(chunk, at)
+          break
+        case 'file':
+        case 'extended':
+          at = this.#readContent(chunk, at)
+          break
+        case 'padding': {
+          const length = Math.min(this.#padding, chunk.length - at)
+          this.#padding -= length
+          at += length
+          if (this.#padding === 0) this.#state = 'header'
+          break
+        }
+        case 'ended':
+          for (; at < chunk.length; at++) if (chunk[at] !== 0) throw damaged('it goes on after its end')
+      }
+    }
+  }
+
+  end(): void {
+    if (this.#state !== 'ended') throw damaged('it is cut short')
+  }
+
+  #readHeader(chunk: Uint8Array, at: number): number {
+    if (this.#filled === 0 && chunk.length - at >= tarBlock) {
+      this.#header.set(chunk.subarray(at, at + tarBlock))
+      this.#onHeader(this.#header)
+      return at + tarBlock
+    }
+    const part = chunk.subarray(at, at + tarBlock - this.#filled)
+    this.#header.set(part, this.#filled)
+    this.#filled += part.length
+    if (this.#filled === tarBlock) {
+      this.#filled = 0
+      this.#onHeader(this.#header)
+    }
+    return at + part.length
+  }
+
+  #readContent(chunk: Uint8Array, at: number): number {
+    const part = chunk.subarray(at, at + this.#left)
+    this.#left -= part.length
+    if (this.#extended !== undefined) this.#extended.parts.push(Buffer.from(part))
+    else this.#handler.data(part)
+    if (this.#left === 0) this.#endContent()
+    return at + part.length
+  }
+
+  #endContent(): void {
+    this.#state = this.#padding === 0 ? 'header' : 'padding'
+    if (this.#extended === undefined) {
+      this.#handler.endOfFile()
+      return
+    }
+    const { type, parts } = this.#extended
+    this.#extended = undefined
+    this.#onExtended(type, Buffer.concat(parts))
+  }
+
+  #onHeader(header: Buffer): void {
+    if (isZero(header)) {
+      if (this.#pax !== undefined || this.#gnuName !== undefined || this.#gnuTarget !== undefined)
+        throw damaged('an extended header belongs to no entry')
+      if (++this.#zeroBlocks === 2) this.#state = 'ended'
+      return
+    }
+    if (this.#zeroBlocks > 0) throw damaged('it goes on after its end')
+    if (++this.#entries > this.#limits.entries) throw damaged(`it has more than ${this.#limits.entries} entries`)
+    const fields = new HeaderFields(header)
+    const type = String.fromCharCode(header[156] as number)
+    if ('xgLK'.includes(type)) {
+      const size = fields.size(maxExtended)
+      if (size === 0) throw damaged('an extended header is empty')
+      this.#startContent('extended', size)
+      this.#extended = { type, parts: [] }
+      return
+    }
+    this.#onEntry(type, fields)
+  }
+
+  #onEntry(flag: string, fields: HeaderFields): void {
+    const pax = this.#pax ?? {}
+    const name = pax.path ?? this.#gnuName ?? fields.name()
+    const type = types.get(flag)
+    if (type === undefined) throw damaged(`the type ${JSON.stringify(flag)} is unknown`, name)
+    const isLink = type === 'symlink' || type === 'hardlink'
+    const target = isLink ? (pax.linkpath ?? this.#gnuTarget ?? fields.target()) : ''
+    this.#pax = this.#gnuName = this.#gnuTarget = undefined
+    if (name === '') throw damaged('an entry has no name')
+    if (isLink && target === '') throw damaged('a link has no target', name)
+    if (type !== 'directory' && name.endsWith('/')) throw damaged('its name is that of a directory', name)
+    const size = agreedSize(fields, pax.size, name)
+    if (type !== 'file' && size !== 0) throw damaged(`a ${type} has content`, name)
+    if ((this.#bytes += size) > this.#limits.bytes)
+      throw damaged(`it holds more than ${this.#limits.bytes} bytes`, name)
+    const mtime = pax.mtime ?? fields.mtime()
+    fields.checkOwner(name)
+    this.#handler.entry({ type, name, target, mode: fields.mode(), size, mtime })
+    if (type !== 'file') return
+    this.#startContent('file', size)
+    if (size === 0) this.#endContent()
+  }
+
+  #startContent(state: State, size: number): void {
+    this.#state = state
+    this.#left = size
+    this.#padding = (tarBlock - (size % tarBlock)) % tarBlock
+  }
+
+  #onExtended(type: string, content: Buffer): void {
+    // Readers differ on which of two extended headers applies to the other, or wins: no writer makes both (T28).
+    if (type === 'g') {
+      parsePax(content, 'global')
+      return
+    }
+    const gnu = this.#gnuName !== undefined || this.#gnuTarget !== undefined
+    if (this.#pax !== undefined || (type === 'x' && gnu)) throw damaged('an entry has several extended headers')
+    if (type === 'x') {
+      this.#pax = parsePax(content, 'entry')
+      return
+    }
+    if ((type === 'L' ? this.#gnuName : this.#gnuTarget) !== undefined) throw damaged('an entry has two long names')
+    const text = gnuText(content)
+    if (type === 'L') this.#gnuName = text
+    else this.#gnuTarget = text
+  }
+}
+
+const types = new Map<string, TarEntryType>([
+  ['\0', 'file'],
+  ['0', 'file'],
+  ['1', 'hardlink'],
+  ['2', 'symlink'],
+  ['3', 'device'],
+  ['4', 'device'],
+  ['5', 'directory'],
+  ['6', 'fifo'],
+])
+
+/** A size that stands in both headers must be the same in both: readers that know one only would see other entries. */
+function agreedSize(fields: HeaderFields, pax: number | undefined, name: ByteString): number {
+  if (pax === undefined) return fields.size()
+  if (pax <= maxOctal11 && fields.size() !== pax) throw damaged('its two headers give different sizes', name)
+  return pax
+}
+
+/** A GNU long name ends in NUL; what is behind it must be nothing. */
+function gnuText(content: Buffer): ByteString {
+  const end = content.indexOf(0)
+  if (end <= 0 || !content.subarray(end).every(byte => byte === 0)) throw damaged('a long name is malformed')
+  return content.toString('latin1', 0, end)
+}
+
+/** Every real header has a checksum, so that its place tells most of them apart. */
+const isZero = (header: Buffer): boolean => header[148] === 0 && header.every(byte => byte === 0)

@@ -1,0 +1,29 @@
+import type { ByteString } from '../files/byte-string.ts'
+import type { TarSummary } from './compression/blocks.ts'
+import type { PartialFingerprint } from './tree/partial-fingerprint.ts'
+import type { Block } from './workers/block-buffers.ts'
+import { type PooledWorker, WorkerPool } from './workers/pool.ts'
+
+/** What a worker thread does for layers; `layers-worker.ts` carries it out. */
+export type LayerTask =
+  | { readonly kind: 'gzip'; readonly module: WebAssembly.Module; readonly block: Block; readonly into: Block }
+  | { readonly kind: 'zstd'; readonly block: Block; readonly into: Block }
+  | { readonly kind: 'digest'; readonly layer: number; readonly block: Block }
+  | { readonly kind: 'summary' | 'release'; readonly layer: number }
+  | { readonly kind: 'fingerprint'; readonly tree: string; readonly directories: readonly ByteString[] }
+
+interface Answers {
+  /** Bytes written to `into`. */
+  gzip: number
+  zstd: number
+  digest: void
+  summary: TarSummary
+  release: void
+  /** Undefined as well if the directories cannot be read. */
+  fingerprint: PartialFingerprint | undefined
+}
+
+export type LayerWorker = PooledWorker<LayerTask, Answers>
+
+/** The workers of this process. */
+export const layerWorkers = new WorkerPool<LayerTask, Answers>(import.meta.url, 'layers')

@@ -1,0 +1,90 @@
+import type { ByteString } from '../../files/byte-string.ts'
+import type { FileKind } from '../../files/open-directory.ts'
+import { relativeName } from '../tar/names.ts'
+import { damaged } from '../tar/fields.ts'
+import type { TarEntry, TarEntryType, TarHandler } from '../tar/reader.ts'
+import { baseOf, parentOf, type TreeWriter } from './tree-writer.ts'
+
+const whiteout = '.wh.'
+const opaque = '.wh..wh..opq'
+
+/** One layer on its way into a tree that holds the layers below it (image-spec layer.md, "Applying Changesets"). */
+export class Changeset implements TarHandler {
+  readonly #tree: TreeWriter
+  /** What this layer has put there, and all parents of that: whiteouts concern the layers below only. */
+  readonly #own = new Set<ByteString>()
+  #skipping = false
+
+  constructor(tree: TreeWriter) {
+    this.#tree = tree
+  }
+
+  entry(entry: TarEntry): void {
+    const { type, name, target, mode, mtime } = entry
+    const path = relativeName(name)
+    const base = baseOf(path)
+    if (`/${parentOf(path)}`.includes(`/${whiteout}`)) throw damaged('it lies beneath a whiteout', name)
+    this.#skipping = base.startsWith(whiteout)
+    if (this.#skipping) {
+      this.#whiteOut(entry, parentOf(path), base)
+      return
+    }
+    this.#makeRoom(type, path, name)
+    this.#claim(path)
+    if (type === 'directory') this.#tree.directory(path, mode)
+    else if (type === 'file') this.#tree.beginFile(path, mode, mtime)
+    else if (type === 'symlink') this.#tree.symlink(path, target)
+    else if (type === 'hardlink') this.#tree.hardlink(path, relativeName(target))
+    // Only root can make devices, and a sandbox has its own; nobody writes to an image's fifo.
+  }
+
+  data(chunk: Uint8Array): void {
+    if (!this.#skipping) this.#tree.write(chunk)
+  }
+
+  endOfFile(): void {
+    if (!this.#skipping) this.#tree.endFile()
+  }
+
+  /** Removes what stands in an entry's way: of lower layers anything but a directory that stays one (T18, T19). */
+  #makeRoom(type: TarEntryType, path: ByteString, name: ByteString): void {
+    const there = this.#tree.kindAt(path)
+    if (there === undefined) return
+    if (there === 'directory' && type === 'directory') return
+    if (path === '') throw damaged('the root is not a directory', name)
+    if (this.#own.has(path) && !isSameType(there, type)) throw damaged(`it is a ${there} and a ${type}`, name)
+    this.#tree.remove(path)
+  }
+
+  #claim(path: ByteString): void {
+    for (let p = path; p !== '' && !this.#own.has(p); p = parentOf(p)) this.#own.add(p)
+  }
+
+  #whiteOut({ type, size, name }: TarEntry, parent: ByteString, base: ByteString): void {
+    if (type !== 'file' || size > 0) throw damaged('a whiteout must be an empty file', name)
+    if (base === opaque) {
+      if (this.#tree.kindAt(parent) === 'directory') this.#removeBelow(parent)
+      return
+    }
+    const victim = base.slice(whiteout.length)
+    if (victim === '' || victim === '.' || victim === '..') throw damaged('a whiteout names nothing to delete', name)
+    this.#removeLower(parent === '' ? victim : `${parent}/${victim}`)
+  }
+
+  /** Removes what lower layers have at a path, and leaves what this one has put there, wherever in the layer it stood. */
+  #removeLower(path: ByteString): void {
+    const kind = this.#tree.kindAt(path)
+    if (kind === undefined) return
+    if (!this.#own.has(path)) this.#tree.remove(path)
+    else if (kind === 'directory') this.#removeBelow(path)
+  }
+
+  #removeBelow(path: ByteString): void {
+    for (const name of this.#tree.names(path)) this.#removeLower(path === '' ? name : `${path}/${name}`)
+  }
+}
+
+/** A hard link is whatever it is linked to. */
+function isSameType(there: FileKind, type: TarEntryType): boolean {
+  return there === type || (type === 'hardlink' && there !== 'directory')
+}

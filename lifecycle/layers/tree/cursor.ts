@@ -1,0 +1,65 @@
+import { BaleError } from '../../errors.ts'
+import { type ByteString, printable } from '../../files/byte-string.ts'
+import type { OpenDirectory } from '../../files/open-directory.ts'
+
+/**
+ * Goes about below one directory, keeping the current path's directories open: sorted paths then cost one `open` for each
+ * directory, and none is entered through a link. Paths are relative, `/` between parts, empty for the root.
+ */
+export class PathCursor {
+  readonly #root: OpenDirectory
+  /** The directories below the root that lead to the current one, with their whole paths. */
+  #stack: { path: ByteString; directory: OpenDirectory }[] = []
+
+  constructor(root: OpenDirectory) {
+    this.#root = root
+  }
+
+  /**
+   * The directory at `path`, valid until the next call.
+   * @param enter opens one part below a directory; replace it to make what is missing
+   * @throws what `enter` throws: ENOTDIR or ELOOP for a link
+   */
+  at(
+    path: ByteString,
+    enter: (outer: OpenDirectory, name: ByteString, path: ByteString) => OpenDirectory = open,
+  ): OpenDirectory {
+    let top = this.#stack.at(-1)
+    while (top !== undefined && !isAtOrBelow(path, top.path)) {
+      top.directory.close()
+      this.#stack.pop()
+      top = this.#stack.at(-1)
+    }
+    let at = top?.path ?? ''
+    let directory = top?.directory ?? this.#root
+    while (at !== path) {
+      const start = at === '' ? 0 : at.length + 1
+      const slash = path.indexOf('/', start)
+      const whole = slash < 0 ? path : path.slice(0, slash)
+      const name = whole.slice(start)
+      if (name === '' || name === '.' || name === '..' || name.includes('\0'))
+        throw new BaleError('input', `${printable(path)} is not a plain relative path`)
+      directory = enter(directory, name, whole)
+      this.#stack.push({ path: whole, directory })
+      at = whole
+    }
+    return directory
+  }
+
+  /** Lets go of the directory at `path` and all below it: it is about to be removed. */
+  forget(path: ByteString): void {
+    while (this.#stack.length > 0 && isAtOrBelow((this.#stack.at(-1) as { path: ByteString }).path, path))
+      this.#stack.pop()?.directory.close()
+  }
+
+  close(): void {
+    this.forget('')
+    this.#root.close()
+  }
+}
+
+const open = (outer: OpenDirectory, name: ByteString): OpenDirectory => outer.enter(name)
+
+export function isAtOrBelow(path: ByteString, ancestor: ByteString): boolean {
+  return ancestor === '' || path === ancestor || (path.startsWith(ancestor) && path[ancestor.length] === '/')
+}

@@ -1,0 +1,48 @@
+import { BaleError } from '../../errors.ts'
+import type { HostPlace } from '../../files/safe-open.ts'
+
+/** Whose an entry is in the image. */
+export interface Owner {
+  uid: number
+  gid: number
+}
+
+/** One thing that a layer contains: an explicit value of where it comes from, where it goes, and whose it is. */
+export type LayerEntry =
+  | ({ kind: 'directory'; imagePath: string; mode: number } & Owner)
+  | ({ kind: 'file'; imagePath: string; mode: number; content: Uint8Array } & Owner)
+  | ({ kind: 'symlink'; imagePath: string; target: string } & Owner)
+  /** One regular file, with a mode of our choosing: the launcher. */
+  | ({ kind: 'host-file'; imagePath: string; mode: number } & HostPlace & Owner)
+  /** A directory with everything below it, itself included. `skip` leaves an entry out, and all below it. */
+  | ({ kind: 'tree'; imagePath: string; skip?: (relative: Buffer) => boolean } & HostPlace & Owner)
+  /** Chosen paths below a directory, each one alone: no descent, no parents. The empty path is the directory itself. */
+  | ({ kind: 'paths'; imagePath: string; paths: readonly Buffer[] } & HostPlace & Owner)
+
+const maxId = 0xffff_fffe // 2³²−1 means "no change" to chown
+
+/** In a layer, `.wh.x` means that x is deleted (image-spec layer.md, "Whiteouts"): no image can hold such a file. */
+export function isWhiteout(path: string): boolean {
+  return /(^|\/)\.wh\./.test(path)
+}
+
+/** Refuses an entry that no image could hold. */
+export function checkEntry(entry: LayerEntry): void {
+  const bad = (why: string): never => {
+    throw new BaleError('input', `a layer entry ${why}`, { where: entry.imagePath })
+  }
+  const parts = entry.imagePath.split('/')
+  if (
+    parts.shift() !== '' ||
+    parts.length === 0 ||
+    parts.some(p => p === '' || p === '.' || p === '..') ||
+    entry.imagePath.includes('\0')
+  )
+    bad('needs an absolute, normalised image path')
+  if (isWhiteout(entry.imagePath)) bad('has a name that means "deleted" in an image layer')
+  for (const id of [entry.uid, entry.gid])
+    if (!Number.isInteger(id) || id < 0 || id > maxId) bad(`has ${id} as its owner; an id is 0 to ${maxId}`)
+  if ('mode' in entry && (!Number.isInteger(entry.mode) || entry.mode < 0 || entry.mode > 0o7777))
+    bad(`has the mode ${entry.mode}; a mode is 0 to 0o7777`)
+  if (entry.kind === 'symlink' && (entry.target === '' || entry.target.includes('\0'))) bad('links to nothing')
+}

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
+import type { ByteString } from '../../files/byte-string.ts'
+import { type PartialFingerprint, fingerprintDirectories, fingerprintTop } from './partial-fingerprint.ts'
+import { layerWorkers } from '../tasks.ts'
+
+/**
+ * What lstat says of everything below a directory, as one hash: path, type, mode, size, modification and change time in
+ * nanoseconds, inode and device. Two that are equal, taken under one boot of one machine, are of the same tree with the
+ * same contents. A program can set a modification time, but not a change time: for that it would have to set the
+ * machine's clock or write to the disk beneath the file system, and no sandbox may. Of directories only modes and names
+ * count, so a tree may be moved.
+ *
+ * Undefined if it would prove nothing: on a file system whose times are another machine's or too coarse, on a mount below
+ * the directory, when times lie in the future because the clock was set back, and for anything that a layer cannot hold
+ * or holds with a warning.
+ *
+ * Take it before the tree is read: a change meanwhile gets a later time. It waits until that is so (at most 50 ms after
+ * the last change), since two changes within one tick of the kernel's clock have the same time ("racily clean" in git).
+ * Workers fingerprint a large tree.
+ * @throws BaleError 'filesystem' naming what cannot be read
+ */
+export async function fingerprintTree(tree: string): Promise<string | undefined> {
+  const first = fingerprintDirectories(tree, [''], smallTree)
+  const part = first === 'large' ? await fingerprintInWorkers(tree) : first
+  if (part === undefined) return undefined
+  return (await settled(part.newest)) ? part.seen : undefined
+}
+
+/** Entries. To part at so many takes 5 ms; a thread is started in 20. */
+const smallTree = 500
+
+/** The work is cut into so many pieces, whatever number of threads there is: it is part of what is hashed. */
+const pieces = 16
+
+async function fingerprintInWorkers(tree: string): Promise<PartialFingerprint | undefined> {
+  const top = fingerprintTop(tree, 2 * pieces)
+  if (top === undefined) return undefined
+  const { directories } = top
+  const each = Math.ceil(directories.length / pieces)
+  const shares = Array.from({ length: pieces }, (_, i) => directories.slice(i * each, (i + 1) * each))
+  const parts = await Promise.all(shares.filter(share => share.length > 0).map(share => fingerprintShare(tree, share)))
+  const hash = createHash('sha256')
+  let newest = 0n
+  for (const part of [top.part, ...parts]) {
+    if (part === undefined || part === 'large') return undefined
+    hash.update(part.seen)
+    if (part.newest > newest) newest = part.newest
+  }
+  return { seen: hash.digest('hex'), newest }
+}
+
+async function fingerprintShare(tree: string, directories: readonly ByteString[]) {
+  const part = await layerWorkers.leastBusy().run({ kind: 'fingerprint', tree, directories })
+  return part ?? fingerprintDirectories(tree, directories) // what a thread cannot part at is told here
+}
+
+/** More than a tick of any kernel's clock, which is at most 10 ms. */
+const tick = 50n * 1_000_000n
+
+/**
+ * Waits until a change would get a later time than this one, in nanoseconds; false if that takes too long, or cannot be
+ * told since the file system counts in seconds.
+ */
+export async function settled(newest: bigint): Promise<boolean> {
+  if (newest === 0n) return true
+  if (newest % 1_000_000_000n === 0n) return false
+  const wait = newest + tick - BigInt(Date.now()) * 1_000_000n
+  if (wait > 2n * tick) return false
+  if (wait > 0n) await setTimeout(Number(wait / 1_000_000n) + 1)
+  return true
+}

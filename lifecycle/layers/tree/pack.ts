@@ -1,0 +1,267 @@
+import { closeSync, fstatSync, lstatSync, readlinkSync, readSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import { BaleError } from '../../errors.ts'
+import type { LayerDigests, LayerSource } from '../../image/layer.ts'
+import { type ByteString, fromBuffer, printable, toBytes } from '../../files/byte-string.ts'
+import { PathCursor } from './cursor.ts'
+import { type OpenDirectory, type FileKind, kindOf } from '../../files/open-directory.ts'
+import { checkEntry, isWhiteout, type LayerEntry } from './entries.ts'
+import { wrapErrnoSync, openDirectory, openParent } from '../../files/safe-open.ts'
+import type { TarHeader } from '../tar/header.ts'
+import { type Blocks, TarWriter } from '../tar/writer.ts'
+import { walk } from './walk.ts'
+
+export { listTree } from './list.ts'
+
+export interface LayerSourceOptions {
+  /** Something was left out or changed: one line for each kind of thing, with names. Not repeated when read again. */
+  onWarning?(text: string): void
+  known?: LayerDigests
+}
+
+/**
+ * A layer made of these entries, in their order. The same entries over the same files give the same bytes, whatever the
+ * umask, locale, timezone or file system: times are 1980-01-01T00:00:01Z, owners are the entry's, names of users are
+ * empty, directories are walked depth first in byte order of names (the contract's "Export"). Modes are kept, but files
+ * lose setuid and setgid (S13); hard links become copies (S07); sockets are left out with a warning (S01). A mount below a
+ * tree is part of the tree, as it was for the buildpack that looked there (S14).
+ *
+ * Reading `tar()` throws BaleError 'filesystem' naming the entry when one cannot be read, changes while it is read, is a
+ * fifo or a device, or has a name that an image cannot hold: a layer is the tree as it was, or an error.
+ */
+export function layerSource(
+  createdBy: string,
+  entries: readonly LayerEntry[],
+  options: LayerSourceOptions = {},
+): LayerSource {
+  for (const entry of entries) checkEntry(entry)
+  let warned = false
+  return {
+    createdBy,
+    ...(options.known && { known: options.known }),
+    async *tar(signal) {
+      const packer = new Packer()
+      try {
+        for (const block of packer.pack(entries)) {
+          signal?.throwIfAborted()
+          yield block
+          await setImmediate() // reading is synchronous: let the others run
+        }
+      } finally {
+        packer.release()
+      }
+      if (!warned) for (const text of packer.warnings()) options.onWarning?.(text)
+      warned = true
+    },
+  }
+}
+
+/** Where an entry is on the host (for messages), where it goes, and whose it will be. */
+interface Place {
+  host: ByteString
+  path: ByteString
+  uid: number
+  gid: number
+}
+
+/** One run over the entries. */
+class Packer {
+  readonly #tar = new TarWriter()
+  readonly #sockets = new Names('left out of the layer, which cannot hold sockets')
+  readonly #privileged = new Names('without setuid and setgid bits in the layer')
+
+  warnings(): string[] {
+    return [this.#sockets, this.#privileged].flatMap(names => names.sentence() ?? [])
+  }
+
+  /** Gives its memory back. */
+  release(): void {
+    this.#tar.release()
+  }
+
+  *pack(entries: readonly LayerEntry[]): Blocks {
+    for (const entry of entries) yield* this.#entry(entry)
+    yield* this.#tar.end()
+  }
+
+  *#entry(entry: LayerEntry): Blocks {
+    const path = toBytes(entry.imagePath)
+    const { uid, gid } = entry
+    switch (entry.kind) {
+      case 'directory':
+        yield* this.#tar.header({ type: 'directory', path, target: '', mode: entry.mode, uid, gid, size: 0 })
+        break
+      case 'symlink': {
+        const target = toBytes(entry.target)
+        yield* this.#tar.header({ type: 'symlink', path, target, mode: 0o777, uid, gid, size: 0 })
+        break
+      }
+      case 'file':
+        yield* this.#bytes(entry.content, { type: 'file', path, target: '', mode: entry.mode, uid, gid })
+        break
+      case 'host-file':
+        yield* this.#hostFile(entry, { host: toBytes(entry.hostPath), path, uid, gid })
+        break
+      case 'tree':
+        yield* this.#tree(entry, { host: toBytes(entry.hostPath), path, uid, gid })
+        break
+      case 'paths':
+        yield* this.#paths(entry, { host: toBytes(entry.hostPath), path, uid, gid })
+        break
+    }
+  }
+
+  *#bytes(content: Uint8Array, header: Omit<TarHeader, 'size'>): Blocks {
+    yield* this.#tar.header({ ...header, size: content.length })
+    let at = 0
+    yield* this.#tar.content(content.length, (block, offset, length) => {
+      block.set(content.subarray(at, at + length), offset)
+      at += length
+      return length
+    })
+  }
+
+  *#hostFile(entry: LayerEntry & { kind: 'host-file' }, place: Place): Blocks {
+    const { parent, name } = openParent(entry)
+    try {
+      yield* this.#file(parent, name, place, entry.mode)
+    } finally {
+      parent.close()
+    }
+  }
+
+  *#tree(entry: LayerEntry & { kind: 'tree' }, place: Place): Blocks {
+    const top = openDirectory(entry)
+    try {
+      yield* this.#directory(top, place)
+      for (const { path, name, kind, parent, directory } of walk(top, place.host, entry.skip)) {
+        const child = placeBelow(place, path)
+        checkName(name, child.host)
+        if (directory !== undefined) yield* this.#directory(directory, child)
+        else yield* this.#leaf(parent, name, kind, child)
+      }
+    } finally {
+      top.close()
+    }
+  }
+
+  *#paths(entry: LayerEntry & { kind: 'paths' }, root: Place): Blocks {
+    const cursor = new PathCursor(openDirectory(entry))
+    try {
+      for (const path of uniqueSorted(entry.paths)) {
+        if (path === '') {
+          yield* this.#directory(cursor.at(''), root)
+          continue
+        }
+        const place = placeBelow(root, path)
+        const slash = path.lastIndexOf('/')
+        const name = path.slice(slash + 1)
+        checkName(path, place.host)
+        const parent = wrapErrnoSync(place.host, () => cursor.at(slash < 0 ? '' : path.slice(0, slash)))
+        const kind = wrapErrnoSync(place.host, () => kindOf(lstatSync(parent.path(name))))
+        if (kind === 'directory') {
+          const directory = wrapErrnoSync(place.host, () => cursor.at(path))
+          yield* this.#directory(directory, place)
+        } else {
+          yield* this.#leaf(parent, name, kind, place)
+        }
+      }
+    } finally {
+      cursor.close()
+    }
+  }
+
+  *#directory(directory: OpenDirectory, { host, path, uid, gid }: Place): Blocks {
+    const mode = wrapErrnoSync(host, () => fstatSync(directory.fd)).mode & 0o3777
+    yield* this.#tar.header({ type: 'directory', path, target: '', mode, uid, gid, size: 0 })
+  }
+
+  *#leaf(parent: OpenDirectory, name: ByteString, kind: FileKind, place: Place): Blocks {
+    if (kind === 'file') {
+      yield* this.#file(parent, name, place)
+    } else if (kind === 'symlink') {
+      const { host, path, uid, gid } = place
+      const target = fromBuffer(wrapErrnoSync(host, () => readlinkSync(parent.path(name), 'buffer')))
+      yield* this.#tar.header({ type: 'symlink', path, target, mode: 0o777, uid, gid, size: 0 })
+    } else if (kind === 'socket') {
+      this.#sockets.add(place.host)
+    } else {
+      // Not even opened: reading a fifo would wait forever for a writer (S02, X29), and a device may act (S03).
+      const what = {
+        fifo: 'a named pipe',
+        device: 'a device',
+        directory: 'a directory',
+        unknown: 'of an unknown kind',
+      }[kind]
+      throw entryError(place.host, `is ${what}, which a layer cannot hold`, 'remove it, or keep it out of the source')
+    }
+  }
+
+  /** A regular file: opened without following a link, its size fixed at that moment and the same at the end (S11). */
+  *#file(parent: OpenDirectory, name: ByteString, place: Place, givenMode?: number): Blocks {
+    const { host, path, uid, gid } = place
+    const fd = wrapErrnoSync(host, () => parent.openFile(name))
+    try {
+      const { size, mode, mtimeMs } = regular(fd, host)
+      if (givenMode === undefined && (mode & 0o6000) !== 0) this.#privileged.add(host)
+      yield* this.#tar.header({ type: 'file', path, target: '', mode: givenMode ?? mode & 0o777, uid, gid, size })
+      yield* this.#tar.content(size, (block, offset, length) => {
+        const count = wrapErrnoSync(host, () => readSync(fd, block, offset, length, null))
+        if (count === 0) throw changed(host)
+        return count
+      })
+      const after = regular(fd, host)
+      if (after.size !== size || after.mtimeMs !== mtimeMs) throw changed(host)
+    } finally {
+      closeSync(fd)
+    }
+  }
+}
+
+function regular(fd: number, host: ByteString): { size: number; mode: number; mtimeMs: number } {
+  const stats = wrapErrnoSync(host, () => fstatSync(fd))
+  if (!stats.isFile()) throw entryError(host, 'is not a regular file, or was replaced while it was read')
+  return stats
+}
+
+function placeBelow({ host, path, uid, gid }: Place, relative: ByteString): Place {
+  return { host: `${host}/${relative}`, path: `${path}/${relative}`, uid, gid }
+}
+
+function uniqueSorted(paths: readonly Buffer[]): ByteString[] {
+  return [...new Set(paths.map(fromBuffer))].sort((a, b) => (a < b ? -1 : 1))
+}
+
+function checkName(path: ByteString, host: ByteString): void {
+  if (isWhiteout(path))
+    throw entryError(host, 'has a name that means "deleted" in an image layer', 'rename it, or leave it out')
+}
+
+function entryError(host: ByteString, what: string, fix?: string): BaleError {
+  const where = printable(host)
+  return new BaleError('filesystem', `${where} ${what}`, { where, fix })
+}
+
+const changed = (host: ByteString): BaleError =>
+  entryError(host, 'changed while it was read', 'stop whatever writes there and build again')
+
+/** A few names and a count, so that a warning stays one line whatever the tree holds. */
+class Names {
+  readonly #what: string
+  readonly #first: string[] = []
+  #count = 0
+
+  constructor(what: string) {
+    this.#what = what
+  }
+
+  add(name: ByteString): void {
+    if (this.#count++ < 5) this.#first.push(printable(name))
+  }
+
+  sentence(): string | undefined {
+    if (this.#count === 0) return undefined
+    const more = this.#count > this.#first.length ? ` and ${this.#count - this.#first.length} more` : ''
+    return `${this.#what}: ${this.#first.join(', ')}${more}`
+  }
+}

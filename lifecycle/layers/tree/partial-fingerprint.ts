@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto'
+import { type BigIntStats, type Dirent, fstatSync, lstatSync, readdirSync, statfsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type ByteString, toBuffer, toBytes } from '../../files/byte-string.ts'
+import { OpenDirectory } from '../../files/open-directory.ts'
+import { wrapErrnoSync } from '../../files/safe-open.ts'
+
+/** What lstat says of a part of a tree. Plain values: threads pass it on. */
+export interface PartialFingerprint {
+  /** A hash of paths, kinds, modes, and for files of sizes, times and inodes. */
+  readonly seen: string
+  /** The latest change time of a file, in nanoseconds since 1970. */
+  readonly newest: bigint
+}
+
+/**
+ * Looks at some directories of a tree and everything below them; the empty path is the tree itself.
+ * Undefined where that would prove nothing (fingerprint.ts says when); 'large' if there are more than `most` entries.
+ *
+ * Goes by plain paths, which the kernel finds twice as fast as descriptors: were a directory swapped for a link meanwhile, it
+ * would lead to the very same inodes, or to others, and that is all that a look is to tell.
+ * @throws BaleError 'filesystem' naming what cannot be read
+ */
+export function fingerprintDirectories(
+  tree: string,
+  directories: readonly ByteString[],
+  most = Infinity,
+): PartialFingerprint | 'large' | undefined {
+  const scan = TreeScan.at(tree)
+  if (scan === undefined) return undefined
+  const waiting = [...directories].reverse()
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    const inner = scan.directory(path, most)
+    if (inner === undefined || inner === 'large') return inner
+    for (const name of inner.reverse()) waiting.push(name) // there may be more than a call takes arguments
+  }
+  return scan.result()
+}
+
+/** A look at the top of a tree, down to the first level of so many directories, and these: nobody has looked at them yet. */
+export function fingerprintTop(
+  tree: string,
+  wanted: number,
+): { part: PartialFingerprint; directories: ByteString[] } | undefined {
+  const scan = TreeScan.at(tree)
+  if (scan === undefined) return undefined
+  let level: ByteString[] = ['']
+  while (level.length > 0 && level.length < wanted) {
+    const next: ByteString[] = []
+    for (const path of level) {
+      const inner = scan.directory(path)
+      if (inner === undefined) return undefined
+      for (const name of inner) next.push(name)
+    }
+    level = next
+  }
+  return { part: scan.result(), directories: level }
+}
+
+/** ext4 (and 2, 3), xfs, btrfs, tmpfs, overlayfs, f2fs, zfs, bcachefs: this machine's clock, no other writers (statfs(2)). */
+const localFileSystems = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e,
+])
+
+/** PATH_MAX, a NUL at the end included. */
+const longestPath = 4096
+
+/** What has been seen of a tree. */
+class TreeScan {
+  #entries = 0
+  readonly #top: ByteString
+  readonly #device: bigint
+  readonly #hash = createHash('sha256')
+  #newest = 0n
+
+  private constructor(top: ByteString, device: bigint) {
+    this.#top = top
+    this.#device = device
+  }
+
+  /** Undefined on a file system whose times prove nothing. @throws BaleError where the tree is a link, or no directory */
+  static at(tree: string): TreeScan | undefined {
+    const path = resolve(tree)
+    const host = toBytes(path)
+    const top = wrapErrnoSync(host, () => OpenDirectory.open(path))
+    try {
+      if (!localFileSystems.has(statfsSync(`/proc/self/fd/${top.fd}`).type)) return undefined
+      return new TreeScan(host, wrapErrnoSync(host, () => fstatSync(top.fd, { bigint: true })).dev)
+    } finally {
+      top.close()
+    }
+  }
+
+  /**
+   * Notes a directory and what is in it; returns the directories in it. Undefined if nothing can be proved of it; 'large',
+   * and nothing in it looked at, if more than `most` entries have been found with it.
+   */
+  directory(path: ByteString): ByteString[] | undefined
+  directory(path: ByteString, most: number): ByteString[] | 'large' | undefined
+  directory(path: ByteString, most = Infinity): ByteString[] | 'large' | undefined {
+    const own = this.#stat(path)
+    if (own?.isDirectory() !== true) return undefined
+    const inner: ByteString[] = []
+    let lines = `${path}\0d${own.mode}\n`
+    const entries = this.#list(path)
+    this.#entries += entries.length
+    if (this.#entries > most) return 'large'
+    for (const entry of entries) {
+      const whole = path === '' ? entry.name : `${path}/${entry.name}`
+      if (entry.isDirectory()) {
+        inner.push(whole)
+        continue
+      }
+      const stats = this.#stat(whole)
+      if (stats === undefined) return undefined
+      const { mode, size, mtimeNs, ctimeNs, ino } = stats
+      const plain = stats.isSymbolicLink() || (stats.isFile() && (mode & 0o6000n) === 0n)
+      if (!plain) return undefined
+      lines += `${whole}\0${mode} ${size} ${mtimeNs} ${ctimeNs} ${ino}\n`
+      if (ctimeNs > this.#newest) this.#newest = ctimeNs
+    }
+    this.#hash.update(lines, 'latin1')
+    return inner
+  }
+
+  result(): PartialFingerprint {
+    return { seen: this.#hash.update(`${this.#device}`).digest('hex'), newest: this.#newest }
+  }
+
+  #list(path: ByteString): Dirent[] {
+    const host = this.#hostPath(path)
+    const entries = wrapErrnoSync(host, () => readdirSync(toBuffer(host), { withFileTypes: true, encoding: 'latin1' }))
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  /** Undefined on another device, or for a path that is too long for the kernel. */
+  #stat(path: ByteString): BigIntStats | undefined {
+    const host = this.#hostPath(path)
+    if (host.length >= longestPath) return undefined
+    const stats = wrapErrnoSync(host, () => lstatSync(toBuffer(host), { bigint: true }))
+    return stats.dev === this.#device ? stats : undefined
+  }
+
+  #hostPath(path: ByteString): ByteString {
+    return path === '' ? this.#top : `${this.#top}/${path}`
+  }
+}

@@ -1,0 +1,206 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  futimesSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs'
+import { BaleError, isErrno } from '../../errors.ts'
+import { type ByteString, printable, toBuffer } from '../../files/byte-string.ts'
+import { PathCursor } from './cursor.ts'
+import { type OpenDirectory, type FileKind, kindOf } from '../../files/open-directory.ts'
+import { removeEntry } from '../../files/remove.ts'
+import { damaged } from '../tar/fields.ts'
+
+const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+/**
+ * Makes a tree below a directory of ours from entries that nobody vouches for. No path goes through a link, be it one that
+ * the entries themselves made (T06, T07) or one that took a directory's place meanwhile (T12); no file that exists is ever
+ * opened. Directories can be entered while this lasts; what forbids that they get in `finish`. Paths are relative to the root,
+ * which is the empty path.
+ */
+export class TreeWriter {
+  readonly #cursor: PathCursor
+  /** For the other end of a hard link: a cursor is at one place at a time. */
+  readonly #others: PathCursor
+  /** Of directories that we could not work in if they had them yet; and of the root, where nobody else is to look in. */
+  readonly #modes = new Map<ByteString, number>([['', 0o755]])
+  #file: { fd: number; path: ByteString; mode: number; mtime: number } | undefined
+
+  constructor(root: OpenDirectory) {
+    this.#cursor = new PathCursor(root)
+    this.#others = new PathCursor(root.enter('.'))
+  }
+
+  /** What is at a path; undefined if nothing is, or no directory to hold it. */
+  kindAt(path: ByteString): FileKind | undefined {
+    if (path === '') return 'directory'
+    try {
+      const parent = this.#cursor.at(parentOf(path), enter)
+      return kindOf(lstatSync(parent.path(baseOf(path))))
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined
+      throw refused(path, error)
+    }
+  }
+
+  names(path: ByteString): ByteString[] {
+    try {
+      const children = this.#cursor.at(path, enter).list()
+      return children.map(child => child.name)
+    } catch (error) {
+      throw refused(path, error)
+    }
+  }
+
+  /** A directory, which may exist already. */
+  directory(path: ByteString, mode: number): void {
+    if (path !== '') {
+      const parent = this.#parent(path)
+      writing(path, () => {
+        try {
+          mkdirSync(parent.path(baseOf(path)), 0o700)
+        } catch (error) {
+          if (!isErrno(error, 'EEXIST') || this.kindAt(path) !== 'directory') throw error
+        }
+      })
+    }
+    this.#setMode(path, mode & 0o3777)
+  }
+
+  /** A file, to be filled with `write` and closed with `endFile`. It loses setuid and setgid (T16). */
+  beginFile(path: ByteString, mode: number, mtime: number): void {
+    const parent = this.#parent(path)
+    writing(path, () => {
+      this.#file = { fd: openSync(parent.path(baseOf(path)), newFile, 0o600), path, mode: mode & 0o777, mtime }
+    })
+  }
+
+  write(chunk: Uint8Array): void {
+    const { fd, path } = this.#openFile()
+    writing(path, () => {
+      for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at)
+    })
+  }
+
+  endFile(): void {
+    const { fd, path, mode, mtime } = this.#openFile()
+    writing(path, () => {
+      fchmodSync(fd, mode)
+      futimesSync(fd, mtime, mtime)
+    })
+    this.#file = undefined
+    closeSync(fd)
+  }
+
+  symlink(path: ByteString, target: ByteString): void {
+    const parent = this.#parent(path)
+    writing(path, () => symlinkSync(toBuffer(target), parent.path(baseOf(path))))
+  }
+
+  /** Another name for a file that is there already. link(2) does not follow a link at the end either (T10). */
+  hardlink(path: ByteString, target: ByteString): void {
+    const kind = this.kindAt(target)
+    if (kind !== 'file' && kind !== 'symlink')
+      throw damaged(`it links to ${printable(target)}, which is ${kind === undefined ? 'not there' : 'no file'}`, path)
+    const from = this.#others.at(parentOf(target), enter)
+    const parent = this.#parent(path)
+    writing(path, () => linkSync(from.path(baseOf(target)), parent.path(baseOf(path))))
+  }
+
+  remove(path: ByteString): void {
+    this.#others.forget(path)
+    const parent = this.#cursor.at(parentOf(path), enter)
+    removeEntry(parent, baseOf(path), path)
+  }
+
+  /** Gives directories their modes, inner ones first: an outer one may forbid the way in. */
+  finish(): void {
+    const paths = [...this.#modes.keys()].sort((a, b) => (a < b ? 1 : -1))
+    for (const path of paths) {
+      try {
+        fchmodSync(this.#cursor.at(path).fd, this.#modes.get(path) as number)
+      } catch (error) {
+        // No longer a directory: a later layer deleted or replaced it.
+        if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error
+      }
+    }
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file.fd)
+    this.#file = undefined
+    this.#cursor.close()
+    this.#others.close()
+  }
+
+  #openFile(): { fd: number; path: ByteString; mode: number; mtime: number } {
+    if (this.#file === undefined) throw new Error('no file is being written')
+    return this.#file
+  }
+
+  /** At once where that lets us in, while it is open for what is in it. */
+  #setMode(path: ByteString, mode: number): void {
+    this.#modes.delete(path)
+    if (path === '' || (mode & 0o700) !== 0o700) this.#modes.set(path, mode)
+    else writing(path, () => fchmodSync(this.#cursor.at(path, enter).fd, mode))
+  }
+
+  /** The directory for a new entry, made with its own parents if need be; an archive may leave them out. */
+  #parent(path: ByteString): OpenDirectory {
+    return this.#cursor.at(parentOf(path), (outer, name, whole) => {
+      try {
+        return enter(outer, name, whole)
+      } catch (error) {
+        if (!isErrno(error, 'ENOENT')) throw error
+      }
+      writing(whole, () => mkdirSync(outer.path(name), 0o700))
+      const made = enter(outer, name, whole)
+      writing(whole, () => fchmodSync(made.fd, 0o755))
+      return made
+    })
+  }
+}
+
+/** @throws ENOENT as it comes, for callers that make what is missing */
+function enter(outer: OpenDirectory, name: ByteString, path: ByteString): OpenDirectory {
+  try {
+    return outer.enter(name)
+  } catch (error) {
+    if (isErrno(error, 'ENOTDIR', 'ELOOP')) throw damaged('something lies beneath it, but it is no directory', path)
+    throw isErrno(error, 'ENOENT') ? error : refused(path, error)
+  }
+}
+
+function writing(path: ByteString, call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    throw isErrno(error, 'EEXIST') ? damaged('it stands there twice', path) : refused(path, error)
+  }
+}
+
+function refused(path: ByteString, cause: unknown): unknown {
+  if (!isErrno(cause)) return cause
+  const where = printable(path)
+  const full = cause.code === 'ENOSPC' || cause.code === 'EDQUOT'
+  return new BaleError('filesystem', `${where} cannot be written: ${full ? 'no space is left' : cause.code}`, {
+    where,
+    fix: full ? 'free some space on the disk' : undefined,
+    cause,
+  })
+}
+
+export function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
+}
+
+export function baseOf(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf('/') + 1)
+}

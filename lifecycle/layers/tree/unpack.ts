@@ -1,0 +1,117 @@
+import { mkdirSync, renameSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { BaleError, isErrno } from '../../errors.ts'
+import { leaseName } from '../../files/lease.ts'
+import type { Layer } from '../../image/layer.ts'
+import { type ByteString, toBytes } from '../../files/byte-string.ts'
+import { Changeset } from './changeset.ts'
+import { isAtOrBelow } from './cursor.ts'
+import { OpenDirectory } from '../../files/open-directory.ts'
+import { isWhiteout } from './entries.ts'
+import { layerTar } from '../layer-tar.ts'
+import { relativeName } from '../tar/names.ts'
+import { removeTree } from '../../files/remove.ts'
+import { damaged } from '../tar/fields.ts'
+import { readTar, type TarEntry, type TarHandler, type TarLimits } from '../tar/reader.ts'
+import { TreeWriter } from './tree-writer.ts'
+
+export interface UnpackOptions {
+  limits?: Partial<TarLimits>
+  signal?: AbortSignal
+}
+
+/**
+ * Restores a cached layer: everything the archive has under the image path `from` becomes the host directory `to`. The
+ * parents of `from` may stand in it as directories; anything else elsewhere is refused, and so are links to files, devices
+ * and whiteouts, which no layer of ours has. `to` appears when all went well, or not at all.
+ * @throws BaleError 'input' naming the entry, 'filesystem' when the disk refuses
+ */
+export async function unpackTree(
+  tar: AsyncIterable<Uint8Array>,
+  options: UnpackOptions & { from: string; to: string },
+): Promise<void> {
+  await publish(options.to, async tree => {
+    const handler = new SubtreeHandler(tree, relativeName(toBytes(options.from)))
+    await readTar(tar, handler, options)
+    if (!handler.found) throw new BaleError('input', `the archive holds nothing of ${options.from}`)
+  })
+}
+
+/**
+ * Unpacks a whole image as an ordinary user: its layers in order, with whiteouts (image-spec layer.md, "Applying
+ * Changesets"). Modes and times are kept; owners, setuid bits, extended attributes, devices and fifos are not. Every layer
+ * is checked against both its digests. `to` appears when all went well, or not at all.
+ * @throws BaleError 'input' naming the entry or the digest, 'filesystem' when the disk refuses
+ */
+export async function unpackImage(layers: readonly Layer[], to: string, options: UnpackOptions = {}): Promise<void> {
+  await publish(to, async tree => {
+    for (const layer of layers) {
+      await readTar(layerTar(layer, options.signal), new Changeset(tree), options)
+    }
+  })
+}
+
+/** Makes a directory beside `to`, lets it be filled, and gives it its name only then. */
+async function publish(to: string, fill: (tree: TreeWriter) => Promise<void>): Promise<void> {
+  const draft = join(dirname(to), leaseName())
+  try {
+    const tree = making(to, () => {
+      mkdirSync(dirname(to), { recursive: true })
+      mkdirSync(draft, 0o700)
+      return new TreeWriter(OpenDirectory.open(draft))
+    })
+    try {
+      await fill(tree)
+      tree.finish()
+    } finally {
+      tree.close()
+    }
+    making(to, () => renameSync(draft, to))
+  } catch (error) {
+    await removeTree(draft).catch(() => undefined) // the first failure is the one to tell
+    throw error
+  }
+}
+
+function making<T>(to: string, call: () => T): T {
+  try {
+    return call()
+  } catch (cause) {
+    if (!isErrno(cause)) throw cause
+    const why = cause.code === 'ENOTEMPTY' || cause.code === 'EEXIST' ? 'it exists and is not empty' : cause.code
+    throw new BaleError('filesystem', `${to} cannot be made: ${why}`, { where: to, cause })
+  }
+}
+
+class SubtreeHandler implements TarHandler {
+  found = false
+  readonly #tree: TreeWriter
+  readonly #from: ByteString
+
+  constructor(tree: TreeWriter, from: ByteString) {
+    this.#tree = tree
+    this.#from = from
+  }
+
+  entry({ type, name, target, mode, mtime }: TarEntry): void {
+    const path = relativeName(name)
+    if (type === 'directory' && path !== this.#from && isAtOrBelow(this.#from, path)) return
+    if (!isAtOrBelow(path, this.#from)) throw damaged(`it is not under /${this.#from}`, name)
+    if (isWhiteout(path)) throw damaged('it deletes something, which makes sense in an image only', name)
+    const below = path.slice(this.#from.length + 1)
+    if (below === '' && type !== 'directory') throw damaged('it should be a directory', name)
+    this.found = true
+    if (type === 'directory') this.#tree.directory(below, mode)
+    else if (type === 'file') this.#tree.beginFile(below, mode, mtime)
+    else if (type === 'symlink') this.#tree.symlink(below, target)
+    else throw damaged(`it is a ${type}, which no cached layer has`, name)
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#tree.write(chunk)
+  }
+
+  endOfFile(): void {
+    this.#tree.endFile()
+  }
+}

@@ -1,0 +1,168 @@
+import { lstatSync } from 'node:fs'
+import { lstat, mkdir, readdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isErrno } from '../errors.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
+import { leaseName, leaseState } from '../files/lease.ts'
+import { readSmall } from '../files/read.ts'
+import { OpenDirectory } from '../files/open-directory.ts'
+import { removeTree } from '../files/remove.ts'
+import { walk } from '../layers/tree/walk.ts'
+import { identityFile, usersDir } from './app-cache.ts'
+
+/** Something that Bale keeps in its cache directory. */
+export interface UsageRecord {
+  /**
+   * The cache of an app; an image unpacked to be run; what a build or a run is working with; something of another version.
+   */
+  readonly kind: 'app' | 'image' | 'temporary' | 'other'
+  /** Where the app's image goes, the image's ID, or the name of the directory. */
+  readonly name: string
+  readonly path: string
+  /** On the disk. */
+  readonly bytes: number
+  readonly parts: readonly { readonly name: string; readonly bytes: number }[]
+  readonly lastUsed: Date
+  readonly inUse: boolean
+}
+
+/** What may go. What is in use stays in any case, and what a killed process left goes in any case. */
+export interface PruneRule {
+  /** Milliseconds. */
+  readonly olderThan?: number
+  /** The least recently used goes until the rest has at most so many bytes. */
+  readonly keepBytes?: number
+  readonly all?: boolean
+}
+
+/** What nobody is known to own is in use for no longer than that. */
+const abandonedAfter = 24 * 3600_000
+const runPrefix = '.run-'
+
+/** All that is kept there, the most recently used first. */
+export async function diskUsage(cacheDir: string): Promise<UsageRecord[]> {
+  const folders = await namesIn(cacheDir)
+  const kept: (UsageRecord | undefined)[] = []
+  for (const name of await namesIn(join(cacheDir, 'apps'))) kept.push(await app(join(cacheDir, 'apps', name), name))
+  const unpacked = await namesIn(join(cacheDir, 'unpacked'))
+  // Nobody writes down which image a run is of.
+  const running = unpacked.some(
+    name => name.startsWith(runPrefix) && leaseState(name.slice(runPrefix.length)) !== 'dead',
+  )
+  for (const name of unpacked) {
+    const path = join(cacheDir, 'unpacked', name)
+    const isImage = /^[0-9a-f]{64}$/.test(name)
+    kept.push(isImage ? await described('image', path, name, running) : await temporary(path, name))
+  }
+  for (const folder of ['work', 'tmp'])
+    for (const name of await namesIn(join(cacheDir, folder)))
+      kept.push(await temporary(join(cacheDir, folder, name), name))
+  const others = folders.filter(name => !['apps', 'unpacked', 'work', 'tmp'].includes(name))
+  for (const name of others) kept.push(await described('other', join(cacheDir, name), name, false))
+  return kept.filter(item => item !== undefined).sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime())
+}
+
+/**
+ * Removes what the rule says, and returns it. Builds may go on meanwhile: what they use stays; one that starts at this very
+ * moment finds no cache, or a whole one, since a directory is renamed before anything in it is deleted.
+ * @throws BaleError 'filesystem' if something cannot be removed
+ */
+export async function prune(cacheDir: string, rule: PruneRule, now = Date.now()): Promise<UsageRecord[]> {
+  const going = choose(await diskUsage(cacheDir), rule, now)
+  // Where builds sweep up, should this process be killed.
+  const aside = join(cacheDir, 'work')
+  if (going.length > 0) await wrapErrno(aside, () => mkdir(aside, { recursive: true }))
+  for (const { path } of going) {
+    const moved = join(aside, leaseName())
+    await wrapErrno(path, () => rename(path, moved)).catch((error: { cause?: unknown }) => {
+      if (!isErrno(error.cause, 'ENOENT')) throw error // somebody else was faster
+    })
+    await removeTree(moved)
+  }
+  return going
+}
+
+function choose(
+  kept: readonly UsageRecord[],
+  { olderThan = Infinity, keepBytes = Infinity, all = false }: PruneRule,
+  now: number,
+) {
+  const age = ({ lastUsed }: UsageRecord): number => now - lastUsed.getTime()
+  let room = keepBytes
+  return kept.filter(item => {
+    if (item.inUse) {
+      room -= item.bytes
+      return false
+    }
+    // Of these, nothing is ever used again.
+    if (item.kind === 'temporary') return leaseState(ownerIn(item.name)) === 'dead' || age(item) > abandonedAfter
+    if (all) return true
+    if (item.kind === 'other') return false
+    if (age(item) > olderThan) return true
+    room -= item.bytes
+    return room < 0
+  })
+}
+
+async function app(path: string, directory: string): Promise<UsageRecord | undefined> {
+  const users = await namesIn(join(path, usersDir))
+  const inUse = users.some(name => leaseState(name) === 'alive')
+  const identity = await readSmall(join(path, identityFile), 4096).catch(() => undefined)
+  const stat = await lstat(join(path, identityFile)).catch(() => undefined)
+  const item = await described('app', path, Buffer.from(identity ?? '').toString() || directory, inUse)
+  return item && { ...item, ...(stat && { lastUsed: stat.mtime }) }
+}
+
+async function temporary(path: string, name: string): Promise<UsageRecord | undefined> {
+  return described('temporary', path, name, leaseState(ownerIn(name)) === 'alive')
+}
+
+/** Some have a word before the owner: `.run-`, `.partial-`. */
+const ownerIn = (name: string): string => name.replace(/^\.?[a-z]+-/, '')
+
+/** Undefined if it vanishes while it is looked at. */
+async function described(
+  kind: UsageRecord['kind'],
+  path: string,
+  name: string,
+  inUse: boolean,
+): Promise<UsageRecord | undefined> {
+  const stat = await lstat(path).catch(() => undefined)
+  if (stat === undefined) return undefined
+  const { bytes, parts } = measure(path, stat.isDirectory())
+  return { kind, name, path, bytes, parts, lastUsed: stat.ctimeMs > stat.mtimeMs ? stat.ctime : stat.mtime, inUse }
+}
+
+/** What it takes on the disk, in all and by the entries of its top; a file with several names counts once. */
+function measure(path: string, isDirectory: boolean): Pick<UsageRecord, 'bytes' | 'parts'> {
+  if (!isDirectory) return { bytes: lstatSync(path).blocks * 512, parts: [] }
+  const seen = new Set<string>()
+  const parts = new Map<string, number>()
+  let top: OpenDirectory | undefined
+  try {
+    top = OpenDirectory.open(path)
+    for (const { path: below, name, parent } of walk(top, path)) {
+      const { blocks, nlink, dev, ino } = lstatSync(parent.path(name))
+      const id = `${dev} ${ino}`
+      if (nlink > 1 && seen.has(id)) continue
+      seen.add(id)
+      const part = below.split('/', 1)[0] as string
+      parts.set(part, (parts.get(part) ?? 0) + blocks * 512)
+    }
+  } catch {
+    // A build works there, or it is not ours to read: what was seen must do.
+  } finally {
+    top?.close()
+  }
+  const sorted = [...parts].map(([name, bytes]) => ({ name, bytes })).sort((a, b) => b.bytes - a.bytes)
+  return { bytes: sorted.reduce((sum, part) => sum + part.bytes, 0), parts: sorted }
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  return wrapErrno(dir, () =>
+    readdir(dir).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
+      throw error
+    }),
+  )
+}

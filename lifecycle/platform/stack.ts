@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile, rename } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { StackEvent } from '../../stacks/create.ts'
+import { BaleError, isErrno } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { leaseName } from '../files/lease.ts'
+import type { ImageConfig } from '../image/config.ts'
+import { envOf } from '../image/config.ts'
+import { hexOf } from '../image/digest.ts'
+import { makeImage } from '../image/image.ts'
+import type { LayerSource } from '../image/layer.ts'
+import { removeStale } from '../files/stale.ts'
+import type { ImageStore } from '../stores/store.ts'
+import type { Settings } from './settings.ts'
+
+/** A stack on this machine: a root file system to build in, and a run image in Bale's own store. */
+export interface InstalledStack {
+  readonly id: string
+  /** Unpacked, for the sandbox to mount read-only. */
+  readonly buildRoot: string
+  readonly buildConfig: ImageConfig
+  /** The user that buildpacks run as, and that owns what they make. */
+  readonly user: { readonly uid: number; readonly gid: number }
+  /** Its name in Bale's store. */
+  readonly runImage: string
+}
+
+/** What is written beside the unpacked build image, last, so that its presence means that all the rest is there. */
+interface StackRecord {
+  readonly key: string
+  readonly id: string
+  readonly buildRoot: string
+  readonly buildConfig: ImageConfig
+  readonly runImage: string
+}
+
+export interface StackInput {
+  readonly stackDir: string
+  readonly arch: string
+  readonly settings: Settings
+  /** Bale's own store. */
+  readonly store: ImageStore
+  readonly reporter: Reporter
+  readonly onEvent?: (event: StackEvent) => void
+}
+
+const workPrefix = '.work-'
+
+/** The stack made earlier from the same stack.toml, or else a new one: that takes about a minute, once. */
+export async function ensureStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
+  const key = await keyOf(input.stackDir)
+  const dir = installedDir(input)
+  const record = await readRecord(dir)
+  if (record?.key === key) {
+    const platform = { os: 'linux', architecture: input.arch }
+    const found = await input.store.pull(record.runImage, platform, signal)
+    if (found !== undefined) return installed(dir, record)
+  }
+  return installStack(input, signal)
+}
+
+/** Makes the stack anew, with the packages of today. */
+export async function installStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
+  const { stackDir, settings, store, reporter } = input
+  // Loaded once in the life of a machine: most builds find the stack made.
+  const { ensureDir, outputJson, remove } = await import('fs-extra/esm')
+  const { createStack } = await import('../../stacks/create.ts')
+  const { partialPrefix, unpackRootfs } = await import('../../stacks/unpack.ts')
+  const dir = installedDir(input)
+  const key = await keyOf(stackDir)
+  const before = await readRecord(dir)
+  reporter.event({
+    type: 'note',
+    level: 'info',
+    text: `Making the stack ${basename(stackDir)} from Debian packages, once; this takes a minute or two`,
+  })
+  await ensureDir(dir)
+  for (const prefix of [workPrefix, partialPrefix]) await removeStale(dir, prefix)
+  const work = join(dir, workPrefix + leaseName())
+  try {
+    const { environment } = settings
+    const stack = await createStack({
+      stackDir,
+      outDir: work,
+      arch: input.arch,
+      environment,
+      ...(settings.debianMirror !== undefined && { mirror: settings.debianMirror }),
+      signal,
+      onEvent: event => stackEvent(event, input),
+    })
+    const buildRoot = `build-${hexOf(stack.build.diffId).slice(0, 16)}`
+    await unpackRootfs(stack.build.tar, join(dir, buildRoot), { environment, signal })
+    const runImage = `bale.local/stacks/${basename(stackDir)}:run`
+    const layer = await store.putLayer(fileSource(stack.run.tar), signal)
+    await store.putImage(makeImage(stack.run.config, [layer]), [runImage], signal)
+    const record: StackRecord = { key, id: stack.id, buildRoot, buildConfig: stack.build.config, runImage }
+    await outputJson(join(work, 'stack.json'), record)
+    await rename(join(work, 'stack.json'), join(dir, 'stack.json'))
+    if (before !== undefined && before.buildRoot !== buildRoot) await remove(join(dir, before.buildRoot))
+    return installed(dir, record)
+  } finally {
+    await remove(work)
+  }
+}
+
+function stackEvent(event: StackEvent, input: StackInput): void {
+  input.onEvent?.(event)
+  if (event.type === 'warning') input.reporter.event({ type: 'warning', text: event.message })
+  if (event.type === 'output')
+    input.reporter.event({ type: 'note', level: 'debug', text: `${event.image}: ${event.line}` })
+  if (event.type === 'finished') {
+    const text = `Made the ${event.image} image: ${Math.round(event.size / 1e6)} MB, ${event.packages} packages`
+    input.reporter.event({ type: 'note', level: 'info', text })
+  }
+}
+
+function fileSource(path: string): LayerSource {
+  return { createdBy: 'Debian packages', tar: () => createReadStream(path, { highWaterMark: 1024 * 1024 }) }
+}
+
+const installedDir = (input: StackInput): string =>
+  join(input.settings.dataDir, 'stacks', `${basename(input.stackDir)}-${input.arch}`)
+
+async function keyOf(stackDir: string): Promise<string> {
+  const file = join(stackDir, 'stack.toml')
+  const content = await readFile(file).catch((cause: unknown) => {
+    throw new BaleError('input', 'there is no stack.toml', { where: file, fix: 'give a directory with one', cause })
+  })
+  return createHash('sha256').update(content).digest('hex')
+}
+
+async function readRecord(dir: string): Promise<StackRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(join(dir, 'stack.json'), 'utf8')) as StackRecord
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function installed(dir: string, record: StackRecord): InstalledStack {
+  const { id, buildConfig, runImage } = record
+  const user = { uid: Number(envOf(buildConfig, 'CNB_USER_ID')), gid: Number(envOf(buildConfig, 'CNB_GROUP_ID')) }
+  return { id, buildRoot: join(dir, record.buildRoot), buildConfig, user, runImage }
+}

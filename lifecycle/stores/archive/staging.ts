@@ -1,0 +1,41 @@
+import { join } from 'node:path'
+import { leaseName } from '../../files/lease.ts'
+import type { Digest } from '../../image/digest.ts'
+import type { Layer, LayerSource } from '../../image/layer.ts'
+import { layerTar } from '../../layers/layer-tar.ts'
+import { blobPath } from '../layout/read.ts'
+import { layoutStore } from '../layout/store.ts'
+import { type OnTransfer, isLayer } from '../store.ts'
+import type { FilePlace } from './tar-file.ts'
+
+/** Layers waiting to be sent or archived, uncompressed as Docker wants them, in a temporary directory. */
+export interface LayerStaging {
+  put(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer>
+  /** The layer as it was put, if it was. */
+  get(diffId: Digest): Layer | undefined
+  /** @throws if it was not put */
+  placeOf(diffId: Digest): FilePlace
+}
+
+export function layerStaging(tmpDir: string, onTransfer?: OnTransfer): LayerStaging {
+  const dir = join(tmpDir, `layers-${leaseName()}`)
+  const store = layoutStore(dir, { compression: 'none', ...(onTransfer && { onTransfer }) })
+  const found = new Map<Digest, Layer>()
+  return {
+    async put(layer, signal) {
+      signal?.throwIfAborted()
+      const diffId = 'diffId' in layer ? layer.diffId : layer.known?.diffId
+      const earlier = diffId === undefined ? undefined : found.get(diffId)
+      if (earlier !== undefined) return earlier
+      const plain = await store.putLayer(isLayer(layer) ? uncompressed(layer) : layer, signal)
+      found.set(plain.diffId, plain)
+      return plain
+    },
+    get: diffId => found.get(diffId),
+    placeOf: diffId => ({ path: join(dir, blobPath(diffId)), offset: 0, size: (found.get(diffId) as Layer).size }),
+  }
+}
+
+function uncompressed(layer: Layer): LayerSource {
+  return { createdBy: layer.digest, tar: signal => layerTar(layer, signal) }
+}

@@ -1,5 +1,0 @@
-import { type RunImageOptions, runContainer } from '../../lifecycle/engines/run-image.ts'
-
-// A process of its own that runs an image as `bale run` does, to be given a terminal or to be killed.
-const options = JSON.parse(process.argv[2] ?? '{}') as RunImageOptions
-process.exitCode = await runContainer({ ...options, signals: process, warn: text => console.error(text) })

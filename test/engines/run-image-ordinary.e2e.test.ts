@@ -1,7 +1,0 @@
-import { expect, it } from 'vitest'
-import { becomeOrdinary } from './harness.ts'
-import { runImageCases } from './run-image-cases.ts'
-
-becomeOrdinary()
-it('is not root who runs this', () => expect(process.geteuid?.()).not.toBe(0))
-runImageCases()

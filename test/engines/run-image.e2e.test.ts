@@ -1,4 +1,0 @@
-import { runImageCases } from './run-image-cases.ts'
-
-// As whoever runs it: root in most containers, an ordinary user at home.
-runImageCases()
