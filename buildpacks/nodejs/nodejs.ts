@@ -6,6 +6,8 @@ import {
   type BuildResult,
   defineBuildpack,
   type DetectContext,
+  detectLanguage,
+  fail,
   keep,
   pass,
   withTempDir,
@@ -35,14 +37,21 @@ import { requestedVersion } from './version.ts'
 export const nodejs = defineBuildpack({ detect, build })
 
 /** bin/detect has ruled out what has none of the files. */
-async function detect({ app }: DetectContext) {
-  const found = await app.firstOf(['package.json', 'server.js', 'app.js', 'main.js', 'index.js'])
-  return pass(`${found} is there`, buildPlan().provides('node').requires('node'))
+async function detect(context: DetectContext) {
+  const found = await detectLanguage(context, 'nodejs')
+  if (found.role === 'none') return fail(found.reason)
+  const plan = buildPlan().provides('node')
+  if (found.role === 'server') return pass(found.reason, plan.requires('node'))
+  // The group must hold the buildpack of the language that starts, which provides its runtime by this name.
+  const { id, provides = id } = found.server
+  return pass(found.reason, plan.requires('node', { launch: false }).requires(provides))
 }
 
 async function build(context: BuildContext): Promise<BuildResult> {
-  const { app, env, log } = context
+  const { app, env, log, plan: requirements } = context
   log.heading('Node.js')
+  // Beside a server in another language, Node.js builds what that serves and is not in the image.
+  const launch = requirements.length === 0 || requirements.some(({ metadata }) => metadata['launch'] !== false)
   const json = (await readPackageJson(app)) ?? noPackageJson
   const lockFile = await findLockFile(app, json)
   const scripts = buildScripts(env, json)
@@ -51,18 +60,18 @@ async function build(context: BuildContext): Promise<BuildResult> {
 
   const bundled = await bundledNpm(context.buildpack.dir)
   const registry = new Registry(context, bundled)
-  const node = await provideNode(context, registry, await requestedVersion(context, json))
+  const node = await provideNode(context, registry, await requestedVersion(context, json), launch)
   const plan = await planPackages(context, json, lockFile, scripts)
   // npm is in the image if something there calls it.
-  const launchNpm = [declared?.command, elsewhere].some(command => command !== undefined && callsNpm(command))
+  const launchNpm = launch && [declared?.command, elsewhere].some(command => command !== undefined && callsNpm(command))
   if (launchNpm || plan.how !== 'none' || plan.builds) {
     const request = requestedNpm(env, json, node.version, bundled)
     const npm = await provideNpm(context, registry, bundled, request, launchNpm)
     await withTools(context, node, npm, tools => installAndBuild(context, { json, plan, scripts, node, npm, tools }))
   }
 
-  const start = declared ?? (await startFile(app, json))
-  if (start === undefined && elsewhere === undefined) throw noStart(json)
+  const start = launch ? (declared ?? (await startFile(app, json))) : undefined
+  if (launch && start === undefined && elsewhere === undefined) throw noStart(json)
   if (start) log.info(`Starts with: ${start.command} (${start.why})`)
   const inApp = plan.how === 'app' || plan.how === 'vendored'
   return {

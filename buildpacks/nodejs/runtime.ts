@@ -15,11 +15,12 @@ export interface Runtime {
   readonly layer: Layer
 }
 
-/** Puts Node into a layer: what the application asks for, from npm's packages of the official binaries. */
+/** Puts Node into a layer, of the image too if `launch`: what the application asks for, from npm's packages of the official binaries. */
 export async function provideNode(
   context: BuildContext,
   registry: Registry,
   request: VersionRequest | undefined,
+  launch: boolean,
 ): Promise<Runtime> {
   const { arch } = context.target
   const source = packages[arch as keyof typeof packages]
@@ -28,7 +29,7 @@ export async function provideNode(
   const version = await chooseVersion(context, registry, source.name, request)
   const layer = await context.layer('node', {
     title: `Node ${version}`,
-    types: { launch: true, build: true, cache: true },
+    types: { launch, build: true, cache: true },
     key: { Node: version, architecture: arch, 'application directory': context.app.path },
     create: async dir => {
       if (!(await registry.unpack(source.name, version, dir))) throw unpublished(version, request)

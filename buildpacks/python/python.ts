@@ -5,6 +5,7 @@ import {
   type BuildResult,
   defineBuildpack,
   type DetectContext,
+  detectLanguage,
   fail,
   firstSetting,
   pass,
@@ -23,12 +24,13 @@ import { choosePython } from './version.ts'
 export const python = defineBuildpack({ detect, build })
 
 async function detect({ app, env }: DetectContext) {
+  const { role, reason } = await detectLanguage({ app, env }, 'python')
+  if (role !== 'server') return fail(reason)
   const project = await findProject(app, env)
   if (project === undefined) return fail('no requirements.txt, and no main.py, app.py, wsgi.py, asgi.py or server.py')
   // A misspelt or a foreign file is this buildpack's to explain: were it to step aside, another might make an image
   // without Python.
-  const file = project.kind === 'requirements' ? project.files.join(', ') : project.file
-  return pass(`${file} is there`, buildPlan().provides('python').requires('python'))
+  return pass(reason, buildPlan().provides('python').requires('python'))
 }
 
 async function build(context: BuildContext): Promise<BuildResult> {

@@ -11,10 +11,13 @@ export {
   pass,
 } from './buildpack.ts'
 export type { Command, CommandResult, Run, Runner, RunOptions } from './command.ts'
+export { detectLanguage, type Detection, explainUnsupported, type LanguageRole, weighLanguages } from './detection.ts'
 export { append, byDefault, type EnvChange, type EnvChanges, type LayerEnv, override, prepend } from './env.ts'
 export { BuildpackError } from './errors.ts'
+export { type Evidence, type Strength } from './evidence.ts'
 export { digestOf, withTempDir } from './files.ts'
 export { type Launch, type LaunchProcess, shellProcess, shellQuote } from './launch.ts'
+export { type Language, languages } from './languages.ts'
 export {
   drop,
   keep,

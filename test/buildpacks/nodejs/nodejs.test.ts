@@ -57,9 +57,39 @@ describe('detect', () => {
     const { project } = await nodeProject({ [name]: text })
     expect(await project.detect()).toMatchObject({
       exitCode: 0,
-      output: `${name} is there\n`,
+      output: `Node.js: ${name}\n`,
       plan: { provides: [{ name: 'node' }] },
     })
+  })
+})
+
+describe('beside a server in another language', () => {
+  const app = {
+    'package.json': json({ scripts: { build: 'node build.js' } }),
+    'requirements.txt': 'flask',
+    'app.py': '',
+  }
+
+  it('takes part to build the front end, in a group that has the server’s buildpack', async () => {
+    const { project } = await nodeProject(app)
+    expect(await project.detect()).toMatchObject({
+      exitCode: 0,
+      plan: {
+        provides: [{ name: 'node' }],
+        requires: [{ name: 'node', metadata: { launch: false } }, { name: 'python' }],
+      },
+    })
+  })
+
+  it('builds, starts nothing, and leaves Node out of the image', async () => {
+    const { project } = await nodeProject(app)
+    const { exitCode, output, launch, layers } = await project.build({
+      entries: [{ name: 'node', metadata: { launch: false } }],
+    })
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('Running npm run build')
+    expect(command(launch)).toBeUndefined()
+    expect(layers['node']?.types).toEqual({ launch: false, build: true, cache: true })
   })
 })
 

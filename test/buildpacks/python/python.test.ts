@@ -21,13 +21,13 @@ const flaskApp: Tree = {
 
 describe('detect', () => {
   it.each<[Tree, string]>([
-    [{ 'requirements.txt': '' }, 'requirements.txt is there'],
-    [{ 'app.py': '' }, 'app.py is there'],
-    [{ 'src/main.py': '' }, 'src/main.py is there'],
-    [{ 'manage.py': '' }, 'manage.py is there'],
-    [{ 'Pipfile.lock': '{}' }, 'Pipfile.lock is there'],
-    [{ 'pyproject.toml': '[project]\nname = "x"\n' }, 'pyproject.toml is there'],
-    [{ 'requirement.txt': '', 'tool.py': '' }, 'requirement.txt is there'],
+    [{ 'requirements.txt': '' }, 'Python: requirements.txt'],
+    [{ 'app.py': '' }, 'Python: app.py'],
+    [{ 'src/main.py': '' }, 'Python: src/main.py'],
+    [{ 'manage.py': '' }, 'Python: manage.py'],
+    [{ 'Pipfile.lock': '{}' }, 'Python: Pipfile.lock'],
+    [{ 'pyproject.toml': '[project]\nname = "x"\n' }, 'Python: pyproject.toml'],
+    [{ 'requirement.txt': '', 'tool.py': '' }, 'Python: tool.py'],
   ])('passes: %j', async (app, output) => {
     const { project } = await pythonProject(app)
     expect(await project.detect()).toMatchObject({

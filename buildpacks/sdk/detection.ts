@@ -1,0 +1,120 @@
+import type { App } from './app.ts'
+import { BuildpackError } from './errors.ts'
+import { type Evidence, findEvidence, strengths } from './evidence.ts'
+import { builtLanguages, type Language, languageNamed, languages, listed } from './languages.ts'
+import { frontEndWork } from './package-json-evidence.ts'
+import { firstSetting } from './platform.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** Settings with which a user chooses the language: ours, and Google's. */
+export const languageSettings = ['BP_LANGUAGE', 'GOOGLE_RUNTIME'] as const
+
+/** Which languages build an application, and why. */
+export interface Detection {
+  /** What there is for each language, the strongest first; what a user has chosen comes first. */
+  readonly found: readonly Evidence[]
+  /** The language whose buildpack starts the application; undefined if nothing is recognised. */
+  readonly server: Evidence | undefined
+  /** Languages that build something for that server, and why: Node.js the front end of one in Python. */
+  readonly builders: readonly Evidence[]
+}
+
+/**
+ * Weighs the evidence of all languages, so that every buildpack comes to the same answer whichever are tried first.
+ * @throws BuildpackError if a setting names a language that is none
+ */
+export async function weighLanguages(app: App, env: Env): Promise<Detection> {
+  const found = (await findEvidence(app, env)).toSorted(
+    (a, b) => strengths.indexOf(b.strength) - strengths.indexOf(a.strength) || isBuilt(b) - isBuilt(a),
+  )
+  const chosen = chosenLanguages(env)
+  if (chosen) {
+    const evidence = chosen.languages.map(language => {
+      const because = found.find(other => other.language === language)?.because
+      return { language, strength: 'declared' as const, because: [chosen.where, because].filter(Boolean).join(' and ') }
+    })
+    const rest = found.filter(({ language }) => !chosen.languages.includes(language))
+    return { found: [...evidence.toReversed(), ...rest], server: evidence.at(-1), builders: evidence.slice(0, -1) }
+  }
+  const server = found[0]
+  const node = found.find(({ language }) => language.id === 'nodejs')
+  if (server === undefined || node === undefined || node === server) return { found, server, builders: [] }
+  const work = await frontEndWork(app, env)
+  return { found, server, builders: work === undefined ? [] : [{ ...node, because: work }] }
+}
+
+const isBuilt = ({ language }: Evidence): number => Number(language.provides !== undefined)
+
+/** `BP_LANGUAGE=nodejs,python`: exactly these build, and the last one starts. */
+function chosenLanguages(env: Env): { languages: readonly Language[]; where: string } | undefined {
+  const setting = firstSetting(env, ...languageSettings)
+  if (setting === undefined) return undefined
+  const names = setting.value.split(',').filter(name => name.trim() !== '')
+  const known = names.map(name => {
+    const language = languageNamed(name)
+    if (language) return language
+    const ids = languages.filter(({ provides }) => provides !== undefined).map(({ id }) => id)
+    throw new BuildpackError(`${JSON.stringify(name.trim().slice(0, 60))} is not a language`, {
+      where: setting.name,
+      fix: `write one of ${ids.join(', ')}, without a version`,
+    })
+  })
+  return { languages: known, where: `${setting.name} is ${setting.value}` }
+}
+
+/** What a language's buildpack is for in an application. */
+export type LanguageRole =
+  /** It builds the application and starts it. */
+  | { readonly role: 'server'; readonly reason: string }
+  /** It builds something for the server, which is written in another language. */
+  | { readonly role: 'builder'; readonly reason: string; readonly server: Language }
+  /** Another language wins, or nothing is there for this one. */
+  | { readonly role: 'none'; readonly reason: string }
+
+/**
+ * What the buildpack of the language `id` is for in this application, with the reason for people: what fits, what else
+ * would have fitted, and how to choose it.
+ */
+export async function detectLanguage({ app, env }: { app: App; env: Env }, id: string): Promise<LanguageRole> {
+  const { found, server, builders } = await weighLanguages(app, env)
+  const own = found.find(({ language }) => language.id === id)
+  if (server?.language.id === id) {
+    const rest = found.filter(
+      other => other !== server && !builders.some(({ language }) => language === other.language),
+    )
+    return { role: 'server', reason: [`${server.language.name}: ${server.because}`, ...otherwise(rest)].join('\n') }
+  }
+  const builder = builders.find(({ language }) => language.id === id)
+  if (builder && server) {
+    const { name } = server.language
+    const reason = `${builder.language.name}: ${builder.because}; the application starts with ${name} (${server.because})`
+    return { role: 'builder', reason, server: server.language }
+  }
+  if (own === undefined || server === undefined)
+    return { role: 'none', reason: `nothing of ${languageNamed(id)?.name ?? id} is there` }
+  return {
+    role: 'none',
+    reason: `${describe(server)} rather than ${describe(own)}; BP_LANGUAGE=${id} chooses the latter`,
+  }
+}
+
+const describe = ({ language, because }: Evidence) => `${language.name} (${because})`
+
+/** What else fits, and how to choose it. */
+function otherwise(rest: readonly Evidence[]): string[] {
+  const choices = rest.filter(({ language }) => language.provides !== undefined)
+  if (choices.length === 0) return []
+  const settings = choices.map(({ language }) => `BP_LANGUAGE=${language.id}`)
+  return [`also fits: ${listed(choices.map(describe))}; ${settings.join(' or ')} chooses it`]
+}
+
+/** What to say of an application that no buildpack builds. */
+export async function explainUnsupported({ app, env }: { app: App; env: Env }): Promise<string> {
+  const { server } = await weighLanguages(app, env)
+  const builds = `Bale builds ${builtLanguages()}, and starts what a Procfile names`
+  if (server === undefined) return `this looks like no application that Bale knows; ${builds}`
+  const { name } = server.language
+  const article = /^(E|O|R$)/.test(name) ? 'an' : 'a'
+  return `this looks like ${article} ${name} application (${server.because}); ${builds}`
+}

@@ -1,0 +1,149 @@
+import { readdir } from 'node:fs/promises'
+import { isErrno } from '../../lifecycle/errors.ts'
+import type { App } from './app.ts'
+import { declaredPrograms, declaredRuntime } from './declared-start.ts'
+import { type Language, languageNamed, languages } from './languages.ts'
+import { packageJsonEvidence } from './package-json-evidence.ts'
+import { firstSetting } from './platform.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/**
+ * How much evidence says, the weakest first: source files alone; a manifest; a manifest and what a server starts with; a
+ * declaration of the user's, such as a Procfile that starts a program of the language.
+ */
+export const strengths = ['sources', 'manifest', 'server', 'declared'] as const
+export type Strength = (typeof strengths)[number]
+
+/** What speaks for a language in an application. */
+export interface Evidence {
+  readonly language: Language
+  readonly strength: Strength
+  /** The files and settings, for a message: `requirements.txt and app.py`. */
+  readonly because: string
+}
+
+/** Gathers the evidence of every language, in the order of `languages`. */
+export async function findEvidence(app: App, env: Env): Promise<Evidence[]> {
+  const files = new Files(app)
+  const declared = await declaredLanguage(app, env)
+  const found: Evidence[] = []
+  for (const language of languages) {
+    const evidence = await evidenceOf(language, files, env)
+    if (evidence === undefined) continue
+    // A declaration without a file of the language is none: its program may come from elsewhere.
+    const because = declared && `${declared.because}, and ${evidence.because}`
+    found.push(declared?.language === language && because ? { language, strength: 'declared', because } : evidence)
+  }
+  return found
+}
+
+/** The language whose program a declared command starts, or that app.yaml names. */
+async function declaredLanguage(app: App, env: Env): Promise<Pick<Evidence, 'language' | 'because'> | undefined> {
+  for (const { program, where } of await declaredPrograms(app, env)) {
+    const names = [program, baseName(program)]
+    const language = languages.find(({ programs }) => programs.some(known => names.includes(known)))
+    if (language) return { language, because: `${where} starts ${program}` }
+  }
+  const runtime = await declaredRuntime(app)
+  const language = runtime === undefined ? undefined : languageNamed(runtime)
+  return language && { language, because: `app.yaml has the runtime ${runtime}` }
+}
+
+/** `venv/bin/gunicorn` starts gunicorn, and `python3.12` Python. */
+function baseName(program: string): string {
+  return (program.split('/').at(-1) ?? program).replace(/[\d.]+$/, '')
+}
+
+async function evidenceOf(language: Language, files: Files, env: Env): Promise<Evidence | undefined> {
+  const setting = firstSetting(env, ...(language.settings ?? []))
+  if (setting) return { language, strength: 'declared', because: `${setting.name} is set` }
+  if (language.id === 'nodejs') {
+    const found = await packageJsonEvidence(files.app)
+    if (found) return { language, ...found }
+  }
+  const manifest = await firstMatch(files, language.manifests, name => isManifest(name, files.app))
+  const source = await firstMatch(files, language.sources ?? [], name => isSource(name, files.app))
+  if (manifest !== undefined) {
+    if (language.starts === undefined) return { language, strength: 'server', because: manifest }
+    const start = await firstMatch(files, language.starts)
+    if (start === undefined) return { language, strength: 'manifest', because: manifest }
+    return { language, strength: 'server', because: start === manifest ? manifest : `${manifest} and ${start}` }
+  }
+  return source === undefined ? undefined : { language, strength: 'sources', because: source }
+}
+
+async function firstMatch(
+  files: Files,
+  patterns: readonly string[],
+  accepts: (name: string) => Promise<boolean> = () => Promise.resolve(true),
+): Promise<string | undefined> {
+  for (const pattern of patterns) {
+    for (const name of await files.matching(pattern)) if (await accepts(name)) return name
+  }
+  return undefined
+}
+
+/** Some files have a manifest's name and only settings for tools. */
+async function isManifest(name: string, app: App): Promise<boolean> {
+  if (name === 'pyproject.toml') {
+    return /^\s*\[(project|build-system|dependency-groups|tool\.(poetry|pdm|uv|hatch|flit))\b/m.test(
+      await textOf(app, name),
+    )
+  }
+  return true
+}
+
+/** A site's own scripts have the names of servers; beside an index.html only what speaks to Node is one. */
+async function isSource(name: string, app: App): Promise<boolean> {
+  if (!/^(app|main|index|server)\.js$/.test(name) || !(await app.has('index.html'))) return true
+  return /\brequire\s*\(|\bprocess\.|\bmodule\.exports\b|from\s+['"]node:|\.listen\s*\(/.test(await textOf(app, name))
+}
+
+async function textOf(app: App, name: string): Promise<string> {
+  return (await app.read(name)) ?? ''
+}
+
+/** The application's names, each directory listed once. */
+class Files {
+  readonly app: App
+  readonly #listed = new Map<string, Promise<readonly string[]>>()
+
+  constructor(app: App) {
+    this.app = app
+  }
+
+  /** The files and directories that a pattern names, sorted; `*` stands for a part of one name, without a leading dot. */
+  async matching(pattern: string): Promise<string[]> {
+    let found = ['']
+    for (const part of pattern.split('/')) {
+      const matches = part.includes('*') ? globOf(part) : undefined
+      const next: string[] = []
+      for (const dir of found) {
+        const names = (await this.#names(dir)).filter(name => (matches ? matches.test(name) : name === part))
+        next.push(...names.map(name => (dir === '' ? name : `${dir}/${name}`)))
+      }
+      found = next
+    }
+    return found
+  }
+
+  #names(dir: string): Promise<readonly string[]> {
+    const known = this.#listed.get(dir)
+    if (known) return known
+    const names = readdir(this.app.at(dir)).then(
+      all => all.filter(name => name !== 'node_modules').toSorted(),
+      (error: unknown) => {
+        if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) return []
+        throw error
+      },
+    )
+    this.#listed.set(dir, names)
+    return names
+  }
+}
+
+function globOf(part: string): RegExp {
+  const escaped = part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')
+  return new RegExp(`^(?!\\.)${escaped}$`)
+}

@@ -1,0 +1,202 @@
+/** How a language is recognised. Patterns name files from the application's directory; `*` stands for a part of one name. */
+export interface Language {
+  readonly id: string
+  /** As people write it. */
+  readonly name: string
+  /** What `BP_LANGUAGE` and `GOOGLE_RUNTIME` may call it, beside its id. */
+  readonly aliases?: readonly string[]
+  /** What its buildpack provides in the build plan; absent if Bale has no buildpack for the language. */
+  readonly provides?: string
+  /** Files with which people declare a project. */
+  readonly manifests: readonly string[]
+  /** Files that a server starts with. With a manifest they make the language the likely server; absent: the manifest does. */
+  readonly starts?: readonly string[]
+  /** Source files, which say little where another language has a manifest. */
+  readonly sources?: readonly string[]
+  /** Programs that start its applications, in a Procfile or another declared command. */
+  readonly programs: readonly string[]
+  /** Settings that are meant for its applications alone. */
+  readonly settings?: readonly string[]
+  /** Starts of buildpack ids that app.json may name: `heroku/python`. */
+  readonly heroku?: string
+}
+
+/**
+ * Languages by precedence: where evidence is equally strong, the first one wins. Node.js comes after other servers' languages, as
+ * many of their applications have a package.json for their front end. Languages that Bale does not build are
+ * here as well, so that an application in one of them is called what it is.
+ */
+export const languages: readonly Language[] = [
+  {
+    id: 'php',
+    name: 'PHP',
+    manifests: ['composer.json', 'artisan'],
+    starts: ['index.php', 'public/index.php', 'web/index.php', 'artisan'],
+    sources: ['*.php', 'public/*.php', 'src/*.php'],
+    programs: ['php', 'php-fpm', 'vendor/bin/heroku-php-apache2', 'vendor/bin/heroku-php-nginx'],
+  },
+  {
+    id: 'go',
+    name: 'Go',
+    aliases: ['golang'],
+    provides: 'go',
+    manifests: ['go.mod', 'go.work', 'Gopkg.toml', 'glide.yaml'],
+    starts: ['*.go', 'cmd/*', 'go.work'],
+    sources: ['*.go', 'cmd/*/*.go'],
+    programs: ['go'],
+    settings: ['BP_GO_TARGETS'],
+  },
+  {
+    id: 'java',
+    name: 'Java',
+    aliases: ['jvm', 'kotlin'],
+    manifests: ['pom.xml', 'pom.*', 'build.gradle', 'build.gradle.kts', 'settings.gradle', 'settings.gradle.kts'],
+    sources: ['*.jar', '*.war', '*.java', 'META-INF/MANIFEST.MF'],
+    programs: ['java', 'mvn', './mvnw', 'gradle', './gradlew'],
+  },
+  {
+    id: 'scala',
+    name: 'Scala',
+    manifests: ['build.sbt', 'build.sc', 'build.mill', 'project.scala'],
+    programs: ['sbt', 'scala'],
+  },
+  {
+    id: 'rust',
+    name: 'Rust',
+    provides: 'rust',
+    manifests: ['Cargo.toml'],
+    starts: ['src/main.rs', 'src/bin/*', 'main.rs', '*/src/main.rs', 'crates/*'],
+    programs: ['cargo'],
+    settings: ['BP_CARGO_INSTALL_ARGS', 'BP_CARGO_WORKSPACE_MEMBERS'],
+  },
+  {
+    id: 'ruby',
+    name: 'Ruby',
+    manifests: ['Gemfile', 'gems.rb'],
+    starts: ['config.ru', 'config/application.rb', 'config/puma.rb', 'bin/rails', 'app.rb', 'main.rb', 'server.rb'],
+    sources: ['*.rb', 'config.ru'],
+    programs: ['ruby', 'bundle', 'rails', 'bin/rails', 'rackup', 'puma', 'unicorn', 'thin', 'rake', 'sidekiq'],
+  },
+  {
+    id: 'elixir',
+    name: 'Elixir',
+    manifests: ['mix.exs'],
+    programs: ['mix', 'elixir', 'iex'],
+  },
+  {
+    id: 'dotnet',
+    name: '.NET',
+    aliases: ['.net', 'csharp', 'c#', 'aspnetcore', 'dotnetcore'],
+    manifests: ['*.csproj', '*.fsproj', '*.vbproj', '*.sln', '*.slnx', 'src/*.csproj', '*/*.csproj'],
+    sources: ['*.cs', '*.fs', '*.runtimeconfig.json'],
+    programs: ['dotnet'],
+  },
+  {
+    id: 'python',
+    name: 'Python',
+    provides: 'python',
+    manifests: [
+      'requirements.txt',
+      'uv.lock',
+      'poetry.lock',
+      'pdm.lock',
+      'Pipfile.lock',
+      'Pipfile',
+      'manage.py',
+      'pyproject.toml',
+      'setup.py',
+      'environment.yml',
+      'environment.yaml',
+      'pixi.toml',
+    ],
+    starts: [
+      'manage.py',
+      'main.py',
+      'app.py',
+      'wsgi.py',
+      'asgi.py',
+      'server.py',
+      'run.py',
+      'application.py',
+      'streamlit_app.py',
+      'bot.py',
+      'src/main.py',
+      'src/app.py',
+      'app/main.py',
+      'app/__init__.py',
+    ],
+    sources: ['*.py', 'src/*.py', 'app/*.py'],
+    programs: [
+      'python',
+      'python3',
+      'gunicorn',
+      'uvicorn',
+      'hypercorn',
+      'daphne',
+      'waitress-serve',
+      'granian',
+      'flask',
+      'fastapi',
+      'django-admin',
+      'streamlit',
+      'celery',
+      'chainlit',
+      'uv',
+      'poetry',
+      'pipenv',
+      'pdm',
+    ],
+    settings: ['BP_PIP_REQUIREMENT', 'BP_PYTHON_ENTRYPOINT'],
+  },
+  {
+    id: 'nodejs',
+    name: 'Node.js',
+    aliases: ['node', 'javascript', 'typescript', 'bun', 'deno'],
+    provides: 'node',
+    manifests: ['package.json', 'deno.json', 'deno.jsonc'],
+    starts: ['server.js', 'server.mjs', 'server.cjs', 'server.ts'],
+    sources: ['server.js', 'app.js', 'main.js', 'index.js'],
+    programs: ['node', 'npm', 'npx', 'yarn', 'pnpm', 'bun', 'deno', 'next', 'nuxt', 'nest', 'ts-node', 'tsx', 'pm2'],
+    settings: ['BP_NODE_PROJECT_PATH', 'BP_LAUNCHPOINT'],
+  },
+  { id: 'clojure', name: 'Clojure', manifests: ['project.clj', 'deps.edn'], programs: ['lein', 'clojure', 'clj'] },
+  { id: 'swift', name: 'Swift', manifests: ['Package.swift'], programs: ['swift'] },
+  { id: 'dart', name: 'Dart', manifests: ['pubspec.yaml'], programs: ['dart', 'flutter'] },
+  {
+    id: 'haskell',
+    name: 'Haskell',
+    manifests: ['stack.yaml', '*.cabal', 'cabal.project'],
+    programs: ['stack', 'cabal'],
+  },
+  { id: 'crystal', name: 'Crystal', manifests: ['shard.yml'], programs: ['crystal'] },
+  { id: 'gleam', name: 'Gleam', manifests: ['gleam.toml'], programs: ['gleam'] },
+  { id: 'erlang', name: 'Erlang', manifests: ['rebar.config', 'erlang.mk'], programs: ['erl', 'rebar3'] },
+  { id: 'nim', name: 'Nim', manifests: ['*.nimble'], programs: ['nim', 'nimble'] },
+  { id: 'zig', name: 'Zig', manifests: ['build.zig'], programs: ['zig'] },
+  { id: 'ocaml', name: 'OCaml', manifests: ['dune-project', '*.opam'], programs: ['dune', 'ocaml'] },
+  {
+    id: 'perl',
+    name: 'Perl',
+    manifests: ['cpanfile', 'Makefile.PL'],
+    sources: ['*.pl', '*.psgi'],
+    programs: ['perl', 'plackup'],
+  },
+  { id: 'r', name: 'R', manifests: ['renv.lock', 'init.R'], sources: ['*.R'], programs: ['Rscript', 'R'] },
+  { id: 'julia', name: 'Julia', manifests: ['Project.toml'], sources: ['*.jl'], programs: ['julia'] },
+  { id: 'lua', name: 'Lua', manifests: ['*.rockspec'], sources: ['*.lua'], programs: ['lua', 'luajit', 'lapis'] },
+]
+
+/** The language that a user calls by its id or another usual name, whatever the case of letters. */
+export function languageNamed(text: string): Language | undefined {
+  const wanted = text.trim().toLowerCase()
+  return languages.find(({ id, aliases = [] }) => id === wanted || aliases.includes(wanted))
+}
+
+/** Languages that Bale builds, as a sentence has them: `Go, Python and Node.js`. */
+export function builtLanguages(): string {
+  return listed(languages.filter(({ provides }) => provides !== undefined).map(({ name }) => name))
+}
+
+export function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+}

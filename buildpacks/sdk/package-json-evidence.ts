@@ -1,0 +1,58 @@
+import type { App } from './app.ts'
+import type { Strength } from './evidence.ts'
+
+interface Manifest {
+  readonly main?: unknown
+  readonly scripts?: Readonly<Record<string, unknown>>
+  readonly dependencies?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * What a package.json says of Node.js: with a start script, a main file or a server.js the application may start with Node;
+ * without, it may be there for a front end's tools only. undefined if there is none.
+ */
+export async function packageJsonEvidence(app: App): Promise<{ strength: Strength; because: string } | undefined> {
+  if (!(await app.has('package.json'))) return undefined
+  const json = await readManifest(app)
+  if (typeof json.scripts?.['start'] === 'string' && json.scripts['start'].trim() !== '') {
+    return { strength: 'server', because: 'package.json with a start script' }
+  }
+  const main = typeof json.main === 'string' ? json.main : undefined
+  if (main !== undefined) {
+    const file = await app.firstOf([main, `${main}.js`, `${main.replace(/\/$/, '')}/index.js`])
+    if (file !== undefined) return { strength: 'server', because: `package.json with the main file ${file}` }
+  }
+  const server = await app.firstOf(['server.js', 'server.mjs', 'server.cjs', 'server.ts'])
+  if (server !== undefined) return { strength: 'server', because: `package.json and ${server}` }
+  return { strength: 'manifest', because: 'package.json' }
+}
+
+const buildScripts = ['build', 'heroku-build', 'heroku-prebuild', 'heroku-postbuild', 'gcp-build', 'apphosting:build']
+
+/** Why Node.js has something to build for a server in another language; undefined if it has not. */
+export async function frontEndWork(app: App, env: Readonly<Record<string, string>>): Promise<string | undefined> {
+  const setting = ['BP_NODE_RUN_SCRIPTS', 'GOOGLE_NODE_RUN_SCRIPTS'].find(name => env[name] !== undefined)
+  if (setting !== undefined && (await app.has('package.json'))) return env[setting] ? `${setting} is set` : undefined
+  const json = await readManifest(app)
+  const script = buildScripts.find(name => typeof json.scripts?.[name] === 'string')
+  if (script !== undefined) return `package.json has a script "${script}"`
+  // A page may load what is installed: Bootstrap from node_modules. Tools in devDependencies alone are no part of the application.
+  return Object.keys(json.dependencies ?? {}).length > 0 ? 'package.json has dependencies' : undefined
+}
+
+/** The parts that matter here; a file that is no JSON is for the Node.js buildpack to complain about. */
+async function readManifest(app: App): Promise<Manifest> {
+  if (!(await app.has('package.json'))) return {}
+  try {
+    const json: unknown = JSON.parse((await app.read('package.json')) ?? '{}')
+    return typeof json === 'object' && json !== null ? objectParts(json as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
+
+function objectParts({ main, scripts, dependencies }: Record<string, unknown>): Manifest {
+  const table = (value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {}
+  return { main, scripts: table(scripts), dependencies: table(dependencies) }
+}

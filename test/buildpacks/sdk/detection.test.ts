@@ -1,0 +1,160 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { App, detectLanguage, explainUnsupported, weighLanguages } from '../../../buildpacks/sdk/index.ts'
+import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+
+async function appOf(tree: Tree): Promise<App> {
+  const root = await mkdtemp(join(tmpdir(), 'detection-'))
+  onTestFinished(() => rm(root, { recursive: true }))
+  for (const [path, content] of Object.entries(tree)) {
+    await mkdir(dirname(join(root, path)), { recursive: true })
+    await writeFile(join(root, path), content)
+  }
+  return new App(root)
+}
+
+async function weigh(tree: Tree, env: Record<string, string> = {}) {
+  const { server, builders } = await weighLanguages(await appOf(tree), env)
+  return [...builders, ...(server ? [server] : [])].map(({ language }) => language.id).join('+')
+}
+
+const json = JSON.stringify
+const startScript = json({ scripts: { start: 'node server.js' } })
+const flask: Tree = { 'app.py': '', 'requirements.txt': 'flask' }
+
+describe('the language of an application', () => {
+  it.each<[string, Tree, string]>([
+    ['nothing', {}, ''],
+    ['text', { 'notes.txt': '' }, ''],
+    ['package.json', { 'package.json': '{}' }, 'nodejs'],
+    ['a bare file', { 'index.js': '' }, 'nodejs'],
+    ['bare files of two languages', { 'index.js': '', 'app.py': '' }, 'python'],
+    [
+      'Flask with a front end’s main.js and a Procfile',
+      { ...flask, 'main.js': '', Procfile: 'web: gunicorn app:app' },
+      'python',
+    ],
+    ['requirements.txt and main.js', { 'requirements.txt': '', 'main.js': '' }, 'python'],
+    ['manage.py and a package.json', { 'manage.py': '', 'package.json': '{}' }, 'python'],
+    ['go.mod and a bare file', { 'go.mod': 'module x', 'main.go': '', 'index.js': '' }, 'go'],
+    ['Cargo.toml and a bare file', { 'Cargo.toml': '', 'src/main.rs': '', 'app.js': '' }, 'rust'],
+    ['a package.json whose main is not there', { ...flask, 'package.json': json({ main: 'index.js' }) }, 'python'],
+    ['a package.json with tools', { ...flask, 'package.json': json({ devDependencies: { eslint: '9' } }) }, 'python'],
+    [
+      'a package.json that builds',
+      { ...flask, 'package.json': json({ scripts: { build: 'sass a b' } }) },
+      'nodejs+python',
+    ],
+    [
+      'a package.json with packages',
+      { ...flask, 'package.json': json({ dependencies: { bootstrap: '5' } }) },
+      'nodejs+python',
+    ],
+    ['a package.json that is no JSON', { ...flask, 'package.json': '{' }, 'python'],
+    [
+      'a package.json that builds for Go',
+      { 'go.mod': '', 'main.go': '', 'package.json': json({ scripts: { build: 'x' } }) },
+      'nodejs+go',
+    ],
+    ['a start script and requirements alone', { 'package.json': startScript, 'requirements.txt': '' }, 'nodejs'],
+    ['a linter’s pyproject.toml', { 'package.json': '{}', 'pyproject.toml': '[tool.ruff]\n' }, 'nodejs'],
+    ['a crate for WebAssembly', { 'package.json': startScript, 'Cargo.toml': '', 'src/lib.rs': '' }, 'nodejs'],
+    ['.NET', { 'Shop.csproj': '', 'Program.cs': '' }, 'dotnet'],
+    ['.NET with a package.json that says nothing', { 'Shop.csproj': '', 'package.json': '{}' }, 'dotnet'],
+    ['a site’s own script', { 'index.html': '<script src=main.js>', 'main.js': 'document.title = 1' }, ''],
+    ['a server beside a page', { 'index.html': '', 'app.js': 'require("node:http")' }, 'nodejs'],
+    ['node_modules alone', { 'node_modules/x/main.go': '' }, ''],
+  ])('%s', async (_name, tree, expected) => expect(await weigh(tree)).toBe(expected))
+
+  it.each<[string, string]>([
+    ['web: gunicorn app:app', 'python'],
+    ['web: node server.js', 'nodejs'],
+    ['release: python manage.py migrate\nweb: npm start', 'nodejs'],
+    ['web: python prepare.py && NODE_ENV=production exec node server.js', 'nodejs'],
+    ['web: cd app; .venv/bin/python3.13 app.py', 'python'],
+    ['web: ./run', 'python'],
+    // Nothing of Ruby is there.
+    ['web: ruby app.rb', 'python'],
+  ])('is what the Procfile starts: %j', async (Procfile, expected) => {
+    expect(await weigh({ ...flask, 'package.json': startScript, 'server.js': '', Procfile })).toMatch(
+      new RegExp(`${expected}$`),
+    )
+  })
+
+  it('is what GOOGLE_ENTRYPOINT starts, rather than the Procfile; app.yaml comes last', async () => {
+    const both = { ...flask, 'package.json': startScript }
+    expect(await weigh({ ...both, Procfile: 'web: python app.py' }, { GOOGLE_ENTRYPOINT: 'node server.js' })).toBe(
+      'nodejs',
+    )
+    expect(await weigh({ ...both, 'app.yaml': 'runtime: nodejs22\n' })).toBe('nodejs')
+    expect(await weigh({ ...both, 'app.yaml': "runtime: x\nentrypoint: 'node server.js'\n" })).toBe('nodejs')
+  })
+
+  it.each<[string, string]>([
+    ['nodejs', 'nodejs'],
+    ['Node', 'nodejs'],
+    ['python', 'python'],
+    ['nodejs, python', 'nodejs+python'],
+    ['python,node', 'python+nodejs'],
+    ['golang', 'go'],
+  ])('is what the user chooses: BP_LANGUAGE=%s', async (value, expected) => {
+    const tree = { ...flask, 'package.json': json({ scripts: { build: 'x' } }), 'go.mod': '', 'main.go': '' }
+    expect(await weigh(tree, { BP_LANGUAGE: value })).toBe(expected)
+    expect(await weigh(tree, { GOOGLE_RUNTIME: value })).toBe(expected)
+    expect(await weigh(tree, { BP_LANGUAGE: value, GOOGLE_RUNTIME: 'ruby' })).toBe(expected)
+  })
+
+  it('has to be one', async () => {
+    await expect(weigh(flask, { BP_LANGUAGE: 'pyhton' })).rejects.toMatchObject({
+      where: 'BP_LANGUAGE',
+      message: '"pyhton" is not a language',
+      fix: expect.stringContaining('python, nodejs') as string,
+    })
+    await expect(weigh(flask, { GOOGLE_RUNTIME: 'python312' })).rejects.toMatchObject({ where: 'GOOGLE_RUNTIME' })
+  })
+})
+
+describe('the role of a language', () => {
+  const roleOf = async (tree: Tree, id: string, env: Record<string, string> = {}) =>
+    detectLanguage({ app: await appOf(tree), env }, id)
+
+  it('is the server’s, with what else fits and how to choose it', async () => {
+    const tree = { ...flask, 'package.json': startScript, 'main.go': '' }
+    expect(await roleOf(tree, 'python')).toEqual({
+      role: 'server',
+      reason:
+        'Python: requirements.txt and app.py\n' +
+        'also fits: Node.js (package.json with a start script) and Go (main.go); BP_LANGUAGE=nodejs or BP_LANGUAGE=go chooses it',
+    })
+    expect(await roleOf(tree, 'nodejs')).toEqual({
+      role: 'none',
+      reason:
+        'Python (requirements.txt and app.py) rather than Node.js (package.json with a start script); BP_LANGUAGE=nodejs chooses the latter',
+    })
+    expect(await roleOf(tree, 'rust')).toEqual({ role: 'none', reason: 'nothing of Rust is there' })
+  })
+
+  it('is a builder’s for a front end', async () => {
+    const tree = { ...flask, 'package.json': json({ scripts: { build: 'sass a b' } }) }
+    expect(await roleOf(tree, 'nodejs')).toMatchObject({
+      role: 'builder',
+      server: { id: 'python' },
+      reason:
+        'Node.js: package.json has a script "build"; the application starts with Python (requirements.txt and app.py)',
+    })
+    expect(await roleOf(tree, 'nodejs', { BP_NODE_RUN_SCRIPTS: '' })).toMatchObject({ role: 'none' })
+    expect(await roleOf(tree, 'nodejs', { BP_LANGUAGE: 'python' })).toMatchObject({ role: 'none' })
+  })
+})
+
+describe('what no buildpack builds', () => {
+  it.each<[Tree, string]>([
+    [{ 'Shop.csproj': '' }, 'this looks like a .NET application (Shop.csproj); Bale builds '],
+    [{ 'mix.exs': '' }, 'this looks like an Elixir application (mix.exs); Bale builds '],
+    [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],
+  ])('%j', async (tree, expected) => {
+    expect(await explainUnsupported({ app: await appOf(tree), env: {} })).toContain(expected)
+  })
+})
