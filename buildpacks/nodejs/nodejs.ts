@@ -2,7 +2,6 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type BuildContext,
-  buildPlan,
   type BuildResult,
   defineBuildpack,
   type DetectContext,
@@ -40,11 +39,7 @@ export const nodejs = defineBuildpack({ detect, build })
 async function detect(context: DetectContext) {
   const found = await detectLanguage(context, 'nodejs')
   if (found.role === 'none') return fail(found.reason)
-  const plan = buildPlan().provides('node')
-  if (found.role === 'server') return pass(found.reason, plan.requires('node'))
-  // The group must hold the buildpack of the language that starts, which provides its runtime by this name.
-  const { id, provides = id } = found.server
-  return pass(found.reason, plan.requires('node', { launch: false }).requires(provides))
+  return pass(found.reason, found.plan)
 }
 
 async function build(context: BuildContext): Promise<BuildResult> {

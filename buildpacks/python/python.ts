@@ -1,7 +1,6 @@
 import { DebianArchive } from '../debian/archive.ts'
 import {
   type BuildContext,
-  buildPlan,
   type BuildResult,
   defineBuildpack,
   type DetectContext,
@@ -24,13 +23,13 @@ import { choosePython } from './version.ts'
 export const python = defineBuildpack({ detect, build })
 
 async function detect({ app, env }: DetectContext) {
-  const { role, reason } = await detectLanguage({ app, env }, 'python')
-  if (role !== 'server') return fail(reason)
+  const found = await detectLanguage({ app, env }, 'python')
+  if (found.role === 'none') return fail(found.reason)
   const project = await findProject(app, env)
   if (project === undefined) return fail('no requirements.txt, and no main.py, app.py, wsgi.py, asgi.py or server.py')
   // A misspelt or a foreign file is this buildpack's to explain: were it to step aside, another might make an image
   // without Python.
-  return pass(reason, buildPlan().provides('python').requires('python'))
+  return pass(found.reason, found.plan)
 }
 
 async function build(context: BuildContext): Promise<BuildResult> {

@@ -3,6 +3,7 @@ import { BuildpackError } from './errors.ts'
 import { type Evidence, findEvidence, strengths } from './evidence.ts'
 import { builtLanguages, type Language, languageNamed, languages, listed } from './languages.ts'
 import { frontEndWork } from './package-json-evidence.ts'
+import { type BuildPlanBuilder, buildPlan } from './plan.ts'
 import { firstSetting } from './platform.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -63,40 +64,49 @@ function chosenLanguages(env: Env): { languages: readonly Language[]; where: str
   return { languages: known, where: `${setting.name} is ${setting.value}` }
 }
 
-/** What a language's buildpack is for in an application. */
+/**
+ * What a language's buildpack is for in an application: it builds and starts it; or it builds something for a server in
+ * another language; or it has no part, as another language wins or nothing is there for this one.
+ */
 export type LanguageRole =
-  /** It builds the application and starts it. */
-  | { readonly role: 'server'; readonly reason: string }
-  /** It builds something for the server, which is written in another language. */
-  | { readonly role: 'builder'; readonly reason: string; readonly server: Language }
-  /** Another language wins, or nothing is there for this one. */
+  | { readonly role: 'server' | 'builder'; readonly reason: string; readonly plan: BuildPlanBuilder }
   | { readonly role: 'none'; readonly reason: string }
 
 /**
- * What the buildpack of the language `id` is for in this application, with the reason for people: what fits, what else
- * would have fitted, and how to choose it.
+ * What the buildpack of the language `id` is for in this application; with the reason for people: what fits, what else would have
+ * fitted, and how to choose it; and with the build plan that ties a builder to the server's buildpack.
  */
 export async function detectLanguage({ app, env }: { app: App; env: Env }, id: string): Promise<LanguageRole> {
   const { found, server, builders } = await weighLanguages(app, env)
   const own = found.find(({ language }) => language.id === id)
-  if (server?.language.id === id) {
-    const rest = found.filter(
-      other => other !== server && !builders.some(({ language }) => language === other.language),
-    )
-    return { role: 'server', reason: [`${server.language.name}: ${server.because}`, ...otherwise(rest)].join('\n') }
+  if (own === undefined || server === undefined) {
+    return { role: 'none', reason: `nothing of ${languageNamed(id)?.name ?? id} is there` }
+  }
+  const runtime = own.language.provides ?? id
+  if (server.language.id === id) {
+    const rest = found.filter(other => ![server, ...builders].some(({ language }) => language === other.language))
+    const reason = [`${own.language.name}: ${own.because}`, ...otherwise(rest)].join('\n')
+    return { role: 'server', reason, plan: serverPlan(runtime, builders) }
   }
   const builder = builders.find(({ language }) => language.id === id)
-  if (builder && server) {
-    const { name } = server.language
-    const reason = `${builder.language.name}: ${builder.because}; the application starts with ${name} (${server.because})`
-    return { role: 'builder', reason, server: server.language }
+  if (builder) {
+    const reason = `${builder.language.name}: ${builder.because}; the application starts with ${describe(server)}`
+    // The server's plan requires it: a group without the server's buildpack does not take part.
+    return { role: 'builder', reason, plan: buildPlan().provides(runtime) }
   }
-  if (own === undefined || server === undefined)
-    return { role: 'none', reason: `nothing of ${languageNamed(id)?.name ?? id} is there` }
-  return {
-    role: 'none',
-    reason: `${describe(server)} rather than ${describe(own)}; BP_LANGUAGE=${id} chooses the latter`,
-  }
+  const reason = `${describe(server)} rather than ${describe(own)}; BP_LANGUAGE=${id} chooses the latter`
+  return { role: 'none', reason }
+}
+
+/** Requires the builders' runtimes for the build, or goes without them where their buildpacks are not in the group. */
+function serverPlan(runtime: string, builders: readonly Evidence[]): BuildPlanBuilder {
+  const own = buildPlan().provides(runtime).requires(runtime)
+  if (builders.length === 0) return own
+  const all = builders.reduce(
+    (plan, { language }) => plan.requires(language.provides ?? language.id, { launch: false }),
+    own,
+  )
+  return all.or().provides(runtime).requires(runtime)
 }
 
 const describe = ({ language, because }: Evidence) => `${language.name} (${because})`

@@ -70,15 +70,9 @@ describe('beside a server in another language', () => {
     'app.py': '',
   }
 
-  it('takes part to build the front end, in a group that has the server’s buildpack', async () => {
+  it('takes part to build the front end, if the server’s buildpack requires it', async () => {
     const { project } = await nodeProject(app)
-    expect(await project.detect()).toMatchObject({
-      exitCode: 0,
-      plan: {
-        provides: [{ name: 'node' }],
-        requires: [{ name: 'node', metadata: { launch: false } }, { name: 'python' }],
-      },
-    })
+    expect(await project.detect()).toMatchObject({ exitCode: 0, plan: { provides: [{ name: 'node' }] } })
   })
 
   it('builds, starts nothing, and leaves Node out of the image', async () => {

@@ -122,8 +122,9 @@ describe('the role of a language', () => {
 
   it('is the server’s, with what else fits and how to choose it', async () => {
     const tree = { ...flask, 'package.json': startScript, 'main.go': '' }
-    expect(await roleOf(tree, 'python')).toEqual({
+    expect(await roleOf(tree, 'python')).toMatchObject({
       role: 'server',
+      plan: { sections: [{ provides: ['python'], requires: [{ name: 'python' }] }] },
       reason:
         'Python: requirements.txt and app.py\n' +
         'also fits: Node.js (package.json with a start script) and Go (main.go); BP_LANGUAGE=nodejs or BP_LANGUAGE=go chooses it',
@@ -140,9 +141,19 @@ describe('the role of a language', () => {
     const tree = { ...flask, 'package.json': json({ scripts: { build: 'sass a b' } }) }
     expect(await roleOf(tree, 'nodejs')).toMatchObject({
       role: 'builder',
-      server: { id: 'python' },
+      plan: { sections: [{ provides: ['node'], requires: [] }] },
       reason:
         'Node.js: package.json has a script "build"; the application starts with Python (requirements.txt and app.py)',
+    })
+    expect(await roleOf(tree, 'python')).toMatchObject({
+      role: 'server',
+      plan: {
+        sections: [
+          { provides: ['python'], requires: [{ name: 'python' }, { name: 'node', metadata: { launch: false } }] },
+          // In a builder without Node.js.
+          { provides: ['python'], requires: [{ name: 'python' }] },
+        ],
+      },
     })
     expect(await roleOf(tree, 'nodejs', { BP_NODE_RUN_SCRIPTS: '' })).toMatchObject({ role: 'none' })
     expect(await roleOf(tree, 'nodejs', { BP_LANGUAGE: 'python' })).toMatchObject({ role: 'none' })

@@ -1,0 +1,1 @@
+document.title = 'front end'
