@@ -124,7 +124,10 @@ export async function explainUnsupported({ app, env }: { app: App; env: Env }): 
   const { server } = await weighLanguages(app, env)
   const builds = `Bale builds ${builtLanguages()}, and starts what a Procfile names`
   if (server === undefined) return `this looks like no application that Bale knows; ${builds}`
-  const { name } = server.language
+  const { name, provides } = server.language
+  if (provides !== undefined) {
+    return `this looks like a ${name} application (${server.because}), which the buildpacks of this builder cannot build`
+  }
   const article = /^(E|O|R$)/.test(name) ? 'an' : 'a'
   return `this looks like ${article} ${name} application (${server.because}); ${builds}`
 }

@@ -217,7 +217,9 @@ const shownNames = 20
 
 function noGroup(results: readonly DetectResult[], reasons: readonly string[]): BaleError {
   const errored = results.filter(r => r.status === 'errored')
-  const lines = results.map(r => `  ${r.id}@${r.version}: ${explain(r)}`)
+  // A buildpack that rules itself out without a word has nothing to add to what others say.
+  const spoken = results.filter(r => r.status !== 'failed' || r.output.trim() !== '')
+  const lines = (spoken.length > 0 ? spoken : results).map(r => `  ${r.id}@${r.version}: ${explain(r)}`)
   const message = ['no group of buildpacks fits this source', ...lines, ...reasons.map(r => `  ${r}`)].join('\n')
   if (errored.length === 0) return new BaleError('nothing-detected', message)
   const names = errored.map(r => `${r.id}@${r.version}`).join(', ')

@@ -29,10 +29,9 @@ describe.each([
   ['python', ['requirements.txt', 'any.py', 'src/main.py', 'pyproject.toml', 'Pipfile', 'uv.lock']],
   ['procfile', []],
 ])('%s bin/detect', (name, files) => {
-  it('rules itself out without starting Node, in a line that says why', async () => {
-    const { status, stdout } = await runBin(name, 'detect', ['go.mod'], { PATH: '/nowhere' })
-    expect(status).toBe(100)
-    expect(stdout).toMatch(/^no .*\n$/)
+  it('rules itself out without starting Node, and leaves the explanation to the last buildpack', async () => {
+    const { status, stdout, stderr } = await runBin(name, 'detect', ['notes.txt'], { PATH: '/nowhere' })
+    expect({ status, stdout, stderr }).toEqual({ status: 100, stdout: '', stderr: '' })
   })
 
   it.each(files)('asks the program about %s', async file => {

@@ -130,6 +130,19 @@ describe('detect', () => {
     expect(error.message).toContain('go@1.0.0: there is no go.mod')
   })
 
+  it('leaves out those that said nothing where others did', async () => {
+    const dir = await temporaryDirectory()
+    const tree = {
+      ...buildpack('silent', { detect: 'exit 100' }),
+      ...buildpack('last', { detect: 'echo "this looks like Perl"; exit 100' }),
+    }
+    const explained = (await failureOf(detect(await detectInput(dir, tree, order(['silent'], ['last']))))) as BaleError
+    expect(explained.message).toContain('last@1.0.0: this looks like Perl')
+    expect(explained.message).not.toContain('silent')
+    const silent = (await failureOf(detect(await detectInput(dir, tree, order(['silent']))))) as BaleError
+    expect(silent.message).toContain('silent@1.0.0: it did not say what it looks for')
+  })
+
   it('fails with 21 when nothing fits and one errored', async () => {
     const dir = await temporaryDirectory()
     const tree = { ...buildpack('broken', { detect: 'echo oops >&2; exit 3' }) }

@@ -103,7 +103,9 @@ function detailed(event: BuildEvent, style: Style, verbose: boolean): string[] {
 
 function detected(event: Extract<BuildEvent, { type: 'detected' }>, style: Style, verbose: boolean): string[] {
   const { group, results } = event
-  const shown = verbose || group.length === 0 ? results : results.filter(r => group.some(b => b.id === r.id))
+  // Where no group passes, the error that follows says why each did not; it has the last line only of what went wrong.
+  const isShown = (r: DetectResult) => (group.length === 0 ? r.status === 'errored' : group.some(b => b.id === r.id))
+  const shown = verbose ? results : results.filter(isShown)
   const lines = shown.flatMap(result => why(result, style))
   if (group.length === 0) return lines
   // Platforms read these two forms.

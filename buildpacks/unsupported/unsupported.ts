@@ -1,0 +1,14 @@
+import { BuildpackError, defineBuildpack, explainUnsupported, fail } from '../sdk/index.ts'
+
+/** Never takes part: alone in the last group of a builder's order, it explains why no other buildpack does. */
+export const unsupported = defineBuildpack({
+  async detect(context) {
+    return fail(await explainUnsupported(context))
+  },
+
+  build() {
+    throw new BuildpackError('this buildpack only explains, and builds nothing', {
+      fix: 'put it into a group of its own at the end of the order',
+    })
+  },
+})
