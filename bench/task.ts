@@ -1,5 +1,6 @@
 // What the measurements run, bundled, in a process of its own each time, as users have it.
 import { closeSync, createReadStream, mkdirSync, openAsBlob, openSync, writeSync } from 'node:fs'
+import { BuildCache } from '../lifecycle/caches/build-cache.ts'
 import { directoryCache } from '../lifecycle/caches/directory.ts'
 import { imageCache } from '../lifecycle/caches/image.ts'
 import { type BuildEvent, silent } from '../lifecycle/events.ts'
@@ -12,13 +13,21 @@ import { unpackTree } from '../lifecycle/layers/tree/unpack.ts'
 import { inOrder } from '../lifecycle/phases/in-order.ts'
 import { restore } from '../lifecycle/phases/restore.ts'
 import { requirePlatformApi } from '../lifecycle/spec/api.ts'
-import { Stores, hostPlatform } from '../lifecycle/stores/open.ts'
+import { Stores } from '../lifecycle/stores/open.ts'
+import { hostPlatform } from '../lifecycle/stores/settings.ts'
 
 const imagePath = '/layers/bench/tree'
 const source = (from: string) =>
   layerSource('bench', [{ kind: 'tree', hostPath: from, imagePath, uid: 1000, gid: 1000 }])
 
-const nowhere = { dataDir: '', cacheDir: '', dockerConfig: '/nonexistent', dockerSocket: '', environment: {} }
+const nowhere = {
+  platform: hostPlatform(),
+  dataDir: '',
+  cacheDir: '',
+  dockerConfig: '/nonexistent',
+  dockerSocket: '',
+  environment: {},
+}
 async function cacheOf(stores: Stores, name: string) {
   const [{ sink, previous }] = await stores.destinations([name], true)
   return imageCache({ ...previous, sink }, { platform: hostPlatform() })
@@ -61,7 +70,7 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
     mkdirSync(to)
     await using stores = new Stores(nowhere, silent)
     const group = [{ id: 'bench', version: '1.0.0', api: '0.12' }]
-    const cache = await cacheOf(stores, from)
+    await using cache = new BuildCache({ layers: await cacheOf(stores, from) }, silent)
     const features = requirePlatformApi('0.15')
     await restore({ layersDir: { host: to, image: '/layers' }, group, cache, features, reporter: silent })
   },

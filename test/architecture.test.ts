@@ -17,6 +17,8 @@ const ranks: Record<string, number> = {
   caches: 3,
   engines: 3,
   phases: 4,
+  'phase-runner.ts': 4.5,
+  'pipeline.ts': 4.6,
   platform: 5,
   'index.ts': 6,
   cli: 7,

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ensureStack } from '../lifecycle/platform/stack.ts'
-import { readSettings } from '../lifecycle/cli/settings.ts'
+import { settings as settingsOf } from '../lifecycle/platform/settings.ts'
 import { silent } from '../lifecycle/events.ts'
-import { Stores, hostPlatform } from '../lifecycle/stores/open.ts'
+import { Stores } from '../lifecycle/stores/open.ts'
+import { hostPlatform } from '../lifecycle/stores/settings.ts'
 import { bale, root } from './helpers/bale.ts'
 import { type Daemon, startDocker, startPodman } from './helpers/daemons.ts'
 import { type DockerRegistry, login, missing, startDockerRegistry } from './helpers/docker-registry.ts'
@@ -79,7 +80,7 @@ describe('phases in containers', () => {
     })
     await run('node', [join(root, 'scripts/dist.mjs'), '--out', join(dir, 'dist'), 'lifecycle'], { cwd: '/' })
     lifecycle = join(dir, 'dist', `linux-${architecture}`, 'lifecycle')
-    const settings = readSettings(process.env)
+    const settings = settingsOf(process.env)
     await using stores = new Stores(settings, silent)
     const parts = { stackDir: join(root, 'stacks/trixie'), arch: architecture, settings, reporter: silent }
     const stack = await ensureStack({ ...parts, store: stores.local }, new AbortController().signal)

@@ -18,22 +18,6 @@ export interface Cache {
   open(diffId: Digest, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>
   /** Starts the next generation; what is neither put nor kept is dropped when it is committed. */
   begin(signal?: AbortSignal): Promise<CacheWriter>
-  /**
-   * Begins to look whether the trees that are kept are as they were, as long as there is nothing else to do. What changes
-   * them later, and before they are taken, is not seen then: only whoever builds can write there.
-   */
-  prefetchTrees?(): void
-  /** Moves the layer's tree to `to`, if it is kept and sure to be as it was; false if not. */
-  checkoutTree?(diffId: Digest, to: string): Promise<boolean>
-  /** Takes the trees of the layers that were committed for the next build, in place of all others. */
-  checkinTrees?(trees: readonly CachedTree[]): Promise<void>
-}
-
-/** A layer's directory, and what `fingerprintTree` made of it before it was read. */
-export interface CachedTree {
-  readonly diffId: Digest
-  readonly path: string
-  readonly fingerprint: string
 }
 
 export interface CacheWriter extends AsyncDisposable {

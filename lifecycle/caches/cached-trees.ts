@@ -5,8 +5,26 @@ import { leaseName } from '../files/lease.ts'
 import { type Digest, hexOf } from '../image/digest.ts'
 import { fingerprintTree } from '../layers/tree/fingerprint.ts'
 import { removeSoon } from '../files/remove.ts'
-import type { Cache } from './cache.ts'
 import type { BlobInfoCache } from './blob-info-cache.ts'
+
+/** A layer's directory, and the fingerprint that it had before it was read. */
+export interface CachedTree {
+  readonly diffId: Digest
+  readonly path: string
+  readonly fingerprint: string
+}
+
+export interface CachedTrees {
+  /**
+   * Starts to check whether the trees are unchanged. A change between this check and `checkout` goes unseen: only the user
+   * who builds can write there.
+   */
+  prefetch(): void
+  /** Moves the layer's tree to `to` if it is there and proven unchanged; returns false otherwise. */
+  checkout(diffId: Digest, to: string): Promise<boolean>
+  /** Takes the trees of the layers that were committed for the next build, in place of all others. */
+  checkin(trees: readonly CachedTree[]): Promise<void>
+}
 
 /**
  * The trees of cached layers, kept beside their tars: a build gets them by a rename and gives them back by another one. A
@@ -16,11 +34,7 @@ import type { BlobInfoCache } from './blob-info-cache.ts'
  * @param dir on the file system of the builds' layers directories; only this user can write there
  * @param discarded where trees wait that are being deleted; names there tell whose they are
  */
-export function cachedTrees(
-  dir: string,
-  index: BlobInfoCache,
-  discarded: string,
-): Required<Pick<Cache, 'prefetchTrees' | 'checkoutTree' | 'checkinTrees'>> {
+export function cachedTrees(dir: string, index: BlobInfoCache, discarded: string): CachedTrees {
   const folder = join(dir, 'trees')
   const pathOf = (diffId: Digest): string => join(folder, hexOf(diffId))
   const looks = new Map<Digest, Promise<string | undefined>>()
@@ -30,7 +44,7 @@ export function cachedTrees(
     await removeSoon(aside)
   }
   return {
-    prefetchTrees() {
+    prefetch() {
       for (const diffId of index.trees()) {
         const look = fingerprintTree(pathOf(diffId))
         look.catch(() => {}) // told to who takes it
@@ -38,7 +52,7 @@ export function cachedTrees(
       }
     },
 
-    async checkoutTree(diffId, to) {
+    async checkout(diffId, to) {
       const fingerprint = index.tree(diffId)
       if (fingerprint === undefined) return false
       const path = pathOf(diffId)
@@ -51,7 +65,7 @@ export function cachedTrees(
       })
     },
 
-    async checkinTrees(trees) {
+    async checkin(trees) {
       await unlessRefused(async () => {
         await mkdir(folder, { recursive: true, mode: 0o700 })
         for (const name of await readdir(folder)) await discard(join(folder, name))

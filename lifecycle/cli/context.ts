@@ -1,12 +1,11 @@
 import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
-import type { Settings } from '../platform/settings.ts'
+import { type Settings, settings } from '../platform/settings.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { Process } from './program.ts'
 import { plainReporter } from './render/plain.ts'
 import { prettyReporter } from './render/pretty.ts'
-import { readSettings } from './settings.ts'
 
 /** What commander parsed; each command knows which of these it has. */
 export interface GlobalOptions {
@@ -60,7 +59,7 @@ export function makeContext(options: GlobalOptions, process: Process): CommandCo
     : plainReporter({ write, color, ...level })
   const interrupt = onInterrupt(process)
   return {
-    settings: readSettings(env),
+    settings: settings(env),
     env,
     reporter,
     signal: interrupt.signal,

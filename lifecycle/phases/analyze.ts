@@ -1,32 +1,49 @@
 import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
 import { labelOf } from '../image/config.ts'
 import type { Image } from '../image/image.ts'
 import type { Layer } from '../image/layer.ts'
 import type { Platform } from '../image/manifest.ts'
 import { labels, parseLayersMetadata } from '../spec/labels.ts'
 import { targetOf } from '../spec/target.ts'
-import type { LayersMetadata, RunImageMetadata, Target } from '../spec/types.ts'
-import type { ImageAt } from '../stores/open.ts'
-import type { ImageSink } from '../stores/store.ts'
-import type { Reporter } from '../events.ts'
+import type { Analyzed, LayersMetadata, RunImageMetadata, Target } from '../spec/types.ts'
+import type { Destination, ImageAt } from '../stores/open.ts'
 import { readOsRelease } from './os-release.ts'
+import { type RunImageNames, selectRunImage } from './run-image.ts'
+
+/** Which run image a build asks for, and where its names are looked up. */
+export interface RunImageRequest {
+  readonly names: RunImageNames
+  readonly open: (name: string) => Promise<ImageAt>
+}
 
 export interface AnalyzeInput {
   readonly platform: Platform
   /** The result of the last build, if this is not the first. */
   readonly previous: ImageAt
-  readonly runImage: ImageAt
+  readonly runImage: RunImageRequest
+  /** The registry that the app image goes to, if it goes to one. */
+  readonly registry?: string | undefined
   /** Wherever the app image goes. */
-  readonly destinations: readonly { readonly sink: ImageSink; readonly names: readonly string[] }[]
+  readonly destinations: readonly Pick<Destination, 'sink' | 'names'>[]
+  /** A cache image that must be readable and writable. */
+  readonly cacheImage?: Destination | undefined
   readonly reporter: Reporter
 }
 
 export interface Analysis {
-  readonly runImage: Image
+  readonly runImage: SelectedRunImage
   /** What the app will run on: CNB_TARGET_* of every buildpack. */
   readonly target: Target
   /** Present when the previous image was made by a lifecycle. */
   readonly previous?: PreviousImage
+}
+
+export interface SelectedRunImage {
+  /** One of the requested names. */
+  readonly name: string
+  readonly names: RunImageNames
+  readonly image: Image
 }
 
 export interface PreviousImage {
@@ -35,62 +52,85 @@ export interface PreviousImage {
 }
 
 /**
- * Looks at the images that a build starts from and makes sure, before any work, that its result can be written
+ * Reads the images that a build starts from and makes sure, before any work, that its result can be written
  * (platform.md, "analyzer").
  * @throws BaleError 'arguments' when the run image is not there; a store's error when it cannot be read or written
  */
 export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promise<Analysis> {
-  refuseRunImage(input)
+  const { cacheImage, destinations, platform } = input
   const [runImage, previous] = await Promise.all([
-    pullRunImage(input.runImage, input.platform, signal),
+    findRunImage(input, signal),
     readPrevious(input, signal),
-    ...input.destinations.map(({ sink, names }) => sink.checkWrite(names, signal)),
+    ...destinations.map(({ sink, names }) => sink.checkWrite(names, signal)),
+    cacheImage?.sink.checkWrite(cacheImage.names, signal),
+    cacheImage && checkRead(cacheImage.previous, platform, signal),
   ])
-  const labelled = targetOfImage(runImage)
-  // Images that nobody made for buildpacks do not say on which distribution they are: their files do.
+  const labelled = targetOfImage(runImage.image)
+  // The labels of an image that was not made for buildpacks do not name its distribution: its files do.
   const target = labelled.distro
     ? labelled
-    : targetOfImage(runImage, await readOsRelease(near(runImage, previous), signal))
+    : targetOfImage(runImage.image, await readOsRelease(near(runImage.image, previous), signal))
   return { runImage, target, ...(previous !== undefined && { previous }) }
 }
 
-/** The next app would be built on top of this one, and every other app on this machine as well (X33). */
-function refuseRunImage({ runImage, destinations }: AnalyzeInput): void {
-  const place = runImage.source.description
-  const taken = destinations.some(({ sink, names }) => sink.description === place && names.includes(runImage.name))
+async function findRunImage(input: AnalyzeInput, signal?: AbortSignal): Promise<SelectedRunImage> {
+  const { names, open } = input.runImage
+  const read = async (asked: string) => {
+    const { source, name } = await open(asked)
+    refuseRunImage({ source, name }, input)
+    const image = await source.pull(name, input.platform, signal)
+    return image === undefined ? { image, place: source.description } : { image }
+  }
+  const { registry, platform, reporter } = input
+  const { name, found } = await selectRunImage({ names, registry, read, platform, reporter }, signal)
+  return { name, names, image: found.image }
+}
+
+/** Refuses to replace the run image: the next app would be built on top of this one, and every other app too (X33). */
+function refuseRunImage(runImage: ImageAt, { destinations }: AnalyzeInput): void {
+  const store = runImage.source.description
+  const taken = destinations.some(({ sink, names }) => sink.description === store && names.includes(runImage.name))
   if (!taken) return
   throw new BaleError('arguments', `the app would replace the run image ${runImage.name}, which it is built on`, {
     fix: 'give the app another name',
   })
 }
 
-/** @throws BaleError 'arguments' when it is not there, or for another platform; the store's when it cannot be read */
-export async function pullRunImage(
-  { source, name }: ImageAt,
-  platform: Platform,
-  signal?: AbortSignal,
-): Promise<Image> {
-  const runImage = await source.pull(name, platform, signal)
-  if (runImage === undefined) {
-    const named = ['the run image', name].filter(Boolean).join(' ') // one in a layout has no name there
-    throw new BaleError('arguments', `${named} does not exist in ${source.description}`, {
-      fix: 'correct its name, or give another with --run-image',
-    })
-  }
-  requirePlatform(runImage, name, platform)
-  return runImage
-}
-
-/** @param osRelease for an image whose labels do not name its distribution */
-/** @throws BaleError 'arguments' for an image that cannot run here */
-export function requirePlatform({ config }: Image, name: string, platform: Platform): void {
-  const { os, architecture } = config
-  if (os === platform.os && architecture === platform.architecture) return
-  throw new BaleError('arguments', `the run image ${name} is for ${os}/${architecture}`, {
-    fix: `give one for ${platform.os}/${platform.architecture} with --run-image`,
+/** A missing or damaged cache image counts as readable: a cache of no use is no obstacle. */
+async function checkRead({ source, name }: ImageAt, platform: Platform, signal?: AbortSignal): Promise<void> {
+  await source.pull(name, platform, signal).catch((error: unknown) => {
+    if (!(error instanceof BaleError) || error.code !== 'input') throw error
   })
 }
 
+/** How images are named in analyzed.toml. */
+export interface ImageNaming {
+  /** The previous image's name. */
+  readonly previous: string
+  /** Names an image so that the next phase finds exactly this one. */
+  identify(name: string, image: Image): string
+}
+
+/** What the other phases learn (platform.md, "analyzed.toml"). */
+export function analyzedOf(
+  { runImage, previous, target }: Analysis,
+  naming: ImageNaming,
+  features: { readonly targets: boolean },
+): Analyzed {
+  return {
+    ...(previous && {
+      image: { reference: naming.identify(naming.previous, previous.image) },
+      metadata: previous.metadata,
+    }),
+    runImage: {
+      reference: naming.identify(runImage.name, runImage.image),
+      image: runImage.name,
+      ...(features.targets && { target }),
+    },
+  }
+}
+
+/** @param osRelease for an image whose labels do not name its distribution */
 export function targetOfImage({ config }: Image, osRelease?: string): Target {
   const { os, architecture, variant } = config
   const labels = config.config?.Labels ?? {}
@@ -106,10 +146,7 @@ function near(runImage: Image, previous: PreviousImage | undefined): Layer[] {
  * The previous image and its layers. One that somebody else made, or that is damaged, is no help and no obstacle: the
  * build starts from nothing, as it does the first time.
  */
-export async function readPrevious(
-  input: Pick<AnalyzeInput, 'platform' | 'previous' | 'reporter'>,
-  signal?: AbortSignal,
-): Promise<PreviousImage | undefined> {
+async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<PreviousImage | undefined> {
   const { source, name } = input.previous
   try {
     const image = await source.pull(name, input.platform, signal)

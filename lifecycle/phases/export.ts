@@ -1,6 +1,5 @@
 import { join } from 'node:path'
-import type { Cache } from '../caches/cache.ts'
-import type { BlobInfoCache } from '../caches/blob-info-cache.ts'
+import { BuildCache } from '../caches/build-cache.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { type AddedLayer, makeAppImage } from '../image/app-image.ts'
@@ -23,7 +22,7 @@ import type {
 } from '../spec/types.ts'
 import type { ImageSink, Published } from '../stores/store.ts'
 import type { PreviousImage } from './analyze.ts'
-import { type Caching, type Contribution, beginCache, writeCache } from './export-cache.ts'
+import { type Contribution, writeCache } from './export-cache.ts'
 import {
   type Located,
   type NamedSource,
@@ -38,34 +37,40 @@ import {
 import { addLifecycleSboms } from './sbom.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { inOrder } from './in-order.ts'
-import { putKnownLayer } from './known-layers.ts'
-import { layerFormat } from '../layers/compression/compress.ts'
 import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 
-export interface ExportInput {
+/** What build left, and who owns it. */
+export interface BuildOutput {
   readonly layersDir: Located
   readonly appDir: Located
   readonly group: readonly GroupElement[]
-  readonly runImage: { readonly image: Image; readonly metadata: RunImageMetadata }
-  readonly previous?: PreviousImage
-  readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
-  readonly cache?: Cache
-  /** What earlier builds found out about layers; saved with the cache. */
-  readonly index?: BlobInfoCache
-  /** What the destination compresses layers with: it tells apart what the index knows of them. */
-  readonly compression?: Compression
-  /** `sboms` is a directory with SBOM files of the launcher and of the lifecycle. */
-  readonly launcher: { readonly path: string; readonly version: string; readonly sboms?: string }
   /** The user that owns what buildpacks made: CNB_USER_ID and CNB_GROUP_ID. */
   readonly owner: Owner
+}
+
+/** What the image is to be like, besides what the buildpacks say. */
+export interface ImageSettings {
+  /** `sboms` is a directory with SBOM files of the launcher and of the lifecycle. */
+  readonly launcher: { readonly path: string; readonly version: string; readonly sboms?: string }
   /** Overrides what buildpacks say. */
-  readonly defaultProcess?: string
+  readonly defaultProcess?: string | undefined
   readonly project: ProjectMetadata
   /** CNB_EXEC_ENV, where the platform knows of it. */
-  readonly execEnv?: string
+  readonly execEnv?: string | undefined
   /** Seconds; SOURCE_DATE_EPOCH. */
-  readonly createdEpoch?: number
+  readonly createdEpoch?: number | undefined
+  /** What the destination compresses layers with, which tells apart what a cache knows of them; gzip by default. */
+  readonly compression?: Compression | undefined
+}
+
+export interface ExportInput {
+  readonly output: BuildOutput
+  readonly runImage: { readonly image: Image; readonly metadata: RunImageMetadata }
+  readonly previous?: PreviousImage | undefined
+  readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
+  readonly cache?: BuildCache | undefined
+  readonly settings: ImageSettings
   readonly features: PlatformFeatures
   readonly reporter: Reporter
 }
@@ -85,47 +90,49 @@ const parallelLayers = 4
  * cache. All it reads from the layers directory is hostile input; nothing that could change it is alive any more.
  */
 export async function exportImage(input: ExportInput, signal?: AbortSignal): Promise<Exported> {
-  const metadata = await readMetadata(input)
-  const entrypoint = chooseEntrypoint(metadata, input.defaultProcess)
+  const { output, settings, destination, features, reporter, cache = new BuildCache({}, reporter) } = input
+  const metadata = await readMetadata(output)
+  const entrypoint = chooseEntrypoint(metadata, settings.defaultProcess)
   const contributions: Contribution[] = []
-  for (const buildpack of input.group) contributions.push(await contribution(buildpack, input))
-  if (input.features.launcherSbom && input.launcher.sboms !== undefined)
-    await addLifecycleSboms(input.layersDir.host, input.launcher.sboms)
+  for (const buildpack of output.group) contributions.push(await contribution(buildpack, input))
+  if (features.launcherSbom && settings.launcher.sboms !== undefined)
+    await addLifecycleSboms(output.layersDir.host, settings.launcher.sboms)
   const plan = await planLayers(input, contributions, metadata)
-  await using caching = await beginCache(input, signal)
-  const stored = await inOrder(plan, parallelLayers, layer => store(layer, input, caching, signal))
+  await cache.begin(signal)
+  const stored = await inOrder(plan, parallelLayers, layer => store(layer, input, cache, signal))
   const base = await inOrder(input.runImage.image.layers, parallelLayers, layer =>
-    input.destination.sink.putLayer(layer, signal),
+    destination.sink.putLayer(layer, signal),
   )
   const layersMetadata = await describe(input, contributions, stored)
   const image = makeAppImage({ ...input.runImage.image, layers: base }, stored, {
     labels: {
       ...Object.fromEntries(metadata.labels.map(l => [l.key, l.value])),
       [labels.lifecycle]: formatLayersMetadata(layersMetadata),
-      [labels.build]: formatBuildMetadataLabel(metadata, { version: input.launcher.version }, input.features),
-      [labels.project]: formatProjectMetadata(input.project),
+      [labels.build]: formatBuildMetadataLabel(metadata, { version: settings.launcher.version }, features),
+      [labels.project]: formatProjectMetadata(settings.project),
       ...(layersMetadata.execEnv !== undefined && { [labels.execEnv]: layersMetadata.execEnv }),
     },
     env: {
-      CNB_LAYERS_DIR: input.layersDir.image,
-      CNB_APP_DIR: input.appDir.image,
-      CNB_PLATFORM_API: input.features.api,
+      CNB_LAYERS_DIR: output.layersDir.image,
+      CNB_APP_DIR: output.appDir.image,
+      CNB_PLATFORM_API: features.api,
       CNB_DEPRECATION_MODE: 'quiet',
     },
     entrypoint,
-    workingDir: input.appDir.image,
-    created: new Date((input.createdEpoch ?? defaultEpoch) * 1000).toISOString().replace('.000Z', 'Z'),
-    blankHistory: !input.features.history,
+    workingDir: output.appDir.image,
+    created: new Date((settings.createdEpoch ?? defaultEpoch) * 1000).toISOString().replace('.000Z', 'Z'),
+    blankHistory: !features.history,
   })
-  const published = await input.destination.sink.putImage(image, input.destination.names, signal)
+  const published = await destination.sink.putImage(image, destination.names, signal)
   const { digest, imageId, manifestSize, names } = published
-  input.reporter.event({ type: 'saved', names: [...names], digest, imageId, size: sizeOf(image) })
-  if (caching !== undefined) await writeCache(input, caching, contributions, digestsOf(stored), signal)
+  reporter.event({ type: 'saved', names: [...names], digest, imageId, size: sizeOf(image) })
+  await writeCache({ ...output, features, reporter }, cache, contributions, digestsOf(stored), signal)
   return { image, published, report: { tags: names, digest, imageId, manifestSize } }
 }
 
 async function contribution(buildpack: GroupElement, input: ExportInput): Promise<Contribution> {
-  const { layersDir, owner, reporter } = input
+  const { layersDir, owner } = input.output
+  const { reporter } = input
   const layers = await readLayers(layersDir.host, buildpack.id)
   const sources = layers
     .filter(layer => layer.exists)
@@ -133,8 +140,8 @@ async function contribution(buildpack: GroupElement, input: ExportInput): Promis
   return { buildpack, layers, sources: new Map(sources) }
 }
 
-async function readMetadata(input: ExportInput): Promise<BuildMetadata> {
-  const config = join(input.layersDir.host, 'config')
+async function readMetadata({ layersDir }: BuildOutput): Promise<BuildMetadata> {
+  const config = join(layersDir.host, 'config')
   const where = join(config, 'metadata.toml')
   if ((await directoryState(config)) === 'absent')
     throw new BaleError('input', 'build left no metadata.toml', { where })
@@ -165,7 +172,8 @@ async function planLayers(
   contributions: readonly Contribution[],
   metadata: BuildMetadata,
 ): Promise<Planned[]> {
-  const { layersDir, appDir, owner, reporter } = input
+  const { layersDir, appDir, owner } = input.output
+  const { reporter } = input
   const plan: Planned[] = []
   for (const { buildpack, layers, sources } of contributions) {
     for (const layer of layers) {
@@ -174,7 +182,7 @@ async function planLayers(
   }
   if (input.features.sbomLayer && (await hasSboms(layersDir.host))) plan.push(sbomLayer(layersDir, owner, reporter))
   plan.push(...(await appLayers(appDir, metadata.slices, owner, reporter)))
-  plan.push(launcherLayer(input.launcher.path), configLayer(layersDir, owner, reporter))
+  plan.push(launcherLayer(input.settings.launcher.path), configLayer(layersDir, owner, reporter))
   if (metadata.processes.length > 0) plan.push(processTypesLayer(metadata.processes))
   return plan
 }
@@ -210,22 +218,13 @@ function digestsOf(stored: readonly Stored[]): ReadonlyMap<NamedSource, Layer> {
   return new Map(stored.flatMap(({ planned, layer }) => ('reuse' in planned ? [] : [[planned, layer]])))
 }
 
-async function store(
-  planned: Planned,
-  input: ExportInput,
-  caching: Caching | undefined,
-  signal?: AbortSignal,
-): Promise<Stored> {
-  const recorder = caching?.writer.chunks
+async function store(planned: Planned, input: ExportInput, cache: BuildCache, signal?: AbortSignal): Promise<Stored> {
   const reused = 'reuse' in planned
   const { sink } = input.destination
   const layer = reused
     ? await sink.putLayer(planned.reuse, signal)
-    : await putKnownLayer(
-        planned.source,
-        `image ${await layerFormat(input.compression ?? 'gzip')}`,
-        input.index,
-        source => sink.putLayer(recorder === undefined ? source : { ...source, chunks: recorder }, signal),
+    : await cache.storeLayer(planned.source, input.settings.compression ?? 'gzip', source =>
+        sink.putLayer(source, signal),
       )
   const known = reused || input.previous?.image.layers.some(l => l.diffId === layer.diffId)
   const { kind, name } = planned
@@ -258,7 +257,7 @@ async function describe(
       const sha = shaOf(`${buildpack.id}:${layer.name}`)
       if (layer.types.launch && sha !== undefined) records[layer.name] = { ...layer.types, sha, data: layer.metadata }
     }
-    const where = join(buildpackLayersDir(input.layersDir.host, buildpack.id), 'store.toml')
+    const where = join(buildpackLayersDir(input.output.layersDir.host, buildpack.id), 'store.toml')
     const content = await readUntrusted(where)
     const kept = content === undefined ? undefined : parseStore(content, where)
     buildpacks.push({ key: buildpack.id, version: buildpack.version, layers: records, ...(kept && { store: kept }) })
@@ -271,7 +270,7 @@ async function describe(
     config: one('config') ?? { sha: '' },
     launcher: one('launcher') ?? { sha: '' },
     runImage: input.runImage.metadata,
-    ...(input.execEnv !== undefined && { execEnv: input.execEnv }),
+    ...(input.settings.execEnv !== undefined && { execEnv: input.settings.execEnv }),
     ...(sbom && { sbom }),
     ...(processTypes && { processTypes }),
   }

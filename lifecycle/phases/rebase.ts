@@ -14,7 +14,7 @@ import type { LayersMetadata, Report, RunImageMetadata } from '../spec/types.ts'
 import type { ImageSink, Published } from '../stores/store.ts'
 import { targetOfImage } from './analyze.ts'
 import { inOrder } from './in-order.ts'
-import { resolveRunImage } from './run-image.ts'
+import { selectRunImage } from './run-image.ts'
 
 /** An image that is to be rebased, under the name by which the user knows it. */
 export interface AppImage {
@@ -60,15 +60,16 @@ export async function findRunImage(input: FindRunImageInput, signal?: AbortSigna
       where: app.name,
       fix: 'name the run image to put it on',
     })
-  const found = new Map<string, NewRunImage>()
-  const read = async (name: string): Promise<Image | undefined> => {
-    const runImage = await find(name, platform, signal)
-    if (runImage !== undefined) found.set(name, runImage)
-    return runImage?.image
-  }
-  const entry = { image: recorded.image, mirrors: recorded.mirrors ?? [] }
-  const { name } = await resolveRunImage({ entry, registry: app.registry ?? '', read, reporter }, signal)
-  return found.get(name) as NewRunImage
+  const selected = await selectRunImage<NewRunImage>(
+    {
+      names: { image: recorded.image, mirrors: recorded.mirrors ?? [] },
+      registry: app.registry,
+      read: async name => (await find(name, platform, signal)) ?? { image: undefined, place: 'its registry' },
+      reporter,
+    },
+    signal,
+  )
+  return selected.found
 }
 
 export interface RebaseInput {

@@ -1,12 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Cache } from '../caches/cache.ts'
+import type { BuildCache } from '../caches/build-cache.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { isDigest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
-import { unpackTree } from '../layers/tree/unpack.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { checkLayerName, escapeId } from '../spec/ids.ts'
 import { formatLayerToml } from '../spec/layer.ts'
@@ -23,8 +22,8 @@ export interface RestoreInput {
   readonly layersDir: Located
   readonly group: readonly GroupElement[]
   /** Its SBOM files are taken from the image, or from `<layers>/sbom`, where analyze may have left them. */
-  readonly previous?: { readonly metadata: LayersMetadata; readonly image?: Image }
-  readonly cache?: Cache
+  readonly previous?: { readonly metadata: LayersMetadata; readonly image?: Image } | undefined
+  readonly cache?: BuildCache | undefined
   /** Nothing comes back but store.toml, and that depends on the API. */
   readonly skipLayers?: boolean
   readonly features: Pick<PlatformFeatures, 'restoresWithoutAppImage' | 'sbomLayer' | 'storeAlwaysRestored'>
@@ -129,10 +128,7 @@ async function restoreContents(
   const to = join(buildpackLayersDir(input.layersDir.host, id), name)
   try {
     if (!isDigest(record.sha)) throw new BaleError('input', 'its record holds no digest')
-    if ((await input.cache?.checkoutTree?.(record.sha, to)) === true) return true
-    const tar = await input.cache?.open(record.sha, signal)
-    if (tar === undefined) throw new BaleError('input', 'it is not in the cache')
-    await unpackTree(tar, { from, to, ...(signal && { signal }) })
+    await input.cache?.restore(record.sha, { from, to }, signal)
     return true
   } catch (error) {
     signal?.throwIfAborted()

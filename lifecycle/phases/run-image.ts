@@ -1,46 +1,82 @@
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { Image } from '../image/image.ts'
+import type { Platform } from '../image/manifest.ts'
 import { formatReference, parseReference } from '../image/reference.ts'
 import type { RunDocument } from '../spec/types.ts'
 
-type RunEntry = RunDocument['images'][number]
+/** A run image's name and its mirrors, as run.toml, a builder or a label has them. */
+export type RunImageNames = RunDocument['images'][number]
 
-export interface RunImageInput {
-  readonly entry: RunEntry
-  /** That of the app image: a mirror there is nearest. */
-  readonly registry: string
-  readonly read: (name: string) => Promise<Image | undefined>
+export interface SelectRunImageInput<T extends { readonly image: Image }> {
+  readonly names: RunImageNames
+  /** The registry of the app image: a mirror there is preferred. */
+  readonly registry: string | undefined
+  /** Reads one of the names; if it does not exist, says where it was looked for. */
+  readonly read: (name: string) => Promise<T | { readonly image: undefined; readonly place: string }>
+  /** What the run image must be made for; not checked if absent. */
+  readonly platform?: Pick<Platform, 'os' | 'architecture'>
   readonly reporter: Reporter
 }
 
 /**
- * Chooses a run image among the names that it has (platform.md, "Run Image Resolution"): the one in the app image's registry if
- * it can be read, else the first that can.
- * @throws BaleError 'arguments' if none can
+ * Selects the run image among its names (platform.md, "Run Image Resolution"): those in the app image's registry first, then
+ * the others in their order; the first that can be read.
+ * @returns the selected name, and what `read` returned for it
+ * @throws BaleError 'arguments' if none can be read; with one name only, the error of reading it
  */
-export async function resolveRunImage(
-  { entry, registry, read, reporter }: RunImageInput,
+export async function selectRunImage<T extends { readonly image: Image }>(
+  input: SelectRunImageInput<T>,
   signal?: AbortSignal,
-): Promise<{ readonly name: string; readonly image: Image }> {
-  const names = [entry.image, ...entry.mirrors]
-  const near = names.filter(name => parseReference(name).registry === registry)
+): Promise<{ readonly name: string; readonly found: T }> {
+  const { names, registry, read, platform, reporter } = input
+  const all = [names.image, ...names.mirrors]
+  const near = registry === undefined ? [] : all.filter(name => registryOf(name) === registry)
+  const candidates = [...new Set([...near, ...all])]
   const reasons: string[] = []
-  for (const name of new Set([...near, ...names])) {
+  for (const name of candidates) {
     try {
-      const image = await read(name)
-      if (image !== undefined) return { name, image }
-      reasons.push(`${name}: it does not exist`)
+      const found = await read(name)
+      if (!isFound(found)) {
+        const named = ['the run image', name].filter(Boolean).join(' ') // one in a layout has no name there
+        if (candidates.length === 1)
+          throw new BaleError('arguments', `${named} does not exist in ${found.place}`, { fix: correct })
+        throw new BaleError('arguments', 'it does not exist')
+      }
+      if (platform !== undefined) requirePlatform(found.image, name, platform)
+      return { name, found }
     } catch (error) {
       signal?.throwIfAborted()
-      if (!(error instanceof BaleError)) throw error
+      if (!(error instanceof BaleError) || candidates.length === 1) throw error
       reasons.push(`${name}: ${error.message}`)
     }
     reporter.event({ type: 'note', level: 'debug', text: `run image ${reasons.at(-1)}` })
   }
-  throw new BaleError('arguments', `no run image can be read: ${reasons.join('; ')}`, {
-    fix: 'give one with -run-image, or correct where they are named',
+  throw new BaleError('arguments', `no run image can be read: ${reasons.join('; ')}`, { fix: correct })
+}
+
+function isFound<T extends { readonly image: Image }>(found: T | { readonly image: undefined }): found is T {
+  return found.image !== undefined
+}
+
+const correct = 'correct its name, or give another run image'
+
+/** @throws BaleError 'arguments' for an image that cannot run there */
+function requirePlatform({ config }: Image, name: string, platform: Pick<Platform, 'os' | 'architecture'>): void {
+  const { os, architecture } = config
+  if (os === platform.os && architecture === platform.architecture) return
+  throw new BaleError('arguments', `the run image ${name} is for ${os}/${architecture}`, {
+    fix: `give a run image for ${platform.os}/${platform.architecture}`,
   })
+}
+
+/** Undefined for a name that is a path or an image ID. */
+function registryOf(name: string): string | undefined {
+  try {
+    return parseReference(name).registry
+  } catch {
+    return undefined
+  }
 }
 
 /** Whether two names mean the same image, however they are written. */
@@ -49,6 +85,6 @@ export function sameName(a: string, b: string): boolean {
 }
 
 /** The entry of run.toml that has this name, if there is one. */
-export function entryOf(run: RunDocument, name: string): RunEntry | undefined {
+export function entryOf(run: RunDocument, name: string): RunImageNames | undefined {
   return run.images.find(({ image, mirrors }) => [image, ...mirrors].some(own => sameName(own, name)))
 }

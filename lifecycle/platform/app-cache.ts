@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { BuildCache } from '../caches/build-cache.ts'
 import type { Cache } from '../caches/cache.ts'
 import { directoryCache } from '../caches/directory.ts'
 import { imageCache } from '../caches/image.ts'
@@ -11,25 +12,22 @@ import type { Reporter } from '../events.ts'
 import { leaseName } from '../files/lease.ts'
 import { removeStale } from '../files/stale.ts'
 import { removeTree } from '../files/remove.ts'
-import { type Destination, hostPlatform } from '../stores/open.ts'
+import type { Platform } from '../image/manifest.ts'
+import type { Destination } from '../stores/open.ts'
 
 export interface AppCacheOptions {
   /** Nothing of what earlier builds left is used. */
   readonly clear: boolean
   /** A cache image, which takes the directory's place: one cache, in one place, whichever machine builds. */
-  readonly image?: Destination
+  readonly image?: Destination | undefined
+  /** Of the cache image. */
+  readonly platform: Platform
   readonly reporter: Reporter
 }
 
 /** In the cache of an app: what app it is of, written anew by each build; and who is using it, a file for each process. */
 export const identityFile = 'app'
 export const usersDir = 'users'
-
-/** What is kept between the builds of one app. Until it is disposed of, nobody prunes it. */
-export interface AppCache extends AsyncDisposable {
-  readonly cache: Cache
-  readonly index: BlobInfoCache
-}
 
 /**
  * The cache of one app: a directory named for where its image goes, or an image. Apps never share a directory, so that
@@ -39,22 +37,23 @@ export async function appCache(
   cacheDir: string,
   destination: Destination,
   options: AppCacheOptions,
-): Promise<AppCache> {
+): Promise<BuildCache> {
   const onWarning = (text: string): void => options.reporter.event({ type: 'warning', text })
   const key = destination.identity
   const readable = key.replaceAll(/[^A-Za-z0-9.]+/g, '-').slice(-60)
   const dir = join(cacheDir, 'apps', `${readable}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`)
   if (options.clear) await removeTree(dir)
-  const disposal = { [Symbol.asyncDispose]: await use(dir, key) }
-  const index = await BlobInfoCache.open(dir)
+  const lease = { [Symbol.asyncDispose]: await use(dir, key) }
+  const blobInfo = await BlobInfoCache.open(dir)
   if (options.image !== undefined) {
     const { sink, previous } = options.image
-    const cache = imageCache({ ...previous, sink }, { platform: hostPlatform(), onWarning })
-    return { cache: options.clear ? forgetful(cache) : cache, index, ...disposal }
+    const layers = imageCache({ ...previous, sink }, { platform: options.platform, onWarning })
+    return new BuildCache({ layers: options.clear ? forgetful(layers) : layers, blobInfo, lease }, options.reporter)
   }
-  // What is being deleted waits where openWorkspace sweeps.
-  const trees = cachedTrees(dir, index, join(cacheDir, 'work'))
-  return { cache: { ...directoryCache(dir, { onWarning, index, compressed: true }), ...trees }, index, ...disposal }
+  const layers = directoryCache(dir, { onWarning, index: blobInfo, compressed: true })
+  // Discarded trees wait in the directory that openWorkspace sweeps.
+  const trees = cachedTrees(dir, blobInfo, join(cacheDir, 'work'))
+  return new BuildCache({ layers, blobInfo, trees, lease }, options.reporter)
 }
 
 /** Tells `bale cache` who uses it and for what; returns how to stop. A cache that cannot be written says so later. */

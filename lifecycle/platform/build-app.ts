@@ -1,211 +1,189 @@
 import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { performance } from 'node:perf_hooks'
-import { appCache } from './app-cache.ts'
-import { type Builder, loadBuilder } from './builder.ts'
-import { chooseRunImage } from './choose-run-image.ts'
-import { type Distribution, findDistribution } from './distribution.ts'
-import { publishElsewhere, withDisplayNames, displayNames } from './publish.ts'
-import { type PhaseSandbox, paths, runPhase } from './phase-sandbox.ts'
-import type { Settings } from './settings.ts'
-import { type InstalledStack, ensureStack } from './stack.ts'
-import { type Workspace, copySource, openWorkspace, writePlatformEnv } from './workspace.ts'
-import { bubblewrapEngine } from '../engines/bubblewrap.ts'
-import { BaleError, type PhaseName, exitStatus, inPhase } from '../errors.ts'
+import { BaleError, exitStatus } from '../errors.ts'
 import { type Reporter, silent } from '../events.ts'
-import { analyze, runImageMetadata } from '../phases/analyze.ts'
-import { type Exported, exportImage } from '../phases/export.ts'
 import { readUntrusted } from '../files/read.ts'
-import { restore } from '../phases/restore.ts'
-import { requirePlatformApi } from '../spec/api.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
+import type { Compression } from '../image/media-types.ts'
+import { runImageMetadata } from '../phases/analyze.ts'
+import { type PhaseFiles, type PipelineImages, type PipelineInput, runPipeline } from '../pipeline.ts'
 import { formatAnalyzed } from '../spec/analyzed.ts'
+import { requirePlatformApi } from '../spec/api.ts'
 import { parseGroup } from '../spec/group.ts'
 import { checkGroupIds } from '../spec/ids.ts'
 import { formatOrder } from '../spec/order.ts'
 import type { GroupElement } from '../spec/types.ts'
-import type { Compression } from '../image/media-types.ts'
+import { type Destination, Stores } from '../stores/open.ts'
 import { lifecycleVersion } from '../version.ts'
-import { Stores, hostPlatform } from '../stores/open.ts'
+import { platformApi } from './api.ts'
+import { appCache } from './app-cache.ts'
+import { type BuildEnvironment, stackEnvironment } from './build-environment.ts'
+import { loadBuilder } from './builder.ts'
+import { type Distribution, findDistribution } from './distribution.ts'
+import { paths, sandboxRunner } from './phase-sandbox.ts'
+import { displayNames, publishElsewhere, withDisplayNames } from './publish.ts'
+import type { Settings } from './settings.ts'
+import { type Workspace, copySource, openWorkspace, writePlatformEnv } from './workspace.ts'
 
 export interface BuildOptions {
   /** Where the image goes, as skopeo would say it; a plain name is kept in Bale's own store. */
   readonly image: string
   readonly settings: Settings
   /** The directory with the source; the working directory by default. */
-  readonly path?: string
+  readonly path?: string | undefined
   /** A builder.toml, or a directory with one; Bale's own by default. */
-  readonly builder?: string
+  readonly builder?: string | undefined
   /** For buildpacks, at build time. */
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string>> | undefined
   /** More names for the image; each may be in another place. */
-  readonly tags?: readonly string[]
-  readonly runImage?: string
+  readonly tags?: readonly string[] | undefined
+  readonly runImage?: string | undefined
   /** Plain names go to the registry they name, not to Bale's own store. */
-  readonly publish?: boolean
-  readonly clearCache?: boolean
+  readonly publish?: boolean | undefined
+  readonly clearCache?: boolean | undefined
   /** An image in a registry that keeps what builds leave for the next one, instead of a directory of this machine. */
-  readonly cacheImage?: string
+  readonly cacheImage?: string | undefined
   /** Of the layers that are made; gzip by default, which everything reads. */
-  readonly compression?: Compression
-  readonly defaultProcess?: string
+  readonly compression?: Compression | undefined
+  readonly defaultProcess?: string | undefined
   /** What buildpacks reach: `host` by default, since they download dependencies. */
-  readonly network?: 'none' | 'host'
-  readonly reporter?: Reporter
-  readonly distribution?: Distribution
-  readonly signal?: AbortSignal
+  readonly network?: 'none' | 'host' | undefined
+  readonly reporter?: Reporter | undefined
+  /** Bale's own files; found beside the program by default. */
+  readonly distribution?: Distribution | undefined
+  /** Ends the build and cleans up; the promise rejects with its reason. */
+  readonly signal?: AbortSignal | undefined
 }
 
-export interface BuildResult extends Exported {
-  readonly group: readonly GroupElement[]
+export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
   /** Every name that the image was given, in every place. */
   readonly names: readonly string[]
 }
 
-/** The platform API that `bale build` speaks with its own phases. */
-const platformApi = '0.15'
-
 /**
- * Source code in, image out: the whole line, top to bottom.
+ * Builds source code into an image, and puts it wherever it is to go.
  * @throws BaleError; `exitStatusOf(error)` is what `bale build` exits with
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
-  const { settings } = options
+  const { settings, runImage } = options
   const reporter = options.reporter ?? silent
   const signal = options.signal ?? new AbortController().signal
-  const features = requirePlatformApi(platformApi)
   const distribution = options.distribution ?? findDistribution(import.meta.url)
   const builder = await loadBuilder(options.builder ?? distribution.builder)
   await using stores = new Stores(settings, reporter, options.compression)
   const names = [options.image, ...(options.tags ?? [])]
   const publish = options.publish === true
-  const [destination, ...others] = await stores.destinations(names, publish)
-  const [titles = [], ...otherTitles] = displayNames(names, publish)
-  const platform = hostPlatform()
-  const arch = platform.architecture
-  const stack = await ensureStack({ stackDir: builder.stackDir, arch, settings, store: stores.local, reporter }, signal)
+  const destinations = await stores.destinations(names, publish)
+  const [destination, ...others] = destinations
+  const [ownNames = [], ...otherNames] = displayNames(names, publish)
+  const environment = await stackEnvironment({ builder, distribution, settings, stores, runImage, reporter }, signal)
   await using workspace = await openWorkspace(settings.cacheDir)
-  const sandbox = openSandbox(options, { builder, distribution, stack, workspace, reporter })
-  const [cacheImage] = options.cacheImage === undefined ? [] : await stores.destinations([options.cacheImage], true)
-  await using kept = await appCache(settings.cacheDir, destination, {
+  const cacheImage =
+    options.cacheImage === undefined ? undefined : await stores.destinations([options.cacheImage], true)
+  await using cache = await appCache(settings.cacheDir, destination, {
     clear: options.clearCache === true,
-    ...(cacheImage && { image: cacheImage }),
+    image: cacheImage?.[0],
+    platform: settings.platform,
     reporter,
   })
-  const { cache, index } = kept
-  cache.prefetchTrees?.()
-  const layersDir = { host: workspace.layers, image: paths.layers }
-  const timed = phaseTimer(reporter)
+  cache.prefetch()
 
   await writePlatformEnv(workspace.platform, options.env ?? {})
   await copySource(resolve(options.path ?? '.'), workspace.app, reporter, signal)
+  await writeFile(join(workspace.layers, 'order.toml'), formatOrder(environment.order))
 
-  const runImage = await chooseRunImage({ wanted: options.runImage ?? builder.runImage, stack, stores, destination })
-  const analysis = await timed('analyze', () =>
-    analyze(
-      { platform, previous: destination.previous, runImage, destinations: [destination, ...others], reporter },
-      signal,
-    ),
+  const result = await runPipeline(
+    {
+      images: imagesOf(settings, environment, destinations),
+      files: filesOf(workspace, environment),
+      runner: sandboxRunner(openSandbox(options, environment, workspace), reporter),
+      cache,
+      reuse: { previous: options.clearCache !== true, layers: true },
+      settings: imageSettingsOf(options, environment),
+      features: requirePlatformApi(platformApi),
+      reporter: withDisplayNames(ownNames, reporter),
+    },
+    signal,
   )
-  await writeFile(
-    join(workspace.layers, 'analyzed.toml'),
-    formatAnalyzed({ runImage: { reference: runImage.name, target: analysis.target } }),
-  )
-  await writeFile(join(workspace.layers, 'order.toml'), formatOrder(builder.order))
-
-  const group = await timed('detect', async () => {
-    await runPhase('detect', sandbox, signal)
-    return readGroup(workspace, builder)
-  })
-  const previous = options.clearCache === true ? undefined : analysis.previous
-  await timed('restore', () =>
-    restore({ layersDir, group, ...(previous && { previous }), cache, features, reporter }, signal),
-  )
-  await timed('build', () => runPhase('build', sandbox, signal))
-
-  // From here on no process of the sandbox is alive, and nothing that it left is believed.
-  const exported = await timed('export', () =>
-    exportImage(
-      {
-        layersDir,
-        appDir: { host: workspace.app, image: paths.app },
-        group,
-        runImage: {
-          image: analysis.runImage,
-          metadata: runImageMetadata(analysis.runImage, runImage.name, runImage.mirrors),
-        },
-        ...(analysis.previous && { previous: analysis.previous }),
-        destination,
-        cache,
-        index,
-        ...(options.compression && { compression: options.compression }),
-        launcher: { path: distribution.launcher(arch), version: lifecycleVersion },
-        owner: stack.user,
-        ...(options.defaultProcess !== undefined && { defaultProcess: options.defaultProcess }),
-        project: {},
-        ...(settings.sourceDateEpoch !== undefined && { createdEpoch: settings.sourceDateEpoch }),
-        features,
-        reporter: withDisplayNames(titles, reporter),
-      },
-      signal,
-    ),
-  )
-  const elsewhere = await publishElsewhere(exported.image, others, { titles: otherTitles, reporter }, signal)
-  return { ...exported, group, names: [...exported.published.names, ...elsewhere] }
+  const elsewhere = await publishElsewhere(result.image, others, { names: otherNames, reporter }, signal)
+  return { ...result, names: [...result.published.names, ...elsewhere] }
 }
 
-function openSandbox(
-  options: BuildOptions,
-  parts: {
-    builder: Builder
-    distribution: Distribution
-    stack: InstalledStack
-    workspace: Workspace
-    reporter: Reporter
-  },
-): PhaseSandbox {
-  const { stack, workspace } = parts
-  const { environment, caBundle } = options.settings
-  const engine = bubblewrapEngine({
-    rootfs: stack.buildRoot,
-    tmpDir: workspace.dir,
-    ...(caBundle !== undefined && { caBundle }),
-  })
-  const proxies = Object.fromEntries(
-    Object.entries(environment).filter(
-      (e): e is [string, string] => e[1] !== undefined && /^(https?|no|all)_proxy$/i.test(e[0]),
-    ),
-  )
+function imagesOf(
+  { platform }: Settings,
+  { runImages }: BuildEnvironment,
+  destinations: readonly [Destination, ...Destination[]],
+): PipelineImages {
+  const [{ previous, registry }] = destinations
   return {
-    ...parts,
-    engine,
-    buildConfig: stack.buildConfig,
-    user: stack.user,
-    network: options.network ?? 'host',
-    proxies,
+    platform,
+    previous,
+    runImage: runImages,
+    registry,
+    destinations,
+    // The phases in the sandbox read no image: names without digests will do.
+    naming: { previous: previous.name, identify: name => name },
+    describe: ({ names, image }) => Promise.resolve(runImageMetadata(image, names.image, names.mirrors)),
   }
 }
 
-/** The group that detect wrote. It comes from a sandbox: only what the builder has can be in it (X28). */
-async function readGroup(workspace: Workspace, builder: Builder): Promise<readonly GroupElement[]> {
+function filesOf(workspace: Workspace, environment: BuildEnvironment): PhaseFiles {
+  return {
+    layersDir: { host: workspace.layers, image: paths.layers },
+    appDir: { host: workspace.app, image: paths.app },
+    owner: environment.user,
+    async writeAnalyzed(analyzed) {
+      const file = join(workspace.layers, 'analyzed.toml')
+      await wrapErrno(file, () => writeFile(file, formatAnalyzed(analyzed)))
+    },
+    readGroup: () => readGroup(workspace, environment),
+  }
+}
+
+/** The group that detect wrote. It comes from a sandbox: only what the environment has can be in it (X28). */
+async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment): Promise<readonly GroupElement[]> {
   const where = join(workspace.layers, 'group.toml')
   const group = parseGroup((await readUntrusted(where)) ?? '', where)
   checkGroupIds(group)
   for (const { id, version } of group) {
-    const known = builder.buildpacks.some(b => b.descriptor.id === id && b.descriptor.version === version)
+    const known = buildpacks.some(b => b.descriptor.id === id && b.descriptor.version === version)
     if (!known)
       throw new BaleError('input', `detect chose ${id}@${version}, which the builder does not have`, { where })
   }
   return group
 }
 
-/** Runs phases one after another, and tells how long each took. */
-function phaseTimer(reporter: Reporter) {
-  return async <T>(phase: PhaseName, run: () => Promise<T>): Promise<T> => {
-    const started = performance.now()
-    reporter.event({ type: 'phase-started', phase })
-    const result = await inPhase(phase, run)
-    reporter.event({ type: 'phase-finished', phase, milliseconds: performance.now() - started })
-    return result
+function openSandbox(
+  { settings, network = 'host' }: BuildOptions,
+  environment: BuildEnvironment,
+  workspace: Workspace,
+) {
+  const { caBundle, engine } = settings
+  const proxies = Object.fromEntries(
+    Object.entries(settings.environment).filter(
+      (e): e is [string, string] => e[1] !== undefined && /^(https?|no|all)_proxy$/i.test(e[0]),
+    ),
+  )
+  return {
+    engine: engine({
+      rootfs: environment.rootfs.path,
+      tmpDir: workspace.dir,
+      ...(caBundle !== undefined && { caBundle }),
+    }),
+    environment,
+    workspace,
+    network,
+    proxies,
+  }
+}
+
+function imageSettingsOf(options: BuildOptions, { lifecycle }: BuildEnvironment): PipelineInput['settings'] {
+  return {
+    launcher: { path: lifecycle.launcher, version: lifecycleVersion },
+    defaultProcess: options.defaultProcess,
+    project: {},
+    createdEpoch: options.settings.sourceDateEpoch,
+    compression: options.compression,
   }
 }
 

@@ -17,10 +17,26 @@ export interface Builder {
   readonly order: Order
   /** The folder with the stack.toml. */
   readonly stackDir: string
+  /** `[[build.env]]`: the operator's variables for buildpacks (platform.md, "Operator-Defined Variables"). */
+  readonly buildConfig: readonly BuildConfigVariable[]
   /** Named instead of the stack's own run image; `mirrors` hold the same image in other registries. */
   readonly runImage?: { readonly image: string; readonly mirrors: readonly string[] }
 }
 
+export interface BuildConfigVariable {
+  readonly name: string
+  readonly value: string
+  /** What happens to a value that the variable has already; `default` if absent. */
+  readonly suffix?: 'append' | 'default' | 'override' | 'prepend' | undefined
+  readonly delim?: string | undefined
+}
+
+const variable = v.object({
+  name: v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'it is not the name of an environment variable')),
+  value: v.string(),
+  suffix: v.optional(v.picklist(['append', 'default', 'override', 'prepend'])),
+  delim: v.optional(v.string()),
+})
 const element = v.object({ id: v.string(), version: v.optional(v.string()), optional: v.optional(v.boolean(), false) })
 const groups = v.array(v.object({ group: v.pipe(v.array(element), v.minLength(1, 'it has no buildpacks')) }))
 const document = v.object({
@@ -29,6 +45,7 @@ const document = v.object({
   order: v.pipe(groups, v.minLength(1, 'it has no groups')),
   'order-extensions': v.optional(v.array(v.unknown()), []),
   stack: v.object({ uri: v.string() }),
+  build: v.optional(v.object({ env: v.optional(v.array(variable), []) }), {}),
   run: v.optional(
     v.object({ images: v.array(v.object({ image: v.string(), mirrors: v.optional(v.array(v.string()), []) })) }),
   ),
@@ -71,6 +88,7 @@ export async function loadBuilder(path: string): Promise<Builder> {
     buildpacks,
     order,
     stackDir: resolve(dirname(file), toml.stack.uri),
+    buildConfig: toml.build.env ?? [],
     ...(run !== undefined && { runImage: run }),
   }
 }

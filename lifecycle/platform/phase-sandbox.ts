@@ -1,26 +1,24 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Engine, Mount } from '../engines/engine.ts'
+import type { Engine, EngineRun, Mount } from '../engines/engine.ts'
 import type { Reporter } from '../events.ts'
-import { type ImageConfig, envOf } from '../image/config.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
+import { envOf } from '../image/config.ts'
+import { type BuildpackPhase, type PhaseRunner, engineRunner } from '../phase-runner.ts'
 import { escapeId } from '../spec/ids.ts'
-import type { Builder } from './builder.ts'
-import type { Distribution } from './distribution.ts'
-import { runPhaseProcess } from './phase-process.ts'
+import { platformApi } from './api.ts'
+import type { BuildEnvironment } from './build-environment.ts'
+import type { BuildConfigVariable } from './builder.ts'
 import type { Workspace } from './workspace.ts'
 
-/** What detect and build see of a build, and how they are run. */
+/** What detect and build see of a build, besides its environment. */
 export interface PhaseSandbox {
   readonly engine: Engine
+  readonly environment: BuildEnvironment
   readonly workspace: Workspace
-  readonly builder: Builder
-  readonly distribution: Distribution
-  readonly buildConfig: ImageConfig
-  readonly user: { readonly uid: number; readonly gid: number }
   readonly network: 'none' | 'host'
-  /** Proxy variables; everything else of the environment stays outside. */
+  /** Proxy variables; everything else of the caller's environment stays outside. */
   readonly proxies: Readonly<Record<string, string>>
-  readonly reporter: Reporter
 }
 
 export const paths = {
@@ -30,41 +28,56 @@ export const paths = {
   buildpacks: '/cnb/buildpacks',
 } as const
 const node = '/cnb/lifecycle/node'
-/** Runs the phase binary in the sandbox; it has ended, with every process it started, when this returns. */
-export async function runPhase(phase: 'detect' | 'build', sandbox: PhaseSandbox, signal?: AbortSignal): Promise<void> {
-  await prepareMountPoints(sandbox)
-  const run = {
+
+/** Runs the phase binaries in a sandbox. */
+export function sandboxRunner(sandbox: PhaseSandbox, reporter: Reporter): PhaseRunner {
+  return engineRunner(sandbox.engine, reporter, async phase => {
+    await prepareMountPoints(sandbox)
+    return runOf(phase, sandbox)
+  })
+}
+
+function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Omit<EngineRun, 'onOutput'> {
+  return {
     argv: [node, '/cnb/lifecycle/phase.cjs', phase === 'detect' ? 'detector' : 'builder'],
-    env: environment(sandbox),
+    env: environmentOf(sandbox),
     workingDir: paths.app,
-    mounts: mounts(phase, sandbox),
+    mounts: mountsOf(phase, sandbox),
     network: sandbox.network,
-    user: sandbox.user,
+    user: sandbox.environment.user,
   }
-  await runPhaseProcess(phase, sandbox.engine, run, sandbox.reporter, signal)
 }
 
-/** The root file system is read-only: what is mounted below /cnb needs a place there first. */
-async function prepareMountPoints({ workspace, builder }: PhaseSandbox): Promise<void> {
-  await mkdir(join(workspace.cnb, 'lifecycle'), { recursive: true })
-  await mkdir(join(workspace.cnb, 'build-config'), { recursive: true })
-  for (const { descriptor } of builder.buildpacks) {
-    await mkdir(join(workspace.cnb, 'buildpacks', escapeId(descriptor.id), descriptor.version), { recursive: true })
-  }
-  await writeFile(join(workspace.cnb, 'order.toml'), '', { flag: 'a' })
+/** The root file system is read-only: what is mounted below /cnb needs a mount point there first. */
+async function prepareMountPoints({ workspace, environment }: PhaseSandbox): Promise<void> {
+  await wrapErrno(workspace.cnb, async () => {
+    await mkdir(join(workspace.cnb, 'lifecycle'), { recursive: true })
+    await writeBuildConfig(join(workspace.cnb, 'build-config', 'env'), environment.buildConfig)
+    for (const { descriptor } of environment.buildpacks) {
+      await mkdir(join(workspace.cnb, 'buildpacks', escapeId(descriptor.id), descriptor.version), { recursive: true })
+    }
+    await writeFile(join(workspace.cnb, 'order.toml'), '', { flag: 'a' })
+  })
 }
 
-function mounts(phase: 'detect' | 'build', { workspace, builder, distribution }: PhaseSandbox): Mount[] {
+/** A file for each variable (platform.md, "Operator-Defined Variables"). */
+async function writeBuildConfig(dir: string, variables: readonly BuildConfigVariable[]): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  for (const { name, value, suffix, delim } of variables) {
+    await writeFile(join(dir, suffix === undefined ? name : `${name}.${suffix}`), value)
+    if (delim !== undefined) await writeFile(join(dir, `${name}.delim`), delim)
+  }
+}
+
+function mountsOf(phase: BuildpackPhase, { workspace, environment }: PhaseSandbox): Mount[] {
+  const { lifecycle, buildpacks } = environment
   return [
     { hostPath: workspace.cnb, path: '/cnb', access: 'read-only' },
-    { hostPath: distribution.lifecycleDir, path: '/cnb/lifecycle', access: 'read-only' },
-    { hostPath: distribution.node, path: node, access: 'read-only' },
-    ...builder.buildpacks.map(({ descriptor, dir }): Mount => {
-      return {
-        hostPath: dir,
-        path: `${paths.buildpacks}/${escapeId(descriptor.id)}/${descriptor.version}`,
-        access: 'read-only',
-      }
+    { hostPath: lifecycle.dir, path: '/cnb/lifecycle', access: 'read-only' },
+    { hostPath: lifecycle.node, path: node, access: 'read-only' },
+    ...buildpacks.map(({ descriptor, dir }): Mount => {
+      const path = `${paths.buildpacks}/${escapeId(descriptor.id)}/${descriptor.version}`
+      return { hostPath: dir, path, access: 'read-only' }
     }),
     { hostPath: workspace.platform, path: paths.platform, access: 'read-only' },
     { hostPath: workspace.layers, path: paths.layers, access: 'read-write' },
@@ -73,14 +86,14 @@ function mounts(phase: 'detect' | 'build', { workspace, builder, distribution }:
   ]
 }
 
-function environment({ buildConfig, proxies }: PhaseSandbox): Record<string, string> {
-  const stackId = envOf(buildConfig, 'CNB_STACK_ID')
+function environmentOf({ environment: { rootfs }, proxies }: PhaseSandbox): Record<string, string> {
+  const stackId = envOf(rootfs.config, 'CNB_STACK_ID')
   return {
     ...proxies,
-    PATH: envOf(buildConfig, 'PATH') ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    PATH: envOf(rootfs.config, 'PATH') ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: '/home/cnb',
     ...(stackId !== undefined && { CNB_STACK_ID: stackId }),
-    CNB_PLATFORM_API: '0.15',
+    CNB_PLATFORM_API: platformApi,
     BALE_LOG_FORMAT: 'jsonl',
   }
 }

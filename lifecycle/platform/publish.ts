@@ -9,16 +9,16 @@ export function displayNames(texts: readonly string[], publish: boolean): string
   const byStore = new Map<string, Set<string>>()
   for (const text of texts) {
     const place = asPublished(parseDestination(text), publish)
-    const titles = byStore.get(keyOf(place)) ?? new Set()
-    byStore.set(keyOf(place), titles.add(displayName(place)))
+    const names = byStore.get(keyOf(place)) ?? new Set()
+    byStore.set(keyOf(place), names.add(displayName(place)))
   }
-  return [...byStore.values()].map(titles => [...titles])
+  return [...byStore.values()].map(names => [...names])
 }
 
 /** A store knows the names that it gave; the user is told those that were written. */
-export function withDisplayNames(titles: readonly string[], reporter: Reporter): Reporter {
+export function withDisplayNames(names: readonly string[], reporter: Reporter): Reporter {
   return {
-    event: event => reporter.event(event.type === 'saved' ? { ...event, names: [...titles] } : event),
+    event: event => reporter.event(event.type === 'saved' ? { ...event, names: [...names] } : event),
     close: () => reporter.close(),
   }
 }
@@ -27,11 +27,11 @@ export function withDisplayNames(titles: readonly string[], reporter: Reporter):
 export function publishElsewhere(
   image: Image,
   places: readonly Destination[],
-  { titles, reporter }: { titles: readonly (readonly string[])[]; reporter: Reporter },
+  { names, reporter }: { readonly names: readonly (readonly string[])[]; readonly reporter: Reporter },
   signal?: AbortSignal,
 ): Promise<string[]> {
   return copyToAll(image, places, signal, (copied, index) => {
     const { digest, imageId } = copied.published
-    reporter.event({ type: 'saved', names: [...(titles[index] ?? [])], digest, imageId, size: sizeOf(copied.image) })
+    reporter.event({ type: 'saved', names: [...(names[index] ?? [])], digest, imageId, size: sizeOf(copied.image) })
   })
 }

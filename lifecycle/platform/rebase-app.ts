@@ -1,11 +1,12 @@
 import { publishElsewhere, withDisplayNames, displayNames } from './publish.ts'
+import { platformApi } from './api.ts'
 import type { Settings } from './settings.ts'
 import { BaleError, inPhase } from '../errors.ts'
 import { type Reporter, silent } from '../events.ts'
 import { type Rebased, findRunImage, rebase as rebasePhase } from '../phases/rebase.ts'
 import { requirePlatformApi } from '../spec/api.ts'
 import { parseDestination } from '../stores/destination.ts'
-import { Stores, hostPlatform, identify } from '../stores/open.ts'
+import { Stores, identify } from '../stores/open.ts'
 
 export interface RebaseOptions {
   /** The app image, as skopeo would say it; a plain name is in Bale's own store. */
@@ -28,9 +29,6 @@ export interface RebaseResult extends Rebased {
   readonly names: readonly string[]
 }
 
-/** The platform API whose rules `bale rebase` follows. */
-const platformApi = '0.15'
-
 /**
  * Gives an image the newest run image below its layers, without building it anew.
  * @throws BaleError
@@ -42,10 +40,10 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   const names = [options.image, ...(options.tags ?? [])]
   const publish = options.publish === true
   const [destination, ...others] = await stores.destinations(names, publish)
-  const [titles = [], ...otherTitles] = displayNames(names, publish)
+  const [ownNames = [], ...otherNames] = displayNames(names, publish)
   const { source, name } = destination.previous
   const daemonFirst = parseDestination(options.image).kind === 'docker-daemon'
-  const image = await source.pull(name, hostPlatform(), signal)
+  const image = await source.pull(name, settings.platform, signal)
   if (image === undefined)
     throw new BaleError('arguments', `there is no image ${options.image} in ${source.description}`, {
       fix: publish ? 'build it first' : 'see what there is: bale image ls; for an image in a registry, add --publish',
@@ -69,8 +67,11 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   const features = requirePlatformApi(platformApi)
   const force = options.force === true
   const rebased = await inPhase('rebase', () =>
-    rebasePhase({ app, runImage, destination, force, features, reporter: withDisplayNames(titles, reporter) }, signal),
+    rebasePhase(
+      { app, runImage, destination, force, features, reporter: withDisplayNames(ownNames, reporter) },
+      signal,
+    ),
   )
-  const elsewhere = await publishElsewhere(rebased.image, others, { titles: otherTitles, reporter }, signal)
+  const elsewhere = await publishElsewhere(rebased.image, others, { names: otherNames, reporter }, signal)
   return { ...rebased, names: [...rebased.published.names, ...elsewhere] }
 }

@@ -1,21 +1,48 @@
-/** What Bale takes from the machine and the user's environment. The command line reads it; a program may make its own. */
-export interface Settings {
-  /** Images and stacks: `$XDG_DATA_HOME/bale`. */
-  readonly dataDir: string
-  /** Caches of apps and the work directories of builds: `$XDG_CACHE_HOME/bale`. */
-  readonly cacheDir: string
-  /** For the programs that Bale starts on the host: PATH, proxies. Nothing of it reaches a buildpack but proxies. */
-  readonly environment: Readonly<Record<string, string | undefined>>
-  /** The docker config.json, for registry credentials. */
-  readonly dockerConfig: string
-  /** CNB_REGISTRY_AUTH (platform.md, "Registry Authentication"). */
-  readonly registryAuth?: string
-  /** Path of the Docker or Podman API's socket. */
-  readonly dockerSocket: string
-  /** PEM file with the machine's certificate authorities, which a sandbox is given in place of its own. */
+import { bubblewrapEngine } from '../engines/bubblewrap.ts'
+import type { Engine } from '../engines/engine.ts'
+import { BaleError } from '../errors.ts'
+import { type Env, type StoreSettings, storeSettings } from '../stores/settings.ts'
+
+/** Makes the engine for a build, once its root file system is known. */
+export type EngineFactory = (place: {
+  /** The unpacked build image. */
+  readonly rootfs: string
+  /** An existing directory for temporary files. */
+  readonly tmpDir: string
   readonly caBundle?: string
+}) => Engine
+
+/** What Bale takes from the machine and the user's environment. `settings()` has the defaults. */
+export interface Settings extends StoreSettings {
+  /** Makes the sandbox in which detect and build run. */
+  readonly engine: EngineFactory
   /** Seconds (reproducible-builds.org/specs/source-date-epoch). */
   readonly sourceDateEpoch?: number
   /** A mirror of the Debian archive to make stacks from, instead of the machine's own. */
   readonly debianMirror?: string
+}
+
+/**
+ * The settings of `bale` on this machine, for a program to change: `{ ...settings(process.env), cacheDir: '/var/cache/app' }`.
+ * Defaults: images in `$XDG_DATA_HOME/bale`, caches in `$XDG_CACHE_HOME/bale`, credentials from `$DOCKER_CONFIG/config.json`
+ * and CNB_REGISTRY_AUTH, the daemon at DOCKER_HOST, this machine's platform, sandboxes by bubblewrap.
+ * @param env the environment; nothing else of the process is read
+ * @throws BaleError 'arguments' for a malformed SOURCE_DATE_EPOCH
+ */
+export function settings(env: Env): Settings {
+  const epoch = sourceDateEpoch(env['SOURCE_DATE_EPOCH'])
+  return {
+    ...storeSettings(env),
+    engine: bubblewrapEngine,
+    ...(epoch !== undefined && { sourceDateEpoch: epoch }),
+    ...(env['BALE_DEBIAN_MIRROR'] && { debianMirror: env['BALE_DEBIAN_MIRROR'] }),
+  }
+}
+
+function sourceDateEpoch(value: string | undefined): number | undefined {
+  if (value === undefined || value === '') return undefined
+  if (/^\d{1,11}$/.test(value)) return Number(value)
+  throw new BaleError('arguments', `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}`, {
+    fix: 'make it a number of seconds since 1970, or unset it',
+  })
 }

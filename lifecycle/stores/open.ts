@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { arch } from 'node:os'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
@@ -18,20 +17,8 @@ import { daemonStore } from './daemon.ts'
 import { type Place, asPublished, keyOf, parseDestination, placesOf } from './destination.ts'
 import { type LayoutStore, layoutStore } from './layout/store.ts'
 import { type Registry, openRegistry, proxySettings, registryStore } from './registry/store.ts'
+import type { StoreSettings } from './settings.ts'
 import type { ImageSink, ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
-
-/** What opening a store needs of the user's machine. */
-export interface StoreSettings {
-  readonly dataDir: string
-  readonly cacheDir: string
-  readonly dockerConfig: string
-  readonly registryAuth?: string
-  readonly dockerSocket: string
-  readonly caBundle?: string
-  /** Hosts, with their ports, that are trusted without a certificate, or without TLS. */
-  readonly insecureRegistries?: readonly string[]
-  readonly environment: Readonly<Record<string, string | undefined>>
-}
 
 /** Where an image goes: a store, and the names it gets there. */
 export interface Destination {
@@ -52,7 +39,7 @@ export interface ImageAt {
 }
 
 export interface FindOptions {
-  /** This machine's by default. */
+  /** That of the settings by default. */
   readonly platform?: Platform
   /** A plain name is looked for in the Docker daemon before all else. */
   readonly daemonFirst?: boolean
@@ -75,11 +62,6 @@ interface Opened {
   /** The same for every name that this store can give at once. */
   readonly place: string
   readonly registry?: string
-}
-
-/** This machine's platform: what is chosen from an index. */
-export function hostPlatform(): Platform {
-  return { os: 'linux', architecture: { x64: 'amd64', arm64: 'arm64' }[arch() as string] ?? arch() }
 }
 
 /** A plain name, as Bale's own store has it: `index.docker.io/library/hello:latest`. */
@@ -165,7 +147,7 @@ export class Stores implements AsyncDisposable {
    * @throws BaleError 'arguments' if there is none
    */
   async find(text: string, signal?: AbortSignal, options: FindOptions = {}): Promise<Found> {
-    const { platform = hostPlatform(), daemonFirst = false, described = false } = options
+    const { platform = this.#settings.platform, daemonFirst = false, described = false } = options
     const searched: string[] = []
     for (const place of placesOf(text, daemonFirst)) {
       const { store, whole = store, name } = await this.#open(place)

@@ -22,7 +22,7 @@ async function kept() {
   await writeFile(join(path, 'sub/a'), 'hello')
   const index = await BlobInfoCache.open(dir)
   const fingerprint = (await fingerprintTree(path)) as string
-  await cachedTrees(dir, index, discarded).checkinTrees([{ diffId, path, fingerprint }])
+  await cachedTrees(dir, index, discarded).checkin([{ diffId, path, fingerprint }])
   await index.save()
   return {
     dir,
@@ -36,29 +36,29 @@ async function kept() {
 describe('kept trees', () => {
   it('are moved to the build, once', async () => {
     const { trees, to, tree } = await kept()
-    expect(await trees.checkoutTree(diffId, to)).toBe(true)
+    expect(await trees.checkout(diffId, to)).toBe(true)
     expect(await readFile(join(to, 'sub/a'), 'utf8')).toBe('hello')
     expect(existsSync(tree)).toBe(false)
-    expect(await trees.checkoutTree(diffId, `${to}-again`)).toBe(false)
+    expect(await trees.checkout(diffId, `${to}-again`)).toBe(false)
     expect(existsSync(`${to}-again`)).toBe(false)
   })
 
   it('are taken after a look at all of them, or left where they have changed', async () => {
     const { trees, to, tree } = await kept()
-    trees.prefetchTrees()
-    expect(await trees.checkoutTree(diffId, to)).toBe(true)
+    trees.prefetch()
+    expect(await trees.checkout(diffId, to)).toBe(true)
     const { trees: others, tree: other, to: place } = await kept()
     await writeFile(join(other, 'sub/b'), 'more')
-    others.prefetchTrees()
-    expect(await others.checkoutTree(diffId, place)).toBe(false)
+    others.prefetch()
+    expect(await others.checkout(diffId, place)).toBe(false)
     expect(existsSync(tree)).toBe(false)
     // A look is good for once: the tree may have come back since.
-    expect(await trees.checkoutTree(diffId, to)).toBe(false)
+    expect(await trees.checkout(diffId, to)).toBe(false)
   })
 
   it('C09 are taken by one of two builds at once', async () => {
     const { trees, to } = await kept()
-    const taken = await Promise.all([trees.checkoutTree(diffId, to), trees.checkoutTree(diffId, `${to}-too`)])
+    const taken = await Promise.all([trees.checkout(diffId, to), trees.checkout(diffId, `${to}-too`)])
     expect(taken.filter(Boolean)).toHaveLength(1)
     expect(await readFile(join(taken[0] ? to : `${to}-too`, 'sub/a'), 'utf8')).toBe('hello')
   })
@@ -66,28 +66,28 @@ describe('kept trees', () => {
   it('stay where they are when something in them has changed', async () => {
     const { trees, to, tree } = await kept()
     await writeFile(join(tree, 'sub/a'), 'HELLO')
-    expect(await trees.checkoutTree(diffId, to)).toBe(false)
+    expect(await trees.checkout(diffId, to)).toBe(false)
     expect(existsSync(to)).toBe(false)
   })
 
   it('are not trusted without an index: half a tree, or one of another boot', async () => {
     const { dir, discarded, to } = await kept()
     await writeFile(join(dir, 'known-layers.json'), '{}')
-    expect(await cachedTrees(dir, await BlobInfoCache.open(dir), discarded).checkoutTree(diffId, to)).toBe(false)
+    expect(await cachedTrees(dir, await BlobInfoCache.open(dir), discarded).checkout(diffId, to)).toBe(false)
   })
 
   it('X24 are never a link', async () => {
     const { dir, trees, to, tree } = await kept()
-    await trees.checkoutTree(diffId, to)
+    await trees.checkout(diffId, to)
     await symlink(to, tree)
-    expect(await trees.checkoutTree(diffId, join(dir, 'elsewhere'))).toBe(false)
+    expect(await trees.checkout(diffId, join(dir, 'elsewhere'))).toBe(false)
   })
 
   it('make room for those of the next build', async () => {
     const { dir, discarded, to } = await kept()
     const index = await BlobInfoCache.open(dir)
     await mkdir(to)
-    await cachedTrees(dir, index, discarded).checkinTrees([{ diffId: digestOf('b'), path: to, fingerprint: 'f' }])
+    await cachedTrees(dir, index, discarded).checkin([{ diffId: digestOf('b'), path: to, fingerprint: 'f' }])
     expect(await readdir(join(dir, 'trees'))).toEqual([digestOf('b').slice(7)])
     expect(await readdir(discarded)).toEqual([])
   })

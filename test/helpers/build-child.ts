@@ -17,7 +17,7 @@ import { interceptWrites, osError } from './faults.ts'
 import { noise, platform } from './images.ts'
 import { writeTree } from './tree.ts'
 
-const [root, variant, image] = process.argv.slice(2) as [string, string, string]
+const [root, variant, name] = process.argv.slice(2) as [string, string, string]
 const reporter: Reporter = {
   ...silent,
   event: e => void (e.type === 'warning' && process.stdout.write(`warning: ${e.text}\n`)),
@@ -25,6 +25,7 @@ const reporter: Reporter = {
 const settings = {
   dataDir: join(root, 'data'),
   cacheDir: join(root, 'cache'),
+  platform,
   environment: {},
   dockerConfig: '/nonexistent',
   dockerSocket: '/nonexistent',
@@ -50,35 +51,30 @@ const features = requirePlatformApi('0.15')
 
 async function build(): Promise<string> {
   await using stores = new Stores(settings, reporter)
-  const [destination] = await stores.destinations([image], false)
+  const [destination] = await stores.destinations([name], false)
   await using workspace = await openWorkspace(settings.cacheDir)
-  await using kept = await appCache(settings.cacheDir, destination, { clear: false, reporter })
-  const { cache, index } = kept
+  await using cache = await appCache(settings.cacheDir, destination, { clear: false, platform, reporter })
   const layersDir = { host: workspace.layers, image: '/layers' }
   await wrapErrno(workspace.app, () => writeTree(workspace.app, { 'main.js': variant }))
-  const runImage = { source: stores.local, name: 'base' }
+  const open = (name: string) => Promise.resolve({ source: stores.local, name })
   const analysis = await analyze({
     platform,
     previous: destination.previous,
-    runImage,
+    runImage: { names: { image: 'base', mirrors: [] }, open },
     destinations: [destination],
     reporter,
   })
-  const previous = analysis.previous && { previous: analysis.previous }
-  await restore({ layersDir, group, ...previous, cache, features, reporter })
+  const { previous } = analysis
+  const { image } = analysis.runImage
+  await restore({ layersDir, group, previous, cache, features, reporter })
   await wrapErrno(workspace.layers, () => buildpacks(workspace.layers))
   const { published } = await exportImage({
-    layersDir,
-    appDir: { host: workspace.app, image: '/workspace' },
-    group,
-    runImage: { image: analysis.runImage, metadata: runImageMetadata(analysis.runImage, 'base') },
-    ...previous,
+    output: { layersDir, appDir: { host: workspace.app, image: '/workspace' }, group, owner: { uid: 1000, gid: 1000 } },
+    runImage: { image, metadata: runImageMetadata(image, 'base') },
+    previous,
     destination,
     cache,
-    index,
-    launcher: { path: join(root, 'launcher'), version: '1.0.0' },
-    owner: { uid: 1000, gid: 1000 },
-    project: {},
+    settings: { launcher: { path: join(root, 'launcher'), version: '1.0.0' }, project: {} },
     features,
     reporter,
   })

@@ -5,7 +5,7 @@ import { writeHeapSnapshot } from 'node:v8'
 import { silent } from '../../lifecycle/events.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { Stores } from '../../lifecycle/stores/open.ts'
-import { configOf, sourceOf } from './images.ts'
+import { configOf, platform, sourceOf } from './images.ts'
 
 const [dir, host] = process.argv.slice(2) as [string, string]
 
@@ -13,6 +13,7 @@ async function push(): Promise<void> {
   const settings = {
     dataDir: join(dir, 'data'),
     cacheDir: join(dir, 'cache'),
+    platform,
     environment: {},
     dockerConfig: join(dir, 'config.json'),
     dockerSocket: '/nonexistent',

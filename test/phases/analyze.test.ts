@@ -16,7 +16,7 @@ async function setUp() {
   const input: AnalyzeInput = {
     platform,
     previous: { source: store, name: 'app' },
-    runImage: { source: store, name: 'base' },
+    runImage: { names: { image: 'base', mirrors: [] }, open: name => Promise.resolve({ source: store, name }) },
     destinations: [{ sink: store, names: ['app'] }],
     reporter,
   }
@@ -79,7 +79,9 @@ describe('analyze', () => {
 
   it('needs the run image: not there, or for another platform', async () => {
     const { input } = await setUp()
-    expect(await failureOf(analyze({ ...input, runImage: { ...input.runImage, name: 'nope' } }))).toMatchObject({
+    expect(
+      await failureOf(analyze({ ...input, runImage: { ...input.runImage, names: { image: 'nope', mirrors: [] } } })),
+    ).toMatchObject({
       code: 'arguments',
       message: 'the run image nope does not exist in memory',
     })

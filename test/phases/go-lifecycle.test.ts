@@ -2,6 +2,8 @@ import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { BuildCache } from '../../lifecycle/caches/build-cache.ts'
+import type { Cache } from '../../lifecycle/caches/cache.ts'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'
 import { imageCache } from '../../lifecycle/caches/image.ts'
 import { digestOf } from '../../lifecycle/image/digest.ts'
@@ -70,7 +72,7 @@ async function cacheImage(onWarning: (text: string) => void) {
   return imageCache({ source: store, sink: store, name: 'cache' }, { platform, onWarning })
 }
 
-async function restored(app: AppImageOptions, cache?: Parameters<typeof restore>[0]['cache'], api = '0.15') {
+async function restored(app: AppImageOptions, layersCache?: Cache, api = '0.15') {
   const store = memoryStore()
   const reporter = recorder()
   const run = await putRunImage(store, 'run')
@@ -78,14 +80,15 @@ async function restored(app: AppImageOptions, cache?: Parameters<typeof restore>
   const { previous } = await analyze({
     platform,
     previous: { source: store, name: 'app' },
-    runImage: { source: store, name: 'run' },
+    runImage: { names: { image: 'run', mirrors: [] }, open: name => Promise.resolve({ source: store, name }) },
     destinations: [{ sink: store, names: ['app'] }],
     reporter,
   })
   const layers = await temporaryDirectory()
   const features = requirePlatformApi(api)
   const layersDir = { host: layers, image: '/layers' }
-  await restore({ layersDir, group, ...(previous && { previous }), ...(cache && { cache }), features, reporter })
+  const cache = new BuildCache(layersCache ? { layers: layersCache } : {}, reporter)
+  await restore({ layersDir, group, previous, cache, features, reporter })
   const file = (path: string) => readFile(join(layers, 'example_node', path), 'utf8').catch(() => undefined)
   const warnings = reporter.events.flatMap(e => (e.type === 'warning' ? [e.text] : []))
   return { file, warnings, previous, names: await readdir(join(layers, 'example_node')).catch(() => []) }

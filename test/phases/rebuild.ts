@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { extract } from 'tar-stream'
+import { BuildCache } from '../../lifecycle/caches/build-cache.ts'
 import type { Cache } from '../../lifecycle/caches/cache.ts'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'
 import type { ImageConfig } from '../../lifecycle/image/config.ts'
@@ -9,7 +10,7 @@ import type { Layer } from '../../lifecycle/image/layer.ts'
 import { analyze, runImageMetadata } from '../../lifecycle/phases/analyze.ts'
 import { build } from '../../lifecycle/phases/build.ts'
 import { BuildpacksDir } from '../../lifecycle/phases/buildpacks-dir.ts'
-import { type ExportInput, type Exported, exportImage } from '../../lifecycle/phases/export.ts'
+import { type Exported, type ImageSettings, exportImage } from '../../lifecycle/phases/export.ts'
 import { restore } from '../../lifecycle/phases/restore.ts'
 import { requirePlatformApi } from '../../lifecycle/spec/api.ts'
 import { parseLayersMetadata } from '../../lifecycle/spec/labels.ts'
@@ -59,7 +60,7 @@ export interface Rebuilt extends Exported {
   readonly events: ReturnType<typeof recorder>['events']
 }
 
-type Overrides = Partial<Pick<ExportInput, 'defaultProcess' | 'createdEpoch' | 'project'>> & {
+type Overrides = Partial<Pick<ImageSettings, 'defaultProcess' | 'createdEpoch' | 'project'>> & {
   readonly app?: Tree
   /** Buildpack API. */
   readonly api?: string
@@ -94,17 +95,17 @@ export async function rebuild(
   const features = requirePlatformApi(platformApi)
   const destination = { sink: store, names: ['app'] }
   const group = Object.keys(scripts).map(id => ({ id, version: '1.0.0', api }))
-  const used = cache === false ? {} : { cache: project.cache }
+  await using used = new BuildCache(cache === false ? {} : { layers: project.cache }, reporter)
 
   const analysis = await analyze({
     platform,
     previous: { source: store, name: 'app' },
-    runImage: { source: store, name: 'base' },
+    runImage: { names: { image: 'base', mirrors: [] }, open: name => Promise.resolve({ source: store, name }) },
     destinations: [destination],
     reporter,
   })
-  const previous = analysis.previous && { previous: analysis.previous }
-  await restore({ layersDir, group, ...previous, ...used, features, reporter })
+  const { previous } = analysis
+  await restore({ layersDir, group, previous, cache: used, features, reporter })
   await build({
     appDir: join(dir, 'workspace'),
     layersDir: layers,
@@ -119,19 +120,19 @@ export async function rebuild(
     reporter,
   })
   const exported = await exportImage({
-    layersDir,
-    appDir: { host: join(dir, 'workspace'), image: '/workspace' },
-    group,
+    output: {
+      layersDir,
+      appDir: { host: join(dir, 'workspace'), image: '/workspace' },
+      group,
+      owner: { uid: 1001, gid: 1000 },
+    },
     runImage: { image: runImage, metadata: runImageMetadata(runImage, 'r.io/base:1') },
-    ...previous,
+    previous,
     destination,
-    ...used,
-    launcher: { path: join(dir, 'launcher'), version: '1.2.3' },
-    owner: { uid: 1001, gid: 1000 },
-    project: {},
+    cache: used,
+    settings: { launcher: { path: join(dir, 'launcher'), version: '1.2.3' }, project: {}, ...rest },
     features,
     reporter,
-    ...rest,
   })
   const label = parseLayersMetadata(labelsOf(exported.image)['io.buildpacks.lifecycle.metadata'] ?? '', 'label')
   return { ...exported, layers, workspace: join(dir, 'workspace'), label, events: reporter.events }

@@ -1,6 +1,7 @@
 import { link, mkdir, readdir, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { directoryCache } from '../../lifecycle/caches/directory.ts'
 import { appCache } from '../../lifecycle/platform/app-cache.ts'
 import { diskUsage, prune } from '../../lifecycle/platform/disk-usage.ts'
 import { parseAge, parseSize } from '../../lifecycle/cli/commands/cache.ts'
@@ -8,7 +9,7 @@ import { silent } from '../../lifecycle/events.ts'
 import { leaseName } from '../../lifecycle/files/lease.ts'
 import { memoryStore } from '../../lifecycle/stores/memory.ts'
 import { fill, read } from '../contracts/caches.ts'
-import { noise } from '../helpers/images.ts'
+import { noise, platform } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { readTree, writeTree } from '../helpers/tree.ts'
 
@@ -24,12 +25,14 @@ async function build(cacheDir: string, app: string, { ago = 0, bytes = 100_000 }
   const store = memoryStore()
   const identity = `store index.docker.io/library/${app}:latest`
   const destination = { sink: store, names: [app], identity, previous: { source: store, name: app } }
-  const kept = await appCache(cacheDir, destination, { clear: false, reporter: silent })
-  await fill(kept.cache, { layer: { '/layers/a/file': noise(bytes, app) } })
-  const [directory = ''] = (await readdir(join(cacheDir, 'apps'))).filter(name => name.includes(`-${app}-`))
+  const kept = await appCache(cacheDir, destination, { clear: false, platform, reporter: silent })
+  const [own = ''] = (await readdir(join(cacheDir, 'apps'))).filter(name => name.includes(`-${app}-`))
+  const dir = join(cacheDir, 'apps', own)
+  const cache = directoryCache(dir)
+  await fill(cache, { layer: { '/layers/a/file': noise(bytes, app) } })
   const used = new Date(Date.now() - ago)
-  await utimes(join(cacheDir, 'apps', directory, 'app'), used, used)
-  return { ...kept, dir: join(cacheDir, 'apps', directory) }
+  await utimes(join(dir, 'app'), used, used)
+  return { cache, dir, [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose]() }
 }
 
 const names = async (dir: string): Promise<string[]> => (await diskUsage(dir)).map(item => item.name)

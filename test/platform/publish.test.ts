@@ -29,7 +29,7 @@ it('the user is told of every place that an image goes to', async () => {
   const sink = memoryStore()
   const place = { sink, names: [hello], identity: 'store', previous: { source: sink, name: hello } }
   const titles = [['oci:out:v1'], [hello]]
-  const names = await publishElsewhere(image, [{ ...place, names: ['v1'] }, place], { titles, reporter })
+  const names = await publishElsewhere(image, [{ ...place, names: ['v1'] }, place], { names: titles, reporter })
   expect(names).toEqual(['v1', hello])
   expect(events.map(e => e.type === 'saved' && [e.names, e.digest])).toEqual([
     [['docker-archive:a.tar'], digest],

@@ -3,7 +3,7 @@ import type { Image } from '../../image/image.ts'
 import { formatReference, parseReference } from '../../image/reference.ts'
 import { copyImage } from '../../stores/copy.ts'
 import { parseDestination, displayName } from '../../stores/destination.ts'
-import { Stores, hostPlatform, localName } from '../../stores/open.ts'
+import { Stores, localName } from '../../stores/open.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, shortName, table } from '../render/text.ts'
 
@@ -34,7 +34,7 @@ export async function tagCommand(context: CommandContext, image: string, name: s
 
 export async function pushCommand(context: CommandContext, image: string, name: string | undefined): Promise<void> {
   await using stores = open(context)
-  const found = await stores.local.pull(localName(image), hostPlatform(), context.signal)
+  const found = await stores.local.pull(localName(image), context.settings.platform, context.signal)
   if (found === undefined) throw missing(image)
   await copyTo(context, stores, found, `docker://${formatReference(parseReference(name ?? image))}`)
 }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { loadBuilder } from '../../platform/builder.ts'
 import { findDistribution } from '../../platform/distribution.ts'
 import { installStack } from '../../platform/stack.ts'
-import { Stores, hostPlatform } from '../../stores/open.ts'
+import { Stores } from '../../stores/open.ts'
 import type { CommandContext } from '../context.ts'
 
 export async function createStackCommand(context: CommandContext, dir: string | undefined): Promise<void> {
@@ -11,7 +11,7 @@ export async function createStackCommand(context: CommandContext, dir: string | 
     dir === undefined ? (await loadBuilder(findDistribution(import.meta.url).builder)).stackDir : resolve(dir)
   await using stores = new Stores(settings, reporter)
   const stack = await installStack(
-    { stackDir, arch: hostPlatform().architecture, settings, store: stores.local, reporter },
+    { stackDir, arch: context.settings.platform.architecture, settings, store: stores.local, reporter },
     signal,
   )
   context.print(`Stack ${stack.id}\n  build  ${stack.buildRoot}\n  run    ${stack.runImage}`)

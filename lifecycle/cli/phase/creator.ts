@@ -1,27 +1,29 @@
 import { access } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { runPhaseProcess } from '../../platform/phase-process.ts'
+import { BuildCache } from '../../caches/build-cache.ts'
 import { findAccount } from '../../engines/accounts.ts'
 import { unsandboxedEngine } from '../../engines/unsandboxed.ts'
-import { BaleError, type PhaseName, inPhase } from '../../errors.ts'
-import { restore } from '../../phases/restore.ts'
+import { BaleError } from '../../errors.ts'
+import { type PhaseRunner, engineRunner } from '../../phase-runner.ts'
+import { runPipeline } from '../../pipeline.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
-import { type Access, checkAccess, describe, restorePreviousSboms } from './analyzer.ts'
+import { analyzeInput } from './analyzer.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
-import { exportApp, openImages } from './exporter.ts'
+import { describeRunImage, imageSettings } from './exporter.ts'
 import { writeOutput } from './files.ts'
 import { type FlagName, flags, presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
 import { Images, checkedNames, onlyImage } from './images.ts'
 import { cnbUser, giveTree } from './ownership.ts'
+import { reportPublished } from './report.ts'
 
 /**
  * platform.md, "creator": all phases in one, analysis before detection as platforms know it. This process has the
  * credentials and runs no buildpack: detect and build are processes of their own, as the user that buildpacks run as, and
  * of our environment they have what a buildpack may see.
  */
-export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
+export function prepare(context: PhaseContext): PhaseCommand {
   const { inputs, io } = context
   if (io.user.uid === 0 && !inputs.number('uid'))
     throw new BaleError('failed', 'refusing to run buildpacks as root', {
@@ -30,72 +32,61 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
     })
   const images = context.resources.use(new Images(context))
   const names = checkedNames([...onlyImage(inputs), ...inputs.list('tag')], images, 'creator')
-  const found = await checkAccess(context, images, names)
   return {
     owns: [inputs.path('layers'), ...presentOf(inputs, 'cache-dir', 'launch-cache')],
     images,
-    run: () => create(context, images, names, found),
+    run: () => create(context, images, names),
   }
 }
 
-async function create(context: PhaseContext, images: Images, names: readonly string[], found: Access): Promise<void> {
-  const { inputs, features, log, signal } = context
+async function create(context: PhaseContext, images: Images, names: readonly [string, ...string[]]): Promise<void> {
+  const { inputs, features, log: reporter, signal, resources } = context
   const layers = inputs.path('layers')
-  // The first one has a flag here, and both have a twin.
+  const app = inputs.path('app')
+  // -skip-restore is a flag; both have an environment variable.
   const skipLayers = inputs.flag('skip-restore') || inputs.flag('skip-layers')
-  const phase = <T>(name: PhaseName, run: () => Promise<T>): Promise<T> => {
-    log.event({ type: 'phase-started', phase: name })
-    return inPhase(name, run)
-  }
-  const analyzed = await phase('analyze', async () => {
-    const described = describe(context, images, found)
-    await restorePreviousSboms(context, found.previous.found, skipLayers)
-    await writeOutput(inputs.path('analyzed'), formatAnalyzed(described))
-    return described
-  })
-  await handOver(context)
-  await phase('detect', () => runBuildpacks('detect', context))
-  const group = await readGroup(context)
-  const cache = await images.cache()
-  const { metadata } = analyzed
-  await phase('restore', () =>
-    restore(
-      {
-        ...{ layersDir: { host: layers, image: layers }, group, skipLayers, features, reporter: log },
-        ...(metadata && { previous: { metadata } }),
-        ...(cache && { cache }),
+  const analysis = await analyzeInput(context, images, names)
+  const [, ...others] = analysis.destinations
+  const result = await runPipeline(
+    {
+      images: { ...analysis, describe: found => describeRunImage(context, images, found.name, found.image) },
+      files: {
+        layersDir: { host: layers, image: layers },
+        appDir: { host: app, image: app },
+        owner: cnbUser(context),
+        writeAnalyzed: analyzed => writeOutput(inputs.path('analyzed'), formatAnalyzed(analyzed)),
+        readGroup: () => readGroup(context),
       },
-      signal,
-    ),
+      runner: containerRunner(context),
+      cache: resources.use((await images.cache()) ?? new BuildCache({}, reporter)),
+      reuse: { previous: true, layers: !skipLayers },
+      settings: await imageSettings(context),
+      features,
+      reporter,
+    },
+    signal,
   )
-  await handOver(context)
-  await phase('build', () => runBuildpacks('build', context))
-  await phase('export', async () => {
-    const parts = await openImages(context, images, analyzed)
-    await exportApp(context, images, { names, group, ...parts, ...(cache && { cache }) })
-  })
+  await reportPublished(context, images, result, others)
 }
 
-/** What this process, as root, has put into the layers directory becomes the buildpacks'. None of them runs meanwhile. */
-async function handOver(context: PhaseContext): Promise<void> {
-  if (context.io.user.uid === 0) await giveTree(context.inputs.path('layers'), cnbUser(context))
-}
-
-/** Runs detector or builder, in a process that has no secret of ours. */
-async function runBuildpacks(phase: 'detect' | 'build', context: PhaseContext): Promise<void> {
-  const { inputs, io, log, signal } = context
+/** Runs detector and builder in this container, as processes that hold no secret of this one. */
+function containerRunner(context: PhaseContext): PhaseRunner {
+  const { inputs, io, log } = context
   const user = cnbUser(context)
   const engine = unsandboxedEngine({ tmpDir: tmpdir() })
-  await engine.check(signal)
-  const run = {
-    argv: io.program(phase === 'detect' ? 'detector' : 'builder'),
-    env: await buildpackEnv(context, user.uid),
-    workingDir: inputs.path('app'),
-    mounts: [],
-    network: 'host' as const,
-    user,
-  }
-  await runPhaseProcess(phase, engine, run, log, signal)
+  return engineRunner(engine, log, async (phase, signal) => {
+    await engine.check(signal)
+    // What this process, as root, has put into the layers directory becomes the buildpacks'. None of them runs meanwhile.
+    if (io.user.uid === 0) await giveTree(inputs.path('layers'), user)
+    return {
+      argv: io.program(phase === 'detect' ? 'detector' : 'builder'),
+      env: await buildpackEnv(context, user.uid),
+      workingDir: inputs.path('app'),
+      mounts: [],
+      network: 'host',
+      user,
+    }
+  })
 }
 
 /** What detector and builder find files by, besides the variables that buildpacks may see. */

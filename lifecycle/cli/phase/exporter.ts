@@ -1,13 +1,12 @@
-import type { Cache } from '../../caches/cache.ts'
 import { BaleError } from '../../errors.ts'
-import { type ExportInput, exportImage } from '../../phases/export.ts'
+import { type ExportInput, type ImageSettings, exportImage } from '../../phases/export.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { entryOf } from '../../phases/run-image.ts'
 import { parseAnalyzed } from '../../spec/analyzed.ts'
 import { execEnvOf } from '../../spec/exec-env.ts'
 import { parseProjectMetadata } from '../../spec/project.ts'
-import type { Analyzed, GroupElement, RunImageMetadata } from '../../spec/types.ts'
+import type { Analyzed, RunImageMetadata } from '../../spec/types.ts'
 import { lifecycleVersion } from '../../version.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { readRequired } from './files.ts'
@@ -36,8 +35,27 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
     owns: presentOf(inputs, 'cache-dir', 'launch-cache'),
     images,
     async run() {
-      const cache = await images.cache()
-      await exportApp(context, images, { names, group, ...parts, ...(cache && { cache }) })
+      const { features, log, signal } = context
+      const [layers, app] = [inputs.path('layers'), inputs.path('app')]
+      const [destination, ...others] = await images.destinations(names)
+      const exported = await exportImage(
+        {
+          output: {
+            layersDir: { host: layers, image: layers },
+            appDir: { host: app, image: app },
+            group,
+            owner: cnbUser(context),
+          },
+          ...parts,
+          destination,
+          cache: context.resources.use(await images.cache()),
+          settings: await imageSettings(context),
+          features,
+          reporter: log,
+        },
+        signal,
+      )
+      await reportPublished(context, images, exported, others)
     },
   }
 }
@@ -45,11 +63,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 type Parts = Pick<ExportInput, 'runImage' | 'previous'>
 
 /** The images that analyze found. @throws BaleError when the run image is not there any more */
-export async function openImages(
-  { signal, ...context }: PhaseContext,
-  images: Images,
-  analyzed: Analyzed,
-): Promise<Parts> {
+async function openImages({ signal, ...context }: PhaseContext, images: Images, analyzed: Analyzed): Promise<Parts> {
   const { image, metadata, runImage } = analyzed
   if (runImage === undefined || runImage.reference === '')
     throw new BaleError('input', 'it names no run image', {
@@ -71,7 +85,7 @@ export async function openImages(
 }
 
 /** What the app image says of it: names from run.toml, where it stands there (platform.md, "Run Image Resolution"). */
-async function describeRunImage(
+export async function describeRunImage(
   context: PhaseContext,
   images: Images,
   name: string,
@@ -82,41 +96,18 @@ async function describeRunImage(
   return runImageMetadata(image, entry.image, entry.mirrors, portableReference(name, image, images))
 }
 
-export interface AppExport extends Parts {
-  readonly cache?: Cache
-  readonly names: readonly string[]
-  readonly group: readonly GroupElement[]
-}
-
-/** Exports the app, to all of its names, and writes report.toml. */
-export async function exportApp(context: PhaseContext, images: Images, app: AppExport): Promise<void> {
-  const { inputs, env, features, log, signal } = context
-  const { names, ...parts } = app
-  const layers = inputs.path('layers')
-  const appDir = inputs.path('app')
-  const [destination, ...others] = await images.destinations(names)
+/** What the inputs of exporter and creator say of the image. */
+export async function imageSettings(context: PhaseContext): Promise<ImageSettings> {
+  const { inputs, env, features } = context
   const projectPath = inputs.path('project-metadata')
   const project = await readTrusted(projectPath)
-  const process = inputs.text('process-type')
-  const epoch = features.sourceDateEpoch ? sourceDateEpoch(context) : undefined
-  const exported = await exportImage(
-    {
-      ...parts,
-      layersDir: { host: layers, image: layers },
-      appDir: { host: appDir, image: appDir },
-      destination,
-      launcher: { path: inputs.path('launcher'), version: lifecycleVersion, sboms: inputs.path('launcher-sbom') },
-      owner: cnbUser(context),
-      ...(process !== undefined && { defaultProcess: process }),
-      project: project === undefined ? {} : parseProjectMetadata(project, projectPath),
-      ...(features.execEnv && { execEnv: execEnvOf(env['CNB_EXEC_ENV']) }),
-      ...(epoch !== undefined && { createdEpoch: epoch }),
-      features,
-      reporter: log,
-    },
-    signal,
-  )
-  await reportPublished(context, images, exported, others)
+  return {
+    launcher: { path: inputs.path('launcher'), version: lifecycleVersion, sboms: inputs.path('launcher-sbom') },
+    defaultProcess: inputs.text('process-type'),
+    project: project === undefined ? {} : parseProjectMetadata(project, projectPath),
+    execEnv: features.execEnv ? execEnvOf(env['CNB_EXEC_ENV']) : undefined,
+    createdEpoch: features.sourceDateEpoch ? sourceDateEpoch(context) : undefined,
+  }
 }
 
 /** Seconds, of a date that a config can hold; anything else is a warning, as with other lifecycles. */

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Cache } from '../../caches/cache.ts'
+import { BuildCache } from '../../caches/build-cache.ts'
 import { directoryCache } from '../../caches/directory.ts'
 import { imageCache } from '../../caches/image.ts'
 import { withLaunchCache } from '../../caches/launch.ts'
@@ -9,12 +9,13 @@ import { BaleError } from '../../errors.ts'
 import { leaseName } from '../../files/lease.ts'
 import { type Digest, hexOf, isDigest } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
+import type { Platform } from '../../image/manifest.ts'
 import { type Reference, atDigest, formatReference, layoutPath, parseReference } from '../../image/reference.ts'
 import { dockerName } from '../../stores/destination.ts'
 import type { Place } from '../../stores/destination.ts'
-import { type Destination, type ImageAt, Stores, hostPlatform } from '../../stores/open.ts'
+import { type Destination, type ImageAt, Stores } from '../../stores/open.ts'
+import { storeSettings } from '../../stores/settings.ts'
 import type { ImageStore } from '../../stores/store.ts'
-import { readSettings } from '../settings.ts'
 import type { PhaseContext } from './binary.ts'
 import type { Inputs } from './flags.ts'
 import { requireExperimental } from './modes.ts'
@@ -27,6 +28,8 @@ type Mode =
 /** The images of a phase binary, wherever -daemon, -layout and -insecure-registry have them. */
 export class Images implements AsyncDisposable {
   readonly mode: Mode
+  /** What is chosen from an index: this machine's platform. */
+  readonly platform: Platform
   /** Of the daemon that has the images, if one has. */
   readonly daemonSocket: string | undefined
   readonly #stores: Stores
@@ -39,8 +42,8 @@ export class Images implements AsyncDisposable {
     const { inputs, env, log } = context
     this.#context = context
     this.mode = modeOf(context)
-    // SOURCE_DATE_EPOCH is exporter's to read: a malformed one is no error there.
-    const settings = readSettings({ ...env, SOURCE_DATE_EPOCH: undefined })
+    const settings = storeSettings(env)
+    this.platform = settings.platform
     if (this.mode.kind === 'daemon') this.daemonSocket = settings.dockerSocket
     this.#stores = new Stores(
       {
@@ -95,14 +98,17 @@ export class Images implements AsyncDisposable {
   }
 
   /** -cache-image, or -cache-dir; undefined if there is neither. */
-  async cache(): Promise<Cache | undefined> {
+  async cache(): Promise<BuildCache | undefined> {
     const { inputs, log } = this.#context
     const onWarning = (text: string): void => log.warn(text)
     const image = await this.cacheImage()
     if (image !== undefined)
-      return imageCache({ ...image.previous, sink: image.sink }, { platform: hostPlatform(), onWarning })
+      return new BuildCache(
+        { layers: imageCache({ ...image.previous, sink: image.sink }, { platform: this.platform, onWarning }) },
+        log,
+      )
     const dir = inputs.text('cache-dir')
-    if (dir !== undefined) return directoryCache(dir, { onWarning })
+    if (dir !== undefined) return new BuildCache({ layers: directoryCache(dir, { onWarning }) }, log)
     log.event({ type: 'note', level: 'info', text: 'No cached data will be used, no cache specified.' })
     return undefined
   }
@@ -132,11 +138,11 @@ export class Images implements AsyncDisposable {
     const layout = this.mode.kind === 'layout' ? /^(.*)@(sha256:[0-9a-f]{64})$/.exec(reference) : null
     if (layout === null) {
       const { source, name } = await this.at(reference)
-      return source.pull(name, hostPlatform(), signal)
+      return source.pull(name, this.platform, signal)
     }
     const [, path = '', digest] = layout
     const { source, name } = await this.#stores.at({ kind: 'oci', path, name: '' })
-    const image = await source.pull(name, hostPlatform(), signal)
+    const image = await source.pull(name, this.platform, signal)
     return image?.digest === digest ? image : undefined
   }
 

@@ -1,6 +1,5 @@
 import { BaleError } from '../../errors.ts'
 import { type AppImage, type NewRunImage, findRunImage, rebase } from '../../phases/rebase.ts'
-import { hostPlatform } from '../../stores/open.ts'
 import { parseReference } from '../../image/reference.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { Images, checkedNames, portableReference } from './images.ts'
@@ -19,7 +18,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 /** @throws BaleError 'failed' if it is not there */
 async function openApp({ signal }: PhaseContext, images: Images, name: string): Promise<AppImage> {
   const { source, name: known } = await images.at(name)
-  const image = await source.pull(known, hostPlatform(), signal)
+  const image = await source.pull(known, images.platform, signal)
   if (image !== undefined)
     return { name, image, ...(images.mode.kind === 'registry' && { registry: parseReference(name).registry }) }
   throw new BaleError('failed', `there is no image ${name} to rebase in ${source.description}`)

@@ -2,9 +2,10 @@ import { BaleError } from '../../errors.ts'
 import { targetOfImage } from '../../phases/analyze.ts'
 import { readUntrusted } from '../../files/read.ts'
 import { restore } from '../../phases/restore.ts'
-import { entryOf, resolveRunImage } from '../../phases/run-image.ts'
+import { type RunImageNames, entryOf, selectRunImage } from '../../phases/run-image.ts'
 import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
 import type { Analyzed } from '../../spec/types.ts'
+import type { Image } from '../../image/image.ts'
 import { parseReference } from '../../image/reference.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { writeOutput } from './files.ts'
@@ -30,13 +31,13 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
     owns: [layers, ...presentOf(inputs, 'cache-dir')],
     images,
     async run() {
-      const cache = await images.cache()
+      const cache = context.resources.use(await images.cache())
       await restore(
         {
           layersDir: { host: layers, image: layers },
           group,
-          ...(analyzed.metadata && { previous: { metadata: analyzed.metadata } }),
-          ...(cache && { cache }),
+          previous: analyzed.metadata && { metadata: analyzed.metadata },
+          cache,
           skipLayers: inputs.flag('skip-layers'),
           features,
           reporter: log,
@@ -53,7 +54,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
  * else takes a mirror. A restorer whose container has no run.toml, or one without this image, has nothing to make sure of.
  */
 async function checkRunImage(context: PhaseContext, images: Images, analyzed: Analyzed): Promise<Analyzed> {
-  const { features, log, signal } = context
+  const { features, signal } = context
   const { runImage } = analyzed
   if (runImage === undefined || runImage.reference === '') return analyzed
   const name = runImage.image ?? runImage.reference
@@ -62,17 +63,26 @@ async function checkRunImage(context: PhaseContext, images: Images, analyzed: An
   const found =
     entry === undefined
       ? { name, image: await images.identified(runImage.reference, signal) }
-      : await resolveRunImage(
-          {
-            entry: { image: name, mirrors: [entry.image, ...entry.mirrors] },
-            registry: parseReference(name).registry,
-            read: other => images.identified(other === name ? runImage.reference : other, signal),
-            reporter: log,
-          },
-          signal,
-        )
+      : await selectMirror(context, images, {
+          names: { image: name, mirrors: [entry.image, ...entry.mirrors] },
+          reference: runImage.reference,
+        })
   if (found.image === undefined) throw new BaleError('failed', `the run image ${runImage.reference} does not exist`)
   const moved = found.name === name ? {} : { image: found.name, reference: images.identify(found.name, found.image) }
   if (found.name === name && runImage.target !== undefined) return analyzed
   return { ...analyzed, runImage: { ...runImage, ...moved, target: targetOfImage(found.image) } }
+}
+
+async function selectMirror(
+  { log, signal }: PhaseContext,
+  images: Images,
+  { names, reference }: { readonly names: RunImageNames; readonly reference: string },
+): Promise<{ readonly name: string; readonly image: Image }> {
+  const read = async (name: string) => {
+    const image = await images.identified(name === names.image ? reference : name, signal)
+    return image === undefined ? { image, place: 'its registry' } : { image }
+  }
+  const { registry } = parseReference(names.image)
+  const { name, found } = await selectRunImage({ names, registry, read, reporter: log }, signal)
+  return { name, image: found.image }
 }

@@ -1,12 +1,8 @@
 import { BaleError } from '../../errors.ts'
-import type { Image } from '../../image/image.ts'
-import { parseReference } from '../../image/reference.ts'
-import { pullRunImage, requirePlatform } from '../../phases/analyze.ts'
 import { readTrusted } from '../../files/read.ts'
-import { resolveRunImage } from '../../phases/run-image.ts'
+import type { RunImageRequest } from '../../phases/analyze.ts'
 import { parseRun, parseStack } from '../../spec/run.ts'
 import type { RunDocument } from '../../spec/types.ts'
-import { hostPlatform } from '../../stores/open.ts'
 import type { PhaseContext } from './binary.ts'
 import type { Images } from './images.ts'
 
@@ -19,30 +15,18 @@ export async function readRunDocument({ inputs, features }: PhaseContext): Promi
 }
 
 /**
- * The run image: -run-image, or what run.toml has for this app image (platform.md, "Run Image Resolution").
- * @throws BaleError 'arguments' if there is none that can be read
+ * The run image that is asked for: -run-image, or the first entry of run.toml (platform.md, "Run Image Resolution").
+ * @throws BaleError 'arguments' if neither names one
  */
-export async function findRunImage(
-  context: PhaseContext,
-  images: Images,
-  appImage: string,
-): Promise<{ readonly name: string; readonly image: Image }> {
-  const { inputs, features, log, signal } = context
+export async function runImageRequest(context: PhaseContext, images: Images): Promise<RunImageRequest> {
+  const { inputs, features } = context
+  const open: RunImageRequest['open'] = name => images.at(name)
   const name = inputs.text('run-image')
-  if (name !== undefined) return { name, image: await pullRunImage(await images.at(name), hostPlatform(), signal) }
-  const [entry] = (await readRunDocument(context)).images
-  if (entry === undefined) {
-    throw new BaleError('arguments', '-run-image is required when there is no run metadata', {
-      where: inputs.path(features.runToml ? 'run' : 'stack'),
-      fix: 'give -run-image, or name an image in that file',
-    })
-  }
-  const read = async (candidate: string) => {
-    const { source, name: known } = await images.at(candidate)
-    const image = await source.pull(known, hostPlatform(), signal)
-    if (image !== undefined) requirePlatform(image, candidate, hostPlatform())
-    return image
-  }
-  const { registry } = parseReference(appImage)
-  return resolveRunImage({ entry, registry, read, reporter: log }, signal)
+  if (name !== undefined) return { names: { image: name, mirrors: [] }, open }
+  const [names] = (await readRunDocument(context)).images
+  if (names !== undefined) return { names, open }
+  throw new BaleError('arguments', '-run-image is required when there is no run metadata', {
+    where: inputs.path(features.runToml ? 'run' : 'stack'),
+    fix: 'give -run-image, or name an image in that file',
+  })
 }

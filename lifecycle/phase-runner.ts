@@ -1,19 +1,45 @@
-import type { Engine, EngineRun, ExitStatus } from '../engines/engine.ts'
-import { BaleError, type ErrorCode } from '../errors.ts'
-import { parseEvent } from '../event-stream.ts'
-import type { BuildEvent, Reporter } from '../events.ts'
-import { lines } from '../phases/run-executable.ts'
+import type { Engine, EngineRun, ExitStatus } from './engines/engine.ts'
+import { BaleError, type ErrorCode } from './errors.ts'
+import { parseEvent } from './event-stream.ts'
+import type { BuildEvent, Reporter } from './events.ts'
+import { lines } from './phases/run-executable.ts'
 
-/** Bytes; the largest is `detected`, which holds what every bin/detect printed. */
+/** The phases that run buildpacks. */
+export type BuildpackPhase = 'detect' | 'build'
+
+/**
+ * Runs a phase somewhere: as a phase binary in a sandbox, in this container, or in a pod. The phase reads and writes the files
+ * of the layers directory; nothing else comes back.
+ */
+export interface PhaseRunner {
+  /**
+   * Returns when the phase and every process that it started have ended.
+   * @throws BaleError the phase's own error, if it reported one
+   */
+  run(phase: BuildpackPhase, signal?: AbortSignal): Promise<void>
+}
+
+/** Bytes; the largest event is `detected`, which holds what every bin/detect printed. */
 const longestEvent = 8 * 1024 * 1024
 
 /**
- * Runs a phase binary that tells its events (BALE_LOG_FORMAT=jsonl) in an engine; it has ended, with every process that it
- * started, when this returns.
- * @throws BaleError: the phase's own, if it told one
+ * Runs phases as phase binaries in an engine. The binary writes its events to standard output (BALE_LOG_FORMAT=jsonl).
+ * @param prepare makes the run ready and describes it
  */
-export async function runPhaseProcess(
-  phase: 'detect' | 'build',
+export function engineRunner(
+  engine: Engine,
+  reporter: Reporter,
+  prepare: (phase: BuildpackPhase, signal?: AbortSignal) => Promise<Omit<EngineRun, 'onOutput'>>,
+): PhaseRunner {
+  return {
+    async run(phase, signal) {
+      await runPhaseBinary(phase, engine, await prepare(phase, signal), reporter, signal)
+    },
+  }
+}
+
+async function runPhaseBinary(
+  phase: BuildpackPhase,
   engine: Engine,
   run: Omit<EngineRun, 'onOutput'>,
   reporter: Reporter,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readSettings } from '../../lifecycle/cli/settings.ts'
+import { storeSettings } from '../../lifecycle/stores/settings.ts'
 
 describe('the home directory', () => {
   const nobody = (): string => {
@@ -10,7 +10,7 @@ describe('the home directory', () => {
     ['that of the account, where HOME is not set or empty', { HOME: '' }, () => '/home/bob', '/home/bob'],
     ['the root, for a user that has neither, as in an image without accounts', {}, nobody, '/'],
   ])('is %s', (_, env, find, home) => {
-    const settings = readSettings(env, find)
+    const settings = storeSettings(env, find)
     expect(settings.dockerConfig).toBe(`${home === '/' ? '' : home}/.docker/config.json`)
   })
 })
@@ -19,7 +19,7 @@ it('is never the directory that one is in', () => {
   const { HOME } = process.env
   process.env['HOME'] = ''
   try {
-    expect(readSettings({ HOME: '' }).dataDir).toMatch(/^\//)
+    expect(storeSettings({ HOME: '' }).dataDir).toMatch(/^\//)
   } finally {
     process.env['HOME'] = HOME
   }
@@ -31,5 +31,5 @@ describe('the socket of a daemon', () => {
     [{ DOCKER_HOST: '' }, '/var/run/docker.sock'],
     [{ DOCKER_HOST: 'unix:///run/podman.sock' }, '/run/podman.sock'],
     [{ DOCKER_HOST: 'tcp://docker:2375' }, 'tcp://docker:2375'],
-  ])('with %j: %s', (env, socket) => expect(readSettings({ HOME: '/', ...env }).dockerSocket).toBe(socket))
+  ])('with %j: %s', (env, socket) => expect(storeSettings({ HOME: '/', ...env }).dockerSocket).toBe(socket))
 })

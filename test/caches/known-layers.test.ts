@@ -5,7 +5,7 @@ import { BlobInfoCache } from '../../lifecycle/caches/blob-info-cache.ts'
 import { silent } from '../../lifecycle/events.ts'
 import type { LayerSource } from '../../lifecycle/image/layer.ts'
 import { buildpackLayer } from '../../lifecycle/phases/export-layers.ts'
-import { putKnownLayer } from '../../lifecycle/phases/known-layers.ts'
+import { putKnownLayer } from '../../lifecycle/caches/known-layers.ts'
 import { memoryStore } from '../../lifecycle/stores/memory.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 

@@ -1,4 +1,4 @@
-import type { BlobInfoCache } from '../caches/blob-info-cache.ts'
+import type { BlobInfoCache } from './blob-info-cache.ts'
 import type { Fingerprint, LayerDigests, LayerSource } from '../image/layer.ts'
 
 /** Something that stores a layer, and says what it stored. */

@@ -1,10 +1,36 @@
 import { existsSync } from 'node:fs'
-import { userInfo } from 'node:os'
+import { arch, userInfo } from 'node:os'
 import { join } from 'node:path'
-import type { Settings } from '../platform/settings.ts'
-import { BaleError } from '../errors.ts'
+import type { Platform } from '../image/manifest.ts'
 
-type Env = Readonly<Record<string, string | undefined>>
+export type Env = Readonly<Record<string, string | undefined>>
+
+/** What opening a store needs of the user's machine. */
+export interface StoreSettings {
+  /** Images and stacks: `$XDG_DATA_HOME/bale`. */
+  readonly dataDir: string
+  /** Caches of apps and the work directories of builds: `$XDG_CACHE_HOME/bale`. */
+  readonly cacheDir: string
+  /** What is chosen from an index. */
+  readonly platform: Platform
+  /** For the programs that Bale starts on the host: PATH, proxies. Nothing of it reaches a buildpack but proxies. */
+  readonly environment: Env
+  /** The docker config.json, for registry credentials. */
+  readonly dockerConfig: string
+  /** CNB_REGISTRY_AUTH (platform.md, "Registry Authentication"). */
+  readonly registryAuth?: string
+  /** Path of the Docker or Podman API's socket. */
+  readonly dockerSocket: string
+  /** PEM file with the machine's certificate authorities, which a sandbox is given in place of its own. */
+  readonly caBundle?: string
+  /** Hosts, with their ports, that are trusted without a certificate, or without TLS. */
+  readonly insecureRegistries?: readonly string[]
+}
+
+/** This machine's platform. */
+export function hostPlatform(): Platform {
+  return { os: 'linux', architecture: { x64: 'amd64', arm64: 'arm64' }[arch() as string] ?? arch() }
+}
 
 /** Where distributions keep the machine's certificate authorities. */
 const caBundles = [
@@ -15,10 +41,10 @@ const caBundles = [
 ]
 
 /**
- * The machine and the user, as their environment has them (XDG Base Directory Specification; docker's conventions).
- * @param findHome the home of the user's account; it throws for a user that has none
+ * The settings that an environment gives (XDG Base Directory Specification; docker's conventions).
+ * @param findHome returns the home of the user's account; throws for a user without an account
  */
-export function readSettings(env: Env, findHome = accountHome): Settings {
+export function storeSettings(env: Env, findHome = accountHome): StoreSettings {
   const home = env['HOME'] || homeOf(findHome)
   const xdg = (name: string, fallback: string): string => {
     const value = env[name]
@@ -28,17 +54,15 @@ export function readSettings(env: Env, findHome = accountHome): Settings {
   const caBundle = [env['SSL_CERT_FILE'], ...caBundles].find(
     path => path !== undefined && path !== '' && existsSync(path),
   )
-  const epoch = sourceDateEpoch(env['SOURCE_DATE_EPOCH'])
   return {
     dataDir: xdg('XDG_DATA_HOME', '.local/share'),
     cacheDir: xdg('XDG_CACHE_HOME', '.cache'),
+    platform: hostPlatform(),
     environment: env,
     dockerConfig: join(env['DOCKER_CONFIG'] || join(home, '.docker'), 'config.json'),
     dockerSocket: dockerSocket(env),
     ...(env['CNB_REGISTRY_AUTH'] && { registryAuth: env['CNB_REGISTRY_AUTH'] }),
     ...(caBundle !== undefined && { caBundle }),
-    ...(epoch !== undefined && { sourceDateEpoch: epoch }),
-    ...(env['BALE_DEBIAN_MIRROR'] && { debianMirror: env['BALE_DEBIAN_MIRROR'] }),
   }
 }
 
@@ -52,14 +76,6 @@ function homeOf(find: () => string): string {
   } catch {
     return '/'
   }
-}
-
-function sourceDateEpoch(value: string | undefined): number | undefined {
-  if (value === undefined || value === '') return undefined
-  if (/^\d{1,11}$/.test(value)) return Number(value)
-  throw new BaleError('arguments', `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}`, {
-    fix: 'make it a number of seconds since 1970, or unset it',
-  })
 }
 
 function dockerSocket(env: Env): string {

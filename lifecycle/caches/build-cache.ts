@@ -1,0 +1,160 @@
+import type { Reporter } from '../events.ts'
+import type { Digest } from '../image/digest.ts'
+import type { LayerDigests, LayerSource } from '../image/layer.ts'
+import { type Compression, oci } from '../image/media-types.ts'
+import { BaleError } from '../errors.ts'
+import { layerFormat } from '../layers/compression/compress.ts'
+import { unpackTree } from '../layers/tree/unpack.ts'
+import type { CacheMetadata } from '../spec/types.ts'
+import type { BlobInfoCache } from './blob-info-cache.ts'
+import type { Cache, CacheWriter } from './cache.ts'
+import type { CachedTree, CachedTrees } from './cached-trees.ts'
+import { putKnownLayer } from './known-layers.ts'
+
+/** What a build cache is made of. Each part is optional: without any, nothing is reused and nothing is kept. */
+export interface BuildCacheParts {
+  /** Cached layers as tars, in a directory or an image. */
+  readonly layers?: Cache
+  /** Digests of layers by the fingerprint of their files. */
+  readonly blobInfo?: BlobInfoCache
+  /** Cached layers as directories, which need not be unpacked. */
+  readonly trees?: CachedTrees
+  /** Marks the cache as in use; released with it. */
+  readonly lease?: AsyncDisposable
+}
+
+/** Stores a layer somewhere, and returns what it stored. */
+type Put<T extends LayerDigests> = (source: LayerSource) => Promise<T>
+
+/**
+ * Everything that is kept from one build of an app for the next one. A build opens it once, restores layers from it, makes
+ * layers through it, and commits it once. A fault costs time, never correctness: reading throws a BaleError for the layer
+ * concerned, and a cache that cannot be written is one warning.
+ */
+export class BuildCache implements AsyncDisposable {
+  readonly #layers: Cache | undefined
+  readonly #blobInfo: BlobInfoCache | undefined
+  readonly #trees: CachedTrees | undefined
+  readonly #lease: AsyncDisposable | undefined
+  readonly #reporter: Reporter
+  #writer: CacheWriter | undefined
+  readonly #checkedIn: CachedTree[] = []
+
+  constructor({ layers, blobInfo, trees, lease }: BuildCacheParts, reporter: Reporter) {
+    this.#layers = layers
+    this.#blobInfo = blobInfo
+    this.#trees = trees
+    this.#lease = lease
+    this.#reporter = reporter
+  }
+
+  /** Starts to check the cached trees while the caller does something else. */
+  prefetch(): void {
+    this.#trees?.prefetch()
+  }
+
+  /** What the last build stored; undefined if nothing, or nothing usable. */
+  async metadata(signal?: AbortSignal): Promise<CacheMetadata | undefined> {
+    return this.#layers?.metadata(signal)
+  }
+
+  /**
+   * Puts the contents of a cached layer at `to`.
+   * @param place `from`: the path that the layer's entries have
+   * @throws BaleError if the layer is missing or damaged; `to` does not exist then
+   */
+  async restore(diffId: Digest, place: { from: string; to: string }, signal?: AbortSignal): Promise<void> {
+    if (await this.#trees?.checkout(diffId, place.to)) return
+    const tar = await this.open(diffId, signal)
+    if (tar === undefined) throw new BaleError('input', 'it is not in the cache')
+    await unpackTree(tar, { ...place, ...(signal && { signal }) })
+  }
+
+  /** The verified tar of a cached layer; see `Cache.open`. */
+  async open(diffId: Digest, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> {
+    return this.#layers?.open(diffId, signal)
+  }
+
+  /** Starts the next generation. If that cannot be written, the reason is a warning, and the rest of the build writes nothing. */
+  async begin(signal?: AbortSignal): Promise<void> {
+    await this.#unlessRefused(signal, async () => {
+      this.#writer = await this.#layers?.begin(signal)
+    })
+  }
+
+  /**
+   * Stores a layer of the image with `put`. A layer whose files have not changed has its digests already and need not be
+   * read; chunks that an earlier build compressed need not be compressed again.
+   */
+  async storeLayer<T extends LayerDigests>(source: LayerSource, compression: Compression, put: Put<T>): Promise<T> {
+    const chunks = this.#writer?.chunks
+    return putKnownLayer(source, `image ${await layerFormat(compression)}`, this.#blobInfo, known =>
+      put(chunks === undefined ? known : { ...known, chunks }),
+    )
+  }
+
+  /**
+   * Commits the next generation, if one was begun: `write` keeps layers with `keep` and returns the metadata.
+   * A failure is a warning, since the image is published by now.
+   */
+  async commit(write: (keep: KeepLayer) => Promise<CacheMetadata>, signal?: AbortSignal): Promise<void> {
+    const writer = this.#writer
+    if (writer === undefined) return
+    await this.#unlessRefused(signal, async () => {
+      const metadata = await write((source, from) => this.#keep(writer, source, from, signal))
+      await writer.commit(metadata)
+      await this.#trees?.checkin(this.#checkedIn)
+      await this.#blobInfo?.save()
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer?.[Symbol.asyncDispose]()
+    await this.#lease?.[Symbol.asyncDispose]()
+  }
+
+  async #keep(
+    writer: CacheWriter,
+    source: LayerSource,
+    { exported, dir }: Parameters<KeepLayer>[1],
+    signal?: AbortSignal,
+  ): ReturnType<KeepLayer> {
+    const kept = await this.#put(writer, source, exported, signal)
+    const fingerprint = dir !== undefined && this.#trees ? await source.fingerprint?.() : undefined
+    if (fingerprint && dir !== undefined)
+      this.#checkedIn.push({ diffId: kept.diffId, path: dir, fingerprint: fingerprint.tree })
+    return kept
+  }
+
+  async #put(
+    writer: CacheWriter,
+    source: LayerSource,
+    exported: LayerDigests | undefined,
+    signal?: AbortSignal,
+  ): ReturnType<CacheWriter['put']> {
+    if (exported !== undefined) return writer.put({ ...source, known: exported }, signal)
+    return putKnownLayer(source, `cache ${await layerFormat('none')}`, this.#blobInfo, async known => {
+      const stored = await writer.put(known, signal)
+      return { ...stored, digest: stored.diffId, mediaType: oci.layer }
+    })
+  }
+
+  async #unlessRefused(signal: AbortSignal | undefined, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      signal?.throwIfAborted()
+      const text = `the cache could not be written, so the next build takes longer: ${(error as Error).message}`
+      this.#reporter.event({ type: 'warning', text })
+    }
+  }
+}
+
+/**
+ * Keeps a layer for the next build.
+ * @param from `exported`: what is known of the layer if the image has it too; `dir`: its directory, to be kept as a tree
+ */
+export type KeepLayer = (
+  source: LayerSource,
+  from: { readonly exported?: LayerDigests | undefined; readonly dir?: string },
+) => ReturnType<CacheWriter['put']>

@@ -1,0 +1,100 @@
+import { performance } from 'node:perf_hooks'
+import type { BuildCache } from './caches/build-cache.ts'
+import { type PhaseName, inPhase } from './errors.ts'
+import type { Reporter } from './events.ts'
+import type { PhaseRunner } from './phase-runner.ts'
+import { type AnalyzeInput, type ImageNaming, type SelectedRunImage, analyze, analyzedOf } from './phases/analyze.ts'
+import { type BuildOutput, type Exported, type ImageSettings, exportImage } from './phases/export.ts'
+import { restore } from './phases/restore.ts'
+import type { PlatformFeatures } from './spec/api.ts'
+import type { Analyzed, GroupElement, RunImageMetadata } from './spec/types.ts'
+import type { Destination } from './stores/open.ts'
+
+/** Where the images of a build are. */
+export interface PipelineImages extends Omit<AnalyzeInput, 'destinations' | 'reporter'> {
+  /** The first one gets the image from export; the others are copied from it. */
+  readonly destinations: readonly [Destination, ...Destination[]]
+  readonly naming: ImageNaming
+  /** What the app image records of its run image; never a path of this machine. */
+  describe(runImage: SelectedRunImage): Promise<RunImageMetadata>
+}
+
+/** The files through which phases pass on their results. Buildpacks can write there: what is read back is hostile. */
+export interface PhaseFiles extends Omit<BuildOutput, 'group'> {
+  writeAnalyzed(analyzed: Analyzed): Promise<void>
+  /** The group that detect wrote, checked against what the build environment has (X28). */
+  readGroup(): Promise<readonly GroupElement[]>
+}
+
+export interface PipelineInput {
+  readonly images: PipelineImages
+  readonly files: PhaseFiles
+  /** Runs detect and build, which run buildpacks. The other phases hold credentials and run in this process. */
+  readonly runner: PhaseRunner
+  readonly cache: BuildCache
+  /** What restore takes from earlier builds: the previous image's metadata, and layers. */
+  readonly reuse: { readonly previous: boolean; readonly layers: boolean }
+  readonly settings: ImageSettings
+  readonly features: PlatformFeatures
+  readonly reporter: Reporter
+}
+
+export interface PipelineResult extends Exported {
+  readonly group: readonly GroupElement[]
+}
+
+/**
+ * A build, from source to image: analyze, detect, restore, build, export. `bale build` and the creator binary are two
+ * configurations of it. Each phase binary is one of the steps with its inputs and outputs as files.
+ * @throws BaleError; `exitStatus(error)` depends on the phase
+ */
+export async function runPipeline(input: PipelineInput, signal: AbortSignal): Promise<PipelineResult> {
+  const { images, files, runner, cache, reuse, settings, features, reporter } = input
+  const { layersDir, appDir, owner } = files
+  const [destination] = images.destinations
+  const phase = phaseTimer(reporter)
+
+  const analysis = await phase('analyze', async () => {
+    const found = await analyze({ ...images, reporter }, signal)
+    await files.writeAnalyzed(analyzedOf(found, images.naming, features))
+    return found
+  })
+  const group = await phase('detect', async () => {
+    await runner.run('detect', signal)
+    return files.readGroup()
+  })
+  const previous = reuse.previous ? analysis.previous : undefined
+  await phase('restore', () =>
+    restore({ layersDir, group, previous, cache, skipLayers: !reuse.layers, features, reporter }, signal),
+  )
+  await phase('build', () => runner.run('build', signal))
+
+  // From here on no process of a buildpack is alive, and nothing that one left is believed.
+  const exported = await phase('export', async () =>
+    exportImage(
+      {
+        output: { layersDir, appDir, group, owner },
+        runImage: { image: analysis.runImage.image, metadata: await images.describe(analysis.runImage) },
+        previous: analysis.previous,
+        destination,
+        cache,
+        settings,
+        features,
+        reporter,
+      },
+      signal,
+    ),
+  )
+  return { ...exported, group }
+}
+
+/** Runs phases one after another, and reports how long each took. */
+function phaseTimer(reporter: Reporter) {
+  return async <T>(phase: PhaseName, run: () => Promise<T>): Promise<T> => {
+    const started = performance.now()
+    reporter.event({ type: 'phase-started', phase })
+    const result = await inPhase(phase, run)
+    reporter.event({ type: 'phase-finished', phase, milliseconds: performance.now() - started })
+    return result
+  }
+}
