@@ -33,7 +33,7 @@ export function builderImage(parts: BuilderParts): ImagePlan {
   const { base, builder, folder } = parts
   const buildpacks = builder.buildpacks.map(({ descriptor, dir }) => buildpackLayer(descriptor, dir))
   const added = [directories(base.config), lifecycleLayer(folder), ...buildpacks, settings(parts)]
-  const packages: LayerSource = { createdBy: 'Debian packages', tar: () => createReadStream(base.tar) }
+  const packages: LayerSource = { kind: 'source', createdBy: 'Debian packages', tar: () => createReadStream(base.tar) }
   const history = [...(base.config.history ?? []), ...added.map(l => ({ created, created_by: l.createdBy }))]
   return {
     layers: [packages, ...added],

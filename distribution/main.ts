@@ -68,7 +68,11 @@ async function builder({ out, folder, runImage }: Job): Promise<string[]> {
     const stack = await createStack({ stackDir: loaded.stackDir, outDir: work, arch, environment: process.env, signal })
     const named = runImage === undefined ? (loaded.runImage ?? ownRunImage) : { image: runImage, mirrors: [] }
     const parts = { folder: await folder(arch), builder: loaded, base: stack.build, runImage: named }
-    const packages = { createdBy: 'Debian packages', tar: () => createReadStream(stack.run.tar) }
+    const packages = {
+      kind: 'source' as const,
+      createdBy: 'Debian packages',
+      tar: () => createReadStream(stack.run.tar),
+    }
     const files = [join(out, 'builder-image.tar'), join(out, 'run-image.tar')] as const
     await writeOciArchive(files[0], baleVersion, [builderImage(parts)])
     await writeOciArchive(files[1], named.image, [{ layers: [packages], config: () => stack.run.config }])

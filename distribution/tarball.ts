@@ -10,7 +10,9 @@ import { type ArchiveEntry, tarBytes } from '../lifecycle/stores/archive/tar-byt
  */
 export async function writeTarball(folder: string, file: string): Promise<void> {
   await using staged = await stageFile(dirname(file))
-  await compressLayer({ createdBy: file, tar: () => tarBytes(entries(folder)) }, chunk => staged.write(chunk))
+  await compressLayer({ kind: 'source', createdBy: file, tar: () => tarBytes(entries(folder)) }, chunk =>
+    staged.write(chunk),
+  )
   await staged.commit(file)
 }
 

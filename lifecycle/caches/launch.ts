@@ -34,7 +34,7 @@ export function withLaunchCache(store: ImageStore, dir: string, options: LaunchC
 
     async putLayer(layer, signal) {
       const stored = await store.putLayer(layer, signal)
-      if (!('diffId' in layer)) made.add(stored.diffId)
+      if (layer.kind === 'source') made.add(stored.diffId)
       return stored
     },
 
@@ -62,7 +62,7 @@ function readFrom(cache: Cache, layer: Layer): Layer {
     if (tar === undefined) yield* layer.open(signal)
     else for await (const chunk of tar) yield Buffer.from(chunk) // a layer's bytes are the reader's to keep
   }
-  return { ...layer, open, ...('tar' in layer && { tar: open }) }
+  return { ...layer, open, source: layer.source && { ...layer.source, tar: open } }
 }
 
 /** Whether the cache has the layer undamaged. Once bytes are handed out it is too late to take others. */
@@ -96,6 +96,7 @@ async function keepLayers(
 
 function sourceOf(layer: Layer): LayerSource {
   return {
+    kind: 'source',
     createdBy: layer.digest,
     known: layer,
     tar: signal => decompress(layer.open(signal), compressionOf(layer.mediaType) ?? 'none', { signal }),

@@ -14,6 +14,7 @@ export interface LayerDigests {
 
 /** A layer that exists somewhere. Only its bytes are lazy. */
 export interface Layer extends LayerDigests {
+  readonly kind: 'layer'
   /**
    * The bytes as stored, from the start, in chunks that are the reader's to keep. This need not verify them: whoever stores or
    * unpacks them does.
@@ -21,6 +22,16 @@ export interface Layer extends LayerDigests {
   open(signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** The repository it was found in, so that a registry can mount it from there instead of being sent it. */
   readonly repository?: Reference
+  /**
+   * Set where the stored bytes are not known before they are read, as for a layer that only a daemon has: `digest` is the diffID
+   * then and `size` an estimate. A store makes a layer of its own from this.
+   */
+  readonly source?: LayerSource
+}
+
+/** What a store makes its layer from: the layer as it is, or the tar where the stored bytes are not known. */
+export function storedOrSource(layer: LayerSource | Layer): LayerSource | Layer {
+  return layer.kind === 'layer' ? (layer.source ?? layer) : layer
 }
 
 /** Two sources with the same key have the same tar. */
@@ -47,6 +58,7 @@ export interface ChunkRecorder extends AsyncDisposable {
 
 /** A layer still to be made: its tar can be produced, more than once and with the same bytes each time. */
 export interface LayerSource {
+  readonly kind: 'source'
   /** For the image's history and for messages: `Layer: 'node', Created by buildpack: bale/nodejs@0.1.0`. */
   readonly createdBy: string
   /** Its digests, if somebody already knows them; a store that has the blob then need not read the tar. */

@@ -117,7 +117,11 @@ function stackEvent(event: StackEvent, input: StackInput): void {
 }
 
 function fileSource(path: string): LayerSource {
-  return { createdBy: 'Debian packages', tar: () => createReadStream(path, { highWaterMark: 1024 * 1024 }) }
+  return {
+    kind: 'source',
+    createdBy: 'Debian packages',
+    tar: () => createReadStream(path, { highWaterMark: 1024 * 1024 }),
+  }
 }
 
 const installedDir = (input: StackInput): string =>

@@ -112,11 +112,11 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
 
     async putLayer(layer, signal) {
       signal?.throwIfAborted()
-      const diffId = 'diffId' in layer ? layer.diffId : layer.known?.diffId
+      const diffId = layer.kind === 'layer' ? layer.diffId : layer.known?.diffId
       const there = diffId && present.get(diffId)
       if (there === undefined) return staged.put(layer, signal)
       // Whoever gives it may have its bytes nearer than the daemon has.
-      return 'diffId' in layer && present.placeOf(there.diffId) === undefined ? layer : there
+      return layer.kind === 'layer' && present.placeOf(there.diffId) === undefined ? layer : there
     },
 
     async putImage(image, names, signal) {

@@ -1,11 +1,11 @@
 import { BaleError } from '../errors.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
-import type { Layer, LayerDigests, LayerSource } from '../image/layer.ts'
+import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../image/layer.ts'
 import type { Compression } from '../image/media-types.ts'
 import { compressLayer } from '../layers/compression/compress.ts'
 import { verified } from '../layers/compression/verify.ts'
-import { type ImageStore, isLayer } from './store.ts'
+import type { ImageStore } from './store.ts'
 
 /** A store that lasts as long as the program: for tests, and for images that are passed on at once. */
 export function memoryStore(options: { readonly compression?: Compression } = {}): ImageStore {
@@ -14,13 +14,20 @@ export function memoryStore(options: { readonly compression?: Compression } = {}
   const images = new Map<string, Image>()
 
   const stored = ({ diffId, digest, size, mediaType }: LayerDigests): Layer => {
-    return { diffId, digest, size, mediaType, open: signal => inPieces(blobs.get(digest) as Uint8Array, signal) }
+    return {
+      kind: 'layer',
+      diffId,
+      digest,
+      size,
+      mediaType,
+      open: signal => inPieces(blobs.get(digest) as Uint8Array, signal),
+    }
   }
   const write = async (layer: LayerSource | Layer, signal?: AbortSignal): Promise<LayerDigests> => {
     const chunks: Uint8Array[] = []
     const keep = (chunk: Uint8Array): void => void chunks.push(Buffer.from(chunk))
     let digests: LayerDigests
-    if (isLayer(layer)) {
+    if (layer.kind === 'layer') {
       for await (const chunk of verified(layer.open(signal), layer)) {
         signal?.throwIfAborted()
         keep(chunk)
@@ -47,9 +54,10 @@ export function memoryStore(options: { readonly compression?: Compression } = {}
       return attempt(() => signal?.throwIfAborted())
     },
 
-    async putLayer(layer, signal) {
+    async putLayer(given, signal) {
       signal?.throwIfAborted()
-      const known = isLayer(layer) ? layer : layer.known
+      const layer = storedOrSource(given)
+      const known = layer.kind === 'layer' ? layer : layer.known
       return stored(known !== undefined && blobs.has(known.digest) ? known : await write(layer, signal))
     },
 

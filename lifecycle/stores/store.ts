@@ -52,8 +52,3 @@ export interface Packing {
 
 /** Bytes moved, for progress; `id` tells transfers apart. */
 export type OnTransfer = (transfer: { id: string; name: string; done: number; total?: number }) => void
-
-export function isLayer(layer: LayerSource | Layer): layer is Layer {
-  // One that has a tar to be made from as well is known by its diffID only: see DescribedLayer.
-  return 'digest' in layer && !('tar' in layer)
-}

@@ -162,6 +162,7 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
       {
         await using writer = await cache.begin()
         const failing = {
+          kind: 'source' as const,
           createdBy: 'failing',
           async *tar() {
             yield (await tarOf(other)).subarray(0, 600)
@@ -199,6 +200,7 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
       const reason = new BaleError('cancelled', 'stopped by Ctrl-C')
       const writing = new AbortController()
       const endless = {
+        kind: 'source' as const,
         createdBy: 'endless',
         async *tar() {
           writing.abort(reason)

@@ -23,6 +23,7 @@ async function push(): Promise<void> {
   await sink.checkWrite(['v1'])
   const source = sourceOf({ '/app/file': 'file' })
   const layer = await sink.putLayer({
+    kind: 'source',
     createdBy: 'test',
     async *tar() {
       writeHeapSnapshot(join(dir, 'during.heapsnapshot'))

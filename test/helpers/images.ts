@@ -23,6 +23,7 @@ export async function tarOf(files: Files): Promise<Uint8Array> {
 /** A source with that tree, which counts how often it was read; `piece` is the size of the chunks it yields. */
 export function sourceOf(files: Files, { createdBy = 'test', piece = 300 } = {}): LayerSource & { reads: number } {
   return {
+    kind: 'source',
     createdBy,
     reads: 0,
     async *tar() {
@@ -37,6 +38,7 @@ export async function layerOf(files: Files, compression: Compression = 'gzip'): 
   const tar = await tarOf(files)
   const blob = { none: () => tar, gzip: () => gzipSync(tar), zstd: () => zstdCompressSync(tar) }[compression]()
   return {
+    kind: 'layer',
     diffId: digestOf(tar),
     digest: digestOf(blob),
     size: blob.length,

@@ -45,9 +45,13 @@ describe('a bundle', () => {
         format: 'esm',
       })
       await buildDeflate({ bundle: join(dir, 'dist') })
-      const { digest } = await compressLayer({ createdBy: 'test', tar: () => streamOf(plain) }, () => {}, {
-        compression: 'gzip',
-      })
+      const { digest } = await compressLayer(
+        { kind: 'source', createdBy: 'test', tar: () => streamOf(plain) },
+        () => {},
+        {
+          compression: 'gzip',
+        },
+      )
       expect(execFileSync(process.execPath, [join(dir, 'dist/one.mjs')], { encoding: 'utf8' })).toBe(`${digest}one\n`)
     },
   )

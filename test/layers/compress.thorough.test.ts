@@ -19,6 +19,7 @@ import { streamOf } from '../helpers/tar.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 const source = (bytes: Uint8Array, piece?: number): LayerSource => ({
+  kind: 'source',
   createdBy: 'test',
   tar: () => streamOf(bytes, piece),
 })
@@ -79,6 +80,7 @@ describe.each(['none', 'gzip', 'zstd'] as const)('compressLayer, %s', compressio
     let written = 0
     let most = 0
     const endless: LayerSource = {
+      kind: 'source',
       createdBy: 'test',
       async *tar() {
         for (let i = 0; i < 60; i++) {
@@ -108,6 +110,7 @@ describe.each(['none', 'gzip', 'zstd'] as const)('compressLayer, %s', compressio
 
   it('passes on what the source throws, and what the destination throws, and lets go of the source', async () => {
     const broken: LayerSource = {
+      kind: 'source',
       createdBy: 'test',
       async *tar() {
         yield* streamOf(large)
@@ -117,6 +120,7 @@ describe.each(['none', 'gzip', 'zstd'] as const)('compressLayer, %s', compressio
     expect(await failureOf(compressLayer(broken, () => {}, { compression }))).toEqual(new Error('no more'))
     let released = false
     const careful: LayerSource = {
+      kind: 'source',
       createdBy: 'test',
       async *tar() {
         try {
@@ -140,6 +144,7 @@ describe.each(['none', 'gzip', 'zstd'] as const)('compressLayer, %s', compressio
     let chunks = 0
     const write = (): void => void (++chunks === 2 && stop.abort(new Error('enough')))
     const endless: LayerSource = {
+      kind: 'source',
       createdBy: 'test',
       async *tar() {
         for (;;) yield await Promise.resolve(large)

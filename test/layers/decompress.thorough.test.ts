@@ -54,7 +54,7 @@ describe('decompress', () => {
     ['zstd', zstdCompressSync],
   ] as const)('T36 holds a limit of its own for layers: of %s, a thousand times the size', async (kind, compress) => {
     const stored = Buffer.concat(Array<Uint8Array>(17).fill(compress(Buffer.alloc(2 ** 26))))
-    const digests = { diffId: digestOf('never reached'), digest: digestOf(stored) }
+    const digests = { kind: 'layer' as const, diffId: digestOf('never reached'), digest: digestOf(stored) }
     const mediaType = layerMediaType(kind)
     let size = 0
     const counting = async (): Promise<void> => {

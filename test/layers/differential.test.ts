@@ -36,6 +36,7 @@ async function makeTree(root: string): Promise<void> {
 
 function layerFrom(tar: Buffer): Layer {
   return {
+    kind: 'layer',
     diffId: digestOf(tar),
     digest: digestOf(tar),
     size: tar.length,

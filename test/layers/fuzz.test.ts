@@ -69,7 +69,14 @@ describe('odd archives', () => {
       const layers = Array.from({ length: 2 }, () => {
         const bytes = archive()
         const digest = digestOf(bytes)
-        return { diffId: digest, digest, size: bytes.length, mediaType: oci.layer, open: () => streamOf(bytes, 700) }
+        return {
+          kind: 'layer' as const,
+          diffId: digest,
+          digest,
+          size: bytes.length,
+          mediaType: oci.layer,
+          open: () => streamOf(bytes, 700),
+        }
       })
       try {
         if (how === 'unpackImage') await unpackImage(layers, to)

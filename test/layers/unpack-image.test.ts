@@ -42,6 +42,7 @@ function layer(parts: readonly Uint8Array[], compression: Compression = 'none'):
   const plain = tar(...parts)
   const stored = { none: () => plain, gzip: () => gzipSync(plain), zstd: () => zstdCompressSync(plain) }[compression]()
   return {
+    kind: 'layer',
     diffId: digestOf(plain),
     digest: digestOf(stored),
     size: stored.length,

@@ -60,6 +60,7 @@ async function cacheImage(onWarning: (text: string) => void) {
   const tar = await npmTar()
   const blob = gzipSync(tar)
   const layer: Layer = {
+    kind: 'layer',
     diffId: digestOf(tar),
     digest: digestOf(blob),
     size: blob.length,

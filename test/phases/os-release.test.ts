@@ -12,6 +12,7 @@ function layer(...entries: Uint8Array[]): Layer & { opened: number } {
   const bytes = tar(...entries)
   const blob = gzipSync(bytes)
   return {
+    kind: 'layer',
     diffId: digestOf(bytes),
     digest: digestOf(blob),
     size: blob.length,

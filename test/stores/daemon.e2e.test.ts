@@ -176,6 +176,7 @@ function common(daemon: Daemon): void {
     const store = await open()
     // A layer that is no tar: its digests are right, so that only the daemon can find out.
     const layer = await store.putLayer({
+      kind: 'source' as const,
       createdBy: 'noise',
       async *tar() {
         yield await Promise.resolve(noise(10_000))

@@ -153,6 +153,7 @@ describe('uploads of layers that are being made', () => {
     const { server, store } = await put(undefined)
     const broken = new RangeError('not an error of a registry')
     const failing = {
+      kind: 'source' as const,
       createdBy: 'test',
       async *tar() {
         yield* pieces(noise(300_000), 100_000)

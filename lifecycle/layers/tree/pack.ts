@@ -37,6 +37,7 @@ export function layerSource(
   for (const entry of entries) checkEntry(entry)
   let warned = false
   return {
+    kind: 'source',
     createdBy,
     ...(options.known && { known: options.known }),
     async *tar(signal) {

@@ -157,7 +157,8 @@ async function savedLayer(
   if (size === undefined) throw missing(path, where)
   const compression = await compressionOf(tar, path)
   const digest = compression === 'none' ? diffId : await compressedDigest(tar, path, signal)
-  return { diffId, digest, size, mediaType: layerMediaType(compression), open: opening => tar.open(path, opening) }
+  const mediaType = layerMediaType(compression)
+  return { kind: 'layer', diffId, digest, size, mediaType, open: opening => tar.open(path, opening) }
 }
 
 /** Newer daemons save layers as they were pulled; nothing but the bytes says so. */

@@ -5,7 +5,7 @@ import type { Layer, LayerSource } from '../../image/layer.ts'
 import { layerTar } from '../../layers/layer-tar.ts'
 import { blobPath } from '../layout/read.ts'
 import { layoutStore } from '../layout/store.ts'
-import { type OnTransfer, isLayer } from '../store.ts'
+import type { OnTransfer } from '../store.ts'
 import type { FilePlace } from './tar-file.ts'
 
 /** Layers waiting to be sent or archived, uncompressed as Docker wants them, in a temporary directory. */
@@ -24,10 +24,10 @@ export function layerStaging(tmpDir: string, onTransfer?: OnTransfer): LayerStag
   return {
     async put(layer, signal) {
       signal?.throwIfAborted()
-      const diffId = 'diffId' in layer ? layer.diffId : layer.known?.diffId
+      const diffId = layer.kind === 'layer' ? layer.diffId : layer.known?.diffId
       const earlier = diffId === undefined ? undefined : found.get(diffId)
       if (earlier !== undefined) return earlier
-      const plain = await store.putLayer(isLayer(layer) ? uncompressed(layer) : layer, signal)
+      const plain = await store.putLayer(layer.kind === 'layer' ? (layer.source ?? uncompressed(layer)) : layer, signal)
       found.set(plain.diffId, plain)
       return plain
     },
@@ -37,5 +37,5 @@ export function layerStaging(tmpDir: string, onTransfer?: OnTransfer): LayerStag
 }
 
 function uncompressed(layer: Layer): LayerSource {
-  return { createdBy: layer.digest, tar: signal => layerTar(layer, signal) }
+  return { kind: 'source', createdBy: layer.digest, tar: signal => layerTar(layer, signal) }
 }

@@ -1,7 +1,7 @@
 import type { ContainerConfig, History, ImageConfig } from '../../image/config.ts'
 import type { Digest } from '../../image/digest.ts'
 import { type Image, assembleImage } from '../../image/image.ts'
-import type { Layer, LayerSource } from '../../image/layer.ts'
+import type { Layer } from '../../image/layer.ts'
 import type { Manifest } from '../../image/manifest.ts'
 import { oci } from '../../image/media-types.ts'
 import { parseConfig } from '../../image/validate.ts'
@@ -13,12 +13,6 @@ export interface Description {
   /** Newest first. */
   readonly history: readonly Readonly<Record<string, unknown>>[]
 }
-
-/**
- * A layer that a daemon has. Its bytes come when they are read; until then nobody knows how many they will be (`size` is that
- * of its files), so that any other store makes the layer anew from its tar.
- */
-export type LazyLayer = Layer & LayerSource
 
 /** Keys of `Config` that are an image's, and not those of a container that it was once committed from. */
 const imageKeys: readonly (keyof ContainerConfig)[] = [
@@ -41,10 +35,12 @@ export function lazyImage(
   const diffIds = config.rootfs.diff_ids
   const entries = layerEntries(history, diffIds.length)
   const whole: ImageConfig = { ...config, ...(entries && { history: entries.map(historyOf) }) }
-  const layers = diffIds.map((diffId, i): LazyLayer => {
-    const open = (signal?: AbortSignal) => tarOf(diffId, signal)
+  const layers = diffIds.map((diffId, i): Layer => {
+    const tar = (signal?: AbortSignal) => tarOf(diffId, signal)
+    // The size of its files: how long the tar is, nobody knows before the daemon has sent it.
     const size = entries === undefined ? 0 : Number(entries[i]?.['Size'] ?? 0)
-    return { diffId, digest: diffId, size, mediaType: oci.layer, createdBy: diffId, open, tar: open }
+    const source = { kind: 'source', createdBy: diffId, tar } as const
+    return { kind: 'layer', diffId, digest: diffId, size, mediaType: oci.layer, open: tar, source }
   })
   const configBytes = Buffer.from(JSON.stringify(whole))
   const manifest: Manifest = {

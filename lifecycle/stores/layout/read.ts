@@ -120,6 +120,7 @@ export async function readReferences(files: LayoutFiles, descriptor: Descriptor)
 
 function layersOf(files: LayoutFiles, manifest: Manifest, config: ImageConfig): Layer[] {
   return manifest.layers.map(({ digest, size, mediaType }, i) => ({
+    kind: 'layer',
     diffId: config.rootfs.diff_ids[i] as Digest,
     digest,
     size,

@@ -4,10 +4,10 @@ import { withLock } from '../../files/lock.ts'
 import { checkWritable } from '../../files/staged.ts'
 import { type Digest, digestOf } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
-import type { Layer, LayerDigests, LayerSource } from '../../image/layer.ts'
+import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../../image/layer.ts'
 import { compressLayer } from '../../layers/compression/compress.ts'
 import { verified } from '../../layers/compression/verify.ts'
-import { type ImageStore, type OnTransfer, type Packing, type Published, isLayer } from '../store.ts'
+import type { ImageStore, OnTransfer, Packing, Published } from '../store.ts'
 import { transfer } from '../transfer.ts'
 import { type Collected, collectGarbage } from './garbage.ts'
 import { type IndexFile, descriptorOf, emptyIndex, formatIndexFile, withName, withoutName } from './index-file.ts'
@@ -78,10 +78,11 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
       await files.tidy()
     },
 
-    async putLayer(layer, signal) {
+    async putLayer(given, signal) {
       signal?.throwIfAborted()
       await files.create()
-      const known = isLayer(layer) ? layer : layer.known
+      const layer = storedOrSource(given)
+      const known = layer.kind === 'layer' ? layer : layer.known
       if (known !== undefined && (await files.hasBlob(known.digest, known.size))) return layerIn(files, known)
       return layerIn(files, await writeLayer(files, layer, options, signal).finally(() => files.tidy()))
     },
@@ -141,7 +142,7 @@ async function writeLayer(
 ): Promise<LayerDigests> {
   await using file = await files.stage()
   let digests: LayerDigests
-  if (isLayer(layer)) {
+  if (layer.kind === 'layer') {
     const moved = transfer(onTransfer, layer.digest, layer.size)
     for await (const chunk of verified(layer.open(signal), layer)) {
       signal?.throwIfAborted()
@@ -165,7 +166,7 @@ async function writeLayer(
 }
 
 function layerIn(files: LayoutDirectory, { diffId, digest, size, mediaType }: LayerDigests): Layer {
-  return { diffId, digest, size, mediaType, open: signal => files.open(blobPath(digest), size, signal) }
+  return { kind: 'layer', diffId, digest, size, mediaType, open: signal => files.open(blobPath(digest), size, signal) }
 }
 
 /** Config and manifest, under the digests that their bytes have. */

@@ -1,12 +1,12 @@
 import { BaleError } from '../../errors.ts'
 import { type Digest, digestOf, isDigest } from '../../image/digest.ts'
 import { type Image, assembleImage } from '../../image/image.ts'
-import type { Layer, LayerDigests, LayerSource } from '../../image/layer.ts'
+import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../../image/layer.ts'
 import type { Descriptor, Manifest, Platform } from '../../image/manifest.ts'
 import { docker, isIndex, isManifest, oci } from '../../image/media-types.ts'
 import { type Reference, formatReference, repositoryName } from '../../image/reference.ts'
 import { checkLayerCount, parseConfig, parseManifest, selectPlatform } from '../../image/validate.ts'
-import { type ImageStore, type OnTransfer, type Packing, type Published, isLayer } from '../store.ts'
+import type { ImageStore, OnTransfer, Packing, Published } from '../store.ts'
 import { Registry, type RegistryOptions } from './client.ts'
 import { type Document, openBlob, readBlob, readManifest } from './download.ts'
 import { failureAt } from './failures.ts'
@@ -88,9 +88,10 @@ class RegistryStore implements ImageStore {
     await this.#uploader.probe(signal)
   }
 
-  async putLayer(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer> {
+  async putLayer(given: LayerSource | Layer, signal?: AbortSignal): Promise<Layer> {
     signal?.throwIfAborted()
-    if (!isLayer(layer)) return this.#putSource(layer, signal)
+    const layer = storedOrSource(given)
+    if (layer.kind === 'source') return this.#putSource(layer, signal)
     // Mounting answers whether it is here, too: one request a layer, in either case.
     if (
       this.#present.has(layer.digest) ||
@@ -237,6 +238,7 @@ class RegistryStore implements ImageStore {
   #layer({ diffId, digest, size, mediaType }: LayerDigests): Layer {
     const blob = { repository: this.#repository.repository, digest, size }
     return {
+      kind: 'layer',
       diffId,
       digest,
       size,
