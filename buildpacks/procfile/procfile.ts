@@ -2,39 +2,64 @@ import {
   type App,
   type BuildContext,
   type BuildResult,
+  byDefault,
+  declaredStart,
   defineBuildpack,
   type DetectContext,
   fail,
-  firstSetting,
   pass,
   shellProcess,
+  weighLanguages,
 } from '../sdk/index.ts'
 import { parseProcfile, type ProcfileEntry } from './parse.ts'
+import { findScript } from './script.ts'
 
 /** Processes that the application's author names. It runs last, so that they win over what other buildpacks found. */
 export const procfile = defineBuildpack({ detect, build })
 
 async function detect({ app, env }: DetectContext) {
+  const declared = await declaredStart(app, env)
+  if (declared && declared.where !== 'the Procfile') return pass(`${declared.where} has a start command`)
   if (await app.has('Procfile')) return pass('Procfile is there')
-  if (firstSetting(env, 'GOOGLE_ENTRYPOINT')) return pass('GOOGLE_ENTRYPOINT is set')
-  return fail('no Procfile, and GOOGLE_ENTRYPOINT is not set')
+  const script = await findScript(app, env)
+  if (script === undefined) return fail('no Procfile, no start command in app.yaml, and GOOGLE_ENTRYPOINT is not set')
+  // A language's buildpack knows better how to start what is in its language.
+  const { server } = await weighLanguages(app, env)
+  if (server) return fail(`${server.language.name} (${server.because}) rather than ${script.file}`)
+  return pass(`${script.file} is there`)
 }
 
-async function build({ app, env, log }: BuildContext): Promise<BuildResult> {
+async function build(context: BuildContext): Promise<BuildResult> {
+  const { app, env, log } = context
   log.heading('Procfile')
   const entries = await findProcesses(app, env)
   for (const { type, command } of entries) log.info(`${type}: ${command}`)
+  const web = entries.find(({ type }) => type === 'web')
+  if (web && /\$(PORT\b|\{PORT\})/.test(web.command)) await defaultPort(context)
   const processes = entries.map(({ type, command }) =>
     shellProcess(type, command, type === 'web' ? { default: true } : {}),
   )
   return { launch: { processes } }
 }
 
-/** GOOGLE_ENTRYPOINT is the web process; the others are the Procfile's. */
+/** A declared start command is the web process; the others are the Procfile's. */
 async function findProcesses(app: App, env: Readonly<Record<string, string>>): Promise<ProcfileEntry[]> {
   const text = await app.read('Procfile')
   const entries = text === undefined ? [] : parseProcfile(text)
-  const entrypoint = firstSetting(env, 'GOOGLE_ENTRYPOINT')
-  if (entrypoint === undefined) return entries
-  return [{ type: 'web', command: entrypoint.value }, ...entries.filter(({ type }) => type !== 'web')]
+  const declared = await declaredStart(app, env)
+  if (declared && declared.where !== 'the Procfile') {
+    return [{ type: 'web', command: declared.command }, ...entries.filter(({ type }) => type !== 'web')]
+  }
+  if (text !== undefined) return entries
+  const script = await findScript(app, env)
+  return script === undefined ? [] : [{ type: 'web', command: script.command }]
+}
+
+/** Platforms that people write Procfiles for set PORT; others may not, and `--bind :$PORT` would fail there. */
+async function defaultPort({ layer }: BuildContext): Promise<void> {
+  await layer('port', {
+    types: { launch: true },
+    key: { PORT: '8080' },
+    create: () => Promise.resolve({ env: { launch: { PORT: byDefault('8080') } } }),
+  })
 }

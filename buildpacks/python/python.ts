@@ -2,11 +2,11 @@ import { DebianArchive } from '../debian/archive.ts'
 import {
   type BuildContext,
   type BuildResult,
+  declaredStart,
   defineBuildpack,
   type DetectContext,
   detectLanguage,
   fail,
-  firstSetting,
   pass,
   rejectSettings,
   shellProcess,
@@ -26,7 +26,8 @@ async function detect({ app, env }: DetectContext) {
   const found = await detectLanguage({ app, env }, 'python')
   if (found.role === 'none') return fail(found.reason)
   const project = await findProject(app, env)
-  if (project === undefined) return fail('no requirements.txt, and no main.py, app.py, wsgi.py, asgi.py or server.py')
+  if (project === undefined && (await declaredStart(app, env)) === undefined)
+    return fail('no requirements.txt, and no main.py, app.py, wsgi.py, asgi.py or server.py')
   // A misspelt or a foreign file is this buildpack's to explain: were it to step aside, another might make an image
   // without Python.
   return pass(found.reason, found.plan)
@@ -42,7 +43,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   log.info(`Python ${minor}: ${why}`)
   const installed = await withTempDir(temp => install(context, project, minor, temp))
 
-  const elsewhere = (await app.has('Procfile')) || firstSetting(env, 'GOOGLE_ENTRYPOINT') !== undefined
+  const elsewhere = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
   const start = await findStart(app, env, installed)
   if (start === undefined && !elsewhere) throw noStart(installed)
   if (start === undefined) return {}

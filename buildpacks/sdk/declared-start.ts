@@ -7,26 +7,51 @@ export interface DeclaredProgram {
   readonly where: string
 }
 
+/** A command for a shell, and who says so. */
+export interface DeclaredCommand {
+  readonly command: string
+  readonly where: string
+}
+
 /**
- * The programs that GOOGLE_ENTRYPOINT, a Procfile's web process (else its only one) and app.yaml start, in the
- * order in which they hold; those of the first that there is.
+ * The command of the web process where the user declares one: GOOGLE_ENTRYPOINT or RAILPACK_START_CMD, then the Procfile, then
+ * App Engine's app.yaml. The Procfile buildpack makes the process of it; others need not look for a start of their own.
  */
+export async function declaredStart(
+  app: App,
+  env: Readonly<Record<string, string>>,
+): Promise<DeclaredCommand | undefined> {
+  const setting = firstSetting(env, 'GOOGLE_ENTRYPOINT', 'RAILPACK_START_CMD')
+  if (setting) return { command: setting.value, where: setting.name }
+  const procfile = /^web[ \t]*:(.*)$/m.exec((await readIfFile(app, 'Procfile')) ?? '')?.[1]?.trim()
+  if (procfile) return { command: procfile, where: 'the Procfile' }
+  const command = yamlText((await readIfFile(app, 'app.yaml')) ?? '', 'entrypoint')
+  return command === undefined ? undefined : { command, where: 'app.yaml' }
+}
+
+/** The programs of the declared command, the one that decides first. */
 export async function declaredPrograms(
   app: App,
   env: Readonly<Record<string, string>>,
 ): Promise<readonly DeclaredProgram[]> {
-  const entrypoint = firstSetting(env, 'GOOGLE_ENTRYPOINT', 'RAILPACK_START_CMD')
-  if (entrypoint) return programsOf(entrypoint.value, entrypoint.name)
-  const procfile = /^web[ \t]*:(.*)$/m.exec((await readIfFile(app, 'Procfile')) ?? '')?.[1]
-  if (procfile !== undefined) return programsOf(procfile, 'the Procfile')
-  const yaml = (await readIfFile(app, 'app.yaml')) ?? ''
-  const command = /^entrypoint:[ \t]*(.+)$/m.exec(yaml)?.[1]
-  return command === undefined ? [] : programsOf(command.replaceAll(/^['"]|['"]\s*$/g, ''), 'app.yaml')
+  const declared = await declaredStart(app, env)
+  return declared === undefined ? [] : programsOf(declared)
+}
+
+/** A text at the top level of a YAML document: plain, quoted, or a block of lines, which are joined. */
+function yamlText(yaml: string, key: string): string | undefined {
+  const [, value = '', block = ''] =
+    new RegExp(`^${key}:[ \\t]+(.+?)[ \\t]*$((?:\\n[ \\t]+.*|\\n(?=\\n))*)`, 'm').exec(yaml.replaceAll('\r', '')) ?? []
+  if (/^[>|][+-]?$/.test(value)) return block.trim().replaceAll(/\s*\n\s*/g, ' ') || undefined
+  const double = /^"(.*)"(?:\s+#.*)?$/.exec(value)?.[1]
+  const single = /^'(.*)'(?:\s+#.*)?$/.exec(value)?.[1]
+  const plain = value.replace(/(?:^|\s)#.*$/, '').trim()
+  return (double?.replaceAll('\\"', '"') ?? single?.replaceAll("''", "'") ?? plain) || undefined
 }
 
 /** App Engine's runtime, without its version: `python` for `runtime: python312`. */
 export async function declaredRuntime(app: App): Promise<string | undefined> {
-  return /^runtime:[ \t]*['"]?([a-z]+)/m.exec((await readIfFile(app, 'app.yaml')) ?? '')?.[1]
+  return /^[a-z]+/.exec(yamlText((await readIfFile(app, 'app.yaml')) ?? '', 'runtime') ?? '')?.[0]
 }
 
 // Whatever cannot be read is reported by the buildpack that needs it.
@@ -38,7 +63,7 @@ async function readIfFile(app: App, name: string): Promise<string | undefined> {
  * The programs of a shell's command line, the last one first, since what comes before prepares it:
  * `python manage.py migrate && exec gunicorn app:app` gives gunicorn and python.
  */
-function programsOf(command: string, where: string): DeclaredProgram[] {
+function programsOf({ command, where }: DeclaredCommand): DeclaredProgram[] {
   const programs = command.split(/&&|\|\||[;|&\n]/).flatMap(part => {
     const words = part.trim().split(/\s+/)
     const isPrefix = (word: string) => /^[A-Za-z_]\w*=/.test(word) || ['exec', 'env', 'time', 'nohup'].includes(word)

@@ -11,6 +11,7 @@ export {
   pass,
 } from './buildpack.ts'
 export type { Command, CommandResult, Run, Runner, RunOptions } from './command.ts'
+export { type DeclaredCommand, declaredStart } from './declared-start.ts'
 export { detectLanguage, type Detection, explainUnsupported, type LanguageRole, weighLanguages } from './detection.ts'
 export { append, byDefault, type EnvChange, type EnvChanges, type LayerEnv, override, prepend } from './env.ts'
 export { BuildpackError } from './errors.ts'

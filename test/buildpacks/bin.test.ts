@@ -27,7 +27,7 @@ async function runBin(name: string, phase: string, files: string[], env: Record<
 describe.each([
   ['nodejs', ['package.json', 'server.js', 'app.js', 'main.js', 'index.js']],
   ['python', ['requirements.txt', 'any.py', 'src/main.py', 'pyproject.toml', 'Pipfile', 'uv.lock']],
-  ['procfile', []],
+  ['procfile', ['app.yaml', 'start.sh']],
 ])('%s bin/detect', (name, files) => {
   it('rules itself out without starting Node, and leaves the explanation to the last buildpack', async () => {
     const { status, stdout, stderr } = await runBin(name, 'detect', ['notes.txt'], { PATH: '/nowhere' })
@@ -49,6 +49,7 @@ describe('procfile bin/detect', () => {
 it.each([
   ['python', { BP_PIP_REQUIREMENT: 'base.txt' }],
   ['procfile', { GOOGLE_ENTRYPOINT: 'run' }],
+  ['procfile', { RAILPACK_START_CMD: 'run' }],
 ])('%s bin/detect asks the program about %j', async (name, env) => {
   expect((await runBin(name, 'detect', [], env)).status).toBe(0)
 })

@@ -88,4 +88,55 @@ describe('the buildpack', () => {
   it('does not take part without either', async () => {
     expect(await (await projectOf({ 'index.html': '' })).detect()).toMatchObject({ exitCode: 100 })
   })
+
+  it.each<[Tree, Record<string, string>, string]>([
+    [
+      { 'app.yaml': 'runtime: python312\nentrypoint: gunicorn -b :8080 main:app # web\n' },
+      {},
+      'gunicorn -b :8080 main:app',
+    ],
+    [{ 'app.yaml': 'entrypoint: "a \\"b\\" c"\n' }, {}, 'a "b" c'],
+    [{ 'app.yaml': "entrypoint: 'it''s' # x\r\n" }, {}, "it's"],
+    [{ 'app.yaml': 'entrypoint: >-\n  a\n  --b\nruntime: x\n' }, {}, 'a --b'],
+    [{ 'app.yaml': 'entrypoint: a\n', Procfile: 'web: b\n' }, {}, 'b'],
+    [{ 'app.yaml': 'entrypoint: a\n', Procfile: 'web: b\n' }, { GOOGLE_ENTRYPOINT: 'c' }, 'c'],
+    [{ 'app.yaml': 'entrypoint: a\n', Procfile: 'worker: b\n' }, {}, 'a'],
+    [{ Procfile: 'web: b\n' }, { RAILPACK_START_CMD: 'd' }, 'd'],
+    [{ 'start.sh': 'echo hi\n' }, {}, 'exec bash start.sh'],
+    [{ 'start.sh': '#! /bin/sh -e\n' }, {}, 'exec /bin/sh -e start.sh'],
+    [{ 'bin/my run.sh': '' }, { RAILPACK_SHELL_SCRIPT: 'bin/my run.sh' }, "exec bash 'bin/my run.sh'"],
+  ])('takes the web process of %j with %j', async (app, env, expected) => {
+    const project = await projectOf(app, env)
+    expect(await project.detect()).toMatchObject({ exitCode: 0 })
+    const { launch } = await project.build()
+    const { processes } = launch as { processes: { type: string; command: string[]; default?: boolean }[] }
+    expect(processes[0]).toEqual({ type: 'web', command: ['bash', '-c', expected, 'bash'], default: true })
+  })
+
+  it('leaves a start.sh to the buildpack of a language, and an app.yaml of Kubernetes alone', async () => {
+    expect(await (await projectOf({ 'start.sh': '', 'go.mod': '' })).detect()).toMatchObject({ exitCode: 100 })
+    expect(await (await projectOf({ 'app.yaml': 'kind: Deployment\n' })).detect()).toMatchObject({ exitCode: 100 })
+  })
+
+  it.each<[Tree, Record<string, string>, string]>([
+    [{}, { RAILPACK_SHELL_SCRIPT: 'run.sh' }, 'Error: RAILPACK_SHELL_SCRIPT: there is no file run.sh'],
+    [{ 'start.sh': '#!/bin/sh\r\n' }, {}, 'Error: start.sh:1: its lines end as on Windows'],
+  ])('says what is wrong with %j and %j', async (app, env, expected) => {
+    const { exitCode, output } = await (await projectOf(app, env)).detect()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(expected)
+  })
+
+  it.each<[string, boolean]>([
+    ['web: serve --port $PORT', true],
+    ['web: serve --port ${PORT}', true],
+    ['web: serve --port ${PORT:-3000}', false],
+    ['web: serve', false],
+    ['worker: work $PORT', false],
+  ])('gives PORT a value where none is set, if %j needs it', async (Procfile, expected) => {
+    const project = await projectOf({ Procfile })
+    const { layers } = await project.build()
+    expect(layers['port']?.types.launch).toBe(expected ? true : undefined)
+    if (expected) expect(await project.read('layers/port/env.launch/PORT.default')).toBe('8080')
+  })
 })

@@ -1,0 +1,26 @@
+import { type App, BuildpackError, firstSetting, shellQuote } from '../sdk/index.ts'
+
+/** A shell script that starts an application which is in no language: `start.sh`, or what RAILPACK_SHELL_SCRIPT names. */
+export interface Script {
+  readonly file: string
+  /** For a shell. The script need not be executable. */
+  readonly command: string
+}
+
+/** @throws BuildpackError if the script that a setting names is not there, or its first line ends in a carriage return */
+export async function findScript(app: App, env: Readonly<Record<string, string>>): Promise<Script | undefined> {
+  const setting = firstSetting(env, 'RAILPACK_SHELL_SCRIPT')
+  const file = setting?.value ?? 'start.sh'
+  if (!(await app.has(file))) {
+    if (setting === undefined) return undefined
+    throw new BuildpackError(`there is no file ${file}`, { where: setting.name, fix: 'correct the name' })
+  }
+  const first = /^#!([^\n]*)/.exec((await app.read(file)) ?? '')?.[1]
+  if (first?.endsWith('\r')) {
+    throw new BuildpackError('its lines end as on Windows, and no system finds the program in the first one', {
+      where: `${file}:1`,
+      fix: `run: sed -i 's/\\r$//' ${shellQuote(file)}`,
+    })
+  }
+  return { file, command: `exec ${first?.trim() || 'bash'} ${shellQuote(file)}` }
+}

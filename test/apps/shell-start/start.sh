@@ -1,0 +1,3 @@
+#!/bin/bash
+echo "a script without a language, PORT is ${PORT-unset}"
+exit 3
