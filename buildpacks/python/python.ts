@@ -36,7 +36,7 @@ async function detect({ app, env }: DetectContext) {
 async function build(context: BuildContext): Promise<BuildResult> {
   const { app, env, log } = context
   log.heading('Python')
-  const project = (await findProject(app, env)) ?? { kind: 'requirements', files: [] }
+  const project = (await findProject(app, env)) ?? { kind: 'plain', file: '' }
   checkProject(project)
   rejectSettings(env, rejectedSettings, 'packages would be installed elsewhere than in the image')
   const { minor, why } = await choosePython(context)
