@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,13 @@ import { join } from 'node:path'
 export function digestOf(...texts: readonly string[]): string {
   const hash = createHash('sha256')
   for (const text of texts) hash.update(`${Buffer.byteLength(text)}:`).update(text)
+  return `sha256:${hash.digest('hex')}`
+}
+
+/** A digest of a file's contents, for a layer's key: `sha256:…`. */
+export async function digestOfFile(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
   return `sha256:${hash.digest('hex')}`
 }
 

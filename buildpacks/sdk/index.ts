@@ -16,7 +16,7 @@ export { detectLanguage, type Detection, explainUnsupported, type LanguageRole, 
 export { append, byDefault, type EnvChange, type EnvChanges, type LayerEnv, override, prepend } from './env.ts'
 export { BuildpackError } from './errors.ts'
 export { type Evidence, type Strength } from './evidence.ts'
-export { digestOf, withTempDir } from './files.ts'
+export { digestOf, digestOfFile, withTempDir } from './files.ts'
 export { type Launch, type LaunchProcess, shellProcess, shellQuote } from './launch.ts'
 export { type Language, languages } from './languages.ts'
 export {

@@ -27,6 +27,7 @@ async function runBin(name: string, phase: string, files: string[], env: Record<
 describe.each([
   ['nodejs', ['package.json', 'server.js', 'app.js', 'main.js', 'index.js']],
   ['python', ['requirements.txt', 'any.py', 'src/main.py', 'pyproject.toml', 'Pipfile', 'uv.lock']],
+  ['go', ['go.mod', 'go.work', 'any.go']],
   ['procfile', ['app.yaml', 'start.sh']],
 ])('%s bin/detect', (name, files) => {
   it('rules itself out without starting Node, and leaves the explanation to the last buildpack', async () => {
@@ -48,13 +49,14 @@ describe('procfile bin/detect', () => {
 
 it.each([
   ['python', { BP_PIP_REQUIREMENT: 'base.txt' }],
+  ['go', { GOOGLE_BUILDABLE: './back' }],
   ['procfile', { GOOGLE_ENTRYPOINT: 'run' }],
   ['procfile', { RAILPACK_START_CMD: 'run' }],
 ])('%s bin/detect asks the program about %j', async (name, env) => {
   expect((await runBin(name, 'detect', [], env)).status).toBe(0)
 })
 
-describe.each(['nodejs', 'python', 'procfile'])('%s bin/build', name => {
+describe.each(['nodejs', 'python', 'go', 'procfile'])('%s bin/build', name => {
   it('starts the program without the application’s NODE_OPTIONS', async () => {
     const env = { NODE_OPTIONS: '--require ./not-installed-yet.js' }
     expect(await runBin(name, 'build', [], env)).toMatchObject({ status: 0, stdout: 'main build undefined\n' })

@@ -10,7 +10,7 @@ export interface Component {
   readonly cpe?: string
 }
 
-type PackageType = 'npm' | 'pypi' | 'deb' | 'generic'
+type PackageType = 'npm' | 'pypi' | 'deb' | 'golang' | 'cargo' | 'generic'
 
 /**
  * A package URL (package-url/purl-spec): type/namespace/name@version?qualifiers, each part percent-encoded, qualifiers

@@ -1,0 +1,111 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { App, type BuildContext, BuildpackError, firstSetting, keep } from '../sdk/index.ts'
+import type { Toolchain } from './toolchain.ts'
+
+/** Runs the application's Go with its caches. */
+export interface GoCommand {
+  readonly toolchain: Toolchain
+  readonly env: Readonly<Record<string, string | undefined>>
+  /**
+   * The output of `go ARGS`.
+   * @throws BuildpackError if it fails, with what can be done about it
+   */
+  run(args: readonly string[], options?: GoOptions): Promise<string>
+  /** The same in another directory, or with other variables. */
+  with(changes: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> }): GoCommand
+}
+
+export interface GoOptions {
+  /** What it prints is shown only if it fails. */
+  readonly quiet?: boolean
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** The caches of modules and of compiled packages: Go itself checks modules against go.sum, and keys what it compiled by content. */
+export async function provideCommand(context: BuildContext, toolchain: Toolchain, cwd: string): Promise<GoCommand> {
+  const cache = (name: string) =>
+    context.layer(name, { types: { cache: true }, key: {}, restore: () => keep, create: async () => {} })
+  const modules = await cache('modules')
+  const compiled = await cache('compiled')
+  const netrc = await findNetrc(context)
+  const env = {
+    PATH: `${join(toolchain.dir, 'bin')}:${context.env['PATH']}`,
+    GOROOT: undefined,
+    GOBIN: undefined,
+    // The version has been chosen: a line in a go.mod does not fetch another.
+    GOTOOLCHAIN: 'local',
+    GOPATH: modules.path,
+    GOMODCACHE: join(modules.path, 'pkg/mod'),
+    GOCACHE: compiled.path,
+    GOOS: context.target.os,
+    GOARCH: context.target.arch,
+    GOFLAGS: [context.env['GOFLAGS'], '-modcacherw'].filter(Boolean).join(' '),
+    ...(netrc !== undefined && { NETRC: netrc }),
+  }
+  return commandWith(context, toolchain, cwd, env)
+}
+
+function commandWith(
+  context: Pick<BuildContext, 'run'>,
+  toolchain: Toolchain,
+  cwd: string,
+  env: GoCommand['env'],
+): GoCommand {
+  const program = join(toolchain.dir, 'bin/go')
+  return {
+    toolchain,
+    env,
+    with: changes => commandWith(context, toolchain, changes.cwd ?? cwd, { ...env, ...changes.env }),
+    async run(args, options = {}) {
+      const result = await context.run([program, ...args], {
+        cwd,
+        env: { ...env, PWD: cwd, ...options.env },
+        quiet: options.quiet === true,
+        allowFailure: true,
+      })
+      if (result.exitCode === 0) return result.stdout
+      const said = options.quiet === true ? `:\n${result.stderr.trim()}` : ''
+      throw new BuildpackError(`go ${args[0]} failed with exit status ${result.exitCode}${said}`, {
+        fix: fixOf(result.stderr),
+      })
+    },
+  }
+}
+
+/** What to do about the failures that are not in the application's code. */
+function fixOf(stderr: string): string | undefined {
+  const fixes: readonly (readonly [RegExp, string])[] = [
+    [/missing go\.sum entry|updates to go\.(mod|sum) needed/, 'run "go mod tidy" and commit go.mod and go.sum'],
+    [/inconsistent vendoring/, 'run "go mod vendor" (in a workspace "go work vendor") and commit the vendor folder'],
+    [/requires go >= (\S+) \(running/, 'ask for this Go: in go.mod, or with BP_GO_VERSION'],
+    [
+      /checksum mismatch|SECURITY ERROR/,
+      'the module is not the one that go.sum was made with: find out why before anything else',
+    ],
+    [
+      /could not read Username|terminal prompts disabled|401 Unauthorized|403 Forbidden/,
+      'for a private module set GOPRIVATE, and give the credentials in a binding of type netrc',
+    ],
+    [
+      /fatal error: \S+\.h: No such file|Package \S+ was not found in the pkg-config/,
+      "a C library's headers are missing in the build image: add its Debian package",
+    ],
+    [/dial tcp|i\/o timeout|no such host|connection refused/, 'check the network and GOPROXY'],
+    [/No space left on device/, 'free some space on the disk that holds the builds'],
+  ]
+  return fixes.find(([pattern]) => pattern.test(stderr))?.[1]
+}
+
+/** The file of a binding of type `netrc` (buildpack.md, "Platform": bindings), unless NETRC names one. */
+async function findNetrc({ env, platformDir }: BuildContext): Promise<string | undefined> {
+  if (firstSetting(env, 'NETRC')) return undefined
+  const root = firstSetting(env, 'SERVICE_BINDING_ROOT', 'CNB_BINDINGS')?.value ?? join(platformDir, 'bindings')
+  for (const name of (await readdir(root).catch(() => [])).toSorted()) {
+    const binding = new App(join(root, name))
+    if ((await binding.read('type'))?.trim().toLowerCase() !== 'netrc') continue
+    const file = await binding.firstOf(['.netrc', 'netrc'])
+    if (file !== undefined) return binding.at(file)
+  }
+  return undefined
+}

@@ -1,0 +1,113 @@
+import { join } from 'node:path'
+import { type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
+import type { GoCommand } from './command.ts'
+import type { Program } from './programs.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** What the programs are made of, beyond Go's library. */
+export interface Sources {
+  /** Packages with C in them. */
+  readonly cgo: readonly string[]
+  /** Libraries that they ask pkg-config for. */
+  readonly pkgConfig: readonly string[]
+  /** Files that are compiled into a program, as absolute paths. */
+  readonly embedded: readonly string[]
+}
+
+/** Looks at every package that goes into the programs, which fetches the modules that are missing. */
+export async function readSources(go: GoCommand, programs: readonly Program[]): Promise<Sources> {
+  const format =
+    '{{if not .Standard}}{{if .CgoFiles}}cgo\t{{.ImportPath}}\n{{end}}{{range .CgoPkgConfig}}lib\t{{.}}\n{{end}}' +
+    '{{if .Module}}{{if .Module.Main}}{{range .EmbedFiles}}embed\t{{$.Dir}}/{{.}}\n{{end}}{{end}}{{end}}{{end}}'
+  const lines: string[] = []
+  for (const packages of groups(programs)) {
+    // As with cgo, to see who would use it.
+    const output = await go.run(['list', '-deps', '-f', format, ...packages], {
+      env: { CGO_ENABLED: '1' },
+      quiet: true,
+    })
+    lines.push(...output.split('\n'))
+  }
+  const of = (kind: string) => [
+    ...new Set(lines.filter(line => line.startsWith(`${kind}\t`)).map(line => line.slice(kind.length + 1))),
+  ]
+  return { cgo: of('cgo'), pkgConfig: of('lib').filter(name => !name.startsWith('-')), embedded: of('embed') }
+}
+
+/** Single files are one package each, and no part of a list. */
+function groups(programs: readonly Program[]): string[][] {
+  const files = programs.filter(program => program.package.endsWith('.go')).map(program => [program.package])
+  const packages = programs.filter(program => !program.package.endsWith('.go')).map(program => program.package)
+  return packages.length > 0 ? [packages, ...files] : files
+}
+
+/** Compiles the programs into `dir`. */
+export async function compile(
+  { env, log }: BuildContext,
+  go: GoCommand,
+  programs: readonly Program[],
+  { cgo }: Sources,
+  dir: string,
+): Promise<void> {
+  const enabled = firstSetting(env, 'CGO_ENABLED')?.value ?? (cgo.length > 0 ? '1' : '0')
+  if (cgo.length > 0) log.info(`${enabled === '1' ? 'With' : 'Without'} cgo, which ${cgo.slice(0, 3).join(', ')} uses`)
+  const flags = buildFlags(env, go.toolchain.version)
+  const shown = flags.length > 0 ? ` ${flags.join(' ')}` : ''
+  await log.step(`Running go build${shown} ${programs.map(p => p.package).join(' ')}`, async () => {
+    // One after the other: packages that they share are compiled once, and each file gets its own name.
+    for (const program of programs) {
+      const args = ['build', '-o', join(dir, program.name), ...flags, program.package]
+      await go.run(args, { env: { CGO_ENABLED: enabled } })
+    }
+  })
+}
+
+/**
+ * Flags that make the bytes a function of the sources (`-trimpath`, no state of a repository) and leave out what only a debugger
+ * reads, unless the user's GOFLAGS say otherwise; then the user's own, the last of which wins.
+ */
+export function buildFlags(env: Env, version: string): string[] {
+  const goflags = env['GOFLAGS'] ?? ''
+  const has = (flag: string) => new RegExp(`(^|\\s)--?${flag}(=|\\s|$)`).test(goflags)
+  const minor = Number(version.split('.')[1])
+  const flags = [
+    ...(has('trimpath') ? [] : ['-trimpath']),
+    ...(has('buildvcs') || minor < 18 ? [] : ['-buildvcs=false']),
+  ]
+  const ldflags = firstSetting(env, 'BP_GO_BUILD_LDFLAGS', 'GOOGLE_GOLDFLAGS')?.value
+  const symbol = firstSetting(env, 'GO_LINKER_SYMBOL')?.value
+  const stamp = symbol === undefined ? [] : [`-X ${symbol}=${env['GO_LINKER_VALUE'] ?? ''}`]
+  if (!has('ldflags') || ldflags !== undefined) {
+    flags.push(`-ldflags=${['-s -w', ...stamp, ...(ldflags === undefined ? [] : [ldflags])].join(' ')}`)
+  }
+  const gcflags = firstSetting(env, 'GOOGLE_GOGCFLAGS')?.value
+  if (gcflags !== undefined) flags.push(`-gcflags=${gcflags}`)
+  const own = firstSetting(env, 'BP_GO_BUILD_FLAGS')
+  return own === undefined ? flags : [...flags, ...splitWords(own.value, own.name)]
+}
+
+/** The words of a command line, with a shell's quotes but nothing else of a shell's. */
+export function splitWords(text: string, where: string): string[] {
+  const words: string[] = []
+  const pattern = /\s*((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])+)/gy
+  let end = 0
+  for (const match of text.matchAll(pattern)) {
+    end = match.index + match[0].length
+    words.push((match[1] ?? '').replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)/g, unquote))
+  }
+  if (text.slice(end).trim() === '') return words
+  throw new BuildpackError('a quote is not closed', {
+    where,
+    fix: 'write for example: -tags=web -ldflags="-X main.version=1"',
+  })
+}
+
+function unquote(
+  _: string,
+  double: string | undefined,
+  single: string | undefined,
+  escaped: string | undefined,
+): string {
+  return double?.replaceAll(/\\(["\\$`])/g, '$1') ?? single ?? escaped ?? ''
+}

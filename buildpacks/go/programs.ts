@@ -1,0 +1,178 @@
+import { basename, posix, relative } from 'node:path'
+import { type App, type BuildContext, BuildpackError, declaredStart, firstSetting } from '../sdk/index.ts'
+import type { GoCommand } from './command.ts'
+import { modFiles, type Project } from './project.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** A program of the application. */
+export interface Program {
+  /** What `go build` is given. */
+  readonly package: string
+  /** Its folder, relative to where Go runs: `cmd/web`. */
+  readonly dir: string
+  /** The name of its file, and of its process. */
+  readonly name: string
+}
+
+export interface Programs {
+  /** The first is the default. */
+  readonly list: readonly Program[]
+  readonly why: string
+}
+
+/** Which packages somebody wants built, as patterns of the Go command, and who says so. */
+interface Wanted {
+  readonly patterns: readonly string[]
+  readonly where: string
+}
+
+/** Folders of programs that are for the application's authors. */
+const forAuthors = /(^|\/)_?(examples?|hack|tools?|scripts?|tests?|testing|testutils?|benchmarks?|e2e)\//
+
+/**
+ * The programs that somebody names, else every main package but those in the folders of examples and tools.
+ * @throws BuildpackError if there is none
+ */
+export async function findPrograms(context: BuildContext, project: Project, go: GoCommand): Promise<Programs> {
+  const { app, env } = context
+  const cwd = app.at(project.dir)
+  const wanted = wantedPackages(env, project)
+  if (wanted !== undefined) {
+    const found: Program[] = []
+    for (const pattern of wanted.patterns) found.push(...(await listNamed(go, cwd, pattern, wanted.where)))
+    return { list: withUniqueNames(found), why: `named by ${wanted.where}` }
+  }
+  const all = await listMains(go, cwd, patternsOf(project))
+  if (all.length === 0) throw noProgram(project)
+  const started = await commandsOf(app, env)
+  const usual = all.filter(p => !forAuthors.test(`${p.dir}/`) || started.includes(p.name))
+  const left = usual.length > 0 ? usual : all
+  for (const program of all.filter(p => !left.includes(p))) {
+    context.log.info(`Leaving out ${program.dir}: BP_GO_TARGETS names what to build`)
+  }
+  return { list: withDefaultFirst(context, withUniqueNames(left), project), why: 'its main packages' }
+}
+
+function wantedPackages(env: Env, project: Project): Wanted | undefined {
+  const targets = firstSetting(env, 'BP_GO_TARGETS')
+  if (targets) return { patterns: relativeTo(project, targets.value.split(':')), where: targets.name }
+  const buildable = firstSetting(env, 'GOOGLE_BUILDABLE')
+  if (buildable) return { patterns: relativeTo(project, [buildable.value]), where: buildable.name }
+  const spec = firstSetting(env, 'GO_INSTALL_PACKAGE_SPEC')
+  if (spec) return { patterns: spec.value.split(/[\s,]+/), where: spec.name }
+  const bin = firstSetting(env, 'RAILPACK_GO_BIN')
+  if (bin) return { patterns: [`./cmd/${bin.value}`], where: bin.name }
+  const module = firstSetting(env, 'RAILPACK_GO_WORKSPACE_MODULE')
+  if (module) return { patterns: [`./${posix.join(module.value, '...')}`], where: module.name }
+  const comment = modFiles(project)
+    .map(file => file.heroku['install'])
+    .find(Boolean)
+  return comment && { patterns: comment.value.split(/[\s,]+/), where: comment.where }
+}
+
+/** Paths as the Go command has them, which takes `cmd/web` for a package of its library. Import paths stay. */
+function relativeTo({ dir }: Project, targets: readonly string[]): string[] {
+  const trimmed = targets.map(target => target.trim()).filter(target => target !== '')
+  return trimmed.map(target => {
+    const isImport = /^[^./]+\.[^/]*\//.test(target)
+    if (isImport) return target
+    const path = posix.relative(dir, target) || '.'
+    return path === '.' || path.startsWith('../') ? path : `./${path}`
+  })
+}
+
+function patternsOf(project: Project): string[] {
+  if (project.kind !== 'workspace') return ['./...']
+  const dirs = [...project.work.use.map(({ value }) => value), ...project.added]
+  return [...new Set(dirs.map(dir => `./${posix.join(dir, '...')}`))]
+}
+
+async function listMains(go: GoCommand, cwd: string, patterns: readonly string[]): Promise<Program[]> {
+  return (await list(go, cwd, patterns)).filter(({ isMain }) => isMain)
+}
+
+async function listNamed(go: GoCommand, cwd: string, pattern: string, where: string): Promise<Program[]> {
+  const all = await list(go, cwd, [pattern]).catch((error: unknown) => {
+    if (!(error instanceof BuildpackError)) throw error
+    throw new BuildpackError(error.message, { where, fix: 'name folders with a main package, such as "./cmd/web"' })
+  })
+  const mains = all.filter(({ isMain }) => isMain)
+  if (mains.length > 0) return mains
+  throw new BuildpackError(`there is no main package in ${JSON.stringify(pattern)}`, {
+    where,
+    fix: 'name folders with a main package, such as "./cmd/web"',
+  })
+}
+
+async function list(go: GoCommand, cwd: string, patterns: readonly string[]) {
+  // Dependencies are not looked at yet, so nothing is fetched.
+  const format = '{{.Name}}\t{{.ImportPath}}\t{{.Dir}}\t{{.Target}}\t{{len .GoFiles}}\t{{len .CgoFiles}}'
+  const output = await go.run(['list', '-find', '-f', format, ...patterns], { quiet: true })
+  return output
+    .split('\n')
+    .filter(line => line.includes('\t'))
+    .map(line => {
+      const [name, importPath = '', dir = '', target = '', ...files] = line.split('\t')
+      const isFile = importPath === 'command-line-arguments'
+      return {
+        isMain: name === 'main' && files.some(count => Number(count) > 0),
+        package: isFile ? (patterns[0] ?? '.') : importPath,
+        dir: relative(cwd, dir) || '.',
+        name: isFile ? basename(patterns[0] ?? '', '.go') : basename(target || importPath),
+      }
+    })
+}
+
+/** Two programs of one name take those of their folders before it: `admin-server`. */
+function withUniqueNames(programs: readonly Program[]): Program[] {
+  const unique = [...new Map(programs.map(program => [program.package, program])).values()]
+  return unique.map(program => {
+    const twice = unique.filter(({ name }) => name === program.name).length > 1
+    const name = twice && program.dir !== '.' ? program.dir.split('/').slice(-2).join('-') : program.name
+    return { ...program, name: name.replaceAll(/[^A-Za-z0-9._-]/g, '-') }
+  })
+}
+
+/** Which of several programs is meant by the application's name, for want of a better word. */
+function withDefaultFirst({ log }: BuildContext, programs: Program[], project: Project): Program[] {
+  const moduleName = basename(modFiles(project).find(file => file.module)?.module?.value ?? '')
+  const isDefault: readonly ((program: Program) => boolean)[] = [
+    ({ name }) => name === 'web',
+    ({ dir }) => dir === '.',
+    ({ name }) => name === moduleName,
+    ({ name }) => name === 'server',
+    ({ name }) => name === 'app',
+    ({ name }) => name === 'api',
+  ]
+  const found = isDefault.map(test => programs.find(test)).find(Boolean)
+  if (found === undefined && programs.length > 1) {
+    const names = programs.map(({ name }) => name).join(', ')
+    log.warning(
+      `nothing says which program is the web process: ${names}`,
+      'Name it first in BP_GO_TARGETS, or add a Procfile.',
+    )
+  }
+  return found === undefined ? programs : [found, ...programs.filter(program => program !== found)]
+}
+
+/** The first words of what the application's author starts: `bin/worker` and `worker` are both `worker`. */
+export async function commandsOf(app: App, env: Env): Promise<string[]> {
+  return (await startLines(app, env)).flatMap(line => line.split(/[\s;&|]+/).map(word => posix.basename(word)))
+}
+
+/** Command lines that start the application, from wherever they are. */
+export async function startLines(app: App, env: Env): Promise<string[]> {
+  const lines = ((await app.read('Procfile')) ?? '').split('\n').map(line => line.replace(/^[\w-]+:/, ''))
+  const declared = (await declaredStart(app, env))?.command ?? ''
+  return [...lines, declared].map(line => line.trim()).filter(line => line !== '')
+}
+
+function noProgram(project: Project): BuildpackError {
+  const where =
+    project.kind === 'module' ? posix.join(project.dir, 'go.mod') : project.kind === 'workspace' ? 'go.work' : '.'
+  return new BuildpackError('there is no main package: this is a library, which cannot be started', {
+    where,
+    fix: 'add a folder with "package main" and "func main()", or name one with BP_GO_TARGETS',
+  })
+}

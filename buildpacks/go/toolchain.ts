@@ -1,0 +1,143 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DebianArchive } from '../debian/archive.ts'
+import { unpackPackages } from '../debian/unpack.ts'
+import { type BuildContext, BuildpackError, keep, withTempDir } from '../sdk/index.ts'
+import { exactVersion, pickVersion, satisfies, toGoVersion, toSemver, type VersionRequest } from './version.ts'
+
+/** A Go toolchain in its layer. */
+export interface Toolchain {
+  /** Go's own name of it: `1.25.3`, `1.20`. */
+  readonly version: string
+  /** The directory with `bin/go`. */
+  readonly dir: string
+}
+
+/**
+ * Puts the Go that the application asks for into a layer. A Go command fetches it, as it fetches any module: GOPROXY, GOPRIVATE,
+ * GOAUTH and netrc hold, and the archive is checked against GOSUMDB (go.dev/doc/toolchain, "Downloading toolchains").
+ */
+export async function provideGo(context: BuildContext, request: VersionRequest): Promise<Toolchain> {
+  const client = await provideClient(context)
+  const version = await chooseVersion(context, client, request)
+  context.log.info(`Go ${version}: ${request.why}`)
+  if (request.warning !== undefined) context.log.warning(request.warning, 'Change one of the two.')
+  const layer = await context.layer('go', {
+    title: `Go ${version}`,
+    types: { cache: true },
+    key: { Go: version, architecture: process.arch },
+    create: dir => download(context, client, version, request, dir),
+  })
+  return { version, dir: layer.path }
+}
+
+/**
+ * Debian's Go command, without compiler and library: it knows the Go proxy and can verify what comes from there. The application
+ * sees nothing of it, so its version is of no account once it is there.
+ */
+async function provideClient(context: BuildContext): Promise<string> {
+  const layer = await context.layer('go-client', {
+    types: { cache: true },
+    key: {},
+    restore: () => keep,
+    create: dir =>
+      withTempDir(async temp => {
+        const archive = await DebianArchive.open(context, temp)
+        const packages = (await archive.resolve(['golang-go'])).filter(({ name }) => /^golang-[\d.]+-go$/.test(name))
+        const unpacked = join(temp, 'unpacked')
+        await mkdir(unpacked)
+        await unpackPackages(context.run, await archive.download(packages), unpacked)
+        const lib = join(unpacked, 'usr/lib')
+        const [root] = (await readdir(lib)).filter(name => /^go-[\d.]+$/.test(name))
+        if (root === undefined) throw new BuildpackError("Debian's package golang-go has no Go command")
+        // By pkg/tool the command knows its own root.
+        for (const name of ['bin', 'pkg/tool']) await mkdir(join(dir, name), { recursive: true })
+        for (const name of ['bin/go', 'go.env', 'VERSION']) {
+          await context.run(['cp', '--', join(lib, root, name), join(dir, name)], { quiet: true })
+        }
+      }),
+  })
+  return join(layer.path, 'bin/go')
+}
+
+async function chooseVersion(context: BuildContext, client: string, request: VersionRequest): Promise<string> {
+  const exact = exactVersion(request)
+  if (exact !== undefined) return toGoVersion(exact)
+  const { stdout, stderr, exitCode } = await withTempDir(temp =>
+    context.run([client, 'list', '-m', '-versions', 'go'], {
+      cwd: temp,
+      env: clientEnv(temp),
+      quiet: true,
+      allowFailure: true,
+    }),
+  )
+  if (exitCode === 0) return toGoVersion(pickVersion(request, stdout.trim().split(/\s+/).slice(1)))
+  const last = context.store['go']
+  if (typeof last === 'string' && satisfies(request, toSemver(last))) {
+    context.log.warning(`the versions of Go cannot be listed, so it is that of the last build:\n${stderr.trim()}`)
+    return last
+  }
+  throw unreachable('the versions of Go cannot be listed', stderr)
+}
+
+/** Variables for the command that fetches others. Its caches are gone afterwards. */
+function clientEnv(dir: string) {
+  return {
+    GOROOT: undefined,
+    GOTOOLCHAIN: 'local',
+    GOFLAGS: '-modcacherw',
+    GOPATH: join(dir, 'gopath'),
+    GOMODCACHE: join(dir, 'modules'),
+    GOCACHE: join(dir, 'cache'),
+    GO111MODULE: undefined,
+    GOWORK: 'off',
+  }
+}
+
+async function download(
+  { run }: BuildContext,
+  client: string,
+  version: string,
+  request: VersionRequest,
+  dir: string,
+): Promise<void> {
+  // On the layer's own file system, where the toolchain need not be copied.
+  const temp = join(dir, '.download')
+  await mkdir(temp)
+  const env = { ...clientEnv(temp), GOTOOLCHAIN: `go${version}` }
+  // A command that cannot do without the toolchain, and does nothing else.
+  const { exitCode, stderr } = await run([client, 'version'], { cwd: temp, env, quiet: true, allowFailure: true })
+  if (exitCode !== 0) {
+    if (!/\b(404|410|403)\b|not available|not found|unknown revision/i.test(stderr)) {
+      throw unreachable(`Go ${version} cannot be fetched`, stderr)
+    }
+    throw new BuildpackError(`there is no Go ${version} for this machine:\n${stderr.trim()}`, {
+      where: request.where,
+      fix: 'ask for a version that has been released; "1.25" is the newest 1.25',
+    })
+  }
+  // Modules are read-only, whatever -modcacherw says of others.
+  await run(['chmod', '-R', 'u+w', temp], { quiet: true })
+  const parent = join(temp, 'modules/golang.org')
+  const [name = ''] = (await readdir(parent)).filter(entry => entry.startsWith('toolchain@'))
+  for (const entry of await readdir(join(parent, name))) await rename(join(parent, name, entry), join(dir, entry))
+  await rm(temp, { recursive: true })
+  await removeTests(dir)
+}
+
+function unreachable(what: string, stderr: string): BuildpackError {
+  return new BuildpackError(`${what}:\n${stderr.trim()}`, {
+    fix: 'check the network, GOPROXY and GOSUMDB, and the credentials in a netrc binding',
+  })
+}
+
+/** A quarter of a toolchain is its own tests and the sources of its compiler, which no application imports. */
+async function removeTests(dir: string): Promise<void> {
+  await Promise.all(
+    ['api', 'doc', 'misc', 'test', 'src/cmd'].map(name => rm(join(dir, name), { recursive: true, force: true })),
+  )
+  for (const entry of await readdir(join(dir, 'src'), { withFileTypes: true, recursive: true })) {
+    const isTest = entry.isDirectory() ? entry.name === 'testdata' : entry.name.endsWith('_test.go')
+    if (isTest) await rm(join(entry.parentPath, entry.name), { recursive: true, force: true })
+  }
+}

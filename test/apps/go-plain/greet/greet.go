@@ -1,0 +1,3 @@
+package greet
+
+func Everyone() string { return "from before modules" }

@@ -1,0 +1,9 @@
+package main
+
+import (
+	"fmt"
+
+	"example.com/old/greet"
+)
+
+func main() { fmt.Println(greet.Everyone()) }

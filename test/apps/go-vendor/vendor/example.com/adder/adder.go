@@ -1,0 +1,3 @@
+package adder
+
+func Sum(a, b int) int { return a + b }

@@ -1,0 +1,9 @@
+package main
+
+import (
+	"fmt"
+
+	"example.com/greeting"
+)
+
+func main() { fmt.Println(greeting.Of("web")) }

@@ -1,0 +1,4 @@
+package greeting
+
+// Of says who is there.
+func Of(name string) string { return "module " + name }

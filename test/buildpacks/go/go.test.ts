@@ -1,0 +1,522 @@
+import { mkdir, readdir, readlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { go } from '../../../buildpacks/go/go.ts'
+import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { openProject } from '../sdk/project.ts'
+import { FakeGo } from './fake-go.ts'
+
+const dir = join(import.meta.dirname, '../../../buildpacks/go')
+const main = 'package main\n\nfunc main() {}\n'
+const mod = (more = '') => `module example.com/shop\n\ngo 1.24\n${more}`
+
+async function goProject(app: Tree, env: Record<string, string> = {}) {
+  const fake = new FakeGo()
+  const project = await openProject({ buildpack: go, dir, app, env, runner: fake.runner })
+  return { fake, project }
+}
+
+const web: Tree = { 'go.mod': mod(), 'main.go': main }
+
+interface Process {
+  readonly type: string
+  readonly command: string[]
+  readonly default?: boolean
+}
+const processes = (launch: unknown) => (launch as { processes: Process[] }).processes
+
+describe('detect', () => {
+  it.each<[string, Tree, Record<string, string>, string]>([
+    ['go.mod', web, {}, 'Go: go.mod and main.go'],
+    ['go.work', { 'go.work': 'use ./a', 'a/go.mod': mod() }, {}, 'Go: go.work'],
+    ['a source at the root', { 'main.go': main }, {}, 'Go: main.go'],
+    ['a source among commands', { 'cmd/web/main.go': main }, {}, 'Go: cmd/web/main.go'],
+    [
+      'a module that the user names',
+      { 'back/go.mod': mod(), 'back/main.go': main },
+      { GOOGLE_BUILDABLE: './back' },
+      'Go: back/go.mod',
+    ],
+  ])('passes with %s', async (_name, app, env, why) => {
+    const { project } = await goProject(app, env)
+    expect(await project.detect()).toMatchObject({
+      exitCode: 0,
+      output: `${why}\n`,
+      plan: { provides: [{ name: 'go' }], requires: [{ name: 'go' }] },
+    })
+  })
+
+  it.each<[string, Tree]>([
+    ['tests alone', { 'main_test.go': main }],
+    ['a module that nobody names', { 'back/go.mod': mod(), 'back/main.go': main }],
+    ['an application in another language', { 'tools/lint.go': main, 'manage.py': '', 'requirements.txt': '' }],
+  ])('does not pass with %s', async (_name, app) => {
+    const { project } = await goProject(app)
+    expect((await project.detect()).exitCode).toBe(100)
+  })
+})
+
+describe('the version of Go', () => {
+  const versionOf = async (app: Tree, env: Record<string, string> = {}) => {
+    const { project } = await goProject({ ...web, ...app }, env)
+    const { output } = await project.build()
+    return /^ {2}(Go .*)$/m.exec(output)?.[1] ?? output
+  }
+
+  it.each<[string, Tree, string]>([
+    ['a go line', {}, 'Go 1.26.0: the newest, and go.mod:3 needs at least 1.24'],
+    ['no go line', { 'go.mod': 'module a\n' }, 'Go 1.26.0: the newest, as nothing asks for another'],
+    [
+      'a go line for a release to come',
+      { 'go.mod': 'module a\ngo 1.27rc1\n' },
+      'Go 1.27rc1: the newest, and go.mod:2 needs at least 1.27rc1',
+    ],
+    ['a toolchain line', { 'go.mod': mod('toolchain go1.25.3\n') }, 'Go 1.25.3: go.mod:4 asks for go1.25.3'],
+    [
+      'a toolchain line that names none',
+      { 'go.mod': mod('toolchain default\n') },
+      'Go 1.26.0: the newest, and go.mod:3 needs at least 1.24',
+    ],
+    ['Heroku’s comment', { 'go.mod': mod('// +heroku goVersion 1.24\n') }, 'Go 1.24.9: go.mod:4 asks for 1.24'],
+    [
+      'Heroku’s comment, exactly',
+      { 'go.mod': mod('// +heroku goVersion =go1.24.1\n') },
+      'Go 1.24.1: go.mod:4 asks for =go1.24.1',
+    ],
+    ['.go-version', { '.go-version': '1.25.3\r\n' }, 'Go 1.25.3: .go-version asks for 1.25.3'],
+    ['.tool-versions', { '.tool-versions': 'nodejs 24\ngolang 1.24.1\n' }, 'Go 1.24.1: .tool-versions asks for 1.24.1'],
+    ['mise.toml', { 'mise.toml': '[tools]\ngo = "1.25"\n' }, 'Go 1.25.3: mise.toml asks for 1.25'],
+    [
+      'an old version without patch',
+      { 'go.mod': 'module a\ngo 1.9\n', '.go-version': '1.20.0' },
+      'Go 1.20: .go-version asks for 1.20.0',
+    ],
+  ])('%s', async (_name, app, expected) => expect(await versionOf(app)).toBe(expected))
+
+  it.each(['BP_GO_VERSION', 'GOOGLE_GO_VERSION', 'RAILPACK_GO_VERSION', 'GOVERSION'])('%s wins', async name => {
+    expect(await versionOf({ '.go-version': '1.26.0' }, { [name]: '1.24.x' })).toBe(
+      `Go 1.24.9: ${name} asks for 1.24.x`,
+    )
+  })
+
+  it('is what the newest module of a workspace needs', async () => {
+    const app = {
+      'go.work': 'go 1.24\nuse (\n\t./a // first\n\t"./b"\n)\n',
+      'a/go.mod': mod(),
+      'b/go.mod': 'module b\ngo 1.25\n',
+    }
+    expect(await versionOf(app)).toBe('Go 1.26.0: the newest, and b/go.mod:2 needs at least 1.25')
+  })
+
+  it('says so if a pin is older than a go.mod allows', async () => {
+    const { project } = await goProject({ ...web, '.tool-versions': 'golang 1.21.0\n' })
+    const { output, exitCode } = await project.build()
+    expect(exitCode).toBe(0)
+    expect(output).toContain('Warning: .tool-versions asks for 1.21.0, but go.mod:3 needs at least 1.24')
+    expect(output).toContain('Go 1.26.0: go.mod:3 needs at least 1.24')
+  })
+
+  it.each<[string, Tree, RegExp]>([
+    ['no version', { '.go-version': 'banana' }, /Error: \.go-version: "banana" is not a version of Go or a range/],
+    [
+      'a version to come',
+      { 'go.mod': 'module a\ngo 1.99\n' },
+      /Error: go\.mod:2: no version of Go satisfies ">=1\.99\.0".*\n {2}the newest there is: 1\.26\.0/,
+    ],
+    [
+      'a version that never was',
+      { '.go-version': '1.25.99' },
+      /Error: \.go-version and go\.mod:3: there is no Go 1\.25\.99/,
+    ],
+  ])('%s ends the build before anything is compiled', async (_name, app, message) => {
+    const { fake, project } = await goProject({ ...web, ...app })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toMatch(message)
+    expect(fake.commands.filter(command => command.startsWith('go build'))).toEqual([])
+  })
+})
+
+describe('the toolchain', () => {
+  it('comes from the proxy, without its tests, by a Go command that is fetched once', async () => {
+    const { fake, project } = await goProject(web)
+    const { layers } = await project.build()
+    expect(fake.commands.slice(0, 6)).toEqual([
+      'apt-get update',
+      'apt-get install',
+      'apt-get download',
+      'go list -m -versions go',
+      'go version',
+      'go list -find ./...',
+    ])
+    expect((await readdir(join(project.layersDir, 'go'), { recursive: true })).toSorted()).toEqual([
+      'VERSION',
+      'bin',
+      'bin/go',
+      'src',
+      'src/fmt',
+      'src/fmt/print.go',
+      'src/io',
+    ])
+    expect(layers['go']?.types).toEqual({ launch: false, build: false, cache: true })
+    fake.commands.length = 0
+    await project.nextBuild({ 'main.go': `${main}// changed\n` })
+    await project.build()
+    expect(fake.commands.map(command => command.split(' ').slice(0, 2).join(' '))).toEqual([
+      'go list',
+      'go list',
+      'go list',
+      'go build',
+      'go version',
+    ])
+  })
+
+  it('is that of the last build if the proxy cannot be reached', async () => {
+    const { fake, project } = await goProject(web)
+    await project.build()
+    fake.offline = true
+    await project.nextBuild()
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(0)
+    expect(output).toContain('Warning: the versions of Go cannot be listed, so it is that of the last build')
+  })
+
+  it('ends the first build if the proxy cannot be reached', async () => {
+    const { fake, project } = await goProject(web)
+    fake.offline = true
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toMatch(/the versions of Go cannot be listed:\n.*connection refused\n {2}check the network, GOPROXY/)
+  })
+})
+
+describe('programs', () => {
+  const typesOf = async (app: Tree, env: Record<string, string> = {}) => {
+    const { project } = await goProject(app, env)
+    const { launch, output, exitCode } = await project.build()
+    return exitCode === 0
+      ? processes(launch).map(({ type, command }) => `${type}=${command[0]?.replace(/.*\//, '')}`)
+      : output
+  }
+
+  it('are processes: web is the first, and each has its own', async () => {
+    const { project } = await goProject(web)
+    const { launch } = await project.build()
+    const command = [join(project.layersDir, 'programs/bin/shop')]
+    expect(processes(launch)).toEqual([
+      { type: 'web', command, default: true },
+      { type: 'shop', command },
+    ])
+  })
+
+  const two = { 'go.mod': mod(), 'cmd/admin/main.go': main, 'cmd/server/main.go': main, 'lib/lib.go': 'package lib\n' }
+  it.each<[string, Tree, Record<string, string>, string[]]>([
+    ['all main packages', two, {}, ['web=server', 'server=server', 'admin=admin']],
+    ['one called web', { ...two, 'cmd/web/main.go': main }, {}, ['web=web', 'admin=admin', 'server=server']],
+    [
+      'the one at the root first',
+      { ...two, 'main.go': main },
+      {},
+      ['web=shop', 'shop=shop', 'admin=admin', 'server=server'],
+    ],
+    [
+      'but those for authors',
+      { ...two, 'tools/gen/main.go': main, 'examples/a/main.go': main },
+      {},
+      ['web=server', 'server=server', 'admin=admin'],
+    ],
+    ['those for authors if there are no others', { 'go.mod': mod(), 'examples/a/main.go': main }, {}, ['web=a', 'a=a']],
+    [
+      'one for authors that is started',
+      { ...two, 'tools/gen/main.go': main, Procfile: 'gen: gen' },
+      {},
+      ['web=server', 'server=server', 'admin=admin', 'gen=gen'],
+    ],
+    [
+      'BP_GO_TARGETS',
+      two,
+      { BP_GO_TARGETS: './cmd/admin:./cmd/server' },
+      ['web=admin', 'admin=admin', 'server=server'],
+    ],
+    ['BP_GO_TARGETS without ./', two, { BP_GO_TARGETS: 'cmd/admin' }, ['web=admin', 'admin=admin']],
+    ['GOOGLE_BUILDABLE', two, { GOOGLE_BUILDABLE: './cmd/admin' }, ['web=admin', 'admin=admin']],
+    ['RAILPACK_GO_BIN', two, { RAILPACK_GO_BIN: 'admin' }, ['web=admin', 'admin=admin']],
+    [
+      'Heroku’s comment',
+      { ...two, 'go.mod': mod('// +heroku install ./cmd/admin\n') },
+      {},
+      ['web=admin', 'admin=admin'],
+    ],
+    [
+      'Heroku’s comment with a pattern',
+      { ...two, 'go.mod': mod('// +heroku install ./cmd/...\n') },
+      {},
+      ['web=admin', 'admin=admin', 'server=server'],
+    ],
+    [
+      'two of one name',
+      { 'go.mod': mod(), 'a/run/main.go': main, 'b/run/main.go': main },
+      {},
+      ['web=a-run', 'a-run=a-run', 'b-run=b-run'],
+    ],
+    [
+      'a module below the root',
+      { 'back/go.mod': mod(), 'back/cmd/api/main.go': main },
+      { BP_GO_TARGETS: 'back/cmd/api' },
+      ['web=api', 'api=api'],
+    ],
+    [
+      'a workspace',
+      { 'go.work': 'use ./a\nuse ./b\n', 'a/go.mod': mod(), 'a/main.go': main, 'b/go.mod': mod(), 'b/main.go': main },
+      {},
+      ['web=a', 'a=a', 'b=b'],
+    ],
+    [
+      'a workspace that is made',
+      { 'go.mod': mod(), 'a/go.mod': mod(), 'a/main.go': main },
+      { BP_GO_WORK_USE: './a' },
+      ['web=a', 'a=a'],
+    ],
+  ])('%s', async (_name, app, env, expected) => expect(await typesOf(app, env)).toEqual(expected))
+
+  it.each<[string, Tree, Record<string, string>, RegExp]>([
+    ['a library', { 'go.mod': mod(), 'lib.go': 'package lib\n' }, {}, /Error: go\.mod: there is no main package/],
+    [
+      'a target that is a library',
+      { ...two },
+      { BP_GO_TARGETS: './lib' },
+      /Error: BP_GO_TARGETS: there is no main package in "\.\/lib"/,
+    ],
+    [
+      'a target that is not there',
+      { ...two },
+      { BP_GO_TARGETS: './cmd/wbe' },
+      /Error: BP_GO_TARGETS: .*no Go files in \.\/cmd\/wbe/s,
+    ],
+    ['a workspace without a module', { 'go.work': 'use ./a\n' }, {}, /Error: go\.work:1: there is no a\/go\.mod/],
+  ])('%s', async (_name, app, env, message) => expect(await typesOf(app, env)).toMatch(message))
+
+  it('are linked where command lines look for them', async () => {
+    const { project } = await goProject({ ...web, Procfile: 'web: ./bin/shop -v\njob: ../shop && ./out' })
+    await project.build()
+    const target = join(project.layersDir, 'programs/bin/shop')
+    expect(await readlink(join(project.appDir, 'bin/shop'))).toBe(target)
+    expect(await readlink(join(project.appDir, 'out'))).toBe(target)
+  })
+
+  it('start with RAILPACK_START_CMD', async () => {
+    const { project } = await goProject(web, { RAILPACK_START_CMD: './out serve' })
+    const { launch } = await project.build()
+    expect(processes(launch)[0]).toMatchObject({
+      type: 'web',
+      command: ['bash', '-c', './out serve', 'bash'],
+      default: true,
+    })
+  })
+
+  it('are those of the previous image as long as they are the same', async () => {
+    const { project } = await goProject(web)
+    const first = await project.build()
+    await project.nextBuild({ 'README.md': 'changed' })
+    const second = await project.build()
+    expect(await readdir(project.layersDir)).not.toContain('programs')
+    expect(second.layers['programs']?.metadata).toEqual(first.layers['programs']?.metadata)
+    await project.nextBuild({ 'main.go': `${main}// changed\n` })
+    await project.build()
+    expect(await readdir(project.layersDir)).toContain('programs')
+  })
+
+  it('bring a bill of materials with what was compiled into them', async () => {
+    const { fake, project } = await goProject(web)
+    fake.dependencies.push('dep\tgithub.com/a/old\tv1.0.0', '=>\tgithub.com/b/fork\tv1.2.0\th1:x=')
+    await project.build()
+    const { components } = JSON.parse(await project.read('layers/programs.sbom.cdx.json')) as {
+      components: { purl: string }[]
+    }
+    expect(components.map(({ purl }) => purl)).toEqual([
+      'pkg:golang/github.com/b/fork@v1.2.0',
+      'pkg:golang/github.com/go-chi/chi/v5@v5.2.1',
+      'pkg:golang/stdlib@1.26.0',
+    ])
+  })
+})
+
+describe('go build', () => {
+  const built = async (app: Tree = {}, env: Record<string, string> = {}) => {
+    const { fake, project } = await goProject({ ...web, ...app }, env)
+    await project.build()
+    const note = JSON.parse(await project.read('layers/programs/bin/shop')) as Record<string, string>
+    return { command: fake.commands.find(command => command.startsWith('go build')), note }
+  }
+
+  it('leaves out paths, the repository’s state and what debuggers read, and C', async () => {
+    const { command, note } = await built()
+    expect(command).toBe('go build -o shop -trimpath -buildvcs=false -ldflags=-s -w example.com/shop')
+    expect(note).toMatchObject({ CGO_ENABLED: '0', GOFLAGS: '-modcacherw' })
+  })
+
+  it.each<[Record<string, string>, string]>([
+    [{ BP_GO_BUILD_LDFLAGS: '-X main.v=1' }, '-trimpath -buildvcs=false -ldflags=-s -w -X main.v=1'],
+    [
+      { GOOGLE_GOLDFLAGS: '-X main.v=1', GOOGLE_GOGCFLAGS: 'all=-N -l' },
+      '-trimpath -buildvcs=false -ldflags=-s -w -X main.v=1 -gcflags=all=-N -l',
+    ],
+    [{ GO_LINKER_SYMBOL: 'main.v', GO_LINKER_VALUE: '2' }, '-trimpath -buildvcs=false -ldflags=-s -w -X main.v=2'],
+    [
+      { BP_GO_BUILD_FLAGS: `-tags=a,b -ldflags="-X 'main.v=a b'" -v` },
+      `-trimpath -buildvcs=false -ldflags=-s -w -tags=a,b -ldflags=-X 'main.v=a b' -v`,
+    ],
+    [{ GOFLAGS: '-trimpath=false -buildvcs=true -ldflags=-w' }, ''],
+  ])('takes %j', async (env, flags) => {
+    expect((await built({}, env)).command).toBe(`go build -o shop ${flags} example.com/shop`.replace('  ', ' '))
+  })
+
+  it('refuses a quote that is not closed', async () => {
+    const { project } = await goProject(web, { BP_GO_BUILD_FLAGS: '-ldflags="-X' })
+    expect((await project.build()).output).toContain('Error: BP_GO_BUILD_FLAGS: a quote is not closed')
+  })
+
+  it.each<[Record<string, string>, string]>([
+    [{}, '1'],
+    [{ CGO_ENABLED: '0' }, '0'],
+  ])('uses cgo if a package has C in it, unless told not to: %j', async (env, expected) => {
+    expect((await built({ 'c.go': 'package main\nimport "C"\n' }, env)).note).toMatchObject({ CGO_ENABLED: expected })
+  })
+
+  it('adds missing sums, with a warning, if there is no go.sum', async () => {
+    const required = { 'go.mod': mod('require github.com/go-chi/chi/v5 v5.2.1\n') }
+    expect((await built(required)).note).toMatchObject({ GOFLAGS: '-modcacherw -mod=mod' })
+    for (const name of ['go.sum', 'vendor/modules.txt']) {
+      expect((await built({ ...required, [name]: '' })).note).toMatchObject({ GOFLAGS: '-modcacherw' })
+    }
+  })
+
+  it('has the credentials of a netrc binding', async () => {
+    const { project } = await goProject(web)
+    const binding = join(project.root, 'platform/bindings/private')
+    await mkdir(binding, { recursive: true })
+    await writeFile(join(binding, 'type'), 'netrc\n')
+    await writeFile(join(binding, '.netrc'), 'machine example.com login me password secret\n')
+    await project.build()
+    const note = JSON.parse(await project.read('layers/programs/bin/shop')) as { NETRC: string }
+    expect(note.NETRC).toBe(join(binding, '.netrc'))
+  })
+
+  it.each([
+    ['missing go.sum entry for module', 'run "go mod tidy"'],
+    ['inconsistent vendoring in /workspace', 'run "go mod vendor"'],
+    ['fatal: could not read Username for', 'set GOPRIVATE'],
+    ['fatal error: zlib.h: No such file or directory', 'headers are missing'],
+  ])('says what to do about %s', async (said, fix) => {
+    const { fake, project } = await goProject(web)
+    fake.buildError = said
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('Error: go build failed with exit status 1')
+    expect(output).toContain(fix)
+  })
+})
+
+describe('sources without a go.mod', () => {
+  const old = {
+    'main.go': 'package main\n\nimport (\n\t"fmt"\n\t"example.com/me/old/greet"\n)\n',
+    'greet/greet.go': 'package greet\n',
+  }
+
+  it('get one, by the path that they import each other by', async () => {
+    const { fake, project } = await goProject(old)
+    const { output } = await project.build()
+    expect(fake.commands).toContain('go mod init example.com/me/old')
+    expect(output).toContain(
+      'Warning: there is no go.mod: the sources are compiled as example.com/me/old, with the newest version',
+    )
+  })
+
+  it('are compiled in a GOPATH if they bring what they import', async () => {
+    const { fake, project } = await goProject(
+      { ...old, 'vendor/a/a.go': 'package a\n' },
+      { BP_GO_BUILD_IMPORT_PATH: 'me/app' },
+    )
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(fake.commands.join('\n')).not.toContain('mod init')
+    expect(output).toContain('compiled as me/app in a GOPATH')
+  })
+
+  it('refuse an import path that leads out of it', async () => {
+    const { project } = await goProject({ ...old, 'vendor/a/a.go': '' }, { BP_GO_BUILD_IMPORT_PATH: '../../etc' })
+    expect((await project.build()).output).toContain(
+      'Error: BP_GO_BUILD_IMPORT_PATH: "../../etc" is not an import path',
+    )
+  })
+})
+
+describe('the image', () => {
+  const app: Tree = {
+    ...web,
+    'main.go': `package main\n\n//go:embed static/site.css\nvar css string\n`,
+    'go.sum': '',
+    'static/site.css': '',
+    'static/logo.svg': '',
+    'templates/page.html': '',
+    'lib/lib_test.go': '',
+    'lib/testdata/input': '',
+    'vendor/modules.txt': '',
+    'README.md': '',
+    'posts/first.md': '',
+    '.github/workflows/ci.yaml': '',
+    '.env': '',
+    'config.yaml': '',
+    Procfile: 'web: shop',
+    Makefile: '',
+  }
+  const kept = async (env: Record<string, string> = {}) => {
+    const { project } = await goProject(app, env)
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    const entries = await readdir(project.appDir, { recursive: true, withFileTypes: true })
+    return entries
+      .filter(e => !e.isDirectory())
+      .map(e => join(e.parentPath, e.name).slice(project.appDir.length + 1))
+      .toSorted()
+  }
+
+  it('holds no source, and nothing that is in the program already', async () => {
+    expect(await kept()).toEqual([
+      '.env',
+      'Procfile',
+      'config.yaml',
+      'posts/first.md',
+      'static/logo.svg',
+      'templates/page.html',
+    ])
+  })
+
+  it.each<[Record<string, string>, string[]]>([
+    [
+      { BP_KEEP_FILES: 'static/*.svg:templates:./config.yaml' },
+      ['Procfile', 'config.yaml', 'static/logo.svg', 'templates/page.html'],
+    ],
+    [{ BP_KEEP_FILES: 'static/**' }, ['Procfile', 'static/logo.svg', 'static/site.css']],
+    [{ GOOGLE_CLEAR_SOURCE: 'true' }, ['Procfile']],
+  ])('%j', async (env, expected) => expect(await kept(env)).toEqual(expected))
+
+  it('holds nothing of the front end that Node.js has built for it', async () => {
+    const { project } = await goProject({
+      ...web,
+      'package.json': '{"scripts":{"build":"vite build"},"devDependencies":{"vite":"1"}}',
+      'node_modules/vite/package.json': '',
+      'ui/main.tsx': '',
+      'vite.config.ts': '',
+      'dist/index.html': '',
+    })
+    await project.build()
+    expect((await readdir(project.appDir, { recursive: true })).toSorted()).toEqual(['dist', 'dist/index.html'])
+  })
+
+  it('has a default port', async () => {
+    const { project } = await goProject(web)
+    await project.build()
+    expect(await project.read('layers/programs/env.launch/PORT.default')).toBe('8080')
+  })
+})
