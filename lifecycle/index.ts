@@ -1,8 +1,25 @@
-/** Everything a program may import: `import { build } from 'bale'`. */
+/** Everything a program may import: `import { build, settings } from 'bale'`. */
 export { type BuildOptions, type BuildResult, build, exitStatusOf } from './platform/build-app.ts'
-export type { Settings } from './platform/settings.ts'
+export { type BuildOutcome, buildEvents } from './platform/build-events.ts'
+export { type EngineFactory, type Settings, settings } from './platform/settings.ts'
 export { type RebaseOptions, type RebaseResult, rebase } from './platform/rebase-app.ts'
-export { BaleError, type ErrorCode, type PhaseName } from './errors.ts'
-export { type BuildEvent, type Reporter, silent } from './events.ts'
+export type { Distribution } from './platform/distribution.ts'
+export type { Engine, EngineRun, ExitStatus, Mount } from './engines/engine.ts'
+export { BaleError, type ErrorCode, type ErrorDetails, type PhaseName } from './errors.ts'
+export type { FailureEvent } from './event-stream.ts'
+export {
+  type BuildEvent,
+  type BuildpackName,
+  type DetectResult,
+  type LayerKind,
+  type Reporter,
+  silent,
+} from './events.ts'
+export type { Digest } from './image/digest.ts'
 export type { Image } from './image/image.ts'
+export type { Layer, LayerDigests } from './image/layer.ts'
+export type { Platform } from './image/manifest.ts'
+export type { Compression } from './image/media-types.ts'
+export type { GroupElement, Report } from './spec/types.ts'
 export type { Published } from './stores/store.ts'
+export type { StoreSettings } from './stores/settings.ts'

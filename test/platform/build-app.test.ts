@@ -1,0 +1,252 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { Engine, EngineRun } from '../../lifecycle/engines/engine.ts'
+import { BaleError, exitStatus } from '../../lifecycle/errors.ts'
+import type { BuildEvent } from '../../lifecycle/events.ts'
+import { makeImage } from '../../lifecycle/image/image.ts'
+import { type BuildOptions, build } from '../../lifecycle/platform/build-app.ts'
+import { type BuildOutcome, buildEvents } from '../../lifecycle/platform/build-events.ts'
+import { layoutStore } from '../../lifecycle/stores/layout/store.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { configOf, layerOf, platform } from '../helpers/images.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { type Tree, writeTree } from '../helpers/tree.ts'
+import { recorder } from '../phases/harness.ts'
+
+// build() without a sandbox: the engine is a fake that does what detector and builder would leave behind.
+
+type Phase = 'detector' | 'builder'
+type Script = (run: EngineRun, mounted: (path: string) => string) => Promise<number | void>
+
+/** Runs a function for each phase binary; what it is given is what the sandbox would see. */
+function fakeEngine(scripts: Readonly<Record<Phase, Script>>): Engine & { readonly runs: EngineRun[] } {
+  const runs: EngineRun[] = []
+  return {
+    name: 'host',
+    runs,
+    check: () => Promise.resolve(),
+    async run(run, signal) {
+      signal?.throwIfAborted()
+      runs.push(run)
+      const mounted = (path: string): string => run.mounts.find(m => m.path === path)?.hostPath ?? ''
+      const code = await scripts[run.argv[2] as Phase](run, mounted)
+      return { code: code ?? 0 }
+    },
+  }
+}
+
+const group = '[[group]]\nid = "test/bp"\nversion = "1.0.0"\napi = "0.12"\n'
+const detects =
+  (text = group): Script =>
+  async (_run, mounted) => {
+    await writeTree(mounted('/layers'), { 'group.toml': text, 'plan.toml': '' })
+  }
+const builds =
+  (tree: Tree = {}): Script =>
+  async (_run, mounted) => {
+    await writeTree(mounted('/layers'), {
+      'config/metadata.toml': '[[processes]]\ntype = "web"\ncommand = ["run"]\nbuildpack-id = "test/bp"\n',
+      'test_bp/deps/file': 'dependency',
+      'test_bp/deps.toml': '[types]\nlaunch = true\ncache = true\n',
+      ...tree,
+    })
+  }
+
+/** A machine with a stack, a builder and the source of an app. */
+async function machine(engine: Engine, builderToml = '') {
+  const root = await temporaryDirectory()
+  const dataDir = join(root, 'data')
+  const stackToml = 'id = "test"\n'
+  await writeTree(root, {
+    'builder/builder.toml': `[[buildpacks]]\nuri = "bp"\n[[order]]\n[[order.group]]\nid = "test/bp"\n[stack]\nuri = "stack"\n${builderToml}`,
+    'builder/bp/buildpack.toml': 'api = "0.12"\n[buildpack]\nid = "test/bp"\nversion = "1.0.0"\n',
+    'builder/stack/stack.toml': stackToml,
+    'dist/lifecycle/phase.cjs': '',
+    'dist/launcher': 'the launcher',
+    'app/main.js': 'main',
+  })
+  const stackDir = join(dataDir, 'stacks/stack-amd64')
+  await mkdir(join(stackDir, 'build-root'), { recursive: true, mode: 0o700 })
+  const local = layoutStore(join(dataDir, 'images'))
+  const layer = await local.putLayer(await layerOf({ '/etc/os-release': 'ID=debian\nVERSION_ID=13\n' }))
+  await local.putImage(makeImage(configOf(), [layer]), ['bale.local/stacks/stack:run'])
+  const record = {
+    key: createHash('sha256').update(stackToml).digest('hex'),
+    id: 'test',
+    buildRoot: 'build-root',
+    buildConfig: configOf({ config: { Env: ['CNB_USER_ID=1000', 'CNB_GROUP_ID=1000', 'PATH=/usr/bin'] } }),
+    runImage: 'bale.local/stacks/stack:run',
+  }
+  await writeFile(join(stackDir, 'stack.json'), JSON.stringify(record), { mode: 0o600 })
+  const reporter = recorder()
+  const options: BuildOptions = {
+    image: 'app',
+    path: join(root, 'app'),
+    builder: join(root, 'builder'),
+    reporter,
+    settings: {
+      dataDir,
+      cacheDir: join(root, 'cache'),
+      platform,
+      engine: () => engine,
+      environment: { HTTP_PROXY: 'http://proxy', SECRET: 'canary' },
+      dockerConfig: '/nonexistent',
+      dockerSocket: '/nonexistent',
+      registryAuth: '{"r.example":"Basic canary"}',
+    },
+    distribution: {
+      root: join(root, 'dist'),
+      lifecycleDir: join(root, 'dist/lifecycle'),
+      builder: join(root, 'builder'),
+      launcher: () => join(root, 'dist/launcher'),
+      node: process.execPath,
+    },
+  }
+  const pull = () => local.pull('index.docker.io/library/app:latest', platform)
+  return { root, options, reporter, pull }
+}
+
+const typesOf = (events: readonly { readonly type: string }[]): string[] => events.map(e => e.type)
+
+describe('build', () => {
+  it('runs the phases in their order, and gives the image its name', async () => {
+    const { options, reporter, pull } = await machine(fakeEngine({ detector: detects(), builder: builds() }))
+    const result = await build(options)
+    const phases = reporter.events.flatMap(e => (e.type === 'phase-started' ? [e.phase] : []))
+    expect(phases).toEqual(['analyze', 'detect', 'restore', 'build', 'export'])
+    expect(result.group).toEqual([{ id: 'test/bp', version: '1.0.0', api: '0.12' }])
+    expect(result.names).toEqual(['index.docker.io/library/app:latest'])
+    expect((await pull())?.digest).toBe(result.published.digest)
+  })
+
+  it('K15 shows the sandbox proxies, the platform API and no other variable of the caller', async () => {
+    const engine = fakeEngine({ detector: detects(), builder: builds() })
+    const { options } = await machine(engine)
+    await build(options)
+    for (const { env } of engine.runs) {
+      expect(Object.keys(env).sort()).toEqual(
+        ['BALE_LOG_FORMAT', 'CNB_PLATFORM_API', 'HOME', 'HTTP_PROXY', 'PATH'].sort(),
+      )
+      expect(JSON.stringify(env)).not.toContain('canary')
+    }
+    const [detect, built] = engine.runs.map(run => run.mounts.find(m => m.path === '/workspace')?.access)
+    expect([detect, built]).toEqual(['read-only', 'read-write'])
+  })
+
+  it('tells detect the target, from the files of a run image without labels', async () => {
+    let analyzed = ''
+    const detector: Script = async (run, mounted) => {
+      analyzed = await readFile(join(mounted('/layers'), 'analyzed.toml'), 'utf8')
+      return detects()(run, mounted)
+    }
+    const { options } = await machine(fakeEngine({ detector, builder: builds() }))
+    await build(options)
+    expect(analyzed).toContain('name = "debian"')
+    expect(analyzed).toContain('version = "13"')
+  })
+
+  it('reuses the layers of the build before, and nothing with clearCache', async () => {
+    const { options, reporter } = await machine(fakeEngine({ detector: detects(), builder: builds() }))
+    const actions = (): string[] =>
+      reporter.events.splice(0).flatMap(e => (e.type === 'layer' && e.name === 'test/bp:deps' ? [e.action] : []))
+    const restored = (events: readonly BuildEvent[]): boolean => events.some(e => e.type === 'restored')
+    const first = await build(options)
+    expect(actions()).toEqual(['added'])
+    const second = await build(options)
+    expect(restored(reporter.events)).toBe(true)
+    expect(actions()).toEqual(['reused'])
+    expect(second.published.digest).toBe(first.published.digest)
+    await build({ ...options, clearCache: true })
+    expect(restored(reporter.events)).toBe(false)
+  })
+
+  it('writes the operator’s variables where buildpacks of a builder find them', async () => {
+    let files: Record<string, string> = {}
+    const builder: Script = async (run, mounted) => {
+      const dir = join(mounted('/cnb'), 'build-config/env')
+      files = Object.fromEntries(
+        await Promise.all((await readdir(dir)).map(async n => [n, await readFile(join(dir, n), 'utf8')] as const)),
+      )
+      return builds()(run, mounted)
+    }
+    const env =
+      '[[build.env]]\nname = "A"\nvalue = "1"\n[[build.env]]\nname = "P"\nvalue = "/x"\nsuffix = "append"\ndelim = ":"\n'
+    const { options } = await machine(fakeEngine({ detector: detects(), builder }), env)
+    await build(options)
+    expect(files).toEqual({ A: '1', 'P.append': '/x', 'P.delim': ':' })
+  })
+
+  it.each([
+    ['X28 a buildpack that the builder does not have', group.replace('test/bp', 'evil/bp'), 22],
+    ['X28 another version', group.replace('1.0.0', '6.6.6'), 22],
+    ['D01 an id that is a path', group.replace('test/bp', '..'), 22],
+  ])('refuses from detect %s', async (_what, text, status) => {
+    const { options, pull } = await machine(fakeEngine({ detector: detects(text), builder: builds() }))
+    const error = await failureOf(build(options))
+    expect(error).toBeInstanceOf(BaleError)
+    expect(exitStatus(error)).toBe(status)
+    expect(await pull()).toBeUndefined()
+  })
+
+  it.each([
+    ['detect', { detector: () => Promise.resolve(1), builder: builds() }, 22],
+    ['build', { detector: detects(), builder: () => Promise.resolve(1) }, 52],
+  ] as const)('saves nothing and leaves no workspace when %s fails', async (_phase, scripts, status) => {
+    const { root, options, pull } = await machine(fakeEngine(scripts))
+    expect(exitStatus(await failureOf(build(options)))).toBe(status)
+    expect(await pull()).toBeUndefined()
+    const left = async (): Promise<string[]> => readdir(join(root, 'cache/work'))
+    for (let i = 0; i < 50 && (await left()).length > 0; i++) await new Promise(r => setTimeout(r, 20))
+    expect(await left()).toEqual([])
+  })
+
+  it('ends by its signal before the next phase', async () => {
+    const abort = new AbortController()
+    const reason = new BaleError('cancelled', 'enough')
+    const detector: Script = async (run, mounted) => {
+      await detects()(run, mounted)
+      abort.abort(reason)
+    }
+    const engine = fakeEngine({ detector, builder: builds() })
+    const { options, pull } = await machine(engine)
+    expect(await failureOf(build({ ...options, signal: abort.signal }))).toBe(reason)
+    expect(engine.runs).toHaveLength(1)
+    expect(await pull()).toBeUndefined()
+  })
+})
+
+describe('buildEvents', () => {
+  const collect = async (options: BuildOptions) => {
+    const events: (BuildEvent | BuildOutcome)[] = []
+    for await (const event of buildEvents(options)) events.push(event)
+    return events
+  }
+
+  it('ends with the result', async () => {
+    const { options, reporter } = await machine(fakeEngine({ detector: detects(), builder: builds() }))
+    const events = await collect(options)
+    expect(events.at(-1)).toMatchObject({ type: 'finished', result: { group: [{ id: 'test/bp' }] } })
+    expect(typesOf(events.slice(0, -1))).toEqual(typesOf(reporter.events))
+  })
+
+  it('ends with the failure, its place and its fix', async () => {
+    const { options } = await machine(fakeEngine({ detector: detects(), builder: builds() }))
+    const events = await collect({ ...options, path: '/nonexistent/app' })
+    expect(events.at(-1)).toEqual({
+      type: 'failed',
+      code: 'arguments',
+      message: 'there is no directory /nonexistent/app',
+      fix: 'give the directory of your source with --path',
+    })
+  })
+
+  it('ends the build when nobody reads on', async () => {
+    const engine = fakeEngine({ detector: detects(), builder: builds() })
+    const { options, pull } = await machine(engine)
+    for await (const event of buildEvents(options)) if (event.type === 'phase-started') break
+    expect(await pull()).toBeUndefined()
+    expect(engine.runs.map(run => run.argv[2])).not.toContain('builder')
+  })
+})

@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { bubblewrapEngine } from '../../lifecycle/engines/bubblewrap.ts'
+import { silent } from '../../lifecycle/events.ts'
+import { makeImage } from '../../lifecycle/image/image.ts'
+import { stackEnvironment } from '../../lifecycle/platform/build-environment.ts'
+import { loadBuilder } from '../../lifecycle/platform/builder.ts'
+import { Stores } from '../../lifecycle/stores/open.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { configOf, layerOf, platform } from '../helpers/images.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { writeTree } from '../helpers/tree.ts'
+
+const stackToml = 'id = "test"\n'
+
+/** A builder on a stack that this machine has made before. */
+async function openBuilder(more = '') {
+  const root = await temporaryDirectory()
+  const dataDir = join(root, 'data')
+  const settings = {
+    dataDir,
+    cacheDir: join(root, 'cache'),
+    platform,
+    engine: bubblewrapEngine,
+    environment: {},
+    dockerConfig: '/nonexistent',
+    dockerSocket: '/nonexistent',
+  }
+  const buildConfig = configOf({ config: { Env: ['CNB_USER_ID=1234', 'CNB_GROUP_ID=5678'] } })
+  const record = {
+    key: createHash('sha256').update(stackToml).digest('hex'),
+    id: 'test',
+    buildRoot: 'build-root',
+    buildConfig,
+    runImage: 'bale.local/stacks/stack:run',
+  }
+  await writeTree(root, {
+    'builder/builder.toml': `[[buildpacks]]\nuri = "bp"\n[[order]]\n[[order.group]]\nid = "test/bp"\n[stack]\nuri = "stack"\n${more}`,
+    'builder/bp/buildpack.toml': 'api = "0.12"\n[buildpack]\nid = "test/bp"\nversion = "1.0.0"\n',
+    'builder/stack/stack.toml': stackToml,
+    'data/stacks/stack-amd64/stack.json': JSON.stringify(record),
+    'data/stacks/stack-amd64/build-root': { dir: true },
+  })
+  const stores = new Stores(settings, silent)
+  const layer = await stores.local.putLayer(await layerOf({ '/x': 'x' }))
+  await stores.local.putImage(makeImage(configOf(), [layer]), [record.runImage])
+  const distribution = {
+    root,
+    lifecycleDir: '/dist/lifecycle',
+    builder: root,
+    launcher: (arch: string) => `/dist/launcher-${arch}`,
+    node: '/dist/node',
+  }
+  const provide = async (runImage?: string) => {
+    const builder = await loadBuilder(join(root, 'builder'))
+    const input = { builder, distribution, settings, stores, runImage, reporter: silent }
+    return stackEnvironment(input, new AbortController().signal)
+  }
+  return { root, stores, provide }
+}
+
+describe('the environment that a builder.toml and a stack provide', () => {
+  it('has root file system, user, buildpacks, order and lifecycle', async () => {
+    const { root, provide } = await openBuilder()
+    const environment = await provide()
+    expect(environment).toMatchObject({
+      rootfs: { path: join(root, 'data/stacks/stack-amd64/build-root') },
+      user: { uid: 1234, gid: 5678 },
+      lifecycle: { dir: '/dist/lifecycle', node: '/dist/node', launcher: '/dist/launcher-amd64' },
+      order: { groups: [[{ id: 'test/bp', version: '1.0.0' }]] },
+      buildConfig: [],
+    })
+    expect(environment.buildpacks.map(b => b.dir)).toEqual([join(root, 'builder/bp')])
+  })
+
+  it('builds on the stack’s own run image, from the local store', async () => {
+    const { stores, provide } = await openBuilder()
+    const { names, open } = (await provide()).runImages
+    expect(names).toEqual({ image: 'bale.local/stacks/stack:run', mirrors: [] })
+    expect(await open(names.image)).toEqual({ source: stores.local, name: names.image })
+  })
+
+  it('builds on the builder’s run image, which has mirrors', async () => {
+    const { provide } = await openBuilder('[[run.images]]\nimage = "one.example/run"\nmirrors = ["two.example/run"]\n')
+    const { names, open } = (await provide()).runImages
+    expect(names).toEqual({ image: 'one.example/run', mirrors: ['two.example/run'] })
+    expect((await open('two.example/run')).source.description).toContain('two.example/run')
+  })
+
+  it('builds on what the user names before all else, and records no path', async () => {
+    const { root, provide } = await openBuilder('[[run.images]]\nimage = "one.example/run"\n')
+    const { names, open } = (await provide(`oci:${root}/layout`)).runImages
+    expect(names).toEqual({ image: '', mirrors: [] })
+    expect((await open('')).source.description).toContain(`${root}/layout`)
+  })
+
+  it('refuses a variable of the operator that no environment can hold', async () => {
+    const { provide } = await openBuilder('[[build.env]]\nname = "A=B"\nvalue = "1"\n')
+    expect(await failureOf(provide())).toMatchObject({
+      code: 'input',
+      message: 'it is not the name of an environment variable',
+    })
+  })
+})
