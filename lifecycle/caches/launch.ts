@@ -32,6 +32,8 @@ export function withLaunchCache(store: ImageStore, dir: string, options: LaunchC
       return image && { ...image, layers: image.layers.map(layer => readFrom(cache, layer)) }
     },
 
+    pullIndex: (name, signal) => store.pullIndex(name, signal),
+
     async putLayer(layer, signal) {
       const stored = await store.putLayer(layer, signal)
       if (layer.kind === 'source') made.add(stored.diffId)

@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import { leaseName } from '../files/lease.ts'
 import type { Digest } from '../image/digest.ts'
+import type { Image } from '../image/image.ts'
+import { type ImageIndex, requireImagesOnly } from '../image/image-index.ts'
 import { parseReference } from '../image/reference.ts'
 import { readSavedImage, savedEntries, savedImage } from './archive/docker.ts'
 import { archiveFile } from './archive/file.ts'
@@ -9,8 +11,9 @@ import { layoutInTar, ociEntries } from './archive/oci.ts'
 import { layerStaging } from './archive/staging.ts'
 import { openTarFile } from './archive/tar-file.ts'
 import { dockerName } from './destination.ts'
+import type { IndexFile } from './layout/index-file.ts'
 import { layoutDirectory } from './layout/directory.ts'
-import { blobPath, pullFromLayout, readIndexFile } from './layout/read.ts'
+import { type LayoutFiles, blobPath, pullFromLayout, pullIndexFromLayout, readIndexFile } from './layout/read.ts'
 import { layoutStore } from './layout/store.ts'
 import type { ImageStore, OnTransfer, Packing } from './store.ts'
 
@@ -29,17 +32,31 @@ export function ociArchiveStore(file: string, options: ArchiveOptions & Packing)
   const dir = join(options.tmpDir, `oci-archive-${leaseName()}`)
   const layers = layoutStore(dir, { ...options, description })
   const staging = layoutDirectory(dir, description)
-  const archive = archiveFile(file, images => ociEntries(images, digest => join(dir, blobPath(digest))))
+  const archive = archiveFile<Image | ImageIndex>(file, all => ociEntries(all, digest => join(dir, blobPath(digest))))
+  /** Undefined if there is no such file. */
+  const open = async (signal?: AbortSignal): Promise<{ files: LayoutFiles; index: IndexFile } | undefined> => {
+    signal?.throwIfAborted()
+    const tar = await openTarFile(archive.path, signal)
+    if (tar === undefined) return undefined
+    const files = layoutInTar(tar, description)
+    const index = tar.has('oci-layout') ? await readIndexFile(files) : undefined
+    if (index === undefined) throw new BaleError('input', 'it is not an OCI archive', { where: archive.path })
+    return { files, index }
+  }
+  const requireLayers = async (image: Image): Promise<void> => {
+    for (const { digest, size } of image.manifest.layers) {
+      if (!(await staging.hasBlob(digest, size))) unknownLayer(digest, description)
+    }
+  }
   return {
     description,
     async pull(name, platform, signal) {
-      signal?.throwIfAborted()
-      const tar = await openTarFile(archive.path, signal)
-      if (tar === undefined) return undefined
-      const files = layoutInTar(tar, description)
-      const index = tar.has('oci-layout') ? await readIndexFile(files) : undefined
-      if (index === undefined) throw new BaleError('input', 'it is not an OCI archive', { where: archive.path })
-      return pullFromLayout(files, index, name, platform, signal)
+      const found = await open(signal)
+      return found && pullFromLayout(found.files, found.index, name, platform, signal)
+    },
+    async pullIndex(name, signal) {
+      const found = await open(signal)
+      return found && pullIndexFromLayout(found.files, found.index, name, signal)
     },
     async checkWrite(names, signal) {
       await layers.checkWrite(names, signal)
@@ -48,10 +65,16 @@ export function ociArchiveStore(file: string, options: ArchiveOptions & Packing)
     putLayer: (layer, signal) => layers.putLayer(layer, signal),
     async putImage(image, names, signal) {
       signal?.throwIfAborted()
-      for (const { digest, size } of image.manifest.layers) {
-        if (!(await staging.hasBlob(digest, size))) unknownLayer(digest, description)
-      }
-      return archive.put(image, names, signal)
+      await requireLayers(image)
+      await archive.put(image, names, signal)
+      return { digest: image.digest, imageId: image.imageId, manifestSize: image.manifestBytes.length, names }
+    },
+    async putIndex(index, names, signal) {
+      signal?.throwIfAborted()
+      requireImagesOnly(index, description)
+      for (const { image } of index.manifests) await requireLayers(image)
+      await archive.put(index, names, signal)
+      return { digest: index.digest, manifestSize: index.bytes.length, names }
     },
   }
 }
@@ -60,7 +83,7 @@ export function ociArchiveStore(file: string, options: ArchiveOptions & Packing)
 export function dockerArchiveStore(file: string, options: ArchiveOptions): ImageStore {
   const description = `docker-archive:${file}`
   const layers = layerStaging(options.tmpDir, options.onTransfer)
-  const archive = archiveFile(file, images => savedEntries(images, diffId => layers.placeOf(diffId)))
+  const archive = archiveFile<Image>(file, images => savedEntries(images, diffId => layers.placeOf(diffId)))
   return {
     description,
     async pull(name, _platform, signal) {
@@ -69,6 +92,8 @@ export function dockerArchiveStore(file: string, options: ArchiveOptions): Image
       const saved = tar && (await readSavedImage(tar, normalised(name), archive.path, signal))
       return saved?.image
     },
+    // The format has no indexes: every name is an image.
+    pullIndex: () => Promise.resolve(undefined),
     async checkWrite(names, signal) {
       names.forEach(normalised)
       await archive.checkWrite(signal)
@@ -77,7 +102,10 @@ export function dockerArchiveStore(file: string, options: ArchiveOptions): Image
     async putImage(image, names, signal) {
       signal?.throwIfAborted()
       const staged = image.layers.map(({ diffId }) => layers.get(diffId) ?? unknownLayer(diffId, description))
-      return archive.put(savedImage(image.configBytes, image.config, staged), names.map(normalised), signal)
+      const saved = savedImage(image.configBytes, image.config, staged)
+      const given = names.map(normalised)
+      await archive.put(saved, given, signal)
+      return { digest: saved.digest, imageId: saved.imageId, manifestSize: saved.manifestBytes.length, names: given }
     },
   }
 }

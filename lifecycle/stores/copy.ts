@@ -1,6 +1,7 @@
 import { type Image, makeImage } from '../image/image.ts'
+import { type ImageIndex, type IndexedImage, makeImageIndex } from '../image/image-index.ts'
 import type { Layer } from '../image/layer.ts'
-import type { ImageSink, Published } from './store.ts'
+import { type ImageSink, type Published, type PublishedIndex, indexSink } from './store.ts'
 
 /** Puts an image from one store into another. Its digest stays the same wherever the other store keeps bytes as they are. */
 export async function copyImage(
@@ -20,11 +21,33 @@ export interface Copied {
 
 async function copy(image: Image, sink: ImageSink, names: readonly string[], signal?: AbortSignal): Promise<Copied> {
   await sink.checkWrite(names, signal)
+  const copied = await copyLayers(image, sink, signal)
+  return { image: copied, published: await sink.putImage(copied, names, signal) }
+}
+
+/** Puts an index with all its images from one store into another. @throws BaleError 'arguments' if that one holds none */
+export async function copyIndex(
+  index: ImageIndex,
+  sink: ImageSink,
+  names: readonly string[],
+  signal?: AbortSignal,
+): Promise<PublishedIndex> {
+  const target = indexSink(sink)
+  await target.checkWrite(names, signal)
+  const manifests: IndexedImage[] = []
+  for (const entry of index.manifests)
+    manifests.push({ ...entry, image: await copyLayers(entry.image, target, signal) })
+  const same = manifests.every(({ image }, i) => image.digest === index.manifests[i]?.image.digest)
+  const copied = same ? { ...index, manifests } : makeImageIndex(manifests, index.document.annotations)
+  return target.putIndex(copied, names, signal)
+}
+
+/** The image as it is once the other store has its layers; its documents are still to be put. */
+async function copyLayers(image: Image, sink: ImageSink, signal?: AbortSignal): Promise<Image> {
   const layers: Layer[] = []
   for (const layer of image.layers) layers.push(await sink.putLayer(layer, signal))
   const same = layers.every((layer, i) => layer.digest === image.layers[i]?.digest)
-  const copied = same ? { ...image, layers } : makeImage(image.config, layers)
-  return { image: copied, published: await sink.putImage(copied, names, signal) }
+  return same ? { ...image, layers } : makeImage(image.config, layers)
 }
 
 /** Gives an image that has just been put somewhere its names in other places too; all that it has there. */

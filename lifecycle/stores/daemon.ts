@@ -93,7 +93,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
     for (const layer of image.layers.slice(there)) places.set(layer.diffId, await placeOf(layer, signal))
     const size = [...places.values()].reduce((sum, place) => sum + place.size, 0)
     const moved = transfer(onTransfer, names[0] ?? image.imageId, size)
-    const entries = savedEntries([{ image, names }], diffId => places.get(diffId) as FilePlace, there)
+    const entries = savedEntries([{ content: image, names }], diffId => places.get(diffId) as FilePlace, there)
     await api.load(counted(tarBytes(entries, signal), moved), signal)
   }
 
@@ -104,6 +104,9 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
       const found = await find(name, signal)
       return found && (await pullOnce(found, signal)).image
     },
+
+    // `docker save` and `inspect` know images only: of an index, the daemon has one platform's.
+    pullIndex: () => Promise.resolve(undefined),
 
     async checkWrite(names, signal) {
       names.forEach(tagOf)

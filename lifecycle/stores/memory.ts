@@ -1,7 +1,9 @@
 import { BaleError } from '../errors.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
+import { type ImageIndex, isImageIndex, requireImagesOnly } from '../image/image-index.ts'
 import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../image/layer.ts'
+import { selectPlatform } from '../image/validate.ts'
 import type { Compression } from '../image/media-types.ts'
 import { compressLayer } from '../layers/compression/compress.ts'
 import { verified } from '../layers/compression/verify.ts'
@@ -11,7 +13,7 @@ import type { ImageStore } from './store.ts'
 export function memoryStore(options: { readonly compression?: Compression } = {}): ImageStore {
   const { compression = 'gzip' } = options
   const blobs = new Map<Digest, Uint8Array>()
-  const images = new Map<string, Image>()
+  const contents = new Map<string, Image | ImageIndex>()
 
   const stored = ({ diffId, digest, size, mediaType }: LayerDigests): Layer => {
     return {
@@ -39,14 +41,30 @@ export function memoryStore(options: { readonly compression?: Compression } = {}
     blobs.set(digests.digest, Buffer.concat(chunks))
     return digests
   }
+  const keep = (image: Image): Image => {
+    const missing = image.manifest.layers.find(({ digest }) => !blobs.has(digest))
+    if (missing !== undefined) throw new BaleError('failed', `the layer ${missing.digest} is not in memory`)
+    return { ...image, layers: image.layers.map(stored) }
+  }
 
   return {
     description: 'memory',
 
-    pull(name, _platform, signal) {
+    pull(name, platform, signal) {
       return attempt(() => {
         signal?.throwIfAborted()
-        return images.get(name)
+        const found = contents.get(name)
+        if (found === undefined || !isImageIndex(found)) return found
+        const { digest } = selectPlatform(found.document, platform, `memory ${name}`)
+        return found.manifests.find(({ image }) => image.digest === digest)?.image
+      })
+    },
+
+    pullIndex(name, signal) {
+      return attempt(() => {
+        signal?.throwIfAborted()
+        const found = contents.get(name)
+        return found !== undefined && isImageIndex(found) ? found : undefined
       })
     },
 
@@ -64,12 +82,20 @@ export function memoryStore(options: { readonly compression?: Compression } = {}
     putImage(image, names, signal) {
       return attempt(() => {
         signal?.throwIfAborted()
-        const missing = image.manifest.layers.find(({ digest }) => !blobs.has(digest))
-        if (missing !== undefined) throw new BaleError('failed', `the layer ${missing.digest} is not in memory`)
+        const kept = keep(image)
+        for (const name of names) contents.set(name, kept)
         const { digest, imageId } = image
-        const kept = { ...image, layers: image.layers.map(stored) }
-        for (const name of names) images.set(name, kept)
         return { digest, imageId, manifestSize: image.manifestBytes.length, names }
+      })
+    },
+
+    putIndex(index, names, signal) {
+      return attempt(() => {
+        signal?.throwIfAborted()
+        requireImagesOnly(index, 'memory')
+        const manifests = index.manifests.map(entry => ({ ...entry, image: keep(entry.image) }))
+        for (const name of names) contents.set(name, { ...index, manifests })
+        return { digest: index.digest, manifestSize: index.bytes.length, names }
       })
     },
   }

@@ -1,5 +1,7 @@
+import { BaleError } from '../errors.ts'
 import type { Digest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
+import type { ImageIndex } from '../image/image-index.ts'
 import type { Layer, LayerSource } from '../image/layer.ts'
 import type { Platform } from '../image/manifest.ts'
 import type { Compression } from '../image/media-types.ts'
@@ -18,6 +20,12 @@ export interface ImageSource {
    * @throws BaleError when the store cannot be read, or holds something that is not an image
    */
   pull(name: string, platform: Platform, signal?: AbortSignal): Promise<Image | undefined>
+  /**
+   * The index of that name with the images of all its platforms; undefined if there is none, or if the name is an image. A
+   * method of its own: nearly every reader wants the image of one platform and none of the others.
+   * @throws BaleError like `pull`, for the first of its images that cannot be read
+   */
+  pullIndex(name: string, signal?: AbortSignal): Promise<ImageIndex | undefined>
 }
 
 export interface ImageSink {
@@ -31,7 +39,34 @@ export interface ImageSink {
   putLayer(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer>
   /** Stores config and manifest, whose layers must all have come from `putLayer`; the names move last. */
   putImage(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published>
+  /**
+   * The same for an index: its images, then the index, and the names last. Absent where the store holds none
+   * (docker-archive, docker-daemon): `indexSink` says so before anything is written.
+   */
+  putIndex?(index: ImageIndex, names: readonly string[], signal?: AbortSignal): Promise<PublishedIndex>
 }
+
+export interface PublishedIndex {
+  readonly digest: Digest
+  readonly manifestSize: number
+  /** As in `Published`. */
+  readonly names: readonly string[]
+}
+
+/**
+ * The sink, if it can hold an index.
+ * @throws BaleError 'arguments' if it cannot
+ */
+export function indexSink<Sink extends ImageSink>(sink: Sink): Sink & Required<Pick<ImageSink, 'putIndex'>> {
+  if (holdsIndexes(sink)) return sink
+  throw new BaleError('arguments', 'it cannot hold an index of images for several platforms', {
+    where: sink.description,
+    fix: 'use a registry, oci:DIR or oci-archive:FILE',
+  })
+}
+
+const holdsIndexes = <Sink extends ImageSink>(sink: Sink): sink is Sink & Required<Pick<ImageSink, 'putIndex'>> =>
+  sink.putIndex !== undefined
 
 export interface Published {
   readonly digest: Digest

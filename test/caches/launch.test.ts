@@ -17,14 +17,18 @@ const run = { '/etc/os-release': 'ID=debian' }
 const app = { '/workspace/app': 'app' }
 const other = { '/workspace/other': 'other' }
 
-storeContract('store with a launch cache', async () => {
-  const dir = await temporaryDirectory()
-  return {
-    store: withLaunchCache(memoryStore(), join(dir, 'cache')),
-    name: text => text,
-    close: () => Promise.resolve(),
-  }
-})
+storeContract(
+  'store with a launch cache',
+  async () => {
+    const dir = await temporaryDirectory()
+    return {
+      store: withLaunchCache(memoryStore(), join(dir, 'cache')),
+      name: text => text,
+      close: () => Promise.resolve(),
+    }
+  },
+  { indexes: 'it is for daemons, which hold none' },
+)
 
 /** A store that has uncompressed layers, as a daemon does, and counts how many it was asked for. */
 async function start() {

@@ -2,9 +2,10 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { type Digest, digestOf } from '../../lifecycle/image/digest.ts'
 import { type Image, makeImage } from '../../lifecycle/image/image.ts'
+import { docker, oci } from '../../lifecycle/image/media-types.ts'
 import type { Layer } from '../../lifecycle/image/layer.ts'
-import type { Platform } from '../../lifecycle/image/manifest.ts'
-import type { ImageStore } from '../../lifecycle/stores/store.ts'
+import { makeImageIndex } from '../../lifecycle/image/image-index.ts'
+import { type ImageStore, indexSink } from '../../lifecycle/stores/store.ts'
 import { failureOf } from '../helpers/failure.ts'
 import {
   type Files,
@@ -27,8 +28,6 @@ export interface OpenStore {
   readonly close: () => Promise<void>
   /** Another store on the same place, as a second process would open it. */
   readonly reopen?: () => Promise<ImageStore>
-  /** Makes `name` an index of these images, which are in the store already. */
-  readonly putIndex?: (name: string, images: readonly { platform: Platform; image: Image }[]) => Promise<void>
   /** Changes a bit of a blob where it is stored. */
   readonly corrupt?: (digest: Digest) => Promise<void>
   /** A store for the same place or another one, in which this user may not write. */
@@ -45,6 +44,8 @@ export interface Exceptions {
   keepsManifests?: string
   /** Docker's media types are kept. */
   dockerFormat?: string
+  /** Image indexes are stored. A store that cannot says so. */
+  indexes?: string
 }
 
 const hello = { '/app/hello.txt': 'hello' }
@@ -291,24 +292,108 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       expect(found?.digest).toBe(published.digest)
     })
 
-    it('gives the image of the platform from an index, and names the platforms there are', async context => {
-      const { store, name, putIndex } = await fresh()
-      if (putIndex === undefined) return context.skip('this store holds no index')
-      const images = []
-      for (const architecture of ['amd64', 'arm64']) {
-        const { image } = await putImage(store, { [architecture]: architecture }, [name(architecture)], {
-          architecture,
-        })
-        images.push({ platform: { os: 'linux', architecture }, image })
-      }
-      await putIndex(name('index'), images)
-      for (const { platform, image } of images) {
-        expect((await store.pull(name('index'), platform))?.imageId).toBe(image.imageId)
+    unless(exceptions.indexes)('gives the image of the platform from an index, and names the platforms', async () => {
+      const { store, name } = await fresh()
+      const { index } = await putIndex(store, [name('index')])
+      for (const { platform, image } of index.manifests) {
+        expect((await store.pull(name('index'), platform!))?.digest).toBe(image.digest)
       }
       const error = await failureOf(store.pull(name('index'), { os: 'linux', architecture: 'riscv64' }))
       expect(error).toBeInstanceOf(BaleError)
       expect(String(error)).toMatch(/riscv64.*amd64/s)
     })
+
+    unless(exceptions.indexes)(
+      'gives back an index byte by byte, with its images, under each of its names',
+      async () => {
+        const { store, name, reopen } = await fresh()
+        const { index, published } = await putIndex(store, [name('one'), name('two')])
+        expect(published).toMatchObject({ digest: index.digest, manifestSize: index.bytes.length })
+        expect(published.names).toHaveLength(2)
+        const reader = (await reopen?.()) ?? store
+        for (const text of ['one', 'two']) {
+          const found = await reader.pullIndex(name(text))
+          expect(Buffer.from(found!.bytes)).toEqual(Buffer.from(index.bytes))
+          expect(found).toMatchObject({ digest: index.digest, others: [] })
+          expect(found!.document).toEqual(index.document)
+          expect(found!.manifests.map(m => m.platform)).toEqual(index.manifests.map(m => m.platform))
+          expect(found!.manifests.map(m => m.image.digest)).toEqual(index.manifests.map(m => m.image.digest))
+          await Promise.all(found!.manifests.flatMap(m => m.image.layers).map(expectWhole))
+        }
+      },
+    )
+
+    unless(exceptions.indexes)(
+      'stores an index of images that have Docker media types as a manifest list',
+      async () => {
+        const { store, name } = await fresh()
+        const layer = await store.putLayer(sourceOf(hello))
+        const index = makeImageIndex([makeImage(configOf(), [layer], 'docker')])
+        expect(index.document.mediaType).toBe(docker.index)
+        await indexSink(store).putIndex(index, [name('list')])
+        const found = await store.pullIndex(name('list'))
+        expect(found?.digest).toBe(index.digest)
+        expect(found?.document).toEqual(index.document)
+      },
+    )
+
+    it('has no index where there is an image, or nothing', async () => {
+      const { store, name } = await fresh()
+      await putImage(store, hello, [name('latest')])
+      expect(await store.pullIndex(name('latest'))).toBeUndefined()
+      expect(await store.pullIndex(name('missing'))).toBeUndefined()
+    })
+
+    unless(exceptions.indexes)('moves a name from an image to an index and back', async () => {
+      const { store, name } = await fresh()
+      const before = await putImage(store, hello, [name('latest')])
+      const { index } = await putIndex(store, [name('latest')])
+      expect((await store.pullIndex(name('latest')))?.digest).toBe(index.digest)
+      await putImage(store, hello, [name('latest')])
+      expect(await store.pullIndex(name('latest'))).toBeUndefined()
+      expect((await pulled(store, name('latest'))).digest).toBe(before.image.digest)
+    })
+
+    unless(exceptions.indexes)(
+      'refuses an index of an image whose layer it was never given, and moves no name',
+      async () => {
+        const { store, name } = await fresh()
+        const { index } = await putIndex(store, [name('latest')])
+        const foreign = makeImageIndex([makeImage(configOf(), [await layerOf({ '/never': 'put in an index' })])])
+        const error = await failureOf(indexSink(store).putIndex(foreign, [name('latest'), name('new')]))
+        expect(error).toBeInstanceOf(BaleError)
+        expect((await store.pullIndex(name('latest')))?.digest).toBe(index.digest)
+        expect(await store.pull(name('new'), platform)).toBeUndefined()
+      },
+    )
+
+    unless(exceptions.indexes)('refuses an index with entries that are no images, and moves no name', async () => {
+      const { store, name } = await fresh()
+      const { index } = await putIndex(store, [name('latest')])
+      const other = { mediaType: oci.manifest, digest: digestOf('attestation'), size: 11 }
+      const error = await failureOf(
+        indexSink(store).putIndex({ ...index, others: [other] }, [name('latest'), name('new')]),
+      )
+      expect(String(error)).toContain(other.digest)
+      expect(await store.pull(name('new'), platform)).toBeUndefined()
+    })
+
+    unless(exceptions.indexes)('gives up an index at once when it is told to before it starts', async () => {
+      const { store, name } = await fresh()
+      const { index } = await putIndex(store, [name('latest')])
+      const reason = new BaleError('cancelled', 'stopped by Ctrl-C')
+      const signal = AbortSignal.abort(reason)
+      expect(await failureOf(indexSink(store).putIndex(index, [name('aborted')], signal))).toBe(reason)
+      expect(await failureOf(store.pullIndex(name('latest'), signal))).toBe(reason)
+      expect(await store.pullIndex(name('aborted'))).toBeUndefined()
+    })
+
+    if (exceptions.indexes !== undefined) {
+      it(`says that it holds no index: ${exceptions.indexes}`, async () => {
+        const { store } = await fresh()
+        expect(() => indexSink(store)).toThrow('cannot hold an index')
+      })
+    }
   })
 
   describe(`${kind}: failures`, () => {
@@ -412,6 +497,16 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
 async function putImage(store: ImageStore, files: Files, names: string[], config: Parameters<typeof configOf>[0] = {}) {
   const image = makeImage(configOf(config), [await store.putLayer(sourceOf(files))])
   return { image, published: await store.putImage(image, names) }
+}
+
+/** An index of an image for two platforms. */
+async function putIndex(store: ImageStore, names: string[]) {
+  const images = []
+  for (const config of [{ architecture: 'amd64' }, { architecture: 'arm64', variant: 'v8' }]) {
+    images.push(makeImage(configOf(config), [await store.putLayer(sourceOf({ '/platform': config.architecture }))]))
+  }
+  const index = makeImageIndex(images, { 'org.opencontainers.image.title': 'ünï' })
+  return { index, published: await indexSink(store).putIndex(index, names) }
 }
 
 async function pulled(store: ImageStore, name: string): Promise<Image> {

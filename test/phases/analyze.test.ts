@@ -46,7 +46,8 @@ describe('analyze', () => {
 
   it('starts from nothing, with a warning, when the previous image is damaged', async () => {
     const { input, reporter } = await setUp()
-    const source = { description: 'x', pull: () => Promise.reject(new BaleError('input', 'no manifest')) }
+    const pull = () => Promise.reject(new BaleError('input', 'no manifest'))
+    const source = { description: 'x', pull, pullIndex: pull }
     expect(await analyze({ ...input, previous: { source, name: 'app' } })).not.toHaveProperty('previous')
     expect(reporter.events).toEqual([{ type: 'warning', text: 'the previous image app cannot be used: no manifest' }])
   })
@@ -73,7 +74,8 @@ describe('analyze', () => {
   it('fails when a previous image that is there may not be read', async () => {
     const { input } = await setUp()
     const refused = new BaleError('registry', 'denied')
-    const source = { description: 'x', pull: () => Promise.reject(refused) }
+    const pull = () => Promise.reject(refused)
+    const source = { description: 'x', pull, pullIndex: pull }
     expect(await failureOf(analyze({ ...input, previous: { source, name: 'app' } }))).toBe(refused)
   })
 

@@ -6,7 +6,6 @@ import { type Header, extract } from 'tar-stream'
 import { describe, expect, it } from 'vitest'
 import { digestOf, hexOf } from '../../lifecycle/image/digest.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
-import { oci } from '../../lifecycle/image/media-types.ts'
 import { tarBytes } from '../../lifecycle/stores/archive/tar-bytes.ts'
 import { dockerArchiveStore, ociArchiveStore } from '../../lifecycle/stores/archive.ts'
 import type { ImageStore } from '../../lifecycle/stores/store.ts'
@@ -41,28 +40,13 @@ async function open(make: Make, extra: (file: string) => Partial<OpenStore>): Pr
 storeContract('OCI archive', () =>
   open(ociArchive, file => ({
     corrupt: digest => changeInTar(file, `blobs/sha256/${hexOf(digest)}`, flip),
-    async putIndex(name, images) {
-      const files = await readTarFiles(file)
-      const manifests = images.map(({ platform, image }) => ({
-        mediaType: oci.manifest,
-        digest: image.digest,
-        size: image.manifestBytes.length,
-        platform,
-      }))
-      const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: oci.index, manifests }))
-      files.set(`blobs/sha256/${hexOf(digestOf(bytes))}`, bytes)
-      const annotations = { 'org.opencontainers.image.ref.name': name }
-      const entry = { mediaType: oci.index, digest: digestOf(bytes), size: bytes.length, annotations }
-      files.set('index.json', Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [entry] })))
-      await writeFile(file, await tarFrom(Object.fromEntries(files)))
-    },
   })),
 )
 
 storeContract(
   'Docker archive',
   () => open(dockerArchive, file => ({ corrupt: digest => changeInTar(file, `${hexOf(digest)}.json`, flip) })),
-  { keepsBlobs: 'its layers are uncompressed', dockerFormat: 'it holds no manifest' },
+  { keepsBlobs: 'its layers are uncompressed', dockerFormat: 'it holds no manifest', indexes: 'the format has none' },
 )
 
 async function put(store: ImageStore, names: string[], files: Files) {

@@ -95,7 +95,11 @@ function contract(kind: string, daemon: Daemon): void {
         unwritable: () => Promise.resolve(daemonStore({ socketPath: join(tmpDir, 'none.sock'), tmpDir })),
       }
     },
-    { keepsBlobs: 'a daemon has layers uncompressed', dockerFormat: 'a daemon keeps no manifest' },
+    {
+      keepsBlobs: 'a daemon has layers uncompressed',
+      dockerFormat: 'a daemon keeps no manifest',
+      indexes: 'its API has none',
+    },
   )
 }
 

@@ -24,25 +24,6 @@ storeContract('layout', async () => {
     name: text => text,
     close: async () => {},
     reopen: () => Promise.resolve(layoutStore(dir)),
-    async putIndex(name, images) {
-      const manifests = images.map(({ platform, image }) => ({
-        mediaType: image.manifest.mediaType,
-        digest: image.digest,
-        size: image.manifestBytes.length,
-        platform,
-      }))
-      const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: oci.index, manifests }))
-      await writeFile(blob(dir, digestOf(bytes)), bytes)
-      await changeIndexFile(dir, entries => [
-        ...entries,
-        {
-          mediaType: oci.index,
-          digest: digestOf(bytes),
-          size: bytes.length,
-          annotations: { 'org.opencontainers.image.ref.name': name },
-        },
-      ])
-    },
     async corrupt(digest) {
       const bytes = await readFile(blob(dir, digest))
       bytes[10]! ^= 1

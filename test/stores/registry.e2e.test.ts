@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { hexOf } from '../../lifecycle/image/digest.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import type { Layer } from '../../lifecycle/image/layer.ts'
-import { oci } from '../../lifecycle/image/media-types.ts'
 import { parseReference } from '../../lifecycle/image/reference.ts'
 import { anonymous } from '../../lifecycle/stores/credentials.ts'
 import { memoryStore } from '../../lifecycle/stores/memory.ts'
@@ -50,20 +49,6 @@ describe.runIf(absent === undefined).each([
       store,
       name: text => text,
       reopen: () => Promise.resolve(registryStore(repository, { registry })),
-      putIndex: async (name, images) => {
-        const manifests = images.map(({ platform, image }) => {
-          const { digest, manifestBytes, manifest } = image
-          return { mediaType: manifest.mediaType, digest, size: manifestBytes.length, platform }
-        })
-        await registry.call({
-          method: 'PUT',
-          url: `/v2/${repository.repository}/manifests/${name}`,
-          access: { repository: repository.repository, action: 'push' },
-          accept: [201],
-          headers: { 'content-type': oci.index },
-          body: Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: oci.index, manifests })),
-        })
-      },
       corrupt: digest => {
         const path = server.blobPath(hexOf(digest))
         const bytes = readFileSync(path)

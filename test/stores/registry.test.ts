@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
-import { oci } from '../../lifecycle/image/media-types.ts'
 import { parseReference } from '../../lifecycle/image/reference.ts'
 import { anonymous } from '../../lifecycle/stores/credentials.ts'
 import { openRegistry, registryStore } from '../../lifecycle/stores/registry/store.ts'
@@ -27,16 +26,6 @@ describe.each<[string, AuthOptions | undefined]>([
       store: registryStore(repository, { registry }),
       name: text => text,
       reopen: () => Promise.resolve(registryStore(repository, { registry })),
-      putIndex: (name, images) => {
-        const manifests = images.map(({ platform, image }) => ({
-          mediaType: image.manifest.mediaType,
-          digest: image.digest,
-          size: image.manifestBytes.length,
-          platform,
-        }))
-        server.addManifest('team/app', name, oci.index, { schemaVersion: 2, mediaType: oci.index, manifests })
-        return Promise.resolve()
-      },
       corrupt: digest => {
         const bytes = Buffer.from(server.blobs.get(digest)!)
         bytes[bytes.length - 3]! ^= 1

@@ -10,6 +10,7 @@ import { type Compression, layerMediaType, oci } from '../../image/media-types.t
 import { parseReference } from '../../image/reference.ts'
 import { parseConfig } from '../../image/validate.ts'
 import { dockerName } from '../destination.ts'
+import type { Archived } from './file.ts'
 import type { ArchiveEntry } from './tar-bytes.ts'
 import type { FilePlace, TarFile } from './tar-file.ts'
 
@@ -94,16 +95,16 @@ export function savedImage(configBytes: Uint8Array, config: ImageConfig, layers:
  * @param present how many of an image's first layers the daemon has already: they are left empty
  */
 export function* savedEntries(
-  images: readonly { readonly image: Image; readonly names: readonly string[] }[],
+  images: readonly Archived<Image>[],
   placeOf: (diffId: Digest) => FilePlace,
   present = 0,
 ): Generator<ArchiveEntry> {
-  const layers = new Set(images.flatMap(({ image }) => image.layers.slice(present).map(layer => layer.diffId)))
-  const configs = new Map(images.map(({ image }) => [image.imageId, image.configBytes]))
+  const layers = new Set(images.flatMap(({ content: image }) => image.layers.slice(present).map(layer => layer.diffId)))
+  const configs = new Map(images.map(({ content: image }) => [image.imageId, image.configBytes]))
   for (let i = 0; i < present; i++) yield { kind: 'bytes', name: blankName(i), content: new Uint8Array() }
   for (const diffId of layers) yield { kind: 'file', name: layerName(diffId), place: placeOf(diffId) }
   for (const [id, content] of configs) yield { kind: 'bytes', name: configName(id), content }
-  const manifest = images.map(({ image, names }) => ({
+  const manifest = images.map(({ content: image, names }) => ({
     Config: configName(image.imageId),
     RepoTags: names.length === 0 ? null : names,
     Layers: image.layers.map(({ diffId }, i) => (i < present ? blankName(i) : layerName(diffId))),

@@ -4,28 +4,30 @@ import { dirname, resolve } from 'node:path'
 import { BaleError, isErrno } from '../../errors.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import { stageFile } from '../../files/staged.ts'
-import type { Image } from '../../image/image.ts'
+import type { Digest } from '../../image/digest.ts'
 import { removeStale } from '../../files/stale.ts'
-import type { Published } from '../store.ts'
 import { type ArchiveEntry, tarBytes } from './tar-bytes.ts'
 
-/** An image with all its names; none means that it has no name. */
-export interface ArchivedImage {
-  readonly image: Image
+/** An image or an index with all its names; none means that it has no name. */
+export interface Archived<Content> {
+  readonly content: Content
   readonly names: readonly string[]
 }
 
-/** The tar file that a store writes: all images that it was given so far, by name. */
-export function archiveFile(file: string, entriesOf: (images: readonly ArchivedImage[]) => Iterable<ArchiveEntry>) {
+/** The tar file that a store writes: all that it was given so far, by name. */
+export function archiveFile<Content extends { readonly digest: Digest }>(
+  file: string,
+  entriesOf: (contents: readonly Archived<Content>[]) => Iterable<ArchiveEntry>,
+) {
   const path = resolve(file)
-  let byName: ReadonlyMap<string, Image> = new Map()
+  let byName: ReadonlyMap<string, Content> = new Map()
   let writing: Promise<unknown> = Promise.resolve()
-  const write = async (images: ReadonlyMap<string, Image>, signal?: AbortSignal): Promise<void> => {
+  const write = async (contents: ReadonlyMap<string, Content>, signal?: AbortSignal): Promise<void> => {
     const target = await replaceable(path)
     // What was to become an archive here, too, when its process was killed.
     await removeStale(dirname(target))
     await using staged = await stageFile(dirname(target))
-    for await (const block of tarBytes(entriesOf(grouped(images)), signal)) await staged.write(block)
+    for await (const block of tarBytes(entriesOf(grouped(contents)), signal)) await staged.write(block)
     await staged.commit(target)
   }
   return {
@@ -38,25 +40,26 @@ export function archiveFile(file: string, entriesOf: (images: readonly ArchivedI
       await wrapErrno(dir, () => access(dir, constants.W_OK | constants.X_OK))
     },
 
-    async put(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published> {
-      // One after the other: the last one to be renamed must be the one with all images.
+    async put(content: Content, names: readonly string[], signal?: AbortSignal): Promise<void> {
+      // One after the other: the last file to be renamed must be the one with all contents.
       const turn = writing.then(async () => {
-        const added = (names.length === 0 ? [''] : names).map((name): [string, Image] => [name, image])
-        const images = new Map([...byName, ...added])
-        await write(images, signal)
-        byName = images
+        const added = (names.length === 0 ? [''] : names).map((name): [string, Content] => [name, content])
+        const contents = new Map([...byName, ...added])
+        await write(contents, signal)
+        byName = contents
       })
       writing = turn.catch(() => {})
       await turn
-      return { digest: image.digest, imageId: image.imageId, manifestSize: image.manifestBytes.length, names }
     },
   }
 }
 
-function grouped(byName: ReadonlyMap<string, Image>): ArchivedImage[] {
-  const groups = Map.groupBy(byName, ([, image]) => image.digest)
+function grouped<Content extends { readonly digest: Digest }>(
+  byName: ReadonlyMap<string, Content>,
+): Archived<Content>[] {
+  const groups = Map.groupBy(byName, ([, content]) => content.digest)
   return [...groups.values()].map(entries => ({
-    image: (entries[0] as [string, Image])[1],
+    content: (entries[0] as [string, Content])[1],
     names: entries.map(([name]) => name).filter(name => name !== ''),
   }))
 }

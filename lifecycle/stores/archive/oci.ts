@@ -1,25 +1,32 @@
 import { BaleError } from '../../errors.ts'
 import type { Digest } from '../../image/digest.ts'
-import { descriptorOf, emptyIndex, formatIndexFile, layoutHeader, withName } from '../layout/index-file.ts'
+import type { Image } from '../../image/image.ts'
+import { type ImageIndex, isImageIndex } from '../../image/image-index.ts'
+import { emptyIndex, entryOf, formatIndexFile, layoutHeader, withName } from '../layout/index-file.ts'
 import { type LayoutFiles, blobPath } from '../layout/read.ts'
-import type { ArchivedImage } from './file.ts'
+import type { Archived } from './file.ts'
 import type { ArchiveEntry } from './tar-bytes.ts'
 import type { TarFile } from './tar-file.ts'
 
-/** The entries of an OCI layout with these images; `pathOf` is where on the host a layer's blob is. */
+/** The entries of an OCI layout with these images and indexes; `pathOf` is where on the host a layer's blob is. */
 export function* ociEntries(
-  images: readonly ArchivedImage[],
+  contents: readonly Archived<Image | ImageIndex>[],
   pathOf: (digest: Digest) => string,
 ): Generator<ArchiveEntry> {
   const blobs = new Map<Digest, ArchiveEntry>()
   let index = emptyIndex
-  for (const { image, names } of images) {
-    for (const { digest, size } of image.manifest.layers) {
-      blobs.set(digest, { kind: 'file', name: blobPath(digest), place: { path: pathOf(digest), offset: 0, size } })
+  const addDocument = (digest: Digest, content: Uint8Array): void =>
+    void blobs.set(digest, { kind: 'bytes', name: blobPath(digest), content })
+  for (const { content, names } of contents) {
+    for (const image of isImageIndex(content) ? content.manifests.map(m => m.image) : [content]) {
+      for (const { digest, size } of image.manifest.layers) {
+        blobs.set(digest, { kind: 'file', name: blobPath(digest), place: { path: pathOf(digest), offset: 0, size } })
+      }
+      addDocument(image.imageId, image.configBytes)
+      addDocument(image.digest, image.manifestBytes)
     }
-    blobs.set(image.imageId, { kind: 'bytes', name: blobPath(image.imageId), content: image.configBytes })
-    blobs.set(image.digest, { kind: 'bytes', name: blobPath(image.digest), content: image.manifestBytes })
-    for (const name of names.length === 0 ? [''] : names) index = withName(index, name, descriptorOf(image))
+    if (isImageIndex(content)) addDocument(content.digest, content.bytes)
+    for (const name of names.length === 0 ? [''] : names) index = withName(index, name, entryOf(content))
   }
   yield { kind: 'bytes', name: 'oci-layout', content: layoutHeader }
   yield { kind: 'bytes', name: 'index.json', content: formatIndexFile(index) }

@@ -1,6 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import { isDigest } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
+import { type ImageIndex, descriptorOf, isImageIndex } from '../../image/image-index.ts'
 import { parseJson } from '../../image/json.ts'
 import type { Descriptor } from '../../image/manifest.ts'
 import { oci } from '../../image/media-types.ts'
@@ -48,11 +49,11 @@ export function isDescriptor(entry: Entry): entry is Entry & Descriptor {
   return typeof mediaType === 'string' && isDigest(digest) && Number.isSafeInteger(size) && (size as number) >= 0
 }
 
-/** How an index points to the image. */
-export function descriptorOf(image: Image): Descriptor {
-  const { os, architecture, variant } = image.config
-  const platform = { os, architecture, ...(variant !== undefined && { variant }) }
-  return { mediaType: image.manifest.mediaType, digest: image.digest, size: image.manifestBytes.length, platform }
+/** How `index.json` points to an image or an index. */
+export function entryOf(content: Image | ImageIndex): Descriptor {
+  if (!isImageIndex(content)) return descriptorOf({ image: content })
+  const { document, digest, bytes } = content
+  return { mediaType: document.mediaType, digest, size: bytes.length }
 }
 
 /** The index in which `name` means this and nothing else. */

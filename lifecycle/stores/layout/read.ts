@@ -2,6 +2,13 @@ import { BaleError } from '../../errors.ts'
 import type { ImageConfig } from '../../image/config.ts'
 import { type Digest, digestOf, hexOf } from '../../image/digest.ts'
 import { type Image, assembleImage } from '../../image/image.ts'
+import {
+  type ImageIndex,
+  type IndexedImage,
+  assembleImageIndex,
+  imagesIn,
+  makeImageIndex,
+} from '../../image/image-index.ts'
 import { parseJson } from '../../image/json.ts'
 import type { Layer } from '../../image/layer.ts'
 import type { Descriptor, Index, Manifest, Platform } from '../../image/manifest.ts'
@@ -40,27 +47,82 @@ export async function pullFromLayout(
   platform: Platform,
   signal?: AbortSignal,
 ): Promise<Image | undefined> {
-  const found = findEntries(index, name, files.description).map(entry => asDescriptor(entry, files.description))
+  const found = findDescriptors(files, index, name)
   const [first] = found
   if (first === undefined) return undefined
-  const where = name === '' ? files.description : `${files.description} ${name}`
-  // Some tools give the images of several platforms one name, rather than an index.
-  const chosen =
-    found.length === 1 ? first : selectPlatform({ ...emptyManifestList, manifests: found }, platform, where)
-  let bytes = await readBlob(files, chosen, maxManifest, where)
-  let manifest = parseManifest(bytes, where)
-  if ('manifests' in manifest) {
-    signal?.throwIfAborted()
-    bytes = await readBlob(files, selectPlatform(manifest, platform, where), maxManifest, where)
-    manifest = parseManifest(bytes, where)
+  const where = placeOf(files, name)
+  const chosen = found.length === 1 ? first : selectPlatform(asIndex(found), platform, where)
+  const bytes = await readBlob(files, chosen, maxManifest, where)
+  const manifest = parseManifest(bytes, where)
+  if ('layers' in manifest) return imageOf(files, bytes, manifest, where, signal)
+  return readImage(files, selectPlatform(manifest, platform, where), where, signal)
+}
+
+/** The index of a name with all its images; undefined if the name is not in `index.json`, or is an image. */
+export async function pullIndexFromLayout(
+  files: LayoutFiles,
+  index: IndexFile,
+  name: string,
+  signal?: AbortSignal,
+): Promise<ImageIndex | undefined> {
+  const found = findDescriptors(files, index, name)
+  const [first] = found
+  if (first === undefined) return undefined
+  const where = placeOf(files, name)
+  if (found.length > 1) return makeImageIndex(await readImages(files, asIndex(found), where, signal))
+  const bytes = await readBlob(files, first, maxManifest, where)
+  const document = parseManifest(bytes, where)
+  if ('layers' in document) return undefined
+  return assembleImageIndex(bytes, document, await readImages(files, document, where, signal))
+}
+
+async function readImages(
+  files: LayoutFiles,
+  document: Index,
+  where: string,
+  signal?: AbortSignal,
+): Promise<IndexedImage[]> {
+  const images: IndexedImage[] = []
+  for (const descriptor of imagesIn(document)) {
+    const { platform, annotations } = descriptor
+    images.push({ image: await readImage(files, descriptor, where, signal), platform, annotations })
   }
+  return images
+}
+
+async function readImage(
+  files: LayoutFiles,
+  descriptor: Descriptor,
+  where: string,
+  signal?: AbortSignal,
+): Promise<Image> {
+  signal?.throwIfAborted()
+  const bytes = await readBlob(files, descriptor, maxManifest, where)
+  const manifest = parseManifest(bytes, where)
   if ('manifests' in manifest) throw new BaleError('input', 'has an index in its index', { where })
+  return imageOf(files, bytes, manifest, where, signal)
+}
+
+async function imageOf(
+  files: LayoutFiles,
+  bytes: Uint8Array,
+  manifest: Manifest,
+  where: string,
+  signal?: AbortSignal,
+): Promise<Image> {
   signal?.throwIfAborted()
   const { configBytes, config } = await readConfig(files, manifest, where)
   return assembleImage(bytes, manifest, configBytes, config, layersOf(files, manifest, config))
 }
 
-const emptyManifestList = { schemaVersion: 2, mediaType: '' } as const satisfies Partial<Index>
+const placeOf = (files: LayoutFiles, name: string): string =>
+  name === '' ? files.description : `${files.description} ${name}`
+
+/** Some tools give the images of several platforms one name, rather than writing an index. */
+const asIndex = (manifests: readonly Descriptor[]): Index => ({ schemaVersion: 2, mediaType: oci.index, manifests })
+
+const findDescriptors = (files: LayoutFiles, index: IndexFile, name: string): readonly Descriptor[] =>
+  findEntries(index, name, files.description).map(entry => asDescriptor(entry, files.description))
 
 /**
  * The entries of a name. Without a name: those that have none, or else the only one there is, as skopeo has it.

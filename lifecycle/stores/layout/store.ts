@@ -4,16 +4,17 @@ import { withLock } from '../../files/lock.ts'
 import { checkWritable } from '../../files/staged.ts'
 import { type Digest, digestOf } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
+import { type ImageIndex, isImageIndex, requireImagesOnly } from '../../image/image-index.ts'
 import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../../image/layer.ts'
 import { compressLayer } from '../../layers/compression/compress.ts'
 import { verified } from '../../layers/compression/verify.ts'
 import type { ImageStore, OnTransfer, Packing, Published } from '../store.ts'
 import { transfer } from '../transfer.ts'
 import { type Collected, collectGarbage } from './garbage.ts'
-import { type IndexFile, descriptorOf, emptyIndex, formatIndexFile, withName, withoutName } from './index-file.ts'
+import { type IndexFile, emptyIndex, entryOf, formatIndexFile, withName, withoutName } from './index-file.ts'
 import { type ListedImage, listImages } from './list.ts'
 import { type LayoutDirectory, layoutDirectory, lockDir } from './directory.ts'
-import { blobPath, findEntries, pullFromLayout, readIndexFile } from './read.ts'
+import { blobPath, findEntries, pullFromLayout, pullIndexFromLayout, readIndexFile } from './read.ts'
 
 export interface LayoutOptions extends Packing {
   /** What its descriptions and errors call it: `oci:DIR` by default. */
@@ -60,6 +61,20 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
     )
     await files.tidy()
   }
+  const putContent = async (content: Image | ImageIndex, names: readonly string[], signal?: AbortSignal) => {
+    signal?.throwIfAborted()
+    for (const name of names) checkName(name)
+    await files.create()
+    const images = isImageIndex(content) ? content.manifests.map(m => m.image) : [content]
+    const documents = images.flatMap(documentsOf)
+    if (isImageIndex(content)) documents.push([content.digest, content.bytes])
+    for (const [digest, bytes] of documents) await files.putBlob(digest, bytes)
+    await changeIndex(async index => {
+      // Under the lock, which garbage is collected under too: an image in the index has all its blobs.
+      for (const image of images) await requireLayers(files, image)
+      return names.reduce((changed, name) => withName(changed, name, entryOf(content)), index)
+    }, signal)
+  }
 
   return {
     description: files.description,
@@ -67,6 +82,11 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
     async pull(name, platform, signal) {
       signal?.throwIfAborted()
       return pullFromLayout(files, await readIndex(), name, platform, signal)
+    },
+
+    async pullIndex(name, signal) {
+      signal?.throwIfAborted()
+      return pullIndexFromLayout(files, await readIndex(), name, signal)
     },
 
     async checkWrite(names, signal) {
@@ -88,16 +108,14 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
     },
 
     async putImage(image, names, signal) {
-      signal?.throwIfAborted()
-      for (const name of names) checkName(name)
-      await files.create()
-      for (const [digest, bytes] of documentsOf(image)) await files.putBlob(digest, bytes)
-      await changeIndex(async index => {
-        // Under the lock, which garbage is collected under too: an image in the index has all its blobs.
-        await requireLayers(files, image)
-        return names.reduce((changed, name) => withName(changed, name, descriptorOf(image)), index)
-      }, signal)
+      await putContent(image, names, signal)
       return publishedAs(image, names)
+    },
+
+    async putIndex(index, names, signal) {
+      requireImagesOnly(index, files.description)
+      await putContent(index, names, signal)
+      return { digest: index.digest, manifestSize: index.bytes.length, names }
     },
 
     list: async () => listImages(files, await readIndex()),

@@ -1,12 +1,13 @@
 import { BaleError } from '../../errors.ts'
 import { type Digest, digestOf, isDigest } from '../../image/digest.ts'
 import { type Image, assembleImage } from '../../image/image.ts'
+import { type ImageIndex, type IndexedImage, assembleImageIndex, imagesIn, requireImagesOnly } from '../../image/image-index.ts' // prettier-ignore
 import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../../image/layer.ts'
-import type { Descriptor, Manifest, Platform } from '../../image/manifest.ts'
+import type { Descriptor, Index, Manifest, Platform } from '../../image/manifest.ts'
 import { docker, isIndex, isManifest, oci } from '../../image/media-types.ts'
 import { type Reference, formatReference, repositoryName } from '../../image/reference.ts'
 import { checkLayerCount, parseConfig, parseManifest, selectPlatform } from '../../image/validate.ts'
-import type { ImageStore, OnTransfer, Packing, Published } from '../store.ts'
+import type { ImageStore, OnTransfer, Packing, Published, PublishedIndex } from '../store.ts'
 import { Registry, type RegistryOptions } from './client.ts'
 import { type Document, openBlob, readBlob, readManifest } from './download.ts'
 import { failureAt } from './failures.ts'
@@ -41,6 +42,13 @@ const anyManifest = [oci.manifest, oci.index, docker.manifest, docker.index]
 /** How many requests at most are under way where there is one for each layer. */
 const concurrency = 6
 
+/** A manifest or an index as it is sent. */
+interface ManifestBytes {
+  readonly digest: Digest
+  readonly bytes: Uint8Array
+  readonly mediaType: string
+}
+
 class RegistryStore implements ImageStore {
   readonly description: string
   readonly #registry: Registry
@@ -67,20 +75,23 @@ class RegistryStore implements ImageStore {
   }
 
   async pull(name: string, platform: Platform, signal?: AbortSignal): Promise<Image | undefined> {
-    signal?.throwIfAborted()
-    const parsed = parseName(name, this.#repository)
-    const named = await this.#document(parsed, anyManifest, signal)
+    const named = await this.#named(name, signal)
     if (named === undefined) return undefined
-    const where = this.#nameOf(parsed)
-    const document = parseManifest(named.bytes, where)
-    checkContentType(named, document.mediaType)
-    if ('layers' in document) return this.#image(named.bytes, document, where, signal)
-    const descriptor = selectPlatform(document, platform, where)
-    const chosen = await this.#child(descriptor, signal)
-    const manifest = parseManifest(chosen.bytes, this.#nameOf({ kind: 'digest', digest: descriptor.digest }))
-    checkContentType(chosen, manifest.mediaType)
-    if (!('layers' in manifest)) throw failureAt(chosen.reply, 'an index calls this an image, but it is an index')
-    return this.#image(chosen.bytes, manifest, where, signal)
+    const { bytes, document, where } = named
+    if ('layers' in document) return this.#image(bytes, document, where, signal)
+    return this.#child(selectPlatform(document, platform, where), where, signal)
+  }
+
+  async pullIndex(name: string, signal?: AbortSignal): Promise<ImageIndex | undefined> {
+    const named = await this.#named(name, signal)
+    if (named === undefined || 'layers' in named.document) return undefined
+    const { bytes, document, where } = named
+    const images: IndexedImage[] = []
+    for (const descriptor of imagesIn(document)) {
+      const { platform, annotations } = descriptor
+      images.push({ image: await this.#child(descriptor, where, signal), platform, annotations })
+    }
+    return assembleImageIndex(bytes, document, images)
   }
 
   async checkWrite(names: readonly string[], signal?: AbortSignal): Promise<void> {
@@ -106,26 +117,37 @@ class RegistryStore implements ImageStore {
 
   async putImage(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published> {
     signal?.throwIfAborted()
-    const targets = names.map(name => parseName(name, this.#repository))
-    const wrong = targets.find(t => t.kind === 'digest' && t.digest !== image.digest)
-    if (wrong !== undefined) {
-      throw new BaleError('arguments', `${this.#nameOf(wrong)} cannot name the image ${image.digest}`, {
-        fix: 'use a tag',
-      })
-    }
+    const targets = this.#targets(names, image.digest)
     await this.#checkLayers(image, signal)
     if (!(await this.#has(image.imageId, signal))) {
       await this.#uploader.putBytes(image.configBytes, image.imageId, signal)
     }
-    // A manifest without any name can be had by its digest.
-    const all: readonly Name[] = targets.length > 0 ? targets : [{ kind: 'digest', digest: image.digest }]
-    for (const target of all) await this.#putManifest(image, target, signal)
+    const { digest, manifestBytes: bytes, manifest } = image
+    await this.#putManifests({ digest, bytes, mediaType: manifest.mediaType }, targets, signal)
     return {
       digest: image.digest,
       imageId: image.imageId,
       manifestSize: image.manifestBytes.length,
       names: targets.map(target => this.#nameOf(target)),
     }
+  }
+
+  async putIndex(index: ImageIndex, names: readonly string[], signal?: AbortSignal): Promise<PublishedIndex> {
+    signal?.throwIfAborted()
+    requireImagesOnly(index, this.description)
+    const { digest, bytes, document } = index
+    const targets = this.#targets(names, digest)
+    for (const { image } of index.manifests) await this.putImage(image, [], signal)
+    await this.#putManifests({ digest, bytes, mediaType: document.mediaType }, targets, signal)
+    return { digest, manifestSize: bytes.length, names: targets.map(target => this.#nameOf(target)) }
+  }
+
+  /** @throws BaleError 'arguments' for a digest that is another one */
+  #targets(names: readonly string[], digest: Digest): readonly Name[] {
+    const targets = names.map(name => parseName(name, this.#repository))
+    const wrong = targets.find(t => t.kind === 'digest' && t.digest !== digest)
+    if (wrong === undefined) return targets
+    throw new BaleError('arguments', `${this.#nameOf(wrong)} cannot name the image ${digest}`, { fix: 'use a tag' })
   }
 
   async #putSource(source: LayerSource, signal?: AbortSignal): Promise<Layer> {
@@ -181,23 +203,41 @@ class RegistryStore implements ImageStore {
     await Promise.all(Array.from({ length: concurrency }, worker))
   }
 
-  async #putManifest(image: Image, target: Name, signal?: AbortSignal): Promise<void> {
+  /** Under each of these names; without any, a manifest can be had by its digest. */
+  async #putManifests(manifest: ManifestBytes, targets: readonly Name[], signal?: AbortSignal): Promise<void> {
+    const all: readonly Name[] = targets.length > 0 ? targets : [{ kind: 'digest', digest: manifest.digest }]
+    for (const target of all) await this.#putManifest(manifest, target, signal)
+  }
+
+  async #putManifest({ digest, bytes, mediaType }: ManifestBytes, target: Name, signal?: AbortSignal): Promise<void> {
     const { repository } = this.#repository
     const reply = await this.#registry.call({
       method: 'PUT',
       url: `/v2/${repository}/manifests/${referenceOf(target)}`,
       access: { repository, action: 'push' },
       accept: [200, 201, 202],
-      headers: { 'content-type': image.manifest.mediaType },
-      body: image.manifestBytes,
+      headers: { 'content-type': mediaType },
+      body: bytes,
       slow: true,
       signal,
     })
     await reply.discard()
     const [stored] = reply.header('docker-content-digest')
-    if (isDigest(stored) && stored !== image.digest) {
-      throw failureAt(reply, `the registry stored the manifest ${image.digest} as ${stored}`)
+    if (isDigest(stored) && stored !== digest) {
+      throw failureAt(reply, `the registry stored the manifest ${digest} as ${stored}`)
     }
+  }
+
+  /** What a name stands for, parsed; undefined if there is nothing. */
+  async #named(name: string, signal?: AbortSignal) {
+    signal?.throwIfAborted()
+    const parsed = parseName(name, this.#repository)
+    const found = await this.#document(parsed, anyManifest, signal)
+    if (found === undefined) return undefined
+    const where = this.#nameOf(parsed)
+    const document: Manifest | Index = parseManifest(found.bytes, where)
+    checkContentType(found, document.mediaType)
+    return { bytes: found.bytes, document, where }
   }
 
   /** A manifest whose bytes are those of its digest. */
@@ -213,14 +253,20 @@ class RegistryStore implements ImageStore {
     return found
   }
 
-  /** The manifest that an index names. */
-  async #child({ digest, size }: Descriptor, signal?: AbortSignal): Promise<Document> {
-    const found = await this.#document({ kind: 'digest', digest }, [oci.manifest, docker.manifest], signal)
-    const where = repositoryName(this.#repository)
+  /** The image that an index names. */
+  async #child({ digest, size }: Descriptor, where: string, signal?: AbortSignal): Promise<Image> {
+    const name: Name = { kind: 'digest', digest }
+    const found = await this.#document(name, [oci.manifest, docker.manifest], signal)
     if (found === undefined)
-      throw new BaleError('registry', `the manifest ${digest}, which an index names, is missing`, { where })
-    if (found.bytes.length === size) return found
-    throw failureAt(found.reply, `the manifest has ${found.bytes.length} bytes, but the index says ${size}`)
+      throw new BaleError('registry', `the manifest ${digest}, which an index names, is missing`, {
+        where: repositoryName(this.#repository),
+      })
+    if (found.bytes.length !== size)
+      throw failureAt(found.reply, `the manifest has ${found.bytes.length} bytes, but the index says ${size}`)
+    const manifest = parseManifest(found.bytes, this.#nameOf(name))
+    checkContentType(found, manifest.mediaType)
+    if (!('layers' in manifest)) throw failureAt(found.reply, 'an index calls this an image, but it is an index')
+    return this.#image(found.bytes, manifest, where, signal)
   }
 
   async #image(manifestBytes: Uint8Array, manifest: Manifest, where: string, signal?: AbortSignal): Promise<Image> {

@@ -1,0 +1,94 @@
+import { BaleError } from '../errors.ts'
+import { type Digest, digestOf } from './digest.ts'
+import type { Image } from './image.ts'
+import type { Descriptor, Index, Platform } from './manifest.ts'
+import { docker, isDockerManifest, isIndex, isManifest, oci } from './media-types.ts'
+
+/** An image of an index: the same application for one platform. */
+export interface IndexedImage {
+  readonly image: Image
+  /** As the index has it; absent in an index that names none. */
+  readonly platform?: Platform
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+/**
+ * An index of images for several platforms (image-spec image-index.md; Docker's manifest list). It is a value, like `Image`:
+ * the bytes are kept as they were read, and a changed index is a new value made by `makeImageIndex`.
+ */
+export interface ImageIndex {
+  readonly document: Index
+  /** Of the document's bytes. */
+  readonly digest: Digest
+  readonly bytes: Uint8Array
+  readonly manifests: readonly IndexedImage[]
+  /** Entries that are no image of a platform: attestations, signatures, further indexes. Their contents are not read. */
+  readonly others: readonly Descriptor[]
+}
+
+export const isImageIndex = (content: Image | ImageIndex): content is ImageIndex => 'manifests' in content
+
+/**
+ * The index of these images, in this order. An entry has its image's own platform unless it comes with one. Only where every
+ * image has Docker's media types is it a Docker manifest list.
+ */
+export function makeImageIndex(
+  images: readonly (Image | IndexedImage)[],
+  annotations?: Readonly<Record<string, string>>,
+): ImageIndex {
+  const manifests = images.map((one): IndexedImage => {
+    if (!('image' in one)) return { image: one, platform: platformOf(one) }
+    return { ...one, platform: one.platform ?? platformOf(one.image) }
+  })
+  const isDocker = manifests.length > 0 && manifests.every(m => isDockerManifest(m.image.manifest.mediaType))
+  const document: Index = {
+    schemaVersion: 2,
+    mediaType: isDocker ? docker.index : oci.index,
+    manifests: manifests.map(descriptorOf),
+    annotations,
+  }
+  return assembleImageIndex(new TextEncoder().encode(JSON.stringify(document)), document, manifests)
+}
+
+/** An index as it was read: its bytes, their parsed and validated value, and the images that `imagesIn` tells of. */
+export function assembleImageIndex(bytes: Uint8Array, document: Index, manifests: readonly IndexedImage[]): ImageIndex {
+  const others = document.manifests.filter(entry => !isImageEntry(entry))
+  return { document, digest: digestOf(bytes), bytes, manifests, others }
+}
+
+/** The entries that are images of a platform. */
+export function imagesIn(document: Index): readonly Descriptor[] {
+  return document.manifests.filter(isImageEntry)
+}
+
+/**
+ * BuildKit stores an image's attestations beside it, as a manifest for the platform `unknown/unknown`
+ * (docs.docker.com, "Attestation storage").
+ */
+function isImageEntry({ mediaType, platform, annotations }: Descriptor): boolean {
+  const isAttestation = annotations?.['vnd.docker.reference.type'] !== undefined
+  return isManifest(mediaType) && !isAttestation && platform?.os !== 'unknown'
+}
+
+/** How an index points to an image. */
+export function descriptorOf({ image, platform = platformOf(image), annotations }: IndexedImage): Descriptor {
+  const { mediaType } = image.manifest
+  return { mediaType, digest: image.digest, size: image.manifestBytes.length, platform, annotations }
+}
+
+/** The platform in the image's config (image-spec config.md). */
+export function platformOf({ config }: Image): Platform {
+  const { os, architecture, variant } = config
+  return { os, architecture, variant, ...(config['os.version'] && { 'os.version': config['os.version'] }) }
+}
+
+/**
+ * Stores write only what they were given, so an index must consist of images.
+ * @throws BaleError 'failed' for an index that was read and has other entries
+ */
+export function requireImagesOnly({ others }: ImageIndex, where: string): void {
+  const [other] = others
+  if (other === undefined) return
+  const what = isIndex(other.mediaType) ? 'a further index' : 'an attestation or another artifact'
+  throw new BaleError('failed', `the index has an entry that is ${what}: ${other.digest}`, { where })
+}
