@@ -2,6 +2,8 @@ import { closeSync, constants, type Dirent, openSync, readdirSync, type Stats } 
 import { type ByteString, toBuffer } from './byte-string.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
+// Node does not name it; the same number on every architecture that Node runs on.
+const O_PATH = 0o10000000
 
 export type FileKind = 'file' | 'directory' | 'symlink' | 'socket' | 'fifo' | 'device' | 'unknown'
 
@@ -57,6 +59,14 @@ export class OpenDirectory {
   /** A descriptor for reading; never blocks on a fifo and follows no link. The caller checks what it got. */
   openFile(name: ByteString): number {
     return openSync(this.path(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  }
+
+  /**
+   * A descriptor of the entry itself, whatever it is and whatever its mode forbids: a link is not followed. It can be given
+   * to fstat, and a call on `/proc/self/fd/N` reaches that very inode.
+   */
+  openPath(name: ByteString): number {
+    return openSync(this.path(name), O_PATH | O_NOFOLLOW)
   }
 
   /** Names and kinds in byte order, whatever the file system's order is. */

@@ -1,16 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  renameSync,
-  rmdirSync,
-  unlinkSync,
-} from 'node:fs'
+import { chmodSync, closeSync, fstatSync, lstatSync, renameSync, rmdirSync, unlinkSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError, isErrno } from '../errors.ts'
@@ -123,18 +113,15 @@ function enter(parent: OpenDirectory, name: ByteString): OpenDirectory {
   } catch (error) {
     if (!isErrno(error, 'EACCES')) throw error
   }
-  makeAccessible(parent.path(name))
+  makeAccessible(parent, name)
   return parent.enter(name)
 }
 
-// Node does not name it; the same number on every architecture that Node runs on.
-const O_PATH = 0o10000000
-
-/** chmod follows links, but not here: the descriptor is of the entry itself, and it is a directory. */
-function makeAccessible(path: Buffer): void {
-  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW | constants.O_DIRECTORY)
+/** chmod follows links, but not here: the descriptor is of the entry itself. */
+function makeAccessible(parent: OpenDirectory, name: ByteString): void {
+  const fd = parent.openPath(name)
   try {
-    chmodSync(`/proc/self/fd/${fd}`, 0o700)
+    if (fstatSync(fd).isDirectory()) chmodSync(`/proc/self/fd/${fd}`, 0o700)
   } finally {
     closeSync(fd)
   }

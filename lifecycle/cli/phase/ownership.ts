@@ -1,5 +1,9 @@
-import { lchown, lstat, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chownSync, closeSync, fstatSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import { type ByteString, toBytes } from '../../files/byte-string.ts'
+import type { OpenDirectory } from '../../files/open-directory.ts'
+import { openParent, wrapErrnoSync } from '../../files/safe-open.ts'
+import { walk } from '../../layers/tree/walk.ts'
 import type { PhaseContext } from './binary.ts'
 
 export interface Owner {
@@ -12,14 +16,47 @@ export function cnbUser({ inputs, io }: Pick<PhaseContext, 'inputs' | 'io'>): Ow
   return { uid: inputs.number('uid') ?? io.user.uid, gid: inputs.number('gid') ?? io.user.gid }
 }
 
+const entriesAtOnce = 256
+
 /**
- * Gives a directory, and all that root owns below it, to a user. Links are not followed, and files with several names stay
- * as they are: one may be a file of root's elsewhere, which somebody has given a name here.
+ * Gives a directory, and all that root owns below it, to a user. The walk goes from descriptor to descriptor, and what is
+ * given is the very inode that was looked at: a process that swaps a directory for a link meanwhile (X35) gets nothing from
+ * outside. Files with several names stay root's: one may be a file elsewhere that somebody has given a name here.
+ * @param dir its parents are trusted; it may itself be a link, which is then not followed
+ * @throws BaleError 'filesystem' naming the entry that cannot be given
  */
 export async function giveTree(dir: string, owner: Owner): Promise<void> {
-  const stat = await lstat(dir)
-  const given = stat.uid === 0 && (stat.isDirectory() || stat.nlink === 1)
-  if (given) await lchown(dir, owner.uid, owner.gid)
-  if (!stat.isDirectory()) return
-  for (const name of await readdir(dir)) await giveTree(join(dir, name), owner)
+  const host = toBytes(dir)
+  const { parent, name } = openParent({ hostPath: dir })
+  try {
+    if (!giveEntry(parent, name, host, owner)) return
+    const top = wrapErrnoSync(host, () => parent.enter(name))
+    try {
+      let given = 0
+      for (const found of walk(top, host)) {
+        giveEntry(found.parent, found.name, `${host}/${found.path}`, owner)
+        if (++given % entriesAtOnce === 0) await setImmediate()
+      }
+    } finally {
+      top.close()
+    }
+  } finally {
+    parent.close()
+  }
+}
+
+/** Gives one entry of an open directory, if it is root's to give; whether it is a directory. */
+function giveEntry(parent: OpenDirectory, name: ByteString, host: ByteString, { uid, gid }: Owner): boolean {
+  return wrapErrnoSync(host, () => {
+    const fd = parent.openPath(name)
+    try {
+      const stat = fstatSync(fd)
+      const given = stat.uid === 0 && (stat.isDirectory() || stat.nlink === 1)
+      // This leads to the inode that the descriptor holds, and no further if that is a link.
+      if (given) chownSync(`/proc/self/fd/${fd}`, uid, gid)
+      return stat.isDirectory()
+    } finally {
+      closeSync(fd)
+    }
+  })
 }
