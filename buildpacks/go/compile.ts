@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
+import { type BuildContext, firstSetting, splitWords } from '../sdk/index.ts'
 import type { GoCommand } from './command.ts'
-import type { Program } from './programs.ts'
+import type { GoProgram } from './programs.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -16,7 +16,7 @@ export interface Sources {
 }
 
 /** Looks at every package that goes into the programs, which fetches the modules that are missing. */
-export async function readSources(go: GoCommand, programs: readonly Program[]): Promise<Sources> {
+export async function readSources(go: GoCommand, programs: readonly GoProgram[]): Promise<Sources> {
   const format =
     '{{if not .Standard}}{{if .CgoFiles}}cgo\t{{.ImportPath}}\n{{end}}{{range .CgoPkgConfig}}lib\t{{.}}\n{{end}}' +
     '{{if .Module}}{{if .Module.Main}}{{range .EmbedFiles}}embed\t{{$.Dir}}/{{.}}\n{{end}}{{end}}{{end}}{{end}}'
@@ -36,7 +36,7 @@ export async function readSources(go: GoCommand, programs: readonly Program[]): 
 }
 
 /** Single files are one package each, and no part of a list. */
-function groups(programs: readonly Program[]): string[][] {
+function groups(programs: readonly GoProgram[]): string[][] {
   const files = programs.filter(program => program.package.endsWith('.go')).map(program => [program.package])
   const packages = programs.filter(program => !program.package.endsWith('.go')).map(program => program.package)
   return packages.length > 0 ? [packages, ...files] : files
@@ -46,7 +46,7 @@ function groups(programs: readonly Program[]): string[][] {
 export async function compile(
   { env, log }: BuildContext,
   go: GoCommand,
-  programs: readonly Program[],
+  programs: readonly GoProgram[],
   { cgo }: Sources,
   dir: string,
 ): Promise<void> {
@@ -85,29 +85,4 @@ export function buildFlags(env: Env, version: string): string[] {
   if (gcflags !== undefined) flags.push(`-gcflags=${gcflags}`)
   const own = firstSetting(env, 'BP_GO_BUILD_FLAGS')
   return own === undefined ? flags : [...flags, ...splitWords(own.value, own.name)]
-}
-
-/** The words of a command line, with a shell's quotes but nothing else of a shell's. */
-export function splitWords(text: string, where: string): string[] {
-  const words: string[] = []
-  const pattern = /\s*((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])+)/gy
-  let end = 0
-  for (const match of text.matchAll(pattern)) {
-    end = match.index + match[0].length
-    words.push((match[1] ?? '').replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)/g, unquote))
-  }
-  if (text.slice(end).trim() === '') return words
-  throw new BuildpackError('a quote is not closed', {
-    where,
-    fix: 'write for example: -tags=web -ldflags="-X main.version=1"',
-  })
-}
-
-function unquote(
-  _: string,
-  double: string | undefined,
-  single: string | undefined,
-  escaped: string | undefined,
-): string {
-  return double?.replaceAll(/\\(["\\$`])/g, '$1') ?? single ?? escaped ?? ''
 }

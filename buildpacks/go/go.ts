@@ -1,5 +1,5 @@
-import { copyFile, mkdir, symlink } from 'node:fs/promises'
-import { dirname, join, posix } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join, posix } from 'node:path'
 import {
   type BuildContext,
   buildPlan,
@@ -9,25 +9,28 @@ import {
   defineBuildpack,
   type DetectContext,
   detectLanguage,
-  digestOf,
-  digestOfFile,
   fail,
-  firstSetting,
-  type LaunchProcess,
+  linkPrograms,
   pass,
-  shellProcess,
-  weighLanguages,
+  programProcesses,
+  provideProgramLayer,
+  removeSources,
   withTempDir,
 } from '../sdk/index.ts'
 import { type GoCommand, provideCommand } from './command.ts'
 import { compile, readSources } from './compile.ts'
-import { removeSources } from './keep.ts'
 import { preparePlain } from './plain.ts'
-import { findPrograms, type Program, startLines } from './programs.ts'
+import { findPrograms } from './programs.ts'
 import { findProject, type Project } from './project.ts'
 import { readBuildInfo } from './sbom.ts'
 import { provideGo } from './toolchain.ts'
 import { requestedVersion } from './version.ts'
+
+const goSources = [
+  /(\.(go|s|S|c|cc|cpp|cxx|m|h|hh|hpp|hxx|syso|swig|swigcxx)|_test\.\w+)$/,
+  /(^|\/)(vendor|testdata|Godeps)\//,
+  /(^|\/)go\.(mod|sum|work|work\.sum)$/,
+]
 
 /** Go applications: modules, workspaces, and sources from before them. */
 export const go = defineBuildpack({ detect, build })
@@ -57,15 +60,15 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const out = join(temp, 'programs')
     await mkdir(out)
     await compile(context, go, list, sources, out)
-    return { programs: list, layer: await keepPrograms(context, go, list, out), embedded: sources.embedded }
+    const sbom = async (dir: string) =>
+      readBuildInfo(await go.run(['version', '-m', join(dir, 'bin')], { quiet: true }))
+    const layer = await provideProgramLayer(context, list, out, { env: { GIN_MODE: byDefault('release') }, sbom })
+    return { programs: list, layer, embedded: sources.embedded }
   })
-  const { builders } = await weighLanguages(app, env)
-  await removeSources(context, { embedded, frontEnd: builders.length > 0 })
+  await removeSources(context, { sources: goSources, embedded })
   await linkPrograms(context, programs, layer)
-  const processes = processesOf(env, programs, layer)
-  for (const { type, command, default: isDefault } of processes) {
-    if (isDefault === true) log.info(`Starts with: ${type}, which is ${command.join(' ')}`)
-  }
+  const processes = programProcesses(programs, layer)
+  log.info(`Starts with: ${processes[0]?.command[0]}`)
   return { launch: { processes }, store: { go: toolchain.version } }
 }
 
@@ -90,52 +93,4 @@ async function prepare(context: BuildContext, project: Project, go: GoCommand, t
     'Run "go mod tidy" and commit go.sum.',
   )
   return go.with({ env: { GOFLAGS: `${go.env['GOFLAGS']} -mod=mod` } })
-}
-
-/** The layer with the programs: that of the previous image, if they are the same. */
-async function keepPrograms(
-  context: BuildContext,
-  go: GoCommand,
-  programs: readonly Program[],
-  out: string,
-): Promise<string> {
-  const names = programs.map(({ name }) => name)
-  const digests = await Promise.all(programs.map(({ name }) => digestOfFile(join(out, name))))
-  const layer = await context.layer('programs', {
-    types: { launch: true },
-    key: { programs: digestOf(...names, ...digests) },
-    create: async dir => {
-      await mkdir(join(dir, 'bin'))
-      for (const { name } of programs) await copyFile(join(out, name), join(dir, 'bin', name))
-      return { env: { launch: { PORT: byDefault('8080'), GIN_MODE: byDefault('release') } } }
-    },
-    sbom: async dir => readBuildInfo(await go.run(['version', '-m', join(dir, 'bin')], { quiet: true })),
-  })
-  return layer.path
-}
-
-/** A process for each program, and `web` for the first. */
-function processesOf(env: BuildContext['env'], programs: readonly Program[], layer: string): LaunchProcess[] {
-  const program = ({ name }: Program, type = name): LaunchProcess => ({ type, command: [join(layer, 'bin', name)] })
-  const start = firstSetting(env, 'RAILPACK_START_CMD')
-  const [first] = programs
-  const web = start ? shellProcess('web', start.value) : first && program(first, 'web')
-  const others = programs.filter(({ name }) => name !== 'web').map(p => program(p))
-  return web === undefined ? others : [{ ...web, default: true }, ...others]
-}
-
-/** Where other builders leave programs, and so where command lines look for them: `bin/web`, `./web`, Railpack's `./out`. */
-async function linkPrograms({ app, env }: BuildContext, programs: readonly Program[], layer: string): Promise<void> {
-  const words = (await startLines(app, env))
-    .flatMap(line => line.split(/[\s;&|"']+/))
-    .filter(word => word.includes('/'))
-  for (const word of new Set(words.map(path => posix.join(path, '.')))) {
-    if (word.startsWith('/') || word.startsWith('..')) continue
-    const name = posix.basename(word)
-    const program =
-      programs.find(p => p.name === name) ?? (['out', 'main', 'app'].includes(name) ? programs[0] : undefined)
-    if (program === undefined || (await app.has(word)) || (await app.hasDirectory(word))) continue
-    await mkdir(dirname(app.at(word)), { recursive: true })
-    await symlink(join(layer, 'bin', program.name), app.at(word))
-  }
 }

@@ -1,23 +1,18 @@
 import { basename, posix, relative } from 'node:path'
-import { type App, type BuildContext, BuildpackError, declaredStart, firstSetting } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, choosePrograms, firstSetting, type Program } from '../sdk/index.ts'
 import type { GoCommand } from './command.ts'
 import { modFiles, type Project } from './project.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** A program of the application. */
-export interface Program {
-  /** What `go build` is given. */
+/** A program, and what `go build` is given for it. */
+export interface GoProgram extends Program {
   readonly package: string
-  /** Its folder, relative to where Go runs: `cmd/web`. */
-  readonly dir: string
-  /** The name of its file, and of its process. */
-  readonly name: string
 }
 
 export interface Programs {
   /** The first is the default. */
-  readonly list: readonly Program[]
+  readonly list: readonly GoProgram[]
   readonly why: string
 }
 
@@ -26,9 +21,6 @@ interface Wanted {
   readonly patterns: readonly string[]
   readonly where: string
 }
-
-/** Folders of programs that are for the application's authors. */
-const forAuthors = /(^|\/)_?(examples?|hack|tools?|scripts?|tests?|testing|testutils?|benchmarks?|e2e)\//
 
 /**
  * The programs that somebody names, else every main package but those in the folders of examples and tools.
@@ -39,19 +31,15 @@ export async function findPrograms(context: BuildContext, project: Project, go: 
   const cwd = app.at(project.dir)
   const wanted = wantedPackages(env, project)
   if (wanted !== undefined) {
-    const found: Program[] = []
+    const found: GoProgram[] = []
     for (const pattern of wanted.patterns) found.push(...(await listNamed(go, cwd, pattern, wanted.where)))
     return { list: withUniqueNames(found), why: `named by ${wanted.where}` }
   }
   const all = await listMains(go, cwd, patternsOf(project))
   if (all.length === 0) throw noProgram(project)
-  const started = await commandsOf(app, env)
-  const usual = all.filter(p => !forAuthors.test(`${p.dir}/`) || started.includes(p.name))
-  const left = usual.length > 0 ? usual : all
-  for (const program of all.filter(p => !left.includes(p))) {
-    context.log.info(`Leaving out ${program.dir}: BP_GO_TARGETS names what to build`)
-  }
-  return { list: withDefaultFirst(context, withUniqueNames(left), project), why: 'its main packages' }
+  const module = modFiles(project).find(file => file.module)?.module?.value ?? ''
+  const options = { appName: basename(module), setting: 'BP_GO_TARGETS' }
+  return { list: await choosePrograms(context, withUniqueNames(all), options), why: 'its main packages' }
 }
 
 function wantedPackages(env: Env, project: Project): Wanted | undefined {
@@ -88,11 +76,11 @@ function patternsOf(project: Project): string[] {
   return [...new Set(dirs.map(dir => `./${posix.join(dir, '...')}`))]
 }
 
-async function listMains(go: GoCommand, cwd: string, patterns: readonly string[]): Promise<Program[]> {
+async function listMains(go: GoCommand, cwd: string, patterns: readonly string[]): Promise<GoProgram[]> {
   return (await list(go, cwd, patterns)).filter(({ isMain }) => isMain)
 }
 
-async function listNamed(go: GoCommand, cwd: string, pattern: string, where: string): Promise<Program[]> {
+async function listNamed(go: GoCommand, cwd: string, pattern: string, where: string): Promise<GoProgram[]> {
   const all = await list(go, cwd, [pattern]).catch((error: unknown) => {
     if (!(error instanceof BuildpackError)) throw error
     throw new BuildpackError(error.message, { where, fix: 'name folders with a main package, such as "./cmd/web"' })
@@ -125,47 +113,13 @@ async function list(go: GoCommand, cwd: string, patterns: readonly string[]) {
 }
 
 /** Two programs of one name take those of their folders before it: `admin-server`. */
-function withUniqueNames(programs: readonly Program[]): Program[] {
+function withUniqueNames(programs: readonly GoProgram[]): GoProgram[] {
   const unique = [...new Map(programs.map(program => [program.package, program])).values()]
   return unique.map(program => {
     const twice = unique.filter(({ name }) => name === program.name).length > 1
     const name = twice && program.dir !== '.' ? program.dir.split('/').slice(-2).join('-') : program.name
     return { ...program, name: name.replaceAll(/[^A-Za-z0-9._-]/g, '-') }
   })
-}
-
-/** Which of several programs is meant by the application's name, for want of a better word. */
-function withDefaultFirst({ log }: BuildContext, programs: Program[], project: Project): Program[] {
-  const moduleName = basename(modFiles(project).find(file => file.module)?.module?.value ?? '')
-  const isDefault: readonly ((program: Program) => boolean)[] = [
-    ({ name }) => name === 'web',
-    ({ dir }) => dir === '.',
-    ({ name }) => name === moduleName,
-    ({ name }) => name === 'server',
-    ({ name }) => name === 'app',
-    ({ name }) => name === 'api',
-  ]
-  const found = isDefault.map(test => programs.find(test)).find(Boolean)
-  if (found === undefined && programs.length > 1) {
-    const names = programs.map(({ name }) => name).join(', ')
-    log.warning(
-      `nothing says which program is the web process: ${names}`,
-      'Name it first in BP_GO_TARGETS, or add a Procfile.',
-    )
-  }
-  return found === undefined ? programs : [found, ...programs.filter(program => program !== found)]
-}
-
-/** The first words of what the application's author starts: `bin/worker` and `worker` are both `worker`. */
-export async function commandsOf(app: App, env: Env): Promise<string[]> {
-  return (await startLines(app, env)).flatMap(line => line.split(/[\s;&|]+/).map(word => posix.basename(word)))
-}
-
-/** Command lines that start the application, from wherever they are. */
-export async function startLines(app: App, env: Env): Promise<string[]> {
-  const lines = ((await app.read('Procfile')) ?? '').split('\n').map(line => line.replace(/^[\w-]+:/, ''))
-  const declared = (await declaredStart(app, env))?.command ?? ''
-  return [...lines, declared].map(line => line.trim()).filter(line => line !== '')
 }
 
 function noProgram(project: Project): BuildpackError {

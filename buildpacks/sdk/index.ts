@@ -32,5 +32,8 @@ export {
 export { Log, type Output } from './log.ts'
 export { firstSetting, isSet, rejectSettings } from './platform.ts'
 export { buildPlan, BuildPlanBuilder } from './plan.ts'
+export { choosePrograms, linkPrograms, type Program, programProcesses, provideProgramLayer } from './programs.ts'
 export { type Invocation, invocationOf, runBuildpack } from './run.ts'
 export { type Component, packageUrl } from './sbom/component.ts'
+export { removeSources, type SourceRules } from './source-files.ts'
+export { splitWords } from './words.ts'

@@ -304,16 +304,6 @@ describe('programs', () => {
     expect(await readlink(join(project.appDir, 'out'))).toBe(target)
   })
 
-  it('start with RAILPACK_START_CMD', async () => {
-    const { project } = await goProject(web, { RAILPACK_START_CMD: './out serve' })
-    const { launch } = await project.build()
-    expect(processes(launch)[0]).toMatchObject({
-      type: 'web',
-      command: ['bash', '-c', './out serve', 'bash'],
-      default: true,
-    })
-  })
-
   it('are those of the previous image as long as they are the same', async () => {
     const { project } = await goProject(web)
     const first = await project.build()

@@ -1,40 +1,34 @@
 import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join, matchesGlob } from 'node:path'
-import { type BuildContext, firstSetting, isSet } from '../sdk/index.ts'
+import type { BuildContext } from './buildpack.ts'
+import { weighLanguages } from './detection.ts'
+import { firstSetting, isSet } from './platform.ts'
 
-type Env = Readonly<Record<string, string>>
-
-/** Says of a file, by its path from the application's directory, whether it stays in the image. */
-type Keep = (path: string) => boolean
-
-/** Files that only the build and its authors read. */
-const sourceNames = /(\.(go|s|S|c|cc|cpp|cxx|m|h|hh|hpp|hxx|syso|swig|swigcxx)|_test\.\w+)$/
-const sourceFolders = /(^|\/)(vendor|testdata|Godeps)\//
-const rootFiles =
-  /^(go\.(mod|sum|work|work\.sum)|Makefile|Taskfile\.ya?ml|Dockerfile[^/]*|Containerfile[^/]*|docker-compose[^/]*|compose\.ya?ml|(README|LICEN[CS]E|CHANGELOG|CONTRIBUTING|AUTHORS|NOTICE|CODE_OF_CONDUCT)[^/]*)$/i
-const nestedFiles = /(^|\/)go\.(mod|sum|work|work\.sum)$/
+/** Files that only authors read, at the application's root. */
+const authorsFiles =
+  /^(Makefile|Taskfile\.ya?ml|Dockerfile[^/]*|Containerfile[^/]*|docker-compose[^/]*|compose\.ya?ml|(README|LICEN[CS]E|CHANGELOG|CONTRIBUTING|AUTHORS|NOTICE|CODE_OF_CONDUCT)[^/]*)$/i
 /** Hidden files are tools' settings, but for these two, which servers read. */
-const hidden = /(^|\/)\.(?!env(\.|$)|well-known\/)[^/]+/
+const hiddenFiles = /(^|\/)\.(?!env(\.|$)|well-known\/)[^/]+/
 /** What a front end is built from. */
 const frontEndFiles =
   /(^|\/)(node_modules(\/|$)|package\.json$|package-lock\.json$|yarn\.lock$|pnpm-(lock|workspace)\.yaml$|bun\.lockb?$|tsconfig[^/]*\.json$|[^/]+\.config\.[cm]?[jt]s$|[^/]+\.([cm]?tsx?|jsx|vue|svelte|scss|sass|less)$)/
-/** What another buildpack needs, or brought. */
+/** What the Procfile's buildpack reads yet, and what others brought. */
 const others = /^(Procfile$|app\.yaml$|node_modules(\/|$))/
 
-/** What is known of an application's files. */
-export interface FilesOfApp {
-  /** Absolute paths of those that are compiled into a program. */
-  readonly embedded: readonly string[]
-  /** Another buildpack has built a front end for the programs, and nothing of its sources is needed. */
-  readonly frontEnd: boolean
+export interface SourceRules {
+  /** Paths of the language's sources, from the application's directory. */
+  readonly sources: readonly RegExp[]
+  /** Absolute paths of files that are compiled into a program. */
+  readonly embedded?: readonly string[]
 }
 
 /**
- * Takes the sources out of the image: all but what BP_KEEP_FILES names or, without it, all that is no source and not compiled into
- * a program. What a program reads as it runs is nowhere declared, so what may be read stays.
+ * Takes the sources of compiled programs out of the image: all but what BP_KEEP_FILES names or, without it, all that is no source
+ * and in no program. What a program reads as it runs is nowhere declared, so what may be read stays.
  */
-export async function removeSources({ app, env, log }: BuildContext, files: FilesOfApp): Promise<void> {
-  const keep = keepRule(env, files, app.path)
+export async function removeSources({ app, env, log }: BuildContext, rules: SourceRules): Promise<void> {
+  const { builders } = await weighLanguages(app, env)
+  const keep = keepRule(env, rules, { root: app.path, frontEnd: builders.length > 0 })
   const kept: string[] = []
   await clean(app.path, '', keep, kept)
   const mine = kept.filter(path => !others.test(path))
@@ -42,18 +36,26 @@ export async function removeSources({ app, env, log }: BuildContext, files: File
   else log.info(`The image keeps ${summary(mine)}; BP_KEEP_FILES names others`)
 }
 
-function keepRule(env: Env, { embedded, frontEnd }: FilesOfApp, root: string): Keep {
-  const patterns = firstSetting(env, 'BP_KEEP_FILES')?.value.split(':').filter(Boolean)
+type Keep = (path: string) => boolean
+
+function keepRule(
+  env: Readonly<Record<string, string>>,
+  { sources, embedded = [] }: SourceRules,
+  { root, frontEnd }: { root: string; frontEnd: boolean },
+): Keep {
+  const patterns = firstSetting(env, 'BP_KEEP_FILES', 'BP_INCLUDE_FILES')?.value.split(':').filter(Boolean)
   if (patterns !== undefined) {
-    const globs = patterns.flatMap(p => [p.replace(/^\.?\//, ''), `${p.replace(/^\.?\//, '').replace(/\/$/, '')}/**`])
+    const paths = patterns.map(pattern => pattern.replace(/^\.?\//, ''))
+    // A folder is all that is in it.
+    const globs = paths.flatMap(path => [path, `${path.replace(/\/$/, '')}/**`])
     return path => others.test(path) || globs.some(glob => matchesGlob(path, glob))
   }
   if (isSet(env, 'GOOGLE_CLEAR_SOURCE')) return path => others.test(path)
   const inPrograms = new Set(embedded)
-  const sources = [sourceNames, sourceFolders, rootFiles, nestedFiles, hidden, ...(frontEnd ? [frontEndFiles] : [])]
+  const dropped = [...sources, authorsFiles, hiddenFiles, ...(frontEnd ? [frontEndFiles] : [])]
   return path => {
     if (others.test(path) && !(frontEnd && frontEndFiles.test(path))) return true
-    return !sources.some(pattern => pattern.test(path)) && !inPrograms.has(join(root, path))
+    return !dropped.some(pattern => pattern.test(path)) && !inPrograms.has(join(root, path))
   }
 }
 

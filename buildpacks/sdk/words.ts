@@ -1,0 +1,26 @@
+import { BuildpackError } from './errors.ts'
+
+/** The words of a command line, with a shell's quotes but nothing else of a shell's. */
+export function splitWords(text: string, where: string): string[] {
+  const words: string[] = []
+  const pattern = /\s*((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])+)/gy
+  let end = 0
+  for (const match of text.matchAll(pattern)) {
+    end = match.index + match[0].length
+    words.push((match[1] ?? '').replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)/g, unquote))
+  }
+  if (text.slice(end).trim() === '') return words
+  throw new BuildpackError('a quote is not closed', {
+    where,
+    fix: 'write for example: --flag "two words"',
+  })
+}
+
+function unquote(
+  _: string,
+  double: string | undefined,
+  single: string | undefined,
+  escaped: string | undefined,
+): string {
+  return double?.replaceAll(/\\(["\\$`])/g, '$1') ?? single ?? escaped ?? ''
+}
