@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { BuildCache } from './caches/build-cache.ts'
 import { type PhaseName, inPhase } from './errors.ts'
 import type { Reporter } from './events.ts'
+import type { Image } from './image/image.ts'
 import type { PhaseRunner } from './phase-runner.ts'
 import { type AnalyzeInput, type ImageNaming, type SelectedRunImage, analyze, analyzedOf } from './phases/analyze.ts'
 import { type BuildOutput, type Exported, type ImageSettings, exportImage } from './phases/export.ts'
@@ -37,6 +38,8 @@ export interface PipelineInput {
   readonly settings: ImageSettings
   readonly features: PlatformFeatures
   readonly reporter: Reporter
+  /** Looks at what build left, before anything is made of it; throws if no image is to be. */
+  readonly checkOutput?: (output: BuildOutput, runImage: Image, signal: AbortSignal) => Promise<void>
 }
 
 export interface PipelineResult extends Exported {
@@ -67,13 +70,17 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
   await phase('restore', () =>
     restore({ layersDir, group, previous, cache, skipLayers: !reuse.layers, features, reporter }, signal),
   )
-  await phase('build', () => runner.run('build', signal))
+  const output = { layersDir, appDir, group, owner }
+  await phase('build', async () => {
+    await runner.run('build', signal)
+    // From here on no process of a buildpack is alive, and nothing that one left is believed.
+    await input.checkOutput?.(output, analysis.runImage.image, signal)
+  })
 
-  // From here on no process of a buildpack is alive, and nothing that one left is believed.
   const exported = await phase('export', async () =>
     exportImage(
       {
-        output: { layersDir, appDir, group, owner },
+        output,
         runImage: { image: analysis.runImage.image, metadata: await images.describe(analysis.runImage) },
         previous: analysis.previous,
         destination,

@@ -22,6 +22,7 @@ import { loadBuilder } from './builder.ts'
 import { type Distribution, findDistribution } from './distribution.ts'
 import { paths, sandboxRunner } from './phase-sandbox.ts'
 import { displayNames, publishElsewhere, withDisplayNames } from './publish.ts'
+import { checkStart } from './start-check/check-start.ts'
 import type { Settings } from './settings.ts'
 import { type Workspace, copySource, openWorkspace, writePlatformEnv } from './workspace.ts'
 
@@ -102,6 +103,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
       settings: imageSettingsOf(options, environment),
       features: requirePlatformApi(platformApi),
       reporter: withDisplayNames(ownNames, reporter),
+      checkOutput: (output, image) => checkStart(output, image, join(settings.cacheDir, 'run-images'), signal),
     },
     signal,
   )

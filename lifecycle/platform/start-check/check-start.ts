@@ -1,0 +1,197 @@
+import { lstat } from 'node:fs/promises'
+import { basename, join, posix } from 'node:path'
+import { BaleError } from '../../errors.ts'
+import { directoryState, namesIn } from '../../files/directories.ts'
+import { readUntrusted } from '../../files/read.ts'
+import type { Image } from '../../image/image.ts'
+import { readEnvDir } from '../../phases/env-dir.ts'
+import type { BuildOutput } from '../../phases/export.ts'
+import { readLayers } from '../../phases/layers-dir.ts'
+import { applyEnvFiles } from '../../spec/env.ts'
+import { escapeId } from '../../spec/ids.ts'
+import { parseBuildMetadata } from '../../spec/metadata.ts'
+import type { BuildMetadata } from '../../spec/types.ts'
+import { type Look, lookInDirectory, lookInIndex, programIndex, resolvePath } from './image-files.ts'
+import { certainPrograms } from './shell-programs.ts'
+
+type BuildProcess = BuildMetadata['processes'][number]
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const shells = new Set(['bash', 'sh', 'dash', '/bin/bash', '/bin/sh', '/usr/bin/bash', '/usr/bin/sh', '/usr/bin/dash'])
+
+/**
+ * Checks that the programs which the processes start are in the image that is about to be exported: in a layer, in the
+ * application, or in the run image. What cannot be told for sure is let pass.
+ * @param indexDir where what is known of run images is kept
+ * @throws BaleError 'buildpack-failed' naming each process and the program that is missing
+ */
+export async function checkStart(
+  output: BuildOutput,
+  runImage: Image,
+  indexDir: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const where = join(output.layersDir.host, 'config', 'metadata.toml')
+  const content = await readUntrusted(where)
+  if (content === undefined) return
+  const { processes } = parseBuildMetadata(content, where)
+  if (processes.length === 0) return
+  const layers = await launchLayers(output, processes)
+  // Such a program at launch may change where programs are looked for.
+  if (layers.some(({ setsPath }) => setsPath)) return
+  const problemsIn = (inRunImage: Look) => {
+    const look = lookEverywhere(output, layers, inRunImage)
+    return processes.flatMap(process => {
+      return problemOf(process, pathOf(process.type, layers, runImage), output.appDir.image, look) ?? []
+    })
+  }
+  // A run image in a registry is read only where a program is nowhere else; that it has a shell is taken for granted.
+  const isRemote = runImage.layers.some(({ repository }) => repository !== undefined)
+  const onlyShells: Look = path => ({ type: shells.has(path) ? 'program' : 'absent' })
+  if (isRemote && problemsIn(onlyShells).length === 0) return
+  const index = await programIndex(runImage, indexDir, signal)
+  if (index === undefined) return
+  const problems = problemsIn(lookInIndex(index))
+  const [first, ...others] = problems
+  if (first === undefined) return
+  throw new BaleError('buildpack-failed', [first.message, ...others.map(p => `${p.where}: ${p.message}`)].join('\n'), {
+    where: first.where,
+    fix: first.fix,
+  })
+}
+
+/** A launch layer, and what the launcher makes of it. */
+interface LaunchLayer {
+  /** In the image. */
+  readonly dir: string
+  readonly buildpackId: string
+  /** Its bytes are here; else they are in the previous image. */
+  readonly exists: boolean
+  readonly hasBin: boolean
+  readonly env: EnvFiles
+  /** The files of `env.launch/<type>`. */
+  readonly envOfProcess: Readonly<Record<string, EnvFiles>>
+  /** It has an exec.d program that may set PATH. */
+  readonly setsPath: boolean
+}
+
+type EnvFiles = Awaited<ReturnType<typeof readEnvDir>>
+
+async function launchLayers(
+  { layersDir, group }: BuildOutput,
+  processes: readonly BuildProcess[],
+): Promise<LaunchLayer[]> {
+  const found: LaunchLayer[] = []
+  for (const { id } of group) {
+    for (const layer of await readLayers(layersDir.host, id)) {
+      if (!layer.types.launch) continue
+      const perProcess = processes.map(
+        async ({ type }) => [type, await readEnvDir(join(layer.dir, 'env.launch', type))] as const,
+      )
+      found.push({
+        dir: posix.join(layersDir.image, escapeId(id), layer.name),
+        buildpackId: id,
+        exists: layer.exists,
+        hasBin: (await directoryState(join(layer.dir, 'bin'))) === 'directory',
+        env: layer.exists
+          ? [...(await readEnvDir(join(layer.dir, 'env'))), ...(await readEnvDir(join(layer.dir, 'env.launch')))]
+          : [],
+        envOfProcess: layer.exists ? Object.fromEntries(await Promise.all(perProcess)) : {},
+        setsPath: layer.exists && (await maySetPath(join(layer.dir, 'exec.d'), processes)),
+      })
+    }
+  }
+  return found
+}
+
+/** What sets PATH has its name in it. */
+async function maySetPath(dir: string, processes: readonly BuildProcess[]): Promise<boolean> {
+  for (const place of [dir, ...processes.map(({ type }) => join(dir, type))]) {
+    for (const name of await namesIn(place)) {
+      const file = join(place, name)
+      if ((await lstat(file)).isDirectory()) continue
+      const content = await readUntrusted(file).catch(() => undefined)
+      if (content === undefined || Buffer.from(content).includes('PATH')) return true
+    }
+  }
+  return false
+}
+
+/** PATH as the launcher makes it for a process (buildpack.md, "Layer Paths"): layers of later buildpacks come first. */
+function pathOf(type: string, layers: readonly LaunchLayer[], { config }: Image): string[] {
+  const given = config.config?.Env?.find(entry => entry.startsWith('PATH='))?.slice('PATH='.length)
+  let path = given ?? defaultPath
+  for (const id of new Set(layers.map(({ buildpackId }) => buildpackId))) {
+    const own = layers.filter(({ buildpackId }) => buildpackId === id)
+    path = [...own.flatMap(({ dir, hasBin }) => (hasBin ? [`${dir}/bin`] : [])), path].join(':')
+    for (const { env, envOfProcess } of own) {
+      for (const files of [env, envOfProcess[type] ?? []]) {
+        const ofPath = files.filter(({ name }) => /^PATH(\.|$)/.test(name))
+        path = applyEnvFiles({ PATH: path }, ofPath, 'override')['PATH'] ?? ''
+      }
+    }
+  }
+  return path.split(':').filter(directory => directory.startsWith('/'))
+}
+
+/** One view of the image that will be: the layers and the application over the run image. */
+function lookEverywhere({ layersDir, appDir }: BuildOutput, layers: readonly LaunchLayer[], runImage: Look): Look {
+  const isBelow = (path: string, dir: string) => path === dir || path.startsWith(`${dir}/`)
+  const inApp = lookInDirectory(appDir)
+  const inLayers = lookInDirectory(layersDir)
+  return path => {
+    if (isBelow(path, appDir.image)) return inApp(path)
+    if (!isBelow(path, layersDir.image)) return runImage(path)
+    const layer = layers.find(({ dir }) => isBelow(path, dir))
+    // Of a layer that is taken from the previous image, the bytes are not here.
+    if (layer) return layer.exists ? inLayers(path) : { type: 'unknown' }
+    return { type: layers.some(({ dir }) => dir.startsWith(`${path}/`)) ? 'directory' : 'absent' }
+  }
+}
+
+interface Problem {
+  readonly message: string
+  readonly where: string
+  readonly fix: string
+}
+
+function problemOf(process: BuildProcess, path: readonly string[], appDir: string, look: Look): Problem | undefined {
+  // Without `direct` a shell starts it, after scripts of its own that may change anything.
+  if (!process.direct) return undefined
+  const words = [...process.command, ...process.args]
+  const directory = posix.resolve(appDir, process.workingDir ?? '.')
+  const programs = [{ program: words[0] as string, moved: false }]
+  const isScript = shells.has(words[0] ?? '') && words[1] === '-c' && words[2] !== undefined
+  if (isScript) programs.push(...certainPrograms(words[2] as string))
+  for (const { program, moved } of programs) {
+    if (program === '' || (moved && program.includes('/') && !program.startsWith('/'))) continue
+    const problem = lookUp(program, path, directory, look)
+    if (problem) return { ...problem, where: `process ${process.type} (${process.buildpackId})` }
+  }
+  return undefined
+}
+
+/** What is wrong with a program; undefined if it is there or that cannot be told. */
+function lookUp(
+  program: string,
+  path: readonly string[],
+  directory: string,
+  look: Look,
+): Omit<Problem, 'where'> | undefined {
+  const name = JSON.stringify(program)
+  const isPath = program.includes('/')
+  const places = isPath ? [posix.resolve(directory, program)] : path.map(dir => posix.join(dir, program))
+  const found = places.map(place => resolvePath(place, look))
+  if (found.some(type => type === 'program' || type === 'unknown')) return undefined
+  if (found.includes('file')) {
+    return {
+      message: `the program ${name} that it starts is not executable`,
+      fix: `run: chmod +x ${basename(program)}; and if the source is in git: git update-index --chmod=+x`,
+    }
+  }
+  const fix = isPath
+    ? 'correct the command; if a build makes the file, see that it did; if the source has it, that nothing leaves it out'
+    : `correct the command, or add what brings ${basename(program)}: a dependency of the application, or a buildpack`
+  const where = isPath ? `there is no ${places[0] as string}` : `none of these directories has it: ${path.join(', ')}`
+  return { message: `the program ${name} that it starts is not in the image: ${where}`, fix }
+}
