@@ -1,6 +1,6 @@
 import { createReadStream, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import type { StackImage } from '../stacks/create.ts'
+import type { StackImage } from '../lifecycle/stacks/create.ts'
 import type { Builder } from '../lifecycle/platform/builder.ts'
 import { BaleError } from '../lifecycle/errors.ts'
 import { envOf, type ImageConfig } from '../lifecycle/image/config.ts'

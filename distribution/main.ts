@@ -2,7 +2,7 @@
 import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createStack } from '../stacks/create.ts'
+import { createStack } from '../lifecycle/stacks/create.ts'
 import { loadBuilder } from '../lifecycle/platform/builder.ts'
 import { renderError } from '../lifecycle/cli/render/error.ts'
 import { BaleError } from '../lifecycle/errors.ts'

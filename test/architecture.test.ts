@@ -1,88 +1,115 @@
 import { readFileSync, readdirSync } from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { type Import, importsOf, violation } from './helpers/architecture.ts'
 
-// The rooms of lifecycle/, inner ones first. A file imports from its own room and from rooms of lower rank only;
-// rooms of one rank know each other only where `friends` says so.
-const ranks: Record<string, number> = {
-  'errors.ts': 0,
-  'events.ts': 0.5,
-  'version.ts': 0,
-  files: 0.5,
-  'event-stream.ts': 0.7,
-  spec: 1,
-  image: 2,
-  layers: 3,
-  stores: 3,
-  caches: 3,
-  engines: 3,
-  phases: 4,
-  'phase-runner.ts': 4.5,
-  'pipeline.ts': 4.6,
-  platform: 5,
-  'index.ts': 6,
-  cli: 7,
-}
-// Stores and caches are made of layers' bytes: they use the room that packs and unpacks them.
-// A cache can be an image in a store.
-// Engines clear away what a program wrote, as hostile as a layer.
-const friends = new Set(['stores>layers', 'caches>layers', 'caches>stores', 'engines>layers'])
+// The rules that hold the rooms of the tree apart are in helpers/architecture.ts. Here the whole tree is held against them,
+// and the rules against imports that they must refuse.
 
 const root = resolve(import.meta.dirname, '..')
-const lifecycle = join(root, 'lifecycle')
+const parts = ['lifecycle', 'buildpacks', 'distribution', 'scripts', 'bench']
 
 function sources(dir: string): string[] {
-  return readdirSync(dir, { recursive: true, encoding: 'utf8' })
-    .filter(f => f.endsWith('.ts'))
+  return readdirSync(join(root, dir), { recursive: true, encoding: 'utf8' })
+    .filter(
+      f => /\.(ts|mts|mjs)$/.test(f) && !f.endsWith('.d.ts') && !f.endsWith('.d.mts') && !f.includes('node_modules'),
+    )
     .map(f => join(dir, f))
 }
 
-const room = (file: string): string => relative(lifecycle, file).split(sep)[0] ?? ''
+const files = parts.flatMap(sources).filter(f => !f.endsWith('compression/deflate/deflate.ts')) // AssemblyScript
+const text = (file: string): string => readFileSync(join(root, file), 'utf8')
 
-function imports(file: string): string[] {
-  const text = readFileSync(file, 'utf8')
-  return [
-    ...text.matchAll(
-      /(?:^|[\s;])(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)|^import\s+['"]([^'"]+)['"]/gm,
-    ),
-  ].map(m => (m[1] ?? m[2] ?? m[3]) as string)
+/** Relative imports as paths from the root. */
+function resolved(file: string): Import[] {
+  return importsOf(text(file)).map(i => ({
+    ...i,
+    target: i.specifier.startsWith('.') ? relative(root, resolve(root, dirname(file), i.specifier)) : i.specifier,
+  }))
 }
 
-describe('import direction', () => {
-  const files = sources(lifecycle)
-  it('finds the sources', () => expect(files.length).toBeGreaterThan(10))
-
-  it.each(files.map(f => [relative(root, f), f]))('%s imports inwards only', (_name, file) => {
-    const own = room(file)
-    expect(Object.keys(ranks), 'a new room needs a rank').toContain(own)
-    for (const specifier of imports(file)) {
-      if (!specifier.startsWith('.')) continue
-      const target = resolve(dirname(file), specifier)
-      if (!target.startsWith(lifecycle + sep)) continue
-      const other = room(target)
-      const allowed = other === own || friends.has(`${own}>${other}`) || (ranks[other] ?? 99) < (ranks[own] ?? -1)
-      expect(allowed, `${relative(root, file)} imports ${relative(root, target)}`).toBe(true)
-    }
+describe('imports', () => {
+  it('finds the sources of each part', () => {
+    for (const part of parts) expect(files.filter(f => f.startsWith(`${part}/`)).length, part).toBeGreaterThan(4)
+    expect(
+      readdirSync(join(root, 'stacks'), { recursive: true, encoding: 'utf8' }).filter(f => f.endsWith('.ts')),
+    ).toEqual([])
   })
 
-  const pure = files.filter(f => ['spec', 'image'].includes(room(f)))
-  it.each(pure.map(f => [relative(root, f), f]))('%s is pure: no files, network, process or clock', (_name, file) => {
-    const impure = imports(file).filter(
-      s => s.startsWith('node:') && !['node:crypto', 'node:util', 'node:buffer', 'node:path'].includes(s),
-    )
-    expect(impure).toEqual([])
-    expect(readFileSync(file, 'utf8')).not.toMatch(
-      /\bDate\.now\(|new Date\(\)|\bprocess\.(?:env|cwd|exit|argv|hrtime|stdout|stderr)\b/,
-    )
+  it.each(files)('of %s go inwards only', file => {
+    expect(resolved(file).flatMap(i => violation(file, i) ?? [])).toEqual([])
+  })
+
+  // One that must be refused from each room, and of each rule.
+  it.each([
+    ['lifecycle/errors.ts', 'lifecycle/events.ts'],
+    ['lifecycle/spec/plan.ts', 'lifecycle/image/digest.ts'],
+    ['lifecycle/spec/plan.ts', 'node:fs'],
+    ['lifecycle/spec/plan.ts', 'node:fs/promises'],
+    ['lifecycle/image/image.ts', 'lifecycle/layers/tree/pack.ts'],
+    ['lifecycle/image/image.ts', 'node:net'],
+    ['lifecycle/files/lock.ts', 'lifecycle/spec/ids.ts'],
+    ['lifecycle/layers/workers/pool.ts', 'lifecycle/layers/compression/deflate/index.ts'],
+    ['lifecycle/layers/workers/pool.ts', 'lifecycle/layers/tasks.ts'],
+    ['lifecycle/layers/tar/reader.ts', 'lifecycle/layers/tree/walk.ts'],
+    ['lifecycle/layers/tar/reader.ts', 'lifecycle/layers/compression/gzip.ts'],
+    ['lifecycle/layers/tree/pack.ts', 'lifecycle/stores/store.ts'],
+    ['lifecycle/stores/copy.ts', 'lifecycle/caches/cache.ts'],
+    ['lifecycle/stores/copy.ts', 'lifecycle/engines/engine.ts'],
+    ['lifecycle/caches/build-cache.ts', 'lifecycle/phases/export.ts'],
+    ['lifecycle/engines/engine.ts', 'lifecycle/stores/store.ts'],
+    ['lifecycle/stacks/create.ts', 'lifecycle/stores/store.ts'],
+    ['lifecycle/stacks/create.ts', 'lifecycle/platform/stack.ts'],
+    ['lifecycle/phases/export.ts', 'lifecycle/engines/engine.ts'],
+    ['lifecycle/phases/export.ts', 'lifecycle/pipeline.ts'],
+    ['lifecycle/phase-runner.ts', 'lifecycle/pipeline.ts'],
+    ['lifecycle/pipeline.ts', 'lifecycle/platform/build-app.ts'],
+    ['lifecycle/platform/build-app.ts', 'lifecycle/cli/context.ts'],
+    ['lifecycle/index.ts', 'lifecycle/cli/context.ts'],
+    ['lifecycle/cli/phase/creator.ts', 'lifecycle/platform/build-app.ts'],
+    ['lifecycle/cli/phase/log.ts', 'lifecycle/cli/render/plain.ts'],
+    ['lifecycle/cli/phase/log.ts', 'lifecycle/cli/commands/build.ts'],
+    ['lifecycle/platform/stack.ts', 'stacks/create.ts'],
+    ['lifecycle/platform/stack.ts', 'distribution/node.ts'],
+    ['lifecycle/platform/stack.ts', 'buildpacks/sdk/index.ts'],
+    ['buildpacks/python/python.ts', 'lifecycle/stores/store.ts'],
+    ['buildpacks/python/python.ts', 'lifecycle/phases/build.ts'],
+    ['buildpacks/python/python.ts', 'buildpacks/nodejs/version.ts'],
+    ['buildpacks/sdk/index.ts', 'buildpacks/python/python.ts'],
+    ['buildpacks/sdk/index.ts', 'distribution/node.ts'],
+    ['distribution/main.ts', 'bench/index.ts'],
+    ['distribution/main.ts', 'test/helpers/tar.ts'],
+    ['scripts/start.mjs', 'lifecycle/index.ts'],
+    ['scripts/setup.mjs', 'esbuild'],
+    ['bench/index.ts', 'distribution/main.ts'],
+    ['lifecycle/stores/archive/tar-file.ts', 'tar-stream'],
+    ['lifecycle/layers/tar/reader.ts', 'tar-stream'],
+    ['lifecycle/platform/publish.ts', 'undici'],
+    ['lifecycle/platform/publish.ts', 'commander'],
+    ['lifecycle/spec/plan.ts', '@iarna/toml'],
+    ['buildpacks/python/python.ts', '@iarna/toml/lib/toml-parser.js'],
+    ['lifecycle/unknown-room/file.ts', 'lifecycle/errors.ts'],
+  ])('from %s to %s are refused', (file, target) => {
+    const specifier =
+      target.includes('/') && !target.startsWith('node:') && !target.startsWith('@') ? `./${target}` : target
+    expect(violation(file, { specifier, target, dynamic: false })).toBeTypeOf('string')
   })
 
   it.each([
-    ['@iarna/toml/lib/toml-parser.js', 'lifecycle/spec/toml-parser.ts'],
-    ['tar-stream', 'lifecycle/'],
-    ['undici', 'lifecycle/stores/'],
-    ['commander', 'lifecycle/cli/'],
-  ])('%s is imported under %s only', (library, place) => {
-    const users = files.filter(f => imports(f).includes(library)).map(f => relative(root, f))
-    expect(users.filter(u => !u.startsWith(place))).toEqual([])
+    ["import { a } from './a.ts'", './a.ts', false],
+    ["import type { A } from './a.ts'", './a.ts', false],
+    ["import './a.ts'", './a.ts', false],
+    ["export * from './a.ts'", './a.ts', false],
+    ["export {\n  a,\n} from './a.ts'", './a.ts', false],
+    ["const a = await import('./a.ts')", './a.ts', true],
+  ])('are found in %s', (line, specifier, dynamic) => {
+    expect(importsOf(`// first\n${line}\n`)).toEqual([{ specifier, target: specifier, dynamic }])
+  })
+})
+
+describe('pure rooms', () => {
+  const pure = files.filter(f => /^lifecycle\/(spec|image)\//.test(f))
+  it.each(pure)('%s uses no clock and nothing of the process', file => {
+    expect(text(file)).not.toMatch(/\bDate\.now\(|new Date\(\)|\bprocess\.(?:env|cwd|exit|argv|hrtime|stdout|stderr)\b/)
   })
 })

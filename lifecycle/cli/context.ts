@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { type Settings, settings } from '../platform/settings.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
-import type { Process } from './program.ts'
+import type { ProgramProcess } from './program.ts'
 import { plainReporter } from './render/plain.ts'
 import { prettyReporter } from './render/pretty.ts'
 
@@ -48,7 +48,7 @@ export interface CommandContext {
   close(): Promise<void>
 }
 
-export function makeContext(options: GlobalOptions, process: Process): CommandContext {
+export function makeContext(options: GlobalOptions, process: ProgramProcess): CommandContext {
   const { stdout, env } = process
   const color = options.color !== false && stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
   const write = (text: string): void => void stdout.write(text)
@@ -97,7 +97,7 @@ function unheard(error: Error): BaleError {
 }
 
 /** The first signal asks everything to stop and clean up; a second one is left to do what it does by default. */
-function onInterrupt(process: Process): { signal: AbortSignal; dispose: () => void } {
+function onInterrupt(process: ProgramProcess): { signal: AbortSignal; dispose: () => void } {
   const abort = new AbortController()
   const stop = (signal: NodeJS.Signals): void => abort.abort(new Stopped(signal))
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

@@ -5,12 +5,12 @@ import { type CommandContext, type GlobalOptions, Stopped, makeContext } from '.
 import { renderError } from './render/error.ts'
 
 /** The parts of `process` that the command line uses. */
-export type Process = Pick<NodeJS.Process, 'env' | 'stdout' | 'stderr' | 'once' | 'removeListener'>
+export type ProgramProcess = Pick<NodeJS.Process, 'env' | 'stdout' | 'stderr' | 'once' | 'removeListener'>
 
 type Action = (context: CommandContext) => Promise<number | void>
 
 /** Runs `bale` with these arguments; returns the exit status. */
-export async function runProgram(argv: readonly string[], process: Process): Promise<number> {
+export async function runProgram(argv: readonly string[], process: ProgramProcess): Promise<number> {
   let context: CommandContext | undefined
   let failed: ((error: unknown) => number) | undefined
   let status = 0
@@ -71,7 +71,7 @@ function* allCommands(command: Command): Generator<Command> {
 }
 
 /** Ends in an exception, and errors look like all others. */
-function asOurs(command: Command, { stdout, stderr }: Process): void {
+function asOurs(command: Command, { stdout, stderr }: ProgramProcess): void {
   const words: string[] = []
   for (let c: Command | null = command; c !== null; c = c.parent) words.unshift(c.name())
   command

@@ -3,9 +3,10 @@ import type { BuildCache } from '../caches/build-cache.ts'
 import type { Reporter } from '../events.ts'
 import { directoryState } from '../files/directories.ts'
 import type { LayerDigests } from '../image/layer.ts'
+import type { Owner } from '../layers/tree/entries.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import type { BuildpackLayersMetadata, GroupElement, LayerRecord } from '../spec/types.ts'
-import { type Located, type NamedSource, type Owner, cachedSbomLayer } from './export-layers.ts'
+import { type Located, type NamedSource, cachedSbomLayer } from './export-layers.ts'
 import type { LayerOnDisk } from './layers-dir.ts'
 
 interface Input {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { LayerKind, Reporter } from '../events.ts'
 import type { Fingerprint, LayerSource } from '../image/layer.ts'
-import type { LayerEntry } from '../layers/tree/entries.ts'
+import type { LayerEntry, Owner } from '../layers/tree/entries.ts'
 import { fingerprintTree } from '../layers/tree/fingerprint.ts'
 import { layerSource, listTree } from '../layers/tree/pack.ts'
 import { escapeId } from '../spec/ids.ts'
@@ -16,11 +16,6 @@ import type { LayerOnDisk } from './layers-dir.ts'
 export interface Located {
   readonly host: string
   readonly image: string
-}
-
-export interface Owner {
-  readonly uid: number
-  readonly gid: number
 }
 
 /** A layer to be made, and what to call it. */

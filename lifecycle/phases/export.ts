@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { BuildCache } from '../caches/build-cache.ts'
+import type { Owner } from '../layers/tree/entries.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { type AddedLayer, makeAppImage } from '../image/app-image.ts'
@@ -26,7 +27,6 @@ import { type Contribution, writeCache } from './export-cache.ts'
 import {
   type Located,
   type NamedSource,
-  type Owner,
   appLayers,
   buildpackLayer,
   configLayer,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { StackEvent } from '../../stacks/create.ts'
+import type { StackEvent } from '../stacks/create.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { leaseName } from '../files/lease.ts'
@@ -66,8 +66,8 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
   const { stackDir, settings, store, reporter } = input
   // Loaded once in the life of a machine: most builds find the stack made.
   const { ensureDir, outputJson, remove } = await import('fs-extra/esm')
-  const { createStack } = await import('../../stacks/create.ts')
-  const { partialPrefix, unpackRootfs } = await import('../../stacks/unpack.ts')
+  const { createStack } = await import('../stacks/create.ts')
+  const { partialPrefix, unpackRootfs } = await import('../stacks/unpack-rootfs.ts')
   const dir = installedDir(input)
   const key = await keyOf(stackDir)
   const before = await readRecord(dir)

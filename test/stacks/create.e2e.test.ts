@@ -7,8 +7,8 @@ import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import tar, { type Header } from 'tar-stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createStack, type Stack, type StackImage } from '../../stacks/create.ts'
-import { unpackRootfs } from '../../stacks/unpack.ts'
+import { createStack, type Stack, type StackImage } from '../../lifecycle/stacks/create.ts'
+import { unpackRootfs } from '../../lifecycle/stacks/unpack-rootfs.ts'
 
 // With mmdebstrap and Debian's archive, as whoever runs it: root or not, the digests have to be the same.
 

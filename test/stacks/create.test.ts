@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createStack, type StackEvent, type StackOptions } from '../../stacks/create.ts'
+import { createStack, type StackEvent, type StackOptions } from '../../lifecycle/stacks/create.ts'
 
 // mmdebstrap is a shell script here, in a PATH that holds nothing else but what it needs.
 

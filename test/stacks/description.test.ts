@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { expect, it } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
-import { configFor } from '../../stacks/config.ts'
-import { parseDescription, readDescription } from '../../stacks/description.ts'
+import { configFor } from '../../lifecycle/stacks/image-config.ts'
+import { parseDescription, readDescription } from '../../lifecycle/stacks/description.ts'
 
 const trixie = resolve(import.meta.dirname, '../../stacks/trixie')
 const text = await readFile(`${trixie}/stack.toml`, 'utf8')

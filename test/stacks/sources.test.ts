@@ -6,7 +6,7 @@ import {
   parseSources,
   redactUris,
   renderSources,
-} from '../../stacks/sources.ts'
+} from '../../lifecycle/stacks/sources.ts'
 
 const deb822 = `# Debian's own
 Types: deb deb-src

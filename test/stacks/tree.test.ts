@@ -6,9 +6,9 @@ import { PassThrough, Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import tar, { type Header } from 'tar-stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readDescription } from '../../stacks/description.ts'
-import { type ImageKind, rulesFor, sourcesPath } from '../../stacks/rules.ts'
-import { normaliseTree } from '../../stacks/tree.ts'
+import { readDescription } from '../../lifecycle/stacks/description.ts'
+import { type ImageKind, rulesFor, sourcesPath } from '../../lifecycle/stacks/rules.ts'
+import { normaliseTree } from '../../lifecycle/stacks/normalise-tree.ts'
 
 const stack = await readDescription(resolve(import.meta.dirname, '../../stacks/trixie'))
 let dir: string

@@ -2,7 +2,7 @@ import { type UsageRecord, type PruneRule, diskUsage, prune } from '../../platfo
 import { BaleError } from '../../errors.ts'
 import { Stores } from '../../stores/open.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
-import { formatAge, formatBytes, printable, shortName, table } from '../render/text.ts'
+import { formatAge, formatBytes, printable, shortName, table } from '../text.ts'
 
 /** What goes when the user does not say. */
 const usualAge = '30d'

@@ -5,7 +5,7 @@ import { copyImage } from '../../stores/copy.ts'
 import { parseDestination, displayName } from '../../stores/destination.ts'
 import { Stores, localName } from '../../stores/open.ts'
 import type { CommandContext } from '../context.ts'
-import { formatBytes, shortName, table } from '../render/text.ts'
+import { formatBytes, shortName, table } from '../text.ts'
 
 export async function listCommand(context: CommandContext): Promise<void> {
   await using stores = open(context)

@@ -4,7 +4,7 @@ import { labels, parseBuildMetadataLabel, parseLayersMetadata } from '../../spec
 import { displayName } from '../../stores/destination.ts'
 import { Stores } from '../../stores/open.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
-import { formatBytes, makeStyle, printable, shortName } from '../render/text.ts'
+import { formatBytes, makeStyle, printable, shortName } from '../text.ts'
 
 /** What `--output json` prints. */
 interface Inspection {

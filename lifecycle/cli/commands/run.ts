@@ -12,7 +12,7 @@ import { unpackImage } from '../../layers/tree/unpack.ts'
 import { labels, parseBuildMetadataLabel } from '../../spec/labels.ts'
 import { Stores } from '../../stores/open.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
-import { printable, printableLines } from '../render/text.ts'
+import { printable, printableLines } from '../text.ts'
 import { readVariables } from '../variables.ts'
 
 /** How many unpacked images are kept, so that starting one again is immediate. */

@@ -2,7 +2,7 @@ import type { PlatformFeatures } from '../../spec/api.ts'
 import type { PhaseLog } from './log.ts'
 import type { Inputs } from './flags.ts'
 import type { Images } from './images.ts'
-import type { Owner } from './ownership.ts'
+import type { Owner } from '../../layers/tree/entries.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 

@@ -19,7 +19,8 @@ import type { ImageStore } from '../../stores/store.ts'
 import type { PhaseContext } from './binary.ts'
 import type { Inputs } from './flags.ts'
 import { requireExperimental } from './modes.ts'
-import { type Owner, giveTree } from './ownership.ts'
+import type { Owner } from '../../layers/tree/entries.ts'
+import { giveTree } from './ownership.ts'
 
 /** Where app and run images are: all of them in one kind of place. */
 type Mode =

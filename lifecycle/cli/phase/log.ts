@@ -1,8 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import { failureEvent, formatEvent } from '../../event-stream.ts'
 import type { BuildEvent, DetectResult, Reporter } from '../../events.ts'
-import { makeStyle, printable, printableLines } from '../render/text.ts'
-import { titles } from '../render/plain.ts'
+import { makeStyle, phaseTitles, printable, printableLines } from '../text.ts'
 
 const levels = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof levels)[number]
@@ -41,7 +40,7 @@ export class PhaseLog implements Reporter {
       return
     }
     for (const [level, line] of linesOf(event)) this.#print(level, line)
-    if (event.type === 'phase-started') this.#print('info', style.cyan(`===> ${titles[event.phase]}`))
+    if (event.type === 'phase-started') this.#print('info', style.cyan(`===> ${phaseTitles[event.phase]}`))
   }
 
   warn(text: string): void {

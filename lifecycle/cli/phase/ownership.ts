@@ -4,12 +4,8 @@ import { type ByteString, toBytes } from '../../files/byte-string.ts'
 import type { OpenDirectory } from '../../files/open-directory.ts'
 import { openParent, wrapErrnoSync } from '../../files/safe-open.ts'
 import { walk } from '../../layers/tree/walk.ts'
+import type { Owner } from '../../layers/tree/entries.ts'
 import type { PhaseContext } from './binary.ts'
-
-export interface Owner {
-  readonly uid: number
-  readonly gid: number
-}
 
 /** The CNB user: -uid and -gid, or whoever the binary was started as. */
 export function cnbUser({ inputs, io }: Pick<PhaseContext, 'inputs' | 'io'>): Owner {

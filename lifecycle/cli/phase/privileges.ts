@@ -1,7 +1,8 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { BaleError, isErrno } from '../../errors.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
-import { type Owner, cnbUser, giveTree } from './ownership.ts'
+import type { Owner } from '../../layers/tree/entries.ts'
+import { cnbUser, giveTree } from './ownership.ts'
 
 /**
  * Between a binary's preparation and its work. The specification is silent on users; platforms rely on what the reference

@@ -1,6 +1,6 @@
 import { BaleError } from '../../errors.ts'
 import { explainErrno } from '../../files/wrap-errno.ts'
-import { makeStyle, printable, printableLines } from './text.ts'
+import { makeStyle, printable, printableLines } from '../text.ts'
 
 /** What the user sees of a failure: what went wrong, where, and what to do. A stack trace only if it is our own fault. */
 export function renderError(thrown: unknown, options: { color: boolean; verbose: boolean }): string {

@@ -1,22 +1,20 @@
-import type { PhaseName } from '../../errors.ts'
 import type { BuildEvent, DetectResult, Reporter } from '../../events.ts'
-import { type Style, formatBytes, formatDuration, makeStyle, printable, printableLines, shortName } from './text.ts'
+import {
+  type Style,
+  formatBytes,
+  formatDuration,
+  makeStyle,
+  phaseTitles,
+  printable,
+  printableLines,
+  shortName,
+} from '../text.ts'
 
 export interface PlainOptions {
   write(text: string): void
   readonly verbose?: boolean
   readonly quiet?: boolean
   readonly color?: boolean
-}
-
-export const titles: Record<PhaseName, string> = {
-  analyze: 'ANALYZING',
-  detect: 'DETECTING',
-  restore: 'RESTORING',
-  extend: 'EXTENDING',
-  build: 'BUILDING',
-  export: 'EXPORTING',
-  rebase: 'REBASING',
 }
 
 /** Lines for a log. Each event is complete in itself; progress of transfers is left out. */
@@ -69,7 +67,7 @@ export function renderLines(event: BuildEvent, style: Style, level: { verbose?: 
 function detailed(event: BuildEvent, style: Style, verbose: boolean): string[] {
   switch (event.type) {
     case 'phase-started':
-      return [style.bold(`===> ${titles[event.phase]}`)]
+      return [style.bold(`===> ${phaseTitles[event.phase]}`)]
     case 'phase-finished':
       return [style.dim(`     ${event.phase} took ${formatDuration(event.milliseconds)}`)]
     case 'detected':

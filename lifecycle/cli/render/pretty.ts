@@ -1,7 +1,7 @@
 import type { BuildEvent, Reporter } from '../../events.ts'
 import { hexOf, isDigest } from '../../image/digest.ts'
 import { renderLines } from './plain.ts'
-import { formatBytes, makeStyle, printable } from './text.ts'
+import { formatBytes, makeStyle, printable } from '../text.ts'
 
 export interface PrettyOptions {
   write(text: string): void

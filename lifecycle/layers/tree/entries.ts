@@ -1,10 +1,10 @@
 import { BaleError } from '../../errors.ts'
 import type { HostPlace } from '../../files/safe-open.ts'
 
-/** Whose an entry is in the image. */
+/** The user and group that own an entry of the image, or a file of the host. */
 export interface Owner {
-  uid: number
-  gid: number
+  readonly uid: number
+  readonly gid: number
 }
 
 /** One thing that a layer contains: an explicit value of where it comes from, where it goes, and whose it is. */

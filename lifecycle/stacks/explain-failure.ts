@@ -1,5 +1,5 @@
-import { BaleError, type ErrorCode, isErrno } from '../lifecycle/errors.ts'
-import type { Failure } from './process.ts'
+import { BaleError, type ErrorCode, isErrno } from '../errors.ts'
+import type { Failure } from './run-command.ts'
 
 /**
  * What mmdebstrap and apt say when something outside of them is wrong. Both talk to people only, so this reads prose,

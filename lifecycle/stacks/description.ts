@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { BaleError, isErrno } from '../lifecycle/errors.ts'
-import { parseTomlDocument } from '../lifecycle/spec/toml.ts'
-import { TomlDate } from '../lifecycle/spec/toml-values.ts'
+import { BaleError, isErrno } from '../errors.ts'
+import { parseTomlDocument } from '../spec/toml.ts'
+import { TomlDate } from '../spec/toml-values.ts'
 
 /** One of the two images: who it runs as and which Debian packages it is made of. */
 export interface ImageDescription {

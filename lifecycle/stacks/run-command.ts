@@ -4,7 +4,7 @@ import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { isErrno } from '../lifecycle/errors.ts'
+import { isErrno } from '../errors.ts'
 import { redactUris } from './sources.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -17,7 +17,7 @@ export interface Command {
   readonly onLine?: ((line: string) => void) | undefined
 }
 
-export type Ending<T> = { readonly state: 'succeeded'; readonly value: T } | Failure
+export type CommandResult<T> = { readonly state: 'succeeded'; readonly value: T } | Failure
 
 /** A command that failed by itself, or whose output did: that is the `cause`, and the status may then be 0. */
 export interface Failure {
@@ -39,7 +39,10 @@ const endWithUs = 'exec 3<&0 </dev/null; { read -r _; kill -TERM 0; } <&3 >/dev/
  * Runs a command in a process group of its own, gives its standard output to `consume`, and returns when the whole
  * group is gone. The signal ends the group and rejects with the signal's reason.
  */
-export async function runCommand<T>(command: Command, consume: (output: Readable) => Promise<T>): Promise<Ending<T>> {
+export async function runCommand<T>(
+  command: Command,
+  consume: (output: Readable) => Promise<T>,
+): Promise<CommandResult<T>> {
   const { argv, environment, signal, onLine } = command
   signal.throwIfAborted()
   // The caller's umask must not show in the modes of what maintainer scripts write.

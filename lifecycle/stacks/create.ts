@@ -3,17 +3,17 @@ import { readFile, rename } from 'node:fs/promises'
 import { arch as hostArch } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ensureDir, remove } from 'fs-extra/esm'
-import { architectureOf, ociArchitecture } from './config.ts'
+import { architectureOf, ociArchitecture } from './image-config.ts'
 import { readDescription } from './description.ts'
-import { explainWrite, missingProgram } from './failures.ts'
-import { createImage, type StackEvent, type StackImage } from './image.ts'
+import { explainWrite, missingProgram } from './explain-failure.ts'
+import { createImage, type StackEvent, type StackImage } from './make-image.ts'
 import { type Archive, findArchive } from './machine.ts'
-import { discard, type Environment, findProgram, runCommand, searchPath } from './process.ts'
+import { discard, type Environment, findProgram, runCommand, searchPath } from './run-command.ts'
 import { type ImageRules, sourcesPath } from './rules.ts'
 import { redactUris } from './sources.ts'
 import { makeWorkDir, writePrivate } from './workdir.ts'
 
-export type { StackEvent, StackImage } from './image.ts'
+export type { StackEvent, StackImage } from './make-image.ts'
 
 export interface StackOptions {
   /** The folder with the `stack.toml`. */

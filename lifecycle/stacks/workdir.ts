@@ -2,10 +2,10 @@ import { chmod, lstat, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { remove } from 'fs-extra/esm'
-import { isErrno } from '../lifecycle/errors.ts'
-import { leaseName, leaseState } from '../lifecycle/files/lease.ts'
-import { explainWrite } from './failures.ts'
-import { discard, type Environment, runCommand, searchPath } from './process.ts'
+import { isErrno } from '../errors.ts'
+import { leaseName, leaseState } from '../files/lease.ts'
+import { explainWrite } from './explain-failure.ts'
+import { discard, type Environment, runCommand, searchPath } from './run-command.ts'
 
 export interface WorkDir extends AsyncDisposable {
   readonly path: string

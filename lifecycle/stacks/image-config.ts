@@ -1,6 +1,6 @@
-import { BaleError } from '../lifecycle/errors.ts'
-import type { ImageConfig } from '../lifecycle/image/config.ts'
-import type { Digest } from '../lifecycle/image/digest.ts'
+import { BaleError } from '../errors.ts'
+import type { ImageConfig } from '../image/config.ts'
+import type { Digest } from '../image/digest.ts'
 import type { StackDescription } from './description.ts'
 import type { ImageKind } from './rules.ts'
 

@@ -1,10 +1,10 @@
 import { chmod, rename } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ensureDir, pathExists, remove } from 'fs-extra/esm'
-import { BaleError, isErrno } from '../lifecycle/errors.ts'
-import { leaseName } from '../lifecycle/files/lease.ts'
-import { ended, explainWrite } from './failures.ts'
-import { discard, type Environment, runCommand, searchPath } from './process.ts'
+import { BaleError, isErrno } from '../errors.ts'
+import { leaseName } from '../files/lease.ts'
+import { ended, explainWrite } from './explain-failure.ts'
+import { discard, type Environment, runCommand, searchPath } from './run-command.ts'
 
 export interface UnpackOptions {
   readonly environment: Environment

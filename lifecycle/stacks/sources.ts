@@ -1,4 +1,4 @@
-import { BaleError } from '../lifecycle/errors.ts'
+import { BaleError } from '../errors.ts'
 
 /** A stanza of apt's sources (sources.list(5)), of either format, as far as it matters here. */
 export interface AptSource {

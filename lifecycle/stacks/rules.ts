@@ -1,4 +1,4 @@
-import { BaleError } from '../lifecycle/errors.ts'
+import { BaleError } from '../errors.ts'
 import type { StackDescription } from './description.ts'
 
 export type ImageKind = 'build' | 'run'

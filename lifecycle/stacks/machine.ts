@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { BaleError, isErrno } from '../lifecycle/errors.ts'
+import { BaleError, isErrno } from '../errors.ts'
 import { type AptSource, findMirrors, type Mirror, namedMirror, parseSources, renderSources } from './sources.ts'
 
 /** How this machine reaches the Debian archive: what mmdebstrap is told, and what the build image is given. */

@@ -3,8 +3,8 @@ import { createWriteStream } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import tar, { type Header, type Pack } from 'tar-stream'
-import { BaleError } from '../lifecycle/errors.ts'
-import type { Digest } from '../lifecycle/image/digest.ts'
+import { BaleError } from '../errors.ts'
+import type { Digest } from '../image/digest.ts'
 import type { ImageRules } from './rules.ts'
 
 export interface NormalisedTree {
@@ -32,7 +32,7 @@ export async function normaliseTree(
 ): Promise<NormalisedTree> {
   const pack = tar.pack()
   const extract = tar.extract()
-  const writer = new TreeWriter(pack, rules, wanted)
+  const writer = new TreeNormaliser(pack, rules, wanted)
   const hash = createHash('sha256')
   let size = 0
   const measured = async function* (chunks: AsyncIterable<Buffer>) {
@@ -60,7 +60,7 @@ export async function normaliseTree(
   return { diffId: `sha256:${hash.digest('hex')}`, size, texts: writer.texts }
 }
 
-class TreeWriter {
+class TreeNormaliser {
   readonly texts = new Map<string, string>()
   readonly #pack: Pack
   readonly #rules: ImageRules

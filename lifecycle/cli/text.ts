@@ -1,4 +1,16 @@
 import { stripVTControlCharacters } from 'node:util'
+import type { PhaseName } from '../errors.ts'
+
+/** What a phase is called in output: `===> ANALYZING`. */
+export const phaseTitles: Record<PhaseName, string> = {
+  analyze: 'ANALYZING',
+  detect: 'DETECTING',
+  restore: 'RESTORING',
+  extend: 'EXTENDING',
+  build: 'BUILDING',
+  export: 'EXPORTING',
+  rebase: 'REBASING',
+}
 
 /** `1.2 MB`, decimal units. */
 export function formatBytes(bytes: number): string {

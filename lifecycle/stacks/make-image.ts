@@ -1,13 +1,13 @@
-import type { ImageConfig } from '../lifecycle/image/config.ts'
-import type { Digest } from '../lifecycle/image/digest.ts'
-import { configFor, type DebianPackage, parsePackages } from './config.ts'
+import type { ImageConfig } from '../image/config.ts'
+import type { Digest } from '../image/digest.ts'
+import { configFor, type DebianPackage, parsePackages } from './image-config.ts'
 import type { StackDescription } from './description.ts'
-import { explainFailure } from './failures.ts'
+import { explainFailure } from './explain-failure.ts'
 import type { Archive } from './machine.ts'
 import { aptSettings, mmdebstrapArguments, newestNote, settingsVariable } from './mmdebstrap.ts'
-import { type Environment, runCommand, searchPath } from './process.ts'
+import { type Environment, runCommand, searchPath } from './run-command.ts'
 import { type ImageKind, type ImageRules, rulesFor } from './rules.ts'
-import { normaliseTree, type NormalisedTree } from './tree.ts'
+import { normaliseTree, type NormalisedTree } from './normalise-tree.ts'
 
 export type StackEvent =
   | { readonly type: 'warning'; readonly message: string }
