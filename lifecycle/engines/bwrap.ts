@@ -4,7 +4,7 @@ import { access, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
-import { requireLinux, systemPath } from './process.ts'
+import { requireLinux, systemPath } from '../processes/launch.ts'
 
 /** bubblewrap as it is installed here. */
 export interface Bwrap {

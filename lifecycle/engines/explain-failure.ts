@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { BaleError } from '../errors.ts'
-import { readProc } from './process.ts'
+import { readProc } from '../processes/proc.ts'
 
 /** What decides whether this user may make namespaces here. Settings that this kernel does not have are undefined. */
 export interface Facts {

@@ -9,7 +9,7 @@ import { findBwrap } from './bwrap.ts'
 import { openFiles } from './files.ts'
 import { isolate, systemMounts } from './isolation.ts'
 import { openOverlay } from './overlay.ts'
-import { checkEnvironment } from './process.ts'
+import { checkEnvironment } from '../processes/launch.ts'
 import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
 
 export interface RunImageOptions {

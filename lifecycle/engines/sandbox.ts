@@ -3,16 +3,8 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BaleError } from '../errors.ts'
 import type { Bwrap } from './bwrap.ts'
-import {
-  type ProcessHandle,
-  exitOf,
-  findProcess,
-  isRunning,
-  launch,
-  readProc,
-  sendSignal,
-  systemPath,
-} from './process.ts'
+import { exitOf, launch, systemPath } from '../processes/launch.ts'
+import { type ProcessHandle, findProcess, isRunning, readProc, sendSignal } from '../processes/proc.ts'
 import { type SeccompArch, seccompFilter } from './seccomp.ts'
 
 export interface SandboxOptions {

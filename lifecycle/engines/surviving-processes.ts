@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BaleError } from '../errors.ts'
-import { findProcess, isRunning, readProc, sendSignal } from './process.ts'
+import { findProcess, isRunning, readProc, sendSignal } from '../processes/proc.ts'
 
 /**
  * What the processes of a run are known by: a value of RLIMIT_LOCKS, a limit that Linux keeps and has not enforced since

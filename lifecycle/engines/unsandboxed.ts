@@ -6,8 +6,8 @@ import { BaleError } from '../errors.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { hasMark, killMarked, newMark, setMark } from './surviving-processes.ts'
 import { checkPath } from './mounts.ts'
-import { type Outputs, openOutputs } from './pipe.ts'
-import { checkEnvironment, exitOf, launch, requireLinux } from './process.ts'
+import { type Outputs, openOutputs } from '../processes/pipe.ts'
+import { checkEnvironment, exitOf, launch, requireLinux } from '../processes/launch.ts'
 
 export interface UnsandboxedOptions {
   /** An existing directory for what a run needs for a moment. */

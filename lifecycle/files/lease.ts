@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { isErrno } from '../errors.ts'
+import { readStat } from '../processes/proc.ts'
 
 /**
  * What a crashed process leaves behind must be told from what a running one is using. So the name of every temporary
@@ -29,19 +30,6 @@ function stateOf(pid: number, started: number): 'alive' | 'dead' | 'unknown' {
   const stat = readStat(pid)
   if (stat === undefined) return 'unknown' // no /proc, or one that hides other users' processes
   return stat.started === started && !stat.ended ? 'alive' : 'dead'
-}
-
-/** The start time in clock ticks since the machine booted, and whether only its parent remembers it (proc(5), stat). */
-function readStat(pid: number | 'self'): { pid: number; started: number; ended: boolean } | undefined {
-  let text: string
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  } catch {
-    return undefined
-  }
-  // The second field is the program's name in brackets, and it may itself hold brackets and blanks.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return { pid: parseInt(text, 10), started: Number(fields[19]), ended: fields[0] === 'Z' || fields[0] === 'X' }
 }
 
 let place: string | undefined

@@ -2,7 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
-import { type Outputs, openOutputs } from '../engines/pipe.ts'
+import { type Outputs, openOutputs } from '../processes/pipe.ts'
 import { BaleError } from '../errors.ts'
 import { errnoError } from '../files/wrap-errno.ts'
 

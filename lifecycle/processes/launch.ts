@@ -1,7 +1,8 @@
 import { type ChildProcess, type IOType, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs'
+import { closeSync, openSync, readdirSync } from 'node:fs'
 import { BaleError, isErrno } from '../errors.ts'
+import { readProc } from './proc.ts'
 
 /** Where the programs are that every Linux system has; what we start ourselves inherits no environment. */
 export const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'
@@ -12,51 +13,6 @@ export function requireLinux(): void {
   throw new BaleError('engine', `buildpacks run on Linux, and this is ${process.platform}`, {
     fix: 'build in a Linux virtual machine or container',
   })
-}
-
-/** A process, told from a later one that has the same number. */
-export interface ProcessHandle {
-  readonly pid: number
-  /** In clock ticks since the machine started. */
-  readonly started: number
-}
-
-export function findProcess(pid: number): ProcessHandle | undefined {
-  const stat = readStat(pid)
-  return stat && { pid, started: stat.started }
-}
-
-/** False also when only its entry in the process table is left, for a parent that has not asked yet. */
-export function isRunning(process: ProcessHandle): boolean {
-  const stat = readStat(process.pid)
-  return stat !== undefined && stat.started === process.started && !stat.ended
-}
-
-/** Nothing happens if it is gone. */
-export function sendSignal(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch (error) {
-    if (!isErrno(error, 'ESRCH')) throw error
-  }
-}
-
-/** proc(5), /proc/pid/stat. The second field is the program's name in brackets, which may hold brackets and blanks. */
-function readStat(pid: number): { started: number; ended: boolean } | undefined {
-  const text = readProc(`${pid}/stat`)
-  if (text === undefined) return undefined
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return { started: Number(fields[19]), ended: fields[0] === 'Z' || fields[0] === 'X' }
-}
-
-/** A file of /proc, or undefined if its process is gone or another user's. */
-export function readProc(path: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${path}`, 'latin1')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return undefined
-    throw error
-  }
 }
 
 export interface Launch {

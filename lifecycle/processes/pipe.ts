@@ -5,8 +5,7 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
-import type { EngineRun } from './engine.ts'
-import { systemPath } from './process.ts'
+import { systemPath } from './launch.ts'
 
 /** The writing ends for a child, and what becomes of the bytes. Disposal reads no more, whoever still writes. */
 export interface Outputs extends Disposable {
@@ -25,7 +24,7 @@ export interface Outputs extends Disposable {
  */
 export async function openOutputs(
   tmpDir: string,
-  onOutput: EngineRun['onOutput'],
+  onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void,
   failed: (error: unknown) => void,
 ): Promise<Outputs> {
   const dir = await mkdtemp(join(tmpDir, 'pipes-')).catch((cause: unknown) => {
