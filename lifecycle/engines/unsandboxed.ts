@@ -33,7 +33,7 @@ export function unsandboxedEngine(options: UnsandboxedOptions): Engine {
   let checked: Promise<void> | undefined
   const checkOnce = () => (checked ??= checkMark())
   return {
-    name: 'host',
+    name: 'unsandboxed',
     check: checkOnce,
     async run(run, signal) {
       signal?.throwIfAborted()
@@ -64,7 +64,7 @@ async function checkRun(run: EngineRun): Promise<void> {
   checkEnvironment(run.env)
   checkPath(run.workingDir)
   if (run.network === 'none') {
-    throw new BaleError('engine', 'the host engine cannot close the network', {
+    throw new BaleError('engine', 'without a sandbox, Bale cannot close the network', {
       fix: 'start the container without a network, or use an engine that makes sandboxes',
     })
   }
@@ -72,7 +72,7 @@ async function checkRun(run: EngineRun): Promise<void> {
     checkPath(hostPath)
     if (hostPath !== path) {
       const where = `${hostPath} as ${path}`
-      throw new BaleError('engine', 'the host engine cannot show a file in another place', { where })
+      throw new BaleError('engine', 'without a sandbox, Bale cannot show a file in another place', { where })
     }
     await stat(path).catch((cause: unknown) => {
       throw new BaleError('engine', 'what is to be shown is not there', { where: path, cause })

@@ -4,7 +4,7 @@ import { leaseState } from './lease.ts'
 import { removeSoon } from './remove.ts'
 
 /**
- * Removes from a directory what processes that are gone have left there: entries named `<prefix><ownName()>`. What cannot
+ * Removes from a directory what processes that are gone have left there: entries named `<prefix><leaseName()>`. What cannot
  * be removed stays, and the next one tries.
  */
 export async function removeStale(dir: string, prefix = ''): Promise<void> {

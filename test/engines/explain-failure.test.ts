@@ -25,7 +25,7 @@ describe('why there is no sandbox', () => {
       'a container',
       'bwrap: Creating new namespace failed: Operation not permitted',
       { inContainer: true },
-      'the host engine',
+      'run the phase binaries',
     ],
     [
       "a container's /proc",
@@ -33,8 +33,8 @@ describe('why there is no sandbox', () => {
       { inContainer: true },
       'systempaths=unconfined',
     ],
-    ['a container on Ubuntu', refused, { inContainer: true, apparmorRestricts: 1 }, 'the host engine'],
-    ['who knows what', refused, {}, 'the host engine'],
+    ['a container on Ubuntu', refused, { inContainer: true, apparmorRestricts: 1 }, 'run the phase binaries'],
+    ['who knows what', refused, {}, 'run the phase binaries'],
   ] as [string, string, Partial<Facts>, string][])('%s: with what to do', (_name, said, changes, fix) => {
     const error = explainRefusal(said, { ...facts, ...changes })
     expect(error).toMatchObject({ code: 'engine', where: '/usr/bin/bwrap' })

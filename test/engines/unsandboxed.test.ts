@@ -29,7 +29,7 @@ else it.skip('the contract (skipped: engines need Linux)')
 describe.runIf(process.platform === 'linux')('host: what it cannot do is an error', () => {
   it('closing the network', async () => {
     const error = await failureOf(sh(await open(), ':', { network: 'none' }))
-    expect(error).toMatchObject({ code: 'engine', message: 'the host engine cannot close the network' })
+    expect(error).toMatchObject({ code: 'engine', message: 'without a sandbox, Bale cannot close the network' })
   })
 
   it('showing a file in another place', async () => {

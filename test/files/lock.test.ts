@@ -117,7 +117,7 @@ describe('withLock', () => {
   })
 })
 
-describe('ownerOf', () => {
+describe('leaseState', () => {
   it('does not know who made other names', () => {
     for (const name of ['', 'x', '../../etc/passwd', `${leaseName()}x`]) expect(leaseState(name)).toBe('unknown')
   })

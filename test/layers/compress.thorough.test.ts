@@ -184,9 +184,9 @@ describe('gzip', () => {
   })
 
   it('does not depend on the number of threads', async () => {
-    const by = async (crew: typeof inlinePool): Promise<Buffer> => {
+    const by = async (pool: typeof inlinePool): Promise<Buffer> => {
       const pieces: Uint8Array[] = []
-      for await (const { bytes } of compressBlocks(streamOf(large), () => crew('gzip'))) pieces.push(bytes)
+      for await (const { bytes } of compressBlocks(streamOf(large), () => pool('gzip'))) pieces.push(bytes)
       return Buffer.concat(pieces)
     }
     expect((await by(threadedPool)).equals(await by(inlinePool))).toBe(true)

@@ -24,7 +24,7 @@ type Script = (run: EngineRun, mounted: (path: string) => string) => Promise<num
 function fakeEngine(scripts: Readonly<Record<Phase, Script>>): Engine & { readonly runs: EngineRun[] } {
   const runs: EngineRun[] = []
   return {
-    name: 'host',
+    name: 'unsandboxed',
     runs,
     check: () => Promise.resolve(),
     async run(run, signal) {

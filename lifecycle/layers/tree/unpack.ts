@@ -55,7 +55,7 @@ export async function unpackImage(layers: readonly Layer[], to: string, options:
 async function publish(to: string, fill: (tree: TreeWriter) => Promise<void>): Promise<void> {
   const draft = join(dirname(to), leaseName())
   try {
-    const tree = making(to, () => {
+    const tree = orExplain(to, () => {
       mkdirSync(dirname(to), { recursive: true })
       mkdirSync(draft, 0o700)
       return new TreeWriter(OpenDirectory.open(draft))
@@ -66,14 +66,14 @@ async function publish(to: string, fill: (tree: TreeWriter) => Promise<void>): P
     } finally {
       tree.close()
     }
-    making(to, () => renameSync(draft, to))
+    orExplain(to, () => renameSync(draft, to))
   } catch (error) {
     await removeTree(draft).catch(() => undefined) // the first failure is the one to tell
     throw error
   }
 }
 
-function making<T>(to: string, call: () => T): T {
+function orExplain<T>(to: string, call: () => T): T {
   try {
     return call()
   } catch (cause) {
