@@ -47,6 +47,11 @@ export type BuildEvent =
 /** Renders events for somebody: a terminal, a log, a program. */
 export interface Reporter {
   event(event: BuildEvent): void
+  /**
+   * When what was reported has gone out; undefined if it has. Who can report without end waits for it between events, so that
+   * a slow reader costs no memory (X42).
+   */
+  drained?(): Promise<void> | undefined
   close(): Promise<void>
 }
 

@@ -55,7 +55,14 @@ async function runPhaseBinary(
   const stdout = lines(onLine, longestEvent)
   const stderr = lines(text => reporter.event({ type: 'output', stream: 'stderr', text }))
   const status = await engine.run(
-    { ...run, onOutput: (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk) },
+    {
+      ...run,
+      onOutput(stream, chunk) {
+        const reader = stream === 'stdout' ? stdout : stderr
+        reader.push(chunk)
+        return reporter.drained?.()
+      },
+    },
     signal,
   )
   stdout.end()

@@ -52,11 +52,19 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
   const { stdout, env } = process
   const color = options.color !== false && stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
   const write = (text: string): void => void stdout.write(text)
+  const drained = () => drainOf(stdout)
   const level = { ...(options.verbose === true && { verbose: true }), ...(options.quiet === true && { quiet: true }) }
   const pretty = stdout.isTTY && options.quiet !== true && env['TERM'] !== 'dumb'
   const reporter = pretty
-    ? prettyReporter({ write, width: () => stdout.columns || 80, now: () => performance.now(), color, ...level })
-    : plainReporter({ write, color, ...level })
+    ? prettyReporter({
+        write,
+        drained,
+        width: () => stdout.columns || 80,
+        now: () => performance.now(),
+        color,
+        ...level,
+      })
+    : plainReporter({ write, drained, color, ...level })
   const interrupt = onInterrupt(process)
   return {
     settings: settings(env),
@@ -74,6 +82,19 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
       await reporter.close()
     },
   }
+}
+
+/** When a stream takes more, or never will again; undefined if it does now. */
+function drainOf(stream: Process['stdout']): Promise<void> | undefined {
+  if (!stream.writableNeedDrain || stream.destroyed) return undefined
+  return new Promise(resolve => {
+    const events = ['drain', 'close', 'error'] as const
+    const done = (): void => {
+      for (const event of events) stream.off(event, done)
+      resolve()
+    }
+    for (const event of events) stream.on(event, done)
+  })
 }
 
 /** The user's Ctrl-C, a signal from whoever started us, or an output that nobody reads any more. */

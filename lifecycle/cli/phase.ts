@@ -2,20 +2,17 @@ import { fileURLToPath } from 'node:url'
 import { BaleError } from '../errors.ts'
 import type { Io } from './phase/binary.ts'
 import { main } from './phase/main.ts'
+import { writeFully } from './phase/output.ts'
 
 // The phase binaries: what this process is, and no more.
 
 const abort = new AbortController()
+let unheard = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => abort.abort(new BaleError('cancelled', `stopped by ${signal}`)))
-// Nobody reads on, or the disk is full that it goes to (O03).
-process.stdout.on('error', (error: Error) =>
-  abort.abort(new BaleError('cancelled', `the output cannot be written: ${error.message}`)),
-)
-process.stderr.on('error', () => {})
 
 const io: Io = {
-  write: text => void process.stdout.write(text),
+  write,
   user: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
   signal: abort.signal,
   become({ uid, gid }, groups) {
@@ -28,3 +25,15 @@ const io: Io = {
 
 process.umask(0o022)
 void main(process.argv.slice(2), process.env, io).then(status => (process.exitCode = status))
+
+/** Not `process.stdout`, which keeps what a slow reader has not taken. */
+function write(text: string): void {
+  if (unheard) return
+  try {
+    writeFully(1, text)
+  } catch (error) {
+    // Nobody reads on, or the disk is full that it goes to (O03).
+    unheard = true
+    abort.abort(new BaleError('cancelled', `the output cannot be written: ${(error as Error).message}`))
+  }
+}

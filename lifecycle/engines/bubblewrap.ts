@@ -9,7 +9,7 @@ import { checkPath } from './mounts.ts'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
 import { checkEnvironment } from '../processes/launch.ts'
 import { explainRefusal, readFacts } from './explain-failure.ts'
-import { type Ending, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
+import { type Ending, type SandboxOptions, endOnAbort, onAbort, startSandbox } from './sandbox.ts'
 
 export interface BubblewrapOptions {
   /** The unpacked build image. It is shown read-only, and nothing is written to it. */
@@ -102,7 +102,7 @@ async function runInSandbox(
   const start = { bwrap, options, argv: run.argv, descriptors: files.descriptors }
   const ending = await runToEnd(start, outputs, stop, settings.grace ?? defaultGrace)
   if (ending.state === 'never-ran') throw explainRefusal(stderr.held(), readFacts(bwrap.path))
-  stderr.release()
+  await stderr.release()
   return exitStatusOf(ending.code)
 }
 
@@ -116,11 +116,12 @@ async function runToEnd(
   let sandbox
   try {
     signal?.throwIfAborted()
-    sandbox = startSandbox({ ...start, stdio: ['ignore', outputs.stdout, outputs.stderr] })
+    sandbox = startSandbox({ ...start, stdio: [outputs.stdin, outputs.stdout, outputs.stderr] })
   } finally {
     outputs.release()
   }
   using _end = endOnAbort(sandbox, signal, grace)
+  using _discard = onAbort(signal, () => outputs.discard())
   const ending = await sandbox.ended
   await outputs.drained
   signal?.throwIfAborted()
@@ -134,20 +135,20 @@ const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'sh: ']
  * Why the program could not be started is said on standard error, in one line, and belongs into the error, not among the
  * program's output. So what begins like such a line is kept back until there is more, or the end.
  */
-function holdBack(pass: (chunk: Uint8Array) => void) {
+function holdBack(pass: (chunk: Uint8Array) => void | Promise<void>) {
   let kept: Buffer | undefined = Buffer.alloc(0)
-  const release = (): void => {
+  const release = (): void | Promise<void> => {
     const all = kept
     kept = undefined
-    if (all?.length) pass(all)
+    if (all?.length) return pass(all)
   }
   return {
-    push(chunk: Uint8Array): void {
+    push(chunk: Uint8Array): void | Promise<void> {
       if (kept === undefined) return pass(chunk)
       kept = Buffer.concat([kept, chunk])
       const text = kept.toString('latin1')
       const isOneLine = text.length < 8192 && /^[^\n]*\n?$/.test(text)
-      if (!isOneLine || !starters.some(name => text.startsWith(name) || name.startsWith(text))) release()
+      if (!isOneLine || !starters.some(name => text.startsWith(name) || name.startsWith(text))) return release()
     },
     release,
     held: () => kept?.toString() ?? '',

@@ -18,8 +18,11 @@ export interface EngineRun {
   readonly mounts: readonly Mount[]
   readonly network: 'none' | 'host'
   readonly user: { readonly uid: number; readonly gid: number }
-  /** Called with each chunk as it arrives. */
-  onOutput(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
+  /**
+   * Called with each chunk as it arrives. While the promise that it may return is pending, nothing more is read from that
+   * stream and the program waits; after an abort nobody waits for it.
+   */
+  onOutput(stream: 'stdout' | 'stderr', chunk: Uint8Array): void | Promise<void>
 }
 
 /** Most engines learn only what a shell does: a code of 128 and a signal's number is taken for that signal. */

@@ -157,6 +157,13 @@ export function endOnAbort(sandbox: Sandbox, signal: AbortSignal | undefined, gr
   }
 }
 
+/** Calls back once the signal is aborted, at once if it is already; not after disposal. */
+export function onAbort(signal: AbortSignal | undefined, callback: () => void): Disposable {
+  if (signal?.aborted) callback()
+  signal?.addEventListener('abort', callback, { once: true })
+  return { [Symbol.dispose]: () => signal?.removeEventListener('abort', callback) }
+}
+
 /** Nothing for an ordinary user, and for a root that cannot mount. */
 function deviceGuard(): string[] {
   const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(readProc('self/status') ?? '')?.[1] ?? '0'

@@ -1,13 +1,13 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { BaleError } from '../errors.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { hasMark, killMarked, newMark, setMark } from './surviving-processes.ts'
 import { checkPath } from './mounts.ts'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
 import { checkEnvironment, exitOf, launch, requireLinux } from '../processes/launch.ts'
+import { onAbort } from './sandbox.ts'
 
 export interface UnsandboxedOptions {
   /** An existing directory for what a run needs for a moment. */
@@ -98,12 +98,13 @@ async function runHere(options: UnsandboxedOptions, run: EngineRun, signal?: Abo
       cwd: run.workingDir,
       user: process.geteuid?.() === 0 ? run.user : undefined,
       before: setMark(mark),
-      stdio: ['ignore', outputs.stdout, outputs.stderr],
+      stdio: [outputs.stdin, outputs.stdout, outputs.stderr],
     })
   } finally {
     outputs.release()
   }
   using _end = endOnAbort(child, stop, options.grace ?? defaultGrace)
+  using _discard = onAbort(stop, () => outputs.discard())
   const { code, signal: killedBy } = await exitOf(child)
   await killMarked(mark)
   await closedIn(outputs, 5_000)
@@ -140,9 +141,7 @@ function throughShell({ argv, env }: EngineRun): { argv: readonly string[]; env:
 
 /** Who keeps the output open when all is killed has got rid of the mark on purpose. */
 async function closedIn(outputs: Outputs, milliseconds: number): Promise<void> {
-  const late = Symbol()
-  const first = await Promise.race([outputs.drained, sleep(milliseconds, late, { ref: false })])
-  if (first !== late) return
+  if (await outputs.settled(milliseconds)) return
   throw new BaleError('engine', 'a process that hides from us has survived the run', {
     fix: 'find it in the list of processes; the builder image or a buildpack started it',
   })

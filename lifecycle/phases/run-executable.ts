@@ -41,7 +41,7 @@ export async function runExecutable(executable: Executable, signal?: AbortSignal
   try {
     const code = await exitCode(child, executable)
     // A background process may hold the pipes for ever: what counts is the program's own end.
-    await Promise.race([outputs.drained, setTimeout(drainMilliseconds, undefined, { ref: false })])
+    await outputs.settled(drainMilliseconds, largestPipe)
     if (failures.length > 0) throw failures[0]
     return code
   } finally {
@@ -53,10 +53,12 @@ export async function runExecutable(executable: Executable, signal?: AbortSignal
 }
 
 const drainMilliseconds = 1000
+/** Bytes that a pipe can hold: /proc/sys/fs/pipe-max-size, and two pipes. What the program itself wrote is no more. */
+const largestPipe = 2 * 1024 * 1024
 
 function start(file: string, args: readonly string[], options: SpawnOptions, outputs: Outputs): ChildProcess {
   try {
-    return spawn(file, args, { ...options, stdio: ['ignore', outputs.stdout, outputs.stderr] })
+    return spawn(file, args, { ...options, stdio: [outputs.stdin, outputs.stdout, outputs.stderr] })
   } finally {
     outputs.release()
   }

@@ -19,6 +19,7 @@ export function displayNames(texts: readonly string[], publish: boolean): string
 export function withDisplayNames(names: readonly string[], reporter: Reporter): Reporter {
   return {
     event: event => reporter.event(event.type === 'saved' ? { ...event, names: [...names] } : event),
+    drained: () => reporter.drained?.(),
     close: () => reporter.close(),
   }
 }

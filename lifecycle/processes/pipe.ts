@@ -1,18 +1,31 @@
 import { execFile } from 'node:child_process'
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
 import { systemPath } from './launch.ts'
 
-/** The writing ends for a child, and what becomes of the bytes. Disposal reads no more, whoever still writes. */
+/** Descriptors for a child, and what becomes of the bytes that it writes. Disposal reads no more, whoever still writes. */
 export interface Outputs extends Disposable {
+  /**
+   * An empty file without a name. Not the host's /dev/null: a program of its owner could change that device's mode and owner
+   * through the descriptor (X39).
+   */
+  readonly stdin: number
   readonly stdout: number
   readonly stderr: number
-  /** Closes our copies of the writing ends, once the child has its own. */
+  /** Closes our copies of the child's descriptors, once it has its own. */
   release(): void
+  /** From here on nobody is waited for: what still comes is dropped. */
+  discard(): void
+  /**
+   * True when all has been handed over; false when nothing came for so long although nobody was waited for: a process that
+   * is left holds a writing end. At most so many bytes more are read.
+   */
+  settled(milliseconds: number, mostBytes?: number): Promise<boolean>
   /** When every writer is gone and all has been handed over. */
   readonly drained: Promise<void>
 }
@@ -38,21 +51,35 @@ export async function openOutputs(
         throw new BaleError('engine', 'a named pipe cannot be made', { where: 'mkfifo', cause })
       },
     )
+    const stdin = openEmpty(join(dir, 'stdin'))
     const out = openPipe(names[0])
     const err = openPipe(names[1])
-    const drained = Promise.all([
+    const draining = [
       drain(out.reading, chunk => onOutput('stdout', chunk), failed),
       drain(err.reading, chunk => onOutput('stderr', chunk), failed),
-    ])
+    ]
+    const drained = Promise.all(draining.map(d => d.ended)).then(() => {})
     drained.catch(() => {}) // a caller that fails meanwhile does not wait for it
     return {
+      stdin,
       stdout: out.writing,
       stderr: err.writing,
       release() {
-        closeSync(out.writing)
-        closeSync(err.writing)
+        for (const fd of [stdin, out.writing, err.writing]) closeSync(fd)
       },
-      drained: drained.then(() => {}),
+      discard: () => draining.forEach(d => d.discard()),
+      drained,
+      async settled(milliseconds, mostBytes = Infinity) {
+        const received = () => out.reading.bytesRead + err.reading.bytesRead
+        const end = received() + mostBytes
+        for (;;) {
+          const before = received()
+          if (await Promise.race([drained.then(() => true), sleep(milliseconds, false, { ref: false })])) return true
+          await setImmediate() // what lies in the pipes is read before we look: this process may have been busy all the time
+          const waiting = draining.some(d => d.isTaking())
+          if ((!waiting && received() === before) || received() >= end) return false
+        }
+      },
       [Symbol.dispose]() {
         out.reading.destroy()
         err.reading.destroy()
@@ -70,19 +97,52 @@ function openPipe(path: string): { reading: Socket; writing: number } {
   return { reading: new Socket({ fd, readable: true, writable: false }), writing }
 }
 
-function drain(reading: Socket, onChunk: (chunk: Uint8Array) => void, failed: (error: unknown) => void): Promise<void> {
-  let broken = false
+function openEmpty(path: string): number {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444)
+  unlinkSync(path)
+  return fd
+}
+
+interface Draining {
+  readonly ended: Promise<void>
+  /** Whether a chunk is being taken. */
+  isTaking(): boolean
+  discard(): void
+}
+
+/** Hands chunks over one after another; the pipe is not read while one is being taken, so that its writer waits. */
+function drain(
+  reading: Socket,
+  onChunk: (chunk: Uint8Array) => void | Promise<void>,
+  failed: (e: unknown) => void,
+): Draining {
+  let dropping = false
+  let taking = false
+  const discard = (): void => {
+    dropping = true
+    taking = false
+    reading.resume()
+  }
+  // The rest has nobody to read it, and a full pipe would hold up the end of the program.
+  const fail = (error: unknown): void => {
+    failed(error)
+    discard()
+  }
   reading.on('data', chunk => {
-    if (broken) return // the rest has nobody to read it, and a full pipe would hold up the end of the program
+    if (dropping) return
     try {
-      onChunk(chunk)
+      const taken = onChunk(chunk)
+      if (taken === undefined) return
+      reading.pause()
+      taking = true
+      void taken.then(() => reading.resume(), fail).finally(() => (taking = false))
     } catch (error) {
-      broken = true
-      failed(error)
+      fail(error)
     }
   })
-  return new Promise((resolve, reject) => {
+  const ended = new Promise<void>((resolve, reject) => {
     reading.on('end', resolve)
     reading.on('error', reject)
   })
+  return { ended, isTaking: () => taking, discard }
 }

@@ -42,7 +42,7 @@ export async function sh(
     workingDir: '/',
     network: open.network,
     user: open.user,
-    onOutput: (stream, chunk) => chunks[stream].push(Buffer.from(chunk)),
+    onOutput: (stream, chunk) => void chunks[stream].push(Buffer.from(chunk)),
     ...changes,
     mounts: [...open.mounts, ...(changes.mounts ?? [])],
   }
@@ -202,7 +202,7 @@ export function engineContract(kind: string, openEngine: () => Promise<OpenEngin
       const open = await openEngine()
       const output: string[] = []
       const error = await failureOf(
-        sh(open, 'echo started', { onOutput: (_, chunk) => output.push(String(chunk)), ...changes }),
+        sh(open, 'echo started', { onOutput: (_, chunk) => void output.push(String(chunk)), ...changes }),
       )
       expect(error).toBeInstanceOf(BaleError)
       expect(error).toMatchObject({ code: 'engine' })
@@ -252,7 +252,7 @@ export function engineContract(kind: string, openEngine: () => Promise<OpenEngin
       const run = sh(
         open,
         'echo started',
-        { onOutput: (_, chunk) => output.push(String(chunk)) },
+        { onOutput: (_, chunk) => void output.push(String(chunk)) },
         AbortSignal.abort(reason),
       )
       expect(await failureOf(run)).toBe(reason)

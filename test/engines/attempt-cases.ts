@@ -25,7 +25,7 @@ export function attemptCases(): void {
         mounts: [usr, probe],
         network: 'none',
         user,
-        onOutput: (_, chunk) => chunks.push(chunk),
+        onOutput: (_, chunk) => void chunks.push(chunk),
       })
       await rm(base, { recursive: true })
       expect(status).toEqual({ code: 0 })

@@ -12,6 +12,8 @@ import {
 
 export interface PlainOptions {
   write(text: string): void
+  /** When what was written has gone out; undefined if it has. */
+  drained?(): Promise<void> | undefined
   readonly verbose?: boolean
   readonly quiet?: boolean
   readonly color?: boolean
@@ -27,6 +29,7 @@ export function plainReporter(options: PlainOptions): Reporter {
       if (options.quiet === true) unfinished.event(event)
       for (const line of renderLines(event, style, options)) print(line)
     },
+    drained: () => options.drained?.(),
     close() {
       for (const event of unfinished.take()) renderLines(event, style, {}).forEach(print)
       return Promise.resolve()

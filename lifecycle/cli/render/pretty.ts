@@ -5,6 +5,8 @@ import { formatBytes, makeStyle, printable } from '../text.ts'
 
 export interface PrettyOptions {
   write(text: string): void
+  /** When what was written has gone out; undefined if it has. */
+  drained?(): Promise<void> | undefined
   /** Columns of the terminal, asked anew for each frame. */
   width(): number
   readonly verbose?: boolean
@@ -54,6 +56,7 @@ export function prettyReporter(options: PrettyOptions): Reporter {
       lastFrame = now
       draw()
     },
+    drained: () => options.drained?.(),
     close() {
       clear()
       return Promise.resolve()
