@@ -57,9 +57,16 @@ const processLimit = 'ulimit -u 16384 2>/dev/null || ulimit -p 16384 2>/dev/null
 /**
  * The nodes in /dev are the host's, and for a sandbox that root starts they are its user's own: a chmod of /dev/null
  * would be the host's. On a read-only mount devices can be written to, and nothing about them changed. What is mounted
- * below, as /dev/shm, stays: what the sandbox is to see may be there.
+ * below, as /dev/shm, stays: what the sandbox is to see may be there. A descriptor of a device leads to the mount that it was
+ * opened on, so those that the caller gave us are opened anew (X39); not those of a terminal, which is the user's to share.
  */
-const guardDevices = 'mount --rbind /dev /dev && mount -o remount,bind,ro /dev && exec "$@"'
+const guardDevices = `
+mount --rbind /dev /dev && mount -o remount,bind,ro /dev || exit
+for fd in 0 1 2; do
+  device=$(readlink "/proc/$$/fd/$fd") || continue
+  case $device in /dev/null | /dev/zero | /dev/full | /dev/random | /dev/urandom) eval "exec $fd<>$device" || exit ;; esac
+done
+exec "$@"`
 /**
  * Ends what it starts when we are gone, killed or not: bubblewrap's --die-with-parent is only heard once its processes have
  * asked for it, and before that the first of them would wait for ever, or start the program with nobody to end it (X16). Who

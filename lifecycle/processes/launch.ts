@@ -1,6 +1,9 @@
 import { type ChildProcess, type IOType, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readdirSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { closeSync, constants, openSync, readdirSync, unlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { readProc } from './proc.ts'
 
@@ -31,7 +34,7 @@ export interface Launch {
  * umask 022, no core dumps (they hold secrets) and no descriptors but those in `stdio`.
  */
 export function launch({ argv, env, cwd, user, stdio, before = ':' }: Launch): ChildProcess {
-  const nothing = openSync('/dev/null', 'r+')
+  const standIns = standInsForLeaks(stdio)
   try {
     const script = `umask 022; ulimit -c 0; ${before}; exec "$@"`
     return spawn('/bin/sh', ['-c', script, 'sh', ...argv], {
@@ -39,14 +42,14 @@ export function launch({ argv, env, cwd, user, stdio, before = ':' }: Launch): C
       cwd,
       ...user,
       detached: true,
-      stdio: withoutLeaks(stdio, nothing),
+      stdio: standIns.stdio,
     })
   } catch (cause) {
     if (!isErrno(cause)) throw cause
     const fix = cause.code === 'E2BIG' ? 'pass less in the environment: the kernel takes about 2 MB' : undefined
     throw new BaleError('engine', `the program cannot be started: ${cause.message}`, { where: argv[0], fix, cause })
   } finally {
-    closeSync(nothing)
+    if (standIns.fd !== undefined) closeSync(standIns.fd)
   }
 }
 
@@ -62,16 +65,28 @@ export async function exitOf(child: ChildProcess): Promise<{ code: number | null
 
 /**
  * Node opens its own descriptors close-on-exec. Those that it was started with it marks only up to the first gap above
- * 15: the others would be in the hands of every buildpack (X14). In the child /dev/null takes their places.
+ * 15: the others would be in the hands of every buildpack (X14). In the child an empty file takes their places.
  */
-function withoutLeaks(stdio: readonly (IOType | number)[], nothing: number): (IOType | number)[] {
+function standInsForLeaks(stdio: Launch['stdio']): { readonly stdio: (IOType | number)[]; readonly fd?: number } {
+  const leaks = leakingDescriptors().filter(fd => fd >= stdio.length) // the others are replaced anyhow
+  if (leaks.length === 0) return { stdio: [...stdio] }
+  const fd = openEmpty(join(tmpdir(), `bale-empty-${randomUUID()}`))
   const safe = [...stdio]
-  for (const fd of leakingDescriptors()) {
-    if (fd < stdio.length) continue // replaced anyhow
-    while (safe.length < fd) safe.push('ignore') // Node leaves these alone, unlike 0 to 2
-    safe[fd] = nothing
+  for (const leak of leaks) {
+    while (safe.length < leak) safe.push('ignore') // Node leaves these alone, unlike 0 to 2
+    safe[leak] = fd
   }
-  return safe
+  return { stdio: safe, fd }
+}
+
+/**
+ * An empty file without a name, to be read from. It stands where /dev/null would: through a descriptor of the host's device a
+ * program with its owner's user id could change the mode and owner of the device itself (X39).
+ */
+export function openEmpty(path: string): number {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444)
+  unlinkSync(path)
+  return fd
 }
 
 function leakingDescriptors(): number[] {

@@ -1,19 +1,16 @@
 import { execFile } from 'node:child_process'
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
-import { systemPath } from './launch.ts'
+import { openEmpty, systemPath } from './launch.ts'
 
 /** Descriptors for a child, and what becomes of the bytes that it writes. Disposal reads no more, whoever still writes. */
 export interface Outputs extends Disposable {
-  /**
-   * An empty file without a name. Not the host's /dev/null: a program of its owner could change that device's mode and owner
-   * through the descriptor (X39).
-   */
+  /** Empty; see `openEmpty` for why it is not the host's /dev/null. */
   readonly stdin: number
   readonly stdout: number
   readonly stderr: number
@@ -95,12 +92,6 @@ function openPipe(path: string): { reading: Socket; writing: number } {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const writing = openSync(path, constants.O_WRONLY)
   return { reading: new Socket({ fd, readable: true, writable: false }), writing }
-}
-
-function openEmpty(path: string): number {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444)
-  unlinkSync(path)
-  return fd
 }
 
 interface Draining {

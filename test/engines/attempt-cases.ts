@@ -145,10 +145,21 @@ function snapshotOfHost(): Record<string, string> {
   const settings = ['kernel/core_pattern', 'kernel/hostname', 'vm/swappiness', 'user/max_user_namespaces']
   return Object.fromEntries([
     ...settings.map(name => [name, readFileSync(`/proc/sys/${name}`, 'latin1')]),
-    ['mounts', readFileSync('/proc/self/mountinfo', 'latin1')],
+    ['mounts', mountsOfOurs()],
     ...['/', '/dev'].map(dir => [
       dir,
       execFileSync('find', [dir, '-maxdepth', '1', '-printf', '%p %m %U %G\n'], { encoding: 'latin1' }),
     ]),
   ]) as Record<string, string>
+}
+
+/**
+ * Where this machine's own file systems are mounted. Others come and go on a machine that works: those of containers, other
+ * sandboxes and other tests.
+ */
+function mountsOfOurs(): string {
+  const mountPoints = readFileSync('/proc/self/mountinfo', 'latin1')
+    .split('\n')
+    .map(line => line.split(' ').slice(3, 6).join(' '))
+  return mountPoints.filter(line => /^\S+ \/(usr|etc|dev|dev\/shm|dev\/pts|proc|sys)? /.test(line)).join('\n')
 }

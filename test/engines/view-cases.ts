@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync, readFileSync } from 'node:fs'
+import { chmodSync, openSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
 import { type AddressInfo, type Server, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -81,15 +81,33 @@ export function viewCases(): void {
         stdio: ['ignore', 'pipe', 'inherit', ...stdio.slice(3)] as never,
       })
       const output = await textOf(child.stdout)
-      expect(output).toMatch(/^0 \/dev\/null\n1 .*pipes-.*\n2 .*pipes-.*\n/)
+      expect(output).toMatch(/^0 .*pipes-.*\n1 .*pipes-.*\n2 .*pipes-.*\n/)
       expect(output).not.toContain('secret')
       expect(
         output
           .trim()
           .split('\n')
           .slice(3)
-          .filter(line => !line.endsWith(' /dev/null')),
+          .filter(line => !/\/bale-empty-\S+ \(deleted\)$/.test(line)),
       ).toEqual([])
+    })
+
+    it('X39 no descriptor of a device of the host, whose mode it could change', async () => {
+      const mode = () => statSync('/dev/null').mode
+      const before = mode()
+      onTestFinished(() => {
+        if (mode() !== before) chmodSync('/dev/null', before)
+      })
+      const opened = await openSandbox()
+      const settings = { rootfs: opened.rootfs, tmpDir: opened.tmpDir, mounts: [usr, probe], user }
+      const argv = ['/bin/sh', '-c', '/probe devices; chmod 1666 /proc/[0-9]*/fd/* 2>/dev/null; exit 0']
+      // With descriptors that leak: they need stand-ins.
+      const stdio = ['ignore', 'pipe', 'inherit', ...Array<number>(40).fill(openSync('/dev/null', 'r+'))]
+      const child = spawn(process.execPath, [runChild, JSON.stringify({ ...settings, argv })], {
+        stdio: stdio as never,
+      })
+      expect(await textOf(child.stdout!)).toBe('')
+      expect(mode()).toBe(before)
     })
 
     it('a read-only root, and fresh places to write in', async () => {
