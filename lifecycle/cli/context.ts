@@ -85,7 +85,7 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
 }
 
 /** When a stream takes more, or never will again; undefined if it does now. */
-function drainOf(stream: Process['stdout']): Promise<void> | undefined {
+function drainOf(stream: ProgramProcess['stdout']): Promise<void> | undefined {
   if (!stream.writableNeedDrain || stream.destroyed) return undefined
   return new Promise(resolve => {
     const events = ['drain', 'close', 'error'] as const

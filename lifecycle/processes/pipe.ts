@@ -34,7 +34,7 @@ export interface Outputs extends Disposable {
  */
 export async function openOutputs(
   tmpDir: string,
-  onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void,
+  onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void | Promise<void>,
   failed: (error: unknown) => void,
 ): Promise<Outputs> {
   const dir = await mkdtemp(join(tmpDir, 'pipes-')).catch((cause: unknown) => {

@@ -106,7 +106,7 @@ export function viewCases(): void {
       const child = spawn(process.execPath, [runChild, JSON.stringify({ ...settings, argv })], {
         stdio: stdio as never,
       })
-      expect(await textOf(child.stdout!)).toBe('')
+      expect(await textOf(child.stdout)).toBe('')
       expect(mode()).toBe(before)
     })
 
