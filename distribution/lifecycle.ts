@@ -34,6 +34,7 @@ export async function assembleLifecycle(machine: Machine, root: string, out: str
 
   runTool(join(root, 'distribution/dispatcher/build'), [machine.arch, join(dir, 'lifecycle')])
   for (const name of [...phaseNames, 'node']) symlinkSync('lifecycle', join(dir, name))
+  runTool(join(root, 'distribution/supervisor/build'), [machine.arch, join(dir, 'supervisor')])
   put(join(root, 'distribution/dispatcher/start.cjs'))
   const sources = await bundlePhases(dir, { precompiled: machine.native })
   put(node.program, 'nodejs')
@@ -67,7 +68,7 @@ export async function assembleLifecycle(machine: Machine, root: string, out: str
   setModes(out, dir, machine)
 }
 
-const programs = new Set(['lifecycle', 'launcher', 'nodejs'])
+const programs = new Set(['lifecycle', 'launcher', 'nodejs', 'supervisor'])
 
 function setModes(out: string, dir: string, { loader }: Machine): void {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {

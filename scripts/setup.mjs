@@ -116,7 +116,7 @@ export function bundledNode() {
 
 /** Runs one of the project's own programs with that Node. */
 export function run(argv, options = {}) {
-  const result = spawnSync(bundledNode(), argv, { cwd: root, stdio: 'inherit', ...options })
+  const result = spawnSync(bundledNode(), ['--disable-sigusr1', ...argv], { cwd: root, stdio: 'inherit', ...options })
   if (result.error) throw result.error
   return result
 }

@@ -2,7 +2,7 @@
  * The dispatcher: what /cnb/lifecycle/{lifecycle,analyzer,detector,...} are. It finds its own folder and becomes Node,
  * running the phase it was called as:
  *
- *   <folder>/ld-linux-*.so.* --library-path <folder> <folder>/nodejs <folder>/start.cjs <argv[0]> <arg>...
+ *   <folder>/ld-linux-*.so.* --library-path <folder> <folder>/nodejs --disable-sigusr1 <folder>/start.cjs <argv[0]> <arg>...
  *
  * so the lifecycle needs neither loader nor libc of the image it runs in: there may be none (distroless), another one
  * (musl) or one that is too old. Called `node` it is plain Node, for the buildpacks.
@@ -11,7 +11,8 @@
  * started with can be read in /proc/<pid>/environ by that user for as long as it lives (hostile case K15). So Node is
  * started with an empty environment, and the real one goes to start.cjs in a file without a name. That the memory cannot
  * be read either is up to the loader's mode: of a program that its user may execute but not read (root's, 0711) the
- * kernel lets no process of that user look into memory, files or environment (ptrace(2), "dumpable").
+ * kernel lets no process of that user look into memory, files or environment (ptrace(2), "dumpable"). A signal may still be
+ * sent to it: SIGUSR1 would make Node open an inspector, which gives away all of that, unless it is told not to (X37).
  */
 #include "../../launcher/base.h"
 
@@ -88,13 +89,14 @@ int program_main(int argc, char **argv, char **envp) {
   const char *called = argc > 0 ? argv[0] : "lifecycle";
   bool as_node = str_equal(path_last_element(str(called)), S("node"));
 
-  const char **args = allocate(((size_t)argc + 8) * sizeof *args);
+  const char **args = allocate(((size_t)argc + 9) * sizeof *args);
   size_t count = 0;
   args[count++] = loader;
   args[count++] = "--inhibit-cache"; /* the image's list of libraries is for the image's programs */
   args[count++] = "--library-path";
   args[count++] = folder;
   args[count++] = path_join(folder, S("nodejs"));
+  args[count++] = "--disable-sigusr1";
   if (as_node) args[count++] = "--require";
   args[count++] = path_join(folder, S("start.cjs"));
   if (!as_node) args[count++] = called;

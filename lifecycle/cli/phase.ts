@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BaleError } from '../errors.ts'
 import type { Io } from './phase/binary.ts'
@@ -20,7 +21,8 @@ const io: Io = {
     process.setgid?.(gid)
     process.setuid?.(uid)
   },
-  program: name => [process.execPath, fileURLToPath(import.meta.url), name],
+  program: name => [process.execPath, '--disable-sigusr1', fileURLToPath(import.meta.url), name],
+  supervisor: join(dirname(fileURLToPath(import.meta.url)), 'supervisor'),
 }
 
 process.umask(0o022)

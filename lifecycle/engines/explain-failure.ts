@@ -47,7 +47,8 @@ export function explainRefusal(said: string, facts: Facts): BaleError {
   return new BaleError('engine', `bubblewrap cannot make a sandbox: ${reason}; it says: ${words}`, { where, fix })
 }
 
-const insideBuilder = 'in a builder image, whose container is the sandbox, run the phase binaries instead: /cnb/lifecycle/creator'
+const insideBuilder =
+  'in a builder image, whose container is the sandbox, run the phase binaries instead: /cnb/lifecycle/creator'
 
 function findReason(facts: Facts): [reason: string, fix: string] {
   if (facts.maxUserNamespaces === 0) {

@@ -1,17 +1,18 @@
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
 import { BaleError } from '../errors.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
-import { hasMark, killMarked, newMark, setMark } from './surviving-processes.ts'
 import { checkPath } from './mounts.ts'
+import { checkEnvironment, requireLinux } from '../processes/launch.ts'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
-import { checkEnvironment, exitOf, launch, requireLinux } from '../processes/launch.ts'
+import { type Supervised, supervise } from '../processes/supervisor.ts'
 import { onAbort } from './sandbox.ts'
 
 export interface UnsandboxedOptions {
   /** An existing directory for what a run needs for a moment. */
   readonly tmpDir: string
+  /** distribution/supervisor, built for this machine. */
+  readonly supervisor: string
   /** Milliseconds from SIGTERM to SIGKILL when a run is aborted. */
   readonly grace?: number
 }
@@ -24,14 +25,15 @@ const defaultGrace = 10_000
  * Started by root the program gets the run's user id, otherwise it has ours.
  *
  * Of the hostile cases these hold: no descriptors (X14), terminal (X10), environment variable or core dump of ours is
- * handed on, and no process that the run started is alive when it settles (X16), see `killMarked`. These do not: a
- * program with our user id can read our environment and memory (K15, X05), and all files of ours, also those that a
- * run's mount calls read-only; it can signal our processes (X11). Keep secrets out of such a container, or start Bale as
- * root in it. The shell that we start the program with sets PWD, and bash SHLVL.
+ * handed on, setuid programs give nothing (X15), and no process that the run started is alive when it settles (X16, X36).
+ * A program of our own user id can kill the supervisor, which is an error of the run. It can also read all our files, also
+ * those that a run's mount calls read-only (X27), and signal our processes (X11); our environment and memory (K15, X05) are
+ * safe from it only where the kernel takes us for a program that may not be read (distribution/dispatcher). Started by root,
+ * Bale is out of its reach.
  */
 export function unsandboxedEngine(options: UnsandboxedOptions): Engine {
   let checked: Promise<void> | undefined
-  const checkOnce = () => (checked ??= checkMark())
+  const checkOnce = () => (checked ??= checkSupervisor(options.supervisor))
   return {
     name: 'unsandboxed',
     check: checkOnce,
@@ -44,20 +46,18 @@ export function unsandboxedEngine(options: UnsandboxedOptions): Engine {
   }
 }
 
-/** A kernel that only looks like Linux (gVisor) may not have the limit that a run's processes are known by. */
-async function checkMark(): Promise<void> {
+/** Runs nothing under the supervisor, to see whether this kernel has what it needs. */
+async function checkSupervisor(supervisor: string): Promise<void> {
   requireLinux()
-  const mark = newMark()
-  const argv = ['/bin/cat', '/proc/self/limits']
-  const child = launch({ argv, env: {}, before: setMark(mark), stdio: ['ignore', 'pipe', 'ignore'] })
-  let limits = ''
-  child.stdout?.on('data', chunk => (limits += String(chunk)))
-  await Promise.all([exitOf(child), once(child, 'close')])
-  if (hasMark(limits, mark)) return
-  throw new BaleError('engine', 'processes that a run leaves behind could not be found', {
-    where: 'RLIMIT_LOCKS in /proc/self/limits',
-    fix: 'run each phase in a container of its own',
+  await access(supervisor, constants.X_OK).catch((cause: unknown) => {
+    throw new BaleError('engine', 'the program that watches over the buildpacks’ processes is missing', {
+      where: supervisor,
+      fix: 'use a whole lifecycle, as npm run dist makes it',
+      cause,
+    })
   })
+  const argv = ['/bin/sh', '-c', ':']
+  await supervise({ supervisor, argv, env: {}, cwd: '/', user: undefined, stdio: ['ignore', 'ignore', 'ignore'] }).ended
 }
 
 async function checkRun(run: EngineRun): Promise<void> {
@@ -87,37 +87,36 @@ async function checkRun(run: EngineRun): Promise<void> {
 }
 
 async function runHere(options: UnsandboxedOptions, run: EngineRun, signal?: AbortSignal): Promise<ExitStatus> {
-  const mark = newMark()
   const broken = new AbortController()
   const stop = AbortSignal.any([broken.signal, ...(signal ? [signal] : [])])
   using outputs = await openOutputs(options.tmpDir, run.onOutput.bind(run), error => broken.abort(error))
-  let child
+  let supervised
   try {
-    child = launch({
-      ...throughShell(run),
+    supervised = supervise({
+      supervisor: options.supervisor,
+      argv: run.argv,
+      env: run.env,
       cwd: run.workingDir,
       user: process.geteuid?.() === 0 ? run.user : undefined,
-      before: setMark(mark),
       stdio: [outputs.stdin, outputs.stdout, outputs.stderr],
     })
   } finally {
     outputs.release()
   }
-  using _end = endOnAbort(child, stop, options.grace ?? defaultGrace)
+  using _end = endOnAbort(supervised, stop, options.grace ?? defaultGrace)
   using _discard = onAbort(stop, () => outputs.discard())
-  const { code, signal: killedBy } = await exitOf(child)
-  await killMarked(mark)
+  const status = await supervised.ended
   await closedIn(outputs, 5_000)
   stop.throwIfAborted()
-  return killedBy === null ? { code: code ?? 0 } : { signal: killedBy }
+  return status
 }
 
-/** SIGTERM to the program, and SIGKILL if it is still there in the end; what it started goes when it is gone. */
-function endOnAbort(child: ChildProcess, signal: AbortSignal, grace: number): Disposable {
+/** SIGTERM to the program, and SIGKILL to everything if it is still there in the end. */
+function endOnAbort(supervised: Supervised, signal: AbortSignal, grace: number): Disposable {
   let timer: NodeJS.Timeout | undefined
   const end = () => {
-    child.kill('SIGTERM')
-    timer = setTimeout(() => child.kill('SIGKILL'), grace)
+    supervised.terminate()
+    timer = setTimeout(() => supervised.kill(), grace)
   }
   if (signal.aborted) end()
   signal.addEventListener('abort', end, { once: true })
@@ -129,20 +128,10 @@ function endOnAbort(child: ChildProcess, signal: AbortSignal, grace: number): Di
   }
 }
 
-/** dash drops variables whose names it could not use itself, such as npm's; they take the way through env(1). */
-function throughShell({ argv, env }: EngineRun): { argv: readonly string[]; env: Readonly<Record<string, string>> } {
-  const odd = Object.entries(env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name))
-  if (odd.length === 0) return { argv, env }
-  if (argv[0]?.includes('=')) {
-    throw new BaleError('engine', 'env(1) would take the program for a variable', { where: argv[0] })
-  }
-  return { argv: ['/usr/bin/env', '--', ...odd.map(([name, value]) => `${name}=${value}`), ...argv], env }
-}
-
-/** Who keeps the output open when all is killed has got rid of the mark on purpose. */
+/** Nothing that the run started is alive: whoever keeps the output open was there before, and was given it. */
 async function closedIn(outputs: Outputs, milliseconds: number): Promise<void> {
   if (await outputs.settled(milliseconds)) return
-  throw new BaleError('engine', 'a process that hides from us has survived the run', {
+  throw new BaleError('engine', 'a process that the run did not start keeps its output open', {
     fix: 'find it in the list of processes; the builder image or a buildpack started it',
   })
 }

@@ -39,7 +39,8 @@ export function sandboxRunner(sandbox: PhaseSandbox, reporter: Reporter): PhaseR
 
 function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Omit<EngineRun, 'onOutput'> {
   return {
-    argv: [node, '/cnb/lifecycle/phase.cjs', phase === 'detect' ? 'detector' : 'builder'],
+    // Its inspector would be reachable for every user of this machine (X37).
+    argv: [node, '--disable-sigusr1', '/cnb/lifecycle/phase.cjs', phase === 'detect' ? 'detector' : 'builder'],
     env: environmentOf(sandbox),
     workingDir: paths.app,
     mounts: mountsOf(phase, sandbox),

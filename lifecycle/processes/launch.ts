@@ -1,4 +1,4 @@
-import { type ChildProcess, type IOType, spawn } from 'node:child_process'
+import { type ChildProcess, type IOType, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { randomUUID } from 'node:crypto'
 import { closeSync, constants, openSync, readdirSync, unlinkSync } from 'node:fs'
@@ -37,19 +37,26 @@ export function launch({ argv, env, cwd, user, stdio, before = ':' }: Launch): C
   const standIns = standInsForLeaks(stdio)
   try {
     const script = `umask 022; ulimit -c 0; ${before}; exec "$@"`
-    return spawn('/bin/sh', ['-c', script, 'sh', ...argv], {
+    return spawnProgram('/bin/sh', ['-c', script, 'sh', ...argv], {
       env: { ...env },
       cwd,
       ...user,
       detached: true,
       stdio: standIns.stdio,
     })
+  } finally {
+    if (standIns.fd !== undefined) closeSync(standIns.fd)
+  }
+}
+
+/** As spawn. @throws BaleError 'engine' for arguments and environments that the kernel does not take */
+export function spawnProgram(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+  try {
+    return spawn(file, args, options)
   } catch (cause) {
     if (!isErrno(cause)) throw cause
     const fix = cause.code === 'E2BIG' ? 'pass less in the environment: the kernel takes about 2 MB' : undefined
-    throw new BaleError('engine', `the program cannot be started: ${cause.message}`, { where: argv[0], fix, cause })
-  } finally {
-    if (standIns.fd !== undefined) closeSync(standIns.fd)
+    throw new BaleError('engine', `the program cannot be started: ${cause.message}`, { where: file, fix, cause })
   }
 }
 

@@ -1,9 +1,10 @@
-import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Engine, EngineRun, ExitStatus, Mount } from '../../lifecycle/engines/engine.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
+import { attackProgram } from '../helpers/attack.ts'
 import { processesWith, uniqueWord } from '../helpers/processes.ts'
 import { failureOf } from '../helpers/failure.ts'
 
@@ -243,6 +244,22 @@ export function engineContract(kind: string, openEngine: () => Promise<OpenEngin
         },
       )
       const { size } = await stat(join(open.dir, 'log'))
+      await sleep(100)
+      expect((await stat(join(open.dir, 'log'))).size).toBe(size)
+    })
+
+    it('X36 a daemon that resets its limits, closes its descriptors and forks twice is gone', async () => {
+      const open = await openEngine()
+      const mount = open.show(open.dir, 'read-write')
+      const word = uniqueWord()
+      await copyFile(attackProgram(), join(open.dir, 'attack'))
+      await writeFile(join(open.dir, 'log'), '')
+      const script = `./attack chain ${word}; ./attack chain ${word}; ./attack daemon log ${word}
+while ! [ -s log ]; do :; done`
+      await sh(open, script, { workingDir: mount.path, mounts: [mount] })
+      const { size } = await stat(join(open.dir, 'log'))
+      expect(size).toBeGreaterThan(0)
+      expect(await processesWith(word)).toEqual([])
       await sleep(100)
       expect((await stat(join(open.dir, 'log'))).size).toBe(size)
     })

@@ -82,6 +82,7 @@ function behaves({ target, emulator }: Variant): void {
       '--library-path',
       folder,
       join(folder, 'nodejs'),
+      '--disable-sigusr1',
       join(folder, 'start.cjs'),
       join(folder, 'analyzer'),
       '-daemon',
@@ -91,14 +92,14 @@ function behaves({ target, emulator }: Variant): void {
 
   it('hands arguments on as they are', () => {
     const given = ['', ' ', 'a\nb', '-x=', '--', "it's", '$HOME', 'é', '*']
-    expect(start(join(folder, 'analyzer'), given).args.slice(6)).toEqual(given)
+    expect(start(join(folder, 'analyzer'), given).args.slice(7)).toEqual(given)
   })
 
   it('finds its folder through links, and keeps the name it was called by', () => {
     const called = join(root, target, 'link', 'analyzer')
     const { args } = start(called)
     expect(args[2]).toBe(folder)
-    expect(args[5]).toBe(called)
+    expect(args[6]).toBe(called)
   })
 
   it('keeps the environment out of the one that others can read (K15)', () => {
@@ -123,6 +124,7 @@ function behaves({ target, emulator }: Variant): void {
     const { args, env } = start(join(folder, 'node'), ['main.cjs', 'detect'], { A: 'b' })
     expect(args.slice(3)).toEqual([
       join(folder, 'nodejs'),
+      '--disable-sigusr1',
       '--require',
       join(folder, 'start.cjs'),
       'main.cjs',

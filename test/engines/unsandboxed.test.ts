@@ -1,11 +1,14 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { supervise } from '../../lifecycle/processes/supervisor.ts'
 import { unsandboxedEngine } from '../../lifecycle/engines/unsandboxed.ts'
-import { hasMark } from '../../lifecycle/engines/surviving-processes.ts'
 import { type OpenEngine, engineContract, sh } from '../contracts/engines.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { processesWith, uniqueWord } from '../helpers/processes.ts'
+import { supervisorProgram } from '../helpers/supervisor.ts'
 
 async function open(): Promise<OpenEngine> {
   const base = await mkdtemp(join(tmpdir(), 'bale-test-'))
@@ -13,7 +16,7 @@ async function open(): Promise<OpenEngine> {
   const [dir, tmpDir] = [join(base, 'dir'), join(base, 'tmp')]
   await Promise.all([mkdir(dir), mkdir(tmpDir)])
   return {
-    engine: unsandboxedEngine({ tmpDir, grace: 1000 }),
+    engine: unsandboxedEngine({ tmpDir, grace: 1000, supervisor: supervisorProgram() }),
     dir,
     tmpDir,
     show: (hostPath, access) => ({ hostPath, path: hostPath, access }),
@@ -37,16 +40,6 @@ describe.runIf(process.platform === 'linux')('host: what it cannot do is an erro
     const error = await failureOf(sh(await open(), ':', { mounts }))
     expect(error).toMatchObject({ code: 'engine', where: '/usr as /layers' })
   })
-
-  it('passing an odd variable to a program that looks like one', async () => {
-    const env = { 'npm_config_//x.test/:a': '1' }
-    const opened = await open()
-    const program = join(opened.dir, 'a=b')
-    await copyFile('/bin/true', program)
-    const error = await failureOf(sh(opened, '', { argv: [program], env }))
-    expect(error).toMatchObject({ code: 'engine', where: program })
-    expect((await sh(opened, '', { argv: [program] })).status).toEqual({ code: 0 })
-  })
 })
 
 if (process.geteuid?.() === 0)
@@ -68,13 +61,47 @@ if (process.geteuid?.() === 0)
     })
   })
 
-describe.runIf(process.platform === 'linux')('the mark of a run', () => {
-  it('is read from the hard limit, which a program cannot raise', async () => {
-    const limits = await readFile('/proc/self/limits', 'latin1')
-    expect(hasMark(limits, 5)).toBe(false)
-    const line = 'Max file locks            7                    5                    locks     '
-    const marked = limits.replace(/^Max file locks.*$/m, line)
-    expect(hasMark(marked, 5)).toBe(true)
-    expect(hasMark(marked, 7)).toBe(false)
+describe.runIf(process.platform === 'linux')('host: the supervisor', () => {
+  it('X36 that a program of its user has killed is an error: what the program left cannot be relied on', async () => {
+    const opened = await open()
+    const error = await failureOf(sh(opened, 'kill -KILL $PPID; sleep 0.2'))
+    expect(error).toMatchObject({ code: 'engine', message: expect.stringContaining('was killed') as string })
+  })
+
+  it('X16 ends everything when Bale is killed', async () => {
+    const word = uniqueWord()
+    const script = `(setsid sleep ${word} >/dev/null 2>&1 &); sleep ${word}`
+    const program = join(import.meta.dirname, 'unsandboxed-child.ts')
+    const child = spawn(process.execPath, [program, supervisorProgram(), script], { stdio: 'inherit' })
+    await vi.waitFor(
+      async () => expect(await processesWith(`sleep ${word}`.replace(' ', '\0'))).toHaveLength(2),
+      10_000,
+    )
+    child.kill('SIGKILL')
+    await vi.waitFor(async () => expect(await processesWith(word)).toEqual([]), 10_000)
+  })
+
+  it('X15 disarms setuid programs, for whom it could not kill', async () => {
+    const { stdout } = await sh(await open(), 'grep NoNewPrivs /proc/self/status')
+    expect(stdout).toBe('NoNewPrivs:\t1\n')
+  })
+
+  it.each(['native', 'sanitize'] as const)('reports what cannot be started (%s)', async kind => {
+    const supervisor = supervisorProgram(kind)
+    const start = { supervisor, env: {}, cwd: '/', user: undefined, stdio: ['ignore', 'ignore', 'ignore'] } as const
+    const missing = await failureOf(supervise({ ...start, argv: ['/does/not/exist'] }).ended)
+    expect(missing).toMatchObject({
+      code: 'engine',
+      message: 'the program cannot be started: no such file or directory',
+    })
+    const text = await failureOf(supervise({ ...start, argv: [import.meta.filename] }).ended)
+    expect(text).toMatchObject({ code: 'engine', message: 'the program cannot be started: permission denied' })
+    expect(await supervise({ ...start, argv: ['/bin/sh', '-c', 'exit 3'] }).ended).toEqual({ code: 3 })
+    expect(await supervise({ ...start, argv: ['/bin/sh', '-c', 'kill -SEGV $$'] }).ended).toEqual({ signal: 'SIGSEGV' })
+  })
+
+  it('that is missing is an error that names it', async () => {
+    const engine = unsandboxedEngine({ tmpDir: tmpdir(), supervisor: '/does/not/exist' })
+    expect(await failureOf(engine.check())).toMatchObject({ code: 'engine', where: '/does/not/exist' })
   })
 })

@@ -30,6 +30,8 @@ export interface Io {
   become(user: Owner, groups: readonly number[]): void
   /** How another phase binary is started: argv, to which its flags are appended. Absolute paths. */
   program(name: 'detector' | 'builder'): readonly string[]
+  /** Path of the supervisor (distribution/supervisor), which programs that run buildpacks are started by. */
+  readonly supervisor: string
 }
 
 /**

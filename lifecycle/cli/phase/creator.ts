@@ -73,7 +73,7 @@ async function create(context: PhaseContext, images: Images, names: readonly [st
 function containerRunner(context: PhaseContext): PhaseRunner {
   const { inputs, io, log } = context
   const user = cnbUser(context)
-  const engine = unsandboxedEngine({ tmpDir: tmpdir() })
+  const engine = unsandboxedEngine({ tmpDir: tmpdir(), supervisor: io.supervisor })
   return engineRunner(engine, log, async (phase, signal) => {
     await engine.check(signal)
     // What this process, as root, has put into the layers directory becomes the buildpacks'. None of them runs meanwhile.

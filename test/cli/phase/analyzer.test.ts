@@ -290,6 +290,7 @@ describe('a directory for temporary files that cannot be made', () => {
         signal: new AbortController().signal,
         become: () => {},
         program: name => [name],
+        supervisor: '/cnb/lifecycle/supervisor',
       },
     )
     expect([status, said]).toEqual([0, ''])

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { main } from '../../../lifecycle/cli/phase/main.ts'
 import { digestOf } from '../../../lifecycle/image/digest.ts'
 import { supportedPlatformApis } from '../../../lifecycle/spec/api.ts'
+import { supervisorProgram } from '../../helpers/supervisor.ts'
 import { type Machine, environmentOf, machine, registryWithRun, runLine } from './line.ts'
 
 // What creator does is in phases.e2e.test.ts, since it starts processes: here is what it refuses before.
@@ -51,6 +52,7 @@ async function create(
       signal: new AbortController().signal,
       become: () => {},
       program: name => ['/bin/sh', '-c', scripts[name]],
+      supervisor: supervisorProgram(),
     },
   )
   return { status, lines: said.split('\n') }

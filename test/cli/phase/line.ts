@@ -118,6 +118,7 @@ export async function machine(
           signal: new AbortController().signal,
           become: () => {},
           program: binary => [`/cnb/lifecycle/${binary}`],
+          supervisor: '/cnb/lifecycle/supervisor',
         },
       )
       return { status, said, lines: said.split('\n') }

@@ -16,6 +16,7 @@ async function run(argv: readonly string[], env: Record<string, string> = {}, ui
     signal: new AbortController().signal,
     become: () => {},
     program: name => [name],
+    supervisor: '/cnb/lifecycle/supervisor',
   })
   return { status, said }
 }

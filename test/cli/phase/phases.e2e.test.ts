@@ -11,6 +11,7 @@ import { type DockerRegistry, missing, startDockerRegistry } from '../../helpers
 import { layerOf } from '../../helpers/images.ts'
 import { connect, connectTo } from '../../helpers/registry/set-up.ts'
 import { suiteWith } from '../../helpers/skip.ts'
+import { supervisorProgram } from '../../helpers/supervisor.ts'
 import { processesWith, uniqueWord } from '../../helpers/processes.ts'
 import { type Tree, writeTree } from '../../helpers/tree.ts'
 import { environmentOf, machineTree, phases } from './line.ts'
@@ -43,6 +44,7 @@ suiteWith(
       const bundle = "import('./scripts/bundle.mjs').then(m => m.bundlePhases(process.argv[1]))"
       execFileSync(process.execPath, ['--input-type=module', '-e', bundle, lifecycle], { cwd: root })
       cpSync(process.execPath, join(lifecycle, 'node'))
+      cpSync(supervisorProgram(), join(lifecycle, 'supervisor'))
       const { at, registry: client } = connectTo(registry.host)
       const store = at('run')
       const layer = await store.putLayer(await layerOf({ '/etc/os-release': 'ID=debian\nVERSION_ID=13\n' }))

@@ -37,6 +37,7 @@ async function settled(
       signal: new AbortController().signal,
       become: ({ uid, gid }, groups) => happened.push(`become ${uid}:${gid} in ${groups.join(',')}`),
       program: binary => [`/cnb/lifecycle/${binary}`],
+      supervisor: '/cnb/lifecycle/supervisor',
     },
     resources: new AsyncDisposableStack(),
   }

@@ -57,6 +57,7 @@ export async function runBinary(
       signal: new AbortController().signal,
       become: () => {},
       program: binary => [`/cnb/lifecycle/${binary}`],
+      supervisor: '/cnb/lifecycle/supervisor',
     },
   )
   return { code, output }

@@ -1,0 +1,226 @@
+/*
+ * The supervisor: runs one program where there is no sandbox, and ends everything that the program started before it
+ * reports that the program has ended (hostile cases X16, X36).
+ *
+ *   supervisor <uid> <gid> <program> <arg>...      `-` for an id leaves it as it is
+ *
+ * Every orphan below it becomes its child (PR_SET_CHILD_SUBREAPER), whatever it did to its session, limits, name or
+ * descriptors. So it kills its children until the kernel says that there is none (ECHILD); the grandchildren become
+ * children meanwhile. No program below it can gain privileges (PR_SET_NO_NEW_PRIVS), so each can be killed.
+ *
+ * Descriptor 3 is a socket to whoever started it. The supervisor writes `ended code N` or `ended signal N` when nothing is
+ * alive any more, and `failed TEXT` otherwise. One that ends without a word was killed, which a program of the same user
+ * can do: then nobody may rely on what the program left. It reads `T` (SIGTERM to the program) and `K` (SIGKILL to
+ * everything); when the other end is closed, all is killed as well. The program gets a session of its own, umask 022, no
+ * core dumps (they hold secrets), no descriptors but 0 to 2 (X14), and the environment that we got.
+ */
+#include "../../launcher/base.h"
+
+// clang-format off
+#if defined(__x86_64__)
+enum {
+  NR_recvfrom = 45, NR_umask = 95, NR_setuid = 105, NR_setgid = 106, NR_setsid = 112, NR_setgroups = 116, NR_prctl = 157,
+  NR_clock_gettime = 228, NR_prlimit64 = 302, NR_close_range = 436,
+};
+#else
+enum {
+  NR_clock_gettime = 113, NR_setgid = 144, NR_setuid = 146, NR_setsid = 157, NR_setgroups = 159, NR_umask = 166,
+  NR_prctl = 167, NR_recvfrom = 207, NR_prlimit64 = 261, NR_close_range = 436,
+};
+#endif
+// clang-format on
+
+enum { PR_SET_DUMPABLE = 4, PR_SET_CHILD_SUBREAPER = 36, PR_SET_NO_NEW_PRIVS = 38 };
+enum { RLIMIT_CORE = 4, WALL = 0x40000000, FD_CLOEXEC = 1, MSG_DONTWAIT = 0x40, MONOTONIC = 1 };
+enum { REPORT = 3, EXIT_FAILED = 1, PATIENCE = 60000 };
+#ifndef HOSTED
+enum { ECHILD = 10 };
+#endif
+
+static void on_signal(int signal) { (void)signal; } /* it only ends ppoll */
+
+static Str number(int value) {
+  char *start = (char *)allocate(24) + 23;
+  do *--start = (char)('0' + value % 10);
+  while (value /= 10);
+  return str(start);
+}
+
+/* One line. The reader may be gone: SIGPIPE ends us then, when there is nothing left to do. */
+static void report(const char *what, Str detail) {
+  Str line = str_concat3(str_concat3(str(what), S(" "), detail), S("\n"), S(""));
+  sys_write(REPORT, line.ptr, line.len);
+}
+
+_Noreturn static void give_up(const char *what, Str detail) {
+  report("failed", str_concat3(str(what), S(": "), detail));
+  sys_exit(EXIT_FAILED);
+}
+
+static void must(long result, const char *what) {
+  if (result < 0) give_up(what, str(error_text((int)result)));
+}
+
+static long parse_id(const char *text) {
+  long value = 0;
+  if (str_equal(str(text), S("-"))) return -1;
+  for (const char *p = text; *p; p++) {
+    if (*p < '0' || *p > '9' || value > 0xfffffffeL) give_up("not the id of a user or group", str(text));
+    value = value * 10 + (*p - '0');
+  }
+  return value;
+}
+
+/* ---- the program ---- */
+
+/* None but 0 to 2 is open in the program. Old kernels and strict profiles have no close_range. */
+static void close_on_exec(void) {
+  sys_fcntl(REPORT, F_SETFD, FD_CLOEXEC);
+  if (SYS(close_range, REPORT + 1, ~0U, 0, 0) == 0) return;
+  int list = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  must(list, "its descriptors cannot be listed in /proc/self/fd");
+  static char buffer[32768] __attribute__((aligned(8)));
+  for (long size; (size = sys_getdents(list, buffer, sizeof buffer)) > 0;) {
+    for (long at = 0; at < size;) {
+      DirectoryEntry *entry = (DirectoryEntry *)(buffer + at);
+      at += entry->size;
+      int fd = 0;
+      for (const char *p = entry->name; *p >= '0' && *p <= '9'; p++) fd = fd * 10 + (*p - '0');
+      if (fd > REPORT) sys_fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+  }
+}
+
+_Noreturn static void become_program(char **args, long uid, long gid, char **envp) {
+  SignalSet none = 0;
+  SignalAction by_default = {0};
+  for (int signal = 1; signal <= 64; signal++) sys_sigaction(signal, &by_default, NULL);
+  sys_sigmask(SIG_SETMASK, &none, NULL);
+  SYS(setsid, 0, 0, 0, 0);
+  if (gid >= 0) {
+    unsigned only = (unsigned)gid;
+    must(SYS(setgroups, 1, &only, 0, 0), "its groups cannot be set");
+    must(SYS(setgid, gid, 0, 0, 0), "its group cannot be set");
+  }
+  if (uid >= 0) must(SYS(setuid, uid, 0, 0, 0), "its user cannot be set");
+  SYS(umask, 022, 0, 0, 0);
+  uint64_t no_core[2] = {0, 0};
+  SYS(prlimit64, 0, RLIMIT_CORE, no_core, 0);
+  close_on_exec();
+  give_up("the program cannot be started", str(error_text(sys_execve(args[0], args, envp))));
+}
+
+/* ---- what it leaves ---- */
+
+static bool denied; /* a process could not be killed */
+
+/* "/proc/<pid>/task/<pid>/children" without memory of its own: this runs thousands of times. */
+static void children_path(char *to, int pid) {
+  char digits[12], *start = digits + sizeof digits;
+  *--start = '\0';
+  do *--start = (char)('0' + pid % 10);
+  while (pid /= 10);
+  const char *parts[] = {"/proc/", start, "/task/", start, "/children"};
+  for (int i = 0; i < 5; i++)
+    for (const char *p = parts[i]; *p;) *to++ = *p++;
+  *to = '\0';
+}
+
+/*
+ * Kills the children of a process and, some levels deep, theirs: one that is replaced by its child again and again would be
+ * gone before it is a child of ours. Deeper ones become our children when their parents are gone.
+ */
+static void kill_children(int pid, int levels) {
+  char path[64], buffer[4096];
+  children_path(path, pid);
+  int fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  int child = 0;
+  for (long size; (size = sys_read(fd, buffer, sizeof buffer)) > 0;) {
+    for (long i = 0; i < size; i++) {
+      if (buffer[i] >= '0' && buffer[i] <= '9') {
+        child = child * 10 + (buffer[i] - '0');
+        continue;
+      }
+      if (child > 1 && sys_kill(child, SIGKILL) == -EPERM) denied = true;
+      if (child > 1 && levels > 1) kill_children(child, levels - 1);
+      child = 0;
+    }
+  }
+  sys_close(fd);
+}
+
+static long milliseconds(void) {
+  TimeSpec now = {0};
+  SYS(clock_gettime, MONOTONIC, &now, 0, 0);
+  return now.seconds * 1000 + now.nanoseconds / 1000000;
+}
+
+/* Until the kernel knows of no child of ours, of whatever kind (__WALL). */
+static void kill_all(void) {
+  int self = sys_getpid();
+  long deadline = milliseconds() + PATIENCE;
+  for (int round = 0;; round++) {
+    kill_children(self, 4);
+    int status = 0, ended;
+    while ((ended = sys_wait(-1, &status, WNOHANG | WALL)) > 0 || ended == -EINTR) {}
+    if (ended == -ECHILD) return;
+    if (milliseconds() > deadline)
+      give_up("processes that the program started do not end, although they were killed",
+              denied ? S("the system refuses to let us kill one") : S("they wait for a disk or a network share"));
+    /* A process that is killed needs a moment; one that multiplies must not get one. */
+    TimeSpec moment = {.nanoseconds = round < 1000 ? 0 : 2000000};
+    if (round > 50) sys_ppoll(NULL, 0, &moment, NULL);
+  }
+}
+
+/* ---- the line ---- */
+
+/* What the other end wants: 0 for nothing. A socket that is closed wants everything killed. */
+static char next_order(void) {
+  char order = 0;
+  long size = sys_call(NR_recvfrom, REPORT, (long)&order, 1, MSG_DONTWAIT, 0, 0);
+  if (size == -EAGAIN || size == -EINTR) return 0;
+  return size == 1 ? order : 'K';
+}
+
+int program_main(int argc, char **argv, char **envp) {
+  if (argc < 4) fail(EXIT_FAILED, "usage: supervisor <uid> <gid> <program> <arg>...");
+  must(sys_fcntl(REPORT, F_GETFD, 0), "descriptor 3 is to take the report");
+  long uid = parse_id(argv[1]), gid = parse_id(argv[2]);
+  /* The files of this process, descriptor 3 among them, are closed to others of its user. */
+  must(SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0), "its memory cannot be protected");
+  must(SYS(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0), "orphans cannot be adopted");
+  must(SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0), "setuid programs cannot be disarmed");
+  char path[64];
+  children_path(path, sys_getpid());
+  must(sys_access(path, F_OK), "processes cannot be listed in /proc/<pid>/task/<pid>/children");
+
+  SignalAction handle = {.handler = (uintptr_t)on_signal};
+  SignalSet block = signal_bit(SIGCHLD), none = 0;
+  sys_sigaction(SIGCHLD, &handle, NULL);
+  sys_sigmask(SIG_BLOCK, &block, NULL);
+
+  int program = sys_fork();
+  must(program, "no process can be started");
+  if (program == 0) become_program(argv + 3, uid, gid, envp);
+
+  int status = 0;
+  for (;;) {
+    int ended = sys_wait(-1, &status, WNOHANG | WALL);
+    if (ended == program) break;
+    if (ended > 0) continue; /* an orphan */
+    PollFd orders = {.fd = REPORT, .events = POLLIN};
+    sys_ppoll(&orders, 1, NULL, &none);
+    char order = next_order();
+    if (order == 'T') sys_kill(program, SIGTERM);
+    if (order == 'K') {
+      status = SIGKILL;
+      break;
+    }
+  }
+  kill_all();
+  int signal = status & 0x7f;
+  report(signal ? "ended signal" : "ended code", number(signal ? signal : (status >> 8) & 0xff));
+  return 0;
+}

@@ -1,0 +1,79 @@
+import type { ChildProcess } from 'node:child_process'
+import { constants } from 'node:os'
+import type { Duplex } from 'node:stream'
+import { BaleError } from '../errors.ts'
+import { exitOf, spawnProgram } from './launch.ts'
+
+export interface SupervisorOptions {
+  /** distribution/supervisor, built for this machine. */
+  readonly supervisor: string
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  /** Undefined where the program is to be our own user. */
+  readonly user: { readonly uid: number; readonly gid: number } | undefined
+  /** The program's first three descriptors. */
+  readonly stdio: readonly [number | 'ignore', number | 'ignore', number | 'ignore']
+}
+
+type ExitStatus = { readonly code: number } | { readonly signal: string }
+
+export interface Supervised {
+  /** SIGTERM to the program alone. */
+  terminate(): void
+  /** SIGKILL to the program and to everything that it started. */
+  kill(): void
+  /**
+   * How the program ended, when nothing that it started is alive.
+   * @throws BaleError 'engine' if it could not be started, or if that cannot be told
+   */
+  readonly ended: Promise<ExitStatus>
+}
+
+/** A report is one short line. */
+const longestReport = 4096
+
+/** Starts a program under a supervisor, which ends all that the program leaves (X16, X36): see distribution/supervisor. */
+export function supervise({ supervisor, argv, env, cwd, user, stdio }: SupervisorOptions): Supervised {
+  const ids = user === undefined ? ['-', '-'] : [String(user.uid), String(user.gid)]
+  const child = spawnProgram(supervisor, [...ids, ...argv], {
+    env: { ...env },
+    cwd,
+    detached: true, // a session of its own: a terminal's Ctrl-C reaches it through us alone
+    stdio: [...stdio, 'pipe'],
+  })
+  const socket = child.stdio[3] as Duplex
+  return {
+    terminate: () => void socket.write('T'),
+    kill: () => void socket.write('K'),
+    ended: ending(child, socket, argv[0] ?? ''),
+  }
+}
+
+async function ending(child: ChildProcess, socket: Duplex, program: string): Promise<ExitStatus> {
+  const [report] = await Promise.all([readReport(socket), exitOf(child)])
+  // The program's first process reports as well, where it cannot become the program.
+  const [first = '', ...rest] = report.trimEnd().split('\n')
+  const failure = /^failed (.*)$/.exec(first)
+  if (failure !== null) throw new BaleError('engine', failure[1] as string, { where: program })
+  const ended = rest.length === 0 ? /^ended (code|signal) (\d+)$/.exec(first) : null
+  if (ended === null) {
+    throw new BaleError('engine', 'the process that watches over the buildpacks was killed: some may be alive', {
+      fix: 'build once more; a buildpack that does this again cannot be trusted. Started as root, creator is out of its reach',
+    })
+  }
+  const [, how, text] = ended
+  if (how === 'code') return { code: Number(text) }
+  const signal = Object.entries(constants.signals).find(([, number]) => number === Number(text))
+  return { signal: signal?.[0] ?? `signal ${text}` }
+}
+
+/** Until the other end is closed. A supervisor that was killed cannot take an order any more, which is told by its silence. */
+function readReport(socket: Duplex): Promise<string> {
+  let text = ''
+  socket.on('data', chunk => {
+    if (text.length < longestReport) text += String(chunk)
+  })
+  socket.on('error', () => {})
+  return new Promise(resolve => socket.once('close', () => resolve(text)))
+}
