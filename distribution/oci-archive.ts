@@ -5,7 +5,7 @@ import type { ImageConfig } from '../lifecycle/image/config.ts'
 import { type Image, makeImage } from '../lifecycle/image/image.ts'
 import { makeImageIndex } from '../lifecycle/image/image-index.ts'
 import type { Layer, LayerSource } from '../lifecycle/image/layer.ts'
-import { ociArchiveStore } from '../lifecycle/stores/archive.ts'
+import { ociArchiveStore } from '../lifecycle/stores/oci-archive/store.ts'
 import { indexSink } from '../lifecycle/stores/store.ts'
 
 /** An image still to be made: its layers, and the config that goes with them; the rootfs comes from the layers. */

@@ -42,7 +42,8 @@ export type BuildEvent =
   | { type: 'cached'; action: 'added' | 'reused'; name: string; size: number }
   /** Bytes that have moved so far; total is absent while unknown. `id` tells transfers apart. */
   | { type: 'transfer'; direction: 'push' | 'pull' | 'load'; id: string; name: string; done: number; total?: number }
-  | { type: 'saved'; names: string[]; digest: string; imageId: string; size: number }
+  /** The digest is absent where the image has an image ID only, as in a daemon. */
+  | { type: 'saved'; names: string[]; digest?: string | undefined; imageId: string; size: number }
 
 /** Renders events for somebody: a terminal, a log, a program. */
 export interface Reporter {

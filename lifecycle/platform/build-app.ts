@@ -21,7 +21,7 @@ import { type BuildEnvironment, stackEnvironment } from './build-environment.ts'
 import { loadBuilder } from './builder.ts'
 import { type Distribution, findDistribution } from './distribution.ts'
 import { paths, sandboxRunner } from './phase-sandbox.ts'
-import { displayNames, publishElsewhere, withDisplayNames } from './publish.ts'
+import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
 import type { Settings } from './settings.ts'
 import { type Workspace, copySource, openWorkspace, writePlatformEnv } from './workspace.ts'
@@ -73,10 +73,8 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const builder = await loadBuilder(options.builder ?? distribution.builder)
   await using stores = new Stores(settings, reporter, options.compression)
   const names = [options.image, ...(options.tags ?? [])]
-  const publish = options.publish === true
-  const destinations = await stores.destinations(names, publish)
+  const destinations = await stores.destinations(names, options.publish === true)
   const [destination, ...others] = destinations
-  const [ownNames = [], ...otherNames] = displayNames(names, publish)
   const environment = await stackEnvironment({ builder, distribution, settings, stores, runImage, reporter }, signal)
   await using workspace = await openWorkspace(settings.cacheDir)
   const cacheImage =
@@ -102,12 +100,12 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
       reuse: { previous: options.clearCache !== true, layers: true },
       settings: imageSettingsOf(options, environment),
       features: requirePlatformApi(platformApi),
-      reporter: withDisplayNames(ownNames, reporter),
+      reporter: withDisplayNames(destination, reporter),
       checkOutput: (output, image) => checkStart(output, image, join(settings.cacheDir, 'run-images'), signal),
     },
     signal,
   )
-  const elsewhere = await publishElsewhere(result.image, others, { names: otherNames, reporter }, signal)
+  const elsewhere = await publishElsewhere(result.image, others, reporter, signal)
   return { ...result, names: [...result.published.names, ...elsewhere] }
 }
 

@@ -1,12 +1,13 @@
-import { publishElsewhere, withDisplayNames, displayNames } from './publish.ts'
+import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { platformApi } from './api.ts'
 import type { Settings } from './settings.ts'
 import { BaleError, inPhase } from '../errors.ts'
 import { type Reporter, silent } from '../events.ts'
 import { type Rebased, findRunImage, rebase as rebasePhase } from '../phases/rebase.ts'
 import { requirePlatformApi } from '../spec/api.ts'
-import { parseDestination } from '../stores/destination.ts'
+import { dockerDaemon } from '../stores/daemon/transport.ts'
 import { Stores, identify } from '../stores/open.ts'
+import { isPlain } from '../stores/transports.ts'
 
 export interface RebaseOptions {
   /** The app image, as skopeo would say it; a plain name is in Bale's own store. */
@@ -40,13 +41,15 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   const names = [options.image, ...(options.tags ?? [])]
   const publish = options.publish === true
   const [destination, ...others] = await stores.destinations(names, publish)
-  const [ownNames = [], ...otherNames] = displayNames(names, publish)
   const { source, name } = destination.previous
-  const daemonFirst = parseDestination(options.image).kind === 'docker-daemon'
+  const daemonFirst = stores.parse(options.image).transport === dockerDaemon
   const image = await source.pull(name, settings.platform, signal)
   if (image === undefined)
     throw new BaleError('arguments', `there is no image ${options.image} in ${source.description}`, {
-      fix: publish ? 'build it first' : 'see what there is: bale image ls; for an image in a registry, add --publish',
+      fix:
+        publish || !isPlain(stores.parse(options.image))
+          ? 'build it first, or correct its name'
+          : 'see what there is: bale image ls; for an image in a registry, add --publish',
     })
   const { registry } = destination
   const app = { name: name === '' ? options.image : name, image, ...(registry !== undefined && { registry }) }
@@ -55,9 +58,9 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
       app,
       ...(options.runImage !== undefined && { wanted: options.runImage }),
       find: async (text, platform) => {
-        const found = await stores.find(text, signal, { platform, daemonFirst, described: true })
+        const found = await stores.find(text, signal, { platform, daemonFirst, lazy: true })
         // The app image must not say where on this machine its run image lay.
-        const name = 'path' in found.place ? '' : found.name
+        const name = found.reference.transport.isPath ? '' : found.name
         return { name, image: found.image, reference: identify(found) }
       },
       reporter,
@@ -68,10 +71,10 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   const force = options.force === true
   const rebased = await inPhase('rebase', () =>
     rebasePhase(
-      { app, runImage, destination, force, features, reporter: withDisplayNames(ownNames, reporter) },
+      { app, runImage, destination, force, features, reporter: withDisplayNames(destination, reporter) },
       signal,
     ),
   )
-  const elsewhere = await publishElsewhere(rebased.image, others, { names: otherNames, reporter }, signal)
+  const elsewhere = await publishElsewhere(rebased.image, others, reporter, signal)
   return { ...rebased, names: [...rebased.published.names, ...elsewhere] }
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { arch, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Platform } from '../image/manifest.ts'
+import type { ImageTransport } from './transport.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -25,6 +26,8 @@ export interface StoreSettings {
   readonly caBundle?: string
   /** Hosts, with their ports, that are trusted without a certificate, or without TLS. */
   readonly insecureRegistries?: readonly string[]
+  /** Where images can live; those of `transports.ts` by default. */
+  readonly transports?: readonly ImageTransport[]
 }
 
 /** This machine's platform. */

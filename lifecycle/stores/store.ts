@@ -69,10 +69,11 @@ const holdsIndexes = <Sink extends ImageSink>(sink: Sink): sink is Sink & Requir
   sink.putIndex !== undefined
 
 export interface Published {
-  readonly digest: Digest
+  /** Of the manifest; absent where the store keeps none (docker-archive, docker-daemon). */
+  readonly digest?: Digest
   readonly imageId: Digest
-  /** In bytes; what report.toml calls manifest-size (platform.md, "report.toml"). */
-  readonly manifestSize: number
+  /** In bytes; what report.toml calls manifest-size (platform.md, "report.toml"). Absent like the digest. */
+  readonly manifestSize?: number
   /** The names as this store knows them: `localhost:5000/app:latest`. */
   readonly names: readonly string[]
 }

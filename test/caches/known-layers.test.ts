@@ -6,7 +6,7 @@ import { silent } from '../../lifecycle/events.ts'
 import type { LayerSource } from '../../lifecycle/image/layer.ts'
 import { buildpackLayer } from '../../lifecycle/phases/export-layers.ts'
 import { putKnownLayer } from '../../lifecycle/caches/known-layers.ts'
-import { memoryStore } from '../../lifecycle/stores/memory.ts'
+import { memoryStore } from '../../lifecycle/stores/memory/store.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 const owner = { uid: 1000, gid: 1000 }

@@ -58,6 +58,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
     onTestFinished(() => opened.close())
     return opened
   }
+  const keepsManifests = exceptions.keepsManifests === undefined
   const unless = (reason: string | undefined) =>
     reason === undefined ? it : (title: string, _test: () => Promise<void>) => it.skip(`${title} (skipped: ${reason})`)
 
@@ -188,14 +189,14 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       const { image, published } = await putImage(store, hello, [name('one'), name('two'), name('three')])
       expect(published.imageId).toBe(image.imageId)
       expect(published.names).toHaveLength(3)
-      expect(published.manifestSize).toBeGreaterThan(0)
+      expect(published.digest).toBe(keepsManifests ? image.digest : undefined)
+      expect(published.manifestSize).toBe(keepsManifests ? image.manifestBytes.length : undefined)
       for (const text of ['one', 'two', 'three']) {
         const found = await pulled(store, name(text))
-        expect(found.digest).toBe(published.digest)
+        if (keepsManifests) expect(found.digest).toBe(image.digest)
         expect(found.imageId).toBe(image.imageId)
         expect(Buffer.from(found.configBytes)).toEqual(Buffer.from(image.configBytes))
         expect(found.config).toEqual(image.config)
-        expect(found.manifestBytes).toHaveLength(published.manifestSize)
         expect(found.layers.map(l => l.diffId)).toEqual(image.layers.map(l => l.diffId))
         await Promise.all(found.layers.map(expectWhole))
       }
@@ -243,9 +244,9 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       const { store, name } = await fresh()
       const before = await putImage(store, hello, [name('latest'), name('v1')])
       const after = await putImage(store, other, [name('latest')])
-      expect((await pulled(store, name('latest'))).digest).toBe(after.published.digest)
+      expect((await pulled(store, name('latest'))).imageId).toBe(after.published.imageId)
       const old = await pulled(store, name('v1'))
-      expect(old.digest).toBe(before.published.digest)
+      expect(old.imageId).toBe(before.published.imageId)
       await Promise.all(old.layers.map(expectWhole))
     })
 
@@ -268,7 +269,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       const before = await putImage(store, hello, [name('latest')])
       const image = makeImage(configOf(), [await layerOf({ '/never': 'put' })])
       expect(await failureOf(store.putImage(image, [name('latest'), name('new')]))).toBeInstanceOf(BaleError)
-      expect((await pulled(store, name('latest'))).digest).toBe(before.published.digest)
+      expect((await pulled(store, name('latest'))).imageId).toBe(before.published.imageId)
       expect(await store.pull(name('new'), platform)).toBeUndefined()
     })
 
@@ -289,7 +290,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       const { store, name } = await fresh()
       const { published } = await putImage(store, hello, [name('latest')])
       const found = await store.pull(name('latest'), { os: 'linux', architecture: 's390x' })
-      expect(found?.digest).toBe(published.digest)
+      expect(found?.imageId).toBe(published.imageId)
     })
 
     unless(exceptions.indexes)('gives the image of the platform from an index, and names the platforms', async () => {
@@ -453,7 +454,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
         putImage(second, other, [name('latest')]),
       ])
       const found = await pulled(store, name('latest'))
-      expect(written.map(w => w.published.digest)).toContain(found.digest)
+      expect(written.map(w => w.published.imageId)).toContain(found.imageId)
       await Promise.all(found.layers.map(expectWhole))
     })
 
@@ -462,7 +463,7 @@ export function storeContract(kind: string, open: () => Promise<OpenStore>, exce
       if (reopen === undefined) return context.skip('this store lives in one process')
       const { published } = await putImage(store, hello, [name('latest')])
       const found = await pulled(await reopen(), name('latest'))
-      expect(found.digest).toBe(published.digest)
+      expect(found.imageId).toBe(published.imageId)
       await Promise.all(found.layers.map(expectWhole))
     })
 

@@ -78,7 +78,7 @@ async function build(): Promise<string> {
     features,
     reporter,
   })
-  return published.digest
+  return published.digest ?? published.imageId
 }
 
 const [code, number] = (process.env['BALE_FAIL'] ?? '').split(' ')

@@ -6,7 +6,7 @@ import { docker } from '../../lifecycle/image/media-types.ts'
 import { parseConfig } from '../../lifecycle/image/validate.ts'
 import { findRunImage, rebase } from '../../lifecycle/phases/rebase.ts'
 import { requirePlatformApi } from '../../lifecycle/spec/api.ts'
-import { memoryStore } from '../../lifecycle/stores/memory.ts'
+import { memoryStore } from '../../lifecycle/stores/memory/store.ts'
 import type { ImageStore } from '../../lifecycle/stores/store.ts'
 import {
   type AppImageOptions,

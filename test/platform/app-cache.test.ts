@@ -3,13 +3,19 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { silent } from '../../lifecycle/events.ts'
 import { appCache } from '../../lifecycle/platform/app-cache.ts'
-import { memoryStore } from '../../lifecycle/stores/memory.ts'
+import { memoryStore } from '../../lifecycle/stores/memory/store.ts'
 import type { Destination } from '../../lifecycle/stores/open.ts'
 import { platform, sourceOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 function destination(name: string, store = memoryStore()): Destination {
-  return { sink: store, names: [name], identity: `store ${name}`, previous: { source: store, name } }
+  return {
+    sink: store,
+    names: [name],
+    displayNames: [name],
+    identity: `store ${name}`,
+    previous: { source: store, name },
+  }
 }
 
 /** Builds an app whose only cached layer has one file. */

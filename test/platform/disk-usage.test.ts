@@ -7,7 +7,7 @@ import { diskUsage, prune } from '../../lifecycle/platform/disk-usage.ts'
 import { parseAge, parseSize } from '../../lifecycle/cli/commands/cache.ts'
 import { silent } from '../../lifecycle/events.ts'
 import { leaseName } from '../../lifecycle/files/lease.ts'
-import { memoryStore } from '../../lifecycle/stores/memory.ts'
+import { memoryStore } from '../../lifecycle/stores/memory/store.ts'
 import { fill, read } from '../contracts/caches.ts'
 import { noise, platform } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -24,7 +24,13 @@ const dead = (): string => leaseName().replace(/\.\d+(\.[0-9a-f]{12})$/, '.1$1')
 async function build(cacheDir: string, app: string, { ago = 0, bytes = 100_000 } = {}) {
   const store = memoryStore()
   const identity = `store index.docker.io/library/${app}:latest`
-  const destination = { sink: store, names: [app], identity, previous: { source: store, name: app } }
+  const destination = {
+    sink: store,
+    names: [app],
+    displayNames: [app],
+    identity,
+    previous: { source: store, name: app },
+  }
   const kept = await appCache(cacheDir, destination, { clear: false, platform, reporter: silent })
   const [own = ''] = (await readdir(join(cacheDir, 'apps'))).filter(name => name.includes(`-${app}-`))
   const dir = join(cacheDir, 'apps', own)

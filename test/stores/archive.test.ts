@@ -7,7 +7,8 @@ import { describe, expect, it } from 'vitest'
 import { digestOf, hexOf } from '../../lifecycle/image/digest.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { tarBytes } from '../../lifecycle/stores/archive/tar-bytes.ts'
-import { dockerArchiveStore, ociArchiveStore } from '../../lifecycle/stores/archive.ts'
+import { dockerArchiveStore } from '../../lifecycle/stores/docker-archive/store.ts'
+import { ociArchiveStore } from '../../lifecycle/stores/oci-archive/store.ts'
 import type { ImageStore } from '../../lifecycle/stores/store.ts'
 import { type OpenStore, storeContract } from '../contracts/stores.ts'
 import { type TarLiteral, changeInTar, readTarFiles, tarFrom } from '../helpers/archives.ts'
@@ -46,7 +47,12 @@ storeContract('OCI archive', () =>
 storeContract(
   'Docker archive',
   () => open(dockerArchive, file => ({ corrupt: digest => changeInTar(file, `${hexOf(digest)}.json`, flip) })),
-  { keepsBlobs: 'its layers are uncompressed', dockerFormat: 'it holds no manifest', indexes: 'the format has none' },
+  {
+    keepsBlobs: 'its layers are uncompressed',
+    keepsManifests: 'it holds none',
+    dockerFormat: 'it holds no manifest',
+    indexes: 'the format has none',
+  },
 )
 
 async function put(store: ImageStore, names: string[], files: Files) {

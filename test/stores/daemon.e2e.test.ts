@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { withLaunchCache } from '../../lifecycle/caches/launch.ts'
-import { type DaemonStore, daemonStore } from '../../lifecycle/stores/daemon.ts'
+import { type DaemonStore, daemonStore } from '../../lifecycle/stores/daemon/store.ts'
 import type { ImageStore, OnTransfer } from '../../lifecycle/stores/store.ts'
 import { storeContract } from '../contracts/stores.ts'
 import { type Daemon, request, startDocker, startPodman } from '../helpers/daemons.ts'
@@ -55,7 +55,7 @@ suiteWith('a second build to Docker', docker, daemon => {
       // Another process each time, as phase binaries are.
       const progress = new Map<string, number>()
       const daemonStore = await open(({ id, done }) => progress.set(id, done))
-      const store = withLaunchCache(daemonStore.described, join(dir, 'launch-cache'))
+      const store = withLaunchCache(daemonStore.lazy, join(dir, 'launch-cache'))
       if (sent.length === 0) await putBase(await open(), run)
       const [previous, runImage] = [await store.pull(name, platform), await store.pull(run, platform)]
       expect(previous === undefined).toBe(sent.length === 0)
@@ -97,6 +97,7 @@ function contract(kind: string, daemon: Daemon): void {
     },
     {
       keepsBlobs: 'a daemon has layers uncompressed',
+      keepsManifests: 'a daemon keeps none',
       dockerFormat: 'a daemon keeps no manifest',
       indexes: 'its API has none',
     },
@@ -156,19 +157,19 @@ function common(daemon: Daemon): void {
     })
     const layers = [await first.putLayer(sourceOf(base)), await first.putLayer(sourceOf(app))]
     const { imageId } = await first.putImage(makeImage(config, layers), [name])
-    const image = (await (await open()).described.pull(name, platform))!
+    const image = (await (await open()).lazy.pull(name, platform))!
     expect(image.imageId).toBe(imageId)
     expect(image.config).toMatchObject({ ...config, rootfs: { diff_ids: layers.map(l => l.diffId) } })
     expect(await bytesOf(image.layers[1]!.open())).toEqual(await tarOf(app))
   })
 
-  it('builds on what it describes', async () => {
+  it('builds on an image that it reads lazily', async () => {
     const { name, open } = await place(daemon)
     await putBase(await open(), name)
-    const { described } = await open()
-    const image = (await described.pull(name, platform))!
-    const layers = [await described.putLayer(image.layers[0]!), await described.putLayer(sourceOf(app))]
-    const { imageId } = await described.putImage(makeImage(image.config, layers), [name])
+    const { lazy } = await open()
+    const image = (await lazy.pull(name, platform))!
+    const layers = [await lazy.putLayer(image.layers[0]!), await lazy.putLayer(sourceOf(app))]
+    const { imageId } = await lazy.putImage(makeImage(image.config, layers), [name])
     const found = (await (await open()).pull(imageId, platform))!
     expect(await bytesOf(found.layers[0]!.open())).toEqual(await tarOf(base))
     expect(await bytesOf(found.layers[1]!.open())).toEqual(await tarOf(app))

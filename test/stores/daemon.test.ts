@@ -5,8 +5,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { copyImage } from '../../lifecycle/stores/copy.ts'
-import { daemonStore } from '../../lifecycle/stores/daemon.ts'
-import { memoryStore } from '../../lifecycle/stores/memory.ts'
+import { daemonStore } from '../../lifecycle/stores/daemon/store.ts'
+import { memoryStore } from '../../lifecycle/stores/memory/store.ts'
 import type { ImageStore } from '../../lifecycle/stores/store.ts'
 import { storeContract } from '../contracts/stores.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -30,6 +30,7 @@ storeContract(
   },
   {
     keepsBlobs: 'a daemon has layers uncompressed',
+    keepsManifests: 'a daemon keeps none',
     dockerFormat: 'a daemon keeps no manifest',
     indexes: 'its API has none',
   },
@@ -148,18 +149,18 @@ describe('an image as the daemon describes it', () => {
       { created: '2026-01-02T00:00:00Z', created_by: 'app' },
     ],
   })
-  async function described() {
+  async function readLazily() {
     const started = await start()
     const layers = [await started.store.putLayer(sourceOf(base)), await started.store.putLayer(sourceOf(app))]
     const { imageId } = await started.store.putImage(makeImage(config, layers), ['app'])
     started.daemon.requests.length = 0
-    const open = () => started.open().described
+    const open = () => started.open().lazy
     return { ...started, open, imageId }
   }
   const saves = (daemon: FakeDaemon) => daemon.requests.filter(r => r.endsWith('/get'))
 
   it('says what its config says, and has its ID', async () => {
-    const { daemon, open, imageId } = await described()
+    const { daemon, open, imageId } = await readLazily()
     const image = (await open().pull('app', platform))!
     expect(image.imageId).toBe(imageId)
     const { rootfs: _rootfs, ...rest } = config
@@ -168,7 +169,7 @@ describe('an image as the daemon describes it', () => {
   })
 
   it('is saved when a layer is read, and only once', async () => {
-    const { daemon, open } = await described()
+    const { daemon, open } = await readLazily()
     const { layers } = (await open().pull('app', platform))!
     expect(await bytesOf(layers[0]!.open())).toEqual(await tarOf(base))
     expect(await bytesOf(layers[1]!.open())).toEqual(await tarOf(app))
@@ -179,14 +180,14 @@ describe('an image as the daemon describes it', () => {
     const started = await start()
     const large = { '/noise': noise(12_000_000) }
     await started.store.putImage(makeImage(configOf(), [await started.store.putLayer(sourceOf(large))]), ['large'])
-    const layer = (await started.open().described.pull('large', platform))!.layers[0]!
+    const layer = (await started.open().lazy.pull('large', platform))!.layers[0]!
     const chunks: Uint8Array[] = []
     for await (const chunk of layer.open()) chunks.push(chunk)
     expect(Buffer.concat(chunks).equals(await tarOf(large))).toBe(true)
   })
 
   it('is built upon without being saved or sent back', async () => {
-    const { daemon, open } = await described()
+    const { daemon, open } = await readLazily()
     const store = open()
     const image = (await store.pull('app', platform))!
     const more = { '/more': 'more' }
@@ -194,7 +195,7 @@ describe('an image as the daemon describes it', () => {
     for (const layer of image.layers) layers.push(await store.putLayer(layer))
     layers.push(await store.putLayer(sourceOf(more)))
     const published = await store.putImage(makeImage(image.config, layers), ['next'])
-    expect(published.digest).toBe(published.imageId)
+    expect(published).not.toHaveProperty('digest')
     expect(saves(daemon)).toEqual([])
     expect(daemon.loaded.at(-1)).toBe((await tarOf(more)).length)
     expect((await open().pull('next', platform))!.layers).toHaveLength(3)
@@ -203,7 +204,7 @@ describe('an image as the daemon describes it', () => {
   it.each(['its layers are not kept by their chains', 'it has lost them since'])(
     'is saved and sent where %s',
     async how => {
-      const { daemon, open } = await described()
+      const { daemon, open } = await readLazily()
       if (how.startsWith('its')) daemon.engine = 'Podman Engine'
       const store = open()
       const image = (await store.pull('app', platform))!
@@ -219,7 +220,7 @@ describe('an image as the daemon describes it', () => {
   )
 
   it('takes bytes from whoever gave the layer, rather than from the daemon', async () => {
-    const { daemon, open } = await described()
+    const { daemon, open } = await readLazily()
     daemon.engine = 'Podman Engine'
     const store = open()
     await store.pull('app', platform) // the previous image
@@ -231,7 +232,7 @@ describe('an image as the daemon describes it', () => {
   })
 
   it('can be copied to a store that needs to know sizes', async () => {
-    const { open } = await described()
+    const { open } = await readLazily()
     const memory = memoryStore()
     await copyImage((await open().pull('app', platform))!, memory, ['copy'])
     const copy = (await memory.pull('copy', platform))!
@@ -240,7 +241,7 @@ describe('an image as the daemon describes it', () => {
   })
 
   it('has no history where that cannot be matched with its layers', async () => {
-    const { store, open } = await described()
+    const { store, open } = await readLazily()
     const layers = [await store.putLayer(sourceOf(base))]
     const history = [{ created_by: 'one' }, { created_by: 'env', empty_layer: true }]
     await store.putImage(makeImage({ ...config, history }, layers), ['some'])
@@ -253,7 +254,7 @@ describe('an image as the daemon describes it', () => {
     ['no list', {}],
     ['a list of other things', [1]],
   ])('is an error where the history is %s', async (_what, answer) => {
-    const { daemon, open } = await described()
+    const { daemon, open } = await readLazily()
     daemon.misbehave = (request, response) => {
       if (!request.url?.endsWith('/history')) return false
       response.end(JSON.stringify(answer))

@@ -1,4 +1,4 @@
-import { memoryStore } from '../../lifecycle/stores/memory.ts'
+import { memoryStore } from '../../lifecycle/stores/memory/store.ts'
 import { storeContract } from '../contracts/stores.ts'
 
 storeContract('memory', () =>

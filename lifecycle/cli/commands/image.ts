@@ -1,9 +1,10 @@
 import { BaleError } from '../../errors.ts'
 import type { Image } from '../../image/image.ts'
-import { formatReference, parseReference } from '../../image/reference.ts'
-import { copyImage } from '../../stores/copy.ts'
-import { parseDestination, displayName } from '../../stores/destination.ts'
-import { Stores, localName } from '../../stores/open.ts'
+import { type ImageIndex, isImageIndex } from '../../image/image-index.ts'
+import { copyImage, copyIndex } from '../../stores/copy.ts'
+import { localName } from '../../stores/local/transport.ts'
+import { Stores } from '../../stores/open.ts'
+import { isPlain } from '../../stores/transports.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, shortName, table } from '../text.ts'
 
@@ -34,25 +35,36 @@ export async function tagCommand(context: CommandContext, image: string, name: s
 
 export async function pushCommand(context: CommandContext, image: string, name: string | undefined): Promise<void> {
   await using stores = open(context)
-  const found = await stores.local.pull(localName(image), context.settings.platform, context.signal)
-  if (found === undefined) throw missing(image)
-  await copyTo(context, stores, found, `docker://${formatReference(parseReference(name ?? image))}`)
+  const { signal } = context
+  const source = localName(image)
+  const content =
+    (await stores.local.pullIndex(source, signal)) ??
+    (await stores.local.pull(source, context.settings.platform, signal))
+  if (content === undefined) throw missing(image)
+  await copyTo(context, stores, content, `docker://${localName(name ?? image)}`)
 }
 
 export async function saveCommand(context: CommandContext, image: string, destination: string): Promise<void> {
-  if (parseDestination(destination).kind === 'store') {
+  await using stores = open(context)
+  if (isPlain(stores.parse(destination))) {
     throw new BaleError('arguments', `${JSON.stringify(destination)} does not say what to write`, {
       fix: 'write for example docker-archive:FILE.tar, oci:DIR or docker-daemon:NAME',
     })
   }
-  await using stores = open(context)
   await copyTo(context, stores, (await stores.find(image, context.signal)).image, destination)
 }
 
-async function copyTo(context: CommandContext, stores: Stores, image: Image, destination: string): Promise<void> {
-  const [to] = await stores.destinations([destination], false)
-  const { digest } = await copyImage(image, to.sink, to.names, context.signal)
-  context.print(`${shortName(displayName(parseDestination(destination)))}@${digest}`)
+async function copyTo(
+  context: CommandContext,
+  stores: Stores,
+  content: Image | ImageIndex,
+  destination: string,
+): Promise<void> {
+  const [{ sink, names, displayNames }] = await stores.destinations([destination], false)
+  const { digest } = isImageIndex(content)
+    ? await copyIndex(content, sink, names, context.signal)
+    : await copyImage(content, sink, names, context.signal)
+  context.print(`${shortName(displayNames[0] ?? destination)}${digest === undefined ? '' : `@${digest}`}`)
 }
 
 const open = (context: CommandContext): Stores => new Stores(context.settings, context.reporter)

@@ -1,15 +1,17 @@
 import { labelOf } from '../../image/config.ts'
 import { type Image, sizeOf } from '../../image/image.ts'
 import { labels, parseBuildMetadataLabel, parseLayersMetadata } from '../../spec/labels.ts'
-import { displayName } from '../../stores/destination.ts'
 import { Stores } from '../../stores/open.ts'
+import type { ImageReference } from '../../stores/transport.ts'
+import { displayName } from '../../stores/transports.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatBytes, makeStyle, printable, shortName } from '../text.ts'
 
 /** What `--output json` prints. */
 interface Inspection {
   readonly name: string
-  readonly digest: string
+  /** Absent where the image has an image ID only, as in a daemon. */
+  readonly digest?: string
   readonly imageId: string
   readonly platform: string
   readonly created?: string
@@ -33,13 +35,13 @@ interface Inspection {
 
 export async function inspectCommand(context: CommandContext, text: string, options: GlobalOptions): Promise<void> {
   await using stores = new Stores(context.settings, context.reporter)
-  const { image, place } = await stores.find(text, context.signal)
-  const inspection = inspect(displayName(place), image)
+  const { image, reference } = await stores.find(text, context.signal)
+  const inspection = inspect(reference, image)
   if (options.output === 'json') context.print(JSON.stringify(inspection, null, 2))
   else context.print(describe(inspection, context.color))
 }
 
-function inspect(name: string, image: Image): Inspection {
+function inspect(reference: ImageReference, image: Image): Inspection {
   const { config } = image
   const built = parseBuildMetadataLabel(labelOf(config, labels.build) ?? '{}', `label ${labels.build}`)
   const layers = parseLayersMetadata(labelOf(config, labels.lifecycle) ?? '{}', `label ${labels.lifecycle}`)
@@ -53,8 +55,8 @@ function inspect(name: string, image: Image): Inspection {
   const history = (config.history ?? []).filter(h => h.empty_layer !== true)
   const { runImage } = layers
   return {
-    name,
-    digest: image.digest,
+    name: displayName(reference),
+    ...(reference.transport.keepsManifests && { digest: image.digest }),
     imageId: image.imageId,
     platform: [config.os, config.architecture, config.variant].filter(Boolean).join('/'),
     ...(config.created !== undefined && { created: config.created }),
@@ -90,7 +92,7 @@ function describe(inspection: Inspection, color: boolean): string {
   const { base } = inspection
   const lines = [
     style.bold(printable(shortName(inspection.name))),
-    `  Digest    ${inspection.digest}`,
+    ...(inspection.digest === undefined ? [] : [`  Digest    ${inspection.digest}`]),
     `  Platform  ${inspection.platform}`,
     `  Size      ${formatBytes(inspection.size)}, ${inspection.layers.every(l => l.digest === l.diffId) ? 'not compressed' : 'compressed'}`,
     `  User      ${inspection.user ?? 'root'}`,

@@ -10,12 +10,13 @@ import { leaseName } from '../../files/lease.ts'
 import { type Digest, hexOf, isDigest } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
 import type { Platform } from '../../image/manifest.ts'
-import { type Reference, atDigest, formatReference, layoutPath, parseReference } from '../../image/reference.ts'
-import { dockerName } from '../../stores/destination.ts'
-import type { Place } from '../../stores/destination.ts'
+import { atDigest, formatReference, layoutPath, parseReference } from '../../image/reference.ts'
+import { dockerDaemon } from '../../stores/daemon/transport.ts'
+import { ociLayout } from '../../stores/layout/transport.ts'
 import { type Destination, type ImageAt, Stores } from '../../stores/open.ts'
+import { registry } from '../../stores/registry/transport.ts'
 import { storeSettings } from '../../stores/settings.ts'
-import type { ImageStore } from '../../stores/store.ts'
+import type { ImageReference, ImageTransport } from '../../stores/transport.ts'
 import type { PhaseContext } from './binary.ts'
 import type { Inputs } from './flags.ts'
 import { requireExperimental } from './modes.ts'
@@ -36,7 +37,7 @@ export class Images implements AsyncDisposable {
   readonly #stores: Stores
   readonly #context: PhaseContext
   readonly #tmpDir = join(tmpdir(), `bale-${leaseName()}`)
-  #launchCached: ImageStore | undefined
+  readonly #daemon: ImageTransport
 
   /** @throws BaleError 'arguments' for flags that do not go together */
   constructor(context: PhaseContext) {
@@ -46,6 +47,7 @@ export class Images implements AsyncDisposable {
     const settings = storeSettings(env)
     this.platform = settings.platform
     if (this.mode.kind === 'daemon') this.daemonSocket = settings.dockerSocket
+    this.#daemon = daemonTransport(context)
     this.#stores = new Stores(
       {
         ...settings,
@@ -88,14 +90,12 @@ export class Images implements AsyncDisposable {
 
   /** An app or run image, by name; one in a daemon also by its ID. */
   async at(name: string): Promise<ImageAt> {
-    const { source, name: known } = await this.#stores.at(this.#placeOf(name))
-    return { source: this.#cached(source as ImageStore), name: known }
+    return this.#stores.at(this.#referenceTo(name))
   }
 
   /** Where an image goes that has these names: one place for each repository or layout. */
   async destinations(names: readonly string[]): Promise<readonly [Destination, ...Destination[]]> {
-    const [first, ...others] = await this.#stores.destinationsAt(names.map(name => this.#placeOf(name)))
-    return [{ ...first, sink: this.#cached(first.sink as ImageStore) }, ...others]
+    return this.#stores.destinationsAt(names.map(name => this.#referenceTo(name)))
   }
 
   /** -cache-image, or -cache-dir; undefined if there is neither. */
@@ -119,7 +119,7 @@ export class Images implements AsyncDisposable {
     const name = this.#context.inputs.text('cache-image')
     if (name === undefined) return undefined
     const reference = parseReference(name)
-    const [place] = await this.#stores.destinationsAt([inRegistry(reference)])
+    const [place] = await this.#stores.destinationsAt([registry.at(reference)])
     return place
   }
 
@@ -142,27 +142,31 @@ export class Images implements AsyncDisposable {
       return source.pull(name, this.platform, signal)
     }
     const [, path = '', digest] = layout
-    const { source, name } = await this.#stores.at({ kind: 'oci', path, name: '' })
+    const { source, name } = await this.#stores.at(ociLayout.at(path))
     const image = await source.pull(name, this.platform, signal)
     return image?.digest === digest ? image : undefined
   }
 
-  #placeOf(name: string): Place {
+  #referenceTo(name: string): ImageReference {
     if (this.mode.kind === 'daemon') {
       const id = `sha256:${name.replace(/^sha256:/, '')}`
-      return { kind: 'docker-daemon', name: isDigest(id) ? id : dockerName(parseReference(name)) }
+      return { ...dockerDaemon.at(isDigest(id) ? id : name), transport: this.#daemon }
     }
-    const reference = parseReference(name)
-    if (this.mode.kind === 'registry') return inRegistry(reference)
-    return { kind: 'oci', path: join(this.mode.dir, layoutPath(reference)), name: '' }
+    const docker = parseReference(name)
+    return this.mode.kind === 'registry' ? registry.at(docker) : ociLayout.at(join(this.mode.dir, layoutPath(docker)))
   }
+}
 
-  /** The daemon's store, with the launch cache beside it if there is one. It is one object, however often it is asked for. */
-  #cached(store: ImageStore): ImageStore {
-    const dir = this.#context.inputs.text('launch-cache')
-    if (dir === undefined || this.mode.kind !== 'daemon') return store
-    this.#launchCached ??= withLaunchCache(store, dir, { onWarning: text => this.#context.log.warn(text) })
-    return this.#launchCached
+/** The daemon, with the launch cache beside its store if there is one. */
+function daemonTransport({ inputs, log }: PhaseContext): ImageTransport {
+  const dir = inputs.text('launch-cache')
+  if (dir === undefined) return dockerDaemon
+  return {
+    ...dockerDaemon,
+    async open(reference, context) {
+      const { store } = await dockerDaemon.open(reference, context)
+      return { store: withLaunchCache(store, dir, { onWarning: text => log.warn(text) }) }
+    },
   }
 }
 
@@ -179,10 +183,6 @@ function modeOf({ inputs, env, log }: PhaseContext): Mode {
     where: '-layout-dir',
     fix: 'give -layout-dir, or set CNB_LAYOUT_DIR',
   })
-}
-
-const inRegistry = (reference: Reference): Place => {
-  return { kind: 'registry', reference, name: formatReference(reference) }
 }
 
 /** A registry as references name it, whatever was written before or after its host. */

@@ -109,10 +109,10 @@ function linesOf(event: BuildEvent): Line[] {
     case 'saved':
       return [
         ['info', `Saving ${printable(event.names[0] ?? '')}...`],
-        ['info', `*** Images (${event.digest.slice('sha256:'.length).slice(0, 12)}):`],
+        ['info', `*** Images (${(event.digest ?? event.imageId).slice('sha256:'.length).slice(0, 12)}):`],
         ...event.names.map((name): Line => ['info', `      ${printable(name)}`]),
         ['debug', `*** Image ID: ${event.imageId}`],
-        ['debug', `*** Digest: ${event.digest}`],
+        ...(event.digest === undefined ? [] : [['debug', `*** Digest: ${event.digest}`] satisfies Line]),
       ]
     case 'phase-started':
     case 'phase-finished':

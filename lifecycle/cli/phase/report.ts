@@ -10,7 +10,7 @@ import type { Images } from './images.ts'
 /** Gives a published image its names in the other places, and writes report.toml (platform.md, "report.toml"). */
 export async function reportPublished(
   { inputs, log, signal }: PhaseContext,
-  { mode }: Images,
+  _images: Images,
   { image, published }: { readonly image: Image; readonly published: Published },
   others: readonly Destination[],
 ): Promise<void> {
@@ -18,6 +18,6 @@ export async function reportPublished(
   const more = await copyToAll(image, others, signal)
   if (more.length > 0) log.event({ type: 'saved', names: more, digest, imageId, size: sizeOf(image) })
   const tags = [...published.names, ...more]
-  const report = mode.kind === 'daemon' ? { tags, imageId } : { tags, digest, manifestSize }
+  const report = digest === undefined ? { tags, imageId } : { tags, digest, manifestSize }
   await writeOutput(inputs.path('report'), formatReport(report))
 }

@@ -61,7 +61,7 @@ export function renderLines(event: BuildEvent, style: Style, level: { verbose?: 
         `${style.yellow('Warning:')} ${printableLines(event.text)}${event.fix === undefined ? '' : `; ${printable(event.fix)}`}`,
       ]
     case 'saved':
-      return quiet ? event.names.map(name => `${nameOf(name)}@${event.digest}`) : saved(event, style)
+      return quiet ? event.names.map(name => pinned(name, event)) : saved(event, style)
     default:
       return quiet ? [] : detailed(event, style, level.verbose === true)
   }
@@ -128,11 +128,18 @@ function why(result: DetectResult, style: Style): string[] {
 
 const nameOf = (name: string): string => printable(shortName(name))
 
-function saved(event: Extract<BuildEvent, { type: 'saved' }>, style: Style): string[] {
+type Saved = Extract<BuildEvent, { type: 'saved' }>
+
+/** What names exactly this image where it was saved: without a digest, only the image ID does. */
+const pinned = (name: string, { digest, imageId }: Saved): string =>
+  digest === undefined ? imageId : `${nameOf(name)}@${digest}`
+
+function saved(event: Saved, style: Style): string[] {
+  const id = event.digest ?? event.imageId
   return [
     ...event.names.map(name => `Saved ${style.bold(nameOf(name))}`),
-    `*** Images (${event.digest.slice(7, 19)}):`,
+    `*** Images (${id.slice(7, 19)}):`,
     ...event.names.map(name => `      ${nameOf(name)}`),
-    style.dim(`Digest: ${event.digest}, ${formatBytes(event.size)}`),
+    style.dim(`${event.digest === undefined ? 'Image ID' : 'Digest'}: ${id}, ${formatBytes(event.size)}`),
   ]
 }

@@ -6,7 +6,14 @@ import { wrapErrno } from '../../files/wrap-errno.ts'
 import { stageFile } from '../../files/staged.ts'
 import type { Digest } from '../../image/digest.ts'
 import { removeStale } from '../../files/stale.ts'
+import type { OnTransfer } from '../store.ts'
 import { type ArchiveEntry, tarBytes } from './tar-bytes.ts'
+
+export interface ArchiveOptions {
+  /** Where layers wait until the archive is written. The caller deletes it afterwards. */
+  readonly tmpDir: string
+  readonly onTransfer?: OnTransfer
+}
 
 /** An image or an index with all its names; none means that it has no name. */
 export interface Archived<Content> {
@@ -88,4 +95,11 @@ async function replaceable(path: string): Promise<string> {
     })
   })
   return target
+}
+
+/** @throws BaleError always: every layer of an image must have come from `putLayer` */
+export function unknownLayer(digest: Digest, where: string): never {
+  throw new BaleError('failed', `the layer ${digest} was not put into the archive, so no image can be made of it`, {
+    where,
+  })
 }

@@ -3,7 +3,7 @@ import type { Credential, Credentials } from '../credentials.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import type { Asker } from './failures.ts'
 import { type TokenOptions, basicHeader, fetchToken } from './token.ts'
-import type { Reply } from './transport.ts'
+import type { Reply } from './http.ts'
 
 /** What a request wants to do; tokens are kept by it. */
 export interface Access {

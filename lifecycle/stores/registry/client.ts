@@ -6,7 +6,7 @@ import { failureAt, isCertificateError, refusalAt } from './failures.ts'
 import { type Limits, defaultLimits } from './limits.ts'
 import type { ProxySettings } from './proxy.ts'
 import { Transient, retrying } from './retry.ts'
-import { type Exchange, type Reply, Transport, readStart } from './transport.ts'
+import { type Exchange, HttpClient, type Reply, readStart } from './http.ts'
 import { Secrets } from './redact.ts'
 
 export interface RegistryOptions {
@@ -43,10 +43,10 @@ export interface Call {
 }
 
 /** A registry, and one pool of connections and tokens for all of its repositories. */
-export class Registry {
+export class Registry implements AsyncDisposable {
   readonly host: string
   readonly limits: Limits
-  readonly #transport: Transport
+  readonly #http: HttpClient
   readonly #authorizer: Authorizer
   readonly #secrets = new Secrets()
   readonly #userAgent: string
@@ -59,11 +59,11 @@ export class Registry {
     this.limits = { ...defaultLimits, ...options.limits }
     this.#userAgent = options.userAgent === undefined ? 'bale' : `bale ${options.userAgent}`
     this.#schemes = insecure || isLoopbackHost(new URL(`http://${registry}`)) ? ['https', 'http'] : ['https']
-    this.#transport = new Transport({ insecure, ca, proxy, limits: this.limits })
+    this.#http = new HttpClient({ insecure, ca, proxy, limits: this.limits })
     this.#authorizer = new Authorizer({
       registry,
       credentials,
-      transport: this.#transport,
+      http: this.#http,
       secrets: this.#secrets,
       limits: this.limits,
       userAgent: this.#userAgent,
@@ -102,8 +102,12 @@ export class Registry {
     throw failureAt(reply, `the registry sends us from ${reply.url.protocol}// to ${url.protocol}//: not followed`)
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
   async close(): Promise<void> {
-    await this.#transport.close()
+    await this.#http.close()
   }
 
   async #redirected(call: Call): Promise<Reply> {
@@ -124,12 +128,12 @@ export class Registry {
     // Elsewhere, nobody learns who we are: a signed URL says all that storage needs to know.
     if (url.origin !== origin.origin) {
       const purpose = reads(method) ? 'contents' : 'uploads'
-      return this.#transport.exchange({ method, url, purpose, headers, body, slow, signal })
+      return this.#http.exchange({ method, url, purpose, headers, body, slow, signal })
     }
     const exchange = { method, url, purpose: 'registry', body, slow, signal } as const
     let sent = await this.#authorizer.header(access, signal)
     for (let renewals = 0; ; renewals++) {
-      const reply = await this.#transport.exchange({ ...exchange, headers: authorized(headers, sent) })
+      const reply = await this.#http.exchange({ ...exchange, headers: authorized(headers, sent) })
       // A token may expire on its way, but not for ever.
       if (reply.status !== 401 || renewals === 2) return reply
       const header = await this.#authorizer.answer(reply, access, sent, signal)
@@ -188,7 +192,7 @@ export class Registry {
   async #probe(origin: URL, signal?: AbortSignal): Promise<number> {
     const headers = { 'user-agent': this.#userAgent }
     const url = new URL('/v2/', origin)
-    const reply = await this.#transport.exchange({ method: 'GET', url, purpose: 'registry', headers, signal })
+    const reply = await this.#http.exchange({ method: 'GET', url, purpose: 'registry', headers, signal })
     await reply.discard()
     return reply.status
   }

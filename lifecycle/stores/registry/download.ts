@@ -6,7 +6,7 @@ import { transfer } from '../transfer.ts'
 import type { Registry } from './client.ts'
 import { failureAt } from './failures.ts'
 import { Transient, forgiving, pause, retrying } from './retry.ts'
-import { type Reply, readAll } from './transport.ts'
+import { type Reply, readAll } from './http.ts'
 
 /** A blob of a repository, as a manifest describes it. */
 export interface Blob {

@@ -2,7 +2,7 @@ import { BaleError } from '../../errors.ts'
 import { dockerHub } from '../../image/reference.ts'
 import { parseChallenges } from './challenge.ts'
 import { Transient, parseRetryAfter } from './retry.ts'
-import type { Reply } from './transport.ts'
+import type { Reply } from './http.ts'
 import { type Secrets, escaped, redacted } from './redact.ts'
 
 export interface Request {

@@ -3,11 +3,11 @@ import type { Challenge } from './challenge.ts'
 import { type Asker, failureAt, refusalAt } from './failures.ts'
 import type { Limits } from './limits.ts'
 import { Transient, retrying } from './retry.ts'
-import { type Exchange, type Reply, type Transport, readAll, readStart } from './transport.ts'
+import { type Exchange, type HttpClient, type Reply, readAll, readStart } from './http.ts'
 import { type Secrets, escaped, redacted } from './redact.ts'
 
 export interface TokenOptions {
-  readonly transport: Transport
+  readonly http: HttpClient
   readonly secrets: Secrets
   readonly limits: Limits
   readonly userAgent: string
@@ -28,13 +28,13 @@ export async function fetchToken(
   options: TokenOptions,
   signal?: AbortSignal,
 ): Promise<{ token: string; seconds: number }> {
-  const { transport, secrets, limits } = options
+  const { http, secrets, limits } = options
   const server = tokenServer(request)
   const purpose = server.hostname === request.reply.url.hostname ? 'registry' : 'tokens'
   const question = { ...questionOf(request, server, options), purpose, signal } as const
   return retrying(
     async () => {
-      const reply = await transport.exchange(question)
+      const reply = await http.exchange(question)
       if (reply.status === 200) return parseToken(await readAll(reply, limits.token), reply, secrets)
       throw refusalAt(reply, await readStart(reply, limits.error), request.asker, secrets)
     },
@@ -78,7 +78,7 @@ export function basicHeader({ username, password }: { username: string; password
 /**
  * Where a registry says that tokens are had. Over https it may name any https server: it proved who it is, and could have
  * asked for the password itself. Whoever answers for a registry over http is not known, so the password stays with that
- * host. Addresses are checked when they are dialled (transport.ts).
+ * host. Addresses are checked when they are dialled (http.ts).
  */
 function tokenServer({ challenge, reply, asker }: TokenRequest): URL {
   const realm = challenge.parameters.get('realm') ?? ''

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { hexOf, isDigest } from '../../../lifecycle/image/digest.ts'
-import { daemonStore } from '../../../lifecycle/stores/daemon.ts'
+import { daemonStore } from '../../../lifecycle/stores/daemon/store.ts'
 import { type Label, type RunImageOptions, debian, putAppImage, putRunImage } from '../../helpers/app-image.ts'
 import { FakeDaemon } from '../../helpers/fake-daemon.ts'
 import { platform } from '../../helpers/images.ts'

@@ -1,13 +1,13 @@
-import { BaleError } from '../errors.ts'
-import type { Digest } from '../image/digest.ts'
-import type { Image } from '../image/image.ts'
-import { type ImageIndex, isImageIndex, requireImagesOnly } from '../image/image-index.ts'
-import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../image/layer.ts'
-import { selectPlatform } from '../image/validate.ts'
-import type { Compression } from '../image/media-types.ts'
-import { compressLayer } from '../layers/compression/compress.ts'
-import { verified } from '../layers/compression/verify.ts'
-import type { ImageStore } from './store.ts'
+import { BaleError } from '../../errors.ts'
+import type { Digest } from '../../image/digest.ts'
+import type { Image } from '../../image/image.ts'
+import { type ImageIndex, isImageIndex, requireImagesOnly } from '../../image/image-index.ts'
+import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../../image/layer.ts'
+import { selectPlatform } from '../../image/validate.ts'
+import type { Compression } from '../../image/media-types.ts'
+import { compressLayer } from '../../layers/compression/compress.ts'
+import { verified } from '../../layers/compression/verify.ts'
+import type { ImageStore } from '../store.ts'
 
 /** A store that lasts as long as the program: for tests, and for images that are passed on at once. */
 export function memoryStore(options: { readonly compression?: Compression } = {}): ImageStore {

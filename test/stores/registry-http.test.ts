@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { expect, it, onTestFinished } from 'vitest'
 import { defaultLimits } from '../../lifecycle/stores/registry/limits.ts'
-import { Transport } from '../../lifecycle/stores/registry/transport.ts'
+import { HttpClient } from '../../lifecycle/stores/registry/http.ts'
 import { noise } from '../helpers/images.ts'
 
 // Blocks are compressed into memory that is used again. Oracle: whatever the sizes of the chunks, and though the sender's
@@ -51,16 +51,16 @@ it.each([
       memory.fill(0)
     }
   }
-  const transport = new Transport({
+  const http = new HttpClient({
     insecure: false,
     ca: [],
     proxy: { http: undefined, https: undefined, no: undefined },
     limits: defaultLimits,
   })
-  onTestFinished(() => transport.close())
+  onTestFinished(() => http.close())
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
   const headers = { 'content-length': `${bytes.length}` }
-  const reply = await transport.exchange({ method: 'PUT', url, purpose: 'registry', headers, body: body() })
+  const reply = await http.exchange({ method: 'PUT', url, purpose: 'registry', headers, body: body() })
   await reply.discard()
   expect(hash.digest('hex')).toBe(createHash('sha256').update(bytes).digest('hex'))
 })

@@ -9,10 +9,10 @@ import type { Manifest } from '../../image/manifest.ts'
 import { type Compression, layerMediaType, oci } from '../../image/media-types.ts'
 import { parseReference } from '../../image/reference.ts'
 import { parseConfig } from '../../image/validate.ts'
-import { dockerName } from '../destination.ts'
-import type { Archived } from './file.ts'
-import type { ArchiveEntry } from './tar-bytes.ts'
-import type { FilePlace, TarFile } from './tar-file.ts'
+import { dockerName } from '../docker-name.ts'
+import type { Archived } from '../archive/file.ts'
+import type { ArchiveEntry } from '../archive/tar-bytes.ts'
+import type { FilePlace, TarFile } from '../archive/tar-file.ts'
 
 /**
  * The format of `docker save` and `docker load` (moby's image-spec v1.2, "Combined Image JSON + Filesystem Changeset

@@ -4,9 +4,9 @@ import type { Image } from '../../image/image.ts'
 import { type ImageIndex, isImageIndex } from '../../image/image-index.ts'
 import { emptyIndex, entryOf, formatIndexFile, layoutHeader, withName } from '../layout/index-file.ts'
 import { type LayoutFiles, blobPath } from '../layout/read.ts'
-import type { Archived } from './file.ts'
-import type { ArchiveEntry } from './tar-bytes.ts'
-import type { TarFile } from './tar-file.ts'
+import type { Archived } from '../archive/file.ts'
+import type { ArchiveEntry } from '../archive/tar-bytes.ts'
+import type { TarFile } from '../archive/tar-file.ts'
 
 /** The entries of an OCI layout with these images and indexes; `pathOf` is where on the host a layer's blob is. */
 export function* ociEntries(

@@ -1,22 +1,22 @@
 import { join } from 'node:path'
-import { BaleError } from '../errors.ts'
-import { leaseName } from '../files/lease.ts'
-import { stageFile } from '../files/staged.ts'
-import { type Digest, isDigest } from '../image/digest.ts'
-import type { Image } from '../image/image.ts'
-import type { Layer } from '../image/layer.ts'
-import { compressionOf } from '../image/media-types.ts'
-import { parseReference } from '../image/reference.ts'
-import { decompress } from '../layers/compression/decompress.ts'
-import { type Saved, readSavedImage, savedEntries, savedImage } from './archive/docker.ts'
-import { layerStaging } from './archive/staging.ts'
-import { tarBytes } from './archive/tar-bytes.ts'
-import { type FilePlace, openTarFile } from './archive/tar-file.ts'
-import { type DaemonApi, type InspectedImage, daemonApi } from './daemon/api.ts'
-import { lazyImage } from './daemon/lazy-image.ts'
-import { dockerName } from './destination.ts'
-import type { ImageStore, OnTransfer } from './store.ts'
-import { transfer } from './transfer.ts'
+import { BaleError } from '../../errors.ts'
+import { leaseName } from '../../files/lease.ts'
+import { stageFile } from '../../files/staged.ts'
+import { type Digest, isDigest } from '../../image/digest.ts'
+import type { Image } from '../../image/image.ts'
+import type { Layer } from '../../image/layer.ts'
+import { compressionOf } from '../../image/media-types.ts'
+import { parseReference } from '../../image/reference.ts'
+import { decompress } from '../../layers/compression/decompress.ts'
+import { type Saved, readSavedImage, savedEntries, savedImage } from '../docker-archive/format.ts'
+import { layerStaging } from '../archive/staging.ts'
+import { tarBytes } from '../archive/tar-bytes.ts'
+import { type FilePlace, openTarFile } from '../archive/tar-file.ts'
+import { type DaemonApi, type InspectedImage, daemonApi } from './api.ts'
+import { lazyImage } from './lazy-image.ts'
+import { dockerName } from '../docker-name.ts'
+import type { ImageStore, OnTransfer } from '../store.ts'
+import { transfer } from '../transfer.ts'
 
 export interface DaemonOptions {
   /** Of the Docker Engine API, or of Podman's. */
@@ -28,10 +28,10 @@ export interface DaemonOptions {
 
 export interface DaemonStore extends ImageStore {
   /**
-   * The same images as the daemon describes them: config and history in its words, and layers that are fetched when they
-   * are read. What is built on such an image, or made of its layers, costs no `docker save`.
+   * The same images, read lazily: config and history are made from the daemon's `inspect` and `history`, and layers are fetched
+   * when they are read. Building on such an image, or reusing its layers, costs no `docker save`.
    */
-  readonly described: ImageStore
+  readonly lazy: ImageStore
 }
 
 /**
@@ -66,7 +66,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
     }
     return saved
   }
-  const describe = async (found: InspectedImage, signal?: AbortSignal): Promise<Image> => {
+  const readLazily = async (found: InspectedImage, signal?: AbortSignal): Promise<Image> => {
     const history = await api.history(found.id, signal)
     const tarOf = async function* (diffId: Digest, reading?: AbortSignal): AsyncGenerator<Uint8Array> {
       const { image } = await pullOnce(found, reading)
@@ -77,7 +77,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
         yield Buffer.from(chunk)
     }
     const image = lazyImage({ ...found, history }, tarOf, `${description} ${found.id}`)
-    present.addDescribed(image, () => pullOnce(found, signal))
+    present.addLazy(image, () => pullOnce(found, signal))
     return image
   }
   /** Where a layer's tar is on this machine: it gets there now, if the daemon alone has had it so far. */
@@ -139,22 +139,17 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
         await load(saved, tags, 0, signal)
       }
       const imageId = await stored(api, saved, tags, signal)
-      return { digest: saved.digest, imageId, manifestSize: saved.manifestBytes.length, names: tags }
+      return { imageId, names: tags }
     },
   }
-  const described: ImageStore = {
+  const lazy: ImageStore = {
     ...store,
     async pull(name, _platform, signal) {
       const found = await find(name, signal)
-      return found && (await describe(found, signal))
-    },
-    async putImage(...image) {
-      const published = await store.putImage(...image)
-      // A manifest depends on the sizes of layers, which nobody asked for.
-      return { ...published, digest: published.imageId }
+      return found && (await readLazily(found, signal))
     },
   }
-  return { ...store, described }
+  return { ...store, lazy }
 }
 
 /** Layers that the daemon has, as images of it tell; of those that were saved, we have the bytes as well. */
@@ -170,7 +165,7 @@ class PresentLayers {
     this.#addChain(image)
   }
 
-  addDescribed(image: Image, save: () => Promise<unknown>): void {
+  addLazy(image: Image, save: () => Promise<unknown>): void {
     for (const layer of image.layers)
       if (!this.#layers.has(layer.diffId)) this.#layers.set(layer.diffId, { layer, save })
     this.#addChain(image)

@@ -1,0 +1,37 @@
+import { join } from 'node:path'
+import { BaleError } from '../../errors.ts'
+import { atDigest, formatReference, parseReference } from '../../image/reference.ts'
+import { type LayoutStore, layoutStore } from '../layout/store.ts'
+import { quoted } from '../path-transport.ts'
+import type { StoreSettings } from '../settings.ts'
+import type { Packing } from '../store.ts'
+import type { ImageTransport } from '../transport.ts'
+
+/** Bale's own store. A plain name is a reference to it; images have their full reference as names there. */
+export const local: ImageTransport = {
+  name: 'store',
+  prefix: '',
+  form: 'a plain name',
+  isPath: false,
+  keepsManifests: true,
+  parse(text) {
+    if (/^(\.{0,2}|~[^/]*)(\/|$)/.test(text) && text !== '') {
+      throw new BaleError('arguments', `${quoted(text)} is a path, not the name of an image`, {
+        fix: 'write oci:DIR, oci-archive:FILE or docker-archive:FILE for an image there; source code is given with --path',
+      })
+    }
+    const docker = parseReference(text)
+    return { transport: local, location: '', name: formatReference(docker), docker }
+  },
+  open: (_reference, { settings, packing }) => ({ store: openLocalStore(settings, packing) }),
+  identify: ({ docker, name }, { digest }) => formatReference(atDigest(docker ?? parseReference(name), digest)),
+}
+
+export function openLocalStore({ dataDir }: StoreSettings, packing: Packing): LayoutStore {
+  return layoutStore(join(dataDir, 'images'), { description: 'the local store', ...packing })
+}
+
+/** The name of an image in the local store: `index.docker.io/library/hello:latest`. */
+export function localName(text: string): string {
+  return formatReference(parseReference(text))
+}

@@ -1,0 +1,40 @@
+import { BaleError } from '../errors.ts'
+import type { ImageReference, ImageTransport } from './transport.ts'
+
+/** A transport whose stores are files or directories of this machine. */
+export interface PathTransport extends ImageTransport {
+  at(path: string, name?: string): ImageReference
+}
+
+interface PathTransportOptions extends Pick<ImageTransport, 'name' | 'form' | 'keepsManifests' | 'open'> {
+  /** The name in the form that its store has it; the name as it is unless told. */
+  readonly parseName?: (name: string, text: string) => string
+}
+
+export function pathTransport(options: PathTransportOptions): PathTransport {
+  const { parseName = name => name, ...rest } = options
+  const prefix = `${options.name}:`
+  const transport: PathTransport = {
+    ...rest,
+    prefix,
+    isPath: true,
+    at: (location, name = '') => ({ transport, location, name }),
+    parse(rest) {
+      const { path, name } = splitPath(prefix, rest)
+      return transport.at(path, parseName(name, prefix + rest))
+    },
+    identify: (_reference, image) => image.digest,
+  }
+  return transport
+}
+
+/** The path ends at the first colon, as it does for skopeo. Neither can name a path that contains one. */
+function splitPath(prefix: string, rest: string): { path: string; name: string } {
+  const colon = rest.indexOf(':')
+  const [path, name] = colon < 0 ? [rest, ''] : [rest.slice(0, colon), rest.slice(colon + 1)]
+  if (path !== '' && !path.includes('\0')) return { path, name }
+  throw new BaleError('arguments', `${quoted(prefix + rest)} names no path`, { fix: `write ${prefix}PATH` })
+}
+
+/** A reference as the user wrote it, for a message. */
+export const quoted = (text: string): string => JSON.stringify(text.slice(0, 300))

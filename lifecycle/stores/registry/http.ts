@@ -1,0 +1,246 @@
+import { getCACertificates } from 'node:tls'
+import type { Agent, Dispatcher } from 'undici'
+import { type Reach, checkReach, isLoopbackHost, literalAddress, nearest, reachOf, watchedLookup } from './addresses.ts'
+import { failureAt, networkFailure } from './failures.ts'
+import type { Limits } from './limits.ts'
+import { type ProxySettings, proxyUrl } from './proxy.ts'
+import { Transient } from './retry.ts'
+
+export interface HttpOptions {
+  /** The registry's certificates are not checked. */
+  readonly insecure: boolean
+  /** Certificates in PEM that are trusted besides Node's. */
+  readonly ca: readonly string[]
+  readonly proxy: ProxySettings
+  readonly limits: Limits
+}
+
+/** Why a URL is asked for: the registry itself, or where it sends us for contents, uploads or tokens. */
+export type Purpose = 'registry' | 'contents' | 'uploads' | 'tokens'
+
+export interface Exchange {
+  readonly method: Dispatcher.HttpMethod
+  readonly url: URL
+  readonly purpose: Purpose
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>
+  /** The registry works before it answers. */
+  readonly slow?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface Reply {
+  readonly method: string
+  readonly url: URL
+  readonly status: number
+  /** All values of a header, in their order. */
+  header(name: string): string[]
+  /** The bytes as they come, for somebody who takes all of them or stops early. @throws Transient, BaleError */
+  body(): AsyncGenerator<Uint8Array>
+  discard(): Promise<void>
+}
+
+/**
+ * The bytes of a body are handed over in pieces: small ones, so that a slow line can be told from a dead one, and larger ones
+ * where those go fast, since each one costs a turn of everything else that this process does.
+ */
+const [smallPiece, largePiece] = [64 * 1024, 1024 * 1024]
+/** A socket holds less than 64 KiB (undici's `highWaterMark`) and asks for more all the same; twice that it has passed on. */
+const heldPiece = 128 * 1024
+/** Milliseconds. */
+const fast = 1000
+
+/**
+ * Makes single HTTP requests: nothing is retried, followed or authorized here. Where the registry sends us is connected to
+ * only if the registry may reach that address itself (addresses.ts).
+ */
+export class HttpClient {
+  readonly #options: HttpOptions
+  readonly #agents = new Map<string, Promise<Dispatcher>>()
+  #home: Reach | undefined
+
+  /** @throws BaleError for the URL of a proxy that is none */
+  constructor(options: HttpOptions) {
+    const { http, https, no = '' } = options.proxy
+    this.#options = { ...options, proxy: { http: proxyUrl(http), https: proxyUrl(https), no } }
+  }
+
+  /** @throws BaleError or Transient when there is no answer; the signal's reason when it is aborted */
+  async exchange(exchange: Exchange): Promise<Reply> {
+    const { method, url, purpose, headers, signal } = exchange
+    const { limits } = this.#options
+    signal?.throwIfAborted()
+    const stop = new AbortController()
+    const body = this.#paced(exchange, stop)
+    try {
+      const literal = literalAddress(url)
+      if (literal !== undefined) this.#inspect(purpose, literal, [literal])
+      const agent = await this.#agentFor(exchange)
+      const data = await agent.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method,
+        headers: { ...headers, 'accept-encoding': 'identity' },
+        // undici takes any async iterable for a body; its types know streams only.
+        body: (body ?? null) as Buffer | null,
+        headersTimeout: exchange.slow ? limits.commit : limits.answer,
+        bodyTimeout: limits.idle,
+        signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+      })
+      return replyOf(exchange, data, limits)
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw networkFailure(exchange, error)
+    }
+  }
+
+  async close(): Promise<void> {
+    const agents = await Promise.all(this.#agents.values())
+    await Promise.all(agents.map(agent => agent.destroy()))
+  }
+
+  /**
+   * The body in small pieces; a piece that is not taken in time ends the request. Whoever gives us a chunk may overwrite it
+   * when he is asked for the next one.
+   */
+  #paced({ body, method, url }: Exchange, stop: AbortController): Exchange['body'] {
+    if (body === undefined || body instanceof Uint8Array) return body
+    const { limits } = this.#options
+    const failure = new Transient(
+      failureAt({ method, url }, `nothing of the request was taken for ${limits.idle / 1000} s`),
+    )
+    return (async function* () {
+      let size = smallPiece
+      for await (const chunk of body) {
+        for (let at = 0; at < chunk.length;) {
+          const timer = setTimeout(() => stop.abort(failure), limits.idle)
+          const started = performance.now()
+          try {
+            const piece = chunk.subarray(at, at + size)
+            yield piece.length < heldPiece ? Buffer.from(piece) : piece
+          } finally {
+            clearTimeout(timer)
+          }
+          at += size
+          size = performance.now() - started < fast ? Math.min(2 * size, largePiece) : smallPiece
+        }
+      }
+    })()
+  }
+
+  #agentFor({ purpose, url }: Exchange): Promise<Dispatcher> {
+    const { proxy } = this.#options
+    // Registries on this machine are not what proxies are for; and curl's variables are for one scheme each.
+    const near = purpose === 'registry' && isLoopbackHost(url)
+    const proxied = !near && (url.protocol === 'https:' ? proxy.https : proxy.http) !== ''
+    const key = `${purpose} ${proxied}`
+    const known = this.#agents.get(key)
+    if (known !== undefined) return known
+    const agent = this.#makeAgent(purpose, proxied)
+    this.#agents.set(key, agent)
+    return agent
+  }
+
+  async #makeAgent(purpose: Purpose, proxied: boolean): Promise<Dispatcher> {
+    const { insecure, ca, proxy, limits } = this.#options
+    // Loaded when somebody talks to a registry: it takes 120 ms, and most commands do not.
+    const undici = await import('../undici.ts')
+    const tls = {
+      rejectUnauthorized: !(insecure && purpose === 'registry'),
+      ...(ca.length > 0 && { ca: [...getCACertificates(), ...ca] }),
+    }
+    const lookup = watchedLookup((host, addresses) => this.#inspect(purpose, host, addresses))
+    const options: Agent.Options = {
+      connect: { ...tls, lookup },
+      connectTimeout: limits.connect,
+      // One connection for each transfer: a stalled one holds up nobody else.
+      allowH2: false,
+    }
+    if (!proxied) return new undici.Agent(options)
+    return new undici.EnvHttpProxyAgent({
+      ...options,
+      requestTls: { ...tls, allowH2: false },
+      proxyTls: { ca: tls.ca },
+      httpProxy: proxy.http,
+      httpsProxy: proxy.https,
+      noProxy: proxy.no,
+    })
+  }
+
+  #inspect(purpose: Purpose, host: string, addresses: readonly string[]): void {
+    if (purpose === 'registry') {
+      this.#home = addresses.map(reachOf).reduce(nearest)
+      return
+    }
+    // Behind a proxy that looks names up, we do not know where the registry is.
+    const home = this.#home ?? 'private'
+    // Storage in a private network behind a public registry is common; what comes from there is verified.
+    checkReach(host, addresses, purpose === 'contents' ? nearest(home, 'private') : home, purpose)
+  }
+}
+
+function replyOf(request: Exchange, { statusCode, headers, body }: Dispatcher.ResponseData, limits: Limits): Reply {
+  // A body that is broken off while nobody reads it must not end the process.
+  body.on('error', () => {})
+  return {
+    method: request.method,
+    url: request.url,
+    status: statusCode,
+    header: name => [headers[name] ?? []].flat(),
+    async *body() {
+      try {
+        yield* steady(body, limits, request)
+      } catch (error) {
+        request.signal?.throwIfAborted()
+        throw networkFailure(request, error)
+      }
+    },
+    discard: () => body.dump({ limit: limits.error, signal: AbortSignal.timeout(limits.idle) }).catch(() => {}),
+  }
+}
+
+/** The bytes, as long as they come fast enough: a server that drips them would hold us for ever. */
+async function* steady(body: AsyncIterable<Uint8Array>, limits: Limits, request: Exchange): AsyncGenerator<Uint8Array> {
+  let [waited, came, since] = [0, 0, performance.now()]
+  for await (const chunk of body) {
+    waited += performance.now() - since
+    came += chunk.length
+    if (waited > limits.idle) {
+      if (came < (limits.slowest * waited) / 1000) {
+        const rate = `${came} bytes in ${Math.round(waited / 1000)} s`
+        throw new Transient(failureAt(request, `the answer comes too slowly: ${rate}`))
+      }
+      ;[waited, came] = [0, 0]
+    }
+    yield chunk
+    since = performance.now() // only our own waiting counts, not what the reader does in between
+  }
+}
+
+/** The whole body, if it has at most `limit` bytes. */
+export async function readAll(reply: Reply, limit: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of reply.body()) {
+    size += chunk.length
+    if (size > limit) throw failureAt(reply, `the answer is longer than ${limit} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The first bytes of the body, at most `limit`. */
+export async function readStart(reply: Reply, limit: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  try {
+    for await (const chunk of reply.body()) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size >= limit) break
+    }
+  } catch (error) {
+    if (!(error instanceof Transient)) throw error // what came will do
+  }
+  return Buffer.concat(chunks).subarray(0, limit)
+}
