@@ -27,7 +27,7 @@ export interface Detection {
  */
 export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const found = (await findEvidence(app, env)).toSorted(
-    (a, b) => strengths.indexOf(b.strength) - strengths.indexOf(a.strength) || isBuilt(b) - isBuilt(a),
+    (a, b) => strengths.indexOf(b.strength) - strengths.indexOf(a.strength),
   )
   const chosen = chosenLanguages(env)
   if (chosen) {
@@ -44,8 +44,6 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const work = await frontEndWork(app, env)
   return { found, server, builders: work === undefined ? [] : [{ ...node, because: work }] }
 }
-
-const isBuilt = ({ language }: Evidence): number => Number(language.provides !== undefined)
 
 /** `BP_LANGUAGE=nodejs,python`: exactly these build, and the last one starts. */
 function chosenLanguages(env: Env): { languages: readonly Language[]; where: string } | undefined {

@@ -3,6 +3,7 @@ import { isErrno } from '../../lifecycle/errors.ts'
 import type { App } from './app.ts'
 import { declaredPrograms, declaredRuntime } from './declared-start.ts'
 import { type Language, languageNamed, languages } from './languages.ts'
+import { findFrontEnd } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
 
@@ -61,6 +62,10 @@ async function evidenceOf(language: Language, files: Files, env: Env): Promise<E
   if (language.id === 'nodejs') {
     const found = await packageJsonEvidence(files.app)
     if (found) return { language, ...found }
+  }
+  if (language.id === 'static') {
+    const found = await findFrontEnd(files.app)
+    if (found) return { language, strength: 'server', because: `package.json builds a front end with ${found.name}` }
   }
   const manifest = await firstMatch(files, language.manifests, name => isManifest(name, files.app))
   const source = await firstMatch(files, language.sources ?? [], name => isSource(name, files.app))

@@ -18,7 +18,8 @@ export { BuildpackError } from './errors.ts'
 export { type Evidence, type Strength } from './evidence.ts'
 export { digestOf, digestOfFile, withTempDir } from './files.ts'
 export { type Launch, type LaunchProcess, shellProcess, shellQuote } from './launch.ts'
-export { type Language, languages } from './languages.ts'
+export { findFrontEnd, type FrontEnd } from './front-end.ts'
+export { type Language, languages, siteRoots } from './languages.ts'
 export {
   drop,
   keep,

@@ -21,6 +21,9 @@ export interface Language {
   readonly heroku?: string
 }
 
+/** Directories that hold a site, in the order in which they are looked at. */
+export const siteRoots = ['public', 'dist', 'build', 'out', '_site', 'site', 'www', 'htdocs', '.'] as const
+
 /**
  * Languages by precedence: where evidence is equally strong, the first one wins. Node.js comes after other servers' languages, as
  * many of their applications have a package.json for their front end. Languages that Bale does not build are
@@ -184,6 +187,16 @@ export const languages: readonly Language[] = [
   { id: 'r', name: 'R', manifests: ['renv.lock', 'init.R'], sources: ['*.R'], programs: ['Rscript', 'R'] },
   { id: 'julia', name: 'Julia', manifests: ['Project.toml'], sources: ['*.jl'], programs: ['julia'] },
   { id: 'lua', name: 'Lua', manifests: ['*.rockspec'], sources: ['*.lua'], programs: ['lua', 'luajit', 'lapis'] },
+  {
+    id: 'static',
+    name: 'static site',
+    aliases: ['staticfile', 'html', 'nginx'],
+    provides: 'nginx',
+    manifests: ['Staticfile'],
+    sources: siteRoots.map(root => (root === '.' ? 'index.html' : `${root}/index.html`)),
+    programs: ['nginx'],
+    settings: ['BP_WEB_SERVER', 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT'],
+  },
 ]
 
 /** The language that a user calls by its id or another usual name, whatever the case of letters. */

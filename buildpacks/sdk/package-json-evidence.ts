@@ -1,11 +1,7 @@
 import type { App } from './app.ts'
 import type { Strength } from './evidence.ts'
-
-interface Manifest {
-  readonly main?: unknown
-  readonly scripts?: Readonly<Record<string, unknown>>
-  readonly dependencies?: Readonly<Record<string, unknown>>
-}
+import { findFrontEnd } from './front-end.ts'
+import { readManifest } from './package-manifest.ts'
 
 /**
  * What a package.json says of Node.js: with a start script, a main file or a server.js the application may start with Node;
@@ -13,6 +9,7 @@ interface Manifest {
  */
 export async function packageJsonEvidence(app: App): Promise<{ strength: Strength; because: string } | undefined> {
   if (!(await app.has('package.json'))) return undefined
+  if (await findFrontEnd(app)) return { strength: 'manifest', because: 'package.json' }
   const json = await readManifest(app)
   if (typeof json.scripts?.['start'] === 'string' && json.scripts['start'].trim() !== '') {
     return { strength: 'server', because: 'package.json with a start script' }
@@ -38,21 +35,4 @@ export async function frontEndWork(app: App, env: Readonly<Record<string, string
   if (script !== undefined) return `package.json has a script "${script}"`
   // A page may load what is installed: Bootstrap from node_modules. Tools in devDependencies alone are no part of the application.
   return Object.keys(json.dependencies ?? {}).length > 0 ? 'package.json has dependencies' : undefined
-}
-
-/** The parts that matter here; a file that is no JSON is for the Node.js buildpack to complain about. */
-async function readManifest(app: App): Promise<Manifest> {
-  if (!(await app.has('package.json'))) return {}
-  try {
-    const json: unknown = JSON.parse((await app.read('package.json')) ?? '{}')
-    return typeof json === 'object' && json !== null ? objectParts(json as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
-}
-
-function objectParts({ main, scripts, dependencies }: Record<string, unknown>): Manifest {
-  const table = (value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {}
-  return { main, scripts: table(scripts), dependencies: table(dependencies) }
 }

@@ -28,6 +28,7 @@ describe.each([
   ['nodejs', ['package.json', 'server.js', 'app.js', 'main.js', 'index.js']],
   ['python', ['requirements.txt', 'any.py', 'src/main.py', 'pyproject.toml', 'Pipfile', 'uv.lock']],
   ['go', ['go.mod', 'go.work', 'any.go']],
+  ['static', ['Staticfile', 'index.html', 'src/index.html']],
   ['procfile', ['app.yaml', 'start.sh']],
 ])('%s bin/detect', (name, files) => {
   it('rules itself out without starting Node, and leaves the explanation to the last buildpack', async () => {
@@ -52,6 +53,8 @@ it.each([
   ['go', { GOOGLE_BUILDABLE: './back' }],
   ['procfile', { GOOGLE_ENTRYPOINT: 'run' }],
   ['procfile', { RAILPACK_START_CMD: 'run' }],
+  ['static', { BP_WEB_SERVER: 'nginx' }],
+  ['static', { BP_LANGUAGE: 'nodejs,static' }],
 ])('%s bin/detect asks the program about %j', async (name, env) => {
   expect((await runBin(name, 'detect', [], env)).status).toBe(0)
 })

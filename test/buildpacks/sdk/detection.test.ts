@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { App, detectLanguage, explainUnsupported, weighLanguages } from '../../../buildpacks/sdk/index.ts'
+import { App, detectLanguage, findFrontEnd, explainUnsupported, weighLanguages } from '../../../buildpacks/sdk/index.ts'
 import type { Tree } from '../../../buildpacks/sdk/testing.ts'
 
 async function appOf(tree: Tree): Promise<App> {
@@ -22,6 +22,8 @@ async function weigh(tree: Tree, env: Record<string, string> = {}) {
 
 const json = JSON.stringify
 const startScript = json({ scripts: { start: 'node server.js' } })
+const viteParts = { scripts: { build: 'vite build' }, devDependencies: { vite: '7' } }
+const viteJson = json(viteParts)
 const flask: Tree = { 'app.py': '', 'requirements.txt': 'flask' }
 
 describe('the language of an application', () => {
@@ -63,8 +65,49 @@ describe('the language of an application', () => {
     ['a crate for WebAssembly', { 'package.json': startScript, 'Cargo.toml': '', 'src/lib.rs': '' }, 'nodejs'],
     ['.NET', { 'Shop.csproj': '', 'Program.cs': '' }, 'dotnet'],
     ['.NET with a package.json that says nothing', { 'Shop.csproj': '', 'package.json': '{}' }, 'dotnet'],
-    ['a site’s own script', { 'index.html': '<script src=main.js>', 'main.js': 'document.title = 1' }, ''],
+    ['a site’s own script', { 'index.html': '<script src=main.js>', 'main.js': 'document.title = 1' }, 'static'],
     ['a server beside a page', { 'index.html': '', 'app.js': 'require("node:http")' }, 'nodejs'],
+    ['a Staticfile', { Staticfile: '', 'home.html': '' }, 'static'],
+    ['a page in public/', { 'public/index.html': '' }, 'static'],
+    ['a page beside PHP', { 'index.html': '', 'index.php': '' }, 'php'],
+    ['a page of Flask’s', { ...flask, 'index.html': '' }, 'python'],
+    ['a front end', { 'package.json': viteJson, 'index.html': '' }, 'nodejs+static'],
+    [
+      'a front end that a development server starts',
+      { 'package.json': json({ ...viteParts, scripts: { build: 'vite build', start: 'vite' } }) },
+      'nodejs+static',
+    ],
+    [
+      'a front end with a server',
+      { 'package.json': json({ ...viteParts, dependencies: { express: '5' } }), 'server.js': '' },
+      'nodejs',
+    ],
+    [
+      'a front end with a start script',
+      { 'package.json': json({ ...viteParts, scripts: { build: 'vite build', start: 'node server.js' } }) },
+      'nodejs',
+    ],
+    ['a front end beside Flask', { ...flask, 'package.json': viteJson }, 'nodejs+python'],
+    [
+      'Next.js that exports files',
+      {
+        'package.json': json({ scripts: { build: 'next build', start: 'next start' }, dependencies: { next: '15' } }),
+        'next.config.mjs': "export default { output: 'export' }",
+      },
+      'nodejs+static',
+    ],
+    [
+      'Next.js',
+      { 'package.json': json({ scripts: { build: 'next build', start: 'next start' }, dependencies: { next: '15' } }) },
+      'nodejs',
+    ],
+    [
+      'Astro with a server',
+      {
+        'package.json': json({ scripts: { build: 'astro build' }, dependencies: { astro: '5', '@astrojs/node': '9' } }),
+      },
+      'nodejs',
+    ],
     ['node_modules alone', { 'node_modules/x/main.go': '' }, ''],
   ])('%s', async (_name, tree, expected) => expect(await weigh(tree)).toBe(expected))
 
@@ -167,5 +210,41 @@ describe('what no buildpack builds', () => {
     [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],
   ])('%j', async (tree, expected) => {
     expect(await explainUnsupported({ app: await appOf(tree), env: {} })).toContain(expected)
+  })
+})
+
+describe('a front end', () => {
+  const built = (devDependencies: Record<string, string>, files: Tree = {}, dependencies = {}) => ({
+    ...files,
+    'package.json': json({ scripts: { build: 'x' }, devDependencies, dependencies }),
+  })
+  it.each<[string, Tree, string]>([
+    ['Vite', built({ vite: '7' }), 'dist'],
+    ['Vite with a directory', built({ vite: '7' }, { 'vite.config.ts': "build: { outDir: './www/out' }" }), 'www/out'],
+    ['Create React App', built({ 'react-scripts': '5' }), 'build'],
+    ['Astro', built({ astro: '5', vite: '7' }), 'dist'],
+    ['Gatsby', built({ gatsby: '5' }), 'public'],
+    ['Angular', built({ '@angular/cli': '20' }, { 'angular.json': '{"projects": {"shop": {}}}' }), 'dist/shop'],
+    [
+      'Angular with a path',
+      built({ '@angular/cli': '20' }, { 'angular.json': '{"projects": {"a": {"outputPath": "dist/b"}}}' }),
+      'dist/b',
+    ],
+    ['Vue', built({ '@vue/cli-service': '5' }, { 'vue.config.js': "module.exports = { outputDir: 'www' }" }), 'www'],
+  ])('of %s leaves its files in a directory', async (_name, tree, output) => {
+    expect((await findFrontEnd(await appOf(tree)))?.output).toBe(output)
+  })
+
+  it('finds its way by the path if it has a router', async () => {
+    expect((await findFrontEnd(await appOf(built({ vite: '7' }, {}, { 'react-router-dom': '7' }))))?.pushState).toBe(
+      true,
+    )
+    expect((await findFrontEnd(await appOf(built({ vite: '7' }))))?.pushState).toBe(false)
+  })
+
+  it('is none without a script that builds it', async () => {
+    expect(
+      await findFrontEnd(await appOf({ 'package.json': json({ devDependencies: { vite: '7' } }) })),
+    ).toBeUndefined()
   })
 })

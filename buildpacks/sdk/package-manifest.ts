@@ -1,0 +1,33 @@
+import type { App } from './app.ts'
+
+/** The parts of a package.json that tell what an application is. Whatever is of another type than it should be is left out. */
+export interface PackageManifest {
+  readonly main: unknown
+  readonly scripts: Readonly<Record<string, unknown>>
+  readonly dependencies: Readonly<Record<string, unknown>>
+  readonly devDependencies: Readonly<Record<string, unknown>>
+}
+
+/** A file that is no JSON is for the Node.js buildpack to complain about: here it is empty. */
+export async function readManifest(app: App): Promise<PackageManifest> {
+  const text = (await app.has('package.json')) ? await app.read('package.json') : undefined
+  const json = objectOf(parse(text ?? '{}'))
+  return {
+    main: json['main'],
+    scripts: objectOf(json['scripts']),
+    dependencies: objectOf(json['dependencies']),
+    devDependencies: objectOf(json['devDependencies']),
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {}
+}

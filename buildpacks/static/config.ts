@@ -1,0 +1,140 @@
+import type { SiteFile } from './files.ts'
+import type { HeaderRules } from './headers.ts'
+import { escapeRegExp, quoted } from './quote.ts'
+import type { Redirect } from './redirects.ts'
+import type { Site } from './site.ts'
+
+export interface ConfigInput {
+  readonly site: Site
+  readonly files: readonly SiteFile[]
+  readonly redirects: readonly Redirect[]
+  readonly headers: readonly HeaderRules[]
+  /** The directory of the site, in the image. */
+  readonly root: string
+}
+
+/** Parts of nginx's configuration that the build knows; the rest, such as the port, is known at run time. */
+export interface SiteConfig {
+  /** For the `http` block. */
+  readonly http: string
+  /** For the `server` block. */
+  readonly server: string
+}
+
+/** Types that get no page of another file: a script that is missing must not be the start page with status 200. */
+const assets =
+  'js|mjs|css|map|json|png|jpe?g|gif|svg|ico|webp|avif|woff2?|ttf|otf|eot|wasm|txt|xml|pdf|mp4|webm|webmanifest'
+
+export function siteConfig(input: ConfigInput): SiteConfig {
+  const { headers } = input
+  const cacheControl = headers.find(({ name }) => name.toLowerCase() === 'cache-control')
+  const others = headers.filter(rules => rules !== cacheControl)
+  const http = [
+    etagMaps(input.files),
+    cacheMap(input, cacheControl),
+    ...others.map((rules, index) => headerMap(rules, index)),
+    'map $request_uri $request_path { "~^([^?]*)" $1; }',
+    'map $http_x_forwarded_proto $is_insecure { "~*^http(,|$)" 1; default ""; }',
+  ]
+  const server = [
+    `root ${quoted(input.root)};`,
+    'index index.html;',
+    ...(input.site.forceHttps ? ['if ($is_insecure) { return 301 https://$host$request_uri; }'] : []),
+    ...errorPages(input.files),
+    'add_header ETag $file_etag always;',
+    'add_header Last-Modified "" always;',
+    'add_header Cache-Control $cache_control always;',
+    'add_header X-Content-Type-Options $nosniff always;',
+    ...others.map(({ name }, index) => `add_header ${name} $header_${index} always;`),
+    ...forcedRules(input.redirects),
+    'if ($is_unchanged) { return 304; }',
+    // Settings, and files that people do not mean to publish.
+    'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
+    'location ~ "^/(_redirects|_headers|Staticfile|Staticfile\\.auth|Procfile)$" { return 404; }',
+    'location ~ "^/node_modules/" { return 404; }',
+    `location ~ "\\.(${assets})$" { try_files $uri ${fallback(input, false)}; }`,
+    `location / { try_files $uri $uri.html $uri/ ${fallback(input, true)}; }`,
+    ...namedLocations(input),
+  ]
+  const ownSniff = others.some(({ name }) => name.toLowerCase() === 'x-content-type-options')
+  http.push(`map $uri $nosniff { default ${ownSniff ? '""' : '"nosniff"'}; }`)
+  return { http: `${http.join('\n')}\n`, server: `${server.join('\n')}\n` }
+}
+
+/**
+ * ETags by content. All files of an image have the same time, so that nginx's own, of time and size, would not change with
+ * a file's contents. They are weak, since a compressed form has the same.
+ */
+function etagMaps(files: readonly SiteFile[]): string {
+  const rows = files.flatMap(({ path, hash }) => {
+    const names = [path, ...(path.endsWith('/index.html') ? [path.slice(0, -'index.html'.length)] : [])]
+    if (path.endsWith('.html')) names.push(path.slice(0, -'.html'.length))
+    return names.filter(name => !/[\x00-\x1f\x7f]/.test(name)).map(name => `${mapKey(name)} "W/\\"${hash}\\"";`)
+  })
+  const unique = [...new Map(rows.map(row => [row.slice(0, row.lastIndexOf(' "W/')), row])).values()]
+  return [
+    'map_hash_bucket_size 512;',
+    `map_hash_max_size ${Math.max(2048, unique.length * 4)};`,
+    `map $uri $file_etag {\nvolatile;\ndefault "";\n${unique.join('\n')}\n}`,
+    'map "$file_etag $http_if_none_match" $is_unchanged {\nvolatile;\ndefault "";\n"~^W/(\\"[^\\"]+\\") .*\\1" 1;\n"~^W/.+ \\*$" 1;\n}',
+  ].join('\n')
+}
+
+/** A key of a map as it is: `~` would start a regular expression, and `\` quotes it; a `$` in a key is plain. */
+function mapKey(path: string): string {
+  return quoted(path)
+}
+
+/** Browsers ask each time whether a file has changed, save for those whose name changes with their contents. */
+function cacheMap({ site }: ConfigInput, rules: HeaderRules | undefined): string {
+  const year = '"public, max-age=31536000, immutable"'
+  const own = (rules?.values ?? [])
+    .toReversed()
+    .map(({ pattern, value }) => `${quoted(`~${pattern}`)} ${quoted(value)};`)
+  const hashed = site.hashed.map(dir => `"~^/${escapeRegExp(dir)}/.*[-._][A-Za-z0-9_-]{8,}\\\\.[a-z0-9.]+$" ${year};`)
+  const hexadecimal = `"~[-.](?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,64}\\\\.(chunk\\\\.)?(${assets})$" ${year};`
+  return `map $uri $cache_control {\nvolatile;\ndefault "no-cache";\n${[...own, ...hashed, hexadecimal].join('\n')}\n}`
+}
+
+function headerMap({ values }: HeaderRules, index: number): string {
+  const rows = values.toReversed().map(({ pattern, value }) => `${quoted(`~${pattern}`)} ${quoted(value)};`)
+  return `map $request_path $header_${index} {\ndefault "";\n${rows.join('\n')}\n}`
+}
+
+function errorPages(files: readonly SiteFile[]): string[] {
+  const names = new Set(files.map(({ path }) => path))
+  return [400, 401, 403, 404, 500].flatMap(status => {
+    const page = [`/${status}.html`, `/${status}/index.html`].find(name => names.has(name))
+    return page === undefined ? [] : [`error_page ${status} ${page};`]
+  })
+}
+
+/** What answers where there is no file. */
+function fallback({ redirects, site }: ConfigInput, isPage: boolean): string {
+  if (redirects.some(({ force }) => !force)) return isPage ? '@redirects' : '@redirects_of_assets'
+  return site.pushState && isPage ? '/index.html' : '=404'
+}
+
+function forcedRules(redirects: readonly Redirect[]): string[] {
+  return redirects.filter(({ force, status }) => force && status !== 200).map(ruleOf)
+}
+
+function namedLocations(input: ConfigInput): string[] {
+  const rules = input.redirects.filter(({ force }) => !force)
+  if (rules.length === 0) return []
+  const last = (isPage: boolean) => (input.site.pushState && isPage ? 'rewrite ^ /index.html last;' : 'return 404;')
+  // `/* /index.html 200` is for pages: a script that is missing is not one.
+  const ofAssets = rules.filter(({ status, pattern }) => !(status === 200 && pattern === '^(?:/+(.*))?$'))
+  return [
+    `location @redirects {\n${[...rules.map(ruleOf), last(true)].join('\n')}\n}`,
+    `location @redirects_of_assets {\n${[...ofAssets.map(ruleOf), last(false)].join('\n')}\n}`,
+  ]
+}
+
+function ruleOf({ pattern, target, status }: Redirect): string {
+  const condition = `if ($request_path ~ ${quoted(pattern)})`
+  if (status === 200) return `${condition} { rewrite ^ ${quoted(target)} last; }`
+  if (status >= 400) return `${condition} { return ${status}; }`
+  const query = target.includes('?') ? '' : '$is_args$args'
+  return `${condition} { return ${status} ${quoted(target)}; }`.replace(/"; }$/, `${query}"; }`)
+}

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+
+/** A file of the site. */
+export interface SiteFile {
+  /** From the site's root: `/assets/app.js`. */
+  readonly path: string
+  readonly size: number
+  /** Of its bytes: a short hexadecimal digest. */
+  readonly hash: string
+}
+
+/** Files with settings, which are not part of the site. */
+const settings = new Set(['_redirects', '_headers', 'Staticfile', 'Staticfile.auth', 'Procfile'])
+
+/** The files that are served, sorted by path. Names that start with a dot are not, save for .well-known. */
+export async function listFiles(root: string): Promise<SiteFile[]> {
+  const files: SiteFile[] = []
+  await visit(root, '', files)
+  return files
+}
+
+async function visit(root: string, dir: string, files: SiteFile[]): Promise<void> {
+  const names = (await readdir(join(root, dir))).toSorted()
+  for (const name of names) {
+    if (!isServed(name) || (dir === '' && settings.has(name))) continue
+    const path = `${dir}/${name}`
+    // A link may lead nowhere; nginx follows it as this does.
+    const found = await stat(join(root, path)).catch(() => undefined)
+    if (found?.isDirectory()) await visit(root, path, files)
+    else if (found?.isFile()) files.push({ path, size: found.size, hash: await hashOf(join(root, path)) })
+  }
+}
+
+function isServed(name: string): boolean {
+  return name !== 'node_modules' && (!name.startsWith('.') || name === '.well-known')
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex').slice(0, 20)
+}

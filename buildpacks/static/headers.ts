@@ -1,0 +1,66 @@
+import { type App, BuildpackError, type Log } from '../sdk/index.ts'
+import { escapeRegExp, isPlain } from './quote.ts'
+import type { Site } from './site.ts'
+
+/** Values of one response header by path: the last pattern that matches has it. */
+export interface HeaderRules {
+  readonly name: string
+  readonly values: readonly { readonly pattern: string; readonly value: string }[]
+}
+
+/** Headers that nginx sets itself, from what it sends. */
+const own = new Set([
+  'content-length',
+  'content-encoding',
+  'content-type',
+  'date',
+  'etag',
+  'last-modified',
+  'server',
+  'connection',
+  'transfer-encoding',
+  'vary',
+])
+
+/**
+ * The rules of `_headers` in the site or the source (docs.netlify.com, "Custom headers"): a path, and below it, indented, headers.
+ * @throws BuildpackError at `_headers:LINE` for a line that is neither
+ */
+export async function readHeaders(app: App, site: Site, log: Log): Promise<HeaderRules[]> {
+  const file = await app.firstOf([`${site.root}/_headers`, '_headers'])
+  const text = file === undefined ? '' : ((await app.read(file)) ?? '')
+  const rules = new Map<string, { name: string; values: { pattern: string; value: string }[] }>()
+  let pattern: string | undefined
+  for (const [index, line] of text.split(/\r\n|\r|\n/).entries()) {
+    const where = `_headers:${index + 1}`
+    if (/^\s*(#|$)/.test(line)) continue
+    if (/^\S/.test(line)) {
+      pattern = pathPattern(line.trim(), where)
+      continue
+    }
+    const [, name, value] = /^\s+([A-Za-z0-9-]+)\s*:\s*(.*?)\s*$/.exec(line) ?? []
+    if (name === undefined || value === undefined || pattern === undefined) {
+      throw new BuildpackError('is neither a path nor a header', {
+        where,
+        fix: 'write a path at the margin, and "Name: value" indented below',
+      })
+    }
+    const key = name.toLowerCase()
+    const problem = own.has(key) ? `${name} is the server's` : isPlain(value) ? undefined : 'a "$" is not supported'
+    if (problem !== undefined) {
+      log.warning(`${where}: ${problem}: the header is left out`)
+      continue
+    }
+    const known = rules.get(key) ?? { name, values: [] }
+    rules.set(key, { ...known, values: [...known.values, { pattern, value }] })
+  }
+  return [...rules.values()]
+}
+
+function pathPattern(path: string, where: string): string {
+  if (!path.startsWith('/') || !isPlain(path)) {
+    throw new BuildpackError(`${JSON.stringify(path)} is no path`, { where, fix: 'start it with "/"' })
+  }
+  const parts = path.split('*').map(part => part.split(/:\w+/).map(escapeRegExp).join('[^/]+'))
+  return `^${parts.join('.*')}$`
+}

@@ -1,0 +1,40 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { DebianArchive } from '../debian/archive.ts'
+import { debianComponents, unpackPackages } from '../debian/unpack.ts'
+import { type BuildContext, digestOf, type Layer } from '../sdk/index.ts'
+
+/** nginx itself, its table of media types, and the module that serves files which are compressed with brotli. */
+const wanted = ['nginx', 'nginx-common', 'libnginx-mod-http-brotli-static']
+
+/** Puts Debian's nginx into a layer. The libraries that it links are in the run image. */
+export async function provideNginx(context: BuildContext, archive: DebianArchive): Promise<Layer> {
+  const { target, run } = context
+  // What else they depend on is for a whole system: tools for networks, debconf.
+  const packages = (await archive.resolve(wanted)).filter(({ name }) => wanted.includes(name))
+  const version = packages.find(({ name }) => name === 'nginx')?.version ?? ''
+  const distro = `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`
+  return context.layer('nginx', {
+    title: `nginx ${version.replace(/-.*/, '')}`,
+    types: { launch: true, cache: true },
+    key: { nginx: version, architecture: target.arch, 'Debian packages': digestOf(JSON.stringify(packages)) },
+    create: async dir => {
+      await unpackPackages(run, await archive.download(packages), dir)
+      await keepOnly(dir, ['usr', 'etc', 'var'])
+      await keepOnly(join(dir, 'etc'), ['nginx'])
+      await keepOnly(join(dir, 'etc/nginx'), ['mime.types'])
+      await keepOnly(join(dir, 'var'), ['lib'])
+      await keepOnly(join(dir, 'var/lib'), ['dpkg'])
+      await keepOnly(join(dir, 'usr'), ['sbin', 'lib', 'share'])
+      await keepOnly(join(dir, 'usr/lib'), ['nginx'])
+      await keepOnly(join(dir, 'usr/share'), ['doc'])
+    },
+    sbom: () => Promise.resolve(debianComponents(packages, distro)),
+  })
+}
+
+async function keepOnly(dir: string, names: readonly string[]): Promise<void> {
+  for (const name of await readdir(dir)) {
+    if (!names.includes(name)) await rm(join(dir, name), { recursive: true, force: true })
+  }
+}

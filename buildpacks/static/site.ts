@@ -1,0 +1,99 @@
+import { readdir } from 'node:fs/promises'
+import { join, normalize } from 'node:path'
+import { type App, BuildpackError, findFrontEnd, firstSetting, type FrontEnd, isSet, siteRoots } from '../sdk/index.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** What is served, and how. */
+export interface Site {
+  /** Relative to the application. */
+  readonly root: string
+  /** Who says so. */
+  readonly why: string
+  readonly pushState: boolean
+  readonly forceHttps: boolean
+  /** Directories of the site in which a file's name changes with its contents. */
+  readonly hashed: readonly string[]
+}
+
+/**
+ * Finds the site, after the front end's build.
+ * @throws BuildpackError if a directory that is named is not there, or none has pages
+ */
+export async function findSite(app: App, env: Env): Promise<Site> {
+  const frontEnd = await findFrontEnd(app)
+  const staticfile = parseStaticfile((await app.read('Staticfile')) ?? '')
+  const { root, why } = await findRoot(app, env, staticfile['root'], frontEnd)
+  const yes = (value: string | undefined) => ['true', 'enabled', 'enable', 'yes', 'on', '1'].includes(value ?? '')
+  const pushState = env['BP_WEB_SERVER_ENABLE_PUSH_STATE']
+    ? isSet(env, 'BP_WEB_SERVER_ENABLE_PUSH_STATE')
+    : yes(staticfile['pushstate']) || frontEnd?.pushState === true
+  return {
+    root,
+    why,
+    pushState,
+    forceHttps: isSet(env, 'BP_WEB_SERVER_FORCE_HTTPS') || yes(staticfile['force_https']),
+    hashed: frontEnd?.hashed ?? [],
+  }
+}
+
+async function findRoot(
+  app: App,
+  env: Env,
+  inStaticfile: string | undefined,
+  frontEnd: FrontEnd | undefined,
+): Promise<{ root: string; why: string }> {
+  const setting = firstSetting(env, 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT')
+  if (setting) return { root: await existing(app, setting.value, setting.name), why: setting.name }
+  if (inStaticfile) return { root: await existing(app, inStaticfile, 'Staticfile root'), why: 'Staticfile' }
+  if (frontEnd) return builtRoot(app, frontEnd)
+  for (const root of siteRoots) {
+    if (await app.has(join(root, 'index.html'))) return { root, why: `${join(root, 'index.html')} is there` }
+  }
+  if (await app.has('Staticfile')) return { root: '.', why: 'Staticfile is there' }
+  if (await app.hasDirectory('public')) return { root: 'public', why: 'public/ is there' }
+  throw new BuildpackError(
+    `no directory has an index.html: ${siteRoots.map(root => (root === '.' ? 'the source itself' : root)).join(', ')}`,
+    {
+      fix: 'set BP_WEB_SERVER_ROOT to the directory with the pages',
+    },
+  )
+}
+
+async function existing(app: App, named: string, where: string): Promise<string> {
+  const root = normalize(named.replace(/^\/+(workspace\/)?/, '') || '.').replace(/\/$/, '')
+  if (root.startsWith('..'))
+    throw new BuildpackError(`${named} is outside the source`, { where, fix: 'name a directory in it' })
+  if (await app.hasDirectory(root)) return root
+  throw new BuildpackError(`there is no directory ${named}`, { where, fix: 'correct the name; a build may make it' })
+}
+
+/** Where the front end's build left its pages: the directory itself, or Angular's `browser` below it. */
+async function builtRoot(app: App, { name, output }: FrontEnd): Promise<{ root: string; why: string }> {
+  const below = (await readdir(app.at(output), { withFileTypes: true }).catch(() => []))
+    .filter(entry => entry.isDirectory())
+    .map(entry => entry.name)
+    .toSorted()
+  const candidates = [
+    output,
+    join(output, 'browser'),
+    ...below.flatMap(dir => [join(output, dir), join(output, dir, 'browser')]),
+  ]
+  for (const root of [...candidates, ...siteRoots.filter(other => other !== '.' && other !== 'public')]) {
+    if (await app.has(join(root, 'index.html'))) return { root, why: `${name} built it` }
+  }
+  throw new BuildpackError(`${name} left no index.html in ${output}/`, {
+    where: 'npm run build',
+    fix: 'set BP_WEB_SERVER_ROOT to the directory with the pages that the build makes',
+  })
+}
+
+/** Cloud Foundry's Staticfile: lines of `name: value`. */
+function parseStaticfile(text: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    text.split(/\r\n|\r|\n/).flatMap(line => {
+      const [, name, value] = /^\s*([\w-]+)\s*:\s*(.+?)\s*$/.exec(line) ?? []
+      return name === undefined || value === undefined ? [] : [[name, value.replaceAll(/^['"]|['"]$/g, '')]]
+    }),
+  )
+}

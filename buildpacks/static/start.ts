@@ -1,0 +1,103 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { shellQuote } from '../sdk/index.ts'
+import type { Htpasswd } from './auth.ts'
+import type { SiteConfig } from './config.ts'
+
+export interface StartInput {
+  /** The layer with nginx. */
+  readonly nginx: string
+  readonly config: SiteConfig
+  readonly auth: Htpasswd | undefined
+}
+
+/** Writes what the build knows of the configuration, and the program that adds the rest and becomes nginx. */
+export async function writeStart(dir: string, { nginx, config, auth }: StartInput): Promise<void> {
+  await mkdir(join(dir, 'bin'))
+  const http = join(dir, 'http.conf')
+  const server = join(dir, 'server.conf')
+  await writeFile(http, `${types(nginx)}${config.http}`)
+  await writeFile(server, config.server)
+  await writeFile(join(dir, 'bin/serve-site'), script(nginx, { http, server }, auth), { mode: 0o755 })
+}
+
+function types(nginx: string): string {
+  return `include ${nginx}/etc/nginx/mime.types;
+types {
+text/javascript js mjs;
+application/manifest+json webmanifest;
+text/markdown md;
+image/avif avif;
+font/woff2 woff2;
+application/wasm wasm;
+}
+default_type application/octet-stream;
+charset utf-8;
+charset_types text/plain text/css text/javascript text/markdown text/xml text/csv application/json application/xml application/manifest+json;
+sendfile on;
+tcp_nopush on;
+server_tokens off;
+absolute_redirect off;
+etag off;
+if_modified_since off;
+gzip_static on;
+gzip_vary on;
+brotli_static on;
+`
+}
+
+/** In sh and with programs that every run image has. Nothing is written but a directory in TMPDIR. */
+function script(nginx: string, files: { http: string; server: string }, auth: Htpasswd | undefined): string {
+  return `#!/bin/sh
+# Writes the part of nginx's configuration that is known at run time, and becomes nginx.
+set -eu
+port=\${PORT:-8080}
+case $port in
+  *[!0-9]*)
+    echo "Error: PORT is $port, which is no number" >&2
+    exit 1
+    ;;
+esac
+workers=\${WEB_CONCURRENCY:-1}
+case $workers in *[!0-9]* | '') workers=1 ;; esac
+
+passwords=${auth?.file === undefined ? "''" : shellQuote(auth.file)}
+for type in "\${SERVICE_BINDING_ROOT:-/platform/bindings}"/*/type; do
+  [ -f "$type" ] || continue
+  IFS= read -r kind <"$type" || :
+  [ "$kind" = htpasswd ] && passwords=\${type%/type}/.htpasswd
+done
+${
+  auth !== undefined && auth.file === undefined
+    ? `if [ -z "$passwords" ]; then
+  echo 'Error: the site was built to ask for a password, and there is no binding of the type htpasswd' >&2
+  exit 1
+fi
+`
+    : ''
+}if [ -n "$passwords" ] && [ ! -r "$passwords" ]; then
+  echo "Error: $passwords cannot be read" >&2
+  exit 1
+fi
+
+dir=$(mktemp -d "\${TMPDIR:-/tmp}/nginx-XXXXXX")
+access='off'
+# Where it is a socket, it cannot be opened by this name.
+if (: >>/dev/stdout) 2>/dev/null; then access='/dev/stdout'; fi
+{
+  echo "daemon off; worker_processes $workers; pid $dir/nginx.pid; error_log stderr warn;"
+  echo "load_module ${nginx}/usr/lib/nginx/modules/ngx_http_brotli_static_module.so;"
+  echo 'events { worker_connections 1024; }'
+  echo 'http {'
+  echo "access_log $access;"
+  for temp in client_body proxy fastcgi uwsgi scgi; do echo "\${temp}_temp_path $dir/$temp;"; done
+  echo 'include ${files.http};'
+  echo "server { listen $port;"
+  if [ -e /proc/net/if_inet6 ]; then echo "listen [::]:$port;"; fi
+  if [ -n "$passwords" ]; then echo "auth_basic restricted; auth_basic_user_file \\"$passwords\\";"; fi
+  echo 'include ${files.server};'
+  echo '} }'
+} >"$dir/nginx.conf"
+exec ${nginx}/usr/sbin/nginx -e stderr -p "$dir" -c "$dir/nginx.conf"
+`
+}

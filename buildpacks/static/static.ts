@@ -1,0 +1,77 @@
+import { DebianArchive } from '../debian/archive.ts'
+import {
+  type BuildContext,
+  type BuildResult,
+  defineBuildpack,
+  type DetectContext,
+  detectLanguage,
+  digestOf,
+  fail,
+  pass,
+  withTempDir,
+} from '../sdk/index.ts'
+import { findHtpasswd } from './auth.ts'
+import { compressFiles } from './compress.ts'
+import { siteConfig } from './config.ts'
+import { type SiteFile, listFiles } from './files.ts'
+import { readHeaders } from './headers.ts'
+import { provideNginx } from './nginx.ts'
+import { readRedirects } from './redirects.ts'
+import { keepSiteOnly } from './remove.ts'
+import { type Site, findSite } from './site.ts'
+import { writeStart } from './start.ts'
+
+/** Sites of files alone, served by nginx. */
+export const staticSite = defineBuildpack({ detect, build })
+
+async function detect(context: DetectContext) {
+  const found = await detectLanguage(context, 'static')
+  return found.role === 'none' ? fail(found.reason) : pass(found.reason, found.plan)
+}
+
+async function build(context: BuildContext): Promise<BuildResult> {
+  const { app, env, log } = context
+  log.heading('Static site')
+  const site = await findSite(app, env)
+  log.info(`Serves ${site.root === '.' ? 'the whole source' : `${site.root}/`}: ${site.why}`)
+  if (env['BP_WEB_SERVER'] === 'httpd')
+    log.warning('BP_WEB_SERVER is httpd: nginx serves the site, with the same settings')
+  const nginx = await withTempDir(async temp => provideNginx(context, await DebianArchive.open(context, temp)))
+
+  const files = await listFiles(app.at(site.root))
+  const redirects = await readRedirects(app, site, log)
+  const headers = await readHeaders(app, site, log)
+  const compressed = await log.step('Compressing', () => compressFiles(app.at(site.root), files))
+  log.info(`${files.length} files; ${compressed} of them compressed with gzip and brotli`)
+  const auth = await findHtpasswd(context)
+  if (site.pushState) log.info('Paths that are no file are index.html’s (push state)')
+  if (auth) log.info(`Asks for a password: ${auth.why}`)
+  await writeConfig(context, { site, files, redirects, headers }, nginx, auth)
+  if (!(await app.has('Procfile'))) await keepSiteOnly(app, site.root)
+  return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
+}
+
+interface Contents {
+  readonly site: Site
+  readonly files: readonly SiteFile[]
+  readonly redirects: Awaited<ReturnType<typeof readRedirects>>
+  readonly headers: Awaited<ReturnType<typeof readHeaders>>
+}
+
+async function writeConfig(
+  context: BuildContext,
+  contents: Contents,
+  nginx: { readonly path: string },
+  auth: Awaited<ReturnType<typeof findHtpasswd>>,
+): Promise<void> {
+  const root = context.app.at(contents.site.root)
+  const config = siteConfig({ ...contents, root })
+  await context.layer('site', {
+    types: { launch: true },
+    key: { config: digestOf(config.http, config.server), nginx: nginx.path, auth: auth?.why ?? '', root },
+    create: async dir => {
+      await writeStart(dir, { nginx: nginx.path, config, auth })
+      return {}
+    },
+  })
+}
