@@ -24,7 +24,8 @@ import { paths, sandboxRunner } from './phase-sandbox.ts'
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
 import type { Settings } from './settings.ts'
-import { type Workspace, copySource, openWorkspace, writePlatformEnv } from './workspace.ts'
+import { copySource } from './copy-source.ts'
+import { type Workspace, openWorkspace, writePlatformEnv } from './workspace.ts'
 
 export interface BuildOptions {
   /** Where the image goes, as skopeo would say it; a plain name is kept in Bale's own store. */

@@ -1,9 +1,10 @@
-import { closeSync, fstatSync, lstatSync, readlinkSync, readSync } from 'node:fs'
+import { type Stats, closeSync, fstatSync, lstatSync, readlinkSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError } from '../../errors.ts'
 import type { LayerDigests, LayerSource } from '../../image/layer.ts'
 import { type ByteString, fromBuffer, printable, toBytes } from '../../files/byte-string.ts'
 import { PathCursor } from './cursor.ts'
+import { checkHoles } from './holes.ts'
 import { type OpenDirectory, type FileKind, kindOf } from '../../files/open-directory.ts'
 import { checkEntry, isWhiteout, type LayerEntry } from './entries.ts'
 import { wrapErrnoSync, openDirectory, openParent } from '../../files/safe-open.ts'
@@ -203,7 +204,9 @@ class Packer {
     const { host, path, uid, gid } = place
     const fd = wrapErrnoSync(host, () => parent.openFile(name))
     try {
-      const { size, mode, mtimeMs } = regular(fd, host)
+      const stats = regular(fd, host)
+      checkHoles(stats, printable(host))
+      const { size, mode, mtimeMs } = stats
       if (givenMode === undefined && (mode & 0o6000) !== 0) this.#privileged.add(host)
       yield* this.#tar.header({ type: 'file', path, target: '', mode: givenMode ?? mode & 0o777, uid, gid, size })
       yield* this.#tar.content(size, (block, offset, length) => {
@@ -219,7 +222,7 @@ class Packer {
   }
 }
 
-function regular(fd: number, host: ByteString): { size: number; mode: number; mtimeMs: number } {
+function regular(fd: number, host: ByteString): Stats {
   const stats = wrapErrnoSync(host, () => fstatSync(fd))
   if (!stats.isFile()) throw entryError(host, 'is not a regular file, or was replaced while it was read')
   return stats

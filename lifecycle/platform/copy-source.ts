@@ -1,0 +1,220 @@
+import {
+  type Stats,
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fchmodSync,
+  fstatSync,
+  futimesSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  readlinkSync,
+  statfsSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs'
+import { lstat } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
+import { BaleError, isErrno } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { type ByteString, printable, toBytes } from '../files/byte-string.ts'
+import { OpenDirectory } from '../files/open-directory.ts'
+import { errnoMessage } from '../files/wrap-errno.ts'
+import { checkHoles } from '../layers/tree/holes.ts'
+import { isAtOrBelow } from '../layers/tree/cursor.ts'
+import { type Found, walk } from '../layers/tree/walk.ts'
+
+/** Everything in the app directory has this time: mtimes differ from checkout to checkout, and builds can copy them. */
+const sourceTime = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
+
+/** Never part of an image: its content differs between checkouts of the same source. */
+const leftOut = '.git'
+const secrets = /^(\.git|\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.key|.+\.p12|\.npmrc|\.netrc)$/
+const entriesAtOnce = 64
+
+/**
+ * Copies the source into the workspace with modes that no umask or checkout changes: 0755 for directories and
+ * executables, 0644 for the rest. Links stay links, wherever they point. Sockets are left out with a warning.
+ *
+ * The walk goes from descriptor to descriptor: the source may be another user's, who swaps a directory or a file for a link
+ * while we copy (X43). What changes while it is read is an error that names it (S11).
+ * @throws BaleError 'filesystem' naming what cannot be read, 'input' for a fifo or a device
+ */
+export async function copySource(from: string, to: string, reporter: Reporter, signal?: AbortSignal): Promise<void> {
+  const source = await openSource(from)
+  const host = toBytes(from)
+  const found: string[] = []
+  const target = new Target(to)
+  try {
+    let copied = 0
+    for (const entry of walk(source, host, path => path.toString('latin1') === leftOut)) {
+      signal?.throwIfAborted()
+      if (secrets.test(entry.name)) found.push(printable(entry.path))
+      copyEntry(entry, target.directoryFor(entry.path), `${host}/${entry.path}`, reporter)
+      if (++copied % entriesAtOnce === 0) await setImmediate()
+    }
+    target.finish()
+  } finally {
+    target.close()
+    source.close()
+  }
+  if (found.length === 0) return
+  const list = found.slice(0, 5).join(', ') + (found.length > 5 ? ` and ${found.length - 5} more` : '')
+  reporter.event({
+    type: 'warning',
+    text: `the image will contain what may be a secret: ${list}`,
+    fix: 'move it out of the source directory if it is one',
+  })
+}
+
+/** The directory that the user named, which may be a link of theirs. */
+async function openSource(from: string): Promise<OpenDirectory> {
+  const fix = 'give the directory of your source with --path'
+  const stat = await lstat(from).catch((cause: unknown) => {
+    if (!isErrno(cause, 'ENOENT', 'ENOTDIR')) throw unreadable(from, cause)
+    throw new BaleError('arguments', `there is no directory ${from}`, { fix })
+  })
+  if (!stat.isDirectory() && !stat.isSymbolicLink())
+    throw new BaleError('arguments', `${from} is not a directory`, { fix })
+  try {
+    return OpenDirectory.follow(from)
+  } catch (cause) {
+    if (isErrno(cause, 'ENOTDIR')) throw new BaleError('arguments', `${from} is not a directory`, { fix })
+    throw unreadable(from, cause)
+  }
+}
+
+/** The directories of the copy that lead to the current one. Each gets its time when nothing more is written into it. */
+class Target {
+  readonly #stack: { path: ByteString; directory: OpenDirectory }[]
+
+  constructor(top: string) {
+    this.#stack = [{ path: '', directory: OpenDirectory.open(top) }]
+  }
+
+  /** The directory that an entry goes to. Entries come in the order of a walk. */
+  directoryFor(path: ByteString): OpenDirectory {
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
+    while (!isAtOrBelow(parent, this.#top.path)) this.#leave()
+    if (this.#top.path !== parent) {
+      const name = parent.slice(parent.lastIndexOf('/') + 1)
+      this.#stack.push({ path: parent, directory: this.#top.directory.enter(name) })
+    }
+    return this.#top.directory
+  }
+
+  finish(): void {
+    while (this.#stack.length > 0) this.#leave()
+  }
+
+  close(): void {
+    for (const { directory } of this.#stack.splice(0)) directory.close()
+  }
+
+  get #top(): { path: ByteString; directory: OpenDirectory } {
+    return this.#stack.at(-1) as { path: ByteString; directory: OpenDirectory }
+  }
+
+  #leave(): void {
+    const { directory } = this.#top
+    this.#stack.pop()
+    futimesSync(directory.fd, sourceTime, sourceTime)
+    directory.close()
+  }
+}
+
+function copyEntry({ name, kind, parent }: Found, to: OpenDirectory, host: ByteString, reporter: Reporter): void {
+  const where = printable(host)
+  switch (kind) {
+    case 'directory':
+      writing(where, () => copyDirectory(to, name))
+      break
+    case 'symlink':
+      writing(where, () => {
+        symlinkSync(readlinkSync(parent.path(name), { encoding: 'buffer' }), to.path(name))
+        lutimesSync(to.path(name), sourceTime, sourceTime)
+      })
+      break
+    case 'file':
+      writing(where, () => copyFile(parent, name, to, where))
+      break
+    case 'socket':
+      reporter.event({ type: 'warning', text: `${where} is a socket and is left out` })
+      break
+    default: {
+      const what = kind === 'fifo' ? 'a fifo' : 'a device'
+      throw new BaleError('input', `it is ${what}, which cannot be part of an image`, {
+        where,
+        fix: 'move it out of the source directory',
+      })
+    }
+  }
+}
+
+function copyDirectory(to: OpenDirectory, name: ByteString): void {
+  mkdirSync(to.path(name))
+  const made = to.enter(name)
+  try {
+    fchmodSync(made.fd, 0o755)
+    // For one that stays empty: others get it once more, when they are full.
+    futimesSync(made.fd, sourceTime, sourceTime)
+  } finally {
+    made.close()
+  }
+}
+
+function copyFile(from: OpenDirectory, name: ByteString, to: OpenDirectory, where: string): void {
+  const fd = from.openFile(name)
+  try {
+    const before = fstatSync(fd)
+    if (!before.isFile()) throw changed(where)
+    checkHoles(before, where)
+    checkRoom(before, to, where)
+    // By way of the descriptor: the kernel shares or copies the blocks of this very file.
+    copyFileSync(`/proc/self/fd/${fd}`, to.path(name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+    const after = fstatSync(fd)
+    const copy = lstatSync(to.path(name))
+    if (after.size !== before.size || after.mtimeMs !== before.mtimeMs || copy.size !== before.size)
+      throw changed(where)
+    chmodSync(to.path(name), (before.mode & 0o100) === 0 ? 0o644 : 0o755)
+    utimesSync(to.path(name), sourceTime, sourceTime)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+const large = 2 ** 30
+
+/** What is larger than the disk would fill it before it could not be copied. */
+function checkRoom({ size }: Stats, to: OpenDirectory, where: string): void {
+  if (size < large) return
+  const { bavail, bsize } = statfsSync(`/proc/self/fd/${to.fd}`)
+  if (size > bavail * bsize) throw full(where, `it has ${size} bytes, and the disk has no room for them`)
+}
+
+function writing(where: string, call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    throw isErrno(error) ? unreadable(where, error) : error
+  }
+}
+
+const changed = (where: string): BaleError =>
+  new BaleError('filesystem', 'it changed while it was copied', {
+    where,
+    fix: 'stop whatever writes there and build again',
+  })
+
+function unreadable(where: string, cause: unknown): BaleError {
+  if (isErrno(cause, 'ENOSPC', 'EDQUOT')) return full(where, 'the disk is full', cause)
+  if (isErrno(cause, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL', 'ENXIO')) return changed(where)
+  const fix = 'make it readable, or move it out of the source directory'
+  return new BaleError('filesystem', `cannot copy it: ${errnoMessage(cause)}`, { where, cause, fix })
+}
+
+function full(where: string, message: string, cause?: unknown): BaleError {
+  return new BaleError('filesystem', message, { where, cause, fix: 'free some space' })
+}

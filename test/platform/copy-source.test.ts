@@ -1,0 +1,217 @@
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { BaleError } from '../../lifecycle/errors.ts'
+import { OpenDirectory } from '../../lifecycle/files/open-directory.ts'
+import { removeTree } from '../../lifecycle/files/remove.ts'
+import { copySource } from '../../lifecycle/platform/copy-source.ts'
+import { swapForEver } from '../helpers/attack.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { writeTree } from '../helpers/tree.ts'
+import { asOrdinaryUser } from '../helpers/user.ts'
+import { recorder } from '../phases/harness.ts'
+
+// The oracle: what no image can hold is left out with a warning or refused by name, and never opened; all else is copied with
+// its bytes and name, and with modes and times that no checkout changes.
+
+async function copied(tree: Parameters<typeof writeTree>[1], prepare: (dir: string) => unknown = () => undefined) {
+  const dir = await temporaryDirectory()
+  const [from, to] = [join(dir, 'src'), join(dir, 'out')]
+  mkdirSync(from)
+  mkdirSync(to)
+  await writeTree(from, tree)
+  await prepare(from)
+  const reporter = recorder()
+  await copySource(from, to, reporter)
+  return { from, to, reporter }
+}
+
+describe('copySource', () => {
+  it('gives modes and times that no umask or checkout changes', async () => {
+    const { to } = await copied({ 'a/b.txt': 'x', 'run.sh': { script: 'true' } }, dir => {
+      chmodSync(join(dir, 'a/b.txt'), 0o600)
+      chmodSync(join(dir, 'run.sh'), 0o700)
+      chmodSync(join(dir, 'a'), 0o700)
+      utimesSync(join(dir, 'a/b.txt'), 5, 5)
+    })
+    const mode = (path: string): number => lstatSync(join(to, path)).mode & 0o7777
+    expect([mode('a'), mode('a/b.txt'), mode('run.sh')]).toEqual([0o755, 0o644, 0o755])
+    expect(new Set(['a', 'a/b.txt', 'run.sh'].map(p => lstatSync(join(to, p)).mtimeMs))).toEqual(
+      new Set([315532801000]),
+    )
+  })
+
+  it('leaves out .git at the top, which differs between checkouts', async () => {
+    const { to } = await copied({ '.git/HEAD': 'x', 'sub/.git/HEAD': 'x', app: 'x' })
+    expect(readdirSync(to).sort()).toEqual(['app', 'sub'])
+    expect(readdirSync(join(to, 'sub'))).toEqual(['.git'])
+  })
+
+  it('S01 a socket is left out with a warning', async () => {
+    const { to, reporter } = await copied({ app: 'x' }, async dir => {
+      const server = createServer()
+      await new Promise<void>(done => server.listen(join(dir, 'sock'), done))
+      server.unref()
+    })
+    expect(readdirSync(to)).toEqual(['app'])
+    expect(reporter.events).toContainEqual(
+      expect.objectContaining({ type: 'warning', text: expect.stringContaining('sock') as string }),
+    )
+  })
+
+  it.skipIf(process.geteuid?.() !== 0)('S03 a device is refused by name, without opening it', async () => {
+    const error = await failureOf(copied({}, dir => execFileSync('mknod', [join(dir, 'tape'), 'c', '9', '0'])))
+    expect(error).toMatchObject({ code: 'input', where: expect.stringMatching(/src\/tape$/) as string })
+    expect((error as Error).message).toContain('a device')
+  })
+
+  it.each([
+    ['file', { 'sub/closed': 'x' }],
+    ['directory', { 'sub/closed/file': 'x' }],
+  ])('S04 a %s that cannot be read fails by name', async (_what, tree) => {
+    const [from, to] = [await temporaryDirectory(), await temporaryDirectory()]
+    await writeTree(from, tree)
+    chmodSync(join(from, 'sub/closed'), 0)
+    chmodSync(from, 0o755)
+    chmodSync(to, 0o777)
+    const error = await asOrdinaryUser(() => failureOf(copySource(from, to, recorder())))
+    expect(error).toMatchObject({ code: 'filesystem', where: join(from, 'sub/closed') })
+    expect((error as Error).message).toContain('permission denied')
+    chmodSync(join(from, 'sub/closed'), 0o755)
+  })
+
+  it('S05 S06 links stay links, wherever they point', async () => {
+    const { to } = await copied({ loop: { link: 'loop' }, out: { link: '/etc/passwd' } })
+    expect([readlinkSync(join(to, 'loop')), readlinkSync(join(to, 'out'))]).toEqual(['loop', '/etc/passwd'])
+  })
+
+  it('S09 a name that is not UTF-8 is kept as it is', async () => {
+    const name = Buffer.from([0x66, 0xff])
+    const { to } = await copied({}, dir => writeFileSync(Buffer.concat([Buffer.from(`${dir}/`), name]), 'x'))
+    expect(readdirSync(to, { encoding: 'buffer' })).toEqual([name])
+  })
+
+  it('S12 X47 a sparse file of 1 TB is refused by name, with its size and the limit', async () => {
+    const sparse = (dir: string): void => {
+      writeFileSync(join(dir, 'disk.img'), '')
+      truncateSync(join(dir, 'disk.img'), 2 ** 40)
+    }
+    const error = await failureOf(copied({ app: 'x' }, sparse))
+    expect(error).toMatchObject({ code: 'input', where: expect.stringMatching(/src\/disk\.img$/) as string })
+    expect(error).toMatchObject({
+      message: expect.stringContaining('1099511627776 bytes, nearly all of them holes') as string,
+    })
+  })
+
+  it('S15 what may be a secret is warned about', async () => {
+    const { reporter } = await copied({ 'conf/.env': 'x', 'key.pem': 'x', 'main.py': 'x' })
+    const warning = reporter.events.find(e => e.type === 'warning')
+    expect(warning).toMatchObject({ text: expect.stringMatching(/\.env/) as string, fix: expect.any(String) as string })
+    expect(JSON.stringify(warning)).not.toContain('main.py')
+  })
+
+  it.each([
+    ...[
+      '.env',
+      '.env.local',
+      'id_rsa',
+      'id_ed25519',
+      'id_ecdsa',
+      'server.pem',
+      'tls.key',
+      'store.p12',
+      '.npmrc',
+      '.netrc',
+    ],
+    ...['vendored/.git/config', '.ssh/id_rsa'],
+  ])('S15 %s is one of them, once', async path => {
+    const { reporter, to } = await copied({ [path]: 'x' })
+    const name = path.replace(/\.git\/.*/, '.git')
+    expect(reporter.events).toMatchObject([
+      { type: 'warning', text: `the image will contain what may be a secret: ${name}` },
+    ])
+    expect(lstatSync(join(to, path)).isFile()).toBe(true)
+  })
+
+  it.each(['.git/config', 'environment', 'id_rsa.pub', 'pem'])('S15 %s is none', async path => {
+    expect((await copied({ [path]: 'x' })).reporter.events).toEqual([])
+  })
+
+  it('S10 a path that no Linux could unpack is refused, and shown in short', { timeout: 30_000 }, async () => {
+    const [from, to] = [await temporaryDirectory(), await temporaryDirectory()]
+    let inner = OpenDirectory.open(from)
+    for (let depth = 0; depth < 20; depth++) {
+      mkdirSync(inner.path('d'.repeat(250)))
+      const next = inner.enter('d'.repeat(250))
+      inner.close()
+      inner = next
+    }
+    inner.close()
+    onTestFinished(async () => {
+      for (const dir of [from, to]) await removeTree(dir)
+    })
+    const error = await failureOf(copySource(from, to, recorder()))
+    expect(error).toMatchObject({ code: 'filesystem', fix: expect.stringContaining('shorter') as string })
+    expect((error as BaleError).where?.length).toBeLessThan(500)
+  })
+
+  it('S10 a tree of 500 directories, one in another, is copied', async () => {
+    const path = 'd/'.repeat(500)
+    const { to } = await copied({ [`${path}file`]: 'deep' })
+    expect(readFileSync(join(to, path, 'file'), 'utf8')).toBe('deep')
+    expect(lstatSync(join(to, path)).mtimeMs).toBe(315532801000)
+  })
+
+  it('S11 a file that grows while it is copied is an error that names it', async () => {
+    const [from, to] = [await temporaryDirectory(), await temporaryDirectory()]
+    writeFileSync(join(from, 'app.log'), Buffer.alloc(256 * 1024 * 1024))
+    const writer = spawn('sh', ['-c', 'while :; do echo x; done >> "$1"', 'sh', join(from, 'app.log')])
+    onTestFinished(() => void writer.kill('SIGKILL'))
+    await vi.waitFor(() => expect(lstatSync(join(from, 'app.log')).size % 1024).not.toBe(0))
+    const error = await failureOf(copySource(from, to, recorder()))
+    expect(error).toMatchObject({ code: 'filesystem', where: join(from, 'app.log') })
+    expect((error as Error).message).toBe('it changed while it was copied')
+  })
+
+  it(
+    'X43 nothing of what a process swaps in for a directory or a file meanwhile is copied',
+    { timeout: 30_000 },
+    async () => {
+      const dir = await temporaryDirectory()
+      const [from, to] = [join(dir, 'src'), join(dir, 'out')]
+      const inside = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`src/dir/file-${n}`, 'ours']))
+      const outside = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`outside/file-${n}`, 'secret']))
+      await writeTree(dir, { ...inside, ...outside, 'src/file': 'ours' })
+      await writeTree(dir, {
+        'src/z-dir': { link: join(dir, 'outside') },
+        'src/z-file': { link: join(dir, 'outside/file-0') },
+      })
+      swapForEver(join(from, 'dir'), join(from, 'z-dir'))
+      swapForEver(join(from, 'file'), join(from, 'z-file'))
+      let copies = 0
+      for (const end = performance.now() + 2000; performance.now() < end; copies++) {
+        mkdirSync(to)
+        await copySource(from, to, recorder()).catch((error: unknown) => {
+          if (!(error instanceof BaleError) || error.code !== 'filesystem') throw error
+        })
+        for (const file of execFileSync('find', [to, '-type', 'f'], { encoding: 'utf8' }).split('\n').filter(Boolean))
+          expect(readFileSync(file, 'utf8'), file).toBe('ours')
+        await removeTree(to)
+      }
+      expect(copies).toBeGreaterThan(10)
+    },
+  )
+})
