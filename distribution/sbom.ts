@@ -49,7 +49,7 @@ const notSoftware = new Set(['cldr', 'modules', 'napi', 'node', 'tz', 'unicode']
 export function nodeComponents(versions: Readonly<Record<string, string | undefined>> = process.versions): Component[] {
   if (versions['node'] !== nodeVersion)
     throw new BaleError('failed', `this runs on Node ${versions['node']}, and makes a lifecycle with ${nodeVersion}`, {
-      fix: "run it through npm run dist, and keep distribution/node.ts at the version of package.json's node",
+      fix: 'run it through npm run dist, after npm ci',
     })
   const cpe = `cpe:2.3:a:nodejs:node.js:${nodeVersion}:*:*:*:*:*:*:*`
   const parts = Object.entries(versions).filter(

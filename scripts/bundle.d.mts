@@ -1,1 +1,2 @@
 export function bundlePhases(out: string, options?: { precompiled?: boolean }): Promise<string[]>
+export function bundle(): Promise<string[]>

@@ -39,6 +39,12 @@ const library = {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 }
+/** What a program may import: 'bale', 'bale/sdk' and 'bale/sdk/testing'. */
+const libraries = {
+  index: 'lifecycle/index.ts',
+  sdk: 'buildpacks/sdk/index.ts',
+  'sdk-testing': 'buildpacks/sdk/testing.ts',
+}
 /** Loaded only by what talks to a network: see lifecycle/stores/undici.ts. */
 const undici = { undici: 'lifecycle/stores/undici.ts' }
 const undiciApart = {
@@ -79,18 +85,24 @@ export async function bundlePhases(out, { precompiled = true } = {}) {
   return Object.keys(metafile.inputs)
 }
 
-async function bundle() {
-  const { build } = await import('esbuild')
+/** Makes dist/bale. Gives back the sources that went into the programs and libraries, by their paths from the root. */
+export async function bundle() {
+  const esbuild = await import('esbuild')
+  const sources = new Set()
+  const build = async options => {
+    const { metafile } = await esbuild.build({ ...options, metafile: true })
+    for (const file of Object.keys(metafile.inputs)) sources.add(file)
+  }
   const out = join(root, `.dist-${process.pid}`)
   rmSync(out, { recursive: true, force: true })
   try {
     execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
     // Sources that change from here on are newer than the bundle.
     const started = new Date()
-    await build({ ...library, entryPoints: { index: 'lifecycle/index.ts' }, outdir: out })
+    await build({ ...library, entryPoints: libraries, outdir: out })
     await build({ ...program, entryPoints: { bale: 'lifecycle/cli/bale.ts', ...undici }, outdir: out })
     await buildDeflate({ bundle: out })
-    await bundlePhases(join(out, 'lifecycle'))
+    for (const file of await bundlePhases(join(out, 'lifecycle'))) sources.add(file)
     precompile(out, 'bale')
     // A place for the Node binary to be mounted on.
     writeFileSync(join(out, 'lifecycle', 'node'), '')
@@ -106,6 +118,7 @@ async function bundle() {
   } finally {
     rmSync(out, { recursive: true, force: true })
   }
+  return [...sources]
 }
 
 /**
@@ -143,11 +156,10 @@ async function bundleBuildpack(build, name, out) {
   const manifest = join(dir, 'bundle.json')
   if (!existsSync(manifest)) return
   for (const copied of JSON.parse(readFileSync(manifest, 'utf8')).copy) {
-    // Links as they are: by themselves they would come to name this checkout.
-    cpSync(realpathSync(join(root, 'node_modules', copied)), join(out, copied), {
-      recursive: true,
-      verbatimSymlinks: true,
-    })
+    // npm packs no links: without those of `.bin`, which nothing uses, a package has the same files as a checkout.
+    const from = realpathSync(join(root, 'node_modules', copied))
+    const filter = path => !path.endsWith('/node_modules/.bin')
+    cpSync(from, join(out, copied), { recursive: true, verbatimSymlinks: true, filter })
   }
 }
 

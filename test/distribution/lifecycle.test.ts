@@ -110,9 +110,9 @@ describe('the bills of materials', () => {
     expect(() => nodeComponents({ node: '20.0.0' })).toThrow(`this runs on Node 20.0.0, and makes a lifecycle with`)
   })
 
-  it('knows the packages of package.json’s Node', async () => {
-    const { devDependencies } = (await import('../../package.json', { with: { type: 'json' } })).default
-    expect(nodeVersion).toBe(devDependencies.node)
+  it('is for the Node that distribution/runtime asks for', async () => {
+    const manifest = await import('../../distribution/runtime/package.json', { with: { type: 'json' } })
+    for (const version of Object.values(manifest.default.optionalDependencies)) expect(nodeVersion).toBe(version)
   })
 })
 
