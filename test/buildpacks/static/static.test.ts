@@ -1,0 +1,294 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { staticSite } from '../../../buildpacks/static/static.ts'
+import { FakeDebian } from '../python/fake-debian.ts'
+import { openProject } from '../sdk/project.ts'
+
+const dir = join(import.meta.dirname, '../../../buildpacks/static')
+
+async function siteProject(app: Tree, env: Record<string, string> = {}) {
+  const debian = new FakeDebian()
+  debian.packages = {
+    nginx: {
+      version: '1.26.3-3',
+      depends: ['nginx-common', 'iproute2'],
+      files: {
+        'usr/sbin/nginx': '#!/bin/sh\nwhile [ "$1" != -c ]; do shift; done\ncat "$2"\n',
+        'etc/init.d/nginx': '',
+        'usr/share/doc/nginx/copyright': 'BSD',
+        'usr/share/vim/nginx.vim': '',
+      },
+    },
+    'nginx-common': {
+      version: '1.26.3-3',
+      arch: 'all',
+      files: { 'etc/nginx/mime.types': '', 'etc/nginx/nginx.conf': '' },
+    },
+    'libnginx-mod-http-brotli-static': {
+      version: '1.0.0',
+      files: { 'usr/lib/nginx/modules/ngx_http_brotli_static_module.so': 'ELF' },
+    },
+    iproute2: { version: '6', files: { 'usr/bin/ip': 'ELF' } },
+  }
+  return openProject({ buildpack: staticSite, dir, app, env, runner: debian.runner })
+}
+
+type Project = Awaited<ReturnType<typeof siteProject>>
+
+async function build(app: Tree, env: Record<string, string> = {}) {
+  const project = await siteProject(app, env)
+  const outcome = await project.build()
+  return { project, ...outcome }
+}
+
+const configOf = async (project: Project) => ({
+  http: await project.read('layers/site/http.conf'),
+  server: await project.read('layers/site/server.conf'),
+})
+
+const page = '<p>page</p>'
+
+describe('detect', () => {
+  it.each<[Tree, Record<string, string>]>([
+    [{ 'index.html': page }, {}],
+    [{ 'www/index.html': page }, {}],
+    [{ Staticfile: 'root: pages' }, {}],
+    [{ 'pages/home.html': page }, { BP_WEB_SERVER: 'nginx' }],
+  ])('passes: %j with %j', async (app, env) => {
+    const { exitCode, plan } = await (await siteProject(app, env)).detect()
+    expect({ exitCode, plan }).toEqual({
+      exitCode: 0,
+      plan: { provides: [{ name: 'nginx' }], requires: [{ name: 'nginx' }] },
+    })
+  })
+
+  it('has Node.js build a front end', async () => {
+    const app = { 'package.json': JSON.stringify({ scripts: { build: 'vite build' }, devDependencies: { vite: '7' } }) }
+    expect((await (await siteProject(app)).detect()).plan).toMatchObject({
+      requires: [{ name: 'nginx' }, { name: 'node', metadata: { launch: false } }],
+    })
+  })
+
+  it('leaves a server its pages', async () => {
+    expect(
+      (await (await siteProject({ 'index.html': page, 'requirements.txt': '', 'app.py': '' })).detect()).exitCode,
+    ).toBe(100)
+  })
+})
+
+describe('the directory that is served', () => {
+  it.each<[string, Tree, Record<string, string>, string]>([
+    ['the source', { 'index.html': page }, {}, ''],
+    ['public before the source', { 'index.html': page, 'public/index.html': page }, {}, '/public'],
+    [
+      'what a setting says',
+      { 'public/index.html': page, 'web/x.html': page },
+      { BP_WEB_SERVER_ROOT: '/workspace/web/' },
+      '/web',
+    ],
+    [
+      'what a Staticfile says',
+      { 'public/index.html': page, 'web/x.html': page, Staticfile: "root: 'web'\r\n" },
+      {},
+      '/web',
+    ],
+  ])('is %s', async (_name, app, env, expected) => {
+    const { project, exitCode, output } = await build(app, env)
+    expect(exitCode, output).toBe(0)
+    expect((await configOf(project)).server).toContain(`root "${project.appDir}${expected}";`)
+  })
+
+  it('is what the front end’s build made, and nothing else stays in the image', async () => {
+    const angular = {
+      scripts: { build: 'ng build' },
+      devDependencies: { '@angular/cli': '20' },
+      dependencies: { '@angular/router': '20' },
+    }
+    const { project, output } = await build({
+      'package.json': JSON.stringify(angular),
+      'src/main.ts': '',
+      'dist/shop/browser/index.html': page,
+      'dist/shop/3rdpartylicenses.txt': '',
+    })
+    expect(output).toContain('Serves dist/shop/browser/: Angular built it')
+    expect(output).toContain('push state')
+    expect(await readdir(project.appDir, { recursive: true })).toEqual([
+      'dist',
+      'dist/shop',
+      'dist/shop/browser',
+      'dist/shop/browser/index.html',
+    ])
+  })
+
+  it('keeps the source where a Procfile may start something in it', async () => {
+    const { project } = await build({ 'public/index.html': page, Procfile: 'worker: x', 'x.sh': '' })
+    expect(await readdir(project.appDir)).toEqual(['Procfile', 'public', 'x.sh'])
+  })
+
+  it.each<[Tree, Record<string, string>, string]>([
+    [{ 'index.html': page }, { BP_WEB_SERVER_ROOT: 'web' }, 'Error: BP_WEB_SERVER_ROOT: there is no directory web'],
+    [{ 'index.html': page }, { BP_WEB_SERVER_ROOT: '../x' }, 'Error: BP_WEB_SERVER_ROOT: ../x is outside the source'],
+    [{ Staticfile: 'root: web' }, {}, 'Error: Staticfile root: there is no directory web'],
+    [{ 'a.txt': '' }, {}, 'Error: no directory has an index.html: public, dist'],
+    [
+      {
+        'package.json': JSON.stringify({ scripts: { build: 'vite build' }, devDependencies: { vite: '7' } }),
+        'index.html': page,
+      },
+      {},
+      'Error: npm run build: Vite left no index.html in dist/',
+    ],
+    [{ 'index.html': page, _redirects: '/a\n' }, {}, 'Error: _redirects:1: there is nowhere that /a leads'],
+    [{ 'index.html': page, _redirects: '\n/a /b soon\n' }, {}, 'Error: _redirects:2: "soon" is no status'],
+    [{ 'index.html': page, _headers: 'X-A: 1\n' }, {}, 'Error: _headers:1: "X-A: 1" is no path'],
+    [{ 'index.html': page, _headers: '/\n  nothing\n' }, {}, 'Error: _headers:2: is neither a path nor a header'],
+  ])('is an error that says what to do: %j with %j', async (app, env, expected) => {
+    const { exitCode, output } = await build(app, env)
+    expect(exitCode).toBe(1)
+    expect(output).toContain(expected)
+  })
+})
+
+describe('files', () => {
+  it('are compressed ahead if that makes them smaller', async () => {
+    const { project, output } = await build({
+      'index.html': page.repeat(100),
+      'small.css': 'a{}',
+      'x.png': page.repeat(100),
+    })
+    expect(output).toContain('3 files; 1 of them compressed')
+    expect((await readdir(project.appDir)).toSorted()).toEqual([
+      'index.html',
+      'index.html.br',
+      'index.html.gz',
+      'small.css',
+      'x.png',
+    ])
+    const compressed = (suffix: string) => readFile(join(project.appDir, `index.html.${suffix}`))
+    expect(gunzipSync(await compressed('gz')).toString()).toBe(page.repeat(100))
+    expect(brotliDecompressSync(await compressed('br')).toString()).toBe(page.repeat(100))
+  })
+
+  it('that the site’s build compressed stay as they are', async () => {
+    const { project } = await build({ 'index.html': page.repeat(100), 'index.html.gz': 'own' })
+    expect(await readFile(join(project.appDir, 'index.html.gz'), 'utf8')).toBe('own')
+  })
+
+  it('have an ETag by their content', async () => {
+    const etag = async (text: string) =>
+      /"\/a\.css" "(.*)";/.exec((await configOf((await build({ 'index.html': '', 'a.css': text })).project)).http)?.[1]
+    expect(await etag('a')).toMatch(/^W\/\\"[0-9a-f]{20}\\"$/)
+    expect(await etag('a')).toBe(await etag('a'))
+    expect(await etag('a')).not.toBe(await etag('b'))
+  })
+})
+
+describe('rules', () => {
+  it('of _redirects become nginx’s', async () => {
+    const { project } = await build({
+      'index.html': page,
+      _redirects:
+        '/old /new # moved\n/blog/* https://blog.example/:splat 302\n/now /index.html 301!\n/app/* /index.html 200\n/u/:id /user?id=:id 308\n',
+    })
+    const { server } = await configOf(project)
+    for (const line of [
+      'if ($request_path ~ "^/old/?$") { return 301 "/new$is_args$args"; }',
+      'if ($request_path ~ "^/blog(?:/+(.*))?$") { return 302 "https://blog.example/$1$is_args$args"; }',
+      'if ($request_path ~ "^/app(?:/+(.*))?$") { rewrite ^ "/index.html" last; }',
+      'if ($request_path ~ "^/u/([^/]+)/?$") { return 308 "/user?id=$1"; }',
+    ]) {
+      expect(server.replaceAll('\\\\/', '/').replaceAll('\\/', '/')).toContain(line)
+    }
+    // What wins over files comes before them.
+    expect(server.indexOf('"^/now')).toBeLessThan(server.indexOf('location /'))
+  })
+
+  it.each([
+    ['/a /b 301 Country=de', 'conditions are not supported'],
+    ['/a x=1 /b', 'parameters of the query are not supported'],
+    ['https://x.example/a /b', 'it is for another host'],
+    ['/api/* https://api.example/:splat 200', 'a proxy to another host is not supported'],
+    ['/a /$host', 'a "$" is not supported'],
+    ['/a /b 299', 'the status 299 is not supported'],
+  ])('%j is left out, and said', async (rule, expected) => {
+    const { project, output, exitCode } = await build({ 'index.html': page, _redirects: rule })
+    expect(exitCode).toBe(0)
+    expect(output).toContain(`Warning: _redirects:1: ${expected}`)
+    expect((await configOf(project)).server).not.toContain('@redirects')
+  })
+
+  it('of _headers: the last one that matches holds', async () => {
+    const { project } = await build({
+      'index.html': page,
+      _headers: '# ours\n/*\n  X-A: 1 "2"\n/b/:id/c\n  x-a: 3\n  Cache-Control: max-age=9\n  ETag: mine\n',
+    })
+    const { http, server } = await configOf(project)
+    expect(server).toContain('add_header X-A $header_0 always;')
+    expect(http).toMatch(/\$header_0 \{\ndefault "";\n"~\^\S*b\S*\[\^\/\]\+\S*c\$" "3";\n"~\S*" "1 \\"2\\"";\n\}/)
+    expect(http).toMatch(/\$cache_control \{\nvolatile;\ndefault "no-cache";\n"~\^\S*b\S*" "max-age=9";/)
+    expect(server).not.toContain('mine')
+  })
+})
+
+describe('the program that starts it', () => {
+  async function start(project: Project, env: Record<string, string>) {
+    await chmod(join(project.layersDir, 'nginx/usr/sbin/nginx'), 0o755)
+    const options = { env: { PATH: process.env['PATH'], TMPDIR: project.root, ...env } }
+    return new Promise<{ status: number; stdout: string; stderr: string }>(resolve => {
+      execFile(join(project.layersDir, 'site/bin/serve-site'), options, (error, stdout, stderr) => {
+        resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr })
+      })
+    })
+  }
+
+  it('takes the port and the number of processes from the environment', async () => {
+    const { project, launch } = await build({ 'index.html': page })
+    expect(launch).toEqual({ processes: [{ type: 'web', command: ['serve-site'], default: true }] })
+    expect((await start(project, { PORT: '81', WEB_CONCURRENCY: '3' })).stdout).toMatch(
+      /worker_processes 3;[\s\S]*listen 81;/,
+    )
+    expect((await start(project, {})).stdout).toMatch(/worker_processes 1;[\s\S]*listen 8080;/)
+    expect(await start(project, { PORT: '80; x' })).toMatchObject({
+      status: 1,
+      stderr: 'Error: PORT is 80; x, which is no number\n',
+    })
+  })
+
+  it('asks for the passwords of a binding, and does not start without them', async () => {
+    const project = await siteProject({ 'index.html': page })
+    const bindings = join(project.root, 'platform/bindings')
+    await mkdir(join(bindings, 'users'), { recursive: true })
+    await writeFile(join(bindings, 'users/type'), 'htpasswd\n')
+    await writeFile(join(bindings, 'users/.htpasswd'), 'ada:{PLAIN}secret')
+    const { output } = await project.build()
+    expect(output).toContain('Asks for a password: the binding users')
+    expect(await start(project, { SERVICE_BINDING_ROOT: '/nowhere' })).toMatchObject({ status: 1 })
+    const { stdout } = await start(project, { SERVICE_BINDING_ROOT: bindings })
+    expect(stdout).toContain(`auth_basic_user_file "${join(bindings, 'users/.htpasswd')}";`)
+    // Nothing of them is in the image.
+    expect(await project.read('layers/site/bin/serve-site')).not.toContain('secret')
+  })
+
+  it('takes nginx and nothing else that it depends on', async () => {
+    const { project } = await build({ 'index.html': page })
+    const files = await readdir(join(project.layersDir, 'nginx'), { recursive: true, withFileTypes: true })
+    expect(
+      files
+        .filter(file => file.isFile())
+        .map(file => file.name)
+        .toSorted(),
+    ).toEqual([
+      'copyright',
+      'libnginx-mod-http-brotli-static',
+      'mime.types',
+      'nginx',
+      'nginx',
+      'nginx-common',
+      'ngx_http_brotli_static_module.so',
+    ])
+  })
+})
