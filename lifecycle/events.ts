@@ -42,8 +42,8 @@ export type BuildEvent =
   | { type: 'cached'; action: 'added' | 'reused'; name: string; size: number }
   /** Bytes that have moved so far; total is absent while unknown. `id` tells transfers apart. */
   | { type: 'transfer'; direction: 'push' | 'pull' | 'load'; id: string; name: string; done: number; total?: number }
-  /** The digest is absent where the image has an image ID only, as in a daemon. */
-  | { type: 'saved'; names: string[]; digest?: string | undefined; imageId: string; size: number }
+  /** An image has no digest in a daemon, and an index has no image ID. */
+  | { type: 'saved'; names: string[]; digest?: string | undefined; imageId?: string | undefined; size: number }
 
 /** Renders events for somebody: a terminal, a log, a program. */
 export interface Reporter {

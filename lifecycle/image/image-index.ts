@@ -1,6 +1,6 @@
 import { BaleError } from '../errors.ts'
 import { type Digest, digestOf } from './digest.ts'
-import type { Image } from './image.ts'
+import { type Image, sizeOf } from './image.ts'
 import type { Descriptor, Index, Platform } from './manifest.ts'
 import { docker, isDockerManifest, isIndex, isManifest, oci } from './media-types.ts'
 
@@ -50,15 +50,31 @@ export function makeImageIndex(
   return assembleImageIndex(new TextEncoder().encode(JSON.stringify(document)), document, manifests)
 }
 
-/** An index as it was read: its bytes, their parsed and validated value, and the images that `imagesIn` tells of. */
+/** An index as it was read: its bytes, their parsed and validated value, and what `readIndexed` returned. */
 export function assembleImageIndex(bytes: Uint8Array, document: Index, manifests: readonly IndexedImage[]): ImageIndex {
   const others = document.manifests.filter(entry => !isImageEntry(entry))
   return { document, digest: digestOf(bytes), bytes, manifests, others }
 }
 
-/** The entries that are images of a platform. */
-export function imagesIn(document: Index): readonly Descriptor[] {
-  return document.manifests.filter(isImageEntry)
+/**
+ * The images of an index, one after another.
+ * @throws BaleError 'failed' naming the entry whose image is damaged or none: the index itself is sound
+ */
+export async function readIndexed(
+  document: Index,
+  read: (entry: Descriptor) => Promise<Image>,
+): Promise<IndexedImage[]> {
+  const images: IndexedImage[] = []
+  for (const entry of document.manifests.filter(isImageEntry)) {
+    const { digest, platform, annotations } = entry
+    const image = await read(entry).catch((cause: unknown) => {
+      if (!(cause instanceof BaleError && cause.code === 'input')) throw cause
+      const why = `the index names ${digest}, which cannot be used: ${cause.message}`
+      throw new BaleError('failed', why, { where: cause.where, cause })
+    })
+    images.push({ image, platform, annotations })
+  }
+  return images
 }
 
 /**
@@ -68,6 +84,11 @@ export function imagesIn(document: Index): readonly Descriptor[] {
 function isImageEntry({ mediaType, platform, annotations }: Descriptor): boolean {
   const isAttestation = annotations?.['vnd.docker.reference.type'] !== undefined
   return isManifest(mediaType) && !isAttestation && platform?.os !== 'unknown'
+}
+
+/** Bytes of everything a store keeps for the index; a layer that images share counts for each. */
+export function sizeOfIndex({ bytes, manifests }: ImageIndex): number {
+  return manifests.reduce((sum, { image }) => sum + sizeOf(image), bytes.length)
 }
 
 /** How an index points to an image. */

@@ -75,7 +75,7 @@ export async function findRunImage(input: FindRunImageInput, signal?: AbortSigna
 export interface RebaseInput {
   readonly app: AppImage
   readonly runImage: NewRunImage
-  readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
+  readonly destination: { readonly sink: ImageSink }
   /** Does it whatever the labels and targets say. */
   readonly force: boolean
   readonly features: PlatformFeatures
@@ -91,11 +91,27 @@ export interface Rebased {
 const parallelLayers = 4
 
 /**
- * Puts an app image on another run image (platform.md, "rebaser"): config and manifest are made anew, and no layer is read
- * where the store has it or can take it over by itself.
+ * Puts an app image on another run image and stores it (platform.md, "rebaser").
+ * @throws BaleError like `rebaseLayers`
+ */
+export async function rebase(
+  input: RebaseInput & { readonly destination: { readonly names: readonly string[] } },
+  signal?: AbortSignal,
+): Promise<Rebased> {
+  const { destination, reporter } = input
+  const image = await rebaseLayers(input, signal)
+  const published = await destination.sink.putImage(image, destination.names, signal)
+  const { digest, imageId, manifestSize, names } = published
+  reporter.event({ type: 'saved', names: [...names], digest, imageId, size: sizeOf(image) })
+  return { image, published, report: { tags: names, digest, imageId, manifestSize } }
+}
+
+/**
+ * The app image on another run image, its layers in the destination and its documents still to be put: config and manifest are
+ * made anew, and no layer is read where the store has it or can take it over by itself.
  * @throws BaleError 'input' when the app image was not made by a lifecycle, or may not be put on this run image
  */
-export async function rebase(input: RebaseInput, signal?: AbortSignal): Promise<Rebased> {
+export async function rebaseLayers(input: RebaseInput, signal?: AbortSignal): Promise<Image> {
   const { app, runImage, features, destination, reporter } = input
   const { json, metadata, where } = readLabel(app)
   const below = countRunImageLayers(app.image, metadata.runImage?.topLayer ?? '', countOwnLayers(metadata))
@@ -121,7 +137,7 @@ export async function rebase(input: RebaseInput, signal?: AbortSignal): Promise<
     reference: runImage.reference,
     ...(renamed && runImage.name !== '' && { renamed: runImage.name }),
   }
-  const image = rebaseImage(
+  return rebaseImage(
     { ...app.image, layers: [...app.image.layers.slice(0, below), ...own] },
     { ...runImage.image, layers: base },
     {
@@ -132,10 +148,6 @@ export async function rebase(input: RebaseInput, signal?: AbortSignal): Promise<
       created: constantDate,
     },
   )
-  const published = await destination.sink.putImage(image, destination.names, signal)
-  const { digest, imageId, manifestSize, names } = published
-  reporter.event({ type: 'saved', names: [...names], digest, imageId, size: sizeOf(image) })
-  return { image, published, report: { tags: names, digest, imageId, manifestSize } }
 }
 
 /** Throws if something is against it; what the user forces, he is told of. */

@@ -1,9 +1,12 @@
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { platformApi } from './api.ts'
+import { rebaseIndex } from './rebase-index.ts'
 import type { Settings } from './settings.ts'
 import { BaleError, inPhase } from '../errors.ts'
 import { type Reporter, silent } from '../events.ts'
-import { type Rebased, findRunImage, rebase as rebasePhase } from '../phases/rebase.ts'
+import type { ImageIndex } from '../image/image-index.ts'
+import type { Platform } from '../image/manifest.ts'
+import { type AppImage, type NewRunImage, type Rebased, findRunImage, rebase as rebasePhase } from '../phases/rebase.ts'
 import { requirePlatformApi } from '../spec/api.ts'
 import { dockerDaemon } from '../stores/daemon/transport.ts'
 import { Stores, identify } from '../stores/open.ts'
@@ -25,13 +28,13 @@ export interface RebaseOptions {
   readonly signal?: AbortSignal
 }
 
-export interface RebaseResult extends Rebased {
-  /** Every name that the image was given, in every place. */
-  readonly names: readonly string[]
-}
+/** `names` are those that the image or index was given, in every place. */
+export type RebaseResult = { readonly names: readonly string[] } & (
+  ({ readonly kind: 'image' } & Rebased) | { readonly kind: 'index'; readonly index: ImageIndex }
+)
 
 /**
- * Gives an image the newest run image below its layers, without building it anew.
+ * Gives an image the newest run image below its layers, without building it anew; of an index, every image.
  * @throws BaleError
  */
 export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
@@ -39,42 +42,51 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   const reporter = options.reporter ?? silent
   await using stores = new Stores(settings, reporter)
   const names = [options.image, ...(options.tags ?? [])]
-  const publish = options.publish === true
-  const [destination, ...others] = await stores.destinations(names, publish)
-  const { source, name } = destination.previous
-  const daemonFirst = stores.parse(options.image).transport === dockerDaemon
+  const destinations = await stores.destinations(names, options.publish === true)
+  const [destination, ...others] = destinations
+  const { registry, previous } = destination
+  const { source, name } = previous
+  const app = { name: name === '' ? options.image : name, registry }
+  const how = { force: options.force === true, features: requirePlatformApi(platformApi) }
+  const runImageFor = (app: AppImage): Promise<NewRunImage> => runImageOf(app, { stores, options, reporter })
+
+  const index = await source.pullIndex(name, signal)
+  if (index !== undefined) {
+    const input = { index, app, findRunImage: runImageFor, destinations, ...how, reporter }
+    return { kind: 'index', ...(await inPhase('rebase', () => rebaseIndex(input, signal))) }
+  }
   const image = await source.pull(name, settings.platform, signal)
-  if (image === undefined)
-    throw new BaleError('arguments', `there is no image ${options.image} in ${source.description}`, {
-      fix:
-        publish || !isPlain(stores.parse(options.image))
-          ? 'build it first, or correct its name'
-          : 'see what there is: bale image ls; for an image in a registry, add --publish',
-    })
-  const { registry } = destination
-  const app = { name: name === '' ? options.image : name, image, ...(registry !== undefined && { registry }) }
-  const runImage = await findRunImage(
-    {
-      app,
-      ...(options.runImage !== undefined && { wanted: options.runImage }),
-      find: async (text, platform) => {
-        const found = await stores.find(text, signal, { platform, daemonFirst, lazy: true })
-        // The app image must not say where on this machine its run image lay.
-        const name = found.reference.transport.isPath ? '' : found.name
-        return { name, image: found.image, reference: identify(found) }
-      },
-      reporter,
-    },
-    signal,
-  )
-  const features = requirePlatformApi(platformApi)
-  const force = options.force === true
+  if (image === undefined) throw missing(options, stores, source.description)
+  const runImage = await runImageFor({ ...app, image })
+  const input = { app: { ...app, image }, runImage, destination, ...how }
   const rebased = await inPhase('rebase', () =>
-    rebasePhase(
-      { app, runImage, destination, force, features, reporter: withDisplayNames(destination, reporter) },
-      signal,
-    ),
+    rebasePhase({ ...input, reporter: withDisplayNames(destination, reporter) }, signal),
   )
   const elsewhere = await publishElsewhere(rebased.image, others, reporter, signal)
-  return { ...rebased, names: [...rebased.published.names, ...elsewhere] }
+  return { kind: 'image', ...rebased, names: [...rebased.published.names, ...elsewhere] }
+}
+
+function runImageOf(
+  app: AppImage,
+  { stores, options, reporter }: { stores: Stores; options: RebaseOptions; reporter: Reporter },
+): Promise<NewRunImage> {
+  const { signal, runImage: wanted } = options
+  const daemonFirst = stores.parse(options.image).transport === dockerDaemon
+  const find = async (text: string, platform: Platform): Promise<NewRunImage> => {
+    const found = await stores.find(text, signal, { platform, daemonFirst, lazy: true })
+    // The app image must not say where on this machine its run image lay.
+    const name = found.reference.transport.isPath ? '' : found.name
+    return { name, image: found.image, reference: identify(found) }
+  }
+  return findRunImage({ app, wanted, find, reporter }, signal)
+}
+
+function missing({ image, publish }: RebaseOptions, stores: Stores, where: string): BaleError {
+  // Only a plain name means another place with --publish.
+  const isLocal = publish !== true && isPlain(stores.parse(image))
+  return new BaleError('arguments', `there is no image ${image} in ${where}`, {
+    fix: isLocal
+      ? 'see what there is: bale image ls; for an image in a registry, add --publish'
+      : 'correct its name, or build it first',
+  })
 }

@@ -33,7 +33,7 @@ export async function copyIndex(
   signal?: AbortSignal,
 ): Promise<PublishedIndex> {
   const target = indexSink(sink)
-  await target.checkWrite(names, signal)
+  await target.checkWrite(names, signal, 'index')
   const manifests: IndexedImage[] = []
   for (const entry of index.manifests)
     manifests.push({ ...entry, image: await copyLayers(entry.image, target, signal) })

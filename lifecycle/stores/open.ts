@@ -9,10 +9,11 @@ import type { Image } from '../image/image.ts'
 import type { Platform } from '../image/manifest.ts'
 import type { Compression } from '../image/media-types.ts'
 import { type Credentials, dockerCredentials } from './credentials.ts'
+import { guardIndexes } from './guard-indexes.ts'
 import type { LayoutStore } from './layout/store.ts'
 import { openLocalStore } from './local/transport.ts'
 import type { StoreSettings } from './settings.ts'
-import type { ImageSink, ImageSource, OnTransfer, Packing } from './store.ts'
+import type { ImageSink, ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
 import type { ImageReference, ImageTransport, OpenStore, StoreContext } from './transport.ts'
 import { asPublished, candidates, displayName, parseImageReference, storeKey, transports } from './transports.ts'
 
@@ -103,21 +104,31 @@ export class Stores implements AsyncDisposable {
 
   /**
    * The stores that these references lead to with their names there, in the order given. With `publish`, a plain name means
-   * its registry.
+   * its registry. An image of one platform does not replace an index of several there (O07).
    */
   async destinations(texts: readonly string[], publish: boolean): Promise<readonly [Destination, ...Destination[]]> {
-    return this.destinationsAt(texts.map(text => asPublished(this.parse(text), publish)))
+    return this.#openAll(
+      texts.map(text => asPublished(this.parse(text), publish)),
+      guardIndexes,
+    )
   }
 
-  /** The same for references that are parsed already. */
-  async destinationsAt(references: readonly ImageReference[]): Promise<readonly [Destination, ...Destination[]]> {
+  /** The same for references of a phase binary: an image may replace anything there, as with the Go lifecycle. */
+  destinationsAt(references: readonly ImageReference[]): Promise<readonly [Destination, ...Destination[]]> {
+    return this.#openAll(references, store => store)
+  }
+
+  async #openAll(
+    references: readonly ImageReference[],
+    sinkOf: (store: ImageStore) => ImageSink,
+  ): Promise<readonly [Destination, ...Destination[]]> {
     const byStore = Map.groupBy(references, storeKey)
     const all: Destination[] = []
     for (const [key, [first, ...more]] of byStore) {
       if (first === undefined) continue
       const { store, registry } = await this.open(first)
       all.push({
-        sink: store,
+        sink: sinkOf(store),
         names: [...new Set([first, ...more].map(({ name }) => name))],
         identity: `${key} ${registry === undefined ? first.name : ''}`.trim(),
         displayNames: [...new Set([first, ...more].map(displayName))],

@@ -30,8 +30,8 @@ export interface ImageSource {
 
 export interface ImageSink {
   readonly description: string
-  /** Fails early, before any work, if `putImage` could not succeed. */
-  checkWrite(names: readonly string[], signal?: AbortSignal): Promise<void>
+  /** Fails early, before any work, if `putImage` could not succeed; or `putIndex`, if that is what comes. */
+  checkWrite(names: readonly string[], signal?: AbortSignal, content?: 'image' | 'index'): Promise<void>
   /**
    * Stores a layer and returns it as it is found in this store. A source is read in one pass (tar, hash, compress,
    * hash, write); a layer that the store already has, or can mount, moves no bytes.

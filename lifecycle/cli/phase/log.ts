@@ -109,9 +109,9 @@ function linesOf(event: BuildEvent): Line[] {
     case 'saved':
       return [
         ['info', `Saving ${printable(event.names[0] ?? '')}...`],
-        ['info', `*** Images (${(event.digest ?? event.imageId).slice('sha256:'.length).slice(0, 12)}):`],
+        ['info', `*** Images (${(event.digest ?? event.imageId ?? '').slice('sha256:'.length).slice(0, 12)}):`],
         ...event.names.map((name): Line => ['info', `      ${printable(name)}`]),
-        ['debug', `*** Image ID: ${event.imageId}`],
+        ...(event.imageId === undefined ? [] : [['debug', `*** Image ID: ${event.imageId}`] satisfies Line]),
         ...(event.digest === undefined ? [] : [['debug', `*** Digest: ${event.digest}`] satisfies Line]),
       ]
     case 'phase-started':

@@ -132,10 +132,10 @@ type Saved = Extract<BuildEvent, { type: 'saved' }>
 
 /** What names exactly this image where it was saved: without a digest, only the image ID does. */
 const pinned = (name: string, { digest, imageId }: Saved): string =>
-  digest === undefined ? imageId : `${nameOf(name)}@${digest}`
+  digest === undefined ? (imageId ?? nameOf(name)) : `${nameOf(name)}@${digest}`
 
 function saved(event: Saved, style: Style): string[] {
-  const id = event.digest ?? event.imageId
+  const id = event.digest ?? event.imageId ?? ''
   return [
     ...event.names.map(name => `Saved ${style.bold(nameOf(name))}`),
     `*** Images (${id.slice(7, 19)}):`,

@@ -6,8 +6,8 @@ import {
   type ImageIndex,
   type IndexedImage,
   assembleImageIndex,
-  imagesIn,
   makeImageIndex,
+  readIndexed,
 } from '../../image/image-index.ts'
 import { parseJson } from '../../image/json.ts'
 import type { Layer } from '../../image/layer.ts'
@@ -76,18 +76,8 @@ export async function pullIndexFromLayout(
   return assembleImageIndex(bytes, document, await readImages(files, document, where, signal))
 }
 
-async function readImages(
-  files: LayoutFiles,
-  document: Index,
-  where: string,
-  signal?: AbortSignal,
-): Promise<IndexedImage[]> {
-  const images: IndexedImage[] = []
-  for (const descriptor of imagesIn(document)) {
-    const { platform, annotations } = descriptor
-    images.push({ image: await readImage(files, descriptor, where, signal), platform, annotations })
-  }
-  return images
+function readImages(files: LayoutFiles, document: Index, where: string, signal?: AbortSignal): Promise<IndexedImage[]> {
+  return readIndexed(document, entry => readImage(files, entry, where, signal))
 }
 
 async function readImage(

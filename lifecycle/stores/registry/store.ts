@@ -1,7 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import { type Digest, digestOf, isDigest } from '../../image/digest.ts'
 import { type Image, assembleImage } from '../../image/image.ts'
-import { type ImageIndex, type IndexedImage, assembleImageIndex, imagesIn, requireImagesOnly } from '../../image/image-index.ts' // prettier-ignore
+import { type ImageIndex, assembleImageIndex, readIndexed, requireImagesOnly } from '../../image/image-index.ts' // prettier-ignore
 import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../../image/layer.ts'
 import type { Descriptor, Index, Manifest, Platform } from '../../image/manifest.ts'
 import { docker, isIndex, isManifest, oci } from '../../image/media-types.ts'
@@ -86,12 +86,7 @@ class RegistryStore implements ImageStore {
     const named = await this.#named(name, signal)
     if (named === undefined || 'layers' in named.document) return undefined
     const { bytes, document, where } = named
-    const images: IndexedImage[] = []
-    for (const descriptor of imagesIn(document)) {
-      const { platform, annotations } = descriptor
-      images.push({ image: await this.#child(descriptor, where, signal), platform, annotations })
-    }
-    return assembleImageIndex(bytes, document, images)
+    return assembleImageIndex(bytes, document, await readIndexed(document, entry => this.#child(entry, where, signal)))
   }
 
   async checkWrite(names: readonly string[], signal?: AbortSignal): Promise<void> {
