@@ -1,6 +1,9 @@
 import { join } from 'node:path'
-import { type BuildContext, firstSetting, splitWords } from '../sdk/index.ts'
+import { DebianArchive } from '../debian/archive.ts'
+import { provideNativePackages, provideSharedLibraries } from '../debian/native-libraries.ts'
+import { type BuildContext, firstSetting, splitWords, withTempDir } from '../sdk/index.ts'
 import type { GoCommand } from './command.ts'
+import { nativePackages } from './native.ts'
 import type { GoProgram } from './programs.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -42,24 +45,36 @@ function groups(programs: readonly GoProgram[]): string[][] {
   return packages.length > 0 ? [packages, ...files] : files
 }
 
-/** Compiles the programs into `dir`. */
+/** Compiles the programs into `dir`, and brings the shared libraries that they are linked with. */
 export async function compile(
-  { env, log }: BuildContext,
+  context: BuildContext,
   go: GoCommand,
   programs: readonly GoProgram[],
-  { cgo }: Sources,
+  { cgo, pkgConfig }: Sources,
   dir: string,
 ): Promise<void> {
-  const enabled = firstSetting(env, 'CGO_ENABLED')?.value ?? (cgo.length > 0 ? '1' : '0')
-  if (cgo.length > 0) log.info(`${enabled === '1' ? 'With' : 'Without'} cgo, which ${cgo.slice(0, 3).join(', ')} uses`)
-  const flags = buildFlags(env, go.toolchain.version)
-  const shown = flags.length > 0 ? ` ${flags.join(' ')}` : ''
-  await log.step(`Running go build${shown} ${programs.map(p => p.package).join(' ')}`, async () => {
-    // One after the other: packages that they share are compiled once, and each file gets its own name.
-    for (const program of programs) {
-      const args = ['build', '-o', join(dir, program.name), ...flags, program.package]
-      await go.run(args, { env: { CGO_ENABLED: enabled } })
-    }
+  const { env, log } = context
+  const isOn = (firstSetting(env, 'CGO_ENABLED')?.value ?? (cgo.length > 0 ? '1' : '0')) === '1'
+  if (cgo.length > 0) log.info(`${isOn ? 'With' : 'Without'} cgo, which ${cgo.slice(0, 3).join(', ')} uses`)
+  const wanted = isOn ? nativePackages(pkgConfig) : []
+  await withTempDir(async temp => {
+    const archive = wanted.length > 0 ? await DebianArchive.open(context, temp) : undefined
+    const native = archive ? await provideNativePackages(context, archive, wanted) : { env: {}, libraries: {} }
+    const flags = buildFlags(env, go.toolchain.version)
+    await log.step(`Running go build ${[...flags, ...programs.map(p => p.package)].join(' ')}`, async () => {
+      // One after the other: packages that they share are compiled once, and each file gets its own name.
+      for (const program of programs) {
+        const args = ['build', '-o', join(dir, program.name), ...flags, program.package]
+        await go.run(args, { env: { ...native.env, CGO_ENABLED: isOn ? '1' : '0' } })
+      }
+    })
+    if (!isOn || cgo.length === 0) return
+    await provideSharedLibraries(
+      context,
+      programs.map(({ name }) => join(dir, name)),
+      native,
+      archive,
+    )
   })
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
@@ -53,7 +53,7 @@ async function provideClient(context: BuildContext): Promise<string> {
         // By pkg/tool the command knows its own root.
         for (const name of ['bin', 'pkg/tool']) await mkdir(join(dir, name), { recursive: true })
         for (const name of ['bin/go', 'go.env', 'VERSION']) {
-          await context.run(['cp', '--', join(lib, root, name), join(dir, name)], { quiet: true })
+          await copyFile(join(lib, root, name), join(dir, name))
         }
       }),
   })

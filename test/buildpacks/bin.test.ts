@@ -28,6 +28,7 @@ describe.each([
   ['nodejs', ['package.json', 'server.js', 'app.js', 'main.js', 'index.js']],
   ['python', ['requirements.txt', 'any.py', 'src/main.py', 'pyproject.toml', 'Pipfile', 'uv.lock']],
   ['go', ['go.mod', 'go.work', 'any.go']],
+  ['rust', ['Cargo.toml']],
   ['static', ['Staticfile', 'index.html', 'src/index.html']],
   ['procfile', ['app.yaml', 'start.sh']],
 ])('%s bin/detect', (name, files) => {
@@ -59,7 +60,7 @@ it.each([
   expect((await runBin(name, 'detect', [], env)).status).toBe(0)
 })
 
-describe.each(['nodejs', 'python', 'go', 'procfile'])('%s bin/build', name => {
+describe.each(['nodejs', 'python', 'go', 'rust', 'procfile'])('%s bin/build', name => {
   it('starts the program without the application’s NODE_OPTIONS', async () => {
     const env = { NODE_OPTIONS: '--require ./not-installed-yet.js' }
     expect(await runBin(name, 'build', [], env)).toMatchObject({ status: 0, stdout: 'main build undefined\n' })

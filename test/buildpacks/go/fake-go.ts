@@ -12,12 +12,18 @@ export class FakeGo {
   offline = false
   /** What the next `go build` has to say before it fails. */
   buildError = ''
+  /** What `ldd` says of programs. */
+  linked = '\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x1)\n'
+  /** Packages of files in the build image, as dpkg-query says it. */
+  owners: Record<string, string> = {
+    '/usr/lib/x86_64-linux-gnu/libc.so.6': 'libc6:amd64: /usr/lib/x86_64-linux-gnu/libc.so.6\n',
+  }
   /** What the linker writes into programs. */
   dependencies = ['dep\tgithub.com/go-chi/chi/v5\tv5.2.1\th1:abc=']
-  readonly #debian = new FakeDebian()
+  readonly debian = new FakeDebian()
 
   constructor() {
-    this.#debian.packages = {
+    this.debian.packages = {
       'golang-go': { version: '2:1.24~2', depends: ['golang-1.24-go', 'golang-1.24-src'], files: {} },
       'golang-1.24-go': {
         version: '1.24.4-1',
@@ -31,8 +37,10 @@ export class FakeGo {
     const [program, ...args] = command.argv
     if (['cp', 'chmod'].includes(program)) return spawnRunner(command, onLine)
     if (program.endsWith('/bin/go')) return this.#go(args, command)
+    if (program === 'ldd') return done(this.linked)
+    if (program === 'dpkg-query' && args[0] === '--search') return done(this.owners[args[1] ?? ''] ?? '')
     if (program === 'apt-get') this.commands.push(`apt-get ${args[0]}`)
-    return this.#debian.runner(command, onLine)
+    return this.debian.runner(command, onLine)
   }
 
   async #go(args: readonly string[], command: Command): Promise<CommandResult> {

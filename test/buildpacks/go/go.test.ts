@@ -373,6 +373,30 @@ describe('go build', () => {
     expect((await built({ 'c.go': 'package main\nimport "C"\n' }, env)).note).toMatchObject({ CGO_ENABLED: expected })
   })
 
+  const withC = { ...web, 'c.go': 'package main\nimport "C"\n' }
+
+  it('brings the shared libraries that the run image lacks, and no others', async () => {
+    const { fake, project } = await goProject(withC)
+    fake.linked += '\tlibvips.so.42 => /lib/x86_64-linux-gnu/libvips.so.42 (0x1)\n'
+    fake.owners['/usr/lib/x86_64-linux-gnu/libvips.so.42'] =
+      'libvips42:amd64: /usr/lib/x86_64-linux-gnu/libvips.so.42\n'
+    fake.debian.packages['libvips42'] = { version: '8.16', files: { 'usr/lib/x86_64-linux-gnu/libvips.so.42': 'ELF' } }
+    const { output, layers } = await project.build()
+    expect(output).toContain('Creating the libraries libvips42')
+    expect(layers['libraries']?.types).toEqual({ launch: true, build: false, cache: false })
+    expect(await project.read('layers/libraries/env.launch/LD_LIBRARY_PATH.prepend')).toBe(
+      join(project.layersDir, 'libraries/usr/lib/x86_64-linux-gnu'),
+    )
+  })
+
+  it('fails if a shared library is nowhere', async () => {
+    const { fake, project } = await goProject(withC)
+    fake.linked += '\tlibghost.so.1 => not found\n'
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('Error: shop is linked with libghost.so.1, which is in no package of the build')
+  })
+
   it('adds missing sums, with a warning, if there is no go.sum', async () => {
     const required = { 'go.mod': mod('require github.com/go-chi/chi/v5 v5.2.1\n') }
     expect((await built(required)).note).toMatchObject({ GOFLAGS: '-modcacherw -mod=mod' })

@@ -1,0 +1,155 @@
+import { copyFile, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { join, posix } from 'node:path'
+import { type BuildContext, BuildpackError, choosePrograms, digestOf, firstSetting, splitWords } from '../sdk/index.ts'
+import type { Cargo } from './cargo.ts'
+import type { Manifest } from './manifest.ts'
+import type { Crate, RustProgram } from './metadata.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** Arguments for Cargo that come from the user. */
+export interface CargoArguments {
+  /** Which features are on, for every command that wants to know. */
+  readonly features: readonly string[]
+  /** The others, for `cargo build`. */
+  readonly build: readonly string[]
+  /** The folder of the profile, in the target directory. */
+  readonly profile: string
+}
+
+/** BP_CARGO_INSTALL_ARGS as `cargo build` has it: those that only `cargo install` knows say where to, which is known. */
+export function cargoArguments(env: Env): CargoArguments {
+  const setting = firstSetting(env, 'BP_CARGO_INSTALL_ARGS')
+  const words = setting === undefined ? [] : splitWords(setting.value, setting.name)
+  const features: string[] = []
+  const build: string[] = []
+  let profile = 'release'
+  for (let i = 0; i < words.length; i++) {
+    const [name = '', attached] = (words[i] ?? '').split(/=(.*)/s)
+    const value = () => attached ?? words[++i] ?? ''
+    if (['--all-features', '--no-default-features'].includes(name)) features.push(name)
+    else if (['--features', '-F'].includes(name)) features.push('--features', value())
+    else if (['--profile'].includes(name)) profile = value()
+    else if (['--debug'].includes(name)) profile = 'dev'
+    else if (['--path', '--root', '--index', '--registry'].includes(name)) value()
+    else if (!['--locked', '--force', '-f', '--no-track', '--release'].includes(name)) build.push(words[i] ?? '')
+  }
+  return { features, build, profile }
+}
+
+/**
+ * The programs to build: of the members that the user names, else of Cargo.toml's default-members, else of all.
+ * @throws BuildpackError if there is none
+ */
+export async function findPrograms(
+  context: BuildContext,
+  manifest: Manifest,
+  crates: readonly Crate[],
+): Promise<RustProgram[]> {
+  const members = crates.filter(({ isMember }) => isMember)
+  const setting = firstSetting(context.env, 'BP_CARGO_WORKSPACE_MEMBERS', 'RAILPACK_CARGO_WORKSPACE')
+  const names =
+    setting?.value
+      .split(',')
+      .map(name => name.trim())
+      .filter(Boolean) ?? manifest.defaultMembers
+  const where = setting?.name ?? 'Cargo.toml workspace.default-members'
+  const wanted = names === undefined ? members : names.flatMap(name => membersNamed(members, name, where))
+  const all = wanted.flatMap(({ programs }) => programs)
+  if (all.length === 0) {
+    throw new BuildpackError('there is no program: this is a library, which cannot be started', {
+      where: setting?.name ?? 'Cargo.toml',
+      fix: 'add src/main.rs or a [[bin]], or name a member that has one with BP_CARGO_WORKSPACE_MEMBERS',
+    })
+  }
+  if (setting) return all
+  const root = members.find(({ dir }) => dir === '.')
+  return choosePrograms(context, all, { appName: root?.name ?? '', setting: 'BP_CARGO_WORKSPACE_MEMBERS' })
+}
+
+/** By the crate's name, or by its folder; `crates/*` is all in a folder. */
+function membersNamed(members: readonly Crate[], name: string, where: string): Crate[] {
+  const path = posix.join(name, '.')
+  const found = members.filter(member => member.name === name || posix.matchesGlob(member.dir, path))
+  if (found.length > 0) return found
+  throw new BuildpackError(`${JSON.stringify(name.slice(0, 100))} is no member of the workspace`, {
+    where,
+    fix: `there are ${members.map(member => member.name).join(', ')}`,
+  })
+}
+
+export interface Compilation {
+  readonly cargo: Cargo
+  readonly rust: string
+  readonly lockText: string
+  readonly crates: readonly Crate[]
+  readonly programs: readonly RustProgram[]
+  readonly args: CargoArguments
+  readonly env: Env
+}
+
+/**
+ * Compiles the programs into `out`. The crates from elsewhere stay compiled in a layer; those of the application are taken out of it
+ * again, since Cargo goes by the times of their files, and since the layer then is the same for every change to them. Build scripts
+ * can write there: with another Cargo.lock all is compiled anew, so that none outlives the crate that it came with.
+ * @returns the programs that there are: those with required features may be off
+ */
+export async function compile(context: BuildContext, job: Compilation, out: string): Promise<RustProgram[]> {
+  const { log } = context
+  const { cargo, args } = job
+  const target = await context.layer('target', {
+    title: 'compiled crates',
+    types: { cache: true },
+    key: {
+      Rust: job.rust,
+      'Cargo.lock': digestOf(job.lockText),
+      arguments: [args.profile, ...args.features].join(' '),
+    },
+    create: async () => {},
+  })
+  const env = { ...job.env, CARGO_TARGET_DIR: target.path }
+  const members = [...new Set(job.programs.map(({ crate }) => crate))]
+  const flags = ['--locked', '--profile', args.profile, ...args.features, ...args.build]
+  const hasChoice = args.build.some(word => /^--(bin|bins|example|examples)\b/.test(word))
+  const command = ['build', ...flags, ...members.flatMap(name => ['--package', name]), ...(hasChoice ? [] : ['--bins'])]
+  await log.step(`Running cargo ${command.join(' ')}`, () => cargo.run(command, { env }))
+  const folder = args.profile === 'dev' ? 'debug' : args.profile
+  await mkdir(out)
+  const built: RustProgram[] = []
+  for (const program of job.programs) {
+    const file = await findBuilt(target.path, folder, program.name)
+    if (file === undefined) continue
+    await copyFile(file, join(out, program.name))
+    built.push(program)
+  }
+  const missing = job.programs.filter(program => !built.includes(program) && !program.isOptional && !hasChoice)
+  if (missing.length > 0 || built.length === 0) {
+    throw new BuildpackError(
+      `cargo build made no ${(missing.length > 0 ? missing : job.programs).map(p => p.name).join(', ')}`,
+    )
+  }
+  await forget(job, target.path, env)
+  return built
+}
+
+/** In the profile's folder; below that of a target, if .cargo/config.toml names one. */
+async function findBuilt(target: string, folder: string, name: string): Promise<string | undefined> {
+  const dirs = ['.', ...(await readdir(target)).toSorted()]
+  for (const dir of dirs) {
+    const file = join(target, dir, folder, name)
+    if ((await stat(file).catch(() => undefined))?.isFile() === true) return file
+  }
+  return undefined
+}
+
+/** Takes what was compiled of the application out of the target directory. */
+async function forget({ cargo, crates, args }: Compilation, target: string, env: Env): Promise<void> {
+  const own = crates.filter(({ isOwn }) => isOwn).flatMap(({ name }) => ['--package', name])
+  try {
+    await cargo.run(['clean', '--offline', '--profile', args.profile, ...own], { env, quiet: true })
+  } catch (error) {
+    if (!(error instanceof BuildpackError)) throw error
+    // Better no crate than one that is not what it seems.
+    for (const name of await readdir(target)) await rm(join(target, name), { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,184 @@
+import { basename, join } from 'node:path'
+import semver from 'semver'
+import { DebianArchive } from '../debian/archive.ts'
+import { provideNativePackages, provideSharedLibraries } from '../debian/native-libraries.ts'
+import {
+  type BuildContext,
+  type BuildResult,
+  BuildpackError,
+  defineBuildpack,
+  type DetectContext,
+  detectLanguage,
+  fail,
+  linkPrograms,
+  pass,
+  programProcesses,
+  provideProgramLayer,
+  removeSources,
+  withTempDir,
+} from '../sdk/index.ts'
+import { type Cargo, cargoWith, provideHome, tidyHome } from './cargo.ts'
+import { cargoArguments, compile, findPrograms } from './compile.ts'
+import { type Located, type Manifest, readLock, readManifest, toVersion } from './manifest.ts'
+import { type Crate, crateComponents, readMetadata } from './metadata.ts'
+import { nativePackages } from './native.ts'
+import { type DebianRust, debianRust, rustupToolchain, type Toolchain, tripleOf } from './toolchain.ts'
+import { fulfils, isNewEnough, requestedToolchain, type ToolchainRequest } from './version.ts'
+
+const rustSources = [
+  /\.rs$/,
+  /(^|\/)(Cargo\.(toml|lock)|clippy\.toml|rustfmt\.toml|deny\.toml|Cross\.toml|rust-toolchain(\.toml)?|rust-version\.txt)$/,
+  /^(target|vendor|benches|tests|examples)\//,
+]
+
+/** Rust applications, with Cargo. */
+export const rust = defineBuildpack({ detect, build })
+
+async function detect({ app, env }: DetectContext) {
+  const found = await detectLanguage({ app, env }, 'rust')
+  if (found.role === 'none') return fail(found.reason)
+  return (await app.has('Cargo.toml')) ? pass(found.reason, found.plan) : fail('no Cargo.toml')
+}
+
+async function build(context: BuildContext): Promise<BuildResult> {
+  context.log.heading('Rust')
+  return withTempDir(temp => buildIn(context, temp))
+}
+
+async function buildIn(context: BuildContext, temp: string): Promise<BuildResult> {
+  const { app, env, log } = context
+  const manifest = await readManifest(app)
+  const request = await requestedToolchain(context)
+  const lock = await readLock(app)
+  if (lock === undefined) {
+    log.warning(
+      'there is no Cargo.lock, so each build may take other versions',
+      'Run "cargo generate-lockfile" and commit Cargo.lock.',
+    )
+  }
+  const args = cargoArguments(env)
+  const home = await provideHome(context, lock ?? { text: '', crates: [] })
+  const archive = await DebianArchive.open(context, temp)
+  // Of crates that nobody has chosen yet, those that this Rust can build.
+  const resolver = { CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS: 'fallback' }
+  const listCrates = async (cargo: Cargo): Promise<Crate[]> => {
+    const flags = [...(lock ? ['--locked'] : []), '--filter-platform', tripleOf(context.target.arch), ...args.features]
+    return readMetadata(
+      await cargo.run(['metadata', '--format-version', '1', ...flags], { quiet: true, env: resolver }),
+      app.path,
+    )
+  }
+  const { toolchain, cargo, crates } = await chooseToolchain(context, { manifest, request, archive, home, listCrates })
+  const programs = await findPrograms(context, manifest, crates)
+  log.info(`Programs: ${programs.map(({ name, dir }) => `${name} (${dir})`).join(', ')}`)
+  const native = await provideNativePackages(context, archive, nativePackages(crates))
+  const out = join(temp, 'programs')
+  // Without one, Cargo has made it just now.
+  const lockText = lock?.text ?? (await app.read('Cargo.lock')) ?? ''
+  const job = {
+    cargo,
+    rust: toolchain.version,
+    lockText,
+    crates,
+    programs,
+    args,
+    env: withLibraries(native.env, toolchain),
+  }
+  const built = await compile(context, job, out)
+  await tidyHome(home)
+  await provideSharedLibraries(
+    context,
+    built.map(({ name }) => join(out, name)),
+    native,
+    archive,
+  )
+  const sbom = () => Promise.resolve(crateComponents(crates))
+  const layer = await provideProgramLayer(context, built, out, { sbom })
+  await removeSources(context, { sources: rustSources })
+  await linkPrograms(context, built, layer)
+  const processes = programProcesses(built, layer)
+  log.info(`Starts with: ${basename(processes[0]?.command[0] ?? '')}`)
+  return { launch: { processes } }
+}
+
+/** Both the compiler's libraries and those that are linked have to be found. */
+function withLibraries(env: Readonly<Record<string, string>>, toolchain: Toolchain): Record<string, string> {
+  const { LD_LIBRARY_PATH, PATH, ...others } = env
+  const libraries = [toolchain.env['LD_LIBRARY_PATH'], LD_LIBRARY_PATH].filter(Boolean).join(':')
+  return {
+    ...others,
+    ...(libraries !== '' && { LD_LIBRARY_PATH: libraries }),
+    ...(PATH !== undefined && { PATH: `${toolchain.bin}:${PATH}` }),
+  }
+}
+
+interface Choice {
+  readonly manifest: Manifest
+  readonly request: ToolchainRequest | undefined
+  readonly archive: DebianArchive
+  readonly home: string
+  readonly listCrates: (cargo: Cargo) => Promise<Crate[]>
+}
+
+/**
+ * Debian's Rust, if it is what is asked for and as new as the application and every crate of it need; else rustup's.
+ * @throws BuildpackError if what is asked for is older than what a crate needs
+ */
+async function chooseToolchain(context: BuildContext, choice: Choice) {
+  const { manifest, request, archive, home, listCrates } = choice
+  const debian = await debianRust(context, archive)
+  const needed = unfitness(debian, choice)
+  if (needed === undefined) {
+    const why = request
+      ? `${request.where} asks for ${request.value}`
+      : 'what the stack has, as nothing asks for another'
+    context.log.info(`Rust ${debian.version}: ${why}`)
+    const toolchain = await debian.provide()
+    const cargo = cargoWith(context, toolchain, home)
+    const crates = await listCrates(cargo)
+    const demanding = mostDemanding(crates, debian.version)
+    if (demanding === undefined) return { toolchain, cargo, crates }
+    if (request !== undefined && request.value !== 'stable') throw tooOld(demanding, request)
+    context.log.info(`${demanding.where} needs Rust ${demanding.value}, so it is rustup's`)
+    return fromRustup({ channel: 'stable', targets: request?.targets ?? [], where: demanding.where })
+  }
+  return fromRustup(needed)
+
+  async function fromRustup(wanted: { channel: string; targets: readonly string[]; where: string }) {
+    const toolchain = await rustupToolchain(context, archive, wanted)
+    context.log.info(`Rust ${toolchain.version}: ${wanted.where} asks for ${wanted.channel}`)
+    const minimum = manifest.rustVersion
+    if (!isNewEnough(toolchain.version, minimum?.value)) throw tooOld(minimum as Located, request)
+    const cargo = cargoWith(context, toolchain, home)
+    return { toolchain, cargo, crates: await listCrates(cargo) }
+  }
+}
+
+/** What has to come from rustup instead of Debian; undefined if Debian's will do. */
+function unfitness({ version }: DebianRust, { manifest, request }: Choice) {
+  if (request !== undefined && !fulfils(version, request)) {
+    return { channel: request.value, targets: request.targets, where: request.where }
+  }
+  const minimum = manifest.rustVersion
+  if (minimum === undefined || isNewEnough(version, minimum.value)) return undefined
+  if (request !== undefined && request.value !== 'stable') throw tooOld(minimum, request)
+  return { channel: 'stable', targets: request?.targets ?? [], where: `${minimum.where} ${minimum.value}` }
+}
+
+/** The crate that needs the newest Rust of those that need one newer than `version`. */
+function mostDemanding(crates: readonly Crate[], version: string): Located | undefined {
+  const versionOf = ({ rustVersion = '0' }: Crate) => toVersion(rustVersion) ?? '0.0.0'
+  const found = crates.filter(({ rustVersion }) => !isNewEnough(version, rustVersion))
+  const [newest] = found.toSorted((a, b) => semver.rcompare(versionOf(a), versionOf(b)))
+  return newest && { value: newest.rustVersion ?? '', where: `the crate ${newest.name} ${newest.version}` }
+}
+
+function tooOld(needed: Located, request: ToolchainRequest | undefined): BuildpackError {
+  return new BuildpackError(
+    `${needed.where} needs Rust ${needed.value}, and ${request?.value ?? 'stable'} is asked for`,
+    {
+      where: request?.where ?? needed.where,
+      fix: `ask for Rust ${needed.value} or newer`,
+    },
+  )
+}

@@ -1,0 +1,103 @@
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { DebianArchive } from '../debian/archive.ts'
+import { missingPackages } from '../debian/native-libraries.ts'
+import { libraryDir, unpackPackages } from '../debian/unpack.ts'
+import { type BuildContext, BuildpackError, digestOf, withTempDir } from '../sdk/index.ts'
+
+/** Cargo and rustc in their layer. */
+export interface Toolchain {
+  /** `1.85.1`. */
+  readonly version: string
+  /** The directory of the programs. */
+  readonly bin: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** Rust's names of machines. */
+const triples: Readonly<Record<string, string>> = {
+  amd64: 'x86_64-unknown-linux-gnu',
+  arm64: 'aarch64-unknown-linux-gnu',
+}
+
+export function tripleOf(arch: string): string {
+  return triples[arch] ?? `${arch}-unknown-linux-gnu`
+}
+
+/** Debian's Rust: what the archive has for the stack's release. */
+export interface DebianRust {
+  readonly version: string
+  provide(): Promise<Toolchain>
+}
+
+export async function debianRust(context: BuildContext, archive: DebianArchive): Promise<DebianRust> {
+  const packages = await missingPackages(context.run, await archive.resolve(['rustc', 'cargo']))
+  const debianVersion = packages.find(({ name }) => name === 'rustc')?.version ?? ''
+  const version = /^\d+\.\d+\.\d+/.exec(debianVersion)?.[0]
+  if (version === undefined) throw new BuildpackError('the archive in the apt sources of the build image has no Rust')
+  return {
+    version,
+    async provide() {
+      const layer = await context.layer('rust', {
+        title: `Rust ${version}`,
+        types: { cache: true },
+        key: {
+          Rust: debianVersion,
+          architecture: context.target.arch,
+          'Debian packages': digestOf(JSON.stringify(packages)),
+        },
+        create: async dir => unpackPackages(context.run, await archive.download(packages), dir),
+      })
+      const libraries = libraryDir(layer.path, context.target.arch)
+      return { version, bin: join(layer.path, 'usr/bin'), env: { LD_LIBRARY_PATH: libraries } }
+    },
+  }
+}
+
+/**
+ * A toolchain from rustup, which Debian packages: it knows all channels, verifies what it downloads by the channel's digests, and
+ * takes RUSTUP_DIST_SERVER. A channel that moves, such as `stable`, stays what it was as long as it is in the cache.
+ */
+export async function rustupToolchain(
+  context: BuildContext,
+  archive: DebianArchive,
+  request: { readonly channel: string; readonly targets: readonly string[]; readonly where: string },
+): Promise<Toolchain> {
+  const { channel, targets, where } = request
+  const layer = await context.layer('rust', {
+    title: `Rust ${channel} from rustup`,
+    types: { cache: true },
+    key: { Rust: channel, architecture: context.target.arch, targets: targets.join(' '), from: 'rustup' },
+    create: dir => withTempDir(temp => install(context, archive, { channel, targets, where, dir, temp })),
+  })
+  const toolchains = join(layer.path, 'toolchains')
+  const [name = ''] = (await readdir(toolchains)).filter(entry => entry.startsWith(channel))
+  const bin = join(toolchains, name, 'bin')
+  const { stdout } = await context.run([join(bin, 'rustc'), '--version'], { quiet: true })
+  return { version: /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? channel, bin, env: {} }
+}
+
+async function install(
+  { run }: BuildContext,
+  archive: DebianArchive,
+  job: { channel: string; targets: readonly string[]; where: string; dir: string; temp: string },
+): Promise<void> {
+  const packages = await missingPackages(run, await archive.resolve(['rustup']))
+  const unpacked = join(job.temp, 'rustup')
+  await mkdir(unpacked)
+  await unpackPackages(run, await archive.download(packages), unpacked)
+  const args = ['toolchain', 'install', job.channel, '--profile', 'minimal', '--no-self-update']
+  const { exitCode, stderr } = await run(
+    [join(unpacked, 'usr/bin/rustup'), ...args, ...job.targets.flatMap(target => ['--target', target])],
+    {
+      env: { RUSTUP_HOME: job.dir, CARGO_HOME: join(job.temp, 'cargo'), RUSTUP_TOOLCHAIN: undefined },
+      quiet: true,
+      allowFailure: true,
+    },
+  )
+  if (exitCode === 0) return
+  throw new BuildpackError(`rustup cannot install Rust ${job.channel}:\n${stderr.trim()}`, {
+    where: job.where,
+    fix: 'check the version, the network and RUSTUP_DIST_SERVER',
+  })
+}

@@ -1,0 +1,340 @@
+import { mkdir, readdir, readlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { rust } from '../../../buildpacks/rust/rust.ts'
+import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { openProject } from '../sdk/project.ts'
+import { checksumOf, FakeCargo } from './fake-cargo.ts'
+
+const dir = join(import.meta.dirname, '../../../buildpacks/rust')
+
+async function rustProject(app: Tree, env: Record<string, string> = {}) {
+  const fake = new FakeCargo()
+  const project = await openProject({ buildpack: rust, dir, app, env, runner: fake.runner })
+  return { fake, project }
+}
+
+const manifest = (name: string, more = '') => `[package]\nname = "${name}"\nversion = "0.1.0"\n${more}`
+const lock = (...names: string[]) => {
+  const crates = names.map(
+    name =>
+      `[[package]]\nname = "${name}"\nversion = "1.0.15"\nsource = "registry+mirror"\nchecksum = "${checksumOf(name)}"\n`,
+  )
+  return `version = 4\n\n${crates.join('\n')}`
+}
+const shop: Tree = { 'Cargo.toml': manifest('shop'), 'Cargo.lock': lock('itoa'), 'src/main.rs': 'fn main() {}\n' }
+
+interface Process {
+  readonly type: string
+  readonly command: string[]
+}
+const typesOf = (launch: unknown) =>
+  (launch as { processes: Process[] }).processes.map(
+    ({ type, command }) => `${type}=${command[0]?.replace(/.*\//, '')}`,
+  )
+
+describe('detect', () => {
+  it('passes with a Cargo.toml', async () => {
+    const { project } = await rustProject(shop)
+    expect(await project.detect()).toMatchObject({ exitCode: 0, plan: { provides: [{ name: 'rust' }] } })
+  })
+
+  it('leaves an application in another language alone', async () => {
+    const { project } = await rustProject({
+      'Cargo.toml': manifest('ext'),
+      'src/lib.rs': '',
+      'manage.py': '',
+      'requirements.txt': '',
+    })
+    expect((await project.detect()).exitCode).toBe(100)
+  })
+})
+
+describe('the toolchain', () => {
+  const outputOf = async (app: Tree, env: Record<string, string> = {}, crates?: FakeCargo['crates']) => {
+    const { fake, project } = await rustProject({ ...shop, ...app }, env)
+    if (crates) fake.crates = crates
+    return (await project.build()).output
+  }
+  const chosen = async (app: Tree, env: Record<string, string> = {}) => {
+    const output = await outputOf(app, env)
+    return /^ {2}(Rust \d.*)$/m.exec(output)?.[1] ?? output
+  }
+
+  it.each<[string, Tree, string]>([
+    ['nothing', {}, 'Rust 1.85.1: what the stack has, as nothing asks for another'],
+    [
+      'stable',
+      { 'rust-toolchain.toml': '[toolchain]\nchannel = "stable"\n' },
+      'Rust 1.85.1: rust-toolchain.toml toolchain.channel asks for stable',
+    ],
+    ['the line that Debian has', { 'rust-toolchain': '1.85.0\n' }, 'Rust 1.85.1: rust-toolchain asks for 1.85.0'],
+    [
+      'another line',
+      { 'rust-toolchain.toml': '[toolchain]\nchannel = "1.90.0"\n' },
+      'Rust 1.95.0: rust-toolchain.toml toolchain.channel asks for 1.90.0',
+    ],
+    ['nightly', { 'rust-toolchain': 'nightly-2026-01-02' }, 'Rust 1.95.0: rust-toolchain asks for nightly-2026-01-02'],
+    [
+      'another target',
+      { 'rust-toolchain.toml': '[toolchain]\nchannel = "stable"\ntargets = ["wasm32-unknown-unknown"]\n' },
+      'Rust 1.95.0: rust-toolchain.toml toolchain.channel asks for stable',
+    ],
+    ['.tool-versions', { '.tool-versions': 'rust 1.85.1\n' }, 'Rust 1.85.1: .tool-versions asks for 1.85.1'],
+    ['mise.toml', { 'mise.toml': '[tools]\nrust = "1.85"\n' }, 'Rust 1.85.1: mise.toml asks for 1.85'],
+    [
+      'an older rust-version',
+      { 'Cargo.toml': manifest('shop', 'rust-version = "1.70"\n') },
+      'Rust 1.85.1: what the stack has, as nothing asks for another',
+    ],
+    [
+      'a newer rust-version',
+      { 'Cargo.toml': manifest('shop', 'rust-version = "1.90"\n') },
+      'Rust 1.95.0: Cargo.toml rust-version 1.90 asks for stable',
+    ],
+  ])('%s', async (_name, app, expected) => expect(await chosen(app)).toBe(expected))
+
+  it.each(['BP_RUST_TOOLCHAIN', 'BP_RUST_VERSION', 'RAILPACK_RUST_VERSION'])('%s wins', async name => {
+    expect(await chosen({ 'rust-toolchain': 'nightly' }, { [name]: '1.85' })).toBe(`Rust 1.85.1: ${name} asks for 1.85`)
+  })
+
+  it('comes from rustup if a crate needs a newer one', async () => {
+    const output = await outputOf({}, {}, [
+      { name: 'itoa', version: '1.0.15', rustVersion: '1.86' },
+      { name: 'new', version: '2.0.0', rustVersion: '1.90.1' },
+    ])
+    expect(output).toContain("the crate new 2.0.0 needs Rust 1.90.1, so it is rustup's")
+    expect(output).toContain('Rust 1.95.0: the crate new 2.0.0 asks for stable')
+  })
+
+  it.each<[string, Tree, FakeCargo['crates'], RegExp]>([
+    [
+      'a pin that is too old for a crate',
+      { 'rust-toolchain': '1.85' },
+      [{ name: 'new', version: '2.0.0', rustVersion: '1.90' }],
+      /Error: rust-toolchain: the crate new 2\.0\.0 needs Rust 1\.90, and 1\.85 is asked for/,
+    ],
+    [
+      'a pin that is too old for the application',
+      { 'rust-toolchain': '1.85', 'Cargo.toml': manifest('shop', 'rust-version = "1.90"\n') },
+      [],
+      /Error: rust-toolchain: Cargo\.toml rust-version needs Rust 1\.90, and 1\.85 is asked for/,
+    ],
+    [
+      'no toolchain',
+      { 'rust-toolchain': 'banana split' },
+      [],
+      /Error: rust-toolchain: "banana split" is not a toolchain of Rust/,
+    ],
+    [
+      'a toolchain from a path',
+      { 'rust-toolchain.toml': '[toolchain]\npath = "/opt/rust"\n' },
+      [],
+      /Error: rust-toolchain\.toml toolchain\.path: a toolchain from a path/,
+    ],
+  ])('%s', async (_name, app, crates, message) => expect(await outputOf(app, {}, crates)).toMatch(message))
+
+  it('says so if rustup cannot be reached', async () => {
+    const { fake, project } = await rustProject({ ...shop, 'rust-toolchain': '1.90' })
+    fake.rustup = undefined
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toMatch(
+      /Error: rust-toolchain: rustup cannot install Rust 1\.90:\nerror: could not download file\n {2}check the version, the network and RUSTUP_DIST_SERVER/,
+    )
+  })
+})
+
+describe('programs', () => {
+  const workspace: Tree = {
+    'Cargo.toml': '[workspace]\nmembers = ["crates/*"]\n',
+    'Cargo.lock': lock('itoa'),
+    'crates/api/Cargo.toml': manifest('api'),
+    'crates/api/src/main.rs': '',
+    'crates/worker/Cargo.toml': manifest('worker'),
+    'crates/worker/src/main.rs': '',
+    'crates/shared/Cargo.toml': manifest('shared'),
+    'crates/shared/src/lib.rs': '',
+    'xtask/Cargo.toml': manifest('xtask'),
+    'xtask/src/main.rs': '',
+  }
+  it.each<[string, Tree, Record<string, string>, string[]]>([
+    ['the main one', shop, {}, ['web=shop', 'shop=shop']],
+    ['all of src/bin', { ...shop, 'src/bin/seed.rs': '' }, {}, ['web=shop', 'shop=shop', 'seed=seed']],
+    ['those of all members but xtask', workspace, {}, ['web=api', 'api=api', 'worker=worker']],
+    [
+      'those of the default members',
+      { ...workspace, 'Cargo.toml': '[workspace]\nmembers = ["crates/*"]\ndefault-members = ["crates/worker"]\n' },
+      {},
+      ['web=worker', 'worker=worker'],
+    ],
+    [
+      'BP_CARGO_WORKSPACE_MEMBERS',
+      workspace,
+      { BP_CARGO_WORKSPACE_MEMBERS: 'worker, crates/api' },
+      ['web=worker', 'worker=worker', 'api=api'],
+    ],
+  ])('%s', async (_name, app, env, expected) => {
+    const { project } = await rustProject(app, env)
+    const { launch, output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(typesOf(launch)).toEqual(expected)
+  })
+
+  it('do without those whose features are off', async () => {
+    const { fake, project } = await rustProject({ ...shop, 'src/bin/gui.rs': '' })
+    fake.optional = { shop: 'gui' }
+    expect(typesOf((await project.build()).launch)).toEqual(['web=shop', 'shop=shop'])
+  })
+
+  it.each<[string, Tree, Record<string, string>, RegExp]>([
+    ['a library', { 'Cargo.toml': manifest('lib'), 'src/lib.rs': '' }, {}, /Error: Cargo\.toml: there is no program/],
+    [
+      'a member that is none',
+      workspace,
+      { BP_CARGO_WORKSPACE_MEMBERS: 'wroker' },
+      /Error: BP_CARGO_WORKSPACE_MEMBERS: "wroker" is no member.*\n {2}there are api, shared, worker, xtask/,
+    ],
+  ])('%s', async (_name, app, env, message) => {
+    const { project } = await rustProject(app, env)
+    expect((await project.build()).output).toMatch(message)
+  })
+
+  it('are linked where Procfiles look for them', async () => {
+    const { project } = await rustProject({ ...shop, Procfile: 'web: ./target/release/shop' })
+    await project.build()
+    expect(await readlink(join(project.appDir, 'target/release/shop'))).toBe(
+      join(project.layersDir, 'programs/bin/shop'),
+    )
+  })
+
+  it('bring a bill of materials with the crates in them, and an image without sources', async () => {
+    const { project } = await rustProject({
+      ...shop,
+      'static/a.css': '',
+      'templates/b.html': '',
+      'tests/c.rs': '',
+      'README.md': '',
+    })
+    await project.build()
+    const { components } = JSON.parse(await project.read('layers/programs.sbom.cdx.json')) as {
+      components: { purl: string }[]
+    }
+    expect(components.map(({ purl }) => purl)).toEqual(['pkg:cargo/itoa@1.0.15'])
+    expect((await readdir(project.appDir)).toSorted()).toEqual(['static', 'templates'])
+  })
+})
+
+describe('cargo build', () => {
+  const built = async (app: Tree = {}, env: Record<string, string> = {}) => {
+    const { fake, project } = await rustProject({ ...shop, ...app }, env)
+    await project.build()
+    return fake.commands.find(command => command.startsWith('cargo build'))
+  }
+
+  it.each<[string, string]>([
+    ['', 'cargo build --locked --profile release --package shop --bins'],
+    [
+      '--locked --path=./app --root /x --features a,b',
+      'cargo build --locked --profile release --features a,b --package shop --bins',
+    ],
+    [
+      '--no-default-features --bin shop -j 2',
+      'cargo build --locked --profile release --no-default-features --bin shop -j 2 --package shop',
+    ],
+  ])('takes BP_CARGO_INSTALL_ARGS %j', async (args, expected) => {
+    expect(await built({}, { BP_CARGO_INSTALL_ARGS: args })).toBe(expected)
+  })
+
+  it.each([
+    [
+      'the lock file /workspace/Cargo.lock needs to be updated but --locked was passed',
+      'run "cargo update --workspace"',
+    ],
+    ['could not find system library', 'a C library is missing'],
+  ])('says what to do about %s', async (said, fix) => {
+    const { fake, project } = await rustProject(shop)
+    fake.buildError = said
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('Error: cargo build failed with exit status 101')
+    expect(output).toContain(fix)
+  })
+
+  it('has the headers that crates need, and the image their libraries', async () => {
+    const { fake, project } = await rustProject(shop)
+    fake.crates = [{ name: 'pq-sys', version: '0.6.0' }]
+    fake.linked += '\tlibpq.so.5 => /layers/native/libpq.so.5 (0x1)\n'
+    const { output, layers } = await project.build()
+    expect(output).toContain('Creating the Debian packages libpq-dev')
+    expect(output).toContain('Creating the libraries libpq5')
+    expect(layers['native']?.types.launch).toBe(false)
+    const note = JSON.parse(await project.read('layers/programs/bin/shop')) as { CPATH: string }
+    expect(note.CPATH).toContain(join(project.layersDir, 'native/usr/include'))
+  })
+
+  it('needs no headers for crates that bring their own library', async () => {
+    const { fake, project } = await rustProject(shop)
+    fake.crates = [{ name: 'pq-sys', version: '0.6.0', features: ['bundled'] }]
+    expect((await project.build()).output).not.toContain('libpq')
+  })
+})
+
+describe('caches', () => {
+  it('hold what other crates were compiled to, and nothing of the application', async () => {
+    const { project } = await rustProject(shop)
+    await project.build()
+    expect((await readdir(join(project.layersDir, 'target'), { recursive: true })).toSorted()).toEqual([
+      'deps',
+      'deps/libitoa.rlib',
+    ])
+    expect((await readdir(join(project.layersDir, 'cargo'), { recursive: true })).toSorted()).toEqual([
+      'registry',
+      'registry/cache',
+      'registry/cache/mirror-0123',
+      'registry/cache/mirror-0123/itoa-1.0.15.crate',
+    ])
+  })
+
+  it('are the same for a change to the source', async () => {
+    const { project } = await rustProject(shop)
+    const first = await project.build()
+    await project.nextBuild({ 'src/main.rs': 'fn main() { changed() }\n' })
+    const second = await project.build()
+    for (const name of ['cargo', 'rust', 'target']) expect(second.layers[name]).toEqual(first.layers[name])
+    expect(second.output).toContain('Using compiled crates from the cache')
+    expect(await project.read('layers/programs/bin/shop')).toContain('changed')
+  })
+
+  it('X40: believe nothing of an earlier build but archives that Cargo.lock knows', async () => {
+    const { project } = await rustProject(shop)
+    await project.build()
+    await project.nextBuild()
+    const home = join(project.layersDir, 'cargo')
+    const planted = [
+      'config.toml',
+      'bin/cargo',
+      'registry/src/mirror-0123/itoa/build.rs',
+      'registry/cache/mirror-0123/other-1.0.0.crate',
+    ]
+    for (const path of planted) {
+      await mkdir(join(home, path, '..'), { recursive: true })
+      await writeFile(join(home, path), 'planted')
+    }
+    await writeFile(join(home, 'registry/cache/mirror-0123/itoa-1.0.15.crate'), 'planted')
+    await project.build()
+    const files = (await readdir(home, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
+    expect(files.map(({ name }) => name)).toEqual(['itoa-1.0.15.crate'])
+    expect(await project.read('layers/cargo/registry/cache/mirror-0123/itoa-1.0.15.crate')).toBe('archive of itoa')
+  })
+
+  it('X40: compile all anew with another Cargo.lock, as build scripts may have written there', async () => {
+    const { project } = await rustProject(shop)
+    await project.build()
+    await writeFile(join(project.layersDir, 'target/planted'), '')
+    await project.nextBuild({ 'Cargo.lock': lock('itoa', 'ryu') })
+    const { output } = await project.build()
+    expect(output).toContain('Creating compiled crates (Cargo.lock changed)')
+    expect(await readdir(join(project.layersDir, 'target'))).toEqual(['deps'])
+  })
+})
