@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // unit: no network, no privileges, working fakes; seconds. e2e: real registries, engines and package mirrors.
-// thorough: the same with inputs of every kind and size; not part of `npm run check`, which takes less than a minute.
+// thorough: the same with inputs of every kind and size; not part of `npm run check`.
 // launchers: the program in C, for this machine, for the other architecture through qemu, and with sanitizers.
 // faults: random ones, from a seed that is printed; `npm run test:faults`.
 const inProcess = {

@@ -1,9 +1,15 @@
 // `npm run check`: runs the checks that argv names at the same time, and prints what each said once it has ended.
-import { spawn } from 'node:child_process'
+// `npm run check:quick`: with --changed, lint and unit tests of what differs from the last commit only; types of everything,
+// incrementally, since a changed type breaks files that did not change.
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { root } from './setup.mjs'
 
-const checks = process.argv.slice(2)
+const isQuick = process.argv.includes('--changed')
+const checks = process.argv.slice(2).filter(name => name !== '--changed')
+const changed = isQuick ? changedFiles() : []
 const failed = []
 await Promise.all(checks.map(check))
 if (failed.length > 0) {
@@ -13,7 +19,9 @@ if (failed.length > 0) {
 
 async function check(name) {
   const started = performance.now()
-  const child = spawn('npm', ['run', '--silent', `check:${name}`], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  const [program, ...argv] = isQuick ? quick(name) : ['npm', 'run', '--silent', `check:${name}`]
+  if (program === undefined) return console.log(`${name}: nothing changed`)
+  const child = spawn(program, argv, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
   const output = []
   for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => output.push(chunk))
   const code = await new Promise((done, stop) => child.once('error', stop).once('close', done))
@@ -22,4 +30,26 @@ async function check(name) {
     process.stderr.write(Buffer.concat(output))
   }
   console.log(`${name}: ${code === 0 ? 'ok' : 'failed'}, ${((performance.now() - started) / 1000).toFixed(0)} s`)
+}
+
+/** Files that git knows or would add, and that are not as the last commit has them. */
+function changedFiles() {
+  const git = (...argv) => execFileSync('git', argv, { cwd: root, encoding: 'utf8' }).split('\0').filter(Boolean)
+  const files = [
+    ...git('diff', '--name-only', '-z', 'HEAD'),
+    ...git('ls-files', '--others', '--exclude-standard', '-z'),
+  ]
+  return files.filter(file => existsSync(join(root, file)))
+}
+
+/** The command of a check for what has changed; empty if that is nothing to it. */
+function quick(name) {
+  if (name === 'types') return ['npm', 'run', '--silent', 'check:types']
+  const sources = changed.filter(file => /\.([cm]?js|m?ts)$/.test(file) && !/^(test\/apps|examples)\//.test(file))
+  if (sources.length === 0) return []
+  const argv = { lint: ['eslint', '--no-warn-ignored'], unit: ['vitest', 'related', '--run', '--project', 'unit'] }[
+    name
+  ]
+  // npm's --no: never from the registry.
+  return ['npm', 'exec', '--no', '--', ...argv, ...sources]
 }

@@ -1,11 +1,15 @@
 // npm run conformance                 writes docs/conformance.md from test/conformance/
 // npm run conformance -- SPEC COMMIT  first takes the places of requirements from a checkout of buildpacks/spec: where they
 //                                     are others than the rows', test/conformance says which
-import { readFileSync, writeFileSync } from 'node:fs'
+// npm run conformance -- --results D  writes nothing: fails unless every test that a row names ran and passed, as vitest's
+//                                     JSON reports in the directory D say. CI does that with all its suites.
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 
 const root = resolve(import.meta.dirname, '..')
-const [spec, commit] = process.argv.slice(2)
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { results: { type: 'string' } } })
+const [spec, commit] = positionals
 if (spec !== undefined) {
   if (commit === undefined) throw new Error('name the commit of the checkout, too')
   const { requirementsIn } = await import('../test/conformance/requirements.ts')
@@ -18,4 +22,18 @@ if (spec !== undefined) {
 }
 const { render } = await import('../test/conformance/table.ts')
 const { documents } = await import('../test/conformance/rows.ts')
-writeFileSync(join(root, 'docs/conformance.md'), render(documents))
+if (values.results === undefined) writeFileSync(join(root, 'docs/conformance.md'), render(documents))
+else await checkResults(values.results)
+
+async function checkResults(dir) {
+  const { unproven } = await import('../test/conformance/results.ts')
+  const files = readdirSync(dir).filter(file => file.endsWith('.json'))
+  const reports = files.map(file => JSON.parse(readFileSync(join(dir, file), 'utf8')))
+  const rows = documents.flatMap(document => document.sections).flatMap(section => section.rows)
+  const problems = unproven(rows, reports, join(root, 'test'))
+  for (const problem of problems) console.error(`not shown: ${problem}`)
+  console.log(
+    `${rows.length} requirements: ${new Set(problems.map(p => p.split(':')[0])).size} are not shown by this run`,
+  )
+  process.exitCode = problems.length === 0 ? 0 : 1
+}
