@@ -2,6 +2,7 @@ import { dockerHub } from '../image/reference.ts'
 import { type DockerConfig, type Warn, findAuth, readDockerConfig } from './credentials/docker-config.ts'
 import { runHelper } from './credentials/helper.ts'
 import { parseRegistryAuth } from './credentials/registry-auth.ts'
+import { scopesOf } from './credentials/scopes.ts'
 
 /** What proves to a registry who we are. Never printed. */
 export type Credential =
@@ -13,10 +14,11 @@ export type Credential =
 
 export interface Credentials {
   /**
-   * What there is for a registry (`index.docker.io`, `localhost:5000`); undefined: go there as nobody.
-   * @throws BaleError 'credentials' where there should be some and they cannot be had
+   * The credential for a repository (`index.docker.io/library/hello`) or for all of a registry (`localhost:5000`); undefined for
+   * anonymous access.
+   * @throws BaleError 'credentials' where there should be one and it cannot be read
    */
-  forRegistry(registry: string, signal?: AbortSignal): Promise<Credential | undefined>
+  find(name: string, signal?: AbortSignal): Promise<Credential | undefined>
 }
 
 export interface DockerCredentialsInput {
@@ -34,43 +36,47 @@ export interface DockerCredentialsInput {
 }
 
 /** No credentials at all. */
-export const anonymous: Credentials = { forRegistry: () => Promise.resolve(undefined) }
+export const anonymous: Credentials = { find: () => Promise.resolve(undefined) }
 
 /**
- * The user's credentials where Docker keeps them: CNB_REGISTRY_AUTH first, then config.json's `credHelpers`, `credsStore`
- * and `auths`. Each registry is looked up once, and only when it is asked for.
+ * The user's credentials where Docker keeps them: CNB_REGISTRY_AUTH first, then config.json. Of several entries the most specific
+ * one counts: that of the repository before that of a path above it, and that before the registry's. For one name, `credHelpers`
+ * and `credsStore` come before `auths`. Each helper is asked once for each registry, and only when that is needed.
  */
 export function dockerCredentials(input: DockerCredentialsInput): Credentials {
   let config: Promise<DockerConfig> | undefined
-  const found = new Map<string, Promise<Credential | undefined>>()
+  const asked = new Map<string, Promise<Credential | undefined>>()
 
-  async function find(registry: string, signal?: AbortSignal): Promise<Credential | undefined> {
-    const given = parseRegistryAuth(input.registryAuth, registry)
-    if (given !== undefined || input.dockerConfig === undefined) return given
-    config ??= readDockerConfig(input.dockerConfig, input.warn)
-    const { auths, where, ...helpers } = await config
-    const helper = helpers.helperFor(registry)
-    if (helper !== undefined) {
-      const kept = await runHelper(helper, serverAddress(registry), { ...input, where, signal })
-      if (kept !== undefined) return kept
-    }
-    return findAuth(auths, registry, where)
+  const ask = (helper: string, scope: string, where: string, signal?: AbortSignal) => {
+    const key = `${helper} ${scope}`
+    const known = asked.get(key)
+    if (known !== undefined) return known
+    const asking = runHelper(helper, serverAddress(scope), { ...input, where, signal })
+    asked.set(key, asking)
+    asking.catch(() => asked.delete(key)) // the next caller may not be cancelled
+    return asking
   }
 
   return {
-    async forRegistry(registry, signal) {
+    async find(name, signal) {
       signal?.throwIfAborted()
-      const known = found.get(registry)
-      if (known !== undefined) return known
-      const search = find(registry, signal)
-      found.set(registry, search)
-      search.catch(() => found.delete(registry)) // whoever asks next may not be cancelled
-      return search
+      const scopes = scopesOf(name)
+      const given = parseRegistryAuth(input.registryAuth, scopes)
+      if (given !== undefined || input.dockerConfig === undefined) return given
+      config ??= readDockerConfig(input.dockerConfig, input.warn)
+      const { auths, where, helperFor } = await config
+      for (const scope of scopes) {
+        const helper = helperFor(scope)
+        const kept = helper === undefined ? undefined : await ask(helper, scope, where, signal)
+        const found = kept ?? findAuth(auths, scope, where)
+        if (found !== undefined) return found
+      }
+      return undefined
     },
   }
 }
 
 /** The name under which helpers keep a registry's credentials: Docker Hub's is a URL of its first API. */
-function serverAddress(registry: string): string {
-  return registry === dockerHub ? 'https://index.docker.io/v1/' : registry
+function serverAddress(scope: string): string {
+  return scope === dockerHub ? 'https://index.docker.io/v1/' : scope
 }

@@ -59,21 +59,21 @@ describe('CNB_REGISTRY_AUTH', () => {
       'b.example.com:5000': `Bearer ${secret}`,
       'c.example.com': `X-Identity ${secret}`,
     })
-    expect(await credentials.forRegistry('a.example.com')).toEqual(ann)
-    expect(await credentials.forRegistry('b.example.com:5000')).toEqual({ kind: 'registry-token', token: secret })
-    expect(await credentials.forRegistry('c.example.com')).toEqual({ kind: 'identity-token', token: secret })
-    expect(await credentials.forRegistry('b.example.com')).toBeUndefined()
+    expect(await credentials.find('a.example.com')).toEqual(ann)
+    expect(await credentials.find('b.example.com:5000')).toEqual({ kind: 'registry-token', token: secret })
+    expect(await credentials.find('c.example.com')).toEqual({ kind: 'identity-token', token: secret })
+    expect(await credentials.find('b.example.com')).toBeUndefined()
   })
 
   it('goes before config.json, which serves for other registries', async () => {
     const { credentials } = home({ auths: { 'a.example.com': entry('config'), 'b.example.com': entry('config') } })
     const both = credentials({ registryAuth: JSON.stringify({ 'a.example.com': `Basic ${base64(`ann:${secret}`)}` }) })
-    expect(await both.forRegistry('a.example.com')).toEqual(ann)
-    expect(await both.forRegistry('b.example.com')).toMatchObject({ username: 'config' })
+    expect(await both.find('a.example.com')).toEqual(ann)
+    expect(await both.find('b.example.com')).toMatchObject({ username: 'config' })
   })
 
   it.each(['', ' ', '{}'])('has nothing: %j', async value => {
-    expect(await of(value).forRegistry('a.example.com')).toBeUndefined()
+    expect(await of(value).find('a.example.com')).toBeUndefined()
   })
 
   it.each([
@@ -86,11 +86,11 @@ describe('CNB_REGISTRY_AUTH', () => {
     [{ 'a.example.com': `Bearer ${secret} ${secret}` }, 'is neither'],
     [{ 'a.example.com': { password: secret } }, 'is not a string'],
   ])('K07 K02 is malformed (%#), and not shown', async (value, why) => {
-    expect(await refusal(of(value).forRegistry('a.example.com'))).toContain(why)
+    expect(await refusal(of(value).find('a.example.com'))).toContain(why)
   })
 
   it('K07 is malformed for one registry, which harms no other', async () => {
-    expect(await of({ 'a.example.com': 7 }).forRegistry('b.example.com')).toBeUndefined()
+    expect(await of({ 'a.example.com': 7 }).find('b.example.com')).toBeUndefined()
   })
 })
 
@@ -108,9 +108,8 @@ describe('config.json', () => {
     ['null', null, undefined],
   ])('has %s', async (_what, auth, credential) => {
     const { credentials } = home({ auths: { 'a.example.com': auth } })
-    if (auth === null)
-      return expect(await refusal(credentials().forRegistry('a.example.com'))).toContain('is not an object')
-    expect(await credentials().forRegistry('a.example.com')).toEqual(credential)
+    if (auth === null) return expect(await refusal(credentials().find('a.example.com'))).toContain('is not an object')
+    expect(await credentials().find('a.example.com')).toEqual(credential)
   })
 
   it.each([
@@ -120,7 +119,7 @@ describe('config.json', () => {
     [{ auth: 7 }, 'K02 auth that is not a string'],
   ])('has bad Base64 (%#): an error, not nobody', async (auth, why) => {
     const { credentials, dockerConfig } = home({ auths: { 'a.example.com': auth } })
-    const line = await refusal(credentials().forRegistry('a.example.com'))
+    const line = await refusal(credentials().find('a.example.com'))
     expect(line).toContain(why.slice(4))
     expect(line).toContain(dockerConfig)
     expect(line).toContain('run docker login a.example.com')
@@ -148,31 +147,29 @@ describe('config.json', () => {
     ['__proto__', 'a.example.com', false],
   ])('K06 has a key %s, which is for %s: %s', async (key, registry, found) => {
     const { credentials } = home(`{"auths":{${JSON.stringify(key)}:${JSON.stringify(entry('ann'))}}}`)
-    expect(await credentials().forRegistry(registry)).toEqual(found ? ann : undefined)
+    expect(await credentials().find(registry)).toEqual(found ? ann : undefined)
   })
 
   it('K06 has several keys for a registry: the exact one counts', async () => {
     const auths = { 'https://a.example.com/v1/': entry('old'), 'a.example.com': entry('ann') }
-    expect(await home({ auths }).credentials().forRegistry('a.example.com')).toEqual(ann)
+    expect(await home({ auths }).credentials().find('a.example.com')).toEqual(ann)
   })
 
   it('does not exist', async () => {
     const { credentials, dir } = home({})
-    expect(await credentials({ dockerConfig: join(dir, 'none.json') }).forRegistry('a.example.com')).toBeUndefined()
-    expect(
-      await credentials({ dockerConfig: join(dir, 'config.json/none') }).forRegistry('a.example.com'),
-    ).toBeUndefined()
-    expect(await anonymous.forRegistry('a.example.com')).toBeUndefined()
+    expect(await credentials({ dockerConfig: join(dir, 'none.json') }).find('a.example.com')).toBeUndefined()
+    expect(await credentials({ dockerConfig: join(dir, 'config.json/none') }).find('a.example.com')).toBeUndefined()
+    expect(await anonymous.find('a.example.com')).toBeUndefined()
   })
 
   it('is empty', async () => {
-    expect(await home('').credentials().forRegistry('a.example.com')).toBeUndefined()
+    expect(await home('').credentials().find('a.example.com')).toBeUndefined()
   })
 
   it('is a link, as Kubernetes mounts it', async () => {
     const { credentials, dir, dockerConfig } = home({ auths: { 'a.example.com': entry('ann') } })
     symlinkSync(dockerConfig, join(dir, 'link.json'))
-    expect(await credentials({ dockerConfig: join(dir, 'link.json') }).forRegistry('a.example.com')).toEqual(ann)
+    expect(await credentials({ dockerConfig: join(dir, 'link.json') }).find('a.example.com')).toEqual(ann)
   })
 
   it.each([
@@ -183,42 +180,114 @@ describe('config.json', () => {
     [{ credsStore: 7 }, 'the helper for a.example.com is not a string'],
   ])('is malformed (%#), and not shown', async (config, why) => {
     const { credentials, dockerConfig } = home(config)
-    const line = await refusal(credentials().forRegistry('a.example.com'))
+    const line = await refusal(credentials().find('a.example.com'))
     expect(line).toContain(why)
     expect(line).toContain(dockerConfig)
   })
 
   it('K11 is longer than 1 MB', async () => {
     const { credentials } = home(JSON.stringify({ auths: {}, x: 'x'.repeat(1024 * 1024) }))
-    expect(await refusal(credentials().forRegistry('a.example.com'))).toContain('is longer than 1048576 bytes')
+    expect(await refusal(credentials().find('a.example.com'))).toContain('is longer than 1048576 bytes')
   })
 
   it('K11 is a fifo or a directory', async () => {
     const { credentials, dir } = home({})
     execFileSync('mkfifo', [join(dir, 'fifo')])
     for (const name of ['fifo', 'bin']) {
-      expect(await refusal(credentials({ dockerConfig: join(dir, name) }).forRegistry('a.example.com'))).toContain(
+      expect(await refusal(credentials({ dockerConfig: join(dir, name) }).find('a.example.com'))).toContain(
         'is not a regular file',
       )
     }
-    expect(await refusal(credentials({ dockerConfig: '/proc/self/mem' }).forRegistry('a'))).toContain('/proc/self/mem')
+    expect(await refusal(credentials({ dockerConfig: '/proc/self/mem' }).find('a'))).toContain('/proc/self/mem')
   })
 
   it('K11 can be read by everybody', async () => {
     const { credentials, dockerConfig, warnings } = home({ auths: { 'a.example.com': entry('ann') } })
-    await credentials().forRegistry('a.example.com')
+    await credentials().find('a.example.com')
     expect(warnings).toEqual([])
     chmodSync(dockerConfig, 0o644)
     const open = credentials()
-    expect(await open.forRegistry('a.example.com')).toEqual(ann)
-    await open.forRegistry('b.example.com')
+    expect(await open.find('a.example.com')).toEqual(ann)
+    await open.find('b.example.com')
     expect(warnings).toEqual([
       `everybody on this machine can read the passwords in ${dockerConfig} | chmod 600 ${dockerConfig}`,
     ])
     const harmless = home({ credsStore: 'x', auths: { 'a.example.com': {} } }, { x: answering('ann') })
     chmodSync(harmless.dockerConfig, 0o644)
-    await harmless.credentials().forRegistry('a.example.com')
+    await harmless.credentials().find('a.example.com')
     expect(harmless.warnings).toEqual([])
+  })
+})
+
+describe('K18 entries for a path in a registry', () => {
+  const auths = {
+    'a.example.com': entry('registry'),
+    'a.example.com/team': entry('team'),
+    'a.example.com/team/app': entry('app'),
+    'https://a.example.com/slash/': entry('slash'),
+    'docker.io/team': entry('hub'),
+    'b.example.com/team': entry('team'),
+    'b.example.com:5000/team': entry('port'),
+    'a.example.com/empty': {},
+  }
+  const cases: [string, string | undefined][] = [
+    ['a.example.com/team/app', 'app'],
+    ['a.example.com/team/app/web', 'app'],
+    ['a.example.com/team/other', 'team'],
+    ['a.example.com/team', 'team'],
+    ['a.example.com/slash/app', 'slash'],
+    ['a.example.com/empty/app', 'registry'],
+    ['a.example.com/app', 'registry'],
+    // A prefix of a name is another name.
+    ['a.example.com/team-evil/app', 'registry'],
+    ['a.example.com/team/application', 'team'],
+    ['a.example.com/teams', 'registry'],
+    ['b.example.com/team/app', 'team'],
+    ['b.example.com/teamwork/app', undefined],
+    ['b.example.com/app/team', undefined],
+    ['b.example.com', undefined],
+    ['b.example.com:5000/team/app', 'port'],
+    ['b.example.com:5001/team/app', undefined],
+    ['a.example.com.evil.org/team/app', undefined],
+    ['index.docker.io/team/app', 'hub'],
+    ['index.docker.io/library/app', undefined],
+  ]
+
+  it.each(cases)('config.json: of all that fit %s, the longest counts: %s', async (name, user) => {
+    const found = await home({ auths }).credentials().find(name)
+    expect(found).toEqual(user === undefined ? undefined : { ...ann, username: user })
+  })
+
+  it.each(cases.filter(([name]) => !name.includes('/empty/')))('CNB_REGISTRY_AUTH: %s is %s', async (name, user) => {
+    const headers = Object.entries(auths).filter(([key]) => !key.endsWith('/empty'))
+    const registryAuth = JSON.stringify(
+      Object.fromEntries(headers.map(([key, value]) => [key, `Basic ${(value as { auth: string }).auth}`])),
+    )
+    const found = await dockerCredentials({ registryAuth, path: '' }).find(name)
+    expect(found).toEqual(user === undefined ? undefined : { ...ann, username: user })
+  })
+
+  it('go before a helper for the whole registry; a helper may be for a path, too', async () => {
+    const { credentials, dir } = home(
+      {
+        auths: { 'a.example.com/team': entry('team') },
+        credsStore: 'all',
+        credHelpers: { 'a.example.com/secret': 'own' },
+      },
+      { all: `echo x >> "$HOME/log"; ${answering('all')}`, own: answering('own') },
+    )
+    const all = credentials({ environment: { HOME: dir } })
+    expect(await all.find('a.example.com/team/app')).toMatchObject({ username: 'team' })
+    expect(await all.find('a.example.com/secret/app')).toMatchObject({ username: 'own' })
+    expect(await all.find('a.example.com/other/app')).toMatchObject({ username: 'all' })
+    expect(await all.find('a.example.com/another')).toMatchObject({ username: 'all' })
+    expect(readFileSync(join(dir, 'log'), 'utf8')).toBe('x\n')
+  })
+
+  it('that are malformed harm no other path, and are not shown', async () => {
+    const { credentials } = home({ auths: { 'a.example.com/team': { auth: secret }, 'a.example.com': entry('ann') } })
+    expect(await credentials().find('a.example.com/other')).toEqual(ann)
+    expect(await refusal(credentials().find('a.example.com/team/app'))).toContain('auths "a.example.com/team"')
   })
 })
 
@@ -232,36 +301,36 @@ describe('credential helpers', () => {
       },
       { own: answering('own'), all: answering('all') },
     )
-    expect(await credentials().forRegistry('a.example.com')).toMatchObject({ username: 'own' })
-    expect(await credentials().forRegistry('b.example.com')).toMatchObject({ username: 'all' })
+    expect(await credentials().find('a.example.com')).toMatchObject({ username: 'own' })
+    expect(await credentials().find('b.example.com')).toMatchObject({ username: 'all' })
   })
 
   it('are told the registry as Docker writes it', async () => {
     const script = `echo "{\\"Username\\":\\"$1 $(cat)\\",\\"Secret\\":\\"x\\"}"`
     const { credentials } = home({ credsStore: 'echo' }, { echo: script })
-    expect(await credentials().forRegistry('a.example.com:5000')).toMatchObject({ username: 'get a.example.com:5000' })
-    expect(await credentials().forRegistry('index.docker.io')).toMatchObject({
+    expect(await credentials().find('a.example.com:5000')).toMatchObject({ username: 'get a.example.com:5000' })
+    expect(await credentials().find('index.docker.io')).toMatchObject({
       username: 'get https://index.docker.io/v1/',
     })
   })
 
   it('K03 may have an identity token', async () => {
     const { credentials } = home({ credsStore: 'token' }, { token: answering('<token>') })
-    expect(await credentials().forRegistry('a.example.com')).toEqual({ kind: 'identity-token', token: secret })
+    expect(await credentials().find('a.example.com')).toEqual({ kind: 'identity-token', token: secret })
   })
 
   it('that have nothing leave it to auths', async () => {
     const none = 'cat > /dev/null; echo "credentials not found in native keychain"; exit 1'
     const { credentials } = home({ credsStore: 'none', auths: { 'a.example.com': entry('ann') } }, { none })
-    expect(await credentials().forRegistry('a.example.com')).toEqual(ann)
-    expect(await credentials().forRegistry('b.example.com')).toBeUndefined()
+    expect(await credentials().find('a.example.com')).toEqual(ann)
+    expect(await credentials().find('b.example.com')).toBeUndefined()
   })
 
   it('are asked once for each registry', async () => {
     const { credentials, dir } = home({ credsStore: 'count' }, { count: `echo x >> "$HOME/log"; ${answering('ann')}` })
     const all = credentials({ environment: { HOME: dir } })
-    await Promise.all([1, 2, 3].map(() => all.forRegistry('a.example.com')))
-    await all.forRegistry('a.example.com')
+    await Promise.all([1, 2, 3].map(() => all.find('a.example.com')))
+    await all.find('a.example.com')
     expect(readFileSync(join(dir, 'log'), 'utf8')).toBe('x\n')
   })
 
@@ -280,7 +349,7 @@ describe('credential helpers', () => {
   ])('K04 that are %s are an error with their name', async (_what, script, why) => {
     const { credentials, dockerConfig } = home({ credsStore: 'test' }, script === undefined ? {} : { test: script })
     const started = performance.now()
-    const line = await refusal(credentials({ helperTimeout: 500 }).forRegistry('a.example.com'))
+    const line = await refusal(credentials({ helperTimeout: 500 }).find('a.example.com'))
     expect(performance.now() - started).toBeLessThan(5_000)
     expect(line).toContain('the credential helper docker-credential-test')
     expect(line).toContain(why)
@@ -290,7 +359,7 @@ describe('credential helpers', () => {
   it('K04 that hang are ended with all that they started', async () => {
     const script = 'sleep 60 & echo $! > "$HOME/pids"; echo $$ >> "$HOME/pids"; sleep 60'
     const { credentials, dir } = home({ credsStore: 'test' }, { test: script })
-    await refusal(credentials({ helperTimeout: 500, environment: { HOME: dir } }).forRegistry('a.example.com'))
+    await refusal(credentials({ helperTimeout: 500, environment: { HOME: dir } }).find('a.example.com'))
     const pids = readFileSync(join(dir, 'pids'), 'utf8').trim().split('\n').map(Number)
     expect(pids).toHaveLength(2)
     await vi.waitFor(() => expect(pids.filter(isRunning)).toEqual([]), 5_000)
@@ -299,19 +368,15 @@ describe('credential helpers', () => {
   it('K04 that are not executable are an error', async () => {
     const { credentials, dir } = home({ credsStore: 'test' }, { test: 'exit 0' })
     chmodSync(join(dir, 'bin/docker-credential-test'), 0o644)
-    expect(await refusal(credentials().forRegistry('a.example.com'))).toMatch(
-      /could not be started: EACCES|is not in PATH/,
-    )
+    expect(await refusal(credentials().find('a.example.com'))).toMatch(/could not be started: EACCES|is not in PATH/)
   })
 
   it('K12 with a slash in their name are not run', async () => {
     for (const name of ['../evil', '/tmp/evil', 'a/b', '..', '', '-x', 'a b', 'a\nb']) {
       const { credentials } = home({ credHelpers: { 'a.example.com': name } })
-      if (name === '') expect(await credentials().forRegistry('a.example.com')).toBeUndefined()
+      if (name === '') expect(await credentials().find('a.example.com')).toBeUndefined()
       else
-        expect(await refusal(credentials().forRegistry('a.example.com'))).toContain(
-          'is not the name of a credential helper',
-        )
+        expect(await refusal(credentials().find('a.example.com'))).toContain('is not the name of a credential helper')
     }
   })
 
@@ -319,7 +384,7 @@ describe('credential helpers', () => {
     const { credentials, dir } = home({ credsStore: 'test' }, { test: answering('ann') })
     // Helpers run in the root directory: from there, this one would be found.
     const path = `.::${join(dir, 'bin').slice(1)}`
-    expect(await refusal(credentials({ path }).forRegistry('a.example.com'))).toContain('is not in PATH')
+    expect(await refusal(credentials({ path }).find('a.example.com'))).toContain('is not in PATH')
   })
 
   it('get their own environment and none of the build', async () => {
@@ -332,7 +397,7 @@ describe('credential helpers', () => {
       GITHUB_TOKEN: secret,
       LD_PRELOAD: '/tmp/evil.so',
     }
-    await credentials({ environment }).forRegistry('a.example.com')
+    await credentials({ environment }).find('a.example.com')
     const env = readFileSync(join(dir, 'env'), 'utf8')
     expect(env).toContain('AWS_PROFILE=work')
     expect(env).toContain('HTTPS_PROXY=http://proxy')
@@ -345,14 +410,14 @@ describe('credential helpers', () => {
     const reason = new BaleError('cancelled', 'stopped')
     setTimeout(() => controller.abort(reason), 100)
     const started = performance.now()
-    await expect(credentials().forRegistry('a.example.com', controller.signal)).rejects.toBe(reason)
+    await expect(credentials().find('a.example.com', controller.signal)).rejects.toBe(reason)
     expect(performance.now() - started).toBeLessThan(2_000)
   })
 
   it('are not even started when it has been stopped before', async () => {
     const { credentials, dir } = home({ credsStore: 'test' }, { test: 'touch "$HOME/started"; sleep 60' })
     const reason = new BaleError('cancelled', 'stopped')
-    const asked = credentials({ environment: { HOME: dir } }).forRegistry('a.example.com', AbortSignal.abort(reason))
+    const asked = credentials({ environment: { HOME: dir } }).find('a.example.com', AbortSignal.abort(reason))
     await expect(asked).rejects.toBe(reason)
     expect(existsSync(join(dir, 'started'))).toBe(false)
   })
@@ -361,7 +426,7 @@ describe('credential helpers', () => {
     const script = `test -e "$HOME/ready" || { touch "$HOME/ready"; exit 1; }; ${answering('ann')}`
     const { credentials, dir } = home({ credsStore: 'test' }, { test: script })
     const all = credentials({ environment: { HOME: dir } })
-    expect(await refusal(all.forRegistry('a.example.com'))).toContain('failed with exit code 1')
-    expect(await all.forRegistry('a.example.com')).toEqual(ann)
+    expect(await refusal(all.find('a.example.com'))).toContain('failed with exit code 1')
+    expect(await all.find('a.example.com')).toEqual(ann)
   })
 })

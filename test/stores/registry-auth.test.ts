@@ -106,6 +106,27 @@ describe('credentials', () => {
   })
 })
 
+describe.each([basic, bearer])('K18 credentials for one path of a registry: $scheme', auth => {
+  it('are for requests there, and for no other repository on the same connection', async () => {
+    const server = await serve({ auth })
+    await seed(server, 'team/app:v1')
+    await seed(server, 'other/app:v1')
+    const asked: string[] = []
+    const find = (name: string) => {
+      asked.push(name)
+      return Promise.resolve(name.startsWith(`${server.host}/team/`) ? password : undefined)
+    }
+    const { at } = connect(server.host, { credentials: { find } })
+    expect(await at('team/app').pull('v1', platform)).toBeDefined()
+    expect(await refusal(at('other/app').pull('v1', platform))).toContain(`run docker login ${server.host}`)
+    expect(await at('team/app').pull('v1', platform)).toBeDefined()
+    const others = server.requests.filter(r => /other\/app/.test(r.url.href))
+    expect(others.length).toBeGreaterThan(0)
+    expect(others.filter(r => r.headers.authorization?.startsWith('Basic'))).toEqual([])
+    expect(new Set(asked)).toEqual(new Set([`${server.host}/team/app`, `${server.host}/other/app`]))
+  })
+})
+
 describe('a refusal', () => {
   it('without credentials says how to give some', async () => {
     for (const auth of [basic, bearer]) {

@@ -349,7 +349,7 @@ describe('redirects', () => {
     const { layer } = await seed(server)
     storage.faults = ({ url }) => ({ answer: { status: 200, body: server.blobs.get(url.pathname.split('/').at(-1)!) } })
     const credentials = {
-      forRegistry: () => Promise.resolve({ kind: 'password', username: 'ann', password: 'x' } as const),
+      find: () => Promise.resolve({ kind: 'password', username: 'ann', password: 'x' } as const),
     }
     const image = await connect(server.host, { credentials }).store.pull('v1', platform)
     expect(digestOf(await bytesOf(image!.layers[0]!.open()))).toBe(layer.digest)

@@ -214,7 +214,7 @@ describe('the Location of an upload', () => {
     server.faults = at(location => `${elsewhere.url}${location}`)
     elsewhere.faults = ({ method }) => ({ answer: { status: method === 'PUT' ? 201 : 202 } })
     const credentials = {
-      forRegistry: () => Promise.resolve({ kind: 'password', username: 'ann', password: 'x' } as const),
+      find: () => Promise.resolve({ kind: 'password', username: 'ann', password: 'x' } as const),
     }
     await connect(server.host, { credentials }).store.putLayer(sourceOf({ '/a': 'a' }))
     expect(elsewhere.lines.map(l => l.split(' ')[0])).toEqual(['PATCH', 'PUT'])

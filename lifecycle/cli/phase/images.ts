@@ -10,7 +10,7 @@ import { leaseName } from '../../files/lease.ts'
 import { type Digest, hexOf, isDigest } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
 import type { Platform } from '../../image/manifest.ts'
-import { atDigest, formatReference, layoutPath, parseReference } from '../../image/reference.ts'
+import { atDigest, formatReference, layoutPath, parseReference, repositoryName } from '../../image/reference.ts'
 import { dockerDaemon } from '../../stores/daemon/transport.ts'
 import { ociLayout } from '../../stores/layout/transport.ts'
 import { type Destination, type ImageAt, Stores } from '../../stores/open.ts'
@@ -70,16 +70,14 @@ export class Images implements AsyncDisposable {
 
   /**
    * Before this process goes on as another user, who can read neither the credentials nor our temporary files: looks up what
-   * there is for every registry that the inputs name, and gives the files away.
+   * there is for every repository that the inputs name, and gives the files away.
    */
   async handOver(owner: Owner): Promise<void> {
     const { inputs, signal } = this.#context
     const cacheImage = inputs.text('cache-image')
     const names = this.mode.kind === 'registry' ? [...inputs.positional, ...inputs.list('tag')] : []
-    const registries = [...names, ...(cacheImage === undefined ? [] : [cacheImage])].map(
-      n => parseReference(n).registry,
-    )
-    for (const registry of new Set(registries)) await this.#stores.credentials.forRegistry(registry, signal)
+    for (const name of [...names, ...(cacheImage === undefined ? [] : [cacheImage])])
+      await this.#stores.credentials.find(repositoryName(parseReference(name)), signal)
     // A root that is read-only is no obstacle to a phase that has no file to write there.
     const made = await mkdir(this.#tmpDir, { recursive: true, mode: 0o700 }).then(
       () => true,

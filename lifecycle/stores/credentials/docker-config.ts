@@ -3,15 +3,15 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { BaleError, isErrno } from '../../errors.ts'
 import type { Credential } from '../credentials.ts'
 import { decodeBasic } from './basic.ts'
-import { valueFor } from './hosts.ts'
+import { valueFor } from './scopes.ts'
 
 export type Warn = (text: string, fix?: string) => void
 
 /** What config.json has of credentials (docs.docker.com, "docker login"). */
 export interface DockerConfig {
   readonly where: string
-  /** The suffix of the helper that keeps this registry's credentials: `ecr-login`. */
-  readonly helperFor: (registry: string) => string | undefined
+  /** The suffix of the helper that keeps the credentials of a scope: `ecr-login`. `credsStore` is for whole registries. */
+  readonly helperFor: (scope: string) => string | undefined
   readonly auths: ReadonlyMap<string, unknown>
 }
 
@@ -40,23 +40,23 @@ export async function readDockerConfig(path: string, warn?: Warn): Promise<Docke
   return {
     where: path,
     auths: entries('auths'),
-    helperFor(registry) {
-      const helper = valueFor(helpers, registry) ?? credsStore
+    helperFor(scope) {
+      const helper = valueFor(helpers, scope) ?? (scope.includes('/') ? undefined : credsStore)
       if (helper === undefined || helper === null || helper === '') return undefined
       if (typeof helper === 'string') return helper
-      throw bad(`the helper for ${registry} is not a string`)
+      throw bad(`the helper for ${scope} is not a string`)
     },
   }
 }
 
-/** The credential in `auths` for a registry. */
-export function findAuth(auths: ReadonlyMap<string, unknown>, registry: string, where: string): Credential | undefined {
-  const entry = valueFor(auths, registry)
+/** The credential in `auths` for a registry or a path within one. */
+export function findAuth(auths: ReadonlyMap<string, unknown>, scope: string, where: string): Credential | undefined {
+  const entry = valueFor(auths, scope)
   if (entry === undefined) return undefined
   const bad = (why: string) =>
-    new BaleError('credentials', `auths ${JSON.stringify(registry)} ${why}`, {
+    new BaleError('credentials', `auths ${JSON.stringify(scope)} ${why}`, {
       where,
-      fix: `run docker login ${registry}`,
+      fix: scope.includes('/') ? 'correct or remove this entry' : `run docker login ${scope}`,
     })
   if (!isRecord(entry)) throw bad('is not an object')
   const text = (key: string): string => {

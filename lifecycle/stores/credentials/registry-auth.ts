@@ -1,18 +1,19 @@
 import { BaleError } from '../../errors.ts'
 import type { Credential } from '../credentials.ts'
 import { decodeBasic } from './basic.ts'
-import { valueFor } from './hosts.ts'
+import { valueFor } from './scopes.ts'
 
 const fix = 'write {"registry.example.com":"Basic BASE64"} or {"registry.example.com":"Bearer TOKEN"}'
 
 /**
- * What CNB_REGISTRY_AUTH has for a registry: a JSON object of registries and Authorization headers. `X-Identity TOKEN`
+ * What CNB_REGISTRY_AUTH has for the first of these scopes: a JSON object of registries, or paths within one, and Authorization headers. `X-Identity TOKEN`
  * is an OAuth2 refresh token, which the Go lifecycle and its platforms write so. Messages never show the value.
  */
-export function parseRegistryAuth(text: string | undefined, registry: string): Credential | undefined {
+export function parseRegistryAuth(text: string | undefined, scopes: readonly string[]): Credential | undefined {
   if (text === undefined || text.trim() === '') return undefined
-  const header = valueFor(parseHeaders(text), registry)
-  return header === undefined ? undefined : parseHeader(header, registry)
+  const headers = parseHeaders(text)
+  const scope = scopes.find(one => valueFor(headers, one) !== undefined)
+  return scope === undefined ? undefined : parseHeader(valueFor(headers, scope), scope)
 }
 
 function parseHeaders(text: string): Map<string, unknown> {
@@ -28,9 +29,9 @@ function parseHeaders(text: string): Map<string, unknown> {
   return new Map(Object.entries(value))
 }
 
-function parseHeader(header: unknown, registry: string): Credential {
+function parseHeader(header: unknown, scope: string): Credential {
   const bad = (why: string) =>
-    new BaleError('credentials', why, { where: `CNB_REGISTRY_AUTH ${JSON.stringify(registry)}`, fix })
+    new BaleError('credentials', why, { where: `CNB_REGISTRY_AUTH ${JSON.stringify(scope)}`, fix })
   if (typeof header !== 'string') throw bad('is not a string')
   const [, scheme = '', value = ''] = /^(\S+) +(\S+)$/.exec(header.trim()) ?? []
   switch (scheme.toLowerCase()) {

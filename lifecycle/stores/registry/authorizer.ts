@@ -36,24 +36,24 @@ interface Token {
 export class Authorizer {
   readonly #options: AuthorizerOptions
   readonly #tokens = new Map<string, Promise<Token>>()
-  #asker: Asker
-  /** For every request: Basic, or a token that the user gave. */
-  #header: string | undefined
+  /** By repository, since credentials may be: Basic, or a token that the user gave. */
+  readonly #headers = new Map<string, string>()
+  /** Repositories that there are credentials for. */
+  readonly #known = new Set<string>()
 
   constructor(options: AuthorizerOptions) {
     this.#options = options
-    this.#asker = { registry: options.registry, known: false }
   }
 
-  /** Who we are, as far as the registry has asked for it yet. */
-  get asker(): Asker {
-    return this.#asker
+  /** Who makes such a request, as far as the registry has asked for credentials yet. */
+  asker({ repository }: Access): Asker {
+    return { registry: this.#options.registry, known: this.#known.has(repository) }
   }
 
   /** The header to send at first; undefined while the registry has not asked for any. */
   async header(access: Access, signal?: AbortSignal): Promise<string | undefined> {
     const token = await this.#tokens.get(keyOf(access))
-    if (token === undefined) return this.#header
+    if (token === undefined) return this.#headers.get(access.repository)
     if (token.expires > performance.now()) return token.header
     return this.#renew(token, access, token.header, signal)
   }
@@ -71,11 +71,11 @@ export class Authorizer {
   ): Promise<string | undefined> {
     const challenges = parseChallenges(reply.header('www-authenticate'))
     const challenge = challenges.find(c => c.scheme === 'bearer') ?? challenges[0]
-    const credential = await this.#credential(signal)
-    if (credential?.kind === 'registry-token') return this.#once(`Bearer ${credential.token}`, sent)
+    const credential = await this.#credential(access, signal)
+    if (credential?.kind === 'registry-token') return this.#once(access, `Bearer ${credential.token}`, sent)
     if (challenge?.scheme === 'bearer') return this.#renew({ challenge, reply }, access, sent, signal)
     if (challenge === undefined || credential === undefined) return undefined
-    if (credential.kind === 'password') return this.#once(basicHeader(credential, this.#options.secrets), sent)
+    if (credential.kind === 'password') return this.#once(access, basicHeader(credential, this.#options.secrets), sent)
     const { registry } = this.#options
     throw new BaleError('credentials', `${registry} wants a password, but there is a token for it`, {
       where: reply.url.host,
@@ -83,16 +83,16 @@ export class Authorizer {
     })
   }
 
-  #once(header: string, sent: string | undefined): string | undefined {
-    this.#header = header
+  #once({ repository }: Access, header: string, sent: string | undefined): string | undefined {
+    this.#headers.set(repository, header)
     return sent === header ? undefined : header
   }
 
-  async #credential(signal?: AbortSignal): Promise<Credential | undefined> {
+  async #credential({ repository }: Access, signal?: AbortSignal): Promise<Credential | undefined> {
     const { registry, credentials, secrets } = this.#options
-    const credential = await credentials.forRegistry(registry, signal)
+    const credential = await credentials.find(`${registry}/${repository}`, signal)
     if (credential !== undefined) {
-      this.#asker = { registry, known: true }
+      this.#known.add(repository)
       secrets.add(credential.kind === 'password' ? credential.password : credential.token)
     }
     return credential
@@ -115,11 +115,11 @@ export class Authorizer {
   }
 
   async #fetch(challenge: Challenge, reply: Token['reply'], access: Access, signal?: AbortSignal): Promise<Token> {
-    const credential = await this.#credential(signal)
+    const credential = await this.#credential(access, signal)
     if (credential?.kind === 'registry-token') throw new TypeError('a registry token is not exchanged')
     const asked = performance.now()
     const scopes = scopesOf(challenge, access)
-    const request = { challenge, reply, scopes, credential, asker: this.#asker }
+    const request = { challenge, reply, scopes, credential, asker: this.asker(access) }
     const { token, seconds } = await fetchToken(request, this.#options, signal)
     // Some of its life is spent on the way.
     const life = Math.min(seconds, 86_400) - Math.min(10, seconds / 5)

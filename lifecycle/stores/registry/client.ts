@@ -79,7 +79,7 @@ export class Registry implements AsyncDisposable {
     const once = async () => {
       const reply = await this.#redirected(call)
       if (call.accept.includes(reply.status)) return reply
-      const failure = await this.#refusal(reply)
+      const failure = await this.#refusal(reply, call.access)
       throw call.again?.includes(reply.status) && failure instanceof BaleError
         ? new Transient(failure, { status: reply.status })
         : failure
@@ -139,7 +139,7 @@ export class Registry implements AsyncDisposable {
       const header = await this.#authorizer.answer(reply, access, sent, signal)
       if (header === undefined) return reply
       if (isStream(body)) {
-        const failure = await this.#refusal(reply)
+        const failure = await this.#refusal(reply, access)
         throw failure instanceof Transient ? failure : new Transient(failure)
       }
       await reply.discard()
@@ -147,8 +147,9 @@ export class Registry implements AsyncDisposable {
     }
   }
 
-  async #refusal(reply: Reply): Promise<BaleError | Transient> {
-    return refusalAt(reply, await readStart(reply, this.limits.error), this.#authorizer.asker, this.#secrets)
+  async #refusal(reply: Reply, access: Access): Promise<BaleError | Transient> {
+    const asker = this.#authorizer.asker(access)
+    return refusalAt(reply, await readStart(reply, this.limits.error), asker, this.#secrets)
   }
 
   /** Scheme and host of the registry; http only where that is allowed and https is not spoken. */

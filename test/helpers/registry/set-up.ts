@@ -57,7 +57,7 @@ export function connectTo(host: string, options: ConnectOptions = {}) {
 }
 
 export function credentialsOf(credential: Credential): Credentials {
-  return { forRegistry: () => Promise.resolve(credential) }
+  return { find: () => Promise.resolve(credential) }
 }
 
 /** Puts an image straight into the fake: no client takes part. */
