@@ -16,7 +16,7 @@ int memcmp(const void *a, const void *b, size_t size);
 #endif
 
 /* platform.md#launcher Outputs: the only codes the launcher itself ends with. */
-enum { EXIT_PLATFORM_API = 11, EXIT_BUILDPACK_API = 12, EXIT_LAUNCH = 82 };
+enum { EXIT_FAILED = 1, EXIT_PLATFORM_API = 11, EXIT_BUILDPACK_API = 12, EXIT_LAUNCH = 82 };
 
 /* main.c's; start.c calls it with what the kernel gave. Returns an exit code, if it returns. */
 int program_main(int argc, char **argv, char **envp);

@@ -54,6 +54,7 @@ static bool get_command(Reader *reader, const TomlValue *table, StrList *out) {
 static bool read_process(Reader *reader, const TomlValue *table, Process *process) {
   const TomlValue *direct = toml_get(&reader->document, table, S("direct"));
   if (direct && direct->kind != TOML_BOOLEAN) return wrong(reader, direct, "processes.direct must be true or false");
+  process->direct_given = direct != 0;
   process->direct = direct && str_equal(direct->text, S("true"));
   if (!get_string(reader, table, S("type"), &process->type, "processes.type must be a string")) return false;
   if (!process->type.len) return wrong(reader, table, "a process has no type");
@@ -113,6 +114,8 @@ bool metadata_parse(char *source, size_t size, Metadata *out, ParseError *error)
 
 Metadata metadata_read(const char *layers) {
   const char *path = path_join(layers, S("config/metadata.toml"));
+  /* The image was not built for this launcher: no launch has begun, so the status is the generic one. */
+  if (file_kind(path) == NOT_THERE) fail(EXIT_FAILED, "cannot read %s: %s", path, error_text(-ENOENT));
   FileContent file = read_file(path, MAX_METADATA);
   Metadata metadata;
   ParseError error;

@@ -12,6 +12,7 @@ typedef struct {
   Str type;
   StrList command, args; /* strings end in NUL and hold none */
   bool direct;
+  bool direct_given; /* what metadata.toml says wins over what the buildpack's API implies */
   Str working_dir; /* empty: the app's directory */
   Str buildpack_id;
   StrList exec_env; /* empty: every execution environment */

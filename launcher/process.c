@@ -64,7 +64,7 @@ static Start start_of_process(const Process *process, const Metadata *metadata, 
                               int count) {
   int buildpack_api = buildpack_api_of(process, metadata);
   Start start = {.type = process->type, .working_dir = process->working_dir};
-  start.direct = process->direct || processes_are_direct(buildpack_api);
+  start.direct = process->direct_given ? process->direct : processes_are_direct(buildpack_api);
   for (size_t i = 0; i < process->command.len; i++) list_add(&start.argv, process->command.items[i]);
   if (!start.argv.len || !start.argv.items[0].len)
     fail(EXIT_LAUNCH, "process type \"%.*s\" has no command", SHOW(process->type));

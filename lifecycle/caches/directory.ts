@@ -145,6 +145,11 @@ function cacheWriter(dir: string, own: string, index?: BlobInfoCache, blocks?: C
   }
 }
 
+/** What the system refuses to move stays. */
+function unlessRefused(error: unknown): void {
+  if (!isErrno(error)) throw error
+}
+
 /** Makes `own` the cache. The paths it returns are of no more use. The caller has the lock. */
 async function promote(dir: string, own: string): Promise<string[]> {
   const [current, previous] = [join(dir, committed), join(dir, backup)]
@@ -156,8 +161,11 @@ async function promote(dir: string, own: string): Promise<string[]> {
   }
   if (await exists(current)) {
     // A backup beside a generation is one whose process died before it could delete it.
-    if (await exists(previous)) await moveAway(previous)
-    await rename(current, previous)
+    // If that cannot be moved (C19), the current generation goes straight to staging: a kill between the two renames then
+    // costs the cache, and an obstacle never freezes it.
+    if (await exists(previous)) await moveAway(previous).catch(unlessRefused)
+    if (await exists(previous)) await moveAway(current)
+    else await rename(current, previous)
   }
   try {
     await rename(own, current)
@@ -166,7 +174,7 @@ async function promote(dir: string, own: string): Promise<string[]> {
     throw error
   }
   await syncDirectory(dir)
-  if (await exists(previous)) await moveAway(previous)
+  if (await exists(previous)) await moveAway(previous).catch(unlessRefused)
   return outdated
 }
 

@@ -149,7 +149,7 @@ async function takeOutputs(buildpack: Buildpack, layersDir: string): Promise<Out
   const launch = parseLaunch((await readUntrusted(launchFile)) ?? '', launchFile, buildpack.features)
   const { unmet } = parseBuildToml((await readUntrusted(buildFile)) ?? '', buildFile)
   const launchLayers = new Set(layers.filter(l => l.types.launch).map(l => l.name))
-  await collectSboms(layersDir, id, dir, layer => launchLayers.has(layer))
+  await collectSboms(layersDir, buildpack.descriptor, dir, layer => launchLayers.has(layer))
   return { layers, launch, unmet }
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
@@ -26,6 +26,8 @@ export interface DetectInput {
   readonly appDir: string
   readonly platformDir: string
   readonly order: Order
+  /** What `loadDescriptors` returned for the order, if it was called before. */
+  readonly descriptors?: ReadonlyMap<string, BuildpackDescriptor>
   readonly buildpacks: BuildpacksDir
   readonly target: Target
   readonly execEnv: string
@@ -62,7 +64,8 @@ interface Outcome {
  * @throws BaleError 'nothing-detected' or 'detect-errored' when no group passes
  */
 export async function detect(input: DetectInput, signal?: AbortSignal): Promise<Detected> {
-  const descriptors = await loadDescriptors(input.order, input.buildpacks)
+  await requireAppDirectory(input.appDir)
+  const descriptors = input.descriptors ?? (await loadDescriptors(input.order, input.buildpacks))
   const find = (id: string, version: string): BuildpackDescriptor =>
     descriptors.get(`${id}@${version}`) as BuildpackDescriptor
   const runs = new Map<string, Promise<Outcome>>()
@@ -103,8 +106,23 @@ function inOrderOf(runs: ReadonlyMap<string, unknown>, outcomes: ReadonlyMap<str
   return [...runs.keys()].flatMap(key => outcomes.get(key)?.result ?? [])
 }
 
-/** Reads every descriptor that the order can reach, composite ones included, so that resolving it is pure. */
-async function loadDescriptors(order: Order, buildpacks: BuildpacksDir): Promise<Map<string, BuildpackDescriptor>> {
+/** No buildpack can look at an app that is not there. @throws BaleError 'detect-errored' */
+async function requireAppDirectory(dir: string): Promise<void> {
+  if ((await stat(dir).catch(() => undefined))?.isDirectory() === true) return
+  throw new BaleError('detect-errored', 'the app directory does not exist', {
+    where: dir,
+    fix: 'mount it, or give -app',
+  })
+}
+
+/**
+ * Reads every descriptor that the order can reach, composite ones included, so that resolving it is pure.
+ * @throws BaleError 'input' for a buildpack that is not there
+ */
+export async function loadDescriptors(
+  order: Order,
+  buildpacks: BuildpacksDir,
+): Promise<Map<string, BuildpackDescriptor>> {
   const found = new Map<string, BuildpackDescriptor>()
   const load = async (element: OrderElement): Promise<void> => {
     const key = `${element.id}@${element.version}`

@@ -154,7 +154,7 @@ async function readMetadata({ layersDir }: BuildOutput): Promise<BuildMetadata> 
 function chooseEntrypoint(metadata: BuildMetadata, wanted: string | undefined): string {
   const types = metadata.processes.map(p => p.type)
   if (wanted !== undefined && !types.includes(wanted)) {
-    throw new BaleError('arguments', `no buildpack provides a process ${JSON.stringify(wanted)}`, {
+    throw new BaleError('input', `no buildpack provides a process ${JSON.stringify(wanted)}`, {
       fix: types.length === 0 ? 'add a Procfile that has it' : `choose one of: ${types.join(', ')}`,
     })
   }

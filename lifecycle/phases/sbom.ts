@@ -5,19 +5,25 @@ import type { Reporter } from '../events.ts'
 import { contentTar } from '../layers/layer-tar.ts'
 import { unpackTree } from '../layers/tree/unpack.ts'
 import { escapeId } from '../spec/ids.ts'
+import type { BuildpackDescriptor } from '../spec/types.ts'
 import type { PreviousImage } from './analyze.ts'
 import type { Located } from './export-layers.ts'
 import { directoryState, namesIn } from '../files/directories.ts'
 import { readTrusted, readUntrusted } from '../files/read.ts'
 import { writeAnew } from './write-file.ts'
 
-/** SBOM formats and their file extensions (buildpack.md, "Software-Bill-of-Materials"). */
+/** The media type of each SBOM file extension (buildpack.md, "Software-Bill-of-Materials"). */
+const mediaTypes = {
+  'cdx.json': 'application/vnd.cyclonedx+json',
+  'spdx.json': 'application/spdx+json',
+  'syft.json': 'application/vnd.syft+json',
+} as const
 const extensions = ['cdx.json', 'spdx.json', 'syft.json'] as const
 
 /** `<name>.sbom.<ext>` files of one buildpack, by what they describe: a layer, or `launch` or `build`. */
 export interface SbomFile {
   readonly subject: string
-  readonly extension: string
+  readonly extension: keyof typeof mediaTypes
   readonly path: string
 }
 
@@ -38,14 +44,21 @@ export async function findSboms(buildpackLayersDir: string): Promise<SbomFile[]>
 /**
  * Copies a buildpack's SBOM files to where platforms look for them (platform.md, exporter outputs):
  * `<layers>/sbom/{launch,build}/<id>/[<layer>/]sbom.<ext>`, by whether the layer is for launch.
+ * @throws BaleError 'input' for a format that buildpack.toml does not declare (buildpack.md, "buildpack.toml", `sbom-formats`)
  */
 export async function collectSboms(
   layersDir: string,
-  id: string,
+  { id, version, sbomFormats }: Pick<BuildpackDescriptor, 'id' | 'version' | 'sbomFormats'>,
   from: string,
   isLaunch: (layer: string) => boolean,
 ): Promise<void> {
   for (const { subject, extension, path } of await findSboms(from)) {
+    const mediaType = mediaTypes[extension]
+    if (!sbomFormats.some(format => format.split(';')[0]?.trim() === mediaType))
+      throw new BaleError('input', `${id}@${version} wrote an SBOM in a format that it does not declare`, {
+        where: path,
+        fix: `add "${mediaType}" to sbom-formats in its buildpack.toml`,
+      })
     const content = await readUntrusted(path)
     if (content === undefined) continue
     const whole = subject === 'launch' || subject === 'build'

@@ -1,4 +1,5 @@
 import { readLayersMetadata, writeLayersMetadata } from './layers-metadata.ts'
+import { BaleError } from '../errors.ts'
 import * as read from './read.ts'
 import { formatToml } from './toml.ts'
 import type { Analyzed, LayersMetadata, Target } from './types.ts'
@@ -15,6 +16,18 @@ export function parseAnalyzed(content: Uint8Array | string, where: string): Anal
     ...(metadata && { metadata: readLayersMetadata(metadata) }),
     ...(runImage && { runImage }),
   }
+}
+
+/**
+ * Image extensions are not supported yet: a run image that is to be extended must not be used as it is.
+ * @throws BaleError 'input'
+ */
+export function refuseExtensions({ runImage }: Analyzed, where: string): void {
+  if (runImage?.extend !== true) return
+  throw new BaleError('input', 'image extensions are not supported', {
+    where: `${where} run-image.extend`,
+    fix: 'build with buildpacks only',
+  })
 }
 
 function readRunImage(node: read.Node | undefined): Analyzed['runImage'] {
@@ -57,7 +70,7 @@ export function formatAnalyzed(analyzed: Analyzed): string {
 }
 
 function writeMetadata(metadata: LayersMetadata): Readonly<Record<string, unknown>> {
-  const { runImage, ...rest } = writeLayersMetadata(metadata)
+  const { runImage, ...rest } = writeLayersMetadata(metadata, 'metadata')
   const { topLayer, ...run } = runImage as Readonly<Record<string, unknown>>
   return { ...rest, 'run-image': { 'top-layer': topLayer, ...run } }
 }

@@ -109,12 +109,18 @@ const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => unk
 const keepNumbers = (_key: string, value: unknown, context?: { source?: string }): unknown =>
   typeof value === 'number' ? rawJSON(context?.source ?? String(value)) : value
 
-/** The label's value as plain data, without `stack`. */
-export function writeLayersMetadata(m: LayersMetadata): Readonly<Record<string, unknown>> {
+/**
+ * The label's value as plain data, without `stack`.
+ * @param key of a layer's own metadata: `data` in the label, `metadata` in analyzed.toml, where the Go lifecycle reads it
+ */
+export function writeLayersMetadata(
+  m: LayersMetadata,
+  key: 'data' | 'metadata' = 'data',
+): Readonly<Record<string, unknown>> {
   return {
     app: m.app.map(slice => ({ sha: slice.sha })),
     sbom: m.sbom && { sha: m.sbom.sha },
-    buildpacks: m.buildpacks.map(writeBuildpack),
+    buildpacks: m.buildpacks.map(b => writeBuildpack(b, key)),
     config: { sha: m.config?.sha ?? '' },
     launcher: { sha: m.launcher?.sha ?? '' },
     'process-types': { sha: m.processTypes?.sha ?? '' },
@@ -132,10 +138,10 @@ function writeStackRunImage(runImage: RunImageMetadata | undefined): Readonly<Re
   return { image: runImage?.image ?? runImage?.reference, mirrors: runImage?.mirrors }
 }
 
-function writeBuildpack(m: BuildpackLayersMetadata): Readonly<Record<string, unknown>> {
+function writeBuildpack(m: BuildpackLayersMetadata, key: 'data' | 'metadata'): Readonly<Record<string, unknown>> {
   const layers = sortedEntries(m.layers).map(([name, layer]): [string, unknown] => [
     name,
-    { sha: layer.sha, data: sortedData(layer.data), build: layer.build, launch: layer.launch, cache: layer.cache },
+    { sha: layer.sha, [key]: sortedData(layer.data), build: layer.build, launch: layer.launch, cache: layer.cache },
   ])
   return {
     key: m.key,
@@ -153,5 +159,8 @@ export function parseCacheMetadata(json: string, where: string): CacheMetadata {
 }
 
 export function formatCacheMetadata(m: CacheMetadata): string {
-  return JSON.stringify({ sbom: m.sbom && { sha: m.sbom.sha }, buildpacks: m.buildpacks.map(writeBuildpack) })
+  return JSON.stringify({
+    sbom: m.sbom && { sha: m.sbom.sha },
+    buildpacks: m.buildpacks.map(b => writeBuildpack(b, 'data')),
+  })
 }

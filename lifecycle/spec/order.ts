@@ -1,6 +1,7 @@
+import { BaleError } from '../errors.ts'
 import { optionalExecEnv } from './exec-env.ts'
 import { checkBuildpackId, checkVersion } from './ids.ts'
-import { type Node, errorAt, flag, missing, readToml, requiredText, tables, text, whereOf } from './read.ts'
+import { type Node, errorAt, flag, readToml, requiredText, tables, text, whereOf } from './read.ts'
 import { formatToml } from './toml.ts'
 import type { Order, OrderElement } from './types.ts'
 
@@ -8,7 +9,11 @@ import type { Order, OrderElement } from './types.ts'
 export function parseOrder(content: Uint8Array | string, where: string): Order {
   const document = readToml(content, where)
   const groups = readGroups(document, 'order')
-  if (groups.length === 0) throw missing(document, 'order', 'add [[order]] and [[order.group]]')
+  if (groups.length === 0)
+    throw new BaleError('nothing-detected', 'the order has no groups', {
+      where: `${where} order`,
+      fix: 'add [[order]] and [[order.group]]',
+    })
   return { groups, extensions: readGroups(document, 'order-extensions') }
 }
 

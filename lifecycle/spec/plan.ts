@@ -28,7 +28,7 @@ function readRequire(node: Node): PlanRequire {
   return { name: requiredText(node, 'name'), metadata: metadata(node, 'metadata') }
 }
 
-/** plan.toml (platform.md, "plan.toml"). */
+/** plan.toml (platform.md, "plan.toml"). An entry that nobody requires is accepted, as other lifecycles accept it. */
 export function parseResolvedPlan(content: Uint8Array | string, where: string): ResolvedPlan {
   return { entries: tables(readToml(content, where), 'entries').map(readEntry) }
 }
@@ -44,13 +44,13 @@ function readEntry(node: Node): PlanEntry {
     metadata: metadata(r, 'metadata'),
   }))
   const first = requires[0]
-  if (!first) throw missing(node, 'requires', 'each entry needs a dependency that is required')
-  if (requires.some(r => r.name !== first.name))
+  if (first && requires.some(r => r.name !== first.name))
     throw errorAt(node, 'requires', 'an entry is about more than one dependency', 'make an entry for each name')
   return { providers, requires }
 }
 
 export function formatResolvedPlan(plan: ResolvedPlan): string {
+  if (plan.entries.length === 0) return '' // as platforms know it
   return formatToml({
     entries: plan.entries.map(e => ({
       providers: e.providers.map(p => ({ id: p.id, version: p.version })),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmod, cp, lstat, mkdir, readFile, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -11,6 +12,7 @@ import { failureOf } from '../helpers/failure.ts'
 import { interceptWrites, osError } from '../helpers/faults.ts'
 import { type Files, bytesOf, noise, sourceOf, tarOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+import { skip } from '../helpers/skip.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 
 // The oracle: after each accident the cache is one whole generation or the other, or none and a warning; what is wrong with it
@@ -76,6 +78,22 @@ describe('kills', () => {
     await fill(directoryCache(dir), { kept, added })
     await expectWhole(dir, [generations[1]!])
     await expectUsable(dir)
+  })
+
+  it('C19 go round a backup that cannot be moved or deleted, which freezes nothing', async context => {
+    const dir = await twoLayers()
+    const backup = join(dir, 'committed-backup')
+    await mkdir(backup)
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', 'none', backup], { encoding: 'utf8' })
+    if (mounted.status !== 0) return skip(context, `a mount cannot be made: ${mounted.stderr}`)
+    try {
+      for (const round of [added, { '/layers/a/added': noise(2000) }]) {
+        const metadata = await fill(directoryCache(dir), { kept, added: round })
+        expect((await directoryCache(dir).metadata())?.buildpacks).toEqual(metadata.buildpacks)
+      }
+    } finally {
+      spawnSync('umount', [backup])
+    }
   })
 
   it('C10 leave directories in staging, of which those of the dead are swept up', async () => {

@@ -190,7 +190,7 @@ export const platform: Document = {
           tests: [
             'cli/phase/analyzer: no image',
             'cli/phase/analyzer: a malformed image',
-            'cli/phase/analyzer: a digest for an image',
+            'cli/phase/analyzer: may name an image by its digest, which is then the previous one',
           ],
         },
         { line: 345, what: 'so is each tag', tests: ['cli/phase/analyzer: a malformed tag'] },

@@ -24,7 +24,6 @@ const metadata = '/layers/config/metadata.toml'
 
 describeLauncher('hostile', (run, launcher) => {
   for (const [title, tree, expected] of [
-    ['missing', {}, 'cannot read /layers/config/metadata.toml: no such file or directory'],
     ['a directory', { [`${metadata}/x`]: '' }, 'cannot read /layers/config/metadata.toml: not a regular file'],
     ['a fifo', { [metadata]: fifo }, 'cannot read /layers/config/metadata.toml: not a regular file'],
     ['a device', { [metadata]: link('/dev/zero') }, 'cannot read /layers/config/metadata.toml: not a regular file'],
@@ -41,6 +40,11 @@ describeLauncher('hostile', (run, launcher) => {
       expect(isOneErrorLine(stderr)).toBe(true)
     })
 
+  it('L01 metadata: missing, which is no launch: 1', async () => {
+    const { code, stderr } = await run({})
+    const expected = 'cannot read /layers/config/metadata.toml: no such file or directory'
+    expect([code, stderr]).toEqual([1, expect.stringContaining(expected)])
+  })
   it('L01 metadata: 15 MB of another tool’s data is read in time', async () => {
     const { code } = await run({ [metadata]: `${webMetadata()}[[bom]]\nx = "${'y'.repeat(15 << 20)}"\n` })
     expect(code).toBe(0)
@@ -233,7 +237,7 @@ describeLauncher('hostile', (run, launcher) => {
     })
 
   it('L16 an error with nowhere to go still is 82', async () => {
-    expect((await run({}, { odd: 'closed' })).code).toBe(82)
+    expect((await run({ [metadata]: 'garbage' }, { odd: 'closed' })).code).toBe(82)
   })
 
   // Under qemu it would be qemu's own calls that are refused.

@@ -14,7 +14,7 @@ describeLauncher('every API', run => {
   for (const platform of platformApis)
     it(`Platform API ${platform}: shell or direct, arguments appended or replaced, with each Buildpack API`, async () => {
       for (const api of buildpackApis) {
-        const process = { command: ['show', 'fixed'], args: ['$NAME'], direct: false, 'buildpack-id': 'acme/one' }
+        const process = { command: ['show', 'fixed'], args: ['$NAME'], 'buildpack-id': 'acme/one' }
         const tree = {
           [metadata]: buildpack('acme/one', api) + processType('web', process),
           '/layers/acme_one/l/profile.d/x': 'export SOURCED=1',
@@ -32,11 +32,13 @@ describeLauncher('every API', run => {
       }
     })
 
-  for (const api of ['0.7', '0.8'])
+  for (const api of buildpackApis)
     it(`Buildpack API ${api}: a process says whether it is direct`, async () => {
       const process = { command: ['show'], args: ['$HOME'], direct: true, 'buildpack-id': 'acme/one' }
       const tree = { [metadata]: buildpack('acme/one', api) + processType('web', process) }
       expect((await run(tree)).app.argv).toEqual(['show', '$HOME'])
+      const shell = { [metadata]: buildpack('acme/one', api) + processType('web', { ...process, direct: false }) }
+      expect((await run(shell, { env: { HOME: '/h' } })).app.argv).toEqual(['show', '/h'])
     })
 
   it('nothing is deprecated: CNB_DEPRECATION_MODE changes nothing', async () => {

@@ -182,6 +182,16 @@ printf '[types]\\nbuild = true\\n' > "$1/tools.toml"; printf '[types]\\nlaunch =
     expect(await readFile(join(dir, 'plan'), 'utf8')).toBe('entries = []\n')
   })
 
+  it('refuses an SBOM in a format that buildpack.toml does not declare', async () => {
+    const dir = await temporaryDirectory()
+    const toml = 'sbom-formats = ["application/spdx+json"]\n'
+    const tree = buildpack('one', { toml, build: `echo "{}" > "$1/launch.sbom.cdx.json"` })
+    expect(await failureOf(build(await buildInput(dir, tree, ['one'])))).toMatchObject({
+      code: 'input',
+      fix: 'add "application/vnd.cyclonedx+json" to sbom-formats in its buildpack.toml',
+    })
+  })
+
   it('collects SBOM files by whether their layer is for launch', async () => {
     const dir = await temporaryDirectory()
     const tree = buildpack('one', {

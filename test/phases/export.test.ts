@@ -204,7 +204,7 @@ describe('the image', () => {
   it('is not made for a process that no buildpack provides', async () => {
     const project = await open()
     const error = (await failureOf(rebuild(project, { one: web }, { defaultProcess: 'nope' }))) as BaleError
-    expect(error).toMatchObject({ code: 'arguments', fix: 'choose one of: web' })
+    expect(error).toMatchObject({ code: 'input', fix: 'choose one of: web' })
     expect(await project.store.pull('app', { os: 'linux', architecture: 'amd64' })).toBeUndefined()
   })
 

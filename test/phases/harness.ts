@@ -7,11 +7,18 @@ import { requirePlatformApi } from '../../lifecycle/spec/api.ts'
 import type { Order, ResolvedPlan } from '../../lifecycle/spec/types.ts'
 import { type Tree, writeTree } from '../helpers/tree.ts'
 
-/** A buildpack made of two shell scripts. */
+/** Every SBOM format that there is. */
+const formats = '["application/vnd.cyclonedx+json", "application/spdx+json", "application/vnd.syft+json"]'
+
+/** A buildpack made of two shell scripts; `toml` goes into its descriptor, and may declare other SBOM formats. */
 export function buildpack(id: string, scripts: { detect?: string; build?: string; toml?: string; api?: string }): Tree {
   const dir = `buildpacks/${id.replaceAll('/', '_')}/1.0.0`
   return {
-    [`${dir}/buildpack.toml`]: `api = "${scripts.api ?? '0.11'}"\n[buildpack]\nid = "${id}"\nversion = "1.0.0"\n${scripts.toml ?? ''}`,
+    [`${dir}/buildpack.toml`]:
+      `api = "${scripts.api ?? '0.11'}"\n[buildpack]\nid = "${id}"\nversion = "1.0.0"\n${scripts.toml ?? ''}`.replace(
+        /(version = "1\.0\.0"\n)(?![\s\S]*sbom-formats)/,
+        `$1sbom-formats = ${formats}\n`,
+      ),
     [`${dir}/bin/detect`]: { script: scripts.detect ?? 'exit 0' },
     [`${dir}/bin/build`]: { script: scripts.build ?? 'exit 0' },
   }

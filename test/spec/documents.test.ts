@@ -166,7 +166,7 @@ version = "1"
   it('reads groups and extensions', () => expect(parseOrder(text, 'order.toml')).toEqual(order))
   it('writes what it reads', () => expect(parseOrder(formatOrder(order), 'order.toml')).toEqual(order))
   it.each([
-    ['', 'order.toml order: missing; add [[order]]'],
+    ['', 'order.toml order: the order has no groups; add [[order]]'],
     ['[[order]]', 'order.toml:1 order[0].group: a group has no buildpacks'],
     ['[[order]]\n[[order.group]]\nid = "../x"', 'order.toml:3 order[0].group[0].id: "../x" cannot be'],
     ['[[order]]\ngroup = ["x"]', 'order.toml:2 order[0].group: not a table but a string'],

@@ -68,11 +68,14 @@ describe('plan.toml', () => {
   it('writes and reads', () => {
     expect(parseResolvedPlan(formatResolvedPlan(plan), 'plan.toml')).toEqual(plan)
     expect(parseResolvedPlan('', 'plan.toml')).toEqual({ entries: [] })
-    expect(formatResolvedPlan({ entries: [] })).toBe('entries = []\n')
+    expect(formatResolvedPlan({ entries: [] })).toBe('')
+    const unasked = '[[entries]]\n[[entries.providers]]\nid = "a"\nversion = "1"'
+    expect(parseResolvedPlan(unasked, 'plan.toml').entries).toEqual([
+      { providers: [{ id: 'a', version: '1' }], requires: [] },
+    ])
   })
   it.each([
     ['[[entries]]', 'plan.toml:1 entries[0].providers: missing'],
-    ['[[entries]]\n[[entries.providers]]\nid = "a"\nversion = "1"', 'plan.toml:1 entries[0].requires: missing'],
     [
       '[[entries]]\nproviders = [{ id = "a", version = "1" }]\nrequires = [{ name = "a" }, { name = "b" }]',
       'plan.toml:3 entries[0].requires: an entry is about more than one dependency',

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { inPhase } from '../../errors.ts'
 import { type Analysis, type AnalyzeInput, type ImageNaming, analyze, analyzedOf } from '../../phases/analyze.ts'
 import { sbomTarOf, unpackSboms } from '../../phases/sbom.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
@@ -14,10 +15,10 @@ import { runImageRequest } from './run-toml.ts'
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, features, signal } = context
   const images = context.resources.use(new Images(context))
-  const names = checkedNames([...onlyImage(inputs), ...inputs.list('tag')], images, 'analyzer')
+  const names = checkedNames([...onlyImage(inputs), ...inputs.list('tag')], images, 'analyzer', 'digests too')
   // Images are read before root's rights and credentials are given up.
   const input = await analyzeInput(context, images, names)
-  const analysis = await analyze(input, signal)
+  const analysis = await inPhase('analyze', () => analyze(input, signal))
   return {
     owns: [inputs.path('layers'), ...presentOf(inputs, 'launch-cache')],
     images,

@@ -7,6 +7,8 @@ export interface Binary {
   readonly verb: string
   readonly phase: PhaseName
   readonly flags: FlagTable
+  /** Its arguments are names of images; others take none. */
+  readonly takesImage?: true
   /** It runs buildpacks itself, and refuses to do that as root. */
   readonly neverAsRoot?: true
   /** Loaded when it runs: what one needs costs the others no time at start. */
@@ -19,6 +21,7 @@ const layout = ['layout', 'layout-dir'] as const
 export const binaries: Readonly<Record<string, Binary>> = {
   analyzer: {
     verb: 'analyze',
+    takesImage: true,
     phase: 'analyze',
     flags: {
       always: [
@@ -93,6 +96,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
   },
   exporter: {
     verb: 'export',
+    takesImage: true,
     phase: 'export',
     flags: {
       always: [
@@ -114,6 +118,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
   },
   creator: {
     verb: 'create',
+    takesImage: true,
     phase: 'export',
     flags: {
       always: [
@@ -134,6 +139,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
   },
   rebaser: {
     verb: 'rebase',
+    takesImage: true,
     phase: 'rebase',
     flags: {
       always: ['daemon', 'gid', 'image', 'report', 'run-image', 'uid'],

@@ -47,4 +47,4 @@ export interface PhaseCommand {
 }
 
 /** A file of a binary has one such function, named `prepare`. */
-export type Prepare = (context: PhaseContext) => PhaseCommand | Promise<PhaseCommand>
+export type Prepare = (context: PhaseContext) => Promise<PhaseCommand>

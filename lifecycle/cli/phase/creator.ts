@@ -6,6 +6,7 @@ import { unsandboxedEngine } from '../../engines/unsandboxed.ts'
 import { BaleError } from '../../errors.ts'
 import { type PhaseRunner, engineRunner } from '../../phase-runner.ts'
 import { runPipeline } from '../../pipeline.ts'
+import type { ImageSettings } from '../../phases/export.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { analyzeInput } from './analyzer.ts'
@@ -23,7 +24,7 @@ import { reportPublished } from './report.ts'
  * credentials and runs no buildpack: detect and build are processes of their own, as the user that buildpacks run as, and
  * of our environment they have what a buildpack may see.
  */
-export function prepare(context: PhaseContext): PhaseCommand {
+export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, io } = context
   if (io.user.uid === 0 && !inputs.number('uid'))
     throw new BaleError('failed', 'refusing to run buildpacks as root', {
@@ -32,14 +33,19 @@ export function prepare(context: PhaseContext): PhaseCommand {
     })
   const images = context.resources.use(new Images(context))
   const names = checkedNames([...onlyImage(inputs), ...inputs.list('tag')], images, 'creator')
+  const settings = await imageSettings(context)
   return {
     owns: [inputs.path('layers'), ...presentOf(inputs, 'cache-dir', 'launch-cache')],
     images,
-    run: () => create(context, images, names),
+    run: () => create(context, images, { names, settings }),
   }
 }
 
-async function create(context: PhaseContext, images: Images, names: readonly [string, ...string[]]): Promise<void> {
+async function create(
+  context: PhaseContext,
+  images: Images,
+  { names, settings }: { readonly names: readonly [string, ...string[]]; readonly settings: ImageSettings },
+): Promise<void> {
   const { inputs, features, log: reporter, signal, resources } = context
   const layers = inputs.path('layers')
   const app = inputs.path('app')
@@ -60,13 +66,13 @@ async function create(context: PhaseContext, images: Images, names: readonly [st
       runner: containerRunner(context),
       cache: resources.use((await images.cache()) ?? new BuildCache({}, reporter)),
       reuse: { previous: true, layers: !skipLayers },
-      settings: await imageSettings(context),
+      settings,
       features,
       reporter,
     },
     signal,
   )
-  await reportPublished(context, images, result, others)
+  await reportPublished(context, images, result, { others, names })
 }
 
 /** Runs detector and builder in this container, as processes that hold no secret of this one. */

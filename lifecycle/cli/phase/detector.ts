@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError } from '../../errors.ts'
-import { detect } from '../../phases/detect.ts'
+import { detect, loadDescriptors } from '../../phases/detect.ts'
 import { readTrusted } from '../../files/read.ts'
 import { formatGroup } from '../../spec/group.ts'
 import { parseOrder } from '../../spec/order.ts'
@@ -18,10 +18,11 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, signal } = context
   const order = await readOrder(context)
   const common = await readBuildpackInputs(context)
+  const descriptors = await loadDescriptors(order, common.buildpacks)
   return {
     images: undefined,
     async run() {
-      const { group, plan } = await detect({ ...common, order }, signal)
+      const { group, plan } = await detect({ ...common, order, descriptors }, signal)
       await writeOutput(inputs.path('group'), formatGroup(group))
       await writeOutput(inputs.path('plan'), formatResolvedPlan(plan))
     },

@@ -3,7 +3,7 @@ import { type ExportInput, type ImageSettings, exportImage } from '../../phases/
 import { runImageMetadata } from '../../phases/analyze.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { entryOf } from '../../phases/run-image.ts'
-import { parseAnalyzed } from '../../spec/analyzed.ts'
+import { parseAnalyzed, refuseExtensions } from '../../spec/analyzed.ts'
 import { execEnvOf } from '../../spec/exec-env.ts'
 import { parseProjectMetadata } from '../../spec/project.ts'
 import type { Analyzed, RunImageMetadata } from '../../spec/types.ts'
@@ -31,6 +31,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const analyzed = parseAnalyzed(await readRequired(readUntrusted, path), path)
   const group = await readGroup(context)
   const parts = await openImages(context, images, analyzed)
+  const settings = await imageSettings(context)
   return {
     owns: presentOf(inputs, 'cache-dir', 'launch-cache'),
     images,
@@ -49,13 +50,13 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
           ...parts,
           destination,
           cache: context.resources.use(await images.cache()),
-          settings: await imageSettings(context),
+          settings,
           features,
           reporter: log,
         },
         signal,
       )
-      await reportPublished(context, images, exported, others)
+      await reportPublished(context, images, exported, { others, names })
     },
   }
 }
@@ -65,6 +66,7 @@ type Parts = Pick<ExportInput, 'runImage' | 'previous'>
 /** The images that analyze found. @throws BaleError when the run image is not there any more */
 async function openImages({ signal, ...context }: PhaseContext, images: Images, analyzed: Analyzed): Promise<Parts> {
   const { image, metadata, runImage } = analyzed
+  refuseExtensions(analyzed, context.inputs.path('analyzed'))
   if (runImage === undefined || runImage.reference === '')
     throw new BaleError('input', 'it names no run image', {
       where: context.inputs.path('analyzed'),

@@ -199,19 +199,21 @@ export function onlyImage({ positional }: Inputs): readonly string[] {
 
 /**
  * The names of the app image, checked (platform.md, analyzer and exporter, Inputs).
+ * @param digests whether a name may be a digest: analyzer reads such an image, and writes none
  * @throws BaleError 'arguments' for none, for a malformed one, and for several in different registries
  */
 export function checkedNames(
   names: readonly string[],
   { mode }: Images,
   binary: string,
+  digests: 'tags only' | 'digests too' = 'tags only',
 ): readonly [string, ...string[]] {
   const [first, ...others] = names
   if (first === undefined)
     throw new BaleError('arguments', 'an image name is required', { fix: `write it last: ${binary} [flags] IMAGE` })
   const references = names.map(parseReference)
   const digest = references.find(r => r.digest !== undefined)
-  if (digest !== undefined)
+  if (digest !== undefined && digests === 'tags only')
     throw new BaleError('arguments', `${formatReference(digest)} is not a name that an image can be given`, {
       fix: 'write a tag instead of the digest',
     })

@@ -20,12 +20,12 @@ export class PhaseLog implements Reporter {
     this.#write = write
   }
 
-  /** @throws BaleError 'arguments' */
+  /** @throws BaleError 'failed', with the status of the Go lifecycle */
   setLevel(value: string): void {
     // `warning` is what Go's libraries for logs take too, and what Tekton's task documents.
     const level = levels.find(l => l === value.toLowerCase().replace(/^warning$/, 'warn'))
     if (level === undefined)
-      throw new BaleError('arguments', `${JSON.stringify(value)} is not a log level`, {
+      throw new BaleError('failed', `${JSON.stringify(value)} is not a log level`, {
         where: '-log-level',
         fix: `use one of: ${levels.join(', ')}`,
       })

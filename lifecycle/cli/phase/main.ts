@@ -30,6 +30,7 @@ export async function main(argv: readonly string[], env: Env, io: Io): Promise<n
     log.setLevel(inputs.text('log-level') ?? 'info')
     for (const argument of inputs.positional.filter(p => p.startsWith('-')))
       log.warn(`${quote(argument)} stands after the first argument and is not taken for a flag`)
+    refuseArguments(name, binary, inputs.positional)
     await using resources = new AsyncDisposableStack()
     await run(name, binary, { inputs, env, features, log, signal: io.signal, io, resources })
     return 0
@@ -47,6 +48,14 @@ async function run(name: string, binary: Binary, context: PhaseContext): Promise
   const finish = takesUser ? await dropPrivileges(name, work, context) : undefined
   await (name === 'creator' ? work.run() : inPhase(binary.phase, () => work.run()))
   await finish?.()
+}
+
+/** Only binaries that name images take arguments: one that is not a flag is most often a flag that lost its dash. */
+function refuseArguments(name: string, { takesImage }: Binary, positional: readonly string[]): void {
+  if (takesImage === true || positional.length === 0) return
+  throw new BaleError('arguments', `${name} takes no arguments, but received ${positional.map(quote).join(' ')}`, {
+    fix: 'give flags only, each with a dash: -app DIR',
+  })
 }
 
 function refuseRoot(name: string, { neverAsRoot }: Binary, { user }: Io): void {

@@ -14,23 +14,28 @@ export function cnbUser({ inputs, io }: Pick<PhaseContext, 'inputs' | 'io'>): Ow
 
 const entriesAtOnce = 256
 
+/** Root, and the directory's own owner if that is to lose it too. */
+type From = ReadonlySet<number>
+
 /**
  * Gives a directory, and all that root owns below it, to a user. The walk goes from descriptor to descriptor, and what is
  * given is the very inode that was looked at: a process that swaps a directory for a link meanwhile (X35) gets nothing from
  * outside. Files with several names stay root's: one may be a file elsewhere that somebody has given a name here.
  * @param dir its parents are trusted; it may itself be a link, which is then not followed
+ * @param others `directory owner`: what the directory's owner owns is given as well, for a volume of another user
  * @throws BaleError 'filesystem' naming the entry that cannot be given
  */
-export async function giveTree(dir: string, owner: Owner): Promise<void> {
+export async function giveTree(dir: string, owner: Owner, others?: 'directory owner'): Promise<void> {
   const host = toBytes(dir)
   const { parent, name } = openParent({ hostPath: dir })
   try {
-    if (!giveEntry(parent, name, host, owner)) return
+    const from = new Set([0, ...(others === undefined ? [] : [ownerOf(parent, name, host)])])
+    if (!giveEntry(parent, name, host, { from, to: owner })) return
     const top = wrapErrnoSync(host, () => parent.enter(name))
     try {
       let given = 0
       for (const found of walk(top, host)) {
-        giveEntry(found.parent, found.name, `${host}/${found.path}`, owner)
+        giveEntry(found.parent, found.name, `${host}/${found.path}`, { from, to: owner })
         if (++given % entriesAtOnce === 0) await setImmediate()
       }
     } finally {
@@ -41,13 +46,29 @@ export async function giveTree(dir: string, owner: Owner): Promise<void> {
   }
 }
 
-/** Gives one entry of an open directory, if it is root's to give; whether it is a directory. */
-function giveEntry(parent: OpenDirectory, name: ByteString, host: ByteString, { uid, gid }: Owner): boolean {
+function ownerOf(parent: OpenDirectory, name: ByteString, host: ByteString): number {
+  return wrapErrnoSync(host, () => {
+    const fd = parent.openPath(name)
+    try {
+      return fstatSync(fd).uid
+    } finally {
+      closeSync(fd)
+    }
+  })
+}
+
+/** Gives one entry of an open directory, if its owner is among those who give; returns whether it is a directory. */
+function giveEntry(
+  parent: OpenDirectory,
+  name: ByteString,
+  host: ByteString,
+  { from, to: { uid, gid } }: { readonly from: From; readonly to: Owner },
+): boolean {
   return wrapErrnoSync(host, () => {
     const fd = parent.openPath(name)
     try {
       const stat = fstatSync(fd)
-      const given = stat.uid === 0 && (stat.isDirectory() || stat.nlink === 1)
+      const given = from.has(stat.uid) && (stat.isDirectory() || stat.nlink === 1)
       // This leads to the inode that the descriptor holds, and no further if that is a link.
       if (given) chownSync(`/proc/self/fd/${fd}`, uid, gid)
       return stat.isDirectory()

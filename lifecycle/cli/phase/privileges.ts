@@ -48,7 +48,8 @@ function checkStays(wanted: Owner, { io: { user } }: PhaseContext): void {
 async function makeWritable(dir: string, owner: Owner): Promise<void> {
   try {
     await mkdir(dir, { recursive: true })
-    if (!(await isWritable(dir, owner))) await giveTree(dir, owner)
+    // A builder whose user id has changed finds volumes of the old one.
+    if (!(await isWritable(dir, owner))) await giveTree(dir, owner, 'directory owner')
   } catch (cause) {
     if (!isErrno(cause)) throw cause
     throw new BaleError('failed', `cannot make it the property of user ${owner.uid}: ${cause.message}`, {

@@ -1,4 +1,4 @@
-import { BaleError } from '../../errors.ts'
+import { BaleError, inPhase } from '../../errors.ts'
 import { type AppImage, type NewRunImage, findRunImage, rebase } from '../../phases/rebase.ts'
 import { parseReference } from '../../image/reference.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
@@ -10,7 +10,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs } = context
   const images = context.resources.use(new Images(context))
   const names = checkedNames(inputs.positional, images, 'rebaser')
-  const app = await openApp(context, images, inputs.text('previous-image') ?? names[0])
+  const app = await inPhase('rebase', () => openApp(context, images, inputs.text('previous-image') ?? names[0]))
   const runImage = await openRunImage(context, images, app)
   return { images, run: () => rebaseApp(context, images, { names, app, runImage }) }
 }
@@ -47,5 +47,5 @@ async function rebaseApp(
   const [destination, ...others] = await images.destinations(names)
   const force = features.forceRebase && inputs.flag('force')
   const rebased = await rebase({ app, runImage, destination, force, features, reporter: log }, signal)
-  await reportPublished(context, images, rebased, others)
+  await reportPublished(context, images, rebased, { others, names })
 }

@@ -12,12 +12,12 @@ export async function reportPublished(
   { inputs, log, signal }: PhaseContext,
   _images: Images,
   { image, published }: { readonly image: Image; readonly published: Published },
-  others: readonly Destination[],
+  { others, names }: { readonly others: readonly Destination[]; readonly names: readonly string[] },
 ): Promise<void> {
   const { digest, imageId, manifestSize } = published
   const more = await copyToAll(image, others, signal)
   if (more.length > 0) log.event({ type: 'saved', names: more, digest, imageId, size: sizeOf(image) })
-  const tags = [...published.names, ...more]
+  const tags = names // as they were given, which is how platforms look for them
   const report = digest === undefined ? { tags, imageId } : { tags, digest, manifestSize }
   await writeOutput(inputs.path('report'), formatReport(report))
 }

@@ -3,7 +3,7 @@ import { targetOfImage } from '../../phases/analyze.ts'
 import { readUntrusted } from '../../files/read.ts'
 import { restore } from '../../phases/restore.ts'
 import { type RunImageNames, entryOf, selectRunImage } from '../../phases/run-image.ts'
-import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
+import { formatAnalyzed, parseAnalyzed, refuseExtensions } from '../../spec/analyzed.ts'
 import type { Analyzed } from '../../spec/types.ts'
 import type { Image } from '../../image/image.ts'
 import { parseReference } from '../../image/reference.ts'
@@ -25,6 +25,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const path = inputs.path('analyzed')
   const content = await readUntrusted(path)
   const analyzed = content === undefined ? {} : parseAnalyzed(content, path)
+  refuseExtensions(analyzed, path)
   const checked = features.targets ? await checkRunImage(context, images, analyzed) : analyzed
   const layers = inputs.path('layers')
   return {

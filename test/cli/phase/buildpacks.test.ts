@@ -131,7 +131,7 @@ describe('detector', () => {
     ]
     for (const tree of trees) {
       const { code, output } = await runBinary('detector', await place({ ...pack('one'), ...pack('two'), ...tree }))
-      expect([code, output]).toEqual([22, expect.stringMatching(/^ERROR: order: one; "" cannot be a version: .*\n$/)])
+      expect([code, output]).toEqual([1, expect.stringMatching(/^ERROR: order: one; "" cannot be a version: .*\n$/)])
     }
   })
 
@@ -258,7 +258,7 @@ describe('both', () => {
     const at = await place({ 'cnb/order.toml': group('one'), ...pack('one', {}) })
     const gone = join(at.root, 'gone')
     const { code, output } = await runBinary('detector', at, { more: { CNB_APP_DIR: gone } })
-    expect([code, output]).toEqual([22, expect.stringContaining(`ERROR: ${gone}; `)])
+    expect([code, output]).toEqual([21, expect.stringContaining(`ERROR: ${gone}; `)])
   })
 
   it.each(supportedPlatformApis)('build an app one after the other at Platform API %s', async api => {

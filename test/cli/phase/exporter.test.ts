@@ -102,7 +102,7 @@ describe.each(['0.7', '0.8', '0.9', '0.10', '0.11', '0.12', '0.15'])('exporter a
     const report = (await m.read('layers/report.toml')).split('\n')
     const digest = [...registry.manifests.keys()].find(k => k.startsWith('app@'))?.slice('app@'.length)
     expect(report.filter(line => line.includes('digest'))).toEqual([`digest = "${digest}"`])
-    expect(report).toContain(`tags = ["${registry.host}/app:latest"]`)
+    expect(report).toContain(`tags = ["${registry.host}/app"]`)
   })
 })
 
@@ -128,15 +128,20 @@ describe('arguments', () => {
     expect(status, said).toBe(0)
     const [first, ...more] = ['app:latest', 'app:v2', 'other:v1'].map(k => registry.manifests.get(k)?.bytes.toString())
     expect(more).toEqual([first, first])
-    expect(await m.read('layers/report.toml')).toContain(
-      `"${image}:latest", "${image}:v2", "${registry.host}/other:v1"`,
-    )
+    expect(await m.read('layers/report.toml')).toContain(`"${image}", "${image}:v2", "${registry.host}/other:v1"`)
     for (const name of [`${image}:v2`, `${registry.host}/other:v1`]) expect(said).toContain(`\n      ${name}\n`)
+  })
+  it('refuses an image that extensions are to extend', async () => {
+    const { m, image } = await built('0.15')
+    const analyzed = (await m.read('layers/analyzed.toml')).replace('[run-image]', '[run-image]\nextend = true')
+    await writeFile(m.path('layers/analyzed.toml'), analyzed)
+    const { status, said } = await m.run('exporter', [image])
+    expect([status, said]).toEqual([1, expect.stringContaining('run-image.extend; image extensions are not supported')])
   })
   it('-process-type chooses the process, and so does its twin', async () => {
     const { m, registry, image } = await built('0.15')
-    expect((await m.run('exporter', ['-process-type=worker', image])).status).toBe(3)
-    expect((await m.run('exporter', [image], { CNB_PROCESS_TYPE: 'worker' })).status).toBe(3)
+    expect((await m.run('exporter', ['-process-type=worker', image])).status).toBe(62)
+    expect((await m.run('exporter', [image], { CNB_PROCESS_TYPE: 'worker' })).status).toBe(62)
     expect((await exported(m, registry, ['-process-type=web'])).config.config?.Entrypoint).toEqual(['/cnb/process/web'])
   })
   it('a SOURCE_DATE_EPOCH that is none is a warning', async () => {

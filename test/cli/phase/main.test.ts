@@ -76,9 +76,15 @@ describe('binaries by their names and by verbs', () => {
     expect((await run([name, '-log-level'], env)).status).toBe(2)
     expect((await run([name, '-no-color=maybe'], env)).status).toBe(2)
   })
-  it.each(names)('%s: an unknown log level is 3', async name => {
-    expect((await run([name, '-log-level=loud'], env)).status).toBe(3)
-    expect((await run([name], { ...env, CNB_LOG_LEVEL: 'loud' })).status).toBe(3)
+  it.each(names)('%s: an unknown log level is 1', async name => {
+    expect((await run([name, '-log-level=loud'], env)).status).toBe(1)
+    expect((await run([name], { ...env, CNB_LOG_LEVEL: 'loud' })).status).toBe(1)
+  })
+  it.each(['detector', 'restorer', 'builder'])('%s takes no arguments', async name => {
+    expect(await run([name, '-no-color', 'stray', '-app=x'], env)).toMatchObject({
+      status: 3,
+      said: expect.stringContaining(`ERROR: ${name} takes no arguments`) as string,
+    })
   })
   it.each(['detector', 'builder'])('%s refuses to run as root', async name => {
     expect(await run([name, '-no-color'], env, 0)).toMatchObject({

@@ -114,6 +114,23 @@ describe('a binary that root started', () => {
     expect(uids).toEqual([1000, 1000, 1000, 1000, 1000, 2000, 0, 0])
   })
 
+  it('gives the user the volume of a builder’s former user, and nothing of a third one', async context => {
+    if (!asRoot) return skip(context, 'only root can give files away')
+    const dir = await temporaryDirectory()
+    const cache = join(dir, 'cache')
+    await mkdir(join(cache, 'committed'), { recursive: true })
+    for (const [file, uid] of Object.entries({ old: 2000, third: 3000, roots: 0 })) {
+      await writeFile(join(cache, 'committed', file), '')
+      await chown(join(cache, 'committed', file), uid, uid)
+    }
+    for (const path of [cache, join(cache, 'committed')]) await chown(path, 2000, 2000)
+    await chmod(cache, 0o755)
+    await settled(root, ['-uid', '1000', '-gid', '1000'], { owns: [cache] })
+    const paths = ['cache', 'cache/committed', 'cache/committed/old', 'cache/committed/third', 'cache/committed/roots']
+    const uids = await Promise.all(paths.map(async path => (await lstat(join(dir, path))).uid))
+    expect(uids).toEqual([1000, 1000, 1000, 3000, 1000])
+  })
+
   it('that stays root gives what it has made to the user in the end', async context => {
     if (!asRoot) return skip(context, 'only root can give files away')
     const dir = await temporaryDirectory()
