@@ -97,6 +97,10 @@ export async function bundle() {
   rmSync(out, { recursive: true, force: true })
   try {
     execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
+    mkdirSync(out)
+    execFileSync(join(root, 'lifecycle', 'engines', 'landlock', 'build'), [join(out, 'landlock')], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
     // Sources that change from here on are newer than the bundle.
     const started = new Date()
     await build({ ...library, entryPoints: libraries, outdir: out })

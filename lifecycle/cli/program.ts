@@ -169,6 +169,11 @@ function addRun(program: Command, run: Run): void {
     .argument('[args...]', 'arguments for the process, after --')
     .description('Run an image in a sandbox, as its own user.')
     .option('--env <name=value>', 'a variable for the process (repeatable)', collect)
+    .addOption(
+      new Option('--network <mode>', 'what it can reach, and from where it is reached')
+        .choices(['none', 'host'])
+        .default('host'),
+    )
     .option('--process <type>', 'the process to start, instead of the default')
     .option('--verbose', 'print more when it fails')
     .addHelpText(
@@ -177,6 +182,7 @@ function addRun(program: Command, run: Run): void {
         'bale run hello',
         'bale run hello --env PORT=9000',
         'bale run hello --process worker',
+        'bale run hello --network none',
         'bale run hello -- --help',
       ),
     )

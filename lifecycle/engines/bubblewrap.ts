@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { BaleError } from '../errors.ts'
 import { type Bwrap, findBwrap } from './bwrap.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
+import { type Warning, findLandlock, withoutLandlock } from './landlock.ts'
 import { exitStatusOf } from './exit.ts'
 import { openFiles } from './files.ts'
 import { isolate, systemMounts } from './isolation.ts'
@@ -23,6 +24,10 @@ export interface BubblewrapOptions {
    * /etc/ssl/certs/ca-certificates.crt. Programs that look elsewhere need a variable (SSL_CERT_FILE) from the caller.
    */
   readonly caBundle?: string
+  /** The program of landlock/main.c; without it, and with network `host`, `onWarning` is told of the risk. */
+  readonly landlock?: string | undefined
+  /** Called once, at the first run that it applies to. */
+  readonly onWarning?: ((warning: Warning) => void) | undefined
   /** Milliseconds from SIGTERM to SIGKILL when a run is aborted. */
   readonly grace?: number
 }
@@ -36,8 +41,9 @@ const defaultHome = '/home/cnb'
  * says otherwise, and bubblewrap sets PWD; nothing else is added to the environment. The umask is 022.
  *
  * What it does not close:
- * - With network `host` the program is in the host's network: it reaches servers on the loopback (X08) and abstract unix
- *   sockets (X06), though none that is a file. To such a server it is the user who started Bale, so not as root.
+ * - With network `host` the program is in the host's network: it reaches servers on the loopback (X08), as mirrors of packages
+ *   may be. Before Linux 6.12, or without Landlock, it also reaches abstract unix sockets (X06, X38), though none that is a
+ *   file; to a server there it is the user who started Bale.
  * - Memory and disk are the matter of the cgroup and quota that Bale is started in (X12); the number of processes is
  *   limited unless it is root who starts it. /tmp, /var/tmp and /home are in memory, up to half of the machine's each.
  * - The supplementary groups of the user who started Bale stay; they matter for the files in the mounts only.
@@ -46,6 +52,16 @@ export function bubblewrapEngine(options: BubblewrapOptions): Engine {
   // Asked for now, so that it is known when the first run begins; who runs something learns why there is none.
   const found = findBwrap(options.bwrap)
   found.catch(() => {})
+  let landlock: Promise<string | undefined> | undefined
+  const forNetwork = async (network: EngineRun['network']): Promise<string | undefined> => {
+    if (network === 'none') return undefined
+    landlock ??= found.then(async bwrap => {
+      const program = await findLandlock(options.landlock, bwrap)
+      if (program === undefined) options.onWarning?.(withoutLandlock)
+      return program
+    })
+    return await landlock
+  }
   return {
     name: 'bubblewrap',
     async check(signal) {
@@ -54,7 +70,8 @@ export function bubblewrapEngine(options: BubblewrapOptions): Engine {
     },
     async run(run, signal) {
       signal?.throwIfAborted()
-      return await runInSandbox(await found, options, run, signal)
+      const settings = { ...options, landlock: await forNetwork(run.network) }
+      return await runInSandbox(await found, settings, run, signal)
     },
   }
 }
@@ -99,7 +116,7 @@ async function runInSandbox(
     stream === 'stderr' ? stderr.push(chunk) : run.onOutput(stream, chunk)
   using outputs = await openOutputs(settings.tmpDir, onOutput, error => broken.abort(error))
 
-  const start = { bwrap, options, argv: run.argv, descriptors: files.descriptors }
+  const start = { bwrap, options, argv: run.argv, descriptors: files.descriptors, landlock: settings.landlock }
   const ending = await runToEnd(start, outputs, stop, settings.grace ?? defaultGrace)
   if (ending.state === 'never-ran') throw explainRefusal(stderr.held(), readFacts(bwrap.path))
   await stderr.release()
@@ -129,7 +146,7 @@ async function runToEnd(
 }
 
 /** Who may have to say why the program was not started: bubblewrap, or what becomes it. */
-const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'sh: ']
+const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'sh: ', 'landlock: ']
 
 /**
  * Why the program could not be started is said on standard error, in one line, and belongs into the error, not among the

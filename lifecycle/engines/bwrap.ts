@@ -11,6 +11,8 @@ export interface Bwrap {
   readonly path: string
   /** Mounts by descriptor: no other file can come in the place of the one that we looked at (X17). */
   readonly bindsDescriptors: boolean
+  /** Runs as root whoever starts it, where ordinary users may make no user namespaces. */
+  readonly isSetuid: boolean
   /** Forbids user namespaces inside, beside the system call filter. A setuid bubblewrap cannot. */
   readonly disablesUserNamespaces: boolean
 }
@@ -28,6 +30,7 @@ export async function findBwrap(program = 'bwrap'): Promise<Bwrap> {
   return {
     path,
     bindsDescriptors: offers('--bind-fd') && offers('--ro-bind-fd'),
+    isSetuid: setuid,
     disablesUserNamespaces: offers('--disable-userns') && !setuid,
   }
 }

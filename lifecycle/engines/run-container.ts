@@ -8,6 +8,7 @@ import { type Account, findAccount } from './accounts.ts'
 import { findBwrap } from './bwrap.ts'
 import { openFiles } from './files.ts'
 import { isolate, systemMounts } from './isolation.ts'
+import { findLandlock, withoutLandlock } from './landlock.ts'
 import { openOverlay } from './overlay.ts'
 import { checkEnvironment } from '../processes/launch.ts'
 import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
@@ -35,6 +36,10 @@ export interface RunImageOptions {
   readonly signals?: Pick<EventEmitter, 'on' | 'off'>
   readonly warn?: (text: string) => void
   readonly bwrap?: string
+  /** `host` by default: servers that it starts are reached at localhost. */
+  readonly network?: 'none' | 'host' | undefined
+  /** The program of landlock/main.c, which closes abstract unix sockets of others to it. */
+  readonly landlock?: string | undefined
 }
 
 /** Those that a container's first process gets from people and platforms. */
@@ -47,7 +52,8 @@ const grace = 10_000
 
 /**
  * Runs an image on this machine without a daemon or root until its program ends, and answers with the program's exit
- * status: 128 and the signal's number, if it was ended by one. The network is the host's.
+ * status: 128 and the signal's number, if it was ended by one. The network is the host's unless it
+ * is `none`.
  *
  * The root is the image under a layer to write on, which is dropped in the end; where ordinary users cannot have that
  * (see `openOverlay`), the image is read-only, with a warning. All files belong to the program's user, so it may write
@@ -63,11 +69,15 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   const user = options.user ?? options.config.config?.User ?? ''
   const [account, bwrap] = await Promise.all([findAccount(rootfs, user), findBwrap(options.bwrap)])
   const program = describeProgram(options, account)
-  const isolation = isolate({ ...program, bwrap, network: 'host', user: account })
+  const network = options.network ?? 'host'
+  const isolation = isolate({ ...program, bwrap, network, user: account })
+  const landlock = network === 'none' ? undefined : await findLandlock(options.landlock, bwrap)
+  if (network === 'host' && landlock === undefined) options.warn?.(`${withoutLandlock.text}; ${withoutLandlock.fix}`)
   const start = (files: Files) =>
     startSandbox({
       ...files,
       bwrap,
+      landlock,
       argv: program.argv,
       options: [...isolation, ...files.options],
       stdio: options.stdio ?? [0, 1, 2],
@@ -89,7 +99,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   }
 
   async function runReadOnly(): Promise<Ending> {
-    using files = await openFiles({ bwrap, rootfs, mounts: [], network: 'host', home: program.env.HOME })
+    using files = await openFiles({ bwrap, rootfs, mounts: [], network, home: program.env.HOME })
     return await attend(start(files), options, signal)
   }
 }

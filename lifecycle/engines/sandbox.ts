@@ -17,6 +17,8 @@ export interface SandboxOptions {
   /** The first three descriptors of the program. */
   readonly stdio: readonly ['ignore' | number, 'ignore' | number, 'ignore' | number]
   readonly wrapper?: Wrapper
+  /** Becomes bubblewrap last: see landlock.ts. */
+  readonly landlock?: string | undefined
 }
 
 /** What becomes bubblewrap, which it finds at the end of its arguments: `unshare …`. */
@@ -89,13 +91,17 @@ const patience = 60_000
 
 /** Starts bubblewrap. Nothing of ours but what is in the options gets inside: no environment, descriptor or terminal. */
 export function startSandbox(sandbox: SandboxOptions): Sandbox {
-  const { bwrap, argv, descriptors = [], stdio, wrapper } = sandbox
+  const { bwrap, argv, descriptors = [], stdio, wrapper, landlock } = sandbox
   // Options hold the environment: in a pipe they are in no command line that others can read, and have no size limit.
   const options = Buffer.from(joinOptions(sandbox.options))
   const filter = seccompFilter(machine())
   const own = ['--args', String(argsFd), '--seccomp', String(seccompFd), '--json-status-fd', String(statusFd)]
   const child = launch({
-    argv: ['sh', '-c', watch, 'sh', ...deviceGuard(), ...(wrapper?.argv ?? []), bwrap.path, ...own, '--', ...argv],
+    argv: [
+      ...['sh', '-c', watch, 'sh', ...deviceGuard(), ...(wrapper?.argv ?? [])],
+      ...(landlock === undefined ? [] : [landlock]),
+      ...[bwrap.path, ...own, '--', ...argv],
+    ],
     cwd: wrapper?.cwd ?? '/',
     env: { PATH: systemPath },
     before: [processLimit, ...(wrapper ? [wrapper.before] : [])].join('; '),

@@ -96,7 +96,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     {
       images: imagesOf(settings, environment, destinations),
       files: filesOf(workspace, environment),
-      runner: sandboxRunner(openSandbox(options, environment, workspace), reporter),
+      runner: sandboxRunner(openSandbox(options, { environment, workspace, distribution, reporter }), reporter),
       cache,
       reuse: { previous: options.clearCache !== true, layers: true },
       settings: imageSettingsOf(options, environment),
@@ -156,9 +156,14 @@ async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment)
 
 function openSandbox(
   { settings, network = 'host' }: BuildOptions,
-  environment: BuildEnvironment,
-  workspace: Workspace,
+  parts: {
+    readonly environment: BuildEnvironment
+    readonly workspace: Workspace
+    readonly distribution: Distribution
+    readonly reporter: Reporter
+  },
 ) {
+  const { environment, workspace, distribution, reporter } = parts
   const { caBundle, engine } = settings
   const proxies = Object.fromEntries(
     Object.entries(settings.environment).filter(
@@ -169,6 +174,8 @@ function openSandbox(
     engine: engine({
       rootfs: environment.rootfs.path,
       tmpDir: workspace.dir,
+      landlock: distribution.landlock,
+      onWarning: warning => reporter.event({ type: 'warning', ...warning }),
       ...(caBundle !== undefined && { caBundle }),
     }),
     environment,

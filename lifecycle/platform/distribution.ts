@@ -11,6 +11,8 @@ export interface Distribution {
   /** The default builder. */
   readonly builder: string
   launcher(arch: string): string
+  /** For sandboxes with the host's network: see lifecycle/engines/landlock. */
+  readonly landlock: string
   /** The Node that runs phases and buildpacks in the sandbox. */
   readonly node: string
 }
@@ -37,6 +39,7 @@ function distributionAt(root: string): Distribution {
     lifecycleDir: join(root, 'lifecycle'),
     builder: join(root, 'builder.toml'),
     launcher: arch => join(root, 'launcher', `launcher-linux-${arch}`),
+    landlock: join(root, 'landlock'),
     node: process.execPath,
   }
 }

@@ -10,6 +10,9 @@ export type EngineFactory = (place: {
   /** An existing directory for temporary files. */
   readonly tmpDir: string
   readonly caBundle?: string
+  /** Closes abstract unix sockets to programs that have the host's network. */
+  readonly landlock?: string | undefined
+  readonly onWarning?: (warning: { readonly text: string; readonly fix: string }) => void
 }) => Engine
 
 /** What Bale takes from the machine and the user's environment. `settings()` has the defaults. */

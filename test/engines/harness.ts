@@ -54,6 +54,24 @@ export async function openSandbox(options: Partial<BubblewrapOptions> = {}): Pro
 /** A program for `node` that makes a sandbox, with `EngineRun` and `BubblewrapOptions` as its argument. */
 export const runChild = join(import.meta.dirname, 'run-child.ts')
 
+/** The program of landlock/main.c, built for this test file. */
+export function useLandlock(): { readonly program: string } {
+  let dir: string
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'bale-test-landlock-'))
+    execFileSync(join(import.meta.dirname, '../../lifecycle/engines/landlock/build'), [join(dir, 'landlock')])
+  })
+  afterAll(() => rm(dir, { recursive: true, force: true }))
+  return {
+    get program() {
+      return join(dir, 'landlock')
+    },
+  }
+}
+
+/** Whether the kernel can scope abstract unix sockets; on CI's machines it must. */
+export const closesAbstractSockets = (program: string): boolean => spawnSync(program).status === 0
+
 /** probe.c at /probe, compiled for the tests of the describe block that this is called in. */
 export function useProbe(): Mount {
   let tools: string

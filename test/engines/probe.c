@@ -211,6 +211,17 @@ static int connect_unix(const char *name, int is_abstract) {
   return connect_to(socket(AF_UNIX, SOCK_STREAM, 0), &address, offsetof(struct sockaddr_un, sun_path) + is_abstract + length);
 }
 
+/* A server and a client of the sandbox itself. */
+static int connect_own(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0bale-probe-own"};
+  socklen_t length = offsetof(struct sockaddr_un, sun_path) + 15;
+  int server = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (bind(server, (void *)&address, length) < 0 || listen(server, 1) < 0) return tell("listen", -1), 1;
+  if (fork() == 0) _exit(connect_to(socket(AF_UNIX, SOCK_STREAM, 0), &address, length));
+  wait(NULL);
+  return 0;
+}
+
 static int connect_inet(uint32_t host, int port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(host)}};
   return connect_to(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK * (host >> 24 != 127), 0), &address, sizeof address);
@@ -258,6 +269,7 @@ int main(int argc, char **argv) {
   if (!strcmp(command, "descriptors")) return list_descriptors(), 0;
   if (!strcmp(command, "devices")) return change_devices(), 0;
   if (!strcmp(command, "abstract")) return connect_unix(first, 1);
+  if (!strcmp(command, "own-abstract")) return connect_own();
   if (!strcmp(command, "unix")) return connect_unix(first, 0);
   if (!strcmp(command, "loopback")) return connect_inet(INADDR_LOOPBACK, atoi(first));
   if (!strcmp(command, "loopback6")) return connect_inet6(atoi(first));

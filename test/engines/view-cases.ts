@@ -13,7 +13,8 @@ import { sh } from '../contracts/engines.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { isAlive, processesWith, uniqueWord } from '../helpers/processes.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
-import { openSandbox, runChild, useProbe, user, usr } from './harness.ts'
+import { skip } from '../helpers/skip.ts'
+import { closesAbstractSockets, openSandbox, runChild, useLandlock, useProbe, user, usr } from './harness.ts'
 
 /** What a program in a sandbox sees of the host, and what it does not. */
 export function viewCases(): void {
@@ -173,6 +174,7 @@ export function viewCases(): void {
 export function networkCases(): void {
   describe('bubblewrap: the network', () => {
     const probe = useProbe()
+    const landlock = useLandlock()
     async function listening(server: Server, ...address: [number, string] | [string]): Promise<Server> {
       server.listen(...(address as [string]))
       await once(server, 'listening')
@@ -197,16 +199,41 @@ export function networkCases(): void {
       expect(stdout).toBe('connect worked\n')
     })
 
-    it('X06 none: no abstract sockets', async () => {
-      const opened = await openSandbox()
+    /** A server in the abstract namespace, and what a program in the sandbox can do with it. */
+    async function abstractServer() {
       const name = `bale-test-${uniqueWord()}`
       await listening(createServer(), `\0${name}`)
-      const { stdout } = await sh(opened, `/probe abstract ${name}`, { mounts: [probe] })
+      return name
+    }
+
+    it('X06 none: no abstract sockets', async () => {
+      const opened = await openSandbox()
+      const { stdout } = await sh(opened, `/probe abstract ${await abstractServer()}`, { mounts: [probe] })
       expect(stdout).toBe('connect ECONNREFUSED\n')
-      // A known limit: nothing but another network namespace keeps these apart.
-      expect((await sh(opened, `/probe abstract ${name}`, { mounts: [probe], network: 'host' })).stdout).toBe(
-        'connect worked\n',
-      )
+    })
+
+    it("X06 X38 host: no abstract sockets of others, from which a descriptor of the host's root could come", async ctx => {
+      if (!closesAbstractSockets(landlock.program)) return skip(ctx, 'Linux 6.12 with Landlock is needed')
+      const warnings: unknown[] = []
+      const opened = await openSandbox({ landlock: landlock.program, onWarning: w => warnings.push(w) })
+      const name = await abstractServer()
+      const run = { mounts: [probe], network: 'host' } as const
+      expect((await sh(opened, `/probe abstract ${name}`, run)).stdout).toBe('connect EPERM\n')
+      // Among its own processes they work.
+      expect((await sh(opened, '/probe own-abstract', run)).stdout).toBe('connect worked\n')
+      expect(warnings).toEqual([])
+    })
+
+    it('X06 host: a kernel that cannot close them is a warning that names the risk, once', async () => {
+      const warnings: unknown[] = []
+      const opened = await openSandbox({ landlock: '/bin/false', onWarning: w => warnings.push(w) })
+      for (const network of ['host', 'none', 'host'] as const) await sh(opened, ':', { network })
+      expect(warnings).toEqual([
+        {
+          text: expect.stringContaining('can reach abstract unix sockets') as string,
+          fix: expect.stringContaining('--network none') as string,
+        },
+      ])
     })
 
     it("X07 no sockets of the host's daemons and agents, with any network", async () => {

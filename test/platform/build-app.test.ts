@@ -101,6 +101,7 @@ async function machine(engine: Engine, builderToml = '') {
       lifecycleDir: join(root, 'dist/lifecycle'),
       builder: join(root, 'builder'),
       launcher: () => join(root, 'dist/launcher'),
+      landlock: join(root, 'dist/landlock'),
       node: process.execPath,
     },
   }

@@ -50,6 +50,7 @@ async function openBuilder(more = '') {
     lifecycleDir: '/dist/lifecycle',
     builder: root,
     launcher: (arch: string) => `/dist/launcher-${arch}`,
+    landlock: '/dist/landlock',
     node: '/dist/node',
   }
   const provide = async (runImage?: string) => {

@@ -11,6 +11,7 @@ import { removeTree } from '../../files/remove.ts'
 import { unpackImage } from '../../layers/tree/unpack.ts'
 import { labels, parseBuildMetadataLabel } from '../../spec/labels.ts'
 import { Stores } from '../../stores/open.ts'
+import { findDistribution } from '../../platform/distribution.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { printable, printableLines } from '../text.ts'
 import { readVariables } from '../variables.ts'
@@ -43,6 +44,8 @@ export async function runCommand(
       config: image.config,
       env,
       signals: process,
+      network: options.network,
+      landlock: findDistribution(import.meta.url).landlock,
       warn: text => process.stderr.write(`Warning: ${printableLines(text)}\n`),
       ...(args.length > 0 && { args }),
       ...(options.process !== undefined && { entrypoint: [entrypointOf(image, options.process)] }),
