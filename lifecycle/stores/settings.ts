@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { arch, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Platform } from '../image/manifest.ts'
+import { dockerHub } from '../image/reference.ts'
 import type { ImageTransport } from './transport.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
@@ -24,7 +25,7 @@ export interface StoreSettings {
   readonly dockerSocket: string
   /** PEM file with the machine's certificate authorities, which a sandbox is given in place of its own. */
   readonly caBundle?: string
-  /** Hosts, with their ports, that are trusted without a certificate, or without TLS. */
+  /** Hosts, with their ports, that are trusted without a certificate, or without TLS: CNB_INSECURE_REGISTRIES. */
   readonly insecureRegistries?: readonly string[]
   /** Where images can live; those of `transports.ts` by default. */
   readonly transports?: readonly ImageTransport[]
@@ -66,7 +67,17 @@ export function storeSettings(env: Env, findHome = accountHome): StoreSettings {
     dockerSocket: dockerSocket(env),
     ...(env['CNB_REGISTRY_AUTH'] && { registryAuth: env['CNB_REGISTRY_AUTH'] }),
     ...(caBundle !== undefined && { caBundle }),
+    insecureRegistries: (env['CNB_INSECURE_REGISTRIES'] ?? '').split(',').flatMap(text => registryHost(text) || []),
   }
+}
+
+/** A registry as references name it, whatever scheme or path was written with its host. */
+export function registryHost(text: string): string {
+  const host = text
+    .trim()
+    .replace(/^\w+:\/\//, '')
+    .replace(/\/.*$/, '')
+  return host === 'docker.io' ? dockerHub : host
 }
 
 /** Not `homedir()`: where HOME is empty, so is that, and files would go to whatever directory one is in. */

@@ -2,7 +2,9 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { certificateFor } from '../helpers/certificate.ts'
-import { bytesOf, noise, platform } from '../helpers/images.ts'
+import { makeImage } from '../../lifecycle/image/image.ts'
+import { bytesOf, configOf, noise, platform, sourceOf } from '../helpers/images.ts'
+import type { Answer } from '../helpers/registry.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { connect, credentialsOf, refusal, secret, seed, serve } from '../helpers/registry/set-up.ts'
 
@@ -204,6 +206,40 @@ describe('proxies', () => {
       'ENOTFOUND',
     )
     expect(proxy.lines).toEqual([])
+  })
+
+  it.each([
+    ['10.1.2.3:5000', false],
+    ['registry.team.svc.cluster.local:5000', false],
+    ['registry.example.com:5000', true],
+  ])('lead to a registry without TLS at %s, and all requests go there by http', async (host, insecure) => {
+    const server = await serve()
+    const { digest } = await seed(server)
+    // What a registry answers that was told an https URL of its own.
+    server.faults = ({ method }) => {
+      if (method !== 'POST') return undefined
+      const edit = (answer: Answer): Answer => {
+        const path = new URL(String(answer.headers?.location ?? ''), server.url).pathname
+        return { ...answer, headers: { ...answer.headers, location: `https://${host}${path}` } }
+      }
+      return { edit }
+    }
+    const proxy = await proxyTo(server.host)
+    const { store } = connect(host, { insecure, proxy: { http: proxy.url, https: proxy.url } })
+    await store.checkWrite(['v2'])
+    expect((await store.pull('v1', platform))?.digest).toBe(digest)
+    await store.putImage(makeImage(configOf(), [await store.putLayer(sourceOf({ '/a': 'a' }))]), ['v2'])
+    // One look whether it speaks TLS.
+    expect(proxy.lines.filter(line => line.startsWith('CONNECT'))).toHaveLength(1)
+    expect(proxy.lines.some(line => line.startsWith(`DELETE http://${host}/v2/team/app/blobs/uploads/`))).toBe(true)
+  })
+
+  it('R39 lead to a registry without TLS that is not called insecure: refused, with the way to do that', async () => {
+    const server = await serve()
+    const proxy = await proxyTo(server.host)
+    const { store } = connect('registry.example.com:5000', { proxy: { http: proxy.url, https: proxy.url } })
+    expect(await refusal(store.checkWrite(['v1']))).toMatch(/does not speak TLS.*CNB_INSECURE_REGISTRIES/)
+    expect(server.requests).toEqual([])
   })
 
   it('for http are not asked for https', async () => {

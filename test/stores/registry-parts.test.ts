@@ -3,6 +3,7 @@ import { BaleError } from '../../lifecycle/errors.ts'
 import {
   checkReach,
   isLoopbackHost,
+  mayLackTls,
   mayReach,
   reachOf,
   watchedLookup,
@@ -73,14 +74,25 @@ describe('reachOf', () => {
   })
 
   it.each([
-    ['localhost:5000', true],
-    ['app.localhost', true],
-    ['127.0.0.1:5000', true],
-    ['[::1]:5000', true],
-    ['localhost.example.com', false],
-    ['192.168.1.1:5000', false],
-    ['10.0.0.1.example.com', false],
-  ])('%s may do without TLS: %s', (host, loopback) => expect(isLoopbackHost(new URL(`http://${host}`))).toBe(loopback))
+    ['localhost:5000', true, true],
+    ['app.localhost', true, true],
+    ['127.0.0.1:5000', true, true],
+    ['[::1]:5000', true, true],
+    ['192.168.1.1:5000', false, true],
+    ['10.1.2.3', false, true],
+    ['172.31.0.1', false, true],
+    ['[fd12::1]:5000', false, true],
+    ['registry.default.svc.cluster.local:5000', false, true],
+    ['localhost.example.com', false, false],
+    ['10.0.0.1.example.com', false, false],
+    ['registry.local.example.com', false, false],
+    ['172.32.0.1', false, false],
+    ['169.254.169.254', false, false],
+    ['registry.example.com', false, false],
+  ])('%s is on this machine: %s, and may do without TLS: %s', (host, loopback, plain) => {
+    expect(isLoopbackHost(new URL(`http://${host}`))).toBe(loopback)
+    expect(mayLackTls(new URL(`http://${host}`))).toBe(plain)
+  })
 })
 
 describe('parseChallenges', () => {

@@ -15,7 +15,7 @@ import { dockerDaemon } from '../../stores/daemon/transport.ts'
 import { ociLayout } from '../../stores/layout/transport.ts'
 import { type Destination, type ImageAt, Stores } from '../../stores/open.ts'
 import { registry } from '../../stores/registry/transport.ts'
-import { storeSettings } from '../../stores/settings.ts'
+import { registryHost, storeSettings } from '../../stores/settings.ts'
 import type { ImageReference, ImageTransport } from '../../stores/transport.ts'
 import type { PhaseContext } from './binary.ts'
 import type { Inputs } from './flags.ts'
@@ -53,7 +53,7 @@ export class Images implements AsyncDisposable {
         ...settings,
         // The home directory may not be there, or not be ours; and nobody can be there first under a random name.
         cacheDir: this.#tmpDir,
-        insecureRegistries: inputs.list('insecure-registry').map(registryOf),
+        insecureRegistries: inputs.list('insecure-registry').map(registryHost),
       },
       log,
     )
@@ -181,12 +181,6 @@ function modeOf({ inputs, env, log }: PhaseContext): Mode {
     where: '-layout-dir',
     fix: 'give -layout-dir, or set CNB_LAYOUT_DIR',
   })
-}
-
-/** A registry as references name it, whatever was written before or after its host. */
-function registryOf(text: string): string {
-  const host = text.replace(/^\w+:\/\//, '').replace(/\/.*$/, '')
-  return host === 'docker.io' ? 'index.docker.io' : host
 }
 
 /** The one argument of analyzer and creator. @throws BaleError 'arguments' for more */

@@ -93,6 +93,17 @@ export function isLoopbackHost(url: URL): boolean {
 }
 
 /**
+ * Whether a registry may do without TLS although nobody has called it insecure: where Docker and go-containerregistry use http,
+ * too. Such a host is on this machine, at a literal private address, or has a name of a local network (`.local`: RFC 6762, and
+ * services in Kubernetes). TLS is tried before http.
+ */
+export function mayLackTls(url: URL): boolean {
+  const address = literalAddress(url)
+  if (address !== undefined) return ['loopback', 'private'].includes(reachOf(address))
+  return isLoopbackHost(url) || /\.local$/i.test(url.hostname)
+}
+
+/**
  * Looks names up for connections, and tells `inspect` which addresses came out before one of them is dialled: a name
  * that was harmless a moment ago may point into our own network now (DNS rebinding).
  * @param inspect may throw

@@ -1,6 +1,6 @@
 import { BaleError } from '../../errors.ts'
 import type { Credentials } from '../credentials.ts'
-import { isLoopbackHost } from './addresses.ts'
+import { isLoopbackHost, mayLackTls } from './addresses.ts'
 import { type Access, Authorizer } from './authorizer.ts'
 import { failureAt, isCertificateError, refusalAt } from './failures.ts'
 import { type Limits, defaultLimits } from './limits.ts'
@@ -13,7 +13,7 @@ export interface RegistryOptions {
   /** Host and optional port: `index.docker.io`, `localhost:5000`. */
   readonly registry: string
   readonly credentials: Credentials
-  /** Certificates are not checked, and http will do. Loopback addresses may use http without this. */
+  /** Certificates are not checked, and http will do. `mayLackTls` tells which hosts may use http without this. */
   readonly insecure?: boolean
   /** What the platform calls itself, for the registry's logs. */
   readonly userAgent?: string
@@ -58,7 +58,7 @@ export class Registry implements AsyncDisposable {
     this.host = registry
     this.limits = { ...defaultLimits, ...options.limits }
     this.#userAgent = options.userAgent === undefined ? 'bale' : `bale ${options.userAgent}`
-    this.#schemes = insecure || isLoopbackHost(new URL(`http://${registry}`)) ? ['https', 'http'] : ['https']
+    this.#schemes = insecure || mayLackTls(new URL(`http://${registry}`)) ? ['https', 'http'] : ['https']
     this.#http = new HttpClient({ insecure, ca, proxy, limits: this.limits })
     this.#authorizer = new Authorizer({
       registry,
@@ -98,6 +98,8 @@ export class Registry implements AsyncDisposable {
       // A proxy that ends TLS before a registry lets it believe that it is reached over http.
       return new URL(`${origin.origin}${url.pathname}${url.search}`)
     }
+    // A registry that was told an https URL of its own answers with that, though we found only http there.
+    if (url.host === origin.host) return new URL(`${origin.origin}${url.pathname}${url.search}`)
     if (url.protocol === 'https:') return url
     throw failureAt(reply, `the registry sends us from ${reply.url.protocol}// to ${url.protocol}//: not followed`)
   }

@@ -105,6 +105,11 @@ const networkWords: Record<string, readonly [words: string, again: boolean, fix?
   UND_ERR_HEADERS_TIMEOUT: ['no answer came in time', true],
   UND_ERR_BODY_TIMEOUT: ['the answer stopped coming', true],
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ['the answer has another length than it says', true],
+  ERR_SSL_WRONG_VERSION_NUMBER: [
+    'it does not speak TLS there',
+    false,
+    'use its https port; a registry without TLS is named in CNB_INSECURE_REGISTRIES',
+  ],
   UND_ERR_HEADERS_OVERFLOW: ['the headers of the answer are too long', false],
 }
 
