@@ -75,7 +75,10 @@ async function evidenceOf(language: Language, files: Files, env: Env): Promise<E
     if (start === undefined) return { language, strength: 'manifest', because: manifest }
     return { language, strength: 'server', because: start === manifest ? manifest : `${manifest} and ${start}` }
   }
-  return source === undefined ? undefined : { language, strength: 'sources', because: source }
+  if (source === undefined) return undefined
+  const helper = await firstMatch(files, language.helpers ?? [])
+  if (helper !== undefined) return { language, strength: 'server', because: `${helper} and ${source}` }
+  return { language, strength: 'sources', because: source }
 }
 
 async function firstMatch(

@@ -37,4 +37,4 @@ export { choosePrograms, linkPrograms, type Program, programProcesses, providePr
 export { type Invocation, invocationOf, runBuildpack } from './run.ts'
 export { type Component, packageUrl } from './sbom/component.ts'
 export { removeSources, type SourceRules } from './source-files.ts'
-export { splitWords } from './words.ts'
+export { escapeRegExp, splitWords } from './words.ts'

@@ -9,6 +9,8 @@ export interface Language {
   readonly provides?: string
   /** Files with which people declare a project. */
   readonly manifests: readonly string[]
+  /** Files that declare a project beside a source file only: many applications have a Makefile for other things. */
+  readonly helpers?: readonly string[]
   /** Files that a server starts with. With a manifest they make the language the likely server; absent: the manifest does. */
   readonly starts?: readonly string[]
   /** Source files, which say little where another language has a manifest. */
@@ -187,6 +189,17 @@ export const languages: readonly Language[] = [
   { id: 'r', name: 'R', manifests: ['renv.lock', 'init.R'], sources: ['*.R'], programs: ['Rscript', 'R'] },
   { id: 'julia', name: 'Julia', manifests: ['Project.toml'], sources: ['*.jl'], programs: ['julia'] },
   { id: 'lua', name: 'Lua', manifests: ['*.rockspec'], sources: ['*.lua'], programs: ['lua', 'luajit', 'lapis'] },
+  {
+    id: 'cpp',
+    name: 'C or C++',
+    aliases: ['c', 'c++', 'make', 'cmake'],
+    provides: 'make',
+    manifests: ['CMakeLists.txt'],
+    helpers: ['Makefile', 'makefile', 'GNUmakefile', 'configure'],
+    sources: ['*.c', '*.cc', '*.cpp', '*.cxx', 'src/*.c', 'src/*.cc', 'src/*.cpp', 'src/*.cxx'],
+    programs: [],
+    settings: ['BP_CMAKE_ARGUMENTS', 'BP_MAKE_ARGUMENTS'],
+  },
   {
     id: 'static',
     name: 'static site',

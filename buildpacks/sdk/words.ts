@@ -24,3 +24,8 @@ function unquote(
 ): string {
   return double?.replaceAll(/\\(["\\$`])/g, '$1') ?? single ?? escaped ?? ''
 }
+
+/** `text` as a regular expression that matches it alone. */
+export function escapeRegExp(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')
+}

@@ -7,7 +7,3 @@ export function quoted(text: string): string {
 export function isPlain(text: string): boolean {
   return !/[$\x00-\x1f\x7f]/.test(text)
 }
-
-export function escapeRegExp(text: string): string {
-  return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')
-}

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -29,6 +29,7 @@ describe.each([
   ['python', ['requirements.txt', 'any.py', 'src/main.py', 'pyproject.toml', 'Pipfile', 'uv.lock']],
   ['go', ['go.mod', 'go.work', 'any.go']],
   ['rust', ['Cargo.toml']],
+  ['make', ['CMakeLists.txt', 'Makefile', 'configure']],
   ['static', ['Staticfile', 'index.html', 'src/index.html']],
   ['procfile', ['app.yaml', 'start.sh']],
 ])('%s bin/detect', (name, files) => {
@@ -54,6 +55,8 @@ it.each([
   ['go', { GOOGLE_BUILDABLE: './back' }],
   ['procfile', { GOOGLE_ENTRYPOINT: 'run' }],
   ['procfile', { RAILPACK_START_CMD: 'run' }],
+  ['make', { BP_LANGUAGE: 'c++' }],
+  ['make', { BP_MAKE_ARGUMENTS: 'all' }],
   ['static', { BP_WEB_SERVER: 'nginx' }],
   ['static', { BP_LANGUAGE: 'nodejs,static' }],
 ])('%s bin/detect asks the program about %j', async (name, env) => {
@@ -74,4 +77,10 @@ describe.each(['nodejs', 'python', 'go', 'rust', 'procfile'])('%s bin/build', na
     expect(status).toBe(1)
     expect(stderr).toContain('there is no Node.js to run this buildpack with')
   })
+})
+
+it('bin/main is the same in all buildpacks', async () => {
+  const names = (await readdir(buildpacks, { withFileTypes: true })).filter(entry => entry.isDirectory())
+  const texts = names.map(({ name }) => readFile(join(buildpacks, name, 'bin/main'), 'utf8').catch(() => undefined))
+  expect(new Set((await Promise.all(texts)).filter(text => text !== undefined)).size).toBe(1)
 })
