@@ -7,6 +7,7 @@ import type { LayerTypes, Metadata } from '../../lifecycle/spec/types.ts'
 import { type LayerEnv, writeLayerEnv } from './env.ts'
 import type { Log } from './log.ts'
 import type { Component } from './sbom/component.ts'
+import type { Seals } from './seal.ts'
 import { hasSbom, removeSbom, type SbomSubject, writeSbom } from './sbom/files.ts'
 
 /**
@@ -62,6 +63,7 @@ export interface LayerRoom {
   /** False if the user wants no bill of materials. */
   readonly sbom: boolean
   readonly log: Log
+  readonly seals: Seals
 }
 
 /** Restores the layer of an earlier build if it will do, and creates it otherwise. */
@@ -92,6 +94,7 @@ export async function provideLayer<K extends LayerKey>(
     ...(Object.keys(notes).length > 0 && { notes }),
   }
   await writeFile(`${path}.toml`, formatToml({ types: { launch, build, cache }, metadata }))
+  if (outcome.state !== 'reused') room.seals.add(name, path, { launch, build, cache })
   return { ...outcome, name, path, notes }
 }
 

@@ -13,6 +13,7 @@ import { type LayerRoom, provideLayer } from './layer.ts'
 import { Log, type Output } from './log.ts'
 import { planDocument } from './plan.ts'
 import { isSet, readPlatformEnv, targetOf } from './platform.ts'
+import { Seals } from './seal.ts'
 import { writeSbom } from './sbom/files.ts'
 
 /** The status with which bin/detect says that the buildpack does not take part (buildpack.md, "Detection"). */
@@ -47,9 +48,10 @@ export function invocationOf(process: NodeJS.Process): Invocation {
 export async function runBuildpack(buildpack: Buildpack, invocation: Invocation): Promise<number> {
   const log = new Log(invocation.output)
   try {
-    const context = await readContext(invocation, log)
+    const seals = new Seals()
+    const context = await readContext({ ...invocation, runner: seals.watch(invocation.runner) }, log)
     if (invocation.phase === 'detect') return await detect(buildpack, context, invocation)
-    if (invocation.phase === 'build') return await build(buildpack, context, invocation)
+    if (invocation.phase === 'build') return await build(buildpack, context, invocation, seals)
     throw new BuildpackError(`${invocation.phase ?? 'nothing'} is neither detect nor build`)
   } catch (error) {
     report(error, log)
@@ -108,17 +110,19 @@ async function detect(buildpack: Buildpack, context: Context, { env }: Invocatio
   return 0
 }
 
-async function build(buildpack: Buildpack, context: Context, { env }: Invocation): Promise<number> {
+async function build(buildpack: Buildpack, context: Context, { env }: Invocation, seals: Seals): Promise<number> {
   const layersDir = required(env, 'CNB_LAYERS_DIR')
   const sbom = !isSet(context.env, 'BP_DISABLE_SBOM')
-  const room: LayerRoom = { dir: layersDir, buildpack: context.buildpack, sbom, log: context.log }
+  const room: LayerRoom = { dir: layersDir, buildpack: context.buildpack, sbom, log: context.log, seals }
   const buildContext: BuildContext = {
     ...context,
     plan: await readPlan(required(env, 'CNB_BP_PLAN_PATH')),
     store: await readStore(layersDir),
     layer: (name, definition) => provideLayer(room, name, definition),
   }
-  await writeResult(room, await buildpack.build(buildContext))
+  const result = await buildpack.build(buildContext)
+  await seals.check(context.log)
+  await writeResult(room, result)
   return 0
 }
 

@@ -10,6 +10,8 @@ import {
   type LayerDefinition,
   prepend,
 } from '../../../buildpacks/sdk/index.ts'
+import { spawnRunner } from '../../../buildpacks/sdk/command.ts'
+import type { LayerTypes } from '../../../lifecycle/spec/types.ts'
 import { buildpackDir, projectOf, writeBuildpackToml } from './project.ts'
 
 const tool = (version: string, more: Partial<LayerDefinition> = {}): LayerDefinition => ({
@@ -210,5 +212,65 @@ describe('a layer', () => {
       create: () => Promise.resolve({ env: { all: { 'PATH.override': byDefault('/evil') } } }),
     })
     expect(await project.build()).toMatchObject({ exitCode: 1, layers: {} })
+  })
+})
+
+describe('X40 a finished layer', () => {
+  /** A runtime, and packages whose install script does what `attack` says; both in real programs' hands. */
+  async function attacked(
+    attack: string,
+    cacheTypes: Partial<LayerTypes> = { build: true, launch: true, cache: true },
+  ) {
+    let script = attack
+    const project = await projectOf(
+      async ({ layer, run }) => {
+        const runtime = await layer('runtime', {
+          types: cacheTypes,
+          key: { Runtime: '1' },
+          create: async dir => writeFile(join(dir, 'node'), 'the real one'),
+        })
+        await layer('modules', {
+          types: { launch: true },
+          key: { lock: script },
+          create: async () => void (await run(['sh', '-c', script], { env: { RUNTIME: runtime.path } })),
+        })
+        return {}
+      },
+      { runner: spawnRunner },
+    )
+    return {
+      project,
+      reform: (better: string) => void (script = better),
+    }
+  }
+  const replace = `printf 'a backdoor!!' > "$RUNTIME/new" && touch -r "$RUNTIME/node" "$RUNTIME/new" && mv "$RUNTIME/new" "$RUNTIME/node"`
+
+  it.each([
+    ['replaces a program by one of the same size and time', replace],
+    ['writes into a program', `printf 'a backdoor!!' > "$RUNTIME/node"`],
+    ['puts a file beside it', `printf x > "$RUNTIME/more"`],
+    ['removes a file', `rm "$RUNTIME/node"`],
+    ['makes it setuid', `chmod 4755 "$RUNTIME/node"`],
+  ])('is kept for no later build when an install script %s', async (_, attack) => {
+    const { project, reform } = await attacked(attack)
+    const { exitCode, output, layers } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toMatch(/Warning: the layer runtime was changed after it was finished, at (node|more)/)
+    expect(layers['runtime']).toEqual({ types: { launch: true, build: true, cache: false }, metadata: {} })
+    reform('true')
+    await project.nextBuild()
+    const next = await project.build()
+    expect(next.exitCode, next.output).toBe(0)
+    expect(await project.read('layers/runtime/node')).toBe('the real one')
+    expect(next.layers['runtime']?.types).toMatchObject({ cache: true })
+  })
+
+  it('stays in the cache when nothing changed it, and a layer for the cache alone when something did', async () => {
+    const still = await (await attacked('cat "$RUNTIME/node"')).project.build()
+    expect(still.output).not.toContain('Warning')
+    expect(still.layers['runtime']?.types).toMatchObject({ cache: true })
+    const working = await (await attacked(replace, { cache: true })).project.build()
+    expect(working.output).not.toContain('Warning')
+    expect(working.layers['runtime']?.types).toMatchObject({ cache: true })
   })
 })

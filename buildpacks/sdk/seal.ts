@@ -1,0 +1,90 @@
+import { lstatSync, readdirSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { formatToml } from '../../lifecycle/spec/toml.ts'
+import type { LayerTypes } from '../../lifecycle/spec/types.ts'
+import type { Runner } from './command.ts'
+import type { Log } from './log.ts'
+
+interface Finished {
+  readonly name: string
+  readonly path: string
+  readonly types: LayerTypes
+  /** What lstat said when the first command started after the layer was finished. */
+  facts?: ReadonlyMap<string, string>
+}
+
+/** More than a tick of any kernel's clock, in milliseconds: two changes within one tick have the same change time. */
+const tick = 20
+
+/**
+ * Watches over the layers that a buildpack has finished. An install script of a dependency could replace a program in one
+ * of them, and the cache would keep it for later builds, also when the dependency is gone (X40). All of this is one user's,
+ * so that nothing can be made read-only; but no program can set a change time. What has changed in the end is kept for no
+ * later build.
+ *
+ * A layer for the cache alone is a working directory, such as a package manager's, and is not watched.
+ */
+export class Seals {
+  readonly #finished: Finished[] = []
+
+  /** `layer` is finished: its contents are not to change any more in this build. */
+  add(name: string, path: string, types: LayerTypes): void {
+    if (types.launch || types.build) this.#finished.push({ name, path, types })
+  }
+
+  /** A runner that looks at the finished layers before it starts a program. */
+  watch(runner: Runner): Runner {
+    return async (command, onLine) => {
+      await this.#close()
+      return runner(command, onLine)
+    }
+  }
+
+  /** Lets go of every layer that was changed after it was finished: its TOML file says so, and the next build makes it anew. */
+  async check(log: Log): Promise<void> {
+    for (const { name, path, types, facts } of this.#finished) {
+      const changed = facts && firstDifference(facts, factsOf(path))
+      if (changed === undefined) continue
+      await writeFile(`${path}.toml`, formatToml({ types: { ...types, cache: false }, metadata: {} }))
+      log.warning(
+        `the layer ${name} was changed after it was finished, at ${changed}: no later build will use it`,
+        'see which command does that; an install script of a dependency may have replaced a program',
+      )
+    }
+  }
+
+  async #close(): Promise<void> {
+    let fresh = false
+    for (const layer of this.#finished.filter(({ facts }) => facts === undefined)) {
+      layer.facts = factsOf(layer.path)
+      fresh = true
+    }
+    // What the command changes gets a later time than what was seen.
+    if (fresh) await sleep(tick)
+  }
+}
+
+/** Of each entry below a directory: what lstat says of it, and what no program can set to a former value. */
+function factsOf(dir: string): ReadonlyMap<string, string> {
+  const facts = new Map<string, string>()
+  const waiting = ['']
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    for (const entry of readdirSync(join(dir, path), { withFileTypes: true })) {
+      const below = join(path, entry.name)
+      const { mode, size, ino, ctimeNs } = lstatSync(join(dir, below), { bigint: true })
+      const isDirectory = entry.isDirectory()
+      // A directory changes with its entries, which are looked at themselves.
+      facts.set(below, isDirectory ? `directory ${mode}` : `${mode} ${size} ${ino} ${ctimeNs}`)
+      if (isDirectory) waiting.push(below)
+    }
+  }
+  return facts
+}
+
+function firstDifference(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string | undefined {
+  for (const [path, fact] of now) if (before.get(path) !== fact) return path
+  for (const path of before.keys()) if (!now.has(path)) return path
+  return undefined
+}
