@@ -21,7 +21,7 @@ enum { NR_landlock_create_ruleset = 444, NR_landlock_restrict_self = 446 };
 // clang-format on
 
 enum { PR_SET_NO_NEW_PRIVS = 38, CREATE_RULESET_VERSION = 1, SCOPE_ABSTRACT_UNIX_SOCKET = 1, FIRST_ABI_WITH_SCOPES = 6 };
-enum { EXIT_UNSUPPORTED = 1, EXIT_FAILED = 125 };
+enum { EXIT_UNSUPPORTED = 1, EXIT_NOT_STARTED = 125 };
 
 /* linux/landlock.h, struct landlock_ruleset_attr */
 typedef struct {
@@ -35,11 +35,11 @@ int program_main(int argc, char **argv, char **envp) {
   }
   const Ruleset rules = {.scoped = SCOPE_ABSTRACT_UNIX_SOCKET};
   long fd = SYS(landlock_create_ruleset, &rules, sizeof rules, 0, 0);
-  if (fd < 0) fail(EXIT_FAILED, "landlock: a ruleset cannot be made: %s", error_text((int)fd));
+  if (fd < 0) fail(EXIT_NOT_STARTED, "landlock: a ruleset cannot be made: %s", error_text((int)fd));
   int error = (int)sys_call(NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
   if (error == 0) error = (int)SYS(landlock_restrict_self, fd, 0, 0, 0);
-  if (error < 0) fail(EXIT_FAILED, "landlock: it cannot be applied: %s", error_text(error));
+  if (error < 0) fail(EXIT_NOT_STARTED, "landlock: it cannot be applied: %s", error_text(error));
   sys_close((int)fd);
   error = sys_execve(argv[1], argv + 1, envp);
-  fail(EXIT_FAILED, "landlock: %s cannot be started: %s", argv[1], error_text(error));
+  fail(EXIT_NOT_STARTED, "landlock: %s cannot be started: %s", argv[1], error_text(error));
 }
