@@ -25,6 +25,7 @@ import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
 import type { Settings } from './settings.ts'
 import { copySource } from './copy-source.ts'
+import { readSourceSettings } from './source-filter.ts'
 import { type Workspace, openWorkspace, writePlatformEnv } from './workspace.ts'
 
 export interface BuildOptions {
@@ -88,8 +89,15 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   })
   cache.prefetch()
 
-  await writePlatformEnv(workspace.platform, options.env ?? {})
-  await copySource(resolve(options.path ?? '.'), workspace.app, reporter, signal)
+  const source = resolve(options.path ?? '.')
+  const { filter, env } = await readSourceSettings({
+    dir: source,
+    images: [...names, ...(options.cacheImage === undefined ? [] : [options.cacheImage])],
+    outputs: [settings.cacheDir, settings.dataDir],
+    reporter,
+  })
+  await writePlatformEnv(workspace.platform, { ...env, ...options.env })
+  await copySource(source, workspace.app, { reporter, filter, signal })
   await writeFile(join(workspace.layers, 'order.toml'), formatOrder(environment.order))
 
   const result = await runPipeline(

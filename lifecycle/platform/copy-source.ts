@@ -19,12 +19,13 @@ import { lstat } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
-import { type ByteString, printable, toBytes } from '../files/byte-string.ts'
-import { OpenDirectory } from '../files/open-directory.ts'
+import { type ByteString, printable, toBuffer, toBytes } from '../files/byte-string.ts'
+import { type FileKind, OpenDirectory } from '../files/open-directory.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
 import { checkHoles } from '../layers/tree/holes.ts'
 import { isAtOrBelow } from '../layers/tree/cursor.ts'
 import { type Found, walk } from '../layers/tree/walk.ts'
+import type { SourceFilter } from './source-filter.ts'
 
 /** Everything in the app directory has this time: mtimes differ from checkout to checkout, and builds can copy them. */
 const sourceTime = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
@@ -34,6 +35,13 @@ const leftOut = '.git'
 const secrets = /^(\.git|\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.key|.+\.p12|\.npmrc|\.netrc)$/
 const entriesAtOnce = 64
 
+export interface CopyOptions {
+  readonly reporter: Reporter
+  /** What is left out; nothing by default. */
+  readonly filter?: SourceFilter
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Copies the source into the workspace with modes that no umask or checkout changes: 0755 for directories and
  * executables, 0644 for the rest. Links stay links, wherever they point. Sockets are left out with a warning.
@@ -42,15 +50,29 @@ const entriesAtOnce = 64
  * while we copy (X43). What changes while it is read is an error that names it (S11).
  * @throws BaleError 'filesystem' naming what cannot be read, 'input' for a fifo or a device
  */
-export async function copySource(from: string, to: string, reporter: Reporter, signal?: AbortSignal): Promise<void> {
+export async function copySource(
+  from: string,
+  to: string,
+  { reporter, filter = () => 'no', signal }: CopyOptions,
+): Promise<void> {
   const source = await openSource(from)
   const host = toBytes(from)
   const found: string[] = []
+  const outside: string[] = []
   const target = new Target(to)
   try {
     let copied = 0
-    for (const entry of walk(source, host, path => path.toString('latin1') === leftOut)) {
+    const skip = (path: Buffer, kind: FileKind): boolean => {
+      if (path.toString('latin1') === leftOut) return true
+      const verdict = filter(path.toString(), kind === 'directory')
+      return verdict === 'subtree' || (verdict === 'entry' && kind !== 'directory')
+    }
+    for (const entry of walk(source, host, skip)) {
       signal?.throwIfAborted()
+      // Its directory is made when something in it is not left out.
+      if (entry.kind === 'directory' && filter(toBuffer(entry.path).toString(), true) === 'entry') continue
+      refuseWhiteout(entry, `${host}/${entry.path}`)
+      if (entry.kind === 'symlink' && leadsOut(entry)) outside.push(printable(entry.path))
       if (secrets.test(entry.name)) found.push(printable(entry.path))
       copyEntry(entry, target.directoryFor(entry.path), `${host}/${entry.path}`, reporter)
       if (++copied % entriesAtOnce === 0) await setImmediate()
@@ -60,13 +82,46 @@ export async function copySource(from: string, to: string, reporter: Reporter, s
     target.close()
     source.close()
   }
-  if (found.length === 0) return
-  const list = found.slice(0, 5).join(', ') + (found.length > 5 ? ` and ${found.length - 5} more` : '')
-  reporter.event({
-    type: 'warning',
-    text: `the image will contain what may be a secret: ${list}`,
-    fix: 'move it out of the source directory if it is one',
+  if (outside.length > 0)
+    reporter.event({
+      type: 'warning',
+      text: `links lead out of the source, where the image has nothing of it: ${firstOf(outside)}`,
+      fix: 'copy what they point to into the source, or build from the directory above with --path',
+    })
+  if (found.length > 0)
+    reporter.event({
+      type: 'warning',
+      text: `the image will contain what may be a secret: ${firstOf(found)}`,
+      fix: 'move it out of the source directory if it is one',
+    })
+}
+
+const firstOf = (paths: readonly string[]): string =>
+  paths.slice(0, 5).join(', ') + (paths.length > 5 ? ` and ${paths.length - 5} more` : '')
+
+/** A layer with such a name would delete a file instead of holding one (image-spec layer.md, "Whiteouts"). */
+function refuseWhiteout({ name }: Found, host: ByteString): void {
+  if (!name.startsWith('.wh.')) return
+  throw new BaleError('input', 'no image can hold a file whose name starts with .wh.', {
+    where: printable(host),
+    fix: 'rename it, or leave it out with exclude in project.toml',
   })
+}
+
+/** Absolute links that mean a path of the image. */
+const inImage = /^\/(workspace|layers|cnb|usr|bin|sbin|lib|lib64|etc|opt|var|tmp|dev|proc|sys|run)(\/|$)/
+
+/** Whether a link leads above the source, or to a path that only this machine has. */
+function leadsOut({ path, name, parent }: Found): boolean {
+  const target = writing(path, () => readlinkSync(parent.path(name), 'latin1'))
+  if (target.startsWith('/')) return !inImage.test(target)
+  let depth = path.split('/').length - 1
+  for (const part of target.split('/')) {
+    if (part === '..') depth--
+    else if (part !== '' && part !== '.') depth++
+    if (depth < 0) return true
+  }
+  return false
 }
 
 /** The directory that the user named, which may be a link of theirs. */
@@ -98,9 +153,13 @@ class Target {
   directoryFor(path: ByteString): OpenDirectory {
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
     while (!isAtOrBelow(parent, this.#top.path)) this.#leave()
-    if (this.#top.path !== parent) {
-      const name = parent.slice(parent.lastIndexOf('/') + 1)
-      this.#stack.push({ path: parent, directory: this.#top.directory.enter(name) })
+    for (let { path: at } = this.#top; at !== parent; at = this.#top.path) {
+      const rest = parent.slice(at === '' ? 0 : at.length + 1)
+      const name = rest.split('/')[0] as string
+      const { directory } = this.#top
+      // A directory that was left out, with a file in it that was not.
+      if (lstatSync(directory.path(name), { throwIfNoEntry: false }) === undefined) copyDirectory(directory, name)
+      this.#stack.push({ path: at === '' ? name : `${at}/${name}`, directory: directory.enter(name) })
     }
     return this.#top.directory
   }
@@ -194,9 +253,9 @@ function checkRoom({ size }: Stats, to: OpenDirectory, where: string): void {
   if (size > bavail * bsize) throw full(where, `it has ${size} bytes, and the disk has no room for them`)
 }
 
-function writing(where: string, call: () => void): void {
+function writing<T>(where: string, call: () => T): T {
   try {
-    call()
+    return call()
   } catch (error) {
     throw isErrno(error) ? unreadable(where, error) : error
   }

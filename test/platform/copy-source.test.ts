@@ -35,7 +35,7 @@ async function copied(tree: Parameters<typeof writeTree>[1], prepare: (dir: stri
   await writeTree(from, tree)
   await prepare(from)
   const reporter = recorder()
-  await copySource(from, to, reporter)
+  await copySource(from, to, { reporter })
   return { from, to, reporter }
 }
 
@@ -87,7 +87,7 @@ describe('copySource', () => {
     chmodSync(join(from, 'sub/closed'), 0)
     chmodSync(from, 0o755)
     chmodSync(to, 0o777)
-    const error = await asOrdinaryUser(() => failureOf(copySource(from, to, recorder())))
+    const error = await asOrdinaryUser(() => failureOf(copySource(from, to, { reporter: recorder() })))
     expect(error).toMatchObject({ code: 'filesystem', where: join(from, 'sub/closed') })
     expect((error as Error).message).toContain('permission denied')
     chmodSync(join(from, 'sub/closed'), 0o755)
@@ -163,7 +163,7 @@ describe('copySource', () => {
     onTestFinished(async () => {
       for (const dir of [from, to]) await removeTree(dir)
     })
-    const error = await failureOf(copySource(from, to, recorder()))
+    const error = await failureOf(copySource(from, to, { reporter: recorder() }))
     expect(error).toMatchObject({ code: 'filesystem', fix: expect.stringContaining('shorter') as string })
     expect((error as BaleError).where?.length).toBeLessThan(500)
   })
@@ -181,7 +181,7 @@ describe('copySource', () => {
     const writer = spawn('sh', ['-c', 'while :; do echo x; done >> "$1"', 'sh', join(from, 'app.log')])
     onTestFinished(() => void writer.kill('SIGKILL'))
     await vi.waitFor(() => expect(lstatSync(join(from, 'app.log')).size % 1024).not.toBe(0))
-    const error = await failureOf(copySource(from, to, recorder()))
+    const error = await failureOf(copySource(from, to, { reporter: recorder() }))
     expect(error).toMatchObject({ code: 'filesystem', where: join(from, 'app.log') })
     expect((error as Error).message).toBe('it changed while it was copied')
   })
@@ -204,7 +204,7 @@ describe('copySource', () => {
       let copies = 0
       for (const end = performance.now() + 2000; performance.now() < end; copies++) {
         mkdirSync(to)
-        await copySource(from, to, recorder()).catch((error: unknown) => {
+        await copySource(from, to, { reporter: recorder() }).catch((error: unknown) => {
           if (!(error instanceof BaleError) || error.code !== 'filesystem') throw error
         })
         for (const file of execFileSync('find', [to, '-type', 'f'], { encoding: 'utf8' }).split('\n').filter(Boolean))

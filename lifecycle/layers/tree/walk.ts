@@ -25,10 +25,14 @@ interface Level {
  * Everything below a directory, depth first in byte order of names, a directory before what is in it. Goes from descriptor
  * to descriptor and through no link. The top itself is not found, and stays open.
  * @param host the path of the top, for messages
- * @param skip leaves an entry out, with everything below
+ * @param skip leaves an entry out, with everything below; it gets the path from the top
  * @throws BaleError 'filesystem' naming a directory that cannot be read, or a path too long for any Linux (S10)
  */
-export function* walk(top: OpenDirectory, host: ByteString, skip?: (path: Buffer) => boolean): Generator<Found, void> {
+export function* walk(
+  top: OpenDirectory,
+  host: ByteString,
+  skip?: (path: Buffer, kind: FileKind) => boolean,
+): Generator<Found, void> {
   const open = (directory: OpenDirectory, prefix: ByteString): Level => {
     const children = wrapErrnoSync(`${host}/${prefix}`.slice(0, -1), () => directory.list())
     return { directory, prefix, children, next: 0 }
@@ -44,7 +48,7 @@ export function* walk(top: OpenDirectory, host: ByteString, skip?: (path: Buffer
         continue
       }
       const path = level.prefix + child.name
-      if (skip?.(toBuffer(path)) === true) continue
+      if (skip?.(toBuffer(path), child.kind) === true) continue
       checkLength(path)
       const found = { ...child, path, parent: level.directory }
       if (child.kind !== 'directory') {

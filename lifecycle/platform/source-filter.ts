@@ -1,0 +1,118 @@
+import { realpath } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { readTrusted } from '../files/read.ts'
+import { isIgnoredByDocker, parseDockerignore } from '../spec/dockerignore.ts'
+import { type ProjectDescriptor, parseProjectDescriptor } from '../spec/project-descriptor.ts'
+import { displayName, parseImageReference } from '../stores/transports.ts'
+
+/**
+ * What of the source is left out: `no`, the `entry` alone (files below a directory may stay), or the whole `subtree`.
+ * @param path from the root of the source
+ */
+export type SourceFilter = (path: string, isDirectory: boolean) => 'no' | 'entry' | 'subtree'
+
+/** What the source says about its own build. */
+export interface SourceSettings {
+  readonly filter: SourceFilter
+  /** Variables of project.toml for buildpacks. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+export interface SourceSettingsInput {
+  /** The directory of the source. */
+  readonly dir: string
+  /** Where the image goes, as the user wrote it, and its cache. */
+  readonly images: readonly string[]
+  /** Directories that Bale itself writes to in this build. */
+  readonly outputs: readonly string[]
+  readonly reporter: Reporter
+}
+
+/**
+ * Reads project.toml and, where that does not choose files, .dockerignore. Leaves out what this build writes: an image that
+ * contains the last image grows with each build (S18).
+ * @throws BaleError 'input' for a file that cannot be understood, 'arguments' for a destination that is the source itself
+ */
+export async function readSourceSettings(input: SourceSettingsInput): Promise<SourceSettings> {
+  const { dir, reporter } = input
+  const descriptor = await readDescriptor(dir, reporter)
+  const filters = [await ownOutputs(input), (await patterns(descriptor)) ?? (await dockerignore(dir, reporter))]
+  return {
+    filter: (path, isDirectory) => {
+      const verdicts = filters.map(filter => filter?.(path, isDirectory) ?? 'no')
+      return verdicts.find(v => v === 'subtree') ?? verdicts.find(v => v === 'entry') ?? 'no'
+    },
+    env: descriptor?.env ?? {},
+  }
+}
+
+async function readDescriptor(dir: string, reporter: Reporter): Promise<ProjectDescriptor | undefined> {
+  const file = join(dir, 'project.toml')
+  const content = await readTrusted(file)
+  if (content === undefined) return undefined
+  const descriptor = parseProjectDescriptor(content, 'project.toml')
+  const { notFollowed } = descriptor
+  if (notFollowed.length > 0)
+    reporter.event({
+      type: 'warning',
+      text: `project.toml has ${notFollowed.join(', ')}, which Bale does not follow yet`,
+      fix: 'name a builder.toml with --builder for other buildpacks',
+    })
+  return descriptor
+}
+
+/** Patterns of project.toml, with the meaning that they have in .gitignore (gitignore(5)). */
+async function patterns(descriptor: ProjectDescriptor | undefined): Promise<SourceFilter | undefined> {
+  const { include, exclude } = descriptor ?? {}
+  const list = include ?? exclude
+  if (list === undefined) return undefined
+  const { default: ignore } = await import('ignore')
+  const rules = ignore().add([...list])
+  const matches = (path: string, isDirectory: boolean): boolean => rules.ignores(isDirectory ? `${path}/` : path)
+  if (include === undefined) return (path, isDirectory) => (matches(path, isDirectory) ? 'subtree' : 'no')
+  return (path, isDirectory) => (matches(path, isDirectory) ? 'no' : 'entry')
+}
+
+async function dockerignore(dir: string, reporter: Reporter): Promise<SourceFilter | undefined> {
+  const content = await readTrusted(join(dir, '.dockerignore'))
+  if (content === undefined) return undefined
+  const rules = parseDockerignore(new TextDecoder().decode(content))
+  reporter.event({ type: 'note', level: 'info', text: 'Leaving out what .dockerignore names' })
+  const hasExceptions = rules.some(rule => rule.keeps)
+  return path => (isIgnoredByDocker(rules, path) ? (hasExceptions ? 'entry' : 'subtree') : 'no')
+}
+
+/** The destinations and directories of this build that lie in the source. */
+async function ownOutputs({ dir, images, outputs, reporter }: SourceSettingsInput): Promise<SourceFilter> {
+  const top = await realpath(dir).catch(() => resolve(dir))
+  const left = new Set<string>()
+  const add = async (path: string, what: string): Promise<void> => {
+    const below = relative(top, await realOf(resolve(path)))
+    if (below === '..' || below.startsWith(`..${sep}`)) return
+    if (below === '')
+      throw new BaleError('arguments', `${what} is the directory of the source itself`, {
+        where: path,
+        fix: 'choose another directory',
+      })
+    if (left.has(below)) return
+    left.add(below)
+    reporter.event({ type: 'note', level: 'info', text: `Leaving out ${below}, where this build writes ${what}` })
+  }
+  for (const image of images) {
+    const reference = parseImageReference(image)
+    if (reference.transport.isPath) await add(reference.location, displayName(reference))
+  }
+  for (const output of outputs) await add(output, 'its own files')
+  return path => (left.has(path) ? 'subtree' : 'no')
+}
+
+/** The real path of a file that need not exist yet. */
+async function realOf(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch {
+    return path === dirname(path) ? path : join(await realOf(dirname(path)), path.slice(dirname(path).length))
+  }
+}

@@ -1,0 +1,132 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { copySource } from '../../lifecycle/platform/copy-source.ts'
+import { readSourceSettings } from '../../lifecycle/platform/source-filter.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { type Tree, readTree, writeTree } from '../helpers/tree.ts'
+import { recorder } from '../phases/harness.ts'
+
+/** The files that are left when a tree is copied with its own settings, and what was said. */
+async function copied(
+  tree: Tree,
+  more: { images?: (dir: string) => string[]; outputs?: (dir: string) => string[] } = {},
+) {
+  const root = await temporaryDirectory()
+  const [dir, to] = [join(root, 'src'), join(root, 'out')]
+  await mkdir(dir)
+  await mkdir(to)
+  await writeTree(dir, tree)
+  const reporter = recorder()
+  const images = more.images?.(dir) ?? []
+  const outputs = more.outputs?.(dir) ?? []
+  const { filter, env } = await readSourceSettings({ dir, images, outputs, reporter })
+  await copySource(dir, to, { reporter, filter })
+  const files = Object.keys(await readTree(to)).sort()
+  const said = reporter.events.flatMap(e => ('text' in e ? [e.text] : []))
+  return { files, said, env, dir, to }
+}
+
+const tree = { 'a.txt': '', 'b.log': '', 'logs/c.log': '', 'logs/keep.txt': '', 'src/d.ts': '', 'src/deep/e.ts': '' }
+
+describe('project.toml', () => {
+  it.each([
+    ['0.1', 'exclude', '[build]\nexclude = ["*.log", "src/deep"]\n'],
+    ['0.2', 'exclude', '[_]\nschema-version = "0.2"\n[io.buildpacks]\nexclude = ["*.log", "src/deep"]\n'],
+    ['0.3', 'exclude', '[_]\nschema-version = "0.3"\n[io.buildpacks]\nexclude = ["*.log", "src/deep/"]\n'],
+  ])('of schema %s leaves out what %s names, as .gitignore does', async (_schema, _key, toml) => {
+    const { files } = await copied({ ...tree, 'project.toml': toml })
+    expect(files).toEqual(['a.txt', 'logs/keep.txt', 'project.toml', 'src/d.ts'])
+  })
+
+  it('takes what include names alone, at any depth, and no empty directories', async () => {
+    const { files, to } = await copied({ ...tree, 'project.toml': '[build]\ninclude = ["*.ts", "a.txt"]\n' })
+    expect(files).toEqual(['a.txt', 'src/d.ts', 'src/deep/e.ts'])
+    await expect(readFile(join(to, 'logs'))).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it.each([
+    ['0.1', '[[build.env]]\nname = "A"\nvalue = "1"\n'],
+    ['0.2', '[_]\nschema-version = "0.2"\n[[io.buildpacks.build.env]]\nname = "A"\nvalue = "1"\n'],
+  ])('of schema %s gives buildpacks variables', async (_schema, toml) => {
+    expect((await copied({ 'project.toml': toml })).env).toEqual({ A: '1' })
+  })
+
+  it('says what Bale does not follow', async () => {
+    const toml = '[_]\nschema-version = "0.2"\n[io.buildpacks]\nbuilder = "x"\n[[io.buildpacks.group]]\nid = "y"\n'
+    const { said } = await copied({ 'project.toml': toml })
+    expect(said).toEqual([
+      'project.toml has io.buildpacks.builder, io.buildpacks.group, which Bale does not follow yet',
+    ])
+  })
+
+  it.each([
+    [
+      'an unknown schema',
+      '[_]\nschema-version = "7"\n',
+      'project.toml _.schema-version',
+      'the schema "7" is not known',
+    ],
+    ['include beside exclude', '[build]\ninclude = []\nexclude = []\n', 'project.toml:2', 'include and exclude'],
+    ['what is no TOML', 'build = [\n', 'project.toml', ''],
+  ])('is refused for %s', async (_what, toml, where, message) => {
+    expect(await failureOf(copied({ 'project.toml': toml }))).toMatchObject({
+      code: 'input',
+      where: expect.stringContaining(where) as string,
+      message: expect.stringContaining(message) as string,
+    })
+  })
+
+  it('is read before .dockerignore, which then says nothing', async () => {
+    const { files } = await copied({ ...tree, 'project.toml': '[build]\nexclude = ["src"]\n', '.dockerignore': '*' })
+    expect(files).toEqual(['.dockerignore', 'a.txt', 'b.log', 'logs/c.log', 'logs/keep.txt', 'project.toml'])
+  })
+})
+
+describe('.dockerignore', () => {
+  it('leaves out what it names, from the root, with exceptions', async () => {
+    const { files, said } = await copied({ ...tree, '.dockerignore': '# logs\n*.log\nlogs\n!logs/keep.txt\n' })
+    expect(files).toEqual(['.dockerignore', 'a.txt', 'logs/keep.txt', 'src/d.ts', 'src/deep/e.ts'])
+    expect(said).toContain('Leaving out what .dockerignore names')
+  })
+})
+
+describe('what this build writes', () => {
+  it('S18 is left out of the source, and said', async () => {
+    const { files, said } = await copied(
+      { 'a.txt': '', 'out/index.json': '', 'image.tar': '', 'cache/x': '', 'other/index.json': '' },
+      {
+        images: dir => [`oci:${dir}/out:latest`, `docker-archive:${dir}/image.tar`, 'hello', 'docker://r.example/x'],
+        outputs: dir => [join(dir, 'cache'), '/elsewhere'],
+      },
+    )
+    expect(files).toEqual(['a.txt', 'other/index.json'])
+    expect(said).toHaveLength(3)
+  })
+
+  it('S18 cannot be the source itself', async () => {
+    const dir = await temporaryDirectory()
+    const input = { dir, images: [`oci:${dir}`], outputs: [], reporter: recorder() }
+    expect(await failureOf(readSourceSettings(input))).toMatchObject({ code: 'arguments', where: dir })
+  })
+})
+
+describe('names and links that no image can have', () => {
+  it('T23 a file that would be a whiteout is refused with the user’s path', async () => {
+    const error = await failureOf(copied({ 'a/.wh.b': '' }))
+    expect(error).toMatchObject({ code: 'input', where: expect.stringMatching(/\/src\/a\/\.wh\.b$/) as string })
+  })
+
+  it('S06 links that lead out of the source are warned of; others are not', async () => {
+    const links = {
+      up: { link: '../x' },
+      'a/up': { link: '../../x' },
+      home: { link: '/home/me/x' },
+      'a/in': { link: '../b' },
+      abs: { link: '/usr/bin/env' },
+    } as const
+    const { said } = await copied({ ...links, 'b/c': '' })
+    expect(said).toEqual(['links lead out of the source, where the image has nothing of it: a/up, home, up'])
+  })
+})
