@@ -5,6 +5,9 @@ import { performance } from 'node:perf_hooks'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
+import { fingerprintTree } from '../layers/tree/fingerprint.ts'
+import { formatLayerToml } from '../spec/layer.ts'
+import { writeAnew } from './write-file.ts'
 import { parseBuildToml } from '../spec/build-toml.ts'
 import { type LayerEnv, buildLayerPathVariables, buildpackEnv } from '../spec/env.ts'
 import { combineProcesses, parseLaunch } from '../spec/launch.ts'
@@ -44,6 +47,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
   const scratch = await mkdtemp(join(tmpdir(), 'bale-build-'))
   const launches: { buildpackId: string; launch: LaunchDocument }[] = []
   const layerEnvs: LayerEnv[] = []
+  const finished: FinishedLayer[] = []
   let plan = input.plan
   // Left by an earlier build; each build describes itself anew.
   await rm(join(input.layersDir, 'sbom'), { recursive: true, force: true })
@@ -58,7 +62,9 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
       launches.push({ buildpackId: element.id, launch: left.launch })
       for (const layer of left.layers)
         if (layer.types.build && layer.exists) layerEnvs.push(await layerEnv(element.id, layer))
+      if (index < input.group.length - 1) finished.push(...(await lookAtLayers(element.id, left.layers)))
     }
+    for (const layer of finished) await checkUnchanged(layer, input.reporter)
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
@@ -151,6 +157,38 @@ async function takeOutputs(buildpack: Buildpack, layersDir: string): Promise<Out
   const launchLayers = new Set(layers.filter(l => l.types.launch).map(l => l.name))
   await collectSboms(layersDir, buildpack.descriptor, dir, layer => launchLayers.has(layer))
   return { layers, launch, unmet }
+}
+
+/** A layer of a buildpack that has run, and what it was like then. */
+interface FinishedLayer {
+  readonly buildpackId: string
+  readonly layer: LayerOnDisk
+  readonly fingerprint: string
+}
+
+/** One for the cache alone is left out: it may be a directory that tools of other buildpacks write to. */
+async function lookAtLayers(buildpackId: string, layers: readonly LayerOnDisk[]): Promise<FinishedLayer[]> {
+  const wanted = layers.filter(({ exists, types }) => exists && (types.launch || types.build))
+  const looks = await Promise.all(
+    wanted.map(async layer => ({ buildpackId, layer, fingerprint: await fingerprintTree(layer.dir) })),
+  )
+  return looks.filter((look): look is FinishedLayer => look.fingerprint !== undefined)
+}
+
+/**
+ * A buildpack may write to its own layers alone (buildpack.md, "Build"), but all of them are one user's. A layer that a later
+ * one has changed is in this image as it is; it is kept for no other build (X49).
+ */
+async function checkUnchanged({ buildpackId, layer, fingerprint }: FinishedLayer, reporter: Reporter): Promise<void> {
+  const { name, dir, types } = layer
+  const now = (await directoryState(dir)) === 'directory' ? await fingerprintTree(dir) : undefined
+  if (now === fingerprint) return
+  await writeAnew(`${dir}.toml`, formatLayerToml({}, { ...types, cache: false }))
+  reporter.event({
+    type: 'warning',
+    text: `the layer ${buildpackId}:${name} was changed by a buildpack that ran later: no other build will use it`,
+    fix: 'see which buildpack writes there; an install script that it runs may have replaced a program',
+  })
 }
 
 /** What a build layer does to the environment of later buildpacks (buildpack.md, "Provided by the Buildpacks"). */

@@ -5,7 +5,7 @@ import type { BaleError } from '../../lifecycle/errors.ts'
 import { build } from '../../lifecycle/phases/build.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
-import { buildInput, buildpack } from './harness.ts'
+import { buildInput, buildpack, recorder } from './harness.ts'
 
 describe('build', () => {
   it('runs the group in order and gathers what each leaves in metadata.toml', async () => {
@@ -266,5 +266,44 @@ for f in app tools launch build; do echo "{}" > "$1/$f.sbom.cdx.json"; done`,
     expect(error).toMatchObject({ code: 'input' })
     expect(error.where).toContain(where)
     expect(error.message).not.toContain('root:')
+  })
+})
+
+describe('X49 a layer of a buildpack that has run', () => {
+  const owner = buildpack('owner', {
+    build: `mkdir "$CNB_LAYERS_DIR/tool" "$CNB_LAYERS_DIR/work"; printf 'the real one' > "$CNB_LAYERS_DIR/tool/node"
+printf '[types]\\nlaunch = true\\nbuild = true\\ncache = true\\n[metadata]\\nkey = "1"\\n' > "$CNB_LAYERS_DIR/tool.toml"
+printf '[types]\\ncache = true\\n[metadata]\\nkey = "1"\\n' > "$CNB_LAYERS_DIR/work.toml"`,
+  })
+
+  async function after(script: string) {
+    const dir = await temporaryDirectory()
+    const reporter = recorder()
+    const tree = { ...owner, ...buildpack('later', { build: `cd "$CNB_LAYERS_DIR/../owner"; ${script}` }) }
+    await build({ ...(await buildInput(dir, tree, ['owner', 'later'])), reporter })
+    const read = (name: string) => readFile(join(dir, 'layers/owner', name), 'utf8')
+    return { warnings: reporter.events.filter(e => e.type === 'warning'), read }
+  }
+
+  it.each([
+    [
+      'replaces a file by one of the same size and time',
+      'printf "a backdoor!!" > n; touch -r tool/node n; mv n tool/node',
+    ],
+    ['writes into a file', 'printf "a backdoor!!" > tool/node'],
+    ['adds a file', 'echo x > tool/more'],
+    ['moves it away', 'mv tool elsewhere'],
+  ])('is kept for no other build when a later one %s', async (_, script) => {
+    const { warnings, read } = await after(script)
+    expect(warnings).toMatchObject([{ text: expect.stringContaining('owner:tool was changed') as string }])
+    expect(await read('tool.toml')).toMatch(/^cache = false$/m)
+    expect(await read('tool.toml')).not.toContain('key')
+    expect(await read('work.toml')).toContain('key')
+  })
+
+  it('stays as it is when a later one reads it, or works in a layer for the cache alone', async () => {
+    const { warnings, read } = await after('cat tool/node; echo x > work/file')
+    expect(warnings).toEqual([])
+    expect(await read('tool.toml')).toContain('key = "1"')
   })
 })
