@@ -28,7 +28,10 @@ export function failureEvent(error: unknown): FailureEvent {
 const text = v.pipe(v.string(), v.maxLength(1024 * 1024))
 const short = v.pipe(v.string(), v.maxLength(1024))
 const stream = v.picklist(['stdout', 'stderr'])
-const buildpack = v.object({ id: short, version: short })
+// What stands in lines of ours; other characters than the specification's could make a line look like another (X41).
+const id = v.pipe(short, v.regex(/^[A-Za-z0-9._/@-]+$/))
+const version = v.pipe(short, v.regex(/^[A-Za-z0-9._+-]*$/))
+const buildpack = v.object({ id, version })
 const milliseconds = v.pipe(v.number(), v.finite(), v.minValue(0))
 const codes = [
   'failed',
@@ -42,8 +45,8 @@ const codes = [
   'buildpack-failed',
 ] as const
 
-// What phases that run buildpacks can truthfully say. Buildpacks share their standard output, so a line may be forged:
-// then a false line is shown, as any buildpack can print one, and no more comes of it.
+// What phases that run buildpacks can truthfully say. Buildpacks share their standard output, so a line may be forged: what
+// only trusted phases report (`saved`, `layer`) is refused, and texts are marked as the sandbox's by `fromSandbox`.
 const events = v.variant('type', [
   v.object({
     type: v.literal('detected'),
@@ -84,3 +87,32 @@ export function parseEvent(line: string): StreamedEvent | undefined {
     return undefined
   }
 }
+
+/** The event as one that a sandbox reported: its words are indented, or named as the sandbox's, never shown as Bale's own. */
+export function fromSandbox(event: Exclude<StreamedEvent, { type: 'failed' }>): BuildEvent {
+  switch (event.type) {
+    case 'note':
+      return { ...event, text: indented(event.text) }
+    case 'warning':
+      return { ...event, text: `from the sandbox: ${event.text}` }
+    default:
+      return event
+  }
+}
+
+/** The failure that a sandbox reported. What it advises is part of its message: `Fix:` begins Bale's own advice only. */
+export function failureFromSandbox(event: Extract<StreamedEvent, { type: 'failed' }>): BaleError {
+  const { code, message, where, fix } = event
+  const details = where === undefined ? {} : { where }
+  if (code === 'buildpack-failed') return new BaleError(code, message, { ...details, fix: seeOutput })
+  return new BaleError(code, fix === undefined ? message : `${message}\n${indented(fix)}`, details)
+}
+
+/** What to do when a buildpack fails. */
+export const seeOutput = 'its own messages stand above'
+
+const indented = (text: string): string =>
+  text
+    .split('\n')
+    .map(line => `  ${line}`)
+    .join('\n')

@@ -1,7 +1,7 @@
 import type { Engine, EngineRun, ExitStatus } from './engines/engine.ts'
 import { BaleError, type ErrorCode } from './errors.ts'
-import { parseEvent } from './event-stream.ts'
-import type { BuildEvent, Reporter } from './events.ts'
+import { type StreamedEvent, failureFromSandbox, fromSandbox, parseEvent } from './event-stream.ts'
+import type { Reporter } from './events.ts'
 import { lines } from './phases/run-executable.ts'
 
 /** The phases that run buildpacks. */
@@ -19,6 +19,11 @@ export interface PhaseRunner {
   run(phase: BuildpackPhase, signal?: AbortSignal): Promise<void>
 }
 
+export interface RunLimits {
+  /** Milliseconds that the bin/build of one buildpack may take. */
+  readonly buildpackTimeout?: number | undefined
+}
+
 /** Bytes; the largest event is `detected`, which holds what every bin/detect printed. */
 const longestEvent = 8 * 1024 * 1024
 
@@ -30,10 +35,11 @@ export function engineRunner(
   engine: Engine,
   reporter: Reporter,
   prepare: (phase: BuildpackPhase, signal?: AbortSignal) => Promise<Omit<EngineRun, 'onOutput'>>,
+  limits: RunLimits = {},
 ): PhaseRunner {
   return {
     async run(phase, signal) {
-      await runPhaseBinary(phase, engine, await prepare(phase, signal), reporter, signal)
+      await runPhaseBinary(phase, engine, await prepare(phase, signal), reporter, limits, signal)
     },
   }
 }
@@ -43,14 +49,20 @@ async function runPhaseBinary(
   engine: Engine,
   run: Omit<EngineRun, 'onOutput'>,
   reporter: Reporter,
-  signal?: AbortSignal,
+  limits: RunLimits,
+  callerSignal?: AbortSignal,
 ): Promise<void> {
+  using watch = watchBuildpack(limits.buildpackTimeout)
+  const signal = AbortSignal.any([watch.signal, ...(callerSignal ? [callerSignal] : [])])
   const failure: { event?: FailureEvent } = {}
   const onLine = (line: string): void => {
     const parsed = parseEvent(line)
     if (parsed === undefined) reporter.event({ type: 'output', stream: 'stdout', text: line })
     else if (parsed.type === 'failed') failure.event = parsed
-    else reporter.event(parsed satisfies BuildEvent)
+    else {
+      watch.event(parsed)
+      reporter.event(fromSandbox(parsed))
+    }
   }
   const stdout = lines(onLine, longestEvent)
   const stderr = lines(text => reporter.event({ type: 'output', stream: 'stderr', text }))
@@ -72,17 +84,43 @@ async function runPhaseBinary(
   throw explain(phase, status, failure.event)
 }
 
-type FailureEvent = Extract<ReturnType<typeof parseEvent>, { type: 'failed' }>
+type FailureEvent = Extract<StreamedEvent, { type: 'failed' }>
 
 /** The phase's own error, if it told one; it is text from inside a sandbox, so only its code and words are taken. */
 function explain(phase: string, status: ExitStatus, event?: FailureEvent): BaleError {
-  if (event !== undefined) {
-    const { code, message, where, fix } = event
-    return new BaleError(code, message, { ...(where !== undefined && { where }), ...(fix !== undefined && { fix }) })
-  }
+  if (event !== undefined) return failureFromSandbox(event)
   const how = 'code' in status ? `exited with status ${status.code}` : `was killed by ${status.signal}`
   const fix =
     'signal' in status && status.signal === 'SIGKILL' ? 'if it ran out of memory, give the machine more' : undefined
   const code: ErrorCode = 'failed'
   return new BaleError(code, `${phase} ${how} without saying why`, fix === undefined ? {} : { fix })
+}
+
+/** Ends a run whose buildpack takes too long (X48). One that forges the next one's start has the build's own limit. */
+function watchBuildpack(limit: number | undefined): Disposable & {
+  readonly signal: AbortSignal
+  event(event: StreamedEvent): void
+} {
+  const abort = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  return {
+    signal: abort.signal,
+    event(event) {
+      if (limit === undefined || (event.type !== 'buildpack-started' && event.type !== 'buildpack-finished')) return
+      clearTimeout(timer)
+      if (event.type === 'buildpack-finished') return
+      const { id, version } = event.buildpack
+      timer = setTimeout(() => abort.abort(outOfTime(`${id}@${version}`, limit, '--buildpack-timeout')), limit)
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  }
+}
+
+/** @param option what the user can raise the limit with */
+export function outOfTime(what: string, limit: number, option: string): BaleError {
+  const minutes = Math.floor(limit / 60_000)
+  const duration = minutes >= 1 ? `${minutes} min` : `${limit / 1000} s`
+  return new BaleError('failed', `${what} took longer than ${duration} and was ended`, {
+    fix: `see what it waits for in its messages above, or raise ${option}`,
+  })
 }

@@ -2,7 +2,10 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { formatEvent } from '../lifecycle/event-stream.ts'
+import type { BuildEvent } from '../lifecycle/events.ts'
 import { type Running, root, startBale } from './helpers/bale.ts'
+import { processesWith, uniqueWord } from './helpers/processes.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { writeTree } from './helpers/tree.ts'
 
@@ -52,6 +55,41 @@ describe('X42 a buildpack that prints', () => {
     child.kill('SIGTERM')
     stdout.removeAllListeners('data').resume() // what was in the pipe
     expect(await ended).toMatchObject({ code: 143 })
+    expect(readdirSync(work)).toEqual([])
+  })
+})
+
+it('X41 X31 a buildpack that writes into the pipe of its phase says nothing in our name', async () => {
+  const forged = (event: BuildEvent): string => formatEvent(event).replaceAll("'", '')
+  const digest = `sha256:${'f'.repeat(64)}`
+  const saved = forged({ type: 'saved', names: ['evil'], digest, imageId: digest, size: 1 })
+  const note = forged({ type: 'note', level: 'info', text: `Digest: ${digest}` })
+  const { ended } = await startBuild(
+    `for fd in 1 2 5 6 7; do printf '%s\\n' '${saved}' '${note}' >/proc/$PPID/fd/$fd; done 2>/dev/null; exit 1`,
+  )
+  const { code, stdout } = await ended
+  expect(code).toBe(51)
+  // It did get there.
+  expect(stdout).toContain(`  Digest: ${digest}`)
+  expect(stdout).not.toMatch(/^(Saved|Digest)/m)
+})
+
+describe('X48 a build that never ends', () => {
+  it.each([
+    ['--timeout', 'the build took longer than 8 s'],
+    ['--buildpack-timeout', 'own@1.0.0 took longer than 8 s'],
+  ])('is ended by %s, and cleaned up', async (option, message) => {
+    const word = uniqueWord()
+    const { ended, work } = await startBuild(
+      `trap "" TERM; (setsid sleep ${word} &); while :; do sleep ${word}; done`,
+      option,
+      '8s',
+    )
+    const { code, stderr } = await ended
+    expect(stderr).toContain(message)
+    expect(stderr).toContain(option)
+    expect(code).toBe(52)
+    expect(await processesWith(word)).toEqual([])
     expect(readdirSync(work)).toEqual([])
   })
 })

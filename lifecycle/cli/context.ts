@@ -28,6 +28,8 @@ export interface GlobalOptions {
   readonly reportOutputDir?: string
   readonly process?: string
   readonly output?: 'human' | 'json'
+  readonly timeout?: string
+  readonly buildpackTimeout?: string
   readonly olderThan?: string
   readonly keepSize?: string
   readonly all?: boolean

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { BaleError } from '../errors.ts'
+import { seeOutput } from '../event-stream.ts'
 import type { Reporter } from '../events.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { fingerprintTree } from '../layers/tree/fingerprint.ts'
@@ -127,7 +128,7 @@ async function runBuild(
       'buildpack-failed',
       `${id}@${version} failed to build: bin/build exited with status ${exitCode}`,
       {
-        fix: 'its own messages stand above',
+        fix: seeOutput,
       },
     )
   }

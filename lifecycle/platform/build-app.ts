@@ -5,6 +5,7 @@ import { type Reporter, silent } from '../events.ts'
 import { readUntrusted } from '../files/read.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import type { Compression } from '../image/media-types.ts'
+import { outOfTime } from '../phase-runner.ts'
 import { runImageMetadata } from '../phases/analyze.ts'
 import { type PhaseFiles, type PipelineImages, type PipelineInput, runPipeline } from '../pipeline.ts'
 import { formatAnalyzed } from '../spec/analyzed.ts'
@@ -52,11 +53,17 @@ export interface BuildOptions {
   /** What buildpacks reach: `host` by default, since they download dependencies. */
   readonly network?: 'none' | 'host' | undefined
   readonly reporter?: Reporter | undefined
+  /** Milliseconds for the whole build; 2 hours by default. */
+  readonly timeout?: number | undefined
+  /** Milliseconds for the bin/build of one buildpack; the limit of the build by default. */
+  readonly buildpackTimeout?: number | undefined
   /** Bale's own files; found beside the program by default. */
   readonly distribution?: Distribution | undefined
   /** Ends the build and cleans up; the promise rejects with its reason. */
   readonly signal?: AbortSignal | undefined
 }
+
+const defaultTimeout = 2 * 3600_000
 
 export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
   /** Every name that the image was given, in every place. */
@@ -70,7 +77,9 @@ export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const { settings, runImage } = options
   const reporter = options.reporter ?? silent
-  const signal = options.signal ?? new AbortController().signal
+  const timeout = options.timeout ?? defaultTimeout
+  using timer = abortAfter(timeout, outOfTime('the build', timeout, '--timeout'))
+  const signal = AbortSignal.any([timer.signal, ...(options.signal ? [options.signal] : [])])
   const distribution = options.distribution ?? findDistribution(import.meta.url)
   const builder = await loadBuilder(options.builder ?? distribution.builder)
   await using stores = new Stores(settings, reporter, options.compression)
@@ -104,7 +113,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     {
       images: imagesOf(settings, environment, destinations),
       files: filesOf(workspace, environment),
-      runner: sandboxRunner(openSandbox(options, { environment, workspace, distribution, reporter }), reporter),
+      runner: sandboxRunner(
+        openSandbox(options, { environment, workspace, distribution, reporter }),
+        reporter,
+        options,
+      ),
       cache,
       reuse: { previous: options.clearCache !== true, layers: true },
       settings: imageSettingsOf(options, environment),
@@ -201,6 +214,12 @@ function imageSettingsOf(options: BuildOptions, { lifecycle }: BuildEnvironment)
     createdEpoch: options.settings.sourceDateEpoch,
     compression: options.compression,
   }
+}
+
+function abortAfter(milliseconds: number, reason: BaleError): Disposable & { readonly signal: AbortSignal } {
+  const abort = new AbortController()
+  const timer = setTimeout(() => abort.abort(reason), milliseconds)
+  return { signal: abort.signal, [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
 /** The exit status for an error that `build` threw (platform.md, "Exit Code" of the phase it came from). */

@@ -4,7 +4,7 @@ import type { Engine, EngineRun, Mount } from '../engines/engine.ts'
 import type { Reporter } from '../events.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { envOf } from '../image/config.ts'
-import { type BuildpackPhase, type PhaseRunner, engineRunner } from '../phase-runner.ts'
+import { type BuildpackPhase, type PhaseRunner, type RunLimits, engineRunner } from '../phase-runner.ts'
 import { escapeId } from '../spec/ids.ts'
 import { platformApi } from './api.ts'
 import type { BuildEnvironment } from './build-environment.ts'
@@ -30,11 +30,12 @@ export const paths = {
 const node = '/cnb/lifecycle/node'
 
 /** Runs the phase binaries in a sandbox. */
-export function sandboxRunner(sandbox: PhaseSandbox, reporter: Reporter): PhaseRunner {
-  return engineRunner(sandbox.engine, reporter, async phase => {
+export function sandboxRunner(sandbox: PhaseSandbox, reporter: Reporter, limits: RunLimits): PhaseRunner {
+  const prepare = async (phase: BuildpackPhase): Promise<Omit<EngineRun, 'onOutput'>> => {
     await prepareMountPoints(sandbox)
     return runOf(phase, sandbox)
-  })
+  }
+  return engineRunner(sandbox.engine, reporter, prepare, limits)
 }
 
 function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Omit<EngineRun, 'onOutput'> {

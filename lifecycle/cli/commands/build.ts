@@ -27,6 +27,10 @@ export async function buildCommand(context: CommandContext, image: string, optio
     ...(options.compression !== undefined && { compression: options.compression }),
     ...(options.defaultProcess !== undefined && { defaultProcess: options.defaultProcess }),
     ...(options.network !== undefined && { network: options.network }),
+    ...(options.timeout !== undefined && { timeout: parseDuration(options.timeout, '--timeout') }),
+    ...(options.buildpackTimeout !== undefined && {
+      buildpackTimeout: parseDuration(options.buildpackTimeout, '--buildpack-timeout'),
+    }),
     publish: options.publish === true,
     clearCache: options.clearCache === true,
   })
@@ -34,6 +38,17 @@ export async function buildCommand(context: CommandContext, image: string, optio
     throw options.network === 'none' ? withoutNetwork(error) : error
   })
   if (options.reportOutputDir !== undefined) await writeReport(options.reportOutputDir, report)
+}
+
+/** `45s`, `30m`, `2h`, in milliseconds: what a timer can take. */
+function parseDuration(text: string, where: string): number {
+  const [, number, unit = ''] = /^([1-9]\d{0,5})([smh])$/.exec(text) ?? []
+  const milliseconds = Number(number) * ({ s: 1000, m: 60_000, h: 3600_000 }[unit] ?? NaN)
+  if (milliseconds < 2 ** 31) return milliseconds
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a duration up to 24 days`, {
+    where,
+    fix: 'write for example 45s, 30m or 2h',
+  })
 }
 
 export const buildStatus = exitStatusOf
