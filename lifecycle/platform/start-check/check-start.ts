@@ -92,7 +92,8 @@ async function launchLayers(
         dir: posix.join(layersDir.image, escapeId(id), layer.name),
         buildpackId: id,
         exists: layer.exists,
-        hasBin: (await directoryState(join(layer.dir, 'bin'))) === 'directory',
+        // Of a layer of the previous image it is not known: what is looked for there may be there.
+        hasBin: !layer.exists || (await directoryState(join(layer.dir, 'bin'))) === 'directory',
         env: layer.exists
           ? [...(await readEnvDir(join(layer.dir, 'env'))), ...(await readEnvDir(join(layer.dir, 'env.launch')))]
           : [],

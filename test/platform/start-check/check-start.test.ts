@@ -151,6 +151,10 @@ describe('a program that a process starts', () => {
       },
     ],
     [
+      'that may be in the bin of a layer of the previous image',
+      { processes: { web: 'run' }, layers: { 'x.toml': launch } },
+    ],
+    [
       'that an exec.d program may make findable',
       { processes: { web: 'run' }, layers: { 'x.toml': launch, 'x/exec.d/set': { script: 'echo PATH=1 >&3' } } },
     ],
