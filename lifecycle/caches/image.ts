@@ -113,14 +113,18 @@ function imageCacheWriter(
     },
 
     async commit(metadata) {
+      // Some registries refuse an image without layers.
+      const kept = layers.size === 0 ? [await sink.putLayer(emptyLayer)] : [...layers.values()]
       // In an order of its own, so that the image does not depend on which layer was the first to arrive.
-      const sorted = [...layers.values()].sort((a, b) => (a.diffId < b.diffId ? -1 : 1))
+      const sorted = kept.sort((a, b) => (a.diffId < b.diffId ? -1 : 1))
       const image = makeImage(
         {
           created: constantDate,
           ...platform,
           config: { Labels: { [labels.cache]: formatCacheMetadata(metadata) } },
           rootfs: { type: 'layers', diff_ids: [] },
+          // The Go lifecycle and pack panic on a cache image without an entry for each layer.
+          history: sorted.map(() => ({ created: constantDate, created_by: 'Cached layer' })),
         },
         sorted,
       )
@@ -131,6 +135,15 @@ function imageCacheWriter(
     // What was put without a commit belongs to no image: the registry's own garbage collection takes it.
     async [Symbol.asyncDispose]() {},
   }
+}
+
+/** A tar without entries: two blocks of zeros end it (POSIX, pax, "ustar Interchange Format"). */
+const emptyLayer: LayerSource = {
+  kind: 'source',
+  createdBy: 'empty cache',
+  async *tar() {
+    yield await Promise.resolve(Buffer.alloc(1024))
+  },
 }
 
 /** Takes a layer over from the previous generation, if the registry still has it. */

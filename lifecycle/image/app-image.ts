@@ -1,6 +1,6 @@
 import { type History, type ImageConfig, envOf } from './config.ts'
 import { baseHistory } from './history.ts'
-import { type Image, makeImage } from './image.ts'
+import { type Image, formatOf, makeImage } from './image.ts'
 import type { Layer } from './layer.ts'
 
 /** A layer that the build added, and the line it gets in the image's history. */
@@ -19,11 +19,13 @@ export interface AppImageOptions {
   readonly created: string
   /** Entries of the history have nothing but a date, as platforms before 0.12 know them. */
   readonly blankHistory?: boolean
+  /** The image has its run image's format; OCI's otherwise. */
+  readonly keepFormat?: boolean
 }
 
 /**
  * The app image: the run image, the added layers, and a config that starts the launcher (platform.md, "exporter",
- * Outputs). User and everything else is the run image's; Cmd is cleared, since it belongs to another entrypoint.
+ * Outputs). User and everything else are the run image's; Cmd is cleared, since it belongs to another entrypoint.
  */
 export function makeAppImage(runImage: Image, added: readonly AddedLayer[], options: AppImageOptions): Image {
   const { config: base } = runImage
@@ -40,7 +42,8 @@ export function makeAppImage(runImage: Image, added: readonly AddedLayer[], opti
     },
     history: makeHistory(runImage, added, options),
   }
-  return makeImage(config, [...runImage.layers, ...added.map(a => a.layer)])
+  const layers = [...runImage.layers, ...added.map(a => a.layer)]
+  return makeImage(config, layers, options.keepFormat ? formatOf(runImage, layers) : 'oci')
 }
 
 /** Process types can be called by name, and the launcher too, which the spec does not ask for and users are used to. */

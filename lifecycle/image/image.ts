@@ -2,7 +2,7 @@ import type { ImageConfig } from './config.ts'
 import { type Digest, digestOf } from './digest.ts'
 import type { Layer } from './layer.ts'
 import type { Manifest } from './manifest.ts'
-import { docker, oci } from './media-types.ts'
+import { compressionOf, docker, isDockerManifest, oci } from './media-types.ts'
 
 /**
  * An image is a value. The bytes of its manifest and config are kept as they were read, since their digests are the
@@ -21,6 +21,15 @@ export interface Image {
 }
 
 export type ManifestFormat = 'oci' | 'docker'
+
+/**
+ * The format of an image whose base is in `format`: the same, so that tools which rewrite images made on a Docker base, such as
+ * the Go rebaser, find Docker's media types throughout. Docker's format has no zstd, so an image with such layers is OCI's.
+ */
+export function formatOf(base: Image, layers: readonly Layer[]): ManifestFormat {
+  const zstd = layers.some(layer => compressionOf(layer.mediaType) === 'zstd')
+  return isDockerManifest(base.manifest.mediaType) && !zstd ? 'docker' : 'oci'
+}
 
 /** The image that has this config and these layers; diff_ids are taken from the layers. */
 export function makeImage(config: ImageConfig, layers: readonly Layer[], format: ManifestFormat = 'oci'): Image {

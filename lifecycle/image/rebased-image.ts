@@ -1,7 +1,6 @@
 import type { ImageConfig } from './config.ts'
 import { baseHistory, layerHistory } from './history.ts'
-import { type Image, makeImage } from './image.ts'
-import { isDockerManifest } from './media-types.ts'
+import { type Image, formatOf, makeImage } from './image.ts'
 
 export interface RebaseOptions {
   /** How many of the app's first layers are its run image's: see `countRunImageLayers`. */
@@ -47,7 +46,7 @@ export function rebaseImage(app: Image, runImage: Image, options: RebaseOptions)
     history: [...baseHistory(runImage, options.created), ...layerHistory(app).slice(options.below)],
   }
   const layers = [...runImage.layers, ...app.layers.slice(options.below)]
-  return makeImage(rebased, layers, isDockerManifest(app.manifest.mediaType) ? 'docker' : 'oci')
+  return makeImage(rebased, layers, formatOf(app, layers))
 }
 
 /** The config with its keys in the order that they stand in, and nulls as nulls: what is not changed keeps its bytes. */

@@ -21,7 +21,8 @@ import type {
   Report,
   RunImageMetadata,
 } from '../spec/types.ts'
-import type { ImageSink, Published } from '../stores/store.ts'
+import type { Destination } from '../stores/open.ts'
+import type { Published } from '../stores/store.ts'
 import type { PreviousImage } from './analyze.ts'
 import { type Contribution, writeCache } from './export-cache.ts'
 import {
@@ -68,7 +69,7 @@ export interface ExportInput {
   readonly output: BuildOutput
   readonly runImage: { readonly image: Image; readonly metadata: RunImageMetadata }
   readonly previous?: PreviousImage | undefined
-  readonly destination: { readonly sink: ImageSink; readonly names: readonly string[] }
+  readonly destination: Pick<Destination, 'sink' | 'names' | 'registry'>
   readonly cache?: BuildCache | undefined
   readonly settings: ImageSettings
   readonly features: PlatformFeatures
@@ -122,6 +123,8 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
     workingDir: output.appDir.image,
     created: new Date((settings.createdEpoch ?? defaultEpoch) * 1000).toISOString().replace('.000Z', 'Z'),
     blankHistory: !features.history,
+    // Docker's media types are for registries: skopeo finds no such image in an OCI layout.
+    keepFormat: destination.registry !== undefined,
   })
   const published = await destination.sink.putImage(image, destination.names, signal)
   const { digest, imageId, manifestSize, names } = published

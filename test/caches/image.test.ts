@@ -65,6 +65,26 @@ function relabel(server: FakeRegistry, value: Uint8Array, label: string = labels
 }
 
 describe('a cache image', () => {
+  it('C20 has an entry of the history for each layer: others panic on one without', async () => {
+    const { server, cache } = await serve()
+    await fill(cache, { hello, other })
+    const image = (await connect(server.host).store.pull('cache', platform))!
+    expect(image.layers).toHaveLength(2)
+    const entry = { created: '1980-01-01T00:00:01Z', created_by: 'Cached layer' }
+    expect(image.config.history).toEqual([entry, entry])
+  })
+
+  it('C20 has one empty layer when there is nothing to cache: registries refuse an image without layers', async () => {
+    const { server, cache, open } = await serve()
+    await fill(cache, {})
+    const image = (await connect(server.host).store.pull('cache', platform))!
+    expect(image.layers.map(l => l.diffId)).toEqual([digestOf(Buffer.alloc(1024))])
+    expect(image.config.history).toHaveLength(1)
+    await fill(open(), { hello })
+    expect((await connect(server.host).store.pull('cache', platform))!.layers).toHaveLength(1)
+    expect(await read(open(), hello)).toEqual(await tarOf(hello))
+  })
+
   it('sends no layer again that the generation before had', async () => {
     const { server, cache, open } = await serve()
     const big = { '/noise': noise(300_000) }

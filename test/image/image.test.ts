@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import { assembleImage, makeImage, sizeOf } from '../../lifecycle/image/image.ts'
+import { makeAppImage } from '../../lifecycle/image/app-image.ts'
 import { docker, oci } from '../../lifecycle/image/media-types.ts'
+import { rebaseImage } from '../../lifecycle/image/rebased-image.ts'
 import { parseConfig, parseManifest } from '../../lifecycle/image/validate.ts'
 import { configOf, layerOf } from '../helpers/images.ts'
 
@@ -63,5 +65,38 @@ describe('makeImage', () => {
     expect(manifest).toEqual(image.manifest)
     expect(config).toEqual(image.config)
     expect(assembleImage(image.manifestBytes, image.manifest, image.configBytes, config, layers)).toEqual(image)
+  })
+})
+
+describe('an app image', () => {
+  const options = {
+    labels: {},
+    env: {},
+    entrypoint: '/cnb/lifecycle/launcher',
+    workingDir: '/workspace',
+    created: '',
+    keepFormat: true,
+  }
+  const [gzip, plain, zstd] = layers
+
+  it.each([
+    ['docker', gzip, docker],
+    ['oci', gzip, oci],
+    // Docker's format has no zstd.
+    ['docker', zstd, oci],
+    ['oci', zstd, oci],
+  ] as const)("has its run image's format throughout: %s (%#)", (format, added, types) => {
+    const runImage = makeImage(configOf(), [gzip, plain], format)
+    const app = makeAppImage(runImage, [{ layer: added, createdBy: 'app' }], options)
+    expect(app.manifest.mediaType).toBe(types.manifest)
+    expect(app.manifest.config.mediaType).toBe(types.config)
+    const elsewhere = makeAppImage(runImage, [{ layer: added, createdBy: 'app' }], { ...options, keepFormat: false })
+    expect(elsewhere.manifest.mediaType).toBe(oci.manifest)
+    const last = added === zstd ? types.layerZstd : types.layerGzip
+    expect(app.manifest.layers.map(l => l.mediaType)).toEqual([types.layerGzip, types.layer, last])
+    const change = { below: 2, labels: {}, labelPrefixes: [], created: '' }
+    const rebased = rebaseImage(app, makeImage(configOf(), [plain], 'oci'), change)
+    expect(rebased.manifest.mediaType).toBe(types.manifest)
+    expect(rebased.manifest.layers.map(l => l.mediaType)).toEqual([types.layer, last])
   })
 })

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
+import { docker, oci } from '../../../lifecycle/image/media-types.ts'
 import { copyImage } from '../../../lifecycle/stores/copy.ts'
 import { daemonStore } from '../../../lifecycle/stores/daemon/store.ts'
 import { layoutStore } from '../../../lifecycle/stores/layout/store.ts'
@@ -11,14 +12,19 @@ import type { FakeRegistry } from '../../helpers/registry.ts'
 import { connect } from '../../helpers/registry/set-up.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import type { Tree } from '../../helpers/tree.ts'
-import { type Machine, machine, registryWithRun, runLine, stored } from './line.ts'
+import { type Machine, addRunImage, machine, registryWithRun, runLine, stored } from './line.ts'
 
 /** Everything but the export. */
-async function built(api: string, tree: Tree = {}, env: Record<string, string> = {}) {
-  const registry = await registryWithRun()
+async function built(
+  api: string,
+  tree: Tree = {},
+  env: Record<string, string> = {},
+  { registry, run = 'run' }: { registry: FakeRegistry; run?: string } | { registry?: undefined; run?: undefined } = {},
+) {
+  registry ??= await registryWithRun()
   const m = await machine(api, tree)
   for (const [name, args] of [
-    ['analyzer', ['-run-image', `${registry.host}/run`, `${registry.host}/app`]],
+    ['analyzer', ['-run-image', `${registry.host}/${run}`, `${registry.host}/app`]],
     ['detector', []],
     ['restorer', []],
     ['builder', []],
@@ -137,6 +143,15 @@ describe('arguments', () => {
     await writeFile(m.path('layers/analyzed.toml'), analyzed)
     const { status, said } = await m.run('exporter', [image])
     expect([status, said]).toEqual([1, expect.stringContaining('run-image.extend; image extensions are not supported')])
+  })
+  it.each(['oci', 'docker'] as const)('gives the image the format of its run image in a registry: %s', async format => {
+    const registry = await registryWithRun()
+    await addRunImage(registry, 'other/run', {}, format)
+    const { m } = await built('0.15', {}, {}, { registry, run: 'other/run' })
+    const { manifest } = await exported(m, registry)
+    const types = format === 'oci' ? oci : docker
+    expect(manifest).toMatchObject({ mediaType: types.manifest, config: { mediaType: types.config } })
+    expect(new Set(manifest.layers.map(l => l.mediaType))).toEqual(new Set([types.layerGzip]))
   })
   it('-process-type chooses the process, and so does its twin', async () => {
     const { m, registry, image } = await built('0.15')

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { main } from '../../../lifecycle/cli/phase/main.ts'
 import type { ImageConfig } from '../../../lifecycle/image/config.ts'
-import { makeImage } from '../../../lifecycle/image/image.ts'
+import { type ManifestFormat, makeImage } from '../../../lifecycle/image/image.ts'
 import { hostPlatform } from '../../../lifecycle/stores/settings.ts'
 import { bytesOf, layerOf } from '../../helpers/images.ts'
 import { type FakeRegistry, type RegistryOptions, startRegistry } from '../../helpers/registry.ts'
@@ -26,6 +26,7 @@ export async function addRunImage(
   registry: FakeRegistry,
   repository: string,
   config: Partial<ImageConfig> = {},
+  format: ManifestFormat = 'oci',
 ): Promise<string> {
   const layer = await layerOf({ '/etc/os-release': `ID=debian\nVERSION_ID=13\nNAME=${repository}\n` })
   const labels = { 'io.buildpacks.base.distro.name': 'debian', 'io.buildpacks.base.distro.version': '13' }
@@ -38,6 +39,7 @@ export async function addRunImage(
       ...config,
     },
     [layer],
+    format,
   )
   registry.addBlob(repository, await bytesOf(layer.open()))
   registry.addBlob(repository, image.configBytes)
@@ -176,8 +178,9 @@ export async function runLine(
 /** The image of that tag: its manifest and its config. */
 export function stored(registry: FakeRegistry, repository: string, tag = 'latest') {
   const manifest = JSON.parse(registry.manifests.get(`${repository}:${tag}`)?.bytes.toString() ?? 'null') as {
-    config: { digest: string }
-    layers: { digest: string }[]
+    mediaType: string
+    config: { digest: string; mediaType: string }
+    layers: { digest: string; mediaType: string }[]
   }
   const config = JSON.parse(registry.blobs.get(manifest.config.digest)?.toString() ?? 'null') as ImageConfig
   const label = (name: string): unknown => JSON.parse(config.config?.Labels?.[`io.buildpacks.${name}`] ?? 'null')
