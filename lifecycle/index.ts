@@ -18,8 +18,24 @@ export {
 export type { Digest } from './image/digest.ts'
 export type { Image } from './image/image.ts'
 export type { Layer, LayerDigests } from './image/layer.ts'
-export type { Platform } from './image/manifest.ts'
 export type { Compression } from './image/media-types.ts'
 export type { GroupElement, Report } from './spec/types.ts'
-export type { Published } from './stores/store.ts'
+export type {
+  ImageSink,
+  ImageSource,
+  ImageStore,
+  OnTransfer,
+  Packing,
+  Published,
+  PublishedIndex,
+} from './stores/store.ts'
 export type { StoreSettings } from './stores/settings.ts'
+export type { ContainerConfig, History, ImageConfig } from './image/config.ts'
+export type { ChunkRecorder, Fingerprint, LayerSource } from './image/layer.ts'
+export type { Descriptor, Index, Manifest, Platform } from './image/manifest.ts'
+export type { Reference } from './image/reference.ts'
+export type { ImageIndex, IndexedImage } from './image/image-index.ts'
+export type { Rebased } from './phases/rebase.ts'
+export type { ImageReference, ImageTransport, OpenStore, StoreContext } from './stores/transport.ts'
+export type { Env } from './stores/settings.ts'
+export type { Credential, Credentials } from './stores/credentials.ts'
