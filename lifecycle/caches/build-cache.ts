@@ -60,10 +60,14 @@ export class BuildCache implements AsyncDisposable {
 
   /**
    * Puts the contents of a cached layer at `to`.
-   * @param place `from`: the path that the layer's entries have
+   * @param place `from`: the path that the layer's entries have; `within`: see HostPlace
    * @throws BaleError if the layer is missing or damaged; `to` does not exist then
    */
-  async restore(diffId: Digest, place: { from: string; to: string }, signal?: AbortSignal): Promise<void> {
+  async restore(
+    diffId: Digest,
+    place: { from: string; to: string; within?: string },
+    signal?: AbortSignal,
+  ): Promise<void> {
     if (await this.#trees?.checkout(diffId, place.to)) return
     const tar = await this.open(diffId, signal)
     if (tar === undefined) throw new BaleError('input', 'it is not in the cache')

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { BaleError, isErrno } from '../errors.ts'
+import { openParent } from './safe-open.ts'
 import { wrapErrno } from './wrap-errno.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
@@ -14,9 +15,27 @@ type Links = 'refused' | 'followed'
 /**
  * The content of a file that a buildpack may have written, or undefined if there is none. A link (X23), a fifo (P11), a
  * device or a huge file (P01) is an error that names it.
+ * @param within a directory above; below it no part of the path may be a link, nor become one meanwhile (X25)
  */
-export async function readUntrusted(path: string): Promise<Uint8Array | undefined> {
-  return readSmall(path, largestDocument)
+export async function readUntrusted(path: string, within?: string): Promise<Uint8Array | undefined> {
+  if (within === undefined) return readSmall(path, largestDocument)
+  const place = parentWithin(path, within)
+  if (place === undefined) return undefined
+  try {
+    return await readSmall(path, largestDocument, 'refused', place.parent.path(place.name))
+  } finally {
+    place.parent.close()
+  }
+}
+
+/** Undefined if a directory that leads there is not there. */
+function parentWithin(hostPath: string, within: string): ReturnType<typeof openParent> | undefined {
+  try {
+    return openParent({ hostPath, within })
+  } catch (error) {
+    if (error instanceof BaleError && isErrno(error.cause, 'ENOENT')) return undefined
+    throw error
+  }
 }
 
 /** As above for a file of the platform or its operator, which may be a link: Kubernetes mounts those. */
@@ -25,13 +44,17 @@ export async function readTrusted(path: string): Promise<Uint8Array | undefined>
 }
 
 /**
- * Opens a regular file that somebody else may have put there: a link is not followed unless told so, and nothing that blocks (a fifo)
+ * Opens a regular file that somebody else may have put there (`path` is for messages, if it is opened `at` another one): a link is not followed unless told so, and nothing that blocks (a fifo)
  * or never ends (a device) is read. Undefined if there is nothing of that name.
  */
-export async function openRegular(path: string, links: Links = 'refused'): Promise<FileHandle | undefined> {
+export async function openRegular(
+  path: string,
+  links: Links = 'refused',
+  at: string | Buffer = path,
+): Promise<FileHandle | undefined> {
   let file: FileHandle
   try {
-    file = await open(path, O_RDONLY | O_NONBLOCK | (links === 'refused' ? O_NOFOLLOW : 0))
+    file = await open(at, O_RDONLY | O_NONBLOCK | (links === 'refused' ? O_NOFOLLOW : 0))
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     if (isErrno(error, 'ELOOP')) {
@@ -46,8 +69,13 @@ export async function openRegular(path: string, links: Links = 'refused'): Promi
 }
 
 /** The whole of a small file, or undefined if there is none; one of more than `maxBytes` is an error. */
-export async function readSmall(path: string, maxBytes: number, links?: Links): Promise<Uint8Array | undefined> {
-  await using file = await openRegular(path, links)
+export async function readSmall(
+  path: string,
+  maxBytes: number,
+  links?: Links,
+  at?: string | Buffer,
+): Promise<Uint8Array | undefined> {
+  await using file = await openRegular(path, links, at)
   if (file === undefined) return undefined
   const { size } = await file.stat()
   if (size > maxBytes) {

@@ -65,7 +65,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
         if (layer.types.build && layer.exists) layerEnvs.push(await layerEnv(element.id, layer))
       if (index < input.group.length - 1) finished.push(...(await lookAtLayers(element.id, left.layers)))
     }
-    for (const layer of finished) await checkUnchanged(layer, input.reporter)
+    for (const layer of finished) await checkUnchanged(layer, input)
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
@@ -180,11 +180,14 @@ async function lookAtLayers(buildpackId: string, layers: readonly LayerOnDisk[])
  * A buildpack may write to its own layers alone (buildpack.md, "Build"), but all of them are one user's. A layer that a later
  * one has changed is in this image as it is; it is kept for no other build (X49).
  */
-async function checkUnchanged({ buildpackId, layer, fingerprint }: FinishedLayer, reporter: Reporter): Promise<void> {
+async function checkUnchanged(
+  { buildpackId, layer, fingerprint }: FinishedLayer,
+  { layersDir, reporter }: BuildInput,
+): Promise<void> {
   const { name, dir, types } = layer
   const now = (await directoryState(dir)) === 'directory' ? await fingerprintTree(dir) : undefined
   if (now === fingerprint) return
-  await writeAnew(`${dir}.toml`, formatLayerToml({}, { ...types, cache: false }))
+  writeAnew(`${dir}.toml`, formatLayerToml({}, { ...types, cache: false }), layersDir)
   reporter.event({
     type: 'warning',
     text: `the layer ${buildpackId}:${name} was changed by a buildpack that ran later: no other build will use it`,

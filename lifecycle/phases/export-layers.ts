@@ -47,7 +47,13 @@ function parentsOf(imagePath: string, top: string, owner: Owner): LayerEntry[] {
 /** A tree `below` a directory of the build (the whole of it, if that is empty), with its parents in there. */
 function treeLayer(createdBy: string, top: Located, below: string, owner: Owner, reporter: Reporter): LayerSource {
   const imagePath = below === '' ? top.image : `${top.image}/${below}`
-  const tree: LayerEntry = { kind: 'tree', hostPath: join(top.host, below), imagePath, ...owner }
+  const tree: LayerEntry = {
+    kind: 'tree',
+    hostPath: join(top.host, below),
+    within: top.host,
+    imagePath,
+    ...owner,
+  }
   return layerSource(createdBy, [...parentsOf(imagePath, top.image, owner), tree], {
     onWarning: text => reporter.event({ type: 'warning', text }),
   })

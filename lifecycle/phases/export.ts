@@ -148,7 +148,7 @@ async function readMetadata({ layersDir }: BuildOutput): Promise<BuildMetadata> 
   const where = join(config, 'metadata.toml')
   if ((await directoryState(config)) === 'absent')
     throw new BaleError('input', 'build left no metadata.toml', { where })
-  const content = await readUntrusted(where)
+  const content = await readUntrusted(where, layersDir.host)
   if (content === undefined) throw new BaleError('input', 'build left no metadata.toml', { where })
   return parseBuildMetadata(content, where)
 }
@@ -261,7 +261,7 @@ async function describe(
       if (layer.types.launch && sha !== undefined) records[layer.name] = { ...layer.types, sha, data: layer.metadata }
     }
     const where = join(buildpackLayersDir(input.output.layersDir.host, buildpack.id), 'store.toml')
-    const content = await readUntrusted(where)
+    const content = await readUntrusted(where, input.output.layersDir.host)
     const kept = content === undefined ? undefined : parseStore(content, where)
     buildpacks.push({ key: buildpack.id, version: buildpack.version, layers: records, ...(kept && { store: kept }) })
   }

@@ -34,7 +34,7 @@ export async function readLayers(layersDir: string, id: string): Promise<LayerOn
     const where = join(dir, file)
     const name = file.slice(0, -'.toml'.length)
     checkLayerName(name, where)
-    const content = await readUntrusted(where)
+    const content = await readUntrusted(where, layersDir)
     if (content === undefined) throw new BaleError('filesystem', 'it vanished while it was read', { where })
     const layer = join(dir, name)
     layers.push({

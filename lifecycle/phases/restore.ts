@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BuildCache } from '../caches/build-cache.ts'
 import { BaleError } from '../errors.ts'
@@ -15,7 +15,7 @@ import type { Located } from './export-layers.ts'
 import { buildpackLayersDir } from './layers-dir.ts'
 import { directoryState } from '../files/directories.ts'
 import { restoreSboms, sbomTarOf, unpackSboms } from './sbom.ts'
-import { writeAnew } from './write-file.ts'
+import { removeWithin, writeAnew } from './write-file.ts'
 
 export interface RestoreInput {
   /** Where the layers directory is, and what it is called in the image and the cache. */
@@ -57,7 +57,7 @@ async function restoreAll(input: RestoreInput, signal?: AbortSignal): Promise<vo
     const dir = buildpackLayersDir(input.layersDir.host, id)
     if ((await directoryState(dir)) === 'absent') await mkdir(dir, { recursive: true })
     if (ofImage?.store !== undefined && (features.storeAlwaysRestored || !skipLayers))
-      await writeAnew(join(dir, 'store.toml'), formatStore(ofImage.store))
+      writeAnew(join(dir, 'store.toml'), formatStore(ofImage.store), input.layersDir.host)
     if (skipLayers) continue
     for (const known of knownLayers(id, ofImage, ofCache)) {
       if (!isUsable(known, input.reporter)) continue
@@ -65,8 +65,7 @@ async function restoreAll(input: RestoreInput, signal?: AbortSignal): Promise<vo
       if (restored) for (const sbomDir of sbomDirs) await restoreSboms(sbomDir, input.layersDir.host, id, known.name)
     }
   }
-  for (const dir of new Set([...sbomDirs, join(input.layersDir.host, 'sbom')]))
-    await rm(dir, { recursive: true, force: true })
+  for (const dir of new Set([...sbomDirs, join(input.layersDir.host, 'sbom')])) removeWithin(dir, input.layersDir.host)
 }
 
 function knownLayers(id: string, image?: BuildpackLayersMetadata, cache?: BuildpackLayersMetadata): Known[] {
@@ -105,14 +104,14 @@ async function restoreLayer(known: Known, input: RestoreInput, signal?: AbortSig
     const alone = image === undefined && input.features.restoresWithoutAppImage
     const stale = cached.launch && !alone && image?.sha !== cached.sha
     if (!stale && (await restoreContents(known, cached, input, signal))) {
-      await writeAnew(toml, formatLayerToml(cached.data))
+      writeAnew(toml, formatLayerToml(cached.data), input.layersDir.host)
       input.reporter.event({ type: 'restored', what: 'data', name: label, from: 'cache' })
       return true
     }
     return false
   }
   if (image === undefined || !image.launch || image.build || image.cache) return false
-  await writeAnew(toml, formatLayerToml(image.data))
+  writeAnew(toml, formatLayerToml(image.data), input.layersDir.host)
   input.reporter.event({ type: 'restored', what: 'metadata', name: label, from: 'image' })
   return true
 }
@@ -128,7 +127,7 @@ async function restoreContents(
   const to = join(buildpackLayersDir(input.layersDir.host, id), name)
   try {
     if (!isDigest(record.sha)) throw new BaleError('input', 'its record holds no digest')
-    await input.cache?.restore(record.sha, { from, to }, signal)
+    await input.cache?.restore(record.sha, { from, to, within: input.layersDir.host }, signal)
     return true
   } catch (error) {
     signal?.throwIfAborted()

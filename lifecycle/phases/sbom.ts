@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
@@ -10,7 +10,7 @@ import type { PreviousImage } from './analyze.ts'
 import type { Located } from './export-layers.ts'
 import { directoryState, namesIn } from '../files/directories.ts'
 import { readTrusted, readUntrusted } from '../files/read.ts'
-import { writeAnew } from './write-file.ts'
+import { removeWithin, writeAnew } from './write-file.ts'
 
 /** The media type of each SBOM file extension (buildpack.md, "Software-Bill-of-Materials"). */
 const mediaTypes = {
@@ -83,7 +83,7 @@ export async function addLifecycleSboms(layersDir: string, from: string): Promis
       const content = await readTrusted(join(from, `${name}.sbom.${extension}`))
       if (content === undefined) continue
       const dir = await makeDirectories(join(layersDir, 'sbom'), goal)
-      await writeAnew(join(dir, `sbom.${extension}`), content)
+      writeAnew(join(dir, `sbom.${extension}`), content, layersDir)
     }
   }
 }
@@ -113,8 +113,8 @@ export async function unpackSboms(
 ): Promise<boolean> {
   const { layersDir, what, reporter, signal } = options
   try {
-    await rm(to, { recursive: true, force: true })
-    await unpackTree(tar, { from: `${layersDir.image}/sbom`, to, ...(signal && { signal }) })
+    removeWithin(to, layersDir.host)
+    await unpackTree(tar, { from: `${layersDir.image}/sbom`, to, within: layersDir.host, ...(signal && { signal }) })
     return true
   } catch (error) {
     signal?.throwIfAborted()
@@ -136,8 +136,9 @@ export async function restoreSboms(sbomDir: string, layersDir: string, id: strin
     const dir = await descend(sbomDir, [place, escapeId(id), layer])
     if (dir === undefined) continue
     for (const extension of extensions) {
-      const content = await readUntrusted(join(dir, `sbom.${extension}`))
-      if (content !== undefined) await writeAnew(join(layersDir, escapeId(id), `${layer}.sbom.${extension}`), content)
+      const content = await readUntrusted(join(dir, `sbom.${extension}`), layersDir)
+      if (content === undefined) continue
+      writeAnew(join(layersDir, escapeId(id), `${layer}.sbom.${extension}`), content, layersDir)
     }
   }
 }

@@ -1,10 +1,38 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { closeSync, constants, openSync, writeFileSync } from 'node:fs'
+import { toBytes } from '../files/byte-string.ts'
+import { removeEntry } from '../files/remove.ts'
+import { openParent, wrapErrnoSync } from '../files/safe-open.ts'
+
+const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 /**
- * Writes a file in place of whatever is there. Its directory may be one that a buildpack can write to: what stands at its
- * name is taken away first, and no link is followed (X21, D11).
+ * Writes a file in place of whatever is there. Its directory may be one that a buildpack can write to: no part of the path
+ * below `within` may be a link, nor become one meanwhile (X25), and what stands at its name is taken away first (X21, D11).
  */
-export async function writeAnew(path: string, content: string | Uint8Array): Promise<void> {
-  await rm(path, { recursive: true, force: true })
-  await writeFile(path, content, { flag: 'wx' })
+export function writeAnew(path: string, content: string | Uint8Array, within: string): void {
+  const host = toBytes(path)
+  const { parent, name } = openParent({ hostPath: path, within })
+  try {
+    removeEntry(parent, name, host)
+    wrapErrnoSync(host, () => {
+      const fd = openSync(parent.path(name), newFile, 0o666)
+      try {
+        writeFileSync(fd, content)
+      } finally {
+        closeSync(fd)
+      }
+    })
+  } finally {
+    parent.close()
+  }
+}
+
+/** Removes an entry with everything below it, on the same terms. */
+export function removeWithin(path: string, within: string): void {
+  const { parent, name } = openParent({ hostPath: path, within })
+  try {
+    removeEntry(parent, name, toBytes(path))
+  } finally {
+    parent.close()
+  }
 }

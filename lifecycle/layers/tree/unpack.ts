@@ -1,16 +1,17 @@
 import { mkdirSync, renameSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { BaleError, isErrno } from '../../errors.ts'
 import { leaseName } from '../../files/lease.ts'
 import type { Layer } from '../../image/layer.ts'
 import { type ByteString, toBytes } from '../../files/byte-string.ts'
 import { Changeset } from './changeset.ts'
 import { isAtOrBelow } from './cursor.ts'
-import { OpenDirectory } from '../../files/open-directory.ts'
+import type { OpenDirectory } from '../../files/open-directory.ts'
 import { isWhiteout } from './entries.ts'
 import { layerTar } from '../layer-tar.ts'
 import { relativeName } from '../tar/names.ts'
-import { removeTree } from '../../files/remove.ts'
+import { removeEntry } from '../../files/remove.ts'
+import { openParent } from '../../files/safe-open.ts'
 import { damaged } from '../tar/fields.ts'
 import { readTar, type TarEntry, type TarHandler, type TarLimits } from '../tar/reader.ts'
 import { TreeWriter } from './tree-writer.ts'
@@ -24,13 +25,14 @@ export interface UnpackOptions {
  * Restores a cached layer: everything the archive has under the image path `from` becomes the host directory `to`. The
  * parents of `from` may stand in it as directories; anything else elsewhere is refused, and so are links to files, devices
  * and whiteouts, which no layer of ours has. `to` appears when all went well, or not at all.
+ * @param options.within a directory above `to`, below which no part of it may be a link (X25)
  * @throws BaleError 'input' naming the entry, 'filesystem' when the disk refuses
  */
 export async function unpackTree(
   tar: AsyncIterable<Uint8Array>,
-  options: UnpackOptions & { from: string; to: string },
+  options: UnpackOptions & { from: string; to: string; within?: string },
 ): Promise<void> {
-  await publish(options.to, async tree => {
+  await publish(options.to, options.within, async tree => {
     const handler = new SubtreeHandler(tree, relativeName(toBytes(options.from)))
     await readTar(tar, handler, options)
     if (!handler.found) throw new BaleError('input', `the archive holds nothing of ${options.from}`)
@@ -44,7 +46,7 @@ export async function unpackTree(
  * @throws BaleError 'input' naming the entry or the digest, 'filesystem' when the disk refuses
  */
 export async function unpackImage(layers: readonly Layer[], to: string, options: UnpackOptions = {}): Promise<void> {
-  await publish(to, async tree => {
+  await publish(to, undefined, async tree => {
     for (const layer of layers) {
       await readTar(layerTar(layer, options.signal), new Changeset(tree), options)
     }
@@ -52,13 +54,18 @@ export async function unpackImage(layers: readonly Layer[], to: string, options:
 }
 
 /** Makes a directory beside `to`, lets it be filled, and gives it its name only then. */
-async function publish(to: string, fill: (tree: TreeWriter) => Promise<void>): Promise<void> {
-  const draft = join(dirname(to), leaseName())
+async function publish(
+  to: string,
+  within: string | undefined,
+  fill: (tree: TreeWriter) => Promise<void>,
+): Promise<void> {
+  if (within === undefined) orExplain(to, () => mkdirSync(dirname(to), { recursive: true }))
+  const { parent, name } = openParent({ hostPath: to, within })
+  const draft = toBytes(leaseName())
   try {
     const tree = orExplain(to, () => {
-      mkdirSync(dirname(to), { recursive: true })
-      mkdirSync(draft, 0o700)
-      return new TreeWriter(OpenDirectory.open(draft))
+      mkdirSync(parent.path(draft), 0o700)
+      return new TreeWriter(parent.enter(draft))
     })
     try {
       await fill(tree)
@@ -66,10 +73,21 @@ async function publish(to: string, fill: (tree: TreeWriter) => Promise<void>): P
     } finally {
       tree.close()
     }
-    orExplain(to, () => renameSync(draft, to))
+    orExplain(to, () => renameSync(parent.path(draft), parent.path(name)))
   } catch (error) {
-    await removeTree(draft).catch(() => undefined) // the first failure is the one to tell
+    removeDraft(parent, draft)
     throw error
+  } finally {
+    parent.close()
+  }
+}
+
+/** The failure before is the one to tell. */
+function removeDraft(parent: OpenDirectory, draft: ByteString): void {
+  try {
+    removeEntry(parent, draft, draft)
+  } catch {
+    // It is swept up later.
   }
 }
 
