@@ -34,7 +34,7 @@ export async function provideNativePackages(
   if (packages.length === 0) return { env: {}, libraries: {} }
   const layer = await context.layer('native', {
     title: `the Debian packages ${names.join(', ')}`,
-    types: { cache: true },
+    types: { build: true, cache: true },
     key: { 'Debian packages': digestOf(JSON.stringify(packages)) },
     create: async dir => {
       const debs = await archive.download(packages)

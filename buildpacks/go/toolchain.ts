@@ -24,7 +24,7 @@ export async function provideGo(context: BuildContext, request: VersionRequest):
   if (request.warning !== undefined) context.log.warning(request.warning, 'Change one of the two.')
   const layer = await context.layer('go', {
     title: `Go ${version}`,
-    types: { cache: true },
+    types: { build: true, cache: true },
     key: { Go: version, architecture: process.arch },
     create: dir => download(context, client, version, request, dir),
   })
@@ -37,7 +37,7 @@ export async function provideGo(context: BuildContext, request: VersionRequest):
  */
 async function provideClient(context: BuildContext): Promise<string> {
   const layer = await context.layer('go-client', {
-    types: { cache: true },
+    types: { build: true, cache: true },
     key: {},
     restore: () => keep,
     create: dir =>

@@ -40,7 +40,7 @@ export async function debianRust(context: BuildContext, archive: DebianArchive):
     async provide() {
       const layer = await context.layer('rust', {
         title: `Rust ${version}`,
-        types: { cache: true },
+        types: { build: true, cache: true },
         key: {
           Rust: debianVersion,
           architecture: context.target.arch,
@@ -66,7 +66,7 @@ export async function rustupToolchain(
   const { channel, targets, where } = request
   const layer = await context.layer('rust', {
     title: `Rust ${channel} from rustup`,
-    types: { cache: true },
+    types: { build: true, cache: true },
     key: { Rust: channel, architecture: context.target.arch, targets: targets.join(' '), from: 'rustup' },
     create: dir => withTempDir(temp => install(context, archive, { channel, targets, where, dir, temp })),
   })

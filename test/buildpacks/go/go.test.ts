@@ -158,7 +158,8 @@ describe('the toolchain', () => {
       'src/fmt/print.go',
       'src/io',
     ])
-    expect(layers['go']?.types).toEqual({ launch: false, build: false, cache: true })
+    // For the build, too: such a layer is watched (X40).
+    expect(layers['go']?.types).toEqual({ launch: false, build: true, cache: true })
     fake.commands.length = 0
     await project.nextBuild({ 'main.go': `${main}// changed\n` })
     await project.build()

@@ -24,6 +24,8 @@ export class FakeCargo {
   rustup: string | undefined = '1.95.0'
   /** What the next `cargo build` has to say before it fails. */
   buildError = ''
+  /** What a build script does. */
+  atBuild = (): Promise<void> => Promise.resolve()
   readonly debian = new FakeDebian()
 
   constructor() {
@@ -83,6 +85,7 @@ export class FakeCargo {
       return done()
     }
     if (this.buildError !== '') return failed(this.buildError)
+    await this.atBuild()
     const { packages } = await this.#metadata(command)
     for (const { name, targets } of packages.filter(({ source, name }) => source === null && args.includes(name))) {
       for (const bin of targets.filter(({ kind }) => kind.includes('bin'))) {

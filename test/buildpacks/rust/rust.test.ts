@@ -328,6 +328,17 @@ describe('caches', () => {
     expect(await project.read('layers/cargo/registry/cache/mirror-0123/itoa-1.0.15.crate')).toBe('archive of itoa')
   })
 
+  it('X40: keep no toolchain that a build script has changed', async () => {
+    const { fake, project } = await rustProject(shop)
+    fake.atBuild = () => writeFile(join(project.layersDir, 'rust/usr/bin/rustc'), 'planted')
+    const { output } = await project.build()
+    expect(output).toContain('Warning: the layer rust was changed after it was finished, at usr/bin/rustc')
+    fake.atBuild = () => Promise.resolve()
+    await project.nextBuild()
+    await project.build()
+    expect(await project.read('layers/rust/usr/bin/rustc')).toBe('ELF')
+  })
+
   it('X40: compile all anew with another Cargo.lock, as build scripts may have written there', async () => {
     const { project } = await rustProject(shop)
     await project.build()
