@@ -4,7 +4,7 @@ import { runHelper } from './credentials/helper.ts'
 import { parseRegistryAuth } from './credentials/registry-auth.ts'
 import { scopesOf } from './credentials/scopes.ts'
 
-/** What proves to a registry who we are. Never printed. */
+/** A proof of identity for a registry. Never printed. */
 export type Credential =
   | { readonly kind: 'password'; readonly username: string; readonly password: string }
   /** An OAuth2 refresh token, which the registry's token server takes. */
@@ -14,7 +14,8 @@ export type Credential =
 
 export interface Credentials {
   /**
-   * The credential for a repository (`index.docker.io/library/hello`) or for all of a registry (`localhost:5000`); undefined for
+   * The credential for a repository (`index.docker.io/library/hello`) or for all of a registry (`localhost:5000`); undefined
+   * for
    * anonymous access.
    * @throws BaleError 'credentials' where there should be one and it cannot be read
    */
@@ -26,9 +27,9 @@ export interface DockerCredentialsInput {
   readonly registryAuth?: string
   /** Path of Docker's config.json; it need not exist. */
   readonly dockerConfig?: string
-  /** PATH, in which credential helpers are looked for. */
+  /** PATH, for finding credential helpers. */
   readonly path: string
-  /** What else helpers may need of the user's environment; they get what looks like their own only. */
+  /** The user's environment, of which helpers get the variables that they are known to need. */
   readonly environment?: Readonly<Record<string, string | undefined>>
   readonly warn?: Warn
   /** In milliseconds; 30 seconds unless told. */
@@ -39,8 +40,10 @@ export interface DockerCredentialsInput {
 export const anonymous: Credentials = { find: () => Promise.resolve(undefined) }
 
 /**
- * The user's credentials where Docker keeps them: CNB_REGISTRY_AUTH first, then config.json. Of several entries the most specific
- * one counts: that of the repository before that of a path above it, and that before the registry's. For one name, `credHelpers`
+ * The user's credentials where Docker keeps them: CNB_REGISTRY_AUTH first, then config.json. Of several entries the most
+ * specific
+ * one counts: that of the repository before that of a path above it, and that before the registry's. For one name,
+ * `credHelpers`
  * and `credsStore` come before `auths`. Each helper is asked once for each registry, and only when that is needed.
  */
 export function dockerCredentials(input: DockerCredentialsInput): Credentials {

@@ -96,6 +96,6 @@ function dockerSocket(env: Env): string {
   const host = env['DOCKER_HOST']
   if (host === undefined || host === '') return '/var/run/docker.sock'
   if (host.startsWith('unix://')) return host.slice('unix://'.length)
-  // TCP, or what nobody speaks: only a build that talks to a daemon needs it, and the store says so then.
+  // A TCP address, or an unsupported scheme, which the daemon's store reports when it is used.
   return host
 }

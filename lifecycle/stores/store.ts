@@ -7,16 +7,15 @@ import type { Platform } from '../image/manifest.ts'
 import type { Compression } from '../image/media-types.ts'
 
 /**
- * Where images live. A store is opened for one place (a repository, a layout directory, an archive file, a daemon); a
- * `name` is what tells images apart there: a tag or digest in a repository, a reference in our own store. All
- * implementations pass `test/contracts/stores.ts`.
+ * Reads images from one store: a repository, a layout directory, an archive file, a daemon. A `name` tells images apart there:
+ * a tag or digest in a repository, a reference in Bale's own store. All implementations pass `test/contracts/stores.ts`.
  */
 export interface ImageSource {
   /** For messages: `registry localhost:5000/app`, `oci:/tmp/out`. */
   readonly description: string
   /**
-   * The image of that name, or undefined if there is none. From an index, the manifest of `platform`. Manifest and
-   * config are read, verified and validated; layers stay where they are.
+   * The image of that name, or undefined if there is none. Of an index, the image for `platform`. Manifest and config are
+   * read, verified and validated. Layers are not read.
    * @throws BaleError when the store cannot be read, or holds something that is not an image
    */
   pull(name: string, platform: Platform, signal?: AbortSignal): Promise<Image | undefined>
@@ -33,11 +32,11 @@ export interface ImageSink {
   /** Fails early, before any work, if `putImage` could not succeed; or `putIndex`, if that is what comes. */
   checkWrite(names: readonly string[], signal?: AbortSignal, content?: 'image' | 'index'): Promise<void>
   /**
-   * Stores a layer and returns it as it is found in this store. A source is read in one pass (tar, hash, compress,
-   * hash, write); a layer that the store already has, or can mount, moves no bytes.
+   * Stores a layer and returns it as this store has it. A source is read in one pass (tar, hash, compress, hash, write). A
+   * layer that the store already has, or can mount, moves no bytes.
    */
   putLayer(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer>
-  /** Stores config and manifest, whose layers must all have come from `putLayer`; the names move last. */
+  /** Stores config and manifest, then moves the names. All layers must have come from `putLayer`. */
   putImage(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published>
   /**
    * The same for an index: its images, then the index, and the names last. Absent where the store holds none
@@ -80,7 +79,7 @@ export interface Published {
 
 export type ImageStore = ImageSource & ImageSink
 
-/** How a store makes layers of sources; layers of other stores stay as they are. */
+/** How a store compresses sources. Layers of other stores keep their bytes. */
 export interface Packing {
   /** gzip unless told. */
   readonly compression?: Compression

@@ -31,7 +31,7 @@ export function archiveFile<Content extends { readonly digest: Digest }>(
   let writing: Promise<unknown> = Promise.resolve()
   const write = async (contents: ReadonlyMap<string, Content>, signal?: AbortSignal): Promise<void> => {
     const target = await replaceable(path)
-    // What was to become an archive here, too, when its process was killed.
+    // Unfinished archives of processes that were killed.
     await removeStale(dirname(target))
     await using staged = await stageFile(dirname(target))
     for await (const block of tarBytes(entriesOf(grouped(contents)), signal)) await staged.write(block)
@@ -43,7 +43,7 @@ export function archiveFile<Content extends { readonly digest: Digest }>(
     async checkWrite(signal?: AbortSignal): Promise<void> {
       signal?.throwIfAborted()
       const dir = dirname(await replaceable(path))
-      // Writing needs a temporary file beside it; a directory is not made, since a misspelt path is the likelier reason.
+      // The temporary file goes into the same directory. A missing directory is not created: a misspelt path is more likely.
       await wrapErrno(dir, () => access(dir, constants.W_OK | constants.X_OK))
     },
 
@@ -72,8 +72,8 @@ function grouped<Content extends { readonly digest: Digest }>(
 }
 
 /**
- * The file that is really meant, if it may be replaced: a link leads on to it.
- * @throws BaleError 'arguments' if something is there that is no archive (O01)
+ * The file to replace, after following links.
+ * @throws BaleError 'arguments' if it exists and is no archive (O01)
  */
 async function replaceable(path: string): Promise<string> {
   const target = await realpath(path).catch((error: unknown) => {

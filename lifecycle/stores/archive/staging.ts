@@ -8,7 +8,7 @@ import { layoutStore } from '../layout/store.ts'
 import type { OnTransfer } from '../store.ts'
 import type { FilePlace } from './tar-file.ts'
 
-/** Layers waiting to be sent or archived, uncompressed as Docker wants them, in a temporary directory. */
+/** Layers that are about to be sent or archived, in a temporary directory. Docker's formats want them uncompressed. */
 export interface LayerStaging {
   put(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer>
   /** The layer as it was put, if it was. */

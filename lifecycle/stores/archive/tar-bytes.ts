@@ -5,7 +5,7 @@ import { errnoError } from '../../files/wrap-errno.ts'
 import { TarWriter } from '../../layers/tar/writer.ts'
 import type { FilePlace } from './tar-file.ts'
 
-/** An entry of an archive: a directory, a link, bytes, or (a part of) a file on this host, 0644 unless it says otherwise. */
+/** An entry of an archive: a directory, a link, bytes, or a part of a file on this host. Mode 0644 unless given. */
 export type ArchiveEntry =
   | { readonly name: string; readonly kind: 'directory' }
   | { readonly name: string; readonly kind: 'symlink'; readonly target: string }
@@ -14,14 +14,14 @@ export type ArchiveEntry =
 
 const owner = { uid: 0, gid: 0, target: '' }
 
-/** The bytes of a tar with these entries, the same each time: root's, of 1980, in this order. */
+/** The bytes of a tar with these entries in this order, owned by root and dated 1980, so that they are the same each time. */
 export async function* tarBytes(entries: Iterable<ArchiveEntry>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   const writer = new TarWriter()
   try {
     for (const block of blocks(writer, entries)) {
       signal?.throwIfAborted()
-      yield Buffer.from(block) // the writer uses its own again, when a socket may still be sending it
-      await setImmediate() // reading is synchronous: let the others run
+      yield Buffer.from(block) // the writer reuses its block while a socket may still be sending it
+      await setImmediate() // reading is synchronous, so give other work a turn
     }
   } finally {
     writer.release()

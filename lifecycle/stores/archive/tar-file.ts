@@ -4,10 +4,10 @@ import { BaleError } from '../../errors.ts'
 import { openRegular, readExactly, readRange } from '../../files/read.ts'
 import { type TarEntry, type TarHandler, readTar } from '../../layers/tar/reader.ts'
 
-/** The files in a tar, read where they lie: nothing is unpacked. Names are normalised: `./a//b` is `a/b`. */
+/** Random access to the files in a tar, without unpacking. Names are normalised: `./a//b` is `a/b`. */
 export interface TarFile {
   has(name: string): boolean
-  /** In bytes; links lead to what they link to, within the archive. Undefined if there is no such file. */
+  /** In bytes, after following links within the archive. Undefined if there is no such file. */
   sizeOf(name: string): number | undefined
   /** Where on this host its bytes are. */
   placeOf(name: string): FilePlace | undefined
@@ -21,7 +21,7 @@ export interface FilePlace {
   readonly size: number
 }
 
-/** Where a file's content lies, or the name that a link leads to. */
+/** Where a file's content is, or the target of a link. */
 type Place = Content | { link: string }
 interface Content {
   offset: number
@@ -33,8 +33,8 @@ const maxEntries = 100_000
 const maxLinks = 8
 
 /**
- * Finds all entries in one pass, as strictly as layers are read. Two entries of one name are refused: which one counts
- * would be up to the reader.
+ * Indexes all entries in one pass, as strictly as layers are read. Two entries of one name are refused, since readers differ
+ * in which one they take.
  * @returns undefined if there is no such file
  */
 export async function openTarFile(path: string, signal?: AbortSignal): Promise<TarFile | undefined> {
@@ -91,7 +91,10 @@ export async function openTarFile(path: string, signal?: AbortSignal): Promise<T
   }
 }
 
-/** Notes where each entry lies. The reader hands on parts of the chunks that it got, so a part tells its own place. */
+/**
+ * Records the offset of each entry. The reader passes on parts of the chunks that it gets, so a part's position in its chunk
+ * gives its offset.
+ */
 class Indexer implements TarHandler {
   readonly #places: Map<string, Place>
   #chunk: Uint8Array = new Uint8Array()
@@ -147,7 +150,7 @@ function normalise(name: string): string {
   return posix.normalize(`/${name}`).slice(1)
 }
 
-/** As long as this is the same, offsets into the file hold. */
+/** While this value is unchanged, offsets into the file are valid. */
 async function identityOf(file: FileHandle): Promise<string> {
   const { dev, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true })
   return [dev, ino, size, mtimeNs, ctimeNs].join()

@@ -7,7 +7,7 @@ import { valueFor } from './scopes.ts'
 
 export type Warn = (text: string, fix?: string) => void
 
-/** What config.json has of credentials (docs.docker.com, "docker login"). */
+/** The credentials in config.json (docs.docker.com, "docker login"). */
 export interface DockerConfig {
   readonly where: string
   /** The suffix of the helper that keeps the credentials of a scope: `ecr-login`. `credsStore` is for whole registries. */
@@ -18,7 +18,7 @@ export interface DockerConfig {
 /** Docker's own files have a few kilobytes. */
 const maxBytes = 1024 * 1024
 
-/** Reads config.json; one that does not exist is empty. @throws BaleError 'credentials' that quotes nothing of it */
+/** Reads config.json; a missing file counts as empty. @throws BaleError 'credentials', which quotes nothing of the file */
 export async function readDockerConfig(path: string, warn?: Warn): Promise<DockerConfig> {
   const bytes = await readConfigFile(path, warn)
   const bad = (why: string) =>
@@ -64,7 +64,7 @@ export function findAuth(auths: ReadonlyMap<string, unknown>, scope: string, whe
     if (typeof value === 'string') return value
     throw bad(`has a ${key} that is not a string`)
   }
-  // The order of Docker's own client: tokens tell more than the password that is stored beside them.
+  // Docker's own client prefers tokens to a password that is stored beside them.
   if (text('identitytoken') !== '') return { kind: 'identity-token', token: text('identitytoken') }
   if (text('registrytoken') !== '') return { kind: 'registry-token', token: text('registrytoken') }
   if (text('auth') !== '') {
@@ -72,14 +72,14 @@ export function findAuth(auths: ReadonlyMap<string, unknown>, scope: string, whe
     if (credential === undefined) throw bad('has an auth that is not user:password in Base64')
     return credential
   }
-  // Docker leaves an empty entry behind where a helper has the credentials.
+  // Docker leaves an empty entry where a helper keeps the credentials.
   if (text('username') === '') return undefined
   return { kind: 'password', username: text('username'), password: text('password') }
 }
 
 async function readConfigFile(path: string, warn?: Warn): Promise<Buffer> {
   try {
-    // A link is followed: Kubernetes mounts secrets so. A fifo must not hold us up.
+    // Links are followed, since Kubernetes mounts secrets as links. O_NONBLOCK keeps a fifo from blocking the open (K11).
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const stat = await file.stat()
     if (!stat.isFile()) throw new BaleError('credentials', 'is not a regular file', { where: path })
@@ -103,7 +103,7 @@ async function readConfigFile(path: string, warn?: Warn): Promise<Buffer> {
   }
 }
 
-/** No more than that, whatever the file's size says: it may grow. */
+/** Reads at most `most` bytes, whatever size the file had: it may grow. */
 async function readUpTo(file: FileHandle, most: number): Promise<Buffer> {
   const buffer = Buffer.alloc(most)
   let length = 0

@@ -14,14 +14,14 @@ export interface HelperOptions {
 
 const maxOutput = 64 * 1024
 
-/** What helpers find their own credentials, their keyring and their network with; nothing else is passed on to them. */
+/** The variables by which helpers find their own credentials, their keyring and their network. They get no others. */
 const helperVariables =
   /^(?:HOME|USER|LOGNAME|LANG|LC_ALL|TMPDIR|DISPLAY|WAYLAND_DISPLAY|DBUS_SESSION_BUS_ADDRESS|XDG_\w+|GNUPGHOME|GPG_TTY|PASSWORD_STORE_\w+|DOCKER_CONFIG|AWS_\w+|GOOGLE_\w+|CLOUDSDK_\w+|AZURE_\w+|IDENTITY_\w+|MSI_\w+|SSL_CERT_\w+|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY)$/
 
 /**
  * Asks `docker-credential-<name> get` (docker/docker-credential-helpers, "Development"). Undefined if it has nothing for
- * this server; any other failure is an error, since to go on as nobody would only fail later and less clearly. What the
- * helper printed is never shown: it may hold the secret.
+ * this server; any other failure is an error, since anonymous access would only fail later and less clearly. The helper's
+ * output is never shown: it may hold the secret.
  */
 export async function runHelper(name: string, server: string, options: HelperOptions): Promise<Credential | undefined> {
   const { where } = options
@@ -38,7 +38,7 @@ export async function runHelper(name: string, server: string, options: HelperOpt
   ) => new BaleError('credentials', `the credential helper ${program} ${why}`, { where, fix, cause })
   const { code, output } = await run(program, server, options, failed)
   if (code !== 0) {
-    // The only way in which helpers say that they have nothing; Docker compares the same words.
+    // Helpers have no other way to say that they have nothing. Docker compares the same words.
     if (output.trim() === 'credentials not found in native keychain') return undefined
     throw failed(`failed with exit code ${code}`)
   }
@@ -63,7 +63,7 @@ function run(
   failed: Failed,
 ): Promise<{ code: number; output: string }> {
   const { path, environment = {}, helperTimeout = 30_000, signal } = options
-  // An event that has been is not heard.
+  // An abort that happened before emits no event.
   signal?.throwIfAborted()
   // A relative directory would find a program in the source tree.
   const safePath = path.split(':').filter(isAbsolute).join(':')
@@ -73,7 +73,7 @@ function run(
       cwd: '/',
       env: { ...Object.fromEntries(own), PATH: safePath },
       stdio: ['pipe', 'pipe', 'ignore'],
-      detached: true, // its own process group, so that what it starts can be ended with it
+      detached: true, // a process group of its own, so that `kill` reaches its children too
     })
     const chunks: Buffer[] = []
     let size = 0
@@ -105,7 +105,7 @@ function run(
       if (code === null) reject(failed(`was ended by ${signal}`))
       else resolve({ code, output: Buffer.concat(chunks).toString('utf8') })
     })
-    child.stdin.on('error', () => {}) // it need not read what it is asked
+    child.stdin.on('error', () => {}) // it may exit without reading its input
     child.stdin.end(server)
   })
 }
@@ -114,6 +114,6 @@ function kill(pid: number | undefined): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL')
   } catch (error) {
-    if (!isErrno(error, 'ESRCH', 'EPERM')) throw error // it has ended by itself
+    if (!isErrno(error, 'ESRCH', 'EPERM')) throw error // it has exited already
   }
 }

@@ -6,8 +6,9 @@ import { valueFor } from './scopes.ts'
 const fix = 'write {"registry.example.com":"Basic BASE64"} or {"registry.example.com":"Bearer TOKEN"}'
 
 /**
- * What CNB_REGISTRY_AUTH has for the first of these scopes: a JSON object of registries, or paths within one, and Authorization headers. `X-Identity TOKEN`
- * is an OAuth2 refresh token, which the Go lifecycle and its platforms write so. Messages never show the value.
+ * What CNB_REGISTRY_AUTH has for the first of these scopes: a JSON object of registries, or paths within one, and
+ * Authorization headers. `X-Identity TOKEN`
+ * is how the Go lifecycle and its platforms write an OAuth2 refresh token. Messages never show the value.
  */
 export function parseRegistryAuth(text: string | undefined, scopes: readonly string[]): Credential | undefined {
   if (text === undefined || text.trim() === '') return undefined

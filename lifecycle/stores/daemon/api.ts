@@ -5,16 +5,16 @@ import { type Digest, isDigest } from '../../image/digest.ts'
 import { parseJson } from '../../image/json.ts'
 import { escaped } from '../registry/redact.ts'
 
-/** The part of the Docker Engine API that stores use. Podman's socket offers the same one. */
+/** The part of the Docker Engine API that the store uses. Podman serves the same API. */
 export interface DaemonApi {
   ping(signal?: AbortSignal): Promise<void>
-  /** What the daemon says of an image, by reference or ID; undefined if it has none. */
+  /** The daemon's description of an image, by reference or ID; undefined if there is no such image. */
   inspect(name: string, signal?: AbortSignal): Promise<InspectedImage | undefined>
   /** The steps that made an image, newest first. */
   history(id: Digest, signal?: AbortSignal): Promise<readonly Readonly<Record<string, unknown>>[]>
   /** The archive of `docker save`. */
   save(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array>
-  /** @throws BaleError 'daemon' with the daemon's words if it does not take the archive */
+  /** @throws BaleError 'daemon' with the daemon's own message if it refuses the archive */
   load(archive: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>
   /** Whether layers are kept by the chain of their diffIDs: Docker does that, Podman and containerd do not. */
   keepsChains(signal?: AbortSignal): Promise<boolean>
@@ -24,11 +24,11 @@ export interface InspectedImage {
   /** The digest of its config; with containerd, of its manifest. */
   readonly id: Digest
   readonly diffIds: readonly string[]
-  /** All that was answered. */
+  /** The whole answer. */
   readonly inspect: Readonly<Record<string, unknown>>
 }
 
-/** Milliseconds that the daemon may take for an answer that needs no work. */
+/** Time limit in milliseconds for answers that need no work. */
 const answerTime = 60_000
 const maxAnswer = 16 * 1024 * 1024
 const maxWords = 64 * 1024
@@ -37,9 +37,9 @@ const maxWords = 64 * 1024
 export function daemonApi(socketPath: string): DaemonApi {
   let pool: Promise<Pool> | undefined
   const connect = async (): Promise<Pool> => {
-    // undici takes 50 to 120 ms to load: nobody who needs no daemon waits for that.
+    // undici takes 50 to 120 ms to load, so only commands that use a daemon load it.
     const { Pool } = await import('../undici.ts')
-    // Saving and loading take as long as they take: the signal ends them.
+    // Saving and loading have no time limit. The signal ends them.
     const options = { connections: 4, headersTimeout: 0, bodyTimeout: 0 }
     const [, address] = /^tcp:\/\/([^/]+)\/?$/.exec(socketPath) ?? []
     if (address !== undefined) return new Pool(`http://${address}`, options)
@@ -50,7 +50,7 @@ export function daemonApi(socketPath: string): DaemonApi {
     })
   }
 
-  /** Makes a request and hands its answer to `read`; all that goes wrong on the way is the daemon's error. */
+  /** Makes a request and yields the body of its answer. Every failure becomes a BaleError 'daemon'. */
   async function* exchange(request: Request, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     signal?.throwIfAborted()
     const { method, path, body } = request
@@ -115,7 +115,7 @@ export function daemonApi(socketPath: string): DaemonApi {
 
     async load(archive, signal) {
       const request = { method: 'POST', path: '/images/load?quiet=1', body: archive } as const
-      // It answers 200 before it looks at the archive, and tells what is wrong with it in the answer (O06).
+      // The daemon answers 200 before it reads the archive. It reports errors in the body of the answer (O06).
       for await (const line of lines(exchange(request, signal))) {
         const words = errorIn(line)
         if (words !== undefined) throw failureAt(request, socketPath, `it refuses the image: ${words}`)
@@ -238,7 +238,7 @@ async function readAll(bytes: AsyncIterable<Uint8Array>, most: number, beyond: '
   return Buffer.concat(chunks).subarray(0, most)
 }
 
-/** The lines of a text; what goes beyond any sensible length is left out. */
+/** The lines of a text; a line beyond `maxWords` is cut. */
 async function* lines(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder()
   let rest = ''

@@ -6,7 +6,7 @@ import type { Manifest } from '../../image/manifest.ts'
 import { oci } from '../../image/media-types.ts'
 import { parseConfig } from '../../image/validate.ts'
 
-/** An image in a daemon's words: what `inspect` and `history` of the Docker Engine API answer. */
+/** A daemon's description of an image: the answers of `inspect` and `history` (Docker Engine API). */
 export interface Description {
   readonly id: Digest
   readonly inspect: Readonly<Record<string, unknown>>
@@ -14,17 +14,17 @@ export interface Description {
   readonly history: readonly Readonly<Record<string, unknown>>[]
 }
 
-/** Keys of `Config` that are an image's, and not those of a container that it was once committed from. */
+/** Keys of `Config` that belong to the image. Other keys describe the container that it was committed from. */
 const imageKeys: readonly (keyof ContainerConfig)[] = [
   ...(['User', 'ExposedPorts', 'Env', 'Entrypoint', 'Cmd', 'Volumes', 'WorkingDir', 'Labels', 'StopSignal'] as const),
   ...['Healthcheck', 'OnBuild', 'Shell', 'ArgsEscaped'],
 ]
 
 /**
- * The image as far as a daemon tells of it without its layers. The config says what the daemon's own one does, but is not that
- * to the byte; `imageId` is the daemon's all the same.
+ * Makes an image of a daemon's description, without reading layers. The config says the same as the daemon's own, but its
+ * bytes differ; `imageId` is the daemon's.
  * @param tarOf the uncompressed bytes of a layer
- * @throws BaleError 'input' for what is no description of an image
+ * @throws BaleError 'input' if the description is incomplete
  */
 export function lazyImage(
   { id, inspect, history }: Description,
@@ -37,7 +37,7 @@ export function lazyImage(
   const whole: ImageConfig = { ...config, ...(entries && { history: entries.map(historyOf) }) }
   const layers = diffIds.map((diffId, i): Layer => {
     const tar = (signal?: AbortSignal) => tarOf(diffId, signal)
-    // The size of its files: how long the tar is, nobody knows before the daemon has sent it.
+    // The size of its files. The tar's length is unknown until the daemon sends it.
     const size = entries === undefined ? 0 : Number(entries[i]?.['Size'] ?? 0)
     const source = { kind: 'source', createdBy: diffId, tar } as const
     return { kind: 'layer', diffId, digest: diffId, size, mediaType: oci.layer, open: tar, source }
@@ -69,10 +69,10 @@ function configOf(inspect: Description['inspect'], where: string): ImageConfig {
   return parseConfig(Buffer.from(JSON.stringify(config)), where)
 }
 
-/** Daemons write what is not there as null, or as an empty text. */
+/** Daemons write absent values as null or as an empty string. */
 const isSet = (value: unknown): boolean => value !== undefined && value !== null && value !== ''
 
-/** The history's entries that made a layer, oldest first; undefined if they cannot be told from the others. */
+/** The history entries that made a layer, oldest first; undefined if they cannot be told from the others. */
 function layerEntries(history: Description['history'], layers: number): Description['history'] | undefined {
   const oldestFirst = [...history].reverse()
   const withFiles = oldestFirst.filter(entry => Number(entry['Size']) > 0)

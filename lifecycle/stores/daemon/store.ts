@@ -21,7 +21,7 @@ import { transfer } from '../transfer.ts'
 export interface DaemonOptions {
   /** Of the Docker Engine API, or of Podman's. */
   readonly socketPath: string
-  /** Where images and layers wait. Whoever opens the store deletes it afterwards. */
+  /** Directory for images and layers in transit. The caller deletes it afterwards. */
   readonly tmpDir: string
   readonly onTransfer?: OnTransfer
 }
@@ -37,10 +37,10 @@ export interface DaemonStore extends ImageStore {
 /**
  * The images of a Docker or Podman daemon. A name is a reference, or to pull also an image ID.
  *
- * The API has no way to read one layer, or a config as it is (`inspect` shows it in part and in other words), so that an
- * image is pulled as a whole, once, and its config has the digest that the daemon knows it by. What the daemon has is not
- * sent back: Docker finds layers by the chain of their diffIDs before it looks at the archive, so files for these may be
- * empty. If it has lost one since, the load fails on the wrong digest before any name moves, and all is sent.
+ * The API can read neither a single layer nor the bytes of a config, so an image is pulled whole and once, by `docker save`;
+ * the digest of its config is its image ID. Layers that the daemon has are not sent back: Docker finds layers by the chain of
+ * their diffIDs before it reads the archive, so their files may be empty. If the daemon has lost such a layer meanwhile, the
+ * load fails with a wrong digest before any name moves, and everything is sent.
  */
 export function daemonStore(options: DaemonOptions): DaemonStore {
   const { socketPath, tmpDir, onTransfer } = options
@@ -72,7 +72,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
       const { image } = await pullOnce(found, reading)
       const layer = image.layers.find(l => l.diffId === diffId) ?? unknownLayer(diffId, description)
       const compression = compressionOf(layer.mediaType) ?? 'none'
-      // A layer's bytes are the reader's to keep.
+      // The reader may keep a layer's bytes, and `decompress` reuses its buffer.
       for await (const chunk of decompress(layer.open(reading), compression, { digest: diffId, signal: reading }))
         yield Buffer.from(chunk)
     }
@@ -80,7 +80,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
     present.addLazy(image, () => pullOnce(found, signal))
     return image
   }
-  /** Where a layer's tar is on this machine: it gets there now, if the daemon alone has had it so far. */
+  /** Where a layer's tar is on this machine. Fetches it first if only the daemon has it. */
   const placeOf = async (layer: Layer, signal?: AbortSignal): Promise<FilePlace> => {
     const { diffId } = layer
     const here = () => present.placeOf(diffId) ?? (staged.get(diffId) && staged.placeOf(diffId))
@@ -118,7 +118,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
       const diffId = layer.kind === 'layer' ? layer.diffId : layer.known?.diffId
       const there = diffId && present.get(diffId)
       if (there === undefined) return staged.put(layer, signal)
-      // Whoever gives it may have its bytes nearer than the daemon has.
+      // The given layer may be cheaper to read than the daemon's.
       return layer.kind === 'layer' && present.placeOf(there.diffId) === undefined ? layer : there
     },
 
@@ -152,7 +152,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
   return { ...store, lazy }
 }
 
-/** Layers that the daemon has, as images of it tell; of those that were saved, we have the bytes as well. */
+/** Layers that the daemon has, known from its images. Of images that were saved, the bytes are here as well. */
 class PresentLayers {
   readonly #layers = new Map<Digest, { layer: Layer; place?: FilePlace; save?: () => Promise<unknown> }>()
   readonly #chains: (readonly Digest[])[] = []
@@ -171,7 +171,7 @@ class PresentLayers {
     this.#addChain(image)
   }
 
-  /** Gets the layer from the daemon, if there is no other way to its bytes. */
+  /** Fetches the layer from the daemon if its bytes are nowhere else. */
   async save(layer: Layer): Promise<void> {
     const known = this.#layers.get(layer.diffId)
     if (known?.layer === layer) await known.save?.()
@@ -189,7 +189,7 @@ class PresentLayers {
     return this.#layers.get(diffId)?.place
   }
 
-  /** How many of the image's first layers are also the first ones of one that the daemon has. */
+  /** How many of the image's first layers are the first layers of an image that the daemon has. */
   prefixOf(image: Image): number {
     const lengths = this.#chains.map(chain => {
       const different = image.layers.findIndex((layer, i) => layer.diffId !== chain[i])
@@ -206,7 +206,7 @@ interface SaveContext {
   readonly signal: AbortSignal | undefined
 }
 
-/** Gets an image by its ID, so that it is the one that was found whatever its name means by now. */
+/** Saves an image by its ID, since its name may mean another image by now. */
 async function saveImage(api: DaemonApi, found: InspectedImage, context: SaveContext): Promise<Saved> {
   const { tmpDir, description, onTransfer, signal } = context
   const path = join(tmpDir, `saved-${leaseName()}.tar`)
@@ -221,12 +221,12 @@ async function saveImage(api: DaemonApi, found: InspectedImage, context: SaveCon
   throw new BaleError('daemon', `it saved another image than ${found.id}`, { where: description })
 }
 
-/** The ID of the image that was loaded. Its names may belong to another one already, which somebody else loaded. */
+/** The ID of the image that was loaded. Another client may have given its names to another image already. */
 async function stored(api: DaemonApi, image: Image, tags: readonly string[], signal?: AbortSignal): Promise<Digest> {
   const found = await api.inspect(image.imageId, signal)
   if (found !== undefined) return found.id
   for (const tag of tags) {
-    // With containerd, an image's ID is the digest of a manifest that the daemon has made.
+    // With containerd, an image's ID is the digest of a manifest that the daemon made.
     const named = await api.inspect(tag, signal)
     if (named !== undefined && sameLayers(image, named)) return named.id
   }
@@ -239,7 +239,7 @@ function sameLayers(image: Image | undefined, { diffIds }: InspectedImage): bool
   return image?.layers.length === diffIds.length && image.layers.every((layer, i) => layer.diffId === diffIds[i])
 }
 
-/** Whether it did; a failure that is not the daemon's is thrown. */
+/** Whether the attempt succeeded. Rethrows failures that are not the daemon's. */
 async function succeeds(attempt: Promise<void>, signal?: AbortSignal): Promise<boolean> {
   try {
     await attempt

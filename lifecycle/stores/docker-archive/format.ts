@@ -28,7 +28,7 @@ const maxManifest = 16 * 1024 * 1024
 const maxConfig = 16 * 1024 * 1024
 
 /**
- * The image of a name as `dockerName` writes it, or with an empty name the only one.
+ * The image of a name in the form of `dockerName`. The empty name means the only image.
  * @throws BaleError 'arguments' if there are several and none is named
  */
 export async function readSavedImage(
@@ -79,7 +79,7 @@ export interface Saved {
   readonly plain: ReadonlyMap<Digest, FilePlace>
 }
 
-/** The format has no manifest in OCI's sense: this one is made of what there is, the same one each time. */
+/** The format has no OCI manifest. This one is derived from config and layers, and is the same each time. */
 export function savedImage(configBytes: Uint8Array, config: ImageConfig, layers: readonly Layer[]): Image {
   const manifest: Manifest = {
     schemaVersion: 2,
@@ -91,8 +91,8 @@ export function savedImage(configBytes: Uint8Array, config: ImageConfig, layers:
 }
 
 /**
- * The entries of an archive of these images, whose layers are uncompressed and lie where `placeOf` says.
- * @param present how many of an image's first layers the daemon has already: they are left empty
+ * The entries of an archive of these images. `placeOf` tells where their uncompressed layers are.
+ * @param present how many of an image's first layers the daemon has already. Their files are empty
  */
 export function* savedEntries(
   images: readonly Archived<Image>[],
@@ -138,12 +138,12 @@ function parseSaved(value: unknown, where: string): SavedImage {
   return { config: Config, names: names.map(comparable), layers }
 }
 
-/** docker save writes `hello:latest`, podman save `docker.io/library/hello:latest`; they name the same image. */
+/** docker save writes `hello:latest` where podman save writes `docker.io/library/hello:latest`. */
 function comparable(name: string): string {
   try {
     return dockerName(parseReference(name))
   } catch {
-    return name // whoever made that name can only be asked for it
+    return name // a name of another form only equals itself
   }
 }
 
@@ -162,7 +162,7 @@ async function savedLayer(
   return { kind: 'layer', diffId, digest, size, mediaType, open: opening => tar.open(path, opening) }
 }
 
-/** Newer daemons save layers as they were pulled; nothing but the bytes says so. */
+/** Newer daemons save layers compressed, as they were pulled. Only the bytes tell. */
 async function compressionOf(tar: TarFile, path: string): Promise<Compression> {
   for await (const chunk of tar.open(path)) {
     const start = Buffer.from(chunk.subarray(0, 4)).toString('hex')
@@ -172,7 +172,7 @@ async function compressionOf(tar: TarFile, path: string): Promise<Compression> {
   return 'none'
 }
 
-/** A blob's path tells its digest, which whoever reads it verifies; other paths tell nothing. */
+/** A path under `blobs/` contains the digest, which every reader of the layer verifies. Other layers are hashed. */
 async function compressedDigest(tar: TarFile, path: string, signal?: AbortSignal): Promise<Digest> {
   const claimed = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path)?.[1]
   if (claimed !== undefined) return `sha256:${claimed}`

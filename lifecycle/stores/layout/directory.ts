@@ -10,7 +10,7 @@ import { removeStale } from '../../files/stale.ts'
 import { layoutHeader } from './index-file.ts'
 import { type LayoutFiles, blobPath } from './read.ts'
 
-/** Our own folders in a layout, which other tools pass by: files in the making, and the lock. */
+/** Folders that other tools ignore: unfinished files, and the lock. */
 export const stagingDir = '.staging'
 export const lockDir = '.lock'
 
@@ -18,19 +18,22 @@ export const lockDir = '.lock'
 export interface LayoutDirectory extends LayoutFiles {
   readonly path: string
   /**
-   * Whether there is a layout, or could be one.
+   * Whether the directory is a layout, or is absent or empty and could become one.
    * @throws BaleError if the directory holds something else (O01)
    */
   state(): Promise<'layout' | 'absent'>
-  /** Makes it a layout unless it is one. */
+  /** Makes the directory a layout unless it is one. */
   create(): Promise<void>
-  /** Whether the blob is here, whole as far as its size tells. It counts as new then: see `collectGarbage`. */
+  /** Whether the blob is here with this size. Marks it as new, so that `collectGarbage` keeps it. */
   hasBlob(digest: Digest, size: number): Promise<boolean>
   stage(): Promise<StagedFile>
   putBlob(digest: Digest, bytes: Uint8Array): Promise<void>
-  /** Replaces a file that is no blob, in one step. */
+  /** Replaces a file other than a blob, atomically. */
   replace(relative: string, content: Uint8Array): Promise<void>
-  /** Removes our own folder, and what the dead left there, unless somebody is using it: what is left is a layout alone. */
+  /**
+   * Removes the staging folder with the stale files in it, unless another process uses it. The directory is a plain layout
+   * then.
+   */
   tidy(): Promise<void>
 }
 
@@ -42,7 +45,7 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
       try {
         return await stageFile(at(stagingDir))
       } catch (error) {
-        // Another process has tidied up in between.
+        // Another process has removed the folder in between.
         const gone = error instanceof BaleError && isErrno(error.cause, 'ENOENT')
         if (!gone || attempt === 100) throw error
       }
@@ -62,7 +65,7 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
       await utimes(blob, now, now)
       return true
     } catch (error) {
-      // Not ours to touch, but there: a layout that somebody else shares with us.
+      // The blob is there, but this user may not change its time: another user owns the layout.
       if (isErrno(error, 'EPERM', 'EACCES', 'EROFS')) return true
       if (isErrno(error, 'ENOENT')) return false
       throw errnoError(error, blob)
@@ -77,7 +80,7 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
 
     async create() {
       if ((await layoutState(path)) === 'absent') await wrapErrno(path, () => mkdir(path, { recursive: true }))
-      // Its presence makes the directory ours, so that it comes first: what is missing after a crash, we can make.
+      // `oci-layout` comes first, since it marks the directory as a layout. After a crash, the rest is created again.
       if ((await readSmall(at('oci-layout'), maxLayoutFile)) === undefined) await replace('oci-layout', layoutHeader)
       for (const folder of ['blobs', 'blobs/sha256']) await realDirectory(at(folder))
     },
@@ -131,7 +134,7 @@ async function layoutState(path: string): Promise<'layout' | 'absent'> {
       where,
     })
   }
-  // Through a link, we would write into a directory that nobody has named (O01).
+  // A link would lead the writes into a directory that the user did not name (O01).
   for (const folder of [stagingDir, 'blobs', 'blobs/sha256']) await isRealDirectory(join(path, folder))
   return 'layout'
 }

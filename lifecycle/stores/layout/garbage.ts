@@ -9,19 +9,19 @@ import { type LayoutDirectory, stagingDir } from './directory.ts'
 import { type IndexFile, isDescriptor } from './index-file.ts'
 import { readReferences } from './read.ts'
 
-/** What was deleted. */
+/** What `collectGarbage` deleted. */
 export interface Collected {
   readonly blobs: number
   readonly bytes: number
 }
 
-/** A layer that is stored, or found to be there, belongs to an image that will be put within this time. */
+/** Milliseconds. A layer that was stored or found less than this ago may belong to an image that is about to be put. */
 const grace = 3600_000
 
 /**
- * Deletes what the index does not lead to and what somebody left long ago. The caller has the lock, so that no image is
- * put meanwhile; layers are, and the new ones stay.
- * @throws BaleError 'input' if an image cannot be read: what it needs is not known then, and nothing is deleted
+ * Deletes blobs that the index does not lead to, and old temporary files. The caller holds the lock, so no image is put
+ * meanwhile. Layers may be put, and new ones are kept.
+ * @throws BaleError 'input' if an image cannot be read. Its blobs are unknown then, so nothing is deleted
  */
 export async function collectGarbage(files: LayoutDirectory, index: IndexFile): Promise<Collected> {
   const needed = new Set<Digest>()
@@ -44,7 +44,7 @@ export async function collectGarbage(files: LayoutDirectory, index: IndexFile): 
   return { blobs, bytes }
 }
 
-/** A blob and all that it refers to; each document is read once, so that a cycle ends. */
+/** Marks a blob and everything that it refers to. Each document is read once, so a cycle ends. */
 async function mark(files: LayoutDirectory, descriptor: Descriptor, needed: Set<Digest>): Promise<void> {
   if (needed.has(descriptor.digest)) return
   needed.add(descriptor.digest)

@@ -7,8 +7,8 @@ import type { Descriptor } from '../../image/manifest.ts'
 import { oci } from '../../image/media-types.ts'
 
 /**
- * `index.json` of an OCI layout (image-spec image-layout.md): what there is, and under which names. Other tools keep
- * things in it that we do not know, which must neither be an error nor get lost: an entry stays the object that it was.
+ * `index.json` of an OCI layout (image-spec image-layout.md): the images and their names. Other tools add entries and keys
+ * that are unknown here. These are not errors and must not get lost, so an entry stays the object that was read.
  */
 export interface IndexFile {
   readonly manifests: readonly Entry[]
@@ -43,7 +43,7 @@ export function nameOf(entry: Entry): string {
   return typeof name === 'string' ? name : ''
 }
 
-/** Whether the entry points to a blob that can be here. */
+/** Whether the entry is a complete descriptor. */
 export function isDescriptor(entry: Entry): entry is Entry & Descriptor {
   const { mediaType, digest, size } = entry
   return typeof mediaType === 'string' && isDigest(digest) && Number.isSafeInteger(size) && (size as number) >= 0
@@ -56,7 +56,7 @@ export function entryOf(content: Image | ImageIndex): Descriptor {
   return { mediaType: document.mediaType, digest, size: bytes.length }
 }
 
-/** The index in which `name` means this and nothing else. */
+/** The index with `name` for this entry and for no other. */
 export function withName(index: IndexFile, name: string, target: Descriptor | Entry): IndexFile {
   const { annotations, ...entry } = target
   const kept = isRecord(annotations) ? annotations : {}

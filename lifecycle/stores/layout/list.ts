@@ -10,7 +10,7 @@ export interface ListedImage {
   readonly digest: Digest
   /** RFC 3339, as the config has it. Absent for an index, and for an image that cannot be read. */
   readonly created?: string
-  /** Bytes of all that the name leads to; blobs that images share count for each. */
+  /** Bytes of everything that the name leads to. A blob that several images share counts for each. */
   readonly size: number
 }
 
@@ -24,7 +24,7 @@ export async function listImages(files: LayoutFiles, index: IndexFile): Promise<
   return images.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** One damaged image must not hide the others, nor keep itself from being removed: it shows with what is known. */
+/** A damaged image is listed with what is known of it, so that it can be removed and the others are seen. */
 async function measure(files: LayoutFiles, descriptor: Descriptor): Promise<{ size: number; created?: string }> {
   const { mediaType, size } = descriptor
   if (!isIndex(mediaType) && !isManifest(mediaType)) return { size }

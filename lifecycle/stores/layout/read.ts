@@ -16,13 +16,13 @@ import { docker, oci } from '../../image/media-types.ts'
 import { checkLayerCount, parseConfig, parseManifest, selectPlatform } from '../../image/validate.ts'
 import { type Entry, type IndexFile, isDescriptor, nameOf, parseIndexFile } from './index-file.ts'
 
-/** The files of a layout, wherever they are: in a directory or in a tar. Paths are relative: `blobs/sha256/<hex>`. */
+/** The files of a layout in a directory or in a tar. Paths are relative: `blobs/sha256/<hex>`. */
 export interface LayoutFiles {
   /** For messages: `oci:/tmp/out`. */
   readonly description: string
-  /** A small file, whole, or undefined if there is none; one of more than `maxBytes` is an error. */
+  /** The whole of a small file, or undefined if there is none. A file of more than `maxBytes` is an error. */
   read(path: string, maxBytes: number): Promise<Uint8Array | undefined>
-  /** A large one, in chunks; an error if it does not have `size` bytes. */
+  /** A large file in chunks. An error if it does not have `size` bytes. */
   open(path: string, size: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
 }
 
@@ -39,7 +39,7 @@ export async function readIndexFile(files: LayoutFiles): Promise<IndexFile | und
   return bytes === undefined ? undefined : parseIndexFile(bytes, `${files.description} index.json`)
 }
 
-/** The image of a name: verified, validated, its layers left where they are. Undefined if the name is not in the index. */
+/** The image of a name, verified and validated. Layers are not read. Undefined if the name is not in the index. */
 export async function pullFromLayout(
   files: LayoutFiles,
   index: IndexFile,
@@ -115,7 +115,7 @@ const findDescriptors = (files: LayoutFiles, index: IndexFile, name: string): re
   findEntries(index, name, files.description).map(entry => asDescriptor(entry, files.description))
 
 /**
- * The entries of a name. Without a name: those that have none, or else the only one there is, as skopeo has it.
+ * The entries of a name. For the empty name, the entries without a name, or else the only entry, as skopeo does.
  * @throws BaleError 'arguments' if there are several and none is named
  */
 export function findEntries(index: IndexFile, name: string, where: string): readonly Entry[] {
@@ -152,8 +152,8 @@ export async function readConfig(
 }
 
 /**
- * The blobs that a document refers to, whatever kind of artifact it belongs to: an index's manifests, a manifest's
- * config and layers. None for other blobs, and for one that is not here (image-layout.md: it may be elsewhere).
+ * The blobs that a document of any kind of artifact refers to: an index's manifests, a manifest's config and layers. Empty for
+ * other blobs, and for a blob that is not in the layout (image-layout.md permits that).
  */
 export async function readReferences(files: LayoutFiles, descriptor: Descriptor): Promise<Descriptor[]> {
   const { mediaType, size, digest } = descriptor
@@ -181,7 +181,7 @@ function layersOf(files: LayoutFiles, manifest: Manifest, config: ImageConfig): 
   }))
 }
 
-/** A blob that is held in memory: read up to a limit, and what its digest says. */
+/** Reads a blob into memory, up to a limit, and verifies it. */
 async function readBlob(
   files: LayoutFiles,
   descriptor: Descriptor,

@@ -17,27 +17,27 @@ import { type LayoutDirectory, layoutDirectory, lockDir } from './directory.ts'
 import { blobPath, findEntries, pullFromLayout, pullIndexFromLayout, readIndexFile } from './read.ts'
 
 export interface LayoutOptions extends Packing {
-  /** What its descriptions and errors call it: `oci:DIR` by default. */
+  /** The name for messages: `oci:DIR` by default. */
   readonly description?: string
   readonly onTransfer?: OnTransfer
 }
 
-/** What can be done with the images of a layout beyond storing and reading them. */
+/** An `ImageStore` that can also list, rename and delete its images. */
 export interface LayoutStore extends ImageStore {
   /** Its named images, by name. */
   list(): Promise<ListedImage[]>
-  /** Takes a name away, and says whether it was there. The bytes stay until garbage is collected. */
+  /** Removes a name, and returns whether it was there. Blobs stay until `collectGarbage`. */
   remove(name: string): Promise<boolean>
   /** @throws BaleError 'arguments' if there is no image `from` */
   tag(from: string, to: string): Promise<void>
-  /** Deletes the blobs that no image needs, but none that a build may be about to use. */
+  /** Deletes the blobs that no image needs, except new ones, which a running build may need. */
   collectGarbage(): Promise<Collected>
 }
 
 /**
- * An OCI image layout (image-spec image-layout.md) in a directory, which comes into being when something is written.
- * An image's name is its `org.opencontainers.image.ref.name`; the empty name is the image without one. Several
- * processes may use it at once.
+ * An OCI image layout (image-spec image-layout.md) in a directory, which is created by the first write. An image's name is its
+ * `org.opencontainers.image.ref.name`; the empty name means the image without that annotation. Several processes may use a
+ * layout at once.
  */
 export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutStore {
   const path = resolve(dir)
@@ -70,7 +70,7 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
     if (isImageIndex(content)) documents.push([content.digest, content.bytes])
     for (const [digest, bytes] of documents) await files.putBlob(digest, bytes)
     await changeIndex(async index => {
-      // Under the lock, which garbage is collected under too: an image in the index has all its blobs.
+      // Checked under the lock that garbage collection also takes, so every image in the index has all its blobs.
       for (const image of images) await requireLayers(files, image)
       return names.reduce((changed, name) => withName(changed, name, entryOf(content)), index)
     }, signal)
@@ -177,7 +177,7 @@ async function writeLayer(
     digests = await compressLayer(layer, write, { compression, signal })
   }
   signal?.throwIfAborted()
-  // Most layers of a rebuild are here, and waiting for the disk is most of what they would cost.
+  // Most layers of a rebuild are here already. Committing them again would mostly wait for the disk.
   if (!(await files.hasBlob(digests.digest, digests.size)))
     await file.commit(join(files.path, blobPath(digests.digest)))
   return digests
@@ -187,7 +187,7 @@ function layerIn(files: LayoutDirectory, { diffId, digest, size, mediaType }: La
   return { kind: 'layer', diffId, digest, size, mediaType, open: signal => files.open(blobPath(digest), size, signal) }
 }
 
-/** Config and manifest, under the digests that their bytes have. */
+/** Config and manifest with their digests, which are checked. */
 function documentsOf(image: Image): [Digest, Uint8Array][] {
   const documents: [Digest, Uint8Array][] = [
     [image.imageId, image.configBytes],

@@ -13,8 +13,8 @@ import { layoutStore } from '../layout/store.ts'
 import type { ImageStore, Packing } from '../store.ts'
 
 /**
- * An OCI layout in a tar (`oci-archive:` of skopeo). What is in the file can be pulled; the first image that is put
- * replaces all of it, and further ones join that one. The file is always whole: it is written elsewhere and renamed.
+ * An OCI layout in a tar (skopeo's `oci-archive:`). Images in the file can be pulled. The first image that is put replaces the
+ * file; further ones are added to it. The file is written under another name and renamed, so it is always complete.
  */
 export function ociArchiveStore(file: string, options: ArchiveOptions & Packing): ImageStore {
   const description = `oci-archive:${file}`
