@@ -3,15 +3,15 @@ import { BlockList, type LookupFunction, isIP } from 'node:net'
 import { BaleError } from '../../errors.ts'
 
 /**
- * How far from the outside world an address is, in the order in which a registry may send us there: one on the internet
- * must not make a build server fetch from its own network. `special` is nowhere to be sent at all: link-local, where
+ * How near an address is, from outside to inside. A registry may name addresses as near as its own or farther: one on the
+ * internet must not make a build server fetch from its own network. Nobody may name a `special` address: link-local, where
  * clouds keep their metadata services, unspecified, multicast, reserved.
  */
 export type Reach = 'public' | 'private' | 'loopback' | 'special'
 
 const order: readonly Reach[] = ['public', 'private', 'loopback', 'special']
 
-/** Whether a registry at `home` may send us to `target`. */
+/** Whether a registry at `home` may name an address at `target`. */
 export function mayReach(target: Reach, home: Reach): boolean {
   return target !== 'special' && order.indexOf(target) <= order.indexOf(home)
 }
@@ -70,7 +70,7 @@ function embeddedIPv4(address: string): string | undefined {
 
 /** The eight numbers of an IPv6 address. */
 function groupsOf(address: string): number[] {
-  // A URL's parser writes every form of an address in one way; a zone (`%eth0`) is no part of it.
+  // The URL parser normalises every form of an address. A zone (`%eth0`) is removed, since it is no part of the address.
   const text = new URL(`http://[${address.replace(/%.*/, '')}]`).hostname.slice(1, -1)
   const [head = '', tail] = text.split('::')
   const numbers = (part: string) => (part === '' ? [] : part.split(':').map(g => parseInt(g, 16)))
@@ -80,7 +80,7 @@ function groupsOf(address: string): number[] {
 
 const dotted = (a: number, b: number): string => [a >> 8, a & 255, b >> 8, b & 255].join('.')
 
-/** The address that a URL's host is, if it is not a name. */
+/** The host of a URL, if it is an address and not a name. */
 export function literalAddress(url: URL): string | undefined {
   const host = url.hostname.replace(/^\[|\]$/g, '')
   return isIP(host) === 0 ? undefined : host
@@ -104,8 +104,8 @@ export function mayLackTls(url: URL): boolean {
 }
 
 /**
- * Looks names up for connections, and tells `inspect` which addresses came out before one of them is dialled: a name
- * that was harmless a moment ago may point into our own network now (DNS rebinding).
+ * A lookup for connections that passes the found addresses to `inspect` before one is dialled: a name that was harmless a
+ * moment ago may now point into the local network (DNS rebinding, R12).
  * @param inspect may throw
  */
 export function watchedLookup(inspect: (host: string, addresses: readonly string[]) => void): LookupFunction {
@@ -127,7 +127,7 @@ export function watchedLookup(inspect: (host: string, addresses: readonly string
   }
 }
 
-/** @throws BaleError if a registry at `home` must not send us to one of these addresses */
+/** @throws BaleError if a registry at `home` may not name one of these addresses */
 export function checkReach(host: string, addresses: readonly string[], home: Reach, purpose: string): void {
   const refused = addresses.find(address => !mayReach(reachOf(address), home))
   if (refused === undefined) return

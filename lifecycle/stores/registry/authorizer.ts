@@ -5,16 +5,16 @@ import type { Asker } from './failures.ts'
 import { type TokenOptions, basicHeader, fetchToken } from './token.ts'
 import type { Reply } from './http.ts'
 
-/** What a request wants to do; tokens are kept by it. */
+/** What a request needs access to. Tokens are cached by it. */
 export interface Access {
   readonly repository: string
   readonly action: 'pull' | 'push'
-  /** A repository that a blob is to be mounted from, which takes the right to read it. */
+  /** A repository to mount a blob from, which needs read access. */
   readonly mountFrom?: string
 }
 
 export interface AuthorizerOptions extends TokenOptions {
-  /** As credentials are kept by it: `index.docker.io`. */
+  /** The name in credentials: `index.docker.io`. */
   readonly registry: string
   readonly credentials: Credentials
 }
@@ -23,15 +23,15 @@ interface Token {
   readonly header: string
   /** On the clock of performance.now(). */
   readonly expires: number
-  /** How it was come by, to get the next one. */
+  /** The challenge that it answers, for getting the next token. */
   readonly challenge: Challenge
   readonly reply: Pick<Reply, 'method' | 'url'>
 }
 
 /**
- * Knows the Authorization header for each request to the registry: nothing until a registry asks, then what it asked for,
- * Basic or a token (distribution "Token Authentication"). Credentials go to the registry itself and to the token server
- * that it names, if that one may be trusted (token.ts), and nowhere else.
+ * Provides the Authorization header for each request to the registry: none until the registry asks, then Basic or a token, as
+ * it asked (distribution "Token Authentication"). Credentials go to the registry itself and to the token server that it names,
+ * if that may be trusted (token.ts), and nowhere else.
  */
 export class Authorizer {
   readonly #options: AuthorizerOptions
@@ -50,7 +50,7 @@ export class Authorizer {
     return { registry: this.#options.registry, known: this.#known.has(repository) }
   }
 
-  /** The header to send at first; undefined while the registry has not asked for any. */
+  /** The header for a first attempt; undefined while the registry has not asked for one. */
   async header(access: Access, signal?: AbortSignal): Promise<string | undefined> {
     const token = await this.#tokens.get(keyOf(access))
     if (token === undefined) return this.#headers.get(access.repository)
@@ -98,7 +98,7 @@ export class Authorizer {
     return credential
   }
 
-  /** A token other than the one that was `sent`; requests that need the same one wait for it together. */
+  /** A token other than the `sent` one. Requests that need the same token share one request for it. */
   async #renew(
     { challenge, reply }: Pick<Token, 'challenge' | 'reply'>,
     access: Access,
@@ -121,13 +121,13 @@ export class Authorizer {
     const scopes = scopesOf(challenge, access)
     const request = { challenge, reply, scopes, credential, asker: this.asker(access) }
     const { token, seconds } = await fetchToken(request, this.#options, signal)
-    // Some of its life is spent on the way.
+    // Part of its life passes on the way.
     const life = Math.min(seconds, 86_400) - Math.min(10, seconds / 5)
     return { header: `Bearer ${token}`, expires: asked + life * 1000, challenge, reply }
   }
 }
 
-/** What the registry wants us to ask for; registries name repositories in their own way, so their word goes first. */
+/** The scopes to request. A challenge's own scope wins, since registries name repositories in their own way. */
 function scopesOf(challenge: Challenge, { repository, action, mountFrom }: Access): string[] {
   const named = (challenge.parameters.get('scope') ?? '').split(' ').filter(scope => scope !== '')
   const own = named.length > 0 ? named : [`repository:${repository}:${action === 'push' ? 'pull,push' : 'pull'}`]

@@ -1,4 +1,4 @@
-/** What a 401 asks for (RFC 9110, section 11.6.1; parameters' names in lower case). */
+/** A challenge of a 401 answer (RFC 9110, section 11.6.1). Parameter names are in lower case. */
 export interface Challenge {
   readonly scheme: 'basic' | 'bearer'
   readonly parameters: ReadonlyMap<string, string>
@@ -7,12 +7,11 @@ export interface Challenge {
 const token = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
 const quoted = /"((?:[^"\\]|\\.)*)"/sy
 const blanks = /[ \t]*/y
-/** What other schemes send in place of parameters, such as Negotiate. */
+/** The form that other schemes, such as Negotiate, use in place of parameters. */
 const token68 = /[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))/y
 
 /**
- * The challenges of WWW-Authenticate headers that we can meet, in their order. A header that is malformed gives those
- * before the fault.
+ * The Basic and Bearer challenges of WWW-Authenticate headers, in order. Of a malformed header, those before the fault.
  */
 export function parseChallenges(headers: readonly string[]): Challenge[] {
   return headers
@@ -41,7 +40,7 @@ function parseHeader(text: string): { scheme: string; parameters: Map<string, st
     const name = take(token)?.[0].toLowerCase()
     if (name === undefined) return found
     take(blanks)
-    // A name before `=` is a parameter of the challenge before it, any other one begins a challenge.
+    // A name before `=` is a parameter of the preceding challenge. Any other name begins a challenge.
     if (text[at] !== '=') {
       found.push({ scheme: name, parameters: new Map() })
       take(token68)

@@ -15,7 +15,7 @@ export interface RegistryOptions {
   readonly credentials: Credentials
   /** Certificates are not checked, and http will do. `mayLackTls` tells which hosts may use http without this. */
   readonly insecure?: boolean
-  /** What the platform calls itself, for the registry's logs. */
+  /** The platform's name, for the registry's logs. */
   readonly userAgent?: string
   /** Certificates in PEM that are trusted besides Node's. */
   readonly ca?: readonly string[]
@@ -26,23 +26,23 @@ export interface RegistryOptions {
 
 export interface Call {
   readonly method: Exchange['method']
-  /** A path on the registry, or a URL that it named. */
+  /** A path on the registry, or a URL that the registry named. */
   readonly url: string | URL
   readonly access: Access
-  /** The answers that are none of failure. */
+  /** Statuses that are not failures. */
   readonly accept: readonly number[]
   readonly headers?: Readonly<Record<string, string>>
-  /** More answers that another attempt may not meet. */
+  /** Further statuses that another attempt may avoid. */
   readonly again?: readonly number[]
-  /** No second attempt. */
+  /** Makes one attempt only. */
   readonly once?: boolean
-  /** Bytes are sent again if need be; an iterable is read once, and its caller starts anew after a Transient. */
+  /** Bytes are sent again if needed. An iterable is read once, and the caller starts over after a Transient. */
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>
   readonly slow?: boolean
   readonly signal?: AbortSignal
 }
 
-/** A registry, and one pool of connections and tokens for all of its repositories. */
+/** A client of one registry, with one pool of connections and tokens for all repositories. */
 export class Registry implements AsyncDisposable {
   readonly host: string
   readonly limits: Limits
@@ -71,8 +71,8 @@ export class Registry implements AsyncDisposable {
   }
 
   /**
-   * The registry's answer, if its status is one of `accept`. Requests are authorized when the registry asks for it,
-   * GET and HEAD are redirected, and what may pass is tried again (unless the body is an iterable).
+   * The registry's answer, if its status is one of `accept`. Authorizes requests when the registry asks for it, follows
+   * redirects of GET and HEAD, and repeats what failed temporarily (unless the body is an iterable).
    * @throws BaleError 'registry' with method, URL, status and the registry's own words
    */
   async call(call: Call): Promise<Reply> {
@@ -84,21 +84,21 @@ export class Registry implements AsyncDisposable {
         ? new Transient(failure, { status: reply.status })
         : failure
     }
-    // Whoever sends a stream, or goes on with a session, must begin anew.
+    // A caller that sends a stream, or continues a session, repeats the work itself.
     return isStream(call.body) || call.again || call.once ? once() : retrying(once, this.limits, call.signal)
   }
 
-  /** Where a registry says to go on, on itself or elsewhere. */
+  /** The URL of a Location header, on the registry or elsewhere. */
   async locate(location: string | undefined, reply: Reply): Promise<URL> {
     const url = location === undefined ? null : URL.parse(location, reply.url.href)
     if (url === null) throw failureAt(reply, 'the registry answered without a Location that could be followed')
     if (url.protocol === reply.url.protocol) return url
     const origin = await this.#reach()
     if (url.protocol === 'http:' && url.hostname === origin.hostname) {
-      // A proxy that ends TLS before a registry lets it believe that it is reached over http.
+      // Behind a proxy that terminates TLS, a registry believes that it is reached over http.
       return new URL(`${origin.origin}${url.pathname}${url.search}`)
     }
-    // A registry that was told an https URL of its own answers with that, though we found only http there.
+    // A registry may be configured with an https URL of its own, although only http is served there.
     if (url.host === origin.host) return new URL(`${origin.origin}${url.pathname}${url.search}`)
     if (url.protocol === 'https:') return url
     throw failureAt(reply, `the registry sends us from ${reply.url.protocol}// to ${url.protocol}//: not followed`)
@@ -127,7 +127,7 @@ export class Registry implements AsyncDisposable {
   async #authorized(call: Call, url: URL, origin: URL): Promise<Reply> {
     const { method, access, body, slow, signal } = call
     const headers = { 'user-agent': this.#userAgent, ...call.headers }
-    // Elsewhere, nobody learns who we are: a signed URL says all that storage needs to know.
+    // Other hosts get no credentials. A signed URL is enough for storage.
     if (url.origin !== origin.origin) {
       const purpose = reads(method) ? 'contents' : 'uploads'
       return this.#http.exchange({ method, url, purpose, headers, body, slow, signal })
@@ -136,7 +136,7 @@ export class Registry implements AsyncDisposable {
     let sent = await this.#authorizer.header(access, signal)
     for (let renewals = 0; ; renewals++) {
       const reply = await this.#http.exchange({ ...exchange, headers: authorized(headers, sent) })
-      // A token may expire on its way, but not for ever.
+      // A token may expire on its way. The number of renewals is limited (R09).
       if (reply.status !== 401 || renewals === 2) return reply
       const header = await this.#authorizer.answer(reply, access, sent, signal)
       if (header === undefined) return reply
@@ -154,7 +154,7 @@ export class Registry implements AsyncDisposable {
     return refusalAt(reply, await readStart(reply, this.limits.error), asker, this.#secrets)
   }
 
-  /** Scheme and host of the registry; http only where that is allowed and https is not spoken. */
+  /** Scheme and host of the registry. http only where `#schemes` permits it and https does not answer. */
   #reach(signal?: AbortSignal): Promise<URL> {
     if (this.#origin === undefined) {
       const origin = this.#findOrigin(signal)
@@ -168,19 +168,19 @@ export class Registry implements AsyncDisposable {
     const [https, http] = this.#schemes.map(scheme => new URL(`${scheme}://${this.host}/`))
     if (https === undefined) throw new TypeError('a registry is reached somehow')
     if (http === undefined) return https
-    // Most registries at a port of this machine speak http, and what TLS needs takes 40 ms to load.
+    // Most registries on this machine use http, and loading TLS takes 40 ms.
     const order = isLoopbackHost(http) && http.port !== '' ? [http, https] : [https, http]
     const find = async (): Promise<URL> => {
       let [answered, failed]: [boolean, unknown] = [false, undefined]
       for (const origin of order) {
         try {
           const status = await this.#probe(origin, signal)
-          // What those who speak https say to http.
+          // https servers answer http requests with 400.
           if (status !== 400 || origin === https) return origin
           answered = true
         } catch (error) {
           signal?.throwIfAborted()
-          // A bad certificate is a reason to stop, not one to go on without any.
+          // A bad certificate is a failure. It must not lead to http (R39).
           const failure = error instanceof Transient ? error.failure : error
           if (!(failure instanceof BaleError) || isCertificateError(failure.cause)) throw error
           if (origin === http) failed = error

@@ -8,7 +8,7 @@ import { failureAt } from './failures.ts'
 import { Transient, forgiving, pause, retrying } from './retry.ts'
 import { type Reply, readAll } from './http.ts'
 
-/** A blob of a repository, as a manifest describes it. */
+/** A blob of a repository with the digest and size from a manifest. */
 export interface Blob {
   readonly repository: string
   readonly digest: Digest
@@ -16,8 +16,8 @@ export interface Blob {
 }
 
 /**
- * The bytes of a blob as they arrive. A broken connection is taken up where it broke (RFC 9110, section 14.2). Whoever
- * reads to the end has the right bytes: others are an error, at the end at the latest.
+ * The bytes of a blob as they arrive. After a broken connection the download continues where it stopped (RFC 9110, section
+ * 14.2). Wrong bytes are an error at the end at the latest, so a caller that reads to the end has the right ones.
  */
 export async function* openBlob(
   registry: Registry,
@@ -44,7 +44,7 @@ export async function* openBlob(
   download.verify()
 }
 
-/** A small blob as a whole, verified. */
+/** The whole of a small blob, verified. */
 export async function readBlob(registry: Registry, blob: Blob, limit: number, signal?: AbortSignal): Promise<Buffer> {
   if (blob.size > limit) {
     throw new BaleError('registry', `${blob.digest} has ${blob.size} bytes, more than the ${limit} that are read`, {
@@ -56,7 +56,7 @@ export async function readBlob(registry: Registry, blob: Blob, limit: number, si
   return Buffer.concat(chunks)
 }
 
-/** How far the reading of a blob has come, over several connections. */
+/** The state of a download over several connections. */
 class Download {
   done = 0
   complete = false
@@ -74,11 +74,11 @@ class Download {
     this.#path = `/v2/${blob.repository}/blobs/${blob.digest}`
   }
 
-  /** The bytes that are missing, as far as this connection brings them. @throws Transient where it ends early */
+  /** Missing bytes, as many as this connection brings. @throws Transient where the connection ends early */
   async *part(): AsyncGenerator<Uint8Array> {
     const { size } = this.#blob
     const reply = await this.#request()
-    // Another part than the one that was asked for, or none: the whole must do.
+    // The registry sent another range, or none. Download the whole blob instead.
     if (reply.status === 416 || (reply.status === 206 && !startsAt(reply, this.done, size))) {
       this.#ranges = false
       await reply.discard()
@@ -86,7 +86,7 @@ class Download {
     }
     checkEncoding(reply)
     checkLength(reply, size)
-    // A registry may ignore the range and begin at the start again.
+    // A registry may ignore the range and start from the beginning (R22).
     let skip = reply.status === 206 ? 0 : this.done
     for await (const chunk of reply.body()) {
       const fresh = chunk.subarray(Math.min(skip, chunk.length))
@@ -124,13 +124,13 @@ class Download {
   }
 }
 
-/** Whether the part that came is the one that was asked for. */
+/** Whether the answer has the requested range. */
 function startsAt(reply: Reply, from: number, size: number): boolean {
   const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(reply.header('content-range')[0] ?? '') ?? []
   return Number(start) === from && (total === '*' || Number(total) === size)
 }
 
-/** What the length of a whole answer gives away before a byte is read. */
+/** Compares the length of a whole answer before any byte is read. */
 function checkLength(reply: Reply, size: number): void {
   const length = reply.header('content-length')[0]
   if (reply.status === 200 && length !== undefined && Number(length) !== size) {
@@ -138,7 +138,7 @@ function checkLength(reply: Reply, size: number): void {
   }
 }
 
-/** Digests are of bytes as they are stored: nobody may encode them on the way, least of all several times. */
+/** Digests cover the bytes as stored, so an encoding on the way is an error (R06). */
 function checkEncoding(reply: Reply): void {
   const encoding = reply.header('content-encoding').join(', ')
   if (encoding === '' || encoding === 'identity') return
@@ -148,12 +148,12 @@ function checkEncoding(reply: Reply): void {
 
 export interface Document {
   readonly bytes: Buffer
-  /** As the registry calls it, without parameters; empty if it does not. */
+  /** The Content-Type without parameters; empty if there is none. */
   readonly contentType: string
   readonly reply: Reply
 }
 
-/** A manifest or an index, or undefined if there is none of that name. The caller compares its digest. */
+/** A manifest or an index; undefined if there is none of that name. The caller verifies its digest. */
 export async function readManifest(
   registry: Registry,
   repository: string,
@@ -180,6 +180,6 @@ export async function readManifest(
     const bytes = await readAll(reply, registry.limits.manifest)
     return { bytes, contentType: contentType.trim().toLowerCase(), reply }
   }
-  // Another attempt asks for all of it again, also when only its end was lost.
+  // A repeated attempt reads the whole document.
   return retrying(read, registry.limits, signal)
 }

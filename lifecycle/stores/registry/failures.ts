@@ -15,10 +15,10 @@ export function failureAt(request: Request, message: string, fix?: string, cause
   return new BaleError('registry', message, { where: `${request.method} ${redacted(request.url)}`, fix, cause })
 }
 
-/** Answers that say nothing about the request: another attempt may get through (RFC 9110; 52x are Cloudflare's). */
+/** Statuses that do not depend on the request, so another attempt may succeed (RFC 9110; 52x are Cloudflare's). */
 const passing = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]
 
-/** Who asks, for the advice in an error. */
+/** Who makes the request, for the advice in an error. */
 export interface Asker {
   /** As a user names it: `index.docker.io`, `localhost:5000`. */
   readonly registry: string
@@ -27,8 +27,8 @@ export interface Asker {
 }
 
 /**
- * The error for an answer that is not what was asked for; a Transient where it is worth another attempt.
- * @param body its start
+ * The error for an unexpected status; a Transient where another attempt may succeed.
+ * @param body the start of the answer's body
  */
 export function refusalAt(reply: Reply, body: Uint8Array, asker: Asker, secrets: Secrets): BaleError | Transient {
   const { status } = reply
@@ -45,7 +45,7 @@ export function refusalAt(reply: Reply, body: Uint8Array, asker: Asker, secrets:
   return passing.includes(status) ? new Transient(failure, { retryAfter: wait, status }) : failure
 }
 
-/** What the registry says in the format of the distribution spec ("Error Codes"), or in plain text. */
+/** The registry's own message, in the format of the distribution spec ("Error Codes") or in plain text. */
 function wordsOf(body: Uint8Array, contentType: string): string {
   const text = new TextDecoder().decode(body).trim()
   try {
@@ -86,7 +86,7 @@ function fixOf({ method, status }: { method: string; status: number }, asker: As
   }
 }
 
-/** What the operating system's and undici's codes mean, and whether another attempt may fare better. */
+/** The meaning of the operating system's and undici's error codes, and whether another attempt may succeed. */
 const networkWords: Record<string, readonly [words: string, again: boolean, fix?: string]> = {
   ENOTFOUND: ['there is no host of this name', false, 'check the name of the registry'],
   EAI_AGAIN: ['the name of the host could not be looked up', true, 'check the network'],
@@ -118,7 +118,7 @@ export function networkFailure(request: Request, error: unknown): BaleError | Tr
   if (error instanceof BaleError || error instanceof Transient) return error
   const code = codeOf(error)
   const message = error instanceof Error ? error.message : String(error)
-  // undici has no codes for these.
+  // undici has no codes for failures of a proxy.
   const proxy = /Proxy (?:response|Authentication Required) \((\d+)\)/.exec(message)?.[1]
   if (proxy !== undefined) return failureAt(request, `the proxy answered ${proxy}`, proxyFix)
   const known = networkWords[code]

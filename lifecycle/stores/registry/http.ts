@@ -15,7 +15,7 @@ export interface HttpOptions {
   readonly limits: Limits
 }
 
-/** Why a URL is asked for: the registry itself, or where it sends us for contents, uploads or tokens. */
+/** Why a URL is requested: it is the registry itself, or a place that the registry named for contents, uploads or tokens. */
 export type Purpose = 'registry' | 'contents' | 'uploads' | 'tokens'
 
 export interface Exchange {
@@ -24,7 +24,7 @@ export interface Exchange {
   readonly purpose: Purpose
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>
-  /** The registry works before it answers. */
+  /** The registry has work to do before it answers. */
   readonly slow?: boolean
   readonly signal?: AbortSignal
 }
@@ -35,31 +35,34 @@ export interface Reply {
   readonly status: number
   /** All values of a header, in their order. */
   header(name: string): string[]
-  /** The bytes as they come, for somebody who takes all of them or stops early. @throws Transient, BaleError */
+  /** The bytes as they arrive. The caller may stop early. @throws Transient, BaleError */
   body(): AsyncGenerator<Uint8Array>
   discard(): Promise<void>
 }
 
 /**
- * The bytes of a body are handed over in pieces: small ones, so that a slow line can be told from a dead one, and larger ones
- * where those go fast, since each one costs a turn of everything else that this process does.
+ * Bytes. A body is sent in pieces: small ones at first, so that a slow connection can be told from a dead one, and larger ones
+ * on a fast connection, since each piece costs a turn of the event loop.
  */
 const [smallPiece, largePiece] = [64 * 1024, 1024 * 1024]
-/** A socket holds less than 64 KiB (undici's `highWaterMark`) and asks for more all the same; twice that it has passed on. */
+/**
+ * A socket buffers less than 64 KiB (undici's `highWaterMark`) and still asks for more. A piece of twice that size has been
+ * passed on when the next one is requested.
+ */
 const heldPiece = 128 * 1024
 /** Milliseconds. */
 const fast = 1000
 
 /**
- * Makes single HTTP requests: nothing is retried, followed or authorized here. Where the registry sends us is connected to
- * only if the registry may reach that address itself (addresses.ts).
+ * Makes single HTTP requests, without retries, redirects or authorization. A place that the registry names is connected to
+ * only if its address is no nearer than the registry's own (addresses.ts).
  */
 export class HttpClient {
   readonly #options: HttpOptions
   readonly #agents = new Map<string, Promise<Dispatcher>>()
   #home: Reach | undefined
 
-  /** @throws BaleError for the URL of a proxy that is none */
+  /** @throws BaleError if the URL of a proxy is malformed */
   constructor(options: HttpOptions) {
     const { http, https, no = '' } = options.proxy
     this.#options = { ...options, proxy: { http: proxyUrl(http), https: proxyUrl(https), no } }
@@ -81,7 +84,7 @@ export class HttpClient {
         path: `${url.pathname}${url.search}`,
         method,
         headers: { ...headers, 'accept-encoding': 'identity' },
-        // undici takes any async iterable for a body; its types know streams only.
+        // undici accepts any async iterable as a body, but its types know streams only.
         body: (body ?? null) as Buffer | null,
         headersTimeout: exchange.slow ? limits.commit : limits.answer,
         bodyTimeout: limits.idle,
@@ -100,8 +103,8 @@ export class HttpClient {
   }
 
   /**
-   * The body in small pieces; a piece that is not taken in time ends the request. Whoever gives us a chunk may overwrite it
-   * when he is asked for the next one.
+   * The body in pieces. A piece that is not taken in time ends the request. The producer may overwrite a chunk once the next
+   * one is requested, so small pieces are copied.
    */
   #paced({ body, method, url }: Exchange, stop: AbortController): Exchange['body'] {
     if (body === undefined || body instanceof Uint8Array) return body
@@ -130,7 +133,7 @@ export class HttpClient {
 
   #agentFor({ purpose, url }: Exchange): Promise<Dispatcher> {
     const { proxy } = this.#options
-    // Registries on this machine are not what proxies are for; and curl's variables are for one scheme each.
+    // Proxies are not for registries on this machine, and each of curl's variables is for one scheme.
     const near = purpose === 'registry' && isLoopbackHost(url)
     const proxied = !near && (url.protocol === 'https:' ? proxy.https : proxy.http) !== ''
     const key = `${purpose} ${proxied}`
@@ -143,7 +146,7 @@ export class HttpClient {
 
   async #makeAgent(purpose: Purpose, proxied: boolean): Promise<Dispatcher> {
     const { insecure, ca, proxy, limits } = this.#options
-    // Loaded when somebody talks to a registry: it takes 120 ms, and most commands do not.
+    // Loaded on first use: it takes 120 ms, and most commands use no registry.
     const undici = await import('../undici.ts')
     const tls = {
       rejectUnauthorized: !(insecure && purpose === 'registry'),
@@ -153,7 +156,7 @@ export class HttpClient {
     const options: Agent.Options = {
       connect: { ...tls, lookup },
       connectTimeout: limits.connect,
-      // One connection for each transfer: a stalled one holds up nobody else.
+      // One connection for each transfer, so that a stalled one does not block the others.
       allowH2: false,
     }
     if (!proxied) return new undici.Agent(options)
@@ -172,15 +175,15 @@ export class HttpClient {
       this.#home = addresses.map(reachOf).reduce(nearest)
       return
     }
-    // Behind a proxy that looks names up, we do not know where the registry is.
+    // A proxy resolves names itself, so the registry's address is unknown.
     const home = this.#home ?? 'private'
-    // Storage in a private network behind a public registry is common; what comes from there is verified.
+    // A public registry with storage in a private network is common, and contents are verified by digest.
     checkReach(host, addresses, purpose === 'contents' ? nearest(home, 'private') : home, purpose)
   }
 }
 
 function replyOf(request: Exchange, { statusCode, headers, body }: Dispatcher.ResponseData, limits: Limits): Reply {
-  // A body that is broken off while nobody reads it must not end the process.
+  // An error of a body that nobody reads must not end the process.
   body.on('error', () => {})
   return {
     method: request.method,
@@ -199,7 +202,7 @@ function replyOf(request: Exchange, { statusCode, headers, body }: Dispatcher.Re
   }
 }
 
-/** The bytes, as long as they come fast enough: a server that drips them would hold us for ever. */
+/** The bytes, as long as they arrive fast enough: a slow server would block the build for ever (R05). */
 async function* steady(body: AsyncIterable<Uint8Array>, limits: Limits, request: Exchange): AsyncGenerator<Uint8Array> {
   let [waited, came, since] = [0, 0, performance.now()]
   for await (const chunk of body) {
@@ -213,7 +216,7 @@ async function* steady(body: AsyncIterable<Uint8Array>, limits: Limits, request:
       ;[waited, came] = [0, 0]
     }
     yield chunk
-    since = performance.now() // only our own waiting counts, not what the reader does in between
+    since = performance.now() // the reader's own time does not count
   }
 }
 
@@ -240,7 +243,7 @@ export async function readStart(reply: Reply, limit: number): Promise<Buffer> {
       if (size >= limit) break
     }
   } catch (error) {
-    if (!(error instanceof Transient)) throw error // what came will do
+    if (!(error instanceof Transient)) throw error // a truncated error body still helps
   }
   return Buffer.concat(chunks).subarray(0, limit)
 }

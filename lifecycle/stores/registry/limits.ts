@@ -1,28 +1,28 @@
-/** What a registry may cost us. Times in milliseconds, sizes in bytes; tests shorten them. */
+/** Limits for a registry. Times in milliseconds, sizes in bytes. */
 export interface Limits {
-  /** Until a connection stands, TLS included. */
+  /** Until a connection is established, including TLS. */
   readonly connect: number
   /** Until an answer begins once the request is sent. */
   readonly answer: number
-  /** The same where the registry has work to do: it moves a whole blob in its storage before it answers. */
+  /** The same for requests at whose end the registry moves a whole blob in its storage. */
   readonly commit: number
   /** Without any byte, in either direction. */
   readonly idle: number
-  /** Bytes a second that must come or go on the whole, or else the other side only keeps us waiting. */
+  /** Lowest acceptable rate in bytes a second (R05). */
   readonly slowest: number
-  /** How often a request is made before its failure is final. */
+  /** How often a request is attempted. */
   readonly attempts: number
-  /** The first pause between attempts; each one is twice as long as the one before. */
+  /** The first pause between attempts. Each further pause is twice as long. */
   readonly firstPause: number
   readonly longestPause: number
-  /** How long we wait because a registry asks us to (Retry-After). */
+  /** The longest Retry-After that is honoured. */
   readonly longestRetryAfter: number
   readonly redirects: number
   /** The distribution spec asks clients to support 4 MB ("Pushing Manifests"). */
   readonly manifest: number
   readonly config: number
   readonly token: number
-  /** Of an error's body; the rest is not read. */
+  /** Of an error's body. The rest is not read. */
   readonly error: number
 }
 

@@ -6,7 +6,7 @@ import { type Reference, formatReference, parseReference, repositoryName } from 
 export type Name = { readonly kind: 'tag'; readonly tag: string } | { readonly kind: 'digest'; readonly digest: Digest }
 
 /**
- * What a name means in this repository: `v1`, `sha256:…`, or a full reference to the same repository.
+ * Parses a name in this repository: `v1`, `sha256:…`, or a full reference to the same repository.
  * @throws BaleError 'arguments'
  */
 export function parseName(text: string, repository: Reference): Name {
@@ -23,5 +23,5 @@ export function parseName(text: string, repository: Reference): Name {
   return { kind: 'tag', tag: reference.tag ?? 'latest' }
 }
 
-/** How the distribution spec's paths write it. */
+/** The form in paths of the distribution spec. */
 export const referenceOf = (name: Name): string => (name.kind === 'tag' ? name.tag : name.digest)

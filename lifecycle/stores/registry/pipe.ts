@@ -1,6 +1,6 @@
 /**
- * Hands chunks from a writer that pushes to a reader that pulls, one at a time: `write` ends when the reader comes back
- * for the next chunk. When one side fails, so does the other.
+ * Passes chunks from a writer that pushes to a reader that pulls, one at a time: `write` resolves when the reader requests the
+ * next chunk. When one side fails, so does the other.
  */
 export class Pipe implements AsyncIterable<Uint8Array> {
   #offer = Promise.withResolvers<Uint8Array | undefined>()
@@ -11,15 +11,15 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     await this.#taken.promise
   }
 
-  /** Nothing more will be written. */
+  /** Ends the reader's iteration. */
   end(): void {
     this.#offer.resolve(undefined)
   }
 
-  /** Ends both sides with this error, unless they have ended already. */
+  /** Ends both sides with this error unless they have ended. */
   fail(error: unknown): void {
     for (const side of [this.#offer, this.#taken]) {
-      side.promise.catch(() => {}) // there may be nobody to hear of it
+      side.promise.catch(() => {}) // either side may have nobody waiting
       side.reject(error)
     }
   }

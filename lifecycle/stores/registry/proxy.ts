@@ -8,7 +8,7 @@ export interface ProxySettings {
   readonly no?: string
 }
 
-/** What curl and Go read from the environment; lower case wins, as it does for curl. */
+/** The variables that curl and Go read. Lower case wins, as it does for curl. */
 export function proxySettings(environment: Readonly<Record<string, string | undefined>>): ProxySettings {
   const value = (name: string) => environment[name] || environment[name.toUpperCase()] || undefined
   return { http: value('http_proxy'), https: value('https_proxy'), no: value('no_proxy') }
@@ -17,7 +17,7 @@ export function proxySettings(environment: Readonly<Record<string, string | unde
 /** The URL of a proxy; empty for none. @throws BaleError that does not show it, since it may hold a password */
 export function proxyUrl(text = ''): string {
   if (text === '') return ''
-  // curl's variables may leave the scheme out.
+  // curl permits values without a scheme.
   const url = URL.parse(text.includes('://') ? text : `http://${text}`)
   if (url !== null && /^(https?|socks5?):$/.test(url.protocol)) return url.href
   throw new BaleError('arguments', 'the URL of the proxy in HTTP_PROXY or HTTPS_PROXY is none', {

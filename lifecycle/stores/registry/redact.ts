@@ -1,7 +1,7 @@
-/** Query parameters that say what was asked for; all others may be signatures, tokens or sessions. */
+/** Query parameters that are shown. All others may be signatures, tokens or sessions. */
 const openParameters = ['digest', 'mount', 'from', 'service', 'scope', 'n', 'last']
 
-/** A URL for messages: without user, password, fragment and whatever in its query may be a secret. */
+/** A URL for messages, without user, password, fragment, and parameters that may be secrets. */
 export function redacted(url: URL): string {
   const shown = openParameters.flatMap(name => url.searchParams.getAll(name).map(value => `${name}=${value}`))
   const hidden = [...url.searchParams.keys()].some(key => !openParameters.includes(key))
@@ -10,8 +10,8 @@ export function redacted(url: URL): string {
 }
 
 /**
- * Somebody else's text for a message: control characters and direction marks are escaped, so that it can neither forge
- * lines of a log nor drive a terminal, and it is cut to `most` characters.
+ * Foreign text for a message. Escapes control characters and direction marks, so that the text can neither forge log lines nor
+ * control a terminal, and cuts it to `most` characters.
  */
 export function escaped(text: string, most = 300): string {
   const safe = text
@@ -23,7 +23,9 @@ export function escaped(text: string, most = 300): string {
   return text.length > most ? `${safe}…` : safe
 }
 
-/** Hides secrets that the other side sends back to us in its own words. Short ones would blot out innocent text. */
+/**
+ * Hides secrets that a server repeats in its messages. Short secrets are not hidden, since they would also match innocent text.
+ */
 export class Secrets {
   readonly #known = new Set<string>()
 

@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BaleError } from '../../errors.ts'
 import type { Limits } from './limits.ts'
 
-/** A failure that another attempt may not meet. */
+/** A failure that another attempt may avoid. */
 export class Transient extends Error {
   readonly failure: BaleError
-  /** When the other side wants to be asked again, in milliseconds from now. */
+  /** Retry-After of the answer, in milliseconds from now. */
   readonly retryAfter: number | undefined
-  /** Of its answer, if there was one. */
+  /** Status of the answer, if there was one. */
   readonly status: number | undefined
 
   constructor(failure: BaleError, { retryAfter, status }: { retryAfter?: number; status?: number } = {}) {
@@ -18,13 +18,13 @@ export class Transient extends Error {
   }
 }
 
-/** After so many bytes without a fault, the faults before them count no more: a large layer may survive many. */
+/** After this many bytes without a fault, earlier faults no longer count, so that a large layer survives several. */
 export const forgiving = 1024 * 1024
 
 /**
- * The result of the first attempt that does not fail with a Transient. Pauses grow exponentially and are jittered, so
- * that a thousand builds which failed together do not come back together (RFC 9110, section 10.2.3 for Retry-After).
- * @param done how many bytes attempts have moved for good
+ * Repeats `work` while it fails with a Transient, and returns the result. Pauses grow exponentially and are jittered, so that
+ * builds which failed together do not retry together (RFC 9110, section 10.2.3 for Retry-After).
+ * @param done how many bytes the attempts have transferred so far
  * @throws BaleError the failure of the last attempt
  */
 export async function retrying<T>(
@@ -46,7 +46,7 @@ export async function retrying<T>(
   }
 }
 
-/** Waits before the attempt after this one. @throws the failure, if the other side wants us to wait for too long. */
+/** Waits before the next attempt. @throws the failure if Retry-After exceeds `longestRetryAfter` */
 export async function pause(attempt: number, error: Transient, limits: Limits, signal?: AbortSignal): Promise<void> {
   const { retryAfter = 0 } = error
   if (retryAfter > limits.longestRetryAfter) throw error.failure
@@ -55,17 +55,17 @@ export async function pause(attempt: number, error: Transient, limits: Limits, s
   try {
     await sleep(Math.max(ours, retryAfter), undefined, { signal })
   } catch (aborted) {
-    signal?.throwIfAborted() // the reason rather than Node's AbortError
+    signal?.throwIfAborted() // the signal's reason rather than Node's AbortError
     throw aborted
   }
 }
 
-/** The header's seconds or date as milliseconds from `now`; undefined if it says nothing, or nothing sensible. */
+/** The header's seconds or date in milliseconds from `now`; undefined if it is absent, malformed or in the past. */
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined
   const text = header.trim()
   if (/^\d{1,12}$/.test(text)) return Number(text) * 1000
-  // An HTTP date names its day; `new Date('-5')` would be a date, too.
+  // An HTTP date begins with the day's name. Date.parse alone would accept '-5'.
   const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN
   return Number.isNaN(at) || at < now ? undefined : at - now
 }

@@ -3,16 +3,18 @@ import type { Access } from './authorizer.ts'
 import type { Registry } from './client.ts'
 import { Transient, retrying } from './retry.ts'
 
-/** An upload under way (distribution spec, "Pushing a blob in chunks"): where it goes on, and how many bytes are there. */
+/**
+ * An upload in progress (distribution spec, "Pushing a blob in chunks"): the URL to continue at, and the bytes received so far.
+ */
 export interface Session {
   readonly location: URL
   readonly offset: number
 }
 
-/** How long we wait to give a broken-off session back; the registry forgets it some day anyway. */
+/** Milliseconds for cancelling an abandoned session. The registry expires it anyway. */
 const patience = 2_000
 
-/** The registry has forgotten the session, or has other bytes in it than we sent: a new one may fare better. */
+/** Statuses of a session that the registry lost, or that has other bytes than were sent. A new session may succeed. */
 export const lostSession = [400, 404, 416]
 
 /** The uploads to one repository. */
@@ -26,9 +28,9 @@ export class Sessions {
   }
 
   /**
-   * Does the work in a session. When it fails with a Transient it is done once more: in the same session, from where the
-   * registry says that the bytes stop, or else in a new one from the start. Whoever works there finishes with the digest
-   * of the whole, so bytes that the registry has wrong never become a blob.
+   * Does the work in a session, and repeats it after a Transient: in the same session from the offset that the registry
+   * reports, or else in a new session from the start. The work ends with the digest of the whole blob, so wrong bytes in a
+   * session never become a blob.
    */
   async use<T>(work: (session: Session) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     let session: Session | undefined
@@ -75,7 +77,7 @@ export class Sessions {
     }
   }
 
-  /** The session as the registry knows it; undefined, and given back, if there is nothing in it to go on with. */
+  /** The session as the registry reports it. Undefined, and cancelled, if it has no bytes to continue from. */
   async #resume({ location }: Session, signal: AbortSignal | undefined): Promise<Session | undefined> {
     try {
       const call = { method: 'GET', url: location, access: this.#access, accept: [204, 200, 202], once: true } as const
@@ -84,11 +86,11 @@ export class Sessions {
       const [next] = reply.header('location')
       const end = Number(/^(?:bytes=)?0-(\d{1,15})$/.exec(reply.header('range')[0] ?? '')?.[1] ?? 0)
       const there = next === undefined ? location : await this.#registry.locate(next, reply)
-      // `0-0` is one byte by the letter, and what registries say of an empty session.
+      // `0-0` means one byte by the specification, but registries report it for an empty session.
       if (end > 0) return { location: there, offset: end + 1 }
     } catch (error) {
       signal?.throwIfAborted()
-      if (!(error instanceof BaleError)) throw error // a Transient: the session is asked for again
+      if (!(error instanceof BaleError)) throw error // a Transient: asked again by the next attempt
     }
     await this.cancel(location)
     return undefined

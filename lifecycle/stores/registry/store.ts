@@ -24,14 +24,14 @@ export interface RegistryStoreOptions extends Packing {
   readonly onPull?: OnTransfer
 }
 
-/** A connection to a registry, for all of its repositories. Nothing is sent before it is used; undici is loaded then. */
+/** A client of a registry, for all of its repositories. It connects, and loads undici, on first use. */
 export function openRegistry(options: RegistryOptions): Registry {
   return new Registry(options)
 }
 
 /**
  * A repository as a store. A name is a tag, a digest, or a full reference to the same repository. Layers from other
- * repositories of the registry are mounted, where it allows that.
+ * repositories of the registry are mounted where the registry permits it.
  */
 export function registryStore(repository: Reference, options: RegistryStoreOptions): ImageStore {
   return new RegistryStore(repository, options)
@@ -39,7 +39,7 @@ export function registryStore(repository: Reference, options: RegistryStoreOptio
 
 const anyManifest = [oci.manifest, oci.index, docker.manifest, docker.index]
 
-/** How many requests at most are under way where there is one for each layer. */
+/** How many requests run at once where each layer needs one. */
 const concurrency = 6
 
 /** A manifest or an index as it is sent. */
@@ -56,11 +56,11 @@ class RegistryStore implements ImageStore {
   readonly #packing: Packing
   readonly #onPull: OnTransfer | undefined
   readonly #uploader: Uploader
-  /** Blobs that the registry has told us it has. */
+  /** Blobs that the registry has reported as present. */
   readonly #present = new Set<Digest>()
-  /** Repositories from which it mounts nothing here. */
+  /** Repositories from which the registry refuses mounts. */
   readonly #refused = new Set<string>()
-  /** Blobs that it has taken from us. */
+  /** Blobs that were uploaded here. */
   readonly #sent = new Set<Digest>()
 
   constructor(repository: Reference, { registry, onPush, onPull, ...packing }: RegistryStoreOptions) {
@@ -98,7 +98,7 @@ class RegistryStore implements ImageStore {
     signal?.throwIfAborted()
     const layer = storedOrSource(given)
     if (layer.kind === 'source') return this.#putSource(layer, signal)
-    // Mounting answers whether it is here, too: one request a layer, in either case.
+    // A mount also tells whether the blob is here, so each layer takes one request.
     if (
       this.#present.has(layer.digest) ||
       (await this.#mount(layer, signal)) ||
@@ -153,7 +153,7 @@ class RegistryStore implements ImageStore {
     return this.#layer(made)
   }
 
-  /** Whether the layer could be had from another repository; whatever is against it, an upload is the answer. */
+  /** Whether the layer could be mounted from another repository. On any failure the layer is uploaded instead. */
   async #mount({ digest, repository: from }: Layer, signal?: AbortSignal): Promise<boolean> {
     const { registry, repository } = this.#repository
     if (from === undefined || from.registry !== registry || from.repository === repository) return false
@@ -177,14 +177,14 @@ class RegistryStore implements ImageStore {
     return true
   }
 
-  /** Not every registry looks whether the layers are there before it takes a manifest, and none must be missing. */
+  /** Checks that all layers are there, since some registries accept a manifest whose layers are missing (R28). */
   async #checkLayers(image: Image, signal?: AbortSignal): Promise<void> {
     const digests = [...new Set(image.manifest.layers.map(l => l.digest))]
     const check = async (digest: Digest) => {
       const where = repositoryName(this.#repository)
       if (await this.#has(digest, signal)) return
       if (!this.#sent.has(digest)) throw new BaleError('registry', `the layer ${digest} was never put there`, { where })
-      // Storage behind some registries takes a moment to know what it has.
+      // The storage of some registries is eventually consistent.
       throw new Transient(
         new BaleError('registry', `the registry took the layer ${digest}, but does not have it`, { where }),
       )
@@ -235,7 +235,7 @@ class RegistryStore implements ImageStore {
     return { bytes: found.bytes, document, where }
   }
 
-  /** A manifest whose bytes are those of its digest. */
+  /** A manifest, verified by its digest. */
   async #document(name: Name, types: readonly string[], signal?: AbortSignal): Promise<Document | undefined> {
     const found = await readManifest(this.#registry, this.#repository.repository, referenceOf(name), types, signal)
     if (found === undefined) return undefined
@@ -275,7 +275,7 @@ class RegistryStore implements ImageStore {
     return assembleImage(manifestBytes, manifest, configBytes, config, layers)
   }
 
-  /** The layer as it is found here. */
+  /** The layer as this repository has it. */
   #layer({ diffId, digest, size, mediaType }: LayerDigests): Layer {
     const blob = { repository: this.#repository.repository, digest, size }
     return {
@@ -297,7 +297,7 @@ class RegistryStore implements ImageStore {
   }
 }
 
-/** What is an image to those who read the header must not be an index to those who read the document. */
+/** Readers of the header and readers of the document must see the same kind of document (R31). */
 function checkContentType({ contentType, reply }: Document, mediaType: string): void {
   if ((isIndex(contentType) || isManifest(contentType)) && contentType !== mediaType) {
     throw failureAt(reply, `the answer is called ${contentType}, but it is ${mediaType}`)

@@ -15,7 +15,7 @@ export interface TokenOptions {
 
 export interface TokenRequest {
   readonly challenge: Challenge
-  /** The answer with the challenge. */
+  /** The answer that contained the challenge. */
   readonly reply: Pick<Reply, 'method' | 'url'>
   readonly scopes: readonly string[]
   readonly credential: Exclude<Credential, { kind: 'registry-token' }> | undefined
@@ -43,7 +43,7 @@ export async function fetchToken(
   )
 }
 
-/** What a token server is sent: a refresh token goes in a form, a password (or nothing) with a query. */
+/** The request to a token server: a form for a refresh token, a query with a password or without credentials. */
 function questionOf(
   { credential, scopes, challenge }: TokenRequest,
   server: URL,
@@ -76,9 +76,9 @@ export function basicHeader({ username, password }: { username: string; password
 }
 
 /**
- * Where a registry says that tokens are had. Over https it may name any https server: it proved who it is, and could have
- * asked for the password itself. Whoever answers for a registry over http is not known, so the password stays with that
- * host. Addresses are checked when they are dialled (http.ts).
+ * The token server that a registry names. A registry over https may name any https server: it proved its identity, and could
+ * have asked for the password itself. A registry over http has proved nothing, so the password stays with that host (R10,
+ * R11). Addresses are checked when they are dialled (http.ts).
  */
 function tokenServer({ challenge, reply, asker }: TokenRequest): URL {
   const realm = challenge.parameters.get('realm') ?? ''
@@ -107,7 +107,7 @@ function parseToken(bytes: Buffer, reply: Reply, secrets: Secrets): { token: str
   const { token, access_token, expires_in } = answer ?? {}
   const found = [token, access_token].find(t => typeof t === 'string' && t !== '') as string | undefined
   if (found === undefined) throw failureAt(reply, 'the token server answered without a token')
-  // It goes into a header: a line break there would begin another one.
+  // The token goes into a header, where a line break would begin another header.
   if (!/^[\x21-\x7e]+$/.test(found)) throw failureAt(reply, 'the token server answered with something that is no token')
   secrets.add(found)
   const seconds = typeof expires_in === 'number' && expires_in > 0 ? expires_in : 60

@@ -39,7 +39,7 @@ function connect(host: string, { settings, credentials }: StoreContext): Registr
     insecure: insecureRegistries.includes(host),
     credentials,
     proxy: proxySettings(environment),
-    // The machine's authorities, which Node does not ask by itself.
+    // The machine's certificate authorities, which Node does not use by itself.
     ca: caBundle === undefined ? [] : [readFileSync(caBundle, 'utf8')],
   })
 }

@@ -12,9 +12,9 @@ import { Transient } from './retry.ts'
 import { type Session, Sessions, lostSession } from './session.ts'
 
 /**
- * Puts blobs into a repository (distribution spec, "Push"). Bytes of a known digest go in one PUT. For others it is one
- * streamed PATCH: of the ways to push in chunks, the one that all registries take, since Docker uses it. What breaks goes
- * on where it broke if the registry can say where that was: a layer has the same bytes each time it is made.
+ * Puts blobs into a repository (distribution spec, "Push"). A blob of known digest goes in one PUT, any other in one streamed
+ * PATCH: every registry accepts that form of chunked push, since Docker uses it. A broken upload continues where the registry
+ * says that it stopped. A source gives the same bytes each time, so it can be read again for that.
  */
 export class Uploader {
   readonly #registry: Registry
@@ -50,7 +50,7 @@ export class Uploader {
     let made: LayerDigests | undefined
     return this.#sessions.use(async session => {
       if (made !== undefined) {
-        // The answer to a session that went well may have been lost.
+        // The upload may have succeeded although its answer was lost.
         if (session.offset === 0 && (await this.has(made.digest, signal))) {
           await this.#sessions.cancel(session.location)
           return made
@@ -76,7 +76,7 @@ export class Uploader {
     }, signal)
   }
 
-  /** Sends a layer while it is made, but for what is there already; where the session goes on. */
+  /** Sends a layer while it is made, except for bytes that the session has. @returns where the session continues */
   async #sendMade(
     making: Promise<LayerDigests>,
     session: Session,
@@ -85,7 +85,7 @@ export class Uploader {
     signal?: AbortSignal,
   ): Promise<URL> {
     const sending = this.#send(session, pipe, name, signal)
-    // Nobody reads what is made any more.
+    // The compressor must stop, since nothing reads its output any more.
     const unread = new Transient(
       failureAt({ method: 'PATCH', url: session.location }, 'the registry answered before it had all'),
     )
@@ -100,7 +100,7 @@ export class Uploader {
     return next.value
   }
 
-  /** Sends the bytes of a layer that some other store has. */
+  /** Sends the bytes of a layer from another store. */
   async putLayer(layer: Layer, signal?: AbortSignal): Promise<void> {
     await this.#sessions.use(async session => {
       const progress = transfer(this.#onTransfer, layer.digest, layer.size)
@@ -109,7 +109,7 @@ export class Uploader {
       try {
         await this.#finish(session.location, layer.digest, signal, { bytes: rest, size: layer.size, ...session })
       } catch (error) {
-        // The source's own failure, not what it led to here.
+        // The source's own failure explains more than the failed request.
         throw source.failure ?? error
       }
     }, signal)
@@ -122,7 +122,7 @@ export class Uploader {
     }, signal)
   }
 
-  /** Takes the blob from another repository of the same registry; false if that is not to be had. */
+  /** Mounts the blob from another repository of the same registry; false if the registry does not do that. */
   async mount(digest: Digest, from: string, signal?: AbortSignal): Promise<boolean> {
     const reply = await this.#registry.call({
       method: 'POST',
@@ -133,7 +133,7 @@ export class Uploader {
       signal,
     })
     await reply.discard()
-    // Refused with a session for an upload: given back, since the caller begins his own.
+    // The registry offers an upload session instead. It is cancelled, since the caller starts its own.
     if (reply.status === 202) {
       await this.#sessions.cancel(await this.#registry.locate(reply.header('location')[0], reply))
     }
@@ -141,8 +141,8 @@ export class Uploader {
   }
 
   /**
-   * A registry that says yes may yet not have the blob: the first one that it says it has mounted is looked for, and the
-   * others are believed, or not, as that one was.
+   * A registry may report a mount that it did not make (R26). The first mounted blob is checked, and the result holds for all
+   * others.
    */
   async #keepsItsWord(mounted: Digest, signal?: AbortSignal): Promise<boolean> {
     const looking = (this.#honest ??= this.has(mounted, signal))
@@ -150,12 +150,12 @@ export class Uploader {
     return looking
   }
 
-  /** Begins an upload and breaks it off: whoever may do that may write. */
+  /** Starts an upload and cancels it, which takes the right to write. */
   async probe(signal?: AbortSignal): Promise<void> {
     await this.#sessions.cancel(await this.#sessions.start(signal))
   }
 
-  /** Streams bytes whose number is not known yet; returns where to go on. */
+  /** Streams bytes of unknown length. @returns where the session continues */
   async #send(session: Session, bytes: AsyncIterable<Uint8Array>, name: string, signal?: AbortSignal): Promise<URL> {
     const reply = await this.#registry.call({
       method: 'PATCH',
@@ -173,7 +173,7 @@ export class Uploader {
     return next === undefined ? session.location : this.#registry.locate(next, reply)
   }
 
-  /** Closes a session, with what is missing of the blob if it has not been sent yet. */
+  /** Closes a session. `rest` has the bytes of the blob that are still to be sent. */
   async #finish(
     location: URL,
     digest: Digest,
@@ -201,7 +201,7 @@ export class Uploader {
   }
 }
 
-/** What a session lacks. The bytes before that are read as well: a source is hashed as a whole. */
+/** The bytes that a session lacks. The bytes before them are read too, since the hash covers the whole blob. */
 async function* after(bytes: AsyncIterable<Uint8Array>, { location, offset }: Session): AsyncGenerator<Uint8Array> {
   let skip = offset
   for await (const chunk of bytes) {
@@ -212,12 +212,12 @@ async function* after(bytes: AsyncIterable<Uint8Array>, { location, offset }: Se
   if (skip > 0) throw hasMore({ method: 'PATCH', url: location })
 }
 
-/** A session with bytes that are not ours is of no use. */
+/** Such a session has bytes that were not sent here, and cannot be continued. */
 function hasMore(request: { method: string; url: URL }): Transient {
   return new Transient(failureAt(request, 'the registry says that it has more bytes than were sent'), { status: 416 })
 }
 
-/** The location as it is, since its query may be signed, and the digest after it. */
+/** Appends the digest. The rest of the query stays as it is, since it may be signed. */
 function withDigest(location: URL, digest: Digest): URL {
   const url = new URL(location)
   url.search = `${url.search}${url.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`
