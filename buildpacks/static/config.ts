@@ -41,18 +41,19 @@ export function siteConfig(input: ConfigInput): SiteConfig {
     `root ${quoted(input.root)};`,
     'index index.html;',
     ...(input.site.forceHttps ? ['if ($is_insecure) { return 301 https://$host$request_uri; }'] : []),
-    ...errorPages(input.files),
+    ...errorPages(input),
     'add_header ETag $file_etag always;',
     'add_header Last-Modified "" always;',
     'add_header Cache-Control $cache_control always;',
     'add_header X-Content-Type-Options $nosniff always;',
     ...others.map(({ name }, index) => `add_header ${name} $header_${index} always;`),
     ...forcedRules(input.redirects),
+    ...(input.site.prefix === '' ? [] : [`location = / { return 302 ${input.site.prefix}/; }`]),
     'if ($is_unchanged) { return 304; }',
     // Settings, and files that people do not mean to publish.
     'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
-    'location ~ "^/(_redirects|_headers|Staticfile|Staticfile\\.auth|Procfile)$" { return 404; }',
-    'location ~ "^/node_modules/" { return 404; }',
+    `location ~ "^${escapeRegExp(input.site.prefix)}/(_redirects|_headers|Staticfile|Staticfile\\.auth|Procfile)$" { return 404; }`,
+    'location ~ "/node_modules/" { return 404; }',
     `location ~ "\\.(${assets})$" { try_files $uri ${fallback(input, false)}; }`,
     `location / { try_files $uri $uri.html $uri/ ${fallback(input, true)}; }`,
     ...namedLocations(input),
@@ -92,7 +93,9 @@ function cacheMap({ site }: ConfigInput, rules: HeaderRules | undefined): string
   const own = (rules?.values ?? [])
     .toReversed()
     .map(({ pattern, value }) => `${quoted(`~${pattern}`)} ${quoted(value)};`)
-  const hashed = site.hashed.map(dir => `"~^/${escapeRegExp(dir)}/.*[-._][A-Za-z0-9_-]{8,}\\\\.[a-z0-9.]+$" ${year};`)
+  const hashed = site.hashed.map(
+    dir => `"~^${escapeRegExp(site.prefix)}/${escapeRegExp(dir)}/.*[-._][A-Za-z0-9_-]{8,}\\\\.[a-z0-9.]+$" ${year};`,
+  )
   const hexadecimal = `"~[-.](?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,64}\\\\.(chunk\\\\.)?(${assets})$" ${year};`
   return `map $uri $cache_control {\nvolatile;\ndefault "no-cache";\n${[...own, ...hashed, hexadecimal].join('\n')}\n}`
 }
@@ -102,10 +105,12 @@ function headerMap({ values }: HeaderRules, index: number): string {
   return `map $request_path $header_${index} {\ndefault "";\n${rows.join('\n')}\n}`
 }
 
-function errorPages(files: readonly SiteFile[]): string[] {
+function errorPages({ files, site }: ConfigInput): string[] {
   const names = new Set(files.map(({ path }) => path))
   return [400, 401, 403, 404, 500].flatMap(status => {
-    const page = [`/${status}.html`, `/${status}/index.html`].find(name => names.has(name))
+    const page = [`/${status}.html`, `/${status}/index.html`]
+      .map(name => site.prefix + name)
+      .find(name => names.has(name))
     return page === undefined ? [] : [`error_page ${status} ${page};`]
   })
 }
@@ -113,7 +118,7 @@ function errorPages(files: readonly SiteFile[]): string[] {
 /** What answers where there is no file. */
 function fallback({ redirects, site }: ConfigInput, isPage: boolean): string {
   if (redirects.some(({ force }) => !force)) return isPage ? '@redirects' : '@redirects_of_assets'
-  return site.pushState && isPage ? '/index.html' : '=404'
+  return site.pushState && isPage ? `${site.prefix}/index.html` : '=404'
 }
 
 function forcedRules(redirects: readonly Redirect[]): string[] {
@@ -123,7 +128,8 @@ function forcedRules(redirects: readonly Redirect[]): string[] {
 function namedLocations(input: ConfigInput): string[] {
   const rules = input.redirects.filter(({ force }) => !force)
   if (rules.length === 0) return []
-  const last = (isPage: boolean) => (input.site.pushState && isPage ? 'rewrite ^ /index.html last;' : 'return 404;')
+  const last = (isPage: boolean) =>
+    input.site.pushState && isPage ? `rewrite ^ ${input.site.prefix}/index.html last;` : 'return 404;'
   // `/* /index.html 200` is for pages: a script that is missing is not one.
   const ofAssets = rules.filter(({ status, pattern }) => !(status === 200 && pattern === '^(?:/+(.*))?$'))
   return [

@@ -12,6 +12,8 @@ export interface Site {
   readonly why: string
   readonly pushState: boolean
   readonly forceHttps: boolean
+  /** The path below which the site is: `/shop`, or nothing. */
+  readonly prefix: string
   /** Directories of the site in which a file's name changes with its contents. */
   readonly hashed: readonly string[]
 }
@@ -33,8 +35,19 @@ export async function findSite(app: App, env: Env): Promise<Site> {
     why,
     pushState,
     forceHttps: isSet(env, 'BP_WEB_SERVER_FORCE_HTTPS') || yes(staticfile['force_https']),
+    prefix: prefixOf(firstSetting(env, 'BP_WEB_SERVER_LOCATION_PATH')),
     hashed: frontEnd?.hashed ?? [],
   }
+}
+
+function prefixOf(setting: { readonly name: string; readonly value: string } | undefined): string {
+  const path = (setting?.value ?? '').replaceAll(/^\/+|\/+$/g, '')
+  if (path === '') return ''
+  if (/^[\w.~-]+(\/[\w.~-]+)*$/.test(path) && !path.split('/').some(part => part.startsWith('.'))) return `/${path}`
+  throw new BuildpackError(`${JSON.stringify(setting?.value)} is no path`, {
+    where: setting?.name ?? '',
+    fix: 'write for example "/shop"',
+  })
 }
 
 async function findRoot(

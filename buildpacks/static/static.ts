@@ -17,7 +17,7 @@ import { type SiteFile, listFiles } from './files.ts'
 import { readHeaders } from './headers.ts'
 import { provideNginx } from './nginx.ts'
 import { readRedirects } from './redirects.ts'
-import { keepSiteOnly } from './remove.ts'
+import { keepSiteOnly, placeSite } from './place.ts'
 import { type Site, findSite } from './site.ts'
 import { writeStart } from './start.ts'
 
@@ -46,8 +46,10 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const auth = await findHtpasswd(context)
   if (site.pushState) log.info('Paths that are no file are index.html’s (push state)')
   if (auth) log.info(`Asks for a password: ${auth.why}`)
-  await writeConfig(context, { site, files, redirects, headers }, nginx, auth)
   if (!(await app.has('Procfile'))) await keepSiteOnly(app, site.root)
+  const root = await placeSite(app, site)
+  const located = files.map(file => ({ ...file, path: `${site.prefix}${file.path}` }))
+  await writeConfig(context, { site, files: located, redirects, headers, root }, nginx, auth)
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
 
@@ -56,6 +58,7 @@ interface Contents {
   readonly files: readonly SiteFile[]
   readonly redirects: Awaited<ReturnType<typeof readRedirects>>
   readonly headers: Awaited<ReturnType<typeof readHeaders>>
+  readonly root: string
 }
 
 async function writeConfig(
@@ -64,11 +67,10 @@ async function writeConfig(
   nginx: { readonly path: string },
   auth: Awaited<ReturnType<typeof findHtpasswd>>,
 ): Promise<void> {
-  const root = context.app.at(contents.site.root)
-  const config = siteConfig({ ...contents, root })
+  const config = siteConfig(contents)
   await context.layer('site', {
     types: { launch: true },
-    key: { config: digestOf(config.http, config.server), nginx: nginx.path, auth: auth?.why ?? '', root },
+    key: { config: digestOf(config.http, config.server), nginx: nginx.path, auth: auth?.why ?? '' },
     create: async dir => {
       await writeStart(dir, { nginx: nginx.path, config, auth })
       return {}

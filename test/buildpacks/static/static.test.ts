@@ -129,7 +129,24 @@ describe('the directory that is served', () => {
     expect(await readdir(project.appDir)).toEqual(['Procfile', 'public', 'x.sh'])
   })
 
+  it('may be below a path', async () => {
+    const env = { BP_WEB_SERVER_LOCATION_PATH: '/team/shop/', BP_WEB_SERVER_ENABLE_PUSH_STATE: 'true' }
+    const { project } = await build({ 'public/index.html': page, 'public/404.html': page, 'notes.txt': '' }, env)
+    const { http, server } = await configOf(project)
+    expect(server).toContain(`root "${project.appDir}/.site";`)
+    expect(server).toContain('$uri/ /team/shop/index.html;')
+    expect(server).toContain('error_page 404 /team/shop/404.html;')
+    expect(http).toContain('"/team/shop/index.html" "W/')
+    expect(await readFile(join(project.appDir, '.site/team/shop/index.html'), 'utf8')).toBe(page)
+    expect((await readdir(project.appDir)).toSorted()).toEqual(['.site', 'public'])
+  })
+
   it.each<[Tree, Record<string, string>, string]>([
+    [
+      { 'index.html': page },
+      { BP_WEB_SERVER_LOCATION_PATH: 'a b;' },
+      'Error: BP_WEB_SERVER_LOCATION_PATH: "a b;" is no path',
+    ],
     [{ 'index.html': page }, { BP_WEB_SERVER_ROOT: 'web' }, 'Error: BP_WEB_SERVER_ROOT: there is no directory web'],
     [{ 'index.html': page }, { BP_WEB_SERVER_ROOT: '../x' }, 'Error: BP_WEB_SERVER_ROOT: ../x is outside the source'],
     [{ Staticfile: 'root: web' }, {}, 'Error: Staticfile root: there is no directory web'],
