@@ -25,8 +25,11 @@ const io: Io = {
   supervisor: join(dirname(fileURLToPath(import.meta.url)), 'supervisor'),
 }
 
+// What we start has no use for it, and buildpacks may be able to see what that has in its environment (K19).
+const env = { ...process.env }
+delete process.env['CNB_REGISTRY_AUTH']
 process.umask(0o022)
-void main(process.argv.slice(2), process.env, io).then(status => (process.exitCode = status))
+void main(process.argv.slice(2), env, io).then(status => (process.exitCode = status))
 
 /** Not `process.stdout`, which keeps what a slow reader has not taken. */
 function write(text: string): void {

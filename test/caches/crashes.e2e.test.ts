@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { chmod, cp, lstat, mkdir, readFile, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { leaseName } from '../../lifecycle/files/lease.ts'
 import { digestOf } from '../../lifecycle/image/digest.ts'
+import { fingerprintTree } from '../../lifecycle/layers/tree/fingerprint.ts'
 import { diffIdOf, fill, metadataOf, read } from '../contracts/caches.ts'
 import { killAtEveryWrite } from '../helpers/crash.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -196,6 +197,19 @@ describe('faults of the disk', () => {
     const dir = await twoLayers()
     const future = new Date(Date.now() + 10 * 365 * 24 * 3600_000)
     for (const path of ['committed', 'staging', '.']) await utimes(join(dir, path), future, future)
+    await expectUsable(dir)
+  })
+
+  it('C17 takes nothing for unchanged when the clock was set back, and can be used', async () => {
+    const dir = await twoLayers()
+    const tree = await temporaryDirectory()
+    await writeFile(join(tree, 'file'), 'x')
+    expect(await fingerprintTree(tree)).toBeDefined()
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 24 * 3600_000 })
+    onTestFinished(() => void vi.useRealTimers())
+    // Every file of the cache and of the tree is of tomorrow now.
+    expect(await fingerprintTree(tree)).toBeUndefined()
+    await expectWhole(dir, [generations[0]!])
     await expectUsable(dir)
   })
 })

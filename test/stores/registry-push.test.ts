@@ -350,6 +350,25 @@ describe('manifests', () => {
     expect((await store.pull(after.digest, platform))?.imageId).toBe(after.imageId)
   })
 
+  it('R30 of two writers at the same time are both whole, and each tag is one of theirs', async () => {
+    const { server, store, before, after } = await ready()
+    const second = connect(server.host).store
+    for (let round = 0; round < 10; round++) {
+      // The order of requests differs from round to round.
+      server.faults = first(3, round % 2 === 0 ? 'PUT ' : 'HEAD ', { answer: errorAnswer(503, 'UNKNOWN', 'busy') })
+      await Promise.all([
+        second.putImage(after, ['latest', `b${round}`]),
+        store.putImage(before, ['latest', `a${round}`]),
+      ])
+      const latest = await store.pull('latest', platform)
+      expect([before.digest, after.digest]).toContain(latest?.digest)
+      expect((await store.pull(`a${round}`, platform))?.digest).toBe(before.digest)
+      expect((await store.pull(`b${round}`, platform))?.digest).toBe(after.digest)
+      for (const image of [before, after])
+        expect((await store.pull(image.digest, platform))?.imageId).toBe(image.imageId)
+    }
+  })
+
   it('move no tag where the registry refuses them, and the error says why', async () => {
     const { server, store, before, after } = await ready()
     server.faults = ({ url, method }) =>

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { BuildCache } from '../../caches/build-cache.ts'
 import { findAccount } from '../../engines/accounts.ts'
@@ -82,6 +82,7 @@ function containerRunner(context: PhaseContext): PhaseRunner {
   const engine = unsandboxedEngine({ tmpDir: tmpdir(), supervisor: io.supervisor })
   return engineRunner(engine, log, async (phase, signal) => {
     await engine.check(signal)
+    if (phase === 'detect') await warnOfSharedUser(context, user.uid)
     // What this process, as root, has put into the layers directory becomes the buildpacks'. None of them runs meanwhile.
     if (io.user.uid === 0) await giveTree(inputs.path('layers'), user)
     return {
@@ -93,6 +94,18 @@ function containerRunner(context: PhaseContext): PhaseRunner {
       user,
     }
   })
+}
+
+/**
+ * The kernel lets a user look into the memory of processes of theirs, except where the program's file cannot be read
+ * (distribution/dispatcher): /proc/self is root's then. K19.
+ */
+async function warnOfSharedUser({ env, io, log }: PhaseContext, uid: number): Promise<void> {
+  if (uid !== io.user.uid || !env['CNB_REGISTRY_AUTH']) return
+  const environ = await stat('/proc/self/environ').catch(() => undefined)
+  if (environ?.uid !== uid) return
+  const text = 'buildpacks run as the user of this process, who can read the registry credentials in its memory'
+  log.event({ type: 'warning', text, fix: 'start creator as root, or use a lifecycle whose files are root’s' })
 }
 
 /** What detector and builder find files by, besides the variables that buildpacks may see. */

@@ -94,7 +94,7 @@ describe('a binary that root started', () => {
     )
   })
 
-  it('gives the user what root owns of the shared directories, follows no link and takes no second name', async context => {
+  it('gives the user what root owns of the shared directories, follows no link and takes no second name (X22)', async context => {
     if (!asRoot) return skip(context, 'only root can give files away')
     const dir = await temporaryDirectory()
     const layers = join(dir, 'layers')
