@@ -29,6 +29,8 @@ export interface GlobalOptions {
   readonly process?: string
   readonly output?: 'human' | 'json'
   readonly timeout?: string
+  readonly pids?: string
+  readonly memory?: string
   readonly buildpackTimeout?: string
   readonly olderThan?: string
   readonly keepSize?: string

@@ -1,11 +1,13 @@
 import { stat } from 'node:fs/promises'
+import { totalmem } from 'node:os'
 import { BaleError } from '../errors.ts'
 import { type Bwrap, findBwrap } from './bwrap.ts'
+import { type Limits, openCgroup } from './cgroup.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { type Warning, findLandlock, withoutLandlock } from './landlock.ts'
 import { exitStatusOf } from './exit.ts'
 import { openFiles } from './files.ts'
-import { isolate, systemMounts } from './isolation.ts'
+import { isolate, sizesFor, systemMounts } from './isolation.ts'
 import { checkPath } from './mounts.ts'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
 import { checkEnvironment } from '../processes/launch.ts'
@@ -26,6 +28,8 @@ export interface BubblewrapOptions {
   readonly caBundle?: string
   /** The program of landlock/main.c; without it, and with network `host`, `onWarning` is told of the risk. */
   readonly landlock?: string | undefined
+  /** Threads and processes at one time (4096 by default), and bytes of memory (no limit by default). */
+  readonly limits?: Partial<Limits> | undefined
   /** Called once, at the first run that it applies to. */
   readonly onWarning?: ((warning: Warning) => void) | undefined
   /** Milliseconds from SIGTERM to SIGKILL when a run is aborted. */
@@ -33,6 +37,7 @@ export interface BubblewrapOptions {
 }
 
 const defaultGrace = 10_000
+const defaultPids = 4096
 const defaultHome = '/home/cnb'
 
 /**
@@ -44,8 +49,9 @@ const defaultHome = '/home/cnb'
  * - With network `host` the program is in the host's network: it reaches servers on the loopback (X08), as mirrors of packages
  *   may be. Before Linux 6.12, or without Landlock, it also reaches abstract unix sockets (X06, X38), though none that is a
  *   file; to a server there it is the user who started Bale.
- * - Memory and disk are the matter of the cgroup and quota that Bale is started in (X12); the number of processes is
- *   limited unless it is root who starts it. /tmp, /var/tmp and /home are in memory, up to half of the machine's each.
+ * - Processes and memory are limited by a control group where one can be had: as root, or where the tree is delegated.
+ *   Elsewhere processes are limited by RLIMIT_NPROC, which does not hold root, and memory is not (X12, X45). /tmp, /var/tmp,
+ *   /home and /dev/shm are in memory, three quarters of it together (X46). Disk space is not limited.
  * - The supplementary groups of the user who started Bale stay; they matter for the files in the mounts only.
  */
 export function bubblewrapEngine(options: BubblewrapOptions): Engine {
@@ -88,7 +94,7 @@ async function checkRootfs(rootfs: string): Promise<void> {
 /** Makes a sandbox of this machine's own files, with all that a run has, and starts a shell in it. */
 async function checkSandbox(bwrap: Bwrap, tmpDir: string, signal?: AbortSignal): Promise<void> {
   const isolation = { bwrap, network: 'none', user: { uid: 1000, gid: 1000 }, env: {}, workingDir: '/' } as const
-  const options = [...isolate(isolation), '--ro-bind', '/', '/', ...systemMounts]
+  const options = [...isolate(isolation), '--ro-bind', '/', '/', ...systemMounts(sizesFor(totalmem()))]
   let said = ''
   const note: EngineRun['onOutput'] = (_stream, chunk) => void (said += Buffer.from(chunk).toString())
   using outputs = await openOutputs(tmpDir, note, () => {})
@@ -106,7 +112,10 @@ async function runInSandbox(
   checkEnvironment(env)
   checkPath(run.argv[0] ?? '')
   checkPath(run.workingDir)
-  using files = await openFiles({ ...run, ...settings, bwrap, home: env.HOME })
+  const limits = { pids: defaultPids, ...settings.limits }
+  await using group = openCgroup(limits)
+  if (group === undefined && limits.memory !== undefined) throw noMemoryLimit()
+  using files = await openFiles({ ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory })
   const options = [...isolate({ ...run, bwrap, env }), ...files.options]
 
   const broken = new AbortController()
@@ -116,11 +125,30 @@ async function runInSandbox(
     stream === 'stderr' ? stderr.push(chunk) : run.onOutput(stream, chunk)
   using outputs = await openOutputs(settings.tmpDir, onOutput, error => broken.abort(error))
 
-  const start = { bwrap, options, argv: run.argv, descriptors: files.descriptors, landlock: settings.landlock }
+  const start = {
+    bwrap,
+    options,
+    argv: run.argv,
+    descriptors: files.descriptors,
+    landlock: settings.landlock,
+    ...(group === undefined ? { pids: limits.pids } : { joinGroup: group.join }),
+  }
   const ending = await runToEnd(start, outputs, stop, settings.grace ?? defaultGrace)
   if (ending.state === 'never-ran') throw explainRefusal(stderr.held(), readFacts(bwrap.path))
   await stderr.release()
+  if (ending.code !== 0 && group?.ranOutOfMemory()) throw outOfMemory(limits.memory ?? 0)
   return exitStatusOf(ending.code)
+}
+
+function noMemoryLimit(): BaleError {
+  return new BaleError('engine', 'the memory of a build cannot be limited here: there is no control group to use', {
+    fix: 'leave out --memory and start Bale with: systemd-run --user --scope -p MemoryMax=…, or run it as root',
+  })
+}
+
+function outOfMemory(limit: number): BaleError {
+  const message = `the build ran out of memory and was ended: it may use ${Math.round(limit / 1e6)} MB`
+  return new BaleError('failed', message, { fix: 'raise --memory, or make the build use less' })
 }
 
 /** Until nothing inside is alive and all output is handed over; rejects with the signal's reason if it was aborted. */

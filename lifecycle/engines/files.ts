@@ -1,8 +1,9 @@
+import { totalmem } from 'node:os'
 import { realpath } from 'node:fs/promises'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Bwrap } from './bwrap.ts'
 import type { Mount } from './engine.ts'
-import { systemMounts } from './isolation.ts'
+import { sizesFor, systemMounts } from './isolation.ts'
 import { isPlainPath, openMounts, orderMounts } from './mounts.ts'
 import { layOutRoot } from './root.ts'
 import { descriptor } from './sandbox.ts'
@@ -13,6 +14,8 @@ export interface FilesOptions {
   readonly mounts: readonly Mount[]
   readonly network: 'none' | 'host'
   readonly home: string
+  /** Bytes that the run may use, if there is a limit. */
+  readonly memory?: number | undefined
   readonly caBundle?: string | undefined
 }
 
@@ -23,7 +26,7 @@ export interface OpenFiles extends Disposable {
 }
 
 /** Each of them is a file system in memory. */
-const temporary = ['/tmp', '/var/tmp']
+const temporary = { '/tmp': 'tmp', '/var/tmp': 'varTmp' } as const
 const hostsPath = '/etc/hosts'
 /** Offline the host's names mean nothing; localhost is a name that an application's tests use. */
 const offlineHosts = Buffer.from('127.0.0.1\tlocalhost\n::1\tlocalhost\n')
@@ -31,17 +34,20 @@ const offlineHosts = Buffer.from('127.0.0.1\tlocalhost\n::1\tlocalhost\n')
 /** @throws BaleError 'engine' for a mount that cannot be made */
 export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
   const { bwrap, rootfs, network, home } = files
+  const sizes = sizesFor(Math.min(files.memory ?? Infinity, totalmem()))
   const mounts = await orderMounts([...files.mounts, ...(await hostFiles(files))])
   const paths = mounts.map(mount => mount.path)
   const ownHosts = network === 'none' && !paths.includes(hostsPath)
-  const points = [...paths, '/dev', '/proc', '/home', ...temporary, ...(ownHosts ? [hostsPath] : [])]
+  const points = [...paths, '/dev', '/proc', '/home', ...Object.keys(temporary), ...(ownHosts ? [hostsPath] : [])]
   const root = await layOutRoot(rootfs, points)
   const opened = openMounts(bwrap, mounts)
   const options = [
     ...root,
-    ...systemMounts,
-    ...temporary.flatMap(path => ['--perms', '1777', '--tmpfs', path]),
-    ...['--tmpfs', '/home', ...(isOwnHome(home) ? ['--dir', home] : [])],
+    ...systemMounts(sizes),
+    ...Object.entries(temporary).flatMap(([path, name]) => [
+      ...['--size', String(sizes[name]), '--perms', '1777', '--tmpfs', path],
+    ]),
+    ...['--size', String(sizes.home), '--tmpfs', '/home', ...(isOwnHome(home) ? ['--dir', home] : [])],
     ...opened.options,
     ...(ownHosts ? ['--perms', '0444', '--ro-bind-data', descriptor(mounts.length), hostsPath] : []),
     ...['--remount-ro', '/'], // after the last mount point was made

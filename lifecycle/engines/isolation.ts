@@ -30,9 +30,9 @@ export function isolate({ bwrap, network, user, env, workingDir }: Isolation): s
 }
 
 /** /dev and /proc. They come after the root, whose directories they cover. */
-export const systemMounts: readonly string[] = [
+export const systemMounts = (sizes: Sizes): readonly string[] => [
   ...['--dev', '/dev'], // null, zero, full, random, urandom, tty and new pseudo-terminals (X03)
-  ...['--perms', '1777', '--tmpfs', '/dev/shm'],
+  ...['--size', String(sizes.shm), '--perms', '1777', '--tmpfs', '/dev/shm'],
   ...['--remount-ro', '/dev'],
   ...['--proc', '/proc'],
   // To the kernel the root user without capabilities is still the owner of /proc/sys: started by root, a program could
@@ -40,3 +40,17 @@ export const systemMounts: readonly string[] = [
   ...['--tmpfs', '/proc/1', '--remount-ro', '/proc/1'], // bubblewrap itself: its executable is the host's (X09)
   ...['--remount-ro', '/proc'],
 ]
+
+/** Bytes of each file system in memory. */
+export interface Sizes {
+  readonly tmp: number
+  readonly varTmp: number
+  readonly home: number
+  readonly shm: number
+}
+
+/** What file systems in memory may hold: together three quarters of it, so that they alone never exhaust it (X46). */
+export function sizesFor(memory: number): Sizes {
+  const eighth = Math.floor(memory / 8)
+  return { tmp: 2 * eighth, varTmp: eighth, home: 2 * eighth, shm: eighth }
+}

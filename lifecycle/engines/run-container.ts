@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import { constants } from 'node:os'
+import { constants, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import { BaleError } from '../errors.ts'
@@ -7,7 +7,7 @@ import type { ImageConfig } from '../image/config.ts'
 import { type Account, findAccount } from './accounts.ts'
 import { findBwrap } from './bwrap.ts'
 import { openFiles } from './files.ts'
-import { isolate, systemMounts } from './isolation.ts'
+import { isolate, sizesFor, systemMounts } from './isolation.ts'
 import { findLandlock, withoutLandlock } from './landlock.ts'
 import { openOverlay } from './overlay.ts'
 import { checkEnvironment } from '../processes/launch.ts'
@@ -91,7 +91,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   async function runWritable(): Promise<Ending | undefined> {
     if (options.readOnly) return undefined
     await using overlay = await openOverlay(rootfs, tmpDir)
-    const root = ['--bind', overlay.path, '/', ...systemMounts]
+    const root = ['--bind', overlay.path, '/', ...systemMounts(sizesFor(totalmem()))]
     const ended = await attend(start({ options: root, wrapper: overlay.wrapper }), options, signal)
     if (ended.state === 'ran' || ended.begun) return ended
     options.warn?.('only /tmp, /var/tmp and /home can be written to: ordinary users have no overlays on this system')

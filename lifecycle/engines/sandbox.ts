@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { arch } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,6 +18,10 @@ export interface SandboxOptions {
   /** The first three descriptors of the program. */
   readonly stdio: readonly ['ignore' | number, 'ignore' | number, 'ignore' | number]
   readonly wrapper?: Wrapper
+  /** Joins a control group and becomes the rest of its arguments. */
+  readonly joinGroup?: readonly string[]
+  /** For a sandbox without a control group: threads and processes, besides those that its user has now. */
+  readonly pids?: number
   /** Becomes bubblewrap last: see landlock.ts. */
   readonly landlock?: string | undefined
 }
@@ -52,10 +57,29 @@ export const descriptor = (n: number): string => String(firstFd + n)
 /** bubblewrap's MAX_ARGS. */
 const mostOptions = 9000
 /**
- * Threads and processes of one user, against a fork bomb (X12): those outside of the sandbox count too, and a large
- * Gradle build has a few hundred. The kernel never holds root to it. Shells disagree on the letter.
+ * Threads and processes of one user, against a fork bomb (X12): those outside of the sandbox count too. The kernel never holds
+ * root to it. Shells disagree on the letter.
  */
-const processLimit = 'ulimit -u 16384 2>/dev/null || ulimit -p 16384 2>/dev/null'
+function processLimit(pids: number | undefined): string {
+  const limit = pids === undefined ? 16_384 : pids + tasksOfOurs()
+  return `ulimit -u ${limit} 2>/dev/null || ulimit -p ${limit} 2>/dev/null`
+}
+
+/** Threads of all processes of our user. */
+function tasksOfOurs(): number {
+  const us = process.geteuid?.()
+  let count = 0
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const status = readProc(`${name}/status`) ?? ''
+    if (Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1]) !== us) continue
+    count += Number(/^Threads:\t(\d+)/m.exec(status)?.[1] ?? 0)
+  }
+  return count
+}
+
+/** When the machine has no memory left, the kernel ends processes of the sandbox before us, who say what happened. */
+const preferred = '{ echo 500 >/proc/self/oom_score_adj; } 2>/dev/null'
 /**
  * The nodes in /dev are the host's, and for a sandbox that root starts they are its user's own: a chmod of /dev/null
  * would be the host's. On a read-only mount devices can be written to, and nothing about them changed. What is mounted
@@ -91,20 +115,20 @@ const patience = 60_000
 
 /** Starts bubblewrap. Nothing of ours but what is in the options gets inside: no environment, descriptor or terminal. */
 export function startSandbox(sandbox: SandboxOptions): Sandbox {
-  const { bwrap, argv, descriptors = [], stdio, wrapper, landlock } = sandbox
+  const { bwrap, argv, descriptors = [], stdio, wrapper, landlock, joinGroup = [], pids } = sandbox
   // Options hold the environment: in a pipe they are in no command line that others can read, and have no size limit.
   const options = Buffer.from(joinOptions(sandbox.options))
   const filter = seccompFilter(machine())
   const own = ['--args', String(argsFd), '--seccomp', String(seccompFd), '--json-status-fd', String(statusFd)]
   const child = launch({
     argv: [
-      ...['sh', '-c', watch, 'sh', ...deviceGuard(), ...(wrapper?.argv ?? [])],
+      ...['sh', '-c', watch, 'sh', ...joinGroup, ...deviceGuard(), ...(wrapper?.argv ?? [])],
       ...(landlock === undefined ? [] : [landlock]),
       ...[bwrap.path, ...own, '--', ...argv],
     ],
     cwd: wrapper?.cwd ?? '/',
     env: { PATH: systemPath },
-    before: [processLimit, ...(wrapper ? [wrapper.before] : [])].join('; '),
+    before: [processLimit(pids), preferred, ...(wrapper ? [wrapper.before] : [])].join('; '),
     stdio: [...stdio, 'pipe', 'pipe', 'pipe', ...descriptors.map(d => (typeof d === 'number' ? d : 'pipe'))],
   })
   const pipes: readonly unknown[] = child.stdio

@@ -53,6 +53,8 @@ export interface BuildOptions {
   /** What buildpacks reach: `host` by default, since they download dependencies. */
   readonly network?: 'none' | 'host' | undefined
   readonly reporter?: Reporter | undefined
+  /** Threads and processes in the sandbox at one time, 4096 by default; bytes of memory, unlimited by default. */
+  readonly limits?: { readonly pids?: number; readonly memory?: number } | undefined
   /** Milliseconds for the whole build; 2 hours by default. */
   readonly timeout?: number | undefined
   /** Milliseconds for the bin/build of one buildpack; the limit of the build by default. */
@@ -176,7 +178,7 @@ async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment)
 }
 
 function openSandbox(
-  { settings, network = 'host' }: BuildOptions,
+  { settings, limits, network = 'host' }: BuildOptions,
   parts: {
     readonly environment: BuildEnvironment
     readonly workspace: Workspace
@@ -196,6 +198,7 @@ function openSandbox(
       rootfs: environment.rootfs.path,
       tmpDir: workspace.dir,
       landlock: distribution.landlock,
+      limits,
       onWarning: warning => reporter.event({ type: 'warning', ...warning }),
       ...(caBundle !== undefined && { caBundle }),
     }),

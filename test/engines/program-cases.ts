@@ -10,7 +10,15 @@ import { sh } from '../contracts/engines.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { processesWith, uniqueWord } from '../helpers/processes.ts'
 import { writeTree } from '../helpers/tree.ts'
+import { type Limits, openCgroup } from '../../lifecycle/engines/cgroup.ts'
+import { skip } from '../helpers/skip.ts'
 import { type OpenSandbox, openSandbox, runChild, useProbe, user, usr } from './harness.ts'
+
+/** Whether control groups with these limits can be had, by whoever runs this. */
+async function hasGroups(limits: Limits): Promise<boolean> {
+  await using group = openCgroup(limits)
+  return group !== undefined
+}
 
 export function programCases(): void {
   describe('bubblewrap: the system call filter', () => {
@@ -62,6 +70,43 @@ export function programCases(): void {
       )
       await failureOf(run)
       expect(await processesWith(word)).toEqual([])
+    })
+
+    it('X12 X45 of a fork bomb: as many processes as are allowed, whoever started it', async ctx => {
+      // As many as there can be, counted while all of them live; the shell says `Cannot fork` and goes on.
+      const script = 'for i in $(seq 1 200); do sleep 5 & done 2>/dev/null; set -- /proc/[0-9]*; echo $#'
+      const opened = await openSandbox({ limits: { pids: 64 } })
+      if (process.geteuid?.() === 0 && !(await hasGroups({ pids: 64 })))
+        return skip(ctx, 'root is held by control groups only, and there can be none here')
+      // dash ends when it cannot fork: what counts is how many there were.
+      const { stdout } = await sh(opened, `(${script}); set -- /proc/[0-9]*; echo $#`)
+      expect(Number(stdout.trim().split('\n')[0])).toBeGreaterThan(30)
+      expect(Number(stdout.trim().split('\n')[0])).toBeLessThanOrEqual(66)
+    })
+
+    it('X12 of a build that takes more memory than it may: it says so, and we live', async () => {
+      const limits = { pids: 4096, memory: 64 * 1024 * 1024 }
+      const opened = await openSandbox({ limits })
+      const run = failureOf(sh(opened, 'head -c 300000000 /dev/zero | tail -c 250000000 >/dev/null; exit 3'))
+      if (!(await hasGroups(limits))) {
+        const message = expect.stringContaining('cannot be limited here') as string
+        return expect(await run).toMatchObject({ message })
+      }
+      expect(await run).toMatchObject({
+        message: expect.stringContaining('ran out of memory') as string,
+        fix: expect.stringContaining('--memory') as string,
+      })
+    })
+
+    it('X46 of what fills all file systems in memory: together they are smaller than the memory', async () => {
+      const { stdout } = await sh(
+        await openSandbox(),
+        'df -B1 --output=size /tmp /var/tmp /home /dev/shm | tail -n +2; grep MemTotal /proc/meminfo',
+      )
+      const numbers = stdout.match(/\d+/g)?.map(Number) ?? []
+      const total = (numbers.pop() ?? 0) * 1024
+      expect(numbers.length).toBe(4)
+      expect(numbers.reduce((a, b) => a + b)).toBeLessThanOrEqual(0.76 * total)
     })
 
     const sandboxIn = ({ rootfs, tmpDir }: OpenSandbox, argv: string[], bwrap?: string): ChildProcess => {

@@ -167,7 +167,7 @@ describe('pruning', () => {
 describe('ages and sizes', () => {
   it('are read as people write them', () => {
     expect(['90m', '12h', '30d', '2w'].map(parseAge)).toEqual([1.5 * hour, 12 * hour, 30 * day, 14 * day])
-    expect(['1000', '500MB', '10GB', '1.5GiB', '2 k', '1TB'].map(parseSize)).toEqual([
+    expect(['1000', '500MB', '10GB', '1.5GiB', '2 k', '1TB'].map(text => parseSize(text))).toEqual([
       1000,
       5e8,
       1e10,

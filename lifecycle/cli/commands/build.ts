@@ -7,6 +7,7 @@ import { wrapErrno } from '../../files/wrap-errno.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
+import { parseSize } from './cache.ts'
 import { readVariables } from '../variables.ts'
 
 export async function buildCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
@@ -31,6 +32,7 @@ export async function buildCommand(context: CommandContext, image: string, optio
     ...(options.buildpackTimeout !== undefined && {
       buildpackTimeout: parseDuration(options.buildpackTimeout, '--buildpack-timeout'),
     }),
+    limits: limitsOf(options),
     publish: options.publish === true,
     clearCache: options.clearCache === true,
   })
@@ -38,6 +40,17 @@ export async function buildCommand(context: CommandContext, image: string, optio
     throw options.network === 'none' ? withoutNetwork(error) : error
   })
   if (options.reportOutputDir !== undefined) await writeReport(options.reportOutputDir, report)
+}
+
+function limitsOf({ pids, memory }: GlobalOptions) {
+  if (pids !== undefined && !/^[1-9]\d{0,6}$/.test(pids)) {
+    const fix = 'write a number from 1 to 9999999'
+    throw new BaleError('usage', `${JSON.stringify(pids)} is no number of processes`, { where: '--pids', fix })
+  }
+  return {
+    ...(pids !== undefined && { pids: Number(pids) }),
+    ...(memory !== undefined && { memory: parseSize(memory, '--memory') }),
+  }
 }
 
 /** `45s`, `30m`, `2h`, in milliseconds: what a timer can take. */

@@ -67,11 +67,11 @@ export function parseAge(text: string): number {
 const powers = ['', 'k', 'm', 'g', 't']
 
 /** `10GB`, `500MB`, `1.5GiB`, `1000`, in bytes. */
-export function parseSize(text: string): number {
+export function parseSize(text: string, where = '--keep-size'): number {
   const [, number, prefix = '', binary] = /^(\d{1,15}(?:\.\d{1,3})?) ?([kmgt]?)(i?)b?$/i.exec(text) ?? []
   if (number === undefined || (prefix === '' && binary)) {
     throw new BaleError('usage', `${JSON.stringify(text)} is not a size`, {
-      where: '--keep-size',
+      where,
       fix: 'write for example 500MB or 10GB',
     })
   }
