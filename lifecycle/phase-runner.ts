@@ -29,7 +29,7 @@ const longestEvent = 8 * 1024 * 1024
 
 /**
  * Runs phases as phase binaries in an engine. The binary writes its events to standard output (BALE_LOG_FORMAT=jsonl).
- * @param prepare makes the run ready and describes it
+ * @param prepare prepares the run and describes it
  */
 export function engineRunner(
   engine: Engine,
@@ -86,7 +86,9 @@ async function runPhaseBinary(
 
 type FailureEvent = Extract<StreamedEvent, { type: 'failed' }>
 
-/** The phase's own error, if it told one; it is text from inside a sandbox, so only its code and words are taken. */
+/**
+ * Returns the phase's own error, if it reported one. It is text from inside a sandbox: only its code and message are used.
+ */
 function explain(phase: string, status: ExitStatus, event?: FailureEvent): BaleError {
   if (event !== undefined) return failureFromSandbox(event)
   const how = 'code' in status ? `exited with status ${status.code}` : `was killed by ${status.signal}`
@@ -96,7 +98,10 @@ function explain(phase: string, status: ExitStatus, event?: FailureEvent): BaleE
   return new BaleError(code, `${phase} ${how} without saying why`, fix === undefined ? {} : { fix })
 }
 
-/** Ends a run whose buildpack takes too long (X48). One that forges the next one's start has the build's own limit. */
+/**
+ * Ends a run whose buildpack takes too long (X48). A buildpack that forges the start event of the next one is still bound by
+ * the limit of the whole build.
+ */
 function watchBuildpack(limit: number | undefined): Disposable & {
   readonly signal: AbortSignal
   event(event: StreamedEvent): void

@@ -16,11 +16,11 @@ export interface PipelineImages extends Omit<AnalyzeInput, 'destinations' | 'rep
   /** The first one gets the image from export; the others are copied from it. */
   readonly destinations: readonly [Destination, ...Destination[]]
   readonly naming: ImageNaming
-  /** What the app image records of its run image; never a path of this machine. */
+  /** What the app image records of its run image. Never a path of this machine. */
   describe(runImage: SelectedRunImage): Promise<RunImageMetadata>
 }
 
-/** The files through which phases pass on their results. Buildpacks can write there: what is read back is hostile. */
+/** The files that carry results from phase to phase. Buildpacks can write there, so everything read back is hostile. */
 export interface PhaseFiles extends Omit<BuildOutput, 'group'> {
   writeAnalyzed(analyzed: Analyzed): Promise<void>
   /** The group that detect wrote, checked against what the build environment has (X28). */
@@ -38,7 +38,7 @@ export interface PipelineInput {
   readonly settings: ImageSettings
   readonly features: PlatformFeatures
   readonly reporter: Reporter
-  /** Looks at what build left, before anything is made of it; throws if no image is to be. */
+  /** Inspects what build left before anything is made of it. Throws if no image is to be made. */
   readonly checkOutput?: (output: BuildOutput, runImage: Image, signal: AbortSignal) => Promise<void>
 }
 
@@ -73,7 +73,7 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
   const output = { layersDir, appDir, group, owner }
   await phase('build', async () => {
     await runner.run('build', signal)
-    // From here on no process of a buildpack is alive, and nothing that one left is believed.
+    // No process of a buildpack is alive from here on. Nothing that one left is trusted.
     await input.checkOutput?.(output, analysis.runImage.image, signal)
   })
 

@@ -11,7 +11,7 @@ import type { Destination, ImageAt } from '../stores/open.ts'
 import { readOsRelease } from './os-release.ts'
 import { type RunImageNames, selectRunImage } from './run-image.ts'
 
-/** Which run image a build asks for, and where its names are looked up. */
+/** The run image that a build asks for, and the place to look its names up. */
 export interface RunImageRequest {
   readonly names: RunImageNames
   readonly open: (name: string) => Promise<ImageAt>
@@ -19,10 +19,10 @@ export interface RunImageRequest {
 
 export interface AnalyzeInput {
   readonly platform: Platform
-  /** The result of the last build, if this is not the first. */
+  /** The result of the last build, absent in a first build. */
   readonly previous: ImageAt
   readonly runImage: RunImageRequest
-  /** The registry that the app image goes to, if it goes to one. */
+  /** The registry that the app image goes to, if any. */
   readonly registry?: string | undefined
   /** Wherever the app image goes. */
   readonly destinations: readonly Pick<Destination, 'sink' | 'names'>[]
@@ -52,9 +52,9 @@ export interface PreviousImage {
 }
 
 /**
- * Reads the images that a build starts from and makes sure, before any work, that its result can be written
- * (platform.md, "analyzer").
- * @throws BaleError 'arguments' when the run image is not there; a store's error when it cannot be read or written
+ * Reads the images that a build starts from and makes sure, before any work, that its result can be written (platform.md,
+ * "analyzer").
+ * @throws BaleError 'arguments' when the run image does not exist; a store's error when it cannot be read or written
  */
 export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promise<Analysis> {
   const { cacheImage, destinations, platform } = input
@@ -66,7 +66,7 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
     cacheImage && checkRead(cacheImage.previous, platform, signal),
   ])
   const labelled = targetOfImage(runImage.image)
-  // The labels of an image that was not made for buildpacks do not name its distribution: its files do.
+  // An image that was not made for buildpacks has no distribution labels. Its files name the distribution.
   const target = labelled.distro
     ? labelled
     : targetOfImage(runImage.image, await readOsRelease(near(runImage.image, previous), signal))
@@ -86,7 +86,7 @@ async function findRunImage(input: AnalyzeInput, signal?: AbortSignal): Promise<
   return { name, names, image: found.image }
 }
 
-/** Refuses to replace the run image: the next app would be built on top of this one, and every other app too (X33). */
+/** Refuses to replace the run image (X33): every later app would be built on top of this one. */
 function refuseRunImage(runImage: ImageAt, { destinations }: AnalyzeInput): void {
   const store = runImage.source.description
   const taken = destinations.some(({ sink, names }) => sink.description === store && names.includes(runImage.name))
@@ -96,14 +96,14 @@ function refuseRunImage(runImage: ImageAt, { destinations }: AnalyzeInput): void
   })
 }
 
-/** A missing or damaged cache image counts as readable: a cache of no use is no obstacle. */
+/** A missing or damaged cache image counts as readable: it costs time and prevents nothing. */
 async function checkRead({ source, name }: ImageAt, platform: Platform, signal?: AbortSignal): Promise<void> {
   await source.pull(name, platform, signal).catch((error: unknown) => {
     if (!(error instanceof BaleError) || error.code !== 'input') throw error
   })
 }
 
-/** How images are named in analyzed.toml. */
+/** Names images for analyzed.toml. */
 export interface ImageNaming {
   /** The previous image's name. */
   readonly previous: string
@@ -111,7 +111,7 @@ export interface ImageNaming {
   identify(name: string, image: Image): string
 }
 
-/** What the other phases learn (platform.md, "analyzed.toml"). */
+/** Makes the result for the other phases (platform.md, "analyzed.toml"). */
 export function analyzedOf(
   { runImage, previous, target }: Analysis,
   naming: ImageNaming,
@@ -137,14 +137,16 @@ export function targetOfImage({ config }: Image, osRelease?: string): Target {
   return targetOf({ os, architecture, ...(variant !== undefined && { variant }), labels }, osRelease)
 }
 
-/** The layers of the run image; those that the previous image has, from where that is, which may be this machine. */
+/**
+ * Returns the layers of the run image. Layers that the previous image has too come from there, which may be this machine.
+ */
 function near(runImage: Image, previous: PreviousImage | undefined): Layer[] {
   return runImage.layers.map(layer => previous?.image.layers.find(l => l.diffId === layer.diffId) ?? layer)
 }
 
 /**
- * The previous image and its layers. One that somebody else made, or that is damaged, is no help and no obstacle: the
- * build starts from nothing, as it does the first time.
+ * Reads the previous image and its layers. If it was made by another tool or is damaged, the build starts from nothing, like
+ * the first one.
  */
 async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<PreviousImage | undefined> {
   const { source, name } = input.previous
@@ -160,7 +162,7 @@ async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<
   }
 }
 
-/** How the run image is recorded in the app image (platform.md, "io.buildpacks.lifecycle.metadata"). */
+/** Makes the run image's record in the app image (platform.md, "io.buildpacks.lifecycle.metadata"). */
 export function runImageMetadata(
   runImage: Image,
   name: string,

@@ -40,9 +40,9 @@ export interface BuildInput {
 }
 
 /**
- * Runs bin/build of each buildpack in the group, in order, and writes `<layers>/config/metadata.toml` (buildpack.md,
- * "Phase #5: Build"; platform.md, "builder").
- * @throws BaleError 'buildpack-failed' when a bin/build exits non-zero, 'input' when what one left cannot be used
+ * Runs bin/build of each buildpack in the group, in order, and writes `<layers>/config/metadata.toml` (buildpack.md, "Phase
+ * #5: Build"; platform.md, "builder").
+ * @throws BaleError 'buildpack-failed' when a bin/build exits non-zero, 'input' when its output is invalid
  */
 export async function build(input: BuildInput, signal?: AbortSignal): Promise<BuildMetadata> {
   const scratch = await mkdtemp(join(tmpdir(), 'bale-build-'))
@@ -50,7 +50,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
   const layerEnvs: LayerEnv[] = []
   const finished: FinishedLayer[] = []
   let plan = input.plan
-  // Left by an earlier build; each build describes itself anew.
+  // Removes metadata of an earlier build. Each build describes itself anew.
   await rm(join(input.layersDir, 'sbom'), { recursive: true, force: true })
   try {
     for (const [index, element] of input.group.entries()) {
@@ -141,14 +141,14 @@ interface Outputs {
   readonly unmet: readonly string[]
 }
 
-/** Reads and validates what a bin/build left, sets its ignored layers aside and collects its SBOM files. */
+/** Reads and validates the output of a bin/build, moves its ignored layers away and collects its SBOM files. */
 async function takeOutputs(buildpack: Buildpack, layersDir: string): Promise<Outputs> {
   const { id } = buildpack.descriptor
   const dir = buildpackLayersDir(layersDir, id)
   const layers = await readLayers(layersDir, id)
   for (const layer of layers) {
     const { launch, build, cache } = layer.types
-    // So that no later buildpack comes to depend on it (buildpack.md, "Ignored Layers").
+    // Removed so that no later buildpack depends on it (buildpack.md, "Ignored Layers").
     if (!launch && !build && !cache && layer.exists) await rename(layer.dir, `${layer.dir}.ignore`)
   }
   const launchFile = join(dir, 'launch.toml')
@@ -160,25 +160,25 @@ async function takeOutputs(buildpack: Buildpack, layersDir: string): Promise<Out
   return { layers, launch, unmet }
 }
 
-/** A layer of a buildpack that has run, and what it was like then. */
+/** A layer of a buildpack that has run, with its fingerprint at that time. */
 interface FinishedLayer {
   readonly buildpackId: string
   readonly layer: LayerOnDisk
   readonly fingerprint: string
 }
 
-/** One for the cache alone is left out: it may be a directory that tools of other buildpacks write to. */
+/** A layer for the cache alone is left out: tools that other buildpacks start may write to it. */
 async function lookAtLayers(buildpackId: string, layers: readonly LayerOnDisk[]): Promise<FinishedLayer[]> {
   const wanted = layers.filter(({ exists, types }) => exists && (types.launch || types.build))
   const looks = await Promise.all(
     wanted.map(async layer => ({ buildpackId, layer, fingerprint: await fingerprintTree(layer.dir) })),
   )
-  return looks.filter((look): look is FinishedLayer => look.fingerprint !== undefined)
+  return looks.filter((layer): layer is FinishedLayer => layer.fingerprint !== undefined)
 }
 
 /**
- * A buildpack may write to its own layers alone (buildpack.md, "Build"), but all of them are one user's. A layer that a later
- * one has changed is in this image as it is; it is kept for no other build (X49).
+ * A buildpack may write only to its own layers (buildpack.md, "Build"), but all of them belong to one user. A layer that a
+ * later buildpack changed goes into this image as it is, and is not stored for later builds (X49).
  */
 async function checkUnchanged(
   { buildpackId, layer, fingerprint }: FinishedLayer,
@@ -195,7 +195,7 @@ async function checkUnchanged(
   })
 }
 
-/** What a build layer does to the environment of later buildpacks (buildpack.md, "Provided by the Buildpacks"). */
+/** Applies a build layer to the environment of later buildpacks (buildpack.md, "Provided by the Buildpacks"). */
 async function layerEnv(buildpackId: string, layer: LayerOnDisk): Promise<LayerEnv> {
   const paths: Record<string, string> = {}
   for (const [variable, child] of Object.entries(buildLayerPathVariables)) {

@@ -7,7 +7,7 @@ import { checkBuildpackId, checkVersion, escapeId } from '../spec/ids.ts'
 import type { BuildpackDescriptor } from '../spec/types.ts'
 import { readTrusted } from '../files/read.ts'
 
-/** A buildpack that is there to be run. */
+/** A buildpack that is installed and can be run. */
 export interface Buildpack {
   readonly descriptor: BuildpackDescriptor
   readonly features: BuildpackFeatures
@@ -24,7 +24,9 @@ export class BuildpacksDir {
     this.#dir = dir
   }
 
-  /** @throws BaleError 'input' if it is not there or its descriptor is bad, 'buildpack-api' if we cannot run it */
+  /**
+   * @throws BaleError 'input' if it does not exist or its descriptor is invalid, 'buildpack-api' if its API is not supported
+   */
   find(id: string, version: string): Promise<Buildpack> {
     const key = `${id}@${version}`
     const found = this.#found.get(key) ?? this.#read(id, version)
@@ -54,7 +56,7 @@ export class BuildpacksDir {
   }
 }
 
-/** The executable `bin/<name>` of a buildpack, or an error that says what is wrong with it. */
+/** Returns the path of a buildpack's `bin/<name>`. @throws BaleError that says why it cannot be run */
 export async function executableOf(buildpack: Buildpack, name: 'detect' | 'build'): Promise<string> {
   const file = join(buildpack.dir, 'bin', name)
   const stat = await lstat(file).catch(() => undefined)

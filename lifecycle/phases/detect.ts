@@ -26,7 +26,7 @@ export interface DetectInput {
   readonly appDir: string
   readonly platformDir: string
   readonly order: Order
-  /** What `loadDescriptors` returned for the order, if it was called before. */
+  /** The result of `loadDescriptors` for the order, if the caller has it already. */
   readonly descriptors?: ReadonlyMap<string, BuildpackDescriptor>
   readonly buildpacks: BuildpacksDir
   readonly target: Target
@@ -51,7 +51,7 @@ export interface Detected {
   readonly results: readonly DetectResult[]
 }
 
-/** One bin/detect, run or ruled out. It has a plan exactly when it passed. */
+/** The result of one bin/detect, run or ruled out. It has a plan if and only if it passed. */
 interface Outcome {
   readonly result: DetectResult
   readonly element: GroupElement
@@ -101,12 +101,12 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   throw noGroup(results, [...reasons, await topLevel(input.appDir)])
 }
 
-/** Results in the order of the order, not in that of who was done first. */
+/** Returns the results in the order of order.toml, not in the order of completion. */
 function inOrderOf(runs: ReadonlyMap<string, unknown>, outcomes: ReadonlyMap<string, Outcome>): DetectResult[] {
   return [...runs.keys()].flatMap(key => outcomes.get(key)?.result ?? [])
 }
 
-/** No buildpack can look at an app that is not there. @throws BaleError 'detect-errored' */
+/** Fails early if the app directory is missing. @throws BaleError 'detect-errored' */
 async function requireAppDirectory(dir: string): Promise<void> {
   if ((await stat(dir).catch(() => undefined))?.isDirectory() === true) return
   throw new BaleError('detect-errored', 'the app directory does not exist', {
@@ -116,8 +116,9 @@ async function requireAppDirectory(dir: string): Promise<void> {
 }
 
 /**
- * Reads every descriptor that the order can reach, composite ones included, so that resolving it is pure.
- * @throws BaleError 'input' for a buildpack that is not there
+ * Reads every descriptor that the order can reach, composite ones included, so that resolving the order needs no further
+ * input.
+ * @throws BaleError 'input' for a buildpack that does not exist
  */
 export async function loadDescriptors(
   order: Order,
@@ -177,10 +178,13 @@ async function detectOne(
   return { element, result, plan }
 }
 
-/** Characters of output that are kept of each bin/detect. */
+/** The most characters of output to keep of each bin/detect. */
 const maxOutput = 32 * 1024
 
-/** Runs bin/detect with the inputs of buildpack.md, "Detection"; positional arguments too, as older buildpacks use. */
+/**
+ * Runs bin/detect with the inputs of buildpack.md, "Detection"; also passes positional arguments, which older buildpacks
+ * use.
+ */
 async function runDetect(
   buildpack: Buildpack,
   input: DetectInput,
@@ -210,7 +214,7 @@ async function runDetect(
 type Verdict =
   { passed: true; group: readonly GroupElement[]; plan: ResolvedPlan } | { passed: false; reasons: readonly string[] }
 
-/** Whether a group passes: every required member did, at least one member did, and a build plan works out. */
+/** Decides whether a group passes: every required member passed, at least one member passed, and the build plan resolves. */
 function judge(group: readonly (Outcome & { optional: boolean })[]): Verdict {
   const failed = group.filter(m => m.plan === undefined && !m.optional)
   const passed = group.flatMap(m => (m.plan === undefined ? [] : [{ element: m.element, plan: m.plan }]))
@@ -221,7 +225,7 @@ function judge(group: readonly (Outcome & { optional: boolean })[]): Verdict {
     : { passed: false, reasons: resolved.reasons }
 }
 
-/** What the source's top level holds: most often the wrong directory was given. */
+/** Lists the top level of the source, since the most common mistake is a wrong directory. */
 async function topLevel(appDir: string): Promise<string> {
   const entries = await readdir(appDir, { withFileTypes: true })
   const names = entries.map(e => (e.isDirectory() ? `${e.name}/` : e.name)).sort()
@@ -235,7 +239,7 @@ const shownNames = 20
 
 function noGroup(results: readonly DetectResult[], reasons: readonly string[]): BaleError {
   const errored = results.filter(r => r.status === 'errored')
-  // A buildpack that rules itself out without a word has nothing to add to what others say.
+  // A buildpack that rules itself out without a message adds nothing to what the others say.
   const spoken = results.filter(r => r.status !== 'failed' || r.output.trim() !== '')
   const lines = (spoken.length > 0 ? spoken : results).map(r => `  ${r.id}@${r.version}: ${explain(r)}`)
   const message = ['no group of buildpacks fits this source', ...lines, ...reasons.map(r => `  ${r}`)].join('\n')

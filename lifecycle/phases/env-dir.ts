@@ -8,7 +8,10 @@ import { readUntrusted } from '../files/read.ts'
 
 const maxFiles = 10_000
 
-/** The variables in a directory of files, sorted by name; none if there is no such directory. Subdirectories are skipped. */
+/**
+ * Reads the variables in a directory of files, sorted by name. Returns none if the directory does not exist. Skips
+ * subdirectories.
+ */
 export async function readEnvDir(dir: string): Promise<EnvFile[]> {
   const names = await namesIn(dir)
   if (names.length > maxFiles)
@@ -24,8 +27,8 @@ export async function readEnvDir(dir: string): Promise<EnvFile[]> {
 }
 
 /**
- * As above for a platform's or an operator's directory, whose files may be links: Kubernetes mounts each entry of a
- * ConfigMap or Secret as a link. Whoever made them is trusted.
+ * Reads a platform's or an operator's directory, whose files may be links: Kubernetes mounts each entry of a ConfigMap or
+ * Secret as a link. These directories are trusted.
  */
 export async function readPlatformEnvDir(dir: string): Promise<EnvFile[]> {
   const names = await wrapErrno(dir, () => readdir(dir).catch(unlessAbsent))
@@ -38,7 +41,7 @@ export async function readPlatformEnvDir(dir: string): Promise<EnvFile[]> {
   return files
 }
 
-/** A platform without variables need not make the directory; one that cannot be read may have some. */
+/** A missing directory means no variables. A directory that cannot be read is an error, since it may hold some. */
 function unlessAbsent(error: unknown): string[] {
   if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
   throw error

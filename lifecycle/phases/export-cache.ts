@@ -16,7 +16,7 @@ interface Input {
   readonly reporter: Reporter
 }
 
-/** A buildpack of the group with the layers that it left, and what each one's contents are. */
+/** A buildpack of the group with the layers that it left and the content of each. */
 export interface Contribution {
   readonly buildpack: GroupElement
   readonly layers: readonly LayerOnDisk[]
@@ -24,8 +24,8 @@ export interface Contribution {
 }
 
 /**
- * Keeps the cached layers of this build for the next one (buildpack.md, "Cached Layers").
- * @param exported what is known of layers that are in the image as well
+ * Stores the cached layers of this build for the next one (buildpack.md, "Cached Layers").
+ * @param exported results for the layers that the image has too
  */
 export async function writeCache(
   { layersDir, owner, features, reporter }: Input,

@@ -12,13 +12,13 @@ import type { GroupElement, Process, Slice } from '../spec/types.ts'
 import { lifecycleVersion } from '../version.ts'
 import type { LayerOnDisk } from './layers-dir.ts'
 
-/** A directory of the build: where it is now, and what it is called in the image. */
+/** A directory of the build: its present path and its path in the image. */
 export interface Located {
   readonly host: string
   readonly image: string
 }
 
-/** A layer to be made, and what to call it. */
+/** A layer to make, with its display name. */
 export interface NamedSource {
   readonly kind: LayerKind
   /** `bale/nodejs:modules`, `app`, `launcher`. */
@@ -30,12 +30,13 @@ const root: Owner = { uid: 0, gid: 0 }
 const launcherPath = '/cnb/lifecycle/launcher'
 
 /**
- * The parents of an image path from `top` on, outermost first: `/layers/x/y` below `/layers` → `/layers`, `/layers/x`. What
- * is above `top` is the run image's: an entry would change its mode (of `/tmp`, say) and its owner.
+ * Returns the parents of an image path from `top` on, outermost first: `/layers/x/y` below `/layers` → `/layers`,
+ * `/layers/x`. The directories above `top` belong to the run image: an entry would change their mode (of `/tmp`, say) and
+ * owner.
  */
 function parentsOf(imagePath: string, top: string, owner: Owner): LayerEntry[] {
   const parts = imagePath.slice(top.length).split('/').slice(1)
-  // Fixed mode and owner: what they are on disk depends on who built and with which umask.
+  // Mode and owner are fixed: on disk they depend on who builds and on the umask.
   return parts.map((_, i) => ({
     kind: 'directory',
     imagePath: [top, ...parts.slice(0, i)].join('/'),
@@ -44,7 +45,9 @@ function parentsOf(imagePath: string, top: string, owner: Owner): LayerEntry[] {
   }))
 }
 
-/** A tree `below` a directory of the build (the whole of it, if that is empty), with its parents in there. */
+/**
+ * Adds the tree at `below` in a directory of the build (all of it if `below` is empty), with its parents in that directory.
+ */
 function treeLayer(createdBy: string, top: Located, below: string, owner: Owner, reporter: Reporter): LayerSource {
   const imagePath = below === '' ? top.image : `${top.image}/${below}`
   const tree: LayerEntry = {
@@ -68,7 +71,7 @@ export function buildpackLayer(
 ): NamedSource {
   const createdBy = `Layer: '${layer.name}', Created by buildpack: ${buildpack.id}@${buildpack.version}`
   const below = `${escapeId(buildpack.id)}/${layer.name}`
-  // Once for the image and the cache: nothing changes it any more.
+  // Computed once for image and cache: nothing changes the tree any more.
   let found: Promise<Fingerprint | undefined> | undefined
   const fingerprint = (): Promise<Fingerprint | undefined> =>
     (found ??= identify(layer.dir, `${layers.image}/${below}`, owner))
@@ -79,7 +82,7 @@ export function buildpackLayer(
   }
 }
 
-/** Of all that a layer's tar is made of: the tree, where it goes, whose it is, and how tars are written. */
+/** Fingerprints every input of a layer's tar: the tree, its path in the image, its owner, and the lifecycle's version. */
 async function identify(host: string, imagePath: string, owner: Owner): Promise<Fingerprint | undefined> {
   const tree = await fingerprintTree(host)
   if (tree === undefined) return undefined
@@ -92,7 +95,7 @@ export function sbomLayer(layers: Located, owner: Owner, reporter: Reporter): Na
   return { kind: 'sbom', name: 'sbom', source }
 }
 
-/** What a cache keeps of SBOM files: those for launch and those for build. */
+/** The SBOM files that a cache keeps: those for launch and those for build. */
 export function cachedSbomLayer(layers: Located, owner: Owner, reporter: Reporter): LayerSource {
   return treeLayer('Software Bill-of-Materials', layers, 'sbom', owner, reporter)
 }
@@ -126,8 +129,8 @@ export function processTypesLayer(processes: readonly Process[]): NamedSource {
 }
 
 /**
- * The app directory as one layer for each slice, empty ones too, and one for the rest (buildpack.md, "Slice Layers").
- * Without slices it is a single tree.
+ * Makes one layer of the app directory for each slice, empty ones included, and one for the rest (buildpack.md, "Slice
+ * Layers"). Without slices the app is a single tree.
  */
 export async function appLayers(
   app: Located,

@@ -41,7 +41,7 @@ import { inOrder } from './in-order.ts'
 import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 
-/** What build left, and who owns it. */
+/** The output of build, and its owner. */
 export interface BuildOutput {
   readonly layersDir: Located
   readonly appDir: Located
@@ -50,18 +50,18 @@ export interface BuildOutput {
   readonly owner: Owner
 }
 
-/** What the image is to be like, besides what the buildpacks say. */
+/** Properties of the image that the platform sets. */
 export interface ImageSettings {
   /** `sboms` is a directory with SBOM files of the launcher and of the lifecycle. */
   readonly launcher: { readonly path: string; readonly version: string; readonly sboms?: string }
   /** Overrides what buildpacks say. */
   readonly defaultProcess?: string | undefined
   readonly project: ProjectMetadata
-  /** CNB_EXEC_ENV, where the platform knows of it. */
+  /** CNB_EXEC_ENV, if the platform supports it. */
   readonly execEnv?: string | undefined
   /** Seconds; SOURCE_DATE_EPOCH. */
   readonly createdEpoch?: number | undefined
-  /** What the destination compresses layers with, which tells apart what a cache knows of them; gzip by default. */
+  /** The compression that the destination uses, gzip by default. Cached results are per compression. */
   readonly compression?: Compression | undefined
 }
 
@@ -82,13 +82,13 @@ export interface Exported {
   readonly report: Report
 }
 
-/** What everything is dated when SOURCE_DATE_EPOCH does not say otherwise. */
+/** The creation time when SOURCE_DATE_EPOCH is not set. */
 const defaultEpoch = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
 const parallelLayers = 4
 
 /**
- * Turns what the build left into an image (buildpack.md, "Phase #6: Export"; platform.md, "exporter") and fills the
- * cache. All it reads from the layers directory is hostile input; nothing that could change it is alive any more.
+ * Makes an image of the output of build (buildpack.md, "Phase #6: Export"; platform.md, "exporter") and fills the cache.
+ * Everything it reads from the layers directory is hostile input. No process that could change it is alive any more.
  */
 export async function exportImage(input: ExportInput, signal?: AbortSignal): Promise<Exported> {
   const { output, settings, destination, features, reporter, cache = new BuildCache({}, reporter) } = input
@@ -153,7 +153,7 @@ async function readMetadata({ layersDir }: BuildOutput): Promise<BuildMetadata> 
   return parseBuildMetadata(content, where)
 }
 
-/** platform.md, exporter: the entrypoint is the wanted process, else the buildpacks' default, else the launcher. */
+/** platform.md, exporter: the entrypoint is the requested process, else the buildpacks' default, else the launcher. */
 function chooseEntrypoint(metadata: BuildMetadata, wanted: string | undefined): string {
   const types = metadata.processes.map(p => p.type)
   if (wanted !== undefined && !types.includes(wanted)) {
@@ -165,7 +165,7 @@ function chooseEntrypoint(metadata: BuildMetadata, wanted: string | undefined): 
   return type === undefined ? '/cnb/lifecycle/launcher' : `/cnb/process/${type}`
 }
 
-/** A layer of the image to be: one to make, or one that the previous image has. */
+/** A layer of the new image: one to make, or one that the previous image has. */
 type Planned =
   NamedSource | { readonly kind: 'buildpack'; readonly name: string; readonly createdBy: string; readonly reuse: Layer }
 
@@ -195,7 +195,7 @@ async function hasSboms(layersDir: string): Promise<boolean> {
   return (await directoryState(dir)) === 'directory' && (await directoryState(join(dir, 'launch'))) === 'directory'
 }
 
-/** A layer without a directory is the previous image's, if it may be (buildpack.md, "Launch Layers"). */
+/** A layer without a directory is reused from the previous image, if that is allowed (buildpack.md, "Launch Layers"). */
 function reuse(input: ExportInput, buildpack: GroupElement, layer: LayerOnDisk): Planned {
   const name = `${buildpack.id}:${layer.name}`
   const sha = input.previous?.metadata.buildpacks.find(b => b.key === buildpack.id)?.layers[layer.name]?.sha
@@ -216,7 +216,7 @@ function reuse(input: ExportInput, buildpack: GroupElement, layer: LayerOnDisk):
 
 type Stored = AddedLayer & { readonly planned: Planned }
 
-/** What is known of the layers that were made. */
+/** The digests of the layers that were made. */
 function digestsOf(stored: readonly Stored[]): ReadonlyMap<NamedSource, Layer> {
   return new Map(stored.flatMap(({ planned, layer }) => ('reuse' in planned ? [] : [[planned, layer]])))
 }

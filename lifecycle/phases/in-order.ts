@@ -1,6 +1,6 @@
 /**
- * Maps with at most `limit` at work at once; results in the order of the items. The first failure is thrown after the
- * ones at work have settled, so that nothing goes on behind the caller's back.
+ * Maps items with at most `limit` running at once. Returns the results in the order of the items. The first failure is
+ * thrown after all running calls have settled, so that nothing continues in the background.
  */
 export async function inOrder<T, R>(items: readonly T[], limit: number, map: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []

@@ -6,24 +6,24 @@ import type { LayerContentMetadata } from '../spec/types.ts'
 import { directoryState, namesIn } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 
-/** A layer as a buildpack left it: its content metadata and whether its directory is there. */
+/** A layer as a buildpack left it: its content metadata, and whether its directory exists. */
 export interface LayerOnDisk extends LayerContentMetadata {
   readonly name: string
-  /** Where its directory is, or would be. */
+  /** The path of its directory, which may not exist. */
   readonly dir: string
   readonly exists: boolean
 }
 
-/** Names beside `<layer>.toml` that are documents of their own (buildpack.md, "Build"). */
+/** Names of TOML files that are no layer's metadata (buildpack.md, "Build"). */
 const documents = new Set(['launch.toml', 'build.toml', 'store.toml'])
 
-/** `<layers>/<escaped id>`: where one buildpack leaves everything. */
+/** Returns `<layers>/<escaped id>`, the layers directory of one buildpack. */
 export function buildpackLayersDir(layersDir: string, id: string): string {
   return join(layersDir, escapeId(id))
 }
 
 /**
- * The layers in a buildpack's layers directory, sorted by name. Everything there is hostile: names are checked before
+ * Lists the layers in a buildpack's layers directory, sorted by name. Everything there is hostile: names are checked before
  * they become paths, and neither a TOML file nor a layer may be a link.
  */
 export async function readLayers(layersDir: string, id: string): Promise<LayerOnDisk[]> {

@@ -4,27 +4,30 @@ import { contentTar } from '../layers/layer-tar.ts'
 import { relativeName } from '../layers/tar/names.ts'
 import { type TarEntry, readTar } from '../layers/tar/reader.ts'
 
-/** Where it is, whatever the links in between (os-release(5)); some distributions have one for each of their variants. */
+/**
+ * Where os-release(5) starts, and the paths that links from there may lead to: some distributions have a file for each
+ * variant.
+ */
 const start = 'etc/os-release'
 const candidate = /^(etc|usr\/lib)\/([^/]+\/)?[^/]*os-release[^/]*$/
 const mostLinks = 8
-/** Bytes; real ones have a few hundred. */
+/** In bytes. Real files have a few hundred. */
 const largest = 64 * 1024
 
 type Found = { readonly kind: 'file'; text: string } | { readonly kind: 'link'; readonly target: string }
 
-/** What of a layer decides which os-release an image has. */
+/** The entries of a layer that decide which os-release an image has. */
 interface LayerFacts {
   readonly found: Map<string, Found>
-  /** What the layers below have at these paths, and under them, is not in the image. */
+  /** Whiteouts: the image has nothing that lower layers hold at or below these paths. */
   readonly hidden: Set<string>
-  /** The same for what is under them alone. */
+  /** Opaque whiteouts: the image has nothing that lower layers hold below these paths. */
   readonly emptied: Set<string>
 }
 
 /**
- * The text of an image's /etc/os-release, or undefined if it has none that we understand. Reads layers from the topmost
- * down to the one that has it, and unpacks none. Each is verified before it is believed.
+ * Returns the text of an image's /etc/os-release, or undefined if it has none that can be interpreted. Reads layers from the
+ * topmost down to the one that has it, and unpacks none. Verifies each layer before it uses the text.
  * @throws BaleError 'input' for a damaged layer; a store's error when one cannot be read
  */
 export async function readOsRelease(layers: readonly Layer[], signal?: AbortSignal): Promise<string | undefined> {
@@ -81,7 +84,7 @@ async function readFacts(layer: Layer, signal?: AbortSignal): Promise<LayerFacts
   return facts
 }
 
-/** Remembers an entry if it matters; a file's text is to follow. */
+/** Records an entry if it matters. The text of a file follows. */
 function note(entry: TarEntry, { found, hidden, emptied }: LayerFacts): (Found & { kind: 'file' }) | undefined {
   const path = relativeName(entry.name)
   const [dir, name] = [path.includes('/') ? posix.dirname(path) : '', posix.basename(path)]

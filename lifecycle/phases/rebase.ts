@@ -16,34 +16,34 @@ import { targetOfImage } from './analyze.ts'
 import { inOrder } from './in-order.ts'
 import { selectRunImage } from './run-image.ts'
 
-/** An image that is to be rebased, under the name by which the user knows it. */
+/** An image to rebase, under the name by which the user knows it. */
 export interface AppImage {
   readonly name: string
   readonly image: Image
-  /** The registry it is in, if it is in one: a run image there is nearest. */
+  /** The registry that holds it, if one does. Run images in that registry come first. */
   readonly registry?: string
 }
 
 export interface NewRunImage {
-  /** As a label names it; empty for one that has no name, since it came from a file. */
+  /** The name that a label records. Empty for an image without a name, such as one from a file. */
   readonly name: string
   readonly image: Image
-  /** What identifies it for ever: `registry/repository@sha256:…`, or in a daemon its ID, bare. */
+  /** Identifies exactly this image: `registry/repository@sha256:…`, or the bare image ID in a daemon. */
   readonly reference: string
 }
 
 export interface FindRunImageInput {
   readonly app: AppImage
-  /** As the user names it; without it, the one that the app image records. */
+  /** The name that the user gives. Without it, the names that the app image records are tried. */
   readonly wanted?: string
-  /** Looks for an image; undefined or a BaleError if it is not there. */
+  /** Finds an image. Returns undefined or throws a BaleError if it is not there. */
   readonly find: (name: string, platform: Platform, signal?: AbortSignal) => Promise<NewRunImage | undefined>
   readonly reporter: Reporter
 }
 
 /**
- * The run image to put an app on: the one that is wanted or else, of those that the app image records, the first that can be
- * read, with the app's own registry before the others (platform.md, "Run Image Resolution").
+ * Selects the run image to put an app on: the requested one, or else the first readable one of those that the app image
+ * records, with the app's own registry first (platform.md, "Run Image Resolution").
  * @throws BaleError 'arguments' if the app image records none, or none of them can be read
  */
 export async function findRunImage(input: FindRunImageInput, signal?: AbortSignal): Promise<NewRunImage> {
@@ -76,7 +76,7 @@ export interface RebaseInput {
   readonly app: AppImage
   readonly runImage: NewRunImage
   readonly destination: { readonly sink: ImageSink }
-  /** Does it whatever the labels and targets say. */
+  /** Rebases even where labels and targets forbid it. */
   readonly force: boolean
   readonly features: PlatformFeatures
   readonly reporter: Reporter
@@ -107,8 +107,8 @@ export async function rebase(
 }
 
 /**
- * The app image on another run image, its layers in the destination and its documents still to be put: config and manifest are
- * made anew, and no layer is read where the store has it or can take it over by itself.
+ * Returns the app image on another run image. Its layers are in the destination, its documents are still to be stored.
+ * Config and manifest are made anew; no layer is read where the store has it or can copy it by itself.
  * @throws BaleError 'input' when the app image was not made by a lifecycle, or may not be put on this run image
  */
 export async function rebaseLayers(input: RebaseInput, signal?: AbortSignal): Promise<Image> {
@@ -144,13 +144,13 @@ export async function rebaseLayers(input: RebaseInput, signal?: AbortSignal): Pr
       below,
       labels: { [labels.lifecycle]: rebaseLayersMetadata(json, change, where) },
       labelPrefixes: ['io.buildpacks.stack.', ...(features.targets ? ['io.buildpacks.base.'] : [])],
-      // SOURCE_DATE_EPOCH is the build's: the same two images always make the same third one.
+      // Keeps the SOURCE_DATE_EPOCH of the build, so that the same two images always give the same result.
       created: constantDate,
     },
   )
 }
 
-/** Throws if something is against it; what the user forces, he is told of. */
+/** Throws if the rebase is not allowed. With `force`, warns instead. */
 function checkAllowed(input: RebaseInput, metadata: LayersMetadata, unrecorded: boolean): void {
   const { app, runImage, force, reporter } = input
   const platformApi = envOf(app.image.config, 'CNB_PLATFORM_API')
@@ -197,7 +197,7 @@ function readLabel({ name, image }: AppImage): { json: string; metadata: LayersM
 const recordedNames = (recorded: RunImageMetadata | undefined): readonly string[] =>
   recorded?.image === undefined ? [] : [recorded.image, ...(recorded.mirrors ?? [])]
 
-/** Whether the app was built for a run image of that name, whatever its digest is by now. */
+/** Returns whether the app was built for a run image of that name, whatever its digest is now. */
 function isRecorded(name: string, recorded: RunImageMetadata | undefined): boolean {
   return recordedNames(recorded).some(known => comparable(known) === comparable(name))
 }

@@ -18,13 +18,13 @@ import { restoreSboms, sbomTarOf, unpackSboms } from './sbom.ts'
 import { removeWithin, writeAnew } from './write-file.ts'
 
 export interface RestoreInput {
-  /** Where the layers directory is, and what it is called in the image and the cache. */
+  /** The path of the layers directory, on disk and in the image and the cache. */
   readonly layersDir: Located
   readonly group: readonly GroupElement[]
   /** Its SBOM files are taken from the image, or from `<layers>/sbom`, where analyze may have left them. */
   readonly previous?: { readonly metadata: LayersMetadata; readonly image?: Image } | undefined
   readonly cache?: BuildCache | undefined
-  /** Nothing comes back but store.toml, and that depends on the API. */
+  /** Restores nothing but store.toml, and that only for APIs that restore it. */
   readonly skipLayers?: boolean
   readonly features: Pick<PlatformFeatures, 'restoresWithoutAppImage' | 'sbomLayer' | 'storeAlwaysRestored'>
   readonly reporter: Reporter
@@ -39,9 +39,9 @@ interface Known {
 }
 
 /**
- * Brings back what earlier builds left for the buildpacks of the group (buildpack.md, "Layer Types"; platform.md, "Layer
- * Restoration"): store.toml, the metadata and SBOM of launch layers, and metadata, SBOM and contents of cached layers.
- * Nothing that is wrong with a cache is an error: the layer is dropped with a warning and its buildpack makes it again.
+ * Restores what earlier builds left for the buildpacks of the group (buildpack.md, "Layer Types"; platform.md, "Layer
+ * Restoration"): store.toml, the metadata and SBOM of launch layers, and metadata, SBOM and contents of cached layers. A
+ * fault in a cache is never an error: the layer is dropped with a warning and its buildpack makes it again.
  */
 export async function restore(input: RestoreInput, signal?: AbortSignal): Promise<void> {
   await wrapErrno(input.layersDir.host, () => restoreAll(input, signal))
@@ -82,7 +82,7 @@ function knownLayers(id: string, image?: BuildpackLayersMetadata, cache?: Buildp
   })
 }
 
-/** Whether a layer may have that name: it comes from a label or a cache, and paths are made of it (D09). */
+/** Returns whether a layer may have this name. Names come from a label or a cache, and paths are made from them (D09). */
 function isUsable({ id, name }: Known, reporter: Reporter): boolean {
   try {
     checkLayerName(name, `previous build of ${id}`)
@@ -94,13 +94,14 @@ function isUsable({ id, name }: Known, reporter: Reporter): boolean {
   }
 }
 
-/** Restores one layer as the table in buildpack.md, "Layer Types", says; whether it restored anything. */
+/** Restores one layer as the table in buildpack.md, "Layer Types", says. Returns whether it restored anything. */
 async function restoreLayer(known: Known, input: RestoreInput, signal?: AbortSignal): Promise<boolean> {
   const { id, name, image, cached } = known
   const label = `${id}:${name}`
   const toml = join(buildpackLayersDir(input.layersDir.host, id), `${name}.toml`)
   if (cached?.cache === true && input.cache !== undefined) {
-    // A layer of both kinds must be the one in the app image: metadata of one and contents of another would be a lie.
+    // A layer for both launch and cache must be the same in the app image: metadata of one and contents of another do not
+    // match.
     const alone = image === undefined && input.features.restoresWithoutAppImage
     const stale = cached.launch && !alone && image?.sha !== cached.sha
     if (!stale && (await restoreContents(known, cached, input, signal))) {
@@ -140,7 +141,7 @@ async function restoreContents(
   }
 }
 
-/** Where the SBOM files of the previous image and of the cache are; both have been unpacked then. */
+/** The directories with the SBOM files of the previous image and of the cache. Both are unpacked by then. */
 async function findSbomDirs(
   input: RestoreInput,
   cachedSha: string | undefined,

@@ -33,14 +33,14 @@ export async function runExecutable(executable: Executable, signal?: AbortSignal
     (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),
     error => failures.push(error),
   )
-  // Here, not before what is awaited: an event that has been is not heard.
+  // The listeners are attached after the last await: an event that is emitted before has no listener and is lost.
   signal?.throwIfAborted()
   const child = start(file, args, { cwd: workingDir, env, detached: true }, outputs)
   const stop = (): void => terminate(child)
   signal?.addEventListener('abort', stop, { once: true })
   try {
     const code = await exitCode(child, executable)
-    // A background process may hold the pipes for ever: what counts is the program's own end.
+    // A background process may hold the pipes open for ever, so the end of the program itself decides.
     await outputs.settled(drainMilliseconds, largestPipe)
     if (failures.length > 0) throw failures[0]
     return code
@@ -53,7 +53,7 @@ export async function runExecutable(executable: Executable, signal?: AbortSignal
 }
 
 const drainMilliseconds = 1000
-/** Bytes that a pipe can hold: /proc/sys/fs/pipe-max-size, and two pipes. What the program itself wrote is no more. */
+/** Bytes that two pipes can hold (/proc/sys/fs/pipe-max-size): the most that the program itself can have left unread. */
 const largestPipe = 2 * 1024 * 1024
 
 function start(file: string, args: readonly string[], options: SpawnOptions, outputs: Outputs): ChildProcess {
@@ -73,7 +73,7 @@ function exitCode(child: ChildProcess, executable: Executable): Promise<number> 
   })
 }
 
-/** The system says the same of a program that is not there, and of a directory that it is to run in. */
+/** The system reports the same error for a missing program and for a missing working directory. */
 function startFailure(cause: Error, { file, workingDir }: Executable): Error {
   try {
     accessSync(workingDir, constants.X_OK)
@@ -106,11 +106,11 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, signal)
   } catch {
-    // The group is gone already.
+    // The process group has already ended.
   }
 }
 
-/** Cuts chunks into lines. Memory is bounded whatever is printed (D17: 10 GB without a newline). */
+/** Cuts chunks into lines. Memory stays bounded whatever the program prints (D17: 10 GB without a newline). */
 export function lines(
   onLine: (line: string) => void,
   longest = longestLine,

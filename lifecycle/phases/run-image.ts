@@ -12,9 +12,9 @@ export interface SelectRunImageInput<T extends { readonly image: Image }> {
   readonly names: RunImageNames
   /** The registry of the app image: a mirror there is preferred. */
   readonly registry: string | undefined
-  /** Reads one of the names; if it does not exist, says where it was looked for. */
+  /** Reads one of the names. If it does not exist, returns where it was looked for. */
   readonly read: (name: string) => Promise<T | { readonly image: undefined; readonly place: string }>
-  /** What the run image must be made for; not checked if absent. */
+  /** The target that the run image must fit. Not checked if absent. */
   readonly platform?: Pick<Platform, 'os' | 'architecture'>
   readonly reporter: Reporter
 }
@@ -70,7 +70,7 @@ function requirePlatform({ config }: Image, name: string, platform: Pick<Platfor
   })
 }
 
-/** Undefined for a name that is a path or an image ID. */
+/** Returns undefined for a name that is a path or an image ID. */
 function registryOf(name: string): string | undefined {
   try {
     return parseReference(name).registry
@@ -79,12 +79,12 @@ function registryOf(name: string): string | undefined {
   }
 }
 
-/** Whether two names mean the same image, however they are written. */
+/** Returns whether two names mean the same image, in whatever form they are written. */
 export function sameName(a: string, b: string): boolean {
   return formatReference(parseReference(a)) === formatReference(parseReference(b))
 }
 
-/** The entry of run.toml that has this name, if there is one. */
+/** Returns the entry of run.toml that has this name, if there is one. */
 export function entryOf(run: RunDocument, name: string): RunImageNames | undefined {
   return run.images.find(({ image, mirrors }) => [image, ...mirrors].some(own => sameName(own, name)))
 }

@@ -71,7 +71,7 @@ export async function collectSboms(
 
 /**
  * Adds the SBOM files of the launcher and of the lifecycle itself, if they are there (platform.md, exporter outputs). A
- * buildpack may have been in the directories that they go to.
+ * buildpack may have changed the directories that they go to.
  */
 export async function addLifecycleSboms(layersDir: string, from: string): Promise<void> {
   const goals = {
@@ -88,7 +88,7 @@ export async function addLifecycleSboms(layersDir: string, from: string): Promis
   }
 }
 
-/** Directories one in another, none of which is a link. */
+/** Opens or makes nested directories, none of which may be a link. */
 async function makeDirectories(from: string, names: readonly string[]): Promise<string> {
   let dir = from
   for (const name of ['', ...names]) {
@@ -105,7 +105,10 @@ export function sbomTarOf(previous: PreviousImage, signal?: AbortSignal): AsyncI
   return layer && contentTar(layer, signal)
 }
 
-/** Unpacks an SBOM layer in place of what is at `to`; whether it could. Damage costs SBOM files, and is a warning. */
+/**
+ * Replaces `to` with the content of an SBOM layer. Returns whether it could. Damage costs only SBOM files, so it is a
+ * warning.
+ */
 export async function unpackSboms(
   tar: AsyncIterable<Uint8Array>,
   to: string,
@@ -124,12 +127,15 @@ export async function unpackSboms(
   }
 }
 
-/** Where a previous build put them, in the image (`launch`) and in the cache: the Go lifecycle keeps a third folder there. */
+/**
+ * The SBOM directories of a previous build in the image (`launch`) and in the cache. The Go lifecycle keeps a third one
+ * there.
+ */
 const places = ['launch', 'build', 'cache'] as const
 
 /**
- * The reverse of collecting: puts the SBOM files of a previous build, unpacked in `sbomDir`, back beside the layer that they
- * describe. A phase that runs buildpacks may have been there since they were unpacked, so that no link is followed.
+ * Puts the SBOM files of a previous build, unpacked in `sbomDir`, back beside the layer that they describe: the reverse of
+ * collecting them. A phase that runs buildpacks may have changed the directory since, so no link is followed.
  */
 export async function restoreSboms(sbomDir: string, layersDir: string, id: string, layer: string): Promise<void> {
   for (const place of places) {
@@ -143,7 +149,7 @@ export async function restoreSboms(sbomDir: string, layersDir: string, id: strin
   }
 }
 
-/** The directory at a path of names, none of which is a link; undefined if it is not there. */
+/** Opens the directory at a path, no part of which may be a link. Returns undefined if it does not exist. */
 async function descend(from: string, names: readonly string[]): Promise<string | undefined> {
   let dir = from
   for (const name of ['', ...names]) {

@@ -6,8 +6,8 @@ import { openParent, wrapErrnoSync } from '../files/safe-open.ts'
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 /**
- * Writes a file in place of whatever is there. Its directory may be one that a buildpack can write to: no part of the path
- * below `within` may be a link, nor become one meanwhile (X25), and what stands at its name is taken away first (X21, D11).
+ * Replaces whatever is at the path with a file. Buildpacks may be able to write to its directory: no part of the path below
+ * `within` may be a link or become one meanwhile (X25). An existing entry is removed first (X21, D11).
  */
 export function writeAnew(path: string, content: string | Uint8Array, within: string): void {
   const host = toBytes(path)
@@ -27,7 +27,7 @@ export function writeAnew(path: string, content: string | Uint8Array, within: st
   }
 }
 
-/** Removes an entry with everything below it, on the same terms. */
+/** Removes an entry with everything below it, under the same rules. */
 export function removeWithin(path: string, within: string): void {
   const { parent, name } = openParent({ hostPath: path, within })
   try {
