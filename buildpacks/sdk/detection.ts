@@ -123,6 +123,10 @@ export async function explainUnsupported({ app, env }: { app: App; env: Env }): 
   const builds = `Bale builds ${builtLanguages()}, and starts what a Procfile names`
   if (server === undefined) return `this looks like no application that Bale knows; ${builds}`
   const { name, provides } = server.language
+  const setting = firstSetting(env, ...languageSettings)
+  if (setting && !(await findEvidence(app, env)).some(({ language }) => language === server.language)) {
+    return `${setting.name} is ${setting.value}, and nothing of ${name} is in the source`
+  }
   if (provides !== undefined) {
     return `this looks like a ${name} application (${server.because}), which the buildpacks of this builder cannot build`
   }

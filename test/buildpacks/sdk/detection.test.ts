@@ -218,6 +218,12 @@ describe('what no buildpack builds', () => {
   })
 })
 
+it('is told of a language that is chosen and not there', async () => {
+  expect(await explainUnsupported({ app: await appOf(flask), env: { BP_LANGUAGE: 'rust' } })).toBe(
+    'BP_LANGUAGE is rust, and nothing of Rust is in the source',
+  )
+})
+
 describe('a front end', () => {
   const built = (devDependencies: Record<string, string>, files: Tree = {}, dependencies = {}) => ({
     ...files,
