@@ -3,7 +3,7 @@ import { baseHistory } from './history.ts'
 import { type Image, formatOf, makeImage } from './image.ts'
 import type { Layer } from './layer.ts'
 
-/** A layer that the build added, and the line it gets in the image's history. */
+/** A layer that the build added, with its line in the image's history. */
 export interface AddedLayer {
   readonly layer: Layer
   readonly createdBy: string
@@ -11,13 +11,13 @@ export interface AddedLayer {
 
 export interface AppImageOptions {
   readonly labels: Readonly<Record<string, string>>
-  /** Set, or replaced where the run image has them. PATH is made from the run image's. */
+  /** Variables to set, in place of the run image's. PATH is extended from the run image's. */
   readonly env: Readonly<Record<string, string>>
   readonly entrypoint: string
   readonly workingDir: string
-  /** RFC 3339; for `created` and every entry of the history. */
+  /** RFC 3339. The date of `created` and of every entry of the history. */
   readonly created: string
-  /** Entries of the history have nothing but a date, as platforms before 0.12 know them. */
+  /** Entries of the history have only a date, as in Platform APIs before 0.12. */
   readonly blankHistory?: boolean
   /** The image has its run image's format; OCI's otherwise. */
   readonly keepFormat?: boolean
@@ -25,7 +25,7 @@ export interface AppImageOptions {
 
 /**
  * The app image: the run image, the added layers, and a config that starts the launcher (platform.md, "exporter",
- * Outputs). User and everything else are the run image's; Cmd is cleared, since it belongs to another entrypoint.
+ * Outputs). User and everything else come from the run image. Cmd is cleared, since it belongs to another entrypoint.
  */
 export function makeAppImage(runImage: Image, added: readonly AddedLayer[], options: AppImageOptions): Image {
   const { config: base } = runImage
@@ -46,7 +46,7 @@ export function makeAppImage(runImage: Image, added: readonly AddedLayer[], opti
   return makeImage(config, layers, options.keepFormat ? formatOf(runImage, layers) : 'oci')
 }
 
-/** Process types can be called by name, and the launcher too, which the spec does not ask for and users are used to. */
+/** Process types can be called by name. So can the launcher, which the specification does not ask for but users expect. */
 function launchPath(base: ImageConfig): string {
   const path = envOf(base, 'PATH')
   return ['/cnb/process', '/cnb/lifecycle', ...(path ? [path] : [])].join(':')
@@ -57,7 +57,7 @@ function mergeEnv(base: ImageConfig, set: Readonly<Record<string, string>>): str
   return [...kept, ...Object.entries(set).map(([name, value]) => `${name}=${value}`)]
 }
 
-/** Exactly one entry for each layer, all of one date. */
+/** Exactly one entry for each layer, all with the same date. */
 function makeHistory(runImage: Image, added: readonly AddedLayer[], options: AppImageOptions): History[] {
   const { created, blankHistory = false } = options
   if (blankHistory) return [...runImage.layers, ...added].map(() => ({ created }))

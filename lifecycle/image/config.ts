@@ -1,6 +1,6 @@
 import type { Digest } from './digest.ts'
 
-/** image-spec config.md. Keys that we do not know are kept: a base image's config passes through us unharmed. */
+/** image-spec config.md. Unknown keys are kept, so that a base image's config loses nothing. */
 export interface ImageConfig {
   readonly created?: string
   readonly author?: string
@@ -36,7 +36,7 @@ export interface History {
   readonly empty_layer?: boolean
 }
 
-/** What is dated where a date of its own would make the same thing another image each time. */
+/** The date for everything whose own date would make each build's image different. */
 export const constantDate = '1980-01-01T00:00:01Z'
 
 /** The value of `NAME=` in a config's Env; the last one wins, as it does for a process. */

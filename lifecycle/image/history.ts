@@ -1,13 +1,15 @@
 import type { History } from './config.ts'
 import type { Image } from './image.ts'
 
-/** One entry for each layer; empty ones where the image's own history does not add up. */
+/** One entry for each layer. All are empty if the number of entries differs from the number of layers. */
 export function layerHistory(image: Image): readonly History[] {
   const entries = (image.config.history ?? []).filter(h => h.empty_layer !== true)
   return image.layers.map((_, i) => (entries.length === image.layers.length ? { ...entries[i] } : {}))
 }
 
-/** The same for a base image, dated as the image that is made of it: the config must not depend on when the base was made. */
+/**
+ * The same for a base image, with the date of the image that is made from it: its config must not depend on the base's date.
+ */
 export function baseHistory(image: Image, created: string): readonly History[] {
   return layerHistory(image).map(entry => ({ ...entry, created }))
 }

@@ -5,8 +5,8 @@ import type { Manifest } from './manifest.ts'
 import { compressionOf, docker, isDockerManifest, oci } from './media-types.ts'
 
 /**
- * An image is a value. The bytes of its manifest and config are kept as they were read, since their digests are the
- * image's names; a changed image is a new value made by `makeImage`.
+ * An image is a value. The bytes of manifest and config are kept as they were read, since their digests identify the image. A
+ * changed image is a new value, made by `makeImage`.
  */
 export interface Image {
   readonly manifest: Manifest
@@ -31,7 +31,7 @@ export function formatOf(base: Image, layers: readonly Layer[]): ManifestFormat 
   return isDockerManifest(base.manifest.mediaType) && !zstd ? 'docker' : 'oci'
 }
 
-/** The image that has this config and these layers; diff_ids are taken from the layers. */
+/** The image with this config and these layers. The diff_ids come from the layers. */
 export function makeImage(config: ImageConfig, layers: readonly Layer[], format: ManifestFormat = 'oci'): Image {
   const whole: ImageConfig = { ...config, rootfs: { type: 'layers', diff_ids: layers.map(l => l.diffId) } }
   const configBytes = encode(whole)
@@ -45,7 +45,7 @@ export function makeImage(config: ImageConfig, layers: readonly Layer[], format:
   return assembleImage(encode(manifest), manifest, configBytes, whole, layers)
 }
 
-/** An image as it was read: bytes and their parsed, validated values. */
+/** An image as it was read: bytes with their parsed and validated values. */
 export function assembleImage(
   manifestBytes: Uint8Array,
   manifest: Manifest,
@@ -71,7 +71,7 @@ export function sizeOf(image: Image): number {
 
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 
-/** Docker's and OCI's layer types name the same bytes; a manifest uses those of its own family. */
+/** Docker's and OCI's layer types mean the same bytes. A manifest uses the types of its own format. */
 function inFormat(mediaType: string, format: ManifestFormat): string {
   const [from, to] = format === 'oci' ? [docker, oci] : [oci, docker]
   for (const key of ['layer', 'layerGzip', 'layerZstd'] as const) if (mediaType === from[key]) return to[key]

@@ -1,12 +1,12 @@
 import { BaleError } from '../errors.ts'
 
-/** Nothing that describes an image is nested deeper; a label's JSON is text here. */
+/** Documents about images are nested less deeply. JSON in labels counts as text. */
 const maxDepth = 64
 
 /**
  * The value of a JSON document from a registry, a layout or a daemon, as strictly as RFC 8259 allows: UTF-8 without a
- * byte order mark, no key twice in an object. Two programs that read the same digest must see the same image, and
- * parsers disagree about which of two equal keys counts.
+ * byte order mark, no key twice in an object. All programs that read a digest must see the same image, but parsers differ in
+ * which of two equal keys they take (R32).
  */
 export function parseJson(bytes: Uint8Array, where: string): unknown {
   const bad = (why: string, cause?: unknown) => new BaleError('input', why, { where, cause })
@@ -20,7 +20,7 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
   try {
     value = JSON.parse(text)
   } catch {
-    // V8's message quotes the document, which may hold secrets: the place is enough.
+    // V8's message is left out: it quotes the document, which may contain secrets.
     throw bad(text.trim() === '' ? 'is empty' : 'is not JSON')
   }
   const problem = problemOfKeys(text)
@@ -28,9 +28,9 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
   return value
 }
 
-/** What is wrong with the nesting or the keys of a valid JSON text. */
+/** The fault in the nesting or the keys of a valid JSON text, if there is one. */
 function problemOfKeys(text: string): string | undefined {
-  // For each open object its keys so far, for each open array undefined.
+  // For each open object, its keys so far. For each open array, undefined.
   const open: (Set<string> | undefined)[] = []
   let keyComes = false
   for (let at = 0; at < text.length; at++) {

@@ -2,11 +2,11 @@ import type { Digest } from './digest.ts'
 import type { Compression } from './media-types.ts'
 import type { Reference } from './reference.ts'
 
-/** Both digests of a layer, its size in bytes as stored, and how it is compressed. */
+/** Both digests of a layer, its size in bytes as stored, and its compression. */
 export interface LayerDigests {
-  /** Of the uncompressed tar: the layer's identity in the image config. */
+  /** Of the uncompressed tar. Identifies the layer in the image config. */
   readonly diffId: Digest
-  /** Of the bytes as stored: the layer's identity in the manifest. */
+  /** Of the bytes as stored. Identifies the layer in the manifest. */
   readonly digest: Digest
   readonly size: number
   readonly mediaType: string
@@ -16,14 +16,15 @@ export interface LayerDigests {
 export interface Layer extends LayerDigests {
   readonly kind: 'layer'
   /**
-   * The bytes as stored, from the start, in chunks that are the reader's to keep. This need not verify them: whoever stores or
-   * unpacks them does.
+   * The bytes as stored, from the start. The reader may keep the chunks. They need not be verified: the code that stores or
+   * unpacks them verifies them.
    */
   open(signal?: AbortSignal): AsyncIterable<Uint8Array>
-  /** The repository it was found in, so that a registry can mount it from there instead of being sent it. */
+  /** The repository that has the layer, so that a registry can mount it from there. */
   readonly repository?: Reference
   /**
-   * Set where the stored bytes are not known before they are read, as for a layer that only a daemon has: `digest` is the diffID
+   * Set where the stored bytes are not known before they are read, as for a layer that only a daemon has: `digest` is the
+   * diffID
    * then and `size` an estimate. A store makes a layer of its own from this.
    */
   readonly source?: LayerSource
@@ -37,39 +38,42 @@ export function storedOrSource(layer: LayerSource | Layer): LayerSource | Layer 
 /** Two sources with the same key have the same tar. */
 export interface Fingerprint {
   readonly key: string
-  /** Of the tree alone, wherever it is and goes to. */
+  /** Of the tree alone, independent of its path on the host and in the image. */
   readonly tree: string
 }
 
 /**
- * Keeps what a layer is compressed to for the next time, and gives back what its blocks were compressed to before. Its faults
- * cost time only: it has less, or keeps nothing.
+ * Records the compressed blocks of a layer for later builds, and finds those of earlier ones. Faults cost time only: a block
+ * is not found, or nothing is recorded.
  */
 export interface ChunkRecorder extends AsyncDisposable {
-  /** The same for two blocks only if they are equal. */
+  /** Equal for equal blocks only. */
   keyOf(block: Uint8Array): string
-  /** Puts what the block with this key was compressed to there, if it is here and undamaged; of how many bytes it is. */
+  /**
+   * Copies the compressed form of the block with this key into `into`. @returns its length, or undefined if it is absent or
+   * damaged
+   */
   find(key: string, into: Uint8Array): number | undefined
-  /** The next bytes of the layer; with a key, they are what the block with that key was compressed to. Copies what is to stay. */
+  /** Records the next bytes of the layer. With a key, they are the compressed form of that block. Copies what it keeps. */
   write(bytes: Uint8Array, key?: string): Promise<void>
-  /** Nothing is kept of a layer that does not come to its end. What this starts, the recorder's owner waits for. */
+  /** Ends the layer. A layer that is not finished is not recorded. The recorder's owner waits for the work that this starts. */
   finish(layer: LayerDigests): void
 }
 
-/** A layer still to be made: its tar can be produced, more than once and with the same bytes each time. */
+/** A layer that is still to be made. Its tar can be read more than once, with the same bytes each time. */
 export interface LayerSource {
   readonly kind: 'source'
   /** For the image's history and for messages: `Layer: 'node', Created by buildpack: bale/nodejs@0.1.0`. */
   readonly createdBy: string
-  /** Its digests, if somebody already knows them; a store that has the blob then need not read the tar. */
+  /** Its digests, if they are known already. A store that has the blob then need not read the tar. */
   readonly known?: LayerDigests
-  /** Tells it from all other sources without reading it; undefined if that cannot be. */
+  /** Identifies the source without reading its tar; undefined if that is not possible. */
   fingerprint?(): Promise<Fingerprint | undefined>
   /**
-   * What keeps the layer once it has been compressed.
-   * @param version of the compressor: another one may make other bytes of the same
+   * The recorder for the compressed layer.
+   * @param version of the compressor, since another version may compress to other bytes
    */
   chunks?(compression: Compression, version: string): ChunkRecorder
-  /** Each chunk is good until the next one is asked for: copy what is to stay. */
+  /** A chunk is valid until the next one is requested. Copy what must stay. */
   tar(signal?: AbortSignal): AsyncIterable<Uint8Array>
 }

@@ -28,7 +28,7 @@ const compressions = new Map<string, Compression>([
   [docker.layerZstd, 'zstd'],
 ])
 
-/** How a layer of this media type is compressed; undefined for a type that no image of ours may contain. */
+/** The compression of a layer's media type; undefined for types that are not supported. */
 export function compressionOf(mediaType: string): Compression | undefined {
   return compressions.get(mediaType)
 }

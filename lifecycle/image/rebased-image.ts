@@ -3,21 +3,21 @@ import { baseHistory, layerHistory } from './history.ts'
 import { type Image, formatOf, makeImage } from './image.ts'
 
 export interface RebaseOptions {
-  /** How many of the app's first layers are its run image's: see `countRunImageLayers`. */
+  /** How many of the app's first layers belong to its run image: see `countRunImageLayers`. */
   readonly below: number
-  /** Set, or replaced where the app has them. */
+  /** Labels to set, in place of the app's. */
   readonly labels: Readonly<Record<string, string>>
-  /** Labels that begin so are the new run image's, and gone where it has none. */
+  /** Labels with these prefixes come from the new run image; the app's own are removed. */
   readonly labelPrefixes: readonly string[]
   /** RFC 3339; for `created` and the history of the run image's layers. */
   readonly created: string
 }
 
 /**
- * How many of the image's first layers are the run image's: up to the one with the diffID that the label records
- * (platform.md, "rebaser", Outputs); undefined if the image has no such layer.
- * @param own how many layers the label says are the app's. An empty layer can be there several times, in the run image and
- *   above it: then the number decides.
+ * How many of the image's first layers belong to the run image: up to the layer with the diffID that the label records
+ * (platform.md, "rebaser", Outputs). Undefined if the image has no such layer.
+ * @param own how many layers belong to the app according to the label. This decides when a diffID occurs several times, as that
+ *   of an empty layer may
  */
 export function countRunImageLayers(app: Image, topLayer: string, own: number): number | undefined {
   const diffIds: readonly string[] = app.layers.map(layer => layer.diffId)
@@ -27,8 +27,8 @@ export function countRunImageLayers(app: Image, topLayer: string, own: number): 
 }
 
 /**
- * The app on another run image: its layers in the place of the old one's, the rest as it was (platform.md, "rebaser"). What
- * the image runs on is the new run image's to say; user, environment and all else in the config stay the app's.
+ * The app on another run image, whose layers replace those of the old one (platform.md, "rebaser"). The platform comes from
+ * the new run image; user, environment and everything else in the config stay the app's.
  */
 export function rebaseImage(app: Image, runImage: Image, options: RebaseOptions): Image {
   const config = asWritten(app)
@@ -49,12 +49,12 @@ export function rebaseImage(app: Image, runImage: Image, options: RebaseOptions)
   return makeImage(rebased, layers, formatOf(app, layers))
 }
 
-/** The config with its keys in the order that they stand in, and nulls as nulls: what is not changed keeps its bytes. */
+/** The config with its keys in their order and its nulls, so that what does not change keeps its bytes. */
 function asWritten(image: Image): ImageConfig {
   return JSON.parse(Buffer.from(image.configBytes).toString()) as ImageConfig
 }
 
-/** Each label where it was: the same run image again gives the same config. */
+/** Labels keep their order, so that the same run image gives the same config again. */
 function rebasedLabels(app: ImageConfig, runImage: ImageConfig, options: RebaseOptions): Record<string, string> {
   const isBase = ([name]: readonly [string, string]): boolean => options.labelPrefixes.some(p => name.startsWith(p))
   const base = Object.fromEntries(Object.entries(runImage.config?.Labels ?? {}).filter(isBase))

@@ -20,10 +20,10 @@ const host =
   /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 
-/** Parses an image reference; the error names the part that is wrong. */
+/** Parses an image reference. The error names the wrong part. */
 export function parseReference(text: string): Reference {
   const bad = (why: string, fix?: string): never => {
-    // Somebody wrote a URL with a password: it must not reach a log.
+    // The text may be a URL with a password, which must not reach a log (K08).
     const shown = text.replace(/^(\w+:\/\/)?.*@(?!sha256:)/s, '$1***@')
     throw new BaleError('arguments', `${JSON.stringify(shown.slice(0, 300))} is not an image reference: ${why}`, {
       fix: fix ?? 'write it as NAME, NAME:TAG or HOST/NAME:TAG',
@@ -60,7 +60,7 @@ export function parseReference(text: string): Reference {
 function splitName(name: string): { registry: string; repository: string } {
   const slash = name.indexOf('/')
   const first = slash < 0 ? '' : name.slice(0, slash)
-  // Docker's rule: the first component is a host only if it looks like one.
+  // Docker's rule: the first component is a host if it has a dot or a colon, or is `localhost`.
   const isHost = first.includes('.') || first.includes(':') || first === 'localhost'
   if (!isHost) return { registry: dockerHub, repository: slash < 0 && name !== '' ? `library/${name}` : name }
   const repository = name.slice(slash + 1)
@@ -73,7 +73,7 @@ export function repositoryName(ref: Reference): string {
   return `${ref.registry}/${ref.repository}`
 }
 
-/** The full reference: a digest wins over a tag, since it is what will be read. */
+/** The full reference. A digest wins over a tag, since it decides what is read. */
 export function formatReference(ref: Reference): string {
   const name = repositoryName(ref)
   if (ref.digest !== undefined) return `${name}@${ref.digest}`
@@ -85,7 +85,7 @@ export function atDigest(ref: Reference, digest: Digest): Reference {
   return { registry: ref.registry, repository: ref.repository, digest }
 }
 
-/** Where an image is below a layout directory (platform.md, "Map an image reference to a path in the layout directory"). */
+/** An image's path below a layout directory (platform.md, "Map an image reference to a path in the layout directory"). */
 export function layoutPath(ref: Reference): string {
   const last = ref.digest === undefined ? (ref.tag ?? 'latest') : ref.digest.replace(':', '/')
   return `${repositoryName(ref)}/${last}`

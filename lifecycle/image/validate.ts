@@ -6,14 +6,14 @@ import { parseJson } from './json.ts'
 import type { Descriptor, Index, Manifest, Platform } from './manifest.ts'
 import { compressionOf, docker, isIndex, isManifest, oci } from './media-types.ts'
 
-/** No container engine runs an image with that many layers, no index has that many platforms. */
+/** No container engine runs an image with so many layers, and no index has so many platforms (R34). */
 const maxEntries = 1000
 
 /**
  * An image manifest or an index, from bytes whose digest the caller has verified and whose length it has bounded
  * (image-spec manifest.md, image-index.md; Docker's schema 2). A missing `mediaType`, which OCI permits, is filled in.
  * @param where the name and place of the document, for errors
- * @throws BaleError 'input' naming the field; also for what is valid OCI but no image, such as a Helm chart
+ * @throws BaleError 'input' naming the field, also for valid OCI documents that are no images, such as a Helm chart
  */
 export function parseManifest(bytes: Uint8Array, where: string): Manifest | Index {
   const value = parseJson(bytes, where)
@@ -22,7 +22,7 @@ export function parseManifest(bytes: Uint8Array, where: string): Manifest | Inde
   if (value.schemaVersion === 1 || 'fsLayers' in value) {
     throw bad('is a manifest of schema 1, which is obsolete', 'push the image again with a current tool')
   }
-  // Something that is both shows one image to a scanner and another one to whoever runs it (CVE-2021-41190).
+  // A document that is both shows a scanner one image and an engine another (CVE-2021-41190, R31).
   const keys = Object.keys(value).map(key => key.toLowerCase())
   const looksLikeIndex = keys.includes('manifests')
   const looksLikeImage = keys.includes('layers') || keys.includes('config')
@@ -37,7 +37,7 @@ export function parseConfig(bytes: Uint8Array, where: string): ImageConfig {
   return check(configSchema, parseJson(bytes, where), where)
 }
 
-/** Config and manifest must tell the same number of layers, since each pairs a diffID with a blob. */
+/** Config and manifest must have the same number of layers, since diffIDs and blobs are paired by position (R36). */
 export function checkLayerCount(manifest: Manifest, config: ImageConfig, where: string): void {
   const [blobs, diffIds] = [manifest.layers.length, config.rootfs.diff_ids.length]
   if (blobs === diffIds) return
@@ -45,8 +45,8 @@ export function checkLayerCount(manifest: Manifest, config: ImageConfig, where: 
 }
 
 /**
- * The manifest for `platform`: the first one that fits (image-spec image-index.md). Indexes within the index are not
- * followed, so that none can be endless. A sole manifest without a platform fits every one.
+ * The first manifest that fits `platform` (image-spec image-index.md). Indexes within the index are not followed, so none can
+ * be cyclic (R34). A single manifest without a platform fits every platform.
  */
 export function selectPlatform(index: Index, platform: Platform, where: string): Descriptor {
   const manifests = index.manifests.filter(d => isManifest(d.mediaType))
@@ -79,7 +79,7 @@ export function platformName({ os, architecture, variant }: Platform): string {
   return [os, architecture, ...(variant ? [variant] : [])].map(part => JSON.stringify(part).slice(1, -1)).join('/')
 }
 
-/** What an architecture means without a variant (the defaults of Go's ports). */
+/** The variant that an architecture without one means (the defaults of Go's ports). */
 const defaultVariants = new Map([
   ['arm64', 'v8'],
   ['arm', 'v7'],
@@ -94,8 +94,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * An object with these fields and perhaps others, but none that differs from them by case only: Go's JSON reader takes
- * `Layers` for `layers`, so registries and engines would see another image than we do.
+ * An object with these fields and possibly others, but none that differs from them only by case: Go's JSON parser takes
+ * `Layers` for `layers`, so registries and engines would see another image (R32).
  */
 function object<const Entries extends v.ObjectEntries>(entries: Entries) {
   const byLowerCase = new Map(Object.keys(entries).map(key => [key.toLowerCase(), key]))
@@ -115,7 +115,7 @@ function object<const Entries extends v.ObjectEntries>(entries: Entries) {
   )
 }
 
-/** Go writes an empty slice or map as null: it counts as absent. */
+/** Go writes an empty slice or map as null, which counts as absent. */
 const orNull = <Schema extends v.GenericSchema>(schema: Schema) =>
   v.pipe(
     v.nullish(schema),
@@ -162,7 +162,7 @@ const layerSchema = object({
   ...descriptorEntries,
   mediaType: v.pipe(
     string,
-    // A foreign layer lies at a URL that the manifest names: nobody is made to fetch that.
+    // A foreign layer is at a URL in the manifest, which is never fetched (R18).
     v.check(type => !/foreign|nondistributable/.test(type), 'is a foreign layer, which is not fetched from its URL'),
     v.check(
       type => compressionOf(type) !== undefined,
@@ -254,7 +254,7 @@ const configSchema = object({
   ),
 })
 
-/** The value in its type, or an error at the first field that is wrong. */
+/** The typed value. @throws BaleError at the first wrong field */
 function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown, where: string): v.InferOutput<Schema> {
   const result = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true })
   if (result.success) return result.output
@@ -264,7 +264,7 @@ function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown, w
   throw new BaleError('input', issue.message, { where: place === '' ? where : `${where} ${place}` })
 }
 
-/** Hostile text in a message: short, and with its control characters escaped. */
+/** Hostile text for a message: shortened, with control characters escaped. */
 function quote(value: unknown): string {
   const json = JSON.stringify(value) ?? 'nothing'
   return json.length > 100 ? `${json.slice(0, 100)}…` : json
