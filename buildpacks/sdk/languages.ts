@@ -3,6 +3,8 @@ export interface Language {
   readonly id: string
   /** As people write it. */
   readonly name: string
+  /** Its name in a list of what Bale builds, if that is another. */
+  readonly listedAs?: string
   /** What `BP_LANGUAGE` and `GOOGLE_RUNTIME` may call it, beside its id. */
   readonly aliases?: readonly string[]
   /** What its buildpack provides in the build plan; absent if Bale has no buildpack for the language. */
@@ -192,6 +194,7 @@ export const languages: readonly Language[] = [
   {
     id: 'cpp',
     name: 'C or C++',
+    listedAs: 'C, C++',
     aliases: ['c', 'c++', 'make', 'cmake'],
     provides: 'make',
     manifests: ['CMakeLists.txt'],
@@ -203,6 +206,7 @@ export const languages: readonly Language[] = [
   {
     id: 'static',
     name: 'static site',
+    listedAs: 'static sites',
     aliases: ['staticfile', 'html', 'nginx'],
     provides: 'nginx',
     manifests: ['Staticfile'],
@@ -220,7 +224,7 @@ export function languageNamed(text: string): Language | undefined {
 
 /** Languages that Bale builds, as a sentence has them: `Go, Python and Node.js`. */
 export function builtLanguages(): string {
-  return listed(languages.filter(({ provides }) => provides !== undefined).map(({ name }) => name))
+  return listed(languages.filter(({ provides }) => provides !== undefined).map(({ name, listedAs = name }) => listedAs))
 }
 
 export function listed(names: readonly string[]): string {
