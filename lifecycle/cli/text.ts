@@ -102,3 +102,11 @@ export function makeStyle(color: boolean): Style {
     cyan: wrap(36, 39),
   }
 }
+
+/** JSON for a program, or for a terminal: what could drive one, or turn the direction of its text, is escaped (O08). */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value, null, 2).replaceAll(
+    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

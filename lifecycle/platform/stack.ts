@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile, rename } from 'node:fs/promises'
+import { readFile, rename, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import * as v from 'valibot'
 import type { StackEvent } from '../stacks/create.ts'
 import { BaleError, isErrno } from '../errors.ts'
+import { errnoError } from '../files/wrap-errno.ts'
 import type { Reporter } from '../events.ts'
 import { leaseName } from '../files/lease.ts'
 import type { ImageConfig } from '../image/config.ts'
@@ -51,6 +53,7 @@ const workPrefix = '.work-'
 /** The stack made earlier from the same stack.toml, or else a new one: that takes about a minute, once. */
 export async function ensureStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const key = await keyOf(input.stackDir)
+  await checkOwner(input.settings.dataDir)
   const dir = installedDir(input)
   const record = await readRecord(dir)
   if (record?.key === key) {
@@ -135,9 +138,33 @@ async function keyOf(stackDir: string): Promise<string> {
   return createHash('sha256').update(content).digest('hex')
 }
 
+/** A record that names other places than ours is not ours (X44): the stack is made anew. */
+const recordSchema = v.looseObject({
+  key: v.string(),
+  id: v.string(),
+  buildRoot: v.pipe(v.string(), v.regex(/^build-[0-9a-zA-Z]+$/)),
+  buildConfig: v.looseObject({}),
+  runImage: v.pipe(v.string(), v.regex(/^bale\.local\/stacks\/[^/]+:run$/)),
+})
+
+/** Whoever owns the directory decides what builds run in and what images are made of (X44). */
+async function checkOwner(path: string): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw errnoError(error, path)
+  })
+  const us = process.geteuid?.()
+  if (found === undefined || found.uid === us || found.uid === 0) return
+  throw new BaleError('filesystem', `the data directory belongs to another user, ${found.uid}`, {
+    where: path,
+    fix: 'set XDG_DATA_HOME to a directory of your own, or HOME to your own home',
+  })
+}
+
 async function readRecord(dir: string): Promise<StackRecord | undefined> {
   try {
-    return JSON.parse(await readFile(join(dir, 'stack.json'), 'utf8')) as StackRecord
+    const parsed = v.safeParse(recordSchema, JSON.parse(await readFile(join(dir, 'stack.json'), 'utf8')))
+    // The rest is the config of an image that we made ourselves.
+    return parsed.success ? (parsed.output as unknown as StackRecord) : undefined
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return undefined
     throw error

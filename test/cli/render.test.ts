@@ -5,7 +5,7 @@ import { PhaseLog } from '../../lifecycle/cli/phase/log.ts'
 import { renderError } from '../../lifecycle/cli/render/error.ts'
 import { plainReporter } from '../../lifecycle/cli/render/plain.ts'
 import { prettyReporter, progressBar } from '../../lifecycle/cli/render/pretty.ts'
-import { formatBytes, formatDuration, printable } from '../../lifecycle/cli/text.ts'
+import { formatBytes, formatDuration, printable, printableJson } from '../../lifecycle/cli/text.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { formatEvent, parseEvent } from '../../lifecycle/event-stream.ts'
 import type { BuildEvent } from '../../lifecycle/events.ts'
@@ -196,4 +196,11 @@ describe('amounts', () => {
     [400, '0.4 s'],
     [72_000, '1 min 12 s'],
   ])('%d ms are %s', (ms, text) => expect(formatDuration(ms)).toBe(text))
+})
+
+it('O08 JSON drives no terminal, and says the same', () => {
+  const value = { '\u009b31m': 'a\u202eb\u2066c\u007f\u2028', plain: 'ü — \\' }
+  const text = printableJson(value)
+  expect(text).not.toMatch(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/)
+  expect(JSON.parse(text)).toEqual(value)
 })

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { chown, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { bubblewrapEngine } from '../../lifecycle/engines/bubblewrap.ts'
@@ -101,6 +102,29 @@ describe('the environment that a builder.toml and a stack provide', () => {
     expect(await failureOf(provide())).toMatchObject({
       code: 'input',
       message: 'it is not the name of an environment variable',
+    })
+  })
+})
+
+describe('X44 a data directory that others could write', () => {
+  it('has a record that leads out of it: it is not believed', async () => {
+    const { root, provide } = await openBuilder()
+    const file = join(root, 'data/stacks/stack-amd64/stack.json')
+    const record = JSON.parse(await readFile(file, 'utf8')) as object
+    for (const changed of [{ buildRoot: '../../../builder' }, { runImage: '../x' }, { buildRoot: '..' }]) {
+      await writeFile(file, JSON.stringify({ ...record, ...changed }))
+      // The stack is made anew, which this one of the tests cannot be.
+      expect(await failureOf(provide())).toMatchObject({ where: expect.stringContaining('stack.toml') as string })
+    }
+  })
+
+  it.runIf(process.geteuid?.() === 0)('belongs to another user', async () => {
+    const { root, provide } = await openBuilder()
+    await chown(join(root, 'data'), 12_345, 12_345)
+    expect(await failureOf(provide())).toMatchObject({
+      code: 'filesystem',
+      where: join(root, 'data'),
+      message: expect.stringContaining('another user, 12345') as string,
     })
   })
 })

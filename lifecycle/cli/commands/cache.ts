@@ -2,7 +2,7 @@ import { type UsageRecord, type PruneRule, diskUsage, prune } from '../../platfo
 import { BaleError } from '../../errors.ts'
 import { Stores } from '../../stores/open.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
-import { formatAge, formatBytes, printable, shortName, table } from '../text.ts'
+import { formatAge, formatBytes, printable, shortName, table, printableJson } from '../text.ts'
 
 /** What goes when the user does not say. */
 const usualAge = '30d'
@@ -11,7 +11,7 @@ export async function listCommand(context: CommandContext, { output }: GlobalOpt
   const { cacheDir } = context.settings
   const kept = await diskUsage(cacheDir)
   const bytes = sum(kept)
-  if (output === 'json') return context.print(JSON.stringify({ path: cacheDir, bytes, entries: kept }, null, 2))
+  if (output === 'json') return context.print(printableJson({ path: cacheDir, bytes, entries: kept }))
   if (kept.length === 0) return context.print(`Nothing is cached yet in ${cacheDir}`)
   const now = Date.now()
   const rows = kept.map(item => [
@@ -34,7 +34,7 @@ export async function pruneCommand(context: CommandContext, options: GlobalOptio
   const left = sum(await diskUsage(cacheDir))
   if (options.output === 'json') {
     const storeBytes = layers.bytes
-    return context.print(JSON.stringify({ path: cacheDir, freed, left, storeBytes, removed }, null, 2))
+    return context.print(printableJson({ path: cacheDir, freed, left, storeBytes, removed }))
   }
   for (const item of removed) context.print(`Removed ${titleOf(item)}, ${formatBytes(item.bytes)}`)
   if (layers.blobs > 0)

@@ -5,7 +5,7 @@ import { Stores } from '../../stores/open.ts'
 import type { ImageReference } from '../../stores/transport.ts'
 import { displayName } from '../../stores/transports.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
-import { formatBytes, makeStyle, printable, shortName } from '../text.ts'
+import { formatBytes, makeStyle, printable, shortName, printableJson } from '../text.ts'
 
 /** What `--output json` prints. */
 interface Inspection {
@@ -37,7 +37,7 @@ export async function inspectCommand(context: CommandContext, text: string, opti
   await using stores = new Stores(context.settings, context.reporter)
   const { image, reference } = await stores.find(text, context.signal)
   const inspection = inspect(reference, image)
-  if (options.output === 'json') context.print(JSON.stringify(inspection, null, 2))
+  if (options.output === 'json') context.print(printableJson(inspection))
   else context.print(describe(inspection, context.color))
 }
 
