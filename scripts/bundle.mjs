@@ -114,7 +114,7 @@ export async function bundle() {
     // The launchers alone: beside them may lie those for tests.
     const isShipped = path => /[/](dist|launcher-linux-\w+)$/.test(path)
     cpSync(join(root, 'launcher', 'dist'), join(out, 'launcher'), { recursive: true, filter: isShipped })
-    cpSync(join(root, 'stacks', 'trixie'), join(out, 'stacks', 'trixie'), { recursive: true })
+    cpSync(join(root, 'stacks'), join(out, 'stacks'), { recursive: true })
     cpSync(join(root, 'builder.toml'), join(out, 'builder.toml'))
     writeFileSync(join(out, 'stamp'), '')
     utimesSync(join(out, 'stamp'), started, started)

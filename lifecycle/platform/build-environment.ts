@@ -6,7 +6,7 @@ import type { Stores } from '../stores/open.ts'
 import type { BuildConfigVariable, Builder } from './builder.ts'
 import type { Distribution } from './distribution.ts'
 import type { Settings } from './settings.ts'
-import { ensureStack } from './stack.ts'
+import { ensureStack, madeHere } from './stack.ts'
 
 /** What detect and build run in. A builder.toml with a stack provides it; others may come from a builder image. */
 export interface BuildEnvironment {
@@ -59,18 +59,23 @@ export async function stackEnvironment(input: StackEnvironmentInput, signal: Abo
   }
 }
 
-/** The user's run image, in any transport; else the builder's, in a registry; else the stack's own, in the local store. */
+/**
+ * The user's run image, of a stack of this machine or in any transport; else the builder's, in a registry; else the stack's own,
+ * in the local store.
+ */
 async function requestRunImage(
   { builder, stores, runImage }: StackEnvironmentInput,
   stackRunImage: string,
 ): Promise<RunImageRequest> {
-  if (runImage !== undefined) {
+  const isMadeHere = runImage?.startsWith(madeHere) === true
+  if (runImage !== undefined && !isMadeHere) {
     const at = await stores.source(runImage)
     return { names: { image: at.name, mirrors: [] }, open: () => Promise.resolve(at) }
   }
-  if (builder.runImage !== undefined) return { names: builder.runImage, open: name => stores.source(name) }
+  if (builder.runImage !== undefined && !isMadeHere)
+    return { names: builder.runImage, open: name => stores.source(name) }
   return {
-    names: { image: stackRunImage, mirrors: [] },
+    names: { image: isMadeHere ? runImage : stackRunImage, mirrors: [] },
     open: name => Promise.resolve({ source: stores.local, name }),
   }
 }

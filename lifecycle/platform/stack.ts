@@ -48,6 +48,9 @@ export interface StackInput {
   readonly onEvent?: (event: StackEvent) => void
 }
 
+/** Where the names of run images begin that were made on this machine, and are in no registry. */
+export const madeHere = 'bale.local/stacks/'
+
 const workPrefix = '.work-'
 
 /** The stack made earlier from the same stack.toml, or else a new one: that takes about a minute, once. */
@@ -95,7 +98,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
     })
     const buildRoot = `build-${hexOf(stack.build.diffId).slice(0, 16)}`
     await unpackRootfs(stack.build.tar, join(dir, buildRoot), { environment, signal })
-    const runImage = `bale.local/stacks/${basename(stackDir)}:run`
+    const runImage = `${madeHere}${basename(stackDir)}:run`
     const layer = await store.putLayer(fileSource(stack.run.tar), signal)
     await store.putImage(makeImage(stack.run.config, [layer]), [runImage], signal)
     const record: StackRecord = { key, id: stack.id, buildRoot, buildConfig: stack.build.config, runImage }

@@ -15,6 +15,11 @@ export interface ImageDescription {
   readonly packages: readonly string[]
   /** Packages that are there while the others are configured, and not in the image. */
   readonly remove: readonly string[]
+  /**
+   * If there are any, the packages that are in the image; all others are there only while these are configured, the C library and
+   * the shell among them: nothing of what is left may need to be run.
+   */
+  readonly only: readonly string[]
 }
 
 /** A `stack.toml`: two base images of one Debian release. */
@@ -59,6 +64,7 @@ const image = v.strictObject({
   essential: v.optional(v.boolean(), true),
   packages: v.array(packageName),
   remove: v.optional(v.array(packageName), []),
+  only: v.optional(v.array(packageName), []),
 })
 
 const stack = v.strictObject({
@@ -109,6 +115,15 @@ export function parseDescription(text: string, path: string): StackDescription {
       where: `${path} run.user`,
       fix,
     })
+  }
+  for (const [kind, { only, packages }] of [
+    ['build', build],
+    ['run', run],
+  ] as const) {
+    const strange = only.find(name => !packages.includes(name))
+    if (strange === undefined) continue
+    const fix = 'name it among the packages, too'
+    throw new BaleError('input', `${strange} is to stay, and is not installed`, { where: `${path} ${kind}.only`, fix })
   }
   return parsed.output
 }

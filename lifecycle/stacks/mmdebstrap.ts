@@ -56,5 +56,21 @@ function hooks(image: ImageDescription): string[] {
     `--setup-hook=touch "$1/${start}"; printf '%s\\n' "$${settingsVariable}" >"$1/etc/apt/apt.conf.d/99bale"`,
     `--customize-hook=${newest}`,
     ...(image.remove.length > 0 ? [`--customize-hook=${remove}`] : []),
+    ...(image.only.length > 0 ? [`--customize-hook=${removeAllBut(image.only)}`] : []),
   ]
+}
+
+/**
+ * Removes all other packages, with the dpkg that mmdebstrap itself needs: the image's own would take itself away, and the shell of
+ * the packages' scripts. These are not run; what they would clean up is not in the image either (see `isUseless` in rules.ts).
+ */
+function removeAllBut(packages: readonly string[]): string {
+  const kept = packages.map(name => `-e ${name}`).join(' ')
+  const show = `dpkg-query --admindir="$1/var/lib/dpkg" --show --showformat '\${Package}\\n'`
+  const scripts = '"$1/var/lib/dpkg/info/$name".p* "$1/var/lib/dpkg/info/$name":*.p*'
+  return [
+    `others=$(${show} | grep -v -x -F ${kept})`,
+    `for name in $others; do rm -f ${scripts}; done`,
+    `said=$(dpkg --root="$1" --purge --force-all $others 2>&1) || { printf '%s\\n' "$said" >&2; exit 1; }`,
+  ].join('; ')
 }

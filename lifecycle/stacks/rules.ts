@@ -20,7 +20,8 @@ export function rulesFor(stack: StackDescription, kind: ImageKind, files: ImageR
   const hasApt = stack[kind].packages.includes('apt')
   return {
     epoch: stack.debian.epoch,
-    isDropped: path => isDropped(path) || replacedByUs(path, hasApt ? files : undefined),
+    isDropped: path =>
+      isDropped(path) || replacedByUs(path, hasApt ? files : undefined) || (isBare(stack, kind) && isUseless(path)),
     rewritten: rewritten(stack, kind),
     directories: directories(stack, kind),
     files: hasApt ? files : new Map(),
@@ -68,6 +69,16 @@ function isDropped(path: string): boolean {
   return emptied.some(folder => path.startsWith(`${folder}/`)) || dropped.some(rule => rule.test(path))
 }
 
+/** True for an image in which nothing of Debian's runs. */
+const isBare = (stack: StackDescription, kind: ImageKind): boolean => stack[kind].only.length > 0
+
+/** What programs of Debian's are, need or leave, but for the record of packages that scanners read. */
+function isUseless(path: string): boolean {
+  return /^(usr\/s?bin\/|etc\/(alternatives|ld\.so\.[^/]+|dpkg|update-motd\.d)(\/|$)|var\/lib\/(dpkg\/(?!status$)|shells\.state))/.test(
+    path,
+  )
+}
+
 /** An image with apt gets sources of our writing, if we have any; one without has no use for apt's configuration. */
 function replacedByUs(path: string, files: ImageRules['files'] | undefined): boolean {
   if (files === undefined) return path === 'etc/apt' || path.startsWith('etc/apt/')
@@ -82,11 +93,9 @@ function rewritten(stack: StackDescription, kind: ImageKind): ImageRules['rewrit
   const { group } = stack
   const changed = Math.floor(stack.debian.epoch.getTime() / 86_400_000)
   const empty = { required: true, rewrite: () => '' }
+  const shell = isBare(stack, kind) ? '/usr/sbin/nologin' : '/bin/bash'
   return new Map([
-    [
-      'etc/passwd',
-      { required: true, rewrite: addLine(user, `x:${user.id}:${group.id}::${homeOf(user)}:/bin/bash`, 2) },
-    ],
+    ['etc/passwd', { required: true, rewrite: addLine(user, `x:${user.id}:${group.id}::${homeOf(user)}:${shell}`, 2) }],
     ['etc/group', { required: true, rewrite: addLine(group, `x:${group.id}:`, 2) }],
     ['etc/shadow', { required: false, rewrite: addLine(user, `*:${changed}:0:99999:7:::`) }],
     ['etc/gshadow', { required: false, rewrite: addLine(group, '!::') }],

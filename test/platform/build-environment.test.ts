@@ -63,6 +63,16 @@ async function openBuilder(more = '') {
 }
 
 describe('the environment that a builder.toml and a stack provide', () => {
+  it('takes the run image of another stack of this machine, whatever the builder names', async () => {
+    const { stores, provide } = await openBuilder('[[run.images]]\nimage = "registry.example.com/run"\n')
+    const { runImages } = await provide('bale.local/stacks/other:run')
+    expect(runImages.names).toEqual({ image: 'bale.local/stacks/other:run', mirrors: [] })
+    expect(await runImages.open('bale.local/stacks/other:run')).toEqual({
+      source: stores.local,
+      name: 'bale.local/stacks/other:run',
+    })
+  })
+
   it('has root file system, user, buildpacks, order and lifecycle', async () => {
     const { root, provide } = await openBuilder()
     const environment = await provide()

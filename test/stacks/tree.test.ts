@@ -11,6 +11,7 @@ import { type ImageKind, rulesFor, sourcesPath } from '../../lifecycle/stacks/ru
 import { normaliseTree } from '../../lifecycle/stacks/normalise-tree.ts'
 
 const stack = await readDescription(resolve(import.meta.dirname, '../../stacks/trixie'))
+const bare = await readDescription(resolve(import.meta.dirname, '../../stacks/static'))
 let dir: string
 beforeAll(async () => void (dir = await mkdtemp(join(tmpdir(), 'bale-test-'))))
 afterAll(() => rm(dir, { recursive: true }))
@@ -43,19 +44,36 @@ interface Options {
   kind?: ImageKind
   wanted?: string[]
   files?: Map<string, string>
+  of?: typeof stack
 }
 
-async function normalise(entries: Input[], { kind = 'run', wanted = [], files = new Map() }: Options = {}) {
+async function normalise(entries: Input[], { kind = 'run', wanted = [], files = new Map(), of = stack }: Options = {}) {
   const path = join(dir, `${made++}.tar`)
   const { signal } = new AbortController()
   const input = Readable.from([await tarOf(entries)])
-  const tree = await normaliseTree(input, path, rulesFor(stack, kind, files), new Set(wanted), signal)
+  const tree = await normaliseTree(input, path, rulesFor(of, kind, files), new Set(wanted), signal)
   return { ...tree, path, entries: await entriesOf(path) }
 }
 
 const passwd = { name: './etc/passwd', text: 'root:x:0:0:root:/root:/bin/bash\n' }
 
 describe('what a root file system becomes', () => {
+  it('has nothing that would need a C library or a shell, if only some packages stay', async () => {
+    const useless = [
+      'usr/bin/awk',
+      'usr/sbin/start-stop-daemon',
+      'etc/alternatives/awk',
+      'etc/ld.so.cache',
+      'var/lib/dpkg/info/a.list',
+    ]
+    const useful = ['etc/ssl/certs/ca-certificates.crt', 'usr/share/zoneinfo/UTC', 'var/lib/dpkg/status']
+    const { entries } = await normalise([passwd, ...[...useless, ...useful].map(name => ({ name: `./${name}` }))], {
+      of: bare,
+    })
+    expect([...useless, ...useful].filter(name => entries.has(name))).toEqual(useful)
+    expect(entries.get('etc/passwd')?.text).toMatch(/^app:x:1001:1000::\/home\/app:\/usr\/sbin\/nologin$/m)
+  })
+
   it('has no setuid bits, devices, attributes, logs, caches or documentation, but the licences', async () => {
     const { entries } = await normalise([
       { name: './dev/null', type: 'character-device', devmajor: 1, devminor: 3 },
