@@ -97,8 +97,11 @@ export class Stores implements AsyncDisposable {
   /** What `reference.location` names, as its transport opens it; one store for all references to it. */
   open(reference: ImageReference): Promise<OpenStore> {
     const key = storeKey(reference)
-    const opening = this.#opened.get(key) ?? Promise.resolve(reference.transport.open(reference, this.#context()))
+    const known = this.#opened.get(key)
+    if (known !== undefined) return known
+    const opening = Promise.resolve(reference.transport.open(reference, this.#context()))
     this.#opened.set(key, opening)
+    opening.catch(() => this.#opened.delete(key)) // the next caller tries again
     return opening
   }
 
