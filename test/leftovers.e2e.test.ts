@@ -2,11 +2,13 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, copyFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { environmentOf, machineTree, registryWithRun } from './cli/phase/line.ts'
+import { attackProgram } from './helpers/attack.ts'
 import { type Running, digestIn, root, startBale } from './helpers/bale.ts'
 import { processesWith, uniqueWord } from './helpers/processes.ts'
 import type { FakeRegistry } from './helpers/registry.ts'
+import { supervisorProgram } from './helpers/supervisor.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { type Tree, writeTree } from './helpers/tree.ts'
 
@@ -19,7 +21,7 @@ const makesLayer = `mkdir -p "$1/own"; echo mine > "$1/own/file"
 printf '[types]\\nlaunch = true\\ncache = true\\n' > "$1/own.toml"`
 
 /** Each is known by the word, waits for the last thing that a build phase writes and then some, and writes to its layer. */
-const leavesWriters = (word: string): string => `${makesLayer}
+const leavesWriters = (word: string, attack: string): string => `${makesLayer}
 started=$(mktemp -d)
 late='i=0; : > "$3/$$"
   until [ -e "$2" ] || [ $i -gt 3000 ]; do sleep 0.01; i=$((i + 1)); done
@@ -31,7 +33,9 @@ nohup sh -c "$@" >/dev/null 2>&1 </dev/null &
 (sh -c "$@" &)
 (setsid env -i PATH="$PATH" sh -c 'trap "" TERM HUP INT; (sh -c "$@" >/dev/null 2>&1 </dev/null &)' sh "$@" &)
 until [ "$(ls "$started" | wc -l)" -eq 4 ]; do sleep 0.01; done
-echo 4 are left`
+"${attack}" daemon /tmp/late-${word} ${word}; "${attack}" chain ${word}
+until [ -s /tmp/late-${word} ]; do :; done
+echo 6 are left`
 
 const exporting = /===> EXPORT/i
 
@@ -48,7 +52,7 @@ function aliveAtExport(running: Pick<Running, 'child' | 'output'>, word: string)
   })
 }
 
-describe('X32 a buildpack that leaves processes which write', () => {
+describe('X16 X32 X36 a buildpack that leaves processes which write', () => {
   it('in the sandbox: they are gone before export, and the image has nothing of theirs', async () => {
     const dir = await temporaryDirectory()
     const word = uniqueWord()
@@ -60,7 +64,8 @@ describe('X32 a buildpack that leaves processes which write', () => {
     })
     await writeTree(dir, { 'src/main.txt': 'app', cache: { dir: true } })
     await writeTree(join(dir, 'good'), builder(makesLayer))
-    await writeTree(join(dir, 'evil'), builder(leavesWriters(word)))
+    await writeTree(join(dir, 'evil'), builder(leavesWriters(word, '$CNB_BUILDPACK_DIR/bin/attack')))
+    await copyFile(attackProgram(), join(dir, 'evil/leaves/bin/attack'))
     const build = (which: string, ...more: string[]): Running => {
       const args = ['build', 'bale-test-leftovers', '--path', join(dir, 'src'), '--builder', join(dir, which), ...more]
       return startBale(args, { env: { XDG_CACHE_HOME: join(dir, 'cache') } })
@@ -71,7 +76,7 @@ describe('X32 a buildpack that leaves processes which write', () => {
     expect(await aliveAtExport(evil, word)).toEqual([])
     const { code, output } = await evil.ended
     expect(code, output).toBe(0)
-    expect(output).toContain('4 are left')
+    expect(output).toContain('6 are left')
     expect(output).toContain(`Digest: ${reference}`)
     expect(await readdir(join(dir, 'cache/bale/work'))).toEqual([])
     expect(digestIn(await build('good', '--quiet').ended)).toBe(reference)
@@ -86,6 +91,7 @@ describe('X32 a buildpack that leaves processes which write', () => {
       const bundle = "import('./scripts/bundle.mjs').then(m => m.bundlePhases(process.argv[1], { precompiled: false }))"
       execFileSync(process.execPath, ['--input-type=module', '-e', bundle, lifecycle], { cwd: root })
       await copyFile(process.execPath, join(lifecycle, 'node'))
+      await copyFile(supervisorProgram(), join(lifecycle, 'supervisor'))
       await chmod(lifecycle, 0o755) // another user's process is what root starts
       return () => execFileSync('rm', ['-r', lifecycle])
     })
@@ -117,10 +123,11 @@ describe('X32 a buildpack that leaves processes which write', () => {
       expect(await good.ended, good.output()).toBe(0)
       const reference = manifest()
 
-      const evil = await create(leavesWriters(word))
+      const evil = await create(leavesWriters(word, attackProgram()))
+      onTestFinished(() => rm(`/tmp/late-${word}`, { force: true }))
       expect(await aliveAtExport(evil, word)).toEqual([])
       expect(await evil.ended, evil.output()).toBe(0)
-      expect(evil.output()).toContain('4 are left')
+      expect(evil.output()).toContain('6 are left')
       expect(manifest()).toBe(reference)
     })
   })

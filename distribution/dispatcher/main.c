@@ -26,7 +26,7 @@ enum { NR_readlinkat = 78, NR_memfd_create = 279 };
 #endif
 // clang-format on
 
-enum { F_DUPFD = 0, EXIT_FAILED = 1, PATH_MAX = 4096 };
+enum { F_DUPFD = 0, PATH_MAX = 4096 };
 
 /* Links lead here from /cnb/lifecycle, /lifecycle and elsewhere: argv[0] does not tell where the files are. */
 static const char *own_folder(void) {
