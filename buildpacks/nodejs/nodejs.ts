@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import semver from 'semver'
 import {
   type BuildContext,
   type BuildResult,
@@ -18,8 +19,6 @@ import {
   copyTree,
   installArguments,
   installedPackages,
-  installInto,
-  linkModules,
   type NpmCommand,
   type PackagePlan,
   packagesKey,
@@ -27,6 +26,8 @@ import {
   pruneArguments,
 } from './packages.ts'
 import { type Npm, npmEnv, Registry } from './registry.ts'
+import { checkSources } from './sources.ts'
+import { provideScriptVariables } from './script-variables.ts'
 import { provideNode, type Runtime } from './runtime.ts'
 import { type BuildScripts, buildScripts, callsNpm } from './scripts.ts'
 import { declaredStart, noStart, otherStart, startFile, webProcess } from './start.ts'
@@ -48,6 +49,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   // Beside a server in another language, Node.js builds what that serves and is not in the image.
   const launch = requirements.length === 0 || requirements.some(({ metadata }) => metadata['launch'] !== false)
   const json = (await readPackageJson(app)) ?? noPackageJson
+  await checkSources(app, json)
   const lockFile = await findLockFile(app, json)
   const scripts = buildScripts(env, json)
   const declared = declaredStart(env, json)
@@ -68,7 +70,8 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const start = launch ? (declared ?? (await startFile(app, json))) : undefined
   if (launch && start === undefined && elsewhere === undefined) throw noStart(json)
   if (start) log.info(`Starts with: ${start.command} (${start.why})`)
-  const inApp = plan.how === 'app' || plan.how === 'vendored'
+  if (launch) await provideScriptVariables(context, json)
+  const inApp = plan.how !== 'none'
   return {
     launch: {
       ...(start && { processes: [webProcess(start)] }),
@@ -101,12 +104,15 @@ async function withTools(context: BuildContext, node: Runtime, npm: Npm, work: (
       PATH: [nodeBin, bin, context.env['PATH']].join(':'),
       // Headers for packages in C++, which node-gyp would download.
       npm_package_config_node_gyp_nodedir: node.layer.path,
+      // The same for node-gyp before 10, which npm of that age brings; newer npm warns of a setting that it does not know.
+      ...(semver.lt(npm.version, '10.0.0') && { npm_config_nodedir: node.layer.path }),
     }
     const cli = join(npm.dir, 'bin/npm-cli.js')
     const command: NpmCommand = (args, cwd) => {
-      const fix =
-        args[0] === 'ci' ? 'if the lock file is out of date, run "npm install" and commit package-lock.json' : undefined
-      const options = { env, name: `npm ${args.join(' ')}`, ...(cwd && { cwd }), ...(fix && { fix }) }
+      // npm's code for a lock file that does not match package.json; other failures have nothing to do with it.
+      const fix = (stderr: string) =>
+        /\bcode EUSAGE\b/.test(stderr) ? 'run "npm install" and commit package-lock.json' : undefined
+      const options = { env, name: `npm ${args.join(' ')}`, ...(cwd && { cwd }), fix }
       return context.run([join(nodeBin, 'node'), cli, ...args], options)
     }
     await work({ npm: command, env })
@@ -169,13 +175,6 @@ async function install(context: BuildContext, { json, plan, node, npm, tools }: 
   }
   const key = await packagesKey(context, plan, json, { node: node.version, npm: npm.version })
   const title = `packages of ${plan.lockFile}`
-  const sbom = installedPackages
-  if (plan.how === 'layer') {
-    const create = (dir: string) => installInto(dir, context, plan, tools.npm)
-    const layer = await context.layer('modules', { title, types: { launch: true }, key, create, sbom })
-    await linkModules(app, layer.path)
-    return
-  }
   const modules = app.at('node_modules')
   const layer = await context.layer('modules', {
     title,

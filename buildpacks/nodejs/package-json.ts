@@ -6,6 +6,14 @@ import { type App, BuildpackError } from '../sdk/index.ts'
 export interface PackageJson {
   readonly main: string | undefined
   readonly engines: { readonly node: string | undefined; readonly npm: string | undefined }
+  /** The version of Node in `devEngines.runtime`. */
+  readonly devNode: string | undefined
+  readonly name: string | undefined
+  readonly version: string | undefined
+  /** The tables that npm hands to scripts as variables: `npm_package_config_port`. */
+  readonly scriptTables: { readonly config: unknown; readonly engines: unknown; readonly bin: unknown }
+  /** The folders and archives that dependencies are, by field and name: `["dependencies.lib", "../lib"]`. */
+  readonly localDependencies: readonly (readonly [string, string])[]
   /** `npm@11.2.0`, `pnpm@9.0.0+sha256.…` (Corepack's field). */
   readonly packageManager: string | undefined
   readonly scripts: Readonly<Record<string, string>>
@@ -32,6 +40,11 @@ export const noPackageJson: PackageJson = {
   main: undefined,
   engines: { node: undefined, npm: undefined },
   packageManager: undefined,
+  devNode: undefined,
+  name: undefined,
+  version: undefined,
+  scriptTables: { config: undefined, engines: undefined, bin: undefined },
+  localDependencies: [],
   scripts: {},
   hasDependencies: false,
   hasDevDependencies: false,
@@ -48,11 +61,15 @@ export async function readPackageJson(app: App): Promise<PackageJson | undefined
   // npm took a list once, and lists are still around: `"engines": ["node >= 0.8"]`.
   const engines = Array.isArray(root.table['engines']) ? undefined : table(root, 'engines')
   const scripts = table(root, 'scripts')
-  const main = root.table['main']
   return {
-    main: typeof main === 'string' && main !== '' ? main : undefined,
+    main: stringOf(root.table['main']),
     engines: { node: engines && text(engines, 'node'), npm: engines && text(engines, 'npm') },
     packageManager: text(root, 'packageManager'),
+    devNode: devRuntime(root.table['devEngines']),
+    name: stringOf(root.table['name']),
+    version: stringOf(root.table['version']),
+    scriptTables: { config: root.table['config'], engines: root.table['engines'], bin: root.table['bin'] },
+    localDependencies: localDependencies(root.table),
     scripts: scripts
       ? Object.fromEntries(Object.keys(scripts.table).map(name => [name, text(scripts, name) ?? '']))
       : {},
@@ -84,4 +101,25 @@ function isFilled(value: unknown): boolean {
 
 function pick(root: Metadata, names: readonly string[]): string {
   return JSON.stringify(names.map(name => root[name] ?? null))
+}
+
+const stringOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
+
+/** npm's `devEngines.runtime`: one runtime or a list; without a version, any will do. */
+function devRuntime(devEngines: unknown): string | undefined {
+  const { runtime } = (devEngines ?? {}) as { runtime?: unknown }
+  const node = [runtime].flat().find(entry => (entry as { name?: unknown } | undefined)?.name === 'node')
+  return stringOf((node as { version?: unknown } | undefined)?.version)?.trim() || undefined
+}
+
+/** npm takes a path with or without `file:`; `link:` and `portal:` are other managers'. */
+function localDependencies(root: Metadata): [string, string][] {
+  const fields = ['dependencies', 'optionalDependencies', 'devDependencies']
+  return fields.flatMap(field =>
+    Object.entries((root[field] ?? {}) as Record<string, unknown>).flatMap(([name, value]): [string, string][] => {
+      const path =
+        typeof value === 'string' && /^(?:(?:file|link|portal):(?:\/\/(?=\/))?|(?=\.{1,2}\/|\/))(.+)/.exec(value)?.[1]
+      return path ? [[`${field}.${name}`, path]] : []
+    }),
+  )
 }

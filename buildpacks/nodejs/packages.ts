@@ -1,11 +1,13 @@
-import { copyFile, mkdir, readFile, rm, symlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { readJson, tableMap, text } from '../../lifecycle/spec/read.ts'
+import type { Metadata } from '../../lifecycle/spec/types.ts'
 import {
   type App,
   type BuildContext,
   type Component,
   digestOf,
+  digestOfFile,
   type LayerKey,
   packageUrl,
   type Run,
@@ -14,68 +16,79 @@ import type { PackageJson } from './package-json.ts'
 import { type BuildScripts, hasInstallScripts } from './scripts.ts'
 
 /**
- * How the application gets its packages.
- * - `none`: it needs none.
- * - `layer`: into a layer that the next image can have again without its bytes, linked as node_modules. Only where the lock
- *   file decides everything about the result.
- * - `app`: into its own directory, where a build can write among them and find its way from them to the source.
- * - `vendored`: they came with the source, and what is compiled is compiled anew.
+ * How the application gets its packages: `none`; `install`, in its own directory as on a developer's machine, since packages look
+ * for their application from where they lie; `vendored`: they came with the source, and what is compiled is compiled anew.
  */
 export interface PackagePlan {
-  readonly how: 'none' | 'layer' | 'app' | 'vendored'
+  readonly how: 'none' | 'install' | 'vendored'
   readonly lockFile: string | undefined
   /** Scripts are run to build the application. */
   readonly builds: boolean
-  /** With devDependencies: for the build script, or to test. */
+  /** With devDependencies: for the scripts of the application, or to test. */
   readonly dev: boolean
-  /** The packages that npm would install are the same as long as the key is. */
+  /** The lock file and the settings decide all that npm installs: see `lockDecides`. */
   readonly keyed: boolean
-  /** devDependencies go when the application is built. */
+  /** devDependencies are removed when the application is built. */
   readonly prune: boolean
 }
 
 type Env = Readonly<Record<string, string>>
 
 export async function planPackages(
-  { app, env, execEnv }: Pick<BuildContext, 'app' | 'env' | 'execEnv'>,
+  { app, env, execEnv, target }: Pick<BuildContext, 'app' | 'env' | 'execEnv' | 'target'>,
   json: PackageJson,
   lockFile: string | undefined,
   scripts: BuildScripts,
 ): Promise<PackagePlan> {
   const builds = [...scripts.before, ...scripts.scripts].length > 0 || scripts.command !== undefined
-  const dev = builds || execEnv !== 'production'
-  const prune = builds && execEnv === 'production' && json.hasDevDependencies && wantsPruning(env)
+  // npm compiles an application that has a binding.gyp, as if a script said so.
+  const ownInstall = hasInstallScripts(json) || (await app.has('binding.gyp'))
+  const wantsDev = execEnv !== 'production' || !wantsPruning(env)
+  // Any script of the application may call a development tool: `"prepare": "husky"`.
+  const dev = builds || ownInstall || wantsDev
+  const prune = dev && !wantsDev && json.hasDevDependencies
   const plan = { lockFile, builds, dev, prune, keyed: false }
   if (lockFile === undefined && (await app.hasDirectory('node_modules')))
     return { ...plan, how: 'vendored', prune: false }
-  // npm compiles an application that has a binding.gyp, as if a script said so.
-  const installs = hasInstallScripts(json) || (await app.has('binding.gyp'))
-  if (!json.hasDependencies && !installs) return { ...plan, how: 'none', prune: false }
-  const sourceMatters = installs || json.hasWorkspaces || scripts.before.length > 0
-  const keyed = lockFile !== undefined && !sourceMatters && !(await dependsOnSource(app, lockFile))
-  return { ...plan, how: keyed && !builds ? 'layer' : 'app', keyed }
+  if (!json.hasDependencies && !ownInstall) return { ...plan, how: 'none', prune: false }
+  const sourceMatters = ownInstall || json.hasWorkspaces || scripts.before.length > 0 || namesConfig(env)
+  const keyed = lockFile !== undefined && !sourceMatters && (await lockDecides(app, lockFile, target.arch))
+  return { ...plan, how: 'install', keyed }
 }
 
-/** Heroku's and Railpack's ways to keep devDependencies. */
+/** True if a setting names another file of settings, which may name files in turn. */
+function namesConfig(env: Env): boolean {
+  return Object.keys(env).some(name => /^npm_config_(userconfig|globalconfig|prefix)$/i.test(name))
+}
+
+/** Heroku's and Railpack's ways to keep devDependencies, and npm's own. */
 function wantsPruning(env: Env): boolean {
+  const nodeEnv = env['NODE_ENV']
+  if (nodeEnv === 'development' || nodeEnv === 'test') return false
   return !['NPM_CONFIG_PRODUCTION', 'RAILPACK_PRUNE_DEPS'].some(name => env[name]?.toLowerCase() === 'false')
 }
 
-/** Packages whose own install scripts read the application's source: Prisma makes its client from the schema there. */
-const sourceReaders = ['@prisma/client']
-
-/** True if the lock file does not say all about the packages: some are, or read, files of the application. */
-async function dependsOnSource(app: App, lockFile: string): Promise<boolean> {
+/**
+ * True if the lock file alone decides what is installed: each package is an archive of known digest, and none runs a script,
+ * which could read the source, the environment or the network. Lock files of npm 6 and older do not say who runs scripts.
+ */
+async function lockDecides(app: App, lockFile: string, arch: string): Promise<boolean> {
   const root = readJson((await app.read(lockFile)) ?? '', lockFile)
-  const isFile = (value: unknown) => typeof value === 'string' && value.startsWith('file:')
-  const entries = tableMap(root, 'packages')
-  return (
-    // `"lib": "file:./lib"` is a link, `"lib": "file:lib.tgz"` is not.
-    entries.some(([, { table }]) => table['link'] === true || isFile(table['resolved'])) ||
-    entries.some(([path]) => sourceReaders.some(name => path.endsWith(`node_modules/${name}`))) ||
-    // Lock files of npm 6 and older.
-    tableMap(root, 'dependencies').some(([, { table }]) => isFile(table['version']))
-  )
+  const entries = tableMap(root, 'packages').filter(([path]) => path !== '')
+  return entries.length > 0 && entries.every(([, { table }]) => isDecided(table, arch))
+}
+
+function isDecided(entry: Metadata, arch: string): boolean {
+  if (isForOthers(entry['os'], 'linux') || isForOthers(entry['cpu'], arch === 'amd64' ? 'x64' : arch)) return true
+  const { resolved } = entry
+  const isLocal = typeof resolved === 'string' && /^(file|git\+|git:|ssh:)/.test(resolved)
+  const isKnown = typeof entry['integrity'] === 'string' || entry['inBundle'] === true
+  return isKnown && !isLocal && entry['link'] !== true && entry['hasInstallScript'] !== true
+}
+
+/** `"os": ["darwin"]`: an optional package that npm leaves out here. */
+function isForOthers(names: unknown, ours: string): boolean {
+  return Array.isArray(names) && names.every(name => typeof name === 'string' && !name.startsWith('!') && name !== ours)
 }
 
 /** What the installed packages depend on. */
@@ -87,6 +100,8 @@ export async function packagesKey(
 ): Promise<LayerKey> {
   const lockFile = plan.lockFile ?? ''
   const settings = Object.entries(env).filter(([name]) => isInstallSetting(name))
+  const npmrc = (await app.read('.npmrc')) ?? ''
+  const values = [...settings.map(([, value]) => value), ...npmrcValues(npmrc, env)]
   return {
     Node: versions.node,
     npm: versions.npm,
@@ -94,35 +109,47 @@ export async function packagesKey(
     packages: plan.dev ? 'with devDependencies' : 'for production',
     [lockFile]: digestOf((await app.read(lockFile)) ?? ''),
     'dependencies in package.json': digestOf(json.dependencyFields),
-    '.npmrc': digestOf((await app.read('.npmrc')) ?? ''),
+    '.npmrc': digestOf(npmrc, ...npmrcValues(npmrc, env)),
     'settings for npm': digestOf(JSON.stringify(settings.toSorted(([a], [b]) => (a < b ? -1 : 1)))),
+    'files that settings for npm name': digestOf(...(await filesNamed(app, values))),
   }
 }
 
-/** Settings for npm may change what it installs, except those that are about the way there. */
+/** Settings for npm may change what it installs, except those that are about the way to archives of known digests. */
 function isInstallSetting(name: string): boolean {
-  return /^npm_config_/i.test(name) && !/registry|cafile|_ca$|proxy|cache|userconfig|auth|token|password/i.test(name)
+  return /^npm_config_/i.test(name) && !/registry|_ca$|proxy|cache|auth|token|password/i.test(name)
+}
+
+const isSecret = (line: string) => /^[^=]*(_auth|_password|token)/i.test(line)
+
+/** The values in .npmrc but passwords, with variables of the environment in place of `${NAME}`. */
+function npmrcValues(npmrc: string, env: Env): string[] {
+  const lines = npmrc.split(/\r?\n/).filter(line => !/^\s*[#;]/.test(line) && line.includes('=') && !isSecret(line))
+  const values = lines.map(line =>
+    line
+      .slice(line.indexOf('=') + 1)
+      .trim()
+      .replace(/^(["'])(.*)\1$/, '$2'),
+  )
+  return values.map(value => value.replace(/\$\{([^}?]+)\??\}/g, (_, name: string) => env[name] ?? ''))
+}
+
+/** The files that values name, each with its content: `cafile=ca.pem`, `NPM_CONFIG_USERCONFIG=ci/npmrc`. */
+async function filesNamed(app: App, values: readonly string[]): Promise<string[]> {
+  const named = [...new Set(values)]
+    .filter(value => value !== '' && value.length < 4096 && !value.includes('\0'))
+    .toSorted()
+  const contents = await Promise.all(named.map(value => digestOfNamed(resolve(app.path, value))))
+  return named.flatMap((name, index) => (contents[index] === undefined ? [] : [name, contents[index]]))
+}
+
+async function digestOfNamed(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined)
+  return found?.isFile() === true ? digestOfFile(path) : undefined
 }
 
 /** Runs npm with the application's Node. */
 export type NpmCommand = (args: readonly [string, ...string[]], cwd?: string) => Promise<unknown>
-
-/** Fills `dir` with the packages that the lock file names, in `node_modules`; the other files that npm needs do not stay. */
-export async function installInto(
-  dir: string,
-  { app }: BuildContext,
-  plan: PackagePlan,
-  npm: NpmCommand,
-): Promise<void> {
-  const names = ['package.json', plan.lockFile, '.npmrc'].filter(name => name !== undefined)
-  const needed: string[] = []
-  for (const name of names) if (await app.has(name)) needed.push(name)
-  for (const name of needed) await copyFile(app.at(name), join(dir, name))
-  await npm(installArguments(plan), dir)
-  // .npmrc may hold a password.
-  for (const name of needed) await rm(join(dir, name))
-  await mkdir(join(dir, 'node_modules'), { recursive: true })
-}
 
 export function installArguments({ lockFile, dev }: PackagePlan): [string, ...string[]] {
   const which = dev ? '--include=dev' : '--omit=dev'
@@ -131,12 +158,6 @@ export function installArguments({ lockFile, dev }: PackagePlan): [string, ...st
 
 export function pruneArguments({ lockFile }: PackagePlan): [string, ...string[]] {
   return ['prune', '--omit=dev', '--ignore-scripts', ...(lockFile === undefined ? ['--no-package-lock'] : [])]
-}
-
-/** Makes `node_modules` of the application a link to a layer's. */
-export async function linkModules(app: App, layer: string): Promise<void> {
-  await rm(app.at('node_modules'), { recursive: true, force: true })
-  await symlink(join(layer, 'node_modules'), app.at('node_modules'))
 }
 
 /** Copies a whole tree as it is. */

@@ -56,7 +56,7 @@ function isFilled(scripts: PackageJson['scripts'], name: string): boolean {
   return Object.hasOwn(scripts, name) && scripts[name]?.trim() !== ''
 }
 
-/** True if a command line calls npm or npx. */
+/** True if a command line calls npm or npx, or a runner that calls npm for each script that it is given. */
 export function callsNpm(command: string): boolean {
-  return /(^|[\s;&|("'`])(npm|npx)(\s|$)/m.test(command)
+  return /(^|[\s;&|("'`])(\S*\/)?(npm|npx|run-p|run-s|npm-run-all2?|concurrently|conc)(\s|$)/m.test(command)
 }

@@ -29,7 +29,7 @@ export interface VersionRequest {
 /** The first place that says which Node it wants; undefined if none does. */
 export async function requestedVersion(
   { app, env }: Pick<Context, 'app' | 'env'>,
-  { engines }: PackageJson,
+  { engines, devNode }: PackageJson,
 ): Promise<VersionRequest | undefined> {
   const setting = firstSetting(
     env,
@@ -40,6 +40,7 @@ export async function requestedVersion(
   )
   if (setting) return { spec: setting.value, where: setting.name }
   if (engines.node?.trim()) return { spec: engines.node.trim(), where: 'package.json engines.node' }
+  if (devNode !== undefined) return { spec: devNode, where: 'package.json devEngines.runtime' }
   for (const where of ['.nvmrc', '.node-version']) {
     const spec = firstLine(await app.read(where))
     if (spec !== undefined) return { spec, where }

@@ -66,8 +66,8 @@ export interface RunOptions {
   readonly quiet?: boolean
   /** A status other than 0 is a result, not an error. */
   readonly allowFailure?: boolean
-  /** What the user can do if it fails. */
-  readonly fix?: string
+  /** What the user can do if it fails, perhaps told by what the program wrote to its standard error. */
+  readonly fix?: string | ((stderr: string) => string | undefined)
 }
 
 /**
@@ -93,8 +93,9 @@ export function makeRun(
     if (result.exitCode === 0 || options.allowFailure === true) return result
     for (const line of excerpt(lines)) log.detail(line)
     const isFull = /No space left on device|ENOSPC/.test(result.stderr)
+    const fix = typeof options.fix === 'function' ? options.fix(result.stderr) : options.fix
     throw new BuildpackError(`${options.name ?? argv.join(' ')} failed with exit status ${result.exitCode}`, {
-      fix: isFull ? 'free some space on the disk that holds the builds' : options.fix,
+      fix: isFull ? 'free some space on the disk that holds the builds' : fix,
     })
   }
 }

@@ -14,6 +14,8 @@ export class FakeNpm {
   scripts: Record<string, (cwd: string, env: Readonly<Record<string, string>>) => Promise<void>> = {}
   /** What `ldd` says of Node. */
   linked = '\tlibc.so.6 => /lib/libc.so.6\n'
+  /** What npm writes when it cannot install. */
+  installFailure: string | undefined
   /** The registry cannot be reached. */
   offline = false
   /** The name and version that was packed last: the tarball's content. */
@@ -42,6 +44,7 @@ export class FakeNpm {
     if (this.offline) return failed('npm error code ENOTFOUND\nnpm error network request to the registry failed')
     if (verb === 'view') return done(JSON.stringify(this.versions[name] ?? []))
     if (verb === 'pack') return this.#pack(name)
+    if (this.installFailure !== undefined && verb === 'ci') return failed(this.installFailure)
     if (verb === 'ci' || verb === 'install') return install(command.cwd, !args.includes('--omit=dev'))
     if (verb === 'prune') return install(command.cwd, false)
     return done()

