@@ -4,43 +4,49 @@ import { startFiles } from './start.ts'
 
 type Env = Readonly<Record<string, string>>
 
+/** The tools whose lock files are installed with the tool itself. */
+export type LockTool = 'uv' | 'poetry' | 'pdm' | 'pipenv'
+
 /** Why an application is one for this buildpack, and what it installs. */
 export type Project =
   | { readonly kind: 'requirements'; readonly files: readonly string[] }
+  | { readonly kind: 'locked'; readonly tool: LockTool; readonly file: string }
+  /** A project that pip builds and installs. */
+  | { readonly kind: 'package'; readonly file: 'pyproject.toml' | 'setup.py' }
   /** Nothing to install. */
   | { readonly kind: 'plain'; readonly file: string }
-  /** Managed with a tool that we cannot run yet. */
-  | { readonly kind: 'unsupported'; readonly file: string; readonly export: string }
+  /** Managed with a tool whose packages are not Python's. */
+  | { readonly kind: 'conda'; readonly file: string }
   | { readonly kind: 'misspelt'; readonly file: string }
 
-/** Files that tell how packages are managed, and how to make a requirements.txt from them. */
-const managers: readonly (readonly [file: string, how: string])[] = [
-  ['uv.lock', 'uv export --no-dev --no-emit-project --output-file requirements.txt'],
-  ['poetry.lock', 'poetry export --output requirements.txt'],
-  ['pdm.lock', 'pdm export --prod --output requirements.txt'],
-  ['Pipfile.lock', 'pipenv requirements > requirements.txt'],
-  ['Pipfile', 'pipenv requirements > requirements.txt'],
-  ['pyproject.toml', 'pip-compile --output-file requirements.txt pyproject.toml'],
-  ['setup.py', 'pip-compile --output-file requirements.txt setup.py'],
+const lockFiles: readonly (readonly [file: string, tool: LockTool])[] = [
+  ['uv.lock', 'uv'],
+  ['poetry.lock', 'poetry'],
+  ['pdm.lock', 'pdm'],
+  ['Pipfile.lock', 'pipenv'],
+  ['Pipfile', 'pipenv'],
 ]
+const condaFiles = ['environment.yml', 'environment.yaml', 'conda-lock.yml', 'pixi.lock', 'pixi.toml']
 
 /** undefined if this is no application of Python's. */
 export async function findProject(app: App, env: Env): Promise<Project | undefined> {
   const named = firstSetting(env, 'BP_PIP_REQUIREMENT')
   if (named) return { kind: 'requirements', files: named.value.split(/\s+/) }
   if (await app.has('requirements.txt')) return { kind: 'requirements', files: ['requirements.txt'] }
+  for (const [file, tool] of lockFiles) if (await app.has(file)) return { kind: 'locked', tool, file }
+  const pyproject = (await app.read('pyproject.toml')) ?? ''
+  // Many repositories have a pyproject.toml with no more than settings for a linter.
+  if (/^\[tool\.poetry\]/m.test(pyproject) && !/^\[project\]/m.test(pyproject)) {
+    return { kind: 'locked', tool: 'poetry', file: 'pyproject.toml' }
+  }
+  if (/^\[project\]/m.test(pyproject)) return { kind: 'package', file: 'pyproject.toml' }
+  if (await app.has('setup.py')) return { kind: 'package', file: 'setup.py' }
   const misspelt = await findMisspelt(app)
   if (misspelt !== undefined) return { kind: 'misspelt', file: misspelt }
-  for (const [file, how] of managers) {
-    if ((await app.has(file)) && (await isProject(app, file))) return { kind: 'unsupported', file, export: how }
-  }
+  const conda = await app.firstOf(condaFiles)
+  if (conda !== undefined) return { kind: 'conda', file: conda }
   const file = await app.firstOf([...startFiles, 'manage.py'])
   return file === undefined ? undefined : { kind: 'plain', file }
-}
-
-/** Many repositories have a pyproject.toml with no more than settings for a linter. */
-async function isProject(app: App, file: string): Promise<boolean> {
-  return file !== 'pyproject.toml' || /^\[(project|tool\.poetry)\]/m.test((await app.read(file)) ?? '')
 }
 
 /** `requirement.txt`, `Requirements.txt`, `requirements.text`, `requirments.txt` and the like. */
@@ -73,10 +79,11 @@ export function checkProject(project: Project): void {
       fix: `rename it: git mv ${project.file} requirements.txt`,
     })
   }
-  if (project.kind === 'unsupported') {
-    throw new BuildpackError('only packages in a requirements.txt can be installed yet', {
-      where: project.file,
-      fix: `make one from it, and commit it: ${project.export}`,
-    })
+  if (project.kind === 'conda') {
+    const tool = project.file.startsWith('pixi') ? 'pixi' : 'conda'
+    throw new BuildpackError(
+      `${tool} installs programs that are not Python's, from an archive of its own, which Bale does not read`,
+      { where: project.file, fix: 'list the packages that are on PyPI in a requirements.txt' },
+    )
   }
 }

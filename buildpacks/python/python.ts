@@ -2,24 +2,30 @@ import { DebianArchive } from '../debian/archive.ts'
 import {
   type BuildContext,
   type BuildResult,
+  BuildpackError,
   declaredStart,
   defineBuildpack,
   type DetectContext,
   detectLanguage,
   fail,
+  keep,
   pass,
   rejectSettings,
   shellProcess,
   withTempDir,
 } from '../sdk/index.ts'
+import { planInstallation } from './installers.ts'
 import { checkProject, findProject, type Project } from './project.ts'
-import { readRequirements } from './requirements.ts'
-import { providePip, providePython } from './runtime.ts'
+import { provideDebianPython, provideHeaders, providePip, type Python } from './runtime.ts'
+import { rejectedSettings } from './settings.ts'
+import { meetsAll } from './specifier.ts'
 import { findStart, noStart } from './start.ts'
-import { type Installed, provideVenv, rejectedSettings } from './venv.ts'
-import { choosePython } from './version.ts'
+import { lockToolPrograms } from './tools.ts'
+import { chooseDownload, provideDownloadedPython, provideUv, type Uv } from './uv.ts'
+import { type Installed, provideVenv } from './venv.ts'
+import { contradictions, type Wanted, wantedPython } from './version.ts'
 
-/** Python applications, with pip. */
+/** Python applications, with pip, uv, Poetry, PDM or Pipenv. */
 export const python = defineBuildpack({ detect, build })
 
 async function detect({ app, env }: DetectContext) {
@@ -39,9 +45,9 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const project = (await findProject(app, env)) ?? { kind: 'plain', file: '' }
   checkProject(project)
   rejectSettings(env, rejectedSettings, 'packages would be installed elsewhere than in the image')
-  const { minor, why } = await choosePython(context)
-  log.info(`Python ${minor}: ${why}`)
-  const installed = await withTempDir(temp => install(context, project, minor, temp))
+  // Nothing is fetched before the version is known to be one.
+  const wanted = await wantedPython(context)
+  const installed = await withTempDir(temp => install(context, project, wanted, temp))
 
   const elsewhere = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
   const start = await findStart(app, env, installed)
@@ -54,11 +60,56 @@ async function build(context: BuildContext): Promise<BuildResult> {
   return { launch: { processes: [shellProcess('web', start.command, { default: true })] } }
 }
 
-async function install(context: BuildContext, project: Project, minor: string, temp: string): Promise<Installed> {
+async function install(context: BuildContext, project: Project, wanted: Wanted, temp: string): Promise<Installed> {
   const archive = await DebianArchive.open(context, temp)
-  const python = await providePython(context, archive, minor)
-  if (project.kind !== 'requirements') return new Set()
-  const requirements = await readRequirements(context.app, project.files)
-  const pip = await providePip(context, archive, python)
-  return (await provideVenv(context, python, pip, requirements)).installed
+  const uv = async () => provideUv(context, await providePip(context, archive), temp)
+  const python = await choosePython(context, archive, wanted, uv)
+  if (project.kind === 'plain') return new Set()
+  const pip = await providePip(context, archive)
+  const cache = await context.layer('pip-cache', {
+    types: { cache: true },
+    key: {},
+    restore: () => keep,
+    create: async () => {},
+  })
+  const programs = lockToolPrograms(context, python, pip, temp)
+  const include = await provideHeaders(context, archive, python)
+  const tools = { python, pip, include, temp, cache: cache.path, programs }
+  const installation = await planInstallation(context, tools, project)
+  if (installation === undefined) return new Set()
+  return (await provideVenv(context, tools, installation, { restored: await context.app.has('manage.py') })).installed
+}
+
+/** Debian's Python where it will do, otherwise one that uv downloads. */
+async function choosePython(
+  context: BuildContext,
+  archive: DebianArchive,
+  wanted: Wanted,
+  provide: () => Promise<Uv>,
+): Promise<Python> {
+  const { log } = context
+  const minor = debianPython(context)
+  const packages = await archive.resolve([`python${minor}`])
+  const debian = packages.find(({ name }) => name === `python${minor}`)?.version.replace(/[-+].*/, '') ?? minor
+  const asks = `${wanted.request?.where} asks for ${wanted.request?.value}`
+  if (meetsAll(debian, wanted.specifiers)) {
+    log.info(`Python ${debian}: ${wanted.request ? asks : 'what the stack has, as nothing asks for another'}`)
+    for (const text of contradictions(wanted, debian)) log.warning(text)
+    return provideDebianPython(context, archive, minor)
+  }
+  const uv = await provide()
+  const version = await chooseDownload(context, uv, wanted, debian)
+  log.info(`Python ${version}: ${asks}, and Debian has ${debian}`)
+  for (const text of contradictions(wanted, version)) log.warning(text)
+  return provideDownloadedPython(context, uv, version)
+}
+
+/** The one version of Python that each Debian release has. */
+function debianPython({ target }: BuildContext): string {
+  const release = target.distro?.version ?? '13'
+  const minor = { '13': '3.13' }[release]
+  if (minor !== undefined) return minor
+  throw new BuildpackError(`there is no Python for ${target.distro?.name} ${release}`, {
+    fix: 'build on a stack of Debian 13',
+  })
 }

@@ -1,48 +1,127 @@
+import { readFile } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { type App, BuildpackError, digestOf } from '../sdk/index.ts'
 
-/** What the requirements files say, together with the files that they include. */
+/** What pip would read, and whether that fixes what it installs. */
 export interface Requirements {
-  readonly files: readonly string[]
-  /** Of all of them: as long as it is the same, pip has the same to do. */
+  /** The names, for people. */
+  readonly title: string
+  /** Options that name them: `-r requirements.txt`. */
+  readonly args: readonly string[]
+  /** Of all files that pip reads: as long as it is the same, pip has the same to do. */
   readonly digest: string
-  /** True if a package is a folder of the application, whose changes no digest of requirements shows. */
-  readonly local: boolean
+  /** The place of what no digest of files fixes: a branch, a folder of the application, an option that is not known. */
+  readonly open: string | undefined
 }
 
-/** @throws BuildpackError for a file that is not there */
-export async function readRequirements(app: App, names: readonly string[]): Promise<Requirements> {
+/**
+ * Reads requirements files and those that they include.
+ * @param constraints files that settings name, PIP_CONSTRAINT
+ * @throws BuildpackError for a file that is not there, or is outside the application
+ */
+export async function readRequirements(
+  app: App,
+  names: readonly string[],
+  constraints: readonly { readonly file: string; readonly where: string }[] = [],
+): Promise<Requirements> {
   const texts = new Map<string, string>()
-  let local = false
+  let open: string | undefined
   const visit = async (name: string, from: string): Promise<void> => {
     if (texts.has(name)) return
-    const text = await app.read(name)
-    if (text === undefined)
+    checkInside(name, from)
+    if (!(await app.has(name)))
       throw new BuildpackError(`there is no file ${name}`, { where: from, fix: 'correct the name' })
+    const text = decode(await readFile(app.at(name)))
     texts.set(name, text)
-    for (const line of logicalLines(text)) {
-      const included = /^(?:-r|-c|--requirement|--constraint)(?:\s+|=)?(\S+)/.exec(line)?.[1]
-      // A URL is pip's business, and nobody knows when it changes.
-      if (included !== undefined && /^[a-z]+:\/\//i.test(included)) local = true
-      else if (included !== undefined) await visit(normalize(join(dirname(name), included)), name)
-      else if (isLocal(line)) local = true
+    for (const { line, number } of logicalLines(text)) {
+      const where = `${name}:${number}`
+      const included = /^(?:-r|-c|--requirement|--constraint)(?:\s+|=)?(\S+)$/.exec(line)?.[1]
+      if (included !== undefined && !/^[a-z]+:\/\/|\$\{/i.test(included)) {
+        await visit(normalize(join(dirname(name), included)), where)
+      } else if (!isFixed(line)) {
+        const path = localPath(line)
+        if (path !== undefined) checkInside(normalize(path), where)
+        open ??= where
+      }
     }
   }
   for (const name of names) await visit(normalize(name), 'BP_PIP_REQUIREMENT')
+  for (const { file, where } of constraints) {
+    if (/^[a-z]+:\/\//i.test(file)) open ??= where
+    else await visit(normalize(file), where)
+  }
   const parts = [...texts].toSorted(([a], [b]) => (a < b ? -1 : 1))
-  return { files: names, digest: digestOf(...parts.flat()), local }
+  return {
+    title: names.join(', '),
+    args: names.flatMap(name => ['-r', name]),
+    digest: digestOf(...parts.flat()),
+    open,
+  }
 }
 
-/** Lines without comments; a backslash at the end continues one. */
-function logicalLines(text: string): string[] {
-  const lines = text.replaceAll(/\\\r?\n/g, ' ').split(/\r?\n/)
-  return lines.map(line => line.replace(/(^|\s)#.*$/, '').trim()).filter(line => line !== '')
+function checkInside(path: string, where: string): void {
+  if (path !== '..' && !path.startsWith('../') && !path.startsWith('/')) return
+  throw new BuildpackError(`${path} is outside the application, and is not in the build`, {
+    where,
+    fix: 'build the directory that holds both, or copy it into the application',
+  })
 }
 
-/** `-e .`, `./lib`, `../lib`, `lib/`, `wheels/x.whl`, `name @ file:…`. */
-function isLocal(line: string): boolean {
-  if (/^(-f|--find-links)[\s=]/.test(line)) return !/https?:\/\//.test(line)
-  if (/^(-e|--editable)(\s|=)/.test(line)) return !/\s?(git|hg|svn|bzr)?\+?https?:\/\//.test(line)
-  if (/(^|@\s*)file:/.test(line)) return true
-  return !line.startsWith('-') && /^(\.|[^@\s;]+\/)/.test(line) && !/^[a-z+]+:\/\//i.test(line)
+/** pip tells UTF-16 and UTF-32 by their byte order marks. */
+function decode(bytes: Buffer): string {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return bytes.subarray(2).toString('utf16le')
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) {
+    const even = bytes.subarray(2, bytes.length - (bytes.length % 2))
+    return Buffer.from(even).swap16().toString('utf16le')
+  }
+  return bytes.toString('utf8').replace(/^\u{FEFF}/u, '')
+}
+
+/** Lines without comments, with the numbers of their first lines; a backslash at the end continues one. */
+function logicalLines(text: string): { line: string; number: number }[] {
+  const found: { line: string; number: number }[] = []
+  let parts: string[] = []
+  for (const [index, raw] of text.split(/\r\n|\r|\n/).entries()) {
+    const continued = raw.endsWith('\\')
+    parts.push(continued ? raw.slice(0, -1) : raw)
+    if (continued) continue
+    const line = parts
+      .join(' ')
+      .replace(/(^|\s)#.*$/, '')
+      .trim()
+    if (line !== '') found.push({ line, number: index + 2 - parts.length })
+    parts = []
+  }
+  const rest = parts.join(' ').trim()
+  return rest === '' ? found : [...found, { line: rest, number: 1 }]
+}
+
+const name = '[A-Za-z0-9](?:[\\w.-]*[A-Za-z0-9])?(?:\\s*\\[[^\\]]*\\])?'
+const marker = '(?:\\s*;[^@]*)?'
+const fixedLines = [
+  // A name with versions, a marker and hashes. A file `x.whl` or `x.zip` in the application looks like a name.
+  new RegExp(`^(?!\\S+\\.(?:whl|zip|tar|tgz|gz|bz2|xz)(?:[\\s;[]|$))${name}\\s*(?:\\(?[=<>!~][^;@/]*)?${marker}$`),
+  // A full commit, or an archive whose digest is in the fragment.
+  new RegExp(
+    `^(?:-e\\s+|--editable[\\s=])?(?:${name}\\s*@\\s*)?git\\+[a-z+]+://[^\\s#]+@[0-9a-f]{40}(?:#\\S*)?${marker}$`,
+  ),
+  new RegExp(`^(?:${name}\\s*@\\s*)?https?://[^\\s#]+#(?:\\S*&)?sha(?:256|384|512)=[0-9a-f]+\\S*${marker}$`),
+  /^(?:-i|--index-url|--extra-index-url|--trusted-host)(?:\s+|=)\S+$/,
+  /^--(?:no-index|pre|prefer-binary|require-hashes)$/,
+  /^--(?:no-binary|only-binary|use-feature)(?:\s+|=)\S+$/,
+]
+
+/** True only for what is known to install the same again: all else may read what no digest covers. */
+function isFixed(line: string): boolean {
+  const bare = line.replaceAll(/\s+--hash[=\s]\S+/g, '').trim()
+  return !bare.includes('${') && fixedLines.some(pattern => pattern.test(bare))
+}
+
+/** The path that a line names, where it certainly is one: `-e ../lib`, `file:../lib`, `../x.whl`, `-f ../wheels`. */
+function localPath(line: string): string | undefined {
+  const target = /^(?:(?:-e|--editable|-f|--find-links)(?:\s+|=)|[^\s@]+\s*@\s*(?=file:))?(\S+)/.exec(line)?.[1]
+  // An absolute URL of a file may name what the build image has.
+  if (target === undefined || /^file:\/\/|^[a-z+]+:\/\//i.test(target)) return undefined
+  const path = target.replace(/^file:/, '').replace(/\[[^\]]*\]$/, '')
+  return path.startsWith('.') ? path : undefined
 }

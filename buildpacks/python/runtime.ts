@@ -2,25 +2,35 @@ import { mkdir, readdir, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
-import { type BuildContext, byDefault, digestOf, type Layer, prepend, type Run, type RunOptions } from '../sdk/index.ts'
+import { type BuildContext, byDefault, digestOf, prepend, type Run, type RunOptions } from '../sdk/index.ts'
 
 /** The interpreter in its layer, and what it takes to run it during the build. */
 export interface Python {
-  /** Debian's version: `3.13.5-2+deb13u5`. */
+  /** Debian's version, `3.13.5-2+deb13u5`, or upstream's. */
   readonly version: string
   readonly minor: string
-  readonly layer: Layer
   readonly program: string
   readonly env: Readonly<Record<string, string>>
+  /** Debian's package of its headers; undefined if they come with the interpreter. */
+  readonly headers?: string
 }
 
 /** Variables of every Python that runs in a build: nothing it leaves in a layer depends on chance or the clock. */
+export const reproducibleEnv = { PYTHONDONTWRITEBYTECODE: '1', PYTHONHASHSEED: '0', PYTHONNOUSERSITE: '1' }
+
+/** Lines appear in the log as they are printed; PORT is set as other platforms have it. */
+export const launchEnv = { PYTHONUNBUFFERED: byDefault('1'), PORT: byDefault('8080') }
+
 function buildEnv(libraries: string): Record<string, string> {
-  return { LD_LIBRARY_PATH: libraries, PYTHONDONTWRITEBYTECODE: '1', PYTHONHASHSEED: '0', PYTHONNOUSERSITE: '1' }
+  return { ...reproducibleEnv, LD_LIBRARY_PATH: libraries }
 }
 
 /** Puts Debian's Python into a layer: the interpreter, its standard library and the shared libraries it needs. */
-export async function providePython(context: BuildContext, archive: DebianArchive, minor: string): Promise<Python> {
+export async function provideDebianPython(
+  context: BuildContext,
+  archive: DebianArchive,
+  minor: string,
+): Promise<Python> {
   const { target, run } = context
   const packages = await archive.resolve([`python${minor}`])
   const version = packages.find(({ name }) => name === `python${minor}`)?.version ?? minor
@@ -39,15 +49,14 @@ export async function providePython(context: BuildContext, archive: DebianArchiv
       return {
         env: {
           all: { LD_LIBRARY_PATH: prepend(libraries, ':') },
-          // Lines in the log as they are printed; PORT as other platforms have it.
-          launch: { PYTHONUNBUFFERED: byDefault('1'), PORT: byDefault('8080') },
+          launch: launchEnv,
         },
       }
     },
     sbom: () => Promise.resolve(debianComponents(packages, distro)),
   })
   const env = buildEnv(libraryDir(layer.path, target.arch))
-  return { version, minor, layer, program: programOf(layer.path, minor), env }
+  return { version, minor, program: programOf(layer.path, minor), env, headers: `libpython${minor}-dev` }
 }
 
 /**
@@ -75,36 +84,50 @@ export async function compileModules(run: Run, python: string, dir: string, opti
   await run([python, '-m', 'compileall', ...flags, dir], { ...options, quiet: true, allowFailure: true })
 }
 
-/** pip from Debian's wheel of it, and the headers of Python for packages in C: a layer of the build alone. */
-export async function providePip(context: BuildContext, archive: DebianArchive, python: Python): Promise<Pip> {
-  const headers = `libpython${python.minor}-dev`
-  const all = await archive.resolve(['python3-pip-whl', headers])
-  const packages = all.filter(({ name }) => ['python3-pip-whl', headers].includes(name))
-  const version = versionOf(packages, 'python3-pip-whl').replace(/\+dfsg.*/, '')
+/** pip from Debian's wheel of it, which the build image's own Python unpacks and may run too. */
+export async function providePip(context: BuildContext, archive: DebianArchive): Promise<Pip> {
+  const packages = (await archive.resolve(['python3-pip-whl'])).filter(({ name }) => name === 'python3-pip-whl')
+  const debianVersion = versionOf(packages, 'python3-pip-whl')
+  const version = debianVersion.replace(/\+dfsg.*/, '')
   const layer = await context.layer('pip', {
     title: `pip ${version}`,
     types: { cache: true },
-    key: { pip: versionOf(packages, 'python3-pip-whl'), headers: versionOf(packages, headers), Python: python.version },
+    key: { pip: debianVersion },
     create: async dir => {
       await unpackPackages(context.run, await archive.download(packages), dir)
       const wheels = join(dir, 'usr/share/python-wheels')
       const [wheel = ''] = await readdir(wheels)
-      const options = { env: python.env, quiet: true }
-      await context.run([python.program, '-m', 'zipfile', '-e', join(wheels, wheel), join(dir, 'pip')], options)
-      await compileModules(context.run, python.program, join(dir, 'pip'), options)
-      for (const name of ['share', 'lib']) await rm(join(dir, 'usr', name), { recursive: true, force: true })
+      const options = { env: reproducibleEnv, quiet: true }
+      await context.run(['python3', '-m', 'zipfile', '-e', join(wheels, wheel), join(dir, 'pip')], options)
+      await rm(join(dir, 'usr/share'), { recursive: true, force: true })
     },
   })
-  const include = [`usr/include/python${python.minor}`, 'usr/include'].map(path => join(layer.path, path)).join(':')
-  return { version, modules: join(layer.path, 'pip'), include }
+  return { version, modules: join(layer.path, 'pip') }
 }
 
 export interface Pip {
   readonly version: string
   /** The directory to import it from. */
   readonly modules: string
-  /** CPATH for the headers. */
-  readonly include: string
+}
+
+/** Directories of Debian's headers of Python, for packages in C: a layer of the build alone. */
+export async function provideHeaders(
+  context: BuildContext,
+  archive: DebianArchive,
+  { minor, headers: name }: Python,
+): Promise<string[]> {
+  if (name === undefined) return []
+  const packages = (await archive.resolve([name])).filter(p => p.name === name)
+  const layer = await context.layer('headers', {
+    types: { cache: true },
+    key: { headers: versionOf(packages, name) },
+    create: async dir => {
+      await unpackPackages(context.run, await archive.download(packages), dir)
+      for (const part of ['share', 'lib']) await rm(join(dir, 'usr', part), { recursive: true, force: true })
+    },
+  })
+  return [`usr/include/python${minor}`, 'usr/include'].map(path => join(layer.path, path))
 }
 
 function versionOf(packages: readonly DebianPackage[], name: string): string {

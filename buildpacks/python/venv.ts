@@ -1,65 +1,51 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type BuildContext,
   byDefault,
   type Component,
-  digestOf,
   drop,
-  keep,
   type Layer,
   packageUrl,
   prepend,
   type RunOptions,
 } from '../sdk/index.ts'
-import type { Requirements } from './requirements.ts'
-import { compileModules, type Pip, type Python } from './runtime.ts'
+import { type Installation, pipEnv, type Tools } from './installers.ts'
+import { compileModules } from './runtime.ts'
 
 /** The names of what is installed, as PyPI normalises them: `flask-login`. */
 export type Installed = ReadonlySet<string>
 
-/** Variables that would send packages elsewhere, or make Python look for its library there. */
-export const rejectedSettings = ['PYTHONHOME', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_ROOT', 'PIP_USER', 'PIP_PYTHON']
-
 /**
- * Installs what the requirements say into a virtual environment: a layer for launch alone, which the next image has again
- * without its bytes as long as the requirements are the same.
+ * Installs packages into a virtual environment, a layer for launch. As long as all that decides what is installed is the
+ * same, the next image has it again.
+ * @param restored also brings its bytes back, for programs of the build that import the packages
  */
 export async function provideVenv(
   context: BuildContext,
-  python: Python,
-  pip: Pip,
-  requirements: Requirements,
+  tools: Tools,
+  installation: Installation,
+  { restored }: { readonly restored: boolean },
 ): Promise<{ layer: Layer; installed: Installed }> {
-  const cache = await context.layer('pip-cache', {
-    types: { cache: true },
-    key: {},
-    restore: () => keep,
-    create: async () => {},
-  })
-  const title = `packages of ${requirements.files.join(', ')}`
+  const { python } = tools
   const layer = await context.layer('venv', {
-    title,
-    types: { launch: true },
+    title: `packages of ${installation.title}`,
+    types: restored ? { launch: true, cache: true } : { launch: true },
     key: {
       Python: python.version,
-      pip: pip.version,
+      installer: installation.installer,
       architecture: context.target.arch,
-      [requirements.files.join(', ')]: requirements.digest,
-      'settings for pip': settingsDigest(context.env),
+      [installation.title]: installation.digest,
     },
-    ...(requirements.local && { restore: () => drop('the requirements name files of the application') }),
+    ...(installation.open !== undefined && {
+      restore: () => drop(`${installation.open} names what may have changed`),
+    }),
     create: async dir => {
       await context.run([python.program, '-m', 'venv', '--without-pip', dir], { env: python.env, quiet: true })
+      await installation.install(dir)
+      await removeRepositories(dir)
       const program = join(dir, 'bin/python')
-      const options = pipOptions(context, python, pip)
-      const files = requirements.files.flatMap(file => ['-r', file])
-      await context.run([program, '-m', 'pip', 'install', ...installFlags, '--cache-dir', cache.path, ...files], {
-        ...options,
-        name: `pip install ${files.join(' ')}`,
-        fix: 'correct the requirements, or what they need to be compiled',
-      })
-      await check(context, program, options)
+      await check(context, program, { env: pipEnv(context, tools) })
       const packages = await installedPackages(dir)
       await compileModules(context.run, program, sitePackages(dir, python.minor), { env: python.env })
       // Before the interpreter's own directory, whatever order the launcher has layers in: only `python` of this one knows
@@ -73,29 +59,15 @@ export async function provideVenv(
   return { layer, installed: new Set(names) }
 }
 
-const installFlags = ['--no-compile', '--no-input', '--no-warn-script-location', '--progress-bar=off']
-
-function pipOptions({ env }: BuildContext, python: Python, pip: Pip): RunOptions {
-  const certificates = '/etc/ssl/certs/ca-certificates.crt'
-  const options = {
-    ...python.env,
-    PYTHONPATH: pip.modules,
-    PIP_DISABLE_PIP_VERSION_CHECK: '1',
-    PIP_CERT: env['PIP_CERT'] ?? env['SSL_CERT_FILE'] ?? certificates,
-    CPATH: [pip.include, env['CPATH']].filter(Boolean).join(':'),
-    // Debugging information would name the directory, of random name, in which pip compiles.
-    CFLAGS: [env['CFLAGS'], '-g0'].filter(Boolean).join(' '),
-    SOURCE_DATE_EPOCH: env['SOURCE_DATE_EPOCH'] ?? '315532801',
+/** An editable requirement of git leaves a clone in src/ whose logs have the time; nothing needs them any more. */
+async function removeRepositories(venv: string): Promise<void> {
+  const sources = join(venv, 'src')
+  for (const name of await readdir(sources).catch(() => [])) {
+    for (const entry of ['.git', '.hg', '.svn', '.bzr', 'build']) {
+      await rm(join(sources, name, entry), { recursive: true, force: true })
+    }
   }
-  return { env: options }
-}
-
-/** Settings may change what pip installs, except those that are about the way there. */
-function settingsDigest(env: Readonly<Record<string, string>>): string {
-  const settings = Object.entries(env).filter(
-    ([name]) => name.startsWith('PIP_') && !/INDEX_URL|CERT|PROXY|TRUSTED_HOST|CACHE|RETRIES|TIMEOUT/.test(name),
-  )
-  return digestOf(JSON.stringify(settings.toSorted(([a], [b]) => (a < b ? -1 : 1))))
+  await rm(join(venv, '.lock'), { force: true })
 }
 
 /** Tells of packages that do not go together. Other builders accept them, and many applications work nevertheless. */

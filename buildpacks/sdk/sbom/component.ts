@@ -1,3 +1,5 @@
+import { PackageURL } from 'packageurl-js'
+
 /** A piece of software in a layer. */
 export interface Component {
   readonly name: string
@@ -13,8 +15,7 @@ export interface Component {
 type PackageType = 'npm' | 'pypi' | 'deb' | 'golang' | 'cargo' | 'generic'
 
 /**
- * A package URL (package-url/purl-spec): type/namespace/name@version?qualifiers, each part percent-encoded, qualifiers
- * sorted.
+ * A package URL (package-url/purl-spec). `name` may have a namespace before its last slash: `@babel/core`, `debian/zlib1g`.
  */
 export function packageUrl(
   type: PackageType,
@@ -22,21 +23,9 @@ export function packageUrl(
   version: string,
   qualifiers: Readonly<Record<string, string>> = {},
 ): string {
-  const parts = (type === 'pypi' ? pypiName(name) : name).split('/').map(encode)
-  const query = Object.entries(qualifiers)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}=${encode(value)}`)
-  return `pkg:${type}/${parts.join('/')}@${encode(version)}${query.length > 0 ? `?${query.join('&')}` : ''}`
-}
-
-/** PyPI's names are the same in every spelling; package URLs have them in lower case, with dashes. */
-function pypiName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-')
-}
-
-/** Percent-encoding leaves `:` alone (purl-spec, "Character encoding"), and JavaScript's leaves more than the spec does. */
-function encode(text: string): string {
-  return encodeURIComponent(text)
-    .replaceAll('%3A', ':')
-    .replaceAll(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+  const slash = name.lastIndexOf('/')
+  const namespace = slash < 0 ? undefined : name.slice(0, slash)
+  const url = new PackageURL(type, namespace, name.slice(slash + 1), version, { ...qualifiers }, undefined).toString()
+  // packageurl-js leaves these unencoded; purl-spec, "Character encoding", allows none of them.
+  return url.replaceAll(/[+!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }

@@ -1,5 +1,5 @@
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Command, CommandResult, Runner } from '../../../buildpacks/sdk/command.ts'
 
 interface Package {
@@ -43,6 +43,14 @@ export class FakeDebian {
     },
     'libc6-dev': { version: '2.41-12', files: { 'usr/include/stdio.h': '' } },
   }
+  /** Versions of CPython that uv can download. */
+  downloads: string[] = ['3.14.1', '3.13.9', '3.12.8', '3.12.1']
+  /** What lock files hold. */
+  locked: string[] = []
+  /** Files that pip leaves in the virtual environment. */
+  leftovers: string[] = []
+  /** What pip prints before it fails; it succeeds without. */
+  failure = ''
   /** What packages on PyPI need. */
   requires: Record<string, string[]> = { flask: ['werkzeug', 'jinja2'], fastapi: ['starlette'] }
   /** What `pip check` has to say. */
@@ -55,7 +63,8 @@ export class FakeDebian {
     if (program === 'dpkg-query') return done('Package: libc6\nStatus: install ok installed\n')
     if (program === 'dpkg-deb') return this.#dpkg(args)
     if (program === 'apt-get') return this.#apt(args, command)
-    if (/\/python(3\.13)?$/.test(program) && args[0] === '-m') return this.#python(args.slice(1), command)
+    if (/(^python3|\/python[\d.]*)$/.test(program) && args[0] === '-m') return this.#python(args.slice(1), command)
+    if (/\/(uv|poetry|pdm|pipenv)$/.test(program)) return this.#tool(basename(program), args, command)
     throw new Error(`nobody expects ${command.argv.join(' ')}`)
   }
 
@@ -83,6 +92,25 @@ export class FakeDebian {
       const file = this.#file(name.split('=')[0] ?? '')
       await writeFile(join(cwd, file), JSON.stringify(name.split('=')[0]))
     }
+    return done()
+  }
+
+  /** uv, Poetry, PDM and Pipenv: what they install is in `locked`. */
+  async #tool(tool: string, args: readonly string[], { env }: Command): Promise<CommandResult> {
+    if (tool === 'uv' && args[1] === 'list') {
+      return done(JSON.stringify(this.downloads.map(version => ({ version, implementation: 'cpython' }))))
+    }
+    this.commands.push([tool, ...args].join(' ').replace(/--install-dir \S+/, '--install-dir DIR'))
+    if (tool === 'uv' && args[1] === 'install') {
+      const [dir = '', version = ''] = args.slice(-2)
+      const minor = version.split('.').slice(0, 2).join('.')
+      const home = join(dir, `cpython-${version}-linux-x86_64-gnu`)
+      await mkdir(join(home, 'bin'), { recursive: true })
+      await writeFile(join(home, 'bin', `python${minor}`), 'ELF')
+    }
+    if (tool === 'pipenv') return done(args[0] === 'requirements' ? `${this.locked.join('\n')}\n` : '')
+    const site = join(env['VIRTUAL_ENV'] ?? '', 'lib/python3.13/site-packages')
+    if (args[0] === 'sync') for (const name of this.locked) await this.#distribution(site, name, '1.0')
     return done()
   }
 
@@ -124,25 +152,40 @@ export class FakeDebian {
 
   async #pip([verb, ...args]: readonly string[], { argv, cwd }: Command): Promise<CommandResult> {
     if (verb === 'check') return { exitCode: this.conflicts === '' ? 0 : 1, stdout: this.conflicts, stderr: '' }
+    if (args.includes('--target')) return done()
     const files = args.filter((_, i) => args[i - 1] === '-r')
-    this.commands.push(`pip install ${files.map(file => `-r ${file}`).join(' ')}`)
+    const rest = args.filter(
+      (arg, i) =>
+        /^--(editable|no-deps|no-index|find-links)$/.test(arg) || /^--(editable|find-links)$/.test(args[i - 1] ?? ''),
+    )
+    this.commands.push(['pip install', ...rest, ...files.map(file => `-r ${file}`)].join(' '))
+    if (this.failure !== '') return { exitCode: 1, stdout: '', stderr: this.failure }
     const site = join(dirname(dirname(argv[0])), 'lib/python3.13/site-packages')
     const install = async (name: string, version: string): Promise<void> => {
-      const info = join(site, `${name}-${version}.dist-info`)
-      await mkdir(info)
-      await writeFile(
-        join(info, 'METADATA'),
-        `Metadata-Version: 2.4\nName: ${name}\nVersion: ${version}\nLicense: BSD\n\nVersion: 0\n`,
-      )
+      await this.#distribution(site, name, version)
       for (const other of this.requires[name.toLowerCase()] ?? []) await install(other, '1.0')
     }
+    for (const path of this.leftovers) {
+      const file = join(dirname(dirname(argv[0])), path)
+      await mkdir(dirname(file), { recursive: true })
+      await writeFile(file, '')
+    }
     for (const file of files) {
-      for (const line of (await readFile(join(cwd, file), 'utf8')).split('\n')) {
+      for (const line of (await readFile(resolve(cwd, file), 'utf8')).split('\n')) {
         const [, name, version = '9.9'] = /^([\w-]+)(?:==([\w.]+))?/.exec(line) ?? []
         if (name !== undefined && !name.startsWith('-')) await install(name, version)
       }
     }
     return done()
+  }
+
+  async #distribution(site: string, name: string, version: string): Promise<void> {
+    const info = join(site, `${name}-${version}.dist-info`)
+    await mkdir(info)
+    await writeFile(
+      join(info, 'METADATA'),
+      `Metadata-Version: 2.4\nName: ${name}\nVersion: ${version}\nLicense: BSD\n\nVersion: 0\n`,
+    )
   }
 }
 

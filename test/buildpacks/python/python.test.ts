@@ -124,7 +124,7 @@ describe('the version of Python', () => {
   const outcome = async (app: Tree, env: Record<string, string> = {}) => {
     const { project } = await pythonProject({ 'app.py': '', ...app }, env)
     const { output } = await project.build()
-    return /^ *(?:Python 3\.13: |Error: )(.*)$/m.exec(output)?.[1] ?? output
+    return /^ *(?:Python 3\.13\.5: |Error: )(.*)$/m.exec(output)?.[1] ?? output
   }
 
   it.each<[Tree, Record<string, string>, string]>([
@@ -135,39 +135,74 @@ describe('the version of Python', () => {
     [{}, { BP_CPYTHON_VERSION: '3.*' }, 'BP_CPYTHON_VERSION asks for 3.*'],
     [{}, { GOOGLE_PYTHON_VERSION: '3.13.x' }, 'GOOGLE_PYTHON_VERSION asks for 3.13.x'],
     [{ '.python-version': '3.9' }, { BP_CPYTHON_VERSION: '3.13' }, 'BP_CPYTHON_VERSION asks for 3.13'],
-    ...['>=3.9', '>=3.10,<4', '~=3.10', '^3.11', '>3.12', '<=3.13', '!=3.12.*', '>=3.13.1,<3.13.9', '3', '<3.14'].map(
-      (spec): [Tree, Record<string, string>, string] => {
-        const text = `[project]\nname = "x"\nrequires-python = "${spec}"\n`
-        return [
-          { 'requirements.txt': '', 'pyproject.toml': text },
-          {},
-          `pyproject.toml requires-python asks for ${spec}`,
-        ]
-      },
-    ),
+    ...[
+      '>=3.9',
+      '>=3.10,<4',
+      '~=3.10',
+      '^3.11',
+      '>3.12',
+      '>3.13',
+      '^2.7 || ^3.9',
+      '!=3.13.0',
+      '!=3.12.*',
+      '>=3.13.1,<3.13.9',
+      '3',
+      '<3.14',
+    ].map((spec): [Tree, Record<string, string>, string] => {
+      const text = `[project]\nname = "x"\nrequires-python = "${spec}"\n`
+      return [{ 'requirements.txt': '', 'pyproject.toml': text }, {}, `pyproject.toml requires-python asks for ${spec}`]
+    }),
   ])('is the stack’s: %j %j', async (app, env, expected) => expect(await outcome(app, env)).toBe(expected))
 
+  it.each<[Tree, string]>([
+    [{ '.tool-versions': 'nodejs 24\npython 3.13 3.12 # both\n' }, '.tool-versions asks for 3.13'],
+    [{ 'mise.toml': '[tools]\npython = ["3.13", "3.12"]\n' }, 'mise.toml asks for 3.13'],
+    [{ '.mise.toml': '[tools]\npython = { version = 3.13 }\n' }, '.mise.toml asks for 3.13'],
+    [{ Pipfile: '[requires]\npython_version = "3.13"\n' }, 'Pipfile requires asks for 3.13'],
+    [
+      { 'pyproject.toml': '[tool.poetry.dependencies]\npython = "^3.12"\n' },
+      'pyproject.toml tool.poetry.dependencies.python asks for ^3.12',
+    ],
+  ])('is read from %j', async (app, expected) => expect(await outcome(app)).toBe(expected))
+
   it.each([
-    '3.12',
-    '3.12.1',
-    '<3.13',
-    '<3.13.0',
-    '>=3.14',
-    '~=3.12.1',
-    '==3.11.*',
-    '>3.13',
-    '!=3.13.*',
-    '>=3.9,<3.13',
-    '2.7',
-    '4',
-  ])('is an error if it cannot be: %s', async spec => {
-    expect(await outcome({ '.python-version': spec })).toBe(
-      `.python-version: Python ${spec} is asked for, and the stack has 3.13`,
+    ['3.12', '3.12.8'],
+    ['3.12.1', '3.12.8'],
+    ['==3.12.1', '3.12.1'],
+    ['<3.13', '3.12.8'],
+    ['>=3.14', '3.14.1'],
+    ['>=3.13.9', '3.14.1'],
+    ['3.13.7', '3.13.9'],
+    ['!=3.13.*', '3.14.1'],
+  ])('is downloaded by uv where Debian has no such: %s', async (spec, version) => {
+    const { project, debian } = await pythonProject({ 'app.py': '', '.python-version': spec })
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(`Python ${version}: .python-version asks for ${spec}, and Debian has 3.13.5`)
+    expect(debian.commands).toContain(`uv python install --no-bin --install-dir DIR ${version}`)
+    const minor = version.replace(/\.\d+$/, '')
+    expect(await readlink(join(project.layersDir, `python/bin/python`))).toBe(
+      `../cpython-${version}-linux-x86_64-gnu/bin/python${minor}`,
+    )
+  })
+
+  it.each(['2.7', '4', '>=3.13.99,<3.14'])('is an error if nobody has it: %s', async spec => {
+    const { project } = await pythonProject({ 'app.py': '', '.python-version': spec })
+    const { output } = await project.build()
+    expect(output).toContain(`Error: .python-version: no CPython is ${spec}\n`)
+    expect(output).toContain("ask for 3.13, which is Debian's, or another of those on offer: 3.14, 3.13, 3.12")
+  })
+
+  it('is the pinned one, with a warning, where the project says that it cannot run on that', async () => {
+    const pyproject = '[project]\nname = "x"\nrequires-python = ">=3.14"\n'
+    const { project } = await pythonProject({ 'app.py': '', '.python-version': '3.13', 'pyproject.toml': pyproject })
+    expect((await project.build()).output).toContain(
+      'Warning: .python-version asks for 3.13, but pyproject.toml requires-python for >=3.14',
     )
   })
 
   it('is an error if it is none', async () => {
-    expect(await outcome({ 'runtime.txt': 'pypy' })).toBe('runtime.txt: "pypy" is not a version of Python')
+    expect(await outcome({ 'runtime.txt': 'pypy' })).toBe('runtime.txt: "pypy" is not a version of CPython')
   })
 })
 
@@ -201,7 +236,7 @@ describe('packages', () => {
     ['requirements.txt', { 'requirements.txt': 'flask==3.2\n-r more.txt\n' }, {}, 'requirements.txt changed'],
     ['an included file', { 'more.txt': '-c limits.txt\nb==2\n' }, {}, 'requirements.txt changed'],
     ['a constraint', { 'limits.txt': 'b<3\n' }, {}, 'requirements.txt changed'],
-    ['a setting for pip', {}, { PIP_NO_BINARY: ':all:' }, 'settings for pip changed'],
+    ['a setting for pip', {}, { PIP_NO_BINARY: ':all:' }, 'requirements.txt changed'],
   ])('are installed anew if %s changes', async (_name, changes, env, reason) => {
     const app = {
       ...flaskApp,
@@ -224,25 +259,157 @@ describe('packages', () => {
     'wheels/x-1.0-py3-none-any.whl',
     '-f wheels',
     '-r https://host/r.txt',
-  ])('that are files of the application are installed in each build: %s', async line => {
+    'x-1.0-py3-none-any.whl',
+    'git+https://host/x.git@v1',
+    'x @ git+https://host/x.git@0123456',
+    '-e git+https://host/x.git#egg=x',
+    'x @ https://host/x.whl',
+    'x @ https://${HOST}/x.whl#sha256=00',
+    '--unknown-option=x',
+  ])('C21 that no file fixes are installed in each build: %s', async line => {
     const { project } = await pythonProject({ ...flaskApp, 'requirements.txt': `flask==3.1.2\n${line}\n` })
     await project.build()
     await project.nextBuild()
     const { output } = await project.build()
-    expect(output).toContain('Creating packages of requirements.txt (the requirements name files of the application)')
+    expect(output).toContain('Creating packages of requirements.txt (requirements.txt:2 names what may have changed)')
   })
 
   it.each([
-    'git+https://host/x.git@v1',
-    'x @ https://host/x.whl',
+    `git+https://host/x.git@${'0'.repeat(40)}`,
+    `-e git+https://host/x.git@${'0'.repeat(40)}#egg=x`,
+    'x @ https://host/x.whl#sha256=00',
     'a[b]==1 ; python_version<"4"',
+    'a >= 1, < 2 --hash=sha256:00 --hash=sha256:01',
+    'zope.interface',
     '--index-url https://host/simple/',
-    '-e git+https://host/x.git#egg=x',
-  ])('of elsewhere are not: %s', async line => {
+  ])('that are fixed are not: %s', async line => {
     const { project } = await pythonProject({ ...flaskApp, 'requirements.txt': `flask==3.1.2\n${line}\n` })
     await project.build()
     await project.nextBuild()
     expect((await project.build()).output).toContain('Using packages of requirements.txt of the previous image')
+  })
+
+  it.each<[Record<string, string>, string]>([
+    [{ PIP_CONFIG_FILE: 'pip.conf' }, 'PIP_CONFIG_FILE'],
+    [{ PIP_FIND_LINKS: 'wheels' }, 'PIP_FIND_LINKS'],
+    [{ UV_CONFIG_FILE: 'uv.toml' }, 'UV_CONFIG_FILE'],
+    [{ PIP_CONSTRAINT: 'https://host/limits.txt' }, 'PIP_CONSTRAINT'],
+  ])('C21 are installed in each build if a setting names what may change: %j', async (env, name) => {
+    const { project } = await pythonProject(flaskApp, env)
+    await project.build()
+    await project.nextBuild()
+    expect((await project.build()).output).toContain(`(${name} names what may have changed)`)
+  })
+
+  it.each(['PIP_CONSTRAINT', 'PIP_REQUIREMENT'])('C21 are installed anew if the file of %s changes', async name => {
+    const { project } = await pythonProject({ ...flaskApp, 'limits.txt': 'werkzeug<3\n' }, { [name]: 'limits.txt' })
+    await project.build()
+    await project.nextBuild({ 'limits.txt': 'werkzeug<2\n' })
+    expect((await project.build()).output).toContain('(requirements.txt changed)')
+  })
+
+  it('C21, S19 are installed anew if a file changes that one in UTF-16 includes', async () => {
+    const utf16 = Buffer.from('\u{FEFF}flask==3.1.2\r\n-r more.txt\r\n', 'utf16le')
+    const { project } = await pythonProject({ ...flaskApp, 'requirements.txt': utf16, 'more.txt': 'b==1\n' })
+    await project.build()
+    await project.nextBuild({ 'more.txt': 'b==2\n' })
+    expect((await project.build()).output).toContain('(requirements.txt changed)')
+  })
+
+  it('leave no repository of an editable requirement, whose logs have the time', async () => {
+    const { project, debian } = await pythonProject(flaskApp)
+    debian.leftovers = ['src/x/.git/logs/HEAD', 'src/x/x.py']
+    expect((await project.build()).exitCode).toBe(0)
+    expect(await readdir(join(project.layersDir, 'venv/src/x'))).toEqual(['x.py'])
+  })
+
+  it.each(['-r ../more.txt', '-e ../lib', 'file:../lib', 'x @ file:../lib', '-f ../wheels'])(
+    'outside the application are an error: %s',
+    async line => {
+      const { project } = await pythonProject({ ...flaskApp, 'requirements.txt': `${line}\n` })
+      const { output, exitCode } = await project.build()
+      expect(exitCode).toBe(1)
+      expect(output).toMatch(/Error: requirements.txt:1: \.\.\/\S+ is outside the application/)
+    },
+  )
+
+  it.each<[string, string | undefined]>([
+    [
+      'ERROR: Ignored the following versions that require a different python version: 1.21.1 Requires-Python >=3.7,<3.11; 1.21.2 Requires-Python >=3.7,<3.11\nERROR: Could not find a version that satisfies the requirement numpy==1.21.2 (from versions: 1.3)',
+      'numpy 1.21.2 can be installed on Python >=3.7,<3.11: ask for such a version in .python-version',
+    ],
+    ['error: subprocess-exited-with-error', 'a package has to be compiled'],
+    ['LookupError: setuptools-scm was unable to detect version for /workspace.', 'set SETUPTOOLS_SCM_PRETEND_VERSION'],
+    ['Temporary failure in name resolution', 'check the network'],
+    ['something else', undefined],
+  ])('that cannot be installed: %s', async (failure, advice) => {
+    const { project, debian } = await pythonProject(flaskApp)
+    debian.failure = failure
+    const { output, exitCode } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toMatch(/Error: requirements.txt: pip install -r requirements.txt failed with exit status 1\n(.*)/)
+    if (advice !== undefined) expect(output).toContain(advice)
+    else expect(output).toMatch(/exit status 1\n$/)
+  })
+
+  it.each<[Tree, string]>([
+    [{ 'uv.lock': 'version = 1\n', 'pyproject.toml': '[project]\n' }, 'uv sync --locked --no-default-groups'],
+    [{ 'poetry.lock': '', 'pyproject.toml': '[tool.poetry]\n' }, 'poetry sync --only main'],
+    [{ 'pdm.lock': '', 'pyproject.toml': '[project]\n' }, 'pdm sync --prod'],
+  ])('are installed by the tool that locked them, and kept with the lock file: %j', async (app, command) => {
+    const { project, debian } = await pythonProject({ ...app, 'app.py': 'app = Flask(__name__)' })
+    debian.locked = ['flask', 'gunicorn']
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(debian.commands.find(line => line.startsWith(command))).toBeDefined()
+    expect(output).toContain('gunicorn is installed')
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('of the previous image')
+    await project.nextBuild({ [Object.keys(app)[0] ?? '']: '# other\n' })
+    expect((await project.build()).output).toMatch(/Creating packages of \w+.lock \(\w+.lock changed\)/)
+  })
+
+  it('C21 of a lock file that names folders are installed in each build', async () => {
+    const lock = '[[package]]\nname = "x"\nsource = { directory = "lib" }\n'
+    const { project } = await pythonProject({ 'uv.lock': lock, 'pyproject.toml': '[project]\n', 'app.py': '' })
+    await project.build()
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('(uv.lock names what may have changed)')
+  })
+
+  it.each<[Tree, string]>([
+    [{ 'Pipfile.lock': '{}' }, 'pipenv requirements --hash'],
+    [{ Pipfile: '' }, 'pipenv lock'],
+    [{ 'setup.py': '' }, 'pip install --editable .'],
+    [{ 'pyproject.toml': '[build-system]\n[project]\n' }, 'pip install --editable .'],
+  ])('of %j: %s', async (app, command) => {
+    const { project, debian } = await pythonProject({ ...app, 'app.py': 'print()' })
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(debian.commands).toContain(command)
+  })
+
+  it('of a pyproject.toml without a build system are its dependencies', async () => {
+    const pyproject = '[project]\nname = "x"\ndependencies = ["flask==3.1.2", "gunicorn"]\n'
+    const { project } = await pythonProject({ 'pyproject.toml': pyproject, 'app.py': 'app = Flask(__name__)' })
+    expect((await project.build()).output).toContain('gunicorn is installed')
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Using packages of pyproject.toml of the previous image')
+  })
+
+  it('of GOOGLE_VENDOR_PIP_DEPENDENCIES come from there alone', async () => {
+    const { project, debian } = await pythonProject(
+      { ...flaskApp, 'vendor/x.whl': '' },
+      { GOOGLE_VENDOR_PIP_DEPENDENCIES: 'vendor' },
+    )
+    expect((await project.build()).exitCode).toBe(0)
+    expect(debian.commands).toContain('pip install --no-index --find-links vendor -r requirements.txt')
+  })
+
+  it('that take their version from git are told that .git is not there', async () => {
+    const pyproject = '[build-system]\nrequires = ["setuptools-scm"]\n[project]\nname = "x"\n'
+    const { project } = await pythonProject({ 'pyproject.toml': pyproject, 'app.py': 'print()' })
+    expect((await project.build()).output).toContain('Set SETUPTOOLS_SCM_PRETEND_VERSION')
   })
 
   it('may be named by BP_PIP_REQUIREMENT', async () => {
@@ -265,7 +432,7 @@ describe('packages', () => {
       'a file that is not there',
       { 'requirements.txt': '-r none.txt\n' },
       {},
-      'Error: requirements.txt: there is no file none.txt',
+      'Error: requirements.txt:1: there is no file none.txt',
     ],
     [
       'a misspelt file',
@@ -275,13 +442,8 @@ describe('packages', () => {
     ],
     ['another ending', { 'requirements.text': 'flask\n', 'app.py': '' }, {}, 'Error: requirements.text: '],
     ['another case', { 'Requirements.txt': 'flask\n', 'app.py': '' }, {}, 'Error: Requirements.txt: '],
-    [
-      'Poetry',
-      { 'poetry.lock': '', 'app.py': '' },
-      {},
-      'Error: poetry.lock: only packages in a requirements.txt can be installed yet',
-    ],
-    ['uv', { 'uv.lock': '', 'pyproject.toml': '[project]\n' }, {}, 'uv export --no-dev'],
+    ['conda', { 'environment.yml': '', 'app.py': '' }, {}, 'Error: environment.yml: conda installs programs'],
+    ['pixi', { 'pixi.toml': '', 'app.py': '' }, {}, 'Error: pixi.toml: pixi installs programs'],
     ['PYTHONHOME', flaskApp, { PYTHONHOME: '/usr' }, 'Error: PYTHONHOME: packages would be installed elsewhere'],
     ['PIP_TARGET', flaskApp, { PIP_TARGET: 'lib' }, 'take PIP_TARGET out of the environment'],
   ])('%s: an error that says what to do', async (_name, app, env, expected) => {

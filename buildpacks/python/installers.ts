@@ -1,0 +1,281 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseToml } from '../../lifecycle/spec/toml.ts'
+import { type BuildContext, BuildpackError, digestOf, firstSetting, type RunOptions } from '../sdk/index.ts'
+import type { LockTool, Project } from './project.ts'
+import { readRequirements } from './requirements.ts'
+import type { Pip, Python } from './runtime.ts'
+import { installError, readSettings } from './settings.ts'
+import { type LockToolPrograms, lockToolVersions } from './tools.ts'
+import { uvEnv } from './uv.ts'
+
+/** What is installed, what that depends on, and how. */
+export interface Installation {
+  /** For people: the files that say what to install. */
+  readonly title: string
+  /** The installer and its version. */
+  readonly installer: string
+  readonly digest: string
+  /** The place of what no digest covers: the packages are then installed in each build. */
+  readonly open: string | undefined
+  /** Installs into the virtual environment at `venv`. */
+  install(venv: string): Promise<void>
+}
+
+export interface Tools {
+  readonly python: Python
+  readonly pip: Pip
+  /** Directories of headers that are not where the interpreter says they are. */
+  readonly include: readonly string[]
+  /** A directory that is gone after the build. */
+  readonly temp: string
+  /** The directory of the installers' caches, which the next build has again. */
+  readonly cache: string
+  readonly programs: LockToolPrograms
+}
+
+/** Plans the installation of a project's packages; undefined if there is nothing to install. */
+export async function planInstallation(
+  context: BuildContext,
+  tools: Tools,
+  project: Project,
+): Promise<Installation | undefined> {
+  if (project.kind === 'requirements') return pipInstallation(context, tools, project.files)
+  if (project.kind === 'package') return packageInstallation(context, tools, project.file)
+  if (project.kind !== 'locked') return undefined
+  return project.tool === 'pipenv'
+    ? pipenvInstallation(context, tools, project.file)
+    : lockInstallation(context, tools, project.tool, project.file)
+}
+
+async function pipInstallation(context: BuildContext, tools: Tools, names: readonly string[]): Promise<Installation> {
+  const settings = readSettings(context.env)
+  const requirements = await readRequirements(context.app, names, settings.files)
+  const vendored = firstSetting(context.env, 'GOOGLE_VENDOR_PIP_DEPENDENCIES')
+  if (vendored && !(await context.app.hasDirectory(vendored.value))) {
+    throw new BuildpackError(`there is no directory ${vendored.value}`, {
+      where: vendored.name,
+      fix: `fill it with pip download -d ${vendored.value} ${requirements.args.join(' ')}`,
+    })
+  }
+  const args = [...(vendored ? ['--no-index', '--find-links', vendored.value] : []), ...requirements.args]
+  return {
+    title: requirements.title,
+    installer: `pip ${tools.pip.version}`,
+    digest: digestOf(requirements.digest, settings.digest, ...args),
+    open: settings.open ?? vendored?.name ?? requirements.open,
+    install: venv => pipInstall(context, tools, venv, args, requirements.title),
+  }
+}
+
+/**
+ * A project of its own. What is static and has no build system is its dependencies; all else pip has the build system say,
+ * which may read anything, so that it is asked in each build.
+ */
+async function packageInstallation(
+  context: BuildContext,
+  tools: Tools,
+  file: 'pyproject.toml' | 'setup.py',
+): Promise<Installation> {
+  const settings = readSettings(context.env)
+  const installer = `pip ${tools.pip.version}`
+  const document = parseToml((await context.app.read('pyproject.toml')) ?? '', 'pyproject.toml')
+  const project = tableOf(document['project'])
+  const dynamic = Array.isArray(project['dynamic']) && project['dynamic'].includes('dependencies')
+  if (file === 'setup.py' || document['build-system'] !== undefined || dynamic) {
+    const install = (venv: string) => pipInstall(context, tools, venv, ['--editable', '.'], file)
+    return { title: file, installer, digest: settings.digest, open: file, install }
+  }
+  const dependencies = Array.isArray(project['dependencies']) ? project['dependencies'].map(String) : []
+  const list = join(tools.temp, 'requirements.txt')
+  await writeFile(list, `${dependencies.join('\n')}\n`)
+  const isFixed = dependencies.every(dependency => !dependency.includes('@'))
+  return {
+    title: file,
+    installer,
+    digest: digestOf(settings.digest, ...dependencies),
+    open: settings.open ?? settings.files[0]?.where ?? (isFixed ? undefined : file),
+    install: venv => pipInstall(context, tools, venv, ['-r', list], file),
+  }
+}
+
+/** Pipenv says what it locked in pip's words, hashes included, and pip installs that. */
+async function pipenvInstallation(context: BuildContext, tools: Tools, file: string): Promise<Installation> {
+  const settings = readSettings(context.env)
+  const lock = await context.app.read('Pipfile.lock')
+  if (lock === undefined) {
+    context.log.warning('there is no Pipfile.lock: the newest versions are installed', 'Commit one: pipenv lock')
+  }
+  const open = lock === undefined ? file : /"(?:path|file|git)"\s*:/.test(lock) ? 'Pipfile.lock' : settings.open
+  const install = async (venv: string) => {
+    const pipenv = await tools.programs('pipenv')
+    const env = { ...toolEnv(context, tools, venv), PIPENV_PIPFILE: context.app.at('Pipfile') }
+    if (lock === undefined) {
+      await runTool(context, [pipenv, 'lock'], file, { env })
+    }
+    const { stdout } = await runTool(context, [pipenv, 'requirements', '--hash'], file, { env, quiet: true })
+    const list = join(tools.temp, 'pipenv.txt')
+    await writeFile(list, stdout)
+    await pipInstall(context, tools, venv, ['-r', list], file)
+  }
+  const installer = `pipenv ${lockToolVersions.pipenv}`
+  return { title: file, installer, digest: digestOf(lock ?? '', settings.digest), open, install }
+}
+
+async function lockInstallation(
+  context: BuildContext,
+  tools: Tools,
+  tool: Exclude<LockTool, 'pipenv'>,
+  file: string,
+): Promise<Installation> {
+  const { app, env } = context
+  const settings = readSettings(env)
+  const lock = (await app.read(file)) ?? ''
+  const manifest = (await app.read('pyproject.toml')) ?? ''
+  const document = parseToml(manifest, 'pyproject.toml')
+  const isPackage = await isInstalledItself(context, tool, document)
+  // uv.lock names the project itself as `virtual`; every other path is a package whose files no lock file fixes.
+  const local = /^(?:path|directory|editable) = |\{ ?(?:path|directory|editable) = |^type = "(?:directory|file)"/m
+  const isLocal = local.test(isPackage ? lock : lock.replaceAll('source = { editable = "." }', ''))
+  const unlocked = file === 'pyproject.toml'
+  const commands: Record<typeof tool, string[]> = {
+    uv: ['sync', '--locked', '--no-default-groups', '--no-progress'],
+    poetry: [
+      ...(unlocked ? ['install'] : ['sync']),
+      ...['--only', 'main', '--no-interaction', '--no-ansi'],
+      ...(isPackage ? [] : ['--no-root']),
+    ],
+    pdm: ['sync', '--prod', '--no-self'],
+  }
+  const install = async (venv: string) => {
+    const program = await tools.programs(tool)
+    const options = { env: toolEnv(context, tools, venv) }
+    await runTool(context, [program, ...commands[tool]], file, options)
+    if (tool === 'pdm' && isPackage) {
+      await pipInstall(context, tools, venv, ['--no-deps', '--editable', '.'], 'pyproject.toml')
+    }
+  }
+  return {
+    title: file,
+    installer: `${tool} ${lockToolVersions[tool]}`,
+    digest: digestOf(
+      lock,
+      manifest,
+      (await app.read('uv.toml')) ?? '',
+      (await app.read('poetry.toml')) ?? '',
+      settings.digest,
+    ),
+    open: unlocked || isLocal ? file : isPackage ? 'pyproject.toml' : (settings.open ?? settings.files[0]?.where),
+    install,
+  }
+}
+
+/** Whether the tool would install the project too, beside its dependencies. */
+async function isInstalledItself({ app }: BuildContext, tool: LockTool, document: Record<string, unknown>) {
+  const settings = tableOf(tableOf(document['tool'])[tool])
+  if (tool === 'uv')
+    return settings['package'] === true || (document['build-system'] !== undefined && settings['package'] !== false)
+  if (tool === 'pdm') return document['build-system'] !== undefined && settings['distribution'] !== false
+  if (settings['package-mode'] === false) return false
+  const name: unknown = settings['name'] ?? tableOf(document['project'])['name']
+  if (settings['packages'] !== undefined) return true
+  if (typeof name !== 'string' || name === '') return false
+  const module = name.toLowerCase().replaceAll(/[-.]+/g, '_')
+  return (
+    (await app.hasDirectory(module)) || (await app.hasDirectory(`src/${module}`)) || (await app.has(`${module}.py`))
+  )
+}
+
+function toolEnv(context: BuildContext, tools: Tools, venv: string): Record<string, string> {
+  return {
+    ...compileEnv(context, tools),
+    ...uvEnv(context),
+    VIRTUAL_ENV: venv,
+    PATH: `${join(venv, 'bin')}:${context.env['PATH'] ?? ''}`,
+    UV_PROJECT_ENVIRONMENT: venv,
+    UV_PYTHON: join(venv, 'bin/python'),
+    UV_PYTHON_DOWNLOADS: 'never',
+    UV_CACHE_DIR: join(tools.cache, 'uv'),
+    POETRY_CACHE_DIR: join(tools.cache, 'poetry'),
+    POETRY_VIRTUALENVS_CREATE: 'false',
+    PDM_CACHE_DIR: join(tools.cache, 'pdm'),
+    PDM_IGNORE_SAVED_PYTHON: '1',
+    PDM_CHECK_UPDATE: 'false',
+    PIPENV_CACHE_DIR: join(tools.cache, 'pipenv'),
+    PIPENV_IGNORE_VIRTUALENVS: '0',
+    PIPENV_NOSPIN: '1',
+    REQUESTS_CA_BUNDLE: certificates(context),
+  }
+}
+
+/** Variables for what packages in C and their build systems read. */
+function compileEnv({ env }: BuildContext, { python, include }: Tools): Record<string, string> {
+  return {
+    ...python.env,
+    ...(include.length > 0 && { CPATH: [...include, env['CPATH']].filter(Boolean).join(':') }),
+    // Debugging information would name the directory, of random name, in which a package is compiled.
+    CFLAGS: [env['CFLAGS'], '-g0'].filter(Boolean).join(' '),
+    SOURCE_DATE_EPOCH: env['SOURCE_DATE_EPOCH'] ?? '315532801',
+  }
+}
+
+function certificates({ env }: BuildContext): string {
+  return env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt'
+}
+
+/** Variables with which pip runs in the virtual environment, out of a directory of its own. */
+export function pipEnv(context: BuildContext, tools: Tools): Record<string, string> {
+  return {
+    ...compileEnv(context, tools),
+    PYTHONPATH: tools.pip.modules,
+    PIP_DISABLE_PIP_VERSION_CHECK: '1',
+    PIP_CERT: context.env['PIP_CERT'] ?? certificates(context),
+  }
+}
+
+const pipFlags = ['--no-compile', '--no-input', '--no-warn-script-location', '--progress-bar=off']
+
+async function pipInstall(
+  context: BuildContext,
+  tools: Tools,
+  venv: string,
+  args: readonly string[],
+  where: string,
+): Promise<void> {
+  const flags = [...pipFlags, '--cache-dir', join(tools.cache, 'pip')]
+  const argv = [join(venv, 'bin/python'), '-m', 'pip', 'install', ...flags, ...args] as const
+  const env = { ...pipEnv(context, tools), ...(await scmVersion(context)) }
+  const result = await context.run([...argv], { env, allowFailure: true })
+  if (result.exitCode === 0) return
+  throw installError(`pip install ${args.join(' ')}`, where, result.stdout + result.stderr, result.exitCode)
+}
+
+async function runTool(
+  context: BuildContext,
+  argv: readonly [string, ...string[]],
+  where: string,
+  options: RunOptions,
+) {
+  const env = { ...options.env, ...(await scmVersion(context)) }
+  const result = await context.run(argv, { ...options, env, allowFailure: true })
+  if (result.exitCode === 0) return result
+  const name = [argv[0].replace(/.*\//, ''), ...argv.slice(1)].join(' ')
+  if (options.quiet === true) context.log.detail(result.stderr)
+  throw installError(name, where, result.stdout + result.stderr, result.exitCode)
+}
+
+/** A version for projects that take theirs from git, whose directory is not in the build. */
+async function scmVersion({ app, env, log }: BuildContext): Promise<Record<string, string>> {
+  if (env['SETUPTOOLS_SCM_PRETEND_VERSION'] !== undefined || (await app.hasDirectory('.git'))) return {}
+  const texts = await Promise.all(['pyproject.toml', 'setup.py', 'setup.cfg'].map(name => app.read(name)))
+  if (!/setuptools[-_]scm|hatch-vcs|pdm-backend[\s\S]*source = "scm"/.test(texts.join('\n'))) return {}
+  log.warning(
+    'the project takes its version from git, and .git is not in the build: it is called 0.0.0',
+    'Set SETUPTOOLS_SCM_PRETEND_VERSION to its version.',
+  )
+  return { SETUPTOOLS_SCM_PRETEND_VERSION: '0.0.0' }
+}
+
+function tableOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}

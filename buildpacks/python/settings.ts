@@ -1,0 +1,82 @@
+import { BuildpackError, digestOf } from '../sdk/index.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** Variables that would send packages elsewhere, or make Python look for its library there. */
+export const rejectedSettings = [
+  ...['PYTHONHOME', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_ROOT', 'PIP_USER', 'PIP_PYTHON'],
+  ...['UV_PROJECT_ENVIRONMENT', 'UV_PYTHON', 'UV_SYSTEM_PYTHON', 'UV_TARGET', 'UV_PREFIX'],
+]
+
+/** What settings of the installers mean for packages that are kept. */
+export interface InstallerSettings {
+  readonly digest: string
+  /** Files that PIP_CONSTRAINT and PIP_REQUIREMENT name. */
+  readonly files: readonly { readonly file: string; readonly where: string }[]
+  /** A setting that may name what no digest covers. */
+  readonly open: string | undefined
+}
+
+/** These change the way to packages, not the packages. */
+const way = /_(?:INDEX_URL|DEFAULT_INDEX|INDEX|CERT|CLIENT_CERT|PROXY|TRUSTED_HOST|RETRIES|TIMEOUT|MIRROR|NATIVE_TLS)$/
+const credentials = /^(?:UV_INDEX_|POETRY_HTTP_BASIC_|POETRY_PYPI_TOKEN_|PDM_REPOSITORY_)/
+/** Their values say all: none names a file. */
+const plain =
+  /^PIP_(?:NO_BINARY|ONLY_BINARY|PREFER_BINARY|PRE|NO_DEPS|REQUIRE_HASHES|NO_INDEX|USE_PEP517|NO_BUILD_ISOLATION|DISABLE_PIP_VERSION_CHECK|NO_INPUT|PROGRESS_BAR|QUIET|VERBOSE|NO_COLOR|NO_CACHE_DIR|NO_PYTHON_VERSION_WARNING|ROOT_USER_ACTION|DEFAULT_TIMEOUT)$|^UV_(?:NO_BINARY|NO_BUILD|PRERELEASE|RESOLUTION|LOCKED|FROZEN|COMPILE_BYTECODE|HTTP_TIMEOUT|CONCURRENT_\w+|LINK_MODE|NO_PROGRESS)$|^(?:CFLAGS|CPPFLAGS|CXXFLAGS|LDFLAGS|CC|CXX|PKG_CONFIG_PATH)$/
+const relevant =
+  /^(?:PIP|UV|POETRY|PDM|PIPENV|SETUPTOOLS|SETUPTOOLS_SCM)_|^(?:CFLAGS|CPPFLAGS|CXXFLAGS|LDFLAGS|CC|CXX|PKG_CONFIG_PATH)$/
+const fileSettings = ['PIP_CONSTRAINT', 'PIP_BUILD_CONSTRAINT', 'PIP_REQUIREMENT']
+
+/** Sorts the settings of the installers. One that is not known counts as open: it may name a file or a branch. */
+export function readSettings(env: Env): InstallerSettings {
+  const names = Object.keys(env).filter(name => relevant.test(name) && env[name] !== '' && !credentials.test(name))
+  const settings = names.filter(name => !way.test(name)).toSorted()
+  const isFile = (name: string) => fileSettings.includes(name)
+  return {
+    digest: digestOf(...settings.flatMap(name => [name, env[name] ?? ''])),
+    files: settings.filter(isFile).flatMap(name =>
+      (env[name] ?? '')
+        .trim()
+        .split(/\s+/)
+        .map(file => ({ file, where: name })),
+    ),
+    open: settings.find(name => !isFile(name) && !plain.test(name) && !/^SETUPTOOLS_SCM_PRETEND/.test(name)),
+  }
+}
+
+/**
+ * The error for an installer that failed, with advice only where its own words call for it.
+ * @param where the file that says what to install
+ */
+export function installError(name: string, where: string, output: string, exitCode: number): BuildpackError {
+  return new BuildpackError(`${name} failed with exit status ${exitCode}`, { where, fix: adviceFor(output) })
+}
+
+function adviceFor(output: string): string | undefined {
+  const wanted = /satisfies the requirement (\S+?)(?:==(\S+))? \(from/.exec(output)
+  const ignored = /Ignored the following versions that require a different python version: (.*)/.exec(output)?.[1] ?? ''
+  const needs = ignored
+    .split(/;\s*/)
+    .map(part => /^(\S+) Requires-Python (.+)$/.exec(part.trim()))
+    .find(part => part !== null && part[1] === wanted?.[2])
+  if (needs) {
+    return `${wanted?.[1]} ${needs[1]} can be installed on Python ${needs[2]}: ask for such a version in .python-version, or for another ${wanted?.[1]}`
+  }
+  if (/setuptools.scm was unable to detect version|LookupError.*setuptools.scm|vcs-versioning.*unable/i.test(output)) {
+    return 'the source has no .git in the build: set SETUPTOOLS_SCM_PRETEND_VERSION to the version'
+  }
+  if (/No space left on device|ENOSPC/.test(output)) return 'free some space on the disk that holds the builds'
+  if (/hashes are required|DO NOT MATCH THE HASHES/i.test(output))
+    return 'renew the hashes with the tool that wrote them'
+  if (/Temporary failure in name resolution|NewConnectionError|Read timed out|dns error|ConnectTimeout/i.test(output)) {
+    return 'check the network, and the address of the package index'
+  }
+  if (/error: subprocess-exited-with-error|Failed to build|error: metadata-generation-failed/.test(output)) {
+    return 'a package has to be compiled: pin a version that has a wheel for this Python, or add the libraries that its build misses'
+  }
+  if (wanted || /ResolutionImpossible|No solution found/.test(output)) return 'correct the version that is asked for'
+  if (/lockfile.*needs to be updated|lock file.*(?:not up to date|changed significantly|out of date)/is.test(output)) {
+    return 'renew the lock file and commit it'
+  }
+  return undefined
+}

@@ -1,0 +1,33 @@
+import { satisfies, valid, validRange } from '@renovatebot/pep440'
+
+/**
+ * A wish for a version in PEP 440's form. Bare versions follow pyenv, Heroku and Paketo: `3.13`, `python-3.13.2`, `3.13.*`,
+ * `3.x`. A bare patch release also accepts later patches of the same minor version, since those only mend faults:
+ * `3.13.2` is `>=3.13.2,==3.13.*`; who needs exactly this one writes `==3.13.2`.
+ * @returns undefined for what is no wish for a version of CPython
+ */
+export function toSpecifier(text: string): string | undefined {
+  // Poetry's alternatives: `^2.7 || ^3.8`.
+  const alternatives = text.split('||').map(alternative => {
+    const clauses = alternative.split(',').map(clause => toClause(clause.trim()))
+    const specifier = clauses.join(',')
+    return clauses.includes(undefined) || !validRange(specifier) ? undefined : specifier
+  })
+  return alternatives.includes(undefined) ? undefined : alternatives.join('||')
+}
+
+function toClause(clause: string): string | undefined {
+  if (/^(===|==|~=|!=|<=|>=|<|>)/.test(clause)) return clause.replaceAll(/\s+/g, '')
+  const caret = /^\^\s*(\d+(?:\.\d+)*)$/.exec(clause)?.[1]
+  if (caret !== undefined) return `>=${caret},<${Number(caret.split('.')[0]) + 1}`
+  const bare = /^(?:(?:c?python)[- ]?)?v?(\d.*)$/i.exec(clause)?.[1]?.replace(/(\.[x*])+$/i, '')
+  if (bare === undefined || valid(bare) === null) return clause === '*' || clause === 'latest' ? '>=3' : undefined
+  const parts = bare.split('.')
+  if (parts.length < 3) return `==${bare}.*`
+  return /^\d+\.\d+\.\d+$/.test(bare) ? `>=${bare},==${parts[0]}.${parts[1]}.*` : `==${bare}`
+}
+
+/** Whether a version satisfies all specifiers. A pre-release satisfies only what names one. */
+export function meetsAll(version: string, specifiers: readonly string[]): boolean {
+  return specifiers.every(specifier => specifier.split('||').some(alternative => satisfies(version, alternative)))
+}

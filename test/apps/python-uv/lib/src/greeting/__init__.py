@@ -1,0 +1,1 @@
+TEXT = "by uv, from a folder of the application"
