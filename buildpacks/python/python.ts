@@ -14,12 +14,13 @@ import {
   shellProcess,
   withTempDir,
 } from '../sdk/index.ts'
+import { collectStatic } from './django.ts'
 import { planInstallation } from './installers.ts'
 import { checkProject, findProject, type Project } from './project.ts'
 import { provideDebianPython, provideHeaders, providePip, type Python } from './runtime.ts'
 import { rejectedSettings } from './settings.ts'
 import { meetsAll } from './specifier.ts'
-import { findStart, noStart } from './start.ts'
+import { findStart, findWorker, noStart } from './start.ts'
 import { lockToolPrograms } from './tools.ts'
 import { chooseDownload, provideDownloadedPython, provideUv, type Uv } from './uv.ts'
 import { type Installed, provideVenv } from './venv.ts'
@@ -57,7 +58,10 @@ async function build(context: BuildContext): Promise<BuildResult> {
   if (start.command.includes('runserver')) {
     log.warning('this server of Django is made for development', 'Add gunicorn to requirements.txt.')
   }
-  return { launch: { processes: [shellProcess('web', start.command, { default: true })] } }
+  const worker = await findWorker(app, installed)
+  const processes = [shellProcess('web', start.command, { default: true })]
+  if (worker !== undefined) processes.push(shellProcess('worker', worker))
+  return { launch: { processes } }
 }
 
 async function install(context: BuildContext, project: Project, wanted: Wanted, temp: string): Promise<Installed> {
@@ -77,7 +81,10 @@ async function install(context: BuildContext, project: Project, wanted: Wanted, 
   const tools = { python, pip, include, temp, cache: cache.path, programs }
   const installation = await planInstallation(context, tools, project)
   if (installation === undefined) return new Set()
-  return (await provideVenv(context, tools, installation, { restored: await context.app.has('manage.py') })).installed
+  const restored = await context.app.has('manage.py')
+  const { layer, installed } = await provideVenv(context, tools, installation, { restored })
+  await collectStatic(context, python, layer.path, installed)
+  return installed
 }
 
 /** Debian's Python where it will do, otherwise one that uv downloads. */

@@ -49,6 +49,8 @@ export class FakeDebian {
   locked: string[] = []
   /** Files that pip leaves in the virtual environment. */
   leftovers: string[] = []
+  /** What `manage.py collectstatic` prints before it fails. */
+  collectFailure = ''
   /** What pip prints before it fails; it succeeds without. */
   failure = ''
   /** What packages on PyPI need. */
@@ -64,6 +66,11 @@ export class FakeDebian {
     if (program === 'dpkg-deb') return this.#dpkg(args)
     if (program === 'apt-get') return this.#apt(args, command)
     if (/(^python3|\/python[\d.]*)$/.test(program) && args[0] === '-m') return this.#python(args.slice(1), command)
+    if (args[0] === 'manage.py') {
+      this.commands.push(args.join(' '))
+      const fails = args[1] === 'collectstatic' && this.collectFailure !== ''
+      return { exitCode: fails ? 1 : 0, stdout: '', stderr: this.collectFailure }
+    }
     if (/\/(uv|poetry|pdm|pipenv)$/.test(program)) return this.#tool(basename(program), args, command)
     throw new Error(`nobody expects ${command.argv.join(' ')}`)
   }

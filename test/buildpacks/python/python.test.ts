@@ -517,8 +517,8 @@ describe('the start', () => {
       { ...needs('uvicorn', 'gunicorn', 'flask', 'fastapi'), 'app.py': flask },
       `gunicorn --bind ${at} app:app`,
     ],
-    ['flask', { ...needs('flask'), 'app.py': flask }, `flask --app app:app run ${options}`],
-    ['flask in src', { ...needs('Flask'), 'src/app.py': flask }, `flask --app src/app:app run ${options}`],
+    ['flask', { ...needs('flask'), 'app.py': flask }, `FLASK_APP=app:app flask run ${options}`],
+    ['flask in src', { ...needs('Flask'), 'src/app.py': flask }, `FLASK_APP=src/app:app flask run ${options}`],
     ['Django with gunicorn', { ...needs('django', 'gunicorn'), ...django('shop') }, `gunicorn --bind ${at} shop.wsgi`],
     [
       'Django with uvicorn',
@@ -533,6 +533,50 @@ describe('the start', () => {
       'python main.py',
     ],
     ['a program in src', { 'src/server.py': 'print()' }, 'python src/server.py'],
+    [
+      'Dash, whose server is Flask’s',
+      { ...needs('dash', 'flask', 'gunicorn'), 'app.py': 'app = Dash(__name__)\nserver = app.server\n' },
+      `gunicorn --bind ${at} app:server`,
+    ],
+    [
+      'Dash without a name',
+      { ...needs('dash', 'flask', 'gunicorn'), 'app.py': 'app = dash.Dash()\n' },
+      `gunicorn --bind ${at} app:app.server`,
+    ],
+    ['an object of unknown making', { ...needs('gunicorn'), 'app.py': 'app = Typer()\n' }, 'python app.py'],
+    [
+      'a WSGI function',
+      { ...needs('gunicorn'), 'app.py': 'def application(environ, start_response):\n' },
+      `gunicorn --bind ${at} app:application`,
+    ],
+    [
+      'hypercorn',
+      { ...needs('quart', 'hypercorn'), 'app.py': 'app = Quart(__name__)\n' },
+      `hypercorn --bind ${at} app:app`,
+    ],
+    [
+      'Litestar',
+      { ...needs('litestar', 'uvicorn'), 'app.py': 'app = Litestar([index])\n' },
+      `uvicorn ${options} app:app`,
+    ],
+    [
+      'an object of another name',
+      { ...needs('flask', 'gunicorn'), 'app.py': 'web = Flask(__name__)\n' },
+      `gunicorn --bind ${at} app:web`,
+    ],
+    [
+      'Streamlit',
+      { ...needs('streamlit'), 'streamlit_app.py': 'import streamlit as st\n' },
+      'streamlit run streamlit_app.py --server.address 0.0.0.0 --server.port ${PORT:-8080} --server.headless true',
+    ],
+    [
+      'Gradio',
+      { ...needs('gradio'), 'app.py': 'import gradio as gr\n' },
+      'GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=${PORT:-8080} python app.py',
+    ],
+    ['a bot', { ...needs('discord.py'), 'bot.py': 'client.run(token)\n' }, 'python bot.py'],
+    ['a package', { ...needs('requests'), 'jobs/__main__.py': '' }, 'python -m jobs'],
+    ['a package in src', { ...needs('requests'), 'src/jobs/__main__.py': '' }, 'PYTHONPATH=src python -m jobs'],
     ['a program that compares', { ...needs('gunicorn'), 'main.py': 'app == 1\n' }, 'python main.py'],
   ])('%s', async (_name, app, expected) => expect(await start(app)).toBe(expected))
 
@@ -544,7 +588,12 @@ describe('the start', () => {
       { BP_PYTHON_ENTRYPOINT: 'jobs/web.py' },
       `gunicorn --bind ${at} jobs.web:app`,
     ],
-    ['an object', needs('flask'), { BP_PYTHON_ENTRYPOINT: 'jobs.web:app' }, `flask --app jobs.web:app run ${options}`],
+    [
+      'an object',
+      needs('flask'),
+      { BP_PYTHON_ENTRYPOINT: 'jobs.web:app' },
+      `FLASK_APP=jobs.web:app flask run ${options}`,
+    ],
     ['a command', needs('flask'), { RAILPACK_START_CMD: 'python -m jobs' }, 'python -m jobs'],
   ])('named by a variable: %s', async (_name, app, env, expected) => {
     expect(await start({ ...app, 'jobs/run.py': '', 'jobs/web.py': flask }, env)).toBe(expected)
@@ -574,5 +623,47 @@ describe('the start', () => {
     expect((await project.build()).launch).toEqual({
       processes: [{ type: 'web', command: ['bash', '-c', 'python main.py', 'bash'], default: true }],
     })
+  })
+
+  it('has Celery’s worker beside it', async () => {
+    const app = { ...needs('celery', 'flask', 'gunicorn'), 'app.py': flask, 'tasks.py': 'queue = Celery("x")\n' }
+    const { project } = await pythonProject(app)
+    expect((await project.build()).launch).toMatchObject({
+      processes: [
+        { type: 'web' },
+        { type: 'worker', command: ['bash', '-c', 'celery --app tasks:queue worker', 'bash'] },
+      ],
+    })
+  })
+})
+
+describe('Django’s static files', () => {
+  const django: Tree = { 'requirements.txt': 'django\n', 'manage.py': '' }
+
+  it('are collected, also where the packages are those of the last build', async () => {
+    const { project, debian } = await pythonProject(django)
+    await project.build()
+    expect(debian.commands).toContain('manage.py collectstatic --noinput')
+    debian.commands.length = 0
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Using packages of requirements.txt from the cache')
+    expect(debian.commands).toContain('manage.py collectstatic --noinput')
+  })
+
+  it('are not collected with DISABLE_COLLECTSTATIC', async () => {
+    const { project, debian } = await pythonProject(django, { DISABLE_COLLECTSTATIC: '1' })
+    expect((await project.build()).exitCode).toBe(0)
+    expect(debian.commands).not.toContain('manage.py collectstatic --noinput')
+  })
+
+  it.each([
+    ['You’re using the staticfiles app without having set the STATIC_ROOT setting to a filesystem path', 0],
+    ['KeyError: SECRET_KEY', 1],
+  ])('that cannot be collected: %s', async (failure, expected) => {
+    const { project, debian } = await pythonProject(django)
+    debian.collectFailure = failure
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(expected)
+    expect(output).toContain(expected === 0 ? 'Warning: static files are not collected' : 'set DISABLE_COLLECTSTATIC=1')
   })
 })
