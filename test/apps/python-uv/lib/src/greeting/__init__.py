@@ -1,1 +1,0 @@
-TEXT = "by uv, from a folder of the application"
