@@ -68,7 +68,7 @@ const statusOfPhase: Record<PhaseName, number> = {
 
 const failedIn = new WeakMap<object, PhaseName>()
 
-/** Runs a phase, and remembers of an error which one it came in: see `exitStatus`. */
+/** Runs a phase, and records in an error which phase it came from: see `exitStatus`. */
 export async function inPhase<T>(phase: PhaseName, run: () => Promise<T>): Promise<T> {
   try {
     return await run()

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { BaleError, type ErrorCode } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 
-/** How a phase that runs elsewhere says that it failed: the last line it prints. */
+/** The last line that a phase in another process prints if it fails. */
 export interface FailureEvent {
   type: 'failed'
   code: ErrorCode
@@ -45,8 +45,8 @@ const codes = [
   'buildpack-failed',
 ] as const
 
-// What phases that run buildpacks can truthfully say. Buildpacks share their standard output, so a line may be forged: what
-// only trusted phases report (`saved`, `layer`) is refused, and texts are marked as the sandbox's by `fromSandbox`.
+// The events that phases with buildpacks may report. Buildpacks share their standard output, so a line may be forged: events
+// of trusted phases (`saved`, `layer`) are refused, and `fromSandbox` marks texts as the sandbox's.
 const events = v.variant('type', [
   v.object({
     type: v.literal('detected'),

@@ -45,18 +45,18 @@ export type BuildEvent =
   /** An image has no digest in a daemon, and an index has no image ID. */
   | { type: 'saved'; names: string[]; digest?: string | undefined; imageId?: string | undefined; size: number }
 
-/** Renders events for somebody: a terminal, a log, a program. */
+/** Renders events for a terminal, a log or a program. */
 export interface Reporter {
   event(event: BuildEvent): void
   /**
-   * When what was reported has gone out; undefined if it has. Who can report without end waits for it between events, so that
-   * a slow reader costs no memory (X42).
+   * Resolves when the reported output has been written; undefined if it has. A caller that can report without end waits for
+   * it between events, so that a slow reader costs no memory (X42).
    */
   drained?(): Promise<void> | undefined
   close(): Promise<void>
 }
 
-/** Drops everything: for a program that wants none, and for tests. */
+/** Drops all events: for programs that need none, and for tests. */
 export const silent: Reporter = {
   event() {},
   async close() {},

@@ -16,7 +16,9 @@ const fileName = 'known-layers.json'
 const digest = v.custom<Digest>(isDigest, 'is not a digest')
 const document = v.object({
   version: v.literal(1),
-  /** Of the boot; times of another one prove nothing: a power cut may have kept a file's time and lost its contents. */
+  /**
+   * Identifies the boot. Times from another boot prove nothing: a power cut may keep a file's time and lose its contents.
+   */
   boot: v.string(),
   /** Milliseconds since 1970 when the machine booted, by its clock, and when this was written. */
   booted: v.number(),
@@ -39,10 +41,10 @@ export interface Clock {
 const machine: Clock = { now: Date.now, sinceBoot: () => uptime() * 1000, boot: bootId }
 
 /**
- * What earlier builds found out about layers and need not read again: digests of a layer by its fingerprint, fingerprints of
- * kept trees and files by the layer that is in them. Trusted only under the boot that it was written in, and while the
- * clock has run steadily since: a clock set back could give a change the time of an earlier one. What is used or set goes
- * into the next index; the rest is forgotten.
+ * Results of earlier builds that save reading layers again: digests of a layer by its fingerprint, and fingerprints of
+ * cached trees and files by the layer in them. Trusted only under the boot that it was written in, and while the clock has
+ * run steadily since: a clock set back could give a change the time of an earlier one. Entries that a build uses or sets go
+ * into the next index; the rest is dropped.
  */
 export class BlobInfoCache {
   readonly #dir: string
@@ -56,7 +58,7 @@ export class BlobInfoCache {
     this.#before = before
   }
 
-  /** The index in that directory; an empty one if there is none that can be trusted. */
+  /** Reads the index in that directory. Returns an empty one if there is none that can be trusted. */
   static async open(dir: string, clock = machine): Promise<BlobInfoCache> {
     const none: Known = { layers: {}, trees: {}, files: {} }
     try {
@@ -69,7 +71,7 @@ export class BlobInfoCache {
     }
   }
 
-  /** The digests of the layer with this fingerprint. */
+  /** Returns the digests of the layer with this fingerprint. */
   layer(key: string): LayerDigests | undefined {
     const known = this.#before.layers[key]
     if (known !== undefined) this.#next.layers[key] = known
@@ -80,12 +82,12 @@ export class BlobInfoCache {
     this.#next.layers[key] = { diffId, digest, size, mediaType }
   }
 
-  /** The layers whose trees were kept. */
+  /** Returns the layers whose trees are cached. */
   trees(): Digest[] {
     return Object.keys(this.#before.trees).filter(isDigest)
   }
 
-  /** The fingerprint that the layer's tree had when it was kept. */
+  /** Returns the fingerprint that the layer's tree had when it was checked in. */
   tree(diffId: Digest): string | undefined {
     return this.#before.trees[diffId]
   }
@@ -94,13 +96,13 @@ export class BlobInfoCache {
     this.#next.trees[diffId] = fingerprint
   }
 
-  /** Whether a file that was found to hold a layer is still the same: it need not be read again. */
+  /** Returns whether a file that was verified to hold a layer is unchanged and need not be read again. */
   async hasFile(diffId: Digest, path: string): Promise<boolean> {
     const seal = this.#before.files[diffId]
     return seal !== undefined && seal === (await sealOf(path))
   }
 
-  /** The file at `path` is known to hold the layer. */
+  /** Records that the file at `path` was verified to hold the layer. */
   async setFile(diffId: Digest, path: string): Promise<void> {
     const seal = await sealOf(path)
     if (seal !== undefined) this.#next.files[diffId] = seal
@@ -118,17 +120,17 @@ export class BlobInfoCache {
   }
 }
 
-/** A clock that is kept right by small corrections runs fast or slow by less than a thousandth (adjtimex(2): 500 ppm). */
+/** A clock that NTP disciplines runs fast or slow by less than a thousandth (adjtimex(2): 500 ppm). */
 function isTrusted({ boot, booted, written }: v.InferOutput<typeof document>, clock: Clock): boolean {
   const elapsed = clock.now() - written
   const moved = Math.abs(clock.now() - clock.sinceBoot() - booted)
   return boot === clock.boot() && elapsed >= 0 && moved <= 2000 + elapsed / 1000
 }
 
-/** Small ones are read as fast as they are looked at. */
+/** In bytes. Reading a smaller file takes no longer than checking it. */
 const worthIt = 1024n * 1024n
 
-/** Not its change time: a file gets another one when it gets another name. Nobody else writes in a cache. */
+/** Leaves out the change time: it changes when a file is renamed or linked. Nobody else writes in a cache. */
 async function sealOf(path: string): Promise<string | undefined> {
   const stats = await lstat(path, { bigint: true }).catch(() => undefined)
   if (stats?.isFile() !== true || stats.size < worthIt || !(await settled(stats.mtimeNs))) return undefined

@@ -11,7 +11,7 @@ import type { Cache, CacheWriter } from './cache.ts'
 import type { CachedTree, CachedTrees } from './cached-trees.ts'
 import { putKnownLayer } from './known-layers.ts'
 
-/** What a build cache is made of. Each part is optional: without any, nothing is reused and nothing is kept. */
+/** The parts of a build cache. Each one is optional. Without any, nothing is reused and nothing is stored. */
 export interface BuildCacheParts {
   /** Cached layers as tars, in a directory or an image. */
   readonly layers?: Cache
@@ -27,9 +27,9 @@ export interface BuildCacheParts {
 type Put<T extends LayerDigests> = (source: LayerSource) => Promise<T>
 
 /**
- * Everything that is kept from one build of an app for the next one. A build opens it once, restores layers from it, makes
- * layers through it, and commits it once. A fault costs time, never correctness: reading throws a BaleError for the layer
- * concerned, and a cache that cannot be written is one warning.
+ * Everything that one build of an app stores for the next one. A build opens it once, restores layers from it, makes layers
+ * through it, and commits it once. A fault costs time, never correctness: reading throws a BaleError for the layer
+ * concerned, and a cache that cannot be written causes one warning.
  */
 export class BuildCache implements AsyncDisposable {
   readonly #layers: Cache | undefined
@@ -53,7 +53,7 @@ export class BuildCache implements AsyncDisposable {
     this.#trees?.prefetch()
   }
 
-  /** What the last build stored; undefined if nothing, or nothing usable. */
+  /** Returns what the last build stored, or undefined if nothing usable. */
   async metadata(signal?: AbortSignal): Promise<CacheMetadata | undefined> {
     return this.#layers?.metadata(signal)
   }
@@ -79,7 +79,10 @@ export class BuildCache implements AsyncDisposable {
     return this.#layers?.open(diffId, signal)
   }
 
-  /** Starts the next generation. If that cannot be written, the reason is a warning, and the rest of the build writes nothing. */
+  /**
+   * Starts the next generation. If it cannot be written, warns with the reason, and writes nothing for the rest of the
+   * build.
+   */
   async begin(signal?: AbortSignal): Promise<void> {
     await this.#unlessRefused(signal, async () => {
       this.#writer = await this.#layers?.begin(signal)
@@ -87,8 +90,8 @@ export class BuildCache implements AsyncDisposable {
   }
 
   /**
-   * Stores a layer of the image with `put`. A layer whose files have not changed has its digests already and need not be
-   * read; chunks that an earlier build compressed need not be compressed again.
+   * Stores a layer of the image with `put`. A layer whose files have not changed has known digests and need not be read.
+   * Chunks that an earlier build compressed need not be compressed again.
    */
   async storeLayer<T extends LayerDigests>(source: LayerSource, compression: Compression, put: Put<T>): Promise<T> {
     const chunks = this.#writer?.chunks
@@ -98,8 +101,8 @@ export class BuildCache implements AsyncDisposable {
   }
 
   /**
-   * Commits the next generation, if one was begun: `write` keeps layers with `keep` and returns the metadata.
-   * A failure is a warning, since the image is published by now.
+   * Commits the next generation, if one was begun: `write` stores layers with `keep` and returns the metadata. A failure is
+   * a warning, since the image is published by now.
    */
   async commit(write: (keep: KeepLayer) => Promise<CacheMetadata>, signal?: AbortSignal): Promise<void> {
     const writer = this.#writer
@@ -123,11 +126,11 @@ export class BuildCache implements AsyncDisposable {
     { exported, dir }: Parameters<KeepLayer>[1],
     signal?: AbortSignal,
   ): ReturnType<KeepLayer> {
-    const kept = await this.#put(writer, source, exported, signal)
+    const stored = await this.#put(writer, source, exported, signal)
     const fingerprint = dir !== undefined && this.#trees ? await source.fingerprint?.() : undefined
     if (fingerprint && dir !== undefined)
-      this.#checkedIn.push({ diffId: kept.diffId, path: dir, fingerprint: fingerprint.tree })
-    return kept
+      this.#checkedIn.push({ diffId: stored.diffId, path: dir, fingerprint: fingerprint.tree })
+    return stored
   }
 
   async #put(
@@ -155,8 +158,8 @@ export class BuildCache implements AsyncDisposable {
 }
 
 /**
- * Keeps a layer for the next build.
- * @param from `exported`: what is known of the layer if the image has it too; `dir`: its directory, to be kept as a tree
+ * Stores a layer for the next build.
+ * @param from `exported`: the layer's digests if the image has it too; `dir`: its directory, to be checked in as a tree
  */
 export type KeepLayer = (
   source: LayerSource,

@@ -7,7 +7,7 @@ import { fingerprintTree } from '../layers/tree/fingerprint.ts'
 import { removeSoon } from '../files/remove.ts'
 import type { BlobInfoCache } from './blob-info-cache.ts'
 
-/** A layer's directory, and the fingerprint that it had before it was read. */
+/** A layer's directory, with its fingerprint from before it was read. */
 export interface CachedTree {
   readonly diffId: Digest
   readonly path: string
@@ -22,22 +22,22 @@ export interface CachedTrees {
   prefetch(): void
   /** Moves the layer's tree to `to` if it is there and proven unchanged; returns false otherwise. */
   checkout(diffId: Digest, to: string): Promise<boolean>
-  /** Takes the trees of the layers that were committed for the next build, in place of all others. */
+  /** Stores the trees of the committed layers for the next build, in place of all others. */
   checkin(trees: readonly CachedTree[]): Promise<void>
 }
 
 /**
- * The trees of cached layers, kept beside their tars: a build gets them by a rename and gives them back by another one. A
- * tree is in one place at a time, so what a killed or failed build took is gone, and the tar is what is restored next. A
- * tree that is not exactly as the index has it is never used. One that is moved keeps the times that its build gave it; one
- * from a tar has those of every layer.
+ * The trees of cached layers, stored beside their tars. A build checks a tree out with one rename and checks it in with
+ * another. A tree is in one place at a time: a tree that a killed or failed build took is gone, and the next build restores
+ * the tar. A tree that differs from its recorded fingerprint is never used. A checked-out tree keeps the times that its
+ * build gave it; a tree from a tar has the fixed time of every layer.
  * @param dir on the file system of the builds' layers directories; only this user can write there
- * @param discarded where trees wait that are being deleted; names there tell whose they are
+ * @param discarded directory of trees that are being deleted; their names hold a lease
  */
 export function cachedTrees(dir: string, index: BlobInfoCache, discarded: string): CachedTrees {
   const folder = join(dir, 'trees')
   const pathOf = (diffId: Digest): string => join(folder, hexOf(diffId))
-  const looks = new Map<Digest, Promise<string | undefined>>()
+  const prefetched = new Map<Digest, Promise<string | undefined>>()
   const discard = async (path: string): Promise<void> => {
     const aside = join(discarded, leaseName())
     await rename(path, aside)
@@ -46,9 +46,9 @@ export function cachedTrees(dir: string, index: BlobInfoCache, discarded: string
   return {
     prefetch() {
       for (const diffId of index.trees()) {
-        const look = fingerprintTree(pathOf(diffId))
-        look.catch(() => {}) // told to who takes it
-        looks.set(diffId, look)
+        const fingerprint = fingerprintTree(pathOf(diffId))
+        fingerprint.catch(() => {}) // `checkout` throws it
+        prefetched.set(diffId, fingerprint)
       }
     },
 
@@ -56,10 +56,10 @@ export function cachedTrees(dir: string, index: BlobInfoCache, discarded: string
       const fingerprint = index.tree(diffId)
       if (fingerprint === undefined) return false
       const path = pathOf(diffId)
-      const look = looks.get(diffId)
-      looks.delete(diffId)
+      const current = prefetched.get(diffId)
+      prefetched.delete(diffId)
       return await unlessRefused(async () => {
-        if ((await (look ?? fingerprintTree(path))) !== fingerprint) return false
+        if ((await (current ?? fingerprintTree(path))) !== fingerprint) return false
         await rename(path, to)
         return true
       })
@@ -79,7 +79,7 @@ export function cachedTrees(dir: string, index: BlobInfoCache, discarded: string
   }
 }
 
-/** Trees are for speed: where the system refuses (another file system, somebody else's directory), there are the tars. */
+/** Trees only save time. Where the system refuses (another file system, another user's directory), the tars are used. */
 async function unlessRefused(work: () => Promise<boolean>): Promise<boolean> {
   try {
     return await work()

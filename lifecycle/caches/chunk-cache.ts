@@ -12,41 +12,41 @@ import type { Compression } from '../image/media-types.ts'
 const indexFile = 'blocks.json'
 const maxIndex = 64 * 1024 * 1024
 
-/** Smaller layers are compressed again as fast as they are found. */
+/** In bytes. Compressing a smaller layer again takes no longer than finding it. */
 const worthKeeping = 1024 * 1024
 
 const hex128 = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))
-/** Never a path to anywhere else (C05). */
+/** The name of a file in the cache, never a path that leads out of it (C05). */
 const fileName = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}\.tar(\.gz|\.zst)?$/))
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
-/** What a block is, what it was compressed to, and where in the file that is. */
+/** Tags of a block and of its compressed form, and the latter's place in the file. */
 const blockEntry = v.tuple([hex128, hex128, count, count])
 const document = v.object({
   version: v.literal(1),
   /** Of GMAC. */
   secret: hex128,
-  /** By the name of the layer's file. */
+  /** Keyed by the name of the layer's file. */
   layers: v.record(fileName, v.object({ format: v.string(), blocks: v.array(blockEntry) })),
 })
 type Layers = v.InferOutput<typeof document>['layers']
 
-/** A layer's file is named for its diffID, and for the form that it is kept in. */
+/** Names a layer's file by its diffID and its compression. */
 export const extensions: Readonly<Record<Compression, string>> = { none: '.tar', gzip: '.tar.gz', zstd: '.tar.zst' }
 
-/** A layer that was compressed and kept: the name of its file, and its size in bytes. */
+/** A stored compressed layer: the name of its file, and its size in bytes. */
 interface Made {
   readonly file: string
   readonly size: number
 }
 
 /**
- * The layers that one build compresses, kept in the generation of the cache that it makes, and their blocks, which the
- * next build finds by their contents: of a layer that has changed a little, most need not be compressed again.
+ * The layers that one build compresses, stored in the generation of the cache that it makes. The next build finds their
+ * blocks by content: of a layer that changed a little, most blocks need not be compressed again.
  *
- * Blocks are told apart by GMAC (NIST SP 800-38D) under a key that only this cache has: whoever writes the files that are
- * packed cannot make two of the same tag, as with SHA-256, at a tenth of its cost. (The nonce is always the same: tags do not
- * leave the cache, where the key is too.) What a block was compressed to has a tag as well, so that a bit that flipped or a
- * file that a power cut left short is found out and the block compressed again.
+ * A block is identified by its GMAC (NIST SP 800-38D) under a key that only this cache has. Whoever writes the packed files
+ * cannot make two blocks with one tag, as with SHA-256, at a tenth of its cost. (The nonce is constant: the tags stay in the
+ * cache, where the key is too.) The compressed form has a tag as well. A flipped bit, or a file that a power cut left short,
+ * is detected, and the block is compressed again.
  */
 export class ChunkCache {
   readonly #before: string | undefined
@@ -68,7 +68,7 @@ export class ChunkCache {
         this.#blocks.set(`${format} ${key}`, { file, tag, offset, length })
   }
 
-  /** @param before the generation to take blocks from; `own`: the one in the making */
+  /** @param before the generation to take blocks from; `own`: the generation that this build makes */
   static async open(before: string | undefined, own: string): Promise<ChunkCache> {
     const none = new ChunkCache(before, own, randomBytes(16), {})
     if (before === undefined) return none
@@ -83,7 +83,7 @@ export class ChunkCache {
     }
   }
 
-  /** Keeps one layer. */
+  /** Records one layer while it is compressed. */
   recorder(compression: Compression, version: string): ChunkRecorder {
     const format = `${compression} ${version}`
     const draft = new Draft(this.#own)
@@ -103,25 +103,25 @@ export class ChunkCache {
           return { file, size: draft.size }
         }
         const made = commit()
-        made.catch(() => {}) // it is thrown to who asks
+        made.catch(() => {}) // `fileOf` and `save` throw it
         this.#made.set(diffId, made)
       },
       [Symbol.asyncDispose]: () => draft[Symbol.asyncDispose](),
     }
   }
 
-  /** The layer as it was compressed in this build, if it was. */
+  /** Returns the layer as this build compressed it, if it did. */
   async fileOf(diffId: Digest): Promise<Made | undefined> {
     return this.#made.get(diffId)
   }
 
-  /** A file of the generation before is in this one too. */
+  /** Carries a file of the previous generation over to this one. */
   carry(file: string): void {
     const layer = this.#layersBefore[file]
     if (layer !== undefined) this.#layers[file] = layer
   }
 
-  /** Writes down where blocks are. @throws BaleError 'filesystem' */
+  /** Writes the index of the blocks. @throws BaleError 'filesystem' */
   async save(): Promise<void> {
     await Promise.all(this.#made.values())
     const index = { version: 1, secret: this.#secret.toString('hex'), layers: this.#layers }
@@ -153,7 +153,7 @@ export class ChunkCache {
     }
   }
 
-  /** A regular file of the generation before, and nothing else that somebody may have put in its place. */
+  /** Opens a regular file of the previous generation. Refuses anything else that may stand in its place. */
   #open(file: string): number | undefined {
     if (!this.#files.has(file)) this.#files.set(file, openRegularSync(join(this.#before as string, file)))
     return this.#files.get(file)
@@ -172,7 +172,7 @@ function openRegularSync(path: string): number | undefined {
   }
 }
 
-/** A file that is kept if there is enough in it, and given up when the disk will not have it. */
+/** A file that is stored if it is large enough, and dropped if writing it fails. */
 class Draft implements AsyncDisposable {
   size = 0
   readonly #dir: string
@@ -191,7 +191,7 @@ class Draft implements AsyncDisposable {
     })
   }
 
-  /** Whether it is kept. Goes to its end though the draft is disposed of meanwhile. */
+  /** Returns whether the file is stored. Runs to its end even if the draft is disposed of meanwhile. */
   async commit(target: string): Promise<boolean> {
     if (this.#file === undefined || this.#state === 'refused' || this.size < worthKeeping) return false
     this.#state = 'committed'
@@ -210,7 +210,7 @@ class Draft implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof BaleError)) throw error
       this.#state = 'refused'
-      await this.#file?.[Symbol.asyncDispose]() // the disk is full, and we shall not be what fills it
+      await this.#file?.[Symbol.asyncDispose]() // frees the space that it takes on a full disk
       return false
     }
   }

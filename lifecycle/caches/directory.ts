@@ -16,15 +16,17 @@ import { ChunkCache, extensions } from './chunk-cache.ts'
 import type { BlobInfoCache } from './blob-info-cache.ts'
 
 export interface DirectoryCacheOptions {
-  /** Something in the cache is missing or damaged; the build goes on without it. */
+  /** Reports something missing or damaged in the cache. The build goes on without it. */
   onWarning?(text: string): void
-  /** What is known of its files, which need not be read again then. */
+  /** Verified facts about its files, which save reading them again. */
   readonly index?: BlobInfoCache
-  /** Layers that are compressed for an image are kept like that, and their blocks for the next build; other tools do not read those. */
+  /**
+   * Stores layers as they were compressed for the image, and their blocks for the next build. Other tools do not read those.
+   */
   readonly compressed?: boolean
 }
 
-/** The volume layout that the Go lifecycle reads and writes, too: a generation of layers is one directory. */
+/** The volume layout that the Go lifecycle reads and writes: a generation of layers is one directory. */
 const committed = 'committed'
 const backup = 'committed-backup'
 const staging = 'staging'
@@ -32,17 +34,17 @@ const metadataFile = 'io.buildpacks.lifecycle.cache.metadata'
 const lockDir = '.lock'
 
 const maxMetadata = 16 * 1024 * 1024
-/** What nobody is known to own is in use for no longer than that. */
+/** In milliseconds. Entries with an unknown owner count as in use for no longer than this. */
 const abandonedAfter = 24 * 3600_000
 
 /**
- * A cache in a directory. A generation is built in a place of its own and takes the place of the one before it with two
- * renames; if the process dies between them, the one before is still found as the backup. Several builds may use the
- * directory at once: each commits a whole generation, and the last one stays.
+ * A cache in a directory. A generation is built in a directory of its own and replaces the previous one with two renames. If
+ * the process dies between them, the previous one is found as the backup. Several builds may use the directory at once: each
+ * commits a whole generation, and the last one stays.
  *
- * What is read was perhaps written by somebody else: it is bounded, no link is followed, and all that is wrong with it is
- * a warning. `begin`, `put` and `commit` throw a BaleError when the directory cannot be written; what was cached before
- * is untouched then, and the caller goes on without the new generation.
+ * The content may have been written by somebody else: reads are bounded, follow no link, and report every fault as a
+ * warning. `begin`, `put` and `commit` throw a BaleError when the directory cannot be written. The previous generation is
+ * untouched then, and the caller goes on without the new one.
  */
 export function directoryCache(dir: string, options: DirectoryCacheOptions = {}): Cache {
   const description = `cache ${dir}`
@@ -100,9 +102,9 @@ export function directoryCache(dir: string, options: DirectoryCacheOptions = {})
 
 function cacheWriter(dir: string, own: string, index?: BlobInfoCache, blocks?: ChunkCache): CacheWriter {
   const keep = async (diffId: Digest, signal?: AbortSignal): Promise<number | undefined> => {
-    const kept = await takeOver(dir, own, diffId, index, signal)
-    if (kept !== undefined) blocks?.carry(kept.file)
-    return kept?.size
+    const reused = await takeOver(dir, own, diffId, index, signal)
+    if (reused !== undefined) blocks?.carry(reused.file)
+    return reused?.size
   }
   return {
     ...(blocks && { chunks: (compression, version) => blocks.recorder(compression, version) }),
@@ -119,9 +121,9 @@ function cacheWriter(dir: string, own: string, index?: BlobInfoCache, blocks?: C
       }
       await using file = await stageFile(own)
       const { diffId, size } = await writeTar(file, source, signal)
-      // The same bytes are on the disk already: what was just written need not get there.
-      const kept = known === undefined ? await keep(diffId, signal) : undefined
-      if (kept !== undefined) return { diffId, size: kept, reused: true }
+      // The same bytes are on the disk already, so the new copy is discarded.
+      const reusedSize = known === undefined ? await keep(diffId, signal) : undefined
+      if (reusedSize !== undefined) return { diffId, size: reusedSize, reused: true }
       const path = join(own, `${diffId}${extensions.none}`)
       await file.commit(path)
       await index?.setFile(diffId, path)
@@ -145,12 +147,12 @@ function cacheWriter(dir: string, own: string, index?: BlobInfoCache, blocks?: C
   }
 }
 
-/** What the system refuses to move stays. */
+/** Leaves entries in place that the system refuses to move. */
 function unlessRefused(error: unknown): void {
   if (!isErrno(error)) throw error
 }
 
-/** Makes `own` the cache. The paths it returns are of no more use. The caller has the lock. */
+/** Makes `own` the cache. The paths that it returns are obsolete. The caller holds the lock. */
 async function promote(dir: string, own: string): Promise<string[]> {
   const [current, previous] = [join(dir, committed), join(dir, backup)]
   const outdated: string[] = []
@@ -160,9 +162,7 @@ async function promote(dir: string, own: string): Promise<string[]> {
     outdated.push(aside)
   }
   if (await exists(current)) {
-    // A backup beside a generation is one whose process died before it could delete it.
-    // If that cannot be moved (C19), the current generation goes straight to staging: a kill between the two renames then
-    // costs the cache, and an obstacle never freezes it.
+    // A backup beside a generation was left by a process that died before it could delete it.
     if (await exists(previous)) await moveAway(previous).catch(unlessRefused)
     if (await exists(previous)) await moveAway(current)
     else await rename(current, previous)
@@ -179,9 +179,9 @@ async function promote(dir: string, own: string): Promise<string[]> {
 }
 
 /**
- * Takes a layer over from the previous generation, without a copy; undefined if that cannot be done. It is read to make sure
- * that it is what it should be: a flipped bit would otherwise stay for ever (C04). With an index that is done once, and again
- * when somebody restores it: damage is found then, the layer made again and its tar replaced.
+ * Takes a layer over from the previous generation, without a copy. Returns undefined if that is not possible. Reads the
+ * layer to verify it: a flipped bit would otherwise stay for ever (C04). With an index that happens once, and again at each
+ * restore: damage is found then, the layer made again and its tar replaced.
  */
 async function takeOver(
   dir: string,
@@ -199,13 +199,13 @@ async function takeOver(
     }
     const file = basename(path)
     await link(path, join(own, file)).catch((error: unknown) => {
-      if (!isErrno(error, 'EEXIST')) throw error // it was put twice
+      if (!isErrno(error, 'EEXIST')) throw error // the same layer was put twice
     })
     await index?.setFile(diffId, join(own, file))
     return { file, size }
   } catch (error) {
     signal?.throwIfAborted()
-    // Missing or damaged; or a file system, or somebody else's file, that takes no hard link (C12).
+    // The tar is missing or damaged; or the file system or the file's owner allows no hard link (C12).
     if (error instanceof BaleError || isErrno(error)) return undefined
     throw error
   }
@@ -227,7 +227,7 @@ async function writeTar(
   return { diffId: `sha256:${hash.digest('hex')}`, size }
 }
 
-/** The tar, whichever way it is kept; right for whoever reads to the end. */
+/** Returns the tar, from either form. Its bytes are verified for readers that read to the end. */
 async function* readLayer(path: string, diffId: Digest, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   await using file = await openRegular(path)
   if (file === undefined) throw new BaleError('input', 'it is not there', { where: path })
@@ -236,9 +236,9 @@ async function* readLayer(path: string, diffId: Digest, signal?: AbortSignal): A
   yield* decompress(stored, compression, { digest: diffId, signal })
 }
 
-/** The generation to read: the backup, if a process died in the midst of replacing it. */
+/** Opens the generation to read: the backup, if a process died while it replaced the current one. */
 async function currentGeneration(dir: string): Promise<string | undefined> {
-  // Once more, since the swap may have been finished between the two looks.
+  // Tries again, since the swap may have finished between the two checks.
   for (const name of [committed, backup, committed]) {
     const path = join(dir, name)
     const found = await wrapErrno(path, () => stat(path))
@@ -248,7 +248,7 @@ async function currentGeneration(dir: string): Promise<string | undefined> {
   return undefined
 }
 
-/** As above; undefined where there is something else than a cache, which will be said when it is read or written. */
+/** Like the above, but returns undefined where something other than a cache stands. Reading or writing reports that. */
 async function usableGeneration(dir: string): Promise<string | undefined> {
   return currentGeneration(dir).catch((error: unknown) => {
     if (error instanceof BaleError) return undefined
@@ -256,7 +256,7 @@ async function usableGeneration(dir: string): Promise<string | undefined> {
   })
 }
 
-/** Where the layer is, in the first of its forms that is there. */
+/** Returns the path of the layer: a compressed form if there is one, otherwise the tar, which may not exist. */
 async function layerPath(dir: string, diffId: Digest): Promise<string | undefined> {
   if (!isDigest(diffId)) throw new BaleError('input', 'it is not a digest') // C05: a path in disguise
   const generation = await currentGeneration(dir)
@@ -268,7 +268,7 @@ async function layerPath(dir: string, diffId: Digest): Promise<string | undefine
 
 const compressions = ['none', 'gzip', 'zstd'] as const
 
-/** Deletes what writers left that were killed; what is not ours to delete is in nobody's way. */
+/** Deletes the leftovers of killed writers. What cannot be deleted stays: it is in nobody's way. */
 async function sweep(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name)

@@ -10,7 +10,7 @@ import { formatCacheMetadata, labels, parseCacheMetadata } from '../spec/labels.
 import type { ImageSink, ImageSource } from '../stores/store.ts'
 import type { Cache, CacheWriter } from './cache.ts'
 
-/** Where a cache image is: a repository of a registry, usually. */
+/** The place of a cache image: usually a repository of a registry. */
 export interface CacheImageAt {
   readonly source: ImageSource
   readonly sink: ImageSink
@@ -18,18 +18,18 @@ export interface CacheImageAt {
 }
 
 export interface ImageCacheOptions {
-  /** For the image's config; nobody runs it. */
+  /** For the image's config. The image is never run. */
   readonly platform: Platform
-  /** Something in the cache is missing or damaged; the build goes on without it. */
+  /** Reports something missing or damaged in the cache. The build goes on without it. */
   onWarning?(text: string): void
 }
 
 /**
- * A cache that is an image, for builds on machines that come and go: layers of any compression, and the metadata in a
- * label, as the Go lifecycle reads and writes it (platform.md, "Caching"). Several builds may share one: each commits a whole
- * generation by moving the tag, and the last one stays. What the registry has already is not sent again.
+ * A cache that is an image, for builds on machines that come and go: layers of any compression, and the metadata in a label,
+ * as the Go lifecycle reads and writes it (platform.md, "Caching"). Several builds may share one: each commits a whole
+ * generation by moving the tag, and the last one stays. Blobs that the registry has are not sent again.
  *
- * An image that somebody made for another purpose is neither believed nor replaced (C15).
+ * An image that was made for another purpose is neither trusted nor replaced (C15).
  */
 export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache {
   const { source, name } = at
@@ -40,7 +40,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
     options.onWarning?.(`${description}: ${what} cannot be used: ${error.message}`)
   }
   let current: Promise<Image | undefined> | undefined
-  /** What is there now; what was read of a generation before stays what it was. */
+  /** The current generation. Objects that were read from an earlier one stay as they were. */
   const pull = (signal?: AbortSignal): Promise<Image | undefined> => {
     const pulling = source.pull(name, options.platform, signal)
     pulling.catch(() => {
@@ -83,7 +83,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
       signal?.throwIfAborted()
       const previous = await pull(signal).catch((error: unknown) => {
         signal?.throwIfAborted()
-        // Damaged, or not to be read: what is wrong with writing will show.
+        // Damaged or unreadable. If it cannot be written either, writing reports that.
         if (error instanceof BaleError) return undefined
         throw error
       })
@@ -106,17 +106,17 @@ function imageCacheWriter(
     async put(source, signal) {
       signal?.throwIfAborted()
       const diffId = source.known?.diffId ?? (await diffIdOf(source, signal))
-      const kept = layers.get(diffId) ?? (await keep(sink, cachedLayer(previous, diffId), signal))
-      const layer = kept ?? (await sink.putLayer(source, signal))
+      const reused = layers.get(diffId) ?? (await keep(sink, cachedLayer(previous, diffId), signal))
+      const layer = reused ?? (await sink.putLayer(source, signal))
       layers.set(layer.diffId, layer)
-      return { diffId: layer.diffId, size: layer.size, reused: kept !== undefined }
+      return { diffId: layer.diffId, size: layer.size, reused: reused !== undefined }
     },
 
     async commit(metadata) {
       // Some registries refuse an image without layers.
-      const kept = layers.size === 0 ? [await sink.putLayer(emptyLayer)] : [...layers.values()]
-      // In an order of its own, so that the image does not depend on which layer was the first to arrive.
-      const sorted = kept.sort((a, b) => (a.diffId < b.diffId ? -1 : 1))
+      const stored = layers.size === 0 ? [await sink.putLayer(emptyLayer)] : [...layers.values()]
+      // Sorted, so that the image does not depend on which layer arrived first.
+      const sorted = stored.sort((a, b) => (a.diffId < b.diffId ? -1 : 1))
       const image = makeImage(
         {
           created: constantDate,
@@ -132,7 +132,7 @@ function imageCacheWriter(
       committed(image)
     },
 
-    // What was put without a commit belongs to no image: the registry's own garbage collection takes it.
+    // Blobs that were put without a commit belong to no image. The registry's garbage collection deletes them.
     async [Symbol.asyncDispose]() {},
   }
 }
@@ -158,7 +158,7 @@ async function keep(sink: ImageSink, layer: Layer | undefined, signal?: AbortSig
   }
 }
 
-/** Reading and hashing a tree costs a tenth of compressing it, and nothing is sent before it is known to be new. */
+/** Hashes first and sends only what is new: reading and hashing a tree costs a tenth of compressing it. */
 async function diffIdOf(source: LayerSource, signal?: AbortSignal): Promise<Digest> {
   const hash = createHash('sha256')
   for await (const chunk of source.tar(signal)) {

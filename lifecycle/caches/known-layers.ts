@@ -1,12 +1,12 @@
 import type { BlobInfoCache } from './blob-info-cache.ts'
 import type { Fingerprint, LayerDigests, LayerSource } from '../image/layer.ts'
 
-/** Something that stores a layer, and says what it stored. */
+/** Stores a layer, and returns what it stored. */
 type Put<T extends LayerDigests> = (source: LayerSource) => Promise<T>
 
 /**
- * Stores a layer; one whose files are as they were when it was stored before is known, and need not be read.
- * @param purpose tells apart what is stored of the same files, as compressed layers for instance
+ * Stores a layer. A layer whose files are unchanged since it was last stored need not be read.
+ * @param purpose separates different results for the same files, such as compressed layers
  */
 export async function putKnownLayer<T extends LayerDigests>(
   source: LayerSource,
@@ -14,7 +14,7 @@ export async function putKnownLayer<T extends LayerDigests>(
   index: BlobInfoCache | undefined,
   put: Put<T>,
 ): Promise<T> {
-  // Before it is read: a change meanwhile gives it another fingerprint the next time.
+  // Taken before the layer is read: a change meanwhile gives it another fingerprint the next time.
   const fingerprint: Fingerprint | undefined = index && (await source.fingerprint?.())
   if (index === undefined || fingerprint === undefined) return put(source)
   const key = `${purpose} ${fingerprint.key}`

@@ -8,19 +8,19 @@ import type { Cache } from './cache.ts'
 import { directoryCache } from './directory.ts'
 
 export interface LaunchCacheOptions {
-  /** The launch cache could not be written; the next build takes longer. */
+  /** Reports that the launch cache could not be written. The next build takes longer. */
   onWarning?(text: string): void
 }
 
 /**
- * A store beside which the layers of the app image are kept, uncompressed, in a cache of their own: the launch cache of
- * a daemon (platform.md, "analyzer" and "exporter", `<launch-cache>`), which can give back no single layer but only whole images.
- * Layers are read from the cache where it has them. What an image is made of that came from a source, or that the cache
- * has already, is the cache's next generation, once the image is stored.
- * @param dir laid out as the Go lifecycle has it, so that either may use what the other left
+ * A store with a launch cache: a cache that holds the layers of the app image uncompressed (platform.md, "analyzer" and
+ * "exporter", `<launch-cache>`). A daemon returns only whole images, no single layers. Layers are read from the cache where
+ * it has them. Once an image is stored, its layers that came from a source or are in the cache already become the next
+ * generation of the cache.
+ * @param dir in the Go lifecycle's layout, so that either can use the other's cache
  */
 export function withLaunchCache(store: ImageStore, dir: string, options: LaunchCacheOptions = {}): ImageStore {
-  // It warns of nothing: that it lacks the run image's layers is as it should be.
+  // Without warnings: the cache is expected to lack the run image's layers.
   const cache = directoryCache(dir)
   const made = new Set<Digest>()
   return {
@@ -54,9 +54,9 @@ export function withLaunchCache(store: ImageStore, dir: string, options: LaunchC
   }
 }
 
-/** The layer, its bytes taken from the cache if it has them and they are the right ones. */
+/** Returns the layer, with its bytes from the cache if it holds them undamaged. */
 function readFrom(cache: Cache, layer: Layer): Layer {
-  // Bytes compressed by somebody else cannot be made again from the tar.
+  // Bytes that another tool compressed cannot be made again from the tar.
   if (layer.digest !== layer.diffId) return layer
   const open = async function* (signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const intact = await isIntact(cache, layer.diffId, signal)
@@ -67,7 +67,7 @@ function readFrom(cache: Cache, layer: Layer): Layer {
   return { ...layer, open, source: layer.source && { ...layer.source, tar: open } }
 }
 
-/** Whether the cache has the layer undamaged. Once bytes are handed out it is too late to take others. */
+/** Returns whether the cache has the layer undamaged. Once bytes have been handed out, no other source can replace them. */
 async function isIntact(cache: Cache, diffId: Digest, signal?: AbortSignal): Promise<boolean> {
   try {
     const tar = await cache.open(diffId, signal)
@@ -92,7 +92,7 @@ async function keepLayers(
     const has = (await cache.open(layer.diffId, signal)) !== undefined
     if (has || made.has(layer.diffId)) await writer.put(sourceOf(layer), signal)
   }
-  // The layers are all there is to it; the app image's own label describes them.
+  // Only layers are stored. The app image's own label describes them.
   await writer.commit({ buildpacks: [] })
 }
 

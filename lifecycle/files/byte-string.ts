@@ -1,6 +1,6 @@
 /**
- * A file name as the kernel has it: bytes without an encoding, one character (0–255) a byte. Such strings compare in
- * byte order and serve as keys; names that are not UTF-8 survive them. Latin-1 is the conversion, both ways.
+ * A file name as the kernel has it: bytes without an encoding, one character (0–255) a byte. Such strings compare in byte
+ * order and serve as keys, and names that are not UTF-8 survive. Convert with Latin-1 both ways.
  */
 export type ByteString = string
 
@@ -12,8 +12,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 const maxShown = 300
 
 /**
- * A name for a message: control characters and bytes that are not UTF-8 are escaped, so that a file's name can neither
- * forge log lines nor drive a terminal; a very long one loses its middle.
+ * Formats a name for a message. Escapes control characters and bytes that are not UTF-8, so that a file's name can neither
+ * forge log lines nor drive a terminal. Shortens a very long one in the middle.
  */
 export function printable(name: ByteString): string {
   let text: string

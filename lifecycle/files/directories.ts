@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { wrapErrno } from './wrap-errno.ts'
 
-/** Whether a directory is there. A link or anything else in its place is an error (X20, D10, X30). */
+/** Returns whether a directory exists. A link or anything else in its place is an error (X20, D10, X30). */
 export async function directoryState(path: string): Promise<'directory' | 'absent'> {
   const stat = await wrapErrno(path, () => lstat(path).catch(unlessAbsent))
   if (stat === undefined) return 'absent'
@@ -13,7 +13,7 @@ export async function directoryState(path: string): Promise<'directory' | 'absen
 }
 
 /**
- * Makes a directory and those above it. Node's own `recursive` never ends where a directory is there and none can be made in
+ * Makes a directory and its parents. Node's own `recursive` loops for ever where a parent exists but nothing can be made in
  * it, as in /proc.
  */
 export async function makeDirectories(path: string): Promise<void> {
@@ -31,7 +31,7 @@ export async function makeDirectories(path: string): Promise<void> {
 
 const isThere = async (path: string): Promise<boolean> => (await stat(path).catch(unlessAbsent))?.isDirectory() === true
 
-/** Names in a directory, sorted by code unit; none if it is absent. */
+/** Lists the names in a directory, sorted by code unit. Returns none if it does not exist. */
 export async function namesIn(path: string): Promise<string[]> {
   if ((await directoryState(path)) === 'absent') return []
   return (await wrapErrno(path, () => readdir(path))).sort()

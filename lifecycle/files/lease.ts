@@ -4,15 +4,15 @@ import { isErrno } from '../errors.ts'
 import { readStat } from '../processes/proc.ts'
 
 /**
- * What a crashed process leaves behind must be told from what a running one is using. So the name of every temporary
- * file says whose it is: `<boot>.<pid namespace>.<pid>.<start time>.<random>`. A process that got the pid of a dead one
- * has another start time; one in another container or on another machine cannot be seen from here.
+ * Leftovers of a crashed process must be distinguished from files in use. So the name of every temporary file holds its
+ * owner: `<boot>.<pid namespace>.<pid>.<start time>.<random>`. A process that got the pid of a dead one has another start
+ * time. A process in another container or on another machine cannot be seen from here.
  */
 export function leaseName(): string {
   return `${self()}.${randomBytes(6).toString('hex')}`
 }
 
-/** Whether the process that made this name still runs. A name that is not of our making has an unknown owner. */
+/** Returns whether the process that made this name still runs. A name of another form has an unknown owner. */
 export function leaseState(name: string): 'alive' | 'dead' | 'unknown' {
   const match = /^([0-9a-f]+\.\d+)\.(\d+)\.(\d+)\.[0-9a-f]{12}$/.exec(name)
   const [, place, pid, started] = match ?? []
@@ -25,7 +25,7 @@ function stateOf(pid: number, started: number): 'alive' | 'dead' | 'unknown' {
     process.kill(pid, 0)
   } catch (error) {
     if (isErrno(error, 'ESRCH')) return 'dead'
-    if (!isErrno(error, 'EPERM')) throw error // EPERM: it is another user's, and it runs
+    if (!isErrno(error, 'EPERM')) throw error // EPERM: it runs, as another user
   }
   const stat = readStat(pid)
   if (stat === undefined) return 'unknown' // no /proc, or one that hides other users' processes
@@ -39,12 +39,12 @@ function ourPlace(): string {
 }
 
 function self(): string {
-  // /proc may be another namespace's; then its numbers would not be ours.
+  // /proc may belong to another pid namespace, whose numbers differ from ours.
   const stat = readStat('self')
   return `${ourPlace()}.${process.pid}.${stat?.pid === process.pid ? stat.started : 0}`
 }
 
-/** Tells this boot of the machine from all others. */
+/** Identifies this boot of the machine. */
 export function bootId(): string | undefined {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8)

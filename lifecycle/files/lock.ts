@@ -5,24 +5,27 @@ import { BaleError, isErrno } from '../errors.ts'
 import { wrapErrno } from './wrap-errno.ts'
 import { leaseName, leaseState } from './lease.ts'
 
-/** How old the ticket of a process that we cannot see (another container's, another machine's) is when it counts as dead. */
+/**
+ * In milliseconds. An older ticket of a process that cannot be seen (in another container, on another machine) counts as
+ * dead.
+ */
 const foreignTicketLife = 60_000
 const refreshEvery = 10_000
 const patience = 300_000
 
 /**
- * Runs `work` while nobody else does under the same `dir`, a directory that comes and goes with the lock.
+ * Runs `work` under an exclusive lock on `dir`, a directory that exists only while somebody uses the lock.
  *
- * Node has no flock, and a lock file that must be removed after a crash can be removed twice: the second process would
- * take away the lock that the first has just got. Here nobody ever takes anything away. Each process draws a ticket, a
- * file whose name is used once: a number above all it sees, then its owner. Tickets are ordered by name, and:
+ * Node has no flock, and a lock file that must be removed after a crash can be removed twice: the second process would take
+ * away the lock that the first has just got. Here nobody ever takes anything away. Each process draws a ticket, a file whose
+ * name is used once: a number above all it sees, then its owner. Tickets are ordered by name, and:
  *
  * 1. whoever sees, right after making its ticket, a later one of a living process, withdraws it and draws again;
  * 2. whoever sees no earlier ticket of a living process after that, holds the lock.
  *
- * Two cannot hold it: of tickets x < y, y's owner did not see x, so x was made after that look; then y was there when
- * x's owner looked for later tickets, and it withdrew. The dead stay dead, so their tickets can be ignored at any time
- * and deleted by anybody. This needs only that a directory listing shows what was there all the while (POSIX readdir).
+ * Two cannot hold it: of tickets x < y, y's owner did not see x, so x was made after that look; then y was there when x's
+ * owner looked for later tickets, and it withdrew. The dead stay dead, so their tickets can be ignored at any time and
+ * deleted by anybody. This needs only that a directory listing shows what was there all the while (POSIX readdir).
  */
 export async function withLock<T>(dir: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
   const ticket = await wrapErrno(dir, () => acquire(dir, signal))
@@ -47,18 +50,18 @@ async function acquire(dir: string, signal?: AbortSignal): Promise<string> {
   }
 }
 
-/** A new ticket, or none if it has to be drawn again. */
+/** Draws a ticket. Returns undefined if it has to be drawn again. */
 async function drawTicket(dir: string): Promise<string | undefined> {
   const last = (await ticketsIn(dir)).at(-1)
   const number = last === undefined ? 1 : parseInt(last, 10) + 1
   const ticket = `${String(number).padStart(10, '0')}.${leaseName()}`
   await makeDirectory(dir)
   try {
-    // Through a link, tickets would be left in a place that nobody has named.
+    // Follows no link: tickets would go to a place that nobody named.
     if ((await lstat(dir)).isSymbolicLink()) throw new BaleError('input', 'it is a symbolic link', { where: dir })
     await writeFile(join(dir, ticket), '', { flag: 'wx' })
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined // somebody has just removed the empty directory
+    if (isErrno(error, 'ENOENT')) return undefined // another process has just removed the empty directory
     throw error
   }
   const later = (await ticketsIn(dir)).filter(other => other > ticket)
@@ -79,7 +82,7 @@ async function makeDirectory(dir: string): Promise<void> {
   }
 }
 
-/** False if somebody who cannot see us took us for dead: our process was stopped for a minute. */
+/** Returns false if a process that cannot see this one took it for dead: it was stopped for a minute. */
 async function waitForTurn(dir: string, ticket: string, start: number, signal?: AbortSignal): Promise<boolean> {
   let refreshed = performance.now()
   for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
@@ -99,7 +102,10 @@ async function waitForTurn(dir: string, ticket: string, start: number, signal?: 
   }
 }
 
-/** Tickets of ours that could not be deleted: our being alive says nothing about them. Others wait until we end. */
+/**
+ * Tickets of this process that could not be deleted. That the process lives says nothing about them. Other processes wait
+ * until it ends.
+ */
 const discarded = new Set<string>()
 
 async function discard(dir: string, ticket: string): Promise<void> {
@@ -114,7 +120,7 @@ function tooLong(holder: string): BaleError {
   })
 }
 
-/** The first of these whose owner is not known to be gone; tickets of the dead are deleted on the way. */
+/** Returns the first ticket whose owner may be alive. Deletes tickets of dead owners on the way. */
 async function firstAlive(dir: string, tickets: readonly string[]): Promise<string | undefined> {
   for (const ticket of tickets) {
     const owner = discarded.has(ticket) ? 'dead' : leaseState(ticket.slice(ticket.indexOf('.') + 1))
@@ -134,7 +140,7 @@ async function isOld(path: string): Promise<boolean> {
   }
 }
 
-/** In the order in which they have their turn. */
+/** Sorts tickets by their turn. */
 async function ticketsIn(dir: string): Promise<string[]> {
   try {
     return (await readdir(dir)).filter(name => /^\d{10}\./.test(name)).sort()

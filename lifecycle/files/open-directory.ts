@@ -2,7 +2,7 @@ import { closeSync, constants, type Dirent, openSync, readdirSync, type Stats } 
 import { type ByteString, toBuffer } from './byte-string.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
-// Node does not name it; the same number on every architecture that Node runs on.
+// O_PATH, which Node does not name. It is the same number on every architecture that Node runs on.
 const O_PATH = 0o10000000
 
 export type FileKind = 'file' | 'directory' | 'symlink' | 'socket' | 'fifo' | 'device' | 'unknown'
@@ -23,9 +23,8 @@ export interface DirectoryEntry {
 }
 
 /**
- * A directory held open. Its children are named through `/proc/self/fd`, so a lookup starts at this very directory
- * whatever its path has become: swapping it, or a parent, for a link (hostile cases X24, X25, T12) leads nowhere. Node has
- * no openat(2); this is the same thing.
+ * A directory held open. Its children are named through `/proc/self/fd`, so a lookup always starts at this directory:
+ * swapping it, or a parent, for a link (X24, X25, T12) leads nowhere. It replaces openat(2), which Node lacks.
  */
 export class OpenDirectory {
   readonly fd: number
@@ -36,17 +35,17 @@ export class OpenDirectory {
     this.#prefix = `/proc/self/fd/${fd}/`
   }
 
-  /** Opens a path that is trusted but for its last part, which must be a directory and no link. */
+  /** Opens a path that is trusted except for its last part, which must be a directory and no link. */
   static open(path: string): OpenDirectory {
     return new OpenDirectory(openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
   }
 
-  /** Opens a path that is trusted as a whole: links are followed. */
+  /** Opens a path that is entirely trusted: links are followed. */
   static follow(path: string): OpenDirectory {
     return new OpenDirectory(openSync(path, O_RDONLY | O_DIRECTORY))
   }
 
-  /** A path to a child for a single system call that does not follow links. `name` is one part, never `..`. */
+  /** Returns a path to a child, for a single system call that does not follow links. `name` is one part, never `..`. */
   path(name: ByteString): Buffer {
     return toBuffer(this.#prefix + name)
   }
@@ -56,20 +55,20 @@ export class OpenDirectory {
     return new OpenDirectory(openSync(this.path(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
   }
 
-  /** A descriptor for reading; never blocks on a fifo and follows no link. The caller checks what it got. */
+  /** Opens a child for reading. Never blocks on a fifo and follows no link. The caller checks the type of what is open. */
   openFile(name: ByteString): number {
     return openSync(this.path(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   }
 
   /**
-   * A descriptor of the entry itself, whatever it is and whatever its mode forbids: a link is not followed. It can be given
-   * to fstat, and a call on `/proc/self/fd/N` reaches that very inode.
+   * Opens the entry itself (O_PATH), whatever its type and mode, without following a link. The descriptor works with fstat,
+   * and a call on `/proc/self/fd/N` reaches the same inode.
    */
   openPath(name: ByteString): number {
     return openSync(this.path(name), O_PATH | O_NOFOLLOW)
   }
 
-  /** Names and kinds in byte order, whatever the file system's order is. */
+  /** Lists names and kinds in byte order, independent of the file system's order. */
   list(): DirectoryEntry[] {
     return readdirSync(this.#prefix, { withFileTypes: true, encoding: 'buffer' })
       .map(entry => ({ name: entry.name.toString('latin1'), kind: kindOf(entry) }))

@@ -6,15 +6,15 @@ import { wrapErrno } from './wrap-errno.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 const chunkSize = 256 * 1024
-/** Bytes of a document that people or buildpacks write; the largest real ones have some hundred thousand. */
+/** The most bytes of a document that people or buildpacks write. The largest real ones have some hundred thousand. */
 const largestDocument = 16 * 1024 * 1024
 
-/** Whether a path may be a link: one that somebody hostile made leads to a secret (X23). */
+/** Whether a path may be a link. A hostile link leads to a secret (X23). */
 type Links = 'refused' | 'followed'
 
 /**
- * The content of a file that a buildpack may have written, or undefined if there is none. A link (X23), a fifo (P11), a
- * device or a huge file (P01) is an error that names it.
+ * Reads a file that a buildpack may have written. Returns undefined if there is none. A link (X23), a fifo (P11), a device
+ * or a huge file (P01) is an error that names it.
  * @param within a directory above; below it no part of the path may be a link, nor become one meanwhile (X25)
  */
 export async function readUntrusted(path: string, within?: string): Promise<Uint8Array | undefined> {
@@ -28,7 +28,7 @@ export async function readUntrusted(path: string, within?: string): Promise<Uint
   }
 }
 
-/** Undefined if a directory that leads there is not there. */
+/** Returns undefined if a parent directory does not exist. */
 function parentWithin(hostPath: string, within: string): ReturnType<typeof openParent> | undefined {
   try {
     return openParent({ hostPath, within })
@@ -38,14 +38,15 @@ function parentWithin(hostPath: string, within: string): ReturnType<typeof openP
   }
 }
 
-/** As above for a file of the platform or its operator, which may be a link: Kubernetes mounts those. */
+/** Reads a file of the platform or its operator, which may be a link: Kubernetes mounts files as links. */
 export async function readTrusted(path: string): Promise<Uint8Array | undefined> {
   return readSmall(path, largestDocument, 'followed')
 }
 
 /**
- * Opens a regular file that somebody else may have put there (`path` is for messages, if it is opened `at` another one): a link is not followed unless told so, and nothing that blocks (a fifo)
- * or never ends (a device) is read. Undefined if there is nothing of that name.
+ * Opens a regular file that may be hostile (`path` is for messages, if it is opened `at` another one): a link is not
+ * followed unless told so, and nothing that blocks (a fifo) or never ends (a device) is read. Undefined if there is nothing
+ * of that name.
  */
 export async function openRegular(
   path: string,
@@ -68,7 +69,7 @@ export async function openRegular(
   throw new BaleError('input', 'it is not a regular file', { where: path })
 }
 
-/** The whole of a small file, or undefined if there is none; one of more than `maxBytes` is an error. */
+/** Reads a small file. Returns undefined if there is none. More than `maxBytes` is an error. */
 export async function readSmall(
   path: string,
   maxBytes: number,
@@ -94,7 +95,7 @@ export async function readExactly(file: FileHandle, offset: number, size: number
   return bytes
 }
 
-/** The bytes of a file from `offset` on, exactly `size` of them, in chunks that are the caller's to keep. */
+/** Emits exactly `size` bytes of a file from `offset` on, in chunks that the caller may keep. */
 export async function* readRange(
   file: FileHandle,
   offset: number,

@@ -8,8 +8,8 @@ import { type ByteString, printable, toBytes } from './byte-string.ts'
 import { OpenDirectory, kindOf } from './open-directory.ts'
 
 /**
- * Removes a file, a link or a directory with everything below it; nothing if there is nothing. Follows no link, goes into
- * directories whose mode forbids it, and holds few descriptors however deep the tree is.
+ * Removes a file, a link or a directory with everything below it, if it exists. Follows no link, enters directories whose
+ * mode forbids it, and uses few descriptors however deep the tree is.
  * @throws BaleError 'filesystem' naming the first entry that cannot be removed
  */
 export async function removeTree(path: string): Promise<void> {
@@ -17,17 +17,17 @@ export async function removeTree(path: string): Promise<void> {
 }
 
 /**
- * The same, but what takes longer than a moment is left to a program of its own, which goes on when this one has ended: a
- * node_modules of 30,000 files takes seconds. Give it a path that is in nobody's way, and is swept up some day.
+ * Removes an entry likewise, but leaves a long removal to a separate program that outlives this process: a node_modules of
+ * 30,000 files takes seconds. The path should be one that nothing else uses and that a later clean-up covers.
  */
 export async function removeSoon(path: string): Promise<void> {
   if (await removeWithin(path, 100)) return
   const rm = spawn('rm', ['-rf', '--', resolve(path)], { detached: true, stdio: 'ignore', cwd: '/' })
-  rm.on('error', () => {}) // there is no rm: swept up later
+  rm.on('error', () => {}) // there is no rm: a later clean-up removes it
   rm.unref()
 }
 
-/** False if there was not time enough, in milliseconds. */
+/** Returns false if the time, in milliseconds, was not enough. */
 async function removeWithin(path: string, milliseconds: number): Promise<boolean> {
   const start = performance.now()
   const shown = toBytes(path)
@@ -47,7 +47,7 @@ async function removeWithin(path: string, milliseconds: number): Promise<boolean
   }
 }
 
-/** The same at once, for an entry of an open directory; `shown` is its path for messages. */
+/** Removes an entry of an open directory synchronously. `shown` is its path for messages. */
 export function removeEntry(parent: OpenDirectory, name: ByteString, shown: ByteString): void {
   for (const _some of new Removal().run(parent, name, shown));
 }
@@ -57,7 +57,7 @@ type Steps = Generator<void, void>
 const maxDepth = 64
 const entriesAtOnce = 256
 
-/** Removes one entry, yielding now and then. A directory that lies too deep is moved up to the top, for another round. */
+/** Removes one entry in steps. A directory that lies too deep is moved up to the top, for another round. */
 class Removal {
   readonly #aside = `.bale-${randomUUID()}-`
   #moved = 0
@@ -117,7 +117,7 @@ function enter(parent: OpenDirectory, name: ByteString): OpenDirectory {
   return parent.enter(name)
 }
 
-/** chmod follows links, but not here: the descriptor is of the entry itself. */
+/** chmod follows links, but not through a descriptor of the entry itself. */
 function makeAccessible(parent: OpenDirectory, name: ByteString): void {
   const fd = parent.openPath(name)
   try {
@@ -127,7 +127,9 @@ function makeAccessible(parent: OpenDirectory, name: ByteString): void {
   }
 }
 
-/** The result of a system call; undefined when the entry is not there: somebody else removes the same tree. */
+/**
+ * Returns the result of a system call, or undefined when the entry does not exist: another process may remove the same tree.
+ */
 function attempt<T>(shown: ByteString, call: () => T): T | undefined {
   try {
     return call()

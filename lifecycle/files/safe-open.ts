@@ -4,16 +4,16 @@ import { type ByteString, printable, toBytes } from './byte-string.ts'
 import { OpenDirectory } from './open-directory.ts'
 
 /**
- * Where bytes of the host come from. A link at the last part of `hostPath` is never followed. With `within`, no link at any
- * part below that directory is followed. Give `within` wherever untrusted code could have written, such as a layers
- * directory after a build: a parent that is swapped for a link then leads nowhere (X25).
+ * A place on the host. A link at the last part of `hostPath` is never followed. With `within`, no link at any part below
+ * that directory is followed. Give `within` wherever untrusted code could have written, such as a layers directory after a
+ * build: a parent that is swapped for a link then leads nowhere (X25).
  */
 export interface HostPlace {
   hostPath: string
   within?: string
 }
 
-/** The directory at a host place, opened without following a link (see HostPlace for how far that reaches). */
+/** Opens the directory at a host place without following a link (see HostPlace). */
 export function openDirectory(place: HostPlace): OpenDirectory {
   return wrapErrnoSync(toBytes(place.hostPath), () => {
     if (place.within === undefined) return OpenDirectory.open(resolve(place.hostPath))
@@ -21,7 +21,7 @@ export function openDirectory(place: HostPlace): OpenDirectory {
   })
 }
 
-/** The directory that holds a host place, and the place's own name in it. */
+/** Opens the directory that holds a host place. Returns it with the name of the place in it. */
 export function openParent(place: HostPlace): { parent: OpenDirectory; name: ByteString } {
   return wrapErrnoSync(toBytes(place.hostPath), () => {
     const name = toBytes(basename(resolve(place.hostPath)))
@@ -32,7 +32,7 @@ export function openParent(place: HostPlace): { parent: OpenDirectory; name: Byt
 
 // Paths are resolved first: a slash or a dot at the end would follow a link in spite of O_NOFOLLOW.
 function descend(from: string, parts: readonly ByteString[]): OpenDirectory {
-  let directory = OpenDirectory.follow(resolve(from)) // trusted as a whole: a platform may name a link
+  let directory = OpenDirectory.follow(resolve(from)) // entirely trusted: a platform may name a link
   for (const part of parts) {
     const outer = directory
     try {
@@ -78,7 +78,7 @@ const explanations: Record<string, { what: string; fix?: string }> = {
   EIO: { what: 'cannot be read: the disk reports an error' },
 }
 
-/** What the operating system said about one entry, as an error that names it. */
+/** Converts an operating system error into an error that names the entry. */
 export function fileError(hostPath: ByteString, cause: NodeJS.ErrnoException): BaleError {
   const known = explanations[cause.code ?? '']
   const where = printable(hostPath)

@@ -6,23 +6,23 @@ import { wrapErrno, errnoError } from './wrap-errno.ts'
 import { leaseName } from './lease.ts'
 
 /**
- * A file in the making. Nobody sees it under its name before `commit`, and after a power cut it is there whole or not at
- * all: its bytes are on the disk before the name is, and the name before `commit` returns.
+ * A file that is being written. It gets its name at `commit`, and after a power cut it is there complete or not at all: its
+ * bytes reach the disk before the name does, and the name before `commit` returns.
  */
 export interface StagedFile extends AsyncDisposable {
   readonly path: string
   write(chunk: Uint8Array): Promise<void>
-  /** Moves it to `target`, on the same file system, in place of whatever bears that name. */
+  /** Moves it to `target`, on the same file system, and replaces what is there. */
   commit(target: string): Promise<void>
 }
 
-/** Bytes. So many go to the disk while others are written, so that a commit has little left to wait for. */
+/** Bytes that are synced to the disk while later ones are written, so that a commit waits less. */
 const syncEvery = 16 * 1024 * 1024
 
-/** Starts a file in `dir`, under a name of its own; disposal without a commit deletes it. */
+/** Starts a file in `dir` under a temporary name. Disposal without a commit deletes it. */
 export async function stageFile(dir: string): Promise<StagedFile> {
   const path = join(dir, leaseName())
-  // O_EXCL also means: through no link that somebody has put there.
+  // O_EXCL also refuses a link that somebody has put there.
   let file: FileHandle | undefined = await wrapErrno(path, () => open(path, 'wx'))
   const close = async (): Promise<void> => {
     const open = file
@@ -39,7 +39,7 @@ export async function stageFile(dir: string): Promise<StagedFile> {
       unsynced += chunk.length
       if (unsynced < syncEvery) return
       unsynced = 0
-      // The system tells of a failure once: whoever commits hears of it.
+      // The system reports a failure once, so `commit` throws it.
       syncing = syncing.then(() => file?.datasync())
       syncing.catch(() => {})
     },
@@ -61,14 +61,14 @@ export async function stageFile(dir: string): Promise<StagedFile> {
   }
 }
 
-/** Replaces the content of a file, in one step for whoever reads it. `staging` is on the same file system. */
+/** Replaces a file atomically. `staging` is on the same file system. */
 export async function replaceFile(target: string, content: Uint8Array, staging: string): Promise<void> {
   await using file = await stageFile(staging)
   await file.write(content)
   await file.commit(target)
 }
 
-/** Fails if this user could not make files in `dir`, or could not make `dir` itself if it is not there. Writes nothing. */
+/** Throws if this user could not make files in `dir`, or `dir` itself if it does not exist. Writes nothing. */
 export async function checkWritable(dir: string): Promise<void> {
   for (let place = resolve(dir); ; place = dirname(place)) {
     try {
@@ -81,13 +81,13 @@ export async function checkWritable(dir: string): Promise<void> {
   }
 }
 
-/** Makes the names in a directory durable: a rename that is not, a power cut undoes. */
+/** Makes the names in a directory durable: a power cut may undo a rename that is not synced. */
 export async function syncDirectory(path: string): Promise<void> {
   const dir = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
     await dir.sync()
   } catch (error) {
-    // Some file systems (network ones, FUSE) refuse to sync a directory: there is nothing more that we could do.
+    // Some file systems (network ones, FUSE) cannot sync a directory. Nothing more can be done there.
     if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP')) throw error
   } finally {
     await dir.close()

@@ -4,8 +4,8 @@ import { leaseState } from './lease.ts'
 import { removeSoon } from './remove.ts'
 
 /**
- * Removes from a directory what processes that are gone have left there: entries named `<prefix><leaseName()>`. What cannot
- * be removed stays, and the next one tries.
+ * Removes from a directory the entries of dead processes, named `<prefix><leaseName()>`. What cannot be removed stays for
+ * the next attempt.
  */
 export async function removeStale(dir: string, prefix = ''): Promise<void> {
   for (const name of await readdir(dir).catch(() => [])) {

@@ -1,7 +1,7 @@
 import { getSystemErrorMessage } from 'node:util'
 import { BaleError, isErrno } from '../errors.ts'
 
-/** Runs file system calls; what the operating system refuses becomes a BaleError that names the place. */
+/** Runs file system calls. An error of the operating system becomes a BaleError that names the place. */
 export async function wrapErrno<T>(where: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -18,14 +18,14 @@ const remedies: Partial<Record<string, string>> = {
   EROFS: 'choose a place that can be written',
 }
 
-/** What the operating system says, without the call and its paths: `permission denied`. */
+/** Returns the operating system's message without the call and its paths: `permission denied`. */
 export function errnoMessage(error: unknown): string {
   return isErrno(error) && error.errno !== undefined ? getSystemErrorMessage(error.errno) : (error as Error).message
 }
 
 /**
- * An error of the operating system that nobody expected where it came, but that says by itself what is wrong with the
- * machine, as a BaleError; others as they are.
+ * Converts an unexpected operating system error that describes a fault of the machine by itself into a BaleError. Returns
+ * others unchanged.
  */
 export function explainErrno(error: unknown): unknown {
   if (!isErrno(error)) return error
@@ -37,7 +37,7 @@ export function explainErrno(error: unknown): unknown {
   return known ? errnoError(error, error.path as string) : error
 }
 
-/** The operating system's error as a BaleError; others as they are. */
+/** Converts an operating system error into a BaleError. Returns others unchanged. */
 export function errnoError(error: unknown, where: string): unknown {
   if (!isErrno(error)) return error
   const fix = remedies[error.code]

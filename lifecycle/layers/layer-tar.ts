@@ -4,8 +4,8 @@ import { compressionOf } from '../image/media-types.ts'
 import { type DecompressOptions, decompress, mostBytesOf } from './compression/decompress.ts'
 
 /**
- * The tar of a layer, checked against its digest, size and diffID on the way: right for whoever reads to the
- * end. Each chunk is good until the next one is asked for.
+ * Returns the tar of a layer, verified against its digest, size and diffID at the end: only a reader that reads to the end
+ * has verified bytes. Each chunk is valid until the next one is requested.
  * @throws BaleError 'input' for bytes that are wrong or damaged
  */
 export function layerTar(layer: Layer, signal?: AbortSignal): AsyncIterable<Uint8Array> {
@@ -18,8 +18,8 @@ export function layerTar(layer: Layer, signal?: AbortSignal): AsyncIterable<Uint
 }
 
 /**
- * The same, checked against its diffID alone: what it is stored as does not matter once that is right, and is not known of
- * layers that a daemon describes. Undefined for a media type that nobody can read.
+ * Like `layerTar`, but verifies the diffID alone: the stored form does not matter then, and for layers that a daemon
+ * describes it is unknown. Returns undefined for a media type that cannot be read.
  */
 export function contentTar(layer: Layer, signal?: AbortSignal): AsyncIterable<Uint8Array> | undefined {
   return tarOf(layer, { signal })

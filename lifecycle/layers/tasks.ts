@@ -4,7 +4,7 @@ import type { PartialFingerprint } from './tree/partial-fingerprint.ts'
 import type { Block } from './workers/block-buffers.ts'
 import { type PooledWorker, WorkerPool } from './workers/pool.ts'
 
-/** What a worker thread does for layers; `layers-worker.ts` carries it out. */
+/** The tasks that a worker thread does for layers. `layers-worker.ts` carries them out. */
 export type LayerTask =
   | { readonly kind: 'gzip'; readonly module: WebAssembly.Module; readonly block: Block; readonly into: Block }
   | { readonly kind: 'zstd'; readonly block: Block; readonly into: Block }
@@ -19,7 +19,7 @@ interface Answers {
   digest: void
   summary: TarSummary
   release: void
-  /** Undefined as well if the directories cannot be read. */
+  /** Also undefined if the directories cannot be read. */
   fingerprint: PartialFingerprint | undefined
 }
 

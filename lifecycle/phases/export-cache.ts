@@ -41,10 +41,10 @@ export async function writeCache(
       for (const layer of layers) {
         const named = sources.get(layer)
         if (!layer.types.cache || named === undefined) continue
-        const kept = await keep(named.source, { exported: exported.get(named), dir: layer.dir })
-        records[layer.name] = { ...layer.types, sha: kept.diffId, data: layer.metadata }
-        const action = kept.reused ? 'reused' : 'added'
-        reporter.event({ type: 'cached', action, name: named.name, size: kept.size })
+        const stored = await keep(named.source, { exported: exported.get(named), dir: layer.dir })
+        records[layer.name] = { ...layer.types, sha: stored.diffId, data: layer.metadata }
+        const action = stored.reused ? 'reused' : 'added'
+        reporter.event({ type: 'cached', action, name: named.name, size: stored.size })
       }
       buildpacks.push({ key: buildpack.id, version: buildpack.version, layers: records })
     }

@@ -262,8 +262,13 @@ async function describe(
     }
     const where = join(buildpackLayersDir(input.output.layersDir.host, buildpack.id), 'store.toml')
     const content = await readUntrusted(where, input.output.layersDir.host)
-    const kept = content === undefined ? undefined : parseStore(content, where)
-    buildpacks.push({ key: buildpack.id, version: buildpack.version, layers: records, ...(kept && { store: kept }) })
+    const storeData = content === undefined ? undefined : parseStore(content, where)
+    buildpacks.push({
+      key: buildpack.id,
+      version: buildpack.version,
+      layers: records,
+      ...(storeData && { store: storeData }),
+    })
   }
   const sbom = one('sbom')
   const processTypes = one('process-types')

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 import { readProc } from './proc.ts'
 
-/** Where the programs are that every Linux system has; what we start ourselves inherits no environment. */
+/** The PATH to the programs that every Linux system has. Programs that Bale starts for itself inherit no environment. */
 export const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'
 
 /** @throws BaleError 'engine' on systems without namespaces and /proc */
@@ -23,15 +23,15 @@ export interface Launch {
   readonly env: Readonly<Record<string, string>>
   readonly cwd?: string | undefined
   readonly user?: { readonly uid: number; readonly gid: number } | undefined
-  /** A pipe, or a descriptor of ours, for each descriptor of the program from 0 on. */
+  /** A pipe or one of our descriptors, for each descriptor of the program from 0 on. */
   readonly stdio: readonly (IOType | number)[]
-  /** Shell commands to be run first, such as ulimit. */
+  /** Shell commands to run first, such as ulimit. */
   readonly before?: string | undefined
 }
 
 /**
- * Starts a program as the leader of its own session, so that a terminal's Ctrl-C reaches it through us alone, with
- * umask 022, no core dumps (they hold secrets) and no descriptors but those in `stdio`.
+ * Starts a program as the leader of its own session, so that a terminal's Ctrl-C reaches it only through us, with umask 022,
+ * no core dumps (they hold secrets) and no descriptors but those in `stdio`.
  */
 export function launch({ argv, env, cwd, user, stdio, before = ':' }: Launch): ChildProcess {
   const standIns = standInsForLeaks(stdio)
@@ -49,7 +49,7 @@ export function launch({ argv, env, cwd, user, stdio, before = ':' }: Launch): C
   }
 }
 
-/** As spawn. @throws BaleError 'engine' for arguments and environments that the kernel does not take */
+/** Like spawn. @throws BaleError 'engine' for arguments and environments that the kernel does not take */
 export function spawnProgram(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   try {
     return spawn(file, args, options)
@@ -60,7 +60,7 @@ export function spawnProgram(file: string, args: readonly string[], options: Spa
   }
 }
 
-/** How it ended. @throws BaleError 'engine' if it was never started, for a missing shell or working directory */
+/** Returns how it ended. @throws BaleError 'engine' if it was never started, for a missing shell or working directory */
 export async function exitOf(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
   try {
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
@@ -71,8 +71,8 @@ export async function exitOf(child: ChildProcess): Promise<{ code: number | null
 }
 
 /**
- * Node opens its own descriptors close-on-exec. Those that it was started with it marks only up to the first gap above
- * 15: the others would be in the hands of every buildpack (X14). In the child an empty file takes their places.
+ * Node opens its own descriptors close-on-exec. Of those that it inherited it marks only the ones up to the first gap above
+ * 15: the others would be open in every buildpack (X14). In the child an empty file takes their places.
  */
 function standInsForLeaks(stdio: Launch['stdio']): { readonly stdio: (IOType | number)[]; readonly fd?: number } {
   const leaks = leakingDescriptors().filter(fd => fd >= stdio.length) // the others are replaced anyhow
@@ -87,8 +87,8 @@ function standInsForLeaks(stdio: Launch['stdio']): { readonly stdio: (IOType | n
 }
 
 /**
- * An empty file without a name, to be read from. It stands where /dev/null would: through a descriptor of the host's device a
- * program with its owner's user id could change the mode and owner of the device itself (X39).
+ * Opens an empty file without a name, for reading. It is used instead of /dev/null: through a descriptor of the host's
+ * device, a program with its owner's user id could change the mode and owner of the device itself (X39).
  */
 export function openEmpty(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444)
@@ -106,7 +106,7 @@ function leakingDescriptors(): number[] {
     })
 }
 
-/** Environments and arguments go as NUL-separated lists, and names end at the first `=` (E01, E05). */
+/** Environments and arguments are NUL-separated lists, and names end at the first `=` (E01, E05). */
 export function checkEnvironment(env: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(env)) {
     if (name === '' || /[=\0]/.test(name)) {

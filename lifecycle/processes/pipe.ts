@@ -8,29 +8,29 @@ import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
 import { openEmpty, systemPath } from './launch.ts'
 
-/** Descriptors for a child, and what becomes of the bytes that it writes. Disposal reads no more, whoever still writes. */
+/** Descriptors for a child, and the readers of what it writes. Disposal stops reading, even if a writer is still there. */
 export interface Outputs extends Disposable {
   /** Empty; see `openEmpty` for why it is not the host's /dev/null. */
   readonly stdin: number
   readonly stdout: number
   readonly stderr: number
-  /** Closes our copies of the child's descriptors, once it has its own. */
+  /** Closes our copies of the child's descriptors once it has its own. */
   release(): void
-  /** From here on nobody is waited for: what still comes is dropped. */
+  /** Stops waiting for the consumer: later output is dropped. */
   discard(): void
   /**
-   * True when all has been handed over; false when nothing came for so long although nobody was waited for: a process that
-   * is left holds a writing end. At most so many bytes more are read.
+   * Returns true when all output has been handed over. Returns false when a writer is left: no output came for so long while
+   * no consumer was busy. Reads at most so many more bytes.
    */
   settled(milliseconds: number, mostBytes?: number): Promise<boolean>
-  /** When every writer is gone and all has been handed over. */
+  /** Resolves when every writer is gone and all output has been handed over. */
   readonly drained: Promise<void>
 }
 
 /**
- * Real pipes for a program's output. Where other languages make pipes, Node makes sockets, and a socket cannot be opened
- * again by its name: in a shell script `echo >/dev/stderr` and `tee /dev/stderr` would fail with ENXIO.
- * `failed` is told of an error that `onOutput` threw.
+ * Makes real pipes for a program's output. Node makes sockets instead, and a socket cannot be reopened by its name: in a
+ * shell script `echo >/dev/stderr` and `tee /dev/stderr` would fail with ENXIO. Calls `failed` with an error that `onOutput`
+ * threw.
  */
 export async function openOutputs(
   tmpDir: string,
@@ -42,7 +42,8 @@ export async function openOutputs(
   })
   try {
     const names = [join(dir, 'stdout'), join(dir, 'stderr')] as const
-    // The directory keeps others out; the program may run as another user, and opens its own output again.
+    // The directory keeps others out. The fifo is open to all, since the program may run as another user and reopen its
+    // output.
     await promisify(execFile)('mkfifo', ['-m', '666', ...names], { env: { PATH: systemPath } }).catch(
       (cause: unknown) => {
         throw new BaleError('engine', 'a named pipe cannot be made', { where: 'mkfifo', cause })
@@ -88,7 +89,7 @@ export async function openOutputs(
 }
 
 function openPipe(path: string): { reading: Socket; writing: number } {
-  // Opening a pipe's only end waits for the other one, unless it is told not to.
+  // Opening a fifo's only end blocks until the other one opens, unless O_NONBLOCK is set.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const writing = openSync(path, constants.O_WRONLY)
   return { reading: new Socket({ fd, readable: true, writable: false }), writing }
@@ -96,12 +97,12 @@ function openPipe(path: string): { reading: Socket; writing: number } {
 
 interface Draining {
   readonly ended: Promise<void>
-  /** Whether a chunk is being taken. */
+  /** Whether the consumer is busy with a chunk. */
   isTaking(): boolean
   discard(): void
 }
 
-/** Hands chunks over one after another; the pipe is not read while one is being taken, so that its writer waits. */
+/** Hands chunks over one after another. Does not read while the consumer is busy, so that the writer waits. */
 function drain(
   reading: Socket,
   onChunk: (chunk: Uint8Array) => void | Promise<void>,
@@ -114,7 +115,7 @@ function drain(
     taking = false
     reading.resume()
   }
-  // The rest has nobody to read it, and a full pipe would hold up the end of the program.
+  // Drains the rest, since a full pipe would keep the program from ending.
   const fail = (error: unknown): void => {
     failed(error)
     discard()

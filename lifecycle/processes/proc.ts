@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { isErrno } from '../errors.ts'
 
-/** A process, told apart from a later one with the same number. */
+/** A process, distinguishable from a later one with the same pid. */
 export interface ProcessHandle {
   readonly pid: number
-  /** In clock ticks since the machine started. */
+  /** The start time in clock ticks since the machine booted. */
   readonly started: number
 }
 
@@ -13,7 +13,7 @@ export function findProcess(pid: number): ProcessHandle | undefined {
   return stat && { pid, started: stat.started }
 }
 
-/** False also for a process that has ended and whose parent has not asked for its status yet. */
+/** Returns whether the process runs. False also for a zombie. */
 export function isRunning(process: ProcessHandle): boolean {
   const stat = readStat(process.pid)
   return stat !== undefined && stat.started === process.started && !stat.ended
@@ -29,8 +29,8 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
 }
 
 /**
- * /proc/PID/stat (proc(5)); undefined if the process is gone, or if /proc is missing or hides it. The second field is the
- * program's name in brackets, which may itself hold brackets and blanks.
+ * Reads /proc/PID/stat (proc(5)). Returns undefined if the process is gone, or if /proc is missing or hides it. The second
+ * field is the program's name in brackets, which may itself hold brackets and blanks.
  */
 export function readStat(pid: number | 'self'): { pid: number; started: number; ended: boolean } | undefined {
   const text = readProc(`${pid}/stat`)
@@ -39,7 +39,7 @@ export function readStat(pid: number | 'self'): { pid: number; started: number; 
   return { pid: parseInt(text, 10), started: Number(fields[19]), ended: fields[0] === 'Z' || fields[0] === 'X' }
 }
 
-/** A file of /proc, or undefined if its process is gone or another user's. */
+/** Reads a file of /proc. Returns undefined if its process is gone or another user's. */
 export function readProc(path: string): string | undefined {
   try {
     return readFileSync(`/proc/${path}`, 'latin1')

@@ -10,7 +10,7 @@ export interface SupervisorOptions {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
-  /** Undefined where the program is to be our own user. */
+  /** Undefined if the program runs as our own user. */
   readonly user: { readonly uid: number; readonly gid: number } | undefined
   /** The program's first three descriptors. */
   readonly stdio: readonly [number | 'ignore', number | 'ignore', number | 'ignore']
@@ -19,21 +19,24 @@ export interface SupervisorOptions {
 type ExitStatus = { readonly code: number } | { readonly signal: string }
 
 export interface Supervised {
-  /** SIGTERM to the program alone. */
+  /** Sends SIGTERM to the program alone. */
   terminate(): void
-  /** SIGKILL to the program and to everything that it started. */
+  /** Sends SIGKILL to the program and to everything that it started. */
   kill(): void
   /**
-   * How the program ended, when nothing that it started is alive.
-   * @throws BaleError 'engine' if it could not be started, or if that cannot be told
+   * Returns how the program ended, once nothing that it started is alive.
+   * @throws BaleError 'engine' if it could not be started, or if its end is unknown
    */
   readonly ended: Promise<ExitStatus>
 }
 
-/** A report is one short line. */
+/** In bytes: a report is one short line. */
 const longestReport = 4096
 
-/** Starts a program under a supervisor, which ends all that the program leaves (X16, X36): see distribution/supervisor. */
+/**
+ * Starts a program under a supervisor, which kills everything that the program leaves behind (X16, X36): see
+ * distribution/supervisor.
+ */
 export function supervise({ supervisor, argv, env, cwd, user, stdio }: SupervisorOptions): Supervised {
   const ids = user === undefined ? ['-', '-'] : [String(user.uid), String(user.gid)]
   const child = spawnProgram(supervisor, [...ids, ...argv], {
@@ -52,7 +55,7 @@ export function supervise({ supervisor, argv, env, cwd, user, stdio }: Superviso
 
 async function ending(child: ChildProcess, socket: Duplex, program: string): Promise<ExitStatus> {
   const [report] = await Promise.all([readReport(socket), exitOf(child)])
-  // The program's first process reports as well, where it cannot become the program.
+  // The program's first process also reports if it cannot exec the program.
   const [first = '', ...rest] = report.trimEnd().split('\n')
   const failure = /^failed (.*)$/.exec(first)
   if (failure !== null) throw new BaleError('engine', failure[1] as string, { where: program })
@@ -68,7 +71,7 @@ async function ending(child: ChildProcess, socket: Duplex, program: string): Pro
   return { signal: signal?.[0] ?? `signal ${text}` }
 }
 
-/** Until the other end is closed. A supervisor that was killed cannot take an order any more, which is told by its silence. */
+/** Waits until the other end is closed. A supervisor that was killed takes no more orders; its silence shows that. */
 function readReport(socket: Duplex): Promise<string> {
   let text = ''
   socket.on('data', chunk => {

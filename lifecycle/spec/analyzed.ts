@@ -4,7 +4,7 @@ import * as read from './read.ts'
 import { formatToml } from './toml.ts'
 import type { Analyzed, LayersMetadata, Target } from './types.ts'
 
-/** analyzed.toml (platform.md, "analyzed.toml"). The previous image stands under `image`, as in the Go lifecycle. */
+/** analyzed.toml (platform.md, "analyzed.toml"). The previous image is under `image`, as in the Go lifecycle. */
 export function parseAnalyzed(content: Uint8Array | string, where: string): Analyzed {
   const document = read.readToml(content, where)
   const image = read.table(document, 'image')
@@ -19,7 +19,7 @@ export function parseAnalyzed(content: Uint8Array | string, where: string): Anal
 }
 
 /**
- * Image extensions are not supported yet: a run image that is to be extended must not be used as it is.
+ * Refuses image extensions, which are not supported yet: a run image that should be extended must not be used as it is.
  * @throws BaleError 'input'
  */
 export function refuseExtensions({ runImage }: Analyzed, where: string): void {

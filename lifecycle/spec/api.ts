@@ -2,8 +2,8 @@ import { BaleError } from '../errors.ts'
 import { quote } from './read.ts'
 
 /**
- * What each API version brought (platform.md and buildpack.md and their changelogs). This is the one place that compares
- * versions: everybody else asks `features.execEnv`. A new version is a higher newest minor and rows for what it brings.
+ * The features of each API version (platform.md and buildpack.md and their changelogs). This is the only place that compares
+ * versions: other code checks `features.execEnv`. A new version is a higher newest minor and rows for its features.
  */
 
 const platformSince = {
@@ -18,10 +18,10 @@ const platformSince = {
   legacySbomFile: 9,
   /** `command` is a list in metadata.toml and in labels. */
   commandLists: 10,
-  /** The user's arguments replace `args`, where the buildpack knows of it too. */
+  /** The user's arguments replace `args`, if the buildpack's API has that too. */
   overridableArgs: 10,
   buildExtensions: 10,
-  /** store.toml comes back even when layers are not restored. */
+  /** store.toml is restored even when layers are not. */
   storeAlwaysRestored: 10,
   /** `<build-config>/env`: the operator's variables. */
   buildConfig: 11,
@@ -33,7 +33,7 @@ const platformSince = {
   runExtensions: 12,
   layout: 12,
   forceRebase: 12,
-  /** Each layer's history says what made it. */
+  /** The history names what made each layer. */
   history: 12,
   insecureRegistries: 13,
   extensionContexts: 13,
@@ -75,7 +75,7 @@ const newestBuildpackMinor = 12
 /** Oldest first: `0.7` … `0.15`. */
 export const supportedPlatformApis: readonly string[] = versions(newestPlatformMinor)
 export const supportedBuildpackApis: readonly string[] = versions(newestBuildpackMinor)
-/** Supported, but not for ever: see CNB_DEPRECATION_MODE. */
+/** Supported but deprecated: see CNB_DEPRECATION_MODE. */
 export const deprecatedPlatformApis: readonly string[] = []
 export const deprecatedBuildpackApis: readonly string[] = []
 
@@ -84,7 +84,7 @@ function versions(newest: number): readonly string[] {
 }
 
 /**
- * What the platform that calls us expects.
+ * Returns the features of the platform's API.
  * @param value of CNB_PLATFORM_API
  * @throws BaleError 'platform-api'
  */
@@ -104,9 +104,9 @@ export function requirePlatformApi(value: string | undefined): PlatformFeatures 
 }
 
 /**
- * Whether an image that was built with this Platform API is matched to run images by their targets, rather than by their
- * stack (platform.md, "Deprecations").
- * @param api CNB_PLATFORM_API in the image's environment, of any version that there ever was; absent in the oldest
+ * Returns whether an image that was built with this Platform API is matched to run images by target rather than by stack
+ * (platform.md, "Deprecations").
+ * @param api CNB_PLATFORM_API in the image's environment, of any version, past ones included; absent in the oldest
  */
 export function isMatchedByTarget(api: string | undefined): boolean {
   const [, major, minor] = /^(\d+)(?:\.(\d+))?$/.exec(api ?? '') ?? []
@@ -114,7 +114,7 @@ export function isMatchedByTarget(api: string | undefined): boolean {
 }
 
 /**
- * What a buildpack expects.
+ * Returns the features of a buildpack's API.
  * @param value `api` in its buildpack.toml
  * @param id the buildpack's, for the message
  * @throws BaleError 'buildpack-api'
@@ -132,10 +132,10 @@ export function requireBuildpackApi(value: string, id: string): BuildpackFeature
   return featuresOf(buildpackSince, minor)
 }
 
-/** The minor of a supported version. `0` means `0.0` (buildpack.md, "Buildpack API Version"). */
+/** Returns the minor of a supported version. `0` means `0.0` (buildpack.md, "Buildpack API Version"). */
 function minorOf(value: string, supported: readonly string[]): number | undefined {
-  const whole = /^\d+$/.test(value) ? `${value}.0` : value
-  return supported.includes(whole) ? Number(whole.slice('0.'.length)) : undefined
+  const version = /^\d+$/.test(value) ? `${value}.0` : value
+  return supported.includes(version) ? Number(version.slice('0.'.length)) : undefined
 }
 
 function featuresOf<Table extends Readonly<Record<string, number>>>(since: Table, minor: number): Features<Table> {

@@ -5,8 +5,8 @@ import * as read from './read.ts'
 import type { BuildpackDescriptor, BuildpackTarget } from './types.ts'
 
 /**
- * buildpack.toml (buildpack.md, "buildpack.toml"). Whether its API is supported is `requireBuildpackApi`'s to say.
- * @param use to `run` it, its id and version need only be safe names; to `publish` it, they must be what the spec asks
+ * buildpack.toml (buildpack.md, "buildpack.toml"). `requireBuildpackApi` checks its API.
+ * @param use `run` requires safe names as id and version; `publish` requires the specification's forms
  */
 export function parseBuildpack(
   content: Uint8Array | string,

@@ -2,7 +2,7 @@
 export interface DockerignoreRule {
   /** Matches a path from the root, without a slash at the start. */
   readonly pattern: RegExp
-  /** `!`: what it matches stays. */
+  /** `!`: matching paths stay. */
   readonly keeps: boolean
 }
 
@@ -22,7 +22,7 @@ export function parseDockerignore(text: string): DockerignoreRule[] {
     })
 }
 
-/** Whether the rules leave a path out. A rule that matches a parent directory matches the path. */
+/** Returns whether the rules exclude a path. A rule that matches a parent directory matches the path. */
 export function isIgnoredByDocker(rules: readonly DockerignoreRule[], path: string): boolean {
   const parts = path.split('/')
   const paths = parts.map((_, i) => parts.slice(0, i + 1).join('/'))

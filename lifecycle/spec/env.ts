@@ -4,28 +4,31 @@ import { quote } from './read.ts'
 /** The environment of a buildpack's detect and build (buildpack.md, "Environment"; platform.md, "Buildpack Environment"). */
 
 /**
- * A file that sets or changes a variable. In layers and in the operator's directory the name has a suffix that says how;
- * in `<platform>/env` the whole name is the variable's.
+ * A file that sets or changes a variable. In layers and in the operator's directory a suffix of the name selects the
+ * operation; in `<platform>/env` the full name is the variable's.
  */
 export interface EnvFile {
   readonly name: string
-  /** Exactly as in the file, a last newline included. */
+  /** The exact content of the file, including a final newline. */
   readonly value: string
   /** For errors: the file's path. */
   readonly where: string
 }
 
-/** What a build layer gives to the buildpacks after its own. */
+/** The changes that a build layer makes to the environment of later buildpacks. */
 export interface LayerEnv {
-  /** Tells where one buildpack's layers end: paths of later buildpacks come first, those of one in ascending order. */
+  /**
+   * Separates the layers of different buildpacks: paths of later buildpacks come first, those of one buildpack in ascending
+   * order.
+   */
   readonly buildpackId: string
-  /** Path variable to the directory in the layer that exists: `PATH` to `/layers/x/y/bin`. */
+  /** Maps a path variable to an existing directory in the layer: `PATH` to `/layers/x/y/bin`. */
   readonly paths: Readonly<Record<string, string>>
   readonly env: readonly EnvFile[]
   readonly envBuild: readonly EnvFile[]
 }
 
-/** For build: the variable and the folder in each build layer that it lists (buildpack.md, "Layer Paths"). */
+/** Path variables at build time, with the folder of each build layer that they list (buildpack.md, "Layer Paths"). */
 export const buildLayerPathVariables: Readonly<Record<string, string>> = {
   PATH: 'bin',
   LD_LIBRARY_PATH: 'lib',
@@ -34,9 +37,9 @@ export const buildLayerPathVariables: Readonly<Record<string, string>> = {
   PKG_CONFIG_PATH: 'pkgconfig',
 }
 
-/** Linux takes no more for one `NAME=value` and its NUL (MAX_ARG_STRLEN). */
+/** Linux's limit for one `NAME=value` with its NUL (MAX_ARG_STRLEN). */
 const maxVariable = 128 << 10
-/** Nor for all of them with the arguments: a quarter of the usual 8 MiB stack, less what the arguments take (execve(2)). */
+/** Linux's limit for the environment: a quarter of the usual 8 MiB stack, less the space for arguments (execve(2)). */
 const maxEnvironment = (2 << 20) - maxVariable
 
 type Env = Record<string, string>
@@ -44,7 +47,7 @@ type Env = Record<string, string>
 const encoder = new TextEncoder()
 const bytesOf = (text: string): number => encoder.encode(text).length
 
-/** A map that keeps any name, `__proto__` too. */
+/** A map that can hold any name, including `__proto__`. */
 function copy(env: Readonly<Env>): Env {
   const out = Object.create(null) as Env
   for (const name of Object.keys(env)) out[name] = env[name] as string
@@ -59,20 +62,20 @@ function failUnnamed(where: string): never {
   throw new BaleError('input', 'the file names no variable', { where, fix: 'name the file after the variable' })
 }
 
-/** The part before the first period is the variable, the rest says what to do with it. */
+/** The part before the first period is the variable; the rest is the operation. */
 function splitName(fileName: string): [string, string | undefined] {
   const dot = fileName.indexOf('.')
   return dot < 0 ? [fileName, undefined] : [fileName.slice(0, dot), fileName.slice(dot + 1)]
 }
 
 /**
- * A file of an env directory. The value is the buildpack's or user's own business: names such as LD_PRELOAD,
- * NODE_OPTIONS or BASH_ENV reach buildpacks like any other, which is why no process of ours may inherit them.
- * @throws BaleError 'input' for what no environment can hold: a NUL, other than UTF-8, over 128 KiB, a name with `=`
+ * Parses a file of an env directory. Names such as LD_PRELOAD, NODE_OPTIONS or BASH_ENV reach buildpacks like any other, so
+ * no process of ours may inherit them.
+ * @throws BaleError 'input' for a variable that no environment can hold: a NUL, invalid UTF-8, over 128 KiB, a name with `=`
  */
 export function parseEnvFile(fileName: string, content: Uint8Array, where: string): EnvFile {
   if (fileName === '') failUnnamed(where)
-  // For messages: whether the rest is a suffix depends on the directory.
+  // For messages. Whether the rest is a suffix depends on the directory.
   const variable = splitName(fileName)[0] || fileName
   if (/[=\x00-\x1f\x7f]/.test(fileName)) fail(fileName, 'has a character that no name can have', where)
   if (content.includes(0)) fail(variable, 'has a NUL byte in its value', where)
@@ -89,7 +92,7 @@ export function parseEnvFile(fileName: string, content: Uint8Array, where: strin
 function set(env: Env, name: string, value: string, where: string): void {
   if (name === '') failUnnamed(where)
   if (name.startsWith('CNB_')) fail(name, 'is reserved', where, 'use a name that does not begin with CNB_')
-  // A quick bound first: three bytes at most for each UTF-16 unit.
+  // A quick upper bound first: at most three bytes for each UTF-16 unit.
   if ((name.length + value.length) * 3 + 2 > maxVariable && bytesOf(name) + bytesOf(value) + 2 > maxVariable)
     fail(name, `grows beyond ${maxVariable >> 10} KiB`, where)
   env[name] = value
@@ -107,8 +110,8 @@ function delimitersOf(files: readonly EnvFile[]): ReadonlyMap<string, string> {
 }
 
 /**
- * An environment changed by the files of one directory (buildpack.md, "Environment Variable Modification Rules").
- * @param unsuffixed what a file without a suffix does: `override` in layers, `default` in the operator's directory
+ * Changes an environment by the files of one directory (buildpack.md, "Environment Variable Modification Rules").
+ * @param unsuffixed the operation of a file without a suffix: `override` in layers, `default` in the operator's directory
  */
 export function applyEnvFiles(env: Readonly<Env>, files: readonly EnvFile[], unsuffixed: 'override' | 'default'): Env {
   const out = copy(env)
@@ -129,11 +132,11 @@ function applyFiles(
     if (suffix === 'override' || (suffix === 'default' && before === '')) set(env, name, file.value, file.where)
     else if (suffix === 'append') set(env, name, before + delimiter + file.value, file.where)
     else if (suffix === 'prepend') set(env, name, file.value + delimiter + before, file.where)
-    // `delim` was read above; other suffixes mean nothing.
+    // `delim` was read above. Other suffixes have no meaning.
   }
 }
 
-/** The lifecycle's own variables that buildpacks get, if they are set; nothing else of its environment reaches them. */
+/** The variables of the lifecycle's environment that buildpacks inherit, if set. No others reach them. */
 const inherited = [
   'CNB_STACK_ID',
   'HOSTNAME',
@@ -142,7 +145,10 @@ const inherited = [
   ...Object.keys(buildLayerPathVariables),
 ]
 
-/** What of our environment a buildpack inherits (platform.md, "Base Image-Provided Variables" and "POSIX Path Variables"). */
+/**
+ * Selects the variables that a buildpack inherits from our environment (platform.md, "Base Image-Provided Variables" and
+ * "POSIX Path Variables").
+ */
 export function inheritedEnv(processEnv: Readonly<Record<string, string | undefined>>): Env {
   const env = Object.create(null) as Env
   for (const name of inherited) {
@@ -161,16 +167,16 @@ export interface BuildpackEnvInput {
   readonly user: readonly EnvFile[]
   /** `<build-config>/env`. */
   readonly operator: readonly EnvFile[]
-  /** The buildpack wants nothing of the user's; the operator's variables it gets all the same. */
+  /** The buildpack takes no variables of the user. It gets the operator's variables all the same. */
   readonly clearEnv: boolean
-  /** The CNB_* inputs of the phase, which nothing may change. */
+  /** The CNB_* inputs of the phase. Nothing overrides them. */
   readonly provided: Readonly<Env>
 }
 
 /**
- * The whole environment of a bin/detect or bin/build: what is inherited, then changed by earlier layers, by the user, by
+ * Makes the environment of a bin/detect or bin/build: the inherited variables, changed by earlier layers, by the user, by
  * the operator, then the inputs.
- * @throws BaleError 'input' for a reserved name, and when it grows larger than a process can have
+ * @throws BaleError 'input' for a reserved name, and for an environment larger than a process can have
  */
 export function buildpackEnv(input: BuildpackEnvInput): Env {
   const env = copy(input.inherited)
@@ -192,12 +198,12 @@ function groupByBuildpack(layers: readonly LayerEnv[]): LayerEnv[][] {
   return groups
 }
 
-/** Prepended from the last layer to the first, so that they stand in ascending order before those of earlier buildpacks. */
+/** Prepends from the last layer to the first, so that they are in ascending order before those of earlier buildpacks. */
 function applyLayers(env: Env, layers: readonly LayerEnv[]): void {
   for (const layer of layers.toReversed())
     for (const [name, directory] of Object.entries(layer.paths)) prependPath(env, name, directory, directory)
   for (const { env: general, envBuild } of layers) {
-    // A delimiter counts within its layer; a directory's own comes first.
+    // A delimiter applies within its layer. A directory's own delimiter takes precedence.
     const [ofGeneral, ofBuild] = [delimitersOf(general), delimitersOf(envBuild)]
     applyFiles(env, general, 'override', [ofGeneral, ofBuild])
     applyFiles(env, envBuild, 'override', [ofBuild, ofGeneral])
@@ -209,7 +215,7 @@ function applyUser(env: Env, file: EnvFile): void {
   else set(env, file.name, file.value, file.where)
 }
 
-/** An empty element would mean the current directory: the app's, where hostile source is. */
+/** Drops empty elements, which mean the current directory: the app's, with hostile source in it. */
 function prependPath(env: Env, name: string, value: string, where: string): void {
   const parts = [value, env[name] ?? ''].filter(part => part !== '')
   set(env, name, parts.join(':'), where)

@@ -5,7 +5,7 @@ import { type Node, errorAt, isTable, quote, requiredText, tables, texts } from 
 
 export const defaultExecEnv = 'production'
 
-/** CNB_EXEC_ENV as it was given, or the default. `/` is reserved for the future. */
+/** Returns CNB_EXEC_ENV, or its default. `/` is reserved for future use. */
 export function execEnvOf(value: string | undefined): string {
   const execEnv = value === undefined || value === '' ? defaultExecEnv : value
   if (!/[/\x00-\x1f\x7f]/.test(execEnv)) return execEnv
@@ -15,12 +15,15 @@ export function execEnvOf(value: string | undefined): string {
   })
 }
 
-/** True if something limited to these environments is for this one; no list and `*` mean all. */
+/** Returns whether something limited to these environments applies to this one. No list and `*` mean all. */
 export function appliesIn(execEnvs: readonly string[] | undefined, execEnv: string): boolean {
   return !execEnvs || execEnvs.length === 0 || execEnvs.includes('*') || execEnvs.includes(execEnv)
 }
 
-/** `exec-env`, as an array of strings or as tables with a name: spec and implementations differ, and both are in use. */
+/**
+ * Reads `exec-env`, an array of strings or of tables with a name: the specification and implementations differ, and both
+ * forms are in use.
+ */
 export function readExecEnv(node: Node): readonly string[] {
   const value = node.table['exec-env']
   const found =

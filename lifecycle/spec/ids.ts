@@ -2,29 +2,35 @@ import { BaleError } from '../errors.ts'
 import { quote } from './read.ts'
 
 /**
- * Names that become directories. They come from buildpacks, images and platforms, so each is checked before any path is
- * made of it, in the phase that read it.
+ * Names that become directories. They come from buildpacks, images and platforms, so the phase that reads one checks it
+ * before it makes any path of it.
  */
 
-/** Bytes that a file name may have on Linux. */
+/** The most bytes of a file name on Linux (NAME_MAX). */
 const maxName = 255
-/** buildpack.md, "buildpack.toml": names of our own beside the buildpacks' directories. */
+/** Names that are reserved beside the buildpacks' directories (buildpack.md, "buildpack.toml"). */
 const reservedIds = ['app', 'config', 'generated', 'sbom']
-/** buildpack.md, "Build": `<layers>/build.toml`, `launch.toml` and `store.toml` are no layers; `sbom` is ours. */
+/**
+ * Names that no layer may have: `<layers>/build.toml`, `launch.toml` and `store.toml` are other documents (buildpack.md,
+ * "Build"), and `sbom` is ours.
+ */
 const reservedLayers = ['build', 'launch', 'store', 'sbom']
 
 const control = /[\x00-\x1f\x7f-\x9f]/
 
 const bytesOf = (name: string): number => new TextEncoder().encode(name).length
 
-/** A buildpack's directory: `paketo-buildpacks/go` is `paketo-buildpacks_go` (buildpack.md, "Buildpacks Directory Layout"). */
+/**
+ * Returns the name of a buildpack's directory: `paketo-buildpacks_go` for `paketo-buildpacks/go` (buildpack.md, "Buildpacks
+ * Directory Layout").
+ */
 export function escapeId(id: string): string {
   return id.replaceAll('/', '_')
 }
 
 /**
- * A buildpack id that a phase may make a directory of. More lenient than the spec's character set, as ids such as
- * `hello_world` are about; `checkPublishableId` is strict.
+ * Checks that a buildpack id is safe as a directory name. More lenient than the specification's character set, since ids
+ * such as `hello_world` exist; `checkPublishableId` is strict.
  * @throws BaleError 'input' at `where`
  */
 export function checkBuildpackId(id: string, where: string): void {
@@ -46,7 +52,7 @@ function idProblem(id: string): string | undefined {
   return undefined
 }
 
-/** The spec's own rule, for what we package and publish (buildpack.md, "buildpack.toml"). */
+/** Checks the specification's rule, for buildpacks to package or publish (buildpack.md, "buildpack.toml"). */
 export function checkPublishableId(id: string, where: string): void {
   checkBuildpackId(id, where)
   if (/^[A-Za-z0-9./-]+$/.test(id)) return
@@ -61,7 +67,7 @@ export function checkPublishableId(id: string, where: string): void {
 }
 
 /**
- * No two buildpacks may share a directory: neither `a/b` and `a_b`, nor `A` and `a` on a disk that folds case
+ * Refuses two buildpacks that share a directory: neither `a/b` and `a_b`, nor `A` and `a` on a disk that folds case
  * (buildpack.md: ids must differ in a case-insensitive comparison). The same id twice is no collision.
  */
 export function checkGroupIds(elements: readonly { readonly id: string }[], where = 'group'): void {
@@ -78,7 +84,7 @@ export function checkGroupIds(elements: readonly { readonly id: string }[], wher
   }
 }
 
-/** A version that may be a directory: one plain name. `checkPublishableVersion` is strict. */
+/** Checks that a version is safe as a directory name. `checkPublishableVersion` is strict. */
 export function checkVersion(version: string, where: string): void {
   const problem = nameProblem(version)
   if (problem === undefined) return
@@ -103,7 +109,7 @@ function closestVersion(version: string): string {
 }
 
 /**
- * A layer's name, as `<layer>.toml` gives it: the file `...toml` would name the layer `..`.
+ * Checks a layer's name, taken from `<layer>.toml`: the file `...toml` would name the layer `..`.
  * @throws BaleError 'input' at `where`
  */
 export function checkLayerName(name: string, where: string): void {
@@ -115,7 +121,7 @@ export function checkLayerName(name: string, where: string): void {
   })
 }
 
-/** A process type, which becomes a link in /cnb/process (buildpack.md, "launch.toml"). */
+/** Checks a process type, which becomes a link in /cnb/process (buildpack.md, "launch.toml"). */
 export function checkProcessType(type: string, where: string): void {
   const allowed = /^[A-Za-z0-9._-]+$/.test(type) ? undefined : 'it may have letters, digits, ".", "_" and "-"'
   const problem = nameProblem(type) ?? allowed
@@ -126,10 +132,10 @@ export function checkProcessType(type: string, where: string): void {
   })
 }
 
-/** What keeps a name from being one component of a path. */
+/** Returns why a name cannot be one component of a path. */
 function nameProblem(name: string): string | undefined {
   if (name === '') return 'it is empty'
-  // `__proto__`: nobody needs it, and no map of ours can lose it then.
+  // Refuses `__proto__`: nobody needs it, and no map of ours can lose it then.
   if (name === '.' || name === '..' || name === '__proto__') return 'it is no plain name'
   if (name.includes('/') || name.includes('\\')) return 'it has a path separator'
   if (control.test(name)) return 'it has a control character'

@@ -12,7 +12,7 @@ export {
   rebaseLayersMetadata,
 } from './layers-metadata.ts'
 
-/** Labels of an app image (platform.md, "Labels"). Keys stand in the order the Go lifecycle writes them; maps are sorted. */
+/** Labels of an app image (platform.md, "Labels"). Keys are in the order of the Go lifecycle; maps are sorted. */
 export const labels = {
   lifecycle: 'io.buildpacks.lifecycle.metadata',
   build: 'io.buildpacks.build.metadata',
@@ -32,7 +32,7 @@ export interface LauncherVersion {
   readonly source?: { readonly repository: string; readonly commit: string }
 }
 
-/** Who built the image and what it can start. `bom` and one-string commands are for platforms that know no better. */
+/** The buildpacks and processes of the image. `bom` and one-string commands are for platforms of older APIs. */
 export function formatBuildMetadataLabel(
   m: BuildMetadata,
   launcher: LauncherVersion,
@@ -63,7 +63,7 @@ export function formatProjectMetadata(p: ProjectMetadata): string {
   return JSON.stringify({ source: p.source && source })
 }
 
-/** What the label says to people; images of other lifecycles have it too, so anything may be missing. */
+/** Reads the label for display. Images of other lifecycles have it too, so anything may be missing. */
 export interface BuildLabel {
   readonly buildpacks: readonly { readonly id: string; readonly version: string; readonly homepage?: string }[]
   readonly processes: readonly {

@@ -5,11 +5,14 @@ import * as read from './read.ts'
 import { slicePatternProblem } from './slices.ts'
 import type { Label, LaunchDocument, Process, Slice } from './types.ts'
 
-/** Bytes of a label's value. A registry refuses a config of a few MiB; better to say which label made it that large. */
+/**
+ * The most bytes of a label's value. A registry refuses a config of a few MiB; this error names the label that made it so
+ * large.
+ */
 const maxLabel = 1 << 20
 
 /**
- * launch.toml (buildpack.md, "launch.toml") of a buildpack with these features.
+ * Parses the launch.toml (buildpack.md, "launch.toml") of a buildpack with these features.
  * @throws BaleError 'input' also for two processes or labels of one name, two defaults, and slices out of the app
  */
 export function parseLaunch(
@@ -67,7 +70,7 @@ function readDirect(node: read.Node, alwaysDirect: boolean): boolean {
   return true
 }
 
-/** Absolute directories are the buildpack's choice, its layers for one; a relative one is in the app and stays there. */
+/** Absolute directories are the buildpack's choice, for example in its layers. A relative one must stay in the app. */
 function readWorkingDir(node: read.Node): { readonly workingDir?: string } {
   const found = read.optionalText(node, 'working-dir', 'workingDir')
   if (found.workingDir !== undefined && !staysInside(found.workingDir))
@@ -108,13 +111,13 @@ export interface CombinedProcesses {
   /** Sorted by type. */
   readonly processes: readonly (Process & { readonly buildpackId: string })[]
   readonly defaultProcessType?: string
-  /** A default that a later buildpack took away by defining its type anew, not as default: worth a warning. */
+  /** A default that a later buildpack removed when it defined the type anew without `default`. Worth a warning. */
   readonly lostDefault?: { readonly type: string; readonly buildpackId: string }
 }
 
 /**
- * The image's processes: of one type the last counts, the last default is the default, and a default that is defined anew
- * and not as default is none any more (buildpack.md, "launch.toml").
+ * Merges the image's processes: the last definition of a type wins, and the last default is the default. A default that is
+ * defined anew without `default` is removed (buildpack.md, "launch.toml").
  */
 export function combineProcesses(
   list: readonly { readonly buildpackId: string; readonly launch: LaunchDocument }[],

@@ -6,7 +6,8 @@ import type { LayerContentMetadata, LayerTypes, Metadata } from './types.ts'
 export function parseLayerToml(content: Uint8Array | string, where: string): LayerContentMetadata {
   const document = readToml(content, where)
   const types = table(document, 'types')
-  // Where they stood before Buildpack API 0.6. Read as unknown keys, the layer would vanish from the image unnoticed.
+  // Their place before Buildpack API 0.6. If they were ignored as unknown keys, the layer would silently vanish from the
+  // image.
   const stray = (['launch', 'build', 'cache'] as const).find(key => has(document, key) && flag(document, key))
   if (stray !== undefined && !types)
     throw errorAt(
@@ -23,7 +24,7 @@ export function parseLayerToml(content: Uint8Array | string, where: string): Lay
   }
 }
 
-/** What a layer's file holds; a restored one has no types (buildpack.md, "Reusing Layers"). */
+/** Makes a layer's file. A restored layer has no types (buildpack.md, "Reusing Layers"). */
 export function formatLayerToml(metadata: Metadata, types?: LayerTypes): string {
   return formatToml({
     types: types && { launch: types.launch, build: types.build, cache: types.cache },

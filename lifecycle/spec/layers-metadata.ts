@@ -5,15 +5,15 @@ import type { BuildpackLayersMetadata, CacheMetadata, LayerRecord, LayersMetadat
 /** The label `io.buildpacks.lifecycle.metadata` (platform.md, "Labels") and its small sibling, the cache's metadata. */
 
 /**
- * The label's value. Missing keys mean nothing is known, as images of older lifecycles have them, and digests are any
- * strings: whoever looks one up compares it.
- * @throws BaleError 'input' for what is not JSON, or of other types than the label's
+ * Parses the label's value. Missing keys mean unknown, as in images of older lifecycles. Digests are unchecked strings:
+ * callers compare them.
+ * @throws BaleError 'input' for invalid JSON or values of the wrong type
  */
 export function parseLayersMetadata(json: string, where: string): LayersMetadata {
   return readLayersMetadata(read.readJson(json, where))
 }
 
-/** The same from a table: analyzed.toml repeats the label in TOML, with some keys in kebab case. */
+/** Reads the same data from a table: analyzed.toml repeats the label in TOML, with some keys in kebab case. */
 export function readLayersMetadata(node: read.Node): LayersMetadata {
   const runImage = readRunImage(node)
   return {
@@ -60,7 +60,7 @@ function readLayer(node: read.Node): LayerRecord {
   }
 }
 
-/** `runImage`, with what only the older `stack.runImage` says. */
+/** Returns `runImage`, completed from the older `stack.runImage`. */
 function readRunImage(node: read.Node): RunImageMetadata | undefined {
   const own = read.table(node, 'runImage') ?? read.table(node, 'run-image')
   const stack = read.table(node, 'stack')
@@ -76,7 +76,7 @@ function readRunImage(node: read.Node): RunImageMetadata | undefined {
   }
 }
 
-/** `stack` repeats the run image at every API: kpack reads it there, and needs a name it can parse. */
+/** `stack` repeats the run image at every API: kpack reads it there, and needs a name that it can parse. */
 export function formatLayersMetadata(m: LayersMetadata): string {
   return JSON.stringify({ ...writeLayersMetadata(m), stack: { runImage: writeStackRunImage(m.runImage) } })
 }
@@ -84,13 +84,13 @@ export function formatLayersMetadata(m: LayersMetadata): string {
 export interface NewRunImage {
   readonly topLayer: string
   readonly reference: string
-  /** Another name than the recorded ones; its mirrors are not known. */
+  /** A name other than the recorded ones. Its mirrors are unknown. */
   readonly renamed?: string
 }
 
 /**
- * The label's value for another run image (platform.md, "rebaser", Outputs). All else stays as it is, keys that we do not
- * know and numbers that JavaScript cannot hold among it.
+ * Returns the label's value for another run image (platform.md, "rebaser", Outputs). Preserves all else, including unknown
+ * keys and numbers that JavaScript cannot hold.
  * @throws BaleError 'input' as `parseLayersMetadata` does
  */
 export function rebaseLayersMetadata(json: string, { renamed, ...changes }: NewRunImage, where: string): string {
@@ -110,8 +110,8 @@ const keepNumbers = (_key: string, value: unknown, context?: { source?: string }
   typeof value === 'number' ? rawJSON(context?.source ?? String(value)) : value
 
 /**
- * The label's value as plain data, without `stack`.
- * @param key of a layer's own metadata: `data` in the label, `metadata` in analyzed.toml, where the Go lifecycle reads it
+ * Returns the label's value as plain data, without `stack`.
+ * @param key the key of a layer's own metadata: `data` in the label, `metadata` in analyzed.toml, as in the Go lifecycle
  */
 export function writeLayersMetadata(
   m: LayersMetadata,

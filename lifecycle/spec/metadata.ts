@@ -11,8 +11,8 @@ import type { BuildMetadata, Process } from './types.ts'
 type BuildpackProcess = BuildMetadata['processes'][number]
 
 /**
- * metadata.toml (platform.md, "metadata.toml"): what build leaves for export and for the launcher. Beyond the spec it says
- * which buildpack a process is from, and carries its labels.
+ * metadata.toml (platform.md, "metadata.toml"): the output of build for export and for the launcher. Beyond the
+ * specification it records the buildpack of each process, and labels.
  */
 export function parseBuildMetadata(content: Uint8Array | string, where: string): BuildMetadata {
   const document = read.readToml(content, where)

@@ -17,7 +17,7 @@ export function parseOrder(content: Uint8Array | string, where: string): Order {
   return { groups, extensions: readGroups(document, 'order-extensions') }
 }
 
-/** The groups of `[[order]]`; none if there is no order. A group without buildpacks is an error. */
+/** Reads the groups of `[[order]]`. Returns none if there is no order. A group without buildpacks is an error. */
 export function readGroups(document: Node, key: string): readonly (readonly OrderElement[])[] {
   return tables(document, key).map(order => {
     const group = tables(order, 'group').map(readOrderElement)

@@ -3,7 +3,10 @@ import { type Node, errorAt, has, metadata, missing, quote, readToml, requiredTe
 import { formatToml } from './toml.ts'
 import type { BuildPlan, GroupElement, PlanEntry, PlanRequire, PlanSections, ResolvedPlan } from './types.ts'
 
-/** What bin/detect wrote (buildpack.md, "Build Plan"): the top level, then each `or`. Empty is a plan without wishes. */
+/**
+ * Parses the build plan of bin/detect (buildpack.md, "Build Plan"): the top level, then each `or`. Empty text is a plan that
+ * provides and requires nothing.
+ */
 export function parseBuildPlan(content: Uint8Array | string, where: string): BuildPlan {
   const document = readToml(content, where)
   return [document, ...tables(document, 'or')].map(readSections)
@@ -17,7 +20,7 @@ function readSections(node: Node): PlanSections {
 }
 
 function readRequire(node: Node): PlanRequire {
-  // Long deprecated, and read as an unknown key it would be lost without a word.
+  // Long deprecated. Ignored as an unknown key, it would be lost silently.
   if (has(node, 'version'))
     throw errorAt(
       node,
@@ -59,7 +62,7 @@ export function formatResolvedPlan(plan: ResolvedPlan): string {
   })
 }
 
-/** The file that bin/build finds at CNB_BP_PLAN_PATH (buildpack.md, "Buildpack Plan"). */
+/** Makes the file at CNB_BP_PLAN_PATH for bin/build (buildpack.md, "Buildpack Plan"). */
 export function formatBuildpackPlan(requires: readonly PlanRequire[]): string {
   return formatToml({ entries: requires.map(writeRequire) })
 }
@@ -74,15 +77,15 @@ type Provider = Pick<GroupElement, 'id' | 'version'>
 const isProvidedBy = (entry: PlanEntry, element: Provider): boolean =>
   entry.providers.some(p => p.id === element.id && p.version === element.version)
 
-/** What a buildpack is asked to provide, in the plan's order. */
+/** Returns what a buildpack is asked to provide, in the plan's order. */
 export function planFor(plan: ResolvedPlan, element: Provider): readonly PlanRequire[] {
   return plan.entries.filter(e => isProvidedBy(e, element)).flatMap(e => e.requires)
 }
 
 /**
- * The plan for the buildpacks after `element`: what it met is gone; what it named as unmet stays for the next one that can
- * provide it (buildpack.md, "Unmet Buildpack Plan Entries").
- * @throws BaleError 'input' when it names something that it was not asked for
+ * Returns the plan for the buildpacks after `element`. Removes the entries that it met; keeps those that it declared unmet
+ * for the next buildpack that can provide them (buildpack.md, "Unmet Buildpack Plan Entries").
+ * @throws BaleError 'input' when it declares an entry unmet that it was not asked for
  */
 export function withoutMet(plan: ResolvedPlan, element: Provider, unmet: readonly string[]): ResolvedPlan {
   const asked = new Set(planFor(plan, element).map(r => r.name))

@@ -3,8 +3,8 @@ import { type Node, requiredText, texts } from './read.ts'
 import type { Process } from './types.ts'
 
 /**
- * A process as the launch phase of a platform understands it. Before lists of commands, `command` was one word of them, and
- * the words after it always came with it, as `args` do.
+ * Formats a process for the launch phase of a platform. Before lists of commands, `command` was one word, and its further
+ * words were always passed, as `args` are.
  */
 export function writeCommand(process: Process, commandLists: boolean): { command: unknown; args: readonly string[] } {
   if (commandLists) return { command: process.command, args: process.args }
@@ -17,7 +17,7 @@ export function readCommand(node: Node): readonly string[] {
   return typeof node.table['command'] === 'string' ? [requiredText(node, 'command')] : texts(node, 'command')
 }
 
-/** Whether a process is there to be started in an execution environment (platform.md, "launcher"). */
+/** Returns whether a process can be started in an execution environment (platform.md, "launcher"). */
 export function isEligible(process: Process, execEnv: string): boolean {
   return appliesIn(process.execEnv, execEnv)
 }

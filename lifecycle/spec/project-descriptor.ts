@@ -1,14 +1,14 @@
 import { BaleError } from '../errors.ts'
 import * as read from './read.ts'
 
-/** What a build takes from project.toml, in any of its schemas. */
+/** The parts of project.toml that a build uses, in any of its schemas. */
 export interface ProjectDescriptor {
   /** Patterns as in .gitignore; at most one of the two. */
   readonly include?: readonly string[]
   readonly exclude?: readonly string[]
   /** Variables for buildpacks at build time. */
   readonly env: Readonly<Record<string, string>>
-  /** Keys that are there and that Bale does not follow, as they are written. */
+  /** Keys in the file that Bale ignores, as they are written. */
   readonly notFollowed: readonly string[]
 }
 

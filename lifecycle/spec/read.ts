@@ -4,12 +4,12 @@ import { type Lines, maxDepth, maxValues } from './toml-parser.ts'
 import type { Metadata } from './types.ts'
 
 /**
- * Typed access to the tables of a document. Each function takes a key and gives its value or an error that says where it
- * stands: `buildpack.toml:3 buildpack.version: …`. Keys that nobody asks for are accepted, so documents may be newer than we
- * are. A key that is null, as Go writes empty lists in JSON, is a key that is absent.
+ * Typed access to the tables of a document. Each function takes a key and returns its value, or throws an error with its
+ * place: `buildpack.toml:3 buildpack.version: …`. Unknown keys are accepted, so that documents may be newer than Bale. A
+ * null value counts as absent: Go writes empty lists as null in JSON.
  */
 
-/** A table and where it is. */
+/** A table and its place in a document. */
 export interface Node {
   readonly table: Metadata
   /** Keys from the document's root: `buildpack`, `targets[0].distros[1]`; empty for the root. */
@@ -32,7 +32,7 @@ export function readJson(json: Uint8Array | string, where: string): Node {
   try {
     value = JSON.parse(text)
   } catch {
-    // V8's message quotes the text, which may be a secret that a link led to.
+    // V8's message quotes the text, which may be a secret (X23).
     throw new BaleError('input', 'not JSON', { where })
   }
   const budget = { values: maxValues }
@@ -52,12 +52,12 @@ function withoutPrototypes(value: unknown, where: string, depth: number, budget:
   return table
 }
 
-/** An error at a key; at the table itself if the key is empty. */
+/** Makes an error at a key, or at the table itself if the key is empty. */
 export function errorAt(node: Node, key: string, message: string, fix?: string): BaleError {
   return new BaleError('input', message, { where: whereOf(node, key), fix })
 }
 
-/** `buildpack.toml:3 buildpack.version`: the place of a key for people. */
+/** Formats the place of a key: `buildpack.toml:3 buildpack.version`. */
 export function whereOf(node: Node, key: string): string {
   const { where, lines } = node.document
   const ofTable = lines?.get(node.table)
@@ -74,7 +74,7 @@ function pathOf(node: Node, key: string): string {
 
 const shown = (key: string): string => (/^[A-Za-z0-9_-]+$/.test(key) ? key : quote(key))
 
-/** A value of a document in an error: short, on one line, and without characters that could forge log lines. */
+/** Formats a value for an error: short, on one line, and without characters that could forge log lines. */
 export function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value)
   const escaped = text.replace(
@@ -84,7 +84,7 @@ export function quote(value: unknown): string {
   return escaped.length <= 100 ? escaped : `${escaped.slice(0, 97)}…`
 }
 
-/** A name in a message: as it is if it can stand there, else quoted. */
+/** Formats a name for a message. Quotes it if it has unusual characters. */
 export function plain(name: string): string {
   return name.length <= 100 && /^[\x21-\x7e\u00a1-\u02ff]+$/.test(name) ? name : quote(name)
 }
@@ -111,13 +111,13 @@ function wrongKind(node: Node, key: string, value: unknown, wanted: string): Bal
   return errorAt(node, key, `not ${wanted} but ${kindOf(value)}`)
 }
 
-/** Arguments, paths and labels end at a NUL somewhere below us, unseen: no string of ours holds one. */
+/** Refuses NUL: arguments, paths and labels would be cut there silently by lower layers. */
 function checkedText(node: Node, key: string, value: string): string {
   if (value.includes('\0')) throw errorAt(node, key, 'a string holds a NUL character')
   return value
 }
 
-/** A string; undefined if the key is absent. */
+/** Reads a string. Returns undefined if the key is absent. */
 export function text(node: Node, key: string): string | undefined {
   const value = valueOf(node, key)
   if (value === undefined) return undefined
@@ -125,7 +125,7 @@ export function text(node: Node, key: string): string | undefined {
   return checkedText(node, key, value)
 }
 
-/** A string that must be there and must not be empty. */
+/** Reads a required string that must not be empty. */
 export function requiredText(node: Node, key: string, fix?: string): string {
   const value = text(node, key)
   if (value === undefined) throw missing(node, key, fix)
@@ -133,7 +133,7 @@ export function requiredText(node: Node, key: string, fix?: string): string {
   return value
 }
 
-/** The error for a key that must be there; it names the table's line. */
+/** Makes the error for a missing required key. It names the table's line. */
 export function missing(node: Node, key: string, fix?: string): BaleError {
   return errorAt(node, key, 'missing', fix ?? `add ${shown(key)} = …`)
 }
@@ -151,12 +151,12 @@ export function flag(node: Node, key: string, fallback = false): boolean {
   return value
 }
 
-/** True if the document has the key. */
+/** Returns whether the document has the key. */
 export function has(node: Node, key: string): boolean {
   return valueOf(node, key) !== undefined
 }
 
-/** An array of strings; none if the key is absent. */
+/** Reads an array of strings. Returns none if the key is absent. */
 export function texts(node: Node, key: string): readonly string[] {
   return array(node, key, 'an array of strings').map(item => {
     if (typeof item !== 'string') throw wrongKind(node, key, item, 'a string')
@@ -170,7 +170,7 @@ function array(node: Node, key: string, wanted: string): readonly unknown[] {
   return value
 }
 
-/** A table; undefined if the key is absent. */
+/** Reads a table. Returns undefined if the key is absent. */
 export function table(node: Node, key: string): Node | undefined {
   const value = valueOf(node, key)
   if (value === undefined) return undefined
@@ -178,7 +178,7 @@ export function table(node: Node, key: string): Node | undefined {
   return inner(node, key, value, pathOf(node, key))
 }
 
-/** An array of tables; none if the key is absent. */
+/** Reads an array of tables. Returns none if the key is absent. */
 export function tables(node: Node, key: string): readonly Node[] {
   return array(node, key, 'an array of tables').map((item, i) => {
     if (!isTable(item)) throw wrongKind(node, key, item, 'a table')
@@ -186,7 +186,7 @@ export function tables(node: Node, key: string): readonly Node[] {
   })
 }
 
-/** Fails if two of the tables have the same name; `nameOf` gives undefined for those that need none of their own. */
+/** Throws if two of the tables have the same name. `nameOf` returns undefined for those that need none. */
 export function rejectTwice<T>(
   nodes: readonly Node[],
   values: readonly T[],
@@ -202,7 +202,7 @@ export function rejectTwice<T>(
   })
 }
 
-/** The tables within a table, by key; none if the key is absent. */
+/** Reads the tables within a table, by key. Returns none if the key is absent. */
 export function tableMap(node: Node, key: string): readonly (readonly [string, Node])[] {
   const parent = table(node, key)
   if (!parent) return []
@@ -217,14 +217,14 @@ function inner(node: Node, key: string, value: Metadata, path: string): Node {
   return { table: value, path, document: node.document, ...(line !== undefined && { line }) }
 }
 
-/** Data kept for somebody else: a table as it is; empty if the key is absent. At most 64 deep, so that it can be copied. */
+/** Reads opaque data: a table as it is, empty if the key is absent. At most 64 deep, so that it can be copied. */
 export function metadata(node: Node, key: string): Metadata {
   const found = table(node, key)?.table ?? (Object.create(null) as Metadata)
   if (isDeeper(found, maxDataDepth)) throw errorAt(node, key, `nested deeper than ${maxDataDepth}`)
   return found
 }
 
-/** Less than documents may have, since labels and analyzed.toml hold this data some tables further in. */
+/** Lower than the limit for documents, since labels and analyzed.toml nest this data some tables deeper. */
 const maxDataDepth = 64
 
 function isDeeper(value: unknown, depth: number): boolean {

@@ -4,7 +4,7 @@ import { quote, readJson, texts } from './read.ts'
 import { describeTarget, sameTarget } from './target.ts'
 import type { LayersMetadata, Target } from './types.ts'
 
-/** An image, as far as the rules of rebasing look at it. */
+/** The parts of an image that the rules of rebasing use. */
 export interface RebaseParty {
   readonly target: Target
   readonly labels: Readonly<Record<string, string>>
@@ -16,19 +16,19 @@ export interface RebaseApp extends RebaseParty {
   readonly platformApi?: string
 }
 
-/** What is against a rebase; `-force` overrides it unless `always`. */
+/** A reason against a rebase. `-force` overrides it unless `always`. */
 export interface Obstacle {
   readonly why: string
   readonly always?: true
 }
 
 /**
- * What is against putting the app on this run image (platform.md, "rebaser"): its label, another target, or for an app that
- * was built before there were targets another stack.
+ * Returns the reasons against putting the app on this run image (platform.md, "rebaser"): its label, another target, or
+ * another stack for an app that was built before targets existed.
  */
 export function obstaclesToRebase(app: RebaseApp, runImage: RebaseParty): readonly Obstacle[] {
   const obstacles: Obstacle[] = []
-  // The Go lifecycle never writes `false` itself, but hands on the run image's label: nothing else blocks.
+  // The Go lifecycle never writes `false` itself, but copies the run image's label. Only `false` blocks.
   if (labelOf(app, labels.rebasable) === 'false')
     obstacles.push({ why: `its label ${labels.rebasable} says that it must not be` })
   if (!isMatchedByTarget(app.platformApi)) return [...obstacles, ...obstaclesOfStack(app, runImage)]
@@ -51,7 +51,7 @@ function obstaclesOfStack(app: RebaseParty, runImage: RebaseParty): readonly Obs
   return [{ why: `the new run image lacks the mixins ${missing.slice(0, 20).map(quote).join(', ')}`, always }]
 }
 
-/** Without the stages that they may be limited to: a run image has those of its own stage only. */
+/** Removes the stage prefixes of mixins: a run image has only those of its own stage. */
 function mixinsOf(image: RebaseParty): readonly string[] {
   const json = labelOf(image, labels.stackMixins)
   const list = json === '' ? [] : texts(readJson(`{"mixins":${json}}`, `label ${labels.stackMixins}`), 'mixins')
@@ -61,7 +61,7 @@ function mixinsOf(image: RebaseParty): readonly string[] {
 const labelOf = (image: RebaseParty, name: string): string =>
   Object.hasOwn(image.labels, name) ? (image.labels[name] ?? '') : ''
 
-/** How many layers of the image the label says are the app's. */
+/** Returns the number of the image's layers that belong to the app, according to the label. */
 export function countOwnLayers({ app, sbom, config, launcher, processTypes, buildpacks }: LayersMetadata): number {
   const launched = buildpacks.flatMap(b => Object.values(b.layers)).filter(layer => layer.launch)
   return [...app, sbom, config, launcher, processTypes, ...launched].filter(record => record?.sha).length

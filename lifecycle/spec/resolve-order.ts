@@ -2,17 +2,17 @@ import { BaleError } from '../errors.ts'
 import { appliesIn } from './exec-env.ts'
 import type { BuildpackDescriptor, Order, OrderElement } from './types.ts'
 
-/** Groups that an order may expand to, and buildpacks in all of them: composites multiply, and a few can mean billions. */
+/** The most groups that an order may expand to, and buildpacks in all of them: a few composites can multiply to billions. */
 const maxGroups = 10_000
 const maxElements = 1_000_000
 
 type Group = readonly OrderElement[]
 
 /**
- * The groups to try, in turn, without composites (buildpack.md, "Order Resolution"): depth first, left to right. After the
- * groups of an optional composite comes the group without it. What the order or the buildpack itself limits to other
- * execution environments is left out, and so is a group of which nothing remains (platform.md, "detector").
- * @param find the buildpack of that id and version; it throws if there is none
+ * Expands an order into the groups to try, without composites (buildpack.md, "Order Resolution"): depth first, left to
+ * right. After the groups of an optional composite comes the group without it. Leaves out buildpacks that the order or the
+ * buildpack limits to other execution environments, and groups that become empty (platform.md, "detector").
+ * @param find returns the buildpack of that id and version, or throws
  * @throws BaleError 'input' for a cycle, too many groups, and image extensions
  */
 export function resolveOrder(
@@ -38,7 +38,7 @@ class Resolver {
     this.execEnv = execEnv
   }
 
-  /** Every group that an order means. `path` is the composites we are in. */
+  /** Expands an order into its groups. `path` holds the enclosing composites. */
   groupsOf(order: readonly Group[], path: readonly string[]): readonly Group[] {
     const groups: Group[] = []
     for (const group of order) {
@@ -48,7 +48,7 @@ class Resolver {
     return groups
   }
 
-  /** Every combination of what a group's elements stand for, the last element's choices varying fastest. */
+  /** Emits every combination of the choices for a group's elements. The last element's choices vary fastest. */
   private expand(group: Group, path: readonly string[]): readonly Group[] {
     let heads: readonly Group[] = [[]]
     for (const element of group) {
@@ -60,7 +60,7 @@ class Resolver {
     return heads
   }
 
-  /** What an element may stand for: itself, or each group of the composite it names, or nothing. */
+  /** Returns the choices for an element: itself, each group of the composite that it names, or nothing. */
   private choices(element: OrderElement, path: readonly string[]): readonly Group[] {
     if (!appliesIn(element.execEnv, this.execEnv)) return [[]]
     const buildpack = this.find(element.id, element.version)

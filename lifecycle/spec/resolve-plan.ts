@@ -2,7 +2,7 @@ import { BaleError } from '../errors.ts'
 import { plain } from './read.ts'
 import type { BuildPlan, GroupElement, PlanEntry, PlanRequire, PlanSections, ResolvedPlan } from './types.ts'
 
-/** Provided and required names looked at before giving up: each `or` multiplies the trials. */
+/** The most provided and required names to examine: each `or` multiplies the trials. */
 const maxWork = 10_000_000
 const maxReasons = 20
 
@@ -17,11 +17,11 @@ interface Choice {
 }
 
 /**
- * The first trial that works out (buildpack.md, "Phase #1: Detection"): each trial picks one of the alternatives of each
- * buildpack's plan, left to right, the last buildpack's varying fastest. The group comes without the optional ones that the
- * plan excluded. `reasons` says, for people, what each failed trial lacked.
+ * Returns the first trial that resolves (buildpack.md, "Phase #1: Detection"). Each trial picks one alternative of each
+ * buildpack's plan, left to right; the last buildpack's alternatives vary fastest. The group comes without the optional
+ * buildpacks that the plan excluded. `reasons` says, for people, what each failed trial lacked.
  * @param members the buildpacks that passed detection, in the group's order
- * @throws BaleError 'input' when the alternatives multiply beyond reason
+ * @throws BaleError 'input' when there are too many combinations of alternatives
  */
 export function resolvePlan(
   members: readonly { readonly element: GroupElement; readonly plan: BuildPlan }[],
@@ -65,8 +65,9 @@ function* trials(
 type Trial = { readonly kept: readonly Choice[]; readonly plan: ResolvedPlan } | { readonly reasons: readonly string[] }
 
 /**
- * Excluding an optional buildpack takes away what it provides and requires, which can undo others: repeat until nothing
- * changes. Exclusions only ever cause more, so the order in which they happen does not matter.
+ * Excludes optional buildpacks with unmet requirements. Each exclusion removes what the buildpack provides and requires,
+ * which can invalidate others, so it repeats until nothing changes. Exclusions only cause more exclusions, so their order
+ * does not matter.
  */
 function runTrial(choices: readonly Choice[]): Trial {
   const excluded: string[] = []
@@ -82,11 +83,11 @@ function runTrial(choices: readonly Choice[]): Trial {
   }
 }
 
-/** What is still to be paired, for one dependency. */
+/** The unpaired provides and requires of one dependency. */
 interface Dependency {
   readonly providers: GroupElement[]
   readonly requires: PlanRequire[]
-  /** Provided, but not required since. */
+  /** Provided, but not required by a later buildpack. */
   readonly spare: Choice[]
 }
 
@@ -119,7 +120,7 @@ function match(choices: readonly Choice[]): { plan: ResolvedPlan; problems: Map<
   return { plan: { entries }, problems }
 }
 
-/** The first problem of each buildpack is enough to name. */
+/** Names only the first problem of each buildpack. */
 function report(problems: Map<Choice, string>, choice: Choice, what: string): void {
   if (!problems.has(choice)) problems.set(choice, `${choice.element.id} ${what}`)
 }

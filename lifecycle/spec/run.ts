@@ -1,7 +1,7 @@
 import { errorAt, optionalText, readToml, table, tables, text, texts } from './read.ts'
 import type { RunDocument } from './types.ts'
 
-/** run.toml (platform.md, "run.toml"). Entries without an image say nothing and are left out. */
+/** run.toml (platform.md, "run.toml"). Entries without an image are left out. */
 export function parseRun(content: Uint8Array | string, where: string): RunDocument {
   const images = tables(readToml(content, where), 'images').flatMap(node => {
     const { image } = optionalText(node, 'image', 'image')

@@ -4,7 +4,7 @@ import type { Slice } from './types.ts'
 
 /** Slices of the app directory (buildpack.md, "launch.toml"), with the pattern syntax of Go's filepath.Match. */
 
-// A pattern is chunks with a `*` before some of them; a chunk is units that match one character each.
+// A pattern is a list of chunks, some preceded by a `*`. A chunk is a list of units that match one character each.
 interface Chunk {
   readonly star: boolean
   readonly units: readonly Unit[]
@@ -15,8 +15,8 @@ type Unit = { readonly char: string } | 'any' | { readonly not: boolean; readonl
 class BadPattern extends Error {}
 
 /**
- * Go's filepath.Match: `*` any characters but `/`, `?` one of them, `[a-z]` and `[^a-z]` one of a class, `\` takes the next
- * character as it is. No `**`, no braces. The whole name must match.
+ * Matches like Go's filepath.Match: `*` any characters but `/`, `?` one of them, `[a-z]` and `[^a-z]` one of a class, `\`
+ * escapes the next character. No `**`, no braces. The full name must match.
  * @throws BaleError 'input' for a malformed pattern
  */
 export function matchPath(pattern: string, name: string): boolean {
@@ -83,8 +83,8 @@ function parseClass(chars: readonly string[], start: number): [Unit, number] {
 }
 
 /**
- * Each chunk is put as far left as it goes, and that is final: no backtracking, so time is at most the product of the two
- * lengths whatever the pattern. It is also what Go does, which matters where a class matches `/`.
+ * Puts each chunk as far left as possible, without backtracking, so that the time is at most the product of the two lengths
+ * for any pattern. Go does the same, which matters where a class matches `/`.
  */
 function matchChunks(chunks: readonly Chunk[], name: readonly string[]): boolean {
   let at = 0
@@ -123,13 +123,13 @@ function matchUnit(unit: Unit, char: string): boolean {
   return inClass !== unit.not
 }
 
-/** What is wrong with a pattern of a slice, as far as that can be said without the app directory. */
+/** Returns what is wrong with a pattern of a slice, as far as that is known without the app directory. */
 export function slicePatternProblem(pattern: string): string | undefined {
   if (!pattern.startsWith('/') && insideApp(pattern) === undefined) return 'leaves the application directory'
   return compile(pattern) ? undefined : 'is malformed'
 }
 
-/** The pattern without `.`, `..` and empty parts; undefined if it leaves the directory it is relative to. */
+/** Normalises a pattern: removes `.`, `..` and empty parts. Returns undefined if it leaves its directory. */
 function insideApp(pattern: string): string | undefined {
   const parts: string[] = []
   for (const part of pattern.split('/')) {
@@ -141,14 +141,15 @@ function insideApp(pattern: string): string | undefined {
 }
 
 export interface SliceAssignment {
-  /** For each slice its paths, in the order given. */
+  /** The paths of each slice, in the given order. */
   readonly slices: readonly (readonly string[])[]
-  /** What no slice took. */
+  /** The paths that match no slice. */
   readonly rest: readonly string[]
 }
 
 /**
- * Deals the app's files out to slices. Each slice sees what those before it left; a directory that matches takes all below it.
+ * Assigns the app's files to slices. Each slice sees what those before it left. A directory that matches takes everything
+ * below it.
  * @param paths of files and directories, relative to the app, each after the directory it is in
  * @param appDir absolute: patterns may be absolute within it
  * @throws BaleError 'input' for a pattern that is malformed or leaves the app, naming its slice
@@ -177,7 +178,9 @@ export function assignSlices(paths: readonly string[], slices: readonly Slice[],
   return { slices: taken, rest }
 }
 
-/** Files looked at, once for each slice and once more for each of its patterns that is no plain name. */
+/**
+ * The most match attempts: one for each file and slice, and one more for each pattern of the slice that is no plain name.
+ */
 const maxWork = 50_000_000
 
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
@@ -210,7 +213,7 @@ function matchesAny({ all, names, globs }: SlicePatterns, path: string): boolean
   return globs.some(chunks => matchChunks(chunks, name))
 }
 
-/** The one name that a pattern without wildcards matches. */
+/** Returns the only name that a pattern without wildcards matches. */
 function plainName(chunks: readonly Chunk[]): string | undefined {
   const [only] = chunks
   if (chunks.length !== 1 || !only || only.star) return undefined
@@ -218,7 +221,7 @@ function plainName(chunks: readonly Chunk[]): string | undefined {
   return characters.includes(undefined) ? undefined : characters.join('')
 }
 
-/** The pattern as paths are written; empty for the app itself. */
+/** Returns the pattern in the form of paths. Empty for the app itself. */
 function relativeToApp(pattern: string, appDir: string, where: string): string {
   const root = appDir.replace(/\/+$/, '')
   const isInApp = pattern === root || pattern.startsWith(`${root}/`)

@@ -1,19 +1,19 @@
 import { isTable } from './read.ts'
 import type { Metadata } from './types.ts'
 
-/** JSON as labels hold it: the same value gives the same text, whatever order its maps were made in. */
+/** Formats JSON for labels: the same value gives the same text, whatever the order of its maps. */
 
 export const sortedEntries = <T>(map: Readonly<Record<string, T>>): [string, T][] =>
   Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
 
-/** A map that keeps any key: an ordinary object would lose `__proto__`. */
+/** Makes a map that can hold any key: an ordinary object would lose `__proto__`. */
 export function mapOf(entries: readonly (readonly [string, unknown])[]): Metadata {
   const map = Object.create(null) as Record<string, unknown>
   for (const [key, value] of entries) map[key] = value
   return map
 }
 
-/** Data with the keys of all its tables sorted, ready for JSON.stringify. */
+/** Returns data with the keys of all its tables sorted, ready for JSON.stringify. */
 export function sortedData(value: Metadata): Metadata {
   return mapOf(sortedEntries(value).map(([key, v]) => [key, sortedValue(v)]))
 }
@@ -21,6 +21,6 @@ export function sortedData(value: Metadata): Metadata {
 function sortedValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortedValue)
   if (isTable(value)) return sortedData(value)
-  // JSON.stringify would make null of it, and the value would be gone at the next build.
+  // JSON.stringify would turn it into null, and the next build would lose the value.
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 }

@@ -17,7 +17,9 @@ export function parseSystem(content: Uint8Array | string, where: string): System
   return { pre: read('pre'), post: read('post') }
 }
 
-/** The order with the system's buildpacks around each group, except where the group has the same id (platform.md, "detector"). */
+/**
+ * Adds the system's buildpacks around each group of the order, unless the group has the same id (platform.md, "detector").
+ */
 export function withSystem(order: Order, system: System): Order {
   const around = (group: readonly OrderElement[]): readonly OrderElement[] => {
     const isNew = (e: OrderElement): boolean => !group.some(own => own.id === e.id)

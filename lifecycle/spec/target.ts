@@ -1,13 +1,16 @@
 import { labels } from './labels.ts'
 import type { BuildpackDescriptor, BuildpackTarget, Target } from './types.ts'
 
-/** What an image runs on, and whether a buildpack can work there (platform.md, "Target Data"; buildpack.md, "Targets"). */
+/**
+ * Targets: what an image runs on, and whether a buildpack supports that (platform.md, "Target Data"; buildpack.md,
+ * "Targets").
+ */
 
 const bionicStack = 'io.buildpacks.stacks.bionic'
 const bionicDistro = { name: 'ubuntu', version: '18.04' }
 
 /**
- * The target of an image, from its config, its labels and, where those say nothing, its /etc/os-release.
+ * Returns the target of an image, from its config, its labels and, where those lack it, its /etc/os-release.
  * @param osRelease the text of that file, if the image has one
  */
 export function targetOf(
@@ -36,7 +39,7 @@ function labelledDistro(ofImage: Readonly<Record<string, string>>): Target['dist
   return label(labels.stackId) === bionicStack ? bionicDistro : undefined
 }
 
-/** ID and VERSION_ID of an os-release file (os-release(5)); undefined without an ID. */
+/** Reads ID and VERSION_ID of an os-release file (os-release(5)). Returns undefined without an ID. */
 export function parseOsRelease(text: string): { readonly name: string; readonly version: string } | undefined {
   const values = new Map<string, string>()
   for (const line of text.split('\n')) {
@@ -54,8 +57,8 @@ function unquote(value: string): string {
 }
 
 /**
- * Whether a buildpack says that it works on a target. What either side leaves open matches anything; without targets a
- * buildpack means Linux, since bin/build is there.
+ * Returns whether a buildpack supports a target. What either side leaves open matches anything. A buildpack without targets
+ * supports Linux, since it has bin/build.
  */
 export function matchesTarget(descriptor: BuildpackDescriptor, target: Target): boolean {
   if (descriptor.stacks.includes('*')) return true
@@ -78,7 +81,7 @@ function matches(wanted: BuildpackTarget, target: Target): boolean {
   )
 }
 
-/** Whether an image for one target can take the place of one for the other. What either leaves open matches anything. */
+/** Returns whether an image for one target can replace one for the other. What either leaves open matches anything. */
 export function sameTarget(a: Target, b: Target): boolean {
   return (
     a.os === b.os &&
@@ -91,14 +94,14 @@ export function sameTarget(a: Target, b: Target): boolean {
 
 const agree = (a: string | undefined, b: string | undefined): boolean => !a || !b || a === b
 
-/** `linux/arm64/v8, debian 13`: for messages. */
+/** Formats a target for messages: `linux/arm64/v8, debian 13`. */
 export function describeTarget(target: Target): string {
   const platform = [target.os, target.arch, target.variant].filter(Boolean).join('/')
   const { name = '', version = '' } = target.distro ?? {}
   return name === '' ? platform : `${platform}, ${`${name} ${version}`.trimEnd()}`
 }
 
-/** The CNB_TARGET_* variables that detect and build see; what is not known is not set. */
+/** Makes the CNB_TARGET_* variables of detect and build. Unknown ones are not set. */
 export function targetEnv(target: Target): Record<string, string> {
   const all = {
     CNB_TARGET_OS: target.os,

@@ -1,6 +1,6 @@
-/** The parser of @iarna/toml 3.0.0, as far as toml-parser.ts adds to it; the package describes only its front. */
+/** The parser of @iarna/toml 3.0.0, as far as toml-parser.ts extends it. The package declares only its public functions. */
 declare module '@iarna/toml/lib/toml-parser.js' {
-  /** One thing being read: a key, a value, an array. They are on a stack of the parser's own. */
+  /** A key, value or array that is being read. The parser has a stack of them. */
   export interface State {
     /** The text of the key or value so far. */
     buf: string
@@ -12,7 +12,9 @@ declare module '@iarna/toml/lib/toml-parser.js' {
     value: unknown
   }
 
-  /** A machine that reads a character at a time: `parse…` is a state, `record…` takes what the state above it returns. */
+  /**
+   * A state machine that reads a character at a time: `parse…` is a state, `record…` takes the result of the state above it.
+   */
   export default class LibraryParser {
     /** Null from the end of the text on. */
     protected _buf: string | null
@@ -29,9 +31,9 @@ declare module '@iarna/toml/lib/toml-parser.js' {
     finish(): object
 
     protected call(state: () => unknown, returnWith?: (value: never) => unknown): void
-    /** Gives the value, or else the text so far, to the state below; the current character is done with. */
+    /** Returns the value, or else the text so far, to the state below, and consumes the current character. */
     protected return(value?: unknown): void
-    /** The same, but the state below sees the current character too. */
+    /** Like `return`, but the state below sees the current character too. */
     protected returnNow(value?: unknown): unknown
 
     protected parseTable(): unknown

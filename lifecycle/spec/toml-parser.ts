@@ -2,13 +2,13 @@ import LibraryParser, { type Assignment, type State } from '@iarna/toml/lib/toml
 import { TomlFloat, parseDate } from './toml-values.ts'
 
 /**
- * @iarna/toml's parser, made fit for documents of buildpacks and images. By itself 3.0.0 lets `[hasOwnProperty]` write to the
- * built-in function of that name, has no limits, keeps 40 bytes for each byte of a string, gives dates and floats other
- * values than were written, and tells no lines. We add to the class itself rather than scan the text before it: two readers
- * of one text can be made to disagree. The package is pinned to a version; toml.test.ts holds what is built on here.
+ * @iarna/toml's parser, hardened for documents of buildpacks and images. By itself 3.0.0 lets `[hasOwnProperty]` write to
+ * the built-in function of that name, has no limits, uses 40 bytes for each byte of a string, changes the values of dates
+ * and floats, and reports no lines. This extends the class itself rather than scan the text before it: two parsers of one
+ * text can be made to disagree. The package is pinned to a version; toml.test.ts covers everything that this relies on.
  */
 
-/** Something is wrong at `line`; the message quotes nothing of the source, which may be a secret that a link led to. */
+/** A syntax error at `line`. The message quotes nothing of the source, which may be a secret that a link led to (X23). */
 export class TomlError extends Error {
   readonly line: number
   constructor(message: string, line: number) {
@@ -17,14 +17,14 @@ export class TomlError extends Error {
   }
 }
 
-/** Where keys stand: a table's keys to lines, counted from 1. The key '' is where an element of an array of tables begins. */
+/** The lines of a table's keys, counted from 1. The key '' is the line where an element of an array of tables begins. */
 export type Lines = Map<object, Map<string, number>>
 
-/** Tables and arrays within one another. Data of others may be 64 deep (read.ts), and then stand in documents of ours. */
+/** The deepest nesting of tables and arrays. Opaque data may be 64 deep (read.ts), and is nested deeper in our documents. */
 export const maxDepth = 96
 /** Keys and elements in a document: a quarter of a million, where real ones have hundreds. */
 export const maxValues = 1 << 18
-/** Longer words are nobody's number or date. */
+/** The longest number or date, in characters. */
 const maxWord = 1000
 
 /** Alias for keys that the library would find in Object.prototype, which it takes for tables that are already there. */
@@ -37,15 +37,15 @@ export const tooDeep = `nested deeper than ${maxDepth}`
 export const expectedValue = 'expected a value: a string in quotes, a number, true, false, a date, [ or {'
 
 type OurState = State & {
-  /** A part of a key is being read. */
+  /** Set while a part of a key is being read. */
   isKey?: boolean
-  /** Where the key before `=` stands. */
+  /** The line of the key before `=`. */
   line?: number
-  /** How many arrays and inline tables this is in. */
+  /** The number of enclosing arrays and inline tables. */
   depth?: number
   /** The number as it is written. */
   word?: string
-  /** How much of `buf` is one flat string. */
+  /** The length of the part of `buf` that is one flat string. */
   flat?: number
 }
 type OurAssignment = Assignment & { line: number }
@@ -60,14 +60,14 @@ const plain = {
   multiLineLiteral: /[^'\x00-\x08\x0b-\x1f\x7f]+/y,
 }
 
-/** What an own key of a raw table holds. */
+/** Returns the value of an own key of a raw table. */
 const child = (table: object, key: string): object => (table as Record<string, object>)[key] as object
 
 export class TomlParser extends LibraryParser {
   readonly lines: Lines = new Map()
   /** The line of the key or header that was read last. */
   keyLine = 1
-  /** What closes a table: a header of its own for `a.b = 1`, such a key for a header. The library takes both. */
+  /** Tables that are closed: by a header of their own for `a.b = 1`, by such a key for a header. The library allows both. */
   private readonly origins = new WeakMap<object, 'header' | 'key'>()
   declare protected state: OurState
   private values = 0
@@ -200,7 +200,7 @@ export class TomlParser extends LibraryParser {
     return found
   }
 
-  /** A number that means what was written, or none: rather refused than changed. */
+  /** Returns the exact number that was written. Refuses it rather than change it. */
   private exact(value: unknown): unknown {
     const written = this.state.word
     if (written === undefined || typeof value !== 'object' || value === null) return value
@@ -211,7 +211,7 @@ export class TomlParser extends LibraryParser {
     return Number.isInteger(number) ? new TomlFloat(number) : number
   }
 
-  // ---- long text in one go: character by character each costs a string of its own ----
+  // ---- long text at once: character by character, each costs a string of its own ----
 
   /** Takes characters that stand for themselves, all but the last, which the library goes on from. */
   private takeRun(pattern: RegExp): void {

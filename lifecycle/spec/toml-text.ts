@@ -24,7 +24,7 @@ export function parseTomlText(source: string): { root: TomlTable; lines: Lines }
   }
 }
 
-/** What the library says, and what we say. Some of its messages have a character of the document in them. */
+/** Maps the library's messages to ours. Some of its messages contain a character of the document. */
 const messages: readonly (readonly [RegExp, string])[] = [
   [/redefine|extend/, twice],
   [/^Unterminated (?:multi-line )?string/, 'a string does not end'],

@@ -1,8 +1,6 @@
-/**
- * What TOML has and JavaScript has not. Both kinds turn into plain JSON in a label, where TOML's types end anyway.
- */
+/** Values that TOML has and JavaScript lacks. Both kinds become plain JSON in a label, where TOML's types end anyway. */
 
-/** A date, a time or both, in the document's own words: `1979-05-27T00:32:00.999999-07:00`. A string in JSON. */
+/** A date, a time or both, as written in the document: `1979-05-27T00:32:00.999999-07:00`. A string in JSON. */
 export class TomlDate {
   readonly text: string
   constructor(text: string) {
@@ -17,7 +15,7 @@ const time = String.raw`(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?`
 const zone = String.raw`(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)`
 const dateOrTime = new RegExp(String.raw`^(?:(\d{4}-\d\d-\d\d)(?:[Tt ]${time}${zone}?)?|${time})$`)
 
-/** The date of a word, if it is one: undefined for February 30. */
+/** Parses a date. Returns undefined for any other word, such as February 30. */
 export function parseDate(word: string): TomlDate | undefined {
   const match = dateOrTime.exec(word)
   if (!match || (match[1] !== undefined && !isDay(match[1]))) return undefined
@@ -30,8 +28,8 @@ function isDay(day: string): boolean {
 }
 
 /**
- * A float that a JavaScript number would not give back: `1.0` would be written as the integer `1`, and JSON has no `inf`
- * and no `nan`. All other floats are plain numbers.
+ * A float that a JavaScript number cannot represent: `1.0` would be written as the integer `1`, and JSON has no `inf` and no
+ * `nan`. All other floats are plain numbers.
  */
 export class TomlFloat {
   readonly value: number

@@ -4,19 +4,19 @@ import { parseTomlText } from './toml-text.ts'
 import { TomlDate, TomlFloat } from './toml-values.ts'
 import type { Metadata } from './types.ts'
 
-/** Bytes in a document; the launcher's limit too. */
+/** The most bytes of a document. The launcher has the same limit. */
 export const maxDocumentSize = 16 << 20
 
-/** A parsed document and the lines its keys stand on. */
+/** A parsed document and the lines of its keys. */
 export interface TomlDocument {
   readonly root: Metadata
   readonly lines: Lines
 }
 
 /**
- * The table that a TOML document is. Tables have no prototype, integers beyond 2^53 are refused, dates and the floats that
- * JavaScript has no own form for are TomlDate and TomlFloat. A byte order mark is skipped, as Go's parser and the launcher
- * do: editors on Windows write one.
+ * Parses a TOML document. Tables have no prototype, integers beyond 2^53 are refused, and dates and the floats that
+ * JavaScript cannot represent are TomlDate and TomlFloat. Skips a byte order mark, as Go's parser and the launcher do:
+ * editors on Windows write one.
  * @param where the document's name, for errors: a path
  * @throws BaleError 'input' at `where:line`, never quoting the document: it may be a secret that a link led to
  */
@@ -24,7 +24,7 @@ export function parseToml(content: Uint8Array | string, where: string): Metadata
   return parseTomlDocument(content, where).root
 }
 
-/** The same, with the lines that keys stand on. */
+/** Parses a document with the lines of its keys. */
 export function parseTomlDocument(content: Uint8Array | string, where: string): TomlDocument {
   const text = decode(content, where)
   try {
@@ -35,7 +35,7 @@ export function parseTomlDocument(content: Uint8Array | string, where: string): 
   }
 }
 
-/** Text of a document: UTF-8, at most 16 MiB, without its byte order mark. */
+/** Decodes the text of a document: UTF-8, at most 16 MiB. Removes the byte order mark. */
 export function decode(content: Uint8Array | string, where: string): string {
   if (content.length > maxDocumentSize)
     throw new BaleError('input', `larger than ${maxDocumentSize >> 20} MiB`, { where })
@@ -63,8 +63,8 @@ function firstBadLine(content: Uint8Array): number {
 }
 
 /**
- * The document of a table: deterministic, keys in the order they have, each table's plain keys before its tables. Keys
- * whose value is undefined or null, which TOML has not, are left out.
+ * Formats a table as a document: deterministic, keys in their order, each table's plain keys before its tables. Leaves out
+ * keys whose value is undefined or null, which TOML lacks.
  */
 export function formatToml(value: Metadata): string {
   const out: string[] = []
@@ -86,7 +86,7 @@ const isArrayOfTables = (value: unknown): value is readonly Table[] =>
 function writeTable(out: string[], path: readonly string[], table: Table, header?: string): void {
   const entries = Object.entries(table).filter(([, value]) => !isAbsent(value))
   const plain = entries.filter(([, value]) => !isTable(value) && !isArrayOfTables(value))
-  // `[a]` may be left unsaid when `[a.b]` follows.
+  // `[a]` may be omitted when `[a.b]` follows.
   if (header !== undefined && (header.startsWith('[[') || plain.length > 0 || entries.length === 0)) {
     if (out.length > 0) out.push('')
     out.push(header)
@@ -123,7 +123,7 @@ function formatValue(value: unknown): string {
 }
 
 function formatNumber(value: number): string {
-  // An integer that JSON brought in and that may not be the one meant: a float says as much.
+  // An unsafe integer from JSON may have lost precision, so it is written as a float.
   if (Number.isSafeInteger(value) && !Object.is(value, -0)) return String(value)
   return Number.isInteger(value) || !Number.isFinite(value) ? new TomlFloat(value).toString() : String(value)
 }

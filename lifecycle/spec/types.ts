@@ -3,7 +3,7 @@
  * beside this one that reads and writes it. Keys are camelCase here whatever the document spells.
  */
 
-/** What TOML and JSON documents carry for somebody else: kept, never interpreted. */
+/** Opaque data in TOML and JSON documents: preserved, never interpreted. */
 export type Metadata = Readonly<Record<string, unknown>>
 
 /** A buildpack in a group (platform.md, "group.toml"). */
@@ -25,7 +25,7 @@ export interface OrderElement {
 }
 export interface Order {
   readonly groups: readonly (readonly OrderElement[])[]
-  /** Parsed so that asking for them can be refused clearly. */
+  /** Parsed so that they can be refused with a clear error. */
   readonly extensions: readonly (readonly OrderElement[])[]
 }
 
@@ -92,7 +92,7 @@ export interface LayerContentMetadata {
   readonly metadata: Metadata
 }
 
-/** A process as launch.toml and metadata.toml have it. */
+/** A process of launch.toml and metadata.toml. */
 export interface Process {
   readonly type: string
   readonly command: readonly string[]

@@ -3,21 +3,21 @@ import type { ChunkRecorder } from '../../image/layer.ts'
 import { type Block, maxBlock, blockBuffers } from '../workers/block-buffers.ts'
 import { tarBlock } from '../tar/header.ts'
 
-/** Those who work on the blocks of one layer; until an answer comes, a block must not be touched. */
+/** Compresses and digests the blocks of one layer. The caller must not touch a block until its answer arrives. */
 export interface CompressionPool {
-  /** How many blocks may usefully be under way at once. */
+  /** The number of blocks that can usefully be in progress at once. */
   readonly concurrency: number
-  /** Puts what the block becomes into other memory; of how many bytes it is. */
+  /** Compresses the block into other memory. Returns the number of bytes. */
   compress(block: Block, into: Block): Promise<number>
-  /** Takes the blocks in their order. */
+  /** Digests the blocks. Must be called in their order. */
   digest(block: Block): Promise<void>
-  /** Of all blocks. */
+  /** Returns the digests of all blocks. */
   summary(): Promise<TarSummary>
-  /** The layer is done with, or given up. */
+  /** Frees the resources, whether the layer is complete or given up. */
   release(): void
 }
 
-/** What is known of a tar once it has been read. */
+/** The digests and size of a tar. */
 export interface TarSummary {
   readonly diffId: Digest
   /** CRC-32 and size in bytes, as a gzip trailer has them. */
@@ -25,24 +25,27 @@ export interface TarSummary {
   readonly size: number
 }
 
-/** Bytes of a layer; with a key, they are what the block with that key was compressed to. */
+/** Bytes of a layer. With a key, they are the compressed form of the block with that key. */
 export interface Piece {
   readonly bytes: Uint8Array
   readonly key?: string
-  /** Gives their memory back. */
+  /** Returns their memory to the pool. */
   done?(): void
 }
 
-/** A layer of so many blocks at most is made in place: most layers are small, and threads take longer to start. */
+/**
+ * A layer of at most so many blocks is compressed in the calling thread: most layers are small, and threads take longer to
+ * start.
+ */
 export const smallLayer = 4
 
-/** Smaller blocks are compressed again sooner than they are found. */
+/** In bytes. Compressing a smaller block again takes less time than finding it. */
 const worthKeeping = 64 * 1024
 
 /**
- * Cuts a tar into blocks of about 1 MiB, digests them in order, compresses them at once where it pays, and gives the results
- * in order. Where blocks end does not depend on how the bytes come in pieces; of nothing there is one empty block.
- * @param poolFor who works on a small layer, and on a large one
+ * Cuts a tar into blocks of about 1 MiB, digests them in order, compresses them concurrently where that pays, and emits the
+ * results in order. Block boundaries do not depend on how the bytes are chunked. Empty input gives one empty block.
+ * @param poolFor selects the workers for a small and for a large layer
  */
 export async function* compressBlocks(
   tar: AsyncIterable<Uint8Array>,
@@ -62,7 +65,7 @@ export async function* compressBlocks(
   }
   const start = (block: Block, pool: CompressionPool): void => {
     const piece = begin(block, pool)
-    piece.catch(() => {}) // it is thrown when its turn comes; until then it is not "unhandled"
+    piece.catch(() => {}) // thrown when its turn comes; until then it must not count as unhandled
     underWay.push(piece)
   }
 
@@ -91,8 +94,8 @@ export async function* compressBlocks(
 }
 
 /**
- * Blocks of at most 1 MiB that end before the header of a tar entry, where there is one that will do in the second half:
- * when a file changes, the blocks after it soon end where they did before, and are the same.
+ * Emits blocks of at most 1 MiB that end before the header of a tar entry, if a suitable one is in the second half. When a
+ * file changes, later blocks soon end at the same places again, and are the same.
  */
 async function* inBlocks(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Block> {
   let block = blockBuffers.take()
@@ -120,8 +123,8 @@ async function* inBlocks(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Block
 }
 
 /**
- * Before the first header whose checksum ends in 0, which one in eight does: it depends on nothing that stands before it.
- * Some file's content may look like a header; the rule is the same then.
+ * Cuts before the first header whose checksum ends in 0, as one in eight does. This depends on nothing before it. A file's
+ * content may look like a header; the result is as deterministic then.
  */
 function endOfBlock(block: Uint8Array, used: number): number {
   for (let at = maxBlock / 2; at < used; at += tarBlock) {

@@ -10,17 +10,17 @@ import { gzip } from './gzip.ts'
 import { zstdVersion } from './zstd.ts'
 
 export interface CompressOptions {
-  /** gzip unless told. */
+  /** gzip by default. */
   compression?: Compression | undefined
   signal?: AbortSignal | undefined
 }
 
 /**
- * Makes a layer's bytes in one pass: tar, hash, compress, hash, write; the source's recorder gets them as well. The bytes
- * depend on the tar and the compression alone (for zstd also on Node's version of it), never on how many threads there are,
- * how the tar comes in pieces or what the recorder has.
- * @param write is awaited before the next piece comes; a few more are made meanwhile. The chunk is good until it
- * ends: copy what is to stay
+ * Makes a layer's bytes in one pass: tar, hash, compress, hash, write. The source's recorder gets the bytes as well. They
+ * depend only on the tar and the compression (for zstd also on Node's version of it), never on the number of threads, the
+ * chunking of the tar or the recorder's content.
+ * @param write is awaited before the next chunk; a few more are compressed meanwhile. The chunk is valid until it resolves:
+ * copy what must last
  */
 export async function compressLayer(
   source: LayerSource,
@@ -49,13 +49,16 @@ export async function compressLayer(
   return layer
 }
 
-/** Some MB: as much as is made while a piece is written, and no more than a slow destination may make us hold. */
+/** Some MB: covers the time to write one chunk, and bounds the memory that a slow destination costs. */
 const piecesAhead = 4
 
-/** To be raised by whoever changes which bytes a layer has: how it is packed, or where its blocks are cut. */
+/** Raise this when the bytes of a layer change: how it is packed, or where its blocks are cut. */
 const packing = 4
 
-/** What the bytes of a layer depend on besides its files. What is known of layers in another format says nothing of ours. */
+/**
+ * Identifies everything that the bytes of a layer depend on besides its files. Cached results for another format do not
+ * apply.
+ */
 export async function layerFormat(compression: Compression): Promise<string> {
   return `${packing} ${compression} ${await versions[compression]()}`
 }
@@ -81,21 +84,21 @@ const compressors: Record<Compression, Compress> = {
   zstd: (tar, recorder) => inParallel(tar, 'zstd', recorder),
 }
 
-/** What tells the compressor from those that make other bytes of the same. */
+/** Identifies a compressor by the bytes that it makes. */
 const versions: Record<Compression, () => string | Promise<string>> = {
   none: () => 'none',
   gzip: async () => `gzip-${await deflateVersion()}`,
   zstd: () => zstdVersion,
 }
 
-/** The same items, of which up to `count()` are made before they are asked for. */
+/** Emits the same items, with up to `count()` computed ahead. */
 async function* ahead<T>(items: AsyncGenerator<T>, count: () => number): AsyncGenerator<T> {
   const coming: Promise<IteratorResult<T>>[] = []
   try {
     for (;;) {
       while (coming.length < count()) {
         const next = items.next()
-        next.catch(() => {}) // it is thrown when its turn comes
+        next.catch(() => {}) // thrown when its turn comes
         coming.push(next)
       }
       const item = await (coming.shift() as Promise<IteratorResult<T>>)

@@ -7,11 +7,14 @@ import { verified } from './verify.ts'
 import { isZstd, zstdFrames } from './zstd-frames.ts'
 
 export interface DecodeOptions {
-  /** The most bytes that may come out: a gzip of 1 MB can hold 1 GB (T36). None by default. */
+  /** The most bytes that may come out: a gzip of 1 MB can hold 1 GB (T36). Unlimited by default. */
   maxBytes?: number
-  /** What the compressed bytes must be. */
+  /** The expected digest and size of the compressed bytes. */
   stored?: { digest: Digest; size: number }
-  /** What the uncompressed ones must be. They are for whoever reads to the end: others are an error there. */
+  /**
+   * The expected digest of the uncompressed bytes. A mismatch is an error at the end, so only a reader that reads to the end
+   * has verified bytes.
+   */
   digest?: Digest
 }
 
@@ -20,7 +23,10 @@ const chunkSize = 1024 * 1024
 const zstdWindowLog = 27
 const params = { [constants.ZSTD_d_windowLogMax]: zstdWindowLog }
 
-/** What `decompress` gives, made in the calling thread. A chunk of `bytes` need not be good for longer than its own are. */
+/**
+ * Decompresses in the calling thread, otherwise like `decompress`. A chunk of `bytes` only needs to stay valid until the
+ * next one is requested.
+ */
 export async function* decode(
   bytes: AsyncIterable<Uint8Array>,
   compression: Compression,
@@ -53,7 +59,7 @@ const decoders: Record<Compression, (bytes: AsyncIterable<Uint8Array>) => AsyncI
   zstd: bytes => through(wholeFrames(bytes), createZstdDecompress({ chunkSize, params }), 'zstd'),
 }
 
-/** Node takes what follows a frame in the same chunk for garbage, and drops it; there may be many (RFC 8878, section 3). */
+/** Decodes frame by frame (RFC 8878, section 3): Node drops what follows a frame in the same chunk as garbage. */
 async function* wholeFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const frame of zstdFrames(bytes)) yield* frame
 }
@@ -64,11 +70,11 @@ async function* through(
   name: Compression,
 ): AsyncGenerator<Uint8Array> {
   const fed = feed(transform, bytes)
-  fed.catch(() => {}) // it is thrown below, if somebody reads so far
+  fed.catch(() => {}) // thrown below, if the caller reads that far
   try {
     for await (const chunk of transform as AsyncIterable<Uint8Array>) {
       yield chunk
-      // What is left of its memory the next chunk gets.
+      // The next chunk gets the rest of this one's memory.
       if (chunk.byteOffset + chunk.length === chunk.buffer.byteLength) free(chunk)
     }
     await fed
@@ -80,8 +86,8 @@ async function* through(
 }
 
 /**
- * Asks for the next chunk when the one before is used up, which a pipeline would not wait for. What comes after the end, zeros
- * (T39), is read as well: whoever checks the bytes does so at their end.
+ * Requests the next chunk only when the previous one is consumed, which a pipeline does not do. Also reads what follows the
+ * end, such as zeros (T39): the bytes are verified at their end.
  */
 async function feed(transform: Transform, bytes: AsyncIterable<Uint8Array>): Promise<void> {
   let wake = (): void => {}
@@ -102,11 +108,11 @@ async function feed(transform: Transform, bytes: AsyncIterable<Uint8Array>): Pro
   }
 }
 
-/** Gives memory back at once that would be garbage for long: it is not in the heap whose size the collector goes by. */
+/** Frees memory at once. As garbage it would stay long: it is outside the heap whose size triggers the collector. */
 function free({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength >= unpooled) buffer.transfer(0)
 }
-/** Small ones may be parts of memory that others have as well (`Buffer.poolSize`). */
+/** Small buffers may share memory with others (`Buffer.poolSize`). */
 const unpooled = 256 * 1024
 
 function isZlibError(error: unknown): error is Error & { code: string } {
@@ -117,7 +123,7 @@ function damaged(compression: Compression, cause: Error): BaleError {
   return new BaleError('input', `the ${compression} data of a layer is damaged: ${cause.message}`, { cause })
 }
 
-/** Passes bytes on once the first few agree with the compression that is claimed. */
+/** Passes bytes on after the first few match the declared compression. */
 async function* agreeing(bytes: AsyncIterable<Uint8Array>, compression: Compression): AsyncGenerator<Uint8Array> {
   let head: Uint8Array | undefined = new Uint8Array()
   for await (const chunk of bytes) {

@@ -5,7 +5,7 @@ import { maxWorkers, startWorker } from '../workers/pool.ts'
 import { Broken, type Sent, receiveBytes, sendBytes } from '../workers/byte-channel.ts'
 import type { DecodeOptions } from './decode.ts'
 
-/** A layer to be decompressed. */
+/** A layer to decompress. */
 export interface Job {
   readonly compression: Compression
   readonly options: DecodeOptions
@@ -13,23 +13,25 @@ export interface Job {
   readonly to: MessagePort
 }
 
-/** Blocks of about 1 MiB that are under way to a thread. */
+/** The most blocks of about 1 MiB in flight to a thread. */
 const mostIn = 2
 
-/** Those of this process. */
+/** The threads of this process. */
 const threads = new Set<Thread>()
 
-/** A thread that has nothing to do; undefined if all that the machine can use are busy. It is busy once it decodes. */
+/**
+ * Returns an idle thread, or undefined if all that the machine can use are busy. A thread counts as busy once it decodes.
+ */
 export function freeThread(): Thread | undefined {
   const free = [...threads].find(thread => !thread.busy)
   return free ?? (threads.size < maxWorkers ? new Thread() : undefined)
 }
 
-/** One thread (worker.ts). It keeps the process alive while somebody waits for its bytes. */
+/** One thread (worker.ts). It keeps the process alive while a caller waits for its bytes. */
 class Thread {
   busy = false
   readonly #worker = startWorker(import.meta.url, 'decompress')
-  /** Why it ended. */
+  /** The reason why it ended. */
   readonly #end: Promise<Error>
 
   constructor() {
@@ -41,7 +43,7 @@ class Thread {
     void this.#end.then(() => threads.delete(this))
   }
 
-  /** See decode.ts. What the bytes throw comes out as it is. */
+  /** See decode.ts. Errors of the input pass through unchanged. */
   async *decode(
     bytes: AsyncIterable<Uint8Array>,
     compression: Compression,

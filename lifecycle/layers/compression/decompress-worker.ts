@@ -3,10 +3,10 @@ import { receiveBytes, sendBytes } from '../workers/byte-channel.ts'
 import { decode } from './decode.ts'
 import type { Job } from './decompress-threads.ts'
 
-/** Blocks of about 1 MiB that may be ready before anybody wants them. */
+/** The most blocks of about 1 MiB to decompress ahead of the reader. */
 const mostOut = 8
 
-// A thread: it decompresses layers, whose bytes come and go over two ports.
+// The program of a worker thread. It decompresses layers; bytes come and go over two ports.
 parentPort?.on('message', ({ compression, options, from, to }: Job) => {
   void sendBytes(to, decode(receiveBytes(from), compression, options), mostOut)
 })

@@ -5,26 +5,26 @@ import { freeThread } from './decompress-threads.ts'
 import { readAhead } from './read-ahead.ts'
 
 export interface DecompressOptions extends DecodeOptions {
-  /** Stops at once, whatever has been read and made by then. */
+  /** Stops at once, even if bytes have been read ahead. */
   signal?: AbortSignal | undefined
 }
 
 /**
- * How many bytes a layer may hold that somebody else made: a bomb is a thousand times its size, what people ship some ten
- * times. A small one may be all zeros; one that is not compressed is what it is.
+ * Returns the most bytes that a foreign layer may hold: a bomb expands a thousand times, real layers some ten times. A small
+ * layer may be all zeros. An uncompressed layer has its own size.
  */
 export function mostBytesOf({ size, mediaType }: Pick<LayerDigests, 'size' | 'mediaType'>): number {
   return compressionOf(mediaType) === 'none' ? Infinity : Math.max(2 ** 30, 200 * size)
 }
 
-/** Bytes as stored; a thread takes longer to start than so many do to decompress. */
+/** Stored bytes. Decompressing fewer takes less time than starting a thread. */
 const smallLayer = 1024 * 1024
 
 /**
- * The uncompressed bytes. What the media type says must be so (T42): the bytes are looked at, and never guessed at. The
- * parts of a concatenated file are joined (T38); after gzip, zeros are passed over (T39). A large layer is decompressed and
- * hashed by a thread, ahead of whoever reads it. Each chunk is good until the next one is asked for: copy what is to stay.
- * @param bytes in chunks that are ours to keep
+ * Returns the uncompressed bytes. The bytes must match the media type (T42); the format is never guessed. Joins the parts of
+ * a concatenated file (T38) and skips zeros after gzip (T39). A thread decompresses and hashes a large layer ahead of the
+ * reader. Each chunk is valid until the next one is requested: copy what must last.
+ * @param bytes in chunks that this function may keep
  * @throws BaleError 'input' for damaged or truncated data, another compression, garbage at the end, too many bytes, or
  * another digest
  */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { TarSummary } from './blocks.ts'
 
-/** Takes a tar in pieces and knows at the end what it was. */
+/** Digests a tar chunk by chunk. */
 export class TarDigester {
   readonly #hash = createHash('sha256')
   #crc = 0

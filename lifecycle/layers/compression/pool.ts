@@ -11,13 +11,13 @@ type BlockCompression = Exclude<Compression, 'none'>
 
 let inline: Promise<Deflate> | undefined
 let layers = 0
-/** Large layers under way. */
+/** Large layers in progress. */
 let large = 0
 
-/** The part of so many blocks that one large layer may take up, so that all of them together hold no more than one does. */
+/** The share of so many blocks that one large layer may use. All layers together hold no more than one alone would. */
 export const shareOf = (blocks: number): number => Math.max(1, Math.floor(blocks / Math.max(1, large)))
 
-/** Compresses in blocks, on all processors where it pays: the same bytes with any number of threads. */
+/** Compresses in blocks, on all processors where that pays. The bytes do not depend on the number of threads. */
 export function inParallel(
   tar: AsyncIterable<Uint8Array>,
   compression: BlockCompression,

@@ -1,6 +1,6 @@
 /**
- * Reads the first bytes, `count` of them or more unless there are fewer. `all` are the same bytes from the start, and to be
- * read in any case: whoever does lets go of the source.
+ * Reads the first `count` bytes or more, or all if there are fewer. `all` gives the same bytes from the start. Always read
+ * it to the end or return it: that closes the source.
  */
 export async function readAhead(
   bytes: AsyncIterable<Uint8Array>,
@@ -17,7 +17,7 @@ export async function readAhead(
   return { ended: false, all: joined(head, source) }
 }
 
-/** What has been read of a source, and the rest of it. */
+/** The bytes that were read from a source, followed by the rest. */
 async function* joined(head: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* head

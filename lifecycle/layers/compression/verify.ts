@@ -3,8 +3,8 @@ import { BaleError } from '../../errors.ts'
 import type { Digest } from '../../image/digest.ts'
 
 /**
- * Passes bytes on and throws when they are not what they should be: at once when there are more than `size`, at the end
- * when there are fewer or the hash differs. What was made of the bytes is worth nothing until this has ended well.
+ * Passes bytes on and verifies them. Throws at once when there are more than `size`, and at the end when there are fewer or
+ * the hash differs. Do not trust the bytes before this has ended without an error.
  * @throws BaleError 'input' naming the digest
  */
 export async function* verified(

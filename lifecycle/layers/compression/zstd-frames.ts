@@ -3,7 +3,7 @@ import { BaleError } from '../../errors.ts'
 const magic = 0xfd2fb528
 const isSkippable = (word: number): boolean => word >= 0x184d2a50 && word <= 0x184d2a5f
 
-/** Whether bytes begin with a frame (RFC 8878, section 3.1). */
+/** Returns whether bytes begin with a frame (RFC 8878, section 3.1). */
 export function isZstd(head: Uint8Array): boolean {
   if (head.length < 4) return false
   const word = new DataView(head.buffer, head.byteOffset).getUint32(0, true)
@@ -11,10 +11,10 @@ export function isZstd(head: Uint8Array): boolean {
 }
 
 /**
- * The frames of a zstd file, one after the other; each must be read to its end before the next, and each chunk is good until
- * the next one is asked for, as the chunks of `bytes` are. Skippable frames (tables of contents) are passed over. Only the
- * outlines are looked at: headers and the sizes of blocks.
- * @throws BaleError 'input' for anything that is not a whole frame
+ * Emits the frames of a zstd file, one after the other. Read each to its end before the next one. Chunks are valid until the
+ * next one is requested, as those of `bytes` are. Skips skippable frames (tables of contents). Parses only headers and block
+ * sizes.
+ * @throws BaleError 'input' for anything other than complete frames
  */
 export async function* zstdFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<AsyncIterable<Uint8Array>> {
   const input = new ByteQueue(bytes)
@@ -50,7 +50,7 @@ async function* frame(input: ByteQueue): AsyncGenerator<Uint8Array> {
   if ((descriptor & 4) !== 0) yield* input.take(4)
 }
 
-/** Bytes of an iterable, taken by count. */
+/** Reads given numbers of bytes from an iterable. */
 class ByteQueue {
   readonly #bytes: AsyncIterator<Uint8Array>
   #head: Buffer = Buffer.alloc(0)
@@ -59,10 +59,10 @@ class ByteQueue {
     this.#bytes = bytes[Symbol.asyncIterator]()
   }
 
-  /** The next `count` bytes, or fewer at the end; they stay in the queue. */
+  /** Returns the next `count` bytes, or fewer at the end, without consuming them. */
   async peek(count: number): Promise<Buffer> {
     while (this.#head.length < count) {
-      const rest = Buffer.from(this.#head) // the next chunk may come in the same memory
+      const rest = Buffer.from(this.#head) // copied: the next chunk may reuse its memory
       const next = await this.#bytes.next()
       if (next.done === true) break
       const { value } = next

@@ -1,11 +1,11 @@
 import { constants, zstdCompressSync } from 'node:zlib'
 import type { Block } from '../workers/block-buffers.ts'
 
-/** In one piece: what comes in several is joined by a copy. */
+/** Large enough for the output in one chunk: several chunks would be joined by a copy. */
 const chunkSize = 1024 * 1024 + 8 * 1024
 const options = { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
-/** What the bytes depend on besides the block. */
+/** Identifies what the bytes depend on besides the block. */
 export const zstdVersion = `zstd-frame-${process.versions['zstd'] ?? process.version}`
 
 /**
@@ -16,7 +16,7 @@ export function zstdFrame(block: Uint8Array, into: Block): number {
   const frame = zstdCompressSync(block, options)
   into.set(frame)
   const { length, buffer } = frame
-  // Given back at once, where it is ours alone: as garbage, it would wait until there are 64 MB of it.
+  // Freed at once, if nothing shares it: as garbage it would wait until there are 64 MB of it.
   if (buffer.byteLength >= chunkSize) buffer.transfer(0)
   return length
 }

@@ -15,7 +15,7 @@ export class HeaderFields {
     if (!this.#posix && magic !== 'ustar  \0') throw damaged('a header is neither POSIX nor GNU')
   }
 
-  /** GNU keeps other things where POSIX has the prefix. */
+  /** GNU headers hold other fields where POSIX has the prefix. */
   name(): ByteString {
     const prefix = this.#posix ? this.#text(345, 155) : ''
     const name = this.#text(0, 100)
@@ -29,7 +29,7 @@ export class HeaderFields {
   mode(): number {
     const mode = this.#number(100, 8, 'mode')
     if (mode > 0o177777) throw damaged('a mode is out of range', this.name())
-    return mode & 0o7777 // old writers put the file type above them
+    return mode & 0o7777 // old writers put the file type in the bits above
   }
 
   size(max: number = Number.MAX_SAFE_INTEGER): number {
@@ -42,7 +42,7 @@ export class HeaderFields {
     return checkTime(this.#number(136, 12, 'time'))
   }
 
-  /** Owners are not applied, but one out of range is a sign of an attack: containerd once took such a one for root. */
+  /** Owners are not applied, but an id out of range is a sign of an attack: containerd once took such an id for root. */
   checkOwner(name: ByteString): void {
     for (const at of [108, 116])
       if (this.#number(at, 8, 'owner') > 0xffff_fffe) throw damaged('its owner is out of range', name)
@@ -77,7 +77,7 @@ export function checkTime(seconds: number): number {
   return seconds
 }
 
-/** What is wrong with the archive, as an error; `name` is the entry's. */
+/** Makes the error for a damaged archive. `name` is the entry's. */
 export function damaged(why: string, name?: ByteString): BaleError {
   if (name === undefined) return new BaleError('input', `the archive cannot be read: ${why}`)
   const where = printable(name)

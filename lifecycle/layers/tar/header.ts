@@ -9,7 +9,7 @@ export const typeflag = { file: '0', symlink: '2', directory: '5' } as const
 export interface TarHeader {
   type: keyof typeof typeflag
   path: ByteString
-  /** Of a symlink; empty otherwise. */
+  /** The target of a symlink; empty otherwise. */
   target: ByteString
   mode: number
   uid: number
@@ -17,20 +17,20 @@ export interface TarHeader {
   size: number
 }
 
-/** Of every entry: 1980-01-01T00:00:01Z (platform.md, "Reproducibility"; tools that deal in DOS dates know no earlier). */
+/** The time of every entry: 1980-01-01T00:00:01Z (platform.md, "Reproducibility"). DOS dates begin there. */
 const mtime = 315_532_801
 const nobody = 65_534
 const maxPath = 4095 // PATH_MAX without its NUL: no Linux could unpack or open a longer one
 const maxOctal7 = 0o777_7777
 export const maxOctal11 = 0o777_7777_7777
 
-/** No header, with its pax records, takes more than this many bytes. */
+/** The largest size of a header with its pax records, in bytes. */
 export const headerRoom = 16 * 1024
 
 /**
- * Writes the header of an entry at `at` and returns where its content goes. The rule, the same on every machine: a ustar
- * header whose name is split at the first slash that makes it fit; what it cannot hold (a longer name or target, a size
- * from 8 GiB, an id from 2²¹) stands in a pax header before it, and only that.
+ * Writes the header of an entry at `at` and returns the offset of its content. The rule is the same on every machine: a
+ * ustar header whose name is split at the first slash that makes it fit. A pax header before it holds what does not fit (a
+ * longer name or target, a size from 8 GiB, an id from 2²¹), and nothing else.
  */
 export function writeHeader(block: Buffer, at: number, header: TarHeader): number {
   const { path, target, uid, gid, size } = header
@@ -59,7 +59,7 @@ export function writeHeader(block: Buffer, at: number, header: TarHeader): numbe
     split?.name ?? path.slice(0, 100),
     target.slice(0, 100),
     header.mode,
-    // A reader that knows no pax must not take a large id for root's.
+    // A reader without pax support must not take a large id for root's.
     uid > maxOctal7 ? nobody : uid,
     gid > maxOctal7 ? nobody : gid,
     size > maxOctal11 ? 0 : size,
@@ -67,7 +67,7 @@ export function writeHeader(block: Buffer, at: number, header: TarHeader): numbe
   return at + tarBlock
 }
 
-/** ustar's name (100 bytes) and prefix (155), joined by the slash that is left out; undefined if they cannot hold it. */
+/** Splits a path into ustar's name (100 bytes) and prefix (155) at a slash. Returns undefined if they cannot hold it. */
 function splitPath(path: ByteString): { prefix: ByteString; name: ByteString } | undefined {
   if (path.length <= 100) return { prefix: '', name: path }
   const slash = path.indexOf('/', path.length - 101)
@@ -115,7 +115,7 @@ function writeUstar(
   block[at + 154] = 0
 }
 
-/** The sum of a header's bytes, its checksum field counted as spaces. */
+/** Sums a header's bytes, with its checksum field counted as spaces. */
 export function checksum(block: Uint8Array, at: number): number {
   let sum = 8 * 0x20
   for (let i = at; i < at + 148; i++) sum += block[i] as number
@@ -123,7 +123,7 @@ export function checksum(block: Uint8Array, at: number): number {
   return sum
 }
 
-/** Digits with leading zeros; the byte after them stays what it was: NUL. */
+/** Writes digits with leading zeros. The byte after them stays NUL. */
 function octal(block: Buffer, at: number, digits: number, value: number): void {
   for (let i = at + digits - 1; i >= at; i--) {
     block[i] = 48 + (value % 8)

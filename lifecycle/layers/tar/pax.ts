@@ -1,7 +1,7 @@
 import type { ByteString } from '../../files/byte-string.ts'
 import { checkTime, damaged } from './fields.ts'
 
-/** What a pax extended header says of the entry after it, as far as we use it. */
+/** The supported records of a pax extended header. They apply to the next entry. */
 export interface PaxRecords {
   path?: ByteString
   linkpath?: ByteString
@@ -9,13 +9,13 @@ export interface PaxRecords {
   mtime?: number
 }
 
-/** Keys that change what an entry is. */
+/** Keys that change the meaning of an entry. */
 const meaningful = new Set(['path', 'linkpath', 'size', 'mtime', 'uid', 'gid'])
 
 /**
- * The records of a header: `<length> <key>=<value>\n`, lengths counting themselves (POSIX.1-2017 pax, "pax Header Block").
- * A global header may only comment: one that names or sizes every entry after it is refused (T29), as are GNU's sparse
- * files (T32). Keys that we do not know, extended attributes among them (T17), are ignored.
+ * Parses the records of a header: `<length> <key>=<value>\n`, where lengths include their own digits (POSIX.1-2017 pax, "pax
+ * Header Block"). A global header may hold only comments: one that names or sizes every later entry is refused (T29), and so
+ * are GNU's sparse files (T32). Unknown keys, extended attributes among them (T17), are ignored.
  */
 export function parsePax(content: Buffer, scope: 'entry' | 'global'): PaxRecords {
   const records: PaxRecords = {}
@@ -42,8 +42,8 @@ function record(content: Buffer, at: number): { key: string; value: ByteString; 
   const digits = space < 0 ? '' : content.toString('latin1', at, space)
   const end = /^[1-9][0-9]{0,6}$/.test(digits) ? at + Number(digits) : 0
   const equals = content.indexOf(0x3d, space)
-  const whole = end > equals && equals > space + 1 && end <= content.length && content[end - 1] === 0x0a
-  if (!whole) throw damaged('a pax header is malformed')
+  const complete = end > equals && equals > space + 1 && end <= content.length && content[end - 1] === 0x0a
+  if (!complete) throw damaged('a pax header is malformed')
   return {
     key: content.toString('latin1', space + 1, equals),
     value: content.toString('latin1', equals + 1, end - 1),
@@ -57,7 +57,7 @@ function integer(value: string, key: string, max: number): number {
   return number
 }
 
-/** Decimal seconds, with a fraction or not. */
+/** Parses decimal seconds, with or without a fraction. */
 function time(value: string): number {
   if (!/^[0-9]{1,13}(\.[0-9]*)?$/.test(value)) throw damaged('a pax header has a bad mtime')
   return checkTime(Number(value))

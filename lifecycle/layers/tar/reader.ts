@@ -8,9 +8,9 @@ export type TarEntryType = 'file' | 'hardlink' | 'symlink' | 'device' | 'directo
 
 export interface TarEntry {
   readonly type: TarEntryType
-  /** As it stands in the archive: not yet checked against where it may go. */
+  /** As the archive has it. Not yet checked for paths that lead outside. */
   readonly name: ByteString
-  /** Of a symlink or hard link; else empty. */
+  /** The target of a symlink or hard link; otherwise empty. */
   readonly target: ByteString
   /** Permission bits with setuid, setgid and sticky. */
   readonly mode: number
@@ -20,24 +20,24 @@ export interface TarEntry {
   readonly mtime: number
 }
 
-/** What is told of an archive, in order: each entry, then a file's bytes in pieces, then that it is whole. */
+/** Receives the contents of an archive in order: each entry, then a file's bytes in chunks, then the end of the file. */
 export interface TarHandler {
   entry(entry: TarEntry): void
   data(chunk: Uint8Array): void
   endOfFile(): void
 }
 
-/** Ceilings far above any real layer, so that a small archive cannot cost much (T37); lower them where less is right. */
+/** Limits far above any real layer, so that a small archive cannot cost much (T37). Lower them where less is enough. */
 export interface TarLimits {
   entries: number
-  /** Of all files together. */
+  /** Bytes of all files together. */
   bytes: number
 }
 export const defaultLimits: TarLimits = { entries: 2_000_000, bytes: 2 ** 40 }
 
 /**
- * Reads an archive strictly: ustar, pax and GNU long names. Where two readers could take the same bytes for different
- * entries, this one refuses (T27, T28, T35); sparse files (T32) and unknown types (T15) as well.
+ * Reads an archive strictly: ustar, pax and GNU long names. Refuses bytes that two readers could take for different entries
+ * (T27, T28, T35), sparse files (T32) and unknown types (T15).
  * @throws BaleError 'input' naming the entry, and whatever the handler throws
  */
 export async function readTar(
@@ -53,12 +53,12 @@ export async function readTar(
     unseen += chunk.length
     if (unseen < 1024 * 1024) continue
     unseen = 0
-    await setImmediate() // handlers write synchronously: let the others run
+    await setImmediate() // handlers write synchronously: lets other work run
   }
   parser.end()
 }
 
-/** Extended headers are small: names and numbers. One that claims a gigabyte is an attack (T30). */
+/** In bytes. Extended headers hold names and numbers. One that claims a gigabyte is an attack (T30). */
 const maxExtended = 1024 * 1024
 
 type State = 'header' | 'file' | 'extended' | 'padding' | 'ended'
@@ -67,16 +67,16 @@ class TarParser {
   readonly #handler: TarHandler
   readonly #limits: TarLimits
   #state: State = 'header'
-  /** Bytes of the current header, when it came in pieces. */
+  /** Bytes of the current header, when it arrives in several chunks. */
   readonly #header = Buffer.alloc(tarBlock)
   #filled = 0
-  /** Bytes still to come of the current content, and of the padding behind it. */
+  /** Remaining bytes of the current content, and of the padding after it. */
   #left = 0
   #padding = 0
   #zeroBlocks = 0
   #entries = 0
   #bytes = 0
-  /** An extended header that is being read, and what those before the current entry said. */
+  /** The extended header that is being read, and the records of those before the current entry. */
   #extended: { type: string; parts: Uint8Array[] } | undefined
   #pax: PaxRecords | undefined
   #gnuName: ByteString | undefined
@@ -201,7 +201,7 @@ class TarParser {
   }
 
   #onExtended(type: string, content: Buffer): void {
-    // Readers differ on which of two extended headers applies to the other, or wins: no writer makes both (T28).
+    // Readers differ on which of two extended headers wins, and no writer makes both (T28).
     if (type === 'g') {
       parsePax(content, 'global')
       return
@@ -230,19 +230,19 @@ const types = new Map<string, TarEntryType>([
   ['6', 'fifo'],
 ])
 
-/** A size that stands in both headers must be the same in both: readers that know one only would see other entries. */
+/** A size in both headers must be the same: readers that know only one would see other entries (T27). */
 function agreedSize(fields: HeaderFields, pax: number | undefined, name: ByteString): number {
   if (pax === undefined) return fields.size()
   if (pax <= maxOctal11 && fields.size() !== pax) throw damaged('its two headers give different sizes', name)
   return pax
 }
 
-/** A GNU long name ends in NUL; what is behind it must be nothing. */
+/** A GNU long name ends in NUL. Only NULs may follow. */
 function gnuText(content: Buffer): ByteString {
   const end = content.indexOf(0)
   if (end <= 0 || !content.subarray(end).every(byte => byte === 0)) throw damaged('a long name is malformed')
   return content.toString('latin1', 0, end)
 }
 
-/** Every real header has a checksum, so that its place tells most of them apart. */
+/** Every real header has a checksum, so its position tells most formats apart. */
 const isZero = (header: Buffer): boolean => header[148] === 0 && header.every(byte => byte === 0)

@@ -3,12 +3,12 @@ import { headerRoom, tarBlock, type TarHeader, writeHeader } from './header.ts'
 
 const blockSize = maxBlock
 
-/** Full blocks of a tar, as they come about; each is overwritten when the next one is asked for. */
+/** Full blocks of a tar. Each is overwritten when the next one is requested. */
 export type Blocks = Generator<Uint8Array, void>
 
 /**
- * Fills blocks of up to 1 MiB with a tar. Methods are generators that yield a block whenever one is full. There is one piece
- * of memory for all of them: garbage of that size is collected late.
+ * Writes a tar into blocks of up to 1 MiB. Methods are generators that yield a block whenever one is full. All blocks share
+ * one buffer: garbage of that size is collected late.
  */
 export class TarWriter {
   readonly #memory = blockBuffers.take()
@@ -45,7 +45,7 @@ export class TarWriter {
     yield this.#take()
   }
 
-  /** Nothing more is written, and nobody looks at what was. */
+  /** Returns the memory. Nothing may be written or read afterwards. */
   release(): void {
     blockBuffers.put(this.#memory)
   }

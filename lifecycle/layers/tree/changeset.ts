@@ -8,10 +8,10 @@ import { baseOf, parentOf, type TreeWriter } from './tree-writer.ts'
 const whiteout = '.wh.'
 const opaque = '.wh..wh..opq'
 
-/** One layer on its way into a tree that holds the layers below it (image-spec layer.md, "Applying Changesets"). */
+/** Applies one layer to a tree that holds the layers below it (image-spec layer.md, "Applying Changesets"). */
 export class Changeset implements TarHandler {
   readonly #tree: TreeWriter
-  /** What this layer has put there, and all parents of that: whiteouts concern the layers below only. */
+  /** The paths that this layer has written, with all their parents: whiteouts apply only to the layers below. */
   readonly #own = new Set<ByteString>()
   #skipping = false
 
@@ -35,7 +35,7 @@ export class Changeset implements TarHandler {
     else if (type === 'file') this.#tree.beginFile(path, mode, mtime)
     else if (type === 'symlink') this.#tree.symlink(path, target)
     else if (type === 'hardlink') this.#tree.hardlink(path, relativeName(target))
-    // Only root can make devices, and a sandbox has its own; nobody writes to an image's fifo.
+    // Skips devices and fifos: only root can make devices, a sandbox has its own, and nothing writes to an image's fifo.
   }
 
   data(chunk: Uint8Array): void {
@@ -46,7 +46,7 @@ export class Changeset implements TarHandler {
     if (!this.#skipping) this.#tree.endFile()
   }
 
-  /** Removes what stands in an entry's way: of lower layers anything but a directory that stays one (T18, T19). */
+  /** Removes what an entry replaces: of lower layers anything but a directory that stays one (T18, T19). */
   #makeRoom(type: TarEntryType, path: ByteString, name: ByteString): void {
     const there = this.#tree.kindAt(path)
     if (there === undefined) return
@@ -71,7 +71,7 @@ export class Changeset implements TarHandler {
     this.#removeLower(parent === '' ? victim : `${parent}/${victim}`)
   }
 
-  /** Removes what lower layers have at a path, and leaves what this one has put there, wherever in the layer it stood. */
+  /** Removes what lower layers have at a path. Entries of this layer stay, wherever in the layer they are. */
   #removeLower(path: ByteString): void {
     const kind = this.#tree.kindAt(path)
     if (kind === undefined) return
@@ -84,7 +84,7 @@ export class Changeset implements TarHandler {
   }
 }
 
-/** A hard link is whatever it is linked to. */
+/** A hard link has the type of its target. */
 function isSameType(there: FileKind, type: TarEntryType): boolean {
   return there === type || (type === 'hardlink' && there !== 'directory')
 }

@@ -3,12 +3,13 @@ import { type ByteString, printable } from '../../files/byte-string.ts'
 import type { OpenDirectory } from '../../files/open-directory.ts'
 
 /**
- * Goes about below one directory, keeping the current path's directories open: sorted paths then cost one `open` for each
- * directory, and none is entered through a link. Paths are relative, `/` between parts, empty for the root.
+ * Moves below one directory and keeps the directories of the current path open. Sorted paths then cost one `open` for each
+ * directory, and no directory is entered through a link. Paths are relative, with `/` between parts; the root is the empty
+ * path.
  */
 export class PathCursor {
   readonly #root: OpenDirectory
-  /** The directories below the root that lead to the current one, with their whole paths. */
+  /** The directories from below the root to the current one, with their full paths. */
   #stack: { path: ByteString; directory: OpenDirectory }[] = []
 
   constructor(root: OpenDirectory) {
@@ -16,8 +17,8 @@ export class PathCursor {
   }
 
   /**
-   * The directory at `path`, valid until the next call.
-   * @param enter opens one part below a directory; replace it to make what is missing
+   * Returns the directory at `path`, valid until the next call.
+   * @param enter opens one part below a directory; replace it to make missing directories
    * @throws what `enter` throws: ENOTDIR or ELOOP for a link
    */
   at(
@@ -35,18 +36,18 @@ export class PathCursor {
     while (at !== path) {
       const start = at === '' ? 0 : at.length + 1
       const slash = path.indexOf('/', start)
-      const whole = slash < 0 ? path : path.slice(0, slash)
-      const name = whole.slice(start)
+      const reached = slash < 0 ? path : path.slice(0, slash)
+      const name = reached.slice(start)
       if (name === '' || name === '.' || name === '..' || name.includes('\0'))
         throw new BaleError('input', `${printable(path)} is not a plain relative path`)
-      directory = enter(directory, name, whole)
-      this.#stack.push({ path: whole, directory })
-      at = whole
+      directory = enter(directory, name, reached)
+      this.#stack.push({ path: reached, directory })
+      at = reached
     }
     return directory
   }
 
-  /** Lets go of the directory at `path` and all below it: it is about to be removed. */
+  /** Closes the directory at `path` and all below it, before they are removed. */
   forget(path: ByteString): void {
     while (this.#stack.length > 0 && isAtOrBelow((this.#stack.at(-1) as { path: ByteString }).path, path))
       this.#stack.pop()?.directory.close()

@@ -7,12 +7,12 @@ export interface Owner {
   readonly gid: number
 }
 
-/** One thing that a layer contains: an explicit value of where it comes from, where it goes, and whose it is. */
+/** One part of a layer: its source, its path in the image, and its owner. */
 export type LayerEntry =
   | ({ kind: 'directory'; imagePath: string; mode: number } & Owner)
   | ({ kind: 'file'; imagePath: string; mode: number; content: Uint8Array } & Owner)
   | ({ kind: 'symlink'; imagePath: string; target: string } & Owner)
-  /** One regular file, with a mode of our choosing: the launcher. */
+  /** One regular file with a fixed mode, such as the launcher. */
   | ({ kind: 'host-file'; imagePath: string; mode: number } & HostPlace & Owner)
   /** A directory with everything below it, itself included. `skip` leaves an entry out, and all below it. */
   | ({ kind: 'tree'; imagePath: string; skip?: (relative: Buffer) => boolean } & HostPlace & Owner)
@@ -21,7 +21,7 @@ export type LayerEntry =
 
 const maxId = 0xffff_fffe // 2³²−1 means "no change" to chown
 
-/** In a layer, `.wh.x` means that x is deleted (image-spec layer.md, "Whiteouts"): no image can hold such a file. */
+/** In a layer, `.wh.x` deletes x (image-spec layer.md, "Whiteouts"), so no image can hold a file of that name. */
 export function isWhiteout(path: string): boolean {
   return /(^|\/)\.wh\./.test(path)
 }

@@ -5,19 +5,19 @@ import { type PartialFingerprint, fingerprintDirectories, fingerprintTop } from 
 import { layerWorkers } from '../tasks.ts'
 
 /**
- * What lstat says of everything below a directory, as one hash: path, type, mode, size, modification and change time in
- * nanoseconds, inode and device. Two that are equal, taken under one boot of one machine, are of the same tree with the
- * same contents. A program can set a modification time, but not a change time: for that it would have to set the
- * machine's clock or write to the disk beneath the file system, and no sandbox may. Of directories only modes and names
- * count, so a tree may be moved.
+ * Hashes what lstat returns for everything below a directory: path, type, mode, size, modification and change time in
+ * nanoseconds, inode and device. Two equal fingerprints that were taken under one boot of one machine mean the same tree
+ * with the same contents. A program can set a modification time, but not a change time: that takes setting the machine's
+ * clock or writing to the disk beneath the file system, which no sandbox may. Of directories only modes and names count, so
+ * a tree may be moved.
  *
- * Undefined if it would prove nothing: on a file system whose times are another machine's or too coarse, on a mount below
- * the directory, when times lie in the future because the clock was set back, and for anything that a layer cannot hold
- * or holds with a warning.
+ * Returns undefined if a fingerprint would prove nothing: on a file system whose times are another machine's or too coarse,
+ * on a mount below the directory, when times lie in the future because the clock was set back, and for anything that a layer
+ * cannot hold or holds with a warning.
  *
- * Take it before the tree is read: a change meanwhile gets a later time. It waits until that is so (at most 50 ms after
- * the last change), since two changes within one tick of the kernel's clock have the same time ("racily clean" in git).
- * Workers fingerprint a large tree.
+ * Take it before the tree is read: a change meanwhile gets a later time. It waits until that holds (at most 50 ms after the
+ * last change), since two changes within one tick of the kernel's clock have the same time ("racily clean" in git). Workers
+ * fingerprint a large tree.
  * @throws BaleError 'filesystem' naming what cannot be read
  */
 export async function fingerprintTree(tree: string): Promise<string | undefined> {
@@ -27,10 +27,10 @@ export async function fingerprintTree(tree: string): Promise<string | undefined>
   return (await settled(part.newest)) ? part.seen : undefined
 }
 
-/** Entries. To part at so many takes 5 ms; a thread is started in 20. */
+/** Entries. Reading so many takes 5 ms; starting a thread takes 20. */
 const smallTree = 500
 
-/** The work is cut into so many pieces, whatever number of threads there is: it is part of what is hashed. */
+/** The number of parts that are hashed. It is part of the result, so it does not depend on the number of threads. */
 const pieces = 16
 
 async function fingerprintInWorkers(tree: string): Promise<PartialFingerprint | undefined> {
@@ -52,15 +52,15 @@ async function fingerprintInWorkers(tree: string): Promise<PartialFingerprint | 
 
 async function fingerprintShare(tree: string, directories: readonly ByteString[]) {
   const part = await layerWorkers.leastBusy().run({ kind: 'fingerprint', tree, directories })
-  return part ?? fingerprintDirectories(tree, directories) // what a thread cannot part at is told here
+  return part ?? fingerprintDirectories(tree, directories) // repeated here if a thread fails, for its error
 }
 
-/** More than a tick of any kernel's clock, which is at most 10 ms. */
+/** More than a tick of any kernel's clock (at most 10 ms). */
 const tick = 50n * 1_000_000n
 
 /**
- * Waits until a change would get a later time than this one, in nanoseconds; false if that takes too long, or cannot be
- * told since the file system counts in seconds.
+ * Waits until a change would get a later time than this one, in nanoseconds. Returns false if that takes too long, or cannot
+ * be determined because the file system counts in seconds.
  */
 export async function settled(newest: bigint): Promise<boolean> {
   if (newest === 0n) return true

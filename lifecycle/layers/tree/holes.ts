@@ -5,11 +5,11 @@ import { BaleError } from '../../errors.ts'
 const largestSparse = 16 * 2 ** 30
 
 /**
- * A sparse file costs nothing to make and hours to put into a layer (S12, X47): 1 TB of zeros.
+ * Refuses a large sparse file: it costs nothing to make and takes hours to put into a layer (S12, X47: 1 TB of zeros).
  * @throws BaleError 'input' with its size and the limit
  */
 export function checkHoles({ size, blocks }: Pick<Stats, 'size' | 'blocks'>, where: string): void {
-  // `blocks` counts 512 bytes each (stat(2)). A file system that compresses has fewer of an ordinary file, too.
+  // `blocks` counts 512 bytes each (stat(2)). A file system that compresses uses fewer for an ordinary file, too.
   if (size <= largestSparse || blocks * 512 * 8 > size) return
   throw new BaleError(
     'input',

@@ -4,8 +4,8 @@ import { type HostPlace, openDirectory } from '../../files/safe-open.ts'
 import { walk } from './walk.ts'
 
 /**
- * The paths of everything below a directory (files, directories, links and whatever else stands there), relative to it
- * and without it, in byte order of whole paths: `a.txt` before `a/b`. Slices are chosen from this list.
+ * Lists the paths of everything below a directory (files, directories, links and all other types), relative to it and
+ * without it, in byte order of full paths: `a.txt` before `a/b`. Slices are chosen from this list.
  * @throws BaleError 'filesystem' naming a directory that cannot be read
  */
 export async function listTree(hostPath: string, options: Pick<HostPlace, 'within'> = {}): Promise<Buffer[]> {
@@ -14,7 +14,7 @@ export async function listTree(hostPath: string, options: Pick<HostPlace, 'withi
   try {
     for (const { path, kind } of walk(top, toBytes(hostPath))) {
       found.push(path)
-      if (kind === 'directory') await setImmediate() // reading is synchronous: let the others run
+      if (kind === 'directory') await setImmediate() // reading is synchronous: lets other work run
     }
   } finally {
     top.close()

@@ -15,20 +15,20 @@ import { walk } from './walk.ts'
 export { listTree } from './list.ts'
 
 export interface LayerSourceOptions {
-  /** Something was left out or changed: one line for each kind of thing, with names. Not repeated when read again. */
+  /** Reports what was left out or changed: one line for each kind, with names. Not repeated when the tar is read again. */
   onWarning?(text: string): void
   known?: LayerDigests
 }
 
 /**
- * A layer made of these entries, in their order. The same entries over the same files give the same bytes, whatever the
- * umask, locale, timezone or file system: times are 1980-01-01T00:00:01Z, owners are the entry's, names of users are
- * empty, directories are walked depth first in byte order of names (the contract's "Export"). Modes are kept, but files
- * lose setuid and setgid (S13); hard links become copies (S07); sockets are left out with a warning (S01). A mount below a
- * tree is part of the tree, as it was for the buildpack that looked there (S14).
+ * Makes a layer of these entries, in their order. The same entries over the same files give the same bytes, whatever the
+ * umask, locale, timezone or file system: times are 1980-01-01T00:00:01Z, owners are the entry's, user names are empty,
+ * directories are walked depth first in byte order of names. Modes are preserved, but files lose setuid and setgid (S13).
+ * Hard links become copies (S07). Sockets are left out with a warning (S01). A mount below a tree is part of the tree, as it
+ * was for the buildpack (S14).
  *
  * Reading `tar()` throws BaleError 'filesystem' naming the entry when one cannot be read, changes while it is read, is a
- * fifo or a device, or has a name that an image cannot hold: a layer is the tree as it was, or an error.
+ * fifo or a device, or has a name that an image cannot hold. A layer is the unchanged tree, or an error.
  */
 export function layerSource(
   createdBy: string,
@@ -47,7 +47,7 @@ export function layerSource(
         for (const block of packer.pack(entries)) {
           signal?.throwIfAborted()
           yield block
-          await setImmediate() // reading is synchronous: let the others run
+          await setImmediate() // reading is synchronous: lets other work run
         }
       } finally {
         packer.release()
@@ -58,7 +58,7 @@ export function layerSource(
   }
 }
 
-/** Where an entry is on the host (for messages), where it goes, and whose it will be. */
+/** An entry's path on the host (for messages), its path in the image, and its owner. */
 interface Place {
   host: ByteString
   path: ByteString
@@ -66,7 +66,7 @@ interface Place {
   gid: number
 }
 
-/** One run over the entries. */
+/** Packs the entries once. */
 class Packer {
   readonly #tar = new TarWriter()
   readonly #sockets = new Names('left out of the layer, which cannot hold sockets')
@@ -76,7 +76,7 @@ class Packer {
     return [this.#sockets, this.#privileged].flatMap(names => names.sentence() ?? [])
   }
 
-  /** Gives its memory back. */
+  /** Returns its memory. */
   release(): void {
     this.#tar.release()
   }
@@ -188,7 +188,8 @@ class Packer {
     } else if (kind === 'socket') {
       this.#sockets.add(place.host)
     } else {
-      // Not even opened: reading a fifo would wait forever for a writer (S02, X29), and a device may act (S03).
+      // Not opened at all: reading a fifo would wait forever for a writer (S02, X29), and opening a device may have effects
+      // (S03).
       const what = {
         fifo: 'a named pipe',
         device: 'a device',
@@ -199,7 +200,10 @@ class Packer {
     }
   }
 
-  /** A regular file: opened without following a link, its size fixed at that moment and the same at the end (S11). */
+  /**
+   * Packs a regular file. Opens it without following a link, and fixes its size then; another size at the end is an error
+   * (S11).
+   */
   *#file(parent: OpenDirectory, name: ByteString, place: Place, givenMode?: number): Blocks {
     const { host, path, uid, gid } = place
     const fd = wrapErrnoSync(host, () => parent.openFile(name))
@@ -249,7 +253,7 @@ function entryError(host: ByteString, what: string, fix?: string): BaleError {
 const changed = (host: ByteString): BaleError =>
   entryError(host, 'changed while it was read', 'stop whatever writes there and build again')
 
-/** A few names and a count, so that a warning stays one line whatever the tree holds. */
+/** Lists a few names and a count, so that a warning stays one line. */
 class Names {
   readonly #what: string
   readonly #first: string[] = []

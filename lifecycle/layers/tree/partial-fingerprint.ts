@@ -5,7 +5,7 @@ import { type ByteString, toBuffer, toBytes } from '../../files/byte-string.ts'
 import { OpenDirectory } from '../../files/open-directory.ts'
 import { wrapErrnoSync } from '../../files/safe-open.ts'
 
-/** What lstat says of a part of a tree. Plain values: threads pass it on. */
+/** The fingerprint of a part of a tree. Plain values, so that it can be sent between threads. */
 export interface PartialFingerprint {
   /** A hash of paths, kinds, modes, and for files of sizes, times and inodes. */
   readonly seen: string
@@ -14,11 +14,11 @@ export interface PartialFingerprint {
 }
 
 /**
- * Looks at some directories of a tree and everything below them; the empty path is the tree itself.
- * Undefined where that would prove nothing (fingerprint.ts says when); 'large' if there are more than `most` entries.
+ * Fingerprints some directories of a tree and everything below them. The empty path is the tree itself. Returns undefined
+ * where a fingerprint would prove nothing (see fingerprint.ts), and 'large' if there are more than `most` entries.
  *
- * Goes by plain paths, which the kernel finds twice as fast as descriptors: were a directory swapped for a link meanwhile, it
- * would lead to the very same inodes, or to others, and that is all that a look is to tell.
+ * Uses plain paths, which the kernel resolves twice as fast as descriptors. If a directory is swapped for a link meanwhile,
+ * the link leads to the same inodes or to others, and the fingerprint shows which.
  * @throws BaleError 'filesystem' naming what cannot be read
  */
 export function fingerprintDirectories(
@@ -32,12 +32,15 @@ export function fingerprintDirectories(
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     const inner = scan.directory(path, most)
     if (inner === undefined || inner === 'large') return inner
-    for (const name of inner.reverse()) waiting.push(name) // there may be more than a call takes arguments
+    for (const name of inner.reverse()) waiting.push(name) // not one call: there may be more names than a call takes arguments
   }
   return scan.result()
 }
 
-/** A look at the top of a tree, down to the first level of so many directories, and these: nobody has looked at them yet. */
+/**
+ * Fingerprints the top of a tree, down to the first level with so many directories. Returns these directories, which are not
+ * visited yet.
+ */
 export function fingerprintTop(
   tree: string,
   wanted: number,
@@ -57,15 +60,18 @@ export function fingerprintTop(
   return { part: scan.result(), directories: level }
 }
 
-/** ext4 (and 2, 3), xfs, btrfs, tmpfs, overlayfs, f2fs, zfs, bcachefs: this machine's clock, no other writers (statfs(2)). */
+/**
+ * ext4 (and 2, 3), xfs, btrfs, tmpfs, overlayfs, f2fs, zfs, bcachefs: times come from this machine's clock, and there are no
+ * other writers (statfs(2)).
+ */
 const localFileSystems = new Set([
   0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e,
 ])
 
-/** PATH_MAX, a NUL at the end included. */
+/** PATH_MAX, which includes the final NUL. */
 const longestPath = 4096
 
-/** What has been seen of a tree. */
+/** Collects the fingerprint of a tree. */
 class TreeScan {
   #entries = 0
   readonly #top: ByteString
@@ -78,7 +84,10 @@ class TreeScan {
     this.#device = device
   }
 
-  /** Undefined on a file system whose times prove nothing. @throws BaleError where the tree is a link, or no directory */
+  /**
+   * Returns undefined on a file system whose times prove nothing. @throws BaleError where the tree is a link, or no
+   * directory
+   */
   static at(tree: string): TreeScan | undefined {
     const path = resolve(tree)
     const host = toBytes(path)
@@ -92,8 +101,8 @@ class TreeScan {
   }
 
   /**
-   * Notes a directory and what is in it; returns the directories in it. Undefined if nothing can be proved of it; 'large',
-   * and nothing in it looked at, if more than `most` entries have been found with it.
+   * Records a directory and its entries. Returns its subdirectories, undefined if nothing can be proved, or 'large' before
+   * it visits any entry if that makes more than `most` entries.
    */
   directory(path: ByteString): ByteString[] | undefined
   directory(path: ByteString, most: number): ByteString[] | 'large' | undefined
@@ -106,17 +115,17 @@ class TreeScan {
     this.#entries += entries.length
     if (this.#entries > most) return 'large'
     for (const entry of entries) {
-      const whole = path === '' ? entry.name : `${path}/${entry.name}`
+      const child = path === '' ? entry.name : `${path}/${entry.name}`
       if (entry.isDirectory()) {
-        inner.push(whole)
+        inner.push(child)
         continue
       }
-      const stats = this.#stat(whole)
+      const stats = this.#stat(child)
       if (stats === undefined) return undefined
       const { mode, size, mtimeNs, ctimeNs, ino } = stats
       const plain = stats.isSymbolicLink() || (stats.isFile() && (mode & 0o6000n) === 0n)
       if (!plain) return undefined
-      lines += `${whole}\0${mode} ${size} ${mtimeNs} ${ctimeNs} ${ino}\n`
+      lines += `${child}\0${mode} ${size} ${mtimeNs} ${ctimeNs} ${ino}\n`
       if (ctimeNs > this.#newest) this.#newest = ctimeNs
     }
     this.#hash.update(lines, 'latin1')
@@ -133,7 +142,7 @@ class TreeScan {
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
-  /** Undefined on another device, or for a path that is too long for the kernel. */
+  /** Returns undefined on another device, or for a path that is too long for the kernel. */
   #stat(path: ByteString): BigIntStats | undefined {
     const host = this.#hostPath(path)
     if (host.length >= longestPath) return undefined

@@ -20,16 +20,19 @@ import { damaged } from '../tar/fields.ts'
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 /**
- * Makes a tree below a directory of ours from entries that nobody vouches for. No path goes through a link, be it one that
- * the entries themselves made (T06, T07) or one that took a directory's place meanwhile (T12); no file that exists is ever
- * opened. Directories can be entered while this lasts; what forbids that they get in `finish`. Paths are relative to the root,
- * which is the empty path.
+ * Writes a tree of hostile entries below a directory of ours. No path goes through a link, whether the entries themselves
+ * made it (T06, T07) or it took a directory's place meanwhile (T12). No existing file is ever opened. Directories stay
+ * accessible while the tree is written; `finish` sets the modes that forbid access. Paths are relative to the root, which is
+ * the empty path.
  */
 export class TreeWriter {
   readonly #cursor: PathCursor
-  /** For the other end of a hard link: a cursor is at one place at a time. */
+  /** A second cursor for the target of a hard link: a cursor is at one place at a time. */
   readonly #others: PathCursor
-  /** Of directories that we could not work in if they had them yet; and of the root, where nobody else is to look in. */
+  /**
+   * Modes that are set last: of directories that would become inaccessible, and of the root, which others may not enter
+   * before.
+   */
   readonly #modes = new Map<ByteString, number>([['', 0o755]])
   #file: { fd: number; path: ByteString; mode: number; mtime: number } | undefined
 
@@ -38,7 +41,7 @@ export class TreeWriter {
     this.#others = new PathCursor(root.enter('.'))
   }
 
-  /** What is at a path; undefined if nothing is, or no directory to hold it. */
+  /** Returns what is at a path, or undefined if it or its parent directory does not exist. */
   kindAt(path: ByteString): FileKind | undefined {
     if (path === '') return 'directory'
     try {
@@ -59,7 +62,7 @@ export class TreeWriter {
     }
   }
 
-  /** A directory, which may exist already. */
+  /** Makes a directory, which may exist already. */
   directory(path: ByteString, mode: number): void {
     if (path !== '') {
       const parent = this.#parent(path)
@@ -74,7 +77,7 @@ export class TreeWriter {
     this.#setMode(path, mode & 0o3777)
   }
 
-  /** A file, to be filled with `write` and closed with `endFile`. It loses setuid and setgid (T16). */
+  /** Starts a file, to be filled with `write` and closed with `endFile`. It loses setuid and setgid (T16). */
   beginFile(path: ByteString, mode: number, mtime: number): void {
     const parent = this.#parent(path)
     writing(path, () => {
@@ -104,7 +107,7 @@ export class TreeWriter {
     writing(path, () => symlinkSync(toBuffer(target), parent.path(baseOf(path))))
   }
 
-  /** Another name for a file that is there already. link(2) does not follow a link at the end either (T10). */
+  /** Adds another name for an existing file. link(2) does not follow a link at the target either (T10). */
   hardlink(path: ByteString, target: ByteString): void {
     const kind = this.kindAt(target)
     if (kind !== 'file' && kind !== 'symlink')
@@ -120,7 +123,7 @@ export class TreeWriter {
     removeEntry(parent, baseOf(path), path)
   }
 
-  /** Gives directories their modes, inner ones first: an outer one may forbid the way in. */
+  /** Gives directories their modes, inner ones first: an outer one may forbid access. */
   finish(): void {
     const paths = [...this.#modes.keys()].sort((a, b) => (a < b ? 1 : -1))
     for (const path of paths) {
@@ -145,14 +148,14 @@ export class TreeWriter {
     return this.#file
   }
 
-  /** At once where that lets us in, while it is open for what is in it. */
+  /** Sets the mode at once if it leaves the directory accessible while its entries are written. */
   #setMode(path: ByteString, mode: number): void {
     this.#modes.delete(path)
     if (path === '' || (mode & 0o700) !== 0o700) this.#modes.set(path, mode)
     else writing(path, () => fchmodSync(this.#cursor.at(path, enter).fd, mode))
   }
 
-  /** The directory for a new entry, made with its own parents if need be; an archive may leave them out. */
+  /** Returns the directory for a new entry. Makes it and its parents if needed, since an archive may leave them out. */
   #parent(path: ByteString): OpenDirectory {
     return this.#cursor.at(parentOf(path), (outer, name, whole) => {
       try {
@@ -168,7 +171,7 @@ export class TreeWriter {
   }
 }
 
-/** @throws ENOENT as it comes, for callers that make what is missing */
+/** @throws ENOENT unchanged, for callers that make missing directories */
 function enter(outer: OpenDirectory, name: ByteString, path: ByteString): OpenDirectory {
   try {
     return outer.enter(name)

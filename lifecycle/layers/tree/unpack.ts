@@ -22,9 +22,9 @@ export interface UnpackOptions {
 }
 
 /**
- * Restores a cached layer: everything the archive has under the image path `from` becomes the host directory `to`. The
- * parents of `from` may stand in it as directories; anything else elsewhere is refused, and so are links to files, devices
- * and whiteouts, which no layer of ours has. `to` appears when all went well, or not at all.
+ * Restores a cached layer: everything that the archive has under the image path `from` becomes the host directory `to`.
+ * Parents of `from` may appear in it as directories. Refuses all other entries, and links to files, devices and whiteouts,
+ * which no layer of ours has. `to` appears complete or not at all.
  * @param options.within a directory above `to`, below which no part of it may be a link (X25)
  * @throws BaleError 'input' naming the entry, 'filesystem' when the disk refuses
  */
@@ -41,8 +41,8 @@ export async function unpackTree(
 
 /**
  * Unpacks a whole image as an ordinary user: its layers in order, with whiteouts (image-spec layer.md, "Applying
- * Changesets"). Modes and times are kept; owners, setuid bits, extended attributes, devices and fifos are not. Every layer
- * is checked against both its digests. `to` appears when all went well, or not at all.
+ * Changesets"). Preserves modes and times, but not owners, setuid bits, extended attributes, devices and fifos. Verifies
+ * both digests of every layer. `to` appears complete or not at all.
  * @throws BaleError 'input' naming the entry or the digest, 'filesystem' when the disk refuses
  */
 export async function unpackImage(layers: readonly Layer[], to: string, options: UnpackOptions = {}): Promise<void> {
@@ -53,7 +53,7 @@ export async function unpackImage(layers: readonly Layer[], to: string, options:
   })
 }
 
-/** Makes a directory beside `to`, lets it be filled, and gives it its name only then. */
+/** Makes a directory beside `to`, fills it, and renames it to `to` at the end. */
 async function publish(
   to: string,
   within: string | undefined,
@@ -82,12 +82,12 @@ async function publish(
   }
 }
 
-/** The failure before is the one to tell. */
+/** Removes what was written. Ignores failures: the earlier one is reported. */
 function removeDraft(parent: OpenDirectory, draft: ByteString): void {
   try {
     removeEntry(parent, draft, draft)
   } catch {
-    // It is swept up later.
+    // The clean-up of stale files removes it later.
   }
 }
 

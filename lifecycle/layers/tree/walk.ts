@@ -3,14 +3,14 @@ import type { OpenDirectory, DirectoryEntry, FileKind } from '../../files/open-d
 import { wrapErrnoSync } from '../../files/safe-open.ts'
 import { checkLength } from '../tar/header.ts'
 
-/** Something below a directory, while the walk stands there: its descriptors are closed when the walk goes on. */
+/** An entry below a directory. Its descriptors are valid until the walk goes on. */
 export interface Found {
-  /** Relative to the top. */
+  /** Relative to the root of the walk. */
   readonly path: ByteString
   readonly name: ByteString
   readonly kind: FileKind
   readonly parent: OpenDirectory
-  /** Itself, opened, if it is a directory. */
+  /** The entry itself, opened, if it is a directory. */
   readonly directory?: OpenDirectory
 }
 
@@ -22,8 +22,8 @@ interface Level {
 }
 
 /**
- * Everything below a directory, depth first in byte order of names, a directory before what is in it. Goes from descriptor
- * to descriptor and through no link. The top itself is not found, and stays open.
+ * Emits everything below a directory, depth first in byte order of names, a directory before its entries. Goes from
+ * descriptor to descriptor and through no link. The directory itself is not emitted, and stays open.
  * @param host the path of the top, for messages
  * @param skip leaves an entry out, with everything below; it gets the path from the top
  * @throws BaleError 'filesystem' naming a directory that cannot be read, or a path too long for any Linux (S10)
@@ -37,7 +37,7 @@ export function* walk(
     const children = wrapErrnoSync(`${host}/${prefix}`.slice(0, -1), () => directory.list())
     return { directory, prefix, children, next: 0 }
   }
-  // A stack of our own: directories may be nested more deeply than generators can be.
+  // An explicit stack: directories may be nested more deeply than generators can be.
   const levels = [open(top, '')]
   try {
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 
 /**
- * A file that belongs to a module: it lies beside it; or beside the bundle that the module became part of, which may keep
- * its chunks in a folder.
+ * Finds a file that belongs to a module. It lies beside the module, or beside the bundle that contains the module, whose
+ * chunks may be in a folder.
  * @param url the module's `import.meta.url`
  */
 export function assetUrl(url: string, name: string): URL {

@@ -2,15 +2,15 @@ import type { MessagePort } from 'node:worker_threads'
 import { BaleError, type ErrorCode } from '../../errors.ts'
 import { type Block, blockBuffers } from './block-buffers.ts'
 
-// Bytes go from one thread to another over a port of their own, in shared blocks that come back when they have been read:
-// nothing becomes garbage, and a few blocks are all that is under way. Either side ends it by closing its port.
+// Sends bytes from one thread to another over a port, in shared blocks that come back when they have been read. Nothing
+// becomes garbage, and only a few blocks are in flight. Either side ends it by closing its port.
 
 type Message =
   | { readonly kind: 'block'; readonly block: Block }
   | { readonly kind: 'end' }
   | { readonly kind: 'failure'; readonly failure: Failure }
 
-/** What of an error gets across. */
+/** The parts of an error that can be sent. */
 interface Failure {
   readonly code: ErrorCode
   readonly message: string
@@ -19,15 +19,15 @@ interface Failure {
   readonly cause: string | undefined
 }
 
-/** What became of bytes: all were sent, or as many as somebody wanted; or this is what they threw. */
+/** The outcome of sending: all bytes were sent, the reader stopped, or the source threw. */
 export type Sent = { readonly state: 'ended' } | { readonly state: 'failed'; readonly failure: unknown }
 
 /** The thread at the other end has gone. */
 export class Broken extends Error {}
 
 /**
- * Sends bytes. What they throw is thrown at the other end.
- * @param most blocks that are under way
+ * Sends bytes. An error that they throw is thrown at the other end.
+ * @param most blocks that are in flight
  */
 export async function sendBytes(port: MessagePort, bytes: AsyncIterable<Uint8Array>, most: number): Promise<Sent> {
   const post = (message: Message): void => port.postMessage(message)
@@ -42,7 +42,7 @@ export async function sendBytes(port: MessagePort, bytes: AsyncIterable<Uint8Arr
     closed = true
     wake()
   })
-  port.unref() // whoever waits for the bytes keeps the process alive
+  port.unref() // the reader keeps the process alive
   try {
     for await (const block of inBlocks(bytes)) {
       while (underWay === most && !closed) await new Promise<void>(resolve => (wake = resolve))
@@ -59,8 +59,8 @@ export async function sendBytes(port: MessagePort, bytes: AsyncIterable<Uint8Arr
 }
 
 /**
- * The bytes that are sent. Each chunk is good until the next one is asked for.
- * @throws what the sender's bytes threw, as far as it gets across; Broken
+ * Receives the bytes. Each chunk is valid until the next one is requested.
+ * @throws the sender's error, as far as it can be sent; Broken
  */
 export async function* receiveBytes(port: MessagePort): AsyncGenerator<Uint8Array> {
   const messages: Message[] = []
@@ -99,7 +99,7 @@ export async function* receiveBytes(port: MessagePort): AsyncGenerator<Uint8Arra
   }
 }
 
-/** However they come in pieces: full blocks, and the last one. */
+/** Regroups chunks of any size into full blocks and a last one. */
 async function* inBlocks(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Block> {
   let block = blockBuffers.take()
   let used = 0

@@ -8,12 +8,12 @@ import { assetUrl } from '../../workers/asset.ts'
 /**
  * Our own deflate (RFC 1951), about zlib's level 1, in WebAssembly: bit-exact on every CPU and every Node, which
  * reproducible digests need and node:zlib does not promise. Compresses at most `maxBlock` bytes into other memory, and
- * returns of how many the result is. Each block is compressed by itself and ends in a sync flush, so that blocks made in
- * any order, by any number of threads, join into one stream.
+ * returns the size of the result. Each block is compressed by itself and ends in a sync flush, so that blocks made in any
+ * order, by any number of threads, join into one stream.
  */
 export type Deflate = (block: Uint8Array, into: Block) => number
 
-/** What a stream of such blocks ends with: an empty final block (fixed codes, end of block). */
+/** Ends a stream of such blocks: an empty final block (fixed codes, end of block). */
 export const lastBlock = Uint8Array.of(3, 0)
 
 interface Exports {
@@ -29,7 +29,7 @@ export async function deflateModule(): Promise<WebAssembly.Module> {
   return (await (loaded ??= load(assetUrl(import.meta.url, 'deflate.wasm')))).module
 }
 
-/** Tells this compressor from one that makes other bytes. */
+/** Identifies this compressor by the bytes that it makes. */
 export async function deflateVersion(): Promise<string> {
   return (await (loaded ??= load(assetUrl(import.meta.url, 'deflate.wasm')))).version
 }
