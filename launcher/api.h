@@ -1,4 +1,4 @@
-/* The API versions the launcher speaks, and what they change for it. Nothing else compares versions. */
+/* The API versions that the launcher supports, and their features. No other file compares versions. */
 #ifndef API_H
 #define API_H
 
@@ -24,9 +24,9 @@ static inline bool buildpack_api_supported(int minor) {
   return minor >= BUILDPACK_API_OLDEST && minor <= BUILDPACK_API_NEWEST;
 }
 
-/* The user's arguments replace a process's `args` rather than follow them, if both sides know of it. */
+/* The user's arguments replace a process's `args` rather than follow them, if both APIs have that. */
 static inline bool args_are_overridable(int platform, int buildpack) { return platform >= 10 && buildpack >= 9; }
-/* Buildpack API 0.9 took the shell away: every process is direct. */
+/* Buildpack API 0.9 removed the shell: every process is direct. */
 static inline bool processes_are_direct(int buildpack) { return buildpack >= 9; }
 static inline bool has_exec_env(int platform) { return platform >= 15; }
 

@@ -1,4 +1,4 @@
-/* A small vocabulary for the launcher and the dispatcher: strings with a length, memory never freed, one-line errors. */
+/* Basic helpers for the launcher and the dispatcher: strings with a length, memory never freed, one-line errors. */
 #ifndef BASE_H
 #define BASE_H
 
@@ -15,7 +15,7 @@ void *memset(void *to, int byte, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 #endif
 
-/* platform.md#launcher Outputs: the only codes the launcher itself ends with. */
+/* platform.md#launcher Outputs: the only exit codes of the launcher itself. */
 enum { EXIT_FAILED = 1, EXIT_PLATFORM_API = 11, EXIT_BUILDPACK_API = 12, EXIT_LAUNCH = 82 };
 
 /* main.c's; start.c calls it with what the kernel gave. Returns an exit code, if it returns. */

@@ -22,7 +22,7 @@ void env_set(Env *env, Str name, Str value);
 void env_unset(Env *env, Str name);
 char **env_vector(const Env *env); /* for execve */
 
-/* platform.md#launch-environment: what the launcher takes out before buildpacks put anything in. */
+/* platform.md#launch-environment: what the launcher removes before buildpacks add anything. */
 void env_remove_launcher_variables(Env *env);
 
 #endif

@@ -6,7 +6,7 @@
 
 void execd_run_all(const Layers *layers, Str process_type, Env *env);
 
-/* Sets what one program wrote, or says why not. Spends the output. */
+/* Sets the variables of one program's output, or returns why not. Overwrites the output. */
 bool execd_apply_output(char *output, size_t size, Env *env, ParseError *error);
 
 #endif

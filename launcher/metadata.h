@@ -1,4 +1,4 @@
-/* <layers>/config/metadata.toml (platform.md#metadatatoml-toml): what the builder recorded for the launcher. */
+/* <layers>/config/metadata.toml (platform.md#metadatatoml-toml): the output of the builder for the launcher. */
 #ifndef METADATA_H
 #define METADATA_H
 

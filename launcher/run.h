@@ -1,4 +1,4 @@
-/* Becoming the app: the last thing the launcher does (platform.md#launcher Execution). */
+/* Starts the app in place of the launcher (platform.md#launcher Execution). */
 #ifndef RUN_H
 #define RUN_H
 

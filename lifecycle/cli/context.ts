@@ -7,7 +7,7 @@ import type { ProgramProcess } from './program.ts'
 import { plainReporter } from './render/plain.ts'
 import { prettyReporter } from './render/pretty.ts'
 
-/** What commander parsed; each command knows which of these it has. */
+/** The options that commander parsed. Each command has some of them. */
 export interface GlobalOptions {
   readonly quiet?: boolean
   readonly verbose?: boolean
@@ -37,7 +37,7 @@ export interface GlobalOptions {
   readonly all?: boolean
 }
 
-/** What a command works with. */
+/** The environment of a command. */
 export interface CommandContext {
   readonly settings: Settings
   readonly env: NodeJS.ProcessEnv
@@ -47,7 +47,7 @@ export interface CommandContext {
   readonly color: boolean
   /** The command's own result; events go to the reporter. */
   print(text: string): void
-  /** Signals are not for this command any more, but for a program that it runs. */
+  /** Leaves signals to a program that this command runs. */
   releaseSignals(): void
   close(): Promise<void>
 }
@@ -88,7 +88,7 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
   }
 }
 
-/** When a stream takes more, or never will again; undefined if it does now. */
+/** Resolves when a stream accepts more output or is closed. Returns undefined if it accepts more now. */
 function drainOf(stream: ProgramProcess['stdout']): Promise<void> | undefined {
   if (!stream.writableNeedDrain || stream.destroyed) return undefined
   return new Promise(resolve => {
@@ -101,9 +101,9 @@ function drainOf(stream: ProgramProcess['stdout']): Promise<void> | undefined {
   })
 }
 
-/** The user's Ctrl-C, a signal from whoever started us, or an output that nobody reads any more. */
+/** Stopped by the user's Ctrl-C, a signal of the parent process, or a closed output. */
 export class Stopped extends BaleError {
-  /** What a shell reports of a program that a signal ended. */
+  /** The exit status that a shell reports for a program that a signal ended. */
   readonly status: number
 
   constructor(signal: NodeJS.Signals, message = `stopped by ${signal}`) {
@@ -112,7 +112,7 @@ export class Stopped extends BaleError {
   }
 }
 
-/** What cannot be told is not done: `bale build … | head` ends as it does for other programs, but tidily (O03). */
+/** Stops when the output is closed: `bale build … | head` ends as it does for other programs, but cleans up (O03). */
 function unheard(error: Error): BaleError {
   if (isErrno(error, 'EPIPE')) return new Stopped('SIGPIPE', 'stopped, since nobody reads the output any more')
   return new BaleError('filesystem', `it cannot be written: ${error.message}`, {
@@ -121,7 +121,7 @@ function unheard(error: Error): BaleError {
   })
 }
 
-/** The first signal asks everything to stop and clean up; a second one is left to do what it does by default. */
+/** The first signal stops everything and cleans up. The second one has its default effect. */
 function onInterrupt(process: ProgramProcess): { signal: AbortSignal; dispose: () => void } {
   const abort = new AbortController()
   const stop = (signal: NodeJS.Signals): void => abort.abort(new Stopped(signal))

@@ -5,7 +5,7 @@ import type { Io } from './phase/binary.ts'
 import { main } from './phase/main.ts'
 import { writeFully } from './phase/output.ts'
 
-// The phase binaries: what this process is, and no more.
+// Entry point of the phase binaries. Passes this process to `main`.
 
 const abort = new AbortController()
 let unheard = false
@@ -31,13 +31,13 @@ delete process.env['CNB_REGISTRY_AUTH']
 process.umask(0o022)
 void main(process.argv.slice(2), env, io).then(status => (process.exitCode = status))
 
-/** Not `process.stdout`, which keeps what a slow reader has not taken. */
+/** Not `process.stdout`, which buffers without limit for a slow reader. */
 function write(text: string): void {
   if (unheard) return
   try {
     writeFully(1, text)
   } catch (error) {
-    // Nobody reads on, or the disk is full that it goes to (O03).
+    // The reader is gone, or the disk of the output is full (O03).
     unheard = true
     abort.abort(new BaleError('cancelled', `the output cannot be written: ${(error as Error).message}`))
   }

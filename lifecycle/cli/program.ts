@@ -9,7 +9,7 @@ export type ProgramProcess = Pick<NodeJS.Process, 'env' | 'stdout' | 'stderr' | 
 
 type Action = (context: CommandContext) => Promise<number | void>
 
-/** Runs `bale` with these arguments; returns the exit status. */
+/** Runs `bale` with these arguments. Returns the exit status. */
 export async function runProgram(argv: readonly string[], process: ProgramProcess): Promise<number> {
   let context: CommandContext | undefined
   let failed: ((error: unknown) => number) | undefined
@@ -32,7 +32,7 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
     await context?.reporter.close()
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? 0 : exitStatus(new BaleError('usage', error.message))
-    // Whatever failed, it failed because the user stopped it.
+    // Any failure after a stop is a result of the stop.
     const told: unknown = context?.signal.aborted === true ? context.signal.reason : error
     process.stderr.write(renderError(told, { color: context?.color === true, verbose: argv.includes('--verbose') }))
     return told instanceof Stopped ? told.status : (failed ?? exitStatus)(told)
@@ -70,7 +70,7 @@ function* allCommands(command: Command): Generator<Command> {
   for (const child of command.commands) yield* allCommands(child)
 }
 
-/** Ends in an exception, and errors look like all others. */
+/** Makes commander throw instead of exiting, so that its errors look like all others. */
 function asOurs(command: Command, { stdout, stderr }: ProgramProcess): void {
   const words: string[] = []
   for (let c: Command | null = command; c !== null; c = c.parent) words.unshift(c.name())

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import type { PhaseName } from '../errors.ts'
 
-/** What a phase is called in output: `===> ANALYZING`. */
+/** The names of phases in output: `===> ANALYZING`. */
 export const phaseTitles: Record<PhaseName, string> = {
   analyze: 'ANALYZING',
   detect: 'DETECTING',
@@ -24,7 +24,7 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }
 
-/** How people write it: Docker Hub's name and `library/` are understood. */
+/** Formats a reference in its short form: without Docker Hub's name and `library/`. */
 export function shortName(name: string): string {
   return name.replace(/^index\.docker\.io\/(library\/)?/, '')
 }
@@ -36,7 +36,7 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
 }
 
-/** Columns under their heads, a line each. */
+/** Formats rows as columns under their heads. */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const all = [heads, ...rows]
   const widths = heads.map((_head, column) => Math.max(...all.map(row => (row[column] ?? '').length)))
@@ -61,8 +61,8 @@ export function formatAge(milliseconds: number): string {
 }
 
 /**
- * Text from a buildpack or a server, fit for a terminal or a log: no escape that could move the cursor, set the title or
- * forge a line (S16, X10, X31). Colours are dropped too; tabs stay.
+ * Sanitises text from a buildpack or a server for a terminal or a log: removes escapes that could move the cursor, set the
+ * title or forge a line (S16, X10, X31). Drops colours too; keeps tabs.
  */
 export function printable(text: string): string {
   return stripVTControlCharacters(text).replaceAll(
@@ -73,7 +73,7 @@ export function printable(text: string): string {
   )
 }
 
-/** Several lines of such text; all but the first are indented, so that none that a name has in it passes for one of ours. */
+/** Sanitises several lines. Indents all but the first, so that no line within a name passes for one of ours. */
 export function printableLines(text: string): string {
   return text
     .split('\n')

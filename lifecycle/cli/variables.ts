@@ -4,7 +4,7 @@ import { errnoMessage } from '../files/wrap-errno.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Variables of `--env NAME=VALUE`, or `--env NAME` for the user's own value; those of files come first. */
+/** Reads variables of `--env NAME=VALUE`, or `--env NAME` for the user's own value. Those of files come first. */
 export async function readVariables(
   given: readonly string[],
   files: readonly string[],
@@ -16,7 +16,7 @@ export async function readVariables(
   return variables
 }
 
-/** One a line; blank lines and lines that begin with # do not count. Values are taken as they are, quotes included. */
+/** One variable a line. Skips blank lines and lines that begin with #. Values are literal, quotes included. */
 async function readVariableFile(file: string, env: Env): Promise<Record<string, string>> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new BaleError('arguments', `cannot read the env file: ${errnoMessage(cause)}`, {
@@ -35,7 +35,7 @@ async function readVariableFile(file: string, env: Env): Promise<Record<string, 
 function set(variables: Record<string, string>, entry: string, env: Env, where: string): void {
   const equals = entry.indexOf('=')
   const name = equals < 0 ? entry : entry.slice(0, equals)
-  // The value may be a secret: only the name is ever shown.
+  // The value may be a secret, so messages show only the name.
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
     throw new BaleError('arguments', `${JSON.stringify(name.slice(0, 80))} is not the name of a variable`, {
       where,

@@ -18,7 +18,7 @@ export type { StackEvent, StackImage } from './make-image.ts'
 export interface StackOptions {
   /** The folder with the `stack.toml`. */
   readonly stackDir: string
-  /** Where `build.tar` and `run.tar` go; it is made if need be, and files of these names are replaced. */
+  /** The directory for `build.tar` and `run.tar`. It is created if needed, and files of these names are replaced. */
   readonly outDir: string
   /** An OCI architecture, this machine's by default: `amd64`, `arm64`. */
   readonly arch?: string | undefined
@@ -68,7 +68,7 @@ export async function createStack(options: StackOptions): Promise<Stack> {
   const suffix = `${randomUUID()}.partial`
   const partial = (path: string) => `${path}.${suffix}`
   try {
-    // They wait for the network and for disks in turn: two at a time take hardly longer than the larger one alone.
+    // Each waits for network and disk in turn: two at once take hardly longer than the larger one alone.
     const [build, run] = await bothOrNeither(options.signal, signal => [
       createImage({ ...job, kind: 'build', tar: partial(paths.build), signal }),
       createImage({ ...job, kind: 'run', tar: partial(paths.run), signal }),
@@ -83,7 +83,7 @@ export async function createStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-/** Starts two tasks; when one fails the other is stopped, and has stopped before the first one's error is told. */
+/** Runs two tasks. When one fails, stops the other and waits for its end before it throws the first error. */
 async function bothOrNeither<A, B>(signal: AbortSignal, start: (signal: AbortSignal) => [Promise<A>, Promise<B>]) {
   const failure = new AbortController()
   const tasks = start(AbortSignal.any([signal, failure.signal]))
@@ -93,15 +93,15 @@ async function bothOrNeither<A, B>(signal: AbortSignal, start: (signal: AbortSig
   return await Promise.all(tasks)
 }
 
-/** What goes before `mmdebstrap` on the command line, once all programs that it needs are known to be there. */
+/** Returns the start of the command line, before `mmdebstrap`. Checks first that all programs that it needs exist. */
 async function findTools(environment: Environment, signal: AbortSignal): Promise<string[]> {
   const asRoot = process.geteuid?.() === 0
   for (const name of ['mmdebstrap', ...(asRoot ? [] : ['newuidmap', 'newgidmap'])]) {
     if ((await findProgram(name, environment)) === undefined) throw missingProgram(name)
   }
   if (!asRoot) return []
-  // As root mmdebstrap mounts for real. In a mount namespace of its own nothing of that can outlive it, even if it is
-  // killed. Where none can be made (a container without CAP_SYS_ADMIN) it cannot mount either, and does without.
+  // As root mmdebstrap really mounts. In its own mount namespace no mount can outlive it, even if it is killed. Where none
+  // can be made (a container without CAP_SYS_ADMIN), it cannot mount either and works without.
   const argv = ['unshare', '--mount', '--propagation', 'private', '--'] as const
   const probe = await runCommand(
     { argv: [...argv, 'true'], environment: { ...environment, PATH: searchPath(environment) }, signal },
@@ -110,11 +110,11 @@ async function findTools(environment: Environment, signal: AbortSignal): Promise
   return probe.state === 'succeeded' ? [...argv] : []
 }
 
-/** The build image reaches the archive as this machine does, without its passwords. */
+/** Makes the build image's apt configuration: it uses the archive as this machine does, without its passwords. */
 async function filesFor({ sources, settings, extraKeyrings }: Archive): Promise<ImageRules['files']> {
-  // Mirrors that keep an old archive have dates that apt refuses: what this machine accepts, the image has to.
+  // Mirrors of an old archive have dates that apt refuses. What this machine accepts, the image must accept.
   const dates = settings.filter(line => /^Acquire::Check-(Valid-Until|Date) /i.test(line))
-  // Descriptions in other languages are most of what `apt-get update` would fetch.
+  // Descriptions in other languages are most of the download of `apt-get update`.
   const lines = ['Acquire::Languages "none";', ...dates, '']
   const files = new Map<string, string | Buffer>([['etc/apt/apt.conf.d/90archive', lines.join('\n')]])
   if (sources !== undefined) files.set(sourcesPath, redactUris(sources))

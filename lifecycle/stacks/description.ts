@@ -13,7 +13,7 @@ export interface ImageDescription {
   /** Start from Debian's `Essential: yes` packages; otherwise from nothing but `packages` and what they depend on. */
   readonly essential: boolean
   readonly packages: readonly string[]
-  /** Packages that are there while the others are configured, and not in the image. */
+  /** Packages that are present while the others are configured, but not in the image. */
   readonly remove: readonly string[]
   /**
    * If there are any, the packages that are in the image; all others are there only while these are configured, the C library and
@@ -37,7 +37,7 @@ export interface StackDescription {
   readonly run: ImageDescription
 }
 
-// Each of these words ends up in a command line, an apt source or /etc/passwd: the patterns leave no room to say more.
+// Each of these values goes into a command line, an apt source or /etc/passwd, so the patterns allow no special characters.
 const word = (pattern: RegExp, what: string) =>
   v.pipe(
     v.string(),
@@ -46,7 +46,7 @@ const word = (pattern: RegExp, what: string) =>
 const packageName = word(/^[a-z0-9][a-z0-9+.-]+$/, 'the name of a Debian package')
 const account = v.strictObject({
   name: word(/^[a-z_][a-z0-9_-]{0,31}$/, 'a user or group name'),
-  // Below 1000 Debian's packages make their own users; from 60000 on ids are reserved (Debian policy 9.2.2).
+  // Debian's packages make their own users below 1000, and ids from 60000 on are reserved (Debian policy 9.2.2).
   id: v.pipe(v.number(), v.integer(), v.minValue(1000), v.maxValue(59_999)),
 })
 const oneLine = word(/^[^\r\n\0]+$/, 'one line of text')
@@ -97,7 +97,7 @@ export async function readDescription(stackDir: string): Promise<StackDescriptio
   }
 }
 
-/** The description in `text`; every problem is an error that says where in the file it stands. */
+/** Parses the description in `text`. Every problem is an error with its place in the file. */
 export function parseDescription(text: string, path: string): StackDescription {
   const { root, lines } = parseTomlDocument(text, path)
   const parsed = v.safeParse(stack, root)

@@ -2,12 +2,12 @@ import { BaleError, type ErrorCode, isErrno } from '../errors.ts'
 import type { Failure } from './run-command.ts'
 
 /**
- * What mmdebstrap and apt say when something outside of them is wrong. Both talk to people only, so this reads prose,
- * and to add advice only: without a match the error is as complete, but for the fix.
+ * Messages of mmdebstrap and apt that have an external cause. Both write for people only, so this matches prose, and only to
+ * add advice: without a match the error lacks nothing but the fix.
  */
 const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
   {
-    // Before the disk: at the limit of user namespaces unshare(2) says ENOSPC, too.
+    // Matched before the full disk: at the limit of user namespaces unshare(2) also returns ENOSPC.
     said: /unshare(\(\)| syscall) failed|failed to unshare|cannot unshare/i,
     code: 'engine',
     fix:
@@ -56,9 +56,9 @@ const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
   },
 ]
 
-/** The error for a run of mmdebstrap that failed, with its own last words. */
+/** Makes the error for a failed run of mmdebstrap, with the last lines that it printed. */
 export function explainFailure({ cause, status, tail }: Failure, where: string): unknown {
-  // Ours says all there is to say; the operating system's, while the image was written, is not mmdebstrap's fault.
+  // Our own errors are complete. An operating system error while the image was written is not mmdebstrap's fault.
   if (cause instanceof BaleError) return cause
   if (isErrno(cause) && (cause.syscall === 'open' || cause.syscall === 'write')) return explainWrite(cause, where)
   const words = tail.join('\n')
@@ -73,7 +73,7 @@ export function ended(status: Failure['status']): string {
   return typeof status === 'number' ? `ended with status ${status}` : `was ended by ${status}`
 }
 
-/** A failure in terms of the file system if it was one; anything else as it is. */
+/** Converts a failure of the file system. Returns anything else unchanged. */
 export function explainWrite(error: unknown, where: string): unknown {
   if (error instanceof BaleError || !isErrno(error)) return error
   const full = error.code === 'ENOSPC' || error.code === 'EDQUOT'

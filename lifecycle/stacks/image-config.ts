@@ -21,7 +21,7 @@ const architectures = new Map([
   ['s390x', { debian: 's390x' }],
 ])
 
-/** An OCI architecture as Debian calls it, and its variant if images of it have one. */
+/** Returns Debian's name of an OCI architecture, and its variant if images of it have one. */
 export function architectureOf(arch: string): { debian: string; variant?: string } {
   const found = architectures.get(arch)
   if (found !== undefined) return found
@@ -65,7 +65,7 @@ export interface Contents {
 export function configFor(stack: StackDescription, kind: ImageKind, contents: Contents): ImageConfig {
   const { description, env, user } = stack[kind]
   const { variant } = architectureOf(contents.arch)
-  // Not the day of making: the same packages are the same image, whenever it is made.
+  // Not the current date: the same packages give the same image, whenever it is made.
   const released = contents.released.toISOString().replace('.000Z', 'Z')
   const environment = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { BaleError, isErrno } from '../errors.ts'
 import { type AptSource, findMirrors, type Mirror, namedMirror, parseSources, renderSources } from './sources.ts'
 
-/** How this machine reaches the Debian archive: what mmdebstrap is told, and what the build image is given. */
+/** How this machine reaches the Debian archive: the configuration for mmdebstrap and for the build image. */
 export interface Archive {
   /** The new root's apt sources in deb822 format; undefined: mmdebstrap's own default for the suite. */
   readonly sources: string | undefined
@@ -22,7 +22,7 @@ export interface ArchiveOptions {
   readonly suite: string
   readonly components: readonly string[]
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** Addresses that win over the machine's sources. */
+  /** Addresses that take precedence over the machine's sources. */
   readonly mirror?: string | undefined
   readonly securityMirror?: string | undefined
   /** For tests: where the machine's configuration is, instead of `/`. */
@@ -57,8 +57,8 @@ export async function findArchive(options: ArchiveOptions): Promise<Archive> {
 }
 
 /**
- * The same mirror in the same words on every machine: the words end up in the build image. And with all of Debian's keys,
- * for a machine may have been told to accept those of its own release only.
+ * Writes the same mirror identically on every machine, since the text goes into the build image. Lists all of Debian's keys:
+ * a machine may be configured to accept only those of its own release.
  */
 function canonical(mirror: Mirror | undefined, keyring: string | undefined): Mirror | undefined {
   if (mirror === undefined) return undefined
@@ -122,8 +122,8 @@ function missingKeyring(path?: string, cause?: unknown): never {
 const carried = /^Acquire::(https?(::|\/)|(Check-Valid-Until|Check-Date|Retries|ForceIPv4|ForceIPv6|Queue-Mode)\b)/i
 
 /**
- * What the machine's apt.conf says about the network. mmdebstrap's apt reads the configuration of the new root only,
- * so without this a proxy or a private certificate authority would be unknown to it.
+ * Reads the network settings of the machine's apt.conf. mmdebstrap's apt reads only the configuration of the new root, so
+ * without this it would not know a proxy or a private certificate authority.
  */
 async function readSettings(environment: ArchiveOptions['environment']): Promise<string[]> {
   // %F is the name escaped so that apt reads it again (apt-config(8)).

@@ -16,7 +16,7 @@ export type StackEvent =
   | { readonly type: 'output'; readonly image: ImageKind; readonly line: string }
   | { readonly type: 'finished'; readonly image: ImageKind; readonly size: number; readonly packages: number }
 
-/** One image of the stack: a single layer, and all that its config says. */
+/** One image of the stack: a single layer and its config. */
 export interface StackImage {
   readonly kind: ImageKind
   /** The layer: an uncompressed tar, whose digest is `diffId`. */
@@ -70,7 +70,9 @@ export async function createImage(job: ImageJob): Promise<StackImage> {
   return image
 }
 
-/** As little of the caller's environment as will do: maintainer scripts see it, and could write it down. */
+/**
+ * Passes only the necessary part of the caller's environment: maintainer scripts see it, and could store it in the image.
+ */
 function environmentFor({ environment, work, stack, archive }: ImageJob): Environment {
   const passed = Object.entries(environment).filter(([name]) => /^(SSL_CERT_(FILE|DIR)|\w+_proxy)$/i.test(name))
   return {

@@ -1,7 +1,7 @@
 import type { ImageDescription, StackDescription } from './description.ts'
 import type { Archive } from './machine.ts'
 
-/** What one call of mmdebstrap is told. */
+/** The input of one call of mmdebstrap. */
 export interface Order {
   readonly stack: StackDescription
   readonly image: ImageDescription
@@ -16,13 +16,13 @@ export interface Order {
 /** The variable that hands apt's settings to a hook: unlike arguments, other users of the machine cannot read it. */
 export const settingsVariable = 'BALE_APT_SETTINGS'
 
-/** The machine's ways to the archive, as text for an apt.conf. They are not in the image: see `isDropped`. */
+/** The machine's network settings as text for an apt.conf. They are not in the image: see `isDropped`. */
 export function aptSettings(archive: Archive): string {
   const passwords = ['Dir::Etc::netrc "/etc/apt/auth.conf";', 'Dir::Etc::netrcparts "/etc/apt/auth.conf.d/";']
   return [...passwords, ...archive.settings].join('\n')
 }
 
-/** Where a hook notes the date of the newest file that came out of a package, in seconds since 1970. */
+/** The file where a hook records the date of the newest file that came from a package, in seconds since 1970. */
 export const newestNote = '.bale-newest'
 
 /** The arguments of mmdebstrap(1) that write an image's tree, as a tar, to standard output. */
@@ -37,7 +37,7 @@ export function mmdebstrapArguments({ stack, image, architecture, archive, sourc
     '--dpkgopt=force-unsafe-io', // the tree is thrown away in a minute: no need to wait for the disk
     ...hooks(image),
   ]
-  // Without sources, mmdebstrap knows the address of the archive but not always, as on Ubuntu, its keys.
+  // Without sources, mmdebstrap knows the address of the archive, but on some systems, such as Ubuntu, not its keys.
   const mirror = archive.sources === undefined ? [] : [sourcesFile]
   if (archive.sources === undefined && archive.keyring !== undefined) options.push(`--keyring=${archive.keyring}`)
   return [...options, stack.debian.suite, '-', ...mirror]

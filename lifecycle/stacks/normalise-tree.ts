@@ -14,14 +14,14 @@ export interface NormalisedTree {
   readonly texts: ReadonlyMap<string, string>
 }
 
-/** An entry that tar-stream reads; its own types are those of streamx, a library that we do not otherwise know. */
+/** An entry of tar-stream, whose own types refer to streamx, which is no direct dependency. */
 type Entry = AsyncIterable<Buffer> & { readonly header: Header }
 type Attributes = Partial<Omit<Header, 'name' | 'type'>> & Pick<Header, 'type'>
 
 /**
- * Reads mmdebstrap's tar and writes the image's to the new file `path`, in one pass. What comes out has names without
- * a leading `./`, numeric owners, no setuid or setgid bits, no devices, sockets or fifos, no extended attributes (file
- * capabilities are setuid by another name), and nothing newer than the rules' epoch.
+ * Reads mmdebstrap's tar and writes the image's to the new file `path`, in one pass. The output has names without a leading
+ * `./`, numeric owners, no setuid or setgid bits, no devices, sockets or fifos, no extended attributes (file capabilities
+ * are setuid by another name), and nothing newer than the rules' epoch.
  */
 export async function normaliseTree(
   input: Readable,
@@ -46,7 +46,7 @@ export async function normaliseTree(
     for await (const entry of extract as AsyncIterable<unknown>) await writer.copy(entry as Entry)
     await writer.finish()
   }
-  // Three loops that wait for each other: the first failure ends all of them, and is the one that is told.
+  // Three loops that wait for each other: the first failure ends all of them, and is the one that is thrown.
   const failure = new AbortController()
   const options = { signal: AbortSignal.any([signal, failure.signal]) }
   const loops = [
@@ -87,7 +87,7 @@ class TreeNormaliser {
     await this.#write(path, header, Buffer.from(rewritten ? rewritten.rewrite(text) : text))
   }
 
-  /** Adds what the rules ask for and Debian did not bring. */
+  /** Adds entries that the rules require and Debian's packages lack. */
   async finish(): Promise<void> {
     const { directories, files, rewritten } = this.#rules
     const folder = { type: 'directory' as const, mode: 0o755, uid: 0, gid: 0 }
@@ -128,7 +128,7 @@ class TreeNormaliser {
     await pipeline(content instanceof Buffer ? [content] : content, sink as unknown as Writable)
   }
 
-  /** A hard link is worth what it points to: it must have come before, and must not have been left out. */
+  /** A hard link needs its target, which must come before it and must not have been left out. */
   #linkTarget(path: string, linkname: string): string {
     const target = normaliseName(linkname)
     if (this.#written.has(target)) return target

@@ -3,14 +3,14 @@ import type { StackDescription } from './description.ts'
 
 export type ImageKind = 'build' | 'run'
 
-/** What makes an image out of the tree that mmdebstrap leaves. Paths have no leading slash. */
+/** Rules that turn the tree of mmdebstrap into an image. Paths have no leading slash. */
 export interface ImageRules {
   /** No entry is newer than this. */
   readonly epoch: Date
   isDropped(path: string): boolean
-  /** New content of files; those that are `required` come into being when there is none. */
+  /** New content of files. `required` files are created if missing. */
   readonly rewritten: ReadonlyMap<string, { readonly required: boolean; rewrite(text: string): string }>
-  /** Directories that have to be there, parents first. An existing one stays as it is. */
+  /** Required directories, parents first. An existing one stays as it is. */
   readonly directories: readonly { path: string; mode: number; uid: number; gid: number }[]
   /** Files of root's that are added, with their parents. */
   readonly files: ReadonlyMap<string, string | Buffer>
@@ -28,7 +28,7 @@ export function rulesFor(stack: StackDescription, kind: ImageKind, files: ImageR
   }
 }
 
-/** Directories that are in the image, and empty: mount points, caches, logs, and what only a person at a desk reads. */
+/** Directories that are empty in the image: mount points, caches, logs, and documentation. */
 const emptied = [
   'dev',
   'proc',
@@ -79,13 +79,13 @@ function isUseless(path: string): boolean {
   )
 }
 
-/** An image with apt gets sources of our writing, if we have any; one without has no use for apt's configuration. */
+/** An image with apt gets generated sources, if there are any. An image without apt needs no apt configuration. */
 function replacedByUs(path: string, files: ImageRules['files'] | undefined): boolean {
   if (files === undefined) return path === 'etc/apt' || path.startsWith('etc/apt/')
   return files.has(path) || (files.has(sourcesPath) && /^etc\/apt\/sources\.list(\.d\/|$)/.test(path))
 }
 
-/** Where an image's apt sources stand. */
+/** The path of an image's apt sources. */
 export const sourcesPath = 'etc/apt/sources.list.d/debian.sources'
 
 function rewritten(stack: StackDescription, kind: ImageKind): ImageRules['rewritten'] {
@@ -99,7 +99,7 @@ function rewritten(stack: StackDescription, kind: ImageKind): ImageRules['rewrit
     ['etc/group', { required: true, rewrite: addLine(group, `x:${group.id}:`, 2) }],
     ['etc/shadow', { required: false, rewrite: addLine(user, `*:${changed}:0:99999:7:::`) }],
     ['etc/gshadow', { required: false, rewrite: addLine(group, '!::') }],
-    // These are the making machine's; a container gets its own. They have to exist for a sandbox to mount over them.
+    // These files are this machine's. A container gets its own, but they must exist for a sandbox to mount over them.
     ['etc/hostname', empty],
     ['etc/machine-id', empty],
     ['etc/resolv.conf', empty],

@@ -13,13 +13,13 @@ export interface Command {
   readonly argv: readonly [string, ...string[]]
   readonly environment: Environment
   readonly signal: AbortSignal
-  /** Gets each line of its standard error, without passwords. */
+  /** Called with each line of its standard error, without passwords. */
   readonly onLine?: ((line: string) => void) | undefined
 }
 
 export type CommandResult<T> = { readonly state: 'succeeded'; readonly value: T } | Failure
 
-/** A command that failed by itself, or whose output did: that is the `cause`, and the status may then be 0. */
+/** A failure of a command or of the consumer of its output. The latter is the `cause`, and the status may then be 0. */
 export interface Failure {
   readonly state: 'failed'
   readonly status: number | NodeJS.Signals
@@ -29,15 +29,17 @@ export interface Failure {
 }
 
 const tailLength = 25
-/** How long a command may take to clean up after SIGTERM; mmdebstrap deletes a tree of 600 MB in a few seconds. */
+/** Milliseconds that a command may take to clean up after SIGTERM. mmdebstrap deletes a tree of 600 MB in a few seconds. */
 const patience = 60_000
 
-/** Ends the group once the pipe on standard input has no other end: when we are killed, it would go on for minutes. */
+/**
+ * Ends the group when the pipe on standard input closes: it would otherwise run for minutes after this process is killed.
+ */
 const endWithUs = 'exec 3<&0 </dev/null; { read -r _; kill -TERM 0; } <&3 >/dev/null 2>&1 & exec 3<&-'
 
 /**
- * Runs a command in a process group of its own, gives its standard output to `consume`, and returns when the whole
- * group is gone. The signal ends the group and rejects with the signal's reason.
+ * Runs a command in its own process group, passes its standard output to `consume`, and returns when the whole group is
+ * gone. The signal ends the group and rejects with the signal's reason.
  */
 export async function runCommand<T>(
   command: Command,
@@ -59,7 +61,7 @@ export async function runCommand<T>(
   child.once('exit', () => killGroup(child.pid, 'SIGKILL'))
   let impatience: NodeJS.Timeout | undefined
   const stop = () => {
-    // Once only: mmdebstrap cleans up on the first signal, and a second would end its cleaning.
+    // Sent only once: mmdebstrap cleans up on the first signal, and a second would end the clean-up.
     killGroup(child.pid, 'SIGTERM')
     impatience = setTimeout(() => killGroup(child.pid, 'SIGKILL'), patience)
   }
@@ -94,7 +96,7 @@ export function searchPath(environment: Environment): string {
   return [environment.PATH ?? '/usr/bin:/bin', '/usr/sbin', '/sbin'].join(':')
 }
 
-/** Where a program is, or undefined. */
+/** Returns the path of a program, or undefined. */
 export async function findProgram(name: string, environment: Environment): Promise<string | undefined> {
   for (const folder of searchPath(environment).split(':').filter(Boolean)) {
     const path = join(folder, name)

@@ -48,7 +48,7 @@ function words(text: string): string[] {
   return text.split(/\s+/).filter(word => word !== '')
 }
 
-/** Where Debian itself comes from. Without `main`, mmdebstrap's own default for the suite has to do. */
+/** The mirrors of Debian itself. Without `main`, mmdebstrap's own default for the suite applies. */
 export interface DebianMirrors {
   readonly main?: Mirror | undefined
   readonly security?: Mirror | undefined
@@ -64,8 +64,8 @@ const mainSuite = new RegExp(`^(${releases}|unstable|sid)(-updates)?$`)
 const securitySuite = new RegExp(`^(${releases})(-security|/updates)$`)
 
 /**
- * The two of a machine's sources that are mirrors of Debian's own archive, whatever release they are used for.
- * A third party's archive may look the same (`.../debian bookworm main`): Debian's key decides, then the path.
+ * Finds the two of a machine's sources that mirror Debian's own archive, whatever release they are used for. A third party's
+ * archive may look the same (`.../debian bookworm main`): Debian's key decides, then the path.
  */
 export function findMirrors(sources: readonly AptSource[]): DebianMirrors {
   return { main: findMirror(sources, mainSuite, /debian/i), security: findMirror(sources, securitySuite, /security/i) }
@@ -94,8 +94,8 @@ function isRemote(uri: string): boolean {
 }
 
 /**
- * The deb822 text of the image's sources: the suite and its updates from the main mirror, its security updates from
- * the security mirror.
+ * Formats the image's sources as deb822 text: the suite and its updates from the main mirror, its security updates from the
+ * security mirror.
  */
 export function renderSources(mirrors: DebianMirrors & { main: Mirror }, suite: string, components: readonly string[]) {
   const stanza = (mirror: Mirror, suites: string) =>
@@ -124,7 +124,7 @@ export function namedMirror(uri: string, keyring: string): Mirror {
   return { uris: [uri], signedBy: keyring }
 }
 
-/** `text` without the user names and passwords in its URIs, for what is shown and for what goes into an image. */
+/** Removes user names and passwords from the URIs in `text`, for messages and for the image. */
 export function redactUris(text: string): string {
   return text.replaceAll(/:\/\/[^\s/@]+@/g, '://')
 }

@@ -11,13 +11,13 @@ export interface UnpackOptions {
   readonly signal: AbortSignal
 }
 
-/** What a tree is called beside its place while it is incomplete, before its owner's name. */
+/** The prefix of an incomplete tree's name, before its owner's. */
 export const partialPrefix = '.partial-'
 
 /**
  * Unpacks the tar of a stack image to the new folder `dir`, for a sandbox that mounts it read-only. Everything in it
  * belongs to the caller and can be deleted by them, nothing is setuid or a device; `dir` appears complete or not at all.
- * A `dir` that is there already is left as it is: name it after the tar's digest.
+ * An existing `dir` is left as it is: name it after the tar's digest.
  */
 export async function unpackRootfs(tar: string, dir: string, options: UnpackOptions): Promise<void> {
   const target = resolve(dir)

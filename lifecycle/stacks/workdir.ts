@@ -14,8 +14,8 @@ export interface WorkDir extends AsyncDisposable {
 const prefix = 'bale-stack-'
 
 /**
- * A temporary folder that other users can enter, which is what mmdebstrap's subordinate ids are. What it leaves there
- * if it is killed belongs to them, and goes away with the folder all the same.
+ * Makes a temporary folder that other users can enter, as mmdebstrap's subordinate ids must. Files that it leaves there when
+ * it is killed belong to those ids, but are deleted with the folder all the same.
  */
 export async function makeWorkDir(environment: Environment): Promise<WorkDir> {
   const parent = environment.TMPDIR || tmpdir()
@@ -28,7 +28,10 @@ export async function makeWorkDir(environment: Environment): Promise<WorkDir> {
   return { path, [Symbol.asyncDispose]: () => removeFolder(path, environment) }
 }
 
-/** Those of processes that were killed. Others may write to the parent, and name theirs like ours: not to be gone into. */
+/**
+ * Removes folders of killed processes. Other users may write to the parent and use the same names, so theirs are not
+ * entered.
+ */
 async function removeDead(parent: string, environment: Environment): Promise<void> {
   for (const name of await readdir(parent).catch(() => [])) {
     if (!name.startsWith(prefix) || leaseState(name.slice(prefix.length)) !== 'dead') continue
@@ -44,7 +47,7 @@ async function removeFolder(path: string, environment: Environment): Promise<voi
     await remove(path)
   } catch (error) {
     if (!isErrno(error, 'EACCES', 'EPERM', 'ENOTEMPTY')) throw error
-    // Only inside a user namespace with the same ids can an ordinary user delete files of subordinate ids.
+    // An ordinary user can delete files of subordinate ids only inside a user namespace with the same ids.
     const argv = ['mmdebstrap', '--unshare-helper', 'find', path, '-mindepth', '1', '-delete'] as const
     const { signal } = new AbortController()
     await runCommand(

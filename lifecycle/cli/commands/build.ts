@@ -12,7 +12,7 @@ import { readVariables } from '../variables.ts'
 
 export async function buildCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
-  // Better said before the build than after it.
+  // Checked before the build, so that the error does not come after it.
   if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
   const building = build({
     image,
@@ -53,7 +53,7 @@ function limitsOf({ pids, memory }: GlobalOptions) {
   }
 }
 
-/** `45s`, `30m`, `2h`, in milliseconds: what a timer can take. */
+/** Parses `45s`, `30m`, `2h` into milliseconds, within the range of a timer. */
 function parseDuration(text: string, where: string): number {
   const [, number, unit = ''] = /^([1-9]\d{0,5})([smh])$/.exec(text) ?? []
   const milliseconds = Number(number) * ({ s: 1000, m: 60_000, h: 3600_000 }[unit] ?? NaN)
@@ -66,7 +66,7 @@ function parseDuration(text: string, where: string): number {
 
 export const buildStatus = exitStatusOf
 
-/** What a buildpack says when it reaches nobody names mirrors and credentials; the cause may be nearer. */
+/** A buildpack that cannot reach the network suggests mirrors and credentials. The cause may be nearer: `--network none`. */
 function withoutNetwork(error: unknown): unknown {
   if (!(error instanceof BaleError) || error.code !== 'buildpack-failed') return error
   return new BaleError(error.code, error.message, {

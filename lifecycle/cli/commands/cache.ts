@@ -4,17 +4,17 @@ import { Stores } from '../../stores/open.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatAge, formatBytes, printable, shortName, table, printableJson } from '../text.ts'
 
-/** What goes when the user does not say. */
+/** The limits that apply when the user names none. */
 const usualAge = '30d'
 
 export async function listCommand(context: CommandContext, { output }: GlobalOptions): Promise<void> {
   const { cacheDir } = context.settings
-  const kept = await diskUsage(cacheDir)
-  const bytes = sum(kept)
-  if (output === 'json') return context.print(printableJson({ path: cacheDir, bytes, entries: kept }))
-  if (kept.length === 0) return context.print(`Nothing is cached yet in ${cacheDir}`)
+  const usage = await diskUsage(cacheDir)
+  const bytes = sum(usage)
+  if (output === 'json') return context.print(printableJson({ path: cacheDir, bytes, entries: usage }))
+  if (usage.length === 0) return context.print(`Nothing is cached yet in ${cacheDir}`)
   const now = Date.now()
-  const rows = kept.map(item => [
+  const rows = usage.map(item => [
     titleOf(item),
     formatBytes(item.bytes),
     item.inUse ? 'in use' : formatAge(now - item.lastUsed.getTime()),
@@ -28,7 +28,7 @@ export async function pruneCommand(context: CommandContext, options: GlobalOptio
   const { cacheDir } = context.settings
   const removed = await prune(cacheDir, ruleOf(options))
   await using stores = new Stores(context.settings, context.reporter)
-  // Layers of images that have been replaced since, or removed.
+  // Layers of images that have been replaced or removed since.
   const layers = await stores.local.collectGarbage()
   const freed = sum(removed) + layers.bytes
   const left = sum(await diskUsage(cacheDir))
@@ -44,7 +44,7 @@ export async function pruneCommand(context: CommandContext, options: GlobalOptio
 
 function ruleOf({ olderThan, keepSize, all }: GlobalOptions): PruneRule {
   if (all === true) return { all }
-  // Whoever says how much may stay does not care how old it is.
+  // A limit of size alone ignores age.
   const age = olderThan ?? (keepSize === undefined ? usualAge : undefined)
   return {
     ...(age !== undefined && { olderThan: parseAge(age) }),
@@ -54,7 +54,7 @@ function ruleOf({ olderThan, keepSize, all }: GlobalOptions): PruneRule {
 
 const milliseconds: Record<string, number> = { m: 60_000, h: 3600_000, d: 86_400_000, w: 7 * 86_400_000 }
 
-/** `90m`, `12h`, `30d`, `2w`, in milliseconds. */
+/** Parses `90m`, `12h`, `30d`, `2w` into milliseconds. */
 export function parseAge(text: string): number {
   const [, number, unit = ''] = /^(\d{1,6})([mhdw])$/.exec(text) ?? []
   if (number !== undefined) return Number(number) * (milliseconds[unit] as number)
@@ -66,7 +66,7 @@ export function parseAge(text: string): number {
 
 const powers = ['', 'k', 'm', 'g', 't']
 
-/** `10GB`, `500MB`, `1.5GiB`, `1000`, in bytes. */
+/** Parses `10GB`, `500MB`, `1.5GiB`, `1000` into bytes. */
 export function parseSize(text: string, where = '--keep-size'): number {
   const [, number, prefix = '', binary] = /^(\d{1,15}(?:\.\d{1,3})?) ?([kmgt]?)(i?)b?$/i.exec(text) ?? []
   if (number === undefined || (prefix === '' && binary)) {
@@ -78,7 +78,7 @@ export function parseSize(text: string, where = '--keep-size'): number {
   return Math.round(Number(number) * (binary ? 1024 : 1000) ** powers.indexOf(prefix.toLowerCase()))
 }
 
-const sum = (kept: readonly UsageRecord[]): number => kept.reduce((total, { bytes }) => total + bytes, 0)
+const sum = (records: readonly UsageRecord[]): number => records.reduce((total, { bytes }) => total + bytes, 0)
 
 function titleOf({ kind, name }: UsageRecord): string {
   switch (kind) {
@@ -95,7 +95,7 @@ function titleOf({ kind, name }: UsageRecord): string {
 
 const words: Readonly<Record<string, string>> = { committed: 'layers', staging: 'unfinished' }
 
-/** The largest parts of an app's cache. */
+/** Lists the largest parts of an app's cache. */
 function contentsOf({ kind, parts, bytes }: UsageRecord): string {
   if (kind !== 'app') return ''
   const large = parts.filter(part => part.bytes > bytes / 100).slice(0, 4)

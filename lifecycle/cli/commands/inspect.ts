@@ -7,10 +7,10 @@ import { displayName } from '../../stores/transports.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatBytes, makeStyle, printable, shortName, printableJson } from '../text.ts'
 
-/** What `--output json` prints. */
+/** The output of `--output json`. */
 interface Inspection {
   readonly name: string
-  /** Absent where the image has an image ID only, as in a daemon. */
+  /** Absent where an image has only an image ID, as in a daemon. */
   readonly digest?: string
   readonly imageId: string
   readonly platform: string

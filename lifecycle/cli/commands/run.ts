@@ -16,8 +16,8 @@ import type { CommandContext, GlobalOptions } from '../context.ts'
 import { printable, printableLines } from '../text.ts'
 import { readVariables } from '../variables.ts'
 
-/** How many unpacked images are kept, so that starting one again is immediate. */
-const kept = 5
+/** The number of unpacked images to keep, so that starting one again is immediate. */
+const unpackedImages = 5
 const runPrefix = '.run-'
 
 export async function runCommand(
@@ -30,12 +30,12 @@ export async function runCommand(
   const image = await findImage(context, name)
   const base = join(context.settings.cacheDir, 'unpacked')
   const rootfs = await unpacked(image, base, context.signal, () => {
-    // For whoever waits; what a program's output goes to is the program's alone.
+    // Progress for the user. Only the program writes to its output.
     if (process.stderr.isTTY) process.stderr.write(`Unpacking ${printable(name)}, once\n`)
   })
   const tmpDir = join(base, runPrefix + leaseName())
   await mkdir(tmpDir, { mode: 0o700 })
-  // From here on signals are the program's.
+  // From here on the program receives the signals.
   context.releaseSignals()
   try {
     return await runContainer({
@@ -71,11 +71,11 @@ function entrypointOf(image: Image, type: string): string {
   })
 }
 
-/** The image's root file system, unpacked once for each image ID. */
+/** Returns the image's root file system, unpacked once for each image ID. */
 export async function unpacked(image: Image, base: string, signal: AbortSignal, onUnpack: () => void): Promise<string> {
   const rootfs = join(base, hexOf(image.imageId))
   await mkdir(base, { recursive: true })
-  // Killed while they unpacked or ran one.
+  // Leftovers of processes that were killed while they unpacked or ran an image.
   for (const prefix of ['', runPrefix]) await removeStale(base, prefix)
   if (await markUsed(rootfs)) return rootfs
   onUnpack()
@@ -84,24 +84,24 @@ export async function unpacked(image: Image, base: string, signal: AbortSignal, 
   return rootfs
 }
 
-/** Whether it is there; if so, it is the last that goes when others need room. */
+/** Returns whether the image is unpacked. If so, marks it as the last used, so that others are removed first. */
 async function markUsed(path: string): Promise<boolean> {
   const now = new Date()
   try {
     await utimes(path, now, now)
     return true
   } catch (error) {
-    // One that cannot be marked can be run all the same.
+    // An image that cannot be marked can be run all the same.
     return !isErrno(error, 'ENOENT')
   }
 }
 
-/** Removes all but those used last, unless an image is running: its files may be among them. */
+/** Removes all but the last used images, unless an image is running: its files may be among them. */
 async function prune(base: string): Promise<void> {
   const names = await readdir(base)
   if (names.some(name => name.startsWith(runPrefix))) return
   const images = names.filter(name => /^[0-9a-f]{64}$/.test(name)) // others are still being unpacked
   const dated = await Promise.all(images.map(async name => ({ name, time: (await stat(join(base, name))).ctimeMs })))
-  const old = dated.sort((a, b) => b.time - a.time).slice(kept - 1)
+  const old = dated.sort((a, b) => b.time - a.time).slice(unpackedImages - 1)
   for (const { name } of old) await removeTree(join(base, name))
 }

@@ -29,7 +29,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   }
 }
 
-/** What analysis needs, from the inputs of analyzer and creator. */
+/** Makes the input of analysis from the flags of analyzer and creator. */
 export async function analyzeInput(
   context: PhaseContext,
   images: Images,
@@ -51,7 +51,7 @@ export async function analyzeInput(
   }
 }
 
-/** Puts back the SBOM files of the previous image, which restore places beside the layers that they describe. */
+/** Unpacks the SBOM files of the previous image. Restore places them beside the layers that they describe. */
 async function restorePreviousSboms(
   { inputs, features, log, signal }: PhaseContext,
   { previous }: Analysis,

@@ -3,21 +3,21 @@ import type { Prepare } from './binary.ts'
 import type { FlagTable } from './flags.ts'
 
 export interface Binary {
-  /** `lifecycle <verb>` is the same. */
+  /** `lifecycle <verb>` runs the same binary. */
   readonly verb: string
   readonly phase: PhaseName
   readonly flags: FlagTable
-  /** Its arguments are names of images; others take none. */
+  /** Its arguments are image names. Other binaries take none. */
   readonly takesImage?: true
-  /** It runs buildpacks itself, and refuses to do that as root. */
+  /** It runs buildpacks itself, and refuses to run as root. */
   readonly neverAsRoot?: true
-  /** Loaded when it runs: what one needs costs the others no time at start. */
+  /** Loaded when it runs, so that one binary's dependencies do not slow the start of the others. */
   load(): Promise<{ readonly prepare: Prepare }>
 }
 
 const layout = ['layout', 'layout-dir'] as const
 
-/** Which binary there is, and which flags it has at which API (the usage of each in platform.md, and the Go lifecycle's). */
+/** All binaries, with their flags at each API (the usage of each in platform.md, and the Go lifecycle's). */
 export const binaries: Readonly<Record<string, Binary>> = {
   analyzer: {
     verb: 'analyze',
@@ -102,7 +102,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
       always: [
         ...(['analyzed', 'app', 'cache-dir', 'cache-image', 'daemon', 'gid', 'group', 'launch-cache'] as const),
         ...(['launcher', 'layers', 'parallel', 'process-type', 'project-metadata', 'report', 'uid'] as const),
-        // Accepted only to be rejected with a better message.
+        // Accepted so that it can be rejected with a better message.
         ...(['image', 'run-image'] as const),
       ],
       since: {
@@ -153,7 +153,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
   },
 }
 
-/** The binary's name and its arguments, by argv[0] or as `lifecycle <verb>`. */
+/** Returns the binary's name and its arguments, from argv[0] or from `lifecycle <verb>`. */
 export function findBinary(argv: readonly string[]): { name: string; binary?: Binary; rest: readonly string[] } {
   const [own = '', first = '', ...more] = argv
   const name = own.slice(own.lastIndexOf('/') + 1)

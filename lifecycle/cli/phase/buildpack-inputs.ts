@@ -9,7 +9,7 @@ import { parseOsRelease } from '../../spec/target.ts'
 import type { Target } from '../../spec/types.ts'
 import type { PhaseContext } from './binary.ts'
 
-/** What the two binaries that run buildpacks read alike. */
+/** The inputs that both binaries that run buildpacks read. */
 export async function readBuildpackInputs({ inputs, env, features, log }: PhaseContext) {
   const platformDir = inputs.path('platform')
   const operator = features.buildConfig ? await readPlatformEnvDir(join(inputs.path('build-config'), 'env')) : []
@@ -30,8 +30,9 @@ export async function readBuildpackInputs({ inputs, env, features, log }: PhaseC
 }
 
 /**
- * The run image's, as analyze found it; this machine's where it has not said (Platform API < 0.12), or where it did not run.
- * Of an image without labels the distribution is taken to be the one that it is built in, as other lifecycles do.
+ * Returns the target of the run image, as analyze found it. Returns this machine's if analyze did not run or did not report
+ * it (Platform API < 0.12). For an image without labels, the distribution of the build environment is assumed, as in other
+ * lifecycles.
  */
 async function readTarget(path: string): Promise<Target> {
   const content = await readUntrusted(path)

@@ -20,9 +20,9 @@ import { cnbUser, giveTree } from './ownership.ts'
 import { reportPublished } from './report.ts'
 
 /**
- * platform.md, "creator": all phases in one, analysis before detection as platforms know it. This process has the
- * credentials and runs no buildpack: detect and build are processes of their own, as the user that buildpacks run as, and
- * of our environment they have what a buildpack may see.
+ * platform.md, "creator": all phases in one, analysis before detection as platforms know it. This process holds the
+ * credentials and runs no buildpack. Detect and build are separate processes, which run as the buildpacks' user and inherit
+ * only the variables that a buildpack may see.
  */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, io } = context
@@ -49,7 +49,7 @@ async function create(
   const { inputs, features, log: reporter, signal, resources } = context
   const layers = inputs.path('layers')
   const app = inputs.path('app')
-  // -skip-restore is a flag; both have an environment variable.
+  // creator's flag is -skip-restore, but both names have an environment variable.
   const skipLayers = inputs.flag('skip-restore') || inputs.flag('skip-layers')
   const analysis = await analyzeInput(context, images, names)
   const [, ...others] = analysis.destinations
@@ -83,7 +83,8 @@ function containerRunner(context: PhaseContext): PhaseRunner {
   return engineRunner(engine, log, async (phase, signal) => {
     await engine.check(signal)
     if (phase === 'detect') await warnOfSharedUser(context, user.uid)
-    // What this process, as root, has put into the layers directory becomes the buildpacks'. None of them runs meanwhile.
+    // Gives what this process, as root, has put into the layers directory to the buildpacks' user. No buildpack runs
+    // meanwhile.
     if (io.user.uid === 0) await giveTree(inputs.path('layers'), user)
     return {
       argv: io.program(phase === 'detect' ? 'detector' : 'builder'),
@@ -108,7 +109,7 @@ async function warnOfSharedUser({ env, io, log }: PhaseContext, uid: number): Pr
   log.event({ type: 'warning', text, fix: 'start creator as root, or use a lifecycle whose files are root’s' })
 }
 
-/** What detector and builder find files by, besides the variables that buildpacks may see. */
+/** The variables that name files for detector and builder, besides those that buildpacks may see. */
 const passedOn = [
   ...(['layers', 'app', 'platform', 'build-config', 'buildpacks', 'order', 'system', 'run'] as const),
   ...(['analyzed', 'group', 'plan', 'extensions', 'generated'] as const),
@@ -116,7 +117,7 @@ const passedOn = [
 const modes = ['CNB_PLATFORM_API', 'CNB_EXEC_ENV', 'CNB_DEPRECATION_MODE', 'CNB_EXPERIMENTAL_MODE', 'BALE_LOG_FORMAT']
 
 async function buildpackEnv({ inputs, env, io }: PhaseContext, uid: number): Promise<Record<string, string>> {
-  // Absolute: the process runs in the directory of the app.
+  // Absolute, since the process runs in the directory of the app.
   const paths = passedOn.map(name => [flags[name].env, inputs.text(name) && inputs.path(name)] as const)
   const asked = [...modes.map(name => [name, env[name]] as const), ['CNB_LOG_LEVEL', inputs.text('log-level')] as const]
   const found = [...paths, ...asked].filter((e): e is [string, string] => e[1] !== undefined && e[1] !== '')
@@ -124,7 +125,7 @@ async function buildpackEnv({ inputs, env, io }: PhaseContext, uid: number): Pro
   return { ...inheritedEnv(env), ...Object.fromEntries(found), ...own, BALE_LOG_FORMAT: 'jsonl' }
 }
 
-/** The home of another user than ours; buildpacks of one that has none get a directory that everybody can write to. */
+/** Returns the home of another user. A user without one gets a directory that everybody can write to. */
 async function ownHome(ours: number, uid: number): Promise<Record<string, string>> {
   if (ours === uid) return {}
   const { home } = await findAccount('/', String(uid))

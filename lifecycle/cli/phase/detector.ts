@@ -32,7 +32,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 async function readOrder({ inputs, env, features, log }: PhaseContext): Promise<Order> {
   const path = inputs.text('order') ?? (await firstThere(join(inputs.path('layers'), 'order.toml'), '/cnb/order.toml'))
   const found = parseOrder(await readRequired(readTrusted, path), path)
-  // A builder may have extensions for newer platforms; the older ones never heard of them.
+  // A builder may have extensions for newer platforms. Older platforms ignore them.
   const order = features.buildExtensions ? found : { ...found, extensions: [] }
   if (order.extensions.length > 0) {
     if (!features.extensionsAreStable) requireExperimental('image extensions', env, log)

@@ -63,7 +63,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 
 type Parts = Pick<ExportInput, 'runImage' | 'previous'>
 
-/** The images that analyze found. @throws BaleError when the run image is not there any more */
+/** Opens the images that analyze found. @throws BaleError when the run image does not exist any more */
 async function openImages({ signal, ...context }: PhaseContext, images: Images, analyzed: Analyzed): Promise<Parts> {
   const { image, metadata, runImage } = analyzed
   refuseExtensions(analyzed, context.inputs.path('analyzed'))
@@ -86,7 +86,10 @@ async function openImages({ signal, ...context }: PhaseContext, images: Images, 
   }
 }
 
-/** What the app image says of it: names from run.toml, where it stands there (platform.md, "Run Image Resolution"). */
+/**
+ * Makes the run image's record in the app image, with the names from run.toml if it lists the image (platform.md, "Run Image
+ * Resolution").
+ */
 export async function describeRunImage(
   context: PhaseContext,
   images: Images,
@@ -98,7 +101,7 @@ export async function describeRunImage(
   return runImageMetadata(image, entry.image, entry.mirrors, portableReference(name, image, images))
 }
 
-/** What the inputs of exporter and creator say of the image. */
+/** Makes the image settings from the flags of exporter and creator. */
 export async function imageSettings(context: PhaseContext): Promise<ImageSettings> {
   const { inputs, env, features } = context
   const projectPath = inputs.path('project-metadata')
@@ -112,11 +115,11 @@ export async function imageSettings(context: PhaseContext): Promise<ImageSetting
   }
 }
 
-/** Seconds, of a date that a config can hold; anything else is a warning, as with other lifecycles. */
+/** Parses seconds of a date that a config can hold. Warns of anything else, as other lifecycles do. */
 function sourceDateEpoch({ env, log }: PhaseContext): number | undefined {
   const value = env['SOURCE_DATE_EPOCH']
   if (value === undefined || value === '') return undefined
-  // The last second of the year 9999: RFC 3339 knows no later one.
+  // The last second of the year 9999, the latest in RFC 3339.
   if (/^\d{1,12}$/.test(value) && Number(value) <= 253_402_300_799) return Number(value)
   log.warn(`SOURCE_DATE_EPOCH is ignored: ${JSON.stringify(value)} is not a number of seconds`)
   return undefined

@@ -1,7 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import type { PhaseCommand } from './binary.ts'
 
-/** platform.md, "extender": its place is kept, and whoever asks for it is told. */
+/** platform.md, "extender": not supported yet; refuses to run with a message that says so. */
 export function prepare(): Promise<PhaseCommand> {
   const refusal = new BaleError('failed', 'image extensions are not supported', {
     fix: 'build with buildpacks only: run builder instead of extender',

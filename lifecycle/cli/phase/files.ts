@@ -6,14 +6,14 @@ import { replaceFile } from '../../files/staged.ts'
 
 type Read = (path: string) => Promise<Uint8Array | undefined>
 
-/** A file that must be there. @throws BaleError, which outside of a phase means an exit status of 1 */
+/** Reads a required file. @throws BaleError, which outside of a phase means an exit status of 1 */
 export async function readRequired(read: Read, path: string): Promise<Uint8Array> {
   const content = await read(path)
   if (content !== undefined) return content
   throw new BaleError('filesystem', 'there is no such file', { where: path })
 }
 
-/** Writes a file for the next phase or for the platform: whole or not at all, and through no link. */
+/** Writes a file for the next phase or for the platform, completely or not at all, and through no link. */
 export async function writeOutput(path: string, content: string): Promise<void> {
   const bytes = Buffer.from(content)
   const dir = dirname(path)
@@ -21,7 +21,7 @@ export async function writeOutput(path: string, content: string): Promise<void> 
   try {
     await replaceFile(path, bytes, dir)
   } catch (error) {
-    // A file that is mounted by itself (a pod's termination message) can only be written where it is.
+    // A file that is itself a mount (a pod's termination message) cannot be replaced, only written in place.
     const flags = constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK
     const file = await open(path, flags).catch(() => undefined)
     if (file === undefined) throw error

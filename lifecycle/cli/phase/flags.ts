@@ -3,12 +3,15 @@ import { BaleError } from '../../errors.ts'
 import type { PlatformFeatures } from '../../spec/api.ts'
 import { quote } from '../../spec/read.ts'
 
-/** What a flag takes: one word, several (repeated; commas in its twin), a number, or nothing but `-daemon` or `-daemon=false`. */
+/**
+ * The value of a flag: one word, several (repeated; separated by commas in its variable), a number, or a boolean: `-daemon`
+ * or `-daemon=false`.
+ */
 type Kind = 'text' | 'list' | 'number' | 'boolean'
 
 interface FlagSpec {
   readonly kind?: Kind
-  /** Its twin in the environment. */
+  /** The environment variable with the same meaning. */
   readonly env?: string
   /** `<layers>` is the value of -layers. */
   readonly fallback?: string
@@ -30,7 +33,7 @@ export const flags = {
   generated: { env: 'CNB_GENERATED_DIR', fallback: '<layers>/generated' },
   gid: { kind: 'number', env: 'CNB_GROUP_ID' },
   group: { env: 'CNB_GROUP_PATH', fallback: '<layers>/group.toml' },
-  /** Once the name of -run-image. */
+  /** The former name of -run-image. */
   image: {},
   'insecure-registry': { kind: 'list', env: 'CNB_INSECURE_REGISTRIES' },
   'kaniko-cache-ttl': { env: 'CNB_KANIKO_CACHE_TTL' },
@@ -43,9 +46,9 @@ export const flags = {
   'layout-dir': { env: 'CNB_LAYOUT_DIR' },
   'log-level': { env: 'CNB_LOG_LEVEL', fallback: 'info' },
   'no-color': { kind: 'boolean', env: 'CNB_NO_COLOR' },
-  /** Its default depends on which file there is. */
+  /** Its default depends on which file exists. */
   order: { env: 'CNB_ORDER_PATH' },
-  /** Taken and not needed: layers are sent side by side anyway. */
+  /** Accepted and ignored: layers are always sent in parallel. */
   parallel: { kind: 'boolean', env: 'CNB_PARALLEL_EXPORT' },
   plan: { env: 'CNB_PLAN_PATH', fallback: '<layers>/plan.toml' },
   platform: { env: 'CNB_PLATFORM_DIR', fallback: '/platform' },
@@ -66,7 +69,7 @@ export const flags = {
 
 export type FlagName = keyof typeof flags
 
-/** The flags that a binary takes: at every API, from the one on that brought a feature, or until one took them away. */
+/** The flags of a binary: at every API, or from the API that added a feature, or until the API that removed it. */
 export interface FlagTable {
   readonly always: readonly FlagName[]
   readonly since?: Readonly<Partial<Record<keyof PlatformFeatures, readonly FlagName[]>>>
@@ -75,7 +78,7 @@ export interface FlagTable {
 
 const ofEveryBinary: readonly FlagName[] = ['log-level', 'no-color', 'version']
 
-/** The names that a binary takes at an API, sorted. */
+/** Returns the names of a binary's flags at an API, sorted. */
 export function flagsAt(table: FlagTable, features: PlatformFeatures): FlagName[] {
   const chosen = (rows: FlagTable['since'] = {}, wanted: boolean): FlagName[] =>
     Object.entries(rows).flatMap(([feature, names]) =>
@@ -85,27 +88,28 @@ export function flagsAt(table: FlagTable, features: PlatformFeatures): FlagName[
 }
 
 /**
- * What a platform said. A flag wins over its twin, the twin over the default; an empty value counts as none, since Tekton
- * passes those. Twins hold at every API and for every binary that looks at them, as they do in the Go lifecycle.
+ * The inputs of a platform. A flag takes precedence over its variable, the variable over the default. An empty value counts
+ * as unset, since Tekton passes those. Variables apply at every API and to every binary that reads them, as in the Go
+ * lifecycle.
  */
 export interface Inputs {
   text(name: FlagName): string | undefined
-  /** One that has a default: an absolute path. */
+  /** Returns a path that has a default, as an absolute path. */
   path(name: FlagName): string
   list(name: FlagName): readonly string[]
   flag(name: FlagName): boolean
   number(name: FlagName): number | undefined
-  /** Given on the command line itself. */
+  /** Returns whether the flag is on the command line itself. */
   given(name: FlagName): boolean
   readonly positional: readonly string[]
-  /** There was `-h` or `-help`, where reading ended: Go's flag package answers it, and takes it for success. */
+  /** Set by `-h` or `-help`, where parsing stops: Go's flag package prints the usage and exits with success. */
   readonly help: boolean
 }
 
 /**
- * Reads flags as Go's flag package takes them: `-app X`, `-app=X`, `--app X`; a boolean's value needs the `=`. They end at the
- * first argument that is not one, or at `--`.
- * @throws BaleError 'usage' for a malformed flag; the twins are looked at when they are asked for, 'arguments'
+ * Parses flags like Go's flag package: `-app X`, `-app=X`, `--app X`; a boolean's value needs the `=`. They end at the first
+ * argument that is not one, or at `--`.
+ * @throws BaleError 'usage' for a malformed flag; malformed variables throw 'arguments' when they are read
  */
 export function parseFlags(
   names: readonly FlagName[],
@@ -157,7 +161,7 @@ function inputs(
       const { env: twin }: FlagSpec = flags[name]
       const own = given.get(name)?.filter(v => v !== '') ?? []
       if (twin === undefined) return own
-      // Tekton's task gives a flag the list that it documents for the twin.
+      // Tekton's task passes a flag the comma-separated list of the variable.
       return (own.join(',') || env[twin] || '').split(',').flatMap(v => v.trim() || [])
     },
     flag: name => isTrue(text(name)),
@@ -182,7 +186,7 @@ const kindOf = (name: FlagName): Kind => {
   return kind ?? 'text'
 }
 
-// What Go's strconv.ParseBool takes.
+// The values that Go's strconv.ParseBool accepts.
 const trueWords = ['1', 't', 'T', 'true', 'TRUE', 'True']
 export const isTrue = (value = ''): boolean => trueWords.includes(value)
 const falseWords = ['0', 'f', 'F', 'false', 'FALSE', 'False']
@@ -200,7 +204,7 @@ const wanted: Record<Kind, string> = {
   number: 'write the number of a user or group',
 }
 
-/** The values of those flags that have one. */
+/** Returns the values of the flags that have one. */
 export function presentOf(inputs: Inputs, ...names: readonly FlagName[]): string[] {
   return names.flatMap(name => inputs.text(name) ?? [])
 }

@@ -6,7 +6,7 @@ import type { PhaseContext } from './binary.ts'
 import { readRequired } from './files.ts'
 import { checkDeprecated } from './modes.ts'
 
-/** The group that was detected. @throws BaleError 'buildpack-api' for a buildpack of an API that we do not know */
+/** Reads the detected group. @throws BaleError 'buildpack-api' for a buildpack of an unsupported API */
 export async function readGroup({ inputs, env, log }: PhaseContext): Promise<readonly GroupElement[]> {
   const path = inputs.path('group')
   const group = parseGroup(await readRequired(readUntrusted, path), path)

@@ -23,23 +23,23 @@ import { requireExperimental } from './modes.ts'
 import type { Owner } from '../../layers/tree/entries.ts'
 import { giveTree } from './ownership.ts'
 
-/** Where app and run images are: all of them in one kind of place. */
+/** The transport of app and run images: one for all of them. */
 type Mode =
   { readonly kind: 'registry' } | { readonly kind: 'daemon' } | { readonly kind: 'layout'; readonly dir: string }
 
-/** The images of a phase binary, wherever -daemon, -layout and -insecure-registry have them. */
+/** The images of a phase binary, in the transport that -daemon, -layout and -insecure-registry select. */
 export class Images implements AsyncDisposable {
   readonly mode: Mode
-  /** What is chosen from an index: this machine's platform. */
+  /** The platform to choose from an index: this machine's. */
   readonly platform: Platform
-  /** Of the daemon that has the images, if one has. */
+  /** The socket of the daemon that holds the images, if one does. */
   readonly daemonSocket: string | undefined
   readonly #stores: Stores
   readonly #context: PhaseContext
   readonly #tmpDir = join(tmpdir(), `bale-${leaseName()}`)
   readonly #daemon: ImageTransport
 
-  /** @throws BaleError 'arguments' for flags that do not go together */
+  /** @throws BaleError 'arguments' for flags that exclude each other */
   constructor(context: PhaseContext) {
     const { inputs, env, log } = context
     this.#context = context
@@ -51,7 +51,7 @@ export class Images implements AsyncDisposable {
     this.#stores = new Stores(
       {
         ...settings,
-        // The home directory may not be there, or not be ours; and nobody can be there first under a random name.
+        // The home directory may be missing or another user's. Nobody can predict the random name.
         cacheDir: this.#tmpDir,
         insecureRegistries: inputs.list('insecure-registry').map(registryHost),
       },
@@ -60,17 +60,17 @@ export class Images implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // What the phase has done it has done, and why it failed it is to say: what stays behind is a matter for debugging.
+    // Ignored: a leftover must hide neither the phase's result nor its error. Shown when debugging.
     await this.#stores[Symbol.asyncDispose]().catch((error: unknown) => {
       this.#context.log.event({ type: 'note', level: 'debug', text: `not cleaned up: ${(error as Error).message}` })
     })
-    // Where root made it, the user that the process has become may not be able to take it out of a /tmp of root's.
+    // If root made it, the user that the process has become may not be able to remove it from root's /tmp.
     await rm(this.#tmpDir, { recursive: true, force: true }).catch(() => {})
   }
 
   /**
-   * Before this process goes on as another user, who can read neither the credentials nor our temporary files: looks up what
-   * there is for every repository that the inputs name, and gives the files away.
+   * Prepares for another user, who can read neither the credentials nor our temporary files: looks up the credentials of
+   * every repository in the inputs, and changes the owner of the files.
    */
   async handOver(owner: Owner): Promise<void> {
     const { inputs, signal } = this.#context
@@ -78,7 +78,7 @@ export class Images implements AsyncDisposable {
     const names = this.mode.kind === 'registry' ? [...inputs.positional, ...inputs.list('tag')] : []
     for (const name of [...names, ...(cacheImage === undefined ? [] : [cacheImage])])
       await this.#stores.credentials.find(repositoryName(parseReference(name)), signal)
-    // A root that is read-only is no obstacle to a phase that has no file to write there.
+    // A read-only root is no problem for a phase that writes no file there.
     const made = await mkdir(this.#tmpDir, { recursive: true, mode: 0o700 }).then(
       () => true,
       () => false,
@@ -86,17 +86,17 @@ export class Images implements AsyncDisposable {
     if (made) await giveTree(this.#tmpDir, owner)
   }
 
-  /** An app or run image, by name; one in a daemon also by its ID. */
+  /** Opens an app or run image by name; in a daemon also by its ID. */
   async at(name: string): Promise<ImageAt> {
     return this.#stores.at(this.#referenceTo(name))
   }
 
-  /** Where an image goes that has these names: one place for each repository or layout. */
+  /** Returns the destinations of an image with these names: one for each repository or layout. */
   async destinations(names: readonly string[]): Promise<readonly [Destination, ...Destination[]]> {
     return this.#stores.destinationsAt(names.map(name => this.#referenceTo(name)))
   }
 
-  /** -cache-image, or -cache-dir; undefined if there is neither. */
+  /** Opens -cache-image or -cache-dir. Returns undefined if there is neither. */
   async cache(): Promise<BuildCache | undefined> {
     const { inputs, log } = this.#context
     const onWarning = (text: string): void => log.warn(text)
@@ -122,8 +122,8 @@ export class Images implements AsyncDisposable {
   }
 
   /**
-   * How the next phase finds exactly this image (platform.md, "analyzed.toml"): a digest in its registry, an ID in the daemon, a
-   * digest in its layout.
+   * Returns how the next phase finds exactly this image (platform.md, "analyzed.toml"): a digest in its registry, an ID in
+   * the daemon, a digest in its layout.
    */
   identify(name: string, image: Image): string {
     if (this.mode.kind === 'daemon') return hexOf(image.imageId)
@@ -132,7 +132,7 @@ export class Images implements AsyncDisposable {
     return `${join(this.mode.dir, layoutPath(reference))}@${image.digest}`
   }
 
-  /** The image that `identify` named; undefined if it is gone, or if another one has taken its place since. */
+  /** Opens the image that `identify` named. Returns undefined if it is gone or has been replaced. */
   async identified(reference: string, signal?: AbortSignal): Promise<Image | undefined> {
     const layout = this.mode.kind === 'layout' ? /^(.*)@(sha256:[0-9a-f]{64})$/.exec(reference) : null
     if (layout === null) {
@@ -155,7 +155,7 @@ export class Images implements AsyncDisposable {
   }
 }
 
-/** The daemon, with the launch cache beside its store if there is one. */
+/** Opens the daemon, with the launch cache if there is one. */
 function daemonTransport({ inputs, log }: PhaseContext): ImageTransport {
   const dir = inputs.text('launch-cache')
   if (dir === undefined) return dockerDaemon
@@ -183,7 +183,7 @@ function modeOf({ inputs, env, log }: PhaseContext): Mode {
   })
 }
 
-/** The one argument of analyzer and creator. @throws BaleError 'arguments' for more */
+/** Returns the only argument of analyzer and creator. @throws BaleError 'arguments' for more */
 export function onlyImage({ positional }: Inputs): readonly string[] {
   if (positional.length <= 1) return positional
   throw new BaleError('arguments', `received ${positional.length} arguments, but expected 1`, {
@@ -192,7 +192,7 @@ export function onlyImage({ positional }: Inputs): readonly string[] {
 }
 
 /**
- * The names of the app image, checked (platform.md, analyzer and exporter, Inputs).
+ * Checks and returns the names of the app image (platform.md, analyzer and exporter, Inputs).
  * @param digests whether a name may be a digest: analyzer reads such an image, and writes none
  * @throws BaleError 'arguments' for none, for a malformed one, and for several in different registries
  */
@@ -223,7 +223,7 @@ export function checkedNames(
   return [first, ...others]
 }
 
-/** What a daemon or a registry calls an image ID or digest, for a label: never a path of this machine. */
+/** Returns a daemon's image ID or a registry's digest, for a label. Never a path of this machine. */
 export function portableReference(name: string, image: { digest: Digest; imageId: Digest }, { mode }: Images): string {
   if (mode.kind === 'daemon') return hexOf(image.imageId)
   return formatReference(atDigest(parseReference(name), image.digest))

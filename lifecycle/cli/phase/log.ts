@@ -7,9 +7,9 @@ const levels = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof levels)[number]
 
 /**
- * What phase binaries print, all of it to standard output: platforms show it, and read some of its lines (pack matches
- * `===> BUILDING` and the names of participating buildpacks), so that these stay as they are in the Go lifecycle. Colours
- * come without a terminal too, since a platform that wants none says so.
+ * The log of phase binaries, on standard output. Platforms show it and parse some lines (pack matches `===> BUILDING` and
+ * the names of participating buildpacks), so these lines match the Go lifecycle's. Colours do not need a terminal: a
+ * platform that wants none says so.
  */
 export class PhaseLog implements Reporter {
   readonly #write: (text: string) => void
@@ -22,7 +22,7 @@ export class PhaseLog implements Reporter {
 
   /** @throws BaleError 'failed', with the status of the Go lifecycle */
   setLevel(value: string): void {
-    // `warning` is what Go's libraries for logs take too, and what Tekton's task documents.
+    // Go's logging libraries also accept `warning`, and Tekton's task documents it.
     const level = levels.find(l => l === value.toLowerCase().replace(/^warning$/, 'warn'))
     if (level === undefined)
       throw new BaleError('failed', `${JSON.stringify(value)} is not a log level`, {
@@ -62,7 +62,7 @@ export class PhaseLog implements Reporter {
   }
 }
 
-/** For a host that shows the build to somebody: events instead of text. */
+/** Emits events instead of text, for a host that renders the build. */
 export class EventLog extends PhaseLog {
   readonly #send: (text: string) => void
 
@@ -75,7 +75,7 @@ export class EventLog extends PhaseLog {
     this.#send(`${formatEvent(event)}\n`)
   }
 
-  /** Whoever stopped the phase knows. */
+  /** Not reported: the caller that stopped the phase knows. */
   override failed(error: unknown): void {
     if (error instanceof BaleError && error.code === 'cancelled') return
     this.#send(`${formatEvent(failureEvent(error))}\n`)
@@ -93,7 +93,7 @@ function linesOf(event: BuildEvent): Line[] {
       return [['debug', `Running build for ${printable(`${event.buildpack.id}@${event.buildpack.version}`)}`]]
     case 'buildpack-finished':
       return [['debug', `Finished running build for ${printable(event.buildpack.id)}`]]
-    // A buildpack does not know of levels: why it fails is shown at each of them.
+    // A buildpack has no log levels. Its output is shown at each, since it may say why it fails.
     case 'output':
       return [['error', printable(event.text)]]
     case 'note':
@@ -131,7 +131,7 @@ function detected({ results, group }: Extract<BuildEvent, { type: 'detected' }>)
   return [...why, ['info', `${group.length} of ${results.length} buildpacks participating`], ...names]
 }
 
-/** What bin/detect printed: at debug, or when it did something else than pass or fail, or when nothing passed. */
+/** Prints the output of bin/detect: at debug, or if it neither passed nor failed, or if nothing passed. */
 function outputOf(result: DetectResult, failed: boolean): Line[] {
   const level: LogLevel = failed || result.status === 'errored' ? 'info' : 'debug'
   const name = printable(`${result.id}@${result.version}`)

@@ -10,12 +10,12 @@ import { checkDeprecated } from './modes.ts'
 import { dropPrivileges } from './privileges.ts'
 
 /**
- * Runs the phase binary that argv names, by the program's own name or as `lifecycle <verb>`; returns the exit status.
- * The API comes before all else: what the rest of the inputs mean depends on it (platform.md, "Usage").
+ * Runs the phase binary that argv names, by the program's own name or as `lifecycle <verb>`. Returns the exit status. Checks
+ * the API first: the meaning of all other inputs depends on it (platform.md, "Usage").
  */
 export async function main(argv: readonly string[], env: Env, io: Io): Promise<number> {
   const log = env['BALE_LOG_FORMAT'] === 'jsonl' ? new EventLog(io.write) : new PhaseLog(io.write)
-  // What fails before the flags are read has no colours either.
+  // Failures before the flags are parsed have no colours either.
   log.color = !isTrue(env['CNB_NO_COLOR'])
   try {
     const features = requirePlatformApi(env['CNB_PLATFORM_API'])
@@ -50,7 +50,7 @@ async function run(name: string, binary: Binary, context: PhaseContext): Promise
   await finish?.()
 }
 
-/** Only binaries that name images take arguments: one that is not a flag is most often a flag that lost its dash. */
+/** Only binaries that name images take arguments. In others, an argument is most often a flag without its dash. */
 function refuseArguments(name: string, { takesImage }: Binary, positional: readonly string[]): void {
   if (takesImage === true || positional.length === 0) return
   throw new BaleError('arguments', `${name} takes no arguments, but received ${positional.map(quote).join(' ')}`, {
@@ -70,7 +70,7 @@ function print(log: PhaseLog, text: string): number {
   return 0
 }
 
-/** `lifecycle` itself: without a verb there is nothing that it does. */
+/** `lifecycle` without a verb: it does nothing by itself. */
 function lifecycle(verb: string, log: PhaseLog): number {
   if (verb === '-version' || verb === '--version') return print(log, lifecycleVersion)
   const verbs = Object.values(binaries).map(b => b.verb)

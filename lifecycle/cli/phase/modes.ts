@@ -3,9 +3,9 @@ import type { Env } from './binary.ts'
 import type { PhaseLog } from './log.ts'
 
 /**
- * Lets an experimental feature pass if the platform wants it (platform.md, "Experimental Features"). The spec calls the mode
- * without warnings `silent`, and the Go lifecycle `quiet`.
- * @throws BaleError, as the spec has it where CNB_EXPERIMENTAL_MODE is unset or `error`
+ * Allows an experimental feature if the platform wants it (platform.md, "Experimental Features"). The specification calls
+ * the mode without warnings `silent`, the Go lifecycle `quiet`.
+ * @throws BaleError if CNB_EXPERIMENTAL_MODE is unset or `error`, as the specification requires
  */
 export function requireExperimental(feature: string, env: Env, log: PhaseLog): void {
   const mode = env['CNB_EXPERIMENTAL_MODE']
@@ -18,7 +18,7 @@ export function requireExperimental(feature: string, env: Env, log: PhaseLog): v
 }
 
 /**
- * Says that an API goes away some day, as CNB_DEPRECATION_MODE has it: `warn` (the default), `quiet` or `error`.
+ * Reports a deprecated API according to CNB_DEPRECATION_MODE: `warn` (the default), `quiet` or `error`.
  * @throws BaleError with the code of an API that is not supported
  */
 export function checkDeprecated(

@@ -2,9 +2,9 @@ import { writeSync } from 'node:fs'
 import { isErrno } from '../../errors.ts'
 
 /**
- * Writes text to a descriptor and returns once the system has all of it: a phase reads no more from a buildpack than its own
- * reader takes, so its memory is bounded (X42), and what it said last is out when it ends. Node's own streams keep what a
- * slow reader leaves, and give up on a pipe that answers EINVAL.
+ * Writes text to a descriptor and returns once the system has all of it. A phase reads no more from a buildpack than its own
+ * reader takes, so its memory is bounded (X42), and its last message is out when it ends. Node's own streams buffer for a
+ * slow reader, and fail on a pipe that returns EINVAL.
  */
 export function writeFully(fd: number, text: string): void {
   const bytes = Buffer.from(text)
@@ -13,7 +13,7 @@ export function writeFully(fd: number, text: string): void {
       done += writeSync(fd, bytes, done)
       pause = 1
     } catch (error) {
-      // Whoever gave us the descriptor may have made it non-blocking: its pipe is full.
+      // The descriptor may be inherited as non-blocking: its pipe is full.
       if (!isErrno(error, 'EAGAIN')) throw error
       wait(pause)
       pause = Math.min(2 * pause, 50)

@@ -7,23 +7,23 @@ import { walk } from '../../layers/tree/walk.ts'
 import type { Owner } from '../../layers/tree/entries.ts'
 import type { PhaseContext } from './binary.ts'
 
-/** The CNB user: -uid and -gid, or whoever the binary was started as. */
+/** The CNB user: -uid and -gid, or the user that started the binary. */
 export function cnbUser({ inputs, io }: Pick<PhaseContext, 'inputs' | 'io'>): Owner {
   return { uid: inputs.number('uid') ?? io.user.uid, gid: inputs.number('gid') ?? io.user.gid }
 }
 
 const entriesAtOnce = 256
 
-/** Root, and the directory's own owner if that is to lose it too. */
+/** The owners whose files are changed: root, and the directory's own owner if requested. */
 type From = ReadonlySet<number>
 
 /**
- * Gives a directory, and all that root owns below it, to a user. The walk goes from descriptor to descriptor, and what is
- * given is the very inode that was looked at: a process that swaps a directory for a link meanwhile (X35) gets nothing from
- * outside. Files with several names stay root's: one may be a file elsewhere that somebody has given a name here.
+ * Gives a directory, and all that root owns below it, to a user. The walk goes from descriptor to descriptor and changes the
+ * very inode that it checked: a process that swaps a directory for a link meanwhile (X35) gets nothing from outside. Files
+ * with several names stay root's: one may be a hard link to a file elsewhere.
  * @param dir its parents are trusted; it may itself be a link, which is then not followed
  * @param others `directory owner`: what the directory's owner owns is given as well, for a volume of another user
- * @throws BaleError 'filesystem' naming the entry that cannot be given
+ * @throws BaleError 'filesystem' naming the entry whose owner cannot be changed
  */
 export async function giveTree(dir: string, owner: Owner, others?: 'directory owner'): Promise<void> {
   const host = toBytes(dir)
@@ -57,7 +57,10 @@ function ownerOf(parent: OpenDirectory, name: ByteString, host: ByteString): num
   })
 }
 
-/** Gives one entry of an open directory, if its owner is among those who give; returns whether it is a directory. */
+/**
+ * Changes the owner of one entry of an open directory, if its present owner is in the set. Returns whether it is a
+ * directory.
+ */
 function giveEntry(
   parent: OpenDirectory,
   name: ByteString,
@@ -69,7 +72,7 @@ function giveEntry(
     try {
       const stat = fstatSync(fd)
       const given = from.has(stat.uid) && (stat.isDirectory() || stat.nlink === 1)
-      // This leads to the inode that the descriptor holds, and no further if that is a link.
+      // This resolves to the inode of the descriptor, and no further if that is a link.
       if (given) chownSync(`/proc/self/fd/${fd}`, uid, gid)
       return stat.isDirectory()
     } finally {

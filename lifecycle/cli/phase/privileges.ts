@@ -5,14 +5,14 @@ import type { Owner } from '../../layers/tree/entries.ts'
 import { cnbUser, giveTree } from './ownership.ts'
 
 /**
- * Between a binary's preparation and its work. The specification is silent on users; platforms rely on what the reference
- * lifecycle does: analyzer, restorer, exporter and rebaser may start as root, make the directories that the build shares
- * the CNB user's, and go on as that user. What only root can open is opened before. A binary that starts as an ordinary user
- * stays that one, and cannot be told to be another.
+ * Drops privileges between a binary's preparation and its work. The specification does not cover users; platforms rely on
+ * what the reference lifecycle does. analyzer, restorer, exporter and rebaser may start as root, give the directories that
+ * the build shares to the CNB user, and continue as that user. Whatever only root can open is opened before. A binary that
+ * starts as an ordinary user stays that user, and cannot be told to become another.
  *
- * creator stays root: it has the credentials and the daemon's socket, and runs no buildpack itself. So does whoever needs a
- * socket that is root's alone.
- * @returns what is left to do after the work: what root has made meanwhile becomes the CNB user's
+ * creator stays root: it holds the credentials and the daemon's socket, and runs no buildpack itself. A binary that needs a
+ * socket that only root can open stays root, too.
+ * @returns a function to call after the work: it gives what root has made meanwhile to the CNB user
  */
 export async function dropPrivileges(
   name: string,
@@ -44,11 +44,11 @@ function checkStays(wanted: Owner, { io: { user } }: PhaseContext): void {
   })
 }
 
-/** A directory that the user can write to already may be a large cache of theirs: it is not walked. */
+/** A directory that the user can write to already is not walked: it may be a large cache of theirs. */
 async function makeWritable(dir: string, owner: Owner): Promise<void> {
   try {
     await mkdir(dir, { recursive: true })
-    // A builder whose user id has changed finds volumes of the old one.
+    // After a builder's user id has changed, volumes belong to the old one.
     if (!(await isWritable(dir, owner))) await giveTree(dir, owner, 'directory owner')
   } catch (cause) {
     if (!isErrno(cause)) throw cause
@@ -68,8 +68,8 @@ async function isWritable(dir: string, { uid, gid }: Owner): Promise<boolean> {
 }
 
 /**
- * The supplementary groups to keep: the one that owns the daemon's socket, since connections to it are made anew now and
- * then. Undefined where root alone may use the socket: then the process has to stay root.
+ * Returns the supplementary groups to keep: the one that owns the daemon's socket, since the process reconnects to it.
+ * Returns undefined if only root may use the socket: the process has to stay root then.
  */
 async function groupsToKeep(
   { gid }: Owner,

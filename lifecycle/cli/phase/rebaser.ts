@@ -15,7 +15,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   return { images, run: () => rebaseApp(context, images, { names, app, runImage }) }
 }
 
-/** @throws BaleError 'failed' if it is not there */
+/** @throws BaleError 'failed' if it does not exist */
 async function openApp({ signal }: PhaseContext, images: Images, name: string): Promise<AppImage> {
   const { source, name: known } = await images.at(name)
   const image = await source.pull(known, images.platform, signal)

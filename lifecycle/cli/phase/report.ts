@@ -7,7 +7,7 @@ import type { PhaseContext } from './binary.ts'
 import { writeOutput } from './files.ts'
 import type { Images } from './images.ts'
 
-/** Gives a published image its names in the other places, and writes report.toml (platform.md, "report.toml"). */
+/** Publishes an image under its other names, and writes report.toml (platform.md, "report.toml"). */
 export async function reportPublished(
   { inputs, log, signal }: PhaseContext,
   _images: Images,

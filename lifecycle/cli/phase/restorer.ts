@@ -17,7 +17,7 @@ import { readRunDocument } from './run-toml.ts'
 /** platform.md, "restorer". */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, features, log, signal } = context
-  // Tekton's task names it in every build. Only extensions need it, and a group that has them is refused.
+  // Tekton's task passes it in every build. Only extensions need it, and groups with extensions are refused.
   if (inputs.text('build-image') !== undefined)
     log.event({ type: 'note', level: 'debug', text: '-build-image is ignored: it is for image extensions' })
   const images = context.resources.use(new Images(context))
@@ -51,8 +51,8 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 }
 
 /**
- * Makes sure of the run image that analyze chose: that its target is known and, from 0.14 on, that it can be read from here,
- * else takes a mirror. A restorer whose container has no run.toml, or one without this image, has nothing to make sure of.
+ * Checks the run image that analyze chose: its target must be known and, from 0.14 on, the image readable from here;
+ * otherwise a mirror is used. Does nothing in a container without run.toml, or with one that lacks this image.
  */
 async function checkRunImage(context: PhaseContext, images: Images, analyzed: Analyzed): Promise<Analyzed> {
   const { features, signal } = context

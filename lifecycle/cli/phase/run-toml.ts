@@ -6,7 +6,7 @@ import type { RunDocument } from '../../spec/types.ts'
 import type { PhaseContext } from './binary.ts'
 import type { Images } from './images.ts'
 
-/** run.toml, or its predecessor stack.toml; empty if it is not there. */
+/** Reads run.toml, or its predecessor stack.toml. Returns an empty value if neither exists. */
 export async function readRunDocument({ inputs, features }: PhaseContext): Promise<RunDocument> {
   const path = inputs.path(features.runToml ? 'run' : 'stack')
   const content = await readTrusted(path)
@@ -15,7 +15,7 @@ export async function readRunDocument({ inputs, features }: PhaseContext): Promi
 }
 
 /**
- * The run image that is asked for: -run-image, or the first entry of run.toml (platform.md, "Run Image Resolution").
+ * Returns the requested run image: -run-image, or the first entry of run.toml (platform.md, "Run Image Resolution").
  * @throws BaleError 'arguments' if neither names one
  */
 export async function runImageRequest(context: PhaseContext, images: Images): Promise<RunImageRequest> {

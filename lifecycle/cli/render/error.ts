@@ -2,7 +2,7 @@ import { BaleError } from '../../errors.ts'
 import { explainErrno } from '../../files/wrap-errno.ts'
 import { makeStyle, printable, printableLines } from '../text.ts'
 
-/** What the user sees of a failure: what went wrong, where, and what to do. A stack trace only if it is our own fault. */
+/** Renders a failure for the user: what went wrong, where, and what to do. Shows a stack trace only for a bug in Bale. */
 export function renderError(thrown: unknown, options: { color: boolean; verbose: boolean }): string {
   const error = explainErrno(thrown)
   const style = makeStyle(options.color)

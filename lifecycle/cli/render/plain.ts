@@ -12,7 +12,7 @@ import {
 
 export interface PlainOptions {
   write(text: string): void
-  /** When what was written has gone out; undefined if it has. */
+  /** Resolves when the output has been written; undefined if it has. */
   drained?(): Promise<void> | undefined
   readonly verbose?: boolean
   readonly quiet?: boolean
@@ -37,22 +37,22 @@ export function plainReporter(options: PlainOptions): Reporter {
   }
 }
 
-/** How much of it is kept: a build may print without end. */
+/** The most lines to keep: a build may print without end. */
 const linesKept = 200
 
-/** What a buildpack said that has not finished: when it fails, that alone says why. */
+/** The output of the running buildpack. If it fails, only this output says why. */
 function lastOutput(): { event(event: BuildEvent): void; take(): BuildEvent[] } {
-  let kept: BuildEvent[] = []
+  let recent: BuildEvent[] = []
   return {
     event(event) {
-      if (event.type === 'buildpack-started' || event.type === 'buildpack-finished') kept = []
-      else if (event.type === 'output' && kept.push(event) > linesKept) kept.shift()
+      if (event.type === 'buildpack-started' || event.type === 'buildpack-finished') recent = []
+      else if (event.type === 'output' && recent.push(event) > linesKept) recent.shift()
     },
-    take: () => kept.splice(0),
+    take: () => recent.splice(0),
   }
 }
 
-/** What an event looks like as lines; none if it is not shown at this level. */
+/** Renders an event as lines. Returns none if it is not shown at this level. */
 export function renderLines(event: BuildEvent, style: Style, level: { verbose?: boolean; quiet?: boolean }): string[] {
   const quiet = level.quiet === true
   switch (event.type) {
@@ -104,12 +104,12 @@ function detailed(event: BuildEvent, style: Style, verbose: boolean): string[] {
 
 function detected(event: Extract<BuildEvent, { type: 'detected' }>, style: Style, verbose: boolean): string[] {
   const { group, results } = event
-  // Where no group passes, the error that follows says why each did not; it has the last line only of what went wrong.
+  // If no group passes, the error that follows says why each did not, but with only the last line of each output.
   const isShown = (r: DetectResult) => (group.length === 0 ? r.status === 'errored' : group.some(b => b.id === r.id))
   const shown = verbose ? results : results.filter(isShown)
   const lines = shown.flatMap(result => why(result, style))
   if (group.length === 0) return lines
-  // Platforms read these two forms.
+  // Platforms parse these two forms.
   const width = Math.max(...group.map(b => b.id.length))
   return [
     ...lines,
@@ -130,7 +130,7 @@ const nameOf = (name: string): string => printable(shortName(name))
 
 type Saved = Extract<BuildEvent, { type: 'saved' }>
 
-/** What names exactly this image where it was saved: without a digest, only the image ID does. */
+/** Returns the exact name of the saved image. Without a digest, only the image ID identifies it. */
 const pinned = (name: string, { digest, imageId }: Saved): string =>
   digest === undefined ? (imageId ?? nameOf(name)) : `${nameOf(name)}@${digest}`
 

@@ -5,9 +5,9 @@ import { formatBytes, makeStyle, printable } from '../text.ts'
 
 export interface PrettyOptions {
   write(text: string): void
-  /** When what was written has gone out; undefined if it has. */
+  /** Resolves when the output has been written; undefined if it has. */
   drained?(): Promise<void> | undefined
-  /** Columns of the terminal, asked anew for each frame. */
+  /** Returns the columns of the terminal. Called for each frame. */
   width(): number
   readonly verbose?: boolean
   readonly color?: boolean
@@ -19,10 +19,10 @@ export interface PrettyOptions {
 type Transfer = Extract<BuildEvent, { type: 'transfer' }>
 
 const clearLine = '\r\u001b[2K'
-/** Bytes; a smaller transfer is over before anybody could read its bar. */
+/** In bytes. A smaller transfer ends before anybody could read its bar. */
 const worthABar = 4_000_000
 
-/** For a terminal: the same lines as a log, in colour, and below them one bar for whatever is being moved. */
+/** Renders for a terminal: the same lines as a log, in colour, and below them one bar for all transfers. */
 export function prettyReporter(options: PrettyOptions): Reporter {
   const style = makeStyle(options.color !== false)
   const transfers = new Map<string, Transfer>()
@@ -41,7 +41,7 @@ export function prettyReporter(options: PrettyOptions): Reporter {
   return {
     event(event) {
       if (event.type !== 'transfer') {
-        // Of some it is not known beforehand how much they will move, nor told when they have.
+        // Some transfers report neither their total nor their end.
         if (event.type === 'saved' || event.type === 'phase-finished') transfers.clear()
         const lines = renderLines(event, style, options)
         if (lines.length === 0) return
@@ -73,7 +73,7 @@ export function progressBar(transfers: readonly Transfer[], columns: number): st
   const first = transfers[0] as Transfer
   const more = transfers.length > 1 ? ` +${transfers.length - 1}` : ''
   const amount = known ? `${formatBytes(done)} of ${formatBytes(total)}` : formatBytes(done)
-  // The amount is what one looks at: a narrow terminal has less of the name.
+  // The amount matters most, so a narrow terminal cuts the name.
   const left = columns - `${first.direction} ${more} ${amount}`.length - 1
   const name = `${first.direction} ${shortened(first.name, Math.min(30, Math.max(left, 8)))}${more}`
   const room = Math.min(40, columns - name.length - amount.length - 4)
