@@ -114,7 +114,7 @@ export class BlobInfoCache {
     if (boot === undefined) return
     const [written, booted] = [this.#clock.now(), this.#clock.now() - this.#clock.sinceBoot()]
     const json = JSON.stringify({ version: 1, boot, booted, written, ...this.#next })
-    const staging = join(this.#dir, 'staging') // what is left there is swept up
+    const staging = join(this.#dir, 'staging') // the next build removes leftovers there
     await mkdir(staging, { recursive: true })
     await replaceFile(join(this.#dir, fileName), Buffer.from(json), staging)
   }

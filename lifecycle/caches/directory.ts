@@ -136,7 +136,7 @@ function cacheWriter(dir: string, own: string, index?: BlobInfoCache, blocks?: C
       await blocks?.save()
       await wrapErrno(dir, async () => {
         const outdated = await withLock(join(dir, lockDir), () => promote(dir, own))
-        for (const path of outdated) await rm(path, { recursive: true, force: true }).catch(() => {}) // swept up later
+        for (const path of outdated) await rm(path, { recursive: true, force: true }).catch(() => {}) // a later build removes it
       })
     },
 

@@ -16,16 +16,17 @@ const patience = 300_000
 /**
  * Runs `work` under an exclusive lock on `dir`, a directory that exists only while somebody uses the lock.
  *
- * Node has no flock, and a lock file that must be removed after a crash can be removed twice: the second process would take
- * away the lock that the first has just got. Here nobody ever takes anything away. Each process draws a ticket, a file whose
- * name is used once: a number above all it sees, then its owner. Tickets are ordered by name, and:
+ * Node has no flock, and a lock file that must be removed after a crash can be removed twice: the second process would
+ * remove the lock that the first has just acquired. Here no process removes another's lock. Each draws a ticket, a file
+ * whose name is used once: a number above all that it sees, then its owner. Tickets are ordered by name, and:
  *
- * 1. whoever sees, right after making its ticket, a later one of a living process, withdraws it and draws again;
- * 2. whoever sees no earlier ticket of a living process after that, holds the lock.
+ * 1. a process that sees a later ticket of a living process right after making its own withdraws it and draws again;
+ * 2. a process that sees no earlier ticket of a living process after that holds the lock.
  *
- * Two cannot hold it: of tickets x < y, y's owner did not see x, so x was made after that look; then y was there when x's
- * owner looked for later tickets, and it withdrew. The dead stay dead, so their tickets can be ignored at any time and
- * deleted by anybody. This needs only that a directory listing shows what was there all the while (POSIX readdir).
+ * Two cannot hold it. Of tickets x < y, y's owner did not see x, so x was made after y's check. Then y existed when x's
+ * owner looked for later tickets, and x was withdrawn. The dead stay dead, so their tickets can be ignored at any time and
+ * deleted by anybody. This only requires that a directory listing shows every entry that exists throughout it (POSIX
+ * readdir).
  */
 export async function withLock<T>(dir: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
   const ticket = await wrapErrno(dir, () => acquire(dir, signal))
@@ -126,7 +127,7 @@ async function firstAlive(dir: string, tickets: readonly string[]): Promise<stri
     const owner = discarded.has(ticket) ? 'dead' : leaseState(ticket.slice(ticket.indexOf('.') + 1))
     if (owner === 'alive') return ticket
     if (owner === 'unknown' && !(await isOld(join(dir, ticket)))) return ticket
-    await unlink(join(dir, ticket)).catch(() => {}) // whoever is first
+    await unlink(join(dir, ticket)).catch(() => {}) // another process may be first
   }
   return undefined
 }

@@ -16,22 +16,22 @@ import type { Platform } from '../image/manifest.ts'
 import type { Destination } from '../stores/open.ts'
 
 export interface AppCacheOptions {
-  /** Nothing of what earlier builds left is used. */
+  /** Uses nothing from earlier builds. */
   readonly clear: boolean
-  /** A cache image, which takes the directory's place: one cache, in one place, whichever machine builds. */
+  /** A cache image, used instead of the directory: one cache for all machines. */
   readonly image?: Destination | undefined
-  /** Of the cache image. */
+  /** The platform of the cache image. */
   readonly platform: Platform
   readonly reporter: Reporter
 }
 
-/** In the cache of an app: what app it is of, written anew by each build; and who is using it, a file for each process. */
+/** Files in the cache of an app: the name of the app, rewritten by each build, and a file for each process that uses it. */
 export const identityFile = 'app'
 export const usersDir = 'users'
 
 /**
- * The cache of one app: a directory named for where its image goes, or an image. Apps never share a directory, so that
- * what one app's build leaves there cannot reach another (C14); who may write a cache image is the registry's to say.
+ * Opens the cache of one app: a directory named after the image's destination, or an image. Apps never share a directory, so
+ * that one app's build cannot reach another through it (C14). The registry decides who may write a cache image.
  */
 export async function appCache(
   cacheDir: string,
@@ -51,12 +51,15 @@ export async function appCache(
     return new BuildCache({ layers: options.clear ? forgetful(layers) : layers, blobInfo, lease }, options.reporter)
   }
   const layers = directoryCache(dir, { onWarning, index: blobInfo, compressed: true })
-  // Discarded trees wait in the directory that openWorkspace sweeps.
+  // Discarded trees go to the directory that openWorkspace cleans up.
   const trees = cachedTrees(dir, blobInfo, join(cacheDir, 'work'))
   return new BuildCache({ layers, blobInfo, trees, lease }, options.reporter)
 }
 
-/** Tells `bale cache` who uses it and for what; returns how to stop. A cache that cannot be written says so later. */
+/**
+ * Marks the cache as in use, for `bale cache`. Returns a function that ends that. A cache that cannot be written reports
+ * that later.
+ */
 async function use(dir: string, identity: string): Promise<() => Promise<void>> {
   const users = join(dir, usersDir)
   const ticket = join(users, leaseName())
@@ -71,7 +74,7 @@ async function use(dir: string, identity: string): Promise<() => Promise<void>> 
   return () => rm(ticket, { force: true }).catch(() => {})
 }
 
-/** The cache as one that holds nothing yet: it is written, but not read. */
+/** Returns the cache as an empty one: it is written, but not read. */
 function forgetful(cache: Cache): Cache {
   return { ...cache, metadata: () => Promise.resolve(undefined), open: () => Promise.resolve(undefined) }
 }

@@ -30,51 +30,53 @@ import { readSourceSettings } from './source-filter.ts'
 import { type Workspace, openWorkspace, writePlatformEnv } from './workspace.ts'
 
 export interface BuildOptions {
-  /** Where the image goes, as skopeo would say it; a plain name is kept in Bale's own store. */
+  /** The destination of the image, in skopeo's notation. A plain name means Bale's own store. */
   readonly image: string
   readonly settings: Settings
   /** The directory with the source; the working directory by default. */
   readonly path?: string | undefined
   /** A builder.toml, or a directory with one; Bale's own by default. */
   readonly builder?: string | undefined
-  /** For buildpacks, at build time. */
+  /** Variables for buildpacks, at build time. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** More names for the image; each may be in another place. */
+  /** More names for the image, in any transport. */
   readonly tags?: readonly string[] | undefined
   readonly runImage?: string | undefined
-  /** Plain names go to the registry they name, not to Bale's own store. */
+  /** Sends plain names to the registry that they name, not to Bale's own store. */
   readonly publish?: boolean | undefined
   readonly clearCache?: boolean | undefined
-  /** An image in a registry that keeps what builds leave for the next one, instead of a directory of this machine. */
+  /** A cache image in a registry, instead of a directory of this machine. */
   readonly cacheImage?: string | undefined
-  /** Of the layers that are made; gzip by default, which everything reads. */
+  /** The compression of new layers. gzip by default, which every tool reads. */
   readonly compression?: Compression | undefined
   readonly defaultProcess?: string | undefined
-  /** What buildpacks reach: `host` by default, since they download dependencies. */
+  /** The network of buildpacks: `host` by default, since they download dependencies. */
   readonly network?: 'none' | 'host' | undefined
   readonly reporter?: Reporter | undefined
-  /** Threads and processes in the sandbox at one time, 4096 by default; bytes of memory, unlimited by default. */
+  /**
+   * The most threads and processes in the sandbox at one time, 4096 by default, and bytes of memory, unlimited by default.
+   */
   readonly limits?: { readonly pids?: number; readonly memory?: number } | undefined
-  /** Milliseconds for the whole build; 2 hours by default. */
+  /** Milliseconds for the whole build. 2 hours by default. */
   readonly timeout?: number | undefined
-  /** Milliseconds for the bin/build of one buildpack; the limit of the build by default. */
+  /** Milliseconds for the bin/build of one buildpack. The limit of the build by default. */
   readonly buildpackTimeout?: number | undefined
-  /** Bale's own files; found beside the program by default. */
+  /** Bale's own files. Found beside the program by default. */
   readonly distribution?: Distribution | undefined
-  /** Ends the build and cleans up; the promise rejects with its reason. */
+  /** Ends the build and cleans up. The promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
 const defaultTimeout = 2 * 3600_000
 
 export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
-  /** Every name that the image was given, in every place. */
+  /** Every name of the image, in all transports. */
   readonly names: readonly string[]
 }
 
 /**
- * Builds source code into an image, and puts it wherever it is to go.
- * @throws BaleError; `exitStatusOf(error)` is what `bale build` exits with
+ * Builds source code into an image, and stores it at its destinations.
+ * @throws BaleError; `exitStatusOf(error)` is the exit status of `bale build`
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const { settings, runImage } = options
@@ -145,7 +147,7 @@ function imagesOf(
     runImage: runImages,
     registry,
     destinations,
-    // The phases in the sandbox read no image: names without digests will do.
+    // The phases in the sandbox read no image, so names without digests suffice.
     naming: { previous: previous.name, identify: name => name },
     describe: ({ names, image }) => Promise.resolve(runImageMetadata(image, names.image, names.mirrors)),
   }
@@ -164,7 +166,7 @@ function filesOf(workspace: Workspace, environment: BuildEnvironment): PhaseFile
   }
 }
 
-/** The group that detect wrote. It comes from a sandbox: only what the environment has can be in it (X28). */
+/** Reads the group that detect wrote. It comes from a sandbox, so it may hold only what the build environment has (X28). */
 async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment): Promise<readonly GroupElement[]> {
   const where = join(workspace.layers, 'group.toml')
   const group = parseGroup((await readUntrusted(where)) ?? '', where)
@@ -225,5 +227,5 @@ function abortAfter(milliseconds: number, reason: BaleError): Disposable & { rea
   return { signal: abort.signal, [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
-/** The exit status for an error that `build` threw (platform.md, "Exit Code" of the phase it came from). */
+/** Returns the exit status for an error that `build` threw (platform.md, "Exit Code" of the phase it came from). */
 export const exitStatusOf = exitStatus

@@ -8,13 +8,13 @@ import type { Distribution } from './distribution.ts'
 import type { Settings } from './settings.ts'
 import { ensureStack, madeHere } from './stack.ts'
 
-/** What detect and build run in. A builder.toml with a stack provides it; others may come from a builder image. */
+/** The environment of detect and build. A builder.toml with a stack provides it; others may come from a builder image. */
 export interface BuildEnvironment {
   /** The unpacked build image, and its config. */
   readonly rootfs: { readonly path: string; readonly config: ImageConfig }
   /** Buildpacks, and the directory of each on this machine. */
   readonly buildpacks: readonly { readonly descriptor: BuildpackDescriptor; readonly dir: string }[]
-  /** The order to try them in, and that of extensions. */
+  /** The order of the buildpacks, and that of extensions. */
   readonly order: Order
   readonly lifecycle: Lifecycle
   /** The user that buildpacks run as, and that owns what they make. */
@@ -38,12 +38,12 @@ export interface StackEnvironmentInput {
   readonly distribution: Distribution
   readonly settings: Settings
   readonly stores: Stores
-  /** As the user names it; the builder's or the stack's own if absent. */
+  /** The run image that the user names. Absent: the builder's or the stack's. */
   readonly runImage?: string | undefined
   readonly reporter: Reporter
 }
 
-/** The environment that a builder.toml describes, on a stack of this machine, which is made if it is not there. */
+/** Opens the environment that a builder.toml describes, on a stack of this machine. Makes the stack if it does not exist. */
 export async function stackEnvironment(input: StackEnvironmentInput, signal: AbortSignal): Promise<BuildEnvironment> {
   const { builder, distribution, settings, stores, reporter } = input
   const arch = settings.platform.architecture
@@ -60,8 +60,8 @@ export async function stackEnvironment(input: StackEnvironmentInput, signal: Abo
 }
 
 /**
- * The user's run image, of a stack of this machine or in any transport; else the builder's, in a registry; else the stack's own,
- * in the local store.
+ * Returns the run image: the user's, from a stack of this machine or any transport; else the builder's, in a registry; else
+ * the stack's own, in the local store.
  */
 async function requestRunImage(
   { builder, stores, runImage }: StackEnvironmentInput,

@@ -26,7 +26,7 @@ export interface Builder {
 export interface BuildConfigVariable {
   readonly name: string
   readonly value: string
-  /** What happens to a value that the variable has already; `default` if absent. */
+  /** How the value combines with an existing one. `default` if absent. */
   readonly suffix?: 'append' | 'default' | 'override' | 'prepend' | undefined
   readonly delim?: string | undefined
 }

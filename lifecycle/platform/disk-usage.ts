@@ -10,42 +10,43 @@ import { removeTree } from '../files/remove.ts'
 import { walk } from '../layers/tree/walk.ts'
 import { identityFile, usersDir } from './app-cache.ts'
 
-/** Something that Bale keeps in its cache directory. */
+/** An entry of Bale's cache directory. */
 export interface UsageRecord {
   /**
-   * The cache of an app; an image unpacked to be run; what a build or a run is working with; something of another version.
+   * The cache of an app; an image unpacked to be run; the working directory of a build or a run; an entry of another
+   * version.
    */
   readonly kind: 'app' | 'image' | 'temporary' | 'other'
-  /** Where the app's image goes, the image's ID, or the name of the directory. */
+  /** The destination of the app's image, the image's ID, or the name of the directory. */
   readonly name: string
   readonly path: string
-  /** On the disk. */
+  /** The size on the disk. */
   readonly bytes: number
   readonly parts: readonly { readonly name: string; readonly bytes: number }[]
   readonly lastUsed: Date
   readonly inUse: boolean
 }
 
-/** What may go. What is in use stays in any case, and what a killed process left goes in any case. */
+/** What to remove. Entries in use always stay, and leftovers of killed processes are always removed. */
 export interface PruneRule {
   /** Milliseconds. */
   readonly olderThan?: number
-  /** The least recently used goes until the rest has at most so many bytes. */
+  /** Removes the least recently used entries until the rest has at most so many bytes. */
   readonly keepBytes?: number
   readonly all?: boolean
 }
 
-/** What nobody is known to own is in use for no longer than that. */
+/** In milliseconds. Entries with an unknown owner count as in use for no longer than this. */
 const abandonedAfter = 24 * 3600_000
 const runPrefix = '.run-'
 
-/** All that is kept there, the most recently used first. */
+/** Lists all entries, the most recently used first. */
 export async function diskUsage(cacheDir: string): Promise<UsageRecord[]> {
   const folders = await namesIn(cacheDir)
   const kept: (UsageRecord | undefined)[] = []
   for (const name of await namesIn(join(cacheDir, 'apps'))) kept.push(await app(join(cacheDir, 'apps', name), name))
   const unpacked = await namesIn(join(cacheDir, 'unpacked'))
-  // Nobody writes down which image a run is of.
+  // A run does not record its image.
   const running = unpacked.some(
     name => name.startsWith(runPrefix) && leaseState(name.slice(runPrefix.length)) !== 'dead',
   )
@@ -63,13 +64,13 @@ export async function diskUsage(cacheDir: string): Promise<UsageRecord[]> {
 }
 
 /**
- * Removes what the rule says, and returns it. Builds may go on meanwhile: what they use stays; one that starts at this very
- * moment finds no cache, or a whole one, since a directory is renamed before anything in it is deleted.
+ * Removes what the rule selects, and returns it. Builds may run meanwhile: entries in use stay. A build that starts at this
+ * very moment finds no cache, or a complete one, since a directory is renamed before anything in it is deleted.
  * @throws BaleError 'filesystem' if something cannot be removed
  */
 export async function prune(cacheDir: string, rule: PruneRule, now = Date.now()): Promise<UsageRecord[]> {
   const going = choose(await diskUsage(cacheDir), rule, now)
-  // Where builds sweep up, should this process be killed.
+  // Builds clean this directory up if this process is killed.
   const aside = join(cacheDir, 'work')
   if (going.length > 0) await wrapErrno(aside, () => mkdir(aside, { recursive: true }))
   for (const { path } of going) {
@@ -94,7 +95,7 @@ function choose(
       room -= item.bytes
       return false
     }
-    // Of these, nothing is ever used again.
+    // Nothing in these is ever used again.
     if (item.kind === 'temporary') return leaseState(ownerIn(item.name)) === 'dead' || age(item) > abandonedAfter
     if (all) return true
     if (item.kind === 'other') return false
@@ -117,10 +118,10 @@ async function temporary(path: string, name: string): Promise<UsageRecord | unde
   return described('temporary', path, name, leaseState(ownerIn(name)) === 'alive')
 }
 
-/** Some have a word before the owner: `.run-`, `.partial-`. */
+/** Some names have a prefix before the owner: `.run-`, `.partial-`. */
 const ownerIn = (name: string): string => name.replace(/^\.?[a-z]+-/, '')
 
-/** Undefined if it vanishes while it is looked at. */
+/** Returns undefined if the entry vanishes meanwhile. */
 async function described(
   kind: UsageRecord['kind'],
   path: string,
@@ -133,7 +134,7 @@ async function described(
   return { kind, name, path, bytes, parts, lastUsed: stat.ctimeMs > stat.mtimeMs ? stat.ctime : stat.mtime, inUse }
 }
 
-/** What it takes on the disk, in all and by the entries of its top; a file with several names counts once. */
+/** Measures the size on the disk, in total and by top-level entry. A file with several names counts once. */
 function measure(path: string, isDirectory: boolean): Pick<UsageRecord, 'bytes' | 'parts'> {
   if (!isDirectory) return { bytes: lstatSync(path).blocks * 512, parts: [] }
   const seen = new Set<string>()
@@ -150,7 +151,7 @@ function measure(path: string, isDirectory: boolean): Pick<UsageRecord, 'bytes' 
       parts.set(part, (parts.get(part) ?? 0) + blocks * 512)
     }
   } catch {
-    // A build works there, or it is not ours to read: what was seen must do.
+    // A build works there, or it is not readable: the size is what was measured so far.
   } finally {
     top?.close()
   }

@@ -11,13 +11,13 @@ import type { BuildEnvironment } from './build-environment.ts'
 import type { BuildConfigVariable } from './builder.ts'
 import type { Workspace } from './workspace.ts'
 
-/** What detect and build see of a build, besides its environment. */
+/** The inputs of detect and build, besides the build environment. */
 export interface PhaseSandbox {
   readonly engine: Engine
   readonly environment: BuildEnvironment
   readonly workspace: Workspace
   readonly network: 'none' | 'host'
-  /** Proxy variables; everything else of the caller's environment stays outside. */
+  /** Proxy variables. No other variables of the caller enter the sandbox. */
   readonly proxies: Readonly<Record<string, string>>
 }
 

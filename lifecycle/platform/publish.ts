@@ -3,7 +3,7 @@ import { type Image, sizeOf } from '../image/image.ts'
 import { copyToAll } from '../stores/copy.ts'
 import type { Destination } from '../stores/open.ts'
 
-/** Reports names as the user knows them. A store reports them as it knows them. */
+/** Reports names in the user's notation instead of the store's. */
 export function withDisplayNames({ displayNames }: Destination, reporter: Reporter): Reporter {
   return {
     event: event => reporter.event(event.type === 'saved' ? { ...event, names: [...displayNames] } : event),

@@ -13,28 +13,28 @@ import { Stores, identify } from '../stores/open.ts'
 import { isPlain } from '../stores/transports.ts'
 
 export interface RebaseOptions {
-  /** The app image, as skopeo would say it; a plain name is in Bale's own store. */
+  /** The app image, in skopeo's notation. A plain name means Bale's own store. */
   readonly image: string
   readonly settings: Settings
-  /** The new run image, in any place; by default the newest of the one that the app was built on. */
+  /** The new run image, in any transport. By default the newest version of the one that the app was built on. */
   readonly runImage?: string
-  /** More names for the result; each may be in another place. */
+  /** More names for the result, in any transport. */
   readonly tags?: readonly string[]
   /** Plain names mean their registries, not Bale's own store. */
   readonly publish?: boolean
-  /** Does it whatever labels and targets say. */
+  /** Rebases even where labels and targets forbid it. */
   readonly force?: boolean
   readonly reporter?: Reporter
   readonly signal?: AbortSignal
 }
 
-/** `names` are those that the image or index was given, in every place. */
+/** `names` are all names of the image or index, in all transports. */
 export type RebaseResult = { readonly names: readonly string[] } & (
   ({ readonly kind: 'image' } & Rebased) | { readonly kind: 'index'; readonly index: ImageIndex }
 )
 
 /**
- * Gives an image the newest run image below its layers, without building it anew; of an index, every image.
+ * Puts the newest run image below an image's layers, without a build. Of an index, rebases every image.
  * @throws BaleError
  */
 export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
@@ -74,7 +74,7 @@ function runImageOf(
   const daemonFirst = stores.parse(options.image).transport === dockerDaemon
   const find = async (text: string, platform: Platform): Promise<NewRunImage> => {
     const found = await stores.find(text, signal, { platform, daemonFirst, lazy: true })
-    // The app image must not say where on this machine its run image lay.
+    // The app image must not record a path of this machine.
     const name = found.reference.transport.isPath ? '' : found.name
     return { name, image: found.image, reference: identify(found) }
   }
@@ -82,7 +82,7 @@ function runImageOf(
 }
 
 function missing({ image, publish }: RebaseOptions, stores: Stores, where: string): BaleError {
-  // Only a plain name means another place with --publish.
+  // --publish changes the meaning of plain names only.
   const isLocal = publish !== true && isPlain(stores.parse(image))
   return new BaleError('arguments', `there is no image ${image} in ${where}`, {
     fix: isLocal

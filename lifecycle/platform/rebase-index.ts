@@ -21,8 +21,8 @@ export interface RebaseIndexInput {
 }
 
 /**
- * Rebases every image of an index, and puts an index of the results in its place: no platform is lost, and the names move after
- * the last image is there.
+ * Rebases every image of an index, and replaces it by an index of the results. No platform is lost, and the names move after
+ * the last image is stored.
  * @throws BaleError if one of the images cannot be rebased
  */
 export async function rebaseIndex(
@@ -56,7 +56,7 @@ export async function rebaseIndex(
   return { index: rebased, names }
 }
 
-/** Attestations and signatures are about the images as they were. A further index may hold more images, which would be lost. */
+/** Attestations and signatures apply to the old images. A nested index may hold more images, which would be lost. */
 function checkEntries({ others, manifests }: ImageIndex, name: string, reporter: Reporter): void {
   const nested = others.find(({ mediaType }) => isIndex(mediaType))
   if (nested !== undefined || manifests.length === 0) {

@@ -16,7 +16,7 @@ export type EngineFactory = (place: {
   readonly onWarning?: (warning: { readonly text: string; readonly fix: string }) => void
 }) => Engine
 
-/** What Bale takes from the machine and the user's environment. `settings()` has the defaults. */
+/** Everything that Bale takes from the machine and the user's environment. `settings()` has the defaults. */
 export interface Settings extends StoreSettings {
   /** Makes the sandbox in which detect and build run. */
   readonly engine: EngineFactory

@@ -8,12 +8,12 @@ import { type ProjectDescriptor, parseProjectDescriptor } from '../spec/project-
 import { displayName, parseImageReference } from '../stores/transports.ts'
 
 /**
- * What of the source is left out: `no`, the `entry` alone (files below a directory may stay), or the whole `subtree`.
+ * Which part of the source is left out: `no`, only the `entry` (files below a directory may stay), or the whole `subtree`.
  * @param path from the root of the source
  */
 export type SourceFilter = (path: string, isDirectory: boolean) => 'no' | 'entry' | 'subtree'
 
-/** What the source says about its own build. */
+/** The settings of the source for its own build. */
 export interface SourceSettings {
   readonly filter: SourceFilter
   /** Variables of project.toml for buildpacks. */
@@ -23,7 +23,7 @@ export interface SourceSettings {
 export interface SourceSettingsInput {
   /** The directory of the source. */
   readonly dir: string
-  /** Where the image goes, as the user wrote it, and its cache. */
+  /** The destinations of the image and its cache, as the user wrote them. */
   readonly images: readonly string[]
   /** Directories that Bale itself writes to in this build. */
   readonly outputs: readonly string[]
@@ -33,7 +33,7 @@ export interface SourceSettingsInput {
 /**
  * Reads project.toml and, where that does not choose files, .dockerignore. Leaves out what this build writes: an image that
  * contains the last image grows with each build (S18).
- * @throws BaleError 'input' for a file that cannot be understood, 'arguments' for a destination that is the source itself
+ * @throws BaleError 'input' for a malformed file, 'arguments' for a destination that is the source itself
  */
 export async function readSourceSettings(input: SourceSettingsInput): Promise<SourceSettings> {
   const { dir, reporter } = input
@@ -108,7 +108,7 @@ async function ownOutputs({ dir, images, outputs, reporter }: SourceSettingsInpu
   return path => (left.has(path) ? 'subtree' : 'no')
 }
 
-/** The real path of a file that need not exist yet. */
+/** Returns the real path of a file that need not exist yet. */
 async function realOf(path: string): Promise<string> {
   try {
     return await realpath(path)

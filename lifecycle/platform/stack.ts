@@ -29,7 +29,10 @@ export interface InstalledStack {
   readonly runImage: string
 }
 
-/** What is written beside the unpacked build image, last, so that its presence means that all the rest is there. */
+/**
+ * The record beside the unpacked build image. It is written last, so that its presence means that everything else is
+ * complete.
+ */
 interface StackRecord {
   readonly key: string
   readonly id: string
@@ -48,12 +51,12 @@ export interface StackInput {
   readonly onEvent?: (event: StackEvent) => void
 }
 
-/** Where the names of run images begin that were made on this machine, and are in no registry. */
+/** The prefix of names of run images that were made on this machine and are in no registry. */
 export const madeHere = 'bale.local/stacks/'
 
 const workPrefix = '.work-'
 
-/** The stack made earlier from the same stack.toml, or else a new one: that takes about a minute, once. */
+/** Returns the stack that was made earlier from the same stack.toml, or makes one, which takes about a minute. */
 export async function ensureStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const key = await keyOf(input.stackDir)
   await checkOwner(input.settings.dataDir)
@@ -67,10 +70,10 @@ export async function ensureStack(input: StackInput, signal: AbortSignal): Promi
   return installStack(input, signal)
 }
 
-/** Makes the stack anew, with the packages of today. */
+/** Makes the stack anew, with the current packages. */
 export async function installStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const { stackDir, settings, store, reporter } = input
-  // Loaded once in the life of a machine: most builds find the stack made.
+  // Loaded only when needed: most builds find an existing stack.
   const { ensureDir, outputJson, remove } = await import('fs-extra/esm')
   const { createStack } = await import('../stacks/create.ts')
   const { partialPrefix, unpackRootfs } = await import('../stacks/unpack-rootfs.ts')
@@ -141,7 +144,7 @@ async function keyOf(stackDir: string): Promise<string> {
   return createHash('sha256').update(content).digest('hex')
 }
 
-/** A record that names other places than ours is not ours (X44): the stack is made anew. */
+/** A record with other paths than ours was not written by Bale (X44): the stack is made anew. */
 const recordSchema = v.looseObject({
   key: v.string(),
   id: v.string(),
@@ -150,7 +153,7 @@ const recordSchema = v.looseObject({
   runImage: v.pipe(v.string(), v.regex(/^bale\.local\/stacks\/[^/]+:run$/)),
 })
 
-/** Whoever owns the directory decides what builds run in and what images are made of (X44). */
+/** Checks the owner of the directory, who controls what builds run in and what images are made of (X44). */
 async function checkOwner(path: string): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw errnoError(error, path)
@@ -166,7 +169,7 @@ async function checkOwner(path: string): Promise<void> {
 async function readRecord(dir: string): Promise<StackRecord | undefined> {
   try {
     const parsed = v.safeParse(recordSchema, JSON.parse(await readFile(join(dir, 'stack.json'), 'utf8')))
-    // The rest is the config of an image that we made ourselves.
+    // The rest is the config of an image that Bale made.
     return parsed.success ? (parsed.output as unknown as StackRecord) : undefined
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return undefined

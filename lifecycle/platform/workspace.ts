@@ -6,7 +6,7 @@ import { leaseName } from '../files/lease.ts'
 import { removeStale } from '../files/stale.ts'
 import { removeSoon } from '../files/remove.ts'
 
-/** The directories of one build. They live beside the caches, so that trees can be moved between them. */
+/** The directories of one build. They are beside the caches, so that trees can be moved between them. */
 export interface Workspace extends AsyncDisposable {
   readonly dir: string
   readonly layers: string

@@ -49,7 +49,7 @@ function hooks(image: ImageDescription): string[] {
   // Files from packages have the packages' dates; what maintainer scripts write is newer than the start.
   const newest = `find "$1/usr" -type f ! -newer "$1/${start}" -printf '%Ts\\n' | sort -n | tail -n 1 >"$1/${newestNote}"`
   // dpkg removes itself too. --force-* is for the packages that stay: they are configured, and need no more of that.
-  // Its warnings about just this are nobody's business unless it fails.
+  // Its warnings about this are shown only if it fails.
   const purge = `dpkg --purge --force-depends --force-remove-essential ${image.remove.join(' ')}`
   const remove = `said=$(chroot "$1" ${purge} 2>&1) || { printf '%s\\n' "$said" >&2; exit 1; }`
   return [
