@@ -9,7 +9,11 @@ const root = resolve(import.meta.dirname, '..')
 /** The project's own types that declarations of `file` mention and that it does not export, as `Type in Declaration`. */
 function missingTypes(file: string): string[] {
   const path = join(root, 'tsconfig.json')
-  const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(path, file => ts.sys.readFile(file)).config, ts.sys, root)
+  const { options } = ts.parseJsonConfigFileContent(
+    ts.readConfigFile(path, file => ts.sys.readFile(file)).config,
+    ts.sys,
+    root,
+  )
   const program = ts.createProgram([join(root, file)], options)
   const checker = program.getTypeChecker()
   const module = checker.getSymbolAtLocation(program.getSourceFile(join(root, file)) as ts.SourceFile) as ts.Symbol
