@@ -1,7 +1,7 @@
 import type { App } from './app.ts'
 import { BuildpackError } from './errors.ts'
 import { type Evidence, findEvidence, strengths } from './evidence.ts'
-import { builtLanguages, type Language, languageNamed, languages, listed } from './languages.ts'
+import { builtLanguages, builtManifests, type Language, languageNamed, languages, listed } from './languages.ts'
 import { frontEndWork } from './package-json-evidence.ts'
 import { type BuildPlanBuilder, buildPlan } from './plan.ts'
 import { firstSetting } from './platform.ts'
@@ -121,7 +121,8 @@ function otherwise(rest: readonly Evidence[]): string[] {
 export async function explainUnsupported({ app, env }: { app: App; env: Env }): Promise<string> {
   const { server } = await weighLanguages(app, env)
   const builds = `Bale builds ${builtLanguages()}, and starts what a Procfile names`
-  if (server === undefined) return `this looks like no application that Bale knows; ${builds}`
+  if (server === undefined)
+    return `this looks like no application that Bale knows; ${builds}; it looks for ${builtManifests()}`
   const { name, provides } = server.language
   const setting = firstSetting(env, ...languageSettings)
   if (setting && !(await findEvidence(app, env)).some(({ language }) => language === server.language)) {

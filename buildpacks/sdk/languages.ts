@@ -230,3 +230,9 @@ export function builtLanguages(): string {
 export function listed(names: readonly string[]): string {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
+
+/** The first file by which each language that Bale builds is known: `go.mod, Cargo.toml and package.json`. */
+export function builtManifests(): string {
+  const built = languages.filter(({ provides }) => provides !== undefined)
+  return listed([...built.flatMap(({ manifests }) => manifests.slice(0, 1)), 'Procfile'])
+}

@@ -32,7 +32,7 @@ export function openParent(place: HostPlace): { parent: OpenDirectory; name: Byt
 
 // Paths are resolved first: a slash or a dot at the end would follow a link in spite of O_NOFOLLOW.
 function descend(from: string, parts: readonly ByteString[]): OpenDirectory {
-  let directory = OpenDirectory.follow(resolve(from)) // entirely trusted: a platform may name a link
+  let directory = OpenDirectory.open(resolve(from))
   for (const part of parts) {
     const outer = directory
     try {

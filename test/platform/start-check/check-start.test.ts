@@ -80,13 +80,15 @@ async function check({ processes, app = {}, layers = {}, image }: Build): Promis
     owner: { uid: 1000, gid: 1000 },
   }
   const index = join(dir, 'index')
-  const found = checkStart(output, image ?? (await runImage(debian)), index)
+  // One image for both: its files have the time at which it is made.
+  const base = image ?? (await runImage(debian))
+  const found = checkStart(output, base, index)
   const message = await found.then(
     () => 'fine',
     (error: { where?: string; message: string; code: string }) => `${error.code} ${error.where}: ${error.message}`,
   )
   // What was read once is kept.
-  const again = await checkStart(output, image ?? (await runImage(debian)), index).then(
+  const again = await checkStart(output, base, index).then(
     () => 'fine',
     () => 'failed',
   )
