@@ -20,12 +20,13 @@ const host =
   /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 
+/** A reference or URL as text for a message, without a user's name and password, which must reach no log (K08, K17). */
+export const withoutUserInfo = (text: string): string => text.replace(/^([\w-]+:(?:\/\/)?)?.*@(?!sha256:)/s, '$1***@')
+
 /** Parses an image reference. The error names the wrong part. */
 export function parseReference(text: string): Reference {
   const bad = (why: string, fix?: string): never => {
-    // The text may be a URL with a password, which must not reach a log (K08).
-    const shown = text.replace(/^(\w+:\/\/)?.*@(?!sha256:)/s, '$1***@')
-    throw new BaleError('arguments', `${JSON.stringify(shown.slice(0, 300))} is not an image reference: ${why}`, {
+    throw new BaleError('arguments', `${JSON.stringify(withoutUserInfo(text).slice(0, 300))} is not an image reference: ${why}`, {
       fix: fix ?? 'write it as NAME, NAME:TAG or HOST/NAME:TAG',
     })
   }

@@ -1,4 +1,5 @@
 import { BaleError } from '../errors.ts'
+import { withoutUserInfo } from '../image/reference.ts'
 import type { ImageReference, ImageTransport } from './transport.ts'
 
 /** A transport whose stores are files or directories of this machine. */
@@ -36,5 +37,5 @@ function splitPath(prefix: string, rest: string): { path: string; name: string }
   throw new BaleError('arguments', `${quoted(prefix + rest)} names no path`, { fix: `write ${prefix}PATH` })
 }
 
-/** A reference as the user wrote it, for a message. */
-export const quoted = (text: string): string => JSON.stringify(text.slice(0, 300))
+/** A reference for a message: as the user wrote it, without a password (K17). */
+export const quoted = (text: string): string => JSON.stringify(withoutUserInfo(text).slice(0, 300))

@@ -95,6 +95,29 @@ describe('parseImageReference', () => {
   })
 })
 
+describe('K17 a password in a reference', () => {
+  it.each([
+    'http://me:hunter2@h/x',
+    'https://me:hunter2@h:5000/x',
+    'docker://me:hunter2@h/x',
+    'docker-daemon:me:hunter2@h/x',
+    'me:hunter2@h/x',
+    'me:hunter2@h/x@y',
+    './me:hunter2@h',
+    'docker-archive:/x:me:hunter2@h/x',
+    'dir:me:hunter2@h',
+  ])('of %j is in no message', text => {
+    try {
+      parseImageReference(text)
+      expect.unreachable('it is refused')
+    } catch (error) {
+      const { message, where, fix } = error as BaleError
+      expect(error).toBeInstanceOf(BaleError)
+      expect(JSON.stringify([message, where, fix])).not.toContain('hunter2')
+    }
+  })
+})
+
 describe('the list of transports', () => {
   it('has one for each prefix, whose own form it reads', () => {
     expect(new Set(transports.map(t => t.prefix)).size).toBe(transports.length)
