@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile, rename, stat } from 'node:fs/promises'
+import { readFile, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import * as v from 'valibot'
 import type { StackEvent } from '../stacks/create.ts'
 import { BaleError, isErrno } from '../errors.ts'
-import { errnoError } from '../files/wrap-errno.ts'
 import type { Reporter } from '../events.ts'
 import { leaseName } from '../files/lease.ts'
 import type { ImageConfig } from '../image/config.ts'
@@ -15,6 +14,7 @@ import { makeImage } from '../image/image.ts'
 import type { LayerSource } from '../image/layer.ts'
 import { removeStale } from '../files/stale.ts'
 import type { ImageStore } from '../stores/store.ts'
+import { ownDirectory } from './own-directory.ts'
 import type { Settings } from './settings.ts'
 
 /** A stack on this machine: a root file system to build in, and a run image in Bale's own store. */
@@ -59,7 +59,7 @@ const workPrefix = '.work-'
 /** Returns the stack that was made earlier from the same stack.toml, or makes one, which takes about a minute. */
 export async function ensureStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const key = await keyOf(input.stackDir)
-  await checkOwner(input.settings.dataDir)
+  await ownDirectory(input.settings.dataDir, 'XDG_DATA_HOME')
   const dir = installedDir(input)
   const record = await readRecord(dir)
   if (record?.key === key) {
@@ -152,19 +152,6 @@ const recordSchema = v.looseObject({
   buildConfig: v.looseObject({}),
   runImage: v.pipe(v.string(), v.regex(/^bale\.local\/stacks\/[^/]+:run$/)),
 })
-
-/** Checks the owner of the directory, who controls what builds run in and what images are made of (X44). */
-async function checkOwner(path: string): Promise<void> {
-  const found = await stat(path).catch((error: unknown) => {
-    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw errnoError(error, path)
-  })
-  const us = process.geteuid?.()
-  if (found === undefined || found.uid === us || found.uid === 0) return
-  throw new BaleError('filesystem', `the data directory belongs to another user, ${found.uid}`, {
-    where: path,
-    fix: 'set XDG_DATA_HOME to a directory of your own, or HOME to your own home',
-  })
-}
 
 async function readRecord(dir: string): Promise<StackRecord | undefined> {
   try {

@@ -5,6 +5,7 @@ import { wrapErrno } from '../files/wrap-errno.ts'
 import { leaseName } from '../files/lease.ts'
 import { removeStale } from '../files/stale.ts'
 import { removeSoon } from '../files/remove.ts'
+import { ownDirectory } from './own-directory.ts'
 
 /** The directories of one build. They are beside the caches, so that trees can be moved between them. */
 export interface Workspace extends AsyncDisposable {
@@ -18,6 +19,7 @@ export interface Workspace extends AsyncDisposable {
 
 /** Makes the directories of a build, and removes those of builds that were killed. */
 export async function openWorkspace(cacheDir: string): Promise<Workspace> {
+  await ownDirectory(cacheDir, 'XDG_CACHE_HOME')
   const base = join(cacheDir, 'work')
   await wrapErrno(base, () => mkdir(base, { recursive: true }))
   for (const dir of [base, join(cacheDir, 'tmp')]) await removeStale(dir)

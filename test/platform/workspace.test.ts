@@ -1,8 +1,9 @@
-import { readdirSync } from 'node:fs'
+import { chownSync, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openWorkspace, writePlatformEnv } from '../../lifecycle/platform/workspace.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { skip } from '../helpers/skip.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 describe('openWorkspace', () => {
@@ -14,6 +15,20 @@ describe('openWorkspace', () => {
       await writePlatformEnv(workspace.platform, { BP_X: 'a\nb' })
     }
     expect(readdirSync(join(cache, 'work'))).toEqual([])
+  })
+
+  it('X44 makes a cache directory that nobody else can enter, whatever the umask, and refuses another user’s', async context => {
+    const cache = join(await temporaryDirectory(), 'a', 'cache')
+    const umask = process.umask(0)
+    try {
+      await using _workspace = await openWorkspace(cache)
+    } finally {
+      process.umask(umask)
+    }
+    expect(lstatSync(cache).mode & 0o777).toBe(0o700)
+    if (process.geteuid?.() !== 0) return skip(context, 'only root can give a directory away')
+    chownSync(cache, 12_345, 12_345)
+    expect(await failureOf(openWorkspace(cache))).toMatchObject({ code: 'filesystem', where: cache })
   })
 
   it.each([
