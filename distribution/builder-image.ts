@@ -134,8 +134,8 @@ function labels({ builder, runImage }: BuilderParts, layers: readonly Layer[]): 
         ...(stacks.length > 0 && { stacks: stacks.map(stack => ({ id: stack })) }),
         ...(targets.length > 0 && { targets: targets.map(target) }),
         layerDiffID: layers[i]?.diffId,
-        ...(homepage !== undefined && { homepage }),
-        ...(name !== undefined && { name }),
+        homepage,
+        name,
       },
     }
   })

@@ -38,7 +38,7 @@ export function npmPackages(inputs: readonly string[], root: string): NpmPackage
     const read = JSON.parse(readFileSync(join(root, dir, 'package.json'), 'utf8')) as Record<string, string>
     const { name = '', version = '', license } = read
     const purl = packageUrl('npm', name, version)
-    return { dir, component: { name, version, purl, ...(license !== undefined && { license }) } }
+    return { dir, component: { name, version, purl, license } }
   })
 }
 

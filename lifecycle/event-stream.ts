@@ -22,7 +22,7 @@ export function failureEvent(error: unknown): FailureEvent {
   if (!(error instanceof BaleError))
     return { type: 'failed', code: 'failed', message: error instanceof Error ? error.message : String(error) }
   const { code, message, where, fix } = error
-  return { type: 'failed', code, message, ...(where !== undefined && { where }), ...(fix !== undefined && { fix }) }
+  return { type: 'failed', code, message, where, fix }
 }
 
 const text = v.pipe(v.string(), v.maxLength(1024 * 1024))

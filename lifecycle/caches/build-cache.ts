@@ -71,7 +71,7 @@ export class BuildCache implements AsyncDisposable {
     if (await this.#trees?.checkout(diffId, place.to)) return
     const tar = await this.open(diffId, signal)
     if (tar === undefined) throw new BaleError('input', 'it is not in the cache')
-    await unpackTree(tar, { ...place, ...(signal && { signal }) })
+    await unpackTree(tar, { ...place, signal })
   }
 
   /** The verified tar of a cached layer; see `Cache.open`. */

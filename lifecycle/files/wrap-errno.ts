@@ -41,5 +41,5 @@ export function explainErrno(error: unknown): unknown {
 export function errnoError(error: unknown, where: string): unknown {
   if (!isErrno(error)) return error
   const fix = remedies[error.code]
-  return new BaleError('filesystem', error.message, { where, cause: error, ...(fix !== undefined && { fix }) })
+  return new BaleError('filesystem', error.message, { where, cause: error, fix })
 }

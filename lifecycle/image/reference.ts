@@ -26,9 +26,13 @@ export const withoutUserInfo = (text: string): string => text.replace(/^([\w-]+:
 /** Parses an image reference. The error names the wrong part. */
 export function parseReference(text: string): Reference {
   const bad = (why: string, fix?: string): never => {
-    throw new BaleError('arguments', `${JSON.stringify(withoutUserInfo(text).slice(0, 300))} is not an image reference: ${why}`, {
-      fix: fix ?? 'write it as NAME, NAME:TAG or HOST/NAME:TAG',
-    })
+    throw new BaleError(
+      'arguments',
+      `${JSON.stringify(withoutUserInfo(text).slice(0, 300))} is not an image reference: ${why}`,
+      {
+        fix: fix ?? 'write it as NAME, NAME:TAG or HOST/NAME:TAG',
+      },
+    )
   }
   const scheme = /^\w+:\/\//.exec(text)?.[0]
   if (scheme !== undefined) bad('it is a URL', `leave out ${scheme}`)
@@ -54,7 +58,7 @@ export function parseReference(text: string): Reference {
       /[A-Z]/.test(wrong) ? 'use lower case' : 'use letters and digits, and . _ or - between them',
     )
   if (repository.length > 255) bad('it is longer than 255 characters')
-  if (digest !== undefined) return { registry, repository, ...(tag !== undefined && { tag }), digest: digest as Digest }
+  if (digest !== undefined) return { registry, repository, tag, digest: digest as Digest }
   return { registry, repository, tag: tag ?? 'latest' }
 }
 

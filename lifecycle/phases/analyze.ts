@@ -70,7 +70,7 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
   const target = labelled.distro
     ? labelled
     : targetOfImage(runImage.image, await readOsRelease(near(runImage.image, previous), signal))
-  return { runImage, target, ...(previous !== undefined && { previous }) }
+  return { runImage, target, previous }
 }
 
 async function findRunImage(input: AnalyzeInput, signal?: AbortSignal): Promise<SelectedRunImage> {
@@ -134,7 +134,7 @@ export function analyzedOf(
 export function targetOfImage({ config }: Image, osRelease?: string): Target {
   const { os, architecture, variant } = config
   const labels = config.config?.Labels ?? {}
-  return targetOf({ os, architecture, ...(variant !== undefined && { variant }), labels }, osRelease)
+  return targetOf({ os, architecture, variant, labels }, osRelease)
 }
 
 /**

@@ -75,7 +75,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
     processes,
     slices: launches.flatMap(l => l.launch.slices),
     labels: launches.flatMap(l => l.launch.labels),
-    ...(defaultProcessType !== undefined && { defaultProcessType }),
+    defaultProcessType,
   }
   await mkdir(join(input.layersDir, 'config'), { recursive: true })
   await writeFile(join(input.layersDir, 'config', 'metadata.toml'), formatBuildMetadata(metadata, input.features))

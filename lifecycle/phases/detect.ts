@@ -154,7 +154,7 @@ async function detectOne(
     id: descriptor.id,
     version: descriptor.version,
     api: descriptor.api,
-    ...(descriptor.homepage !== undefined && { homepage: descriptor.homepage }),
+    homepage: descriptor.homepage,
   }
   const base = { id: descriptor.id, version: descriptor.version, optional: member.optional }
   // A required buildpack that does not fit the target counts as an error; an optional one is run anyway.

@@ -267,7 +267,7 @@ async function describe(
       key: buildpack.id,
       version: buildpack.version,
       layers: records,
-      ...(storeData && { store: storeData }),
+      store: storeData,
     })
   }
   const sbom = one('sbom')
@@ -278,8 +278,8 @@ async function describe(
     config: one('config') ?? { sha: '' },
     launcher: one('launcher') ?? { sha: '' },
     runImage: input.runImage.metadata,
-    ...(input.settings.execEnv !== undefined && { execEnv: input.settings.execEnv }),
-    ...(sbom && { sbom }),
-    ...(processTypes && { processTypes }),
+    execEnv: input.settings.execEnv,
+    sbom,
+    processTypes,
   }
 }

@@ -155,10 +155,7 @@ function checkAllowed(input: RebaseInput, metadata: LayersMetadata, unrecorded: 
   const { app, runImage, force, reporter } = input
   const platformApi = envOf(app.image.config, 'CNB_PLATFORM_API')
   const obstacles = [
-    ...obstaclesToRebase(
-      { ...partyOf(app.image), metadata, ...(platformApi !== undefined && { platformApi }) },
-      partyOf(runImage.image),
-    ),
+    ...obstaclesToRebase({ ...partyOf(app.image), metadata, platformApi }, partyOf(runImage.image)),
     ...(unrecorded ? [{ why: unrecordedWords(runImage.name || runImage.reference, metadata.runImage) }] : []),
   ]
   const against = obstacles.filter(o => !force || o.always === true)

@@ -76,8 +76,8 @@ function knownLayers(id: string, image?: BuildpackLayersMetadata, cache?: Buildp
     return {
       id,
       name,
-      ...(ofImage !== undefined && { image: ofImage }),
-      ...(ofCache !== undefined && { cached: ofCache }),
+      image: ofImage,
+      cached: ofCache,
     }
   })
 }
@@ -151,7 +151,7 @@ async function findSbomDirs(
   const dirs: string[] = []
   const take = async (what: string, tar: AsyncIterable<Uint8Array> | undefined): Promise<void> => {
     const to = join(layersDir.host, `.sbom-${what}`)
-    const options = { layersDir, what, reporter, ...(signal && { signal }) }
+    const options = { layersDir, what, reporter, signal }
     if (tar !== undefined && (await unpackSboms(tar, to, options))) dirs.push(to)
   }
   if (previous?.image !== undefined) await take('image', sbomTarOf({ ...previous, image: previous.image }, signal))

@@ -117,7 +117,7 @@ export async function unpackSboms(
   const { layersDir, what, reporter, signal } = options
   try {
     removeWithin(to, layersDir.host)
-    await unpackTree(tar, { from: `${layersDir.image}/sbom`, to, within: layersDir.host, ...(signal && { signal }) })
+    await unpackTree(tar, { from: `${layersDir.image}/sbom`, to, within: layersDir.host, signal })
     return true
   } catch (error) {
     signal?.throwIfAborted()

@@ -202,7 +202,7 @@ function openSandbox(
       landlock: distribution.landlock,
       limits,
       onWarning: warning => reporter.event({ type: 'warning', ...warning }),
-      ...(caBundle !== undefined && { caBundle }),
+      caBundle,
     }),
     environment,
     workspace,

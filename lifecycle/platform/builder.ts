@@ -89,7 +89,7 @@ export async function loadBuilder(path: string): Promise<Builder> {
     order,
     stackDir: resolve(dirname(file), toml.stack.uri),
     buildConfig: toml.build.env ?? [],
-    ...(run !== undefined && { runImage: run }),
+    runImage: run,
   }
 }
 

@@ -38,7 +38,7 @@ export function settings(env: Env): Settings {
   return {
     ...storeSettings(env),
     engine: bubblewrapEngine,
-    ...(epoch !== undefined && { sourceDateEpoch: epoch }),
+    sourceDateEpoch: epoch,
     ...(env['BALE_DEBIAN_MIRROR'] && { debianMirror: env['BALE_DEBIAN_MIRROR'] }),
   }
 }

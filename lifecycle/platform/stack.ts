@@ -95,7 +95,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
       outDir: work,
       arch: input.arch,
       environment,
-      ...(settings.debianMirror !== undefined && { mirror: settings.debianMirror }),
+      mirror: settings.debianMirror,
       signal,
       onEvent: event => stackEvent(event, input),
     })

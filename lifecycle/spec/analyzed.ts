@@ -14,7 +14,7 @@ export function parseAnalyzed(content: Uint8Array | string, where: string): Anal
   return {
     ...(reference && { image: { reference } }),
     ...(metadata && { metadata: readLayersMetadata(metadata) }),
-    ...(runImage && { runImage }),
+    runImage,
   }
 }
 

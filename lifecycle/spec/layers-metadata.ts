@@ -24,7 +24,7 @@ export function readLayersMetadata(node: read.Node): LayersMetadata {
     ...optionalSha(node, 'launcher', 'launcher'),
     ...optionalSha(node, 'process-types', 'processTypes'),
     ...read.optionalText(node, 'exec-env', 'execEnv'),
-    ...(runImage && { runImage }),
+    runImage,
   }
 }
 

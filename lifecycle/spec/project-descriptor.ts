@@ -45,8 +45,8 @@ function readBuild(node: read.Node | undefined, prefix: string, group: string): 
   const variables = env === undefined ? [] : read.tables(env, 'env')
   const notFollowed = ['builder', group, 'pre', 'post'].filter(key => read.has(node, key))
   return {
-    ...(include && { include }),
-    ...(exclude && { exclude }),
+    include,
+    exclude,
     env: Object.fromEntries(variables.map(v => [read.requiredText(v, 'name'), read.text(v, 'value') ?? ''])),
     notFollowed: notFollowed.map(key => `${prefix}.${key}`),
   }

@@ -214,7 +214,7 @@ export function tableMap(node: Node, key: string): readonly (readonly [string, N
 
 function inner(node: Node, key: string, value: Metadata, path: string): Node {
   const line = node.document.lines?.get(node.table)?.get(key) ?? node.line
-  return { table: value, path, document: node.document, ...(line !== undefined && { line }) }
+  return { table: value, path, document: node.document, line }
 }
 
 /** Reads opaque data: a table as it is, empty if the key is absent. At most 64 deep, so that it can be copied. */

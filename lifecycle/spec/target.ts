@@ -27,7 +27,7 @@ export function targetOf(
     os: image.os,
     arch: image.architecture,
     ...(image.variant !== undefined && image.variant !== '' && { variant: image.variant }),
-    ...(distro && { distro }),
+    distro,
   }
 }
 

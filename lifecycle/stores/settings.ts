@@ -66,7 +66,7 @@ export function storeSettings(env: Env, findHome = accountHome): StoreSettings {
     dockerConfig: join(env['DOCKER_CONFIG'] || join(home, '.docker'), 'config.json'),
     dockerSocket: dockerSocket(env),
     ...(env['CNB_REGISTRY_AUTH'] && { registryAuth: env['CNB_REGISTRY_AUTH'] }),
-    ...(caBundle !== undefined && { caBundle }),
+    caBundle,
     insecureRegistries: (env['CNB_INSECURE_REGISTRIES'] ?? '').split(',').flatMap(text => registryHost(text) || []),
   }
 }

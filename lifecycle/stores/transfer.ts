@@ -9,6 +9,6 @@ export function transfer(onTransfer: OnTransfer | undefined, name: string, total
   let done = 0
   return bytes => {
     done += bytes
-    onTransfer({ id, name, done, ...(total !== undefined && { total }) })
+    onTransfer({ id, name, done, total })
   }
 }

@@ -44,7 +44,7 @@ describe('targetOf', () => {
   it('knows the distribution of the bionic stack', () => {
     const stack = { 'io.buildpacks.stack.id': 'io.buildpacks.stacks.bionic' }
     expect(targetOf({ ...image, labels: stack }).distro).toEqual({ name: 'ubuntu', version: '18.04' })
-    expect(targetOf({ ...image, labels: { 'io.buildpacks.stack.id': 'other' } })).not.toHaveProperty('distro')
+    expect(targetOf({ ...image, labels: { 'io.buildpacks.stack.id': 'other' } }).distro).toBeUndefined()
   })
 })
 

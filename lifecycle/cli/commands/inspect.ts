@@ -59,26 +59,26 @@ function inspect(reference: ImageReference, image: Image): Inspection {
     ...(reference.transport.keepsManifests && { digest: image.digest }),
     imageId: image.imageId,
     platform: [config.os, config.architecture, config.variant].filter(Boolean).join('/'),
-    ...(config.created !== undefined && { created: config.created }),
+    created: config.created,
     ...(config.config?.User && { user: config.config.User }),
     size: sizeOf(image),
     ...(runImage !== undefined && {
       base: {
-        ...(runImage.image !== undefined && { name: runImage.image }),
+        name: runImage.image,
         reference: runImage.reference,
-        ...(distro && { distro }),
+        distro,
       },
     }),
     buildpacks: built.buildpacks.map(({ id, version, homepage }) => ({
       id,
       version,
-      ...(homepage !== undefined && { homepage }),
+      homepage,
     })),
     processes: built.processes.map(p => ({
       type: p.type,
       command: [...p.command, ...p.args],
       default: entrypoint === `/cnb/process/${p.type}`,
-      ...(p.workingDir !== undefined && { workingDir: p.workingDir }),
+      workingDir: p.workingDir,
     })),
     layers: image.layers.map((layer, i) => {
       const what = (history.length === image.layers.length ? history[i]?.created_by : undefined) ?? ''

@@ -9,7 +9,7 @@ export async function rebaseCommand(context: CommandContext, image: string, opti
     signal: context.signal,
     publish: options.publish === true,
     force: options.force === true,
-    ...(options.tag !== undefined && { tags: options.tag }),
-    ...(options.runImage !== undefined && { runImage: options.runImage }),
+    tags: options.tag,
+    runImage: options.runImage,
   })
 }

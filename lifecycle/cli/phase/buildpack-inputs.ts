@@ -41,5 +41,5 @@ async function readTarget(path: string): Promise<Target> {
   if (target.distro !== undefined) return target
   const text = await readTrusted('/etc/os-release')
   const distro = text === undefined ? undefined : parseOsRelease(new TextDecoder().decode(text))
-  return { ...target, ...(distro && { distro }) }
+  return { ...target, distro }
 }

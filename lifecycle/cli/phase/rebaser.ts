@@ -35,7 +35,7 @@ async function openRunImage(
     const image = await source.pull(known, platform, signal)
     return image && { name, image, reference: portableReference(name, image, images) }
   }
-  return findRunImage({ app, ...(wanted !== undefined && { wanted }), find, reporter: log }, signal)
+  return findRunImage({ app, wanted, find, reporter: log }, signal)
 }
 
 async function rebaseApp(

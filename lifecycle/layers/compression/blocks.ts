@@ -61,7 +61,7 @@ export async function* compressBlocks(
     const known = key === undefined ? undefined : recorder?.find(key, into)
     const [length] = await Promise.all([known ?? pool.compress(block, into), digested])
     blockBuffers.put(block)
-    return { bytes: into.subarray(0, length), done: () => blockBuffers.put(into), ...(key !== undefined && { key }) }
+    return { bytes: into.subarray(0, length), done: () => blockBuffers.put(into), key }
   }
   const start = (block: Block, pool: CompressionPool): void => {
     const piece = begin(block, pool)

@@ -127,8 +127,8 @@ function failureOf(error: unknown): Failure {
 
 function errorOf({ code, message, where, fix, cause }: Failure): BaleError {
   return new BaleError(code, message, {
-    ...(where !== undefined && { where }),
-    ...(fix !== undefined && { fix }),
+    where,
+    fix,
     ...(cause !== undefined && { cause: new Error(cause) }),
   })
 }

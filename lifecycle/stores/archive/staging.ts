@@ -19,7 +19,7 @@ export interface LayerStaging {
 
 export function layerStaging(tmpDir: string, onTransfer?: OnTransfer): LayerStaging {
   const dir = join(tmpDir, `layers-${leaseName()}`)
-  const store = layoutStore(dir, { compression: 'none', ...(onTransfer && { onTransfer }) })
+  const store = layoutStore(dir, { compression: 'none', onTransfer })
   const found = new Map<Digest, Layer>()
   return {
     async put(layer, signal) {

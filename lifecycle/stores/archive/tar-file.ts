@@ -45,11 +45,9 @@ export async function openTarFile(path: string, signal?: AbortSignal): Promise<T
   const places = new Map<string, Place>()
   const indexer = new Indexer(places)
   const bytes = indexer.follow(readRange(file, 0, (await file.stat()).size, path, signal))
-  await readTar(bytes, indexer, { limits: { entries: maxEntries }, ...(signal && { signal }) }).catch(
-    (error: unknown) => {
-      throw error instanceof BaleError && error.code === 'input' ? inFile(error, path) : error
-    },
-  )
+  await readTar(bytes, indexer, { limits: { entries: maxEntries }, signal }).catch((error: unknown) => {
+    throw error instanceof BaleError && error.code === 'input' ? inFile(error, path) : error
+  })
 
   const find = (name: string): Content | undefined => {
     let place = places.get(normalise(name))
@@ -173,6 +171,6 @@ function inFile(error: BaleError, path: string): BaleError {
   return new BaleError(error.code, error.message, {
     where: path,
     cause: error,
-    ...(error.fix !== undefined && { fix: error.fix }),
+    fix: error.fix,
   })
 }

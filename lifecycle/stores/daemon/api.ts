@@ -63,7 +63,7 @@ export function daemonApi(socketPath: string): DaemonApi {
           body: Readable.from(body, { objectMode: false }),
           headers: { 'content-type': 'application/x-tar' },
         }),
-        ...(signal && { signal }),
+        signal,
       })
       if (reply.statusCode < 300) yield* reply.body as AsyncIterable<Uint8Array>
       else throw new Refusal(reply.statusCode, wordsOf(await readAll(reply.body, maxWords, 'cut')))
@@ -190,7 +190,7 @@ const reasons: Record<string, [words: string, fix?: string]> = {
 
 function failureAt(request: Request, socketPath: string, words: string, fix?: string, cause?: unknown): BaleError {
   const where = `daemon ${socketPath}: ${request.method} ${escaped(request.path)}`
-  return new BaleError('daemon', words, { where, cause, ...(fix !== undefined && { fix }) })
+  return new BaleError('daemon', words, { where, cause, fix })
 }
 
 /** Docker says `{"message": …}`, Podman adds a `cause`. */

@@ -60,10 +60,7 @@ export function entryOf(content: Image | ImageIndex): Descriptor {
 export function withName(index: IndexFile, name: string, target: Descriptor | Entry): IndexFile {
   const { annotations, ...entry } = target
   const kept = isRecord(annotations) ? annotations : {}
-  const named =
-    name === ''
-      ? { ...entry, ...(annotations !== undefined && { annotations }) }
-      : { ...entry, annotations: { ...kept, [nameAnnotation]: name } }
+  const named = name === '' ? { ...entry, annotations } : { ...entry, annotations: { ...kept, [nameAnnotation]: name } }
   return { ...index, manifests: [...withoutName(index, name).manifests, named] }
 }
 

@@ -37,7 +37,7 @@ async function measure(files: LayoutFiles, descriptor: Descriptor): Promise<{ si
       return { size: sizes.reduce((sum, one) => sum + one.size, size) }
     }
     const { created } = (await readConfig(files, document, files.description)).config
-    return { size: size + blobSize(document), ...(created !== undefined && { created }) }
+    return { size: size + blobSize(document), created }
   } catch (error) {
     if (error instanceof BaleError && error.code === 'input') return { size }
     throw error

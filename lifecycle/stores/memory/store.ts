@@ -36,7 +36,7 @@ export function memoryStore(options: { readonly compression?: Compression } = {}
       }
       digests = layer
     } else {
-      digests = await compressLayer(layer, keep, { compression, ...(signal && { signal }) })
+      digests = await compressLayer(layer, keep, { compression, signal })
     }
     blobs.set(digests.digest, Buffer.concat(chunks))
     return digests
