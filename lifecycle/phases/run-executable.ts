@@ -1,5 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
@@ -81,8 +81,29 @@ function startFailure(cause: Error, { file, workingDir }: Executable): Error {
     return errnoError(ofDirectory, workingDir) as Error
   }
   const missing = 'code' in cause && cause.code === 'ENOENT'
+  if (missing && hasWindowsLineEnd(file))
+    return new BaleError('input', `cannot run ${file}: its first line ends in CRLF, so its interpreter is not found`, {
+      where: file,
+      fix: `save it with LF line ends: sed -i 's/\\r$//' ${file}`,
+      cause,
+    })
   const why = missing ? 'the program or the interpreter in its first line does not exist' : cause.message
   return new BaleError('input', `cannot run ${file}: ${why}`, { where: file, cause })
+}
+
+/** Whether a script's first line ends as on Windows (S20): the kernel takes the CR for a part of the interpreter's name. */
+function hasWindowsLineEnd(file: string): boolean {
+  const start = Buffer.alloc(256)
+  try {
+    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      return /^#![^\n]*\r\n/.test(start.toString('latin1', 0, readSync(fd, start)))
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    return false
+  }
 }
 
 const signalNumbers: Record<string, number> = {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
@@ -183,10 +183,19 @@ describe('detect', () => {
   it('D17 bin/detect has a bad interpreter', async () => {
     const dir = await temporaryDirectory()
     const input = await detectInput(dir, buildpack('x', {}), order(['x']))
-    const { writeFile } = await import('node:fs/promises')
     await writeFile(join(dir, 'buildpacks/x/1.0.0/bin/detect'), '#!/no/such/shell\n')
     const error = (await failureOf(detect(input))) as BaleError
     expect(error.message).toContain('interpreter')
+  })
+
+  it('S20 a bin/detect with Windows line ends is called that', async () => {
+    const dir = await temporaryDirectory()
+    const tree = { ...buildpack('one', {}), 'buildpacks/one/1.0.0/bin/detect': { script: 'exit 0\r' } }
+    const input = await detectInput(dir, tree, order(['one']))
+    const file = join(dir, 'buildpacks/one/1.0.0/bin/detect')
+    await writeFile(file, '#!/bin/sh\r\nexit 0\r\n')
+    const error = (await failureOf(detect(input))) as BaleError
+    expect(`${error.message} ${error.fix}`).toContain('its first line ends in CRLF')
   })
 
   it('D17 prints far too much: memory stays bounded and the rest is dropped', async () => {

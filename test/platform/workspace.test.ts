@@ -17,7 +17,7 @@ describe('openWorkspace', () => {
     expect(readdirSync(join(cache, 'work'))).toEqual([])
   })
 
-  it('X44 makes a cache directory that nobody else can enter, whatever the umask, and refuses another user’s', async context => {
+  it('C18 X44 makes a cache directory that nobody else can enter, whatever the umask, and refuses another user’s', async context => {
     const cache = join(await temporaryDirectory(), 'a', 'cache')
     const umask = process.umask(0)
     try {
