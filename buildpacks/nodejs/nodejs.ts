@@ -8,6 +8,7 @@ import {
   type DetectContext,
   detectLanguage,
   fail,
+  firstSetting,
   keep,
   pass,
   withTempDir,
@@ -43,9 +44,18 @@ async function detect(context: DetectContext) {
   return pass(found.reason, found.plan)
 }
 
+/** Settings of other buildpacks that choose a part of the source. */
+const unreadSettings = ['BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE']
+
 async function build(context: BuildContext): Promise<BuildResult> {
   const { app, env, log, plan: requirements } = context
   log.heading('Node.js')
+  const unread = firstSetting(env, ...unreadSettings)
+  if (unread)
+    log.warning(
+      `${unread.name} is set, and Bale does not read it yet: the application is built from the top of the source`,
+      'Give the directory of the application itself with --path.',
+    )
   // Beside a server in another language, Node.js builds what that serves and is not in the image.
   const launch = requirements.length === 0 || requirements.some(({ metadata }) => metadata['launch'] !== false)
   const json = (await readPackageJson(app)) ?? noPackageJson

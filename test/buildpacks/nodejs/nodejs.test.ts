@@ -643,3 +643,9 @@ describe('package.json', () => {
     expect((await project.build()).output).toContain('as nothing asks for another')
   })
 })
+
+it.each(['BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE'])('says that %s is there and not read', async name => {
+  const { project } = await nodeProject(webApp())
+  project.setEnv({ [name]: 'packages/web' })
+  expect((await project.build()).output).toContain(`Warning: ${name} is set, and Bale does not read it yet`)
+})
