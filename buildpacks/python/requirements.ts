@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
-import { type App, BuildpackError, digestOf } from '../sdk/index.ts'
+import { type App, BuildpackError, digestOf, textOf } from '../sdk/index.ts'
 
 /** What pip would read, and whether that fixes what it installs. */
 export interface Requirements {
@@ -31,7 +31,7 @@ export async function readRequirements(
     checkInside(name, from)
     if (!(await app.has(name)))
       throw new BuildpackError(`there is no file ${name}`, { where: from, fix: 'correct the name' })
-    const text = decode(await readFile(app.at(name)))
+    const text = textOf(await readFile(app.at(name)))
     texts.set(name, text)
     for (const { line, number } of logicalLines(text)) {
       const where = `${name}:${number}`
@@ -65,16 +65,6 @@ function checkInside(path: string, where: string): void {
     where,
     fix: 'build the directory that holds both, or copy it into the application',
   })
-}
-
-/** pip tells UTF-16 and UTF-32 by their byte order marks. */
-function decode(bytes: Buffer): string {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return bytes.subarray(2).toString('utf16le')
-  if (bytes[0] === 0xfe && bytes[1] === 0xff) {
-    const even = bytes.subarray(2, bytes.length - (bytes.length % 2))
-    return Buffer.from(even).swap16().toString('utf16le')
-  }
-  return bytes.toString('utf8').replace(/^\u{FEFF}/u, '')
 }
 
 /** Lines without comments, with the numbers of their first lines; a backslash at the end continues one. */

@@ -35,7 +35,7 @@ export class App {
   }
 
   /**
-   * The text of a file, without a byte order mark; undefined if there is none of this name.
+   * The text of a file in UTF-8, or in UTF-16 if its byte order mark says so (S19); undefined if there is none of this name.
    * @throws BuildpackError for what cannot be read: a fifo (which would never end), a directory, a huge file.
    */
   async read(name: string): Promise<string | undefined> {
@@ -43,10 +43,10 @@ export class App {
     if (found === undefined) return undefined
     if (!found.isFile()) throw new BuildpackError('is not a regular file', { where: name })
     if (found.size > maxBytes) throw new BuildpackError(`is larger than ${maxBytes >> 20} MiB`, { where: name })
-    const text = await readFile(this.at(name), 'utf8').catch((error: unknown) => {
+    const bytes = await readFile(this.at(name)).catch((error: unknown) => {
       throw new BuildpackError('cannot be read', { where: name, fix: 'check its permissions', cause: error })
     })
-    return text.replace(/^\u{FEFF}/u, '')
+    return textOf(bytes)
   }
 
   async #stat(name: string) {
@@ -57,4 +57,12 @@ export class App {
       throw error
     }
   }
+}
+
+/** Decodes text by its byte order mark, which editors and shells on Windows write; UTF-8 without one. */
+export function textOf(bytes: Uint8Array): string {
+  const [first, second] = bytes
+  const encoding =
+    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
+  return new TextDecoder(encoding).decode(bytes)
 }

@@ -1,4 +1,4 @@
-export { App } from './app.ts'
+export { App, textOf } from './app.ts'
 export {
   type BuildContext,
   type Buildpack,

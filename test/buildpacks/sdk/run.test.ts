@@ -14,6 +14,7 @@ import {
   pass,
   shellProcess,
   shellQuote,
+  textOf,
 } from '../../../buildpacks/sdk/index.ts'
 import { runBuildpack } from '../../../buildpacks/sdk/run.ts'
 import { buildpackDir, openProject, projectOf } from './project.ts'
@@ -257,6 +258,15 @@ describe('the application', () => {
       output: '  text undefined false true\nError: dir: is not a regular file\n',
     })
   })
+})
+
+describe('S19 the text of a file', () => {
+  it.each([
+    ['UTF-8', Buffer.from('grün')],
+    ['UTF-8 with a mark', Buffer.from('\u{FEFF}grün')],
+    ['UTF-16, little end first', Buffer.from('\u{FEFF}grün', 'utf16le')],
+    ['UTF-16, big end first', Buffer.from('\u{FEFF}grün', 'utf16le').swap16()],
+  ])('is read in %s', (_encoding, bytes) => expect(textOf(bytes)).toBe('grün'))
 })
 
 describe('without a lifecycle', () => {
