@@ -75,9 +75,9 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
 
 async function findRunImage(input: AnalyzeInput, signal?: AbortSignal): Promise<SelectedRunImage> {
   const { names, open } = input.runImage
+  await refuseRunImage(input)
   const read = async (asked: string) => {
     const { source, name } = await open(asked)
-    refuseRunImage({ source, name }, input)
     const image = await source.pull(name, input.platform, signal)
     return image === undefined ? { image, place: source.description } : { image }
   }
@@ -86,14 +86,24 @@ async function findRunImage(input: AnalyzeInput, signal?: AbortSignal): Promise<
   return { name, names, image: found.image }
 }
 
-/** Refuses to replace the run image (X33): every later app would be built on top of this one. */
-function refuseRunImage(runImage: ImageAt, { destinations }: AnalyzeInput): void {
-  const store = runImage.source.description
-  const taken = destinations.some(({ sink, names }) => sink.description === store && names.includes(runImage.name))
-  if (!taken) return
-  throw new BaleError('arguments', `the app would replace the run image ${runImage.name}, which it is built on`, {
-    fix: 'give the app another name',
-  })
+/**
+ * Refuses to replace the run image (X33): every later app would be built on top of this one. That holds for all its
+ * names, before one of them is selected: another build may select another.
+ */
+async function refuseRunImage({ runImage: { names, open }, destinations }: AnalyzeInput): Promise<void> {
+  for (const asked of [names.image, ...names.mirrors]) {
+    // Selection reports a name that cannot be opened.
+    const at = await open(asked).catch((error: unknown) => {
+      if (!(error instanceof BaleError)) throw error
+    })
+    if (!at) continue
+    const store = at.source.description
+    const taken = destinations.some(({ sink, names }) => sink.description === store && names.includes(at.name))
+    if (!taken) continue
+    throw new BaleError('arguments', `the app would replace the run image ${at.name}, which it is built on`, {
+      fix: 'give the app another name',
+    })
+  }
 }
 
 /** A missing or damaged cache image counts as readable: it costs time and prevents nothing. */

@@ -71,6 +71,19 @@ describe('analyze', () => {
     expect((await store.pull('base', platform))?.digest).toBe(project.runImage.digest)
   })
 
+  it('X33 refuses each name of a run image with mirrors, whichever it would select', async () => {
+    const { input, store, project } = await setUp()
+    await store.putImage(project.runImage, ['copy'])
+    const runImage = { ...input.runImage, names: { image: 'base', mirrors: ['copy'] } }
+    for (const name of ['base', 'copy']) {
+      const destinations = [{ sink: store, names: [name] }]
+      expect(await failureOf(analyze({ ...input, runImage, destinations }))).toMatchObject({
+        code: 'arguments',
+        message: `the app would replace the run image ${name}, which it is built on`,
+      })
+    }
+  })
+
   it('fails when a previous image that is there may not be read', async () => {
     const { input } = await setUp()
     const refused = new BaleError('registry', 'denied')
