@@ -2,6 +2,7 @@ import { createCipheriv, randomBytes } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { settleAll } from '../concurrency.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import { readSmall } from '../files/read.ts'
 import { type StagedFile, replaceFile, stageFile } from '../files/staged.ts'
@@ -123,7 +124,7 @@ export class ChunkCache {
 
   /** Writes the index of the blocks. @throws BaleError 'filesystem' */
   async save(): Promise<void> {
-    await Promise.all(this.#made.values())
+    await settleAll([...this.#made.values()])
     const index = { version: 1, secret: this.#secret.toString('hex'), layers: this.#layers }
     await replaceFile(join(this.#own, indexFile), Buffer.from(JSON.stringify(index)), this.#own)
   }

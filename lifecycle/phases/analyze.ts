@@ -1,3 +1,4 @@
+import { settleAll } from '../concurrency.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { labelOf } from '../image/config.ts'
@@ -58,7 +59,7 @@ export interface PreviousImage {
  */
 export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promise<Analysis> {
   const { cacheImage, destinations, platform } = input
-  const [runImage, previous] = await Promise.all([
+  const [runImage, previous] = await settleAll([
     findRunImage(input, signal),
     readPrevious(input, signal),
     ...destinations.map(({ sink, names }) => sink.checkWrite(names, signal)),

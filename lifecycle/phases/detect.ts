@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm, writeFile, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { settleAll } from '../concurrency.ts'
 import { BaleError } from '../errors.ts'
 import type { DetectResult, Reporter } from '../events.ts'
 import { type EnvFile, buildpackEnv } from '../spec/env.ts'
@@ -74,7 +75,7 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   const scratch = await mkdtemp(join(tmpdir(), 'bale-detect-'))
   try {
     for (const members of resolveOrder(input.order, find, input.execEnv)) {
-      const group = await Promise.all(
+      const group = await settleAll(
         firstOfEachId(members).map(async member => {
           const key = `${member.id}@${member.version}`
           const run = runs.get(key) ?? detectOne(member, input, join(scratch, String(runs.size)), signal)

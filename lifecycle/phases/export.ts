@@ -37,7 +37,7 @@ import {
 } from './export-layers.ts'
 import { addLifecycleSboms } from './sbom.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
-import { inOrder } from './in-order.ts'
+import { inOrder } from '../concurrency.ts'
 import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 

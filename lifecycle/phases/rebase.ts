@@ -13,7 +13,7 @@ import { type RebaseParty, countOwnLayers, obstaclesToRebase } from '../spec/reb
 import type { LayersMetadata, Report, RunImageMetadata } from '../spec/types.ts'
 import type { ImageSink, Published } from '../stores/store.ts'
 import { targetOfImage } from './analyze.ts'
-import { inOrder } from './in-order.ts'
+import { inOrder } from '../concurrency.ts'
 import { selectRunImage } from './run-image.ts'
 
 /** An image to rebase, under the name by which the user knows it. */

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { settleAll } from '../concurrency.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { leaseName } from '../files/lease.ts'
@@ -85,8 +86,11 @@ export class Stores implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#shared.values()].map(shared => shared[Symbol.asyncDispose]()))
-    await removeTree(this.#tmpDir)
+    try {
+      await settleAll([...this.#shared.values()].map(shared => shared[Symbol.asyncDispose]()))
+    } finally {
+      await removeTree(this.#tmpDir)
+    }
   }
 
   /** @throws BaleError 'arguments' */

@@ -11,6 +11,7 @@ export interface Import {
 const ranks: Readonly<Record<string, number>> = {
   'errors.ts': 0,
   'version.ts': 0,
+  'concurrency.ts': 0,
   'events.ts': 1,
   processes: 1,
   files: 1.5,

@@ -59,6 +59,19 @@ describe('analyze', () => {
     expect(await failureOf(analyze({ ...input, destinations: [{ sink, names: ['app'] }] }))).toBe(refused)
   })
 
+  it('fails when nothing that it started writes any more', async () => {
+    const { input, store } = await setUp()
+    let writing = true
+    const checkWrite = async () => {
+      await new Promise(resolve => setTimeout(resolve, 20))
+      writing = false
+    }
+    const open = () => Promise.reject(new BaleError('registry', 'denied'))
+    const runImage = { names: { image: 'base', mirrors: [] }, open }
+    await failureOf(analyze({ ...input, runImage, destinations: [{ sink: { ...store, checkWrite }, names: ['app'] }] }))
+    expect(writing).toBe(false)
+  })
+
   it('X33 refuses to put the app in the place of the run image, and leaves that as it was', async () => {
     const { input, store, project } = await setUp()
     for (const names of [['base'], ['app', 'base']]) {

@@ -1,3 +1,4 @@
+import { settleAll } from '../../concurrency.ts'
 import { BaleError } from '../../errors.ts'
 import { type ExportInput, type ImageSettings, exportImage } from '../../phases/export.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
@@ -72,7 +73,7 @@ async function openImages({ signal, ...context }: PhaseContext, images: Images, 
       where: context.inputs.path('analyzed'),
       fix: 'run analyzer before exporter',
     })
-  const [opened, previous] = await Promise.all([
+  const [opened, previous] = await settleAll([
     images.identified(runImage.reference, signal),
     image === undefined ? undefined : images.identified(image.reference, signal),
   ])

@@ -1,3 +1,4 @@
+import { settleAll } from '../../concurrency.ts'
 import { BaleError } from '../../errors.ts'
 import { type Digest, digestOf, isDigest } from '../../image/digest.ts'
 import { type Image, assembleImage } from '../../image/image.ts'
@@ -195,7 +196,7 @@ class RegistryStore implements ImageStore {
         await retrying(() => check(digest), this.#registry.limits, signal)
       }
     }
-    await Promise.all(Array.from({ length: concurrency }, worker))
+    await settleAll(Array.from({ length: concurrency }, worker))
   }
 
   /** Under each of these names; without any, a manifest can be had by its digest. */

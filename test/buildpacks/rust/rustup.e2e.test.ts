@@ -103,7 +103,7 @@ it('a toolchain that Debian does not have comes from rustup, and from the mirror
   writeFileSync(join(app, 'src/main.rs'), 'fn main() {}\n')
   writeFileSync(join(app, 'rust-toolchain.toml'), `[toolchain]\nchannel = "${version}"\n`)
   const image = 'bale-test-rustup'
-  const built = await bale(['build', image, '--path', app, '--env', `RUSTUP_DIST_SERVER=${url}`])
+  const built = await bale(['build', image, '--path', app, '--clear-cache', '--env', `RUSTUP_DIST_SERVER=${url}`])
   expect(built.code, built.output).toBe(0)
   expect(built.output).toContain(`Rust ${version}: rust-toolchain.toml toolchain.channel asks for ${version}`)
   expect(requests.filter(path => path.endsWith('.tar.gz'))).toHaveLength(3)

@@ -20,3 +20,14 @@ export async function inOrder<T, R>(items: readonly T[], limit: number, map: (it
   if (failures.length > 0) throw failures[0]
   return results
 }
+
+/**
+ * `Promise.all` that leaves nothing behind: the first failure is thrown after all have settled, so none still writes while
+ * its caller cleans up.
+ */
+export async function settleAll<T extends readonly unknown[] | []>(
+  promises: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises)
+}
