@@ -113,3 +113,13 @@ describe('pure rooms', () => {
     expect(text(file)).not.toMatch(/\bDate\.now\(|new Date\(\)|\bprocess\.(?:env|cwd|exit|argv|hrtime|stdout|stderr)\b/)
   })
 })
+
+it('no type of lifecycle/ has the name of another', () => {
+  const types = files
+    .filter(file => file.startsWith('lifecycle/'))
+    .flatMap(file =>
+      [...text(file).matchAll(/^export (?:abstract )?(?:interface|type|class) (\w+)/gm)].map(m => m[1] ?? ''),
+    )
+  expect(types.length).toBeGreaterThan(200)
+  expect(types.filter((name, i) => types.indexOf(name) !== i)).toEqual([])
+})

@@ -37,7 +37,7 @@ export function formatDuration(milliseconds: number): string {
 }
 
 /** Formats rows as columns under their heads. */
-export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
+export function formatTable(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const all = [heads, ...rows]
   const widths = heads.map((_head, column) => Math.max(...all.map(row => (row[column] ?? '').length)))
   return all.map(row =>

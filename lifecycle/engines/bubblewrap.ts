@@ -5,7 +5,7 @@ import { type Bwrap, findBwrap } from './bwrap.ts'
 import { type Limits, openCgroup } from './cgroup.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { type Warning, findLandlock, withoutLandlock } from './landlock.ts'
-import { exitStatusOf } from './exit.ts'
+import { phaseExitStatus } from './exit.ts'
 import { openFiles } from './files.ts'
 import { isolate, sizesFor, systemMounts } from './isolation.ts'
 import { checkPath } from './mounts.ts'
@@ -137,7 +137,7 @@ async function runInSandbox(
   if (ending.state === 'never-ran') throw explainRefusal(stderr.held(), readFacts(bwrap.path))
   await stderr.release()
   if (ending.code !== 0 && group?.ranOutOfMemory()) throw outOfMemory(limits.memory ?? 0)
-  return exitStatusOf(ending.code)
+  return phaseExitStatus(ending.code)
 }
 
 function noMemoryLimit(): BaleError {

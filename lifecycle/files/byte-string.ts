@@ -15,7 +15,7 @@ const maxShown = 300
  * Formats a name for a message. Escapes control characters and bytes that are not UTF-8, so that a file's name can neither
  * forge log lines nor drive a terminal. Shortens a very long one in the middle.
  */
-export function printable(name: ByteString): string {
+export function printableName(name: ByteString): string {
   let text: string
   try {
     text = utf8.decode(toBuffer(name))

@@ -4,7 +4,7 @@ import { chmodSync, closeSync, fstatSync, lstatSync, renameSync, rmdirSync, unli
 import { basename, dirname, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError, isErrno } from '../errors.ts'
-import { type ByteString, printable, toBytes } from './byte-string.ts'
+import { type ByteString, printableName, toBytes } from './byte-string.ts'
 import { OpenDirectory, kindOf } from './open-directory.ts'
 
 /**
@@ -136,7 +136,7 @@ function attempt<T>(shown: ByteString, call: () => T): T | undefined {
   } catch (cause) {
     if (isErrno(cause, 'ENOENT')) return undefined
     if (!isErrno(cause)) throw cause
-    const where = printable(shown)
+    const where = printableName(shown)
     const foreign = cause.code === 'EACCES' || cause.code === 'EPERM'
     throw new BaleError('filesystem', `${where} cannot be removed: ${foreign ? 'permission denied' : cause.code}`, {
       where,

@@ -1,6 +1,6 @@
 import { basename, dirname, relative, resolve, sep } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
-import { type ByteString, printable, toBytes } from './byte-string.ts'
+import { type ByteString, printableName, toBytes } from './byte-string.ts'
 import { OpenDirectory } from './open-directory.ts'
 
 /**
@@ -81,7 +81,7 @@ const explanations: Record<string, { what: string; fix?: string }> = {
 /** Converts an operating system error into an error that names the entry. */
 export function fileError(hostPath: ByteString, cause: NodeJS.ErrnoException): BaleError {
   const known = explanations[cause.code ?? '']
-  const where = printable(hostPath)
+  const where = printableName(hostPath)
   return new BaleError('filesystem', `${where} ${known?.what ?? `cannot be read: ${cause.code}`}`, {
     where,
     fix: known?.fix,

@@ -2,7 +2,7 @@ import type { ImageConfig } from './config.ts'
 import { baseHistory, layerHistory } from './history.ts'
 import { type Image, formatOf, makeImage } from './image.ts'
 
-export interface RebaseOptions {
+export interface RebasedImageOptions {
   /** How many of the app's first layers belong to its run image: see `countRunImageLayers`. */
   readonly below: number
   /** Labels to set, in place of the app's. */
@@ -30,7 +30,7 @@ export function countRunImageLayers(app: Image, topLayer: string, own: number): 
  * The app on another run image, whose layers replace those of the old one (platform.md, "rebaser"). The platform comes from
  * the new run image; user, environment and everything else in the config stay the app's.
  */
-export function rebaseImage(app: Image, runImage: Image, options: RebaseOptions): Image {
+export function rebaseImage(app: Image, runImage: Image, options: RebasedImageOptions): Image {
   const config = asWritten(app)
   const { 'os.version': _version, 'os.features': _features, ...rest } = config
   const { os, architecture, variant, ...base } = runImage.config
@@ -55,7 +55,7 @@ function asWritten(image: Image): ImageConfig {
 }
 
 /** Labels keep their order, so that the same run image gives the same config again. */
-function rebasedLabels(app: ImageConfig, runImage: ImageConfig, options: RebaseOptions): Record<string, string> {
+function rebasedLabels(app: ImageConfig, runImage: ImageConfig, options: RebasedImageOptions): Record<string, string> {
   const isBase = ([name]: readonly [string, string]): boolean => options.labelPrefixes.some(p => name.startsWith(p))
   const base = Object.fromEntries(Object.entries(runImage.config?.Labels ?? {}).filter(isBase))
   const kept = Object.entries(app.config?.Labels ?? {}).filter(l => !isBase(l) || Object.hasOwn(base, l[0]))

@@ -17,7 +17,7 @@ import { formatBuildpackPlan, planFor, withoutMet } from '../spec/plan.ts'
 import { targetEnv } from '../spec/target.ts'
 import type { BuildMetadata, GroupElement, LaunchDocument, ResolvedPlan, Target } from '../spec/types.ts'
 import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
-import type { BuildpackEnvInput } from './detect.ts'
+import type { EnvSources } from './detect.ts'
 import { readEnvDir } from './env-dir.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { directoryState } from '../files/directories.ts'
@@ -34,7 +34,7 @@ export interface BuildInput {
   readonly buildpacks: BuildpacksDir
   readonly target: Target
   readonly execEnv: string
-  readonly env: BuildpackEnvInput
+  readonly env: EnvSources
   readonly features: PlatformFeatures
   readonly reporter: Reporter
 }

@@ -32,12 +32,12 @@ export interface DetectInput {
   readonly buildpacks: BuildpacksDir
   readonly target: Target
   readonly execEnv: string
-  readonly env: BuildpackEnvInput
+  readonly env: EnvSources
   readonly reporter: Reporter
 }
 
 /** What the environment of every buildpack is made from (buildpack.md, "Environment"). */
-export interface BuildpackEnvInput {
+export interface EnvSources {
   /** Already reduced to the allow-list. */
   readonly inherited: Readonly<Record<string, string>>
   /** `<platform>/env` */

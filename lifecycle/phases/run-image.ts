@@ -85,6 +85,6 @@ export function sameName(a: string, b: string): boolean {
 }
 
 /** Returns the entry of run.toml that has this name, if there is one. */
-export function entryOf(run: RunDocument, name: string): RunImageNames | undefined {
+export function runImageEntry(run: RunDocument, name: string): RunImageNames | undefined {
   return run.images.find(({ image, mirrors }) => [image, ...mirrors].some(own => sameName(own, name)))
 }

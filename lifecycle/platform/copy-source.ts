@@ -19,12 +19,12 @@ import { lstat } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
-import { type ByteString, printable, toBuffer, toBytes } from '../files/byte-string.ts'
+import { type ByteString, printableName, toBuffer, toBytes } from '../files/byte-string.ts'
 import { type FileKind, OpenDirectory } from '../files/open-directory.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
 import { checkHoles } from '../layers/tree/holes.ts'
 import { isAtOrBelow } from '../layers/tree/cursor.ts'
-import { type Found, walk } from '../layers/tree/walk.ts'
+import { type TreeEntry, walk } from '../layers/tree/walk.ts'
 import type { SourceFilter } from './source-filter.ts'
 
 /** Everything in the app directory has this time: mtimes differ from checkout to checkout, and builds can copy them. */
@@ -72,8 +72,8 @@ export async function copySource(
       // Its directory is made when something in it is not left out.
       if (entry.kind === 'directory' && filter(toBuffer(entry.path).toString(), true) === 'entry') continue
       refuseWhiteout(entry, `${host}/${entry.path}`)
-      if (entry.kind === 'symlink' && leadsOut(entry)) outside.push(printable(entry.path))
-      if (secrets.test(entry.name)) found.push(printable(entry.path))
+      if (entry.kind === 'symlink' && leadsOut(entry)) outside.push(printableName(entry.path))
+      if (secrets.test(entry.name)) found.push(printableName(entry.path))
       copyEntry(entry, target.directoryFor(entry.path), `${host}/${entry.path}`, reporter)
       if (++copied % entriesAtOnce === 0) await setImmediate()
     }
@@ -100,10 +100,10 @@ const firstOf = (paths: readonly string[]): string =>
   paths.slice(0, 5).join(', ') + (paths.length > 5 ? ` and ${paths.length - 5} more` : '')
 
 /** A layer with such a name would delete a file instead of holding one (image-spec layer.md, "Whiteouts"). */
-function refuseWhiteout({ name }: Found, host: ByteString): void {
+function refuseWhiteout({ name }: TreeEntry, host: ByteString): void {
   if (!name.startsWith('.wh.')) return
   throw new BaleError('input', 'no image can hold a file whose name starts with .wh.', {
-    where: printable(host),
+    where: printableName(host),
     fix: 'rename it, or leave it out with exclude in project.toml',
   })
 }
@@ -112,7 +112,7 @@ function refuseWhiteout({ name }: Found, host: ByteString): void {
 const inImage = /^\/(workspace|layers|cnb|usr|bin|sbin|lib|lib64|etc|opt|var|tmp|dev|proc|sys|run)(\/|$)/
 
 /** Whether a link leads above the source, or to a path that only this machine has. */
-function leadsOut({ path, name, parent }: Found): boolean {
+function leadsOut({ path, name, parent }: TreeEntry): boolean {
   const target = writing(path, () => readlinkSync(parent.path(name), 'latin1'))
   if (target.startsWith('/')) return !inImage.test(target)
   let depth = path.split('/').length - 1
@@ -184,8 +184,8 @@ class Target {
   }
 }
 
-function copyEntry({ name, kind, parent }: Found, to: OpenDirectory, host: ByteString, reporter: Reporter): void {
-  const where = printable(host)
+function copyEntry({ name, kind, parent }: TreeEntry, to: OpenDirectory, host: ByteString, reporter: Reporter): void {
+  const where = printableName(host)
   switch (kind) {
     case 'directory':
       writing(where, () => copyDirectory(to, name))

@@ -81,7 +81,7 @@ export function formatLayersMetadata(m: LayersMetadata): string {
   return JSON.stringify({ ...writeLayersMetadata(m), stack: { runImage: writeStackRunImage(m.runImage) } })
 }
 
-export interface NewRunImage {
+export interface RunImageChange {
   readonly topLayer: string
   readonly reference: string
   /** A name other than the recorded ones. Its mirrors are unknown. */
@@ -93,7 +93,7 @@ export interface NewRunImage {
  * keys and numbers that JavaScript cannot hold.
  * @throws BaleError 'input' as `parseLayersMetadata` does
  */
-export function rebaseLayersMetadata(json: string, { renamed, ...changes }: NewRunImage, where: string): string {
+export function rebaseLayersMetadata(json: string, { renamed, ...changes }: RunImageChange, where: string): string {
   read.readJson(json, where)
   const label = JSON.parse(json, keepNumbers) as { runImage?: Fields | null; stack?: Fields | null }
   const { image: _image, mirrors: _mirrors, ...unnamed } = label.runImage ?? {}

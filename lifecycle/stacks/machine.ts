@@ -18,7 +18,7 @@ export interface Archive {
   readonly warnings: readonly string[]
 }
 
-export interface ArchiveOptions {
+export interface DebianArchiveOptions {
   readonly suite: string
   readonly components: readonly string[]
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -29,7 +29,7 @@ export interface ArchiveOptions {
   readonly root?: string | undefined
 }
 
-export async function findArchive(options: ArchiveOptions): Promise<Archive> {
+export async function findArchive(options: DebianArchiveOptions): Promise<Archive> {
   const { suite, components, root = '/', mirror, securityMirror } = options
   const [found, keyring, settings] = await Promise.all([
     readSources(root).then(findMirrors),
@@ -125,7 +125,7 @@ const carried = /^Acquire::(https?(::|\/)|(Check-Valid-Until|Check-Date|Retries|
  * Reads the network settings of the machine's apt.conf. mmdebstrap's apt reads only the configuration of the new root, so
  * without this it would not know a proxy or a private certificate authority.
  */
-async function readSettings(environment: ArchiveOptions['environment']): Promise<string[]> {
+async function readSettings(environment: DebianArchiveOptions['environment']): Promise<string[]> {
   // %F is the name escaped so that apt reads it again (apt-config(8)).
   const args = ['dump', '--no-empty', '--format', '%F "%v";%n']
   const dump = await promisify(execFile)('apt-config', args, { env: { ...environment }, maxBuffer: 1 << 24 }).catch(

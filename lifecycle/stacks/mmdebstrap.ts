@@ -2,7 +2,7 @@ import type { ImageDescription, StackDescription } from './description.ts'
 import type { Archive } from './machine.ts'
 
 /** The input of one call of mmdebstrap. */
-export interface Order {
+export interface MmdebstrapRun {
   readonly stack: StackDescription
   readonly image: ImageDescription
   /** Debian's name for the architecture. */
@@ -26,7 +26,14 @@ export function aptSettings(archive: Archive): string {
 export const newestNote = '.bale-newest'
 
 /** The arguments of mmdebstrap(1) that write an image's tree, as a tar, to standard output. */
-export function mmdebstrapArguments({ stack, image, architecture, archive, sourcesFile, asRoot }: Order): string[] {
+export function mmdebstrapArguments({
+  stack,
+  image,
+  architecture,
+  archive,
+  sourcesFile,
+  asRoot,
+}: MmdebstrapRun): string[] {
   const options = [
     `--mode=${asRoot ? 'root' : 'unshare'}`,
     `--variant=${image.essential ? 'essential' : 'custom'}`,

@@ -6,7 +6,7 @@ import { leaseName } from '../files/lease.ts'
 import { ended, explainWrite } from './explain-failure.ts'
 import { discard, type Environment, runCommand, searchPath } from './run-command.ts'
 
-export interface UnpackOptions {
+export interface UnpackRootfsOptions {
   readonly environment: Environment
   readonly signal: AbortSignal
 }
@@ -19,7 +19,7 @@ export const partialPrefix = '.partial-'
  * belongs to the caller and can be deleted by them, nothing is setuid or a device; `dir` appears complete or not at all.
  * An existing `dir` is left as it is: name it after the tar's digest.
  */
-export async function unpackRootfs(tar: string, dir: string, options: UnpackOptions): Promise<void> {
+export async function unpackRootfs(tar: string, dir: string, options: UnpackRootfsOptions): Promise<void> {
   const target = resolve(dir)
   if (await pathExists(target)) return
   const partial = join(dirname(target), partialPrefix + leaseName())
@@ -36,7 +36,7 @@ export async function unpackRootfs(tar: string, dir: string, options: UnpackOpti
   }
 }
 
-async function extract(tar: string, dir: string, { environment, signal }: UnpackOptions): Promise<void> {
+async function extract(tar: string, dir: string, { environment, signal }: UnpackRootfsOptions): Promise<void> {
   const env = { ...environment, PATH: searchPath(environment), LC_ALL: 'C.UTF-8', TAR_OPTIONS: undefined }
   const run = async (...argv: [string, ...string[]]) => {
     const ending = await runCommand({ argv, environment: env, signal }, discard)

@@ -47,7 +47,7 @@ export interface FindOptions {
   readonly lazy?: boolean
 }
 
-export interface Found {
+export interface FoundImage {
   readonly image: Image
   readonly name: string
   /** Where it was. */
@@ -163,7 +163,7 @@ export class Stores implements AsyncDisposable {
    * The image of that name; a plain one is looked for in Bale's own store, then in its registry.
    * @throws BaleError 'arguments' if there is none
    */
-  async find(text: string, signal?: AbortSignal, options: FindOptions = {}): Promise<Found> {
+  async find(text: string, signal?: AbortSignal, options: FindOptions = {}): Promise<FoundImage> {
     const { platform = this.#settings.platform, daemonFirst = false, lazy = false } = options
     const searched: string[] = []
     for (const reference of candidates(this.parse(text), daemonFirst)) {
@@ -204,7 +204,7 @@ export class Stores implements AsyncDisposable {
 }
 
 /** What identifies an image for ever: see `ImageTransport.identify`. */
-export function identify({ image, reference }: Found): string {
+export function identify({ image, reference }: FoundImage): string {
   return reference.transport.identify(reference, image)
 }
 

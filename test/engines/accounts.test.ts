@@ -2,7 +2,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { findAccount } from '../../lifecycle/engines/accounts.ts'
-import { exitStatusOf } from '../../lifecycle/engines/exit.ts'
+import { phaseExitStatus } from '../../lifecycle/engines/exit.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
@@ -74,5 +74,5 @@ describe('the exit status of a program behind another', () => {
     [143, { signal: 'SIGTERM' }],
     [159, { signal: 'SIGSYS' }],
     [255, { code: 255 }],
-  ])('%i', (code, status) => expect(exitStatusOf(code)).toEqual(status))
+  ])('%i', (code, status) => expect(phaseExitStatus(code)).toEqual(status))
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fromBuffer, printable, toBuffer, toBytes } from '../../lifecycle/files/byte-string.ts'
+import { fromBuffer, printableName, toBuffer, toBytes } from '../../lifecycle/files/byte-string.ts'
 
 describe('printable', () => {
   it.each([
@@ -14,11 +14,11 @@ describe('printable', () => {
     ['\x80\x8f\xff', '\\x80\\x8f\\xff'],
     ['caf\xe9', 'caf\\xe9'],
   ])('%j is shown as %j', (name, shown) => {
-    expect(printable(name)).toBe(shown)
+    expect(printableName(name)).toBe(shown)
   })
 
   it('takes the middle out of a long name', () => {
-    expect(printable(`begin${'x'.repeat(5000)}end`)).toMatch(/^beginx{145}…x{147}end$/)
+    expect(printableName(`begin${'x'.repeat(5000)}end`)).toMatch(/^beginx{145}…x{147}end$/)
   })
 })
 

@@ -1,6 +1,6 @@
 import { pack } from 'tar-stream'
 import { describe, expect, it } from 'vitest'
-import { defaultLimits, readTar, type TarEntry, type TarLimits } from '../../lifecycle/layers/tar/reader.ts'
+import { defaultTarLimits, readTar, type TarEntry, type TarLimits } from '../../lifecycle/layers/tar/reader.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { directory, entry, file, gnuLong, hardlink, pax, padded, streamOf, symlink, tar } from '../helpers/tar.ts'
@@ -255,7 +255,7 @@ describe('readTar refuses', () => {
     expect(await refusal(tar(...Array.from({ length: 11 }, (_, i) => file(String(i)))), { entries: 10 })).toEqual(
       input(/more than 10 entries/),
     )
-    expect(defaultLimits.entries).toBeLessThan(10_000_000)
+    expect(defaultTarLimits.entries).toBeLessThan(10_000_000)
   })
 
   it('more bytes than the limit, before reading them', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
-import { entryOf, selectRunImage } from '../../lifecycle/phases/run-image.ts'
+import { runImageEntry, selectRunImage } from '../../lifecycle/phases/run-image.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { configOf, platform } from '../helpers/images.ts'
 import { recorder } from './harness.ts'
@@ -85,6 +85,6 @@ describe('the run image (platform.md, "Run Image Resolution")', () => {
 it('finds an entry of run.toml by each way to write its names', () => {
   const run = { images: [{ image: 'index.docker.io/library/base:latest', mirrors: ['m.example/base'] }] }
   for (const name of ['base', 'docker.io/library/base', 'm.example/base:latest'])
-    expect(entryOf(run, name)).toBe(run.images[0])
-  expect(entryOf(run, 'base:2')).toBeUndefined()
+    expect(runImageEntry(run, name)).toBe(run.images[0])
+  expect(runImageEntry(run, 'base:2')).toBeUndefined()
 })

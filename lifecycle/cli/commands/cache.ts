@@ -2,7 +2,7 @@ import { type UsageRecord, type PruneRule, diskUsage, prune } from '../../platfo
 import { BaleError } from '../../errors.ts'
 import { Stores } from '../../stores/open.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
-import { formatAge, formatBytes, printable, shortName, table, printableJson } from '../text.ts'
+import { formatAge, formatBytes, printable, shortName, formatTable, printableJson } from '../text.ts'
 
 /** The limits that apply when the user names none. */
 const usualAge = '30d'
@@ -20,7 +20,7 @@ export async function listCommand(context: CommandContext, { output }: GlobalOpt
     item.inUse ? 'in use' : formatAge(now - item.lastUsed.getTime()),
     contentsOf(item),
   ])
-  for (const line of table(['CACHE', 'SIZE', 'LAST USED', 'CONTENTS'], rows)) context.print(line)
+  for (const line of formatTable(['CACHE', 'SIZE', 'LAST USED', 'CONTENTS'], rows)) context.print(line)
   context.print(`${formatBytes(bytes)} in ${cacheDir}`)
 }
 

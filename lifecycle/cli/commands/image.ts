@@ -6,14 +6,14 @@ import { localName } from '../../stores/local/transport.ts'
 import { Stores } from '../../stores/open.ts'
 import { isPlain } from '../../stores/transports.ts'
 import type { CommandContext } from '../context.ts'
-import { formatBytes, shortName, table } from '../text.ts'
+import { formatBytes, shortName, formatTable } from '../text.ts'
 
 export async function listCommand(context: CommandContext): Promise<void> {
   await using stores = open(context)
   const images = await stores.local.list()
   if (images.length === 0) return context.print('There are no images yet. Make one with: bale build NAME --path DIR')
   const rows = images.map(i => [shortName(i.name), i.digest.slice(7, 19), formatBytes(i.size)])
-  for (const line of table(['IMAGE', 'DIGEST', 'SIZE'], rows)) context.print(line)
+  for (const line of formatTable(['IMAGE', 'DIGEST', 'SIZE'], rows)) context.print(line)
 }
 
 export async function removeCommand(context: CommandContext, names: readonly string[]): Promise<void> {

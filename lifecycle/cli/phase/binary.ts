@@ -1,10 +1,9 @@
+import type { Env } from '../../stores/settings.ts'
 import type { PlatformFeatures } from '../../spec/api.ts'
 import type { PhaseLog } from './log.ts'
 import type { Inputs } from './flags.ts'
 import type { Images } from './images.ts'
 import type { Owner } from '../../layers/tree/entries.ts'
-
-export type Env = Readonly<Record<string, string | undefined>>
 
 /** The environment of a phase binary. */
 export interface PhaseContext {

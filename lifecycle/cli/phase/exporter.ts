@@ -3,7 +3,7 @@ import { BaleError } from '../../errors.ts'
 import { type ExportInput, type ImageSettings, exportImage } from '../../phases/export.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
-import { entryOf } from '../../phases/run-image.ts'
+import { runImageEntry } from '../../phases/run-image.ts'
 import { parseAnalyzed, refuseExtensions } from '../../spec/analyzed.ts'
 import { execEnvOf } from '../../spec/exec-env.ts'
 import { parseProjectMetadata } from '../../spec/project.ts'
@@ -98,7 +98,7 @@ export async function describeRunImage(
   image: Parts['runImage']['image'],
 ): Promise<RunImageMetadata> {
   const run = await readRunDocument(context)
-  const entry = entryOf(run, name) ?? run.images[0] ?? { image: name, mirrors: [] }
+  const entry = runImageEntry(run, name) ?? run.images[0] ?? { image: name, mirrors: [] }
   return runImageMetadata(image, entry.image, entry.mirrors, portableReference(name, image, images))
 }
 

@@ -1,5 +1,5 @@
 import { BaleError } from '../../errors.ts'
-import type { Env } from './binary.ts'
+import type { Env } from '../../stores/settings.ts'
 import type { PhaseLog } from './log.ts'
 
 /**

@@ -2,7 +2,7 @@ import { BaleError } from '../../errors.ts'
 import { targetOfImage } from '../../phases/analyze.ts'
 import { readUntrusted } from '../../files/read.ts'
 import { restore } from '../../phases/restore.ts'
-import { type RunImageNames, entryOf, selectRunImage } from '../../phases/run-image.ts'
+import { type RunImageNames, runImageEntry, selectRunImage } from '../../phases/run-image.ts'
 import { formatAnalyzed, parseAnalyzed, refuseExtensions } from '../../spec/analyzed.ts'
 import type { Analyzed } from '../../spec/types.ts'
 import type { Image } from '../../image/image.ts'
@@ -59,7 +59,7 @@ async function checkRunImage(context: PhaseContext, images: Images, analyzed: An
   const { runImage } = analyzed
   if (runImage === undefined || runImage.reference === '') return analyzed
   const name = runImage.image ?? runImage.reference
-  const entry = features.restorerChecksRunImage ? entryOf(await readRunDocument(context), name) : undefined
+  const entry = features.restorerChecksRunImage ? runImageEntry(await readRunDocument(context), name) : undefined
   if (entry === undefined && runImage.target !== undefined) return analyzed
   const found =
     entry === undefined

@@ -1,5 +1,5 @@
 import { BaleError } from '../../errors.ts'
-import { type ByteString, printable } from '../../files/byte-string.ts'
+import { type ByteString, printableName } from '../../files/byte-string.ts'
 import { checksum } from './header.ts'
 
 /** The fields of one ustar or GNU header, whose checksum and magic are right. */
@@ -80,6 +80,6 @@ export function checkTime(seconds: number): number {
 /** Makes the error for a damaged archive. `name` is the entry's. */
 export function damaged(why: string, name?: ByteString): BaleError {
   if (name === undefined) return new BaleError('input', `the archive cannot be read: ${why}`)
-  const where = printable(name)
+  const where = printableName(name)
   return new BaleError('input', `the archive cannot be read: ${where}: ${why}`, { where })
 }

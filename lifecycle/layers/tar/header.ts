@@ -1,5 +1,5 @@
 import { BaleError } from '../../errors.ts'
-import { type ByteString, printable } from '../../files/byte-string.ts'
+import { type ByteString, printableName } from '../../files/byte-string.ts'
 
 export const tarBlock = 512
 
@@ -135,7 +135,7 @@ function octal(block: Buffer, at: number, digits: number, value: number): void {
 export function checkLength(path: ByteString): void {
   if (path.length <= maxPath) return
   throw new BaleError('filesystem', `a path in a layer has ${path.length} bytes; Linux opens none over ${maxPath}`, {
-    where: printable(path),
+    where: printableName(path),
     fix: 'use shorter or fewer directory names',
   })
 }

@@ -33,7 +33,7 @@ export interface TarLimits {
   /** Bytes of all files together. */
   bytes: number
 }
-export const defaultLimits: TarLimits = { entries: 2_000_000, bytes: 2 ** 40 }
+export const defaultTarLimits: TarLimits = { entries: 2_000_000, bytes: 2 ** 40 }
 
 /**
  * Reads an archive strictly: ustar, pax and GNU long names. Refuses bytes that two readers could take for different entries
@@ -45,7 +45,7 @@ export async function readTar(
   handler: TarHandler,
   options: { limits?: Partial<TarLimits>; signal?: AbortSignal } = {},
 ): Promise<void> {
-  const parser = new TarParser(handler, { ...defaultLimits, ...options.limits })
+  const parser = new TarParser(handler, { ...defaultTarLimits, ...options.limits })
   let unseen = 0
   for await (const chunk of bytes) {
     options.signal?.throwIfAborted()

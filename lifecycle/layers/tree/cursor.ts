@@ -1,5 +1,5 @@
 import { BaleError } from '../../errors.ts'
-import { type ByteString, printable } from '../../files/byte-string.ts'
+import { type ByteString, printableName } from '../../files/byte-string.ts'
 import type { OpenDirectory } from '../../files/open-directory.ts'
 
 /**
@@ -39,7 +39,7 @@ export class PathCursor {
       const reached = slash < 0 ? path : path.slice(0, slash)
       const name = reached.slice(start)
       if (name === '' || name === '.' || name === '..' || name.includes('\0'))
-        throw new BaleError('input', `${printable(path)} is not a plain relative path`)
+        throw new BaleError('input', `${printableName(path)} is not a plain relative path`)
       directory = enter(directory, name, reached)
       this.#stack.push({ path: reached, directory })
       at = reached

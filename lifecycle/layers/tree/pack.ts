@@ -2,7 +2,7 @@ import { type Stats, closeSync, fstatSync, lstatSync, readlinkSync, readSync } f
 import { setImmediate } from 'node:timers/promises'
 import { BaleError } from '../../errors.ts'
 import type { LayerDigests, LayerSource } from '../../image/layer.ts'
-import { type ByteString, fromBuffer, printable, toBytes } from '../../files/byte-string.ts'
+import { type ByteString, fromBuffer, printableName, toBytes } from '../../files/byte-string.ts'
 import { PathCursor } from './cursor.ts'
 import { checkHoles } from './holes.ts'
 import { type OpenDirectory, type FileKind, kindOf } from '../../files/open-directory.ts'
@@ -209,7 +209,7 @@ class Packer {
     const fd = wrapErrnoSync(host, () => parent.openFile(name))
     try {
       const stats = regular(fd, host)
-      checkHoles(stats, printable(host))
+      checkHoles(stats, printableName(host))
       const { size, mode, mtimeMs } = stats
       if (givenMode === undefined && (mode & 0o6000) !== 0) this.#privileged.add(host)
       yield* this.#tar.header({ type: 'file', path, target: '', mode: givenMode ?? mode & 0o777, uid, gid, size })
@@ -246,7 +246,7 @@ function checkName(path: ByteString, host: ByteString): void {
 }
 
 function entryError(host: ByteString, what: string, fix?: string): BaleError {
-  const where = printable(host)
+  const where = printableName(host)
   return new BaleError('filesystem', `${where} ${what}`, { where, fix })
 }
 
@@ -264,7 +264,7 @@ class Names {
   }
 
   add(name: ByteString): void {
-    if (this.#count++ < 5) this.#first.push(printable(name))
+    if (this.#count++ < 5) this.#first.push(printableName(name))
   }
 
   sentence(): string | undefined {

@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { BaleError, isErrno } from '../../errors.ts'
-import { type ByteString, printable, toBuffer } from '../../files/byte-string.ts'
+import { type ByteString, printableName, toBuffer } from '../../files/byte-string.ts'
 import { PathCursor } from './cursor.ts'
 import { type OpenDirectory, type FileKind, kindOf } from '../../files/open-directory.ts'
 import { removeEntry } from '../../files/remove.ts'
@@ -111,7 +111,10 @@ export class TreeWriter {
   hardlink(path: ByteString, target: ByteString): void {
     const kind = this.kindAt(target)
     if (kind !== 'file' && kind !== 'symlink')
-      throw damaged(`it links to ${printable(target)}, which is ${kind === undefined ? 'not there' : 'no file'}`, path)
+      throw damaged(
+        `it links to ${printableName(target)}, which is ${kind === undefined ? 'not there' : 'no file'}`,
+        path,
+      )
     const from = this.#others.at(parentOf(target), enter)
     const parent = this.#parent(path)
     writing(path, () => linkSync(from.path(baseOf(target)), parent.path(baseOf(path))))
@@ -191,7 +194,7 @@ function writing(path: ByteString, call: () => void): void {
 
 function refused(path: ByteString, cause: unknown): unknown {
   if (!isErrno(cause)) return cause
-  const where = printable(path)
+  const where = printableName(path)
   const full = cause.code === 'ENOSPC' || cause.code === 'EDQUOT'
   return new BaleError('filesystem', `${where} cannot be written: ${full ? 'no space is left' : cause.code}`, {
     where,

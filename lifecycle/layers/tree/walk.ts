@@ -4,7 +4,7 @@ import { wrapErrnoSync } from '../../files/safe-open.ts'
 import { checkLength } from '../tar/header.ts'
 
 /** An entry below a directory. Its descriptors are valid until the walk goes on. */
-export interface Found {
+export interface TreeEntry {
   /** Relative to the root of the walk. */
   readonly path: ByteString
   readonly name: ByteString
@@ -32,7 +32,7 @@ export function* walk(
   top: OpenDirectory,
   host: ByteString,
   skip?: (path: Buffer, kind: FileKind) => boolean,
-): Generator<Found, void> {
+): Generator<TreeEntry, void> {
   const open = (directory: OpenDirectory, prefix: ByteString): Level => {
     const children = wrapErrnoSync(`${host}/${prefix}`.slice(0, -1), () => directory.list())
     return { directory, prefix, children, next: 0 }

@@ -3,7 +3,7 @@ import type { Credentials } from '../credentials.ts'
 import { isLoopbackHost, mayLackTls } from './addresses.ts'
 import { type Access, Authorizer } from './authorizer.ts'
 import { failureAt, isCertificateError, refusalAt } from './failures.ts'
-import { type Limits, defaultLimits } from './limits.ts'
+import { type RegistryLimits, defaultLimits } from './limits.ts'
 import type { ProxySettings } from './proxy.ts'
 import { Transient, retrying } from './retry.ts'
 import { type Exchange, HttpClient, type Reply, readStart } from './http.ts'
@@ -21,7 +21,7 @@ export interface RegistryOptions {
   readonly ca?: readonly string[]
   /** See `proxySettings` for what the environment says. */
   readonly proxy?: ProxySettings
-  readonly limits?: Partial<Limits>
+  readonly limits?: Partial<RegistryLimits>
 }
 
 export interface Call {
@@ -45,7 +45,7 @@ export interface Call {
 /** A client of one registry, with one pool of connections and tokens for all repositories. */
 export class Registry implements AsyncDisposable {
   readonly host: string
-  readonly limits: Limits
+  readonly limits: RegistryLimits
   readonly #http: HttpClient
   readonly #authorizer: Authorizer
   readonly #secrets = new Secrets()

@@ -154,7 +154,7 @@ export interface Document {
 }
 
 /** A manifest or an index; undefined if there is none of that name. The caller verifies its digest. */
-export async function readManifest(
+export async function downloadManifest(
   registry: Registry,
   repository: string,
   reference: string,

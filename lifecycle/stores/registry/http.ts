@@ -2,7 +2,7 @@ import { getCACertificates } from 'node:tls'
 import type { Agent, Dispatcher } from 'undici'
 import { type Reach, checkReach, isLoopbackHost, literalAddress, nearest, reachOf, watchedLookup } from './addresses.ts'
 import { failureAt, networkFailure } from './failures.ts'
-import type { Limits } from './limits.ts'
+import type { RegistryLimits } from './limits.ts'
 import { type ProxySettings, proxyUrl } from './proxy.ts'
 import { Transient } from './retry.ts'
 
@@ -12,7 +12,7 @@ export interface HttpOptions {
   /** Certificates in PEM that are trusted besides Node's. */
   readonly ca: readonly string[]
   readonly proxy: ProxySettings
-  readonly limits: Limits
+  readonly limits: RegistryLimits
 }
 
 /** Why a URL is requested: it is the registry itself, or a place that the registry named for contents, uploads or tokens. */
@@ -182,7 +182,11 @@ export class HttpClient {
   }
 }
 
-function replyOf(request: Exchange, { statusCode, headers, body }: Dispatcher.ResponseData, limits: Limits): Reply {
+function replyOf(
+  request: Exchange,
+  { statusCode, headers, body }: Dispatcher.ResponseData,
+  limits: RegistryLimits,
+): Reply {
   // An error of a body that nobody reads must not end the process.
   body.on('error', () => {})
   return {
@@ -203,7 +207,11 @@ function replyOf(request: Exchange, { statusCode, headers, body }: Dispatcher.Re
 }
 
 /** The bytes, as long as they arrive fast enough: a slow server would block the build for ever (R05). */
-async function* steady(body: AsyncIterable<Uint8Array>, limits: Limits, request: Exchange): AsyncGenerator<Uint8Array> {
+async function* steady(
+  body: AsyncIterable<Uint8Array>,
+  limits: RegistryLimits,
+  request: Exchange,
+): AsyncGenerator<Uint8Array> {
   let [waited, came, since] = [0, 0, performance.now()]
   for await (const chunk of body) {
     waited += performance.now() - since

@@ -1,5 +1,5 @@
-/** Limits for a registry. Times in milliseconds, sizes in bytes. */
-export interface Limits {
+/** RegistryLimits for a registry. Times in milliseconds, sizes in bytes. */
+export interface RegistryLimits {
   /** Until a connection is established, including TLS. */
   readonly connect: number
   /** Until an answer begins once the request is sent. */
@@ -26,7 +26,7 @@ export interface Limits {
   readonly error: number
 }
 
-export const defaultLimits: Limits = {
+export const defaultLimits: RegistryLimits = {
   connect: 15_000,
   answer: 60_000,
   commit: 300_000,

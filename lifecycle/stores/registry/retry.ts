@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BaleError } from '../../errors.ts'
-import type { Limits } from './limits.ts'
+import type { RegistryLimits } from './limits.ts'
 
 /** A failure that another attempt may avoid. */
 export class Transient extends Error {
@@ -29,7 +29,7 @@ export const forgiving = 1024 * 1024
  */
 export async function retrying<T>(
   work: () => Promise<T>,
-  limits: Limits,
+  limits: RegistryLimits,
   signal?: AbortSignal,
   done: () => number = () => 0,
 ): Promise<T> {
@@ -47,7 +47,12 @@ export async function retrying<T>(
 }
 
 /** Waits before the next attempt. @throws the failure if Retry-After exceeds `longestRetryAfter` */
-export async function pause(attempt: number, error: Transient, limits: Limits, signal?: AbortSignal): Promise<void> {
+export async function pause(
+  attempt: number,
+  error: Transient,
+  limits: RegistryLimits,
+  signal?: AbortSignal,
+): Promise<void> {
   const { retryAfter = 0 } = error
   if (retryAfter > limits.longestRetryAfter) throw error.failure
   const longest = Math.min(limits.longestPause, limits.firstPause * 2 ** (attempt - 1))

@@ -10,7 +10,7 @@ import { type Reference, formatReference, repositoryName } from '../../image/ref
 import { checkLayerCount, parseConfig, parseManifest, selectPlatform } from '../../image/validate.ts'
 import type { ImageStore, OnTransfer, Packing, Published, PublishedIndex } from '../store.ts'
 import { Registry, type RegistryOptions } from './client.ts'
-import { type Document, openBlob, readBlob, readManifest } from './download.ts'
+import { type Document, openBlob, readBlob, downloadManifest } from './download.ts'
 import { failureAt } from './failures.ts'
 import { type Name, parseName, referenceOf } from './names.ts'
 import { Transient, retrying } from './retry.ts'
@@ -238,7 +238,7 @@ class RegistryStore implements ImageStore {
 
   /** A manifest, verified by its digest. */
   async #document(name: Name, types: readonly string[], signal?: AbortSignal): Promise<Document | undefined> {
-    const found = await readManifest(this.#registry, this.#repository.repository, referenceOf(name), types, signal)
+    const found = await downloadManifest(this.#registry, this.#repository.repository, referenceOf(name), types, signal)
     if (found === undefined) return undefined
     const actual = digestOf(found.bytes)
     const [told] = found.reply.header('docker-content-digest')

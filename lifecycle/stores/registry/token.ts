@@ -1,7 +1,7 @@
 import type { Credential } from '../credentials.ts'
 import type { Challenge } from './challenge.ts'
 import { type Asker, failureAt, refusalAt } from './failures.ts'
-import type { Limits } from './limits.ts'
+import type { RegistryLimits } from './limits.ts'
 import { Transient, retrying } from './retry.ts'
 import { type Exchange, type HttpClient, type Reply, readAll, readStart } from './http.ts'
 import { type Secrets, escaped, redacted } from './redact.ts'
@@ -9,7 +9,7 @@ import { type Secrets, escaped, redacted } from './redact.ts'
 export interface TokenOptions {
   readonly http: HttpClient
   readonly secrets: Secrets
-  readonly limits: Limits
+  readonly limits: RegistryLimits
   readonly userAgent: string
 }
 

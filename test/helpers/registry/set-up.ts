@@ -4,7 +4,7 @@ import { type Image, makeImage } from '../../../lifecycle/image/image.ts'
 import type { Layer } from '../../../lifecycle/image/layer.ts'
 import { parseReference } from '../../../lifecycle/image/reference.ts'
 import { type Credential, type Credentials, anonymous } from '../../../lifecycle/stores/credentials.ts'
-import type { Limits } from '../../../lifecycle/stores/registry/limits.ts'
+import type { RegistryLimits } from '../../../lifecycle/stores/registry/limits.ts'
 import {
   type RegistryOptions as ClientOptions,
   openRegistry,
@@ -15,7 +15,7 @@ import { type Files, bytesOf, configOf, layerOf } from '../images.ts'
 import { type FakeRegistry, type RegistryOptions, startRegistry } from '../registry.ts'
 
 /** Pauses of milliseconds between attempts. */
-const eager: Partial<Limits> = {
+const eager: Partial<RegistryLimits> = {
   connect: 5_000,
   answer: 8_000,
   commit: 8_000,
@@ -25,7 +25,7 @@ const eager: Partial<Limits> = {
 }
 
 /** For tests in which the other side keeps silent: that must not take long, and nothing else may be slow. */
-export const impatient: Partial<Limits> = { answer: 400, commit: 400, idle: 300, attempts: 3 }
+export const impatient: Partial<RegistryLimits> = { answer: 400, commit: 400, idle: 300, attempts: 3 }
 
 /** A fake registry that ends with the test. */
 export async function serve(options: RegistryOptions = {}): Promise<FakeRegistry> {
