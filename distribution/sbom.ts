@@ -4,10 +4,10 @@ import { type Component, packageUrl } from '../buildpacks/sdk/sbom/component.ts'
 import { cycloneDx } from '../buildpacks/sdk/sbom/cyclonedx.ts'
 import { type SbomSubject, withoutDuplicates } from '../buildpacks/sdk/sbom/files.ts'
 import { spdx } from '../buildpacks/sdk/sbom/spdx.ts'
+import { syft } from '../buildpacks/sdk/sbom/syft.ts'
 import { BaleError } from '../lifecycle/errors.ts'
 import { lifecycleVersion } from '../lifecycle/version.ts'
 import { nodeVersion } from './node.ts'
-import { syft } from './syft.ts'
 
 const formats = { cdx: cycloneDx, spdx, syft }
 

@@ -10,7 +10,13 @@ import type { Component } from './sbom/component.ts'
 /** What detect and build have in common. */
 export interface Context {
   readonly app: App
-  readonly buildpack: { readonly id: string; readonly version: string; readonly dir: string }
+  readonly buildpack: {
+    readonly id: string
+    readonly version: string
+    readonly dir: string
+    /** Media types of the bills of materials that buildpack.toml declares. */
+    readonly sbomFormats: readonly string[]
+  }
   /** `<platform>`, which also holds bindings and what else the platform has to say. */
   readonly platformDir: string
   /** The process's environment with the user's variables. */

@@ -8,7 +8,7 @@ import { type LayerEnv, writeLayerEnv } from './env.ts'
 import type { Log } from './log.ts'
 import type { Component } from './sbom/component.ts'
 import type { Seals } from './seal.ts'
-import { hasSbom, removeSbom, type SbomSubject, writeSbom } from './sbom/files.ts'
+import { hasSbom, removeSbom, type SbomFormat, type SbomSubject, writeSbom } from './sbom/files.ts'
 
 /**
  * What a layer's contents depend on, by the names that people know: `{ Node: '24.21.0', 'package-lock.json': 'sha256:…' }`.
@@ -60,8 +60,8 @@ export interface LayerRoom {
   /** The buildpack's directory of layers. */
   readonly dir: string
   readonly buildpack: { readonly id: string; readonly version: string }
-  /** False if the user wants no bill of materials. */
-  readonly sbom: boolean
+  /** The formats of bills of materials; none if the user wants no bill. */
+  readonly sbom: readonly SbomFormat[]
   readonly log: Log
   readonly seals: Seals
 }
@@ -83,9 +83,9 @@ export async function provideLayer<K extends LayerKey>(
       `Using ${definition.title} ${outcome.state === 'restored' ? 'from the cache' : 'of the previous image'}`,
     )
   }
-  if (room.sbom && definition.sbom && outcome.state !== 'reused') {
-    const known = outcome.state === 'restored' && (await hasSbom(path))
-    if (!known) await writeSbom(path, subject(room, name), await definition.sbom(path))
+  if (room.sbom.length > 0 && definition.sbom && outcome.state !== 'reused') {
+    const known = outcome.state === 'restored' && (await hasSbom(path, room.sbom))
+    if (!known) await writeSbom(path, room.sbom, subject(room, name), await definition.sbom(path))
   }
   const { launch = false, build = false, cache = false } = definition.types
   const metadata = {

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError, isErrno } from '../../lifecycle/errors.ts'
-import { readToml, requiredText, table, tables, text } from '../../lifecycle/spec/read.ts'
+import { readToml, requiredText, table, tables, text, texts } from '../../lifecycle/spec/read.ts'
 import { formatToml, parseToml } from '../../lifecycle/spec/toml.ts'
 import type { Metadata, PlanRequire } from '../../lifecycle/spec/types.ts'
 import { App } from './app.ts'
@@ -14,7 +14,7 @@ import { Log, type Output } from './log.ts'
 import { planDocument } from './plan.ts'
 import { isSet, readPlatformEnv, targetOf } from './platform.ts'
 import { Seals } from './seal.ts'
-import { writeSbom } from './sbom/files.ts'
+import { declaredFormats, writeSbom } from './sbom/files.ts'
 
 /** The status with which bin/detect says that the buildpack does not take part (buildpack.md, "Detection"). */
 const notDetected = 100
@@ -81,7 +81,12 @@ async function readContext({ env, cwd, runner }: Invocation, log: Log): Promise<
   const whole = { ...(await readPlatformEnv(platformDir)), ...Object.fromEntries(inherited) }
   return {
     app: new App(cwd),
-    buildpack: { id: requiredText(about, 'id'), version: requiredText(about, 'version'), dir },
+    buildpack: {
+      id: requiredText(about, 'id'),
+      version: requiredText(about, 'version'),
+      dir,
+      sbomFormats: texts(about, 'sbom-formats'),
+    },
     platformDir,
     env: whole,
     target: targetOf(whole),
@@ -112,7 +117,7 @@ async function detect(buildpack: Buildpack, context: Context, { env }: Invocatio
 
 async function build(buildpack: Buildpack, context: Context, { env }: Invocation, seals: Seals): Promise<number> {
   const layersDir = required(env, 'CNB_LAYERS_DIR')
-  const sbom = !isSet(context.env, 'BP_DISABLE_SBOM')
+  const sbom = isSet(context.env, 'BP_DISABLE_SBOM') ? [] : declaredFormats(context.buildpack.sbomFormats)
   const room: LayerRoom = { dir: layersDir, buildpack: context.buildpack, sbom, log: context.log, seals }
   const buildContext: BuildContext = {
     ...context,
@@ -136,7 +141,7 @@ async function writeResult({ dir, buildpack, sbom }: LayerRoom, result: BuildRes
   for (const [name, document] of Object.entries(documents)) {
     if (document !== undefined) await writeFile(join(dir, name), formatToml(document))
   }
-  if (sbom && result.sbom) await writeSbom(join(dir, 'launch'), { name: buildpack.id, tool: buildpack }, result.sbom)
+  if (result.sbom) await writeSbom(join(dir, 'launch'), sbom, { name: buildpack.id, tool: buildpack }, result.sbom)
 }
 
 /** buildpack.md, "Buildpack Plan": entries with a name and metadata. */

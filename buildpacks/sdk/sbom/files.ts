@@ -2,6 +2,7 @@ import { access, rm, writeFile } from 'node:fs/promises'
 import type { Component } from './component.ts'
 import { cycloneDx } from './cyclonedx.ts'
 import { spdx } from './spdx.ts'
+import { syft } from './syft.ts'
 
 /** What a bill of materials is of, and which buildpack says so. */
 export interface SbomSubject {
@@ -11,22 +12,44 @@ export interface SbomSubject {
   readonly tool: { readonly id: string; readonly version: string }
 }
 
-/** buildpack.md, "Software-Bill-of-Materials": the formats we write, and the endings of their files. */
-const formats = { '.sbom.cdx.json': cycloneDx, '.sbom.spdx.json': spdx }
-
-/** Writes the files beside the layer at `path`. */
-export async function writeSbom(path: string, subject: SbomSubject, components: readonly Component[]): Promise<void> {
-  const sorted = withoutDuplicates(components)
-  for (const [ending, format] of Object.entries(formats)) await writeFile(path + ending, format(subject, sorted))
+/** A format of bills of materials, and the ending of its files (buildpack.md, "Software-Bill-of-Materials"). */
+export interface SbomFormat {
+  readonly mediaType: string
+  readonly ending: string
+  readonly write: (subject: SbomSubject, components: readonly Component[]) => string
 }
 
+const formats: readonly SbomFormat[] = [
+  { mediaType: 'application/vnd.cyclonedx+json', ending: '.sbom.cdx.json', write: cycloneDx },
+  { mediaType: 'application/spdx+json', ending: '.sbom.spdx.json', write: spdx },
+  { mediaType: 'application/vnd.syft+json', ending: '.sbom.syft.json', write: syft },
+]
+
+/** The formats that a buildpack declares in `sbom-formats`: the lifecycle refuses files in any other. */
+export function declaredFormats(mediaTypes: readonly string[]): SbomFormat[] {
+  const declared = mediaTypes.map(type => type.split(';')[0]?.trim())
+  return formats.filter(({ mediaType }) => declared.includes(mediaType))
+}
+
+/** Writes the files beside the layer at `path`. */
+export async function writeSbom(
+  path: string,
+  wanted: readonly SbomFormat[],
+  subject: SbomSubject,
+  components: readonly Component[],
+): Promise<void> {
+  const sorted = withoutDuplicates(components)
+  for (const { ending, write } of wanted) await writeFile(path + ending, write(subject, sorted))
+}
+
+/** Removes the files of every format, whoever wrote them. */
 export async function removeSbom(path: string): Promise<void> {
-  for (const ending of Object.keys(formats)) await rm(path + ending, { force: true })
+  for (const { ending } of formats) await rm(path + ending, { force: true })
 }
 
 /** True if an earlier build's files are all there. */
-export async function hasSbom(path: string): Promise<boolean> {
-  const found = await Promise.allSettled(Object.keys(formats).map(ending => access(path + ending)))
+export async function hasSbom(path: string, wanted: readonly SbomFormat[]): Promise<boolean> {
+  const found = await Promise.allSettled(wanted.map(({ ending }) => access(path + ending)))
   return found.every(({ status }) => status === 'fulfilled')
 }
 

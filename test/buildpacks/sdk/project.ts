@@ -20,16 +20,22 @@ export async function openProject(options: ProjectOptions): Promise<TestProject>
 }
 
 /** A folder with the buildpack.toml of `example/test` in the given version. */
-export async function buildpackDir(version = '1.2.3'): Promise<string> {
+export async function buildpackDir(version = '1.2.3', sbomFormats?: readonly string[]): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'buildpack-dir-'))
   onTestFinished(() => rm(dir, { recursive: true }))
-  await writeBuildpackToml(dir, version)
+  await writeBuildpackToml(dir, version, sbomFormats)
   return dir
 }
 
-export async function writeBuildpackToml(dir: string, version: string): Promise<void> {
+const allFormats = ['application/vnd.cyclonedx+json', 'application/spdx+json', 'application/vnd.syft+json']
+
+export async function writeBuildpackToml(
+  dir: string,
+  version: string,
+  sbomFormats: readonly string[] = allFormats,
+): Promise<void> {
   await writeFile(
     join(dir, 'buildpack.toml'),
-    `api = "0.10"\n[buildpack]\nid = "example/test"\nversion = "${version}"\n`,
+    `api = "0.10"\n[buildpack]\nid = "example/test"\nversion = "${version}"\nsbom-formats = ${JSON.stringify(sbomFormats)}\n`,
   )
 }

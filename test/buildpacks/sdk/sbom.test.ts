@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type BuildContext, type Component, packageUrl } from '../../../buildpacks/sdk/index.ts'
-import { projectOf } from './project.ts'
+import { buildpackDir, projectOf } from './project.ts'
 
 const components: Component[] = [
   { name: 'zod', version: '4.1.0', purl: packageUrl('npm', 'zod', '4.1.0'), license: 'MIT' },
@@ -71,11 +71,49 @@ describe('the bill of materials', () => {
     expect(document.relationships.map(r => r.relatedSpdxElement)).toEqual(ids)
   })
 
+  it('is Syft’s own: the type and language of each package, and what its schema requires', async () => {
+    const others: Component[] = [
+      { name: 'flask', version: '3.1.2', purl: packageUrl('pypi', 'Flask', '3.1.2') },
+      { name: 'serde', version: '1.0.0', purl: packageUrl('cargo', 'serde', '1.0.0') },
+      { name: 'golang.org/x/text', version: 'v0.3.0', purl: packageUrl('golang', 'golang.org/x/text', 'v0.3.0') },
+      { name: 'cpython', version: '3.12.1', purl: 'pkg:generic/cpython@3.12.1', cpe: 'cpe:2.3:a:python:python:3.12.1' },
+    ]
+    const project = await projectOf(() => ({ sbom: others }))
+    await project.build()
+    const document = JSON.parse(await project.read('layers/launch.sbom.syft.json')) as {
+      artifacts: { id: string; type: string; language: string; cpes: unknown[] }[]
+    }
+    expect(document).toMatchObject({
+      source: { name: 'example/test' },
+      descriptor: { name: 'example/test', version: '1.2.3' },
+      schema: { version: '16.0.0' },
+      artifactRelationships: [],
+    })
+    expect(document.artifacts.map(({ type, language }) => [type, language])).toEqual([
+      ['rust-crate', 'rust'],
+      ['binary', ''],
+      ['go-module', 'go'],
+      ['python', 'python'],
+    ])
+    expect(new Set(document.artifacts.map(({ id }) => id)).size).toBe(4)
+    expect(document.artifacts[1]?.cpes).toHaveLength(1)
+  })
+
+  it('is written in the formats that buildpack.toml declares: a lifecycle refuses all others', async () => {
+    const project = await projectOf(build, { dir: await buildpackDir('1.2.3', ['application/spdx+json;version=2.3']) })
+    await project.build()
+    const files = (await readdir(project.layersDir)).filter(name => name.includes('sbom'))
+    expect(files.toSorted()).toEqual(['launch.sbom.spdx.json', 'modules.sbom.spdx.json'])
+  })
+
   it('is the same bytes in every build', async () => {
     const read = async () => {
       const project = await projectOf(build)
       await project.build()
-      const files = ['modules.sbom.cdx.json', 'modules.sbom.spdx.json', 'launch.sbom.cdx.json', 'launch.sbom.spdx.json']
+      const files = ['cdx', 'spdx', 'syft'].flatMap(format => [
+        `modules.sbom.${format}.json`,
+        `launch.sbom.${format}.json`,
+      ])
       return Promise.all(files.map(file => project.read(`layers/${file}`)))
     }
     expect(await read()).toEqual(await read())

@@ -1,11 +1,20 @@
 import { createHash } from 'node:crypto'
-import type { Component } from '../buildpacks/sdk/sbom/component.ts'
-import type { SbomSubject } from '../buildpacks/sdk/sbom/files.ts'
+import type { Component } from './component.ts'
+import type { SbomSubject } from './files.ts'
 
 /** Of https://github.com/anchore/syft/blob/main/schema/json: what the document is written to. */
 const schema = {
   version: '16.0.0',
   url: 'https://raw.githubusercontent.com/anchore/syft/main/schema/json/schema-16.0.0.json',
+}
+
+/** What Syft calls the packages of each package URL type, and their language. Everything else is a `binary`. */
+const kinds: Readonly<Record<string, { readonly type: string; readonly language: string }>> = {
+  cargo: { type: 'rust-crate', language: 'rust' },
+  deb: { type: 'deb', language: '' },
+  golang: { type: 'go-module', language: 'go' },
+  npm: { type: 'npm', language: 'javascript' },
+  pypi: { type: 'python', language: 'python' },
 }
 
 /** A Syft JSON document. Ids are digests of what they stand for: the same components are the same bytes. */
@@ -28,7 +37,7 @@ export function syft(subject: SbomSubject, components: readonly Component[]): st
 }
 
 function artifact({ name, version, purl, license, cpe }: Component) {
-  const type = /^pkg:(npm|deb)\//.exec(purl)?.[1] ?? 'binary'
+  const { type, language } = kinds[/^pkg:([a-z]+)\//.exec(purl)?.[1] ?? ''] ?? { type: 'binary', language: '' }
   return {
     id: idOf(purl),
     name,
@@ -39,7 +48,7 @@ function artifact({ name, version, purl, license, cpe }: Component) {
     // What packages say need not be a valid expression, which the second one would have to be.
     licenses:
       license === undefined ? [] : [{ value: license, spdxExpression: '', type: 'declared', urls: [], locations: [] }],
-    language: type === 'npm' ? 'javascript' : '',
+    language,
     cpes: cpe === undefined ? [] : [{ cpe, source: 'declared' }],
     purl,
   }
