@@ -126,13 +126,14 @@ function labels({ builder, runImage }: BuilderParts, layers: readonly Layer[]): 
   const descriptors = builder.buildpacks.map(({ descriptor }) => descriptor)
   const byVersion: Record<string, Record<string, unknown>> = {}
   descriptors.forEach((descriptor, i) => {
-    const { id, version, api, name, homepage, stacks, targets } = descriptor
+    const { id, version, api, name, homepage, stacks, targets, order } = descriptor
     byVersion[id] = {
       ...byVersion[id],
       [version]: {
         api,
         ...(stacks.length > 0 && { stacks: stacks.map(stack => ({ id: stack })) }),
         ...(targets.length > 0 && { targets: targets.map(target) }),
+        order: order?.map(group => ({ group: group.map(element) })),
         layerDiffID: layers[i]?.diffId,
         homepage,
         name,

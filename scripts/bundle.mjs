@@ -153,6 +153,8 @@ async function bundleBuildpack(build, name, out) {
   const dir = join(root, 'buildpacks', name)
   mkdirSync(out, { recursive: true })
   cpSync(join(dir, 'buildpack.toml'), join(out, 'buildpack.toml'))
+  // A composite buildpack has no program.
+  if (!existsSync(join(dir, 'bin'))) return
   cpSync(join(dir, 'bin'), join(out, 'bin'), { recursive: true })
   for (const file of readdirSync(join(out, 'bin'))) chmodSync(join(out, 'bin', file), 0o755)
   if (existsSync(join(dir, 'main.ts')))

@@ -28,9 +28,20 @@ id = "*"
 os = "linux"
 arch = "amd64"
 `
+const compositeToml = `api = "0.10"
+[buildpack]
+id = "acme/all"
+version = "1.0.0"
+[[order]]
+[[order.group]]
+id = "acme/go"
+version = "1.2.3"
+`
 const builderToml = `description = "Ours"
 [[buildpacks]]
 uri = "go"
+[[buildpacks]]
+uri = "all"
 [[order]]
 [[order.group]]
 id = "acme/go"
@@ -46,6 +57,7 @@ async function make(mode = 0o755, target = 'build'): Promise<{ image: Image }> {
   await writeTree(dir, {
     'builder.toml': builderToml,
     'go/buildpack.toml': buildpackToml,
+    'all/buildpack.toml': compositeToml,
     'go/bin/build': { script: 'exit 0' },
     'go/bin/link': { link: target },
     'linux-amd64/lifecycle/lifecycle': { script: '' },
@@ -131,6 +143,9 @@ describe('the builder image', () => {
       'file 755 0:0 /cnb/buildpacks/acme_go/1.2.3/bin/build',
       'symlink 777 0:0 /cnb/buildpacks/acme_go/1.2.3/bin/link -> build',
       'file 644 0:0 /cnb/buildpacks/acme_go/1.2.3/buildpack.toml',
+      'directory 755 0:0 /cnb/buildpacks/acme_all',
+      'directory 755 0:0 /cnb/buildpacks/acme_all/1.0.0',
+      'file 644 0:0 /cnb/buildpacks/acme_all/1.0.0/buildpack.toml',
       'file 644 0:0 /cnb/order.toml',
       'file 644 0:0 /cnb/run.toml',
       'file 644 0:0 /cnb/stack.toml',
@@ -145,7 +160,10 @@ describe('the builder image', () => {
     const { image } = await make()
     expect(label(image, 'builder.metadata')).toMatchObject({
       description: 'Ours',
-      buildpacks: [{ id: 'acme/go', version: '1.2.3', homepage: 'https://acme.test/go' }],
+      buildpacks: [
+        { id: 'acme/go', version: '1.2.3', homepage: 'https://acme.test/go' },
+        { id: 'acme/all', version: '1.0.0' },
+      ],
       extensions: [],
       stack: { runImage },
       images: [runImage],
@@ -165,6 +183,13 @@ describe('the builder image', () => {
           name: 'Go',
         },
       },
+      'acme/all': {
+        '1.0.0': {
+          api: '0.10',
+          order: [{ group: [{ id: 'acme/go', version: '1.2.3' }] }],
+          layerDiffID: image.layers[4]?.diffId,
+        },
+      },
     })
   })
 
@@ -178,9 +203,10 @@ describe('the builder image', () => {
       'Directories of a builder',
       `Bale's lifecycle ${lifecycleVersion}`,
       'Buildpack acme/go@1.2.3',
+      'Buildpack acme/all@1.0.0',
       'The order of buildpacks, and the run image',
     ])
-    expect(image.layers).toHaveLength(5)
+    expect(image.layers).toHaveLength(6)
   })
 
   it('is the same whatever the umask of the checkout was', async () => {

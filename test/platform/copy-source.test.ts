@@ -202,7 +202,8 @@ describe('copySource', () => {
       swapForEver(join(from, 'dir'), join(from, 'z-dir'))
       swapForEver(join(from, 'file'), join(from, 'z-file'))
       let copies = 0
-      for (const end = performance.now() + 2000; performance.now() < end; copies++) {
+      // Two seconds, and longer on a busy machine.
+      for (const end = performance.now() + 2000; performance.now() < end || copies <= 10; copies++) {
         mkdirSync(to)
         await copySource(from, to, { reporter: recorder() }).catch((error: unknown) => {
           if (!(error instanceof BaleError) || error.code !== 'filesystem') throw error
@@ -211,7 +212,6 @@ describe('copySource', () => {
           expect(readFileSync(file, 'utf8'), file).toBe('ours')
         await removeTree(to)
       }
-      expect(copies).toBeGreaterThan(10)
     },
   )
 })
