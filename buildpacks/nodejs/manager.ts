@@ -1,30 +1,80 @@
-import { type App, BuildpackError } from '../sdk/index.ts'
-import type { PackageJson } from './package-json.ts'
+import type { BuildContext, Component, LayerKey } from '../sdk/index.ts'
+import type { Project } from './project.ts'
+import type { Npm, Registry } from './registry.ts'
+import type { Runtime } from './runtime.ts'
 
-/** Lock files, in the order in which they are believed. */
-const lockFiles = {
-  'npm-shrinkwrap.json': 'npm',
-  'package-lock.json': 'npm',
-  'yarn.lock': 'yarn',
-  'pnpm-lock.yaml': 'pnpm',
-  'bun.lock': 'bun',
-  'bun.lockb': 'bun',
-} as const
+export type ManagerId = 'npm' | 'yarn' | 'berry' | 'pnpm' | 'bun'
 
-/** npm's lock file, if the application has one. `packageManager` wins over what lies about. */
-export async function findLockFile(app: App, { packageManager }: PackageJson): Promise<string | undefined> {
-  const declared = /^[a-z]+(?=@)/.exec(packageManager ?? '')?.[0]
-  if (declared !== undefined && declared !== 'npm') throw unsupported(declared, 'package.json packageManager')
-  const names = Object.keys(lockFiles) as (keyof typeof lockFiles)[]
-  const found = await app.firstOf(declared === undefined ? names : names.filter(name => lockFiles[name] === declared))
-  const manager = lockFiles[found as keyof typeof lockFiles]
-  if (found !== undefined && manager !== 'npm') throw unsupported(manager, found)
-  return found
+/** Which version of a package manager, and who says so: `^9` in `package.json engines.pnpm`. */
+export interface ManagerRequest {
+  readonly range: string
+  readonly where: string
+  /** Corepack's digest of the manager's archive: `sha512.0a1b…`. */
+  readonly hash?: string
 }
 
-function unsupported(manager: string, where: string): BuildpackError {
-  return new BuildpackError(`the application's packages are managed with ${manager}, and only npm is supported yet`, {
-    where,
-    fix: `run "npm install --package-lock-only", commit package-lock.json and remove ${where}`,
-  })
+/** The package manager of an application, before anything of it is fetched. */
+export interface ManagerChoice {
+  readonly kind: ManagerKind
+  readonly lockFile: string | undefined
+  readonly request: ManagerRequest | undefined
+  /** Why it is this one: `pnpm-lock.yaml`. */
+  readonly because: string
+}
+
+/** What a package manager needs to come into being. */
+export interface ManagerJob {
+  readonly context: BuildContext
+  readonly registry: Registry
+  /** The buildpack's own npm. */
+  readonly bundled: Npm & { readonly engines: string }
+  readonly node: Runtime
+  readonly project: Project
+  readonly choice: ManagerChoice
+  /** It is in the image as well, since something there calls it. */
+  readonly launch: boolean
+}
+
+/** One of the package managers. Each is a file in managers/. */
+export interface ManagerKind {
+  readonly id: ManagerId
+  /** As people write it: `Yarn`. */
+  readonly name: string
+  /** Lock files, the one that it prefers first. */
+  readonly lockFiles: readonly string[]
+  /** Commands by which start commands call it. */
+  readonly commands: readonly string[]
+  /** The program, ready to run while `work` runs. */
+  use<T>(job: ManagerJob, work: (manager: PackageManager) => Promise<T>): Promise<T>
+}
+
+/** What is installed: with devDependencies or without. */
+export interface Installation {
+  readonly dev: boolean
+}
+
+/** A package manager that is ready to work on an application, with the application's Node. */
+export interface PackageManager {
+  readonly version: string
+  /** Variables for its commands and for everything else that the build runs: PATH, folders for caches. */
+  readonly env: Readonly<Record<string, string>>
+  /** As the log has it: `npm ci`. */
+  readonly installTitle: string
+  /**
+   * All that the installed packages depend on; undefined if more than that decides, such as install scripts, and the packages are
+   * installed in each build.
+   */
+  key(installation: Installation): Promise<LayerKey | undefined>
+  /** Installs the packages of the lock file, in the application's directory. */
+  install(installation: Installation): Promise<void>
+  /** Compiles what has to be compiled of packages that came with the source. */
+  rebuild(): Promise<void>
+  /** Runs a script of a package.json. */
+  runScript(script: string, options: { readonly cwd?: string; readonly nodeEnv: string }): Promise<void>
+  /** Removes devDependencies. */
+  prune(): Promise<void>
+  /** The packages that are in the image. */
+  sbom(): Promise<readonly Component[]>
+  /** Files and directories of packages, from the root of the project: they get a slice of the image. */
+  readonly installedPaths: readonly string[]
 }

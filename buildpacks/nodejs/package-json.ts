@@ -1,11 +1,12 @@
-import { readJson, table, text } from '../../lifecycle/spec/read.ts'
+import { type Node, readJson, table, text } from '../../lifecycle/spec/read.ts'
 import type { Metadata } from '../../lifecycle/spec/types.ts'
 import { type App, BuildpackError } from '../sdk/index.ts'
 
 /** What a package.json says that matters here. */
 export interface PackageJson {
   readonly main: string | undefined
-  readonly engines: { readonly node: string | undefined; readonly npm: string | undefined }
+  /** Node and package managers, each with a range of versions. */
+  readonly engines: Readonly<Record<string, string>>
   /** The version of Node in `devEngines.runtime`. */
   readonly devNode: string | undefined
   readonly name: string | undefined
@@ -14,6 +15,8 @@ export interface PackageJson {
   readonly scriptTables: { readonly config: unknown; readonly engines: unknown; readonly bin: unknown }
   /** The folders and archives that dependencies are, by field and name: `["dependencies.lib", "../lib"]`. */
   readonly localDependencies: readonly (readonly [string, string])[]
+  /** The package managers in `devEngines.packageManager`, each with a range of versions, which may be empty. */
+  readonly devManagers: Readonly<Record<string, string>>
   /** `npm@11.2.0`, `pnpm@9.0.0+sha256.…` (Corepack's field). */
   readonly packageManager: string | undefined
   readonly scripts: Readonly<Record<string, string>>
@@ -38,7 +41,8 @@ const dependencyFields = [
 /** An application without a package.json: files alone. */
 export const noPackageJson: PackageJson = {
   main: undefined,
-  engines: { node: undefined, npm: undefined },
+  engines: {},
+  devManagers: {},
   packageManager: undefined,
   devNode: undefined,
   name: undefined,
@@ -63,16 +67,15 @@ export async function readPackageJson(app: App): Promise<PackageJson | undefined
   const scripts = table(root, 'scripts')
   return {
     main: stringOf(root.table['main']),
-    engines: { node: engines && text(engines, 'node'), npm: engines && text(engines, 'npm') },
+    engines: texts(engines),
+    devManagers: devManagers(root.table['devEngines']),
     packageManager: text(root, 'packageManager'),
     devNode: devRuntime(root.table['devEngines']),
     name: stringOf(root.table['name']),
     version: stringOf(root.table['version']),
     scriptTables: { config: root.table['config'], engines: root.table['engines'], bin: root.table['bin'] },
     localDependencies: localDependencies(root.table),
-    scripts: scripts
-      ? Object.fromEntries(Object.keys(scripts.table).map(name => [name, text(scripts, name) ?? '']))
-      : {},
+    scripts: texts(scripts),
     hasDependencies: ['dependencies', 'devDependencies', 'optionalDependencies', 'workspaces'].some(field =>
       isFilled(root.table[field]),
     ),
@@ -80,6 +83,10 @@ export async function readPackageJson(app: App): Promise<PackageJson | undefined
     hasWorkspaces: isFilled(root.table['workspaces']),
     dependencyFields: pick(root.table, dependencyFields),
   }
+}
+
+function texts(node: Node | undefined): Record<string, string> {
+  return node ? Object.fromEntries(Object.keys(node.table).map(name => [name, text(node, name) ?? ''])) : {}
 }
 
 /** Finds the line of a syntax error, without V8's quotation of the file. */
@@ -110,6 +117,15 @@ function devRuntime(devEngines: unknown): string | undefined {
   const { runtime } = (devEngines ?? {}) as { runtime?: unknown }
   const node = [runtime].flat().find(entry => (entry as { name?: unknown } | undefined)?.name === 'node')
   return stringOf((node as { version?: unknown } | undefined)?.version)?.trim() || undefined
+}
+
+/** npm's `devEngines.packageManager`: one manager or a list. */
+function devManagers(devEngines: unknown): Record<string, string> {
+  const { packageManager } = (devEngines ?? {}) as { packageManager?: unknown }
+  const entries = [packageManager].flat().map(entry => (entry ?? {}) as { name?: unknown; version?: unknown })
+  return Object.fromEntries(
+    entries.flatMap(({ name, version }) => (typeof name === 'string' ? [[name, stringOf(version)?.trim() ?? '']] : [])),
+  )
 }
 
 /** npm takes a path with or without `file:`; `link:` and `portal:` are other managers'. */

@@ -56,7 +56,10 @@ function isFilled(scripts: PackageJson['scripts'], name: string): boolean {
   return Object.hasOwn(scripts, name) && scripts[name]?.trim() !== ''
 }
 
-/** True if a command line calls npm or npx, or a runner that calls npm for each script that it is given. */
-export function callsNpm(command: string): boolean {
-  return /(^|[\s;&|("'`])(\S*\/)?(npm|npx|run-p|run-s|npm-run-all2?|concurrently|conc)(\s|$)/m.test(command)
+/** Runners that call a package manager for each script that they are given. */
+const runners = ['run-p', 'run-s', 'npm-run-all2?', 'concurrently', 'conc']
+
+/** True if a command line calls one of a package manager's commands, or a runner that does. */
+export function callsManager(command: string, programs: readonly string[]): boolean {
+  return new RegExp(`(^|[\\s;&|("'\`])(\\S*/)?(${[...programs, ...runners].join('|')})(\\s|$)`, 'm').test(command)
 }

@@ -39,7 +39,7 @@ export async function requestedVersion(
     'RAILPACK_NODE_VERSION',
   )
   if (setting) return { spec: setting.value, where: setting.name }
-  if (engines.node?.trim()) return { spec: engines.node.trim(), where: 'package.json engines.node' }
+  if (engines['node']?.trim()) return { spec: engines['node'].trim(), where: 'package.json engines.node' }
   if (devNode !== undefined) return { spec: devNode, where: 'package.json devEngines.runtime' }
   for (const where of ['.nvmrc', '.node-version']) {
     const spec = firstLine(await app.read(where))

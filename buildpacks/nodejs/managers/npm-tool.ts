@@ -1,10 +1,10 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import semver from 'semver'
-import { readJson, requiredText, table, text } from '../../lifecycle/spec/read.ts'
-import { type BuildContext, BuildpackError, firstSetting, packageUrl } from '../sdk/index.ts'
-import type { PackageJson } from './package-json.ts'
-import type { Npm, Registry } from './registry.ts'
+import { readJson, requiredText, table, text } from '../../../lifecycle/spec/read.ts'
+import { BuildpackError, packageUrl } from '../../sdk/index.ts'
+import type { ManagerJob, ManagerRequest } from '../manager.ts'
+import type { Npm, Registry } from '../registry.ts'
 
 /** The npm that comes with the buildpack, beside main.cjs: bundle.json asks for it. */
 export async function bundledNpm(buildpackDir: string): Promise<Npm & { readonly engines: string }> {
@@ -23,60 +23,28 @@ const olderLines = [
   { npm: '6.x', node: '*' },
 ]
 
-/** Which npm, and who says so; undefined: the buildpack's own. */
-export interface NpmRequest {
-  readonly range: string
-  readonly where: string
-}
-
-export function requestedNpm(
-  env: Readonly<Record<string, string>>,
-  { packageManager, engines }: PackageJson,
-  nodeVersion: string,
-  bundled: { readonly version: string; readonly engines: string },
-): NpmRequest | undefined {
-  const setting = firstSetting(env, 'BP_NPM_VERSION')
-  const declared = /^npm@([^+]+)/.exec(packageManager ?? '')?.[1]
-  const requests = [
-    { range: setting?.value, where: 'BP_NPM_VERSION' },
-    { range: declared, where: 'package.json packageManager' },
-    { range: engines.npm, where: 'package.json engines.npm' },
-  ]
-  for (const { range, where } of requests) {
-    if (range === undefined) continue
-    if (semver.validRange(range) === null) {
-      throw new BuildpackError(
-        `${JSON.stringify(range.slice(0, 100))} is not a version of npm or a range of versions`,
-        {
-          where,
-          fix: `write for example "${bundled.version}"`,
-        },
-      )
-    }
-    return semver.satisfies(bundled.version, range) ? undefined : { range, where }
-  }
-  if (semver.satisfies(nodeVersion, bundled.engines)) return undefined
-  const line = olderLines.find(({ node }) => semver.satisfies(nodeVersion, node))
-  return { range: line?.npm ?? '*', where: `Node ${nodeVersion}` }
+/** The npm that is asked for; undefined: the buildpack's own. */
+function neededNpm({ choice, node, bundled }: ManagerJob): ManagerRequest | undefined {
+  const { request } = choice
+  if (request !== undefined) return semver.satisfies(bundled.version, request.range) ? undefined : request
+  if (semver.satisfies(node.version, bundled.engines)) return undefined
+  const line = olderLines.find(entry => semver.satisfies(node.version, entry.node))
+  return { range: line?.npm ?? '*', where: `Node ${node.version}` }
 }
 
 /**
  * The npm that installs the application's packages and, if `launch`, is in the image: the layer `npm`, unless it is the
  * buildpack's own and not needed there.
  */
-export async function provideNpm(
-  context: BuildContext,
-  registry: Registry,
-  bundled: Npm,
-  request: NpmRequest | undefined,
-  launch: boolean,
-): Promise<Npm> {
+export async function provideNpm(job: ManagerJob): Promise<Npm> {
+  const { context, registry, bundled, launch } = job
+  const request = neededNpm(job)
   const version = request === undefined ? bundled.version : await newest(registry, request)
   if (request !== undefined) context.log.info(`npm ${version}, for ${request.where} (${request.range})`)
   if (request === undefined && !launch) return bundled
   const layer = await context.layer('npm', {
     title: `npm ${version}`,
-    types: { launch, cache: request !== undefined },
+    types: { launch, build: request !== undefined, cache: request !== undefined },
     key: { npm: version },
     create: async dir => {
       const target = join(dir, 'npm')
@@ -90,7 +58,7 @@ export async function provideNpm(
   return request === undefined ? bundled : { version, dir: join(layer.path, 'npm') }
 }
 
-async function newest(registry: Registry, request: NpmRequest): Promise<string> {
+async function newest(registry: Registry, request: ManagerRequest): Promise<string> {
   const exact = semver.valid(request.range)
   if (exact !== null) return exact
   const version = semver.maxSatisfying(await registry.versions('npm'), request.range)
@@ -98,7 +66,7 @@ async function newest(registry: Registry, request: NpmRequest): Promise<string> 
   return version
 }
 
-function noSuchNpm({ range, where }: NpmRequest): BuildpackError {
+function noSuchNpm({ range, where }: ManagerRequest): BuildpackError {
   return new BuildpackError(`no version of npm satisfies ${JSON.stringify(range)}`, {
     where,
     fix: 'write for example "11.x"',

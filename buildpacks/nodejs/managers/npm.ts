@@ -1,0 +1,149 @@
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import semver from 'semver'
+import { readJson, tableMap, text } from '../../../lifecycle/spec/read.ts'
+import type { Metadata } from '../../../lifecycle/spec/types.ts'
+import { type App, type Component, digestOf, keep, packageUrl, withTempDir } from '../../sdk/index.ts'
+import { runNamedScript } from './scripts.ts'
+import type { ManagerJob, ManagerKind, PackageManager } from '../manager.ts'
+import { npmEnv } from '../registry.ts'
+import { provideNpm, writeWrappers } from './npm-tool.ts'
+import { filesNamed, namesConfig, npmrcValues } from './settings.ts'
+
+export const npm: ManagerKind = {
+  id: 'npm',
+  name: 'npm',
+  lockFiles: ['npm-shrinkwrap.json', 'package-lock.json'],
+  commands: ['npm', 'npx'],
+  use: (job, work) => withTempDir(async bin => work(await open(job, bin))),
+}
+
+/** Runs npm with the application's Node. */
+type NpmCommand = (args: readonly [string, ...string[]]) => Promise<unknown>
+
+async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
+  const { context, node, project, choice } = job
+  const { lockFile } = choice
+  const tool = await provideNpm(job)
+  // It outlives the buildpack's version, as npm checks whatever it takes out.
+  const cache = await context.layer('npm-cache', {
+    types: { cache: true },
+    key: {},
+    restore: () => keep,
+    create: async () => {},
+  })
+  await writeWrappers(bin, tool.dir)
+  const nodeBin = join(node.layer.path, 'bin')
+  const env = {
+    ...npmEnv(context.env, cache.path),
+    PATH: [nodeBin, bin, context.env['PATH']].join(':'),
+    // Headers for packages in C++, which node-gyp would download.
+    npm_package_config_node_gyp_nodedir: node.layer.path,
+    // The same for node-gyp before 10, which npm of that age brings; newer npm warns of a setting that it does not know.
+    ...(semver.lt(tool.version, '10.0.0') && { npm_config_nodedir: node.layer.path }),
+  }
+  const command: NpmCommand = args => {
+    // npm's code for a lock file that does not match package.json; other failures have nothing to do with it.
+    const fix = (stderr: string) =>
+      /\bcode EUSAGE\b/.test(stderr) ? `run "npm install" and commit ${lockFile ?? 'package-lock.json'}` : undefined
+    const argv = [join(nodeBin, 'node'), join(tool.dir, 'bin/npm-cli.js'), ...args] as const
+    return context.run(argv, { env, name: `npm ${args.join(' ')}`, cwd: project.root.path, fix })
+  }
+  const verb = lockFile === undefined || !hasCi(tool.version) ? 'install' : 'ci'
+  const unlocked = lockFile === undefined ? ['--no-package-lock'] : []
+  return {
+    version: tool.version,
+    env,
+    installTitle: `npm ${verb}`,
+    installedPaths: ['node_modules'],
+    async key({ dev }) {
+      if (lockFile === undefined || !(await lockDecides(project.root, lockFile, context.target.arch))) return undefined
+      return namesConfig(context.env) ? undefined : installKey(job, tool.version, lockFile, dev)
+    },
+    async install({ dev }) {
+      await rm(project.root.at('node_modules'), { recursive: true, force: true })
+      await command([verb, ...which(tool.version, dev), ...unlocked])
+    },
+    rebuild: async () => void (await command(['rebuild'])),
+    runScript: (script, options) => runNamedScript(context, env, 'npm', script, options),
+    async prune() {
+      await command(['prune', ...which(tool.version, false), '--ignore-scripts', ...unlocked])
+    },
+    sbom: () => installedByNpm(project.root.path),
+  }
+}
+
+/** `npm ci` came with npm 5.7 (npm's changelog). */
+const hasCi = (version: string) => semver.gte(version, '5.7.0')
+
+/** `--omit` and `--include` came with npm 7. */
+function which(version: string, dev: boolean): string[] {
+  if (semver.gte(version, '7.0.0')) return [dev ? '--include=dev' : '--omit=dev']
+  return [dev ? '--production=false' : '--production']
+}
+
+/**
+ * True if the lock file alone decides what is installed: each package is an archive of known digest, and none runs a script,
+ * which could read the source, the environment or the network. Lock files of npm 6 and older do not say who runs scripts.
+ */
+async function lockDecides(root: App, lockFile: string, arch: string): Promise<boolean> {
+  const lock = readJson((await root.read(lockFile)) ?? '', lockFile)
+  const entries = tableMap(lock, 'packages').filter(([path]) => path !== '')
+  return entries.length > 0 && entries.every(([, { table }]) => isDecided(table, arch))
+}
+
+function isDecided(entry: Metadata, arch: string): boolean {
+  if (isForOthers(entry['os'], 'linux') || isForOthers(entry['cpu'], arch === 'amd64' ? 'x64' : arch)) return true
+  const { resolved } = entry
+  const isLocal = typeof resolved === 'string' && /^(file|git\+|git:|ssh:)/.test(resolved)
+  const isKnown = typeof entry['integrity'] === 'string' || entry['inBundle'] === true
+  return isKnown && !isLocal && entry['link'] !== true && entry['hasInstallScript'] !== true
+}
+
+/** `"os": ["darwin"]`: an optional package that npm leaves out here. */
+function isForOthers(names: unknown, ours: string): boolean {
+  return Array.isArray(names) && names.every(name => typeof name === 'string' && !name.startsWith('!') && name !== ours)
+}
+
+/** What the installed packages depend on. */
+async function installKey({ context, node, project }: ManagerJob, npmVersion: string, lockFile: string, dev: boolean) {
+  const { env, target } = context
+  const settings = Object.entries(env).filter(([name]) => isInstallSetting(name))
+  const npmrc = (await project.root.read('.npmrc')) ?? ''
+  const values = npmrcValues(npmrc, env)
+  const named = await filesNamed(project.root, [...settings.map(([, value]) => value), ...values])
+  return {
+    Node: node.version,
+    npm: npmVersion,
+    architecture: target.arch,
+    packages: dev ? 'with devDependencies' : 'for production',
+    [lockFile]: digestOf((await project.root.read(lockFile)) ?? ''),
+    'dependencies in package.json': digestOf(project.rootJson.dependencyFields),
+    '.npmrc': digestOf(npmrc, ...values),
+    'settings for npm': settingsDigest(settings),
+    'files that settings for npm name': digestOf(...named),
+  }
+}
+
+const settingsDigest = (settings: [string, string][]) =>
+  digestOf(JSON.stringify(settings.toSorted(([a], [b]) => (a < b ? -1 : 1))))
+
+/** Settings for npm may change what it installs, except those that are about the way to archives of known digests. */
+function isInstallSetting(name: string): boolean {
+  return /^npm_config_/i.test(name) && !/registry|_ca$|proxy|cache|auth|token|password/i.test(name)
+}
+
+/** The packages below `dir`, as npm notes them when it installs. */
+async function installedByNpm(dir: string): Promise<Component[]> {
+  const file = join(dir, 'node_modules/.package-lock.json')
+  const content = await readFile(file).catch(() => undefined)
+  if (content === undefined) return []
+  return tableMap(readJson(content, file), 'packages').flatMap(([path, entry]) => {
+    const version = text(entry, 'version')
+    if (version === undefined || entry.table['link'] === true) return []
+    const name = text(entry, 'name') ?? path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
+    const license = entry.table['license']
+    const purl = packageUrl('npm', name, version)
+    return [{ name, version, purl, ...(typeof license === 'string' && { license }) }]
+  })
+}

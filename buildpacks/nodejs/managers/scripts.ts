@@ -1,0 +1,15 @@
+import type { BuildContext } from '../../sdk/index.ts'
+import type { Env } from './settings.ts'
+
+/** `PROGRAM run SCRIPT`, which all managers have. The user's own variables win over NODE_ENV, the manager's over all. */
+export async function runNamedScript(
+  { env, log, run }: BuildContext,
+  managerEnv: Env,
+  program: string,
+  script: string,
+  { cwd, nodeEnv }: { readonly cwd?: string; readonly nodeEnv: string },
+): Promise<void> {
+  const name = `${program} run ${script}`
+  const options = { env: { NODE_ENV: nodeEnv, ...env, ...managerEnv }, name, ...(cwd !== undefined && { cwd }) }
+  await log.step(`Running ${name}`, () => run([program, 'run', script], options))
+}
