@@ -45,6 +45,8 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
+          // Of tests that say they may run beside each other: the applications.
+          maxConcurrency: 2,
           // Mirrors of packages are on the network, which may hiccup; a fault of ours fails twice.
           retry: 1,
         },

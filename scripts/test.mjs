@@ -1,5 +1,6 @@
 // `npm test`: the unit tests, the launcher's, and the line from source to a running image. What the machine lacks is skipped, and said.
-// `--all-e2e`: all end-to-end tests instead. `--faults`: random faults; BALE_FAULT_SEED repeats them, `--count N` has N.
+// `--all-e2e`: all end-to-end tests instead, with a third of test/apps by turns. `--apps [NAME…]`: all of test/apps, or those whose names
+// begin so. `--faults`: random faults; BALE_FAULT_SEED repeats them, `--count N` has N.
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
@@ -7,8 +8,14 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root, run, setup } from './setup.mjs'
 
-const { values: options } = parseArgs({
-  options: { 'all-e2e': { type: 'boolean' }, faults: { type: 'boolean' }, count: { type: 'string' } },
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    'all-e2e': { type: 'boolean' },
+    apps: { type: 'boolean' },
+    faults: { type: 'boolean' },
+    count: { type: 'string' },
+  },
 })
 setup()
 // It bundles if need be: once, before several tests would at the same time.
@@ -26,16 +33,25 @@ if (options.faults) {
   if (options.count !== undefined) process.env.BALE_FAULT_COUNT = options.count
   console.log(`Once more with the same faults: BALE_FAULT_SEED=${process.env.BALE_FAULT_SEED} npm run test:faults`)
 }
+const applications = 'test/apps.e2e.test.ts'
+if (options.apps) process.env.BALE_TEST_APPS = positionals.join() || 'all'
+else if (!options['all-e2e']) process.env.BALE_TEST_APPS = 'quick'
 const line = [
   ['unit', []],
   ['thorough', []],
   ['launchers', []],
-  ['e2e', ['test/line.e2e.test.ts']],
+  ['e2e', ['test/line.e2e.test.ts', applications]],
 ]
-const suites = options['all-e2e'] ? [['e2e', []]] : options.faults ? [['faults', []]] : line
+const suites = options['all-e2e']
+  ? [['e2e', []]]
+  : options.apps
+    ? [['e2e', [applications]]]
+    : options.faults
+      ? [['faults', []]]
+      : line
 let status = 0
 for (const [project, files] of suites) {
-  const name = files.length > 0 ? 'line' : project
+  const name = files.length > 1 ? 'line' : project
   const { status: own } = run([vitest, 'run', '--project', project, ...report(name), ...files])
   status ||= own ?? 1
 }

@@ -1,31 +1,17 @@
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
-import { bale, root, serveAndAsk } from './helpers/bale.ts'
+import { describe, it } from 'vitest'
+import { chooseApps, currentLanding, readApps, type TestApp } from './helpers/apps.ts'
+import { bale, serveAndAsk } from './helpers/bale.ts'
+import { readImageFiles } from './helpers/image-files.ts'
 
-/** test/apps/README.md says what each key means. */
-interface Expected {
-  readonly env?: Readonly<Record<string, string>>
-  readonly detect?: readonly string[]
-  readonly exit?: number
-  readonly error?: string
-  readonly log?: string
-  readonly process?: string
-  readonly http?: { readonly path: string; readonly status: number; readonly body: string }
-  readonly run?: { readonly exit: number; readonly output: string }
-}
+const wanted = process.env['BALE_TEST_APPS'] ?? 'rotation'
+const chosen = chooseApps(readApps(), wanted, currentLanding)
 
-const apps = join(root, 'test', 'apps')
-const names = readdirSync(apps, { withFileTypes: true })
-  .filter(e => e.isDirectory())
-  .map(e => e.name)
-
-describe('applications', () => {
-  it.each(names)('%s', async name => {
-    const expected = JSON.parse(readFileSync(join(apps, name, 'expect.json'), 'utf8')) as Expected
+// Two at a time: an app waits for registries as long as it computes.
+describe.concurrent(`applications: ${wanted}`, () => {
+  it.for(chosen)('$name', async ({ name, dir, expected }: TestApp, { expect }) => {
     const image = `bale-test-app-${name}`
     const env = Object.entries(expected.env ?? {}).flatMap(([key, value]) => ['--env', `${key}=${value}`])
-    const built = await bale(['build', image, '--path', join(apps, name), ...env])
+    const built = await bale(['build', image, '--path', dir, ...env])
     expect(built.code, built.output).toBe(expected.exit ?? 0)
     if (expected.error !== undefined) expect(built.output).toMatch(new RegExp(expected.error))
     if (built.code !== 0) return
@@ -45,5 +31,10 @@ describe('applications', () => {
       expect(ran.output).toMatch(new RegExp(expected.run.output))
       expect(ran.code).toBe(expected.run.exit)
     }
+    const { largest, absent = [] } = expected
+    if (largest === undefined && absent.length === 0) return
+    const { unpacked, paths } = await readImageFiles(image)
+    if (largest !== undefined) expect(unpacked / 1e6).toBeLessThan(largest)
+    for (const pattern of absent) expect(paths.filter(path => new RegExp(pattern).test(path))).toEqual([])
   })
 })
