@@ -64,7 +64,7 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
     readPrevious(input, signal),
     ...destinations.map(({ sink, names }) => sink.checkWrite(names, signal)),
     cacheImage?.sink.checkWrite(cacheImage.names, signal),
-    cacheImage && checkRead(cacheImage.previous, platform, signal),
+    cacheImage && checkCacheImage(cacheImage.previous, platform, signal),
   ])
   const labelled = targetOfImage(runImage.image)
   // An image that was not made for buildpacks has no distribution labels. Its files name the distribution.
@@ -107,8 +107,15 @@ async function refuseRunImage({ runImage: { names, open }, destinations }: Analy
   }
 }
 
-/** A missing or damaged cache image counts as readable: it costs time and prevents nothing. */
-async function checkRead({ source, name }: ImageAt, platform: Platform, signal?: AbortSignal): Promise<void> {
+/**
+ * Makes sure that a cache image can be read. A missing or damaged one counts as readable: it costs time and prevents nothing.
+ * @throws BaleError of its store if it cannot be reached, or is refused
+ */
+export async function checkCacheImage(
+  { source, name }: ImageAt,
+  platform: Platform,
+  signal?: AbortSignal,
+): Promise<void> {
   await source.pull(name, platform, signal).catch((error: unknown) => {
     if (!(error instanceof BaleError) || error.code !== 'input') throw error
   })

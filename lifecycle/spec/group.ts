@@ -26,6 +26,8 @@ function readElement(node: Node): GroupElement {
   checkBuildpackId(id, whereOf(node, 'id'))
   const version = requiredText(node, 'version')
   checkVersion(version, whereOf(node, 'version'))
+  if (flag(node, 'extension'))
+    throw errorAt(node, 'extension', 'image extensions are not supported', 'build with buildpacks only')
   return {
     id,
     version,

@@ -50,7 +50,7 @@ export function formatBuildMetadataLabel(
       direct: p.direct,
       buildpackID: p.buildpackId,
       'working-dir': features.workingDir ? p.workingDir : undefined,
-      'exec-env': features.execEnv ? (p.execEnv ?? ['*']) : undefined,
+      'exec-env': features.execEnv ? p.execEnv : undefined, // without it: all, as others write it
     })),
     'buildpack-default-process-type': m.defaultProcessType,
   })

@@ -211,6 +211,7 @@ describe('group.toml', () => {
     [one('a') + one('a'), 'group.toml:6 group[1].id: "a" is there twice'],
     [one('a/b') + one('a_b'), 'group.toml:1 group: the ids "a/b" and "a_b" mean the same directory'],
     [one('a') + '[[group-extensions]]\nid = "x"', 'group.toml:5 group-extensions: image extensions are not supported'],
+    [one('a') + 'extension = true', 'group.toml:5 group[0].extension: image extensions are not supported'],
   ])('D01 D02 refuses %j', (text, message) => expect(failure(() => parseGroup(text, 'group.toml'))).toContain(message))
 })
 

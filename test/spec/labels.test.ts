@@ -185,7 +185,7 @@ describe('io.buildpacks.build.metadata', () => {
         '{"id":"procfile","version":"2.0.0","api":"0.10"}],' +
         '"launcher":{"version":"0.21.0","source":{"git":{"repository":"https://example.com/bale","commit":"abc"}}},' +
         '"processes":[{"type":"web","command":["node"],"args":[],"direct":true,"buildpackID":"example/node","working-dir":"/x","exec-env":["test"]},' +
-        '{"type":"worker","command":["work","hard"],"args":["x"],"direct":true,"buildpackID":"procfile","exec-env":["*"]}],' +
+        '{"type":"worker","command":["work","hard"],"args":["x"],"direct":true,"buildpackID":"procfile"}],' +
         '"buildpack-default-process-type":"web"}',
     )
   })

@@ -32,7 +32,13 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 async function readOrder({ inputs, env, features, log }: PhaseContext): Promise<Order> {
   const path = inputs.text('order') ?? (await firstThere(join(inputs.path('layers'), 'order.toml'), '/cnb/order.toml'))
   const found = parseOrder(await readRequired(readTrusted, path), path)
-  // A builder may have extensions for newer platforms. Older platforms ignore them.
+  // A builder may have extensions for newer platforms. Older platforms do not know them.
+  if (!features.buildExtensions && found.extensions.length > 0)
+    log.event({
+      type: 'note',
+      level: 'info',
+      text: `The image extensions of the order take no part: Platform API ${features.api} does not know them`,
+    })
   const order = features.buildExtensions ? found : { ...found, extensions: [] }
   if (order.extensions.length > 0) {
     if (!features.extensionsAreStable) requireExperimental('image extensions', env, log)

@@ -31,6 +31,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const path = inputs.path('analyzed')
   const analyzed = parseAnalyzed(await readRequired(readUntrusted, path), path)
   const group = await readGroup(context)
+  await images.checkCache()
   const parts = await openImages(context, images, analyzed)
   const settings = await imageSettings(context)
   return {

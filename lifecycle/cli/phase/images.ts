@@ -19,6 +19,7 @@ import { registryHost, storeSettings } from '../../stores/settings.ts'
 import type { ImageReference, ImageTransport } from '../../stores/transport.ts'
 import type { PhaseContext } from './binary.ts'
 import type { Inputs } from './flags.ts'
+import { checkCacheImage } from '../../phases/analyze.ts'
 import { requireExperimental } from './modes.ts'
 import type { Owner } from '../../layers/tree/entries.ts'
 import { giveTree } from './ownership.ts'
@@ -110,6 +111,16 @@ export class Images implements AsyncDisposable {
     if (dir !== undefined) return new BuildCache({ layers: directoryCache(dir, { onWarning }) }, log)
     log.event({ type: 'note', level: 'info', text: 'No cached data will be used, no cache specified.' })
     return undefined
+  }
+
+  /**
+   * Makes sure before any work that -cache-image can be read: without this, a wrong password would cost every build its cache,
+   * with status 0. Other lifecycles exit with 1.
+   * @throws BaleError of its registry
+   */
+  async checkCache(): Promise<void> {
+    const image = await this.cacheImage()
+    if (image !== undefined) await checkCacheImage(image.previous, this.platform, this.#context.signal)
   }
 
   /** -cache-image: always in a registry. */

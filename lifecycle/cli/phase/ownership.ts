@@ -14,22 +14,21 @@ export function cnbUser({ inputs, io }: Pick<PhaseContext, 'inputs' | 'io'>): Ow
 
 const entriesAtOnce = 256
 
-/** The owners whose files are changed: root, and the directory's own owner if requested. */
-type From = ReadonlySet<number>
+/** The owners whose files are changed: root, or whoever owns them. */
+type From = 'root' | 'anybody'
 
 /**
  * Gives a directory, and all that root owns below it, to a user. The walk goes from descriptor to descriptor and changes the
  * very inode that it checked: a process that swaps a directory for a link meanwhile (X35) gets nothing from outside. Files
  * with several names stay root's: one may be a hard link to a file elsewhere.
  * @param dir its parents are trusted; it may itself be a link, which is then not followed
- * @param others `directory owner`: what the directory's owner owns is given as well, for a volume of another user
+ * @param from `anybody`: whoever owns it, for a volume that users of earlier builds have left
  * @throws BaleError 'filesystem' naming the entry whose owner cannot be changed
  */
-export async function giveTree(dir: string, owner: Owner, others?: 'directory owner'): Promise<void> {
+export async function giveTree(dir: string, owner: Owner, from: From = 'root'): Promise<void> {
   const host = toBytes(dir)
   const { parent, name } = openParent({ hostPath: dir })
   try {
-    const from = new Set([0, ...(others === undefined ? [] : [ownerOf(parent, name, host)])])
     if (!giveEntry(parent, name, host, { from, to: owner })) return
     const top = wrapErrnoSync(host, () => parent.enter(name))
     try {
@@ -46,21 +45,7 @@ export async function giveTree(dir: string, owner: Owner, others?: 'directory ow
   }
 }
 
-function ownerOf(parent: OpenDirectory, name: ByteString, host: ByteString): number {
-  return wrapErrnoSync(host, () => {
-    const fd = parent.openPath(name)
-    try {
-      return fstatSync(fd).uid
-    } finally {
-      closeSync(fd)
-    }
-  })
-}
-
-/**
- * Changes the owner of one entry of an open directory, if its present owner is in the set. Returns whether it is a
- * directory.
- */
+/** Changes the owner of one entry of an open directory, if it is one of `from`. Returns whether it is a directory. */
 function giveEntry(
   parent: OpenDirectory,
   name: ByteString,
@@ -71,7 +56,7 @@ function giveEntry(
     const fd = parent.openPath(name)
     try {
       const stat = fstatSync(fd)
-      const given = from.has(stat.uid) && (stat.isDirectory() || stat.nlink === 1)
+      const given = (from === 'anybody' || stat.uid === 0) && (stat.isDirectory() || stat.nlink === 1)
       // This resolves to the inode of the descriptor, and no further if that is a link.
       if (given) chownSync(`/proc/self/fd/${fd}`, uid, gid)
       return stat.isDirectory()

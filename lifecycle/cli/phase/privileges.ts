@@ -48,8 +48,8 @@ function checkStays(wanted: Owner, { io: { user } }: PhaseContext): void {
 async function makeWritable(dir: string, owner: Owner): Promise<void> {
   try {
     await mkdir(dir, { recursive: true })
-    // After a builder's user id has changed, volumes belong to the old one.
-    if (!(await isWritable(dir, owner))) await giveTree(dir, owner, 'directory owner')
+    // After a builder's user id has changed, volumes belong to the old one, or partly to it, as in other lifecycles.
+    if (!(await isWritable(dir, owner))) await giveTree(dir, owner, 'anybody')
   } catch (cause) {
     if (!isErrno(cause)) throw cause
     throw new BaleError('failed', `cannot make it the property of user ${owner.uid}: ${cause.message}`, {

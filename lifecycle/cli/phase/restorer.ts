@@ -26,6 +26,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const content = await readUntrusted(path)
   const analyzed = content === undefined ? {} : parseAnalyzed(content, path)
   refuseExtensions(analyzed, path)
+  await images.checkCache()
   const checked = features.targets ? await checkRunImage(context, images, analyzed) : analyzed
   const layers = inputs.path('layers')
   return {

@@ -136,9 +136,10 @@ describe('detector', () => {
   })
 
   const extensions = '[[order-extensions]]\n[[order-extensions.group]]\nid = "x"\nversion = "1.0.0"\n'
-  it.each(['0.7', '0.9'])('does not know of image extensions at %s, and passes them over', async api => {
+  it.each(['0.7', '0.9'])('does not know of image extensions at %s, passes them over, and says so', async api => {
     const at = await place({ 'cnb/order.toml': group('one') + extensions, ...pack('one') })
-    expect(await runBinary('detector', at, { more: { CNB_PLATFORM_API: api } })).toMatchObject({ code: 0 })
+    const { code, output } = await runBinary('detector', at, { more: { CNB_PLATFORM_API: api } })
+    expect([code, output]).toEqual([0, expect.stringContaining('The image extensions of the order take no part')])
   })
   it('refuses image extensions in the order, and says so', async () => {
     const at = await place({ 'cnb/order.toml': group('one') + extensions, ...pack('one') })

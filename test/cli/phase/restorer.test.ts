@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { parseAnalyzed } from '../../../lifecycle/spec/analyzed.ts'
-import type { FakeRegistry } from '../../helpers/registry.ts'
+import { type FakeRegistry, errorAnswer } from '../../helpers/registry.ts'
 import { type Machine, addRunImage, machine, registryWithRun, runLine } from './line.ts'
 
 /** A machine on which the app was built once, with new volumes after analyze and detect. */
@@ -77,6 +77,24 @@ describe('a cache image', () => {
     expect(registry.manifests.has('cache:latest')).toBe(true)
     expect(existsSync(m.path('cache'))).toBe(false)
   })
+  it.each(['nobody listens', 'access is refused'])(
+    'that cannot be read is 1 in restorer and exporter: %s',
+    async why => {
+      const registry = await registryWithRun()
+      const m = await machine('0.15')
+      const app = `${registry.host}/app`
+      await runLine(m, app, { analyzer: ['-run-image', `${registry.host}/run`] })
+      registry.faults = ({ url }) =>
+        url.pathname.startsWith('/v2/cache/') ? { answer: errorAnswer(403, 'DENIED', 'not yours') } : undefined
+      const image = why === 'nobody listens' ? '127.0.0.1:1/cache' : `${registry.host}/cache`
+      registry.manifests.delete('app:latest')
+      for (const [name, args] of Object.entries({ restorer: [], exporter: [app] })) {
+        const { status, said } = await m.run(name, ['-cache-image', image, ...args])
+        expect([status, said]).toEqual([1, expect.stringMatching(/^ERROR: GET .*(nothing listens|not yours)/m)])
+      }
+      expect(registry.manifests.has('app:latest')).toBe(false)
+    },
+  )
 })
 
 describe('the run image', () => {
