@@ -48,7 +48,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const launch = requirements.length === 0 || requirements.some(({ metadata }) => metadata['launch'] !== false)
   const project = await findProject(context)
   const { json } = project
-  await checkSources(app, json)
+  checkSources(app, json)
   const choice = await chooseManager(env, project)
   const scripts = buildScripts(env, json)
   const declared = declaredStart(env, json)

@@ -20,7 +20,8 @@ export const procfile = defineBuildpack({ detect, build })
 async function detect({ app, env }: DetectContext) {
   const declared = await declaredStart(app, env)
   if (declared && declared.where !== 'the Procfile') return pass(`${declared.where} has a start command`)
-  if (await app.has('Procfile')) return pass('Procfile is there')
+  // What cannot be read is an error of the build, which nobody overlooks.
+  if (await app.has('Procfile').catch(() => true)) return pass('Procfile is there')
   const script = await findScript(app, env)
   if (script === undefined) return fail('no Procfile, no start command in app.yaml, and GOOGLE_ENTRYPOINT is not set')
   // A language's buildpack knows better how to start what is in its language.

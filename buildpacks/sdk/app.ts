@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises'
+import { lstat, readFile, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
 import { BuildpackError } from './errors.ts'
@@ -6,7 +6,10 @@ import { BuildpackError } from './errors.ts'
 // A file that a person writes is far smaller; package-lock.json of the largest applications has some 10 MB.
 const maxBytes = 64 * 1024 * 1024
 
-/** The application's directory, with the questions that buildpacks ask about it. Names are relative to it. */
+/**
+ * The application's directory, with the questions that buildpacks ask about it. Names are relative to it. A name that is asked
+ * for and that is a link to nothing is an error, not absent: the source was most likely cut out of a larger one (S06).
+ */
 export class App {
   readonly path: string
 
@@ -36,7 +39,7 @@ export class App {
 
   /**
    * The text of a file in UTF-8, or in UTF-16 if its byte order mark says so (S19); undefined if there is none of this name.
-   * @throws BuildpackError for what cannot be read: a fifo (which would never end), a directory, a huge file.
+   * @throws BuildpackError for what cannot be read: a dead link, a fifo (which would never end), a directory, a huge file.
    */
   async read(name: string): Promise<string | undefined> {
     const found = await this.#stat(name)
@@ -53,10 +56,21 @@ export class App {
     try {
       return await stat(this.at(name))
     } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined
-      throw error
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error
+      await refuseDeadLink(this.at(name), name)
+      return undefined
     }
   }
+}
+
+async function refuseDeadLink(path: string, name: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found?.isSymbolicLink() !== true) return
+  const target = (await readlink(path)).slice(0, 200)
+  throw new BuildpackError(`is a link to ${target}, which is not in the source that is built`, {
+    where: name,
+    fix: 'put the file itself in place of the link, or build from the folder that holds both',
+  })
 }
 
 /** Decodes text by its byte order mark, which editors and shells on Windows write; UTF-8 without one. */

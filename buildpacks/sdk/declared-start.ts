@@ -56,7 +56,7 @@ export async function declaredRuntime(app: App): Promise<string | undefined> {
 
 // Whatever cannot be read is reported by the buildpack that needs it.
 async function readIfFile(app: App, name: string): Promise<string | undefined> {
-  return (await app.has(name)) ? await app.read(name).catch(() => undefined) : undefined
+  return app.read(name).catch(() => undefined)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readdir, readlink, writeFile } from 'node:fs/promises'
+import { readdir, readlink, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { python } from '../../../buildpacks/python/python.ts'
@@ -332,6 +332,17 @@ describe('packages', () => {
       expect(output).toMatch(/Error: requirements.txt:1: \.\.\/\S+ is outside the application/)
     },
   )
+
+  it('S06 of a requirements.txt that is a link out of the source are an error that says so', async () => {
+    const { project } = await pythonProject({ 'app.py': '' })
+    await symlink('../shared/requirements.txt', join(project.appDir, 'requirements.txt'))
+    const { output, exitCode } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(
+      'Error: requirements.txt: is a link to ../shared/requirements.txt, which is not in the source',
+    )
+    expect(output).not.toContain('mv ')
+  })
 
   it.each<[string, string | undefined]>([
     [
