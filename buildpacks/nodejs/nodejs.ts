@@ -18,7 +18,7 @@ import { Registry } from './registry.ts'
 import { checkSources } from './sources.ts'
 import { provideScriptVariables } from './script-variables.ts'
 import { provideNode } from './runtime.ts'
-import { type BuildScripts, buildScripts, callsManager } from './scripts.ts'
+import { type BuildScripts, buildScripts, mayCallManager } from './scripts.ts'
 import { declaredStart, noStart, otherStart, startFile, webProcess } from './start.ts'
 import { requestedVersion } from './version.ts'
 
@@ -58,9 +58,9 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const registry = new Registry(context, bundled)
   const node = await provideNode(context, registry, await requestedVersion(context, json), launch)
   const plan = await planPackages(context, project, choice.lockFile, scripts)
-  // The package manager is in the image if something there calls it.
+  // The package manager is in the image if something there may call it.
   const commands = [declared?.command, elsewhere].filter(command => command !== undefined)
-  const launchManager = launch && commands.some(command => callsManager(command, choice.kind.commands))
+  const launchManager = launch && commands.some(command => mayCallManager(command, choice.kind.commands))
   let packages: Packages | undefined
   if (launchManager || plan.how !== 'none' || plan.builds) {
     const job = { context, registry, bundled, node, project, choice, launch: launchManager }

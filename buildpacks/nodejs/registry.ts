@@ -1,7 +1,8 @@
-import { copyFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import semver from 'semver'
 import { type BuildContext, BuildpackError, withTempDir } from '../sdk/index.ts'
+import { npmrcFrom, npmSettingsFrom } from './managers/settings.ts'
 
 /** A copy of npm on disk. */
 export interface Npm {
@@ -56,7 +57,7 @@ export class Registry {
    */
   async unpack(name: string, version: string, dir: string): Promise<boolean> {
     return withTempDir(async temp => {
-      const unknown = /\bcode E(TARGET|404|NOTARGET)\b/
+      const unknown = /\bcode E(TARGET|NOTARGET)\b/
       const args = [`${name}@${version}`, '--pack-destination', temp, '--loglevel=error']
       const { exitCode } = await this.#npmCommand('pack', args, unknown)
       if (exitCode !== 0) return false
@@ -71,18 +72,32 @@ export class Registry {
     return withTempDir(async cwd => {
       const { app, env, run } = this.#context
       await writeFile(join(cwd, 'package.json'), '{}')
-      if (await app.has('.npmrc')) await copyFile(app.at('.npmrc'), join(cwd, '.npmrc'))
+      const npmrc = await app.read('.npmrc')
+      if (npmrc !== undefined) await writeFile(join(cwd, '.npmrc'), npmrcFrom(app.path, npmrc, env))
       const cli = join(this.#npm.dir, 'bin/npm-cli.js')
       const result = await run([process.execPath, cli, command, ...args], {
         cwd,
-        env: npmEnv(env, join(cwd, '.cache')),
+        env: { ...npmEnv(env, join(cwd, '.cache')), ...npmSettingsFrom(app.path, env) },
         quiet: true,
         allowFailure: true,
       })
       if (result.exitCode === 0 || expected?.test(result.stderr) === true) return result
       throw new BuildpackError(`npm ${command} ${args[0]} failed:\n${result.stderr.trim()}`, {
-        fix: 'check the network, the registry in .npmrc or NPM_CONFIG_REGISTRY, and its credentials',
+        fix: adviceFor(args[0] ?? '', result.stderr),
       })
     })
   }
+}
+
+/** People who have a registry of their own do not expect that the runtime comes from there too. */
+function adviceFor(spec: string, stderr: string): string {
+  const name = spec.replace(/(?<=.)@.*/, '')
+  const isRuntime = name.startsWith('node-')
+  const what = isRuntime ? `Node.js itself is fetched from this registry, as the package ${name}` : ''
+  if (/\bcode E404\b/.test(stderr)) {
+    const fix = `put ${name} into the registry that .npmrc or NPM_CONFIG_REGISTRY names, or name one that has npm's packages`
+    return [what, fix].filter(Boolean).join(': ')
+  }
+  const fix = 'check the network, the registry in .npmrc or NPM_CONFIG_REGISTRY, and its credentials'
+  return [fix, what].filter(Boolean).join('; ')
 }

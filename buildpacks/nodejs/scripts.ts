@@ -56,10 +56,31 @@ function isFilled(scripts: PackageJson['scripts'], name: string): boolean {
   return Object.hasOwn(scripts, name) && scripts[name]?.trim() !== ''
 }
 
-/** Runners that call a package manager for each script that they are given. */
-const runners = ['run-p', 'run-s', 'npm-run-all2?', 'concurrently', 'conc']
+/** Programs of start commands that call no package manager. Any other may: `run-p web worker`, `turbo start`, `./start.sh`. */
+const standalone = new Set([
+  ...['node', 'next', 'nuxt', 'nuxi', 'astro', 'vite', 'gatsby', 'nest', 'ng', 'remix-serve', 'react-router-serve'],
+  ...['serve', 'http-server', 'tsx', 'ts-node', 'json-server', 'strapi', 'medusa', 'keystone', 'prisma', 'knex'],
+  ...['cd', 'echo', 'export', 'exit', 'mkdir', 'cp', 'ln', 'rm', 'cat', 'sleep', 'set', 'test', '[', 'true', ':'],
+])
+const prefixes = ['exec', 'env', 'time', 'nohup', 'cross-env']
 
-/** True if a command line calls one of a package manager's commands, or a runner that does. */
-export function callsManager(command: string, programs: readonly string[]): boolean {
-  return new RegExp(`(^|[\\s;&|("'\`])(\\S*/)?(${[...programs, ...runners].join('|')})(\\s|$)`, 'm').test(command)
+/**
+ * True if a command line may call one of a package manager's commands: it names one, or starts a program that is not known to
+ * do without, such as a runner that calls it for each script.
+ */
+export function mayCallManager(commandLine: string, programs: readonly string[]): boolean {
+  const named = new RegExp(`(^|[\\s;&|("'\`:])(\\S*/)?(${programs.join('|')})(\\s|$)`, 'm')
+  return named.test(commandLine) || programsOf(commandLine).some(program => !standalone.has(program))
+}
+
+/** The programs that a command line starts, also that of a Procfile's line, without their directories. */
+function programsOf(commandLine: string): string[] {
+  return commandLine.split(/&&|\|\||[;|&\n]/).flatMap(part => {
+    const words = part
+      .trim()
+      .replace(/^[\w-]+:\s+/, '')
+      .split(/\s+/)
+    const program = words.find(word => !/^[A-Za-z_]\w*=/.test(word) && !prefixes.includes(word))
+    return program ? [program.slice(program.lastIndexOf('/') + 1)] : []
+  })
 }

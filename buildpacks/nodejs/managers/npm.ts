@@ -8,7 +8,7 @@ import { runNamedScript } from './scripts.ts'
 import type { ManagerJob, ManagerKind, PackageManager } from '../manager.ts'
 import { npmEnv } from '../registry.ts'
 import { provideNpm, writeWrappers } from './npm-tool.ts'
-import { filesNamed, namesConfig, npmrcValues } from './settings.ts'
+import { filesNamed, namesConfig, npmrcValues, userNpmrc } from './settings.ts'
 
 export const npm: ManagerKind = {
   id: 'npm',
@@ -110,7 +110,8 @@ async function installKey({ context, node, project }: ManagerJob, npmVersion: st
   const { env, target } = context
   const settings = Object.entries(env).filter(([name]) => isInstallSetting(name))
   const npmrc = (await project.root.read('.npmrc')) ?? ''
-  const values = npmrcValues(npmrc, env)
+  const user = await userNpmrc(env)
+  const values = [...npmrcValues(npmrc, env), ...npmrcValues(user ?? '', env)]
   const named = await filesNamed(project.root, [...settings.map(([, value]) => value), ...values])
   return {
     Node: node.version,
@@ -119,7 +120,7 @@ async function installKey({ context, node, project }: ManagerJob, npmVersion: st
     packages: dev ? 'with devDependencies' : 'for production',
     [lockFile]: digestOf((await project.root.read(lockFile)) ?? ''),
     'dependencies in package.json': digestOf(project.rootJson.dependencyFields),
-    '.npmrc': digestOf(npmrc, ...values),
+    '.npmrc': digestOf(npmrc, ...(user === undefined ? [] : [user]), ...values),
     'settings for npm': settingsDigest(settings),
     'files that settings for npm name': digestOf(...named),
   }

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { type App, digestOfFile } from '../../sdk/index.ts'
 
 export type Env = Readonly<Record<string, string>>
@@ -20,8 +20,41 @@ export function npmrcValues(npmrc: string, env: Env): string[] {
       .trim()
       .replace(/^(["'])(.*)\1$/, '$2'),
   )
-  return values.map(value => value.replace(/\$\{([^}?]+)\??\}/g, (_, name: string) => env[name] ?? ''))
+  return values.map(value => expanded(value, env))
 }
+
+/** Settings that name a file, from the directory that npm runs in. `certfile` and `keyfile` are of a registry. */
+const fileSetting = /^(\s*(?:\S*:)?(?:cafile|certfile|keyfile)\s*=\s*)(["']?)(.+?)\2\s*$/i
+
+/** .npmrc for an npm that runs elsewhere than in `dir`: what it names there by a relative path is named by an absolute one. */
+export function npmrcFrom(dir: string, npmrc: string, env: Env): string {
+  const lines = npmrc.split(/\r?\n/).map(line => {
+    const [, start, , value] = fileSetting.exec(line) ?? []
+    return value === undefined || value.startsWith('~') ? line : `${start}${resolve(dir, expanded(value, env))}`
+  })
+  return lines.join('\n')
+}
+
+/** The same for settings of the environment. */
+export function npmSettingsFrom(dir: string, env: Env): Record<string, string> {
+  const named = Object.entries(env).filter(
+    ([name, value]) => /^npm_config_(cafile|userconfig|globalconfig)$/i.test(name) && value !== '',
+  )
+  return Object.fromEntries(named.map(([name, value]) => [name, resolve(dir, value)]))
+}
+
+/** What a user's own ~/.npmrc says but for passwords, which npm reads beside the application's; undefined if there is none. */
+export async function userNpmrc(env: Env): Promise<string | undefined> {
+  const home = env['HOME']
+  const text = home ? await readFile(join(home, '.npmrc'), 'utf8').catch(() => undefined) : undefined
+  return text
+    ?.split(/\r?\n/)
+    .filter(line => !isSecret(line))
+    .join('\n')
+}
+
+const expanded = (value: string, env: Env): string =>
+  value.replace(/\$\{([^}?]+)\??\}/g, (_, name: string) => env[name] ?? '')
 
 /** The files that values name, each with its content: `cafile=ca.pem`, `NPM_CONFIG_USERCONFIG=ci/npmrc`. */
 export async function filesNamed(app: App, values: readonly string[]): Promise<string[]> {

