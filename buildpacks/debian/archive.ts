@@ -45,23 +45,33 @@ export class DebianArchive {
     this.#cached = cached
   }
 
-  /** `names` and all that they depend on, but for what is in the run image anyway. */
-  async resolve(names: readonly string[]): Promise<DebianPackage[]> {
-    const memo = join(this.#dir, `chosen-${names.join('-')}.json`)
+  /**
+   * `names` and all that they depend on, but for what is in the run image anyway.
+   * @param whereOf the place that names a package, for errors
+   */
+  async resolve(names: readonly string[], whereOf?: (name: string) => string | undefined): Promise<DebianPackage[]> {
+    const memo = join(this.#dir, `chosen-${digestOf(...names).slice('sha256:'.length)}.json`)
     const stamp = digestOf(await this.#listsDigest(), runImagePackages.join(' '))
     const known = await readMemo(memo)
     if (known?.stamp === stamp) return known.packages
     const args = ['--print-uris', '-qq', '--yes', ...names]
-    const result = await this.#apt('install', args, {
-      allowFailure: this.#cached,
-      fix: 'check that the build image is Debian 13, and that it can reach the archive in its apt sources',
-    })
+    const result = await this.#apt('install', args, { allowFailure: true })
+    const unknown = /^E: (?:Unable to locate package (\S+)|Version '[^']*' for '([^']+)' was not found)$/m.exec(
+      result.stderr,
+    )
+    if (unknown !== null) throw notInArchive(unknown[1] ?? unknown[2] ?? '', whereOf, unknown[0])
+    if (result.exitCode !== 0 && !this.#cached) {
+      throw new BuildpackError(`apt-get cannot install ${names.join(', ')}:\n${result.stderr.trim()}`, {
+        where: whereOf?.(names[0] ?? ''),
+        fix: 'check that the packages go together, and that the build image is Debian 13 and can reach its archive',
+      })
+    }
     if (result.exitCode !== 0) {
       this.#context.log.warning('the lists of packages in the cache are of no use: they are fetched again')
       this.#cached = false
       await rm(join(this.#dir, 'state'), { recursive: true })
       await this.#update()
-      return this.resolve(names)
+      return this.resolve(names, whereOf)
     }
     const packages = result.stdout.split('\n').flatMap(parseUriLine)
     await writeFile(memo, JSON.stringify({ stamp, packages } satisfies Memo))
@@ -131,6 +141,13 @@ export class DebianArchive {
       ...options,
     })
   }
+}
+
+function notInArchive(name: string, whereOf: ((name: string) => string | undefined) | undefined, message: string) {
+  return new BuildpackError(`apt-get: ${message}`, {
+    where: whereOf?.(name),
+    fix: `look for ${name} in the package lists of Debian 13, and correct its name or version`,
+  })
 }
 
 /** What apt chose, and from which lists: choosing takes a second. */

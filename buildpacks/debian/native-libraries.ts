@@ -50,19 +50,24 @@ export async function provideNativePackages(
       return { notes }
     },
   })
-  const libraries = libraryDir(layer.path, target.arch)
-  const joined = (name: string, ...paths: string[]) => [...paths, env[name]].filter(Boolean).join(':')
-  const include = join(layer.path, 'usr/include')
+  const paths = Object.entries(developmentPaths(layer.path, target.arch))
   return {
     libraries: layer.notes,
-    env: {
-      PATH: joined('PATH', join(layer.path, 'usr/bin')),
-      LD_LIBRARY_PATH: joined('LD_LIBRARY_PATH', libraries),
-      LIBRARY_PATH: joined('LIBRARY_PATH', libraries),
-      CPATH: joined('CPATH', include, include + libraries.slice(join(layer.path, 'usr/lib').length)),
-      PKG_CONFIG_PATH: joined('PKG_CONFIG_PATH', join(libraries, 'pkgconfig'), join(layer.path, 'usr/share/pkgconfig')),
-      CMAKE_PREFIX_PATH: joined('CMAKE_PREFIX_PATH', join(layer.path, 'usr')),
-    },
+    env: Object.fromEntries(paths.map(([name, dirs]) => [name, [...dirs, env[name]].filter(Boolean).join(':')])),
+  }
+}
+
+/** The variables by which compilers, pkg-config and CMake find what a layer of packages has. */
+export function developmentPaths(layer: string, arch: string): Record<string, string[]> {
+  const libraries = libraryDir(layer, arch)
+  const include = join(layer, 'usr/include')
+  return {
+    PATH: [join(layer, 'usr/bin')],
+    LD_LIBRARY_PATH: [libraries],
+    LIBRARY_PATH: [libraries],
+    CPATH: [include, include + libraries.slice(join(layer, 'usr/lib').length)],
+    PKG_CONFIG_PATH: [join(libraries, 'pkgconfig'), join(layer, 'usr/share/pkgconfig')],
+    CMAKE_PREFIX_PATH: [join(layer, 'usr')],
   }
 }
 
@@ -70,7 +75,7 @@ export async function provideNativePackages(
  * Makes links to libraries that the build image has lead there: `libpq.so` is in a package of headers, and what it leads to in
  * another. The linker would take a static library in its place.
  */
-async function relinkLibraries(dir: string, ofImage: string): Promise<void> {
+export async function relinkLibraries(dir: string, ofImage: string): Promise<void> {
   for (const entry of await readdir(dir, { withFileTypes: true }).catch(() => [])) {
     if (!entry.isSymbolicLink()) continue
     const path = join(dir, entry.name)

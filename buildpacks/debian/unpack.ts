@@ -1,6 +1,7 @@
 import { lstat, mkdir, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { type Component, packageUrl, type Run } from '../sdk/index.ts'
+import { linkAlternatives } from './alternatives.ts'
 import type { DebianPackage } from './archive.ts'
 
 /** Debian's names of architectures, as in the paths of libraries: `usr/lib/x86_64-linux-gnu`. */
@@ -13,7 +14,8 @@ export function libraryDir(layer: string, arch: string): string {
 
 /**
  * Unpacks packages into a layer, without running their scripts, and leaves a record of each where scanners look for those of
- * images without dpkg.
+ * images without dpkg. Of what scripts do, the links of `update-alternatives` are made: libraries such as BLAS are found by
+ * them alone.
  */
 export async function unpackPackages(run: Run, debs: readonly string[], layer: string): Promise<void> {
   const records = join(layer, 'var/lib/dpkg/status.d')
@@ -25,6 +27,7 @@ export async function unpackPackages(run: Run, debs: readonly string[], layer: s
     await writeFile(join(records, name), stdout.replace(/^(Package: .*\n)/, '$1Status: install ok installed\n'))
   }
   await removeDocuments(layer)
+  await linkAlternatives(run, debs, layer)
   await relink(layer, layer)
 }
 

@@ -32,6 +32,7 @@ describe.each([
   ['make', ['CMakeLists.txt', 'Makefile', 'configure']],
   ['static', ['Staticfile', 'index.html', 'src/index.html']],
   ['procfile', ['app.yaml', 'start.sh']],
+  ['apt', ['Aptfile']],
 ])('%s bin/detect', (name, files) => {
   it('rules itself out without starting Node, and leaves the explanation to the last buildpack', async () => {
     const { status, stdout, stderr } = await runBin(name, 'detect', ['notes.txt'], { PATH: '/nowhere' })
@@ -54,6 +55,7 @@ it.each([
   ['python', { BP_PIP_REQUIREMENT: 'base.txt' }],
   ['go', { GOOGLE_BUILDABLE: './back' }],
   ['procfile', { GOOGLE_ENTRYPOINT: 'run' }],
+  ['apt', { BP_APT_PACKAGES: 'jq' }],
   ['procfile', { RAILPACK_START_CMD: 'run' }],
   ['make', { BP_LANGUAGE: 'c++' }],
   ['make', { BP_MAKE_ARGUMENTS: 'all' }],

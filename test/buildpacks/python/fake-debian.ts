@@ -7,6 +7,7 @@ interface Package {
   readonly arch?: string
   readonly depends?: readonly string[]
   readonly files: Readonly<Record<string, string>>
+  readonly postinst?: string
 }
 
 /** Debian's archive with apt and dpkg, Python with pip, and PyPI: what the buildpack runs, without a network. */
@@ -92,6 +93,9 @@ export class FakeDebian {
     if (verb === 'install') {
       const list = await readFile(join(settings.get('Dir::State') ?? '', 'lists/Packages.lz4'), 'utf8')
       if (list !== 'intact') return { exitCode: 100, stdout: '', stderr: 'E: Unable to parse package file' }
+      const unknown = names.find(name => this.packages[name] === undefined)
+      if (unknown !== undefined)
+        return { exitCode: 100, stdout: '', stderr: `E: Unable to locate package ${unknown}\n` }
       const lines = this.#closure(names).map(name => `'mirror/${this.#file(name)}' ${this.#file(name)} 1 SHA256:00`)
       return done(`${lines.join('\n')}\n`)
     }
@@ -133,6 +137,7 @@ export class FakeDebian {
   async #dpkg([verb, deb = '', dir = '']: readonly string[]): Promise<CommandResult> {
     const name = JSON.parse(await readFile(deb, 'utf8')) as string
     const { version, arch = 'amd64', files } = this.packages[name] ?? { version: '', files: {} }
+    if (verb === '--info') return done(this.packages[name]?.postinst)
     if (verb === '--field') return done(`Package: ${name}\nVersion: ${version}\nArchitecture: ${arch}\n`)
     for (const [path, content] of Object.entries(files)) {
       await mkdir(dirname(join(dir, path)), { recursive: true })

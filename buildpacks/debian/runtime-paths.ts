@@ -1,0 +1,43 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { libraryDir } from './unpack.ts'
+
+/**
+ * Where the dynamic linker has to look in a layer of packages: the directories of Debian's libraries, and those that packages
+ * add in `/etc/ld.so.conf.d`, since ldconfig does not run for a layer.
+ */
+export async function libraryDirs(layer: string, arch: string): Promise<string[]> {
+  const confDir = join(layer, 'etc/ld.so.conf.d')
+  const names = (await readdir(confDir).catch(() => [])).filter(name => name.endsWith('.conf')).toSorted()
+  const added: string[] = []
+  for (const name of names) {
+    const lines = (await readFile(join(confDir, name), 'utf8')).split('\n').map(line => line.replace(/#.*/, '').trim())
+    added.push(...lines.filter(line => line.startsWith('/')).map(line => join(layer, line)))
+  }
+  return existing([...added, libraryDir(layer, arch), join(layer, 'usr/lib'), join(layer, 'lib')])
+}
+
+/** The variables by which programs find what a layer of packages has, which they expect below `/usr`. */
+export async function runtimePaths(layer: string, arch: string): Promise<Record<string, string[]>> {
+  const below = (...dirs: string[]) => existing(dirs.map(dir => join(layer, dir)))
+  return {
+    PATH: await below('usr/local/bin', 'usr/bin', 'usr/sbin', 'usr/games', 'bin', 'sbin'),
+    LD_LIBRARY_PATH: await libraryDirs(layer, arch),
+    PERL5LIB: await below('usr/share/perl5', `usr/lib/${libraryDir('/', arch).split('/').at(-1)}/perl5/5.40`),
+    FONTCONFIG_PATH: await below('etc/fonts'),
+    GIT_EXEC_PATH: await below('usr/lib/git-core'),
+    XDG_DATA_DIRS: await withDefault(below('usr/share'), ['/usr/local/share', '/usr/share']),
+  }
+}
+
+/** A variable whose default stops to hold when it is set names the default as well. */
+async function withDefault(dirs: Promise<string[]>, standard: readonly string[]): Promise<string[]> {
+  const own = await dirs
+  return own.length > 0 ? [...own, ...standard] : []
+}
+
+async function existing(dirs: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const dir of dirs) if ((await stat(dir).catch(() => undefined))?.isDirectory() === true) found.push(dir)
+  return found
+}
