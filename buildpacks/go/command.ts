@@ -1,6 +1,5 @@
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { App, type BuildContext, BuildpackError, firstSetting, keep } from '../sdk/index.ts'
+import { bindingsOf, type BuildContext, BuildpackError, firstSetting, keep } from '../sdk/index.ts'
 import type { Toolchain } from './toolchain.ts'
 
 /** Runs the application's Go with its caches. */
@@ -97,15 +96,12 @@ function fixOf(stderr: string): string | undefined {
   return fixes.find(([pattern]) => pattern.test(stderr))?.[1]
 }
 
-/** The file of a binding of type `netrc` (buildpack.md, "Platform": bindings), unless NETRC names one. */
-async function findNetrc({ env, platformDir }: BuildContext): Promise<string | undefined> {
-  if (firstSetting(env, 'NETRC')) return undefined
-  const root = firstSetting(env, 'SERVICE_BINDING_ROOT', 'CNB_BINDINGS')?.value ?? join(platformDir, 'bindings')
-  for (const name of (await readdir(root).catch(() => [])).toSorted()) {
-    const binding = new App(join(root, name))
-    if ((await binding.read('type'))?.trim().toLowerCase() !== 'netrc') continue
-    const file = await binding.firstOf(['.netrc', 'netrc'])
-    if (file !== undefined) return binding.at(file)
+/** The file of a binding of type `netrc`, unless NETRC names one. */
+async function findNetrc(context: BuildContext): Promise<string | undefined> {
+  if (firstSetting(context.env, 'NETRC')) return undefined
+  for (const binding of await bindingsOf(context, 'netrc')) {
+    const key = ['.netrc', 'netrc'].find(name => binding.keys.includes(name))
+    if (key !== undefined) return binding.pathOf(key)
   }
   return undefined
 }

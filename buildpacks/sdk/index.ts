@@ -1,4 +1,5 @@
 export { App, textOf } from './app.ts'
+export { type Binding, bindingsOf } from './bindings.ts'
 export {
   type BuildContext,
   type Buildpack,

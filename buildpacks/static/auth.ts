@@ -1,6 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { BuildContext } from '../sdk/index.ts'
+import { bindingsOf, type BuildContext } from '../sdk/index.ts'
 
 /** Where the names and passwords are that the site asks for. */
 export interface Htpasswd {
@@ -13,11 +11,9 @@ export interface Htpasswd {
  * A binding of the type `htpasswd`, or Cloud Foundry's Staticfile.auth. A binding's passwords never get into the image: the server
  * reads them where it runs, and does not start without.
  */
-export async function findHtpasswd({ app, env, platformDir }: BuildContext): Promise<Htpasswd | undefined> {
-  const bindings = env['SERVICE_BINDING_ROOT'] ?? join(platformDir, 'bindings')
-  for (const name of (await readdir(bindings).catch(() => [])).toSorted()) {
-    const type = await readFile(join(bindings, name, 'type'), 'utf8').catch(() => '')
-    if (type.trim() === 'htpasswd') return { why: `the binding ${name}`, file: undefined }
-  }
+export async function findHtpasswd(context: BuildContext): Promise<Htpasswd | undefined> {
+  const [binding] = await bindingsOf(context, 'htpasswd')
+  if (binding !== undefined) return { why: `the binding ${binding.name}`, file: undefined }
+  const { app } = context
   return (await app.has('Staticfile.auth')) ? { why: 'Staticfile.auth', file: app.at('Staticfile.auth') } : undefined
 }

@@ -1,0 +1,53 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Context } from './buildpack.ts'
+import { textOf } from './app.ts'
+
+/** What an operator hands to a build or an application: a directory with a file for each key (servicebinding.io, "Workload Projection"). */
+export interface Binding {
+  readonly name: string
+  readonly dir: string
+  /** The names of its files, without `type` and `provider`. */
+  readonly keys: readonly string[]
+  /** The path of a key's file. */
+  pathOf(key: string): string
+  /** The text of a key without white space at its ends; undefined if there is none. */
+  read(key: string): Promise<string | undefined>
+}
+
+/**
+ * The bindings of a type, by name: those in `SERVICE_BINDING_ROOT`, or in `<platform>/bindings`. Types are compared without
+ * regard to case, as others do.
+ */
+export async function bindingsOf(
+  { env, platformDir }: Pick<Context, 'env' | 'platformDir'>,
+  type: string,
+): Promise<Binding[]> {
+  const root = env['SERVICE_BINDING_ROOT'] || env['CNB_BINDINGS'] || join(platformDir, 'bindings')
+  const found: Binding[] = []
+  // Kubernetes keeps the files themselves in directories that begin with two dots.
+  for (const name of (await list(root)).filter(name => !name.startsWith('..'))) {
+    const dir = join(root, name)
+    const binding = await open(name, dir)
+    const own = (await binding.read('type')) ?? ''
+    if (own.toLowerCase() === type.toLowerCase()) found.push(binding)
+  }
+  return found
+}
+
+async function open(name: string, dir: string): Promise<Binding> {
+  const keys = (await list(dir)).filter(key => !key.startsWith('..') && !['type', 'provider'].includes(key))
+  const pathOf = (key: string) => join(dir, key)
+  return { name, dir, keys, pathOf, read: key => readText(pathOf(key)) }
+}
+
+async function list(dir: string): Promise<string[]> {
+  return (await readdir(dir).catch(() => [])).toSorted()
+}
+
+/** The text of a regular file, or of a link to one: a fifo would never end. */
+async function readText(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined)
+  if (!found?.isFile() || found.size > 1 << 20) return undefined
+  return textOf(await readFile(path)).trim()
+}
