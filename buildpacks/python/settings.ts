@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { BuildpackError, digestOf } from '../sdk/index.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -13,34 +14,84 @@ export interface InstallerSettings {
   readonly digest: string
   /** Files that PIP_CONSTRAINT and PIP_REQUIREMENT name. */
   readonly files: readonly { readonly file: string; readonly where: string }[]
-  /** A setting that may name what no digest covers. */
+  /** A setting, or a file of settings, that may name what no digest covers. */
   readonly open: string | undefined
 }
 
 /** These change the way to packages, not the packages. */
-const way = /_(?:INDEX_URL|DEFAULT_INDEX|INDEX|CERT|CLIENT_CERT|PROXY|TRUSTED_HOST|RETRIES|TIMEOUT|MIRROR|NATIVE_TLS)$/
-const credentials = /^(?:UV_INDEX_|POETRY_HTTP_BASIC_|POETRY_PYPI_TOKEN_|PDM_REPOSITORY_)/
+const way = /_(?:CERT|CLIENT_CERT|PROXY|TRUSTED_HOST|RETRIES|TIMEOUT|MIRROR|NATIVE_TLS)$/
+/** Where packages come from: another index may have others under the same name and version. */
+const index = /_(?:INDEX_URL|DEFAULT_INDEX|INDEX)$/
+const credentials =
+  /^(?:UV_INDEX_\w+_(?:USERNAME|PASSWORD)|POETRY_HTTP_BASIC_\w+|POETRY_PYPI_TOKEN_\w+|PDM_REPOSITORY_\w+)$/
 /** Their values say all: none names a file. */
 const plain =
   /^PIP_(?:NO_BINARY|ONLY_BINARY|PREFER_BINARY|PRE|NO_DEPS|REQUIRE_HASHES|NO_INDEX|USE_PEP517|NO_BUILD_ISOLATION|DISABLE_PIP_VERSION_CHECK|NO_INPUT|PROGRESS_BAR|QUIET|VERBOSE|NO_COLOR|NO_CACHE_DIR|NO_PYTHON_VERSION_WARNING|ROOT_USER_ACTION|DEFAULT_TIMEOUT)$|^UV_(?:NO_BINARY|NO_BUILD|PRERELEASE|RESOLUTION|LOCKED|FROZEN|COMPILE_BYTECODE|HTTP_TIMEOUT|CONCURRENT_\w+|LINK_MODE|NO_PROGRESS)$|^(?:CFLAGS|CPPFLAGS|CXXFLAGS|LDFLAGS|CC|CXX|PKG_CONFIG_PATH)$/
 const relevant =
   /^(?:PIP|UV|POETRY|PDM|PIPENV|SETUPTOOLS|SETUPTOOLS_SCM)_|^(?:CFLAGS|CPPFLAGS|CXXFLAGS|LDFLAGS|CC|CXX|PKG_CONFIG_PATH)$/
+const isPlain = (name: string) => plain.test(name) || index.test(name) || name.startsWith('SETUPTOOLS_SCM_PRETEND')
 const fileSettings = ['PIP_CONSTRAINT', 'PIP_BUILD_CONSTRAINT', 'PIP_REQUIREMENT']
+
+/** Files that installers read wherever the application is; `~` is the home of the user that builds. */
+const userFiles = [
+  ...['/etc/pip.conf', '/etc/xdg/pip/pip.conf', '~/.pip/pip.conf', '~/.config/pip/pip.conf'],
+  ...['/etc/uv/uv.toml', '/etc/xdg/uv/uv.toml', '~/.config/uv/uv.toml'],
+  ...['~/.config/pypoetry/config.toml', '~/.config/pdm/config.toml'],
+]
+
+/** Lines that only say where the index is and how to get there, in pip's and in TOML's notation. */
+const indexLine =
+  /^(?:\[.*\]|\s+https?:\/\/\S+|(?:global\.)?(?:(?:extra-)?index-url|index|url|name|default|trusted-host|(?:default-)?timeout|retries|(?:client-)?cert|proxy|native-tls|no-input|disable-pip-version-check|no-color|progress-bar)\s*=.*)$/
+
+/**
+ * The settings of the user and the machine: their text, for a digest, and the file that may name others: constraints, links,
+ * wheels.
+ */
+function readUserFiles(env: Env): { readonly texts: string[]; readonly open: string | undefined } {
+  const home = env['HOME'] ?? ''
+  const config = env['XDG_CONFIG_HOME'] || `${home}/.config`
+  const texts: string[] = []
+  let open: string | undefined
+  for (const file of userFiles) {
+    const path = file.replace('~/.config', config).replace('~', home)
+    const text = readIfThere(path)
+    if (text === undefined) continue
+    const lines = text.split(/\r?\n/).filter(line => !/^\s*(?:[#;].*)?$/.test(line))
+    texts.push(path, ...lines.map(withoutUser))
+    if (!lines.every(line => indexLine.test(line))) open ??= path
+  }
+  return { texts, open }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** A URL without user and password: tokens change while the index stays the same. */
+const withoutUser = (url: string): string => url.replaceAll(/(:\/\/)[^/@\s]+@/g, '$1')
 
 /** Sorts the settings of the installers. One that is not known counts as open: it may name a file or a branch. */
 export function readSettings(env: Env): InstallerSettings {
   const names = Object.keys(env).filter(name => relevant.test(name) && env[name] !== '' && !credentials.test(name))
   const settings = names.filter(name => !way.test(name)).toSorted()
   const isFile = (name: string) => fileSettings.includes(name)
+  const user = readUserFiles(env)
   return {
-    digest: digestOf(...settings.flatMap(name => [name, env[name] ?? ''])),
+    digest: digestOf(
+      ...user.texts,
+      ...settings.flatMap(name => [name, index.test(name) ? withoutUser(env[name] ?? '') : (env[name] ?? '')]),
+    ),
     files: settings.filter(isFile).flatMap(name =>
       (env[name] ?? '')
         .trim()
         .split(/\s+/)
         .map(file => ({ file, where: name })),
     ),
-    open: settings.find(name => !isFile(name) && !plain.test(name) && !/^SETUPTOOLS_SCM_PRETEND/.test(name)),
+    open: settings.find(name => !isFile(name) && !isPlain(name)) ?? user.open,
   }
 }
 

@@ -239,6 +239,8 @@ describe('packages', () => {
     ['an included file', { 'more.txt': '-c limits.txt\nb==2\n' }, {}, 'requirements.txt changed'],
     ['a constraint', { 'limits.txt': 'b<3\n' }, {}, 'requirements.txt changed'],
     ['a setting for pip', {}, { PIP_NO_BINARY: ':all:' }, 'requirements.txt changed'],
+    ['the index', {}, { PIP_INDEX_URL: 'https://ours.example/simple' }, 'requirements.txt changed'],
+    ['the choice of the index', {}, { UV_INDEX_STRATEGY: 'unsafe-best-match' }, 'UV_INDEX_STRATEGY names what may'],
   ])('are installed anew if %s changes', async (_name, changes, env, reason) => {
     const app = {
       ...flaskApp,
@@ -250,7 +252,16 @@ describe('packages', () => {
     await project.build()
     await project.nextBuild(changes)
     project.setEnv(env)
-    expect((await project.build()).output).toContain(`Creating packages of requirements.txt (${reason})`)
+    expect((await project.build()).output).toContain(`Creating packages of requirements.txt (${reason}`)
+  })
+
+  it('are kept where only the password of the index has changed', async () => {
+    const index = (password: string) => ({ PIP_EXTRA_INDEX_URL: `https://ann:${password}@ours.example/simple` })
+    const { project } = await pythonProject(flaskApp, index('old'))
+    await project.build()
+    await project.nextBuild()
+    project.setEnv(index('new'))
+    expect((await project.build()).output).toContain('Using packages of requirements.txt of the previous image')
   })
 
   it.each([
@@ -303,6 +314,20 @@ describe('packages', () => {
     expect((await project.build()).output).toContain(`(${name} names what may have changed)`)
   })
 
+  it.each(['HOME', 'XDG_CONFIG_HOME'])(
+    'C21 are installed in each build if pip has a file of settings below %s',
+    async name => {
+      const { project } = await pythonProject({
+        ...flaskApp,
+        [name === 'HOME' ? '.config/pip/pip.conf' : 'pip/pip.conf']: '[install]\nconstraint = /tmp/limits.txt\n',
+      })
+      project.setEnv({ [name]: project.appDir })
+      await project.build()
+      await project.nextBuild()
+      expect((await project.build()).output).toContain('pip/pip.conf names what may have changed)')
+    },
+  )
+
   it.each(['PIP_CONSTRAINT', 'PIP_REQUIREMENT'])('C21 are installed anew if the file of %s changes', async name => {
     const { project } = await pythonProject({ ...flaskApp, 'limits.txt': 'werkzeug<3\n' }, { [name]: 'limits.txt' })
     await project.build()
@@ -316,6 +341,17 @@ describe('packages', () => {
     await project.build()
     await project.nextBuild({ 'more.txt': 'b==2\n' })
     expect((await project.build()).output).toContain('(requirements.txt changed)')
+  })
+
+  it('C21 are installed anew if pip’s own settings name another index, and only then', async () => {
+    const conf = (index: string) => ({ '.config/pip/pip.conf': `# ours\n[global]\nindex-url = ${index}\n` })
+    const { project } = await pythonProject({ ...flaskApp, ...conf('https://ann:old@one.example/simple') })
+    project.setEnv({ HOME: project.appDir })
+    await project.build()
+    await project.nextBuild(conf('https://ann:new@one.example/simple'))
+    expect((await project.build()).output).toContain('Using packages of requirements.txt of the previous image')
+    await project.nextBuild(conf('https://two.example/simple'))
+    expect((await project.build()).output).toContain('Creating packages of requirements.txt (requirements.txt changed)')
   })
 
   it('leave no repository of an editable requirement, whose logs have the time', async () => {
