@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { describe, it } from 'vitest'
 import { chooseApps, currentLanding, readApps, type TestApp } from './helpers/apps.ts'
 import { bale, serveAndAsk } from './helpers/bale.ts'
+import { serveGit } from './helpers/git-remote.ts'
 import { readImageFiles } from './helpers/image-files.ts'
 
 const wanted = process.env['BALE_TEST_APPS'] ?? 'rotation'
@@ -10,7 +12,9 @@ const chosen = chooseApps(readApps(), wanted, currentLanding)
 describe.concurrent(`applications: ${wanted}`, () => {
   it.for(chosen)('$name', async ({ name, dir, expected }: TestApp, { expect }) => {
     const image = `bale-test-app-${name}`
-    const env = Object.entries(expected.env ?? {}).flatMap(([key, value]) => ['--env', `${key}=${value}`])
+    await using remote = expected.remote === undefined ? undefined : await serveGit(join(dir, expected.remote))
+    const variables = { ...expected.env, ...(remote && { GIT_REMOTE: remote.url }) }
+    const env = Object.entries(variables).flatMap(([key, value]) => ['--env', `${key}=${value}`])
     const built = await bale(['build', image, '--path', dir, ...env])
     expect(built.code, built.output).toBe(expected.exit ?? 0)
     if (expected.error !== undefined) expect(built.output).toMatch(new RegExp(expected.error))

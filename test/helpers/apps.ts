@@ -21,6 +21,7 @@ const expectedSchema = v.strictObject({
   process: v.optional(v.string()),
   http: v.optional(v.strictObject({ path: v.pipe(v.string(), v.startsWith('/')), status, body: regExp })),
   run: v.optional(v.strictObject({ exit: status, output: regExp })),
+  remote: v.optional(v.string()),
   largest: v.optional(v.pipe(v.number(), v.minValue(1))),
   absent: v.optional(v.array(regExp)),
   figures: v.optional(v.strictObject({ title: v.string(), change: v.string() })),
