@@ -65,7 +65,13 @@ async function builder({ out, folder, runImage }: Job): Promise<string[]> {
   const work = join(out, leaseName())
   try {
     const { signal } = new AbortController()
-    const stack = await createStack({ stackDir: loaded.stackDir, outDir: work, arch, environment: process.env, signal })
+    const stack = await createStack({
+      stackDir: loaded.stackDir ?? '',
+      outDir: work,
+      arch,
+      environment: process.env,
+      signal,
+    })
     const named = runImage === undefined ? (loaded.runImage ?? ownRunImage) : { image: runImage, mirrors: [] }
     const parts = { folder: await folder(arch), builder: loaded, base: stack.build, runImage: named }
     const packages = {

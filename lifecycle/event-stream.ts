@@ -37,6 +37,7 @@ const codes = [
   'failed',
   'input',
   'filesystem',
+  'engine',
   'arguments',
   'platform-api',
   'buildpack-api',

@@ -89,13 +89,29 @@ type FailureEvent = Extract<StreamedEvent, { type: 'failed' }>
 /**
  * Returns the phase's own error, if it reported one. It is text from inside a sandbox: only its code and message are used.
  */
-function explain(phase: string, status: ExitStatus, event?: FailureEvent): BaleError {
+function explain(phase: BuildpackPhase, status: ExitStatus, event?: FailureEvent): BaleError {
   if (event !== undefined) return failureFromSandbox(event)
+  const known = 'code' in status ? statuses[phase][status.code] : undefined
+  if (known !== undefined) return new BaleError(...known, { fix: 'its own messages stand above' })
   const how = 'code' in status ? `exited with status ${status.code}` : `was killed by ${status.signal}`
   const fix =
     'signal' in status && status.signal === 'SIGKILL' ? 'if it ran out of memory, give the machine more' : undefined
   const code: ErrorCode = 'failed'
   return new BaleError(code, `${phase} ${how} without saying why`, fix === undefined ? {} : { fix })
+}
+
+/** What another lifecycle's binaries mean by their exit status (platform.md, "Exit Code" of detector and builder). */
+const statusesOfBoth: Readonly<Record<number, readonly [ErrorCode, string]>> = {
+  11: ['platform-api', "the builder's lifecycle does not support the Platform API"],
+  12: ['buildpack-api', "the builder's lifecycle does not support the API of a buildpack"],
+}
+const statuses: Record<BuildpackPhase, Readonly<Record<number, readonly [ErrorCode, string]>>> = {
+  detect: {
+    ...statusesOfBoth,
+    20: ['nothing-detected', 'no group of buildpacks fits this source'],
+    21: ['detect-errored', 'no group of buildpacks fits this source, and at least one of them failed'],
+  },
+  build: { ...statusesOfBoth, 51: ['buildpack-failed', 'a buildpack failed to build'] },
 }
 
 /**

@@ -108,8 +108,7 @@ export async function bundle() {
     await buildDeflate({ bundle: out })
     for (const file of await bundlePhases(join(out, 'lifecycle'))) sources.add(file)
     precompile(out, 'bale')
-    // A place for the Node binary to be mounted on.
-    writeFileSync(join(out, 'lifecycle', 'node'), '')
+    bundleRuntime(join(out, 'runtime'))
     for (const name of buildpacks()) await bundleBuildpack(build, name, join(out, 'buildpacks', name))
     // The launchers alone: beside them may lie those for tests.
     const isShipped = path => /[/](dist|launcher-linux-\w+)$/.test(path)
@@ -123,6 +122,17 @@ export async function bundle() {
     rmSync(out, { recursive: true, force: true })
   }
   return [...sources]
+}
+
+/** What starts Node, and supervises a phase, in images of others: see distribution/. */
+function bundleRuntime(out) {
+  const arch = process.arch === 'arm64' ? 'arm64' : 'amd64'
+  mkdirSync(out)
+  for (const name of ['dispatcher', 'supervisor']) {
+    const build = join(root, 'distribution', name, 'build')
+    execFileSync(build, [arch, join(out, name)], { stdio: ['ignore', 'inherit', 'inherit'] })
+  }
+  cpSync(join(root, 'distribution', 'dispatcher', 'start.cjs'), join(out, 'start.cjs'))
 }
 
 /**

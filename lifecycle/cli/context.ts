@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
+import type { LifecycleChoice } from '../platform/builders/image-environment.ts'
 import { type Settings, settings } from '../platform/settings.ts'
+import type { PullPolicy } from '../stores/pull-policy.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { ProgramProcess } from './program.ts'
@@ -14,6 +16,12 @@ export interface GlobalOptions {
   readonly color?: boolean
   readonly path?: string
   readonly builder?: string
+  readonly lifecycle?: LifecycleChoice
+  readonly buildpack?: readonly string[]
+  readonly preBuildpack?: readonly string[]
+  readonly postBuildpack?: readonly string[]
+  readonly descriptor?: string
+  readonly pullPolicy?: PullPolicy
   readonly env?: readonly string[]
   readonly envFile?: readonly string[]
   readonly tag?: readonly string[]

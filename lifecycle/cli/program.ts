@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { BaleError, exitStatus } from '../errors.ts'
+import { pullPolicies } from '../stores/pull-policy.ts'
 import { baleVersion } from '../version.ts'
 import { type CommandContext, type GlobalOptions, Stopped, makeContext } from './context.ts'
 import { renderError } from './render/error.ts'
@@ -103,7 +104,25 @@ function addBuild(program: Command, run: Run): void {
     )
     .description('Build an image from source code.')
     .option('--path <dir>', 'the directory with the source', '.')
-    .option('--builder <path>', "a builder.toml, or a directory with one (default: Bale's own)")
+    .option('--builder <builder>', "a builder image, a builder.toml, or a directory with one (default: Bale's own)")
+    .addOption(
+      new Option('--lifecycle <whose>', 'whose detector and builder run in a builder image')
+        .choices(['bale', 'builder'])
+        .default('bale'),
+    )
+    .option(
+      '-b, --buildpack <buildpack>',
+      "in place of the builder's order: a directory, a .cnb file, an image, ID[@VERSION], from=builder (repeatable)",
+      collect,
+    )
+    .option('--pre-buildpack <buildpack>', 'before all others (repeatable)', collect)
+    .option('--post-buildpack <buildpack>', 'after all others (repeatable)', collect)
+    .option('-d, --descriptor <file>', 'another project.toml than the one in the source')
+    .addOption(
+      new Option('--pull-policy <policy>', 'when builder and run image are read from their registry').choices(
+        pullPolicies,
+      ),
+    )
     .option(
       '--env <name=value>',
       'a variable for buildpacks; NAME alone takes its value from here (repeatable)',

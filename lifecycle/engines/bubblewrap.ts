@@ -15,8 +15,11 @@ import { explainRefusal, readFacts } from './explain-failure.ts'
 import { type Ending, type SandboxOptions, endOnAbort, onAbort, startSandbox } from './sandbox.ts'
 
 export interface BubblewrapOptions {
-  /** The unpacked build image. It is shown read-only, and nothing is written to it. */
-  readonly rootfs: string
+  /**
+   * The unpacked build image: one directory, or its layers, the lowest first, which are laid over each other (Linux 5.11).
+   * It is shown read-only, and nothing is written to it.
+   */
+  readonly rootfs: string | readonly string[]
   /** An existing directory for what a run needs for a moment. */
   readonly tmpDir: string
   /** The program; found where systems have it by default. */
@@ -82,13 +85,15 @@ export function bubblewrapEngine(options: BubblewrapOptions): Engine {
   }
 }
 
-async function checkRootfs(rootfs: string): Promise<void> {
-  checkPath(rootfs)
-  const isDirectory = await stat(rootfs).then(
-    s => s.isDirectory(),
-    () => false,
-  )
-  if (!isDirectory) throw new BaleError('engine', 'the build image is not unpacked there', { where: rootfs })
+async function checkRootfs(rootfs: string | readonly string[]): Promise<void> {
+  for (const dir of typeof rootfs === 'string' ? [rootfs] : rootfs) {
+    checkPath(dir)
+    const isDirectory = await stat(dir).then(
+      s => s.isDirectory(),
+      () => false,
+    )
+    if (!isDirectory) throw new BaleError('engine', 'the build image is not unpacked there', { where: dir })
+  }
 }
 
 /** Makes a sandbox of this machine's own files, with all that a run has, and starts a shell in it. */
@@ -115,7 +120,7 @@ async function runInSandbox(
   const limits = { pids: defaultPids, ...settings.limits }
   await using group = openCgroup(limits)
   if (group === undefined && limits.memory !== undefined) throw noMemoryLimit()
-  using files = await openFiles({ ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory })
+  await using files = await openFiles({ ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory })
   const options = [...isolate({ ...run, bwrap, env }), ...files.options]
 
   const broken = new AbortController()
@@ -130,6 +135,7 @@ async function runInSandbox(
     options,
     argv: run.argv,
     descriptors: files.descriptors,
+    ...(files.wrapper && { wrapper: files.wrapper }),
     landlock: settings.landlock,
     ...(group === undefined ? { pids: limits.pids } : { joinGroup: group.join }),
   }

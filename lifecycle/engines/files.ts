@@ -1,16 +1,20 @@
 import { totalmem } from 'node:os'
-import { realpath } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Bwrap } from './bwrap.ts'
 import type { Mount } from './engine.ts'
 import { sizesFor, systemMounts } from './isolation.ts'
-import { isPlainPath, openMounts, orderMounts } from './mounts.ts'
+import { type OpenMounts, isPlainPath, openMounts, orderMounts } from './mounts.ts'
+import { type MountPoint, openLayers } from './overlay.ts'
 import { layOutRoot } from './root.ts'
-import { descriptor } from './sandbox.ts'
+import { type Wrapper, descriptor } from './sandbox.ts'
 
 export interface FilesOptions {
   readonly bwrap: Bwrap
-  readonly rootfs: string
+  /** One directory, or the layers of an image, the lowest first. */
+  readonly rootfs: string | readonly string[]
+  /** For what a run needs for a moment. Only layers need it. */
+  readonly tmpDir?: string
   readonly mounts: readonly Mount[]
   readonly network: 'none' | 'host'
   readonly home: string
@@ -20,9 +24,11 @@ export interface FilesOptions {
 }
 
 /** All files that a build sees, as bubblewrap's options and the descriptors that they name. */
-export interface OpenFiles extends Disposable {
+export interface OpenFiles extends AsyncDisposable {
   readonly options: readonly string[]
   readonly descriptors: readonly (number | Uint8Array)[]
+  /** Mounts a root of several layers before bubblewrap starts. */
+  readonly wrapper?: Wrapper
 }
 
 /** Each of them is a file system in memory. */
@@ -33,16 +39,22 @@ const offlineHosts = Buffer.from('127.0.0.1\tlocalhost\n::1\tlocalhost\n')
 
 /** @throws BaleError 'engine' for a mount that cannot be made */
 export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
-  const { bwrap, rootfs, network, home } = files
+  const { bwrap, network, home } = files
   const sizes = sizesFor(Math.min(files.memory ?? Infinity, totalmem()))
   const mounts = await orderMounts([...files.mounts, ...(await hostFiles(files))])
   const paths = mounts.map(mount => mount.path)
   const ownHosts = network === 'none' && !paths.includes(hostsPath)
   const points = [...paths, '/dev', '/proc', '/home', ...Object.keys(temporary), ...(ownHosts ? [hostsPath] : [])]
-  const root = await layOutRoot(rootfs, points)
-  const opened = openMounts(bwrap, mounts)
+  const root = await openRoot(files, mounts, points)
+  let opened: OpenMounts
+  try {
+    opened = openMounts(bwrap, mounts)
+  } catch (error) {
+    await root.close()
+    throw error
+  }
   const options = [
-    ...root,
+    ...root.options,
     ...systemMounts(sizes),
     ...Object.entries(temporary).flatMap(([path, name]) => [
       ...['--size', String(sizes[name]), '--perms', '1777', '--tmpfs', path],
@@ -52,7 +64,50 @@ export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
     ...(ownHosts ? ['--perms', '0444', '--ro-bind-data', descriptor(mounts.length), hostsPath] : []),
     ...['--remount-ro', '/'], // after the last mount point was made
   ]
-  return { ...opened, options, descriptors: [...opened.descriptors, ...(ownHosts ? [offlineHosts] : [])] }
+  return {
+    options,
+    descriptors: [...opened.descriptors, ...(ownHosts ? [offlineHosts] : [])],
+    ...(root.wrapper && { wrapper: root.wrapper }),
+    async [Symbol.asyncDispose]() {
+      opened[Symbol.dispose]()
+      await root.close()
+    },
+  }
+}
+
+interface Root {
+  readonly options: readonly string[]
+  readonly wrapper?: Wrapper
+  close(): Promise<void>
+}
+
+/** The image at `/`, read-only, with a place for each mount. */
+async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: readonly string[]): Promise<Root> {
+  const { rootfs, tmpDir } = files
+  if (typeof rootfs === 'string') return { options: await layOutRoot(rootfs, points), close: () => Promise.resolve() }
+  const [only] = rootfs
+  if (only !== undefined && rootfs.length === 1)
+    return { options: await layOutRoot(only, points), close: () => Promise.resolve() }
+  if (tmpDir === undefined) throw new BaleError('engine', 'layers need a directory for temporary files')
+  const kinds = await Promise.all(
+    points.map(async (path): Promise<MountPoint> => {
+      const mount = mounts.find(m => m.path === path)
+      const isFile = path === hostsPath || (mount !== undefined && (await stat(mount.hostPath)).isFile())
+      return { path, kind: isFile ? 'file' : 'directory' }
+    }),
+  )
+  const inside = (path: string): boolean => mounts.some(m => path.startsWith(`${m.path}/`))
+  // What is mounted inside of another mount has its place there.
+  const overlay = await openLayers(
+    rootfs,
+    kinds.filter(({ path }) => !inside(path)),
+    tmpDir,
+  )
+  return {
+    options: ['--ro-bind', overlay.path, '/'],
+    wrapper: overlay.wrapper,
+    close: async () => overlay[Symbol.asyncDispose](),
+  }
 }
 
 /** An image names its home, and bubblewrap would make a directory of the host's for one that goes up (X18). */

@@ -1,8 +1,11 @@
-import { chmod, copyFile, mkdir, mkdtemp, stat, symlink } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { chmod, copyFile, lstat, mkdir, mkdtemp, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isErrno } from '../errors.ts'
+import { promisify } from 'node:util'
+import { BaleError, isErrno } from '../errors.ts'
 import { removeTree } from '../files/remove.ts'
 import { linkAt, inspectMountPoint } from './root.ts'
+import { systemPath } from '../processes/launch.ts'
 import type { Wrapper } from './sandbox.ts'
 
 /** A writable root over an image that stays as it is; disposal drops what was written. */
@@ -63,5 +66,93 @@ async function addHostFiles(rootfs: string, upper: string): Promise<void> {
   for (const path of ['etc', '.']) {
     const covered = await stat(join(rootfs, path)).catch(() => undefined)
     if (covered !== undefined) await chmod(join(upper, path), covered.mode & 0o7777)
+  }
+}
+
+// The old system call: the new one limits a list of lower directories to 256 characters.
+const mountLayers = `
+  LIBMOUNT_FORCE_MOUNT2=always mount -t overlay overlay -o "lowerdir=$1,userxattr" root || exit
+  shift
+  exec "$@"`
+
+/** A place in the sandbox that something is mounted on. */
+export interface MountPoint {
+  readonly path: string
+  readonly kind: 'directory' | 'file'
+}
+
+/**
+ * The layers of an image as one read-only root: directories laid over each other, in which nothing is written. The topmost
+ * layer is ours, and has only the mount points: no mount point leads through a link of the image (X19).
+ * @param layers absolute paths, the lowest first
+ * @throws BaleError 'engine' if a link stands on the way to a mount point
+ */
+export async function openLayers(
+  layers: readonly string[],
+  points: readonly MountPoint[],
+  tmpDir: string,
+): Promise<OverlayRoot> {
+  const dir = await mkdtemp(join(tmpDir, 'run-'))
+  try {
+    await mkdir(join(dir, 'root'))
+    await makePoints(layers, points, join(dir, 'points'))
+    await Promise.all(layers.map((layer, n) => symlink(layer, join(dir, String(n)))))
+  } catch (error) {
+    await removeTree(dir)
+    throw error
+  }
+  const lower = ['points', ...layers.map((_layer, n) => String(n)).reverse()].join(':')
+  return {
+    path: join(dir, 'root'),
+    wrapper: { before: ':', argv: [...ownNamespaces, 'sh', '-c', mountLayers, 'sh', lower], cwd: dir },
+    [Symbol.asyncDispose]: () => removeTree(dir),
+  }
+}
+
+async function makePoints(layers: readonly string[], points: readonly MountPoint[], top: string): Promise<void> {
+  await mkdir(top)
+  await chmod(top, 0o755)
+  for (const { path, kind } of points) {
+    const parts = path.slice(1).split('/')
+    for (let n = 1; n < parts.length; n++) await makeParent(layers, parts.slice(0, n), top)
+    const own = join(top, path)
+    if (kind === 'file') await writeFile(own, '')
+    else await mkdir(own, { recursive: true })
+    await chmod(own, kind === 'file' ? 0o644 : 0o755)
+  }
+}
+
+/** A directory that is in the image, and keeps its mode, or that is made for what is below it. */
+async function makeParent(layers: readonly string[], parts: readonly string[], top: string): Promise<void> {
+  const own = join(top, ...parts)
+  if ((await lstat(own).catch(() => undefined)) !== undefined) return
+  await mkdir(own)
+  await chmod(own, 0o755)
+  for (const layer of layers.toReversed()) {
+    const path = join(layer, ...parts)
+    const found = await lstat(path).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+      throw error
+    })
+    if (found === undefined) continue
+    if (found.isSymbolicLink()) throw linkAt(path)
+    if (found.isDirectory()) await chmod(own, found.mode & 0o777)
+    return
+  }
+}
+
+/** Whether this machine can lay directories over each other for its ordinary users: Linux 5.11, and user namespaces. */
+export async function canLayer(tmpDir: string): Promise<boolean> {
+  const layer = await mkdtemp(join(tmpDir, 'run-'))
+  try {
+    await using probe = await openLayers([layer], [], tmpDir)
+    const [program = '', ...args] = [...probe.wrapper.argv, 'true']
+    await promisify(execFile)(program, args, { cwd: probe.wrapper.cwd, env: { PATH: systemPath } })
+    return true
+  } catch (error) {
+    if (error instanceof BaleError) throw error
+    return false
+  } finally {
+    await removeTree(layer)
   }
 }

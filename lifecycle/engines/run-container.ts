@@ -99,7 +99,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   }
 
   async function runReadOnly(): Promise<Ending> {
-    using files = await openFiles({ bwrap, rootfs, mounts: [], network, home: program.env.HOME })
+    await using files = await openFiles({ bwrap, rootfs, mounts: [], network, home: program.env.HOME })
     return await attend(start(files), options, signal)
   }
 }

@@ -13,14 +13,18 @@ import { requirePlatformApi } from '../spec/api.ts'
 import { parseGroup } from '../spec/group.ts'
 import { checkGroupIds } from '../spec/ids.ts'
 import { formatOrder } from '../spec/order.ts'
+import type { ProjectDescriptor } from '../spec/project-descriptor.ts'
 import type { GroupElement } from '../spec/types.ts'
 import { type Destination, Stores } from '../stores/open.ts'
+import type { PullPolicy } from '../stores/pull-policy.ts'
 import { lifecycleVersion } from '../version.ts'
-import { platformApi } from './api.ts'
 import { appCache } from './app-cache.ts'
-import { type BuildEnvironment, stackEnvironment } from './build-environment.ts'
-import { loadBuilder } from './builder.ts'
-import { type Distribution, findDistribution } from './distribution.ts'
+import { type BuildEnvironment, openEnvironment } from './build-environment.ts'
+import type { LifecycleChoice } from './builders/image-environment.ts'
+import type { OpenBuildpackInput } from './builders/open-buildpack.ts'
+import { selectionOf } from './builders/project-selection.ts'
+import { withSelection } from './builders/selection.ts'
+import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
 import { paths, sandboxRunner } from './phase-sandbox.ts'
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
@@ -35,8 +39,22 @@ export interface BuildOptions {
   readonly settings: Settings
   /** The directory with the source; the working directory by default. */
   readonly path?: string | undefined
-  /** A builder.toml, or a directory with one; Bale's own by default. */
+  /**
+   * A builder.toml, a directory with one, or a builder image in any transport; the one of project.toml, or Bale's own, by
+   * default.
+   */
   readonly builder?: string | undefined
+  /** Whose phases run in a builder image: Bale's, mounted in, by default. */
+  readonly lifecycle?: LifecycleChoice | undefined
+  /** Buildpacks in place of the builder's order: directories, .cnb files, images, `urn:cnb:builder:…`, `from=builder`. */
+  readonly buildpacks?: readonly string[] | undefined
+  /** Buildpacks before and after every group of the order. */
+  readonly preBuildpacks?: readonly string[] | undefined
+  readonly postBuildpacks?: readonly string[] | undefined
+  /** Another project.toml than the one in the source. */
+  readonly descriptor?: string | undefined
+  /** When builder, buildpacks and run image are read from a registry although this machine has them. */
+  readonly pullPolicy?: PullPolicy | undefined
   /** Variables for buildpacks, at build time. */
   readonly env?: Readonly<Record<string, string>> | undefined
   /** More names for the image, in any transport. */
@@ -79,19 +97,27 @@ export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
  * @throws BaleError; `exitStatusOf(error)` is the exit status of `bale build`
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
-  const { settings, runImage } = options
+  const { settings } = options
   const reporter = options.reporter ?? silent
   const timeout = options.timeout ?? defaultTimeout
   using timer = abortAfter(timeout, outOfTime('the build', timeout, '--timeout'))
   const signal = AbortSignal.any([timer.signal, ...(options.signal ? [options.signal] : [])])
   const distribution = options.distribution ?? findDistribution(import.meta.url)
-  const builder = await loadBuilder(options.builder ?? distribution.builder)
   await using stores = new Stores(settings, reporter, options.compression)
   const names = [options.image, ...(options.tags ?? [])]
   const destinations = await stores.destinations(names, options.publish === true)
   const [destination, ...others] = destinations
-  const environment = await stackEnvironment({ builder, distribution, settings, stores, runImage, reporter }, signal)
   await using workspace = await openWorkspace(settings.cacheDir)
+  const source = resolve(options.path ?? '.')
+  const { filter, env, project } = await readSourceSettings({
+    dir: source,
+    descriptor: options.descriptor,
+    images: [...names, ...(options.cacheImage === undefined ? [] : [options.cacheImage])],
+    outputs: [settings.cacheDir, settings.dataDir],
+    reporter,
+  })
+  const inputs = { ...options, distribution, stores, reporter, builder: options.builder ?? project?.builder }
+  const environment = await withBuildpacks(await openEnvironment(inputs, signal), project, inputs, workspace, signal)
   const cacheImage =
     options.cacheImage === undefined ? undefined : await stores.destinations([options.cacheImage], true)
   await using cache = await appCache(settings.cacheDir, destination, {
@@ -102,13 +128,6 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   })
   cache.prefetch()
 
-  const source = resolve(options.path ?? '.')
-  const { filter, env } = await readSourceSettings({
-    dir: source,
-    images: [...names, ...(options.cacheImage === undefined ? [] : [options.cacheImage])],
-    outputs: [settings.cacheDir, settings.dataDir],
-    reporter,
-  })
   await writePlatformEnv(workspace.platform, { ...env, ...options.env })
   await copySource(source, workspace.app, { reporter, filter, signal })
   await writeFile(join(workspace.layers, 'order.toml'), formatOrder(environment.order))
@@ -125,7 +144,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
       cache,
       reuse: { previous: options.clearCache !== true, layers: true },
       settings: imageSettingsOf(options, environment),
-      features: requirePlatformApi(platformApi),
+      features: requirePlatformApi(environment.lifecycle.platformApi),
       reporter: withDisplayNames(destination, reporter),
       checkOutput: (output, image) => checkStart(output, image, join(settings.cacheDir, 'run-images'), signal),
     },
@@ -133,6 +152,20 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   )
   const elsewhere = await publishElsewhere(result.image, others, reporter, signal)
   return { ...result, names: [...result.published.names, ...elsewhere] }
+}
+
+/** The environment with the buildpacks that user and project choose. */
+async function withBuildpacks(
+  environment: BuildEnvironment,
+  project: ProjectDescriptor | undefined,
+  inputs: BuildOptions & Pick<OpenBuildpackInput, 'stores' | 'reporter'> & { readonly distribution: Distribution },
+  { dir }: Workspace,
+  signal: AbortSignal,
+): Promise<BuildEnvironment> {
+  const selection = await selectionOf(inputs, project, join(dir, 'scripts'))
+  const builder = environment.buildpacks
+  const opening = { ...inputs, bundled: bundledIn(inputs.distribution), builder, base: resolve('.') }
+  return { ...environment, ...(await withSelection(environment, selection, opening, signal)) }
 }
 
 function imagesOf(
@@ -197,7 +230,7 @@ function openSandbox(
   )
   return {
     engine: engine({
-      rootfs: environment.rootfs.path,
+      rootfs: environment.rootfs.layers,
       tmpDir: workspace.dir,
       landlock: distribution.landlock,
       limits,

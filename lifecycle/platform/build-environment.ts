@@ -1,19 +1,30 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { type ImageConfig } from '../image/config.ts'
 import type { RunImageRequest } from '../phases/analyze.ts'
-import type { BuildpackDescriptor, Order } from '../spec/types.ts'
+import type { Order } from '../spec/types.ts'
 import type { Stores } from '../stores/open.ts'
-import type { BuildConfigVariable, Builder } from './builder.ts'
+import { platformApi } from './api.ts'
+import { type PullPolicy, locate } from '../stores/pull-policy.ts'
+import { type BuildConfigVariable, type Builder, type OpenModules, loadBuilder } from './builder.ts'
+import { type LifecycleChoice, buildImageEnvironment, imageEnvironment } from './builders/image-environment.ts'
+import type { BuildpackModule } from './builders/module.ts'
+import type { Files } from './builders/node-runtime.ts'
+import { openBuildpack } from './builders/open-buildpack.ts'
+import { bundledIn } from './distribution.ts'
 import type { Distribution } from './distribution.ts'
 import type { Settings } from './settings.ts'
 import { ensureStack, madeHere } from './stack.ts'
 
-/** The environment of detect and build. A builder.toml with a stack provides it; others may come from a builder image. */
+/** The environment of detect and build. A builder.toml with a stack provides it, or a builder image. */
 export interface BuildEnvironment {
-  /** The unpacked build image, and its config. */
-  readonly rootfs: { readonly path: string; readonly config: ImageConfig }
-  /** Buildpacks, and the directory of each on this machine. */
-  readonly buildpacks: readonly { readonly descriptor: BuildpackDescriptor; readonly dir: string }[]
+  /** The unpacked build image, its layers from the lowest to the topmost, and its config. */
+  readonly rootfs: { readonly layers: readonly string[]; readonly config: ImageConfig }
+  /** Whether the image has a /cnb of its own, with buildpacks and settings. */
+  readonly hasBuildpacks: boolean
+  readonly buildpacks: readonly BuildpackModule[]
   /** The order of the buildpacks, and that of extensions. */
   readonly order: Order
   readonly lifecycle: Lifecycle
@@ -23,18 +34,31 @@ export interface BuildEnvironment {
   readonly buildConfig: readonly BuildConfigVariable[]
 }
 
-/** The phase binaries that run in the environment. */
 export interface Lifecycle {
-  /** Mounted as /cnb/lifecycle. */
-  readonly dir: string
-  /** The Node that runs phases and buildpacks, mounted below it. */
-  readonly node: string
+  readonly phases: Phases
+  /** The Platform API that all phases of a build speak. */
+  readonly platformApi: string
   /** The launcher that goes into the image. */
   readonly launcher: string
 }
 
-export interface StackEnvironmentInput {
-  readonly builder: Builder
+/** The phase binaries that run in the environment. */
+export type Phases =
+  | {
+      readonly from: 'bale'
+      /** Mounted as /cnb/lifecycle. */
+      readonly dir: string
+      /** The files there that make up Node for phases and buildpacks: `node`, and what that needs besides the image. */
+      readonly runtime: Files
+    }
+  /** Those in /cnb/lifecycle of the image. */
+  | { readonly from: 'image' }
+
+export interface EnvironmentInput {
+  /** A builder.toml, a directory with one, or a builder image in any transport; Bale's own builder by default. */
+  readonly builder?: string | undefined
+  readonly lifecycle?: LifecycleChoice | undefined
+  readonly pullPolicy?: PullPolicy | undefined
   readonly distribution: Distribution
   readonly settings: Settings
   readonly stores: Stores
@@ -43,16 +67,76 @@ export interface StackEnvironmentInput {
   readonly reporter: Reporter
 }
 
+/**
+ * Opens the environment that a builder provides, of whatever kind it is.
+ * @throws BaleError for a builder that does not exist or cannot be used
+ */
+export async function openEnvironment(input: EnvironmentInput, signal: AbortSignal): Promise<BuildEnvironment> {
+  const { distribution, lifecycle = 'bale' } = input
+  const builder = input.builder ?? distribution.builder
+  if (!(await isBuilderFile(builder))) {
+    const environment = await imageEnvironment({ ...input, builder, lifecycle }, signal)
+    return withRunImage(environment, input)
+  }
+  if (lifecycle === 'builder')
+    throw new BaleError('arguments', 'a builder.toml has no lifecycle of its own', {
+      where: '--lifecycle builder',
+      fix: 'leave it out, or name a builder image',
+    })
+  const loaded = await loadBuilder(builder, modulesOf(input, signal))
+  return loaded.buildImage === undefined
+    ? stackEnvironment({ ...input, builder: loaded }, signal)
+    : withRunImage(await buildImageEnvironment({ ...input, builder: loaded }, signal), input)
+}
+
+/** A name that is a path or leads to something is one; others are names of images. */
+async function isBuilderFile(text: string): Promise<boolean> {
+  if (/^(\.{0,2}|~[^/]*)\/|\.toml$|^\.{1,2}$/.test(text)) return true
+  return (await stat(text).catch(() => undefined)) !== undefined
+}
+
+/** The buildpacks of a builder.toml, wherever they are. */
+function modulesOf(input: EnvironmentInput, signal: AbortSignal): OpenModules {
+  return (uri, file) =>
+    openBuildpack(
+      uri,
+      file,
+      { ...input, bundled: bundledIn(input.distribution), builder: [], base: dirname(file) },
+      signal,
+    )
+}
+
+/** A run image of the user's takes the place of the builder's. */
+async function withRunImage(
+  environment: BuildEnvironment,
+  { runImage, stores, settings, pullPolicy }: EnvironmentInput,
+): Promise<BuildEnvironment> {
+  if (runImage === undefined) return environment
+  const at = await locate(stores, runImage, settings.platform, pullPolicy)
+  return { ...environment, runImages: { names: { image: at.name, mirrors: [] }, open: () => Promise.resolve(at) } }
+}
+
+export interface StackEnvironmentInput extends Omit<EnvironmentInput, 'builder'> {
+  readonly builder: Builder
+}
+
 /** Opens the environment that a builder.toml describes, on a stack of this machine. Makes the stack if it does not exist. */
 export async function stackEnvironment(input: StackEnvironmentInput, signal: AbortSignal): Promise<BuildEnvironment> {
   const { builder, distribution, settings, stores, reporter } = input
   const arch = settings.platform.architecture
-  const stack = await ensureStack({ stackDir: builder.stackDir, arch, settings, store: stores.local, reporter }, signal)
+  const { stackDir } = builder
+  if (stackDir === undefined) throw new BaleError('input', 'the builder has no stack', { where: builder.file })
+  const stack = await ensureStack({ stackDir, arch, settings, store: stores.local, reporter }, signal)
   return {
-    rootfs: { path: stack.buildRoot, config: stack.buildConfig },
+    rootfs: { layers: [stack.buildRoot], config: stack.buildConfig },
+    hasBuildpacks: false,
     buildpacks: builder.buildpacks,
     order: builder.order,
-    lifecycle: { dir: distribution.lifecycleDir, node: distribution.node, launcher: distribution.launcher(arch) },
+    lifecycle: {
+      phases: { from: 'bale', dir: distribution.lifecycleDir, runtime: { node: distribution.node } },
+      platformApi,
+      launcher: distribution.launcher(arch),
+    },
     user: stack.user,
     runImages: await requestRunImage(input, stack.runImage),
     buildConfig: builder.buildConfig,

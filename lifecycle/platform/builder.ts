@@ -3,25 +3,34 @@ import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { BaleError, isErrno } from '../errors.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
-import { parseBuildpack } from '../spec/buildpack.ts'
-import { checkBuildpackId, checkVersion } from '../spec/ids.ts'
+import type { Platform } from '../image/manifest.ts'
 import { parseToml } from '../spec/toml.ts'
-import type { BuildpackDescriptor, Order } from '../spec/types.ts'
+import type { Order } from '../spec/types.ts'
+import { type BuildpackModule, findModule, nameOf, readModule } from './builders/module.ts'
 
-/** A builder: buildpacks, the order to try them in, and the stack to build and run on. */
+/** A builder.toml: buildpacks, the order to try them in, and what to build and run on. */
 export interface Builder {
   /** Absolute path of the builder.toml. */
   readonly file: string
   readonly description: string
-  readonly buildpacks: readonly { readonly descriptor: BuildpackDescriptor; readonly dir: string }[]
+  readonly buildpacks: readonly (BuildpackModule & { readonly dir: string })[]
   readonly order: Order
-  /** The folder with the stack.toml. */
-  readonly stackDir: string
+  /** The folder with the stack.toml. Absent for a builder on images. */
+  readonly stackDir?: string | undefined
+  /** The image to build in, in place of a stack. */
+  readonly buildImage?: string | undefined
   /** `[[build.env]]`: the operator's variables for buildpacks (platform.md, "Operator-Defined Variables"). */
   readonly buildConfig: readonly BuildConfigVariable[]
   /** Named instead of the stack's own run image; `mirrors` hold the same image in other registries. */
   readonly runImage?: { readonly image: string; readonly mirrors: readonly string[] }
+  /** A lifecycle tarball or image for builder images, in place of Bale's. */
+  readonly lifecycle?: string | undefined
+  /** The platforms that a builder image is made for. */
+  readonly targets: readonly Platform[]
 }
+
+/** Opens what `uri` of a `[[buildpacks]]` names, with all that it depends on. */
+export type OpenModules = (uri: string, file: string) => Promise<readonly BuildpackModule[]>
 
 export interface BuildConfigVariable {
   readonly name: string
@@ -39,20 +48,43 @@ const variable = v.object({
 })
 const element = v.object({ id: v.string(), version: v.optional(v.string()), optional: v.optional(v.boolean(), false) })
 const groups = v.array(v.object({ group: v.pipe(v.array(element), v.minLength(1, 'it has no buildpacks')) }))
+const buildpack = v.object({
+  uri: v.optional(v.string()),
+  image: v.optional(v.string()),
+  id: v.optional(v.string()),
+  version: v.optional(v.string()),
+})
 const document = v.object({
   description: v.optional(v.string(), ''),
-  buildpacks: v.array(v.object({ uri: v.string(), id: v.optional(v.string()), version: v.optional(v.string()) })),
+  buildpacks: v.optional(v.array(buildpack), []),
   order: v.pipe(groups, v.minLength(1, 'it has no groups')),
   'order-extensions': v.optional(v.array(v.unknown()), []),
-  stack: v.object({ uri: v.string() }),
-  build: v.optional(v.object({ env: v.optional(v.array(variable), []) }), {}),
+  extensions: v.optional(v.array(v.unknown()), []),
+  stack: v.optional(
+    v.object({
+      uri: v.optional(v.string()),
+      'build-image': v.optional(v.string()),
+      'run-image': v.optional(v.string()),
+      'run-image-mirrors': v.optional(v.array(v.string()), []),
+    }),
+  ),
+  build: v.optional(v.object({ env: v.optional(v.array(variable), []), image: v.optional(v.string()) }), {}),
   run: v.optional(
     v.object({ images: v.array(v.object({ image: v.string(), mirrors: v.optional(v.array(v.string()), []) })) }),
   ),
+  lifecycle: v.optional(v.object({ uri: v.optional(v.string()), version: v.optional(v.string()) })),
+  targets: v.optional(
+    v.array(v.object({ os: v.optional(v.string(), 'linux'), arch: v.string(), variant: v.optional(v.string()) })),
+    [],
+  ),
 })
+type BuilderDocument = v.InferOutput<typeof document>
 
-/** Loads `builder.toml`, or the one in a directory. Paths in it are relative to it. */
-export async function loadBuilder(path: string): Promise<Builder> {
+/**
+ * Loads `builder.toml`, or the one in a directory. Paths in it are relative to it.
+ * @param open opens its buildpacks; directories alone by default
+ */
+export async function loadBuilder(path: string, open: OpenModules = openDirectory): Promise<Builder> {
   const file = await findFile(resolve(path))
   const content = await readFile(file).catch((cause: unknown) => {
     if (isErrno(cause, 'ENOENT')) throw noBuilder(path)
@@ -64,33 +96,84 @@ export async function loadBuilder(path: string): Promise<Builder> {
     throw new BaleError('input', issue.message, { where: `${file} ${v.getDotPath(issue) ?? ''}`.trimEnd() })
   }
   const toml = parsed.output
-  if (toml['order-extensions'].length > 0) {
+  if (toml['order-extensions'].length > 0 || toml.extensions.length > 0) {
     throw new BaleError('input', 'image extensions are not supported', {
       where: `${file} order-extensions`,
       fix: 'remove them',
     })
   }
-  const buildpacks = await Promise.all(toml.buildpacks.map(b => loadBuildpack(dirname(file), b.uri, file)))
+  const buildpacks = await openModules(toml, file, open)
   const order: Order = {
     groups: toml.order.map(({ group }, i) =>
-      group.map(({ id, version, optional }) => ({
-        id,
-        version: version ?? onlyVersion(id, buildpacks, `${file} order.${i}`),
-        optional,
-      })),
+      group.map(({ id, version = '', optional }) => {
+        const found = findModule(buildpacks, id, version, `${file} order.${i}`)
+        return { id, version: found.descriptor.version, optional }
+      }),
     ),
     extensions: [],
   }
-  const run = toml.run?.images[0]
   return {
     file,
     description: toml.description,
     buildpacks,
     order,
-    stackDir: resolve(dirname(file), toml.stack.uri),
+    ...baseOf(toml, file),
     buildConfig: toml.build.env ?? [],
-    runImage: run,
+    lifecycle: lifecycleOf(toml, file),
+    targets: toml.targets.map(({ os, arch, variant }) => ({ os, architecture: arch, variant })),
   }
+}
+
+/** What to build and run on: a stack of Bale's, or images, in either of the two forms that pack has. */
+function baseOf(
+  { stack, build, run }: BuilderDocument,
+  file: string,
+): Pick<Builder, 'stackDir' | 'buildImage' | 'runImage'> {
+  const buildImage = build.image ?? stack?.['build-image']
+  const ofStack = stack?.['run-image']
+  const runImage =
+    run?.images[0] ??
+    (ofStack === undefined ? undefined : { image: ofStack, mirrors: stack?.['run-image-mirrors'] ?? [] })
+  const uri = stack?.uri
+  const where = `${file} stack`
+  if (uri !== undefined && buildImage !== undefined)
+    throw new BaleError('input', 'it has a stack and a build image', { where, fix: 'keep one of them' })
+  if (uri !== undefined) return { stackDir: resolve(dirname(file), uri), ...(runImage && { runImage }) }
+  if (buildImage === undefined)
+    throw new BaleError('input', 'it names nothing to build on', {
+      where,
+      fix: 'add [stack] with a uri, or [build] with an image and [[run.images]]',
+    })
+  if (runImage !== undefined) return { buildImage, runImage }
+  throw new BaleError('input', 'it has a build image and no run image', { where, fix: 'add [[run.images]]' })
+}
+
+function lifecycleOf({ lifecycle }: BuilderDocument, file: string): string | undefined {
+  if (lifecycle?.version !== undefined && lifecycle.uri === undefined)
+    throw new BaleError('input', `it asks for the lifecycle ${lifecycle.version}, which is downloaded from nowhere`, {
+      where: `${file} lifecycle.version`,
+      fix: "write uri with the path of a lifecycle tarball, or leave [lifecycle] out for Bale's own",
+    })
+  return lifecycle?.uri === undefined ? undefined : resolve(dirname(file), lifecycle.uri.replace(/^file:\/\//, ''))
+}
+
+async function openModules({ buildpacks }: BuilderDocument, file: string, open: OpenModules) {
+  const modules = new Map<string, BuildpackModule & { readonly dir: string }>()
+  for (const [i, { uri, image, id, version }] of buildpacks.entries()) {
+    const where = `${file} buildpacks.${i}`
+    const named = uri ?? image
+    if (named === undefined) throw new BaleError('input', 'it has no uri', { where, fix: 'add uri = "…"' })
+    const opened = await open(named, file)
+    const [{ descriptor } = { descriptor: undefined }] = opened
+    if ((id ?? descriptor?.id) !== descriptor?.id || (version ?? descriptor?.version) !== descriptor?.version)
+      throw new BaleError('input', `${named} is ${descriptor?.id}@${descriptor?.version}, not ${id}@${version ?? ''}`, {
+        where,
+        fix: 'correct id and version, or leave them out',
+      })
+    for (const module of opened)
+      if (module.dir !== undefined) modules.set(nameOf(module.descriptor), { ...module, dir: module.dir })
+  }
+  return [...modules.values()]
 }
 
 function noBuilder(path: string): BaleError {
@@ -107,28 +190,7 @@ async function findFile(path: string): Promise<string> {
   return found.isDirectory() ? join(path, 'builder.toml') : path
 }
 
-async function loadBuildpack(base: string, uri: string, where: string): Promise<Builder['buildpacks'][number]> {
-  const dir = resolve(base, uri.replace(/^file:\/\//, ''))
-  const file = join(dir, 'buildpack.toml')
-  const content = await readFile(file).catch((cause: unknown) => {
-    throw new BaleError('input', `there is no buildpack in ${dir}`, {
-      where: `${where} buildpacks`,
-      fix: 'correct its uri',
-      cause,
-    })
-  })
-  const descriptor = parseBuildpack(content, file)
-  checkBuildpackId(descriptor.id, file)
-  checkVersion(descriptor.version, file)
-  return { descriptor, dir }
-}
-
-function onlyVersion(id: string, buildpacks: Builder['buildpacks'], where: string): string {
-  const versions = buildpacks.filter(b => b.descriptor.id === id).map(b => b.descriptor.version)
-  if (versions.length === 1) return versions[0] as string
-  const why = versions.length === 0 ? 'is not in the builder' : `is there in several versions: ${versions.join(', ')}`
-  throw new BaleError('input', `the buildpack ${id} ${why}`, {
-    where,
-    fix: versions.length === 0 ? 'add it to buildpacks' : 'name one',
-  })
+/** A buildpack's directory, relative to the builder.toml. */
+async function openDirectory(uri: string, file: string): Promise<readonly BuildpackModule[]> {
+  return [await readModule(resolve(dirname(file), uri.replace(/^file:\/\//, '')), `${file} buildpacks`)]
 }

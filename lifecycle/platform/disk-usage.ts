@@ -9,14 +9,15 @@ import { OpenDirectory } from '../files/open-directory.ts'
 import { removeTree } from '../files/remove.ts'
 import { walk } from '../layers/tree/walk.ts'
 import { identityFile, usersDir } from './app-cache.ts'
+import { unpackedLayersDir } from './builders/unpacked-layers.ts'
 
 /** An entry of Bale's cache directory. */
 export interface UsageRecord {
   /**
-   * The cache of an app; an image unpacked to be run; the working directory of a build or a run; an entry of another
-   * version.
+   * The cache of an app; an image unpacked to be run; a layer of builders, unpacked; the working directory of a build or a
+   * run; an entry of another version.
    */
-  readonly kind: 'app' | 'image' | 'temporary' | 'other'
+  readonly kind: 'app' | 'image' | 'layer' | 'temporary' | 'other'
   /** The destination of the app's image, the image's ID, or the name of the directory. */
   readonly name: string
   readonly path: string
@@ -55,10 +56,18 @@ export async function diskUsage(cacheDir: string): Promise<UsageRecord[]> {
     const isImage = /^[0-9a-f]{64}$/.test(name)
     kept.push(isImage ? await described('image', path, name, running) : await temporary(path, name))
   }
+  // A build does not record its builder.
+  const building = (await namesIn(join(cacheDir, 'work'))).some(name => leaseState(name) !== 'dead')
+  for (const name of await namesIn(join(cacheDir, unpackedLayersDir))) {
+    const path = join(cacheDir, unpackedLayersDir, name)
+    const isLayer = /^(chain-)?[0-9a-f]{64}/.test(name)
+    kept.push(isLayer ? await described('layer', path, name, building) : await temporary(path, name))
+  }
   for (const folder of ['work', 'tmp'])
     for (const name of await namesIn(join(cacheDir, folder)))
       kept.push(await temporary(join(cacheDir, folder, name), name))
-  const others = folders.filter(name => !['apps', 'unpacked', 'work', 'tmp'].includes(name))
+  const known = ['apps', 'unpacked', unpackedLayersDir, 'work', 'tmp']
+  const others = folders.filter(name => !known.includes(name))
   for (const name of others) kept.push(await described('other', join(cacheDir, name), name, false))
   return kept.filter(item => item !== undefined).sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime())
 }

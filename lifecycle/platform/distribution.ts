@@ -43,3 +43,6 @@ function distributionAt(root: string): Distribution {
     node: process.execPath,
   }
 }
+
+/** The buildpacks that come with Bale, complete, a directory each. */
+export const bundledIn = ({ root }: Distribution): string => join(root, 'buildpacks')

@@ -1,14 +1,15 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Engine, EngineRun, Mount } from '../engines/engine.ts'
 import type { Reporter } from '../events.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
-import { envOf } from '../image/config.ts'
+import { envOf, labelOf } from '../image/config.ts'
 import { type BuildpackPhase, type PhaseRunner, type RunLimits, engineRunner } from '../phase-runner.ts'
 import { escapeId } from '../spec/ids.ts'
-import { platformApi } from './api.ts'
-import type { BuildEnvironment } from './build-environment.ts'
+import { labels } from '../spec/labels.ts'
+import type { BuildEnvironment, Phases } from './build-environment.ts'
 import type { BuildConfigVariable } from './builder.ts'
+import type { Files } from './builders/node-runtime.ts'
 import type { Workspace } from './workspace.ts'
 
 /** The inputs of detect and build, besides the build environment. */
@@ -27,32 +28,47 @@ export const paths = {
   platform: '/platform',
   buildpacks: '/cnb/buildpacks',
 } as const
-const node = '/cnb/lifecycle/node'
+const lifecycle = '/cnb/lifecycle'
 
 /** Runs the phase binaries in a sandbox. */
 export function sandboxRunner(sandbox: PhaseSandbox, reporter: Reporter, limits: RunLimits): PhaseRunner {
   const prepare = async (phase: BuildpackPhase): Promise<Omit<EngineRun, 'onOutput'>> => {
     await prepareMountPoints(sandbox)
-    return runOf(phase, sandbox)
+    return await runOf(phase, sandbox)
   }
   return engineRunner(sandbox.engine, reporter, prepare, limits)
 }
 
-function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Omit<EngineRun, 'onOutput'> {
+async function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Omit<EngineRun, 'onOutput'>> {
   return {
-    // Its inspector would be reachable for every user of this machine (X37).
-    argv: [node, '--disable-sigusr1', '/cnb/lifecycle/phase.cjs', phase === 'detect' ? 'detector' : 'builder'],
+    argv: argvOf(phase, sandbox.environment),
     env: environmentOf(sandbox),
     workingDir: paths.app,
-    mounts: mountsOf(phase, sandbox),
+    mounts: await mountsOf(phase, sandbox),
     network: sandbox.network,
     user: sandbox.environment.user,
   }
 }
 
-/** The root file system is read-only: what is mounted below /cnb needs a mount point there first. */
+function argvOf(phase: BuildpackPhase, { lifecycle: { phases } }: BuildEnvironment): string[] {
+  const binary = phase === 'detect' ? 'detector' : 'builder'
+  if (phases.from === 'image') {
+    const order = phase === 'detect' ? ['-order', `${paths.layers}/order.toml`] : []
+    return [`${lifecycle}/${binary}`, '-app', paths.app, '-layers', paths.layers, ...order]
+  }
+  // Node's inspector would be reachable for every user of this machine (X37).
+  return [`${lifecycle}/node`, '--disable-sigusr1', `${lifecycle}/phase.cjs`, binary]
+}
+
+/** The root file system is read-only: what is mounted in a mount of ours needs a mount point there first. */
 async function prepareMountPoints({ workspace, environment }: PhaseSandbox): Promise<void> {
-  await wrapErrno(workspace.cnb, async () => {
+  await wrapErrno(workspace.dir, async () => {
+    const { phases } = environment.lifecycle
+    await mkdir(workspace.lifecycle, { recursive: true })
+    if (phases.from === 'bale')
+      for (const name of Object.keys(await lifecycleFiles(phases)))
+        await writeFile(join(workspace.lifecycle, name), '', { flag: 'a' })
+    if (environment.hasBuildpacks) return
     await mkdir(join(workspace.cnb, 'lifecycle'), { recursive: true })
     await writeBuildConfig(join(workspace.cnb, 'build-config', 'env'), environment.buildConfig)
     for (const { descriptor } of environment.buildpacks) {
@@ -60,6 +76,12 @@ async function prepareMountPoints({ workspace, environment }: PhaseSandbox): Pro
     }
     await writeFile(join(workspace.cnb, 'order.toml'), '', { flag: 'a' })
   })
+}
+
+/** What /cnb/lifecycle has: the phases, and the Node that runs them. */
+async function lifecycleFiles({ dir, runtime }: Extract<Phases, { from: 'bale' }>): Promise<Files> {
+  const names = await readdir(dir)
+  return { ...Object.fromEntries(names.map(name => [name, join(dir, name)])), ...runtime }
 }
 
 /** A file for each variable (platform.md, "Operator-Defined Variables"). */
@@ -71,31 +93,52 @@ async function writeBuildConfig(dir: string, variables: readonly BuildConfigVari
   }
 }
 
-function mountsOf(phase: BuildpackPhase, { workspace, environment }: PhaseSandbox): Mount[] {
-  const { lifecycle, buildpacks } = environment
+async function mountsOf(phase: BuildpackPhase, { workspace, environment }: PhaseSandbox): Promise<Mount[]> {
+  const { lifecycle: life, buildpacks, hasBuildpacks } = environment
   return [
-    { hostPath: workspace.cnb, path: '/cnb', access: 'read-only' },
-    { hostPath: lifecycle.dir, path: '/cnb/lifecycle', access: 'read-only' },
-    { hostPath: lifecycle.node, path: node, access: 'read-only' },
-    ...buildpacks.map(({ descriptor, dir }): Mount => {
+    ...(hasBuildpacks ? [] : [readOnly(workspace.cnb, '/cnb')]),
+    ...(life.phases.from === 'bale' ? await lifecycleMounts(workspace, life.phases) : []),
+    ...buildpacks.flatMap(({ descriptor, dir }) => {
       const path = `${paths.buildpacks}/${escapeId(descriptor.id)}/${descriptor.version}`
-      return { hostPath: dir, path, access: 'read-only' }
+      return dir === undefined ? [] : [readOnly(dir, path)]
     }),
-    { hostPath: workspace.platform, path: paths.platform, access: 'read-only' },
+    readOnly(workspace.platform, paths.platform),
     { hostPath: workspace.layers, path: paths.layers, access: 'read-write' },
     // buildpack.md, "Detection": the app directory is read-only there.
     { hostPath: workspace.app, path: paths.app, access: phase === 'detect' ? 'read-only' : 'read-write' },
   ]
 }
 
-function environmentOf({ environment: { rootfs }, proxies }: PhaseSandbox): Record<string, string> {
-  const stackId = envOf(rootfs.config, 'CNB_STACK_ID')
+const readOnly = (hostPath: string, path: string): Mount => ({ hostPath, path, access: 'read-only' })
+
+async function lifecycleMounts(workspace: Workspace, phases: Extract<Phases, { from: 'bale' }>): Promise<Mount[]> {
+  const files = Object.entries(await lifecycleFiles(phases))
+  return [
+    readOnly(workspace.lifecycle, lifecycle),
+    ...files.map(([name, hostPath]) => readOnly(hostPath, `${lifecycle}/${name}`)),
+  ]
+}
+
+function environmentOf({ environment, proxies }: PhaseSandbox): Record<string, string> {
+  const { config } = environment.rootfs
   return {
     ...proxies,
-    PATH: envOf(rootfs.config, 'PATH') ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    ...variablesOf(environment),
+    PATH: envOf(config, 'PATH') ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: '/home/cnb',
-    ...(stackId !== undefined && { CNB_STACK_ID: stackId }),
-    CNB_PLATFORM_API: platformApi,
-    BALE_LOG_FORMAT: 'jsonl',
+    CNB_PLATFORM_API: environment.lifecycle.platformApi,
+    ...(environment.lifecycle.phases.from === 'bale' && { BALE_LOG_FORMAT: 'jsonl' }),
   }
+}
+
+/** The build image's own variables. Phases pass on to buildpacks those that the specification allows. */
+function variablesOf({ rootfs: { config }, hasBuildpacks }: BuildEnvironment): Record<string, string> {
+  const stackId = envOf(config, 'CNB_STACK_ID') ?? labelOf(config, labels.stackId)
+  const own = hasBuildpacks ? (config.config?.Env ?? []) : []
+  const entries = own.flatMap((entry): [string, string][] => {
+    const [, name = '', value = ''] = /^([A-Za-z_][A-Za-z0-9_]*)=([\s\S]*)$/.exec(entry) ?? []
+    // Those would change the Node that runs the phases, or its loader.
+    return name === '' || /^(NODE_|LD_|BALE_)/.test(name) ? [] : [[name, value]]
+  })
+  return { ...Object.fromEntries(entries), ...(stackId !== undefined && { CNB_STACK_ID: stackId }) }
 }

@@ -5,8 +5,8 @@ import { type Env, type StoreSettings, storeSettings } from '../stores/settings.
 
 /** Makes the engine for a build, once its root file system is known. */
 export type EngineFactory = (place: {
-  /** The unpacked build image. */
-  readonly rootfs: string
+  /** The unpacked build image: one directory, or its layers, the lowest first. */
+  readonly rootfs: string | readonly string[]
   /** An existing directory for temporary files. */
   readonly tmpDir: string
   readonly caBundle?: string

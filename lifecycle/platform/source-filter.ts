@@ -18,6 +18,8 @@ export interface SourceSettings {
   readonly filter: SourceFilter
   /** Variables of project.toml for buildpacks. */
   readonly env: Readonly<Record<string, string>>
+  /** project.toml, if there is one. */
+  readonly project: ProjectDescriptor | undefined
 }
 
 export interface SourceSettingsInput {
@@ -25,6 +27,8 @@ export interface SourceSettingsInput {
   readonly dir: string
   /** The destinations of the image and its cache, as the user wrote them. */
   readonly images: readonly string[]
+  /** Another project.toml than the one in the source. */
+  readonly descriptor?: string | undefined
   /** Directories that Bale itself writes to in this build. */
   readonly outputs: readonly string[]
   readonly reporter: Reporter
@@ -37,7 +41,7 @@ export interface SourceSettingsInput {
  */
 export async function readSourceSettings(input: SourceSettingsInput): Promise<SourceSettings> {
   const { dir, reporter } = input
-  const descriptor = await readDescriptor(dir, reporter)
+  const descriptor = await readDescriptor(dir, input.descriptor)
   const filters = [await ownOutputs(input), (await patterns(descriptor)) ?? (await dockerignore(dir, reporter))]
   return {
     filter: (path, isDirectory) => {
@@ -45,22 +49,16 @@ export async function readSourceSettings(input: SourceSettingsInput): Promise<So
       return verdicts.find(v => v === 'subtree') ?? verdicts.find(v => v === 'entry') ?? 'no'
     },
     env: descriptor?.env ?? {},
+    project: descriptor,
   }
 }
 
-async function readDescriptor(dir: string, reporter: Reporter): Promise<ProjectDescriptor | undefined> {
-  const file = join(dir, 'project.toml')
+async function readDescriptor(dir: string, named: string | undefined): Promise<ProjectDescriptor | undefined> {
+  const file = named === undefined ? join(dir, 'project.toml') : resolve(named)
   const content = await readTrusted(file)
-  if (content === undefined) return undefined
-  const descriptor = parseProjectDescriptor(content, 'project.toml')
-  const { notFollowed } = descriptor
-  if (notFollowed.length > 0)
-    reporter.event({
-      type: 'warning',
-      text: `project.toml has ${notFollowed.join(', ')}, which Bale does not follow yet`,
-      fix: 'name a builder.toml with --builder for other buildpacks',
-    })
-  return descriptor
+  if (content !== undefined) return parseProjectDescriptor(content, named === undefined ? 'project.toml' : file)
+  if (named === undefined) return undefined
+  throw new BaleError('arguments', 'there is no project descriptor', { where: file, fix: 'correct --descriptor' })
 }
 
 /** Patterns of project.toml, with the meaning that they have in .gitignore (gitignore(5)). */

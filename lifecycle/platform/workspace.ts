@@ -13,6 +13,8 @@ export interface Workspace extends AsyncDisposable {
   readonly layers: string
   readonly app: string
   readonly platform: string
+  /** Mounted as /cnb/lifecycle: places to mount its files on. */
+  readonly lifecycle: string
   /** Mounted as /cnb: empty places to mount the lifecycle and the buildpacks on. */
   readonly cnb: string
 }
@@ -29,12 +31,13 @@ export async function openWorkspace(cacheDir: string): Promise<Workspace> {
     layers: join(dir, 'layers'),
     app: join(dir, 'workspace'),
     platform: join(dir, 'platform'),
+    lifecycle: join(dir, 'lifecycle'),
     cnb: join(dir, 'cnb'),
   }
-  const { layers, app, platform, cnb } = workspace
+  const { layers, app, platform, lifecycle, cnb } = workspace
   await wrapErrno(dir, async () => {
     await mkdir(dir, { mode: 0o700 })
-    for (const path of [layers, app, platform, join(platform, 'env'), cnb]) {
+    for (const path of [layers, app, platform, join(platform, 'env'), lifecycle, cnb]) {
       await mkdir(path)
       await chmod(path, 0o755)
     }

@@ -8,8 +8,23 @@ export interface ProjectDescriptor {
   readonly exclude?: readonly string[]
   /** Variables for buildpacks at build time. */
   readonly env: Readonly<Record<string, string>>
-  /** Keys in the file that Bale ignores, as they are written. */
-  readonly notFollowed: readonly string[]
+  /** The builder to build with: an image, or a path. */
+  readonly builder?: string
+  /** The buildpacks to build with, in place of the builder's order. */
+  readonly group: readonly ProjectBuildpack[]
+  /** Those before and after every group. */
+  readonly pre: readonly ProjectBuildpack[]
+  readonly post: readonly ProjectBuildpack[]
+}
+
+/** A buildpack of a project (extensions/project-descriptor.md): in the builder, at a URI, or a script in the file itself. */
+export interface ProjectBuildpack {
+  readonly id?: string
+  readonly version?: string
+  readonly uri?: string
+  readonly script?: { readonly api: string; readonly shell: string; readonly inline: string }
+  /** Its place in the file. */
+  readonly where: string
 }
 
 const schemas = ['0.1', '0.2', '0.3']
@@ -35,7 +50,7 @@ export function parseProjectDescriptor(content: Uint8Array | string, where: stri
 }
 
 function readBuild(node: read.Node | undefined, prefix: string, group: string): ProjectDescriptor {
-  if (node === undefined) return { env: {}, notFollowed: [] }
+  if (node === undefined) return { env: {}, group: [], pre: [], post: [] }
   const [include, exclude] = ['include', 'exclude'].map(key =>
     read.has(node, key) ? read.texts(node, key) : undefined,
   )
@@ -43,11 +58,39 @@ function readBuild(node: read.Node | undefined, prefix: string, group: string): 
     throw read.errorAt(node, 'include', 'include and exclude exclude each other', 'keep one of them')
   const env = prefix === 'build' ? node : read.table(node, 'build')
   const variables = env === undefined ? [] : read.tables(env, 'env')
-  const notFollowed = ['builder', group, 'pre', 'post'].filter(key => read.has(node, key))
+  const around = (key: string): readonly ProjectBuildpack[] => {
+    const table = read.table(node, key)
+    return table === undefined ? [] : read.tables(table, 'buildpacks').map(readBuildpack)
+  }
   return {
     include,
     exclude,
     env: Object.fromEntries(variables.map(v => [read.requiredText(v, 'name'), read.text(v, 'value') ?? ''])),
-    notFollowed: notFollowed.map(key => `${prefix}.${key}`),
+    ...read.optionalText(node, 'builder', 'builder'),
+    group: read.tables(node, group).map(readBuildpack),
+    pre: around('pre'),
+    post: around('post'),
   }
+}
+
+function readBuildpack(node: read.Node): ProjectBuildpack {
+  const script = read.table(node, 'script')
+  const found: ProjectBuildpack = {
+    ...read.optionalText(node, 'id', 'id'),
+    ...read.optionalText(node, 'version', 'version'),
+    ...read.optionalText(node, 'uri', 'uri'),
+    ...(script && {
+      script: {
+        api: read.requiredText(script, 'api'),
+        shell: read.text(script, 'shell') || '/bin/sh',
+        inline: read.requiredText(script, 'inline'),
+      },
+    }),
+    where: read.whereOf(node, ''),
+  }
+  if (found.uri !== undefined && (found.script !== undefined || found.version !== undefined))
+    throw read.errorAt(node, 'uri', 'a buildpack has a uri, or an id with a version or a script', 'keep one of them')
+  if (found.uri === undefined && found.id === undefined)
+    throw read.errorAt(node, '', 'a buildpack has neither id nor uri', 'add one of them')
+  return found
 }

@@ -37,7 +37,7 @@ export function mountCases(): void {
       await writeFile(join(base, 'secret/x'), 'secret')
       await writeFile(join(dir, 'x'), 'shown')
       const mounts = [usr, opened.show(dir, 'read-only')]
-      using files = await openFiles({ bwrap, rootfs, mounts, network: 'none', home: '/home/cnb' })
+      await using files = await openFiles({ bwrap, rootfs, mounts, network: 'none', home: '/home/cnb' })
       await rename(dir, join(base, 'moved'))
       await symlink('secret', dir)
       let output = ''

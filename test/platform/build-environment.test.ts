@@ -77,9 +77,13 @@ describe('the environment that a builder.toml and a stack provide', () => {
     const { root, provide } = await openBuilder()
     const environment = await provide()
     expect(environment).toMatchObject({
-      rootfs: { path: join(root, 'data/stacks/stack-amd64/build-root') },
+      rootfs: { layers: [join(root, 'data/stacks/stack-amd64/build-root')] },
       user: { uid: 1234, gid: 5678 },
-      lifecycle: { dir: '/dist/lifecycle', node: '/dist/node', launcher: '/dist/launcher-amd64' },
+      lifecycle: {
+        phases: { from: 'bale', dir: '/dist/lifecycle', runtime: { node: '/dist/node' } },
+        platformApi: '0.15',
+        launcher: '/dist/launcher-amd64',
+      },
       order: { groups: [[{ id: 'test/bp', version: '1.0.0' }]] },
       buildConfig: [],
     })

@@ -21,11 +21,11 @@ async function copied(
   const reporter = recorder()
   const images = more.images?.(dir) ?? []
   const outputs = more.outputs?.(dir) ?? []
-  const { filter, env } = await readSourceSettings({ dir, images, outputs, reporter })
+  const { filter, env, project } = await readSourceSettings({ dir, images, outputs, reporter })
   await copySource(dir, to, { reporter, filter })
   const files = Object.keys(await readTree(to)).sort()
   const said = reporter.events.flatMap(e => ('text' in e ? [e.text] : []))
-  return { files, said, env, dir, to }
+  return { files, said, env, project, dir, to }
 }
 
 const tree = { 'a.txt': '', 'b.log': '', 'logs/c.log': '', 'logs/keep.txt': '', 'src/d.ts': '', 'src/deep/e.ts': '' }
@@ -53,12 +53,15 @@ describe('project.toml', () => {
     expect((await copied({ 'project.toml': toml })).env).toEqual({ A: '1' })
   })
 
-  it('says what Bale does not follow', async () => {
-    const toml = '[_]\nschema-version = "0.2"\n[io.buildpacks]\nbuilder = "x"\n[[io.buildpacks.group]]\nid = "y"\n'
-    const { said } = await copied({ 'project.toml': toml })
-    expect(said).toEqual([
-      'project.toml has io.buildpacks.builder, io.buildpacks.group, which Bale does not follow yet',
-    ])
+  it('names builder and buildpacks, with their places', async () => {
+    const toml =
+      '[_]\nschema-version = "0.2"\n[io.buildpacks]\nbuilder = "x"\n[[io.buildpacks.group]]\nid = "y"\n[[io.buildpacks.post.buildpacks]]\nuri = "z"\n'
+    expect((await copied({ 'project.toml': toml })).project).toMatchObject({
+      builder: 'x',
+      group: [{ id: 'y', where: 'project.toml:5 io.buildpacks.group[0]' }],
+      pre: [],
+      post: [{ uri: 'z' }],
+    })
   })
 
   it.each([

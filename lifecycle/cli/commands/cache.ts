@@ -86,6 +86,8 @@ function titleOf({ kind, name }: UsageRecord): string {
       return printable(shortName(name.replace(/^(store|registry) /, '')))
     case 'image':
       return `unpacked image ${name.slice(0, 12)}`
+    case 'layer':
+      return `layer of builders ${name.replace(/^chain-/, '').slice(0, 12)}`
     case 'temporary':
       return 'a build or a run'
     case 'other':

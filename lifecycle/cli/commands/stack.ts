@@ -7,8 +7,8 @@ import type { CommandContext } from '../context.ts'
 
 export async function createStackCommand(context: CommandContext, dir: string | undefined): Promise<void> {
   const { settings, reporter, signal } = context
-  const stackDir =
-    dir === undefined ? (await loadBuilder(findDistribution(import.meta.url).builder)).stackDir : resolve(dir)
+  const distribution = findDistribution(import.meta.url)
+  const stackDir = resolve(dir ?? (await loadBuilder(distribution.builder)).stackDir ?? '')
   await using stores = new Stores(settings, reporter)
   const stack = await installStack(
     { stackDir, arch: context.settings.platform.architecture, settings, store: stores.local, reporter },

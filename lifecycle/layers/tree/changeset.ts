@@ -14,6 +14,8 @@ export class Changeset implements TarHandler {
   /** The paths that this layer has written, with all their parents: whiteouts apply only to the layers below. */
   readonly #own = new Set<ByteString>()
   #skipping = false
+  /** Whether the layer means something to those below it that a tree of its own does not show. */
+  needsLower = false
 
   constructor(tree: TreeWriter) {
     this.#tree = tree
@@ -34,8 +36,13 @@ export class Changeset implements TarHandler {
     if (type === 'directory') this.#tree.directory(path, mode)
     else if (type === 'file') this.#tree.beginFile(path, mode, mtime)
     else if (type === 'symlink') this.#tree.symlink(path, target)
-    else if (type === 'hardlink') this.#tree.hardlink(path, relativeName(target))
+    else if (type === 'hardlink') this.#hardlink(path, relativeName(target))
     // Skips devices and fifos: only root can make devices, a sandbox has its own, and nothing writes to an image's fifo.
+  }
+
+  #hardlink(path: ByteString, target: ByteString): void {
+    if (!this.#own.has(target)) this.needsLower = true
+    this.#tree.hardlink(path, target)
   }
 
   data(chunk: Uint8Array): void {
@@ -62,6 +69,7 @@ export class Changeset implements TarHandler {
 
   #whiteOut({ type, size, name }: TarEntry, parent: ByteString, base: ByteString): void {
     if (type !== 'file' || size > 0) throw damaged('a whiteout must be an empty file', name)
+    this.needsLower = true
     if (base === opaque) {
       if (this.#tree.kindAt(parent) === 'directory') this.#removeBelow(parent)
       return

@@ -53,6 +53,43 @@ export async function unpackImage(layers: readonly Layer[], to: string, options:
   })
 }
 
+/**
+ * Unpacks an archive of files and directories, as people make it: with links, without owners, devices and setuid bits. `to`
+ * appears complete or not at all.
+ * @throws BaleError 'input' naming the entry, 'filesystem' when the disk refuses
+ */
+export async function unpackTar(
+  tar: AsyncIterable<Uint8Array>,
+  to: string,
+  options: UnpackOptions = {},
+): Promise<void> {
+  await publish(to, undefined, tree => readTar(tar, new Changeset(tree), options))
+}
+
+/**
+ * Unpacks one layer of an image by itself, to be laid over the layers below it (as `unpackImage` in all else).
+ * @returns whether it stands by itself. If not, it deletes something of the layers below, or has hard links to their files:
+ * then `to` is not made.
+ */
+export async function unpackLayer(layer: Layer, to: string, options: UnpackOptions = {}): Promise<boolean> {
+  try {
+    await publish(to, undefined, async tree => {
+      const changeset = new Changeset(tree)
+      await readTar(layerTar(layer, options.signal), changeset, options).catch((error: unknown) => {
+        // A hard link whose target is in a layer below.
+        throw changeset.needsLower ? new NeedsLower() : error
+      })
+      if (changeset.needsLower) throw new NeedsLower()
+    })
+    return true
+  } catch (error) {
+    if (error instanceof NeedsLower) return false
+    throw error
+  }
+}
+
+class NeedsLower extends Error {}
+
 /** Makes a directory beside `to`, fills it, and renames it to `to` at the end. */
 async function publish(
   to: string,

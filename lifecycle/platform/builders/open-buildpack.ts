@@ -1,0 +1,213 @@
+import { lstat, readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { BaleError, isErrno } from '../../errors.ts'
+import type { Reporter } from '../../events.ts'
+import { labelOf } from '../../image/config.ts'
+import { platformOf } from '../../image/image-index.ts'
+import { platformName } from '../../image/validate.ts'
+import type { Image } from '../../image/image.ts'
+import { builderLabels, parseBuildpackLayers } from '../../spec/builder-labels.ts'
+import { escapeId } from '../../spec/ids.ts'
+import * as read from '../../spec/read.ts'
+import type { Stores } from '../../stores/open.ts'
+import type { Settings } from '../settings.ts'
+import { LayeredFiles } from './layered-files.ts'
+import { type BuildpackModule, findModule, readModule } from './module.ts'
+import { unpackArchive } from './archive.ts'
+import { unpackedLayers } from './unpacked-layers.ts'
+
+export interface OpenBuildpackInput {
+  readonly settings: Settings
+  readonly stores: Stores
+  readonly reporter: Reporter
+  /** The buildpacks of Bale's own distribution, complete, by their directory. */
+  readonly bundled: string
+  /** What `urn:cnb:builder:` and `id@version` mean. */
+  readonly builder: readonly BuildpackModule[]
+  /** Relative paths are relative to it. */
+  readonly base: string
+}
+
+/** A buildpack with all that it depends on. The first one is the one that was named. */
+export type OpenedBuildpack = readonly [BuildpackModule, ...BuildpackModule[]]
+
+/**
+ * Opens a buildpack as pack names it: `urn:cnb:builder:ID[@VERSION]` or ID[@VERSION] for one of the builder, a directory, a
+ * .cnb file or .tgz archive, `docker://IMAGE` or an image in any transport.
+ * @param where for messages: the option or the file that names it
+ * @throws BaleError 'arguments' or 'input'
+ */
+export async function openBuildpack(
+  uri: string,
+  where: string,
+  input: OpenBuildpackInput,
+  signal: AbortSignal,
+): Promise<OpenedBuildpack> {
+  const ofBuilder = /^(?:urn:cnb:builder:|from=builder:)(.+)$/.exec(uri)?.[1]
+  if (ofBuilder !== undefined) return [namedInBuilder(ofBuilder, where, input)]
+  if (/^urn:cnb:registry(:|$)/.test(uri) || /^https?:/.test(uri))
+    throw new BaleError('arguments', `${JSON.stringify(uri)} is not on this machine and not in an image registry`, {
+      where,
+      fix: 'name its image, or download the .cnb file and name that',
+    })
+  const path = uri.startsWith('file://') ? fileURLToPath(uri) : resolve(input.base, uri)
+  const found = await stat(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined
+    throw error
+  })
+  if (found?.isDirectory()) return fromDirectory(path, where, input, signal)
+  if (found?.isFile()) return fromFile(path, where, input, signal)
+  if (/^(\.{0,2}\/|file:)/.test(uri) || /\.(cnb|tgz|tar\.gz|tar)$/.test(uri))
+    throw new BaleError('arguments', `there is no buildpack at ${path}`, { where, fix: 'correct its path' })
+  const [id = '', version = ''] = uri.split('@')
+  if (
+    input.builder.some(({ descriptor }) => descriptor.id === id && (version === '' || descriptor.version === version))
+  )
+    return [findModule(input.builder, id, version, where)]
+  return fromImage(uri, where, input, signal)
+}
+
+function namedInBuilder(text: string, where: string, { builder }: OpenBuildpackInput): BuildpackModule {
+  const [id = '', version = ''] = text.split('@')
+  return findModule(builder, id, version, where)
+}
+
+/** A directory, whose package.toml names what a composite one depends on. */
+async function fromDirectory(
+  dir: string,
+  where: string,
+  input: OpenBuildpackInput,
+  signal: AbortSignal,
+): Promise<OpenedBuildpack> {
+  const module = await complete(await readModule(dir, where), input)
+  if (module.descriptor.order === undefined) return [module]
+  const file = join(dir, 'package.toml')
+  const toml = await readFile(file).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return ''
+    throw error
+  })
+  const dependencies: BuildpackModule[] = []
+  for (const uri of parsePackage(toml, file).dependencies)
+    dependencies.push(...(await openBuildpack(uri, file, { ...input, base: dir }, signal)))
+  return [module, ...dependencies]
+}
+
+/** package.toml (extensions/buildpackage.md): what a package is made of. */
+export function parsePackage(content: Uint8Array | string, where: string) {
+  const document = read.readToml(content, where)
+  const platform = read.table(document, 'platform')
+  return {
+    buildpack: (n => n && read.text(n, 'uri'))(read.table(document, 'buildpack')),
+    dependencies: read.tables(document, 'dependencies').map(dependency => {
+      const uri = read.text(dependency, 'uri') ?? read.text(dependency, 'image')
+      if (uri === undefined) throw read.missing(dependency, 'uri')
+      return uri
+    }),
+    os: platform && read.text(platform, 'os'),
+    targets: read.tables(document, 'targets').map(target => ({
+      os: read.text(target, 'os') ?? 'linux',
+      architecture: read.requiredText(target, 'arch'),
+      ...read.optionalText(target, 'variant', 'variant'),
+    })),
+  }
+}
+
+/**
+ * A buildpack written with Bale's SDK is run from a bundle, `main.cjs`. A source directory has none: then Bale's own buildpacks
+ * are taken from the distribution, which has the same in its complete form.
+ * @throws BaleError 'input' for other buildpacks
+ */
+export async function complete(
+  module: BuildpackModule & { readonly dir: string },
+  { bundled }: Pick<OpenBuildpackInput, 'bundled'>,
+): Promise<BuildpackModule & { readonly dir: string }> {
+  const { dir, descriptor } = module
+  const has = async (name: string): Promise<boolean> =>
+    (await lstat(join(dir, name)).catch(() => undefined)) !== undefined
+  if (!(await has('main.ts')) || (await has('main.cjs'))) return module
+  // A checkout has its bundles in dist/bale; they are made anew when a source is newer.
+  const own = join(bundled, dir.split('/').at(-1) ?? '')
+  if (dir === resolve(bundled, '../../../buildpacks', own.slice(bundled.length + 1))) {
+    const made = await readModule(own, dir)
+    if (made.descriptor.id === descriptor.id && made.descriptor.version === descriptor.version) return made
+  }
+  throw new BaleError('input', `the buildpack ${descriptor.id} is not complete: main.ts is not bundled into main.cjs`, {
+    where: dir,
+    fix: 'bundle it first: npx esbuild main.ts --bundle --platform=node --format=cjs --outfile=main.cjs',
+  })
+}
+
+/** A .cnb file is an OCI archive of a package; else it is an archive of a buildpack's directory. */
+async function fromFile(
+  path: string,
+  where: string,
+  input: OpenBuildpackInput,
+  signal: AbortSignal,
+): Promise<OpenedBuildpack> {
+  if (path.endsWith('.cnb')) return fromImage(`oci-archive:${path}`, where, input, signal)
+  const dir = await unpackArchive(path, input.settings.cacheDir, signal)
+  return fromDirectory(dir, where, input, signal)
+}
+
+async function fromImage(
+  reference: string,
+  where: string,
+  input: OpenBuildpackInput,
+  signal: AbortSignal,
+): Promise<OpenedBuildpack> {
+  const { image } = await input.stores.find(reference, signal).catch((error: unknown) => {
+    if (!(error instanceof BaleError)) throw error
+    const { code, message, fix } = error
+    throw new BaleError(code, message, { where: error.where ?? where, fix, cause: error })
+  })
+  return readPackage(image, reference, input, signal)
+}
+
+/**
+ * The buildpacks of a package image (extensions/buildpackage.md).
+ * @throws BaleError 'input' for an image that is none, or one for another platform
+ */
+async function readPackage(
+  image: Image,
+  name: string,
+  { settings, reporter }: OpenBuildpackInput,
+  signal: AbortSignal,
+): Promise<OpenedBuildpack> {
+  const main = mainOf(image, name)
+  const { architecture } = settings.platform
+  if (image.config.architecture !== '' && image.config.architecture !== architecture)
+    throw new BaleError('input', `the buildpack package is for ${platformName(platformOf(image))}`, {
+      where: name,
+      fix: `use one for linux/${architecture}`,
+    })
+  const listed = parseBuildpackLayers(
+    labelOf(image.config, builderLabels.layers) ?? '{}',
+    `${name} ${builderLabels.layers}`,
+  )
+  const layers = await unpackedLayers(image.layers, { cacheDir: settings.cacheDir, reporter }, signal)
+  const files = new LayeredFiles(layers)
+  const modules: BuildpackModule[] = []
+  for (const { id, version } of listed) {
+    const dir = await files.find(`cnb/buildpacks/${escapeId(id)}/${version}`)
+    if (dir === undefined)
+      throw new BaleError('input', `the package lists ${id}@${version}, and no layer has it`, { where: name })
+    modules.push(await readModule(dir, name))
+  }
+  const isMain = ({ descriptor: d }: BuildpackModule): boolean => d.id === main.id && d.version === main.version
+  const first = modules.find(isMain)
+  if (first === undefined)
+    throw new BaleError('input', `the package lacks its own buildpack ${main.id}@${main.version}`, { where: name })
+  return [first, ...modules.filter(module => module !== first)]
+}
+
+function mainOf({ config }: Image, name: string): { readonly id: string; readonly version: string } {
+  const label = labelOf(config, builderLabels.package)
+  if (label === undefined)
+    throw new BaleError('input', `the image is no buildpack package: it has no label ${builderLabels.package}`, {
+      where: name,
+      fix: 'name a package, as `bale buildpack package` and `pack buildpack package` make it',
+    })
+  const document = read.readJson(label, `${name} ${builderLabels.package}`)
+  return { id: read.requiredText(document, 'id'), version: read.requiredText(document, 'version') }
+}
