@@ -18,6 +18,8 @@ import type { ImagePlan } from './oci-archive.ts'
 export interface BuilderParts {
   /** The assembled lifecycle. */
   readonly folder: string
+  /** The folder of `bale` (cli.ts), with the run image in it unless a registry has that. */
+  readonly cli: string
   readonly builder: Builder
   /** The build image of the stack. */
   readonly base: StackImage
@@ -32,7 +34,7 @@ export interface BuilderParts {
 export function builderImage(parts: BuilderParts): ImagePlan {
   const { base, builder, folder } = parts
   const buildpacks = builder.buildpacks.map(({ descriptor, dir }) => buildpackLayer(descriptor, dir))
-  const added = [directories(base.config), lifecycleLayer(folder), ...buildpacks, settings(parts)]
+  const added = [directories(base.config), lifecycleLayer(folder), ...buildpacks, settings(parts), cliLayer(parts.cli)]
   const packages: LayerSource = { kind: 'source', createdBy: 'Debian packages', tar: () => createReadStream(base.tar) }
   const history = [...(base.config.history ?? []), ...added.map(l => ({ created, created_by: l.createdBy }))]
   return {
@@ -43,6 +45,9 @@ export function builderImage(parts: BuilderParts): ImagePlan {
       config: {
         ...base.config.config,
         WorkingDir: '/layers',
+        Env: [...(base.config.config?.Env ?? []).filter(e => !e.startsWith('HOME=')), `HOME=${home}`],
+        // Writable where the root file system is not, for any user.
+        Volumes: Object.fromEntries(written.map(path => [path, {}])),
         Labels: { ...base.config.config?.Labels, ...labels(parts, layers.slice(3, 3 + buildpacks.length)) },
       },
       history,
@@ -50,20 +55,40 @@ export function builderImage(parts: BuilderParts): ImagePlan {
   }
 }
 
+/** The home of a job, whoever its user is. Buildpacks get another one. */
+const home = '/home/bale'
+/** What a build in a container of the image writes to: lifecycle/platform/container-workspace.ts. */
+const written = ['/app', home, '/layers', '/workspace']
+
 /** Who owns what: platform.md, "Builder Image", and what phases running as the CNB user have to write to. */
 function directories(config: ImageConfig): LayerSource {
   const user = { uid: Number(envOf(config, 'CNB_USER_ID')), gid: Number(envOf(config, 'CNB_GROUP_ID')) }
-  const directory = (imagePath: string, owner = root): LayerEntry => {
-    return { kind: 'directory', imagePath, mode: 0o755, ...owner }
+  const directory = (imagePath: string, owner = root, mode = 0o755): LayerEntry => {
+    return { kind: 'directory', imagePath, mode, ...owner }
   }
+  // Platforms that assign user ids, as OpenShift does, do not say which.
+  const open = 0o777
   return layerSource('Directories of a builder', [
+    directory('/app', user, open),
     ...['/cnb', '/cnb/build-config', '/cnb/build-config/env', '/cnb/buildpacks', '/cnb/extensions'].map(p =>
       directory(p),
     ),
-    directory('/layers', user),
+    directory(home, user, open),
+    directory('/layers', user, open),
     { kind: 'symlink', imagePath: '/lifecycle', target: '/cnb/lifecycle', ...root },
     ...['/platform', '/platform/env'].map(p => directory(p)),
-    directory('/workspace', user),
+    directory('/workspace', user, open),
+  ])
+}
+
+/** `bale`, on the PATH, and under the name by which a job of kaniko's starts its program. */
+function cliLayer(dir: string): LayerSource {
+  const link = (imagePath: string, target: string): LayerEntry => ({ kind: 'symlink', imagePath, target, ...root })
+  return layerSource(`Bale ${baleVersion}`, [
+    ...tree(dir, '/cnb/bale'),
+    { kind: 'directory', imagePath: '/kaniko', mode: 0o755, ...root },
+    link('/kaniko/executor', '../cnb/bale/executor'),
+    link('/usr/local/bin/bale', '/cnb/bale/bale'),
   ])
 }
 

@@ -1,4 +1,4 @@
-// Makes what others install of Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... lifecycle|lifecycle-image|builder-image`.
+// Makes what others install of Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... lifecycle|lifecycle-image|builder-image|cli`.
 import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,10 +10,11 @@ import { leaseName } from '../lifecycle/files/lease.ts'
 import { baleVersion, lifecycleVersion } from '../lifecycle/version.ts'
 import { assembleLifecycle } from './lifecycle.ts'
 import { builderImage } from './builder-image.ts'
+import { assembleCli, shareWithBuilder } from './cli.ts'
 import { lifecycleImage } from './lifecycle-image.ts'
 import { type Arch, archs, machineFor, runTool } from './machine.ts'
-import { type ImagePlan, writeOciArchive } from './oci-archive.ts'
-import { writeTarball } from './tarball.ts'
+import { type ImagePlan, writeLayout, writeOciArchive } from './oci-archive.ts'
+import { writeTarball, writeTreeTarball } from './tarball.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -21,10 +22,14 @@ interface Job {
   /** Where results go, and drafts of them. */
   readonly out: string
   readonly archs: readonly Arch[]
+  /** Those that the command line names. */
+  readonly named: readonly Arch[]
   /** Where `linux-<arch>/` is, once it is made. */
   readonly folder: (arch: Arch) => Promise<string>
   /** What the builder calls its run image; else what builder.toml says. */
   readonly runImage: string | undefined
+  /** The builder image holds its run image, so that a build needs no registry for it. */
+  readonly withRunImage: boolean
 }
 
 /** Makes its files and gives their paths. */
@@ -33,6 +38,7 @@ const products: Record<string, Make> = {
   lifecycle,
   'lifecycle-image': image,
   'builder-image': builder,
+  cli,
 }
 
 /** `lifecycle-linux-<arch>.tgz`. */
@@ -57,32 +63,77 @@ async function image({ out, archs, folder }: Job): Promise<string[]> {
 
 const ownRunImage = { image: 'bale/run:trixie', mirrors: [] }
 
-/** `builder-image.tar` and `run-image.tar`, for this machine's architecture: Debian's packages are configured by running them. */
-async function builder({ out, folder, runImage }: Job): Promise<string[]> {
-  const arch = archs.find(name => machineFor(name).native) as Arch
+/**
+ * `builder-image.tar` and `run-image.tar`, for this machine's architecture unless others are named. Debian's packages are
+ * configured by running them, so that takes a machine that runs the programs of the other (binfmt_misc with QEMU).
+ */
+async function builder(job: Job): Promise<string[]> {
+  const { out, runImage } = job
+  const own = archs.find(name => machineFor(name).native) as Arch
   runTool(process.execPath, [join(root, 'scripts/bundle.mjs')])
   const loaded = await loadBuilder(join(root, 'dist/bale'))
+  const named = runImage === undefined ? (loaded.runImage ?? ownRunImage) : { image: runImage, mirrors: [] }
+  const files = [join(out, 'builder-image.tar'), join(out, 'run-image.tar')] as const
+  const work = join(out, leaseName())
+  const [builders, runs]: [ImagePlan[], ImagePlan[]] = [[], []]
+  try {
+    for (const arch of job.named.length > 0 ? job.named : [own]) {
+      const made = await makeBuilder(job, { arch, work: join(work, arch), loaded, named })
+      builders.push(made.builder)
+      runs.push(made.run)
+    }
+    await writeOciArchive(files[0], baleVersion, builders)
+    await writeOciArchive(files[1], named.image, runs)
+    return [...files]
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+interface BuilderJob {
+  readonly arch: Arch
+  readonly work: string
+  readonly loaded: Awaited<ReturnType<typeof loadBuilder>>
+  readonly named: { readonly image: string; readonly mirrors: readonly string[] }
+}
+
+async function makeBuilder({ folder, withRunImage }: Job, { arch, work, loaded, named }: BuilderJob) {
+  const { signal } = new AbortController()
+  const stack = await createStack({
+    stackDir: loaded.stackDir ?? '',
+    outDir: work,
+    arch,
+    environment: process.env,
+    signal,
+  })
+  const packages = {
+    kind: 'source' as const,
+    createdBy: 'Debian packages',
+    tar: () => createReadStream(stack.run.tar),
+  }
+  const run: ImagePlan = { layers: [packages], config: () => stack.run.config }
+  const cli = join(work, 'bale')
+  assembleCli({ arch, root, bundle: join(root, 'dist/bale') }, cli, '../lifecycle')
+  shareWithBuilder(cli, { builder: loaded, runImage: named, config: stack.build.config })
+  if (withRunImage) await writeLayout(join(cli, 'run-image'), run)
+  const parts = { folder: await folder(arch), cli, builder: loaded, base: stack.build, runImage: named }
+  return { builder: builderImage(parts), run }
+}
+
+/** `bale-linux-<arch>.tgz`: the folder `bale/`, to be unpacked or mounted in any image. */
+async function cli({ out, archs }: Job): Promise<string[]> {
+  runTool(process.execPath, [join(root, 'scripts/bundle.mjs')])
+  const files: string[] = []
   const work = join(out, leaseName())
   try {
-    const { signal } = new AbortController()
-    const stack = await createStack({
-      stackDir: loaded.stackDir ?? '',
-      outDir: work,
-      arch,
-      environment: process.env,
-      signal,
-    })
-    const named = runImage === undefined ? (loaded.runImage ?? ownRunImage) : { image: runImage, mirrors: [] }
-    const parts = { folder: await folder(arch), builder: loaded, base: stack.build, runImage: named }
-    const packages = {
-      kind: 'source' as const,
-      createdBy: 'Debian packages',
-      tar: () => createReadStream(stack.run.tar),
+    for (const arch of archs) {
+      const dir = join(work, arch)
+      assembleCli({ arch, root, bundle: join(root, 'dist/bale') }, join(dir, 'bale'))
+      const file = join(out, `bale-linux-${arch}.tgz`)
+      await writeTreeTarball(dir, 'bale', file)
+      files.push(file)
     }
-    const files = [join(out, 'builder-image.tar'), join(out, 'run-image.tar')] as const
-    await writeOciArchive(files[0], baleVersion, [builderImage(parts)])
-    await writeOciArchive(files[1], named.image, [{ layers: [packages], config: () => stack.run.config }])
-    return [...files]
+    return files
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
@@ -103,7 +154,14 @@ async function assemble(out: string, arch: Arch): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  const { products: wanted, out, archs: chosen, runImage } = parseCommandLine(process.argv.slice(2))
+  const {
+    products: wanted,
+    out,
+    archs: chosen,
+    named,
+    runImage,
+    withRunImage,
+  } = parseCommandLine(process.argv.slice(2))
   mkdirSync(out, { recursive: true })
   const made = new Map<Arch, Promise<string>>()
   const folder = (arch: Arch): Promise<string> => {
@@ -112,7 +170,7 @@ async function main(): Promise<void> {
     return found
   }
   for (const make of wanted) {
-    for (const file of await make({ out, archs: chosen, folder, runImage })) {
+    for (const file of await make({ out, archs: chosen, named, folder, runImage, withRunImage })) {
       const megabytes = (statSync(file).size / 1e6).toFixed(1)
       console.log(`${relative(process.cwd(), file)}  ${megabytes} MB`)
     }
@@ -121,14 +179,22 @@ async function main(): Promise<void> {
 
 function parseCommandLine(args: string[]) {
   const text = { type: 'string' } as const
-  const options = { out: text, 'run-image': text, arch: { ...text, multiple: true } } as const
+  const options = {
+    out: text,
+    'run-image': text,
+    'without-run-image': { type: 'boolean' },
+    arch: { ...text, multiple: true },
+  } as const
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
     if (positionals.length === 0) throw new Error('nothing is named that is to be made')
+    const named = values.arch?.map(name => oneOf(archs, name)) ?? []
     return {
       products: positionals.map(name => oneOf(Object.keys(products), name)).map(name => products[name] as Make),
       out: resolve(values.out ?? join(root, 'dist')),
-      archs: values.arch?.map(name => oneOf(archs, name)) ?? archs,
+      archs: named.length > 0 ? named : archs,
+      named,
+      withRunImage: values['without-run-image'] !== true,
       runImage: values['run-image'],
     }
   } catch (cause) {

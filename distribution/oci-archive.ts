@@ -6,7 +6,8 @@ import { type Image, makeImage } from '../lifecycle/image/image.ts'
 import { makeImageIndex } from '../lifecycle/image/image-index.ts'
 import type { Layer, LayerSource } from '../lifecycle/image/layer.ts'
 import { ociArchiveStore } from '../lifecycle/stores/oci-archive/store.ts'
-import { indexSink } from '../lifecycle/stores/store.ts'
+import { type ImageSink, indexSink } from '../lifecycle/stores/store.ts'
+import { layoutStore } from '../lifecycle/stores/layout/store.ts'
 
 /** An image still to be made: its layers, and the config that goes with them; the rootfs comes from the layers. */
 export interface ImagePlan {
@@ -23,13 +24,21 @@ export async function writeOciArchive(file: string, name: string, plans: readonl
   try {
     const store = ociArchiveStore(file, { tmpDir })
     const images: Image[] = []
-    for (const plan of plans) {
-      const layers: Layer[] = []
-      for (const layer of plan.layers) layers.push(await store.putLayer(layer))
-      images.push(makeImage(plan.config(layers), layers))
-    }
+    for (const plan of plans) images.push(await makeIn(store, plan))
     await indexSink(store).putIndex(makeImageIndex(images), [name])
   } finally {
     rmSync(tmpDir, { recursive: true, force: true })
   }
+}
+
+/** Writes an OCI image layout with one image, which has no name. */
+export async function writeLayout(dir: string, plan: ImagePlan): Promise<void> {
+  const store = layoutStore(dir)
+  await store.putImage(await makeIn(store, plan), [''])
+}
+
+async function makeIn(store: ImageSink, plan: ImagePlan): Promise<Image> {
+  const layers: Layer[] = []
+  for (const layer of plan.layers) layers.push(await store.putLayer(layer))
+  return makeImage(plan.config(layers), layers)
 }

@@ -9,11 +9,29 @@ import { type ArchiveEntry, tarBytes } from '../lifecycle/stores/archive/tar-byt
  * rest, then the files by name. The file appears when it is whole.
  */
 export async function writeTarball(folder: string, file: string): Promise<void> {
+  await writeEntries(file, () => entries(folder))
+}
+
+/** The same of a folder and all that is below it, by name. */
+export async function writeTreeTarball(dir: string, folder: string, file: string): Promise<void> {
+  await writeEntries(file, () => treeEntries(dir, folder))
+}
+
+async function writeEntries(file: string, tar: () => Iterable<ArchiveEntry>): Promise<void> {
   await using staged = await stageFile(dirname(file))
-  await compressLayer({ kind: 'source', createdBy: file, tar: () => tarBytes(entries(folder)) }, chunk =>
-    staged.write(chunk),
-  )
+  await compressLayer({ kind: 'source', createdBy: file, tar: () => tarBytes(tar()) }, chunk => staged.write(chunk))
   await staged.commit(file)
+}
+
+function* treeEntries(dir: string, name: string): Generator<ArchiveEntry> {
+  yield { name: `${name}/`, kind: 'directory' }
+  for (const found of readdirSync(join(dir, name), { withFileTypes: true }).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  )) {
+    const path = `${name}/${found.name}`
+    if (found.isDirectory()) yield* treeEntries(dir, path)
+    else yield entry(dir, path)
+  }
 }
 
 function* entries(folder: string): Generator<ArchiveEntry> {

@@ -33,7 +33,7 @@ export type ExitStatus = { readonly code: number } | { readonly signal: string }
  * alive: export reads only what is at rest. All implementations pass `test/contracts/engines.ts`.
  */
 export interface Engine {
-  readonly name: 'bubblewrap' | 'container' | 'unsandboxed'
+  readonly name: 'bubblewrap' | 'container' | 'landlock' | 'unsandboxed'
   /** @throws BaleError 'engine' when it cannot work on this machine, saying what to do. */
   check(signal?: AbortSignal): Promise<void>
   /**

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Bwrap } from './bwrap.ts'
+import type { EngineRun } from './engine.ts'
 
 export interface Warning {
   readonly text: string
@@ -23,4 +25,35 @@ export async function findLandlock(program: string | undefined, bwrap: Bwrap): P
 export const withoutLandlock: Warning = {
   text: 'programs in the sandbox can reach abstract unix sockets of this machine: this kernel cannot close them (X06)',
   fix: 'use Linux 6.12 or newer with Landlock, or --network none',
+}
+
+/** Whether the program of landlock/main.c can take files away from others: Linux 5.19 or newer, with Landlock. */
+export function canConfine(program: string): Promise<boolean> {
+  return promisify(execFile)(program, ['-r', '/'], { env: {} }).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** What a build needs of a system: nothing of it belongs to the user, and platforms mount their secrets elsewhere. */
+const system = {
+  read: [
+    ...['/bin', '/cnb', '/etc', '/lib', '/lib32', '/lib64', '/libx32', '/opt', '/sbin', '/usr'],
+    ...['/proc', '/sys', '/var/cache', '/var/lib/apt', '/var/lib/dpkg'],
+  ],
+  write: ['null', 'zero', 'full', 'random', 'urandom', 'tty', 'ptmx', 'pts', 'shm'].map(name => `/dev/${name}`),
+}
+
+/** The command line of a run that sees what its mounts name, and the system. */
+export function confined(program: string, { argv, mounts }: Pick<EngineRun, 'argv' | 'mounts'>): string[] {
+  const shown = (access: 'read-only' | 'read-write') => mounts.filter(m => m.access === access).map(m => m.path)
+  const rules = (flag: string, paths: readonly string[]) => paths.filter(p => existsSync(p)).flatMap(p => [flag, p])
+  return [
+    program,
+    ...rules('-r', [...system.read, ...shown('read-only')]),
+    // Its output, which scripts open by the names /dev/stdout and /dev/stderr.
+    ...['-w', '/proc/self/fd/1', '-w', '/proc/self/fd/2'],
+    ...rules('-w', [...system.write, ...shown('read-write')]),
+    ...argv,
+  ]
 }

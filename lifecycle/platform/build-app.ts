@@ -20,18 +20,18 @@ import type { PullPolicy } from '../stores/pull-policy.ts'
 import { lifecycleVersion } from '../version.ts'
 import { appCache } from './app-cache.ts'
 import { type BuildEnvironment, openEnvironment } from './build-environment.ts'
+import { openPlace, openRunner } from './build-place.ts'
 import type { LifecycleChoice } from './builders/image-environment.ts'
 import type { OpenBuildpackInput } from './builders/open-buildpack.ts'
 import { selectionOf } from './builders/project-selection.ts'
 import { withSelection } from './builders/selection.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
-import { paths, sandboxRunner } from './phase-sandbox.ts'
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
 import type { Settings } from './settings.ts'
 import { copySource } from './copy-source.ts'
 import { readSourceSettings } from './source-filter.ts'
-import { type Workspace, openWorkspace, writePlatformEnv } from './workspace.ts'
+import { type Workspace, writePlatformEnv } from './workspace.ts'
 
 export interface BuildOptions {
   /** The destination of the image, in skopeo's notation. A plain name means Bale's own store. */
@@ -107,8 +107,8 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const names = [options.image, ...(options.tags ?? [])]
   const destinations = await stores.destinations(names, options.publish === true)
   const [destination, ...others] = destinations
-  await using workspace = await openWorkspace(settings.cacheDir)
   const source = resolve(options.path ?? '.')
+  await using workspace = await openPlace(distribution, settings.cacheDir, source)
   const { filter, env, project } = await readSourceSettings({
     dir: source,
     descriptor: options.descriptor,
@@ -136,11 +136,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     {
       images: imagesOf(settings, environment, destinations),
       files: filesOf(workspace, environment),
-      runner: sandboxRunner(
-        openSandbox(options, { environment, workspace, distribution, reporter }),
-        reporter,
-        options,
-      ),
+      runner: await openRunner(options, { environment, workspace, distribution, reporter }),
       cache,
       reuse: { previous: options.clearCache !== true, layers: true },
       settings: imageSettingsOf(options, environment),
@@ -188,8 +184,8 @@ function imagesOf(
 
 function filesOf(workspace: Workspace, environment: BuildEnvironment): PhaseFiles {
   return {
-    layersDir: { host: workspace.layers, image: paths.layers },
-    appDir: { host: workspace.app, image: paths.app },
+    layersDir: { host: workspace.layers, image: workspace.imagePaths.layers },
+    appDir: { host: workspace.app, image: workspace.imagePaths.app },
     owner: environment.user,
     async writeAnalyzed(analyzed) {
       const file = join(workspace.layers, 'analyzed.toml')
@@ -210,38 +206,6 @@ async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment)
       throw new BaleError('input', `detect chose ${id}@${version}, which the builder does not have`, { where })
   }
   return group
-}
-
-function openSandbox(
-  { settings, limits, network = 'host' }: BuildOptions,
-  parts: {
-    readonly environment: BuildEnvironment
-    readonly workspace: Workspace
-    readonly distribution: Distribution
-    readonly reporter: Reporter
-  },
-) {
-  const { environment, workspace, distribution, reporter } = parts
-  const { caBundle, engine } = settings
-  const proxies = Object.fromEntries(
-    Object.entries(settings.environment).filter(
-      (e): e is [string, string] => e[1] !== undefined && /^(https?|no|all)_proxy$/i.test(e[0]),
-    ),
-  )
-  return {
-    engine: engine({
-      rootfs: environment.rootfs.layers,
-      tmpDir: workspace.dir,
-      landlock: distribution.landlock,
-      limits,
-      onWarning: warning => reporter.event({ type: 'warning', ...warning }),
-      caBundle,
-    }),
-    environment,
-    workspace,
-    network,
-    proxies,
-  }
 }
 
 function imageSettingsOf(options: BuildOptions, { lifecycle }: BuildEnvironment): PipelineInput['settings'] {

@@ -13,6 +13,7 @@ import { type LifecycleChoice, buildImageEnvironment, imageEnvironment } from '.
 import type { BuildpackModule } from './builders/module.ts'
 import type { Files } from './builders/node-runtime.ts'
 import { openBuildpack } from './builders/open-buildpack.ts'
+import { containerEnvironment } from './container-environment.ts'
 import { bundledIn } from './distribution.ts'
 import type { Distribution } from './distribution.ts'
 import type { Settings } from './settings.ts'
@@ -74,6 +75,8 @@ export interface EnvironmentInput {
 export async function openEnvironment(input: EnvironmentInput, signal: AbortSignal): Promise<BuildEnvironment> {
   const { distribution, lifecycle = 'bale' } = input
   const builder = input.builder ?? distribution.builder
+  const isContainer = distribution.container !== undefined
+  if (isContainer && !(await isBuilderFile(builder))) throw otherBuilder(builder)
   if (!(await isBuilderFile(builder))) {
     const environment = await imageEnvironment({ ...input, builder, lifecycle }, signal)
     return withRunImage(environment, input)
@@ -84,10 +87,17 @@ export async function openEnvironment(input: EnvironmentInput, signal: AbortSign
       fix: 'leave it out, or name a builder image',
     })
   const loaded = await loadBuilder(builder, modulesOf(input, signal))
+  if (isContainer) return containerEnvironment({ ...input, builder: loaded })
   return loaded.buildImage === undefined
     ? stackEnvironment({ ...input, builder: loaded }, signal)
     : withRunImage(await buildImageEnvironment({ ...input, builder: loaded }, signal), input)
 }
+
+const otherBuilder = (where: string) =>
+  new BaleError('arguments', 'in a container of a builder image, that is the builder', {
+    where,
+    fix: 'leave out --builder, or start the job in the image that it names',
+  })
 
 /** A name that is a path or leads to something is one; others are names of images. */
 async function isBuilderFile(text: string): Promise<boolean> {

@@ -177,9 +177,10 @@ class Target {
   }
 
   #leave(): void {
-    const { directory } = this.#top
+    const { path, directory } = this.#top
     this.#stack.pop()
-    futimesSync(directory.fd, sourceTime, sourceTime)
+    // The directory itself may be another user's, in a container. Its own time is in no layer.
+    if (path !== '') futimesSync(directory.fd, sourceTime, sourceTime)
     directory.close()
   }
 }

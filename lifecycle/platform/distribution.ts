@@ -15,6 +15,8 @@ export interface Distribution {
   readonly landlock: string
   /** The Node that runs phases and buildpacks in the sandbox. */
   readonly node: string
+  /** In a container of the builder image: the config of that image (distribution/builder-image.ts). */
+  readonly container?: string | undefined
 }
 
 /**
@@ -34,13 +36,17 @@ export function findDistribution(from: string): Distribution {
 }
 
 function distributionAt(root: string): Distribution {
+  const container = join(root, 'container.json')
+  // With a C library of its own (distribution/cli.ts), the running program is the loader's.
+  const node = join(root, 'nodejs')
   return {
     root,
     lifecycleDir: join(root, 'lifecycle'),
     builder: join(root, 'builder.toml'),
     launcher: arch => join(root, 'launcher', `launcher-linux-${arch}`),
     landlock: join(root, 'landlock'),
-    node: process.execPath,
+    node: existsSync(node) ? node : process.execPath,
+    container: existsSync(container) ? container : undefined,
   }
 }
 

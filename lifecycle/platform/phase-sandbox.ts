@@ -10,7 +10,7 @@ import { labels } from '../spec/labels.ts'
 import type { BuildEnvironment, Phases } from './build-environment.ts'
 import type { BuildConfigVariable } from './builder.ts'
 import type { Files } from './builders/node-runtime.ts'
-import type { Workspace } from './workspace.ts'
+import { type Workspace, paths } from './workspace.ts'
 
 /** The inputs of detect and build, besides the build environment. */
 export interface PhaseSandbox {
@@ -22,12 +22,6 @@ export interface PhaseSandbox {
   readonly proxies: Readonly<Record<string, string>>
 }
 
-export const paths = {
-  layers: '/layers',
-  app: '/workspace',
-  platform: '/platform',
-  buildpacks: '/cnb/buildpacks',
-} as const
 const lifecycle = '/cnb/lifecycle'
 
 /** Runs the phase binaries in a sandbox. */
@@ -85,7 +79,7 @@ async function lifecycleFiles({ dir, runtime }: Extract<Phases, { from: 'bale' }
 }
 
 /** A file for each variable (platform.md, "Operator-Defined Variables"). */
-async function writeBuildConfig(dir: string, variables: readonly BuildConfigVariable[]): Promise<void> {
+export async function writeBuildConfig(dir: string, variables: readonly BuildConfigVariable[]): Promise<void> {
   await mkdir(dir, { recursive: true })
   for (const { name, value, suffix, delim } of variables) {
     await writeFile(join(dir, suffix === undefined ? name : `${name}.${suffix}`), value)
@@ -119,7 +113,11 @@ async function lifecycleMounts(workspace: Workspace, phases: Extract<Phases, { f
   ]
 }
 
-function environmentOf({ environment, proxies }: PhaseSandbox): Record<string, string> {
+/** The variables of a phase that runs buildpacks. */
+export function environmentOf({
+  environment,
+  proxies,
+}: Pick<PhaseSandbox, 'environment' | 'proxies'>): Record<string, string> {
   const { config } = environment.rootfs
   return {
     ...proxies,

@@ -17,7 +17,19 @@ export interface Workspace extends AsyncDisposable {
   readonly lifecycle: string
   /** Mounted as /cnb: empty places to mount the lifecycle and the buildpacks on. */
   readonly cnb: string
+  /** Where buildpacks and the image have the layers and the app. */
+  readonly imagePaths: { readonly layers: string; readonly app: string }
+  /** In a container, where nothing is shown in another place: HOME and TMPDIR of buildpacks. */
+  readonly own?: { readonly home: string; readonly tmp: string } | undefined
 }
+
+/** Where a build has its directories, in a sandbox and in the image. */
+export const paths = {
+  layers: '/layers',
+  app: '/workspace',
+  platform: '/platform',
+  buildpacks: '/cnb/buildpacks',
+} as const
 
 /** Makes the directories of a build, and removes those of builds that were killed. */
 export async function openWorkspace(cacheDir: string): Promise<Workspace> {
@@ -33,6 +45,7 @@ export async function openWorkspace(cacheDir: string): Promise<Workspace> {
     platform: join(dir, 'platform'),
     lifecycle: join(dir, 'lifecycle'),
     cnb: join(dir, 'cnb'),
+    imagePaths: { layers: paths.layers, app: paths.app },
   }
   const { layers, app, platform, lifecycle, cnb } = workspace
   await wrapErrno(dir, async () => {

@@ -10,7 +10,7 @@ import type { Image } from '../../lifecycle/image/image.ts'
 import { layerTar } from '../../lifecycle/layers/layer-tar.ts'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { ociArchiveStore } from '../../lifecycle/stores/oci-archive/store.ts'
-import { lifecycleVersion } from '../../lifecycle/version.ts'
+import { baleVersion, lifecycleVersion } from '../../lifecycle/version.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { file, tar as archive } from '../helpers/tar.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -62,6 +62,8 @@ async function make(mode = 0o755, target = 'build'): Promise<{ image: Image }> {
     'go/bin/link': { link: target },
     'linux-amd64/lifecycle/lifecycle': { script: '' },
     'linux-amd64/lifecycle/creator': { link: 'lifecycle' },
+    'cli/bale': { script: '' },
+    'cli/executor': { link: 'bale' },
   })
   await chmod(join(dir, 'go/bin/build'), mode)
   await chmod(join(dir, 'go/buildpack.toml'), mode & 0o666)
@@ -90,7 +92,7 @@ async function make(mode = 0o755, target = 'build'): Promise<{ image: Image }> {
   }
   const builder = await loadBuilder(dir)
   const out = join(dir, 'out', 'builder.tar')
-  const plan = builderImage({ folder: join(dir, 'linux-amd64'), builder, base, runImage })
+  const plan = builderImage({ folder: join(dir, 'linux-amd64'), cli: join(dir, 'cli'), builder, base, runImage })
   await writeOciArchive(out, 'v1', [plan])
   const store = ociArchiveStore(out, { tmpDir: dir })
   const image = await store.pull('v1', { os: 'linux', architecture: 'amd64' })
@@ -123,16 +125,18 @@ describe('the builder image', () => {
     const { image } = await make()
     const { entries, files } = await list(image)
     expect(entries).toEqual([
+      'directory 777 1000:1001 /app',
       'directory 755 0:0 /cnb',
       'directory 755 0:0 /cnb/build-config',
       'directory 755 0:0 /cnb/build-config/env',
       'directory 755 0:0 /cnb/buildpacks',
       'directory 755 0:0 /cnb/extensions',
-      'directory 755 1000:1001 /layers',
+      'directory 777 1000:1001 /home/bale',
+      'directory 777 1000:1001 /layers',
       'symlink 777 0:0 /lifecycle -> /cnb/lifecycle',
       'directory 755 0:0 /platform',
       'directory 755 0:0 /platform/env',
-      'directory 755 1000:1001 /workspace',
+      'directory 777 1000:1001 /workspace',
       'directory 755 0:0 /cnb',
       'directory 755 0:0 /cnb/lifecycle',
       'symlink 777 0:0 /cnb/lifecycle/creator -> lifecycle',
@@ -149,6 +153,12 @@ describe('the builder image', () => {
       'file 644 0:0 /cnb/order.toml',
       'file 644 0:0 /cnb/run.toml',
       'file 644 0:0 /cnb/stack.toml',
+      'directory 755 0:0 /cnb/bale',
+      'file 755 0:0 /cnb/bale/bale',
+      'symlink 777 0:0 /cnb/bale/executor -> bale',
+      'directory 755 0:0 /kaniko',
+      'symlink 777 0:0 /kaniko/executor -> ../cnb/bale/executor',
+      'symlink 777 0:0 /usr/local/bin/bale -> /cnb/bale/bale',
     ])
     const toml = (name: string): unknown => parseToml(files.get(`/cnb/${name}.toml`) ?? '', name)
     expect(toml('order')).toEqual({ order: [{ group: [{ id: 'acme/go', version: '1.2.3', optional: true }] }] })
@@ -195,8 +205,14 @@ describe('the builder image', () => {
 
   it('keeps what the build image says, and has a line of history for each layer', async () => {
     const { image } = await make()
-    const { User, WorkingDir, Env, Labels } = image.config.config ?? {}
+    const { User, WorkingDir, Env, Labels, Entrypoint, Volumes } = image.config.config ?? {}
     expect([User, WorkingDir, Env?.[1]]).toEqual(['1000:1000', '/layers', 'CNB_USER_ID=1000'])
+    expect(Env?.at(-1)).toBe('HOME=/home/bale')
+    // As `image:` of a job: nothing starts by itself, and what a build writes is writable where the root is not.
+    expect([Entrypoint, Object.keys(Volumes ?? {})]).toEqual([
+      undefined,
+      ['/app', '/home/bale', '/layers', '/workspace'],
+    ])
     expect(Labels?.['io.buildpacks.stack.id']).toBe('acme.stack')
     expect(image.config.history?.map(({ created_by }) => created_by)).toEqual([
       'base',
@@ -205,8 +221,9 @@ describe('the builder image', () => {
       'Buildpack acme/go@1.2.3',
       'Buildpack acme/all@1.0.0',
       'The order of buildpacks, and the run image',
+      `Bale ${baleVersion}`,
     ])
-    expect(image.layers).toHaveLength(6)
+    expect(image.layers).toHaveLength(7)
   })
 
   it('is the same whatever the umask of the checkout was', async () => {

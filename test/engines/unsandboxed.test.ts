@@ -10,13 +10,13 @@ import { failureOf } from '../helpers/failure.ts'
 import { processesWith, uniqueWord } from '../helpers/processes.ts'
 import { supervisorProgram } from '../helpers/supervisor.ts'
 
-async function open(): Promise<OpenEngine> {
+async function open(landlock?: string): Promise<OpenEngine> {
   const base = await mkdtemp(join(tmpdir(), 'bale-test-'))
   onTestFinished(() => rm(base, { recursive: true, force: true }))
   const [dir, tmpDir] = [join(base, 'dir'), join(base, 'tmp')]
   await Promise.all([mkdir(dir), mkdir(tmpDir)])
   return {
-    engine: unsandboxedEngine({ tmpDir, grace: 1000, supervisor: supervisorProgram() }),
+    engine: unsandboxedEngine({ tmpDir, grace: 1000, supervisor: supervisorProgram(), landlock }),
     dir,
     tmpDir,
     show: (hostPath, access) => ({ hostPath, path: hostPath, access }),
@@ -26,7 +26,7 @@ async function open(): Promise<OpenEngine> {
   }
 }
 
-if (process.platform === 'linux') engineContract('host', open)
+if (process.platform === 'linux') engineContract('host', () => open())
 else it.skip('the contract (skipped: engines need Linux)')
 
 describe.runIf(process.platform === 'linux')('host: what it cannot do is an error', () => {

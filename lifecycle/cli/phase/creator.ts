@@ -16,7 +16,8 @@ import { writeOutput } from './files.ts'
 import { type FlagName, flags, presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
 import { Images, checkedNames, onlyImage } from './images.ts'
-import { cnbUser, giveTree } from './ownership.ts'
+import { cnbUser } from './ownership.ts'
+import { giveTree } from '../../layers/tree/give.ts'
 import { reportPublished } from './report.ts'
 
 /**

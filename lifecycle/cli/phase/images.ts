@@ -22,7 +22,7 @@ import type { Inputs } from './flags.ts'
 import { checkCacheImage } from '../../phases/analyze.ts'
 import { requireExperimental } from './modes.ts'
 import type { Owner } from '../../layers/tree/entries.ts'
-import { giveTree } from './ownership.ts'
+import { giveTree } from '../../layers/tree/give.ts'
 
 /** The transport of app and run images: one for all of them. */
 type Mode =

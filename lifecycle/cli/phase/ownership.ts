@@ -1,67 +1,7 @@
-import { chownSync, closeSync, fstatSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
-import { type ByteString, toBytes } from '../../files/byte-string.ts'
-import type { OpenDirectory } from '../../files/open-directory.ts'
-import { openParent, wrapErrnoSync } from '../../files/safe-open.ts'
-import { walk } from '../../layers/tree/walk.ts'
 import type { Owner } from '../../layers/tree/entries.ts'
 import type { PhaseContext } from './binary.ts'
 
 /** The CNB user: -uid and -gid, or the user that started the binary. */
 export function cnbUser({ inputs, io }: Pick<PhaseContext, 'inputs' | 'io'>): Owner {
   return { uid: inputs.number('uid') ?? io.user.uid, gid: inputs.number('gid') ?? io.user.gid }
-}
-
-const entriesAtOnce = 256
-
-/** The owners whose files are changed: root, or whoever owns them. */
-type From = 'root' | 'anybody'
-
-/**
- * Gives a directory, and all that root owns below it, to a user. The walk goes from descriptor to descriptor and changes the
- * very inode that it checked: a process that swaps a directory for a link meanwhile (X35) gets nothing from outside. Files
- * with several names stay root's: one may be a hard link to a file elsewhere.
- * @param dir its parents are trusted; it may itself be a link, which is then not followed
- * @param from `anybody`: whoever owns it, for a volume that users of earlier builds have left
- * @throws BaleError 'filesystem' naming the entry whose owner cannot be changed
- */
-export async function giveTree(dir: string, owner: Owner, from: From = 'root'): Promise<void> {
-  const host = toBytes(dir)
-  const { parent, name } = openParent({ hostPath: dir })
-  try {
-    if (!giveEntry(parent, name, host, { from, to: owner })) return
-    const top = wrapErrnoSync(host, () => parent.enter(name))
-    try {
-      let given = 0
-      for (const found of walk(top, host)) {
-        giveEntry(found.parent, found.name, `${host}/${found.path}`, { from, to: owner })
-        if (++given % entriesAtOnce === 0) await setImmediate()
-      }
-    } finally {
-      top.close()
-    }
-  } finally {
-    parent.close()
-  }
-}
-
-/** Changes the owner of one entry of an open directory, if it is one of `from`. Returns whether it is a directory. */
-function giveEntry(
-  parent: OpenDirectory,
-  name: ByteString,
-  host: ByteString,
-  { from, to: { uid, gid } }: { readonly from: From; readonly to: Owner },
-): boolean {
-  return wrapErrnoSync(host, () => {
-    const fd = parent.openPath(name)
-    try {
-      const stat = fstatSync(fd)
-      const given = (from === 'anybody' || stat.uid === 0) && (stat.isDirectory() || stat.nlink === 1)
-      // This resolves to the inode of the descriptor, and no further if that is a link.
-      if (given) chownSync(`/proc/self/fd/${fd}`, uid, gid)
-      return stat.isDirectory()
-    } finally {
-      closeSync(fd)
-    }
-  })
 }

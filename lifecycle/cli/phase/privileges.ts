@@ -2,7 +2,8 @@ import { mkdir, stat } from 'node:fs/promises'
 import { BaleError, isErrno } from '../../errors.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import type { Owner } from '../../layers/tree/entries.ts'
-import { cnbUser, giveTree } from './ownership.ts'
+import { cnbUser } from './ownership.ts'
+import { giveTree } from '../../layers/tree/give.ts'
 
 /**
  * Drops privileges between a binary's preparation and its work. The specification does not cover users; platforms rely on

@@ -1,11 +1,11 @@
 import { chown, lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { giveTree } from '../../../lifecycle/cli/phase/ownership.ts'
-import { BaleError } from '../../../lifecycle/errors.ts'
-import { swapForEver } from '../../helpers/attack.ts'
-import { skip } from '../../helpers/skip.ts'
-import { temporaryDirectory } from '../../helpers/temporary.ts'
+import { giveTree } from '../../lifecycle/layers/tree/give.ts'
+import { BaleError } from '../../lifecycle/errors.ts'
+import { swapForEver } from '../helpers/attack.ts'
+import { skip } from '../helpers/skip.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
 
 const user = { uid: 54_321, gid: 54_322 }
 

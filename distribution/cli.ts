@@ -1,0 +1,79 @@
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
+import type { ImageConfig } from '../lifecycle/image/config.ts'
+import type { Builder } from '../lifecycle/platform/builder.ts'
+import { escapeId } from '../lifecycle/spec/ids.ts'
+import { formatToml } from '../lifecycle/spec/toml.ts'
+import { libraries } from './libraries.ts'
+import { type Machine, machineFor, type Arch, runTool } from './machine.ts'
+import { fetchNode } from './node.ts'
+
+export interface CliParts {
+  readonly arch: Arch
+  readonly root: string
+  /** The bundle for this machine: dist/bale. */
+  readonly bundle: string
+}
+
+/** Not for others: when the bundle was made, and what one kind of machine makes of the programs. */
+const left = (machine: Machine) => (path: string) =>
+  basename(path) !== 'stamp' && (machine.native || !path.endsWith('.v8'))
+
+/**
+ * Puts `bale` together in `out` with its own Node and C library: it runs in any image, from any folder, without installation.
+ * @param shared the folder of a lifecycle in the same image, from which Node and the libraries are linked instead
+ */
+export function assembleCli({ arch, root, bundle }: CliParts, out: string, shared?: string): void {
+  const machine = machineFor(arch)
+  mkdirSync(out, { recursive: true })
+  cpSync(bundle, out, { recursive: true, verbatimSymlinks: true, filter: left(machine) })
+  const foreign = readdirSync(join(out, 'launcher')).filter(name => name !== `launcher-linux-${arch}`)
+  for (const name of foreign) rmSync(join(out, 'launcher', name))
+  runTool(join(root, 'launcher/build'), [arch])
+  copyFileSync(join(root, `launcher/dist/launcher-linux-${arch}`), join(out, 'launcher', `launcher-linux-${arch}`))
+  runTool(join(root, 'lifecycle/engines/landlock/build'), [join(out, 'landlock'), arch])
+  runTool(join(root, 'distribution/dispatcher/build'), [arch, join(out, 'bale')])
+  copyFileSync(join(root, 'distribution/dispatcher/start.cjs'), join(out, 'start.cjs'))
+  for (const name of ['node', 'executor']) symlinkSync('bale', join(out, name))
+  const { loader, others } = libraries(machine)
+  if (shared !== undefined) {
+    for (const name of ['nodejs', ...[loader, ...others].map(path => basename(path))])
+      symlinkSync(`${shared}/${name}`, join(out, name))
+    return
+  }
+  copyFileSync(fetchNode(machine, root).program, join(out, 'nodejs'))
+  for (const path of [loader, ...others]) copyFileSync(path, join(out, basename(path)))
+  // Executable for all, but not readable: see dispatcher/main.c, "Secrets".
+  chmodSync(join(out, basename(loader)), 0o711)
+}
+export interface SharedParts {
+  readonly builder: Builder
+  readonly runImage: { readonly image: string; readonly mirrors: readonly string[] }
+  /** That of the image that buildpacks run in. */
+  readonly config: ImageConfig
+}
+
+/** In the builder image, buildpacks and phases are where platforms expect them, and the run image has the builder's name for it. */
+export function shareWithBuilder(out: string, { builder, runImage, config }: SharedParts): void {
+  for (const name of ['buildpacks', 'lifecycle']) rmSync(join(out, name), { recursive: true, force: true })
+  symlinkSync('../lifecycle', join(out, 'lifecycle'))
+  mkdirSync(join(out, 'buildpacks'))
+  for (const { descriptor, dir } of builder.buildpacks)
+    symlinkSync(
+      `../../buildpacks/${escapeId(descriptor.id)}/${descriptor.version}`,
+      join(out, 'buildpacks', basename(dir)),
+    )
+  if (builder.runImage === undefined)
+    appendFileSync(join(out, 'builder.toml'), `\n${formatToml({ run: { images: [runImage] } })}`)
+  writeFileSync(join(out, 'container.json'), `${JSON.stringify(config)}\n`)
+}

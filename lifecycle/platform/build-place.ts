@@ -1,0 +1,51 @@
+import type { Reporter } from '../events.ts'
+import type { PhaseRunner } from '../phase-runner.ts'
+import type { BuildOptions } from './build-app.ts'
+import type { BuildEnvironment } from './build-environment.ts'
+import { containerRunner } from './container-runner.ts'
+import { openContainerWorkspace } from './container-workspace.ts'
+import type { Distribution } from './distribution.ts'
+import { sandboxRunner } from './phase-sandbox.ts'
+import { type Workspace, openWorkspace } from './workspace.ts'
+
+// Buildpacks run in a sandbox on this machine or, in a container of the builder image, in that container.
+
+/** The directories of a build. */
+export function openPlace({ container }: Distribution, cacheDir: string, source: string): Promise<Workspace> {
+  return container === undefined ? openWorkspace(cacheDir) : openContainerWorkspace(cacheDir, source)
+}
+
+export interface RunnerParts {
+  readonly environment: BuildEnvironment
+  readonly workspace: Workspace
+  readonly distribution: Distribution
+  readonly reporter: Reporter
+}
+
+/** What starts buildpacks there. */
+export async function openRunner(options: BuildOptions, parts: RunnerParts): Promise<PhaseRunner> {
+  const { settings, limits, network = 'host' } = options
+  const { environment, workspace, distribution, reporter } = parts
+  const { caBundle, engine } = settings
+  const { landlock } = distribution
+  const proxies = proxiesOf(settings.environment)
+  const run = { environment, workspace, network, proxies }
+  if (distribution.container !== undefined)
+    return containerRunner({ ...run, limits, caBundle, landlock, reporter }, options)
+  const sandbox = engine({
+    rootfs: environment.rootfs.layers,
+    tmpDir: workspace.dir,
+    landlock,
+    limits,
+    onWarning: warning => reporter.event({ type: 'warning', ...warning }),
+    caBundle,
+  })
+  return sandboxRunner({ ...run, engine: sandbox }, reporter, options)
+}
+
+/** No other variable of the caller reaches a buildpack. */
+function proxiesOf(environment: BuildOptions['settings']['environment']): Record<string, string> {
+  const isProxy = (e: [string, string | undefined]): e is [string, string] =>
+    e[1] !== undefined && /^(https?|no|all)_proxy$/i.test(e[0])
+  return Object.fromEntries(Object.entries(environment).filter(isProxy))
+}

@@ -1,0 +1,155 @@
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { canConfine } from '../engines/landlock.ts'
+import { unsandboxedEngine } from '../engines/unsandboxed.ts'
+import type { Engine, Mount } from '../engines/engine.ts'
+import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
+import { giveTree } from '../layers/tree/give.ts'
+import { type PhaseRunner, type RunLimits, engineRunner } from '../phase-runner.ts'
+import { escapeId } from '../spec/ids.ts'
+import type { BuildEnvironment } from './build-environment.ts'
+import { environmentOf, writeBuildConfig } from './phase-sandbox.ts'
+import { type Workspace, paths } from './workspace.ts'
+
+export interface ContainerBuild {
+  readonly environment: BuildEnvironment
+  readonly workspace: Workspace
+  readonly proxies: Readonly<Record<string, string>>
+  readonly network: 'none' | 'host'
+  readonly limits: { readonly pids?: number; readonly memory?: number } | undefined
+  /** A PEM file that buildpacks may read. */
+  readonly caBundle?: string | undefined
+  /** The program of engines/landlock. */
+  readonly landlock: string
+  readonly reporter: Reporter
+}
+
+/**
+ * Runs the phase binaries in the container that Bale is in. What keeps buildpacks from the job around them is the strongest
+ * that the container allows, and is reported once.
+ */
+export async function containerRunner(build: ContainerBuild, limits: RunLimits): Promise<PhaseRunner> {
+  refuseLimits(build)
+  const engine = await chooseEngine(build)
+  const { environment, workspace, network, reporter } = build
+  const { user } = environment
+  const isRoot = process.geteuid?.() === 0
+  await prepareDirectories(build)
+  return engineRunner(
+    engine,
+    reporter,
+    async (phase, signal) => {
+      await engine.check(signal)
+      // What this process, as root, has put there becomes the buildpacks' user's. No buildpack runs meanwhile.
+      const { layers, app, platform, cnb } = workspace
+      const { home, tmp } = ownOf(workspace)
+      if (isRoot) for (const dir of [layers, app, platform, cnb, home, tmp]) await giveTree(dir, user)
+      return {
+        argv: [join(lifecycleDir, phase === 'detect' ? 'detector' : 'builder')],
+        env: {
+          ...environmentOf(build),
+          HOME: home,
+          TMPDIR: tmp, // for the phases themselves
+          CNB_LAYERS_DIR: layers,
+          CNB_APP_DIR: app,
+          CNB_PLATFORM_DIR: platform,
+          CNB_BUILDPACKS_DIR: join(cnb, 'buildpacks'),
+          CNB_BUILD_CONFIG_DIR: join(cnb, 'build-config'),
+        },
+        workingDir: app,
+        mounts: mountsOf(phase, build),
+        network,
+        user,
+      }
+    },
+    limits,
+  )
+}
+
+/** That of the builder image. */
+const lifecycleDir = '/cnb/lifecycle'
+
+function ownOf({ own }: Workspace): { readonly home: string; readonly tmp: string } {
+  if (own === undefined) throw new TypeError('a build in a container has directories of its own')
+  return own
+}
+
+function dirOf({ descriptor: { id, version }, dir }: BuildEnvironment['buildpacks'][number]): string {
+  return dir ?? `${paths.buildpacks}/${escapeId(id)}/${version}`
+}
+
+function mountsOf(phase: 'detect' | 'build', { environment, workspace, caBundle }: ContainerBuild): Mount[] {
+  const { layers, app, platform, cnb } = workspace
+  const { home, tmp } = ownOf(workspace)
+  const show = (access: Mount['access'], ...paths: string[]) => paths.map(path => ({ hostPath: path, path, access }))
+  return [
+    ...show('read-only', platform, cnb, ...environment.buildpacks.map(dirOf)),
+    ...show('read-only', ...(caBundle === undefined ? [] : [caBundle])),
+    ...show('read-write', layers, home, tmp),
+    // buildpack.md, "Detection": the app directory is read-only there.
+    ...show(phase === 'detect' ? 'read-only' : 'read-write', app),
+  ]
+}
+
+/** Certificate authorities: those of the image, and where package clients look for others (SSL_CERT_FILE of the job). */
+const ownBundle = '/etc/ssl/certs/ca-certificates.crt'
+const bundleVariables = [
+  'CARGO_HTTP_CAINFO',
+  'CURL_CA_BUNDLE',
+  'GIT_SSL_CAINFO',
+  'NODE_EXTRA_CA_CERTS',
+  'PIP_CERT',
+  'SSL_CERT_FILE',
+]
+
+/** The directory of buildpacks that detector and builder read: links, since buildpacks may be anywhere. */
+async function prepareDirectories({ environment, workspace, caBundle }: ContainerBuild): Promise<void> {
+  const { cnb } = workspace
+  const { tmp } = ownOf(workspace)
+  // Buildpacks inherit no such variables. /tmp itself is the job's.
+  const tmpDir = { name: 'TMPDIR', value: tmp, suffix: 'override' } as const
+  const authorities = (caBundle === undefined || caBundle === ownBundle ? [] : bundleVariables).map(name => {
+    return { name, value: caBundle ?? '', suffix: 'default' } as const
+  })
+  await wrapErrno(cnb, async () => {
+    await writeBuildConfig(join(cnb, 'build-config', 'env'), [...environment.buildConfig, tmpDir, ...authorities])
+    for (const { descriptor, ...module } of environment.buildpacks) {
+      const parent = join(cnb, 'buildpacks', escapeId(descriptor.id))
+      await mkdir(parent, { recursive: true })
+      await symlink(dirOf({ descriptor, ...module }), join(parent, descriptor.version))
+    }
+    await writeFile(join(cnb, 'order.toml'), '')
+  })
+}
+
+function refuseLimits({ limits, network }: ContainerBuild): void {
+  const refuse = (option: string, fix: string) => {
+    throw new BaleError('engine', `in a container, Bale cannot do this for a part of it`, { where: option, fix })
+  }
+  if (network === 'none') refuse('--network none', 'start the container without a network: docker run --network none')
+  if (limits?.memory !== undefined)
+    refuse('--memory', 'limit the container: docker run --memory, resources.limits.memory')
+  if (limits?.pids !== undefined) refuse('--pids', 'limit the container: docker run --pids-limit')
+}
+
+/** The strongest engine that works here; says in one line what holds. */
+async function chooseEngine({ environment, workspace, landlock, reporter }: ContainerBuild): Promise<Engine> {
+  const supervisor = join(lifecycleDir, 'supervisor')
+  const options = { tmpDir: workspace.dir, supervisor, grace: undefined }
+  const user = process.geteuid?.() === 0 ? `user ${environment.user.uid}` : 'the user of this job'
+  if (await canConfine(landlock)) {
+    const text = `Buildpacks run as ${user}, confined by Landlock: they reach the source, their layers and the system, and no other file or process of this job`
+    reporter.event({ type: 'note', level: 'info', text })
+    return unsandboxedEngine({ ...options, landlock })
+  }
+  const reach =
+    process.geteuid?.() === 0 ? 'every file that any user may read' : 'every file of this job, its credentials included'
+  reporter.event({
+    type: 'warning',
+    text: `buildpacks run as ${user} without a sandbox, and can read ${reach}`,
+    fix: 'use Linux 5.19 or newer with Landlock, and a seccomp profile that allows it, as Docker’s own does',
+  })
+  return unsandboxedEngine(options)
+}

@@ -1,0 +1,95 @@
+import { constants } from 'node:fs'
+import { access, chmod, mkdir, mkdtemp, readFile, readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { settleAll } from '../concurrency.ts'
+import { BaleError, isErrno } from '../errors.ts'
+import { removeTree } from '../files/remove.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
+import { isAtOrBelow } from '../layers/tree/cursor.ts'
+import { type Workspace, openWorkspace } from './workspace.ts'
+
+const layers = '/layers'
+/** The second one where the source is in the first, as with Tekton and kaniko: nothing is built in the user's own files. */
+const apps = ['/workspace', '/app'] as const
+
+/** Makes the directories of a build. They are emptied when it ends. */
+export async function openContainerWorkspace(cacheDir: string, source: string): Promise<Workspace> {
+  requireRights(process.geteuid?.() ?? 0, await readFile('/proc/self/status', 'latin1').catch(() => ''))
+  const app = isAtOrBelow(source, apps[0]) || isAtOrBelow(apps[0], source) ? apps[1] : apps[0]
+  for (const dir of [layers, app]) await requireOwn(dir)
+  const own = await openWorkspace(cacheDir)
+  // Not below the cache: as root, that is closed to the buildpacks' user.
+  const outside = await wrapErrno(tmpdir(), () => mkdtemp(join(tmpdir(), 'bale-')))
+  const at = (name: string): string => join(outside, name)
+  const made = { platform: at('platform'), cnb: at('cnb') }
+  const ownDirs = { home: at('home'), tmp: at('tmp') }
+  await wrapErrno(outside, async () => {
+    await chmod(outside, 0o711)
+    for (const dir of [...Object.values(made), join(made.platform, 'env'), ...Object.values(ownDirs)])
+      await mkdir(dir, { mode: 0o700 })
+  })
+  return {
+    ...own,
+    ...made,
+    layers,
+    app,
+    imagePaths: { layers, app },
+    own: ownDirs,
+    async [Symbol.asyncDispose]() {
+      await settleAll([own[Symbol.asyncDispose](), removeTree(outside), empty(layers), empty(app)])
+    },
+  }
+}
+
+async function requireOwn(dir: string): Promise<void> {
+  const found = await readdir(dir).catch((cause: unknown) => {
+    throw isErrno(cause, 'ENOENT') ? missing(dir, cause) : cause
+  })
+  const writable = await access(dir, constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  if (!writable) {
+    throw new BaleError('filesystem', 'the build needs this directory, and cannot write there', {
+      where: dir,
+      fix: `mount an empty directory there: docker run --tmpfs ${dir}:exec, or an emptyDir volume of Kubernetes`,
+    })
+  }
+  if (found.some(name => name !== 'lost+found')) {
+    throw new BaleError('filesystem', 'the build needs this directory, and it is not empty', {
+      where: dir,
+      fix: 'mount the source elsewhere; if a build that was killed has left this, empty it',
+    })
+  }
+}
+
+const missing = (where: string, cause: unknown) =>
+  new BaleError('filesystem', 'the builder image has this directory, and it is gone', {
+    where,
+    fix: 'mount nothing over / of the builder image',
+    cause,
+  })
+
+async function empty(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) if (name !== 'lost+found') await removeTree(join(dir, name))
+}
+
+/** capabilities(7): what root needs to run buildpacks as another user. */
+const needed = { CHOWN: 0, DAC_OVERRIDE: 1, SETGID: 6, SETUID: 7 }
+
+/**
+ * Root without these rights could run buildpacks only as root.
+ * @param status the text of /proc/self/status
+ * @throws BaleError 'engine' naming what is missing
+ */
+export function requireRights(uid: number, status: string): void {
+  if (uid !== 0) return
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
+  const lacking = Object.entries(needed).filter(([, bit]) => ((effective >> BigInt(bit)) & 1n) === 0n)
+  if (lacking.length === 0) return
+  const names = lacking.map(([name]) => name).join(', ')
+  throw new BaleError('engine', `the job is root, but may not run buildpacks as another user: it lacks ${names}`, {
+    fix: 'start the container as another user: docker run --user 1000, or runAsUser: 1000 in Kubernetes',
+  })
+}
