@@ -1,9 +1,8 @@
-import { readdir, readlink, rm, stat, symlink } from 'node:fs/promises'
+import { readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuildContext, BuildpackError, digestOf, prepend, type Run, withTempDir } from '../sdk/index.ts'
-import { DebianArchive, type DebianPackage } from './archive.ts'
-import { runImagePackages } from './run-image.ts'
-import { debianComponents, libraryDir, unpackPackages } from './unpack.ts'
+import { type BuildContext, digestOf, type Run } from '../sdk/index.ts'
+import type { DebianArchive, DebianPackage } from './archive.ts'
+import { libraryDir, unpackPackages } from './unpack.ts'
 
 /** Those of `packages` that the build image does not have. */
 export async function missingPackages(run: Run, packages: readonly DebianPackage[]): Promise<DebianPackage[]> {
@@ -20,7 +19,11 @@ export interface NativePackages {
   readonly env: Readonly<Record<string, string>>
   /** Which package has a shared library, by its name: `libpq.so.5`. */
   readonly libraries: Readonly<Record<string, string>>
+  /** Of the packages and their versions; empty if there are none. */
+  readonly digest: string
 }
+
+export const noNativePackages: NativePackages = { env: {}, libraries: {}, digest: '' }
 
 /** Puts Debian packages, and all that they need and the build image lacks, into a layer of the build. */
 export async function provideNativePackages(
@@ -29,17 +32,19 @@ export async function provideNativePackages(
   names: readonly string[],
 ): Promise<NativePackages> {
   const { env, run, target } = context
-  if (names.length === 0) return { env: {}, libraries: {} }
+  if (names.length === 0) return noNativePackages
   const packages = await missingPackages(run, await archive.resolve(names))
-  if (packages.length === 0) return { env: {}, libraries: {} }
+  if (packages.length === 0) return noNativePackages
+  const digest = digestOf(JSON.stringify(packages))
   const layer = await context.layer('native', {
     title: `the Debian packages ${names.join(', ')}`,
     types: { build: true, cache: true },
-    key: { 'Debian packages': digestOf(JSON.stringify(packages)) },
+    key: { 'Debian packages': digest },
     create: async dir => {
       const debs = await archive.download(packages)
       await unpackPackages(run, debs, dir)
       await relinkLibraries(libraryDir(dir, target.arch), libraryDir('/', target.arch))
+      await relocateConfigurations(dir, target.arch)
       const notes: Record<string, string> = {}
       for (const [index, deb] of debs.entries()) {
         const { stdout } = await run(['dpkg-deb', '--contents', deb], { quiet: true })
@@ -52,6 +57,7 @@ export async function provideNativePackages(
   })
   const paths = Object.entries(developmentPaths(layer.path, target.arch))
   return {
+    digest,
     libraries: layer.notes,
     env: Object.fromEntries(paths.map(([name, dirs]) => [name, [...dirs, env[name]].filter(Boolean).join(':')])),
   }
@@ -72,6 +78,32 @@ export function developmentPaths(layer: string, arch: string): Record<string, st
 }
 
 /**
+ * Lets pkg-config's files, and scripts such as pg_config, name the layer: they say that headers and libraries are below /usr.
+ * Programs of this kind that are compiled are left as they are; pkg-config comes before them.
+ */
+async function relocateConfigurations(layer: string, arch: string): Promise<void> {
+  const folders = [
+    join(libraryDir(layer, arch), 'pkgconfig'),
+    join(layer, 'usr/share/pkgconfig'),
+    join(layer, 'usr/bin'),
+  ]
+  for (const folder of folders) {
+    for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+      const isConfiguration = entry.name.endsWith('.pc') || /[-_]config\b/.test(entry.name)
+      if (!entry.isFile() || !isConfiguration) continue
+      const path = join(folder, entry.name)
+      const bytes = await readFile(path)
+      if (bytes.includes(0)) continue
+      const text = bytes.toString('latin1')
+      const here = text
+        .replaceAll(/(^|[=\s"'IL])\/usr(?=\/(?:include|lib|share)\b)/gm, `$1${join(layer, 'usr')}`)
+        .replaceAll(/^(\w*prefix=)\/usr$/gm, `$1${join(layer, 'usr')}`)
+      if (here !== text) await writeFile(path, here, 'latin1')
+    }
+  }
+}
+
+/**
  * Makes links to libraries that the build image has lead there: `libpq.so` is in a package of headers, and what it leads to in
  * another. The linker would take a static library in its place.
  */
@@ -86,73 +118,4 @@ export async function relinkLibraries(dir: string, ofImage: string): Promise<voi
     await rm(path)
     await symlink(target, path)
   }
-}
-
-/**
- * Puts the shared libraries that programs need and the run image lacks into a layer of the image.
- * @param env what they were linked with
- * @throws BuildpackError for a library that is nowhere
- */
-export async function provideSharedLibraries(
-  context: BuildContext,
-  programs: readonly string[],
-  native: NativePackages,
-  opened?: DebianArchive,
-): Promise<void> {
-  const needed = new Set<string>()
-  for (const program of programs) {
-    for (const name of await packagesOf(context, program, native)) needed.add(name)
-  }
-  const names = [...needed].filter(name => !runImagePackages.includes(name)).toSorted()
-  if (names.length === 0) return
-  await withTempDir(async temp => {
-    const archive = opened ?? (await DebianArchive.open(context, temp))
-    const packages = await archive.resolve(names)
-    const { run, target } = context
-    await context.layer('libraries', {
-      title: `the libraries ${names.join(', ')}`,
-      types: { launch: true },
-      key: { 'Debian packages': digestOf(JSON.stringify(packages)) },
-      create: async dir => {
-        await unpackPackages(run, await archive.download(packages), dir)
-        return { env: { launch: { LD_LIBRARY_PATH: prepend(libraryDir(dir, target.arch), ':') } } }
-      },
-      sbom: () =>
-        Promise.resolve(
-          debianComponents(packages, `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`),
-        ),
-    })
-  })
-}
-
-/** The Debian packages of the shared libraries that a program is linked with. */
-async function packagesOf({ env, run }: BuildContext, program: string, native: NativePackages): Promise<string[]> {
-  const options = { env: { ...env, ...native.env, LC_ALL: 'C.UTF-8' }, quiet: true, allowFailure: true }
-  const { stdout } = await run(['ldd', program], options)
-  const packages: string[] = []
-  for (const [, name = '', path] of stdout.matchAll(/^\s*(\S+) => (?:(\/\S+)|not found)/gm)) {
-    const known = native.libraries[name]
-    if (known !== undefined) packages.push(known)
-    else if (path === undefined) {
-      throw new BuildpackError(
-        `${program.replace(/.*\//, '')} is linked with ${name}, which is in no package of the build`,
-        {
-          fix: 'link it statically, or add the Debian package that has it',
-        },
-      )
-    } else packages.push(await ownerOf(run, path))
-  }
-  return packages
-}
-
-/** The package of a file in the build image. Those in /lib are recorded as in /usr/lib, or the other way round. */
-async function ownerOf(run: Run, path: string): Promise<string> {
-  for (const candidate of [path, path.startsWith('/usr/') ? path.slice('/usr'.length) : `/usr${path}`]) {
-    const { stdout } = await run(['dpkg-query', '--search', candidate], { quiet: true, allowFailure: true })
-    const name = /^([^:,\s]+)/.exec(stdout)?.[1]
-    if (name !== undefined) return name
-  }
-  throw new BuildpackError(`${path} is in no Debian package, so it cannot be put into the image`, {
-    fix: 'link it statically',
-  })
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
-import { provideNativePackages, provideSharedLibraries } from '../debian/native-libraries.ts'
+import { noNativePackages, provideNativePackages } from '../debian/native-libraries.ts'
+import { provideSharedLibraries } from '../debian/shared-libraries.ts'
 import { type BuildContext, firstSetting, splitWords, withTempDir } from '../sdk/index.ts'
 import type { GoCommand } from './command.ts'
 import { nativePackages } from './native.ts'
@@ -59,7 +60,7 @@ export async function compile(
   const wanted = isOn ? nativePackages(pkgConfig) : []
   await withTempDir(async temp => {
     const archive = wanted.length > 0 ? await DebianArchive.open(context, temp) : undefined
-    const native = archive ? await provideNativePackages(context, archive, wanted) : { env: {}, libraries: {} }
+    const native = archive ? await provideNativePackages(context, archive, wanted) : noNativePackages
     const flags = buildFlags(env, go.toolchain.version)
     await log.step(`Running go build ${[...flags, ...programs.map(p => p.package)].join(' ')}`, async () => {
       // One after the other: packages that they share are compiled once, and each file gets its own name.

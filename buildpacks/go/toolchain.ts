@@ -3,7 +3,16 @@ import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
 import { type BuildContext, BuildpackError, keep, withTempDir } from '../sdk/index.ts'
-import { exactVersion, pickVersion, satisfies, toGoVersion, toSemver, type VersionRequest } from './version.ts'
+import {
+  contradictions,
+  exactVersion,
+  nearestVersion,
+  pickVersion,
+  satisfies,
+  toGoVersion,
+  toSemver,
+  type VersionRequest,
+} from './version.ts'
 
 /** A Go toolchain in its layer. */
 export interface Toolchain {
@@ -21,7 +30,7 @@ export async function provideGo(context: BuildContext, request: VersionRequest):
   const client = await provideClient(context)
   const version = await chooseVersion(context, client, request)
   context.log.info(`Go ${version}: ${request.why}`)
-  if (request.warning !== undefined) context.log.warning(request.warning, 'Change one of the two.')
+  for (const text of contradictions(request, version)) context.log.warning(text, 'Change one of the two.')
   const layer = await context.layer('go', {
     title: `Go ${version}`,
     types: { build: true, cache: true },
@@ -63,21 +72,27 @@ async function provideClient(context: BuildContext): Promise<string> {
 async function chooseVersion(context: BuildContext, client: string, request: VersionRequest): Promise<string> {
   const exact = exactVersion(request)
   if (exact !== undefined) return toGoVersion(exact)
-  const { stdout, stderr, exitCode } = await withTempDir(temp =>
-    context.run([client, 'list', '-m', '-versions', 'go'], {
-      cwd: temp,
-      env: clientEnv(temp),
-      quiet: true,
-      allowFailure: true,
-    }),
-  )
-  if (exitCode === 0) return toGoVersion(pickVersion(request, stdout.trim().split(/\s+/).slice(1)))
+  const { versions, stderr } = await listVersions(context, client)
+  if (versions !== undefined) return toGoVersion(pickVersion(request, versions))
   const last = context.store['go']
   if (typeof last === 'string' && satisfies(request, toSemver(last))) {
     context.log.warning(`the versions of Go cannot be listed, so it is that of the last build:\n${stderr.trim()}`)
     return last
   }
   throw unreachable('the versions of Go cannot be listed', stderr)
+}
+
+/** The versions of Go that the proxy has; undefined if it cannot be reached, and why. */
+async function listVersions({ run }: BuildContext, client: string) {
+  const { stdout, stderr, exitCode } = await withTempDir(temp =>
+    run([client, 'list', '-m', '-versions', 'go'], {
+      cwd: temp,
+      env: clientEnv(temp),
+      quiet: true,
+      allowFailure: true,
+    }),
+  )
+  return { versions: exitCode === 0 ? stdout.trim().split(/\s+/).slice(1) : undefined, stderr }
 }
 
 /** Variables for the command that fetches others. Its caches are gone afterwards. */
@@ -95,12 +110,13 @@ function clientEnv(dir: string) {
 }
 
 async function download(
-  { run }: BuildContext,
+  context: BuildContext,
   client: string,
   version: string,
   request: VersionRequest,
   dir: string,
 ): Promise<void> {
+  const { run } = context
   // On the layer's own file system, where the toolchain need not be copied.
   const temp = join(dir, '.download')
   await mkdir(temp)
@@ -111,9 +127,11 @@ async function download(
     if (!/\b(404|410|403)\b|not available|not found|unknown revision/i.test(stderr)) {
       throw unreachable(`Go ${version} cannot be fetched`, stderr)
     }
+    const { versions = [] } = await listVersions(context, client)
+    const nearest = nearestVersion(version, versions)
     throw new BuildpackError(`there is no Go ${version} for this machine:\n${stderr.trim()}`, {
       where: request.where,
-      fix: 'ask for a version that has been released; "1.25" is the newest 1.25',
+      fix: `ask for a version that has been released${nearest === undefined ? '' : `: the nearest is ${nearest}`}; "1.25" is the newest 1.25`,
     })
   }
   // Modules are read-only, whatever -modcacherw says of others.

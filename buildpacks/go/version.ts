@@ -1,6 +1,14 @@
 import semver from 'semver'
-import { parseToml } from '../../lifecycle/spec/toml.ts'
-import { type App, BuildpackError, type Context, firstSetting } from '../sdk/index.ts'
+import {
+  type App,
+  BuildpackError,
+  type Context,
+  firstSetting,
+  fromEach,
+  fromMise,
+  fromToolVersions,
+  fromVersionFile,
+} from '../sdk/index.ts'
 import type { Directive } from './mod-file.ts'
 import { modFiles, type Project } from './project.ts'
 
@@ -12,8 +20,14 @@ export interface VersionRequest {
   readonly why: string
   /** The places that ask. */
   readonly where: string
-  /** Two places contradict each other. */
+  /** Pins of other places, which hold if there is a version for all. */
+  readonly wishes: readonly Wish[]
+  /** Two places contradict each other, whatever version is chosen. */
   readonly warning?: string
+}
+
+interface Wish extends Directive {
+  readonly range: string
 }
 
 /**
@@ -27,18 +41,31 @@ export async function requestedVersion(
   const oldest = oldestAllowed(project)
   const bound = oldest && `>=${versionOf(oldest)}`
   const needs = oldest && `${oldest.where} needs at least ${oldest.value}`
-  const asked = setting(env) ?? (await pinned(app, project))
+  const set = setting(env)
+  const pins = set ? [set] : await pinned(app, project)
+  const [asked, ...others] = pins
   if (asked === undefined) {
-    if (bound === undefined) return { ranges: ['*'], why: 'the newest, as nothing asks for another', where: 'default' }
-    return { ranges: [bound], why: `the newest, and ${needs}`, where: oldest?.where ?? '' }
+    const none = { wishes: [], where: oldest?.where ?? 'default' }
+    if (bound === undefined) return { ...none, ranges: ['*'], why: 'the newest, as nothing asks for another' }
+    return { ...none, ranges: [bound], why: `the newest, and ${needs}` }
   }
   const range = toRange(asked)
   const why = `${asked.where} asks for ${asked.value}`
-  if (bound === undefined) return { ranges: [range], why, where: asked.where }
+  const wishes = others.map(pin => ({ ...pin, range: toRange(pin) }))
+  if (bound === undefined) return { ranges: [range], why, where: asked.where, wishes }
   if (!semver.intersects(range, bound, { includePrerelease: true })) {
-    return { ranges: [bound], why: needs ?? '', where: oldest?.where ?? '', warning: `${why}, but ${needs}` }
+    return { ranges: [bound], why: needs ?? '', where: oldest?.where ?? '', wishes, warning: `${why}, but ${needs}` }
   }
-  return { ranges: [range, bound], why, where: `${asked.where} and ${oldest?.where}` }
+  return { ranges: [range, bound], why, where: `${asked.where} and ${oldest?.where}`, wishes }
+}
+
+/** What the chosen version breaks: both places for the warning. */
+export function contradictions({ why, wishes, warning }: VersionRequest, version: string): string[] {
+  const broken = wishes.filter(({ range }) => !semver.satisfies(toSemver(version), range, { includePrerelease: true }))
+  return [
+    ...(warning === undefined ? [] : [warning]),
+    ...broken.map(({ value, where }) => `${why}, but ${where} for ${value}`),
+  ]
 }
 
 function setting(env: Readonly<Record<string, string>>): Directive | undefined {
@@ -47,27 +74,20 @@ function setting(env: Readonly<Record<string, string>>): Directive | undefined {
   return found && { value: found.value, where: found.name }
 }
 
-async function pinned(app: App, project: Project): Promise<Directive | undefined> {
+/** The versions that files pin, the first of which wins. */
+async function pinned(app: App, project: Project): Promise<Directive[]> {
   const files = modFiles(project)
   const heroku = files.map(file => file.heroku['goVersion']).find(Boolean)
-  if (heroku) return heroku
-  const lines = ((await app.read('.go-version')) ?? '').split('\n').map(line => line.trim())
-  const version = lines.find(line => line !== '' && !line.startsWith('#'))
-  if (version !== undefined) return { value: version, where: '.go-version' }
-  const tool = /^[ \t]*(?:golang|go)[ \t]+([^\s#]+)/m.exec((await app.read('.tool-versions')) ?? '')?.[1]
-  if (tool !== undefined) return { value: tool, where: '.tool-versions' }
-  return (await fromMise(app)) ?? newest(files.map(file => file.toolchain).filter(isToolchain))
-}
-
-/** mise's file: `[tools] go = "1.24"`, or a list, or a table with a version. */
-async function fromMise(app: App): Promise<Directive | undefined> {
-  const where = await app.firstOf(['mise.toml', '.mise.toml'])
-  if (where === undefined) return undefined
-  const { tools } = parseToml((await app.read(where)) ?? '', where)
-  const go: unknown = (tools as Record<string, unknown> | undefined)?.['go']
-  const first: unknown = Array.isArray(go) ? go[0] : go
-  const spec = typeof first === 'object' && first !== null && 'version' in first ? first.version : first
-  return typeof spec === 'string' || typeof spec === 'number' ? { value: String(spec), where } : undefined
+  const others = await fromEach([
+    fromVersionFile(app, '.go-version'),
+    fromToolVersions(app, 'golang', 'go'),
+    fromMise(app, 'go'),
+  ])
+  const pins = [...(heroku ? [heroku] : []), ...others]
+  const toolchain = newest(files.map(file => file.toolchain).filter(isToolchain))
+  if (toolchain === undefined) return pins
+  // It is the oldest Go that its authors want, as Go itself takes it, and a pin where there is no other.
+  return pins.length === 0 ? [toolchain] : [...pins, { ...toolchain, value: `>=${toSemver(toolchain.value)}` }]
 }
 
 /** A toolchain line may also say `default` or `local`, which is no version. */
@@ -121,6 +141,17 @@ function toRange({ value, where }: Directive): string {
   })
 }
 
+/** The version that is nearest to one that there is not. */
+export function nearestVersion(wanted: string, published: readonly string[]): string | undefined {
+  const number = (version: string) => {
+    const { major, minor, patch } = semver.parse(toSemver(version), {}, true)
+    return (major * 1000 + minor) * 1000 + patch
+  }
+  const releases = published.filter(version => /^\d+(\.\d+)*$/.test(version))
+  const distance = (version: string) => Math.abs(number(version) - number(wanted))
+  return releases.toSorted((a, b) => distance(a) - distance(b))[0]
+}
+
 /** The one version that a request allows, if it is so narrow: then nobody needs to ask which versions there are. */
 export function exactVersion({ ranges }: VersionRequest): string | undefined {
   const version = semver.valid(ranges[0])
@@ -140,7 +171,8 @@ export function satisfies({ ranges }: VersionRequest, version: string): boolean 
  */
 export function pickVersion(request: VersionRequest, published: readonly string[]): string {
   const versions = published.map(toSemver).filter(version => semver.valid(version) !== null)
-  const [version] = versions.filter(v => satisfies(request, v)).toSorted(semver.rcompare)
+  const fitting = versions.filter(v => satisfies(request, v)).toSorted(semver.rcompare)
+  const version = fitting.find(v => request.wishes.every(({ range }) => semver.satisfies(v, range))) ?? fitting[0]
   if (version !== undefined) return version
   const newestOfAll = semver.maxSatisfying(versions, '*')
   throw new BuildpackError(

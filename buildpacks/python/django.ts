@@ -1,7 +1,15 @@
 import { join } from 'node:path'
-import { type BuildContext, BuildpackError, isSet } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, type CommandResult, isSet } from '../sdk/index.ts'
 import type { Python } from './runtime.ts'
 import type { Installed } from './venv.ts'
+
+/** What is installed, and where. */
+interface Packages {
+  readonly venv: string
+  readonly installed: Installed
+  /** Directories of shared libraries that packages load. */
+  readonly libraries: readonly string[]
+}
 
 /**
  * Collects Django's static files, as Heroku does: if the staticfiles application is there and DISABLE_COLLECTSTATIC is not set.
@@ -11,8 +19,7 @@ import type { Installed } from './venv.ts'
 export async function collectStatic(
   context: BuildContext,
   python: Python,
-  venv: string,
-  installed: Installed,
+  { venv, installed, libraries }: Packages,
 ): Promise<void> {
   const { app, env, log, run } = context
   if (!installed.has('django') || !(await app.has('manage.py'))) return
@@ -20,10 +27,15 @@ export async function collectStatic(
     log.info('Leaving out collectstatic: DISABLE_COLLECTSTATIC is set')
     return
   }
+  const search = [python.env['LD_LIBRARY_PATH'], ...libraries].filter(Boolean).join(':')
+  const variables = { ...python.env, ...(search !== '' && { LD_LIBRARY_PATH: search }) }
   const manage = (...args: string[]) =>
-    run([join(venv, 'bin/python'), 'manage.py', ...args], { env: python.env, quiet: true, allowFailure: true })
-  if ((await manage('help', 'collectstatic')).exitCode !== 0) {
-    log.info('Leaving out collectstatic: manage.py has no such command')
+    run([join(venv, 'bin/python'), 'manage.py', ...args], { env: variables, quiet: true, allowFailure: true })
+  const help = await manage('help', 'collectstatic')
+  if (help.exitCode !== 0) {
+    // Settings that cannot be imported fail here, too.
+    if (!/Unknown command: '?collectstatic/.test(help.stderr)) throw failure(log, help, 'help collectstatic')
+    log.info('Leaving out collectstatic: the application django.contrib.staticfiles is not in INSTALLED_APPS')
     return
   }
   const result = await log.step('Collecting static files', () => manage('collectstatic', '--noinput'))
@@ -32,8 +44,12 @@ export async function collectStatic(
     log.warning('static files are not collected: STATIC_ROOT is not set', 'Set it in the settings of Django.')
     return
   }
-  log.detail(result.stderr)
-  throw new BuildpackError(`manage.py collectstatic failed with exit status ${result.exitCode}`, {
+  throw failure(log, result, 'collectstatic')
+}
+
+function failure(log: BuildContext['log'], { exitCode, stderr }: CommandResult, command: string): BuildpackError {
+  log.detail(stderr)
+  return new BuildpackError(`manage.py ${command} failed with exit status ${exitCode}`, {
     where: 'manage.py',
     fix: 'correct what it prints, give the variables that the settings need, or set DISABLE_COLLECTSTATIC=1',
   })

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type BuildContext, BuildpackError, digestOf, firstSetting, type RunOptions } from '../sdk/index.ts'
+import type { NativePackages } from '../debian/native-libraries.ts'
 import type { LockTool, Project } from './project.ts'
 import { readRequirements } from './requirements.ts'
 import type { Pip, Python } from './runtime.ts'
@@ -32,7 +33,17 @@ export interface Tools {
   /** The directory of the installers' caches, which the next build has again. */
   readonly cache: string
   readonly programs: LockToolPrograms
+  /** What packages without wheels are compiled with. */
+  readonly native: NativePackages
 }
+
+/** The files that name what a project installs. */
+export async function packageFilesOf({ app, env }: BuildContext, project: Project): Promise<readonly string[]> {
+  if (project.kind !== 'requirements') return ['pyproject.toml', 'setup.py', 'setup.cfg', 'Pipfile', ...lockFileNames]
+  return (await readRequirements(app, project.files, readSettings(env).files)).files
+}
+
+const lockFileNames = ['uv.lock', 'poetry.lock', 'pdm.lock', 'Pipfile.lock']
 
 /** Plans the installation of a project's packages; undefined if there is nothing to install. */
 export async function planInstallation(
@@ -191,7 +202,7 @@ function toolEnv(context: BuildContext, tools: Tools, venv: string): Record<stri
     ...compileEnv(context, tools),
     ...uvEnv(context),
     VIRTUAL_ENV: venv,
-    PATH: `${join(venv, 'bin')}:${context.env['PATH'] ?? ''}`,
+    PATH: `${join(venv, 'bin')}:${tools.native.env['PATH'] ?? context.env['PATH'] ?? ''}`,
     UV_PROJECT_ENVIRONMENT: venv,
     UV_PYTHON: join(venv, 'bin/python'),
     UV_PYTHON_DOWNLOADS: 'never',
@@ -209,10 +220,14 @@ function toolEnv(context: BuildContext, tools: Tools, venv: string): Record<stri
 }
 
 /** Variables for what packages in C and their build systems read. */
-function compileEnv({ env }: BuildContext, { python, include }: Tools): Record<string, string> {
+function compileEnv({ env }: BuildContext, { python, include, native }: Tools): Record<string, string> {
+  const headers = [...include, native.env['CPATH'] ?? env['CPATH']].filter(Boolean)
+  const libraries = [python.env['LD_LIBRARY_PATH'], native.env['LD_LIBRARY_PATH']].filter(Boolean)
   return {
     ...python.env,
-    ...(include.length > 0 && { CPATH: [...include, env['CPATH']].filter(Boolean).join(':') }),
+    ...native.env,
+    ...(headers.length > 0 && { CPATH: headers.join(':') }),
+    ...(libraries.length > 0 && { LD_LIBRARY_PATH: libraries.join(':') }),
     // Debugging information would name the directory, of random name, in which a package is compiled.
     CFLAGS: [env['CFLAGS'], '-g0'].filter(Boolean).join(' '),
     SOURCE_DATE_EPOCH: env['SOURCE_DATE_EPOCH'] ?? '315532801',
@@ -235,7 +250,8 @@ export function pipEnv(context: BuildContext, tools: Tools): Record<string, stri
 
 const pipFlags = ['--no-compile', '--no-input', '--no-warn-script-location', '--progress-bar=off']
 
-async function pipInstall(
+/** Installs packages with pip into the virtual environment. */
+export async function pipInstall(
   context: BuildContext,
   tools: Tools,
   venv: string,

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
-import { startFiles } from './start.ts'
+import { startFiles } from './target.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -69,6 +69,19 @@ function editDistance(a: string, b: string): number {
     row = next
   }
   return row.at(-1) ?? 0
+}
+
+/** Files of other tools than the one that installs; undefined if there are none. */
+export async function otherTools(app: App, project: Project): Promise<string | undefined> {
+  const installed = project.kind === 'locked' ? project.tool : undefined
+  const others: string[] = []
+  for (const [file, tool] of lockFiles) {
+    if (file.includes('.lock') && tool !== installed && (await app.has(file))) others.push(file)
+  }
+  const own = project.kind === 'requirements' ? project.files.join(', ') : 'file' in project ? project.file : ''
+  // Tools write a requirements.txt of what they have locked.
+  if (others.length < (project.kind === 'requirements' ? 2 : 1)) return undefined
+  return `${[own, ...others].join(', ')} are of different tools: what ${own} says is installed`
 }
 
 /** @throws BuildpackError for what cannot be built, saying what to do */

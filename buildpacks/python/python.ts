@@ -1,4 +1,6 @@
 import { DebianArchive } from '../debian/archive.ts'
+import { provideNativePackages } from '../debian/native-libraries.ts'
+import { provideLibraries } from '../debian/shared-libraries.ts'
 import {
   type BuildContext,
   type BuildResult,
@@ -15,16 +17,16 @@ import {
   withTempDir,
 } from '../sdk/index.ts'
 import { collectStatic } from './django.ts'
-import { planInstallation } from './installers.ts'
-import { checkProject, findProject, type Project } from './project.ts'
+import { packageFilesOf, planInstallation } from './installers.ts'
+import { buildPackages, declaredPackages, geoDjangoPackages, runPackages } from './native.ts'
+import { checkProject, findProject, otherTools, type Project } from './project.ts'
 import { provideDebianPython, provideHeaders, providePip, type Python } from './runtime.ts'
 import { rejectedSettings } from './settings.ts'
-import { meetsAll } from './specifier.ts'
-import { findStart, findWorker, noStart } from './start.ts'
+import { checkStart, findStart, findWorker, noStart } from './start.ts'
 import { lockToolPrograms } from './tools.ts'
-import { chooseDownload, provideDownloadedPython, provideUv, type Uv } from './uv.ts'
+import { listDownloads, provideDownloadedPython, provideUv, type Uv } from './uv.ts'
 import { type Installed, provideVenv } from './venv.ts'
-import { contradictions, type Wanted, wantedPython } from './version.ts'
+import { chooseVersion, contradictions, type Wanted, wantedPython } from './version.ts'
 
 /** Python applications, with pip, uv, Poetry, PDM or Pipenv. */
 export const python = defineBuildpack({ detect, build })
@@ -45,20 +47,27 @@ async function build(context: BuildContext): Promise<BuildResult> {
   log.heading('Python')
   const project = (await findProject(app, env)) ?? { kind: 'plain', file: '' }
   checkProject(project)
+  const others = await otherTools(app, project)
+  if (others !== undefined) log.warning(others, 'Remove the files of the others.')
   rejectSettings(env, rejectedSettings, 'packages would be installed elsewhere than in the image')
-  // Nothing is fetched before the version is known to be one.
+  // Nothing is fetched before the version is known to be one, and something that can start is there.
   const wanted = await wantedPython(context)
+  await checkStart(app, env)
   const installed = await withTempDir(temp => install(context, project, wanted, temp))
 
   const elsewhere = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
   const start = await findStart(app, env, installed)
-  if (start === undefined && !elsewhere) throw noStart(installed)
-  if (start === undefined) return {}
+  const worker = await findWorker(app, installed)
+  if (start === undefined && worker === undefined && !elsewhere) throw noStart(installed)
+  if (start === undefined) {
+    if (worker === undefined || elsewhere) return {}
+    log.info(`Starts with: ${worker} (no file starts a server)`)
+    return { launch: { processes: [shellProcess('worker', worker, { default: true })] } }
+  }
   log.info(`Starts with: ${start.command} (${start.why})`)
   if (start.command.includes('runserver')) {
     log.warning('this server of Django is made for development', 'Add gunicorn to requirements.txt.')
   }
-  const worker = await findWorker(app, installed)
   const processes = [shellProcess('web', start.command, { default: true })]
   if (worker !== undefined) processes.push(shellProcess('worker', worker))
   return { launch: { processes } }
@@ -78,12 +87,17 @@ async function install(context: BuildContext, project: Project, wanted: Wanted, 
   })
   const programs = lockToolPrograms(context, python, pip, temp)
   const include = await provideHeaders(context, archive, python)
-  const tools = { python, pip, include, temp, cache: cache.path, programs }
+  const declared = await declaredPackages(context.app, await packageFilesOf(context, project))
+  const native = await provideNativePackages(context, archive, buildPackages(declared))
+  const tools = { python, pip, include, temp, cache: cache.path, programs, native }
   const installation = await planInstallation(context, tools, project)
   if (installation === undefined) return new Set()
   const restored = await context.app.has('manage.py')
-  const { layer, installed } = await provideVenv(context, tools, installation, { restored })
-  await collectStatic(context, python, layer.path, installed)
+  const { layer, installed, linked } = await provideVenv(context, tools, installation, { restored })
+  const loaded = [...runPackages(installed), ...(await geoDjangoPackages(context.app, installed))]
+  const names = [...new Set([...linked, ...loaded])].toSorted()
+  const libraries = names.length > 0 ? [await provideLibraries(context, archive, names, { restored })] : []
+  await collectStatic(context, python, { venv: layer.path, installed, libraries })
   return installed
 }
 
@@ -99,16 +113,12 @@ async function choosePython(
   const packages = await archive.resolve([`python${minor}`])
   const debian = packages.find(({ name }) => name === `python${minor}`)?.version.replace(/[-+].*/, '') ?? minor
   const asks = `${wanted.request?.where} asks for ${wanted.request?.value}`
-  if (meetsAll(debian, wanted.specifiers)) {
-    log.info(`Python ${debian}: ${wanted.request ? asks : 'what the stack has, as nothing asks for another'}`)
-    for (const text of contradictions(wanted, debian)) log.warning(text)
-    return provideDebianPython(context, archive, minor)
-  }
-  const uv = await provide()
-  const version = await chooseDownload(context, uv, wanted, debian)
-  log.info(`Python ${version}: ${asks}, and Debian has ${debian}`)
-  for (const text of contradictions(wanted, version)) log.warning(text)
-  return provideDownloadedPython(context, uv, version)
+  const version = await chooseVersion(wanted, debian, async () => listDownloads(context, await provide()))
+  const why = wanted.request ? asks : 'what the stack has, as nothing asks for another'
+  log.info(`Python ${version}: ${why}${version === debian ? '' : `, and Debian has ${debian}`}`)
+  for (const text of contradictions(wanted, version)) log.warning(text, 'Change one of the two.')
+  if (version === debian) return provideDebianPython(context, archive, minor)
+  return provideDownloadedPython(context, await provide(), version)
 }
 
 /** The one version of Python that each Debian release has. */

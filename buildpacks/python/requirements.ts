@@ -6,6 +6,8 @@ import { type App, BuildpackError, digestOf, textOf } from '../sdk/index.ts'
 export interface Requirements {
   /** The names, for people. */
   readonly title: string
+  /** All files that pip reads, which are those named and those that they include. */
+  readonly files: readonly string[]
   /** Options that name them: `-r requirements.txt`. */
   readonly args: readonly string[]
   /** Of all files that pip reads: as long as it is the same, pip has the same to do. */
@@ -53,6 +55,7 @@ export async function readRequirements(
   const parts = [...texts].toSorted(([a], [b]) => (a < b ? -1 : 1))
   return {
     title: names.join(', '),
+    files: parts.map(([file]) => file),
     args: names.flatMap(name => ['-r', name]),
     digest: digestOf(...parts.flat()),
     open,

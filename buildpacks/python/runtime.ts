@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, symlink } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
@@ -11,6 +11,8 @@ export interface Python {
   readonly minor: string
   readonly program: string
   readonly env: Readonly<Record<string, string>>
+  /** The directory of the shared libraries that come with it. */
+  readonly libraries: string
   /** Debian's package of its headers; undefined if they come with the interpreter. */
   readonly headers?: string
 }
@@ -43,7 +45,9 @@ export async function provideDebianPython(
       await unpackPackages(run, await archive.download(packages), dir)
       await linkPrograms(dir, minor)
       const libraries = libraryDir(dir, target.arch)
-      await compileModules(run, programOf(dir, minor), join(dir, `usr/lib/python${minor}`), {
+      const modules = join(dir, `usr/lib/python${minor}`)
+      await findLibrariesInLayers(modules)
+      await compileModules(run, programOf(dir, minor), modules, {
         env: buildEnv(libraries),
       })
       return {
@@ -55,8 +59,9 @@ export async function provideDebianPython(
     },
     sbom: () => Promise.resolve(debianComponents(packages, distro)),
   })
-  const env = buildEnv(libraryDir(layer.path, target.arch))
-  return { version, minor, program: programOf(layer.path, minor), env, headers: `libpython${minor}-dev` }
+  const libraries = libraryDir(layer.path, target.arch)
+  const env = buildEnv(libraries)
+  return { version, minor, program: programOf(layer.path, minor), env, libraries, headers: `libpython${minor}-dev` }
 }
 
 /**
@@ -72,6 +77,39 @@ async function linkPrograms(dir: string, minor: string): Promise<void> {
   for (const name of ['python', 'python3', `python${minor}`]) {
     await symlink(`../usr/bin/python${minor}`, join(dir, 'bin', name))
   }
+}
+
+/**
+ * Packages such as psycopg ask `ctypes.util.find_library` for libraries. It asks ldconfig, gcc and ld, none of which knows the
+ * layers of an image: those are in LD_LIBRARY_PATH.
+ */
+const findLibrary = `
+
+def _also_in_library_path(find):
+    def find_library(name):
+        found = find(name)
+        if found is None:
+            for directory in os.environ.get('LD_LIBRARY_PATH', '').split(':'):
+                try:
+                    entries = sorted(os.listdir(directory)) if directory else []
+                except OSError:
+                    continue
+                for entry in entries:
+                    if entry.startswith(f'lib{name}.so.'):
+                        return entry
+        return found
+
+    return find_library
+
+
+find_library = _also_in_library_path(find_library)
+`
+
+/** @param modules the directory of the standard library */
+export async function findLibrariesInLayers(modules: string): Promise<void> {
+  const file = join(modules, 'ctypes/util.py')
+  const known = await stat(file).catch(() => undefined)
+  if (known?.isFile() === true) await appendFile(file, findLibrary)
 }
 
 /**

@@ -1,9 +1,9 @@
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { compare } from '@renovatebot/pep440'
 import { type BuildContext, BuildpackError } from '../sdk/index.ts'
-import { compileModules, launchEnv, type Pip, type Python, reproducibleEnv } from './runtime.ts'
-import { meetsAll } from './specifier.ts'
-import type { Wanted } from './version.ts'
+import { compileModules, findLibrariesInLayers, launchEnv, type Pip, type Python, reproducibleEnv } from './runtime.ts'
+import { minorOf } from './version.ts'
 
 export const uvVersion = '0.13.9'
 /** Digests of PyPI's wheels for Linux on amd64 and arm64; pip takes the one that fits and refuses any other bytes. */
@@ -48,24 +48,16 @@ interface Download {
   readonly url?: string | null
 }
 
-/**
- * The newest CPython that uv can download and that meets what is wanted.
- * @throws BuildpackError if there is none, with what is on offer
- */
-export async function chooseDownload(context: BuildContext, uv: Uv, wanted: Wanted, debian: string): Promise<string> {
+/** The releases of CPython that uv can download, the newest first: `3.14.1`. */
+export async function listDownloads(context: BuildContext, uv: Uv): Promise<string[]> {
   const args = ['python', 'list', '--only-downloads', '--all-versions', '--output-format', 'json'] as const
   const { stdout } = await context.run([uv.program, ...args], { quiet: true, env: uvEnv(context) })
   const builds = JSON.parse(stdout) as readonly Download[]
   const versions = builds
     .filter(build => build.implementation === 'cpython' && (build.variant ?? 'default') === 'default')
     .map(build => build.version)
-  const found = versions.filter(version => /^\d+\.\d+\.\d+$/.test(version)).find(v => meetsAll(v, wanted.specifiers))
-  if (found !== undefined) return found
-  const minors = [...new Set(versions.map(minorOf))]
-  throw new BuildpackError(`no CPython is ${wanted.request?.value}`, {
-    where: wanted.request?.where,
-    fix: `ask for ${minorOf(debian)}, which is Debian's, or another of those on offer: ${minors.join(', ')}`,
-  })
+    .filter(version => /^\d+\.\d+\.\d+$/.test(version))
+  return [...new Set(versions)].toSorted((a, b) => compare(b, a))
 }
 
 /** CPython as uv downloads it (UV_PYTHON_INSTALL_MIRROR is honoured), in a layer of its own. */
@@ -87,7 +79,9 @@ export async function provideDownloadedPython(context: BuildContext, uv: Uv, ver
         await symlink(join('..', home, 'bin', `python${minor}`), join(dir, 'bin', name))
       }
       const program = join(dir, home, 'bin', `python${minor}`)
-      await compileModules(context.run, program, join(dir, home, 'lib', `python${minor}`), { env: reproducibleEnv })
+      const modules = join(dir, home, 'lib', `python${minor}`)
+      await findLibrariesInLayers(modules)
+      await compileModules(context.run, program, modules, { env: reproducibleEnv })
       return { env: { launch: launchEnv } }
     },
     sbom: () =>
@@ -102,7 +96,7 @@ export async function provideDownloadedPython(context: BuildContext, uv: Uv, ver
   })
   const home = await homeOf(layer.path)
   const program = join(layer.path, home, 'bin', `python${minor}`)
-  return { version, minor, program, env: reproducibleEnv }
+  return { version, minor, program, env: reproducibleEnv, libraries: join(layer.path, home, 'lib') }
 }
 
 /** uv names the directory by version and platform: `cpython-3.12.8-linux-x86_64-gnu`. */
@@ -121,8 +115,4 @@ export function uvEnv({ env }: BuildContext): Record<string, string> {
     // The build image's store has the certificates of intercepting proxies too.
     SSL_CERT_FILE: env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt',
   }
-}
-
-function minorOf(version: string): string {
-  return version.split('.').slice(0, 2).join('.')
 }

@@ -2,16 +2,23 @@ import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type BuildContext,
+  BuildpackError,
   byDefault,
   type Component,
+  digestOf,
   drop,
+  firstSetting,
   type Layer,
   packageUrl,
   prepend,
   type RunOptions,
 } from '../sdk/index.ts'
-import { type Installation, pipEnv, type Tools } from './installers.ts'
+import { librariesOf } from '../debian/shared-libraries.ts'
+import { type Installation, pipEnv, pipInstall, type Tools } from './installers.ts'
 import { compileModules } from './runtime.ts'
+import { type Server, serverVersions } from './serve.ts'
+import { missingServer } from './start.ts'
+import { protocolsOf } from './target.ts'
 
 /** The names of what is installed, as PyPI normalises them: `flask-login`. */
 export type Installed = ReadonlySet<string>
@@ -26,8 +33,9 @@ export async function provideVenv(
   tools: Tools,
   installation: Installation,
   { restored }: { readonly restored: boolean },
-): Promise<{ layer: Layer; installed: Installed }> {
-  const { python } = tools
+): Promise<{ layer: Layer; installed: Installed; linked: readonly string[] }> {
+  const { python, native } = tools
+  const { app, env } = context
   const layer = await context.layer('venv', {
     title: `packages of ${installation.title}`,
     types: restored ? { launch: true, cache: true } : { launch: true },
@@ -36,6 +44,8 @@ export async function provideVenv(
       installer: installation.installer,
       architecture: context.target.arch,
       [installation.title]: installation.digest,
+      ...(native.digest !== '' && { 'Debian packages': native.digest }),
+      'what is served': digestOf(await protocolsOf(app)),
     },
     ...(installation.open !== undefined && {
       restore: () => drop(`${installation.open} names what may have changed`),
@@ -43,6 +53,12 @@ export async function provideVenv(
     create: async dir => {
       await context.run([python.program, '-m', 'venv', '--without-pip', dir], { env: python.env, quiet: true })
       await installation.install(dir)
+      const server = await missingServer(
+        app,
+        env,
+        new Set((await installedPackages(dir)).map(({ name }) => normalised(name))),
+      )
+      if (server !== undefined) await installServer(context, tools, dir, server)
       await removeRepositories(dir)
       const program = join(dir, 'bin/python')
       await check(context, program, { env: pipEnv(context, tools) })
@@ -51,12 +67,52 @@ export async function provideVenv(
       // Before the interpreter's own directory, whatever order the launcher has layers in: only `python` of this one knows
       // the packages.
       const launch = { PATH: prepend(join(dir, 'bin'), ':'), VIRTUAL_ENV: byDefault(dir) }
-      return { env: { launch }, notes: { packages: packages.map(({ name }) => name).join(' ') } }
+      const modules = await compiledModules(dir, python.minor)
+      const linked = modules.length > 0 ? await librariesOf(context, modules, native, [python.libraries]) : []
+      return {
+        env: { launch },
+        notes: { packages: packages.map(({ name }) => name).join(' '), linked: linked.join(' ') },
+      }
     },
     sbom: installedPackages,
   })
-  const names = (layer.notes['packages'] ?? '').split(' ').map(name => name.toLowerCase().replaceAll(/[-_.]+/g, '-'))
-  return { layer, installed: new Set(names) }
+  const words = (text = '') => text.split(' ').filter(word => word !== '')
+  const installed = new Set(words(layer.notes['packages']).map(normalised))
+  return { layer, installed, linked: words(layer.notes['linked']) }
+}
+
+function normalised(name: string): string {
+  return name.toLowerCase().replaceAll(/[-_.]+/g, '-')
+}
+
+/** Installs a server for an application that is served by one and installs none. */
+async function installServer(context: BuildContext, tools: Tools, venv: string, server: Server): Promise<void> {
+  const { env, log } = context
+  const vendored = firstSetting(env, 'GOOGLE_VENDOR_PIP_DEPENDENCIES')
+  const wanted = `${server}==${serverVersions[server]}`
+  const advice = `Add ${server} to what is installed, so that its version is yours to choose.`
+  if (vendored) {
+    throw new BuildpackError(`the application is served by ${server}, which is not installed`, {
+      where: vendored.name,
+      fix: advice,
+    })
+  }
+  log.warning(`the application is served by ${server}, which is not installed: ${wanted} is`, advice)
+  await pipInstall(context, tools, venv, [wanted], server)
+}
+
+/** Modules that were compiled in this build. Those of wheels from an index bring their libraries. */
+async function compiledModules(venv: string, minor: string): Promise<string[]> {
+  const site = sitePackages(venv, minor)
+  const modules: string[] = []
+  for (const entry of await readdir(site)) {
+    if (!entry.endsWith('.dist-info')) continue
+    const wheel = await readFile(join(site, entry, 'WHEEL'), 'utf8').catch(() => '')
+    if (!/^Tag: \S+-linux_\w+$/m.test(wheel)) continue
+    const record = await readFile(join(site, entry, 'RECORD'), 'utf8').catch(() => '')
+    for (const [, path = ''] of record.matchAll(/^"?([^",]+\.so)"?,/gm)) modules.push(join(site, path))
+  }
+  return modules.toSorted()
 }
 
 /** An editable requirement of git leaves a clone in src/ whose logs have the time; nothing needs them any more. */

@@ -4,7 +4,9 @@ import {
   BuildpackError,
   type Context,
   firstSetting,
-  fromToolFiles,
+  fromEach,
+  fromMise,
+  fromToolVersions,
   fromVersionFile,
   type VersionRequest,
 } from '../sdk/index.ts'
@@ -12,20 +14,20 @@ import { meetsAll, toSpecifier } from './specifier.ts'
 
 /** What all the places that ask for a version of Python come to. */
 export interface Wanted {
-  /** Specifiers of PEP 440, all of which hold. */
-  readonly specifiers: readonly string[]
   /** As somebody wrote it, for messages; undefined if nothing asks. */
   readonly request: VersionRequest | undefined
-  /** Places whose wish does not hold, because a setting or a pin wins. */
-  readonly ranges: readonly Range[]
+  /** Specifiers of PEP 440 that hold in any case: the setting's, else the first pin's, else all ranges. */
+  readonly specifiers: readonly string[]
+  /** Other places, whose wishes hold if there is a version for all; else the version breaks them, with a warning. */
+  readonly wishes: readonly Wish[]
 }
 
-interface Range extends VersionRequest {
+interface Wish extends VersionRequest {
   readonly specifier: string
 }
 
 /**
- * A setting wins alone; then a pin, and the ranges that the project says it runs on; then these ranges alone.
+ * A setting wins over pins; then the first pin. The ranges that the project says it runs on hold as well.
  * @throws BuildpackError for what is no version
  */
 export async function wantedPython({ app, env }: Pick<Context, 'app' | 'env'>): Promise<Wanted> {
@@ -36,29 +38,70 @@ export async function wantedPython({ app, env }: Pick<Context, 'app' | 'env'>): 
     'GOOGLE_RUNTIME_VERSION',
     'RAILPACK_PYTHON_VERSION',
   )
+  const ranges = (await rangesOf(app)).map(toWish)
   if (setting) {
     const request = { value: setting.value, where: setting.name }
-    return { specifiers: [specifierOf(request)], request, ranges: [] }
+    return { specifiers: [toWish(request).specifier], request, wishes: ranges }
   }
-  const pin = await pinned(app)
-  const ranges = (await rangesOf(app)).map(range => ({ ...range, specifier: specifierOf(range) }))
-  if (pin) return { specifiers: [specifierOf(pin)], request: pin, ranges }
+  const [pin, ...others] = (await pinsOf(app)).map(toWish)
+  if (pin) return { specifiers: [pin.specifier], request: pin, wishes: [...others, ...ranges] }
   const value = ranges.map(range => range.value).join(' and ')
   const where = ranges.map(range => range.where).join(' and ')
   const request = ranges.length > 0 ? { value, where } : undefined
-  return { specifiers: ranges.map(range => range.specifier), request, ranges: [] }
+  return { specifiers: ranges.map(range => range.specifier), request, wishes: [] }
 }
 
-/** What the chosen version breaks though it was pinned: both places for the warning. */
-export function contradictions({ request, ranges }: Wanted, version: string): string[] {
-  return ranges
+/**
+ * Debian's version if it meets all wishes; else the newest that does of those on offer elsewhere; else one that meets what holds in
+ * any case.
+ * @param downloads lists the others, the newest first
+ * @throws BuildpackError if there is none, with the nearest
+ */
+export async function chooseVersion(
+  { request, specifiers, wishes }: Wanted,
+  debian: string,
+  downloads: () => Promise<readonly string[]>,
+): Promise<string> {
+  const all = [...specifiers, ...wishes.map(({ specifier }) => specifier)]
+  if (meetsAll(debian, all)) return debian
+  const others = await downloads()
+  const found = others.find(version => meetsAll(version, all))
+  if (found !== undefined) return found
+  const fallback = [debian, ...others].find(version => meetsAll(version, specifiers))
+  if (fallback !== undefined) return fallback
+  const minors = [...new Set(others.map(minorOf))]
+  throw new BuildpackError(`no CPython is ${request?.value}`, {
+    where: request?.where,
+    fix: `the nearest is ${nearest([debian, ...others], request?.value ?? '')}: ask for that, or for ${minorOf(debian)}, which is Debian's; on offer are ${minors.join(', ')}`,
+  })
+}
+
+/** The version that is nearest to the one that a text names: by minor versions, then by patches, of which the last is the newest. */
+function nearest(versions: readonly string[], text: string): string {
+  const numbers = (version: string) => version.split('.').map(Number)
+  const [major = 0, minor = 0, patch = 99] = numbers(/\d+(?:\.\d+)*/.exec(text)?.[0] ?? '')
+  const distance = (version: string) => {
+    const [a = 0, b = 0, c = 0] = numbers(version)
+    return Math.abs((a - major) * 1000 + b - minor) * 1000 + Math.abs(c - patch)
+  }
+  return versions.toSorted((a, b) => distance(a) - distance(b))[0] ?? ''
+}
+
+/** What the chosen version breaks: both places for the warning. */
+export function contradictions({ request, wishes }: Wanted, version: string): string[] {
+  return wishes
     .filter(({ specifier }) => !meetsAll(version, [specifier]))
     .map(({ value, where }) => `${request?.where} asks for ${request?.value}, but ${where} for ${value}`)
 }
 
-function specifierOf({ value, where }: VersionRequest): string {
+/** `3.13` of `3.13.5`. */
+export function minorOf(version: string): string {
+  return version.split('.').slice(0, 2).join('.')
+}
+
+function toWish({ value, where }: VersionRequest): Wish {
   const specifier = toSpecifier(value)
-  if (specifier !== undefined) return specifier
+  if (specifier !== undefined) return { value, where, specifier }
   const pypy = /pypy/i.test(value) ? 'PyPy is not supported; ' : ''
   throw new BuildpackError(`${JSON.stringify(value.slice(0, 100))} is not a version of CPython`, {
     where,
@@ -66,13 +109,15 @@ function specifierOf({ value, where }: VersionRequest): string {
   })
 }
 
-async function pinned(app: App): Promise<VersionRequest | undefined> {
-  return (
-    (await fromVersionFile(app, '.python-version')) ??
-    (await fromVersionFile(app, 'runtime.txt')) ??
-    (await fromPipfile(app)) ??
-    (await fromToolFiles(app, 'python'))
-  )
+/** The versions that files pin, the first of which wins. */
+async function pinsOf(app: App): Promise<VersionRequest[]> {
+  return fromEach([
+    fromVersionFile(app, '.python-version'),
+    fromVersionFile(app, 'runtime.txt'),
+    fromPipfile(app),
+    fromToolVersions(app, 'python'),
+    fromMise(app, 'python'),
+  ])
 }
 
 async function fromPipfile(app: App): Promise<VersionRequest | undefined> {
@@ -85,9 +130,13 @@ async function fromPipfile(app: App): Promise<VersionRequest | undefined> {
 async function rangesOf(app: App): Promise<VersionRequest[]> {
   const { project, tool } = parseToml((await app.read('pyproject.toml')) ?? '', 'pyproject.toml')
   const poetry = tableOf(tableOf(tableOf(tool)['poetry'])['dependencies'])['python']
+  const config = /^python_requires\s*=\s*(.+)$/m.exec((await app.read('setup.cfg')) ?? '')?.[1]
+  const setup = /\bpython_requires\s*=\s*["']([^"']+)["']/.exec((await app.read('setup.py')) ?? '')?.[1]
   const found: [unknown, string][] = [
     [tableOf(project)['requires-python'], 'pyproject.toml requires-python'],
     [poetry, 'pyproject.toml tool.poetry.dependencies.python'],
+    [config, 'setup.cfg python_requires'],
+    [setup, 'setup.py python_requires'],
   ]
   return found.flatMap(([value, where]) =>
     typeof value === 'string' && value.trim() !== '' ? [{ value: value.trim(), where }] : [],

@@ -1,7 +1,8 @@
 import { basename, join } from 'node:path'
 import semver from 'semver'
 import { DebianArchive } from '../debian/archive.ts'
-import { provideNativePackages, provideSharedLibraries } from '../debian/native-libraries.ts'
+import { provideNativePackages } from '../debian/native-libraries.ts'
+import { provideSharedLibraries } from '../debian/shared-libraries.ts'
 import {
   type BuildContext,
   type BuildResult,
@@ -23,7 +24,7 @@ import { type Located, type Manifest, readLock, readManifest, toVersion } from '
 import { type Crate, crateComponents, readMetadata } from './metadata.ts'
 import { nativePackages } from './native.ts'
 import { type DebianRust, debianRust, rustupToolchain, type Toolchain, tripleOf } from './toolchain.ts'
-import { fulfils, isNewEnough, requestedToolchain, type ToolchainRequest } from './version.ts'
+import { contradictions, fulfils, isNewEnough, requestedToolchain, type ToolchainRequest } from './version.ts'
 
 const rustSources = [
   /\.rs$/,
@@ -69,6 +70,8 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
     )
   }
   const { toolchain, cargo, crates } = await chooseToolchain(context, { manifest, request, archive, home, listCrates })
+  if (request)
+    for (const text of contradictions(request, toolchain.version)) log.warning(text, 'Change one of the two.')
   const programs = await findPrograms(context, manifest, crates)
   log.info(`Programs: ${programs.map(({ name, dir }) => `${name} (${dir})`).join(', ')}`)
   const native = await provideNativePackages(context, archive, nativePackages(crates))
@@ -145,7 +148,7 @@ async function chooseToolchain(context: BuildContext, choice: Choice) {
   return fromRustup(needed)
 
   async function fromRustup(wanted: { channel: string; targets: readonly string[]; where: string }) {
-    const toolchain = await rustupToolchain(context, archive, wanted)
+    const toolchain = await rustupToolchain(context, archive, { ...wanted, debian: debian.version })
     context.log.info(`Rust ${toolchain.version}: ${wanted.where} asks for ${wanted.channel}`)
     const minimum = manifest.rustVersion
     if (!isNewEnough(toolchain.version, minimum?.value)) throw tooOld(minimum as Located, request)

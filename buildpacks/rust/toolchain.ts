@@ -61,14 +61,20 @@ export async function debianRust(context: BuildContext, archive: DebianArchive):
 export async function rustupToolchain(
   context: BuildContext,
   archive: DebianArchive,
-  request: { readonly channel: string; readonly targets: readonly string[]; readonly where: string },
+  request: {
+    readonly channel: string
+    readonly targets: readonly string[]
+    readonly where: string
+    /** What could be had instead, for messages. */
+    readonly debian: string
+  },
 ): Promise<Toolchain> {
-  const { channel, targets, where } = request
+  const { channel, targets } = request
   const layer = await context.layer('rust', {
     title: `Rust ${channel} from rustup`,
     types: { build: true, cache: true },
     key: { Rust: channel, architecture: context.target.arch, targets: targets.join(' '), from: 'rustup' },
-    create: dir => withTempDir(temp => install(context, archive, { channel, targets, where, dir, temp })),
+    create: dir => withTempDir(temp => install(context, archive, { ...request, dir, temp })),
   })
   const toolchains = join(layer.path, 'toolchains')
   const [name = ''] = (await readdir(toolchains)).filter(entry => entry.startsWith(channel))
@@ -80,7 +86,7 @@ export async function rustupToolchain(
 async function install(
   { run }: BuildContext,
   archive: DebianArchive,
-  job: { channel: string; targets: readonly string[]; where: string; dir: string; temp: string },
+  job: Parameters<typeof rustupToolchain>[2] & { readonly dir: string; readonly temp: string },
 ): Promise<void> {
   const packages = await missingPackages(run, await archive.resolve(['rustup']))
   const unpacked = join(job.temp, 'rustup')
@@ -98,6 +104,6 @@ async function install(
   if (exitCode === 0) return
   throw new BuildpackError(`rustup cannot install Rust ${job.channel}:\n${stderr.trim()}`, {
     where: job.where,
-    fix: 'check the version, the network and RUSTUP_DIST_SERVER',
+    fix: `check the version, the network and RUSTUP_DIST_SERVER; Debian has Rust ${job.debian}, which needs none of them`,
   })
 }

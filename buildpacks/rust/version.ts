@@ -1,12 +1,23 @@
 import semver from 'semver'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
-import { type App, BuildpackError, type Context, firstSetting } from '../sdk/index.ts'
+import {
+  type App,
+  BuildpackError,
+  type Context,
+  firstSetting,
+  fromEach,
+  fromMise,
+  fromToolVersions,
+  fromVersionFile,
+} from '../sdk/index.ts'
 import { type Located, tableOf, textOf, toVersion } from './manifest.ts'
 
 /** The toolchain that somebody asks for, as rustup names it (rust-lang.github.io/rustup, "Toolchains"): `1.85`, `stable`. */
 export interface ToolchainRequest extends Located {
   /** Machines to compile for, beside this one. */
   readonly targets: readonly string[]
+  /** Other places that name a toolchain, and do not decide. */
+  readonly others: readonly Located[]
 }
 
 /** A setting, else what the first of several files names; undefined if nobody asks. */
@@ -17,22 +28,34 @@ export async function requestedToolchain({
   const file = await fromToolchainFile(app)
   const names = ['BP_RUST_TOOLCHAIN', 'BP_RUST_VERSION', 'RAILPACK_RUST_VERSION', 'GOOGLE_RUNTIME_VERSION']
   const setting = firstSetting(env, ...names)
-  const found = setting
-    ? { value: setting.value, where: setting.name, targets: file?.targets ?? [] }
-    : (file ?? (await fromOtherFiles(app)))
+  const pins = [...(file ? [file] : []), ...(await fromOtherFiles(app))]
+  const [found, ...others] = (setting ? [{ value: setting.value, where: setting.name }] : pins).map(checked)
   if (found === undefined) return undefined
-  const value = found.value.replace(/^v(?=\d)/, '').replace(/\.[x*]$/, '')
-  if (!/^(stable|beta|nightly|\d+\.\d+(\.\d+)?)(-\d{4}-\d{2}-\d{2})?$/.test(value)) {
-    throw new BuildpackError(`${JSON.stringify(found.value.slice(0, 100))} is not a toolchain of Rust`, {
-      where: found.where,
-      fix: 'write for example "1.85" or "stable"',
-    })
-  }
-  return { ...found, value }
+  return { ...found, targets: file?.targets ?? [], others }
+}
+
+function checked({ value: text, where }: Located): Located {
+  const value = text.replace(/^v(?=\d)/, '').replace(/\.[x*]$/, '')
+  if (/^(stable|beta|nightly|\d+\.\d+(\.\d+)?)(-\d{4}-\d{2}-\d{2})?$/.test(value)) return { value, where }
+  throw new BuildpackError(`${JSON.stringify(text.slice(0, 100))} is not a toolchain of Rust`, {
+    where,
+    fix: 'write for example "1.85" or "stable"',
+  })
+}
+
+/** The places that name another toolchain than the one that was chosen: texts for warnings, with both places. */
+export function contradictions(request: ToolchainRequest, version: string): string[] {
+  return request.others
+    .filter(other => other.value !== request.value && !fulfils(version, { ...other, targets: [] }))
+    .map(({ value, where }) => `${request.where} asks for ${request.value}, but ${where} for ${value}`)
+}
+
+interface ToolchainFile extends Located {
+  readonly targets: readonly string[]
 }
 
 /** rustup's file: `[toolchain] channel = "1.85"`, or the channel alone on a line, as it was once written. */
-async function fromToolchainFile(app: App): Promise<ToolchainRequest | undefined> {
+async function fromToolchainFile(app: App): Promise<ToolchainFile | undefined> {
   const where = await app.firstOf(['rust-toolchain.toml', 'rust-toolchain'])
   if (where === undefined) return undefined
   const text = (await app.read(where)) ?? ''
@@ -52,22 +75,17 @@ async function fromToolchainFile(app: App): Promise<ToolchainRequest | undefined
   return value === undefined ? undefined : { value, where: `${where} toolchain.channel`, targets }
 }
 
-async function fromOtherFiles(app: App): Promise<ToolchainRequest | undefined> {
-  for (const where of ['.rust-version', 'rust-version.txt']) {
-    const value = (await app.read(where))?.trim()
-    if (value) return { value, where, targets: [] }
-  }
-  const tool = /^[ \t]*rust[ \t]+([^\s#]+)/m.exec((await app.read('.tool-versions')) ?? '')?.[1]
-  if (tool !== undefined) return { value: tool, where: '.tool-versions', targets: [] }
-  const where = await app.firstOf(['mise.toml', '.mise.toml'])
-  if (where === undefined) return undefined
-  const rust = tableOf(parseToml((await app.read(where)) ?? '', where)['tools'])['rust']
-  const value = textOf(rust) ?? textOf(tableOf(rust)['version'])
-  return value === undefined ? undefined : { value, where, targets: [] }
+async function fromOtherFiles(app: App): Promise<Located[]> {
+  return fromEach([
+    fromVersionFile(app, '.rust-version'),
+    fromVersionFile(app, 'rust-version.txt'),
+    fromToolVersions(app, 'rust'),
+    fromMise(app, 'rust'),
+  ])
 }
 
 /** True if a version will do for a request: the same line, as its patches only mend faults. Debian's is a stable one. */
-export function fulfils(version: string, { value, targets }: ToolchainRequest): boolean {
+export function fulfils(version: string, { value, targets }: Pick<ToolchainRequest, 'value' | 'targets'>): boolean {
   if (targets.some(target => !target.endsWith('-unknown-linux-gnu'))) return false
   if (value === 'stable') return true
   const wanted = toVersion(value)

@@ -38,5 +38,12 @@ export { choosePrograms, linkPrograms, type Program, programProcesses, providePr
 export { type Invocation, invocationOf, runBuildpack } from './run.ts'
 export { type Component, packageUrl } from './sbom/component.ts'
 export { removeSources, type SourceRules } from './source-files.ts'
-export { fromToolFiles, fromVersionFile, type VersionRequest } from './version-files.ts'
+export {
+  fromEach,
+  fromMise,
+  fromToolFiles,
+  fromToolVersions,
+  fromVersionFile,
+  type VersionRequest,
+} from './version-files.ts'
 export { escapeRegExp, splitWords } from './words.ts'

@@ -16,11 +16,16 @@ export async function fromVersionFile(app: App, where: string): Promise<VersionR
 
 /** The files of asdf and mise, which hold the versions of many tools. `tools` are the names of one: `nodejs`, `node`. */
 export async function fromToolFiles(app: App, ...tools: string[]): Promise<VersionRequest | undefined> {
-  return (await fromToolVersions(app, tools)) ?? (await fromMise(app, tools))
+  return (await fromToolVersions(app, ...tools)) ?? (await fromMise(app, ...tools))
+}
+
+/** What some places ask for, in the order of the places: the first wins, and the others may contradict it. */
+export async function fromEach(places: readonly Promise<VersionRequest | undefined>[]): Promise<VersionRequest[]> {
+  return (await Promise.all(places)).filter(found => found !== undefined)
 }
 
 /** asdf's `.tool-versions`: a line for each tool, the preferred version first. */
-async function fromToolVersions(app: App, tools: readonly string[]): Promise<VersionRequest | undefined> {
+export async function fromToolVersions(app: App, ...tools: string[]): Promise<VersionRequest | undefined> {
   for (const line of ((await app.read('.tool-versions')) ?? '').split('\n')) {
     const [tool = '', value] = line.replace(/#.*/, '').trim().split(/\s+/)
     if (tools.includes(tool) && value !== undefined) return { value, where: '.tool-versions' }
@@ -29,7 +34,7 @@ async function fromToolVersions(app: App, tools: readonly string[]): Promise<Ver
 }
 
 /** mise's `[tools]`: `python = "3.13"`, a list, or a table with a version. */
-async function fromMise(app: App, names: readonly string[]): Promise<VersionRequest | undefined> {
+export async function fromMise(app: App, ...names: string[]): Promise<VersionRequest | undefined> {
   const where = await app.firstOf(['mise.toml', '.mise.toml', 'mise/config.toml', '.config/mise.toml'])
   if (where === undefined) return undefined
   const { tools } = parseToml((await app.read(where)) ?? '', where)

@@ -116,6 +116,35 @@ describe('the version of Go', () => {
     expect(output).toContain('Go 1.26.0: go.mod:3 needs at least 1.24')
   })
 
+  it.each<[string, Tree, string, string | undefined]>([
+    ['satisfies all', { '.go-version': '1.24', '.tool-versions': 'golang 1.24.1\n' }, 'Go 1.24.1: ', undefined],
+    [
+      'is that of the first place, with a warning',
+      { '.go-version': '1.25', 'mise.toml': '[tools]\ngo = "1.24"\n' },
+      'Go 1.25.3: ',
+      '.go-version asks for 1.25, but mise.toml for 1.24',
+    ],
+    [
+      'is older than a toolchain line, with a warning',
+      { '.go-version': '1.24', 'go.mod': mod('toolchain go1.25.3\n') },
+      'Go 1.24.9: ',
+      '.go-version asks for 1.24, but go.mod:4 for >=1.25.3',
+    ],
+    [
+      'is newer than a toolchain line',
+      { '.go-version': '1.26', 'go.mod': mod('toolchain go1.25.3\n') },
+      'Go 1.26.0: ',
+      undefined,
+    ],
+  ])('of several pins %s', async (_name, app, version, warning) => {
+    const { project } = await goProject({ ...web, ...app })
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(version)
+    if (warning === undefined) expect(output).not.toContain('Warning')
+    else expect(output).toContain(`Warning: ${warning}`)
+  })
+
   it.each<[string, Tree, RegExp]>([
     ['no version', { '.go-version': 'banana' }, /Error: \.go-version: "banana" is not a version of Go or a range/],
     [
@@ -126,7 +155,7 @@ describe('the version of Go', () => {
     [
       'a version that never was',
       { '.go-version': '1.25.99' },
-      /Error: \.go-version and go\.mod:3: there is no Go 1\.25\.99/,
+      /Error: \.go-version and go\.mod:3: there is no Go 1\.25\.99[\s\S]*the nearest is 1\.25\.3;/,
     ],
   ])('%s ends the build before anything is compiled', async (_name, app, message) => {
     const { fake, project } = await goProject({ ...web, ...app })

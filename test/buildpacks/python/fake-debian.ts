@@ -42,6 +42,18 @@ export class FakeDebian {
       depends: ['libc6-dev'],
       files: { 'usr/include/python3.13/Python.h': '' },
     },
+    libpq5: { version: '17.12-0', files: { 'usr/lib/x86_64-linux-gnu/libpq.so.5': 'ELF' } },
+    'libpq-dev': {
+      version: '17.12-0',
+      depends: ['libpq5'],
+      files: {
+        'usr/include/postgresql/libpq-fe.h': '',
+        'usr/lib/x86_64-linux-gnu/pkgconfig/libpq.pc':
+          'prefix=/usr\nincludedir=${prefix}/include\nCflags: -I/usr/include/postgresql\n',
+        'usr/bin/pg_config': '#!/usr/bin/perl\nINCLUDEDIR = /usr/include/postgresql\n',
+        'usr/bin/mariadb_config': '\0/usr/include/mariadb',
+      },
+    },
     'libc6-dev': { version: '2.41-12', files: { 'usr/include/stdio.h': '' } },
   }
   /** Versions of CPython that uv can download. */
@@ -52,6 +64,14 @@ export class FakeDebian {
   leftovers: string[] = []
   /** What `manage.py collectstatic` prints before it fails. */
   collectFailure = ''
+  /** What `manage.py help collectstatic` prints before it fails. */
+  helpFailure = ''
+  /** Packages that pip compiles. */
+  compiled: string[] = []
+  /** The shared libraries that compiled modules are linked with. */
+  linked: string[] = []
+  /** Variables that pip had. */
+  pipEnv: Readonly<Record<string, string>> = {}
   /** What pip prints before it fails; it succeeds without. */
   failure = ''
   /** What packages on PyPI need. */
@@ -65,12 +85,17 @@ export class FakeDebian {
     const [program, ...args] = command.argv
     if (program === 'dpkg-query') return done('Package: libc6\nStatus: install ok installed\n')
     if (program === 'dpkg-deb') return this.#dpkg(args)
+    if (program === 'ldd') {
+      const lines = this.linked.map(name => `\t${name} => /usr/lib/x86_64-linux-gnu/${name} (0x0)`)
+      const own = `\tlibffi.so.8 => ${command.env['LD_LIBRARY_PATH']?.split(':')[0]}/libffi.so.8 (0x0)`
+      return done([...lines, own].join('\n'))
+    }
     if (program === 'apt-get') return this.#apt(args, command)
     if (/(^python3|\/python[\d.]*)$/.test(program) && args[0] === '-m') return this.#python(args.slice(1), command)
     if (args[0] === 'manage.py') {
       this.commands.push(args.join(' '))
-      const fails = args[1] === 'collectstatic' && this.collectFailure !== ''
-      return { exitCode: fails ? 1 : 0, stdout: '', stderr: this.collectFailure }
+      const failure = args[1] === 'help' ? this.helpFailure : this.collectFailure
+      return { exitCode: failure === '' ? 0 : 1, stdout: '', stderr: failure }
     }
     if (/\/(uv|poetry|pdm|pipenv)$/.test(program)) return this.#tool(basename(program), args, command)
     throw new Error(`nobody expects ${command.argv.join(' ')}`)
@@ -139,6 +164,12 @@ export class FakeDebian {
     const { version, arch = 'amd64', files } = this.packages[name] ?? { version: '', files: {} }
     if (verb === '--info') return done(this.packages[name]?.postinst)
     if (verb === '--field') return done(`Package: ${name}\nVersion: ${version}\nArchitecture: ${arch}\n`)
+    if (verb === '--contents')
+      return done(
+        Object.keys(files)
+          .map(path => `-rw-r--r-- 0/0 1 1 1 ./${path}\n`)
+          .join(''),
+      )
     for (const [path, content] of Object.entries(files)) {
       await mkdir(dirname(join(dir, path)), { recursive: true })
       if (content.startsWith('-> ')) await symlink(content.slice(3), join(dir, path))
@@ -162,7 +193,7 @@ export class FakeDebian {
     return done()
   }
 
-  async #pip([verb, ...args]: readonly string[], { argv, cwd }: Command): Promise<CommandResult> {
+  async #pip([verb, ...args]: readonly string[], { argv, cwd, env }: Command): Promise<CommandResult> {
     if (verb === 'check') return { exitCode: this.conflicts === '' ? 0 : 1, stdout: this.conflicts, stderr: '' }
     if (args.includes('--target')) return done()
     const files = args.filter((_, i) => args[i - 1] === '-r')
@@ -170,12 +201,23 @@ export class FakeDebian {
       (arg, i) =>
         /^--(editable|no-deps|no-index|find-links)$/.test(arg) || /^--(editable|find-links)$/.test(args[i - 1] ?? ''),
     )
-    this.commands.push(['pip install', ...rest, ...files.map(file => `-r ${file}`)].join(' '))
+    const named = args.filter(arg => /^[a-z]+==/.test(arg))
+    this.commands.push(['pip install', ...rest, ...named, ...files.map(file => `-r ${file}`)].join(' '))
+    this.pipEnv = env
     if (this.failure !== '') return { exitCode: 1, stdout: '', stderr: this.failure }
     const site = join(dirname(dirname(argv[0])), 'lib/python3.13/site-packages')
     const install = async (name: string, version: string): Promise<void> => {
       await this.#distribution(site, name, version)
       for (const other of this.requires[name.toLowerCase()] ?? []) await install(other, '1.0')
+    }
+    if (args.includes('--editable')) {
+      const manifest = await readFile(resolve(cwd, 'pyproject.toml'), 'utf8').catch(() => '')
+      const name = /^name = "(.*)"/m.exec(manifest)?.[1]
+      if (name !== undefined) await install(name, '1.0')
+    }
+    for (const requirement of named) {
+      const [name = '', version = ''] = requirement.split('==')
+      await install(name, version)
     }
     for (const path of this.leftovers) {
       const file = join(dirname(dirname(argv[0])), path)
@@ -194,6 +236,10 @@ export class FakeDebian {
   async #distribution(site: string, name: string, version: string): Promise<void> {
     const info = join(site, `${name}-${version}.dist-info`)
     await mkdir(info)
+    if (this.compiled.includes(name)) {
+      await writeFile(join(info, 'WHEEL'), 'Wheel-Version: 1.0\nTag: cp313-cp313-linux_x86_64\n')
+      await writeFile(join(info, 'RECORD'), `${name}/__init__.py,,\n${name}/_native.so,sha256=0,1\n`)
+    }
     await writeFile(
       join(info, 'METADATA'),
       `Metadata-Version: 2.4\nName: ${name}\nVersion: ${version}\nLicense: BSD\n\nVersion: 0\n`,

@@ -188,11 +188,59 @@ describe('the version of Python', () => {
     )
   })
 
-  it.each(['2.7', '4', '>=3.13.99,<3.14'])('is an error if nobody has it: %s', async spec => {
-    const { project } = await pythonProject({ 'app.py': '', '.python-version': spec })
+  it.each([
+    ['2.7', '3.12.8'],
+    ['4', '3.14.1'],
+    ['>=3.13.99,<3.14', '3.13.9'],
+    ['==3.12.2', '3.12.1'],
+  ])('is an error if nobody has it, with the nearest: %s', async (spec, near) => {
+    const { project, debian } = await pythonProject({ 'app.py': '', '.python-version': spec })
     const { output } = await project.build()
     expect(output).toContain(`Error: .python-version: no CPython is ${spec}\n`)
-    expect(output).toContain("ask for 3.13, which is Debian's, or another of those on offer: 3.14, 3.13, 3.12")
+    expect(output).toContain(
+      `the nearest is ${near}: ask for that, or for 3.13, which is Debian's; on offer are 3.14, 3.13, 3.12`,
+    )
+    expect(debian.commands.filter(command => /^(uv|venv|pip)/.test(command))).toEqual([])
+  })
+
+  it.each<[string, Tree, string]>([
+    [
+      'a pin and a range',
+      { '.python-version': '>=3.9', 'setup.cfg': '[options]\npython_requires = <3.13\n' },
+      '3.12.8',
+    ],
+    ['a pin and setup.py', { '.python-version': '3', 'setup.py': 'setup(python_requires=">3.13.5,<3.14")' }, '3.13.9'],
+    ['two pins', { '.python-version': '3.13', '.tool-versions': 'python 3.13.8\n' }, '3.13.9'],
+  ])('is the newest that satisfies all: %s', async (_name, app, version) => {
+    const { project } = await pythonProject({ 'app.py': '', ...app })
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(`Python ${version}: `)
+    expect(output).not.toContain('Warning')
+  })
+
+  it.each<[Tree, Record<string, string>, string]>([
+    [
+      { '.python-version': '3.13', 'runtime.txt': 'python-3.12.1' },
+      {},
+      '.python-version asks for 3.13, but runtime.txt for python-3.12.1',
+    ],
+    [
+      { Pipfile: '[requires]\npython_version = "3.13"\n', 'mise.toml': '[tools]\npython = "3.12"\n' },
+      {},
+      'Pipfile requires asks for 3.13, but mise.toml for 3.12',
+    ],
+    [
+      { 'setup.cfg': '[options]\npython_requires = >=3.14\n' },
+      { BP_CPYTHON_VERSION: '3.13' },
+      'BP_CPYTHON_VERSION asks for 3.13, but setup.cfg python_requires for >=3.14',
+    ],
+  ])('is that of the first place that says one, and contradictions are warned of: %j', async (app, env, warning) => {
+    const { project } = await pythonProject({ 'app.py': '', ...app }, env)
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('Python 3.13.5: ')
+    expect(output).toContain(`Warning: ${warning}`)
   })
 
   it('is the pinned one, with a warning, where the project says that it cannot run on that', async () => {
@@ -468,6 +516,77 @@ describe('packages', () => {
     expect(debian.commands).toContain('pip install -r base.txt -r web.txt')
   })
 
+  it('of several tools are those of the first, with a warning', async () => {
+    const { project } = await pythonProject({
+      'uv.lock': '',
+      'poetry.lock': '',
+      'pyproject.toml': '[project]\n',
+      'app.py': '',
+    })
+    expect((await project.build()).output).toContain(
+      'Warning: uv.lock, poetry.lock are of different tools: what uv.lock says is installed',
+    )
+  })
+
+  it('without wheels are compiled with Debian’s headers, and what they are linked with is in the image', async () => {
+    const app: Tree = { 'requirements.txt': 'psycopg2==2.9.13\nflask\ngunicorn\n', 'app.py': 'app = Flask(__name__)\n' }
+    const { project, debian } = await pythonProject(app)
+    debian.compiled = ['psycopg2']
+    debian.linked = ['libpq.so.5']
+    const { output, exitCode, layers } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(debian.commands).toContain('apt-get install libpq-dev')
+    expect(debian.pipEnv['CPATH']).toContain(join(project.layersDir, 'native/usr/include'))
+    expect(debian.pipEnv['PATH']).toContain(join(project.layersDir, 'native/usr/bin'))
+    const usr = join(project.layersDir, 'native/usr')
+    expect(await project.read('layers/native/usr/lib/x86_64-linux-gnu/pkgconfig/libpq.pc')).toBe(
+      `prefix=${usr}\nincludedir=\${prefix}/include\nCflags: -I${usr}/include/postgresql\n`,
+    )
+    expect(await project.read('layers/native/usr/bin/pg_config')).toBe(
+      `#!/usr/bin/perl\nINCLUDEDIR = ${usr}/include/postgresql\n`,
+    )
+    expect(await project.read('layers/native/usr/bin/mariadb_config')).toBe('\0/usr/include/mariadb')
+    expect(output).toContain('Creating the libraries libpq5')
+    expect(layers['native']?.types).toEqual({ launch: false, build: true, cache: true })
+    expect(layers['libraries']?.types).toEqual({ launch: true, build: false, cache: false })
+    expect(await project.read('layers/libraries/env.launch/LD_LIBRARY_PATH.prepend')).toBe(
+      join(project.layersDir, 'libraries/usr/lib/x86_64-linux-gnu'),
+    )
+    await project.nextBuild()
+    const second = await project.build()
+    expect(second.output).toContain('Using packages of requirements.txt of the previous image')
+    expect(second.output).toContain('Using the libraries libpq5 of the previous image')
+  })
+
+  it.each<[string, string, string]>([
+    ['psycopg', 'libpq5', 'LD_LIBRARY_PATH.prepend'],
+    ['pydub', 'ffmpeg', 'PATH.append'],
+  ])('that load or start something of the system have it in the image: %s', async (name, debianName, variable) => {
+    const { project, debian } = await pythonProject({ 'requirements.txt': `${name}\n`, 'app.py': 'print()' })
+    debian.packages['ffmpeg'] = { version: '7', files: { 'usr/bin/ffmpeg': 'ELF' } }
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(`Creating the libraries ${debianName}`)
+    expect(await project.read(`layers/libraries/env.launch/${variable}`)).toContain('layers/libraries/usr/')
+  })
+
+  it('that bring their own libraries get none', async () => {
+    const { project } = await pythonProject({ 'requirements.txt': 'psycopg\npsycopg-binary\n', 'app.py': 'print()' })
+    expect((await project.build()).output).not.toContain('the libraries')
+  })
+
+  it('of GeoDjango get GDAL, GEOS and PROJ', async () => {
+    const app: Tree = {
+      'requirements.txt': 'django\ngunicorn\n',
+      'manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+      'shop/settings.py': "INSTALLED_APPS = ['django.contrib.gis']\n",
+      'shop/wsgi.py': '',
+    }
+    const { project, debian } = await pythonProject(app)
+    for (const name of ['libgdal36', 'libgeos-c1t64', 'libproj25']) debian.packages[name] = { version: '3', files: {} }
+    expect((await project.build()).output).toContain('Creating the libraries libgdal36, libgeos-c1t64, libproj25')
+  })
+
   it('that do not go together are told', async () => {
     const { project, debian } = await pythonProject(flaskApp)
     debian.conflicts = 'flask 3.1.2 requires werkzeug>=3.1, but you have werkzeug 1.0'
@@ -479,7 +598,7 @@ describe('packages', () => {
   it.each<[string, Tree, Record<string, string>, string]>([
     [
       'a file that is not there',
-      { 'requirements.txt': '-r none.txt\n' },
+      { 'requirements.txt': '-r none.txt\n', 'app.py': '' },
       {},
       'Error: requirements.txt:1: there is no file none.txt',
     ],
@@ -574,7 +693,27 @@ describe('the start', () => {
       { ...needs('Django', 'uvicorn'), ...django('web.shop') },
       `uvicorn ${options} web.shop.asgi:application`,
     ],
-    ['Django alone', { ...needs('django'), ...django('shop') }, `python manage.py runserver --noreload ${at}`],
+    ['Django alone', { ...needs('django'), 'manage.py': '' }, `python manage.py runserver --noreload ${at}`],
+    [
+      'Django with daphne',
+      { ...needs('django', 'daphne'), ...django('shop') },
+      `daphne --bind 0.0.0.0 --port \${PORT:-8080} shop.asgi:application`,
+    ],
+    [
+      'waitress',
+      { ...needs('flask', 'waitress'), 'main.py': flask },
+      'waitress-serve --listen=*:${PORT:-8080} main:app',
+    ],
+    [
+      'a factory of waitress',
+      { ...needs('waitress'), 'src/main.py': 'def create_app():\n  app = Flask(__name__)\n' },
+      'PYTHONPATH=src waitress-serve --listen=*:${PORT:-8080} --call main:create_app',
+    ],
+    [
+      'granian',
+      { ...needs('fastapi', 'granian'), 'main.py': 'app = FastAPI()\n' },
+      `granian --interface asgi ${options} main:app`,
+    ],
     ['a program', { ...needs('requests'), 'main.py': 'print()' }, 'python main.py'],
     [
       'a Flask program',
@@ -674,6 +813,83 @@ describe('the start', () => {
     })
   })
 
+  it.each<[string, Tree, string, string]>([
+    [
+      'FastAPI',
+      { ...needs('fastapi'), 'main.py': 'app = FastAPI()\n' },
+      'uvicorn==0.54.0',
+      `uvicorn ${options} main:app`,
+    ],
+    [
+      'Starlette',
+      { ...needs('starlette'), 'main.py': 'app = Starlette()\n' },
+      'uvicorn==0.54.0',
+      `uvicorn ${options} main:app`,
+    ],
+    [
+      'a WSGI function',
+      { ...needs(), 'app.py': 'def app(environ, start_response):\n' },
+      'gunicorn==27.0.1',
+      `gunicorn --bind ${at} app:app`,
+    ],
+    ['Django', { ...needs('django'), ...django('shop') }, 'gunicorn==27.0.1', `gunicorn --bind ${at} shop.wsgi`],
+  ])('%s without a server gets one, with a warning', async (_name, app, server, command) => {
+    const { project, debian } = await pythonProject(app)
+    const { output, exitCode, launch } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(`which is not installed: ${server} is`)
+    expect(debian.commands).toContain(`pip install ${server}`)
+    expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', command, 'bash'] }] })
+  })
+
+  it.each<[string, Tree, Record<string, string>]>([
+    ['one is declared', { ...needs('fastapi'), 'main.py': 'app = FastAPI()\n', Procfile: 'web: python main.py\n' }, {}],
+    ['it starts itself', { ...needs('bottle'), 'app.py': 'app = Bottle()\nrun(app)\n' }, {}],
+    [
+      'a script starts it',
+      {
+        'pyproject.toml': '[build-system]\n[project]\nname = "x"\n[project.scripts]\nserve = "x:main"\n',
+        'app.py': 'app = Starlette()',
+      },
+      {},
+    ],
+  ])('gets no server where %s', async (_name, app, env) => {
+    const { project, debian } = await pythonProject(app, env)
+    expect((await project.build()).output).not.toContain('which is not installed')
+    expect(debian.commands.filter(command => /uvicorn|gunicorn/.test(command))).toEqual([])
+  })
+
+  it('that is nowhere, whatever is installed, is an error before anything is installed', async () => {
+    const { project, debian } = await pythonProject({ ...needs('flask'), 'service/web.py': flask })
+    expect((await project.build()).output).toContain('Error: nothing says how to start the application')
+    expect(debian.commands).toEqual([])
+  })
+
+  it.each<[string, Tree, string]>([
+    [
+      'a script of setup.py',
+      { 'setup.py': "setup(name='shop', entry_points={'console_scripts': ['shop = shop.cli:main']})" },
+      'shop',
+    ],
+    [
+      'a script of setup.cfg',
+      {
+        'setup.py': '',
+        'setup.cfg': '[options.entry_points]\nconsole_scripts =\n  serve = shop:main\n  other = shop:other\n',
+      },
+      'serve',
+    ],
+  ])('%s', async (_name, app, expected) => expect(await start(app)).toBe(expected))
+
+  it('is Celery’s worker where nothing starts a server', async () => {
+    const { project } = await pythonProject({ ...needs('celery'), 'tasks.py': 'queue = Celery("x")\n' })
+    expect((await project.build()).launch).toEqual({
+      processes: [
+        { type: 'worker', command: ['bash', '-c', 'celery --app tasks:queue worker', 'bash'], default: true },
+      ],
+    })
+  })
+
   it('has Celery’s worker beside it', async () => {
     const app = { ...needs('celery', 'flask', 'gunicorn'), 'app.py': flask, 'tasks.py': 'queue = Celery("x")\n' }
     const { project } = await pythonProject(app)
@@ -703,6 +919,23 @@ describe('Django’s static files', () => {
     const { project, debian } = await pythonProject(django, { DISABLE_COLLECTSTATIC: '1' })
     expect((await project.build()).exitCode).toBe(0)
     expect(debian.commands).not.toContain('manage.py collectstatic --noinput')
+  })
+
+  it('are not collected without the application staticfiles', async () => {
+    const { project, debian } = await pythonProject(django)
+    debian.helpFailure = "Unknown command: 'collectstatic'\nType 'manage.py help' for usage."
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(0)
+    expect(output).toContain('Leaving out collectstatic: the application django.contrib.staticfiles is not in')
+  })
+
+  it('are an error where the settings cannot be imported', async () => {
+    const { project, debian } = await pythonProject(django)
+    debian.helpFailure = "ModuleNotFoundError: No module named 'shop'"
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain("No module named 'shop'")
+    expect(output).toContain('Error: manage.py: manage.py help collectstatic failed with exit status 1')
   })
 
   it.each([

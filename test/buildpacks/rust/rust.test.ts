@@ -98,6 +98,19 @@ describe('the toolchain', () => {
     expect(await chosen({ 'rust-toolchain': 'nightly' }, { [name]: '1.85' })).toBe(`Rust 1.85.1: ${name} asks for 1.85`)
   })
 
+  it('is that of the first place that names one, and contradictions are warned of', async () => {
+    const files = {
+      'rust-toolchain': '1.85\n',
+      '.tool-versions': 'rust 1.84.0\n',
+      'mise.toml': '[tools]\nrust = "1.85"\n',
+    }
+    const { project } = await rustProject({ ...shop, ...files })
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('Warning: rust-toolchain asks for 1.85, but .tool-versions for 1.84.0')
+    expect(output).not.toContain('but mise.toml')
+  })
+
   it('comes from rustup if a crate needs a newer one', async () => {
     const output = await outputOf({}, {}, [
       { name: 'itoa', version: '1.0.15', rustVersion: '1.86' },

@@ -1,0 +1,146 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  append,
+  type BuildContext,
+  BuildpackError,
+  byDefault,
+  digestOf,
+  type EnvChange,
+  type EnvChanges,
+  prepend,
+  type Run,
+  withTempDir,
+} from '../sdk/index.ts'
+import { DebianArchive } from './archive.ts'
+import type { NativePackages } from './native-libraries.ts'
+import { runImagePackages } from './run-image.ts'
+import { debianComponents, libraryDir, unpackPackages } from './unpack.ts'
+
+/**
+ * Puts the shared libraries that programs need and the run image lacks into a layer of the image.
+ * @param env what they were linked with
+ * @throws BuildpackError for a library that is nowhere
+ */
+export async function provideSharedLibraries(
+  context: BuildContext,
+  programs: readonly string[],
+  native: NativePackages,
+  opened?: DebianArchive,
+): Promise<void> {
+  const names = await librariesOf(context, programs, native)
+  if (names.length === 0) return
+  await withTempDir(async temp => {
+    await provideLibraries(context, opened ?? (await DebianArchive.open(context, temp)), names)
+  })
+}
+
+/**
+ * Puts Debian packages, and what they need and the run image lacks, into a layer of the image.
+ * @param restored also brings the layer's bytes back, for programs of the build that load them
+ * @returns the directory of the libraries
+ */
+export async function provideLibraries(
+  context: BuildContext,
+  archive: DebianArchive,
+  names: readonly string[],
+  { restored = false }: { readonly restored?: boolean } = {},
+): Promise<string> {
+  const packages = await archive.resolve(names)
+  const { run, target } = context
+  const layer = await context.layer('libraries', {
+    title: `the libraries ${names.join(', ')}`,
+    types: restored ? { launch: true, cache: true } : { launch: true },
+    key: { 'Debian packages': digestOf(JSON.stringify(packages)) },
+    create: async dir => {
+      await unpackPackages(run, await archive.download(packages), dir)
+      return { env: { launch: await launchVariables(dir, target.arch) } }
+    },
+    sbom: () =>
+      Promise.resolve(
+        debianComponents(packages, `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`),
+      ),
+  })
+  return libraryDir(layer.path, target.arch)
+}
+
+/** Directories of data that programs and libraries look for at a fixed place, and the variables that name another. */
+const dataVariables: readonly (readonly [variable: string, dir: string])[] = [
+  ['GDAL_DATA', 'usr/share/gdal'],
+  ['MAGIC', 'usr/lib/file/magic.mgc'],
+  ['PROJ_DATA', 'usr/share/proj'],
+  ['TESSDATA_PREFIX', 'usr/share/tesseract-ocr/5/tessdata'],
+]
+/** Below the directory of libraries: packages of these expect the linker's configuration to name them. */
+const libraryFolders = ['blas', 'lapack', 'pulseaudio']
+
+async function launchVariables(dir: string, arch: string): Promise<EnvChanges> {
+  const libraries = libraryDir(dir, arch)
+  const isThere = async (path: string) => (await stat(path).catch(() => undefined)) !== undefined
+  const folders = [libraries]
+  for (const name of libraryFolders) if (await isThere(join(libraries, name))) folders.push(join(libraries, name))
+  const variables: Record<string, EnvChange> = { LD_LIBRARY_PATH: prepend(folders.join(':'), ':') }
+  if (await isThere(join(dir, 'usr/bin'))) variables['PATH'] = append(join(dir, 'usr/bin'), ':')
+  for (const [variable, path] of dataVariables) {
+    if (await isThere(join(dir, path))) variables[variable] = byDefault(join(dir, path))
+  }
+  return variables
+}
+
+/**
+ * The Debian packages of the shared libraries that programs or modules are linked with and the run image lacks, sorted.
+ * @param provided directories of libraries that other layers of the image bring
+ * @throws BuildpackError for a library that is nowhere
+ */
+export async function librariesOf(
+  context: BuildContext,
+  programs: readonly string[],
+  native: NativePackages,
+  provided: readonly string[] = [],
+): Promise<string[]> {
+  const needed = new Set<string>()
+  for (const program of programs) {
+    for (const name of await packagesOf(context, program, native, provided)) needed.add(name)
+  }
+  return [...needed].filter(name => !runImagePackages.includes(name)).toSorted()
+}
+
+/** The Debian packages of the shared libraries that a program is linked with. */
+async function packagesOf(
+  { env, run }: BuildContext,
+  program: string,
+  native: NativePackages,
+  provided: readonly string[],
+): Promise<string[]> {
+  const search = [...provided, native.env['LD_LIBRARY_PATH'] ?? env['LD_LIBRARY_PATH']].filter(Boolean).join(':')
+  const all = { ...env, ...native.env, ...(search !== '' && { LD_LIBRARY_PATH: search }), LC_ALL: 'C.UTF-8' }
+  const options = { env: all, quiet: true, allowFailure: true }
+  const { stdout } = await run(['ldd', program], options)
+  const packages: string[] = []
+  for (const [, name = '', path] of stdout.matchAll(/^\s*(\S+) => (?:(\/\S+)|not found)/gm)) {
+    const known = native.libraries[name]
+    if (path !== undefined && provided.some(dir => path.startsWith(`${dir}/`))) continue
+    if (known !== undefined) packages.push(known)
+    else if (path === undefined) {
+      throw new BuildpackError(
+        `${program.replace(/.*\//, '')} is linked with ${name}, which is in no package of the build`,
+        {
+          fix: 'link it statically, or add the Debian package that has it',
+        },
+      )
+    } else packages.push(await ownerOf(run, path))
+  }
+  return packages
+}
+
+/** The package of a file in the build image. Those in /lib are recorded as in /usr/lib, or the other way round. */
+async function ownerOf(run: Run, path: string): Promise<string> {
+  for (const candidate of [path, path.startsWith('/usr/') ? path.slice('/usr'.length) : `/usr${path}`]) {
+    const { stdout } = await run(['dpkg-query', '--search', candidate], { quiet: true, allowFailure: true })
+    const name = /^([^:,\s]+)/.exec(stdout)?.[1]
+    if (name !== undefined) return name
+  }
+  throw new BuildpackError(`${path} is in no Debian package, so it cannot be put into the image`, {
+    fix: 'link it statically',
+  })
+}

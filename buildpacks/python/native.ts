@@ -1,0 +1,109 @@
+import type { App } from '../sdk/index.ts'
+import type { Installed } from './venv.ts'
+
+/** Debian packages for a package of Python's that uses a library or a program of the system. */
+interface Native {
+  /** To compile it: what has no wheel for Linux. What it is linked with goes into the image by itself. */
+  readonly build?: readonly string[]
+  /** What it loads or starts as it runs, which no linker knows. */
+  readonly run?: readonly string[]
+  /** Packages that bring their own. */
+  readonly unless?: readonly string[]
+}
+
+const ffmpeg: Native = { run: ['ffmpeg'] }
+const pango: Native = { run: ['libpango-1.0-0', 'libpangoft2-1.0-0', 'libharfbuzz-subset0'] }
+
+/** By the names that PyPI normalises: `psycopg2`. */
+const natives: Readonly<Record<string, Native>> = {
+  cairocffi: { run: ['libcairo2'] },
+  'dbus-python': { build: ['libdbus-1-dev', 'libglib2.0-dev'] },
+  'discord-py': { run: ['libopus0'] },
+  'ffmpeg-python': ffmpeg,
+  gdal: { build: ['libgdal-dev'] },
+  graphviz: { run: ['graphviz'] },
+  gssapi: { build: ['libkrb5-dev'] },
+  mysqlclient: { build: ['libmariadb-dev'] },
+  'openai-whisper': ffmpeg,
+  'opencv-contrib-python': { run: ['libgl1', 'libglib2.0-0t64'] },
+  'opencv-python': { run: ['libgl1', 'libglib2.0-0t64'] },
+  pdf2image: { run: ['poppler-utils'] },
+  pdftotext: { build: ['libpoppler-cpp-dev'] },
+  plyvel: { build: ['libleveldb-dev'] },
+  psycopg: { run: ['libpq5'], unless: ['psycopg-binary', 'psycopg-c'] },
+  'psycopg-c': { build: ['libpq-dev'] },
+  psycopg2: { build: ['libpq-dev'] },
+  psycopg2cffi: { build: ['libpq-dev'] },
+  pyaudio: { build: ['portaudio19-dev'] },
+  pycairo: { build: ['libcairo2-dev'] },
+  pycups: { build: ['libcups2-dev'] },
+  pydot: { run: ['graphviz'] },
+  pydub: ffmpeg,
+  pygobject: { build: ['libgirepository-2.0-dev', 'libcairo2-dev'] },
+  pygraphviz: { build: ['libgraphviz-dev'], run: ['graphviz'] },
+  pykerberos: { build: ['libkrb5-dev'] },
+  pytesseract: { run: ['tesseract-ocr'] },
+  'python-ldap': { build: ['libldap-dev', 'libsasl2-dev'] },
+  'python-magic': { run: ['libmagic1t64'] },
+  pyusb: { run: ['libusb-1.0-0'] },
+  pyvips: { run: ['libvips42t64'], unless: ['pyvips-binary'] },
+  pyzbar: { run: ['libzbar0t64'] },
+  sqlcipher3: { build: ['libsqlcipher-dev'] },
+  'systemd-python': { build: ['libsystemd-dev'] },
+  wand: { run: ['libmagickwand-7.q16-10'] },
+  weasyprint: pango,
+}
+
+/** Debian packages with which those of `names` are compiled, sorted. */
+export function buildPackages(names: Iterable<string>): string[] {
+  return packagesOf(new Set(names), native => native.build)
+}
+
+/** Debian packages of what the installed packages load or start, sorted. */
+export function runPackages(installed: Installed): string[] {
+  return packagesOf(installed, native => native.run)
+}
+
+function packagesOf(names: Installed, kind: (native: Native) => readonly string[] | undefined): string[] {
+  const found = [...names].flatMap(name => {
+    const native = Object.hasOwn(natives, name) ? natives[name] : undefined
+    if (native === undefined || native.unless?.some(other => names.has(other)) === true) return []
+    return kind(native) ?? []
+  })
+  return [...new Set(found)].toSorted()
+}
+
+/** GeoDjango loads libraries of the system, and no package of Python's stands for it. */
+export async function geoDjangoPackages(app: App, installed: Installed): Promise<string[]> {
+  if (!installed.has('django')) return []
+  const module = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]/.exec((await app.read('manage.py')) ?? '')?.[1]
+  if (module === undefined) return []
+  const path = module.replaceAll('.', '/')
+  const parent = path.replace(/[^/]*$/, '')
+  for (const file of [`${path}.py`, `${path}/__init__.py`, `${parent}base.py`, `${parent}common.py`]) {
+    if (/django\.contrib\.gis\b/.test((await app.read(file)) ?? '')) return ['libgdal36', 'libgeos-c1t64', 'libproj25']
+  }
+  return []
+}
+
+/**
+ * Names of packages that files say are to be installed: lines of requirements, and the entries of lock files and manifests. A
+ * name too many costs a download, and one that is missed the compilation.
+ */
+export async function declaredPackages(app: App, files: readonly string[]): Promise<Set<string>> {
+  const names = new Set<string>()
+  for (const file of files) {
+    const text = (await app.read(file)) ?? ''
+    const patterns = file.endsWith('.txt')
+      ? [/^\s*([A-Za-z0-9][\w.-]*)/gm]
+      : [
+          /^name = "([\w.-]+)"/gm,
+          /^\s*["']?([A-Za-z0-9][\w.-]*)["']?\s*[:=]/gm,
+          /["']([A-Za-z0-9][\w.-]*)\s*[[=<>!~;@"']/g,
+        ]
+    for (const pattern of patterns) {
+      for (const [, name = ''] of text.matchAll(pattern)) names.add(name.toLowerCase().replaceAll(/[-_.]+/g, '-'))
+    }
+  }
+  return names
+}

@@ -1,0 +1,118 @@
+import { type App, shellQuote } from '../sdk/index.ts'
+import type { Start } from './start.ts'
+import type { Target } from './target.ts'
+import type { Installed } from './venv.ts'
+
+export const host = '0.0.0.0'
+export const port = '${PORT:-8080}'
+
+/** Servers that are brought where an application needs one and installs none, and their versions. */
+export const serverVersions = { gunicorn: '27.0.1', uvicorn: '0.54.0' } as const
+export type Server = keyof typeof serverVersions
+
+/** Finds the command of a server that is installed for the object; undefined if none is. */
+export function serve(target: Target, installed: Installed): Start | undefined {
+  const why = `${target.file} has ${target.name.replace(/.*:/, '')}`
+  const servers = target.async ? asgiServers : wsgiServers
+  const server = servers.find(({ name }) => installed.has(name))
+  const command = server?.command(target)
+  return server && command !== undefined ? { command, why: `${server.name} is installed, ${why}` } : undefined
+}
+
+interface InstalledServer {
+  readonly name: string
+  /** undefined if it cannot serve this object. */
+  command(target: Target): string | undefined
+}
+
+const objectOf = ({ name, factory }: Target) => shellQuote(factory ? `${name}()` : name)
+const pathOf = ({ root }: Target) => (root === '' ? '' : `PYTHONPATH=${root} `)
+const granian = (kind: 'asgi' | 'wsgi') => (target: Target) =>
+  `${pathOf(target)}granian --interface ${kind} --host ${host} --port ${port} ${target.factory ? '--factory ' : ''}${target.name}`
+
+/** The first that is installed serves. */
+const asgiServers: readonly InstalledServer[] = [
+  {
+    name: 'uvicorn',
+    command: ({ root, factory, name }) =>
+      [
+        `uvicorn --host ${host} --port ${port}`,
+        ...(root ? [`--app-dir ${root}`] : []),
+        ...(factory ? ['--factory'] : []),
+        name,
+      ].join(' '),
+  },
+  { name: 'hypercorn', command: target => `${pathOf(target)}hypercorn --bind ${host}:${port} ${objectOf(target)}` },
+  {
+    name: 'daphne',
+    command: target =>
+      target.factory ? undefined : `${pathOf(target)}daphne --bind ${host} --port ${port} ${objectOf(target)}`,
+  },
+  { name: 'granian', command: granian('asgi') },
+]
+
+const wsgiServers: readonly InstalledServer[] = [
+  {
+    name: 'gunicorn',
+    command: target => {
+      const path = target.root ? ` --pythonpath ${target.root}` : ''
+      return `gunicorn --bind ${host}:${port}${path} ${objectOf(target)}`
+    },
+  },
+  {
+    name: 'waitress',
+    command: target =>
+      `${pathOf(target)}waitress-serve --listen=*:${port} ${target.factory ? '--call ' : ''}${target.name}`,
+  },
+  { name: 'granian', command: granian('wsgi') },
+  {
+    name: 'flask',
+    // Flask before 2.2 has no --app.
+    command: ({ root, name }) => {
+      const module = shellQuote(root ? `${root}/${name}` : name)
+      return `FLASK_APP=${module} flask run --host ${host} --port ${port}`
+    },
+  },
+]
+
+/** The server that an object needs and nothing brings; undefined if it has one, or starts one itself. */
+export function serverFor(target: Target, installed: Installed): Server | undefined {
+  if (serve(target, installed) !== undefined || target.runsItself) return undefined
+  return target.async ? 'uvicorn' : 'gunicorn'
+}
+
+/** Django: manage.py names the settings, and beside them are wsgi.py and asgi.py. */
+export async function djangoStart(app: App, installed: Installed): Promise<Start> {
+  const found = await djangoServers(app)
+  const why = (server: string) => `${server} is installed, manage.py names the settings`
+  if (found.wsgi !== undefined && installed.has('gunicorn')) {
+    return { command: `gunicorn --bind ${host}:${port} ${found.wsgi}`, why: why('gunicorn') }
+  }
+  if (found.asgi !== undefined) {
+    const name = `${found.asgi}:application`
+    const start = serve({ file: '', root: '', name, factory: false, async: true, runsItself: false }, installed)
+    if (start) return { ...start, why: why(start.why.split(' ')[0] ?? '') }
+  }
+  if (found.wsgi !== undefined && installed.has('waitress')) {
+    return { command: `waitress-serve --listen=*:${port} ${found.wsgi}:application`, why: why('waitress') }
+  }
+  return { command: `python manage.py runserver --noreload ${host}:${port}`, why: 'manage.py is there' }
+}
+
+/** The server that Django's application needs and nothing brings. */
+export async function djangoServer(app: App, installed: Installed): Promise<Server | undefined> {
+  if (!(await djangoStart(app, installed)).command.includes('runserver')) return undefined
+  const { wsgi, asgi } = await djangoServers(app)
+  return wsgi !== undefined ? 'gunicorn' : asgi !== undefined ? 'uvicorn' : undefined
+}
+
+/** The modules with the objects that servers call: `shop.wsgi`. */
+async function djangoServers(app: App): Promise<{ wsgi: string | undefined; asgi: string | undefined }> {
+  const settings = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]/.exec((await app.read('manage.py')) ?? '')?.[1]
+  const project = settings?.replace(/\.settings(\..*)?$/, '')
+  const module = async (name: string) => {
+    const isThere = project !== undefined && (await app.has(`${project.replaceAll('.', '/')}/${name}.py`))
+    return isThere ? `${project}.${name}` : undefined
+  }
+  return { wsgi: await module('wsgi'), asgi: await module('asgi') }
+}

@@ -1,0 +1,152 @@
+import type { App } from '../sdk/index.ts'
+import type { Installed } from './venv.ts'
+
+const names = [
+  'main.py',
+  'app.py',
+  'wsgi.py',
+  'asgi.py',
+  'server.py',
+  'application.py',
+  'run.py',
+  'streamlit_app.py',
+  'bot.py',
+  'worker.py',
+]
+/** Where an application may begin, in the order in which they are tried. */
+export const startFiles: readonly string[] = [...names, ...names.map(name => `src/${name}`)]
+/** In packages there is the object that a server calls, but nothing to run. */
+export const packageFiles: readonly string[] = [
+  'app/main.py',
+  'app/__init__.py',
+  'src/app/main.py',
+  'src/app/__init__.py',
+]
+
+/** An object that a server calls: in `src/main.py` the variable `app`. */
+export interface Target {
+  readonly file: string
+  /** Where its module is imported from: nothing, or `src`. */
+  readonly root: string
+  /** `main:app`, or for a factory `main:create_app`. */
+  readonly name: string
+  readonly factory: boolean
+  readonly async: boolean
+  /** Run as a program, the file starts a server of its own. */
+  readonly runsItself: boolean
+}
+
+export async function findTarget(app: App, installed: Installed): Promise<Target | undefined> {
+  for (const file of [...startFiles, ...packageFiles]) {
+    const target = await readTarget(app, file, installed)
+    if (target) return target
+  }
+  return undefined
+}
+
+/** Looks in a file for the object, without running it. */
+export async function readTarget(app: App, file: string, installed: Installed): Promise<Target | undefined> {
+  const source = await app.read(file)
+  if (source === undefined) return undefined
+  const root = file.startsWith('src/') ? 'src' : ''
+  const path = root === '' ? file : file.slice(root.length + 1)
+  const module = path.replace(/(\/__init__)?\.py$/, '').replaceAll('/', '.')
+  const found = findObject(source)
+  if (found === undefined) return undefined
+  // What is imported, or made by a factory, cannot be seen here: the server that is installed tells.
+  const byServer = installed.has('gunicorn') ? 'wsgi' : installed.has('uvicorn') ? 'asgi' : undefined
+  const protocol =
+    found.made === undefined
+      ? (protocolOf(source, installed) ?? byServer)
+      : protocolOfMaker(found.made, source, installed)
+  if (protocol === undefined) return undefined
+  return {
+    file,
+    root,
+    name: `${module}:${found.object}`,
+    factory: found.factory,
+    async: protocol === 'asgi',
+    runsItself: runsItself(source),
+  }
+}
+
+/** Whether a module, run as a program, does more than to define things. */
+export function runsItself(source: string): boolean {
+  return /__name__\s*==|\.run\(|^run\(|\bserve\(|\bserve_forever\(/m.test(source)
+}
+
+/**
+ * What of the sources tells which server they need, as a text for a layer's key: what every file that may hold the object seems to
+ * speak, as far as its source alone says.
+ */
+export async function protocolsOf(app: App): Promise<string> {
+  const found: string[] = []
+  for (const file of [...startFiles, ...packageFiles]) {
+    const source = await app.read(file)
+    const object = source === undefined ? undefined : findObject(source)
+    if (source === undefined || object === undefined) continue
+    const none: Installed = new Set()
+    const protocol = object.made === undefined ? protocolOf(source, none) : protocolOfMaker(object.made, source, none)
+    found.push(`${file} ${protocol ?? 'unknown'}${runsItself(source) ? ' runs itself' : ''}`)
+  }
+  return found.join(', ')
+}
+
+interface FoundObject {
+  readonly object: string
+  readonly factory: boolean
+  /** What makes it, where that is seen: `Flask(__name__)`. */
+  readonly made?: string
+}
+
+/** The object in a module that a server calls. */
+function findObject(source: string): FoundObject | undefined {
+  // Dash's application is no WSGI application; its Flask server is.
+  const server = /^(server)(?:\s*:[^=\n]+)?\s*=\s*\w+\.server\b/m.exec(source)
+  if (server) return { object: 'server', factory: false, made: 'Flask()' }
+  const dash = /^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:dash\.)?Dash\(/m.exec(source)?.[1]
+  if (dash !== undefined) return { object: `${dash}.server`, factory: false, made: 'Flask()' }
+  const named = /^(app|application|api)(?:\s*:[^=\n]+)?\s*=(?!=)(.*)$/m.exec(source)
+  if (named?.[1] !== undefined && named[1] !== 'api') {
+    return { object: named[1], factory: false, made: (named[0].match(/:\s*\w+(?=\s*=)/)?.[0] ?? '') + (named[2] ?? '') }
+  }
+  const imported = /^from\s+\S+\s+import\s+(?:.*[\s,(])?(app|application)\b/m.exec(source)
+  if (imported?.[1] !== undefined) return { object: imported[1], factory: false }
+  const factory = /^(?:async\s+)?def\s+(create_app|make_app)\s*\(/m.exec(source)
+  if (factory?.[1] !== undefined) return { object: factory[1], factory: true }
+  // A WSGI application may be a plain function (PEP 3333).
+  const plain = /^def\s+(app|application|simple_app)\s*\(\s*\w+\s*(?::[^,]+)?,\s*start_response\b/m.exec(source)
+  if (plain?.[1] !== undefined) return { object: plain[1], factory: false, made: 'wsgi()' }
+  const other = new RegExp(
+    `^(\\w+)(?:\\s*:[^=\\n]+)?\\s*=\\s*(?:\\w+\\.)?((?:${asgi.source}|${wsgi.source})\\(.*)$`,
+    'm',
+  ).exec(source)
+  return other?.[1] === undefined ? undefined : { object: other[1], factory: false, made: other[2] ?? '' }
+}
+
+const asgi = /(?:FastAPI|Starlette|Quart|Litestar|Sanic|BlackSheep|get_asgi_application)/
+const wsgi = /(?:Flask|Bottle|get_wsgi_application|APIFlask|OpenAPI)/
+
+type Protocol = 'asgi' | 'wsgi'
+
+/**
+ * What an object speaks, by the call that makes it. An object of unknown making is handed to a server only if it may well be of
+ * a framework that is installed.
+ */
+function protocolOfMaker(made: string, source: string, installed: Installed): Protocol | undefined {
+  if (new RegExp(`\\b${asgi.source}\\b`).test(made) || /falcon\.asgi\.App\(/.test(made)) return 'asgi'
+  if (new RegExp(`\\b${wsgi.source}\\b|falcon\\.App\\(|\\bwsgi\\(|tornado\\.wsgi`).test(made)) return 'wsgi'
+  // Classes of other kinds of programs: a terminal application, a worker, a bot.
+  if (/\b(Celery|Typer|App|Application|Client|Bot|Tk|QApplication|Blocks|Interface|Updater)\b/.test(made))
+    return undefined
+  return protocolOf(source, installed)
+}
+
+/** What the frameworks that are installed speak; undefined if none of them is. */
+export function protocolOf(source: string, installed: Installed): Protocol | undefined {
+  if (new RegExp(`\\b${asgi.source}\\(`).test(source)) return 'asgi'
+  if (new RegExp(`\\b${wsgi.source}\\(`).test(source)) return 'wsgi'
+  const some = (...frameworks: string[]) => frameworks.some(name => installed.has(name))
+  if (some('flask', 'django', 'bottle', 'falcon', 'pyramid', 'dash', 'apiflask')) return 'wsgi'
+  return some('fastapi', 'starlette', 'quart', 'litestar') ? 'asgi' : undefined
+}
