@@ -12,14 +12,18 @@ import {
 import { chooseManager } from './choose.ts'
 import type { ManagerChoice, PackageManager } from './manager.ts'
 import { bundledNpm } from './managers/npm-tool.ts'
+import { restoreBuildCaches } from './frameworks/build-caches.ts'
+import { developmentProgram } from './frameworks/development-tools.ts'
+import { defaultBuild, findFramework, noServer } from './frameworks/server.ts'
+import { findStart } from './frameworks/start.ts'
 import { installPackages, type PackagePlan, planPackages } from './packages.ts'
 import { findProject, type Project } from './project.ts'
 import { Registry } from './registry.ts'
 import { checkSources } from './sources.ts'
 import { provideScriptVariables } from './script-variables.ts'
-import { provideNode } from './runtime.ts'
+import { provideNode, type Runtime } from './runtime.ts'
 import { type BuildScripts, buildScripts, mayCallManager } from './scripts.ts'
-import { declaredStart, noStart, otherStart, startFile, webProcess } from './start.ts'
+import { declaredStart, noStart, otherStart, webProcess } from './start.ts'
 import { requestedVersion } from './version.ts'
 
 /** Node.js applications, with each of the package managers. */
@@ -35,9 +39,12 @@ async function detect(context: DetectContext) {
 /** Settings of other buildpacks that choose a part of the source. */
 const unreadSettings = ['BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE']
 
-async function build(context: BuildContext): Promise<BuildResult> {
-  const { app, env, log, plan: requirements } = context
-  log.heading('Node.js')
+async function build(given: BuildContext): Promise<BuildResult> {
+  given.log.heading('Node.js')
+  const project = await findProject(given)
+  const framework = await findFramework(project.app)
+  const context = { ...given, env: { ...framework?.env, ...given.env } }
+  const { env, log, plan: requirements } = context
   const unread = firstSetting(env, ...unreadSettings)
   if (unread)
     log.warning(
@@ -46,11 +53,10 @@ async function build(context: BuildContext): Promise<BuildResult> {
     )
   // Beside a server in another language, Node.js builds what that serves and is not in the image.
   const launch = requirements.length === 0 || requirements.some(({ metadata }) => metadata['launch'] !== false)
-  const project = await findProject(context)
-  const { json } = project
+  const { app, json } = project
   checkSources(app, json)
   const choice = await chooseManager(env, project)
-  const scripts = buildScripts(env, json)
+  const scripts = buildScripts(env, json, await defaultBuild(app, framework, json))
   const declared = declaredStart(env, json)
   const elsewhere = await otherStart(app, env)
 
@@ -64,20 +70,21 @@ async function build(context: BuildContext): Promise<BuildResult> {
   let packages: Packages | undefined
   if (launchManager || plan.how !== 'none' || plan.builds) {
     const job = { context, registry, bundled, node, project, choice, launch: launchManager }
+    const needed = launch ? commands : []
     packages = await choice.kind.use(job, manager =>
-      installAndBuild({ context, project, choice, plan, scripts, manager }),
+      installAndBuild({ context, project, choice, plan, scripts, node, manager, needed }),
     )
   }
 
-  const start = launch ? (declared ?? (await startFile(app, json))) : undefined
-  if (launch && start === undefined && elsewhere === undefined) throw noStart(json)
+  const start = launch ? await findStart(app, { framework, declared, elsewhere, json }) : undefined
+  if (launch && start === undefined && elsewhere === undefined) throw framework ? noServer(framework) : noStart(json)
   if (start) log.info(`Starts with: ${start.command} (${start.why})`)
   if (launch) await provideScriptVariables(context, json)
   return {
     launch: {
       ...(start && { processes: [webProcess(start)] }),
       // In a layer of their own, packages are not sent again with each change of the source.
-      ...(packages && { slices: [{ paths: packages.paths }] }),
+      ...(packages && { slices: [{ paths: [...packages.paths, ...(start?.packages ?? [])] }] }),
     },
     ...(packages && { sbom: packages.components }),
   }
@@ -89,7 +96,10 @@ interface Job {
   readonly choice: ManagerChoice
   readonly plan: PackagePlan
   readonly scripts: BuildScripts
+  readonly node: Runtime
   readonly manager: PackageManager
+  /** Commands that start the application. */
+  readonly needed: readonly string[]
 }
 
 /** What the image has of packages. */
@@ -101,6 +111,7 @@ interface Packages {
 async function installAndBuild(job: Job): Promise<Packages | undefined> {
   const { context, project, choice, plan, scripts, manager } = job
   const { log } = context
+  const { app } = project
   if (plan.how === 'install' && choice.lockFile === undefined) {
     const expected = choice.kind.lockFiles.at(-1)
     log.warning(
@@ -110,12 +121,27 @@ async function installAndBuild(job: Job): Promise<Packages | undefined> {
   }
   for (const script of scripts.before) await manager.runScript(script, scripts)
   await installPackages(context, project, choice, plan, manager)
+  const caches = plan.builds ? await restoreBuildCaches(context, app, await cacheInputs(job)) : undefined
   for (const script of scripts.scripts) await manager.runScript(script, scripts)
   if (scripts.command !== undefined) {
-    const env = { ...manager.env, PATH: `${project.app.at('node_modules/.bin')}:${manager.env['PATH']}` }
+    const env = {
+      NODE_ENV: scripts.nodeEnv,
+      ...context.env,
+      ...manager.env,
+      PATH: `${project.app.at('node_modules/.bin')}:${manager.env['PATH']}`,
+    }
     const command = ['bash', '-c', scripts.command] as const
     await log.step(`Building with ${scripts.where}: ${scripts.command}`, () => context.run(command, { env }))
   }
-  if (plan.prune) await log.step('Removing devDependencies', () => manager.prune())
+  await caches?.keep()
+  const tool = plan.prune ? await developmentProgram(app, project.json, job.needed) : undefined
+  if (tool) log.info(`devDependencies stay in the image: the start command calls ${tool.program}, of ${tool.name}`)
+  else if (plan.prune) await log.step('Removing devDependencies', () => manager.prune())
   return plan.how === 'none' ? undefined : { paths: manager.installedPaths, components: await manager.sbom() }
+}
+
+async function cacheInputs({ project, choice, node }: Job) {
+  const lockFile = choice.lockFile === undefined ? '' : await project.root.read(choice.lockFile)
+  const packageJson = await project.app.read('package.json')
+  return { lockFile: lockFile ?? '', packageJson: packageJson ?? '', node: node.version }
 }

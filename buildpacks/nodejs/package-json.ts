@@ -20,6 +20,10 @@ export interface PackageJson {
   /** `npm@11.2.0`, `pnpm@9.0.0+sha256.…` (Corepack's field). */
   readonly packageManager: string | undefined
   readonly scripts: Readonly<Record<string, string>>
+  /** Names of dependencies of every kind. */
+  readonly packageNames: ReadonlySet<string>
+  /** Names of those that are installed for development only. */
+  readonly devPackageNames: ReadonlySet<string>
   readonly hasDependencies: boolean
   readonly hasDevDependencies: boolean
   readonly hasWorkspaces: boolean
@@ -50,6 +54,8 @@ export const noPackageJson: PackageJson = {
   scriptTables: { config: undefined, engines: undefined, bin: undefined },
   localDependencies: [],
   scripts: {},
+  packageNames: new Set(),
+  devPackageNames: new Set(),
   hasDependencies: false,
   hasDevDependencies: false,
   hasWorkspaces: false,
@@ -76,6 +82,7 @@ export async function readPackageJson(app: App): Promise<PackageJson | undefined
     scriptTables: { config: root.table['config'], engines: root.table['engines'], bin: root.table['bin'] },
     localDependencies: localDependencies(root.table),
     scripts: texts(scripts),
+    ...packageNames(root.table),
     hasDependencies: ['dependencies', 'devDependencies', 'optionalDependencies', 'workspaces'].some(field =>
       isFilled(root.table[field]),
     ),
@@ -99,6 +106,16 @@ function checkSyntax(content: string): void {
       where: place ? `package.json:${place[1]}:${place[2]}` : 'package.json',
       fix: 'look for a missing or surplus comma, quote or bracket there',
     })
+  }
+}
+
+function packageNames(root: Metadata): Pick<PackageJson, 'packageNames' | 'devPackageNames'> {
+  const of = (field: string) => (isFilled(root[field]) ? Object.keys(root[field] as object) : [])
+  const forLaunch = new Set([...of('dependencies'), ...of('optionalDependencies')])
+  const dev = of('devDependencies')
+  return {
+    packageNames: new Set([...forLaunch, ...dev]),
+    devPackageNames: new Set(dev.filter(name => !forLaunch.has(name))),
   }
 }
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BuildContext, Run } from '../sdk/index.ts'
+import { type BuildContext, firstSetting, type Run } from '../sdk/index.ts'
 import type { ManagerChoice, PackageManager } from './manager.ts'
 import type { Project } from './project.ts'
 import { type BuildScripts, hasInstallScripts } from './scripts.ts'
@@ -64,6 +64,14 @@ export async function installPackages(
   if (plan.how === 'none') return
   if (plan.how === 'vendored') {
     await log.step('Compiling the packages that came with the source', () => manager.rebuild())
+    return
+  }
+  const command = firstSetting(context.env, 'RAILPACK_INSTALL_CMD')
+  if (command) {
+    const argv = ['bash', '-c', command.value] as const
+    await log.step(`Installing packages with ${command.name}: ${command.value}`, () =>
+      run(argv, { env: manager.env, cwd: project.root.path, name: command.name }),
+    )
     return
   }
   const key = plan.sourceDoesNotMatter ? await manager.key({ dev: plan.dev }) : undefined

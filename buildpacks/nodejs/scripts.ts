@@ -26,8 +26,13 @@ export function hasInstallScripts({ scripts }: PackageJson): boolean {
 /**
  * The build that the application wants: the user's list, Google's names, else Heroku's or plain `build`. A script that is
  * the empty text says that there is nothing to build.
+ * @param byDefault what builds where package.json has no script for it: the command of a framework
  */
-export function buildScripts(env: Env, { scripts }: PackageJson): BuildScripts {
+export function buildScripts(
+  env: Env,
+  { scripts }: PackageJson,
+  byDefault?: { readonly command: string; readonly where: string },
+): BuildScripts {
   const before = isFilled(scripts, 'heroku-prebuild') ? ['heroku-prebuild'] : []
   const none = { before, scripts: [], command: undefined, where: '', nodeEnv: 'production' } as const
   const command = firstSetting(env, 'RAILPACK_BUILD_CMD')
@@ -48,6 +53,7 @@ export function buildScripts(env: Env, { scripts }: PackageJson): BuildScripts {
     }
   }
   const own = ['heroku-build', 'build'].find(name => Object.hasOwn(scripts, name))
+  if (own === undefined && byDefault && !isFilled(scripts, 'heroku-postbuild')) return { ...none, ...byDefault }
   const wanted = [own, 'heroku-postbuild'].filter(name => name !== undefined && isFilled(scripts, name))
   return { ...none, scripts: wanted as string[], where: 'package.json scripts' }
 }

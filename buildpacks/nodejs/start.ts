@@ -1,11 +1,24 @@
-import { type App, BuildpackError, firstSetting, type LaunchProcess, shellProcess, shellQuote } from '../sdk/index.ts'
+import {
+  type App,
+  BuildpackError,
+  firstSetting,
+  isForDevelopment,
+  type LaunchProcess,
+  shellProcess,
+  shellQuote,
+} from '../sdk/index.ts'
 import type { PackageJson } from './package-json.ts'
 
 /** What starts the application, and who says so. */
 export interface Start {
   readonly command: string
   readonly why: string
+  /** It is a script of package.json, which may be for developers. */
+  readonly isScript?: true
 }
+
+/** Scripts that start for production, where `start` is for developers. */
+const forProduction = ['start:prod', 'start:production', 'serve:prod']
 
 /** Files that people name the start of an application. */
 const usualFiles = ['server.js', 'app.js', 'main.js', 'index.js']
@@ -16,11 +29,16 @@ export function declaredStart(env: Readonly<Record<string, string>>, { scripts }
   if (command) return { command: command.value, why: command.name }
   const point = firstSetting(env, 'BP_LAUNCHPOINT')
   if (point) return { command: `node ${shellQuote(point.value)}`, why: point.name }
-  const start = scripts['start']?.trim()
-  if (!start) return undefined
+  const script = scripts['start']?.trim()
+  if (!script) return undefined
+  const forDevelopers = isForDevelopment(script) || /^(nodemon|ts-node-dev|tsnd|node-dev)\s/.test(script)
+  const other = forDevelopers ? forProduction.find(name => Boolean(scripts[name]?.trim())) : undefined
+  const name = other ?? 'start'
   // npm runs `prestart` first. `poststart` is for servers that end.
-  const prestart = scripts['prestart']?.trim()
-  return { command: prestart ? `${prestart} && ${start}` : start, why: 'package.json scripts.start' }
+  const before = scripts[`pre${name}`]?.trim()
+  const start = scripts[name]?.trim() ?? ''
+  const why = `package.json scripts.${name}${other === undefined ? '' : ', as scripts.start is for development'}`
+  return { command: before ? `${before} && ${start}` : start, why, isScript: true }
 }
 
 /** The start file of an application that declares no command: `node server.js` is npm's own default. */

@@ -2,6 +2,7 @@ import type { App } from './app.ts'
 import type { Strength } from './evidence.ts'
 import { findFrontEnd } from './front-end.ts'
 import { readManifest } from './package-manifest.ts'
+import { findWebFramework } from './web-frameworks.ts'
 
 /**
  * What a package.json says of Node.js: with a start script, a main file or a server.js the application may start with Node;
@@ -21,6 +22,8 @@ export async function packageJsonEvidence(app: App): Promise<{ strength: Strengt
   }
   const server = await app.firstOf(['server.js', 'server.mjs', 'server.cjs', 'server.ts'])
   if (server !== undefined) return { strength: 'server', because: `package.json and ${server}` }
+  const framework = await findWebFramework(app)
+  if (framework !== undefined) return { strength: 'server', because: `package.json with ${framework}` }
   return { strength: 'manifest', because: 'package.json' }
 }
 
@@ -33,6 +36,8 @@ export async function frontEndWork(app: App, env: Readonly<Record<string, string
   const json = await readManifest(app)
   const script = buildScripts.find(name => typeof json.scripts?.[name] === 'string')
   if (script !== undefined) return `package.json has a script "${script}"`
+  const frontEnd = await findFrontEnd(app)
+  if (frontEnd !== undefined) return `${frontEnd.name} builds the front end`
   // A page may load what is installed: Bootstrap from node_modules. Tools in devDependencies alone are no part of the application.
   return Object.keys(json.dependencies ?? {}).length > 0 ? 'package.json has dependencies' : undefined
 }

@@ -118,7 +118,7 @@ function errorPages({ files, site }: ConfigInput): string[] {
 /** What answers where there is no file. */
 function fallback({ redirects, site }: ConfigInput, isPage: boolean): string {
   if (redirects.some(({ force }) => !force)) return isPage ? '@redirects' : '@redirects_of_assets'
-  return site.pushState && isPage ? `${site.prefix}/index.html` : '=404'
+  return site.pushState !== undefined && isPage ? `${site.prefix}/${site.pushState}` : '=404'
 }
 
 function forcedRules(redirects: readonly Redirect[]): string[] {
@@ -129,7 +129,9 @@ function namedLocations(input: ConfigInput): string[] {
   const rules = input.redirects.filter(({ force }) => !force)
   if (rules.length === 0) return []
   const last = (isPage: boolean) =>
-    input.site.pushState && isPage ? `rewrite ^ ${input.site.prefix}/index.html last;` : 'return 404;'
+    input.site.pushState !== undefined && isPage
+      ? `rewrite ^ ${input.site.prefix}/${input.site.pushState} last;`
+      : 'return 404;'
   // `/* /index.html 200` is for pages: a script that is missing is not one.
   const ofAssets = rules.filter(({ status, pattern }) => !(status === 200 && pattern === '^(?:/+(.*))?$'))
   return [

@@ -10,7 +10,8 @@ export interface Site {
   readonly root: string
   /** Who says so. */
   readonly why: string
-  readonly pushState: boolean
+  /** The page that each path has which is no file, below the site: `index.html`. */
+  readonly pushState: string | undefined
   readonly forceHttps: boolean
   /** The path below which the site is: `/shop`, or nothing. */
   readonly prefix: string
@@ -27,17 +28,24 @@ export async function findSite(app: App, env: Env): Promise<Site> {
   const staticfile = parseStaticfile((await app.read('Staticfile')) ?? '')
   const { root, why } = await findRoot(app, env, staticfile['root'], frontEnd)
   const yes = (value: string | undefined) => ['true', 'enabled', 'enable', 'yes', 'on', '1'].includes(value ?? '')
-  const pushState = env['BP_WEB_SERVER_ENABLE_PUSH_STATE']
+  const asked = env['BP_WEB_SERVER_ENABLE_PUSH_STATE']
     ? isSet(env, 'BP_WEB_SERVER_ENABLE_PUSH_STATE')
-    : yes(staticfile['pushstate']) || frontEnd?.pushState === true
+    : yes(staticfile['pushstate']) || frontEnd?.pushState || undefined
   return {
     root,
     why,
-    pushState,
+    pushState: await fallbackPage(app, root, asked),
     forceHttps: isSet(env, 'BP_WEB_SERVER_FORCE_HTTPS') || yes(staticfile['force_https']),
     prefix: prefixOf(firstSetting(env, 'BP_WEB_SERVER_LOCATION_PATH')),
     hashed: frontEnd?.hashed ?? [],
   }
+}
+
+/** SvelteKit, Nuxt and others leave a page of this name for all paths that are no file. */
+async function fallbackPage(app: App, root: string, asked: boolean | undefined): Promise<string | undefined> {
+  if (asked === false) return undefined
+  if (await app.has(join(root, '200.html'))) return '200.html'
+  return asked ? 'index.html' : undefined
 }
 
 function prefixOf(setting: { readonly name: string; readonly value: string } | undefined): string {

@@ -44,7 +44,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const compressed = await log.step('Compressing', () => compressFiles(app.at(site.root), files))
   log.info(`${files.length} files; ${compressed} of them compressed with gzip and brotli`)
   const auth = await findHtpasswd(context)
-  if (site.pushState) log.info('Paths that are no file are index.html’s (push state)')
+  if (site.pushState) log.info(`Paths that are no file are ${site.pushState}’s (push state)`)
   if (auth) log.info(`Asks for a password: ${auth.why}`)
   if (!(await app.has('Procfile'))) await keepSiteOnly(app, site.root)
   const root = await placeSite(app, site)

@@ -3,11 +3,18 @@ import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { frontEndTools } from '../../buildpacks/sdk/front-end-tools.ts'
 
 const buildpacks = join(import.meta.dirname, '../../buildpacks')
 
 /** Runs a buildpack's bin/detect or bin/build in an application, with a main.cjs that says what it was given. */
-async function runBin(name: string, phase: string, files: string[], env: Record<string, string> = {}) {
+async function runBin(
+  name: string,
+  phase: string,
+  files: string[],
+  env: Record<string, string> = {},
+  contents: Readonly<Record<string, string>> = {},
+) {
   const root = await mkdtemp(join(tmpdir(), 'bin-'))
   onTestFinished(() => rm(root, { recursive: true }))
   const dir = join(root, 'buildpack')
@@ -16,6 +23,7 @@ async function runBin(name: string, phase: string, files: string[], env: Record<
   const app = join(root, 'app')
   await mkdir(join(app, 'src'), { recursive: true })
   for (const file of files) await writeFile(join(app, file), '')
+  for (const [file, content] of Object.entries(contents)) await writeFile(join(app, file), content)
   const options = { cwd: app, env: { PATH: process.env['PATH'], CNB_BUILDPACK_DIR: dir, ...env } }
   return new Promise<{ status: number; stdout: string; stderr: string }>(resolve => {
     execFile(join(dir, 'bin', phase), options, (error, stdout, stderr) => {
@@ -42,6 +50,12 @@ describe.each([
   it.each(files)('asks the program about %s', async file => {
     expect(await runBin(name, 'detect', [file])).toMatchObject({ status: 0, stdout: 'main detect undefined\n' })
   })
+})
+
+it.each(frontEndTools.map(tool => tool.package))('static bin/detect asks the program about %s', async name => {
+  const json = JSON.stringify({ devDependencies: { [name]: '1' } }, undefined, 2)
+  expect((await runBin('static', 'detect', [], {}, { 'package.json': json })).status).toBe(0)
+  expect((await runBin('static', 'detect', [], {}, { 'package.json': json.replace(name, 'jest') })).status).toBe(100)
 })
 
 describe('procfile bin/detect', () => {

@@ -73,6 +73,13 @@ describe('detect', () => {
     })
   })
 
+  it.each(['astro', '@11ty/eleventy'])('builds with %s, without a script for it', async name => {
+    const app = { 'package.json': JSON.stringify({ devDependencies: { [name]: '1' } }) }
+    expect((await (await siteProject(app)).detect()).plan).toMatchObject({
+      requires: [{ name: 'nginx' }, { name: 'node', metadata: { launch: false } }],
+    })
+  })
+
   it('leaves a server its pages', async () => {
     expect(
       (await (await siteProject({ 'index.html': page, 'requirements.txt': '', 'app.py': '' })).detect()).exitCode,
@@ -307,5 +314,22 @@ describe('the program that starts it', () => {
       'nginx-common',
       'ngx_http_brotli_static_module.so',
     ])
+  })
+})
+
+describe('the page for paths that are no file', () => {
+  const fallbackOf = async (app: Tree, env: Record<string, string> = {}) => {
+    const { project, exitCode, output } = await build(app, env)
+    expect(exitCode, output).toBe(0)
+    return /location \/ \{ try_files \S+ \S+ \S+ (\S+); \}/.exec((await configOf(project)).server)?.[1]
+  }
+
+  it('is 200.html where the site has one, unless the user wants none', async () => {
+    const app = { 'index.html': page, '200.html': page }
+    expect(await fallbackOf({ 'index.html': page })).toBe('=404')
+    expect(await fallbackOf(app)).toBe('/200.html')
+    expect(await fallbackOf(app, { BP_WEB_SERVER_LOCATION_PATH: '/shop' })).toBe('/shop/200.html')
+    expect(await fallbackOf(app, { BP_WEB_SERVER_ENABLE_PUSH_STATE: 'false' })).toBe('=404')
+    expect(await fallbackOf({ 'index.html': page }, { BP_WEB_SERVER_ENABLE_PUSH_STATE: 'true' })).toBe('/index.html')
   })
 })

@@ -1,0 +1,86 @@
+import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type App, type BuildContext, digestOf } from '../../sdk/index.ts'
+
+/** Directories of an application in which build tools keep what makes their next run faster. */
+const directories = [
+  'node_modules/.cache',
+  'node_modules/.vite',
+  'node_modules/.vite-temp',
+  'node_modules/.astro',
+  '.next/cache',
+  '.angular/cache',
+  '.docusaurus',
+  '.parcel-cache',
+  '.turbo',
+  '.nx/cache',
+  '.rsbuild/cache',
+] as const
+
+/** Servers write to these of them as they run. */
+const writtenAtLaunch = ['.next/cache']
+
+/** The caches of a build's tools, in the application while it is built. */
+export interface BuildCaches {
+  /** Takes them out of the application, for the next build. */
+  keep(): Promise<void>
+}
+
+/**
+ * Brings back what the tools of the last build have kept. With another lock file, Node or set of scripts the caches start empty: nothing that
+ * a dependency has put there outlives the dependency (X40).
+ */
+export async function restoreBuildCaches(
+  { run, layer }: Pick<BuildContext, 'run' | 'layer'>,
+  app: App,
+  dependsOn: { readonly lockFile: string; readonly packageJson: string; readonly node: string },
+): Promise<BuildCaches> {
+  const { path } = await layer('build-caches', {
+    types: { cache: true },
+    key: {
+      Node: dependsOn.node,
+      'lock file': digestOf(dependsOn.lockFile),
+      'package.json': digestOf(dependsOn.packageJson),
+    },
+    create: async () => {},
+  })
+  const move = (from: string, to: string) =>
+    run(['mv', '-T', from, to], { quiet: true, name: 'moving a cache of the build' })
+  // What the source brings is the source's.
+  const own: string[] = []
+  for (const dir of directories) if (await exists(app.at(dir))) own.push(dir)
+  for (const dir of directories.filter(name => !own.includes(name))) {
+    if (!(await exists(join(path, dir)))) continue
+    await mkdir(dirname(app.at(dir)), { recursive: true })
+    await move(join(path, dir), app.at(dir))
+  }
+  return {
+    async keep() {
+      for (const name of await readdir(path)) {
+        if (name !== 'env' && !name.startsWith('env.')) await rm(join(path, name), { recursive: true, force: true })
+      }
+      for (const dir of directories.filter(name => !own.includes(name))) {
+        if (!(await isDirectory(app.at(dir)))) continue
+        await mkdir(dirname(join(path, dir)), { recursive: true })
+        await move(app.at(dir), join(path, dir))
+        if (!writtenAtLaunch.includes(dir)) continue
+        await mkdir(app.at(dir))
+        // The application's user is in the group of the build's.
+        await chmod(app.at(dir), 0o775)
+      }
+    },
+  }
+}
+
+const exists = (path: string) =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** A link may lead anywhere. */
+const isDirectory = (path: string) =>
+  lstat(path).then(
+    found => found.isDirectory(),
+    () => false,
+  )

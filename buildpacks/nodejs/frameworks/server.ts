@@ -1,0 +1,154 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import {
+  type App,
+  BuildpackError,
+  configOf,
+  findFrontEnd,
+  findWebFramework,
+  isForDevelopment,
+  shellQuote,
+  type WebFramework,
+} from '../../sdk/index.ts'
+import type { PackageJson } from '../package-json.ts'
+import type { Start } from '../start.ts'
+import { type Candidate, type FrameworkFacts, frameworks } from './table.ts'
+
+/** The framework of an application that is a server. */
+export interface Framework extends FrameworkFacts {
+  readonly name: WebFramework
+}
+
+export async function findFramework(app: App): Promise<Framework | undefined> {
+  const name = (await findFrontEnd(app)) ? undefined : await findWebFramework(app)
+  return name === undefined ? undefined : { name, ...frameworks[name] }
+}
+
+/** A command that builds, and who says so. */
+export interface DefaultBuild {
+  readonly command: string
+  readonly where: string
+}
+
+/** How an application is built that has no script for it: with its framework's command, or with the front end's tool. */
+export async function defaultBuild(
+  app: App,
+  framework: Framework | undefined,
+  { packageNames }: PackageJson,
+): Promise<DefaultBuild | undefined> {
+  if (framework && packageNames.has(framework.builder)) return { command: framework.build, where: framework.name }
+  const frontEnd = await findFrontEnd(app)
+  return frontEnd && { command: frontEnd.build, where: frontEnd.name }
+}
+
+/** A start that a framework's build made. */
+export interface FrameworkStart extends Start {
+  /** Directories of packages that the server needs, which get a slice of the image. */
+  readonly packages?: readonly string[]
+}
+
+/** True if the framework's server is better than the script: that one is for development, or needs more to do the same. */
+export function isReplaceable({ replaces }: Framework, script: string, candidate: Candidate): boolean {
+  return isForDevelopment(script) || (candidate.complete !== undefined && replaces?.test(script) === true)
+}
+
+/** The server that the build has left, if it has left one. */
+export async function builtServer(
+  app: App,
+  framework: Framework,
+): Promise<{ candidate: Candidate; file: string } | undefined> {
+  for (const candidate of await candidatesOf(app, framework)) {
+    const [file] = await matching(app, candidate.file)
+    if (file !== undefined) return { candidate, file }
+  }
+  return undefined
+}
+
+/**
+ * How to start that server. Beside one that is complete, the packages and what else only the build needs are removed, unless the
+ * application has other processes.
+ */
+export async function startServer(
+  app: App,
+  framework: Framework,
+  { candidate, file }: { candidate: Candidate; file: string },
+  isAlone: boolean,
+): Promise<FrameworkStart> {
+  const { command = 'node FILE', complete } = candidate
+  const start = { command: command.replaceAll('FILE', shellQuote(file)), why: `${framework.name} built ${file}` }
+  if (complete === undefined) return start
+  if (framework.name === 'Next') await completeNext(app, file)
+  if (isAlone) await removeOthers(app, [...(framework.intermediate ?? []), 'node_modules', '.next'], complete)
+  return { ...start, packages: [join(complete, 'node_modules'), join(complete, 'server/node_modules')] }
+}
+
+/** @throws BuildpackError: the framework's build left no server that can be started */
+export function noServer({ name, candidates, fix }: Framework): BuildpackError {
+  const files = candidates.map(({ file }) => file).join(', ')
+  return new BuildpackError(`the build with ${name} left no server that Node.js can start: none of ${files}`, { fix })
+}
+
+/** Frameworks whose configuration says where the server goes. */
+async function candidatesOf(app: App, { name, candidates }: Framework): Promise<readonly Candidate[]> {
+  const named = async (config: string, pattern: RegExp) => pattern.exec(await configOf(app, config))?.[1]
+  const dir =
+    name === 'SvelteKit'
+      ? await named('svelte.config', /\bout\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/)
+      : name === 'Next'
+        ? await named('next.config', /\bdistDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/)
+        : name === 'Astro'
+          ? await named('astro.config', /\boutDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/)
+          : undefined
+  if (dir === undefined) return candidates
+  const usual = { SvelteKit: 'build', Next: '.next', Astro: 'dist' }[name as 'SvelteKit' | 'Next' | 'Astro']
+  const moved = (path: string) => path.replace(usual, () => dir.replace(/\/$/, ''))
+  return candidates.map(({ file, complete, ...rest }) => ({
+    ...rest,
+    file: moved(file),
+    ...(complete !== undefined && { complete: moved(complete) }),
+  }))
+}
+
+async function matching(app: App, pattern: string): Promise<string[]> {
+  let found = ['']
+  for (const part of pattern.split('/')) {
+    const next = found.map(async dir => {
+      if (part !== '*') return [join(dir, part)]
+      const entries = await readdir(app.at(dir), { withFileTypes: true }).catch(() => [])
+      return entries
+        .filter(entry => entry.isDirectory() && entry.name !== 'node_modules')
+        .map(({ name }) => join(dir, name))
+    })
+    found = (await Promise.all(next)).flat().toSorted()
+  }
+  const files = await Promise.all(found.map(async file => ((await app.has(file)) ? [file] : [])))
+  return files.flat()
+}
+
+/** Next leaves the files that browsers load beside the complete server (nextjs.org, "output"): they are moved into it. */
+async function completeNext(app: App, file: string): Promise<void> {
+  const server = dirname(file)
+  const dist = file.slice(0, file.indexOf('/standalone/'))
+  for (const [from, to] of [
+    [join(dist, 'static'), join(server, dist, 'static')],
+    ['public', join(server, 'public')],
+  ] as const) {
+    if (!(await app.hasDirectory(from)) || (await app.hasDirectory(to))) continue
+    await mkdir(dirname(app.at(to)), { recursive: true })
+    await rename(app.at(from), app.at(to))
+  }
+}
+
+/** Removes directories, all but `kept` in them. */
+async function removeOthers(app: App, dirs: readonly string[], kept: string): Promise<void> {
+  for (const dir of dirs) {
+    if (!kept.startsWith(`${dir}/`)) {
+      if (dir !== kept) await rm(app.at(dir), { recursive: true, force: true })
+      continue
+    }
+    const name = kept.slice(dir.length + 1)
+    for (const other of await readdir(app.at(dir))) {
+      if (other !== name) await rm(app.at(dir, other), { recursive: true, force: true })
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import type { WebFramework } from '../../sdk/index.ts'
+
+/** A file that a build may leave, and the command that starts it. */
+export interface Candidate {
+  /** Relative to the application; `*` stands for the name of a directory. */
+  readonly file: string
+  /** For a shell, `FILE` for the file; `node FILE` by default. */
+  readonly command?: string
+  /**
+   * The directory that holds all that the server needs, a copy of the packages that it uses included: the other packages need not be in
+   * the image.
+   */
+  readonly complete?: string
+}
+
+/** What the buildpack knows of the applications of a framework. */
+export interface FrameworkFacts {
+  /** The command that builds, where package.json has no script for it, and the package that it comes from. */
+  readonly build: string
+  readonly builder: string
+  /** What the build leaves, the best one first. */
+  readonly candidates: readonly Candidate[]
+  /** Variables of the build, unless they are set. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Start scripts in whose place a complete server starts: they need all packages to do the same. */
+  readonly replaces?: RegExp
+  /** Directories that only the build needs, beside a complete server. */
+  readonly intermediate?: readonly string[]
+  /** What to do if there is no server after the build. */
+  readonly fix: string
+}
+
+const nitro: readonly Candidate[] = [{ file: '.output/server/index.mjs', complete: '.output' }]
+const presets = 'let Nitro build for Node.js: remove "preset" from its configuration, or set NITRO_PRESET=node-server'
+/** Servers that listen to localhost alone unless they are told otherwise. */
+const everywhere = (command: string) => `HOST="\${HOST:-0.0.0.0}" ${command}`
+
+export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
+  Next: {
+    build: 'next build',
+    builder: 'next',
+    candidates: [
+      // In a container HOSTNAME is its name, and Next would listen to that address alone.
+      ...['', '*/', '*/*/'].map(dir => ({
+        file: `.next/standalone/${dir}server.js`,
+        command: 'HOSTNAME=0.0.0.0 node FILE',
+        complete: '.next/standalone',
+      })),
+      { file: '.next/BUILD_ID', command: 'next start' },
+    ],
+    env: { NEXT_TELEMETRY_DISABLED: '1' },
+    replaces: /^(npx\s+)?next\s+start(\s+(-p|-H|--port|--hostname)[ =]\S+)*$/,
+    fix: 'remove "distDir" from next.config, or add a script "start" to package.json',
+  },
+  Nuxt: {
+    build: 'nuxt build',
+    builder: 'nuxt',
+    candidates: nitro,
+    env: { NUXT_TELEMETRY_DISABLED: '1' },
+    intermediate: ['.nuxt'],
+    fix: presets,
+  },
+  SvelteKit: {
+    build: 'vite build',
+    builder: '@sveltejs/kit',
+    candidates: [{ file: 'build/index.js' }],
+    // adapter-auto takes adapter-node where it finds this variable, which Google's builders set.
+    env: { GCP_BUILDPACKS: 'true' },
+    fix: 'use @sveltejs/adapter-node in svelte.config.js',
+  },
+  'TanStack Start': {
+    build: 'vite build',
+    builder: 'vite',
+    candidates: nitro,
+    fix: 'add the plugin of nitro to vite.config, which makes a server for Node.js',
+  },
+  'React Router': {
+    build: 'react-router build',
+    builder: '@react-router/dev',
+    candidates: ['build/server/index.js', 'build/server/*/index.js'].map(file => ({
+      file,
+      command: 'react-router-serve ./FILE',
+    })),
+    fix: 'add a script "start" to package.json, and @react-router/serve to its dependencies',
+  },
+  Remix: {
+    build: 'remix vite:build',
+    builder: '@remix-run/dev',
+    candidates: ['build/server/index.js', 'build/server/*/index.js', 'build/index.js'].map(file => ({
+      file,
+      command: 'remix-serve ./FILE',
+    })),
+    fix: 'add a script "start" to package.json, and @remix-run/serve to its dependencies',
+  },
+  Astro: {
+    build: 'astro build',
+    builder: 'astro',
+    candidates: [{ file: 'dist/server/entry.mjs', command: everywhere('node FILE') }],
+    env: { ASTRO_TELEMETRY_DISABLED: '1' },
+    fix: 'use the adapter @astrojs/node with mode: "standalone" in astro.config',
+  },
+  'Angular SSR': {
+    build: 'ng build',
+    builder: '@angular/cli',
+    candidates: ['dist/server/server.mjs', 'dist/*/server/server.mjs'].map(file => ({ file })),
+    env: { NG_CLI_ANALYTICS: 'false' },
+    fix: 'see "ssr" and "outputPath" in angular.json; a script "start" that runs the server is as good',
+  },
+  SolidStart: { build: 'vinxi build', builder: 'vinxi', candidates: nitro, fix: presets },
+  Analog: {
+    build: 'vite build',
+    builder: 'vite',
+    candidates: [{ file: 'dist/analog/server/index.mjs', complete: 'dist' }],
+    fix: presets,
+  },
+  Nitro: { build: 'nitro build', builder: 'nitro', candidates: nitro, fix: presets },
+  NestJS: {
+    build: 'nest build',
+    builder: '@nestjs/cli',
+    candidates: ['dist/main.js', 'dist/src/main.js', 'dist/apps/*/main.js', 'dist/apps/*/src/main.js'].map(file => ({
+      file,
+    })),
+    fix: 'add a script "start" to package.json: "node dist/main"',
+  },
+  AdonisJS: {
+    build: 'node ace build',
+    builder: '@adonisjs/core',
+    candidates: ['build/bin/server.js', 'build/server.js'].map(file => ({
+      file,
+      command: everywhere('node FILE'),
+    })),
+    fix: 'add a script "start" to package.json',
+  },
+}

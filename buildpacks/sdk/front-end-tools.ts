@@ -1,0 +1,118 @@
+/** A tool whose build gives files and no server. */
+export interface FrontEndTool {
+  /** By which the tool is known among the application's. */
+  readonly package: string
+  /** As people write it. */
+  readonly name: string
+  /** The command that builds, where package.json has no script for it. */
+  readonly build: string
+  /** Where it leaves the files unless it is told otherwise. */
+  readonly output: string
+  /** Names of files below these directories of the output change with their contents. */
+  readonly hashed?: readonly string[]
+  /** A file that may name another output: its name without the ending, and how it names it. */
+  readonly config?: readonly [file: string, output: RegExp]
+  /** The output lies below the directory that the command names: `vitepress build docs`. */
+  readonly below?: RegExp
+}
+
+const outDir = /\boutDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/
+const outputDir = /\boutputDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/
+
+/** Tools by precedence: what is built upon another comes before it. */
+export const frontEndTools: readonly FrontEndTool[] = [
+  {
+    package: '@docusaurus/core',
+    name: 'Docusaurus',
+    build: 'docusaurus build',
+    output: 'build',
+    hashed: ['assets'],
+  },
+  {
+    package: 'vitepress',
+    name: 'VitePress',
+    build: 'vitepress build',
+    output: '.vitepress/dist',
+    hashed: ['assets'],
+    below: /\bvitepress\s+build\s+([\w./-]+)/,
+  },
+  {
+    package: 'vuepress',
+    name: 'VuePress',
+    build: 'vuepress build',
+    output: '.vuepress/dist',
+    hashed: ['assets'],
+    below: /\bvuepress\s+build\s+([\w./-]+)/,
+  },
+  {
+    package: 'rspress',
+    name: 'Rspress',
+    build: 'rspress build',
+    output: 'doc_build',
+    hashed: ['static'],
+    config: ['rspress.config', outDir],
+  },
+  {
+    package: '@sveltejs/adapter-static',
+    name: 'SvelteKit',
+    build: 'vite build',
+    output: 'build',
+    hashed: ['_app/immutable'],
+    config: ['svelte.config', /\bpages\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/],
+  },
+  { package: 'gatsby', name: 'Gatsby', build: 'gatsby build', output: 'public', hashed: ['static'] },
+  { package: '@11ty/eleventy', name: 'Eleventy', build: 'eleventy', output: '_site' },
+  { package: 'hexo', name: 'Hexo', build: 'hexo generate', output: 'public' },
+  {
+    package: 'astro',
+    name: 'Astro',
+    build: 'astro build',
+    output: 'dist',
+    hashed: ['_astro'],
+    config: ['astro.config', outDir],
+  },
+  {
+    package: 'react-scripts',
+    name: 'Create React App',
+    build: 'react-scripts build',
+    output: 'build',
+    hashed: ['static'],
+  },
+  { package: '@angular/cli', name: 'Angular', build: 'ng build', output: 'dist' },
+  {
+    package: '@vue/cli-service',
+    name: 'Vue CLI',
+    build: 'vue-cli-service build',
+    output: 'dist',
+    config: ['vue.config', outputDir],
+  },
+  { package: '@quasar/app-vite', name: 'Quasar', build: 'quasar build', output: 'dist/spa', hashed: ['assets'] },
+  {
+    package: 'ember-cli',
+    name: 'Ember',
+    build: 'ember build --environment=production',
+    output: 'dist',
+    hashed: ['assets'],
+  },
+  { package: '@stencil/core', name: 'Stencil', build: 'stencil build', output: 'www' },
+  {
+    package: '@rsbuild/core',
+    name: 'Rsbuild',
+    build: 'rsbuild build',
+    output: 'dist',
+    hashed: ['static'],
+    config: ['rsbuild.config', /\broot\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/],
+  },
+  {
+    package: 'vite',
+    name: 'Vite',
+    build: 'vite build',
+    output: 'dist',
+    hashed: ['assets'],
+    config: ['vite.config', outDir],
+  },
+  { package: 'parcel', name: 'Parcel', build: 'parcel build', output: 'dist' },
+]
+
+/** Directories that a build's command line names, whatever the tool. */
+export const outputOption = /\s--(?:outDir|out-dir|output-dir|dist-dir|output-path|output|dest)[ =](?:\.\/)?([\w./-]+)/

@@ -1,0 +1,51 @@
+import type { App } from './app.ts'
+import { readManifest } from './package-manifest.ts'
+
+/** Frameworks whose applications are servers, though nothing in package.json may say how they start. */
+const packages = {
+  'Angular SSR': /^@angular\/ssr$/,
+  Next: /^next$/,
+  Nuxt: /^nuxt3?$/,
+  SvelteKit: /^@sveltejs\/kit$/,
+  'TanStack Start': /^@tanstack\/(react|solid|vue)-start$/,
+  'React Router': /^@react-router\/(dev|node|serve)$/,
+  Remix: /^@remix-run\/(dev|node|serve)$/,
+  Astro: /^@astrojs\/(node|vercel|netlify|cloudflare)$/,
+  SolidStart: /^@solidjs\/start$/,
+  Analog: /^@analogjs\/platform$/,
+  Nitro: /^(nitro|nitropack)$/,
+  NestJS: /^@nestjs\/core$/,
+  AdonisJS: /^@adonisjs\/core$/,
+} as const
+
+/** As people write it. */
+export type WebFramework = keyof typeof packages
+
+/**
+ * The framework whose server an application is, by its packages: the first where several are built upon one another. Some frameworks
+ * can leave their server out, if their configuration says so: `findFrontEnd` knows the others.
+ */
+export async function findWebFramework(app: App): Promise<WebFramework | undefined> {
+  const { dependencies, devDependencies } = await readManifest(app)
+  const names = Object.keys({ ...dependencies, ...devDependencies })
+  const all = Object.entries(packages) as [WebFramework, RegExp][]
+  const framework = all.find(([, pattern]) => names.some(name => pattern.test(name)))?.[0]
+  if (framework === 'Astro' && /^(?!.*\badapter\b)./s.test(await configOf(app, 'astro.config'))) return undefined
+  if (framework === 'SvelteKit' && /\badapter-static\b/.test(await configOf(app, 'svelte.config'))) return undefined
+  return framework
+}
+
+/** The text of a tool's configuration, whatever its ending; empty if there is none. */
+export async function configOf(app: App, name: string): Promise<string> {
+  const file = await app.firstOf(['js', 'ts', 'mjs', 'mts', 'cjs', 'cts'].map(ending => `${name}.${ending}`))
+  return file === undefined ? '' : ((await app.read(file)) ?? '')
+}
+
+/** What starts a server for development, a preview, or a server that serves files only. */
+const developmentServers =
+  /^((npm|yarn|pnpm|bun)( run)? (dev|serve|preview|develop)|vite|react-scripts|ng|vue-cli-service|gatsby|ember|astro|parcel|eleventy|docusaurus|vitepress|vuepress|rspress|rsbuild|rspack|stencil|craco|webpack-dev-server|webpack( serve)?|rollup|(next|nuxt|nuxi|vinxi|svelte-kit|react-router|remix|nitro|nitropack) (dev|preview|vite:dev)|nuxt start|node ace (serve|dev)|node ace\.js serve|nest start|(quasar|ionic|umi|preact|hexo|storybook|slidev|expo) \S+)(\s|$)/
+
+/** True if a start script is for developers: where there is something better to start, that is meant. */
+export function isForDevelopment(startScript: string): boolean {
+  return developmentServers.test(startScript.replace(/^(\w+=\S+\s+|npx\s+|cross-env\s+)+/, ''))
+}

@@ -1,0 +1,167 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { App, findFrontEnd, findWebFramework, weighLanguages } from '../../../buildpacks/sdk/index.ts'
+import { isForDevelopment } from '../../../buildpacks/sdk/web-frameworks.ts'
+import { writeTree } from '../../helpers/tree.ts'
+
+interface Parts {
+  readonly scripts?: Readonly<Record<string, string>>
+  readonly packages: readonly string[]
+  readonly files?: Readonly<Record<string, string>>
+}
+
+async function appOf({ scripts = {}, packages, files = {} }: Parts): Promise<App> {
+  const root = await mkdtemp(join(tmpdir(), 'front-end-'))
+  onTestFinished(() => rm(root, { recursive: true }))
+  const dependencies = Object.fromEntries(packages.map(name => [name, '1']))
+  await writeTree(root, { 'package.json': JSON.stringify({ scripts, dependencies }), ...files })
+  return new App(root)
+}
+
+describe('a front end whose build gives files alone', () => {
+  it.each<[string, Parts, { name: string; output: string; build?: string; pushState?: boolean }]>([
+    ['without a build script', { packages: ['astro'] }, { name: 'Astro', output: 'dist', build: 'astro build' }],
+    [
+      'VitePress in a directory',
+      { packages: ['vitepress'], scripts: { build: 'vitepress build docs' } },
+      { name: 'VitePress', output: 'docs/.vitepress/dist' },
+    ],
+    [
+      'Eleventy with an output',
+      { packages: ['@11ty/eleventy'], scripts: { build: 'npx @11ty/eleventy --output=./www' } },
+      { name: 'Eleventy', output: 'www' },
+    ],
+    [
+      'Vite with an output in its configuration',
+      {
+        packages: ['vite', 'vue-router'],
+        scripts: { build: 'vite build' },
+        files: { 'vite.config.mts': "outDir: 'web'" },
+      },
+      { name: 'Vite', output: 'web', pushState: true },
+    ],
+    [
+      'Vite that a preview starts',
+      { packages: ['vite'], scripts: { build: 'vite build', start: 'vite preview --port 80' } },
+      { name: 'Vite', output: 'dist' },
+    ],
+    [
+      'Angular',
+      {
+        packages: ['@angular/cli', '@angular/router'],
+        scripts: { build: 'ng build', start: 'ng serve' },
+        files: { 'angular.json': '{ "projects": { "shop": {} } }' },
+      },
+      { name: 'Angular', output: 'dist/shop', pushState: true },
+    ],
+    [
+      'Angular with pages that are rendered ahead',
+      {
+        packages: ['@angular/cli', '@angular/ssr', 'express'],
+        scripts: { build: 'ng build' },
+        files: { 'angular.json': '{ "projects": { "shop": { "outputMode": "static" } } }' },
+      },
+      { name: 'Angular', output: 'dist/shop', pushState: true },
+    ],
+    [
+      'SvelteKit with adapter-static, the template’s adapter beside it',
+      {
+        packages: ['@sveltejs/kit', '@sveltejs/adapter-auto', '@sveltejs/adapter-static', 'vite'],
+        scripts: { build: 'vite build' },
+        files: { 'svelte.config.js': "import adapter from '@sveltejs/adapter-static'; adapter({ pages: 'site' })" },
+      },
+      { name: 'SvelteKit', output: 'site' },
+    ],
+    [
+      'nuxt generate',
+      { packages: ['nuxt'], scripts: { build: 'nuxt generate' } },
+      { name: 'Nuxt', output: '.output/public' },
+    ],
+    [
+      'React Router without a server',
+      {
+        packages: ['@react-router/node', '@react-router/dev', 'react-router', 'vite'],
+        scripts: { build: 'react-router build' },
+        files: { 'react-router.config.ts': 'export default { ssr: false } satisfies Config' },
+      },
+      { name: 'React Router', output: 'build/client', pushState: true },
+    ],
+    [
+      'Remix without a server',
+      {
+        packages: ['@remix-run/node', '@remix-run/dev', 'vite'],
+        scripts: { build: 'remix vite:build' },
+        files: { 'vite.config.ts': 'remix({ ssr: false })' },
+      },
+      { name: 'Remix', output: 'build/client', pushState: true },
+    ],
+    [
+      'Next with an export',
+      {
+        packages: ['next'],
+        scripts: { build: 'next build', start: 'next start' },
+        files: { 'next.config.ts': 'const config = { output: "export", distDir: "site" }' },
+      },
+      { name: 'Next.js', output: 'site', pushState: false },
+    ],
+    [
+      'Astro whose adapter is not used',
+      { packages: ['astro', '@astrojs/node'], files: { 'astro.config.mjs': 'export default {}' } },
+      { name: 'Astro', output: 'dist' },
+    ],
+  ])('%s', async (_name, parts, expected) => {
+    const app = await appOf(parts)
+    expect(await findFrontEnd(app)).toMatchObject(expected)
+    expect((await weighLanguages(app, {})).server?.language.id).toBe('static')
+  })
+
+  it.each<[string, Parts]>([
+    ['Vite without a page or a script', { packages: ['vite'] }],
+    ['Express with Vite', { packages: ['express', 'vite'], scripts: { build: 'vite build' } }],
+    [
+      'a start script of another kind',
+      { packages: ['astro'], scripts: { build: 'astro build', start: 'node run.js' } },
+    ],
+  ])('is not %s', async (_name, parts) => expect(await findFrontEnd(await appOf(parts))).toBeUndefined())
+})
+
+describe('an application with the server of a framework', () => {
+  it.each<[string, Parts]>([
+    ['Next', { packages: ['next', 'react'], scripts: { build: 'next build' } }],
+    ['Nuxt', { packages: ['nuxt'], scripts: { build: 'nuxt build', start: 'nuxt preview' } }],
+    ['SvelteKit', { packages: ['@sveltejs/kit', '@sveltejs/adapter-auto', 'vite'], scripts: { build: 'vite build' } }],
+    [
+      'Astro',
+      {
+        packages: ['astro', '@astrojs/node'],
+        scripts: { start: 'astro dev' },
+        files: { 'astro.config.mjs': 'adapter: node()' },
+      },
+    ],
+    ['Angular SSR', { packages: ['@angular/cli', '@angular/ssr', 'express'], scripts: { start: 'ng serve' } }],
+    ['React Router', { packages: ['@react-router/node', 'vite'], scripts: { build: 'react-router build' } }],
+    ['TanStack Start', { packages: ['@tanstack/react-start', '@tanstack/react-router', 'vite'] }],
+    ['NestJS', { packages: ['@nestjs/core', '@nestjs/cli'], scripts: { start: 'nest start' } }],
+  ])('%s', async (name, parts) => {
+    const app = await appOf(parts)
+    expect(await findFrontEnd(app)).toBeUndefined()
+    expect(await findWebFramework(app)).toBe(name)
+    const { server } = await weighLanguages(app, {})
+    expect(server).toMatchObject({ language: { id: 'nodejs' }, strength: 'server' })
+    if (parts.scripts?.['start'] === undefined) expect(server?.because).toBe(`package.json with ${name}`)
+  })
+})
+
+describe('a start script', () => {
+  it.each(['vite', 'vite preview --port 3000', 'npx astro dev', 'NODE_ENV=dev ng serve', 'npm run dev', 'nest start'])(
+    'for development: %s',
+    script => expect(isForDevelopment(script)).toBe(true),
+  )
+
+  it.each(['next start', 'node server.js', 'nuxtify', 'remix-serve build/index.js', 'npm run start:prod', 'vitest'])(
+    'for production: %s',
+    script => expect(isForDevelopment(script)).toBe(false),
+  )
+})
