@@ -167,8 +167,10 @@ async function bundleBuildpack(build, name, out) {
   if (!existsSync(join(dir, 'bin'))) return
   cpSync(join(dir, 'bin'), join(out, 'bin'), { recursive: true })
   for (const file of readdirSync(join(out, 'bin'))) chmodSync(join(out, 'bin', file), 0o755)
-  if (existsSync(join(dir, 'main.ts')))
+  if (existsSync(join(dir, 'main.ts'))) {
     await build({ ...program, entryPoints: { main: `buildpacks/${name}/main.ts` }, outdir: out })
+    writeSettings(out, [join(out, 'main.cjs'), join(dir, 'README.md')])
+  }
   const manifest = join(dir, 'bundle.json')
   if (!existsSync(manifest)) return
   for (const copied of JSON.parse(readFileSync(manifest, 'utf8')).copy) {
@@ -177,6 +179,17 @@ async function bundleBuildpack(build, name, out) {
     const filter = path => !path.endsWith('/node_modules/.bin')
     cpSync(from, join(out, copied), { recursive: true, verbatimSymlinks: true, filter })
   }
+}
+
+/**
+ * Writes the names of the settings that a buildpack reads: those in its program, and in its README, as a program may put names
+ * together. `bale build` says of others that nothing reads them (lifecycle/platform/unread-settings.ts).
+ */
+function writeSettings(out, files) {
+  const names = files.flatMap(
+    file => readFileSync(file, 'utf8').match(/\b(?:BP|BPE|GOOGLE|RAILPACK)_[A-Z][A-Z0-9_]*/g) ?? [],
+  )
+  writeFileSync(join(out, 'settings.json'), `${JSON.stringify([...new Set(names)].sort())}\n`)
 }
 
 /** Puts the new bundle in place. Two builds at once both succeed; the later one stays. */

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
-import { type BuildContext, BuildpackError, digestOf, firstSetting, type RunOptions } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, digestOf, firstSetting, keepGit, type RunOptions } from '../sdk/index.ts'
 import type { NativePackages } from '../debian/native-libraries.ts'
 import type { LockTool, Project } from './project.ts'
 import { readRequirements } from './requirements.ts'
@@ -287,7 +287,7 @@ async function scmVersion({ app, env, log }: BuildContext): Promise<Record<strin
   if (!/setuptools[-_]scm|hatch-vcs|pdm-backend[\s\S]*source = "scm"/.test(texts.join('\n'))) return {}
   log.warning(
     'the project takes its version from git, and .git is not in the build: it is called 0.0.0',
-    'Set SETUPTOOLS_SCM_PRETEND_VERSION to its version.',
+    `Set SETUPTOOLS_SCM_PRETEND_VERSION to its version; or ${keepGit}.`,
   )
   return { SETUPTOOLS_SCM_PRETEND_VERSION: '0.0.0' }
 }

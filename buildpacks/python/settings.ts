@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { BuildpackError, digestOf } from '../sdk/index.ts'
+import { BuildpackError, digestOf, keepGit } from '../sdk/index.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -114,7 +114,7 @@ function adviceFor(output: string): string | undefined {
     return `${wanted?.[1]} ${needs[1]} can be installed on Python ${needs[2]}: ask for such a version in .python-version, or for another ${wanted?.[1]}`
   }
   if (/setuptools.scm was unable to detect version|LookupError.*setuptools.scm|vcs-versioning.*unable/i.test(output)) {
-    return 'the source has no .git in the build: set SETUPTOOLS_SCM_PRETEND_VERSION to the version'
+    return `the source has no .git in the build: set SETUPTOOLS_SCM_PRETEND_VERSION to the version; or ${keepGit}`
   }
   if (/No space left on device|ENOSPC/.test(output)) return 'free some space on the disk that holds the builds'
   if (/hashes are required|DO NOT MATCH THE HASHES/i.test(output))

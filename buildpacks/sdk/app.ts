@@ -1,6 +1,7 @@
 import { lstat, readFile, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
+import { textOf } from '../../lifecycle/spec/text.ts'
 import { BuildpackError } from './errors.ts'
 
 // A file that a person writes is far smaller; package-lock.json of the largest applications has some 10 MB.
@@ -71,12 +72,4 @@ async function refuseDeadLink(path: string, name: string): Promise<void> {
     where: name,
     fix: 'put the file itself in place of the link, or build from the folder that holds both',
   })
-}
-
-/** Decodes text by its byte order mark, which editors and shells on Windows write; UTF-8 without one. */
-export function textOf(bytes: Uint8Array): string {
-  const [first, second] = bytes
-  const encoding =
-    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
-  return new TextDecoder(encoding).decode(bytes)
 }

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Context } from './buildpack.ts'
-import { textOf } from './app.ts'
+import { textOf } from '../../lifecycle/spec/text.ts'
 
 /** What an operator hands to a build or an application: a directory with a file for each key (servicebinding.io, "Workload Projection"). */
 export interface Binding {

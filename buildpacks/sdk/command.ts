@@ -93,12 +93,17 @@ export function makeRun(
     if (result.exitCode === 0 || options.allowFailure === true) return result
     for (const line of excerpt(lines)) log.detail(line)
     const isFull = /No space left on device|ENOSPC/.test(result.stderr)
-    const fix = typeof options.fix === 'function' ? options.fix(result.stderr) : options.fix
+    const own = typeof options.fix === 'function' ? options.fix(result.stderr) : options.fix
+    const wantsGit = /not a git repository/.test(result.stderr)
+    const fix = wantsGit ? `the source has no .git in the build: ${keepGit}` : own
     throw new BuildpackError(`${options.name ?? argv.join(' ')} failed with exit status ${result.exitCode}`, {
       fix: isFull ? 'free some space on the disk that holds the builds' : fix,
     })
   }
 }
+
+/** What to do where something needs `.git`, which is no part of the source that is built (lifecycle/platform/source-filter.ts). */
+export const keepGit = 'a line "!.git" in .dockerignore, or in exclude of project.toml, keeps it, in the image too'
 
 /** The beginning and the end of what was kept back: tar on a full disk has a line for each of thousands of files. */
 function excerpt(lines: readonly string[]): string[] {

@@ -1,4 +1,5 @@
-export { App, textOf } from './app.ts'
+export { textOf } from '../../lifecycle/spec/text.ts'
+export { App } from './app.ts'
 export { type Binding, bindingsOf } from './bindings.ts'
 export {
   type BuildContext,
@@ -11,7 +12,7 @@ export {
   fail,
   pass,
 } from './buildpack.ts'
-export type { Command, CommandResult, Run, Runner, RunOptions } from './command.ts'
+export { keepGit, type Command, type CommandResult, type Run, type Runner, type RunOptions } from './command.ts'
 export { type DeclaredCommand, declaredStart } from './declared-start.ts'
 export { detectLanguage, type Detection, explainUnsupported, type LanguageRole, weighLanguages } from './detection.ts'
 export { append, byDefault, type EnvChange, type EnvChanges, type LayerEnv, override, prepend } from './env.ts'

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { BaleError } from '../errors.ts'
+import { textOf } from '../spec/text.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -18,7 +19,7 @@ export async function readVariables(
 
 /** One variable a line. Skips blank lines and lines that begin with #. Values are literal, quotes included. */
 async function readVariableFile(file: string, env: Env): Promise<Record<string, string>> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+  const bytes = await readFile(file).catch((cause: unknown) => {
     throw new BaleError('arguments', `cannot read the env file: ${errnoMessage(cause)}`, {
       where: file,
       fix: 'correct the path after --env-file',
@@ -26,7 +27,7 @@ async function readVariableFile(file: string, env: Env): Promise<Record<string, 
     })
   })
   const variables: Record<string, string> = {}
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
+  for (const [i, line] of textOf(bytes).split(/\r?\n/).entries()) {
     if (line.trim() !== '' && !line.startsWith('#')) set(variables, line, env, `${file}:${i + 1}`)
   }
   return variables

@@ -31,6 +31,7 @@ import { checkStart } from './start-check/check-start.ts'
 import type { Settings } from './settings.ts'
 import { copySource } from './copy-source.ts'
 import { readSourceSettings } from './source-filter.ts'
+import { sayUnreadSettings } from './unread-settings.ts'
 import { type Workspace, writePlatformEnv } from './workspace.ts'
 
 export interface BuildOptions {
@@ -63,6 +64,8 @@ export interface BuildOptions {
   /** Sends plain names to the registry that they name, not to Bale's own store. */
   readonly publish?: boolean | undefined
   readonly clearCache?: boolean | undefined
+  /** Paths that the caller writes to after the build: they are left out where they lie in the source. */
+  readonly outputs?: readonly string[] | undefined
   /** A cache image in a registry, instead of a directory of this machine. */
   readonly cacheImage?: string | undefined
   /** The compression of new layers. gzip by default, which every tool reads. */
@@ -109,11 +112,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const [destination, ...others] = destinations
   const source = resolve(options.path ?? '.')
   await using workspace = await openPlace(distribution, settings.cacheDir, source)
-  const { filter, env, project } = await readSourceSettings({
+  const { filter, env, keepsGit, project } = await readSourceSettings({
     dir: source,
     descriptor: options.descriptor,
     images: [...names, ...(options.cacheImage === undefined ? [] : [options.cacheImage])],
-    outputs: [settings.cacheDir, settings.dataDir],
+    outputs: [settings.cacheDir, settings.dataDir, ...(options.outputs ?? [])],
     reporter,
   })
   const inputs = { ...options, distribution, stores, reporter, builder: options.builder ?? project?.builder }
@@ -128,14 +131,15 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   })
   cache.prefetch()
 
-  await writePlatformEnv(workspace.platform, { ...env, ...options.env })
-  await copySource(source, workspace.app, { reporter, filter, signal })
+  const variables = { ...env, ...options.env }
+  await writePlatformEnv(workspace.platform, variables)
+  await copySource(source, workspace.app, { reporter, filter, keepsGit, signal })
   await writeFile(join(workspace.layers, 'order.toml'), formatOrder(environment.order))
 
   const result = await runPipeline(
     {
       images: imagesOf(settings, environment, destinations),
-      files: filesOf(workspace, environment),
+      files: filesOf(workspace, environment, group => sayUnreadSettings(variables, group, environment, reporter)),
       runner: await openRunner(options, { environment, workspace, distribution, reporter }),
       cache,
       reuse: { previous: options.clearCache !== true, layers: true },
@@ -182,7 +186,11 @@ function imagesOf(
   }
 }
 
-function filesOf(workspace: Workspace, environment: BuildEnvironment): PhaseFiles {
+function filesOf(
+  workspace: Workspace,
+  environment: BuildEnvironment,
+  onGroup: (group: readonly GroupElement[]) => Promise<void>,
+): PhaseFiles {
   return {
     layersDir: { host: workspace.layers, image: workspace.imagePaths.layers },
     appDir: { host: workspace.app, image: workspace.imagePaths.app },
@@ -191,7 +199,11 @@ function filesOf(workspace: Workspace, environment: BuildEnvironment): PhaseFile
       const file = join(workspace.layers, 'analyzed.toml')
       await wrapErrno(file, () => writeFile(file, formatAnalyzed(analyzed)))
     },
-    readGroup: () => readGroup(workspace, environment),
+    async readGroup() {
+      const group = await readGroup(workspace, environment)
+      await onGroup(group)
+      return group
+    },
   }
 }
 

@@ -5,6 +5,7 @@ import { BaleError, isErrno } from '../errors.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
 import type { Platform } from '../image/manifest.ts'
 import { parseToml } from '../spec/toml.ts'
+import { fromUtf16 } from '../spec/text.ts'
 import type { Order } from '../spec/types.ts'
 import { type BuildpackModule, findModule, nameOf, readModule } from './builders/module.ts'
 
@@ -90,7 +91,7 @@ export async function loadBuilder(path: string, open: OpenModules = openDirector
     if (isErrno(cause, 'ENOENT')) throw noBuilder(path)
     throw new BaleError('filesystem', `cannot read the builder: ${errnoMessage(cause)}`, { where: file, cause })
   })
-  const parsed = v.safeParse(document, parseToml(content, file))
+  const parsed = v.safeParse(document, parseToml(fromUtf16(content), file))
   if (!parsed.success) {
     const issue = parsed.issues[0]
     throw new BaleError('input', issue.message, { where: `${file} ${v.getDotPath(issue) ?? ''}`.trimEnd() })

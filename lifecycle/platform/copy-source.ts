@@ -30,7 +30,7 @@ import type { SourceFilter } from './source-filter.ts'
 /** Everything in the app directory has this time: mtimes differ from checkout to checkout, and builds can copy them. */
 const sourceTime = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
 
-/** Never part of an image: its content differs between checkouts of the same source. */
+/** No part of an image unless it is asked for: its content differs between checkouts of the same source. */
 const leftOut = '.git'
 const secrets = /^(\.git|\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.key|.+\.p12|\.npmrc|\.netrc)$/
 const entriesAtOnce = 64
@@ -39,6 +39,8 @@ export interface CopyOptions {
   readonly reporter: Reporter
   /** What is left out; nothing by default. */
   readonly filter?: SourceFilter
+  /** Copies `.git` too, for tools that take a version from it. */
+  readonly keepsGit?: boolean
   readonly signal?: AbortSignal | undefined
 }
 
@@ -53,7 +55,7 @@ export interface CopyOptions {
 export async function copySource(
   from: string,
   to: string,
-  { reporter, filter = () => 'no', signal }: CopyOptions,
+  { reporter, filter = () => 'no', keepsGit = false, signal }: CopyOptions,
 ): Promise<void> {
   const source = await openSource(from)
   const host = toBytes(from)
@@ -63,7 +65,7 @@ export async function copySource(
   try {
     let copied = 0
     const skip = (path: Buffer, kind: FileKind): boolean => {
-      if (path.toString('latin1') === leftOut) return true
+      if (!keepsGit && path.toString('latin1') === leftOut) return true
       const verdict = filter(path.toString(), kind === 'directory')
       return verdict === 'subtree' || (verdict === 'entry' && kind !== 'directory')
     }

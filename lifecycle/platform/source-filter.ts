@@ -4,6 +4,7 @@ import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { readTrusted } from '../files/read.ts'
 import { isIgnoredByDocker, parseDockerignore } from '../spec/dockerignore.ts'
+import { fromUtf16, textOf } from '../spec/text.ts'
 import { type ProjectDescriptor, parseProjectDescriptor } from '../spec/project-descriptor.ts'
 import { displayName, parseImageReference } from '../stores/transports.ts'
 
@@ -20,6 +21,8 @@ export interface SourceSettings {
   readonly env: Readonly<Record<string, string>>
   /** project.toml, if there is one. */
   readonly project: ProjectDescriptor | undefined
+  /** `.git`, which is left out by default, is asked for: `!.git` in .dockerignore or in `exclude`, or `.git` in `include`. */
+  readonly keepsGit: boolean
 }
 
 export interface SourceSettingsInput {
@@ -42,8 +45,12 @@ export interface SourceSettingsInput {
 export async function readSourceSettings(input: SourceSettingsInput): Promise<SourceSettings> {
   const { dir, reporter } = input
   const descriptor = await readDescriptor(dir, input.descriptor)
-  const filters = [await ownOutputs(input), (await patterns(descriptor)) ?? (await dockerignore(dir, reporter))]
+  const ignored = (descriptor?.include ?? descriptor?.exclude) ? undefined : await readDockerignore(dir)
+  const filters = [await ownOutputs(input), (await patterns(descriptor)) ?? dockerignore(ignored, reporter)]
   return {
+    keepsGit: [...(descriptor?.include ?? []), ...exceptions(descriptor?.exclude ?? ignored?.split('\n') ?? [])].some(
+      pattern => /^\/?\.git\/?(\*\*)?$/.test(pattern.trim()),
+    ),
     filter: (path, isDirectory) => {
       const verdicts = filters.map(filter => filter?.(path, isDirectory) ?? 'no')
       return verdicts.find(v => v === 'subtree') ?? verdicts.find(v => v === 'entry') ?? 'no'
@@ -56,7 +63,8 @@ export async function readSourceSettings(input: SourceSettingsInput): Promise<So
 async function readDescriptor(dir: string, named: string | undefined): Promise<ProjectDescriptor | undefined> {
   const file = named === undefined ? join(dir, 'project.toml') : resolve(named)
   const content = await readTrusted(file)
-  if (content !== undefined) return parseProjectDescriptor(content, named === undefined ? 'project.toml' : file)
+  if (content !== undefined)
+    return parseProjectDescriptor(fromUtf16(content), named === undefined ? 'project.toml' : file)
   if (named === undefined) return undefined
   throw new BaleError('arguments', 'there is no project descriptor', { where: file, fix: 'correct --descriptor' })
 }
@@ -73,10 +81,17 @@ async function patterns(descriptor: ProjectDescriptor | undefined): Promise<Sour
   return (path, isDirectory) => (matches(path, isDirectory) ? 'no' : 'entry')
 }
 
-async function dockerignore(dir: string, reporter: Reporter): Promise<SourceFilter | undefined> {
+const exceptions = (lines: readonly string[]): string[] =>
+  lines.filter(line => line.trim().startsWith('!')).map(line => line.trim().slice(1))
+
+async function readDockerignore(dir: string): Promise<string | undefined> {
   const content = await readTrusted(join(dir, '.dockerignore'))
-  if (content === undefined) return undefined
-  const rules = parseDockerignore(new TextDecoder().decode(content))
+  return content === undefined ? undefined : textOf(content)
+}
+
+function dockerignore(text: string | undefined, reporter: Reporter): SourceFilter | undefined {
+  if (text === undefined) return undefined
+  const rules = parseDockerignore(text)
   reporter.event({ type: 'note', level: 'info', text: 'Leaving out what .dockerignore names' })
   const hasExceptions = rules.some(rule => rule.keeps)
   return path => (isIgnoredByDocker(rules, path) ? (hasExceptions ? 'entry' : 'subtree') : 'no')

@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { copySource } from '../../lifecycle/platform/copy-source.ts'
@@ -21,8 +21,8 @@ async function copied(
   const reporter = recorder()
   const images = more.images?.(dir) ?? []
   const outputs = more.outputs?.(dir) ?? []
-  const { filter, env, project } = await readSourceSettings({ dir, images, outputs, reporter })
-  await copySource(dir, to, { reporter, filter })
+  const { filter, env, keepsGit, project } = await readSourceSettings({ dir, images, outputs, reporter })
+  await copySource(dir, to, { reporter, filter, keepsGit })
   const files = Object.keys(await readTree(to)).sort()
   const said = reporter.events.flatMap(e => ('text' in e ? [e.text] : []))
   return { files, said, env, project, dir, to }
@@ -92,6 +92,35 @@ describe('.dockerignore', () => {
     const { files, said } = await copied({ ...tree, '.dockerignore': '# logs\n*.log\nlogs\n!logs/keep.txt\n' })
     expect(files).toEqual(['.dockerignore', 'a.txt', 'logs/keep.txt', 'src/d.ts', 'src/deep/e.ts'])
     expect(said).toContain('Leaving out what .dockerignore names')
+  })
+})
+
+describe('.git', () => {
+  it.each<[string, Tree, boolean]>([
+    ['nothing', {}, false],
+    ['.dockerignore without an exception', { '.dockerignore': '.git\n!a\n' }, false],
+    ['.dockerignore', { '.dockerignore': '*.log\n!.git\n' }, true],
+    ['exclude of project.toml', { 'project.toml': '[build]\nexclude = ["*.log", "!.git"]\n' }, true],
+    ['include of project.toml', { 'project.toml': '[build]\ninclude = ["a", ".git/"]\n' }, true],
+    ['include without it', { 'project.toml': '[build]\ninclude = ["a"]\n' }, false],
+  ])('S15 is left out unless it is asked for: %s', async (_what, settings, kept) => {
+    const { files, said } = await copied({ a: '', '.git/HEAD': '', '.git/refs/heads/main': '', ...settings })
+    const git = files.filter(file => file.startsWith('.git/'))
+    expect(git).toEqual(kept ? ['.git/HEAD', '.git/refs/heads/main'] : [])
+    expect(said.some(text => text.endsWith('may be a secret: .git'))).toBe(kept)
+  })
+})
+
+describe('S19 files in UTF-16', () => {
+  it.each([
+    ['.dockerignore', 'b.log\r\n'],
+    ['project.toml', '[build]\r\nexclude = ["b.log"]\r\n'],
+  ])('are read by their byte order mark: %s', async (name, text) => {
+    const root = await temporaryDirectory()
+    await writeTree(root, { 'a.txt': '', 'b.log': '' })
+    await writeFile(join(root, name), Buffer.from(`\u{FEFF}${text}`, 'utf16le'))
+    const { filter } = await readSourceSettings({ dir: root, images: [], outputs: [], reporter: recorder() })
+    expect([filter('a.txt', false), filter('b.log', false)]).toEqual(['no', 'subtree'])
   })
 })
 

@@ -41,6 +41,7 @@ export async function buildCommand(context: CommandContext, image: string, optio
     limits: limitsOf(options),
     publish: options.publish === true,
     clearCache: options.clearCache === true,
+    ...(options.reportOutputDir !== undefined && { outputs: [reportFile(options.reportOutputDir)] }),
   })
   const { report } = await building.catch((error: unknown) => {
     throw options.network === 'none' ? withoutNetwork(error) : error
@@ -81,8 +82,10 @@ function withoutNetwork(error: unknown): unknown {
   })
 }
 
+const reportFile = (dir: string): string => join(dir, 'report.toml')
+
 async function writeReport(dir: string, report: Report): Promise<void> {
-  const file = join(dir, 'report.toml')
+  const file = reportFile(dir)
   await wrapErrno(file, async () => {
     await writeFile(`${file}.tmp`, formatReport(report))
     await rename(`${file}.tmp`, file)

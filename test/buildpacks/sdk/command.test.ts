@@ -22,6 +22,13 @@ it('shows all that a quiet program said when it fails, or the beginning and the 
   expect(many.shown.slice(19, 22)).toEqual(['line 19', '(2960 more lines)', 'line 2980'])
 })
 
+it('says how to keep .git where a program asks git for something', async () => {
+  const { run } = failing('fatal: not a git repository (or any of the parent directories): .git')
+  await expect(run(['npm', 'run', 'build'])).rejects.toMatchObject({
+    fix: expect.stringContaining('a line "!.git" in .dockerignore') as string,
+  })
+})
+
 it('says what to do when the disk is full, whatever the program was', async () => {
   const { run } = failing('tar: a.h: Cannot write: No space left on device')
   await expect(run(['tar'], { quiet: true, fix: 'check the network' })).rejects.toMatchObject({

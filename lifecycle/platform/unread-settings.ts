@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import type { Reporter } from '../events.ts'
+import { readTrusted } from '../files/read.ts'
+import type { GroupElement } from '../spec/types.ts'
+import type { BuildEnvironment } from './build-environment.ts'
+
+/** The beginnings by which buildpacks of all makers tell their settings from other variables. */
+const prefixed = /^(?:BP|BPE|GOOGLE|RAILPACK)_/
+
+/**
+ * Says which settings of the user nothing in this build reads: those of another builder, or misspelt ones. A buildpack of
+ * Bale's has the names that it reads in settings.json (scripts/bundle.mjs). With one in the group that does not say, nothing is
+ * known.
+ */
+export async function sayUnreadSettings(
+  env: Readonly<Record<string, string>>,
+  group: readonly GroupElement[],
+  { buildpacks }: Pick<BuildEnvironment, 'buildpacks'>,
+  reporter: Reporter,
+): Promise<void> {
+  const settings = Object.keys(env).filter(name => prefixed.test(name))
+  if (settings.length === 0) return
+  const known = new Set<string>()
+  for (const { id, version } of group) {
+    const found = buildpacks.find(b => b.descriptor.id === id && b.descriptor.version === version)
+    const names = found?.dir === undefined ? undefined : await readNames(join(found.dir, 'settings.json'))
+    if (names === undefined) return
+    for (const name of names) known.add(name)
+  }
+  const unread = settings.filter(name => !known.has(name)).toSorted()
+  if (unread.length === 0) return
+  reporter.event({
+    type: 'warning',
+    text: `${unread.join(', ')}: set, and no buildpack of this build reads ${unread.length > 1 ? 'them' : 'it'}`,
+    fix: 'correct the name, or leave it out: the README of each buildpack has the settings that it reads',
+  })
+}
+
+async function readNames(file: string): Promise<readonly string[] | undefined> {
+  const content = await readTrusted(file)
+  if (content === undefined) return undefined
+  const names: unknown = JSON.parse(new TextDecoder().decode(content))
+  return Array.isArray(names) ? names.filter(name => typeof name === 'string') : undefined
+}

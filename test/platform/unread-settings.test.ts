@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { sayUnreadSettings } from '../../lifecycle/platform/unread-settings.ts'
+import { parseBuildpack } from '../../lifecycle/spec/buildpack.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { writeTree } from '../helpers/tree.ts'
+import { recorder } from '../phases/harness.ts'
+
+/** What is said of these variables; `reads` has the settings of each buildpack of the group, undefined for one that does not say. */
+async function saidOf(env: Record<string, string>, reads: Record<string, readonly string[] | undefined>) {
+  const root = await temporaryDirectory()
+  const group = Object.keys(reads).map(id => ({ id, version: '1.0.0', api: '0.10' }))
+  for (const [id, names] of Object.entries(reads))
+    await writeTree(
+      root,
+      names === undefined ? { [`${id}/x`]: '' } : { [`${id}/settings.json`]: JSON.stringify(names) },
+    )
+  const buildpacks = group.map(({ id }) => ({
+    descriptor: parseBuildpack(`api = "0.10"\n[buildpack]\nid = "${id}"\nversion = "1.0.0"\n`, 'buildpack.toml'),
+    dir: join(root, id),
+  }))
+  const reporter = recorder()
+  await sayUnreadSettings(env, group, { buildpacks }, reporter)
+  return reporter.events.flatMap(e => (e.type === 'warning' ? [e.text] : []))
+}
+
+describe('settings of other builders', () => {
+  const reads = { node: ['BP_NODE_VERSION'], procfile: ['GOOGLE_ENTRYPOINT'] }
+
+  it('are said to be there where no buildpack of the build reads them', async () => {
+    const env = {
+      BP_NODE_VERSOIN: '22',
+      GOOGLE_ENTRYPOINT: 'x',
+      BPE_APPEND_PATH: ':/x',
+      OTHER: '',
+      RAILPACK_PACKAGES: '',
+    }
+    expect(await saidOf(env, reads)).toEqual([
+      'BPE_APPEND_PATH, BP_NODE_VERSOIN, RAILPACK_PACKAGES: set, and no buildpack of this build reads them',
+    ])
+  })
+
+  it('are not spoken of where all are read, or a buildpack does not say what it reads', async () => {
+    expect(await saidOf({ BP_NODE_VERSION: '22', NODE_ENV: 'x' }, reads)).toEqual([])
+    expect(await saidOf({ BP_X: '' }, { ...reads, other: undefined })).toEqual([])
+  })
+})
