@@ -28,8 +28,6 @@ text/javascript js mjs;
 application/manifest+json webmanifest;
 text/markdown md;
 image/avif avif;
-font/woff2 woff2;
-application/wasm wasm;
 }
 default_type application/octet-stream;
 charset utf-8;

@@ -96,7 +96,8 @@ export async function serveAndAsk(
   const port = await freePort()
   const running = startBale(['run', image, '--env', `PORT=${port}`, ...args])
   try {
-    const answer = await ask(`http://127.0.0.1:${port}${path}`, () => running.child.exitCode === null)
+    // A server of a framework takes a second of CPU time to start, and a busy machine has few.
+    const answer = await ask(`http://127.0.0.1:${port}${path}`, () => running.child.exitCode === null, 180_000)
     running.child.kill('SIGTERM')
     return { ...answer, code: (await running.ended).code }
   } catch (error) {
