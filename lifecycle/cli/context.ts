@@ -6,6 +6,7 @@ import type { PullPolicy } from '../stores/pull-policy.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { ProgramProcess } from './program.ts'
+import { jsonReporter } from './render/json.ts'
 import { plainReporter } from './render/plain.ts'
 import { prettyReporter } from './render/pretty.ts'
 
@@ -14,7 +15,15 @@ export interface GlobalOptions {
   readonly quiet?: boolean
   readonly verbose?: boolean
   readonly color?: boolean
-  readonly path?: string
+  readonly path?: string | undefined
+  readonly subPath?: string | undefined
+  readonly label?: readonly string[]
+  readonly annotation?: readonly string[]
+  readonly digestFile?: string | undefined
+  readonly imageNameWithDigestFile?: string | undefined
+  readonly imageNameTagWithDigestFile?: string | undefined
+  readonly logFormat?: 'text' | 'json'
+  readonly logTimestamps?: boolean
   readonly builder?: string
   readonly lifecycle?: LifecycleChoice
   readonly buildpack?: readonly string[]
@@ -29,8 +38,8 @@ export interface GlobalOptions {
   readonly publish?: boolean
   readonly force?: boolean
   readonly clearCache?: boolean
-  readonly compression?: 'gzip' | 'zstd' | 'none'
-  readonly cacheImage?: string
+  readonly compression?: 'gzip' | 'zstd' | 'none' | undefined
+  readonly cacheImage?: string | undefined
   readonly defaultProcess?: string
   readonly network?: 'none' | 'host'
   readonly reportOutputDir?: string
@@ -66,7 +75,8 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
   const write = (text: string): void => void stdout.write(text)
   const drained = () => drainOf(stdout)
   const level = { ...(options.verbose === true && { verbose: true }), ...(options.quiet === true && { quiet: true }) }
-  const pretty = stdout.isTTY && options.quiet !== true && env['TERM'] !== 'dumb'
+  const isPlain = options.logFormat !== undefined || options.logTimestamps === true
+  const pretty = stdout.isTTY && !isPlain && options.quiet !== true && env['TERM'] !== 'dumb'
   const reporter = pretty
     ? prettyReporter({
         write,
@@ -76,7 +86,9 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
         color,
         ...level,
       })
-    : plainReporter({ write, drained, color, ...level })
+    : options.logFormat === 'json'
+      ? jsonReporter({ write, drained, now: () => new Date(), ...level })
+      : plainReporter({ write: options.logTimestamps === true ? stamped(write) : write, drained, color, ...level })
   const interrupt = onInterrupt(process)
   return {
     settings: settings(env),
@@ -94,6 +106,11 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
       await reporter.close()
     },
   }
+}
+
+/** Puts the time before each line. The plain reporter writes whole lines. */
+function stamped(write: (text: string) => void): (text: string) => void {
+  return text => write(text.replace(/^(?=.)/gm, `${new Date().toISOString()} `))
 }
 
 /** Resolves when a stream accepts more output or is closed. Returns undefined if it accepts more now. */

@@ -57,6 +57,7 @@ function makeProgram(run: Run): Command {
       ),
     )
   addBuild(program, run)
+  addExecutor(program, run)
   addRebase(program, run)
   addRun(program, run)
   addInspect(program, run)
@@ -103,7 +104,12 @@ function addBuild(program: Command, run: Run): void {
       'a name, kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME',
     )
     .description('Build an image from source code.')
-    .option('--path <dir>', 'the directory with the source', '.')
+    .option(
+      '--path <source>',
+      'the directory with the source; or tar://FILE, tar://stdin, git://HOST/REPOSITORY#REF',
+      '.',
+    )
+    .option('--sub-path <dir>', 'a directory of the source, in place of all of it')
     .option('--builder <builder>', "a builder image, a builder.toml, or a directory with one (default: Bale's own)")
     .addOption(
       new Option('--lifecycle <whose>', 'whose detector and builder run in a builder image')
@@ -146,6 +152,13 @@ function addBuild(program: Command, run: Run): void {
     .option('--timeout <duration>', 'how long the build may take: 45s, 30m, 2h (default: 2h)')
     .option('--buildpack-timeout <duration>', 'how long one buildpack may take (default: as long as the build)')
     .option('--report-output-dir <dir>', 'write report.toml there')
+    .option('--digest-file <file>', 'write the digest of the image there')
+    .option('--image-name-with-digest-file <file>', 'write NAME@DIGEST there, a line for each name')
+    .option('--image-name-tag-with-digest-file <file>', 'write NAME:TAG@DIGEST there, a line for each name')
+    .option('--label <name=value>', 'a label of the image (repeatable)', collect)
+    .option('--annotation <name=value>', 'an annotation of its manifest (repeatable)', collect)
+    .addOption(new Option('--log-format <format>', 'lines of text, or of JSON: the events').choices(['text', 'json']))
+    .option('--log-timestamps', 'the time before each line')
     .addHelpText(
       'after',
       examples(
@@ -159,6 +172,24 @@ function addBuild(program: Command, run: Run): void {
   withOutput(command).action(async (image: string, options: GlobalOptions) => {
     const { buildCommand, buildStatus } = await import('./commands/build.ts')
     await run(options, context => buildCommand(context, image, options), buildStatus)
+  })
+}
+
+/** Flags are kaniko's, so commander leaves them alone. */
+function addExecutor(program: Command, run: Run): void {
+  const command = program
+    .command('executor')
+    .description("Build with the flags of kaniko's executor: docs/from-kaniko.md.")
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .addHelpText('after', examples('bale executor --context dir:///source --destination registry.example.com/app:1.2'))
+  command.action(async () => {
+    const { parseFlags } = await import('./executor/flags.ts')
+    const { mapFlags } = await import('./executor/options.ts')
+    const call = mapFlags(parseFlags(command.args))
+    const { executorCommand } = await import('./commands/executor.ts')
+    const { buildStatus } = await import('./commands/build.ts')
+    await run(call.options, context => executorCommand(context, call), buildStatus)
   })
 }
 

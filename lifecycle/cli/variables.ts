@@ -46,3 +46,21 @@ function set(variables: Record<string, string>, entry: string, env: Env, where: 
   const value = equals < 0 ? env[name] : entry.slice(equals + 1)
   if (value !== undefined) variables[name] = value
 }
+
+/**
+ * Reads `NAME=VALUE` of labels and annotations.
+ * @throws BaleError 'usage' for another form, and for names of the specification's own
+ */
+export function readPairs(given: readonly string[] | undefined, where: string): Record<string, string> {
+  const pairs: Record<string, string> = {}
+  for (const entry of given ?? []) {
+    const equals = entry.indexOf('=')
+    if (equals < 1)
+      throw new BaleError('usage', `${JSON.stringify(entry)} has no value`, { where, fix: 'write NAME=VALUE' })
+    const name = entry.slice(0, equals)
+    if (name.startsWith('io.buildpacks.'))
+      throw new BaleError('usage', `${name} is for the lifecycle`, { where, fix: 'use a name of your own' })
+    pairs[name] = entry.slice(equals + 1)
+  }
+  return pairs
+}

@@ -21,6 +21,8 @@ export interface AppImageOptions {
   readonly blankHistory?: boolean
   /** The image has its run image's format; OCI's otherwise. */
   readonly keepFormat?: boolean
+  /** Of the manifest (image-spec annotations.md). Docker's format has none, so the image gets OCI's. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined
 }
 
 /**
@@ -43,7 +45,9 @@ export function makeAppImage(runImage: Image, added: readonly AddedLayer[], opti
     history: makeHistory(runImage, added, options),
   }
   const layers = [...runImage.layers, ...added.map(a => a.layer)]
-  return makeImage(config, layers, options.keepFormat ? formatOf(runImage, layers) : 'oci')
+  const { annotations } = options
+  const isPlain = annotations === undefined || Object.keys(annotations).length === 0
+  return makeImage(config, layers, options.keepFormat && isPlain ? formatOf(runImage, layers) : 'oci', annotations)
 }
 
 /** Process types can be called by name. So can the launcher, which the specification does not ask for but users expect. */

@@ -32,7 +32,12 @@ export function formatOf(base: Image, layers: readonly Layer[]): ManifestFormat 
 }
 
 /** The image with this config and these layers. The diff_ids come from the layers. */
-export function makeImage(config: ImageConfig, layers: readonly Layer[], format: ManifestFormat = 'oci'): Image {
+export function makeImage(
+  config: ImageConfig,
+  layers: readonly Layer[],
+  format: ManifestFormat = 'oci',
+  annotations?: Readonly<Record<string, string>>,
+): Image {
   const whole: ImageConfig = { ...config, rootfs: { type: 'layers', diff_ids: layers.map(l => l.diffId) } }
   const configBytes = encode(whole)
   const types = format === 'oci' ? oci : docker
@@ -41,6 +46,7 @@ export function makeImage(config: ImageConfig, layers: readonly Layer[], format:
     mediaType: types.manifest,
     config: { mediaType: types.config, digest: digestOf(configBytes), size: configBytes.length },
     layers: layers.map(l => ({ mediaType: inFormat(l.mediaType, format), digest: l.digest, size: l.size })),
+    ...(annotations !== undefined && Object.keys(annotations).length > 0 && { annotations }),
   }
   return assembleImage(encode(manifest), manifest, configBytes, whole, layers)
 }

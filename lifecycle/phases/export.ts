@@ -61,6 +61,10 @@ export interface ImageSettings {
   readonly execEnv?: string | undefined
   /** Seconds; SOURCE_DATE_EPOCH. */
   readonly createdEpoch?: number | undefined
+  /** Labels besides those of the specification and of buildpacks, which these replace. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  /** Annotations of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined
   /** The compression that the destination uses, gzip by default. Cached results are per compression. */
   readonly compression?: Compression | undefined
 }
@@ -108,6 +112,7 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
   const image = makeAppImage({ ...input.runImage.image, layers: base }, stored, {
     labels: {
       ...Object.fromEntries(metadata.labels.map(l => [l.key, l.value])),
+      ...settings.labels,
       [labels.lifecycle]: formatLayersMetadata(layersMetadata),
       [labels.build]: formatBuildMetadataLabel(metadata, { version: settings.launcher.version }, features),
       [labels.project]: formatProjectMetadata(settings.project),
@@ -123,6 +128,7 @@ export async function exportImage(input: ExportInput, signal?: AbortSignal): Pro
     workingDir: output.appDir.image,
     created: new Date((settings.createdEpoch ?? defaultEpoch) * 1000).toISOString().replace('.000Z', 'Z'),
     blankHistory: !features.history,
+    annotations: settings.annotations,
     // Docker's media types are for registries: skopeo finds no such image in an OCI layout.
     keepFormat: destination.registry !== undefined,
   })

@@ -71,6 +71,10 @@ export interface BuildOptions {
   /** The compression of new layers. gzip by default, which every tool reads. */
   readonly compression?: Compression | undefined
   readonly defaultProcess?: string | undefined
+  /** Labels of the image. Those of the specification, `io.buildpacks.*`, are not the user's. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  /** Annotations of its manifest (image-spec annotations.md). */
+  readonly annotations?: Readonly<Record<string, string>> | undefined
   /** The network of buildpacks: `host` by default, since they download dependencies. */
   readonly network?: 'none' | 'host' | undefined
   readonly reporter?: Reporter | undefined
@@ -224,6 +228,8 @@ function imageSettingsOf(options: BuildOptions, { lifecycle }: BuildEnvironment)
   return {
     launcher: { path: lifecycle.launcher, version: lifecycleVersion },
     defaultProcess: options.defaultProcess,
+    labels: options.labels,
+    annotations: options.annotations,
     project: {},
     createdEpoch: options.settings.sourceDateEpoch,
     compression: options.compression,

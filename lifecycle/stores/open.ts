@@ -13,7 +13,8 @@ import { type Credentials, dockerCredentials } from './credentials.ts'
 import { guardIndexes } from './guard-indexes.ts'
 import type { LayoutStore } from './layout/store.ts'
 import { openLocalStore } from './local/transport.ts'
-import type { StoreSettings } from './settings.ts'
+import { mirroredSource, mirrorsOf } from './mirrors.ts'
+import { type StoreSettings, registrySettings } from './settings.ts'
 import type { ImageSink, ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
 import type { ImageReference, ImageTransport, OpenStore, StoreContext } from './transport.ts'
 import { asPublished, candidates, displayName, parseImageReference, storeKey, transports } from './transports.ts'
@@ -155,8 +156,15 @@ export class Stores implements AsyncDisposable {
   }
 
   async at(reference: ImageReference): Promise<ImageAt> {
-    const { store } = await this.open(reference)
-    return { source: store, name: reference.name }
+    const { store, registry } = await this.open(reference)
+    const { mirrors = [], onlyMirrors = false } = registrySettings(this.#settings.registries, registry ?? '')
+    if (registry === undefined || mirrors.length === 0) return { source: store, name: reference.name }
+    const places = await Promise.all(
+      mirrorsOf(reference, mirrors).map(async at => ({ ...(await this.open(at)), name: at.name })),
+    )
+    const own = onlyMirrors ? [] : [{ store, name: reference.name }]
+    const warn = (text: string) => this.#reporter.event({ type: 'warning', text })
+    return { source: mirroredSource(store.description, [...places, ...own], warn), name: reference.name }
   }
 
   /**

@@ -3,7 +3,29 @@ import { arch, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Platform } from '../image/manifest.ts'
 import { dockerHub } from '../image/reference.ts'
+import { readRegistriesConf } from './registries-conf.ts'
 import type { ImageTransport } from './transport.ts'
+
+/** How one registry is reached; the key is its host with its port, or `*` for those without an entry. */
+export interface RegistrySettings {
+  /** Trusted without a certificate, or without TLS. */
+  readonly insecure?: boolean | undefined
+  /** The certificate is not checked; http is not used. */
+  readonly skipTlsVerify?: boolean | undefined
+  /** PEM files: authorities that are trusted besides the machine's, and what we show of ourselves (mutual TLS). */
+  readonly ca?: string | undefined
+  readonly clientCert?: string | undefined
+  readonly clientKey?: string | undefined
+  /** Asked first for run images and builders, in this order: `HOST[:PORT][/PATH]`. */
+  readonly mirrors?: readonly string[] | undefined
+  /** The mirrors alone are asked. */
+  readonly onlyMirrors?: boolean | undefined
+}
+
+export type Registries = Readonly<Record<string, RegistrySettings>>
+
+export const registrySettings = (registries: Registries | undefined, host: string): RegistrySettings =>
+  registries?.[host] ?? registries?.['*'] ?? {}
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -27,6 +49,10 @@ export interface StoreSettings {
   readonly caBundle?: string
   /** Hosts, with their ports, that are trusted without a certificate, or without TLS: CNB_INSECURE_REGISTRIES. */
   readonly insecureRegistries?: readonly string[]
+  /** Mirrors and TLS of single registries: the file that CONTAINERS_REGISTRIES_CONF names. */
+  readonly registries?: Registries | undefined
+  /** How often a request to a registry is attempted; 5 by default. */
+  readonly registryAttempts?: number | undefined
   /** Where images can live; those of `transports.ts` by default. */
   readonly transports?: readonly ImageTransport[]
 }
@@ -67,6 +93,7 @@ export function storeSettings(env: Env, findHome = accountHome): StoreSettings {
     dockerSocket: dockerSocket(env),
     ...(env['CNB_REGISTRY_AUTH'] && { registryAuth: env['CNB_REGISTRY_AUTH'] }),
     caBundle,
+    registries: readRegistriesConf(env['CONTAINERS_REGISTRIES_CONF']),
     insecureRegistries: (env['CNB_INSECURE_REGISTRIES'] ?? '').split(',').flatMap(text => registryHost(text) || []),
   }
 }

@@ -1,26 +1,35 @@
-import { rename, writeFile } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { build, exitStatusOf } from '../../platform/build-app.ts'
 import { BaleError } from '../../errors.ts'
 import { makeDirectories } from '../../files/directories.ts'
+import { leaseName } from '../../files/lease.ts'
+import { removeTree } from '../../files/remove.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
+import { ownDirectory } from '../../platform/own-directory.ts'
+import { openContext, subDirectory } from '../../platform/source-context.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { parseSize } from './cache.ts'
-import { readVariables } from '../variables.ts'
+import { readPairs, readVariables } from '../variables.ts'
+import { checkResultFiles, writeResultFiles } from './result-files.ts'
 
 export async function buildCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
   // Checked before the build, so that the error does not come after it.
   if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
+  await checkResultFiles(options)
+  await using source = await openSource(context, options)
   const building = build({
     image,
     settings: context.settings,
     env,
     reporter: context.reporter,
     signal: context.signal,
-    path: options.path,
+    path: source.path,
+    labels: readPairs(options.label, '--label'),
+    annotations: readPairs(options.annotation, '--annotation'),
     builder: options.builder,
     lifecycle: options.lifecycle,
     buildpacks: options.buildpack,
@@ -43,10 +52,37 @@ export async function buildCommand(context: CommandContext, image: string, optio
     clearCache: options.clearCache === true,
     ...(options.reportOutputDir !== undefined && { outputs: [reportFile(options.reportOutputDir)] }),
   })
-  const { report } = await building.catch((error: unknown) => {
+  const { report, names } = await building.catch((error: unknown) => {
     throw options.network === 'none' ? withoutNetwork(error) : error
   })
   if (options.reportOutputDir !== undefined) await writeReport(options.reportOutputDir, report)
+  await writeResultFiles(options, names, report)
+}
+
+/** The source as a directory. What is fetched for it goes when the build is over. */
+async function openSource(
+  { settings, env, signal }: CommandContext,
+  { path, subPath }: GlobalOptions,
+): Promise<AsyncDisposable & { readonly path: string | undefined }> {
+  if (path === undefined || !path.includes('://')) {
+    const own = path ?? '.'
+    return { path: subPath === undefined ? path : await subDirectory(own, subPath), async [Symbol.asyncDispose]() {} }
+  }
+  const base = join(settings.cacheDir, 'tmp')
+  await ownDirectory(settings.cacheDir, 'XDG_CACHE_HOME')
+  const workDir = join(base, leaseName())
+  await wrapErrno(workDir, () => mkdir(workDir, { recursive: true, mode: 0o700 }))
+  const dispose = () => removeTree(workDir)
+  try {
+    const dir = await openContext(path, { workDir, environment: env, stdin: process.stdin, signal })
+    return {
+      path: subPath === undefined ? dir : await subDirectory(dir, subPath),
+      [Symbol.asyncDispose]: dispose,
+    }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
 }
 
 function limitsOf({ pids, memory }: GlobalOptions) {

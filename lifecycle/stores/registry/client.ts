@@ -15,6 +15,10 @@ export interface RegistryOptions {
   readonly credentials: Credentials
   /** Certificates are not checked, and http will do. `mayLackTls` tells which hosts may use http without this. */
   readonly insecure?: boolean
+  /** Certificates are not checked. */
+  readonly unverified?: boolean
+  /** What we show of ourselves, in PEM (mutual TLS). */
+  readonly client?: { readonly cert: string; readonly key: string }
   /** The platform's name, for the registry's logs. */
   readonly userAgent?: string
   /** Certificates in PEM that are trusted besides Node's. */
@@ -54,12 +58,12 @@ export class Registry implements AsyncDisposable {
   #origin: Promise<URL> | undefined
 
   constructor(options: RegistryOptions) {
-    const { registry, credentials, insecure = false, ca = [], proxy = {} } = options
+    const { registry, credentials, insecure = false, unverified = false, ca = [], proxy = {}, client } = options
     this.host = registry
     this.limits = { ...defaultLimits, ...options.limits }
     this.#userAgent = options.userAgent === undefined ? 'bale' : `bale ${options.userAgent}`
     this.#schemes = insecure || mayLackTls(new URL(`http://${registry}`)) ? ['https', 'http'] : ['https']
-    this.#http = new HttpClient({ insecure, ca, proxy, limits: this.limits })
+    this.#http = new HttpClient({ insecure: insecure || unverified, ca, proxy, client, limits: this.limits })
     this.#authorizer = new Authorizer({
       registry,
       credentials,

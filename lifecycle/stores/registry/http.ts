@@ -12,6 +12,8 @@ export interface HttpOptions {
   /** Certificates in PEM that are trusted besides Node's. */
   readonly ca: readonly string[]
   readonly proxy: ProxySettings
+  /** Shown to the registry alone. */
+  readonly client?: { readonly cert: string; readonly key: string } | undefined
   readonly limits: RegistryLimits
 }
 
@@ -145,12 +147,13 @@ export class HttpClient {
   }
 
   async #makeAgent(purpose: Purpose, proxied: boolean): Promise<Dispatcher> {
-    const { insecure, ca, proxy, limits } = this.#options
+    const { insecure, ca, proxy, client, limits } = this.#options
     // Loaded on first use: it takes 120 ms, and most commands use no registry.
     const undici = await import('../undici.ts')
     const tls = {
       rejectUnauthorized: !(insecure && purpose === 'registry'),
       ...(ca.length > 0 && { ca: [...getCACertificates(), ...ca] }),
+      ...(purpose === 'registry' && client),
     }
     const lookup = watchedLookup((host, addresses) => this.#inspect(purpose, host, addresses))
     const options: Agent.Options = {

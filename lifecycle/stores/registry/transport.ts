@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { type Reference, atDigest, formatReference, parseReference, repositoryName } from '../../image/reference.ts'
+import { toBytes } from '../../files/byte-string.ts'
+import { wrapErrnoSync } from '../../files/safe-open.ts'
+import { registrySettings } from '../settings.ts'
 import type { ImageReference, ImageTransport, StoreContext } from '../transport.ts'
 import { type Registry, openRegistry, proxySettings, registryStore } from './store.ts'
 
@@ -33,13 +36,18 @@ export const registry: RegistryTransport = {
 }
 
 function connect(host: string, { settings, credentials }: StoreContext): Registry {
-  const { environment, caBundle, insecureRegistries = [] } = settings
+  const { environment, caBundle, insecureRegistries = [], registries, registryAttempts } = settings
+  const { insecure = false, skipTlsVerify = false, ca, clientCert, clientKey } = registrySettings(registries, host)
+  const read = (path: string): string => wrapErrnoSync(toBytes(path), () => readFileSync(path, 'utf8'))
   return openRegistry({
     registry: host,
-    insecure: insecureRegistries.includes(host),
+    insecure: insecure || insecureRegistries.includes(host),
+    unverified: skipTlsVerify,
     credentials,
     proxy: proxySettings(environment),
     // The machine's certificate authorities, which Node does not use by itself.
-    ca: caBundle === undefined ? [] : [readFileSync(caBundle, 'utf8')],
+    ca: [caBundle, ca].flatMap(path => (path === undefined ? [] : [read(path)])),
+    ...(clientCert !== undefined && { client: { cert: read(clientCert), key: read(clientKey ?? clientCert) } }),
+    ...(registryAttempts !== undefined && { limits: { attempts: registryAttempts } }),
   })
 }

@@ -1,0 +1,26 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { CommandContext, GlobalOptions } from '../context.ts'
+import type { ExecutorCall } from '../executor/options.ts'
+import { buildCommand } from './build.ts'
+
+/** Where a job of kaniko's puts its Docker config.json. */
+const dockerConfigDir = '/kaniko/.docker'
+
+/** kaniko's executor: its flags, as options of `bale build`. */
+export async function executorCommand(context: CommandContext, call: ExecutorCall): Promise<void> {
+  const { settings, env, reporter } = context
+  for (const text of call.notes) reporter.event({ type: 'warning', text })
+  const ownConfig = join(dockerConfigDir, 'config.json')
+  const usesOwn = !env['DOCKER_CONFIG'] && existsSync(ownConfig)
+  const registries = { ...settings.registries, ...call.registries }
+  const changed = {
+    ...settings,
+    registries,
+    registryAttempts: call.attempts ?? settings.registryAttempts,
+    cacheDir: call.cacheDir === undefined ? settings.cacheDir : join(call.cacheDir, 'bale'),
+    dockerConfig: usesOwn ? ownConfig : settings.dockerConfig,
+  }
+  const options: GlobalOptions = call.options
+  await buildCommand({ ...context, settings: changed }, call.image, options)
+}

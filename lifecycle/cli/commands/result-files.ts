@@ -1,0 +1,54 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { BaleError } from '../../errors.ts'
+import { makeDirectories } from '../../files/directories.ts'
+import { wrapErrno } from '../../files/wrap-errno.ts'
+import type { Report } from '../../spec/types.ts'
+import type { GlobalOptions } from '../context.ts'
+
+type ResultFiles = Pick<GlobalOptions, 'digestFile' | 'imageNameWithDigestFile' | 'imageNameTagWithDigestFile'>
+
+const filesOf = (options: ResultFiles): string[] =>
+  [options.digestFile, options.imageNameWithDigestFile, options.imageNameTagWithDigestFile].filter(
+    file => file !== undefined,
+  )
+
+/** Makes their directories, so that a wrong path is an error before the build. */
+export async function checkResultFiles(options: ResultFiles): Promise<void> {
+  for (const file of filesOf(options)) await makeDirectories(dirname(resolve(file)))
+}
+
+/**
+ * Writes what later steps of a job read.
+ * @throws BaleError 'arguments' for an image without a digest, as in a Docker daemon
+ */
+export async function writeResultFiles(
+  options: ResultFiles,
+  names: readonly string[],
+  { digest }: Report,
+): Promise<void> {
+  if (filesOf(options).length === 0) return
+  if (digest === undefined)
+    throw new BaleError('arguments', 'the image has no digest where it is', {
+      where: '--digest-file',
+      fix: 'send it to a registry, to oci:DIR or to oci-archive:FILE',
+    })
+  const lines = (nameOf: (name: string) => string) =>
+    [...new Set(names.filter(name => name !== '').map(nameOf))].map(name => `${name}@${digest}\n`).join('')
+  const write = async (file: string | undefined, text: string) => {
+    if (file === undefined) return
+    await wrapErrno(file, async () => {
+      await writeFile(`${file}.tmp`, text)
+      await rename(`${file}.tmp`, file)
+    })
+  }
+  await write(options.digestFile, digest)
+  await write(options.imageNameWithDigestFile, lines(withoutTag))
+  await write(
+    options.imageNameTagWithDigestFile,
+    lines(name => name),
+  )
+}
+
+/** `localhost:5000/app:1` is `localhost:5000/app`. */
+const withoutTag = (name: string): string => name.replace(/:[^:/]+$/, '')

@@ -1,0 +1,134 @@
+import { BaleError } from '../../errors.ts'
+
+/** How a flag of kaniko's is given: `--flag`, `--flag=VALUE`, or the latter several times. */
+export type FlagKind = 'switch' | 'text' | 'list'
+
+/** What becomes of a flag. */
+export type Fate =
+  /** Read by options.ts. */
+  | 'mapped'
+  /** Bale does so anyway, or has nothing that it could change. */
+  | 'needless'
+  /** Something else takes its place, which the text says. */
+  | { readonly instead: string }
+
+export interface Flag {
+  readonly kind: FlagKind
+  readonly fate: Fate
+}
+
+const mapped = (kind: FlagKind): Flag => ({ kind, fate: 'mapped' })
+const needless = (kind: FlagKind = 'switch'): Flag => ({ kind, fate: 'needless' })
+const instead = (kind: FlagKind, text: string): Flag => ({ kind, fate: { instead: text } })
+
+/** kaniko's flags (its README, "Additional Flags"), each as docs/from-kaniko.md has it. */
+export const kanikoFlags: Readonly<Record<string, Flag>> = {
+  annotation: mapped('list'),
+  'build-arg': mapped('list'),
+  cache: mapped('switch'),
+  'cache-copy-layers': needless(),
+  'cache-dir': mapped('text'),
+  'cache-repo': mapped('text'),
+  'cache-run-layers': needless(),
+  'cache-ttl': instead('text', 'a cache image is replaced by every build: expire it in the registry'),
+  cleanup: needless(),
+  'compressed-caching': needless(),
+  compression: mapped('text'),
+  'compression-level': instead('text', 'layers have the level that is fastest for their kind'),
+  context: mapped('text'),
+  'context-sub-path': mapped('text'),
+  'credential-helpers': instead('list', 'helpers are those of credHelpers and credsStore in Docker’s config.json'),
+  'custom-platform': mapped('text'),
+  destination: mapped('list'),
+  'digest-file': mapped('text'),
+  dockerfile: instead('text', 'no Dockerfile is read: buildpacks look at the source itself'),
+  force: needless(),
+  git: instead('list', 'write the branch into the address: git://HOST/REPOSITORY#refs/heads/BRANCH'),
+  'ignore-path': needless('list'),
+  'ignore-var-run': needless(),
+  'image-download-retry': mapped('text'),
+  'image-fs-extract-retry': needless('text'),
+  'image-name-tag-with-digest-file': mapped('text'),
+  'image-name-with-digest-file': mapped('text'),
+  insecure: mapped('switch'),
+  'insecure-pull': mapped('switch'),
+  'insecure-registry': mapped('list'),
+  'kaniko-dir': needless('text'),
+  label: mapped('list'),
+  'log-format': mapped('text'),
+  'log-timestamp': mapped('switch'),
+  'no-push': mapped('switch'),
+  'no-push-cache': mapped('switch'),
+  'oci-layout-path': mapped('text'),
+  'push-ignore-immutable-tag-errors': instead('switch', 'a tag that the registry protects is an error of the build'),
+  'push-retry': mapped('text'),
+  'registry-certificate': mapped('list'),
+  'registry-client-cert': mapped('list'),
+  'registry-map': mapped('list'),
+  'registry-mirror': mapped('list'),
+  reproducible: needless(),
+  'single-snapshot': needless(),
+  'skip-default-registry-fallback': mapped('switch'),
+  'skip-push-permission-check': instead(
+    'switch',
+    'the right to push is checked before the build, which saves one in vain',
+  ),
+  'skip-tls-verify': mapped('switch'),
+  'skip-tls-verify-pull': mapped('switch'),
+  'skip-tls-verify-registry': mapped('list'),
+  'skip-unused-stages': needless(),
+  'snapshot-mode': needless('text'),
+  snapshotMode: needless('text'),
+  'tar-path': mapped('text'),
+  tarPath: mapped('text'),
+  target: instead('text', 'there are no stages: --default-process of bale build chooses what the image starts'),
+  'use-new-run': needless(),
+  verbosity: mapped('text'),
+}
+
+const shorthands: Readonly<Record<string, string>> = {
+  '-c': '--context',
+  '-d': '--destination',
+  '-f': '--dockerfile',
+  '-v': '--verbosity',
+}
+
+export interface Parsed {
+  has(name: string): boolean
+  text(name: string): string | undefined
+  list(name: string): readonly string[]
+  /** The flags that were given, in their order. */
+  readonly names: readonly string[]
+}
+
+/**
+ * Parses flags as kaniko does (spf13/pflag): `--flag=VALUE`, `--flag VALUE`, `--switch`, `--switch=false`; a list is given by
+ * repetition or with commas.
+ * @throws BaleError 'usage' for a flag that kaniko does not have, a value that is missing, and whatever is no flag
+ */
+export function parseFlags(argv: readonly string[]): Parsed {
+  const given = new Map<string, string[]>()
+  for (let i = 0; i < argv.length; i++) {
+    const [, short, rest = ''] = /^(-[a-z])=?(.*)$/s.exec(argv[i] as string) ?? []
+    const long = short === undefined ? undefined : shorthands[short]
+    const word = long === undefined ? (argv[i] as string) : rest === '' ? long : `${long}=${rest}`
+    const [, name = '', value] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? []
+    const flag = Object.hasOwn(kanikoFlags, name) ? kanikoFlags[name] : undefined
+    if (flag === undefined) {
+      throw new BaleError('usage', `executor has no flag ${JSON.stringify(word.split('=')[0])}`, {
+        fix: 'see docs/from-kaniko.md for those that it has',
+      })
+    }
+    const taken = value ?? (flag.kind === 'switch' ? 'true' : argv[++i])
+    if (taken === undefined) throw new BaleError('usage', 'the value is missing', { where: `--${name}` })
+    if (flag.kind === 'switch' && taken !== 'true' && taken !== 'false')
+      throw new BaleError('usage', `${JSON.stringify(taken)} is neither true nor false`, { where: `--${name}` })
+    given.set(name, flag.kind === 'list' ? [...(given.get(name) ?? []), taken] : [taken])
+  }
+  return {
+    has: name => given.get(name)?.[0] === 'true',
+    text: name => given.get(name)?.[0],
+    list: name => given.get(name) ?? [],
+    names: [...given.keys()],
+  }
+}

@@ -1,0 +1,173 @@
+import { BaleError } from '../../errors.ts'
+import { dockerHub, parseReference, repositoryName } from '../../image/reference.ts'
+import type { Registries, RegistrySettings } from '../../stores/settings.ts'
+import { registryHost } from '../../stores/settings.ts'
+import type { GlobalOptions } from '../context.ts'
+import { type Parsed, kanikoFlags } from './flags.ts'
+
+/** A call of kaniko's executor in the words of `bale build`. */
+export interface ExecutorCall {
+  readonly image: string
+  readonly options: GlobalOptions
+  /** What the flags say of registries. */
+  readonly registries: Registries
+  readonly attempts: number | undefined
+  /** A directory for all caches. */
+  readonly cacheDir: string | undefined
+  /** For the log: what is not as it was. */
+  readonly notes: readonly string[]
+}
+
+/** @throws BaleError 'usage' for values that cannot be used, and flags that go together no way */
+export function mapFlags(flags: Parsed): ExecutorCall {
+  const [image, ...tags] = destinationsOf(flags)
+  const cache = flags.has('cache')
+  const platform = flags.text('custom-platform')
+  const noPushCache = cache && flags.has('no-push-cache')
+  const options: GlobalOptions = {
+    path: flags.text('context') ?? 'dir:///workspace',
+    subPath: flags.text('context-sub-path'),
+    tag: tags,
+    publish: !flags.has('no-push'),
+    env: flags.list('build-arg'),
+    label: flags.list('label'),
+    annotation: flags.list('annotation'),
+    cacheImage: cache && !noPushCache ? cacheImageOf(flags) : undefined,
+    compression: compressionOf(flags.text('compression')),
+    digestFile: flags.text('digest-file'),
+    imageNameWithDigestFile: flags.text('image-name-with-digest-file'),
+    imageNameTagWithDigestFile: flags.text('image-name-tag-with-digest-file'),
+    ...logOf(flags),
+  }
+  return {
+    image,
+    options,
+    registries: registriesOf(flags),
+    attempts: attemptsOf(flags),
+    cacheDir: cache ? flags.text('cache-dir') : undefined,
+    notes: [
+      ...notesOf(flags),
+      ...(platform === undefined
+        ? []
+        : [`--custom-platform ${platform}: the image is for the machine of the builder image`]),
+      ...(noPushCache ? ['--no-push-cache: the build runs without a cache image'] : []),
+    ],
+  }
+}
+
+function destinationsOf(flags: Parsed): [string, ...string[]] {
+  const named = flags.list('destination').flatMap(text => text.split(','))
+  const tar = flags.text('tar-path') ?? flags.text('tarPath')
+  const layout = flags.text('oci-layout-path')
+  const [name] = named
+  if (name === undefined && !flags.has('no-push'))
+    throw new BaleError('usage', 'the image has no destination', {
+      where: '--destination',
+      fix: 'write --destination REGISTRY/IMAGE:TAG, or --no-push',
+    })
+  for (const text of named) parseReference(text)
+  const files = [
+    ...(tar === undefined ? [] : [`docker-archive:${tar}${name === undefined ? '' : `:${name}`}`]),
+    ...(layout === undefined ? [] : [`oci:${layout}`]),
+  ]
+  const [first, ...others] = flags.has('no-push') ? files : [...named, ...files]
+  // Not pushed and not written: it is built, and kept in the store of this container.
+  return first === undefined ? [name ?? 'bale.local/executor'] : [first, ...others]
+}
+
+function cacheImageOf(flags: Parsed): string | undefined {
+  const repo = flags.text('cache-repo')
+  if (repo !== undefined) return repo
+  const [destination] = flags.list('destination')
+  if (destination === undefined) return undefined
+  return `${repositoryName(parseReference(destination)).replace(dockerHub, 'docker.io')}/cache`
+}
+
+function compressionOf(text: string | undefined): GlobalOptions['compression'] {
+  if (text === undefined || text === 'gzip' || text === 'zstd') return text
+  throw new BaleError('usage', `${JSON.stringify(text)} is no compression`, {
+    where: '--compression',
+    fix: 'use gzip or zstd',
+  })
+}
+
+function attemptsOf(flags: Parsed): number | undefined {
+  const numbers = ['push-retry', 'image-download-retry'].flatMap(name => {
+    const text = flags.text(name)
+    if (text === undefined) return []
+    if (/^\d{1,3}$/.test(text)) return [Number(text) + 1]
+    throw new BaleError('usage', `${JSON.stringify(text)} is no number of retries`, { where: `--${name}` })
+  })
+  return numbers.length === 0 ? undefined : Math.max(...numbers)
+}
+
+/** kaniko's levels and formats (logrus). */
+function logOf(flags: Parsed): Pick<GlobalOptions, 'quiet' | 'verbose' | 'color' | 'logFormat' | 'logTimestamps'> {
+  const verbosity = flags.text('verbosity') ?? 'info'
+  const format = flags.text('log-format') ?? 'color'
+  const choose = (where: string, text: string, known: readonly string[]) => {
+    if (known.includes(text)) return
+    throw new BaleError('usage', `${JSON.stringify(text)} is not known`, {
+      where,
+      fix: `use one of ${known.join(', ')}`,
+    })
+  }
+  choose('--verbosity', verbosity, ['panic', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'])
+  choose('--log-format', format, ['text', 'color', 'json'])
+  return {
+    quiet: ['panic', 'fatal', 'error', 'warn'].includes(verbosity),
+    verbose: ['debug', 'trace'].includes(verbosity),
+    color: format === 'color',
+    logFormat: format === 'json' ? 'json' : 'text',
+    logTimestamps: flags.has('log-timestamp'),
+  }
+}
+
+function registriesOf(flags: Parsed): Registries {
+  const found: Record<string, RegistrySettings> = {}
+  const set = (host: string, settings: RegistrySettings): void => void (found[host] = { ...found[host], ...settings })
+  const all = {
+    ...((flags.has('insecure') || flags.has('insecure-pull')) && { insecure: true }),
+    ...((flags.has('skip-tls-verify') || flags.has('skip-tls-verify-pull')) && { skipTlsVerify: true }),
+  }
+  if (Object.keys(all).length > 0) set('*', all)
+  const hosts = (name: string) => flags.list(name).flatMap(text => text.split(',').map(registryHost))
+  for (const host of hosts('insecure-registry')) set(host, { insecure: true })
+  for (const host of hosts('skip-tls-verify-registry')) set(host, { skipTlsVerify: true })
+  for (const [host, ca] of keyed(flags, 'registry-certificate')) set(host, { ca })
+  for (const [host, files] of keyed(flags, 'registry-client-cert')) {
+    const [clientCert, clientKey] = files.split(',')
+    set(host, { clientCert, clientKey })
+  }
+  const mirrors = new Map<string, string[]>()
+  for (const mirror of flags.list('registry-mirror').flatMap(text => text.split(',')))
+    mirrors.set(dockerHub, [...(mirrors.get(dockerHub) ?? []), mirror])
+  for (const [host, mirror] of keyed(flags, 'registry-map', ';'))
+    mirrors.set(host, [...(mirrors.get(host) ?? []), mirror])
+  for (const [host, list] of mirrors)
+    set(host, { mirrors: list, onlyMirrors: flags.has('skip-default-registry-fallback') })
+  // What is said of all registries holds for those with more settings, too.
+  return Object.fromEntries(Object.entries(found).map(([host, own]) => [host, { ...all, ...own }]))
+}
+
+/** `HOST=VALUE`, repeated or joined by a separator. */
+function keyed(flags: Parsed, name: string, separator?: string): [string, string][] {
+  const entries = flags.list(name).flatMap(text => (separator === undefined ? [text] : text.split(separator)))
+  return entries.map(text => {
+    const equals = text.indexOf('=')
+    if (equals > 0 && equals < text.length - 1) return [registryHost(text.slice(0, equals)), text.slice(equals + 1)]
+    throw new BaleError('usage', `${JSON.stringify(text)} names no registry`, {
+      where: `--${name}`,
+      fix: 'write REGISTRY=VALUE',
+    })
+  })
+}
+
+function notesOf(flags: Parsed): string[] {
+  return flags.names.flatMap(name => {
+    const fate = kanikoFlags[name]?.fate
+    if (name === 'build-arg')
+      return ['--build-arg: build arguments are variables of the buildpacks, at build time only']
+    return typeof fate === 'object' ? [`--${name}: ${fate.instead}`] : []
+  })
+}

@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest'
+import { kanikoFlags, parseFlags } from '../../lifecycle/cli/executor/flags.ts'
+import { mapFlags } from '../../lifecycle/cli/executor/options.ts'
+import { BaleError } from '../../lifecycle/errors.ts'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const map = (...argv: string[]) => mapFlags(parseFlags(argv))
+const usage = (...argv: string[]) => {
+  try {
+    map(...argv)
+  } catch (error) {
+    if (error instanceof BaleError) return `${error.code}: ${error.where ?? ''} ${error.message}`
+    throw error
+  }
+  return 'accepted'
+}
+
+describe('executor: a job of kaniko’s', () => {
+  it('as GitLab documents it builds and pushes', () => {
+    const call = map(
+      '--context',
+      '/builds/app',
+      '--dockerfile',
+      '/builds/app/Dockerfile',
+      '--destination',
+      'r.test/app:1',
+    )
+    expect(call.image).toBe('r.test/app:1')
+    expect(call.options).toMatchObject({ path: '/builds/app', publish: true, tag: [] })
+    expect(call.notes).toEqual([expect.stringContaining('no Dockerfile is read')])
+  })
+
+  it('sends an image to several registries, and to files beside them', () => {
+    const { image, options } = map(
+      '-d=a.test/x:1',
+      '--destination=b.test/y:2',
+      '--tar-path=/out/x.tar',
+      '--oci-layout-path=/out/oci',
+    )
+    expect([image, options.tag]).toEqual([
+      'a.test/x:1',
+      ['b.test/y:2', 'docker-archive:/out/x.tar:a.test/x:1', 'oci:/out/oci'],
+    ])
+  })
+
+  it('pushes nothing with --no-push', () => {
+    expect(map('--no-push').image).toBe('bale.local/executor')
+    expect(map('--no-push', '-d', 'r.test/x').options.publish).toBe(false)
+    const { image, options } = map('--no-push', '--tarPath=/x.tar', '-d', 'r.test/x:1')
+    expect([image, options.tag]).toEqual(['docker-archive:/x.tar:r.test/x:1', []])
+    expect(map('--no-push=false', '-d', 'r.test/x').options.publish).toBe(true)
+  })
+
+  it('keeps a cache where kaniko has one, if asked to', () => {
+    expect(map('-d', 'r.test/team/app:1').options.cacheImage).toBeUndefined()
+    expect(map('-d', 'r.test/team/app:1', '--cache').options.cacheImage).toBe('r.test/team/app/cache')
+    expect(map('-d', 'r.test/app', '--cache=true', '--cache-repo', 'r.test/c').options.cacheImage).toBe('r.test/c')
+    expect(map('-d', 'r.test/app', '--cache=true', '--cache-dir', '/cache').cacheDir).toBe('/cache')
+    const call = map('-d', 'r.test/app', '--cache=true', '--no-push-cache')
+    expect(call.options.cacheImage).toBeUndefined()
+    expect(call.notes).toEqual([expect.stringContaining('--no-push-cache')])
+  })
+
+  it('reaches registries as it is told', () => {
+    const { registries, attempts } = map(
+      ...[
+        '-d',
+        'r.test/x',
+        '--insecure-registry=a.test:5000',
+        '--skip-tls-verify-registry',
+        'b.test',
+        '--push-retry=3',
+      ],
+      ...[
+        '--registry-mirror',
+        'm.test',
+        '--registry-mirror=n.test/hub',
+        '--registry-map',
+        'gcr.io=g.test;quay.io=q.test',
+      ],
+      ...['--registry-certificate', 'c.test=/ca.pem', '--registry-client-cert', 'c.test=/cert.pem,/key.pem'],
+      ...['--skip-default-registry-fallback', '--image-download-retry', '1'],
+    )
+    expect(attempts).toBe(4)
+    expect(registries).toEqual({
+      'a.test:5000': { insecure: true },
+      'b.test': { skipTlsVerify: true },
+      'index.docker.io': { mirrors: ['m.test', 'n.test/hub'], onlyMirrors: true },
+      'gcr.io': { mirrors: ['g.test'], onlyMirrors: true },
+      'quay.io': { mirrors: ['q.test'], onlyMirrors: true },
+      'c.test': { ca: '/ca.pem', clientCert: '/cert.pem', clientKey: '/key.pem' },
+    })
+    expect(map('-d', 'r.test/x', '--insecure', '--skip-tls-verify').registries).toEqual({
+      '*': { insecure: true, skipTlsVerify: true },
+    })
+  })
+
+  it('has its words for the log', () => {
+    expect(map('--no-push', '-v', 'debug').options).toMatchObject({ verbose: true, quiet: false, logFormat: 'text' })
+    expect(map('--no-push', '--verbosity=warn', '--log-format=json').options).toMatchObject({
+      quiet: true,
+      logFormat: 'json',
+    })
+    expect(map('--no-push', '--log-timestamp').options.logTimestamps).toBe(true)
+  })
+
+  it('says what takes the place of what Bale does not do', () => {
+    const { notes, options } = map(
+      '--no-push',
+      '--target=x',
+      '--build-arg',
+      'A=1',
+      '--compression-level=9',
+      '--cleanup',
+    )
+    expect(notes).toHaveLength(3)
+    expect(options.env).toEqual(['A=1'])
+  })
+})
+
+describe('executor: bad input', () => {
+  it.each([
+    [['--destinaton=x'], 'usage:  executor has no flag "--destinaton"'],
+    [['Dockerfile'], 'usage:  executor has no flag "Dockerfile"'],
+    [['--destination'], 'usage: --destination the value is missing'],
+    [[], 'usage: --destination the image has no destination'],
+    [['--no-push=maybe'], 'usage: --no-push "maybe" is neither true nor false'],
+    [['--no-push', '--verbosity=loud'], 'usage: --verbosity "loud" is not known'],
+    [['--no-push', '--log-format=xml'], 'usage: --log-format "xml" is not known'],
+    [['--no-push', '--compression=xz'], 'usage: --compression "xz" is no compression'],
+    [['--no-push', '--push-retry=-1'], 'usage: --push-retry "-1" is no number of retries'],
+    [['--no-push', '--registry-map=x'], 'usage: --registry-map "x" names no registry'],
+    [['--no-push', '--registry-certificate', '=/x'], 'usage: --registry-certificate "=/x" names no registry'],
+    [['--__proto__=x'], 'usage:  executor has no flag "--__proto__"'],
+  ])('%j', (argv, message) => {
+    expect(usage(...argv)).toBe(message)
+  })
+
+  it('is a destination that is none', () => {
+    expect(usage('-d', 'UPPER/x:y:z')).toMatch(/^arguments: /)
+  })
+})
+
+it('docs/from-kaniko.md has a row for every flag', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/from-kaniko.md'), 'utf8')
+  const missing = Object.keys(kanikoFlags).filter(name => !page.includes(`\`--${name}\``))
+  expect(missing).toEqual([])
+})
