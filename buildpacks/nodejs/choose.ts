@@ -1,39 +1,141 @@
 import semver from 'semver'
-import { BuildpackError, firstSetting } from '../sdk/index.ts'
+import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
 import type { ManagerChoice, ManagerKind, ManagerRequest } from './manager.ts'
+import { berry } from './managers/berry.ts'
+import { bun } from './managers/bun.ts'
 import { npm } from './managers/npm.ts'
+import { pnpm } from './managers/pnpm.ts'
+import { yarn } from './managers/yarn.ts'
 import type { PackageJson } from './package-json.ts'
 import type { Project } from './project.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** Lock files of managers that are refused yet. */
-const foreign: Readonly<Record<string, string>> = {
-  'yarn.lock': 'yarn',
-  'pnpm-lock.yaml': 'pnpm',
-  'bun.lock': 'bun',
-  'bun.lockb': 'bun',
+/** The programs by which fields of package.json name managers. */
+const programs = ['npm', 'yarn', 'pnpm', 'bun'] as const
+type Program = (typeof programs)[number]
+
+/** Files of settings that only one manager reads, for an application without a lock file. */
+const settings: Readonly<Record<string, ManagerKind>> = {
+  '.yarnrc.yml': berry,
+  'pnpm-workspace.yaml': pnpm,
+  'bunfig.toml': bun,
 }
 
-/** npm, unless the application says otherwise. `packageManager` wins over what lies about. */
-export async function chooseManager(env: Env, { root, rootJson }: Project): Promise<ManagerChoice> {
-  const declared = /^[a-z]+(?=@)/.exec(rootJson.packageManager ?? '')?.[0]
-  if (declared !== undefined && declared !== 'npm') throw unsupported(declared, 'package.json packageManager')
-  const names = [...npm.lockFiles, ...(declared === undefined ? Object.keys(foreign) : [])]
-  const lockFile = await root.firstOf(names)
-  const other = foreign[lockFile ?? '']
-  if (lockFile !== undefined && other !== undefined) throw unsupported(other, lockFile)
-  return { kind: npm, lockFile, request: requestedVersion(env, npm, rootJson), because: lockFile ?? 'package.json' }
+/**
+ * The package manager: what package.json names, else the one whose lock file there is.
+ * @throws BuildpackError if there are lock files of several, and nothing says which counts
+ */
+export async function chooseManager(env: Env, project: Project): Promise<ManagerChoice> {
+  const { root, rootJson } = project
+  const { kind, because } = await chooseKind(root, rootJson)
+  const lockFile = await root.firstOf(kind.lockFiles)
+  const text = lockFile === undefined || lockFile === 'bun.lockb' ? undefined : await root.read(lockFile)
+  const lock = text === undefined || text.trim() === '' ? undefined : kind.readLock(text, lockFile ?? '')
+  return { kind, lockFile, lock, request: requestedVersion(env, kind, rootJson), because }
+}
+
+async function chooseKind(root: App, json: PackageJson): Promise<{ kind: ManagerKind; because: string }> {
+  const found = await lockFilesOf(root)
+  const declared = declaredProgram(json)
+  if (declared !== undefined) {
+    const kind = await kindOf(declared.program, root, json)
+    const others = found.filter(entry => entry.kind.commands[0] !== declared.program)
+    if (others.length > 0 && others.length === found.length && declared.isSure) throw foreignLock(declared, others[0])
+    if (declared.isSure || others.length < found.length || found.length === 0) return { kind, because: declared.where }
+  }
+  const [first, ...rest] = found
+  if (first === undefined) {
+    const file = await root.firstOf(Object.keys(settings))
+    return { kind: settings[file ?? ''] ?? npm, because: file ?? 'no lock file' }
+  }
+  const other = rest.find(({ kind }) => kind !== first.kind)
+  if (other === undefined) return { kind: first.kind, because: first.file }
+  throw new BuildpackError(
+    `${first.kind.name} and ${other.kind.name} both have a lock file: ${first.file} and ${other.file}`,
+    {
+      where: other.file,
+      fix: `remove the one that is out of use, or name the package manager in package.json: "packageManager": "${first.kind.commands[0]}@…"`,
+    },
+  )
+}
+
+interface FoundLock {
+  readonly file: string
+  readonly kind: ManagerKind
+}
+
+async function lockFilesOf(root: App): Promise<FoundLock[]> {
+  const yarnKind = (await isBerry(root)) ? berry : yarn
+  const all = [npm, yarnKind, pnpm, bun].flatMap(kind => kind.lockFiles.map(file => ({ file, kind })))
+  const there = await Promise.all(all.map(async lock => ((await root.has(lock.file)) ? [lock] : [])))
+  return there.flat()
+}
+
+/** Yarn 2 and newer say so in the lock file; before there is one, their settings do. */
+async function isBerry(root: App): Promise<boolean> {
+  const lock = (await root.read('yarn.lock')) ?? ''
+  return lock.trim() === '' ? root.has('.yarnrc.yml') : /^__metadata:/m.test(lock)
+}
+
+interface Declared {
+  readonly program: Program
+  readonly where: string
+  /** False for engines, which may name a manager that the authors only allow. */
+  readonly isSure: boolean
+}
+
+function declaredProgram({ packageManager, devManagers, engines }: PackageJson): Declared | undefined {
+  if (packageManager !== undefined) {
+    const name = /^[^@]+/.exec(packageManager)?.[0]
+    const program = programs.find(known => known === name)
+    if (program !== undefined) return { program, where: 'package.json packageManager', isSure: true }
+    throw new BuildpackError(
+      `${JSON.stringify(packageManager.slice(0, 100))} names no package manager that Bale knows`,
+      {
+        where: 'package.json packageManager',
+        fix: 'write for example "pnpm@10.0.0"; Bale knows npm, yarn, pnpm and bun',
+      },
+    )
+  }
+  const dev = programs.find(program => devManagers[program] !== undefined)
+  if (dev !== undefined) return { program: dev, where: 'package.json devEngines.packageManager', isSure: true }
+  const named = programs.filter(program => engines[program] !== undefined)
+  const [only] = named
+  return named.length === 1 && only
+    ? { program: only, where: `package.json engines.${only}`, isSure: false }
+    : undefined
+}
+
+async function kindOf(program: Program, root: App, json: PackageJson): Promise<ManagerKind> {
+  if (program !== 'yarn') return { npm, pnpm, bun }[program]
+  const version = /^yarn@(\d+)/.exec(json.packageManager ?? '')?.[1]
+  const range = version ?? json.devManagers['yarn'] ?? json.engines['yarn'] ?? ''
+  const lowest = semver.validRange(range) === null ? null : semver.minVersion(range)
+  if (await root.has('yarn.lock'))
+    return (await isBerry(root)) ? berry : version !== undefined && Number(version) > 1 ? berry : yarn
+  if (range !== '' && lowest !== null) return lowest.major >= 2 ? berry : yarn
+  return (await isBerry(root)) ? berry : yarn
+}
+
+function foreignLock({ program, where }: Declared, other: FoundLock | undefined): BuildpackError {
+  return new BuildpackError(
+    `the package manager is ${program}, and the only lock file is ${other?.file}, of ${other?.kind.name}`,
+    {
+      where,
+      fix: `run "${program} install" and commit its lock file, or name ${other?.kind.commands[0]} instead`,
+    },
+  )
 }
 
 /** @throws BuildpackError for what is no range of versions */
 function requestedVersion(env: Env, kind: ManagerKind, json: PackageJson): ManagerRequest | undefined {
   const [program = ''] = kind.commands
-  const name = `BP_${program.toUpperCase()}_VERSION`
+  const setting = firstSetting(env, `BP_${program.toUpperCase()}_VERSION`, `RAILPACK_${program.toUpperCase()}_VERSION`)
   const [, declared, hash] = new RegExp(`^${program}@([^+]+)(?:\\+(.+))?`).exec(json.packageManager ?? '') ?? []
   const requests = [
-    { range: firstSetting(env, name)?.value, where: name },
-    { range: declared, where: 'package.json packageManager', hash },
+    { range: setting?.value, where: setting?.name ?? '' },
+    { range: declared, where: 'package.json packageManager', ...(hash !== undefined && { hash }) },
     { range: json.devManagers[program], where: 'package.json devEngines.packageManager' },
     { range: json.engines[program], where: `package.json engines.${program}` },
   ]
@@ -46,11 +148,4 @@ function requestedVersion(env: Env, kind: ManagerKind, json: PackageJson): Manag
     )
   }
   return undefined
-}
-
-function unsupported(manager: string, where: string): BuildpackError {
-  return new BuildpackError(`the application's packages are managed with ${manager}, and only npm is supported yet`, {
-    where,
-    fix: `run "npm install --package-lock-only", commit package-lock.json and remove ${where}`,
-  })
 }

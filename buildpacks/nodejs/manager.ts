@@ -1,4 +1,5 @@
-import type { BuildContext, Component, LayerKey } from '../sdk/index.ts'
+import type { BuildContext, Component, Layer, LayerKey } from '../sdk/index.ts'
+import type { LockFile, LockReader } from './lock-file.ts'
 import type { Project } from './project.ts'
 import type { Npm, Registry } from './registry.ts'
 import type { Runtime } from './runtime.ts'
@@ -17,6 +18,8 @@ export interface ManagerRequest {
 export interface ManagerChoice {
   readonly kind: ManagerKind
   readonly lockFile: string | undefined
+  /** What it says; undefined if it is in a format for programs alone, such as bun.lockb. */
+  readonly lock: LockFile | undefined
   readonly request: ManagerRequest | undefined
   /** Why it is this one: `pnpm-lock.yaml`. */
   readonly because: string
@@ -33,6 +36,18 @@ export interface ManagerJob {
   readonly choice: ManagerChoice
   /** It is in the image as well, since something there calls it. */
   readonly launch: boolean
+  /** The application is started in the image. */
+  readonly starts: boolean
+  /** The application starts with Bun, and Node is not in the image. */
+  readonly withoutNode: boolean
+  /** npm is in the image as well, whatever the manager is: the start command calls it. */
+  readonly launchNpm: boolean
+}
+
+/** The package of the registry that a manager's versions are taken from. */
+export interface ManagerSource {
+  readonly package: string
+  readonly request: ManagerRequest
 }
 
 /** One of the package managers. Each is a file in managers/. */
@@ -42,10 +57,23 @@ export interface ManagerKind {
   readonly name: string
   /** Lock files, the one that it prefers first. */
   readonly lockFiles: readonly string[]
+  /** The one that it writes. */
+  readonly newLockFile: string
   /** Commands by which start commands call it. */
   readonly commands: readonly string[]
+  readonly readLock: LockReader
+  /** Where it comes from, and which version; undefined if it is there already. */
+  source(choice: ManagerChoice, project: Project, arch: string): Promise<ManagerSource | undefined>
   /** The program, ready to run while `work` runs. */
   use<T>(job: ManagerJob, work: (manager: PackageManager) => Promise<T>): Promise<T>
+}
+
+export interface ScriptOptions {
+  /** The folder of the package.json; the top of the source if absent. */
+  readonly cwd?: string
+  readonly nodeEnv: string
+  /** The package of the workspace, for the log. */
+  readonly where?: string
 }
 
 /** What is installed: with devDependencies or without. */
@@ -65,14 +93,25 @@ export interface PackageManager {
    * installed in each build.
    */
   key(installation: Installation): Promise<LayerKey | undefined>
-  /** Installs the packages of the lock file, in the application's directory. */
+  /** Packages as they come, for the next build. It is sealed before a script of a package runs, unless its manager checks what it takes. */
+  readonly store?: Layer
+  /**
+   * Installs the packages of the lock file, in the application's directory. Their scripts run at once if there is no
+   * `runInstallScripts`.
+   */
   install(installation: Installation): Promise<void>
+  /** Runs the scripts that packages and the application have for an installation. */
+  runInstallScripts?(): Promise<void>
   /** Compiles what has to be compiled of packages that came with the source. */
   rebuild(): Promise<void>
   /** Runs a script of a package.json. */
-  runScript(script: string, options: { readonly cwd?: string; readonly nodeEnv: string }): Promise<void>
+  runScript(script: string, options: ScriptOptions): Promise<void>
   /** Removes devDependencies. */
   prune(): Promise<void>
+  /** Takes away what only a build needs. */
+  finish?(): Promise<void>
+  /** The command that starts the application where its packages are not found by Node and the shell alone. */
+  startCommand?(start: { readonly command: string; readonly why: string }): string
   /** The packages that are in the image. */
   sbom(): Promise<readonly Component[]>
   /** Files and directories of packages, from the root of the project: they get a slice of the image. */

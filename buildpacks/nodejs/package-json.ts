@@ -5,6 +5,8 @@ import { type App, BuildpackError } from '../sdk/index.ts'
 /** What a package.json says that matters here. */
 export interface PackageJson {
   readonly main: string | undefined
+  /** The main file for bundlers, and of what `bun init` makes. */
+  readonly module: string | undefined
   /** Node and package managers, each with a range of versions. */
   readonly engines: Readonly<Record<string, string>>
   /** The version of Node in `devEngines.runtime`. */
@@ -29,7 +31,15 @@ export interface PackageJson {
   readonly hasWorkspaces: boolean
   /** The parts that decide what npm installs, as text for a key. */
   readonly dependencyFields: string
+  /** All that may decide what any manager installs, as text for a key: everything but what is known to have no part in it. */
+  readonly installFields: string
+  /** Names and ranges of what it depends on, by the field that has it. */
+  readonly dependencies: Readonly<Record<DependencyField, Readonly<Record<string, string>>>>
+  /** Patterns of folders whose packages belong to the workspace. */
+  readonly workspaces: readonly string[]
 }
+
+export type DependencyField = 'dependencies' | 'devDependencies' | 'optionalDependencies'
 
 const dependencyFields = [
   'dependencies',
@@ -45,6 +55,7 @@ const dependencyFields = [
 /** An application without a package.json: files alone. */
 export const noPackageJson: PackageJson = {
   main: undefined,
+  module: undefined,
   engines: {},
   devManagers: {},
   packageManager: undefined,
@@ -60,19 +71,36 @@ export const noPackageJson: PackageJson = {
   hasDevDependencies: false,
   hasWorkspaces: false,
   dependencyFields: '',
+  installFields: '',
+  dependencies: { dependencies: {}, devDependencies: {}, optionalDependencies: {} },
+  workspaces: [],
 }
 
+/** Fields that are for people and for registries, or that say how the application is run. */
+const otherFields = [
+  'name',
+  'version',
+  'description',
+  'keywords',
+  'author',
+  'contributors',
+  'license',
+  'homepage',
+  'bugs',
+].concat(['repository', 'funding', 'scripts', 'main', 'module', 'types', 'type', 'exports', 'private', 'browserslist'])
+
 /** @throws BaleError that says where package.json is wrong */
-export async function readPackageJson(app: App): Promise<PackageJson | undefined> {
-  const content = await app.read('package.json')
+export async function readPackageJson(app: App, file = 'package.json'): Promise<PackageJson | undefined> {
+  const content = await app.read(file)
   if (content === undefined) return undefined
-  checkSyntax(content)
-  const root = readJson(content, 'package.json')
+  checkSyntax(content, file)
+  const root = readJson(content, file)
   // npm took a list once, and lists are still around: `"engines": ["node >= 0.8"]`.
   const engines = Array.isArray(root.table['engines']) ? undefined : table(root, 'engines')
   const scripts = table(root, 'scripts')
   return {
     main: stringOf(root.table['main']),
+    module: stringOf(root.table['module']),
     engines: texts(engines),
     devManagers: devManagers(root.table['devEngines']),
     packageManager: text(root, 'packageManager'),
@@ -89,6 +117,13 @@ export async function readPackageJson(app: App): Promise<PackageJson | undefined
     hasDevDependencies: isFilled(root.table['devDependencies']),
     hasWorkspaces: isFilled(root.table['workspaces']),
     dependencyFields: pick(root.table, dependencyFields),
+    installFields: JSON.stringify(Object.entries(root.table).filter(([name]) => !otherFields.includes(name))),
+    dependencies: {
+      dependencies: rangesOf(root.table['dependencies']),
+      devDependencies: rangesOf(root.table['devDependencies']),
+      optionalDependencies: rangesOf(root.table['optionalDependencies']),
+    },
+    workspaces: workspacePatterns(root.table['workspaces']),
   }
 }
 
@@ -97,13 +132,13 @@ function texts(node: Node | undefined): Record<string, string> {
 }
 
 /** Finds the line of a syntax error, without V8's quotation of the file. */
-function checkSyntax(content: string): void {
+function checkSyntax(content: string, file: string): void {
   try {
     JSON.parse(content)
   } catch (error) {
     const place = /\(line (\d+) column (\d+)\)/.exec(String(error))
     throw new BuildpackError('not JSON', {
-      where: place ? `package.json:${place[1]}:${place[2]}` : 'package.json',
+      where: place ? `${file}:${place[1]}:${place[2]}` : file,
       fix: 'look for a missing or surplus comma, quote or bracket there',
     })
   }
@@ -127,6 +162,8 @@ function pick(root: Metadata, names: readonly string[]): string {
   return JSON.stringify(names.map(name => root[name] ?? null))
 }
 
+const isString = (value: unknown): value is string => typeof value === 'string'
+
 const stringOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 
 /** npm's `devEngines.runtime`: one runtime or a list; without a version, any will do. */
@@ -134,6 +171,17 @@ function devRuntime(devEngines: unknown): string | undefined {
   const { runtime } = (devEngines ?? {}) as { runtime?: unknown }
   const node = [runtime].flat().find(entry => (entry as { name?: unknown } | undefined)?.name === 'node')
   return stringOf((node as { version?: unknown } | undefined)?.version)?.trim() || undefined
+}
+
+function rangesOf(value: unknown): Record<string, string> {
+  if (typeof value !== 'object' || value === null) return {}
+  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => isString(entry[1])))
+}
+
+/** A list, or Yarn's table with the list as `packages`. */
+function workspacePatterns(value: unknown): string[] {
+  const list: unknown = Array.isArray(value) ? value : (value as { packages?: unknown } | undefined)?.packages
+  return Array.isArray(list) ? list.filter(isString) : []
 }
 
 /** npm's `devEngines.packageManager`: one manager or a list. */

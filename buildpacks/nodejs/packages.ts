@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuildContext, firstSetting, type Run } from '../sdk/index.ts'
+import { type BuildContext, firstSetting, type LayerKey, type Run } from '../sdk/index.ts'
+import { installedPackages } from './installed.ts'
 import type { ManagerChoice, PackageManager } from './manager.ts'
 import type { Project } from './project.ts'
 import { type BuildScripts, hasInstallScripts } from './scripts.ts'
@@ -75,23 +76,52 @@ export async function installPackages(
     return
   }
   const key = plan.sourceDoesNotMatter ? await manager.key({ dev: plan.dev }) : undefined
-  if (key === undefined) {
-    await log.step(`Installing packages with ${manager.installTitle}`, () => manager.install({ dev: plan.dev }))
-    return
+  const install = () => manager.install({ dev: plan.dev })
+  if (key === undefined) await log.step(`Installing packages with ${manager.installTitle}`, install)
+  const hasScripts =
+    key === undefined || !(await installKept(context, project, key, `packages of ${lockFile}`, manager, install))
+  // No code of a package has run yet, and none may change what the next build takes.
+  if (manager.store !== undefined) context.seal(manager.store)
+  if (hasScripts && manager.runInstallScripts) {
+    await log.step('Running the scripts of packages', manager.runInstallScripts.bind(manager))
   }
-  const modules = project.root.at('node_modules')
+}
+
+/**
+ * Installs packages that the lock file alone decides, or takes those of an earlier build.
+ * @returns false if some have scripts to run, which could read anything: such packages are not kept
+ */
+async function installKept(
+  context: BuildContext,
+  { root }: Project,
+  key: LayerKey,
+  title: string,
+  manager: PackageManager,
+  install: () => Promise<void>,
+): Promise<boolean> {
+  const modules = root.at('node_modules')
   const layer = await context.layer('modules', {
-    title: `packages of ${lockFile}`,
+    title,
     types: { cache: true },
     key,
     create: async dir => {
-      await manager.install({ dev: plan.dev })
-      await copyTree(run, modules, join(dir, 'node_modules'))
+      await install()
+      const withScripts = manager.runInstallScripts
+        ? (await installedPackages(root.path, [''])).find(({ hasScripts }) => hasScripts)
+        : undefined
+      if (withScripts !== undefined) return { notes: { scripts: withScripts.name } }
+      await copyTree(context.run, modules, join(dir, 'node_modules'))
+      return undefined
     },
   })
-  if (layer.state !== 'restored') return
-  await rm(modules, { recursive: true, force: true })
-  await copyTree(run, join(layer.path, 'node_modules'), modules)
+  const hasScripts = layer.notes['scripts'] !== undefined
+  if (layer.state !== 'restored') return !hasScripts
+  if (hasScripts) await install()
+  else {
+    await rm(modules, { recursive: true, force: true })
+    await copyTree(context.run, join(layer.path, 'node_modules'), modules)
+  }
+  return !hasScripts
 }
 
 /** Copies a whole tree as it is. */

@@ -1,5 +1,8 @@
-import type { App, BuildContext } from '../sdk/index.ts'
+import { readdir } from 'node:fs/promises'
+import { join, matchesGlob, posix } from 'node:path'
+import { App, type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { noPackageJson, type PackageJson, readPackageJson } from './package-json.ts'
+import { readYaml, textsOf } from './yaml.ts'
 
 /** The application, and the folder from which its packages are installed: the same, or the top of the workspace that it belongs to. */
 export interface Project {
@@ -9,11 +12,140 @@ export interface Project {
   /** What is started. */
   readonly app: App
   readonly json: PackageJson
-  /** The application's path from the top of the source: `apps/web`; empty for the top itself. */
+  /** The application's path from the root: `apps/web`; empty for the root itself. */
   readonly dir: string
+  readonly isWorkspace: boolean
+  /**
+   * The packages of the workspace that take part, each after those that it depends on: all, or those that the application in `dir`
+   * needs and itself.
+   */
+  readonly members: readonly Member[]
+  /** Folders of the other packages of the workspace. */
+  readonly others: readonly string[]
+  /** Who chose the application of a workspace. */
+  readonly because: string | undefined
 }
 
-export async function findProject({ app }: Pick<BuildContext, 'app' | 'env'>): Promise<Project> {
-  const json = (await readPackageJson(app)) ?? noPackageJson
-  return { root: app, rootJson: json, app, json, dir: '' }
+/** A package of a workspace. */
+export interface Member {
+  /** From the project's root: `packages/ui`. */
+  readonly dir: string
+  readonly json: PackageJson
+}
+
+/** The application that BP_NODE_PROJECT_PATH or GOOGLE_BUILDABLE names, or the one of a workspace that can be started. */
+export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'>): Promise<Project> {
+  const chosen = await chosenFolder(app, env)
+  const rootJson = (await readPackageJson(app)) ?? noPackageJson
+  const all = await workspaceMembers(app, rootJson)
+  if (chosen !== undefined && !all.some(({ dir }) => dir === chosen.dir)) {
+    const own = new App(app.at(chosen.dir))
+    return ownProject(own, (await readPackageJson(own)) ?? noPackageJson)
+  }
+  if (all.length === 0) return ownProject(app, rootJson)
+  const startable = chosen ?? (await onlyStartable(app, rootJson, all))
+  if (startable === undefined) {
+    const members = inOrder(all, all)
+    return {
+      root: app,
+      rootJson,
+      app,
+      json: rootJson,
+      dir: '',
+      isWorkspace: true,
+      members,
+      others: [],
+      because: undefined,
+    }
+  }
+  const { dir, because } = startable
+  const json = all.find(member => member.dir === dir)?.json ?? noPackageJson
+  const members = inOrder(all, [{ dir, json }])
+  const others = all.filter(member => !members.some(needed => needed.dir === member.dir)).map(member => member.dir)
+  return { root: app, rootJson, app: new App(app.at(dir)), json, dir, isWorkspace: true, members, others, because }
+}
+
+function ownProject(app: App, json: PackageJson): Project {
+  return {
+    root: app,
+    rootJson: json,
+    app,
+    json,
+    dir: '',
+    isWorkspace: false,
+    members: [],
+    others: [],
+    because: undefined,
+  }
+}
+
+interface Chosen {
+  readonly dir: string
+  readonly because: string
+}
+
+/** @throws BuildpackError if the setting names no folder of the source */
+async function chosenFolder(app: App, env: Readonly<Record<string, string>>): Promise<Chosen | undefined> {
+  const setting = firstSetting(env, 'BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE')
+  if (setting === undefined) return undefined
+  const dir = posix.normalize(setting.value).replace(/\/$/, '')
+  if (dir === '.') return undefined
+  const isInside = !dir.startsWith('/') && dir !== '..' && !dir.startsWith('../')
+  if (isInside && (await app.hasDirectory(dir))) return { dir, because: setting.name }
+  throw new BuildpackError(`${JSON.stringify(setting.value.slice(0, 200))} is no folder of the source`, {
+    where: setting.name,
+    fix: 'name the folder of the application from the top of the source, for example "apps/web"',
+  })
+}
+
+/** The packages of a workspace: those in the folders that package.json or pnpm-workspace.yaml names. */
+async function workspaceMembers(root: App, { workspaces }: PackageJson): Promise<Member[]> {
+  const pnpm = textsOf((await readYaml(root, 'pnpm-workspace.yaml'))?.['packages'])
+  const patterns = [...workspaces, ...pnpm].map(pattern => pattern.replace(/^(!?)\.\//, '$1').replace(/\/$/, ''))
+  const wanted = patterns.filter(pattern => !pattern.startsWith('!'))
+  if (wanted.length === 0) return []
+  const refused = patterns.filter(pattern => pattern.startsWith('!')).map(pattern => pattern.slice(1))
+  const depth = Math.max(...wanted.map(pattern => (pattern.includes('**') ? 8 : pattern.split('/').length)))
+  const dirs = await foldersBelow(root, '', depth)
+  const chosen = dirs.filter(dir => matchesAny(dir, wanted) && !matchesAny(dir, refused)).toSorted()
+  const members = chosen.map(async dir => ({ dir, json: await readPackageJson(root, `${dir}/package.json`) }))
+  return (await Promise.all(members)).filter((member): member is Member => member.json !== undefined)
+}
+
+const matchesAny = (dir: string, patterns: readonly string[]) => patterns.some(pattern => matchesGlob(dir, pattern))
+
+async function foldersBelow(root: App, dir: string, depth: number): Promise<string[]> {
+  if (depth === 0) return []
+  const entries = await readdir(root.at(dir), { withFileTypes: true }).catch(() => [])
+  const dirs = entries
+    .filter(entry => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
+    .map(entry => join(dir, entry.name))
+  return [...dirs, ...(await Promise.all(dirs.map(inner => foldersBelow(root, inner, depth - 1)))).flat()]
+}
+
+/** Where the root has nothing to start, the one package that has. */
+async function onlyStartable(root: App, json: PackageJson, all: readonly Member[]): Promise<Chosen | undefined> {
+  const hasStart = ({ scripts }: PackageJson) => Boolean(scripts['start']?.trim())
+  if (hasStart(json) || json.main !== undefined || (await root.firstOf(['server.js', 'Procfile', 'app.yaml'])))
+    return undefined
+  const [only, ...rest] = all.filter(member => hasStart(member.json))
+  if (only === undefined || rest.length > 0) return undefined
+  return { dir: only.dir, because: 'it is the only package of the workspace with a start script' }
+}
+
+/** What some packages need of the workspace, and themselves: each after those that it depends on. */
+function inOrder(all: readonly Member[], wanted: readonly Member[]): Member[] {
+  const byName = new Map(all.map(member => [member.json.name, member]))
+  const ordered = new Set<string>()
+  const visit = (member: Member, path: readonly string[]): void => {
+    if (ordered.has(member.dir) || path.includes(member.dir)) return
+    const { dependencies, devDependencies, optionalDependencies } = member.json.dependencies
+    for (const name of Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies })) {
+      const needed = byName.get(name)
+      if (needed !== undefined) visit(needed, [...path, member.dir])
+    }
+    ordered.add(member.dir)
+  }
+  for (const member of wanted) visit(member, [])
+  return [...ordered].flatMap(dir => all.filter(member => member.dir === dir))
 }

@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import semver from 'semver'
 import { type BuildContext, BuildpackError, withTempDir } from '../sdk/index.ts'
@@ -36,14 +37,23 @@ export function npmEnv(env: Readonly<Record<string, string>>, cache: string): Re
 export class Registry {
   readonly #context: RegistryContext
   readonly #npm: Npm
+  readonly #versions = new Map<string, Promise<string[]>>()
 
   constructor(context: RegistryContext, npm: Npm) {
     this.#context = context
     this.#npm = npm
   }
 
-  /** All published versions of a package. */
-  async versions(name: string): Promise<string[]> {
+  /** All published versions of a package, asked for once. */
+  versions(name: string): Promise<string[]> {
+    const known = this.#versions.get(name)
+    if (known !== undefined) return known
+    const found = this.#published(name)
+    this.#versions.set(name, found)
+    return found
+  }
+
+  async #published(name: string): Promise<string[]> {
     const { stdout } = await this.#npmCommand('view', [name, 'versions', '--json'])
     const parsed: unknown = JSON.parse(stdout)
     // A package with one version gets a string.
@@ -55,12 +65,18 @@ export class Registry {
    * Fetches a package, which npm checks against the registry's digest, and unpacks it into `dir`.
    * @returns false if there is no such version
    */
-  async unpack(name: string, version: string, dir: string): Promise<boolean> {
+  async unpack(
+    name: string,
+    version: string,
+    dir: string,
+    expected?: { readonly hash?: string; readonly where: string },
+  ): Promise<boolean> {
     return withTempDir(async temp => {
       const unknown = /\bcode E(TARGET|NOTARGET)\b/
       const args = [`${name}@${version}`, '--pack-destination', temp, '--loglevel=error']
       const { exitCode } = await this.#npmCommand('pack', args, unknown)
       if (exitCode !== 0) return false
+      if (expected?.hash !== undefined) await checkArchive(temp, expected.hash, `${name} ${version}`, expected.where)
       const script = 'exec tar -xzf "$1"/*.tgz -C "$2" --strip-components=1'
       await this.#context.run(['sh', '-c', script, 'sh', temp, dir], { name: `unpacking ${name}`, quiet: true })
       return true
@@ -100,4 +116,24 @@ function adviceFor(spec: string, stderr: string): string {
   }
   const fix = 'check the network, the registry in .npmrc or NPM_CONFIG_REGISTRY, and its credentials'
   return [fix, what].filter(Boolean).join('; ')
+}
+
+/** Compares an archive with the digest that Corepack writes: `sha512.0a1b…`. */
+async function checkArchive(dir: string, expected: string, name: string, where: string): Promise<void> {
+  const [, algorithm = '', digest = ''] = /^(sha\d+)\.([0-9a-f]+)$/.exec(expected) ?? []
+  const file = (await readdir(dir)).find(entry => entry.endsWith('.tgz'))
+  if (algorithm === '' || file === undefined) {
+    throw new BuildpackError(`${JSON.stringify(expected.slice(0, 200))} is no digest`, {
+      where,
+      fix: 'run "corepack use", which writes one, or leave out what follows the plus sign',
+    })
+  }
+  const actual = createHash(algorithm)
+    .update(await readFile(join(dir, file)))
+    .digest('hex')
+  if (actual === digest) return
+  throw new BuildpackError(`the registry's ${name} has the digest ${algorithm}.${actual}, not ${expected}`, {
+    where,
+    fix: 'do not use it before you know why: check the registry, and the line in package.json',
+  })
 }

@@ -1,6 +1,15 @@
 import { copyFile, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuildContext, BuildpackError, byDefault, type Layer, packageUrl, prepend } from '../sdk/index.ts'
+import {
+  type BuildContext,
+  BuildpackError,
+  byDefault,
+  type Layer,
+  type LayerEnv,
+  packageUrl,
+  prepend,
+} from '../sdk/index.ts'
+import type { Project } from './project.ts'
 import type { Registry } from './registry.ts'
 import { currentLts, interpret, pickVersion, type VersionRequest } from './version.ts'
 
@@ -21,6 +30,7 @@ export async function provideNode(
   registry: Registry,
   request: VersionRequest | undefined,
   launch: boolean,
+  project: Project,
 ): Promise<Runtime> {
   const { arch } = context.target
   const source = packages[arch as keyof typeof packages]
@@ -30,14 +40,12 @@ export async function provideNode(
   const layer = await context.layer('node', {
     title: `Node ${version}`,
     types: { launch, build: true, cache: true },
-    key: { Node: version, architecture: arch, 'application directory': context.app.path },
+    key: { Node: version, architecture: arch, 'application directory': project.app.path },
     create: async dir => {
       if (!(await registry.unpack(source.name, version, dir))) throw unpublished(version, request)
       await tidy(dir, source.openssl)
       await addLibatomic(context, dir)
-      // Commands of packages, as in npm's scripts: `next start`.
-      const launch = { PATH: prepend(context.app.at('node_modules/.bin'), ':'), PORT: byDefault('8080') }
-      return { env: { all: { NODE_ENV: byDefault('production') }, launch } }
+      return { env: runtimeEnv(project) }
     },
     sbom: () => {
       const cpe = `cpe:2.3:a:nodejs:node.js:${version}:*:*:*:*:*:*:*`
@@ -47,6 +55,15 @@ export async function provideNode(
     },
   })
   return { version, layer }
+}
+
+/** Variables of an application, whatever runs it. Commands of packages are found as in npm's scripts: `next start`. */
+export function runtimeEnv({ root, app }: Project): LayerEnv {
+  const bins = [...new Set([app, root])].map(folder => folder.at('node_modules/.bin'))
+  return {
+    all: { NODE_ENV: byDefault('production') },
+    launch: { PATH: prepend(bins.join(':'), ':'), PORT: byDefault('8080') },
+  }
 }
 
 async function chooseVersion(

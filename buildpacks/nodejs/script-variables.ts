@@ -1,11 +1,11 @@
-import { type BuildContext, byDefault, digestOf } from '../sdk/index.ts'
+import { type App, type BuildContext, byDefault, digestOf } from '../sdk/index.ts'
 import type { PackageJson } from './package-json.ts'
 
 /**
  * The variables that npm gives its scripts (docs.npmjs.com, "scripts", Environment), for a start command that is run without
  * npm: `npm_package_version`. Their layer is apart from Node's, which a new version of the application does not change.
  */
-export async function provideScriptVariables({ app, layer }: BuildContext, json: PackageJson): Promise<void> {
+export async function provideScriptVariables({ layer }: BuildContext, app: App, json: PackageJson): Promise<void> {
   const variables = scriptVariables(json, app.at('package.json'), app.path)
   if (Object.keys(variables).length === 0) return
   await layer('script-variables', {

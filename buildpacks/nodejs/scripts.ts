@@ -75,8 +75,7 @@ const prefixes = ['exec', 'env', 'time', 'nohup', 'cross-env']
  * do without, such as a runner that calls it for each script.
  */
 export function mayCallManager(commandLine: string, programs: readonly string[]): boolean {
-  const named = new RegExp(`(^|[\\s;&|("'\`:])(\\S*/)?(${programs.join('|')})(\\s|$)`, 'm')
-  return named.test(commandLine) || programsOf(commandLine).some(program => !standalone.has(program))
+  return namesProgram(commandLine, programs) || programsOf(commandLine).some(program => !standalone.has(program))
 }
 
 /** The programs that a command line starts, also that of a Procfile's line, without their directories. */
@@ -89,4 +88,9 @@ function programsOf(commandLine: string): string[] {
     const program = words.find(word => !/^[A-Za-z_]\w*=/.test(word) && !prefixes.includes(word))
     return program ? [program.slice(program.lastIndexOf('/') + 1)] : []
   })
+}
+
+/** True if a command line has one of some programs in it. */
+export function namesProgram(commandLine: string, programs: readonly string[]): boolean {
+  return new RegExp(`(^|[\\s;&|("'\`:])(\\S*/)?(${programs.join('|')})(\\s|$)`, 'm').test(commandLine)
 }

@@ -2,6 +2,7 @@ import semver from 'semver'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type App, BuildpackError, type Context, firstSetting } from '../sdk/index.ts'
 import type { PackageJson } from './package-json.ts'
+import type { Project } from './project.ts'
 
 /** The release lines with long-term support, which `lts/NAME` in .nvmrc names (nodejs.org, "Releases"). */
 const ltsLines: Readonly<Record<string, number>> = {
@@ -27,7 +28,7 @@ export interface VersionRequest {
 }
 
 /** The first place that says which Node it wants; undefined if none does. */
-export async function requestedVersion(
+async function requestedVersion(
   { app, env }: Pick<Context, 'app' | 'env'>,
   { engines, devNode }: PackageJson,
 ): Promise<VersionRequest | undefined> {
@@ -46,6 +47,12 @@ export async function requestedVersion(
     if (spec !== undefined) return { spec, where }
   }
   return (await fromToolVersions(app)) ?? (await fromMise(app))
+}
+
+/** The same for an application in a workspace, whose root may have the files of versions. */
+export async function requestedNode({ env }: Pick<Context, 'env'>, { app, json, root, rootJson }: Project) {
+  const own = await requestedVersion({ app, env }, json)
+  return own ?? (app === root ? undefined : await requestedVersion({ app: root, env }, rootJson))
 }
 
 /** nvm ignores what follows a `#`, and blank lines. */

@@ -37,6 +37,11 @@ export interface BuildContext extends Context {
   readonly store: Metadata
   /** Brings back the layer of an earlier build, or makes it. */
   readonly layer: <const K extends LayerKey>(name: string, definition: LayerDefinition<K>) => Promise<Layer>
+  /**
+   * Ends the changes of a layer for the cache alone, such as a store of packages, before programs run that nobody trusts: if one of
+   * them changes it, no later build uses the layer (X40).
+   */
+  readonly seal: (layer: Layer) => void
 }
 
 export type DetectResult =

@@ -94,7 +94,8 @@ export async function provideLayer<K extends LayerKey>(
     ...(Object.keys(notes).length > 0 && { notes }),
   }
   await writeFile(`${path}.toml`, formatToml({ types: { launch, build, cache }, metadata }))
-  if (outcome.state !== 'reused') room.seals.add(name, path, { launch, build, cache })
+  // A layer for the cache alone is a working directory, such as a package manager's, until its buildpack seals it.
+  if (outcome.state !== 'reused' && (launch || build)) room.seals.add(name, path, { launch, build, cache })
   return { ...outcome, name, path, notes }
 }
 

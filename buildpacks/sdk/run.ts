@@ -124,6 +124,7 @@ async function build(buildpack: Buildpack, context: Context, { env }: Invocation
     plan: await readPlan(required(env, 'CNB_BP_PLAN_PATH')),
     store: await readStore(layersDir),
     layer: (name, definition) => provideLayer(room, name, definition),
+    seal: ({ name, path }) => seals.add(name, path, { launch: false, build: false, cache: true }),
   }
   const result = await buildpack.build(buildContext)
   await seals.check(context.log)

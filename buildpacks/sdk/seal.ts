@@ -23,15 +23,13 @@ const tick = 20
  * of them, and the cache would keep it for later builds, also when the dependency is gone (X40). All of this is one user's,
  * so that nothing can be made read-only; but no program can set a change time. What has changed in the end is kept for no
  * later build.
- *
- * A layer for the cache alone is a working directory, such as a package manager's, and is not watched.
  */
 export class Seals {
   readonly #finished: Finished[] = []
 
   /** `layer` is finished: its contents are not to change any more in this build. */
   add(name: string, path: string, types: LayerTypes): void {
-    if (types.launch || types.build) this.#finished.push({ name, path, types })
+    this.#finished.push({ name, path, types })
   }
 
   /** A runner that looks at the finished layers before it starts a program. */

@@ -34,8 +34,9 @@ export async function restoreBuildCaches(
   { run, layer }: Pick<BuildContext, 'run' | 'layer'>,
   app: App,
   dependsOn: { readonly lockFile: string; readonly packageJson: string; readonly node: string },
+  name = 'build-caches',
 ): Promise<BuildCaches> {
-  const { path } = await layer('build-caches', {
+  const { path } = await layer(name, {
     types: { cache: true },
     key: {
       Node: dependsOn.node,
@@ -49,17 +50,17 @@ export async function restoreBuildCaches(
   // What the source brings is the source's.
   const own: string[] = []
   for (const dir of directories) if (await exists(app.at(dir))) own.push(dir)
-  for (const dir of directories.filter(name => !own.includes(name))) {
+  for (const dir of directories.filter(each => !own.includes(each))) {
     if (!(await exists(join(path, dir)))) continue
     await mkdir(dirname(app.at(dir)), { recursive: true })
     await move(join(path, dir), app.at(dir))
   }
   return {
     async keep() {
-      for (const name of await readdir(path)) {
-        if (name !== 'env' && !name.startsWith('env.')) await rm(join(path, name), { recursive: true, force: true })
+      for (const entry of await readdir(path)) {
+        if (entry !== 'env' && !entry.startsWith('env.')) await rm(join(path, entry), { recursive: true, force: true })
       }
-      for (const dir of directories.filter(name => !own.includes(name))) {
+      for (const dir of directories.filter(each => !own.includes(each))) {
         if (!(await isDirectory(app.at(dir)))) continue
         await mkdir(dirname(join(path, dir)), { recursive: true })
         await move(app.at(dir), join(path, dir))

@@ -1,29 +1,41 @@
-import { readlink } from 'node:fs/promises'
-import { posix } from 'node:path'
-import type { App } from '../../sdk/index.ts'
-import type { PackageJson } from '../package-json.ts'
+import { readFile, readlink } from 'node:fs/promises'
+import { join, posix } from 'node:path'
+import type { Project } from '../project.ts'
 
 /**
  * The first program of a start command that only a devDependency brings, and its package: without devDependencies the application would not
  * start.
  */
 export async function developmentProgram(
-  app: App,
-  { devPackageNames }: PackageJson,
+  { app, json, root, rootJson }: Project,
   commands: readonly string[],
 ): Promise<{ readonly program: string; readonly name: string } | undefined> {
   const words = new Set(commands.flatMap(command => command.split(/[\s;&|()'"`]+/)))
   for (const word of words) {
     const program = word.replace(/^(\.\/)?node_modules\/\.bin\//, '')
     if (!/^[\w.-]+$/.test(program)) continue
-    const target = await readlink(app.at('node_modules/.bin', program)).catch(() => undefined)
-    if (target === undefined) continue
-    const inside = posix.relative('node_modules', posix.join('node_modules/.bin', target))
-    const name = inside
-      .split('/')
-      .slice(0, inside.startsWith('@') ? 2 : 1)
-      .join('/')
-    if (devPackageNames.has(name)) return { program, name }
+    for (const { folder, names } of [
+      { folder: app, names: json.devPackageNames },
+      { folder: root, names: rootJson.devPackageNames },
+    ]) {
+      const name = await packageOf(folder.at('node_modules/.bin'), program)
+      if (name !== undefined && names.has(name)) return { program, name }
+      if (name !== undefined) break
+    }
   }
   return undefined
+}
+
+/** The package that a command belongs to: most managers make links to it, pnpm makes scripts. */
+async function packageOf(bin: string, program: string): Promise<string | undefined> {
+  const path = join(bin, program)
+  const target = await readlink(path).catch(() => undefined)
+  const script = target === undefined ? await readFile(path, 'utf8').catch(() => '') : ''
+  const relative = target ?? /"\$basedir\/(\.\.\/[^"]+)"/.exec(script)?.[1]
+  if (relative === undefined) return undefined
+  const inside = posix.relative('node_modules', posix.join('node_modules/.bin', relative))
+  return inside
+    .split('/')
+    .slice(0, inside.startsWith('@') ? 2 : 1)
+    .join('/')
 }

@@ -2,9 +2,10 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import semver from 'semver'
 import { readJson, requiredText, table, text } from '../../../lifecycle/spec/read.ts'
-import { BuildpackError, packageUrl } from '../../sdk/index.ts'
+import { packageUrl } from '../../sdk/index.ts'
 import type { ManagerJob, ManagerRequest } from '../manager.ts'
-import type { Npm, Registry } from '../registry.ts'
+import type { Npm } from '../registry.ts'
+import { chooseVersion, unpackTool } from './fetch.ts'
 
 /** The npm that comes with the buildpack, beside main.cjs: bundle.json asks for it. */
 export async function bundledNpm(buildpackDir: string): Promise<Npm & { readonly engines: string }> {
@@ -39,7 +40,8 @@ function neededNpm({ choice, node, bundled }: ManagerJob): ManagerRequest | unde
 export async function provideNpm(job: ManagerJob): Promise<Npm> {
   const { context, registry, bundled, launch } = job
   const request = neededNpm(job)
-  const version = request === undefined ? bundled.version : await newest(registry, request)
+  const version =
+    request === undefined ? bundled.version : await chooseVersion(registry, { name: 'npm', package: 'npm', request })
   if (request !== undefined) context.log.info(`npm ${version}, for ${request.where} (${request.range})`)
   if (request === undefined && !launch) return bundled
   const layer = await context.layer('npm', {
@@ -50,27 +52,12 @@ export async function provideNpm(job: ManagerJob): Promise<Npm> {
       const target = join(dir, 'npm')
       await mkdir(target)
       if (request === undefined) await cp(bundled.dir, target, { recursive: true, filter: isNoDocument })
-      else if (!(await registry.unpack('npm', version, target))) throw noSuchNpm(request)
+      else await unpackTool(registry, 'npm', version, target, request)
       await writeWrappers(join(dir, 'bin'), target)
     },
     sbom: () => Promise.resolve([{ name: 'npm', version, purl: packageUrl('npm', 'npm', version) }]),
   })
   return request === undefined ? bundled : { version, dir: join(layer.path, 'npm') }
-}
-
-async function newest(registry: Registry, request: ManagerRequest): Promise<string> {
-  const exact = semver.valid(request.range)
-  if (exact !== null) return exact
-  const version = semver.maxSatisfying(await registry.versions('npm'), request.range)
-  if (version === null) throw noSuchNpm(request)
-  return version
-}
-
-function noSuchNpm({ range, where }: ManagerRequest): BuildpackError {
-  return new BuildpackError(`no version of npm satisfies ${JSON.stringify(range)}`, {
-    where,
-    fix: 'write for example "11.x"',
-  })
 }
 
 function isNoDocument(path: string): boolean {
@@ -85,4 +72,10 @@ export async function writeWrappers(bin: string, npm: string): Promise<void> {
       mode: 0o755,
     })
   }
+}
+
+/** The same in a folder of this build, which it returns. */
+export async function bundledWrappers(bin: string, npm: string): Promise<string> {
+  await writeWrappers(bin, npm)
+  return bin
 }

@@ -5,6 +5,7 @@ import { readJson, tableMap, text } from '../../../lifecycle/spec/read.ts'
 import type { Metadata } from '../../../lifecycle/spec/types.ts'
 import { type App, type Component, digestOf, keep, packageUrl, withTempDir } from '../../sdk/index.ts'
 import { runNamedScript } from './scripts.ts'
+import { readNpmLock } from '../lock-file.ts'
 import type { ManagerJob, ManagerKind, PackageManager } from '../manager.ts'
 import { npmEnv } from '../registry.ts'
 import { provideNpm, writeWrappers } from './npm-tool.ts'
@@ -14,7 +15,10 @@ export const npm: ManagerKind = {
   id: 'npm',
   name: 'npm',
   lockFiles: ['npm-shrinkwrap.json', 'package-lock.json'],
+  newLockFile: 'package-lock.json',
   commands: ['npm', 'npx'],
+  readLock: readNpmLock,
+  source: ({ request }) => Promise.resolve(request && { package: 'npm', request }),
   use: (job, work) => withTempDir(async bin => work(await open(job, bin))),
 }
 
@@ -50,24 +54,29 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
     return context.run(argv, { env, name: `npm ${args.join(' ')}`, cwd: project.root.path, fix })
   }
   const verb = lockFile === undefined || !hasCi(tool.version) ? 'install' : 'ci'
+  // Of a workspace, what the application needs: npm follows links to other packages of the workspace itself.
+  const only =
+    project.dir !== '' && project.isWorkspace && semver.gte(tool.version, '7.14.0')
+      ? [`--workspace=${project.dir}`, '--include-workspace-root']
+      : []
   const unlocked = lockFile === undefined ? ['--no-package-lock'] : []
   return {
     version: tool.version,
     env,
     installTitle: `npm ${verb}`,
-    installedPaths: ['node_modules'],
+    installedPaths: ['', ...project.members.map(({ dir }) => dir)].map(dir => join(dir, 'node_modules')),
     async key({ dev }) {
       if (lockFile === undefined || !(await lockDecides(project.root, lockFile, context.target.arch))) return undefined
       return namesConfig(context.env) ? undefined : installKey(job, tool.version, lockFile, dev)
     },
     async install({ dev }) {
       await rm(project.root.at('node_modules'), { recursive: true, force: true })
-      await command([verb, ...which(tool.version, dev), ...unlocked])
+      await command([verb, ...which(tool.version, dev), ...only, ...unlocked])
     },
     rebuild: async () => void (await command(['rebuild'])),
     runScript: (script, options) => runNamedScript(context, env, 'npm', script, options),
     async prune() {
-      await command(['prune', ...which(tool.version, false), '--ignore-scripts', ...unlocked])
+      await command(['prune', ...which(tool.version, false), ...only, '--ignore-scripts', ...unlocked])
     },
     sbom: () => installedByNpm(project.root.path),
   }

@@ -1,4 +1,5 @@
 import type { BuildContext } from '../../sdk/index.ts'
+import type { ScriptOptions } from '../manager.ts'
 import type { Env } from './settings.ts'
 
 /** `PROGRAM run SCRIPT`, which all managers have. The user's own variables win over NODE_ENV, the manager's over all. */
@@ -7,9 +8,11 @@ export async function runNamedScript(
   managerEnv: Env,
   program: string,
   script: string,
-  { cwd, nodeEnv }: { readonly cwd?: string; readonly nodeEnv: string },
+  { cwd, nodeEnv, where }: ScriptOptions,
 ): Promise<void> {
   const name = `${program} run ${script}`
   const options = { env: { NODE_ENV: nodeEnv, ...env, ...managerEnv }, name, ...(cwd !== undefined && { cwd }) }
-  await log.step(`Running ${name}`, () => run([program, 'run', script], options))
+  await log.step(`Running ${name}${where === undefined ? '' : ` in ${where}`}`, () =>
+    run([program, 'run', script], options),
+  )
 }

@@ -52,16 +52,17 @@ export class FakeNpm {
     }
     if (this.missing !== undefined && name.startsWith(this.missing)) return failed('npm error code E404')
     if (verb === 'view') return done(JSON.stringify(this.versions[name] ?? []))
-    if (verb === 'pack') return this.#pack(name)
+    if (verb === 'pack') return this.#pack(name, args[args.indexOf('--pack-destination') + 1])
     if (this.installFailure !== undefined && verb === 'ci') return failed(this.installFailure)
     if (verb === 'ci' || verb === 'install') return install(command.cwd, !args.includes('--omit=dev'))
     if (verb === 'prune') return install(command.cwd, false)
     return done()
   }
 
-  #pack(spec: string): CommandResult {
+  async #pack(spec: string, dir: string | undefined): Promise<CommandResult> {
     const at = spec.lastIndexOf('@')
     this.#packed = spec
+    if (dir !== undefined) await writeFile(join(dir, 'package.tgz'), spec)
     const known = this.versions[spec.slice(0, at)]?.includes(spec.slice(at + 1)) === true
     return known ? done() : failed(`npm error code ETARGET\nnpm error notarget No matching version found for ${spec}`)
   }

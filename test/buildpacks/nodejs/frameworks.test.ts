@@ -267,7 +267,8 @@ describe('caches of build tools', () => {
     const { project, remake } = await frameworkProject(next)
     await project.build()
     remake({ '.next/BUILD_ID': '2' })
-    await project.nextBuild({ 'package-lock.json': JSON.stringify({ lockfileVersion: 3, packages: { '': {} } }) })
+    const packages = { '': {}, 'node_modules/next': { version: '2.0.0' }, 'node_modules/react': { version: '2.0.0' } }
+    await project.nextBuild({ 'package-lock.json': JSON.stringify({ lockfileVersion: 3, packages }) })
     await project.build()
     expect(await readdir(join(project.layersDir, 'build-caches'))).toEqual([])
   })

@@ -1,0 +1,95 @@
+import { rm } from 'node:fs/promises'
+import type { BuildContext, Component } from '../sdk/index.ts'
+import { restoreBuildCaches } from './frameworks/build-caches.ts'
+import { developmentProgram } from './frameworks/development-tools.ts'
+import type { ManagerChoice, PackageManager } from './manager.ts'
+import { installPackages, type PackagePlan } from './packages.ts'
+import type { Project } from './project.ts'
+import type { Runtime } from './runtime.ts'
+import type { BuildScripts } from './scripts.ts'
+import { buildWorkspace } from './workspace.ts'
+
+export interface BuildJob {
+  readonly context: BuildContext
+  readonly project: Project
+  readonly choice: ManagerChoice
+  readonly plan: PackagePlan
+  readonly scripts: BuildScripts
+  readonly node: Runtime
+  readonly manager: PackageManager
+  /** Commands that start the application. */
+  readonly needed: readonly string[]
+}
+
+/** What the image has of packages. */
+export interface Built {
+  /** From the top of the source. */
+  readonly paths: readonly string[]
+  readonly components: readonly Component[]
+  /** The command that starts with the packages found, if the shell alone does not find them. */
+  startCommand?: PackageManager['startCommand']
+}
+
+export async function installAndBuild(job: BuildJob): Promise<Built> {
+  const { context, project, choice, plan, scripts, manager } = job
+  const { log } = context
+  if (plan.how === 'install' && choice.lockFile === undefined) {
+    const expected = choice.kind.newLockFile
+    log.warning(
+      `there is no ${expected}, so each build may install other versions`,
+      `Run "${choice.kind.commands[0]} install" and commit ${expected}.`,
+    )
+  }
+  for (const script of scripts.before)
+    await manager.runScript(script, { nodeEnv: scripts.nodeEnv, cwd: project.app.path })
+  await installPackages(context, project, choice, plan, manager)
+  if (plan.builds) await withCaches(job, () => runScripts(job))
+  const tool = plan.prune ? await developmentProgram(project, job.needed) : undefined
+  if (tool) log.info(`devDependencies stay in the image: the start command calls ${tool.program}, of ${tool.name}`)
+  else if (plan.prune) await log.step('Removing devDependencies', () => manager.prune())
+  await manager.finish?.()
+  const base = project.root.path.slice(context.app.path.length + 1)
+  const startCommand = manager.startCommand && { startCommand: manager.startCommand.bind(manager) }
+  if (plan.how === 'none') return { paths: [], components: [], ...startCommand }
+  const paths = manager.installedPaths.map(path => (base === '' ? path : `${base}/${path}`))
+  return { paths, components: await manager.sbom(), ...startCommand }
+}
+
+async function runScripts(job: BuildJob): Promise<void> {
+  const { context, project, scripts, manager } = job
+  const cwd = project.app.path
+  if (await buildWorkspace(job)) return
+  for (const script of scripts.scripts) await manager.runScript(script, { nodeEnv: scripts.nodeEnv, cwd })
+  if (scripts.command !== undefined) {
+    const bins = [...new Set([project.app, project.root])].map(folder => folder.at('node_modules/.bin'))
+    const env = {
+      NODE_ENV: scripts.nodeEnv,
+      ...context.env,
+      ...manager.env,
+      PATH: [...bins, manager.env['PATH']].join(':'),
+    }
+    const command = ['bash', '-c', scripts.command] as const
+    await context.log.step(`Building with ${scripts.where}: ${scripts.command}`, () =>
+      context.run(command, { env, cwd: project.app.path }),
+    )
+  }
+}
+
+/** Runs a build with the caches of its tools, which may be in the application's folder and in that of its workspace. */
+async function withCaches({ context, project, choice, node }: BuildJob, build: () => Promise<void>): Promise<void> {
+  const { root, app } = project
+  const lockFile = (choice.lockFile === undefined ? undefined : await root.read(choice.lockFile)) ?? ''
+  const packageJson = (await app.read('package.json')) ?? ''
+  const inputs = { lockFile, packageJson, node: node.version }
+  const caches = [await restoreBuildCaches(context, app, inputs)]
+  if (root !== app) caches.push(await restoreBuildCaches(context, root, inputs, 'workspace-build-caches'))
+  await build()
+  for (const each of caches) await each.keep()
+}
+
+/** Takes the packages of a workspace out that the application does not need. */
+export async function leaveOut({ log }: BuildContext, { root, dir, others }: Project): Promise<void> {
+  if (others.length === 0) return
+  log.info(`Leaving out ${others.join(', ')}: ${dir} does not need ${others.length === 1 ? 'it' : 'them'}`)
+  await Promise.all(others.map(other => rm(root.at(other), { recursive: true, force: true })))
+}

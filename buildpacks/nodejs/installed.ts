@@ -1,0 +1,77 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Component, packageUrl } from '../sdk/index.ts'
+import { type Table, tableOf } from './yaml.ts'
+
+/** A package that is installed. */
+export interface InstalledPackage {
+  /** From the project's root: `node_modules/a/node_modules/b`. */
+  readonly path: string
+  readonly name: string
+  readonly version: string
+  readonly license: string | undefined
+  /** It has something to run when it is installed. */
+  readonly hasScripts: boolean
+}
+
+/** Folders in which pnpm, Bun and Yarn keep packages that others link to. */
+const stores = ['.pnpm', '.bun', '.store']
+
+/** The packages in `node_modules` of some folders below `root`; links are not followed. */
+export async function installedPackages(root: string, dirs: readonly string[]): Promise<InstalledPackage[]> {
+  const found: InstalledPackage[] = []
+  const waiting = dirs.map(dir => join(dir, 'node_modules'))
+  for (let dir = waiting.pop(); dir !== undefined; dir = waiting.pop()) {
+    for (const entry of await entriesOf(join(root, dir))) {
+      const path = join(dir, entry)
+      if (stores.includes(entry)) {
+        const kept = await entriesOf(join(root, path))
+        waiting.push(
+          ...kept.map(name => (name === 'node_modules' ? join(path, name) : join(path, name, 'node_modules'))),
+        )
+      } else if (entry.startsWith('@')) {
+        const scoped = await entriesOf(join(root, path))
+        for (const name of scoped) await visit(join(path, name))
+      } else if (!entry.startsWith('.')) await visit(path)
+    }
+  }
+  return found.toSorted((a, b) => (a.path < b.path ? -1 : 1))
+
+  async function visit(path: string): Promise<void> {
+    const json = await manifestOf(join(root, path))
+    if (json === undefined) return
+    waiting.push(join(path, 'node_modules'))
+    const { name, version, license } = json
+    if (typeof name !== 'string' || typeof version !== 'string') return
+    const hasScripts = runsScripts(json) || (await entriesOf(join(root, path), 'files')).includes('binding.gyp')
+    found.push({ path, name, version, license: typeof license === 'string' ? license : undefined, hasScripts })
+  }
+}
+
+/** Directories, without links, or files; none of what is no directory. */
+async function entriesOf(path: string, kind: 'directories' | 'files' = 'directories'): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => [])
+  return entries.filter(entry => (kind === 'files' ? entry.isFile() : entry.isDirectory())).map(({ name }) => name)
+}
+
+async function manifestOf(dir: string): Promise<Table | undefined> {
+  const text = await readFile(join(dir, 'package.json'), 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  try {
+    return tableOf(JSON.parse(text))
+  } catch {
+    // What nobody can read has no name; its scripts cannot run either.
+    return {}
+  }
+}
+
+function runsScripts({ scripts }: Table): boolean {
+  return ['preinstall', 'install', 'postinstall'].some(name => Boolean(tableOf(scripts)[name]))
+}
+
+export function componentsOf(packages: readonly Pick<InstalledPackage, 'name' | 'version' | 'license'>[]): Component[] {
+  return packages.map(({ name, version, license }) => {
+    const purl = packageUrl('npm', name, version)
+    return { name, version, purl, ...(license !== undefined && { license }) }
+  })
+}

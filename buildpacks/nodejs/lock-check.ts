@@ -1,0 +1,42 @@
+import { BuildpackError } from '../sdk/index.ts'
+import type { ManagerChoice } from './manager.ts'
+import type { PackageJson } from './package-json.ts'
+import type { Project } from './project.ts'
+
+/** @throws BuildpackError if a package.json asks for a package that the lock file does not have, before anything is fetched */
+export async function checkLockFile({ root, rootJson, members }: Project, choice: ManagerChoice): Promise<void> {
+  const { lock, lockFile, kind } = choice
+  if (lock === undefined || lockFile === undefined) return
+  // These replace what a package.json asks for.
+  if (/"(overrides|resolutions|pnpm|packageExtensions)"/.test(rootJson.installFields)) return
+  // Yarn 1 and npm link packages of the workspace whatever the range is.
+  const own = new Set(members.map(({ json }) => json.name))
+  for (const { dir, json } of [{ dir: '.', json: rootJson }, ...members]) {
+    const missing = firstMissing(json, (name, range) => own.has(name) || lock.knows(dir, name, range))
+    if (missing === undefined) continue
+    const file = dir === '.' ? 'package.json' : `${dir}/package.json`
+    const line = lineOf((await root.read(file)) ?? '', missing.field, missing.name)
+    throw new BuildpackError(
+      `${lockFile} does not have ${missing.name} ${JSON.stringify(missing.range.slice(0, 100))}`,
+      {
+        where: `${file}${line === undefined ? '' : `:${line}`} ${missing.field}.${missing.name}`,
+        fix: `run "${kind.commands[0]} install" and commit ${lockFile}`,
+      },
+    )
+  }
+}
+
+function firstMissing({ dependencies }: PackageJson, knows: (name: string, range: string) => boolean) {
+  for (const [field, ranges] of Object.entries(dependencies)) {
+    // Where a name is in both, the optional one counts.
+    for (const [name, range] of Object.entries(ranges)) if (!knows(name, range)) return { field, name, range }
+  }
+  return undefined
+}
+
+/** The line of a key in one of package.json's tables, as people write these. */
+function lineOf(text: string, field: string, name: string): number | undefined {
+  const start = text.indexOf(`"${field}"`)
+  const at = start < 0 ? -1 : text.indexOf(`"${name}"`, start)
+  return at < 0 ? undefined : text.slice(0, at).split('\n').length
+}

@@ -1,0 +1,108 @@
+import { mkdir, rm, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { keep, withTempDir } from '../../sdk/index.ts'
+import { componentsOf, installedPackages } from '../installed.ts'
+import { readBunLock } from '../lock-file.ts'
+import type { ManagerChoice, ManagerJob, ManagerKind, ManagerSource, PackageManager } from '../manager.ts'
+import { unpackTool } from './fetch.ts'
+import { runtimeEnv } from '../runtime.ts'
+import { installKey } from './install-key.ts'
+import { removeDeadLinks } from './links.ts'
+import { runNamedScript } from './scripts.ts'
+import { commandOf, outdatedLock, provideTool, toolEnv } from './tool.ts'
+
+export const bun: ManagerKind = {
+  id: 'bun',
+  name: 'Bun',
+  lockFiles: ['bun.lock', 'bun.lockb'],
+  newLockFile: 'bun.lock',
+  commands: ['bun', 'bunx'],
+  readLock: readBunLock,
+  source: (choice, _project, arch) => Promise.resolve(sourceOf(choice, arch)),
+  use: (job, work) => withTempDir(async temp => work(await open(job, temp))),
+}
+
+/** Packages with the program; that for amd64 runs on processors without AVX2 as well. */
+const programs: Readonly<Record<string, string>> = {
+  amd64: '@oven/bun-linux-x64-baseline',
+  arm64: '@oven/bun-linux-aarch64',
+}
+
+function sourceOf({ request, lockFile }: ManagerChoice, arch: string): ManagerSource {
+  const range = lockFile === 'bun.lock' ? '>=1.2' : '>=1'
+  return {
+    package: programs[arch] ?? '@oven/bun-linux-x64-baseline',
+    request: request ?? { range, where: lockFile ?? 'the absence of a lock file' },
+  }
+}
+
+async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
+  const { context, project, choice, registry } = job
+  const { root } = project
+  const source = sourceOf(choice, context.target.arch)
+  const tool = await provideTool(job, {
+    command: 'bun',
+    name: 'Bun',
+    ...source,
+    ...(job.withoutNode && { env: runtimeEnv(project) }),
+    async create(dir, version) {
+      await unpackTool(registry, source.package, version, dir)
+      await symlink('bun', join(dir, 'bin/bunx'))
+    },
+  })
+  const store = await context.layer('bun-cache', {
+    types: { cache: true },
+    key: {},
+    restore: () => keep,
+    create: async () => {},
+  })
+  const env = { ...(await toolEnv(job, tool.bin, temp)), BUN_INSTALL_CACHE_DIR: store.path, DO_NOT_TRACK: '1' }
+  const fix = outdatedLock(/lockfile had changes|lockfile is frozen/, 'bun install', choice.lockFile)
+  const command = commandOf(context, 'bun', { cwd: root.path, env, fix })
+  // Links to the cache would let a script of a package change it.
+  const usual = ['--backend=copyfile', '--no-progress', ...(choice.lockFile ? ['--frozen-lockfile'] : ['--no-save'])]
+  const dirs = ['', ...project.members.map(({ dir }) => dir)]
+  const modules = dirs.map(dir => root.at(dir, 'node_modules'))
+  const clean = () => Promise.all(modules.map(dir => rm(dir, { recursive: true, force: true })))
+  const production = ['--production', ...usual]
+  let which = usual
+  return {
+    version: tool.version,
+    env,
+    store,
+    installTitle: 'bun install',
+    installedPaths: dirs.map(dir => join(dir, 'node_modules')),
+    key: ({ dev }) => installKey(job, tool.version, dev, choice.lock?.complete === true),
+    async install({ dev }) {
+      which = dev ? usual : production
+      await clean()
+      await command(['install', ...which, '--ignore-scripts'])
+    },
+    async runInstallScripts() {
+      await clean()
+      await command(['install', ...which])
+    },
+    rebuild: async () => void (await command(['install', ...usual])),
+    runScript: (script, options) => runNamedScript(context, env, 'bun', script, options),
+    /** Bun has no command for it: what an installation for production lacks is taken away, and what the build made stays. */
+    async prune() {
+      const before = await installedPackages(root.path, dirs)
+      const aside = (index: number) => join(temp, 'aside', String(index))
+      await mkdir(join(temp, 'aside'))
+      await Promise.all(modules.map((dir, index) => move(dir, aside(index))))
+      await command(['install', ...production, '--ignore-scripts'])
+      const wanted = new Set((await installedPackages(root.path, dirs)).map(({ path }) => path))
+      await clean()
+      await Promise.all(modules.map((dir, index) => move(aside(index), dir)))
+      for (const { path } of before) {
+        if (!wanted.has(path)) await rm(root.at(path), { recursive: true, force: true })
+      }
+      for (const dir of modules) await removeDeadLinks(dir)
+    },
+    sbom: async () => componentsOf(await installedPackages(root.path, dirs)),
+  }
+
+  async function move(from: string, to: string): Promise<void> {
+    await context.run(['sh', '-c', '[ ! -e "$1" ] || exec mv "$1" "$2"', 'sh', from, to], { quiet: true })
+  }
+}

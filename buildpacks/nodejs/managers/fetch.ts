@@ -1,0 +1,37 @@
+import { mkdir } from 'node:fs/promises'
+import semver from 'semver'
+import { BuildpackError } from '../../sdk/index.ts'
+import type { ManagerRequest, ManagerSource } from '../manager.ts'
+import type { Registry } from '../registry.ts'
+
+/** @throws BuildpackError that names the versions nearby if there is none */
+export async function chooseVersion(
+  registry: Registry,
+  { name, package: pkg, request }: ManagerSource & { readonly name: string },
+): Promise<string> {
+  const exact = semver.valid(request.range)
+  const published = await registry.versions(pkg)
+  if (exact !== null && published.includes(exact)) return exact
+  const version = exact === null ? semver.maxSatisfying(published, request.range) : null
+  if (version !== null) return version
+  const lines = [...new Set(published.map(v => semver.major(v)))].toSorted((a, b) => a - b)
+  const line = semver.minVersion(request.range)?.major
+  const inLine = semver.maxSatisfying(published, `${line}.x`) ?? semver.maxSatisfying(published, '*')
+  throw new BuildpackError(`no version of ${name} satisfies ${JSON.stringify(request.range)}`, {
+    where: request.where,
+    fix: `write for example "${inLine}"; there are versions ${lines[0]} to ${lines.at(-1)}`,
+  })
+}
+
+/** Unpacks a package of the registry, or fails for good. */
+export async function unpackTool(
+  registry: Registry,
+  pkg: string,
+  version: string,
+  dir: string,
+  request?: ManagerRequest,
+): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  if (await registry.unpack(pkg, version, dir, request)) return
+  throw new BuildpackError(`the registry has no ${pkg} ${version}`, { ...(request && { where: request.where }) })
+}

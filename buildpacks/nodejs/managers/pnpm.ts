@@ -1,0 +1,150 @@
+import { cp, rm, symlink, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import semver from 'semver'
+import { byDefault, keep, withTempDir } from '../../sdk/index.ts'
+import { componentsOf, installedPackages } from '../installed.ts'
+import { readPnpmLock } from '../lock-file.ts'
+import type { ManagerChoice, ManagerJob, ManagerKind, ManagerSource, PackageManager } from '../manager.ts'
+import { unpackTool } from './fetch.ts'
+import { installKey } from './install-key.ts'
+import { ownInstallScripts } from './own-scripts.ts'
+import { runNamedScript } from './scripts.ts'
+import { commandOf, outdatedLock, provideTool, type Tool, toolEnv, writeNodeCommand } from './tool.ts'
+
+export const pnpm: ManagerKind = {
+  id: 'pnpm',
+  name: 'pnpm',
+  lockFiles: ['pnpm-lock.yaml'],
+  newLockFile: 'pnpm-lock.yaml',
+  commands: ['pnpm', 'pnpx'],
+  readLock: readPnpmLock,
+  source: choice => Promise.resolve(sourceOf(choice)),
+  use: (job, work) => withTempDir(async temp => work(await open(job, temp))),
+}
+
+/** The versions that write each format of lock files (pnpm.io, "pnpm-lock.yaml"), and that do not run scripts nobody allowed. */
+const versionsByFormat: Readonly<Record<string, string>> = { '5.3': '6', '5.4': '7', '6.0': '8', '9.0': '10' }
+
+/** Packages with pnpm as a program of its own, which it is since version 12. */
+const programs: Readonly<Record<string, string>> = { amd64: '@pnpm/exe.linux-x64', arm64: '@pnpm/exe.linux-arm64' }
+
+async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
+  const { context, project, choice } = job
+  const { root } = project
+  const tool = await provide(job)
+  const store = await context.layer('pnpm-store', {
+    types: { cache: true },
+    key: {},
+    restore: () => keep,
+    create: async () => {},
+  })
+  const env = { ...(await toolEnv(job, tool.bin, temp)), ...settings(store.path, join(temp, 'pnpm-cache')) }
+  const fix = outdatedLock(/OUTDATED_LOCKFILE|LOCKFILE_BREAKING|CONFIG_MISMATCH/, 'pnpm install', choice.lockFile)
+  const command = commandOf(context, 'pnpm', { cwd: root.path, env, fix })
+  const frozen = choice.lockFile === undefined ? ['--no-lockfile'] : ['--frozen-lockfile']
+  const filter = project.dir === '' || !project.isWorkspace ? [] : ['--filter', `./${project.dir}...`, '--filter', '.']
+  const dirs = ['', ...project.members.map(({ dir }) => dir)]
+  return {
+    version: tool.version,
+    env,
+    store,
+    installTitle: 'pnpm install',
+    installedPaths: dirs.map(dir => join(dir, 'node_modules')),
+    key: ({ dev }) => installKey(job, tool.version, dev, choice.lock?.complete === true),
+    async install({ dev }) {
+      await Promise.all(dirs.map(dir => rm(root.at(dir, 'node_modules'), { recursive: true, force: true })))
+      const which = dev ? ['--prod=false'] : ['--prod']
+      await command(['install', ...filter, ...frozen, ...which, '--ignore-scripts', '--reporter=append-only'])
+    },
+    async runInstallScripts() {
+      await command(['rebuild', '--pending'])
+      for (const script of ownInstallScripts(project)) await command(['--recursive', '--if-present', 'run', script])
+    },
+    rebuild: async () => void (await command(['rebuild'])),
+    runScript: (script, options) => runNamedScript(context, env, 'pnpm', script, options),
+    async prune() {
+      await command([
+        'install',
+        ...filter,
+        ...frozen,
+        '--prod',
+        '--ignore-scripts',
+        '--prefer-offline',
+        '--reporter=append-only',
+      ])
+    },
+    // They name the time and the store of this build.
+    async finish() {
+      const names = ['.modules.yaml', '.pnpm-workspace-state.json', '.pnpm-workspace-state-v1.json']
+      await Promise.all(names.map(name => rm(root.at('node_modules', name), { force: true })))
+    },
+    sbom: async () => componentsOf(await installedPackages(root.path, dirs)),
+  }
+}
+
+/** Variables of pnpm 10 and older, and of newer ones. */
+function settings(store: string, cache: string): Record<string, string> {
+  const values = {
+    store_dir: store,
+    cache_dir: cache,
+    // Hard links would let a script of a package change the store.
+    package_import_method: 'clone-or-copy',
+    // Scripts run in each build, and leave nothing in the store.
+    side_effects_cache: 'false',
+    // devDependencies are gone at once, and not after a week.
+    modules_cache_max_age: '0',
+    ...launchSettings,
+  }
+  return asVariables(values)
+}
+
+const launchSettings = {
+  // The pnpm that runs is the version that the application asks for.
+  manage_package_manager_versions: 'false',
+  package_manager_strict: 'false',
+  pm_on_fail: 'ignore',
+  verify_deps_before_run: 'false',
+}
+
+function asVariables(values: Readonly<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries(values).flatMap(([name, value]) => [
+    [`npm_config_${name}`, value],
+    [`PNPM_CONFIG_${name.toUpperCase()}`, value],
+  ])
+  return Object.fromEntries(entries) as Record<string, string>
+}
+
+async function provide(job: ManagerJob): Promise<Tool> {
+  const { registry, context, choice } = job
+  return provideTool(job, {
+    command: 'pnpm',
+    name: 'pnpm',
+    ...sourceOf(choice),
+    // What is installed is complete: pnpm neither installs anything nor fetches another pnpm when it starts the application.
+    env: { launch: Object.fromEntries(Object.entries(asVariables(launchSettings)).map(([k, v]) => [k, byDefault(v)])) },
+    async create(dir, version) {
+      const target = join(dir, 'pnpm')
+      await unpackTool(registry, 'pnpm', version, target, choice.request)
+      if (semver.major(version) < 12) {
+        const ending = semver.major(version) < 11 ? 'cjs' : 'mjs'
+        await writeNodeCommand(join(dir, 'bin'), 'pnpm', join(target, `bin/pnpm.${ending}`))
+        await writeNodeCommand(join(dir, 'bin'), 'pnpx', join(target, `bin/pnpx.${ending}`))
+        return
+      }
+      // What its install script does: the program takes the place of a script. Beside it is the node-gyp that it brings.
+      const program = join(dir, 'program')
+      await unpackTool(registry, programs[context.target.arch] ?? '@pnpm/exe.linux-x64', version, program)
+      await rm(join(target, 'pnpm'))
+      await cp(join(program, 'pnpm'), join(target, 'pnpm'))
+      await rm(program, { recursive: true })
+      await mkdir(join(dir, 'bin'))
+      for (const name of ['pnpm', 'pnpx']) await symlink('../pnpm/pnpm', join(dir, 'bin', name))
+    },
+  })
+}
+
+function sourceOf({ request, lock, lockFile }: ManagerChoice): ManagerSource {
+  const format = lock?.format ?? '9.0'
+  const range = versionsByFormat[format] ?? (Number(format) > 9 ? '*' : '6')
+  return { package: 'pnpm', request: request ?? { range, where: lockFile ?? 'the absence of a lock file' } }
+}

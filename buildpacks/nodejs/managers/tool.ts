@@ -1,0 +1,108 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BuildContext, type LayerEnv, packageUrl } from '../../sdk/index.ts'
+import type { ManagerJob, ManagerSource } from '../manager.ts'
+import { npmEnv } from '../registry.ts'
+import { namesProgram } from '../scripts.ts'
+import { chooseVersion } from './fetch.ts'
+import { bundledWrappers, provideNpm } from './npm-tool.ts'
+
+/** A package manager that comes from npm's registry. */
+export interface ToolSource extends ManagerSource {
+  /** Of its layer and its command. */
+  readonly command: string
+  /** As people write it. */
+  readonly name: string
+  /** Variables for the image. */
+  readonly env?: LayerEnv
+  /** Fills the layer with commands in `bin`. */
+  create(dir: string, version: string): Promise<void>
+}
+
+export interface Tool {
+  readonly version: string
+  /** The directory of its commands. */
+  readonly bin: string
+}
+
+/** Puts a package manager into a layer, of the image too if something there calls it. */
+export async function provideTool({ context, registry, launch }: ManagerJob, source: ToolSource): Promise<Tool> {
+  const { command, name, request } = source
+  const version = await chooseVersion(registry, source)
+  context.log.info(`${name} ${version}: ${request.where} asks for ${request.range}`)
+  const layer = await context.layer(command, {
+    title: `${name} ${version}`,
+    // A program is watched (X40), which a layer for the cache alone is not.
+    types: { launch, build: true, cache: true },
+    key: { [name]: version, architecture: context.target.arch, digest: request.hash ?? 'of the registry' },
+    create: async dir => {
+      await source.create(dir, version)
+      return source.env === undefined ? {} : { env: source.env }
+    },
+    sbom: () => Promise.resolve([{ name: command, version, purl: packageUrl('npm', source.package, version) }]),
+  })
+  return { version, bin: join(layer.path, 'bin') }
+}
+
+/** A command that runs a script with the `node` on PATH. */
+export async function writeNodeCommand(bin: string, command: string, script: string): Promise<void> {
+  await mkdir(bin, { recursive: true })
+  await writeFile(join(bin, command), `#!/bin/sh\nexec node '${script}' "$@"\n`, { mode: 0o755 })
+}
+
+/**
+ * Variables for a manager other than npm, and for the scripts that it runs. Scripts call npm too, whatever the manager is, so it is
+ * there; in the image as well if the start needs it.
+ */
+export async function toolEnv(job: ManagerJob, bin: string, temp: string): Promise<Record<string, string>> {
+  const { context, node, bundled } = job
+  const paths = [join(node.layer.path, 'bin'), bin]
+  if (job.launchNpm || scriptsCallNpm(job)) {
+    const npm = await provideNpm({ ...job, launch: job.launchNpm, choice: { ...job.choice, request: undefined } })
+    paths.push(await bundledWrappers(join(temp, 'bin'), npm.dir))
+  } else paths.push(await bundledWrappers(join(temp, 'bin'), bundled.dir))
+  return {
+    ...npmEnv(context.env, join(temp, 'npm-cache')),
+    PATH: [...paths, context.env['PATH']].join(':'),
+    npm_package_config_node_gyp_nodedir: node.layer.path,
+    // node-gyp 9 and older, which older managers bring, read this one.
+    npm_config_nodedir: node.layer.path,
+    // No question is asked, and lock files are not changed.
+    CI: context.env['CI'] ?? 'true',
+  }
+}
+
+function scriptsCallNpm({ project: { json, rootJson } }: ManagerJob): boolean {
+  const scripts = [...Object.values(json.scripts), ...Object.values(rootJson.scripts)]
+  return scripts.some(script => namesProgram(script, ['npm', 'npx']))
+}
+
+/** What a manager says when it cannot install: with the way out if the lock file is to blame. */
+export function outdatedLock(pattern: RegExp, command: string, lockFile: string | undefined) {
+  return (output: string): string | undefined =>
+    pattern.test(output) ? `run "${command}" and commit ${lockFile ?? 'the lock file'}` : undefined
+}
+
+export type RunCommand = (
+  args: readonly [string, ...string[]],
+  env?: Record<string, string | undefined>,
+) => Promise<unknown>
+
+/** Runs a manager's command from the project's root. */
+export function commandOf(
+  { run }: BuildContext,
+  program: string,
+  options: {
+    readonly cwd: string
+    readonly env: Readonly<Record<string, string | undefined>>
+    readonly fix?: (output: string) => string | undefined
+  },
+): RunCommand {
+  return (args, env = {}) =>
+    run([program, ...args], {
+      name: `${program} ${args.join(' ')}`,
+      cwd: options.cwd,
+      env: { ...options.env, ...env },
+      ...(options.fix && { fix: options.fix }),
+    })
+}

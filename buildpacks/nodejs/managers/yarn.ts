@@ -1,0 +1,86 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { keep, withTempDir } from '../../sdk/index.ts'
+import { componentsOf, installedPackages } from '../installed.ts'
+import { readYarnLock } from '../lock-file.ts'
+import type { ManagerChoice, ManagerJob, ManagerKind, ManagerSource, PackageManager } from '../manager.ts'
+import { unpackTool } from './fetch.ts'
+import { installKey } from './install-key.ts'
+import { runNamedScript } from './scripts.ts'
+import { commandOf, outdatedLock, provideTool, toolEnv, writeNodeCommand } from './tool.ts'
+
+/** Yarn 1. */
+export const yarn: ManagerKind = {
+  id: 'yarn',
+  name: 'Yarn',
+  lockFiles: ['yarn.lock'],
+  newLockFile: 'yarn.lock',
+  commands: ['yarn', 'yarnpkg'],
+  readLock: readYarnLock,
+  source: choice => Promise.resolve(sourceOf(choice)),
+  use: (job, work) => withTempDir(async temp => work(await open(job, temp))),
+}
+
+function sourceOf({ request, lockFile }: ManagerChoice): ManagerSource {
+  return { package: 'yarn', request: request ?? { range: '1.x', where: lockFile ?? 'the absence of a lock file' } }
+}
+
+async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
+  const { context, project, choice, registry } = job
+  const { root } = project
+  const tool = await provideTool(job, {
+    command: 'yarn',
+    name: 'Yarn',
+    ...sourceOf(choice),
+    async create(dir, version) {
+      await unpackTool(registry, 'yarn', version, join(dir, 'yarn'), choice.request)
+      await writeNodeCommand(join(dir, 'bin'), 'yarn', join(dir, 'yarn/bin/yarn.js'))
+    },
+  })
+  // Archives, whose digests Yarn compares with the lock file whenever it unpacks one. Its cache of unpacked packages is not kept: nothing
+  // checks those.
+  const mirror = await context.layer('yarn-archives', {
+    types: { cache: true },
+    key: {},
+    restore: () => keep,
+    create: async () => {},
+  })
+  const ownMirror = /^\s*"?yarn-offline-mirror"?\s/m.test((await root.read('.yarnrc')) ?? '')
+  const env: Record<string, string> = {
+    ...(await toolEnv(job, tool.bin, temp)),
+    YARN_CACHE_FOLDER: join(temp, 'yarn-cache'),
+    ...(!ownMirror && { YARN_YARN_OFFLINE_MIRROR: mirror.path }),
+    // Yarn 1 itself warns of what newer Nodes find in it.
+    NODE_OPTIONS: [context.env['NODE_OPTIONS'], '--disable-warning=DEP0169'].filter(Boolean).join(' '),
+  }
+  const fix = outdatedLock(/lockfile needs to be updated/, 'yarn install', choice.lockFile)
+  const command = commandOf(context, 'yarn', { cwd: root.path, env, fix })
+  const frozen = choice.lockFile === undefined ? ['--no-lockfile'] : ['--frozen-lockfile']
+  const dirs = ['', ...project.members.map(({ dir }) => dir)]
+  const clean = () => Promise.all(dirs.map(dir => rm(root.at(dir, 'node_modules'), { recursive: true, force: true })))
+  let which: string[] = []
+  return {
+    version: tool.version,
+    env,
+    installTitle: 'yarn install',
+    installedPaths: dirs.map(dir => join(dir, 'node_modules')),
+    key: ({ dev }) => installKey(job, tool.version, dev, choice.lock?.complete === true),
+    async install({ dev }) {
+      which = dev ? ['--production=false'] : ['--production=true']
+      await clean()
+      await command(['install', ...frozen, ...which, '--ignore-scripts', '--non-interactive'])
+    },
+    async runInstallScripts() {
+      // Yarn runs scripts of those packages alone that it puts there in the same run.
+      await clean()
+      await command(['install', ...frozen, ...which, '--prefer-offline', '--non-interactive'])
+    },
+    rebuild: async () => void (await command(['install', ...frozen, '--force', '--non-interactive'])),
+    runScript: (script, options) => runNamedScript(context, env, 'yarn', script, options),
+    async prune() {
+      const only = ['--production=true', '--ignore-scripts', '--prefer-offline', '--non-interactive']
+      await command(['install', ...frozen, ...only])
+    },
+    sbom: async () => componentsOf(await installedPackages(root.path, dirs)),
+  }
+}

@@ -1,0 +1,43 @@
+import { loadAll, YAMLException } from 'js-yaml'
+import { type App, BuildpackError } from '../sdk/index.ts'
+
+export type Table = Readonly<Record<string, unknown>>
+
+/** A YAML file's table; undefined if there is no such file. */
+export async function readYaml(app: App, name: string): Promise<Table | undefined> {
+  const text = await app.read(name)
+  return text === undefined ? undefined : parseYaml(text, name)
+}
+
+/**
+ * The table of a YAML document. JSON with commas too many, as Bun writes it, is YAML as well.
+ * @throws BuildpackError with the line of a mistake
+ */
+export function parseYaml(text: string, where: string): Table {
+  let value: unknown
+  try {
+    // pnpm writes what it needs itself as a document of its own before the others.
+    value = loadAll(text).at(-1)
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error
+    const line = (error as { mark?: { line?: number } }).mark?.line
+    throw new BuildpackError(`not YAML: ${error.reason}`, {
+      where: line === undefined ? where : `${where}:${line + 1}`,
+    })
+  }
+  return tableOf(value)
+}
+
+/** A table as it is; an empty one in place of anything else. */
+export function tableOf(value: unknown): Table {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Table) : {}
+}
+
+export function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : []
+}
+
+/** A text, or a number as text: versions are written as both. */
+export function scalarOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+}

@@ -1,0 +1,344 @@
+import { access, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { nodejs } from '../../../buildpacks/nodejs/nodejs.ts'
+import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { openProject } from '../sdk/project.ts'
+import { bundledDir } from './bundled.ts'
+import { FakeManagers } from './fake-managers.ts'
+
+const json = (value: object) => JSON.stringify(value, null, 2)
+
+async function projectOf(app: Tree, env: Record<string, string> = {}) {
+  const managers = new FakeManagers()
+  const dir = await bundledDir()
+  return { managers, project: await openProject({ buildpack: nodejs, dir, app, env, runner: managers.runner }) }
+}
+
+/** What a project's build ran, but for what it asked the registry. */
+const ran = ({ commands }: FakeManagers) => commands.filter(command => !/^npm (view|pack)/.test(command))
+
+const about = (more: object = {}) =>
+  json({
+    scripts: { build: 'b', start: 'node server.js' },
+    dependencies: { a: '1' },
+    devDependencies: { d: '1' },
+    ...more,
+  })
+
+const locks = {
+  yarn: '# yarn lockfile v1\n\na@1:\n  version "1.0.0"\n  integrity sha512-a\n\nd@1:\n  version "1.0.0"\n  integrity sha512-d\n',
+  berry: `__metadata:
+  version: 8
+
+"a@npm:1":
+  version: 1.0.0
+  resolution: "a@npm:1.0.0"
+  checksum: 10c0/a
+
+"d@npm:1":
+  version: 1.0.0
+  resolution: "d@npm:1.0.0"
+  checksum: 10c0/d
+`,
+  pnpm: `lockfileVersion: '9.0'
+importers:
+  .:
+    dependencies:
+      a: { specifier: '1', version: 1.0.0 }
+    devDependencies:
+      d: { specifier: '1', version: 1.0.0 }
+packages:
+  a@1.0.0:
+    resolution: { integrity: sha512-a }
+  d@1.0.0:
+    resolution: { integrity: sha512-d }
+`,
+  bun: `{
+  "lockfileVersion": 1,
+  "workspaces": { "": { "dependencies": { "a": "1" }, "devDependencies": { "d": "1" } } },
+  "packages": { "a": ["a@1.0.0", "", {}, "sha512-a"], "d": ["d@1.0.0", "", {}, "sha512-d"], }
+}
+`,
+}
+
+const apps = {
+  yarn: { 'package.json': about(), 'yarn.lock': locks.yarn, 'server.js': '' },
+  berry: {
+    'package.json': about(),
+    'yarn.lock': locks.berry,
+    '.yarnrc.yml': 'nodeLinker: node-modules\n',
+    'server.js': '',
+  },
+  pnpm: { 'package.json': about(), 'pnpm-lock.yaml': locks.pnpm, 'server.js': '' },
+  bun: { 'package.json': about(), 'bun.lock': locks.bun, 'server.js': '' },
+} as const
+
+describe.each<[keyof typeof apps, string, string, string[], string[]]>([
+  [
+    'yarn',
+    'Yarn 1.22.22: yarn.lock asks for 1.x',
+    'yarn install --frozen-lockfile --production=false --ignore-scripts',
+    ['yarn install --frozen-lockfile --production=false --prefer-offline'],
+    ['yarn install --frozen-lockfile --production=true --ignore-scripts --prefer-offline'],
+  ],
+  [
+    'berry',
+    'Yarn 4.18.1: yarn.lock asks for 4.x',
+    'yarn install --immutable',
+    ['yarn install --immutable'],
+    ['yarn workspaces focus --all --production'],
+  ],
+  [
+    'pnpm',
+    'pnpm 10.34.9: pnpm-lock.yaml asks for 10',
+    'pnpm install --frozen-lockfile --prod=false --ignore-scripts',
+    ['pnpm rebuild --pending'],
+    ['pnpm install --frozen-lockfile --prod --ignore-scripts --prefer-offline'],
+  ],
+  [
+    'bun',
+    'Bun 1.4.5: bun.lock asks for >=1.2',
+    'bun install --frozen-lockfile --ignore-scripts',
+    ['bun install --frozen-lockfile'],
+    ['bun install --production --frozen-lockfile --ignore-scripts'],
+  ],
+])('%s', (name, version, install, withScripts, prune) => {
+  const program = name === 'berry' ? 'yarn' : name
+  const app: Tree = apps[name]
+
+  it('installs without scripts, builds, prunes, and lists what is left', async () => {
+    const { project, managers } = await projectOf(app)
+    const { exitCode, output, launch, layers } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(version)
+    const pruned = name === 'berry' ? [] : prune
+    expect(ran(managers).slice(0, 2)).toEqual([install, `${program} run build`])
+    expect(ran(managers)).toEqual(expect.arrayContaining(pruned))
+    expect(launch).toMatchObject({ slices: [{ paths: ['node_modules'] }] })
+    // X40 A program is watched: a layer for the cache alone would not be.
+    expect(layers[program]?.types).toEqual({ launch: false, build: true, cache: true })
+    const sbom = await project.read('layers/launch.sbom.cdx.json')
+    expect(sbom).toContain('pkg:npm/a@1.0.0')
+    if (name !== 'berry') expect(sbom).not.toContain('pkg:npm/d@1.0.0')
+  })
+
+  it('takes packages that run no scripts from the build before', async () => {
+    const { project, managers } = await projectOf(app)
+    await project.build()
+    managers.commands.length = 0
+    await project.nextBuild({ 'server.js': '// changed' })
+    const { output } = await project.build()
+    expect(output).toMatch(/Using packages of \S+ from the cache/)
+    expect(ran(managers)[0]).toBe(`${program} run build`)
+  })
+
+  it('C21 installs packages with scripts in each build, and runs those', async () => {
+    const { project, managers } = await projectOf(app)
+    managers.packages[0] = { name: 'a', script: 'node-gyp rebuild' }
+    for (const _ of ['first', 'second']) {
+      managers.commands.length = 0
+      const { exitCode, output } = await project.build()
+      expect(exitCode, output).toBe(0)
+      expect(ran(managers).slice(0, 1 + withScripts.length)).toEqual([install, ...withScripts])
+      await project.nextBuild()
+    }
+  })
+
+  it('C21 installs anew if anything changes that it reads', async () => {
+    const { project } = await projectOf(app)
+    const state = async (changes: Tree, env: Record<string, string> = {}) => {
+      await project.nextBuild(changes)
+      project.setEnv(env)
+      return / packages of \S+ \(?(.*?)\)?$/m.exec((await project.build()).output)?.[1]
+    }
+    await project.build()
+    expect(await state({ '.npmrc': 'x=y' })).toBe('files of settings changed')
+    expect(await state({})).toBe('files of settings changed')
+    expect(await state({ 'package.json': about({ overrides: { b: '2' } }) })).toBe(
+      'dependencies in package.json changed',
+    )
+    expect(await state({ 'package.json': about({ version: '2.0.0' }) })).toBe('dependencies in package.json changed')
+    expect(await state({ 'package.json': about({ version: '3.0.0' }) })).toBe('from the cache')
+    expect(await state({}, { npm_config_arch: 'arm' })).toMatch(/^settings for \w+ changed$/)
+    expect(await state({ '.pnpmfile.cjs': '' })).toBeUndefined()
+  })
+
+  it('keeps devDependencies with NODE_ENV=development', async () => {
+    const { project, managers } = await projectOf(app, { NODE_ENV: 'development' })
+    await project.build()
+    expect(ran(managers).filter(command => prune.includes(command))).toEqual([])
+  })
+
+  it('refuses a package.json that asks for what the lock file does not have, before it fetches anything', async () => {
+    const { project, managers } = await projectOf({
+      ...app,
+      'package.json': about({ dependencies: { a: '1', missing: '^2' } }),
+    })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    const lockFile = Object.keys(app).find(file => /lock/.test(file))
+    expect(output).toContain(`Error: package.json:8 dependencies.missing: ${lockFile} does not have missing "^2"`)
+    expect(output).toContain(`run "${program} install" and commit ${lockFile}`)
+    expect(managers.commands).toEqual([])
+  })
+})
+
+describe('pnpm', () => {
+  it.each([
+    ['5.3', '6.35.1'],
+    ['5.4', '7.33.7'],
+    ["'6.0'", '8.15.9'],
+    ["'9.0'", '10.34.9'],
+    ["'10.0'", '12.21.0'],
+  ])('reads lock files of the format %s with %s', async (format, version) => {
+    const { project } = await projectOf({
+      'package.json': json({ dependencies: { a: '1' }, scripts: { start: 'x' } }),
+      'pnpm-lock.yaml': `lockfileVersion: ${format}\nspecifiers:\n  a: '1'\n`,
+    })
+    expect((await project.build()).output).toContain(`pnpm ${version}: pnpm-lock.yaml asks for`)
+  })
+
+  it('X40 drops its store if a script of a package changed it', async () => {
+    const { project, managers } = await projectOf(apps.pnpm)
+    managers.packages[0] = { name: 'a', script: 'x' }
+    managers.onScript = env => writeFile(join(env['npm_config_store_dir'] ?? '', 'poisoned'), '')
+    const { output, layers } = await project.build()
+    expect(output).toContain('the layer pnpm-store was changed after it was finished, at poisoned')
+    expect(layers['pnpm-store']?.types.cache).toBe(false)
+    await project.nextBuild()
+    managers.onScript = () => Promise.resolve()
+    expect((await project.build()).layers['pnpm-store']?.types.cache).toBe(true)
+    await expect(access(join(project.layersDir, 'pnpm-store/poisoned'))).rejects.toThrow('ENOENT')
+  })
+
+  it('is checked against Corepack’s digest', async () => {
+    const { project } = await projectOf({
+      ...apps.pnpm,
+      'package.json': about({ packageManager: 'pnpm@9.15.9+sha512.0a' }),
+    })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toMatch(
+      /Error: package\.json packageManager: the registry's pnpm 9\.15\.9 has the digest sha512\.[0-9a-f]+, not sha512\.0a/,
+    )
+  })
+})
+
+describe('Bun', () => {
+  it('starts a TypeScript file by itself, without Node in the image', async () => {
+    const { project } = await projectOf({
+      'package.json': json({ module: 'index.ts' }),
+      'bun.lock': locks.bun,
+      'index.ts': '',
+    })
+    const { layers, launch, output } = await project.build()
+    expect(output).toContain('Starts with: bun index.ts (package.json)')
+    expect(layers['bun']?.types.launch).toBe(true)
+    expect(layers['node']?.types.launch).toBe(false)
+    expect(await project.read('layers/bun/env.launch/PORT.default')).toBe('8080')
+    expect(launch).toMatchObject({ processes: [{ type: 'web' }] })
+  })
+
+  it.each([
+    [{ scripts: { start: 'bun run next' } }, {}],
+    [{ scripts: { start: 'bun index.ts' }, engines: { node: '22' } }, {}],
+    [{ scripts: { start: 'bun index.ts' } }, { Procfile: 'web: bun index.ts\nworker: node worker.js\n' }],
+  ])('leaves Node in the image for %j', async (more, files) => {
+    const { project } = await projectOf({ ...apps.bun, 'package.json': about(more), ...files })
+    const { layers } = await project.build()
+    expect(layers['bun']?.types.launch).toBe(true)
+    expect(layers['node']?.types.launch).toBe(true)
+  })
+})
+
+describe('Yarn with Plug’n’Play', () => {
+  const app = { 'package.json': about(), 'yarn.lock': locks.berry, 'server.js': '', '.pnp.cjs': '' }
+
+  it('starts the application, and is in the image', async () => {
+    const { project, managers } = await projectOf(app)
+    const { launch, layers } = await project.build()
+    expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', 'yarn run start', 'bash'] }] })
+    expect(launch).toMatchObject({ slices: [{ paths: ['.pnp.cjs', '.pnp.loader.mjs', '.yarn'] }] })
+    expect(layers['yarn']?.types.launch).toBe(true)
+    expect(managers.env['YARN_ENABLE_GLOBAL_CACHE']).toBe('0')
+  })
+
+  it('leaves archives of devDependencies out', async () => {
+    const { project } = await projectOf({
+      ...app,
+      '.pnp.cjs': '"packageLocation": "./.yarn/cache/a-npm-1.0.0-x-y.zip/node_modules/a/"',
+      '.yarn/cache/a-npm-1.0.0-x-y.zip': '',
+      '.yarn/cache/d-npm-1.0.0-x-y.zip': '',
+    })
+    await project.build()
+    expect(await readdir(join(project.appDir, '.yarn/cache'))).toEqual(['a-npm-1.0.0-x-y.zip'])
+    const sbom = await project.read('layers/launch.sbom.cdx.json')
+    expect(sbom).toContain('pkg:npm/a@1.0.0')
+    expect(sbom).not.toContain('pkg:npm/d@1.0.0')
+  })
+})
+
+describe('the choice', () => {
+  const chosen = async (app: Tree) => {
+    const { project } = await projectOf({ 'index.js': '', ...app })
+    const { output } = await project.build()
+    return /^ {2}((npm|Yarn|pnpm|Bun) .*)$|^(Error: .*)$/m.exec(output)?.[0].trim() ?? output
+  }
+
+  it.each<[string, Tree, string]>([
+    [
+      'packageManager',
+      { 'package.json': about({ packageManager: 'pnpm@9.15.9' }), 'pnpm-lock.yaml': locks.pnpm },
+      'pnpm 9.15.9: package.json packageManager asks for 9.15.9',
+    ],
+    [
+      'devEngines',
+      {
+        'package.json': about({ devEngines: { packageManager: { name: 'yarn', version: '^4' } } }),
+        'yarn.lock': locks.berry,
+      },
+      'Yarn 4.18.1: package.json devEngines.packageManager asks for ^4',
+    ],
+    [
+      'engines',
+      { 'package.json': about({ engines: { pnpm: '9' } }), 'pnpm-lock.yaml': locks.pnpm, 'yarn.lock': locks.yarn },
+      'pnpm 9.15.9: package.json engines.pnpm asks for 9',
+    ],
+    [
+      'settings of pnpm',
+      { 'package.json': about(), 'pnpm-workspace.yaml': 'packages: []\n' },
+      'pnpm 10.34.9: the absence of a lock file asks for 10',
+    ],
+    [
+      'Yarn 1 by its lock file',
+      { 'package.json': about({ engines: { yarn: '>=1' } }), 'yarn.lock': locks.yarn },
+      'Yarn 1.22.22: package.json engines.yarn asks for >=1',
+    ],
+    [
+      'a version that is not there',
+      { 'package.json': about({ packageManager: 'pnpm@9.99.0' }), 'pnpm-lock.yaml': locks.pnpm },
+      'Error: package.json packageManager: no version of pnpm satisfies "9.99.0"',
+    ],
+    [
+      'two lock files',
+      { 'package.json': about(), 'yarn.lock': locks.yarn, 'pnpm-lock.yaml': locks.pnpm },
+      'Error: pnpm-lock.yaml: Yarn and pnpm both have a lock file: yarn.lock and pnpm-lock.yaml',
+    ],
+    [
+      'a lock file of another',
+      { 'package.json': about({ packageManager: 'pnpm@9.15.9' }), 'yarn.lock': locks.yarn },
+      'Error: package.json packageManager: the package manager is pnpm, and the only lock file is yarn.lock, of Yarn',
+    ],
+    [
+      'no manager',
+      { 'package.json': about({ packageManager: 'cargo@1.0.0' }) },
+      'Error: package.json packageManager: "cargo@1.0.0" names no package manager that Bale knows',
+    ],
+    [
+      'a lock file that is no YAML',
+      { 'package.json': about(), 'pnpm-lock.yaml': 'a: [\n' },
+      'Error: pnpm-lock.yaml:2: not YAML',
+    ],
+  ])('is that of %s', async (_name, app, expected) => expect(await chosen(app)).toContain(expected))
+})

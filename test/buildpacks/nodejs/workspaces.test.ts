@@ -1,0 +1,153 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { nodejs } from '../../../buildpacks/nodejs/nodejs.ts'
+import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { openProject } from '../sdk/project.ts'
+import { bundledDir } from './bundled.ts'
+import { FakeManagers } from './fake-managers.ts'
+
+const json = (value: object) => JSON.stringify(value, null, 2)
+
+/** `web` depends on `ui`, which depends on `tokens`; nothing depends on `docs`. */
+const workspace: Tree = {
+  'package.json': json({ workspaces: ['apps/*', './packages/**', '!packages/old'], devDependencies: {} }),
+  'apps/web/package.json': json({
+    name: '@s/web',
+    dependencies: { '@s/ui': '*', a: '1' },
+    scripts: { build: 'b', start: 'node server.js' },
+  }),
+  'apps/web/server.js': '',
+  'apps/docs/package.json': json({ name: 'docs', scripts: { build: 'b', start: 'node docs.js' } }),
+  'packages/ui/package.json': json({ name: '@s/ui', devDependencies: { '@s/tokens': '*' }, scripts: { build: 'b' } }),
+  'packages/deep/tokens/package.json': json({ name: '@s/tokens', scripts: { build: 'b' } }),
+  'packages/old/package.json': json({ name: 'old' }),
+  'yarn.lock': '# yarn lockfile v1\n\na@1:\n  version "1.0.0"\n  integrity sha512-a\n',
+}
+
+async function projectOf(app: Tree, env: Record<string, string> = {}) {
+  const managers = new FakeManagers()
+  managers.packages = [{ name: 'a' }]
+  const dir = await bundledDir()
+  return { managers, project: await openProject({ buildpack: nodejs, dir, app, env, runner: managers.runner }) }
+}
+
+const scripts = ({ commands }: FakeManagers) => commands.filter(command => / run |^(turbo|nx)/.test(command))
+
+describe.each(['BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE'])('%s', name => {
+  it('names the application of a workspace, which is built after what it needs, and started in its folder', async () => {
+    const { project, managers } = await projectOf(workspace, { [name]: './apps/web/' })
+    const built: string[] = []
+    managers.npm.scripts['build'] = cwd => Promise.resolve(void built.push(cwd.slice(project.appDir.length + 1)))
+    const { exitCode, output, launch } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(`The application is apps/web: ${name}`)
+    expect(built).toEqual(['packages/deep/tokens', 'packages/ui', 'apps/web'])
+    expect(launch).toMatchObject({
+      processes: [
+        { command: ['bash', '-c', 'node server.js', 'bash'], 'working-dir': join(project.appDir, 'apps/web') },
+      ],
+      slices: [
+        {
+          paths: [
+            'node_modules',
+            'packages/deep/tokens/node_modules',
+            'packages/ui/node_modules',
+            'apps/web/node_modules',
+          ],
+        },
+      ],
+    })
+    // What it does not need is not in the image.
+    expect(output).toContain('Leaving out apps/docs: apps/web does not need it')
+    await expect(access(join(project.appDir, 'apps/docs'))).rejects.toThrow('ENOENT')
+    await access(join(project.appDir, 'packages/ui/package.json'))
+    const bins = [join(project.appDir, 'apps/web/node_modules/.bin'), join(project.appDir, 'node_modules/.bin')]
+    expect(await project.read('layers/node/env.launch/PATH.prepend')).toBe(bins.join(':'))
+  })
+
+  it('may name an application that shares nothing with the top of the source', async () => {
+    const { project, managers } = await projectOf(
+      {
+        'package.json': json({ scripts: { start: 'node wrong.js' } }),
+        'service/package.json': json({ dependencies: { a: '1' }, scripts: { start: 'node a.js' } }),
+        'service/package-lock.json': json({
+          lockfileVersion: 3,
+          packages: { '': {}, 'node_modules/a': { version: '1.0.0', integrity: 'sha512-a' } },
+        }),
+      },
+      { [name]: 'service' },
+    )
+    const { exitCode, output, launch } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(managers.commands).toContain('npm ci --omit=dev')
+    expect(launch).toMatchObject({
+      processes: [{ command: ['bash', '-c', 'node a.js', 'bash'], 'working-dir': join(project.appDir, 'service') }],
+      slices: [{ paths: ['service/node_modules'] }],
+    })
+  })
+
+  it.each(['apps/none', '../other', '/etc'])('is an error if there is no folder %s in the source', async path => {
+    const { project, managers } = await projectOf(workspace, { [name]: path })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(`Error: ${name}: "${path}" is no folder of the source`)
+    expect(managers.commands).toEqual([])
+  })
+})
+
+describe('a workspace', () => {
+  it('has one application that can be started, which is found', async () => {
+    const { 'apps/docs/package.json': _, ...app } = workspace
+    const { project } = await projectOf(app)
+    const { output } = await project.build()
+    expect(output).toContain('The application is apps/web: it is the only package of the workspace with a start script')
+  })
+
+  it('starts at the top if that has a start script', async () => {
+    const { project } = await projectOf({
+      ...workspace,
+      'package.json': json({ workspaces: { packages: ['packages/**'] }, scripts: { start: 'node top.js' } }),
+    })
+    const { output, launch } = await project.build()
+    expect(output).toContain('Starts with: node top.js')
+    expect((launch as { processes: object[] }).processes[0]).not.toHaveProperty('working-dir')
+  })
+
+  it.each<[string, Tree, string[]]>([
+    ['turbo', { 'turbo.json': '{}' }, ['turbo run build --filter=@s/web']],
+    ['nx', { 'nx.json': '{}', 'apps/web/project.json': json({ name: 'web' }) }, ['nx run web:build']],
+    ['nx', { 'nx.json': '{}' }, ['nx run @s/web:build']],
+  ])('is built by %s, which knows what comes first', async (tool, files, expected) => {
+    const { project, managers } = await projectOf(
+      {
+        ...workspace,
+        ...files,
+        'package.json': json({ workspaces: ['apps/*', 'packages/**'], devDependencies: { [tool]: 'link:x' } }),
+      },
+      { BP_NODE_PROJECT_PATH: 'apps/web' },
+    )
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(scripts(managers)).toEqual(expected)
+  })
+
+  it.each([
+    [
+      'pnpm',
+      { 'pnpm-lock.yaml': "lockfileVersion: '9.0'\n", 'pnpm-workspace.yaml': 'packages:\n  - apps/*\n' },
+      '--filter ./apps/web...',
+    ],
+    [
+      'npm',
+      { 'package-lock.json': json({ lockfileVersion: 3, packages: { '': {}, 'node_modules/a': {} } }) },
+      '--workspace=apps/web --include-workspace-root',
+    ],
+  ])('is installed by %s as far as the application needs it', async (_name, files, expected) => {
+    const { 'yarn.lock': _lock, ...app } = workspace
+    const { project, managers } = await projectOf({ ...app, ...files }, { BP_NODE_PROJECT_PATH: 'apps/web' })
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(managers.commands.find(command => / (install|ci) /.test(command))).toContain(expected)
+  })
+})
