@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import type { App } from '../sdk/index.ts'
 import type { Installed } from './venv.ts'
 
@@ -55,10 +56,12 @@ export async function readTarget(app: App, file: string, installed: Installed): 
   if (found === undefined) return undefined
   // What is imported, or made by a factory, cannot be seen here: the server that is installed tells.
   const byServer = installed.has('gunicorn') ? 'wsgi' : installed.has('uvicorn') ? 'asgi' : undefined
+  const origin = await importedFrom(app, file, root, found)
+  const { made } = origin ?? found
   const protocol =
-    found.made === undefined
+    made === undefined
       ? (protocolOf(source, installed) ?? byServer)
-      : protocolOfMaker(found.made, source, installed)
+      : protocolOfMaker(made, origin?.source ?? source, installed)
   if (protocol === undefined) return undefined
   return {
     file,
@@ -68,6 +71,24 @@ export async function readTarget(app: App, file: string, installed: Installed): 
     async: protocol === 'asgi',
     runsItself: runsItself(source),
   }
+}
+
+/** What makes an imported object, where its module is the application's own: `from .web import app` in `shop/__init__.py`. */
+async function importedFrom(
+  app: App,
+  file: string,
+  root: string,
+  { from, object }: FoundObject,
+): Promise<{ readonly made: string; readonly source: string } | undefined> {
+  const [, dots = '', name = ''] = /^(\.*)([\w.]*)$/.exec(from ?? '') ?? []
+  if (from === undefined || dots.length > 1) return undefined
+  const base = posix.join(dots === '' ? root : posix.dirname(file), name.replaceAll('.', '/'))
+  const path = await app.firstOf([`${base}.py`, `${base}/__init__.py`].filter(candidate => candidate !== file))
+  const source = path === undefined ? undefined : await app.read(path)
+  const found = source === undefined ? undefined : findObject(source)
+  return source === undefined || found?.made === undefined || found.object !== object
+    ? undefined
+    : { made: found.made, source }
 }
 
 /** Whether a module, run as a program, does more than to define things. */
@@ -97,6 +118,8 @@ interface FoundObject {
   readonly factory: boolean
   /** What makes it, where that is seen: `Flask(__name__)`. */
   readonly made?: string
+  /** The module that it is imported from. */
+  readonly from?: string | undefined
 }
 
 /** The object in a module that a server calls. */
@@ -110,8 +133,8 @@ function findObject(source: string): FoundObject | undefined {
   if (named?.[1] !== undefined && named[1] !== 'api') {
     return { object: named[1], factory: false, made: (named[0].match(/:\s*\w+(?=\s*=)/)?.[0] ?? '') + (named[2] ?? '') }
   }
-  const imported = /^from\s+\S+\s+import\s+(?:.*[\s,(])?(app|application)\b/m.exec(source)
-  if (imported?.[1] !== undefined) return { object: imported[1], factory: false }
+  const imported = /^from\s+(\S+)\s+import\s+(?:.*[\s,(])?(app|application)\b/m.exec(source)
+  if (imported?.[2] !== undefined) return { object: imported[2], factory: false, from: imported[1] }
   const factory = /^(?:async\s+)?def\s+(create_app|make_app)\s*\(/m.exec(source)
   if (factory?.[1] !== undefined) return { object: factory[1], factory: true }
   // A WSGI application may be a plain function (PEP 3333).

@@ -663,6 +663,24 @@ describe('the start', () => {
       `gunicorn --bind ${at} wsgi:app`,
     ],
     [
+      'an imported one that is a worker’s: its module is started',
+      {
+        ...needs('gunicorn', 'celery', 'flask'),
+        'main.py': 'from tasks import app\n__name__ == 1',
+        'tasks.py': 'app = Celery()\n',
+      },
+      `python main.py`,
+    ],
+    [
+      'an imported one of an asynchronous framework',
+      {
+        ...needs('gunicorn', 'uvicorn', 'flask'),
+        'main.py': 'from .web import app\n',
+        'web.py': 'app = Starlette()\n',
+      },
+      `uvicorn ${options} main:app`,
+    ],
+    [
       'a factory',
       { ...needs('gunicorn'), 'app.py': 'def create_app():\n  app = 1\n' },
       `gunicorn --bind ${at} 'app:create_app()'`,
