@@ -22,7 +22,8 @@ if (spec !== undefined) {
 }
 const { render } = await import('../test/conformance/table.ts')
 const { documents } = await import('../test/conformance/rows.ts')
-if (values.results === undefined) writeFileSync(join(root, 'docs/conformance.md'), render(documents))
+const { decisions } = await import('../test/conformance/decisions.ts')
+if (values.results === undefined) writeFileSync(join(root, 'docs/conformance.md'), render(documents, decisions))
 else await checkResults(values.results)
 
 async function checkResults(dir) {

@@ -39,6 +39,13 @@ export interface Document {
   readonly sections: readonly Section[]
 }
 
+/** What is done where the specification leaves it open, or lifecycles do otherwise than it says. */
+export interface Decision {
+  readonly about: string
+  readonly decision: string
+  readonly tests: Tests
+}
+
 /** Where the requirements of the specification stand, without their text. */
 export interface Requirements {
   readonly commit: string
@@ -74,7 +81,7 @@ function testFile(name: string): string | undefined {
 }
 
 /** The page for readers. */
-export function render(documents: readonly Document[]): string {
+export function render(documents: readonly Document[], decisions: readonly Decision[]): string {
   const all = documents.flatMap(d => d.sections).flatMap(s => s.rows)
   const count = (state: State): number => all.filter(row => stateOf(row) === state).length
   return [
@@ -91,7 +98,23 @@ export function render(documents: readonly Document[]): string {
     'requirement has no row.',
     '',
     ...documents.flatMap(renderDocument),
+    ...renderDecisions(decisions),
   ].join('\n')
+}
+
+function renderDecisions(decisions: readonly Decision[]): string[] {
+  const rows = decisions.map(({ about, decision, tests }) => [about, decision, shownBy(tests).join('<br>')])
+  return [
+    '## Decisions',
+    '',
+    'Where the specification is silent, phase binaries do what the Go lifecycle does, since platforms are written against it. What is',
+    'left open, or is done otherwise:',
+    '',
+    '| about | what Bale does | shown by |',
+    '| --- | --- | --- |',
+    ...rows.map(([about = '', decision = '', shown = '']) => `| ${cell(about)} | ${cell(decision)} | ${shown} |`),
+    '',
+  ]
 }
 
 function renderDocument(document: Document): string[] {

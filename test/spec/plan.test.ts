@@ -68,7 +68,11 @@ describe('plan.toml', () => {
   it('writes and reads', () => {
     expect(parseResolvedPlan(formatResolvedPlan(plan), 'plan.toml')).toEqual(plan)
     expect(parseResolvedPlan('', 'plan.toml')).toEqual({ entries: [] })
+  })
+  it('is an empty file without entries, as platforms know it', () => {
     expect(formatResolvedPlan({ entries: [] })).toBe('')
+  })
+  it('may have an entry that nobody requires', () => {
     const unasked = '[[entries]]\n[[entries.providers]]\nid = "a"\nversion = "1"'
     expect(parseResolvedPlan(unasked, 'plan.toml').entries).toEqual([
       { providers: [{ id: 'a', version: '1' }], requires: [] },

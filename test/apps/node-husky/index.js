@@ -1,2 +1,4 @@
 const { existsSync } = require('node:fs')
-console.log(`ms is ${require('ms')('1m')}, husky is ${existsSync('node_modules/husky') ? 'there' : 'pruned'}`)
+// It looks for the application from where it lies itself.
+const root = require('app-root-path').path
+console.log(`the root is ${root}, husky is ${existsSync('node_modules/husky') ? 'there' : 'pruned'}`)
