@@ -57,6 +57,7 @@ export const languages: readonly Language[] = [
     id: 'java',
     name: 'Java',
     aliases: ['jvm', 'kotlin'],
+    provides: 'jre',
     manifests: ['pom.xml', 'pom.*', 'build.gradle', 'build.gradle.kts', 'settings.gradle', 'settings.gradle.kts'],
     sources: ['*.jar', '*.war', '*.java', 'META-INF/MANIFEST.MF'],
     programs: ['java', 'mvn', './mvnw', 'gradle', './gradlew'],

@@ -37,6 +37,7 @@ describe.each([
   ['python', ['requirements.txt', 'any.py', 'src/main.py', 'pyproject.toml', 'Pipfile', 'uv.lock']],
   ['go', ['go.mod', 'go.work', 'any.go']],
   ['rust', ['Cargo.toml']],
+  ['java', ['pom.xml', 'build.gradle.kts', 'settings.gradle', 'shop.jar']],
   ['make', ['CMakeLists.txt', 'Makefile', 'configure']],
   ['static', ['Staticfile', 'index.html', 'src/index.html']],
   ['procfile', ['app.yaml', 'start.sh']],

@@ -2,7 +2,8 @@ import { chmod, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/pro
 import { dirname, join } from 'node:path'
 
 /** A file's text; `{ script }` is an executable one, `{ link }` a symbolic link, `{ dir }` an empty directory. */
-export type TreeEntry = string | { readonly script: string } | { readonly link: string } | { readonly dir: true }
+export type TreeEntry =
+  string | Uint8Array | { readonly script: string } | { readonly link: string } | { readonly dir: true }
 
 /** A tree as a literal: `{ 'app/go.mod': 'module x' }`. */
 export type Tree = Readonly<Record<string, TreeEntry>>
@@ -12,7 +13,7 @@ export async function writeTree(root: string, tree: Tree): Promise<void> {
   for (const [path, entry] of Object.entries(tree)) {
     const file = join(root, path)
     await mkdir(dirname(file), { recursive: true })
-    if (typeof entry === 'string') await writeFile(file, entry)
+    if (typeof entry === 'string' || entry instanceof Uint8Array) await writeFile(file, entry)
     else if ('link' in entry) await symlink(entry.link, file)
     else if ('dir' in entry) await mkdir(file, { recursive: true })
     else {

@@ -1,0 +1,74 @@
+import { text } from 'node:stream/consumers'
+import { basename } from 'node:path'
+import { openPromise, type ZipFile } from 'yauzl'
+import { BuildpackError, type Component, packageUrl } from '../sdk/index.ts'
+
+/** What a jar or war says of itself. */
+export interface JavaArchive {
+  readonly path: string
+  /** The main attributes of its manifest (JAR file specification, "Main Attributes"). */
+  readonly manifest: Readonly<Record<string, string>>
+  readonly entries: readonly string[]
+  /** Spring Boot's layers, each with its paths; undefined if it has none. */
+  readonly layersIndex: string | undefined
+  /** What Maven recorded in it. */
+  readonly component: Component
+}
+
+/** @throws BuildpackError for a file that is no zip archive */
+export async function readArchive(path: string): Promise<JavaArchive> {
+  let zip: ZipFile
+  try {
+    zip = await openPromise(path)
+  } catch (cause) {
+    throw new BuildpackError(`is no archive: ${(cause as Error).message}`, { where: path, cause })
+  }
+  try {
+    const entries: string[] = []
+    const texts = new Map<string, string>()
+    const poms: string[] = []
+    for await (const entry of zip.eachEntry()) {
+      const name = entry.fileName
+      entries.push(name)
+      const isPom = /^META-INF\/maven\/[^/]+\/[^/]+\/pom\.properties$/.test(name)
+      const isWanted = isPom || /^(META-INF\/MANIFEST\.MF|(BOOT|WEB)-INF\/layers\.idx)$/.test(name)
+      if (!isWanted || entry.uncompressedSize > 1 << 20) continue
+      texts.set(name, await text(await zip.openReadStreamPromise(entry)))
+      if (isPom) poms.push(name)
+    }
+    const manifest = parseManifest(texts.get('META-INF/MANIFEST.MF') ?? '')
+    const layersIndex = texts.get('BOOT-INF/layers.idx') ?? texts.get('WEB-INF/layers.idx')
+    // An archive with the records of several is a bundle of them, and its own name says more.
+    const pom = poms.length === 1 ? texts.get(poms[0] ?? '') : undefined
+    return { path, manifest, entries, layersIndex, component: componentOf(path, pom) }
+  } finally {
+    zip.close()
+  }
+}
+
+/** Values continue on lines that begin with a space; the main section ends at an empty line. */
+export function parseManifest(content: string): Record<string, string> {
+  const [main = ''] = content.replaceAll(/\r\n?/g, '\n').split('\n\n')
+  const lines = main.replaceAll('\n ', '').split('\n')
+  return Object.fromEntries(
+    lines.flatMap(line => {
+      const [, name, value = ''] = /^([A-Za-z0-9_-]+): ?(.*)$/.exec(line) ?? []
+      return name === undefined ? [] : [[name, value.trim()] as const]
+    }),
+  )
+}
+
+function componentOf(path: string, pom: string | undefined): Component {
+  const property = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(pom ?? '')?.[1]?.trim()
+  const [, ownName = basename(path), ownVersion = ''] = /^(.+?)-(\d[^/]*)\.[ejw]ar$/.exec(basename(path)) ?? []
+  const name = property('artifactId') ?? ownName
+  const version = property('version') ?? ownVersion
+  const group = property('groupId')
+  // Archives that Maven did not make tell no group, without which there is no package URL of Maven's.
+  const purl =
+    group === undefined ? packageUrl('generic', name, version) : packageUrl('maven', `${group}/${name}`, version)
+  return { name, version, purl }
+}
+
+/** How many classes an archive has. */
+export const countClasses = ({ entries }: JavaArchive): number => entries.filter(name => name.endsWith('.class')).length

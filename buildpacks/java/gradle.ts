@@ -1,0 +1,87 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type App, type BuildContext, BuildpackError, firstSetting, keep, splitWords } from '../sdk/index.ts'
+import type { Jdk } from './jdk.ts'
+import { proxiesOf } from './proxies.ts'
+
+/** Archives whose bytes depend on their contents alone (docs.gradle.org, "Reproducible archives"). */
+const initScript = `allprojects {
+    tasks.withType(AbstractArchiveTask).configureEach {
+        preserveFileTimestamps = false
+        reproducibleFileOrder = true
+    }
+}
+`
+
+/** @throws BuildpackError for a project without a wrapper: Debian's Gradle is too old for the Java that there is */
+export async function requireWrapper(app: App): Promise<void> {
+  if (await app.has('gradlew')) return
+  throw new BuildpackError('there is no Gradle wrapper', {
+    where: 'gradlew',
+    fix: 'run "gradle wrapper" and commit gradlew and gradle/wrapper: it says which Gradle builds the application',
+  })
+}
+
+/** Builds with the application's Gradle wrapper. Downloads stay in a cache. */
+export async function buildWithGradle(context: BuildContext, { jdk, temp }: { jdk: Jdk; temp: string }): Promise<void> {
+  const { app, env, layer, log, run } = context
+  const cache = await layer('gradle', {
+    types: { cache: true },
+    key: { home: 'gradle' },
+    restore: () => keep,
+    create: async () => {},
+  })
+  const script = join(temp, 'reproducible.gradle')
+  await writeFile(script, initScript)
+  const tasks = tasksOf(env)
+  const shown = `./gradlew ${tasks.join(' ')}`
+  await log.step(`Running ${shown}`, () =>
+    run(['sh', app.at('gradlew'), '--no-daemon', '--console=plain', '--init-script', script, ...tasks], {
+      name: shown,
+      env: {
+        ...jdk.env,
+        HOME: cache.path,
+        GRADLE_USER_HOME: cache.path,
+        GRADLE_OPTS: [env['GRADLE_OPTS'], ...proxyOptions(env)].filter(Boolean).join(' ') || undefined,
+      },
+      fix: explain,
+    }),
+  )
+}
+
+function tasksOf(env: Readonly<Record<string, string>>): string[] {
+  const words = (name: string): string[] => splitWords(env[name] ?? '', name)
+  const own = firstSetting(env, 'BP_GRADLE_BUILD_ARGUMENTS', 'GRADLE_TASK')?.name
+  const module = firstSetting(env, 'BP_GRADLE_BUILT_MODULE', 'GOOGLE_BUILDABLE')?.value
+  const assemble = module === undefined ? 'assemble' : `:${module.replaceAll('/', ':')}:assemble`
+  return [
+    ...(own === undefined ? [assemble, '-x', 'test'] : words(own)),
+    ...words('BP_GRADLE_ADDITIONAL_BUILD_ARGUMENTS'),
+    ...words('GOOGLE_BUILD_ARGS'),
+  ]
+}
+
+/** The wrapper and Gradle read a proxy from Java's properties alone. */
+function proxyOptions(env: Readonly<Record<string, string>>): string[] {
+  return proxiesOf(env).flatMap(({ protocol, host, port, username, password, nonProxyHosts }) => {
+    const option = (name: string, value: string) => (value === '' ? [] : [`-D${name}=${value}`])
+    return [
+      ...option(`${protocol}.proxyHost`, host),
+      ...option(`${protocol}.proxyPort`, port),
+      ...option(`${protocol}.proxyUser`, username),
+      ...option(`${protocol}.proxyPassword`, password),
+      ...option('http.nonProxyHosts', nonProxyHosts),
+    ]
+  })
+}
+
+function explain(output: string): string | undefined {
+  const fixes: readonly (readonly [RegExp, string])[] = [
+    [/Could not (resolve|GET|HEAD)|UnknownHostException|Connection refused/, 'check the network and the repositories'],
+    [
+      /Unsupported class file major version|requires Java|incompatible with.*Java/,
+      'set BP_JVM_VERSION, or use a newer Gradle',
+    ],
+  ]
+  return fixes.find(([pattern]) => pattern.test(output))?.[1]
+}

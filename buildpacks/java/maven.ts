@@ -1,0 +1,142 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { DebianArchive } from '../debian/archive.ts'
+import { unpackPackages } from '../debian/unpack.ts'
+import {
+  bindingsOf,
+  type BuildContext,
+  BuildpackError,
+  digestOf,
+  firstSetting,
+  keep,
+  splitWords,
+} from '../sdk/index.ts'
+import type { Jdk } from './jdk.ts'
+import { proxiesOf } from './proxies.ts'
+
+/** Builds with the application's Maven wrapper, or with Debian's Maven. Downloads stay in a cache. */
+export async function buildWithMaven(
+  context: BuildContext,
+  archive: DebianArchive,
+  { jdk, temp }: { jdk: Jdk; temp: string },
+): Promise<void> {
+  const { app, env, layer, log, run } = context
+  const cache = await layer('maven', {
+    types: { cache: true },
+    key: { repository: 'maven' },
+    restore: () => keep,
+    create: async () => {},
+  })
+  const pom = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value
+  const project = dirname(pom ?? 'pom.xml')
+  const wrapper = await app.firstOf([join(project, 'mvnw'), 'mvnw'])
+  const maven: [string, ...string[]] =
+    wrapper === undefined ? [await provideMaven(context, archive)] : ['sh', app.at(wrapper)]
+  const args = [
+    '-B',
+    '-ntp',
+    `-Dmaven.repo.local=${join(cache.path, 'repository')}`,
+    // The entries of archives get this time: the same source gives the same bytes (maven.apache.org, "Reproducible Builds").
+    '-Dproject.build.outputTimestamp=1980-01-01T00:00:02Z',
+    ...(await settingsOf(context, temp)),
+    ...(pom === undefined ? [] : ['-f', pom]),
+    ...goalsOf(env),
+  ]
+  const shown = `${wrapper === undefined ? 'mvn' : `./${wrapper}`} ${goalsOf(env).join(' ')}`
+  await log.step(`Running ${shown}`, () =>
+    run([...maven, ...args], {
+      name: shown,
+      env: {
+        ...jdk.env,
+        HOME: cache.path,
+        MAVEN_USER_HOME: join(cache.path, 'wrapper'),
+        MAVEN_OPTS: [env['MAVEN_OPTS'], env['MAVEN_JAVA_OPTS']].filter(Boolean).join(' ') || undefined,
+      },
+      fix: explain,
+    }),
+  )
+}
+
+/** Without a setting the archive is made and tests are left to CI, as with other builders. */
+function goalsOf(env: Readonly<Record<string, string>>): string[] {
+  const words = (name: string): string[] => splitWords(env[name] ?? '', name)
+  const custom = firstSetting(env, 'MAVEN_CUSTOM_GOALS')
+  const skip = ['-Dmaven.test.skip=true']
+  const base =
+    custom !== undefined
+      ? [...(env['MAVEN_CUSTOM_OPTS'] === undefined ? ['-DskipTests'] : []), ...words('MAVEN_CUSTOM_GOALS')]
+      : env['BP_MAVEN_BUILD_ARGUMENTS'] === undefined
+        ? [...skip, 'package']
+        : words('BP_MAVEN_BUILD_ARGUMENTS')
+  const profiles = firstSetting(env, 'BP_MAVEN_ACTIVE_PROFILES')?.value
+  const module = firstSetting(env, 'GOOGLE_BUILDABLE', 'BP_MAVEN_BUILT_MODULE')?.value
+  return [
+    ...base,
+    ...words('MAVEN_CUSTOM_OPTS'),
+    ...words('BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS'),
+    ...words('GOOGLE_BUILD_ARGS'),
+    ...(profiles === undefined ? [] : ['-P', profiles]),
+    // One module, and those that it needs.
+    ...(module === undefined ? [] : ['-pl', module, '-am']),
+  ]
+}
+
+/** A binding of the type `maven`, MAVEN_SETTINGS_PATH, or settings that name the machine's proxy, which Maven does not read itself. */
+async function settingsOf(context: BuildContext, temp: string): Promise<string[]> {
+  const { app, env, log } = context
+  const [binding] = await bindingsOf(context, 'maven')
+  if (binding?.keys.includes('settings.xml') === true) {
+    log.info(`Settings: the binding ${binding.name}`)
+    const security = binding.keys.includes('settings-security.xml')
+      ? [`-Dsettings.security=${binding.pathOf('settings-security.xml')}`]
+      : []
+    return ['-s', binding.pathOf('settings.xml'), ...security]
+  }
+  const path = firstSetting(env, 'MAVEN_SETTINGS_PATH')?.value
+  if (path !== undefined) {
+    if (!(await app.has(path))) throw new BuildpackError(`there is no ${path}`, { where: 'MAVEN_SETTINGS_PATH' })
+    return ['-s', path]
+  }
+  const proxies = proxiesOf(env)
+  if (proxies.length === 0) return []
+  const file = join(temp, 'settings.xml')
+  const elements = proxies.map(({ protocol, host, port, username, password, nonProxyHosts }) => {
+    const element = (name: string, value: string) => (value === '' ? '' : `<${name}>${escapeXml(value)}</${name}>`)
+    const rest = [element('username', username), element('password', password), element('nonProxyHosts', nonProxyHosts)]
+    return `<proxy><id>${protocol}</id><active>true</active><protocol>${protocol}</protocol>${element('host', host)}${element('port', port)}${rest.join('')}</proxy>`
+  })
+  await writeFile(file, `<settings><proxies>${elements.join('')}</proxies></settings>\n`, { mode: 0o600 })
+  return ['-s', file]
+}
+
+const escapeXml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+
+/** Debian's Maven, without the JRE that it would bring. */
+async function provideMaven({ layer, run }: BuildContext, archive: DebianArchive): Promise<string> {
+  const jre = new Set((await archive.resolve(['default-jre-headless'])).map(({ name }) => name))
+  const packages = (await archive.resolve(['maven'])).filter(({ name }) => !jre.has(name))
+  const version = packages.find(({ name }) => name === 'maven')?.version ?? ''
+  const made = await layer('maven-program', {
+    title: `Maven ${version.replace(/-.*/, '')}`,
+    types: { build: true, cache: true },
+    key: { 'Debian packages': digestOf(JSON.stringify(packages)) },
+    create: async dir => {
+      await mkdir(dir, { recursive: true })
+      await unpackPackages(run, await archive.download(packages), dir)
+    },
+  })
+  return join(made.path, 'usr/share/maven/bin/mvn')
+}
+
+function explain(output: string): string | undefined {
+  const fixes: readonly (readonly [RegExp, string])[] = [
+    [
+      /Could not transfer artifact|Could not find artifact|Unknown host|Connection refused/,
+      'check the network, and the repositories; a binding of the type maven with settings.xml names mirrors and credentials',
+    ],
+    [/release version \S+ not supported|invalid target release/, 'set BP_JVM_VERSION to a newer version'],
+    [/There are test failures/, 'leave tests out with BP_MAVEN_BUILD_ARGUMENTS="-DskipTests package"'],
+  ]
+  return fixes.find(([pattern]) => pattern.test(output))?.[1]
+}

@@ -1,0 +1,289 @@
+import { spawnSync } from 'node:child_process'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { countClasses, parseManifest, readArchive } from '../../buildpacks/java/archive.ts'
+import { findArtifact } from '../../buildpacks/java/artifact.ts'
+import { parseLayersIndex } from '../../buildpacks/java/image-files.ts'
+import { java } from '../../buildpacks/java/java.ts'
+import { launchScript } from '../../buildpacks/java/launch-script.ts'
+import { proxiesOf } from '../../buildpacks/java/proxies.ts'
+import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
+import { App } from '../../buildpacks/sdk/index.ts'
+import { TestProject } from '../../buildpacks/sdk/testing.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { type Tree, writeTree } from '../helpers/tree.ts'
+import { zip } from '../helpers/zip.ts'
+
+const buildpackDir = join(import.meta.dirname, '../../buildpacks/java')
+
+describe('the version of Java', () => {
+  const choose = async (tree: Tree, env: Record<string, string> = {}) => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, tree)
+    return chooseVersion(new App(dir), env)
+  }
+
+  it.each([
+    ['21', '21'],
+    ['1.8', '8'],
+    ['21.0.4+7', '21'],
+    ['21.0.4-tem', '21'],
+    ['temurin-25.0.1', '25'],
+    ['25.*', '25'],
+    ['latest', undefined],
+  ])('of %s is %s', (text, major) => {
+    expect(majorOf(text)).toBe(major)
+  })
+
+  it('is the default where nothing asks for another', async () => {
+    expect(await choose({})).toEqual({ major: '21', why: 'the default, as nothing asks for another' })
+  })
+
+  it('is what a setting says before what files say', async () => {
+    const tree = { 'system.properties': 'java.runtime.version=21' }
+    expect(await choose(tree, { BP_JVM_VERSION: '25' })).toEqual({ major: '25', why: 'BP_JVM_VERSION is 25' })
+    expect(await choose(tree)).toMatchObject({ major: '21', why: 'system.properties asks for 21' })
+  })
+
+  it.each([
+    ['.sdkmanrc', 'java=25.0.1-tem\n', '25'],
+    ['.java-version', '25\n', '25'],
+    ['.tool-versions', 'java temurin-25.0.1\n', '25'],
+    ['pom.xml', '<maven.compiler.release>22</maven.compiler.release>', '25'],
+    ['pom.xml', '<java.version>1.8</java.version>', '21'],
+    ['build.gradle', 'java { toolchain { languageVersion = JavaLanguageVersion.of(25) } }', '25'],
+    ['build.gradle.kts', 'kotlin { jvmToolchain(17) }', '21'],
+    ['build.gradle', "sourceCompatibility = '1.8'", '21'],
+  ])('is read from %s', async (file, content, major) => {
+    const { instead, ...chosen } = await choose({ [file]: content })
+    expect(chosen.major).toBe(major)
+    expect(instead).toBeUndefined()
+  })
+
+  it('is a newer one with a warning for a file, and an error for a setting, if it is not to be had', async () => {
+    expect(await choose({ '.java-version': '17' })).toMatchObject({ major: '21', instead: { value: '17' } })
+    expect(await failureOf(choose({}, { BP_JVM_VERSION: '17' }))).toMatchObject({
+      message: 'Java 17 is not to be had',
+      where: 'BP_JVM_VERSION',
+      fix: 'write 21 or 25, which Debian 13 has',
+    })
+    expect(await failureOf(choose({ '.java-version': '26' }))).toMatchObject({ where: '.java-version' })
+    expect(await failureOf(choose({ '.java-version': 'newest' }))).toMatchObject({ where: '.java-version' })
+  })
+})
+
+describe('detection', () => {
+  const detect = async (app: Record<string, string>, env: Record<string, string> = {}) => {
+    await using project = await TestProject.create({ buildpack: java, dir: buildpackDir, app, env })
+    return await project.detect()
+  }
+
+  it.each(['pom.xml', 'pom.yaml', 'build.gradle.kts', 'settings.gradle', 'shop.jar', 'META-INF/MANIFEST.MF'])(
+    'takes part with %s',
+    async file => {
+      expect(await detect({ [file]: '' })).toMatchObject({ exitCode: 0, plan: { provides: [{ name: 'jre' }] } })
+    },
+  )
+
+  it('takes no part with source files alone', async () => {
+    const { exitCode, output } = await detect({ 'Main.java': '' })
+    expect(exitCode).toBe(100)
+    expect(output).toContain('there is no pom.xml, no build.gradle, and no archive')
+  })
+
+  it('asks for a Gradle wrapper before anything is installed', async () => {
+    await using project = await TestProject.create({
+      buildpack: java,
+      dir: buildpackDir,
+      app: { 'build.gradle': '' },
+      runner: () => Promise.reject(new Error('nothing is to run')),
+    })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('gradlew: there is no Gradle wrapper')
+  })
+
+  it('says that an archive cannot be started before anything is installed', async () => {
+    await using project = await TestProject.create({
+      buildpack: java,
+      dir: buildpackDir,
+      app: { 'shop.jar': 'no zip' },
+      runner: () => Promise.reject(new Error('nothing is to run')),
+    })
+    expect((await project.build()).output).toContain('shop.jar: is no archive')
+  })
+})
+
+describe('what archives say', () => {
+  it('is read from lines that continue', () => {
+    const manifest =
+      'Manifest-Version: 1.0\r\nMain-Class: org.example.Very\r\n LongName\r\n\r\nName: x\r\nMain-Class: other\r\n'
+    expect(parseManifest(manifest)).toEqual({ 'Manifest-Version': '1.0', 'Main-Class': 'org.example.VeryLongName' })
+  })
+
+  it('is layers, of which the application itself is no slice', () => {
+    const index =
+      '- "dependencies":\n  - "BOOT-INF/lib/"\n- "spring-boot-loader":\n  - "org/"\n- "snapshot-dependencies":\n- "application":\n  - "BOOT-INF/classes/"\n  - "META-INF/"\n'
+    expect(parseLayersIndex(index)).toEqual([['BOOT-INF/lib'], ['org']])
+  })
+})
+
+describe('the artifact that starts', () => {
+  const jar = (files: Record<string, string> = {}, manifest = 'Main-Class: shop.Main\n') =>
+    zip({ 'META-INF/MANIFEST.MF': manifest, 'shop/Main.class': '', ...files })
+  const find = async (tree: Tree, env: Record<string, string> = {}) => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, tree)
+    const artifact = await findArtifact(new App(dir), env)
+    return artifact.kind === 'archive' ? relative(dir, artifact.archive.path) : relative(dir, artifact.path)
+  }
+
+  it.each<[string, Tree, string]>([
+    [
+      'Maven',
+      { 'target/shop-1.jar': jar(), 'target/shop-1-sources.jar': jar(), 'target/original-shop.jar': jar() },
+      'target/shop-1.jar',
+    ],
+    ['Gradle', { 'build/libs/shop.jar': jar(), 'build/libs/shop-plain.jar': jar() }, 'build/libs/shop.jar'],
+    ['a module', { 'api/target/api.jar': jar({}, ''), 'web/target/web.jar': jar() }, 'web/target/web.jar'],
+    [
+      'Quarkus',
+      { 'target/shop.jar': jar(), 'target/quarkus-app/quarkus-run.jar': jar() },
+      'target/quarkus-app/quarkus-run.jar',
+    ],
+    [
+      'the distribution of Gradle',
+      { 'build/libs/shop.jar': jar({}, ''), 'build/distributions/shop.zip': zip({}) },
+      'build/distributions/shop.zip',
+    ],
+  ])('is that of %s', async (_, tree, path) => {
+    expect(await find(tree)).toBe(path)
+  })
+
+  it('is the one that a setting names', async () => {
+    const tree = { 'a/target/a.jar': jar(), 'b/target/b.jar': jar() }
+    expect(await find(tree, { BP_MAVEN_BUILT_MODULE: 'b' })).toBe('b/target/b.jar')
+    expect(await find(tree, { BP_MAVEN_BUILT_ARTIFACT: 'a/target/*.jar' })).toBe('a/target/a.jar')
+  })
+
+  it.each<[string, Tree]>([
+    [
+      'several archives can be started: a/target/a.jar, b/target/b.jar',
+      { 'a/target/a.jar': jar(), 'b/target/b.jar': jar() },
+    ],
+    ['none of the archives says which class to start: target/a.jar', { 'target/a.jar': jar({}, '') }],
+    ['the build made no archive in target/ or build/libs/', { 'target/classes/Main.class': '' }],
+  ])('is missing: %s', async (message, tree) => {
+    expect(await failureOf(find(tree))).toMatchObject({ message })
+  })
+
+  it('is known by what Maven recorded in it, and how many classes it has', async () => {
+    const dir = await temporaryDirectory()
+    const properties = 'groupId=com.acme\nartifactId=shop\nversion=1.2\n'
+    await writeTree(dir, {
+      'a.jar': jar({ 'META-INF/maven/com.acme/shop/pom.properties': properties, 'shop/Other.class': '' }),
+      'guava-33.0.jar': jar(),
+    })
+    const archive = await readArchive(join(dir, 'a.jar'))
+    expect(archive.component).toEqual({ name: 'shop', version: '1.2', purl: 'pkg:maven/com.acme/shop@1.2' })
+    expect(countClasses(archive)).toBe(2)
+    expect((await readArchive(join(dir, 'guava-33.0.jar'))).component.purl).toBe('pkg:generic/guava@33.0')
+  })
+})
+
+it('proxies of the environment are told to tools that do not read it', () => {
+  const env = { https_proxy: 'http://me:p%40ss@proxy.corp:3128', NO_PROXY: 'localhost,.corp' }
+  expect(proxiesOf(env)).toEqual([
+    {
+      protocol: 'https',
+      host: 'proxy.corp',
+      port: '3128',
+      username: 'me',
+      password: 'p@ss',
+      nonProxyHosts: 'localhost|*.corp',
+    },
+  ])
+})
+
+describe('the program of exec.d', () => {
+  /** Runs the program, and returns the variables it sets. */
+  const run = async (env: Record<string, string>) => {
+    const dir = await temporaryDirectory()
+    const file = join(dir, 'jvm')
+    await writeFile(file, launchScript(5000))
+    await chmod(file, 0o755)
+    // A Java that says what it was asked to make a trust store of.
+    await mkdir(join(dir, 'home/bin'), { recursive: true })
+    await writeFile(join(dir, 'home/bin/java'), '#!/bin/sh\nfor last; do :; done\necho store > "$last"\n')
+    await chmod(join(dir, 'home/bin/java'), 0o755)
+    const { status, stderr, output } = spawnSync(file, [], {
+      env: { PATH: process.env['PATH'], TMPDIR: dir, JAVA_HOME: join(dir, 'home'), ...env },
+      stdio: ['ignore', 'inherit', 'pipe', 'pipe'],
+      encoding: 'utf8',
+    })
+    const variables = [...(output[3] ?? '').matchAll(/^(\w+) = "(.*)"$/gm)].map(m => [m[1], m[2]])
+    const set = Object.fromEntries(variables) as Record<string, string>
+    return { status, stderr, JAVA_TOOL_OPTIONS: set['JAVA_TOOL_OPTIONS'], set }
+  }
+
+  it('gives the heap what threads, code, classes and buffers leave of the limit', async () => {
+    const { JAVA_TOOL_OPTIONS, stderr } = await run({ BPL_JVM_TOTAL_MEMORY: '1G' })
+    // 1 GiB - 250 MiB of stacks - 10 MiB - 240 MiB - (11,200 × 5,800 + 14,000,000) bytes
+    const metaspace = Math.floor((Math.floor((32_000 * 35) / 100) * 5800 + 14_000_000) / 1024)
+    const heap = 1048576 - 250 * 1024 - 10240 - 245760 - metaspace
+    expect(JAVA_TOOL_OPTIONS).toBe(
+      `-Xmx${heap}K -Xss1024K -XX:MaxDirectMemorySize=10240K -XX:ReservedCodeCacheSize=245760K -XX:MaxMetaspaceSize=${metaspace}K -XX:+ExitOnOutOfMemoryError`,
+    )
+    expect(stderr).toContain(`JVM memory: ${Math.floor(heap / 1024)}M of 1024M for the heap`)
+  })
+
+  it('keeps what the user says', async () => {
+    const env = {
+      BPL_JVM_TOTAL_MEMORY: '2G',
+      JAVA_TOOL_OPTIONS: '-Dmine="x" -Xss512k',
+      JAVA_OPTS: '-XX:ReservedCodeCacheSize=64m',
+    }
+    const { JAVA_TOOL_OPTIONS } = await run({ ...env, BPL_JVM_THREAD_COUNT: '10', BPL_JVM_HEAD_ROOM: '10' })
+    expect(JAVA_TOOL_OPTIONS).toMatch(/^-Dmine=\\"x\\" -Xss512k -XX:ReservedCodeCacheSize=64m -Xmx\d+K /)
+    expect(JAVA_TOOL_OPTIONS?.match(/-Xss/g)).toHaveLength(1)
+    expect((await run({ BPL_JVM_TOTAL_MEMORY: '2G', JAVA_TOOL_OPTIONS: '-Xmx100m' })).JAVA_TOOL_OPTIONS).toBe(
+      '-Xmx100m -XX:+ExitOnOutOfMemoryError',
+    )
+  })
+
+  it('starts with half for the heap, and says so, where the limit is too small for the rule', async () => {
+    const { status, JAVA_TOOL_OPTIONS, stderr } = await run({ BPL_JVM_TOTAL_MEMORY: '512M' })
+    expect(status).toBe(0)
+    expect(JAVA_TOOL_OPTIONS).toBe('-XX:MaxRAMPercentage=50 -XX:+ExitOnOutOfMemoryError')
+    expect(stderr).toContain('raise the limit, or set BPL_JVM_THREAD_COUNT')
+  })
+
+  it('refuses a number that is none', async () => {
+    expect(await run({ BPL_JVM_TOTAL_MEMORY: 'much' })).toMatchObject({
+      status: 1,
+      stderr: 'Error: BPL_JVM_TOTAL_MEMORY is much, which is no number\n',
+    })
+  })
+
+  it('translates switches, the port and certificates', async () => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, { 'ca.pem': 'PEM' })
+    const result = await run({
+      JAVA_TOOL_OPTIONS: '-Xmx1g',
+      BPL_DEBUG_ENABLED: 'true',
+      BPL_JMX_ENABLED: 'true',
+      BPL_JFR_ENABLED: 'true',
+      PORT: '9000',
+      QUARKUS_HTTP_PORT: '7000',
+      SSL_CERT_FILE: join(dir, 'ca.pem'),
+    })
+    expect(result.JAVA_TOOL_OPTIONS).toContain('-agentlib:jdwp=transport=dt_socket,server=y,address=*:8000,suspend=n')
+    expect(result.JAVA_TOOL_OPTIONS).toContain('-Dcom.sun.management.jmxremote.port=5000')
+    expect(result.JAVA_TOOL_OPTIONS).toContain('-XX:StartFlightRecording=dumponexit=true')
+    expect(result.JAVA_TOOL_OPTIONS).toMatch(/-Djavax\.net\.ssl\.trustStore=\S+trust-store-\w+ /)
+    expect(result.set).toMatchObject({ SERVER_PORT: '9000', MICRONAUT_SERVER_PORT: '9000' })
+    expect(result.set['QUARKUS_HTTP_PORT']).toBeUndefined()
+  })
+})
