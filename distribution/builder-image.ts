@@ -87,6 +87,8 @@ function cliLayer(dir: string): LayerSource {
   return layerSource(`Bale ${baleVersion}`, [
     ...tree(dir, '/cnb/bale'),
     { kind: 'directory', imagePath: '/kaniko', mode: 0o755, ...root },
+    // Jobs write their config.json there, as users that nobody knows beforehand.
+    { kind: 'directory', imagePath: '/kaniko/.docker', mode: 0o777, ...root },
     link('/kaniko/executor', '../cnb/bale/executor'),
     link('/usr/local/bin/bale', '/cnb/bale/bale'),
   ])

@@ -18,6 +18,7 @@ export interface GlobalOptions {
   readonly path?: string | undefined
   readonly subPath?: string | undefined
   readonly label?: readonly string[]
+  readonly secret?: readonly string[]
   readonly annotation?: readonly string[]
   readonly digestFile?: string | undefined
   readonly imageNameWithDigestFile?: string | undefined

@@ -155,6 +155,11 @@ function addBuild(program: Command, run: Run): void {
     .option('--digest-file <file>', 'write the digest of the image there')
     .option('--image-name-with-digest-file <file>', 'write NAME@DIGEST there, a line for each name')
     .option('--image-name-tag-with-digest-file <file>', 'write NAME:TAG@DIGEST there, a line for each name')
+    .option(
+      '--secret <id=…>',
+      'for buildpacks, as a binding: id=NAME,src=FILE or id=NAME,env=VARIABLE, with type= and key= (repeatable)',
+      collect,
+    )
     .option('--label <name=value>', 'a label of the image (repeatable)', collect)
     .option('--annotation <name=value>', 'an annotation of its manifest (repeatable)', collect)
     .addOption(new Option('--log-format <format>', 'lines of text, or of JSON: the events').choices(['text', 'json']))

@@ -28,6 +28,7 @@ import { withSelection } from './builders/selection.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
+import { type BuildSecret, Secrets } from './secrets.ts'
 import type { Settings } from './settings.ts'
 import { copySource } from './copy-source.ts'
 import { readSourceSettings } from './source-filter.ts'
@@ -73,6 +74,8 @@ export interface BuildOptions {
   readonly defaultProcess?: string | undefined
   /** Labels of the image. Those of the specification, `io.buildpacks.*`, are not the user's. */
   readonly labels?: Readonly<Record<string, string>> | undefined
+  /** Secrets for buildpacks, as bindings. They are masked in events and errors, and searched for before anything is published. */
+  readonly secrets?: readonly BuildSecret[] | undefined
   /** Annotations of its manifest (image-spec annotations.md). */
   readonly annotations?: Readonly<Record<string, string>> | undefined
   /** The network of buildpacks: `host` by default, since they download dependencies. */
@@ -104,8 +107,20 @@ export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
  * @throws BaleError; `exitStatusOf(error)` is the exit status of `bale build`
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
-  const { settings } = options
-  const reporter = options.reporter ?? silent
+  const secrets = new Secrets(options.secrets ?? [])
+  const reporter = secrets.masked(options.reporter ?? silent)
+  for (const id of secrets.unguarded)
+    reporter.event({ type: 'warning', text: `the secret ${id} is too short to be masked, or searched for` })
+  return buildWith({ ...options, reporter }, secrets).catch((error: unknown) => {
+    throw secrets.maskError(error)
+  })
+}
+
+async function buildWith(
+  options: BuildOptions & { readonly reporter: Reporter },
+  secrets: Secrets,
+): Promise<BuildResult> {
+  const { settings, reporter } = options
   const timeout = options.timeout ?? defaultTimeout
   using timer = abortAfter(timeout, outOfTime('the build', timeout, '--timeout'))
   const signal = AbortSignal.any([timer.signal, ...(options.signal ? [options.signal] : [])])
@@ -137,6 +152,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
 
   const variables = { ...env, ...options.env }
   await writePlatformEnv(workspace.platform, variables)
+  await secrets.writeBindings(workspace.platform)
   await copySource(source, workspace.app, { reporter, filter, keepsGit, signal })
   await writeFile(join(workspace.layers, 'order.toml'), formatOrder(environment.order))
 
@@ -150,7 +166,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
       settings: imageSettingsOf(options, environment),
       features: requirePlatformApi(environment.lifecycle.platformApi),
       reporter: withDisplayNames(destination, reporter),
-      checkOutput: (output, image) => checkStart(output, image, join(settings.cacheDir, 'run-images'), signal),
+      checkOutput: async (output, image) => {
+        await secrets.refuseIn(output, signal)
+        await checkStart(output, image, join(settings.cacheDir, 'run-images'), signal)
+      },
     },
     signal,
   )

@@ -1,5 +1,5 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { cp, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { canConfine } from '../engines/landlock.ts'
 import { unsandboxedEngine } from '../engines/unsandboxed.ts'
 import type { Engine, Mount } from '../engines/engine.ts'
@@ -80,12 +80,14 @@ function dirOf({ descriptor: { id, version }, dir }: BuildEnvironment['buildpack
   return dir ?? `${paths.buildpacks}/${escapeId(id)}/${version}`
 }
 
-function mountsOf(phase: 'detect' | 'build', { environment, workspace, caBundle }: ContainerBuild): Mount[] {
+const isInImage = (dir: string): boolean => dir.startsWith('/cnb/')
+
+function mountsOf(phase: 'detect' | 'build', { workspace, caBundle }: ContainerBuild): Mount[] {
   const { layers, app, platform, cnb } = workspace
   const { home, tmp } = ownOf(workspace)
   const show = (access: Mount['access'], ...paths: string[]) => paths.map(path => ({ hostPath: path, path, access }))
   return [
-    ...show('read-only', platform, cnb, ...environment.buildpacks.map(dirOf)),
+    ...show('read-only', platform, cnb),
     ...show('read-only', ...(caBundle === undefined ? [] : [caBundle])),
     ...show('read-write', layers, home, tmp),
     // buildpack.md, "Detection": the app directory is read-only there.
@@ -104,7 +106,7 @@ const bundleVariables = [
   'SSL_CERT_FILE',
 ]
 
-/** The directory of buildpacks that detector and builder read: links, since buildpacks may be anywhere. */
+/** The directory of buildpacks that detector and builder read: links to those of the image, and copies of others. */
 async function prepareDirectories({ environment, workspace, caBundle }: ContainerBuild): Promise<void> {
   const { cnb } = workspace
   const { tmp } = ownOf(workspace)
@@ -115,10 +117,14 @@ async function prepareDirectories({ environment, workspace, caBundle }: Containe
   })
   await wrapErrno(cnb, async () => {
     await writeBuildConfig(join(cnb, 'build-config', 'env'), [...environment.buildConfig, tmpDir, ...authorities])
-    for (const { descriptor, ...module } of environment.buildpacks) {
-      const parent = join(cnb, 'buildpacks', escapeId(descriptor.id))
-      await mkdir(parent, { recursive: true })
-      await symlink(dirOf({ descriptor, ...module }), join(parent, descriptor.version))
+    for (const module of environment.buildpacks) {
+      const { id, version } = module.descriptor
+      const at = join(cnb, 'buildpacks', escapeId(id), version)
+      const dir = dirOf(module)
+      await mkdir(dirname(at), { recursive: true })
+      // Those of the user may be where root alone can read them.
+      if (isInImage(dir)) await symlink(dir, at)
+      else await cp(dir, at, { recursive: true, verbatimSymlinks: true })
     }
     await writeFile(join(cnb, 'order.toml'), '')
   })

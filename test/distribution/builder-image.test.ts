@@ -157,6 +157,7 @@ describe('the builder image', () => {
       'file 755 0:0 /cnb/bale/bale',
       'symlink 777 0:0 /cnb/bale/executor -> bale',
       'directory 755 0:0 /kaniko',
+      'directory 777 0:0 /kaniko/.docker',
       'symlink 777 0:0 /kaniko/executor -> ../cnb/bale/executor',
       'symlink 777 0:0 /usr/local/bin/bale -> /cnb/bale/bale',
     ])

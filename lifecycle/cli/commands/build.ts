@@ -12,6 +12,7 @@ import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { parseSize } from './cache.ts'
+import { readSecrets } from '../secrets.ts'
 import { readPairs, readVariables } from '../variables.ts'
 import { checkResultFiles, writeResultFiles } from './result-files.ts'
 
@@ -28,6 +29,7 @@ export async function buildCommand(context: CommandContext, image: string, optio
     reporter: context.reporter,
     signal: context.signal,
     path: source.path,
+    secrets: await readSecrets(options.secret, context.env),
     labels: readPairs(options.label, '--label'),
     annotations: readPairs(options.annotation, '--annotation'),
     builder: options.builder,

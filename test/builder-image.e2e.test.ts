@@ -1,0 +1,179 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { root } from './helpers/bale.ts'
+import { isInstalled, startDocker } from './helpers/daemons.ts'
+import { type FakeRegistry, startRegistry } from './helpers/registry.ts'
+import { suiteWith } from './helpers/skip.ts'
+import { writeTree } from './helpers/tree.ts'
+
+// The builder image as `image:` of a job, in a real Docker with its default profiles: what builds there, and what a hostile
+// build does not get at. Beside each other: the same attacks where the job has the Docker socket, as jobs that build have it.
+
+const run = promisify(execFile)
+const image = 'bale/builder:test'
+const needed = isInstalled('docker') && isInstalled('skopeo')
+const docker = needed
+  ? await startDocker()
+  : ({ state: 'missing', reason: 'docker or skopeo is not installed' } as const)
+
+suiteWith('the builder image in Docker', docker, daemon => {
+  let dir: string
+  let registry: FakeRegistry
+  const env = { ...process.env, DOCKER_HOST: `unix://${daemon.socketPath}` }
+  /** Status and all output of a container. It has the host's network, where the registry is. */
+  const job = async (options: readonly string[], script: string) => {
+    const argv = ['run', '--rm', '--network', 'host', ...options, image, 'sh', '-c', script]
+    return run('docker', argv, { env, maxBuffer: 1 << 24 }).then(
+      ({ stdout, stderr }) => ({ code: 0, text: stdout + stderr }),
+      (error: unknown) => {
+        const { code = -1, stdout = '', stderr = '' } = error as { code?: number; stdout?: string; stderr?: string }
+        return { code, text: stdout + stderr }
+      },
+    )
+  }
+  const restricted = ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--read-only', '--tmpfs', '/tmp']
+  const source = async (name: string, files: Record<string, string>) => {
+    const path = join(dir, name)
+    await writeTree(path, files)
+    execFileSync('chmod', ['-R', 'a+rX', path])
+    return path
+  }
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'bale-test-job-'))
+    await chmod(dir, 0o755)
+    await run(process.execPath, [join(root, 'scripts/dist.mjs'), '--out', join(dir, 'dist'), 'builder-image'], {
+      cwd: root,
+    })
+    const from = `oci-archive:${join(dir, 'dist/builder-image.tar')}`
+    await run('skopeo', ['copy', '-q', '--dest-daemon-host', env.DOCKER_HOST, from, `docker-daemon:${image}`])
+    await rm(join(dir, 'dist'), { recursive: true })
+    registry = await startRegistry()
+  }, 600_000)
+  afterAll(async () => {
+    await registry?.close()
+    await daemon.stop()
+    await rm(dir, { recursive: true, force: true })
+  }, 60_000)
+
+  describe('a job', () => {
+    it.each([
+      ['of the image’s user', '1000:1000'],
+      ['of a user id that nobody knows', '12345:0'],
+    ])('%s builds and publishes without a capability, on a read-only root', async (_whose, user) => {
+      const app = await source('app', { Procfile: 'web: echo hello\n' })
+      const script = `/kaniko/executor --context dir:///workspace --destination ${registry.host}/app:1 \
+        --destination ${registry.host}/other:2 --digest-file /tmp/digest --label team=x --cache=true &&
+        echo "digest $(cat /tmp/digest)"; ls -A /layers /app`
+      const options = [...restricted, '--user', user, '-v', `${app}:/workspace:ro`]
+      const { code, text } = await job(options, script)
+      expect(code, text).toBe(0)
+      const digest = /^digest (sha256:[0-9a-f]{64})$/m.exec(text)?.[1] ?? ''
+      for (const name of ['app:1', 'other:2', `app@${digest}`]) expect([...registry.manifests.keys()]).toContain(name)
+      expect(text.match(/confined by Landlock/g)).toHaveLength(1)
+      expect(text).toContain('digest ' + digest + '\n/app:\n\n/layers:\n')
+    })
+
+    it('of root runs buildpacks as another user', async () => {
+      const app = await source('as-root', { Procfile: 'web: true\n', 'project.toml': inline('echo uid $(id -u)') })
+      const script = 'bale build oci-archive:/tmp/x.tar --path /source --verbose'
+      const { code, text } = await job(['--user', '0', '-v', `${app}:/source:ro`], script)
+      expect(code, text).toBe(0)
+      expect(text).toContain('uid 1000')
+    })
+
+    it('of root without capabilities is refused, since buildpacks would be root', async () => {
+      const { code, text } = await job([...restricted, '--user', '0'], 'bale build x --path /etc')
+      expect(code).not.toBe(0)
+      expect(text).toMatch(/lacks CHOWN, DAC_OVERRIDE, SETGID, SETUID[\s\S]*--user 1000/)
+    })
+
+    it('is refused where its directories are in use, with what to do', async () => {
+      const { code, text } = await job(['--user', '1000'], 'touch /layers/x; bale build x --path /etc')
+      expect(code).not.toBe(0)
+      expect(text).toMatch(/\/layers: the build needs this directory, and it is not empty\n/)
+    })
+  })
+
+  describe('escapes: the host’s file, the job’s secrets', () => {
+    const secret = 'canary-7d21'
+    let host: string
+    const motd = () => readFile(join(host, 'motd'), 'utf8')
+    beforeAll(async () => {
+      host = join(dir, 'host')
+      await mkdir(host)
+      await writeFile(join(host, 'motd'), 'welcome\n')
+      await mkdir(join(dir, 'secrets'))
+      await writeFile(join(dir, 'secrets/config.json'), `{"auths":{"r.test":{"auth":"${btoa(`ann:${secret}`)}"}}}`)
+    })
+
+    /** What a build step does that has found a Docker socket. */
+    const throughSocket = (socket: string) => `
+      api() { curl -sS --unix-socket ${socket} -H 'Content-Type: application/json' "$@"; }
+      id=$(api -X POST -d '{"Image":"${image}","User":"0","Cmd":["sh","-c","echo owned >/host/motd"],"HostConfig":{"Binds":["${host}:/host"],"NetworkMode":"host"}}' \
+        http://d/containers/create | sed -n 's/.*"Id":"\\([0-9a-f]*\\)".*/\\1/p')
+      [ -n "$id" ] && api -X POST "http://d/containers/$id/start" && api -X POST "http://d/containers/$id/wait"`
+
+    it('a build step with a mounted Docker socket writes the host’s file', async () => {
+      const { text } = await job(
+        ['--user', '0', '-v', `${daemon.socketPath}:/var/run/docker.sock`],
+        throughSocket('/var/run/docker.sock'),
+      )
+      expect(await motd(), text).toBe('owned\n')
+      await writeFile(join(host, 'motd'), 'welcome\n')
+    })
+
+    const attack = `
+      ${throughSocket('/var/run/docker.sock')}
+      echo owned >/host/motd; cp /bin/true /host/true
+      mount -t tmpfs none /mnt; mknod /tmp/disk b 8 0; unshare -r true; chroot / true; echo 0 >/proc/sys/kernel/core_pattern
+      cat /secrets/config.json; cat /proc/1/environ; cat /proc/*/environ; ls /proc/1/root/; cat /source/.git/config
+      echo the end of the attack`
+    it.each([
+      ['root', ['--user', '0']],
+      ['another user without capabilities', ['--user', '1000', ...restricted]],
+    ])('a buildpack in a job of %s gets at none of it, though all of it is mounted', async (_who, options) => {
+      const app = await source('attack', { Procfile: 'web: true\n', 'project.toml': inline(attack) })
+      await chmod(daemon.socketPath, 0o660)
+      const mounts = ['-v', `${daemon.socketPath}:/var/run/docker.sock`, '-v', `${host}:/host`]
+      const secrets = [
+        '-v',
+        `${join(dir, 'secrets')}:/secrets:ro`,
+        '-e',
+        'DOCKER_CONFIG=/secrets',
+        '-e',
+        `TOKEN=${secret}`,
+      ]
+      const script = 'bale build oci-archive:/tmp/x.tar --path /source'
+      const { code, text } = await job([...options, ...mounts, ...secrets, '-v', `${app}:/source:ro`], script)
+      expect(code, text).toBe(0)
+      expect(text).toContain('the end of the attack')
+      expect(await motd(), text).toBe('welcome\n')
+      expect(await stat(join(host, 'true')).catch(() => 'absent')).toBe('absent')
+      expect(text).not.toContain(secret)
+      expect(text).not.toContain(btoa(`ann:${secret}`))
+    })
+  })
+})
+
+/** A project.toml with a buildpack in it that runs after all others, and prints what its script says. */
+function inline(script: string): string {
+  return `[_]
+schema-version = "0.2"
+[[io.buildpacks.post.group]]
+id = "acme/attack"
+version = "1.0.0"
+[io.buildpacks.post.group.script]
+api = "0.10"
+inline = '''
+#!/bin/sh
+{ ${script}
+} 2>&1
+exit 0
+'''
+`
+}

@@ -1,0 +1,148 @@
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { readSecrets } from '../../lifecycle/cli/secrets.ts'
+import { BaleError } from '../../lifecycle/errors.ts'
+import { type BuildEvent, silent } from '../../lifecycle/events.ts'
+import { Secrets } from '../../lifecycle/platform/secrets.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { writeTree } from '../helpers/tree.ts'
+
+const value = 'hunter2/s3cret+"x"'
+const secrets = new Secrets([{ id: 'token', type: 'npmrc', key: '.token'.slice(1), value: Buffer.from(`${value}\n`) }])
+
+describe('a secret', () => {
+  it('is a binding', async () => {
+    const dir = await temporaryDirectory()
+    await secrets.writeBindings(dir)
+    expect(await readFile(join(dir, 'bindings/token/type'), 'utf8')).toBe('npmrc')
+    expect(await readFile(join(dir, 'bindings/token/token'), 'utf8')).toBe(`${value}\n`)
+  })
+
+  it.each([
+    ['as it is', value],
+    ['in base64', Buffer.from(value).toString('base64')],
+    ['in hex', Buffer.from(value).toString('hex')],
+    ['in a URL', encodeURIComponent(value)],
+    ['in JSON', JSON.stringify(value).slice(1, -1)],
+  ])('is masked in events and errors, %s', (_how, form) => {
+    const events: BuildEvent[] = []
+    const reporter = secrets.masked({ ...silent, event: event => events.push(event) })
+    reporter.event({ type: 'output', stream: 'stdout', text: `a ${form} b` })
+    reporter.event({
+      type: 'detected',
+      group: [],
+      results: [{ id: 'x', version: '1', status: 'passed', optional: false, output: form }],
+    })
+    expect(events[0]).toMatchObject({ text: 'a *** b' })
+    expect(events[1]).toMatchObject({ results: [{ output: '***' }] })
+    const error = new BaleError('failed', form, { where: form, fix: form })
+    expect(secrets.maskError(error)).toBe(error)
+    expect([error.message, error.where, error.fix]).toEqual(['***', '***', '***'])
+  })
+
+  const group = [{ id: 'acme/x', version: '1', api: '0.10' }]
+  async function leave(files: Parameters<typeof writeTree>[1]) {
+    const dir = await temporaryDirectory()
+    await mkdir(join(dir, 'layers'))
+    await mkdir(join(dir, 'app'))
+    await writeTree(dir, files)
+    return {
+      dir,
+      output: {
+        layersDir: { host: join(dir, 'layers'), image: '/layers' },
+        appDir: { host: join(dir, 'app'), image: '/workspace' },
+        group,
+        owner: { uid: 1000, gid: 1000 },
+      } as unknown as Parameters<Secrets['refuseIn']>[0],
+    }
+  }
+  const launch = '[types]\nlaunch = true\n'
+
+  it.each([
+    ['a file of the app', { 'app/a/.npmrc': `x ${value}` }, '/workspace/a/.npmrc'],
+    [
+      'a launch layer',
+      { 'layers/acme_x/l.toml': launch, 'layers/acme_x/l/f': `${'-'.repeat(2 ** 20 - 5)}${value}` },
+      '/layers/acme_x/l/f',
+    ],
+    [
+      'a cached layer',
+      { 'layers/acme_x/l.toml': '[types]\ncache = true\n', 'layers/acme_x/l/f': value },
+      '/layers/acme_x/l/f',
+    ],
+    [
+      'a label',
+      { 'layers/config/metadata.toml': `[[labels]]\nkey = "a"\nvalue = ${JSON.stringify(value)}\n` },
+      '/layers/config/metadata.toml',
+    ],
+    [
+      'metadata of a layer',
+      { 'layers/acme_x/l.toml': `${launch}[metadata]\nx = ${JSON.stringify(value)}\n`, 'layers/acme_x/l/f': '' },
+      '/layers/acme_x/l.toml',
+    ],
+    [
+      'a bill of materials',
+      { 'layers/sbom/launch/x/sbom.cdx.json': Buffer.from(value).toString('base64') },
+      '/layers/sbom/launch/x/sbom.cdx.json',
+    ],
+  ])('is found in %s', async (_where, files, place) => {
+    const { output } = await leave(files)
+    expect(await failureOf(secrets.refuseIn(output))).toMatchObject({
+      code: 'input',
+      where: place,
+      message: 'it holds the secret token: nothing is published',
+    })
+  })
+
+  it('is found in the target of a link, and may be in a layer for the build alone', async () => {
+    const { dir, output } = await leave({
+      'layers/acme_x/l.toml': '[types]\nbuild = true\n',
+      'layers/acme_x/l/f': value,
+    })
+    await secrets.refuseIn(output)
+    await symlink(`/x/${value}`, join(dir, 'app/link'))
+    expect(await failureOf(secrets.refuseIn(output))).toMatchObject({ where: '/workspace/link' })
+  })
+
+  it('that is too short is said to be so', () => {
+    const short = new Secrets([{ id: 'pin', type: 'pin', key: 'pin', value: Buffer.from('1') }])
+    expect(short.unguarded).toEqual(['pin'])
+    expect(short.mask('11')).toBe('11')
+  })
+})
+
+describe('--secret', () => {
+  it('is a file or a variable', async () => {
+    const dir = await temporaryDirectory()
+    await writeFile(join(dir, 'npmrc'), 'abc')
+    const env = { TOKEN: 'def', id3: 'ghi' }
+    const read = await readSecrets([`id=a,type=npmrc,key=.npmrc,src=${dir}/npmrc`, 'id=b,env=TOKEN', 'id=id3'], env)
+    expect(read.map(({ id, type, key, value: bytes }) => [id, type, key, Buffer.from(bytes).toString()])).toEqual([
+      ['a', 'npmrc', '.npmrc', 'abc'],
+      ['b', 'b', 'b', 'def'],
+      ['id3', 'id3', 'id3', 'ghi'],
+    ])
+  })
+
+  it.each([
+    ['src=/x'],
+    ['id=a,src=/x,env=Y'],
+    ['canary-value'],
+    ['id=a,src='],
+    ['id=a,src=/absent-canary'],
+    ['id=a,env=ABSENT'],
+  ])('is refused as %j, without what may be its value', async text => {
+    const error = await failureOf(readSecrets([text], {}))
+    expect(error).toBeInstanceOf(BaleError)
+    expect((error as BaleError).message).not.toContain('canary-value')
+  })
+
+  it('has names that are names of files', () => {
+    for (const id of ['../x', '', '.x', 'a/b'])
+      expect(() => new Secrets([{ id, type: 'x', key: 'x', value: Buffer.from('x') }])).toThrow(
+        'cannot be the name of a file',
+      )
+  })
+})
