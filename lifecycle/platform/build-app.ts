@@ -28,7 +28,7 @@ import { withSelection } from './builders/selection.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
-import { type BuildSecret, Secrets } from './secrets.ts'
+import { type BuildSecret, BuildSecrets } from './secrets.ts'
 import type { Settings } from './settings.ts'
 import { copySource } from './copy-source.ts'
 import { readSourceSettings } from './source-filter.ts'
@@ -74,7 +74,7 @@ export interface BuildOptions {
   readonly defaultProcess?: string | undefined
   /** Labels of the image. Those of the specification, `io.buildpacks.*`, are not the user's. */
   readonly labels?: Readonly<Record<string, string>> | undefined
-  /** Secrets for buildpacks, as bindings. They are masked in events and errors, and searched for before anything is published. */
+  /** BuildSecrets for buildpacks, as bindings. They are masked in events and errors, and searched for before anything is published. */
   readonly secrets?: readonly BuildSecret[] | undefined
   /** Annotations of its manifest (image-spec annotations.md). */
   readonly annotations?: Readonly<Record<string, string>> | undefined
@@ -107,7 +107,7 @@ export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
  * @throws BaleError; `exitStatusOf(error)` is the exit status of `bale build`
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
-  const secrets = new Secrets(options.secrets ?? [])
+  const secrets = new BuildSecrets(options.secrets ?? [])
   const reporter = secrets.masked(options.reporter ?? silent)
   for (const id of secrets.unguarded)
     reporter.event({ type: 'warning', text: `the secret ${id} is too short to be masked, or searched for` })
@@ -118,7 +118,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
 
 async function buildWith(
   options: BuildOptions & { readonly reporter: Reporter },
-  secrets: Secrets,
+  secrets: BuildSecrets,
 ): Promise<BuildResult> {
   const { settings, reporter } = options
   const timeout = options.timeout ?? defaultTimeout

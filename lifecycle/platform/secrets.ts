@@ -44,7 +44,7 @@ function formsOf({ value }: BuildSecret): string[] {
 }
 
 /** The secrets of a build: their bindings, a mask for all that is said, and a search in all that is kept. */
-export class Secrets {
+export class BuildSecrets {
   readonly #secrets: readonly BuildSecret[]
   readonly #forms: readonly {
     readonly id: string

@@ -4,13 +4,15 @@ import { describe, expect, it } from 'vitest'
 import { readSecrets } from '../../lifecycle/cli/secrets.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { type BuildEvent, silent } from '../../lifecycle/events.ts'
-import { Secrets } from '../../lifecycle/platform/secrets.ts'
+import { BuildSecrets } from '../../lifecycle/platform/secrets.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { writeTree } from '../helpers/tree.ts'
 
 const value = 'hunter2/s3cret+"x"'
-const secrets = new Secrets([{ id: 'token', type: 'npmrc', key: '.token'.slice(1), value: Buffer.from(`${value}\n`) }])
+const secrets = new BuildSecrets([
+  { id: 'token', type: 'npmrc', key: '.token'.slice(1), value: Buffer.from(`${value}\n`) },
+])
 
 describe('a secret', () => {
   it('is a binding', async () => {
@@ -55,7 +57,7 @@ describe('a secret', () => {
         appDir: { host: join(dir, 'app'), image: '/workspace' },
         group,
         owner: { uid: 1000, gid: 1000 },
-      } as unknown as Parameters<Secrets['refuseIn']>[0],
+      } as unknown as Parameters<BuildSecrets['refuseIn']>[0],
     }
   }
   const launch = '[types]\nlaunch = true\n'
@@ -107,7 +109,7 @@ describe('a secret', () => {
   })
 
   it('that is too short is said to be so', () => {
-    const short = new Secrets([{ id: 'pin', type: 'pin', key: 'pin', value: Buffer.from('1') }])
+    const short = new BuildSecrets([{ id: 'pin', type: 'pin', key: 'pin', value: Buffer.from('1') }])
     expect(short.unguarded).toEqual(['pin'])
     expect(short.mask('11')).toBe('11')
   })
@@ -141,7 +143,7 @@ describe('--secret', () => {
 
   it('has names that are names of files', () => {
     for (const id of ['../x', '', '.x', 'a/b'])
-      expect(() => new Secrets([{ id, type: 'x', key: 'x', value: Buffer.from('x') }])).toThrow(
+      expect(() => new BuildSecrets([{ id, type: 'x', key: 'x', value: Buffer.from('x') }])).toThrow(
         'cannot be the name of a file',
       )
   })
