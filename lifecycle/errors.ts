@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'input' // a file with bad content: a descriptor, a layer, a cache
   | 'filesystem' // the operating system refused: permissions, a full disk
   | 'registry' // a registry, its token server or the way there
+  | 'cache' // a shared cache or the way there
   | 'credentials' // a credential helper or a docker config.json
   | 'daemon' // the Docker or Podman API
   | 'engine' // the sandbox could not be made

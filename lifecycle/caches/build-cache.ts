@@ -10,6 +10,7 @@ import type { BlobInfoCache } from './blob-info-cache.ts'
 import type { Cache, CacheWriter } from './cache.ts'
 import type { CachedTree, CachedTrees } from './cached-trees.ts'
 import { putKnownLayer } from './known-layers.ts'
+import { RequiredCacheError } from './shared.ts'
 
 /** The parts of a build cache. Each one is optional. Without any, nothing is reused and nothing is stored. */
 export interface BuildCacheParts {
@@ -103,6 +104,7 @@ export class BuildCache implements AsyncDisposable {
   /**
    * Commits the next generation, if one was begun: `write` stores layers with `keep` and returns the metadata. A failure is
    * a warning, since the image is published by now.
+   * @throws RequiredCacheError for a cache that had to be written
    */
   async commit(write: (keep: KeepLayer) => Promise<CacheMetadata>, signal?: AbortSignal): Promise<void> {
     const writer = this.#writer
@@ -151,6 +153,7 @@ export class BuildCache implements AsyncDisposable {
       await work()
     } catch (error) {
       signal?.throwIfAborted()
+      if (error instanceof RequiredCacheError) throw error
       const text = `the cache could not be written, so the next build takes longer: ${(error as Error).message}`
       this.#reporter.event({ type: 'warning', text })
     }

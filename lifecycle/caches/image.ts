@@ -22,7 +22,14 @@ export interface ImageCacheOptions {
   readonly platform: Platform
   /** Reports something missing or damaged in the cache. The build goes on without it. */
   onWarning?(text: string): void
+  /** Milliseconds that a generation is used for after it was stored. For ever by default. */
+  readonly timeToLive?: number | undefined
+  /** Milliseconds since 1970; the clock, for tests. */
+  readonly now?: (() => number) | undefined
 }
+
+/** When a cache image is over, in milliseconds since 1970. Other lifecycles do not read it. */
+const expiryLabel = 'io.bale.cache.expires'
 
 /**
  * A cache that is an image, for builds on machines that come and go: layers of any compression, and the metadata in a label,
@@ -33,6 +40,7 @@ export interface ImageCacheOptions {
  */
 export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache {
   const { source, name } = at
+  const now = options.now ?? Date.now
   const description = `cache image ${name}`
   const warn = (what: string, error: unknown, signal?: AbortSignal): undefined => {
     signal?.throwIfAborted()
@@ -59,6 +67,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
         if (image === undefined) return undefined
         const label = labelOf(image.config, labels.cache)
         if (label === undefined) throw notCache()
+        if (Number(labelOf(image.config, expiryLabel) ?? Infinity) <= now()) return undefined
         return parseCacheMetadata(label, `label ${labels.cache}`)
       } catch (error) {
         return warn('its metadata', error, signal)
@@ -88,7 +97,10 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
         throw error
       })
       if (previous !== undefined && labelOf(previous.config, labels.cache) === undefined) throw notCache()
-      return imageCacheWriter(at, options.platform, previous, image => {
+      const { platform, timeToLive } = options
+      const expiry = (): Record<string, string> =>
+        timeToLive === undefined ? {} : { [expiryLabel]: String(now() + timeToLive) }
+      return imageCacheWriter(at, { platform, expiry }, previous, image => {
         current = Promise.resolve(image)
       })
     },
@@ -97,7 +109,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
 
 function imageCacheWriter(
   { sink, name }: CacheImageAt,
-  platform: Platform,
+  { platform, expiry }: { readonly platform: Platform; readonly expiry: () => Record<string, string> },
   previous: Image | undefined,
   committed: (image: Image) => void,
 ): CacheWriter {
@@ -121,7 +133,7 @@ function imageCacheWriter(
         {
           created: constantDate,
           ...platform,
-          config: { Labels: { [labels.cache]: formatCacheMetadata(metadata) } },
+          config: { Labels: { [labels.cache]: formatCacheMetadata(metadata), ...expiry() } },
           rootfs: { type: 'layers', diff_ids: [] },
           // The Go lifecycle and pack panic on a cache image without an entry for each layer.
           history: sorted.map(() => ({ created: constantDate, created_by: 'Cached layer' })),

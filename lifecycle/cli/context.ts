@@ -41,6 +41,8 @@ export interface GlobalOptions {
   readonly clearCache?: boolean
   readonly compression?: 'gzip' | 'zstd' | 'none' | undefined
   readonly cacheImage?: string | undefined
+  readonly cacheFrom?: readonly string[] | undefined
+  readonly cacheTo?: readonly string[] | undefined
   readonly defaultProcess?: string
   readonly network?: 'none' | 'host'
   readonly reportOutputDir?: string

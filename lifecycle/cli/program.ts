@@ -140,6 +140,16 @@ function addBuild(program: Command, run: Run): void {
     .option('--publish', 'push to the registry that the name means')
     .option('--clear-cache', 'forget what earlier builds of this image left')
     .option('--cache-image <image>', 'keep what the next build can reuse in a registry, instead of on this machine')
+    .option(
+      '--cache-from <location>',
+      'a cache that machines share, read when this machine has none: type=registry, local, s3, http or redis (repeatable)',
+      collect,
+    )
+    .option(
+      '--cache-to <location>',
+      'such a cache to write: …,mode=min|max,ttl=7d; it may fail, except with …,required (repeatable)',
+      collect,
+    )
     .addOption(
       new Option('--compression <kind>', 'of the layers that are made')
         .choices(['gzip', 'zstd', 'none'])
@@ -170,6 +180,7 @@ function addBuild(program: Command, run: Run): void {
         'bale build hello --path examples/flask',
         'bale build ghcr.io/me/app:1.2 --tag ghcr.io/me/app:latest --publish',
         'bale build ghcr.io/me/app --publish --cache-image ghcr.io/me/app-cache',
+        'bale build app --cache-from type=s3,bucket=builds --cache-to type=s3,bucket=builds,ttl=14d',
         'bale build oci:out:latest --network none',
         'bale build docker-daemon:app --env BP_NODE_VERSION=22',
       ),

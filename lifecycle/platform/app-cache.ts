@@ -6,6 +6,7 @@ import type { Cache } from '../caches/cache.ts'
 import { directoryCache } from '../caches/directory.ts'
 import { imageCache } from '../caches/image.ts'
 import { BlobInfoCache } from '../caches/blob-info-cache.ts'
+import { type CacheTarget, sharedCache } from '../caches/shared.ts'
 import { cachedTrees } from '../caches/cached-trees.ts'
 import { isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
@@ -20,6 +21,8 @@ export interface AppCacheOptions {
   readonly clear: boolean
   /** A cache image, used instead of the directory: one cache for all machines. */
   readonly image?: Destination | undefined
+  /** Caches that other machines share: read after that of this machine, and written beside it. */
+  readonly shared?: { readonly from: readonly Cache[]; readonly to: readonly CacheTarget[] } | undefined
   /** The platform of the cache image. */
   readonly platform: Platform
   readonly reporter: Reporter
@@ -50,7 +53,10 @@ export async function appCache(
     const layers = imageCache({ ...previous, sink }, { platform: options.platform, onWarning })
     return new BuildCache({ layers: options.clear ? forgetful(layers) : layers, blobInfo, lease }, options.reporter)
   }
-  const layers = directoryCache(dir, { onWarning, index: blobInfo, compressed: true })
+  const own = directoryCache(dir, { onWarning, index: blobInfo, compressed: true })
+  const { from = [], to = [] } = options.shared ?? {}
+  const shared = from.length + to.length > 0
+  const layers = shared ? sharedCache(own, options.clear ? [] : from, to, onWarning) : own
   // Discarded trees go to the directory that openWorkspace cleans up.
   const trees = cachedTrees(dir, blobInfo, join(cacheDir, 'work'))
   return new BuildCache({ layers, blobInfo, trees, lease }, options.reporter)

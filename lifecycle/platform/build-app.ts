@@ -26,6 +26,7 @@ import type { OpenBuildpackInput } from './builders/open-buildpack.ts'
 import { selectionOf } from './builders/project-selection.ts'
 import { withSelection } from './builders/selection.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
+import { cacheLocations, localDirs, openShared } from './shared-caches.ts'
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
 import { type BuildSecret, BuildSecrets } from './secrets.ts'
@@ -69,6 +70,12 @@ export interface BuildOptions {
   readonly outputs?: readonly string[] | undefined
   /** A cache image in a registry, instead of a directory of this machine. */
   readonly cacheImage?: string | undefined
+  /**
+   * Caches that other machines share, as `--cache-from` and `--cache-to` have them:
+   * `type=s3,bucket=builds,region=eu-central-1`. The first of `cacheFrom` that has anything is read, unless this machine has.
+   */
+  readonly cacheFrom?: readonly string[] | undefined
+  readonly cacheTo?: readonly string[] | undefined
   /** The compression of new layers. gzip by default, which every tool reads. */
   readonly compression?: Compression | undefined
   readonly defaultProcess?: string | undefined
@@ -127,6 +134,7 @@ async function buildWith(
   const distribution = options.distribution ?? findDistribution(import.meta.url)
   await using stores = new Stores(settings, reporter, options.compression)
   const names = [options.image, ...(options.tags ?? [])]
+  const caches = cacheLocations(options)
   const destinations = await stores.destinations(names, options.publish === true)
   const [destination, ...others] = destinations
   const source = resolve(options.path ?? '.')
@@ -135,16 +143,26 @@ async function buildWith(
     dir: source,
     descriptor: options.descriptor,
     images: [...names, ...(options.cacheImage === undefined ? [] : [options.cacheImage])],
-    outputs: [settings.cacheDir, settings.dataDir, ...(options.outputs ?? [])],
+    outputs: [settings.cacheDir, settings.dataDir, ...localDirs(caches), ...(options.outputs ?? [])],
     reporter,
   })
   const inputs = { ...options, distribution, stores, reporter, builder: options.builder ?? project?.builder }
   const environment = await withBuildpacks(await openEnvironment(inputs, signal), project, inputs, workspace, signal)
   const cacheImage =
     options.cacheImage === undefined ? undefined : await stores.destinations([options.cacheImage], true)
+  await using resources = new AsyncDisposableStack()
+  const context = {
+    settings,
+    stores,
+    reporter,
+    app: destination.identity,
+    use: (r: AsyncDisposable) => void resources.use(r),
+  }
+  const shared = await openShared(caches, context, signal)
   await using cache = await appCache(settings.cacheDir, destination, {
     clear: options.clearCache === true,
     image: cacheImage?.[0],
+    shared,
     platform: settings.platform,
     reporter,
   })

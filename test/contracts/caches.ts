@@ -18,6 +18,8 @@ export interface OpenCache {
   readonly lose: (diffId: Digest) => Promise<void>
   /** Replaces the bytes of a layer where it is stored. */
   readonly damage?: (diffId: Digest, bytes: Uint8Array) => Promise<void>
+  /** Damage is found when a layer is read, as restore does before anything is stored; not when it is stored. */
+  readonly damageShowsInReading?: true
   /** Replaces the metadata where it is stored. */
   readonly damageMetadata?: (bytes: Uint8Array) => Promise<void>
 }
@@ -272,7 +274,7 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
     })
 
     it('C02 C03 C04 stores a damaged layer anew', async context => {
-      const { cache, damage } = await fresh()
+      const { cache, damage, damageShowsInReading } = await fresh()
       if (damage === undefined) return context.skip('nobody else can reach what this cache holds')
       const tar = await tarOf(hello)
       const damages = [
@@ -284,6 +286,7 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
       for (const [i, bytes] of damages.entries()) {
         await fill(cache, { hello })
         await damage(await diffIdOf(hello), bytes)
+        if (damageShowsInReading) expect(await failureOf(read(cache, hello))).toBeInstanceOf(BaleError)
         const source = i % 2 === 0 ? sourceOf(hello) : { ...sourceOf(hello), known: await layerOf(hello) }
         await using writer = await cache.begin()
         expect(await writer.put(source)).toMatchObject({ reused: false })

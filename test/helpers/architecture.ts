@@ -57,6 +57,8 @@ const libraries: Readonly<Record<string, RegExp>> = {
   '@iarna/toml': /^lifecycle\/spec\/toml[^/]*\.ts$/,
   'tar-stream': /^(lifecycle\/stacks\/|distribution\/|bench\/|lifecycle\/stores\/archive\/docker\.ts$)/,
   undici: /^lifecycle\/stores\//,
+  aws4fetch: /^lifecycle\/caches\/storage\//,
+  '@redis/client': /^lifecycle\/caches\/storage\//,
   commander: /^lifecycle\/cli\//,
 }
 

@@ -42,6 +42,8 @@ export async function buildCommand(context: CommandContext, image: string, optio
     tags: options.tag,
     runImage: options.runImage,
     cacheImage: options.cacheImage,
+    cacheFrom: options.cacheFrom,
+    cacheTo: options.cacheTo,
     compression: options.compression,
     defaultProcess: options.defaultProcess,
     network: options.network,

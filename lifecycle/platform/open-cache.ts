@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs'
+import type { Cache } from '../caches/cache.ts'
+import { chunkedCache } from '../caches/chunks/cache.ts'
+import { imageCache } from '../caches/image.ts'
+import { httpAccess, httpStorage } from '../caches/storage/http.ts'
+import { redisStorage } from '../caches/storage/redis.ts'
+import { type S3Credentials, s3Storage } from '../caches/storage/s3.ts'
+import type { ObjectStorage } from '../caches/storage/storage.ts'
+import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { layoutStore } from '../stores/layout/store.ts'
+import type { Stores } from '../stores/open.ts'
+import type { CacheLocation } from './cache-location.ts'
+import type { Settings } from './settings.ts'
+
+export interface CacheContext {
+  readonly settings: Settings
+  readonly stores: Stores
+  readonly reporter: Reporter
+  /** The app's name in caches that several apps share. */
+  readonly app: string
+  /** Takes what is to be closed when the build is over. */
+  readonly use: (resource: AsyncDisposable) => void
+}
+
+/** Opens a shared cache. Nothing is connected to before it is used. */
+export async function openCache(location: CacheLocation, context: CacheContext): Promise<Cache> {
+  const { settings, stores, reporter, use } = context
+  const { timeToLive, name = context.app } = location
+  const onWarning = (text: string): void => reporter.event({ type: 'warning', text })
+  const image = { platform: settings.platform, onWarning, timeToLive }
+  switch (location.type) {
+    case 'registry': {
+      const [{ sink, previous }] = await stores.destinations([location.ref], true)
+      return imageCache({ ...previous, sink }, image)
+    }
+    case 'local': {
+      const store = layoutStore(location.dir)
+      const cache = imageCache({ source: store, sink: store, name: layoutName(name) }, image)
+      return withoutGarbage(cache, () => store.collectGarbage())
+    }
+    default: {
+      const storage = openStorage(location, settings)
+      use(storage)
+      const maxSize = location.type === 'redis' ? location.maxSize : undefined
+      return chunkedCache(storage, name, { onWarning, timeToLive, maxSize })
+    }
+  }
+}
+
+type StorageLocation = Exclude<CacheLocation, { readonly type: 'registry' | 'local' }>
+
+function openStorage(location: StorageLocation, settings: Settings): ObjectStorage {
+  const { environment, caBundle } = settings
+  const ca = caBundle === undefined ? [] : [readFileSync(caBundle, 'utf8')]
+  const access = httpAccess(environment, ca)
+  const { timeToLive } = location
+  switch (location.type) {
+    case 's3': {
+      const { bucket, endpoint, prefix } = location
+      const region = location.region ?? 'us-east-1' // what servers other than Amazon's call theirs
+      if (location.region === undefined && endpoint === undefined)
+        throw new BaleError('arguments', 'the region of the bucket is not known', {
+          where: location.text,
+          fix: 'add region=…, or set AWS_REGION',
+        })
+      return s3Storage({
+        ...access,
+        bucket,
+        region,
+        endpoint,
+        prefix,
+        timeToLive,
+        credentials: s3Credentials(location, settings),
+      })
+    }
+    case 'http': {
+      const authorization = environment['BALE_CACHE_AUTHORIZATION'] || undefined
+      return httpStorage(location.url, { ...access, authorization, timeToLive })
+    }
+    case 'redis':
+      return redisStorage(location.url, { timeToLive: location.timeToLive, ca })
+  }
+}
+
+function s3Credentials({ text }: CacheLocation, { environment }: Settings): S3Credentials {
+  const accessKeyId = environment['AWS_ACCESS_KEY_ID']
+  const secretAccessKey = environment['AWS_SECRET_ACCESS_KEY']
+  if (accessKeyId && secretAccessKey)
+    return { accessKeyId, secretAccessKey, sessionToken: environment['AWS_SESSION_TOKEN'] || undefined }
+  throw new BaleError('arguments', 'there are no credentials for the bucket', {
+    where: text,
+    fix: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN if there is one',
+  })
+}
+
+/** A reference in a layout has printable ASCII characters. */
+const layoutName = (name: string): string => encodeURIComponent(name).slice(-500)
+
+/** The layers of earlier generations go once a new one is there. */
+function withoutGarbage(cache: Cache, collect: () => Promise<unknown>): Cache {
+  return {
+    ...cache,
+    async begin(signal) {
+      const writer = await cache.begin(signal)
+      return {
+        put: (source, putSignal) => writer.put(source, putSignal),
+        async commit(metadata) {
+          await writer.commit(metadata)
+          await collect()
+        },
+        [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
+      }
+    },
+  }
+}

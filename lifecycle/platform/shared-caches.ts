@@ -1,0 +1,66 @@
+import { resolve } from 'node:path'
+import type { Cache } from '../caches/cache.ts'
+import { type CacheTarget, RequiredCacheError } from '../caches/shared.ts'
+import { BaleError } from '../errors.ts'
+import { type CacheDestination, type CacheLocation, parseCacheFrom, parseCacheTo } from './cache-location.ts'
+import { type CacheContext, openCache } from './open-cache.ts'
+import type { Settings } from './settings.ts'
+
+export interface CacheLocations {
+  readonly from: readonly CacheLocation[]
+  readonly to: readonly CacheDestination[]
+}
+
+/** @throws BaleError 'usage' for a location that is malformed, or that excludes another option */
+export function cacheLocations(options: {
+  readonly settings: Settings
+  readonly cacheImage?: string | undefined
+  readonly cacheFrom?: readonly string[] | undefined
+  readonly cacheTo?: readonly string[] | undefined
+}): CacheLocations {
+  const { settings, cacheImage, cacheFrom = [], cacheTo = [] } = options
+  if (cacheImage !== undefined && cacheFrom.length + cacheTo.length > 0)
+    throw new BaleError('usage', 'a cache image is used instead of all other caches', {
+      where: '--cache-image',
+      fix: `write it with --cache-from and --cache-to as well: type=registry,ref=${cacheImage}`,
+    })
+  return {
+    from: cacheFrom.map(text => parseCacheFrom(text, settings.environment)),
+    to: cacheTo.map(text => parseCacheTo(text, settings.environment)),
+  }
+}
+
+/** Directories with caches, which are no part of a source. */
+export function localDirs({ from, to }: CacheLocations): string[] {
+  return [...from, ...to].flatMap(location => (location.type === 'local' ? [resolve(location.dir)] : []))
+}
+
+/**
+ * Opens the caches. Those that must be written are tried at once, before anything is built.
+ * @throws RequiredCacheError
+ */
+export async function openShared(
+  { from, to }: CacheLocations,
+  context: CacheContext,
+  signal: AbortSignal,
+): Promise<{ readonly from: readonly Cache[]; readonly to: readonly CacheTarget[] }> {
+  const targets: CacheTarget[] = []
+  for (const location of to) {
+    const { mode, required } = location
+    targets.push({ cache: await openCache(location, context), mode, required })
+  }
+  const sources: Cache[] = []
+  for (const location of from) sources.push(await openCache(location, context))
+  for (const { cache, required } of targets) if (required) await tryWriting(cache, signal)
+  return { from: sources, to: targets }
+}
+
+async function tryWriting(cache: Cache, signal: AbortSignal): Promise<void> {
+  try {
+    await using _writer = await cache.begin(signal)
+    void _writer
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error instanceof BaleError ? new RequiredCacheError(error) : error
+  }
+}
