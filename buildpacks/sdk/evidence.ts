@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { isErrno } from '../../lifecycle/errors.ts'
 import type { App } from './app.ts'
 import { declaredPrograms, declaredRuntime } from './declared-start.ts'
-import { type Language, languageNamed, languages } from './languages.ts'
+import { hugoConfigs, type Language, languageNamed, languages } from './languages.ts'
 import { findFrontEnd } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
@@ -94,12 +94,22 @@ async function firstMatch(
 
 /** Some files have a manifest's name and only settings for tools. */
 async function isManifest(name: string, app: App): Promise<boolean> {
+  if (hugoConfigs.includes(name)) return (await hugoConfig(app)) === name
   if (name === 'pyproject.toml') {
     return /^\s*\[(project|build-system|dependency-groups|tool\.(poetry|pdm|uv|hatch|flit))\b/m.test(
       await textOf(app, name),
     )
   }
   return true
+}
+
+/** The file with the configuration of a site that Hugo makes (gohugo.io, "Configuration"); undefined if there is none. */
+export async function hugoConfig(app: App): Promise<string | undefined> {
+  const name = await app.firstOf(hugoConfigs)
+  if (name === undefined || name.startsWith('hugo.')) return name
+  const parts = ['content', 'layouts', 'themes', 'archetypes']
+  const found = await Promise.all(parts.map(dir => app.hasDirectory(dir)))
+  return found.filter(Boolean).length >= 2 ? name : undefined
 }
 
 /** A site's own scripts have the names of servers; beside an index.html only what speaks to Node is one. */

@@ -28,6 +28,11 @@ export interface Language {
 /** Directories that hold a site, in the order in which they are looked at. */
 export const siteRoots = ['public', 'dist', 'build', 'out', '_site', 'site', 'www', 'htdocs', '.'] as const
 
+/** Configurations of Hugo; `config` was the name until 2022, and is one of many other tools'. */
+export const hugoConfigs: readonly string[] = ['hugo', 'config'].flatMap(name =>
+  ['toml', 'yaml', 'yml', 'json'].map(ending => `${name}.${ending}`),
+)
+
 /**
  * Languages by precedence: where evidence is equally strong, the first one wins. Node.js comes after other servers' languages, as
  * many of their applications have a package.json for their front end. Languages that Bale does not build are
@@ -210,7 +215,7 @@ export const languages: readonly Language[] = [
     listedAs: 'static sites',
     aliases: ['staticfile', 'html', 'nginx'],
     provides: 'nginx',
-    manifests: ['Staticfile'],
+    manifests: ['Staticfile', ...hugoConfigs],
     sources: siteRoots.map(root => (root === '.' ? 'index.html' : `${root}/index.html`)),
     programs: ['nginx'],
     settings: ['BP_WEB_SERVER', 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT'],

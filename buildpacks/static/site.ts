@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
+import type { GeneratedSite } from './hugo.ts'
 import { type App, BuildpackError, findFrontEnd, firstSetting, type FrontEnd, isSet, siteRoots } from '../sdk/index.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -21,12 +22,13 @@ export interface Site {
 
 /**
  * Finds the site, after the front end's build.
+ * @param generated what a generator of this buildpack has made
  * @throws BuildpackError if a directory that is named is not there, or none has pages
  */
-export async function findSite(app: App, env: Env): Promise<Site> {
+export async function findSite(app: App, env: Env, generated?: GeneratedSite): Promise<Site> {
   const frontEnd = await findFrontEnd(app)
   const staticfile = parseStaticfile((await app.read('Staticfile')) ?? '')
-  const { root, why } = await findRoot(app, env, staticfile['root'], frontEnd)
+  const { root, why } = await findRoot(app, env, staticfile['root'], generated ?? frontEnd)
   const yes = (value: string | undefined) => ['true', 'enabled', 'enable', 'yes', 'on', '1'].includes(value ?? '')
   const asked = env['BP_WEB_SERVER_ENABLE_PUSH_STATE']
     ? isSet(env, 'BP_WEB_SERVER_ENABLE_PUSH_STATE')
@@ -62,12 +64,12 @@ async function findRoot(
   app: App,
   env: Env,
   inStaticfile: string | undefined,
-  frontEnd: FrontEnd | undefined,
+  built: GeneratedSite | FrontEnd | undefined,
 ): Promise<{ root: string; why: string }> {
   const setting = firstSetting(env, 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT')
   if (setting) return { root: await existing(app, setting.value, setting.name), why: setting.name }
   if (inStaticfile) return { root: await existing(app, inStaticfile, 'Staticfile root'), why: 'Staticfile' }
-  if (frontEnd) return builtRoot(app, frontEnd)
+  if (built) return 'root' in built ? built : builtRoot(app, built)
   for (const root of siteRoots) {
     if (await app.has(join(root, 'index.html'))) return { root, why: `${join(root, 'index.html')} is there` }
   }

@@ -15,6 +15,7 @@ import { compressFiles } from './compress.ts'
 import { siteConfig } from './config.ts'
 import { type SiteFile, listFiles } from './files.ts'
 import { readHeaders } from './headers.ts'
+import { buildWithHugo } from './hugo.ts'
 import { provideNginx } from './nginx.ts'
 import { readRedirects } from './redirects.ts'
 import { keepSiteOnly, placeSite } from './place.ts'
@@ -32,11 +33,14 @@ async function detect(context: DetectContext) {
 async function build(context: BuildContext): Promise<BuildResult> {
   const { app, env, log } = context
   log.heading('Static site')
-  const site = await findSite(app, env)
+  const { nginx, generated } = await withTempDir(async temp => {
+    const archive = await DebianArchive.open(context, temp)
+    return { nginx: await provideNginx(context, archive), generated: await buildWithHugo(context, archive) }
+  })
+  const site = await findSite(app, env, generated)
   log.info(`Serves ${site.root === '.' ? 'the whole source' : `${site.root}/`}: ${site.why}`)
   if (env['BP_WEB_SERVER'] === 'httpd')
     log.warning('BP_WEB_SERVER is httpd: nginx serves the site, with the same settings')
-  const nginx = await withTempDir(async temp => provideNginx(context, await DebianArchive.open(context, temp)))
 
   const files = await listFiles(app.at(site.root))
   const redirects = await readRedirects(app, site, log)

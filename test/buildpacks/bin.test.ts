@@ -39,7 +39,7 @@ describe.each([
   ['rust', ['Cargo.toml']],
   ['java', ['pom.xml', 'build.gradle.kts', 'settings.gradle', 'shop.jar']],
   ['make', ['CMakeLists.txt', 'Makefile', 'configure']],
-  ['static', ['Staticfile', 'index.html', 'src/index.html']],
+  ['static', ['Staticfile', 'index.html', 'src/index.html', 'hugo.toml']],
   ['procfile', ['app.yaml', 'start.sh']],
   ['apt', ['Aptfile']],
 ])('%s bin/detect', (name, files) => {

@@ -3,6 +3,7 @@ import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { type Runner, spawnRunner } from '../../../buildpacks/sdk/command.ts'
 import type { Tree } from '../../../buildpacks/sdk/testing.ts'
 import { staticSite } from '../../../buildpacks/static/static.ts'
 import { FakeDebian } from '../python/fake-debian.ts'
@@ -10,7 +11,7 @@ import { openProject } from '../sdk/project.ts'
 
 const dir = join(import.meta.dirname, '../../../buildpacks/static')
 
-async function siteProject(app: Tree, env: Record<string, string> = {}) {
+async function siteProject(app: Tree, env: Record<string, string> = {}, more: FakeDebian['packages'] = {}) {
   const debian = new FakeDebian()
   debian.packages = {
     nginx: {
@@ -33,8 +34,14 @@ async function siteProject(app: Tree, env: Record<string, string> = {}) {
       files: { 'usr/lib/nginx/modules/ngx_http_brotli_static_module.so': 'ELF' },
     },
     iproute2: { version: '6', files: { 'usr/bin/ip': 'ELF' } },
+    ...more,
   }
-  return openProject({ buildpack: staticSite, dir, app, env, runner: debian.runner })
+  const runner: Runner = async (command, onLine) => {
+    const [program] = command.argv
+    if (program.endsWith('/usr/bin/hugo')) return spawnRunner({ ...command, argv: ['sh', program] }, onLine)
+    return debian.runner(command, onLine)
+  }
+  return openProject({ buildpack: staticSite, dir, app, env, runner })
 }
 
 type Project = Awaited<ReturnType<typeof siteProject>>
@@ -314,6 +321,34 @@ describe('the program that starts it', () => {
       'nginx-common',
       'ngx_http_brotli_static_module.so',
     ])
+  })
+})
+
+describe('a site that Hugo makes', () => {
+  const hugo = `#!/bin/sh
+mkdir -p "\${OUT:-public}" && echo "<p>$HUGO_ENVIRONMENT</p>" >"\${OUT:-public}/index.html"
+`
+  const source = { 'content/_index.md': '# Start', 'layouts/index.html': '' }
+
+  it.each<[string, Tree, Record<string, string>, string]>([
+    ['hugo.toml', { 'hugo.toml': 'title = "Site"' }, {}, 'Serves public/: Hugo built it (hugo.toml)'],
+    ['config.yaml', { 'config.yaml': 'publishDir: web\n' }, { OUT: 'web' }, 'Serves web/: Hugo built it (config.yaml)'],
+  ])('is built with Debian’s Hugo: %s', async (_name, config, env, expected) => {
+    const project = await siteProject({ ...source, ...config }, env, {
+      hugo: { version: '0.131.0-1', depends: ['libwebp7'], files: { 'usr/bin/hugo': hugo } },
+      libwebp7: { version: '1.5.0', files: { 'usr/lib/x86_64-linux-gnu/libwebp.so.7': 'ELF' } },
+    })
+    expect((await project.detect()).exitCode).toBe(0)
+    const { exitCode, output, layers } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(expected)
+    expect(layers['hugo']?.types).toEqual({ launch: false, build: true, cache: true })
+    expect(await readdir(project.appDir)).toEqual([env['OUT'] ?? 'public'])
+    expect(await project.read(`workspace/${env['OUT'] ?? 'public'}/index.html`)).toBe('<p>production</p>\n')
+  })
+
+  it('is not taken for one for another tool’s config.json', async () => {
+    expect((await (await siteProject({ 'config.json': '{}', 'content/a.md': '' })).detect()).exitCode).toBe(100)
   })
 })
 
