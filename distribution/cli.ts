@@ -43,6 +43,9 @@ export function assembleCli({ arch, root, bundle }: CliParts, out: string, share
   copyFileSync(join(root, `launcher/dist/launcher-linux-${arch}`), join(out, 'launcher', `launcher-linux-${arch}`))
   runTool(join(root, 'lifecycle/engines/landlock/build'), [join(out, 'landlock'), arch])
   runTool(join(root, 'distribution/dispatcher/build'), [arch, join(out, 'bale')])
+  // What goes into builders and packages of buildpacks that this program makes.
+  for (const name of ['dispatcher', 'supervisor'])
+    runTool(join(root, 'distribution', name, 'build'), [arch, join(out, 'runtime', name)])
   copyFileSync(join(root, 'distribution/dispatcher/start.cjs'), join(out, 'start.cjs'))
   for (const name of ['node', 'executor']) symlinkSync('bale', join(out, name))
   const { loader, others } = libraries(machine)

@@ -6,7 +6,7 @@ import type { LayerSource } from '../lifecycle/image/layer.ts'
 import { lifecycleVersion } from '../lifecycle/version.ts'
 import { apis, oldestApis } from './descriptor.ts'
 import type { Arch } from './machine.ts'
-import type { ImagePlan } from './oci-archive.ts'
+import type { ImagePlan } from '../lifecycle/platform/builders/image-plan.ts'
 
 export const created = '1980-01-01T00:00:01Z'
 export const root = { uid: 0, gid: 0 }

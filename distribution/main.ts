@@ -13,7 +13,8 @@ import { builderImage } from './builder-image.ts'
 import { assembleCli, shareWithBuilder } from './cli.ts'
 import { lifecycleImage } from './lifecycle-image.ts'
 import { type Arch, archs, machineFor, runTool } from './machine.ts'
-import { type ImagePlan, writeLayout, writeOciArchive } from './oci-archive.ts'
+import type { ImagePlan } from '../lifecycle/platform/builders/image-plan.ts'
+import { writeLayout, writeOciArchive } from './oci-archive.ts'
 import { writeTarball, writeTreeTarball } from './tarball.ts'
 
 const root = resolve(import.meta.dirname, '..')

@@ -1,19 +1,12 @@
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { leaseName } from '../lifecycle/files/lease.ts'
-import type { ImageConfig } from '../lifecycle/image/config.ts'
-import { type Image, makeImage } from '../lifecycle/image/image.ts'
+import type { Image } from '../lifecycle/image/image.ts'
 import { makeImageIndex } from '../lifecycle/image/image-index.ts'
-import type { Layer, LayerSource } from '../lifecycle/image/layer.ts'
+import { type ImagePlan, storeLayers } from '../lifecycle/platform/builders/image-plan.ts'
 import { ociArchiveStore } from '../lifecycle/stores/oci-archive/store.ts'
-import { type ImageSink, indexSink } from '../lifecycle/stores/store.ts'
+import { indexSink } from '../lifecycle/stores/store.ts'
 import { layoutStore } from '../lifecycle/stores/layout/store.ts'
-
-/** An image still to be made: its layers, and the config that goes with them; the rootfs comes from the layers. */
-export interface ImagePlan {
-  readonly layers: readonly LayerSource[]
-  config(layers: readonly Layer[]): ImageConfig
-}
 
 /**
  * Writes an OCI archive with one image of that name: an index of the same thing for several architectures (image-spec
@@ -24,7 +17,7 @@ export async function writeOciArchive(file: string, name: string, plans: readonl
   try {
     const store = ociArchiveStore(file, { tmpDir })
     const images: Image[] = []
-    for (const plan of plans) images.push(await makeIn(store, plan))
+    for (const plan of plans) images.push(await storeLayers(plan, store))
     await indexSink(store).putIndex(makeImageIndex(images), [name])
   } finally {
     rmSync(tmpDir, { recursive: true, force: true })
@@ -34,11 +27,5 @@ export async function writeOciArchive(file: string, name: string, plans: readonl
 /** Writes an OCI image layout with one image, which has no name. */
 export async function writeLayout(dir: string, plan: ImagePlan): Promise<void> {
   const store = layoutStore(dir)
-  await store.putImage(await makeIn(store, plan), [''])
-}
-
-async function makeIn(store: ImageSink, plan: ImagePlan): Promise<Image> {
-  const layers: Layer[] = []
-  for (const layer of plan.layers) layers.push(await store.putLayer(layer))
-  return makeImage(plan.config(layers), layers)
+  await store.putImage(await storeLayers(plan, store), [''])
 }

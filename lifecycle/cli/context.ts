@@ -5,6 +5,7 @@ import { type Settings, settings } from '../platform/settings.ts'
 import type { PullPolicy } from '../stores/pull-policy.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import type { OutputFormat } from './options.ts'
 import type { ProgramProcess } from './program.ts'
 import { jsonReporter } from './render/json.ts'
 import { plainReporter } from './render/plain.ts'
@@ -32,6 +33,11 @@ export interface GlobalOptions {
   readonly postBuildpack?: readonly string[]
   readonly descriptor?: string
   readonly pullPolicy?: PullPolicy
+  readonly docker?: boolean
+  readonly previousImage?: string
+  readonly creationTime?: string
+  readonly volume?: readonly string[]
+  readonly sbomOutputDir?: string
   readonly env?: readonly string[]
   readonly envFile?: readonly string[]
   readonly tag?: readonly string[]
@@ -47,7 +53,30 @@ export interface GlobalOptions {
   readonly network?: 'none' | 'host'
   readonly reportOutputDir?: string
   readonly process?: string
-  readonly output?: 'human' | 'json'
+  readonly output?: OutputFormat
+  readonly config?: string
+  readonly target?: readonly string[]
+  readonly targets?: readonly string[]
+  readonly format?: string
+  readonly withoutNode?: boolean
+  readonly depth?: string
+  readonly api?: string
+  readonly setVersion?: string
+  readonly unset?: boolean
+  readonly mirror?: readonly string[]
+  readonly username?: string
+  readonly password?: string
+  readonly passwordStdin?: boolean
+  readonly remote?: boolean
+  readonly outputDir?: string
+  readonly insecure?: boolean
+  readonly purge?: boolean
+  readonly os?: string
+  readonly arch?: string
+  readonly variant?: string
+  readonly annotations?: readonly string[]
+  readonly explicit?: boolean
+  readonly shell?: string
   readonly timeout?: string
   readonly pids?: string
   readonly memory?: string
@@ -61,6 +90,8 @@ export interface GlobalOptions {
 export interface CommandContext {
   readonly settings: Settings
   readonly env: NodeJS.ProcessEnv
+  /** Standard input. */
+  readonly input: NodeJS.ReadableStream
   readonly reporter: Reporter
   /** Aborted by the first Ctrl-C or SIGTERM, or when the output breaks; its reason is the BaleError to exit with. */
   readonly signal: AbortSignal
@@ -96,6 +127,7 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
   return {
     settings: settings(env),
     env,
+    input: process.stdin,
     reporter,
     signal: interrupt.signal,
     color,

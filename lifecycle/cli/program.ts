@@ -2,27 +2,26 @@ import { Command, CommanderError, Option } from 'commander'
 import { BaleError, exitStatus } from '../errors.ts'
 import { pullPolicies } from '../stores/pull-policy.ts'
 import { baleVersion } from '../version.ts'
+import { addBuilder, addBuildpack } from './builder-commands.ts'
 import { type CommandContext, type GlobalOptions, Stopped, makeContext } from './context.ts'
+import { addConfig } from './config-commands.ts'
+import { collect, examples, type Run, withOutput } from './options.ts'
+import { addRegistry } from './registry-commands.ts'
 import { renderError } from './render/error.ts'
 
 /** The parts of `process` that the command line uses. */
-export type ProgramProcess = Pick<NodeJS.Process, 'env' | 'stdout' | 'stderr' | 'once' | 'removeListener'>
-
-type Action = (context: CommandContext) => Promise<number | void>
+export type ProgramProcess = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'once' | 'removeListener'>
 
 /** Runs `bale` with these arguments. Returns the exit status. */
 export async function runProgram(argv: readonly string[], process: ProgramProcess): Promise<number> {
   let context: CommandContext | undefined
   let failed: ((error: unknown) => number) | undefined
   let status = 0
-  const run = async (
-    globals: GlobalOptions,
-    action: Action,
-    statusOf: (error: unknown) => number = exitStatus,
-  ): Promise<void> => {
-    context = makeContext(globals, process)
+  const run: Run = async (globals, action, statusOf = exitStatus) => {
+    const made = makeContext(globals, process)
+    context = made
     failed = statusOf
-    status = (await action(context)) ?? 0
+    status = (await action(made)) ?? 0
   }
   const program = makeProgram(run)
   for (const command of allCommands(program)) asOurs(command, process)
@@ -41,8 +40,6 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
     await context?.close()
   }
 }
-
-type Run = (globals: GlobalOptions, action: Action, statusOf?: (error: unknown) => number) => Promise<void>
 
 function makeProgram(run: Run): Command {
   const program = new Command('bale')
@@ -64,6 +61,10 @@ function makeProgram(run: Run): Command {
   addImage(program, run)
   addCache(program, run)
   addStack(program, run)
+  addBuilder(program, run)
+  addBuildpack(program, run)
+  addRegistry(program, run)
+  addConfig(program, run)
   return program
 }
 
@@ -86,22 +87,12 @@ function asOurs(command: Command, { stdout, stderr }: ProgramProcess): void {
     })
 }
 
-const examples = (...lines: string[]): string => `\nExamples:\n${lines.map(line => `  $ ${line}`).join('\n')}\n`
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value]
-
-const withOutput = (command: Command): Command =>
-  command
-    .addOption(new Option('--quiet', 'print warnings and the result only').conflicts('verbose'))
-    .option('--verbose', 'print more: what every buildpack said, and why things failed')
-    .option('--no-color', 'no colours; the variable NO_COLOR means the same')
-
 function addBuild(program: Command, run: Run): void {
   const command = program
     .command('build')
     .argument(
-      '<image>',
-      'a name, kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME',
+      '[image]',
+      'a name (default: that in project.toml, or of the directory), kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME',
     )
     .description('Build an image from source code.')
     .option(
@@ -138,6 +129,14 @@ function addBuild(program: Command, run: Run): void {
     .option('--tag <image>', 'one more name for the image, anywhere (repeatable)', collect)
     .option('--run-image <image>', "what the app runs on (default: the stack's run image)")
     .option('--publish', 'push to the registry that the name means')
+    .option('--docker', 'put a plain name into the Docker daemon, as docker-daemon:NAME')
+    .option('--previous-image <image>', 'the image of the last build, if it has another name')
+    .option(
+      '--creation-time <time>',
+      "the image's date: now, or seconds since 1970 (default: SOURCE_DATE_EPOCH, or 1980)",
+    )
+    .option('--volume <host:target[:rw]>', 'a directory of this machine for buildpacks (repeatable)', collect)
+    .option('--sbom-output-dir <dir>', 'write the bills of materials there')
     .option('--clear-cache', 'forget what earlier builds of this image left')
     .option('--cache-image <image>', 'keep what the next build can reuse in a registry, instead of on this machine')
     .option(
@@ -185,7 +184,7 @@ function addBuild(program: Command, run: Run): void {
         'bale build docker-daemon:app --env BP_NODE_VERSION=22',
       ),
     )
-  withOutput(command).action(async (image: string, options: GlobalOptions) => {
+  withOutput(command).action(async (image: string | undefined, options: GlobalOptions) => {
     const { buildCommand, buildStatus } = await import('./commands/build.ts')
     await run(options, context => buildCommand(context, image, options), buildStatus)
   })

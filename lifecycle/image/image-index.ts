@@ -1,6 +1,6 @@
 import { BaleError } from '../errors.ts'
 import { type Digest, digestOf } from './digest.ts'
-import { type Image, sizeOf } from './image.ts'
+import { type Image, type ManifestFormat, sizeOf } from './image.ts'
 import type { Descriptor, Index, Platform } from './manifest.ts'
 import { docker, isDockerManifest, isIndex, isManifest, oci } from './media-types.ts'
 
@@ -30,17 +30,19 @@ export const isImageIndex = (content: Image | ImageIndex): content is ImageIndex
 
 /**
  * The index of these images, in this order. An entry has its image's own platform unless it comes with one. Only where every
- * image has Docker's media types is it a Docker manifest list.
+ * image has Docker's media types is it a Docker manifest list, unless a format is named.
  */
 export function makeImageIndex(
   images: readonly (Image | IndexedImage)[],
   annotations?: Readonly<Record<string, string>>,
+  format?: ManifestFormat,
 ): ImageIndex {
   const manifests = images.map((one): IndexedImage => {
     if (!('image' in one)) return { image: one, platform: platformOf(one) }
     return { ...one, platform: one.platform ?? platformOf(one.image) }
   })
-  const isDocker = manifests.length > 0 && manifests.every(m => isDockerManifest(m.image.manifest.mediaType))
+  const allDocker = manifests.length > 0 && manifests.every(m => isDockerManifest(m.image.manifest.mediaType))
+  const isDocker = format === undefined ? allDocker : format === 'docker'
   const document: Index = {
     schemaVersion: 2,
     mediaType: isDocker ? docker.index : oci.index,

@@ -6,7 +6,7 @@ import { readUntrusted } from '../files/read.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import type { Compression } from '../image/media-types.ts'
 import { outOfTime } from '../phase-runner.ts'
-import { runImageMetadata } from '../phases/analyze.ts'
+import { type RunImageRequest, runImageMetadata } from '../phases/analyze.ts'
 import { type PhaseFiles, type PipelineImages, type PipelineInput, runPipeline } from '../pipeline.ts'
 import { formatAnalyzed } from '../spec/analyzed.ts'
 import { requirePlatformApi } from '../spec/api.ts'
@@ -15,7 +15,7 @@ import { checkGroupIds } from '../spec/ids.ts'
 import { formatOrder } from '../spec/order.ts'
 import type { ProjectDescriptor } from '../spec/project-descriptor.ts'
 import type { GroupElement } from '../spec/types.ts'
-import { type Destination, Stores } from '../stores/open.ts'
+import { type Destination, type ImageAt, Stores } from '../stores/open.ts'
 import type { PullPolicy } from '../stores/pull-policy.ts'
 import { lifecycleVersion } from '../version.ts'
 import { appCache } from './app-cache.ts'
@@ -25,6 +25,7 @@ import type { LifecycleChoice } from './builders/image-environment.ts'
 import type { OpenBuildpackInput } from './builders/open-buildpack.ts'
 import { selectionOf } from './builders/project-selection.ts'
 import { withSelection } from './builders/selection.ts'
+import type { Mount } from '../engines/engine.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
 import { cacheLocations, localDirs, openShared } from './shared-caches.ts'
 import { publishElsewhere, withDisplayNames } from './publish.ts'
@@ -47,6 +48,8 @@ export interface BuildOptions {
    * default.
    */
   readonly builder?: string | undefined
+  /** The builder of builds for which neither `builder` nor project.toml names one. */
+  readonly defaultBuilder?: string | undefined
   /** Whose phases run in a builder image: Bale's, mounted in, by default. */
   readonly lifecycle?: LifecycleChoice | undefined
   /** Buildpacks in place of the builder's order: directories, .cnb files, images, `urn:cnb:builder:…`, `from=builder`. */
@@ -63,6 +66,12 @@ export interface BuildOptions {
   /** More names for the image, in any transport. */
   readonly tags?: readonly string[] | undefined
   readonly runImage?: string | undefined
+  /** More names of run images, by the name that the builder has for each. */
+  readonly runImageMirrors?: Readonly<Record<string, readonly string[]>> | undefined
+  /** The image of the last build, where that has another name. */
+  readonly previousImage?: string | undefined
+  /** Further directories of this machine for buildpacks. */
+  readonly volumes?: readonly Mount[] | undefined
   /** Sends plain names to the registry that they name, not to Bale's own store. */
   readonly publish?: boolean | undefined
   readonly clearCache?: boolean | undefined
@@ -146,7 +155,13 @@ async function buildWith(
     outputs: [settings.cacheDir, settings.dataDir, ...localDirs(caches), ...(options.outputs ?? [])],
     reporter,
   })
-  const inputs = { ...options, distribution, stores, reporter, builder: options.builder ?? project?.builder }
+  const inputs = {
+    ...options,
+    distribution,
+    stores,
+    reporter,
+    builder: options.builder ?? project?.builder ?? options.defaultBuilder,
+  }
   const environment = await withBuildpacks(await openEnvironment(inputs, signal), project, inputs, workspace, signal)
   const cacheImage =
     options.cacheImage === undefined ? undefined : await stores.destinations([options.cacheImage], true)
@@ -167,6 +182,8 @@ async function buildWith(
     reporter,
   })
   cache.prefetch()
+  const { previousImage } = options
+  const previous = previousImage === undefined ? destination.previous : await stores.source(previousImage)
 
   const variables = { ...env, ...options.env }
   await writePlatformEnv(workspace.platform, variables)
@@ -176,7 +193,7 @@ async function buildWith(
 
   const result = await runPipeline(
     {
-      images: imagesOf(settings, environment, destinations),
+      images: imagesOf(settings, environment, destinations, previous),
       files: filesOf(workspace, environment, group => sayUnreadSettings(variables, group, environment, reporter)),
       runner: await openRunner(options, { environment, workspace, distribution, reporter }),
       cache,
@@ -206,15 +223,24 @@ async function withBuildpacks(
   const selection = await selectionOf(inputs, project, join(dir, 'scripts'))
   const builder = environment.buildpacks
   const opening = { ...inputs, bundled: bundledIn(inputs.distribution), builder, base: resolve('.') }
-  return { ...environment, ...(await withSelection(environment, selection, opening, signal)) }
+  const runImages = withMirrors(environment.runImages, inputs.runImageMirrors)
+  return { ...environment, ...(await withSelection(environment, selection, opening, signal)), runImages }
+}
+
+/** The run image with the mirrors that the user has for it. */
+function withMirrors(request: RunImageRequest, mirrors: BuildOptions['runImageMirrors'] = {}): RunImageRequest {
+  const { image, mirrors: own } = request.names
+  const more = Object.hasOwn(mirrors, image) ? (mirrors[image] ?? []) : []
+  return { ...request, names: { image, mirrors: [...more, ...own] } }
 }
 
 function imagesOf(
   { platform }: Settings,
   { runImages }: BuildEnvironment,
   destinations: readonly [Destination, ...Destination[]],
+  previous: ImageAt,
 ): PipelineImages {
-  const [{ previous, registry }] = destinations
+  const [{ registry }] = destinations
   return {
     platform,
     previous,

@@ -195,3 +195,13 @@ async function findFile(path: string): Promise<string> {
 async function openDirectory(uri: string, file: string): Promise<readonly BuildpackModule[]> {
   return [await readModule(resolve(dirname(file), uri.replace(/^file:\/\//, '')), `${file} buildpacks`)]
 }
+
+/** The files of variables of the operator (platform.md, "Operator-Defined Variables"), by name. */
+export function buildConfigFiles(variables: readonly BuildConfigVariable[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    variables.flatMap(({ name, value, suffix, delim }): [string, string][] => [
+      [suffix === undefined ? name : `${name}.${suffix}`, value],
+      ...(delim === undefined ? [] : [[`${name}.delim`, delim] as [string, string]]),
+    ]),
+  )
+}

@@ -8,7 +8,7 @@ import { type BuildpackPhase, type PhaseRunner, type RunLimits, engineRunner } f
 import { escapeId } from '../spec/ids.ts'
 import { labels } from '../spec/labels.ts'
 import type { BuildEnvironment, Phases } from './build-environment.ts'
-import type { BuildConfigVariable } from './builder.ts'
+import { type BuildConfigVariable, buildConfigFiles } from './builder.ts'
 import type { Files } from './builders/node-runtime.ts'
 import { type Workspace, paths } from './workspace.ts'
 
@@ -18,6 +18,8 @@ export interface PhaseSandbox {
   readonly environment: BuildEnvironment
   readonly workspace: Workspace
   readonly network: 'none' | 'host'
+  /** Further directories of this machine that the user shows to buildpacks. */
+  readonly volumes?: readonly Mount[] | undefined
   /** Proxy variables. No other variables of the caller enter the sandbox. */
   readonly proxies: Readonly<Record<string, string>>
 }
@@ -81,15 +83,14 @@ async function lifecycleFiles({ dir, runtime }: Extract<Phases, { from: 'bale' }
 /** A file for each variable (platform.md, "Operator-Defined Variables"). */
 export async function writeBuildConfig(dir: string, variables: readonly BuildConfigVariable[]): Promise<void> {
   await mkdir(dir, { recursive: true })
-  for (const { name, value, suffix, delim } of variables) {
-    await writeFile(join(dir, suffix === undefined ? name : `${name}.${suffix}`), value)
-    if (delim !== undefined) await writeFile(join(dir, `${name}.delim`), delim)
-  }
+  for (const [name, text] of Object.entries(buildConfigFiles(variables))) await writeFile(join(dir, name), text)
 }
 
-async function mountsOf(phase: BuildpackPhase, { workspace, environment }: PhaseSandbox): Promise<Mount[]> {
+async function mountsOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Mount[]> {
+  const { workspace, environment, volumes = [] } = sandbox
   const { lifecycle: life, buildpacks, hasBuildpacks } = environment
   return [
+    ...volumes,
     ...(hasBuildpacks ? [] : [readOnly(workspace.cnb, '/cnb')]),
     ...(life.phases.from === 'bale' ? await lifecycleMounts(workspace, life.phases) : []),
     ...buildpacks.flatMap(({ descriptor, dir }) => {

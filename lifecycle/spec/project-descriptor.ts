@@ -3,6 +3,8 @@ import * as read from './read.ts'
 
 /** The parts of project.toml that a build uses, in any of its schemas. */
 export interface ProjectDescriptor {
+  /** The project's own name. */
+  readonly name?: string
   /** Patterns as in .gitignore; at most one of the two. */
   readonly include?: readonly string[]
   readonly exclude?: readonly string[]
@@ -43,10 +45,19 @@ export function parseProjectDescriptor(content: Uint8Array | string, where: stri
       where: `${where} _.schema-version`,
       fix: `write one of: ${schemas.join(', ')}`,
     })
-  if (schema === '0.1') return readBuild(read.table(document, 'build'), 'build', 'buildpacks')
+  if (schema === '0.1') {
+    const old = read.table(document, 'project')
+    return { ...nameIn(old), ...readBuild(read.table(document, 'build'), 'build', 'buildpacks') }
+  }
   const io = read.table(document, 'io')
   const buildpacks = io && read.table(io, 'buildpacks')
-  return readBuild(buildpacks, 'io.buildpacks', 'group')
+  return { ...nameIn(project), ...readBuild(buildpacks, 'io.buildpacks', 'group') }
+}
+
+/** `id`, which is for machines, or `name`. */
+function nameIn(node: read.Node | undefined): Pick<ProjectDescriptor, 'name'> {
+  if (node === undefined) return {}
+  return { ...read.optionalText(node, 'name', 'name'), ...read.optionalText(node, 'id', 'name') }
 }
 
 function readBuild(node: read.Node | undefined, prefix: string, group: string): ProjectDescriptor {

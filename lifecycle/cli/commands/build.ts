@@ -2,6 +2,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { build, exitStatusOf } from '../../platform/build-app.ts'
 import { BaleError } from '../../errors.ts'
+import { isPlain, parseImageReference } from '../../stores/transports.ts'
 import { makeDirectories } from '../../files/directories.ts'
 import { leaseName } from '../../files/lease.ts'
 import { removeTree } from '../../files/remove.ts'
@@ -11,20 +12,30 @@ import { openContext, subDirectory } from '../../platform/source-context.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
+import { type UserConfig, readUserConfig } from '../config-file.ts'
+import { appName } from '../app-name.ts'
+import { parseCreationTime, parseVolumes } from '../values.ts'
 import { parseSize } from './cache.ts'
 import { readSecrets } from '../secrets.ts'
 import { readPairs, readVariables } from '../variables.ts'
 import { checkResultFiles, writeResultFiles } from './result-files.ts'
+import { downloadCommand } from './sbom.ts'
 
-export async function buildCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
+export async function buildCommand(
+  context: CommandContext,
+  named: string | undefined,
+  options: GlobalOptions,
+): Promise<void> {
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
+  const config = await readUserConfig(context.env)
+  const image = destinationOf(named ?? (await appName(options)), options, config)
   // Checked before the build, so that the error does not come after it.
   if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
   await checkResultFiles(options)
   await using source = await openSource(context, options)
   const building = build({
     image,
-    settings: context.settings,
+    settings: withCreationTime(context.settings, options.creationTime),
     env,
     reporter: context.reporter,
     signal: context.signal,
@@ -33,12 +44,16 @@ export async function buildCommand(context: CommandContext, image: string, optio
     labels: readPairs(options.label, '--label'),
     annotations: readPairs(options.annotation, '--annotation'),
     builder: options.builder,
+    defaultBuilder: config.defaultBuilder,
+    runImageMirrors: config.runImageMirrors,
+    previousImage: options.previousImage,
+    volumes: parseVolumes(options.volume),
     lifecycle: options.lifecycle,
     buildpacks: options.buildpack,
     preBuildpacks: options.preBuildpack,
     postBuildpacks: options.postBuildpack,
     descriptor: options.descriptor,
-    pullPolicy: options.pullPolicy,
+    pullPolicy: options.pullPolicy ?? config.pullPolicy,
     tags: options.tag,
     runImage: options.runImage,
     cacheImage: options.cacheImage,
@@ -61,6 +76,9 @@ export async function buildCommand(context: CommandContext, image: string, optio
   })
   if (options.reportOutputDir !== undefined) await writeReport(options.reportOutputDir, report)
   await writeResultFiles(options, names, report)
+  const { sbomOutputDir } = options
+  if (sbomOutputDir !== undefined)
+    await downloadCommand(context, image, { sbomOutputDir, outputDir: sbomOutputDir, remote: options.publish === true })
 }
 
 /** The source as a directory. What is fetched for it goes when the build is over. */
@@ -87,6 +105,24 @@ async function openSource(
     await dispose()
     throw error
   }
+}
+
+/** A plain name goes to the Docker daemon where the user says so, for scripts that expect it there. */
+function destinationOf(image: string, { docker, publish }: GlobalOptions, config: UserConfig): string {
+  const wanted = docker === true || config.defaultDestination === 'docker'
+  if (!wanted || publish === true || !isPlain(parseImageReference(image))) {
+    if (docker === true && publish === true)
+      throw new BaleError('usage', 'an image goes to the daemon or to its registry', {
+        where: '--docker --publish',
+        fix: 'leave one of them out, and name the other place with --tag',
+      })
+    return image
+  }
+  return `docker-daemon:${image}`
+}
+
+function withCreationTime(settings: CommandContext['settings'], text: string | undefined): CommandContext['settings'] {
+  return text === undefined ? settings : { ...settings, sourceDateEpoch: parseCreationTime(text) }
 }
 
 function limitsOf({ pids, memory }: GlobalOptions) {

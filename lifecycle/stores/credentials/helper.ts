@@ -24,19 +24,8 @@ const helperVariables =
  * output is never shown: it may hold the secret.
  */
 export async function runHelper(name: string, server: string, options: HelperOptions): Promise<Credential | undefined> {
-  const { where } = options
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
-    throw new BaleError('credentials', `${JSON.stringify(name.slice(0, 100))} is not the name of a credential helper`, {
-      where,
-    })
-  }
-  const program = `docker-credential-${name}`
-  const failed = (
-    why: string,
-    fix = `run ${program} by hand to see why, or remove it from ${where}`,
-    cause?: unknown,
-  ) => new BaleError('credentials', `the credential helper ${program} ${why}`, { where, fix, cause })
-  const { code, output } = await run(program, server, options, failed)
+  const failed = checkedHelper(name, options)
+  const { code, output } = await run(`docker-credential-${name}`, 'get', server, options, failed)
   if (code !== 0) {
     // Helpers have no other way to say that they have nothing. Docker compares the same words.
     if (output.trim() === 'credentials not found in native keychain') return undefined
@@ -54,11 +43,36 @@ export async function runHelper(name: string, server: string, options: HelperOpt
   return { kind: 'password', username: Username, password: Secret }
 }
 
+/** Has a helper store or erase a credential: `docker-credential-<name> store`. @throws BaleError 'credentials' if it fails */
+export async function tellHelper(
+  name: string,
+  action: 'store' | 'erase',
+  input: string,
+  options: HelperOptions,
+): Promise<void> {
+  const failed = checkedHelper(name, options)
+  const { code } = await run(`docker-credential-${name}`, action, input, options, failed)
+  if (code !== 0 && action === 'store') throw failed(`failed with exit code ${code}`)
+}
+
+/** Makes errors of a helper. @throws BaleError for a name that is none */
+function checkedHelper(name: string, { where }: HelperOptions): Failed {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
+    throw new BaleError('credentials', `${JSON.stringify(name.slice(0, 100))} is not the name of a credential helper`, {
+      where,
+    })
+  }
+  const program = `docker-credential-${name}`
+  return (why, fix = `run ${program} by hand to see why, or remove it from ${where}`, cause) =>
+    new BaleError('credentials', `the credential helper ${program} ${why}`, { where, fix, cause })
+}
+
 type Failed = (why: string, fix?: string, cause?: unknown) => BaleError
 
 function run(
   program: string,
-  server: string,
+  action: 'get' | 'store' | 'erase',
+  input: string,
   options: HelperOptions,
   failed: Failed,
 ): Promise<{ code: number; output: string }> {
@@ -69,7 +83,7 @@ function run(
   const safePath = path.split(':').filter(isAbsolute).join(':')
   const own = Object.entries(environment).filter(([name, value]) => value !== undefined && helperVariables.test(name))
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], {
+    const child = spawn(program, [action], {
       cwd: '/',
       env: { ...Object.fromEntries(own), PATH: safePath },
       stdio: ['pipe', 'pipe', 'ignore'],
@@ -106,7 +120,7 @@ function run(
       else resolve({ code, output: Buffer.concat(chunks).toString('utf8') })
     })
     child.stdin.on('error', () => {}) // it may exit without reading its input
-    child.stdin.end(server)
+    child.stdin.end(input)
   })
 }
 

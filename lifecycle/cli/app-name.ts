@@ -1,0 +1,20 @@
+import { basename, join, resolve } from 'node:path'
+import { BaleError } from '../errors.ts'
+import { readTrusted } from '../files/read.ts'
+import { parseProjectDescriptor } from '../spec/project-descriptor.ts'
+import type { GlobalOptions } from './context.ts'
+
+/**
+ * The name of an app for which none is given: that in project.toml, or that of the directory.
+ * @throws BaleError 'usage' if that is no name of an image
+ */
+export async function appName({ path = '.', descriptor }: GlobalOptions): Promise<string> {
+  const dir = resolve(path)
+  const file = descriptor ?? join(dir, 'project.toml')
+  const content = await readTrusted(file)
+  const project = content === undefined ? undefined : parseProjectDescriptor(content, file)
+  const name = (project?.name ?? basename(dir)).toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+  const plain = name.replaceAll(/^-+|-+$/g, '')
+  if (plain !== '') return plain
+  throw new BaleError('usage', 'the image has no name', { fix: 'give one: bale build NAME' })
+}

@@ -1,0 +1,114 @@
+import { type Command, Option } from 'commander'
+import { pullPolicies } from '../stores/pull-policy.ts'
+import type { GlobalOptions } from './context.ts'
+import { type Run, collect, examples, outputOption, withOutput } from './options.ts'
+
+const builders = async () => import('./commands/builder.ts')
+const buildpacks = async () => import('./commands/buildpack.ts')
+
+const pullPolicy = (): Option =>
+  new Option('--pull-policy <policy>', 'when images are read from their registry').choices(pullPolicies)
+const target = (command: Command): Command =>
+  command.option(
+    '-t, --target <os/arch>',
+    "a platform (repeatable: several make an index; default: this machine's)",
+    collect,
+  )
+const label = (command: Command): Command =>
+  command.option('--label <name=value>', 'of the image (repeatable)', collect)
+
+/** `bale builder …` */
+export function addBuilder(program: Command, run: Run): void {
+  const group = program
+    .command('builder')
+    .description('Builders: images with buildpacks, their order and what they build on.')
+    .addHelpText(
+      'after',
+      examples('bale builder inspect heroku/builder:24', 'bale builder create acme/builder --config builder.toml'),
+    )
+  label(target(withOutput(group.command('create'))))
+    .argument('<image>', 'its name, as for build')
+    .description('Make a builder image of a builder.toml.')
+    .requiredOption('-c, --config <file>', 'a builder.toml, or a directory with one')
+    .option('--run-image <image>', 'what the builder calls its run image (default: the one in builder.toml)')
+    .option('--tag <image>', 'one more name, anywhere (repeatable)', collect)
+    .option('--publish', 'push to the registry that the name means')
+    .addOption(pullPolicy())
+    .addHelpText('after', examples('bale builder create registry.example.com/builder --config builder.toml --publish'))
+    .action(async (image: string, options: GlobalOptions) => {
+      await run(options, async context => (await builders()).createCommand(context, image, options))
+    })
+  group
+    .command('inspect')
+    .argument('[image]', 'a builder image, anywhere (default: the default builder)')
+    .description('Show what a builder is made of.')
+    .option('--depth <number>', 'how many levels of composite buildpacks to show in the order (default: all)')
+    .addOption(outputOption())
+    .option('--verbose', 'print more when it fails')
+    .addHelpText('after', examples('bale builder inspect heroku/builder:24 --output json'))
+    .action(async (image: string | undefined, options: GlobalOptions) => {
+      await run(options, async context => (await builders()).inspectCommand(context, image, options))
+    })
+  group
+    .command('suggest')
+    .description('List builders that are known to be good.')
+    .action(async (options: GlobalOptions) => {
+      await run(options, async context => (await builders()).suggestCommand(context))
+    })
+}
+
+/** `bale buildpack …` */
+export function addBuildpack(program: Command, run: Run): void {
+  const group = program
+    .command('buildpack')
+    .description('Buildpacks: make, package and inspect them.')
+    .addHelpText('after', examples('bale buildpack new acme/hello', 'bale buildpack package hello.cnb --format file'))
+  group
+    .command('new')
+    .argument('<id>', 'such as acme/hello')
+    .description('Make a directory for a new buildpack.')
+    .option('-a, --api <version>', 'the Buildpack API', '0.10')
+    .option('-p, --path <dir>', 'the directory to make (default: named after the id)')
+    .option('-V, --set-version <version>', 'the version of the buildpack', '1.0.0')
+    .option('-t, --targets <os/arch>', "a platform that it supports (repeatable; default: this machine's)", collect)
+    .addHelpText('after', examples('bale buildpack new acme/hello --path hello'))
+    .action(async (id: string, options: GlobalOptions) => {
+      await run(options, async context => (await buildpacks()).newCommand(context, id, options))
+    })
+  label(target(withOutput(group.command('package'))))
+    .argument('<name>', 'the name of the image, as for build; or of the file')
+    .description('Make a package of a buildpack, and of those that it depends on.')
+    .option('-c, --config <file>', 'a package.toml (default: the one in the directory, if there is one)')
+    .option('-p, --path <dir>', "the buildpack's directory (default: the working directory)")
+    .addOption(new Option('-f, --format <format>', 'what to make').choices(['image', 'file']).default('image'))
+    .option('--publish', 'push to the registry that the name means')
+    .option('--without-node', 'leave Node out of buildpacks that need it: the lifecycle must bring it')
+    .addHelpText(
+      'after',
+      examples(
+        'bale buildpack package hello.cnb --path hello --format file',
+        'bale buildpack package acme/hello --publish',
+      ),
+    )
+    .action(async (name: string, options: GlobalOptions) => {
+      await run(options, async context => (await buildpacks()).packageCommand(context, name, options))
+    })
+  group
+    .command('inspect')
+    .argument('<buildpack>', 'a directory, a .cnb file, or an image')
+    .description('Show what a buildpack or a package is made of.')
+    .option('--depth <number>', 'how many levels of composite buildpacks to show (default: all)')
+    .addOption(outputOption())
+    .option('--verbose', 'print more when it fails')
+    .addHelpText('after', examples('bale buildpack inspect hello.cnb'))
+    .action(async (uri: string, options: GlobalOptions) => {
+      await run(options, async context => (await buildpacks()).inspectCommand(context, uri, options))
+    })
+  withOutput(group.command('pull'))
+    .argument('<image>', 'a package in a registry')
+    .description('Read a package into the local store.')
+    .addHelpText('after', examples('bale buildpack pull registry.example.com/hello'))
+    .action(async (image: string, options: GlobalOptions) => {
+      await run(options, async context => (await buildpacks()).pullCommand(context, image))
+    })
+}

@@ -1,0 +1,102 @@
+import { resolve } from 'node:path'
+import { newBuildpack } from '../../platform/builders/new-buildpack.ts'
+import { openBuildpack } from '../../platform/builders/open-buildpack.ts'
+import { packageBuildpack } from '../../platform/builders/package-buildpack.ts'
+import { bundledIn, findDistribution } from '../../platform/distribution.ts'
+import { copyImage } from '../../stores/copy.ts'
+import { localName } from '../../stores/local/transport.ts'
+import { Stores } from '../../stores/open.ts'
+import type { CommandContext, GlobalOptions } from '../context.ts'
+import { formatValue } from '../formats.ts'
+import { formatBytes, makeStyle, printable, shortName } from '../text.ts'
+import { parseDepth, parseLabels, parseTargets } from '../values.ts'
+import { expand, orderLines } from './builder.ts'
+import { BaleError } from '../../errors.ts'
+import { sizeOf } from '../../image/image.ts'
+
+export async function newCommand(context: CommandContext, id: string, options: GlobalOptions): Promise<void> {
+  const { api = '0.10', setVersion: version = '1.0.0', path } = options
+  const targets = parseTargets(options.targets, '--targets') ?? [context.settings.platform]
+  const dir = await newBuildpack({ id, api, version, path, targets })
+  context.print(`Made ${printable(dir)}; try it: bale build NAME --buildpack ${printable(dir)}`)
+}
+
+export async function packageCommand(context: CommandContext, name: string, options: GlobalOptions): Promise<void> {
+  const { settings, reporter, signal } = context
+  const format = options.format === 'file' ? 'file' : 'image'
+  if (format === 'file' && options.publish === true)
+    throw new BaleError('usage', 'a file cannot be published', {
+      where: '--publish',
+      fix: 'leave it out, or --format file',
+    })
+  await using stores = new Stores(settings, reporter)
+  await packageBuildpack(
+    {
+      name,
+      format,
+      path: options.path,
+      config: options.config,
+      publish: options.publish,
+      targets: parseTargets(options.target, '--target'),
+      labels: parseLabels(options.label),
+      withoutNode: options.withoutNode,
+      settings,
+      stores,
+      distribution: findDistribution(import.meta.url),
+      reporter,
+    },
+    signal,
+  )
+}
+
+export async function inspectCommand(context: CommandContext, uri: string, options: GlobalOptions): Promise<void> {
+  const { settings, reporter, signal } = context
+  const depth = parseDepth(options.depth)
+  await using stores = new Stores(settings, reporter)
+  const bundled = bundledIn(findDistribution(import.meta.url))
+  const input = { settings, stores, reporter, bundled, builder: [], base: resolve('.') }
+  const modules = await openBuildpack(uri, 'the buildpack', input, signal)
+  const descriptors = modules.map(({ descriptor }) => descriptor)
+  const [main] = descriptors as [(typeof descriptors)[0], ...typeof descriptors]
+  const listed = descriptors.map(d => ({ ...d, diffId: '' }))
+  const order = main.order === undefined ? [] : expand(main.order, listed, depth)
+  const inspected = {
+    id: main.id,
+    version: main.version,
+    name: main.name,
+    homepage: main.homepage,
+    description: main.description,
+    api: main.api,
+    targets: main.targets,
+    stacks: main.stacks,
+    buildpacks: descriptors.map(({ id, version, api, homepage }) => ({ id, version, api, homepage })),
+    order,
+  }
+  const { output = 'human' } = options
+  if (output !== 'human') return context.print(await formatValue(inspected, output))
+  const style = makeStyle(context.color)
+  const targets = main.targets.map(({ os, arch }) => [os, arch].filter(Boolean).join('/'))
+  const about = [main.name, main.description, main.homepage].filter(text => text !== undefined)
+  const lines = [
+    style.bold(printable(`${main.id} ${main.version}`)),
+    ...about.map(text => `  ${printable(text)}`),
+    `  Buildpack API ${printable(main.api)}`,
+    ...(targets.length === 0 ? [] : [`  For ${printable(targets.join(', '))}`]),
+    '',
+    'Buildpacks:',
+    ...descriptors.map(({ id, version }) => `  ${printable(`${id} ${version}`)}`),
+    ...(order.length === 0 ? [] : ['', 'Order:', ...orderLines(order)]),
+  ]
+  context.print(lines.join('\n'))
+}
+
+export async function pullCommand(context: CommandContext, name: string): Promise<void> {
+  const { settings, reporter, signal } = context
+  await using stores = new Stores(settings, reporter)
+  const { source, name: there } = await stores.source(name)
+  const image = await source.pull(there, settings.platform, signal)
+  if (image === undefined)
+    throw new BaleError('arguments', `there is no image ${name} in ${source.description}`, { fix: 'correct its name' })
+  const { digest } = await copyImage(image, stores.local, [localName(name)], signal)
+  context.print(`${shortName(localName(name))}@${digest ?? image.imageId}  ${formatBytes(sizeOf(image))}`)
+}

@@ -1,0 +1,60 @@
+import type { Command } from 'commander'
+
+/** The words of a command line that lead to a command, and what may follow there. */
+interface Completions {
+  readonly path: string
+  readonly words: readonly string[]
+}
+
+/** Every command with its subcommands and options. */
+function* completionsOf(command: Command, path: readonly string[] = []): Generator<Completions> {
+  const options = command.options.flatMap(({ long }) => long ?? [])
+  const names = command.commands.map(child => child.name())
+  yield { path: path.join(' '), words: [...names, ...options, '--help'] }
+  for (const child of command.commands) yield* completionsOf(child, [...path, child.name()])
+}
+
+/** A script that completes commands and options, and files elsewhere. */
+export function writeCompletion(program: Command, shell: string): string {
+  const all = [...completionsOf(program)]
+  if (shell === 'fish') return fish(all)
+  const script = bash(all)
+  return shell === 'zsh' ? `autoload -U +X bashcompinit && bashcompinit\n${script}` : script
+}
+
+function bash(all: readonly Completions[]): string {
+  const cases = all.map(({ path, words }) => `    '${path}') words='${words.join(' ')}' ;;`)
+  return `# bash completion of bale
+_bale() {
+  local word=\${COMP_WORDS[COMP_CWORD]} path='' next words='' i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    next=\${COMP_WORDS[i]}
+    case " $(_bale_words "$path") " in *" $next "*) case $next in -*) ;; *) path="\${path:+$path }$next" ;; esac ;; esac
+  done
+  COMPREPLY=($(compgen -W "$(_bale_words "$path")" -- "$word"))
+}
+_bale_words() {
+  local words=''
+  case $1 in
+${cases.join('\n')}
+  esac
+  echo "$words"
+}
+complete -o default -F _bale bale`
+}
+
+function fish(all: readonly Completions[]): string {
+  const lines = all.flatMap(({ path, words }) => {
+    const seen = path.split(' ').filter(Boolean)
+    const condition =
+      seen.length === 0
+        ? '__fish_use_subcommand'
+        : seen.map(word => `__fish_seen_subcommand_from ${word}`).join('; and ')
+    return words.map(word =>
+      word.startsWith('--')
+        ? `complete -c bale -n '${condition}' -l ${word.slice(2)}`
+        : `complete -c bale -n '${condition}' -a ${word}`,
+    )
+  })
+  return ['# fish completion of bale', ...lines].join('\n')
+}

@@ -1,0 +1,28 @@
+import { type Command, Option } from 'commander'
+import type { CommandContext, GlobalOptions } from './context.ts'
+
+// What the definitions of commands share.
+
+/** What a command does; a number is its exit status. */
+export type Action = (context: CommandContext) => Promise<number | void>
+
+/** Runs an action with a context for these options. */
+export type Run = (globals: GlobalOptions, action: Action, statusOf?: (error: unknown) => number) => Promise<void>
+
+/** The examples at the end of a help text. */
+export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map(line => `  $ ${line}`).join('\n')}\n`
+
+/** For an option that may be repeated. */
+export const collect = (value: string, before: string[] = []): string[] => [...before, value]
+
+export const withOutput = (command: Command): Command =>
+  command
+    .addOption(new Option('--quiet', 'print warnings and the result only').conflicts('verbose'))
+    .option('--verbose', 'print more: what every buildpack said, and why things failed')
+    .option('--no-color', 'no colours; the variable NO_COLOR means the same')
+
+export const formats = ['human', 'json', 'yaml', 'toml'] as const
+export type OutputFormat = (typeof formats)[number]
+
+export const outputOption = (): Option =>
+  new Option('-o, --output <format>', 'for people or for programs').choices(formats).default('human')

@@ -1,0 +1,104 @@
+import { type Command, Option } from 'commander'
+import type { GlobalOptions } from './context.ts'
+import { type Run, collect, examples, withOutput } from './options.ts'
+
+const manifests = async () => import('./commands/manifest.ts')
+const logins = async () => import('./commands/login.ts')
+
+/** `bale manifest …`, `sbom …`, `login`, `logout` */
+export function addRegistry(program: Command, run: Run): void {
+  addManifest(program, run)
+  withOutput(program.command('login'))
+    .argument('[registry]', 'host and port (default: Docker Hub)')
+    .description(
+      "Keep a password for a registry, where Docker keeps it: DOCKER_CONFIG's config.json, or a helper that it names.",
+    )
+    .requiredOption('-u, --username <name>', 'the user name')
+    .option('-p, --password <password>', 'visible to others on this machine: prefer --password-stdin')
+    .option('--password-stdin', 'read the password from standard input')
+    .addHelpText('after', examples('bale login registry.example.com -u me --password-stdin < token'))
+    .action(async (host: string | undefined, options: GlobalOptions) => {
+      await run(options, async context => (await logins()).loginCommand(context, host, options))
+    })
+  withOutput(program.command('logout'))
+    .argument('[registry]', 'host and port (default: Docker Hub)')
+    .description('Forget the password for a registry.')
+    .action(async (host: string | undefined, options: GlobalOptions) => {
+      await run(options, async context => (await logins()).logoutCommand(context, host))
+    })
+  const sbom = program.command('sbom').description('Bills of materials of images.')
+  withOutput(sbom.command('download'))
+    .argument('<image>', 'an image, anywhere')
+    .description('Write the bills of materials that buildpacks left in an image.')
+    .option('-o, --output-dir <dir>', 'where to write layers/sbom', '.')
+    .option('--remote', 'the name means an image in its registry')
+    .addHelpText('after', examples('bale sbom download hello --output-dir out'))
+    .action(async (image: string, options: GlobalOptions) => {
+      await run(options, async context => (await import('./commands/sbom.ts')).downloadCommand(context, image, options))
+    })
+}
+
+function addManifest(program: Command, run: Run): void {
+  const group = program
+    .command('manifest')
+    .description('Indexes: one name for the images of several platforms.')
+    .addHelpText('after', examples('bale manifest create acme/app acme/app-amd64 acme/app-arm64 --publish'))
+  const format = (): Option =>
+    new Option('-f, --format <format>', 'of the index (default: that of its images)').choices(['oci', 'docker'])
+  withOutput(group.command('create'))
+    .argument('<index>', 'its name, as for build')
+    .argument('<images...>', 'images, or indexes whose images are taken')
+    .description('Make an index of images.')
+    .addOption(format())
+    .option('--insecure', 'the registries may do without TLS')
+    .option('--publish', 'push to the registry that the name means')
+    .action(async (index: string, images: string[], options: GlobalOptions) => {
+      await run(options, async context => (await manifests()).createCommand(context, index, images, options))
+    })
+  withOutput(group.command('add'))
+    .argument('<index>', 'an index in the local store')
+    .argument('<image>', 'an image, or an index whose images are taken')
+    .description('Add an image to an index.')
+    .action(async (index: string, image: string, options: GlobalOptions) => {
+      await run(options, async context => (await manifests()).addCommand(context, index, image))
+    })
+  withOutput(group.command('annotate'))
+    .argument('<index>', 'an index in the local store')
+    .argument('<image>', 'one of its images, by digest or name')
+    .description('Change what an index says of an image.')
+    .option('--os <name>', 'its operating system')
+    .option('--arch <name>', 'its architecture')
+    .option('--variant <name>', "its architecture's variant")
+    .option('--annotations <name=value>', 'an annotation (repeatable)', collect)
+    .action(async (index: string, image: string, options: GlobalOptions) => {
+      await run(options, async context => (await manifests()).annotateCommand(context, index, image, options))
+    })
+  withOutput(group.command('inspect'))
+    .argument('<index>', 'an index, anywhere')
+    .description('Print the document of an index.')
+    .action(async (index: string, options: GlobalOptions) => {
+      await run(options, async context => (await manifests()).inspectCommand(context, index))
+    })
+  withOutput(group.command('push'))
+    .argument('<index>', 'an index in the local store')
+    .description('Push an index and its images to the registry that its name means.')
+    .addOption(format())
+    .option('--insecure', 'the registry may do without TLS')
+    .option('-p, --purge', 'remove it from the local store afterwards')
+    .action(async (index: string, options: GlobalOptions) => {
+      await run(options, async context => (await manifests()).pushCommand(context, index, options))
+    })
+  withOutput(group.command('remove'))
+    .argument('<index>', 'an index in the local store')
+    .argument('<digests...>', 'digests or names of images in it')
+    .description('Take images out of an index.')
+    .action(async (index: string, digests: string[], options: GlobalOptions) => {
+      await run(options, async context => (await manifests()).removeCommand(context, index, digests))
+    })
+  withOutput(group.command('rm'))
+    .argument('<indexes...>', 'indexes in the local store')
+    .description('Remove indexes from the local store.')
+    .action(async (names: string[], options: GlobalOptions) => {
+      await run(options, async context => (await manifests()).deleteCommand(context, names))
+    })
+}

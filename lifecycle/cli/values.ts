@@ -1,0 +1,71 @@
+import { resolve } from 'node:path'
+import type { Mount } from '../engines/engine.ts'
+import { BaleError } from '../errors.ts'
+import type { Platform } from '../image/manifest.ts'
+
+/** Parses `linux/arm64`, `linux/arm/v7`. Undefined if none is given. */
+export function parseTargets(texts: readonly string[] | undefined, where: string): Platform[] | undefined {
+  return texts?.flatMap(text => text.split(',')).map(text => parsePlatform(text, where))
+}
+
+export function parsePlatform(text: string, where: string): Platform {
+  const [, os, architecture, variant] = /^([a-z0-9]+)\/([a-z0-9_]+)(?:\/([a-z0-9.]+))?$/.exec(text) ?? []
+  if (os === undefined || architecture === undefined)
+    throw new BaleError('usage', `${JSON.stringify(text)} is not a platform`, {
+      where,
+      fix: 'write for example linux/amd64',
+    })
+  if (os !== 'linux') throw new BaleError('usage', `Bale makes images for Linux, not for ${os}`, { where })
+  return { os, architecture, ...(variant !== undefined && { variant }) }
+}
+
+/** Parses `name=value` into labels or annotations. */
+export function parseLabels(
+  texts: readonly string[] | undefined,
+  where = '--label',
+): Record<string, string> | undefined {
+  if (texts === undefined) return undefined
+  return Object.fromEntries(
+    texts.map(text => {
+      const equals = text.indexOf('=')
+      if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)]
+      throw new BaleError('usage', `${JSON.stringify(text)} is not NAME=VALUE`, { where, fix: 'write NAME=VALUE' })
+    }),
+  )
+}
+
+/** Levels of composite buildpacks; all of them if none are named, or for -1, as pack has it. */
+export function parseDepth(text: string | undefined): number {
+  if (text === undefined || text === '-1') return Infinity
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text)
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a depth`, { where: '--depth', fix: 'write 1 or more' })
+}
+
+/** Seconds since 1970; `now` is this moment, as pack has it. */
+export function parseCreationTime(text: string): number {
+  if (text === 'now') return Math.floor(Date.now() / 1000)
+  if (/^\d{1,11}$/.test(text)) return Number(text)
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a time`, {
+    where: '--creation-time',
+    fix: 'write now, or a number of seconds since 1970',
+  })
+}
+
+/** What a build has there itself. */
+const taken = ['/cnb', '/layers', '/workspace', '/platform', '/lifecycle', '/proc', '/dev', '/tmp']
+
+/** Parses `HOST:TARGET[:ro|rw]`; a volume is read-only unless told. */
+export function parseVolumes(texts: readonly string[] = []): Mount[] {
+  return texts.map(text => {
+    const [host = '', path = '', mode = 'ro', ...more] = text.split(':')
+    const bad = (why: string, fix = 'write HOST:TARGET or HOST:TARGET:rw'): BaleError =>
+      new BaleError('usage', `${JSON.stringify(text)} ${why}`, { where: '--volume', fix })
+    if (host === '' || !/^\/[^/]/.test(path) || more.length > 0) throw bad('is not a volume')
+    if (mode !== 'ro' && mode !== 'rw') throw bad(`has the mode ${JSON.stringify(mode)}`)
+    if (!/^\.{0,2}\//.test(host))
+      throw bad('names no directory of this machine: Bale has no named volumes', 'write a path: ./NAME or /DIR/NAME')
+    if (taken.some(own => path === own || path.startsWith(`${own}/`)))
+      throw bad('is at a place that the build uses itself', 'choose another target')
+    return { hostPath: resolve(host), path, access: mode === 'rw' ? 'read-write' : 'read-only' }
+  })
+}

@@ -1,0 +1,128 @@
+import { type ImageConfig, envOf } from '../../image/config.ts'
+import type { Layer, LayerSource } from '../../image/layer.ts'
+import type { LayerEntry } from '../../layers/tree/entries.ts'
+import { layerSource } from '../../layers/tree/pack.ts'
+import { formatToml } from '../../spec/toml.ts'
+import type { Metadata, Order, RunDocument } from '../../spec/types.ts'
+import { baleVersion } from '../../version.ts'
+import { type BuildConfigVariable, buildConfigFiles } from '../builder.ts'
+import type { ImagePlan } from './image-plan.ts'
+import { type LocalModule, buildpackLayersLabel, moduleLayer, nodeEntries, orderOf, root } from './module-layer.ts'
+import type { Files } from './node-runtime.ts'
+
+export interface BuilderParts {
+  readonly description: string
+  readonly buildpacks: readonly LocalModule[]
+  readonly order: Order
+  readonly buildConfig: readonly BuildConfigVariable[]
+  /** The build image. */
+  readonly base: { readonly layers: readonly (Layer | LayerSource)[]; readonly config: ImageConfig }
+  /** Its name for the platform that will use the builder, as `run.toml` and labels have it. */
+  readonly runImage: RunDocument['images'][number]
+  readonly lifecycle: BuilderLifecycle
+  /** Directories besides /layers and /workspace that builds write to. With them, all of these are for any user. */
+  readonly writable?: readonly string[]
+  /** Layers on top of all others. */
+  readonly top?: readonly LayerSource[]
+}
+
+export interface BuilderLifecycle {
+  /** /cnb/lifecycle */
+  readonly layer: LayerSource
+  /** `version`, `api` and `apis`, as lifecycle.toml and labels have them. */
+  readonly metadata: Metadata
+  /** Node for buildpacks that need it, in /cnb/node, with a lifecycle that brings none. */
+  readonly node?: Files | undefined
+}
+
+/** The date of all that Bale makes: see SOURCE_DATE_EPOCH for another. */
+export const created = '1980-01-01T00:00:01Z'
+
+/**
+ * The image that platforms build in: a build image, the lifecycle, the buildpacks and what to do with them (platform.md,
+ * "Builder Image"; distribution.md). Labels are pack's, since platforms read them.
+ */
+export function makeBuilder(parts: BuilderParts): ImagePlan {
+  const { base, lifecycle } = parts
+  const { node } = lifecycle
+  const buildpacks = parts.buildpacks.map(module => moduleLayer(module))
+  const before = [
+    directories(base.config, parts.writable),
+    lifecycle.layer,
+    ...(node === undefined ? [] : [layerSource('Node.js for buildpacks', [...nodeEntries(node, '/cnb/node')])]),
+  ]
+  const added = [...before, ...buildpacks, settings(parts), ...(parts.top ?? [])]
+  const first = base.layers.length + before.length
+  const history = [...(base.config.history ?? []), ...added.map(l => ({ created, created_by: l.createdBy }))]
+  return {
+    layers: [...base.layers, ...added],
+    config: layers => ({
+      ...base.config,
+      created,
+      config: {
+        ...base.config.config,
+        WorkingDir: '/layers',
+        Labels: { ...base.config.config?.Labels, ...labels(parts, layers.slice(first, first + buildpacks.length)) },
+      },
+      history,
+    }),
+  }
+}
+
+/** Who owns what: platform.md, "Builder Image", and what phases running as the CNB user have to write to. */
+function directories(config: ImageConfig, writable: readonly string[] = []): LayerSource {
+  const user = { uid: Number(envOf(config, 'CNB_USER_ID')), gid: Number(envOf(config, 'CNB_GROUP_ID')) }
+  // Platforms that assign user ids, as OpenShift does, do not say which.
+  const mode = writable.length > 0 ? 0o777 : 0o755
+  const fixed = ['/cnb', '/cnb/build-config', '/cnb/build-config/env', '/cnb/buildpacks', '/cnb/extensions']
+  const entries: LayerEntry[] = [
+    ...[...fixed, '/platform', '/platform/env'].map((imagePath): LayerEntry => {
+      return { kind: 'directory', imagePath, mode: 0o755, ...root }
+    }),
+    ...['/layers', '/workspace', ...writable].map((imagePath): LayerEntry => {
+      return { kind: 'directory', imagePath, mode, ...user }
+    }),
+    { kind: 'symlink', imagePath: '/lifecycle', target: '/cnb/lifecycle', ...root },
+  ]
+  return layerSource(
+    'Directories of a builder',
+    entries.sort((a, b) => (a.imagePath < b.imagePath ? -1 : 1)),
+  )
+}
+
+/** order.toml; run.toml, and stack.toml for platforms before API 0.12; the operator's variables. */
+function settings({ order, runImage, buildConfig }: BuilderParts): LayerSource {
+  const documents = {
+    order: { order: orderOf(order.groups) },
+    run: { images: [runImage] },
+    stack: { 'run-image': runImage },
+  }
+  const file = (imagePath: string, text: string): LayerEntry => {
+    return { kind: 'file', imagePath, mode: 0o644, content: Buffer.from(text), ...root }
+  }
+  return layerSource('The order of buildpacks, and the run image', [
+    ...Object.entries(buildConfigFiles(buildConfig)).map(([name, text]) => file(`/cnb/build-config/env/${name}`, text)),
+    ...Object.entries(documents).map(([name, content]) => file(`/cnb/${name}.toml`, formatToml(content))),
+  ])
+}
+
+function labels(parts: BuilderParts, layers: readonly Layer[]): Record<string, string> {
+  const { description, order, runImage, lifecycle } = parts
+  const descriptors = parts.buildpacks.map(({ descriptor }) => descriptor)
+  const metadata = {
+    description,
+    buildpacks: descriptors.map(({ id, version, homepage }) => ({ id, version, ...(homepage && { homepage }) })),
+    extensions: [],
+    stack: { runImage },
+    images: [runImage],
+    lifecycle: lifecycle.metadata,
+    createdBy: { name: 'Bale', version: baleVersion },
+  }
+  return {
+    'io.buildpacks.builder.metadata': JSON.stringify(metadata),
+    'io.buildpacks.buildpack.layers': JSON.stringify(buildpackLayersLabel(descriptors, layers)),
+    'io.buildpacks.buildpack.order': JSON.stringify(orderOf(order.groups)),
+    // Where it is missing, Tekton's task takes the builder for one with image extensions.
+    'io.buildpacks.extension.layers': '{}',
+  }
+}

@@ -1,0 +1,211 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bale, digestIn, root } from './helpers/bale.ts'
+import { makeBuilderImage, makeRunImage } from './helpers/builder-images.ts'
+import { temporaryDirectory } from './helpers/temporary.ts'
+import { writeTree } from './helpers/tree.ts'
+
+// `bale builder` and `bale buildpack`: what they make is used for a build.
+
+let base: string
+let runImage: string
+const builder = 'bale-test-builder'
+beforeAll(async () => {
+  base = await mkdtemp(join(tmpdir(), 'bale-builders-'))
+  runImage = await makeRunImage(base)
+  const buildImage = await makeBuilderImage(base, { layers: [] })
+  await writeTree(base, {
+    'builder.toml': `description = "For tests"
+[[buildpacks]]
+uri = "all"
+[[buildpacks]]
+uri = "${root}/buildpacks/procfile"
+[[order]]
+[[order.group]]
+id = "acme/all"
+optional = true
+[[order.group]]
+id = "bale/procfile"
+[build]
+image = "${buildImage}"
+[[build.env]]
+name = "ACME_GREETING"
+value = "hello"
+[[run.images]]
+image = "${runImage}"
+`,
+    'all/buildpack.toml':
+      'api = "0.10"\n[buildpack]\nid = "acme/all"\nversion = "1.0.0"\n[[order]]\n[[order.group]]\nid = "acme/hello"\nversion = "1.2.3"\n',
+    'all/package.toml': '[buildpack]\nuri = "."\n[[dependencies]]\nuri = "../hello"\n',
+    'hello/buildpack.toml':
+      'api = "0.10"\n[buildpack]\nid = "acme/hello"\nversion = "1.2.3"\nname = "Hello"\nhomepage = "https://acme.invalid"\n',
+    'hello/bin/detect': { script: '[ -f hello.txt ]' },
+    'hello/bin/build': { script: 'echo "says $ACME_GREETING"' },
+    'app/hello.txt': 'hello\n',
+    'app/Procfile': 'web: cat hello.txt\n',
+  })
+})
+afterAll(() => rm(base, { recursive: true, force: true }))
+
+describe('a builder', () => {
+  it('is made of a builder.toml, the same each time, and builds with the lifecycle that it carries', async () => {
+    const create = ['builder', 'create', builder, '--config', join(base, 'builder.toml'), '--label', 'acme=1']
+    const made = await bale([...create, '--quiet'])
+    const again = await bale([...create.with(2, `${builder}-2`), '--quiet'])
+    expect(digestIn(made)).toBe(digestIn(again))
+    for (const lifecycle of ['bale', 'builder']) {
+      const args = [
+        'build',
+        'bale-test-built',
+        '--builder',
+        builder,
+        '--path',
+        join(base, 'app'),
+        '--lifecycle',
+        lifecycle,
+      ]
+      const built = await bale(args)
+      expect(built.code, built.output).toBe(0)
+      expect(built.output).toContain('says hello')
+      expect((await bale(['run', 'bale-test-built'])).stdout).toBe('hello\n')
+    }
+  })
+
+  it('is inspected, for people and for programs', async () => {
+    const human = await bale(['builder', 'inspect', builder])
+    expect(human.stdout, human.output).toContain('acme/hello@1.2.3')
+    const json = JSON.parse(
+      (await bale(['builder', 'inspect', builder, '-o', 'json', '--depth', '1'])).stdout,
+    ) as object
+    expect(json).toMatchObject({
+      description: 'For tests',
+      user: '1234:5678',
+      runImages: [{ image: runImage }],
+      order: [
+        {
+          group: [
+            { id: 'acme/all', optional: true },
+            { id: 'bale/procfile', version: '0.1.0' },
+          ],
+        },
+      ],
+    })
+    expect((await bale(['builder', 'inspect', builder, '-o', 'yaml'])).stdout).toContain('description: For tests')
+    expect((await bale(['builder', 'inspect', builder, '-o', 'toml'])).stdout).toContain('description = "For tests"')
+  })
+
+  it('is the default once it is set', async () => {
+    const env = { XDG_CONFIG_HOME: await temporaryDirectory() }
+    expect((await bale(['config', 'default-builder', builder], { env })).code).toBe(0)
+    expect((await bale(['builder', 'inspect'], { env })).stdout).toContain('For tests')
+    const built = await bale(['build', 'bale-test-built', '--path', join(base, 'app')], { env })
+    expect(built.output).toContain('says hello')
+    expect((await bale(['config', 'default-builder', '--unset'], { env })).code).toBe(0)
+    expect((await bale(['config', 'default-builder'], { env })).stdout).toContain('is not set')
+  })
+
+  it.each([
+    [
+      'an order that names what is not there',
+      '[[order]]\n[[order.group]]\nid = "acme/none"\n',
+      'acme/none is not in the builder',
+    ],
+    [
+      'a lifecycle that is downloaded',
+      '[lifecycle]\nversion = "0.20.0"\n[[order]]\n[[order.group]]\nid = "acme/hello"\n',
+      'lifecycle.version',
+    ],
+    [
+      'two things to build on',
+      '[stack]\nuri = "x"\n[[order]]\n[[order.group]]\nid = "acme/hello"\n',
+      'a stack and a build image',
+    ],
+  ])('with %s is refused', async (_what, toml, message) => {
+    const dir = await temporaryDirectory()
+    const head = `[build]\nimage = "x"\n[[run.images]]\nimage = "y"\n[[buildpacks]]\nuri = "${base}/hello"\n`
+    await writeTree(dir, { 'builder.toml': `${head}${toml}` })
+    const made = await bale(['builder', 'create', 'bale-test-none', '--config', dir])
+    expect(made.code).not.toBe(0)
+    expect(made.stderr).toContain(message)
+  })
+})
+
+describe('a package', () => {
+  it('of a composite has what it depends on, the same each time, and is used for a build', async () => {
+    const dir = await temporaryDirectory()
+    for (const name of ['a', 'b']) {
+      const made = await bale([
+        'buildpack',
+        'package',
+        join(dir, `${name}.cnb`),
+        '-f',
+        'file',
+        '--path',
+        join(base, 'all'),
+      ])
+      expect(made.code, made.output).toBe(0)
+    }
+    expect(await readFile(join(dir, 'a.cnb'))).toEqual(await readFile(join(dir, 'b.cnb')))
+    const inspected = await bale(['buildpack', 'inspect', join(dir, 'a.cnb')])
+    expect(inspected.stdout).toMatch(/acme\/all 1\.0\.0[\s\S]*acme\/hello@1\.2\.3/)
+    const built = await bale([
+      ...['build', 'bale-test-built', '--builder', builder, '--path', join(base, 'app')],
+      ...['-b', join(dir, 'a.cnb'), '-b', 'bale/procfile'],
+    ])
+    expect(built.code, built.output).toBe(0)
+    expect(built.output).toContain('says hello')
+  })
+
+  it('of a buildpack that needs Node has it, or not', async () => {
+    const dir = await temporaryDirectory()
+    const path = join(root, 'buildpacks', 'procfile')
+    const size = async (name: string, ...more: string[]): Promise<number> => {
+      const made = await bale(['buildpack', 'package', join(dir, name), '-f', 'file', '--path', path, ...more])
+      expect(made.code, made.output).toBe(0)
+      return (await stat(join(dir, name))).size
+    }
+    expect(await size('with.cnb')).toBeGreaterThan(20e6)
+    expect(await size('without.cnb', '--without-node')).toBeLessThan(2e6)
+  })
+
+  it('of a new buildpack can be made at once', async () => {
+    const dir = await temporaryDirectory()
+    const made = await bale(['buildpack', 'new', 'acme/new', '--path', join(dir, 'new'), '--set-version', '0.1.0'])
+    expect(made.code, made.output).toBe(0)
+    expect((await bale(['buildpack', 'new', 'acme/new', '--path', join(dir, 'new')])).stderr).toContain(
+      'it exists already',
+    )
+    const packed = await bale([
+      'buildpack',
+      'package',
+      'bale-test-package',
+      '--path',
+      join(dir, 'new'),
+      '-t',
+      'linux/amd64,linux/arm64',
+    ])
+    expect(packed.code, packed.output).toBe(0)
+    const index = JSON.parse((await bale(['manifest', 'inspect', 'bale-test-package'])).stdout) as {
+      manifests: unknown[]
+    }
+    expect(index.manifests).toHaveLength(2)
+    const tried = await bale(['build', 'bale-test-built', '--builder', builder, '--path', base, '-b', join(dir, 'new')])
+    expect(tried.code).toBe(20)
+  })
+
+  it('that is not complete is refused', async () => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, {
+      'ts/buildpack.toml': 'api = "0.10"\n[buildpack]\nid = "acme/ts"\nversion = "1.0.0"\n',
+      'ts/main.ts': 'export {}\n',
+      'open/buildpack.toml':
+        'api = "0.10"\n[buildpack]\nid = "acme/open"\nversion = "1.0.0"\n[[order]]\n[[order.group]]\nid = "acme/none"\nversion = "1.0.0"\n',
+    })
+    const packed = (name: string) => bale(['buildpack', 'package', 'bale-test-package', '--path', join(dir, name)])
+    expect((await packed('ts')).stderr).toContain('main.ts is not bundled into main.cjs')
+    expect((await packed('open')).stderr).toContain('acme/open@1.0.0 depends on acme/none@1.0.0')
+    expect((await packed('none')).stderr).toContain('no buildpack')
+  })
+})
