@@ -38,6 +38,8 @@ export interface PipelineInput {
   readonly settings: ImageSettings
   readonly features: PlatformFeatures
   readonly reporter: Reporter
+  /** Chooses another run image for what build left. Absent, or undefined: the image is put upon what analyze selected. */
+  readonly chooseRunImage?: (output: BuildOutput, signal: AbortSignal) => Promise<SelectedRunImage | undefined>
   /** Inspects what build left before anything is made of it. Throws if no image is to be made. */
   readonly checkOutput?: (output: BuildOutput, runImage: Image, signal: AbortSignal) => Promise<void>
 }
@@ -71,17 +73,19 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
     restore({ layersDir, group, previous, cache, skipLayers: !reuse.layers, features, reporter }, signal),
   )
   const output = { layersDir, appDir, group, owner }
-  await phase('build', async () => {
+  const runImage = await phase('build', async () => {
     await runner.run('build', signal)
     // No process of a buildpack is alive from here on. Nothing that one left is trusted.
-    await input.checkOutput?.(output, analysis.runImage.image, signal)
+    const chosen = (await input.chooseRunImage?.(output, signal)) ?? analysis.runImage
+    await input.checkOutput?.(output, chosen.image, signal)
+    return chosen
   })
 
   const exported = await phase('export', async () =>
     exportImage(
       {
         output,
-        runImage: { image: analysis.runImage.image, metadata: await images.describe(analysis.runImage) },
+        runImage: { image: runImage.image, metadata: await images.describe(runImage) },
         previous: analysis.previous,
         destination,
         cache,

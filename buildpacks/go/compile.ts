@@ -17,11 +17,14 @@ export interface Sources {
   readonly pkgConfig: readonly string[]
   /** Files that are compiled into a program, as absolute paths. */
   readonly embedded: readonly string[]
+  /** A program may start others, which have to be in the image. */
+  readonly startsPrograms: boolean
 }
 
 /** Looks at every package that goes into the programs, which fetches the modules that are missing. */
 export async function readSources(go: GoCommand, programs: readonly GoProgram[]): Promise<Sources> {
   const format =
+    '{{if eq .ImportPath "os/exec"}}exec\t{{.ImportPath}}\n{{end}}' +
     '{{if not .Standard}}{{if .CgoFiles}}cgo\t{{.ImportPath}}\n{{end}}{{range .CgoPkgConfig}}lib\t{{.}}\n{{end}}' +
     '{{if .Module}}{{if .Module.Main}}{{range .EmbedFiles}}embed\t{{$.Dir}}/{{.}}\n{{end}}{{end}}{{end}}{{end}}'
   const lines: string[] = []
@@ -36,7 +39,12 @@ export async function readSources(go: GoCommand, programs: readonly GoProgram[])
   const of = (kind: string) => [
     ...new Set(lines.filter(line => line.startsWith(`${kind}\t`)).map(line => line.slice(kind.length + 1))),
   ]
-  return { cgo: of('cgo'), pkgConfig: of('lib').filter(name => !name.startsWith('-')), embedded: of('embed') }
+  return {
+    cgo: of('cgo'),
+    pkgConfig: of('lib').filter(name => !name.startsWith('-')),
+    embedded: of('embed'),
+    startsPrograms: of('exec').length > 0,
+  }
 }
 
 /** Single files are one package each, and no part of a list. */
@@ -46,16 +54,27 @@ function groups(programs: readonly GoProgram[]): string[][] {
   return packages.length > 0 ? [packages, ...files] : files
 }
 
+/** Whether programs are compiled with cgo: as the user says, else if there is C in them. */
+function usesCgo(env: Env, { cgo }: Sources): boolean {
+  return (firstSetting(env, 'CGO_ENABLED')?.value ?? (cgo.length > 0 ? '1' : '0')) === '1'
+}
+
+/** Whether programs need nothing of the run image: they are linked statically, and start no others. */
+export function needsNothingBesides(env: Env, sources: Sources): boolean {
+  return !usesCgo(env, sources) && !sources.startsPrograms
+}
+
 /** Compiles the programs into `dir`, and brings the shared libraries that they are linked with. */
 export async function compile(
   context: BuildContext,
   go: GoCommand,
   programs: readonly GoProgram[],
-  { cgo, pkgConfig }: Sources,
+  sources: Sources,
   dir: string,
 ): Promise<void> {
   const { env, log } = context
-  const isOn = (firstSetting(env, 'CGO_ENABLED')?.value ?? (cgo.length > 0 ? '1' : '0')) === '1'
+  const { cgo, pkgConfig } = sources
+  const isOn = usesCgo(env, sources)
   if (cgo.length > 0) log.info(`${isOn ? 'With' : 'Without'} cgo, which ${cgo.slice(0, 3).join(', ')} uses`)
   const wanted = isOn ? nativePackages(pkgConfig) : []
   await withTempDir(async temp => {

@@ -11,6 +11,7 @@ import {
   detectLanguage,
   fail,
   linkPrograms,
+  needsNothing,
   pass,
   programProcesses,
   provideProgramLayer,
@@ -18,7 +19,7 @@ import {
   withTempDir,
 } from '../sdk/index.ts'
 import { type GoCommand, provideCommand } from './command.ts'
-import { compile, readSources } from './compile.ts'
+import { compile, needsNothingBesides, readSources } from './compile.ts'
 import { preparePlain } from './plain.ts'
 import { findPrograms } from './programs.ts'
 import { findProject, type Project } from './project.ts'
@@ -52,7 +53,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   if (project === undefined) throw new BuildpackError('no go.mod, go.work or *.go')
   const toolchain = await provideGo(context, await requestedVersion(context, project))
   const command = await provideCommand(context, toolchain, app.at(project.dir))
-  const { programs, layer, embedded } = await withTempDir(async temp => {
+  const { programs, layer, sources } = await withTempDir(async temp => {
     const go = await prepare(context, project, command, temp)
     const { list, why } = await findPrograms(context, project, go)
     log.info(`Programs: ${list.map(({ name, dir }) => `${name} (${dir})`).join(', ')}: ${why}`)
@@ -63,13 +64,14 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const sbom = async (dir: string) =>
       readBuildInfo(await go.run(['version', '-m', join(dir, 'bin')], { quiet: true }))
     const layer = await provideProgramLayer(context, list, out, { env: { GIN_MODE: byDefault('release') }, sbom })
-    return { programs: list, layer, embedded: sources.embedded }
+    return { programs: list, layer, sources }
   })
-  await removeSources(context, { sources: goSources, embedded })
+  await removeSources(context, { sources: goSources, embedded: sources.embedded })
   await linkPrograms(context, programs, layer)
   const processes = programProcesses(programs, layer)
   log.info(`Starts with: ${processes[0]?.command[0]}`)
-  return { launch: { processes }, store: { go: toolchain.version } }
+  const labels = needsNothingBesides(env, sources) ? [needsNothing] : []
+  return { launch: { processes, labels }, store: { go: toolchain.version } }
 }
 
 /** What some kinds of projects need before their packages can be listed. */

@@ -27,8 +27,10 @@ interface InstalledServer {
 
 const objectOf = ({ name, factory }: Target) => shellQuote(factory ? `${name}()` : name)
 const pathOf = ({ root }: Target) => (root === '' ? '' : `PYTHONPATH=${root} `)
+/** Without a limit, granian waits on SIGTERM for as long as a client keeps its connection open. Old versions have no such option. */
+const granianLimit = 'GRANIAN_WORKERS_KILL_TIMEOUT=${GRANIAN_WORKERS_KILL_TIMEOUT:-10}'
 const granian = (kind: 'asgi' | 'wsgi') => (target: Target) =>
-  `${pathOf(target)}granian --interface ${kind} --host ${host} --port ${port} ${target.factory ? '--factory ' : ''}${target.name}`
+  `${pathOf(target)}${granianLimit} granian --interface ${kind} --host ${host} --port ${port} ${target.factory ? '--factory ' : ''}${target.name}`
 
 /** The first that is installed serves. */
 const asgiServers: readonly InstalledServer[] = [

@@ -33,6 +33,7 @@ export {
   type Verdict,
 } from './layer.ts'
 export { Log, type Output } from './log.ts'
+export { needsNothing } from '../../lifecycle/spec/run-image-needs.ts'
 export { firstSetting, isSet, rejectSettings } from './platform.ts'
 export { buildPlan, BuildPlanBuilder } from './plan.ts'
 export { choosePrograms, linkPrograms, type Program, programProcesses, provideProgramLayer } from './programs.ts'

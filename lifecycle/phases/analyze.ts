@@ -15,6 +15,8 @@ import { type RunImageNames, selectRunImage } from './run-image.ts'
 /** The run image that a build asks for, and the place to look its names up. */
 export interface RunImageRequest {
   readonly names: RunImageNames
+  /** Names of run images that a later phase may choose instead. */
+  readonly others?: readonly string[]
   readonly open: (name: string) => Promise<ImageAt>
 }
 
@@ -91,8 +93,8 @@ async function findRunImage(input: AnalyzeInput, signal?: AbortSignal): Promise<
  * Refuses to replace the run image (X33): every later app would be built on top of this one. That holds for all its
  * names, before one of them is selected: another build may select another.
  */
-async function refuseRunImage({ runImage: { names, open }, destinations }: AnalyzeInput): Promise<void> {
-  for (const asked of [names.image, ...names.mirrors]) {
+async function refuseRunImage({ runImage: { names, others = [], open }, destinations }: AnalyzeInput): Promise<void> {
+  for (const asked of [names.image, ...names.mirrors, ...others]) {
     // Selection reports a name that cannot be opened.
     const at = await open(asked).catch((error: unknown) => {
       if (!(error instanceof BaleError)) throw error

@@ -31,6 +31,8 @@ import { cacheLocations, localDirs, openShared } from './shared-caches.ts'
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
 import { type BuildSecret, BuildSecrets } from './secrets.ts'
+import { type StackInput, ensureRunImage } from './stack.ts'
+import { selectStaticRunImage } from './static-run-image.ts'
 import type { Settings } from './settings.ts'
 import { copySource } from './copy-source.ts'
 import { readSourceSettings } from './source-filter.ts'
@@ -201,6 +203,7 @@ async function buildWith(
       settings: imageSettingsOf(options, environment),
       features: requirePlatformApi(environment.lifecycle.platformApi),
       reporter: withDisplayNames(destination, reporter),
+      ...choiceOfRunImage({ settings, store: stores.local, reporter }, environment),
       checkOutput: async (output, image) => {
         await secrets.refuseIn(output, signal)
         await checkStart(output, image, join(settings.cacheDir, 'run-images'), signal)
@@ -232,6 +235,18 @@ function withMirrors(request: RunImageRequest, mirrors: BuildOptions['runImageMi
   const { image, mirrors: own } = request.names
   const more = Object.hasOwn(mirrors, image) ? (mirrors[image] ?? []) : []
   return { ...request, names: { image, mirrors: [...more, ...own] } }
+}
+
+function choiceOfRunImage(
+  input: Omit<StackInput, 'stackDir' | 'arch'>,
+  { staticStackDir: stackDir }: BuildEnvironment,
+): Pick<PipelineInput, 'chooseRunImage'> {
+  if (stackDir === undefined) return {}
+  const { platform } = input.settings
+  const ensure = async (signal: AbortSignal) =>
+    ensureRunImage({ ...input, stackDir, arch: platform.architecture }, signal)
+  const choice = { ensure, platform, store: input.store, reporter: input.reporter }
+  return { chooseRunImage: (output, signal) => selectStaticRunImage(output, choice, signal) }
 }
 
 function imagesOf(

@@ -17,7 +17,7 @@ import { containerEnvironment } from './container-environment.ts'
 import { bundledIn } from './distribution.ts'
 import type { Distribution } from './distribution.ts'
 import type { Settings } from './settings.ts'
-import { ensureStack, madeHere } from './stack.ts'
+import { ensureStack, madeHere, runImageName } from './stack.ts'
 
 /** The environment of detect and build. A builder.toml with a stack provides it, or a builder image. */
 export interface BuildEnvironment {
@@ -32,6 +32,8 @@ export interface BuildEnvironment {
   /** The user that buildpacks run as, and that owns what they make. */
   readonly user: { readonly uid: number; readonly gid: number }
   readonly runImages: RunImageRequest
+  /** The folder of a stack whose run image serves what needs neither shell nor C library. */
+  readonly staticStackDir?: string | undefined
   readonly buildConfig: readonly BuildConfigVariable[]
 }
 
@@ -148,9 +150,20 @@ export async function stackEnvironment(input: StackEnvironmentInput, signal: Abo
       launcher: distribution.launcher(arch),
     },
     user: stack.user,
-    runImages: await requestRunImage(input, stack.runImage),
+    ...(await runImagesOf(input, stack.runImage)),
     buildConfig: builder.buildConfig,
   }
+}
+
+/** The run image, and one for what needs less, if neither the user nor the builder names one. */
+async function runImagesOf(
+  input: StackEnvironmentInput,
+  stackRunImage: string,
+): Promise<Pick<BuildEnvironment, 'runImages' | 'staticStackDir'>> {
+  const runImages = await requestRunImage(input, stackRunImage)
+  const { staticStackDir, runImage } = input.builder
+  if (staticStackDir === undefined || runImage !== undefined || input.runImage !== undefined) return { runImages }
+  return { runImages: { ...runImages, others: [runImageName(staticStackDir)] }, staticStackDir }
 }
 
 /**

@@ -18,6 +18,8 @@ export interface Builder {
   readonly order: Order
   /** The folder with the stack.toml. Absent for a builder on images. */
   readonly stackDir?: string | undefined
+  /** The folder of another stack, whose run image serves what needs neither shell nor C library. */
+  readonly staticStackDir?: string | undefined
   /** The image to build in, in place of a stack. */
   readonly buildImage?: string | undefined
   /** `[[build.env]]`: the operator's variables for buildpacks (platform.md, "Operator-Defined Variables"). */
@@ -64,6 +66,7 @@ const document = v.object({
   stack: v.optional(
     v.object({
       uri: v.optional(v.string()),
+      'static-uri': v.optional(v.string()),
       'build-image': v.optional(v.string()),
       'run-image': v.optional(v.string()),
       'run-image-mirrors': v.optional(v.array(v.string()), []),
@@ -129,7 +132,7 @@ export async function loadBuilder(path: string, open: OpenModules = openDirector
 function baseOf(
   { stack, build, run }: BuilderDocument,
   file: string,
-): Pick<Builder, 'stackDir' | 'buildImage' | 'runImage'> {
+): Pick<Builder, 'stackDir' | 'staticStackDir' | 'buildImage' | 'runImage'> {
   const buildImage = build.image ?? stack?.['build-image']
   const ofStack = stack?.['run-image']
   const runImage =
@@ -139,7 +142,11 @@ function baseOf(
   const where = `${file} stack`
   if (uri !== undefined && buildImage !== undefined)
     throw new BaleError('input', 'it has a stack and a build image', { where, fix: 'keep one of them' })
-  if (uri !== undefined) return { stackDir: resolve(dirname(file), uri), ...(runImage && { runImage }) }
+  if (uri !== undefined) {
+    const staticUri = stack?.['static-uri']
+    const staticStackDir = staticUri === undefined ? undefined : resolve(dirname(file), staticUri)
+    return { stackDir: resolve(dirname(file), uri), staticStackDir, ...(runImage && { runImage }) }
+  }
   if (buildImage === undefined)
     throw new BaleError('input', 'it names nothing to build on', {
       where,

@@ -54,6 +54,11 @@ export interface StackInput {
 /** The prefix of names of run images that were made on this machine and are in no registry. */
 export const madeHere = 'bale.local/stacks/'
 
+/** The name that the run image of a stack has in Bale's store. */
+export function runImageName(stackDir: string): string {
+  return `${madeHere}${basename(stackDir)}:run`
+}
+
 const workPrefix = '.work-'
 
 /** Returns the stack that was made earlier from the same stack.toml, or makes one, which takes about a minute. */
@@ -101,7 +106,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
     })
     const buildRoot = `build-${hexOf(stack.build.diffId).slice(0, 16)}`
     await unpackRootfs(stack.build.tar, join(dir, buildRoot), { environment, signal })
-    const runImage = `${madeHere}${basename(stackDir)}:run`
+    const runImage = runImageName(stackDir)
     const layer = await store.putLayer(fileSource(stack.run.tar), signal)
     await store.putImage(makeImage(stack.run.config, [layer]), [runImage], signal)
     const record: StackRecord = { key, id: stack.id, buildRoot, buildConfig: stack.build.config, runImage }
@@ -109,6 +114,41 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
     await rename(join(work, 'stack.json'), join(dir, 'stack.json'))
     if (before !== undefined && before.buildRoot !== buildRoot) await remove(join(dir, before.buildRoot))
     return installed(dir, record)
+  } finally {
+    await remove(work)
+  }
+}
+
+/**
+ * Makes the run image of a stack if it is not there, or of another stack.toml, and nothing to build in.
+ * @returns its name in Bale's store
+ */
+export async function ensureRunImage(input: StackInput, signal: AbortSignal): Promise<string> {
+  const { stackDir, settings, store, arch, reporter } = input
+  const key = await keyOf(stackDir)
+  const name = runImageName(stackDir)
+  await ownDirectory(settings.dataDir, 'XDG_DATA_HOME')
+  const dir = installedDir(input)
+  const record = join(dir, 'run-image')
+  const known = (await readFile(record, 'utf8').catch(() => undefined)) ?? (await readRecord(dir))?.key
+  const platform = { os: 'linux', architecture: arch }
+  if (known === key && (await store.pull(name, platform, signal)) !== undefined) return name
+  const { ensureDir, outputFile, remove } = await import('fs-extra/esm')
+  const { createRunImage } = await import('../stacks/create.ts')
+  const text = `Making the run image of the stack ${basename(stackDir)} from Debian packages, once`
+  reporter.event({ type: 'note', level: 'info', text })
+  await ensureDir(dir)
+  await removeStale(dir, workPrefix)
+  const work = join(dir, workPrefix + leaseName())
+  try {
+    const { environment, debianMirror: mirror } = settings
+    const onEvent = (event: StackEvent) => stackEvent(event, input)
+    const run = await createRunImage({ stackDir, outDir: work, arch, environment, mirror, signal, onEvent })
+    const layer = await store.putLayer(fileSource(run.tar), signal)
+    await store.putImage(makeImage(run.config, [layer]), [name], signal)
+    await outputFile(join(work, 'run-image'), key)
+    await rename(join(work, 'run-image'), record)
+    return name
   } finally {
     await remove(work)
   }

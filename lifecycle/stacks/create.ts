@@ -46,6 +46,38 @@ export interface Stack {
  * Leaves `build.tar` and `run.tar` in `outDir` or, if it fails or is cancelled, what was there before.
  */
 export async function createStack(options: StackOptions): Promise<Stack> {
+  return withJob(options, async ({ job, id, pathOf, partial }) => {
+    // Each waits for network and disk in turn: two at once take hardly longer than the larger one alone.
+    const [build, run] = await bothOrNeither(options.signal, signal => [
+      createImage({ ...job, kind: 'build', tar: partial('build'), signal }),
+      createImage({ ...job, kind: 'run', tar: partial('run'), signal }),
+    ])
+    await Promise.all([rename(build.tar, pathOf('build')), rename(run.tar, pathOf('run'))])
+    return { id, build: { ...build, tar: pathOf('build') }, run: { ...run, tar: pathOf('run') } }
+  })
+}
+
+/** Makes the run image alone, as `createStack` does: `run.tar` in `outDir`. */
+export async function createRunImage(options: StackOptions): Promise<StackImage> {
+  return withJob(options, async ({ job, pathOf, partial }) => {
+    const run = await createImage({ ...job, kind: 'run', tar: partial('run'), signal: options.signal })
+    await rename(run.tar, pathOf('run'))
+    return { ...run, tar: pathOf('run') }
+  })
+}
+
+type ImageKind = 'build' | 'run'
+
+interface Work {
+  readonly job: Omit<Parameters<typeof createImage>[0], 'kind' | 'tar' | 'signal'>
+  readonly id: string
+  readonly pathOf: (kind: ImageKind) => string
+  /** Where an image is made, which is gone afterwards. */
+  readonly partial: (kind: ImageKind) => string
+}
+
+/** Prepares the making of images: what the stack says, the archive, the programs and a directory. */
+async function withJob<T>(options: StackOptions, make: (work: Work) => Promise<T>): Promise<T> {
   const { environment, mirror, securityMirror, onEvent } = options
   const stack = await readDescription(options.stackDir)
   const arch = options.arch ?? ociArchitecture(hostArch())
@@ -64,22 +96,16 @@ export async function createStack(options: StackOptions): Promise<Stack> {
   const sourcesFile = await writePrivate(join(work.path, 'debian.sources'), archive.sources ?? '')
   const files = await filesFor(archive)
   const job = { stack, arch, architecture, archive, sourcesFile, files, prefix, environment, work: work.path, onEvent }
-  const paths = { build: join(outDir, 'build.tar'), run: join(outDir, 'run.tar') }
   const suffix = `${randomUUID()}.partial`
-  const partial = (path: string) => `${path}.${suffix}`
+  const pathOf = (kind: ImageKind) => join(outDir, `${kind}.tar`)
+  const partial = (kind: ImageKind) => `${pathOf(kind)}.${suffix}`
   try {
-    // Each waits for network and disk in turn: two at once take hardly longer than the larger one alone.
-    const [build, run] = await bothOrNeither(options.signal, signal => [
-      createImage({ ...job, kind: 'build', tar: partial(paths.build), signal }),
-      createImage({ ...job, kind: 'run', tar: partial(paths.run), signal }),
-    ])
-    await Promise.all([rename(build.tar, paths.build), rename(run.tar, paths.run)])
-    return { id: stack.id, build: { ...build, tar: paths.build }, run: { ...run, tar: paths.run } }
+    return await make({ job, id: stack.id, pathOf, partial })
   } catch (error) {
     options.signal.throwIfAborted()
     throw explainWrite(error, outDir)
   } finally {
-    await Promise.all(Object.values(paths).map(path => remove(partial(path))))
+    await Promise.all((['build', 'run'] as const).map(kind => remove(partial(kind))))
   }
 }
 

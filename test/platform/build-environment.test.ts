@@ -111,6 +111,16 @@ describe('the environment that a builder.toml and a stack provide', () => {
     expect((await open('')).source.description).toContain(`${root}/layout`)
   })
 
+  it('has a stack for what needs nothing of a run image, whose name no app may take, unless somebody names a run image', async () => {
+    const { root, provide } = await openBuilder('static-uri = "small"\n')
+    const { runImages, staticStackDir } = await provide()
+    expect(staticStackDir).toBe(join(root, 'builder/small'))
+    expect(runImages.others).toEqual(['bale.local/stacks/small:run'])
+    expect((await provide('bale.local/stacks/other:run')).staticStackDir).toBeUndefined()
+    const named = await openBuilder('static-uri = "small"\n[[run.images]]\nimage = "one.example/run"\n')
+    expect((await named.provide()).staticStackDir).toBeUndefined()
+  })
+
   it('refuses a variable of the operator that no environment can hold', async () => {
     const { provide } = await openBuilder('[[build.env]]\nname = "A=B"\nvalue = "1"\n')
     expect(await failureOf(provide())).toMatchObject({

@@ -111,6 +111,7 @@ export class FakeGo {
     for (const [dir, names] of await packages(cwd)) {
       for (const name of names) {
         const text = await readFile(join(cwd, dir, name), 'utf8')
+        if (text.includes('"os/exec"')) lines.push('exec\tos/exec')
         if (text.includes('import "C"')) lines.push(`cgo\texample.com/${dir}`)
         for (const [, file] of text.matchAll(/^\/\/go:embed (\S+)/gm)) lines.push(`embed\t${join(cwd, dir)}/${file}`)
       }

@@ -461,6 +461,21 @@ describe('go build', () => {
   })
 })
 
+describe('the run image', () => {
+  it.each<[string, Tree, Record<string, string>, boolean]>([
+    ['is not needed by programs without C', {}, {}, true],
+    ['is needed by programs with C', { 'main.go': `${main}import "C"\n` }, {}, false],
+    ['is needed with cgo, as Go’s own library then has C', {}, { CGO_ENABLED: '1' }, false],
+    ['is not needed where C is left out', { 'main.go': `${main}import "C"\n` }, { CGO_ENABLED: '0' }, true],
+    ['is needed by programs that start others', { 'main.go': `${main}import "os/exec"\n` }, {}, false],
+  ])('%s', async (_name, app, env, expected) => {
+    const { project } = await goProject({ ...web, ...app }, env)
+    const { launch, output } = await project.build()
+    const labels = (launch as { labels?: unknown[] } | undefined)?.labels ?? []
+    expect(labels, output).toEqual(expected ? [{ key: 'io.bale.run-image.needs', value: 'nothing' }] : [])
+  })
+})
+
 describe('sources without a go.mod', () => {
   const old = {
     'main.go': 'package main\n\nimport (\n\t"fmt"\n\t"example.com/me/old/greet"\n)\n',

@@ -730,7 +730,7 @@ describe('the start', () => {
     [
       'granian',
       { ...needs('fastapi', 'granian'), 'main.py': 'app = FastAPI()\n' },
-      `granian --interface asgi ${options} main:app`,
+      `GRANIAN_WORKERS_KILL_TIMEOUT=\${GRANIAN_WORKERS_KILL_TIMEOUT:-10} granian --interface asgi ${options} main:app`,
     ],
     ['a program', { ...needs('requests'), 'main.py': 'print()' }, 'python main.py'],
     [
