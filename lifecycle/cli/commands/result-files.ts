@@ -1,4 +1,4 @@
-import { rename, writeFile } from 'node:fs/promises'
+import { rename, stat, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import { makeDirectories } from '../../files/directories.ts'
@@ -38,6 +38,8 @@ export async function writeResultFiles(
   const write = async (file: string | undefined, text: string) => {
     if (file === undefined) return
     await wrapErrno(file, async () => {
+      // One that is there may be mounted, as Kubernetes' /dev/termination-log is: it cannot be replaced.
+      if ((await stat(file).catch(() => undefined)) !== undefined) return writeFile(file, text)
       await writeFile(`${file}.tmp`, text)
       await rename(`${file}.tmp`, file)
     })
