@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import type { BuildContext, Component } from '../sdk/index.ts'
 import { restoreBuildCaches } from './frameworks/build-caches.ts'
+import { setTimesByContent } from './frameworks/source-times.ts'
 import { developmentProgram } from './frameworks/development-tools.ts'
 import type { ManagerChoice, PackageManager } from './manager.ts'
 import { installPackages, type PackagePlan } from './packages.ts'
@@ -83,6 +84,7 @@ async function withCaches({ context, project, choice, node }: BuildJob, build: (
   const inputs = { lockFile, packageJson, node: node.version }
   const caches = [await restoreBuildCaches(context, app, inputs)]
   if (root !== app) caches.push(await restoreBuildCaches(context, root, inputs, 'workspace-build-caches'))
+  await setTimesByContent(root.path)
   await build()
   for (const each of caches) await each.keep()
 }

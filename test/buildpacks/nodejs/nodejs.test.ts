@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, symlink, writeFile, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nodejs } from '../../../buildpacks/nodejs/nodejs.ts'
@@ -563,6 +563,30 @@ describe('the build', () => {
       expect(npm.commands.filter(c => c.includes('prune'))).toEqual([])
     }
   })
+})
+
+it('C23 a source that has changed has another time for tools that go by it, and only then', async () => {
+  const { project, npm } = await nodeProject({
+    ...webApp({ scripts: { start: 'node server.js', build: 'webpack' } }),
+    'src/a.js': 'one',
+    'src/b.js': 'b',
+  })
+  let times: number[] = []
+  npm.scripts['build'] = async cwd => {
+    times = await Promise.all(['src/a.js', 'src/b.js', 'src'].map(async p => (await lstat(join(cwd, p))).mtimeMs))
+  }
+  const timesOf = async (changes: Tree) => {
+    await project.nextBuild(changes)
+    // As the source is copied.
+    for (const path of ['src/a.js', 'src/b.js', 'src']) await utimes(join(project.appDir, path), 1, 1)
+    await project.build()
+    return times
+  }
+  const [a, b, src] = await timesOf({})
+  expect(await timesOf({})).toEqual([a, b, src])
+  expect(await timesOf({ 'src/a.js': 'two' })).toEqual([expect.not.closeTo(a as number), b, src])
+  expect(await timesOf({ 'src/a.js': 'one', 'src/c.js': '' })).toEqual([a, b, expect.not.closeTo(src as number)])
+  for (const time of times) expect(time).toBeLessThan(Date.now())
 })
 
 describe('the start', () => {
