@@ -215,6 +215,7 @@ function addRebase(program: Command, run: Run): void {
     .description('Put an image on the newest version of its run image, without building it again.')
     .option('--run-image <image>', 'another run image (default: the one that it was built on)')
     .option('--tag <image>', 'one more name for the result, anywhere (repeatable)', collect)
+    .option('--check', 'only say whether a newer run image is there')
     .option('--force', 'do it though labels, platform or distribution are against it')
     .option('--publish', 'the name means an image in its registry, not in the local store')
     .addHelpText(
@@ -238,6 +239,7 @@ function addRun(program: Command, run: Run): void {
     .argument('[args...]', 'arguments for the process, after --')
     .description('Run an image in a sandbox, as its own user.')
     .option('--env <name=value>', 'a variable for the process (repeatable)', collect)
+    .option('--env-file <file>', 'a file of such variables, one a line (repeatable)', collect)
     .addOption(
       new Option('--network <mode>', 'what it can reach, and from where it is reached')
         .choices(['none', 'host'])

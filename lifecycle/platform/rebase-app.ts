@@ -1,5 +1,6 @@
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { platformApi } from './api.ts'
+import { type RebaseCheck, compareRunImages } from './rebase-check.ts'
 import { rebaseIndex } from './rebase-index.ts'
 import type { Settings } from './settings.ts'
 import { BaleError, inPhase } from '../errors.ts'
@@ -64,6 +65,28 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   )
   const elsewhere = await publishElsewhere(rebased.image, others, reporter, signal)
   return { kind: 'image', ...rebased, names: [...rebased.published.names, ...elsewhere] }
+}
+
+/**
+ * Says of an image, or of each image of an index, whether a newer run image is there. Nothing is changed.
+ * @throws BaleError
+ */
+export async function checkRebase(options: RebaseOptions): Promise<readonly RebaseCheck[]> {
+  const { settings, signal } = options
+  const reporter = options.reporter ?? silent
+  await using stores = new Stores(settings, reporter)
+  const [{ registry, previous }] = await stores.destinations([options.image], options.publish === true)
+  const { source, name } = previous
+  const index = await source.pullIndex(name, signal)
+  const image = index === undefined ? await source.pull(name, settings.platform, signal) : undefined
+  const images = index === undefined ? [image].filter(one => one !== undefined) : index.manifests.map(m => m.image)
+  if (images.length === 0) throw missing(options, stores, source.description)
+  const checks: RebaseCheck[] = []
+  for (const one of images) {
+    const app = { name: name === '' ? options.image : name, registry, image: one }
+    checks.push(compareRunImages(one, await runImageOf(app, { stores, options, reporter })))
+  }
+  return checks
 }
 
 function runImageOf(

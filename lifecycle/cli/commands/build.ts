@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { build, exitStatusOf } from '../../platform/build-app.ts'
 import { BaleError } from '../../errors.ts'
@@ -86,9 +86,10 @@ async function openSource(
   { settings, env, signal }: CommandContext,
   { path, subPath }: GlobalOptions,
 ): Promise<AsyncDisposable & { readonly path: string | undefined }> {
-  if (path === undefined || !path.includes('://')) {
-    const own = path ?? '.'
-    return { path: subPath === undefined ? path : await subDirectory(own, subPath), async [Symbol.asyncDispose]() {} }
+  const text = path === '-' ? 'tar://stdin' : await asContext(path)
+  if (text === undefined || !text.includes('://')) {
+    const own = text ?? '.'
+    return { path: subPath === undefined ? text : await subDirectory(own, subPath), async [Symbol.asyncDispose]() {} }
   }
   const base = join(settings.cacheDir, 'tmp')
   await ownDirectory(settings.cacheDir, 'XDG_CACHE_HOME')
@@ -96,7 +97,7 @@ async function openSource(
   await wrapErrno(workDir, () => mkdir(workDir, { recursive: true, mode: 0o700 }))
   const dispose = () => removeTree(workDir)
   try {
-    const dir = await openContext(path, { workDir, environment: env, stdin: process.stdin, signal })
+    const dir = await openContext(text, { workDir, environment: env, stdin: process.stdin, signal })
     return {
       path: subPath === undefined ? dir : await subDirectory(dir, subPath),
       [Symbol.asyncDispose]: dispose,
@@ -105,6 +106,14 @@ async function openSource(
     await dispose()
     throw error
   }
+}
+
+/** An archive is one by its name, as with pack; a repository of git by the end of its URL. */
+async function asContext(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined
+  if (/^https?:\/\/.*\.git(#.*)?$/.test(path)) return `git+${path}`
+  const isArchive = /\.(tar|tgz|tar\.gz)$/.test(path) && !path.includes('://')
+  return isArchive && (await stat(path).catch(() => undefined))?.isFile() === true ? `tar://${path}` : path
 }
 
 /** A plain name goes to the Docker daemon where the user says so, for scripts that expect it there. */

@@ -26,7 +26,7 @@ export async function runCommand(
   args: readonly string[],
   options: GlobalOptions,
 ): Promise<number> {
-  const env = await readVariables(options.env ?? [], [], context.env)
+  const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
   const image = await findImage(context, name)
   const base = join(context.settings.cacheDir, 'unpacked')
   const rootfs = await unpacked(image, base, context.signal, () => {

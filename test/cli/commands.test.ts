@@ -1,0 +1,208 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { PassThrough, Readable } from 'node:stream'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { runProgram } from '../../lifecycle/cli/program.ts'
+import { parsePlatform, parseVolumes } from '../../lifecycle/cli/values.ts'
+import { makeImage } from '../../lifecycle/image/image.ts'
+import { layoutStore } from '../../lifecycle/stores/layout/store.ts'
+import { configOf, layerOf } from '../helpers/images.ts'
+import { startRegistry } from '../helpers/registry.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+
+/** A user with an own home, who runs `bale` in this process. */
+async function user() {
+  const home = await temporaryDirectory()
+  const bale = async (args: readonly string[], input = '') => {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+    const said = { out: '', err: '' }
+    stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
+    stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))
+    const env = { HOME: home, PATH: `${home}/bin:${process.env['PATH'] ?? ''}` }
+    const own = {
+      env,
+      stdin: Readable.from([Buffer.from(input)]),
+      stdout,
+      stderr,
+      once: () => own,
+      removeListener: () => own,
+    }
+    const code = await runProgram(args, own as unknown as Parameters<typeof runProgram>[1])
+    return { code, ...said }
+  }
+  const store = layoutStore(join(home, '.local/share/bale/images'))
+  const image = async (name: string, architecture: string): Promise<string> => {
+    const layer = await store.putLayer(await layerOf({ a: architecture }))
+    const made = makeImage(configOf({ architecture }), [layer])
+    await store.putImage(made, [`index.docker.io/library/${name}:latest`])
+    return made.digest
+  }
+  return { home, bale, image }
+}
+
+interface Index {
+  readonly manifests: { digest: string; platform: object; annotations?: object }[]
+}
+
+describe('bale manifest', () => {
+  it('makes, changes, shows and removes an index', async () => {
+    const { bale, image } = await user()
+    const [amd64, arm64] = [await image('one', 'amd64'), await image('two', 'arm64')]
+    const inspect = async () => JSON.parse((await bale(['manifest', 'inspect', 'both'])).out) as Index
+    expect((await bale(['manifest', 'create', 'both', 'one'])).err).toBe('')
+    await bale(['manifest', 'add', 'both', 'two'])
+    expect((await inspect()).manifests.map(m => m.digest)).toEqual([amd64, arm64])
+    const annotate = ['manifest', 'annotate', 'both', arm64, '--variant', 'v8', '--annotations', 'a=b']
+    expect((await bale(annotate)).code).toBe(0)
+    expect((await inspect()).manifests[1]).toMatchObject({
+      platform: { os: 'linux', architecture: 'arm64', variant: 'v8' },
+      annotations: { a: 'b' },
+    })
+    await bale(['manifest', 'remove', 'both', amd64])
+    expect((await inspect()).manifests.map(m => m.digest)).toEqual([arm64])
+    expect((await bale(['manifest', 'remove', 'both', 'one'])).err).toContain('does not have one')
+    expect((await bale(['manifest', 'rm', 'both'])).code).toBe(0)
+    expect((await bale(['manifest', 'rm', 'both'])).err).toContain('no index both')
+  })
+
+  it('pushes an index with its images, and purges it', async () => {
+    const registry = await startRegistry()
+    onTestFinished(() => registry.close())
+    const { bale, image } = await user()
+    await image('one', 'amd64')
+    const name = `${registry.host}/team/both`
+    await bale(['manifest', 'create', name, 'one'])
+    const pushed = await bale(['manifest', 'push', name, '--purge'])
+    expect(pushed.code, pushed.err).toBe(0)
+    expect(registry.manifests.get('team/both:latest')?.type).toContain('index')
+    expect((await bale(['manifest', 'push', name])).err).toContain('no index')
+  })
+})
+
+describe('bale login and logout', () => {
+  const auth = { scheme: 'basic', username: 'me', password: 'secret' } as const
+
+  it('keep a password that the registry takes where Docker keeps it, for its owner alone', async () => {
+    const registry = await startRegistry({ auth })
+    onTestFinished(() => registry.close())
+    const { bale, home } = await user()
+    const file = join(home, '.docker/config.json')
+    await mkdir(join(home, '.docker'))
+    await writeFile(file, '{"auths":{"other.test":{}},"proxies":{"x":1}}')
+    const login = await bale(['login', registry.host, '-u', 'me', '--password-stdin'], 'secret\n')
+    expect(login.code, login.err).toBe(0)
+    expect(login.out + login.err).not.toContain('secret')
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({
+      auths: { 'other.test': {}, [registry.host]: { auth: Buffer.from('me:secret').toString('base64') } },
+      proxies: { x: 1 },
+    })
+    expect((await stat(file)).mode & 0o777).toBe(0o600)
+    expect((await bale(['logout', registry.host])).code).toBe(0)
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ auths: { 'other.test': {} }, proxies: { x: 1 } })
+    expect((await bale(['logout', registry.host])).out).toContain('Nothing was kept')
+  })
+
+  it('keep nothing that the registry refuses', async () => {
+    const registry = await startRegistry({ auth })
+    onTestFinished(() => registry.close())
+    const { bale, home } = await user()
+    const login = await bale(['login', registry.host, '-u', 'me', '-p', 'wrong'])
+    expect(login.code).not.toBe(0)
+    expect(login.err).toContain('401')
+    await expect(stat(join(home, '.docker/config.json'))).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('leave it to the helper that config.json names', async () => {
+    const registry = await startRegistry({ auth })
+    onTestFinished(() => registry.close())
+    const { bale, home } = await user()
+    await mkdir(join(home, '.docker'))
+    await mkdir(join(home, 'bin'))
+    await writeFile(join(home, '.docker/config.json'), '{"credsStore":"test"}')
+    const script = `#!/bin/sh\necho "$1 $(cat)" >> ${home}/told\n`
+    await writeFile(join(home, 'bin/docker-credential-test'), script, { mode: 0o755 })
+    await bale(['login', registry.host, '-u', 'me', '-p', 'secret'])
+    await bale(['logout', registry.host])
+    const told = (await readFile(join(home, 'told'), 'utf8')).trim().split('\n')
+    expect(told[0]).toBe(`store {"ServerURL":"${registry.host}","Username":"me","Secret":"secret"}`)
+    expect(told[1]).toBe(`erase ${registry.host}`)
+    expect(await readFile(join(home, '.docker/config.json'), 'utf8')).not.toContain('secret')
+  })
+
+  it.each([
+    [[], 'a login needs one password'],
+    [['-p', 'a', '--password-stdin'], 'a login needs one password'],
+  ])('need one password: %s', async (more, message) => {
+    const { bale } = await user()
+    expect((await bale(['login', 'localhost:1', '-u', 'me', ...more])).err).toContain(message)
+  })
+})
+
+describe('bale config', () => {
+  it('keeps values, and forgets them', async () => {
+    const { bale } = await user()
+    expect((await bale(['config', 'pull-policy'])).out).toBe('pull-policy is not set\n')
+    await bale(['config', 'pull-policy', 'never'])
+    expect((await bale(['config', 'pull-policy'])).out).toBe('never\n')
+    expect((await bale(['config', 'pull-policy', 'sometimes'])).code).toBe(2)
+    await bale(['config', 'pull-policy', '--unset'])
+    expect((await bale(['config', 'pull-policy'])).out).toBe('pull-policy is not set\n')
+  })
+
+  it('keeps mirrors of run images', async () => {
+    const { bale } = await user()
+    await bale(['config', 'run-image-mirrors', 'add', 'a/run', '-m', 'b/run', '-m', 'c/run'])
+    expect((await bale(['config', 'run-image-mirrors', 'list'])).out).toBe('a/run: b/run, c/run\n')
+    await bale(['config', 'run-image-mirrors', 'remove', 'a/run', '-m', 'b/run'])
+    expect((await bale(['config', 'run-image-mirrors', 'list'])).out).toBe('a/run: c/run\n')
+    await bale(['config', 'run-image-mirrors', 'remove', 'a/run'])
+    expect((await bale(['config', 'run-image-mirrors', 'list'])).out).toBe('There are no mirrors\n')
+  })
+
+  it('names the place of what is wrong in its file', async () => {
+    const { bale, home } = await user()
+    await mkdir(join(home, '.config/bale'), { recursive: true })
+    await writeFile(join(home, '.config/bale/config.toml'), 'pull-policy = "sometimes"\n')
+    expect((await bale(['config', 'pull-policy'])).err).toContain('config.toml:1 pull-policy')
+  })
+})
+
+describe('bale report, completion and version', () => {
+  it('report no names unless they are asked for', async () => {
+    const { bale } = await user()
+    await bale(['config', 'default-builder', 'secret.example/builder'])
+    expect((await bale(['report'])).out).not.toContain('secret.example')
+    expect((await bale(['report', '--explicit'])).out).toContain('secret.example/builder')
+  })
+
+  it('complete commands of two levels and their options', async () => {
+    const { bale } = await user()
+    const { out } = await bale(['completion'])
+    const complete = (...words: string[]): string[] => {
+      const script = `${out}\nCOMP_WORDS=(${words.map(w => `'${w}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _bale; echo "\${COMPREPLY[@]}"`
+      return execFileSync('bash', ['-c', script], { encoding: 'utf8' }).trim().split(' ')
+    }
+    expect(complete('bale', 'buil')).toEqual(['build', 'builder', 'buildpack'])
+    expect(complete('bale', 'builder', 'ins')).toEqual(['inspect'])
+    expect(complete('bale', 'build', 'name', '--pull')).toEqual(['--pull-policy'])
+    expect((await bale(['completion', '--shell', 'fish'])).out).toContain('complete -c bale')
+  })
+})
+
+describe('values', () => {
+  it('of volumes are read-only unless told, and not where the build has its own', () => {
+    expect(parseVolumes(['/a:/b', '/a:/c:rw'])).toEqual([
+      { hostPath: '/a', path: '/b', access: 'read-only' },
+      { hostPath: '/a', path: '/c', access: 'read-write' },
+    ])
+    for (const text of ['/a', 'name:/b', '/a:/cnb/x', '/a:/b:exec', '/a:/b:ro:x', '/a:b'])
+      expect(() => parseVolumes([text]), text).toThrow()
+  })
+
+  it('of platforms are Linux’s', () => {
+    expect(parsePlatform('linux/arm/v7', '--target')).toEqual({ os: 'linux', architecture: 'arm', variant: 'v7' })
+    for (const text of ['linux', 'windows/amd64', 'linux/a/b/c'])
+      expect(() => parsePlatform(text, '--target')).toThrow()
+  })
+})
