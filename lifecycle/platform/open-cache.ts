@@ -23,8 +23,14 @@ export interface CacheContext {
   readonly use: (resource: AsyncDisposable) => void
 }
 
+export interface OpenedCache {
+  readonly cache: Cache
+  /** Fails if nothing can be stored, before there is anything to store. @throws BaleError */
+  checkWrite(signal: AbortSignal): Promise<void>
+}
+
 /** Opens a shared cache. Nothing is connected to before it is used. */
-export async function openCache(location: CacheLocation, context: CacheContext): Promise<Cache> {
+export async function openCache(location: CacheLocation, context: CacheContext): Promise<OpenedCache> {
   const { settings, stores, reporter, use } = context
   const { timeToLive, name = context.app } = location
   const onWarning = (text: string): void => reporter.event({ type: 'warning', text })
@@ -32,18 +38,21 @@ export async function openCache(location: CacheLocation, context: CacheContext):
   switch (location.type) {
     case 'registry': {
       const [{ sink, previous }] = await stores.destinations([location.ref], true)
-      return imageCache({ ...previous, sink }, image)
+      const cache = imageCache({ ...previous, sink }, image)
+      return { cache, checkWrite: signal => sink.checkWrite([previous.name], signal) }
     }
     case 'local': {
       const store = layoutStore(location.dir)
-      const cache = imageCache({ source: store, sink: store, name: layoutName(name) }, image)
-      return withoutGarbage(cache, () => store.collectGarbage())
+      const at = { source: store, sink: store, name: layoutName(name) }
+      const cache = withoutGarbage(imageCache(at, image), () => store.collectGarbage())
+      return { cache, checkWrite: signal => store.checkWrite([at.name], signal) }
     }
     default: {
       const storage = openStorage(location, settings)
       use(storage)
       const maxSize = location.type === 'redis' ? location.maxSize : undefined
-      return chunkedCache(storage, name, { onWarning, timeToLive, maxSize })
+      const cache = chunkedCache(storage, name, { onWarning, timeToLive, maxSize })
+      return { cache, checkWrite: async signal => (await cache.begin(signal))[Symbol.asyncDispose]() }
     }
   }
 }

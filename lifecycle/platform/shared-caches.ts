@@ -47,18 +47,18 @@ export async function openShared(
   const targets: CacheTarget[] = []
   for (const location of to) {
     const { mode, required } = location
-    targets.push({ cache: await openCache(location, context), mode, required })
+    const { cache, checkWrite } = await openCache(location, context)
+    if (required) await asRequired(() => checkWrite(signal), signal)
+    targets.push({ cache, mode, required })
   }
   const sources: Cache[] = []
-  for (const location of from) sources.push(await openCache(location, context))
-  for (const { cache, required } of targets) if (required) await tryWriting(cache, signal)
+  for (const location of from) sources.push((await openCache(location, context)).cache)
   return { from: sources, to: targets }
 }
 
-async function tryWriting(cache: Cache, signal: AbortSignal): Promise<void> {
+async function asRequired(check: () => Promise<void>, signal: AbortSignal): Promise<void> {
   try {
-    await using _writer = await cache.begin(signal)
-    void _writer
+    await check()
   } catch (error) {
     signal.throwIfAborted()
     throw error instanceof BaleError ? new RequiredCacheError(error) : error

@@ -85,11 +85,11 @@ export function startS3(): Promise<CacheServer> {
     })
   }
   return inFolder((dir, port) => {
-    mkdirSync(join(dir, 'builds'))
+    for (const folder of ['meta', 'data/builds']) mkdirSync(join(dir, folder), { recursive: true })
     const env = { ROOT_ACCESS_KEY: s3Login.accessKeyId, ROOT_SECRET_KEY: s3Login.secretAccessKey }
     return serve(
       port,
-      [program, '--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', join(dir, 'meta'), dir],
+      [program, '--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', join(dir, 'meta'), join(dir, 'data')],
       { env },
     )
   })

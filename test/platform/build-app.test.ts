@@ -251,3 +251,87 @@ describe('buildEvents', () => {
     expect(engine.runs.map(run => run.argv.at(-1))).not.toContain('builder')
   })
 })
+
+describe('caches that machines share', () => {
+  /** A machine that knows nothing yet, and what of the cached layer its builders found restored. */
+  async function fresh() {
+    const found: string[] = []
+    const builder: Script = async (run, mounted) => {
+      found.push(await readFile(join(mounted('/layers'), 'test_bp/deps/file'), 'utf8').catch(() => 'nothing'))
+      return builds()(run, mounted)
+    }
+    const engine = fakeEngine({ detector: detects(), builder })
+    return { ...(await machine(engine)), engine, found }
+  }
+
+  const warningsOf = ({ events }: { readonly events: readonly BuildEvent[] }): string[] =>
+    events.flatMap(event => (event.type === 'warning' ? [event.text] : []))
+
+  it('give a build what another machine has stored', async () => {
+    const dir = join(await temporaryDirectory(), 'shared cache')
+    const [one, two, three] = [await fresh(), await fresh(), await fresh()]
+    await build({ ...one.options, cacheTo: [`type=local,dest=${dir}`] })
+    await build({ ...two.options, cacheFrom: ['type=local,src=/nonexistent', `type=local,src=${dir}`] })
+    await build({ ...three.options, cacheFrom: [`type=local,src=${dir}`], clearCache: true })
+    expect([one.found, two.found, three.found]).toEqual([['nothing'], ['dependency'], ['nothing']])
+    for (const { reporter } of [one, two, three]) expect(warningsOf(reporter)).toEqual([])
+  })
+
+  it('do not mix up apps, unless they have one name', async () => {
+    const dir = join(await temporaryDirectory(), 'cache')
+    const [one, two, three] = [await fresh(), await fresh(), await fresh()]
+    await build({ ...one.options, cacheTo: [`type=local,dest=${dir}`, `type=local,dest=${dir},name=team`] })
+    await build({ ...two.options, image: 'another', cacheFrom: [`type=local,src=${dir}`] })
+    await build({ ...three.options, image: 'third', cacheFrom: [`type=local,src=${dir},name=team`] })
+    expect([two.found, three.found]).toEqual([['nothing'], ['dependency']])
+  })
+
+  it('forget a generation that is too old', async () => {
+    const dir = join(await temporaryDirectory(), 'cache')
+    const [one, two] = [await fresh(), await fresh()]
+    await build({ ...one.options, cacheTo: [`type=local,dest=${dir},ttl=1m`] })
+    const now = Date.now
+    Date.now = () => now() + 61_000
+    try {
+      await build({ ...two.options, cacheFrom: [`type=local,src=${dir}`] })
+    } finally {
+      Date.now = now
+    }
+    expect(two.found).toEqual(['nothing'])
+  })
+
+  it('C08 that cannot be written are a warning, and the image is there', async () => {
+    const { root, options, reporter, pull } = await fresh()
+    const result = await build({ ...options, cacheTo: [`type=local,dest=${join(root, 'app/main.js')}`] })
+    expect((await pull())?.digest).toBe(result.published.digest)
+    expect(warningsOf(reporter)).toEqual([
+      expect.stringContaining('could not be written, so a next build takes longer'),
+    ])
+  })
+
+  it('C08 that must be written, and cannot be, end the build before it begins', async () => {
+    const { root, options, engine, pull } = await fresh()
+    const cacheTo = [`type=local,dest=${join(root, 'app/main.js')},required`]
+    const fault = await failureOf(build({ ...options, cacheTo }))
+    expect(fault).toMatchObject({
+      code: 'cache',
+      message: expect.stringMatching(/^the cache must be written/) as string,
+    })
+    expect(engine.runs).toEqual([])
+    expect(await pull()).toBeUndefined()
+  })
+
+  it('are no part of the source', async () => {
+    const { root, options, engine } = await fresh()
+    const cacheTo = [`type=local,dest=${join(root, 'app/cache')}`]
+    const sources: string[][] = []
+    const run = engine.run.bind(engine)
+    engine.run = async (given, signal) => {
+      const app = given.mounts.find(m => m.path === '/workspace')
+      sources.push(await readdir(app?.hostPath ?? ''))
+      return run(given, signal)
+    }
+    for (const _build of [1, 2]) await build({ ...options, cacheTo })
+    for (const files of sources) expect(files).toEqual(['main.js'])
+  })
+})
