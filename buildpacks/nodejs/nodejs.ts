@@ -14,6 +14,7 @@ import { bunStart, needsOnlyBun } from './bun-start.ts'
 import { chooseManager } from './choose.ts'
 import { checkLockFile } from './lock-check.ts'
 import { bundledNpm } from './managers/npm-tool.ts'
+import { provideHost } from './frameworks/host.ts'
 import { defaultBuild, findFramework, type FrameworkStart, noServer } from './frameworks/server.ts'
 import { findStart } from './frameworks/start.ts'
 import { chooseVersion } from './managers/fetch.ts'
@@ -95,6 +96,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const start = launch ? await findStart(app, { framework, declared, elsewhere, json }) : undefined
   if (launch && start === undefined && elsewhere === undefined) throw framework ? noServer(framework) : noStart(json)
   if (start) log.info(`Starts with: ${start.command} (${start.why})`)
+  if (start?.host) await provideHost(context, registry, start.host)
   if (launch) await provideScriptVariables(context, app, json)
   const process = start && webProcess({ ...start, command: commandOf(start, built) })
   const folder = app.path.slice(context.app.path.length + 1)

@@ -45,6 +45,8 @@ export async function defaultBuild(
 export interface FrameworkStart extends Start {
   /** Directories of packages that the server needs, which get a slice of the image. */
   readonly packages?: readonly string[]
+  /** A program that the command calls and the application does not bring. */
+  readonly host?: Candidate['host']
 }
 
 /** True if the framework's server is better than the script: that one is for development, or needs more to do the same. */
@@ -74,8 +76,9 @@ export async function startServer(
   { candidate, file }: { candidate: Candidate; file: string },
   isAlone: boolean,
 ): Promise<FrameworkStart> {
-  const { command = 'node FILE', complete } = candidate
-  const start = { command: command.replaceAll('FILE', shellQuote(file)), why: `${framework.name} built ${file}` }
+  const { command = 'node FILE', complete, host } = candidate
+  const why = `${framework.name} built ${file}`
+  const start = { command: command.replaceAll('FILE', shellQuote(file)), why, ...(host && { host }) }
   if (complete === undefined) return start
   if (framework.name === 'Next') await completeNext(app, file)
   if (isAlone) await removeOthers(app, [...(framework.intermediate ?? []), 'node_modules', '.next'], complete)

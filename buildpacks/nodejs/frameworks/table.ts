@@ -11,6 +11,8 @@ export interface Candidate {
    * the image.
    */
   readonly complete?: string
+  /** A program that the command calls and the application does not bring. */
+  readonly host?: typeof srvx
 }
 
 /** What the buildpack knows of the applications of a framework. */
@@ -29,6 +31,14 @@ export interface FrameworkFacts {
   /** What to do if there is no server after the build. */
   readonly fix: string
 }
+
+/** Starts what has only a function `fetch`: a request in, a response out. */
+export const srvx = {
+  name: 'srvx',
+  version: '1.0.8',
+  program: 'bin/srvx.mjs',
+  hash: 'sha512.9e0152fc9e92b783c97c74471a3afbf3190f3ed6f25ed74c38b344e31fd766e9c42b73a157b6865163077fd593504cbac26d54d16e2892477cd991455915504f',
+} as const
 
 const nitro: readonly Candidate[] = [{ file: '.output/server/index.mjs', complete: '.output' }]
 const presets = 'let Nitro build for Node.js: remove "preset" from its configuration, or set NITRO_PRESET=node-server'
@@ -71,7 +81,15 @@ export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
   'TanStack Start': {
     build: 'vite build',
     builder: 'vite',
-    candidates: nitro,
+    candidates: [
+      ...nitro,
+      // Without Nitro's plugin, the build is a function and the files beside it.
+      {
+        file: 'dist/server/server.js',
+        command: 'srvx serve --prod --entry FILE --static ../client',
+        host: srvx,
+      },
+    ],
     fix: 'add the plugin of nitro to vite.config, which makes a server for Node.js',
   },
   'React Router': {

@@ -163,6 +163,19 @@ describe('the start of an application whose package.json has none', () => {
     expect(startOf(launch)).toBe(expected)
   })
 
+  it('is a program that the buildpack brings, for a build that is only a function', async () => {
+    const { npm, project } = await frameworkProject({
+      packages: ['@tanstack/react-start'],
+      scripts: { build: 'vite build' },
+      makes: { 'dist/server/server.js': '', 'dist/client/app.js': '' },
+    })
+    npm.versions['srvx'] = ['1.0.8']
+    const { output } = await project.build()
+    expect(npm.commands).toContain('npm pack srvx@1.0.8')
+    // The archive of the fake registry is another one.
+    expect(output).toMatch(/srvx 1\.0\.8 .*(digest|sha512)/)
+  })
+
   it('is an error that says how to have one, if the build leaves no server', async () => {
     const { project } = await frameworkProject({ packages: ['@sveltejs/kit'], scripts: { build: 'vite build' } })
     const { exitCode, output } = await project.build()
