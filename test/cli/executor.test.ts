@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { kanikoFlags, parseFlags } from '../../lifecycle/cli/executor/flags.ts'
 import { mapFlags } from '../../lifecycle/cli/executor/options.ts'
+import { parseCacheFrom, parseCacheTo } from '../../lifecycle/platform/cache-location.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -53,13 +54,24 @@ describe('executor: a job of kaniko’s', () => {
   })
 
   it('keeps a cache where kaniko has one, if asked to', () => {
-    expect(map('-d', 'r.test/team/app:1').options.cacheImage).toBeUndefined()
-    expect(map('-d', 'r.test/team/app:1', '--cache').options.cacheImage).toBe('r.test/team/app/cache')
-    expect(map('-d', 'r.test/app', '--cache=true', '--cache-repo', 'r.test/c').options.cacheImage).toBe('r.test/c')
+    const cache = (...argv: string[]) => {
+      const { cacheFrom, cacheTo } = map('-d', 'r.test/team/app:1', ...argv).options
+      return { cacheFrom, cacheTo }
+    }
+    const own = 'type=registry,ref=r.test/team/app/cache'
+    expect(cache()).toEqual({ cacheFrom: undefined, cacheTo: undefined })
+    expect(cache('--cache')).toEqual({ cacheFrom: [own], cacheTo: [own] })
+    const other = 'type=registry,ref=r.test/c'
+    expect(cache('--cache=true', '--cache-repo', 'r.test/c', '--cache-ttl=1h30m0s')).toEqual({
+      cacheFrom: [other],
+      cacheTo: [`${other},ttl=90m`],
+    })
+    expect(cache('--cache=true', '--no-push-cache')).toEqual({ cacheFrom: [own], cacheTo: [] })
     expect(map('-d', 'r.test/app', '--cache=true', '--cache-dir', '/cache').cacheDir).toBe('/cache')
-    const call = map('-d', 'r.test/app', '--cache=true', '--no-push-cache')
-    expect(call.options.cacheImage).toBeUndefined()
-    expect(call.notes).toEqual([expect.stringContaining('--no-push-cache')])
+    for (const { cacheFrom = [], cacheTo = [] } of [cache('--cache'), cache('--cache', '--cache-ttl=336h')]) {
+      expect(cacheFrom.map(text => parseCacheFrom(text, {}).type)).toEqual(['registry'])
+      expect(cacheTo.map(text => parseCacheTo(text, {}).type)).toEqual(['registry'])
+    }
   })
 
   it('reaches registries as it is told', () => {
@@ -130,6 +142,7 @@ describe('executor: bad input', () => {
     [['--no-push', '--log-format=xml'], 'usage: --log-format "xml" is not known'],
     [['--no-push', '--compression=xz'], 'usage: --compression "xz" is no compression'],
     [['--no-push', '--push-retry=-1'], 'usage: --push-retry "-1" is no number of retries'],
+    [['--no-push', '-d=r.test/x', '--cache', '--cache-ttl=soon'], 'usage: --cache-ttl "soon" is no duration'],
     [['--no-push', '--registry-map=x'], 'usage: --registry-map "x" names no registry'],
     [['--no-push', '--registry-certificate', '=/x'], 'usage: --registry-certificate "=/x" names no registry'],
     [['--__proto__=x'], 'usage:  executor has no flag "--__proto__"'],

@@ -30,7 +30,7 @@ export const kanikoFlags: Readonly<Record<string, Flag>> = {
   'cache-dir': mapped('text'),
   'cache-repo': mapped('text'),
   'cache-run-layers': needless(),
-  'cache-ttl': instead('text', 'a cache image is replaced by every build: expire it in the registry'),
+  'cache-ttl': mapped('text'),
   cleanup: needless(),
   'compressed-caching': needless(),
   compression: mapped('text'),

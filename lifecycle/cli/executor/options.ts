@@ -23,7 +23,6 @@ export function mapFlags(flags: Parsed): ExecutorCall {
   const [image, ...tags] = destinationsOf(flags)
   const cache = flags.has('cache')
   const platform = flags.text('custom-platform')
-  const noPushCache = cache && flags.has('no-push-cache')
   const options: GlobalOptions = {
     path: flags.text('context') ?? 'dir:///workspace',
     subPath: flags.text('context-sub-path'),
@@ -32,7 +31,7 @@ export function mapFlags(flags: Parsed): ExecutorCall {
     env: flags.list('build-arg'),
     label: flags.list('label'),
     annotation: flags.list('annotation'),
-    cacheImage: cache && !noPushCache ? cacheImageOf(flags) : undefined,
+    ...(cache ? cacheOf(flags) : {}),
     compression: compressionOf(flags.text('compression')),
     digestFile: flags.text('digest-file'),
     imageNameWithDigestFile: flags.text('image-name-with-digest-file'),
@@ -50,7 +49,6 @@ export function mapFlags(flags: Parsed): ExecutorCall {
       ...(platform === undefined
         ? []
         : [`--custom-platform ${platform}: the image is for the machine of the builder image`]),
-      ...(noPushCache ? ['--no-push-cache: the build runs without a cache image'] : []),
     ],
   }
 }
@@ -73,6 +71,29 @@ function destinationsOf(flags: Parsed): [string, ...string[]] {
   const [first, ...others] = flags.has('no-push') ? files : [...named, ...files]
   // Not pushed and not written: it is built, and kept in the store of this container.
   return first === undefined ? [name ?? 'bale.local/executor'] : [first, ...others]
+}
+
+/** The cache of other jobs: an image in a registry. Without a destination there is none to name it after. */
+function cacheOf(flags: Parsed): Pick<GlobalOptions, 'cacheFrom' | 'cacheTo'> {
+  const ref = cacheImageOf(flags)
+  if (ref === undefined) return {}
+  const location = `type=registry,ref=${ref}`
+  const ttl = minutesOf(flags.text('cache-ttl'))
+  const to = ttl === undefined ? location : `${location},ttl=${ttl}m`
+  return { cacheFrom: [location], cacheTo: flags.has('no-push-cache') ? [] : [to] }
+}
+
+/** Minutes of a duration as Go writes it: `336h`, `1h30m0s`. */
+function minutesOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const [all, hours = 0, minutes = 0, seconds = 0] =
+    /^(?:(\d{1,5})h)?(?:(\d{1,7})m)?(?:(\d{1,9})(?:\.\d+)?s)?$/.exec(text) ?? []
+  const total = Math.ceil(Number(hours) * 60 + Number(minutes) + Number(seconds) / 60)
+  if (all !== undefined && total >= 1 && total < 1e6) return total
+  throw new BaleError('usage', `${JSON.stringify(text)} is no duration`, {
+    where: '--cache-ttl',
+    fix: 'write for example 336h',
+  })
 }
 
 function cacheImageOf(flags: Parsed): string | undefined {
