@@ -12,12 +12,15 @@ import {
 import { type Built, installAndBuild, leaveOut } from './build.ts'
 import { bunStart, needsOnlyBun } from './bun-start.ts'
 import { chooseManager } from './choose.ts'
+import { buildDeno } from './deno/build.ts'
+import { findDeno } from './deno/project.ts'
 import { checkLockFile } from './lock-check.ts'
 import { bundledNpm } from './managers/npm-tool.ts'
 import { provideHost } from './frameworks/host.ts'
 import { defaultBuild, findFramework, type FrameworkStart, noServer } from './frameworks/server.ts'
 import { findStart } from './frameworks/start.ts'
 import { chooseVersion } from './managers/fetch.ts'
+import { readPackageJson } from './package-json.ts'
 import { planPackages } from './packages.ts'
 import { findProject } from './project.ts'
 import { Registry } from './registry.ts'
@@ -39,7 +42,10 @@ async function detect(context: DetectContext) {
 }
 
 async function build(given: BuildContext): Promise<BuildResult> {
-  given.log.heading('Node.js')
+  const bundled = await bundledNpm(given.buildpack.dir)
+  const deno = await findDeno(given.app, await readPackageJson(given.app))
+  given.log.heading(deno ? 'Deno' : 'Node.js')
+  if (deno) return buildDeno(given, new Registry(given, bundled), deno)
   const project = await findProject(given)
   const framework = await findFramework(project.app)
   const context = { ...given, env: { ...framework?.env, ...given.env } }
@@ -62,7 +68,6 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const launchManager = launch && commands.some(command => mayCallManager(command, choice.kind.commands))
   const needsManager = launchManager || plan.how !== 'none' || plan.builds
 
-  const bundled = await bundledNpm(context.buildpack.dir)
   const registry = new Registry(context, bundled)
   // Nothing is fetched before there is a version of everything.
   const source = await choice.kind.source(choice, project, context.target.arch)

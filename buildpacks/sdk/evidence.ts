@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
-import type { App } from './app.ts'
+import { App } from './app.ts'
 import { declaredPrograms, declaredRuntime } from './declared-start.ts'
 import { hugoConfigs, type Language, languageNamed, languages } from './languages.ts'
 import { findFrontEnd } from './front-end.ts'
@@ -60,7 +61,7 @@ async function evidenceOf(language: Language, files: Files, env: Env): Promise<E
   const setting = firstSetting(env, ...(language.settings ?? []))
   if (setting) return { language, strength: 'declared', because: `${setting.name} is set` }
   if (language.id === 'nodejs') {
-    const found = await packageJsonEvidence(files.app)
+    const found = await packageJsonEvidence(await nodeProject(files.app, env))
     if (found) return { language, ...found }
   }
   if (language.id === 'static') {
@@ -79,6 +80,12 @@ async function evidenceOf(language: Language, files: Files, env: Env): Promise<E
   const helper = await firstMatch(files, language.helpers ?? [])
   if (helper !== undefined) return { language, strength: 'server', because: `${helper} and ${source}` }
   return { language, strength: 'sources', because: source }
+}
+
+/** The folder that a setting names, if a package.json is in it: `apps/web`. */
+async function nodeProject(app: App, env: Env): Promise<App> {
+  const folder = firstSetting(env, 'BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE')?.value
+  return folder !== undefined && (await app.has(join(folder, 'package.json'))) ? new App(app.at(folder)) : app
 }
 
 async function firstMatch(

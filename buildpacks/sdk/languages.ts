@@ -166,7 +166,7 @@ export const languages: readonly Language[] = [
     name: 'Node.js',
     aliases: ['node', 'javascript', 'typescript', 'bun', 'deno'],
     provides: 'node',
-    manifests: ['package.json', 'deno.json', 'deno.jsonc'],
+    manifests: ['package.json', 'deno.json', 'deno.jsonc', 'deno.lock'],
     starts: ['server.js', 'server.mjs', 'server.cjs', 'server.ts'],
     sources: ['server.js', 'app.js', 'main.js', 'index.js'],
     programs: ['node', 'npm', 'npx', 'yarn', 'pnpm', 'bun', 'deno', 'next', 'nuxt', 'nest', 'ts-node', 'tsx', 'pm2'],

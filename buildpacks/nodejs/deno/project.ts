@@ -1,0 +1,84 @@
+import { type App, shellQuote } from '../../sdk/index.ts'
+import type { PackageJson } from '../package-json.ts'
+import type { Start } from '../start.ts'
+import { parseYaml, type Table, tableOf } from '../yaml.ts'
+
+/** An application that Deno runs. */
+export interface DenoProject {
+  /** deno.json or deno.jsonc; undefined if there is none. */
+  readonly config: string | undefined
+  /** The file of the lock, if it is there. */
+  readonly lockFile: string | undefined
+  readonly tasks: Readonly<Record<string, string>>
+  /** Packages are in node_modules in the application's folder, rather than in Deno's cache. */
+  readonly nodeModules: boolean
+  /** The file that is started, if a file is. */
+  readonly entry: string | undefined
+}
+
+const configs = ['deno.json', 'deno.jsonc']
+const entries = ['main', 'server', 'index', 'app', 'mod', 'src/main', 'src/server', 'src/index', 'src/app'].flatMap(
+  name => ['ts', 'tsx', 'js', 'mjs'].map(ending => `${name}.${ending}`),
+)
+
+/**
+ * The application, if it is Deno's: it has Deno's files, and no start script or lock file that is for Node.js. Many applications for Node.js
+ * have a deno.json for its formatter.
+ */
+export async function findDeno(app: App, json: PackageJson | undefined): Promise<DenoProject | undefined> {
+  const config = await app.firstOf(configs)
+  const lock = await app.firstOf(['deno.lock'])
+  if (config === undefined && lock === undefined) return undefined
+  const settings = config === undefined ? {} : parseJsonc((await app.read(config)) ?? '', config)
+  const tasks = textsIn(settings['tasks'])
+  if (json !== undefined) {
+    const start = json.scripts['start']
+    const others = await app.firstOf([
+      'package-lock.json',
+      'npm-shrinkwrap.json',
+      'yarn.lock',
+      'pnpm-lock.yaml',
+      'bun.lock',
+      'bun.lockb',
+    ])
+    const isNode =
+      others !== undefined || json.packageManager !== undefined || (start !== undefined && !/^deno\s/.test(start))
+    if (isNode && tasks['start'] === undefined) return undefined
+  }
+  return {
+    config,
+    lockFile: settings['lock'] === false ? undefined : lock,
+    tasks: { ...json?.scripts, ...tasks },
+    nodeModules:
+      settings['nodeModulesDir'] === 'auto' ||
+      settings['nodeModulesDir'] === 'manual' ||
+      settings['nodeModulesDir'] === true ||
+      json !== undefined,
+    entry: await app.firstOf(entries),
+  }
+}
+
+/** Tasks are texts, or tables with a command. */
+function textsIn(value: unknown): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(tableOf(value)).flatMap(([name, task]) => {
+      const command = typeof task === 'string' ? task : tableOf(task)['command']
+      return typeof command === 'string' ? [[name, command]] : []
+    }),
+  )
+}
+
+/** JSON with comments and commas too many: without comments it is YAML. */
+function parseJsonc(text: string, where: string): Table {
+  const strings = /"(?:\\.|[^"\\\n])*"|\/\/[^\n]*|\/\*[^]*?\*\//g
+  const bare = text.replace(strings, found => (found.startsWith('"') ? found : found.replace(/[^\n]/g, ' ')))
+  return parseYaml(bare.replaceAll('\t', ' '), where)
+}
+
+/** What starts it: the task "start", else a file with a usual name, which finds all that it needs in the image. */
+export function denoStart({ tasks, entry, lockFile }: DenoProject): Start | undefined {
+  if (tasks['start']?.trim()) return { command: 'deno task start', why: 'the task start' }
+  if (entry === undefined) return undefined
+  const frozen = lockFile === undefined ? '' : ' --frozen'
+  return { command: `deno run --allow-all --cached-only${frozen} ${shellQuote(entry)}`, why: `${entry} is there` }
+}

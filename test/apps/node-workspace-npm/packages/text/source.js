@@ -1,0 +1,1 @@
+exports.text = () => `3 is odd: ${require("is-odd")(3)}`
