@@ -22,7 +22,7 @@ import { findStart } from './frameworks/start.ts'
 import { chooseVersion } from './managers/fetch.ts'
 import { readPackageJson } from './package-json.ts'
 import { planPackages } from './packages.ts'
-import { findProject } from './project.ts'
+import { checkChoice, findProject } from './project.ts'
 import { Registry } from './registry.ts'
 import { checkSources } from './sources.ts'
 import { provideScriptVariables } from './script-variables.ts'
@@ -62,6 +62,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const declared =
     declaredStart(env, json) ?? (isBun && framework === undefined ? await bunStart(app, json) : undefined)
   const elsewhere = await otherStart(context.app, env)
+  if (launch && declared === undefined && elsewhere === undefined && framework === undefined) checkChoice(project)
   const plan = await planPackages(context, project, choice.lockFile, scripts)
   // What starts the application, as far as it is known: the package manager is in the image if that may call it.
   const commands = [declared?.command, elsewhere].filter(command => command !== undefined)

@@ -26,7 +26,7 @@ type Env = Readonly<Record<string, string>>
 
 export async function planPackages(
   { env, execEnv }: Pick<BuildContext, 'env' | 'execEnv'>,
-  { root, rootJson, json }: Project,
+  { root, rootJson, json, isWorkspace, members }: Project,
   lockFile: string | undefined,
   scripts: BuildScripts,
 ): Promise<PackagePlan> {
@@ -36,12 +36,13 @@ export async function planPackages(
   const wantsDev = execEnv !== 'production' || !wantsPruning(env)
   // Any script of the application may call a development tool: `"prepare": "husky"`.
   const dev = builds || ownInstall || wantsDev
-  const prune = dev && !wantsDev && (json.hasDevDependencies || rootJson.hasDevDependencies)
-  const sourceDoesNotMatter = !ownInstall && !rootJson.hasWorkspaces && scripts.before.length === 0
+  const prune =
+    dev && !wantsDev && [json, rootJson, ...members.map(member => member.json)].some(each => each.hasDevDependencies)
+  const sourceDoesNotMatter = !ownInstall && !rootJson.hasWorkspaces && !isWorkspace && scripts.before.length === 0
   const plan = { builds, dev, prune, sourceDoesNotMatter }
   if (lockFile === undefined && (await root.hasDirectory('node_modules')))
     return { ...plan, how: 'vendored', prune: false }
-  const isEmpty = !json.hasDependencies && !rootJson.hasDependencies && !ownInstall
+  const isEmpty = !isWorkspace && !json.hasDependencies && !rootJson.hasDependencies && !ownInstall
   return isEmpty ? { ...plan, how: 'none', prune: false } : { ...plan, how: 'install' }
 }
 

@@ -24,6 +24,8 @@ export interface Project {
   readonly others: readonly string[]
   /** Who chose the application of a workspace. */
   readonly because: string | undefined
+  /** Packages of the workspace that can be started, where the root cannot and nothing says which. */
+  readonly candidates: readonly string[]
 }
 
 /** A package of a workspace. */
@@ -43,7 +45,8 @@ export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'
     return ownProject(own, (await readPackageJson(own)) ?? noPackageJson)
   }
   if (all.length === 0) return ownProject(app, rootJson)
-  const startable = chosen ?? (await onlyStartable(app, rootJson, all))
+  const candidates = chosen === undefined ? await startablePackages(app, rootJson, all) : []
+  const startable = chosen ?? onlyOne(candidates)
   if (startable === undefined) {
     const members = inOrder(all, all)
     return {
@@ -56,13 +59,25 @@ export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'
       members,
       others: [],
       because: undefined,
+      candidates,
     }
   }
   const { dir, because } = startable
   const json = all.find(member => member.dir === dir)?.json ?? noPackageJson
   const members = inOrder(all, [{ dir, json }])
   const others = all.filter(member => !members.some(needed => needed.dir === member.dir)).map(member => member.dir)
-  return { root: app, rootJson, app: new App(app.at(dir)), json, dir, isWorkspace: true, members, others, because }
+  return {
+    root: app,
+    rootJson,
+    app: new App(app.at(dir)),
+    json,
+    dir,
+    isWorkspace: true,
+    members,
+    others,
+    because,
+    candidates: [],
+  }
 }
 
 function ownProject(app: App, json: PackageJson): Project {
@@ -76,6 +91,7 @@ function ownProject(app: App, json: PackageJson): Project {
     members: [],
     others: [],
     because: undefined,
+    candidates: [],
   }
 }
 
@@ -123,14 +139,26 @@ async function foldersBelow(root: App, dir: string, depth: number): Promise<stri
   return [...dirs, ...(await Promise.all(dirs.map(inner => foldersBelow(root, inner, depth - 1)))).flat()]
 }
 
-/** Where the root has nothing to start, the one package that has. */
-async function onlyStartable(root: App, json: PackageJson, all: readonly Member[]): Promise<Chosen | undefined> {
+/** Where the root has nothing to start, the packages that have. */
+async function startablePackages(root: App, json: PackageJson, all: readonly Member[]): Promise<string[]> {
   const hasStart = ({ scripts }: PackageJson) => Boolean(scripts['start']?.trim())
-  if (hasStart(json) || json.main !== undefined || (await root.firstOf(['server.js', 'Procfile', 'app.yaml'])))
-    return undefined
-  const [only, ...rest] = all.filter(member => hasStart(member.json))
-  if (only === undefined || rest.length > 0) return undefined
-  return { dir: only.dir, because: 'it is the only package of the workspace with a start script' }
+  if (hasStart(json) || json.main !== undefined) return []
+  if (await root.firstOf(['server.js', 'index.js', 'app.js', 'main.js', 'Procfile', 'app.yaml'])) return []
+  return all.filter(member => hasStart(member.json)).map(({ dir }) => dir)
+}
+
+function onlyOne([dir, ...rest]: readonly string[]): Chosen | undefined {
+  if (dir === undefined || rest.length > 0) return undefined
+  return { dir, because: 'it is the only package of the workspace with a start script' }
+}
+
+/** @throws BuildpackError if several packages of a workspace can be started, and nothing says which */
+export function checkChoice({ candidates }: Project): void {
+  if (candidates.length < 2) return
+  throw new BuildpackError(`the workspace has several packages with a start script: ${candidates.join(', ')}`, {
+    where: 'package.json',
+    fix: `set BP_NODE_PROJECT_PATH to the one to start: BP_NODE_PROJECT_PATH=${candidates[0]}`,
+  })
 }
 
 /** What some packages need of the workspace, and themselves: each after those that it depends on. */

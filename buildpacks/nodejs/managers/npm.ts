@@ -150,7 +150,9 @@ async function installedByNpm(dir: string): Promise<Component[]> {
   if (content === undefined) return []
   return tableMap(readJson(content, file), 'packages').flatMap(([path, entry]) => {
     const version = text(entry, 'version')
-    if (version === undefined || entry.table['link'] === true) return []
+    // What is elsewhere is a package of the workspace.
+    const isInstalled = path.includes('node_modules/') && entry.table['link'] !== true
+    if (version === undefined || !isInstalled) return []
     const name = text(entry, 'name') ?? path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
     const license = entry.table['license']
     const purl = packageUrl('npm', name, version)

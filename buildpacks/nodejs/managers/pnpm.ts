@@ -42,7 +42,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
   const fix = outdatedLock(/OUTDATED_LOCKFILE|LOCKFILE_BREAKING|CONFIG_MISMATCH/, 'pnpm install', choice.lockFile)
   const command = commandOf(context, 'pnpm', { cwd: root.path, env, fix })
   const frozen = choice.lockFile === undefined ? ['--no-lockfile'] : ['--frozen-lockfile']
-  const filter = project.dir === '' || !project.isWorkspace ? [] : ['--filter', `./${project.dir}...`, '--filter', '.']
+  const filter = project.dir === '' || !project.isWorkspace ? [] : ['--filter', `{${project.dir}}...`, '--filter', '.']
   const dirs = ['', ...project.members.map(({ dir }) => dir)]
   return {
     version: tool.version,

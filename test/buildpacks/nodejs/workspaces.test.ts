@@ -104,6 +104,17 @@ describe('a workspace', () => {
     expect(output).toContain('The application is apps/web: it is the only package of the workspace with a start script')
   })
 
+  it('with several is an error that names them, before anything is fetched', async () => {
+    const { project, managers } = await projectOf(workspace)
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(
+      'Error: package.json: the workspace has several packages with a start script: apps/docs, apps/web',
+    )
+    expect(output).toContain('set BP_NODE_PROJECT_PATH to the one to start')
+    expect(managers.commands).toEqual([])
+  })
+
   it('starts at the top if that has a start script', async () => {
     const { project } = await projectOf({
       ...workspace,
@@ -112,6 +123,20 @@ describe('a workspace', () => {
     const { output, launch } = await project.build()
     expect(output).toContain('Starts with: node top.js')
     expect((launch as { processes: object[] }).processes[0]).not.toHaveProperty('working-dir')
+  })
+
+  it('C21 is installed in each build, whoever names its packages', async () => {
+    const { 'yarn.lock': _, ...rest } = workspace
+    const { project, managers } = await projectOf({
+      ...rest,
+      'package.json': json({ scripts: { start: 'node top.js' } }),
+      'pnpm-workspace.yaml': 'packages:\n  - apps/*\n  - packages/**\n',
+      'pnpm-lock.yaml': "lockfileVersion: '9.0'\n",
+    })
+    const { layers, exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(managers.commands.some(command => command.startsWith('pnpm install'))).toBe(true)
+    expect(layers).not.toHaveProperty('modules')
   })
 
   it.each<[string, Tree, string[]]>([
@@ -136,7 +161,7 @@ describe('a workspace', () => {
     [
       'pnpm',
       { 'pnpm-lock.yaml': "lockfileVersion: '9.0'\n", 'pnpm-workspace.yaml': 'packages:\n  - apps/*\n' },
-      '--filter ./apps/web...',
+      '--filter {apps/web}...',
     ],
     [
       'npm',
