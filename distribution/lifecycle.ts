@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { readFile } from 'node:fs/promises'
-import { bundlePhases } from '../scripts/bundle.mjs'
+import { buildHelpers, bundlePhases } from '../scripts/bundle.mjs'
 import { lifecycleVersion } from '../lifecycle/version.ts'
 import { lifecycleToml } from './descriptor.ts'
 import { libraries, libraryComponents } from './libraries.ts'
@@ -34,7 +34,7 @@ export async function assembleLifecycle(machine: Machine, root: string, out: str
 
   runTool(join(root, 'distribution/dispatcher/build'), [machine.arch, join(dir, 'lifecycle')])
   for (const name of [...phaseNames, 'node']) symlinkSync('lifecycle', join(dir, name))
-  runTool(join(root, 'distribution/supervisor/build'), [machine.arch, join(dir, 'supervisor')])
+  buildHelpers(machine.arch, dir)
   put(join(root, 'distribution/dispatcher/start.cjs'))
   const sources = await bundlePhases(dir, { precompiled: machine.native })
   put(node.program, 'nodejs')
@@ -68,7 +68,7 @@ export async function assembleLifecycle(machine: Machine, root: string, out: str
   setModes(out, dir, machine)
 }
 
-const programs = new Set(['lifecycle', 'launcher', 'nodejs', 'supervisor'])
+const programs = new Set(['lifecycle', 'launcher', 'nodejs', 'supervisor', 'landlock'])
 
 function setModes(out: string, dir: string, { loader }: Machine): void {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {

@@ -87,6 +87,15 @@ export async function bundlePhases(out, { precompiled = true } = {}) {
   return Object.keys(metafile.inputs)
 }
 
+/** The programs in C that phases and sandboxes start. */
+export function buildHelpers(arch, out) {
+  for (const [source, name] of [
+    ['distribution/supervisor', 'supervisor'],
+    ['lifecycle/engines/landlock', 'landlock'],
+  ])
+    execFileSync(join(root, source, 'build'), [arch, join(out, name)], { stdio: ['ignore', 'inherit', 'inherit'] })
+}
+
 /** Makes dist/bale. Gives back the sources that went into the programs and libraries, by their paths from the root. */
 export async function bundle() {
   const esbuild = await import('esbuild')
@@ -100,15 +109,13 @@ export async function bundle() {
   try {
     execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
     mkdirSync(out)
-    execFileSync(join(root, 'lifecycle', 'engines', 'landlock', 'build'), [join(out, 'landlock')], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-    })
     // Sources that change from here on are newer than the bundle.
     const started = new Date()
     await build({ ...library, entryPoints: libraries, outdir: out })
     await build({ ...program, entryPoints: { bale: 'lifecycle/cli/bale.ts', ...clients }, outdir: out })
     await buildDeflate({ bundle: out })
     for (const file of await bundlePhases(join(out, 'lifecycle'))) sources.add(file)
+    buildHelpers({ x64: 'amd64' }[process.arch] ?? process.arch, join(out, 'lifecycle'))
     precompile(out, 'bale')
     bundleRuntime(join(out, 'runtime'))
     for (const name of buildpacks()) await bundleBuildpack(build, name, join(out, 'buildpacks', name))

@@ -8,7 +8,7 @@ import { attackProgram } from './helpers/attack.ts'
 import { type Running, digestIn, root, startBale } from './helpers/bale.ts'
 import { processesWith, uniqueWord } from './helpers/processes.ts'
 import type { FakeRegistry } from './helpers/registry.ts'
-import { supervisorProgram } from './helpers/supervisor.ts'
+import { landlockProgram, supervisorProgram } from './helpers/supervisor.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { type Tree, writeTree } from './helpers/tree.ts'
 
@@ -92,6 +92,7 @@ describe('X16 X32 X36 a buildpack that leaves processes which write', () => {
       execFileSync(process.execPath, ['--input-type=module', '-e', bundle, lifecycle], { cwd: root })
       await copyFile(process.execPath, join(lifecycle, 'node'))
       await copyFile(supervisorProgram(), join(lifecycle, 'supervisor'))
+      await copyFile(landlockProgram(), join(lifecycle, 'landlock'))
       await chmod(lifecycle, 0o755) // another user's process is what root starts
       return () => execFileSync('rm', ['-r', lifecycle])
     })

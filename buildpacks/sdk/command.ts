@@ -9,6 +9,8 @@ export interface Command {
   readonly cwd: string
   /** The whole environment: nothing else is passed on. */
   readonly env: Readonly<Record<string, string>>
+  /** Real paths that the program cannot write to, where the lifecycle can see to it. */
+  readonly readOnly?: readonly string[]
 }
 
 export interface CommandResult {

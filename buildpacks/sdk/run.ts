@@ -7,6 +7,7 @@ import type { Metadata, PlanRequire } from '../../lifecycle/spec/types.ts'
 import { App } from './app.ts'
 import type { BuildContext, Buildpack, BuildResult, Context } from './buildpack.ts'
 import { makeRun, type Runner, spawnRunner } from './command.ts'
+import { confine } from './confine.ts'
 import { BuildpackError } from './errors.ts'
 import { launchDocument } from './launch.ts'
 import { type LayerRoom, provideLayer } from './layer.ts'
@@ -36,7 +37,7 @@ export function invocationOf(process: NodeJS.Process): Invocation {
     env: process.env,
     cwd: process.cwd(),
     output: { stdout: text => void process.stdout.write(text), stderr: text => void process.stderr.write(text) },
-    runner: spawnRunner,
+    runner: confine(spawnRunner),
   }
 }
 

@@ -1,7 +1,8 @@
-import { lstatSync, readdirSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { closable, realPaths, writableByUs } from '../../lifecycle/files/closable.ts'
 import { formatToml } from '../../lifecycle/spec/toml.ts'
 import type { LayerTypes } from '../../lifecycle/spec/types.ts'
 import type { Runner } from './command.ts'
@@ -20,9 +21,9 @@ const tick = 20
 
 /**
  * Watches over the layers that a buildpack has finished. An install script of a dependency could replace a program in one
- * of them, and the cache would keep it for later builds, also when the dependency is gone (X40). All of this is one user's,
- * so that nothing can be made read-only; but no program can set a change time. What has changed in the end is kept for no
- * later build.
+ * of them, and the cache would keep it for later builds, also when the dependency is gone (X40). Commands that run later cannot
+ * write there, where Bale's lifecycle runs the buildpack on Linux 6.2 or newer. Elsewhere all of this is one user's, but no
+ * program can set a change time: what has changed in the end is kept for no later build.
  */
 export class Seals {
   readonly #finished: Finished[] = []
@@ -36,7 +37,8 @@ export class Seals {
   watch(runner: Runner): Runner {
     return async (command, onLine) => {
       await this.#close()
-      return runner(command, onLine)
+      const readOnly = this.#readOnly()
+      return runner(readOnly.length === 0 ? command : { ...command, readOnly }, onLine)
     }
   }
 
@@ -51,6 +53,17 @@ export class Seals {
         'see which command does that; an install script of a dependency may have replaced a program',
       )
     }
+  }
+
+  /** The layers directory of the whole group is closed to all but this buildpack: nothing new is to be made beside it. */
+  #readOnly(): string[] {
+    const paths = this.#finished.map(({ path }) => path).filter(path => existsSync(path))
+    return closable(
+      paths.slice(0, 1).map(path => dirname(dirname(path))),
+      writableByUs,
+    ).length === 0
+      ? []
+      : realPaths(paths)
   }
 
   async #close(): Promise<void> {

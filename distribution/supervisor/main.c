@@ -2,7 +2,11 @@
  * The supervisor: runs one program where there is no sandbox, and ends everything that the program started before it
  * reports that the program has ended (hostile cases X16, X36).
  *
- *   supervisor <uid> <gid> <program> <arg>...      `-` for an id leaves it as it is
+ *   supervisor [--pids <number>] [<restriction>]... <uid> <gid> <program> <arg>...
+ *
+ * `-` for an id leaves it as it is. Restrictions are those of lifecycle/engines/landlock/restrict.h; they hold for the
+ * program and all that it starts, and not for the supervisor. More threads and processes than --pids at one time, of those
+ * that were started after the supervisor, end everything (X12, X45). Without a program it ends with 0 if it can work here.
  *
  * Every orphan below it becomes its child (PR_SET_CHILD_SUBREAPER), whatever it did to its session, limits, name or
  * descriptors. So it kills its children until the kernel says that there is none (ECHILD); the grandchildren become
@@ -14,18 +18,18 @@
  * everything); when the other end is closed, all is killed as well. The program gets a session of its own, umask 022, no
  * core dumps (they hold secrets), no descriptors but 0 to 2 (X14), and the environment that we got.
  */
-#include "../../launcher/base.h"
+#include "../../lifecycle/engines/landlock/restrict.h"
 
 // clang-format off
 #if defined(__x86_64__)
 enum {
   NR_recvfrom = 45, NR_umask = 95, NR_setuid = 105, NR_setgid = 106, NR_setsid = 112, NR_setgroups = 116, NR_prctl = 157,
-  NR_clock_gettime = 228, NR_prlimit64 = 302, NR_close_range = 436,
+  NR_clock_gettime = 228, NR_prlimit64 = 302, NR_close_range = 436, NR_lseek = 8,
 };
 #else
 enum {
   NR_clock_gettime = 113, NR_setgid = 144, NR_setuid = 146, NR_setsid = 157, NR_setgroups = 159, NR_umask = 166,
-  NR_prctl = 167, NR_recvfrom = 207, NR_prlimit64 = 261, NR_close_range = 436,
+  NR_prctl = 167, NR_recvfrom = 207, NR_prlimit64 = 261, NR_close_range = 436, NR_lseek = 62,
 };
 #endif
 // clang-format on
@@ -33,6 +37,7 @@ enum {
 enum { PR_SET_DUMPABLE = 4, PR_SET_CHILD_SUBREAPER = 36, PR_SET_NO_NEW_PRIVS = 38 };
 enum { RLIMIT_CORE = 4, WALL = 0x40000000, FD_CLOEXEC = 1, MSG_DONTWAIT = 0x40, MONOTONIC = 1 };
 enum { REPORT = 3, PATIENCE = 60000 };
+enum { THREADS = 18, STARTED = 20 }; /* fields of /proc/<pid>/stat, counted from the state, with the blank before it */
 #ifndef HOSTED
 enum { ECHILD = 10 };
 #endif
@@ -61,11 +66,12 @@ static void must(long result, const char *what) {
   if (result < 0) give_up(what, str(error_text((int)result)));
 }
 
-static long parse_id(const char *text) {
+/* The id of a user or group, or a limit; -1 for `-`. */
+static long parse_number(const char *text) {
   long value = 0;
   if (str_equal(str(text), S("-"))) return -1;
   for (const char *p = text; *p; p++) {
-    if (*p < '0' || *p > '9' || value > 0xfffffffeL) give_up("not the id of a user or group", str(text));
+    if (*p < '0' || *p > '9' || value > 0xfffffffeL) give_up("not a number", str(text));
     value = value * 10 + (*p - '0');
   }
   return value;
@@ -91,7 +97,7 @@ static void close_on_exec(void) {
   }
 }
 
-_Noreturn static void become_program(char **args, long uid, long gid, char **envp) {
+_Noreturn static void become_program(char **args, long uid, long gid, const Restrictions *restrictions, char **envp) {
   SignalSet none = 0;
   SignalAction by_default = {0};
   for (int signal = 1; signal <= 64; signal++) sys_sigaction(signal, &by_default, NULL);
@@ -106,6 +112,8 @@ _Noreturn static void become_program(char **args, long uid, long gid, char **env
   SYS(umask, 022, 0, 0, 0);
   uint64_t no_core[2] = {0, 0};
   SYS(prlimit64, 0, RLIMIT_CORE, no_core, 0);
+  Str failed = restrict_self(restrictions);
+  if (failed.len > 0) give_up("landlock", failed);
   close_on_exec();
   give_up("the program cannot be started", str(error_text(sys_execve(args[0], args, envp))));
 }
@@ -174,6 +182,56 @@ static void kill_all(void) {
   }
 }
 
+/* ---- how many there are ---- */
+
+/* The nth field of /proc/<pid>/stat after the name in brackets, which can hold anything; the state is the first. 0 if it is gone. */
+static bool read_stat(const char *pid, long *threads, uint64_t *started) {
+  char path[64], buffer[1024];
+  char *end = path;
+  for (const char *part = "/proc/"; *part; part++) *end++ = *part;
+  for (const char *part = pid; *part && end < path + 40; part++) *end++ = *part;
+  for (const char *part = "/stat"; *part; part++) *end++ = *part;
+  *end = '\0';
+  int fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  long size = sys_read(fd, buffer, sizeof buffer);
+  sys_close(fd);
+  long at = size - 1;
+  while (at > 0 && buffer[at] != ')') at--;
+  if (at <= 0) return false;
+  uint64_t value = 0;
+  int field = 0;
+  for (at++; at < size && field <= STARTED; at++) {
+    if (buffer[at] == ' ' || buffer[at] == '\n') {
+      if (field == THREADS) *threads = (long)value;
+      if (field == STARTED) *started = value;
+      field++;
+      value = 0;
+    } else if (buffer[at] >= '0' && buffer[at] <= '9') {
+      value = value * 10 + (uint64_t)(buffer[at] - '0');
+    }
+  }
+  return field > STARTED;
+}
+
+/* Threads of all processes that started no earlier than we did; in a container, those of its other processes too. */
+static long count_threads(int proc, uint64_t since) {
+  static char buffer[32768] __attribute__((aligned(8)));
+  long count = 0;
+  SYS(lseek, proc, 0, 0, 0);
+  for (long size; (size = sys_getdents(proc, buffer, sizeof buffer)) > 0;) {
+    for (long at = 0; at < size;) {
+      DirectoryEntry *entry = (DirectoryEntry *)(buffer + at);
+      at += entry->size;
+      long threads = 0;
+      uint64_t started = 0;
+      if (entry->name[0] < '0' || entry->name[0] > '9') continue;
+      if (read_stat(entry->name, &threads, &started) && started >= since) count += threads;
+    }
+  }
+  return count;
+}
+
 /* ---- the line ---- */
 
 /* What the other end wants: 0 for nothing. A socket that is closed wants everything killed. */
@@ -184,17 +242,41 @@ static char next_order(void) {
   return size == 1 ? order : 'K';
 }
 
-int program_main(int argc, char **argv, char **envp) {
-  if (argc < 4) fail(EXIT_FAILED, "usage: supervisor <uid> <gid> <program> <arg>...");
-  must(sys_fcntl(REPORT, F_GETFD, 0), "descriptor 3 is to take the report");
-  long uid = parse_id(argv[1]), gid = parse_id(argv[2]);
-  /* The files of this process, descriptor 3 among them, are closed to others of its user. */
-  must(SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0), "its memory cannot be protected");
+/* What it needs of the kernel, and of /proc. */
+static void prepare(void) {
   must(SYS(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0), "orphans cannot be adopted");
   must(SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0), "setuid programs cannot be disarmed");
   char path[64];
   children_path(path, sys_getpid());
   must(sys_access(path, F_OK), "processes cannot be listed in /proc/<pid>/task/<pid>/children");
+}
+
+int program_main(int argc, char **argv, char **envp) {
+  if (argc == 1) {
+    prepare();
+    return 0;
+  }
+  must(sys_fcntl(REPORT, F_GETFD, 0), "descriptor 3 is to take the report");
+  Restrictions restrictions = {0};
+  long most = 0;
+  int first = 1;
+  for (int words; first < argc && argv[first][0] == '-' && argv[first][1] == '-'; first += words) {
+    words = read_restriction(&restrictions, argc, argv, first);
+    if (words == 0 && first + 1 < argc && str_equal(str(argv[first]), S("--pids"))) {
+      most = parse_number(argv[first + 1]);
+      words = 2;
+    }
+    if (words == 0) give_up("unknown option", str(argv[first]));
+  }
+  if (first + 3 > argc) give_up("usage", S("supervisor [<option>]... <uid> <gid> <program> <arg>..."));
+  long uid = parse_number(argv[first]), gid = parse_number(argv[first + 1]);
+  /* The files of this process, descriptor 3 among them, are closed to others of its user. */
+  must(SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0), "its memory cannot be protected");
+  prepare();
+  int proc = sys_open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  long threads = 0;
+  uint64_t started = 0;
+  if (most > 0 && (proc < 0 || !read_stat("self", &threads, &started))) give_up("processes cannot be counted", S("/proc"));
 
   SignalAction handle = {.handler = (uintptr_t)on_signal};
   SignalSet block = signal_bit(SIGCHLD), none = 0;
@@ -203,21 +285,29 @@ int program_main(int argc, char **argv, char **envp) {
 
   int program = sys_fork();
   must(program, "no process can be started");
-  if (program == 0) become_program(argv + 3, uid, gid, envp);
+  if (program == 0) become_program(argv + first + 2, uid, gid, &restrictions, envp);
 
   int status = 0;
-  for (;;) {
+  const TimeSpec between_counts = {.nanoseconds = 250000000};
+  for (long counted = milliseconds();;) {
     int ended = sys_wait(-1, &status, WNOHANG | WALL);
     if (ended == program) break;
     if (ended > 0) continue; /* an orphan */
     PollFd orders = {.fd = REPORT, .events = POLLIN};
-    sys_ppoll(&orders, 1, NULL, &none);
+    sys_ppoll(&orders, 1, most > 0 ? &between_counts : NULL, &none);
     char order = next_order();
     if (order == 'T') sys_kill(program, SIGTERM);
     if (order == 'K') {
       status = SIGKILL;
       break;
     }
+    /* Children that end by the thousand wake us as often. */
+    if (most <= 0 || milliseconds() - counted < 250) continue;
+    counted = milliseconds();
+    if (count_threads(proc, started) <= most) continue;
+    kill_all();
+    report("exceeded pids", number((int)most));
+    return 0;
   }
   kill_all();
   int signal = status & 0x7f;

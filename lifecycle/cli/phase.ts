@@ -23,6 +23,7 @@ const io: Io = {
   },
   program: name => [process.execPath, '--disable-sigusr1', fileURLToPath(import.meta.url), name],
   supervisor: join(dirname(fileURLToPath(import.meta.url)), 'supervisor'),
+  landlock: join(dirname(fileURLToPath(import.meta.url)), 'landlock'),
 }
 
 // What we start has no use for it, and buildpacks may be able to see what that has in its environment (K19).

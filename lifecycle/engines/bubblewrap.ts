@@ -180,7 +180,7 @@ async function runToEnd(
 }
 
 /** Who may have to say why the program was not started: bubblewrap, or what becomes it. */
-const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'sh: ', 'landlock: ']
+const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'sh: ', 'ERROR: landlock: ']
 
 /**
  * Why the program could not be started is said on standard error, in one line, and belongs into the error, not among the

@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { promisify } from 'node:util'
+import { landlockVersion, landlockVersions } from '../processes/landlock.ts'
 import type { Bwrap } from './bwrap.ts'
 import type { EngineRun } from './engine.ts'
 
@@ -11,15 +10,12 @@ export interface Warning {
 
 /**
  * What keeps a sandbox with the host's network from the host's abstract unix sockets, which no file permission guards: the
- * program that landlock/main.c is, on Linux 6.12 and newer. A setuid bubblewrap could not be started by it.
+ * program of engines/landlock, on Linux 6.12 and newer. A setuid bubblewrap could not be started by it.
  * @param program its path, if it is there
  */
 export async function findLandlock(program: string | undefined, bwrap: Bwrap): Promise<string | undefined> {
   if (program === undefined || bwrap.isSetuid) return undefined
-  return await promisify(execFile)(program, [], { env: {} }).then(
-    () => program,
-    () => undefined,
-  )
+  return (await landlockVersion(program)) >= landlockVersions.scopes ? program : undefined
 }
 
 export const withoutLandlock: Warning = {
@@ -27,12 +23,9 @@ export const withoutLandlock: Warning = {
   fix: 'use Linux 6.12 or newer with Landlock, or --network none',
 }
 
-/** Whether the program of landlock/main.c can take files away from others: Linux 5.19 or newer, with Landlock. */
-export function canConfine(program: string): Promise<boolean> {
-  return promisify(execFile)(program, ['-r', '/'], { env: {} }).then(
-    () => true,
-    () => false,
-  )
+/** Whether the program of engines/landlock can take files away from others: Linux 5.19 or newer, with Landlock. */
+export async function canConfine(program: string): Promise<boolean> {
+  return (await landlockVersion(program)) >= landlockVersions.files
 }
 
 /** What a build needs of a system: nothing of it belongs to the user, and platforms mount their secrets elsewhere. */

@@ -123,7 +123,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
   const child = launch({
     argv: [
       ...['sh', '-c', watch, 'sh', ...joinGroup, ...deviceGuard(), ...(wrapper?.argv ?? [])],
-      ...(landlock === undefined ? [] : [landlock]),
+      ...(landlock === undefined ? [] : [landlock, '--sockets']),
       ...[bwrap.path, ...own, '--', ...argv],
     ],
     cwd: wrapper?.cwd ?? '/',

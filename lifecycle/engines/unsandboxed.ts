@@ -21,7 +21,13 @@ export interface UnsandboxedOptions {
   readonly landlock?: string | undefined
   /** Milliseconds from SIGTERM to SIGKILL when a run is aborted. */
   readonly grace?: number
+  /** The most threads and processes at one time; 4096 by default. */
+  readonly pids?: number | undefined
+  /** Real paths of directories of ours that no program may write to, as far as the kernel can see to it. */
+  readonly readOnly?: readonly string[] | undefined
 }
+
+const defaultPids = 4096
 
 const defaultGrace = 10_000
 
@@ -32,10 +38,14 @@ const defaultGrace = 10_000
  *
  * Of the hostile cases these hold: no descriptors (X14), terminal (X10), environment variable or core dump of ours is
  * handed on, setuid programs give nothing (X15), and no process that the run started is alive when it settles (X16, X36).
- * A program of our own user id can kill the supervisor, which is an error of the run. It can also read all our files, also
- * those that a run's mount calls read-only (X27), and signal our processes (X11); our environment and memory (K15, X05) are
- * safe from it only where the kernel takes us for a program that may not be read (distribution/dispatcher). Started by root,
- * Bale is out of its reach. With Landlock all of these hold for every user: X05, X11 (from Linux 6.12), X27, K15.
+ * On Linux 6.12 and newer, a program of our own user id neither signals our processes (X11) nor looks into our environment and
+ * memory (K15, X05), reaches no abstract unix sockets (X06, X38), and does not write to what is in `readOnly` (X27). Before, it
+ * can kill the supervisor, which is an error of the run, and environment and memory are safe only where the kernel takes us for
+ * a program that may not be read (distribution/dispatcher). Started by root, Bale is out of its reach. With `landlock` a program
+ * also reads no file but those that its mounts and the system have, from Linux 5.19 on.
+ *
+ * Processes are counted four times a second: a fork bomb is ended when there are more than allowed (X45). Memory and disk space
+ * are those of the container.
  */
 export function unsandboxedEngine(options: UnsandboxedOptions): Engine {
   let checked: Promise<void> | undefined
@@ -104,6 +114,8 @@ async function runHere(options: UnsandboxedOptions, run: EngineRun, signal?: Abo
       env: run.env,
       cwd: run.workingDir,
       user: process.geteuid?.() === 0 ? run.user : undefined,
+      restrictions: { sockets: true, signals: true, readOnly: options.readOnly ?? [] },
+      pids: options.pids ?? defaultPids,
       stdio: [outputs.stdin, outputs.stdout, outputs.stderr],
     })
   } finally {

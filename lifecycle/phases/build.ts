@@ -23,6 +23,7 @@ import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.t
 import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 import { runExecutable } from './run-executable.ts'
+import { type Supervision, findSupervisor, restrictionsOf } from './supervision.ts'
 import { collectSboms } from './sbom.ts'
 
 export interface BuildInput {
@@ -37,6 +38,8 @@ export interface BuildInput {
   readonly env: EnvSources
   readonly features: PlatformFeatures
   readonly reporter: Reporter
+  /** distribution/supervisor: keeps the buildpacks apart, and ends what each leaves behind. */
+  readonly supervisor?: string | undefined
 }
 
 /**
@@ -50,6 +53,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
   const layerEnvs: LayerEnv[] = []
   const finished: FinishedLayer[] = []
   let plan = input.plan
+  const supervisor = input.supervisor && (await findSupervisor(input.supervisor, input.reporter))
   // Removes metadata of an earlier build. Each build describes itself anew.
   await rm(join(input.layersDir, 'sbom'), { recursive: true, force: true })
   try {
@@ -57,7 +61,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
       const buildpack = await input.buildpacks.find(element.id, element.version)
       const planFile = join(scratch, `${index}.toml`)
       await writeFile(planFile, formatBuildpackPlan(planFor(plan, element)))
-      await runBuild(buildpack, input, layerEnvs, planFile, signal)
+      await runBuild(buildpack, { ...input, supervisor }, layerEnvs, planFile, signal)
       const left = await takeOutputs(buildpack, input.layersDir)
       plan = withoutMet(plan, element, left.unmet)
       launches.push({ buildpackId: element.id, launch: left.launch })
@@ -118,6 +122,7 @@ async function runBuild(
       args: [layersDir, input.platformDir, planFile],
       env,
       workingDir: input.appDir,
+      supervision: input.supervisor === undefined ? undefined : superviseIn(layersDir, input, input.supervisor),
       onLine: (stream, text) => input.reporter.event({ type: 'output', stream, text }),
     },
     signal,
@@ -133,6 +138,11 @@ async function runBuild(
     )
   }
   input.reporter.event({ type: 'buildpack-finished', buildpack: { id, version }, milliseconds })
+}
+
+function superviseIn(own: string, input: BuildInput, supervisor: string): Supervision {
+  const closed = [input.layersDir, input.platformDir, input.buildpacks.dir]
+  return { supervisor, restrictions: restrictionsOf(closed, [own, input.appDir]) }
 }
 
 interface Outputs {

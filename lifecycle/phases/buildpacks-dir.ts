@@ -17,11 +17,11 @@ export interface Buildpack {
 
 /** The buildpacks in `<buildpacks>/<escaped id>/<version>` (platform.md, "Buildpacks Directory Layout"). */
 export class BuildpacksDir {
-  readonly #dir: string
+  readonly dir: string
   readonly #found = new Map<string, Promise<Buildpack>>()
 
   constructor(dir: string) {
-    this.#dir = dir
+    this.dir = dir
   }
 
   /**
@@ -37,11 +37,11 @@ export class BuildpacksDir {
   async #read(id: string, version: string): Promise<Buildpack> {
     checkBuildpackId(id, 'order')
     checkVersion(version, `order: ${id}`)
-    const dir = join(this.#dir, escapeId(id), version)
+    const dir = join(this.dir, escapeId(id), version)
     const file = join(dir, 'buildpack.toml')
     const content = await readTrusted(file)
     if (content === undefined) {
-      throw new BaleError('input', `the order names ${id}@${version}, which is not in ${this.#dir}`, {
+      throw new BaleError('input', `the order names ${id}@${version}, which is not in ${this.dir}`, {
         where: file,
         fix: 'add the buildpack to the builder, or correct its id and version in the order',
       })

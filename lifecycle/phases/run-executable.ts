@@ -1,16 +1,20 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
-import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, closeSync, constants as modes, openSync, readSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
-import { BaleError } from '../errors.ts'
+import { BaleError, isErrno } from '../errors.ts'
+import { supervise } from '../processes/supervisor.ts'
 import { errnoError } from '../files/wrap-errno.ts'
+import type { Supervision } from './supervision.ts'
 
 export interface Executable {
   readonly file: string
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly workingDir: string
+  /** If there is any, nothing that the program started is alive when this returns. */
+  readonly supervision?: Supervision | undefined
   /** A whole line, without its newline; a line longer than 64 KiB arrives in parts. */
   onLine(stream: 'stdout' | 'stderr', line: string): void
 }
@@ -20,11 +24,10 @@ const graceMilliseconds = 5000
 const longestLine = 64 * 1024
 
 /**
- * Runs one of a buildpack's executables in a process group of its own, which is killed when the signal is aborted.
- * Returns its exit code, 128 + n for a signal.
+ * Runs one of a buildpack's executables, under a supervisor or in a process group of its own, which is killed when the signal
+ * is aborted. Returns its exit code, 128 + n for a signal.
  */
 export async function runExecutable(executable: Executable, signal?: AbortSignal): Promise<number> {
-  const { file, args, env, workingDir } = executable
   const stdout = lines(text => executable.onLine('stdout', text))
   const stderr = lines(text => executable.onLine('stderr', text))
   const failures: unknown[] = []
@@ -35,11 +38,11 @@ export async function runExecutable(executable: Executable, signal?: AbortSignal
   )
   // The listeners are attached after the last await: an event that is emitted before has no listener and is lost.
   signal?.throwIfAborted()
-  const child = start(file, args, { cwd: workingDir, env, detached: true }, outputs)
-  const stop = (): void => terminate(child)
+  const running = start(executable, outputs)
+  const stop = (): void => terminate(running)
   signal?.addEventListener('abort', stop, { once: true })
   try {
-    const code = await exitCode(child, executable)
+    const code = await running.exitCode
     // A background process may hold the pipes open for ever, so the end of the program itself decides.
     await outputs.settled(drainMilliseconds, largestPipe)
     if (failures.length > 0) throw failures[0]
@@ -56,19 +59,55 @@ const drainMilliseconds = 1000
 /** Bytes that two pipes can hold (/proc/sys/fs/pipe-max-size): the most that the program itself can have left unread. */
 const largestPipe = 2 * 1024 * 1024
 
-function start(file: string, args: readonly string[], options: SpawnOptions, outputs: Outputs): ChildProcess {
+interface Running {
+  readonly exitCode: Promise<number>
+  terminate(): void
+  kill(): void
+}
+
+function start(executable: Executable, outputs: Outputs): Running {
+  const stdio = [outputs.stdin, outputs.stdout, outputs.stderr] as const
   try {
-    return spawn(file, args, { ...options, stdio: [outputs.stdin, outputs.stdout, outputs.stderr] })
+    return executable.supervision === undefined
+      ? startGroup(executable, stdio)
+      : startSupervised(executable, executable.supervision, stdio)
   } finally {
     outputs.release()
   }
+}
+
+type Stdio = readonly [number, number, number]
+
+function startGroup(executable: Executable, stdio: Stdio): Running {
+  const { file, args, env, workingDir } = executable
+  const child = spawn(file, args, { cwd: workingDir, env, detached: true, stdio: [...stdio] })
+  return {
+    exitCode: exitCode(child, executable),
+    terminate: () => killGroup(child, 'SIGTERM'),
+    kill: () => killGroup(child, 'SIGKILL'),
+  }
+}
+
+function startSupervised(executable: Executable, supervision: Supervision, stdio: Stdio): Running {
+  const { file, args, env, workingDir: cwd } = executable
+  const supervised = supervise({ ...supervision, argv: [file, ...args], env, cwd, user: undefined, stdio })
+  const codeOf = async (): Promise<number> => {
+    try {
+      const status = await supervised.ended
+      return 'code' in status ? status.code : 128 + (constants.signals[status.signal as NodeJS.Signals] ?? 0)
+    } catch (error) {
+      const cause = error instanceof BaleError ? error.cause : undefined
+      throw isErrno(cause) ? startFailure(cause, executable) : error
+    }
+  }
+  return { exitCode: codeOf(), terminate: () => supervised.terminate(), kill: () => supervised.kill() }
 }
 
 function exitCode(child: ChildProcess, executable: Executable): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', cause => reject(startFailure(cause, executable)))
     child.once('exit', (code, signal) => {
-      resolve(code ?? 128 + (signal === null ? 0 : (signalNumbers[signal] ?? 0)))
+      resolve(code ?? 128 + (signal === null ? 0 : (constants.signals[signal] ?? 0)))
     })
   })
 }
@@ -76,11 +115,11 @@ function exitCode(child: ChildProcess, executable: Executable): Promise<number> 
 /** The system reports the same error for a missing program and for a missing working directory. */
 function startFailure(cause: Error, { file, workingDir }: Executable): Error {
   try {
-    accessSync(workingDir, constants.X_OK)
+    accessSync(workingDir, modes.X_OK)
   } catch (ofDirectory) {
     return errnoError(ofDirectory, workingDir) as Error
   }
-  const missing = 'code' in cause && cause.code === 'ENOENT'
+  const missing = isErrno(cause, 'ENOENT')
   if (missing && hasWindowsLineEnd(file))
     return new BaleError('input', `cannot run ${file}: its first line ends in CRLF, so its interpreter is not found`, {
       where: file,
@@ -95,7 +134,7 @@ function startFailure(cause: Error, { file, workingDir }: Executable): Error {
 function hasWindowsLineEnd(file: string): boolean {
   const start = Buffer.alloc(256)
   try {
-    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    const fd = openSync(file, modes.O_RDONLY | modes.O_NONBLOCK)
     try {
       return /^#![^\n]*\r\n/.test(start.toString('latin1', 0, readSync(fd, start)))
     } finally {
@@ -106,20 +145,9 @@ function hasWindowsLineEnd(file: string): boolean {
   }
 }
 
-const signalNumbers: Record<string, number> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGABRT: 6,
-  SIGKILL: 9,
-  SIGSEGV: 11,
-  SIGPIPE: 13,
-  SIGTERM: 15,
-}
-
-function terminate(child: ChildProcess): void {
-  killGroup(child, 'SIGTERM')
-  void setTimeout(graceMilliseconds, undefined, { ref: false }).then(() => killGroup(child, 'SIGKILL'))
+function terminate(running: Running): void {
+  running.terminate()
+  void setTimeout(graceMilliseconds, undefined, { ref: false }).then(() => running.kill())
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {

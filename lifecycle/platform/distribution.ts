@@ -44,7 +44,7 @@ function distributionAt(root: string): Distribution {
     lifecycleDir: join(root, 'lifecycle'),
     builder: join(root, 'builder.toml'),
     launcher: arch => join(root, 'launcher', `launcher-linux-${arch}`),
-    landlock: join(root, 'landlock'),
+    landlock: join(root, 'lifecycle', 'landlock'),
     node: existsSync(node) ? node : process.execPath,
     container: existsSync(container) ? container : undefined,
   }

@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { BaleError } from '../errors.ts'
 import { exitOf, spawnProgram } from './launch.ts'
+import { type Restrictions, restrictionOptions } from './restrictions.ts'
 
 export interface SupervisorOptions {
   /** distribution/supervisor, built for this machine. */
@@ -14,6 +15,9 @@ export interface SupervisorOptions {
   readonly user: { readonly uid: number; readonly gid: number } | undefined
   /** The program's first three descriptors. */
   readonly stdio: readonly [number | 'ignore', number | 'ignore', number | 'ignore']
+  readonly restrictions?: Restrictions | undefined
+  /** The most threads and processes at one time; no limit by default. */
+  readonly pids?: number | undefined
 }
 
 type ExitStatus = { readonly code: number } | { readonly signal: string }
@@ -37,9 +41,11 @@ const longestReport = 4096
  * Starts a program under a supervisor, which kills everything that the program leaves behind (X16, X36): see
  * distribution/supervisor.
  */
-export function supervise({ supervisor, argv, env, cwd, user, stdio }: SupervisorOptions): Supervised {
+export function supervise(options: SupervisorOptions): Supervised {
+  const { supervisor, argv, env, cwd, user, stdio, restrictions = {}, pids } = options
   const ids = user === undefined ? ['-', '-'] : [String(user.uid), String(user.gid)]
-  const child = spawnProgram(supervisor, [...ids, ...argv], {
+  const limits = [...(pids === undefined ? [] : ['--pids', String(pids)]), ...restrictionOptions(restrictions)]
+  const child = spawnProgram(supervisor, [...limits, ...ids, ...argv], {
     env: { ...env },
     cwd,
     detached: true, // a session of its own: a terminal's Ctrl-C reaches it through us alone
@@ -58,7 +64,9 @@ async function ending(child: ChildProcess, socket: Duplex, program: string): Pro
   // The program's first process also reports if it cannot exec the program.
   const [first = '', ...rest] = report.trimEnd().split('\n')
   const failure = /^failed (.*)$/.exec(first)
-  if (failure !== null) throw new BaleError('engine', failure[1] as string, { where: program })
+  if (failure !== null) throw failureOf(failure[1] as string, program)
+  const exceeded = /^exceeded pids (\d+)$/.exec(first)
+  if (exceeded !== null && rest.length === 0) throw tooManyProcesses(Number(exceeded[1]))
   const ended = rest.length === 0 ? /^ended (code|signal) (\d+)$/.exec(first) : null
   if (ended === null) {
     throw new BaleError('engine', 'the process that watches over the buildpacks was killed: some may be alive', {
@@ -69,6 +77,21 @@ async function ending(child: ChildProcess, socket: Duplex, program: string): Pro
   if (how === 'code') return { code: Number(text) }
   const signal = Object.entries(constants.signals).find(([, number]) => number === Number(text))
   return { signal: signal?.[0] ?? `signal ${text}` }
+}
+
+/** `cause` is an error of the operating system for a program that cannot be executed. */
+function failureOf(text: string, program: string): BaleError {
+  const detail = /^the program cannot be started: (.*)$/.exec(text)?.[1]
+  if (detail === undefined) return new BaleError('engine', text, { where: program })
+  const code = detail === 'no such file or directory' ? 'ENOENT' : 'ENOEXEC'
+  return new BaleError('engine', text, { where: program, cause: Object.assign(new Error(detail), { code }) })
+}
+
+function tooManyProcesses(limit: number): BaleError {
+  const message = `the buildpacks had more than ${limit} processes and threads at one time, and were ended`
+  return new BaleError('failed', message, {
+    fix: 'raise --pids (for creator: BALE_PIDS), or let the build start fewer',
+  })
 }
 
 /** Waits until the other end is closed. A supervisor that was killed takes no more orders; its silence shows that. */

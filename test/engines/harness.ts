@@ -59,7 +59,10 @@ export function useLandlock(): { readonly program: string } {
   let dir: string
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'bale-test-landlock-'))
-    execFileSync(join(import.meta.dirname, '../../lifecycle/engines/landlock/build'), [join(dir, 'landlock')])
+    execFileSync(join(import.meta.dirname, '../../lifecycle/engines/landlock/build'), [
+      process.arch === 'x64' ? 'amd64' : process.arch,
+      join(dir, 'landlock'),
+    ])
   })
   afterAll(() => rm(dir, { recursive: true, force: true }))
   return {
@@ -70,7 +73,8 @@ export function useLandlock(): { readonly program: string } {
 }
 
 /** Whether the kernel can scope abstract unix sockets; on CI's machines it must. */
-export const closesAbstractSockets = (program: string): boolean => spawnSync(program).status === 0
+export const closesAbstractSockets = (program: string): boolean =>
+  Number(spawnSync(program, { encoding: 'utf8' }).stdout) >= 6
 
 /** probe.c at /probe, compiled for the tests of the describe block that this is called in. */
 export function useProbe(): Mount {

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -8,7 +10,8 @@ import { unsandboxedEngine } from '../../lifecycle/engines/unsandboxed.ts'
 import { type OpenEngine, engineContract, sh } from '../contracts/engines.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { processesWith, uniqueWord } from '../helpers/processes.ts'
-import { supervisorProgram } from '../helpers/supervisor.ts'
+import { skip } from '../helpers/skip.ts'
+import { landlockVersion, supervisorProgram } from '../helpers/supervisor.ts'
 
 async function open(landlock?: string): Promise<OpenEngine> {
   const base = await mkdtemp(join(tmpdir(), 'bale-test-'))
@@ -62,10 +65,72 @@ if (process.geteuid?.() === 0)
   })
 
 describe.runIf(process.platform === 'linux')('host: the supervisor', () => {
-  it('X36 that a program of its user has killed is an error: what the program left cannot be relied on', async () => {
+  it('X36 that was killed is an error: what the program left cannot be relied on', async () => {
     const opened = await open()
-    const error = await failureOf(sh(opened, 'kill -KILL $PPID; sleep 0.2'))
+    // As a program of its user could before Linux 6.12.
+    const onOutput = (_stream: string, chunk: Uint8Array): void =>
+      void process.kill(Number(Buffer.from(chunk)), 'SIGKILL')
+    const error = await failureOf(sh(opened, 'echo $PPID; sleep 5', { onOutput }))
     expect(error).toMatchObject({ code: 'engine', message: expect.stringContaining('was killed') as string })
+  })
+
+  it('X11 X36 X05 K15 K19 is out of reach of a program of its user, and so are we', async ctx => {
+    if (landlockVersion() < 6) return skip(ctx, 'Linux 6.12 with Landlock is needed')
+    const us = process.pid // root reads every environment (CAP_PERFMON)
+    const { stdout } = await sh(
+      await open(),
+      `exec 2>/dev/null
+      for pid in $PPID ${us}; do kill -0 $pid && echo signalled $pid; done
+      for file in ${process.geteuid?.() === 0 ? '' : 'environ'} mem; do head -c 1 /proc/$PPID/$file | grep -q . && echo read $file of the supervisor; done
+      for file in /proc/${us}/mem /proc/${us}/fd/1; do (: >>$file) && echo opened $file; done
+      sleep 60 & kill $! && echo a child is reached`,
+    )
+    expect(stdout).toBe('a child is reached\n')
+  })
+
+  it('X06 X38 lets no program connect to abstract unix sockets of others', async ctx => {
+    if (landlockVersion() < 6) return skip(ctx, 'Linux 6.12 with Landlock is needed')
+    const name = `bale-test-${uniqueWord()}`
+    const server = createServer().listen(`\0${name}`)
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const script = `const say = text => process.stdout.write(text), net = require('node:net')
+      net.connect('\\0${name}', () => { say('connected'); process.exit() }).on('error', e => say(e.code))`
+    const argv = [process.execPath, '-e', script]
+    expect((await sh(await open(), '', { argv })).stdout).toBe('EPERM')
+  })
+
+  it('X27 lets no program write to what is read-only', async ctx => {
+    if (landlockVersion() < 3) return skip(ctx, 'Linux 6.2 with Landlock is needed')
+    const opened = await open()
+    const [cache, other] = [join(opened.dir, 'cache'), join(opened.dir, 'other')]
+    await Promise.all([mkdir(cache), mkdir(other)])
+    const engine = unsandboxedEngine({ tmpDir: opened.tmpDir, supervisor: supervisorProgram(), readOnly: [cache] })
+    const script = `echo x >${other}/file && echo there; (echo x >${cache}/file) 2>/dev/null || echo not there`
+    expect((await sh({ ...opened, engine }, script)).stdout).toBe('there\nnot there\n')
+    expect(await readdir(cache)).toEqual([])
+  })
+
+  it.each(['native', 'sanitize'] as const)('X12 X45 ends a fork bomb, and says so (%s)', async kind => {
+    const opened = await open()
+    const engine = unsandboxedEngine({ tmpDir: opened.tmpDir, supervisor: supervisorProgram(kind), pids: 100 })
+    const word = uniqueWord()
+    // Each starts two and lives on: 1,023 in the end.
+    const script = `spread() { [ $1 -eq 0 ] || { spread $(($1 - 1)) & spread $(($1 - 1)) & }; exec sleep ${word}; }; spread 9`
+    const error = await failureOf(sh({ ...opened, engine }, script))
+    expect(error).toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('more than 100 processes') as string,
+      fix: expect.stringContaining('BALE_PIDS') as string,
+    })
+    expect(await processesWith(word)).toEqual([])
+  })
+
+  it('does not mistake a build with fewer processes for one', async () => {
+    const opened = await open()
+    const engine = unsandboxedEngine({ tmpDir: opened.tmpDir, supervisor: supervisorProgram(), pids: 3000 })
+    const script = 'i=0; while [ $i -lt 40 ]; do sleep 1 & i=$((i + 1)); done; wait; echo done'
+    expect(await sh({ ...opened, engine }, script)).toMatchObject({ stdout: 'done\n', status: { code: 0 } })
   })
 
   it('X16 ends everything when Bale is killed', async () => {

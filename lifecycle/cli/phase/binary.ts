@@ -31,6 +31,8 @@ export interface Io {
   program(name: 'detector' | 'builder'): readonly string[]
   /** Path of the supervisor (distribution/supervisor), which programs that run buildpacks are started by. */
   readonly supervisor: string
+  /** Path of the program of lifecycle/engines/landlock. */
+  readonly landlock: string
 }
 
 /**

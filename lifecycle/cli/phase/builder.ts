@@ -8,7 +8,7 @@ import { readGroup } from './group.ts'
 
 /** platform.md, "builder". */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
-  const { inputs, features, signal } = context
+  const { inputs, features, signal, io } = context
   const planPath = inputs.path('plan')
   const group = await readGroup(context)
   const plan = parseResolvedPlan(await readRequired(readUntrusted, planPath), planPath)
@@ -16,7 +16,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   return {
     images: undefined,
     async run() {
-      await build({ ...common, group, plan, features }, signal)
+      await build({ ...common, group, plan, features, supervisor: io.supervisor }, signal)
     },
   }
 }

@@ -1,6 +1,9 @@
 import { access, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { BuildCache } from '../../caches/build-cache.ts'
+import { closable, writableBy, writableByUs } from '../../files/closable.ts'
+import { landlockVersion, landlockVersions } from '../../processes/landlock.ts'
+import { quote } from '../../spec/read.ts'
 import { findAccount } from '../../engines/accounts.ts'
 import { unsandboxedEngine } from '../../engines/unsandboxed.ts'
 import { BaleError } from '../../errors.ts'
@@ -10,7 +13,7 @@ import type { ImageSettings } from '../../phases/export.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { analyzeInput } from './analyzer.ts'
-import type { PhaseContext, PhaseCommand } from './binary.ts'
+import type { Env, PhaseContext, PhaseCommand } from './binary.ts'
 import { describeRunImage, imageSettings } from './exporter.ts'
 import { writeOutput } from './files.ts'
 import { type FlagName, flags, presentOf } from './flags.ts'
@@ -80,7 +83,16 @@ async function create(
 function containerRunner(context: PhaseContext): PhaseRunner {
   const { inputs, io, log } = context
   const user = cnbUser(context)
-  const engine = unsandboxedEngine({ tmpDir: tmpdir(), supervisor: io.supervisor })
+  const engine = unsandboxedEngine({
+    tmpDir: tmpdir(),
+    supervisor: io.supervisor,
+    pids: pidsFrom(context.env),
+    // They belong to the buildpacks' user, where creator is that user or root has given them to it (X27).
+    readOnly: closable(
+      presentOf(inputs, 'cache-dir', 'launch-cache'),
+      io.user.uid === user.uid ? writableByUs : writableBy(user),
+    ),
+  })
   return engineRunner(engine, log, async (phase, signal) => {
     await engine.check(signal)
     if (phase === 'detect') await warnOfSharedUser(context, user.uid)
@@ -100,14 +112,26 @@ function containerRunner(context: PhaseContext): PhaseRunner {
 
 /**
  * The kernel lets a user look into the memory of processes of theirs, except where the program's file cannot be read
- * (distribution/dispatcher): /proc/self is root's then. K19.
+ * (distribution/dispatcher): /proc/self is root's then. Landlock closes the processes outside of it to buildpacks. K19.
  */
 async function warnOfSharedUser({ env, io, log }: PhaseContext, uid: number): Promise<void> {
   if (uid !== io.user.uid || !env['CNB_REGISTRY_AUTH']) return
   const environ = await stat('/proc/self/environ').catch(() => undefined)
-  if (environ?.uid !== uid) return
+  if (environ?.uid !== uid || (await landlockVersion(io.landlock)) >= landlockVersions.scopes) return
   const text = 'buildpacks run as the user of this process, who can read the registry credentials in its memory'
-  log.event({ type: 'warning', text, fix: 'start creator as root, or use a lifecycle whose files are root’s' })
+  log.event({
+    type: 'warning',
+    text,
+    fix: 'start creator as root, use Linux 6.12 or newer, or a lifecycle whose files are root’s',
+  })
+}
+
+/** BALE_PIDS: threads and processes that buildpacks may have at one time, where no --pids can be given. */
+function pidsFrom(env: Env): number | undefined {
+  const text = env['BALE_PIDS']
+  if (text === undefined || text === '') return undefined
+  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text)
+  throw new BaleError('arguments', `BALE_PIDS is ${quote(text)}`, { fix: 'write a number from 1 to 9999999' })
 }
 
 /** The variables that name files for detector and builder, besides those that buildpacks may see. */

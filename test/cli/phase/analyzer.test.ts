@@ -296,6 +296,7 @@ describe('a directory for temporary files that cannot be made', () => {
         become: () => {},
         program: name => [name],
         supervisor: '/cnb/lifecycle/supervisor',
+        landlock: '/nowhere/landlock',
       },
     )
     expect([status, said]).toEqual([0, ''])

@@ -53,6 +53,7 @@ async function create(
       become: () => {},
       program: name => ['/bin/sh', '-c', scripts[name]],
       supervisor: supervisorProgram(),
+      landlock: '/nowhere/landlock',
     },
   )
   return { status, lines: said.split('\n') }

@@ -121,6 +121,7 @@ export async function machine(
           become: () => {},
           program: binary => [`/cnb/lifecycle/${binary}`],
           supervisor: '/cnb/lifecycle/supervisor',
+          landlock: '/nowhere/landlock',
         },
       )
       return { status, said, lines: said.split('\n') }

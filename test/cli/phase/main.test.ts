@@ -17,6 +17,7 @@ async function run(argv: readonly string[], env: Record<string, string> = {}, ui
     become: () => {},
     program: name => [name],
     supervisor: '/cnb/lifecycle/supervisor',
+    landlock: '/nowhere/landlock',
   })
   return { status, said }
 }

@@ -38,6 +38,7 @@ async function settled(
       become: ({ uid, gid }, groups) => happened.push(`become ${uid}:${gid} in ${groups.join(',')}`),
       program: binary => [`/cnb/lifecycle/${binary}`],
       supervisor: '/cnb/lifecycle/supervisor',
+      landlock: '/nowhere/landlock',
     },
     resources: new AsyncDisposableStack(),
   }

@@ -58,6 +58,7 @@ export async function runBinary(
       become: () => {},
       program: binary => [`/cnb/lifecycle/${binary}`],
       supervisor: '/cnb/lifecycle/supervisor',
+      landlock: '/cnb/lifecycle/landlock',
     },
   )
   return { code, output }

@@ -1,0 +1,123 @@
+#include "restrict.h"
+
+// clang-format off
+#if defined(__x86_64__)
+enum { NR_prctl = 157 };
+enum { O_NOFOLLOW = 0400000 };
+#else
+enum { NR_prctl = 167 };
+enum { O_NOFOLLOW = 0100000 };
+#endif
+/* The same on every machine. */
+enum { NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445, NR_landlock_restrict_self = 446 };
+// clang-format on
+
+enum { O_PATH = 010000000, S_IFLNK = 0120000, PR_SET_NO_NEW_PRIVS = 38 };
+
+/* linux/landlock.h */
+enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1, SCOPE_ABSTRACT_UNIX_SOCKET = 1, SCOPE_SIGNAL = 2 };
+enum { FIRST_VERSION_WITH_TRUNCATE = 3, FIRST_VERSION_WITH_SCOPES = 6 };
+/* Write a file and truncate it; and remove, make and move entries of a directory. Reading is not judged. */
+enum { WRITE_FILE = 1 << 1, TRUNCATE = 1 << 14, OF_FILES = WRITE_FILE | TRUNCATE, OF_DIRECTORIES = 0x3ff0 | OF_FILES };
+
+/* struct landlock_ruleset_attr */
+typedef struct {
+  uint64_t handled_access_fs, handled_access_net, scoped;
+} Ruleset;
+
+/* struct landlock_path_beneath_attr */
+typedef struct {
+  uint64_t allowed_access;
+  int32_t parent_fd;
+} __attribute__((packed)) PathBeneath;
+
+int read_restriction(Restrictions *restrictions, int argc, char **argv, int at) {
+  const Str option = str(argv[at]);
+  const bool has_value = at + 1 < argc;
+  if (str_equal(option, S("--sockets"))) return restrictions->sockets = true;
+  if (str_equal(option, S("--signals"))) return restrictions->signals = true;
+  if (has_value && str_equal(option, S("--read-only"))) return list_add(&restrictions->read_only, str(argv[at + 1])), 2;
+  if (has_value && str_equal(option, S("--writable"))) return list_add(&restrictions->writable, str(argv[at + 1])), 2;
+  return 0;
+}
+
+int landlock_version(void) {
+  int version = (int)SYS(landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION, 0);
+  return version > 0 ? version : 0;
+}
+
+static Str failure(const char *what, int error) {
+  return str_concat3(str(what), S(": "), str(error_text(error)));
+}
+
+/* An entry that is gone, or that only root may look up, needs no rule. */
+static Str allow(int ruleset, const char *path) {
+  int fd = sys_open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return S("");
+  Stat stat = {0};
+  int error = sys_fstat(fd, &stat);
+  /* What a link leads to has a place of its own. */
+  if (error == 0 && (stat.mode & S_IFMT) != S_IFLNK) {
+    const bool is_directory = (stat.mode & S_IFMT) == S_IFDIR;
+    const PathBeneath rule = {.allowed_access = is_directory ? OF_DIRECTORIES : OF_FILES, .parent_fd = fd};
+    error = (int)SYS(landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
+  }
+  sys_close(fd);
+  return error < 0 ? failure(path, error) : S("");
+}
+
+/* Whether a path is below a directory. */
+static bool is_below(Str path, Str directory) {
+  return path.len > directory.len && memcmp(path.ptr, directory.ptr, directory.len) == 0 && path.ptr[directory.len] == '/';
+}
+
+static Str allow_others(int ruleset, const char *directory, const StrList *read_only);
+
+/* Allows an entry of a directory, or what is beside the read-only paths in it. */
+static Str allow_entry(int ruleset, const char *path, const StrList *read_only) {
+  if (list_contains(read_only, str(path))) return S("");
+  for (size_t i = 0; i < read_only->len; i++)
+    if (is_below(read_only->items[i], str(path))) return allow_others(ruleset, path, read_only);
+  return allow(ruleset, path);
+}
+
+/* Allows all in a directory, "" for the root, but what is read-only. */
+static Str allow_others(int ruleset, const char *directory, const StrList *read_only) {
+  int fd = sys_open(*directory ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return failure(directory, fd);
+  Str failed = S("");
+  char *buffer = allocate(32768);
+  for (long size; failed.len == 0 && (size = sys_getdents(fd, buffer, 32768)) > 0;) {
+    for (long at = 0; failed.len == 0 && at < size;) {
+      DirectoryEntry *entry = (DirectoryEntry *)(buffer + at);
+      at += entry->size;
+      const Str name = str(entry->name);
+      if (str_equal(name, S(".")) || str_equal(name, S(".."))) continue;
+      failed = allow_entry(ruleset, path_join(directory, name), read_only);
+    }
+  }
+  sys_close(fd);
+  return failed;
+}
+
+Str restrict_self(const Restrictions *restrictions) {
+  const int version = landlock_version();
+  Ruleset rules = {0};
+  if (restrictions->read_only.len > 0 && version >= FIRST_VERSION_WITH_TRUNCATE) rules.handled_access_fs = OF_DIRECTORIES;
+  if (version >= FIRST_VERSION_WITH_SCOPES)
+    rules.scoped = (restrictions->sockets ? SCOPE_ABSTRACT_UNIX_SOCKET : 0) | (restrictions->signals ? SCOPE_SIGNAL : 0);
+  if (rules.handled_access_fs == 0 && rules.scoped == 0) return S("");
+  int ruleset = (int)SYS(landlock_create_ruleset, &rules, sizeof rules, 0, 0);
+  if (ruleset < 0) return failure("a ruleset cannot be made", ruleset);
+  Str failed = S("");
+  if (rules.handled_access_fs != 0) {
+    failed = allow_others(ruleset, "", &restrictions->read_only);
+    for (size_t i = 0; failed.len == 0 && i < restrictions->writable.len; i++)
+      failed = allow(ruleset, restrictions->writable.items[i].ptr);
+  }
+  if (failed.len > 0) return failed;
+  int error = (int)sys_call(NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+  if (error == 0) error = (int)SYS(landlock_restrict_self, ruleset, 0, 0, 0);
+  sys_close(ruleset);
+  return error < 0 ? failure("the ruleset cannot be applied", error) : S("");
+}

@@ -1,0 +1,48 @@
+import { execFile } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { promisify } from 'node:util'
+import type { Reporter } from '../events.ts'
+import { closable, realPaths, writableByUs } from '../files/closable.ts'
+import type { Restrictions } from '../processes/restrictions.ts'
+
+/**
+ * How each bin/build is kept from what belongs to others: the phase, and the buildpacks before and after it in the group. All of
+ * them are one user's.
+ */
+export interface Supervision {
+  /** distribution/supervisor. */
+  readonly supervisor: string
+  readonly restrictions: Restrictions
+}
+
+/**
+ * The path of the supervisor, if it works here. Without it, bin/build is run as it is, and a debug note says why: what is
+ * around the phase still ends every process.
+ */
+export async function findSupervisor(path: string, reporter: Reporter): Promise<string | undefined> {
+  try {
+    await promisify(execFile)(path, [], { env: {} })
+    return path
+  } catch (error) {
+    const { message } = error as Error
+    const text = `buildpacks are not kept apart from each other: ${message.trim()}`
+    reporter.event({ type: 'note', level: 'debug', text })
+    return undefined
+  }
+}
+
+/**
+ * One buildpack writes to its own layers and to the application, not to the layers of others, what the platform gives, and the
+ * buildpacks themselves (buildpack.md, "Build"; X27, X49). It sends no signal to processes of others, and does not look into
+ * their memory (X36, X41).
+ * @param closed directories that it may not write to, those of other buildpacks' layers included
+ * @param open directories that it may write to
+ */
+export function restrictionsOf(closed: readonly string[], open: readonly string[]): Restrictions {
+  return {
+    sockets: true,
+    signals: true,
+    readOnly: closable(closed, writableByUs),
+    writable: realPaths([...open, tmpdir()]),
+  }
+}
