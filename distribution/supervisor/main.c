@@ -97,6 +97,14 @@ static void close_on_exec(void) {
   }
 }
 
+/* Without memory the kernel ends the program and what it started before us and whoever started us, who say what happened. */
+static void prefer_for_oom(void) {
+  int fd = sys_open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+  if (fd < 0) return;
+  sys_write(fd, "500", 3);
+  sys_close(fd);
+}
+
 _Noreturn static void become_program(char **args, long uid, long gid, const Restrictions *restrictions, char **envp) {
   SignalSet none = 0;
   SignalAction by_default = {0};
@@ -112,6 +120,7 @@ _Noreturn static void become_program(char **args, long uid, long gid, const Rest
   SYS(umask, 022, 0, 0, 0);
   uint64_t no_core[2] = {0, 0};
   SYS(prlimit64, 0, RLIMIT_CORE, no_core, 0);
+  prefer_for_oom();
   Str failed = restrict_self(restrictions);
   if (failed.len > 0) give_up("landlock", failed);
   close_on_exec();

@@ -6,7 +6,7 @@ import { type Limits, openCgroup } from './cgroup.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { type Warning, findLandlock, withoutLandlock } from './landlock.ts'
 import { phaseExitStatus } from './exit.ts'
-import { openFiles } from './files.ts'
+import { landlockInside, openFiles } from './files.ts'
 import { isolate, sizesFor, systemMounts } from './isolation.ts'
 import { checkPath } from './mounts.ts'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
@@ -64,8 +64,7 @@ export function bubblewrapEngine(options: BubblewrapOptions): Engine {
   let landlock: Promise<string | undefined> | undefined
   const forNetwork = async (network: EngineRun['network']): Promise<string | undefined> => {
     if (network === 'none') return undefined
-    landlock ??= found.then(async bwrap => {
-      const program = await findLandlock(options.landlock, bwrap)
+    landlock ??= findLandlock(options.landlock).then(program => {
       if (program === undefined) options.onWarning?.(withoutLandlock)
       return program
     })
@@ -133,14 +132,15 @@ async function runInSandbox(
   const start = {
     bwrap,
     options,
-    argv: run.argv,
+    // Restricted inside, so that programs there can restrict themselves further and still move files (see landlock/restrict.h).
+    argv: settings.landlock === undefined ? run.argv : [landlockInside, '--sockets', ...run.argv],
     descriptors: files.descriptors,
     ...(files.wrapper && { wrapper: files.wrapper }),
-    landlock: settings.landlock,
     ...(group === undefined ? { pids: limits.pids } : { joinGroup: group.join }),
   }
   const ending = await runToEnd(start, outputs, stop, settings.grace ?? defaultGrace)
-  if (ending.state === 'never-ran') throw explainRefusal(stderr.held(), readFacts(bwrap.path))
+  if (ending.state === 'never-ran' || isRefused(ending.code, stderr.held()))
+    throw explainRefusal(stderr.held(), readFacts(bwrap.path))
   await stderr.release()
   if (ending.code !== 0 && group?.ranOutOfMemory()) throw outOfMemory(limits.memory ?? 0)
   return phaseExitStatus(ending.code)
@@ -178,6 +178,9 @@ async function runToEnd(
   signal?.throwIfAborted()
   return ending
 }
+
+/** Whether what becomes the program could not: see landlock/main.c. */
+const isRefused = (code: number, said: string): boolean => code === 125 && said.startsWith('ERROR: landlock: ')
 
 /** Who may have to say why the program was not started: bubblewrap, or what becomes it. */
 const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'sh: ', 'ERROR: landlock: ']

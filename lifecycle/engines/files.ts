@@ -21,7 +21,11 @@ export interface FilesOptions {
   /** Bytes that the run may use, if there is a limit. */
   readonly memory?: number | undefined
   readonly caBundle?: string | undefined
+  /** The program of engines/landlock, to be shown at `landlockInside`. */
+  readonly landlock?: string | undefined
 }
+
+export const landlockInside = '/.landlock'
 
 /** All files that a build sees, as bubblewrap's options and the descriptors that they name. */
 export interface OpenFiles extends AsyncDisposable {
@@ -116,18 +120,19 @@ function isOwnHome(home: string): boolean {
 }
 
 /** What a program needs of the host to use its network. */
-async function hostFiles({ network, caBundle }: FilesOptions): Promise<Mount[]> {
+async function hostFiles({ network, caBundle, landlock }: FilesOptions): Promise<Mount[]> {
   if (network === 'none') return []
   const shown = [
     ['/etc/resolv.conf', '/etc/resolv.conf'],
     [hostsPath, hostsPath],
     ...(caBundle === undefined ? [] : [[caBundle, '/etc/ssl/certs/ca-certificates.crt']]),
+    ...(landlock === undefined ? [] : [[landlock, landlockInside]]),
   ] as [string, string][]
   const mounts = await Promise.all(
     shown.map(async ([source, path]): Promise<Mount | undefined> => {
       // These are the host's own links, as systemd-resolved's resolv.conf is one.
       const hostPath = await realpath(source).catch((cause: unknown) => {
-        if (source !== caBundle && isErrno(cause, 'ENOENT')) return undefined
+        if (source !== caBundle && source !== landlock && isErrno(cause, 'ENOENT')) return undefined
         throw new BaleError('engine', 'it cannot be shown to the sandbox', { where: source, cause })
       })
       return hostPath === undefined ? undefined : { hostPath, path, access: 'read-only' }

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { landlockVersion, landlockVersions } from '../processes/landlock.ts'
-import type { Bwrap } from './bwrap.ts'
 import type { EngineRun } from './engine.ts'
 
 export interface Warning {
@@ -10,11 +9,11 @@ export interface Warning {
 
 /**
  * What keeps a sandbox with the host's network from the host's abstract unix sockets, which no file permission guards: the
- * program of engines/landlock, on Linux 6.12 and newer. A setuid bubblewrap could not be started by it.
+ * program of engines/landlock, on Linux 6.12 and newer.
  * @param program its path, if it is there
  */
-export async function findLandlock(program: string | undefined, bwrap: Bwrap): Promise<string | undefined> {
-  if (program === undefined || bwrap.isSetuid) return undefined
+export async function findLandlock(program: string | undefined): Promise<string | undefined> {
+  if (program === undefined) return undefined
   return (await landlockVersion(program)) >= landlockVersions.scopes ? program : undefined
 }
 

@@ -71,7 +71,8 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   const program = describeProgram(options, account)
   const network = options.network ?? 'host'
   const isolation = isolate({ ...program, bwrap, network, user: account })
-  const landlock = network === 'none' ? undefined : await findLandlock(options.landlock, bwrap)
+  // It cannot start a setuid bubblewrap, which would not become root any more.
+  const landlock = network === 'none' || bwrap.isSetuid ? undefined : await findLandlock(options.landlock)
   if (network === 'host' && landlock === undefined) options.warn?.(`${withoutLandlock.text}; ${withoutLandlock.fix}`)
   const start = (files: Files) =>
     startSandbox({

@@ -123,7 +123,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
   const child = launch({
     argv: [
       ...['sh', '-c', watch, 'sh', ...joinGroup, ...deviceGuard(), ...(wrapper?.argv ?? [])],
-      ...(landlock === undefined ? [] : [landlock, '--sockets']),
+      ...(landlock === undefined ? [] : [landlock, '--sockets', '--mounting']),
       ...[bwrap.path, ...own, '--', ...argv],
     ],
     cwd: wrapper?.cwd ?? '/',

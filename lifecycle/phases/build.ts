@@ -23,6 +23,7 @@ import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.t
 import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 import { runExecutable } from './run-executable.ts'
+import { watchShortages } from './shortage.ts'
 import { type Supervision, findSupervisor, restrictionsOf } from './supervision.ts'
 import { collectSboms } from './sbom.ts'
 
@@ -115,6 +116,7 @@ async function runBuild(
     },
   })
   const started = performance.now()
+  using shortages = watchShortages([input.layersDir, input.appDir, tmpdir(), ...(env['HOME'] ? [env['HOME']] : [])])
   input.reporter.event({ type: 'buildpack-started', buildpack: { id, version } })
   const exitCode = await runExecutable(
     {
@@ -129,6 +131,7 @@ async function runBuild(
   )
   const milliseconds = performance.now() - started
   if (exitCode !== 0) {
+    shortages.report(input.reporter)
     throw new BaleError(
       'buildpack-failed',
       `${id}@${version} failed to build: bin/build exited with status ${exitCode}`,

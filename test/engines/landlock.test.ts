@@ -66,6 +66,29 @@ describe.runIf(linux)('X27 X40 X49 what is read-only', () => {
   })
 })
 
+it.runIf(linux)('restricted again and again, a program still moves files from one directory to another', async () => {
+  const dir = await temporaryDirectory()
+  await writeTree(dir, tree)
+  const restrict = (...options: string[]): string[] => [landlockProgram(), ...options]
+  const argv = [
+    ...restrict('--sockets'),
+    ...restrict('--signals', '--read-only', join(dir, 'layers'), '--writable', join(dir, 'layers/own')),
+    ...restrict('--signals', '--read-only', join(dir, 'layers/own/layer')),
+    ...restrict('--signals'),
+  ]
+  const script = 'mkdir -p layers/own/a/b && cd app && mkdir d && mv source d/ && mv d/source . && ln source d/linked'
+  const ended = spawnSync(argv[0] as string, [...argv.slice(1), '/bin/sh', '-c', script], {
+    cwd: dir,
+    encoding: 'utf8',
+  })
+  expect(ended.stderr).toMatch(/^mkdir: .*layers\/own/) // made beside what is read-only
+  const moved = spawnSync(argv[0] as string, [...argv.slice(1), '/bin/sh', '-c', script.replace(/^.*?&& /, '')], {
+    cwd: dir,
+    encoding: 'utf8',
+  })
+  expect([moved.stderr, moved.status]).toEqual(['', 0])
+})
+
 describe.runIf(linux)('landlock, the program', () => {
   it.each([
     ['an unknown option', ['--everything', '/bin/true'], 'ERROR: landlock: unknown option --everything\n'],

@@ -222,6 +222,10 @@ export function networkCases(): void {
       // Among its own processes they work.
       expect((await sh(opened, '/probe own-abstract', run)).stdout).toBe('connect worked\n')
       expect(warnings).toEqual([])
+      // What starts the program there is not seen, but that it is missing.
+      const error = await failureOf(sh(opened, '', { ...run, argv: ['/no/such/program'] }))
+      expect(error).toMatchObject({ code: 'engine', message: expect.stringContaining('/no/such/program') as string })
+      expect(await sh(opened, 'echo "ERROR: landlock: no" >&2; exit 124', run)).toMatchObject({ status: { code: 124 } })
     })
 
     it('X06 host: a kernel that cannot close them is a warning that names the risk, once', async () => {

@@ -16,6 +16,9 @@ enum { O_PATH = 010000000, S_IFLNK = 0120000, PR_SET_NO_NEW_PRIVS = 38 };
 
 /* linux/landlock.h */
 enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1, SCOPE_ABSTRACT_UNIX_SOCKET = 1, SCOPE_SIGNAL = 2 };
+/* Moving an entry to another directory. The kernel denies it wherever a process is restricted more than once and one of the
+ * restrictions does not allow it by name. */
+enum { REFER = 1 << 13 };
 enum { FIRST_VERSION_WITH_TRUNCATE = 3, FIRST_VERSION_WITH_SCOPES = 6 };
 /* Write a file and truncate it; and remove, make and move entries of a directory. Reading is not judged. */
 enum { WRITE_FILE = 1 << 1, TRUNCATE = 1 << 14, OF_FILES = WRITE_FILE | TRUNCATE, OF_DIRECTORIES = 0x3ff0 | OF_FILES };
@@ -36,6 +39,7 @@ int read_restriction(Restrictions *restrictions, int argc, char **argv, int at) 
   const bool has_value = at + 1 < argc;
   if (str_equal(option, S("--sockets"))) return restrictions->sockets = true;
   if (str_equal(option, S("--signals"))) return restrictions->signals = true;
+  if (str_equal(option, S("--mounting"))) return restrictions->mounting = true;
   if (has_value && str_equal(option, S("--read-only"))) return list_add(&restrictions->read_only, str(argv[at + 1])), 2;
   if (has_value && str_equal(option, S("--writable"))) return list_add(&restrictions->writable, str(argv[at + 1])), 2;
   return 0;
@@ -51,7 +55,7 @@ static Str failure(const char *what, int error) {
 }
 
 /* An entry that is gone, or that only root may look up, needs no rule. */
-static Str allow(int ruleset, const char *path) {
+static Str allow(int ruleset, const char *path, uint64_t of_directories) {
   int fd = sys_open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return S("");
   Stat stat = {0};
@@ -59,7 +63,7 @@ static Str allow(int ruleset, const char *path) {
   /* What a link leads to has a place of its own. */
   if (error == 0 && (stat.mode & S_IFMT) != S_IFLNK) {
     const bool is_directory = (stat.mode & S_IFMT) == S_IFDIR;
-    const PathBeneath rule = {.allowed_access = is_directory ? OF_DIRECTORIES : OF_FILES, .parent_fd = fd};
+    const PathBeneath rule = {.allowed_access = is_directory ? of_directories : OF_FILES, .parent_fd = fd};
     error = (int)SYS(landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
   }
   sys_close(fd);
@@ -78,7 +82,7 @@ static Str allow_entry(int ruleset, const char *path, const StrList *read_only) 
   if (list_contains(read_only, str(path))) return S("");
   for (size_t i = 0; i < read_only->len; i++)
     if (is_below(read_only->items[i], str(path))) return allow_others(ruleset, path, read_only);
-  return allow(ruleset, path);
+  return allow(ruleset, path, OF_DIRECTORIES);
 }
 
 /* Allows all in a directory, "" for the root, but what is read-only. */
@@ -107,13 +111,16 @@ Str restrict_self(const Restrictions *restrictions) {
   if (version >= FIRST_VERSION_WITH_SCOPES)
     rules.scoped = (restrictions->sockets ? SCOPE_ABSTRACT_UNIX_SOCKET : 0) | (restrictions->signals ? SCOPE_SIGNAL : 0);
   if (rules.handled_access_fs == 0 && rules.scoped == 0) return S("");
+  if (rules.handled_access_fs == 0 && !restrictions->mounting) rules.handled_access_fs = REFER;
   int ruleset = (int)SYS(landlock_create_ruleset, &rules, sizeof rules, 0, 0);
   if (ruleset < 0) return failure("a ruleset cannot be made", ruleset);
   Str failed = S("");
-  if (rules.handled_access_fs != 0) {
+  if (rules.handled_access_fs == REFER) {
+    failed = allow(ruleset, "/", REFER);
+  } else if (rules.handled_access_fs != 0) {
     failed = allow_others(ruleset, "", &restrictions->read_only);
     for (size_t i = 0; failed.len == 0 && i < restrictions->writable.len; i++)
-      failed = allow(ruleset, restrictions->writable.items[i].ptr);
+      failed = allow(ruleset, restrictions->writable.items[i].ptr, OF_DIRECTORIES);
   }
   if (failed.len > 0) return failed;
   int error = (int)sys_call(NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);

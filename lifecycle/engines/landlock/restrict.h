@@ -13,11 +13,14 @@
  *                      directories above the path either: the kernel knows only paths that are writable with all below them,
  *                      so these are the entries that are beside the path now. Linux 6.2.
  *
- * With any of them it neither traces the processes outside nor looks into their memory, environment or descriptors
+ *   --mounting         It goes on mounting file systems, as bubblewrap does; not with --read-only. The kernel then refuses (EXDEV)
+ *                      to move files between directories where anything below is restricted with --read-only.
+ *
+ * With any of the others it neither traces the processes outside nor looks into their memory, environment or descriptors
  * (/proc/<pid>/{mem,environ,fd}). What the kernel is too old for is left out. Paths are absolute and contain no links.
  */
 typedef struct {
-  bool sockets, signals;
+  bool sockets, signals, mounting;
   StrList read_only, writable;
 } Restrictions;
 

@@ -1,0 +1,101 @@
+import { readFileSync, statSync, statfsSync } from 'node:fs'
+import type { Reporter } from '../events.ts'
+
+/** What was missing while a program ran. Programs say it in words of their own, or not at all. */
+export interface Shortages extends Disposable {
+  /** A warning for each file system that was full, and one if the kernel ended a process for lack of memory. */
+  report(reporter: Reporter): void
+}
+
+/** What statfs(2) says, in bytes; a file system without inodes has none in all. */
+export interface Room {
+  readonly type: number
+  readonly size: number
+  readonly free: number
+  readonly inodes: number
+  readonly freeInodes: number
+}
+
+/** The kernel's view of this machine. Tests have their own. */
+export interface Machine {
+  /** Undefined if the directory is not there. */
+  room(dir: string): (Room & { readonly device: number }) | undefined
+  /** How many processes the kernel has ended for lack of memory since it started; undefined if it does not say. */
+  oomKills(): number | undefined
+}
+
+const tmpfs = 0x01021994
+/** In bytes: programs write in chunks, so that less than this is as good as nothing. */
+const little = 16 * 1024 * 1024
+const fewInodes = 100
+const milliseconds = 250
+
+/** Looks at the file systems of these directories, at once and from time to time: what a program could not write it often removes. */
+export function watchShortages(dirs: readonly string[], machine: Machine = thisMachine): Shortages {
+  const lowest = new Map<number, Room & { readonly dir: string }>()
+  const killsBefore = machine.oomKills() ?? 0
+  const look = (): void => {
+    const seen = new Set<number>()
+    for (const dir of dirs) {
+      const room = machine.room(dir)
+      if (room === undefined || seen.has(room.device)) continue
+      seen.add(room.device)
+      const before = lowest.get(room.device)
+      const free = Math.min(room.free, before?.free ?? Infinity)
+      const freeInodes = Math.min(room.freeInodes, before?.freeInodes ?? Infinity)
+      lowest.set(room.device, { ...room, dir: before?.dir ?? dir, free, freeInodes })
+    }
+  }
+  look()
+  const timer = setInterval(look, milliseconds).unref()
+  return {
+    report(reporter) {
+      look()
+      for (const room of lowest.values()) {
+        const text = shortageOf(room)
+        if (text !== undefined) reporter.event({ type: 'warning', text, fix: remedyFor(room) })
+      }
+      if ((machine.oomKills() ?? 0) > killsBefore) reporter.event({ type: 'warning', ...outOfMemory })
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  }
+}
+
+function shortageOf({ dir, size, free, inodes, freeInodes }: Room & { readonly dir: string }): string | undefined {
+  if (free < little) return `the file system of ${dir} was full: ${megabytes(free)} of ${megabytes(size)} were free`
+  if (inodes > 0 && freeInodes < fewInodes)
+    return `the file system of ${dir} had room for only ${freeInodes} more files, of ${inodes}`
+  return undefined
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
+
+function remedyFor({ type, dir }: Room & { readonly dir: string }): string {
+  return type === tmpfs
+    ? `${dir} is in memory: give the machine, or --memory, more, or have less written there`
+    : 'free some space on the disk that holds the builds; bale cache prune removes what old builds left'
+}
+
+const outOfMemory = {
+  text: 'the kernel ended a process of this machine for lack of memory meanwhile',
+  fix: 'if it was one of the build, give the machine more memory, or make the build use less',
+}
+
+const thisMachine: Machine = {
+  room(dir) {
+    try {
+      const { type, bsize, blocks, bavail, files, ffree } = statfsSync(dir)
+      const { dev: device } = statSync(dir)
+      return { device, type, size: blocks * bsize, free: bavail * bsize, inodes: files, freeInodes: ffree }
+    } catch {
+      return undefined
+    }
+  },
+  oomKills() {
+    try {
+      return Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'latin1'))?.[1])
+    } catch {
+      return undefined
+    }
+  },
+}
