@@ -13,7 +13,7 @@ import type { ImageSettings } from '../../phases/export.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { analyzeInput } from './analyzer.ts'
-import type { Env, PhaseContext, PhaseCommand } from './binary.ts'
+import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { describeRunImage, imageSettings } from './exporter.ts'
 import { writeOutput } from './files.ts'
 import { type FlagName, flags, presentOf } from './flags.ts'
@@ -127,7 +127,7 @@ async function warnOfSharedUser({ env, io, log }: PhaseContext, uid: number): Pr
 }
 
 /** BALE_PIDS: threads and processes that buildpacks may have at one time, where no --pids can be given. */
-function pidsFrom(env: Env): number | undefined {
+function pidsFrom(env: PhaseContext['env']): number | undefined {
   const text = env['BALE_PIDS']
   if (text === undefined || text === '') return undefined
   if (/^[1-9]\d{0,6}$/.test(text)) return Number(text)
