@@ -14,6 +14,7 @@ import type { ImageConfig } from '../lifecycle/image/config.ts'
 import type { Builder } from '../lifecycle/platform/builder.ts'
 import { escapeId } from '../lifecycle/spec/ids.ts'
 import { formatToml } from '../lifecycle/spec/toml.ts'
+import { buildHelpers } from '../scripts/bundle.mjs'
 import { libraries } from './libraries.ts'
 import { type Machine, machineFor, type Arch, runTool } from './machine.ts'
 import { fetchNode } from './node.ts'
@@ -41,7 +42,7 @@ export function assembleCli({ arch, root, bundle }: CliParts, out: string, share
   for (const name of foreign) rmSync(join(out, 'launcher', name))
   runTool(join(root, 'launcher/build'), [arch])
   copyFileSync(join(root, `launcher/dist/launcher-linux-${arch}`), join(out, 'launcher', `launcher-linux-${arch}`))
-  runTool(join(root, 'lifecycle/engines/landlock/build'), [join(out, 'landlock'), arch])
+  buildHelpers(arch, join(out, 'lifecycle'))
   runTool(join(root, 'distribution/dispatcher/build'), [arch, join(out, 'bale')])
   // What goes into builders and packages of buildpacks that this program makes.
   for (const name of ['dispatcher', 'supervisor'])

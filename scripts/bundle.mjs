@@ -89,11 +89,11 @@ export async function bundlePhases(out, { precompiled = true } = {}) {
 
 /** The programs in C that phases and sandboxes start. */
 export function buildHelpers(arch, out) {
-  for (const [source, name] of [
-    ['distribution/supervisor', 'supervisor'],
-    ['lifecycle/engines/landlock', 'landlock'],
+  for (const argv of [
+    ['distribution/supervisor/build', arch, join(out, 'supervisor')],
+    ['lifecycle/engines/landlock/build', join(out, 'landlock'), arch],
   ])
-    execFileSync(join(root, source, 'build'), [arch, join(out, name)], { stdio: ['ignore', 'inherit', 'inherit'] })
+    execFileSync(join(root, argv[0]), argv.slice(1), { stdio: ['ignore', 'inherit', 'inherit'] })
 }
 
 /** Makes dist/bale. Gives back the sources that went into the programs and libraries, by their paths from the root. */

@@ -124,7 +124,8 @@ async function runBuild(
       args: [layersDir, input.platformDir, planFile],
       env,
       workingDir: input.appDir,
-      supervision: input.supervisor === undefined ? undefined : superviseIn(layersDir, input, input.supervisor),
+      supervision:
+        input.supervisor === undefined ? undefined : superviseIn(layersDir, env['HOME'], input, input.supervisor),
       onLine: (stream, text) => input.reporter.event({ type: 'output', stream, text }),
     },
     signal,
@@ -143,9 +144,9 @@ async function runBuild(
   input.reporter.event({ type: 'buildpack-finished', buildpack: { id, version }, milliseconds })
 }
 
-function superviseIn(own: string, input: BuildInput, supervisor: string): Supervision {
+function superviseIn(own: string, home: string | undefined, input: BuildInput, supervisor: string): Supervision {
   const closed = [input.layersDir, input.platformDir, input.buildpacks.dir]
-  return { supervisor, restrictions: restrictionsOf(closed, [own, input.appDir]) }
+  return { supervisor, restrictions: restrictionsOf(closed, [own, input.appDir, ...(home ? [home] : [])]) }
 }
 
 interface Outputs {

@@ -59,10 +59,7 @@ export function useLandlock(): { readonly program: string } {
   let dir: string
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'bale-test-landlock-'))
-    execFileSync(join(import.meta.dirname, '../../lifecycle/engines/landlock/build'), [
-      process.arch === 'x64' ? 'amd64' : process.arch,
-      join(dir, 'landlock'),
-    ])
+    execFileSync(join(import.meta.dirname, '../../lifecycle/engines/landlock/build'), [join(dir, 'landlock')])
   })
   afterAll(() => rm(dir, { recursive: true, force: true }))
   return {

@@ -29,7 +29,8 @@ function program(source: string, kind: 'native' | 'sanitize'): string {
   chmodSync(dir, 0o755)
   const path = join(dir, 'program')
   const target = kind === 'native' ? (process.arch === 'x64' ? 'amd64' : process.arch) : kind
-  execFileSync(join(root, source, 'build'), [target, path], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const args = source === 'lifecycle/engines/landlock' ? [path] : [target, path]
+  execFileSync(join(root, source, 'build'), args, { stdio: ['ignore', 'ignore', 'inherit'] })
   built.set(source + kind, path)
   return path
 }

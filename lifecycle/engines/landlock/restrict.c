@@ -19,9 +19,13 @@ enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1, SCOPE_ABSTRACT_UNIX_SO
 /* Moving an entry to another directory. The kernel denies it wherever a process is restricted more than once and one of the
  * restrictions does not allow it by name. */
 enum { REFER = 1 << 13 };
+enum { FIRST_VERSION_WITH_MOVES = 2, FIRST_VERSION_WITH_IOCTL = 5 };
 enum { FIRST_VERSION_WITH_TRUNCATE = 3, FIRST_VERSION_WITH_SCOPES = 6 };
 /* Write a file and truncate it; and remove, make and move entries of a directory. Reading is not judged. */
 enum { WRITE_FILE = 1 << 1, TRUNCATE = 1 << 14, OF_FILES = WRITE_FILE | TRUNCATE, OF_DIRECTORIES = 0x3ff0 | OF_FILES };
+/* All that versions have, for -r and -w. */
+enum { EXECUTE = 1 << 0, READ_FILE = 1 << 2, READ_DIR = 1 << 3, IOCTL_DEV = 1 << 15, OF_VERSION_2 = (1 << 14) - 1 };
+enum { TO_READ = EXECUTE | READ_FILE | READ_DIR, OF_ANY_FILE = EXECUTE | READ_FILE | OF_FILES | IOCTL_DEV };
 
 /* struct landlock_ruleset_attr */
 typedef struct {
@@ -41,6 +45,8 @@ int read_restriction(Restrictions *restrictions, int argc, char **argv, int at) 
   if (str_equal(option, S("--signals"))) return restrictions->signals = true;
   if (str_equal(option, S("--mounting"))) return restrictions->mounting = true;
   if (has_value && str_equal(option, S("--read-only"))) return list_add(&restrictions->read_only, str(argv[at + 1])), 2;
+  if (has_value && str_equal(option, S("-r"))) return list_add(&restrictions->only_read, str(argv[at + 1])), 2;
+  if (has_value && str_equal(option, S("-w"))) return list_add(&restrictions->only_change, str(argv[at + 1])), 2;
   if (has_value && str_equal(option, S("--writable"))) return list_add(&restrictions->writable, str(argv[at + 1])), 2;
   return 0;
 }
@@ -54,20 +60,35 @@ static Str failure(const char *what, int error) {
   return str_concat3(str(what), S(": "), str(error_text(error)));
 }
 
-/* An entry that is gone, or that only root may look up, needs no rule. */
-static Str allow(int ruleset, const char *path, uint64_t of_directories) {
-  int fd = sys_open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return S("");
+/* Rights to what is open; those to directories are an error for what is none. What a link leads to has a place of its own. */
+static Str allow_open(int ruleset, int fd, const char *path, uint64_t rights) {
   Stat stat = {0};
   int error = sys_fstat(fd, &stat);
-  /* What a link leads to has a place of its own. */
   if (error == 0 && (stat.mode & S_IFMT) != S_IFLNK) {
     const bool is_directory = (stat.mode & S_IFMT) == S_IFDIR;
-    const PathBeneath rule = {.allowed_access = is_directory ? of_directories : OF_FILES, .parent_fd = fd};
-    error = (int)SYS(landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
+    const PathBeneath rule = {.allowed_access = is_directory ? rights : rights & OF_ANY_FILE, .parent_fd = fd};
+    if (rule.allowed_access != 0) error = (int)SYS(landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
   }
   sys_close(fd);
   return error < 0 ? failure(path, error) : S("");
+}
+
+/* An entry that is gone, or that only root may look up, needs no rule. */
+static Str allow(int ruleset, const char *path, uint64_t rights) {
+  int fd = sys_open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  return fd < 0 ? S("") : allow_open(ruleset, fd, path, rights);
+}
+
+/* Nothing but these paths, which may be links and must be there. */
+static Str allow_only(int ruleset, const StrList *paths, uint64_t rights) {
+  for (size_t i = 0; i < paths->len; i++) {
+    const char *path = paths->items[i].ptr;
+    int fd = sys_open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0) return failure(path, fd);
+    Str failed = allow_open(ruleset, fd, path, rights);
+    if (failed.len > 0) return failed;
+  }
+  return S("");
 }
 
 /* Whether a path is below a directory. */
@@ -87,9 +108,14 @@ static Str allow_entry(int ruleset, const char *path, const StrList *read_only) 
 
 /* Allows all in a directory, "" for the root, but what is read-only. */
 static Str allow_others(int ruleset, const char *directory, const StrList *read_only) {
-  int fd = sys_open(*directory ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return failure(directory, fd);
   Str failed = S("");
+  int fd = sys_open(*directory ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  /* Where it cannot be listed, as under -r and -w, only what is named is allowed, and what every program writes to. */
+  if (fd == -EACCES && !*directory) {
+    failed = allow_entry(ruleset, "/dev", read_only);
+    return failed.len > 0 ? failed : allow_entry(ruleset, "/proc", read_only);
+  }
+  if (fd < 0) return failure(directory, fd);
   char *buffer = allocate(32768);
   for (long size; failed.len == 0 && (size = sys_getdents(fd, buffer, 32768)) > 0;) {
     for (long at = 0; failed.len == 0 && at < size;) {
@@ -106,16 +132,27 @@ static Str allow_others(int ruleset, const char *directory, const StrList *read_
 
 Str restrict_self(const Restrictions *restrictions) {
   const int version = landlock_version();
+  const bool only = restrictions->only_read.len + restrictions->only_change.len > 0;
   Ruleset rules = {0};
+  if (only && version < FIRST_VERSION_WITH_MOVES) return S("this kernel does not have it, or not what is needed");
   if (restrictions->read_only.len > 0 && version >= FIRST_VERSION_WITH_TRUNCATE) rules.handled_access_fs = OF_DIRECTORIES;
+  if (only)
+    rules.handled_access_fs = OF_VERSION_2 | (version >= FIRST_VERSION_WITH_TRUNCATE ? TRUNCATE : 0) |
+                              (version >= FIRST_VERSION_WITH_IOCTL ? IOCTL_DEV : 0);
   if (version >= FIRST_VERSION_WITH_SCOPES)
-    rules.scoped = (restrictions->sockets ? SCOPE_ABSTRACT_UNIX_SOCKET : 0) | (restrictions->signals ? SCOPE_SIGNAL : 0);
+    rules.scoped = (only || restrictions->sockets ? SCOPE_ABSTRACT_UNIX_SOCKET : 0) |
+                   (only || restrictions->signals ? SCOPE_SIGNAL : 0);
   if (rules.handled_access_fs == 0 && rules.scoped == 0) return S("");
   if (rules.handled_access_fs == 0 && !restrictions->mounting) rules.handled_access_fs = REFER;
-  int ruleset = (int)SYS(landlock_create_ruleset, &rules, sizeof rules, 0, 0);
+  /* Linux before 6.7 takes a shorter struct only. */
+  const long size = version >= FIRST_VERSION_WITH_SCOPES ? 24 : version >= 4 ? 16 : 8;
+  int ruleset = (int)SYS(landlock_create_ruleset, &rules, size, 0, 0);
   if (ruleset < 0) return failure("a ruleset cannot be made", ruleset);
   Str failed = S("");
-  if (rules.handled_access_fs == REFER) {
+  if (only) {
+    failed = allow_only(ruleset, &restrictions->only_read, rules.handled_access_fs & TO_READ);
+    if (failed.len == 0) failed = allow_only(ruleset, &restrictions->only_change, rules.handled_access_fs);
+  } else if (rules.handled_access_fs == REFER) {
     failed = allow(ruleset, "/", REFER);
   } else if (rules.handled_access_fs != 0) {
     failed = allow_others(ruleset, "", &restrictions->read_only);

@@ -13,15 +13,19 @@
  *                      directories above the path either: the kernel knows only paths that are writable with all below them,
  *                      so these are the entries that are beside the path now. Linux 6.2.
  *
+ *   -r <path>, -w <path>
+ *                      It opens no file but those at and below these paths: -r to read and execute, -w to change as well; and
+ *                      what --sockets and --signals say. Where no namespace can be made, this is what keeps buildpacks from
+ *                      the files of the job around them. Linux 5.19; on an older one this is an error.
  *   --mounting         It goes on mounting file systems, as bubblewrap does; not with --read-only. The kernel then refuses (EXDEV)
  *                      to move files between directories where anything below is restricted with --read-only.
  *
  * With any of the others it neither traces the processes outside nor looks into their memory, environment or descriptors
- * (/proc/<pid>/{mem,environ,fd}). What the kernel is too old for is left out. Paths are absolute and contain no links.
+ * (/proc/<pid>/{mem,environ,fd}, K15). What the kernel is too old for is left out. Paths are absolute and contain no links.
  */
 typedef struct {
   bool sockets, signals, mounting;
-  StrList read_only, writable;
+  StrList read_only, writable, only_read, only_change;
 } Restrictions;
 
 /* Reads one of the options above at argv[at]. Returns the words that it takes, 0 if it is none. */
