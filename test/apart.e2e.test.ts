@@ -82,3 +82,33 @@ echo "$(ls -d /proc/[0-9]* | wc -l) were there"`
     expect(output).not.toMatch(/^ {2}(signalled|environment|memory|descriptor)/m)
   })
 })
+
+describe('X50 a secret of one buildpack', () => {
+  it('that its install script keeps is in no process, and in no file but those that later ones are to read', async ctx => {
+    if (landlockVersion() < 6) return skip(ctx, 'Linux 6.12 with Landlock is needed')
+    const keeps = `${makesLayer}
+exec 2>/dev/null
+[ "$SECRET" = canary-of-first ] && echo it was given
+(setsid sh -c 'while :; do echo "$SECRET" >> /layers/test_second/kept; sleep 0.1; done' >/dev/null &)
+mkdir -p /layers/test_second
+for place in /layers/test_second/kept /layers/kept /layers/config/kept /platform/env/KEPT /cnb/kept "$1/own/kept" /workspace/kept; do
+  echo "$SECRET" > "$place"
+done`
+    const looks = `${makesLayer}
+exec 2>/dev/null
+echo "in the environment: $(env | grep -c canary-of-first)"
+for process in /proc/[0-9]*; do grep -q canary-of-first $process/environ $process/cmdline && echo "in a process: $process"; done
+grep -rl canary-of-first /layers /platform /cnb/lifecycle /workspace | sed 's/^/in a file: /' | sort
+echo all looked at`
+    const { code, output } = await buildPair(keeps, looks, '--env', 'SECRET=canary-of-first')
+    expect(code, output).toBe(0)
+    expect(output).toContain('  it was given\n')
+    expect(output).toContain('  in the environment: 0\n') // its buildpack.toml wants a clear one
+    expect(output).toContain('  all looked at\n')
+    expect(output.match(/^ {2}in a .*$/gm)).toEqual([
+      '  in a file: /layers/test_first/own/kept',
+      '  in a file: /platform/env/SECRET', // buildpack.md, "Platform": every buildpack may read it
+      '  in a file: /workspace/kept',
+    ])
+  })
+})

@@ -81,6 +81,7 @@ export interface GlobalOptions {
   readonly timeout?: string
   readonly pids?: string
   readonly memory?: string
+  readonly disk?: string
   readonly buildpackTimeout?: string
   readonly olderThan?: string
   readonly keepSize?: string

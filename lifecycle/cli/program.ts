@@ -158,6 +158,7 @@ function addBuild(program: Command, run: Run): void {
     .addOption(new Option('--network <mode>', 'what buildpacks can reach').choices(['none', 'host']).default('host'))
     .option('--pids <number>', 'how many processes and threads buildpacks may have at one time (default: 4096)')
     .option('--memory <size>', 'how much memory buildpacks may use: 2GB (default: no limit)')
+    .option('--disk <size>', 'how large layers and application may become: 10GB (default: no limit)')
     .option('--timeout <duration>', 'how long the build may take: 45s, 30m, 2h (default: 2h)')
     .option('--buildpack-timeout <duration>', 'how long one buildpack may take (default: as long as the build)')
     .option('--report-output-dir <dir>', 'write report.toml there')

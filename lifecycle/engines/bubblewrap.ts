@@ -12,7 +12,8 @@ import { checkPath } from './mounts.ts'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
 import { checkEnvironment } from '../processes/launch.ts'
 import { explainRefusal, readFacts } from './explain-failure.ts'
-import { type Ending, type SandboxOptions, endOnAbort, onAbort, startSandbox } from './sandbox.ts'
+import { watchDisk, watchMemory } from './usage-watch.ts'
+import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, onAbort, startSandbox } from './sandbox.ts'
 
 export interface BubblewrapOptions {
   /**
@@ -31,7 +32,7 @@ export interface BubblewrapOptions {
   readonly caBundle?: string
   /** The program of landlock/main.c; without it, and with network `host`, `onWarning` is told of the risk. */
   readonly landlock?: string | undefined
-  /** Threads and processes at one time (4096 by default), and bytes of memory (no limit by default). */
+  /** Threads and processes at one time (4096 by default), and bytes of memory and of disk (no limits by default). */
   readonly limits?: Partial<Limits> | undefined
   /** Called once, at the first run that it applies to. */
   readonly onWarning?: ((warning: Warning) => void) | undefined
@@ -53,8 +54,9 @@ const defaultHome = '/home/cnb'
  *   may be. Before Linux 6.12, or without Landlock, it also reaches abstract unix sockets (X06, X38), though none that is a
  *   file; to a server there it is the user who started Bale.
  * - Processes and memory are limited by a control group where one can be had: as root, or where the tree is delegated.
- *   Elsewhere processes are limited by RLIMIT_NPROC, which does not hold root, and memory is not (X12, X45). /tmp, /var/tmp,
- *   /home and /dev/shm are in memory, three quarters of it together (X46). Disk space is not limited.
+ *   Elsewhere processes are limited by RLIMIT_NPROC, which does not hold root (X45), and memory is measured ten times a second:
+ *   a build that takes much in less time can exceed its limit for a moment (X12). /tmp, /var/tmp, /home and /dev/shm are in
+ *   memory, three quarters of it together (X46). Disk space is measured twice a second.
  * - The supplementary groups of the user who started Bale stay; they matter for the files in the mounts only.
  */
 export function bubblewrapEngine(options: BubblewrapOptions): Engine {
@@ -118,7 +120,6 @@ async function runInSandbox(
   checkPath(run.workingDir)
   const limits = { pids: defaultPids, ...settings.limits }
   await using group = openCgroup(limits)
-  if (group === undefined && limits.memory !== undefined) throw noMemoryLimit()
   await using files = await openFiles({ ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory })
   const options = [...isolate({ ...run, bwrap, env }), ...files.options]
 
@@ -138,7 +139,24 @@ async function runInSandbox(
     ...(files.wrapper && { wrapper: files.wrapper }),
     ...(group === undefined ? { pids: limits.pids } : { joinGroup: group.join }),
   }
-  const ending = await runToEnd(start, outputs, stop, settings.grace ?? defaultGrace)
+  const writable = run.mounts.filter(mount => mount.access === 'read-write').map(mount => mount.hostPath)
+  using _disk =
+    limits.disk === undefined
+      ? undefined
+      : await watchDisk(writable, limits.disk, used => broken.abort(outOfDisk(used, limits.disk ?? 0)))
+  const watch = (sandbox: Sandbox): Disposable | undefined => {
+    const { memory } = limits
+    if (memory === undefined || group !== undefined) return undefined
+    return watchMemory(
+      () => sandbox.first(),
+      memory,
+      () => {
+        broken.abort(outOfMemory(memory))
+        sandbox.kill() // there is no memory for it to end in peace
+      },
+    )
+  }
+  const ending = await runToEnd(start, outputs, stop, settings.grace ?? defaultGrace, watch)
   if (ending.state === 'never-ran' || isRefused(ending.code, stderr.held()))
     throw explainRefusal(stderr.held(), readFacts(bwrap.path))
   await stderr.release()
@@ -146,15 +164,16 @@ async function runInSandbox(
   return phaseExitStatus(ending.code)
 }
 
-function noMemoryLimit(): BaleError {
-  return new BaleError('engine', 'the memory of a build cannot be limited here: there is no control group to use', {
-    fix: 'leave out --memory and start Bale with: systemd-run --user --scope -p MemoryMax=…, or run it as root',
-  })
-}
-
 function outOfMemory(limit: number): BaleError {
   const message = `the build ran out of memory and was ended: it may use ${Math.round(limit / 1e6)} MB`
   return new BaleError('failed', message, { fix: 'raise --memory, or make the build use less' })
+}
+
+function outOfDisk(used: number, limit: number): BaleError {
+  const sizes = `${Math.round(used / 1e6)} MB, and may use ${Math.round(limit / 1e6)} MB`
+  return new BaleError('failed', `the build was ended: its layers and application take ${sizes}`, {
+    fix: 'raise --disk, or make the build write less',
+  })
 }
 
 /** Until nothing inside is alive and all output is handed over; rejects with the signal's reason if it was aborted. */
@@ -163,6 +182,7 @@ async function runToEnd(
   outputs: Outputs,
   signal: AbortSignal | undefined,
   grace: number,
+  watch?: (sandbox: Sandbox) => Disposable | undefined,
 ): Promise<Ending> {
   let sandbox
   try {
@@ -172,6 +192,7 @@ async function runToEnd(
     outputs.release()
   }
   using _end = endOnAbort(sandbox, signal, grace)
+  using _watch = watch?.(sandbox)
   using _discard = onAbort(signal, () => outputs.discard())
   const ending = await sandbox.ended
   await outputs.drained

@@ -11,6 +11,8 @@ export interface Limits {
   readonly pids: number
   /** Bytes, with what lies in file systems in memory. */
   readonly memory?: number | undefined
+  /** Bytes in the directories that a run can write to, with what was there before. */
+  readonly disk?: number | undefined
 }
 
 /** A control group for one run. */

@@ -39,6 +39,8 @@ export interface Sandbox {
   signal(name: NodeJS.Signals, whom: 'program' | 'group'): boolean
   /** SIGKILL, to everything inside. */
   kill(): void
+  /** The first process inside, whose descendants are all others; undefined before it runs. */
+  first(): number | undefined
   /** When nothing inside is alive. */
   readonly ended: Promise<Ending>
 }
@@ -171,7 +173,8 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
     sendSignal(whom === 'group' ? -init.pid : program, name)
     return true
   }
-  return { signal, kill: () => (init === undefined ? killStarting() : killInit()), ended: end() }
+  const first = (): number | undefined => init?.pid
+  return { signal, first, kill: () => (init === undefined ? killStarting() : killInit()), ended: end() }
 }
 
 /**

@@ -100,9 +100,9 @@ export interface BuildOptions {
   readonly network?: 'none' | 'host' | undefined
   readonly reporter?: Reporter | undefined
   /**
-   * The most threads and processes in the sandbox at one time, 4096 by default, and bytes of memory, unlimited by default.
+   * The most threads and processes in the sandbox at one time, 4096 by default, and bytes of memory and of disk, unlimited by default.
    */
-  readonly limits?: { readonly pids?: number; readonly memory?: number } | undefined
+  readonly limits?: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
   /** Milliseconds for the whole build. 2 hours by default. */
   readonly timeout?: number | undefined
   /** Milliseconds for the bin/build of one buildpack. The limit of the build by default. */

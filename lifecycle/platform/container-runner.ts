@@ -18,7 +18,7 @@ export interface ContainerBuild {
   readonly workspace: Workspace
   readonly proxies: Readonly<Record<string, string>>
   readonly network: 'none' | 'host'
-  readonly limits: { readonly pids?: number; readonly memory?: number } | undefined
+  readonly limits: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
   /** A PEM file that buildpacks may read. */
   readonly caBundle?: string | undefined
   /** The program of engines/landlock. */
@@ -137,6 +137,7 @@ function refuseLimits({ limits, network }: ContainerBuild): void {
   if (network === 'none') refuse('--network none', 'start the container without a network: docker run --network none')
   if (limits?.memory !== undefined)
     refuse('--memory', 'limit the container: docker run --memory, resources.limits.memory')
+  if (limits?.disk !== undefined) refuse('--disk', 'limit the container: resources.limits.ephemeral-storage')
   if (limits?.pids !== undefined) refuse('--pids', 'limit the container: docker run --pids-limit')
 }
 

@@ -12,7 +12,7 @@ export type EngineFactory = (place: {
   readonly caBundle?: string
   /** Closes abstract unix sockets to programs that have the host's network. */
   readonly landlock?: string | undefined
-  readonly limits?: { readonly pids?: number; readonly memory?: number } | undefined
+  readonly limits?: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
   readonly onWarning?: (warning: { readonly text: string; readonly fix: string }) => void
 }) => Engine
 

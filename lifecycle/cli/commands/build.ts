@@ -134,7 +134,7 @@ function withCreationTime(settings: CommandContext['settings'], text: string | u
   return text === undefined ? settings : { ...settings, sourceDateEpoch: parseCreationTime(text) }
 }
 
-function limitsOf({ pids, memory }: GlobalOptions) {
+function limitsOf({ pids, memory, disk }: GlobalOptions) {
   if (pids !== undefined && !/^[1-9]\d{0,6}$/.test(pids)) {
     const fix = 'write a number from 1 to 9999999'
     throw new BaleError('usage', `${JSON.stringify(pids)} is no number of processes`, { where: '--pids', fix })
@@ -142,6 +142,7 @@ function limitsOf({ pids, memory }: GlobalOptions) {
   return {
     ...(pids !== undefined && { pids: Number(pids) }),
     ...(memory !== undefined && { memory: parseSize(memory, '--memory') }),
+    ...(disk !== undefined && { disk: parseSize(disk, '--disk') }),
   }
 }
 
