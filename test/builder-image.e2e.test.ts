@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from './helpers/bale.ts'
+import { examples } from './helpers/ci-examples.ts'
 import { isInstalled, startDocker } from './helpers/daemons.ts'
 import { type FakeRegistry, startRegistry } from './helpers/registry.ts'
 import { suiteWith } from './helpers/skip.ts'
@@ -53,7 +54,7 @@ suiteWith('the builder image in Docker', docker, daemon => {
     await run('skopeo', ['copy', '-q', '--dest-daemon-host', env.DOCKER_HOST, from, `docker-daemon:${image}`])
     await rm(join(dir, 'dist'), { recursive: true })
     registry = await startRegistry()
-  }, 600_000)
+  }, 900_000)
   afterAll(async () => {
     await registry?.close()
     await daemon.stop()
@@ -96,6 +97,38 @@ suiteWith('the builder image in Docker', docker, daemon => {
       const { code, text } = await job(['--user', '1000'], 'touch /layers/x; bale build x --path /etc')
       expect(code).not.toBe(0)
       expect(text).toMatch(/\/layers: the build needs this directory, and it is not empty\n/)
+    })
+  })
+
+  describe('the commands of examples/ci', () => {
+    it.each(examples)('$file', async ({ file, script, env: variables }) => {
+      const app = await source('example', { Procfile: 'web: echo hello\n' })
+      const name = `team/${file.replaceAll(/[^a-z]+/g, '-').replace(/^-/, '')}`
+      const end = join(dir, 'termination-log')
+      await writeFile(end, '')
+      await chmod(end, 0o666)
+      const token = join(dir, 'token')
+      await writeFile(token, 'a-secret-of-a-job')
+      const given = variables(registry.host, name)
+      const options = [...Object.entries(given).flatMap(([key, value]) => ['-e', `${key}=${value}`])]
+      options.push(
+        '-v',
+        `${app}:/source:ro`,
+        '-v',
+        `${end}:/dev/termination-log`,
+        '-v',
+        `${token}:/secrets/npm/token:ro`,
+      )
+      const inCheckout = `cp -r /source /tmp/job && cd /tmp/job && printf '%s' "$EXAMPLE" >/tmp/script && sh -eu /tmp/script`
+      const { code, text } = await job(
+        [...restricted, '--user', '1000', '-e', `EXAMPLE=${script}`, ...options],
+        inCheckout,
+      )
+      expect(code, text).toBe(0)
+      expect(
+        [...registry.manifests.keys()].filter(key => key.startsWith(`${name}:`) || key.startsWith(`${name}@`)),
+        text,
+      ).not.toEqual([])
     })
   })
 
@@ -164,10 +197,12 @@ suiteWith('the builder image in Docker', docker, daemon => {
 function inline(script: string): string {
   return `[_]
 schema-version = "0.2"
-[[io.buildpacks.post.group]]
+[[io.buildpacks.group]]
+id = "bale/procfile"
+[[io.buildpacks.group]]
 id = "acme/attack"
 version = "1.0.0"
-[io.buildpacks.post.group.script]
+[io.buildpacks.group.script]
 api = "0.10"
 inline = '''
 #!/bin/sh

@@ -10,6 +10,8 @@ import { isAtOrBelow } from '../layers/tree/cursor.ts'
 import { type Workspace, openWorkspace } from './workspace.ts'
 
 const layers = '/layers'
+/** A volume of the builder image, where programs may be run: Docker's --tmpfs /tmp is mounted noexec. */
+const home = '/home/bale'
 /** The second one where the source is in the first, as with Tekton and kaniko: nothing is built in the user's own files. */
 const apps = ['/workspace', '/app'] as const
 
@@ -20,7 +22,8 @@ export async function openContainerWorkspace(cacheDir: string, source: string): 
   for (const dir of [layers, app]) await requireOwn(dir)
   const own = await openWorkspace(cacheDir)
   // Not below the cache: as root, that is closed to the buildpacks' user.
-  const outside = await wrapErrno(tmpdir(), () => mkdtemp(join(tmpdir(), 'bale-')))
+  const base = (await isWritable(home)) ? home : tmpdir()
+  const outside = await wrapErrno(base, () => mkdtemp(join(base, '.bale-')))
   const at = (name: string): string => join(outside, name)
   const made = { platform: at('platform'), cnb: at('cnb') }
   const ownDirs = { home: at('home'), tmp: at('tmp') }
@@ -46,11 +49,7 @@ async function requireOwn(dir: string): Promise<void> {
   const found = await readdir(dir).catch((cause: unknown) => {
     throw isErrno(cause, 'ENOENT') ? missing(dir, cause) : cause
   })
-  const writable = await access(dir, constants.W_OK).then(
-    () => true,
-    () => false,
-  )
-  if (!writable) {
+  if (!(await isWritable(dir))) {
     throw new BaleError('filesystem', 'the build needs this directory, and cannot write there', {
       where: dir,
       fix: `mount an empty directory there: docker run --tmpfs ${dir}:exec, or an emptyDir volume of Kubernetes`,
@@ -63,6 +62,12 @@ async function requireOwn(dir: string): Promise<void> {
     })
   }
 }
+
+const isWritable = (dir: string): Promise<boolean> =>
+  access(dir, constants.W_OK).then(
+    () => true,
+    () => false,
+  )
 
 const missing = (where: string, cause: unknown) =>
   new BaleError('filesystem', 'the builder image has this directory, and it is gone', {
