@@ -26,7 +26,7 @@ export interface CacheContext {
 export interface OpenedCache {
   readonly cache: Cache
   /** Fails if nothing can be stored, before there is anything to store. @throws BaleError */
-  checkWrite(signal: AbortSignal): Promise<void>
+  readonly checkWrite: (signal: AbortSignal) => Promise<void>
 }
 
 /** Opens a shared cache. Nothing is connected to before it is used. */

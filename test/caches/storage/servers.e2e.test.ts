@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { chunkedCache } from '../../../lifecycle/caches/chunks/cache.ts'
 import { httpStorage } from '../../../lifecycle/caches/storage/http.ts'
@@ -16,7 +18,9 @@ import {
   startRedis,
   startS3,
 } from '../../helpers/cache-servers.ts'
+import { bale, root } from '../../helpers/bale.ts'
 import { failureOf } from '../../helpers/failure.ts'
+import { temporaryDirectory } from '../../helpers/temporary.ts'
 
 // Object storages over real servers: nginx with DAV, Redis, and an S3 server that checks signatures.
 
@@ -160,5 +164,46 @@ describe('a server of caches', () => {
     await young!.put('a', Buffer.from('a'))
     expect(await young!.size('a')).toBe(1)
     expect(await old!.size('a')).toBeUndefined()
+  })
+})
+
+describe('the program', () => {
+  const procfile = join(root, 'examples', 'procfile')
+  const env = () => ({
+    AWS_ACCESS_KEY_ID: s3Login.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: s3Login.secretAccessKey,
+    CACHE_URL: `redis://:${redisPassword}@127.0.0.1:${redis.port}`,
+  })
+  const s3Place = () => `type=s3,bucket=builds,prefix=cli,endpoint_url=http://127.0.0.1:${s3.port}`
+  const inPlaces = () => ['type=redis,url-env=CACHE_URL', s3Place(), `type=http,url=${url('open')}cli`]
+  const build = (home: string, args: readonly string[], more = {}) =>
+    bale(['build', 'bale-test-shared', '--path', procfile, ...args], {
+      env: { ...env(), ...more, XDG_CACHE_HOME: home },
+    })
+
+  it('stores what a build leaves on all servers, and another machine reads it', async () => {
+    const [one, two] = [await temporaryDirectory(), await temporaryDirectory()]
+    const built = await build(
+      one,
+      inPlaces().flatMap(place => ['--cache-to', `${place},required`]),
+    )
+    expect(built.code, built.output).toBe(0)
+    for (const place of inPlaces()) {
+      const again = await build(two, ['--cache-from', place, '--clear-cache'])
+      expect(again.code, again.output).toBe(0)
+      expect(again.output).not.toContain('WARNING')
+    }
+    const generations = await readdir(join(nginx.dir, 'open', 'cli', 'apps'))
+    expect(generations).toHaveLength(1)
+  })
+
+  it('K17 does not build for a cache that must be written and refuses, and shows no secret', async () => {
+    const home = await temporaryDirectory()
+    const wrong = { AWS_SECRET_ACCESS_KEY: 'wr0ng-s3cret-access-key' }
+    const { code, output } = await build(home, ['--cache-to', `${s3Place()},required`, '--verbose'], wrong)
+    expect(code).toBe(1)
+    expect(output).toContain('the cache must be written, and cannot be: it answered 403 to GET: SignatureDoesNotMatch')
+    expect(output).not.toContain('s3cret')
+    expect(output).not.toContain('detect')
   })
 })
