@@ -20,6 +20,7 @@ import { provideHost } from './frameworks/host.ts'
 import { defaultBuild, findFramework, type FrameworkStart, noServer } from './frameworks/server.ts'
 import { findStart } from './frameworks/start.ts'
 import { chooseVersion } from './managers/fetch.ts'
+import { provideMemory } from './memory.ts'
 import { readPackageJson } from './package-json.ts'
 import { planPackages } from './packages.ts'
 import { checkChoice, findProject } from './project.ts'
@@ -103,6 +104,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (launch && start === undefined && elsewhere === undefined) throw framework ? noServer(framework) : noStart(json)
   if (start) log.info(`Starts with: ${start.command} (${start.why})`)
   if (start?.host) await provideHost(context, registry, start.host)
+  if (launch) await provideMemory(context)
   if (launch) await provideScriptVariables(context, app, json)
   const process = start && webProcess({ ...start, command: commandOf(start, built) })
   const folder = app.path.slice(context.app.path.length + 1)

@@ -1,0 +1,48 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BuildContext, isSet } from '../sdk/index.ts'
+
+/**
+ * Variables that follow from the memory of the container, as Heroku and Paketo have them: MEMORY_AVAILABLE in MiB, WEB_MEMORY (512) and
+ * WEB_CONCURRENCY, how many processes of that size fit in. With BP_NODE_OPTIMIZE_MEMORY, Node's heap may have three quarters of it.
+ */
+export async function provideMemory({ env, layer }: BuildContext): Promise<void> {
+  const heap = isSet(env, 'BP_NODE_OPTIMIZE_MEMORY')
+  await layer('memory', {
+    types: { launch: true },
+    key: { heap: String(heap) },
+    create: async dir => {
+      await mkdir(join(dir, 'exec.d'))
+      await writeFile(join(dir, 'exec.d/memory'), memoryScript('/sys/fs/cgroup', heap), { mode: 0o755 })
+    },
+  })
+}
+
+/** A program of exec.d (buildpack.md, "exec.d"): it writes variables to file descriptor 3. What the user sets is left alone. */
+export function memoryScript(cgroup: string, heap: boolean): string {
+  return `#!/bin/sh
+for file in ${cgroup}/memory.max ${cgroup}/memory/memory.limit_in_bytes; do
+  [ -r "$file" ] && read -r limit < "$file" && break
+done
+# No limit is "max", or a number beyond any machine.
+case "\${limit-}" in '' | *[!0-9]*) exit 0 ;; esac
+[ "\${#limit}" -lt 16 ] || exit 0
+memory=$((limit / 1048576))
+each=\${WEB_MEMORY:-512}
+case "$each" in 0 | *[!0-9]*) each=512 ;; esac
+count=$((memory / each))
+[ "$count" -gt 0 ] || count=1
+[ -n "\${MEMORY_AVAILABLE-}" ] || echo "MEMORY_AVAILABLE = \\"$memory\\"" >&3
+[ -n "\${WEB_MEMORY-}" ] || echo "WEB_MEMORY = \\"$each\\"" >&3
+[ -n "\${WEB_CONCURRENCY-}" ] || echo "WEB_CONCURRENCY = \\"$count\\"" >&3
+${heap ? heapLines : ''}exit 0
+`
+}
+
+const heapLines = `case "\${NODE_OPTIONS-}" in
+*max[-_]old[-_]space[-_]size*) ;;
+'') echo "NODE_OPTIONS = \\"--max-old-space-size=$((memory * 3 / 4))\\"" >&3 ;;
+*[\\"\\\\]*) ;;
+*) echo "NODE_OPTIONS = \\"$NODE_OPTIONS --max-old-space-size=$((memory * 3 / 4))\\"" >&3 ;;
+esac
+`
