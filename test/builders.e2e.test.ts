@@ -213,6 +213,22 @@ inline = "echo says inline"
     expect(built.output).toMatch(/says inline[\s\S]*says label/)
   })
 
+  it('gives buildpacks the execution environment and volumes', async () => {
+    const dir = await temporaryDirectory()
+    const buildpack = shellBuildpack('acme/env', '1.0.0', {
+      api: '0.12',
+      build: `${web('cat app.txt')}; ${says('$CNB_EXEC_ENV $(cat /given/a)')}; ! touch /given/b 2>/dev/null`,
+    })
+    await writeTree(dir, { ...moved(buildpack, 'env'), 'given/a': 'by volume' })
+    const given = ['--exec-env', 'test', '--volume', `${dir}/given:/given`]
+    const built = await build(paketo, ['-b', `${dir}/env`, ...given])
+    expect(built.code, built.output).toBe(0)
+    expect(built.output).toContain('says test by volume')
+    const older = await build(paketo, ['--exec-env', 'test', '--lifecycle', 'builder'])
+    expect(older.code).toBe(3)
+    expect(older.stderr).toContain('Platform API 0.13')
+  })
+
   it('runs Bale’s own buildpacks, which need Node', async () => {
     const built = await build(paketo, ['-b', 'buildpacks/procfile'], { 'src/Procfile': 'web: cat app.txt Procfile\n' })
     expect(built.code, built.output).toBe(0)

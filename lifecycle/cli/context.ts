@@ -34,6 +34,7 @@ export interface GlobalOptions {
   readonly descriptor?: string
   readonly pullPolicy?: PullPolicy
   readonly docker?: boolean
+  readonly execEnv?: string
   readonly check?: boolean
   readonly previousImage?: string
   readonly creationTime?: string

@@ -130,6 +130,7 @@ function addBuild(program: Command, run: Run): void {
     .option('--run-image <image>', "what the app runs on (default: the stack's run image)")
     .option('--publish', 'push to the registry that the name means')
     .option('--docker', 'put a plain name into the Docker daemon, as docker-daemon:NAME')
+    .option('--exec-env <name>', 'what the image is for, such as production or test (default: production)')
     .option('--previous-image <image>', 'the image of the last build, if it has another name')
     .option(
       '--creation-time <time>',

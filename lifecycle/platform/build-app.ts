@@ -10,6 +10,7 @@ import { type RunImageRequest, runImageMetadata } from '../phases/analyze.ts'
 import { type PhaseFiles, type PipelineImages, type PipelineInput, runPipeline } from '../pipeline.ts'
 import { formatAnalyzed } from '../spec/analyzed.ts'
 import { requirePlatformApi } from '../spec/api.ts'
+import { execEnvOf } from '../spec/exec-env.ts'
 import { parseGroup } from '../spec/group.ts'
 import { checkGroupIds } from '../spec/ids.ts'
 import { formatOrder } from '../spec/order.ts'
@@ -70,6 +71,8 @@ export interface BuildOptions {
   readonly runImage?: string | undefined
   /** More names of run images, by the name that the builder has for each. */
   readonly runImageMirrors?: Readonly<Record<string, readonly string[]>> | undefined
+  /** What the image is for (platform.md, "CNB_EXEC_ENV"): production by default. */
+  readonly execEnv?: string | undefined
   /** The image of the last build, where that has another name. */
   readonly previousImage?: string | undefined
   /** Further directories of this machine for buildpacks. */
@@ -302,12 +305,22 @@ async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment)
   return group
 }
 
+/** @throws BaleError 'arguments' for a malformed one, or phases that do not know it */
+function requireExecEnv(text: string, api: string): string {
+  if (requirePlatformApi(api).execEnv) return execEnvOf(text)
+  throw new BaleError('arguments', `the builder's lifecycle speaks Platform API ${api}, which has no such setting`, {
+    where: '--exec-env',
+    fix: 'leave it out, or use --lifecycle bale',
+  })
+}
+
 function imageSettingsOf(options: BuildOptions, { lifecycle }: BuildEnvironment): PipelineInput['settings'] {
   return {
     launcher: { path: lifecycle.launcher, version: lifecycleVersion },
     defaultProcess: options.defaultProcess,
     labels: options.labels,
     annotations: options.annotations,
+    ...(options.execEnv !== undefined && { execEnv: requireExecEnv(options.execEnv, lifecycle.platformApi) }),
     project: {},
     createdEpoch: options.settings.sourceDateEpoch,
     compression: options.compression,

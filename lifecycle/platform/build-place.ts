@@ -29,7 +29,7 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
   const { caBundle, engine } = settings
   const { landlock } = distribution
   const proxies = proxiesOf(settings.environment)
-  const run = { environment, workspace, network, proxies, volumes: options.volumes }
+  const run = { environment, workspace, network, proxies, volumes: options.volumes, execEnv: options.execEnv }
   if (distribution.container !== undefined)
     return containerRunner({ ...run, limits, caBundle, landlock, reporter }, options)
   const sandbox = engine({

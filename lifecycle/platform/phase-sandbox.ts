@@ -18,6 +18,8 @@ export interface PhaseSandbox {
   readonly environment: BuildEnvironment
   readonly workspace: Workspace
   readonly network: 'none' | 'host'
+  /** CNB_EXEC_ENV */
+  readonly execEnv?: string | undefined
   /** Further directories of this machine that the user shows to buildpacks. */
   readonly volumes?: readonly Mount[] | undefined
   /** Proxy variables. No other variables of the caller enter the sandbox. */
@@ -118,7 +120,8 @@ async function lifecycleMounts(workspace: Workspace, phases: Extract<Phases, { f
 export function environmentOf({
   environment,
   proxies,
-}: Pick<PhaseSandbox, 'environment' | 'proxies'>): Record<string, string> {
+  execEnv,
+}: Pick<PhaseSandbox, 'environment' | 'proxies' | 'execEnv'>): Record<string, string> {
   const { config } = environment.rootfs
   return {
     ...proxies,
@@ -126,6 +129,7 @@ export function environmentOf({
     PATH: envOf(config, 'PATH') ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: '/home/cnb',
     CNB_PLATFORM_API: environment.lifecycle.platformApi,
+    ...(execEnv !== undefined && { CNB_EXEC_ENV: execEnv }),
     ...(environment.lifecycle.phases.from === 'bale' && { BALE_LOG_FORMAT: 'jsonl' }),
   }
 }

@@ -46,6 +46,7 @@ export async function buildCommand(
     builder: options.builder,
     defaultBuilder: config.defaultBuilder,
     runImageMirrors: config.runImageMirrors,
+    execEnv: options.execEnv,
     previousImage: options.previousImage,
     volumes: parseVolumes(options.volume),
     lifecycle: options.lifecycle,
