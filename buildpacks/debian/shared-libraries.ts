@@ -115,7 +115,11 @@ async function packagesOf(
   const search = [...provided, native.env['LD_LIBRARY_PATH'] ?? env['LD_LIBRARY_PATH']].filter(Boolean).join(':')
   const all = { ...env, ...native.env, ...(search !== '' && { LD_LIBRARY_PATH: search }), LC_ALL: 'C.UTF-8' }
   const options = { env: all, quiet: true, allowFailure: true }
-  const { stdout } = await run(['ldd', program], options)
+  const { stdout, stderr, exitCode } = await run(['ldd', program], options)
+  // What is linked statically is no dynamic executable, and needs nothing.
+  if (exitCode !== 0 && !/not a dynamic executable|statically linked/.test(stdout + stderr)) {
+    throw new BuildpackError(`ldd cannot tell what ${program} is linked with: ${stderr.trim()}`)
+  }
   const packages: string[] = []
   for (const [, name = '', path] of stdout.matchAll(/^\s*(\S+) => (?:(\/\S+)|not found)/gm)) {
     const known = native.libraries[name]

@@ -110,7 +110,7 @@ async function compiledModules(venv: string, minor: string): Promise<string[]> {
     const wheel = await readFile(join(site, entry, 'WHEEL'), 'utf8').catch(() => '')
     if (!/^Tag: \S+-linux_\w+$/m.test(wheel)) continue
     const record = await readFile(join(site, entry, 'RECORD'), 'utf8').catch(() => '')
-    for (const [, path = ''] of record.matchAll(/^"?([^",]+\.so)"?,/gm)) modules.push(join(site, path))
+    for (const [, path = ''] of record.matchAll(/^"?([^",\r\n]+\.so)"?,/gm)) modules.push(join(site, path))
   }
   return modules.toSorted()
 }

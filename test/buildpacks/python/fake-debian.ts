@@ -86,6 +86,9 @@ export class FakeDebian {
     if (program === 'dpkg-query') return done('Package: libc6\nStatus: install ok installed\n')
     if (program === 'dpkg-deb') return this.#dpkg(args)
     if (program === 'ldd') {
+      const isThere = await readFile(args[0] ?? '').catch(() => undefined)
+      if (isThere === undefined)
+        return { exitCode: 1, stdout: '', stderr: `ldd: ${args[0]}: No such file or directory` }
       const lines = this.linked.map(name => `\t${name} => /usr/lib/x86_64-linux-gnu/${name} (0x0)`)
       const own = `\tlibffi.so.8 => ${command.env['LD_LIBRARY_PATH']?.split(':')[0]}/libffi.so.8 (0x0)`
       return done([...lines, own].join('\n'))
@@ -238,6 +241,8 @@ export class FakeDebian {
     await mkdir(info)
     if (this.compiled.includes(name)) {
       await writeFile(join(info, 'WHEEL'), 'Wheel-Version: 1.0\nTag: cp313-cp313-linux_x86_64\n')
+      await mkdir(join(site, name))
+      await writeFile(join(site, name, '_native.so'), 'ELF')
       await writeFile(join(info, 'RECORD'), `${name}/__init__.py,,\n${name}/_native.so,sha256=0,1\n`)
     }
     await writeFile(
