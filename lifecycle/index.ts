@@ -29,7 +29,10 @@ export type {
   Published,
   PublishedIndex,
 } from './stores/store.ts'
-export type { StoreSettings } from './stores/settings.ts'
+export type { BuildSecret } from './platform/secrets.ts'
+export type { LifecycleChoice } from './platform/builders/image-environment.ts'
+export type { PullPolicy } from './stores/pull-policy.ts'
+export type { Registries, RegistrySettings, StoreSettings } from './stores/settings.ts'
 export type { ContainerConfig, History, ImageConfig } from './image/config.ts'
 export type { ChunkRecorder, Fingerprint, LayerSource } from './image/layer.ts'
 export type { Descriptor, Index, Manifest, Platform } from './image/manifest.ts'
