@@ -29,7 +29,10 @@ let nginx: CacheServer
 let redis: CacheServer
 let s3: CacheServer
 beforeAll(async () => {
-  ;[nginx, redis, s3] = await Promise.all([startNginx(), startRedis(), startS3()])
+  // One after another: what has started is closed even if another does not start.
+  nginx = await startNginx()
+  redis = await startRedis()
+  s3 = await startS3()
 })
 afterAll(async () => {
   for (const server of [nginx, redis, s3]) await server?.close()
