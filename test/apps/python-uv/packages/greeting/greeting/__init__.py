@@ -1,0 +1,3 @@
+"""A package of the workspace."""
+
+text = "from the workspace"
