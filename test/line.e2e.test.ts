@@ -20,7 +20,7 @@ async function inspect(image: string): Promise<Inspected> {
 describe('the line from source to a running image', () => {
   it('builds a Flask app, and the image serves its page', async () => {
     const built = await bale(['build', 'bale-test-flask', '--path', flask])
-    expect(built.output).toContain('1 of 3 buildpacks participating')
+    expect(built.output).toMatch(/1 of \d+ buildpacks participating/)
     expect(built.code, built.output).toBe(0)
     const page = await serveAndAsk('bale-test-flask')
     expect(page.status).toBe(200)
