@@ -2,10 +2,12 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { PassThrough, Readable } from 'node:stream'
 import { join } from 'node:path'
+import { load } from 'js-yaml'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { runProgram } from '../../lifecycle/cli/program.ts'
 import { parsePlatform, parseVolumes } from '../../lifecycle/cli/values.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
+import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { layoutStore } from '../../lifecycle/stores/layout/store.ts'
 import { configOf, layerOf } from '../helpers/images.ts'
 import { startRegistry } from '../helpers/registry.ts'
@@ -41,9 +43,25 @@ async function user() {
   return { home, bale, image }
 }
 
+/** Tables of TOML have no prototype. */
+const toPlain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+
 interface Index {
   readonly manifests: { digest: string; platform: object; annotations?: object }[]
 }
+
+describe('bale inspect', () => {
+  it('says the same in JSON, YAML and TOML', async () => {
+    const { bale, image } = await user()
+    const digest = await image('one', 'amd64')
+    const inspect = async (format: string) => (await bale(['inspect', 'one', '-o', format])).out
+    const json = JSON.parse(await inspect('json')) as Record<string, unknown>
+    expect(json).toMatchObject({ digest, platform: 'linux/amd64' })
+    expect(load(await inspect('yaml'))).toEqual(json)
+    expect(toPlain(parseToml(await inspect('toml'), 'output'))).toEqual(json)
+    expect((await bale(['inspect', 'one', '-o', 'xml'])).code).not.toBe(0)
+  })
+})
 
 describe('bale manifest', () => {
   it('makes, changes, shows and removes an index', async () => {

@@ -5,7 +5,8 @@ import { Stores } from '../../stores/open.ts'
 import type { ImageReference } from '../../stores/transport.ts'
 import { displayName } from '../../stores/transports.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
-import { formatBytes, makeStyle, printable, shortName, printableJson } from '../text.ts'
+import { formatValue } from '../formats.ts'
+import { formatBytes, makeStyle, printable, shortName } from '../text.ts'
 
 /** The output of `--output json`. */
 interface Inspection {
@@ -37,8 +38,8 @@ export async function inspectCommand(context: CommandContext, text: string, opti
   await using stores = new Stores(context.settings, context.reporter)
   const { image, reference } = await stores.find(text, context.signal)
   const inspection = inspect(reference, image)
-  if (options.output === 'json') context.print(printableJson(inspection))
-  else context.print(describe(inspection, context.color))
+  const { output = 'human' } = options
+  context.print(output === 'human' ? describe(inspection, context.color) : await formatValue(inspection, output))
 }
 
 function inspect(reference: ImageReference, image: Image): Inspection {

@@ -1,0 +1,153 @@
+import { type Command, Option } from 'commander'
+import { pullPolicies } from '../stores/pull-policy.ts'
+import type { GlobalOptions } from './context.ts'
+import { collect, examples, type Run, withOutput } from './options.ts'
+
+// What makes images: `bale build`, `bale executor` and `bale rebase`.
+
+export function addBuild(program: Command, run: Run): void {
+  const command = program
+    .command('build')
+    .argument(
+      '[image]',
+      'a name (default: that in project.toml, or of the directory), kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME',
+    )
+    .description('Build an image from source code.')
+    .option(
+      '--path <source>',
+      'the directory with the source; or tar://FILE, tar://stdin, git://HOST/REPOSITORY#REF',
+      '.',
+    )
+    .option('--sub-path <dir>', 'a directory of the source, in place of all of it')
+    .option('--builder <builder>', "a builder image, a builder.toml, or a directory with one (default: Bale's own)")
+    .addOption(
+      new Option('--lifecycle <whose>', 'whose detector and builder run in a builder image')
+        .choices(['bale', 'builder'])
+        .default('bale'),
+    )
+    .option(
+      '-b, --buildpack <buildpack>',
+      "in place of the builder's order: a directory, a .cnb file, an image, ID[@VERSION], from=builder (repeatable)",
+      collect,
+    )
+    .option('--pre-buildpack <buildpack>', 'before all others (repeatable)', collect)
+    .option('--post-buildpack <buildpack>', 'after all others (repeatable)', collect)
+    .option('-d, --descriptor <file>', 'another project.toml than the one in the source')
+    .addOption(
+      new Option('--pull-policy <policy>', 'when builder and run image are read from their registry').choices(
+        pullPolicies,
+      ),
+    )
+    .option(
+      '--env <name=value>',
+      'a variable for buildpacks; NAME alone takes its value from here (repeatable)',
+      collect,
+    )
+    .option('--env-file <file>', 'a file of such variables, one a line', collect)
+    .option('--tag <image>', 'one more name for the image, anywhere (repeatable)', collect)
+    .option('--run-image <image>', "what the app runs on (default: the stack's run image)")
+    .option('--publish', 'push to the registry that the name means')
+    .option('--docker', 'put a plain name into the Docker daemon, as docker-daemon:NAME')
+    .option('--exec-env <name>', 'what the image is for, such as production or test (default: production)')
+    .option('--previous-image <image>', 'the image of the last build, if it has another name')
+    .option(
+      '--creation-time <time>',
+      "the image's date: now, or seconds since 1970 (default: SOURCE_DATE_EPOCH, or 1980)",
+    )
+    .option('--volume <host:target[:rw]>', 'a directory of this machine for buildpacks (repeatable)', collect)
+    .option('--sbom-output-dir <dir>', 'write the bills of materials there')
+    .option('--clear-cache', 'forget what earlier builds of this image left')
+    .option('--cache-image <image>', 'keep what the next build can reuse in a registry, instead of on this machine')
+    .option(
+      '--cache-from <location>',
+      'a cache that machines share, read when this machine has none: type=registry, local, s3, http or redis (repeatable)',
+      collect,
+    )
+    .option(
+      '--cache-to <location>',
+      'such a cache to write: …,mode=min|max,ttl=7d; it may fail, except with …,required (repeatable)',
+      collect,
+    )
+    .addOption(
+      new Option('--compression <kind>', 'of the layers that are made')
+        .choices(['gzip', 'zstd', 'none'])
+        .default('gzip'),
+    )
+    .option('--default-process <type>', 'the process that starts when the image is run')
+    .addOption(new Option('--network <mode>', 'what buildpacks can reach').choices(['none', 'host']).default('host'))
+    .option('--pids <number>', 'how many processes and threads buildpacks may have at one time (default: 4096)')
+    .option('--memory <size>', 'how much memory buildpacks may use: 2GB (default: no limit)')
+    .option('--disk <size>', 'how large layers and application may become: 10GB (default: no limit)')
+    .option('--timeout <duration>', 'how long the build may take: 45s, 30m, 2h (default: 2h)')
+    .option('--buildpack-timeout <duration>', 'how long one buildpack may take (default: as long as the build)')
+    .option('--report-output-dir <dir>', 'write report.toml there')
+    .option('--digest-file <file>', 'write the digest of the image there')
+    .option('--image-name-with-digest-file <file>', 'write NAME@DIGEST there, a line for each name')
+    .option('--image-name-tag-with-digest-file <file>', 'write NAME:TAG@DIGEST there, a line for each name')
+    .option(
+      '--secret <id=…>',
+      'for buildpacks, as a binding: id=NAME,src=FILE or id=NAME,env=VARIABLE, with type= and key= (repeatable)',
+      collect,
+    )
+    .option('--label <name=value>', 'a label of the image (repeatable)', collect)
+    .option('--annotation <name=value>', 'an annotation of its manifest (repeatable)', collect)
+    .addOption(new Option('--log-format <format>', 'lines of text, or of JSON: the events').choices(['text', 'json']))
+    .option('--log-timestamps', 'the time before each line')
+    .addHelpText(
+      'after',
+      examples(
+        'bale build hello --path examples/flask',
+        'bale build ghcr.io/me/app:1.2 --tag ghcr.io/me/app:latest --publish',
+        'bale build ghcr.io/me/app --publish --cache-image ghcr.io/me/app-cache',
+        'bale build app --cache-from type=s3,bucket=builds --cache-to type=s3,bucket=builds,ttl=14d',
+        'bale build oci:out:latest --network none',
+        'bale build docker-daemon:app --env BP_NODE_VERSION=22',
+      ),
+    )
+  withOutput(command).action(async (image: string | undefined, options: GlobalOptions) => {
+    const { buildCommand, buildStatus } = await import('./commands/build.ts')
+    await run(options, context => buildCommand(context, image, options), buildStatus)
+  })
+}
+
+/** Flags are kaniko's, so commander leaves them alone. */
+export function addExecutor(program: Command, run: Run): void {
+  const command = program
+    .command('executor')
+    .description("Build with the flags of kaniko's executor: docs/from-kaniko.md.")
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .addHelpText('after', examples('bale executor --context dir:///source --destination registry.example.com/app:1.2'))
+  command.action(async () => {
+    const { parseFlags } = await import('./executor/flags.ts')
+    const { mapFlags } = await import('./executor/options.ts')
+    const call = mapFlags(parseFlags(command.args))
+    const { executorCommand } = await import('./commands/executor.ts')
+    const { buildStatus } = await import('./commands/build.ts')
+    await run(call.options, context => executorCommand(context, call), buildStatus)
+  })
+}
+
+export function addRebase(program: Command, run: Run): void {
+  const command = program
+    .command('rebase')
+    .argument('<image>', 'an image that was built by buildpacks, named as for build')
+    .description('Put an image on the newest version of its run image, without building it again.')
+    .option('--run-image <image>', 'another run image (default: the one that it was built on)')
+    .option('--tag <image>', 'one more name for the result, anywhere (repeatable)', collect)
+    .option('--check', 'only say whether a newer run image is there')
+    .option('--force', 'do it though labels, platform or distribution are against it')
+    .option('--publish', 'the name means an image in its registry, not in the local store')
+    .addHelpText(
+      'after',
+      examples(
+        'bale rebase hello',
+        'bale rebase registry.example.com/team/app:1.2 --publish',
+        'bale rebase hello --run-image registry.example.com/stacks/run:13 --tag hello:rebased',
+      ),
+    )
+  withOutput(command).action(async (image: string, options: GlobalOptions) => {
+    const { rebaseCommand } = await import('./commands/rebase.ts')
+    await run(options, context => rebaseCommand(context, image, options))
+  })
+}

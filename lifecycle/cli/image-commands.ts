@@ -1,0 +1,97 @@
+import { type Command, Option } from 'commander'
+import type { GlobalOptions } from './context.ts'
+import { collect, examples, outputOption, type Run, withOutput } from './options.ts'
+
+// What is done with images: `bale run`, `bale inspect` and `bale image …`.
+
+export function addRun(program: Command, run: Run): void {
+  program
+    .command('run')
+    .argument('<image>', 'an image in the local store')
+    .argument('[args...]', 'arguments for the process, after --')
+    .description('Run an image in a sandbox, as its own user.')
+    .option('--env <name=value>', 'a variable for the process (repeatable)', collect)
+    .option('--env-file <file>', 'a file of such variables, one a line (repeatable)', collect)
+    .addOption(
+      new Option('--network <mode>', 'what it can reach, and from where it is reached')
+        .choices(['none', 'host'])
+        .default('host'),
+    )
+    .option('--process <type>', 'the process to start, instead of the default')
+    .option('--verbose', 'print more when it fails')
+    .addHelpText(
+      'after',
+      examples(
+        'bale run hello',
+        'bale run hello --env PORT=9000',
+        'bale run hello --process worker',
+        'bale run hello --network none',
+        'bale run hello -- --help',
+      ),
+    )
+    .action(async (image: string, args: string[], options: GlobalOptions) => {
+      await run(options, async context => {
+        const { runCommand } = await import('./commands/run.ts')
+        return runCommand(context, image, args, options)
+      })
+    })
+}
+
+export function addInspect(program: Command, run: Run): void {
+  program
+    .command('inspect')
+    .argument('<image>', 'an image in the local store, in a registry, or in a file or directory named as for build')
+    .description('Show what an image is made of.')
+
+    .addOption(outputOption())
+    .option('--verbose', 'print more when it fails')
+    .addHelpText(
+      'after',
+      examples('bale inspect hello', 'bale inspect docker://registry.example.com/team/app --output json'),
+    )
+    .action(async (image: string, options: GlobalOptions) => {
+      await run(options, async context => {
+        const { inspectCommand } = await import('./commands/inspect.ts')
+        return inspectCommand(context, image, options)
+      })
+    })
+}
+
+export function addImage(program: Command, run: Run): void {
+  const group = program
+    .command('image')
+    .description('The images in the local store.')
+    .addHelpText('after', examples('bale image ls', 'bale image push hello localhost:5000/hello'))
+  const add = (usage: string, description: string, ...example: string[]): Command => {
+    return withOutput(group.command(usage).description(description)).addHelpText('after', examples(...example))
+  }
+  const images = async () => import('./commands/image.ts')
+  add('ls', 'List them.', 'bale image ls').action(async (options: GlobalOptions) => {
+    await run(options, async context => (await images()).listCommand(context))
+  })
+  add('rm <image...>', 'Remove them, and what only they use.', 'bale image rm hello').action(
+    async (names: string[], options: GlobalOptions) => {
+      await run(options, async context => (await images()).removeCommand(context, names))
+    },
+  )
+  add('tag <image> <name>', 'Give one another name.', 'bale image tag hello hello:1.0').action(
+    async (image: string, name: string, options: GlobalOptions) => {
+      await run(options, async context => (await images()).tagCommand(context, image, name))
+    },
+  )
+  add(
+    'push <image> [name]',
+    'Push one to the registry that its name, or another, means.',
+    'bale image push hello localhost:5000/hello',
+  ).action(async (image: string, name: string | undefined, options: GlobalOptions) => {
+    await run(options, async context => (await images()).pushCommand(context, image, name))
+  })
+  add(
+    'save <image> <destination>',
+    'Write one to a file, a directory or a daemon.',
+    'bale image save hello docker-archive:hello.tar',
+    'bale image save hello oci:out:latest',
+  ).action(async (image: string, destination: string, options: GlobalOptions) => {
+    await run(options, async context => (await images()).saveCommand(context, image, destination))
+  })
+}

@@ -1,0 +1,51 @@
+import { type Command, Option } from 'commander'
+import type { GlobalOptions } from './context.ts'
+import { examples, type Run, withOutput } from './options.ts'
+
+// What lies on this machine: `bale cache …` and `bale stack …`.
+
+export function addCache(program: Command, run: Run): void {
+  const group = program.command('cache').description('What builds and runs leave for the next ones.')
+  const output = () =>
+    new Option('--output <format>', 'for people or for programs').choices(['human', 'json']).default('human')
+  const caches = async () => import('./commands/cache.ts')
+  group
+    .command('ls')
+    .description('List it: of which app, how large, and when it was used last.')
+    .addOption(output())
+    .addHelpText('after', examples('bale cache ls', 'bale cache ls --output json'))
+    .action(async (options: GlobalOptions) => {
+      await run(options, async context => (await caches()).listCommand(context, options))
+    })
+  group
+    .command('prune')
+    .description('Remove what was not used for 30 days, and what killed builds left. Builds may go on meanwhile.')
+    .option('--older-than <age>', 'what was not used for so long: 12h, 30d, 2w')
+    .option('--keep-size <size>', 'the least recently used, until the rest is no larger: 500MB, 10GB')
+    .addOption(new Option('--all', 'everything that is not in use').conflicts(['olderThan', 'keepSize']))
+    .addOption(output())
+    .addHelpText(
+      'after',
+      examples('bale cache prune', 'bale cache prune --older-than 7d --keep-size 10GB', 'bale cache prune --all'),
+    )
+    .action(async (options: GlobalOptions) => {
+      await run(options, async context => (await caches()).pruneCommand(context, options))
+    })
+}
+
+export function addStack(program: Command, run: Run): void {
+  const group = program
+    .command('stack')
+    .description('The images that apps are built in and run on.')
+    .addHelpText('after', examples('bale stack create'))
+  withOutput(group.command('create'))
+    .argument('[dir]', "a directory with a stack.toml (default: that of Bale's own stack)")
+    .description('Make a stack from Debian packages, with their newest versions.')
+    .addHelpText('after', examples('bale stack create', 'bale stack create stacks/trixie'))
+    .action(async (dir: string | undefined, options: GlobalOptions) => {
+      await run(options, async context => {
+        const { createStackCommand } = await import('./commands/stack.ts')
+        return createStackCommand(context, dir)
+      })
+    })
+}
