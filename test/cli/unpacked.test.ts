@@ -1,9 +1,12 @@
-import { readdir } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { unpacked } from '../../lifecycle/cli/commands/run.ts'
+import { unpacked, unpackedDir } from '../../lifecycle/cli/commands/run.ts'
 import { hexOf } from '../../lifecycle/image/digest.ts'
 import { type Image, makeImage } from '../../lifecycle/image/image.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { skip } from '../helpers/skip.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 it('keeps the five images that were run last, unpacked', async () => {
@@ -19,4 +22,23 @@ it('keeps the five images that were run last, unpacked', async () => {
   for (const image of [a, b, c, d, e, a, f]) await run(image)
   expect(unpackings).toBe(6)
   expect((await readdir(base)).sort()).toEqual([c, d, e, a, f].map(image => hexOf(image.imageId)).sort())
+})
+
+it('X44 are in a directory that nobody else can enter, whatever the umask', async () => {
+  const cache = join(await temporaryDirectory(), 'a', 'cache')
+  const umask = process.umask(0)
+  const dir = await unpackedDir(cache).finally(() => process.umask(umask))
+  for (const path of [cache, dir]) expect((await lstat(path)).mode & 0o777).toBe(0o700)
+})
+
+it('X44 are not run from a directory of another user, who could have written them', async context => {
+  if (process.geteuid?.() !== 0) return skip(context, 'only root can give a directory away')
+  for (const foreign of ['.', 'unpacked']) {
+    const cache = await temporaryDirectory()
+    await mkdir(join(cache, 'unpacked'))
+    await chmod(cache, 0o777)
+    await chown(join(cache, foreign), 12_345, 12_345)
+    const error = await failureOf(unpackedDir(cache))
+    expect(error).toMatchObject({ code: 'filesystem', where: join(cache, foreign) })
+  }
 })

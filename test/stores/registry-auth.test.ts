@@ -215,12 +215,30 @@ describe('a token server', () => {
     expect(headersOf(server).filter(h => h !== undefined)).toEqual([])
   })
 
-  it('R10 on another port of the same host is asked', async () => {
-    const tokens = await serve({ auth: bearer })
-    const server = await serve({ auth: { ...bearer, realm: `${tokens.url}/token`, registryToken: 'issued-elsewhere' } })
-    tokens.faults = () => ({ answer: { status: 200, body: JSON.stringify({ access_token: 'issued-elsewhere' }) } })
-    await push(server, password)
-    expect(tokens.requests[0]?.headers.authorization).toMatch(/^Basic /)
+  describe('R10 on another port of the same host, where the registry is reached over http', () => {
+    async function neighbour() {
+      const tokens = await serve({ auth: bearer })
+      const auth = { ...bearer, realm: `${tokens.url}/token`, registryToken: 'issued-elsewhere' }
+      const server = await serve({ auth })
+      tokens.faults = () => ({ answer: { status: 200, body: JSON.stringify({ access_token: 'issued-elsewhere' }) } })
+      return { tokens, server }
+    }
+
+    it('is asked for a token without credentials', async () => {
+      const { tokens, server } = await neighbour()
+      await push(server, undefined)
+      expect(tokens.lines).toHaveLength(1)
+      expect(headersOf(tokens)).toEqual([undefined])
+    })
+
+    it.each([password, { kind: 'identity-token', token: secret } as const])('gets no $kind', async credential => {
+      const { tokens, server } = await neighbour()
+      const { store } = connect(server.host, { credentials: credentialsOf(credential) })
+      const line = await refusal(store.checkWrite(['v1']))
+      expect(line).toContain('another port, which would get the password')
+      expect(line).toContain('serve the registry over https')
+      expect(tokens.requests).toEqual([])
+    })
   })
 
   it.each([

@@ -12,6 +12,7 @@ import { unpackImage } from '../../layers/tree/unpack.ts'
 import { labels, parseBuildMetadataLabel } from '../../spec/labels.ts'
 import { Stores } from '../../stores/open.ts'
 import { findDistribution } from '../../platform/distribution.ts'
+import { ownDirectory } from '../../platform/own-directory.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { printable, printableLines } from '../text.ts'
 import { readVariables } from '../variables.ts'
@@ -28,7 +29,7 @@ export async function runCommand(
 ): Promise<number> {
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
   const image = await findImage(context, name)
-  const base = join(context.settings.cacheDir, 'unpacked')
+  const base = await unpackedDir(context.settings.cacheDir)
   const rootfs = await unpacked(image, base, context.signal, () => {
     // Progress for the user. Only the program writes to its output.
     if (process.stderr.isTTY) process.stderr.write(`Unpacking ${printable(name)}, once\n`)
@@ -69,6 +70,16 @@ function entrypointOf(image: Image, type: string): string {
         ? 'it was not built by buildpacks: leave --process out'
         : `choose one of: ${processes.map(p => p.type).join(', ')}`,
   })
+}
+
+/**
+ * The directory of unpacked images. Programs run from it, so nobody else may have written what is there (X44).
+ * @throws BaleError 'filesystem' if the cache, or the directory in it, belongs to another user
+ */
+export async function unpackedDir(cacheDir: string): Promise<string> {
+  const dir = join(cacheDir, 'unpacked')
+  for (const path of [cacheDir, dir]) await ownDirectory(path, 'XDG_CACHE_HOME')
+  return dir
 }
 
 /** Returns the image's root file system, unpacked once for each image ID. */

@@ -77,21 +77,28 @@ export function basicHeader({ username, password }: { username: string; password
 
 /**
  * The token server that a registry names. A registry over https may name any https server: it proved its identity, and could
- * have asked for the password itself. A registry over http has proved nothing, so the password stays with that host (R10,
- * R11). Addresses are checked when they are dialled (http.ts).
+ * have asked for the password itself. A registry over http has proved nothing: no other host is asked, and another port of
+ * the host, which may belong to another user of that machine, is asked without credentials only (R10, R11). Addresses are
+ * checked when they are dialled (http.ts).
  */
-function tokenServer({ challenge, reply, asker }: TokenRequest): URL {
+function tokenServer({ challenge, reply, asker, credential }: TokenRequest): URL {
   const realm = challenge.parameters.get('realm') ?? ''
   const url = URL.parse(realm)
   if (url === null)
     throw failureAt(reply, `the registry names no token server, but ${JSON.stringify(escaped(realm, 100))}`)
-  const refuse = (why: string) =>
-    failureAt(reply, `the registry sends us to ${redacted(url)} for tokens, ${why}: not asked`)
+  const refuse = (why: string, fix?: string) =>
+    failureAt(reply, `the registry sends us to ${redacted(url)} for tokens, ${why}: not asked`, fix)
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refuse('which is neither https nor http')
   if (url.username !== '' || url.password !== '') throw refuse('with a user name of its own')
   if (reply.url.protocol === 'https:' && url.protocol === 'http:') throw refuse('where the password could be overheard')
   if (reply.url.protocol === 'http:' && url.hostname !== reply.url.hostname) {
     throw refuse(`another host, and over http nobody knows whether ${asker.registry} says so`)
+  }
+  if (reply.url.protocol === 'http:' && url.host !== reply.url.host && credential !== undefined) {
+    throw refuse(
+      `another port, which would get the password, and over http nobody knows whether ${asker.registry} says so`,
+      'serve the registry over https, or its tokens at its own address',
+    )
   }
   return url
 }
