@@ -29,6 +29,7 @@ import { withSelection } from './builders/selection.ts'
 import type { Mount } from '../engines/engine.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
 import { cacheLocations, localDirs, openShared } from './shared-caches.ts'
+import { proxyPasswords } from './proxies.ts'
 import { publishElsewhere, withDisplayNames } from './publish.ts'
 import { checkStart } from './start-check/check-start.ts'
 import { type BuildSecret, BuildSecrets } from './secrets.ts'
@@ -129,11 +130,12 @@ export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const secrets = new BuildSecrets(options.secrets ?? [])
-  const reporter = secrets.masked(options.reporter ?? silent)
+  const passwords = new BuildSecrets(proxyPasswords(options.settings.environment))
+  const reporter = passwords.masked(secrets.masked(options.reporter ?? silent))
   for (const id of secrets.unguarded)
     reporter.event({ type: 'warning', text: `the secret ${id} is too short to be masked, or searched for` })
   return buildWith({ ...options, reporter }, secrets).catch((error: unknown) => {
-    throw secrets.maskError(error)
+    throw passwords.maskError(secrets.maskError(error))
   })
 }
 

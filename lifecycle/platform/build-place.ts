@@ -5,6 +5,7 @@ import type { BuildEnvironment } from './build-environment.ts'
 import { containerRunner } from './container-runner.ts'
 import { openContainerWorkspace } from './container-workspace.ts'
 import type { Distribution } from './distribution.ts'
+import { proxiesOf, warnOfPasswords } from './proxies.ts'
 import { sandboxRunner } from './phase-sandbox.ts'
 import { type Workspace, openWorkspace } from './workspace.ts'
 
@@ -28,7 +29,9 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
   const { environment, workspace, distribution, reporter } = parts
   const { caBundle, engine } = settings
   const { landlock } = distribution
-  const proxies = proxiesOf(settings.environment)
+  // Without a network no proxy is of use, and it may hold a password.
+  const proxies = network === 'none' ? {} : proxiesOf(settings.environment)
+  warnOfPasswords(proxies, reporter)
   const run = { environment, workspace, network, proxies, volumes: options.volumes, execEnv: options.execEnv }
   if (distribution.container !== undefined)
     return containerRunner({ ...run, limits, caBundle, landlock, reporter }, options)
@@ -41,11 +44,4 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
     caBundle,
   })
   return sandboxRunner({ ...run, engine: sandbox }, reporter, options)
-}
-
-/** No other variable of the caller reaches a buildpack. */
-function proxiesOf(environment: BuildOptions['settings']['environment']): Record<string, string> {
-  const isProxy = (e: [string, string | undefined]): e is [string, string] =>
-    e[1] !== undefined && /^(https?|no|all)_proxy$/i.test(e[0])
-  return Object.fromEntries(Object.entries(environment).filter(isProxy))
 }

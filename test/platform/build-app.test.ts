@@ -136,6 +136,52 @@ describe('build', () => {
     expect([detect, built]).toEqual(['read-only', 'read-write'])
   })
 
+  describe('K16 the password of a proxy', () => {
+    const HTTPS_PROXY = 'http://ann:s3cret%2Fw0rd@proxy:3128'
+    const forms = ['s3cret/w0rd', 's3cret%2Fw0rd', Buffer.from('ann:s3cret/w0rd').toString('base64')]
+
+    /** A build whose buildpacks print their variables, as tools do that say what they use. */
+    async function told(environment: Record<string, string>, options: Partial<BuildOptions> = {}) {
+      const engine = fakeEngine({
+        async detector(run, mounted) {
+          for (const text of [JSON.stringify(run.env), ...forms]) await run.onOutput('stdout', Buffer.from(`${text}\n`))
+          await detects()(run, mounted)
+        },
+        builder: builds(),
+      })
+      const made = await machine(engine)
+      await build({ ...made.options, ...options, settings: { ...made.options.settings, environment } })
+      return { runs: engine.runs, events: made.reporter.events, text: JSON.stringify(made.reporter.events) }
+    }
+    const warnings = (events: readonly BuildEvent[]) => events.flatMap(e => (e.type === 'warning' ? [e.text] : []))
+
+    it('reaches buildpacks with a warning, and is masked in what they print', async () => {
+      const { runs, events, text } = await told({ HTTPS_PROXY, NO_PROXY: 'localhost' })
+      expect(runs.map(run => run.env['HTTPS_PROXY'])).toEqual([HTTPS_PROXY, HTTPS_PROXY])
+      expect(warnings(events)).toEqual([expect.stringMatching(/can read the password in HTTPS_PROXY$/)])
+      expect(text).toContain('http://ann:***@proxy:3128') // it was printed
+      for (const form of forms) expect(text).not.toContain(form)
+    })
+
+    it('does not reach them without a network', async () => {
+      const { runs, events } = await told({ HTTPS_PROXY }, { network: 'none' })
+      expect(runs).toHaveLength(2)
+      for (const { env } of runs) expect(env).not.toHaveProperty('HTTPS_PROXY')
+      expect(warnings(events)).toEqual([])
+    })
+
+    it.each([
+      ['ann:s3cret/w0rd@proxy:3128', 1],
+      ['http://proxy:3128', 0],
+      ['http://ann@proxy:3128', 0],
+      ['proxy:3128', 0],
+    ])('is seen in %s: %d warnings', async (value, count) => {
+      const { events, text } = await told({ all_proxy: value })
+      expect(warnings(events)).toHaveLength(count)
+      if (count > 0) expect(text).not.toContain('s3cret/w0rd')
+    })
+  })
+
   it('tells detect the target, from the files of a run image without labels', async () => {
     let analyzed = ''
     const detector: Script = async (run, mounted) => {

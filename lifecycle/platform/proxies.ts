@@ -1,0 +1,51 @@
+import type { Reporter } from '../events.ts'
+import type { BuildSecret } from './secrets.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** The proxy variables of the caller, for buildpacks. No other variable of the caller reaches them. */
+export function proxiesOf(environment: Environment): Record<string, string> {
+  const isProxy = (e: [string, string | undefined]): e is [string, string] =>
+    e[1] !== undefined && /^(https?|no|all)_proxy$/i.test(e[0])
+  return Object.fromEntries(Object.entries(environment).filter(isProxy))
+}
+
+/**
+ * The passwords in proxy variables, to be masked in what buildpacks and their tools print (K16): the password as it is and as
+ * it is written in the URL, and with the user's name, as it is in Proxy-Authorization.
+ */
+export function proxyPasswords(environment: Environment): BuildSecret[] {
+  return Object.entries(proxiesOf(environment)).flatMap(([name, value]) => {
+    const { username, password } = loginOf(value)
+    const texts = password === '' ? [] : [decoded(password), password, `${decoded(username)}:${decoded(password)}`]
+    return texts.map((text, n) => ({ id: name, type: 'proxy', key: `password${n}`, value: Buffer.from(text) }))
+  })
+}
+
+/** Says that buildpacks get the password of a proxy, since they cannot use the proxy without it. */
+export function warnOfPasswords(proxies: Readonly<Record<string, string>>, reporter: Reporter): void {
+  const names = Object.keys(proxies).filter(name => loginOf(proxies[name] ?? '').password !== '')
+  if (names.length === 0) return
+  reporter.event({
+    type: 'warning',
+    text: `buildpacks and the install scripts of dependencies can read the password in ${names.join(' and ')}`,
+    fix: 'name a proxy on this machine that logs in to the other one, or use --network none',
+  })
+}
+
+/** User and password as the URL has them. curl permits values without a scheme. */
+function loginOf(value: string): { readonly username: string; readonly password: string } {
+  const url = URL.parse(value.includes('://') ? value : `http://${value}`)
+  if (url !== null) return url
+  // No URL, but a tool may read it otherwise.
+  const [, username = '', password = ''] = /^(?:[^/]*:\/\/)?([^:@/]*):(.*)@[^@]*$/s.exec(value) ?? []
+  return { username, password }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
