@@ -119,7 +119,7 @@ describe('what goes wrong', () => {
 
   it.each([
     [['build', 'Bad/Name'], 'lower case'],
-    [['build'], 'missing required argument'],
+    [['run'], 'missing required argument'],
     [['frobnicate'], 'frobnicate'],
     [['build', 'x', '--network', 'bridge'], 'none, host'],
     [['inspect', 'oci:/no/such/layout'], '/no/such/layout'],

@@ -28,7 +28,7 @@ export interface LayerDefinition<K extends LayerKey = LayerKey> {
   readonly key: K
   /**
    * Judges the layer of an earlier build by its key. Without this, the two keys have to be equal, and the buildpack's version
-   * the same: another version may fill the layer in another way.
+   * and program the same: another one may fill the layer in another way.
    */
   restore?(existing: Partial<K>): Verdict
   /** Fills the directory, which is there and empty. */
@@ -60,6 +60,8 @@ export interface LayerRoom {
   /** The buildpack's directory of layers. */
   readonly dir: string
   readonly buildpack: { readonly id: string; readonly version: string }
+  /** The digest of the buildpack's bundle: while a buildpack is being written, its version stays the same. Absent without one. */
+  readonly program?: string | undefined
   /** The formats of bills of materials; none if the user wants no bill. */
   readonly sbom: readonly SbomFormat[]
   readonly log: Log
@@ -90,6 +92,7 @@ export async function provideLayer<K extends LayerKey>(
   const { launch = false, build = false, cache = false } = definition.types
   const metadata = {
     buildpack: room.buildpack.version,
+    ...(room.program !== undefined && { program: room.program }),
     key: definition.key,
     ...(Object.keys(notes).length > 0 && { notes }),
   }
@@ -112,14 +115,22 @@ async function judge<K extends LayerKey>(
   const { types, key } = definition
   if (existing === undefined) return { state: 'created', reason: 'not there yet' }
   const { id, version } = room.buildpack
-  const ownKey = { [id]: version, ...key }
-  const existingKey = { ...(existing.buildpack !== undefined && { [id]: existing.buildpack }), ...existing.key }
+  const ownKey = { ...makerOf(id, version, room.program), ...key }
+  const existingKey = { ...makerOf(id, existing.buildpack, existing.program), ...existing.key }
   const verdict = definition.restore?.(existing.key as Partial<K>) ?? compareKeys(existingKey, ownKey)
   if (!verdict.keep) return { state: 'created', reason: verdict.reason }
   if (await isDirectory(path)) return { state: 'restored' }
   // buildpack.md, "Launch Layers": without a directory, export takes the layer of the previous image.
   if (types.launch === true && types.cache !== true && types.build !== true) return { state: 'reused' }
   return { state: 'created', reason: 'its contents were not restored' }
+}
+
+/** What made a layer, as parts of its key. */
+function makerOf(id: string, version: string | undefined, program: string | undefined): LayerKey {
+  return {
+    ...(version !== undefined && { [id]: version }),
+    ...(program !== undefined && { [`the program of ${id}`]: program }),
+  }
 }
 
 /** Makes the contents anew, and returns the notes on them. */
@@ -158,6 +169,7 @@ function changed(name: string, before: string | undefined, now: string | undefin
 /** What an earlier build left in a layer's metadata. */
 interface Existing {
   readonly buildpack: string | undefined
+  readonly program: string | undefined
   readonly key: LayerKey
   readonly notes: Readonly<Record<string, string>>
 }
@@ -173,8 +185,9 @@ async function readExisting(path: string): Promise<Existing | undefined> {
   }
   const { metadata } = document
   if (!isRecord(metadata)) return undefined
-  const { buildpack, key, notes } = metadata
-  return { buildpack: typeof buildpack === 'string' ? buildpack : undefined, key: strings(key), notes: strings(notes) }
+  const { key, notes } = metadata
+  const { buildpack, program } = strings(metadata)
+  return { buildpack, program, key: strings(key), notes: strings(notes) }
 }
 
 function strings(value: unknown): Record<string, string> {

@@ -10,6 +10,7 @@ import { makeRun, type Runner, spawnRunner } from './command.ts'
 import { confine } from './confine.ts'
 import { BuildpackError } from './errors.ts'
 import { launchDocument } from './launch.ts'
+import { digestOfFile } from './files.ts'
 import { type LayerRoom, provideLayer } from './layer.ts'
 import { Log, type Output } from './log.ts'
 import { planDocument } from './plan.ts'
@@ -119,7 +120,9 @@ async function detect(buildpack: Buildpack, context: Context, { env }: Invocatio
 async function build(buildpack: Buildpack, context: Context, { env }: Invocation, seals: Seals): Promise<number> {
   const layersDir = required(env, 'CNB_LAYERS_DIR')
   const sbom = isSet(context.env, 'BP_DISABLE_SBOM') ? [] : declaredFormats(context.buildpack.sbomFormats)
-  const room: LayerRoom = { dir: layersDir, buildpack: context.buildpack, sbom, log: context.log, seals }
+  const { buildpack: about, log } = context
+  const program = await digestOfProgram(about.dir)
+  const room: LayerRoom = { dir: layersDir, buildpack: about, program, sbom, log, seals }
   const buildContext: BuildContext = {
     ...context,
     plan: await readPlan(required(env, 'CNB_BP_PLAN_PATH')),
@@ -131,6 +134,14 @@ async function build(buildpack: Buildpack, context: Context, { env }: Invocation
   await seals.check(context.log)
   await writeResult(room, result)
   return 0
+}
+
+/** The digest of the bundle that `bin/main` starts; undefined for a buildpack that is not bundled. */
+async function digestOfProgram(dir: string): Promise<string | undefined> {
+  return digestOfFile(join(dir, 'main.cjs')).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  })
 }
 
 async function writeResult({ dir, buildpack, sbom }: LayerRoom, result: BuildResult): Promise<void> {

@@ -89,6 +89,19 @@ describe('a layer', () => {
     expect(state.layer).toMatchObject({ state: 'created', reason: 'example/test 1.2.3 → 1.3.0' })
   })
 
+  it('is made anew by another program of the same version, as while a buildpack is being written', async () => {
+    const dir = await buildpackDir()
+    await writeFile(join(dir, 'main.cjs'), 'one')
+    const { project, state } = await layerProject(dir)
+    await project.build()
+    await project.nextBuild()
+    await project.build()
+    expect(state.layer).toMatchObject({ state: 'restored' })
+    await writeFile(join(dir, 'main.cjs'), 'two')
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Creating Tool 1.0 (the program of example/test changed)')
+  })
+
   it('that is for launch alone is reused from the previous image, without a directory', async () => {
     const { project, state } = await layerProject()
     state.wanted = tool('1.0', { types: { launch: true } })
