@@ -1,5 +1,13 @@
 /** Everything a program may import: `import { build, settings } from 'bale'`. */
 export { type BuildOptions, type BuildResult, build, exitStatusOf } from './platform/build-app.ts'
+export {
+  type PlannedBuild,
+  type PlannedBuildpack,
+  type PlannedRequirement,
+  type PlannedRunImage,
+  plan,
+} from './platform/plan-app.ts'
+export type { ChosenBuilder } from './platform/open-build.ts'
 export { type BuildOutcome, buildEvents } from './platform/build-events.ts'
 export { type EngineFactory, type Settings, settings } from './platform/settings.ts'
 export { type RebaseOptions, type RebaseResult, rebase } from './platform/rebase-app.ts'
@@ -19,7 +27,7 @@ export type { Digest } from './image/digest.ts'
 export type { Image } from './image/image.ts'
 export type { Layer, LayerDigests } from './image/layer.ts'
 export type { Compression } from './image/media-types.ts'
-export type { GroupElement, Report } from './spec/types.ts'
+export type { GroupElement, Metadata, PlanRequire, Report, Target } from './spec/types.ts'
 export type {
   ImageSink,
   ImageSource,

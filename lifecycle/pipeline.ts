@@ -4,7 +4,14 @@ import { type PhaseName, inPhase } from './errors.ts'
 import type { Reporter } from './events.ts'
 import type { Image } from './image/image.ts'
 import type { PhaseRunner } from './phase-runner.ts'
-import { type AnalyzeInput, type ImageNaming, type SelectedRunImage, analyze, analyzedOf } from './phases/analyze.ts'
+import {
+  type Analysis,
+  type AnalyzeInput,
+  type ImageNaming,
+  type SelectedRunImage,
+  analyze,
+  analyzedOf,
+} from './phases/analyze.ts'
 import { type BuildOutput, type Exported, type ImageSettings, exportImage } from './phases/export.ts'
 import { restore } from './phases/restore.ts'
 import type { PlatformFeatures } from './spec/api.ts'
@@ -27,17 +34,21 @@ export interface PhaseFiles extends Omit<BuildOutput, 'group'> {
   readGroup(): Promise<readonly GroupElement[]>
 }
 
-export interface PipelineInput {
+/** What analyze and detect need. */
+export interface DetectionInput {
   readonly images: PipelineImages
   readonly files: PhaseFiles
   /** Runs detect and build, which run buildpacks. The other phases hold credentials and run in this process. */
   readonly runner: PhaseRunner
+  readonly features: PlatformFeatures
+  readonly reporter: Reporter
+}
+
+export interface PipelineInput extends DetectionInput {
   readonly cache: BuildCache
   /** What restore takes from earlier builds: the previous image's metadata, and layers. */
   readonly reuse: { readonly previous: boolean; readonly layers: boolean }
   readonly settings: ImageSettings
-  readonly features: PlatformFeatures
-  readonly reporter: Reporter
   /** Chooses another run image for what build left. Absent, or undefined: the image is put upon what analyze selected. */
   readonly chooseRunImage?: (output: BuildOutput, signal: AbortSignal) => Promise<SelectedRunImage | undefined>
   /** Inspects what build left before anything is made of it. Throws if no image is to be made. */
@@ -59,15 +70,7 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
   const [destination] = images.destinations
   const phase = phaseTimer(reporter)
 
-  const analysis = await phase('analyze', async () => {
-    const found = await analyze({ ...images, reporter }, signal)
-    await files.writeAnalyzed(analyzedOf(found, images.naming, features))
-    return found
-  })
-  const group = await phase('detect', async () => {
-    await runner.run('detect', signal)
-    return files.readGroup()
-  })
+  const { analysis, group } = await runDetection(input, signal)
   const previous = reuse.previous ? analysis.previous : undefined
   await phase('restore', () =>
     restore({ layersDir, group, previous, cache, skipLayers: !reuse.layers, features, reporter }, signal),
@@ -97,6 +100,27 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
     ),
   )
   return { ...exported, group }
+}
+
+/**
+ * The two phases that decide what a build does: analyze and detect. They write to no image and no cache.
+ * @throws BaleError as for `runPipeline`
+ */
+export async function runDetection(
+  { images, files, runner, features, reporter }: DetectionInput,
+  signal: AbortSignal,
+): Promise<{ readonly analysis: Analysis; readonly group: readonly GroupElement[] }> {
+  const phase = phaseTimer(reporter)
+  const analysis = await phase('analyze', async () => {
+    const found = await analyze({ ...images, reporter }, signal)
+    await files.writeAnalyzed(analyzedOf(found, images.naming, features))
+    return found
+  })
+  const group = await phase('detect', async () => {
+    await runner.run('detect', signal)
+    return files.readGroup()
+  })
+  return { analysis, group }
 }
 
 /** Runs phases one after another, and reports how long each took. */

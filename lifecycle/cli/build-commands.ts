@@ -1,18 +1,54 @@
 import { type Command, Option } from 'commander'
 import { pullPolicies } from '../stores/pull-policy.ts'
 import type { GlobalOptions } from './context.ts'
-import { collect, examples, type Run, withOutput } from './options.ts'
+import { collect, examples, outputOption, type Run, withOutput } from './options.ts'
 
-// What makes images: `bale build`, `bale executor` and `bale rebase`.
+// What makes images: `bale build`, `bale plan`, `bale executor` and `bale rebase`.
 
 export function addBuild(program: Command, run: Run): void {
-  const command = program
-    .command('build')
+  const command = withBuildOptions(program.command('build'))
+    .description('Build an image from source code.')
+    .option('--dry-run', 'only say what would be built, as bale plan does')
+    .addHelpText(
+      'after',
+      examples(
+        'bale build hello --path examples/flask',
+        'bale build ghcr.io/me/app:1.2 --tag ghcr.io/me/app:latest --publish',
+        'bale build ghcr.io/me/app --publish --cache-image ghcr.io/me/app-cache',
+        'bale build app --cache-from type=s3,bucket=builds --cache-to type=s3,bucket=builds,ttl=14d',
+        'bale build oci:out:latest --network none',
+        'bale build docker-daemon:app --env BP_NODE_VERSION=22',
+      ),
+    )
+  withOutput(command).action(async (image: string | undefined, options: GlobalOptions) => {
+    const { buildCommand, buildStatus } = await import('./commands/build.ts')
+    const { planCommand } = await import('./commands/plan.ts')
+    const command = options.dryRun === true ? planCommand : buildCommand
+    await run(options, context => command(context, image, options), buildStatus)
+  })
+}
+
+export function addPlan(program: Command, run: Run): void {
+  const command = withBuildOptions(program.command('plan'))
+    .description(
+      'Say what a build would do, and write no image: buildpacks and why they take part, run image, destination. All options are those of build.',
+    )
+    .addOption(outputOption())
+    .addHelpText('after', examples('bale plan hello --path examples/flask', 'bale plan --output json'))
+  withOutput(command).action(async (image: string | undefined, options: GlobalOptions) => {
+    const { planCommand } = await import('./commands/plan.ts')
+    const { buildStatus } = await import('./commands/build.ts')
+    await run(options, context => planCommand(context, image, options), buildStatus)
+  })
+}
+
+/** The argument and the options that say what is built, by what and for where. */
+function withBuildOptions(command: Command): Command {
+  return command
     .argument(
       '[image]',
       'a name (default: that in project.toml, or of the directory), kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME',
     )
-    .description('Build an image from source code.')
     .option(
       '--path <source>',
       'the directory with the source; or tar://FILE, tar://stdin, git://HOST/REPOSITORY#REF',
@@ -93,21 +129,6 @@ export function addBuild(program: Command, run: Run): void {
     .option('--annotation <name=value>', 'an annotation of its manifest (repeatable)', collect)
     .addOption(new Option('--log-format <format>', 'lines of text, or of JSON: the events').choices(['text', 'json']))
     .option('--log-timestamps', 'the time before each line')
-    .addHelpText(
-      'after',
-      examples(
-        'bale build hello --path examples/flask',
-        'bale build ghcr.io/me/app:1.2 --tag ghcr.io/me/app:latest --publish',
-        'bale build ghcr.io/me/app --publish --cache-image ghcr.io/me/app-cache',
-        'bale build app --cache-from type=s3,bucket=builds --cache-to type=s3,bucket=builds,ttl=14d',
-        'bale build oci:out:latest --network none',
-        'bale build docker-daemon:app --env BP_NODE_VERSION=22',
-      ),
-    )
-  withOutput(command).action(async (image: string | undefined, options: GlobalOptions) => {
-    const { buildCommand, buildStatus } = await import('./commands/build.ts')
-    await run(options, context => buildCommand(context, image, options), buildStatus)
-  })
 }
 
 /** Flags are kaniko's, so commander leaves them alone. */

@@ -36,6 +36,7 @@ export interface GlobalOptions {
   readonly docker?: boolean
   readonly execEnv?: string
   readonly check?: boolean
+  readonly dryRun?: boolean
   readonly previousImage?: string
   readonly creationTime?: string
   readonly volume?: readonly string[]
@@ -108,17 +109,21 @@ export interface CommandContext {
 
 export function makeContext(options: GlobalOptions, process: ProgramProcess): CommandContext {
   const { stdout, env } = process
-  const color = options.color !== false && stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
-  const write = (text: string): void => void stdout.write(text)
-  const drained = () => drainOf(stdout)
+  // A result for programs stands alone on standard output.
+  const stream = (options.output ?? 'human') === 'human' ? stdout : process.stderr
+  const isColored = ({ isTTY }: { readonly isTTY?: boolean }): boolean =>
+    options.color !== false && isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+  const color = isColored(stream)
+  const write = (text: string): void => void stream.write(text)
+  const drained = () => drainOf(stream)
   const level = { ...(options.verbose === true && { verbose: true }), ...(options.quiet === true && { quiet: true }) }
   const isPlain = options.logFormat !== undefined || options.logTimestamps === true
-  const pretty = stdout.isTTY && !isPlain && options.quiet !== true && env['TERM'] !== 'dumb'
+  const pretty = stream.isTTY && !isPlain && options.quiet !== true && env['TERM'] !== 'dumb'
   const reporter = pretty
     ? prettyReporter({
         write,
         drained,
-        width: () => stdout.columns || 80,
+        width: () => stream.columns || 80,
         now: () => performance.now(),
         color,
         ...level,
@@ -133,10 +138,10 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
     input: process.stdin,
     reporter,
     signal: interrupt.signal,
-    color,
+    color: isColored(stdout),
     print(text) {
       void reporter.close() // a result stands on a line of its own, not behind a bar
-      write(`${text}\n`)
+      stdout.write(`${text}\n`)
     },
     releaseSignals: interrupt.dispose,
     close: async () => {
@@ -152,7 +157,7 @@ function stamped(write: (text: string) => void): (text: string) => void {
 }
 
 /** Resolves when a stream accepts more output or is closed. Returns undefined if it accepts more now. */
-function drainOf(stream: ProgramProcess['stdout']): Promise<void> | undefined {
+function drainOf(stream: ProgramProcess['stdout'] | ProgramProcess['stderr']): Promise<void> | undefined {
   if (!stream.writableNeedDrain || stream.destroyed) return undefined
   return new Promise(resolve => {
     const events = ['drain', 'close', 'error'] as const

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { BaleError, exitStatus } from '../errors.ts'
 import { baleVersion } from '../version.ts'
-import { addBuild, addExecutor, addRebase } from './build-commands.ts'
+import { addBuild, addExecutor, addPlan, addRebase } from './build-commands.ts'
 import { addBuilder, addBuildpack } from './builder-commands.ts'
 import { type CommandContext, Stopped, makeContext } from './context.ts'
 import { addConfig } from './config-commands.ts'
@@ -56,6 +56,7 @@ function makeProgram(run: Run): Command {
       ),
     )
   addBuild(program, run)
+  addPlan(program, run)
   addExecutor(program, run)
   addRebase(program, run)
   addRun(program, run)

@@ -1,45 +1,24 @@
-import { writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import { BaleError, exitStatus } from '../errors.ts'
-import { type Reporter, silent } from '../events.ts'
-import { readUntrusted } from '../files/read.ts'
-import { wrapErrno } from '../files/wrap-errno.ts'
+import { join } from 'node:path'
+import type { Mount } from '../engines/engine.ts'
+import { exitStatus } from '../errors.ts'
+import type { Reporter } from '../events.ts'
 import type { Compression } from '../image/media-types.ts'
-import { outOfTime } from '../phase-runner.ts'
-import { type RunImageRequest, runImageMetadata } from '../phases/analyze.ts'
-import { type PhaseFiles, type PipelineImages, type PipelineInput, runPipeline } from '../pipeline.ts'
-import { formatAnalyzed } from '../spec/analyzed.ts'
-import { requirePlatformApi } from '../spec/api.ts'
+import { type PipelineInput, runPipeline } from '../pipeline.ts'
 import { execEnvOf } from '../spec/exec-env.ts'
-import { parseGroup } from '../spec/group.ts'
-import { checkGroupIds } from '../spec/ids.ts'
-import { formatOrder } from '../spec/order.ts'
-import type { ProjectDescriptor } from '../spec/project-descriptor.ts'
-import type { GroupElement } from '../spec/types.ts'
-import { type Destination, type ImageAt, Stores } from '../stores/open.ts'
 import type { PullPolicy } from '../stores/pull-policy.ts'
 import { lifecycleVersion } from '../version.ts'
 import { appCache } from './app-cache.ts'
-import { type BuildEnvironment, openEnvironment } from './build-environment.ts'
-import { openPlace, openRunner } from './build-place.ts'
+import type { BuildEnvironment } from './build-environment.ts'
 import type { LifecycleChoice } from './builders/image-environment.ts'
-import type { OpenBuildpackInput } from './builders/open-buildpack.ts'
-import { selectionOf } from './builders/project-selection.ts'
-import { withSelection } from './builders/selection.ts'
-import type { Mount } from '../engines/engine.ts'
-import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
-import { cacheLocations, localDirs, openShared } from './shared-caches.ts'
-import { proxyPasswords } from './proxies.ts'
-import { publishElsewhere, withDisplayNames } from './publish.ts'
-import { checkStart } from './start-check/check-start.ts'
-import { type BuildSecret, BuildSecrets } from './secrets.ts'
-import { type StackInput, ensureRunImage } from './stack.ts'
-import { selectStaticRunImage } from './static-run-image.ts'
+import type { Distribution } from './distribution.ts'
+import { type OpenBuild, prepareDetection, withOpenBuild } from './open-build.ts'
+import { publishElsewhere } from './publish.ts'
+import type { BuildSecret } from './secrets.ts'
 import type { Settings } from './settings.ts'
-import { copySource } from './copy-source.ts'
-import { readSourceSettings } from './source-filter.ts'
-import { sayUnreadSettings } from './unread-settings.ts'
-import { type Workspace, writePlatformEnv } from './workspace.ts'
+import { openShared } from './shared-caches.ts'
+import { type StackInput, ensureRunImage } from './stack.ts'
+import { checkStart } from './start-check/check-start.ts'
+import { selectStaticRunImage } from './static-run-image.ts'
 
 export interface BuildOptions {
   /** The destination of the image, in skopeo's notation. A plain name means Bale's own store. */
@@ -117,8 +96,6 @@ export interface BuildOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-const defaultTimeout = 2 * 3600_000
-
 export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
   /** Every name of the image, in all transports. */
   readonly names: readonly string[]
@@ -128,48 +105,15 @@ export interface BuildResult extends Awaited<ReturnType<typeof runPipeline>> {
  * Builds source code into an image, and stores it at its destinations.
  * @throws BaleError; `exitStatusOf(error)` is the exit status of `bale build`
  */
-export async function build(options: BuildOptions): Promise<BuildResult> {
-  const secrets = new BuildSecrets(options.secrets ?? [])
-  const passwords = new BuildSecrets(proxyPasswords(options.settings.environment))
-  const reporter = passwords.masked(secrets.masked(options.reporter ?? silent))
-  for (const id of secrets.unguarded)
-    reporter.event({ type: 'warning', text: `the secret ${id} is too short to be masked, or searched for` })
-  return buildWith({ ...options, reporter }, secrets).catch((error: unknown) => {
-    throw passwords.maskError(secrets.maskError(error))
-  })
+export function build(options: BuildOptions): Promise<BuildResult> {
+  return withOpenBuild(options, buildIn)
 }
 
-async function buildWith(
-  options: BuildOptions & { readonly reporter: Reporter },
-  secrets: BuildSecrets,
-): Promise<BuildResult> {
-  const { settings, reporter } = options
-  const timeout = options.timeout ?? defaultTimeout
-  using timer = abortAfter(timeout, outOfTime('the build', timeout, '--timeout'))
-  const signal = AbortSignal.any([timer.signal, ...(options.signal ? [options.signal] : [])])
-  const distribution = options.distribution ?? findDistribution(import.meta.url)
-  await using stores = new Stores(settings, reporter, options.compression)
-  const names = [options.image, ...(options.tags ?? [])]
-  const caches = cacheLocations(options)
-  const destinations = await stores.destinations(names, options.publish === true)
-  const [destination, ...others] = destinations
-  const source = resolve(options.path ?? '.')
-  await using workspace = await openPlace(distribution, settings.cacheDir, source)
-  const { filter, env, keepsGit, project } = await readSourceSettings({
-    dir: source,
-    descriptor: options.descriptor,
-    images: [...names, ...(options.cacheImage === undefined ? [] : [options.cacheImage])],
-    outputs: [settings.cacheDir, settings.dataDir, ...localDirs(caches), ...(options.outputs ?? [])],
-    reporter,
-  })
-  const inputs = {
-    ...options,
-    distribution,
-    stores,
-    reporter,
-    builder: options.builder ?? project?.builder ?? options.defaultBuilder,
-  }
-  const environment = await withBuildpacks(await openEnvironment(inputs, signal), project, inputs, workspace, signal)
+async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<BuildResult> {
+  const { options, secrets, stores, reporter, environment, caches } = opened
+  const { settings } = options
+  const [destination, ...others] = opened.destinations
+  const imageSettings = imageSettingsOf(options, environment)
   const cacheImage =
     options.cacheImage === undefined ? undefined : await stores.destinations([options.cacheImage], true)
   await using resources = new AsyncDisposableStack()
@@ -189,25 +133,13 @@ async function buildWith(
     reporter,
   })
   cache.prefetch()
-  const { previousImage } = options
-  const previous = previousImage === undefined ? destination.previous : await stores.source(previousImage)
-
-  const variables = { ...env, ...options.env }
-  await writePlatformEnv(workspace.platform, variables)
-  await secrets.writeBindings(workspace.platform)
-  await copySource(source, workspace.app, { reporter, filter, keepsGit, signal })
-  await writeFile(join(workspace.layers, 'order.toml'), formatOrder(environment.order))
 
   const result = await runPipeline(
     {
-      images: imagesOf(settings, environment, destinations, previous),
-      files: filesOf(workspace, environment, group => sayUnreadSettings(variables, group, environment, reporter)),
-      runner: await openRunner(options, { environment, workspace, distribution, reporter }),
+      ...(await prepareDetection(opened, signal)),
       cache,
       reuse: { previous: options.clearCache !== true, layers: true },
-      settings: imageSettingsOf(options, environment),
-      features: requirePlatformApi(environment.lifecycle.platformApi),
-      reporter: withDisplayNames(destination, reporter),
+      settings: imageSettings,
       ...choiceOfRunImage({ settings, store: stores.local, reporter }, environment),
       checkOutput: async (output, image) => {
         await secrets.refuseIn(output, signal)
@@ -218,28 +150,6 @@ async function buildWith(
   )
   const elsewhere = await publishElsewhere(result.image, others, reporter, signal)
   return { ...result, names: [...result.published.names, ...elsewhere] }
-}
-
-/** The environment with the buildpacks that user and project choose. */
-async function withBuildpacks(
-  environment: BuildEnvironment,
-  project: ProjectDescriptor | undefined,
-  inputs: BuildOptions & Pick<OpenBuildpackInput, 'stores' | 'reporter'> & { readonly distribution: Distribution },
-  { dir }: Workspace,
-  signal: AbortSignal,
-): Promise<BuildEnvironment> {
-  const selection = await selectionOf(inputs, project, join(dir, 'scripts'))
-  const builder = environment.buildpacks
-  const opening = { ...inputs, bundled: bundledIn(inputs.distribution), builder, base: resolve('.') }
-  const runImages = withMirrors(environment.runImages, inputs.runImageMirrors)
-  return { ...environment, ...(await withSelection(environment, selection, opening, signal)), runImages }
-}
-
-/** The run image with the mirrors that the user has for it. */
-function withMirrors(request: RunImageRequest, mirrors: BuildOptions['runImageMirrors'] = {}): RunImageRequest {
-  const { image, mirrors: own } = request.names
-  const more = Object.hasOwn(mirrors, image) ? (mirrors[image] ?? []) : []
-  return { ...request, names: { image, mirrors: [...more, ...own] } }
 }
 
 function choiceOfRunImage(
@@ -254,85 +164,17 @@ function choiceOfRunImage(
   return { chooseRunImage: (output, signal) => selectStaticRunImage(output, choice, signal) }
 }
 
-function imagesOf(
-  { platform }: Settings,
-  { runImages }: BuildEnvironment,
-  destinations: readonly [Destination, ...Destination[]],
-  previous: ImageAt,
-): PipelineImages {
-  const [{ registry }] = destinations
-  return {
-    platform,
-    previous,
-    runImage: runImages,
-    registry,
-    destinations,
-    // The phases in the sandbox read no image, so names without digests suffice.
-    naming: { previous: previous.name, identify: name => name },
-    describe: ({ names, image }) => Promise.resolve(runImageMetadata(image, names.image, names.mirrors)),
-  }
-}
-
-function filesOf(
-  workspace: Workspace,
-  environment: BuildEnvironment,
-  onGroup: (group: readonly GroupElement[]) => Promise<void>,
-): PhaseFiles {
-  return {
-    layersDir: { host: workspace.layers, image: workspace.imagePaths.layers },
-    appDir: { host: workspace.app, image: workspace.imagePaths.app },
-    owner: environment.user,
-    async writeAnalyzed(analyzed) {
-      const file = join(workspace.layers, 'analyzed.toml')
-      await wrapErrno(file, () => writeFile(file, formatAnalyzed(analyzed)))
-    },
-    async readGroup() {
-      const group = await readGroup(workspace, environment)
-      await onGroup(group)
-      return group
-    },
-  }
-}
-
-/** Reads the group that detect wrote. It comes from a sandbox, so it may hold only what the build environment has (X28). */
-async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment): Promise<readonly GroupElement[]> {
-  const where = join(workspace.layers, 'group.toml')
-  const group = parseGroup((await readUntrusted(where)) ?? '', where)
-  checkGroupIds(group)
-  for (const { id, version } of group) {
-    const known = buildpacks.some(b => b.descriptor.id === id && b.descriptor.version === version)
-    if (!known)
-      throw new BaleError('input', `detect chose ${id}@${version}, which the builder does not have`, { where })
-  }
-  return group
-}
-
-/** @throws BaleError 'arguments' for a malformed one, or phases that do not know it */
-function requireExecEnv(text: string, api: string): string {
-  if (requirePlatformApi(api).execEnv) return execEnvOf(text)
-  throw new BaleError('arguments', `the builder's lifecycle speaks Platform API ${api}, which has no such setting`, {
-    where: '--exec-env',
-    fix: 'leave it out, or use --lifecycle bale',
-  })
-}
-
 function imageSettingsOf(options: BuildOptions, { lifecycle }: BuildEnvironment): PipelineInput['settings'] {
   return {
     launcher: { path: lifecycle.launcher, version: lifecycleVersion },
     defaultProcess: options.defaultProcess,
     labels: options.labels,
     annotations: options.annotations,
-    ...(options.execEnv !== undefined && { execEnv: requireExecEnv(options.execEnv, lifecycle.platformApi) }),
+    ...(options.execEnv !== undefined && { execEnv: execEnvOf(options.execEnv) }),
     project: {},
     createdEpoch: options.settings.sourceDateEpoch,
     compression: options.compression,
   }
-}
-
-function abortAfter(milliseconds: number, reason: BaleError): Disposable & { readonly signal: AbortSignal } {
-  const abort = new AbortController()
-  const timer = setTimeout(() => abort.abort(reason), milliseconds)
-  return { signal: abort.signal, [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
 /** Returns the exit status for an error that `build` threw (platform.md, "Exit Code" of the phase it came from). */

@@ -101,17 +101,18 @@ export class BuildSecrets {
   masked(reporter: Reporter): Reporter {
     if (this.#forms.length === 0) return reporter
     return {
-      event: event => reporter.event(this.#maskAll(event) as BuildEvent),
+      event: event => reporter.event(this.maskAll(event) as BuildEvent),
       drained: () => reporter.drained?.(),
       close: () => reporter.close(),
     }
   }
 
-  #maskAll(value: unknown): unknown {
+  /** A copy of the value with every text in it masked. */
+  maskAll(value: unknown): unknown {
     if (typeof value === 'string') return this.mask(value)
-    if (Array.isArray(value)) return value.map(item => this.#maskAll(item))
-    if (typeof value !== 'object' || value === null) return value
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.#maskAll(item)]))
+    if (Array.isArray(value)) return value.map(item => this.maskAll(item))
+    if (typeof value !== 'object' || value === null || value instanceof Date) return value
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.maskAll(item)]))
   }
 
   /** Masks the message of an error, in place: which phase it came from is known by its identity. */

@@ -1,113 +1,13 @@
-import { createHash } from 'node:crypto'
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { Engine, EngineRun } from '../../lifecycle/engines/engine.ts'
 import { BaleError, exitStatus } from '../../lifecycle/errors.ts'
 import type { BuildEvent } from '../../lifecycle/events.ts'
-import { makeImage } from '../../lifecycle/image/image.ts'
 import { type BuildOptions, build } from '../../lifecycle/platform/build-app.ts'
 import { type BuildOutcome, buildEvents } from '../../lifecycle/platform/build-events.ts'
-import { layoutStore } from '../../lifecycle/stores/layout/store.ts'
+import { type Script, builds, detects, fakeEngine, group, machine } from '../helpers/build-machine.ts'
 import { failureOf } from '../helpers/failure.ts'
-import { configOf, layerOf, platform } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
-import { type Tree, writeTree } from '../helpers/tree.ts'
-import { recorder } from '../phases/harness.ts'
-
-// build() without a sandbox: the engine is a fake that does what detector and builder would leave behind.
-
-type Phase = 'detector' | 'builder'
-type Script = (run: EngineRun, mounted: (path: string) => string) => Promise<number | void>
-
-/** Runs a function for each phase binary; what it is given is what the sandbox would see. */
-function fakeEngine(scripts: Readonly<Record<Phase, Script>>): Engine & { readonly runs: EngineRun[] } {
-  const runs: EngineRun[] = []
-  return {
-    name: 'unsandboxed',
-    runs,
-    check: () => Promise.resolve(),
-    async run(run, signal) {
-      signal?.throwIfAborted()
-      runs.push(run)
-      const mounted = (path: string): string => run.mounts.find(m => m.path === path)?.hostPath ?? ''
-      const code = await scripts[run.argv.at(-1) as Phase](run, mounted)
-      return { code: code ?? 0 }
-    },
-  }
-}
-
-const group = '[[group]]\nid = "test/bp"\nversion = "1.0.0"\napi = "0.12"\n'
-const detects =
-  (text = group): Script =>
-  async (_run, mounted) => {
-    await writeTree(mounted('/layers'), { 'group.toml': text, 'plan.toml': '' })
-  }
-const builds =
-  (tree: Tree = {}): Script =>
-  async (_run, mounted) => {
-    await writeTree(mounted('/layers'), {
-      'config/metadata.toml': '[[processes]]\ntype = "web"\ncommand = ["run"]\nbuildpack-id = "test/bp"\n',
-      'test_bp/deps/file': 'dependency',
-      'test_bp/deps.toml': '[types]\nlaunch = true\ncache = true\n',
-      ...tree,
-    })
-  }
-
-/** A machine with a stack, a builder and the source of an app. */
-async function machine(engine: Engine, builderToml = '') {
-  const root = await temporaryDirectory()
-  const dataDir = join(root, 'data')
-  const stackToml = 'id = "test"\n'
-  await writeTree(root, {
-    'builder/builder.toml': `[[buildpacks]]\nuri = "bp"\n[[order]]\n[[order.group]]\nid = "test/bp"\n[stack]\nuri = "stack"\n${builderToml}`,
-    'builder/bp/buildpack.toml': 'api = "0.12"\n[buildpack]\nid = "test/bp"\nversion = "1.0.0"\n',
-    'builder/stack/stack.toml': stackToml,
-    'dist/lifecycle/phase.cjs': '',
-    'dist/launcher': 'the launcher',
-    'app/main.js': 'main',
-  })
-  const stackDir = join(dataDir, 'stacks/stack-amd64')
-  await mkdir(join(stackDir, 'build-root'), { recursive: true, mode: 0o700 })
-  const local = layoutStore(join(dataDir, 'images'))
-  const layer = await local.putLayer(await layerOf({ '/etc/os-release': 'ID=debian\nVERSION_ID=13\n' }))
-  await local.putImage(makeImage(configOf(), [layer]), ['bale.local/stacks/stack:run'])
-  const record = {
-    key: createHash('sha256').update(stackToml).digest('hex'),
-    id: 'test',
-    buildRoot: 'build-root',
-    buildConfig: configOf({ config: { Env: ['CNB_USER_ID=1000', 'CNB_GROUP_ID=1000', 'PATH=/usr/bin'] } }),
-    runImage: 'bale.local/stacks/stack:run',
-  }
-  await writeFile(join(stackDir, 'stack.json'), JSON.stringify(record), { mode: 0o600 })
-  const reporter = recorder()
-  const options: BuildOptions = {
-    image: 'app',
-    path: join(root, 'app'),
-    builder: join(root, 'builder'),
-    reporter,
-    settings: {
-      dataDir,
-      cacheDir: join(root, 'cache'),
-      platform,
-      engine: () => engine,
-      environment: { HTTP_PROXY: 'http://proxy', SECRET: 'canary' },
-      dockerConfig: '/nonexistent',
-      dockerSocket: '/nonexistent',
-      registryAuth: '{"r.example":"Basic canary"}',
-    },
-    distribution: {
-      root: join(root, 'dist'),
-      lifecycleDir: join(root, 'dist/lifecycle'),
-      builder: join(root, 'builder'),
-      launcher: () => join(root, 'dist/launcher'),
-      landlock: join(root, 'dist/landlock'),
-      node: process.execPath,
-    },
-  }
-  const pull = () => local.pull('index.docker.io/library/app:latest', platform)
-  return { root, options, reporter, pull }
-}
 
 const typesOf = (events: readonly { readonly type: string }[]): string[] => events.map(e => e.type)
 

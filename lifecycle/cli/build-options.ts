@@ -1,0 +1,152 @@
+import { mkdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError } from '../errors.ts'
+import { leaseName } from '../files/lease.ts'
+import { removeTree } from '../files/remove.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
+import type { BuildOptions } from '../platform/build-app.ts'
+import { ownDirectory } from '../platform/own-directory.ts'
+import { openContext, subDirectory } from '../platform/source-context.ts'
+import { isPlain, parseImageReference } from '../stores/transports.ts'
+import { appName } from './app-name.ts'
+import { parseSize } from './commands/cache.ts'
+import { type UserConfig, readUserConfig } from './config-file.ts'
+import type { CommandContext, GlobalOptions } from './context.ts'
+import { readSecrets } from './secrets.ts'
+import { parseCreationTime, parseVolumes } from './values.ts'
+import { readPairs, readVariables } from './variables.ts'
+
+/**
+ * Options of `bale build` and `bale plan` as those of a program. The source is there until they are disposed of.
+ * @throws BaleError
+ */
+export async function buildOptionsOf(
+  context: CommandContext,
+  named: string | undefined,
+  options: GlobalOptions,
+): Promise<AsyncDisposable & { readonly options: BuildOptions }> {
+  const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
+  const config = await readUserConfig(context.env)
+  const image = destinationOf(named ?? (await appName(options)), options, config)
+  await using opening = new AsyncDisposableStack()
+  const source = opening.use(await openSource(context, options))
+  const made: BuildOptions = {
+    image,
+    settings: withCreationTime(context.settings, options.creationTime),
+    env,
+    reporter: context.reporter,
+    signal: context.signal,
+    path: source.path,
+    secrets: await readSecrets(options.secret, context.env),
+    labels: readPairs(options.label, '--label'),
+    annotations: readPairs(options.annotation, '--annotation'),
+    builder: options.builder,
+    defaultBuilder: config.defaultBuilder,
+    runImageMirrors: config.runImageMirrors,
+    execEnv: options.execEnv,
+    previousImage: options.previousImage,
+    volumes: parseVolumes(options.volume),
+    lifecycle: options.lifecycle,
+    buildpacks: options.buildpack,
+    preBuildpacks: options.preBuildpack,
+    postBuildpacks: options.postBuildpack,
+    descriptor: options.descriptor,
+    pullPolicy: options.pullPolicy ?? config.pullPolicy,
+    tags: options.tag,
+    runImage: options.runImage,
+    cacheImage: options.cacheImage,
+    cacheFrom: options.cacheFrom,
+    cacheTo: options.cacheTo,
+    compression: options.compression,
+    defaultProcess: options.defaultProcess,
+    network: options.network,
+    ...(options.timeout !== undefined && { timeout: parseDuration(options.timeout, '--timeout') }),
+    ...(options.buildpackTimeout !== undefined && {
+      buildpackTimeout: parseDuration(options.buildpackTimeout, '--buildpack-timeout'),
+    }),
+    limits: limitsOf(options),
+    publish: options.publish === true,
+    clearCache: options.clearCache === true,
+    ...(options.reportOutputDir !== undefined && { outputs: [reportFileIn(options.reportOutputDir)] }),
+  }
+  const kept = opening.move()
+  return { options: made, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+}
+
+/** The source as a directory. What is fetched for it goes when the build is over. */
+async function openSource(
+  { settings, env, signal }: CommandContext,
+  { path, subPath }: GlobalOptions,
+): Promise<AsyncDisposable & { readonly path: string | undefined }> {
+  const text = path === '-' ? 'tar://stdin' : await asContext(path)
+  if (text === undefined || !text.includes('://')) {
+    const own = text ?? '.'
+    return { path: subPath === undefined ? text : await subDirectory(own, subPath), async [Symbol.asyncDispose]() {} }
+  }
+  const base = join(settings.cacheDir, 'tmp')
+  await ownDirectory(settings.cacheDir, 'XDG_CACHE_HOME')
+  const workDir = join(base, leaseName())
+  await wrapErrno(workDir, () => mkdir(workDir, { recursive: true, mode: 0o700 }))
+  const dispose = () => removeTree(workDir)
+  try {
+    const dir = await openContext(text, { workDir, environment: env, stdin: process.stdin, signal })
+    return {
+      path: subPath === undefined ? dir : await subDirectory(dir, subPath),
+      [Symbol.asyncDispose]: dispose,
+    }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+/** An archive is one by its name, as with pack; a repository of git by the end of its URL. */
+async function asContext(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined
+  if (/^https?:\/\/.*\.git(#.*)?$/.test(path)) return `git+${path}`
+  const isArchive = /\.(tar|tgz|tar\.gz)$/.test(path) && !path.includes('://')
+  return isArchive && (await stat(path).catch(() => undefined))?.isFile() === true ? `tar://${path}` : path
+}
+
+/** A plain name goes to the Docker daemon where the user says so, for scripts that expect it there. */
+function destinationOf(image: string, { docker, publish }: GlobalOptions, config: UserConfig): string {
+  const wanted = docker === true || config.defaultDestination === 'docker'
+  if (!wanted || publish === true || !isPlain(parseImageReference(image))) {
+    if (docker === true && publish === true)
+      throw new BaleError('usage', 'an image goes to the daemon or to its registry', {
+        where: '--docker --publish',
+        fix: 'leave one of them out, and name the other place with --tag',
+      })
+    return image
+  }
+  return `docker-daemon:${image}`
+}
+
+function withCreationTime(settings: CommandContext['settings'], text: string | undefined): CommandContext['settings'] {
+  return text === undefined ? settings : { ...settings, sourceDateEpoch: parseCreationTime(text) }
+}
+
+function limitsOf({ pids, memory, disk }: GlobalOptions) {
+  if (pids !== undefined && !/^[1-9]\d{0,6}$/.test(pids)) {
+    const fix = 'write a number from 1 to 9999999'
+    throw new BaleError('usage', `${JSON.stringify(pids)} is no number of processes`, { where: '--pids', fix })
+  }
+  return {
+    ...(pids !== undefined && { pids: Number(pids) }),
+    ...(memory !== undefined && { memory: parseSize(memory, '--memory') }),
+    ...(disk !== undefined && { disk: parseSize(disk, '--disk') }),
+  }
+}
+
+/** Parses `45s`, `30m`, `2h` into milliseconds, within the range of a timer. */
+function parseDuration(text: string, where: string): number {
+  const [, number, unit = ''] = /^([1-9]\d{0,5})([smh])$/.exec(text) ?? []
+  const milliseconds = Number(number) * ({ s: 1000, m: 60_000, h: 3600_000 }[unit] ?? NaN)
+  if (milliseconds < 2 ** 31) return milliseconds
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a duration up to 24 days`, {
+    where,
+    fix: 'write for example 45s, 30m or 2h',
+  })
+}
+
+export const reportFileIn = (dir: string): string => join(dir, 'report.toml')

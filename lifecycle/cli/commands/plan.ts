@@ -1,0 +1,66 @@
+import { BaleError } from '../../errors.ts'
+import { type PlannedBuild, plan } from '../../platform/plan-app.ts'
+import { buildOptionsOf } from '../build-options.ts'
+import type { CommandContext, GlobalOptions } from '../context.ts'
+import { formatValue } from '../formats.ts'
+import { formatTable, makeStyle, printable, shortName } from '../text.ts'
+
+/** `bale plan`, and `bale build --dry-run`. @param planned what finds the plan out */
+export async function planCommand(
+  context: CommandContext,
+  named: string | undefined,
+  options: GlobalOptions,
+  planned: typeof plan = plan,
+): Promise<void> {
+  const { output = 'human', logFormat } = options
+  if (logFormat === 'json' && output === 'human')
+    throw new BaleError('usage', 'a plan for people does not go among lines of JSON', {
+      where: '--log-format json',
+      fix: 'for programs: bale plan --output json, with the events on standard error',
+    })
+  await using given = await buildOptionsOf(context, named, options)
+  const found = await planned(given.options)
+  context.print(output === 'human' ? describe(found, context.color) : await formatValue(found, output))
+}
+
+const chosenBy: Record<PlannedBuild['builder']['chosenBy'], string> = {
+  options: 'chosen by --builder',
+  project: 'chosen by project.toml',
+  default: 'chosen by bale config default-builder',
+  bale: 'since nothing chooses another',
+}
+
+function describe(planned: PlannedBuild, color: boolean): string {
+  const { builder, runImage, target, lifecycle, destinations, requires, previous } = planned
+  const style = makeStyle(color)
+  const { distro } = target
+  const platform = [target.os, target.arch, target.variant].filter(Boolean).join('/')
+  const phases = lifecycle.from === 'bale' ? "Bale's" : "the builder's"
+  const facts = [
+    ['Builder', `${builder.name ?? "Bale's own"}, ${chosenBy[builder.chosenBy]}`],
+    ['Lifecycle', `${phases}, Platform API ${lifecycle.platformApi}`],
+    ['Run image', `${shortName(runImage.name)} ${runImage.digest}`],
+    ...runImage.alternatives.map(name => ['', `or ${shortName(name)}, if the app needs no more`]),
+    ['Target', [platform, distro?.name, distro?.version].filter(Boolean).join(' ')],
+    ['Previous', previous === undefined ? 'none: a first build' : `${shortName(previous.name)} ${previous.digest}`],
+    ...destinations.map((name, i) => [i === 0 ? 'Goes to' : '', `${shortName(name)} (can be written)`]),
+  ]
+  const rows = planned.buildpacks.map(({ id, version, why }) => [id, version, firstLine(why)].map(printable))
+  return [
+    style.bold('The build would use'),
+    ...facts.map(([head = '', text = '']) => `  ${head.padEnd(9)}  ${printable(text)}`),
+    '',
+    style.bold('Buildpacks, in this order'),
+    ...formatTable(['id', 'version', 'because'], rows).map(line => `  ${line}`),
+    ...(requires.length === 0 ? [] : ['', style.bold('What they ask of each other'), ...requires.map(requirement)]),
+    '',
+    'Known only after a build: processes, layers, the digest. Nothing was built or written.',
+  ].join('\n')
+}
+
+function requirement({ name, metadata, providedBy }: PlannedBuild['requires'][number]): string {
+  const details = Object.keys(metadata).length === 0 ? '' : ` ${JSON.stringify(metadata)}`
+  return printable(`  ${name}${details}, from ${providedBy.join(' or ')}`)
+}
+
+const firstLine = (text: string): string => text.split('\n', 1)[0] ?? ''

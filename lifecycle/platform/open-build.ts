@@ -1,0 +1,232 @@
+import { writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { BaleError } from '../errors.ts'
+import { type Reporter, silent } from '../events.ts'
+import { readUntrusted } from '../files/read.ts'
+import { wrapErrno } from '../files/wrap-errno.ts'
+import { outOfTime } from '../phase-runner.ts'
+import { type RunImageRequest, runImageMetadata } from '../phases/analyze.ts'
+import type { DetectionInput, PhaseFiles, PipelineImages } from '../pipeline.ts'
+import { formatAnalyzed } from '../spec/analyzed.ts'
+import { requirePlatformApi } from '../spec/api.ts'
+import { execEnvOf } from '../spec/exec-env.ts'
+import { parseGroup } from '../spec/group.ts'
+import { checkGroupIds } from '../spec/ids.ts'
+import { formatOrder } from '../spec/order.ts'
+import type { ProjectDescriptor } from '../spec/project-descriptor.ts'
+import type { GroupElement } from '../spec/types.ts'
+import { type Destination, type ImageAt, Stores } from '../stores/open.ts'
+import type { BuildOptions } from './build-app.ts'
+import { type BuildEnvironment, openEnvironment } from './build-environment.ts'
+import { openPlace, openRunner } from './build-place.ts'
+import type { OpenBuildpackInput } from './builders/open-buildpack.ts'
+import { selectionOf } from './builders/project-selection.ts'
+import { withSelection } from './builders/selection.ts'
+import { copySource } from './copy-source.ts'
+import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
+import { proxyPasswords } from './proxies.ts'
+import { withDisplayNames } from './publish.ts'
+import { BuildSecrets } from './secrets.ts'
+import type { Settings } from './settings.ts'
+import { type CacheLocations, cacheLocations, localDirs } from './shared-caches.ts'
+import { type SourceSettings, readSourceSettings } from './source-filter.ts'
+import { sayUnreadSettings } from './unread-settings.ts'
+import { type Workspace, writePlatformEnv } from './workspace.ts'
+
+// What `build` and `plan` have in common: everything before the first phase.
+
+/** The builder of a build, and who chose it. */
+export interface ChosenBuilder {
+  readonly chosenBy: 'options' | 'project' | 'default' | 'bale'
+  /** As it was written; absent for Bale's own. */
+  readonly name?: string
+}
+
+export interface OpenBuild {
+  readonly options: BuildOptions
+  readonly secrets: BuildSecrets
+  /** Masks secrets, and passwords of proxies, as `mask` does. */
+  readonly reporter: Reporter
+  /** A copy of a value with both masked in every text. */
+  mask(value: unknown): unknown
+  readonly distribution: Distribution
+  readonly stores: Stores
+  readonly destinations: readonly [Destination, ...Destination[]]
+  readonly caches: CacheLocations
+  readonly workspace: Workspace
+  readonly builder: ChosenBuilder
+  readonly environment: BuildEnvironment
+  readonly source: SourceSettings & { readonly dir: string }
+}
+
+const defaultTimeout = 2 * 3600_000
+
+/**
+ * Opens destinations, build environment and workspace, runs `use` on them until the time of the build is over, and closes
+ * them. Secrets are masked in events and errors.
+ * @throws BaleError
+ */
+export async function withOpenBuild<T>(
+  options: BuildOptions,
+  use: (build: OpenBuild, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const secrets = new BuildSecrets(options.secrets ?? [])
+  const passwords = new BuildSecrets(proxyPasswords(options.settings.environment))
+  const reporter = passwords.masked(secrets.masked(options.reporter ?? silent))
+  const mask = (value: unknown): unknown => passwords.maskAll(secrets.maskAll(value))
+  for (const id of secrets.unguarded)
+    reporter.event({ type: 'warning', text: `the secret ${id} is too short to be masked, or searched for` })
+  try {
+    return await openAndUse(options, { secrets, reporter, mask }, use)
+  } catch (error) {
+    throw passwords.maskError(secrets.maskError(error))
+  }
+}
+
+async function openAndUse<T>(
+  options: BuildOptions,
+  { secrets, reporter, mask }: Pick<OpenBuild, 'secrets' | 'reporter' | 'mask'>,
+  use: (build: OpenBuild, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { settings, timeout = defaultTimeout } = options
+  using timer = abortAfter(timeout, outOfTime('the build', timeout, '--timeout'))
+  const signal = AbortSignal.any([timer.signal, ...(options.signal ? [options.signal] : [])])
+  const distribution = options.distribution ?? findDistribution(import.meta.url)
+  await using stores = new Stores(settings, reporter, options.compression)
+  const names = [options.image, ...(options.tags ?? [])]
+  const caches = cacheLocations(options)
+  const destinations = await stores.destinations(names, options.publish === true)
+  const dir = resolve(options.path ?? '.')
+  await using workspace = await openPlace(distribution, settings.cacheDir, dir)
+  const source = await readSourceSettings({
+    dir,
+    descriptor: options.descriptor,
+    images: [...names, ...(options.cacheImage === undefined ? [] : [options.cacheImage])],
+    outputs: [settings.cacheDir, settings.dataDir, ...localDirs(caches), ...(options.outputs ?? [])],
+    reporter,
+  })
+  const builder = chooseBuilder(options, source.project)
+  const inputs = { ...options, distribution, stores, reporter, builder: builder.name }
+  const opened = await openEnvironment(inputs, signal)
+  const environment = await withBuildpacks(opened, source.project, inputs, workspace, signal)
+  const build = { options, secrets, reporter, mask, distribution, stores, destinations, caches, workspace, builder }
+  return await use({ ...build, environment, source: { ...source, dir } }, signal)
+}
+
+function chooseBuilder({ builder, defaultBuilder }: BuildOptions, project?: ProjectDescriptor): ChosenBuilder {
+  if (builder !== undefined) return { chosenBy: 'options', name: builder }
+  if (project?.builder !== undefined) return { chosenBy: 'project', name: project.builder }
+  return defaultBuilder === undefined ? { chosenBy: 'bale' } : { chosenBy: 'default', name: defaultBuilder }
+}
+
+/** Fills the workspace: source, variables, bindings, order. Returns what analyze and detect need. */
+export async function prepareDetection(build: OpenBuild, signal: AbortSignal): Promise<DetectionInput> {
+  const { options, secrets, reporter, distribution, stores, destinations, workspace, environment, source } = build
+  const { platformApi } = environment.lifecycle
+  if (options.execEnv !== undefined) requireExecEnv(options.execEnv, platformApi)
+  const { previousImage } = options
+  const previous = previousImage === undefined ? destinations[0].previous : await stores.source(previousImage)
+  const { dir, filter, keepsGit } = source
+  const variables = { ...source.env, ...options.env }
+  await writePlatformEnv(workspace.platform, variables)
+  await secrets.writeBindings(workspace.platform)
+  await copySource(dir, workspace.app, { reporter, filter, keepsGit, signal })
+  await writeFile(join(workspace.layers, 'order.toml'), formatOrder(environment.order))
+  return {
+    images: imagesOf(options.settings, environment, destinations, previous),
+    files: filesOf(workspace, environment, group => sayUnreadSettings(variables, group, environment, reporter)),
+    runner: await openRunner(options, { environment, workspace, distribution, reporter }),
+    features: requirePlatformApi(platformApi),
+    reporter: withDisplayNames(destinations[0], reporter),
+  }
+}
+
+/** The environment with the buildpacks that user and project choose. */
+async function withBuildpacks(
+  environment: BuildEnvironment,
+  project: ProjectDescriptor | undefined,
+  inputs: BuildOptions & Pick<OpenBuildpackInput, 'stores' | 'reporter'> & { readonly distribution: Distribution },
+  { dir }: Workspace,
+  signal: AbortSignal,
+): Promise<BuildEnvironment> {
+  const selection = await selectionOf(inputs, project, join(dir, 'scripts'))
+  const builder = environment.buildpacks
+  const opening = { ...inputs, bundled: bundledIn(inputs.distribution), builder, base: resolve('.') }
+  const runImages = withMirrors(environment.runImages, inputs.runImageMirrors)
+  return { ...environment, ...(await withSelection(environment, selection, opening, signal)), runImages }
+}
+
+/** The run image with the mirrors that the user has for it. */
+function withMirrors(request: RunImageRequest, mirrors: BuildOptions['runImageMirrors'] = {}): RunImageRequest {
+  const { image, mirrors: own } = request.names
+  const more = Object.hasOwn(mirrors, image) ? (mirrors[image] ?? []) : []
+  return { ...request, names: { image, mirrors: [...more, ...own] } }
+}
+
+function imagesOf(
+  { platform }: Settings,
+  { runImages }: BuildEnvironment,
+  destinations: readonly [Destination, ...Destination[]],
+  previous: ImageAt,
+): PipelineImages {
+  const [{ registry }] = destinations
+  return {
+    platform,
+    previous,
+    runImage: runImages,
+    registry,
+    destinations,
+    // The phases in the sandbox read no image, so names without digests suffice.
+    naming: { previous: previous.name, identify: name => name },
+    describe: ({ names, image }) => Promise.resolve(runImageMetadata(image, names.image, names.mirrors)),
+  }
+}
+
+function filesOf(
+  workspace: Workspace,
+  environment: BuildEnvironment,
+  onGroup: (group: readonly GroupElement[]) => Promise<void>,
+): PhaseFiles {
+  return {
+    layersDir: { host: workspace.layers, image: workspace.imagePaths.layers },
+    appDir: { host: workspace.app, image: workspace.imagePaths.app },
+    owner: environment.user,
+    async writeAnalyzed(analyzed) {
+      const file = join(workspace.layers, 'analyzed.toml')
+      await wrapErrno(file, () => writeFile(file, formatAnalyzed(analyzed)))
+    },
+    async readGroup() {
+      const group = await readGroup(workspace, environment)
+      await onGroup(group)
+      return group
+    },
+  }
+}
+
+/** Reads the group that detect wrote. It comes from a sandbox, so it may hold only what the build environment has (X28). */
+async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment): Promise<readonly GroupElement[]> {
+  const where = join(workspace.layers, 'group.toml')
+  const group = parseGroup((await readUntrusted(where)) ?? '', where)
+  checkGroupIds(group)
+  for (const { id, version } of group) {
+    const known = buildpacks.some(b => b.descriptor.id === id && b.descriptor.version === version)
+    if (!known)
+      throw new BaleError('input', `detect chose ${id}@${version}, which the builder does not have`, { where })
+  }
+  return group
+}
+
+/** @throws BaleError 'arguments' for a malformed one, or phases that do not know it */
+function requireExecEnv(text: string, api: string): void {
+  if (requirePlatformApi(api).execEnv) return void execEnvOf(text)
+  throw new BaleError('arguments', `the builder's lifecycle speaks Platform API ${api}, which has no such setting`, {
+    where: '--exec-env',
+    fix: 'leave it out, or use --lifecycle bale',
+  })
+}
+
+function abortAfter(milliseconds: number, reason: BaleError): Disposable & { readonly signal: AbortSignal } {
+  const abort = new AbortController()
+  const timer = setTimeout(() => abort.abort(reason), milliseconds)
+  return { signal: abort.signal, [Symbol.dispose]: () => clearTimeout(timer) }
+}

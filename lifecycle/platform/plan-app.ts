@@ -1,0 +1,129 @@
+import { join } from 'node:path'
+import { type DetectResult, type Reporter, silent } from '../events.ts'
+import type { Digest } from '../image/digest.ts'
+import { readUntrusted } from '../files/read.ts'
+import { type Analysis, runImageMetadata } from '../phases/analyze.ts'
+import { runDetection } from '../pipeline.ts'
+import { parseResolvedPlan } from '../spec/plan.ts'
+import type { GroupElement, PlanRequire, Target } from '../spec/types.ts'
+import type { BuildOptions } from './build-app.ts'
+import { type ChosenBuilder, type OpenBuild, prepareDetection, withOpenBuild } from './open-build.ts'
+
+/** What a build of this source would be made by, on and for. */
+export interface PlannedBuild {
+  readonly builder: ChosenBuilder
+  /** Whose phases run the buildpacks, and the Platform API that they speak. */
+  readonly lifecycle: { readonly from: 'bale' | 'image'; readonly platformApi: string }
+  readonly target: Target
+  readonly runImage: PlannedRunImage
+  /** Those that take part, in the order in which they build. */
+  readonly buildpacks: readonly PlannedBuildpack[]
+  /** Those that were tried and take no part. Empty for a lifecycle of the builder's, which does not tell. */
+  readonly left: readonly DetectResult[]
+  /** What the buildpacks ask of each other (buildpack.md, "Build Plan"). */
+  readonly requires: readonly PlannedRequirement[]
+  /** The image of the last build, whose layers can be reused. */
+  readonly previous?: { readonly name: string; readonly digest: Digest }
+  /** Where the image would go. Analysis has made sure that it can be written there. */
+  readonly destinations: readonly string[]
+  /** What only a build can tell. */
+  readonly unknown: readonly ('processes' | 'layers' | 'digest')[]
+}
+
+export interface PlannedRunImage {
+  readonly name: string
+  readonly digest: Digest
+  /** What the app image would record: a name with a digest. */
+  readonly reference: string
+  /** Run images that the build may choose instead, by what the buildpacks leave. */
+  readonly alternatives: readonly string[]
+}
+
+export interface PlannedBuildpack {
+  readonly id: string
+  readonly version: string
+  readonly api: string
+  readonly name?: string | undefined
+  readonly homepage?: string | undefined
+  /** What its bin/detect said; empty if it said nothing, or nobody knows. */
+  readonly why: string
+}
+
+export interface PlannedRequirement extends PlanRequire {
+  /** The buildpacks that can provide it, as `id@version`. */
+  readonly providedBy: readonly string[]
+}
+
+/**
+ * Says what `build` would do with these options: analyzes and detects as a build does, in the sandbox, and stops. No image,
+ * tag or cache is written. What runs buildpacks is made or unpacked on this machine, if it is not there yet: the stack, or the
+ * layers of a builder image.
+ * @throws BaleError; `exitStatusOf(error)` is the exit status of `bale plan`
+ */
+export function plan(options: BuildOptions): Promise<PlannedBuild> {
+  const seen = detectionOf(options.reporter ?? silent)
+  return withOpenBuild({ ...options, reporter: seen.reporter }, async (opened, signal) => {
+    const { analysis, group } = await runDetection(await prepareDetection(opened, signal), signal)
+    const planned = await describe(opened, analysis, group, seen.results)
+    // Metadata of requirements can repeat a secret that a buildpack has read.
+    return opened.mask(planned) as PlannedBuild
+  })
+}
+
+/** A reporter that keeps what the buildpacks said in detection. */
+function detectionOf(reporter: Reporter): { readonly reporter: Reporter; readonly results: DetectResult[] } {
+  const results: DetectResult[] = []
+  return {
+    results,
+    reporter: {
+      event(event) {
+        if (event.type === 'detected') results.splice(0, Infinity, ...event.results)
+        reporter.event(event)
+      },
+      drained: () => reporter.drained?.(),
+      close: () => reporter.close(),
+    },
+  }
+}
+
+async function describe(
+  { options, builder, environment, destinations, workspace }: OpenBuild,
+  { runImage, target, previous }: Analysis,
+  group: readonly GroupElement[],
+  results: readonly DetectResult[],
+): Promise<PlannedBuild> {
+  const { lifecycle, buildpacks, runImages } = environment
+  const isSame = (a: Pick<GroupElement, 'id' | 'version'>) => (b: Pick<GroupElement, 'id' | 'version'>) =>
+    a.id === b.id && a.version === b.version
+  const { reference } = runImageMetadata(runImage.image, runImage.names.image)
+  return {
+    builder,
+    lifecycle: { from: lifecycle.phases.from, platformApi: lifecycle.platformApi },
+    target,
+    runImage: {
+      name: runImage.name,
+      digest: runImage.image.digest,
+      reference,
+      alternatives: runImages.others ?? [],
+    },
+    buildpacks: group.map(({ id, version, api }) => {
+      const found = buildpacks.find(({ descriptor }) => isSame({ id, version })(descriptor))?.descriptor
+      const why = results.find(isSame({ id, version }))?.output.trim() ?? ''
+      return { id, version, api, name: found?.name, homepage: found?.homepage, why }
+    }),
+    left: results.filter(result => !group.some(isSame(result))),
+    requires: await requirements(join(workspace.layers, 'plan.toml')),
+    ...(previous && { previous: { name: options.previousImage ?? options.image, digest: previous.image.digest } }),
+    destinations: destinations.flatMap(({ displayNames }) => displayNames),
+    unknown: ['processes', 'layers', 'digest'],
+  }
+}
+
+/** @param file plan.toml as detect left it; a buildpack can have written it */
+async function requirements(file: string): Promise<PlannedRequirement[]> {
+  const { entries } = parseResolvedPlan((await readUntrusted(file)) ?? '', file)
+  return entries.flatMap(({ providers, requires }) => {
+    const providedBy = providers.map(({ id, version }) => `${id}@${version}`)
+    return requires.map(({ name, metadata }) => ({ name, metadata, providedBy }))
+  })
+}
