@@ -37,7 +37,7 @@ export async function openContext(text: string, options: ContextOptions): Promis
   if (name === 'git' || name.startsWith('git+')) return await openGit(text, options)
   const clients: Record<string, string> = { s3: 'aws s3 cp', gs: 'gcloud storage cp', https: 'azcopy copy, or curl' }
   throw new BaleError('arguments', `Bale does not fetch source from ${name}://`, {
-    where: text.replace(/\/\/[^/@]*@/, '//***@').replace(/\?.*$/, ''),
+    where: redact(text).replace(/\?.*$/, ''),
     fix: `fetch it first (${clients[name] ?? 'with its own client'}), and give the archive as tar://FILE, or tar://stdin`,
   })
 }
@@ -122,7 +122,8 @@ async function openGit(text: string, { workDir, environment, signal }: ContextOp
   return dir
 }
 
-const redact = (text: string): string => text.replace(/\/\/[^/@]*@/, '//***@')
+/** A text without the passwords of its URLs (K08), which may have characters that a URL should not have. */
+const redact = (text: string): string => text.replaceAll(/\/\/[^\s'"]*@/g, '//***@')
 
 function explainGit(tail: readonly string[], where: string, hasPassword: boolean): BaleError {
   const said = redact(tail.filter(line => line.trim() !== '').at(-1) ?? 'git failed')

@@ -138,7 +138,7 @@ export class Stores implements AsyncDisposable {
       all.push({
         sink: sinkOf(store),
         names: [...new Set([first, ...more].map(({ name }) => name))],
-        identity: `${key} ${registry === undefined ? first.name : ''}`.trim(),
+        identity: registry === undefined && first.name !== '' ? `${key} ${first.name}` : key,
         displayNames: [...new Set([first, ...more].map(displayName))],
         registry,
         previous: { source: store, name: first.name },

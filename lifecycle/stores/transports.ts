@@ -53,9 +53,10 @@ export function candidates(reference: ImageReference, daemonFirst: boolean): rea
   return [...inDaemon, reference, asPublished(reference, true)]
 }
 
-/** The same for all references to one store. */
+/** The same for all references to one store, and different for different stores: a location has no space of its own here. */
 export function storeKey({ transport, location }: ImageReference): string {
-  return `${transport.name} ${transport.isPath ? resolve(location) : location}`.trimEnd()
+  const place = transport.isPath ? resolve(location) : location
+  return place === '' ? transport.name : `${transport.name} ${place.replaceAll(/[\\ ]/g, '\\$&')}`
 }
 
 /** What a user calls an image: one in a file or directory by its path, which says more than the tag in it. */

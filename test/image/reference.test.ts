@@ -51,6 +51,11 @@ describe('parseReference', () => {
     ['user:hunter2@r.io/app', 'has a user name'],
     ['https://user:hunter2@r.io/app', 'leave out https://'],
     ['user:hun/ter2@r.io/app', '***@r.io/app'],
+    ['user:hun@ter2@r.io/app', '***@r.io/app'],
+    ['user:hun\nter2@r.io/app', '***@r.io/app'],
+    ['https://user:hun/t@er2@r.io:5000/app:v1', '***@r.io:5000/app:v1'],
+    [`user:hunter2@r.io/app@sha256:${hex}`, '***@r.io/app'],
+    ['user:hunter2@r.io/app@sha256:short', '***@r.io/app@sha256:short'],
     ['-r.io/app', 'not a host name'],
     ['r.io:port/app', 'not a host name'],
     [`r.io/${'a/'.repeat(130)}a`, 'longer than 255'],
@@ -69,7 +74,9 @@ describe('parseReference', () => {
     const { message, fix, code } = error as BaleError
     expect(`${message} ${fix}`).toContain(why)
     expect(code).toBe('arguments')
-    expect(message).not.toMatch(/[\u0000-\u001f]|hun\/?ter2/)
+    const { where } = error as BaleError
+    expect(message).not.toMatch(/[\u0000-\u001f]/)
+    expect([message, fix, where, JSON.stringify(error)].join(' ')).not.toMatch(/hun|ter2/)
   })
 })
 

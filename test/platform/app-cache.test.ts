@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { silent } from '../../lifecycle/events.ts'
 import { appCache } from '../../lifecycle/platform/app-cache.ts'
+import { settings } from '../../lifecycle/platform/settings.ts'
+import type { Digest } from '../../lifecycle/image/digest.ts'
 import { memoryStore } from '../../lifecycle/stores/memory/store.ts'
-import type { Destination } from '../../lifecycle/stores/open.ts'
+import { type Destination, Stores } from '../../lifecycle/stores/open.ts'
 import { platform, sourceOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
@@ -48,6 +50,37 @@ describe('the cache of an app', () => {
     await build(dir, destination('a/b'), 'one')
     for (const name of ['a-b', 'a_b', 'A/b', 'b', `${'x'.repeat(100)}a/b`])
       expect(await metadataOf(dir, destination(name))).toBeUndefined()
+  })
+
+  it('C14 is that of one image alone, whatever is in paths and names', async () => {
+    const dir = await temporaryDirectory()
+    const at = join(await temporaryDirectory(), 'a')
+    await using stores = new Stores({ ...settings({ HOME: dir }), dataDir: join(dir, 'data') }, silent)
+    const images = [
+      ...[`oci:${at}`, `oci:${at} `, `oci:${at}:b c`, `oci:${at} b:c`, `oci:${at}\\ b:c`, `oci:${at}: b c`],
+      ...[`oci-archive:${at}:b`, `docker-archive:${at}:b`, `oci:${at}:B`, `oci:${at}:b`, `oci:${at}:b `],
+      ...['b:latest', 'b:v1', 'store/b', 'docker-daemon:b:latest', 'docker://127.0.0.1:1/b', 'docker://127.0.0.1:1/b-c'],
+      ...['docker://127.0.0.1:1/b/c', 'docker://127.0.0.1:10/b', 'docker://localhost:1/b'],
+    ]
+    const opened = await Promise.all(images.map(async image => (await stores.destinations([image], false))[0]))
+    for (const [n, app] of opened.entries()) {
+      expect(await metadataOf(dir, app), images[n]).toBeUndefined()
+      await build(dir, app, images[n] ?? '')
+    }
+    expect(await readdir(join(dir, 'apps'))).toHaveLength(images.length)
+    // Another path or tag that names the same is the same app.
+    const same = (await stores.destinations([`oci:${at}/../a:b`], false))[0]
+    expect(await metadataOf(dir, same)).toMatch(/^sha256:/)
+  })
+
+  it('C14 gives no layer of another app, even to who knows its digest', async () => {
+    const dir = await temporaryDirectory()
+    const [one, two] = [destination('one'), destination('two')]
+    await build(dir, one, 'of one')
+    const diffId = (await metadataOf(dir, one)) as Digest
+    await build(dir, two, 'of two')
+    await using cache = await appCache(dir, two, { clear: false, platform, reporter: silent })
+    expect(await cache.open(diffId)).toBeUndefined()
   })
 
   it('is empty when it is cleared', async () => {

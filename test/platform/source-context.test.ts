@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { BaleError } from '../../lifecycle/errors.ts'
 import { openContext, subDirectory } from '../../lifecycle/platform/source-context.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { file, tar } from '../helpers/tar.ts'
@@ -117,6 +118,19 @@ describe('source in git', () => {
       `${url}#--upload-pack=x`,
     ])
       expect(await failureOf(open(text)), text).toMatchObject({ code: 'arguments', where: text })
+  })
+
+  it.each([
+    ['s3://me:qqz/x@jjk@bucket/app.tar?token=qqz', 's3://***@bucket/app.tar'],
+    ['git+https://me:qqz/x@jjk@127.0.0.1:1/app', 'git+https://***@127.0.0.1:1/app'],
+    ['git+http://me:qqz%40jjk@127.0.0.1:1/app#main', 'git+http://***@127.0.0.1:1/app#main'],
+    ['git+https://qqz:@127.0.0.1:1/app', 'git+https://***@127.0.0.1:1/app'],
+    ['git+http://me:qqz@127.0.0.1:1/app#a#b#c', 'git+http://***@127.0.0.1:1/app#a#b#c'],
+  ])('K08 shows no password of %s, and git says none', async (text, shown) => {
+    const error = (await failureOf(open(text))) as BaleError
+    expect(error).toBeInstanceOf(BaleError)
+    expect(error.where).toBe(shown)
+    expect(`${error.message} ${error.fix} ${error.stack} ${JSON.stringify(error)}`).not.toMatch(/qqz|jjk/)
   })
 
   it('asks nobody for a password, and says what to set', async () => {
