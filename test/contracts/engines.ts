@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -152,6 +152,17 @@ export function engineContract(kind: string, openEngine: () => Promise<OpenEngin
         .slice(3)
         .filter(([, to]) => !/\/bale-empty-\S+ \(deleted\)$|^\/proc\/\d+\/fd$/.test(to ?? ''))
       expect(others).toEqual([])
+    })
+
+    it('X15 gains nothing by a setuid and setgid program', async () => {
+      const open = await openEngine()
+      await copyFile('/usr/bin/id', join(open.dir, 'id'))
+      await chmod(join(open.dir, 'id'), 0o6755)
+      const mount = open.show(open.dir, 'read-only')
+      const script = '/usr/bin/id -u; /usr/bin/id -g; ./id -u; ./id -g; ./id -ru; ./id -rg'
+      const { stdout } = await sh(open, script, { workingDir: mount.path, mounts: [mount] })
+      const [user, group, ...others] = stdout.trim().split('\n')
+      expect(others).toEqual([user, group, user, group])
     })
 
     it('X10 has no terminal, and a session of its own', async () => {

@@ -93,6 +93,21 @@ export function attemptCases(): void {
       expect(attempts.get('chmod:/dev/null')).toMatch(/^(EROFS|EPERM)$/)
     })
 
+    it('X03 none but these is there, by whatever name', () => {
+      const found = [...attempts.keys()].filter(name => name.startsWith('device:')).toSorted()
+      const harmless = ['full', 'null', 'ptmx', 'pts/ptmx', 'random', 'tty', 'urandom', 'zero']
+      // Standard input is no device, and output goes to pipes.
+      expect(found).toEqual(harmless.map(name => `device:/dev/${name}`))
+    })
+
+    it.each(['/dev/null', '/dev/zero'])('X03 %s stays as it is, with a descriptor as well', device => {
+      const calls = ['fchmod', 'fchmod-by-link', 'fchown', 'fchown-by-handle', 'setxattr', 'unlink', 'rename']
+      for (const call of calls)
+        expect(attempts.get(`${call}:${device}`), call).toMatch(
+          /^(EPERM|EROFS|EINVAL|EOVERFLOW|ENOTSUP|EOPNOTSUPP|EBUSY)$/,
+        )
+    })
+
     it('X04 no keyrings', () => expectAll({ keyctl: 'EPERM', add_key: 'EPERM', request_key: 'EPERM' }))
 
     it("X05 no other process's memory", () => {

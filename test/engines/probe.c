@@ -26,6 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -150,6 +151,36 @@ static void try_files(void) {
   tell("chmod:/dev/null", chmod("/dev/null", 0666)); /* the mode that it has */
 }
 
+/* Every name in a directory of devices: a device that nobody thought of is found as well. */
+static void list_devices(const char *path) {
+  DIR *dir = opendir(path);
+  struct dirent *entry;
+  struct stat found;
+  while (dir && (entry = readdir(dir)))
+    if (fstatat(dirfd(dir), entry->d_name, &found, 0) == 0 && (S_ISCHR(found.st_mode) || S_ISBLK(found.st_mode)))
+      printf("device:%s/%s %s\n", path, entry->d_name, S_ISBLK(found.st_mode) ? "block" : "character");
+  if (dir) closedir(dir);
+}
+
+/* What a descriptor of a device permits, however it was opened. Each call asks for what is there already. */
+static void try_device(const char *path) {
+  char name[64], link[64];
+  struct stat found;
+  int fd = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), handle = open(path, O_PATH | O_CLOEXEC);
+  if (fd < 0 || handle < 0 || fstat(fd, &found) < 0) return tell("open-device", -1);
+  snprintf(link, sizeof link, "/proc/self/fd/%d", handle);
+#define ON_DEVICE(what, call) snprintf(name, sizeof name, what ":%s", path), tell(name, call)
+  ON_DEVICE("fchmod", fchmod(fd, found.st_mode & 07777));
+  ON_DEVICE("fchmod-by-link", chmod(link, found.st_mode & 07777));
+  ON_DEVICE("fchown", fchown(fd, found.st_uid, found.st_gid));
+  ON_DEVICE("fchown-by-handle", fchownat(handle, "", getuid(), getgid(), AT_EMPTY_PATH));
+  ON_DEVICE("setxattr", fsetxattr(fd, "security.probe", "x", 1, 0));
+  ON_DEVICE("unlink", unlink(path));
+  ON_DEVICE("rename", rename(path, "/dev/probe-moved"));
+  close(fd);
+  close(handle);
+}
+
 static void try_socket(const char *name, int family) {
   int fd = socket(family, SOCK_DGRAM, 0);
   tell(name, fd);
@@ -163,6 +194,11 @@ static void try_attempts(void) {
   try_kernel();
   try_processes();
   try_files();
+  list_devices("/dev");
+  list_devices("/dev/pts");
+  list_devices("/dev/shm");
+  try_device("/dev/null");
+  try_device("/dev/zero");
   try_socket("socket:unix", AF_UNIX);
   try_socket("socket:inet", AF_INET);
   try_socket("socket:inet6", AF_INET6);
@@ -209,6 +245,31 @@ static int connect_unix(const char *name, int is_abstract) {
   size_t length = strlen(name);
   memcpy(address.sun_path + is_abstract, name, length);
   return connect_to(socket(AF_UNIX, SOCK_STREAM, 0), &address, offsetof(struct sockaddr_un, sun_path) + is_abstract + length);
+}
+
+static socklen_t abstract_address(const char *name, struct sockaddr_un *address) {
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  memcpy(address->sun_path + 1, name, strlen(name));
+  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+}
+
+/* A datagram needs no connection, and its receiver need not accept it. */
+static int send_datagram(const char *name) {
+  struct sockaddr_un address;
+  socklen_t length = abstract_address(name, &address);
+  tell("send", sendto(socket(AF_UNIX, SOCK_DGRAM, 0), "x", 1, 0, (void *)&address, length));
+  return 0;
+}
+
+static int receive_datagram(const char *name) {
+  struct sockaddr_un address;
+  socklen_t length = abstract_address(name, &address);
+  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  char byte;
+  if (bind(fd, (void *)&address, length) < 0) return tell("bind", -1), 1;
+  tell("bind", 0);
+  tell("receive", recv(fd, &byte, 1, 0));
+  return 0;
 }
 
 /* A server and a client of the sandbox itself. */
@@ -270,6 +331,8 @@ int main(int argc, char **argv) {
   if (!strcmp(command, "devices")) return change_devices(), 0;
   if (!strcmp(command, "abstract")) return connect_unix(first, 1);
   if (!strcmp(command, "own-abstract")) return connect_own();
+  if (!strcmp(command, "send")) return send_datagram(first);
+  if (!strcmp(command, "receive")) return receive_datagram(first);
   if (!strcmp(command, "unix")) return connect_unix(first, 0);
   if (!strcmp(command, "loopback")) return connect_inet(INADDR_LOOPBACK, atoi(first));
   if (!strcmp(command, "loopback6")) return connect_inet6(atoi(first));

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { chmod, chown, copyFile, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { supervise } from '../../lifecycle/processes/supervisor.ts'
 import { unsandboxedEngine } from '../../lifecycle/engines/unsandboxed.ts'
@@ -54,13 +55,47 @@ if (process.geteuid?.() === 0)
       expect(result).toMatchObject({ stdout: '54321\n54322\n54322\n', stderr: 'x\n' })
     })
 
-    it('K15 it cannot read our environment', async () => {
-      process.env.BALE_TEST_CANARY = 'canary'
-      onTestFinished(() => void delete process.env.BALE_TEST_CANARY)
-      const script = `cat /proc/${process.pid}/environ /proc/${process.pid}/mem`
+    it('K15 it reads nothing of a process of ours, and signals none, by which Node would open an inspector', async () => {
+      // Our own environment would do only if we had been started with it.
+      const job = spawn('sleep', ['60'], { env: { PATH: '/usr/bin:/bin', SECRET: 'canary' } })
+      onTestFinished(() => void job.kill('SIGKILL'))
+      const script = `for pid in ${job.pid} ${process.pid} $PPID; do
+        for file in environ mem maps auxv stack; do head -c 1 /proc/$pid/$file | grep -q . && echo read $file; done
+        ls /proc/$pid/fd/ /proc/$pid/root/ /proc/$pid/cwd/ && echo entered
+        for signal in 0 USR1 USR2 QUIT TERM KILL; do kill -$signal $pid && echo sent $signal; done
+      done 2>/dev/null; tr '\\0' ' ' </proc/${job.pid}/cmdline`
       const result = await sh(await open(), script, { user })
-      expect(result.status).toEqual({ code: 1 })
-      expect(result.stdout).toBe('')
+      expect(result.stdout).toBe('sleep 60 ')
+      expect([job.exitCode, job.signalCode]).toEqual([null, null])
+    })
+
+    it('X15 a setuid program of root makes it nobody else', async () => {
+      const opened = await open()
+      await copyFile('/usr/bin/id', join(opened.dir, 'id'))
+      await chmod(join(opened.dir, 'id'), 0o6755)
+      await Promise.all([opened.dir, dirname(opened.dir)].map(dir => chmod(dir, 0o755)))
+      const { stdout } = await sh(opened, `${opened.dir}/id -u; ${opened.dir}/id -g`, { user })
+      expect(stdout).toBe('54321\n54322\n')
+    })
+
+    it('X22 it gives no file of root a second name where the kernel protects hard links', async ctx => {
+      if (readFileSync('/proc/sys/fs/protected_hardlinks', 'utf8') !== '1\n')
+        return skip(ctx, 'fs.protected_hardlinks is off')
+      const opened = await open()
+      const own = join(opened.dir, 'own')
+      await mkdir(own)
+      await Promise.all([own, opened.dir, dirname(opened.dir)].map(dir => chmod(dir, 0o755)))
+      await chown(own, user.uid, user.gid)
+      const modes = [0o600, 0o644, 0o4755]
+      const files = modes.map(mode => join(opened.dir, `root-${mode.toString(8)}`))
+      for (const [n, file] of files.entries()) {
+        await writeFile(file, 'secret')
+        await chmod(file, modes[n] ?? 0)
+      }
+      const script = `cd ${own}; for file in ${files.join(' ')}; do ln $file link; ( exec 3<$file; ln -L /proc/self/fd/3 link ); done 2>/dev/null
+        echo x > mine; ln mine link && echo linked`
+      expect((await sh(opened, script, { user })).stdout).toBe('linked\n')
+      for (const file of files) expect((await lstat(file)).nlink, file).toBe(1)
     })
   })
 
@@ -131,6 +166,26 @@ describe.runIf(process.platform === 'linux')('host: the supervisor', () => {
     const engine = unsandboxedEngine({ tmpDir: opened.tmpDir, supervisor: supervisorProgram(), pids: 3000 })
     const script = 'i=0; while [ $i -lt 40 ]; do sleep 1 & i=$((i + 1)); done; wait; echo done'
     expect(await sh({ ...opened, engine }, script)).toMatchObject({ stdout: 'done\n', status: { code: 0 } })
+  })
+
+  it('X14 hands on no descriptor that Bale was started with, however high its number', async () => {
+    const { dir } = await open()
+    await writeFile(join(dir, 'secret'), 'secret')
+    const inherited: Record<number, number> = {
+      ...{ 5: openSync(join(dir, 'secret'), 'r'), 20: openSync('/', 'r'), 40: openSync(join(dir, 'secret'), 'r+') },
+      ...{ 100: openSync('/proc/self/ns/mnt', 'r'), 200: openSync(join(dir, 'secret'), 'a') },
+    }
+    onTestFinished(() => Object.values(inherited).forEach(fd => closeSync(fd)))
+    const stdio = Array.from({ length: 201 }, (_, fd) => inherited[fd] ?? (fd < 3 ? 'inherit' : 'ignore'))
+    const program = join(import.meta.dirname, 'unsandboxed-child.ts')
+    const list = (file: string) => `for fd in /proc/$$/fd/*; do readlink $fd; done >${join(dir, file)}`
+    const script = `${list('shell')}; for fd in 5 20 40 100 200; do (: <&$fd) && echo $fd >>${join(dir, 'open')}; done 2>/dev/null`
+    const child = spawn(process.execPath, [program, supervisorProgram(), script], { stdio: stdio as never })
+    expect((await once(child, 'exit'))[0]).toBe(0)
+    const found = readFileSync(join(dir, 'shell'), 'utf8').trim().split('\n')
+    const harmless = /\/(?:bale-empty-\S+|stdin) \(deleted\)$|^\/dev\/null$|\/dir\/shell$/
+    expect(found.filter(target => !harmless.test(target))).toEqual([])
+    expect(found.length).toBeGreaterThan(3)
   })
 
   it('X16 ends everything when Bale is killed', async () => {

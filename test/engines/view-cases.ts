@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, openSync, readFileSync, statSync } from 'node:fs'
-import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
+import { chmodSync, closeSync, openSync, readFileSync, statSync } from 'node:fs'
+import { chmod, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
 import { type AddressInfo, type Server, createServer } from 'node:net'
 import { join } from 'node:path'
 
@@ -76,8 +76,13 @@ export function viewCases(): void {
         mounts: [usr, probe],
         user,
       }
-      const inherited = [5, 20, 40, 200]
-      const stdio = Array.from({ length: 201 }, (_, fd) => (inherited.includes(fd) ? openSync(secret, 'r') : 'ignore'))
+      // A directory leads everywhere below it, and with `..` to everything above.
+      const inherited: Record<number, number> = {
+        ...{ 5: openSync(secret, 'r'), 20: openSync('/', 'r'), 40: openSync(secret, 'r+') },
+        ...{ 100: openSync('/proc/self/ns/mnt', 'r'), 200: openSync(secret, 'a') },
+      }
+      onTestFinished(() => Object.values(inherited).forEach(closeSync))
+      const stdio = Array.from({ length: 201 }, (_, fd) => inherited[fd] ?? 'ignore')
       const child = spawn(process.execPath, [runChild, JSON.stringify(settings)], {
         stdio: ['ignore', 'pipe', 'inherit', ...stdio.slice(3)] as never,
       })
@@ -159,6 +164,33 @@ export function viewCases(): void {
       expect(await readFile(join(dir, 'content'), 'utf8')).toBe('changed\n')
     })
 
+    it('X22 no file of the host that it could give a second name', async () => {
+      const opened = await openSandbox()
+      const own = join(opened.dir, 'own')
+      await mkdir(own, { mode: 0o777 })
+      await chmod(own, 0o777)
+      for (const name of ['shown', 'secret']) await writeFile(join(opened.dir, name), name)
+      const mounts: Mount[] = [
+        opened.show(own, 'read-write'),
+        { hostPath: join(opened.dir, 'shown'), path: '/cnb/file', access: 'read-only' },
+      ]
+      const names = [
+        '/cnb/file',
+        '/usr/bin/id',
+        '/etc/passwd',
+        '/proc/self/exe',
+        '/dev/null',
+        join(opened.dir, 'secret'),
+      ]
+      // Each by its name, and by a descriptor of it (AT_SYMLINK_FOLLOW).
+      const script = `cd /layers/own; n=0; for file in ${names.join(' ')}; do n=$((n + 1))
+        ln "$file" name-$n; ( exec 3<"$file" && ln -L /proc/self/fd/3 fd-$n )
+      done 2>/dev/null; echo x > mine && ln mine own-link && echo linked`
+      expect((await sh(opened, script, { mounts })).stdout).toBe('linked\n')
+      expect((await readdir(own)).toSorted()).toEqual(['mine', 'own-link'])
+      for (const name of ['shown', 'secret']) expect(statSync(join(opened.dir, name)).nlink, name).toBe(1)
+    })
+
     it('X17 links in a mount as what they are: names inside', async () => {
       const opened = await openSandbox()
       await symlink(join(opened.base, 'secret'), join(opened.dir, 'link'))
@@ -206,10 +238,25 @@ export function networkCases(): void {
       return name
     }
 
+    /** The same for datagrams, for which Node has no server. */
+    async function datagramServer() {
+      const name = `bale-test-${uniqueWord()}`
+      const server = spawn(probe.hostPath, ['receive', name], { stdio: ['ignore', 'pipe', 'inherit'] })
+      onTestFinished(() => void server.kill('SIGKILL'))
+      expect(String((await once(server.stdout, 'data'))[0])).toBe('bind worked\n')
+      return name
+    }
+    /** It was there to be reached. */
+    const expectReachable = (name: string) =>
+      expect(execFileSync(probe.hostPath, ['send', name], { encoding: 'utf8' })).toBe('send worked\n')
+
     it('X06 none: no abstract sockets', async () => {
       const opened = await openSandbox()
       const { stdout } = await sh(opened, `/probe abstract ${await abstractServer()}`, { mounts: [probe] })
       expect(stdout).toBe('connect ECONNREFUSED\n')
+      const name = await datagramServer()
+      expect((await sh(opened, `/probe send ${name}`, { mounts: [probe] })).stdout).toBe('send ECONNREFUSED\n')
+      expectReachable(name)
     })
 
     it("X06 X38 host: no abstract sockets of others, from which a descriptor of the host's root could come", async ctx => {
@@ -219,6 +266,9 @@ export function networkCases(): void {
       const name = await abstractServer()
       const run = { mounts: [probe], network: 'host' } as const
       expect((await sh(opened, `/probe abstract ${name}`, run)).stdout).toBe('connect EPERM\n')
+      const datagrams = await datagramServer()
+      expect((await sh(opened, `/probe send ${datagrams}`, run)).stdout).toBe('send EPERM\n')
+      expectReachable(datagrams)
       // Among its own processes they work.
       expect((await sh(opened, '/probe own-abstract', run)).stdout).toBe('connect worked\n')
       expect(warnings).toEqual([])

@@ -59,7 +59,14 @@ describe('the cache of an app', () => {
     const images = [
       ...[`oci:${at}`, `oci:${at} `, `oci:${at}:b c`, `oci:${at} b:c`, `oci:${at}\\ b:c`, `oci:${at}: b c`],
       ...[`oci-archive:${at}:b`, `docker-archive:${at}:b`, `oci:${at}:B`, `oci:${at}:b`, `oci:${at}:b `],
-      ...['b:latest', 'b:v1', 'store/b', 'docker-daemon:b:latest', 'docker://127.0.0.1:1/b', 'docker://127.0.0.1:1/b-c'],
+      ...[
+        'b:latest',
+        'b:v1',
+        'store/b',
+        'docker-daemon:b:latest',
+        'docker://127.0.0.1:1/b',
+        'docker://127.0.0.1:1/b-c',
+      ],
       ...['docker://127.0.0.1:1/b/c', 'docker://127.0.0.1:10/b', 'docker://localhost:1/b'],
     ]
     const opened = await Promise.all(images.map(async image => (await stores.destinations([image], false))[0]))
