@@ -200,9 +200,15 @@ describe('detect', () => {
 
   it('D17 prints far too much: memory stays bounded and the rest is dropped', async () => {
     const dir = await temporaryDirectory()
-    const tree = buildpack('loud', { detect: 'head -c 30000000 /dev/zero | tr "\\0" x; exit 100' })
-    const error = (await failureOf(detect(await detectInput(dir, tree, order(['loud']))))) as BaleError
+    const tree = buildpack('loud', { detect: 'head -c 300000000 /dev/zero | tr "\\0" x; exit 100' })
+    const input = await detectInput(dir, tree, order(['loud']))
+    let most = 0
+    const before = process.memoryUsage.rss()
+    const timer = setInterval(() => (most = Math.max(most, process.memoryUsage.rss() - before)), 20)
+    const error = (await failureOf(detect(input)).finally(() => clearInterval(timer))) as BaleError
     expect(error.message.length).toBeLessThan(200_000)
+    expect(most).toBeGreaterThan(0)
+    expect(most).toBeLessThan(150_000_000)
   })
 
   it('D17 ignores SIGTERM: it is killed all the same', { timeout: 15_000 }, async () => {

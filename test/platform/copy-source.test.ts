@@ -6,7 +6,10 @@ import {
   readFileSync,
   readdirSync,
   readlinkSync,
+  renameSync,
+  symlinkSync,
   truncateSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -38,6 +41,8 @@ async function copied(tree: Parameters<typeof writeTree>[1], prepare: (dir: stri
   await copySource(from, to, { reporter })
   return { from, to, reporter }
 }
+
+const bindSocket = 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])'
 
 describe('copySource', () => {
   it('gives modes and times that no umask or checkout changes', async () => {
@@ -184,6 +189,73 @@ describe('copySource', () => {
     const error = await failureOf(copySource(from, to, { reporter: recorder() }))
     expect(error).toMatchObject({ code: 'filesystem', where: join(from, 'app.log') })
     expect((error as Error).message).toBe('it changed while it was copied')
+  })
+
+  describe('S11 a file that is another one when the copy gets to it', () => {
+    /** Copies `a` and `b`; the mischief is done to `b` when `a` is looked at. */
+    async function copyWhile(mischief: (path: string, dir: string) => unknown) {
+      const dir = await temporaryDirectory()
+      const [from, to] = [join(dir, 'src'), join(dir, 'out')]
+      await writeTree(dir, { 'src/a': 'a', 'src/b': 'ours', 'outside/file': 'secret', out: { dir: true } })
+      let done = false
+      const filter = (path: string) => {
+        if (path === 'a' && !done) mischief(join(from, 'b'), dir)
+        done ||= path === 'a'
+        return 'no' as const
+      }
+      const copying = copySource(from, to, { reporter: recorder(), filter })
+      const error = await copying.catch((thrown: unknown) => thrown)
+      expect(done).toBe(true)
+      const files = execFileSync('find', [to, '-type', 'f'], { encoding: 'utf8' }).split('\n').filter(Boolean)
+      return { error, where: join(from, 'b'), texts: files.map(file => readFileSync(file, 'utf8')).toSorted() }
+    }
+
+    it.each<[string, (path: string, dir: string) => unknown]>([
+      ['it vanishes', path => unlinkSync(path)],
+      ['it becomes a link', (path, dir) => (unlinkSync(path), symlinkSync(join(dir, 'outside/file'), path))],
+      ['it becomes a directory', path => (unlinkSync(path), mkdirSync(path))],
+      ['it becomes a fifo, which is not opened', path => (unlinkSync(path), execFileSync('mkfifo', [path]))],
+      ['it becomes a socket', path => (unlinkSync(path), execFileSync('python3', ['-c', bindSocket, path]))],
+    ])('%s: an error that names it, and nothing else is copied', async (_what, mischief) => {
+      const { error, where, texts } = await copyWhile(mischief)
+      expect(error).toBeInstanceOf(BaleError)
+      expect(error).toMatchObject({ code: 'filesystem', where })
+      expect((error as Error).message).not.toContain('\n')
+      expect(texts.filter(text => text !== 'a' && text !== '')).toEqual([])
+    })
+
+    it('it is replaced by a file: that one is copied, whole', async () => {
+      const { error, texts } = await copyWhile((path, dir) => {
+        writeFileSync(join(dir, 'new'), 'new')
+        renameSync(join(dir, 'new'), path)
+      })
+      expect(error).toBeUndefined()
+      expect(texts).toEqual(['a', 'new'])
+    })
+  })
+
+  it('S11 a file that shrinks and grows while it is copied is an error that names it, or has one of its sizes', async () => {
+    const [from, to] = [await temporaryDirectory(), await temporaryDirectory()]
+    const file = join(from, 'data')
+    writeFileSync(file, 'x')
+    const script = 'while :; do truncate -s 1000 "$1"; truncate -s 60000000 "$1"; done'
+    const writer = spawn('sh', ['-c', script, 'sh', file])
+    onTestFinished(() => void writer.kill('SIGKILL'))
+    await vi.waitFor(() => expect(lstatSync(file).size).toBeGreaterThanOrEqual(1000))
+    let refused = 0
+    for (let n = 0; n < 200 && refused < 3; n++) {
+      const target = join(to, String(n))
+      mkdirSync(target)
+      try {
+        await copySource(from, target, { reporter: recorder() })
+        expect([1000, 60_000_000]).toContain(lstatSync(join(target, 'data')).size)
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'filesystem', where: file, message: 'it changed while it was copied' })
+        refused++
+      }
+      await removeTree(target)
+    }
+    expect(refused).toBe(3)
   })
 
   it(

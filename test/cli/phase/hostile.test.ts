@@ -1,8 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { processesWith, uniqueWord } from '../../helpers/processes.ts'
 import { type Tree, writeTree } from '../../helpers/tree.ts'
 import { buildpack } from '../../phases/harness.ts'
 import { type Place, place, runBinary } from './run.ts'
@@ -203,6 +206,53 @@ describe('D: orders and descriptors', () => {
     expect(bytes).toBeGreaterThanOrEqual(20_000_000)
     expect(process.memoryUsage().rss - before).toBeLessThan(200 << 20)
   })
+  describe('D17 as a process, whose output is a pipe with a slow reader', () => {
+    /** bin/build that prints this, in a builder whose memory and pipe are its own. */
+    async function startBuilder(build: string) {
+      const { env } = await spoilt('builder', root => writeTree(root, one({ build })))
+      // A user other than root, whom creator alone has.
+      const user = process.geteuid?.() === 0 ? { uid: 1000, gid: 1000 } : {}
+      if ('uid' in user) execFileSync('chown', ['-R', '1000:1000', env['HOME'] ?? ''])
+      const argv = ['--disable-sigusr1', join(import.meta.dirname, '../../../lifecycle/cli/phase.ts'), 'builder']
+      const child = spawn(process.execPath, argv, { env, ...user, stdio: ['ignore', 'pipe', 'pipe'] })
+      onTestFinished(() => void child.kill('SIGKILL'))
+      /** MB at the most, so far. */
+      const peak = () => Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024
+      return { child, peak, ended: once(child, 'close').then(([code]) => code as number) }
+    }
+
+    it.each([
+      ['lines', 'yes "$(printf %0999d 0)" | head -c 200000000', 200_000_000],
+      ['no end of a line', 'head -c 200000000 /dev/zero | tr "\\0" 0', 200_000_000],
+      ['ends of lines alone', 'yes "" | head -c 500000', 500_000],
+    ])('%s: all of it arrives, and then why it failed', { timeout: 60_000 }, async (_what, prints, least) => {
+      const { child, peak, ended } = await startBuilder(`${prints}; echo LAST; exit 9`)
+      let [bytes, tail, most, errors] = [0, '', 0, '']
+      child.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString('latin1')).slice(-2000)))
+      await once(child.stdout, 'readable')
+      await sleep(1000) // nothing is read
+      for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+        if (bytes % 20_000_000 < chunk.length) most = Math.max(most, readPeak(peak))
+        bytes += chunk.length
+        tail = (tail + chunk.toString('latin1')).slice(-2000)
+      }
+      expect(await ended, tail + errors).toBe(51)
+      expect(bytes).toBeGreaterThanOrEqual(least)
+      expect(tail + errors).toMatch(/LAST\n[^]*exited with status 9/)
+      expect(most).toBeGreaterThan(30)
+      expect(most).toBeLessThan(200) // Node alone needs 100
+    })
+
+    it('a reader that goes away ends the buildpack', { timeout: 30_000 }, async () => {
+      const word = uniqueWord()
+      const { child, ended } = await startBuilder(`yes "$(printf %0999d ${word})"`)
+      await once(child.stdout, 'data')
+      child.stdout.destroy()
+      expect(await ended).not.toBe(0)
+      expect(await processesWith(word)).toEqual([])
+    })
+  })
+
   it.each(['0.6', '0.13', '1.0', 'x'])('D18 Buildpack API %s: 12', async api => {
     for (const binary of ['detector', 'builder'] as const)
       await expectRefused(binary, await spoilt(binary, root => writeTree(root, one({ api }))), 12, `"${api}"`)
@@ -215,6 +265,15 @@ describe('D: orders and descriptors', () => {
     }
   })
 })
+
+/** The last reading, once the process is gone. */
+function readPeak(peak: () => number): number {
+  try {
+    return peak()
+  } catch {
+    return 0
+  }
+}
 
 describe('D: what bin/build leaves', () => {
   const launch = (text: string): string => `printf '%s' '${text}' > "$1/launch.toml"`
