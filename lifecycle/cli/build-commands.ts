@@ -51,7 +51,7 @@ function withBuildOptions(command: Command): Command {
     )
     .option(
       '--path <source>',
-      'the directory with the source; or tar://FILE, tar://stdin, git://HOST/REPOSITORY#REF',
+      'the directory with the source, or a .tar, .tgz or .zip file of it; or tar://FILE, zip://FILE, tar://stdin, git://HOST/REPOSITORY#REF',
       '.',
     )
     .option('--sub-path <dir>', 'a directory of the source, in place of all of it')

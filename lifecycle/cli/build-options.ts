@@ -104,8 +104,10 @@ async function openSource(
 async function asContext(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined
   if (/^https?:\/\/.*\.git(#.*)?$/.test(path)) return `git+${path}`
-  const isArchive = /\.(tar|tgz|tar\.gz)$/.test(path) && !path.includes('://')
-  return isArchive && (await stat(path).catch(() => undefined))?.isFile() === true ? `tar://${path}` : path
+  const [, ending] = /\.(tar|tgz|tar\.gz|zip)$/.exec(path) ?? []
+  if (ending === undefined || path.includes('://')) return path
+  if ((await stat(path).catch(() => undefined))?.isFile() !== true) return path
+  return `${ending === 'zip' ? 'zip' : 'tar'}://${path}`
 }
 
 /** A plain name goes to the Docker daemon where the user says so, for scripts that expect it there. */

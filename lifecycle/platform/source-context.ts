@@ -6,6 +6,7 @@ import { createGunzip } from 'node:zlib'
 import { BaleError, isErrno } from '../errors.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
 import { unpackTar } from '../layers/tree/unpack.ts'
+import { unpackZip } from '../layers/tree/unpack-zip.ts'
 import { discard, runCommand } from '../stacks/run-command.ts'
 import type { Env } from '../stores/settings.ts'
 
@@ -23,7 +24,7 @@ export interface ContextOptions {
 const scheme = /^([a-z0-9+]+):\/\//
 
 /**
- * The directory with the source. `dir://DIR` and a plain path are one; `tar://FILE` and `tar://stdin` are unpacked,
+ * The directory with the source. `dir://DIR` and a plain path are one; `tar://FILE`, `tar://stdin` and `zip://FILE` are unpacked,
  * `git://HOST/REPOSITORY[#REF][#COMMIT]` is fetched by https, `git+https://`, `git+http://`, `git+ssh://` and `git+file://` as
  * they say.
  * @throws BaleError 'arguments' for another form, or what cannot be had
@@ -34,6 +35,7 @@ export async function openContext(text: string, options: ContextOptions): Promis
   if (name === undefined) return text
   if (name === 'dir') return rest
   if (name === 'tar') return await openTar(rest, options)
+  if (name === 'zip') return await openZip(rest, options)
   if (name === 'git' || name.startsWith('git+')) return await openGit(text, options)
   const clients: Record<string, string> = { s3: 'aws s3 cp', gs: 'gcloud storage cp', https: 'azcopy copy, or curl' }
   throw new BaleError('arguments', `Bale does not fetch source from ${name}://`, {
@@ -42,12 +44,29 @@ export async function openContext(text: string, options: ContextOptions): Promis
   })
 }
 
-async function openTar(path: string, { workDir, stdin, signal }: ContextOptions): Promise<string> {
+function openTar(path: string, { workDir, stdin, signal }: ContextOptions): Promise<string> {
   const dir = join(workDir, 'source')
-  const bytes = path === 'stdin' ? stdin : createReadStream(path)
-  const where = `tar://${path}`
-  try {
+  const origin = { where: `tar://${path}`, recipe: 'tar -cz -C DIR .', signal }
+  return unpacked(dir, origin, async () => {
+    const bytes = path === 'stdin' ? stdin : createReadStream(path)
     await unpackTar(await unzipped(bytes), dir, { signal })
+  })
+}
+
+function openZip(path: string, { workDir, signal }: ContextOptions): Promise<string> {
+  const dir = join(workDir, 'source')
+  const origin = { where: `zip://${path}`, recipe: 'cd DIR && zip -ry ../source.zip .', signal }
+  return unpacked(dir, origin, () => unpackZip(path, dir, { signal }))
+}
+
+/** @param origin.recipe how to make such an archive */
+async function unpacked(
+  dir: string,
+  { where, recipe, signal }: { readonly where: string; readonly recipe: string; readonly signal: AbortSignal },
+  unpack: () => Promise<void>,
+): Promise<string> {
+  try {
+    await unpack()
     return dir
   } catch (cause) {
     signal.throwIfAborted()
@@ -60,7 +79,7 @@ async function openTar(path: string, { workDir, stdin, signal }: ContextOptions)
     const message = cause instanceof Error ? cause.message : String(cause)
     throw new BaleError('input', `the archive with the source cannot be used: ${message}`, {
       where,
-      fix: 'make it with: tar -cz -C DIR .',
+      fix: `make it with: ${recipe}`,
       cause,
     })
   }

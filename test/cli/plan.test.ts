@@ -1,4 +1,4 @@
-import { access, readdir } from 'node:fs/promises'
+import { access, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { load } from 'js-yaml'
 import { PassThrough } from 'node:stream'
@@ -9,13 +9,20 @@ import { runProgram } from '../../lifecycle/cli/program.ts'
 import type { BuildOptions } from '../../lifecycle/platform/build-app.ts'
 import { plan } from '../../lifecycle/platform/plan-app.ts'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
-import { builds, fakeEngine, machine, tells } from '../helpers/build-machine.ts'
+import { type Script, builds, fakeEngine, machine, tells } from '../helpers/build-machine.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+import { zip } from '../helpers/zip.ts'
 
 /** A user whose builds run in a fake engine. */
 async function user() {
-  const { root, options } = await machine(fakeEngine({ detector: tells(), builder: builds() }))
+  /** The source that each detection found. */
+  const seen: string[][] = []
+  const detector: Script = async (run, mounted) => {
+    seen.push((await readdir(mounted('/workspace'))).sort())
+    return tells()(run, mounted)
+  }
+  const { root, options } = await machine(fakeEngine({ detector, builder: builds() }))
   const planning = (given: BuildOptions) => plan({ ...given, distribution: options.distribution })
   const bale = async (given: GlobalOptions = {}) => {
     const { own, said } = fakeProcess({ HOME: root })
@@ -24,7 +31,7 @@ async function user() {
     await planCommand(context, 'app', all, planning).finally(() => context.close())
     return said
   }
-  return { root, bale }
+  return { root, bale, seen }
 }
 
 function fakeProcess(env: NodeJS.ProcessEnv) {
@@ -73,6 +80,13 @@ describe('bale plan', () => {
     await bale({ ...files, output: 'json' })
     for (const file of Object.values(files)) await expect(access(file)).rejects.toMatchObject({ code: 'ENOENT' })
     await expect(readdir(join(root, 'cache/apps'))).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('takes the source from a zip file', async () => {
+    const { root, bale, seen } = await user()
+    await writeFile(join(root, 'source.zip'), zip({ 'main.js': 'main', 'lib/a.js': 'a' }))
+    await bale({ path: join(root, 'source.zip'), output: 'json' })
+    expect(seen).toEqual([['lib', 'main.js']])
   })
 
   it('does not put a table among lines of JSON', async () => {

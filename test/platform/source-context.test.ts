@@ -9,6 +9,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { openContext, subDirectory } from '../../lifecycle/platform/source-context.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { zip } from '../helpers/zip.ts'
 import { file, tar } from '../helpers/tar.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
@@ -43,6 +44,21 @@ describe('source', () => {
       expect(await readFile(join(unpacked, 'app/main.js'), 'utf8')).toBe('hello')
       expect(await subDirectory(unpacked, 'app')).toBe(join(unpacked, 'app'))
     }
+  })
+
+  it('is a zip file, or none that says what is wrong', async () => {
+    const dir = await temporaryDirectory()
+    await writeFile(join(dir, 'source.zip'), zip({ 'app/main.js': 'hello' }))
+    await writeFile(join(dir, 'text.zip'), 'this is no zip')
+    await writeFile(join(dir, 'up.zip'), zip({ '../outside': 'x' }))
+    expect(await readFile(join(await open(`zip://${dir}/source.zip`), 'app/main.js'), 'utf8')).toBe('hello')
+    for (const name of ['text.zip', 'up.zip'])
+      expect(await failureOf(open(`zip://${dir}/${name}`)), name).toMatchObject({
+        code: 'input',
+        where: `zip://${dir}/${name}`,
+      })
+    expect(await readdir(dir)).toHaveLength(3)
+    expect(await failureOf(open(`zip://${dir}/absent`))).toMatchObject({ code: 'arguments' })
   })
 
   it('is refused as an archive that is none, or that leads out of itself', async () => {

@@ -54,7 +54,7 @@ function describe(planned: PlannedBuild, color: boolean): string {
     ...formatTable(['id', 'version', 'because'], rows).map(line => `  ${line}`),
     ...(requires.length === 0 ? [] : ['', style.bold('What they ask of each other'), ...requires.map(requirement)]),
     '',
-    'Known only after a build: processes, layers, the digest. Nothing was built or written.',
+    'Known only after a build: processes, layers, the digest. No image and no cache was written.',
   ].join('\n')
 }
 

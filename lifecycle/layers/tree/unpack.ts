@@ -91,7 +91,7 @@ export async function unpackLayer(layer: Layer, to: string, options: UnpackOptio
 class NeedsLower extends Error {}
 
 /** Makes a directory beside `to`, fills it, and renames it to `to` at the end. */
-async function publish(
+export async function publish(
   to: string,
   within: string | undefined,
   fill: (tree: TreeWriter) => Promise<void>,
