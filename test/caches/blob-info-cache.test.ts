@@ -47,7 +47,7 @@ describe('an index', () => {
     'a clock set ahead': clock({ now: start + hour, up: 6000 }),
     'a boot that nothing tells from others': clock({ boot: undefined }),
   }
-  it.each(Object.entries(steps))('is not trusted after %s', async (_what, later) => {
+  it.each(Object.entries(steps))('C17 is not trusted after %s', async (_what, later) => {
     const { dir } = await saved()
     expect((await BlobInfoCache.open(dir, later)).layer('key')).toBeUndefined()
   })

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 
 import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Mount } from '../../lifecycle/engines/engine.ts'
 import { sh } from '../contracts/engines.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -55,6 +55,28 @@ export function viewCases(): void {
       )
       expect(stdout).toContain('PASSWORD=secret-value') // its own
       expect(stdout).not.toMatch(/canary-value|--args|bwrap/)
+    })
+
+    it('K15 X37 no Node of ours, whose environment it would get by signals and an inspector', async () => {
+      const opened = await openSandbox()
+      const env = { PATH: process.env.PATH, SECRET: 'canary-value' }
+      // As any user's Node is: ours do not listen to SIGUSR1 at all.
+      const script = "process.stdout.write('ready'); setTimeout(() => {}, 60_000)"
+      const job = spawn(process.execPath, ['-e', script], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+      onTestFinished(() => void job.kill('SIGKILL'))
+      let said = ''
+      job.stderr.on('data', (text: Buffer) => (said += text.toString()))
+      await once(job.stdout, 'data')
+      const attack = `trap '' USR1 USR2; for pid in ${job.pid} ${process.pid} $PPID 1 -1; do kill -USR1 $pid; cat /proc/$pid/environ; done
+        for pid in ${job.pid} ${process.pid}; do test -e /proc/$pid && echo "$pid is there"; kill -0 $pid && echo "$pid is reached"; done; echo tried`
+      const { stdout } = await sh(opened, `{ ${attack}; } 2>/dev/null`, { network: 'host' })
+      expect(stdout.replaceAll('\0', '\n')).not.toMatch(/canary-value|is there|is reached/)
+      expect(stdout).toMatch(/tried\n$/)
+      await sleep(200)
+      expect(said).toBe('') // no "Debugger listening"
+      // It could have been opened.
+      job.kill('SIGUSR1')
+      await vi.waitFor(() => expect(said).toContain('Debugger listening'), 5000)
     })
 
     it('K16 and nobody sees its variables in a command line of ours', async () => {
