@@ -23,6 +23,12 @@ const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 /** A reference or URL as text for a message, without a user's name and password, which must reach no log (K08, K17). */
 export const withoutUserInfo = (text: string): string => text.replace(/^([\w-]+:(?:\/\/)?)?.*@(?!sha256:)/s, '$1***@')
 
+/**
+ * Text that may hold URLs, for a message: without the users' names and passwords in them, whatever characters those have that
+ * no URL may have (K08).
+ */
+export const withoutPasswordsOfUrls = (text: string): string => text.replaceAll(/:\/\/[^\s'"]*@/g, '://***@')
+
 /** Parses an image reference. The error names the wrong part. */
 export function parseReference(text: string): Reference {
   const bad = (why: string, fix?: string): never => {

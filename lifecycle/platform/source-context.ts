@@ -5,6 +5,7 @@ import { Readable, pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { BaleError, isErrno } from '../errors.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
+import { withoutPasswordsOfUrls } from '../image/reference.ts'
 import { unpackTar } from '../layers/tree/unpack.ts'
 import { unpackZip } from '../layers/tree/unpack-zip.ts'
 import { discard, runCommand } from '../stacks/run-command.ts'
@@ -39,7 +40,7 @@ export async function openContext(text: string, options: ContextOptions): Promis
   if (name === 'git' || name.startsWith('git+')) return await openGit(text, options)
   const clients: Record<string, string> = { s3: 'aws s3 cp', gs: 'gcloud storage cp', https: 'azcopy copy, or curl' }
   throw new BaleError('arguments', `Bale does not fetch source from ${name}://`, {
-    where: redact(text).replace(/\?.*$/, ''),
+    where: withoutPasswordsOfUrls(text).replace(/\?.*$/, ''),
     fix: `fetch it first (${clients[name] ?? 'with its own client'}), and give the archive as tar://FILE, or tar://stdin`,
   })
 }
@@ -110,7 +111,7 @@ async function unzipped(bytes: Readable): Promise<AsyncIterable<Uint8Array>> {
 async function openGit(text: string, { workDir, environment, signal }: ContextOptions): Promise<string> {
   const [address = '', ref = 'HEAD', commit, ...more] = text.split('#')
   const url = address.startsWith('git://') ? `https://${address.slice(6)}` : address.slice('git+'.length)
-  const where = redact(text)
+  const where = withoutPasswordsOfUrls(text)
   if (more.length > 0 || !/^(https?|ssh|file):\/\/[^-]/.test(url) || /^-|[\0-\x20]/.test(ref + (commit ?? '')))
     throw new BaleError('arguments', 'this is no address of a repository', {
       where,
@@ -141,11 +142,8 @@ async function openGit(text: string, { workDir, environment, signal }: ContextOp
   return dir
 }
 
-/** A text without the passwords of its URLs (K08), which may have characters that a URL should not have. */
-const redact = (text: string): string => text.replaceAll(/\/\/[^\s'"]*@/g, '//***@')
-
 function explainGit(tail: readonly string[], where: string, hasPassword: boolean): BaleError {
-  const said = redact(tail.filter(line => line.trim() !== '').at(-1) ?? 'git failed')
+  const said = withoutPasswordsOfUrls(tail.filter(line => line.trim() !== '').at(-1) ?? 'git failed')
   const all = tail.join('\n')
   const asks = /could not read Username|Authentication failed|terminal prompts disabled|Permission denied/.test(all)
   const fix = asks

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { isErrno } from '../errors.ts'
-import { redactUris } from './sources.ts'
+import { withoutPasswordsOfUrls } from '../image/reference.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -53,7 +53,7 @@ export async function runCommand<T>(
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   const tail: string[] = []
   createInterface({ input: child.stderr }).on('line', raw => {
-    const line = redactUris(raw)
+    const line = withoutPasswordsOfUrls(raw)
     if (tail.push(line) > tailLength) tail.shift()
     onLine?.(line)
   })

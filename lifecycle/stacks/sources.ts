@@ -1,4 +1,5 @@
 import { BaleError } from '../errors.ts'
+import { withoutPasswordsOfUrls } from '../image/reference.ts'
 
 /** A stanza of apt's sources (sources.list(5)), of either format, as far as it matters here. */
 export interface AptSource {
@@ -117,14 +118,18 @@ export function renderSources(mirrors: DebianMirrors & { main: Mirror }, suite: 
 /** A mirror that the user named, which nothing but Debian's own key may sign. */
 export function namedMirror(uri: string, keyring: string): Mirror {
   if (!isRemote(uri) || !URL.canParse(uri.replace(/^(tor|mirror)\+/, '')) || /\s/.test(uri)) {
-    throw new BaleError('arguments', `${JSON.stringify(redactUris(uri))} is not the address of a Debian mirror`, {
-      fix: 'write it as in apt sources, with http:// or https://',
-    })
+    throw new BaleError(
+      'arguments',
+      `${JSON.stringify(withoutPasswordsOfUrls(uri))} is not the address of a Debian mirror`,
+      {
+        fix: 'write it as in apt sources, with http:// or https://',
+      },
+    )
   }
   return { uris: [uri], signedBy: keyring }
 }
 
-/** Removes user names and passwords from the URIs in `text`, for messages and for the image. */
+/** Removes user names and passwords from the URIs in `text`, for the image. A password may contain `@`. */
 export function redactUris(text: string): string {
-  return text.replaceAll(/:\/\/[^\s/@]+@/g, '://')
+  return text.replaceAll(/:\/\/[^\s/?#]*@/g, '://')
 }

@@ -7,6 +7,7 @@ import {
   redactUris,
   renderSources,
 } from '../../lifecycle/stacks/sources.ts'
+import { failureOf } from '../helpers/failure.ts'
 
 const deb822 = `# Debian's own
 Types: deb deb-src
@@ -158,6 +159,15 @@ describe('namedMirror', () => {
   )
 })
 
-it('redactUris hides user and password', () => {
-  expect(redactUris('Err:1 https://me:s3cret@a.example/debian x')).toBe('Err:1 https://a.example/debian x')
+it.each(['me:s3cret', 'me', 'me:s3@cret', 'me@here:s3cret', ':s3cret'])('K08 redactUris hides %s', login => {
+  const text = `URIs: https://${login}@a.example/debian http://b.example/@c/debian x@y`
+  expect(redactUris(text)).toBe('URIs: https://a.example/debian http://b.example/@c/debian x@y')
 })
+
+it.each(['http://me:s3/cr@et@a b/debian', 'http://me:s3/cret@a.example/debian'])(
+  'K08 a refused mirror is shown without its password: %s',
+  async uri => {
+    const error = (await failureOf(() => namedMirror(uri, debian))) as Error
+    expect(error.message).not.toMatch(/s3|cr@?et/)
+  },
+)
