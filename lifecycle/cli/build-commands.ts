@@ -84,6 +84,13 @@ function withBuildOptions(command: Command): Command {
     .option('--run-image <image>', "what the app runs on (default: the stack's run image)")
     .option('--publish', 'push to the registry that the name means')
     .option('--docker', 'put a plain name into the Docker daemon, as docker-daemon:NAME')
+    .option('--uid <number>', "the user that buildpacks run as and that owns what they make (default: the builder's)")
+    .option('--gid <number>', "the group of that user (default: the builder's)")
+    .option(
+      '--insecure-registry <host>',
+      'a registry, with its port, that may do without TLS or with a certificate that nobody knows (repeatable)',
+      collect,
+    )
     .option('--exec-env <name>', 'what the image is for, such as production or test (default: production)')
     .option('--previous-image <image>', 'the image of the last build, if it has another name')
     .option(

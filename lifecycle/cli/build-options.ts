@@ -7,13 +7,14 @@ import { wrapErrno } from '../files/wrap-errno.ts'
 import type { BuildOptions } from '../platform/build-app.ts'
 import { ownDirectory } from '../platform/own-directory.ts'
 import { openContext, subDirectory } from '../platform/source-context.ts'
+import { registrySettings } from '../stores/settings.ts'
 import { isPlain, parseImageReference } from '../stores/transports.ts'
 import { appName } from './app-name.ts'
 import { parseSize } from './commands/cache.ts'
 import { type UserConfig, readUserConfig } from './config-file.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
 import { readSecrets } from './secrets.ts'
-import { parseCreationTime, parseVolumes } from './values.ts'
+import { parseCreationTime, parseId, parseRegistries, parseVolumes } from './values.ts'
 import { readPairs, readVariables } from './variables.ts'
 
 /**
@@ -32,7 +33,7 @@ export async function buildOptionsOf(
   const source = opening.use(await openSource(context, options))
   const made: BuildOptions = {
     image,
-    settings: withCreationTime(context.settings, options.creationTime),
+    settings: settingsOf(context, options, config),
     env,
     reporter: context.reporter,
     signal: context.signal,
@@ -45,6 +46,7 @@ export async function buildOptionsOf(
     runImageMirrors: config.runImageMirrors,
     execEnv: options.execEnv,
     previousImage: options.previousImage,
+    user: { uid: parseId(options.uid, '--uid'), gid: parseId(options.gid, '--gid') },
     volumes: parseVolumes(options.volume),
     lifecycle: options.lifecycle,
     buildpacks: options.buildpack,
@@ -124,8 +126,23 @@ function destinationOf(image: string, { docker, publish }: GlobalOptions, config
   return `docker-daemon:${image}`
 }
 
-function withCreationTime(settings: CommandContext['settings'], text: string | undefined): CommandContext['settings'] {
-  return text === undefined ? settings : { ...settings, sourceDateEpoch: parseCreationTime(text) }
+/** The settings of this machine with those of the command line and of `bale config`. */
+function settingsOf(
+  { settings }: CommandContext,
+  { creationTime, insecureRegistry }: GlobalOptions,
+  { registryMirrors }: UserConfig,
+): CommandContext['settings'] {
+  const insecure = parseRegistries(insecureRegistry, '--insecure-registry')
+  const mirrored = Object.entries(registryMirrors).map(([host, mirrors]) => {
+    const own = registrySettings(settings.registries, host)
+    return [host, { ...own, mirrors: [...mirrors, ...(own.mirrors ?? [])] }] as const
+  })
+  return {
+    ...settings,
+    insecureRegistries: [...(settings.insecureRegistries ?? []), ...insecure],
+    registries: { ...settings.registries, ...Object.fromEntries(mirrored) },
+    ...(creationTime !== undefined && { sourceDateEpoch: parseCreationTime(creationTime) }),
+  }
 }
 
 function limitsOf({ pids, memory, disk }: GlobalOptions) {

@@ -1,5 +1,6 @@
 import { Argument, type Command, Option } from 'commander'
 import { pullPolicies } from '../stores/pull-policy.ts'
+import type { MirrorKind } from './commands/config.ts'
 import { writeCompletion } from './completion.ts'
 import type { GlobalOptions } from './context.ts'
 import { type Run, collect, examples } from './options.ts'
@@ -32,23 +33,17 @@ export function addConfig(program: Command, run: Run): void {
     'Where images with plain names go: the local store, or the Docker daemon.',
     new Argument('[place]').choices(['store', 'docker']),
   )
-  const mirrors = group.command('run-image-mirrors').description('More names of run images, tried first.')
-  mirrors
-    .command('add')
-    .argument('<image>', 'the run image, as its builder names it')
-    .requiredOption('-m, --mirror <image>', 'another name of the same image (repeatable)', collect)
-    .action(async (image: string, options: GlobalOptions) => {
-      await run(options, async context => (await configs()).addMirrorCommand(context, image, options))
-    })
-  mirrors
-    .command('remove')
-    .argument('<image>')
-    .option('-m, --mirror <image>', 'the name to forget (repeatable; default: all)', collect)
-    .action(async (image: string, options: GlobalOptions) => {
-      await run(options, async context => (await configs()).removeMirrorCommand(context, image, options))
-    })
-  mirrors.command('list').action(async (options: GlobalOptions) => {
-    await run(options, async context => (await configs()).listMirrorsCommand(context))
+  addMirrors(group, run, 'run-image-mirrors', {
+    description: 'More names of run images, tried first.',
+    argument: '<image>',
+    what: 'the run image, as its builder names it',
+    mirror: '--mirror <image>',
+  })
+  addMirrors(group, run, 'registry-mirrors', {
+    description: 'Registries that are asked for the builders and run images of builds before another one.',
+    argument: '<registry>',
+    what: 'the registry, with its port: docker.io',
+    mirror: '--mirror <registry>',
   })
   program
     .command('report')
@@ -74,4 +69,31 @@ export function addConfig(program: Command, run: Run): void {
     .action(async (options: GlobalOptions) => {
       await run(options, context => Promise.resolve(context.print(program.version() ?? '')))
     })
+}
+
+/** `add`, `remove` and `list` of a kind of mirrors. */
+function addMirrors(
+  group: Command,
+  run: Run,
+  kind: MirrorKind,
+  texts: { readonly description: string; readonly argument: string; readonly what: string; readonly mirror: string },
+): void {
+  const mirrors = group.command(kind).description(texts.description)
+  mirrors
+    .command('add')
+    .argument(texts.argument, texts.what)
+    .requiredOption(`-m, ${texts.mirror}`, 'another place of the same (repeatable)', collect)
+    .action(async (name: string, options: GlobalOptions) => {
+      await run(options, async context => (await configs()).addMirrorCommand(context, kind, name, options))
+    })
+  mirrors
+    .command('remove')
+    .argument(texts.argument)
+    .option(`-m, ${texts.mirror}`, 'the one to forget (repeatable; default: all)', collect)
+    .action(async (name: string, options: GlobalOptions) => {
+      await run(options, async context => (await configs()).removeMirrorCommand(context, kind, name, options))
+    })
+  mirrors.command('list').action(async (options: GlobalOptions) => {
+    await run(options, async context => (await configs()).listMirrorsCommand(context, kind))
+  })
 }

@@ -7,6 +7,8 @@ import { formatToml } from '../spec/toml.ts'
 import { type PullPolicy, pullPolicies } from '../stores/pull-policy.ts'
 import type { Env } from '../stores/settings.ts'
 
+export type Mirrors = Readonly<Record<string, readonly string[]>>
+
 /** What `bale config` sets for all commands of a user. */
 export interface UserConfig {
   readonly defaultBuilder?: string | undefined
@@ -14,7 +16,9 @@ export interface UserConfig {
   /** Where plain names go: to the local store, or to the Docker daemon. */
   readonly defaultDestination?: 'store' | 'docker' | undefined
   /** More names of run images, tried before the builder's. */
-  readonly runImageMirrors: Readonly<Record<string, readonly string[]>>
+  readonly runImageMirrors: Mirrors
+  /** Places that are asked for run images and builders before the registry with that host: `HOST[:PORT][/PATH]`. */
+  readonly registryMirrors: Mirrors
 }
 
 /** `$XDG_CONFIG_HOME/bale/config.toml` */
@@ -40,14 +44,17 @@ export async function readUserConfig(env: Env): Promise<UserConfig> {
       throw read.errorAt(document, key, `${read.quote(text)} is not one of ${choices.join(', ')}`)
     return found
   }
-  const mirrors = read.table(document, 'run-image-mirrors')
+  const mirrorsIn = (key: string): Mirrors => {
+    const found = read.table(document, key)
+    if (found === undefined) return {}
+    return Object.fromEntries(Object.keys(found.table).map(name => [name, read.texts(found, name)]))
+  }
   return {
     defaultBuilder: read.text(document, 'default-builder'),
     pullPolicy: choice('pull-policy', pullPolicies),
     defaultDestination: choice('default-destination', ['store', 'docker'] as const),
-    runImageMirrors: Object.fromEntries(
-      Object.keys(mirrors?.table ?? {}).map(image => [image, mirrors === undefined ? [] : read.texts(mirrors, image)]),
-    ),
+    runImageMirrors: mirrorsIn('run-image-mirrors'),
+    registryMirrors: mirrorsIn('registry-mirrors'),
   }
 }
 
@@ -58,7 +65,8 @@ export async function writeUserConfig(env: Env, config: UserConfig): Promise<voi
     'default-builder': config.defaultBuilder,
     'pull-policy': config.pullPolicy,
     'default-destination': config.defaultDestination,
-    'run-image-mirrors': Object.keys(config.runImageMirrors).length === 0 ? undefined : config.runImageMirrors,
+    'run-image-mirrors': orNone(config.runImageMirrors),
+    'registry-mirrors': orNone(config.registryMirrors),
   })
   await wrapErrno(file, async () => {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
@@ -66,3 +74,5 @@ export async function writeUserConfig(env: Env, config: UserConfig): Promise<voi
     await rename(`${file}.tmp`, file)
   })
 }
+
+const orNone = (mirrors: Mirrors): Mirrors | undefined => (Object.keys(mirrors).length === 0 ? undefined : mirrors)

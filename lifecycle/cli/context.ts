@@ -37,6 +37,9 @@ export interface GlobalOptions {
   readonly execEnv?: string
   readonly check?: boolean
   readonly dryRun?: boolean
+  readonly uid?: string
+  readonly gid?: string
+  readonly insecureRegistry?: readonly string[]
   readonly previousImage?: string
   readonly creationTime?: string
   readonly volume?: readonly string[]

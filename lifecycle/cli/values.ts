@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { Mount } from '../engines/engine.ts'
 import { BaleError } from '../errors.ts'
 import type { Platform } from '../image/manifest.ts'
+import { registryHost } from '../stores/settings.ts'
 
 /** Parses `linux/arm64`, `linux/arm/v7`. Undefined if none is given. */
 export function parseTargets(texts: readonly string[] | undefined, where: string): Platform[] | undefined {
@@ -49,6 +50,44 @@ export function parseCreationTime(text: string): number {
     where: '--creation-time',
     fix: 'write now, or a number of seconds since 1970',
   })
+}
+
+/** The last one, 2^32 - 1, means none (chown(2)). */
+const highestId = 2 ** 32 - 2
+
+/** A user or group by its number. Buildpacks never run as root; the group 0 is that of many platforms. */
+export function parseId(text: string | undefined, where: '--uid' | '--gid'): number | undefined {
+  if (text === undefined) return undefined
+  const lowest = where === '--uid' ? 1 : 0
+  if (/^\d{1,10}$/.test(text) && Number(text) >= lowest && Number(text) <= highestId) return Number(text)
+  throw new BaleError(
+    'usage',
+    `${JSON.stringify(text)} is not the number of a ${where === '--uid' ? 'user' : 'group'}`,
+    {
+      where,
+      fix: `write a number from ${lowest} to ${highestId}`,
+    },
+  )
+}
+
+/** Registries by host and port. */
+export function parseRegistries(texts: readonly string[] | undefined, where: string): string[] {
+  return (texts ?? []).flatMap(text => text.split(',')).map(text => parseRegistry(text, where))
+}
+
+/** @throws BaleError 'usage' for what is no `HOST[:PORT]` */
+export function parseRegistry(text: string, where: string): string {
+  const host = registryHost(text)
+  if (/^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?$/.test(host)) return host
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a registry`, { where, fix: 'write HOST or HOST:PORT' })
+}
+
+/** @throws BaleError 'usage' for what is no `HOST[:PORT][/PATH]` */
+export function requireMirror(text: string): void {
+  const where = '--mirror'
+  parseRegistry(text, where)
+  if (/^[^/]+(\/[a-z0-9._-]+)*$/.test(text)) return
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a mirror`, { where, fix: 'write HOST[:PORT][/PATH]' })
 }
 
 /** What a build has there itself. */

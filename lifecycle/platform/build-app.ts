@@ -55,6 +55,8 @@ export interface BuildOptions {
   readonly execEnv?: string | undefined
   /** The image of the last build, where that has another name. */
   readonly previousImage?: string | undefined
+  /** The user and the group that buildpacks run as and that own what they make, in place of the builder's. */
+  readonly user?: { readonly uid?: number | undefined; readonly gid?: number | undefined } | undefined
   /** Further directories of this machine for buildpacks. */
   readonly volumes?: readonly Mount[] | undefined
   /** Sends plain names to the registry that they name, not to Bale's own store. */

@@ -108,7 +108,9 @@ async function openAndUse<T>(
   const builder = chooseBuilder(options, source.project)
   const inputs = { ...options, distribution, stores, reporter, builder: builder.name }
   const opened = await openEnvironment(inputs, signal)
-  const environment = await withBuildpacks(opened, source.project, inputs, workspace, signal)
+  const { uid = opened.user.uid, gid = opened.user.gid } = options.user ?? {}
+  const ofUser = { ...opened, user: { uid, gid } }
+  const environment = await withBuildpacks(ofUser, source.project, inputs, workspace, signal)
   const build = { options, secrets, reporter, mask, distribution, stores, destinations, caches, workspace, builder }
   return await use({ ...build, environment, source: { ...source, dir } }, signal)
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { load } from 'js-yaml'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { runProgram } from '../../lifecycle/cli/program.ts'
-import { parsePlatform, parseVolumes } from '../../lifecycle/cli/values.ts'
+import { parseId, parsePlatform, parseRegistries, parseVolumes } from '../../lifecycle/cli/values.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { layoutStore } from '../../lifecycle/stores/layout/store.ts'
@@ -178,6 +178,25 @@ describe('bale config', () => {
     expect((await bale(['config', 'run-image-mirrors', 'list'])).out).toBe('There are no mirrors\n')
   })
 
+  it('keeps mirrors of registries, by their hosts', async () => {
+    const { bale } = await user()
+    const mirrors = (...args: string[]) => bale(['config', 'registry-mirrors', ...args])
+    await mirrors('add', 'https://docker.io/', '-m', 'mirror.test:5000/hub')
+    await mirrors('add', 'r.test:5000', '-m', 'b.test')
+    expect((await mirrors('list')).out).toBe('index.docker.io: mirror.test:5000/hub\nr.test:5000: b.test\n')
+    expect((await bale(['config', 'run-image-mirrors', 'list'])).out).toBe('There are no mirrors\n')
+    await mirrors('remove', 'docker.io')
+    expect((await mirrors('list')).out).toBe('r.test:5000: b.test\n')
+    expect((await mirrors('remove', 'docker.io')).err).toContain('there are no mirrors of index.docker.io')
+    for (const args of [
+      ['a b', '-m', 'c'],
+      ['a', '-m', 'http://b'],
+      ['a', '-m', 'b/../c d'],
+    ])
+      expect((await mirrors('add', ...args)).code, args.join(' ')).toBe(2)
+    expect((await mirrors('list')).out).toBe('r.test:5000: b.test\n')
+  })
+
   it('names the place of what is wrong in its file', async () => {
     const { bale, home } = await user()
     await mkdir(join(home, '.config/bale'), { recursive: true })
@@ -216,6 +235,23 @@ describe('values', () => {
     ])
     for (const text of ['/a', 'name:/b', '/a:/cnb/x', '/a:/b:exec', '/a:/b:ro:x', '/a:b'])
       expect(() => parseVolumes([text]), text).toThrow()
+  })
+
+  it('of users and groups are numbers, and no user is root', () => {
+    expect([parseId('1001', '--uid'), parseId('0', '--gid'), parseId(undefined, '--uid')]).toEqual([1001, 0, undefined])
+    for (const text of ['0', 'root', '-1', '1.5', '4294967295', ''])
+      expect(() => parseId(text, '--uid'), text).toThrow(/is not the number of a user/)
+    expect(() => parseId('users', '--gid')).toThrow(/is not the number of a group/)
+  })
+
+  it('of registries are hosts with their ports', () => {
+    expect(parseRegistries(['r.test:5000,http://s.test/v2', '[::1]:5000'], '--insecure-registry')).toEqual([
+      'r.test:5000',
+      's.test',
+      '[::1]:5000',
+    ])
+    for (const text of ['', 'a b', 'r.test:x'])
+      expect(() => parseRegistries([text], 'x'), text).toThrow(/not a registry/)
   })
 
   it('of platforms are Linux’s', () => {

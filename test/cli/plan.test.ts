@@ -12,6 +12,7 @@ import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type Script, builds, fakeEngine, machine, tells } from '../helpers/build-machine.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+import { writeTree } from '../helpers/tree.ts'
 import { zip } from '../helpers/zip.ts'
 
 /** A user whose builds run in a fake engine. */
@@ -23,15 +24,19 @@ async function user() {
     return tells()(run, mounted)
   }
   const { root, options } = await machine(fakeEngine({ detector, builder: builds() }))
-  const planning = (given: BuildOptions) => plan({ ...given, distribution: options.distribution })
-  const bale = async (given: GlobalOptions = {}) => {
+  const given: BuildOptions[] = []
+  const planning = (called: BuildOptions) => {
+    given.push(called)
+    return plan({ ...called, distribution: options.distribution })
+  }
+  const bale = async (chosen: GlobalOptions = {}) => {
     const { own, said } = fakeProcess({ HOME: root })
-    const all: GlobalOptions = { path: options.path, builder: join(root, 'builder'), ...given }
+    const all: GlobalOptions = { path: options.path, builder: join(root, 'builder'), ...chosen }
     const context = { ...makeContext(all, own), settings: options.settings }
     await planCommand(context, 'app', all, planning).finally(() => context.close())
     return said
   }
-  return { root, bale, seen }
+  return { root, bale, seen, given }
 }
 
 function fakeProcess(env: NodeJS.ProcessEnv) {
@@ -87,6 +92,23 @@ describe('bale plan', () => {
     await writeFile(join(root, 'source.zip'), zip({ 'main.js': 'main', 'lib/a.js': 'a' }))
     await bale({ path: join(root, 'source.zip'), output: 'json' })
     expect(seen).toEqual([['lib', 'main.js']])
+  })
+
+  it('hands on users, insecure registries and mirrors of the command line and of bale config', async () => {
+    const { root, bale, given } = await user()
+    const config = '[registry-mirrors]\n"r.test" = ["mirror.test/x"]\n'
+    await writeTree(root, { '.config/bale/config.toml': config })
+    await bale({ output: 'json', uid: '1234', gid: '0', insecureRegistry: ['s.test:5000', 't.test'] })
+    expect(given).toMatchObject([
+      {
+        user: { uid: 1234, gid: 0 },
+        settings: {
+          insecureRegistries: ['s.test:5000', 't.test'],
+          registries: { 'r.test': { mirrors: ['mirror.test/x'] } },
+        },
+      },
+    ])
+    expect(await failureOf(bale({ uid: '0' }))).toMatchObject({ code: 'usage', where: '--uid' })
   })
 
   it('does not put a table among lines of JSON', async () => {

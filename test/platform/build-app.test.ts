@@ -1,9 +1,12 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { extract } from 'tar-stream'
 import { describe, expect, it } from 'vitest'
 import { BaleError, exitStatus } from '../../lifecycle/errors.ts'
 import type { BuildEvent } from '../../lifecycle/events.ts'
-import { type BuildOptions, build } from '../../lifecycle/platform/build-app.ts'
+import { layerTar } from '../../lifecycle/layers/layer-tar.ts'
+import { type BuildOptions, type BuildResult, build } from '../../lifecycle/platform/build-app.ts'
 import { type BuildOutcome, buildEvents } from '../../lifecycle/platform/build-events.ts'
 import { type Script, builds, detects, fakeEngine, group, machine } from '../helpers/build-machine.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -107,6 +110,38 @@ describe('build', () => {
     expect(second.published.digest).toBe(first.published.digest)
     await build({ ...options, clearCache: true })
     expect(restored(reporter.events)).toBe(false)
+  })
+
+  it('runs as another user that is asked for, who owns what is made, also after a build as the first one', async () => {
+    const engine = fakeEngine({ detector: detects(), builder: builds() })
+    const { options } = await machine(engine)
+    const owners = async ({ image }: BuildResult): Promise<unknown[]> => {
+      const found: unknown[] = []
+      for (const layer of image.layers.slice(1)) {
+        for await (const entry of Readable.from(layerTar(layer)).pipe(extract())) {
+          const { name = '', uid, gid } = entry.header
+          if (/(deps\/file|main\.js)$/.test(name)) found.push([name.replace(/.*\//, ''), uid, gid])
+          entry.resume()
+        }
+      }
+      return found.sort()
+    }
+    const first = await build(options)
+    expect(await owners(first)).toEqual([
+      ['file', 1000, 1000],
+      ['main.js', 1000, 1000],
+    ])
+    const other = await build({ ...options, user: { uid: 1234, gid: 0 } })
+    expect(await owners(other)).toEqual([
+      ['file', 1234, 0],
+      ['main.js', 1234, 0],
+    ])
+    expect(engine.runs.map(run => run.user)).toEqual([
+      { uid: 1000, gid: 1000 },
+      { uid: 1000, gid: 1000 },
+      { uid: 1234, gid: 0 },
+      { uid: 1234, gid: 0 },
+    ])
   })
 
   it('writes the operator’s variables where buildpacks of a builder find them', async () => {

@@ -3,6 +3,7 @@ import { type PullPolicy, pullPolicies } from '../../stores/pull-policy.ts'
 import { type UserConfig, readUserConfig, writeUserConfig } from '../config-file.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { printable } from '../text.ts'
+import { parseRegistry, requireMirror } from '../values.ts'
 
 /** Prints, sets or unsets a setting with one value. */
 export async function valueCommand(
@@ -46,36 +47,49 @@ function changed(config: UserConfig, name: string, value: string | undefined): U
   }
 }
 
-export async function addMirrorCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
+/** The settings that are mirrors by the name of what they mirror: a run image, or a registry. */
+const kinds = {
+  'run-image-mirrors': { key: 'runImageMirrors', nameOf: (text: string) => text },
+  'registry-mirrors': { key: 'registryMirrors', nameOf: (text: string) => parseRegistry(text, 'registry-mirrors') },
+} as const
+export type MirrorKind = keyof typeof kinds
+
+export async function addMirrorCommand(
+  context: CommandContext,
+  kind: MirrorKind,
+  text: string,
+  options: GlobalOptions,
+): Promise<void> {
+  const { key, nameOf } = kinds[kind]
+  const name = nameOf(text)
   const config = await readUserConfig(context.env)
-  const before = config.runImageMirrors[image] ?? []
-  const mirrors = [...new Set([...before, ...(options.mirror ?? [])])]
-  await writeUserConfig(context.env, { ...config, runImageMirrors: { ...config.runImageMirrors, [image]: mirrors } })
-  context.print(`${printable(image)}: ${printable(mirrors.join(', '))}`)
+  const mirrors = [...new Set([...(config[key][name] ?? []), ...(options.mirror ?? [])])]
+  if (kind === 'registry-mirrors') for (const mirror of mirrors) requireMirror(mirror)
+  await writeUserConfig(context.env, { ...config, [key]: { ...config[key], [name]: mirrors } })
+  context.print(`${printable(name)}: ${printable(mirrors.join(', '))}`)
 }
 
 export async function removeMirrorCommand(
   context: CommandContext,
-  image: string,
+  kind: MirrorKind,
+  text: string,
   options: GlobalOptions,
 ): Promise<void> {
+  const { key, nameOf } = kinds[kind]
+  const name = nameOf(text)
   const config = await readUserConfig(context.env)
-  const { [image]: before, ...others } = config.runImageMirrors
+  const { [name]: before, ...others } = config[key]
   if (before === undefined)
-    throw new BaleError('arguments', `there are no mirrors of ${image}`, {
-      fix: 'see what there is: bale config run-image-mirrors list',
+    throw new BaleError('arguments', `there are no mirrors of ${name}`, {
+      fix: `see what there is: bale config ${kind} list`,
     })
   const kept = options.mirror === undefined ? [] : before.filter(mirror => !options.mirror?.includes(mirror))
-  await writeUserConfig(context.env, {
-    ...config,
-    runImageMirrors: kept.length === 0 ? others : { ...others, [image]: kept },
-  })
-  context.print(`${printable(image)}: ${kept.length === 0 ? 'no mirrors any more' : printable(kept.join(', '))}`)
+  await writeUserConfig(context.env, { ...config, [key]: kept.length === 0 ? others : { ...others, [name]: kept } })
+  context.print(`${printable(name)}: ${kept.length === 0 ? 'no mirrors any more' : printable(kept.join(', '))}`)
 }
 
-export async function listMirrorsCommand(context: CommandContext): Promise<void> {
-  const { runImageMirrors } = await readUserConfig(context.env)
-  const entries = Object.entries(runImageMirrors)
+export async function listMirrorsCommand(context: CommandContext, kind: MirrorKind): Promise<void> {
+  const entries = Object.entries((await readUserConfig(context.env))[kinds[kind].key])
   if (entries.length === 0) return context.print('There are no mirrors')
-  for (const [image, mirrors] of entries) context.print(`${printable(image)}: ${printable(mirrors.join(', '))}`)
+  for (const [name, mirrors] of entries) context.print(`${printable(name)}: ${printable(mirrors.join(', '))}`)
 }

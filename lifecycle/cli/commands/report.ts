@@ -43,6 +43,12 @@ export async function reportCommand(context: CommandContext, { explicit }: Globa
         ? printable(JSON.stringify(config.runImageMirrors))
         : String(Object.keys(config.runImageMirrors).length),
     ],
+    [
+      'Registry mirrors',
+      explicit === true
+        ? printable(JSON.stringify(config.registryMirrors))
+        : String(Object.keys(config.registryMirrors).length),
+    ],
     ['Insecure registries', shown(settings.insecureRegistries?.join(', ') || undefined)],
   ]
   for (const [name, value] of lines) context.print(`${`${name}:`.padEnd(22)}${value}`)
