@@ -1,13 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readFile, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readFile, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Digest, digestOf, hexOf } from '../../lifecycle/image/digest.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { oci } from '../../lifecycle/image/media-types.ts'
 import { type LayoutStore, layoutStore } from '../../lifecycle/stores/layout/store.ts'
+import { openLocalStore } from '../../lifecycle/stores/local/transport.ts'
+import { storeSettings } from '../../lifecycle/stores/settings.ts'
 import { storeContract } from '../contracts/stores.ts'
 import { type Files, bytesOf, configOf, layerOf, noise, platform, sourceOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -48,6 +50,17 @@ async function put(store: LayoutStore, name: string, files: Files, created = '20
   await store.putImage(image, [name])
   return image
 }
+
+describe("Bale's own store", () => {
+  it('X44 is in a directory that nobody else can enter, whatever is the first to write to it', async () => {
+    const dataDir = join(await temporaryDirectory(), 'data', 'bale')
+    const umask = process.umask(0)
+    onTestFinished(() => void process.umask(umask))
+    const store = openLocalStore({ ...storeSettings({ HOME: '/nowhere' }), dataDir }, {})
+    await store.putLayer(sourceOf({ '/a': 'source' }))
+    for (const dir of [dataDir, join(dataDir, 'images')]) expect((await lstat(dir)).mode & 0o777, dir).toBe(0o700)
+  })
+})
 
 describe('the directory', () => {
   it('is an OCI layout with nothing of ours left in it', async () => {

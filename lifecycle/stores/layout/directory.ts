@@ -37,7 +37,8 @@ export interface LayoutDirectory extends LayoutFiles {
   tidy(): Promise<void>
 }
 
-export function layoutDirectory(path: string, description: string): LayoutDirectory {
+/** @param mode the permissions of the directory, where it must be made; those that the umask leaves by default */
+export function layoutDirectory(path: string, description: string, mode?: number): LayoutDirectory {
   const at = (relative: string): string => join(path, relative)
   const stage = async (): Promise<StagedFile> => {
     for (let attempt = 1; ; attempt++) {
@@ -79,7 +80,7 @@ export function layoutDirectory(path: string, description: string): LayoutDirect
     state: () => layoutState(path),
 
     async create() {
-      if ((await layoutState(path)) === 'absent') await wrapErrno(path, () => mkdir(path, { recursive: true }))
+      if ((await layoutState(path)) === 'absent') await wrapErrno(path, () => mkdir(path, { recursive: true, mode }))
       // `oci-layout` comes first, since it marks the directory as a layout. After a crash, the rest is created again.
       if ((await readSmall(at('oci-layout'), maxLayoutFile)) === undefined) await replace('oci-layout', layoutHeader)
       for (const folder of ['blobs', 'blobs/sha256']) await realDirectory(at(folder))

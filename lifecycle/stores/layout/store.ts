@@ -20,6 +20,8 @@ export interface LayoutOptions extends Packing {
   /** The name for messages: `oci:DIR` by default. */
   readonly description?: string
   readonly onTransfer?: OnTransfer
+  /** The permissions of the directory, where it must be made; those that the umask leaves by default. */
+  readonly mode?: number
 }
 
 /** An `ImageStore` that can also list, rename and delete its images. */
@@ -41,7 +43,7 @@ export interface LayoutStore extends ImageStore {
  */
 export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutStore {
   const path = resolve(dir)
-  const files = layoutDirectory(path, options.description ?? `oci:${dir}`)
+  const files = layoutDirectory(path, options.description ?? `oci:${dir}`, options.mode)
 
   const readIndex = async (): Promise<IndexFile> => {
     if ((await files.state()) === 'absent') return emptyIndex

@@ -27,8 +27,9 @@ export const local: ImageTransport = {
   identify: ({ docker, name }, { digest }) => formatReference(atDigest(docker ?? parseReference(name), digest)),
 }
 
+/** Its layers hold source code, so nobody else can enter it (X44). */
 export function openLocalStore({ dataDir }: StoreSettings, packing: Packing): LayoutStore {
-  return layoutStore(join(dataDir, 'images'), { description: 'the local store', ...packing })
+  return layoutStore(join(dataDir, 'images'), { description: 'the local store', mode: 0o700, ...packing })
 }
 
 /** The name of an image in the local store: `index.docker.io/library/hello:latest`. */
