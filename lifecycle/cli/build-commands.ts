@@ -163,7 +163,7 @@ export function addRebase(program: Command, run: Run): void {
     .description('Put an image on the newest version of its run image, without building it again.')
     .option('--run-image <image>', 'another run image (default: the one that it was built on)')
     .option('--tag <image>', 'one more name for the result, anywhere (repeatable)', collect)
-    .option('--check', 'only say whether a newer run image is there')
+    .option('--check', 'only say whether a newer run image is there, and which packages it would change')
     .option('--force', 'do it though labels, platform or distribution are against it')
     .option('--publish', 'the name means an image in its registry, not in the local store')
     .addHelpText(

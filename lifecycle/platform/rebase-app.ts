@@ -84,7 +84,7 @@ export async function checkRebase(options: RebaseOptions): Promise<readonly Reba
   const checks: RebaseCheck[] = []
   for (const one of images) {
     const app = { name: name === '' ? options.image : name, registry, image: one }
-    checks.push(compareRunImages(one, await runImageOf(app, { stores, options, reporter })))
+    checks.push(await compareRunImages(one, await runImageOf(app, { stores, options, reporter }), signal))
   }
   return checks
 }

@@ -1,4 +1,5 @@
 import { checkRebase, rebase } from '../../platform/rebase-app.ts'
+import type { PackageChange } from '../../platform/debian-packages.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { printable, shortName } from '../text.ts'
 
@@ -14,10 +15,23 @@ export async function rebaseCommand(context: CommandContext, image: string, opti
     runImage: options.runImage,
   }
   if (options.check !== true) return void (await rebase(input))
-  for (const { platform, state, runImage, from, to } of await checkRebase(input)) {
+  for (const { platform, state, runImage, from, to, packages } of await checkRebase(input)) {
     const name = printable(shortName(runImage))
     const says =
       state === 'current' ? `is on the newest ${name}` : `can be rebased: ${name} is ${to}, and the image is on ${from}`
     context.print(`${platform} ${says}`)
+    if (state === 'newer') context.print(describePackages(packages))
   }
+}
+
+function describePackages(packages: readonly PackageChange[] | undefined): string {
+  if (packages === undefined) return '  which packages change is unknown: the run images have no records of dpkg'
+  if (packages.length === 0) return '  no package changes'
+  return packages
+    .map(({ name, from, to }) => {
+      if (from === undefined) return `  ${name} ${to} is new`
+      return to === undefined ? `  ${name} ${from} is gone` : `  ${name} ${from} becomes ${to}`
+    })
+    .map(printable)
+    .join('\n')
 }
