@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   lstatSync,
@@ -42,7 +42,8 @@ async function copied(tree: Parameters<typeof writeTree>[1], prepare: (dir: stri
   return { from, to, reporter }
 }
 
-const bindSocket = 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])'
+/** Killed, so that it does not remove the socket. */
+const bindSocket = "net.createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))"
 
 describe('copySource', () => {
   it('gives modes and times that no umask or checkout changes', async () => {
@@ -215,7 +216,7 @@ describe('copySource', () => {
       ['it becomes a link', (path, dir) => (unlinkSync(path), symlinkSync(join(dir, 'outside/file'), path))],
       ['it becomes a directory', path => (unlinkSync(path), mkdirSync(path))],
       ['it becomes a fifo, which is not opened', path => (unlinkSync(path), execFileSync('mkfifo', [path]))],
-      ['it becomes a socket', path => (unlinkSync(path), execFileSync('python3', ['-c', bindSocket, path]))],
+      ['it becomes a socket', path => (unlinkSync(path), spawnSync(process.execPath, ['-e', bindSocket, path]))],
     ])('%s: an error that names it, and nothing else is copied', async (_what, mischief) => {
       const { error, where, texts } = await copyWhile(mischief)
       expect(error).toBeInstanceOf(BaleError)
