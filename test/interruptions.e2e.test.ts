@@ -24,7 +24,7 @@ id = "hold"
 version = "1.0.0"
 sbom-formats = ["application/vnd.cyclonedx+json"]
 `,
-  'bin/hold': { script: '[ "${HOLD-}" != "$1" ] || { touch /layers/held; sleep 98765; }' },
+  'bin/hold': { script: '[ "${HOLD-}" != "$1" ] || { touch "${CNB_LAYERS_DIR:-/layers}/held"; sleep 98765; }' },
   'bin/detect': { script: 'exec "$CNB_BUILDPACK_DIR/bin/hold" detect' },
   'bin/build': {
     script: `layer=$CNB_LAYERS_DIR/kept
@@ -215,7 +215,7 @@ const phases: readonly [phase: string, hold: Hold][] = [
   ['analyze', holdAt(request => isPull('/manifests/', request))],
   ['detect', holdIn('layers/held', '--env', 'HOLD=detect')],
   ['restore', home => holdAt(isLayer())(home)],
-  ['build', holdIn('layers/held', '--env', 'HOLD=build')],
+  ['build', holdIn('layers/hold/held', '--env', 'HOLD=build')],
   ['export', holdAt(isUpload, 'other')],
 ]
 
