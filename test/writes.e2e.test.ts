@@ -94,13 +94,15 @@ describe('X27 a buildpack that writes where it should not', () => {
 })
 
 describe('X28 a buildpack that forges what phases tell one another', () => {
-  const forge = `set -e; cd "$1/.."
+  // Where Landlock confines a buildpack to its own layers, nothing of this succeeds; elsewhere all of it.
+  const forge = `exec 2>/dev/null; cd "$1/.."
     for file in group.toml analyzed.toml plan.toml order.toml config/metadata.toml; do
       mkdir -p config; rm -f "$file"; printf '[[group]]\\nid = "forged"\\nversion = "1"\\napi = "0.11"\\n' > "$file"
     done
     printf '[run-image]\\nreference = "forged.example/run"\\nimage = "forged.example/run"\\n' > analyzed.toml
     ln -sf /etc/passwd report.toml
-    mkdir -p forged/own; echo forged > forged/own/file; printf '[types]\\nlaunch = true\\n' > forged/own.toml`
+    mkdir -p forged/own; echo forged > forged/own/file; printf '[types]\\nlaunch = true\\n' > forged/own.toml
+    true`
 
   it('is not believed: each phase has kept what it knew, and the image is that of a build without', async () => {
     const dir = await temporaryDirectory()
