@@ -18,8 +18,8 @@ export interface BuildJob {
   readonly scripts: BuildScripts
   readonly node: Runtime
   readonly manager: PackageManager
-  /** Commands that start the application. */
-  readonly needed: readonly string[]
+  /** The commands that start the application, as far as they are known once the build has run. */
+  readonly startCommands: () => Promise<readonly string[]>
 }
 
 /** What the image has of packages. */
@@ -45,7 +45,7 @@ export async function installAndBuild(job: BuildJob): Promise<Built> {
     await manager.runScript(script, { nodeEnv: scripts.nodeEnv, cwd: project.app.path })
   await installPackages(context, project, choice, plan, manager)
   if (plan.builds) await withCaches(job, () => runScripts(job))
-  const tool = plan.prune ? await developmentProgram(project, job.needed) : undefined
+  const tool = plan.prune ? await developmentProgram(project, await job.startCommands()) : undefined
   if (tool) log.info(`devDependencies stay in the image: the start command calls ${tool.program}, of ${tool.name}`)
   else if (plan.prune) await log.step('Removing devDependencies', () => manager.prune())
   await manager.finish?.()

@@ -80,6 +80,12 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const withoutNode = isBun && nodeRequest === undefined && needsOnlyBun(commands)
   const node = await provideNode(context, registry, nodeRequest, launch && !withoutNode, project)
   const launchNpm = launch && commands.some(command => namesProgram(command, ['npm', 'npx']))
+  const findOwnStart = async () => (launch ? findStart(app, { framework, declared, elsewhere, json }) : undefined)
+  // A start script for development gives way to the server that the build makes, so it keeps no devDependency.
+  const startCommands = async () => {
+    const own = await findOwnStart()
+    return launch ? [own?.command ?? declared?.command, elsewhere].filter(command => command !== undefined) : []
+  }
   let built: Built = { paths: [], components: [] }
   if (needsManager) {
     const job = {
@@ -95,20 +101,20 @@ async function build(given: BuildContext): Promise<BuildResult> {
       withoutNode,
     }
     built = await choice.kind.use(job, manager =>
-      installAndBuild({ context, project, choice, plan, scripts, node, manager, needed: launch ? commands : [] }),
+      installAndBuild({ context, project, choice, plan, scripts, node, manager, startCommands }),
     )
   }
   await leaveOut(context, project)
 
-  const start = launch ? await findStart(app, { framework, declared, elsewhere, json }) : undefined
-  if (launch && start === undefined && elsewhere === undefined) throw framework ? noServer(framework) : noStart(json)
-  if (start) log.info(`Starts with: ${start.command} (${start.why})`)
-  if (start?.host) await provideHost(context, registry, start.host)
+  const found = await findOwnStart()
+  if (launch && found === undefined && elsewhere === undefined) throw framework ? noServer(framework) : noStart(json)
+  if (found) log.info(`Starts with: ${found.command} (${found.why})`)
+  if (found?.host) await provideHost(context, registry, found.host)
   if (launch) await provideMemory(context)
   if (launch) await provideScriptVariables(context, app, json)
-  const process = start && webProcess({ ...start, command: commandOf(start, built) })
+  const process = found && webProcess({ ...found, command: commandOf(found, built) })
   const folder = app.path.slice(context.app.path.length + 1)
-  const own = (start?.packages ?? []).map(path => join(folder, path))
+  const own = (found?.packages ?? []).map(path => join(folder, path))
   const inFolder = app.path === context.app.path ? {} : { workingDir: app.path }
   return {
     launch: {

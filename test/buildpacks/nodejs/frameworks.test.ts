@@ -307,6 +307,19 @@ it('devDependencies stay if the start command calls a program of theirs', async 
   expect(npm.commands.filter(command => command.startsWith('npm prune'))).toEqual([])
 })
 
+it('devDependencies go if the start script that calls them gives way to what the build made', async () => {
+  const { project, npm } = await frameworkProject({
+    packages: ['@nestjs/core'],
+    devPackages: ['@nestjs/cli'],
+    scripts: { build: 'nest build', start: 'nest start' },
+    makes: { 'dist/main.js': '', 'node_modules/.bin/nest': { link: '../@nestjs/cli/bin/nest.js' } },
+  })
+  const { exitCode, output } = await project.build()
+  expect(exitCode, output).toBe(0)
+  expect(output).toContain('Starts with: node dist/main.js')
+  expect(npm.commands.filter(command => command.startsWith('npm prune'))).toHaveLength(1)
+})
+
 it('RAILPACK_INSTALL_CMD installs in place of the package manager', async () => {
   const { project, npm, commands } = await frameworkProject({
     packages: ['a'],
