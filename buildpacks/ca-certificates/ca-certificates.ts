@@ -1,5 +1,6 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isErrno } from '../../lifecycle/errors.ts'
 import {
   bindingsOf,
   type BuildContext,
@@ -69,7 +70,12 @@ function atLaunch({ env }: Context): boolean {
 /** Later buildpacks trust the certificates beside those that they would trust without. */
 async function trustInBuild({ env, layer, log }: BuildContext, certificates: readonly Certificate[]): Promise<void> {
   for (const { name } of certificates) log.info(`Trusting ${name}`)
-  const base = await readFile(env['SSL_CERT_FILE'] || systemBundle, 'utf8').catch(() => '')
+  const own = env['SSL_CERT_FILE'] || undefined
+  const base = await readFile(own ?? systemBundle, 'utf8').catch((cause: unknown) => {
+    // Without a bundle of its own, the build image trusts nobody yet.
+    if (own === undefined && isErrno(cause, 'ENOENT')) return ''
+    throw new BuildpackError(`${own ?? systemBundle} cannot be read`, { where: 'SSL_CERT_FILE', cause })
+  })
   const bundle = textOf([base.trim(), ...certificates.map(({ pem }) => pem)])
   await layer('build-bundle', {
     types: { build: true },

@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { type BuildContext, BuildpackError, type Component, firstSetting, type LaunchProcess } from '../sdk/index.ts'
 import { countClasses, type JavaArchive, readArchive } from './archive.ts'
@@ -183,7 +183,7 @@ async function replaceSources({ app, env, log }: BuildContext, stage: string): P
   for (const name of await readdir(app.path)) {
     if (!keep.has(name)) await rm(app.at(name), { recursive: true, force: true })
   }
-  for (const name of await readdir(stage))
-    await rename(join(stage, name), app.at(name)).catch(() => cp(join(stage, name), app.at(name), { recursive: true }))
+  // The stage may be on another file system, where a rename fails.
+  await cp(stage, app.path, { recursive: true, verbatimSymlinks: true })
   if (include.length > 0) log.info(`The image keeps ${include.join(', ')} of the source`)
 }

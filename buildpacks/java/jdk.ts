@@ -115,6 +115,12 @@ async function packagedCertificates(): Promise<string> {
   const dir = '/usr/share/ca-certificates'
   const names = await readdir(dir, { recursive: true, encoding: 'utf8' }).catch(() => [])
   const files = names.filter(name => name.endsWith('.crt')).toSorted()
+  if (files.length === 0) {
+    throw new BuildpackError('there are no certificates for the trust store of Java', {
+      where: dir,
+      fix: 'use a build image that has the package ca-certificates',
+    })
+  }
   return (await Promise.all(files.map(name => readFile(join(dir, name), 'utf8')))).join('\n')
 }
 

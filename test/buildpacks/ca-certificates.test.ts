@@ -65,6 +65,13 @@ describe('the ca-certificates buildpack', () => {
     expect(await p.read('layers/certificates/embedded.crt')).toBe('')
   })
 
+  it('refuses to trust the binding alone where the bundle that SSL_CERT_FILE names is not there', async () => {
+    const p = await project(corporate, { SSL_CERT_FILE: '/nonexistent.crt' })
+    const { exitCode, output } = await p.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('SSL_CERT_FILE: /nonexistent.crt cannot be read')
+  })
+
   it('embeds certificates where BP_EMBED_CERTS says so', async () => {
     const p = await project(corporate, { BP_EMBED_CERTS: 'true', BP_RUNTIME_CERT_BINDING_DISABLED: 'true' })
     await p.build()
