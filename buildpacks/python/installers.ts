@@ -1,13 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
-import { type BuildContext, BuildpackError, digestOf, firstSetting, keepGit, type RunOptions } from '../sdk/index.ts'
-import type { NativePackages } from '../debian/native-libraries.ts'
+import { type BuildContext, BuildpackError, digestOf, firstSetting, type RunOptions } from '../sdk/index.ts'
+import { certificates, compileEnv, pipInstall, type ResolvedPackage, scmVersion, type Tools } from './pip.ts'
 import type { LockTool, Project } from './project.ts'
 import { readRequirements } from './requirements.ts'
-import type { Pip, Python } from './runtime.ts'
 import { installError, readSettings } from './settings.ts'
-import { type LockToolPrograms, lockToolVersions } from './tools.ts'
+import { lockToolVersions } from './tools.ts'
 import { uvEnv } from './uv.ts'
 
 /** What is installed, what that depends on, and how. */
@@ -19,22 +18,10 @@ export interface Installation {
   readonly digest: string
   /** The place of what no digest covers: the packages are then installed in each build. */
   readonly open: string | undefined
-  /** Installs into the virtual environment at `venv`. */
-  install(venv: string): Promise<void>
-}
-
-export interface Tools {
-  readonly python: Python
-  readonly pip: Pip
-  /** Directories of headers that are not where the interpreter says they are. */
-  readonly include: readonly string[]
-  /** A directory that is gone after the build. */
-  readonly temp: string
-  /** The directory of the installers' caches, which the next build has again. */
-  readonly cache: string
-  readonly programs: LockToolPrograms
-  /** What packages without wheels are compiled with. */
-  readonly native: NativePackages
+  /** What pip is asked for, where the files leave versions to the index: as long as it chooses the same, the packages are the same. */
+  readonly chosenByIndex?: readonly string[] | undefined
+  /** Installs into the virtual environment at `venv`, and returns what pip chose; nothing of what a lock file fixes. */
+  install(venv: string): Promise<readonly ResolvedPackage[]>
 }
 
 /** The files that name what a project installs. */
@@ -75,6 +62,7 @@ async function pipInstallation(context: BuildContext, tools: Tools, names: reado
     installer: `pip ${tools.pip.version}`,
     digest: digestOf(requirements.digest, settings.digest, ...args),
     open: settings.open ?? vendored?.name ?? requirements.open,
+    chosenByIndex: requirements.hashed ? undefined : args,
     install: venv => pipInstall(context, tools, venv, args, requirements.title),
   }
 }
@@ -106,6 +94,7 @@ async function packageInstallation(
     installer,
     digest: digestOf(settings.digest, ...dependencies),
     open: settings.open ?? settings.files[0]?.where ?? (isFixed ? undefined : file),
+    chosenByIndex: dependencies.length === 0 ? undefined : ['-r', list],
     install: venv => pipInstall(context, tools, venv, ['-r', list], file),
   }
 }
@@ -127,7 +116,7 @@ async function pipenvInstallation(context: BuildContext, tools: Tools, file: str
     const { stdout } = await runTool(context, [pipenv, 'requirements', '--hash'], file, { env, quiet: true })
     const list = join(tools.temp, 'pipenv.txt')
     await writeFile(list, stdout)
-    await pipInstall(context, tools, venv, ['-r', list], file)
+    return pipInstall(context, tools, venv, ['-r', list], file)
   }
   const installer = `pipenv ${lockToolVersions.pipenv}`
   return { title: file, installer, digest: digestOf(lock ?? '', settings.digest), open, install }
@@ -165,6 +154,7 @@ async function lockInstallation(
     if (tool === 'pdm' && isPackage) {
       await pipInstall(context, tools, venv, ['--no-deps', '--editable', '.'], 'pyproject.toml')
     }
+    return []
   }
   return {
     title: file,
@@ -219,53 +209,6 @@ function toolEnv(context: BuildContext, tools: Tools, venv: string): Record<stri
   }
 }
 
-/** Variables for what packages in C and their build systems read. */
-function compileEnv({ env }: BuildContext, { python, include, native }: Tools): Record<string, string> {
-  const headers = [...include, native.env['CPATH'] ?? env['CPATH']].filter(Boolean)
-  const libraries = [python.env['LD_LIBRARY_PATH'], native.env['LD_LIBRARY_PATH']].filter(Boolean)
-  return {
-    ...python.env,
-    ...native.env,
-    ...(headers.length > 0 && { CPATH: headers.join(':') }),
-    ...(libraries.length > 0 && { LD_LIBRARY_PATH: libraries.join(':') }),
-    // Debugging information would name the directory, of random name, in which a package is compiled.
-    CFLAGS: [env['CFLAGS'], '-g0'].filter(Boolean).join(' '),
-    SOURCE_DATE_EPOCH: env['SOURCE_DATE_EPOCH'] ?? '315532801',
-  }
-}
-
-function certificates({ env }: BuildContext): string {
-  return env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt'
-}
-
-/** Variables with which pip runs in the virtual environment, out of a directory of its own. */
-export function pipEnv(context: BuildContext, tools: Tools): Record<string, string> {
-  return {
-    ...compileEnv(context, tools),
-    PYTHONPATH: tools.pip.modules,
-    PIP_DISABLE_PIP_VERSION_CHECK: '1',
-    PIP_CERT: context.env['PIP_CERT'] ?? certificates(context),
-  }
-}
-
-const pipFlags = ['--no-compile', '--no-input', '--no-warn-script-location', '--progress-bar=off']
-
-/** Installs packages with pip into the virtual environment. */
-export async function pipInstall(
-  context: BuildContext,
-  tools: Tools,
-  venv: string,
-  args: readonly string[],
-  where: string,
-): Promise<void> {
-  const flags = [...pipFlags, '--cache-dir', join(tools.cache, 'pip')]
-  const argv = [join(venv, 'bin/python'), '-m', 'pip', 'install', ...flags, ...args] as const
-  const env = { ...pipEnv(context, tools), ...(await scmVersion(context)) }
-  const result = await context.run([...argv], { env, allowFailure: true })
-  if (result.exitCode === 0) return
-  throw installError(`pip install ${args.join(' ')}`, where, result.stdout + result.stderr, result.exitCode)
-}
-
 async function runTool(
   context: BuildContext,
   argv: readonly [string, ...string[]],
@@ -278,18 +221,6 @@ async function runTool(
   const name = [argv[0].replace(/.*\//, ''), ...argv.slice(1)].join(' ')
   if (options.quiet === true) context.log.detail(result.stderr)
   throw installError(name, where, result.stdout + result.stderr, result.exitCode)
-}
-
-/** A version for projects that take theirs from git, whose directory is not in the build. */
-async function scmVersion({ app, env, log }: BuildContext): Promise<Record<string, string>> {
-  if (env['SETUPTOOLS_SCM_PRETEND_VERSION'] !== undefined || (await app.hasDirectory('.git'))) return {}
-  const texts = await Promise.all(['pyproject.toml', 'setup.py', 'setup.cfg'].map(name => app.read(name)))
-  if (!/setuptools[-_]scm|hatch-vcs|pdm-backend[\s\S]*source = "scm"/.test(texts.join('\n'))) return {}
-  log.warning(
-    'the project takes its version from git, and .git is not in the build: it is called 0.0.0',
-    `Set SETUPTOOLS_SCM_PRETEND_VERSION to its version; or ${keepGit}.`,
-  )
-  return { SETUPTOOLS_SCM_PRETEND_VERSION: '0.0.0' }
 }
 
 function tableOf(value: unknown): Record<string, unknown> {

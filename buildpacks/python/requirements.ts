@@ -14,6 +14,8 @@ export interface Requirements {
   readonly digest: string
   /** The place of what no digest of files fixes: a branch, a folder of the application, an option that is not known. */
   readonly open: string | undefined
+  /** Each package has its digest, and pip then takes no other (pip.pypa.io, "Secure installs"): the files alone fix what it installs. */
+  readonly hashed: boolean
 }
 
 /**
@@ -28,6 +30,7 @@ export async function readRequirements(
 ): Promise<Requirements> {
   const texts = new Map<string, string>()
   let open: string | undefined
+  let hashed = true
   const visit = async (name: string, from: string): Promise<void> => {
     if (texts.has(name)) return
     checkInside(name, from)
@@ -44,7 +47,7 @@ export async function readRequirements(
         const path = localPath(line)
         if (path !== undefined) checkInside(normalize(path), where)
         open ??= where
-      }
+      } else if (!/^-(?!e|-editable)/.test(line)) hashed &&= /\s--hash[=\s]/.test(line)
     }
   }
   for (const name of names) await visit(normalize(name), 'BP_PIP_REQUIREMENT')
@@ -59,6 +62,7 @@ export async function readRequirements(
     args: names.flatMap(name => ['-r', name]),
     digest: digestOf(...parts.flat()),
     open,
+    hashed,
   }
 }
 

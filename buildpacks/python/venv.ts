@@ -8,13 +8,16 @@ import {
   digestOf,
   drop,
   firstSetting,
+  keep,
   type Layer,
   packageUrl,
   prepend,
   type RunOptions,
+  type Verdict,
 } from '../sdk/index.ts'
 import { librariesOf } from '../debian/shared-libraries.ts'
-import { type Installation, pipEnv, pipInstall, type Tools } from './installers.ts'
+import type { Installation } from './installers.ts'
+import { pipEnv, pipInstall, pipResolve, type ResolvedPackage, type Tools } from './pip.ts'
 import { compileModules } from './runtime.ts'
 import { type Server, serverVersions } from './serve.ts'
 import { missingServer } from './start.ts'
@@ -50,15 +53,16 @@ export async function provideVenv(
     ...(installation.open !== undefined && {
       restore: () => drop(`${installation.open} names what may have changed`),
     }),
+    isCurrent: ({ notes }) => isCurrent(context, tools, installation, notes),
     create: async dir => {
       await context.run([python.program, '-m', 'venv', '--without-pip', dir], { env: python.env, quiet: true })
-      await installation.install(dir)
+      const chosen = [...(await installation.install(dir))]
       const server = await missingServer(
         app,
         env,
         new Set((await installedPackages(dir)).map(({ name }) => normalised(name))),
       )
-      if (server !== undefined) await installServer(context, tools, dir, server)
+      if (server !== undefined) chosen.push(...(await installServer(context, tools, dir, server)))
       await removeRepositories(dir)
       const program = join(dir, 'bin/python')
       await check(context, program, { env: pipEnv(context, tools) })
@@ -71,14 +75,43 @@ export async function provideVenv(
       const linked = modules.length > 0 ? await librariesOf(context, modules, native, [python.libraries]) : []
       return {
         env: { launch },
-        notes: { packages: packages.map(({ name }) => name).join(' '), linked: linked.join(' ') },
+        notes: {
+          packages: packages.map(({ name, version }) => `${name}==${version}`).join(' '),
+          linked: linked.join(' '),
+          ...(installation.chosenByIndex && { chosen: digestOf(...originsOf(chosen)) }),
+          ...(server !== undefined && { server: wantedServer(server) }),
+        },
       }
     },
     sbom: installedPackages,
   })
   const words = (text = '') => text.split(' ').filter(word => word !== '')
-  const installed = new Set(words(layer.notes['packages']).map(normalised))
+  const installed = new Set(words(layer.notes['packages']).map(text => normalised(text.replace(/==.*/, ''))))
   return { layer, installed, linked: words(layer.notes['linked']) }
+}
+
+/**
+ * Whether the index would have pip choose what is installed. Requirements such as `flask>=3` leave that to it, and so do the
+ * dependencies of `flask==3.1.2`.
+ */
+async function isCurrent(
+  context: BuildContext,
+  tools: Tools,
+  { chosenByIndex }: Installation,
+  { chosen, packages = '', server }: Readonly<Record<string, string>>,
+): Promise<Verdict> {
+  if (chosenByIndex === undefined) return keep
+  const now = await pipResolve(context, tools, [...chosenByIndex, ...(server === undefined ? [] : [server])])
+  if (now === undefined) return drop('pip cannot tell whether the index has newer ones')
+  if (digestOf(...originsOf(now)) === chosen) return keep
+  const installed = new Set(packages.split(' ').map(normalised))
+  const newer = now.map(({ name, version }) => `${name}==${version}`).filter(text => !installed.has(normalised(text)))
+  const others = newer.length > 3 ? ` and ${newer.length - 3} others` : ''
+  return drop(newer.length === 0 ? 'the index has other archives' : `now ${newer.slice(0, 3).join(', ')}${others}`)
+}
+
+function originsOf(packages: readonly ResolvedPackage[]): string[] {
+  return packages.map(({ name, version, origin }) => `${normalised(name)} ${version} ${origin}`).toSorted()
 }
 
 function normalised(name: string): string {
@@ -86,10 +119,15 @@ function normalised(name: string): string {
 }
 
 /** Installs a server for an application that is served by one and installs none. */
-async function installServer(context: BuildContext, tools: Tools, venv: string, server: Server): Promise<void> {
+async function installServer(
+  context: BuildContext,
+  tools: Tools,
+  venv: string,
+  server: Server,
+): Promise<ResolvedPackage[]> {
   const { env, log } = context
   const vendored = firstSetting(env, 'GOOGLE_VENDOR_PIP_DEPENDENCIES')
-  const wanted = `${server}==${serverVersions[server]}`
+  const wanted = wantedServer(server)
   const advice = `Add ${server} to what is installed, so that its version is yours to choose.`
   if (vendored) {
     throw new BuildpackError(`the application is served by ${server}, which is not installed`, {
@@ -98,7 +136,11 @@ async function installServer(context: BuildContext, tools: Tools, venv: string, 
     })
   }
   log.warning(`the application is served by ${server}, which is not installed: ${wanted} is`, advice)
-  await pipInstall(context, tools, venv, [wanted], server)
+  return pipInstall(context, tools, venv, [wanted], server)
+}
+
+function wantedServer(server: Server): string {
+  return `${server}==${serverVersions[server]}`
 }
 
 /** Modules that were compiled in this build. Those of wheels from an index bring their libraries. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { missingPackages } from '../debian/native-libraries.ts'
 import { libraryDir, unpackPackages } from '../debian/unpack.ts'
-import { type BuildContext, BuildpackError, digestOf, withTempDir } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, digestOf, drop, keep, type Verdict, withTempDir } from '../sdk/index.ts'
 
 /** Cargo and rustc in their layer. */
 export interface Toolchain {
@@ -56,7 +56,7 @@ export async function debianRust(context: BuildContext, archive: DebianArchive):
 
 /**
  * A toolchain from rustup, which Debian packages: it knows all channels, verifies what it downloads by the channel's digests, and
- * takes RUSTUP_DIST_SERVER. A channel that moves, such as `stable`, stays what it was as long as it is in the cache.
+ * takes RUSTUP_DIST_SERVER. It is asked in each build whether a channel that moves, such as `nightly` or `1.90`, has moved.
  */
 export async function rustupToolchain(
   context: BuildContext,
@@ -74,6 +74,7 @@ export async function rustupToolchain(
     title: `Rust ${channel} from rustup`,
     types: { build: true, cache: true },
     key: { Rust: channel, architecture: context.target.arch, targets: targets.join(' '), from: 'rustup' },
+    isCurrent: ({ dir }) => isCurrent(context, archive, channel, dir),
     create: dir => withTempDir(temp => install(context, archive, { ...request, dir, temp })),
   })
   const toolchains = join(layer.path, 'toolchains')
@@ -83,18 +84,43 @@ export async function rustupToolchain(
   return { version: /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? channel, bin, env: {} }
 }
 
+/** A release and a dated channel stay what they are; `rustup check` says of others whether a newer one is out. */
+async function isCurrent(
+  context: BuildContext,
+  archive: DebianArchive,
+  channel: string,
+  home: string,
+): Promise<Verdict> {
+  if (/^\d+\.\d+\.\d+$|-\d{4}-\d{2}-\d{2}$/.test(channel)) return keep
+  const { exitCode, stdout } = await withTempDir(async temp => {
+    const env = { RUSTUP_HOME: home, CARGO_HOME: join(temp, 'cargo'), RUSTUP_TOOLCHAIN: undefined }
+    const options = { env, quiet: true, allowFailure: true }
+    return context.run([await unpackRustup(context, archive, temp), 'check'], options)
+  })
+  const lines = stdout.split('\n').filter(line => line.startsWith(`${channel}-`))
+  if (exitCode === 0 && lines.length > 0 && lines.every(line => line.includes('Up to date'))) return keep
+  const newer = /Update available *: *(.+)$/m.exec(stdout)?.[1]
+  return drop(newer === undefined ? `rustup cannot tell whether there is a newer ${channel}` : newer)
+}
+
+/** rustup from Debian's archive; returns its program. */
+async function unpackRustup({ run }: BuildContext, archive: DebianArchive, temp: string): Promise<string> {
+  const packages = await missingPackages(run, await archive.resolve(['rustup']))
+  const unpacked = join(temp, 'rustup')
+  await mkdir(unpacked)
+  await unpackPackages(run, await archive.download(packages), unpacked)
+  return join(unpacked, 'usr/bin/rustup')
+}
+
 async function install(
-  { run }: BuildContext,
+  context: BuildContext,
   archive: DebianArchive,
   job: Parameters<typeof rustupToolchain>[2] & { readonly dir: string; readonly temp: string },
 ): Promise<void> {
-  const packages = await missingPackages(run, await archive.resolve(['rustup']))
-  const unpacked = join(job.temp, 'rustup')
-  await mkdir(unpacked)
-  await unpackPackages(run, await archive.download(packages), unpacked)
+  const rustup = await unpackRustup(context, archive, job.temp)
   const args = ['toolchain', 'install', job.channel, '--profile', 'minimal', '--no-self-update']
-  const { exitCode, stderr } = await run(
-    [join(unpacked, 'usr/bin/rustup'), ...args, ...job.targets.flatMap(target => ['--target', target])],
+  const { exitCode, stderr } = await context.run(
+    [rustup, ...args, ...job.targets.flatMap(target => ['--target', target])],
     {
       env: { RUSTUP_HOME: job.dir, CARGO_HOME: join(job.temp, 'cargo'), RUSTUP_TOOLCHAIN: undefined },
       quiet: true,

@@ -31,6 +31,12 @@ export interface LayerDefinition<K extends LayerKey = LayerKey> {
    * and program the same: another one may fill the layer in another way.
    */
   restore?(existing: Partial<K>): Verdict
+  /**
+   * Asked about a layer that its key would keep, where something decides its contents that no key holds: what a package index
+   * offers today, or where a channel of releases stands. `notes` are those that `create` left; `dir` is not there where the layer
+   * is for launch alone.
+   */
+  isCurrent?(existing: { readonly dir: string; readonly notes: Readonly<Record<string, string>> }): Promise<Verdict>
   /** Fills the directory, which is there and empty. */
   create(dir: string): Promise<LayerContents | void>
   /** What is in the directory, for the software bill of materials. */
@@ -119,10 +125,14 @@ async function judge<K extends LayerKey>(
   const existingKey = { ...makerOf(id, existing.buildpack, existing.program), ...existing.key }
   const verdict = definition.restore?.(existing.key as Partial<K>) ?? compareKeys(existingKey, ownKey)
   if (!verdict.keep) return { state: 'created', reason: verdict.reason }
-  if (await isDirectory(path)) return { state: 'restored' }
+  const isRestored = await isDirectory(path)
   // buildpack.md, "Launch Layers": without a directory, export takes the layer of the previous image.
-  if (types.launch === true && types.cache !== true && types.build !== true) return { state: 'reused' }
-  return { state: 'created', reason: 'its contents were not restored' }
+  if (!isRestored && (types.launch !== true || types.cache === true || types.build === true)) {
+    return { state: 'created', reason: 'its contents were not restored' }
+  }
+  const current = (await definition.isCurrent?.({ dir: path, notes: existing.notes })) ?? keep
+  if (!current.keep) return { state: 'created', reason: current.reason }
+  return { state: isRestored ? 'restored' : 'reused' }
 }
 
 /** What made a layer, as parts of its key. */

@@ -76,6 +76,8 @@ export class FakeDebian {
   failure = ''
   /** What packages on PyPI need. */
   requires: Record<string, string[]> = { flask: ['werkzeug', 'jinja2'], fastapi: ['starlette'] }
+  /** The newest versions on PyPI: 9.9 of what is asked for, and 1.0 of what others need, unless it stands here. */
+  newest: Record<string, string> = {}
   /** What `pip check` has to say. */
   conflicts = ''
   /** What `apt-get update` has to say. */
@@ -205,13 +207,20 @@ export class FakeDebian {
         /^--(editable|no-deps|no-index|find-links)$/.test(arg) || /^--(editable|find-links)$/.test(args[i - 1] ?? ''),
     )
     const named = args.filter(arg => /^[a-z]+==/.test(arg))
-    this.commands.push(['pip install', ...rest, ...named, ...files.map(file => `-r ${file}`)].join(' '))
+    const isDry = args.includes('--dry-run')
+    const verbOf = isDry ? 'pip install --dry-run' : 'pip install'
+    this.commands.push([verbOf, ...rest, ...named, ...files.map(file => `-r ${file}`)].join(' '))
     this.pipEnv = env
     if (this.failure !== '') return { exitCode: 1, stdout: '', stderr: this.failure }
     const site = join(dirname(dirname(argv[0])), 'lib/python3.13/site-packages')
+    const chosen: { readonly metadata: { readonly name: string } }[] = []
     const install = async (name: string, version: string): Promise<void> => {
-      await this.#distribution(site, name, version)
-      for (const other of this.requires[name.toLowerCase()] ?? []) await install(other, '1.0')
+      if (chosen.some(({ metadata }) => metadata.name === name)) return
+      const hashes = { sha256: `of ${name} ${version}` }
+      const item = { metadata: { name, version }, download_info: { url: 'https://x', archive_info: { hashes } } }
+      chosen.push(item)
+      if (!isDry) await this.#distribution(site, name, version)
+      for (const other of this.requires[name.toLowerCase()] ?? []) await install(other, this.newest[other] ?? '1.0')
     }
     if (args.includes('--editable')) {
       const manifest = await readFile(resolve(cwd, 'pyproject.toml'), 'utf8').catch(() => '')
@@ -229,10 +238,11 @@ export class FakeDebian {
     }
     for (const file of files) {
       for (const line of (await readFile(resolve(cwd, file), 'utf8')).split('\n')) {
-        const [, name, version = '9.9'] = /^([\w-]+)(?:==([\w.]+))?/.exec(line) ?? []
-        if (name !== undefined && !name.startsWith('-')) await install(name, version)
+        const [, name, version] = /^([\w-]+)(?:==([\w.]+))?/.exec(line) ?? []
+        if (name !== undefined && !name.startsWith('-')) await install(name, version ?? this.newest[name] ?? '9.9')
       }
     }
+    await writeFile(args[args.indexOf('--report') + 1] ?? '', JSON.stringify({ version: '1', install: chosen }))
     return done()
   }
 

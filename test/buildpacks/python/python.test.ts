@@ -279,6 +279,40 @@ describe('packages', () => {
     expect(second.output).toContain('Using packages of requirements.txt of the previous image')
     // What is installed is known without the directory.
     expect(second.output).toContain('flask is installed')
+    expect(debian.commands).toEqual(['apt-get update', 'pip install --dry-run -r requirements.txt'])
+  })
+
+  it.each<[string, string, string]>([
+    ['what is asked for', 'flask', '9.10'],
+    ['what that depends on', 'werkzeug', '2.0'],
+  ])('C21 are installed anew where the index has a newer version of %s', async (_what, name, version) => {
+    const { project, debian } = await pythonProject({ ...flaskApp, 'requirements.txt': 'flask\n' })
+    await project.build()
+    await project.nextBuild()
+    debian.newest[name] = version
+    const { output } = await project.build()
+    expect(output).toContain(`Creating packages of requirements.txt (now ${name}==${version})`)
+  })
+
+  it('C21 are installed anew where pip cannot say what the index has', async () => {
+    const { project, debian } = await pythonProject({ ...flaskApp, 'requirements.txt': 'flask\n' })
+    await project.build()
+    await project.nextBuild()
+    debian.failure = 'ERROR: No matching distribution found for flask'
+    const { output } = await project.build()
+    expect(output).toContain('Creating packages of requirements.txt (pip cannot tell whether the index has newer ones)')
+    expect(output).toContain('Error: requirements.txt: pip install -r requirements.txt failed with exit status 1')
+  })
+
+  it('are kept without a question to the index where each has its digest', async () => {
+    const pinned = ['flask==3.1.2', 'werkzeug==1.0', 'jinja2==1.0', 'gunicorn==23.0.0']
+    const text = pinned.map(line => `${line} \\\n  --hash=sha256:00\n`).join('')
+    const { project, debian } = await pythonProject({ ...flaskApp, 'requirements.txt': text })
+    await project.build()
+    await project.nextBuild()
+    debian.newest['werkzeug'] = '2.0'
+    debian.commands.length = 0
+    expect((await project.build()).output).toContain('Using packages of requirements.txt of the previous image')
     expect(debian.commands).toEqual(['apt-get update'])
   })
 

@@ -61,7 +61,15 @@ export class FakeCargo {
   /** What `ldd` says of programs. */
   linked = '\tlibc.so.6 => /lib/libc.so.6 (0x1)\n'
 
-  async #rustup([, , channel = '']: readonly string[], { env }: Command): Promise<CommandResult> {
+  /** Whether the release server has newer ones than those that are installed. */
+  moved = false
+
+  async #rustup([verb, , channel = '']: readonly string[], { env }: Command): Promise<CommandResult> {
+    if (verb === 'check') {
+      if (this.rustup === undefined) return failed('could not download file')
+      const [name = ''] = await readdir(join(env['RUSTUP_HOME'] ?? '', 'toolchains'))
+      return done(`${name} - ${this.moved ? 'Update available : 1.90.0 -> 1.90.1' : 'Up to date : 1.90.0'}\n`)
+    }
     this.commands.push(`rustup toolchain install ${channel}`)
     if (this.rustup === undefined) return failed('could not download file')
     const bin = join(env['RUSTUP_HOME'] ?? '', `toolchains/${channel}-x86_64-unknown-linux-gnu/bin`)

@@ -147,6 +147,21 @@ describe('the toolchain', () => {
     ],
   ])('%s', async (_name, app, crates, message) => expect(await outputOf(app, {}, crates)).toMatch(message))
 
+  it('C21 is had again while its channel has not moved, and anew once it has', async () => {
+    const { fake, project } = await rustProject({ ...shop, 'rust-toolchain': '1.90' })
+    await project.build()
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Using Rust 1.90 from rustup from the cache')
+    await project.nextBuild()
+    fake.moved = true
+    expect((await project.build()).output).toContain('Creating Rust 1.90 from rustup (1.90.0 -> 1.90.1)')
+    await project.nextBuild()
+    fake.rustup = undefined
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('Creating Rust 1.90 from rustup (rustup cannot tell whether there is a newer 1.90)')
+  })
+
   it('says so if rustup cannot be reached', async () => {
     const { fake, project } = await rustProject({ ...shop, 'rust-toolchain': '1.90' })
     fake.rustup = undefined

@@ -79,6 +79,25 @@ describe('a layer', () => {
     expect(state.layer).toMatchObject({ reason: 'tool.lock is gone, arch is new' })
   })
 
+  it('C21 is made anew where what no key holds has changed, and not asked about where the key has', async () => {
+    const { project, state } = await layerProject()
+    await project.build()
+    await project.nextBuild()
+    const asked: string[] = []
+    const moved = (dir: string) => {
+      asked.push(dir)
+      return Promise.resolve(drop('the channel has moved'))
+    }
+    state.wanted = { ...tool('1.0'), isCurrent: ({ dir }) => moved(dir) }
+    const { output } = await project.build()
+    expect(output).toContain('Creating Tool 1.0 (the channel has moved)')
+    expect(asked).toEqual([join(project.layersDir, 'tool')])
+    await project.nextBuild()
+    state.wanted = { ...tool('1.1'), isCurrent: ({ dir }) => moved(dir) }
+    await project.build()
+    expect(asked).toHaveLength(1)
+  })
+
   it('is made anew by another version of the buildpack', async () => {
     const dir = await buildpackDir('1.2.3')
     const { project, state } = await layerProject(dir)
