@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Report, titlePattern, unproven } from './results.ts'
+import { claimsOf, type Report, titlePattern, unproven } from './results.ts'
 import type { Row } from './table.ts'
 
 const rows: readonly Row[] = [
@@ -13,7 +13,7 @@ const report = (...tests: [file: string, title: string, status: string][]): Repo
     assertionResults: [{ ancestorTitles: ['a store'], title, status }],
   })),
 })
-const check = (...reports: Report[]) => unproven(rows, reports, '/checkout/test')
+const check = (...reports: Report[]) => unproven(claimsOf(rows), reports, '/checkout/test')
 
 it('takes a requirement to hold when each test that claims it ran and passed, in whichever report', () => {
   expect(check(report(['spec/api', 'knows 0.7', 'passed']), report(['stores/memory', 'keeps it', 'passed']))).toEqual(
@@ -34,7 +34,8 @@ it('names each requirement whose test did not run, was skipped or failed', () =>
 
 it('finds the case of a table whose title has the name in it', () => {
   const own: readonly Row[] = [{ line: 4, what: 'four', tests: ['spec/ids: a layer named store'] }]
-  const of = (title: string): string[] => unproven(own, [report(['spec/ids', title, 'passed'])], '/checkout/test')
+  const of = (title: string): string[] =>
+    unproven(claimsOf(own), [report(['spec/ids', title, 'passed'])], '/checkout/test')
   expect(of('D09 a layer named store is refused')).toEqual([])
   expect(of('D09 a layer named build is refused')).toHaveLength(1)
 })

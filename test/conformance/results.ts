@@ -14,21 +14,30 @@ export interface Report {
   }[]
 }
 
+/** A requirement or a decision, by its name, and the tests that show it to hold. */
+export interface Claim {
+  readonly name: string
+  readonly tests: readonly string[]
+}
+
+export function claimsOf(rows: readonly Row[]): Claim[] {
+  return rows.flatMap(row => ('tests' in row ? [{ name: `${row.line} ${row.what}`, tests: row.tests }] : []))
+}
+
 /**
- * The requirements that a run of the tests does not show to hold: a test that a row names did not run, or did not pass.
- * @param testDir absolute path of the folder that rows name files in
+ * The claims that a run of the tests does not show to hold: a test that one names did not run, or did not pass.
+ * @param testDir absolute path of the folder that claims name files in
  */
-export function unproven(rows: readonly Row[], reports: readonly Report[], testDir: string): string[] {
+export function unproven(claims: readonly Claim[], reports: readonly Report[], testDir: string): string[] {
   const ran = reports.flatMap(report => report.testResults).flatMap(fileResults(testDir))
   const problems = new Map<string, string | undefined>()
   const problemOf = (name: string): string | undefined => {
     if (!problems.has(name)) problems.set(name, problem(name, ran))
     return problems.get(name)
   }
-  return rows.flatMap(row => {
-    const found = ('tests' in row ? row.tests : []).flatMap(name => problemOf(name) ?? [])
-    return found.map(text => `${row.line} ${row.what}: ${text}`)
-  })
+  return claims.flatMap(({ name, tests }) =>
+    tests.flatMap(test => problemOf(test) ?? []).map(text => `${name}: ${text}`),
+  )
 }
 
 interface Result {
