@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -76,6 +77,21 @@ describe('the line from source to a running image', () => {
     expect((await readdir(dir)).sort()).toEqual(['out', 'out.tar', 'report.toml', 'src'])
     const inspected = await bale(['inspect', `docker-archive:${dir}/out.tar`])
     expect(inspected.stdout).toContain('web (default)')
+  })
+
+  it('S18 leaves out what it wrote into the source: the second image is the first one', async () => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, { 'app.py': 'print("hello")\n' })
+    const outputs = ['--report-output-dir', dir, '--sbom-output-dir', dir, '--digest-file', join(dir, 'digest')]
+    const env = { XDG_CACHE_HOME: join(dir, '.cache') }
+    const build = () => bale(['build', `oci:${dir}/out:latest`, '--path', dir, ...outputs], { env })
+    const first = await build()
+    expect(first.code, first.output).toBe(0)
+    for (const name of ['report.toml', 'layers/sbom', 'digest', 'out', '.cache/bale'])
+      expect(existsSync(join(dir, name)), name).toBe(true)
+    const second = await build()
+    const digest = /^Digest: (sha256:[0-9a-f]{64})/m
+    expect(digest.exec(second.output)?.[1], second.output).toBe(digest.exec(first.output)?.[1])
   })
 
   it('passes the exit code, arguments and variables of what it runs', async () => {

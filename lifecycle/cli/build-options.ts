@@ -11,6 +11,7 @@ import { registrySettings } from '../stores/settings.ts'
 import { isPlain, parseImageReference } from '../stores/transports.ts'
 import { appName } from './app-name.ts'
 import { parseSize } from './commands/cache.ts'
+import { outputFiles } from './commands/result-files.ts'
 import { type UserConfig, readUserConfig } from './config-file.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
 import { readSecrets } from './secrets.ts'
@@ -69,7 +70,7 @@ export async function buildOptionsOf(
     limits: limitsOf(options),
     publish: options.publish === true,
     clearCache: options.clearCache === true,
-    ...(options.reportOutputDir !== undefined && { outputs: [reportFileIn(options.reportOutputDir)] }),
+    outputs: outputFiles(options),
   }
   const kept = opening.move()
   return { options: made, [Symbol.asyncDispose]: () => kept.disposeAsync() }
@@ -167,5 +168,3 @@ function parseDuration(text: string, where: string): number {
     fix: 'write for example 45s, 30m or 2h',
   })
 }
-
-export const reportFileIn = (dir: string): string => join(dir, 'report.toml')

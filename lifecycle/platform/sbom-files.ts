@@ -1,6 +1,6 @@
-import { mkdtemp, readdir, rename, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import { BaleError } from '../errors.ts'
+import { mkdtemp, readdir, rename } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { isErrno } from '../errors.ts'
 import { makeDirectories } from '../files/directories.ts'
 import { removeTree } from '../files/remove.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
@@ -10,10 +10,13 @@ import { layerTar } from '../layers/layer-tar.ts'
 import { unpackTar } from '../layers/tree/unpack.ts'
 import { labels, parseLayersMetadata } from '../spec/labels.ts'
 
+/** Where the SBOMs of an image are in a directory that they are written to. */
+export const sbomsIn = (dir: string): string => join(dir, 'layers', 'sbom')
+
 /**
- * Writes `layers/sbom/launch/…` of an image's SBOM layer below a directory, as pack does.
+ * Writes `layers/sbom/launch/…` of an image's SBOM layer below a directory, as pack does. Those of another image, or of an earlier
+ * build, make way.
  * @returns the files, relative to the directory; none for an image without that layer
- * @throws BaleError 'arguments' if the directory has such files already
  */
 export async function writeSboms(image: Image, dir: string, signal: AbortSignal): Promise<string[]> {
   const { sbom } = parseLayersMetadata(labelOf(image.config, labels.lifecycle) ?? '{}', `label ${labels.lifecycle}`)
@@ -25,14 +28,14 @@ export async function writeSboms(image: Image, dir: string, signal: AbortSignal)
   try {
     const tree = join(work, 'tree')
     await unpackTar(layerTar(layer, signal), tree, { signal })
-    const to = join(out, 'layers', 'sbom')
-    if ((await stat(to).catch(() => undefined)) !== undefined)
-      throw new BaleError('arguments', 'it exists already', {
-        where: to,
-        fix: 'remove it, or choose another directory',
+    const to = sbomsIn(out)
+    await makeDirectories(dirname(to))
+    await wrapErrno(to, async () => {
+      await rename(to, join(work, 'earlier')).catch((error: unknown) => {
+        if (!isErrno(error, 'ENOENT')) throw error
       })
-    await makeDirectories(join(out, 'layers'))
-    await wrapErrno(to, () => rename(join(tree, 'layers', 'sbom'), to))
+      await rename(join(tree, 'layers', 'sbom'), to)
+    })
     const files = await readdir(to, { recursive: true })
     return files
       .filter(file => file.endsWith('.json'))

@@ -118,7 +118,15 @@ async function ownOutputs({ dir, images, outputs, reporter }: SourceSettingsInpu
     if (reference.transport.isPath) await add(reference.location, displayName(reference))
   }
   for (const output of outputs) await add(output, 'its own files')
-  return path => (left.has(path) ? 'subtree' : 'no')
+  // The directory of an output may be there for it alone.
+  const parents = new Set([...left].flatMap(parentsOf))
+  return path => (left.has(path) ? 'subtree' : parents.has(path) ? 'entry' : 'no')
+}
+
+/** `a/b/c`: `a/b` and `a`. */
+function parentsOf(path: string): string[] {
+  const parent = dirname(path)
+  return parent === '.' ? [] : [parent, ...parentsOf(parent)]
 }
 
 /** Returns the real path of a file that need not exist yet. */

@@ -33,7 +33,10 @@ export const decisions: readonly Decision[] = [
     about: 'A run image that does not exist, also in a daemon',
     decision:
       'analyzer fails with 3, as analyzed.toml MUST describe the run image (platform.md, “analyzer”). The Go lifecycle goes on in a daemon, and fails in exporter',
-    tests: ['cli/phase/analyzer: a run image that is not there'],
+    tests: [
+      'cli/phase/analyzer: a run image that is not there',
+      'cli/phase/analyzer: a run image that is not in the daemon: 3, before anything is written',
+    ],
   },
   {
     about: 'A cache image that cannot be reached, or is refused',

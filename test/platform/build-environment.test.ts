@@ -90,6 +90,13 @@ describe('the environment that a builder.toml and a stack provide', () => {
     expect(environment.buildpacks.map(b => b.dir)).toEqual([join(root, 'builder/bp')])
   })
 
+  it('S19 reads a builder.toml in UTF-16, as editors on Windows write it', async () => {
+    const { root, provide } = await openBuilder()
+    const file = join(root, 'builder/builder.toml')
+    await writeFile(file, Buffer.from(`\u{FEFF}${await readFile(file, 'utf8')}`, 'utf16le'))
+    expect((await provide()).order).toMatchObject({ groups: [[{ id: 'test/bp', version: '1.0.0' }]] })
+  })
+
   it('builds on the stack’s own run image, from the local store', async () => {
     const { stores, provide } = await openBuilder()
     const { names, open } = (await provide()).runImages

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { copySource } from '../../lifecycle/platform/copy-source.ts'
@@ -135,6 +135,14 @@ describe('what this build writes', () => {
     )
     expect(files).toEqual(['a.txt', 'other/index.json'])
     expect(said).toHaveLength(3)
+  })
+
+  it('S18 takes the directories along that are there for it alone', async () => {
+    const { to } = await copied(
+      { 'ours/sbom/x': '', 'deep/er/cache/x': '', 'deep/y': '' },
+      { outputs: dir => [join(dir, 'ours/sbom'), join(dir, 'deep/er/cache')] },
+    )
+    expect((await readdir(to, { recursive: true })).sort()).toEqual(['deep', 'deep/y'])
   })
 
   it('S18 cannot be the source itself', async () => {

@@ -6,9 +6,9 @@ import { wrapErrno } from '../../files/wrap-errno.ts'
 import { build, exitStatusOf } from '../../platform/build-app.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
-import { buildOptionsOf, reportFileIn } from '../build-options.ts'
+import { buildOptionsOf } from '../build-options.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
-import { checkResultFiles, writeResultFiles } from './result-files.ts'
+import { checkResultFiles, reportFileIn, writeResultFiles } from './result-files.ts'
 import { downloadCommand } from './sbom.ts'
 
 export async function buildCommand(

@@ -1,8 +1,9 @@
 import { rename, stat, writeFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import { makeDirectories } from '../../files/directories.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
+import { sbomsIn } from '../../platform/sbom-files.ts'
 import type { Report } from '../../spec/types.ts'
 import type { GlobalOptions } from '../context.ts'
 
@@ -12,6 +13,15 @@ const filesOf = (options: ResultFiles): string[] =>
   [options.digestFile, options.imageNameWithDigestFile, options.imageNameTagWithDigestFile].filter(
     file => file !== undefined,
   )
+
+export const reportFileIn = (dir: string): string => join(dir, 'report.toml')
+
+/** All that `bale build` writes for its user beside the image: where it lies in the source, it is no part of the application. */
+export function outputFiles(options: ResultFiles & Pick<GlobalOptions, 'reportOutputDir' | 'sbomOutputDir'>): string[] {
+  const { reportOutputDir: report, sbomOutputDir: sboms } = options
+  const files = [report === undefined ? [] : reportFileIn(report), sboms === undefined ? [] : sbomsIn(sboms)]
+  return [...filesOf(options), ...files.flat()]
+}
 
 /** Makes their directories, so that a wrong path is an error before the build. */
 export async function checkResultFiles(options: ResultFiles): Promise<void> {

@@ -109,6 +109,16 @@ describe('arguments', () => {
     })
     expect(existsSync(m.path('layers/analyzed.toml'))).toBe(false)
   })
+  it('a run image that is not in the daemon: 3, before anything is written', async () => {
+    const daemon = await FakeDaemon.start()
+    const m = await machine('0.15')
+    const env = { CNB_USE_DAEMON: 'true', DOCKER_HOST: `unix://${daemon.socketPath}` }
+    expect(await m.run('analyzer', ['-run-image=r.io/gone', 'r.io/app'], env)).toMatchObject({
+      status: 3,
+      said: expect.stringContaining('r.io/gone') as string,
+    })
+    expect(existsSync(m.path('layers/analyzed.toml'))).toBe(false)
+  })
   it('-layout needs -layout-dir, at every API that has a twin for it', async () => {
     for (const api of ['0.7', '0.12', '0.15']) {
       const m = await machine(api)
