@@ -30,7 +30,7 @@ export type BuildEvent =
   | { type: 'detected'; results: DetectResult[]; group: BuildpackName[] }
   | { type: 'buildpack-started'; buildpack: BuildpackName }
   | { type: 'buildpack-finished'; buildpack: BuildpackName; milliseconds: number }
-  /** A line that a buildpack printed, without its newline. */
+  /** A line that a buildpack printed, without its newline; between a phase and the host, several. */
   | { type: 'output'; stream: 'stdout' | 'stderr'; text: string }
   /** A step worth a line at the given level. */
   | { type: 'note'; level: 'debug' | 'info'; text: string }

@@ -59,6 +59,7 @@ async function runPhaseBinary(
     const parsed = parseEvent(line)
     if (parsed === undefined) reporter.event({ type: 'output', stream: 'stdout', text: line })
     else if (parsed.type === 'failed') failure.event = parsed
+    else if (parsed.type === 'output') for (const text of parsed.text.split('\n')) reporter.event({ ...parsed, text })
     else {
       watch.event(parsed)
       reporter.event(fromSandbox(parsed))

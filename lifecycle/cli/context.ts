@@ -5,6 +5,7 @@ import { type Settings, settings } from '../platform/settings.ts'
 import type { PullPolicy } from '../stores/pull-policy.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import { batch } from './batch.ts'
 import type { OutputFormat } from './options.ts'
 import type { ProgramProcess } from './program.ts'
 import { jsonReporter } from './render/json.ts'
@@ -117,8 +118,11 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
   const isColored = ({ isTTY }: { readonly isTTY?: boolean }): boolean =>
     options.color !== false && isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
   const color = isColored(stream)
-  const write = (text: string): void => void stream.write(text)
-  const drained = () => drainOf(stream)
+  const { write, flush } = batch(text => void stream.write(text))
+  const drained = () => {
+    flush()
+    return drainOf(stream)
+  }
   const level = { ...(options.verbose === true && { verbose: true }), ...(options.quiet === true && { quiet: true }) }
   const isPlain = options.logFormat !== undefined || options.logTimestamps === true
   const pretty = stream.isTTY && !isPlain && options.quiet !== true && env['TERM'] !== 'dumb'
@@ -144,12 +148,14 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
     color: isColored(stdout),
     print(text) {
       void reporter.close() // a result stands on a line of its own, not behind a bar
+      flush()
       stdout.write(`${text}\n`)
     },
     releaseSignals: interrupt.dispose,
     close: async () => {
       interrupt.dispose()
       await reporter.close()
+      flush()
     },
   }
 }

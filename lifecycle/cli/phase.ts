@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BaleError } from '../errors.ts'
+import { batch } from './batch.ts'
 import type { Io } from './phase/binary.ts'
 import { main } from './phase/main.ts'
 import { writeFully } from './phase/output.ts'
@@ -9,11 +10,13 @@ import { writeFully } from './phase/output.ts'
 
 const abort = new AbortController()
 let unheard = false
+const output = batch(write)
+process.on('exit', output.flush)
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => abort.abort(new BaleError('cancelled', `stopped by ${signal}`)))
 
 const io: Io = {
-  write,
+  write: output.write,
   user: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
   signal: abort.signal,
   become({ uid, gid }, groups) {

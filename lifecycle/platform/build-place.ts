@@ -5,7 +5,7 @@ import type { BuildEnvironment } from './build-environment.ts'
 import { containerRunner } from './container-runner.ts'
 import { openContainerWorkspace } from './container-workspace.ts'
 import type { Distribution } from './distribution.ts'
-import { proxiesOf, warnOfPasswords } from './proxies.ts'
+import { proxiesOf, warnOfPasswords } from '../phases/proxies.ts'
 import { sandboxRunner } from './phase-sandbox.ts'
 import { type Workspace, openWorkspace } from './workspace.ts'
 
@@ -31,7 +31,7 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
   const { landlock } = distribution
   // Without a network no proxy is of use, and it may hold a password.
   const proxies = network === 'none' ? {} : proxiesOf(settings.environment)
-  warnOfPasswords(proxies, reporter)
+  warnOfPasswords(proxies, reporter, 'use --network none')
   const run = { environment, workspace, network, proxies, volumes: options.volumes, execEnv: options.execEnv }
   if (distribution.container !== undefined)
     return containerRunner({ ...run, limits, caBundle, landlock, reporter }, options)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { isErrno } from '../errors.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { leaseName, leaseState } from '../files/lease.ts'
+import { requireOwn } from '../files/own-directory.ts'
 import { readSmall } from '../files/read.ts'
 import { OpenDirectory } from '../files/open-directory.ts'
 import { removeTree } from '../files/remove.ts'
@@ -43,6 +44,7 @@ const runPrefix = '.run-'
 
 /** Lists all entries, the most recently used first. */
 export async function diskUsage(cacheDir: string): Promise<UsageRecord[]> {
+  await requireOwn(cacheDir, 'XDG_CACHE_HOME')
   const folders = await namesIn(cacheDir)
   const kept: (UsageRecord | undefined)[] = []
   for (const name of await namesIn(join(cacheDir, 'apps'))) kept.push(await app(join(cacheDir, 'apps', name), name))

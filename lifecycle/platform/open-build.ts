@@ -24,7 +24,7 @@ import { selectionOf } from './builders/project-selection.ts'
 import { withSelection } from './builders/selection.ts'
 import { copySource } from './copy-source.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
-import { proxyPasswords } from './proxies.ts'
+import { maskPasswords } from '../phases/proxies.ts'
 import { withDisplayNames } from './publish.ts'
 import { BuildSecrets } from './secrets.ts'
 import type { Settings } from './settings.ts'
@@ -71,7 +71,7 @@ export async function withOpenBuild<T>(
   use: (build: OpenBuild, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const secrets = new BuildSecrets(options.secrets ?? [])
-  const passwords = new BuildSecrets(proxyPasswords(options.settings.environment))
+  const passwords = maskPasswords(options.settings.environment)
   const reporter = passwords.masked(secrets.masked(options.reporter ?? silent))
   const mask = (value: unknown): unknown => passwords.maskAll(secrets.maskAll(value))
   for (const id of secrets.unguarded)

@@ -4,13 +4,13 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { BaleError } from '../errors.ts'
-import type { BuildEvent, Reporter } from '../events.ts'
 import { printableName, toBytes } from '../files/byte-string.ts'
 import { OpenDirectory } from '../files/open-directory.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { walk } from '../layers/tree/walk.ts'
 import type { BuildOutput } from '../phases/export.ts'
 import { buildpackLayersDir, readLayers } from '../phases/layers-dir.ts'
+import { Mask, formsOf } from '../phases/mask.ts'
 
 /** A secret that buildpacks may read, as a binding: `<platform>/bindings/<id>/<key>` (platform.md, "Bindings"). */
 export interface BuildSecret {
@@ -21,37 +21,9 @@ export interface BuildSecret {
   readonly value: Uint8Array
 }
 
-/** Bytes. What is shorter is in every log and file by chance. */
-const shortest = 6
-
-/** The forms in which a secret shows up: as it is, line by line, and as tools encode it. */
-function formsOf({ value }: BuildSecret): string[] {
-  const text = Buffer.from(value).toString('latin1')
-  const lines = text.split(/\r?\n/).map(line => line.trim())
-  const plain = [text, text.trim(), ...lines.filter(line => !/^-----/.test(line))]
-  const encoded = [text, text.trim()].flatMap(form => {
-    const bytes = Buffer.from(form, 'latin1')
-    const json = JSON.stringify(bytes.toString('utf8')).slice(1, -1)
-    return [bytes.toString('base64'), bytes.toString('base64url'), bytes.toString('hex'), json].concat(
-      encodeURIComponent(bytes.toString('utf8').replaceAll('\ufffd', '')),
-    )
-  })
-  // base64 of a text with the secret at its end or start differs in the last characters only.
-  const trimmed = encoded.map(form => form.replace(/=+$/, ''))
-  const all = [...plain, ...encoded, ...trimmed].filter(form => form.length >= shortest)
-  // Longer forms first: masking a part of one would leave the rest.
-  return [...new Set(all)].sort((a, b) => b.length - a.length)
-}
-
 /** The secrets of a build: their bindings, a mask for all that is said, and a search in all that is kept. */
-export class BuildSecrets {
+export class BuildSecrets extends Mask {
   readonly #secrets: readonly BuildSecret[]
-  readonly #forms: readonly {
-    readonly id: string
-    readonly text: string
-    readonly bytes: Buffer
-    readonly utf8: string
-  }[]
 
   /** @throws BaleError 'arguments' for an id or key that is no name of a file, and ids that are there twice */
   constructor(secrets: readonly BuildSecret[]) {
@@ -68,13 +40,8 @@ export class BuildSecrets {
         throw new BaleError('arguments', `the secret ${id} is there twice`, { where: '--secret' })
       ids.add(`${id}/${key}`)
     }
+    super(secrets)
     this.#secrets = secrets
-    this.#forms = secrets.flatMap(secret =>
-      formsOf(secret).map(text => {
-        const bytes = Buffer.from(text, 'latin1')
-        return { id: secret.id, text, bytes, utf8: bytes.toString('utf8') }
-      }),
-    )
   }
 
   /** Ids of secrets that are too short to be found anywhere. */
@@ -93,43 +60,13 @@ export class BuildSecrets {
     }
   }
 
-  mask(text: string): string {
-    return this.#forms.reduce((masked, { utf8 }) => masked.replaceAll(utf8, '***'), text)
-  }
-
-  /** Masks every text of every event. */
-  masked(reporter: Reporter): Reporter {
-    if (this.#forms.length === 0) return reporter
-    return {
-      event: event => reporter.event(this.maskAll(event) as BuildEvent),
-      drained: () => reporter.drained?.(),
-      close: () => reporter.close(),
-    }
-  }
-
-  /** A copy of the value with every text in it masked. */
-  maskAll(value: unknown): unknown {
-    if (typeof value === 'string') return this.mask(value)
-    if (Array.isArray(value)) return value.map(item => this.maskAll(item))
-    if (typeof value !== 'object' || value === null || value instanceof Date) return value
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.maskAll(item)]))
-  }
-
-  /** Masks the message of an error, in place: which phase it came from is known by its identity. */
-  maskError(error: unknown): unknown {
-    if (!(error instanceof BaleError)) return error
-    const { message, where, fix } = error
-    const mask = (text: string | undefined) => (text === undefined ? undefined : this.mask(text))
-    return Object.assign(error, { message: this.mask(message), where: mask(where), fix: mask(fix) })
-  }
-
   /**
    * Searches what becomes of the image, the cache and the report: the app, layers for launch and for the cache, bills of
    * materials, labels and all other metadata. What is compressed or encrypted hides from it.
    * @throws BaleError 'input' with the place
    */
   async refuseIn({ layersDir, appDir, group }: BuildOutput, signal?: AbortSignal): Promise<void> {
-    if (this.#forms.length === 0) return
+    if (this.forms.length === 0) return
     const dropped = new Set<string>()
     for (const { id } of group) {
       const base = buildpackLayersDir(layersDir.host, id).slice(layersDir.host.length + 1)
@@ -142,7 +79,7 @@ export class BuildSecrets {
 
   async #search(host: string, shown: string, skip: (path: string) => boolean, signal?: AbortSignal): Promise<void> {
     const top = OpenDirectory.open(host)
-    const longest = Math.max(...this.#forms.map(({ bytes }) => bytes.length))
+    const longest = Math.max(...this.forms.map(({ bytes }) => bytes.length))
     const buffer = Buffer.alloc(longest + (1 << 20))
     try {
       let seen = 0
@@ -176,7 +113,7 @@ export class BuildSecrets {
   }
 
   #refuse(bytes: Buffer, where: string): void {
-    const found = this.#forms.find(form => bytes.includes(form.bytes))
+    const found = this.forms.find(form => bytes.includes(form.bytes))
     if (found === undefined) return
     throw new BaleError('input', `it holds the secret ${found.id}: nothing is published`, {
       where: this.mask(where),

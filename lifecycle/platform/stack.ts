@@ -14,7 +14,7 @@ import { makeImage } from '../image/image.ts'
 import type { LayerSource } from '../image/layer.ts'
 import { removeStale } from '../files/stale.ts'
 import type { ImageStore } from '../stores/store.ts'
-import { ownDirectory } from './own-directory.ts'
+import { ownDirectory, requireOwn } from '../files/own-directory.ts'
 import type { Settings } from './settings.ts'
 
 /** A stack on this machine: a root file system to build in, and a run image in Bale's own store. */
@@ -64,8 +64,7 @@ const workPrefix = '.work-'
 /** Returns the stack that was made earlier from the same stack.toml, or makes one, which takes about a minute. */
 export async function ensureStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const key = await keyOf(input.stackDir)
-  await ownDirectory(input.settings.dataDir, 'XDG_DATA_HOME')
-  const dir = installedDir(input)
+  const dir = await installedDir(input)
   const record = await readRecord(dir)
   if (record?.key === key) {
     const platform = { os: 'linux', architecture: input.arch }
@@ -82,7 +81,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
   const { ensureDir, outputJson, remove } = await import('fs-extra/esm')
   const { createStack } = await import('../stacks/create.ts')
   const { partialPrefix, unpackRootfs } = await import('../stacks/unpack-rootfs.ts')
-  const dir = installedDir(input)
+  const dir = await installedDir(input)
   const key = await keyOf(stackDir)
   const before = await readRecord(dir)
   reporter.event({
@@ -127,8 +126,7 @@ export async function ensureRunImage(input: StackInput, signal: AbortSignal): Pr
   const { stackDir, settings, store, arch, reporter } = input
   const key = await keyOf(stackDir)
   const name = runImageName(stackDir)
-  await ownDirectory(settings.dataDir, 'XDG_DATA_HOME')
-  const dir = installedDir(input)
+  const dir = await installedDir(input)
   const record = join(dir, 'run-image')
   const known = (await readFile(record, 'utf8').catch(() => undefined)) ?? (await readRecord(dir))?.key
   const platform = { os: 'linux', architecture: arch }
@@ -173,8 +171,13 @@ function fileSource(path: string): LayerSource {
   }
 }
 
-const installedDir = (input: StackInput): string =>
-  join(input.settings.dataDir, 'stacks', `${basename(input.stackDir)}-${input.arch}`)
+/** @throws BaleError 'filesystem' if another user could have written what is there (X44) */
+async function installedDir({ settings: { dataDir }, stackDir, arch }: StackInput): Promise<string> {
+  await ownDirectory(dataDir, 'XDG_DATA_HOME')
+  const stacks = join(dataDir, 'stacks')
+  await requireOwn(stacks, 'XDG_DATA_HOME')
+  return join(stacks, `${basename(stackDir)}-${arch}`)
+}
 
 async function keyOf(stackDir: string): Promise<string> {
   const file = join(stackDir, 'stack.toml')

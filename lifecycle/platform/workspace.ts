@@ -5,7 +5,7 @@ import { wrapErrno } from '../files/wrap-errno.ts'
 import { leaseName } from '../files/lease.ts'
 import { removeStale } from '../files/stale.ts'
 import { removeSoon } from '../files/remove.ts'
-import { ownDirectory } from './own-directory.ts'
+import { ownDirectory } from '../files/own-directory.ts'
 
 /** The directories of one build. They are beside the caches, so that trees can be moved between them. */
 export interface Workspace extends AsyncDisposable {

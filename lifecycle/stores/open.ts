@@ -4,6 +4,7 @@ import { settleAll } from '../concurrency.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { leaseName } from '../files/lease.ts'
+import { ownDirectory } from '../files/own-directory.ts'
 import { removeTree } from '../files/remove.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import type { Image } from '../image/image.ts'
@@ -199,6 +200,7 @@ export class Stores implements AsyncDisposable {
         return transfer => this.#reporter.event({ type: 'transfer', direction, ...transfer })
       },
       scratch: async () => {
+        await ownDirectory(this.#settings.cacheDir, 'XDG_CACHE_HOME')
         await wrapErrno(this.#tmpDir, () => mkdir(this.#tmpDir, { recursive: true, mode: 0o700 }))
         return this.#tmpDir
       },

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { PassThrough, Readable } from 'node:stream'
 import { join } from 'node:path'
 import { load } from 'js-yaml'
@@ -49,6 +49,42 @@ const toPlain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 interface Index {
   readonly manifests: { digest: string; platform: object; annotations?: object }[]
 }
+
+describe.runIf(process.geteuid?.() === 0)('X44 a data directory that another user could have written', () => {
+  it.each([
+    ['inspect', 'one'],
+    ['run', 'one'],
+    ['image', 'ls'],
+    ['image', 'rm', 'one'],
+    ['image', 'tag', 'one', 'two'],
+    ['image', 'push', 'one'],
+    ['image', 'save', 'one', 'oci:/nowhere/one'],
+    ['manifest', 'inspect', 'one'],
+    ['manifest', 'create', 'many', 'one'],
+    ['sbom', 'download', 'one'],
+    ['rebase', 'one'],
+    ['cache', 'prune'],
+  ])('is refused by bale %s %s', async (...args) => {
+    const { bale, home, image } = await user()
+    await image('one', 'amd64')
+    for (const dir of ['bale', 'bale/images']) {
+      const path = join(home, '.local/share', dir)
+      await chown(path, 12_345, 12_345)
+      const { code, out, err } = await bale(args)
+      expect(code, out + err).not.toBe(0)
+      expect(err).toContain(`${path}: the directory belongs to another user, 12345`)
+      await chown(path, 0, 0)
+    }
+  })
+
+  it.each(['ls', 'prune'])('and a cache directory by bale cache %s', async command => {
+    const { bale, home } = await user()
+    const path = join(home, '.cache/bale')
+    await mkdir(path, { recursive: true })
+    await chown(path, 12_345, 12_345)
+    expect((await bale(['cache', command])).err).toContain('belongs to another user, 12345')
+  })
+})
 
 describe('bale inspect', () => {
   it('says the same in JSON, YAML and TOML', async () => {

@@ -7,9 +7,11 @@ import { quote } from '../../spec/read.ts'
 import { findAccount } from '../../engines/accounts.ts'
 import { unsandboxedEngine } from '../../engines/unsandboxed.ts'
 import { BaleError } from '../../errors.ts'
+import type { Reporter } from '../../events.ts'
 import { type PhaseRunner, engineRunner } from '../../phase-runner.ts'
 import { runPipeline } from '../../pipeline.ts'
 import type { ImageSettings } from '../../phases/export.ts'
+import { maskPasswords, proxiesOf, warnOfPasswords } from '../../phases/proxies.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { analyzeInput } from './analyzer.ts'
@@ -50,7 +52,8 @@ async function create(
   images: Images,
   { names, settings }: { readonly names: readonly [string, ...string[]]; readonly settings: ImageSettings },
 ): Promise<void> {
-  const { inputs, features, log: reporter, signal, resources } = context
+  const { inputs, features, env, signal, resources } = context
+  const reporter = maskPasswords(env).masked(context.log)
   const layers = inputs.path('layers')
   const app = inputs.path('app')
   // creator's flag is -skip-restore, but both names have an environment variable.
@@ -67,7 +70,7 @@ async function create(
         writeAnalyzed: analyzed => writeOutput(inputs.path('analyzed'), formatAnalyzed(analyzed)),
         readGroup: () => readGroup(context),
       },
-      runner: containerRunner(context),
+      runner: containerRunner(context, reporter),
       cache: resources.use((await images.cache()) ?? new BuildCache({}, reporter)),
       reuse: { previous: true, layers: !skipLayers },
       settings,
@@ -80,8 +83,8 @@ async function create(
 }
 
 /** Runs detector and builder in this container, as processes that hold no secret of this one. */
-function containerRunner(context: PhaseContext): PhaseRunner {
-  const { inputs, io, log } = context
+function containerRunner(context: PhaseContext, reporter: Reporter): PhaseRunner {
+  const { inputs, io, env } = context
   const user = cnbUser(context)
   const engine = unsandboxedEngine({
     tmpDir: tmpdir(),
@@ -93,9 +96,12 @@ function containerRunner(context: PhaseContext): PhaseRunner {
       io.user.uid === user.uid ? writableByUs : writableBy(user),
     ),
   })
-  return engineRunner(engine, log, async (phase, signal) => {
+  return engineRunner(engine, reporter, async (phase, signal) => {
     await engine.check(signal)
-    if (phase === 'detect') await warnOfSharedUser(context, user.uid)
+    if (phase === 'detect') {
+      warnOfPasswords(proxiesOf(inheritedEnv(env)), reporter)
+      await warnOfSharedUser(context, user.uid)
+    }
     // Gives what this process, as root, has put into the layers directory to the buildpacks' user. No buildpack runs
     // meanwhile.
     if (io.user.uid === 0) await giveTree(inputs.path('layers'), user)

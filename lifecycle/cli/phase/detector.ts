@@ -2,7 +2,9 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import { detect, loadDescriptors } from '../../phases/detect.ts'
+import { proxiesOf, warnOfPasswords } from '../../phases/proxies.ts'
 import { readTrusted } from '../../files/read.ts'
+import { inheritedEnv } from '../../spec/env.ts'
 import { formatGroup } from '../../spec/group.ts'
 import { parseOrder } from '../../spec/order.ts'
 import { formatResolvedPlan } from '../../spec/plan.ts'
@@ -15,7 +17,9 @@ import { requireExperimental } from './modes.ts'
 
 /** platform.md, "detector". */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
-  const { inputs, signal } = context
+  const { inputs, signal, env, log } = context
+  // Who started us for a build has said it.
+  if (env['BALE_LOG_FORMAT'] !== 'jsonl') warnOfPasswords(proxiesOf(inheritedEnv(env)), log)
   const order = await readOrder(context)
   const common = await readBuildpackInputs(context)
   const descriptors = await loadDescriptors(order, common.buildpacks)

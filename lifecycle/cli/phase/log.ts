@@ -62,9 +62,18 @@ export class PhaseLog implements Reporter {
   }
 }
 
-/** Emits events instead of text, for a host that renders the build. */
+/** Characters of output in one event; parseEvent takes up to a million. */
+const mostOutput = 64 * 1024
+
+/**
+ * Emits events instead of text, for a host that renders the build. Lines of output that come together are one event: the host
+ * checks each.
+ */
 export class EventLog extends PhaseLog {
   readonly #send: (text: string) => void
+  #stream: 'stdout' | 'stderr' = 'stdout'
+  #lines: string[] = []
+  #size = 0
 
   constructor(write: (text: string) => void) {
     super(write)
@@ -72,11 +81,32 @@ export class EventLog extends PhaseLog {
   }
 
   override event(event: BuildEvent): void {
+    if (event.type === 'output') return this.#hold(event)
+    this.#release()
     this.#send(`${formatEvent(event)}\n`)
+  }
+
+  /** Until the running callback ends. */
+  #hold({ stream, text }: Extract<BuildEvent, { type: 'output' }>): void {
+    if (stream !== this.#stream) this.#release()
+    this.#stream = stream
+    if (this.#lines.length === 0) queueMicrotask(() => this.#release())
+    this.#lines.push(text)
+    this.#size += text.length
+    if (this.#size >= mostOutput) this.#release()
+  }
+
+  #release(): void {
+    if (this.#lines.length === 0) return
+    const text = this.#lines.join('\n')
+    this.#lines = []
+    this.#size = 0
+    this.#send(`${formatEvent({ type: 'output', stream: this.#stream, text })}\n`)
   }
 
   /** Not reported: the caller that stopped the phase knows. */
   override failed(error: unknown): void {
+    this.#release()
     if (error instanceof BaleError && error.code === 'cancelled') return
     this.#send(`${formatEvent(failureEvent(error))}\n`)
   }

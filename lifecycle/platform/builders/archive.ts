@@ -6,7 +6,7 @@ import { createGunzip } from 'node:zlib'
 import { BaleError } from '../../errors.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import { unpackTar } from '../../layers/tree/unpack.ts'
-import { ownDirectory } from '../own-directory.ts'
+import { ownDirectory } from '../../files/own-directory.ts'
 import { unpackedLayersDir } from './unpacked-layers.ts'
 
 /**

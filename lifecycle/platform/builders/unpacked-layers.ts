@@ -8,7 +8,7 @@ import { wrapErrno } from '../../files/wrap-errno.ts'
 import { hexOf } from '../../image/digest.ts'
 import type { Layer } from '../../image/layer.ts'
 import { unpackImage, unpackLayer } from '../../layers/tree/unpack.ts'
-import { ownDirectory } from '../own-directory.ts'
+import { ownDirectory } from '../../files/own-directory.ts'
 
 export interface UnpackInput {
   readonly cacheDir: string

@@ -37,9 +37,20 @@ export interface LayoutDirectory extends LayoutFiles {
   tidy(): Promise<void>
 }
 
-/** @param mode the permissions of the directory, where it must be made; those that the umask leaves by default */
-export function layoutDirectory(path: string, description: string, mode?: number): LayoutDirectory {
+/** How the directory is kept. */
+export interface Keeping {
+  /** The permissions of the directory, where it must be made; those that the umask leaves by default. */
+  readonly mode?: number
+  /** Called before anything there is read or written. Throws if it is not to be used. */
+  readonly check?: () => Promise<void>
+}
+
+export function layoutDirectory(path: string, description: string, { mode, check }: Keeping = {}): LayoutDirectory {
   const at = (relative: string): string => join(path, relative)
+  const state = async (): Promise<'layout' | 'absent'> => {
+    await check?.()
+    return await layoutState(path)
+  }
   const stage = async (): Promise<StagedFile> => {
     for (let attempt = 1; ; attempt++) {
       await realDirectory(at(stagingDir))
@@ -77,10 +88,10 @@ export function layoutDirectory(path: string, description: string, mode?: number
     description,
     hasBlob,
     stage,
-    state: () => layoutState(path),
+    state,
 
     async create() {
-      if ((await layoutState(path)) === 'absent') await wrapErrno(path, () => mkdir(path, { recursive: true, mode }))
+      if ((await state()) === 'absent') await wrapErrno(path, () => mkdir(path, { recursive: true, mode }))
       // `oci-layout` comes first, since it marks the directory as a layout. After a crash, the rest is created again.
       if ((await readSmall(at('oci-layout'), maxLayoutFile)) === undefined) await replace('oci-layout', layoutHeader)
       for (const folder of ['blobs', 'blobs/sha256']) await realDirectory(at(folder))

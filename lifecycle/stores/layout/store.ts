@@ -13,15 +13,13 @@ import { transfer } from '../transfer.ts'
 import { type Collected, collectGarbage } from './garbage.ts'
 import { type IndexFile, emptyIndex, entryOf, formatIndexFile, withName, withoutName } from './index-file.ts'
 import { type ListedImage, listImages } from './list.ts'
-import { type LayoutDirectory, layoutDirectory, lockDir } from './directory.ts'
+import { type Keeping, type LayoutDirectory, layoutDirectory, lockDir } from './directory.ts'
 import { blobPath, findEntries, pullFromLayout, pullIndexFromLayout, readIndexFile } from './read.ts'
 
-export interface LayoutOptions extends Packing {
+export interface LayoutOptions extends Packing, Keeping {
   /** The name for messages: `oci:DIR` by default. */
   readonly description?: string
   readonly onTransfer?: OnTransfer
-  /** The permissions of the directory, where it must be made; those that the umask leaves by default. */
-  readonly mode?: number
 }
 
 /** An `ImageStore` that can also list, rename and delete its images. */
@@ -43,7 +41,7 @@ export interface LayoutStore extends ImageStore {
  */
 export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutStore {
   const path = resolve(dir)
-  const files = layoutDirectory(path, options.description ?? `oci:${dir}`, options.mode)
+  const files = layoutDirectory(path, options.description ?? `oci:${dir}`, options)
 
   const readIndex = async (): Promise<IndexFile> => {
     if ((await files.state()) === 'absent') return emptyIndex

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { BaleError } from '../../errors.ts'
+import { requireOwn } from '../../files/own-directory.ts'
 import { atDigest, formatReference, parseReference } from '../../image/reference.ts'
 import { type LayoutStore, layoutStore } from '../layout/store.ts'
 import { quoted } from '../path-transport.ts'
@@ -27,9 +28,13 @@ export const local: ImageTransport = {
   identify: ({ docker, name }, { digest }) => formatReference(atDigest(docker ?? parseReference(name), digest)),
 }
 
-/** Its layers hold source code, so nobody else can enter it (X44). */
+/** Its layers hold source code and its images are run: nobody else can enter it, or has written what is there (X44). */
 export function openLocalStore({ dataDir }: StoreSettings, packing: Packing): LayoutStore {
-  return layoutStore(join(dataDir, 'images'), { description: 'the local store', mode: 0o700, ...packing })
+  const dir = join(dataDir, 'images')
+  const check = async (): Promise<void> => {
+    for (const path of [dataDir, dir]) await requireOwn(path, 'XDG_DATA_HOME')
+  }
+  return layoutStore(dir, { description: 'the local store', mode: 0o700, check, ...packing })
 }
 
 /** The name of an image in the local store: `index.docker.io/library/hello:latest`. */

@@ -108,6 +108,29 @@ describe('the processes that run buildpacks', () => {
   })
 })
 
+describe('K16 a proxy’s password', () => {
+  const HTTPS_PROXY = 'http://ann:s3cret-w0rd@proxy:3128'
+
+  it('reaches buildpacks with a warning of creator, and is masked in what they print', async () => {
+    const registry = await registryWithRun()
+    const m = await machine('0.15')
+    const images = [`-run-image=${registry.host}/run`, `${registry.host}/app`]
+    const scripts = { detector: 'echo "through $HTTPS_PROXY"; exit 7', builder: '' }
+    const { lines } = await create(m, images, scripts, { HTTPS_PROXY, NO_PROXY: '127.0.0.1' })
+    const said = lines.join('\n')
+    expect(said).toContain('through http://ann:***@proxy:3128')
+    expect(said.match(/can read the password in HTTPS_PROXY/g)).toHaveLength(1)
+    expect(said).not.toContain('s3cret-w0rd')
+  })
+
+  it('is in the warning of detector, where a platform starts it', async () => {
+    const m = await machine('0.15')
+    const { said } = await m.run('detector', [], { HTTPS_PROXY })
+    expect(said).toMatch(/Warning: .*can read the password in HTTPS_PROXY/)
+    expect(said).not.toContain('s3cret-w0rd')
+  })
+})
+
 describe('X28 a build that forges what phases tell one another', () => {
   const detector = `set -e
 printf '[[group]]\\nid = "test/app"\\nversion = "1.0.0"\\napi = "0.11"\\n' > "$CNB_GROUP_PATH"; : > "$CNB_PLAN_PATH"`

@@ -1,5 +1,5 @@
 import type { Reporter } from '../events.ts'
-import type { BuildSecret } from './secrets.ts'
+import { Mask } from './mask.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -11,25 +11,29 @@ export function proxiesOf(environment: Environment): Record<string, string> {
 }
 
 /**
- * The passwords in proxy variables, to be masked in what buildpacks and their tools print (K16): the password as it is and as
- * it is written in the URL, and with the user's name, as it is in Proxy-Authorization.
+ * Masks the passwords in proxy variables in what buildpacks and their tools print (K16): the password as it is and as it is
+ * written in the URL, and with the user's name, as it is in Proxy-Authorization.
  */
-export function proxyPasswords(environment: Environment): BuildSecret[] {
-  return Object.entries(proxiesOf(environment)).flatMap(([name, value]) => {
+export function maskPasswords(environment: Environment): Mask {
+  const passwords = Object.entries(proxiesOf(environment)).flatMap(([id, value]) => {
     const { username, password } = loginOf(value)
     const texts = password === '' ? [] : [decoded(password), password, `${decoded(username)}:${decoded(password)}`]
-    return texts.map((text, n) => ({ id: name, type: 'proxy', key: `password${n}`, value: Buffer.from(text) }))
+    return texts.map(text => ({ id, value: Buffer.from(text) }))
   })
+  return new Mask(passwords)
 }
 
-/** Says that buildpacks get the password of a proxy, since they cannot use the proxy without it. */
-export function warnOfPasswords(proxies: Readonly<Record<string, string>>, reporter: Reporter): void {
+/**
+ * Says that buildpacks get the password of a proxy, since they cannot use the proxy without it.
+ * @param instead what else the user can do
+ */
+export function warnOfPasswords(proxies: Readonly<Record<string, string>>, reporter: Reporter, instead?: string): void {
   const names = Object.keys(proxies).filter(name => loginOf(proxies[name] ?? '').password !== '')
   if (names.length === 0) return
   reporter.event({
     type: 'warning',
     text: `buildpacks and the install scripts of dependencies can read the password in ${names.join(' and ')}`,
-    fix: 'name a proxy on this machine that logs in to the other one, or use --network none',
+    fix: ['name a proxy on this machine that logs in to the other one', instead].filter(Boolean).join(', or '),
   })
 }
 

@@ -1,0 +1,80 @@
+import { Buffer } from 'node:buffer'
+import { BaleError } from '../errors.ts'
+import type { BuildEvent, Reporter } from '../events.ts'
+
+/** What no message may show. */
+export interface Confidential {
+  readonly id: string
+  readonly value: Uint8Array
+}
+
+/** Bytes. What is shorter is in every log and file by chance. */
+const shortest = 6
+
+/** The forms in which a secret shows up: as it is, line by line, and as tools encode it. */
+export function formsOf({ value }: Confidential): string[] {
+  const text = Buffer.from(value).toString('latin1')
+  const lines = text.split(/\r?\n/).map(line => line.trim())
+  const plain = [text, text.trim(), ...lines.filter(line => !/^-----/.test(line))]
+  const encoded = [text, text.trim()].flatMap(form => {
+    const bytes = Buffer.from(form, 'latin1')
+    const json = JSON.stringify(bytes.toString('utf8')).slice(1, -1)
+    return [bytes.toString('base64'), bytes.toString('base64url'), bytes.toString('hex'), json].concat(
+      encodeURIComponent(bytes.toString('utf8').replaceAll('\ufffd', '')),
+    )
+  })
+  // base64 of a text with the secret at its end or start differs in the last characters only.
+  const trimmed = encoded.map(form => form.replace(/=+$/, ''))
+  const all = [...plain, ...encoded, ...trimmed].filter(form => form.length >= shortest)
+  // Longer forms first: masking a part of one would leave the rest.
+  return [...new Set(all)].sort((a, b) => b.length - a.length)
+}
+
+/** Hides what is confidential in all that is said. */
+export class Mask {
+  protected readonly forms: readonly {
+    readonly id: string
+    readonly text: string
+    readonly bytes: Buffer
+    readonly utf8: string
+  }[]
+
+  constructor(secrets: readonly Confidential[]) {
+    this.forms = secrets.flatMap(secret =>
+      formsOf(secret).map(text => {
+        const bytes = Buffer.from(text, 'latin1')
+        return { id: secret.id, text, bytes, utf8: bytes.toString('utf8') }
+      }),
+    )
+  }
+
+  mask(text: string): string {
+    return this.forms.reduce((masked, { utf8 }) => masked.replaceAll(utf8, '***'), text)
+  }
+
+  /** Masks every text of every event. */
+  masked(reporter: Reporter): Reporter {
+    if (this.forms.length === 0) return reporter
+    return {
+      event: event => reporter.event(this.maskAll(event) as BuildEvent),
+      drained: () => reporter.drained?.(),
+      close: () => reporter.close(),
+    }
+  }
+
+  /** A copy of the value with every text in it masked. */
+  maskAll(value: unknown): unknown {
+    if (typeof value === 'string') return this.mask(value)
+    if (Array.isArray(value)) return value.map(item => this.maskAll(item))
+    if (typeof value !== 'object' || value === null || value instanceof Date) return value
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.maskAll(item)]))
+  }
+
+  /** Masks the message of an error, in place: which phase it came from is known by its identity. */
+  maskError(error: unknown): unknown {
+    if (!(error instanceof BaleError)) return error
+    const { message, where, fix } = error
+    const mask = (text: string | undefined) => (text === undefined ? undefined : this.mask(text))
+    return Object.assign(error, { message: this.mask(message), where: mask(where), fix: mask(fix) })
+  }
+}
