@@ -1,0 +1,124 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { NativePackages } from '../debian/native-libraries.ts'
+import { type BuildContext, keepGit } from '../sdk/index.ts'
+import type { Pip, Python } from './runtime.ts'
+import { installError } from './settings.ts'
+import type { LockToolPrograms } from './tools.ts'
+
+export interface Tools {
+  readonly python: Python
+  readonly pip: Pip
+  /** Directories of headers that are not where the interpreter says they are. */
+  readonly include: readonly string[]
+  /** A directory that is gone after the build. */
+  readonly temp: string
+  /** The directory of the installers' caches, which the next build has again. */
+  readonly cache: string
+  readonly programs: LockToolPrograms
+  /** What packages without wheels are compiled with. */
+  readonly native: NativePackages
+}
+
+/** Variables for what packages in C and their build systems read. */
+export function compileEnv({ env }: BuildContext, { python, include, native }: Tools): Record<string, string> {
+  const headers = [...include, native.env['CPATH'] ?? env['CPATH']].filter(Boolean)
+  const libraries = [python.env['LD_LIBRARY_PATH'], native.env['LD_LIBRARY_PATH']].filter(Boolean)
+  return {
+    ...python.env,
+    ...native.env,
+    ...(headers.length > 0 && { CPATH: headers.join(':') }),
+    ...(libraries.length > 0 && { LD_LIBRARY_PATH: libraries.join(':') }),
+    // Debugging information would name the directory, of random name, in which a package is compiled.
+    CFLAGS: [env['CFLAGS'], '-g0'].filter(Boolean).join(' '),
+    SOURCE_DATE_EPOCH: env['SOURCE_DATE_EPOCH'] ?? '315532801',
+  }
+}
+
+export function certificates({ env }: BuildContext): string {
+  return env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt'
+}
+
+/** Variables with which pip runs in the virtual environment, out of a directory of its own. */
+export function pipEnv(context: BuildContext, tools: Tools): Record<string, string> {
+  return {
+    ...compileEnv(context, tools),
+    PYTHONPATH: tools.pip.modules,
+    PIP_DISABLE_PIP_VERSION_CHECK: '1',
+    PIP_CERT: context.env['PIP_CERT'] ?? certificates(context),
+  }
+}
+
+const pipFlags = ['--no-compile', '--no-input', '--no-warn-script-location', '--progress-bar=off']
+
+/** A package as pip chose it: its version, and the digest of its archive or the commit, where there is one. */
+export interface ResolvedPackage {
+  readonly name: string
+  readonly version: string
+  readonly origin: string
+}
+
+/** Installs packages with pip into the virtual environment, and returns what pip chose. */
+export async function pipInstall(
+  context: BuildContext,
+  tools: Tools,
+  venv: string,
+  args: readonly string[],
+  where: string,
+): Promise<ResolvedPackage[]> {
+  const report = join(tools.temp, 'installed.json')
+  const argv = [join(venv, 'bin/python'), '-m', 'pip', ...installFlags(tools, report), ...args] as const
+  const env = { ...pipEnv(context, tools), ...(await scmVersion(context)) }
+  const result = await context.run([...argv], { env, allowFailure: true })
+  if (result.exitCode === 0) return readReport(report)
+  throw installError(`pip install ${args.join(' ')}`, where, result.stdout + result.stderr, result.exitCode)
+}
+
+/** What pip would install now, into an environment that is empty; undefined if it cannot say, as without a network. */
+export async function pipResolve(
+  context: BuildContext,
+  tools: Tools,
+  args: readonly string[],
+): Promise<ResolvedPackage[] | undefined> {
+  const report = join(tools.temp, 'resolved.json')
+  const flags = [...installFlags(tools, report), '--dry-run', '--ignore-installed']
+  const argv = [tools.python.program, '-m', 'pip', ...flags, ...args] as const
+  const { exitCode } = await context.run([...argv], { env: pipEnv(context, tools), quiet: true, allowFailure: true })
+  return exitCode === 0 ? readReport(report) : undefined
+}
+
+function installFlags(tools: Tools, report: string): string[] {
+  return ['install', ...pipFlags, '--cache-dir', join(tools.cache, 'pip'), '--report', report]
+}
+
+/** pip.pypa.io, "Installation Report", whose version is "1"; `download_info` is a direct URL of PEP 610. */
+async function readReport(file: string): Promise<ResolvedPackage[]> {
+  const { install } = JSON.parse(await readFile(file, 'utf8')) as { install: ReportItem[] }
+  return install.map(({ metadata: { name, version }, download_info: info }) => {
+    const hashes = Object.entries(info.archive_info?.hashes ?? {}).toSorted()
+    const origin = hashes.length > 0 ? hashes.join() : (info.vcs_info?.commit_id ?? info.url)
+    return { name, version, origin }
+  })
+}
+
+interface ReportItem {
+  readonly metadata: { readonly name: string; readonly version: string }
+  readonly download_info: {
+    readonly url: string
+    readonly archive_info?: { readonly hashes?: Readonly<Record<string, string>> }
+    readonly vcs_info?: { readonly commit_id?: string }
+  }
+}
+
+/** A version for projects that take theirs from git, whose directory is not in the build. */
+export async function scmVersion({ app, env, log }: BuildContext): Promise<Record<string, string>> {
+  if (env['SETUPTOOLS_SCM_PRETEND_VERSION'] !== undefined || (await app.hasDirectory('.git'))) return {}
+  const texts = await Promise.all(['pyproject.toml', 'setup.py', 'setup.cfg'].map(name => app.read(name)))
+  if (!/setuptools[-_]scm|hatch-vcs|pdm-backend[\s\S]*source = "scm"/.test(texts.join('\n'))) return {}
+  log.warning(
+    'the project takes its version from git, and .git is not in the build: it is called 0.0.0',
+    `Set SETUPTOOLS_SCM_PRETEND_VERSION to its version; or ${keepGit}.`,
+  )
+  return { SETUPTOOLS_SCM_PRETEND_VERSION: '0.0.0' }
+}
+
