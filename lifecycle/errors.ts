@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'cache' // a shared cache or the way there
   | 'credentials' // a credential helper or a docker config.json
   | 'daemon' // the Docker or Podman API
+  | 'cluster' // a Kubernetes cluster or the way there
   | 'engine' // the sandbox could not be made
   | 'platform-api'
   | 'buildpack-api'

@@ -78,11 +78,64 @@ const events = v.variant('type', [
 
 export type StreamedEvent = v.InferOutput<typeof events>
 
+const names = v.array(short)
+const size = v.pipe(v.number(), v.finite(), v.minValue(0))
+const action = v.picklist(['added', 'reused'])
+/** What phases report that run no buildpack, besides `events`, and any code of an error. */
+const trustedEvents = v.variant('type', [
+  v.object({
+    type: v.literal('layer'),
+    action,
+    kind: v.picklist(['buildpack', 'sbom', 'app', 'launcher', 'config', 'process-types']),
+    name: short,
+    diffId: short,
+    size,
+  }),
+  v.object({
+    type: v.literal('restored'),
+    what: v.picklist(['metadata', 'data']),
+    name: short,
+    from: v.picklist(['image', 'cache']),
+  }),
+  v.object({ type: v.literal('cached'), action, name: short, size }),
+  v.object({
+    type: v.literal('transfer'),
+    direction: v.picklist(['push', 'pull', 'load']),
+    id: short,
+    name: short,
+    done: size,
+    total: v.optional(size),
+  }),
+  v.object({
+    type: v.literal('saved'),
+    names,
+    digest: v.optional(short),
+    imageId: v.optional(short),
+    size,
+  }),
+  v.object({
+    type: v.literal('failed'),
+    code: v.picklist([...codes, 'usage', 'registry', 'cache', 'credentials', 'daemon', 'cancelled']),
+    message: text,
+    where: v.optional(text),
+    fix: v.optional(text),
+  }),
+  v.object({ type: v.literal('note'), level: v.picklist(['debug', 'info']), text }),
+  v.object({ type: v.literal('warning'), text, fix: v.optional(text) }),
+])
+
+export type TrustedEvent = v.InferOutput<typeof trustedEvents>
+
 /** The event in a line of a phase's output; undefined for any other line, which is then just output. */
-export function parseEvent(line: string): StreamedEvent | undefined {
+export const parseEvent = (line: string): StreamedEvent | undefined => parseWith(events, line)
+
+/** The same for a phase that runs no buildpack, in a place where none can write to its output. */
+export const parseTrustedEvent = (line: string): TrustedEvent | undefined => parseWith(trustedEvents, line)
+
+function parseWith<T>(schema: v.GenericSchema<unknown, T>, line: string): T | undefined {
   if (!line.startsWith(marker)) return undefined
   try {
-    const parsed = v.safeParse(events, JSON.parse(line.slice(marker.length)))
+    const parsed = v.safeParse(schema, JSON.parse(line.slice(marker.length)))
     return parsed.success ? parsed.output : undefined
   } catch {
     return undefined

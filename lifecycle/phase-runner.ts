@@ -25,7 +25,7 @@ export interface RunLimits {
 }
 
 /** Bytes; the largest event is `detected`, which holds what every bin/detect printed. */
-const longestEvent = 8 * 1024 * 1024
+export const longestEvent = 8 * 1024 * 1024
 
 /**
  * Runs phases as phase binaries in an engine. The binary writes its events to standard output (BALE_LOG_FORMAT=jsonl).
@@ -52,20 +52,9 @@ async function runPhaseBinary(
   limits: RunLimits,
   callerSignal?: AbortSignal,
 ): Promise<void> {
-  using watch = watchBuildpack(limits.buildpackTimeout)
-  const signal = AbortSignal.any([watch.signal, ...(callerSignal ? [callerSignal] : [])])
-  const failure: { event?: FailureEvent } = {}
-  const onLine = (line: string): void => {
-    const parsed = parseEvent(line)
-    if (parsed === undefined) reporter.event({ type: 'output', stream: 'stdout', text: line })
-    else if (parsed.type === 'failed') failure.event = parsed
-    else if (parsed.type === 'output') for (const text of parsed.text.split('\n')) reporter.event({ ...parsed, text })
-    else {
-      watch.event(parsed)
-      reporter.event(fromSandbox(parsed))
-    }
-  }
-  const stdout = lines(onLine, longestEvent)
+  using output = readPhase(reporter, limits)
+  const signal = AbortSignal.any([output.signal, ...(callerSignal ? [callerSignal] : [])])
+  const stdout = lines(output.line, longestEvent)
   const stderr = lines(text => reporter.event({ type: 'output', stream: 'stderr', text }))
   const status = await engine.run(
     {
@@ -82,7 +71,36 @@ async function runPhaseBinary(
   stderr.end()
   signal?.throwIfAborted()
   if ('code' in status && status.code === 0) return
-  throw explain(phase, status, failure.event)
+  throw explainPhase(phase, status, output.failure)
+}
+
+/** What a phase binary prints, line by line: its events go to the reporter. */
+export function readPhase(reporter: Reporter, { buildpackTimeout }: RunLimits): PhaseOutput {
+  const watch = watchBuildpack(buildpackTimeout)
+  const output: { -readonly [K in keyof PhaseOutput]: PhaseOutput[K] } = {
+    signal: watch.signal,
+    failure: undefined,
+    line(text) {
+      const parsed = parseEvent(text)
+      if (parsed === undefined) reporter.event({ type: 'output', stream: 'stdout', text })
+      else if (parsed.type === 'failed') output.failure = parsed
+      else if (parsed.type === 'output') for (const text of parsed.text.split('\n')) reporter.event({ ...parsed, text })
+      else {
+        watch.event(parsed)
+        reporter.event(fromSandbox(parsed))
+      }
+    },
+    [Symbol.dispose]: () => watch[Symbol.dispose](),
+  }
+  return output
+}
+
+export interface PhaseOutput extends Disposable {
+  /** Aborted when a buildpack takes longer than it may. */
+  readonly signal: AbortSignal
+  /** The last line of a phase that fails. */
+  readonly failure: FailureEvent | undefined
+  readonly line: (text: string) => void
 }
 
 type FailureEvent = Extract<StreamedEvent, { type: 'failed' }>
@@ -90,7 +108,7 @@ type FailureEvent = Extract<StreamedEvent, { type: 'failed' }>
 /**
  * Returns the phase's own error, if it reported one. It is text from inside a sandbox: only its code and message are used.
  */
-function explain(phase: BuildpackPhase, status: ExitStatus, event?: FailureEvent): BaleError {
+export function explainPhase(phase: BuildpackPhase, status: ExitStatus, event?: FailureEvent): BaleError {
   if (event !== undefined) return failureFromSandbox(event)
   const known = 'code' in status ? statuses[phase][status.code] : undefined
   if (known !== undefined) return new BaleError(...known, { fix: 'its own messages stand above' })

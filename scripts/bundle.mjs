@@ -47,7 +47,11 @@ const libraries = {
 }
 /** Large libraries, each in a file that is loaded when it is used; see lifecycle/stores/undici.ts. */
 const undici = { undici: 'lifecycle/stores/undici.ts' }
-const clients = { ...undici, 'redis-client': 'lifecycle/caches/storage/redis-client.ts' }
+const clients = {
+  ...undici,
+  'redis-client': 'lifecycle/caches/storage/redis-client.ts',
+  'kubernetes-client': 'lifecycle/platform/kubernetes/kubernetes-client.ts',
+}
 const librariesApart = {
   name: 'libraries-apart',
   setup(build) {

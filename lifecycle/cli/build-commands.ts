@@ -1,4 +1,6 @@
 import { type Command, Option } from 'commander'
+import { BaleError } from '../errors.ts'
+import { parsePlace } from '../platform/kubernetes/place.ts'
 import { pullPolicies } from '../stores/pull-policy.ts'
 import type { GlobalOptions } from './context.ts'
 import { collect, examples, outputOption, type Run, withOutput } from './options.ts'
@@ -9,6 +11,14 @@ export function addBuild(program: Command, run: Run): void {
   const command = withBuildOptions(program.command('build'))
     .description('Build an image from source code.')
     .option('--dry-run', 'only say what would be built, as bale plan does')
+    .option('--on <cluster>', 'build in a pod, not here: kubernetes[:CONTEXT][/NAMESPACE]; docs/kubernetes.md')
+    .option('--on-settings <file>', 'a YAML file of settings for that: builder, resources, cache, secrets, …')
+    .addOption(
+      new Option('-o, --output <format>', 'with --on: print the manifests of that build, and apply nothing').choices([
+        'human',
+        'yaml',
+      ]),
+    )
     .addHelpText(
       'after',
       examples(
@@ -18,14 +28,30 @@ export function addBuild(program: Command, run: Run): void {
         'bale build app --cache-from type=s3,bucket=builds --cache-to type=s3,bucket=builds,ttl=14d',
         'bale build oci:out:latest --network none',
         'bale build docker-daemon:app --env BP_NODE_VERSION=22',
+        'bale build registry.example.com/app --publish --on kubernetes:prod/builds --on-settings cluster.yaml',
       ),
     )
   withOutput(command).action(async (image: string | undefined, options: GlobalOptions) => {
     const { buildCommand, buildStatus } = await import('./commands/build.ts')
     const { planCommand } = await import('./commands/plan.ts')
-    const command = options.dryRun === true ? planCommand : buildCommand
+    const { manifestsCommand } = await import('./commands/manifests.ts')
+    requireOn(options)
+    const isYaml = options.output === 'yaml'
+    const command = isYaml ? manifestsCommand : options.dryRun === true ? planCommand : buildCommand
     await run(options, context => command(context, image, options), buildStatus)
   })
+}
+
+/** @throws BaleError 'usage' for options that say how, without the one that says that */
+function requireOn({ on, onSettings, dryRun }: GlobalOptions): void {
+  const refuse = (message: string, where: string, fix: string) => {
+    throw new BaleError('usage', message, { where, fix })
+  }
+  if (on === undefined && onSettings !== undefined)
+    refuse('these are settings of a build on a cluster', '--on-settings', 'add --on kubernetes, or leave it out')
+  if (on !== undefined && dryRun === true)
+    refuse('a plan is made here', '--dry-run', 'leave out --on; --output yaml shows what a cluster would be given')
+  if (on !== undefined) parsePlace(on)
 }
 
 export function addPlan(program: Command, run: Run): void {
@@ -153,6 +179,24 @@ export function addExecutor(program: Command, run: Run): void {
     const { executorCommand } = await import('./commands/executor.ts')
     const { buildStatus } = await import('./commands/build.ts')
     await run(call.options, context => executorCommand(context, call), buildStatus)
+  })
+}
+
+/** What the first container of a build on a cluster runs. */
+export function addSource(program: Command, run: Run): void {
+  const command = program
+    .command('source')
+    .argument('<from>', 'a repository of git or an archive, as for build --path; or docker://IMAGE that holds source')
+    .argument('<dir>', 'where it goes; nothing may be there')
+    .description(
+      'Put source code into a directory as a build takes it: without what project.toml and .dockerignore leave out.',
+    )
+    .option('--sub-path <dir>', 'a directory of the source, in place of all of it')
+    .option('--platform <dir>', "write the build's variables below it, as phases read them")
+    .addHelpText('after', examples('bale source git+https://git.example.com/app.git#main source'))
+  withOutput(command).action(async (from: string, dir: string, options: GlobalOptions) => {
+    const { sourceCommand } = await import('./commands/source.ts')
+    await run(options, context => sourceCommand(context, from, dir, options))
   })
 }
 

@@ -27,18 +27,26 @@ export async function buildOptionsOf(
   named: string | undefined,
   options: GlobalOptions,
 ): Promise<AsyncDisposable & { readonly options: BuildOptions }> {
+  const given = await withoutSource(context, named, options)
+  const source = await openSource(context, options)
+  return { options: { ...given, path: source.path }, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() }
+}
+
+/** The same without the source, which is not looked at. */
+export async function withoutSource(
+  context: CommandContext,
+  named: string | undefined,
+  options: GlobalOptions,
+): Promise<BuildOptions> {
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
   const config = await readUserConfig(context.env)
   const image = destinationOf(named ?? (await appName(options)), options, config)
-  await using opening = new AsyncDisposableStack()
-  const source = opening.use(await openSource(context, options))
-  const made: BuildOptions = {
+  return {
     image,
     settings: settingsOf(context, options, config),
     env,
     reporter: context.reporter,
     signal: context.signal,
-    path: source.path,
     secrets: await readSecrets(options.secret, context.env),
     labels: readPairs(options.label, '--label'),
     annotations: readPairs(options.annotation, '--annotation'),
@@ -72,8 +80,6 @@ export async function buildOptionsOf(
     clearCache: options.clearCache === true,
     outputs: outputFiles(options),
   }
-  const kept = opening.move()
-  return { options: made, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
 /** The source as a directory. What is fetched for it goes when the build is over. */

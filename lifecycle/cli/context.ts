@@ -19,6 +19,9 @@ export interface GlobalOptions {
   readonly color?: boolean
   readonly path?: string | undefined
   readonly subPath?: string | undefined
+  readonly on?: string | undefined
+  readonly onSettings?: string | undefined
+  readonly platform?: string | undefined
   readonly label?: readonly string[]
   readonly secret?: readonly string[]
   readonly annotation?: readonly string[]

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { BaleError, exitStatus } from '../errors.ts'
 import { baleVersion } from '../version.ts'
-import { addBuild, addExecutor, addPlan, addRebase } from './build-commands.ts'
+import { addBuild, addExecutor, addPlan, addRebase, addSource } from './build-commands.ts'
 import { addBuilder, addBuildpack } from './builder-commands.ts'
 import { type CommandContext, Stopped, makeContext } from './context.ts'
 import { addConfig } from './config-commands.ts'
@@ -59,6 +59,7 @@ function makeProgram(run: Run): Command {
   addPlan(program, run)
   addExecutor(program, run)
   addRebase(program, run)
+  addSource(program, run)
   addRun(program, run)
   addInspect(program, run)
   addImage(program, run)

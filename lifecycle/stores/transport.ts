@@ -1,3 +1,4 @@
+import type { Digest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
 import type { Reference } from '../image/reference.ts'
 import type { Credentials } from './credentials.ts'
@@ -52,6 +53,11 @@ export interface OpenStore {
   readonly exact?: ImageSource
   /** The registry that it belongs to. */
   readonly registry?: string
+  /**
+   * Deletes a manifest, with every tag that it has.
+   * @throws BaleError where the registry refuses that, as many do
+   */
+  readonly remove?: (digest: Digest, signal?: AbortSignal) => Promise<void>
 }
 
 /** What transports need to open their stores. */

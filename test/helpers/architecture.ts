@@ -56,7 +56,8 @@ const forbidden: readonly (readonly [from: RegExp, to: RegExp, why: string])[] =
 const libraries: Readonly<Record<string, RegExp>> = {
   '@iarna/toml': /^lifecycle\/spec\/toml[^/]*\.ts$/,
   'tar-stream': /^(lifecycle\/stacks\/|distribution\/|bench\/|lifecycle\/stores\/archive\/docker\.ts$)/,
-  undici: /^lifecycle\/stores\//,
+  undici: /^lifecycle\/(stores\/|platform\/kubernetes\/kubernetes-client\.ts$)/,
+  '@kubernetes/client-node': /^lifecycle\/platform\/kubernetes\/kubernetes-client\.ts$/,
   aws4fetch: /^lifecycle\/caches\/storage\//,
   '@redis/client': /^lifecycle\/caches\/storage\//,
   commander: /^lifecycle\/cli\//,

@@ -6,8 +6,10 @@ import { wrapErrno } from '../../files/wrap-errno.ts'
 import { build, exitStatusOf } from '../../platform/build-app.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
+import { buildOnCluster } from '../../platform/kubernetes/build.ts'
 import { buildOptionsOf } from '../build-options.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
+import { clusterOf } from './manifests.ts'
 import { checkResultFiles, reportFileIn, writeResultFiles } from './result-files.ts'
 import { downloadCommand } from './sbom.ts'
 
@@ -20,7 +22,11 @@ export async function buildCommand(
   // Checked before the build, so that the error does not come after it.
   if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
   await checkResultFiles(options)
-  const { report, names } = await build(given.options).catch((error: unknown) => {
+  const { report, names } = await (
+    options.on === undefined
+      ? build(given.options)
+      : buildOnCluster(given.options, await clusterOf(options.on, options.onSettings))
+  ).catch((error: unknown) => {
     throw options.network === 'none' ? withoutNetwork(error) : error
   })
   if (options.reportOutputDir !== undefined) await writeReport(options.reportOutputDir, report)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +20,7 @@ import { registryHost, storeSettings } from '../../stores/settings.ts'
 import type { ImageReference, ImageTransport } from '../../stores/transport.ts'
 import type { PhaseContext } from './binary.ts'
 import type { Inputs } from './flags.ts'
+import { readRunDocument } from './run-toml.ts'
 import { checkCacheImage } from '../../phases/analyze.ts'
 import { requireExperimental } from './modes.ts'
 import type { Owner } from '../../layers/tree/entries.ts'
@@ -89,7 +91,24 @@ export class Images implements AsyncDisposable {
 
   /** Opens an app or run image by name; in a daemon also by its ID. */
   async at(name: string): Promise<ImageAt> {
-    return this.#stores.at(this.#referenceTo(name))
+    return (await this.#runImageAt(name)) ?? (await this.#stores.at(this.#referenceTo(name)))
+  }
+
+  /**
+   * BALE_RUN_IMAGE_LAYOUT: a layout in the builder image, which has the run image that run.toml names first. No registry is asked
+   * for that then.
+   */
+  async #runImageAt(name: string): Promise<ImageAt | undefined> {
+    const layout = this.#context.env['BALE_RUN_IMAGE_LAYOUT']
+    if (layout === undefined || layout === '' || this.mode.kind !== 'registry') return undefined
+    if (!existsSync(join(layout, 'index.json'))) return undefined
+    const [own] = (await readRunDocument(this.#context)).images
+    const { digest, ...asked } = parseReference(name)
+    if (own === undefined || formatReference(asked) !== formatReference(parseReference(own.image))) return undefined
+    const at = await this.#stores.at(ociLayout.at(layout))
+    if (digest === undefined) return at
+    const found = await at.source.pull(at.name, this.platform, this.#context.signal)
+    return found?.digest === digest ? at : undefined
   }
 
   /** Returns the destinations of an image with these names: one for each repository or layout. */

@@ -8,7 +8,7 @@ import type { Reply } from './http.ts'
 /** What a request needs access to. Tokens are cached by it. */
 export interface Access {
   readonly repository: string
-  readonly action: 'pull' | 'push'
+  readonly action: 'pull' | 'push' | 'delete'
   /** A repository to mount a blob from, which needs read access. */
   readonly mountFrom?: string
 }
@@ -127,10 +127,13 @@ export class Authorizer {
   }
 }
 
+/** What a token is asked for (distribution's "Token Scope Documentation"). */
+const actions = { pull: 'pull', push: 'pull,push', delete: 'pull,delete' } as const
+
 /** The scopes to request. A challenge's own scope wins, since registries name repositories in their own way. */
 function scopesOf(challenge: Challenge, { repository, action, mountFrom }: Access): string[] {
   const named = (challenge.parameters.get('scope') ?? '').split(' ').filter(scope => scope !== '')
-  const own = named.length > 0 ? named : [`repository:${repository}:${action === 'push' ? 'pull,push' : 'pull'}`]
+  const own = named.length > 0 ? named : [`repository:${repository}:${actions[action]}`]
   return [...new Set([...own, ...(mountFrom === undefined ? [] : [`repository:${mountFrom}:pull`])])]
 }
 

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { type Reference, atDigest, formatReference, parseReference, repositoryName } from '../../image/reference.ts'
+import type { Digest } from '../../image/digest.ts'
 import { toBytes } from '../../files/byte-string.ts'
 import { wrapErrnoSync } from '../../files/safe-open.ts'
 import { registrySettings } from '../settings.ts'
 import type { ImageReference, ImageTransport, StoreContext } from '../transport.ts'
+import { removeManifest } from './remove.ts'
 import { type Registry, openRegistry, proxySettings, registryStore } from './store.ts'
 
 interface RegistryTransport extends ImageTransport {
@@ -21,16 +23,18 @@ export const registry: RegistryTransport = {
   parse: rest => registry.at(parseReference(rest)),
   open({ docker, name }, context) {
     const { registry: host, repository } = docker ?? parseReference(name)
+    const shared = () => context.shared(`registry ${host}`, () => connect(host, context))
     const store = registryStore(
       { registry: host, repository },
       {
-        registry: context.shared(`registry ${host}`, () => connect(host, context)),
+        registry: shared(),
         onPush: context.onTransfer('push'),
         onPull: context.onTransfer('pull'),
         ...context.packing,
       },
     )
-    return { store, registry: host }
+    const remove = async (digest: Digest, signal?: AbortSignal) => removeManifest(shared(), repository, digest, signal)
+    return { store, registry: host, remove }
   },
   identify: ({ docker, name }, { digest }) => formatReference(atDigest(docker ?? parseReference(name), digest)),
 }

@@ -1,0 +1,37 @@
+import { BaleError } from '../../errors.ts'
+import { type OnCluster, clusterManifests } from '../../platform/kubernetes/build.ts'
+import { readClusterSettings } from '../../platform/kubernetes/settings.ts'
+import { withoutSource } from '../build-options.ts'
+import type { CommandContext, GlobalOptions } from '../context.ts'
+import { formatValue } from '../formats.ts'
+
+/** What `--on` and `--on-settings` say. */
+export async function clusterOf(on: string, settings: string | undefined): Promise<OnCluster> {
+  return { on, ...(settings !== undefined && { settings: await readClusterSettings(settings) }) }
+}
+
+/** `bale build --on … --output yaml`: what a cluster would be given, for others to apply. */
+export async function manifestsCommand(
+  context: CommandContext,
+  named: string | undefined,
+  options: GlobalOptions,
+): Promise<void> {
+  const { on, onSettings, path, subPath } = options
+  if (on === undefined)
+    throw new BaleError('usage', 'only builds on a cluster have manifests', {
+      where: '--output yaml',
+      fix: 'add --on kubernetes, or leave it out',
+    })
+  const given = await withoutSource(context, named, options)
+  const cluster = await clusterOf(on, onSettings)
+  const manifests = clusterManifests({ ...given, path, subPath }, cluster)
+  const { registrySecret } = cluster.settings ?? {}
+  if (registrySecret === undefined)
+    context.reporter.event({
+      type: 'warning',
+      text: 'the manifests hold no credentials, so the registry has to do without',
+      fix: 'name a Secret of the namespace in registrySecret of the settings file',
+    })
+  const documents = await Promise.all(manifests.map(manifest => formatValue(manifest, 'yaml')))
+  context.print(documents.map(text => `---\n${text}`).join('\n'))
+}

@@ -1,0 +1,344 @@
+import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import * as v from 'valibot'
+import { BaleError } from '../../errors.ts'
+import { type Reporter, silent } from '../../events.ts'
+import { type Reference, parseReference, withoutPasswordsOfUrls } from '../../image/reference.ts'
+import { outOfTime } from '../../phase-runner.ts'
+import { parseToml } from '../../spec/toml.ts'
+import type { Report } from '../../spec/types.ts'
+import type { Credential } from '../../stores/credentials.ts'
+import { type Destination, Stores } from '../../stores/open.ts'
+import type { BuildOptions } from '../build-app.ts'
+import { refuseSelection } from '../fetch-source.ts'
+import { withDisplayNames } from '../publish.ts'
+import { readSourceSettings } from '../source-filter.ts'
+import { type SourceImage, pushSource } from '../source-image.ts'
+import { ClusterApi } from './api-client.ts'
+import { followJob } from './follow.ts'
+import { type ClusterBuild, type ClusterObject, jobOf, secretKeys, secretOf, stableName } from './manifests.ts'
+import { job as jobSchema, listOf, pod as podSchema } from './objects.ts'
+import { type ClusterPlace, parsePlace } from './place.ts'
+import { type ClusterSettings, checkClusterSettings } from './settings.ts'
+import { refuseOptions } from './refused-options.ts'
+
+/** Where and how a build runs on a cluster. */
+export interface OnCluster {
+  /** `kubernetes[:CONTEXT][/NAMESPACE]`, or that as its parts. */
+  readonly on: string | ClusterPlace
+  /** Those of a file: `readClusterSettings`. */
+  readonly settings?: ClusterSettings | undefined
+}
+
+export interface ClusterResult {
+  readonly digest: string
+  /** Every name of the image. */
+  readonly names: readonly string[]
+  readonly report: Report
+}
+
+const defaultTimeout = 2 * 3600_000
+
+/**
+ * Builds as `build` does, in a pod of a cluster. The image goes to a registry, which also takes the source on its way.
+ * @throws BaleError; nothing is left in the namespace, and no source in a registry that deletes manifests
+ */
+export async function buildOnCluster(options: BuildOptions, { on, settings = {} }: OnCluster): Promise<ClusterResult> {
+  refuseOptions(options)
+  const cluster = checkClusterSettings(settings, 'settings')
+  const { timeout = defaultTimeout, reporter = silent } = options
+  const timer = AbortSignal.timeout(timeout)
+  const signal = AbortSignal.any([timer, ...(options.signal ? [options.signal] : [])])
+  try {
+    await using stores = new Stores(options.settings, reporter)
+    const [destination] = await registryDestinations(options, stores)
+    const api = await ClusterApi.open(on, options.settings.environment)
+    const dir = resolve(options.path ?? '.')
+    const source = await readSourceSettings({
+      dir,
+      descriptor: options.descriptor,
+      images: [],
+      outputs: [options.settings.cacheDir, options.settings.dataDir, ...(options.outputs ?? [])],
+      reporter,
+    })
+    refuseSelection(source.project)
+    const auth = cluster.registrySecret === undefined ? await registryAuth(options, stores, signal) : undefined
+    const variables = { ...source.env, ...options.env }
+    const values = {
+      ...(auth !== undefined && { [secretKeys.registryAuth]: auth }),
+      ...(Object.keys(variables).length > 0 && { [secretKeys.variables]: JSON.stringify(variables) }),
+    }
+    const planned = clusterBuildOf(options, cluster, {
+      name: `bale-${labelOf(options.image)}-${randomBytes(4).toString('hex')}`,
+      namespace: api.namespace,
+      builder: builderOf(options, cluster, source.project?.builder),
+      source: '',
+      values,
+      events: true,
+    })
+    await destination.sink.checkWrite(destination.names, signal)
+    // What the cluster refuses, it refuses before anything is sent anywhere.
+    await api.create('jobs', jobOf(planned, cluster), { dryRun: true, signal })
+    const pushed = await pushSource(
+      { dir, source, beside: parseReference(planned.image), stores, settings: options.settings, reporter },
+      signal,
+    )
+    const build = { ...planned, source: `docker://${pushed.reference}` }
+    const shown = withDisplayNames(destination, reporter)
+    const text = await runJob(api, build, { cluster, values, pushed, reporter: shown, options }, signal)
+    const report = parseReport(text)
+    return { digest: report.digest, names: destination.names, report }
+  } catch (error) {
+    if (timer.aborted && options.signal?.aborted !== true) throw outOfTime('the build', timeout, '--timeout')
+    throw error
+  }
+}
+
+interface Running {
+  readonly cluster: ClusterSettings
+  readonly values: Readonly<Record<string, string>>
+  readonly pushed: SourceImage
+  readonly reporter: Reporter
+  readonly options: BuildOptions
+}
+
+async function runJob(api: ClusterApi, build: ClusterBuild, running: Running, signal: AbortSignal): Promise<string> {
+  const { cluster, values, pushed, reporter, options } = running
+  try {
+    // Not stopped within a request: nobody would know then whether there is a Job.
+    signal.throwIfAborted()
+    const made = v.parse(jobSchema, await api.create('jobs', jobOf(build, cluster)))
+    // The Job first: with that as its owner, the Secret goes when the Job goes, whoever is alive then.
+    const secret = secretOf(build, values, { name: build.name, uid: made.metadata.uid })
+    if (secret !== undefined) await api.create('secrets', secret)
+    return await followJob(api, build.name, { reporter, limits: options }, signal)
+  } finally {
+    // Both, whatever becomes of the other.
+    const ended = await Promise.allSettled([removeJob(api, build, reporter), pushed.remove(reporter)])
+    for (const result of ended)
+      if (result.status === 'rejected') reporter.event({ type: 'warning', text: (result.reason as Error).message })
+  }
+}
+
+/** How long a pod may take to end: its own time, and that of the node. */
+const removal = 40_000
+
+/** Deletes the Job, its pod and its Secret, and returns when they are gone. A pod on a node that is dead is given up. */
+async function removeJob(api: ClusterApi, { name, namespace = '' }: ClusterBuild, reporter: Reporter): Promise<void> {
+  const signal = AbortSignal.timeout(3 * removal)
+  try {
+    await api.delete('jobs', name, { propagationPolicy: 'Background' }, signal)
+    const query = { labelSelector: `batch.kubernetes.io/job-name=${name}` }
+    for (const start = Date.now(); ;) {
+      const { items } = await api.read(listOf(podSchema), { path: api.pathOf('pods'), query, signal })
+      const secrets = await removeSecret(api, name, signal)
+      if (items.length === 0 && secrets) return
+      if (Date.now() - start > removal)
+        for (const { metadata } of items) await api.delete('pods', metadata.name, { gracePeriodSeconds: 0 }, signal)
+      await setTimeout(300, undefined, { signal })
+    }
+  } catch (error) {
+    reporter.event({
+      type: 'warning',
+      text: `the Job may still be there: ${(error as Error).message}`,
+      fix: `delete it: kubectl --context ${api.context} --namespace ${namespace} delete job ${name}`,
+    })
+  }
+}
+
+/** Its owner's deletion deletes it, a moment later; this user may be allowed to make Secrets only. @returns whether that is settled */
+async function removeSecret(api: ClusterApi, name: string, signal: AbortSignal): Promise<boolean> {
+  return await api.delete('secrets', name, {}, signal).then(
+    () => true,
+    () => true,
+  )
+}
+
+/**
+ * The manifests of a build for others to apply: nothing is sent, and they hold no credentials.
+ * @throws BaleError where the source is on this machine, which no cluster can reach
+ */
+export function clusterManifests(
+  options: BuildOptions & { readonly subPath?: string | undefined },
+  { on, settings = {} }: OnCluster,
+): ClusterObject[] {
+  refuseOptions(options)
+  const cluster = checkClusterSettings(settings, 'settings')
+  const place = typeof on === 'string' ? parsePlace(on) : on
+  const { path = '.', env = {} } = options
+  if (!/^git(\+[a-z]+)?:\/\//.test(path))
+    throw new BaleError('usage', 'manifests need source that the cluster can fetch', {
+      where: `--path ${withoutPasswordsOfUrls(path)}`,
+      fix: 'name a repository: --path git+https://git.example.com/team/app.git#refs/heads/main',
+    })
+  if (/:\/\/[^/]*@/.test(path) && !/^git\+ssh:/.test(path))
+    throw new BaleError('usage', 'manifests hold no passwords', {
+      where: '--path',
+      fix: 'name a Secret of the namespace in gitSecret of the settings file, and leave the password out of the URL',
+    })
+  imagesIn(options)
+  const values: Record<string, string> =
+    Object.keys(env).length > 0 ? { [secretKeys.variables]: JSON.stringify(env) } : {}
+  const without = clusterBuildOf(options, cluster, {
+    name: '',
+    namespace: place.namespace,
+    builder: builderOf(options, cluster, undefined),
+    source: path,
+    values,
+    events: false,
+  })
+  const build = { ...without, name: stableName(`bale-${labelOf(options.image)}`, jobOf(without, cluster), values) }
+  return [secretOf(build, values), jobOf(build, cluster)].filter(m => m !== undefined)
+}
+
+type Planned = Pick<ClusterBuild, 'name' | 'namespace' | 'builder' | 'source' | 'events'> & {
+  readonly values: Readonly<Record<string, string>>
+}
+
+function clusterBuildOf(
+  options: BuildOptions & { readonly subPath?: string | undefined },
+  cluster: ClusterSettings,
+  planned: Planned,
+): ClusterBuild {
+  const { values, ...own } = planned
+  const [image = '', ...tags] = imagesIn(options)
+  const { timeout = defaultTimeout, settings } = options
+  return {
+    ...own,
+    image,
+    tags,
+    subPath: options.subPath,
+    runImage: options.runImage,
+    previousImage: options.previousImage,
+    cacheImage: options.cacheImage ?? cluster.cache?.image,
+    clearCache: options.clearCache === true,
+    defaultProcess: options.defaultProcess,
+    execEnv: options.execEnv,
+    sourceDateEpoch: settings.sourceDateEpoch,
+    insecureRegistries: settings.insecureRegistries ?? [],
+    // Whoever waits here gives up first, with a better message.
+    deadline: Math.ceil(timeout / 1000) + 60,
+    hasRegistryAuth: secretKeys.registryAuth in values,
+    hasVariables: secretKeys.variables in values,
+  }
+}
+
+function builderOf(
+  { builder, defaultBuilder }: BuildOptions,
+  cluster: ClusterSettings,
+  ofProject: string | undefined,
+): string {
+  const name = builder ?? cluster.builder ?? ofProject ?? defaultBuilder
+  const where = '--builder'
+  if (name === undefined)
+    throw new BaleError('usage', 'a build on a cluster runs in a builder image, and none is named', {
+      where,
+      fix: 'push the one of npm run dist:builder-image to a registry, and name it: --builder, or builder in the settings file',
+    })
+  const text = name.replace(/^docker:\/\//, '')
+  if (/^[./]/.test(text) || /^[a-z-]+:(?!\d+\/)[./]/.test(text))
+    throw new BaleError('usage', `${JSON.stringify(name)} is on this machine, where no cluster finds it`, {
+      where,
+      fix: 'name a builder image in a registry',
+    })
+  parseReference(text)
+  return text
+}
+
+/** The names of the image, without transports. @throws BaleError 'usage' unless all are in one registry */
+function imagesIn({ image, tags = [], publish = false }: BuildOptions): string[] {
+  const names = [image, ...tags].map(text => {
+    const plain = text.replace(/^docker:\/\//, '')
+    if ((plain === text && !publish) || /^(oci|oci-archive|docker-archive|docker-daemon):/.test(plain))
+      throw new BaleError('usage', 'a build on a cluster publishes its image to a registry', {
+        where: text,
+        fix: 'name one, with --publish: bale build registry.example.com/team/app --publish --on kubernetes',
+      })
+    return plain
+  })
+  const hosts = new Set(names.map(name => parseReference(name).registry))
+  if (hosts.size > 1)
+    throw new BaleError('usage', `its names are in different registries: ${[...hosts].join(', ')}`, {
+      where: '--tag',
+      fix: 'build for one of them, and copy the image to the others',
+    })
+  return names
+}
+
+async function registryDestinations(
+  options: BuildOptions,
+  stores: Stores,
+): Promise<readonly [Destination, ...Destination[]]> {
+  return stores.destinations(
+    imagesIn(options).map(name => `docker://${name}`),
+    true,
+  )
+}
+
+/** CNB_REGISTRY_AUTH with this user's credentials for the repositories of this build, and no others. */
+async function registryAuth(options: BuildOptions, stores: Stores, signal: AbortSignal): Promise<string | undefined> {
+  const { runImage, previousImage, cacheImage } = options
+  const names = [...imagesIn(options), runImage, previousImage, cacheImage].filter(name => name !== undefined)
+  const headers: Record<string, string> = {}
+  for (const name of names) {
+    const { registry, repository }: Reference = parseReference(name.replace(/^docker:\/\//, ''))
+    const scope = `${registry}/${repository}`
+    const found = await stores.credentials.find(scope, signal)
+    if (found !== undefined) headers[scope] = headerOf(found)
+  }
+  return Object.keys(headers).length === 0 ? undefined : JSON.stringify(headers)
+}
+
+function headerOf(credential: Credential): string {
+  switch (credential.kind) {
+    case 'password':
+      return `Basic ${Buffer.from(`${credential.username}:${credential.password}`).toString('base64')}`
+    case 'registry-token':
+      return `Bearer ${credential.token}`
+    case 'identity-token':
+      return `X-Identity ${credential.token}`
+  }
+}
+
+/** A part of an object's name that says whose it is: the last one of the image's. */
+function labelOf(image: string): string {
+  const { repository } = parseReference(image.replace(/^docker:\/\//, ''))
+  const last = repository.split('/').at(-1) ?? ''
+  return (
+    last
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '-')
+      .replaceAll(/^-|-$/g, '')
+      .slice(0, 30)
+      .replace(/-$/, '') || 'app'
+  )
+}
+
+const reportSchema = v.object({
+  image: v.object({
+    tags: v.array(v.string()),
+    digest: v.optional(v.string()),
+    'manifest-size': v.optional(v.number()),
+  }),
+})
+
+/** report.toml, as export left it. */
+export function parseReport(text: string): Report & { readonly digest: string } {
+  const wrong = (why: string) =>
+    new BaleError('cluster', `export succeeded, but ${why}`, {
+      where: 'the termination message of the container export',
+      fix: 'look for the image in its registry; use the builder image of this version of Bale',
+    })
+  let document: unknown
+  try {
+    document = parseToml(text, 'report.toml')
+  } catch {
+    throw wrong('its report cannot be read')
+  }
+  const parsed = v.safeParse(v.union([reportSchema, reportSchema.entries.image]), document)
+  if (!parsed.success) throw wrong('its report has no image')
+  const { tags, digest, 'manifest-size': manifestSize } = 'image' in parsed.output ? parsed.output.image : parsed.output
+  if (digest === undefined) throw wrong('its report has no digest')
+  return { tags, digest, ...(manifestSize !== undefined && { manifestSize }) }
+}

@@ -1,0 +1,41 @@
+import { BaleError } from '../../errors.ts'
+import type { BuildOptions } from '../build-app.ts'
+
+// What a build here can do and one on a cluster cannot: refused, never ignored.
+
+const limits = 'write resources.limits into the settings file'
+const builder = 'make a builder image with them (bale builder create), and name that with --builder'
+
+/** By option: how it is written, and what to do instead. */
+const refused: Readonly<Partial<Record<keyof BuildOptions, readonly [flag: string, fix: string]>>> = {
+  buildpacks: ['--buildpack', builder],
+  preBuildpacks: ['--pre-buildpack', builder],
+  postBuildpacks: ['--post-buildpack', builder],
+  volumes: ['--volume', 'put the files into the source, or into the builder image'],
+  secrets: ['--secret', 'build here, where secrets are masked and searched for; a pod of a cluster does neither'],
+  labels: ['--label', 'set BP_IMAGE_LABELS, which Bale’s own builder reads: --env BP_IMAGE_LABELS="name=value"'],
+  annotations: ['--annotation', 'leave it out'],
+  cacheFrom: ['--cache-from', 'use --cache-image, or cache of the settings file'],
+  cacheTo: ['--cache-to', 'use --cache-image, or cache of the settings file'],
+}
+
+/** @throws BaleError 'usage' for the first option that is given and has no meaning there */
+export function refuseOptions(options: BuildOptions): void {
+  const refuse = (where: string, fix: string): never => {
+    throw new BaleError('usage', 'a build on a cluster cannot do this', { where, fix })
+  }
+  for (const [name, [flag, fix]] of Object.entries(refused)) {
+    const value = options[name as keyof typeof refused]
+    if (value !== undefined && Object.keys(value).length > 0) refuse(flag, fix)
+  }
+  if (options.network === 'none') refuse('--network none', 'give the namespace a NetworkPolicy')
+  if (options.compression !== undefined && options.compression !== 'gzip')
+    refuse(`--compression ${options.compression}`, 'leave it out: phases write gzip')
+  if (options.lifecycle === 'builder')
+    refuse('--lifecycle builder', 'leave it out: the builder image has its own phases')
+  if (options.user?.uid !== undefined || options.user?.gid !== undefined)
+    refuse('--uid and --gid', 'write user into the settings file: {uid: 1001, gid: 1001}')
+  if (options.limits?.memory !== undefined) refuse('--memory', limits)
+  if (options.limits?.disk !== undefined) refuse('--disk', `${limits}: ephemeral-storage`)
+  if (options.limits?.pids !== undefined) refuse('--pids', 'the kubelet limits processes: podPidsLimit')
+}

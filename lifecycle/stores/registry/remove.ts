@@ -1,0 +1,23 @@
+import type { Digest } from '../../image/digest.ts'
+import type { Registry } from './client.ts'
+
+/**
+ * Deletes a manifest (distribution-spec, "Deleting Manifests"): one that is not there counts as deleted. Its blobs stay for the
+ * registry's own garbage collection.
+ * @throws BaleError 'registry' where it is refused; registries may answer 405 to all of it
+ */
+export async function removeManifest(
+  registry: Registry,
+  repository: string,
+  digest: Digest,
+  signal?: AbortSignal,
+): Promise<void> {
+  const reply = await registry.call({
+    method: 'DELETE',
+    url: `/v2/${repository}/manifests/${digest}`,
+    access: { repository, action: 'delete' },
+    accept: [200, 202, 204, 404],
+    signal,
+  })
+  await reply.discard()
+}

@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest'
+import { clusterManifests } from '../../../lifecycle/platform/kubernetes/build.ts'
+import { type ClusterBuild, jobOf, secretOf, steps } from '../../../lifecycle/platform/kubernetes/manifests.ts'
+import type { ClusterSettings } from '../../../lifecycle/platform/kubernetes/settings.ts'
+import { settings as machineSettings } from '../../../lifecycle/platform/settings.ts'
+
+const build: ClusterBuild = {
+  name: 'bale-app-1',
+  namespace: 'builds',
+  builder: 'r.test/builder:1',
+  source: 'docker://r.test/app@sha256:' + '0'.repeat(64),
+  image: 'r.test/app:1',
+  tags: ['r.test/app:2'],
+  clearCache: false,
+  insecureRegistries: ['r.test'],
+  deadline: 60,
+  hasRegistryAuth: true,
+  hasVariables: true,
+  events: true,
+}
+
+interface Container {
+  readonly name: string
+  readonly command: readonly string[]
+  readonly env: readonly { readonly name: string; readonly value?: string; readonly valueFrom?: unknown }[]
+  readonly securityContext: unknown
+  readonly volumeMounts: readonly {
+    readonly name: string
+    readonly mountPath: string
+    readonly readOnly?: boolean
+    readonly subPath?: string
+  }[]
+}
+interface PodSpec {
+  readonly initContainers: readonly Container[]
+  readonly containers: readonly Container[]
+  readonly volumes: readonly { readonly name: string }[]
+  readonly [key: string]: unknown
+}
+
+function podOf(cluster: ClusterSettings = {}, of: ClusterBuild = build) {
+  const job = jobOf(of, cluster) as unknown as { spec: { template: { spec: PodSpec } } & Record<string, unknown> }
+  const pod = job.spec.template.spec
+  const containers = [...pod.initContainers, ...pod.containers]
+  const at = (name: string) => containers.find(c => c.name === name) as Container
+  return { job: job.spec, pod, containers, at }
+}
+
+describe('the Job of a build', () => {
+  it('runs the phases one after another, export as the main container', () => {
+    const { pod, containers, job } = podOf()
+    expect(containers.map(c => c.name)).toEqual([...steps])
+    expect(pod.containers.map(c => c.name)).toEqual(['export'])
+    expect(job).toMatchObject({ backoffLimit: 0, activeDeadlineSeconds: 60, ttlSecondsAfterFinished: 600 })
+    expect(pod).toMatchObject({ restartPolicy: 'Never', automountServiceAccountToken: false })
+  })
+
+  it('gives detect and build no secret: no variable, no volume, no directory of a container that has one', () => {
+    const { at, containers } = podOf({ registrySecret: 'registry', gitSecret: 'git', cache: { claim: 'c' } })
+    for (const name of ['detect', 'build']) {
+      const { env, volumeMounts } = at(name)
+      expect(env.filter(e => e.valueFrom !== undefined)).toEqual([])
+      expect(env.map(e => e.name)).not.toContain('DOCKER_CONFIG')
+      const volumes = volumeMounts.map(m => m.name)
+      expect(volumes).not.toEqual(expect.arrayContaining(['registry']))
+      for (const volume of ['registry', 'trusted-tmp', 'trusted-home', 'cache']) expect(volumes).not.toContain(volume)
+    }
+    for (const name of ['source', 'analyze', 'restore', 'export']) {
+      expect(at(name).env).toContainEqual({
+        name: 'CNB_REGISTRY_AUTH',
+        valueFrom: { secretKeyRef: { name: 'bale-app-1', key: 'registry-auth' } },
+      })
+      expect(at(name).volumeMounts.map(m => m.name)).toContain('registry')
+      expect(at(name).volumeMounts.map(m => m.name)).not.toContain('buildpacks-tmp')
+    }
+    const withGit = containers.filter(c => c.env.some(e => e.name === 'GIT_PASSWORD')).map(c => c.name)
+    expect(withGit).toEqual(['source'])
+  })
+
+  it('lets buildpacks read, but not write, what tells export which images to use', () => {
+    const { at } = podOf()
+    for (const name of ['detect', 'build'])
+      expect(at(name).volumeMounts).toContainEqual({ name: 'results', mountPath: '/bale', readOnly: true })
+    for (const { env } of podOf().containers)
+      expect(env).toContainEqual({ name: 'CNB_ANALYZED_PATH', value: '/bale/analyzed.toml' })
+    expect(at('detect').volumeMounts.find(m => m.mountPath === '/workspace')?.readOnly).toBe(true)
+  })
+
+  it('keeps to the restricted Pod Security Standard', () => {
+    const { pod, containers } = podOf()
+    expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
+    for (const { securityContext } of containers)
+      expect(securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      })
+  })
+
+  it('mounts every volume that it names, and names every volume that it mounts', () => {
+    const { pod, containers } = podOf({ registrySecret: 'registry', cache: { claim: 'c' } })
+    const mounted = new Set(containers.flatMap(c => c.volumeMounts.map(m => m.name)))
+    expect([...mounted].sort()).toEqual(pod.volumes.map(v => v.name).sort())
+  })
+
+  it('takes the settings of the cluster', () => {
+    const { job, pod, at } = podOf({
+      serviceAccount: 'builds',
+      imagePullSecrets: ['pull'],
+      imagePullPolicy: 'Always',
+      nodeSelector: { disk: 'ssd' },
+      tolerations: [{ key: 'builds', operator: 'Exists' }],
+      resources: { limits: { memory: '1Gi' } },
+      cache: { image: 'r.test/cache' },
+      queue: 'team',
+      ttl: 5,
+      user: { uid: 1001, gid: 1002 },
+    })
+    expect(job).toMatchObject({ suspend: true, ttlSecondsAfterFinished: 5 })
+    expect(jobOf(build, { queue: 'team' }).metadata).toMatchObject({
+      labels: { 'kueue.x-k8s.io/queue-name': 'team' },
+    })
+    expect(pod).toMatchObject({
+      serviceAccountName: 'builds',
+      imagePullSecrets: [{ name: 'pull' }],
+      nodeSelector: { disk: 'ssd' },
+      securityContext: { runAsUser: 1001, runAsGroup: 1002, fsGroup: 1002 },
+    })
+    expect((pod.tolerations as { key: string }[])[0]).toEqual({ key: 'builds', operator: 'Exists' })
+    expect(at('build')).toMatchObject({ resources: { limits: { memory: '1Gi' } }, imagePullPolicy: 'Always' })
+    for (const name of ['analyze', 'restore', 'export']) expect(at(name).command.join(' ')).toContain('r.test/cache')
+    expect(at('build').env).toContainEqual({ name: 'CNB_USER_ID', value: '1001' })
+  })
+
+  it('keeps the cache of each image by itself in a claim that several share', () => {
+    const pathOf = (image: string) =>
+      podOf({ cache: { claim: 'c' } }, { ...build, image })
+        .at('export')
+        .volumeMounts.at(-1)?.subPath
+    expect(pathOf('r.test/a')).toMatch(/^app-[0-9a-f]+$/)
+    expect(pathOf('r.test/a')).not.toBe(pathOf('r.test/b'))
+  })
+
+  it('owns its Secret, which goes when the Job goes', () => {
+    const secret = secretOf(build, { 'registry-auth': '{}' }, { name: 'bale-app-1', uid: 'u' })
+    expect(secret?.metadata['ownerReferences']).toEqual([
+      { apiVersion: 'batch/v1', kind: 'Job', name: 'bale-app-1', uid: 'u', controller: true },
+    ])
+    expect(secretOf(build, {})).toBeUndefined()
+  })
+})
+
+describe('manifests for others to apply', () => {
+  const options = {
+    image: 'docker://r.test/team/App:1'.toLowerCase(),
+    settings: machineSettings({ HOME: '/nowhere', CNB_REGISTRY_AUTH: '{"r.test":"Basic c2VjcmV0OnNlY3JldA=="}' }),
+    path: 'git+https://git.test/app.git#main',
+    builder: 'r.test/builder',
+  }
+
+  it('hold no credentials of whoever prints them, and text for the log', () => {
+    const text = JSON.stringify(clusterManifests({ ...options, env: { A: 'b' } }, { on: 'kubernetes:x/y' }))
+    expect(text).not.toMatch(/c2VjcmV0|REGISTRY_AUTH|jsonl/)
+    expect(text).toContain('"variables":"{\\"A\\":\\"b\\"}"')
+    expect(text).toContain('"namespace":"y"')
+  })
+
+  it('are the same for the same build, with another name for any other', () => {
+    const nameOf = (env: Record<string, string>) =>
+      clusterManifests({ ...options, env }, { on: 'kubernetes' })[0]?.metadata.name
+    expect(nameOf({ A: 'b' })).toMatch(/^bale-app-[0-9a-f]{10}$/)
+    expect(nameOf({ A: 'b' })).toBe(nameOf({ A: 'b' }))
+    expect(nameOf({ A: 'b' })).not.toBe(nameOf({ A: 'c' }))
+  })
+
+  it.each([
+    ['source of this machine', { path: '.' }, /--path git/],
+    ['a password in the URL', { path: 'git+https://ann:pw@git.test/app.git' }, /gitSecret/],
+    ['no builder', { builder: undefined }, /--builder/],
+    ['a builder of this machine', { builder: './builder' }, /in a registry/],
+    ['no registry', { image: 'app' }, /--publish/],
+    ['names in two registries', { tags: ['docker://other.test/app'] }, /copy the image/],
+    ['a secret', { secrets: [{ id: 'a', type: 't', key: 'k', value: new Uint8Array() }] }, /build here/],
+    ['limits of this machine', { limits: { memory: 1 } }, /resources\.limits/],
+    ['buildpacks', { buildpacks: ['./mine'] }, /bale builder create/],
+    ['no network', { network: 'none' as const }, /NetworkPolicy/],
+    ['another cache', { cacheTo: ['type=local,dest=x'] }, /--cache-image/],
+  ])('are refused with what to do: %s', (_what, more, fix) => {
+    expect(() => clusterManifests({ ...options, ...more }, { on: 'kubernetes' })).toThrow(
+      expect.objectContaining({ code: 'usage', fix: expect.stringMatching(fix) as string }) as Error,
+    )
+  })
+})
