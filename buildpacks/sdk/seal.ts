@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { closable, realPaths, writableByUs } from '../../lifecycle/files/closable.ts'
 import { formatToml } from '../../lifecycle/spec/toml.ts'
@@ -45,7 +45,7 @@ export class Seals {
   /** Lets go of every layer that was changed after it was finished: its TOML file says so, and the next build makes it anew. */
   async check(log: Log): Promise<void> {
     for (const { name, path, types, facts } of this.#finished) {
-      const changed = facts && firstDifference(facts, factsOf(path))
+      const changed = facts && firstDifference(facts, layerFacts(path))
       if (changed === undefined) continue
       await writeFile(`${path}.toml`, formatToml({ types: { ...types, cache: false }, metadata: {} }))
       log.warning(
@@ -57,7 +57,7 @@ export class Seals {
 
   /** The layers directory of the whole group is closed to all but this buildpack: nothing new is to be made beside it. */
   #readOnly(): string[] {
-    const paths = this.#finished.map(({ path }) => path).filter(path => existsSync(path))
+    const paths = this.#finished.flatMap(({ path }) => [path, ...besides(path)]).filter(path => existsSync(path))
     return closable(
       paths.slice(0, 1).map(path => dirname(dirname(path))),
       writableByUs,
@@ -69,12 +69,30 @@ export class Seals {
   async #close(): Promise<void> {
     let fresh = false
     for (const layer of this.#finished.filter(({ facts }) => facts === undefined)) {
-      layer.facts = factsOf(layer.path)
+      layer.facts = layerFacts(layer.path)
       fresh = true
     }
     // What the command changes gets a later time than what was seen.
     if (fresh) await sleep(tick)
   }
+}
+
+/** What says what a layer is, and stands beside it: its TOML file and bills of materials. */
+function besides(layer: string): string[] {
+  const [dir, name] = [dirname(layer), basename(layer)]
+  const isAbout = (entry: string): boolean => entry === `${name}.toml` || entry.startsWith(`${name}.sbom.`)
+  return readdirSync(dir)
+    .filter(isAbout)
+    .map(entry => join(dir, entry))
+}
+
+function layerFacts(layer: string): ReadonlyMap<string, string> {
+  const facts = new Map(factsOf(layer))
+  for (const path of besides(layer)) {
+    const { mode, size, ino, ctimeNs } = lstatSync(path, { bigint: true })
+    facts.set(basename(path), `${mode} ${size} ${ino} ${ctimeNs}`)
+  }
+  return facts
 }
 
 /** Of each entry below a directory: what lstat says of it, and what no program can set to a former value. */

@@ -283,11 +283,13 @@ describe('X40 a finished layer', () => {
     ['puts a file beside it', `printf x > "$RUNTIME/more"`],
     ['removes a file', `rm "$RUNTIME/node"`],
     ['makes it setuid', `chmod 4755 "$RUNTIME/node"`],
+    ['rewrites its TOML file', `printf '' > "$RUNTIME.toml"`],
+    ['makes up a bill of materials', `printf '{}' > "$RUNTIME.sbom.cdx.json"`],
   ])('is kept for no later build when an install script %s', async (_, attack) => {
     const { project, reform } = await attacked(attack)
     const { exitCode, output, layers } = await project.build()
     expect(exitCode, output).toBe(0)
-    expect(output).toMatch(/Warning: the layer runtime was changed after it was finished, at (node|more)/)
+    expect(output).toMatch(/Warning: the layer runtime was changed after it was finished, at (node|more|runtime\.(toml|sbom\.cdx\.json))/)
     expect(layers['runtime']).toEqual({ types: { launch: true, build: true, cache: false }, metadata: {} })
     reform('true')
     await project.nextBuild()
