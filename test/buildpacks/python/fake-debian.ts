@@ -242,7 +242,9 @@ export class FakeDebian {
         if (name !== undefined && !name.startsWith('-')) await install(name, version ?? this.newest[name] ?? '9.9')
       }
     }
-    await writeFile(args[args.indexOf('--report') + 1] ?? '', JSON.stringify({ version: '1', install: chosen }))
+    const report = args[args.indexOf('--report') + 1]
+    if (args.includes('--report') && report !== undefined)
+      await writeFile(resolve(cwd, report), JSON.stringify({ version: '1', install: chosen }))
     return done()
   }
 
