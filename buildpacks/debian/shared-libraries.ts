@@ -35,26 +35,39 @@ export async function provideSharedLibraries(
   })
 }
 
+export interface LibrariesOptions {
+  /** Also brings the layer's bytes back, for programs of the build that load them. */
+  readonly restored?: boolean
+  /** For people; the names of the packages by default. */
+  readonly title?: string
+  /** More variables of the image. */
+  readonly env?: EnvChanges
+  /** Packages that others depend on, and that are not of use here. */
+  readonly without?: readonly string[]
+}
+
 /**
  * Puts Debian packages, and what they need and the run image lacks, into a layer of the image.
- * @param restored also brings the layer's bytes back, for programs of the build that load them
  * @returns the directory of the libraries
  */
 export async function provideLibraries(
   context: BuildContext,
   archive: DebianArchive,
   names: readonly string[],
-  { restored = false }: { readonly restored?: boolean } = {},
+  options: LibrariesOptions = {},
 ): Promise<string> {
-  const packages = await archive.resolve(names)
+  const packages = (await archive.resolve(names)).filter(({ name }) => options.without?.includes(name) !== true)
   const { run, target } = context
   const layer = await context.layer('libraries', {
-    title: `the libraries ${names.join(', ')}`,
-    types: restored ? { launch: true, cache: true } : { launch: true },
-    key: { 'Debian packages': digestOf(JSON.stringify(packages)) },
+    title: options.title ?? `the libraries ${names.join(', ')}`,
+    types: options.restored === true ? { launch: true, cache: true } : { launch: true },
+    key: {
+      'Debian packages': digestOf(JSON.stringify(packages)),
+      ...(options.env && { variables: JSON.stringify(options.env) }),
+    },
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)
-      return { env: { launch: await launchVariables(dir, target.arch) } }
+      return { env: { launch: { ...(await launchVariables(dir, target.arch)), ...options.env } } }
     },
     sbom: () =>
       Promise.resolve(
@@ -64,11 +77,14 @@ export async function provideLibraries(
   return libraryDir(layer.path, target.arch)
 }
 
-/** Directories of data that programs and libraries look for at a fixed place, and the variables that name another. */
+/** Files and directories that programs and libraries look for at a fixed place, and the variables that name another. */
 const dataVariables: readonly (readonly [variable: string, dir: string])[] = [
+  ['FONTCONFIG_PATH', 'etc/fonts'],
   ['GDAL_DATA', 'usr/share/gdal'],
   ['MAGIC', 'usr/lib/file/magic.mgc'],
   ['PROJ_DATA', 'usr/share/proj'],
+  // What is in /usr/bin is a script that looks for the program below /usr.
+  ['PUPPETEER_EXECUTABLE_PATH', 'usr/lib/chromium/chromium-headless-shell'],
   ['TESSDATA_PREFIX', 'usr/share/tesseract-ocr/5/tessdata'],
 ]
 /** Below the directory of libraries: packages of these expect the linker's configuration to name them. */
@@ -81,6 +97,9 @@ async function launchVariables(dir: string, arch: string): Promise<EnvChanges> {
   for (const name of libraryFolders) if (await isThere(join(libraries, name))) folders.push(join(libraries, name))
   const variables: Record<string, EnvChange> = { LD_LIBRARY_PATH: prepend(folders.join(':'), ':') }
   if (await isThere(join(dir, 'usr/bin'))) variables['PATH'] = append(join(dir, 'usr/bin'), ':')
+  // fontconfig finds fonts there (freedesktop.org, "Base Directory Specification", whose defaults stay).
+  if (await isThere(join(dir, 'usr/share/fonts')))
+    variables['XDG_DATA_DIRS'] = byDefault([join(dir, 'usr/share'), '/usr/local/share', '/usr/share'].join(':'))
   for (const [variable, path] of dataVariables) {
     if (await isThere(join(dir, path))) variables[variable] = byDefault(join(dir, path))
   }

@@ -10,6 +10,7 @@ import {
   pass,
 } from '../sdk/index.ts'
 import { type Built, installAndBuild, leaveOut } from './build.ts'
+import { findBrowser, provideBrowser, withBrowser } from './browser.ts'
 import { bunStart, needsOnlyBun } from './bun-start.ts'
 import { chooseManager } from './choose.ts'
 import { buildDeno } from './deno/build.ts'
@@ -49,10 +50,11 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (deno) return buildDeno(given, new Registry(given, bundled), deno)
   const project = await findProject(given)
   const framework = await findFramework(project.app)
-  const context = { ...given, env: { ...framework?.env, ...given.env } }
-  const { env, log, plan: requirements } = context
   // Beside a server in another language, Node.js builds what that serves and is not in the image.
-  const launch = requirements.length === 0 || requirements.some(({ metadata }) => metadata['launch'] !== false)
+  const launch = given.plan.length === 0 || given.plan.some(({ metadata }) => metadata['launch'] !== false)
+  const browser = launch ? await findBrowser(given, project) : undefined
+  const context = withBrowser({ ...given, env: { ...framework?.env, ...given.env } }, browser)
+  const { env, log } = context
   const { app, json } = project
   if (project.because !== undefined) log.info(`The application is ${project.dir}: ${project.because}`)
   checkSources(context.app, project)
@@ -110,6 +112,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (launch && found === undefined && elsewhere === undefined) throw framework ? noServer(framework) : noStart(json)
   if (found) log.info(`Starts with: ${found.command} (${found.why})`)
   if (found?.host) await provideHost(context, registry, found.host)
+  if (browser) await provideBrowser(context, browser)
   if (launch) await provideMemory(context)
   if (launch) await provideScriptVariables(context, app, json)
   const process = found && webProcess({ ...found, command: commandOf(found, built) })

@@ -6,6 +6,7 @@ import { unpacked, unpackedDir } from '../../lifecycle/cli/commands/run.ts'
 import { hexOf } from '../../lifecycle/image/digest.ts'
 import { type Image, makeImage } from '../../lifecycle/image/image.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { configOf, layerOf } from '../helpers/images.ts'
 import { skip } from '../helpers/skip.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
@@ -22,6 +23,16 @@ it('keeps the five images that were run last, unpacked', async () => {
   for (const image of [a, b, c, d, e, a, f]) await run(image)
   expect(unpackings).toBe(6)
   expect((await readdir(base)).sort()).toEqual([c, d, e, a, f].map(image => hexOf(image.imageId)).sort())
+})
+
+it('is unpacked once for two runs that begin at the same time', async () => {
+  const base = await temporaryDirectory()
+  const layers = await Promise.all(['a', 'b'].map(text => layerOf({ '/etc/file': text, [`/${text}`]: text })))
+  const image = makeImage(configOf({ author: 'two' }), layers)
+  const run = () => unpacked(image, base, new AbortController().signal, () => undefined)
+  const dirs = await Promise.all([run(), run(), run()])
+  expect(new Set(dirs)).toEqual(new Set([join(base, hexOf(image.imageId))]))
+  expect(await readdir(base)).toEqual([hexOf(image.imageId)])
 })
 
 it('X44 are in a directory that nobody else can enter, whatever the umask', async () => {

@@ -91,7 +91,10 @@ export async function unpacked(image: Image, base: string, signal: AbortSignal, 
   if (await markUsed(rootfs)) return rootfs
   onUnpack()
   await prune(base)
-  await unpackImage(image.layers, rootfs, { signal })
+  await unpackImage(image.layers, rootfs, { signal }).catch(async (error: unknown) => {
+    // Another `bale run` may unpack the same image meanwhile: its directory is as good.
+    if (!(await markUsed(rootfs))) throw error
+  })
   return rootfs
 }
 

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest'
+import { findBrowser, withBrowser } from '../../../buildpacks/nodejs/browser.ts'
+import { findProject } from '../../../buildpacks/nodejs/project.ts'
+import { App, type BuildContext } from '../../../buildpacks/sdk/index.ts'
+import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { temporaryDirectory } from '../../helpers/temporary.ts'
+import { writeTree } from '../../helpers/tree.ts'
+
+const chromium = expect.arrayContaining(['chromium-headless-shell', 'fonts-liberation']) as string[]
+const libraries = expect.arrayContaining(['libnss3', 'libgbm1', 'fonts-liberation']) as string[]
+
+/** What is found for an application, and the variables of what its build runs. */
+async function browserOf(dependencies: object, more: Tree = {}, env: Record<string, string> = {}) {
+  const dir = await temporaryDirectory()
+  await writeTree(dir, { 'package.json': JSON.stringify(dependencies), ...more })
+  const ran: Readonly<Record<string, string | undefined>>[] = []
+  const context = {
+    app: new App(dir),
+    env,
+    run: (_argv: unknown, options?: { readonly env?: Readonly<Record<string, string>> }) => {
+      ran.push({ ...env, ...options?.env })
+      return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' })
+    },
+  } as unknown as BuildContext
+  const browser = await findBrowser(context, await findProject(context))
+  await withBrowser(context, browser).run(['npm', 'ci'], { env: { A: '1' } })
+  return { browser, ran: ran[0] }
+}
+
+describe('the browser of an application', () => {
+  it('is Debian’s Chromium for Puppeteer, which downloads none', async () => {
+    const { browser, ran } = await browserOf({ dependencies: { puppeteer: '24' } })
+    expect(browser?.packages).toEqual(chromium)
+    expect(ran).toEqual({ A: '1', PUPPETEER_SKIP_DOWNLOAD: 'true', PUPPETEER_SKIP_CHROMIUM_DOWNLOAD: 'true' })
+  })
+
+  it.each<[string, Tree, Record<string, string>]>([
+    ['PUPPETEER_CACHE_DIR', {}, { PUPPETEER_CACHE_DIR: '/workspace/.browser' }],
+    ['PUPPETEER_SKIP_DOWNLOAD', {}, { PUPPETEER_SKIP_DOWNLOAD: 'false' }],
+    ['.puppeteerrc.cjs', { '.puppeteerrc.cjs': 'module.exports = {}' }, {}],
+  ])('is what %s chooses, with its libraries alone', async (where, more, env) => {
+    const { browser, ran } = await browserOf({ dependencies: { puppeteer: '24' } }, more, env)
+    expect(browser).toMatchObject({ packages: libraries, title: `libraries for the browser that ${where} chooses` })
+    expect(browser?.packages).not.toEqual(chromium)
+    expect(ran).toEqual({ A: '1', ...env })
+  })
+
+  it('of Playwright is in node_modules, in the build and in the image', async () => {
+    const { browser, ran } = await browserOf({ dependencies: { playwright: '1' } })
+    expect(browser).toMatchObject({ packages: libraries, launch: { PLAYWRIGHT_BROWSERS_PATH: { value: '0' } } })
+    expect(ran).toEqual({ A: '1', PLAYWRIGHT_BROWSERS_PATH: '0' })
+    const own = await browserOf({ dependencies: { playwright: '1' } }, {}, { PLAYWRIGHT_BROWSERS_PATH: '/opt' })
+    expect(own.ran).toEqual({ A: '1', PLAYWRIGHT_BROWSERS_PATH: '/opt' })
+  })
+
+  it('is nobody’s concern for tests, and for those that bring their own', async () => {
+    for (const dependencies of [
+      { devDependencies: { puppeteer: '24' } },
+      { dependencies: { 'puppeteer-core': '24' } },
+    ]) {
+      expect(await browserOf(dependencies)).toEqual({ browser: undefined, ran: { A: '1' } })
+    }
+  })
+})
