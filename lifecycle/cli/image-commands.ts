@@ -83,9 +83,17 @@ export function addImage(program: Command, run: Run): void {
     'push <image> [name]',
     'Push one to the registry that its name, or another, means.',
     'bale image push hello localhost:5000/hello',
-  ).action(async (image: string, name: string | undefined, options: GlobalOptions) => {
-    await run(options, async context => (await images()).pushCommand(context, image, name))
-  })
+    'bale image push bale.local/stacks/trixie:run localhost:5000/run --format docker',
+  )
+    .addOption(
+      new Option(
+        '-f, --format <format>',
+        'its media types (default: those it has); docker for what others rebase',
+      ).choices(['oci', 'docker']),
+    )
+    .action(async (image: string, name: string | undefined, options: GlobalOptions) => {
+      await run(options, async context => (await images()).pushCommand(context, image, name, options))
+    })
   add(
     'save <image> <destination>',
     'Write one to a file, a directory or a daemon.',

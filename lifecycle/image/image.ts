@@ -1,3 +1,4 @@
+import { BaleError } from '../errors.ts'
 import type { ImageConfig } from './config.ts'
 import { type Digest, digestOf } from './digest.ts'
 import type { Layer } from './layer.ts'
@@ -27,9 +28,10 @@ export type ManifestFormat = 'oci' | 'docker'
  * the Go rebaser, find Docker's media types throughout. Docker's format has no zstd, so an image with such layers is OCI's.
  */
 export function formatOf(base: Image, layers: readonly Layer[]): ManifestFormat {
-  const zstd = layers.some(layer => compressionOf(layer.mediaType) === 'zstd')
-  return isDockerManifest(base.manifest.mediaType) && !zstd ? 'docker' : 'oci'
+  return isDockerManifest(base.manifest.mediaType) && !hasZstd(layers) ? 'docker' : 'oci'
 }
+
+const hasZstd = (layers: readonly Layer[]): boolean => layers.some(l => compressionOf(l.mediaType) === 'zstd')
 
 /** The image with this config and these layers. The diff_ids come from the layers. */
 export function makeImage(
@@ -49,6 +51,34 @@ export function makeImage(
     ...(annotations !== undefined && Object.keys(annotations).length > 0 && { annotations }),
   }
   return assembleImage(encode(manifest), manifest, configBytes, whole, layers)
+}
+
+/**
+ * The same image with the media types of another format; its config keeps its bytes. Programs that rewrite manifests to Docker's types, as the Go
+ * rebaser does, leave those of layers as they are, so what they rewrite stays readable only where all types were Docker's before.
+ * @throws BaleError 'arguments' for what Docker's format does not have: layers in zstd, annotations
+ */
+export function inManifestFormat(image: Image, format: ManifestFormat, where: string): Image {
+  const { manifest, configBytes, config, layers } = image
+  if (format === 'docker') {
+    const lacking = [
+      ...(hasZstd(layers) ? ['layers compressed with zstd'] : []),
+      ...(manifest.annotations === undefined ? [] : ['annotations']),
+    ]
+    if (lacking.length > 0)
+      throw new BaleError('arguments', `the image has ${lacking.join(' and ')}, which Docker's format does not have`, {
+        where,
+        fix: "push it in OCI's format, or build it without them",
+      })
+  }
+  const types = format === 'oci' ? oci : docker
+  const rewritten: Manifest = {
+    ...manifest,
+    mediaType: types.manifest,
+    config: { ...manifest.config, mediaType: types.config },
+    layers: manifest.layers.map(l => ({ ...l, mediaType: inFormat(l.mediaType, format) })),
+  }
+  return assembleImage(encode(rewritten), rewritten, configBytes, config, layers)
 }
 
 /** An image as it was read: bytes with their parsed and validated values. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
-import { assembleImage, makeImage, sizeOf } from '../../lifecycle/image/image.ts'
+import { assembleImage, inManifestFormat, makeImage, sizeOf } from '../../lifecycle/image/image.ts'
 import { makeAppImage } from '../../lifecycle/image/app-image.ts'
 import { docker, oci } from '../../lifecycle/image/media-types.ts'
 import { rebaseImage } from '../../lifecycle/image/rebased-image.ts'
@@ -98,5 +98,43 @@ describe('an app image', () => {
     const rebased = rebaseImage(app, makeImage(configOf(), [plain], 'oci'), change)
     expect(rebased.manifest.mediaType).toBe(types.manifest)
     expect(rebased.manifest.layers.map(l => l.mediaType)).toEqual([types.layer, last])
+  })
+})
+
+describe('inManifestFormat', () => {
+  const plain = layers.slice(0, 2)
+  const family = (types: typeof docker | typeof oci) => [types.manifest, types.config, types.layerGzip, types.layer]
+  const typesOf = ({ manifest }: ReturnType<typeof makeImage>) => [
+    manifest.mediaType,
+    manifest.config.mediaType,
+    ...manifest.layers.map(l => l.mediaType),
+  ]
+
+  it.each([
+    ['docker', docker],
+    ['oci', oci],
+  ] as const)('changes every media type to those of %s, and nothing else', (format, types) => {
+    for (const before of ['oci', 'docker'] as const) {
+      const image = makeImage(configOf(), plain, before)
+      const changed = inManifestFormat(image, format, 'app')
+      expect(typesOf(changed)).toEqual(family(types))
+      expect(changed.configBytes).toEqual(image.configBytes)
+      expect(changed.digest).toBe(digestOf(changed.manifestBytes))
+      if (before === format) expect(changed.digest).toBe(image.digest)
+    }
+  })
+
+  it('mends what a rewriting program left: Docker types with layers of OCI', () => {
+    const image = makeImage(configOf(), plain)
+    const manifest = { ...image.manifest, mediaType: docker.manifest }
+    const mixed = assembleImage(image.manifestBytes, manifest, image.configBytes, image.config, image.layers)
+    expect(typesOf(inManifestFormat(mixed, 'docker', 'app'))).toEqual(family(docker))
+  })
+
+  it('refuses what Docker does not have', () => {
+    expect(() => inManifestFormat(makeImage(configOf(), layers), 'docker', 'app')).toThrow('compressed with zstd')
+    const annotated = makeImage(configOf(), plain, 'oci', { a: 'b' })
+    expect(() => inManifestFormat(annotated, 'docker', 'app')).toThrow('annotations')
+    expect(inManifestFormat(annotated, 'oci', 'app').digest).toBe(annotated.digest)
   })
 })

@@ -1,11 +1,11 @@
 import { BaleError } from '../../errors.ts'
-import type { Image } from '../../image/image.ts'
-import { type ImageIndex, isImageIndex } from '../../image/image-index.ts'
+import { type Image, type ManifestFormat, inManifestFormat } from '../../image/image.ts'
+import { type ImageIndex, isImageIndex, makeImageIndex, requireImagesOnly } from '../../image/image-index.ts'
 import { copyImage, copyIndex } from '../../stores/copy.ts'
 import { localName } from '../../stores/local/transport.ts'
 import { Stores } from '../../stores/open.ts'
 import { isPlain } from '../../stores/transports.ts'
-import type { CommandContext } from '../context.ts'
+import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatBytes, shortName, formatTable } from '../text.ts'
 
 export async function listCommand(context: CommandContext): Promise<void> {
@@ -33,7 +33,12 @@ export async function tagCommand(context: CommandContext, image: string, name: s
   context.print(`Tagged ${image} as ${name}`)
 }
 
-export async function pushCommand(context: CommandContext, image: string, name: string | undefined): Promise<void> {
+export async function pushCommand(
+  context: CommandContext,
+  image: string,
+  name: string | undefined,
+  { format }: GlobalOptions,
+): Promise<void> {
   await using stores = open(context)
   const { signal } = context
   const source = localName(image)
@@ -41,7 +46,16 @@ export async function pushCommand(context: CommandContext, image: string, name: 
     (await stores.local.pullIndex(source, signal)) ??
     (await stores.local.pull(source, context.settings.platform, signal))
   if (content === undefined) throw missing(image)
-  await copyTo(context, stores, content, `docker://${localName(name ?? image)}`)
+  const wanted = format === 'docker' || format === 'oci' ? inFormat(content, format, image) : content
+  await copyTo(context, stores, wanted, `docker://${localName(name ?? image)}`)
+}
+
+/** An image, or each of an index, with the media types of a format. */
+function inFormat(content: Image | ImageIndex, format: ManifestFormat, name: string): Image | ImageIndex {
+  if (!isImageIndex(content)) return inManifestFormat(content, format, name)
+  requireImagesOnly(content, name)
+  const manifests = content.manifests.map(entry => ({ ...entry, image: inManifestFormat(entry.image, format, name) }))
+  return makeImageIndex(manifests, content.document.annotations, format)
 }
 
 export async function saveCommand(context: CommandContext, image: string, destination: string): Promise<void> {
