@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { oci } from '../lifecycle/image/media-types.ts'
@@ -46,7 +46,8 @@ suiteWith('an app that the Go rebaser puts on another run image', needed, lifecy
   async function rebase(app: string, runImage: string): Promise<void> {
     const args = ['-run-image', at(runImage), '-report', join(await temporaryDirectory(), 'report.toml'), at(app)]
     const env = { ...process.env, CNB_PLATFORM_API: '0.15' }
-    execFileSync(join(lifecycle, 'lifecycle'), args, { argv0: 'rebaser', env, stdio: 'pipe' })
+    const rebased = spawnSync(join(lifecycle, 'lifecycle'), args, { argv0: 'rebaser', env, encoding: 'utf8' })
+    expect(rebased.status, rebased.stdout + rebased.stderr).toBe(0)
   }
 
   beforeAll(async () => {
