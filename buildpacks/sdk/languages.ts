@@ -216,9 +216,9 @@ export const languages: readonly Language[] = [
     aliases: ['staticfile', 'html', 'nginx'],
     provides: 'nginx',
     manifests: ['Staticfile', ...hugoConfigs],
-    sources: siteRoots.map(root => (root === '.' ? 'index.html' : `${root}/index.html`)),
+    sources: [...siteRoots.map(root => (root === '.' ? 'index.html' : `${root}/index.html`)), 'nginx.conf'],
     programs: ['nginx'],
-    settings: ['BP_WEB_SERVER', 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT'],
+    settings: ['BP_WEB_SERVER', 'BP_WEB_SERVER_ROOT', 'BP_NGINX_CONF_LOCATION', 'RAILPACK_STATIC_FILE_ROOT'],
   },
 ]
 

@@ -3,13 +3,23 @@ import { join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { debianComponents, unpackPackages } from '../debian/unpack.ts'
 import { type BuildContext, digestOf, type Layer } from '../sdk/index.ts'
+import { nginxTables } from './own-config.ts'
 
 /** nginx itself, its table of media types, and the module that serves files which are compressed with brotli. */
-const wanted = ['nginx', 'nginx-common', 'libnginx-mod-http-brotli-static']
+const base = ['nginx', 'nginx-common', 'libnginx-mod-http-brotli-static']
 
-/** Puts Debian's nginx into a layer. The libraries that it links are in the run image. */
-export async function provideNginx(context: BuildContext, archive: DebianArchive): Promise<Layer> {
+/**
+ * Puts Debian's nginx into a layer. The libraries that it links are in the run image.
+ * @param modules those of an own configuration: `ngx_stream_module` is Debian's libnginx-mod-stream
+ */
+export async function provideNginx(
+  context: BuildContext,
+  archive: DebianArchive,
+  modules: readonly string[] = [],
+): Promise<Layer> {
   const { target, run } = context
+  const more = modules.map(name => `libnginx-mod-${name.replaceAll(/^ngx_|_module$/g, '').replaceAll('_', '-')}`)
+  const wanted = [...new Set([...base, ...more])]
   // What else they depend on is for a whole system: tools for networks, debconf.
   const packages = (await archive.resolve(wanted)).filter(({ name }) => wanted.includes(name))
   const version = packages.find(({ name }) => name === 'nginx')?.version ?? ''
@@ -22,7 +32,7 @@ export async function provideNginx(context: BuildContext, archive: DebianArchive
       await unpackPackages(run, await archive.download(packages), dir)
       await keepOnly(dir, ['usr', 'etc', 'var'])
       await keepOnly(join(dir, 'etc'), ['nginx'])
-      await keepOnly(join(dir, 'etc/nginx'), ['mime.types'])
+      await keepOnly(join(dir, 'etc/nginx'), nginxTables)
       await keepOnly(join(dir, 'var'), ['lib'])
       await keepOnly(join(dir, 'var/lib'), ['dpkg'])
       await keepOnly(join(dir, 'usr'), ['sbin', 'lib', 'share'])

@@ -1,7 +1,16 @@
 import { readdir } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import type { GeneratedSite } from './hugo.ts'
-import { type App, BuildpackError, findFrontEnd, firstSetting, type FrontEnd, isSet, siteRoots } from '../sdk/index.ts'
+import {
+  type App,
+  BuildpackError,
+  findFrontEnd,
+  firstSetting,
+  type FrontEnd,
+  hugoConfig,
+  isSet,
+  siteRoots,
+} from '../sdk/index.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -41,6 +50,13 @@ export async function findSite(app: App, env: Env, generated?: GeneratedSite): P
     prefix: prefixOf(firstSetting(env, 'BP_WEB_SERVER_LOCATION_PATH')),
     hashed: frontEnd?.hashed ?? [],
   }
+}
+
+/** Whether something says where pages are: a setting, a file, a front end's build, or a generator's configuration. */
+export async function hasPages(app: App, env: Env): Promise<boolean> {
+  if (firstSetting(env, 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT')) return true
+  if ((await app.has('Staticfile')) || (await findFrontEnd(app)) || (await hugoConfig(app)) !== undefined) return true
+  return (await app.firstOf(siteRoots.map(root => join(root, 'index.html')))) !== undefined
 }
 
 /** SvelteKit, Nuxt and others leave a page of this name for all paths that are no file. */

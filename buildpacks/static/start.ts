@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { shellQuote } from '../sdk/index.ts'
 import type { Htpasswd } from './auth.ts'
 import type { SiteConfig } from './config.ts'
+import type { Piece } from './own-config.ts'
 
 export interface StartInput {
   /** The layer with nginx. */
@@ -45,8 +46,7 @@ brotli_static on;
 }
 
 /** In sh and with programs that every run image has. Nothing is written but a directory in TMPDIR. */
-function script(nginx: string, files: { http: string; server: string }, auth: Htpasswd | undefined): string {
-  return `#!/bin/sh
+const readPort = `#!/bin/sh
 # Writes the part of nginx's configuration that is known at run time, and becomes nginx.
 set -eu
 port=\${PORT:-8080}
@@ -56,7 +56,33 @@ case $port in
     exit 1
     ;;
 esac
-workers=\${WEB_CONCURRENCY:-1}
+`
+
+const makeTempDir = `dir=$(mktemp -d "\${TMPDIR:-/tmp}/nginx-XXXXXX")
+access='off'
+# Where it is a socket, it cannot be opened by this name.
+if (: >>/dev/stdout) 2>/dev/null; then access='/dev/stdout'; fi
+`
+
+/** Writes the program that fills in the application's own configuration, and becomes nginx with the application as its prefix. */
+export async function writeOwnStart(
+  dir: string,
+  { nginx, app, pieces }: { readonly nginx: string; readonly app: string; readonly pieces: readonly Piece[] },
+): Promise<void> {
+  const words = pieces.map(piece => (typeof piece === 'string' ? shellQuote(piece) : `"${valueOf(piece, nginx)}"`))
+  const write = `printf %s ${words.join(' ')} >"$dir/nginx.conf"\n`
+  const become = `exec ${nginx}/usr/sbin/nginx -e stderr -p ${shellQuote(app)} -c "$dir/nginx.conf" "$@"\n`
+  await mkdir(join(dir, 'bin'))
+  await writeFile(join(dir, 'bin/serve-site'), readPort + makeTempDir + write + become, { mode: 0o755 })
+}
+
+function valueOf(piece: Exclude<Piece, string>, nginx: string): string {
+  if (piece.is === 'env') return `\${${piece.name}-}`
+  return { port: '$port', tempDir: '$dir', access: '$access', nginx }[piece.is]
+}
+
+function script(nginx: string, files: { http: string; server: string }, auth: Htpasswd | undefined): string {
+  return `${readPort}workers=\${WEB_CONCURRENCY:-1}
 case $workers in *[!0-9]* | '') workers=1 ;; esac
 
 passwords=${auth?.file === undefined ? "''" : shellQuote(auth.file)}
@@ -78,11 +104,7 @@ fi
   exit 1
 fi
 
-dir=$(mktemp -d "\${TMPDIR:-/tmp}/nginx-XXXXXX")
-access='off'
-# Where it is a socket, it cannot be opened by this name.
-if (: >>/dev/stdout) 2>/dev/null; then access='/dev/stdout'; fi
-{
+${makeTempDir}{
   echo "daemon off; worker_processes $workers; pid $dir/nginx.pid; error_log stderr warn;"
   echo "load_module ${nginx}/usr/lib/nginx/modules/ngx_http_brotli_static_module.so;"
   echo 'events { worker_connections 1024; }'

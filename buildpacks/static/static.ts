@@ -1,12 +1,16 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
 import {
   type BuildContext,
   type BuildResult,
+  BuildpackError,
   defineBuildpack,
   type DetectContext,
   detectLanguage,
   digestOf,
   fail,
+  type Layer,
   pass,
   withTempDir,
 } from '../sdk/index.ts'
@@ -17,10 +21,11 @@ import { type SiteFile, listFiles } from './files.ts'
 import { readHeaders } from './headers.ts'
 import { buildWithHugo } from './hugo.ts'
 import { provideNginx } from './nginx.ts'
+import { findOwnConfig, type OwnConfig } from './own-config.ts'
 import { readRedirects } from './redirects.ts'
 import { keepSiteOnly, placeSite } from './place.ts'
-import { type Site, findSite } from './site.ts'
-import { writeStart } from './start.ts'
+import { findSite, hasPages, type Site } from './site.ts'
+import { writeOwnStart, writeStart } from './start.ts'
 
 /** Sites of files alone, served by nginx. */
 export const staticSite = defineBuildpack({ detect, build })
@@ -33,10 +38,13 @@ async function detect(context: DetectContext) {
 async function build(context: BuildContext): Promise<BuildResult> {
   const { app, env, log } = context
   log.heading('Static site')
+  const own = await findOwnConfig(app, env, await hasPages(app, env), log)
   const { nginx, generated } = await withTempDir(async temp => {
     const archive = await DebianArchive.open(context, temp)
-    return { nginx: await provideNginx(context, archive), generated: await buildWithHugo(context, archive) }
+    const server = await provideNginx(context, archive, own?.modules)
+    return { nginx: server, generated: own ? undefined : await buildWithHugo(context, archive) }
   })
+  if (own) return serveAsConfigured(context, nginx, own)
   const site = await findSite(app, env, generated)
   log.info(`Serves ${site.root === '.' ? 'the whole source' : `${site.root}/`}: ${site.why}`)
   if (env['BP_WEB_SERVER'] === 'httpd')
@@ -54,6 +62,27 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const root = await placeSite(app, site)
   const located = files.map(file => ({ ...file, path: `${site.prefix}${file.path}` }))
   await writeConfig(context, { site, files: located, redirects, headers, root }, nginx, auth)
+  return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
+}
+
+/** nginx runs with the application's own configuration, which is all that says what it does. */
+async function serveAsConfigured(context: BuildContext, { path }: Layer, own: OwnConfig): Promise<BuildResult> {
+  const { app, layer, log, run } = context
+  log.info(`nginx runs with ${own.name}`)
+  const { path: site } = await layer('site', {
+    types: { launch: true },
+    key: { config: digestOf(JSON.stringify(own.pieces)), nginx: path },
+    create: async dir => writeOwnStart(dir, { nginx: path, app: app.path, pieces: own.pieces }),
+  })
+  // What variables have in them is known at run time alone.
+  const isWhole = own.pieces.every(piece => typeof piece === 'string' || piece.is !== 'env')
+  const program = join(site, 'bin/serve-site')
+  if (isWhole && existsSync(program)) {
+    const { exitCode, stderr } = await run([program, '-t'], { quiet: true, allowFailure: true })
+    const faults = stderr.split('\n').filter(line => line.includes('[emerg]') && !line.includes('host not found'))
+    if (exitCode !== 0 && faults.length > 0)
+      throw new BuildpackError(`nginx cannot run with it:\n${faults.join('\n')}`, { where: own.name })
+  }
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
 

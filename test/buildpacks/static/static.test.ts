@@ -289,6 +289,18 @@ describe('the program that starts it', () => {
     })
   })
 
+  it('fills in the application’s own nginx.conf, with the application as the prefix', async () => {
+    const text =
+      "events {}\nhttp { # it's $uri\n server { listen {{port}}; root public; return 200 '{{env \"NAME\"}}'; } }\n"
+    const { project, output } = await build({ 'public/index.html': page, 'nginx.conf': text })
+    expect(output).toContain('nginx runs with nginx.conf')
+    const { stdout } = await start(project, { PORT: '81', NAME: 'a$b`c' })
+    expect(stdout).toContain('access_log')
+    expect(stdout).toContain("# it's $uri\n server { listen 81; root public; return 200 'a$b`c'; } }")
+    expect(await project.read('layers/site/bin/serve-site')).toContain(`-p ${project.appDir} -c`)
+    expect(await start(project, { PORT: '80; x' })).toMatchObject({ status: 1 })
+  })
+
   it('asks for the passwords of a binding, and does not start without them', async () => {
     const project = await siteProject({ 'index.html': page })
     const bindings = join(project.root, 'platform/bindings')
