@@ -38,7 +38,7 @@ export async function placeArtifact(
   else if (archive.layersIndex !== undefined) await unzip(context, jdk, archive.path, stage)
   else {
     await cp(archive.path, join(stage, basename(archive.path)))
-    await copyClassPath(archive, stage)
+    await copyClassPath(context, archive, stage)
   }
   await replaceSources(context, stage)
   return archive.layersIndex === undefined
@@ -65,9 +65,17 @@ export async function startExploded(
 }
 
 /** An archive whose manifest names libraries beside it (JAR file specification, "Class-Path"). */
-async function copyClassPath({ path, manifest }: JavaArchive, stage: string): Promise<void> {
-  for (const name of (manifest['Class-Path'] ?? '').split(/\s+/).filter(Boolean)) {
-    if (/^([a-z]+:|\/)|(^|\/)\.\.(\/|$)/.test(name)) continue
+async function copyClassPath({ log }: BuildContext, { path, manifest }: JavaArchive, stage: string): Promise<void> {
+  const names = (manifest['Class-Path'] ?? '').split(/\s+/).filter(Boolean)
+  const outside = names.filter(name => /^([a-z]+:|\/)|(^|\/)\.\.(\/|$)/.test(name))
+  if (outside.length > 0) {
+    log.warning(
+      `${basename(path)}: Class-Path in its manifest names what is not beside it, and is not in the image: ${outside.join(', ')}`,
+      'Have the build copy the libraries next to the archive, and name them by relative paths.',
+    )
+  }
+  for (const name of names) {
+    if (outside.includes(name)) continue
     const from = join(dirname(path), name)
     await cp(from, join(stage, name), { recursive: true }).catch((cause: unknown) => {
       throw new BuildpackError(`its manifest names ${name} in Class-Path, which is not there`, {

@@ -1,15 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { countClasses, parseManifest, readArchive } from '../../buildpacks/java/archive.ts'
 import { findArtifact } from '../../buildpacks/java/artifact.ts'
-import { parseLayersIndex } from '../../buildpacks/java/image-files.ts'
+import { parseLayersIndex, placeArtifact } from '../../buildpacks/java/image-files.ts'
 import { java } from '../../buildpacks/java/java.ts'
+import type { Jdk } from '../../buildpacks/java/jdk.ts'
 import { launchScript } from '../../buildpacks/java/launch-script.ts'
 import { proxiesOf } from '../../buildpacks/java/proxies.ts'
 import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
-import { App } from '../../buildpacks/sdk/index.ts'
+import { App, type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
 import { TestProject } from '../../buildpacks/sdk/testing.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -190,6 +191,40 @@ describe('the artifact that starts', () => {
     expect(archive.component).toEqual({ name: 'shop', version: '1.2', purl: 'pkg:maven/com.acme/shop@1.2' })
     expect(countClasses(archive)).toBe(2)
     expect((await readArchive(join(dir, 'guava-33.0.jar'))).component.purl).toBe('pkg:generic/guava@33.0')
+  })
+})
+
+describe('libraries that an archive names in its manifest', () => {
+  const place = async (classPath: string) => {
+    const dir = await temporaryDirectory()
+    const manifest = `Manifest-Version: 1.0\r\nMain-Class: Main\r\nClass-Path: ${classPath}\r\n`
+    await writeTree(dir, {
+      'app/target/shop.jar': zip({ 'META-INF/MANIFEST.MF': manifest }),
+      'app/target/lib/a.jar': zip({}),
+      'app/pom.xml': '',
+      'temp/x': '',
+    })
+    let said = ''
+    const note = (text: string) => void (said += text)
+    const app = new App(join(dir, 'app'))
+    const context = { app, env: {}, log: new Log({ stdout: note, stderr: note }) } as unknown as BuildContext
+    const archive = await readArchive(app.at('target/shop.jar'))
+    await placeArtifact(context, { kind: 'archive', archive }, join(dir, 'temp'), {} as Jdk)
+    return { said, files: (await readdir(app.path, { recursive: true })).sort() }
+  }
+
+  it('are beside it in the image; others are warned of', async () => {
+    expect(await place('lib/a.jar')).toEqual({ said: '', files: ['lib', 'lib/a.jar', 'shop.jar'] })
+    const { said, files } = await place('lib/a.jar /opt/b.jar ../c.jar file:///d.jar')
+    expect(files).toEqual(['lib', 'lib/a.jar', 'shop.jar'])
+    expect(said).toContain('is not in the image: /opt/b.jar, ../c.jar, file:///d.jar')
+  })
+
+  it('are missed where they are not', async () => {
+    expect(await failureOf(place('lib/b.jar'))).toMatchObject({
+      where: 'shop.jar',
+      message: 'its manifest names lib/b.jar in Class-Path, which is not there',
+    })
   })
 })
 
