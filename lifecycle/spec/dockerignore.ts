@@ -59,5 +59,5 @@ function nextToken(rest: string): [token: string, regex: string] {
   return [character, escapeLiteral(character)]
 }
 
-const escapeLiteral = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/gu, '\\$&')
+const escapeLiteral = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/gu, '\\$&')
 const escapeSet = (text: string): string => text.replace(/\\(.)/gsu, '$1').replace(/[\\\]^[&~|]/gu, '\\$&')

@@ -19,6 +19,8 @@ it.each([
   ['[ab]x', 'bx', true],
   ['[^ab]x', 'bx', false],
   ['a.c', 'abc', false],
+  ['left-out', 'left-out', true],
+  ['a-*/b-c', 'a-x/b-c', true],
   ['a+(b)', 'a+(b)', true],
   ['\\*', '*', true],
   ['\\*', 'a', false],
