@@ -289,7 +289,9 @@ describe('X40 a finished layer', () => {
     const { project, reform } = await attacked(attack)
     const { exitCode, output, layers } = await project.build()
     expect(exitCode, output).toBe(0)
-    expect(output).toMatch(/Warning: the layer runtime was changed after it was finished, at (node|more|runtime\.(toml|sbom\.cdx\.json))/)
+    expect(output).toMatch(
+      /Warning: the layer runtime was changed after it was finished, at (node|more|runtime\.(toml|sbom\.cdx\.json))/,
+    )
     expect(layers['runtime']).toEqual({ types: { launch: true, build: true, cache: false }, metadata: {} })
     reform('true')
     await project.nextBuild()
