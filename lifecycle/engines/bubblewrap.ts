@@ -7,8 +7,10 @@ import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { type Warning, findLandlock, withoutLandlock } from './landlock.ts'
 import { phaseExitStatus } from './exit.ts'
 import { landlockInside, openFiles } from './files.ts'
+import { type HostUser, asRoot, findHostUser, openAs } from './host-user.ts'
 import { isolate, sizesFor, systemMounts } from './isolation.ts'
 import { checkPath } from './mounts.ts'
+import type { Places } from './places.ts'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
 import { checkEnvironment } from '../processes/launch.ts'
 import { explainRefusal, readFacts } from './explain-failure.ts'
@@ -57,7 +59,9 @@ const defaultHome = '/home/cnb'
  *   Elsewhere processes are limited by RLIMIT_NPROC, which does not hold root (X45), and memory is measured ten times a second:
  *   a build that takes much in less time can exceed its limit for a moment (X12). /tmp, /var/tmp, /home and /dev/shm are in
  *   memory, three quarters of it together (X46). Disk space is measured twice a second.
- * - The supplementary groups of the user who started Bale stay; they matter for the files in the mounts only.
+ * - The supplementary groups of an ordinary user who started Bale stay; they matter for the files in the mounts only.
+ * - Started by root, the sandbox is another user's, without an account and without groups, to whom the mounts are shown as their
+ *   own. Where that cannot be had `onWarning` is told: then it is root's to the machine, without capabilities (X51).
  */
 export function bubblewrapEngine(options: BubblewrapOptions): Engine {
   // Asked for now, so that it is known when the first run begins; who runs something learns why there is none.
@@ -72,6 +76,12 @@ export function bubblewrapEngine(options: BubblewrapOptions): Engine {
     })
     return await landlock
   }
+  let hostUser: { readonly found: HostUser | 'refused' | undefined } | undefined
+  let warned = false
+  const onAsRoot = (): void => {
+    if (!warned) options.onWarning?.(asRoot)
+    warned = true
+  }
   return {
     name: 'bubblewrap',
     async check(signal) {
@@ -80,7 +90,8 @@ export function bubblewrapEngine(options: BubblewrapOptions): Engine {
     },
     async run(run, signal) {
       signal?.throwIfAborted()
-      const settings = { ...options, landlock: await forNetwork(run.network) }
+      hostUser ??= { found: findHostUser(options.landlock) }
+      const settings = { ...options, landlock: await forNetwork(run.network), hostUser: hostUser.found, onAsRoot }
       return await runInSandbox(await found, settings, run, signal)
     },
   }
@@ -108,9 +119,15 @@ async function checkSandbox(bwrap: Bwrap, tmpDir: string, signal?: AbortSignal):
   if (ending.state !== 'ran' || ending.code !== 0) throw explainRefusal(said, readFacts(bwrap.path))
 }
 
+interface RunSettings extends BubblewrapOptions {
+  readonly hostUser: HostUser | 'refused' | undefined
+  /** Called when the sandbox is to be one of root's. */
+  readonly onAsRoot: () => void
+}
+
 async function runInSandbox(
   bwrap: Bwrap,
-  settings: BubblewrapOptions,
+  settings: RunSettings,
   run: EngineRun,
   signal?: AbortSignal,
 ): Promise<ExitStatus> {
@@ -120,7 +137,10 @@ async function runInSandbox(
   checkPath(run.workingDir)
   const limits = { pids: defaultPids, ...settings.limits }
   await using group = openCgroup(limits)
-  await using files = await openFiles({ ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory })
+  const wanted = { ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory }
+  const open = (places?: Places) => openFiles({ ...wanted, places })
+  await using opened = await openAs(settings.hostUser, bwrap, open, settings.onAsRoot)
+  const { files, as } = opened
   const options = [...isolate({ ...run, bwrap, env }), ...files.options]
 
   const broken = new AbortController()
@@ -136,6 +156,7 @@ async function runInSandbox(
     // Restricted inside, so that programs there can restrict themselves further and still move files (see landlock/restrict.h).
     argv: settings.landlock === undefined ? run.argv : [landlockInside, '--sockets', ...run.argv],
     descriptors: files.descriptors,
+    as,
     ...(files.wrapper && { wrapper: files.wrapper }),
     ...(group === undefined ? { pids: limits.pids } : { joinGroup: group.join }),
   }

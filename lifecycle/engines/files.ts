@@ -6,6 +6,7 @@ import type { Mount } from './engine.ts'
 import { sizesFor, systemMounts } from './isolation.ts'
 import { type OpenMounts, isPlainPath, openMounts, orderMounts } from './mounts.ts'
 import { type MountPoint, openLayers } from './overlay.ts'
+import type { Places } from './places.ts'
 import { layOutRoot } from './root.ts'
 import { type Wrapper, descriptor } from './sandbox.ts'
 
@@ -23,6 +24,8 @@ export interface FilesOptions {
   readonly caBundle?: string | undefined
   /** The program of engines/landlock, to be shown at `landlockInside`. */
   readonly landlock?: string | undefined
+  /** Where a starter shows the host's files, as those of another user. Their disposal is the caller's. */
+  readonly places?: Places | undefined
 }
 
 export const landlockInside = '/.landlock'
@@ -52,7 +55,7 @@ export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
   const root = await openRoot(files, mounts, points)
   let opened: OpenMounts
   try {
-    opened = openMounts(bwrap, mounts)
+    opened = openMounts(bwrap, mounts, files.places)
   } catch (error) {
     await root.close()
     throw error
@@ -65,7 +68,7 @@ export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
     ]),
     ...['--size', String(sizes.home), '--tmpfs', '/home', ...(isOwnHome(home) ? ['--dir', home] : [])],
     ...opened.options,
-    ...(ownHosts ? ['--perms', '0444', '--ro-bind-data', descriptor(mounts.length), hostsPath] : []),
+    ...(ownHosts ? ['--perms', '0444', '--ro-bind-data', descriptor(opened.descriptors.length), hostsPath] : []),
     ...['--remount-ro', '/'], // after the last mount point was made
   ]
   return {
@@ -87,11 +90,11 @@ interface Root {
 
 /** The image at `/`, read-only, with a place for each mount. */
 async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: readonly string[]): Promise<Root> {
-  const { rootfs, tmpDir } = files
-  if (typeof rootfs === 'string') return { options: await layOutRoot(rootfs, points), close: () => Promise.resolve() }
+  const { tmpDir, places } = files
+  const rootfs = typeof files.rootfs === 'string' ? [files.rootfs] : files.rootfs
   const [only] = rootfs
   if (only !== undefined && rootfs.length === 1)
-    return { options: await layOutRoot(only, points), close: () => Promise.resolve() }
+    return { options: await layOutRoot(only, points, places?.open(only)), close: () => Promise.resolve() }
   if (tmpDir === undefined) throw new BaleError('engine', 'layers need a directory for temporary files')
   const kinds = await Promise.all(
     points.map(async (path): Promise<MountPoint> => {
@@ -106,6 +109,7 @@ async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: r
     rootfs,
     kinds.filter(({ path }) => !inside(path)),
     tmpDir,
+    places,
   )
   return {
     options: ['--ro-bind', overlay.path, '/'],

@@ -4,6 +4,7 @@ import { BaleError } from '../errors.ts'
 import type { Bwrap } from './bwrap.ts'
 import type { Mount } from './engine.ts'
 import { inspectMountPoint } from './root.ts'
+import { type Places, O_PATH } from './places.ts'
 import { descriptor } from './sandbox.ts'
 
 /** What the sandbox makes itself. Something can be mounted in the last ones, which are empty and its own. */
@@ -62,16 +63,19 @@ export interface OpenMounts extends Disposable {
  * Opens the files and directories to be mounted. The last part of a hostPath is not followed if it is a link: resolve
  * your user's own links before. With an old bubblewrap, which mounts by name, there is a moment between our look and
  * its; so no path should lead through a directory that a sandbox can write to.
+ * @param places where a starter shows what is opened; it has the descriptors then
  */
-export function openMounts(bwrap: Bwrap, mounts: readonly Mount[]): OpenMounts {
+export function openMounts(bwrap: Bwrap, mounts: readonly Mount[], places?: Places): OpenMounts {
   const descriptors: number[] = []
   const close = () => descriptors.splice(0).forEach(fd => closeSync(fd))
   try {
     const options = mounts.flatMap(({ hostPath, path, access }, n) => {
-      descriptors.push(openSource(hostPath))
+      const fd = openSource(hostPath)
       const readOnly = access === 'read-only' ? 'ro-' : ''
+      if (places !== undefined) return [`--${readOnly}bind`, places.add(fd), path]
+      descriptors.push(fd)
       if (bwrap.bindsDescriptors) return [`--${readOnly}bind-fd`, descriptor(n), path]
-      return [`--${readOnly}bind`, readlinkSync(`/proc/self/fd/${descriptors[n]}`), path]
+      return [`--${readOnly}bind`, readlinkSync(`/proc/self/fd/${fd}`), path]
     })
     return { descriptors, options, [Symbol.dispose]: close }
   } catch (error) {
@@ -79,8 +83,6 @@ export function openMounts(bwrap: Bwrap, mounts: readonly Mount[]): OpenMounts {
     throw error
   }
 }
-
-const O_PATH = 0o10000000
 
 function openSource(hostPath: string): number {
   let fd: number

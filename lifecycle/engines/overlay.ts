@@ -6,6 +6,7 @@ import { BaleError, isErrno } from '../errors.ts'
 import { removeTree } from '../files/remove.ts'
 import { linkAt, inspectMountPoint } from './root.ts'
 import { systemPath } from '../processes/launch.ts'
+import type { Places } from './places.ts'
 import type { Wrapper } from './sandbox.ts'
 
 /** A writable root over an image that stays as it is; disposal drops what was written. */
@@ -35,22 +36,23 @@ const ownNamespaces = ['unshare', '--user', '--map-root-user', '--mount', '--']
  * An overlay on `rootfs` in a user namespace, which needs Linux 5.11, unshare(1) and mount(8); bubblewrap itself makes
  * them since 0.11 only. It has the host's resolv.conf and hosts, since the program is in the host's network.
  */
-export async function openOverlay(rootfs: string, tmpDir: string): Promise<OverlayRoot> {
+export async function openOverlay(rootfs: string, tmpDir: string, places?: Places): Promise<OverlayRoot> {
   for (const name of ['dev', 'proc', 'etc']) {
     if ((await inspectMountPoint(rootfs, [name])) === 'link') throw linkAt(join(rootfs, name))
   }
   const dir = await mkdtemp(join(tmpDir, 'run-'))
   try {
     await Promise.all(['upper', 'work', 'memory', 'root'].map(name => mkdir(join(dir, name))))
-    await symlink(rootfs, join(dir, 'lower'))
+    await symlink(places?.open(rootfs) ?? rootfs, join(dir, 'lower'))
     await addHostFiles(rootfs, join(dir, 'upper'))
   } catch (error) {
     await removeTree(dir)
     throw error
   }
+  const place = places?.open(dir)
   return {
-    path: join(dir, 'root'),
-    wrapper: { before: quietly, argv: [...ownNamespaces, 'sh', '-c', mountOverlay, 'sh'], cwd: dir },
+    path: join(place ?? dir, 'root'),
+    wrapper: { before: quietly, argv: [...ownNamespaces, 'sh', '-c', mountOverlay, 'sh'], cwd: dir, place },
     [Symbol.asyncDispose]: () => removeTree(dir),
   }
 }
@@ -91,20 +93,22 @@ export async function openLayers(
   layers: readonly string[],
   points: readonly MountPoint[],
   tmpDir: string,
+  places?: Places,
 ): Promise<OverlayRoot> {
   const dir = await mkdtemp(join(tmpDir, 'run-'))
   try {
     await mkdir(join(dir, 'root'))
     await makePoints(layers, points, join(dir, 'points'))
-    await Promise.all(layers.map((layer, n) => symlink(layer, join(dir, String(n)))))
+    await Promise.all(layers.map((layer, n) => symlink(places?.open(layer) ?? layer, join(dir, String(n)))))
   } catch (error) {
     await removeTree(dir)
     throw error
   }
+  const place = places?.open(dir)
   const lower = ['points', ...layers.map((_layer, n) => String(n)).reverse()].join(':')
   return {
-    path: join(dir, 'root'),
-    wrapper: { before: ':', argv: [...ownNamespaces, 'sh', '-c', mountLayers, 'sh', lower], cwd: dir },
+    path: join(place ?? dir, 'root'),
+    wrapper: { before: ':', argv: [...ownNamespaces, 'sh', '-c', mountLayers, 'sh', lower], cwd: dir, place },
     [Symbol.asyncDispose]: () => removeTree(dir),
   }
 }

@@ -7,19 +7,22 @@ import { BaleError, isErrno } from '../errors.ts'
  * of `points`. A directory in which a mount point is missing is laid out anew with all it contains: nothing is ever made
  * in `rootfs` itself, which other sandboxes use too. `/` and such directories are writable until `--remount-ro /`.
  * @param points absolute paths
+ * @param source what bubblewrap calls `rootfs`
  */
-export async function layOutRoot(rootfs: string, points: readonly string[]): Promise<string[]> {
-  return await layOut(
-    rootfs,
-    '',
-    points.map(point => point.slice(1).split('/')),
-  )
+export async function layOutRoot(rootfs: string, points: readonly string[], source = rootfs): Promise<string[]> {
+  const paths = points.map(point => point.slice(1).split('/'))
+  return await layOut(rootfs, '', paths, inside => `${source}${inside}`)
 }
 
 type Path = readonly string[]
 
-/** `points` are relative to `dir`, which stands at `path` inside. */
-async function layOut(dir: string, path: string, points: readonly Path[]): Promise<string[]> {
+/** `points` are relative to `dir`, which stands at `path` inside. `sourceOf` has bubblewrap's name for what is at a path. */
+async function layOut(
+  dir: string,
+  path: string,
+  points: readonly Path[],
+  sourceOf: (inside: string) => string,
+): Promise<string[]> {
   const options: string[] = []
   const entries = await readdir(dir, { withFileTypes: true }).catch((cause: unknown) => {
     throw new BaleError('engine', 'the root file system cannot be read', { where: dir, cause })
@@ -35,10 +38,10 @@ async function layOut(dir: string, path: string, points: readonly Path[]): Promi
       options.push('--symlink', await readlink(source), inside)
     } else if (entry.isDirectory()) {
       const found = await Promise.all(below.map(point => inspectMountPoint(source, point)))
-      if (found.every(what => what === 'present')) options.push('--ro-bind', source, inside)
-      else options.push('--dir', inside, ...(await layOut(source, inside, below)))
+      if (found.every(what => what === 'present')) options.push('--ro-bind', sourceOf(inside), inside)
+      else options.push('--dir', inside, ...(await layOut(source, inside, below, sourceOf)))
     } else if (entry.isFile()) {
-      options.push('--ro-bind', source, inside)
+      options.push('--ro-bind', sourceOf(inside), inside)
     }
   }
   return options

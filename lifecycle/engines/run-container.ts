@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import { fchownSync, statfsSync } from 'node:fs'
 import { constants, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
@@ -7,9 +8,11 @@ import type { ImageConfig } from '../image/config.ts'
 import { type Account, findAccount } from './accounts.ts'
 import { findBwrap } from './bwrap.ts'
 import { openFiles } from './files.ts'
+import { type Starter, asRoot, findHostUser, openAs } from './host-user.ts'
 import { isolate, sizesFor, systemMounts } from './isolation.ts'
 import { findLandlock, withoutLandlock } from './landlock.ts'
 import { openOverlay } from './overlay.ts'
+import type { Places } from './places.ts'
 import { checkEnvironment } from '../processes/launch.ts'
 import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
 
@@ -74,15 +77,25 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   // It cannot start a setuid bubblewrap, which would not become root any more.
   const landlock = network === 'none' || bwrap.isSetuid ? undefined : await findLandlock(options.landlock)
   if (network === 'host' && landlock === undefined) options.warn?.(`${withoutLandlock.text}; ${withoutLandlock.fix}`)
-  const start = (files: Files) =>
-    startSandbox({
+  const hostUser = bwrap.isSetuid ? undefined : findHostUser(options.landlock)
+  const stdio = options.stdio ?? [0, 1, 2]
+  let warned = false
+  const onAsRoot = (): void => {
+    if (!warned) options.warn?.(`${asRoot.text}; ${asRoot.fix}`)
+    warned = true
+  }
+  const start = (files: Files, as: Starter | undefined) => {
+    if (as !== undefined) givePipes(stdio, as.user.id)
+    return startSandbox({
       ...files,
+      as,
       bwrap,
-      landlock,
+      landlock: landlock && (as?.places.open(landlock) ?? landlock),
       argv: program.argv,
       options: [...isolation, ...files.options],
-      stdio: options.stdio ?? [0, 1, 2],
+      stdio,
     })
+  }
 
   const ending = (await runWritable()) ?? (await runReadOnly())
   if (ending.state === 'ran') return ending.code
@@ -91,18 +104,27 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   /** Undefined if there can be no overlay here. */
   async function runWritable(): Promise<Ending | undefined> {
     if (options.readOnly) return undefined
-    await using overlay = await openOverlay(rootfs, tmpDir)
-    const root = ['--bind', overlay.path, '/', ...systemMounts(sizesFor(totalmem()))]
-    const ended = await attend(start({ options: root, wrapper: overlay.wrapper }), options, signal)
+    await using opened = await openAs(hostUser, bwrap, places => openOverlay(rootfs, tmpDir, places), onAsRoot)
+    const { path, wrapper } = opened.files
+    const root = ['--bind', path, '/', ...systemMounts(sizesFor(totalmem()))]
+    const ended = await attend(start({ options: root, wrapper }, opened.as), options, signal)
     if (ended.state === 'ran' || ended.begun) return ended
     options.warn?.('only /tmp, /var/tmp and /home can be written to: ordinary users have no overlays on this system')
     return undefined
   }
 
   async function runReadOnly(): Promise<Ending> {
-    await using files = await openFiles({ bwrap, rootfs, mounts: [], network, home: program.env.HOME })
-    return await attend(start(files), options, signal)
+    const open = (places?: Places) => openFiles({ bwrap, rootfs, mounts: [], network, home: program.env.HOME, places })
+    await using opened = await openAs(hostUser, bwrap, open, onAsRoot)
+    return await attend(start(opened.files, opened.as), options, signal)
   }
+}
+
+const pipefs = 0x50495045
+
+/** The program may open its output by name, as /dev/stdout: the pipe of a shell is its user's then, as in a container. */
+function givePipes(stdio: readonly number[], id: number): void {
+  for (const fd of stdio) if (statfsSync(`/proc/self/fd/${fd}`).type === pipefs) fchownSync(fd, id, id)
 }
 
 type Files = Pick<SandboxOptions, 'options' | 'descriptors' | 'wrapper'>

@@ -6,6 +6,7 @@ import { BaleError } from '../errors.ts'
 import type { Bwrap } from './bwrap.ts'
 import { exitOf, launch, systemPath } from '../processes/launch.ts'
 import { type ProcessHandle, findProcess, isRunning, readProc, sendSignal } from '../processes/proc.ts'
+import { type Starter, starterArgv } from './host-user.ts'
 import { type SeccompArch, seccompFilter } from './seccomp.ts'
 
 export interface SandboxOptions {
@@ -24,12 +25,16 @@ export interface SandboxOptions {
   readonly pids?: number
   /** Becomes bubblewrap last: see landlock.ts. */
   readonly landlock?: string | undefined
+  /** Makes all of it another user's than ours. */
+  readonly as?: Starter | undefined
 }
 
 /** What becomes bubblewrap, which it finds at the end of its arguments: `unshare …`. */
 export interface Wrapper {
   readonly argv: readonly string[]
   readonly cwd: string
+  /** `cwd`, as a starter shows it. */
+  readonly place?: string | undefined
   /** Shell commands to be run first. */
   readonly before: string
 }
@@ -62,19 +67,18 @@ const mostOptions = 9000
  * Threads and processes of one user, against a fork bomb (X12): those outside of the sandbox count too. The kernel never holds
  * root to it. Shells disagree on the letter.
  */
-function processLimit(pids: number | undefined): string {
-  const limit = pids === undefined ? 16_384 : pids + tasksOfOurs()
+function processLimit(pids: number | undefined, user = process.geteuid?.()): string {
+  const limit = pids === undefined ? 16_384 : pids + tasksOf(user)
   return `ulimit -u ${limit} 2>/dev/null || ulimit -p ${limit} 2>/dev/null`
 }
 
-/** Threads of all processes of our user. */
-function tasksOfOurs(): number {
-  const us = process.geteuid?.()
+/** Threads of all processes of a user. */
+function tasksOf(user: number | undefined): number {
   let count = 0
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
     const status = readProc(`${name}/status`) ?? ''
-    if (Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1]) !== us) continue
+    if (Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1]) !== user) continue
     count += Number(/^Threads:\t(\d+)/m.exec(status)?.[1] ?? 0)
   }
   return count
@@ -117,20 +121,23 @@ const patience = 60_000
 
 /** Starts bubblewrap. Nothing of ours but what is in the options gets inside: no environment, descriptor or terminal. */
 export function startSandbox(sandbox: SandboxOptions): Sandbox {
-  const { bwrap, argv, descriptors = [], stdio, wrapper, landlock, joinGroup = [], pids } = sandbox
+  const { bwrap, argv, stdio, wrapper, landlock, joinGroup = [], pids, as } = sandbox
+  const ours = sandbox.descriptors ?? []
+  const descriptors = [...ours, ...(as?.places.descriptors ?? [])]
+  const start = as === undefined ? deviceGuard() : starterArgv(as, firstFd + ours.length, wrapper)
   // Options hold the environment: in a pipe they are in no command line that others can read, and have no size limit.
   const options = Buffer.from(joinOptions(sandbox.options))
   const filter = seccompFilter(machine())
   const own = ['--args', String(argsFd), '--seccomp', String(seccompFd), '--json-status-fd', String(statusFd)]
   const child = launch({
     argv: [
-      ...['sh', '-c', watch, 'sh', ...joinGroup, ...deviceGuard(), ...(wrapper?.argv ?? [])],
+      ...['sh', '-c', watch, 'sh', ...joinGroup, ...start, ...(wrapper?.argv ?? [])],
       ...(landlock === undefined ? [] : [landlock, '--sockets', '--mounting']),
       ...[bwrap.path, ...own, '--', ...argv],
     ],
     cwd: wrapper?.cwd ?? '/',
     env: { PATH: systemPath },
-    before: [processLimit(pids), preferred, ...(wrapper ? [wrapper.before] : [])].join('; '),
+    before: [processLimit(pids, as?.user.id), preferred, ...(wrapper ? [wrapper.before] : [])].join('; '),
     stdio: [...stdio, 'pipe', 'pipe', 'pipe', ...descriptors.map(d => (typeof d === 'number' ? d : 'pipe'))],
   })
   const pipes: readonly unknown[] = child.stdio
@@ -204,7 +211,7 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
   return { [Symbol.dispose]: () => signal?.removeEventListener('abort', callback) }
 }
 
-/** Nothing for an ordinary user, and for a root that cannot mount. */
+/** Nothing for an ordinary user, and for a root that cannot mount. To another user than root the devices are root's. */
 function deviceGuard(): string[] {
   const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(readProc('self/status') ?? '')?.[1] ?? '0'
   const canMount = (BigInt(`0x${capabilities}`) >> 21n) & 1n // CAP_SYS_ADMIN

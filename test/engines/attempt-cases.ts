@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bubblewrapEngine } from '../../lifecycle/engines/bubblewrap.ts'
-import { makeRootfs, useProbe, user, usr } from './harness.ts'
+import { makeRootfs, starter, useProbe, user, usr } from './harness.ts'
 
 /** All that probe.c tries, in one run. */
 export function attemptCases(): void {
@@ -16,7 +16,7 @@ export function attemptCases(): void {
     beforeAll(async () => {
       const base = await mkdtemp(join(tmpdir(), 'bale-test-'))
       await Promise.all([makeRootfs(join(base, 'rootfs')), mkdir(join(base, 'tmp'))])
-      const engine = bubblewrapEngine({ rootfs: join(base, 'rootfs'), tmpDir: join(base, 'tmp') })
+      const engine = bubblewrapEngine({ rootfs: join(base, 'rootfs'), tmpDir: join(base, 'tmp'), ...starter() })
       const chunks: Uint8Array[] = []
       const status = await engine.run({
         argv: ['/probe', 'attempts'],

@@ -7,6 +7,7 @@ import { type BubblewrapOptions, bubblewrapEngine } from '../../lifecycle/engine
 import type { Mount } from '../../lifecycle/engines/engine.ts'
 import type { OpenEngine } from '../contracts/engines.ts'
 import type { Available } from '../helpers/skip.ts'
+import { landlockProgram } from '../helpers/supervisor.ts'
 
 /** What the tests with real sandboxes need of this machine. */
 export function neededTools(...names: string[]): Available<true> {
@@ -27,6 +28,19 @@ export async function makeRootfs(dir: string): Promise<void> {
 export const usr: Mount = { hostPath: '/usr', path: '/usr', access: 'read-only' }
 export const user = { uid: 1000, gid: 1000 }
 
+let asRoot = false
+
+/** From here on root's sandboxes are root's to the machine, as where ids cannot be mapped. */
+export function stayRoot(): void {
+  asRoot = true
+}
+
+/** Of BubblewrapOptions: with it, root's sandboxes are another user's to the machine. */
+export const starter = (): { readonly landlock?: string } => (asRoot ? {} : { landlock: landlockProgram() })
+
+/** Whether they are. */
+export const staysRoot = (): boolean => process.geteuid?.() === 0 && asRoot
+
 export interface OpenSandbox extends OpenEngine {
   readonly rootfs: string
   /** What holds the directories above, and can hold what no run may see. */
@@ -39,7 +53,7 @@ export async function openSandbox(options: Partial<BubblewrapOptions> = {}): Pro
   const [rootfs, dir, tmpDir] = [join(base, 'rootfs'), join(base, 'dir'), join(base, 'tmp')]
   await Promise.all([makeRootfs(rootfs), mkdir(dir), mkdir(tmpDir)])
   return {
-    engine: bubblewrapEngine({ rootfs, tmpDir, grace: 1000, ...options }),
+    engine: bubblewrapEngine({ rootfs, tmpDir, grace: 1000, ...starter(), ...options }),
     base,
     rootfs,
     dir,

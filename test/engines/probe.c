@@ -247,6 +247,45 @@ static int connect_unix(const char *name, int is_abstract) {
   return connect_to(socket(AF_UNIX, SOCK_STREAM, 0), &address, offsetof(struct sockaddr_un, sun_path) + is_abstract + length);
 }
 
+static struct sockaddr_un path_address(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  return address;
+}
+
+/* A process outside that hands out a descriptor of the host's root (X51). */
+static int give_root(const char *path) {
+  struct sockaddr_un address = path_address(path);
+  int listening = socket(AF_UNIX, SOCK_STREAM, 0), root = open("/", O_RDONLY | O_DIRECTORY);
+  if (bind(listening, (void *)&address, sizeof address) == 0) chmod(path, 0777);
+  tell("listen", listen(listening, 8));
+  for (;;) {
+    char space[CMSG_SPACE(sizeof root)] = {0}, byte = 'x';
+    struct iovec data = {&byte, 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof root), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(header), &root, sizeof root);
+    int connection = accept(listening, NULL, NULL);
+    if (connection < 0) return 1;
+    sendmsg(connection, &message, 0);
+    close(connection);
+  }
+}
+
+/* Opens a path below what it is given there. */
+static int take_root(const char *path, const char *below) {
+  struct sockaddr_un address = path_address(path);
+  int connection = socket(AF_UNIX, SOCK_STREAM, 0), root = -1;
+  if (connect(connection, (void *)&address, sizeof address) != 0) return tell("connect", -1), 1;
+  char space[CMSG_SPACE(sizeof root)] = {0}, byte;
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+  if (recvmsg(connection, &message, 0) != 1 || CMSG_FIRSTHDR(&message) == NULL) return tell("receive", -1), 1;
+  memcpy(&root, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof root);
+  return tell("open", openat(root, below, O_RDONLY)), 0;
+}
+
 static socklen_t abstract_address(const char *name, struct sockaddr_un *address) {
   *address = (struct sockaddr_un){.sun_family = AF_UNIX};
   memcpy(address->sun_path + 1, name, strlen(name));
@@ -331,6 +370,8 @@ int main(int argc, char **argv) {
   if (!strcmp(command, "devices")) return change_devices(), 0;
   if (!strcmp(command, "abstract")) return connect_unix(first, 1);
   if (!strcmp(command, "own-abstract")) return connect_own();
+  if (!strcmp(command, "give")) return give_root(first);
+  if (!strcmp(command, "take")) return take_root(first, argc > 3 ? argv[3] : "");
   if (!strcmp(command, "send")) return send_datagram(first);
   if (!strcmp(command, "receive")) return receive_datagram(first);
   if (!strcmp(command, "unix")) return connect_unix(first, 0);

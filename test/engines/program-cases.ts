@@ -12,7 +12,7 @@ import { processesWith, uniqueWord } from '../helpers/processes.ts'
 import { writeTree } from '../helpers/tree.ts'
 import { type Limits, openCgroup } from '../../lifecycle/engines/cgroup.ts'
 import { skip } from '../helpers/skip.ts'
-import { type OpenSandbox, openSandbox, runChild, useProbe, user, usr } from './harness.ts'
+import { type OpenSandbox, openSandbox, runChild, starter, useProbe, user, usr } from './harness.ts'
 
 /** Whether control groups with these limits can be had, by whoever runs this. */
 async function hasGroups(limits: Limits): Promise<boolean> {
@@ -117,7 +117,7 @@ export function programCases(): void {
     })
 
     const sandboxIn = ({ rootfs, tmpDir }: OpenSandbox, argv: string[], bwrap?: string): ChildProcess => {
-      const settings = { rootfs, tmpDir, argv, mounts: [usr], user, bwrap }
+      const settings = { rootfs, tmpDir, argv, mounts: [usr], user, bwrap, ...starter() }
       return spawn(process.execPath, [runChild, JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'inherit'] })
     }
     const kill = async (child: ChildProcess): Promise<void> => {

@@ -347,7 +347,8 @@ function cases(): void {
       const word = uniqueWord()
       const dir = await mkdtemp(join(tmpdir(), 'bale-test-'))
       onTestFinished(() => removeTree(dir)) // overlayfs leaves a directory that rm cannot look into
-      const settings = { rootfs, tmpDir: dir, config: configOf(script(`echo ready; sleep ${word}; exit 1`)) }
+      const config = configOf(script(`echo ready; sleep ${word}; exit 1`))
+      const settings = { rootfs, tmpDir: dir, config, landlock: landlock.program }
       const child = spawn(process.execPath, [runChild, JSON.stringify(settings)], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
@@ -361,7 +362,7 @@ function cases(): void {
   describe('running an image: a terminal', () => {
     /** In a pseudo-terminal of its own, whose input is `keys` once the program says ready. */
     async function onTerminal(text: string, keys: string): Promise<string> {
-      const settings = { rootfs, tmpDir, config: configOf(script(text)) }
+      const settings = { rootfs, tmpDir, config: configOf(script(text)), landlock: landlock.program }
       const command = [process.execPath, runChild, JSON.stringify(settings)]
         .map(word => `'${word.replaceAll("'", `'\\''`)}'`)
         .join(' ')

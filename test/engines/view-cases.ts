@@ -1,9 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, closeSync, openSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { chmod, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
 import { type AddressInfo, type Server, createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,7 +14,17 @@ import { failureOf } from '../helpers/failure.ts'
 import { isAlive, processesWith, uniqueWord } from '../helpers/processes.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { skip } from '../helpers/skip.ts'
-import { closesAbstractSockets, openSandbox, runChild, useLandlock, useProbe, user, usr } from './harness.ts'
+import {
+  closesAbstractSockets,
+  openSandbox,
+  runChild,
+  starter,
+  staysRoot,
+  useLandlock,
+  useProbe,
+  user,
+  usr,
+} from './harness.ts'
 
 /** What a program in a sandbox sees of the host, and what it does not. */
 export function viewCases(): void {
@@ -94,6 +104,7 @@ export function viewCases(): void {
       const settings = {
         rootfs: opened.rootfs,
         tmpDir: opened.tmpDir,
+        ...starter(),
         argv: ['/probe', 'descriptors'],
         mounts: [usr, probe],
         user,
@@ -127,7 +138,7 @@ export function viewCases(): void {
         if (mode() !== before) chmodSync('/dev/null', before)
       })
       const opened = await openSandbox()
-      const settings = { rootfs: opened.rootfs, tmpDir: opened.tmpDir, mounts: [usr, probe], user }
+      const settings = { rootfs: opened.rootfs, tmpDir: opened.tmpDir, ...starter(), mounts: [usr, probe], user }
       const argv = ['/bin/sh', '-c', '/probe devices; chmod 1666 /proc/[0-9]*/fd/* 2>/dev/null; exit 0']
       // With descriptors that leak: they need stand-ins.
       const stdio = ['ignore', 'pipe', 'inherit', ...Array<number>(40).fill(openSync('/dev/null', 'r+'))]
@@ -136,6 +147,64 @@ export function viewCases(): void {
       })
       expect(await textOf(child.stdout)).toBe('')
       expect(mode()).toBe(before)
+    })
+
+    const isRoot = process.geteuid?.() === 0
+    // Where root's sandboxes stay root's to the machine a warning says so: see X06.
+    describe.runIf(!staysRoot())('X51 nothing of the host as root does', () => {
+      it('since each of its processes is another user’s, who has no account and no groups', async () => {
+        const opened = await openSandbox()
+        const word = uniqueWord()
+        const done = sh(opened, `sleep ${word} & sleep ${word}`, { mounts: [opened.show(opened.dir, 'read-write')] })
+        const inside = await vi.waitFor(async () => {
+          const found = (await processesWith(word)).filter(isElsewhere)
+          expect(found.length).toBeGreaterThanOrEqual(3)
+          return found
+        }, 10_000)
+        const ids = new Set(inside.flatMap(pid => idsOf(pid)))
+        const everyone = readdirSync('/proc').filter(name => /^\d+$/.test(name) && isElsewhere(Number(name)))
+        // Of bubblewrap's first process there too, whose command line has no word of ours.
+        for (const pid of everyone.map(Number)) if (isBelow(pid, inside)) idsOf(pid).forEach(id => ids.add(id))
+        for (const pid of inside) process.kill(pid, 'SIGKILL')
+        await done
+        expect(ids).not.toContain(0)
+        if (!isRoot) return
+        expect(ids.size).toBe(1)
+        expect([...ids][0]).toBeGreaterThan(100_000)
+        expect(execFails('getent', 'passwd', String([...ids][0]))).toBe(true)
+      })
+
+      it('with a descriptor of its root directory, which a process outside gives away over a socket', async () => {
+        const opened = await openSandbox()
+        const secret = join(opened.base, 'secret')
+        await writeFile(secret, 'secret', { mode: 0o600 })
+        const socket = join(opened.dir, 'socket')
+        const helper = spawn(probe.hostPath, ['give', socket], { stdio: ['ignore', 'pipe', 'inherit'] })
+        onTestFinished(() => void helper.kill('SIGKILL'))
+        expect(String((await once(helper.stdout, 'data'))[0])).toBe('listen worked\n')
+        // What is an ordinary user's is theirs in the sandbox too.
+        const own = isRoot ? [secret, dirname(secret)] : []
+        const take = ['/', '/etc/shadow', ...own].map(path => `/probe take /layers/socket .${path}`)
+        const { stdout } = await sh(opened, take.join(';'), {
+          mounts: [probe, opened.show(opened.dir, 'read-write')],
+          network: 'host',
+        })
+        // The descriptor arrives; it opens what is open to everybody.
+        expect(stdout).toBe(`open worked\n${'open EACCES\n'.repeat(take.length - 1)}`)
+      })
+
+      it('in its own files: they are its own inside, and those of whoever started it outside', async () => {
+        const opened = await openSandbox()
+        await writeFile(join(opened.dir, 'there'), 'there', { mode: 0o600 })
+        const script =
+          'cat there; echo more >> there; mkdir made; echo x > made/file; ln there made/; stat -c "%n %u %g" there made/*'
+        const { stdout } = await sh(opened, `cd /layers; ${script}`, {
+          mounts: [opened.show(opened.dir, 'read-write')],
+        })
+        expect(stdout).toBe('there' + ['there', 'made/file', 'made/there'].map(name => `${name} 1000 1000\n`).join(''))
+        for (const name of ['there', 'made', 'made/file'])
+          expect(statSync(join(opened.dir, name))).toMatchObject({ uid: process.geteuid?.(), gid: process.getegid?.() })
+      })
     })
 
     it('a read-only root, and fresh places to write in', async () => {
@@ -304,11 +373,14 @@ export function networkCases(): void {
       const warnings: unknown[] = []
       const opened = await openSandbox({ landlock: '/bin/false', onWarning: w => warnings.push(w) })
       for (const network of ['host', 'none', 'host'] as const) await sh(opened, ':', { network })
+      const warning = (text: string, fix: string) => ({
+        text: expect.stringContaining(text) as string,
+        fix: expect.stringContaining(fix) as string,
+      })
       expect(warnings).toEqual([
-        {
-          text: expect.stringContaining('can reach abstract unix sockets') as string,
-          fix: expect.stringContaining('--network none') as string,
-        },
+        warning('can reach abstract unix sockets', '--network none'),
+        // What closes them also makes root's sandboxes another user's.
+        ...(process.geteuid?.() === 0 ? [warning('root’s to this machine', 'ordinary user')] : []),
       ])
     })
 
@@ -348,6 +420,36 @@ export function networkCases(): void {
     })
   })
 }
+
+const namespaceOf = (pid: number | 'self'): string => readlinkSync(`/proc/${pid}/ns/pid`)
+
+/** Whether a process is in another PID namespace than we are. */
+function isElsewhere(pid: number): boolean {
+  try {
+    return namespaceOf(pid) !== namespaceOf('self')
+  } catch {
+    return false
+  }
+}
+
+/** Whether it is in the PID namespace of one of these. */
+function isBelow(pid: number, others: readonly number[]): boolean {
+  try {
+    return others.some(other => namespaceOf(other) === namespaceOf(pid))
+  } catch {
+    return false
+  }
+}
+
+/** Real, effective, saved and file system ids of user and group, and the other groups (proc(5), status). */
+function idsOf(pid: number): number[] {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+  return [...status.matchAll(/^(?:Uid|Gid|Groups):[ \t]*(.*)$/gm)]
+    .flatMap(([, ids = '']) => ids.match(/\d+/g) ?? [])
+    .map(Number)
+}
+
+const execFails = (program: string, ...args: string[]): boolean => spawnSync(program, args).status !== 0
 
 /** Who had the word in their command line at any moment of the run. */
 async function processesWithDuring(word: string, run: () => Promise<unknown>): Promise<string[]> {

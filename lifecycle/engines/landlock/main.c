@@ -1,9 +1,11 @@
 /*
- * landlock [<restriction>]... [<program> <arg>...]
+ * landlock [<placement>]... [<restriction>]... [<program> <arg>...]
  *
- * Becomes the program after it has taken the rights from itself that restrict.h names. Without a program it prints the
+ * Becomes the program after it has become another user, as place.h says, and has taken the rights from itself that restrict.h
+ * names. Without a program it prints the
  * version of the kernel's interface, so that the caller knows what holds.
  */
+#include "place.h"
 #include "restrict.h"
 
 enum { EXIT_NOT_STARTED = 125 };
@@ -18,10 +20,12 @@ static void print(int number) {
 }
 
 int program_main(int argc, char **argv, char **envp) {
+  Placement placement = {0};
   Restrictions restrictions = {0};
   int at = 1;
   while (at < argc && argv[at][0] == '-') {
-    int words = read_restriction(&restrictions, argc, argv, at);
+    int words = read_placement(&placement, argc, argv, at);
+    if (words == 0) words = read_restriction(&restrictions, argc, argv, at);
     if (words == 0) fail(EXIT_NOT_STARTED, "landlock: unknown option %s", argv[at]);
     at += words;
   }
@@ -29,7 +33,8 @@ int program_main(int argc, char **argv, char **envp) {
     print(landlock_version());
     return 0;
   }
-  Str failed = restrict_self(&restrictions);
+  Str failed = place_self(&placement);
+  if (failed.len == 0) failed = restrict_self(&restrictions);
   if (failed.len > 0) fail(EXIT_NOT_STARTED, "landlock: %.*s", SHOW(failed));
   int error = sys_execve(argv[at], argv + at, envp);
   fail(EXIT_NOT_STARTED, "landlock: %s cannot be started: %s", argv[at], error_text(error));
