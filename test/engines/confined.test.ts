@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { unsandboxedEngine } from '../../lifecycle/engines/unsandboxed.ts'
@@ -12,7 +12,8 @@ import { useLandlock } from './harness.ts'
 const landlock = useLandlock()
 beforeAll(async () => {
   const dir = dirname(landlock.program)
-  for (const path of [dir, dirname(dir)]) await chmod(path, 0o711)
+  // The second one may be everybody's /tmp.
+  for (const path of [dir, dirname(dir)]) await chmod(path, ((await stat(path)).mode & 0o7777) | 0o011)
 })
 
 const ourselves = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
