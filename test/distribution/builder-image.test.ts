@@ -172,7 +172,7 @@ describe('the builder image', () => {
     expect(label(image, 'builder.metadata')).toMatchObject({
       description: 'Ours',
       buildpacks: [
-        { id: 'acme/go', version: '1.2.3', homepage: 'https://acme.test/go' },
+        { id: 'acme/go', version: '1.2.3', name: 'Go', homepage: 'https://acme.test/go' },
         { id: 'acme/all', version: '1.0.0' },
       ],
       extensions: [],

@@ -111,7 +111,10 @@ function labels(parts: BuilderParts, layers: readonly Layer[]): Record<string, s
   const descriptors = parts.buildpacks.map(({ descriptor }) => descriptor)
   const metadata = {
     description,
-    buildpacks: descriptors.map(({ id, version, homepage }) => ({ id, version, ...(homepage && { homepage }) })),
+    // `pack builder inspect` shows names from here.
+    buildpacks: descriptors.map(({ id, version, name, homepage }) => {
+      return { id, version, ...(name && { name }), ...(homepage && { homepage }) }
+    }),
     extensions: [],
     stack: { runImage },
     images: [runImage],
