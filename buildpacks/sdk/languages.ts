@@ -85,6 +85,7 @@ export const languages: readonly Language[] = [
   {
     id: 'ruby',
     name: 'Ruby',
+    provides: 'ruby',
     manifests: ['Gemfile', 'gems.rb'],
     starts: ['config.ru', 'config/application.rb', 'config/puma.rb', 'bin/rails', 'app.rb', 'main.rb', 'server.rb'],
     sources: ['*.rb', 'config.ru'],

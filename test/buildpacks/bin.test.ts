@@ -38,6 +38,7 @@ describe.each([
   ['go', ['go.mod', 'go.work', 'any.go']],
   ['rust', ['Cargo.toml']],
   ['java', ['pom.xml', 'build.gradle.kts', 'settings.gradle', 'shop.jar']],
+  ['ruby', ['Gemfile', 'gems.rb', 'config.ru', 'any.rb']],
   ['make', ['CMakeLists.txt', 'Makefile', 'configure']],
   ['static', ['Staticfile', 'index.html', 'src/index.html', 'hugo.toml']],
   ['procfile', ['app.yaml', 'start.sh']],
@@ -69,6 +70,7 @@ describe('procfile bin/detect', () => {
 it.each([
   ['python', { BP_PIP_REQUIREMENT: 'base.txt' }],
   ['go', { GOOGLE_BUILDABLE: './back' }],
+  ['ruby', { BUNDLE_GEMFILE: 'ci/Gemfile' }],
   ['procfile', { GOOGLE_ENTRYPOINT: 'run' }],
   ['apt', { BP_APT_PACKAGES: 'jq' }],
   ['procfile', { RAILPACK_START_CMD: 'run' }],
@@ -80,7 +82,7 @@ it.each([
   expect((await runBin(name, 'detect', [], env)).status).toBe(0)
 })
 
-describe.each(['nodejs', 'python', 'go', 'rust', 'procfile'])('%s bin/build', name => {
+describe.each(['nodejs', 'python', 'go', 'rust', 'ruby', 'procfile'])('%s bin/build', name => {
   it('starts the program without the application’s NODE_OPTIONS', async () => {
     const env = { NODE_OPTIONS: '--require ./not-installed-yet.js' }
     expect(await runBin(name, 'build', [], env)).toMatchObject({ status: 0, stdout: 'main build undefined\n' })

@@ -1,0 +1,155 @@
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { librariesOf } from '../debian/shared-libraries.ts'
+import type { NativePackages } from '../debian/native-libraries.ts'
+import {
+  type App,
+  type BuildContext,
+  byDefault,
+  type Component,
+  digestOf,
+  digestOfFile,
+  drop,
+  type Layer,
+  packageUrl,
+  prepend,
+} from '../sdk/index.ts'
+import { bundle, type Bundle, type Gem, type Tools } from './bundle.ts'
+import { formatConfig } from './settings.ts'
+
+/** Where Bundler puts gems below its path: that of its engine and version. */
+export const gemHome = (layer: string, abi: string): string => join(layer, 'ruby', abi)
+
+/**
+ * Installs the gems of the Gemfile's groups into a layer for launch.
+ * @param restored also brings its bytes back, for programs of the build that load them
+ * @returns the layer, and the Debian packages of the libraries that extensions are linked with
+ */
+export async function provideGems(
+  context: BuildContext,
+  tools: Tools,
+  selected: Bundle,
+  { native, restored }: { readonly native: NativePackages; readonly restored: boolean },
+): Promise<{ layer: Layer; linked: readonly string[] }> {
+  const { app, target, log } = context
+  const { ruby, gemfile, settings, temp } = tools
+  const { lock, gems } = selected
+  const isOld = /^[01]\./.test(lock.bundler ?? '')
+  const layer = await context.layer('gems', {
+    title: `the gems of ${gemfile.lockFile}`,
+    types: restored ? { launch: true, cache: true } : { launch: true },
+    key: {
+      Ruby: ruby.version,
+      Bundler: lock.bundler ?? ruby.bundler,
+      architecture: target.arch,
+      gems: selected.digest,
+      settings: digestOf(settings.digest, settings.without),
+      ...(native.digest !== '' && { 'Debian packages': native.digest }),
+      ...((await app.hasDirectory('vendor/cache')) && { 'vendor/cache': await digestOfFiles(app, 'vendor/cache') }),
+    },
+    ...(gems.some(isOpen) && { restore: () => drop('a gem has no fixed version') }),
+    create: async dir => {
+      const cache = await mkdir(join(temp, 'cache'), { recursive: true })
+      const more = {
+        BUNDLE_PATH: dir,
+        BUNDLE_JOBS: '4',
+        BUNDLE_RETRY: '3',
+        // What Bundler 1 wrote, the Bundler that comes with Ruby reads; Bundler 1 itself does not run any more.
+        ...(isOld && { BUNDLE_VERSION: 'system' }),
+        ...(cache !== undefined && { BUNDLE_USER_CACHE: cache }),
+      }
+      await bundle(context, tools, ['install'], join(temp, 'install'), more)
+      const home = gemHome(dir, ruby.abi)
+      const names = await clean(context, home)
+      const modules = await compiledModules(home)
+      if (modules.length > 0) await context.run(['strip', '--strip-unneeded', ...modules], { quiet: true })
+      const linked = await librariesOf(context, modules, native, [ruby.libraries])
+      await mkdir(join(dir, 'bundle'))
+      const launchSettings = {
+        BUNDLE_PATH: dir,
+        BUNDLE_DEPLOYMENT: 'true',
+        BUNDLE_WITHOUT: settings.without,
+        ...(isOld && { BUNDLE_VERSION: 'system' }),
+      }
+      await writeFile(join(dir, 'bundle/config'), formatConfig(launchSettings))
+      const bundler = names.find(name => /^bundler-\d/.test(name))?.slice('bundler-'.length) ?? ruby.bundler
+      return { env: { launch: launchEnv(dir, tools) }, notes: { linked: linked.join(' '), bundler } }
+    },
+    sbom: () => Promise.resolve(gems.filter(({ source }) => !source.startsWith('path:')).map(componentOf)),
+  })
+  const bundler = layer.notes['bundler'] ?? ''
+  if (lock.bundler !== undefined && lock.bundler !== bundler && !isOld) {
+    log.warning(
+      `${gemfile.lockFile} was written by Bundler ${lock.bundler}, which cannot be had: Bundler ${bundler} installs the gems`,
+    )
+  }
+  return { layer, linked: (layer.notes['linked'] ?? '').split(' ').filter(Boolean) }
+}
+
+/** `GEM_PATH` lets plain `ruby app.rb` find the gems, and `bundle` the Bundler of the lock file. */
+function launchEnv(dir: string, { ruby, gemfile }: Tools) {
+  const home = gemHome(dir, ruby.abi)
+  return {
+    PATH: prepend(join(home, 'bin'), ':'),
+    GEM_PATH: prepend(home, ':'),
+    BUNDLE_APP_CONFIG: byDefault(join(dir, 'bundle')),
+    ...(gemfile.file.includes('/') && { BUNDLE_GEMFILE: byDefault(gemfile.file) }),
+  }
+}
+
+/** A gem from somewhere that nothing fixes: neither a version of a repository's nor a commit nor the application itself. */
+function isOpen({ source }: Gem): boolean {
+  return !/^https?:\/\/|^path:/.test(source) && !/#[0-9a-f]{40}$/.test(source)
+}
+
+function componentOf({ name, version, platform }: Gem): Component {
+  return { name, version, purl: packageUrl('gem', name, version, platform === 'ruby' ? {} : { platform }) }
+}
+
+/** A digest of the names and contents of all files below a directory. */
+async function digestOfFiles(app: App, dir: string): Promise<string> {
+  const entries = await readdir(app.at(dir), { recursive: true, withFileTypes: true })
+  const paths = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+  const digests = await Promise.all(paths.toSorted().map(async path => [path, await digestOfFile(path)]))
+  return digestOf(...digests.flat())
+}
+
+/**
+ * Takes out what only an installation needs, and what depends on the time of one: archives, repositories, logs and objects of
+ * compilers.
+ * @returns the directories of gems
+ */
+async function clean(context: BuildContext, home: string): Promise<string[]> {
+  for (const name of ['cache', 'doc', 'build_info']) await rm(join(home, name), { recursive: true, force: true })
+  const git = join(home, 'bundler/gems')
+  for (const name of await list(git)) await rm(join(git, name, '.git'), { recursive: true, force: true })
+  const names = await list(join(home, 'gems'))
+  for (const root of [join(home, 'extensions'), ...names.map(name => join(home, 'gems', name, 'ext'))]) {
+    const found = await stat(root).catch(() => undefined)
+    if (!found?.isDirectory()) continue
+    const patterns = ['*.o', 'gem_make.out', 'mkmf.log', 'Makefile', '.sitearchdir*']
+    const tests = patterns.flatMap((pattern, index) => [...(index > 0 ? ['-o'] : []), '-name', pattern])
+    await context.run(['find', root, '-type', 'f', '(', ...tests, ')', '-delete'], { quiet: true })
+  }
+  return names
+}
+
+/** Modules that were compiled in this build, in both places where RubyGems puts them. */
+async function compiledModules(home: string): Promise<string[]> {
+  const root = join(home, 'extensions')
+  const modules: string[] = []
+  const extensions = await readdir(root, { recursive: true }).catch(() => [] as string[])
+  for (const path of extensions.filter(path => path.endsWith('.so')).toSorted()) {
+    modules.push(join(root, path))
+    // extensions/x86_64-linux/3.3.0/pg-1.5.9/pg_ext.so
+    const [, , gem = '', ...rest] = path.split('/')
+    const copy = join(home, 'gems', gem, 'lib', ...rest)
+    const isThere = (await readFile(copy).catch(() => undefined)) !== undefined
+    if (isThere) modules.push(copy)
+  }
+  return modules
+}
+
+async function list(dir: string): Promise<string[]> {
+  return (await readdir(dir).catch(() => [])).toSorted()
+}

@@ -1,0 +1,145 @@
+import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type App, type BuildContext, BuildpackError, byDefault, digestOf, isSet } from '../sdk/index.ts'
+import type { Bundle, Tools } from './bundle.ts'
+
+/** Directories that Rails writes to as it runs: the application's user is in the group of the build's. */
+const written = ['log', 'storage', 'tmp', 'tmp/cache', 'tmp/pids', 'tmp/sockets', 'tmp/storage']
+
+/** Variables of a Rails application in production. SECRET_KEY_BASE is the operator's to give: a secret in an image is none. */
+export async function provideRailsVariables({ layer }: BuildContext): Promise<void> {
+  const launch = {
+    RAILS_ENV: byDefault('production'),
+    RAILS_LOG_TO_STDOUT: byDefault('enabled'),
+    RAILS_SERVE_STATIC_FILES: byDefault('enabled'),
+  }
+  await layer('rails', {
+    types: { launch: true },
+    key: { variables: digestOf(JSON.stringify(launch)) },
+    create: () => Promise.resolve({ env: { launch } }),
+  })
+}
+
+/** Makes the directories that Rails writes to. */
+export async function openDirectories(app: App): Promise<void> {
+  for (const dir of written) {
+    await mkdir(app.at(dir), { recursive: true })
+    await chmod(app.at(dir), 0o775)
+  }
+}
+
+/**
+ * Compiles assets, as Heroku does: unless a manifest is committed or there is no such task. What Sprockets and other tools keep
+ * from one run to the next is kept between builds.
+ * @param libraries directories of shared libraries that gems load
+ * @throws BuildpackError if a task fails
+ */
+export async function compileAssets(
+  context: BuildContext,
+  tools: Tools,
+  selected: Bundle,
+  { gems, libraries }: { readonly gems: string; readonly libraries: readonly string[] },
+): Promise<void> {
+  const { app, env, log, run } = context
+  if (isSet(env, 'DISABLE_ASSETS_PRECOMPILE')) {
+    log.info('Leaving out assets:precompile: DISABLE_ASSETS_PRECOMPILE is set')
+    return
+  }
+  const manifest = await committedManifest(app)
+  if (manifest !== undefined) {
+    log.info(`Leaving out assets:precompile: ${manifest} is in the source`)
+    return
+  }
+  const { ruby } = tools
+  const variables = {
+    ...ruby.env,
+    LD_LIBRARY_PATH: [ruby.env['LD_LIBRARY_PATH'], ...libraries].filter(Boolean).join(':'),
+    BUNDLE_APP_CONFIG: join(gems, 'bundle'),
+    RAILS_ENV: env['RAILS_ENV'] || 'production',
+    RACK_ENV: env['RACK_ENV'] || 'production',
+    // guides.rubyonrails.org, "Configuring Rails Applications": from 7.1 on; older ones take any value for the secret.
+    SECRET_KEY_BASE_DUMMY: '1',
+    SECRET_KEY_BASE: env['SECRET_KEY_BASE'] || 'dummy-of-the-build',
+    DATABASE_URL: env['DATABASE_URL'],
+    RAILS_LOG_TO_STDOUT: '1',
+  }
+  const rake = async (...args: string[]) =>
+    run([ruby.program, join(dirname(ruby.program), 'bundle'), 'exec', 'rake', ...args], {
+      env: variables,
+      quiet: true,
+      allowFailure: true,
+    })
+  const tasks = await rake('--silent', '--prereqs')
+  if (tasks.exitCode !== 0) throw failure(log, 'rake --prereqs', tasks)
+  const has = (task: string) => new RegExp(`^rake ${task}$`, 'm').test(tasks.stdout)
+  if (!has('assets:precompile')) {
+    log.info('Leaving out assets: there is no task assets:precompile')
+    return
+  }
+  const cache = await restoreCache(context, selected)
+  const result = await log.step('Compiling assets', () => rake('assets:precompile'))
+  if (result.exitCode !== 0) throw failure(log, 'rake assets:precompile', result)
+  if (has('assets:clean')) {
+    const cleaned = await rake('assets:clean')
+    if (cleaned.exitCode !== 0) throw failure(log, 'rake assets:clean', cleaned)
+  }
+  await cache.keep()
+  // A secret for the time of the build, in place of one that is kept.
+  await rm(app.at('tmp/local_secret.txt'), { force: true })
+}
+
+/** Digests of assets that somebody compiled before (Sprockets, Propshaft). */
+async function committedManifest(app: App): Promise<string | undefined> {
+  const dir = 'public/assets'
+  const names = await readdir(app.at(dir)).catch(() => [])
+  const name = names.toSorted().find(each => /^\.?(?:sprockets-)?manifest.*\.json$/.test(each))
+  return name === undefined ? undefined : `${dir}/${name}`
+}
+
+function failure(
+  log: BuildContext['log'],
+  name: string,
+  { exitCode, stdout, stderr }: { readonly exitCode: number; readonly stdout: string; readonly stderr: string },
+): BuildpackError {
+  log.detail(`${stdout}${stderr}`.trim())
+  const output = stdout + stderr
+  const fix = /JavaScript runtime|ExecJS::RuntimeUnavailable/.test(output)
+    ? 'add a package.json, so that Node.js is there, or the gem mini_racer'
+    : /command not found|No such file or directory - (?:yarn|npm|bun|node)/.test(output)
+      ? 'add a package.json with a build script, so that Node.js is there'
+      : 'correct what it prints, give the variables that config/ needs with --env, or set DISABLE_ASSETS_PRECOMPILE=1'
+  return new BuildpackError(`${name} failed with exit status ${exitCode}`, { where: 'Rakefile', fix })
+}
+
+const cached = ['tmp/cache/assets', 'tmp/cache/bootsnap']
+
+/** With other gems or another Ruby the cache starts empty: nothing that a gem has put there outlives the gem (X40). */
+async function restoreCache({ app, layer, run }: BuildContext, { digest }: Bundle): Promise<{ keep(): Promise<void> }> {
+  const { path } = await layer('assets-cache', {
+    types: { cache: true },
+    key: { gems: digest },
+    create: async () => {},
+  })
+  const move = (from: string, to: string) =>
+    run(['mv', '-T', from, to], { quiet: true, name: 'moving a cache of the build' })
+  const isThere = (dir: string) =>
+    lstat(dir).then(
+      found => found.isDirectory(),
+      () => false,
+    )
+  for (const dir of cached) {
+    if (!(await isThere(join(path, dir))) || (await isThere(app.at(dir)))) continue
+    await mkdir(dirname(app.at(dir)), { recursive: true })
+    await move(join(path, dir), app.at(dir))
+  }
+  return {
+    async keep() {
+      for (const dir of cached) {
+        await rm(join(path, dir), { recursive: true, force: true })
+        if (!(await isThere(app.at(dir)))) continue
+        await mkdir(dirname(join(path, dir)), { recursive: true })
+        await move(app.at(dir), join(path, dir))
+      }
+    },
+  }
+}

@@ -1,0 +1,116 @@
+import { DebianArchive } from '../debian/archive.ts'
+import { noNativePackages, provideNativePackages } from '../debian/native-libraries.ts'
+import { provideLibraries } from '../debian/shared-libraries.ts'
+import {
+  type BuildContext,
+  type BuildResult,
+  declaredStart,
+  defineBuildpack,
+  type DetectContext,
+  detectLanguage,
+  fail,
+  pass,
+  shellProcess,
+  withTempDir,
+} from '../sdk/index.ts'
+import { type Bundle, readBundle, type Tools } from './bundle.ts'
+import { provideGems } from './gems.ts'
+import { provideAllocator } from './jemalloc.ts'
+import { findGemfile, type Gemfile, type Lock, readLock } from './lock-file.ts'
+import { buildPackages, mayCompile, runPackages } from './native.ts'
+import { compileAssets, openDirectories, provideRailsVariables } from './rails.ts'
+import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby } from './runtime.ts'
+import { readSettings } from './settings.ts'
+import { type Facts, findStart, isRails, noStart, otherProcesses, programs } from './start.ts'
+import { checkVersion, type Wanted, wantedRuby } from './version.ts'
+
+/** Ruby applications, with Bundler. */
+export const ruby = defineBuildpack({ detect, build })
+
+async function detect({ app, env }: DetectContext) {
+  const found = await detectLanguage({ app, env }, 'ruby')
+  if (found.role === 'none') return fail(found.reason)
+  const starts = (await app.firstOf(['config.ru', ...programs])) !== undefined
+  if (!starts && (await findGemfile(app, env)) === undefined && (await declaredStart(app, env)) === undefined) {
+    return fail(`no Gemfile, no config.ru, and none of ${programs.join(', ')}`)
+  }
+  return pass(found.reason, found.plan)
+}
+
+async function build(context: BuildContext): Promise<BuildResult> {
+  const { app, env, log } = context
+  log.heading('Ruby')
+  const gemfile = await findGemfile(app, env)
+  const lock = gemfile && (await readLock(app, gemfile))
+  // Nothing is fetched before the version is known to be one.
+  const wanted = await wantedRuby(context, gemfile?.file, lock)
+  const gems = await withTempDir(temp => install(context, { gemfile, lock, wanted, temp }))
+  const facts: Facts = { app, gems, hasGemfile: gemfile !== undefined }
+  const processes = await otherProcesses(facts)
+  if ((await declaredStart(app, env)) !== undefined || (await app.has('Procfile'))) return { launch: { processes } }
+  const start = await findStart(facts)
+  if (start === undefined) throw noStart()
+  log.info(`Starts with: ${start.command} (${start.why})`)
+  return { launch: { processes: [shellProcess('web', start.command, { default: true }), ...processes] } }
+}
+
+interface Input {
+  readonly gemfile: Gemfile | undefined
+  readonly lock: Lock | undefined
+  readonly wanted: Wanted
+  readonly temp: string
+}
+
+/** @returns the names of the gems */
+async function install(context: BuildContext, { gemfile, lock, wanted, temp }: Input): Promise<ReadonlySet<string>> {
+  const { log, app, env } = context
+  const archive = await DebianArchive.open(context, temp)
+  const offer = await offeredRuby(context, archive)
+  const warnings = checkVersion(wanted, offer.release)
+  const [first] = wanted.musts
+  const why = first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'
+  log.info(`Ruby ${offer.release}: ${why}`)
+  for (const text of warnings) log.warning(text, 'Change one of the two.')
+  const runtime = await provideRuby(context, archive, offer)
+  await provideAllocator(context, archive)
+  if (gemfile === undefined) return new Set()
+  const tools: Tools = { ruby: runtime, gemfile, settings: await readSettings(app, env), temp }
+  const selected = await readBundle(context, tools, lock)
+  await installGems(context, archive, { tools, selected, offer, ruby: runtime })
+  return new Set(selected.gems.map(({ name }) => name))
+}
+
+interface Installation {
+  readonly tools: Tools
+  readonly selected: Bundle
+  readonly offer: Offer
+  readonly ruby: Ruby
+}
+
+async function installGems(
+  context: BuildContext,
+  archive: DebianArchive,
+  { tools, selected, offer, ruby }: Installation,
+): Promise<void> {
+  const { app } = context
+  const { gems } = selected
+  const compiles = mayCompile(gems)
+  const native = compiles ? await provideNativePackages(context, archive, buildPackages(gems)) : noNativePackages
+  const headers = compiles ? await provideHeaders(context, archive, offer, ruby) : {}
+  const facts: Facts = { app, gems: new Set(gems.map(({ name }) => name)), hasGemfile: true }
+  const restored = await isRails(facts)
+  const withCompilers = { ...tools, ruby: { ...ruby, env: joined(ruby.env, native.env, headers) } }
+  const { layer, linked } = await provideGems(context, withCompilers, selected, { native, restored })
+  const names = [...new Set([...linked, ...runPackages(gems)])].toSorted()
+  const libraries = names.length > 0 ? [await provideLibraries(context, archive, names, { restored })] : []
+  if (!restored) return
+  await provideRailsVariables(context)
+  await openDirectories(app)
+  await compileAssets(context, tools, selected, { gems: layer.path, libraries })
+}
+
+/** Lists of directories that several bring, the first one's first. */
+function joined(...all: readonly Readonly<Record<string, string>>[]): Record<string, string> {
+  const names = new Set(all.flatMap(Object.keys))
+  return Object.fromEntries(Array.from(names, name => [name, all.flatMap(each => each[name] || []).join(':')]))
+}
