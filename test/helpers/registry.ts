@@ -38,6 +38,8 @@ export interface RegistryOptions {
   /** Answers a Range as if it were not there. */
   ignoresRange?: boolean
   refusesMounts?: boolean
+  /** Manifests may be deleted, by their digest. */
+  deletes?: boolean
 }
 
 export interface FakeRegistry {

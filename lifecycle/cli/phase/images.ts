@@ -103,8 +103,11 @@ export class Images implements AsyncDisposable {
     if (layout === undefined || layout === '' || this.mode.kind !== 'registry') return undefined
     if (!existsSync(join(layout, 'index.json'))) return undefined
     const [own] = (await readRunDocument(this.#context)).images
-    const { digest, ...asked } = parseReference(name)
-    if (own === undefined || formatReference(asked) !== formatReference(parseReference(own.image))) return undefined
+    if (own === undefined) return undefined
+    const [asked, ours] = [parseReference(name), parseReference(own.image)]
+    const { digest } = asked
+    if (repositoryName(asked) !== repositoryName(ours) || (digest === undefined && asked.tag !== ours.tag))
+      return undefined
     const at = await this.#stores.at(ociLayout.at(layout))
     if (digest === undefined) return at
     const found = await at.source.pull(at.name, this.platform, this.#context.signal)

@@ -90,7 +90,8 @@ export async function buildOnCluster(options: BuildOptions, { on, settings = {} 
     const report = parseReport(text)
     return { digest: report.digest, names: destination.names, report }
   } catch (error) {
-    if (timer.aborted && options.signal?.aborted !== true) throw outOfTime('the build', timeout, '--timeout')
+    options.signal?.throwIfAborted()
+    if (timer.aborted) throw outOfTime('the build', timeout, '--timeout')
     throw error
   }
 }
@@ -122,7 +123,7 @@ async function runJob(api: ClusterApi, build: ClusterBuild, running: Running, si
 }
 
 /** How long a pod may take to end: its own time, and that of the node. */
-const removal = 40_000
+const removal = 20_000
 
 /** Deletes the Job, its pod and its Secret, and returns when they are gone. A pod on a node that is dead is given up. */
 async function removeJob(api: ClusterApi, { name, namespace = '' }: ClusterBuild, reporter: Reporter): Promise<void> {

@@ -79,9 +79,9 @@ async function followStep(watch: PodWatch, step: Step, reporter: Reporter, limit
     using output = readPhase(reporter, limits)
     const ended = await watch.follow(step, output.line, output.signal)
     if (ended.exitCode === 0) return ended
-    if (output.failure !== undefined || ended.reason !== 'Error') await watch.lookOnce()
-    if (output.failure === undefined && ended.reason !== 'Error' && ended.reason !== undefined)
-      throw explainEnd(step, ended)
+    await watch.lookOnce()
+    // A buildpack that was killed for lack of memory is reported by the phase as one that failed.
+    if (ended.reason !== undefined && ended.reason !== 'Error') throw explainEnd(step, ended)
     throw explainPhase(step, { code: ended.exitCode }, output.failure)
   }
   const failure: { error?: BaleError } = {}
@@ -145,6 +145,8 @@ class PodWatch {
     const looking = this.#lookOn(signal)
     try {
       return await Promise.race([reading, looking])
+    } catch (error) {
+      throw limit?.aborted === true ? limit.reason : error
     } finally {
       stop.abort()
       await Promise.allSettled([reading, looking])

@@ -24,6 +24,7 @@ interface ShelfOptions {
   redirectBlobsTo?: string
   ignoresRange?: boolean
   refusesMounts?: boolean
+  deletes?: boolean
 }
 
 /** What a registry holds, and what it answers to those who are let in. */
@@ -78,6 +79,12 @@ export class Shelf {
         status: 201,
         headers: { location: `/v2/${repository}/manifests/${digest}`, 'docker-content-digest': digest },
       }
+    }
+    if (method === 'DELETE' && this.#options.deletes === true) {
+      if (!this.manifests.has(key)) return errorAnswer(404, 'MANIFEST_UNKNOWN', `manifest unknown: ${reference}`)
+      for (const [name, { bytes }] of [...this.manifests])
+        if (name.startsWith(repository) && digestOf(bytes) === reference) this.manifests.delete(name)
+      return { status: 202 }
     }
     if (method !== 'GET' && method !== 'HEAD') return errorAnswer(405, 'UNSUPPORTED', method)
     const found = this.manifests.get(key)
