@@ -30,21 +30,36 @@ export function missing(program: string): string | undefined {
   }
 }
 
-/** @param secure with TLS, and for those who know the login */
-export async function startDockerRegistry({ secure }: { secure: boolean }): Promise<DockerRegistry> {
+export interface DockerRegistryOptions {
+  /** With TLS, and for those who know the login. */
+  readonly secure: boolean
+  /** For those who know the login, without TLS. */
+  readonly withLogin?: boolean
+  /** Manifests may be deleted. */
+  readonly deletes?: boolean
+  /** Where it listens, in place of a free port of the loopback address. */
+  readonly address?: string
+}
+
+export async function startDockerRegistry({
+  secure,
+  withLogin = secure,
+  deletes = false,
+  address,
+}: DockerRegistryOptions): Promise<DockerRegistry> {
   const dir = mkdtempSync(join(tmpdir(), 'bale-registry-'))
-  const host = `127.0.0.1:${await freePort()}`
+  const host = address ?? `127.0.0.1:${await freePort()}`
   const tls = secure ? certificateFor('127.0.0.1') : undefined
   const config = {
     version: '0.1',
     log: { level: 'error', accesslog: { disabled: true } },
-    storage: { filesystem: { rootdirectory: join(dir, 'storage') } },
+    storage: { filesystem: { rootdirectory: join(dir, 'storage') }, delete: { enabled: deletes } },
     http: {
       addr: host,
       secret: 'for one process',
       ...(tls && { tls: { certificate: join(dir, 'cert.pem'), key: join(dir, 'key.pem') } }),
     },
-    ...(tls && { auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } } }),
+    ...(withLogin && { auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } } }),
   }
   // YAML takes JSON.
   writeFileSync(join(dir, 'config.yml'), JSON.stringify(config))
@@ -71,7 +86,7 @@ export async function startDockerRegistry({ secure }: { secure: boolean }): Prom
   }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)
     server.listen(0, '127.0.0.1', () => {

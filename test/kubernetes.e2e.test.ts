@@ -1,0 +1,253 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type Running, bale, root, startBale } from './helpers/bale.ts'
+import { startCluster } from './helpers/cluster.ts'
+import { type DockerRegistry, login, missing, startDockerRegistry } from './helpers/docker-registry.ts'
+import { type Available, suiteWith } from './helpers/skip.ts'
+import { writeTree } from './helpers/tree.ts'
+import { addScriptBuildpack } from './helpers/script-builder.ts'
+
+// Builds in pods of a real Kubernetes, with the builder image and a registry that asks for a password. After each of them nothing is
+// left in the namespace, and no source in the registry.
+
+const run = promisify(execFile)
+const absent = missing('docker-registry')
+const cluster: Available<Awaited<ReturnType<typeof startCluster>> extends Available<infer C> ? C : never> =
+  absent === undefined ? await startCluster() : { state: 'missing', reason: absent }
+const builder = 'docker.io/bale/builder:test'
+
+suiteWith('builds in pods', cluster, kubernetes => {
+  const { kubectl, registryAddress } = kubernetes
+  let dir: string
+  let registry: DockerRegistry
+  let count = 0
+
+  const basic = Buffer.from(`${login.username}:${login.password}`).toString('base64')
+  const env = {
+    KUBECONFIG: kubernetes.kubeconfig,
+    CNB_REGISTRY_AUTH: JSON.stringify({ [registryAddress]: `Basic ${basic}` }),
+    CNB_INSECURE_REGISTRIES: registryAddress,
+  }
+  /** The source of an app whose build is this script. */
+  const app = async (script: string): Promise<string> => {
+    const path = join(dir, `app-${++count}`)
+    await writeTree(path, { 'build.sh': script, Procfile: 'web: true\n' })
+    return path
+  }
+  const settingsFile = async (settings: object): Promise<string> => {
+    const path = join(dir, `settings-${++count}.yaml`)
+    await writeFile(path, JSON.stringify({ builder, imagePullPolicy: 'Never', ...settings }))
+    return path
+  }
+  const argv = async (source: string, settings: object = {}, ...more: string[]): Promise<string[]> => [
+    ...['build', `${registryAddress}/team/app-${count}:1`, '--publish', '--path', source],
+    ...['--on', 'kubernetes:/builds', '--on-settings', await settingsFile(settings), ...more],
+  ]
+  const build = async (source: string, settings: object = {}, ...more: string[]) =>
+    bale(await argv(source, settings, ...more), { env })
+  const start = async (source: string, settings: object = {}): Promise<Running> =>
+    startBale(await argv(source, settings), { env })
+  const said = async (running: Running, text: string | RegExp) => {
+    for (const end = Date.now() + 90_000; Date.now() < end; await new Promise(done => setTimeout(done, 50))) {
+      if (running.output().search(text) >= 0) return
+      if (running.child.exitCode !== null) break
+    }
+    throw new Error(`it did not print ${String(text)}:\n${running.output()}`)
+  }
+  const tags = async (repository: string): Promise<string[]> => {
+    const headers = { authorization: `Basic ${basic}` }
+    const answer = await fetch(`http://${registryAddress}/v2/${repository}/tags/list`, { headers })
+    return ((await answer.json()) as { tags?: string[] | null }).tags ?? []
+  }
+  const nothingLeft = async () => {
+    const left = await kubectl('-n', 'builds', 'get', 'jobs,pods,secrets,configmaps', '-o', 'name')
+    expect(left.trim().split('\n')).toEqual(['configmap/kube-root-ca.crt'])
+    const catalog = await fetch(`http://${registryAddress}/v2/_catalog`, {
+      headers: { authorization: `Basic ${basic}` },
+    })
+    const { repositories } = (await catalog.json()) as { repositories: string[] }
+    const all = await Promise.all(repositories.map(tags))
+    expect(all.flat().filter(tag => tag.startsWith('bale-source'))).toEqual([])
+  }
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'bale-test-cluster-'))
+    registry = await startDockerRegistry({ secure: false, withLogin: true, deletes: true, address: registryAddress })
+    const made = process.env.BALE_TEST_BUILDER_IMAGE ?? join(dir, 'dist/builder-image.tar')
+    if (process.env.BALE_TEST_BUILDER_IMAGE === undefined)
+      await run(process.execPath, [join(root, 'scripts/dist.mjs'), '--out', join(dir, 'dist'), 'builder-image'], {
+        cwd: root,
+      })
+    await addScriptBuildpack(made, join(dir, 'builder.tar'))
+    await kubernetes.importImage(join(dir, 'builder.tar'), builder)
+    await kubectl('create', 'namespace', 'builds')
+    await kubectl('label', 'namespace', 'builds', 'pod-security.kubernetes.io/enforce=restricted')
+  }, 900_000)
+  afterAll(async () => {
+    await registry?.close()
+    await kubernetes.stop()
+    await rm(dir, { recursive: true, force: true })
+  }, 120_000)
+
+  // Every variable, every process, every file that it may read, and what a service account would have.
+  const search = `
+    for dir in / /proc/[0-9]*/root/; do
+      find "$dir" -xdev -type f -size -2000k -not -path '/proc/*' -not -path '/sys/*' -not -path '/workspace/build.sh' 2>/dev/null
+    done | while read -r f; do grep -lF -e "$C1" -e "$C2" "$f" 2>/dev/null; done | sed 's/^/FOUND /'
+    for d in /layers /workspace /platform /tmp /home /bale /registry /cache /source; do
+      find "$d" -type f 2>/dev/null | while read -r f; do grep -lF -e "$C1" -e "$C2" "$f"; done | sed 's/^/FOUND /'
+    done
+    cat /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -F -e REGISTRY_AUTH -e DOCKER_CONFIG | sed 's/^/FOUND /'
+    ls /var/run/secrets /run/secrets 2>/dev/null | sed 's/^/FOUND /'
+    echo x 2>/dev/null >/bale/analyzed.toml && echo FOUND a way to write what names the images
+    touch /platform/env/X 2>/dev/null && echo FOUND a way to write variables
+    grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status
+    id -u; echo end of the search`
+
+  it('K20 a buildpack that searches its whole pod finds no credential and no token', async () => {
+    // Halves, so that the script itself does not hold what it looks for.
+    const halves = (text: string) => `"${text.slice(0, 5)}""${text.slice(5)}"`
+    const source = await app(`C1=${halves(login.password)}; C2=${halves(basic)}\n${search}`)
+    const built = await build(source)
+    expect(built.code, built.output).toBe(0)
+    expect(built.output).toContain('end of the search')
+    expect(built.output).not.toContain('FOUND')
+    expect(built.output).toMatch(/CapEff:\s*0+\n[\s\S]*NoNewPrivs:\s*1\n[\s\S]*Seccomp:\s*2\n\s*1000\n/)
+    await nothingLeft()
+  })
+
+  it('a buildpack that fails has the status and the message of a build here', async () => {
+    const built = await build(await app('echo I give up; exit 7'))
+    expect(built.code, built.output).toBe(51)
+    expect(built.output).toContain('I give up')
+    expect(built.stderr).toMatch(/^ERROR: .*test\/script/m)
+    await nothingLeft()
+  })
+
+  it('manifests that are printed are such that the cluster takes them, in a namespace under the restricted standard', async () => {
+    const file = join(dir, 'manifests.yaml')
+    const source = 'git+https://git.example.com/app.git#main'
+    const printed = await bale(
+      [...(await argv(source, { registrySecret: 'registry' })), '--output', 'yaml', '--env', 'A=b'],
+      { env },
+    )
+    expect(printed.code, printed.output).toBe(0)
+    await writeFile(file, printed.stdout)
+    const applied = await kubectl('apply', '--dry-run=server', '-f', file)
+    expect(applied).toMatch(
+      /secret\/bale-app-\S+ created \(server dry run\)\njob\.batch\/bale-app-\S+ created \(server dry run\)/,
+    )
+    await nothingLeft()
+  })
+
+  it.each([
+    ['as soon as there is a pod', 'Building in pod'],
+    ['in detect', '===> DETECTING'],
+    ['in build', 'it builds'],
+    ['in export', '===> EXPORTING'],
+  ])('Ctrl-C %s leaves nothing', async (_when, text) => {
+    const running = await start(await app('echo it builds; sleep 4; head -c 30000000 /dev/urandom >large'))
+    await said(running, text)
+    running.child.kill('SIGINT')
+    const ended = await running.ended
+    expect(ended.code, ended.output).toBe(130)
+    await nothingLeft()
+  })
+
+  it('a pod that somebody deletes ends the build, with its cause', async () => {
+    const running = await start(await app('echo it builds; sleep 60'))
+    await said(running, 'it builds')
+    await kubectl('-n', 'builds', 'delete', 'pods', '--all', '--wait=false')
+    const ended = await running.ended
+    expect(ended.code, ended.output).toBe(52)
+    expect(ended.stderr).toMatch(/^ERROR: .*the pod was deleted[\s\S]*^Fix: build again/m)
+    await nothingLeft()
+  })
+
+  it('a wrong pull secret is said with what the registry said', async () => {
+    const secret = [
+      'create',
+      'secret',
+      'docker-registry',
+      'wrong',
+      '-n',
+      'builds',
+      `--docker-server=${registryAddress}`,
+    ]
+    await kubectl(...secret, '--docker-username=ann', '--docker-password=wrong')
+    const settings = {
+      builder: `${registryAddress}/private/builder:1`,
+      imagePullSecrets: ['wrong'],
+      imagePullPolicy: 'Always',
+    }
+    const ended = await build(await app('true'), settings)
+    await kubectl('-n', 'builds', 'delete', 'secret', 'wrong')
+    expect(ended.code, ended.output).toBe(1)
+    expect(ended.stderr).toMatch(/^ERROR: .*builder image cannot be pulled: ErrImagePull: .*(401|authoriz)/im)
+    expect(ended.stderr).toMatch(/^Fix: .*imagePullSecrets/m)
+    await nothingLeft()
+  })
+
+  it('a quota is said in the cluster’s words', async () => {
+    await kubectl('-n', 'builds', 'create', 'quota', 'small', '--hard=requests.memory=1Gi')
+    const ended = await build(await app('true'), { resources: { requests: { memory: '2Gi' } } })
+    await kubectl('-n', 'builds', 'delete', 'quota', 'small')
+    expect(ended.code, ended.output).toBe(1)
+    expect(ended.stderr).toMatch(/^ERROR: .*exceeded quota: small[\s\S]*^Fix: .*raise the quota/m)
+    await nothingLeft()
+  })
+
+  it('too little memory is said as such', async () => {
+    const ended = await build(await app('echo it builds; exec tail /dev/zero'), {
+      resources: { limits: { memory: '300Mi' } },
+    })
+    expect(ended.code, ended.output).not.toBe(0)
+    expect(ended.output).toContain('it builds')
+    expect(ended.stderr).toMatch(/OOMKilled|out of memory/)
+    await nothingLeft()
+  })
+
+  it('eviction is said with its cause', async () => {
+    const script = 'head -c 200000000 /dev/zero >large; echo it builds; sleep 90'
+    const ended = await build(await app(script), { resources: { limits: { 'ephemeral-storage': '80Mi' } } })
+    expect(ended.code, ended.output).toBe(52)
+    expect(ended.stderr).toMatch(/^ERROR: .*evicted on node node: .*(storage|usage)/im)
+    expect(ended.stderr).toMatch(/^Fix: .*resources/m)
+    await nothingLeft()
+  })
+
+  it('a build that takes longer than it may is ended', async () => {
+    const ended = await build(await app('echo it builds; sleep 120'), {}, '--timeout', '20s')
+    expect(ended.code, ended.output).not.toBe(0)
+    expect(ended.stderr).toMatch(/took longer than 20 s/)
+    await nothingLeft()
+  })
+
+  it('a namespace that is not there, and a cluster that cannot be reached, are said before anything is sent', async () => {
+    const source = await app('true')
+    const args = (await argv(source)).map(arg => (arg === 'kubernetes:/builds' ? 'kubernetes:/nowhere' : arg))
+    const none = await bale(args, { env })
+    expect(none.stderr).toMatch(/namespaces "nowhere" not found/)
+    const text = await readFile(kubernetes.kubeconfig, 'utf8')
+    const gone = join(dir, 'gone')
+    await writeFile(gone, text.replace(/server: "https:\/\/127\.0\.0\.1:\d+"/, 'server: "https://127.0.0.1:45999"'))
+    const ended = await bale(await argv(source), { env: { ...env, KUBECONFIG: gone } })
+    expect(ended.stderr).toMatch(/cannot be reached: .*ECONNREFUSED[\s\S]*^Fix: .*kubectl/m)
+    await nothingLeft()
+  })
+
+  it('a node that dies is given up, and nothing stays on it', async () => {
+    const running = await start(await app('echo it builds; sleep 300'))
+    await said(running, 'it builds')
+    await kubernetes.kill('kubelet')
+    const ended = await running.ended
+    expect(ended.code, ended.output).toBe(52)
+    expect(ended.stderr).toMatch(/^ERROR: .*the node of the pod on node node does not answer/m)
+    await nothingLeft()
+    await kubernetes.up()
+  })
+})
