@@ -21,7 +21,8 @@ const cluster: Available<Awaited<ReturnType<typeof startCluster>> extends Availa
 const builder = 'docker.io/bale/builder:test'
 
 suiteWith('builds in pods', cluster, kubernetes => {
-  const { kubectl, registryAddress } = kubernetes
+  const { registryAddress } = kubernetes
+  const kubectl = (...args: Parameters<typeof kubernetes.kubectl>) => kubernetes.kubectl(...args)
   let dir: string
   let registry: DockerRegistry
   let count = 0
@@ -92,6 +93,29 @@ suiteWith('builds in pods', cluster, kubernetes => {
     await kubernetes.stop()
     await rm(dir, { recursive: true, force: true })
   }, 120_000)
+
+  it('makes the image that is asked for, from a directory, and says what it does as a build here does', async () => {
+    const source = await app('echo "A is $A"; test ! -e left-out; echo built > made')
+    await writeTree(source, { 'left-out': 'x', '.dockerignore': 'left-out\n' })
+    const digests = join(dir, 'digest')
+    const cache = `${registryAddress}/team/cache`
+    const first = await build(source, {}, '--env', 'A=of-the-user', '--digest-file', digests, '--cache-image', cache)
+    expect(first.code, first.output).toBe(0)
+    const phases = [...first.output.matchAll(/^===> (\w+)$/gm)].map(m => m[1])
+    expect(phases).toEqual(['ANALYZING', 'DETECTING', 'RESTORING', 'BUILDING', 'EXPORTING'])
+    expect(first.output).toContain('A is of-the-user')
+    const digest = (await readFile(digests, 'utf8')).trim()
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/)
+    expect(first.output).toContain(digest.slice(7, 19))
+    const image = await bale(['inspect', `docker://${registryAddress}/team/app-${count - 1}@${digest}`], { env })
+    expect(image.code, image.output).toBe(0)
+    await nothingLeft()
+    // The same from the same: and what the first one left is found in the registry.
+    const again = await build(source, {}, '--env', 'A=of-the-user', '--digest-file', digests, '--cache-image', cache)
+    expect(again.code, again.output).toBe(0)
+    expect((await readFile(digests, 'utf8')).trim()).toBe(digest)
+    await nothingLeft()
+  })
 
   // Every variable, every process, every file that it may read, and what a service account would have.
   const search = `

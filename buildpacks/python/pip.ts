@@ -121,4 +121,3 @@ export async function scmVersion({ app, env, log }: BuildContext): Promise<Recor
   )
   return { SETUPTOOLS_SCM_PRETEND_VERSION: '0.0.0' }
 }
-

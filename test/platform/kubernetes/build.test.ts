@@ -102,7 +102,6 @@ describe('a build on a cluster', () => {
   })
 
   it('sends the source by way of the registry, as a build here takes it', async () => {
-    let found: string[] = []
     const t = await prepare({ containers: { ...done, build: { runs: true } } })
     const abort = new AbortController()
     const building = failing(t.run({ signal: abort.signal }))
@@ -116,8 +115,7 @@ describe('a build on a cluster', () => {
     const platformDir = join(dir, 'platform')
     const input = { from, to, platformDir, env: { A: 'b' }, settings, stdin: process.stdin, reporter: silent }
     await fetchSource(input, AbortSignal.timeout(20_000))
-    found = await readdir(to)
-    expect(found.sort()).toEqual(['.dockerignore', 'Procfile'])
+    expect((await readdir(to)).sort()).toEqual(['.dockerignore', 'Procfile'])
     expect(await readdir(join(platformDir, 'env'))).toEqual(['A'])
     abort.abort(new BaleError('cancelled', 'stopped'))
     await building
