@@ -1,0 +1,160 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bale, digestIn, serveAndAsk } from './helpers/bale.ts'
+import { type GemServer, makeGems, serveGems } from './helpers/gem-server.ts'
+import { readImageFiles } from './helpers/image-files.ts'
+import { temporaryDirectory } from './helpers/temporary.ts'
+import { type Tree, writeTree } from './helpers/tree.ts'
+
+// The gems are Debian's packages of Sinatra, Rack, Puma and Rails, packed by the real RubyGems, and some of our own; the real
+// Bundler fetches them from an index on loopback, as RubyGems' own is not reachable from everywhere.
+
+let gems: GemServer
+
+/** A gem in C that is linked with PostgreSQL's library, under the name for which the buildpack brings its headers. */
+const pg: Tree = {
+  // Debian has this one's modules without its directory of a gem.
+  'useragent/useragent.gemspec':
+    "Gem::Specification.new { |s| s.name = 'useragent'; s.version = '0.16.8'; s.summary = 'x'; s.authors = ['x']; s.files = ['lib/useragent.rb'] }\n",
+  'useragent/lib/useragent.rb': 'class UserAgent; end\n',
+  'pg/pg.gemspec':
+    "Gem::Specification.new { |s| s.name = 'pg'; s.version = '1.5.9'; s.summary = 'x'; s.authors = ['x']; s.files = ['lib/pg.rb', 'ext/extconf.rb', 'ext/pg_ext.c']; s.extensions = ['ext/extconf.rb'] }\n",
+  'pg/lib/pg.rb': "require 'pg_ext'\n",
+  'pg/ext/extconf.rb':
+    "require 'mkmf'\ndir_config 'pg', with_config('x'), nil\nabort 'no libpq' unless pkg_config('libpq') && have_library('pq', 'PQlibVersion')\ncreate_makefile('pg_ext')\n",
+  'pg/ext/pg_ext.c':
+    '#include <ruby.h>\n#include <libpq-fe.h>\nstatic VALUE version(VALUE self) { return INT2NUM(PQlibVersion()); }\nvoid Init_pg_ext(void) { rb_define_singleton_method(rb_define_module("PG"), "library_version", version, 0); }\n',
+}
+
+beforeAll(async () => {
+  gems = await serveGems(
+    await makeGems(['ruby-sinatra', 'puma', 'ruby-rackup', 'ruby-railties', 'ruby-rails-propshaft'], pg),
+  )
+}, 300_000)
+
+afterAll(async () => gems[Symbol.asyncDispose]())
+
+async function project(tree: Tree): Promise<string> {
+  const dir = await temporaryDirectory()
+  await writeTree(dir, tree)
+  return dir
+}
+
+const gemfile = (...lines: string[]) => `source '${gems.url}'\n${lines.join('\n')}\n`
+
+async function built(image: string, dir: string, ...args: string[]) {
+  const ended = await bale(['build', image, '--path', dir, ...args])
+  expect(ended.code, ended.output).toBe(0)
+  return ended
+}
+
+describe('Rack', () => {
+  it('serves config.ru with puma; a second build with the lock file fetches no gem', async () => {
+    const image = 'bale-test-ruby-rack'
+    const dir = await project({
+      Gemfile: gemfile("gem 'puma'", "gem 'rack'", "group(:test) { gem 'rake' }"),
+      'config.ru': `run ->(env) { [200, {}, [env['PATH_INFO'] == '/lock' ? File.read('Gemfile.lock') : Rack.release + ' ' + ENV['RACK_ENV'] + ' ' + (defined?(Rake) ? 'rake' : 'alone')]] }\n`,
+    })
+    const first = await built(image, dir)
+    expect(first.output).toContain('there is no Gemfile.lock')
+    expect(first.output).toContain('config.ru is there, and puma is in the bundle')
+    const { body: lock } = await serveAndAsk(image, '/lock')
+    expect(lock).toMatch(/^ {4}puma \(6\./m)
+    await writeFile(join(dir, 'Gemfile.lock'), lock)
+    await writeFile(join(dir, 'config.ru'), "run ->(env) { [200, {}, ['changed ' + Rack.release]] }\n")
+    gems.requests.length = 0
+    const second = await built(image, dir)
+    expect(second.output).toContain('Using the gems of Gemfile.lock from the previous image')
+    expect(gems.requests).toEqual([])
+    const answer = await serveAndAsk(image)
+    expect(answer.body).toMatch(/^changed 3\.1\.\d+$/)
+    // SIGTERM ends puma, and bale says so.
+    expect(answer.code).toBe(143)
+  }, 300_000)
+})
+
+describe('a gem with an extension in C', () => {
+  it('is linked with a library of Debian’s that is in the image, and compilers are not; the bytes are the same twice', async () => {
+    const image = 'bale-test-ruby-native'
+    const dir = await project({
+      Gemfile: gemfile("gem 'sinatra'", "gem 'puma'", "gem 'pg'"),
+      'app.rb':
+        "require 'sinatra'\nrequire 'pg'\nget('/') { \"sinatra #{Sinatra::VERSION} libpq #{PG.library_version}\" }\nget('/lock') { File.read('Gemfile.lock') }\n",
+    })
+    await built(image, dir)
+    const { body } = await serveAndAsk(image)
+    expect(body).toMatch(/^sinatra 4\.1\.1 libpq 17\d{4}$/)
+    await writeFile(join(dir, 'Gemfile.lock'), (await serveAndAsk(image, '/lock')).body)
+    const digest = digestIn(await bale(['build', image, '--path', dir]))
+    const again = await bale(['build', `${image}-again`, '--path', dir, '--clear-cache'])
+    expect(digestIn(again)).toBe(digest)
+    const { paths } = await readImageFiles(image)
+    expect(paths).toContainEqual(expect.stringMatching(/^\/layers\/bale_ruby\/libraries\/.*\/libpq\.so\.5$/))
+    expect(
+      paths.filter(path => /\/(gcc|cc|make)$|\.h$|\/headers\/|\/mkmf\.log$|\.o$/.test(path) && !path.includes('/ext/')),
+    ).toEqual([])
+  }, 300_000)
+})
+
+describe('Rails', () => {
+  it('compiles its assets, and serves them in production', async () => {
+    const image = 'bale-test-ruby-rails'
+    const dir = await project({
+      Gemfile: gemfile("gem 'railties', '~> 7.2'", "gem 'propshaft'", "gem 'puma'"),
+      Aptfile: 'libxml2\nlibxslt1.1\n',
+      'config/application.rb':
+        "require 'bundler/setup'\nrequire 'rails'\nrequire 'action_controller/railtie'\nrequire 'propshaft'\nclass Shop < Rails::Application\n  config.load_defaults 7.2\n  config.eager_load = true\n  config.hosts.clear\n  routes.append { get '/', to: ->(_) { [200, {}, [\"Rails #{Rails.version} #{Rails.env} #{Rails.application.assets.resolver.resolve('app.css')}\"]] } }\nend\n",
+      'config/environment.rb': "require_relative 'application'\nRails.application.initialize!\n",
+      'config.ru': "require_relative 'config/environment'\nrun Rails.application\n",
+      Rakefile: "require_relative 'config/application'\nRails.application.load_tasks\n",
+      'bin/rails':
+        "#!/usr/bin/env ruby\nAPP_PATH = File.expand_path('../config/application', __dir__)\nrequire 'bundler/setup'\nrequire 'rails/commands'\n",
+      'app/assets/stylesheets/app.css': 'body { color: red }\n',
+    })
+    const { output } = await built(image, dir)
+    expect(output).toContain('Compiling assets')
+    const secret = ['--env', 'SECRET_KEY_BASE=of-this-run']
+    expect((await serveAndAsk(image, '/', secret)).body).toMatch(
+      /^Rails 7\.2\.\S+ production \/assets\/app-[0-9a-f]+\.css$/,
+    )
+    expect((await readImageFiles(image)).paths).not.toContain('/workspace/tmp/local_secret.txt')
+  }, 300_000)
+})
+
+describe('what cannot be built', () => {
+  it.each<[string, string[], string, RegExp]>([
+    [
+      'another Ruby',
+      ["ruby '3.1.2'", "gem 'rack'"],
+      '',
+      /Gemfile:2: asks for Ruby 3\.1\.2, which is not to be had\n\s+the nearest is 3\.3\.\d+/,
+    ],
+    ['a gem that is nowhere', ["gem 'no-such-gem'"], '', /no-such-gem[\s\S]*Gemfile: bundle lock failed/],
+    [
+      'a lock file of another platform alone',
+      ["gem 'rack'"],
+      'GEM\n  remote: URL/\n  specs:\n    rack (3.1.20)\n\nPLATFORMS\n  arm64-darwin-23\n\nDEPENDENCIES\n  rack\n\nBUNDLED WITH\n   2.5.22\n',
+      /bundle lock --add-platform x86_64-linux, and commit Gemfile\.lock/,
+    ],
+    [
+      'a lock file that does not fit the Gemfile',
+      ["gem 'rack'", "gem 'puma'"],
+      'GEM\n  remote: URL/\n  specs:\n    rack (3.1.20)\n\nPLATFORMS\n  ruby\n\nDEPENDENCIES\n  rack\n\nBUNDLED WITH\n   2.5.22\n',
+      /run bundle install, and commit Gemfile\.lock/,
+    ],
+  ])(
+    '%s is an error with its place',
+    async (_what, lines, lock, message) => {
+      const tree = {
+        Gemfile: gemfile(...lines),
+        'config.ru': 'run 1\n',
+        ...(lock && { 'Gemfile.lock': lock.replace('URL', gems.url) }),
+      }
+      const { code, output } = await bale(['build', 'bale-test-ruby-refused', '--path', await project(tree)])
+      expect(code).not.toBe(0)
+      expect(output).toMatch(message)
+    },
+    120_000,
+  )
+})
