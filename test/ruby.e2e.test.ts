@@ -65,7 +65,7 @@ describe('Rack', () => {
     await writeFile(join(dir, 'config.ru'), "run ->(env) { [200, {}, ['changed ' + Rack.release]] }\n")
     gems.requests.length = 0
     const second = await built(image, dir)
-    expect(second.output).toContain('Using the gems of Gemfile.lock from the previous image')
+    expect(second.output).toContain('Using the gems of Gemfile.lock of the previous image')
     expect(gems.requests).toEqual([])
     const answer = await serveAndAsk(image)
     expect(answer.body).toMatch(/^changed 3\.1\.\d+$/)
