@@ -78,7 +78,7 @@ describe('a gem with an extension in C', () => {
   it('is linked with a library of Debian’s that is in the image, and compilers are not; the bytes are the same twice', async () => {
     const image = 'bale-test-ruby-native'
     const dir = await project({
-      Gemfile: gemfile("gem 'sinatra'", "gem 'puma'", "gem 'pg'"),
+      Gemfile: gemfile("gem 'sinatra'", "gem 'rackup'", "gem 'puma'", "gem 'pg'"),
       'app.rb':
         "require 'sinatra'\nrequire 'pg'\nget('/') { \"sinatra #{Sinatra::VERSION} libpq #{PG.library_version}\" }\nget('/lock') { File.read('Gemfile.lock') }\n",
     })
@@ -86,8 +86,8 @@ describe('a gem with an extension in C', () => {
     const { body } = await serveAndAsk(image)
     expect(body).toMatch(/^sinatra 4\.1\.1 libpq 17\d{4}$/)
     await writeFile(join(dir, 'Gemfile.lock'), (await serveAndAsk(image, '/lock')).body)
-    const digest = digestIn(await bale(['build', image, '--path', dir]))
-    const again = await bale(['build', `${image}-again`, '--path', dir, '--clear-cache'])
+    const digest = digestIn(await bale(['build', image, '--path', dir, '--quiet']))
+    const again = await bale(['build', `${image}-again`, '--path', dir, '--clear-cache', '--quiet'])
     expect(digestIn(again)).toBe(digest)
     const { paths } = await readImageFiles(image)
     expect(paths).toContainEqual(expect.stringMatching(/^\/layers\/bale_ruby\/libraries\/.*\/libpq\.so\.5$/))
