@@ -59,6 +59,14 @@ function fixOfRefusal(words: string): string {
   return 'correct what it names in the namespace, or in the settings file'
 }
 
+/** @param words why: the cluster's, or those of a request that has to go through the node */
+export function nodeIsSilent({ metadata, spec }: Pod, words: string | undefined): BaleError {
+  const [onNode, node] = spec.nodeName === undefined ? ['', ''] : [` on node ${spec.nodeName}`, ` ${spec.nodeName}`]
+  const cause = words === undefined ? '' : `: ${words}`
+  const message = `the node of the pod${onNode} does not answer${cause}`
+  return clusterError(message, `pod ${metadata.name}`, `see to the node: kubectl describe node${node}`)
+}
+
 /** The pod was taken away, or its node. */
 function lost(pod: Pod): Trouble {
   const { metadata, status } = pod
@@ -71,18 +79,9 @@ function lost(pod: Pod): Trouble {
     return failed(clusterError(`the pod was evicted${onNode}: ${words}`, where, fix))
   }
   if (disrupted !== undefined || metadata.deletionTimestamp !== undefined) {
-    const cause = words === undefined ? 'by somebody else' : `: ${words}`
-    const node = disrupted?.reason === 'DeletionByTaintManager'
-    const message = node
-      ? `the node of the pod${onNode} does not answer${cause}`
-      : `the pod was deleted${onNode}${cause.startsWith(':') ? cause : ` ${cause}`}`
-    return failed(
-      clusterError(
-        message,
-        where,
-        node ? `see to the node: kubectl describe node ${pod.spec.nodeName ?? ''}`.trimEnd() : 'build again',
-      ),
-    )
+    if (disrupted?.reason === 'DeletionByTaintManager') return failed(nodeIsSilent(pod, words))
+    const cause = words === undefined ? ' by somebody else' : `: ${words}`
+    return failed(clusterError(`the pod was deleted${onNode}${cause}`, where, 'build again'))
   }
   if (status.phase === 'Failed' && status.reason !== undefined)
     return failed(clusterError(`the cluster ended the pod${onNode}: ${words}`, where, 'build again'))

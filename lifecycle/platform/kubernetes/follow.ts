@@ -6,7 +6,7 @@ import type { Reporter } from '../../events.ts'
 import { type RunLimits, explainPhase, longestEvent, readPhase } from '../../phase-runner.ts'
 import { lines } from '../../phases/run-executable.ts'
 import { type ClusterApi, Refused } from './api-client.ts'
-import { type Observation, explainEnd, troubleOf } from './failures.ts'
+import { type Observation, explainEnd, nodeIsSilent, troubleOf } from './failures.ts'
 import { type Step, isUntrusted, steps } from './manifests.ts'
 import {
   type ContainerState,
@@ -19,6 +19,8 @@ import {
 
 /** Milliseconds between looks at the pod. */
 const pause = 700
+/** Milliseconds in which no log can be read, as its node does not answer the cluster. */
+const unreadFor = 90_000
 
 /**
  * Follows the pod of a Job from phase to phase and reports what they report, as if they ran here.
@@ -164,18 +166,25 @@ class PodWatch {
 
   async #read(step: Step, onLine: (line: string) => void, signal: AbortSignal): Promise<Ended> {
     const log = new StampedLog(onLine)
-    for (;;) {
+    let unread: { readonly since: number } | undefined
+    for (let wait = 100; ; wait = Math.min(2 * wait, 2 * pause)) {
       const pod = await this.#look(signal)
       const ended = pod && stateOf(pod, step)?.terminated
-      const complete = pod !== undefined && (await this.#readLog(pod, step, log, signal))
+      const broken = pod && (await this.#readLog(pod, step, log, signal))
       // Read once more after it has ended: then nothing can follow.
-      if (ended !== undefined && complete) return ended
-      await setTimeout(complete ? 100 : pause, undefined, { signal })
+      if (ended !== undefined && pod !== undefined && broken === undefined) return ended
+      if (broken === undefined) unread = undefined
+      else {
+        unread ??= { since: Date.now() }
+        // Where all nodes are gone, Kubernetes takes no pod away, and says nothing of it in the pod.
+        if (pod !== undefined && Date.now() - unread.since > unreadFor) throw nodeIsSilent(pod, broken.message)
+      }
+      await setTimeout(wait, undefined, { signal })
     }
   }
 
-  /** @returns whether the log was read to its present end */
-  async #readLog(pod: Pod, step: Step, log: StampedLog, signal: AbortSignal): Promise<boolean> {
+  /** @returns why the log was not read to its present end */
+  async #readLog(pod: Pod, step: Step, log: StampedLog, signal: AbortSignal): Promise<Error | undefined> {
     const { name } = pod.metadata
     const query = { container: step, follow: 'true', timestamps: 'true', ...log.since() }
     try {
@@ -185,13 +194,13 @@ class PodWatch {
         await this.#reporter.drained?.()
       }
       log.end()
-      return true
+      return undefined
     } catch (error) {
       log.broke()
       signal.throwIfAborted()
       if (error instanceof Refused && error.status === 403) throw error
       // The way to the node may be interrupted. If it stays so, looking at the pod says why.
-      if (error instanceof BaleError || error instanceof TypeError || isErrno(error)) return false
+      if (error instanceof BaleError || error instanceof TypeError || isErrno(error)) return error
       throw error
     }
   }
