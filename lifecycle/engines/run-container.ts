@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import { fchownSync, statfsSync } from 'node:fs'
+import { fchmodSync, fchownSync, fstatSync, statfsSync } from 'node:fs'
 import { constants, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
@@ -79,13 +79,14 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   if (network === 'host' && landlock === undefined) options.warn?.(`${withoutLandlock.text}; ${withoutLandlock.fix}`)
   const hostUser = bwrap.isSetuid ? undefined : findHostUser(options.landlock)
   const stdio = options.stdio ?? [0, 1, 2]
+  using lent = new DisposableStack()
   let warned = false
   const onAsRoot = (): void => {
     if (!warned) options.warn?.(`${asRoot.text}; ${asRoot.fix}`)
     warned = true
   }
   const start = (files: Files, as: Starter | undefined) => {
-    if (as !== undefined) givePipes(stdio, as.user.id)
+    lent.use(lendOutputs(stdio, as?.user.id))
     return startSandbox({
       ...files,
       as,
@@ -122,9 +123,27 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
 
 const pipefs = 0x50495045
 
-/** The program may open its output by name, as /dev/stdout: the pipe of a shell is its user's then, as in a container. */
-function givePipes(stdio: readonly number[], id: number): void {
-  for (const fd of stdio) if (statfsSync(`/proc/self/fd/${fd}`).type === pipefs) fchownSync(fd, id, id)
+/**
+ * The program may open its output by name, as /dev/stdout: a pipe and the terminal are its user's then, as in a container. A file of
+ * root's stays as it is, and cannot be opened. Disposal makes the terminal what it was, once nothing of the program is alive.
+ * @param id the program's user, where that is another one than ours
+ */
+function lendOutputs(stdio: readonly number[], id: number | undefined): Disposable {
+  const terminals = stdio.filter(fd => isatty(fd)).map(fd => ({ fd, was: fstatSync(fd) }))
+  if (id !== undefined) {
+    for (const fd of stdio) if (statfsSync(`/proc/self/fd/${fd}`).type === pipefs) fchownSync(fd, id, id)
+    for (const { fd, was } of terminals) fchownSync(fd, id, was.gid)
+  }
+  return {
+    [Symbol.dispose]() {
+      for (const { fd, was } of terminals) {
+        // Another run in the same terminal may have it now, or it is somebody else's who may not be changed.
+        if (fstatSync(fd).uid !== (id ?? process.geteuid?.())) continue
+        fchmodSync(fd, was.mode & 0o7777)
+        if (id !== undefined) fchownSync(fd, was.uid, was.gid)
+      }
+    },
+  }
 }
 
 type Files = Pick<SandboxOptions, 'options' | 'descriptors' | 'wrapper'>

@@ -361,13 +361,13 @@ function cases(): void {
 
   describe('running an image: a terminal', () => {
     /** In a pseudo-terminal of its own, whose input is `keys` once the program says ready. */
-    async function onTerminal(text: string, keys: string): Promise<string> {
+    async function onTerminal(text: string, keys: string, around = ''): Promise<string> {
       const settings = { rootfs, tmpDir, config: configOf(script(text)), landlock: landlock.program }
       const command = [process.execPath, runChild, JSON.stringify(settings)]
         .map(word => `'${word.replaceAll("'", `'\\''`)}'`)
         .join(' ')
       // script(1) has $SHELL run it. bash becomes the program by itself; dash would stay in between, and Ctrl-C end it.
-      const argv = ['-qec', `exec ${command}`, '/dev/null']
+      const argv = ['-qec', around === '' ? `exec ${command}` : `${around}; ${command}; ${around}`, '/dev/null']
       const child = spawn('script', argv, { stdio: ['pipe', 'pipe', 'inherit'] })
       onTestFinished(() => void child.kill('SIGKILL'))
       let output = ''
@@ -388,6 +388,14 @@ function cases(): void {
       const child = 'trap "echo child got it; exit 0" INT; echo ready; while :; do sleep 0.02; done'
       const text = `trap "exit 5" INT; /bin/sh -c '${child}'; echo not reached`
       expect(await onTerminal(text, '\x03')).toMatch(/^ready\n(\^C)?child got it\ncode 5$/)
+    })
+
+    it('can be opened by name, and is who it was’s again afterwards', async () => {
+      const text = 'echo one >/dev/stdout; echo two >/dev/stderr; chmod 666 /proc/self/fd/1 2>/dev/null; echo ready'
+      const output = await onTerminal(text, '', 'stat -L -c "%u %g %a" /proc/self/fd/0')
+      const [before, ...rest] = output.split('\n')
+      expect(before).toMatch(/^\d+ \d+ 6[02]0$/)
+      expect(rest).toEqual(['one', 'two', 'ready', before, 'code 0'])
     })
 
     it('X10 is not the program’s own to type into', async () => {
