@@ -196,11 +196,11 @@ async function bundleBuildpack(build, name, out) {
 
 /**
  * Writes the names of the settings that a buildpack reads: those in its program, and in its README, as a program may put names
- * together. `bale build` says of others that nothing reads them (lifecycle/platform/unread-settings.ts).
+ * together; one that ends in an underscore begins others, as `BPE_` does. `bale build` says of others that nothing reads them (lifecycle/platform/unread-settings.ts).
  */
 function writeSettings(out, files) {
   const names = files.flatMap(
-    file => readFileSync(file, 'utf8').match(/\b(?:BP|BPE|GOOGLE|RAILPACK)_[A-Z][A-Z0-9_]*/g) ?? [],
+    file => readFileSync(file, 'utf8').match(/\b(?:BP|BPE|GOOGLE|RAILPACK)_[A-Z][A-Z0-9_]*|\bBPE_(?![A-Z])/g) ?? [],
   )
   writeFileSync(join(out, 'settings.json'), `${JSON.stringify([...new Set(names)].sort())}\n`)
 }

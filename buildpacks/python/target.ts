@@ -58,10 +58,12 @@ export async function readTarget(app: App, file: string, installed: Installed): 
   const byServer = installed.has('gunicorn') ? 'wsgi' : installed.has('uvicorn') ? 'asgi' : undefined
   const origin = await importedFrom(app, file, root, found)
   const { made } = origin ?? found
+  const maker =
+    made === undefined || origin !== undefined ? undefined : await makerSource(app, file, root, made, source)
   const protocol =
     made === undefined
       ? (protocolOf(source, installed) ?? byServer)
-      : protocolOfMaker(made, origin?.source ?? source, installed)
+      : protocolOfMaker(made, maker ?? origin?.source ?? source, installed)
   if (protocol === undefined) return undefined
   return {
     file,
@@ -80,15 +82,27 @@ async function importedFrom(
   root: string,
   { from, object }: FoundObject,
 ): Promise<{ readonly made: string; readonly source: string } | undefined> {
-  const [, dots = '', name = ''] = /^(\.*)([\w.]*)$/.exec(from ?? '') ?? []
-  if (from === undefined || dots.length > 1) return undefined
-  const base = posix.join(dots === '' ? root : posix.dirname(file), name.replaceAll('.', '/'))
-  const path = await app.firstOf([`${base}.py`, `${base}/__init__.py`].filter(candidate => candidate !== file))
-  const source = path === undefined ? undefined : await app.read(path)
+  const source = from === undefined ? undefined : await moduleSource(app, file, root, from)
   const found = source === undefined ? undefined : findObject(source)
   return source === undefined || found?.made === undefined || found.object !== object
     ? undefined
     : { made: found.made, source }
+}
+
+/** The source of a module that is the application's own: `.web`, `shop.web`. */
+async function moduleSource(app: App, file: string, root: string, from: string): Promise<string | undefined> {
+  const [, dots = '', name = ''] = /^(\.*)([\w.]*)$/.exec(from) ?? []
+  if (dots.length > 1) return undefined
+  const base = posix.join(dots === '' ? root : posix.dirname(file), name.replaceAll('.', '/'))
+  const path = await app.firstOf([`${base}.py`, `${base}/__init__.py`].filter(candidate => candidate !== file))
+  return path === undefined ? undefined : app.read(path)
+}
+
+/** Where the function is that makes an object, if it is the application's own: `from factory import create_app`. */
+async function makerSource(app: App, file: string, root: string, made: string, source: string) {
+  const maker = /^\s*(\w+)\(/.exec(made)?.[1]
+  const from = maker && new RegExp(`^from\\s+(\\S+)\\s+import\\s+(?:.*[\\s,(])?${maker}\\b`, 'm').exec(source)?.[1]
+  return from ? moduleSource(app, file, root, from) : undefined
 }
 
 /** Whether a module, run as a program, does more than to define things. */
@@ -170,6 +184,8 @@ export function protocolOf(source: string, installed: Installed): Protocol | und
   if (new RegExp(`\\b${asgi.source}\\(`).test(source)) return 'asgi'
   if (new RegExp(`\\b${wsgi.source}\\(`).test(source)) return 'wsgi'
   const some = (...frameworks: string[]) => frameworks.some(name => installed.has(name))
+  // It brings Flask, for the parts that they share.
+  if (some('quart')) return 'asgi'
   if (some('flask', 'django', 'bottle', 'falcon', 'pyramid', 'dash', 'apiflask')) return 'wsgi'
-  return some('fastapi', 'starlette', 'quart', 'litestar') ? 'asgi' : undefined
+  return some('fastapi', 'starlette', 'litestar') ? 'asgi' : undefined
 }

@@ -27,7 +27,9 @@ export async function sayUnreadSettings(
     if (names === undefined) return
     for (const name of names) known.add(name)
   }
-  const unread = settings.filter(name => !known.has(name)).toSorted()
+  const beginnings = [...known].filter(name => name.endsWith('_'))
+  const isRead = (name: string) => known.has(name) || beginnings.some(beginning => name.startsWith(beginning))
+  const unread = settings.filter(name => !isRead(name)).toSorted()
   if (unread.length === 0) return
   reporter.event({
     type: 'warning',

@@ -1017,7 +1017,7 @@ export const buildpack: Document = {
         {
           line: 1139,
           what: 'sbom-formats are media types of SBOMs',
-          notApplicable: 'the author of a buildpack keeps it; what a buildpack writes is taken by its file name',
+          tests: ['phases/build: refuses an SBOM in a format that buildpack.toml does not declare'],
         },
       ],
     },

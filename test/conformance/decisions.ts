@@ -111,4 +111,9 @@ export const decisions: readonly Decision[] = [
     decision: 'may do without TLS, as on this machine; another is named with -insecure-registry',
     tests: ['stores/registry-parts: %s is on this machine: %s, and may do without TLS: %s'],
   },
+  {
+    about: 'SBOM files in a format that buildpack.toml does not declare',
+    decision: 'builder fails, naming the format, as the specification says',
+    tests: ['phases/build: refuses an SBOM in a format that buildpack.toml does not declare'],
+  },
 ]

@@ -44,4 +44,12 @@ describe('settings of other builders', () => {
     expect(await saidOf({ BP_NODE_VERSION: '22', NODE_ENV: 'x' }, reads)).toEqual([])
     expect(await saidOf({ BP_X: '' }, { ...reads, other: undefined })).toEqual([])
   })
+
+  it('may begin as a buildpack says, which puts their names together', async () => {
+    const environment = ['BPE_', 'GOOGLE_LABEL_', 'BP_IMAGE_LABELS']
+    const env = { BPE_FOO: '1', BPE_APPEND_PATH: ':/x', GOOGLE_LABEL_team: 'a', BP_IMAGE_LABELS_X: '' }
+    expect(await saidOf(env, { environment })).toEqual([
+      'BP_IMAGE_LABELS_X: set, and no buildpack of this build reads it',
+    ])
+  })
 })

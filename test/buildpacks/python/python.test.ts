@@ -790,6 +790,24 @@ describe('the start', () => {
       `gunicorn --bind ${at} app:application`,
     ],
     [
+      'a Quart application that a module of the application makes, though Quart brings Flask',
+      {
+        ...needs('flask', 'quart', 'hypercorn'),
+        'app.py': 'from factory import create_app\napp = create_app()\n',
+        'factory.py': 'from quart import Quart\ndef create_app():\n  return Quart(__name__)\n',
+      },
+      `hypercorn --bind ${at} app:app`,
+    ],
+    [
+      'what the module says that makes it, and not what is installed',
+      {
+        ...needs('flask', 'fastapi', 'uvicorn', 'gunicorn'),
+        'app.py': 'from api import make\napp = make()\n',
+        'api.py': 'def make():\n  return FastAPI()\n',
+      },
+      `uvicorn ${options} app:app`,
+    ],
+    [
       'hypercorn',
       { ...needs('quart', 'hypercorn'), 'app.py': 'app = Quart(__name__)\n' },
       `hypercorn --bind ${at} app:app`,
