@@ -17,13 +17,13 @@ describe('files for later steps of a job', () => {
   it('have the digest, and each name with it', async () => {
     const dir = await temporaryDirectory()
     const options = {
-      digestFile: join(dir, 'new/digest'),
+      digestFile: `${dir}/new/no/../digest`,
       imageNameWithDigestFile: join(dir, 'names'),
       imageNameTagWithDigestFile: join(dir, 'tags'),
     }
     await checkResultFiles(options)
     await writeResultFiles(options, ['localhost:5000/app:1', 'localhost:5000/app:2', 'r.test/app:1'], report)
-    expect(await readFile(options.digestFile, 'utf8')).toBe(digest)
+    expect(await readFile(join(dir, 'new/digest'), 'utf8')).toBe(digest)
     expect(await readFile(options.imageNameWithDigestFile, 'utf8')).toBe(
       `localhost:5000/app@${digest}\nr.test/app@${digest}\n`,
     )

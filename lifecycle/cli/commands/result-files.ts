@@ -45,8 +45,10 @@ export async function writeResultFiles(
     })
   const lines = (nameOf: (name: string) => string) =>
     [...new Set(names.filter(name => name !== '').map(nameOf))].map(name => `${name}@${digest}\n`).join('')
-  const write = async (file: string | undefined, text: string) => {
-    if (file === undefined) return
+  const write = async (named: string | undefined, text: string) => {
+    if (named === undefined) return
+    // As it was checked: `sub/../file` needs no `sub`.
+    const file = resolve(named)
     await wrapErrno(file, async () => {
       // One that is there may be mounted, as Kubernetes' /dev/termination-log is: it cannot be replaced.
       if ((await stat(file).catch(() => undefined)) !== undefined) return writeFile(file, text)
