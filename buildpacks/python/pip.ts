@@ -81,7 +81,8 @@ export async function pipResolve(
   args: readonly string[],
 ): Promise<ResolvedPackage[] | undefined> {
   const report = join(tools.temp, 'resolved.json')
-  const flags = [...installFlags(tools, report), '--dry-run', '--ignore-installed']
+  // Editable requirements of git are cloned all the same: outside of a virtual environment, into src/ of the application.
+  const flags = [...installFlags(tools, report), '--dry-run', '--ignore-installed', '--src', join(tools.temp, 'src')]
   const argv = [tools.python.program, '-m', 'pip', ...flags, ...args] as const
   const { exitCode } = await context.run([...argv], { env: pipEnv(context, tools), quiet: true, allowFailure: true })
   return exitCode === 0 ? readReport(report) : undefined

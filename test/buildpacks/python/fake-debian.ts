@@ -238,6 +238,10 @@ export class FakeDebian {
     }
     for (const file of files) {
       for (const line of (await readFile(resolve(cwd, file), 'utf8')).split('\n')) {
+        // As pip does outside of a virtual environment.
+        const sources = resolve(cwd, args[args.indexOf('--src') + 1] ?? '')
+        const place = args.includes('--src') ? sources : resolve(cwd, 'src')
+        if (isDry && line.startsWith('-e git+')) await mkdir(join(place, 'clone'), { recursive: true })
         const [, name, version] = /^([\w-]+)(?:==([\w.]+))?/.exec(line) ?? []
         if (name !== undefined && !name.startsWith('-')) await install(name, version ?? this.newest[name] ?? '9.9')
       }

@@ -304,6 +304,17 @@ describe('packages', () => {
     expect(output).toContain('Error: requirements.txt: pip install -r requirements.txt failed with exit status 1')
   })
 
+  it('C21 leave no clone in the application when the index is asked', async () => {
+    const line = `-e git+https://host/x.git@${'0'.repeat(40)}#egg=x`
+    const { project, debian } = await pythonProject({ ...flaskApp, 'requirements.txt': `flask==3.1.2\n${line}\n` })
+    await project.build()
+    await project.nextBuild()
+    debian.commands.length = 0
+    await project.build()
+    expect(debian.commands).toContain('pip install --dry-run -r requirements.txt')
+    expect(await readdir(project.appDir)).not.toContain('src')
+  })
+
   it('are kept without a question to the index where each has its digest', async () => {
     const pinned = ['flask==3.1.2', 'werkzeug==1.0', 'jinja2==1.0', 'gunicorn==23.0.0']
     const text = pinned.map(line => `${line} \\\n  --hash=sha256:00\n`).join('')
