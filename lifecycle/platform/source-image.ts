@@ -18,7 +18,7 @@ import { openWorkspace } from './workspace.ts'
 
 const imagePath = '/workspace'
 /** Tells such images from others, and each from all others: a manifest is deleted by its digest. */
-const annotation = 'dev.bale.source'
+const annotation = 'io.bale.source'
 
 export interface SourceImage {
   /** With its digest: what `bale source` is given. */
