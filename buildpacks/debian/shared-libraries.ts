@@ -15,6 +15,7 @@ import {
 import { DebianArchive } from './archive.ts'
 import type { NativePackages } from './native-libraries.ts'
 import { runImagePackages } from './run-image.ts'
+import { runtimePaths } from './runtime-paths.ts'
 import { debianComponents, libraryDir, unpackPackages } from './unpack.ts'
 
 /**
@@ -40,8 +41,8 @@ export interface LibrariesOptions {
   readonly restored?: boolean
   /** For people; the names of the packages by default. */
   readonly title?: string
-  /** More variables of the image. */
-  readonly env?: EnvChanges
+  /** More variables of the image, which may name what is in the layer's directory. */
+  readonly env?: (dir: string) => EnvChanges
   /** Packages that others depend on, and that are not of use here. */
   readonly without?: readonly string[]
 }
@@ -63,11 +64,11 @@ export async function provideLibraries(
     types: options.restored === true ? { launch: true, cache: true } : { launch: true },
     key: {
       'Debian packages': digestOf(JSON.stringify(packages)),
-      ...(options.env && { variables: JSON.stringify(options.env) }),
+      ...(options.env && { variables: JSON.stringify(options.env('')) }),
     },
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)
-      return { env: { launch: { ...(await launchVariables(dir, target.arch)), ...options.env } } }
+      return { env: { launch: { ...(await launchVariables(dir, target.arch)), ...options.env?.(dir) } } }
     },
     sbom: () =>
       Promise.resolve(
@@ -77,14 +78,11 @@ export async function provideLibraries(
   return libraryDir(layer.path, target.arch)
 }
 
-/** Files and directories that programs and libraries look for at a fixed place, and the variables that name another. */
+/** Directories of data that programs and libraries look for at a fixed place, and the variables that name another. */
 const dataVariables: readonly (readonly [variable: string, dir: string])[] = [
-  ['FONTCONFIG_PATH', 'etc/fonts'],
   ['GDAL_DATA', 'usr/share/gdal'],
   ['MAGIC', 'usr/lib/file/magic.mgc'],
   ['PROJ_DATA', 'usr/share/proj'],
-  // What is in /usr/bin is a script that looks for the program below /usr.
-  ['PUPPETEER_EXECUTABLE_PATH', 'usr/lib/chromium/chromium-headless-shell'],
   ['TESSDATA_PREFIX', 'usr/share/tesseract-ocr/5/tessdata'],
 ]
 /** Below the directory of libraries: packages of these expect the linker's configuration to name them. */
@@ -97,9 +95,12 @@ async function launchVariables(dir: string, arch: string): Promise<EnvChanges> {
   for (const name of libraryFolders) if (await isThere(join(libraries, name))) folders.push(join(libraries, name))
   const variables: Record<string, EnvChange> = { LD_LIBRARY_PATH: prepend(folders.join(':'), ':') }
   if (await isThere(join(dir, 'usr/bin'))) variables['PATH'] = append(join(dir, 'usr/bin'), ':')
-  // fontconfig finds fonts there (freedesktop.org, "Base Directory Specification", whose defaults stay).
-  if (await isThere(join(dir, 'usr/share/fonts')))
-    variables['XDG_DATA_DIRS'] = byDefault([join(dir, 'usr/share'), '/usr/local/share', '/usr/share'].join(':'))
+  if (await isThere(join(dir, 'usr/share/fonts'))) {
+    // fontconfig finds its settings by the one, and fonts by the other.
+    const { FONTCONFIG_PATH = [], XDG_DATA_DIRS = [] } = await runtimePaths(dir, arch)
+    if (FONTCONFIG_PATH.length > 0) variables['FONTCONFIG_PATH'] = byDefault(FONTCONFIG_PATH.join(':'))
+    variables['XDG_DATA_DIRS'] = byDefault(XDG_DATA_DIRS.join(':'))
+  }
   for (const [variable, path] of dataVariables) {
     if (await isThere(join(dir, path))) variables[variable] = byDefault(join(dir, path))
   }

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
 import { provideLibraries } from '../debian/shared-libraries.ts'
 import { type BuildContext, byDefault, type EnvChanges, withTempDir } from '../sdk/index.ts'
@@ -11,8 +12,8 @@ export interface Browser {
   readonly title: string
   /** Variables of the build, where the user does not set them. */
   readonly env: Readonly<Record<string, string>>
-  /** Variables of the image. */
-  readonly launch?: EnvChanges
+  /** Variables of the image, by the directory of the packages. */
+  readonly launch?: (dir: string) => EnvChanges
   /** What its packages depend on, and what runs without a screen does not use. */
   readonly without?: readonly string[]
 }
@@ -49,6 +50,8 @@ export async function findBrowser({ env }: BuildContext, { app, json }: Project)
       packages: ['chromium-headless-shell', fonts],
       title: "Debian's Chromium for Puppeteer",
       env: skip,
+      // What is in usr/bin is a script that looks for the program below /usr.
+      launch: dir => ({ PUPPETEER_EXECUTABLE_PATH: byDefault(join(dir, 'usr/lib/chromium/chromium-headless-shell')) }),
       without,
     }
   }
@@ -58,7 +61,7 @@ export async function findBrowser({ env }: BuildContext, { app, json }: Project)
     packages: [...libraries, fonts],
     title: 'libraries for the browsers of Playwright',
     env: { PLAYWRIGHT_BROWSERS_PATH: '0' },
-    launch: { PLAYWRIGHT_BROWSERS_PATH: byDefault('0') },
+    launch: () => ({ PLAYWRIGHT_BROWSERS_PATH: byDefault('0') }),
   }
 }
 

@@ -31,6 +31,9 @@ describe('the browser of an application', () => {
   it('is Debian’s Chromium for Puppeteer, which downloads none', async () => {
     const { browser, ran } = await browserOf({ dependencies: { puppeteer: '24' } })
     expect(browser?.packages).toEqual(chromium)
+    expect(browser?.launch?.('/layers/x')).toMatchObject({
+      PUPPETEER_EXECUTABLE_PATH: { value: '/layers/x/usr/lib/chromium/chromium-headless-shell' },
+    })
     expect(ran).toEqual({ A: '1', PUPPETEER_SKIP_DOWNLOAD: 'true', PUPPETEER_SKIP_CHROMIUM_DOWNLOAD: 'true' })
   })
 
@@ -47,7 +50,8 @@ describe('the browser of an application', () => {
 
   it('of Playwright is in node_modules, in the build and in the image', async () => {
     const { browser, ran } = await browserOf({ dependencies: { playwright: '1' } })
-    expect(browser).toMatchObject({ packages: libraries, launch: { PLAYWRIGHT_BROWSERS_PATH: { value: '0' } } })
+    expect(browser).toMatchObject({ packages: libraries })
+    expect(browser?.launch?.('/layers/x')).toMatchObject({ PLAYWRIGHT_BROWSERS_PATH: { value: '0' } })
     expect(ran).toEqual({ A: '1', PLAYWRIGHT_BROWSERS_PATH: '0' })
     const own = await browserOf({ dependencies: { playwright: '1' } }, {}, { PLAYWRIGHT_BROWSERS_PATH: '/opt' })
     expect(own.ran).toEqual({ A: '1', PLAYWRIGHT_BROWSERS_PATH: '/opt' })
