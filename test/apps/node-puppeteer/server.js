@@ -1,7 +1,8 @@
 import { createServer } from 'node:http'
 import puppeteer from 'puppeteer'
 
-const browser = await puppeteer.launch({ args: ['--no-sandbox'] })
+// Puppeteer's own handler closes the browser and lets the server go on.
+const browser = await puppeteer.launch({ args: ['--no-sandbox'], handleSIGTERM: false })
 
 createServer(async (_request, response) => {
   const page = await browser.newPage()
