@@ -1,7 +1,7 @@
 import type { SiteFile } from './files.ts'
 import type { HeaderRules } from './headers.ts'
 import { escapeRegExp } from '../sdk/index.ts'
-import { quoted } from './quote.ts'
+import { quoted } from '../debian/nginx-text.ts'
 import type { Redirect } from './redirects.ts'
 import type { Site } from './site.ts'
 

@@ -1,5 +1,5 @@
 import { type App, BuildpackError, escapeRegExp, type Log } from '../sdk/index.ts'
-import { isPlain } from './quote.ts'
+import { isPlain } from '../debian/nginx-text.ts'
 import type { Site } from './site.ts'
 
 /** Values of one response header by path: the last pattern that matches has it. */

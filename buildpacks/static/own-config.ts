@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
+import { nginxTables } from '../debian/nginx.ts'
 import { type App, BuildpackError, escapeRegExp, type Log } from '../sdk/index.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -73,16 +74,6 @@ async function included(app: App, dir: string, file: string, depth: number): Pro
   if (text === undefined) return `include {{nginx}}/etc/nginx/${basename(file)};`
   return `${await withIncludes(app, dir, checkTemplates(text, file), file, depth + 1)}\n`
 }
-
-/** Tables that Debian's nginx brings. */
-export const nginxTables = [
-  'mime.types',
-  'fastcgi_params',
-  'fastcgi.conf',
-  'scgi_params',
-  'uwsgi_params',
-  'proxy_params',
-]
 
 async function filesOf(app: App, dir: string, pattern: string, where: string): Promise<string[]> {
   const path = normalize(join(dir, pattern))

@@ -1,9 +1,18 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { DebianArchive } from '../debian/archive.ts'
-import { debianComponents, unpackPackages } from '../debian/unpack.ts'
 import { type BuildContext, digestOf, type Layer } from '../sdk/index.ts'
-import { nginxTables } from './own-config.ts'
+import type { DebianArchive } from './archive.ts'
+import { debianComponents, unpackPackages } from './unpack.ts'
+
+/** Tables that Debian's nginx brings, in etc/nginx of its layer. */
+export const nginxTables = [
+  'mime.types',
+  'fastcgi_params',
+  'fastcgi.conf',
+  'scgi_params',
+  'uwsgi_params',
+  'proxy_params',
+]
 
 /** nginx itself, its table of media types, and the module that serves files which are compressed with brotli. */
 const base = ['nginx', 'nginx-common', 'libnginx-mod-http-brotli-static']
