@@ -8,7 +8,8 @@ import { root } from './helpers/bale.ts'
 import { examples } from './helpers/ci-examples.ts'
 import { isInstalled, startDocker } from './helpers/daemons.ts'
 import { type FakeRegistry, startRegistry } from './helpers/registry.ts'
-import { suiteWith } from './helpers/skip.ts'
+import { containerCases } from './engines/container-cases.ts'
+import { type Available, suiteWith } from './helpers/skip.ts'
 import { writeTree } from './helpers/tree.ts'
 
 // The builder image as `image:` of a job, in a real Docker with its default profiles: what builds there, and what a hostile
@@ -21,20 +22,26 @@ const docker = needed
   ? await startDocker()
   : ({ state: 'missing', reason: 'docker or skopeo is not installed' } as const)
 
+let dir: string
+const archive = () => `oci-archive:${join(dir, 'dist/builder-image.tar')}`
+if (needed) {
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'bale-test-job-'))
+    await chmod(dir, 0o755)
+    await run(process.execPath, [join(root, 'scripts/dist.mjs'), '--out', join(dir, 'dist'), 'builder-image'], {
+      cwd: root,
+    })
+  }, 900_000)
+  afterAll(() => rm(dir, { recursive: true, force: true }))
+}
+
 suiteWith('the builder image in Docker', docker, daemon => {
-  let dir: string
   let registry: FakeRegistry
   const env = { ...process.env, DOCKER_HOST: `unix://${daemon.socketPath}` }
   /** Status and all output of a container. It has the host's network, where the registry is. */
   const job = async (options: readonly string[], script: string) => {
     const argv = ['run', '--rm', '--network', 'host', ...options, image, 'sh', '-c', script]
-    return run('docker', argv, { env, maxBuffer: 1 << 24 }).then(
-      ({ stdout, stderr }) => ({ code: 0, text: stdout + stderr }),
-      (error: unknown) => {
-        const { code = -1, stdout = '', stderr = '' } = error as { code?: number; stdout?: string; stderr?: string }
-        return { code, text: stdout + stderr }
-      },
-    )
+    return outputOf('docker', argv, env)
   }
   const restricted = ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--read-only', '--tmpfs', '/tmp']
   const source = async (name: string, files: Record<string, string>) => {
@@ -45,20 +52,12 @@ suiteWith('the builder image in Docker', docker, daemon => {
   }
 
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'bale-test-job-'))
-    await chmod(dir, 0o755)
-    await run(process.execPath, [join(root, 'scripts/dist.mjs'), '--out', join(dir, 'dist'), 'builder-image'], {
-      cwd: root,
-    })
-    const from = `oci-archive:${join(dir, 'dist/builder-image.tar')}`
-    await run('skopeo', ['copy', '-q', '--dest-daemon-host', env.DOCKER_HOST, from, `docker-daemon:${image}`])
-    await rm(join(dir, 'dist'), { recursive: true })
+    await run('skopeo', ['copy', '-q', '--dest-daemon-host', env.DOCKER_HOST, archive(), `docker-daemon:${image}`])
     registry = await startRegistry()
-  }, 900_000)
+  }, 120_000)
   afterAll(async () => {
     await registry?.close()
     await daemon.stop()
-    await rm(dir, { recursive: true, force: true })
   }, 60_000)
 
   describe('a job', () => {
@@ -190,6 +189,61 @@ suiteWith('the builder image in Docker', docker, daemon => {
       expect(text).not.toContain(secret)
       expect(text).not.toContain(btoa(`ann:${secret}`))
     })
+  })
+
+  describe('a phase: a hostile buildpack', () => {
+    containerCases((phase, volumes, options) =>
+      outputOf('docker', [...phaseOptions(volumes, options), image, `/cnb/lifecycle/${phase}`], env),
+    )
+  })
+})
+
+/** Status and all output of a program. */
+async function outputOf(program: string, argv: readonly string[], env = process.env) {
+  return run(program, argv, { env, maxBuffer: 1 << 24 }).then(
+    ({ stdout, stderr }) => ({ code: 0, text: stdout + stderr }),
+    (error: unknown) => {
+      const { code = -1, stdout = '', stderr = '' } = error as { code?: number; stdout?: string; stderr?: string }
+      return { code, text: stdout + stderr }
+    },
+  )
+}
+
+/** The options of a container for a phase, which is of the image's user. */
+const phaseOptions = (volumes: readonly string[], options: readonly string[] = ['--network', 'none']) => [
+  ...['run', '--rm', '--user', '1000:1000', '-e', 'CNB_PLATFORM_API=0.14', ...options],
+  ...volumes.flatMap(volume => ['-v', volume]),
+]
+
+const podman: Available<true> =
+  isInstalled('podman') && isInstalled('runc') && needed && process.getuid?.() === 0
+    ? { state: 'available', value: true }
+    : { state: 'missing', reason: 'podman, runc, docker or skopeo is not installed, or this is not root' }
+
+suiteWith('a phase in Podman: a hostile buildpack', podman, () => {
+  let storage: string[]
+  beforeAll(async () => {
+    const at = await mkdtemp(join(tmpdir(), 'bale-podman-'))
+    storage = ['--root', join(at, 'data'), '--runroot', join(at, 'run'), '--tmpdir', join(at, 'tmp')]
+    storage.push('--cgroup-manager', 'cgroupfs', '--events-backend', 'file', '--runtime', 'runc')
+    await run('podman', [...storage, 'pull', '-q', archive()])
+  }, 120_000)
+  afterAll(async () => {
+    await run('podman', [...storage, 'system', 'reset', '--force'])
+    await rm(join(storage[1] as string, '..'), { recursive: true, force: true })
+  }, 60_000)
+
+  containerCases(async (phase, volumes, options) => {
+    // Its own limits are higher than those that root may set in some containers.
+    const limits = ['--ulimit', 'nofile=1024:4096', '--ulimit', 'nproc=4096:4096']
+    const [id] = (await run('podman', [...storage, 'images', '-q'])).stdout.split('\n')
+    return outputOf('podman', [
+      ...storage,
+      ...phaseOptions(volumes, options),
+      ...limits,
+      id as string,
+      `/cnb/lifecycle/${phase}`,
+    ])
   })
 })
 

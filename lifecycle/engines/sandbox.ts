@@ -1,5 +1,4 @@
 import { readdirSync } from 'node:fs'
-import { arch } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BaleError } from '../errors.ts'
@@ -7,7 +6,7 @@ import type { Bwrap } from './bwrap.ts'
 import { exitOf, launch, systemPath } from '../processes/launch.ts'
 import { type ProcessHandle, findProcess, isRunning, readProc, sendSignal } from '../processes/proc.ts'
 import { type Starter, starterArgv } from './host-user.ts'
-import { type SeccompArch, seccompFilter } from './seccomp.ts'
+import { seccompArch, seccompFilter } from '../processes/seccomp.ts'
 
 export interface SandboxOptions {
   readonly bwrap: Bwrap
@@ -127,7 +126,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
   const start = as === undefined ? deviceGuard() : starterArgv(as, firstFd + ours.length, wrapper)
   // Options hold the environment: in a pipe they are in no command line that others can read, and have no size limit.
   const options = Buffer.from(joinOptions(sandbox.options))
-  const filter = seccompFilter(machine())
+  const filter = seccompFilter(seccompArch())
   const own = ['--args', String(argsFd), '--seccomp', String(seccompFd), '--json-status-fd', String(statusFd)]
   const child = launch({
     argv: [
@@ -228,12 +227,6 @@ function joinOptions(options: readonly string[]): string {
     })
   }
   return options.map(option => `${option}\0`).join('')
-}
-
-function machine(): SeccompArch {
-  const name = { x64: 'x86_64', arm64: 'aarch64' }[arch() as string]
-  if (name !== undefined) return name as SeccompArch
-  throw new BaleError('engine', `there is no system call filter for ${arch()}`, { fix: 'build on x86_64 or arm64' })
 }
 
 function feed(pipe: Writable, bytes: Uint8Array): void {

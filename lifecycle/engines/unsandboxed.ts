@@ -114,7 +114,7 @@ async function runHere(options: UnsandboxedOptions, run: EngineRun, signal?: Abo
       env: run.env,
       cwd: run.workingDir,
       user: process.geteuid?.() === 0 ? run.user : undefined,
-      restrictions: { sockets: true, signals: true, readOnly: options.readOnly ?? [] },
+      restrictions: { systemCalls: true, sockets: true, signals: true, readOnly: options.readOnly ?? [] },
       pids: options.pids ?? defaultPids,
       stdio: [outputs.stdin, outputs.stdout, outputs.stderr],
     })

@@ -24,7 +24,7 @@ import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 import { runExecutable } from './run-executable.ts'
 import { watchShortages } from './shortage.ts'
-import { type Supervision, findSupervisor, restrictionsOf } from './supervision.ts'
+import { findSupervisor, superviseApart } from './supervision.ts'
 import { collectSboms } from './sbom.ts'
 
 export interface BuildInput {
@@ -124,8 +124,9 @@ async function runBuild(
       args: [layersDir, input.platformDir, planFile],
       env,
       workingDir: input.appDir,
-      supervision:
-        input.supervisor === undefined ? undefined : superviseIn(layersDir, env['HOME'], input, input.supervisor),
+      supervision: superviseApart(input, input.supervisor, [
+        ...[layersDir, input.appDir, ...(env['HOME'] ? [env['HOME']] : [])],
+      ]),
       onLine: (stream, text) => input.reporter.event({ type: 'output', stream, text }),
     },
     signal,
@@ -142,11 +143,6 @@ async function runBuild(
     )
   }
   input.reporter.event({ type: 'buildpack-finished', buildpack: { id, version }, milliseconds })
-}
-
-function superviseIn(own: string, home: string | undefined, input: BuildInput, supervisor: string): Supervision {
-  const closed = [input.layersDir, input.platformDir, input.buildpacks.dir]
-  return { supervisor, restrictions: restrictionsOf(closed, [own, input.appDir, ...(home ? [home] : [])]) }
 }
 
 interface Outputs {

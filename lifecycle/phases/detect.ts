@@ -22,6 +22,7 @@ import type {
 import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
 import { readUntrusted } from '../files/read.ts'
 import { runExecutable } from './run-executable.ts'
+import { findSupervisor, superviseApart } from './supervision.ts'
 
 export interface DetectInput {
   readonly appDir: string
@@ -34,6 +35,10 @@ export interface DetectInput {
   readonly execEnv: string
   readonly env: EnvSources
   readonly reporter: Reporter
+  /** No bin/detect may write here. */
+  readonly layersDir: string
+  /** distribution/supervisor: ends what each bin/detect leaves behind, and keeps it from what is not its own. */
+  readonly supervisor?: string | undefined
 }
 
 /** What the environment of every buildpack is made from (buildpack.md, "Environment"). */
@@ -72,13 +77,15 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   const runs = new Map<string, Promise<Outcome>>()
   const outcomes = new Map<string, Outcome>()
   const reasons: string[] = []
+  const supervisor = input.supervisor && (await findSupervisor(input.supervisor, input.reporter))
   const scratch = await mkdtemp(join(tmpdir(), 'bale-detect-'))
   try {
     for (const members of resolveOrder(input.order, find, input.execEnv)) {
       const group = await settleAll(
         firstOfEachId(members).map(async member => {
           const key = `${member.id}@${member.version}`
-          const run = runs.get(key) ?? detectOne(member, input, join(scratch, String(runs.size)), signal)
+          const run =
+            runs.get(key) ?? detectOne(member, { ...input, supervisor }, join(scratch, String(runs.size)), signal)
           runs.set(key, run)
           const outcome = await run
           outcomes.set(key, outcome)
@@ -209,7 +216,9 @@ async function runDetect(
     },
   })
   const file = await executableOf(buildpack, 'detect')
-  return runExecutable({ file, args: [input.platformDir, planFile], env, workingDir: input.appDir, onLine }, signal)
+  const args = [input.platformDir, planFile]
+  const supervision = superviseApart(input, input.supervisor, [input.appDir, ...(env['HOME'] ? [env['HOME']] : [])])
+  return runExecutable({ file, args, env, workingDir: input.appDir, supervision, onLine }, signal)
 }
 
 type Verdict =

@@ -6,7 +6,7 @@ import { closable, realPaths, writableByUs } from '../files/closable.ts'
 import type { Restrictions } from '../processes/restrictions.ts'
 
 /**
- * How each bin/build is kept from what belongs to others: the phase, and the buildpacks before and after it in the group. All of
+ * How each bin/detect and bin/build is kept from what belongs to others: the phase, and the buildpacks before and after it in the group. All of
  * them are one user's.
  */
 export interface Supervision {
@@ -16,7 +16,7 @@ export interface Supervision {
 }
 
 /**
- * The path of the supervisor, if it works here. Without it, bin/build is run as it is, and a debug note says why: what is
+ * The path of the supervisor, if it works here. Without it, buildpacks are run as they are, and a debug note says why: what is
  * around the phase still ends every process.
  */
 export async function findSupervisor(path: string, reporter: Reporter): Promise<string | undefined> {
@@ -31,18 +31,32 @@ export async function findSupervisor(path: string, reporter: Reporter): Promise<
   }
 }
 
+/** What buildpacks share, and none may change. */
+export interface Shared {
+  readonly layersDir: string
+  readonly platformDir: string
+  readonly buildpacks: { readonly dir: string }
+}
+
 /**
  * One buildpack writes to its own layers and to the application, not to the layers of others, what the platform gives, and the
- * buildpacks themselves (buildpack.md, "Build"; X27, X49). It sends no signal to processes of others, and does not look into
- * their memory (X36, X41).
- * @param closed directories that it may not write to, those of other buildpacks' layers included
+ * buildpacks themselves (buildpack.md, "Build"; X27, X49). It sends no signal to processes of others, does not look into their
+ * memory (X36, X41), and makes no system call that no build needs (X01, X04, X13).
  * @param open directories that it may write to
  */
-export function restrictionsOf(closed: readonly string[], open: readonly string[]): Restrictions {
-  return {
+export function superviseApart(
+  shared: Shared,
+  supervisor: string | undefined,
+  open: readonly string[],
+): Supervision | undefined {
+  if (supervisor === undefined) return undefined
+  const closed = [shared.layersDir, shared.platformDir, shared.buildpacks.dir]
+  const restrictions = {
+    systemCalls: true,
     sockets: true,
     signals: true,
     readOnly: closable(closed, writableByUs),
     writable: realPaths([...open, tmpdir()]),
   }
+  return { supervisor, restrictions }
 }

@@ -1,5 +1,9 @@
+import { seccompArch, seccompFilter } from './seccomp.ts'
+
 /** What a program and all that it starts may not do: see lifecycle/engines/landlock/restrict.h, which has the Linux versions. */
 export interface Restrictions {
+  /** Make system calls that no build needs: see seccomp.ts. */
+  readonly systemCalls?: boolean
   /** Connect to abstract unix sockets of processes outside. */
   readonly sockets?: boolean
   /** Send signals to processes outside. */
@@ -11,8 +15,15 @@ export interface Restrictions {
 }
 
 /** As options of the programs that apply them. */
-export function restrictionOptions({ sockets, signals, readOnly = [], writable = [] }: Restrictions): string[] {
+export function restrictionOptions({
+  systemCalls,
+  sockets,
+  signals,
+  readOnly = [],
+  writable = [],
+}: Restrictions): string[] {
   return [
+    ...(systemCalls === true ? ['--system-calls', Buffer.from(seccompFilter(seccompArch())).toString('hex')] : []),
     ...(sockets === true ? ['--sockets'] : []),
     ...(signals === true ? ['--signals'] : []),
     ...readOnly.flatMap(path => ['--read-only', path]),

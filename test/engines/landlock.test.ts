@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { seccompArch, seccompFilter } from '../../lifecycle/processes/seccomp.ts'
 import { skip } from '../helpers/skip.ts'
 import { landlockProgram, landlockVersion } from '../helpers/supervisor.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -113,5 +114,33 @@ describe.runIf(linux)('landlock, the program', () => {
     if (landlockVersion() < 6) return skip(ctx, 'Linux 6.12 with Landlock is needed')
     const { status } = await run(`kill -0 ${process.pid} 2>/dev/null`)
     expect(status).not.toBe(0)
+  })
+})
+
+describe.runIf(linux)('X13 system calls', () => {
+  const call = (filter: string) =>
+    spawnSync(landlockProgram(), ['--system-calls', filter, '/bin/sh', '-c', 'grep Seccomp: /proc/self/status'], {
+      encoding: 'utf8',
+    })
+
+  it('are judged by the filter', () => {
+    const filter = Buffer.from(seccompFilter(seccompArch())).toString('hex')
+    expect(call(filter).stdout).toBe('Seccomp:\t2\n')
+  })
+
+  it.each([
+    ['nothing', ''],
+    ['half an instruction', '06000000'],
+    ['no digits', '060000000000ff7x'],
+    ['more than the kernel takes', '060000000000ff7f'.repeat(4097)],
+  ])('are not made at all when the filter is %s', (_what, filter) => {
+    const { status, stderr } = call(filter)
+    expect([status, stderr]).toEqual([125, 'ERROR: landlock: unknown option --system-calls\n'])
+  })
+
+  it('are not made at all when the kernel refuses the filter', () => {
+    const { status, stderr } = call('ffff0000000000ff')
+    expect(status).toBe(125)
+    expect(stderr).toContain('the filter of system calls cannot be applied')
   })
 })

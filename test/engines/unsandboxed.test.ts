@@ -5,14 +5,17 @@ import { chmod, chown, copyFile, lstat, mkdir, mkdtemp, readdir, rm, writeFile }
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { supervise } from '../../lifecycle/processes/supervisor.ts'
 import { unsandboxedEngine } from '../../lifecycle/engines/unsandboxed.ts'
+import type { Mount } from '../../lifecycle/engines/engine.ts'
 import { type OpenEngine, engineContract, sh } from '../contracts/engines.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { processesWith, uniqueWord } from '../helpers/processes.ts'
 import { skip } from '../helpers/skip.ts'
 import { landlockVersion, supervisorProgram } from '../helpers/supervisor.ts'
+import { useProbe } from './harness.ts'
+import { readAttempts, systemCallCases } from './system-call-cases.ts'
 
 async function open(landlock?: string): Promise<OpenEngine> {
   const base = await mkdtemp(join(tmpdir(), 'bale-test-'))
@@ -32,6 +35,25 @@ async function open(landlock?: string): Promise<OpenEngine> {
 
 if (process.platform === 'linux') engineContract('host', () => open())
 else it.skip('the contract (skipped: engines need Linux)')
+
+describe.runIf(process.platform === 'linux')('host: a hostile build', () => {
+  const probe = useProbe()
+  let attempts: Map<string, string>
+  beforeAll(async () => {
+    // Of root only as another user: with root's capabilities some of this works.
+    const user = process.geteuid?.() === 0 ? { uid: 54_321, gid: 54_322 } : undefined
+    await chmod(dirname(probe.hostPath), 0o755)
+    const tmpDir = await mkdtemp(join(tmpdir(), 'bale-test-'))
+    const engine = unsandboxedEngine({ tmpDir, supervisor: supervisorProgram() })
+    const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+    const opened = { engine, dir: tmpDir, tmpDir, mounts: [], network: 'host', user: user ?? self } as const
+    const show = (hostPath: string, access: Mount['access']) => ({ hostPath, path: hostPath, access })
+    const { stdout } = await sh({ ...opened, show }, '', { argv: [probe.hostPath, 'attempts'] })
+    await rm(tmpDir, { recursive: true })
+    attempts = readAttempts(stdout)
+  })
+  systemCallCases(() => attempts)
+})
 
 describe.runIf(process.platform === 'linux')('host: what it cannot do is an error', () => {
   it('closing the network', async () => {

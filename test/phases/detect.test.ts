@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { detect } from '../../lifecycle/phases/detect.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { supervisorProgram } from '../helpers/supervisor.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import type { Tree } from '../helpers/tree.ts'
 import { buildpack, detectInput, order } from './harness.ts'
@@ -209,6 +210,18 @@ describe('detect', () => {
     expect(error.message.length).toBeLessThan(200_000)
     expect(most).toBeGreaterThan(0)
     expect(most).toBeLessThan(150_000_000)
+  })
+
+  it('X13 X16 makes no system call that no build needs, and leaves no process', async () => {
+    const dir = await temporaryDirectory()
+    const script = `grep -q '^Seccomp:.2$' /proc/self/status || exit 100
+(setsid sh -c 'trap "" TERM; echo $$ > "${dir}/pid"; exec sleep 600' >/dev/null 2>&1 &)
+while ! [ -s "${dir}/pid" ]; do sleep 0.01; done`
+    const input = await detectInput(dir, buildpack('leaving', { detect: script }), order(['leaving']))
+    const { results } = await detect({ ...input, supervisor: supervisorProgram() })
+    expect(results).toMatchObject([{ status: 'passed' }])
+    const pid = Number(await readFile(join(dir, 'pid'), 'utf8'))
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 
   it('D17 ignores SIGTERM: it is killed all the same', { timeout: 15_000 }, async () => {

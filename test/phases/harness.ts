@@ -44,6 +44,7 @@ export async function detectInput(
 ): Promise<DetectInput & { reporter: ReturnType<typeof recorder> }> {
   await writeTree(root, { 'workspace/.keep': '', 'platform/env/.keep': '', ...tree })
   return {
+    layersDir: join(root, 'layers'),
     appDir: join(root, 'workspace'),
     platformDir: join(root, 'platform'),
     order: ordered,
@@ -64,7 +65,6 @@ export async function buildInput(
   const { order: _order, ...common } = await detectInput(root, { 'layers/.keep': '', ...tree }, order([]))
   const input: BuildInput = {
     ...common,
-    layersDir: join(root, 'layers'),
     group: ids.map(id => ({ id, version: '1.0.0', api: '0.11' })),
     plan,
     features: requirePlatformApi('0.12'),

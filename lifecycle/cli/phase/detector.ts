@@ -17,7 +17,7 @@ import { requireExperimental } from './modes.ts'
 
 /** platform.md, "detector". */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
-  const { inputs, signal, env, log } = context
+  const { inputs, signal, env, log, io } = context
   // Who started us for a build has said it.
   if (env['BALE_LOG_FORMAT'] !== 'jsonl') warnOfPasswords(proxiesOf(inheritedEnv(env)), log)
   const order = await readOrder(context)
@@ -26,7 +26,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   return {
     images: undefined,
     async run() {
-      const { group, plan } = await detect({ ...common, order, descriptors }, signal)
+      const { group, plan } = await detect({ ...common, order, descriptors, supervisor: io.supervisor }, signal)
       await writeOutput(inputs.path('group'), formatGroup(group))
       await writeOutput(inputs.path('plan'), formatResolvedPlan(plan))
     },

@@ -12,7 +12,8 @@ enum { O_NOFOLLOW = 0100000 };
 enum { NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445, NR_landlock_restrict_self = 446 };
 // clang-format on
 
-enum { O_PATH = 010000000, S_IFLNK = 0120000, PR_SET_NO_NEW_PRIVS = 38 };
+enum { O_PATH = 010000000, S_IFLNK = 0120000 };
+enum { PR_GET_SECCOMP = 21, PR_SET_SECCOMP = 22, PR_SET_NO_NEW_PRIVS = 38, SECCOMP_MODE_FILTER = 2 };
 
 /* linux/landlock.h */
 enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1, SCOPE_ABSTRACT_UNIX_SOCKET = 1, SCOPE_SIGNAL = 2 };
@@ -38,6 +39,31 @@ typedef struct {
   int32_t parent_fd;
 } __attribute__((packed)) PathBeneath;
 
+/* struct sock_filter, which is 8 bytes long, and struct sock_fprog */
+enum { INSTRUCTION_SIZE = 8, MOST_INSTRUCTIONS = 4096 };
+typedef struct {
+  uint16_t length;
+  const char *instructions;
+} Filter;
+
+static int digit(char c) {
+  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Returns whether the digits are whole instructions. */
+static bool read_filter(Str *bytes, Str digits) {
+  if (digits.len == 0 || digits.len % (2 * INSTRUCTION_SIZE) != 0) return false;
+  if (digits.len / (2 * INSTRUCTION_SIZE) > MOST_INSTRUCTIONS) return false;
+  char *to = allocate(digits.len / 2);
+  for (size_t i = 0; i < digits.len; i += 2) {
+    const int high = digit(digits.ptr[i]), low = digit(digits.ptr[i + 1]);
+    if (high < 0 || low < 0) return false;
+    to[i / 2] = (char)(16 * high + low);
+  }
+  *bytes = (Str){to, digits.len / 2};
+  return true;
+}
+
 int read_restriction(Restrictions *restrictions, int argc, char **argv, int at) {
   const Str option = str(argv[at]);
   const bool has_value = at + 1 < argc;
@@ -48,6 +74,7 @@ int read_restriction(Restrictions *restrictions, int argc, char **argv, int at) 
   if (has_value && str_equal(option, S("-r"))) return list_add(&restrictions->only_read, str(argv[at + 1])), 2;
   if (has_value && str_equal(option, S("-w"))) return list_add(&restrictions->only_change, str(argv[at + 1])), 2;
   if (has_value && str_equal(option, S("--writable"))) return list_add(&restrictions->writable, str(argv[at + 1])), 2;
+  if (has_value && str_equal(option, S("--system-calls")) && read_filter(&restrictions->system_calls, str(argv[at + 1]))) return 2;
   return 0;
 }
 
@@ -130,7 +157,21 @@ static Str allow_others(int ruleset, const char *directory, const StrList *read_
   return failed;
 }
 
-Str restrict_self(const Restrictions *restrictions) {
+static int set_no_new_privileges(void) {
+  return (int)sys_call(NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+}
+
+static Str restrict_calls(Str system_calls) {
+  if (system_calls.len == 0) return S("");
+  /* A kernel without filters, and an emulator of another machine, says so. */
+  if (sys_call(NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) < 0) return S("");
+  const Filter filter = {(uint16_t)(system_calls.len / INSTRUCTION_SIZE), system_calls.ptr};
+  int error = set_no_new_privileges();
+  if (error == 0) error = (int)sys_call(NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, (long)&filter, 0, 0, 0);
+  return error < 0 ? failure("the filter of system calls cannot be applied", error) : S("");
+}
+
+static Str restrict_files(const Restrictions *restrictions) {
   const int version = landlock_version();
   const bool only = restrictions->only_read.len + restrictions->only_change.len > 0;
   Ruleset rules = {0};
@@ -160,8 +201,13 @@ Str restrict_self(const Restrictions *restrictions) {
       failed = allow(ruleset, restrictions->writable.items[i].ptr, OF_DIRECTORIES);
   }
   if (failed.len > 0) return failed;
-  int error = (int)sys_call(NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+  int error = set_no_new_privileges();
   if (error == 0) error = (int)SYS(landlock_restrict_self, ruleset, 0, 0, 0);
   sys_close(ruleset);
   return error < 0 ? failure("the ruleset cannot be applied", error) : S("");
+}
+
+Str restrict_self(const Restrictions *restrictions) {
+  Str failed = restrict_files(restrictions);
+  return failed.len > 0 ? failed : restrict_calls(restrictions->system_calls);
 }

@@ -1,4 +1,4 @@
-/* Takes rights from this process, and so from all that it will start: landlock(7). Nobody below can get them back. */
+/* Takes rights from this process, and so from all that it will start: landlock(7), seccomp(2). Nobody below can get them back. */
 #ifndef RESTRICT_H
 #define RESTRICT_H
 
@@ -17,15 +17,19 @@
  *                      It opens no file but those at and below these paths: -r to read and execute, -w to change as well; and
  *                      what --sockets and --signals say. Where no namespace can be made, this is what keeps buildpacks from
  *                      the files of the job around them. Linux 5.19; on an older one this is an error.
+ *   --system-calls <filter>
+ *                      It makes no system call that the filter refuses: seccomp(2), an array of struct sock_filter in hexadecimal
+ *                      digits, in the byte order of the machine.
  *   --mounting         It goes on mounting file systems, as bubblewrap does; not with --read-only. The kernel then refuses (EXDEV)
  *                      to move files between directories where anything below is restricted with --read-only.
  *
- * With any of the others it neither traces the processes outside nor looks into their memory, environment or descriptors
+ * With any of those for Landlock it neither traces the processes outside nor looks into their memory, environment or descriptors
  * (/proc/<pid>/{mem,environ,fd}, K15). What the kernel is too old for is left out. Paths are absolute and contain no links.
  */
 typedef struct {
   bool sockets, signals, mounting;
   StrList read_only, writable, only_read, only_change;
+  Str system_calls; /* as bytes; empty for none */
 } Restrictions;
 
 /* Reads one of the options above at argv[at]. Returns the words that it takes, 0 if it is none. */

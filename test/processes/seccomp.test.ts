@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type SeccompArch, seccompFilter } from '../../lifecycle/engines/seccomp.ts'
+import { type SeccompArch, seccompFilter } from '../../lifecycle/processes/seccomp.ts'
 
 interface Call {
   readonly arch: number

@@ -1,3 +1,6 @@
+import { arch as machineName } from 'node:os'
+import { BaleError } from '../errors.ts'
+
 /** The machines that we have system call tables for. */
 export type SeccompArch = 'x86_64' | 'aarch64'
 
@@ -89,7 +92,19 @@ const argument = (n: number): number => 16 + 8 * n
 type Instruction = readonly [code: number, yes: number, no: number, operand: number]
 
 /**
- * A seccomp filter for bubblewrap's `--seccomp`: an array of `struct sock_filter`. All is allowed that is not named
+ * The machine that this runs on.
+ * @throws BaleError 'engine' if there is no filter for it
+ */
+export function seccompArch(): SeccompArch {
+  const name = { x64: 'x86_64', arm64: 'aarch64' }[machineName() as string]
+  if (name !== undefined) return name as SeccompArch
+  throw new BaleError('engine', `there is no system call filter for ${machineName()}`, {
+    fix: 'build on x86_64 or arm64',
+  })
+}
+
+/**
+ * A seccomp filter: an array of `struct sock_filter`, for bubblewrap's `--seccomp` and engines/landlock. All is allowed that is not named
  * above, since builds run any program; the filter takes away what no build needs and what namespaces do not cover.
  */
 export function seccompFilter(machine: SeccompArch): Uint8Array {
