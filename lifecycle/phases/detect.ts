@@ -22,7 +22,7 @@ import type {
 import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
 import { readUntrusted } from '../files/read.ts'
 import { runExecutable } from './run-executable.ts'
-import { findSupervisor, superviseApart } from './supervision.ts'
+import { type Supervision, findSupervisor, superviseApart } from './supervision.ts'
 
 export interface DetectInput {
   readonly appDir: string
@@ -40,6 +40,8 @@ export interface DetectInput {
   /** distribution/supervisor: ends what each bin/detect leaves behind, and keeps it from what is not its own. */
   readonly supervisor?: string | undefined
 }
+
+type SupervisedInput = DetectInput & { readonly supervision: Supervision | undefined }
 
 /** What the environment of every buildpack is made from (buildpack.md, "Environment"). */
 export interface EnvSources {
@@ -78,6 +80,8 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   const outcomes = new Map<string, Outcome>()
   const reasons: string[] = []
   const supervisor = input.supervisor && (await findSupervisor(input.supervisor, input.reporter))
+  const home = input.env.inherited['HOME']
+  const supervision = superviseApart(input, supervisor, [input.appDir, ...(home ? [home] : [])])
   const scratch = await mkdtemp(join(tmpdir(), 'bale-detect-'))
   try {
     for (const members of resolveOrder(input.order, find, input.execEnv)) {
@@ -85,7 +89,7 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
         firstOfEachId(members).map(async member => {
           const key = `${member.id}@${member.version}`
           const run =
-            runs.get(key) ?? detectOne(member, { ...input, supervisor }, join(scratch, String(runs.size)), signal)
+            runs.get(key) ?? detectOne(member, { ...input, supervision }, join(scratch, String(runs.size)), signal)
           runs.set(key, run)
           const outcome = await run
           outcomes.set(key, outcome)
@@ -152,7 +156,7 @@ function firstOfEachId(members: readonly OrderElement[]): OrderElement[] {
 
 async function detectOne(
   member: OrderElement,
-  input: DetectInput,
+  input: SupervisedInput,
   planFile: string,
   signal?: AbortSignal,
 ): Promise<Outcome> {
@@ -195,7 +199,7 @@ const maxOutput = 32 * 1024
  */
 async function runDetect(
   buildpack: Buildpack,
-  input: DetectInput,
+  input: SupervisedInput,
   planFile: string,
   onLine: (stream: 'stdout' | 'stderr', line: string) => void,
   signal?: AbortSignal,
@@ -217,8 +221,7 @@ async function runDetect(
   })
   const file = await executableOf(buildpack, 'detect')
   const args = [input.platformDir, planFile]
-  const supervision = superviseApart(input, input.supervisor, [input.appDir, ...(env['HOME'] ? [env['HOME']] : [])])
-  return runExecutable({ file, args, env, workingDir: input.appDir, supervision, onLine }, signal)
+  return runExecutable({ file, args, env, workingDir: input.appDir, supervision: input.supervision, onLine }, signal)
 }
 
 type Verdict =
