@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -18,12 +19,15 @@ import { buildHelpers } from '../scripts/bundle.mjs'
 import { libraries } from './libraries.ts'
 import { type Machine, machineFor, type Arch, runTool } from './machine.ts'
 import { fetchNode } from './node.ts'
+import { allLicenses } from './sbom.ts'
 
 export interface CliParts {
   readonly arch: Arch
   readonly root: string
   /** The bundle for this machine: dist/bale. */
   readonly bundle: string
+  /** What it was made of, by paths from the root. */
+  readonly sources: readonly string[]
 }
 
 /** Not for others: when the bundle was made, and what one kind of machine makes of the programs. */
@@ -34,7 +38,7 @@ const left = (machine: Machine) => (path: string) =>
  * Puts `bale` together in `out` with its own Node and C library: it runs in any image, from any folder, without installation.
  * @param shared the folder of a lifecycle in the same image, from which Node and the libraries are linked instead
  */
-export function assembleCli({ arch, root, bundle }: CliParts, out: string, shared?: string): void {
+export function assembleCli({ arch, root, bundle, sources }: CliParts, out: string, shared?: string): void {
   const machine = machineFor(arch)
   mkdirSync(out, { recursive: true })
   cpSync(bundle, out, { recursive: true, verbatimSymlinks: true, filter: left(machine) })
@@ -50,16 +54,32 @@ export function assembleCli({ arch, root, bundle }: CliParts, out: string, share
   copyFileSync(join(root, 'distribution/dispatcher/start.cjs'), join(out, 'start.cjs'))
   for (const name of ['node', 'executor']) symlinkSync('bale', join(out, name))
   const { loader, others } = libraries(machine)
+  // One that can be read, to be copied by users to whom the other one belongs not: see nodeRuntime.
+  copyFileSync(loader, join(out, 'runtime', basename(loader)))
   if (shared !== undefined) {
     for (const name of ['nodejs', ...[loader, ...others].map(path => basename(path))])
       symlinkSync(`${shared}/${name}`, join(out, name))
     return
   }
-  copyFileSync(fetchNode(machine, root).program, join(out, 'nodejs'))
+  const node = fetchNode(machine, root)
+  copyFileSync(node.program, join(out, 'nodejs'))
   for (const path of [loader, ...others]) copyFileSync(path, join(out, basename(path)))
+  writeFileSync(join(out, 'LICENSES.txt'), allLicenses({ root, sources, machine, node }))
+  setModes(out)
   // Executable for all, but not readable: see dispatcher/main.c, "Secrets".
   chmodSync(join(out, basename(loader)), 0o711)
 }
+
+/** Those that do not depend on the umask of whoever made the files. */
+function setModes(dir: string): void {
+  chmodSync(dir, 0o755)
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name)
+    if (entry.isDirectory()) setModes(path)
+    else if (!entry.isSymbolicLink()) chmodSync(path, (statSync(path).mode & 0o100) === 0 ? 0o644 : 0o755)
+  }
+}
+
 export interface SharedParts {
   readonly builder: Builder
   readonly runImage: { readonly image: string; readonly mirrors: readonly string[] }

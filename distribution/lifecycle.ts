@@ -7,7 +7,7 @@ import { lifecycleToml } from './descriptor.ts'
 import { libraries, libraryComponents } from './libraries.ts'
 import { type Machine, runTool } from './machine.ts'
 import { fetchNode } from './node.ts'
-import { licenses, nodeComponents, npmPackages, ownComponent, sbomFiles } from './sbom.ts'
+import { allLicenses, nodeComponents, npmPackages, ownComponent, sbomFiles } from './sbom.ts'
 
 /** What the dispatcher can be called as; `node` is for buildpacks. */
 export const phaseNames: readonly string[] = [
@@ -54,16 +54,7 @@ export async function assembleLifecycle(machine: Machine, root: string, out: str
     ]),
   ]
   for (const [name, text] of sboms) writeFileSync(join(dir, name), text)
-  const sections = [
-    { title: 'Bale', files: [join(root, 'LICENSE')] },
-    ...packages.map(({ dir: from, component }) => ({
-      title: component.name,
-      files: ['LICENSE', 'LICENSE.md', 'LICENSE.txt', 'license'].map(name => join(root, from, name)),
-    })),
-    ...machine.libraryPackages.map(name => ({ title: name, files: [`/usr/share/doc/${name}/copyright`] })),
-    { title: 'Node.js', files: [node.license] },
-  ]
-  writeFileSync(join(dir, 'LICENSES.txt'), licenses(sections))
+  writeFileSync(join(dir, 'LICENSES.txt'), allLicenses({ root, sources, machine, node }))
   writeFileSync(join(out, 'lifecycle.toml'), lifecycleToml())
   setModes(out, dir, machine)
 }

@@ -1,4 +1,4 @@
-// Makes what others install of Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... lifecycle|lifecycle-image|builder-image|cli`.
+// Makes what others install of Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... lifecycle|lifecycle-image|builder-image|cli|deb`.
 import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,9 +10,12 @@ import { leaseName } from '../lifecycle/files/lease.ts'
 import { baleVersion, lifecycleVersion } from '../lifecycle/version.ts'
 import { assembleLifecycle } from './lifecycle.ts'
 import { builderImage } from './builder-image.ts'
+import { bundle } from '../scripts/bundle.mjs'
 import { assembleCli, shareWithBuilder } from './cli.ts'
+import { cliContents, describeCli } from './cli-package.ts'
+import { packageFile, writeDebianPackage } from './debian-package.ts'
 import { lifecycleImage } from './lifecycle-image.ts'
-import { type Arch, archs, machineFor, runTool } from './machine.ts'
+import { type Arch, archs, machineFor } from './machine.ts'
 import type { ImagePlan } from '../lifecycle/platform/builders/image-plan.ts'
 import { writeLayout, writeOciArchive } from './oci-archive.ts'
 import { writeTarball, writeTreeTarball } from './tarball.ts'
@@ -27,6 +30,10 @@ interface Job {
   readonly named: readonly Arch[]
   /** Where `linux-<arch>/` is, once it is made. */
   readonly folder: (arch: Arch) => Promise<string>
+  /** Where `bale/`, the program, is in a directory that is gone afterwards. */
+  readonly program: (arch: Arch) => Promise<string>
+  /** Makes dist/bale, and gives the sources that went in. */
+  readonly bundled: () => Promise<readonly string[]>
   /** What the builder calls its run image; else what builder.toml says. */
   readonly runImage: string | undefined
   /** The builder image holds its run image, so that a build needs no registry for it. */
@@ -40,6 +47,7 @@ const products: Record<string, Make> = {
   'lifecycle-image': image,
   'builder-image': builder,
   cli,
+  deb,
 }
 
 /** `lifecycle-linux-<arch>.tgz`. */
@@ -71,7 +79,7 @@ const ownRunImage = { image: 'bale/run:trixie', mirrors: [] }
 async function builder(job: Job): Promise<string[]> {
   const { out, runImage } = job
   const own = archs.find(name => machineFor(name).native) as Arch
-  runTool(process.execPath, [join(root, 'scripts/bundle.mjs')])
+  const sources = await job.bundled()
   const loaded = await loadBuilder(join(root, 'dist/bale'))
   const named = runImage === undefined ? (loaded.runImage ?? ownRunImage) : { image: runImage, mirrors: [] }
   const files = [join(out, 'builder-image.tar'), join(out, 'run-image.tar')] as const
@@ -79,7 +87,7 @@ async function builder(job: Job): Promise<string[]> {
   const [builders, runs]: [ImagePlan[], ImagePlan[]] = [[], []]
   try {
     for (const arch of job.named.length > 0 ? job.named : [own]) {
-      const made = await makeBuilder(job, { arch, work: join(work, arch), loaded, named })
+      const made = await makeBuilder(job, { arch, work: join(work, arch), loaded, named, sources })
       builders.push(made.builder)
       runs.push(made.run)
     }
@@ -96,9 +104,10 @@ interface BuilderJob {
   readonly work: string
   readonly loaded: Awaited<ReturnType<typeof loadBuilder>>
   readonly named: { readonly image: string; readonly mirrors: readonly string[] }
+  readonly sources: readonly string[]
 }
 
-async function makeBuilder({ folder, withRunImage }: Job, { arch, work, loaded, named }: BuilderJob) {
+async function makeBuilder({ folder, withRunImage }: Job, { arch, work, loaded, named, sources }: BuilderJob) {
   const { signal } = new AbortController()
   const stack = await createStack({
     stackDir: loaded.stackDir ?? '',
@@ -114,7 +123,7 @@ async function makeBuilder({ folder, withRunImage }: Job, { arch, work, loaded, 
   }
   const run: ImagePlan = { layers: [packages], config: () => stack.run.config }
   const cli = join(work, 'bale')
-  assembleCli({ arch, root, bundle: join(root, 'dist/bale') }, cli, '../lifecycle')
+  assembleCli({ arch, root, bundle: join(root, 'dist/bale'), sources }, cli, '../lifecycle')
   shareWithBuilder(cli, { builder: loaded, runImage: named, config: stack.build.config })
   if (withRunImage) await writeLayout(join(cli, 'run-image'), run)
   const parts = { folder: await folder(arch), cli, builder: loaded, base: stack.build, runImage: named }
@@ -122,22 +131,26 @@ async function makeBuilder({ folder, withRunImage }: Job, { arch, work, loaded, 
 }
 
 /** `bale-linux-<arch>.tgz`: the folder `bale/`, to be unpacked or mounted in any image. */
-async function cli({ out, archs }: Job): Promise<string[]> {
-  runTool(process.execPath, [join(root, 'scripts/bundle.mjs')])
+async function cli({ out, archs, program }: Job): Promise<string[]> {
   const files: string[] = []
-  const work = join(out, leaseName())
-  try {
-    for (const arch of archs) {
-      const dir = join(work, arch)
-      assembleCli({ arch, root, bundle: join(root, 'dist/bale') }, join(dir, 'bale'))
-      const file = join(out, `bale-linux-${arch}.tgz`)
-      await writeTreeTarball(dir, 'bale', file)
-      files.push(file)
-    }
-    return files
-  } finally {
-    rmSync(work, { recursive: true, force: true })
+  for (const arch of archs) {
+    const file = join(out, `bale-linux-${arch}.tgz`)
+    await writeTreeTarball(await program(arch), 'bale', file)
+    files.push(file)
   }
+  return files
+}
+
+/** `bale_<version>_<arch>.deb`: the same in /usr/lib, with what shells and man(1) look for. */
+async function deb({ out, archs, program }: Job): Promise<string[]> {
+  const files: string[] = []
+  for (const arch of archs) {
+    const description = describeCli(arch)
+    const file = join(out, packageFile(description))
+    await writeDebianPackage(description, cliContents(join(await program(arch), 'bale'), root), file)
+    files.push(file)
+  }
+  return files
 }
 
 /** Makes `linux-<arch>/`, which is replaced when the new one is whole. */
@@ -164,18 +177,38 @@ async function main(): Promise<void> {
     withRunImage,
   } = parseCommandLine(process.argv.slice(2))
   mkdirSync(out, { recursive: true })
-  const made = new Map<Arch, Promise<string>>()
-  const folder = (arch: Arch): Promise<string> => {
-    const found = made.get(arch) ?? assemble(out, arch)
-    made.set(arch, found)
-    return found
-  }
-  for (const make of wanted) {
-    for (const file of await make({ out, archs: chosen, named, folder, runImage, withRunImage })) {
-      const megabytes = (statSync(file).size / 1e6).toFixed(1)
-      console.log(`${relative(process.cwd(), file)}  ${megabytes} MB`)
+  const work = join(out, leaseName())
+  const bundled = once(bundle)
+  const folder = onceEach((arch: Arch) => assemble(out, arch))
+  const program = onceEach(async (arch: Arch) => {
+    const dir = join(work, arch)
+    assembleCli({ arch, root, bundle: join(root, 'dist/bale'), sources: await bundled() }, join(dir, 'bale'))
+    return dir
+  })
+  try {
+    for (const make of wanted) {
+      for (const file of await make({ out, archs: chosen, named, folder, program, bundled, runImage, withRunImage })) {
+        const megabytes = (statSync(file).size / 1e6).toFixed(1)
+        console.log(`${relative(process.cwd(), file)}  ${megabytes} MB`)
+      }
     }
+  } finally {
+    rmSync(work, { recursive: true, force: true })
   }
+}
+
+function onceEach<Key, Value>(make: (key: Key) => Value): (key: Key) => Value {
+  const made = new Map<Key, Value>()
+  return key => {
+    const value = made.has(key) ? (made.get(key) as Value) : make(key)
+    made.set(key, value)
+    return value
+  }
+}
+
+function once<Value>(make: () => Value): () => Value {
+  const made = onceEach(make)
+  return () => made(undefined)
 }
 
 function parseCommandLine(args: string[]) {

@@ -7,7 +7,8 @@ import { spdx } from '../buildpacks/sdk/sbom/spdx.ts'
 import { syft } from '../buildpacks/sdk/sbom/syft.ts'
 import { BaleError } from '../lifecycle/errors.ts'
 import { lifecycleVersion } from '../lifecycle/version.ts'
-import { nodeVersion } from './node.ts'
+import type { Machine } from './machine.ts'
+import { type NodeFiles, nodeVersion } from './node.ts'
 
 const formats = { cdx: cycloneDx, spdx, syft }
 
@@ -69,4 +70,25 @@ export function licenses(sections: readonly { readonly title: string; readonly f
       return file === undefined ? [] : [`==== ${title} ====\n\n${readFileSync(file, 'utf8').trim()}\n`]
     })
     .join('\n\n')
+}
+
+export interface Licensed {
+  readonly root: string
+  /** The sources of the bundles: of npm's packages among them come licences. */
+  readonly sources: readonly string[]
+  readonly machine: Machine
+  readonly node: NodeFiles
+}
+
+/** LICENSES.txt of what runs on a Node and C libraries of its own. */
+export function allLicenses({ root, sources, machine, node }: Licensed): string {
+  return licenses([
+    { title: 'Bale', files: [join(root, 'LICENSE')] },
+    ...npmPackages(sources, root).map(({ dir, component }) => ({
+      title: component.name,
+      files: ['LICENSE', 'LICENSE.md', 'LICENSE.txt', 'license'].map(name => join(root, dir, name)),
+    })),
+    ...machine.libraryPackages.map(name => ({ title: name, files: [`/usr/share/doc/${name}/copyright`] })),
+    { title: 'Node.js', files: [node.license] },
+  ])
 }

@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describeCli } from '../distribution/cli-package.ts'
+import { packageFile } from '../distribution/debian-package.ts'
 import { phaseNames } from '../distribution/lifecycle.ts'
-import { machineFor } from '../distribution/machine.ts'
+import { archs, machineFor } from '../distribution/machine.ts'
 import { unpackImage } from '../lifecycle/layers/tree/unpack.ts'
 import { parseToml } from '../lifecycle/spec/toml.ts'
 import { ociArchiveStore } from '../lifecycle/stores/oci-archive/store.ts'
@@ -24,13 +26,27 @@ afterAll(() => rm(dir, { recursive: true, force: true }))
 chmodSync(dir, 0o755)
 const here = join(dir, 'here')
 const there = join(dir, 'there')
-const files = ['lifecycle-linux-amd64.tgz', 'lifecycle-linux-arm64.tgz', 'lifecycle-image.tar']
+const files = [
+  'lifecycle-linux-amd64.tgz',
+  'lifecycle-linux-arm64.tgz',
+  'lifecycle-image.tar',
+  ...archs.map(arch => packageFile(describeCli(arch))),
+]
 const own = process.arch === 'arm64' ? 'arm64' : 'amd64'
 const lifecycleDir = join(here, `linux-${own}`, 'lifecycle')
 
 const run = promisify(execFile)
 const make = (checkout: string, out: string, prefix: readonly string[] = [], env: Record<string, string> = {}) => {
-  const argv = [...prefix, 'node', join(checkout, 'scripts/dist.mjs'), '--out', out, 'lifecycle', 'lifecycle-image']
+  const argv = [
+    ...prefix,
+    'node',
+    join(checkout, 'scripts/dist.mjs'),
+    '--out',
+    out,
+    'lifecycle',
+    'lifecycle-image',
+    'deb',
+  ]
   return run(argv[0] as string, argv.slice(1), { env: { ...process.env, ...env }, cwd: '/' })
 }
 const digest = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')

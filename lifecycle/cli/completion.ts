@@ -18,12 +18,39 @@ function* completionsOf(command: Command, path: readonly string[] = []): Generat
 export function writeCompletion(program: Command, shell: string): string {
   const all = [...completionsOf(program)]
   if (shell === 'fish') return fish(all)
-  const script = bash(all)
-  return shell === 'zsh' ? `autoload -U +X bashcompinit && bashcompinit\n${script}` : script
+  return shell === 'zsh' ? zsh(all) : bash(all)
+}
+
+/** The branches of a `case` in sh that sets `words`. */
+const casesOf = (all: readonly Completions[]): string =>
+  all.map(({ path, words }) => `    '${path}') words='${words.join(' ')}' ;;`).join('\n')
+
+/** Works where it is sourced, and as the file `_bale` in a directory of fpath, whose first call is a completion. */
+function zsh(all: readonly Completions[]): string {
+  return `#compdef bale
+# zsh completion of bale
+_bale() {
+  local line='' next i
+  local -a found
+  for ((i = 2; i < CURRENT; i++)); do
+    next=\${words[i]}
+    found=(\${=$(_bale_words "$line")})
+    [[ $next != -* ]] && ((\${found[(Ie)$next]})) && line="\${line:+$line }$next"
+  done
+  found=(\${=$(_bale_words "$line")})
+  compadd -a found || _files
+}
+_bale_words() {
+  local words=''
+  case $1 in
+${casesOf(all)}
+  esac
+  echo "$words"
+}
+if [[ \${funcstack[1]} == _bale ]]; then _bale "$@"; else compdef _bale bale; fi`
 }
 
 function bash(all: readonly Completions[]): string {
-  const cases = all.map(({ path, words }) => `    '${path}') words='${words.join(' ')}' ;;`)
   return `# bash completion of bale
 _bale() {
   local word=\${COMP_WORDS[COMP_CWORD]} path='' next words='' i
@@ -36,7 +63,7 @@ _bale() {
 _bale_words() {
   local words=''
   case $1 in
-${cases.join('\n')}
+${casesOf(all)}
   esac
   echo "$words"
 }

@@ -81,6 +81,7 @@ function addMirrors(
   const mirrors = group.command(kind).description(texts.description)
   mirrors
     .command('add')
+    .description(`Add to the ${kind}.`)
     .argument(texts.argument, texts.what)
     .requiredOption(`-m, ${texts.mirror}`, 'another place of the same (repeatable)', collect)
     .action(async (name: string, options: GlobalOptions) => {
@@ -88,12 +89,16 @@ function addMirrors(
     })
   mirrors
     .command('remove')
+    .description(`Remove from the ${kind}.`)
     .argument(texts.argument)
     .option(`-m, ${texts.mirror}`, 'the one to forget (repeatable; default: all)', collect)
     .action(async (name: string, options: GlobalOptions) => {
       await run(options, async context => (await configs()).removeMirrorCommand(context, kind, name, options))
     })
-  mirrors.command('list').action(async (options: GlobalOptions) => {
-    await run(options, async context => (await configs()).listMirrorsCommand(context, kind))
-  })
+  mirrors
+    .command('list')
+    .description(`List the ${kind}.`)
+    .action(async (options: GlobalOptions) => {
+      await run(options, async context => (await configs()).listMirrorsCommand(context, kind))
+    })
 }

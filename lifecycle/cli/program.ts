@@ -43,7 +43,8 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
   }
 }
 
-function makeProgram(run: Run): Command {
+/** All commands, and what each one does with its options: `run` decides whether that is done. */
+export function makeProgram(run: Run): Command {
   const program = new Command('bale')
     .description('Turns source code into a container image, with no Dockerfile, no daemon and no root.')
     .version(baleVersion)

@@ -260,6 +260,9 @@ describe('bale report, completion and version', () => {
     expect(complete('bale', 'builder', 'ins')).toEqual(['inspect'])
     expect(complete('bale', 'build', 'name', '--pull')).toEqual(['--pull-policy'])
     expect((await bale(['completion', '--shell', 'fish'])).out).toContain('complete -c bale')
+    const zsh = (await bale(['completion', '--shell', 'zsh'])).out
+    expect(zsh).toMatch(/^#compdef bale\n/) // so that it may be a file in fpath: dist.e2e.test.ts has zsh load it
+    expect(zsh).toMatch(/'builder'\) words='create .*inspect/)
   })
 })
 
