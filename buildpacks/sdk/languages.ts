@@ -42,10 +42,19 @@ export const languages: readonly Language[] = [
   {
     id: 'php',
     name: 'PHP',
+    provides: 'php',
     manifests: ['composer.json', 'artisan'],
-    starts: ['index.php', 'public/index.php', 'web/index.php', 'artisan'],
-    sources: ['*.php', 'public/*.php', 'src/*.php'],
-    programs: ['php', 'php-fpm', 'vendor/bin/heroku-php-apache2', 'vendor/bin/heroku-php-nginx'],
+    starts: ['index.php', 'public/index.php', 'web/index.php', 'htdocs/index.php', 'webroot/index.php', 'artisan'],
+    sources: ['*.php', 'public/*.php', 'web/*.php', 'htdocs/*.php', 'src/*.php'],
+    programs: [
+      'php',
+      'php-fpm',
+      'serve-php',
+      'vendor/bin/heroku-php-apache2',
+      'heroku-php-apache2',
+      'heroku-php-nginx',
+    ],
+    settings: ['BP_PHP_SERVER', 'BP_PHP_WEB_DIR'],
   },
   {
     id: 'go',

@@ -39,6 +39,7 @@ describe.each([
   ['rust', ['Cargo.toml']],
   ['java', ['pom.xml', 'build.gradle.kts', 'settings.gradle', 'shop.jar']],
   ['ruby', ['Gemfile', 'gems.rb', 'config.ru', 'any.rb']],
+  ['php', ['composer.json', 'artisan', 'any.php', 'src/any.php']],
   ['make', ['CMakeLists.txt', 'Makefile', 'configure']],
   ['static', ['Staticfile', 'index.html', 'src/index.html', 'hugo.toml']],
   ['procfile', ['app.yaml', 'start.sh']],
@@ -71,6 +72,8 @@ it.each([
   ['python', { BP_PIP_REQUIREMENT: 'base.txt' }],
   ['go', { GOOGLE_BUILDABLE: './back' }],
   ['ruby', { BUNDLE_GEMFILE: 'ci/Gemfile' }],
+  ['php', { COMPOSER: 'build/composer.json' }],
+  ['php', { BP_PHP_WEB_DIR: 'site' }],
   ['procfile', { GOOGLE_ENTRYPOINT: 'run' }],
   ['apt', { BP_APT_PACKAGES: 'jq' }],
   ['procfile', { RAILPACK_START_CMD: 'run' }],
@@ -82,7 +85,7 @@ it.each([
   expect((await runBin(name, 'detect', [], env)).status).toBe(0)
 })
 
-describe.each(['nodejs', 'python', 'go', 'rust', 'ruby', 'procfile'])('%s bin/build', name => {
+describe.each(['nodejs', 'python', 'go', 'rust', 'ruby', 'php', 'procfile'])('%s bin/build', name => {
   it('starts the program without the application’s NODE_OPTIONS', async () => {
     const env = { NODE_OPTIONS: '--require ./not-installed-yet.js' }
     expect(await runBin(name, 'build', [], env)).toMatchObject({ status: 0, stdout: 'main build undefined\n' })

@@ -1,0 +1,144 @@
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { DebianArchive } from '../debian/archive.ts'
+import { unpackPackages } from '../debian/unpack.ts'
+import { bindingsOf, type BuildContext, BuildpackError, digestOf, keep, type Layer } from '../sdk/index.ts'
+import type { Manifest } from './project.ts'
+import { beside, loadExtensions, morePackages, type Php, withEnv } from './runtime.ts'
+
+/** Composer for the time of the build. */
+export interface Composer {
+  readonly program: string
+  /** PHP with the extensions that Composer needs itself. */
+  readonly php: Php
+  /** Archives of packages and what repositories say, kept from one build to the next. */
+  readonly cache: Layer
+  /** Its own directory, which is gone after the build: no secret that is in it stays. */
+  readonly home: string
+}
+
+/** Puts Debian's Composer into a layer of the build. */
+export async function provideComposer(
+  context: BuildContext,
+  archive: DebianArchive,
+  { php, minor, temp }: { readonly php: Php; readonly minor: string; readonly temp: string },
+): Promise<Composer> {
+  const { target, run, env, log } = context
+  const packages = await morePackages(archive, php, ['composer'])
+  const version = packages.find(({ name }) => name === 'composer')?.version.replace(/[-+~].*/, '') ?? ''
+  const wanted = env['BP_COMPOSER_VERSION']?.trim()
+  if (wanted && !new RegExp(`^v?${version.split('.')[0]}(\\.|$)`).test(wanted))
+    log.warning(`BP_COMPOSER_VERSION asks for ${wanted}: Composer ${version} is the one that Debian 13 has`)
+  const layer = await context.layer('composer', {
+    title: `Composer ${version}`,
+    types: { cache: true },
+    key: { Composer: version, PHP: php.version, 'Debian packages': digestOf(JSON.stringify(packages)) },
+    create: async dir => {
+      await unpackPackages(run, await archive.download(packages), dir)
+      await loadExtensions(dir, minor)
+      await relocate(join(dir, 'usr/share/php'), dir)
+    },
+  })
+  context.seal(layer)
+  const cache = await context.layer('composer-cache', {
+    types: { cache: true },
+    key: {},
+    // Composer checks what it finds there against the lock file.
+    restore: () => keep,
+    create: async () => {},
+  })
+  const home = join(temp, 'composer')
+  await mkdir(home)
+  await useCredentials(context, home)
+  return {
+    program: join(layer.path, 'usr/bin/composer'),
+    php: withEnv(beside(php, layer.path, target.arch), env),
+    cache,
+    home,
+  }
+}
+
+/** Debian's files load each other by absolute paths. */
+async function relocate(root: string, layer: string): Promise<void> {
+  const names = await readdir(root, { recursive: true, encoding: 'utf8' })
+  for (const name of names.filter(name => name.endsWith('.php'))) {
+    const path = join(root, name)
+    const text = await readFile(path, 'latin1')
+    const here = text.replaceAll(/(['"])\/usr\/share\/php\b/g, `$1${layer}/usr/share/php`)
+    if (here !== text) await writeFile(path, here, 'latin1')
+  }
+}
+
+/** A binding of the type `composer` has the auth.json, which Composer reads in its own directory; COMPOSER_AUTH wins. */
+async function useCredentials(context: BuildContext, home: string): Promise<void> {
+  for (const binding of await bindingsOf(context, 'composer')) {
+    for (const key of ['auth.json', 'config.json']) {
+      if (!binding.keys.includes(key)) continue
+      await copyFile(binding.pathOf(key), join(home, key))
+      context.log.info(`Composer uses ${key} of the binding ${binding.name}`)
+    }
+  }
+}
+
+/**
+ * Runs a command of Composer's, and shows what it prints.
+ * @returns what it printed
+ * @throws BuildpackError with a way out, where its words show one
+ */
+export async function runComposer(
+  { run, env }: BuildContext,
+  { program, php, cache, home }: Composer,
+  manifest: Manifest,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const { exitCode, stdout, stderr } = await run([php.program, program, ...args, '--no-interaction', '--no-ansi'], {
+    allowFailure: true,
+    env: {
+      ...php.env,
+      COMPOSER_HOME: home,
+      COMPOSER_CACHE_DIR: cache.path,
+      COMPOSER_NO_AUDIT: env['COMPOSER_NO_AUDIT'] ?? '1',
+      COMPOSER_FUND: '0',
+      COMPOSER_PROCESS_TIMEOUT: env['COMPOSER_PROCESS_TIMEOUT'] ?? '0',
+      HOME: home,
+      ...variables,
+    },
+  })
+  const output = stdout + stderr
+  if (exitCode !== 0) {
+    const name = `composer ${args.filter(arg => !arg.startsWith('-')).join(' ')}`
+    throw new BuildpackError(`${name} failed with exit status ${exitCode}`, {
+      where: manifest.file,
+      fix: advice.find(([pattern]) => pattern.test(output))?.[1],
+    })
+  }
+  return output
+}
+
+const advice: readonly (readonly [RegExp, string])[] = [
+  [
+    /not present in the lock file|lock file .*(?:does not|doesn't) contain/i,
+    'run composer update, and commit the lock file',
+  ],
+  [
+    /blocked by your allow-plugins config|allow-plugins/i,
+    'allow the plugin in config.allow-plugins, or set it to false',
+  ],
+  [
+    /could not (?:be found|authenticate)|Authentication required|HTTP\/[\d.]+ 40[13]|Invalid credentials/i,
+    'check the name, or give credentials: COMPOSER_AUTH, or a binding of the type composer with auth.json',
+  ],
+  [
+    /Could not resolve host|Connection refused|Failed to connect|timed out|curl error/i,
+    'check the network, and the repositories of composer.json',
+  ],
+  [/your php version .* does not satisfy|requires php /i, 'choose packages for the PHP that is there: composer update'],
+  [/requires ext-|missing from your system/i, 'require the extension in composer.json: composer require ext-NAME'],
+  [
+    /Could not parse version constraint|Could not find package|could not be resolved/i,
+    'correct the requirement: composer validate',
+  ],
+  [/Allowed memory size/i, 'give Composer more: COMPOSER_MEMORY_LIMIT=-1'],
+  [/Script .* returned with error code/i, 'correct the script, or give the variables that it needs with --env'],
+]

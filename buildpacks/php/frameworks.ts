@@ -1,0 +1,194 @@
+import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  type App,
+  type BuildContext,
+  BuildpackError,
+  byDefault,
+  digestOf,
+  type EnvChange,
+  type LaunchProcess,
+  shellProcess,
+} from '../sdk/index.ts'
+import type { Lock, Manifest } from './project.ts'
+import type { Php } from './runtime.ts'
+import { wordPressConfig } from './wordpress.ts'
+
+/** What a framework needs beyond PHP and its packages. */
+export interface Framework {
+  readonly name: string
+  /** Packages of extensions that its applications use and hardly ever name. */
+  readonly extensions: readonly string[]
+  /** Variables at launch, unless set. */
+  readonly launch: Readonly<Record<string, string>>
+  /** Variables of Composer's scripts. */
+  readonly build: Readonly<Record<string, string>>
+  /** Directories that it writes to as it runs. */
+  readonly written: readonly string[]
+  /** Lines for bash before the servers start; `$dir` is a directory of its own, which can be written to. */
+  readonly prepare: string
+  readonly processes: readonly LaunchProcess[]
+  /** What is done once the packages are there. */
+  finish?(context: BuildContext, php: Php): Promise<void>
+}
+
+const databases = ['mysqli', 'pdo_mysql', 'pdo_pgsql', 'pgsql']
+
+/** The framework of an application. */
+export async function findFramework(
+  app: App,
+  manifest: Manifest | undefined,
+  lock: Lock | undefined,
+): Promise<Framework | undefined> {
+  const names = new Set([...Object.keys(manifest?.require ?? {}), ...(lock?.packages ?? []).map(({ name }) => name)])
+  if ((await app.has('artisan')) && (names.has('laravel/framework') || names.has('laravel/lumen-framework')))
+    return laravel
+  if ((await app.has('bin/console')) && (names.has('symfony/framework-bundle') || names.has('symfony/http-kernel')))
+    return symfony(names.has('symfony/messenger'))
+  if ((await app.has('wp-settings.php')) && (await app.has('wp-load.php'))) return wordPress
+  if (names.has('doctrine/dbal') || names.has('illuminate/database') || names.has('cakephp/database'))
+    return { ...plain, name: 'Databases', extensions: databases }
+  return undefined
+}
+
+const plain: Framework = { name: '', extensions: [], launch: {}, build: {}, written: [], prepare: '', processes: [] }
+
+const storage = [
+  '',
+  '/app',
+  '/app/public',
+  '/framework',
+  '/framework/cache',
+  '/framework/cache/data',
+  '/framework/sessions',
+  '/framework/views',
+  '/logs',
+].map(name => `storage${name}`)
+
+/**
+ * Laravel. What depends on the environment, its configuration and routes, is cached where it runs; templates and events are
+ * cached here. The caches are in a directory that can be written to: none else need be.
+ */
+const laravel: Framework = {
+  ...plain,
+  name: 'Laravel',
+  extensions: [...databases, 'bcmath'],
+  launch: { APP_ENV: 'production', APP_DEBUG: 'false', LOG_CHANNEL: 'stderr' },
+  build: { APP_ENV: 'production', APP_DEBUG: 'false', LOG_CHANNEL: 'stderr' },
+  written: [...storage, 'bootstrap/cache'],
+  prepare: `if [ -z "\${APP_KEY-}" ] && ! grep -qs '^APP_KEY=.' .env; then
+  echo 'Warning: APP_KEY is not set, and Laravel encrypts nothing without: give one that "php artisan key:generate --show" prints' >&2
+fi
+if [ ! -w storage/framework ]; then
+  mkdir -p "$dir"/storage/{app/public,framework/{cache/data,sessions,views},logs}
+  export LARAVEL_STORAGE_PATH="$dir/storage" VIEW_COMPILED_PATH="$dir/storage/framework/views"
+fi
+if [ -z "\${APP_CONFIG_CACHE-}" ]; then
+  export APP_CONFIG_CACHE="$dir/config.php" APP_ROUTES_CACHE="$dir/routes.php"
+  for cache in config:cache route:cache; do
+    php artisan "$cache" --quiet --no-interaction >&2 || echo "Warning: php artisan $cache failed; it runs without that cache" >&2
+  done
+fi
+`,
+  processes: [
+    shellProcess('console', 'php artisan "$@"'),
+    shellProcess('worker', 'exec php artisan queue:work "$@"'),
+    shellProcess('scheduler', 'exec php artisan schedule:work "$@"'),
+  ],
+  async finish(context, php) {
+    const { app, env, log } = context
+    if ((await app.hasDirectory('public')) && !(await readdir(app.at('public'))).includes('storage'))
+      await symlink('../storage/app/public', app.at('public/storage'))
+    // Some service asks for a key as soon as it exists; nothing is encrypted here.
+    const key = env['APP_KEY'] || `base64:${Buffer.alloc(32).toString('base64')}`
+    for (const command of ['view:cache', 'event:cache']) {
+      const { exitCode, stdout, stderr } = await context.run(
+        [php.program, 'artisan', command, '--no-interaction', '--no-ansi'],
+        {
+          env: { ...php.env, ...this.build, APP_KEY: key },
+          quiet: true,
+          allowFailure: true,
+        },
+      )
+      if (exitCode !== 0)
+        log.warning(
+          `php artisan ${command} failed, so that it is done where it runs:\n${(stdout + stderr).trim().slice(0, 2000)}`,
+        )
+    }
+  },
+}
+
+function symfony(hasMessenger: boolean): Framework {
+  const variables = { APP_ENV: 'prod', APP_DEBUG: '0' }
+  return {
+    ...plain,
+    name: 'Symfony',
+    extensions: [...databases, 'intl'],
+    launch: variables,
+    build: variables,
+    written: ['var', 'var/cache', 'var/log'],
+    prepare: `[ -w var/log ] || export APP_LOG_DIR="$dir"\n`,
+    processes: [
+      shellProcess('console', 'php bin/console "$@"'),
+      ...(hasMessenger ? [shellProcess('worker', 'exec php bin/console messenger:consume --all "$@"')] : []),
+    ],
+    async finish(context, php) {
+      const { env, log } = context
+      const mode = { APP_ENV: env['APP_ENV'] || 'prod', APP_DEBUG: '0' }
+      const { exitCode, stdout, stderr } = await log.step('Warming the cache of Symfony', () =>
+        context.run([php.program, 'bin/console', 'cache:warmup', '--no-interaction', '--no-ansi'], {
+          env: { ...php.env, ...mode },
+          quiet: true,
+          allowFailure: true,
+        }),
+      )
+      if (exitCode === 0) return
+      log.detail(`${stdout}${stderr}`.trim())
+      throw new BuildpackError(`bin/console cache:warmup failed with exit status ${exitCode}`, {
+        where: 'bin/console',
+        fix: 'correct what it prints, or give the variables that config/ needs with --env',
+      })
+    },
+  }
+}
+
+/** WordPress as it is downloaded: its configuration comes from the environment, unless the source has one. */
+const wordPress: Framework = {
+  ...plain,
+  name: 'WordPress',
+  extensions: ['mysqli', 'gd', 'intl', 'zip'],
+  written: ['wp-content/uploads', 'wp-content/upgrade', 'wp-content/cache'],
+  async finish({ app, log }) {
+    if ((await app.has('wp-config.php')) || (await app.has('../wp-config.php'))) return
+    log.info('wp-config.php takes its values from the environment: WORDPRESS_DB_HOST and others')
+    await writeFile(app.at('wp-config.php'), wordPressConfig)
+  },
+}
+
+/** Makes the directories that the framework writes to: the application's user is in the group of the build's. */
+export async function openDirectories(app: App, { written }: Framework): Promise<void> {
+  for (const name of written) {
+    await mkdir(app.at(name), { recursive: true })
+    await open(app.at(name))
+  }
+}
+
+async function open(dir: string): Promise<void> {
+  await chmod(dir, 0o775)
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name)
+    if (entry.isDirectory()) await open(path)
+    else if (entry.isFile()) await chmod(path, 0o664)
+  }
+}
+
+/** The framework's variables at launch. */
+export async function provideVariables({ layer }: BuildContext, { name, launch }: Framework): Promise<void> {
+  const entries = Object.entries(launch).map(([key, value]): [string, EnvChange] => [key, byDefault(value)])
+  if (entries.length === 0) return
+  await layer('framework', {
+    types: { launch: true },
+    key: { framework: name, variables: digestOf(JSON.stringify(launch)) },
+    create: () => Promise.resolve({ env: { launch: Object.fromEntries(entries) } }),
+  })
+}

@@ -1,0 +1,30 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { type App, declaredStart } from '../sdk/index.ts'
+import { herokuStart } from './web.ts'
+
+/** Commands that start the web server which this buildpack brings. */
+const ours = /\bserve-php\b/
+
+/** Whether the application is served by the server of this buildpack: nothing else is declared, or what is declared is that. */
+export async function wantsServer(app: App, env: Readonly<Record<string, string>>): Promise<boolean> {
+  const declared = await declaredStart(app, env)
+  return declared === undefined || ours.test(declared.command) || herokuStart.test(declared.command)
+}
+
+/**
+ * The programs that a Procfile for Heroku starts, which the packages there bring: here they are the server of this buildpack. The
+ * directory that they are told to serve is known from the Procfile.
+ */
+export async function provideHerokuPrograms(app: App, env: Readonly<Record<string, string>>): Promise<void> {
+  const command = (await declaredStart(app, env))?.command ?? ''
+  if (!herokuStart.test(command)) return
+  for (const name of ['apache2', 'nginx']) {
+    const file = `vendor/bin/heroku-php-${name}`
+    if (await app.has(file)) continue
+    await mkdir(dirname(app.at(file)), { recursive: true })
+    await writeFile(app.at(file), '#!/bin/sh\n# Starts the server of Bale’s PHP buildpack.\nexec serve-php\n', {
+      mode: 0o755,
+    })
+  }
+}

@@ -1,0 +1,92 @@
+import { readdir } from 'node:fs/promises'
+import { type App, BuildpackError } from '../sdk/index.ts'
+import { extensionName, type ExtensionRequest, packageOfExtension } from './extensions.ts'
+
+/**
+ * php.ini for a container: files of an image do not change, so that compiled code is never looked up again; errors go to the log.
+ * `${NAME:-value}` is a variable of the time when it runs (php.net, "The configuration file").
+ */
+export const phpIni = `; Settings of Bale's PHP buildpack. Files in .php.ini.d come after these.
+expose_php = Off
+display_errors = Off
+display_startup_errors = Off
+log_errors = On
+html_errors = Off
+error_reporting = E_ALL & ~E_DEPRECATED
+zend.assertions = -1
+variables_order = EGPCS
+memory_limit = \${PHP_MEMORY_LIMIT:-128M}
+post_max_size = 36M
+upload_max_filesize = 32M
+date.timezone = \${TZ:-UTC}
+realpath_cache_size = 4096K
+realpath_cache_ttl = 600
+session.save_path = \${TMPDIR:-/tmp}
+session.use_strict_mode = 1
+session.cookie_httponly = 1
+; What nginx passes is a file that is there: PHP need not guess another one from its path.
+cgi.fix_pathinfo = 0
+; Errors go to the standard error of PHP-FPM rather than to nginx.
+fastcgi.logging = Off
+; libcurl does not look at this variable, as OpenSSL does.
+curl.cainfo = \${SSL_CERT_FILE}
+opcache.enable = 1
+opcache.enable_cli = \${PHP_OPCACHE_ENABLE_CLI:-0}
+opcache.memory_consumption = \${PHP_OPCACHE_MEMORY_CONSUMPTION:-128}
+opcache.interned_strings_buffer = 16
+opcache.max_accelerated_files = 20000
+opcache.validate_timestamps = \${PHP_OPCACHE_VALIDATE_TIMESTAMPS:-0}
+`
+
+/** A file of .php.ini.d, without the lines that load extensions which are loaded anyway. */
+export interface OwnIni {
+  readonly name: string
+  readonly text: string
+}
+
+export interface OwnSettings {
+  readonly files: readonly OwnIni[]
+  readonly extensions: readonly ExtensionRequest[]
+  /** What the last of them says of PHP's memory limit. */
+  readonly memoryLimit: string | undefined
+}
+
+const dir = '.php.ini.d'
+
+/**
+ * The application's own settings in .php.ini.d, as Paketo has them. Extensions that they load come from Debian; loading one
+ * twice would be a warning in each start.
+ */
+export async function readOwnSettings(app: App): Promise<OwnSettings> {
+  const names = (await readdir(app.at(dir)).catch(() => [])).filter(name => name.endsWith('.ini')).toSorted()
+  const files: OwnIni[] = []
+  const extensions: ExtensionRequest[] = []
+  let memoryLimit: string | undefined
+  for (const name of names) {
+    const where = `${dir}/${name}`
+    const lines = ((await app.read(where)) ?? '').split(/\r?\n/)
+    const kept = lines.map((line, index) => {
+      memoryLimit = /^\s*memory_limit\s*=\s*"?([^;"\s]+)/i.exec(line)?.[1] ?? memoryLimit
+      const value = /^\s*(?:zend_)?extension\s*=\s*["']?([^;"']*)/i.exec(line)?.[1]?.trim()
+      if (value === undefined || value === '' || value.includes('/')) return line
+      const extension = extensionName(value)
+      extensions.push({ name: extension, where: `${where}:${index + 1}` })
+      return packageOfExtension(extension) === undefined ? line : `; ${line.trim()}`
+    })
+    files.push({ name, text: kept.join('\n') })
+  }
+  return { files, extensions, memoryLimit }
+}
+
+/** Extensions that a setting names: `BP_PHP_EXTENSIONS=gd,intl`. */
+export function namedExtensions(setting: { name: string; value: string } | undefined): ExtensionRequest[] {
+  const names = (setting?.value ?? '').split(/[\s,]+/).filter(name => name !== '')
+  return names.map(text => {
+    const name = extensionName(text)
+    if (/^\w+$/.test(name)) return { name, where: setting?.name ?? '' }
+    throw new BuildpackError(`${JSON.stringify(text.slice(0, 60))} is not the name of an extension`, {
+      where: setting?.name,
+      fix: 'write names with a comma between: gd,intl',
+    })
+  })
+}

@@ -1,0 +1,98 @@
+import { quoted } from '../debian/nginx-text.ts'
+import type { PublicFile } from './public-files.ts'
+import { privateFiles, type Web } from './web.ts'
+
+export interface ConfigInput {
+  readonly web: Web
+  /** The directory that is served, in the image. */
+  readonly root: string
+  /** Its files that are no PHP, from there. */
+  readonly files: readonly PublicFile[]
+  readonly framework: string | undefined
+  readonly forceHttps: boolean
+  /** The application's own parts for the server: `location` blocks. */
+  readonly own: readonly { readonly name: string; readonly text: string }[]
+}
+
+/** Parts of nginx's configuration that the build knows; the rest, such as the port, is known at run time. */
+export interface ServerConfig {
+  /** For the `http` block. */
+  readonly http: string
+  /** For the `server` block. */
+  readonly server: string
+}
+
+export function serverConfig(input: ConfigInput): ServerConfig {
+  return { http: `${http(input).join('\n')}\n`, server: `${server(input).join('\n')}\n` }
+}
+
+/**
+ * All files of an image have the same time, so that nginx's own ETags, of time and size, would not change with a file's contents.
+ * What PHP answers, and what was uploaded later, has no ETag of ours.
+ */
+function http({ files }: ConfigInput): string[] {
+  const rows = files
+    .filter(({ path }) => !/[\x00-\x1f\x7f]/.test(path))
+    .map(({ path, hash }) => `${quoted(path)} "W/\\"${hash}\\"";`)
+  const year = '"public, max-age=31536000, immutable"'
+  const hashed =
+    '[-.](?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,64}\\\\.(?:js|mjs|css|woff2?|png|jpe?g|svg|webp|avif|gif)$'
+  return [
+    'map_hash_bucket_size 512;',
+    `map_hash_max_size ${Math.max(2048, rows.length * 4)};`,
+    `map $uri $file_etag {\nvolatile;\ndefault "";\n${rows.join('\n')}\n}`,
+    'map "$file_etag $http_if_none_match" $is_unchanged {\nvolatile;\ndefault "";\n"~^W/(\\"[^\\"]+\\") .*\\1" 1;\n"~^W/.+ \\*$" 1;\n}',
+    // Names that change with what is in the file: of Vite in build/assets, and with a digest in general.
+    `map "$file_etag $uri" $cache_control {\nvolatile;\ndefault "";\n"~^W/.* /(?:build|assets)/(?:.*/)?[^/]+-[\\w-]{8}\\\\.\\w+$" ${year};\n"~^W/.*${hashed}" ${year};\n"~^W/" "no-cache";\n}`,
+    'map $file_etag $nosniff {\nvolatile;\n"" "";\ndefault "nosniff";\n}',
+    'map $http_x_forwarded_proto $is_insecure { "~*^http(,|$)" 1; default ""; }',
+    'map $http_x_forwarded_proto $https_of_proxy { "~*^https(,|$)" on; default $https; }',
+  ]
+}
+
+function server({ web, root, framework, forceHttps, own }: ConfigInput): string[] {
+  const ownTexts = own.map(({ name, text }) => `# ${name}\n${text.trim()}`)
+  const has = (location: string) =>
+    ownTexts.some(text => new RegExp(`^[^#\\n]*\\blocation\\s+${location}\\s*\\{`, 'm').test(text))
+  const otherwise = web.hasIndex ? '/index.php$is_args$args' : '=404'
+  const hidden =
+    web.dir === '.' ? privateFiles.map(pattern => `location ~* ${quotedPattern(pattern)} { return 404; }`) : []
+  return [
+    `root ${quoted(root)};`,
+    'index index.php index.html index.htm;',
+    ...(forceHttps ? ['if ($is_insecure) { return 301 https://$host$request_uri; }'] : []),
+    'add_header ETag $file_etag;',
+    'add_header Last-Modified "";',
+    'add_header Cache-Control $cache_control;',
+    'add_header X-Content-Type-Options $nosniff;',
+    'if ($is_unchanged) { return 304; }',
+    // Settings, histories and secrets.
+    'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
+    ...hidden,
+    // What visitors uploaded is no program.
+    ...(framework === 'WordPress' ? ['location ~* "^/(?:.*/)?(?:uploads|files)/.*\\.php(?:/|$)" { return 404; }'] : []),
+    ...ownTexts,
+    ...(has('/') ? [] : [`location / { try_files $uri $uri/ ${otherwise}; }`]),
+    ...(has('~\\*?\\s+["\']?\\S*php\\S*') ? [] : [phpLocation]),
+  ]
+}
+
+const quotedPattern = (pattern: string) => `"${pattern.replaceAll('"', '\\"')}"`
+
+/**
+ * `/index.php/path` runs index.php with PATH_INFO. Only a file that is there and whose name ends in .php is run: `/x.jpg/y.php` is no
+ * file, whatever PHP would make of it (cgi.fix_pathinfo).
+ */
+export const phpLocation = `location ~ "^(?<script>.+?\\.php)(?<path_info>/.*)?$" {
+try_files $script =404;
+include fastcgi_params_of_nginx;
+fastcgi_param SCRIPT_FILENAME $document_root$script;
+fastcgi_param SCRIPT_NAME $script;
+fastcgi_param PATH_INFO $path_info;
+fastcgi_param HTTPS $https_of_proxy if_not_empty;
+# A header Proxy would be HTTP_PROXY, the variable that sets a client's proxy (httpoxy.org).
+fastcgi_param HTTP_PROXY "";
+fastcgi_pass php;
+# Headers of files are not for what PHP answers: its own Last-Modified stays.
+add_header X-None "";
+}`

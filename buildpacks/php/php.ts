@@ -1,0 +1,180 @@
+import { join } from 'node:path'
+import { DebianArchive } from '../debian/archive.ts'
+import {
+  type BuildContext,
+  type BuildResult,
+  BuildpackError,
+  defineBuildpack,
+  type DetectContext,
+  detectLanguage,
+  fail,
+  firstSetting,
+  type LaunchProcess,
+  pass,
+  shellProcess,
+  withTempDir,
+} from '../sdk/index.ts'
+import { provideComposer } from './composer.ts'
+import { type ExtensionRequest, packagesOfExtensions, requiredExtensions } from './extensions.ts'
+import { findFramework, type Framework, openDirectories, provideVariables } from './frameworks.ts'
+import { provideHerokuPrograms, wantsServer } from './heroku.ts'
+import { namedExtensions, readOwnSettings } from './ini.ts'
+import { componentsOf, installOptions, installPackages, makeLock } from './install.ts'
+import { type Lock, type Manifest, readLock, readManifest } from './project.ts'
+import { type Offer, offeredPhp, type Php, provideExtensions, provideOwnSettings, providePhp } from './runtime.ts'
+import { usedExtensions } from './scan.ts'
+import { chosenServer, provideServer } from './server.ts'
+import { checkVersion, wantedPhp } from './version.ts'
+import { findWeb, type Web } from './web.ts'
+
+/** PHP applications, with Composer, PHP-FPM and nginx. */
+export const php = defineBuildpack({ detect, build })
+
+async function detect(context: DetectContext) {
+  const found = await detectLanguage(context, 'php')
+  return found.role === 'none' ? fail(found.reason) : pass(found.reason, found.plan)
+}
+
+async function build(context: BuildContext): Promise<BuildResult> {
+  const { app, env, log } = context
+  log.heading('PHP')
+  const manifest = await readManifest(app, env)
+  const lock = manifest && (await readLock(app, manifest))
+  // Nothing is fetched before all that is asked for is known to be sensible.
+  const wanted = await wantedPhp(context, manifest, lock)
+  const options = installOptions(env)
+  const server = chosenServer(context)
+  const serves = await wantsServer(app, env)
+  const web = serves ? await findWeb(app, env) : undefined
+  if (serves && web === undefined && !(await app.has('Procfile'))) throw noStart()
+  return withTempDir(async temp => {
+    const archive = await DebianArchive.open(context, temp)
+    const offer = await offeredPhp(context, archive)
+    const warnings = checkVersion(wanted, offer.release)
+    const [first] = wanted.musts
+    log.info(
+      `PHP ${offer.release}: ${first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'}`,
+    )
+    for (const text of warnings) log.warning(text, 'Change it, if the application runs on that.')
+    // An extension that is not to be had is an error before PHP is fetched.
+    const early = await extensionsOf(context, manifest, lock, options.ignores)
+    packagesOfExtensions(early, offer.minor)
+    const base = await providePhp(context, archive, offer)
+    const project = await preparePackages(context, archive, {
+      php: base,
+      offer,
+      temp,
+      manifest,
+      lock,
+      ignores: options.ignores,
+    })
+    if (project.composer && manifest) {
+      await installPackages(context, project.composer, manifest, options, project.framework?.build ?? {})
+    }
+    if (project.framework) await finishFramework(context, project.framework, project.php)
+    if (web !== undefined) {
+      await provideServer(context, archive, server, {
+        php: project.php,
+        web,
+        framework: project.framework,
+        memoryLimit: project.memoryLimit,
+      })
+      await provideHerokuPrograms(app, env)
+    }
+    return {
+      launch: { processes: await processesOf(context, web, project.framework), slices: slicesOf(manifest) },
+      sbom: componentsOf(project.lock),
+    }
+  })
+}
+
+interface Input {
+  readonly php: Php
+  readonly offer: Offer
+  readonly temp: string
+  readonly manifest: Manifest | undefined
+  readonly lock: Lock | undefined
+  readonly ignores: (name: string) => boolean
+}
+
+/** Chooses packages where nobody did, and brings PHP the extensions that they need. */
+async function preparePackages(context: BuildContext, archive: DebianArchive, input: Input) {
+  const { manifest, offer, temp, ignores } = input
+  const { minor } = offer
+  const composing = manifest && (await provideComposer(context, archive, { php: input.php, minor, temp }))
+  const lock = input.lock ?? (composing && manifest && (await makeLock(context, composing, manifest)))
+  const own = await readOwnSettings(context.app)
+  const names = packagesOfExtensions(await extensionsOf(context, manifest, lock, ignores), minor)
+  const extended = await provideExtensions(context, archive, { php: input.php, minor }, names)
+  const php = await provideOwnSettings(context, extended, own)
+  const composer = composing && { ...composing, php: mergedFor(composing.php, php) }
+  const framework = await findFramework(context.app, manifest, lock)
+  return { php, lock, composer, framework, memoryLimit: own.memoryLimit }
+}
+
+/** Composer's own PHP with the application's extensions: it checks that they are there, and runs the application's scripts. */
+function mergedFor(own: Php, php: Php): Php {
+  const more = own.settings.filter(dir => !php.settings.includes(dir))
+  const settings = [...php.settings, ...more]
+  const libraries = [...php.libraries, ...own.libraries.filter(dir => !php.libraries.includes(dir))]
+  return {
+    ...php,
+    settings,
+    env: { ...php.env, PHP_INI_SCAN_DIR: settings.join(':'), LD_LIBRARY_PATH: libraries.join(':') },
+  }
+}
+
+/** All extensions that something asks for, and the usual ones of a framework. */
+async function extensionsOf(
+  { app, env }: BuildContext,
+  manifest: Manifest | undefined,
+  lock: Lock | undefined,
+  ignores: (name: string) => boolean,
+): Promise<ExtensionRequest[]> {
+  const framework = await findFramework(app, manifest, lock)
+  return [
+    ...namedExtensions(firstSetting(env, 'BP_PHP_EXTENSIONS', 'RAILPACK_PHP_EXTENSIONS')),
+    ...requiredExtensions(manifest, lock, ignores),
+    ...(await readOwnSettings(app)).extensions.filter(({ name }) => !ignores(`ext-${name}`)),
+    ...(framework?.extensions ?? []).map(name => ({ name, where: framework?.name ?? '' })),
+    ...(manifest === undefined && framework === undefined ? await usedExtensions(app) : []),
+  ]
+}
+
+async function finishFramework(context: BuildContext, framework: Framework, php: Php): Promise<void> {
+  await openDirectories(context.app, framework)
+  await provideVariables(context, framework)
+  await framework.finish?.(context, php)
+  // What it has made is its own user's: the application's is another one.
+  await openDirectories(context.app, framework)
+}
+
+async function processesOf(
+  { app, env }: BuildContext,
+  web: Web | undefined,
+  framework: Framework | undefined,
+): Promise<LaunchProcess[]> {
+  const others = [...(framework?.processes ?? [])]
+  if (!others.some(({ type }) => type === 'console')) others.push(shellProcess('console', 'exec php "${@:--a}"'))
+  if (web === undefined || !(await wantsServer(app, env))) return others
+  return [{ type: 'web', command: ['serve-php'], default: true }, ...others]
+}
+
+/** Packages are a layer of the image for themselves, which stays the same while the application's code changes. */
+function slicesOf(manifest: Manifest | undefined) {
+  return manifest === undefined ? [] : [{ paths: [join(manifest.vendorDir)] }]
+}
+
+function noStart(): BuildpackError {
+  return new BuildpackError(
+    'nothing says how to start the application: there is no index.php in public, web, htdocs or at the top of the source, and no other PHP file at its top',
+    {
+      fix: [
+        'Name the start in one of three ways:',
+        '- BP_PHP_WEB_DIR, the directory that is served',
+        '- a Procfile with a line "web: COMMAND", such as "web: php bin/server.php"',
+        '- GOOGLE_ENTRYPOINT, a command',
+      ].join('\n'),
+    },
+  )
+}

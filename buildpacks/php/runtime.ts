@@ -1,0 +1,213 @@
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
+import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
+import { type BuildContext, BuildpackError, byDefault, digestOf, prepend } from '../sdk/index.ts'
+import { basePackages } from './extensions.ts'
+import { type OwnSettings, phpIni } from './ini.ts'
+
+/** Which PHP there is: the one of the Debian release. */
+export interface Offer {
+  readonly minor: string
+  /** `8.4.28`. */
+  readonly release: string
+  readonly packages: readonly DebianPackage[]
+}
+
+/** The interpreter in its layer, and what it takes to run it during the build. */
+export interface Php {
+  /** Debian's version, `8.4.28-1~deb13u1`. */
+  readonly version: string
+  readonly release: string
+  readonly program: string
+  readonly env: Readonly<Record<string, string>>
+  /** Directories of settings, in the order in which they are read. */
+  readonly settings: readonly string[]
+  /** Directories of shared libraries. */
+  readonly libraries: readonly string[]
+  /** Names of the Debian packages that are there. */
+  readonly packages: readonly string[]
+}
+
+/** @throws BuildpackError if the stack has another distribution than Debian 13 */
+export async function offeredPhp({ target }: BuildContext, archive: DebianArchive): Promise<Offer> {
+  const minor = { '13': '8.4' }[target.distro?.version ?? '13']
+  if (minor === undefined) {
+    const { name, version } = target.distro ?? {}
+    throw new BuildpackError(`there is no PHP for ${name} ${version}`, { fix: 'build on a stack of Debian 13' })
+  }
+  const names = ['cli', 'fpm', 'opcache', ...basePackages].map(name => `php${minor}-${name}`)
+  const packages = withoutSystem(await archive.resolve(names))
+  const version = packages.find(({ name }) => name === `php${minor}-cli`)?.version ?? ''
+  return { minor, release: version.replace(/[-+~].*/, ''), packages }
+}
+
+/** Packages for a whole system: PHP-FPM asks for systemd to start it, and maintainer scripts for tools. No script runs here. */
+const ofSystem =
+  /^(systemd.*|libsystemd-shared|mount|libmount1|libblkid1|libsmartcols1|libpam.*|libaudit.*|libcap-ng0|libseccomp2|init-system-helpers|procps|libproc2-0|libncursesw6|psmisc|ucf|sensible-utils|media-types|libtext-.*-perl|libsasl2-modules-db|libdb5\.3t64|php-(?:common|cli|mbstring|intl|curl|xml|zip|igbinary|msgpack)|perl.*|libperl.*|dbus.*|libdbus.*|libnss-.*|ucf|adduser|passwd)$/
+
+export function withoutSystem(packages: readonly DebianPackage[]): DebianPackage[] {
+  return packages.filter(({ name }) => !ofSystem.test(name))
+}
+
+/** Puts Debian's PHP, with PHP-FPM and what hardly an application goes without, into a layer. */
+export async function providePhp(context: BuildContext, archive: DebianArchive, offer: Offer): Promise<Php> {
+  const { target, run, env } = context
+  const { minor, release, packages } = offer
+  const version = packages.find(({ name }) => name === `php${minor}-cli`)?.version ?? release
+  const layer = await context.layer('php', {
+    title: `PHP ${release}`,
+    types: { launch: true, build: true, cache: true },
+    key: {
+      PHP: version,
+      architecture: target.arch,
+      'Debian packages': digestOf(JSON.stringify(packages)),
+      settings: digestOf(phpIni),
+    },
+    create: async dir => {
+      await unpackPackages(run, await archive.download(packages), dir)
+      const configs = await loadExtensions(dir, minor)
+      await mkdir(join(dir, 'bin'))
+      await symlink(`../usr/bin/php${minor}`, join(dir, 'bin/php'))
+      await symlink(`../usr/sbin/php-fpm${minor}`, join(dir, 'bin/php-fpm'))
+      await writeFile(join(dir, 'php.ini'), phpIni)
+      const launch = { PORT: byDefault('8080') }
+      const all = {
+        PHPRC: byDefault(dir),
+        PHP_INI_SCAN_DIR: prepend(configs, ':'),
+        LD_LIBRARY_PATH: prepend(libraryDir(dir, target.arch), ':'),
+      }
+      return { env: { all, launch } }
+    },
+    sbom: () => Promise.resolve(debianComponents(packages, distroOf(context))),
+  })
+  const php: Php = {
+    version,
+    release,
+    program: join(layer.path, 'bin/php'),
+    settings: [join(layer.path, 'conf.d')],
+    libraries: [libraryDir(layer.path, target.arch)],
+    packages: packages.map(({ name }) => name),
+    env: {},
+  }
+  return withEnv(php, { ...env, PHPRC: layer.path })
+}
+
+/**
+ * Puts Debian packages of extensions, and what they need beside PHP, into a layer.
+ * @param names `php8.4-intl`
+ */
+export async function provideExtensions(
+  context: BuildContext,
+  archive: DebianArchive,
+  { php, minor }: { readonly php: Php; readonly minor: string },
+  names: readonly string[],
+): Promise<Php> {
+  if (names.length === 0) return php
+  const { target, run, env } = context
+  const packages = await morePackages(archive, php, names)
+  const layer = await context.layer('extensions', {
+    title: `the extensions ${names.map(name => name.replace(/^php[\d.]+-/, '')).join(', ')}`,
+    types: { launch: true, build: true, cache: true },
+    key: { PHP: php.version, architecture: target.arch, 'Debian packages': digestOf(JSON.stringify(packages)) },
+    create: async dir => {
+      await unpackPackages(run, await archive.download(packages), dir)
+      const configs = await loadExtensions(dir, minor)
+      const libraries = libraryDir(dir, target.arch)
+      const all = { PHP_INI_SCAN_DIR: prepend(configs, ':'), LD_LIBRARY_PATH: prepend(libraries, ':') }
+      return { env: { all } }
+    },
+    sbom: () => Promise.resolve(debianComponents(packages, distroOf(context))),
+  })
+  return withEnv(beside(php, layer.path, target.arch, packages), env)
+}
+
+/** Packages that `names` need, and that are not there with PHP. */
+export async function morePackages(
+  archive: DebianArchive,
+  php: Php,
+  names: readonly string[],
+): Promise<DebianPackage[]> {
+  return withoutSystem(await archive.resolve(names)).filter(({ name }) => !php.packages.includes(name))
+}
+
+/** PHP with what another layer has, for programs of the build. */
+export function beside(php: Php, dir: string, arch: string, packages: readonly DebianPackage[] = []): Php {
+  return {
+    ...php,
+    settings: [...php.settings, join(dir, 'conf.d')],
+    libraries: [...php.libraries, libraryDir(dir, arch)],
+    packages: [...php.packages, ...packages.map(({ name }) => name)],
+  }
+}
+
+/** The application's own settings are the last that are read. */
+export async function provideOwnSettings({ layer, env }: BuildContext, php: Php, { files }: OwnSettings): Promise<Php> {
+  if (files.length === 0) return withEnv(php, env)
+  const { path } = await layer('settings', {
+    types: { launch: true, build: true },
+    key: { settings: digestOf(...files.flatMap(({ name, text }) => [name, text])) },
+    create: async dir => {
+      await mkdir(join(dir, 'conf.d'))
+      for (const { name, text } of files) await writeFile(join(dir, 'conf.d', name), text)
+      return { env: { all: { PHP_INI_SCAN_DIR: prepend(join(dir, 'conf.d'), ':') } } }
+    },
+  })
+  return withEnv({ ...php, settings: [...php.settings, join(path, 'conf.d')] }, env)
+}
+
+export function withEnv(php: Php, env: Readonly<Record<string, string>>): Php {
+  const all = {
+    ...php.env,
+    ...(env['PHPRC'] !== undefined && { PHPRC: env['PHPRC'] }),
+    PHP_INI_SCAN_DIR: php.settings.join(':'),
+    LD_LIBRARY_PATH: [...php.libraries, env['LD_LIBRARY_PATH']].filter(Boolean).join(':'),
+    PATH: `${join(php.program, '..')}:${env['PATH'] ?? ''}`,
+  }
+  return { ...php, env: all }
+}
+
+const distroOf = ({ target }: BuildContext) => `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`
+
+/**
+ * Writes a file for each extension into `conf.d` of a layer, as Debian's maintainer scripts do: in the order of their
+ * priorities, since some need others. What only maintainer scripts read goes.
+ * @returns that directory
+ */
+export async function loadExtensions(dir: string, minor: string): Promise<string> {
+  const configs = join(dir, 'conf.d')
+  await mkdir(configs)
+  const modules = join(dir, 'usr/lib/php')
+  const api = (await readdir(modules).catch(() => [])).find(name => /^\d{8}$/.test(name))
+  for (const file of await iniFiles(dir, minor)) {
+    const text = await readFile(file, 'utf8')
+    const priority = /^;\s*priority=(\d+)/m.exec(text)?.[1] ?? '20'
+    const absolute = text.replaceAll(
+      /^((?:zend_)?extension)\s*=\s*"?([\w-]+?)(?:\.so)?"?\s*$/gm,
+      (_, key: string, name: string) => `${key}=${join(modules, api ?? '', `${name}.so`)}`,
+    )
+    await writeFile(join(configs, `${priority}-${basename(file)}`), absolute)
+  }
+  const unused = [
+    ...['php', 'init.d', 'logrotate.d', 'apache2', 'cron.d'].map(name => `etc/${name}`),
+    ...['systemd', 'tmpfiles.d', `php/${minor}`, 'php/php8.4-fpm-reopenlogs'].map(name => `usr/lib/${name}`),
+    ...['bug', `php/${minor}`].map(name => `usr/share/${name}`),
+  ]
+  for (const name of unused) await rm(join(dir, name), { recursive: true, force: true })
+  for (const name of (await readdir(join(dir, 'usr/share')).catch(() => [])).filter(name => /^php[\d.]+-/.test(name)))
+    await rm(join(dir, 'usr/share', name), { recursive: true })
+  return configs
+}
+
+/** Debian's packages of PHP itself have them in usr/share, those of other extensions in etc. */
+async function iniFiles(dir: string, minor: string): Promise<string[]> {
+  const found: string[] = []
+  const share = join(dir, 'usr/share')
+  const folders = (await readdir(share).catch(() => [])).filter(name => name.startsWith(`php${minor}-`))
+  const all = [...folders.map(name => join(share, name)), join(dir, `etc/php/${minor}/mods-available`)]
+  for (const folder of all) {
+    const names = await readdir(folder, { recursive: true, encoding: 'utf8' }).catch(() => [])
+    found.push(...names.filter(name => name.endsWith('.ini')).map(name => join(folder, name)))
+  }
+  return found.toSorted()
+}

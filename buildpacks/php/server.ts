@@ -1,0 +1,226 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join, posix } from 'node:path'
+import type { DebianArchive } from '../debian/archive.ts'
+import { provideNginx } from '../debian/nginx.ts'
+import {
+  type App,
+  type BuildContext,
+  BuildpackError,
+  byDefault,
+  digestOf,
+  firstSetting,
+  isSet,
+  type Layer,
+} from '../sdk/index.ts'
+import type { Framework } from './frameworks.ts'
+import { serverConfig } from './nginx-config.ts'
+import { publicFiles } from './public-files.ts'
+import type { Php } from './runtime.ts'
+import { serveScript } from './serve-script.ts'
+import { privateFiles, type Web } from './web.ts'
+
+/** The servers that BP_PHP_SERVER may name. */
+export type Server = 'nginx' | 'php-server'
+
+export interface ServerInput {
+  readonly php: Php
+  readonly web: Web
+  readonly framework: Framework | undefined
+  readonly memoryLimit: string | undefined
+}
+
+/** @throws BuildpackError for a server that is none */
+export function chosenServer({ env, log }: Pick<BuildContext, 'env' | 'log'>): Server {
+  const setting = firstSetting(env, 'BP_PHP_SERVER')
+  const name = setting?.value.toLowerCase() ?? 'nginx'
+  if (name === 'nginx' || name === 'php-server') return name
+  if (name === 'httpd' || name === 'apache') {
+    log.warning(
+      `BP_PHP_SERVER is ${setting?.value}: nginx serves the application, and files .htaccess and .httpd.conf.d are not read`,
+      'Put rules for nginx into .nginx.conf.d/rules-server.conf.',
+    )
+    return 'nginx'
+  }
+  throw new BuildpackError(`${JSON.stringify(setting?.value.slice(0, 60))} is not a server for PHP`, {
+    where: 'BP_PHP_SERVER',
+    fix: 'write nginx, which runs PHP-FPM behind it, or php-server',
+  })
+}
+
+/** The program `serve-php`, with all that it starts, in layers of the image. */
+export async function provideServer(
+  context: BuildContext,
+  archive: DebianArchive,
+  server: Server,
+  input: ServerInput,
+): Promise<void> {
+  if (server === 'php-server') return providePhpServer(context, input)
+  const { app, env, layer, log } = context
+  const { web, framework, php, memoryLimit } = input
+  const nginx = await provideNginx(context, archive)
+  const root = app.at(web.dir)
+  const own = await ownConfigs(app)
+  const changing = (framework?.written ?? []).map(dir => `/${posix.relative(web.dir, dir)}/`)
+  const files = await publicFiles(
+    root,
+    path => !path.endsWith('.php') && !isHidden(web, path) && !changing.some(dir => path.startsWith(dir)),
+  )
+  const config = serverConfig({
+    web,
+    root: root.replace(/\/$/, ''),
+    files,
+    framework: framework?.name,
+    forceHttps: isSet(env, 'BP_PHP_ENABLE_HTTPS_REDIRECT'),
+    own: own.server,
+  })
+  const texts = {
+    http: `${commonHttp(nginx)}${config.http}${own.http.map(({ name, text }) => `# ${name}\n${text.trim()}\n`).join('')}`,
+    server: config.server.replaceAll(
+      'include fastcgi_params_of_nginx;',
+      `include ${nginx.path}/etc/nginx/fastcgi_params;`,
+    ),
+  }
+  const fpmFiles = own.fpm.length > 0
+  const script = (dir: string) =>
+    serveScript({
+      nginx: nginx.path,
+      dir,
+      app: app.path,
+      root,
+      memoryLimit,
+      fpmFiles,
+      prepare: framework?.prepare ?? '',
+    })
+  const made = await layer('server', {
+    types: { launch: true },
+    key: {
+      server: digestOf(texts.http, texts.server, script(''), ...own.fpm.map(({ text }) => text)),
+      PHP: php.version,
+    },
+    create: async dir => {
+      await mkdir(join(dir, 'bin'))
+      await writeFile(join(dir, 'http.conf'), texts.http)
+      await writeFile(join(dir, 'server.conf'), texts.server)
+      await writeFile(join(dir, 'bin/serve-php'), script(dir), { mode: 0o755 })
+    },
+  })
+  log.info(`nginx and PHP-FPM serve ${web.dir === '.' ? 'the whole source' : `${web.dir}/`}: ${web.why}`)
+  await check(
+    context,
+    made,
+    php,
+    [...own.server, ...own.http, ...own.fpm].map(({ name }) => name),
+  )
+}
+
+const isHidden = (web: Web, path: string): boolean =>
+  web.dir === '.' && privateFiles.some(pattern => new RegExp(pattern, 'i').test(path))
+
+/** Lets both programs read their configuration, where the application has a part in it: a fault is one of the build. */
+async function check({ run, env }: BuildContext, { path }: Layer, php: Php, names: readonly string[]): Promise<void> {
+  const program = join(path, 'bin/serve-php')
+  if (!existsSync(program) || names.length === 0) return
+  const { exitCode, stdout, stderr } = await run([program, '--check'], {
+    env: { ...php.env, PORT: env['PORT'] || '8080' },
+    quiet: true,
+    allowFailure: true,
+  })
+  const output = stdout + stderr
+  const faults = output.split('\n').filter(line => /\[emerg\]|ERROR/.test(line) && !/host not found/.test(line))
+  if (exitCode !== 0 && faults.length > 0)
+    throw new BuildpackError(`the servers cannot run with it:\n${faults.join('\n')}`, {
+      where: names.join(', '),
+      fix: 'correct what they name',
+    })
+}
+
+interface OwnConfigs {
+  readonly server: readonly OwnConfig[]
+  readonly http: readonly OwnConfig[]
+  readonly fpm: readonly OwnConfig[]
+}
+
+interface OwnConfig {
+  readonly name: string
+  readonly text: string
+}
+
+/** The application's parts of the servers' configuration, as Paketo has them. */
+async function ownConfigs(app: App): Promise<OwnConfigs> {
+  const read = async (dir: string, ending: string) => {
+    const names = (await readdir(app.at(dir)).catch(() => [])).filter(name => name.endsWith(ending)).toSorted()
+    const paths = names.map(name => posix.join(dir, name))
+    return Promise.all(paths.map(async name => ({ name, text: (await app.read(name)) ?? '' })))
+  }
+  return {
+    server: await read('.nginx.conf.d', '-server.conf'),
+    http: await read('.nginx.conf.d', '-http.conf'),
+    fpm: await read('.php.fpm.d', '.conf'),
+  }
+}
+
+function commonHttp({ path }: Layer): string {
+  return `include ${path}/etc/nginx/mime.types;
+types {
+text/javascript mjs;
+application/manifest+json webmanifest;
+}
+default_type application/octet-stream;
+charset utf-8;
+charset_types text/plain text/css text/javascript application/javascript text/xml text/csv application/json application/xml application/manifest+json;
+sendfile on;
+tcp_nopush on;
+server_tokens off;
+absolute_redirect off;
+etag off;
+if_modified_since off;
+client_max_body_size 36m;
+fastcgi_buffer_size 32k;
+fastcgi_buffers 16 16k;
+gzip on;
+gzip_static on;
+gzip_vary on;
+gzip_proxied any;
+gzip_types text/plain text/css text/javascript application/javascript text/xml text/csv application/json application/xml application/manifest+json image/svg+xml;
+`
+}
+
+/** PHP's own server would send files whose name starts with a dot. */
+async function providePhpServer(
+  { app, layer, log }: BuildContext,
+  { web, framework, memoryLimit }: ServerInput,
+): Promise<void> {
+  const root = app.at(web.dir)
+  const patterns = ['/\\.(?!well-known(/|$))', ...(web.dir === '.' ? privateFiles : [])]
+  const router = `<?php
+$path = rawurldecode((string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));
+foreach (${phpList(patterns)} as $pattern) {
+    if (preg_match('~' . $pattern . '~i', $path)) {
+        http_response_code(404);
+        echo "Not found\\n";
+        return true;
+    }
+}
+return false;
+`
+  const prepare = framework?.prepare ?? ''
+  const script = (dir: string) =>
+    serveScript({ nginx: undefined, dir, app: app.path, root, memoryLimit, fpmFiles: false, prepare })
+  await layer('server', {
+    types: { launch: true },
+    key: { server: digestOf(router, script('')) },
+    create: async dir => {
+      await mkdir(join(dir, 'bin'))
+      await writeFile(join(dir, 'router.php'), router)
+      await writeFile(join(dir, 'bin/serve-php'), script(dir), { mode: 0o755 })
+      return { env: { launch: { PHP_OPCACHE_ENABLE_CLI: byDefault('1') } } }
+    },
+  })
+  log.info(
+    `PHP's own server, which is for development, serves ${web.dir === '.' ? 'the whole source' : `${web.dir}/`}: ${web.why}`,
+  )
+}
+
+const phpList = (texts: readonly string[]): string =>
+  `[${texts.map(text => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`).join(', ')}]`

@@ -1,0 +1,70 @@
+import { readdir } from 'node:fs/promises'
+import { posix } from 'node:path'
+import { type App, BuildpackError, declaredStart, firstSetting } from '../sdk/index.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** What the web server serves. */
+export interface Web {
+  /** From the application's directory; `.` for all of it. */
+  readonly dir: string
+  readonly why: string
+  /** Paths that are no file are index.php's. */
+  readonly hasIndex: boolean
+}
+
+/** Where frameworks have the files that are for everybody, in the order in which they are looked at. */
+const usual = ['public', 'web', 'htdocs', 'webroot', 'pub', 'public_html', 'html', 'www']
+
+/** The programs with which people name a web server in a Procfile for Heroku: `vendor/bin/heroku-php-nginx -C nginx.conf public/`. */
+export const herokuStart = /(?:^|[\s;&])(?:vendor\/bin\/)?heroku-php-(?:apache2|nginx)\b([^;&|]*)/
+
+/**
+ * The directory that is served: that of BP_PHP_WEB_DIR; of a Procfile that is for Heroku; or the first of the usual ones with
+ * an index.php; or the whole source, if there is a PHP file at its top.
+ * @returns undefined if nothing is there to serve
+ * @throws BuildpackError for a directory that is outside the source, or not there
+ */
+export async function findWeb(app: App, env: Env): Promise<Web | undefined> {
+  const setting = firstSetting(env, 'BP_PHP_WEB_DIR', 'RAILPACK_PHP_ROOT_DIR', 'DOCUMENT_ROOT')
+  if (setting !== undefined) return named(app, setting.value, setting.name)
+  const declared = await declaredStart(app, env)
+  const words = herokuStart.exec(declared?.command ?? '')?.[1]
+  // Options of theirs have a value each: -C nginx.conf, -F fpm.conf, -i php.ini, -l logs.
+  const dir = words?.replaceAll(/(?:^|\s)-\w\s*\S+/g, ' ').trim()
+  if (declared !== undefined && words !== undefined)
+    return named(app, dir === '' || dir === undefined ? '.' : dir, declared.where)
+  for (const name of usual) {
+    if (await app.has(`${name}/index.php`)) return { dir: name, why: `${name}/index.php is there`, hasIndex: true }
+  }
+  if (await app.has('index.php')) return { dir: '.', why: 'index.php is there', hasIndex: true }
+  const names = (await readdir(app.path)).filter(name => name.endsWith('.php')).toSorted()
+  return names[0] === undefined ? undefined : { dir: '.', why: `${names[0]} is there`, hasIndex: false }
+}
+
+async function named(app: App, text: string, where: string): Promise<Web> {
+  const dir = posix.normalize(text.replace(/^\/(?:workspace|app)(?=\/|$)\/?/, '') || '.').replace(/(?<=.)\/$/, '')
+  const fix = 'name a directory of the source: public'
+  if (posix.isAbsolute(dir) || dir === '..' || dir.startsWith('../'))
+    throw new BuildpackError(`${JSON.stringify(text.slice(0, 200))} is outside the source`, { where, fix })
+  // They become a part of nginx's configuration, in which no quoting helps a dollar.
+  if (/[\x00-\x1f\x7f"$\\;{}]/.test(dir))
+    throw new BuildpackError(`${JSON.stringify(text.slice(0, 200))} has a character that nginx cannot have in a path`, {
+      where,
+      fix,
+    })
+  if (!(await app.hasDirectory(dir)))
+    throw new BuildpackError(`there is no directory ${text.slice(0, 200)}`, { where, fix })
+  return { dir, why: `${where} names it`, hasIndex: await app.has(posix.join(dir, 'index.php')) }
+}
+
+/**
+ * Files that are no page, where the whole source is served: an expression for paths from the root. Names that start with a dot
+ * are not served anyway.
+ */
+export const privateFiles = [
+  '^/(?:vendor|node_modules|tests?|storage|bin|config|migrations)/',
+  '^/(?:composer|package|package-lock|npm-shrinkwrap|tsconfig|auth|symfony|phpunit|phpstan|psalm|rector|ecs)(?:\\.[\\w.-]*)?\\.(?:json|lock|xml|neon|dist|js|ts)$',
+  '^/(?:[\\w-]*\\.lock|pnpm-lock\\.yaml|Procfile|Dockerfile[\\w.-]*|Aptfile|Makefile|artisan|project\\.toml|app\\.yaml|docker-compose[\\w.-]*|compose\\.ya?ml)$',
+  '\\.(?:sql|sqlite3?|db|bak|old|orig|save|swp|log|ini|env|inc|sh|neon|twig|phar|pem|key|dist)$',
+] as const

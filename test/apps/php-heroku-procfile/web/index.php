@@ -1,0 +1,1 @@
+<?php echo "served from ", basename(__DIR__);

@@ -1,0 +1,379 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { numbersOf, parseConstraint } from '../../buildpacks/php/constraint.ts'
+import { packagesOfExtensions, requiredExtensions } from '../../buildpacks/php/extensions.ts'
+import { findFramework } from '../../buildpacks/php/frameworks.ts'
+import { wantsServer } from '../../buildpacks/php/heroku.ts'
+import { namedExtensions, readOwnSettings } from '../../buildpacks/php/ini.ts'
+import { componentsOf, installOptions } from '../../buildpacks/php/install.ts'
+import { serverConfig } from '../../buildpacks/php/nginx-config.ts'
+import { php } from '../../buildpacks/php/php.ts'
+import { parseLock, readLock, readManifest } from '../../buildpacks/php/project.ts'
+import { usedExtensions } from '../../buildpacks/php/scan.ts'
+import { checkVersion, wantedPhp } from '../../buildpacks/php/version.ts'
+import { findWeb } from '../../buildpacks/php/web.ts'
+import { App } from '../../buildpacks/sdk/index.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { type Tree, writeTree } from '../helpers/tree.ts'
+import { openProject } from './sdk/project.ts'
+
+const dir = join(import.meta.dirname, '../../buildpacks/php')
+type Env = Record<string, string>
+
+async function appOf(tree: Tree): Promise<App> {
+  const path = await temporaryDirectory()
+  await writeTree(path, tree)
+  return new App(path)
+}
+
+const json = (value: unknown) => JSON.stringify(value)
+
+describe('detection', () => {
+  it.each<[Tree, Env, string]>([
+    [{ 'composer.json': '{}' }, {}, 'PHP: composer.json'],
+    [{ 'index.php': '' }, {}, 'PHP: index.php'],
+    [{ 'composer.json': '{}', 'public/index.php': '' }, {}, 'PHP: composer.json and public/index.php'],
+    [{ 'index.php': '', 'index.html': '' }, {}, 'PHP: index.php'],
+    [{ 'htdocs/page.php': '' }, {}, 'PHP: htdocs/page.php'],
+    [{ 'site/page.php': '' }, { BP_PHP_WEB_DIR: 'site' }, 'PHP: BP_PHP_WEB_DIR is set'],
+    [
+      { 'composer.json': '{}', Procfile: 'web: vendor/bin/heroku-php-apache2 web/\n' },
+      {},
+      'PHP: the Procfile starts vendor/bin/heroku-php-apache2, and composer.json',
+    ],
+  ])('passes: %j with %j', async (app, env, output) => {
+    const project = await openProject({ buildpack: php, dir, app: app as Record<string, string>, env })
+    const detected = await project.detect()
+    expect(detected).toMatchObject({ exitCode: 0, plan: { provides: [{ name: 'php' }] } })
+    expect(detected.output.split('\n')[0]).toBe(output)
+  })
+
+  it('does not pass for a script beside another language’s server', async () => {
+    const project = await openProject({ buildpack: php, dir, app: { 'tool.php': '', 'go.mod': '', 'main.go': '' } })
+    expect(await project.detect()).toMatchObject({ exitCode: 100 })
+  })
+})
+
+describe('a constraint of Composer’s', () => {
+  it.each([
+    ['^8.2', '8.4.28', true],
+    ['^8.2', '9.0.0', false],
+    ['^8.4.29', '8.4.28', false],
+    ['^0.3.1', '0.4.0', false],
+    ['~8.3.0', '8.4.28', false],
+    ['~8.3', '8.4.28', true],
+    ['~8', '8.4.28', true],
+    ['>=8.1 <8.5', '8.4.28', true],
+    ['>= 8.1, < 8.4', '8.4.0', false],
+    ['8.*', '8.4.28', true],
+    ['8.4.*', '8.4.28', true],
+    ['8.3.*', '8.4.28', false],
+    ['*', '8.4.28', true],
+    ['^7.4 || ^8.0', '8.4.28', true],
+    ['7.4.*|8.1.*', '8.4.28', false],
+    ['8.1 - 8.4', '8.4.28', true],
+    ['8.1 - 8.4.2', '8.4.28', false],
+    ['8.4', '8.4.28', false],
+    ['8.4.28', '8.4.28', true],
+    ['v8.4.28', '8.4.28', true],
+    ['!=8.4.28', '8.4.28', false],
+    ['>8.4', '8.4.28', true],
+    ['<=8.4', '8.4.28', false],
+    ['>=8.2@dev', '8.4.28', true],
+    ['^8.2.0-dev', '8.4.28', true],
+  ])('%s for %s: %s', (text, version, meets) => {
+    expect(parseConstraint(text)?.(numbersOf(version) ?? [0, 0, 0])).toBe(meets)
+  })
+
+  it.each(['', 'eight', '^', '8.2 ||', '>=', '^8.*', '$(id)', '8.4.28.1.2', 'a'.repeat(10_000), '^ '.repeat(10_000)])(
+    'is none: %.20s',
+    text => expect(parseConstraint(text)).toBeUndefined(),
+  )
+})
+
+describe('the version', () => {
+  const outcome = async (tree: Tree, env: Env = {}) => {
+    const app = await appOf(tree)
+    const manifest = await readManifest(app, env)
+    const lock = manifest && (await readLock(app, manifest))
+    return checkVersion(await wantedPhp({ app, env }, manifest, lock), '8.4.28')
+  }
+  const requires = (version: string) => ({ 'composer.json': json({ require: { php: version } }) })
+
+  it.each<[Tree, Env]>([
+    [{}, {}],
+    [requires('^8.2'), {}],
+    [requires('8.4.28'), {}],
+    [{}, { BP_PHP_VERSION: '8.4.*' }],
+    [{}, { BP_PHP_VERSION: '8.4.1' }],
+    [{}, { BP_PHP_VERSION: '8' }],
+    [{}, { RAILPACK_PHP_VERSION: '8.4' }],
+    [{}, { GOOGLE_RUNTIME: 'nodejs', GOOGLE_RUNTIME_VERSION: '22' }],
+    [{ '.php-version': '8.4\n' }, {}],
+    [{ 'mise.toml': '[tools]\nphp = "8.4"\n' }, {}],
+    [{ 'composer.json': '{}', 'composer.lock': json({ packages: [], platform: { php: '>=8.1' } }) }, {}],
+    // PHP writes an empty table as a list.
+    [{ 'composer.json': '{"require":[]}', 'composer.lock': json({ packages: [], platform: [] }) }, {}],
+  ])('is met for %j and %j', async (tree, env) => {
+    expect(await outcome(tree, env)).toEqual([])
+  })
+
+  it.each<[Tree, Env, string]>([
+    [requires('~8.3.0'), {}, 'composer.json require.php'],
+    // Composer takes it for 8.4.0.
+    [requires('8.4'), {}, 'composer.json require.php'],
+    [requires('^8.2'), { BP_PHP_VERSION: '8.2.*' }, 'BP_PHP_VERSION'],
+    [{}, { BP_PHP_VERSION: '8.4.99' }, 'BP_PHP_VERSION'],
+    [{}, { GOOGLE_RUNTIME_VERSION: '7.4' }, 'GOOGLE_RUNTIME_VERSION'],
+    [{ '.php-version': '8.1' }, {}, '.php-version'],
+    [{ 'composer.json': json({ config: { platform: { php: '7.4.33' } } }) }, {}, 'composer.json config.platform.php'],
+    [{ 'composer.json': '{}', 'composer.lock': json({ platform: { php: '<8.4' } }) }, {}, 'composer.lock platform.php'],
+    [{ 'a.json': json({ require: { php: '^9' } }) }, { COMPOSER: 'a.json' }, 'a.json require.php'],
+  ])('is refused with its place for %j and %j', async (tree, env, where) => {
+    const failure = (await failureOf(outcome(tree, env))) as { where?: string; fix?: string }
+    expect(failure.where).toBe(where)
+    expect(failure.fix).toMatch(/^the nearest is 8\.4\.28, the one that Debian 13 has: write /)
+  })
+
+  it('is warned of where another one is only meant', async () => {
+    const tree = { 'composer.json': json({ require: { php: '^8.1' }, config: { platform: { php: '8.1.2' } } }) }
+    expect(await outcome(tree)).toEqual([
+      'composer.json config.platform.php asks for PHP 8.1.2, and the image has 8.4.28',
+    ])
+  })
+
+  it('is none in "newest"', async () => {
+    expect(await failureOf(outcome({}, { BP_PHP_VERSION: 'newest!' }))).toMatchObject({
+      where: 'BP_PHP_VERSION',
+      message: '"newest!" is not a version of PHP',
+    })
+  })
+})
+
+describe('a composer.json that is none', () => {
+  it.each<[string, string]>([
+    ['{', 'composer.json'],
+    ['[1]', 'composer.json'],
+    ['null', 'composer.json'],
+    ['{"require":"php"}', 'composer.json require'],
+    ['{"require":{"php":8}}', 'composer.json require.php'],
+    ['{"scripts":1}', 'composer.json scripts'],
+    ['{"config":{"platform":7}}', 'composer.json config.platform'],
+    ['{"config":{"vendor-dir":3}}', 'composer.json config.vendor-dir'],
+    ['{"config":{"vendor-dir":"../lib"}}', 'composer.json config.vendor-dir'],
+    ['{"config":{"vendor-dir":"/usr/lib"}}', 'composer.json config.vendor-dir'],
+    ['{"config":{"vendor-dir":"."}}', 'composer.json config.vendor-dir'],
+  ])('%s is an error with its place', async (text, where) => {
+    const app = await appOf({ 'composer.json': text })
+    const failure = (await failureOf(readManifest(app, {}))) as { where?: string; fix?: string }
+    expect(failure.where).toBe(where)
+    expect(failure.fix).toBeTypeOf('string')
+  })
+
+  it.each(['../../etc/passwd', '/etc/passwd'])('COMPOSER does not reach %s', async file => {
+    expect(await failureOf(readManifest(await appOf({}), { COMPOSER: file }))).toMatchObject({ where: 'COMPOSER' })
+  })
+
+  it.each(['{"packages":{"a":1}}', '{"packages":[1]}', '{"packages":[{"name":"a/b"}]}', 'x'])(
+    'nor is the lock file %s one',
+    text => expect(() => parseLock(text, 'composer.lock')).toThrow(),
+  )
+})
+
+describe('extensions', () => {
+  const lock = parseLock(
+    json({
+      packages: [
+        { name: 'a/imaging', version: 'v1.2.0', require: { 'ext-gd': '*', 'ext-mbstring': '*' }, license: ['MIT'] },
+        { name: 'a/fast', version: '2.0.0', require: { 'ext-swoole': '*' } },
+        { name: 'a/polyfill', version: '1.0.0', provide: { 'ext-swoole': '*' }, dist: { type: 'path' } },
+      ],
+      platform: { 'ext-pdo_mysql': '*' },
+    }),
+    'composer.lock',
+  )
+
+  it('are those of composer.json, the lock file and its packages; what a package brings need not be there', async () => {
+    const app = await appOf({
+      'composer.json': json({ require: { 'ext-Zend-OPcache': '*', 'ext-dom': '*', 'ext-intl': '*' } }),
+    })
+    const requests = requiredExtensions(await readManifest(app, {}), lock)
+    expect(requests.map(({ name }) => name)).toEqual(['dom', 'gd', 'intl', 'mbstring', 'opcache', 'pdo_mysql'])
+    expect(requests.find(({ name }) => name === 'gd')?.where).toBe('composer.lock a/imaging require.ext-gd')
+    expect(packagesOfExtensions(requests, '8.4')).toEqual(['php8.4-gd', 'php8.4-intl', 'php8.4-mysql'])
+  })
+
+  it.each([
+    ['mysql', 'the nearest is mysqli or mysqlnd or pdo_mysql'],
+    ['imagik', 'the nearest is gmagick or imagick'],
+    ['swoole', 'there are '],
+  ])('%s is an error with the nearest', (name, fix) => {
+    expect(() => packagesOfExtensions([{ name, where: 'composer.json' }], '8.4')).toThrow(
+      expect.objectContaining({ where: 'composer.json', fix: expect.stringContaining(fix) as string }),
+    )
+  })
+
+  it('are left out where Composer is told to do without', () => {
+    const { args, ignores } = installOptions({ BP_COMPOSER_INSTALL_OPTIONS: '--no-dev --ignore-platform-req=ext-g*' })
+    expect(args).toEqual(['--no-dev', '--ignore-platform-req=ext-g*'])
+    expect(requiredExtensions(undefined, lock, ignores).map(({ name }) => name)).toEqual(['mbstring', 'pdo_mysql'])
+    expect(installOptions({}).args).toEqual(['--no-dev'])
+    expect(installOptions({ COMPOSER_NO_DEV: '0' }).args).toEqual([])
+  })
+
+  it('are those that .php.ini.d loads, which are not loaded twice', async () => {
+    const app = await appOf({
+      '.php.ini.d/a.ini':
+        '; extension=ldap\nextension = redis.so\n[x]\nzend_extension=xdebug\nmemory_limit = "256M"\nextension=/opt/own.so\n',
+      '.php.ini.d/notes.txt': 'extension=ldap\n',
+    })
+    const { files, extensions, memoryLimit } = await readOwnSettings(app)
+    expect(extensions).toEqual([
+      { name: 'redis', where: '.php.ini.d/a.ini:2' },
+      { name: 'xdebug', where: '.php.ini.d/a.ini:4' },
+    ])
+    expect(files[0]?.text.split('\n').slice(0, 4)).toEqual([
+      '; extension=ldap',
+      '; extension = redis.so',
+      '[x]',
+      '; zend_extension=xdebug',
+    ])
+    expect(files[0]?.text).toContain('\nextension=/opt/own.so\n')
+    expect(memoryLimit).toBe('256M')
+  })
+
+  it('are those that a setting names', () => {
+    const named = (value: string) => namedExtensions({ name: 'BP_PHP_EXTENSIONS', value })
+    expect(named('gd, ext-intl').map(({ name }) => name)).toEqual(['gd', 'intl'])
+    expect(() => named('gd;id')).toThrow('"gd;id" is not the name of an extension')
+  })
+
+  it('are those that code calls, where there is no composer.json', async () => {
+    const app = await appOf({
+      'index.php': '<?php $db = new mysqli("x"); // no imagecreate here',
+      'lib/a.inc': '<?php $z = new ZipArchive();',
+      'node_modules/x.php': '<?php bcadd("1", "2");',
+    })
+    expect((await usedExtensions(app)).map(({ name, where }) => [name, where])).toEqual([
+      ['mysqli', 'index.php'],
+      ['zip', 'lib/a.inc'],
+    ])
+  })
+
+  it('and packages are in the bill of materials, directories of the application are not', () => {
+    expect(componentsOf(lock)).toEqual([
+      { name: 'a/imaging', version: '1.2.0', purl: 'pkg:composer/a/imaging@1.2.0', license: 'MIT' },
+      { name: 'a/fast', version: '2.0.0', purl: 'pkg:composer/a/fast@2.0.0' },
+    ])
+  })
+})
+
+describe('the directory that is served', () => {
+  const served = async (tree: Tree, env: Env = {}) => (await findWeb(await appOf(tree), env))?.dir
+
+  it.each<[Tree, Env, string | undefined]>([
+    [{ 'public/index.php': '', 'index.php': '' }, {}, 'public'],
+    [{ 'web/index.php': '' }, {}, 'web'],
+    [{ 'webroot/index.php': '', 'index.php': '' }, {}, 'webroot'],
+    [{ 'public/style.css': '', 'index.php': '' }, {}, '.'],
+    [{ 'page.php': '' }, {}, '.'],
+    [{ 'src/tool.php': '' }, {}, undefined],
+    [{ 'a b/index.php': '' }, { BP_PHP_WEB_DIR: './a b/' }, 'a b'],
+    [{ 'site/index.php': '' }, { RAILPACK_PHP_ROOT_DIR: '/app/site' }, 'site'],
+    [{ 'docs/index.php': '', Procfile: 'web: vendor/bin/heroku-php-nginx -C nginx.conf docs/' }, {}, 'docs'],
+    [{ 'docs/index.php': '', Procfile: 'web: heroku-php-apache2' }, {}, '.'],
+  ])('of %j with %j is %s', async (tree, env, expected) => {
+    expect(await served(tree, env)).toBe(expected)
+  })
+
+  it.each(['../..', '/etc', 'a/../../b', 'public\n', 'pub$lic', 'a;b', 'a}b', 'a"b', 'missing', 'index.php'])(
+    'is not %j',
+    async value => {
+      const app = await appOf({
+        'index.php': '',
+        'pub$lic/index.php': '',
+        'a;b/index.php': '',
+        'a"b/index.php': '',
+        'a}b/x': '',
+      })
+      const failure = (await failureOf(findWeb(app, { BP_PHP_WEB_DIR: value }))) as { where?: string } | undefined
+      if (value === 'public\n')
+        expect(failure).toMatchObject({ where: 'BP_PHP_WEB_DIR', message: 'there is no directory public' })
+      else expect(failure).toMatchObject({ where: 'BP_PHP_WEB_DIR' })
+    },
+  )
+
+  it('is served by this buildpack, unless a command starts something else', async () => {
+    const wants = async (Procfile: string) => wantsServer(await appOf({ Procfile }), {})
+    expect(await wants('web: vendor/bin/heroku-php-nginx web/')).toBe(true)
+    expect(await wants('web: php migrate.php && serve-php')).toBe(true)
+    expect(await wants('worker: php work.php')).toBe(true)
+    expect(await wants('web: php -S 0.0.0.0:$PORT')).toBe(false)
+  })
+})
+
+describe('the configuration of nginx', () => {
+  const input = { root: '/workspace', files: [], framework: undefined, forceHttps: false, own: [] }
+
+  it('hides manifests and packages where the whole source is served', () => {
+    const { server } = serverConfig({ ...input, web: { dir: '.', why: '', hasIndex: true } })
+    const patterns = Array.from(
+      server.matchAll(/^location ~\*? "(.*)" \{ return 404; \}$/gm),
+      ([, each = '']) => new RegExp(each, 'i'),
+    )
+    const hidden = (path: string) => patterns.some(pattern => pattern.test(path))
+    const secrets = [
+      '/.env',
+      '/a/.git/config',
+      '/composer.json',
+      '/composer.lock',
+      '/vendor/a/b.js',
+      '/auth.json',
+      '/dump.sql',
+      '/Procfile',
+    ]
+    for (const path of secrets) expect(hidden(path), path).toBe(true)
+    for (const path of [
+      '/.well-known/acme',
+      '/app.js',
+      '/img/a.png',
+      '/wp-content/plugins/a/vendor/b.js',
+      '/data.json',
+      '/my.vendor/x.css',
+    ])
+      expect(hidden(path), path).toBe(false)
+  })
+
+  it('leaves out its own rules where the application has them', () => {
+    const own = [
+      {
+        name: '.nginx.conf.d/x-server.conf',
+        text: 'location / {\n try_files $uri /app.php;\n}\nlocation ~ \\.php$ { return 403; }',
+      },
+    ]
+    const { server } = serverConfig({ ...input, own, web: { dir: 'public', why: '', hasIndex: true } })
+    expect(server.match(/location \/ /g)).toHaveLength(1)
+    expect(server).not.toContain('fastcgi_pass')
+  })
+
+  it('runs no file that was uploaded to WordPress', () => {
+    const web = { dir: '.', why: '', hasIndex: true }
+    expect(serverConfig({ ...input, framework: 'WordPress', web }).server).toContain('(?:uploads|files)/.*\\.php')
+  })
+})
+
+describe('a framework', () => {
+  const name = async (tree: Tree, require: Record<string, string>) => {
+    const app = await appOf({ ...tree, 'composer.json': json({ require }) })
+    return (await findFramework(app, await readManifest(app, {}), undefined))?.name
+  }
+
+  it('is known by its files and packages', async () => {
+    expect(await name({ artisan: '' }, { 'laravel/framework': '^12' })).toBe('Laravel')
+    expect(await name({ artisan: '' }, {})).toBeUndefined()
+    expect(await name({ 'bin/console': '' }, { 'symfony/framework-bundle': '^7' })).toBe('Symfony')
+    expect(await name({ 'wp-settings.php': '', 'wp-load.php': '' }, {})).toBe('WordPress')
+    expect(await name({}, { 'doctrine/dbal': '^4' })).toBe('Databases')
+  })
+})
