@@ -4,6 +4,8 @@ import { collect, examples, outputOption, type Run, withOutput } from './options
 
 // What is done with images: `bale run`, `bale inspect` and `bale image …`.
 
+type RunFlags = Omit<GlobalOptions, 'publish'> & { readonly publish?: readonly string[] }
+
 export function addRun(program: Command, run: Run): void {
   program
     .command('run')
@@ -18,6 +20,17 @@ export function addRun(program: Command, run: Run): void {
         .default('host'),
     )
     .option('--process <type>', 'the process to start, instead of the default')
+    .option(
+      '-v, --volume <host:path[:rw]>',
+      'a file or directory of this machine, read-only unless told (repeatable)',
+      collect,
+    )
+    .option('-m, --memory <size>', 'how much memory it may use: 512MB (default: no limit)')
+    .option(
+      '-p, --publish <[address:]port:port>',
+      'a port of this machine that leads to one of the program (repeatable)',
+      collect,
+    )
     .option('--verbose', 'print more when it fails')
     .addHelpText(
       'after',
@@ -26,13 +39,14 @@ export function addRun(program: Command, run: Run): void {
         'bale run hello --env PORT=9000',
         'bale run hello --process worker',
         'bale run hello --network none',
+        'bale run hello --publish 9000:8080 --volume ./data:/data:rw --memory 512MB',
         'bale run hello -- --help',
       ),
     )
-    .action(async (image: string, args: string[], options: GlobalOptions) => {
+    .action(async (image: string, args: string[], { publish: ports, ...options }: RunFlags) => {
       await run(options, async context => {
         const { runCommand } = await import('./commands/run.ts')
-        return runCommand(context, image, args, options)
+        return runCommand(context, image, args, { ...options, ports })
       })
     })
 }

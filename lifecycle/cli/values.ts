@@ -1,5 +1,8 @@
-import { resolve } from 'node:path'
+import { posix, resolve } from 'node:path'
+import { isIP } from 'node:net'
 import type { Mount } from '../engines/engine.ts'
+import { isPlainPath } from '../engines/mounts.ts'
+import type { PublishedPort } from '../engines/published-ports.ts'
 import { BaleError } from '../errors.ts'
 import type { Platform } from '../image/manifest.ts'
 import { registryHost } from '../stores/settings.ts'
@@ -93,8 +96,14 @@ export function requireMirror(text: string): void {
 /** What a build has there itself. */
 const taken = ['/cnb', '/layers', '/workspace', '/platform', '/lifecycle', '/proc', '/dev', '/tmp']
 
+/** What every sandbox has itself. */
+const takenInRuns = ['/proc', '/dev']
+
+/** The volumes of `bale run`, as `parseVolumes` has them: an image's own directories may be covered. */
+export const parseRunVolumes = (texts?: readonly string[]): Mount[] => parseVolumes(texts, takenInRuns, 'the sandbox')
+
 /** Parses `HOST:TARGET[:ro|rw]`; a volume is read-only unless told. */
-export function parseVolumes(texts: readonly string[] = []): Mount[] {
+export function parseVolumes(texts: readonly string[] = [], own = taken, whose = 'the build'): Mount[] {
   return texts.map(text => {
     const [host = '', path = '', mode = 'ro', ...more] = text.split(':')
     const bad = (why: string, fix = 'write HOST:TARGET or HOST:TARGET:rw'): BaleError =>
@@ -103,8 +112,32 @@ export function parseVolumes(texts: readonly string[] = []): Mount[] {
     if (mode !== 'ro' && mode !== 'rw') throw bad(`has the mode ${JSON.stringify(mode)}`)
     if (!/^\.{0,2}\//.test(host))
       throw bad('names no directory of this machine: Bale has no named volumes', 'write a path: ./NAME or /DIR/NAME')
-    if (taken.some(own => path === own || path.startsWith(`${own}/`)))
-      throw bad('is at a place that the build uses itself', 'choose another target')
+    if (!isPlainPath(path)) throw bad('has a target that is not in its plain form', `write ${posix.resolve(path)}`)
+    if (own.some(dir => path === dir || path.startsWith(`${dir}/`)))
+      throw bad(`is at a place that ${whose} uses itself`, 'choose another target')
     return { hostPath: resolve(host), path, access: mode === 'rw' ? 'read-write' : 'read-only' }
+  })
+}
+
+/** Parses `[HOST:]PORT:PORT` with the words of Docker: the port of this machine first. */
+export function parsePublished(texts: readonly string[] = []): PublishedPort[] {
+  return texts.map(text => {
+    const bad = (why: string, fix = 'write PORT:PORT or ADDRESS:PORT:PORT'): BaleError =>
+      new BaleError('usage', `${JSON.stringify(text)} ${why}`, { where: '--publish', fix })
+    if (/\/(udp|sctp)$/.test(text)) throw bad('is no port of TCP, and no others are published')
+    const match = /^(?:(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):)?(\d{1,5}):(\d{1,5})(?:\/tcp)?$/.exec(text)
+    if (match === null) throw bad('is no port to publish')
+    const host = match[1]?.replace(/^\[(.*)\]$/, '$1')
+    if (host !== undefined && host !== 'localhost' && isIP(host) === 0)
+      throw bad(`has the address ${host}, which is none`)
+    const [port, to] = [Number(match[2]), Number(match[3])]
+    if ([port, to].some(number => number < 1 || number > 65_535))
+      throw bad('has a port that is none', 'ports are 1 to 65535')
+    if (port === to && host !== undefined && host !== '0.0.0.0' && host !== '::')
+      throw bad(
+        'is the program’s own port: it is in this machine’s network, so the program decides at which addresses it listens',
+        'publish at another port, or have the program listen at that address',
+      )
+    return { host, port, to }
   })
 }

@@ -122,11 +122,19 @@ export async function openAs<T extends AsyncDisposable & { readonly wrapper?: Wr
 
 /** Makes a sandbox with these files, in which nothing is shown. */
 function works(as: Starter, bwrap: Bwrap, wrapper: Wrapper | undefined): boolean {
+  // A sandbox has something else there: a wrapper may use one of them.
+  const unused = ['ignore', 'ignore', 'ignore', 'ignore'] as const
   const argv = [
-    ...['-c', `${wrapper?.before ?? ':'}; exec "$@"`, 'sh', ...starterArgv(as, 3, wrapper), ...(wrapper?.argv ?? [])],
+    ...[
+      '-c',
+      `${wrapper?.before ?? ':'}; exec "$@"`,
+      'sh',
+      ...starterArgv(as, 3 + unused.length, wrapper),
+      ...(wrapper?.argv ?? []),
+    ],
     ...[bwrap.path, '--unshare-user', '--unshare-pid', '--ro-bind', '/', '/', '--', '/bin/sh', '-c', ':'],
   ]
-  const stdio = ['ignore' as const, 'ignore' as const, 'ignore' as const, ...as.places.descriptors]
+  const stdio = ['ignore' as const, 'ignore' as const, 'ignore' as const, ...unused, ...as.places.descriptors]
   const { status } = spawnSync('/bin/sh', argv, {
     cwd: wrapper?.cwd ?? '/',
     env: { PATH: systemPath },

@@ -7,7 +7,7 @@ import { removeTree } from '../files/remove.ts'
 import { linkAt, inspectMountPoint } from './root.ts'
 import { systemPath } from '../processes/launch.ts'
 import type { Places } from './places.ts'
-import type { Wrapper } from './sandbox.ts'
+import { type Wrapper, keptFd } from './sandbox.ts'
 
 /** A writable root over an image that stays as it is; disposal drops what was written. */
 export interface OverlayRoot extends AsyncDisposable {
@@ -27,9 +27,9 @@ const mountOverlay = `
   overlay '' ||
     { mount -t tmpfs tmpfs memory && cp -a upper memory/upper && mkdir memory/work && overlay memory/; } ||
     exit
-  exec "$@" 2>&9 9>&-`
+  exec "$@" 2>&${keptFd} ${keptFd}>&-`
 /** What goes wrong before bubblewrap is started is not for the user, since there is another way then. */
-const quietly = 'exec 9>&2 2>/dev/null'
+const quietly = `exec ${keptFd}>&2 2>/dev/null`
 const ownNamespaces = ['unshare', '--user', '--map-root-user', '--mount', '--']
 
 /**

@@ -1,20 +1,24 @@
 import type { EventEmitter } from 'node:events'
 import { fchmodSync, fchownSync, fstatSync, statfsSync } from 'node:fs'
-import { constants, totalmem } from 'node:os'
+import { constants } from 'node:os'
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import { BaleError } from '../errors.ts'
 import type { ImageConfig } from '../image/config.ts'
 import { type Account, findAccount } from './accounts.ts'
 import { findBwrap } from './bwrap.ts'
+import { openCgroup } from './cgroup.ts'
+import type { Mount } from './engine.ts'
 import { openFiles } from './files.ts'
 import { type Starter, asRoot, findHostUser, openAs } from './host-user.ts'
-import { isolate, sizesFor, systemMounts } from './isolation.ts'
+import { isolate } from './isolation.ts'
 import { findLandlock, withoutLandlock } from './landlock.ts'
-import { openOverlay } from './overlay.ts'
+import { orderMounts } from './mounts.ts'
 import type { Places } from './places.ts'
+import { checkVolumes, openWritable } from './run-files.ts'
 import { checkEnvironment } from '../processes/launch.ts'
 import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
+import { watchMemory } from './usage-watch.ts'
 
 export interface RunImageOptions {
   /** The unpacked image, whose files belong to the user who runs this; it stays as it is. */
@@ -41,6 +45,10 @@ export interface RunImageOptions {
   readonly bwrap?: string
   /** `host` by default: servers that it starts are reached at localhost. */
   readonly network?: 'none' | 'host' | undefined
+  /** Files and directories of this machine, shown in the place of what the image has there. */
+  readonly volumes?: readonly Mount[] | undefined
+  /** Bytes that the program and all that it starts may use. */
+  readonly memory?: number | undefined
   /** The program of landlock/main.c, which closes abstract unix sockets of others to it. */
   readonly landlock?: string | undefined
 }
@@ -71,6 +79,11 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   const [rootfs, tmpDir] = [resolve(options.rootfs), resolve(options.tmpDir)]
   const user = options.user ?? options.config.config?.User ?? ''
   const [account, bwrap] = await Promise.all([findAccount(rootfs, user), findBwrap(options.bwrap)])
+  const mounts = await orderMounts(options.volumes ?? [])
+  await checkVolumes(rootfs, mounts)
+  const { memory } = options
+  await using group = memory === undefined ? undefined : openCgroup({ pids: mostPids, memory })
+  let isOut = false
   const program = describeProgram(options, account)
   const network = options.network ?? 'host'
   const isolation = isolate({ ...program, bwrap, network, user: account })
@@ -95,30 +108,54 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
       argv: program.argv,
       options: [...isolation, ...files.options],
       stdio,
+      ...(group !== undefined && { joinGroup: group.join }),
     })
+  }
+  const attended = async (sandbox: Sandbox): Promise<Ending> => {
+    const watched = memory !== undefined && group === undefined
+    const onExceeded = (): void => {
+      isOut = true
+      sandbox.kill()
+    }
+    using _watch = watched ? watchMemory(() => sandbox.first(), memory, onExceeded) : undefined
+    return await attend(sandbox, options, signal)
   }
 
   const ending = (await runWritable()) ?? (await runReadOnly())
+  if (isOut || (ending.state === 'ran' && ending.code !== 0 && group?.ranOutOfMemory())) throw outOfMemory(memory ?? 0)
   if (ending.state === 'ran') return ending.code
   throw new BaleError('engine', 'the image could not be started; bubblewrap says above why', { where: program.argv[0] })
 
   /** Undefined if there can be no overlay here. */
   async function runWritable(): Promise<Ending | undefined> {
     if (options.readOnly) return undefined
-    await using opened = await openAs(hostUser, bwrap, places => openOverlay(rootfs, tmpDir, places), onAsRoot)
-    const { path, wrapper } = opened.files
-    const root = ['--bind', path, '/', ...systemMounts(sizesFor(totalmem()))]
-    const ended = await attend(start({ options: root, wrapper }, opened.as), options, signal)
+    await using opened = await openAs(
+      hostUser,
+      bwrap,
+      places => openWritable({ bwrap, rootfs, tmpDir, mounts, memory, places }),
+      onAsRoot,
+    )
+    const ended = await attended(start(opened.files, opened.as))
+    if (isOut) return ended
     if (ended.state === 'ran' || ended.begun) return ended
     options.warn?.('only /tmp, /var/tmp and /home can be written to: ordinary users have no overlays on this system')
     return undefined
   }
 
   async function runReadOnly(): Promise<Ending> {
-    const open = (places?: Places) => openFiles({ bwrap, rootfs, mounts: [], network, home: program.env.HOME, places })
+    const open = (places?: Places) =>
+      openFiles({ bwrap, rootfs, mounts, network, memory, home: program.env.HOME, places })
     await using opened = await openAs(hostUser, bwrap, open, onAsRoot)
-    return await attend(start(opened.files, opened.as), options, signal)
+    return await attended(start(opened.files, opened.as))
   }
+}
+
+/** No limit: a group has one all the same. */
+const mostPids = 4_194_304
+
+function outOfMemory(limit: number): BaleError {
+  const message = `the program ran out of memory and was ended: it may use ${Math.round(limit / 1e6)} MB`
+  return new BaleError('failed', message, { fix: 'raise --memory, or make it use less' })
 }
 
 const pipefs = 0x50495045

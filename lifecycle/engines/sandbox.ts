@@ -56,7 +56,9 @@ export type Ending =
 const argsFd = 3
 const seccompFd = 4
 const statusFd = 5
-const firstFd = 6
+/** Where a wrapper may keep standard error while it says nothing: shells name no descriptor above 9, and ours may go beyond that. */
+export const keptFd = 6
+export const firstFd = 7
 /** How bubblewrap's options call the nth of `descriptors`. */
 export const descriptor = (n: number): string => String(firstFd + n)
 
@@ -136,8 +138,13 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
     ],
     cwd: wrapper?.cwd ?? '/',
     env: { PATH: systemPath },
-    before: [processLimit(pids, as?.user.id), preferred, ...(wrapper ? [wrapper.before] : [])].join('; '),
-    stdio: [...stdio, 'pipe', 'pipe', 'pipe', ...descriptors.map(d => (typeof d === 'number' ? d : 'pipe'))],
+    before: [
+      `exec ${keptFd}>&-`,
+      processLimit(pids, as?.user.id),
+      preferred,
+      ...(wrapper ? [wrapper.before] : []),
+    ].join('; '),
+    stdio: [...stdio, 'pipe', 'pipe', 'pipe', 'ignore', ...descriptors.map(d => (typeof d === 'number' ? d : 'pipe'))],
   })
   const pipes: readonly unknown[] = child.stdio
   feed(pipes[argsFd] as Writable, options)

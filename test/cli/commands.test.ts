@@ -5,7 +5,14 @@ import { join } from 'node:path'
 import { load } from 'js-yaml'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { runProgram } from '../../lifecycle/cli/program.ts'
-import { parseId, parsePlatform, parseRegistries, parseVolumes } from '../../lifecycle/cli/values.ts'
+import {
+  parseId,
+  parsePlatform,
+  parsePublished,
+  parseRegistries,
+  parseRunVolumes,
+  parseVolumes,
+} from '../../lifecycle/cli/values.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { layoutStore } from '../../lifecycle/stores/layout/store.ts'
@@ -267,6 +274,51 @@ describe('bale report, completion and version', () => {
 })
 
 describe('values', () => {
+  it('of published ports are those of Docker, with the port of this machine first', () => {
+    expect(
+      parsePublished(['9000:8080', '127.0.0.1:80:8080/tcp', '[::1]:1:65535', 'localhost:2:3', '8080:8080']),
+    ).toEqual([
+      { port: 9000, to: 8080 },
+      { host: '127.0.0.1', port: 80, to: 8080 },
+      { host: '::1', port: 1, to: 65_535 },
+      { host: 'localhost', port: 2, to: 3 },
+      { port: 8080, to: 8080 },
+    ])
+    for (const text of [
+      '8080',
+      '0:1',
+      '1:65536',
+      '1:2:3',
+      '256.0.0.1:1:2',
+      'host.test:1:2',
+      '1:2/udp',
+      ':1:2',
+      '1-2:3-4',
+      '',
+    ])
+      expect(() => parsePublished([text]), text).toThrow(JSON.stringify(text))
+    expect(() => parsePublished(['127.0.0.1:80:80'])).toThrow('the program’s own port')
+  })
+
+  it('of volumes of a run may cover what the image has, and nothing that leads elsewhere', () => {
+    expect(parseRunVolumes(['/a:/workspace:rw', '/b:/tmp/b'])).toEqual([
+      { hostPath: '/a', path: '/workspace', access: 'read-write' },
+      { hostPath: '/b', path: '/tmp/b', access: 'read-only' },
+    ])
+    for (const text of [
+      '/a:/',
+      '/a:/proc/1',
+      '/a:/dev',
+      '/a:/b/../../etc',
+      '/a:/b/',
+      '/a://b',
+      '/a:/./b',
+      'name:/a',
+      '/a:b',
+    ])
+      expect(() => parseRunVolumes([text]), text).toThrow()
+  })
+
   it('of volumes are read-only unless told, and not where the build has its own', () => {
     expect(parseVolumes(['/a:/b', '/a:/c:rw'])).toEqual([
       { hostPath: '/a', path: '/b', access: 'read-only' },

@@ -210,6 +210,75 @@ function cases(): void {
       expect(await readdir(inside)).toEqual([])
     })
 
+    it('are those of volumes in their places, which are written to if they may be', async () => {
+      const dir = await temporaryDirectory()
+      await mkdir(join(dir, 'in'))
+      await writeFile(join(dir, 'in/x'), 'of the host')
+      await writeFile(join(dir, 'file'), 'a file')
+      await chmod(dir, 0o755)
+      const [hostPath, file] = [join(dir, 'in'), join(dir, 'file')]
+      const volumes = [
+        { hostPath, path: '/workspace/tree', access: 'read-only' },
+        { hostPath, path: '/not/there', access: 'read-write' },
+        { hostPath: file, path: '/workspace/file', access: 'read-only' },
+        { hostPath: file, path: '/home/app/.file', access: 'read-only' },
+      ] as const
+      const text = `cat /workspace/tree/x /workspace/file /home/app/.file; echo
+for d in /workspace/tree /not/there /not; do touch $d/y 2>/dev/null && echo $d; done; echo z 2>/dev/null >/workspace/file || echo no`
+      expect(await run(script(text), { volumes })).toEqual({
+        code: 0,
+        output: 'of the hosta filea file\n/not/there\n/not\nno\n',
+        warnings: [],
+      })
+      expect(await readdir(hostPath)).toEqual(['x', 'y'])
+      expect((await readdir(rootfs)).includes('not')).toBe(false)
+      const readOnly = await run(script('cat /not/there/x; touch /not/there/z'), { volumes, readOnly: true })
+      expect([readOnly.output, await readdir(hostPath)]).toEqual(['of the host', ['x', 'y', 'z']])
+    })
+
+    it.each([
+      ['/to-etc/x', 'a symbolic link'],
+      ['/to-etc', 'a symbolic link'],
+      ['/workspace/file/x', 'a file'],
+      ['/workspace/file', 'a file'],
+      ['/proc/self', 'something of its own'],
+      ['/workspace/../etc', 'plain form'],
+    ])('X19 are not those of a volume at %s', async (path, why) => {
+      const image = join(await temporaryDirectory(), 'image')
+      await makeImage(image)
+      await symlink('/oldroot/etc', join(image, 'to-etc'))
+      const hostPath = await temporaryDirectory()
+      const volumes = [{ hostPath, path, access: 'read-write' }] as const
+      const error = await failureOf(run(script('echo it ran'), { rootfs: image, volumes }))
+      expect(error).toMatchObject({ code: 'engine', message: expect.stringContaining(why) as string })
+      expect(await readdir(hostPath)).toEqual([])
+    })
+
+    it('X07 X17 are no socket, device or link, and none that is missing', async () => {
+      const dir = await temporaryDirectory()
+      await symlink('/etc', join(dir, 'link'))
+      for (const [hostPath, why] of [
+        [join(dir, 'link'), 'a symbolic link'],
+        ['/dev/null', 'a device'],
+        [join(dir, 'missing'), 'no such file'],
+      ] as const) {
+        const volumes = [{ hostPath, path: '/shown', access: 'read-only' }] as const
+        expect(await failureOf(run(script(':'), { volumes }))).toMatchObject({
+          where: hostPath,
+          message: expect.stringContaining(why) as string,
+        })
+      }
+      expect(await readdir(tmpDir)).toEqual([])
+    })
+
+    it('take no more memory than the program may use', async () => {
+      const text = 'a=x; while :; do a=$a$a; done'
+      const error = await failureOf(run(script(text), { memory: 64_000_000 }))
+      expect(error).toMatchObject({ message: expect.stringContaining('may use 64 MB') as string })
+      expect((await run(script('echo enough'), { memory: 64_000_000 })).output).toBe('enough\n')
+      expect(await readdir(tmpDir)).toEqual([])
+    })
+
     it("have the host's names", async () => {
       const { output } = await run(script('cat /etc/hosts; cat /etc/resolv.conf'))
       expect(output).toBe(readFileSync('/etc/hosts', 'utf8') + readFileSync('/etc/resolv.conf', 'utf8'))

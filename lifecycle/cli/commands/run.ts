@@ -1,5 +1,6 @@
 import { mkdir, readdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import { publishPorts } from '../../engines/published-ports.ts'
 import { runContainer } from '../../engines/run-container.ts'
 import { BaleError, isErrno } from '../../errors.ts'
 import { leaseName } from '../../files/lease.ts'
@@ -14,19 +15,38 @@ import { Stores } from '../../stores/open.ts'
 import { findDistribution } from '../../platform/distribution.ts'
 import { ownDirectory } from '../../files/own-directory.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
+import { parsePublished, parseRunVolumes } from '../values.ts'
+import { parseSize } from './cache.ts'
 import { printable, printableLines } from '../text.ts'
 import { readVariables } from '../variables.ts'
 
 /** The number of unpacked images to keep, so that starting one again is immediate. */
 const unpackedImages = 5
+/** Docker's least is 6 MiB; starting the sandbox takes some, too. */
+const leastMemory = 8_000_000
 const runPrefix = '.run-'
+
+/** Here `--publish` names ports; of all other commands it means a registry. */
+export interface RunOptions extends GlobalOptions {
+  readonly ports?: readonly string[] | undefined
+}
 
 export async function runCommand(
   context: CommandContext,
   name: string,
   args: readonly string[],
-  options: GlobalOptions,
+  options: RunOptions,
 ): Promise<number> {
+  const volumes = parseRunVolumes(options.volume)
+  const ports = parsePublished(options.ports)
+  if (ports.length > 0 && options.network === 'none')
+    throw new BaleError('usage', 'nothing reaches a program that has no network', {
+      where: '--publish',
+      fix: 'leave out --network none, or --publish',
+    })
+  const memory = options.memory === undefined ? undefined : parseSize(options.memory, '--memory')
+  if (memory !== undefined && memory < leastMemory)
+    throw new BaleError('usage', `nothing runs in ${memory} bytes`, { where: '--memory', fix: 'write 8MB or more' })
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
   const image = await findImage(context, name)
   const base = await unpackedDir(context.settings.cacheDir)
@@ -34,6 +54,7 @@ export async function runCommand(
     // Progress for the user. Only the program writes to its output.
     if (process.stderr.isTTY) process.stderr.write(`Unpacking ${printable(name)}, once\n`)
   })
+  await using _published = await publishPorts(ports)
   const tmpDir = join(base, runPrefix + leaseName())
   await mkdir(tmpDir, { mode: 0o700 })
   // From here on the program receives the signals.
@@ -46,6 +67,8 @@ export async function runCommand(
       env,
       signals: process,
       network: options.network,
+      volumes,
+      memory,
       landlock: findDistribution(import.meta.url).landlock,
       warn: text => process.stderr.write(`Warning: ${printableLines(text)}\n`),
       ...(args.length > 0 && { args }),
