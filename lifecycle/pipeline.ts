@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { BuildCache } from './caches/build-cache.ts'
 import { type PhaseName, inPhase } from './errors.ts'
 import type { Reporter } from './events.ts'
+import { envOf } from './image/config.ts'
 import type { Image } from './image/image.ts'
 import type { PhaseRunner } from './phase-runner.ts'
 import {
@@ -71,9 +72,19 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
   const phase = phaseTimer(reporter)
 
   const { analysis, group } = await runDetection(input, signal)
-  const previous = reuse.previous ? analysis.previous : undefined
+  const moved = movedFrom(analysis.previous?.image, appDir.image)
+  if (moved !== undefined)
+    reporter.event({
+      type: 'note',
+      level: 'info',
+      text: `The application was in ${moved}: nothing of earlier builds is used`,
+    })
+  const previous = reuse.previous && moved === undefined ? analysis.previous : undefined
   await phase('restore', () =>
-    restore({ layersDir, group, previous, cache, skipLayers: !reuse.layers, features, reporter }, signal),
+    restore(
+      { layersDir, group, previous, cache, skipLayers: !reuse.layers || moved !== undefined, features, reporter },
+      signal,
+    ),
   )
   const output = { layersDir, appDir, group, owner }
   const runImage = await phase('build', async () => {
@@ -121,6 +132,12 @@ export async function runDetection(
     return files.readGroup()
   })
   return { analysis, group }
+}
+
+/** Where the application was in the last build, if that is another place: what buildpacks made may hold its path. */
+function movedFrom(previous: Image | undefined, app: string): string | undefined {
+  const before = previous === undefined ? undefined : envOf(previous.config, 'CNB_APP_DIR')
+  return before === app ? undefined : before
 }
 
 /** Runs phases one after another, and reports how long each took. */

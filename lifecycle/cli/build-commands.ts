@@ -124,6 +124,7 @@ function withBuildOptions(command: Command): Command {
       "the image's date: now, or seconds since 1970 (default: SOURCE_DATE_EPOCH, or 1980)",
     )
     .option('--volume <host:target[:rw]>', 'a directory of this machine for buildpacks (repeatable)', collect)
+    .option('--workspace <dir>', 'where the application is in the image (default: /workspace)')
     .option('--sbom-output-dir <dir>', 'write the bills of materials there')
     .option('--clear-cache', 'forget what earlier builds of this image left')
     .option('--cache-image <image>', 'keep what the next build can reuse in a registry, instead of on this machine')

@@ -57,6 +57,7 @@ export async function withoutSource(
     previousImage: options.previousImage,
     user: { uid: parseId(options.uid, '--uid'), gid: parseId(options.gid, '--gid') },
     volumes: parseVolumes(options.volume),
+    workspace: options.workspace,
     lifecycle: options.lifecycle,
     buildpacks: options.buildpack,
     preBuildpacks: options.preBuildpack,

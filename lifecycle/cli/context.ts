@@ -47,6 +47,7 @@ export interface GlobalOptions {
   readonly previousImage?: string
   readonly creationTime?: string
   readonly volume?: readonly string[]
+  readonly workspace?: string
   readonly sbomOutputDir?: string
   readonly env?: readonly string[]
   readonly envFile?: readonly string[]

@@ -57,6 +57,8 @@ export interface BuildOptions {
   readonly previousImage?: string | undefined
   /** The user and the group that buildpacks run as and that own what they make, in place of the builder's. */
   readonly user?: { readonly uid?: number | undefined; readonly gid?: number | undefined } | undefined
+  /** Where the application is in the build and in the image: /workspace by default. */
+  readonly workspace?: string | undefined
   /** Further directories of this machine for buildpacks. */
   readonly volumes?: readonly Mount[] | undefined
   /** Sends plain names to the registry that they name, not to Bale's own store. */

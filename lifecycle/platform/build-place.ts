@@ -1,19 +1,40 @@
+import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { PhaseRunner } from '../phase-runner.ts'
 import type { BuildOptions } from './build-app.ts'
 import type { BuildEnvironment } from './build-environment.ts'
+import { isAtOrBelow } from '../layers/tree/cursor.ts'
 import { containerRunner } from './container-runner.ts'
 import { openContainerWorkspace } from './container-workspace.ts'
 import type { Distribution } from './distribution.ts'
 import { proxiesOf, warnOfPasswords } from '../phases/proxies.ts'
 import { sandboxRunner } from './phase-sandbox.ts'
-import { type Workspace, openWorkspace } from './workspace.ts'
+import { type Workspace, openWorkspace, requireAppPath } from './workspace.ts'
 
 // Buildpacks run in a sandbox on this machine or, in a container of the builder image, in that container.
 
-/** The directories of a build. */
-export function openPlace({ container }: Distribution, cacheDir: string, source: string): Promise<Workspace> {
-  return container === undefined ? openWorkspace(cacheDir) : openContainerWorkspace(cacheDir, source)
+/**
+ * The directories of a build.
+ * @param app where the application is to be in the image, if not in its usual place
+ */
+export function openPlace(
+  { container }: Distribution,
+  cacheDir: string,
+  source: string,
+  app?: string,
+): Promise<Workspace> {
+  const path = app === undefined ? undefined : requireAppPath(app)
+  if (container === undefined) return openWorkspace(cacheDir, path)
+  if (path !== undefined)
+    throw new BaleError(
+      'arguments',
+      'in a container, applications are built where the builder image has a place for them',
+      {
+        where: '--workspace',
+        fix: 'leave it out',
+      },
+    )
+  return openContainerWorkspace(cacheDir, source)
 }
 
 export interface RunnerParts {
@@ -35,6 +56,12 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
   const run = { environment, workspace, network, proxies, volumes: options.volumes, execEnv: options.execEnv }
   if (distribution.container !== undefined)
     return containerRunner({ ...run, limits, caBundle, landlock, reporter }, options)
+  const { app } = workspace.imagePaths
+  if (options.volumes?.some(({ path }) => isAtOrBelow(path, app) || isAtOrBelow(app, path)))
+    throw new BaleError('arguments', `the application is in ${app}, which no volume may cover or be in`, {
+      where: '--volume',
+      fix: 'choose another target, or another --workspace',
+    })
   const sandbox = engine({
     rootfs: environment.rootfs.layers,
     tmpDir: workspace.dir,

@@ -97,7 +97,7 @@ async function openAndUse<T>(
   const caches = cacheLocations(options)
   const destinations = await stores.destinations(names, options.publish === true)
   const dir = resolve(options.path ?? '.')
-  await using workspace = await openPlace(distribution, settings.cacheDir, dir)
+  await using workspace = await openPlace(distribution, settings.cacheDir, dir, options.workspace)
   const source = await readSourceSettings({
     dir,
     descriptor: options.descriptor,

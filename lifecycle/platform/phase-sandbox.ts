@@ -39,20 +39,27 @@ export function sandboxRunner(sandbox: PhaseSandbox, reporter: Reporter, limits:
 
 async function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Omit<EngineRun, 'onOutput'>> {
   return {
-    argv: argvOf(phase, sandbox.environment),
-    env: environmentOf(sandbox),
-    workingDir: paths.app,
+    argv: argvOf(phase, sandbox),
+    env: { ...environmentOf(sandbox), ...appVariable(sandbox) },
+    workingDir: sandbox.workspace.imagePaths.app,
     mounts: await mountsOf(phase, sandbox),
     network: sandbox.network,
     user: sandbox.environment.user,
   }
 }
 
-function argvOf(phase: BuildpackPhase, { lifecycle: { phases } }: BuildEnvironment): string[] {
+/** Only where it is not what all phases expect. */
+function appVariable({ workspace }: PhaseSandbox): Record<string, string> {
+  const { app } = workspace.imagePaths
+  return app === paths.app ? {} : { CNB_APP_DIR: app }
+}
+
+function argvOf(phase: BuildpackPhase, { environment, workspace }: PhaseSandbox): string[] {
+  const { phases } = environment.lifecycle
   const binary = phase === 'detect' ? 'detector' : 'builder'
   if (phases.from === 'image') {
     const order = phase === 'detect' ? ['-order', `${paths.layers}/order.toml`] : []
-    return [`${lifecycle}/${binary}`, '-app', paths.app, '-layers', paths.layers, ...order]
+    return [`${lifecycle}/${binary}`, '-app', workspace.imagePaths.app, '-layers', paths.layers, ...order]
   }
   // Node's inspector would be reachable for every user of this machine (X37).
   return [`${lifecycle}/node`, '--disable-sigusr1', `${lifecycle}/phase.cjs`, binary]
@@ -102,7 +109,11 @@ async function mountsOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<M
     readOnly(workspace.platform, paths.platform),
     { hostPath: workspace.layers, path: paths.layers, access: 'read-write' },
     // buildpack.md, "Detection": the app directory is read-only there.
-    { hostPath: workspace.app, path: paths.app, access: phase === 'detect' ? 'read-only' : 'read-write' },
+    {
+      hostPath: workspace.app,
+      path: workspace.imagePaths.app,
+      access: phase === 'detect' ? 'read-only' : 'read-write',
+    },
   ]
 }
 

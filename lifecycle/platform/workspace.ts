@@ -1,5 +1,6 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isPlainPath } from '../engines/mounts.ts'
 import { BaleError } from '../errors.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { leaseName } from '../files/lease.ts'
@@ -31,8 +32,49 @@ export const paths = {
   buildpacks: '/cnb/buildpacks',
 } as const
 
-/** Makes the directories of a build, and removes those of builds that were killed. */
-export async function openWorkspace(cacheDir: string): Promise<Workspace> {
+/** What a sandbox or every image has there, with all that is below. */
+const taken = [
+  ...['/cnb', '/layers', '/platform', '/lifecycle', '/proc', '/dev', '/sys', '/tmp', '/var/tmp', '/run', '/home/cnb'],
+  ...['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/etc', '/boot', '/usr/bin', '/usr/sbin', '/usr/lib'],
+]
+/** Other directories that are not an application's alone. */
+const shared = [
+  '/',
+  '/home',
+  '/media',
+  '/mnt',
+  '/opt',
+  '/root',
+  '/srv',
+  '/usr',
+  '/usr/local',
+  '/usr/share',
+  '/usr/src',
+  '/var',
+]
+
+/**
+ * Where the application is in a build and in the image, if not in /workspace.
+ * @throws BaleError 'arguments' for a relative path, one that is not in its plain form, and one that is not the application's alone
+ */
+export function requireAppPath(path: string): string {
+  const where = `--workspace ${JSON.stringify(path)}`
+  const fix = 'name an absolute path of its own, such as /app or /home/app/src'
+  if (!isPlainPath(path) || /[\p{Cc}:]/u.test(path))
+    throw new BaleError('arguments', 'this is not an absolute path in its plain form', { where, fix })
+  if (shared.includes(path) || taken.some(dir => path === dir || path.startsWith(`${dir}/`)))
+    throw new BaleError('arguments', 'an application cannot be there: builds or images have something of their own', {
+      where,
+      fix,
+    })
+  return path
+}
+
+/**
+ * Makes the directories of a build, and removes those of builds that were killed.
+ * @param app where the application is in the build and in the image
+ */
+export async function openWorkspace(cacheDir: string, app: string = paths.app): Promise<Workspace> {
   await ownDirectory(cacheDir, 'XDG_CACHE_HOME')
   const base = join(cacheDir, 'work')
   await wrapErrno(base, () => mkdir(base, { recursive: true }))
@@ -45,12 +87,12 @@ export async function openWorkspace(cacheDir: string): Promise<Workspace> {
     platform: join(dir, 'platform'),
     lifecycle: join(dir, 'lifecycle'),
     cnb: join(dir, 'cnb'),
-    imagePaths: { layers: paths.layers, app: paths.app },
+    imagePaths: { layers: paths.layers, app },
   }
-  const { layers, app, platform, lifecycle, cnb } = workspace
+  const { layers, platform, lifecycle, cnb } = workspace
   await wrapErrno(dir, async () => {
     await mkdir(dir, { mode: 0o700 })
-    for (const path of [layers, app, platform, join(platform, 'env'), lifecycle, cnb]) {
+    for (const path of [layers, workspace.app, platform, join(platform, 'env'), lifecycle, cnb]) {
       await mkdir(path)
       await chmod(path, 0o755)
     }

@@ -39,6 +39,32 @@ describe('build', () => {
     expect([detect, built]).toEqual(['read-only', 'read-write'])
   })
 
+  it('has the application where the user says, in the sandbox and in the image, and reuses nothing from elsewhere', async () => {
+    const engine = fakeEngine({ detector: detects(), builder: builds() })
+    const { options, reporter, pull } = await machine(engine)
+    await build(options)
+    const moved = await build({ ...options, workspace: '/srv/app' })
+    for (const run of engine.runs.slice(2)) {
+      expect(run.workingDir).toBe('/srv/app')
+      expect(run.env).toMatchObject({ CNB_APP_DIR: '/srv/app' })
+      expect(run.mounts.map(m => m.path)).toContain('/srv/app')
+      expect(run.mounts.map(m => m.path)).not.toContain('/workspace')
+    }
+    const config = (await pull())?.config.config
+    expect(config?.WorkingDir).toBe('/srv/app')
+    expect(config?.Env).toContain('CNB_APP_DIR=/srv/app')
+    const notes = reporter.events.flatMap(e => (e.type === 'note' ? [e.text] : []))
+    expect(notes).toContain('The application was in /workspace: nothing of earlier builds is used')
+    expect((await build({ ...options, workspace: '/srv/app' })).published.digest).toBe(moved.published.digest)
+    const error = await failureOf(build({ ...options, workspace: '/etc/app' }))
+    expect(error).toMatchObject({ code: 'arguments', where: '--workspace "/etc/app"' })
+    const inside = { hostPath: options.path ?? '', path: '/srv/app', access: 'read-only' } as const
+    expect(engine.runs.length).toBe(6)
+    expect(await failureOf(build({ ...options, workspace: '/srv/app', volumes: [inside] }))).toMatchObject({
+      where: '--volume',
+    })
+  })
+
   describe('K16 the password of a proxy', () => {
     const HTTPS_PROXY = 'http://ann:s3cret%2Fw0rd@proxy:3128'
     const forms = ['s3cret/w0rd', 's3cret%2Fw0rd', Buffer.from('ann:s3cret/w0rd').toString('base64')]

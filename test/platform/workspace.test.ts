@@ -1,10 +1,38 @@
 import { chownSync, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openWorkspace, writePlatformEnv } from '../../lifecycle/platform/workspace.ts'
+import { openWorkspace, requireAppPath, writePlatformEnv } from '../../lifecycle/platform/workspace.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { skip } from '../helpers/skip.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+
+describe('the place of the application', () => {
+  it.each(['/app', '/home/app', '/srv/my app', '/usr/src/app', '/var/www', '/workspace'])('may be %s', path => {
+    expect(requireAppPath(path)).toBe(path)
+  })
+
+  it.each([
+    ...['', 'app', './app', '/', '/app/', '//app', '/a/../etc', '/a/./b', '/a\0b', '/a\nb', '/a:b'],
+    ...[
+      '/etc',
+      '/etc/x',
+      '/cnb',
+      '/layers/x',
+      '/platform',
+      '/proc/1',
+      '/dev/shm',
+      '/tmp/x',
+      '/usr',
+      '/home',
+      '/home/cnb',
+      '/bin/x',
+    ],
+  ])('X18 may not be %j', path => {
+    expect(() => requireAppPath(path)).toThrow(
+      expect.objectContaining({ code: 'arguments', where: `--workspace ${JSON.stringify(path)}` }) as Error,
+    )
+  })
+})
 
 describe('openWorkspace', () => {
   it('is gone after the build', async () => {
