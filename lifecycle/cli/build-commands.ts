@@ -125,6 +125,10 @@ function withBuildOptions(command: Command): Command {
     )
     .option('--volume <host:target[:rw]>', 'a directory of this machine for buildpacks (repeatable)', collect)
     .option('--workspace <dir>', 'where the application is in the image (default: /workspace)')
+    .option(
+      '--interactive',
+      'when detect or build fails: a shell in its sandbox, with the variables of the buildpack that failed',
+    )
     .option('--sbom-output-dir <dir>', 'write the bills of materials there')
     .option('--clear-cache', 'forget what earlier builds of this image left')
     .option('--cache-image <image>', 'keep what the next build can reuse in a registry, instead of on this machine')

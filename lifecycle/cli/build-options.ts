@@ -14,6 +14,7 @@ import { parseSize } from './commands/cache.ts'
 import { outputFiles } from './commands/result-files.ts'
 import { type UserConfig, readUserConfig } from './config-file.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
+import { interactionOf } from './interaction.ts'
 import { readSecrets } from './secrets.ts'
 import { parseCreationTime, parseId, parseRegistries, parseVolumes } from './values.ts'
 import { readPairs, readVariables } from './variables.ts'
@@ -58,6 +59,7 @@ export async function withoutSource(
     user: { uid: parseId(options.uid, '--uid'), gid: parseId(options.gid, '--gid') },
     volumes: parseVolumes(options.volume),
     workspace: options.workspace,
+    interaction: options.interactive === true ? interactionOf(context) : undefined,
     lifecycle: options.lifecycle,
     buildpacks: options.buildpack,
     preBuildpacks: options.preBuildpack,

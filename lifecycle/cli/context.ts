@@ -48,6 +48,7 @@ export interface GlobalOptions {
   readonly creationTime?: string
   readonly volume?: readonly string[]
   readonly workspace?: string
+  readonly interactive?: boolean
   readonly sbomOutputDir?: string
   readonly env?: readonly string[]
   readonly envFile?: readonly string[]

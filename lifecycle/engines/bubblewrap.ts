@@ -1,8 +1,9 @@
+import type { EventEmitter } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { BaleError } from '../errors.ts'
 import { type Bwrap, findBwrap } from './bwrap.ts'
-import { type Limits, openCgroup } from './cgroup.ts'
+import { type Cgroup, type Limits, openCgroup } from './cgroup.ts'
 import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { type Warning, findLandlock, withoutLandlock } from './landlock.ts'
 import { phaseExitStatus } from './exit.ts'
@@ -14,6 +15,7 @@ import type { Places } from './places.ts'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
 import { checkEnvironment } from '../processes/launch.ts'
 import { explainRefusal, readFacts } from './explain-failure.ts'
+import { attend, lendOutputs } from './terminal.ts'
 import { watchDisk, watchMemory } from './usage-watch.ts'
 import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, onAbort, startSandbox } from './sandbox.ts'
 
@@ -94,6 +96,11 @@ export function bubblewrapEngine(options: BubblewrapOptions): Engine {
       const settings = { ...options, landlock: await forNetwork(run.network), hostUser: hostUser.found, onAsRoot }
       return await runInSandbox(await found, settings, run, signal)
     },
+    async attach(run, signals) {
+      hostUser ??= { found: findHostUser(options.landlock) }
+      const settings = { ...options, landlock: await forNetwork(run.network), hostUser: hostUser.found, onAsRoot }
+      await attachToSandbox(await found, settings, run, signals)
+    },
   }
 }
 
@@ -125,23 +132,69 @@ interface RunSettings extends BubblewrapOptions {
   readonly onAsRoot: () => void
 }
 
+/** A run that can be started, with what it needs of this machine. */
+interface Prepared extends AsyncDisposable {
+  readonly start: Omit<SandboxOptions, 'stdio'>
+  readonly limits: Limits
+  readonly group: Cgroup | undefined
+}
+
+async function prepareRun(bwrap: Bwrap, settings: RunSettings, run: Omit<EngineRun, 'onOutput'>): Promise<Prepared> {
+  const env = { HOME: defaultHome, ...run.env }
+  checkEnvironment(env)
+  checkPath(run.argv[0] ?? '')
+  checkPath(run.workingDir)
+  const limits = { pids: defaultPids, ...settings.limits }
+  await using resources = new AsyncDisposableStack()
+  const group = openCgroup(limits)
+  if (group !== undefined) resources.use(group)
+  const wanted = { ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory }
+  const open = (places?: Places) => openFiles({ ...wanted, places })
+  const { files, as } = resources.use(await openAs(settings.hostUser, bwrap, open, settings.onAsRoot))
+  const start = {
+    bwrap,
+    options: [...isolate({ ...run, bwrap, env }), ...files.options],
+    // Restricted inside, so that programs there can restrict themselves further and still move files (see landlock/restrict.h).
+    argv: settings.landlock === undefined ? run.argv : [landlockInside, '--sockets', ...run.argv],
+    descriptors: files.descriptors,
+    as,
+    ...(files.wrapper && { wrapper: files.wrapper }),
+    ...(group === undefined ? { pids: limits.pids } : { joinGroup: group.join }),
+  }
+  const kept = resources.move()
+  return { start, limits, group, [Symbol.asyncDispose]: async () => kept.disposeAsync() }
+}
+
+async function attachToSandbox(
+  bwrap: Bwrap,
+  settings: RunSettings,
+  run: Omit<EngineRun, 'onOutput'>,
+  signals: Pick<EventEmitter, 'on' | 'off'>,
+): Promise<void> {
+  await using prepared = await prepareRun(bwrap, settings, run)
+  const stdio = [0, 1, 2] as const
+  using _lent = lendOutputs(stdio, prepared.start.as?.user.id)
+  const sandbox = startSandbox({ ...prepared.start, stdio })
+  // An interactive shell ignores the first of these.
+  const end = (): void => sandbox.kill()
+  for (const name of ['SIGTERM', 'SIGHUP']) signals.on(name, end)
+  try {
+    const ending = await attend(sandbox, { stdio, signals })
+    if (ending.state === 'never-ran')
+      throw new BaleError('engine', 'the shell could not be started; bubblewrap says above why', { where: run.argv[0] })
+  } finally {
+    for (const name of ['SIGTERM', 'SIGHUP']) signals.off(name, end)
+  }
+}
+
 async function runInSandbox(
   bwrap: Bwrap,
   settings: RunSettings,
   run: EngineRun,
   signal?: AbortSignal,
 ): Promise<ExitStatus> {
-  const env = { HOME: defaultHome, ...run.env }
-  checkEnvironment(env)
-  checkPath(run.argv[0] ?? '')
-  checkPath(run.workingDir)
-  const limits = { pids: defaultPids, ...settings.limits }
-  await using group = openCgroup(limits)
-  const wanted = { ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory }
-  const open = (places?: Places) => openFiles({ ...wanted, places })
-  await using opened = await openAs(settings.hostUser, bwrap, open, settings.onAsRoot)
-  const { files, as } = opened
-  const options = [...isolate({ ...run, bwrap, env }), ...files.options]
+  await using prepared = await prepareRun(bwrap, settings, run)
+  const { start, limits, group } = prepared
 
   const broken = new AbortController()
   const stop = AbortSignal.any([broken.signal, ...(signal ? [signal] : [])])
@@ -150,16 +203,6 @@ async function runInSandbox(
     stream === 'stderr' ? stderr.push(chunk) : run.onOutput(stream, chunk)
   using outputs = await openOutputs(settings.tmpDir, onOutput, error => broken.abort(error))
 
-  const start = {
-    bwrap,
-    options,
-    // Restricted inside, so that programs there can restrict themselves further and still move files (see landlock/restrict.h).
-    argv: settings.landlock === undefined ? run.argv : [landlockInside, '--sockets', ...run.argv],
-    descriptors: files.descriptors,
-    as,
-    ...(files.wrapper && { wrapper: files.wrapper }),
-    ...(group === undefined ? { pids: limits.pids } : { joinGroup: group.join }),
-  }
   const writable = run.mounts.filter(mount => mount.access === 'read-write').map(mount => mount.hostPath)
   using _disk =
     limits.disk === undefined

@@ -1,3 +1,5 @@
+import type { EventEmitter } from 'node:events'
+
 /**
  * A host path as the sandbox sees it: a file or directory. Both paths are absolute and in their plain form. A hostPath
  * that is a symbolic link is an error, since what a sandbox can write to may be swapped for one: resolve your user's own.
@@ -42,4 +44,10 @@ export interface Engine {
    * @throws BaleError 'engine' when the sandbox could not be made; the program's own failure is an ExitStatus
    */
   run(run: EngineRun, signal?: AbortSignal): Promise<ExitStatus>
+  /**
+   * The same with the terminal of this process, whose signals are the program's; SIGTERM and SIGHUP end it. Only engines with
+   * sandboxes of their own have this.
+   * @throws BaleError 'engine' when the sandbox could not be made
+   */
+  attach?(run: Omit<EngineRun, 'onOutput'>, signals: Pick<EventEmitter, 'on' | 'off'>): Promise<void>
 }

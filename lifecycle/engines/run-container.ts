@@ -1,8 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import { fchmodSync, fchownSync, fstatSync, statfsSync } from 'node:fs'
-import { constants } from 'node:os'
 import { resolve } from 'node:path'
-import { isatty } from 'node:tty'
 import { BaleError } from '../errors.ts'
 import type { ImageConfig } from '../image/config.ts'
 import { type Account, findAccount } from './accounts.ts'
@@ -17,7 +14,8 @@ import { orderMounts } from './mounts.ts'
 import type { Places } from './places.ts'
 import { checkVolumes, openWritable } from './run-files.ts'
 import { checkEnvironment } from '../processes/launch.ts'
-import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, startSandbox } from './sandbox.ts'
+import { type Ending, type Sandbox, type SandboxOptions, startSandbox } from './sandbox.ts'
+import { attend, lendOutputs } from './terminal.ts'
 import { watchMemory } from './usage-watch.ts'
 
 export interface RunImageOptions {
@@ -53,14 +51,7 @@ export interface RunImageOptions {
   readonly landlock?: string | undefined
 }
 
-/** Those that a container's first process gets from people and platforms. */
-const forwarded = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const
-/** Those that a terminal sends, to every process that is in its foreground. */
-const fromTerminal: readonly string[] = ['SIGINT', 'SIGQUIT', 'SIGWINCH']
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-/** Docker's, from SIGTERM to SIGKILL. */
-const grace = 10_000
-
 /**
  * Runs an image on this machine without a daemon or root until its program ends, and answers with the program's exit
  * status: 128 and the signal's number, if it was ended by one. The network is the host's unless it
@@ -158,31 +149,6 @@ function outOfMemory(limit: number): BaleError {
   return new BaleError('failed', message, { fix: 'raise --memory, or make it use less' })
 }
 
-const pipefs = 0x50495045
-
-/**
- * The program may open its output by name, as /dev/stdout: a pipe and the terminal are its user's then, as in a container. A file of
- * root's stays as it is, and cannot be opened. Disposal makes the terminal what it was, once nothing of the program is alive.
- * @param id the program's user, where that is another one than ours
- */
-function lendOutputs(stdio: readonly number[], id: number | undefined): Disposable {
-  const terminals = stdio.filter(fd => isatty(fd)).map(fd => ({ fd, was: fstatSync(fd) }))
-  if (id !== undefined) {
-    for (const fd of stdio) if (statfsSync(`/proc/self/fd/${fd}`).type === pipefs) fchownSync(fd, id, id)
-    for (const { fd, was } of terminals) fchownSync(fd, id, was.gid)
-  }
-  return {
-    [Symbol.dispose]() {
-      for (const { fd, was } of terminals) {
-        // Another run in the same terminal may have it now, or it is somebody else's who may not be changed.
-        if (fstatSync(fd).uid !== (id ?? process.geteuid?.())) continue
-        fchmodSync(fd, was.mode & 0o7777)
-        if (id !== undefined) fchownSync(fd, was.uid, was.gid)
-      }
-    },
-  }
-}
-
 type Files = Pick<SandboxOptions, 'options' | 'descriptors' | 'wrapper'>
 
 interface Program {
@@ -215,26 +181,4 @@ function describeProgram(
 function splitEntry(entry: string): [string, string] {
   const at = entry.indexOf('=')
   return at === -1 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)]
-}
-
-/** Passes signals on until it has ended. */
-async function attend(sandbox: Sandbox, options: RunImageOptions, signal: AbortSignal | undefined): Promise<Ending> {
-  const onTerminal = isatty(options.stdio?.[0] ?? 0)
-  let last: NodeJS.Signals | undefined
-  const forward = (name: NodeJS.Signals) => {
-    const reached = sandbox.signal(name, onTerminal && fromTerminal.includes(name) ? 'group' : 'program')
-    if (name === 'SIGWINCH') return
-    last = name
-    if (!reached) sandbox.kill() // the program has not started yet, or it has just ended
-  }
-  for (const name of forwarded) options.signals?.on(name, forward)
-  using _end = endOnAbort(sandbox, signal, grace)
-  try {
-    const ending = await sandbox.ended
-    signal?.throwIfAborted()
-    // Stopped before it began: that is no failure to start.
-    return ending.state === 'never-ran' && last ? { state: 'ran', code: 128 + constants.signals[last] } : ending
-  } finally {
-    for (const name of forwarded) options.signals?.off(name, forward)
-  }
 }

@@ -19,6 +19,7 @@ import type { BuildMetadata, GroupElement, LaunchDocument, ResolvedPlan, Target 
 import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
 import type { EnvSources } from './detect.ts'
 import { readEnvDir } from './env-dir.ts'
+import { keepEnvironment } from './kept-environment.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
@@ -39,6 +40,8 @@ export interface BuildInput {
   readonly env: EnvSources
   readonly features: PlatformFeatures
   readonly reporter: Reporter
+  /** Where the environment of the buildpack that runs is written, for a shell after a failure. */
+  readonly keptEnvironment?: string | undefined
   /** distribution/supervisor: keeps the buildpacks apart, and ends what each leaves behind. */
   readonly supervisor?: string | undefined
 }
@@ -71,6 +74,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
       if (index < input.group.length - 1) finished.push(...(await lookAtLayers(element.id, left.layers)))
     }
     for (const layer of finished) await checkUnchanged(layer, input)
+    if (input.keptEnvironment !== undefined) await rm(input.keptEnvironment, { force: true })
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
@@ -115,6 +119,7 @@ async function runBuild(
       ...(features.execEnv && { CNB_EXEC_ENV: input.execEnv }),
     },
   })
+  await keepEnvironment(input.keptEnvironment, env)
   const started = performance.now()
   using shortages = watchShortages([input.layersDir, input.appDir, tmpdir(), ...(env['HOME'] ? [env['HOME']] : [])])
   input.reporter.event({ type: 'buildpack-started', buildpack: { id, version } })

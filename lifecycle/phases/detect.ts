@@ -21,6 +21,7 @@ import type {
 } from '../spec/types.ts'
 import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
 import { readUntrusted } from '../files/read.ts'
+import { keepEnvironment } from './kept-environment.ts'
 import { runExecutable } from './run-executable.ts'
 import { type Supervision, findSupervisor, superviseApart } from './supervision.ts'
 
@@ -35,6 +36,8 @@ export interface DetectInput {
   readonly execEnv: string
   readonly env: EnvSources
   readonly reporter: Reporter
+  /** Where the environment of one that ends with an error is written, for a shell. */
+  readonly keptEnvironment?: string | undefined
   /** No bin/detect may write here. */
   readonly layersDir: string
   /** distribution/supervisor: ends what each bin/detect leaves behind, and keeps it from what is not its own. */
@@ -221,7 +224,12 @@ async function runDetect(
   })
   const file = await executableOf(buildpack, 'detect')
   const args = [input.platformDir, planFile]
-  return runExecutable({ file, args, env, workingDir: input.appDir, supervision: input.supervision, onLine }, signal)
+  const exitCode = await runExecutable(
+    { file, args, env, workingDir: input.appDir, supervision: input.supervision, onLine },
+    signal,
+  )
+  if (exitCode !== 0 && exitCode !== 100) await keepEnvironment(input.keptEnvironment, env)
+  return exitCode
 }
 
 type Verdict =

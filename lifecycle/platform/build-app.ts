@@ -13,6 +13,7 @@ import type { LifecycleChoice } from './builders/image-environment.ts'
 import type { Distribution } from './distribution.ts'
 import { type OpenBuild, prepareDetection, withOpenBuild } from './open-build.ts'
 import { publishElsewhere } from './publish.ts'
+import type { Interaction } from './failed-phase-shell.ts'
 import type { BuildSecret } from './secrets.ts'
 import type { Settings } from './settings.ts'
 import { openShared } from './shared-caches.ts'
@@ -86,6 +87,8 @@ export interface BuildOptions {
   /** The network of buildpacks: `host` by default, since they download dependencies. */
   readonly network?: 'none' | 'host' | undefined
   readonly reporter?: Reporter | undefined
+  /** For a person at a terminal: a shell in the sandbox of detect or build when it fails. */
+  readonly interaction?: Interaction | undefined
   /**
    * The most threads and processes in the sandbox at one time, 4096 by default, and bytes of memory and of disk, unlimited by default.
    */

@@ -54,6 +54,12 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
   const proxies = network === 'none' ? {} : proxiesOf(settings.environment)
   warnOfPasswords(proxies, reporter, 'use --network none')
   const run = { environment, workspace, network, proxies, volumes: options.volumes, execEnv: options.execEnv }
+  const { interaction } = options
+  if (distribution.container !== undefined && interaction !== undefined)
+    throw new BaleError('arguments', 'a build in a container has no sandbox with a shell', {
+      where: '--interactive',
+      fix: 'leave it out, and look around in the container: docker exec -it',
+    })
   if (distribution.container !== undefined)
     return containerRunner({ ...run, limits, caBundle, landlock, reporter }, options)
   const { app } = workspace.imagePaths
@@ -70,5 +76,5 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
     onWarning: warning => reporter.event({ type: 'warning', ...warning }),
     caBundle,
   })
-  return sandboxRunner({ ...run, engine: sandbox }, reporter, options)
+  return sandboxRunner({ ...run, engine: sandbox, interaction }, reporter, options)
 }

@@ -24,6 +24,7 @@ import { selectionOf } from './builders/project-selection.ts'
 import { withSelection } from './builders/selection.ts'
 import { copySource } from './copy-source.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
+import type { Interaction } from './failed-phase-shell.ts'
 import { maskPasswords } from '../phases/proxies.ts'
 import { withDisplayNames } from './publish.ts'
 import { BuildSecrets } from './secrets.ts'
@@ -49,6 +50,7 @@ export interface OpenBuild {
   readonly reporter: Reporter
   /** A copy of a value with both masked in every text. */
   mask(value: unknown): unknown
+  maskError(error: unknown): unknown
   readonly distribution: Distribution
   readonly stores: Stores
   readonly destinations: readonly [Destination, ...Destination[]]
@@ -76,18 +78,20 @@ export async function withOpenBuild<T>(
   const mask = (value: unknown): unknown => passwords.maskAll(secrets.maskAll(value))
   for (const id of secrets.unguarded)
     reporter.event({ type: 'warning', text: `the secret ${id} is too short to be masked, or searched for` })
+  const maskError = (error: unknown): unknown => passwords.maskError(secrets.maskError(error))
   try {
-    return await openAndUse(options, { secrets, reporter, mask }, use)
+    return await openAndUse(options, { secrets, reporter, mask, maskError }, use)
   } catch (error) {
-    throw passwords.maskError(secrets.maskError(error))
+    throw maskError(error)
   }
 }
 
 async function openAndUse<T>(
   options: BuildOptions,
-  { secrets, reporter, mask }: Pick<OpenBuild, 'secrets' | 'reporter' | 'mask'>,
+  masking: Pick<OpenBuild, 'secrets' | 'reporter' | 'mask' | 'maskError'>,
   use: (build: OpenBuild, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  const { reporter } = masking
   const { settings, timeout = defaultTimeout } = options
   using timer = abortAfter(timeout, outOfTime('the build', timeout, '--timeout'))
   const signal = AbortSignal.any([timer.signal, ...(options.signal ? [options.signal] : [])])
@@ -111,7 +115,7 @@ async function openAndUse<T>(
   const { uid = opened.user.uid, gid = opened.user.gid } = options.user ?? {}
   const ofUser = { ...opened, user: { uid, gid } }
   const environment = await withBuildpacks(ofUser, source.project, inputs, workspace, signal)
-  const build = { options, secrets, reporter, mask, distribution, stores, destinations, caches, workspace, builder }
+  const build = { ...masking, options, distribution, stores, destinations, caches, workspace, builder }
   return await use({ ...build, environment, source: { ...source, dir } }, signal)
 }
 
@@ -124,6 +128,11 @@ function chooseBuilder({ builder, defaultBuilder }: BuildOptions, project?: Proj
 /** Fills the workspace: source, variables, bindings, order. Returns what analyze and detect need. */
 export async function prepareDetection(build: OpenBuild, signal: AbortSignal): Promise<DetectionInput> {
   const { options, secrets, reporter, distribution, stores, destinations, workspace, environment, source } = build
+  const { interaction } = options
+  const masked = interaction && {
+    ...interaction,
+    begin: ((phase, error) => interaction.begin(phase, build.maskError(error))) satisfies Interaction['begin'],
+  }
   const { platformApi } = environment.lifecycle
   if (options.execEnv !== undefined) requireExecEnv(options.execEnv, platformApi)
   const { previousImage } = options
@@ -137,7 +146,7 @@ export async function prepareDetection(build: OpenBuild, signal: AbortSignal): P
   return {
     images: imagesOf(options.settings, environment, destinations, previous),
     files: filesOf(workspace, environment, group => sayUnreadSettings(variables, group, environment, reporter)),
-    runner: await openRunner(options, { environment, workspace, distribution, reporter }),
+    runner: await openRunner({ ...options, interaction: masked }, { environment, workspace, distribution, reporter }),
     features: requirePlatformApi(platformApi),
     reporter: withDisplayNames(destinations[0], reporter),
   }

@@ -10,6 +10,7 @@ import { labels } from '../spec/labels.ts'
 import type { BuildEnvironment, Phases } from './build-environment.ts'
 import { type BuildConfigVariable, buildConfigFiles } from './builder.ts'
 import type { Files } from './builders/node-runtime.ts'
+import { type Interaction, keptEnvironment, withShell } from './failed-phase-shell.ts'
 import { type Workspace, paths } from './workspace.ts'
 
 /** The inputs of detect and build, besides the build environment. */
@@ -22,6 +23,8 @@ export interface PhaseSandbox {
   readonly execEnv?: string | undefined
   /** Further directories of this machine that the user shows to buildpacks. */
   readonly volumes?: readonly Mount[] | undefined
+  /** A shell for the user where a phase fails. */
+  readonly interaction?: Interaction | undefined
   /** Proxy variables. No other variables of the caller enter the sandbox. */
   readonly proxies: Readonly<Record<string, string>>
 }
@@ -34,13 +37,15 @@ export function sandboxRunner(sandbox: PhaseSandbox, reporter: Reporter, limits:
     await prepareMountPoints(sandbox)
     return await runOf(phase, sandbox)
   }
-  return engineRunner(sandbox.engine, reporter, prepare, limits)
+  const runner = engineRunner(sandbox.engine, reporter, prepare, limits)
+  const { interaction } = sandbox
+  return interaction === undefined ? runner : withShell(runner, sandbox.engine, interaction, prepare)
 }
 
 async function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Omit<EngineRun, 'onOutput'>> {
   return {
     argv: argvOf(phase, sandbox),
-    env: { ...environmentOf(sandbox), ...appVariable(sandbox) },
+    env: { ...environmentOf(sandbox), ...appVariable(sandbox), ...keptVariable(sandbox) },
     workingDir: sandbox.workspace.imagePaths.app,
     mounts: await mountsOf(phase, sandbox),
     network: sandbox.network,
@@ -52,6 +57,10 @@ async function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Omit
 function appVariable({ workspace }: PhaseSandbox): Record<string, string> {
   const { app } = workspace.imagePaths
   return app === paths.app ? {} : { CNB_APP_DIR: app }
+}
+
+function keptVariable({ interaction }: PhaseSandbox): Record<string, string> {
+  return interaction === undefined ? {} : { BALE_KEPT_ENVIRONMENT: `${paths.layers}/${keptEnvironment}` }
 }
 
 function argvOf(phase: BuildpackPhase, { environment, workspace }: PhaseSandbox): string[] {

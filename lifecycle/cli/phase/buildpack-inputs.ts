@@ -18,6 +18,7 @@ export async function readBuildpackInputs({ inputs, env, features, log }: PhaseC
     layersDir: inputs.path('layers'),
     appDir: inputs.path('app'),
     platformDir,
+    keptEnvironment: env['BALE_KEPT_ENVIRONMENT'],
     buildpacks: new BuildpacksDir(inputs.path('buildpacks')),
     target: await readTarget(inputs.path('analyzed')),
     execEnv: features.execEnv ? execEnvOf(env['CNB_EXEC_ENV']) : defaultExecEnv,

@@ -1,0 +1,26 @@
+import { isatty } from 'node:tty'
+import { BaleError } from '../errors.ts'
+import type { Interaction } from '../platform/failed-phase-shell.ts'
+import type { CommandContext } from './context.ts'
+import { renderError } from './render/error.ts'
+
+/**
+ * The shell of `bale build --interactive`.
+ * @throws BaleError 'usage' where nobody could type into one
+ */
+export function interactionOf(context: CommandContext): Interaction {
+  if (!isatty(0) || !isatty(1))
+    throw new BaleError('usage', 'a shell needs a terminal, and input or output is none here', {
+      where: '--interactive',
+      fix: 'leave it out, or run this in a terminal, without | and >',
+    })
+  return {
+    begin(phase, error) {
+      context.releaseSignals()
+      context.print(renderError(error, { color: context.color, verbose: false }).trimEnd())
+      context.print(`A shell in the sandbox of ${phase}; when it ends, the build has failed`)
+    },
+    signals: process,
+    term: context.env['TERM'],
+  }
+}

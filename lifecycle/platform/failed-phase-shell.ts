@@ -1,0 +1,62 @@
+import type { EventEmitter } from 'node:events'
+import type { Engine, EngineRun } from '../engines/engine.ts'
+import { BaleError } from '../errors.ts'
+import type { BuildpackPhase, PhaseRunner } from '../phase-runner.ts'
+
+/** What a build does on a terminal when detect or build fails. */
+export interface Interaction {
+  /** Called before the shell starts, with what failed: shows it, and leaves terminal and signals to the shell. */
+  begin(phase: BuildpackPhase, error: unknown): void | Promise<void>
+  readonly signals: Pick<EventEmitter, 'on' | 'off'>
+  /** As in the caller's environment. */
+  readonly term?: string | undefined
+}
+
+/** In the layers directory; nothing of it gets into an image. */
+export const keptEnvironment = '.environment.sh'
+
+/**
+ * Wraps a runner: a phase that fails is followed by a shell in the same sandbox, in the directory of the application, with the
+ * variables of the buildpack that failed or, where no buildpack did, of the phase. The failure is the result all the same.
+ * @param describe the run of a phase
+ */
+export function withShell(
+  runner: PhaseRunner,
+  engine: Engine,
+  interaction: Interaction,
+  describe: (phase: BuildpackPhase) => Promise<Omit<EngineRun, 'onOutput'>>,
+): PhaseRunner {
+  return {
+    async run(phase, signal) {
+      try {
+        await runner.run(phase, signal)
+      } catch (error) {
+        // A sandbox that cannot be made has no shell either.
+        if (signal?.aborted === true || (error instanceof BaleError && error.code === 'engine')) throw error
+        const run = await describe(phase)
+        await interaction.begin(phase, error)
+        await engine.attach?.(shellOf(run, interaction.term), interaction.signals)
+        throw error
+      }
+    },
+  }
+}
+
+/** bash where the build image has it. Neither reads a file of an image or of a buildpack at its start. */
+const start = `
+[ ! -r "$1" ] || . "$1"
+PS1='(sandbox) \\w \\$ '
+export PS1
+if command -v bash >/dev/null 2>&1; then exec bash --norc --noprofile -i; fi
+PS1='(sandbox) $ '
+unset ENV
+exec sh -i`
+
+function shellOf(run: Omit<EngineRun, 'onOutput'>, term = 'dumb'): Omit<EngineRun, 'onOutput'> {
+  const layers = run.env['CNB_LAYERS_DIR'] ?? '/layers'
+  return {
+    ...run,
+    argv: ['/bin/sh', '-c', start, 'sh', `${layers}/${keptEnvironment}`],
+    env: { ...run.env, TERM: term },
+  }
+}
