@@ -100,6 +100,8 @@ export async function runComposer(
       COMPOSER_CACHE_DIR: cache.path,
       COMPOSER_NO_AUDIT: env['COMPOSER_NO_AUDIT'] ?? '1',
       COMPOSER_FUND: '0',
+      // Its messages are read: it breaks no words.
+      COLUMNS: '200',
       COMPOSER_PROCESS_TIMEOUT: env['COMPOSER_PROCESS_TIMEOUT'] ?? '0',
       HOME: home,
       ...variables,
@@ -126,7 +128,7 @@ const advice: readonly (readonly [RegExp, string])[] = [
     'allow the plugin in config.allow-plugins, or set it to false',
   ],
   [
-    /could not (?:be found|authenticate)|Authentication required|HTTP\/[\d.]+ 40[13]|Invalid credentials/i,
+    /could not (?:be found|authenticate)|required authentication|HTTP\/[\d.]+ 40[13]|Invalid credentials/i,
     'check the name, or give credentials: COMPOSER_AUTH, or a binding of the type composer with auth.json',
   ],
   [

@@ -1,6 +1,7 @@
 import { quoted } from '../debian/nginx-text.ts'
 import type { PublicFile } from './public-files.ts'
 import { privateFiles, type Web } from './web.ts'
+import { escapeRegExp } from '../sdk/index.ts'
 
 export interface ConfigInput {
   readonly web: Web
@@ -9,6 +10,8 @@ export interface ConfigInput {
   /** Its files that are no PHP, from there. */
   readonly files: readonly PublicFile[]
   readonly framework: string | undefined
+  /** The directory of packages, from the application's. */
+  readonly vendorDir: string | undefined
   readonly forceHttps: boolean
   /** The application's own parts for the server: `location` blocks. */
   readonly own: readonly { readonly name: string; readonly text: string }[]
@@ -50,13 +53,12 @@ function http({ files }: ConfigInput): string[] {
   ]
 }
 
-function server({ web, root, framework, forceHttps, own }: ConfigInput): string[] {
+function server({ web, root, framework, vendorDir, forceHttps, own }: ConfigInput): string[] {
   const ownTexts = own.map(({ name, text }) => `# ${name}\n${text.trim()}`)
   const has = (location: string) =>
     ownTexts.some(text => new RegExp(`^[^#\\n]*\\blocation\\s+${location}\\s*\\{`, 'm').test(text))
   const otherwise = web.hasIndex ? '/index.php$is_args$args' : '=404'
-  const hidden =
-    web.dir === '.' ? privateFiles.map(pattern => `location ~* ${quotedPattern(pattern)} { return 404; }`) : []
+  const hidden = hiddenPatterns(web, vendorDir).map(pattern => `location ~* ${quotedPattern(pattern)} { return 404; }`)
   return [
     `root ${quoted(root)};`,
     'index index.php index.html index.htm;',
@@ -75,6 +77,12 @@ function server({ web, root, framework, forceHttps, own }: ConfigInput): string[
     ...(has('/') ? [] : [`location / { try_files $uri $uri/ ${otherwise}; }`]),
     ...(has('~\\*?\\s+["\']?\\S*php\\S*') ? [] : [phpLocation]),
   ]
+}
+
+/** Expressions for paths that are not served though they are below the directory that is. */
+export function hiddenPatterns({ dir }: Web, vendorDir: string | undefined): readonly string[] {
+  if (dir !== '.') return []
+  return [...privateFiles, ...(vendorDir === undefined ? [] : [`^/${escapeRegExp(vendorDir)}/`])]
 }
 
 const quotedPattern = (pattern: string) => `"${pattern.replaceAll('"', '\\"')}"`

@@ -78,6 +78,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
         web,
         framework: project.framework,
         memoryLimit: project.memoryLimit,
+        vendorDir: manifest?.vendorDir,
       })
       await provideHerokuPrograms(app, env)
     }

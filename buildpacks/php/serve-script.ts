@@ -75,8 +75,14 @@ function phpServer({ dir, root }: ScriptInput): string {
   return `[ -n "$check" ] && exit 0
 PHP_CLI_SERVER_WORKERS=$workers php -S "0.0.0.0:$port" -t ${shellQuote(root)} ${shellQuote(`${dir}/router.php`)} &
 server=$!
-trap 'kill -INT $server 2>/dev/null' TERM INT QUIT
-while kill -0 $server 2>/dev/null; do wait $server; done
+# Its processes do not end with the first one by themselves.
+trap 'kill -TERM $(cat /proc/$server/task/$server/children) $server 2>/dev/null; ending=1' TERM INT QUIT
+ending=''
+wait $server
+status=$?
+rm -rf "$dir"
+[ -n "$ending" ] && exit 0
+exit $status
 `
 }
 

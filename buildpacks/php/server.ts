@@ -14,11 +14,11 @@ import {
   type Layer,
 } from '../sdk/index.ts'
 import type { Framework } from './frameworks.ts'
-import { serverConfig } from './nginx-config.ts'
+import { hiddenPatterns, serverConfig } from './nginx-config.ts'
 import { publicFiles } from './public-files.ts'
 import type { Php } from './runtime.ts'
 import { serveScript } from './serve-script.ts'
-import { privateFiles, type Web } from './web.ts'
+import type { Web } from './web.ts'
 
 /** The servers that BP_PHP_SERVER may name. */
 export type Server = 'nginx' | 'php-server'
@@ -28,6 +28,8 @@ export interface ServerInput {
   readonly web: Web
   readonly framework: Framework | undefined
   readonly memoryLimit: string | undefined
+  /** The directory of packages. */
+  readonly vendorDir: string | undefined
 }
 
 /** @throws BuildpackError for a server that is none */
@@ -57,20 +59,25 @@ export async function provideServer(
 ): Promise<void> {
   if (server === 'php-server') return providePhpServer(context, input)
   const { app, env, layer, log } = context
-  const { web, framework, php, memoryLimit } = input
+  const { web, framework, php, memoryLimit, vendorDir } = input
   const nginx = await provideNginx(context, archive)
   const root = app.at(web.dir)
   const own = await ownConfigs(app)
+  const hidden = hiddenPatterns(web, vendorDir).map(pattern => new RegExp(pattern, 'i'))
   const changing = (framework?.written ?? []).map(dir => `/${posix.relative(web.dir, dir)}/`)
   const files = await publicFiles(
     root,
-    path => !path.endsWith('.php') && !isHidden(web, path) && !changing.some(dir => path.startsWith(dir)),
+    path =>
+      !path.endsWith('.php') &&
+      !hidden.some(pattern => pattern.test(path)) &&
+      !changing.some(dir => path.startsWith(dir)),
   )
   const config = serverConfig({
     web,
     root: root.replace(/\/$/, ''),
     files,
     framework: framework?.name,
+    vendorDir,
     forceHttps: isSet(env, 'BP_PHP_ENABLE_HTTPS_REDIRECT'),
     own: own.server,
   })
@@ -113,9 +120,6 @@ export async function provideServer(
     [...own.server, ...own.http, ...own.fpm].map(({ name }) => name),
   )
 }
-
-const isHidden = (web: Web, path: string): boolean =>
-  web.dir === '.' && privateFiles.some(pattern => new RegExp(pattern, 'i').test(path))
 
 /** Lets both programs read their configuration, where the application has a part in it: a fault is one of the build. */
 async function check({ run, env }: BuildContext, { path }: Layer, php: Php, names: readonly string[]): Promise<void> {
@@ -189,10 +193,10 @@ gzip_types text/plain text/css text/javascript application/javascript text/xml t
 /** PHP's own server would send files whose name starts with a dot. */
 async function providePhpServer(
   { app, layer, log }: BuildContext,
-  { web, framework, memoryLimit }: ServerInput,
+  { web, framework, memoryLimit, vendorDir }: ServerInput,
 ): Promise<void> {
   const root = app.at(web.dir)
-  const patterns = ['/\\.(?!well-known(/|$))', ...(web.dir === '.' ? privateFiles : [])]
+  const patterns = ['/\\.(?!well-known(/|$))', ...hiddenPatterns(web, vendorDir)]
   const router = `<?php
 $path = rawurldecode((string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));
 foreach (${phpList(patterns)} as $pattern) {

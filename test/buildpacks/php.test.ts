@@ -314,7 +314,14 @@ describe('the directory that is served', () => {
 })
 
 describe('the configuration of nginx', () => {
-  const input = { root: '/workspace', files: [], framework: undefined, forceHttps: false, own: [] }
+  const input = {
+    root: '/workspace',
+    files: [],
+    framework: undefined,
+    vendorDir: undefined,
+    forceHttps: false,
+    own: [],
+  }
 
   it('hides manifests and packages where the whole source is served', () => {
     const { server } = serverConfig({ ...input, web: { dir: '.', why: '', hasIndex: true } })
