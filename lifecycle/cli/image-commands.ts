@@ -71,6 +71,33 @@ export function addInspect(program: Command, run: Run): void {
     })
 }
 
+/** `bale history` and `bale logs` */
+export function addHistory(program: Command, run: Run): void {
+  program
+    .command('history')
+    .argument('[image]', 'the name of an app, or with a tag of one image (default: all apps)')
+    .description('List past builds on this machine, the last one first: result, digest, and what they changed.')
+    .addOption(outputOption())
+    .addHelpText('after', examples('bale history', 'bale history hello', 'bale history hello --output json'))
+    .action(async (image: string | undefined, options: GlobalOptions) => {
+      await run(options, async context =>
+        (await import('./commands/history.ts')).historyCommand(context, image, options),
+      )
+    })
+  program
+    .command('logs')
+    .argument('<image>', 'the name of an app')
+    .argument('[build]', 'the number that bale history shows (default: the last one)')
+    .description('Show what one of the last builds of an app printed.')
+    .addOption(outputOption())
+    .addHelpText('after', examples('bale logs hello', 'bale logs hello 12'))
+    .action(async (image: string, build: string | undefined, options: GlobalOptions) => {
+      await run(options, async context =>
+        (await import('./commands/history.ts')).logsCommand(context, image, build, options),
+      )
+    })
+}
+
 export function addImage(program: Command, run: Run): void {
   const group = program
     .command('image')

@@ -5,7 +5,7 @@ import { addBuild, addExecutor, addPlan, addRebase, addSource } from './build-co
 import { addBuilder, addBuildpack } from './builder-commands.ts'
 import { type CommandContext, Stopped, makeContext } from './context.ts'
 import { addConfig } from './config-commands.ts'
-import { addImage, addInspect, addRun } from './image-commands.ts'
+import { addHistory, addImage, addInspect, addRun } from './image-commands.ts'
 import { addCache, addStack } from './machine-commands.ts'
 import { examples, type Run } from './options.ts'
 import { addRegistry } from './registry-commands.ts'
@@ -63,6 +63,7 @@ export function makeProgram(run: Run): Command {
   addSource(program, run)
   addRun(program, run)
   addInspect(program, run)
+  addHistory(program, run)
   addImage(program, run)
   addCache(program, run)
   addStack(program, run)

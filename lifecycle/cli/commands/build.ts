@@ -3,10 +3,11 @@ import { resolve } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import { makeDirectories } from '../../files/directories.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
-import { build, exitStatusOf } from '../../platform/build-app.ts'
+import { type BuildResult, build, exitStatusOf } from '../../platform/build-app.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
 import { buildOnCluster } from '../../platform/kubernetes/build.ts'
+import { recorded } from '../build-record.ts'
 import { buildOptionsOf } from '../build-options.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { clusterOf } from './manifests.ts'
@@ -22,10 +23,9 @@ export async function buildCommand(
   // Checked before the build, so that the error does not come after it.
   if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
   await checkResultFiles(options)
-  const { report, names } = await (
-    options.on === undefined
-      ? build(given.options)
-      : buildOnCluster(given.options, await clusterOf(options.on, options.onSettings))
+  const cluster = options.on === undefined ? undefined : await clusterOf(options.on, options.onSettings)
+  const { report, names } = await recorded<Pick<BuildResult, 'report' | 'names'>>(given.options, own =>
+    cluster === undefined ? build(own) : buildOnCluster(own, cluster),
   ).catch((error: unknown) => {
     throw options.network === 'none' ? withoutNetwork(error) : error
   })
