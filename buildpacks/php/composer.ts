@@ -52,7 +52,7 @@ export async function provideComposer(
   await useCredentials(context, home)
   return {
     program: join(layer.path, 'usr/bin/composer'),
-    php: withEnv(beside(php, layer.path, target.arch), env),
+    php: withEnv(beside(php, layer.path, target.arch, packages), env),
     cache,
     home,
   }

@@ -43,7 +43,7 @@ const packages = new Set(
   ).split(' '),
 )
 /** Names of packages that are those of no extension. */
-const onlyPackages = new Set(['interbase', 'mysql', 'odbc', 'sybase'])
+const onlyPackages = new Set(['interbase', 'mysql', 'sybase'])
 
 /** What the official build of PHP has as well: hardly an application goes without. */
 export const basePackages: readonly string[] = ['mbstring', 'xml', 'curl', 'sqlite3']

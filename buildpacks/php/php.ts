@@ -115,7 +115,9 @@ async function preparePackages(context: BuildContext, archive: DebianArchive, in
 
 /** Composer's own PHP with the application's extensions: it checks that they are there, and runs the application's scripts. */
 function mergedFor(own: Php, php: Php): Php {
-  const more = own.settings.filter(dir => !php.settings.includes(dir))
+  // Loading an extension twice is a warning.
+  const isThere = own.packages.every(name => !/^php[\d.]+-/.test(name) || php.packages.includes(name))
+  const more = isThere ? [] : own.settings.filter(dir => !php.settings.includes(dir))
   const settings = [...php.settings, ...more]
   const libraries = [...php.libraries, ...own.libraries.filter(dir => !php.libraries.includes(dir))]
   return {

@@ -2,7 +2,15 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { basename, join } from 'node:path'
 import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
-import { type BuildContext, BuildpackError, byDefault, digestOf, prepend } from '../sdk/index.ts'
+import {
+  type BuildContext,
+  BuildpackError,
+  byDefault,
+  digestOf,
+  type EnvChange,
+  type EnvChanges,
+  prepend,
+} from '../sdk/index.ts'
 import { basePackages } from './extensions.ts'
 import { type OwnSettings, phpIni } from './ini.ts'
 
@@ -37,18 +45,20 @@ export async function offeredPhp({ target }: BuildContext, archive: DebianArchiv
     throw new BuildpackError(`there is no PHP for ${name} ${version}`, { fix: 'build on a stack of Debian 13' })
   }
   const names = ['cli', 'fpm', 'opcache', ...basePackages].map(name => `php${minor}-${name}`)
-  const packages = withoutSystem(await archive.resolve(names))
+  const packages = withoutSystem(await archive.resolve(names)).filter(({ name }) => !ofSystemd.test(name))
   const version = packages.find(({ name }) => name === `php${minor}-cli`)?.version ?? ''
   return { minor, release: version.replace(/[-+~].*/, ''), packages }
 }
 
-/** Packages for a whole system: PHP-FPM asks for systemd to start it, and maintainer scripts for tools. No script runs here. */
+/** Packages for a whole system: maintainer scripts ask for tools, and no script runs here. */
 const ofSystem =
-  /^(systemd.*|libsystemd-shared|mount|libmount1|libblkid1|libsmartcols1|libpam.*|libaudit.*|libcap-ng0|libseccomp2|init-system-helpers|procps|libproc2-0|libncursesw6|psmisc|ucf|sensible-utils|media-types|libtext-.*-perl|libsasl2-modules-db|libdb5\.3t64|php-(?:common|cli|mbstring|intl|curl|xml|zip|igbinary|msgpack)|perl.*|libperl.*|dbus.*|libdbus.*|libnss-.*|ucf|adduser|passwd)$/
+  /^(mount|init-system-helpers|procps|libproc2-0|libncursesw6|psmisc|ucf|sensible-utils|media-types|libtext-.*-perl|libsasl2-modules-db|libdb5\.3t64|php-(?:common|cli|mbstring|intl|curl|xml|zip|igbinary|msgpack)|perl.*|libperl.*|dbus.*|adduser|passwd)$/
+/** PHP-FPM's package asks for systemd to start it; extensions may link some of its libraries. */
+const ofSystemd =
+  /^(systemd.*|libsystemd-shared|libmount1|libblkid1|libsmartcols1|libpam.*|libaudit.*|libcap-ng0|libseccomp2)$/
 
-export function withoutSystem(packages: readonly DebianPackage[]): DebianPackage[] {
-  return packages.filter(({ name }) => !ofSystem.test(name))
-}
+const withoutSystem = (packages: readonly DebianPackage[]): DebianPackage[] =>
+  packages.filter(({ name }) => !ofSystem.test(name))
 
 /** Puts Debian's PHP, with PHP-FPM and what hardly an application goes without, into a layer. */
 export async function providePhp(context: BuildContext, archive: DebianArchive, offer: Offer): Promise<Php> {
@@ -114,12 +124,42 @@ export async function provideExtensions(
       await unpackPackages(run, await archive.download(packages), dir)
       const configs = await loadExtensions(dir, minor)
       const libraries = libraryDir(dir, target.arch)
-      const all = { PHP_INI_SCAN_DIR: prepend(configs, ':'), LD_LIBRARY_PATH: prepend(libraries, ':') }
+      const all = {
+        PHP_INI_SCAN_DIR: prepend(configs, ':'),
+        LD_LIBRARY_PATH: prepend([libraries, ...(await privateLibraries(libraries))].join(':'), ':'),
+        ...(await variablesOf(dir, libraries)),
+      }
       return { env: { all } }
     },
     sbom: () => Promise.resolve(debianComponents(packages, distroOf(context))),
   })
   return withEnv(beside(php, layer.path, target.arch, packages), env)
+}
+
+/** Directories that a package's libraries find by paths below /usr: Samba's. */
+async function privateLibraries(libraries: string): Promise<string[]> {
+  const names = await readdir(libraries).catch(() => [])
+  return names.filter(name => name === 'samba').map(name => join(libraries, name))
+}
+
+/** Variables of libraries that look for files of theirs below /usr and /etc. */
+async function variablesOf(dir: string, libraries: string): Promise<EnvChanges> {
+  const named = async (parent: string, pattern: RegExp) => {
+    const name = (await readdir(parent).catch(() => [])).find(each => pattern.test(each))
+    return name === undefined ? undefined : join(parent, name)
+  }
+  const variables: Record<string, EnvChange> = {}
+  const magick = await named(libraries, /^ImageMagick-/)
+  const modules = magick === undefined ? undefined : await named(magick, /^modules-/)
+  const policies = await named(join(dir, 'etc'), /^ImageMagick-/)
+  if (modules !== undefined) {
+    variables['MAGICK_CODER_MODULE_PATH'] = byDefault(join(modules, 'coders'))
+    variables['MAGICK_CODER_FILTER_PATH'] = byDefault(join(modules, 'filters'))
+  }
+  if (policies !== undefined) variables['MAGICK_CONFIGURE_PATH'] = byDefault(policies)
+  // It would complain of each description of devices that is in another package.
+  if ((await named(libraries, /^libnetsnmp\.so/)) !== undefined) variables['MIBS'] = byDefault('')
+  return variables
 }
 
 /** Packages that `names` need, and that are not there with PHP. */

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { type App, BuildpackError, declaredStart, firstSetting } from '../sdk/index.ts'
 
@@ -26,6 +26,18 @@ export const herokuStart = /(?:^|[\s;&])(?:vendor\/bin\/)?heroku-php-(?:apache2|
  * @throws BuildpackError for a directory that is outside the source, or not there
  */
 export async function findWeb(app: App, env: Env): Promise<Web | undefined> {
+  const web = await chooseWeb(app, env)
+  if (web === undefined) return undefined
+  const [top, real] = [await realpath(app.path), await realpath(app.at(web.dir))]
+  // A link to / would make the whole file system public.
+  if (real === top || real.startsWith(`${top}/`)) return web
+  throw new BuildpackError(`is a link to ${real}, outside the source`, {
+    where: web.dir,
+    fix: 'put the directory itself in place of the link',
+  })
+}
+
+async function chooseWeb(app: App, env: Env): Promise<Web | undefined> {
   const setting = firstSetting(env, 'BP_PHP_WEB_DIR', 'RAILPACK_PHP_ROOT_DIR', 'DOCUMENT_ROOT')
   if (setting !== undefined) return named(app, setting.value, setting.name)
   const declared = await declaredStart(app, env)

@@ -1,3 +1,4 @@
+import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { numbersOf, parseConstraint } from '../../buildpacks/php/constraint.ts'
@@ -303,6 +304,17 @@ describe('the directory that is served', () => {
       else expect(failure).toMatchObject({ where: 'BP_PHP_WEB_DIR' })
     },
   )
+
+  it('is no link out of the source', async () => {
+    const app = await appOf({ 'a/index.php': '' })
+    await symlink('/usr', app.at('public'))
+    await symlink('a', app.at('web'))
+    expect(await failureOf(findWeb(app, { BP_PHP_WEB_DIR: 'public' }))).toMatchObject({
+      where: 'public',
+      message: 'is a link to /usr, outside the source',
+    })
+    expect(await findWeb(app, { BP_PHP_WEB_DIR: 'web' })).toMatchObject({ dir: 'web', hasIndex: true })
+  })
 
   it('is served by this buildpack, unless a command starts something else', async () => {
     const wants = async (Procfile: string) => wantsServer(await appOf({ Procfile }), {})
