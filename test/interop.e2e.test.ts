@@ -67,6 +67,34 @@ describe('images of ours and the programs of others', () => {
     }
   })
 
+  it('a plain name goes to Docker with --docker, and where the user has configured that', async context => {
+    if (docker.state === 'missing') return skip(context, docker.reason)
+    const DOCKER_HOST = `unix://${docker.value.socketPath}`
+    const config = await temporaryDirectory()
+    const env = { DOCKER_HOST, XDG_CONFIG_HOME: config }
+    const build = (name: string, ...flags: string[]) =>
+      bale(['build', name, '--path', join(root, 'examples/procfile'), '--quiet', ...flags], { env })
+    const idOf = (name: string) =>
+      spawnSync('docker', ['--host', DOCKER_HOST, 'image', 'inspect', '--format', '{{.Id}}', name], {
+        encoding: 'utf8',
+      })
+    const name = 'bale-test-to-docker'
+    const flagged = await build(`${name}:1`, '--docker', '--tag', `docker-daemon:${name}:2`)
+    expect(flagged.code, flagged.output).toBe(0)
+    expect(idOf(`${name}:1`).stdout).toMatch(/^sha256:/)
+    expect(idOf(`${name}:2`).stdout).toBe(idOf(`${name}:1`).stdout)
+    const both = await build(`${name}:3`, '--docker', '--publish')
+    expect([both.code, both.stderr]).toEqual([2, expect.stringContaining('--docker --publish')])
+    expect((await bale(['config', 'default-destination', 'docker'], { env })).code).toBe(0)
+    expect((await build(`${name}:4`)).code).toBe(0)
+    expect(idOf(`${name}:4`).status).toBe(0)
+    expect(idOf(`${name}:3`).status).not.toBe(0)
+    expect((await bale(['image', 'ls'], { env })).stdout).not.toContain(name)
+    const nobody = { ...env, DOCKER_HOST: 'unix:///nonexistent/docker.sock' }
+    const without = await bale(['build', name, '--docker', '--path', join(root, 'examples/procfile')], { env: nobody })
+    expect([without.code === 0, without.stderr]).toEqual([false, expect.stringContaining('/nonexistent/docker.sock')])
+  })
+
   it('Podman pulls it from the registry, runs it as its non-root user, and it answers', async context => {
     const lacking =
       absent ?? missing('podman') ?? missing('crun') ?? (process.getuid?.() === 0 ? undefined : 'it needs root here')

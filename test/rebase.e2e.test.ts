@@ -28,12 +28,12 @@ suiteWith('an app in a registry', server, registryServer => {
   const at = (repository: string): ImageStore => registryStore(parseReference(`${host}/${repository}`), { registry })
 
   /** A copy of the app's run image with one more layer, as the next release of it would be. */
-  async function release(from: ImageStore, name: string, tag: string): Promise<void> {
+  async function release(from: ImageStore, name: string, tag: string, files = {}): Promise<void> {
     const run = (await from.pull(name, platform))!
     const store = at('stacks/run')
     const layers = []
     for (const layer of run.layers) layers.push(await store.putLayer(layer))
-    layers.push(await store.putLayer(sourceOf({ '/etc/release': tag })))
+    layers.push(await store.putLayer(sourceOf({ '/etc/release': tag, ...files })))
     const config = { ...run.config, config: { ...run.config.config, Env: ['OF=run-image'] } }
     await store.putImage(makeImage(config, layers), [tag])
   }
@@ -63,6 +63,25 @@ suiteWith('an app in a registry', server, registryServer => {
   it('is what it was when its run image is', async () => {
     const before = (await at('team/app').pull('latest', platform))!
     expect(digestIn(await rebase())).toBe(before.digest)
+  })
+
+  it('is only compared with --check: whether there is a newer run image, and which packages it would change', async () => {
+    const before = (await at('team/app').pull('latest', platform))!
+    const check = (...args: string[]) => bale(['rebase', `${host}/team/app`, '--publish', '--check', ...args])
+    const same = await check()
+    expect([same.code, same.stdout], same.output).toEqual([0, `linux/amd64 is on the newest ${host}/stacks/run:v1\n`])
+    const other = (tag: string) => `--run-image=docker://${host}/stacks/run:${tag}`
+    const newer = await check(other('v2'))
+    const { digest } = (await at('stacks/run').pull('v2', platform))!
+    expect(newer.stdout, newer.output).toContain(`can be rebased: ${host}/stacks/run:v2 is `)
+    expect(newer.stdout).toContain(digest)
+    expect(newer.stdout).toMatch(/\n {2}no package changes\n$/)
+    const extra = 'Package: extra\nStatus: install ok installed\nVersion: 1.2-3\nArchitecture: all\n'
+    await release(at('stacks/run'), 'v1', 'v3', { '/var/lib/dpkg/status.d/extra': extra })
+    expect((await check(other('v3'))).stdout).toMatch(/\n {2}extra 1\.2-3 is new\n$/)
+    const missing = await bale(['rebase', `${host}/team/not-there`, '--publish', '--check'])
+    expect([missing.code === 0, missing.stderr]).toEqual([false, expect.stringContaining('team/not-there')])
+    expect((await at('team/app').pull('latest', platform))!.digest).toBe(before.digest)
   })
 
   it('gets the next release, with its own layers above it, and the same digest every time', async () => {
