@@ -199,6 +199,7 @@ export class Stores implements AsyncDisposable {
       onTransfer: (direction): OnTransfer => {
         return transfer => this.#reporter.event({ type: 'transfer', direction, ...transfer })
       },
+      warn: text => this.#reporter.event({ type: 'warning', text }),
       scratch: async () => {
         await ownDirectory(this.#settings.cacheDir, 'XDG_CACHE_HOME')
         await wrapErrno(this.#tmpDir, () => mkdir(this.#tmpDir, { recursive: true, mode: 0o700 }))

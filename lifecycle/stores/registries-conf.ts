@@ -17,6 +17,7 @@ const entry = v.looseObject({
   mirror: v.optional(v.array(mirror), []),
   'skip-tls-verify': v.optional(v.boolean()),
   'only-mirrors': v.optional(v.boolean()),
+  'keep-immutable-tags': v.optional(v.boolean()),
   ca: file,
   'client-cert': file,
   'client-key': file,
@@ -26,7 +27,7 @@ const document = v.looseObject({ registry: v.optional(v.array(entry), []) })
 /**
  * Reads a file in the format of containers-registries.conf(5), version 2: for each registry its mirrors and whether it is
  * insecure. Keys of Bale's own give what that format leaves to directories: `ca`, `client-cert`, `client-key`,
- * `skip-tls-verify`, `only-mirrors`. Paths are relative to the file.
+ * `skip-tls-verify`, `only-mirrors`, `keep-immutable-tags`. Paths are relative to the file.
  * @param path nothing is read without one
  * @throws BaleError 'input' for what would change which registry is meant, as nothing here does that
  */
@@ -53,6 +54,7 @@ export function readRegistriesConf(path: string | undefined): Registries | undef
       clientKey: at('client-key'),
       mirrors: given.mirror.map(({ location }) => location),
       onlyMirrors: given['only-mirrors'],
+      keepImmutableTags: given['keep-immutable-tags'],
     }
     for (const { location, insecure } of given.mirror) {
       const mirrorHost = location.split('/')[0] ?? ''

@@ -20,6 +20,8 @@ export interface RegistrySettings {
   readonly mirrors?: readonly string[] | undefined
   /** The mirrors alone are asked. */
   readonly onlyMirrors?: boolean | undefined
+  /** A tag that the registry protects keeps its image, with a warning: the new one is had by its digest. */
+  readonly keepImmutableTags?: boolean | undefined
 }
 
 export type Registries = Readonly<Record<string, RegistrySettings>>

@@ -66,6 +66,7 @@ export interface StoreContext {
   readonly credentials: Credentials
   readonly packing: Packing
   readonly onTransfer: (direction: 'push' | 'pull' | 'load') => OnTransfer
+  readonly warn: (text: string) => void
   /** A directory for temporary files, deleted when the context is closed. */
   readonly scratch: () => Promise<string>
   /** One value for each key, disposed of when the context is closed: connections that several stores use. */

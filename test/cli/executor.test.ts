@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { kanikoFlags, parseFlags } from '../../lifecycle/cli/executor/flags.ts'
 import { mapFlags } from '../../lifecycle/cli/executor/options.ts'
+import { hostPlatform } from '../../lifecycle/stores/settings.ts'
 import { parseCacheFrom, parseCacheTo } from '../../lifecycle/platform/cache-location.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { readFileSync } from 'node:fs'
@@ -74,6 +75,12 @@ describe('executor: a job of kaniko’s', () => {
     }
   })
 
+  it('makes no image for another machine than the one that is asked for', () => {
+    const own = `linux/${hostPlatform().architecture}`
+    expect(map('-d', 'r.test/x', '--custom-platform', own).notes).toEqual([])
+    expect(() => map('-d', 'r.test/x', '--custom-platform', 'linux/s390x')).toThrow(`an image for ${own}`)
+  })
+
   it('reaches registries as it is told', () => {
     const { registries, attempts } = map(
       ...[
@@ -105,6 +112,9 @@ describe('executor: a job of kaniko’s', () => {
     })
     expect(map('-d', 'r.test/x', '--insecure', '--skip-tls-verify').registries).toEqual({
       '*': { insecure: true, skipTlsVerify: true },
+    })
+    expect(map('-d', 'r.test/x', '--push-ignore-immutable-tag-errors').registries).toEqual({
+      '*': { keepImmutableTags: true },
     })
   })
 

@@ -31,12 +31,20 @@ ca = "ca.pem"
 client-cert = "/c.pem"
 client-key = "k.pem"
 skip-tls-verify = true
+keep-immutable-tags = true
 `)
     const at = (name: string) => join(path, '..', name)
     expect(readRegistriesConf(path)).toEqual({
       'index.docker.io': { mirrors: ['m.test:5000/hub'], onlyMirrors: true },
       'm.test:5000': { insecure: true },
-      'r.test': { mirrors: [], ca: at('ca.pem'), clientCert: '/c.pem', clientKey: at('k.pem'), skipTlsVerify: true },
+      'r.test': {
+        mirrors: [],
+        ca: at('ca.pem'),
+        clientCert: '/c.pem',
+        clientKey: at('k.pem'),
+        skipTlsVerify: true,
+        keepImmutableTags: true,
+      },
     })
     expect(readRegistriesConf(undefined)).toBeUndefined()
   })

@@ -1,10 +1,14 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import type { Layer } from '../../lifecycle/image/layer.ts'
+import { parseReference } from '../../lifecycle/image/reference.ts'
+import { anonymous } from '../../lifecycle/stores/credentials.ts'
+import { openRegistry, registryStore } from '../../lifecycle/stores/registry/store.ts'
 import { memoryStore } from '../../lifecycle/stores/memory/store.ts'
 import { configOf, layerOf, noise, pieces, platform, sourceOf, withBytes } from '../helpers/images.ts'
-import { type Fault, type FakeRegistry, type Recorded, errorAnswer } from '../helpers/registry.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { type Answer, type Fault, type FakeRegistry, type Recorded, errorAnswer } from '../helpers/registry.ts'
 import { connect, impatient, refusal, seed, serve } from '../helpers/registry/set-up.ts'
 
 // The oracle: an upload arrives whole, after a bounded number of attempts, or fails with one line that names the request
@@ -303,6 +307,59 @@ describe('manifests', () => {
     const after = makeImage(configOf(), [await store.putLayer(sourceOf({ '/after': 'x' }))])
     return { server, store, before, after }
   }
+
+  describe('R43 under a tag that the registry protects', () => {
+    const words = {
+      ECR: errorAnswer(
+        400,
+        'TAG_INVALID',
+        "The image tag 'latest' already exists and cannot be overwritten because the tag is immutable.",
+      ),
+      Harbor: errorAnswer(412, 'PRECONDITION', "Failed to process request due to 'latest' configured as immutable."),
+      'Artifact Registry': errorAnswer(400, 'DENIED', 'The repository has enabled tag immutability'),
+      Nexus: errorAnswer(400, 'UNKNOWN', 'Repository does not allow updating assets: docker'),
+    }
+    const protectedTag = (answer: Answer) => ({
+      faults: (r: Recorded) =>
+        r.method === 'PUT' && r.url.pathname.endsWith('/manifests/latest') ? { answer } : undefined,
+    })
+
+    it.each(Object.entries(words))('are there already, which is enough: %s', async (_registry, answer) => {
+      const { server, store, before } = await ready()
+      server.faults = protectedTag(answer).faults
+      expect(await store.putImage(before, ['latest'])).toMatchObject({ digest: before.digest })
+    })
+
+    it.each(Object.entries(words))('are an error if it is another image’s: %s', async (_registry, answer) => {
+      const { server, store, before, after } = await ready()
+      server.faults = protectedTag(answer).faults
+      const error = await failureOf(store.putImage(after, ['latest']))
+      expect(error).toMatchObject({ code: 'registry', fix: 'use another tag: this one is another image’s' })
+      expect((await store.pull('latest', platform))?.digest).toBe(before.digest)
+    })
+
+    it('can be had by their digest where that is wanted', async () => {
+      const { server, before, after } = await ready()
+      server.faults = protectedTag(words.ECR).faults
+      const kept: string[] = []
+      const registry = openRegistry({ registry: server.host, credentials: anonymous })
+      onTestFinished(() => registry.close())
+      const store = registryStore(parseReference(`${server.host}/team/app`), {
+        registry,
+        onKeptTag: name => kept.push(name),
+      })
+      await store.putImage(after, ['latest', 'other'])
+      expect(kept).toEqual([`${server.host}/team/app:latest`])
+      expect((await store.pull('latest', platform))?.digest).toBe(before.digest)
+      for (const name of ['other', after.digest]) expect((await store.pull(name, platform))?.digest).toBe(after.digest)
+    })
+
+    it('are an error as ever where the refusal has another reason', async () => {
+      const { server, store, before } = await ready()
+      server.faults = protectedTag(errorAnswer(403, 'DENIED', 'you may not')).faults
+      expect(await refusal(store.putImage(before, ['latest']))).toContain('you may not')
+    })
+  })
 
   it('R28 are not put where a layer that was taken is not there', async () => {
     const { server, store, before, after } = await ready()

@@ -60,7 +60,7 @@ export const kanikoFlags: Readonly<Record<string, Flag>> = {
   'no-push': mapped('switch'),
   'no-push-cache': mapped('switch'),
   'oci-layout-path': mapped('text'),
-  'push-ignore-immutable-tag-errors': instead('switch', 'a tag that the registry protects is an error of the build'),
+  'push-ignore-immutable-tag-errors': mapped('switch'),
   'push-retry': mapped('text'),
   'registry-certificate': mapped('list'),
   'registry-client-cert': mapped('list'),

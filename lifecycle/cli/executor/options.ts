@@ -1,7 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import { dockerHub, parseReference, repositoryName } from '../../image/reference.ts'
 import type { Registries, RegistrySettings } from '../../stores/settings.ts'
-import { registryHost } from '../../stores/settings.ts'
+import { hostPlatform, registryHost } from '../../stores/settings.ts'
 import type { GlobalOptions } from '../context.ts'
 import { type Parsed, kanikoFlags } from './flags.ts'
 
@@ -22,7 +22,7 @@ export interface ExecutorCall {
 export function mapFlags(flags: Parsed): ExecutorCall {
   const [image, ...tags] = destinationsOf(flags)
   const cache = flags.has('cache')
-  const platform = flags.text('custom-platform')
+  checkPlatform(flags.text('custom-platform'))
   const options: GlobalOptions = {
     path: flags.text('context') ?? 'dir:///workspace',
     subPath: flags.text('context-sub-path'),
@@ -44,13 +44,19 @@ export function mapFlags(flags: Parsed): ExecutorCall {
     registries: registriesOf(flags),
     attempts: attemptsOf(flags),
     cacheDir: cache ? flags.text('cache-dir') : undefined,
-    notes: [
-      ...notesOf(flags),
-      ...(platform === undefined
-        ? []
-        : [`--custom-platform ${platform}: the image is for the machine of the builder image`]),
-    ],
+    notes: notesOf(flags),
   }
+}
+
+/** An image is for the machine that it is built on: another one would be quietly wrong. */
+function checkPlatform(platform: string | undefined): void {
+  const { os, architecture } = hostPlatform()
+  const own = `${os}/${architecture}`
+  if (platform === undefined || platform === own || platform.startsWith(`${own}/`)) return
+  throw new BaleError('usage', `this builder image makes an image for ${own}`, {
+    where: `--custom-platform ${platform}`,
+    fix: `run the job on a machine for ${platform}, in the builder image for it`,
+  })
 }
 
 function destinationsOf(flags: Parsed): [string, ...string[]] {
@@ -150,6 +156,7 @@ function registriesOf(flags: Parsed): Registries {
   const all = {
     ...((flags.has('insecure') || flags.has('insecure-pull')) && { insecure: true }),
     ...((flags.has('skip-tls-verify') || flags.has('skip-tls-verify-pull')) && { skipTlsVerify: true }),
+    ...(flags.has('push-ignore-immutable-tag-errors') && { keepImmutableTags: true }),
   }
   if (Object.keys(all).length > 0) set('*', all)
   const hosts = (name: string) => flags.list(name).flatMap(text => text.split(',').map(registryHost))

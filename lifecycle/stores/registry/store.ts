@@ -23,6 +23,8 @@ export interface RegistryStoreOptions extends Packing {
   readonly registry: Registry
   readonly onPush?: OnTransfer
   readonly onPull?: OnTransfer
+  /** Told of each tag that the registry protects, and that stays what it is. Without it, such a tag is an error. */
+  readonly onKeptTag?: ((name: string, failure: BaleError) => void) | undefined
 }
 
 /** A client of a registry, for all of its repositories. It connects, and loads undici, on first use. */
@@ -40,6 +42,12 @@ export function registryStore(repository: Reference, options: RegistryStoreOptio
 
 const anyManifest = [oci.manifest, oci.index, docker.manifest, docker.index]
 
+/** What registries say of a tag that their rules protect; the specification has no code for it. */
+const ofImmutableTag = /immutab|does not allow updating/i
+
+const isOfImmutableTag = (error: unknown): error is BaleError =>
+  error instanceof BaleError && error.code === 'registry' && ofImmutableTag.test(error.message)
+
 /** How many requests run at once where each layer needs one. */
 const concurrency = 6
 
@@ -56,6 +64,7 @@ class RegistryStore implements ImageStore {
   readonly #repository: Reference
   readonly #packing: Packing
   readonly #onPull: OnTransfer | undefined
+  readonly #onKeptTag: RegistryStoreOptions['onKeptTag']
   readonly #uploader: Uploader
   /** Blobs that the registry has reported as present. */
   readonly #present = new Set<Digest>()
@@ -64,7 +73,7 @@ class RegistryStore implements ImageStore {
   /** Blobs that were uploaded here. */
   readonly #sent = new Set<Digest>()
 
-  constructor(repository: Reference, { registry, onPush, onPull, ...packing }: RegistryStoreOptions) {
+  constructor(repository: Reference, { registry, onPush, onPull, onKeptTag, ...packing }: RegistryStoreOptions) {
     if (registry.host !== repository.registry)
       throw new TypeError(`${repositoryName(repository)} is not in ${registry.host}`)
     this.#repository = { registry: repository.registry, repository: repository.repository }
@@ -72,6 +81,7 @@ class RegistryStore implements ImageStore {
     this.#registry = registry
     this.#packing = packing
     this.#onPull = onPull
+    this.#onKeptTag = onKeptTag
     this.#uploader = new Uploader(registry, repository.repository, onPush)
   }
 
@@ -202,7 +212,25 @@ class RegistryStore implements ImageStore {
   /** Under each of these names; without any, a manifest can be had by its digest. */
   async #putManifests(manifest: ManifestBytes, targets: readonly Name[], signal?: AbortSignal): Promise<void> {
     const all: readonly Name[] = targets.length > 0 ? targets : [{ kind: 'digest', digest: manifest.digest }]
-    for (const target of all) await this.#putManifest(manifest, target, signal)
+    for (const target of all)
+      await this.#putManifest(manifest, target, signal).catch((error: unknown) => {
+        if (target.kind === 'tag' && isOfImmutableTag(error)) return this.#keepTag(manifest, target, error, signal)
+        throw error
+      })
+  }
+
+  /**
+   * A tag that cannot be changed need not be if it names this manifest already: builds are reproducible (R50).
+   * @throws BaleError `failure` if it names another one, and nobody wants to keep that
+   */
+  async #keepTag(manifest: ManifestBytes, tag: Name, failure: BaleError, signal?: AbortSignal): Promise<void> {
+    const there = await this.#document(tag, anyManifest, signal)
+    if (there !== undefined && digestOf(there.bytes) === manifest.digest) return
+    const { code, message, where } = failure
+    if (this.#onKeptTag === undefined)
+      throw new BaleError(code, message, { where, cause: failure, fix: 'use another tag: this one is another image’s' })
+    await this.#putManifest(manifest, { kind: 'digest', digest: manifest.digest }, signal)
+    this.#onKeptTag(this.#nameOf(tag), failure)
   }
 
   async #putManifest({ digest, bytes, mediaType }: ManifestBytes, target: Name, signal?: AbortSignal): Promise<void> {

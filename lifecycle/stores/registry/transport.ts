@@ -3,6 +3,7 @@ import { type Reference, atDigest, formatReference, parseReference, repositoryNa
 import type { Digest } from '../../image/digest.ts'
 import { toBytes } from '../../files/byte-string.ts'
 import { wrapErrnoSync } from '../../files/safe-open.ts'
+import type { BaleError } from '../../errors.ts'
 import { registrySettings } from '../settings.ts'
 import type { ImageReference, ImageTransport, StoreContext } from '../transport.ts'
 import { removeManifest } from './remove.ts'
@@ -23,6 +24,7 @@ export const registry: RegistryTransport = {
   parse: rest => registry.at(parseReference(rest)),
   open({ docker, name }, context) {
     const { registry: host, repository } = docker ?? parseReference(name)
+    const { keepImmutableTags = false } = registrySettings(context.settings.registries, host)
     const shared = () => context.shared(`registry ${host}`, () => connect(host, context))
     const store = registryStore(
       { registry: host, repository },
@@ -30,6 +32,12 @@ export const registry: RegistryTransport = {
         registry: shared(),
         onPush: context.onTransfer('push'),
         onPull: context.onTransfer('pull'),
+        ...(keepImmutableTags && {
+          onKeptTag: (tag: string, { message }: BaleError) =>
+            context.warn(
+              `${tag} keeps its image: ${message}; the new one has no tag there, and can be had by its digest`,
+            ),
+        }),
         ...context.packing,
       },
     )
