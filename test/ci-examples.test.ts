@@ -12,7 +12,8 @@ describe('examples/ci', () => {
   it('are listed in their README, and run by the tests', () => {
     const readme = textOfExample('README.md')
     expect(files.filter(file => !readme.includes(`](${file})`))).toEqual([])
-    const run = new Set([...examples.map(({ file }) => file), 'tekton/pipeline.yaml'])
+    // The last one runs in test/kubernetes.e2e.test.ts.
+    const run = new Set([...examples.map(({ file }) => file), 'tekton/pipeline.yaml', 'kubernetes/rebase.yaml'])
     expect(files.filter(file => !run.has(file))).toEqual([])
   })
 
@@ -27,15 +28,18 @@ describe('examples/ci', () => {
       expect(textOfExample(file), file).not.toMatch(/privileged: true|docker\.sock|dind|runAsUser: 0|unconfined/)
   })
 
-  it.each(['kubernetes/job.yaml', 'kubernetes/cronjob.yaml'])(
+  it.each(['kubernetes/job.yaml', 'kubernetes/cronjob.yaml', 'kubernetes/rebase.yaml'])(
     '%s holds to the restricted Pod Security Standard',
     file => {
       const text = textOfExample(file)
       const wanted = ['runAsNonRoot: true', 'type: RuntimeDefault', 'allowPrivilegeEscalation: false', 'drop: [ALL]']
-      for (const line of [...wanted, 'readOnlyRootFilesystem: true', 'automountServiceAccountToken: false'])
-        expect(text).toContain(line)
-      expect(documentsOf(file).map(({ apiVersion }) => apiVersion)).toEqual(['batch/v1'])
+      for (const line of [...wanted, 'readOnlyRootFilesystem: true']) expect(text).toContain(line)
+      expect(documentsOf(file).at(-1)?.['apiVersion']).toBe('batch/v1')
     },
+  )
+
+  it.each(['kubernetes/job.yaml', 'kubernetes/cronjob.yaml'])('%s gives buildpacks no token of the cluster', file =>
+    expect(textOfExample(file)).toContain('automountServiceAccountToken: false'),
   )
 
   it('the pipeline of Tekton uses what the task has', () => {

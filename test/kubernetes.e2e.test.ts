@@ -4,10 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { parseReference } from '../lifecycle/image/reference.ts'
+import { openRegistry, registryStore } from '../lifecycle/stores/registry/store.ts'
 import { type Running, bale, root, startBale } from './helpers/bale.ts'
+import { putRunImage } from './helpers/app-image.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { type DockerRegistry, login, missing, startDockerRegistry } from './helpers/docker-registry.ts'
 import { type Available, suiteWith } from './helpers/skip.ts'
+import { textOfExample } from './helpers/ci-examples.ts'
+import { serveGit } from './helpers/git-remote.ts'
+import { platform } from './helpers/images.ts'
+import { credentialsOf } from './helpers/registry/set-up.ts'
 import { writeTree } from './helpers/tree.ts'
 import { addScriptBuildpack } from './helpers/script-builder.ts'
 
@@ -63,6 +70,15 @@ suiteWith('builds in pods', cluster, kubernetes => {
     const headers = { authorization: `Basic ${basic}` }
     const answer = await fetch(`http://${registryAddress}/v2/${repository}/tags/list`, { headers })
     return ((await answer.json()) as { tags?: string[] | null }).tags ?? []
+  }
+  const inBuilds = ['-n', 'builds']
+  const secretOfRegistry = (name: string, password: string): string[] => [
+    ...['create', 'secret', 'docker-registry', name, `--docker-server=${registryAddress}`],
+    ...[`--docker-username=${login.username}`, `--docker-password=${password}`],
+  ]
+  /** Waits until the pods of what was deleted are gone. */
+  const gone = async () => {
+    await kubectl(...inBuilds, 'wait', '--for=delete', '--timeout=60s', '--request-timeout=0', 'pods', '--all')
   }
   const nothingLeft = async () => {
     const left = await kubectl('-n', 'builds', 'get', 'jobs,pods,secrets,configmaps', '-o', 'name')
@@ -168,6 +184,100 @@ suiteWith('builds in pods', cluster, kubernetes => {
     await nothingLeft()
   })
 
+  it('manifests with a repository build from it, with the Secrets of the namespace', async () => {
+    const [host = ''] = registryAddress.split(':')
+    await writeTree(join(dir, 'repositories/app'), { 'build.sh': 'echo built from git', Procfile: 'web: true\n' })
+    await using git = await serveGit(join(dir, 'repositories'), host)
+    await kubectl(...inBuilds, ...secretOfRegistry('registry', login.password))
+    count++
+    const printed = await bale(
+      [...(await argv(`git+${git.url}/app.git#main`, { registrySecret: 'registry' })), '--output', 'yaml'],
+      { env },
+    )
+    expect(printed.code, printed.output).toBe(0)
+    const file = join(dir, 'git.yaml')
+    await writeFile(file, printed.stdout)
+    const name = /job\.batch\/(\S+)/.exec(await kubectl('apply', '-f', file))?.[1] ?? ''
+    try {
+      await kubectl(
+        ...inBuilds,
+        'wait',
+        '--for=condition=complete',
+        '--timeout=120s',
+        '--request-timeout=0',
+        `job/${name}`,
+      )
+    } catch (error) {
+      const pods = await kubectl(...inBuilds, 'describe', 'pods')
+      throw new Error(`${String(error)}\n${pods}`, { cause: error })
+    }
+    expect(await kubectl(...inBuilds, 'logs', `job/${name}`, '-c', 'build')).toContain('built from git')
+    expect(await tags(`team/app-${count - 1}`)).toEqual(['1'])
+    await kubectl('delete', '-f', file)
+    await kubectl(...inBuilds, 'delete', 'secret', 'registry')
+    await gone()
+    await nothingLeft()
+  })
+
+  it('ten builds at once end as one does', async () => {
+    const apps = await Promise.all(Array.from({ length: 10 }, (_, i) => app(`echo this is build ${i}; sleep 1`)))
+    const calls = []
+    for (const source of apps) calls.push(await argv(source))
+    const all = await Promise.all(calls.map(call => bale(call, { env })))
+    for (const [i, { code, output }] of all.entries()) {
+      expect(code, output).toBe(0)
+      expect(output.match(/this is build \d+/g)).toEqual([`this is build ${i}`])
+    }
+    await nothingLeft()
+  })
+
+  it('the example of a nightly rebase gives the images that run the newest run image', async () => {
+    const credentials = credentialsOf({ kind: 'password', ...login })
+    const client = openRegistry({ registry: registryAddress, credentials, insecure: true })
+    const at = (repository: string) =>
+      registryStore(parseReference(`${registryAddress}/${repository}`), { registry: client })
+    await putRunImage(at('stacks/run'), '1')
+    const built = await build(await app('echo built'), {}, '--run-image', `${registryAddress}/stacks/run:1`)
+    expect(built.code, built.output).toBe(0)
+    const newest = await putRunImage(at('stacks/run'), '1', {
+      layers: [{ '/etc/os-release': 'ID=debian' }, { '/lib/libc': 'newer' }],
+    })
+    const image = `${registryAddress}/team/app-${count - 1}`
+    await kubectl(...inBuilds, ...secretOfRegistry('registry', login.password))
+    await kubectl(...inBuilds, 'create', 'deployment', 'web', '--image', `${image}:1`, '--replicas=0')
+    await kubectl(...inBuilds, 'label', 'deployment', 'web', 'bale.example.com/rebase=yes')
+    const file = join(dir, 'rebase.yaml')
+    const text = textOfExample('kubernetes/rebase.yaml')
+      .replace(
+        'image: registry.example.com/bale/builder:0.1.0',
+        `image: ${builder}\n              imagePullPolicy: Never`,
+      )
+      .replace('env:\n', `env:\n                - { name: CNB_INSECURE_REGISTRIES, value: '${registryAddress}' }\n`)
+    await writeFile(file, text)
+    await kubectl(...inBuilds, 'apply', '-f', file)
+    await kubectl(...inBuilds, 'create', 'job', 'now', '--from=cronjob/nightly-rebase')
+    await kubectl(
+      ...inBuilds,
+      'wait',
+      '--for=condition=complete',
+      '--timeout=60s',
+      '--request-timeout=0',
+      'job/now',
+    ).catch(async error => {
+      throw new Error(`${String(error)}\n${await kubectl(...inBuilds, 'logs', 'job/now')}`, { cause: error })
+    })
+    const log = await kubectl(...inBuilds, 'logs', 'job/now')
+    expect(log).toContain(`${image}:1 (deployment/web) is rebased: sha256:`)
+    expect(log).toContain('rollout restart deployment/web')
+    const rebased = await at(`team/app-${count - 1}`).pull('1', platform)
+    expect(rebased?.config.rootfs.diff_ids.slice(0, 2)).toEqual(newest.config.rootfs.diff_ids)
+    await client.close()
+    await kubectl(...inBuilds, 'delete', '-f', file)
+    await kubectl(...inBuilds, 'delete', 'job/now', 'deployment/web', 'secret/registry')
+    await gone()
+    await nothingLeft()
+  })
+
   it.each([
     ['as soon as there is a pod', 'Building in pod'],
     ['in detect', '===> DETECTING'],
@@ -182,9 +292,13 @@ suiteWith('builds in pods', cluster, kubernetes => {
     await nothingLeft()
   })
 
-  it('a pod that somebody deletes ends the build, with its cause', async () => {
-    const running = await start(await app('echo it builds; sleep 60'))
-    await said(running, 'it builds')
+  it.each([
+    ['in detect', '===> DETECTING'],
+    ['in build', 'it builds'],
+    ['in export', '===> EXPORTING'],
+  ])('a pod that somebody deletes %s ends the build, with its cause', async (_when, text) => {
+    const running = await start(await app('echo it builds; sleep 3; head -c 60000000 /dev/urandom >large'))
+    await said(running, text)
     await kubectl('-n', 'builds', 'delete', 'pods', '--all', '--wait=false')
     const ended = await running.ended
     expect(ended.code, ended.output).toBe(52)
@@ -193,16 +307,7 @@ suiteWith('builds in pods', cluster, kubernetes => {
   })
 
   it('a wrong pull secret is said with what the registry said', async () => {
-    const secret = [
-      'create',
-      'secret',
-      'docker-registry',
-      'wrong',
-      '-n',
-      'builds',
-      `--docker-server=${registryAddress}`,
-    ]
-    await kubectl(...secret, '--docker-username=ann', '--docker-password=wrong')
+    await kubectl(...inBuilds, ...secretOfRegistry('wrong', 'wrong'))
     const settings = {
       builder: `${registryAddress}/private/builder:1`,
       imagePullSecrets: ['wrong'],

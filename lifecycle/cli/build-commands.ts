@@ -44,9 +44,6 @@ export function addBuild(program: Command, run: Run): void {
 
 /** @throws BaleError 'usage' for options that say how, without the one that says that */
 function requireOn({ on, onSettings, dryRun }: GlobalOptions): void {
-  const refuse = (message: string, where: string, fix: string) => {
-    throw new BaleError('usage', message, { where, fix })
-  }
   if (on === undefined && onSettings !== undefined)
     refuse('these are settings of a build on a cluster', '--on-settings', 'add --on kubernetes, or leave it out')
   if (on !== undefined && dryRun === true)
@@ -208,8 +205,10 @@ export function addSource(program: Command, run: Run): void {
 export function addRebase(program: Command, run: Run): void {
   const command = program
     .command('rebase')
-    .argument('<image>', 'an image that was built by buildpacks, named as for build')
+    .argument('[image]', 'an image that was built by buildpacks, named as for build')
     .description('Put an image on the newest version of its run image, without building it again.')
+    .option('--on <cluster>', 'every such image that workloads of a namespace run: kubernetes[:CONTEXT][/NAMESPACE]')
+    .option('--selector <labels>', 'with --on: only workloads with these labels, as kubectl takes them')
     .option('--run-image <image>', 'another run image (default: the one that it was built on)')
     .option('--tag <image>', 'one more name for the result, anywhere (repeatable)', collect)
     .option('--check', 'only say whether a newer run image is there, and which packages it would change')
@@ -221,10 +220,31 @@ export function addRebase(program: Command, run: Run): void {
         'bale rebase hello',
         'bale rebase registry.example.com/team/app:1.2 --publish',
         'bale rebase hello --run-image registry.example.com/stacks/run:13 --tag hello:rebased',
+        'bale rebase --on kubernetes:prod/web --selector team=a --check',
       ),
     )
-  withOutput(command).action(async (image: string, options: GlobalOptions) => {
-    const { rebaseCommand } = await import('./commands/rebase.ts')
-    await run(options, context => rebaseCommand(context, image, options))
+  withOutput(command).action(async (image: string | undefined, options: GlobalOptions) => {
+    const { rebaseCommand, rebaseFleetCommand } = await import('./commands/rebase.ts')
+    const on = checkFleet(image, options)
+    await run(options, context =>
+      on === undefined ? rebaseCommand(context, image ?? '', options) : rebaseFleetCommand(context, on, options),
+    )
   })
+}
+
+/** Either an image or a cluster. @returns the cluster */
+function checkFleet(image: string | undefined, { on, selector, tag = [] }: GlobalOptions): string | undefined {
+  if (on === undefined && image === undefined)
+    refuse('what is to be rebased is not said', 'IMAGE', 'name an image, or a cluster: --on kubernetes')
+  if (on === undefined && selector !== undefined)
+    refuse('labels choose workloads of a cluster', '--selector', 'add --on kubernetes, or leave it out')
+  if (on === undefined) return undefined
+  if (image !== undefined) refuse('the images are those that the cluster runs', image, 'leave out the image, or --on')
+  if (tag.length > 0) refuse('each image keeps its own name', '--tag', 'leave it out')
+  parsePlace(on)
+  return on
+}
+
+function refuse(message: string, where: string, fix: string): never {
+  throw new BaleError('usage', message, { where, fix })
 }

@@ -21,6 +21,7 @@ export interface GlobalOptions {
   readonly subPath?: string | undefined
   readonly on?: string | undefined
   readonly onSettings?: string | undefined
+  readonly selector?: string | undefined
   readonly platform?: string | undefined
   readonly label?: readonly string[]
   readonly secret?: readonly string[]

@@ -25,6 +25,8 @@ export interface FakeClusterOptions {
   readonly pod?: (pod: object) => object | undefined
   readonly jobStatus?: object
   readonly events?: readonly object[]
+  /** Objects of other kinds, by their resource: `deployments`. Labels of a selector are taken as `name=value`. */
+  readonly workloads?: Readonly<Record<string, readonly { metadata: { labels?: Readonly<Record<string, string>> } }[]>>
   /** Answers instead of the cluster: a status and the message of its Status object. */
   readonly refuse?: (method: string, path: string, query: URLSearchParams) => readonly [number, string] | undefined
 }
@@ -43,7 +45,7 @@ export interface FakeCluster extends AsyncDisposable {
 
 /** The API of a cluster in this process, with a node that does what the options say. Deleting a Job deletes its pod and Secret. */
 export async function startFakeCluster(options: FakeClusterOptions = {}): Promise<FakeCluster> {
-  const { containers = {}, pod: change = pod => pod, jobStatus = {}, events = [], refuse } = options
+  const { containers = {}, pod: change = pod => pod, jobStatus = {}, events = [], workloads = {}, refuse } = options
   const requests: string[] = []
   const created: FakeCluster['created'] = []
   const objects = new Set<string>()
@@ -108,6 +110,11 @@ export async function startFakeCluster(options: FakeClusterOptions = {}): Promis
     }
     if (kind === 'pods' && sub === 'log') return log(url.searchParams, response)
     if (kind === 'pods') return send(200, { items: podNow() })
+    if (/^(deployments|statefulsets|daemonsets|cronjobs)$/.test(kind)) {
+      const [label = '', value] = (url.searchParams.get('labelSelector') ?? '').split('=')
+      const items = (workloads[kind] ?? []).filter(o => label === '' || o.metadata.labels?.[label] === value)
+      return send(200, { items })
+    }
     if (kind === 'events') return send(200, { items: events })
     if (!objects.has(`jobs/${name}`)) return send(404, { kind: 'Status', message: `jobs "${name}" not found` })
     send(200, { metadata: { name, uid: 'uid-of-the-job' }, status: jobStatus })

@@ -16,13 +16,13 @@ const author = ['-c', 'user.name=test', '-c', 'user.email=test@example.com']
 const git = (cwd: string, ...args: string[]): string =>
   execFileSync('git', [...author, ...args], { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
 
-/** Serves the folders of `dir` as repositories: `<url>/<folder>.git`. */
-export async function serveGit(dir: string): Promise<GitRemote> {
+/** Serves the folders of `dir` as repositories: `<url>/<folder>.git`, at an address of this machine. */
+export async function serveGit(dir: string, host = '127.0.0.1'): Promise<GitRemote> {
   const root = await mkdtemp(join(tmpdir(), 'bale-git-'))
   const server = createServer((request, response) => serve(root, request, response))
-  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  await new Promise<void>(done => server.listen(0, host, done))
   const remote: GitRemote = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}`,
     async commit(repository, folder) {
       const work = join(root, repository)
       await cp(folder, work, { recursive: true })

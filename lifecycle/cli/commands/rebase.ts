@@ -1,6 +1,8 @@
 import { checkRebase, rebase } from '../../platform/rebase-app.ts'
 import type { PackageChange } from '../../platform/debian-packages.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
+import type { FleetImage } from '../../platform/kubernetes/rebase.ts'
+import { BaleError } from '../../errors.ts'
 import { printable, shortName } from '../text.ts'
 
 export async function rebaseCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
@@ -21,6 +23,50 @@ export async function rebaseCommand(context: CommandContext, image: string, opti
       state === 'current' ? `is on the newest ${name}` : `can be rebased: ${name} is ${to}, and the image is on ${from}`
     context.print(`${platform} ${says}`)
     if (state === 'newer') context.print(describePackages(packages))
+  }
+}
+
+/** Every image that workloads of a cluster run. A failure of one is told of where it happened, and of all in the end. */
+export async function rebaseFleetCommand(context: CommandContext, on: string, options: GlobalOptions): Promise<void> {
+  const { rebaseOnCluster } = await import('../../platform/kubernetes/rebase.ts')
+  const { reporter, settings, signal } = context
+  const { selector, runImage, force, check = false } = options
+  const fleet = await rebaseOnCluster({ on, selector, runImage, force, check, settings, reporter, signal })
+  for (const image of fleet.images) context.print(describeImage(image))
+  const of = (state: FleetImage['state']) => fleet.images.filter(image => image.state === state)
+  const failed = of('failed')
+  const place = `the namespace ${fleet.namespace}`
+  if (fleet.images.length === 0)
+    return context.print(`No workload of ${place} has an image${selector === undefined ? '' : ' and these labels'}.`)
+  const rebased = of('rebased').flatMap(({ workloads }) => workloads)
+  if (rebased.length > 0) {
+    const restartable = [...new Set(rebased)].filter(name => !name.startsWith('cronjob/'))
+    const where = `--context ${fleet.context} --namespace ${fleet.namespace}`
+    if (restartable.length > 0)
+      context.print(`Pods take it when they start: kubectl ${where} rollout restart ${restartable.join(' ')}`)
+  }
+  if (failed.length === 0) return
+  throw new BaleError('failed', `${failed.length} of ${fleet.images.length} images could not be rebased`, {
+    where: place,
+    fix: 'the lines above say why; those that are done stay done',
+  })
+}
+
+function describeImage(image: FleetImage): string {
+  const what = printable(`${image.image} (${image.workloads.join(', ')})`)
+  switch (image.state) {
+    case 'current':
+      return `${what} is on the newest run image`
+    case 'newer':
+      return `${what} can be rebased`
+    case 'rebased':
+      return `${what} is rebased${image.digest === undefined ? '' : `: ${image.digest}`}`
+    case 'skipped':
+      return `${what} is left alone: ${image.reason}`
+    case 'failed':
+      return printable(
+        `${what} could not be rebased: ${image.error.where === undefined ? '' : `${image.error.where}: `}${image.error.message}`,
+      )
   }
 }
 

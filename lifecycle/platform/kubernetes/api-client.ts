@@ -37,6 +37,12 @@ const idle = 30_000
 /** How long a cluster may not answer while a build runs there. */
 const patience = 60_000
 
+/** API groups of kinds that are not of the core. */
+const groups: Readonly<Record<string, string>> = {
+  ...{ jobs: '/apis/batch/v1', cronjobs: '/apis/batch/v1' },
+  ...{ deployments: '/apis/apps/v1', statefulsets: '/apis/apps/v1', daemonsets: '/apis/apps/v1' },
+}
+
 /** The API of a cluster, for one namespace. */
 export class ClusterApi {
   readonly context: string
@@ -79,9 +85,9 @@ export class ClusterApi {
     return new ClusterApi(library, config, place.namespace)
   }
 
-  /** In the path of the objects of a kind in the namespace: `jobs`, `pods`. */
+  /** The path of the objects of a kind in the namespace: `jobs`, `pods`, `deployments`. */
   pathOf(resource: string, name?: string): string {
-    const group = resource === 'jobs' ? '/apis/batch/v1' : '/api/v1'
+    const group = groups[resource] ?? '/api/v1'
     return `${group}/namespaces/${this.namespace}/${resource}${name === undefined ? '' : `/${name}`}`
   }
 

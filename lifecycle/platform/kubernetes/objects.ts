@@ -38,6 +38,18 @@ export const pod = v.object({
 export type Pod = v.InferOutput<typeof pod>
 export type ContainerState = v.InferOutput<typeof state>
 
+const imagesOf = v.optional(v.array(v.object({ image: v.string() })), [])
+const podTemplate = v.object({ spec: v.object({ initContainers: imagesOf, containers: imagesOf }) })
+
+/** What has the template of a pod: apps/v1 Deployment, StatefulSet, DaemonSet; batch/v1 CronJob. */
+export const workload = v.object({
+  metadata,
+  spec: v.object({
+    template: v.optional(podTemplate),
+    jobTemplate: v.optional(v.object({ spec: v.object({ template: podTemplate }) })),
+  }),
+})
+
 export const event = v.object({
   reason: text,
   message: text,
