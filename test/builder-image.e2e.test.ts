@@ -9,6 +9,7 @@ import { examples } from './helpers/ci-examples.ts'
 import { isInstalled, startDocker } from './helpers/daemons.ts'
 import { type FakeRegistry, startRegistry } from './helpers/registry.ts'
 import { containerCases } from './engines/container-cases.ts'
+import { type RootlessPodman, rootlessPodman } from './helpers/rootless-podman.ts'
 import { type Available, suiteWith } from './helpers/skip.ts'
 import { writeTree } from './helpers/tree.ts'
 
@@ -22,6 +23,7 @@ const docker = needed
   ? await startDocker()
   : ({ state: 'missing', reason: 'docker or skopeo is not installed' } as const)
 
+const restricted = ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--read-only', '--tmpfs', '/tmp']
 let dir: string
 const archive = () => `oci-archive:${join(dir, 'dist/builder-image.tar')}`
 if (needed) {
@@ -43,7 +45,6 @@ suiteWith('the builder image in Docker', docker, daemon => {
     const argv = ['run', '--rm', '--network', 'host', ...options, image, 'sh', '-c', script]
     return outputOf('docker', argv, env)
   }
-  const restricted = ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--read-only', '--tmpfs', '/tmp']
   const source = async (name: string, files: Record<string, string>) => {
     const path = join(dir, name)
     await writeTree(path, files)
@@ -215,6 +216,9 @@ const phaseOptions = (volumes: readonly string[], options: readonly string[] = [
   ...volumes.flatMap(volume => ['-v', volume]),
 ]
 
+/** Podman's own limits are higher than those that root may set in some containers. */
+const limits = ['--ulimit', 'nofile=1024:4096', '--ulimit', 'nproc=4096:4096']
+
 const podman: Available<true> =
   isInstalled('podman') && isInstalled('runc') && needed && process.getuid?.() === 0
     ? { state: 'available', value: true }
@@ -234,16 +238,56 @@ suiteWith('a phase in Podman: a hostile buildpack', podman, () => {
   }, 60_000)
 
   containerCases(async (phase, volumes, options) => {
-    // Its own limits are higher than those that root may set in some containers.
-    const limits = ['--ulimit', 'nofile=1024:4096', '--ulimit', 'nproc=4096:4096']
     const [id] = (await run('podman', [...storage, 'images', '-q'])).stdout.split('\n')
-    return outputOf('podman', [
-      ...storage,
-      ...phaseOptions(volumes, options),
-      ...limits,
-      id as string,
-      `/cnb/lifecycle/${phase}`,
-    ])
+    const argv = [...storage, ...phaseOptions(volumes, options), ...limits, id as string]
+    return outputOf('podman', [...argv, `/cnb/lifecycle/${phase}`])
+  })
+})
+
+suiteWith('the builder image in rootless Podman', podman, () => {
+  let user: RootlessPodman
+  let registry: FakeRegistry
+  let id: string
+  const podmanOf = (...args: string[]) => outputOf(user.argv[0], [...user.argv.slice(1), ...args])
+  /** In the container this user is the image's user. */
+  const asUser = ['--userns', 'keep-id:uid=1000,gid=1000', ...limits]
+  beforeAll(async () => {
+    user = await rootlessPodman()
+    registry = await startRegistry()
+    await chmod(join(dir, 'dist'), 0o755)
+    const pulled = await podmanOf('pull', '-q', archive())
+    expect(pulled.code, pulled.text).toBe(0)
+    id = /^([0-9a-f]{12,})$/m.exec(pulled.text)?.[1] as string
+  }, 180_000)
+  afterAll(async () => {
+    await registry?.close()
+    await user?.close()
+  }, 60_000)
+
+  it('builds and publishes without a capability, on a read-only root', async () => {
+    const app = join(dir, 'rootless-app')
+    await writeTree(app, { Procfile: 'web: echo hello\n' })
+    execFileSync('chmod', ['-R', 'a+rX', app])
+    const script = `bale build ${registry.host}/rootless --publish --path /source && id -u`
+    const { code, text } = await podmanOf(
+      ...[
+        'run',
+        '--rm',
+        '--network',
+        'host',
+        ...asUser,
+        ...restricted,
+        '-v',
+        `${app}:/source:ro`,
+        id,
+        'sh',
+        '-c',
+        script,
+      ],
+    )
+    expect(code, text).toBe(0)
+    expect(text).toMatch(/^1000$/m)
+    expect([...registry.manifests.keys()]).toContain('rootless:latest')
   })
 })
 

@@ -22,6 +22,7 @@ export interface GlobalOptions {
   readonly on?: string | undefined
   readonly onSettings?: string | undefined
   readonly selector?: string | undefined
+  readonly run?: string | undefined
   readonly platform?: string | undefined
   readonly label?: readonly string[]
   readonly secret?: readonly string[]

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { skip } from '../helpers/skip.ts'
 import { landlockVersion } from '../helpers/supervisor.ts'
@@ -58,7 +58,7 @@ export function containerCases(runPhase: RunPhase): void {
     })
     execFileSync('chmod', ['-R', 'a+rX', dir])
     execFileSync('chown', ['-R', '1000:1000', join(dir, 'layers'), join(dir, 'app')])
-    await chmod(probe.hostPath, 0o755)
+    for (const path of [probe.hostPath, dirname(probe.hostPath)]) await chmod(path, 0o755)
     const volumes = [
       ...[`${dir}/layers:/layers`, `${dir}/app:/workspace`, `${dir}/platform:/platform:ro`],
       ...[

@@ -13,6 +13,8 @@ export interface Cluster {
   readonly kubeconfig: string
   /** Where a registry can listen that pods reach, and that the node pulls from without TLS. */
   readonly registryAddress: string
+  /** Where pods reach the API: this cluster has no addresses of Services. */
+  readonly apiAddress: { readonly host: string; readonly port: string }
   kubectl(...args: string[]): Promise<string>
   /** Imports an image of an OCI archive under a name. */
   importImage(file: string, name: string): Promise<void>
@@ -49,7 +51,7 @@ export async function startCluster(): Promise<Available<Cluster>> {
   // The path of a socket below it may have no more than 100 characters.
   const dir = await mkdtemp(join(tmpdir().length > 40 ? '/tmp' : tmpdir(), 'bale-k-'))
   const registryAddress = `10.88.0.1:${await freePort()}`
-  const env = { ...process.env, KUBE_HTTP_REGISTRIES: registryAddress, KUBE_NODE_GRACE: '10s' }
+  const env = { ...process.env, KUBE_HTTP_REGISTRIES: registryAddress, KUBE_NODE_GRACE: '10s', KUBE_BIND: '0.0.0.0' }
   const up = async () => {
     await run(join(scripts, 'up'), [dir, bin], { env })
   }
@@ -68,6 +70,7 @@ export async function startCluster(): Promise<Available<Cluster>> {
   const value: Cluster = {
     kubeconfig,
     registryAddress,
+    apiAddress: { host: '10.88.0.1', port: '16443' },
     async kubectl(...args) {
       const argv = ['--kubeconfig', kubeconfig, '--request-timeout', '20s', ...args]
       return (await run(join(bin, 'kubectl'), argv, { maxBuffer: 1 << 24 })).stdout

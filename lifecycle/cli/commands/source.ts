@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { BaleError } from '../../errors.ts'
 import { failureEvent, formatEvent } from '../../event-stream.ts'
 import type { Reporter } from '../../events.ts'
+import { wrapErrno } from '../../files/wrap-errno.ts'
+import { formatToml } from '../../spec/toml.ts'
 import { fetchSource } from '../../platform/fetch-source.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 
@@ -10,7 +13,7 @@ export async function sourceCommand(
   context: CommandContext,
   from: string,
   to: string,
-  { subPath, platform }: GlobalOptions,
+  { subPath, platform, runImage, run }: GlobalOptions,
 ): Promise<void> {
   const { env, settings, signal } = context
   // As the phase binaries have it: whoever started the build renders it.
@@ -21,6 +24,9 @@ export async function sourceCommand(
   try {
     const variables = variablesOf(env['BALE_BUILD_VARIABLES'])
     const input = { from, to, subPath, platformDir: platform, env: variables, settings, reporter }
+    // Exporter records the first image of run.toml for one that is not in there (platform.md, "Run Image Resolution").
+    if (runImage !== undefined && run !== undefined)
+      await wrapErrno(run, () => writeFile(run, formatToml({ images: [{ image: runImage }] })))
     await fetchSource({ ...input, stdin: context.input as Readable }, signal)
   } catch (error) {
     if (asEvents) context.print(formatEvent(failureEvent(error)))

@@ -35,7 +35,7 @@ export interface ApiCall {
 /** For a request of which nothing comes. */
 const idle = 30_000
 /** How long a cluster may not answer while a build runs there. */
-const patience = 60_000
+const patienceOfBuilds = 60_000
 
 /** API groups of kinds that are not of the core. */
 const groups: Readonly<Record<string, string>> = {
@@ -97,8 +97,15 @@ export class ClusterApi {
     return this.#json({ method: 'POST', path: this.pathOf(resource), query, body, signal })
   }
 
-  /** What is there, as the schema has it. Asks again for a minute while nobody answers. */
-  async read<T>(schema: v.GenericSchema<unknown, T>, call: Omit<ApiCall, 'method' | 'body'>): Promise<T> {
+  /**
+   * What is there, as the schema has it. Asks again while nobody answers.
+   * @param patience milliseconds; what a build that runs there is worth by default
+   */
+  async read<T>(
+    schema: v.GenericSchema<unknown, T>,
+    call: Omit<ApiCall, 'method' | 'body'>,
+    patience = patienceOfBuilds,
+  ): Promise<T> {
     const deadline = Date.now() + patience
     for (let pause = 250; ; pause = Math.min(2 * pause, 4000)) {
       try {

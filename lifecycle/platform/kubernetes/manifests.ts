@@ -168,6 +168,7 @@ function containerOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
 
 /** The directory of analyzed.toml. Buildpacks read it and cannot write it: it names the images that export reads. */
 const results = '/bale'
+const runFile = `${results}/run.toml`
 const cacheDir = '/cache'
 const registryDir = '/registry'
 
@@ -181,6 +182,7 @@ function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): 
       return [
         ...['bale', 'source', build.source, '/source/workspace', '--platform', '/platform'],
         ...flag('--sub-path', build.subPath),
+        ...(build.runImage === undefined ? [] : ['--run-image', build.runImage, '--run', runFile]),
       ]
     case 'analyze':
       return [
@@ -210,6 +212,7 @@ function variablesOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
     CNB_ANALYZED_PATH: `${results}/analyzed.toml`,
     CNB_USER_ID: String(uid),
     CNB_GROUP_ID: String(gid),
+    ...(build.runImage !== undefined && step !== 'source' && { CNB_RUN_PATH: runFile }),
     ...(build.events && { BALE_LOG_FORMAT: 'jsonl' }),
     ...(build.execEnv !== undefined && { CNB_EXEC_ENV: build.execEnv }),
     ...(isUntrusted(step) ? {} : trustedVariables(step, build, settings)),
@@ -257,7 +260,11 @@ function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSettings) {
   const scratch = [mount(`${own}-tmp`, '/tmp'), mount(`${own}-home`, '/home/bale')]
   const registry =
     !isUntrusted(step) && settings.registrySecret !== undefined ? [mount('registry', registryDir, readOnly)] : []
-  if (step === 'source') return [...scratch, ...registry, mount('source', '/source'), mount('platform', '/platform')]
+  if (step === 'source')
+    return [
+      ...[...scratch, ...registry, mount('source', '/source'), mount('platform', '/platform')],
+      ...(build.runImage === undefined ? [] : [mount('results', results)]),
+    ]
   const usesCache = settings.cache?.claim !== undefined && (step === 'restore' || step === 'export')
   return [
     ...scratch,
@@ -290,7 +297,11 @@ function volumesOf({ registrySecret, cache }: ClusterSettings) {
       : [
           {
             name: 'registry',
-            secret: { secretName: registrySecret, items: [{ key: '.dockerconfigjson', path: 'config.json' }] },
+            secret: {
+              secretName: registrySecret,
+              defaultMode: 0o440,
+              items: [{ key: '.dockerconfigjson', path: 'config.json' }],
+            },
           },
         ]),
     ...(cache?.claim === undefined ? [] : [{ name: 'cache', persistentVolumeClaim: { claimName: cache.claim } }]),

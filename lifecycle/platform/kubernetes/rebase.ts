@@ -74,12 +74,15 @@ export async function rebaseOnCluster(options: FleetOptions): Promise<Fleet> {
   return { context: api.context, namespace: api.namespace, images }
 }
 
+/** Milliseconds in which the cluster must answer: nothing is under way yet. */
+const patience = 5_000
+
 /** Images by their names, in the order of their names, with the workloads that run them. */
 async function imagesInUse(api: ClusterApi, selector: string | undefined, signal: AbortSignal | undefined) {
   const used = new Map<string, string[]>()
   const query: Record<string, string> = selector === undefined ? {} : { labelSelector: selector }
   for (const [kind, resource] of kinds) {
-    const { items } = await api.read(listOf(workload), { path: api.pathOf(resource), query, signal })
+    const { items } = await api.read(listOf(workload), { path: api.pathOf(resource), query, signal }, patience)
     for (const { metadata, spec } of items) {
       const pod = (spec.jobTemplate?.spec ?? spec).template?.spec
       for (const { image } of [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])]) {

@@ -55,6 +55,16 @@ describe('the Job of a build', () => {
     expect(pod).toMatchObject({ restartPolicy: 'Never', automountServiceAccountToken: false })
   })
 
+  it('lets export record the run image that was asked for', () => {
+    const { at, containers } = podOf({}, { ...build, runImage: 'r.test/run:1' })
+    expect(at('source').command.slice(-4)).toEqual(['--run-image', 'r.test/run:1', '--run', '/bale/run.toml'])
+    expect(at('source').volumeMounts).toContainEqual({ name: 'results', mountPath: '/bale' })
+    for (const { name, env } of containers)
+      expect(env.find(e => e.name === 'CNB_RUN_PATH')?.value).toBe(name === 'source' ? undefined : '/bale/run.toml')
+    // Otherwise that of the builder image holds.
+    for (const { env } of podOf().containers) expect(env.some(e => e.name === 'CNB_RUN_PATH')).toBe(false)
+  })
+
   it('gives detect and build no secret: no variable, no volume, no directory of a container that has one', () => {
     const { at, containers } = podOf({ registrySecret: 'registry', gitSecret: 'git', cache: { claim: 'c' } })
     for (const name of ['detect', 'build']) {

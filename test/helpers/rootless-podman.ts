@@ -1,0 +1,60 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+/** Podman as an ordinary user has it. */
+export interface RootlessPodman {
+  /** The user's id, and the id of the group. */
+  readonly uid: number
+  /** A command line, whose further words are Podman's. */
+  readonly argv: readonly [string, ...string[]]
+  close(): Promise<void>
+}
+
+const run = promisify(execFile)
+const uid = 54_400
+
+/**
+ * Started by root. The user has an account and ids of their own (subuid(5)) in mount namespaces that the command line makes:
+ * the machine is not changed.
+ */
+export async function rootlessPodman(): Promise<RootlessPodman> {
+  const dir = await mkdtemp(join(tmpdir(), 'bale-rootless-'))
+  await chmod(dir, 0o755)
+  const [home, runtime] = [join(dir, 'home'), join(dir, 'run')]
+  for (const path of [home, runtime]) {
+    await mkdir(path, { mode: 0o700 })
+    await chown(path, uid, uid)
+  }
+  const accounts = {
+    passwd: `${await readFile('/etc/passwd', 'utf8')}rootless:x:${uid}:${uid}::${home}:/bin/sh\n`,
+    group: `${await readFile('/etc/group', 'utf8')}rootless:x:${uid}:\n`,
+    subuid: 'rootless:3000000:65536\n',
+    subgid: 'rootless:3000000:65536\n',
+  }
+  for (const [name, text] of Object.entries(accounts)) await writeFile(join(dir, name), text, { mode: 0o644 })
+  const binds = Object.keys(accounts).map(
+    name => `{ [ -e /etc/${name} ] || : >/etc/${name}; mount --bind ${dir}/${name} /etc/${name}; }`,
+  )
+  const environment = [
+    `HOME=${home}`,
+    `XDG_RUNTIME_DIR=${runtime}`,
+    'PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',
+  ]
+  const user = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'env', '-i', ...environment]
+  const script = `${binds.join(' && ')} && cd / && exec ${user.join(' ')} podman "$@"`
+  const options = ['--cgroup-manager', 'cgroupfs', '--events-backend', 'file', '--runtime', 'runc']
+  const argv: [string, ...string[]] = ['unshare', '--mount', 'sh', '-c', script, 'sh', ...options]
+  return {
+    uid,
+    argv,
+    async close() {
+      await run(argv[0], [...argv.slice(1), 'system', 'reset', '--force']).catch(() => {})
+      // What keeps its user namespace for the next call.
+      execFileSync('sh', ['-c', `pkill -KILL -u ${uid} || true`])
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
