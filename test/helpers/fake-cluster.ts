@@ -11,6 +11,8 @@ import { bytesOf } from './images.ts'
 export interface FakeContainer {
   readonly lines?: readonly string[]
   readonly exitCode?: number
+  /** How long it ran, as its node says. */
+  readonly seconds?: number
   readonly reason?: string
   readonly message?: string
   /** It runs until the Job is deleted. */
@@ -65,10 +67,15 @@ export async function startFakeCluster(options: FakeClusterOptions = {}): Promis
     const at = steps.findIndex(step => containers[step]?.runs || !read.has(step))
     const failed = steps.findIndex(step => read.has(step) && (containers[step]?.exitCode ?? 0) !== 0)
     return steps.map((name, i) => {
-      const { exitCode = 0, reason = exitCode === 0 ? 'Completed' : 'Error', message } = containers[name] ?? {}
+      const container = containers[name] ?? {}
+      const { exitCode = 0, reason = exitCode === 0 ? 'Completed' : 'Error', message, seconds = 0 } = container
+      const times = {
+        startedAt: '2026-01-01T00:00:00Z',
+        finishedAt: new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toJSON(),
+      }
       if (failed >= 0 && i > failed) return { name, state: { waiting: { reason: 'PodInitializing' } } }
       if (read.has(name) && !containers[name]?.runs)
-        return { name, state: { terminated: { exitCode, reason, message } } }
+        return { name, state: { terminated: { exitCode, reason, message, ...times } } }
       return { name, state: i === at ? { running: {} } : { waiting: { reason: 'PodInitializing' } } }
     })
   }

@@ -51,18 +51,27 @@ export async function followJob(
   return report
 }
 
-async function timed<T>(
+async function timed(
   phase: PhaseName,
   reporter: Reporter,
-  run: () => Promise<T>,
+  run: () => Promise<Ended>,
   started: () => Promise<unknown>,
-): Promise<T> {
+): Promise<Ended> {
   await started()
   const from = performance.now()
   reporter.event({ type: 'phase-started', phase })
   const result = await run()
-  reporter.event({ type: 'phase-finished', phase, milliseconds: performance.now() - from })
+  reporter.event({ type: 'phase-finished', phase, milliseconds: timeOf(result, performance.now() - from) })
   return result
+}
+
+/**
+ * How long a container ran, in milliseconds. The node has whole seconds; what is seen here is exact, but begins too late where the
+ * container was seen late.
+ */
+function timeOf({ startedAt, finishedAt }: Ended, seen: number): number {
+  const told = Date.parse(finishedAt ?? '') - Date.parse(startedAt ?? '')
+  return told - 1000 > seen ? told : seen
 }
 
 type Ended = NonNullable<ContainerState['terminated']>

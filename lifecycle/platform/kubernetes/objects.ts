@@ -8,7 +8,10 @@ const state = v.object({
   waiting: v.optional(v.object({ reason: text, message: text })),
   running: v.optional(v.object({ startedAt: v.nullish(v.string()) })),
   terminated: v.optional(
-    v.object({ exitCode: v.number(), signal: v.optional(v.number()), reason: text, message: text }),
+    v.object({
+      ...{ exitCode: v.number(), signal: v.optional(v.number()), reason: text, message: text },
+      ...{ startedAt: v.nullish(v.string()), finishedAt: v.nullish(v.string()) },
+    }),
   ),
 })
 const container = v.object({ name: v.string(), state: v.optional(state, {}) })

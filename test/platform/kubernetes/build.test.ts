@@ -149,6 +149,16 @@ describe('a build on a cluster', () => {
     expect(t.events.flatMap(e => (e.type === 'output' ? [e.text] : []))).toEqual(lines)
   })
 
+  it('gives a phase that was over before its log could be read the time that its node says', async () => {
+    const t = await prepare({ containers: { ...done, build: { seconds: 42 } } })
+    await t.run()
+    const times = new Map(
+      t.events.flatMap(e => (e.type === 'phase-finished' ? [[e.phase, e.milliseconds] as const] : [])),
+    )
+    expect(times.get('build')).toBe(42_000)
+    expect(times.get('export')).toBeLessThan(20_000)
+  })
+
   it.each(['source', 'analyze', 'build', 'export'] as const)('stopped in %s, deletes all that it made', async step => {
     const t = await prepare({ containers: { ...done, [step]: { runs: true } } })
     const abort = new AbortController()
