@@ -61,7 +61,8 @@ describe.runIf(process.platform === 'linux')('X12 a limit on disk space', () => 
     const exceeded = callback<number>()
     using _watch = await watchDisk([dir], 20 * megabyte, exceeded.call)
     await writeFile(join(dir, 'more'), Buffer.alloc(25 * megabyte, 1))
-    expect(await exceeded.first).toBeGreaterThan(29 * megabyte)
+    // It may be seen while the file is still being written.
+    expect(await exceeded.first).toBeGreaterThan(20 * megabyte)
   })
 
   it('counts no holes, and a file with two names once', async () => {
