@@ -281,6 +281,93 @@ echo $config['env'], ' ', $config['name'], ' ', file_get_contents('storage/frame
   }, 180_000)
 })
 
+describe('Symfony', () => {
+  it('runs for production, with a cache that was warmed in the build', async () => {
+    const image = 'bale-test-php-symfony'
+    await using repository = await serveComposer([await symfony()])
+    const dir = await project({
+      'composer.json': manifest(repository, {
+        require: { php: '>=8.1', 'symfony/framework-bundle': '^6.4' },
+        autoload: { 'psr-4': { 'App\\': 'src/' } },
+      }),
+      'src/Kernel.php': kernel,
+      'bin/console': `<?php
+require dirname(__DIR__) . '/vendor/autoload.php';
+(new Symfony\\Bundle\\FrameworkBundle\\Console\\Application(new App\\Kernel($_SERVER['APP_ENV'], (bool) $_SERVER['APP_DEBUG'])))->run();
+`,
+      'public/index.php': `<?php
+require dirname(__DIR__) . '/vendor/autoload.php';
+$kernel = new App\\Kernel($_SERVER['APP_ENV'], (bool) $_SERVER['APP_DEBUG']);
+$kernel->handle(Symfony\\Component\\HttpFoundation\\Request::createFromGlobals())->send();
+`,
+    })
+    const { output } = await built(image, dir)
+    expect(output).toContain('Warming the cache of Symfony')
+    const { paths } = await readImageFiles(image)
+    expect(paths).toContainEqual(expect.stringMatching(/^\/workspace\/var\/cache\/prod\/App_KernelProdContainer\.php$/))
+    expect((await serveAndAsk(image, '/hello/world', ['--env', 'APP_SECRET=of-this-run'])).body).toMatch(
+      /^Symfony 6\.4\.\d+ prod fast, hello world$/,
+    )
+    const console = await bale(['run', image, '--process', 'console', '--', 'debug:router', '--format=json'])
+    expect(JSON.parse(console.stdout)).toMatchObject({ hello: { path: '/hello/{name}' } })
+  }, 240_000)
+})
+
+const kernel = `<?php
+namespace App;
+
+use Symfony\\Bundle\\FrameworkBundle\\Kernel\\MicroKernelTrait;
+use Symfony\\Component\\DependencyInjection\\Loader\\Configurator\\ContainerConfigurator;
+use Symfony\\Component\\HttpFoundation\\Response;
+use Symfony\\Component\\Routing\\Loader\\Configurator\\RoutingConfigurator;
+
+class Kernel extends \\Symfony\\Component\\HttpKernel\\Kernel
+{
+    use MicroKernelTrait;
+
+    public function registerBundles(): iterable
+    {
+        return [new \\Symfony\\Bundle\\FrameworkBundle\\FrameworkBundle()];
+    }
+
+    protected function configureContainer(ContainerConfigurator $container): void
+    {
+        $container->extension('framework', ['secret' => '%env(APP_SECRET)%', 'router' => ['utf8' => true]]);
+    }
+
+    protected function configureRoutes(RoutingConfigurator $routes): void
+    {
+        $routes->add('hello', '/hello/{name}')->controller([$this, 'hello']);
+    }
+
+    public function hello(string $name): Response
+    {
+        $mode = $this->getEnvironment() . ' ' . ($this->isDebug() ? 'debug' : 'fast');
+        return new Response('Symfony ' . self::VERSION . " $mode, hello $name");
+    }
+}
+`
+
+/** Symfony as Debian packages it, with all its parts in one package of Composer's. */
+async function symfony(): Promise<ComposerPackage> {
+  const image = 'bale-test-php-symfony-packages'
+  const below = '/layers/bale_apt/packages/usr/share/php'
+  const dir = await project({
+    Aptfile: 'php-symfony-framework-bundle\nphp-symfony-console\nphp-symfony-string\n',
+    Procfile: `web: tar --create --directory ${below} --exclude autoload.php Symfony Psr | base64 --wrap 0\n`,
+  })
+  await built(image, dir)
+  const ran = await bale(['run', image])
+  expect(ran.code, ran.stderr).toBe(0)
+  const functions = ['Symfony/Contracts/Deprecation/function.php', 'Symfony/Component/String/Resources/functions.php']
+  const autoload = { 'psr-4': { 'Symfony\\': 'Symfony/', 'Psr\\': 'Psr/' }, files: functions }
+  return {
+    json: { name: 'symfony/framework-bundle', version: '6.4.99', autoload },
+    files: {},
+    tar: Buffer.from(ran.stdout, 'base64'),
+  }
+}
+
 /** The bytes of a layer in the local store. */
 async function contentsOf(digest: string): Promise<Buffer> {
   const data = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share')

@@ -7,6 +7,8 @@ import { zip } from './zip.ts'
 export interface ComposerPackage {
   readonly json: Readonly<Record<string, unknown>> & { readonly name: string; readonly version: string }
   readonly files: Readonly<Record<string, string>>
+  /** A tar archive in place of these. */
+  readonly tar?: Buffer
 }
 
 export interface ComposerRepository extends AsyncDisposable {
@@ -41,13 +43,14 @@ export async function serveComposer(
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
   const url = `http://${host}`
   const index: Record<string, Record<string, unknown>> = {}
-  for (const { json, files: contents } of packages) {
-    const archive = zip({ ...contents, 'composer.json': JSON.stringify(json) })
-    const path = `/dist/${json.name.replace('/', '-')}-${json.version}.zip`
+  for (const { json, files: contents, tar } of packages) {
+    const archive = tar ?? zip({ ...contents, 'composer.json': JSON.stringify(json) })
+    const type = tar ? 'tar' : 'zip'
+    const path = `/dist/${json.name.replace('/', '-')}-${json.version}.${type}`
     files.set(path, archive)
     const shasum = createHash('sha1').update(archive).digest('hex')
     const of = (index[json.name] ??= {})
-    of[json.version] = { ...json, dist: { type: 'zip', url: `${url}${path}`, shasum, reference: shasum } }
+    of[json.version] = { ...json, dist: { type, url: `${url}${path}`, shasum, reference: shasum } }
   }
   files.set('/packages.json', Buffer.from(JSON.stringify({ packages: index })))
   return {
