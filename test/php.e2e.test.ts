@@ -195,6 +195,9 @@ describe('the servers', () => {
         'x.jpg': "<?php echo 'run';",
         'assets/app-1a2b3c4d.css': 'a{}',
         'notes.txt': 'notes',
+        'data/.htaccess': 'Deny from all\n',
+        'data/users.php': "<?php echo 'users';",
+        'data/users.csv': 'users',
         '.env': 'SECRET=1',
         'dump.sql': 'insert',
         'composer.json': '{"repositories":[{"packagist.org":false}]}',
@@ -210,6 +213,8 @@ describe('the servers', () => {
       '/dump.sql',
       '/composer.json',
       '/vendor/autoload.php',
+      '/data/users.csv',
+      '/data/users.php',
       '/x.jpg/y.php',
       '/a%20b/none.php',
     ])

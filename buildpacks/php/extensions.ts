@@ -114,7 +114,9 @@ export function packagesOfExtensions(requests: readonly ExtensionRequest[], mino
 
 function notThere(name: string, where: string, minor: string): BuildpackError {
   const all = [...builtIn, ...Object.keys(packageOf), ...packages].filter(each => !onlyPackages.has(each))
-  const near = all.filter(each => distance(each, name) <= 2 || (name.length > 3 && each.includes(name))).toSorted()
+  const near = all
+    .filter(each => distance(each, name) <= (name.length < 5 ? 1 : 2) || (name.length > 3 && each.includes(name)))
+    .toSorted()
   const instead =
     near.length > 0 ? `the nearest is ${near.slice(0, 3).join(' or ')}` : `there are ${all.toSorted().join(', ')}`
   return new BuildpackError(`the extension ${JSON.stringify(name.slice(0, 60))} is not in Debian 13 for PHP ${minor}`, {

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { type App, declaredStart } from '../sdk/index.ts'
+import { type App, type BuildContext, declaredStart } from '../sdk/index.ts'
 import { herokuStart } from './web.ts'
 
 /** Commands that start the web server which this buildpack brings. */
@@ -16,9 +16,16 @@ export async function wantsServer(app: App, env: Readonly<Record<string, string>
  * The programs that a Procfile for Heroku starts, which the packages there bring: here they are the server of this buildpack. The
  * directory that they are told to serve is known from the Procfile.
  */
-export async function provideHerokuPrograms(app: App, env: Readonly<Record<string, string>>): Promise<void> {
+export async function provideHerokuPrograms({ app, env, log }: BuildContext): Promise<void> {
   const command = (await declaredStart(app, env))?.command ?? ''
-  if (!herokuStart.test(command)) return
+  const words = herokuStart.exec(command)?.[1]
+  if (words === undefined) return
+  const options = words.match(/(?<=^|\s)-[CFil]\s*\S+/g) ?? []
+  if (options.length > 0)
+    log.warning(
+      `the Procfile's ${options.join(' and ')} is not read`,
+      'Settings are in .nginx.conf.d/rules-server.conf, .php.fpm.d/pool.conf and .php.ini.d/settings.ini.',
+    )
   for (const name of ['apache2', 'nginx']) {
     const file = `vendor/bin/heroku-php-${name}`
     if (await app.has(file)) continue

@@ -13,6 +13,8 @@ export interface ConfigInput {
   /** The directory of packages, from the application's. */
   readonly vendorDir: string | undefined
   readonly forceHttps: boolean
+  /** Directories that nobody may see: `/data/`. */
+  readonly denied: readonly string[]
   /** The application's own parts for the server: `location` blocks. */
   readonly own: readonly { readonly name: string; readonly text: string }[]
 }
@@ -53,7 +55,7 @@ function http({ files }: ConfigInput): string[] {
   ]
 }
 
-function server({ web, root, framework, vendorDir, forceHttps, own }: ConfigInput): string[] {
+function server({ web, root, framework, vendorDir, forceHttps, denied, own }: ConfigInput): string[] {
   const ownTexts = own.map(({ name, text }) => `# ${name}\n${text.trim()}`)
   const has = (location: string) =>
     ownTexts.some(text => new RegExp(`^[^#\\n]*\\blocation\\s+${location}\\s*\\{`, 'm').test(text))
@@ -71,6 +73,7 @@ function server({ web, root, framework, vendorDir, forceHttps, own }: ConfigInpu
     // Settings, histories and secrets.
     'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
     ...hidden,
+    ...denied.map(dir => `location ^~ ${quoted(dir)} { return 404; }`),
     // What visitors uploaded is no program.
     ...(framework === 'WordPress' ? ['location ~* "^/(?:.*/)?(?:uploads|files)/.*\\.php(?:/|$)" { return 404; }'] : []),
     ...ownTexts,

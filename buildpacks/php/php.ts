@@ -80,7 +80,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
         memoryLimit: project.memoryLimit,
         vendorDir: manifest?.vendorDir,
       })
-      await provideHerokuPrograms(app, env)
+      await provideHerokuPrograms(context)
     }
     return {
       launch: { processes: await processesOf(context, web, project.framework), slices: slicesOf(manifest) },

@@ -9,11 +9,13 @@ import {
   BuildpackError,
   byDefault,
   digestOf,
+  escapeRegExp,
   firstSetting,
   isSet,
   type Layer,
 } from '../sdk/index.ts'
 import type { Framework } from './frameworks.ts'
+import { readHtaccess } from './htaccess.ts'
 import { hiddenPatterns, serverConfig } from './nginx-config.ts'
 import { publicFiles } from './public-files.ts'
 import type { Php } from './runtime.ts'
@@ -63,6 +65,7 @@ export async function provideServer(
   const nginx = await provideNginx(context, archive)
   const root = app.at(web.dir)
   const own = await ownConfigs(app)
+  const denied = await deniedDirectories(context, web)
   const hidden = hiddenPatterns(web, vendorDir).map(pattern => new RegExp(pattern, 'i'))
   const changing = (framework?.written ?? []).map(dir => `/${posix.relative(web.dir, dir)}/`)
   const files = await publicFiles(
@@ -79,6 +82,7 @@ export async function provideServer(
     framework: framework?.name,
     vendorDir,
     forceHttps: isSet(env, 'BP_PHP_ENABLE_HTTPS_REDIRECT'),
+    denied,
     own: own.server,
   })
   const texts = {
@@ -119,6 +123,21 @@ export async function provideServer(
     php,
     [...own.server, ...own.http, ...own.fpm].map(({ name }) => name),
   )
+}
+
+/** Directories that a file .htaccess closes; with a warning of other rules in such files. */
+async function deniedDirectories({ app, log }: BuildContext, { dir }: Web): Promise<readonly string[]> {
+  const { denied, lost } = await readHtaccess(app, dir)
+  if (denied.length > 0) log.info(`Not served, as a .htaccess says: ${denied.join(', ')}`)
+  const [first, ...others] = lost
+  if (first !== undefined) {
+    const more = others.length === 0 ? '' : ` and ${others.length} more like it`
+    log.warning(
+      `${first}${more} has rules, and nginx reads no .htaccess`,
+      'Put them into .nginx.conf.d/rules-server.conf.',
+    )
+  }
+  return denied
 }
 
 /** Lets both programs read their configuration, where the application has a part in it: a fault is one of the build. */
@@ -192,11 +211,13 @@ gzip_types text/plain text/css text/javascript application/javascript text/xml t
 
 /** PHP's own server would send files whose name starts with a dot. */
 async function providePhpServer(
-  { app, layer, log }: BuildContext,
+  context: BuildContext,
   { web, framework, memoryLimit, vendorDir }: ServerInput,
 ): Promise<void> {
+  const { app, layer, log } = context
   const root = app.at(web.dir)
-  const patterns = ['/\\.(?!well-known(/|$))', ...hiddenPatterns(web, vendorDir)]
+  const denied = (await deniedDirectories(context, web)).map(dir => `^${escapeRegExp(dir)}`)
+  const patterns = ['/\\.(?!well-known(/|$))', ...hiddenPatterns(web, vendorDir), ...denied]
   const router = `<?php
 $path = rawurldecode((string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));
 foreach (${phpList(patterns)} as $pattern) {

@@ -5,6 +5,7 @@ import { numbersOf, parseConstraint } from '../../buildpacks/php/constraint.ts'
 import { packagesOfExtensions, requiredExtensions } from '../../buildpacks/php/extensions.ts'
 import { findFramework } from '../../buildpacks/php/frameworks.ts'
 import { wantsServer } from '../../buildpacks/php/heroku.ts'
+import { readHtaccess } from '../../buildpacks/php/htaccess.ts'
 import { namedExtensions, readOwnSettings } from '../../buildpacks/php/ini.ts'
 import { componentsOf, installOptions } from '../../buildpacks/php/install.ts'
 import { serverConfig } from '../../buildpacks/php/nginx-config.ts'
@@ -332,6 +333,7 @@ describe('the configuration of nginx', () => {
     framework: undefined,
     vendorDir: undefined,
     forceHttps: false,
+    denied: [],
     own: [],
   }
 
@@ -362,6 +364,21 @@ describe('the configuration of nginx', () => {
       '/my.vendor/x.css',
     ])
       expect(hidden(path), path).toBe(false)
+  })
+
+  it('closes directories that a .htaccess closes, and tells of rules that are lost', async () => {
+    const app = await appOf({
+      '.htaccess': 'RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^ index.php [L]\n',
+      'data/.htaccess': 'Deny from all\n',
+      'a "b/.htaccess': '<IfModule mod_authz_core.c>\r\n  Require all denied\r\n</IfModule>\r\n',
+      'open/.htaccess': '<Files "x.txt">\nRequire all denied\n</Files>\n',
+      'old/.htaccess': 'Redirect 301 /a /b\n',
+    })
+    const found = await readHtaccess(app, '.')
+    expect(found).toEqual({ denied: ['/a "b/', '/data/'], lost: ['old/.htaccess'] })
+    const { server } = serverConfig({ ...input, denied: found.denied, web: { dir: '.', why: '', hasIndex: true } })
+    expect(server).toContain('location ^~ "/data/" { return 404; }\n')
+    expect(server).toContain('location ^~ "/a \\"b/" { return 404; }\n')
   })
 
   it('leaves out its own rules where the application has them', () => {
