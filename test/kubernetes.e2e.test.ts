@@ -299,6 +299,17 @@ suiteWith('builds in pods', cluster, kubernetes => {
     await nothingLeft()
   })
 
+  it('a `bale` that is killed leaves no source in the registry, and a Job that goes by itself', async () => {
+    const running = await start(await app('echo it builds; sleep 3'), { ttl: 1 })
+    await said(running, 'it builds')
+    running.child.kill('SIGKILL')
+    await running.ended
+    for (const end = Date.now() + 60_000; Date.now() < end; await new Promise(done => setTimeout(done, 500)))
+      if ((await kubectl(...inBuilds, 'get', 'jobs', '-o', 'name')) === '') break
+    await gone()
+    await nothingLeft()
+  })
+
   it('a wrong pull secret is said with what the registry said', async () => {
     await kubectl(...inBuilds, ...secretOfRegistry('wrong', 'wrong'))
     const settings = {

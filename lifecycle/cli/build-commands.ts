@@ -195,6 +195,7 @@ export function addSource(program: Command, run: Run): void {
     )
     .option('--sub-path <dir>', 'a directory of the source, in place of all of it')
     .option('--platform <dir>', "write the build's variables below it, as phases read them")
+    .option('--delete', 'delete the image that holds the source, once the source is here')
     .option('--run-image <image>', 'with --run: the run image of the build')
     .option('--run <file>', 'write run.toml there, which names that run image for the phases')
     .addHelpText('after', examples('bale source git+https://git.example.com/app.git#main source'))

@@ -23,6 +23,7 @@ export interface GlobalOptions {
   readonly onSettings?: string | undefined
   readonly selector?: string | undefined
   readonly run?: string | undefined
+  readonly delete?: boolean
   readonly platform?: string | undefined
   readonly label?: readonly string[]
   readonly secret?: readonly string[]

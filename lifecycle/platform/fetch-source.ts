@@ -21,6 +21,8 @@ export interface FetchSource {
   readonly from: string
   /** Where the source goes; nothing may be there. */
   readonly to: string
+  /** Deletes the image that holds the source, once the source is here. */
+  readonly deleteImage?: boolean | undefined
   readonly subPath?: string | undefined
   /** The platform directory, which gets the variables. */
   readonly platformDir?: string | undefined
@@ -37,7 +39,7 @@ export async function fetchSource(input: FetchSource, signal: AbortSignal): Prom
   let env = input.env
   if (from.startsWith('docker://')) {
     await using stores = new Stores(settings, reporter)
-    await unpackSource(from, to, stores, settings, signal)
+    await unpackSource({ from, to, deleteImage: input.deleteImage === true, stores, settings }, signal)
   } else {
     env = { ...(await fetchContext(input, signal)), ...env }
   }

@@ -79,8 +79,23 @@ async function removeSource(
   }
 }
 
-/** Puts the source of such an image into a directory that is not there yet. @throws BaleError 'input' for another image */
-export async function unpackSource(text: string, dir: string, stores: Stores, settings: Settings, signal: AbortSignal) {
+export interface UnpackSource {
+  /** `docker://NAME@DIGEST` */
+  readonly from: string
+  /** A directory that is not there yet. */
+  readonly to: string
+  /**
+   * Deletes the image then: a build whose `bale` is killed leaves no source in the registry. Where that is refused, whoever
+   * pushed it says so.
+   */
+  readonly deleteImage: boolean
+  readonly stores: Stores
+  readonly settings: Settings
+}
+
+/** Puts the source of such an image into a directory. @throws BaleError 'input' for another image */
+export async function unpackSource(input: UnpackSource, signal: AbortSignal): Promise<void> {
+  const { from: text, to: dir, stores, settings, deleteImage } = input
   const { source, name } = await stores.source(text)
   const image = await source.pull(name, settings.platform, signal)
   if (image === undefined)
@@ -92,4 +107,7 @@ export async function unpackSource(text: string, dir: string, stores: Stores, se
       fix: 'give an image that bale build --on kubernetes has pushed, or a repository of git',
     })
   await unpackTree(layerTar(layer, signal), { from: imagePath, to: dir, signal })
+  if (!deleteImage) return
+  const { remove } = await stores.open(stores.parse(text))
+  await remove?.(image.digest, signal).catch(() => signal.throwIfAborted())
 }

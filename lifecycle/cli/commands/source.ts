@@ -13,7 +13,7 @@ export async function sourceCommand(
   context: CommandContext,
   from: string,
   to: string,
-  { subPath, platform, runImage, run }: GlobalOptions,
+  { subPath, platform, runImage, run, delete: deleteImage }: GlobalOptions,
 ): Promise<void> {
   const { env, settings, signal } = context
   // As the phase binaries have it: whoever started the build renders it.
@@ -23,7 +23,7 @@ export async function sourceCommand(
     : context.reporter
   try {
     const variables = variablesOf(env['BALE_BUILD_VARIABLES'])
-    const input = { from, to, subPath, platformDir: platform, env: variables, settings, reporter }
+    const input = { from, to, subPath, deleteImage, platformDir: platform, env: variables, settings, reporter }
     // Exporter records the first image of run.toml for one that is not in there (platform.md, "Run Image Resolution").
     if (runImage !== undefined && run !== undefined)
       await wrapErrno(run, () => writeFile(run, formatToml({ images: [{ image: runImage }] })))

@@ -182,6 +182,7 @@ function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): 
       return [
         ...['bale', 'source', build.source, '/source/workspace', '--platform', '/platform'],
         ...flag('--sub-path', build.subPath),
+        ...(build.source.startsWith('docker://') ? ['--delete'] : []),
         ...(build.runImage === undefined ? [] : ['--run-image', build.runImage, '--run', runFile]),
       ]
     case 'analyze':

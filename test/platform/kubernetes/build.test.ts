@@ -117,6 +117,10 @@ describe('a build on a cluster', () => {
     await fetchSource(input, AbortSignal.timeout(20_000))
     expect((await readdir(to)).sort()).toEqual(['.dockerignore', 'Procfile'])
     expect(await readdir(join(platformDir, 'env'))).toEqual(['A'])
+    expect(t.sources()).not.toEqual([])
+    // As the container does it: nothing is left if nobody else is there to delete it.
+    await fetchSource({ ...input, to: join(dir, 'again'), deleteImage: true }, AbortSignal.timeout(20_000))
+    expect(t.sources()).toEqual([])
     abort.abort(new BaleError('cancelled', 'stopped'))
     await building
     nothingLeft(t)
