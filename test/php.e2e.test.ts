@@ -271,11 +271,11 @@ match ($argv[1]) {
       artisan,
       'public/index.php': `<?php chdir('..'); require 'vendor/autoload.php';
 $config = require cache_file('APP_CONFIG_CACHE');
-echo $config['env'], ' ', $config['name'], ' ', file_get_contents('storage/framework/views/home.php'), ' ', is_writable('storage/logs') ? 'writable' : 'read-only', ' ', extension_loaded('pdo_mysql') ? 'mysql' : '', ' ', readlink('public/storage');`,
+echo $config['env'], ' ', $config['name'], ' ', file_get_contents('storage/framework/views/home.php'), ' ', is_writable('storage/logs') ? 'writable' : 'read-only', ' ', extension_loaded('pdo_mysql') ? 'mysql' : '', ' ', readlink('public/storage'), filemtime('storage/framework/views/home.php') > filemtime('artisan') ? ' newer' : ' stale';`,
     })
     await built(image, dir)
     expect((await serveAndAsk(image, '/', ['--env', 'NAME=shop'])).body).toBe(
-      'production shop compiled writable mysql ../storage/app/public',
+      'production shop compiled writable mysql ../storage/app/public newer',
     )
     const worker = JSON.parse((await bale(['inspect', image, '--output', 'json'])).stdout) as {
       processes: { type: string }[]

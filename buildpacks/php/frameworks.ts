@@ -82,6 +82,10 @@ fi
 if [ ! -w storage/framework ]; then
   mkdir -p "$dir"/storage/{app/public,framework/{cache/data,sessions,views},logs}
   export LARAVEL_STORAGE_PATH="$dir/storage" VIEW_COMPILED_PATH="$dir/storage/framework/views"
+  cp storage/framework/views/*.php "$VIEW_COMPILED_PATH" 2>/dev/null || :
+else
+  # A compiled template has to be newer than its source, and all files of an image have the same time.
+  find storage/framework/views -name '*.php' -exec touch {} + 2>/dev/null || :
 fi
 if [ -z "\${APP_CONFIG_CACHE-}" ]; then
   export APP_CONFIG_CACHE="$dir/config.php" APP_ROUTES_CACHE="$dir/routes.php"

@@ -68,6 +68,8 @@ async function build(context: BuildContext): Promise<BuildResult> {
       lock,
       ignores: options.ignores,
     })
+    // Scripts of Composer's write to them as well.
+    if (project.framework) await openDirectories(app, project.framework)
     if (project.composer && manifest) {
       await installPackages(context, project.composer, manifest, options, project.framework?.build ?? {})
     }
@@ -145,7 +147,6 @@ async function extensionsOf(
 }
 
 async function finishFramework(context: BuildContext, framework: Framework, php: Php): Promise<void> {
-  await openDirectories(context.app, framework)
   await provideVariables(context, framework)
   await framework.finish?.(context, php)
   // What it has made is its own user's: the application's is another one.
