@@ -96,7 +96,8 @@ function openSource(hostPath: string): number {
   closeSync(fd)
   // A socket would be a way out to whoever listens there (X07).
   const message = `only files and directories can be shown to the sandbox, and it is ${kindOf(stat)}`
-  throw new BaleError('engine', message, { where: hostPath })
+  const fix = stat.isSymbolicLink() ? 'name what the link leads to' : undefined
+  throw new BaleError('engine', message, { where: hostPath, ...(fix !== undefined && { fix }) })
 }
 
 function kindOf(stat: Stats): string {
