@@ -144,6 +144,9 @@ describe('a builder image in the shape of Heroku’s, with the lifecycle that it
     expect(built.code, built.output).toBe(0)
     expect(built.output).toContain('detector: 0.12 -app /workspace -layers /layers -order /layers/order.toml')
     expect((await bale(['run', image])).stdout).toBe('hello\n')
+    const moved = await build(await make(['0.12']), ['--lifecycle', 'builder', '--workspace', '/home/app/src'])
+    expect(moved.output).toContain('detector: 0.12 -app /home/app/src -layers')
+    expect((await bale(['run', image])).stdout, moved.output).toBe('hello\n')
   })
 
   it('says so if there is none', async () => {
