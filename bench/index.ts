@@ -17,6 +17,7 @@ import { buildRows } from './build.ts'
 import { daemonRows } from './daemon.ts'
 import { exportRows } from './export.ts'
 import { type Row, progress, quote, stopping } from './measure.ts'
+import { jobRows } from './jobs.ts'
 import { memoryRows } from './memory.ts'
 import { rebaseRows } from './rebase.ts'
 import { restoreRows } from './restore.ts'
@@ -47,6 +48,7 @@ const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   rebase: rebaseRows,
   memory: memoryRows,
   daemon: daemonRows,
+  jobs: jobRows,
 }
 
 const root = join(import.meta.dirname, '..')
