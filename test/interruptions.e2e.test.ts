@@ -11,6 +11,7 @@ import { copyImage } from '../lifecycle/stores/copy.ts'
 import { layoutStore } from '../lifecycle/stores/layout/store.ts'
 import { hostPlatform } from '../lifecycle/stores/settings.ts'
 import { type Options, type Running, bale, digestIn, root, startBale } from './helpers/bale.ts'
+import { uniqueWord } from './helpers/processes.ts'
 import { type FakeRegistry, type Fault, type Recorded, startRegistry } from './helpers/registry.ts'
 import { skip } from './helpers/skip.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
@@ -24,7 +25,10 @@ id = "hold"
 version = "1.0.0"
 sbom-formats = ["application/vnd.cyclonedx+json"]
 `,
-  'bin/hold': { script: '[ "${HOLD-}" != "$1" ] || { touch "${CNB_LAYERS_DIR:-/layers}/held"; sleep 98765; }' },
+  'bin/hold': {
+    script:
+      '[ "${HOLD-}" != "$1" ] || { [ "$1" = detect ] || touch "$CNB_LAYERS_DIR/held"; sleep "${HOLD_FOR:-98765}"; }',
+  },
   'bin/detect': { script: 'exec "$CNB_BUILDPACK_DIR/bin/hold" detect' },
   'bin/build': {
     script: `layer=$CNB_LAYERS_DIR/kept
@@ -101,6 +105,8 @@ function contents(home: Home, below = ''): Record<string, string> {
   const found: Record<string, string> = {}
   for (const entry of readdirSync(join(home.dir, below), { withFileTypes: true })) {
     const name = join(below, entry.name)
+    // What `bale history` tells of builds, of those that failed as well.
+    if (name === 'data/bale/history') continue
     const path = join(home.dir, name)
     if (entry.isDirectory()) Object.assign(found, { [name]: 'directory' }, contents(home, name))
     else if (entry.isSymbolicLink()) found[name] = readlinkSync(path)
@@ -172,14 +178,30 @@ interface Held {
 
 type Hold = (home: Home) => Promise<Held>
 
-const holdIn =
-  (path: string, ...args: string[]): Hold =>
+const holdUntil =
+  (isHeld: (home: Home) => boolean, ...args: string[]): Hold =>
   async home => {
     const before = contents(home)
     const running = start(home, buildArgs(home, 'app', ...args))
-    await until(holds(home, path), running)
+    await until(() => isHeld(home), running)
     return { running, image: ['app'], before }
   }
+const holdIn = (path: string, ...args: string[]): Hold => holdUntil(home => holds(home, path)(), ...args)
+
+/** bin/detect can write nothing that is seen here: it is known by how long it sleeps. */
+const holdInDetect: Hold = home => {
+  const word = uniqueWord()
+  const isHeld = () => readdirSync('/proc').some(pid => commandOf(pid) === `sleep\0${word}\0`)
+  return holdUntil(isHeld, '--env', 'HOLD=detect', '--env', `HOLD_FOR=${word}`)(home)
+}
+
+function commandOf(pid: string): string {
+  try {
+    return /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'latin1') : ''
+  } catch {
+    return ''
+  }
+}
 
 /** A build for a registry that does not answer a certain request, once the image was built there before. */
 const holdAt =
@@ -213,7 +235,7 @@ function isLayer(): (request: Recorded) => boolean {
 const phases: readonly [phase: string, hold: Hold][] = [
   ['the copy of the source', home => holdIn('workspace', '--path', join(home.dir, 'many'))(home)],
   ['analyze', holdAt(request => isPull('/manifests/', request))],
-  ['detect', holdIn('layers/held', '--env', 'HOLD=detect')],
+  ['detect', holdInDetect],
   ['restore', home => holdAt(isLayer())(home)],
   ['build', holdIn('layers/hold/held', '--env', 'HOLD=build')],
   ['export', holdAt(isUpload, 'other')],
