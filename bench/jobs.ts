@@ -41,7 +41,10 @@ export async function jobRows(bench: Bench): Promise<Row[]> {
   const client = `/usr/bin/docker --host unix://${socketPath}`
 
   progress('jobs: the builder image, and base images for the others')
-  await shell(`${quote(process.execPath)} ${quote(join(root, 'scripts/dist.mjs'))} --out ${quote(join(dir, 'dist'))} builder-image`, dir)
+  await shell(
+    `${quote(process.execPath)} ${quote(join(root, 'scripts/dist.mjs'))} --out ${quote(join(dir, 'dist'))} builder-image`,
+    dir,
+  )
   await shell(
     `skopeo copy -q --dest-daemon-host unix://${socketPath} oci-archive:dist/builder-image.tar docker-daemon:bale/builder:bench && rm -r dist`,
     dir,
