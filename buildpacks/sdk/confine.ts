@@ -1,5 +1,7 @@
 import { accessSync, constants, existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { tmpdir } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
+import { realPaths } from '../../lifecycle/files/closable.ts'
 import type { Command, Runner } from './command.ts'
 
 /** Bale's lifecycle has it there: see lifecycle/engines/landlock. Others do not. */
@@ -16,9 +18,20 @@ export function confine(runner: Runner, landlock = landlockProgram): Runner {
     const program = locate(command)
     // The runner knows how to say that a program is missing.
     if (program === undefined) return runner(command, onLine)
-    const options = ['--signals', ...readOnly.flatMap(path => ['--read-only', path])]
+    const options = ['--signals', ...readOnly.flatMap(path => ['--read-only', path]), ...writable(command, readOnly)]
     return runner({ ...rest, argv: [landlock, ...options, program, ...argv.slice(1)] }, onLine)
   }
+}
+
+/**
+ * Where programs write, by name: in a container whose root the job around it keeps closed, nothing else is found. A directory
+ * that has something read-only below it is left out, as all below it would be writable.
+ */
+function writable({ cwd, env }: Command, readOnly: readonly string[]): string[] {
+  if (readOnly.length === 0) return []
+  return realPaths([cwd, tmpdir(), env['TMPDIR'] ?? '', env['HOME'] ?? ''].filter(path => isAbsolute(path)))
+    .filter(path => !readOnly.some(closed => closed === path || closed.startsWith(`${path}/`)))
+    .flatMap(path => ['--writable', path])
 }
 
 /** Where execvp(3) finds a program. */

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { seccompArch, seccompFilter } from '../../lifecycle/processes/seccomp.ts'
 import { skip } from '../helpers/skip.ts'
@@ -142,5 +142,26 @@ describe.runIf(linux)('X13 system calls', () => {
     const { status, stderr } = call('ffff0000000000ff')
     expect(status).toBe(125)
     expect(stderr).toContain('the filter of system calls cannot be applied')
+  })
+})
+
+describe.runIf(linux)('X40 within a confined run, whose root cannot be listed', () => {
+  it('what is read-only stays closed, and what is beside it, or named, open', async ctx => {
+    if (landlockVersion() < 3) return skip(ctx, 'Linux 6.2 with Landlock is needed')
+    const dir = await temporaryDirectory()
+    await writeTree(dir, { ...tree, tmp: { dir: true } })
+    const program = landlockProgram()
+    const system = ['/bin', '/etc', '/lib', '/lib64', '/usr', '/proc', dirname(program)].filter(path =>
+      existsSync(path),
+    )
+    const confined = [...system.flatMap(path => ['-r', path]), '-w', '/dev', '-w', dir]
+    const inner = [program, '--read-only', join(dir, 'layers/other'), '--writable', join(dir, 'tmp')]
+    const script = `try() { sh -c "$1" 2>/dev/null && echo "$1"; }
+cd ${dir}; try 'echo x >layers/other/layer/program'; try 'echo x >layers/own/new'; try 'mkdir layers/third'; try 'echo x >tmp/new'; true`
+    const { stdout, stderr } = spawnSync(program, [...confined, ...inner, '/bin/sh', '-c', script], {
+      encoding: 'utf8',
+    })
+    expect(stdout, stderr).toBe('echo x >layers/own/new\necho x >tmp/new\n')
+    expect(readFileSync(join(dir, 'layers/other/layer/program'), 'utf8')).toBe('good')
   })
 })

@@ -133,14 +133,33 @@ static Str allow_entry(int ruleset, const char *path, const StrList *read_only) 
   return allow(ruleset, path, OF_DIRECTORIES);
 }
 
+/* In a directory that cannot be listed, what is beside the read-only paths further down is still found. */
+static Str allow_towards(int ruleset, const char *directory, const StrList *read_only) {
+  const size_t length = str(directory).len;
+  StrList done = {0};
+  for (size_t i = 0; i < read_only->len; i++) {
+    const Str path = read_only->items[i];
+    if (!is_below(path, str(directory))) continue;
+    size_t end = length + 1;
+    while (end < path.len && path.ptr[end] != '/') end++;
+    const char *next = path_join(directory, (Str){path.ptr + length + 1, end - length - 1});
+    if (list_contains(&done, str(next))) continue;
+    list_add(&done, str(next));
+    Str failed = allow_entry(ruleset, next, read_only);
+    if (failed.len > 0) return failed;
+  }
+  return S("");
+}
+
 /* Allows all in a directory, "" for the root, but what is read-only. */
 static Str allow_others(int ruleset, const char *directory, const StrList *read_only) {
   Str failed = S("");
   int fd = sys_open(*directory ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   /* Where it cannot be listed, as under -r and -w, only what is named is allowed, and what every program writes to. */
-  if (fd == -EACCES && !*directory) {
-    failed = allow_entry(ruleset, "/dev", read_only);
-    return failed.len > 0 ? failed : allow_entry(ruleset, "/proc", read_only);
+  if (fd == -EACCES) {
+    if (!*directory) failed = allow_entry(ruleset, "/dev", read_only);
+    if (!*directory && failed.len == 0) failed = allow_entry(ruleset, "/proc", read_only);
+    return failed.len > 0 ? failed : allow_towards(ruleset, directory, read_only);
   }
   if (fd < 0) return failure(directory, fd);
   char *buffer = allocate(32768);
