@@ -6,11 +6,16 @@ import type { Destination } from '../stores/open.ts'
 /** Reports names in the user's notation instead of the store's. */
 export function withDisplayNames({ displayNames }: Destination, reporter: Reporter): Reporter {
   return {
-    event: event => reporter.event(event.type === 'saved' ? { ...event, names: [...displayNames] } : event),
+    event: event =>
+      reporter.event(event.type === 'saved' ? { ...event, names: shownNames(displayNames, event.names) } : event),
     drained: () => reporter.drained?.(),
     close: () => reporter.close(),
   }
 }
+
+/** The user's names, unless a registry kept one of them for another image: then those that the image has. */
+const shownNames = (wanted: readonly string[], given: readonly string[]): string[] =>
+  given.some(name => name.includes('@')) ? [...given] : [...wanted]
 
 /** Copies an image that was just saved to further destinations, and reports each. @returns the names that it has there */
 export function publishElsewhere(
@@ -21,7 +26,7 @@ export function publishElsewhere(
 ): Promise<string[]> {
   return copyToAll(image, destinations, signal, (copied, index) => {
     const { digest, imageId } = copied.published
-    const names = [...(destinations[index]?.displayNames ?? [])]
+    const names = shownNames(destinations[index]?.displayNames ?? [], copied.published.names)
     reporter.event({ type: 'saved', names, digest, imageId, size: sizeOf(copied.image) })
   })
 }

@@ -348,7 +348,8 @@ describe('manifests', () => {
         registry,
         onKeptTag: name => kept.push(name),
       })
-      await store.putImage(after, ['latest', 'other'])
+      const { names } = await store.putImage(after, ['latest', 'other'])
+      expect(names).toEqual([`${server.host}/team/app@${after.digest}`, `${server.host}/team/app:other`])
       expect(kept).toEqual([`${server.host}/team/app:latest`])
       expect((await store.pull('latest', platform))?.digest).toBe(before.digest)
       for (const name of ['other', after.digest]) expect((await store.pull(name, platform))?.digest).toBe(after.digest)

@@ -44,7 +44,9 @@ export async function writeResultFiles(
       fix: 'send it to a registry, to oci:DIR or to oci-archive:FILE',
     })
   const lines = (nameOf: (name: string) => string) =>
-    [...new Set(names.filter(name => name !== '').map(nameOf))].map(name => `${name}@${digest}\n`).join('')
+    [...new Set(names.filter(name => name !== '').map(name => nameOf(withoutDigest(name))))]
+      .map(name => `${name}@${digest}\n`)
+      .join('')
   const write = async (named: string | undefined, text: string) => {
     if (named === undefined) return
     // As it was checked: `sub/../file` needs no `sub`.
@@ -63,6 +65,9 @@ export async function writeResultFiles(
     lines(name => name),
   )
 }
+
+/** A name by digest, where a registry kept the tag for another image. */
+const withoutDigest = (name: string): string => name.replace(/@.*$/, '')
 
 /** `localhost:5000/app:1` is `localhost:5000/app`. */
 const withoutTag = (name: string): string => name.replace(/:[^:/]+$/, '')

@@ -129,13 +129,8 @@ class RegistryStore implements ImageStore {
       await this.#uploader.putBytes(image.configBytes, image.imageId, signal)
     }
     const { digest, manifestBytes: bytes, manifest } = image
-    await this.#putManifests({ digest, bytes, mediaType: manifest.mediaType }, targets, signal)
-    return {
-      digest: image.digest,
-      imageId: image.imageId,
-      manifestSize: image.manifestBytes.length,
-      names: targets.map(target => this.#nameOf(target)),
-    }
+    const given = await this.#putManifests({ digest, bytes, mediaType: manifest.mediaType }, targets, signal)
+    return { digest, imageId: image.imageId, manifestSize: bytes.length, names: given }
   }
 
   async putIndex(index: ImageIndex, names: readonly string[], signal?: AbortSignal): Promise<PublishedIndex> {
@@ -144,8 +139,8 @@ class RegistryStore implements ImageStore {
     const { digest, bytes, document } = index
     const targets = this.#targets(names, digest)
     for (const { image } of index.manifests) await this.putImage(image, [], signal)
-    await this.#putManifests({ digest, bytes, mediaType: document.mediaType }, targets, signal)
-    return { digest, manifestSize: bytes.length, names: targets.map(target => this.#nameOf(target)) }
+    const given = await this.#putManifests({ digest, bytes, mediaType: document.mediaType }, targets, signal)
+    return { digest, manifestSize: bytes.length, names: given }
   }
 
   /** @throws BaleError 'arguments' for a digest that is another one */
@@ -209,28 +204,41 @@ class RegistryStore implements ImageStore {
     await settleAll(Array.from({ length: concurrency }, worker))
   }
 
-  /** Under each of these names; without any, a manifest can be had by its digest. */
-  async #putManifests(manifest: ManifestBytes, targets: readonly Name[], signal?: AbortSignal): Promise<void> {
-    const all: readonly Name[] = targets.length > 0 ? targets : [{ kind: 'digest', digest: manifest.digest }]
-    for (const target of all)
-      await this.#putManifest(manifest, target, signal).catch((error: unknown) => {
-        if (target.kind === 'tag' && isOfImmutableTag(error)) return this.#keepTag(manifest, target, error, signal)
-        throw error
-      })
+  /**
+   * Under each of these names; without any, a manifest can be had by its digest.
+   * @returns the names that it has
+   */
+  async #putManifests(manifest: ManifestBytes, targets: readonly Name[], signal?: AbortSignal): Promise<string[]> {
+    if (targets.length === 0) await this.#putManifest(manifest, { kind: 'digest', digest: manifest.digest }, signal)
+    const names: string[] = []
+    for (const target of targets) {
+      const name = await this.#putManifest(manifest, target, signal).then(
+        () => target,
+        (error: unknown) => {
+          if (target.kind === 'tag' && isOfImmutableTag(error)) return this.#keepTag(manifest, target, error, signal)
+          throw error
+        },
+      )
+      names.push(this.#nameOf(name))
+    }
+    return [...new Set(names)]
   }
 
   /**
-   * A tag that cannot be changed need not be if it names this manifest already: builds are reproducible (R50).
+   * A tag that cannot be changed need not be if it names this manifest already: builds are reproducible (R43).
+   * @returns the name that the manifest has in its place
    * @throws BaleError `failure` if it names another one, and nobody wants to keep that
    */
-  async #keepTag(manifest: ManifestBytes, tag: Name, failure: BaleError, signal?: AbortSignal): Promise<void> {
+  async #keepTag(manifest: ManifestBytes, tag: Name, failure: BaleError, signal?: AbortSignal): Promise<Name> {
     const there = await this.#document(tag, anyManifest, signal)
-    if (there !== undefined && digestOf(there.bytes) === manifest.digest) return
+    if (there !== undefined && digestOf(there.bytes) === manifest.digest) return tag
     const { code, message, where } = failure
     if (this.#onKeptTag === undefined)
       throw new BaleError(code, message, { where, cause: failure, fix: 'use another tag: this one is another image’s' })
-    await this.#putManifest(manifest, { kind: 'digest', digest: manifest.digest }, signal)
+    const byDigest: Name = { kind: 'digest', digest: manifest.digest }
+    await this.#putManifest(manifest, byDigest, signal)
     this.#onKeptTag(this.#nameOf(tag), failure)
+    return byDigest
   }
 
   async #putManifest({ digest, bytes, mediaType }: ManifestBytes, target: Name, signal?: AbortSignal): Promise<void> {
