@@ -25,7 +25,7 @@ import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 import { runExecutable } from './run-executable.ts'
 import { watchShortages } from './shortage.ts'
-import { findSupervisor, superviseApart } from './supervision.ts'
+import { findSupervisor, supervisionOf } from './supervision.ts'
 import { collectSboms } from './sbom.ts'
 
 export interface BuildInput {
@@ -129,9 +129,7 @@ async function runBuild(
       args: [layersDir, input.platformDir, planFile],
       env,
       workingDir: input.appDir,
-      supervision: superviseApart(input, input.supervisor, [
-        ...[layersDir, input.appDir, ...(env['HOME'] ? [env['HOME']] : [])],
-      ]),
+      supervision: supervisionOf(input, input.supervisor, env['HOME'], layersDir),
       onLine: (stream, text) => input.reporter.event({ type: 'output', stream, text }),
     },
     signal,

@@ -23,7 +23,7 @@ import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-d
 import { readUntrusted } from '../files/read.ts'
 import { keepEnvironment } from './kept-environment.ts'
 import { runExecutable } from './run-executable.ts'
-import { type Supervision, findSupervisor, superviseApart } from './supervision.ts'
+import { type Supervision, findSupervisor, supervisionOf } from './supervision.ts'
 
 export interface DetectInput {
   readonly appDir: string
@@ -44,7 +44,7 @@ export interface DetectInput {
   readonly supervisor?: string | undefined
 }
 
-type SupervisedInput = DetectInput & { readonly supervision: Supervision | undefined }
+type DetectRun = DetectInput & { readonly supervision: Supervision | undefined }
 
 /** What the environment of every buildpack is made from (buildpack.md, "Environment"). */
 export interface EnvSources {
@@ -83,8 +83,7 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   const outcomes = new Map<string, Outcome>()
   const reasons: string[] = []
   const supervisor = input.supervisor && (await findSupervisor(input.supervisor, input.reporter))
-  const home = input.env.inherited['HOME']
-  const supervision = superviseApart(input, supervisor, [input.appDir, ...(home ? [home] : [])])
+  const supervision = supervisionOf(input, supervisor, input.env.inherited['HOME'])
   const scratch = await mkdtemp(join(tmpdir(), 'bale-detect-'))
   try {
     for (const members of resolveOrder(input.order, find, input.execEnv)) {
@@ -159,7 +158,7 @@ function firstOfEachId(members: readonly OrderElement[]): OrderElement[] {
 
 async function detectOne(
   member: OrderElement,
-  input: SupervisedInput,
+  input: DetectRun,
   planFile: string,
   signal?: AbortSignal,
 ): Promise<Outcome> {
@@ -202,7 +201,7 @@ const maxOutput = 32 * 1024
  */
 async function runDetect(
   buildpack: Buildpack,
-  input: SupervisedInput,
+  input: DetectRun,
   planFile: string,
   onLine: (stream: 'stdout' | 'stderr', line: string) => void,
   signal?: AbortSignal,

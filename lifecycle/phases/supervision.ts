@@ -6,8 +6,8 @@ import { closable, realPaths, writableByUs } from '../files/closable.ts'
 import type { Restrictions } from '../processes/restrictions.ts'
 
 /**
- * How each bin/detect and bin/build is kept from what belongs to others: the phase, and the buildpacks before and after it in the group. All of
- * them are one user's.
+ * How each bin/detect and bin/build is kept from what belongs to others: the phase, and the buildpacks before and after it in the
+ * group. All of them are one user's.
  */
 export interface Supervision {
   /** distribution/supervisor. */
@@ -31,8 +31,10 @@ export async function findSupervisor(path: string, reporter: Reporter): Promise<
   }
 }
 
-/** What buildpacks share, and none may change. */
-export interface Shared {
+/** The inputs of detect and build that say what belongs to whom. */
+export interface SupervisedInput {
+  readonly appDir: string
+  /** None of these may be changed by a buildpack. */
   readonly layersDir: string
   readonly platformDir: string
   readonly buildpacks: { readonly dir: string }
@@ -42,21 +44,24 @@ export interface Shared {
  * One buildpack writes to its own layers and to the application, not to the layers of others, what the platform gives, and the
  * buildpacks themselves (buildpack.md, "Build"; X27, X49). It sends no signal to processes of others, does not look into their
  * memory (X36, X41), and makes no system call that no build needs (X01, X04, X13).
- * @param open directories that it may write to
+ * @param home HOME of the buildpack, which it may write to
+ * @param ownLayers its directory in the layers directory; bin/detect has none
  */
-export function superviseApart(
-  shared: Shared,
+export function supervisionOf(
+  input: SupervisedInput,
   supervisor: string | undefined,
-  open: readonly string[],
+  home: string | undefined,
+  ownLayers?: string,
 ): Supervision | undefined {
   if (supervisor === undefined) return undefined
-  const closed = [shared.layersDir, shared.platformDir, shared.buildpacks.dir]
+  const closed = [input.layersDir, input.platformDir, input.buildpacks.dir]
+  const open = [ownLayers, input.appDir, home || undefined, tmpdir()].filter(path => path !== undefined)
   const restrictions = {
     systemCalls: true,
     sockets: true,
     signals: true,
     readOnly: closable(closed, writableByUs),
-    writable: realPaths([...open, tmpdir()]),
+    writable: realPaths(open),
   }
   return { supervisor, restrictions }
 }

@@ -104,8 +104,8 @@ export function seccompArch(): SeccompArch {
 }
 
 /**
- * A seccomp filter: an array of `struct sock_filter`, for bubblewrap's `--seccomp` and engines/landlock. All is allowed that is not named
- * above, since builds run any program; the filter takes away what no build needs and what namespaces do not cover.
+ * A seccomp filter: an array of `struct sock_filter`, for bubblewrap's `--seccomp` and engines/landlock. All is allowed that is
+ * not named above, since builds run any program; the filter takes away what no build needs and what namespaces do not cover.
  */
 export function seccompFilter(machine: SeccompArch): Uint8Array {
   const column = machine === 'x86_64' ? 0 : 1
