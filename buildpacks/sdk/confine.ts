@@ -24,12 +24,14 @@ export function confine(runner: Runner, landlock = landlockProgram): Runner {
 }
 
 /**
- * Where programs write, by name: in a container whose root the job around it keeps closed, nothing else is found. A directory
- * that has something read-only below it is left out, as all below it would be writable.
+ * Where programs write, by name: in a container whose root the job around it keeps closed, nothing else is found. That is the
+ * application, which is bin/build's working directory (buildpack.md, "Build"), the command's own directory, and temporary files.
+ * A directory that has something read-only below it is left out, as all below it would be writable.
  */
 function writable({ cwd, env }: Command, readOnly: readonly string[]): string[] {
   if (readOnly.length === 0) return []
-  return realPaths([cwd, tmpdir(), env['TMPDIR'] ?? '', env['HOME'] ?? ''].filter(path => isAbsolute(path)))
+  const places = [process.cwd(), cwd, tmpdir(), env['TMPDIR'] ?? '', env['HOME'] ?? '']
+  return realPaths([...new Set(places)].filter(path => isAbsolute(path)))
     .filter(path => !readOnly.some(closed => closed === path || closed.startsWith(`${path}/`)))
     .flatMap(path => ['--writable', path])
 }
