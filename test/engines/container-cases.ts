@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { changesOthers, makesLayer, reachesProcesses } from '../helpers/attack.ts'
 import { skip } from '../helpers/skip.ts'
 import { landlockVersion } from '../helpers/supervisor.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -92,21 +93,7 @@ export function containerCases(runPhase: RunPhase): void {
 
   it('X27 X49 changes nothing of another buildpack, of what the platform gives, and of what the phase keeps', async ctx => {
     if (landlockVersion() < 3) return skip(ctx, 'Linux 6.2 with Landlock is needed')
-    const makesLayer = `mkdir -p "$1/own"; echo mine > "$1/own/file"; printf '[types]\\nlaunch = true\\n' > "$1/own.toml"`
-    const attack = `exec 2>/dev/null
-try() { sh -c "$1" && echo "done: $1"; }
-try 'echo evil > /layers/test_first/own/file'
-try 'rm -rf /layers/test_first/own'
-try 'mv /layers/test_first /layers/test_third'
-try 'mkdir /layers/test_third'
-try 'echo evil > /layers/test_first/own.toml'
-try 'echo evil > /layers/group.toml'
-try 'echo evil > /layers/config/metadata.toml'
-try 'echo evil > /platform/env/EVIL'
-try 'echo evil > /cnb/buildpacks/evil'
-try 'echo evil > /cnb/lifecycle/evil'
-echo all tried`
-    const { dir, text } = await run('builder', { build: makesLayer }, { build: attack })
+    const { dir, text } = await run('builder', { build: makesLayer }, { build: `${makesLayer}\n${changesOthers}` })
     expect(text).toContain('all tried')
     expect(text).not.toContain('done:')
     expect(await readFile(join(dir, 'layers/test_first/own/file'), 'utf8')).toBe('mine\n')
@@ -117,16 +104,7 @@ echo all tried`
   it('X05 X11 X14 X36 X39 X41 K15 sees no memory, environment or descriptor of the phase, and sends it no signal', async ctx => {
     if (landlockVersion() < 6) return skip(ctx, 'Linux 6.12 with Landlock is needed')
     const attack = `/probe descriptors | sed 's/^/open /'; /probe devices
-exec 2>/dev/null
-for process in /proc/[0-9]*; do
-  pid=\${process#/proc/}
-  [ $pid = $$ ] && continue
-  kill -0 $pid && echo "signalled $pid"
-  head -c 1 $process/environ | grep -q . && echo "environment $pid"
-  (: >> $process/mem) && echo "memory $pid"
-  for fd in 0 1 2 3 4 5 6 7; do (: <> $process/fd/$fd) && echo "descriptor $fd of $pid"; done
-done
-echo "$(ls -d /proc/[0-9]* | wc -l) were there"`
+${reachesProcesses}`
     const { text } = await run('builder', {}, { build: attack })
     expect(text).toMatch(/^\s*([3-9]|\d\d) were there$/m)
     expect(text).not.toMatch(/^\s*(signalled|environment|memory|descriptor|device)/m)

@@ -23,3 +23,36 @@ export function swapForEver(a: string, b: string): void {
   const child = spawn(attackProgram(), ['swap', a, b], { stdio: ['ignore', 'ignore', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
 }
+
+/** For the shell: makes a layer `own`, which is what other buildpacks are to leave alone. */
+export const makesLayer = `mkdir -p "$1/own"; echo mine > "$1/own/file"
+printf '[types]\\nlaunch = true\\nbuild = true\\ncache = true\\n' > "$1/own.toml"`
+
+/** For the shell, as bin/build of test/second after test/first has made its layer: says `done: …` of what it could change (X27, X49). */
+export const changesOthers = `exec 2>/dev/null
+try() { sh -c "$1" && echo "done: $1"; }
+try 'echo evil > /layers/test_first/own/file'
+try 'rm -rf /layers/test_first/own'
+try 'mv /layers/test_first /layers/test_third'
+try 'mkdir /layers/test_third'
+try 'echo evil > /layers/test_first/own.toml'
+try 'echo evil > /layers/plan.toml'
+try 'echo evil > /layers/group.toml'
+try 'echo evil > /layers/config/metadata.toml'
+try 'ln /layers/test_first/own/file /layers/test_second/own/linked && echo evil > /layers/test_second/own/linked'
+try 'echo evil > /platform/env/EVIL'
+try 'echo evil > /cnb/buildpacks/evil'
+try 'echo evil > /cnb/lifecycle/evil'
+echo all tried`
+
+/** For the shell: says what it can do to other processes, and how many it sees (X05, X11, X36, X41). */
+export const reachesProcesses = `exec 2>/dev/null
+for process in /proc/[0-9]*; do
+  pid=\${process#/proc/}
+  [ $pid = $$ ] && continue
+  kill -0 $pid && echo "signalled $pid"
+  head -c 1 $process/environ | grep -q . && echo "environment $pid"
+  (: >> $process/mem) && echo "memory $pid"
+  for fd in 0 1 2 3 4 5 6 7; do (: <> $process/fd/$fd) && echo "descriptor $fd of $pid"; done
+done
+echo "$(ls -d /proc/[0-9]* | wc -l) were there"`
