@@ -22,7 +22,8 @@ import { compileAssets, openDirectories, provideRailsVariables } from './rails.t
 import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby } from './runtime.ts'
 import { readSettings } from './settings.ts'
 import { type Facts, findStart, isRails, noStart, otherProcesses, programs } from './start.ts'
-import { checkVersion, type Wanted, wantedRuby } from './version.ts'
+import type { Wanted } from '../debian/offered-version.ts'
+import { checkVersion, wantedRuby } from './version.ts'
 
 /** Ruby applications, with Bundler. */
 export const ruby = defineBuildpack({ detect, build })

@@ -9,20 +9,8 @@ import {
   fromVersionFile,
   type VersionRequest,
 } from '../sdk/index.ts'
+import { checkOffered, type Wanted, wantedOf, type Wish } from '../debian/offered-version.ts'
 import type { Lock } from './lock-file.ts'
-
-/** A version that some place asks for, as a requirement of RubyGems': `~> 3.3.0`. */
-export interface Wish extends VersionRequest {
-  readonly requirement: string
-}
-
-/** What all places come to. */
-export interface Wanted {
-  /** Those that have to be met: a setting, the Gemfile, which Bundler itself holds, or else the first of the files. */
-  readonly musts: readonly Wish[]
-  /** Others, for warnings. */
-  readonly wishes: readonly Wish[]
-}
 
 /**
  * What the application asks for. A bare release in a file of a version manager accepts later patches of it, as those only mend
@@ -43,37 +31,21 @@ export async function wantedRuby(
     toWish(request, 'patches'),
   )
   const first = setting && toWish({ value: setting.value, where: setting.name }, 'patches')
-  const musts = [first, declared].filter(wish => wish !== undefined)
-  const rest = [locked, ...files].filter(wish => wish !== undefined)
-  return musts.length > 0 ? { musts, wishes: rest } : { musts: rest.slice(0, 1), wishes: rest.slice(1) }
+  return wantedOf([first, declared], [locked, ...files])
 }
 
-/**
- * Holds the version that is on offer against what is asked for.
- * @returns warnings of places that ask for another
- * @throws BuildpackError if one that has to be met is not
- */
-export function checkVersion({ musts, wishes }: Wanted, offered: string): string[] {
-  for (const { value, where, requirement } of musts) {
-    if (satisfies(offered, requirement)) continue
-    const minor = offered.split('.').slice(0, 2).join('.')
-    const write = where.startsWith('Gemfile') || where.startsWith('gems.rb') ? `ruby "~> ${minor}"` : minor
-    throw new BuildpackError(`asks for Ruby ${value}, which is not to be had`, {
-      where,
-      fix: `the nearest is ${offered}, the one that Debian 13 has: write ${write} if the application runs on it`,
-    })
-  }
-  return wishes
-    .filter(({ requirement }) => !satisfies(offered, requirement))
-    .map(({ value, where }) => `${where} asks for ${value}, but ${musts[0]?.where} for ${musts[0]?.value}`)
-}
+/** `checkOffered`, of Ruby. */
+export const checkVersion = (wanted: Wanted, release: string): string[] =>
+  checkOffered(wanted, 'Ruby', release, ({ where }, minor) =>
+    where.startsWith('Gemfile') || where.startsWith('gems.rb') ? `ruby "~> ${minor}"` : minor,
+  )
 
 /** Whether a bare release stands for itself alone, or for later patches of it as well. */
 type Bare = 'exact' | 'patches'
 
 function toWish({ value, where }: VersionRequest, bare: Bare): Wish {
   const requirement = toRequirement(value, bare)
-  if (requirement !== undefined) return { value, where, requirement }
+  if (requirement !== undefined) return { value, where, meets: release => satisfies(release, requirement) }
   const engine = /^(j|truffle|m)ruby|rbx|artichoke/i.exec(value.trim())?.[0]
   throw new BuildpackError(
     engine === undefined

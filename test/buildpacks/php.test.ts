@@ -141,7 +141,7 @@ describe('the version', () => {
   it('is warned of where another one is only meant', async () => {
     const tree = { 'composer.json': json({ require: { php: '^8.1' }, config: { platform: { php: '8.1.2' } } }) }
     expect(await outcome(tree)).toEqual([
-      'composer.json config.platform.php asks for PHP 8.1.2, and the image has 8.4.28',
+      'composer.json config.platform.php asks for 8.1.2, but composer.json require.php for ^8.1: the image has 8.4.28',
     ])
   })
 

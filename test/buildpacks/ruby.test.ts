@@ -118,7 +118,7 @@ describe('the version', () => {
 
   it('is warned of where a second place asks for another', async () => {
     expect(await outcome({ Gemfile: 'ruby "~> 3.3"\n', '.ruby-version': '3.2.0' })).toEqual([
-      '.ruby-version asks for 3.2.0, but Gemfile:1 for ~> 3.3',
+      '.ruby-version asks for 3.2.0, but Gemfile:1 for ~> 3.3: the image has 3.3.14',
     ])
   })
 })
