@@ -1,4 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -77,6 +78,18 @@ suiteWith('the builder image in Docker', docker, daemon => {
       for (const name of ['app:1', 'other:2', `app@${digest}`]) expect([...registry.manifests.keys()]).toContain(name)
       expect(text.match(/confined by Landlock/g)).toHaveLength(1)
       expect(text).toContain('digest ' + digest + '\n/app:\n\n/layers:\n')
+    })
+
+    // A package client, a compiler or an unpacker that runs after the first layer is finished needs places to write in.
+    it.each(['flask', 'node'])('without a capability builds examples/%s with its packages', async name => {
+      const authorities = process.env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt'
+      const options = [
+        ...[...restricted, '--user', '1000', '-v', `${root}/examples/${name}:/source:ro`],
+        ...(existsSync(authorities) ? ['-v', `${authorities}:/etc/ssl/certs/ca-certificates.crt:ro`] : []),
+      ]
+      const { code, text } = await job(options, `bale build ${registry.host}/${name} --publish --path /source`)
+      expect(code, text).toBe(0)
+      expect([...registry.manifests.keys()]).toContain(`${name}:latest`)
     })
 
     it('of root runs buildpacks as another user', async () => {
