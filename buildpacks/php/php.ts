@@ -60,14 +60,8 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const early = await extensionsOf(context, manifest, lock, options.ignores)
     packagesOfExtensions(early, offer.minor)
     const base = await providePhp(context, archive, offer)
-    const project = await preparePackages(context, archive, {
-      php: base,
-      offer,
-      temp,
-      manifest,
-      lock,
-      ignores: options.ignores,
-    })
+    const { ignores } = options
+    const project = await preparePackages(context, archive, { php: base, offer, temp, manifest, lock, early, ignores })
     // Scripts of Composer's write to them as well.
     if (project.framework) await openDirectories(app, project.framework)
     if (project.composer && manifest) {
@@ -97,6 +91,8 @@ interface Input {
   readonly temp: string
   readonly manifest: Manifest | undefined
   readonly lock: Lock | undefined
+  /** What is asked for as far as it is known without a lock file that is still to be made. */
+  readonly early: readonly ExtensionRequest[]
   readonly ignores: (name: string) => boolean
 }
 
@@ -107,7 +103,8 @@ async function preparePackages(context: BuildContext, archive: DebianArchive, in
   const composing = manifest && (await provideComposer(context, archive, { php: input.php, minor, temp }))
   const lock = input.lock ?? (composing && manifest && (await makeLock(context, composing, manifest)))
   const own = await readOwnSettings(context.app)
-  const names = packagesOfExtensions(await extensionsOf(context, manifest, lock, ignores), minor)
+  const requests = lock === input.lock ? input.early : await extensionsOf(context, manifest, lock, ignores)
+  const names = packagesOfExtensions(requests, minor)
   const extended = await provideExtensions(context, archive, { php: input.php, minor }, names)
   const php = await provideOwnSettings(context, extended, own)
   const composer = composing && { ...composing, php: mergedFor(composing.php, php) }
@@ -131,7 +128,7 @@ function mergedFor(own: Php, php: Php): Php {
 
 /** All extensions that something asks for, and the usual ones of a framework. */
 async function extensionsOf(
-  { app, env }: BuildContext,
+  { app, env, log }: BuildContext,
   manifest: Manifest | undefined,
   lock: Lock | undefined,
   ignores: (name: string) => boolean,
@@ -142,7 +139,7 @@ async function extensionsOf(
     ...requiredExtensions(manifest, lock, ignores),
     ...(await readOwnSettings(app)).extensions.filter(({ name }) => !ignores(`ext-${name}`)),
     ...(framework?.extensions ?? []).map(name => ({ name, where: framework?.name ?? '' })),
-    ...(manifest === undefined && framework === undefined ? await usedExtensions(app) : []),
+    ...(manifest === undefined && framework === undefined ? await usedExtensions(app, log) : []),
   ]
 }
 

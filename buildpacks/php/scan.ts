@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises'
-import type { App } from '../sdk/index.ts'
+import type { App, Log } from '../sdk/index.ts'
 import { basePackages, type ExtensionRequest, packageOfExtension } from './extensions.ts'
 
 /** What code calls, where nothing declares which extensions it needs. */
@@ -28,7 +28,7 @@ const calls: readonly (readonly [extension: string, pattern: RegExp])[] = [
 const [mostFiles, mostBytes] = [2000, 512 * 1024]
 
 /** The extensions of an application without a composer.json, by what its code calls. */
-export async function usedExtensions(app: App): Promise<ExtensionRequest[]> {
+export async function usedExtensions(app: App, log: Log): Promise<ExtensionRequest[]> {
   const found = new Map<string, ExtensionRequest>()
   const waiting = ['']
   let count = 0
@@ -44,5 +44,10 @@ export async function usedExtensions(app: App): Promise<ExtensionRequest[]> {
       }
     }
   }
+  if (count > mostFiles)
+    log.warning(
+      `the source has ${count} PHP files and no composer.json: which extensions it calls is read from the first ${mostFiles}`,
+      'Name those that are missing: BP_PHP_EXTENSIONS=gd,intl',
+    )
   return [...found.values()].filter(({ name }) => !basePackages.includes(packageOfExtension(name) ?? ''))
 }

@@ -14,11 +14,17 @@ import { parseLock, readLock, readManifest } from '../../buildpacks/php/project.
 import { usedExtensions } from '../../buildpacks/php/scan.ts'
 import { checkVersion, wantedPhp } from '../../buildpacks/php/version.ts'
 import { findWeb } from '../../buildpacks/php/web.ts'
-import { App } from '../../buildpacks/sdk/index.ts'
+import { App, Log } from '../../buildpacks/sdk/index.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { type Tree, writeTree } from '../helpers/tree.ts'
 import { openProject } from './sdk/project.ts'
+
+function listen() {
+  let text = ''
+  const note = (more: string): void => void (text += more)
+  return { log: new Log({ stdout: note, stderr: note }), said: () => text }
+}
 
 const dir = join(import.meta.dirname, '../../buildpacks/php')
 type Env = Record<string, string>
@@ -257,10 +263,19 @@ describe('extensions', () => {
       'lib/a.inc': '<?php $z = new ZipArchive();',
       'node_modules/x.php': '<?php bcadd("1", "2");',
     })
-    expect((await usedExtensions(app)).map(({ name, where }) => [name, where])).toEqual([
+    const { log, said } = listen()
+    expect((await usedExtensions(app, log)).map(({ name, where }) => [name, where])).toEqual([
       ['mysqli', 'index.php'],
       ['zip', 'lib/a.inc'],
     ])
+    expect(said()).toBe('')
+  })
+
+  it('are told of where there is more code than is read', async () => {
+    const app = await appOf(Object.fromEntries(Array.from({ length: 2001 }, (_, i) => [`${i}.php`, '<?php'])))
+    const { log, said } = listen()
+    expect(await usedExtensions(app, log)).toEqual([])
+    expect(said()).toContain('Warning: the source has 2001 PHP files and no composer.json')
   })
 
   it('and packages are in the bill of materials, directories of the application are not', () => {
