@@ -15,7 +15,7 @@ export interface Peer {
 
 /** Those that can be had here, and why others cannot. */
 export async function startPeers({ dir, ends }: Bench, registry: string) {
-  await shell('printf "FROM scratch\\nCOPY . /tree\\n" >Containerfile; mkdir probe && touch probe/file', dir)
+  await shell('printf "FROM scratch\\nCOPY . /tree\\n" >Containerfile', dir)
   const args = '-f Containerfile "$ROUND/context"'
   const [peers, missing]: [Peer[], string[]] = [[], []]
 
@@ -29,8 +29,9 @@ export async function startPeers({ dir, ends }: Bench, registry: string) {
   const docker = await startDocker()
   if (docker.state === 'missing') return { peers, missing: [...missing, `BuildKit: ${docker.reason}`] }
   const { socketPath } = ends.adopt(docker.value, daemon => daemon.stop())
-  const client = await clientWithBuildKit(socketPath, dir)
-  if (client !== undefined) {
+  const program = await dockerWithBuildKit(socketPath, dir)
+  if (program !== undefined) {
+    const client = `DOCKER_BUILDKIT=1 ${program} --host unix://${socketPath}`
     const tag = `${registry}/\${ROUND##*/}/buildkit`
     const build = (flags: string): string => `${client} build -q ${flags} -t ${tag} ${args} && ${client} push -q ${tag}`
     // Its daemon is the same in all rounds, but what it knows of a context goes by the context's path.
@@ -39,12 +40,16 @@ export async function startPeers({ dir, ends }: Bench, registry: string) {
   return { peers, missing }
 }
 
-/** Docker's own client has BuildKit in it up to version 22; later ones need a plugin. */
-async function clientWithBuildKit(socketPath: string, dir: string): Promise<string | undefined> {
+/** Docker's own client has BuildKit in it up to version 22; later ones need a plugin. @returns a word for the shell */
+export async function dockerWithBuildKit(socketPath: string, dir: string): Promise<string | undefined> {
+  await shell(
+    'mkdir -p probe && touch probe/file && printf "FROM scratch\\nCOPY . /probe\\n" >probe.Containerfile',
+    dir,
+  )
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    const client = `DOCKER_BUILDKIT=1 ${quote(join(folder, 'docker'))} --host unix://${socketPath}`
-    const said = await shell(`${client} build -q -f Containerfile probe || true`, dir)
-    if (said.includes('sha256:')) return client
+    const program = quote(join(folder, 'docker'))
+    const build = `DOCKER_BUILDKIT=1 ${program} --host unix://${socketPath} build -q -f probe.Containerfile probe`
+    if ((await shell(`${build} || true`, dir)).includes('sha256:')) return program
   }
   return undefined
 }
