@@ -34,9 +34,9 @@ const library = {
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   outExtension: { '.js': '.mjs' },
-  // CommonJS dependencies ask for Node's own modules by require.
+  // CommonJS dependencies ask for Node's own modules by require. A buildpack bundles the SDK into CommonJS, which has no import.meta.
   banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    js: "const require = id => process.getBuiltinModule(id) ?? (() => { throw Object.assign(new Error(`Cannot find module '${id}'`), { code: 'MODULE_NOT_FOUND' }) })();",
   },
 }
 /** What a program may import: 'bale', 'bale/sdk' and 'bale/sdk/testing'. */

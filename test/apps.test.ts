@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { chooseApps, currentLanding, readApps, type TestApp, turns } from './helpers/apps.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
@@ -48,6 +49,8 @@ describe('the applications that are really built', () => {
   it('have no misspelt expectation', async () => {
     const dir = await temporaryDirectory()
     await writeTree(dir, { 'app/expect.json': '{ "http": { "path": "/", "status": 200, "boddy": "" } }' })
-    expect(() => readApps(dir)).toThrow(/app\/expect\.json: http\.b/)
+    expect(() => readApps(dir)).toThrow(
+      expect.objectContaining({ where: join(dir, 'app/expect.json http.body'), message: 'it is missing' }) as Error,
+    )
   })
 })

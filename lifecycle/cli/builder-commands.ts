@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { pullPolicies } from '../stores/pull-policy.ts'
+import type { TestOptions } from './commands/buildpack-test.ts'
 import type { GlobalOptions } from './context.ts'
 import { type Run, collect, examples, outputOption, withOutput } from './options.ts'
 
@@ -61,8 +62,15 @@ export function addBuilder(program: Command, run: Run): void {
 export function addBuildpack(program: Command, run: Run): void {
   const group = program
     .command('buildpack')
-    .description('Buildpacks: make, package and inspect them.')
-    .addHelpText('after', examples('bale buildpack new acme/hello', 'bale buildpack package hello.cnb --format file'))
+    .description('Buildpacks: make, test, package and inspect them.')
+    .addHelpText(
+      'after',
+      examples(
+        'bale buildpack new acme/hello',
+        'bale buildpack test hello',
+        'bale buildpack package hello.cnb --format file',
+      ),
+    )
   group
     .command('new')
     .argument('<id>', 'such as acme/hello')
@@ -71,9 +79,38 @@ export function addBuildpack(program: Command, run: Run): void {
     .option('-p, --path <dir>', 'the directory to make (default: named after the id)')
     .option('-V, --set-version <version>', 'the version of the buildpack', '1.0.0')
     .option('-t, --targets <os/arch>', "a platform that it supports (repeatable; default: this machine's)", collect)
-    .addHelpText('after', examples('bale buildpack new acme/hello --path hello'))
+    .addOption(
+      new Option('-l, --language <language>', 'what it is written in')
+        .choices(['shell', 'typescript'])
+        .default('shell'),
+    )
+    .addHelpText(
+      'after',
+      examples('bale buildpack new acme/hello --path hello', 'bale buildpack new acme/pages --language typescript'),
+    )
     .action(async (id: string, options: GlobalOptions) => {
       await run(options, async context => (await buildpacks()).newCommand(context, id, options))
+    })
+  withOutput(group.command('test'))
+    .argument('[dir]', "the buildpack's directory", '.')
+    .description('Build applications with a buildpack in the sandbox, and check what comes of each.')
+    .option(
+      '--app <dir>',
+      'an application with an expect.json (repeatable; default: those in the folder test of the buildpack)',
+      collect,
+    )
+    .option('--builder <builder>', 'a builder.toml, a directory with one, or a builder image: what it is built on')
+    .option('--env <name=value>', 'a variable for the builds, besides those of expect.json (repeatable)', collect)
+    .addOption(new Option('--network <mode>', 'what the builds can reach').choices(['none', 'host']))
+    .option('--pre-buildpack <buildpack>', 'one that goes before it (repeatable)', collect)
+    .option('--post-buildpack <buildpack>', 'one that goes after it (repeatable)', collect)
+    .addHelpText(
+      'after',
+      examples('bale buildpack test hello', 'bale buildpack test hello --app my-app --network none'),
+    )
+    .action(async (dir: string, options: TestOptions) => {
+      const { testCommand } = await import('./commands/buildpack-test.ts')
+      await run(options, async context => testCommand(context, dir, options))
     })
   label(target(withOutput(group.command('package'))))
     .argument('<name>', 'the name of the image, as for build; or of the file')

@@ -77,6 +77,7 @@ export interface GlobalOptions {
   readonly depth?: string
   readonly api?: string
   readonly setVersion?: string
+  readonly language?: string
   readonly unset?: boolean
   readonly mirror?: readonly string[]
   readonly username?: string

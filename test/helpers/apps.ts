@@ -3,27 +3,14 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { expectationEntries, parseAs } from '../../lifecycle/cli/app-test/expectation.ts'
 import { root } from './bale.ts'
-
-const regExp = v.pipe(
-  v.string(),
-  v.check(text => RegExp(text) instanceof RegExp, 'not a regular expression'),
-)
-const status = v.pipe(v.number(), v.integer(), v.minValue(0))
 
 /** test/apps/README.md says what each key means. */
 const expectedSchema = v.strictObject({
-  env: v.optional(v.record(v.string(), v.string())),
+  ...expectationEntries,
   detect: v.optional(v.array(v.pipe(v.string(), v.startsWith('bale/')))),
-  exit: v.optional(status),
-  error: v.optional(regExp),
-  log: v.optional(regExp),
-  process: v.optional(v.string()),
-  http: v.optional(v.strictObject({ path: v.pipe(v.string(), v.startsWith('/')), status, body: regExp })),
-  run: v.optional(v.strictObject({ exit: status, output: regExp })),
   remote: v.optional(v.string()),
-  largest: v.optional(v.pipe(v.number(), v.minValue(1))),
-  absent: v.optional(v.array(regExp)),
   figures: v.optional(v.strictObject({ title: v.string(), change: v.string() })),
   quick: v.optional(v.literal(true)),
 })
@@ -38,7 +25,7 @@ export interface TestApp {
 
 const appsDir = join(root, 'test', 'apps')
 
-/** @throws Error that names the file and the key for an expect.json that is none */
+/** @throws BaleError that names the file and the key for an expect.json that is none */
 export function readApps(dir = appsDir): TestApp[] {
   const folders = readdirSync(dir, { withFileTypes: true }).filter(entry => entry.isDirectory())
   return folders
@@ -46,12 +33,7 @@ export function readApps(dir = appsDir): TestApp[] {
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function readExpected(file: string): Expected {
-  const result = v.safeParse(expectedSchema, JSON.parse(readFileSync(file, 'utf8')))
-  if (result.success) return result.output
-  const [issue] = result.issues
-  throw new Error(`${file}: ${v.getDotPath(issue) ?? ''}: ${issue.message}`)
-}
+const readExpected = (file: string): Expected => parseAs(expectedSchema, readFileSync(file), file)
 
 /** What the rotation depends on. */
 export interface Landing {

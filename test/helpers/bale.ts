@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
+import { freePort } from '../../lifecycle/cli/app-test/check.ts'
+
+export { freePort }
 
 export const root = resolve(import.meta.dirname, '../..')
 export const baleProgram = join(root, 'bin', 'bale')
@@ -58,16 +60,6 @@ export function digestIn(ended: Ended): string {
   const match = /@(sha256:[0-9a-f]{64})/.exec(ended.stdout)
   if (ended.code !== 0 || match === null) throw new Error(`it ended with ${ended.code}:\n${ended.output}`)
   return match[1] as string
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((done, failed) => {
-    const server = createServer().once('error', failed)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => done(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }
 
 /** What a URL answers, once somebody listens there; `alive` says whether there is any use in waiting. */

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { newBuildpack } from '../../platform/builders/new-buildpack.ts'
 import { openBuildpack } from '../../platform/builders/open-buildpack.ts'
 import { packageBuildpack } from '../../platform/builders/package-buildpack.ts'
@@ -17,8 +18,22 @@ import { sizeOf } from '../../image/image.ts'
 export async function newCommand(context: CommandContext, id: string, options: GlobalOptions): Promise<void> {
   const { api = '0.10', setVersion: version = '1.0.0', path } = options
   const targets = parseTargets(options.targets, '--targets') ?? [context.settings.platform]
-  const dir = await newBuildpack({ id, api, version, path, targets })
-  context.print(`Made ${printable(dir)}; try it: bale build NAME --buildpack ${printable(dir)}`)
+  const distribution = findDistribution(import.meta.url)
+  const language = options.language === 'typescript' ? 'typescript' : 'shell'
+  const nodeStarter = join(bundledIn(distribution), 'procfile', 'bin', 'main')
+  const dir = printable(await newBuildpack({ id, api, version, path, targets, language, nodeStarter }))
+  const sdk = packageRoot(distribution.root) ?? 'the file that npm pack makes of Bale'
+  const next =
+    language === 'shell'
+      ? `bale buildpack test ${dir}`
+      : `cd ${dir} && npm install --save-dev ${printable(sdk)} && npm test`
+  context.print(`Made ${dir}; try it: ${next}`)
+}
+
+/** Where this program is part of an npm package or a checkout, that has `bale/sdk`. */
+function packageRoot(distribution: string): string | undefined {
+  const root = resolve(distribution, '..', '..')
+  return existsSync(join(root, 'package.json')) && existsSync(join(distribution, 'sdk.mjs')) ? root : undefined
 }
 
 export async function packageCommand(context: CommandContext, name: string, options: GlobalOptions): Promise<void> {

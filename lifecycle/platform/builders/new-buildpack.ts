@@ -1,5 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { BaleError, isErrno } from '../../errors.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import type { Platform } from '../../image/manifest.ts'
@@ -14,29 +14,96 @@ export interface NewBuildpackInput {
   /** The directory to make; named after the id in the working directory by default. */
   readonly path?: string | undefined
   readonly targets: readonly Platform[]
+  readonly language: 'shell' | 'typescript'
+  /** The script that starts Node for a buildpack of the SDK. */
+  readonly nodeStarter: string
 }
 
-const detect = `#!/bin/sh
+/** The files of a buildpack that builds the application in `test/hello`, by their paths; programs begin with `#!`. */
+type Files = Readonly<Record<string, string>>
+
+const shellFiles = (api: string): Files => ({
+  'bin/detect': `#!/bin/sh
 # Exits with 0 if the buildpack is for the application in the working directory, else with 100.
 set -eu
-exit 100
-`
-const build = `#!/bin/sh
-# Builds the application in the working directory. Layers go below $CNB_LAYERS_DIR.
+[ -f hello.txt ] || exit 100
+`,
+  'bin/build': `#!/bin/sh
+# Builds the application in the working directory. Layers go below the first argument, which is $CNB_LAYERS_DIR too.
 set -eu
-echo "---> $CNB_BUILDPACK_DIR"
-exit 1
-`
+echo "---> Hello"
+cat > "$1/launch.toml" <<'END'
+[[processes]]
+type = "web"
+${hasCommandLists(api) ? 'command = ["cat", "hello.txt"]' : 'command = "cat"\nargs = ["hello.txt"]\ndirect = true'}
+default = true
+END
+`,
+})
+
+/** Since Buildpack API 0.9, command is a list, and no process is run by a shell. */
+const hasCommandLists = (api: string): boolean => Number(api.split('.')[1]) >= 9
+
+const typescriptFiles = (nodeStarter: string): Files => ({
+  'package.json': `${JSON.stringify(
+    {
+      private: true,
+      type: 'module',
+      scripts: {
+        build:
+          'esbuild main.ts --bundle --platform=node --target=node22 --format=cjs --log-override:direct-eval=silent --outfile=buildpack/main.cjs',
+        test: 'npm run build && bale buildpack test buildpack --app test/hello',
+      },
+      devDependencies: { esbuild: '0.28.2' },
+    },
+    undefined,
+    2,
+  )}\n`,
+  '.gitignore': 'node_modules/\nbuildpack/main.cjs\n',
+  'main.ts': `import { defineBuildpack, fail, invocationOf, pass, runBuildpack } from 'bale/sdk'
+
+const buildpack = defineBuildpack({
+  async detect({ app }) {
+    return (await app.has('hello.txt')) ? pass('hello.txt is there') : fail('no hello.txt')
+  },
+
+  async build({ log }) {
+    log.heading('Hello')
+    return { launch: { processes: [{ type: 'web', command: ['cat', 'hello.txt'], default: true }] } }
+  },
+})
+
+void runBuildpack(buildpack, invocationOf(process)).then(status => (process.exitCode = status))
+`,
+  'buildpack/bin/detect': `#!/bin/sh
+# Rules the buildpack out in 2 ms, where Node takes 50: for what is not for it, it does not start.
+[ -f hello.txt ] || exit 100
+exec "$CNB_BUILDPACK_DIR/bin/main" detect
+`,
+  'buildpack/bin/build': '#!/bin/sh\nexec "$CNB_BUILDPACK_DIR/bin/main" build\n',
+  'buildpack/bin/main': nodeStarter,
+})
+
+const testedApp = (id: string): Files => ({
+  'test/hello/hello.txt': 'hello\n',
+  'test/hello/expect.json': `${JSON.stringify({ detect: [id], run: { exit: 0, output: 'hello' } }, undefined, 2)}\n`,
+})
 
 /**
- * Makes a directory for a new buildpack, with scripts that do nothing yet.
+ * Makes a directory for a new buildpack, which builds an application that comes with it.
  * @returns its path
  * @throws BaleError 'arguments' if it exists
  */
-export async function newBuildpack({ id, api, version, path, targets }: NewBuildpackInput): Promise<string> {
+export async function newBuildpack(input: NewBuildpackInput): Promise<string> {
+  const { id, api, version, path, targets, language, nodeStarter } = input
   checkPublishableId(id, 'the id')
   checkPublishableVersion(version, '--version')
   requireBuildpackApi(api, id)
+  if (language === 'typescript' && Number(api.split('.')[1]) < 10)
+    throw new BaleError('arguments', `the SDK is for Buildpack API 0.10 and newer, not for ${api}`, {
+      where: '--api',
+      fix: 'leave it out, or write the buildpack in shell',
+    })
   const dir = resolve(path ?? (id.split('/').at(-1) as string))
   await mkdir(dir).catch((cause: unknown) => {
     if (isErrno(cause, 'EEXIST'))
@@ -46,16 +113,22 @@ export async function newBuildpack({ id, api, version, path, targets }: NewBuild
       cause,
     })
   })
+  const document = {
+    api,
+    buildpack: { id, version },
+    targets: targets.map(({ os, architecture, variant }) => ({ os, arch: architecture, variant })),
+  }
+  const isShell = language === 'shell'
+  const files = {
+    ...testedApp(id),
+    ...(isShell ? shellFiles(api) : typescriptFiles(await readFile(nodeStarter, 'utf8'))),
+    [isShell ? 'buildpack.toml' : 'buildpack/buildpack.toml']: formatToml(document),
+  }
   await wrapErrno(dir, async () => {
-    await mkdir(join(dir, 'bin'))
-    const document = {
-      api,
-      buildpack: { id, version },
-      targets: targets.map(({ os, architecture, variant }) => ({ os, arch: architecture, variant })),
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(dirname(join(dir, name)), { recursive: true })
+      await writeFile(join(dir, name), content, { mode: content.startsWith('#!') ? 0o755 : 0o644 })
     }
-    await writeFile(join(dir, 'buildpack.toml'), formatToml(document))
-    await writeFile(join(dir, 'bin', 'detect'), detect, { mode: 0o755 })
-    await writeFile(join(dir, 'bin', 'build'), build, { mode: 0o755 })
   })
   return dir
 }
