@@ -12,6 +12,7 @@ import { type HostUser, asRoot, findHostUser, openAs } from './host-user.ts'
 import { isolate, sizesFor, systemMounts } from './isolation.ts'
 import { checkPath } from './mounts.ts'
 import type { Places } from './places.ts'
+import type { Emulator } from '../processes/emulation.ts'
 import { type Outputs, openOutputs } from '../processes/pipe.ts'
 import { checkEnvironment } from '../processes/launch.ts'
 import { explainRefusal, readFacts } from './explain-failure.ts'
@@ -36,6 +37,8 @@ export interface BubblewrapOptions {
   readonly caBundle?: string
   /** The program of landlock/main.c; without it, and with network `host`, `onWarning` is told of the risk. */
   readonly landlock?: string | undefined
+  /** What runs the programs of the root file system, if they are for another architecture than this machine's. */
+  readonly emulator?: Emulator | undefined
   /** Threads and processes at one time (4096 by default), and bytes of memory and of disk (no limits by default). */
   readonly limits?: Partial<Limits> | undefined
   /** Called once, at the first run that it applies to. */

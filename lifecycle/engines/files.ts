@@ -1,7 +1,9 @@
 import { totalmem } from 'node:os'
 import { realpath, stat } from 'node:fs/promises'
 import { BaleError, isErrno } from '../errors.ts'
+import type { Emulator } from '../processes/emulation.ts'
 import type { Bwrap } from './bwrap.ts'
+import { openEmulation } from './emulation.ts'
 import type { Mount } from './engine.ts'
 import { sizesFor, systemMounts } from './isolation.ts'
 import { type OpenMounts, isPlainPath, openMounts, orderMounts } from './mounts.ts'
@@ -14,7 +16,7 @@ export interface FilesOptions {
   readonly bwrap: Bwrap
   /** One directory, or the layers of an image, the lowest first. */
   readonly rootfs: string | readonly string[]
-  /** For what a run needs for a moment. Only layers need it. */
+  /** For what a run needs for a moment. Only layers and an emulator need it. */
   readonly tmpDir?: string
   readonly mounts: readonly Mount[]
   readonly network: 'none' | 'host'
@@ -24,6 +26,8 @@ export interface FilesOptions {
   readonly caBundle?: string | undefined
   /** The program of engines/landlock, to be shown at `landlockInside`. */
   readonly landlock?: string | undefined
+  /** What runs the programs of the root, if they are for another architecture. */
+  readonly emulator?: Emulator | undefined
   /** Where a starter shows the host's files, as those of another user. Their disposal is the caller's. */
   readonly places?: Places | undefined
 }
@@ -34,7 +38,7 @@ export const landlockInside = '/.landlock'
 export interface OpenFiles extends AsyncDisposable {
   readonly options: readonly string[]
   readonly descriptors: readonly (number | Uint8Array)[]
-  /** Mounts a root of several layers before bubblewrap starts. */
+  /** Mounts a root of several layers, and registers an emulator, before bubblewrap starts. */
   readonly wrapper?: Wrapper
 }
 
@@ -84,17 +88,20 @@ export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
 
 interface Root {
   readonly options: readonly string[]
-  readonly wrapper?: Wrapper
+  readonly wrapper: Wrapper | undefined
   close(): Promise<void>
 }
 
 /** The image at `/`, read-only, with a place for each mount. */
 async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: readonly string[]): Promise<Root> {
-  const { tmpDir, places } = files
+  const { tmpDir, places, emulator } = files
   const rootfs = typeof files.rootfs === 'string' ? [files.rootfs] : files.rootfs
   const [only] = rootfs
-  if (only !== undefined && rootfs.length === 1)
-    return { options: await layOutRoot(only, points, places?.open(only)), close: () => Promise.resolve() }
+  if (only !== undefined && rootfs.length === 1) {
+    const options = await layOutRoot(only, points, places?.open(only))
+    const emulation = await openEmulation(emulator, undefined, { tmpDir, places })
+    return { options, wrapper: emulation.wrapper, close: async () => emulation[Symbol.asyncDispose]() }
+  }
   if (tmpDir === undefined) throw new BaleError('engine', 'layers need a directory for temporary files')
   const kinds = await Promise.all(
     points.map(async (path): Promise<MountPoint> => {
@@ -113,7 +120,7 @@ async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: r
   )
   return {
     options: ['--ro-bind', overlay.path, '/'],
-    wrapper: overlay.wrapper,
+    wrapper: (await openEmulation(emulator, overlay.wrapper, files)).wrapper,
     close: async () => overlay[Symbol.asyncDispose](),
   }
 }

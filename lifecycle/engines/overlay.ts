@@ -30,7 +30,8 @@ const mountOverlay = `
   exec "$@" 2>&${keptFd} ${keptFd}>&-`
 /** What goes wrong before bubblewrap is started is not for the user, since there is another way then. */
 const quietly = `exec ${keptFd}>&2 2>/dev/null`
-const ownNamespaces = ['unshare', '--user', '--map-root-user', '--mount', '--']
+/** Has the rest of its arguments run where an ordinary user may mount. */
+export const ownNamespaces: readonly string[] = ['unshare', '--user', '--map-root-user', '--mount', '--']
 
 /**
  * An overlay on `rootfs` in a user namespace, which needs Linux 5.11, unshare(1) and mount(8); bubblewrap itself makes

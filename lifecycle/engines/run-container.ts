@@ -13,6 +13,7 @@ import { findLandlock, withoutLandlock } from './landlock.ts'
 import { orderMounts } from './mounts.ts'
 import type { Places } from './places.ts'
 import { checkVolumes, openWritable } from './run-files.ts'
+import type { Emulator } from '../processes/emulation.ts'
 import { checkEnvironment } from '../processes/launch.ts'
 import { type Ending, type Sandbox, type SandboxOptions, startSandbox } from './sandbox.ts'
 import { attend, lendOutputs } from './terminal.ts'
@@ -47,6 +48,8 @@ export interface RunImageOptions {
   readonly volumes?: readonly Mount[] | undefined
   /** Bytes that the program and all that it starts may use. */
   readonly memory?: number | undefined
+  /** What runs the programs of the image, if they are for another architecture than this machine's. */
+  readonly emulator?: Emulator | undefined
   /** The program of landlock/main.c, which closes abstract unix sockets of others to it. */
   readonly landlock?: string | undefined
 }
@@ -72,7 +75,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   const [account, bwrap] = await Promise.all([findAccount(rootfs, user), findBwrap(options.bwrap)])
   const mounts = await orderMounts(options.volumes ?? [])
   await checkVolumes(rootfs, mounts)
-  const { memory } = options
+  const { memory, emulator } = options
   await using group = memory === undefined ? undefined : openCgroup({ pids: mostPids, memory })
   let isOut = false
   const program = describeProgram(options, account)
@@ -123,7 +126,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
     await using opened = await openAs(
       hostUser,
       bwrap,
-      places => openWritable({ bwrap, rootfs, tmpDir, mounts, memory, places }),
+      places => openWritable({ bwrap, rootfs, tmpDir, mounts, memory, places, emulator }),
       onAsRoot,
     )
     const ended = await attended(start(opened.files, opened.as))
@@ -135,7 +138,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
 
   async function runReadOnly(): Promise<Ending> {
     const open = (places?: Places) =>
-      openFiles({ bwrap, rootfs, mounts, network, memory, home: program.env.HOME, places })
+      openFiles({ bwrap, rootfs, tmpDir, mounts, network, memory, home: program.env.HOME, places, emulator })
     await using opened = await openAs(hostUser, bwrap, open, onAsRoot)
     return await attended(start(opened.files, opened.as))
   }

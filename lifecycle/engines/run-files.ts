@@ -2,7 +2,9 @@ import { lstat, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { totalmem } from 'node:os'
 import { BaleError, isErrno } from '../errors.ts'
+import type { Emulator } from '../processes/emulation.ts'
 import type { Bwrap } from './bwrap.ts'
+import { openEmulation } from './emulation.ts'
 import type { Mount } from './engine.ts'
 import { sizesFor, systemMounts } from './isolation.ts'
 import { openMounts } from './mounts.ts'
@@ -18,6 +20,8 @@ export interface WritableOptions {
   readonly mounts: readonly Mount[]
   readonly memory?: number | undefined
   readonly places?: Places | undefined
+  /** What runs the programs of the image, if they are for another architecture. */
+  readonly emulator?: Emulator | undefined
 }
 
 export interface WritableFiles extends AsyncDisposable {
@@ -28,15 +32,16 @@ export interface WritableFiles extends AsyncDisposable {
 
 /** The files of a program that may write everywhere: an overlay on the image, and volumes in it. */
 export async function openWritable(options: WritableOptions): Promise<WritableFiles> {
-  const { bwrap, rootfs, tmpDir, mounts, memory, places } = options
+  const { bwrap, rootfs, tmpDir, mounts, memory, places, emulator } = options
   const overlay = await openOverlay(rootfs, tmpDir, places)
   try {
+    const { wrapper = overlay.wrapper } = await openEmulation(emulator, overlay.wrapper, options)
     const volumes = openMounts(bwrap, mounts, places)
     const sizes = sizesFor(Math.min(memory ?? Infinity, totalmem()))
     return {
       options: ['--bind', overlay.path, '/', ...systemMounts(sizes), ...volumes.options],
       descriptors: volumes.descriptors,
-      wrapper: overlay.wrapper,
+      wrapper,
       async [Symbol.asyncDispose]() {
         volumes[Symbol.dispose]()
         await overlay[Symbol.asyncDispose]()
