@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { readFile, rename } from 'node:fs/promises'
+import { mkdir, readFile, rename } from 'node:fs/promises'
 import { arch as hostArch } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ensureDir, remove } from 'fs-extra/esm'
+import type { Emulator } from '../processes/emulation.ts'
 import { architectureOf, ociArchitecture } from './image-config.ts'
 import { readDescription } from './description.ts'
 import { explainWrite, missingProgram } from './explain-failure.ts'
 import { createImage, type StackEvent, type StackImage } from './make-image.ts'
 import { type Archive, findArchive } from './machine.ts'
+import { inOwnUsers } from './own-users.ts'
 import { discard, type Environment, findProgram, runCommand, searchPath } from './run-command.ts'
 import { type ImageRules, sourcesPath } from './rules.ts'
 import { redactUris } from './sources.ts'
@@ -22,6 +24,8 @@ export interface StackOptions {
   readonly outDir: string
   /** An OCI architecture, this machine's by default: `amd64`, `arm64`. */
   readonly arch?: string | undefined
+  /** What runs the programs of that architecture, if they are not this machine's. */
+  readonly emulator?: Emulator | undefined
   /** The caller's environment: PATH, TMPDIR and the proxy variables are passed on. */
   readonly environment: Environment
   /** The address of a mirror of the Debian archive, instead of the one in this machine's apt sources. */
@@ -78,11 +82,11 @@ interface Work {
 
 /** Prepares the making of images: what the stack says, the archive, the programs and a directory. */
 async function withJob<T>(options: StackOptions, make: (work: Work) => Promise<T>): Promise<T> {
-  const { environment, mirror, securityMirror, onEvent } = options
+  const { environment, mirror, securityMirror, emulator, onEvent } = options
   const stack = await readDescription(options.stackDir)
   const arch = options.arch ?? ociArchitecture(hostArch())
   const { debian: architecture } = architectureOf(arch)
-  const prefix = await findTools(environment, options.signal)
+  const tools = await findTools(environment, options.signal)
   const { suite, components } = stack.debian
   const root = options.machineRoot
   const archive = await findArchive({ suite, components, environment, mirror, securityMirror, root })
@@ -95,7 +99,16 @@ async function withJob<T>(options: StackOptions, make: (work: Work) => Promise<T
   await using work = await makeWorkDir(environment)
   const sourcesFile = await writePrivate(join(work.path, 'debian.sources'), archive.sources ?? '')
   const files = await filesFor(archive)
-  const job = { stack, arch, architecture, archive, sourcesFile, files, prefix, environment, work: work.path, onEvent }
+  const emulation = emulator && { ...emulator, dir: join(work.path, 'binfmt') }
+  if (emulation !== undefined) await mkdir(emulation.dir, { mode: 0o755 })
+  const asRoot = process.geteuid?.() === 0
+  // Root's namespace is the machine's, where an emulator would stay for all.
+  const isApart = asRoot && emulation?.registration !== undefined
+  const job = {
+    ...{ stack, arch, architecture, archive, sourcesFile, files, environment, emulation, work: work.path, onEvent },
+    prefix: isApart ? inOwnUsers : tools,
+    mode: asRoot && !isApart ? ('root' as const) : ('unshare' as const),
+  }
   const suffix = `${randomUUID()}.partial`
   const pathOf = (kind: ImageKind) => join(outDir, `${kind}.tar`)
   const partial = (kind: ImageKind) => `${pathOf(kind)}.${suffix}`

@@ -4,7 +4,14 @@ import { configFor, type DebianPackage, parsePackages } from './image-config.ts'
 import type { StackDescription } from './description.ts'
 import { explainFailure } from './explain-failure.ts'
 import type { Archive } from './machine.ts'
-import { aptSettings, mmdebstrapArguments, newestNote, settingsVariable } from './mmdebstrap.ts'
+import {
+  type MmdebstrapRun,
+  aptSettings,
+  emulatorVariable,
+  mmdebstrapArguments,
+  newestNote,
+  settingsVariable,
+} from './mmdebstrap.ts'
 import { type Environment, runCommand, searchPath } from './run-command.ts'
 import { type ImageKind, type ImageRules, rulesFor } from './rules.ts'
 import { normaliseTree, type NormalisedTree } from './normalise-tree.ts'
@@ -36,7 +43,10 @@ export interface ImageJob {
   readonly archive: Archive
   readonly sourcesFile: string
   readonly files: ImageRules['files']
+  /** The start of the command line, before `mmdebstrap`. */
   readonly prefix: readonly string[]
+  readonly mode: MmdebstrapRun['mode']
+  readonly emulation: MmdebstrapRun['emulation']
   readonly environment: Environment
   readonly work: string
   /** Where the layer goes. */
@@ -54,7 +64,7 @@ const wanted = new Set([osRelease, debianVersion, dpkgStatus, newestNote])
 export async function createImage(job: ImageJob): Promise<StackImage> {
   const { stack, kind, tar, signal, onEvent } = job
   onEvent?.({ type: 'started', image: kind })
-  const argv = ['mmdebstrap', ...mmdebstrapArguments({ ...job, image: stack[kind], asRoot: process.geteuid?.() === 0 })]
+  const argv = ['mmdebstrap', ...mmdebstrapArguments({ ...job, image: stack[kind] })]
   const ending = await runCommand(
     {
       argv: [...job.prefix, ...argv] as [string, ...string[]],
@@ -73,7 +83,7 @@ export async function createImage(job: ImageJob): Promise<StackImage> {
 /**
  * Passes only the necessary part of the caller's environment: maintainer scripts see it, and could store it in the image.
  */
-function environmentFor({ environment, work, stack, archive }: ImageJob): Environment {
+function environmentFor({ environment, work, stack, archive, emulation }: ImageJob): Environment {
   const passed = Object.entries(environment).filter(([name]) => /^(SSL_CERT_(FILE|DIR)|\w+_proxy)$/i.test(name))
   return {
     ...Object.fromEntries(passed),
@@ -84,6 +94,7 @@ function environmentFor({ environment, work, stack, archive }: ImageJob): Enviro
     LC_ALL: 'C.UTF-8',
     SOURCE_DATE_EPOCH: String(stack.debian.epoch.getTime() / 1000),
     [settingsVariable]: aptSettings(archive),
+    ...(emulation?.registration !== undefined && { [emulatorVariable]: emulation.registration }),
   }
 }
 

@@ -1,3 +1,4 @@
+import { type Emulator, registerCommands } from '../processes/emulation.ts'
 import type { ImageDescription, StackDescription } from './description.ts'
 import type { Archive } from './machine.ts'
 
@@ -10,11 +11,17 @@ export interface MmdebstrapRun {
   readonly archive: Archive
   /** A file with `archive.sources`, which the new root's apt reads. */
   readonly sourcesFile: string
-  readonly asRoot: boolean
+  /** `root` really mounts and owns files; `unshare` does so in a user namespace, and makes one for an ordinary user. */
+  readonly mode: 'root' | 'unshare'
+  /** What runs the programs of the image, with a directory to mount binfmt_misc on, if they are for another architecture. */
+  readonly emulation?: (Emulator & { readonly dir: string }) | undefined
 }
 
 /** The variable that hands apt's settings to a hook: unlike arguments, other users of the machine cannot read it. */
 export const settingsVariable = 'BALE_APT_SETTINGS'
+
+/** The variable with the entry for binfmt_misc. */
+export const emulatorVariable = 'BALE_EMULATOR'
 
 /** The machine's network settings as text for an apt.conf. They are not in the image: see `isDropped`. */
 export function aptSettings(archive: Archive): string {
@@ -32,16 +39,20 @@ export function mmdebstrapArguments({
   architecture,
   archive,
   sourcesFile,
-  asRoot,
+  mode,
+  emulation,
 }: MmdebstrapRun): string[] {
   const options = [
-    `--mode=${asRoot ? 'root' : 'unshare'}`,
+    `--mode=${mode}`,
     `--variant=${image.essential ? 'essential' : 'custom'}`,
     '--format=tar',
     `--architectures=${architecture}`,
     `--components=${stack.debian.components.join(',')}`,
     `--include=${[...image.packages, ...image.remove].join(',')}`,
     '--dpkgopt=force-unsafe-io', // the tree is thrown away in a minute: no need to wait for the disk
+    // Whether programs can run is known, and mmdebstrap looks for that outside of its namespaces.
+    ...(emulation === undefined ? [] : ['--skip=check/qemu']),
+    ...(emulation?.registration === undefined ? [] : [`--setup-hook=${registers(emulation.dir)}`]),
     ...hooks(image),
   ]
   // Without sources, mmdebstrap knows the address of the archive, but on some systems, such as Ubuntu, not its keys.
@@ -49,6 +60,11 @@ export function mmdebstrapArguments({
   if (archive.sources === undefined && archive.keyring !== undefined) options.push(`--keyring=${archive.keyring}`)
   return [...options, stack.debian.suite, '-', ...mirror]
 }
+
+/** mmdebstrap runs hooks in its own user namespace, for which the emulator is registered before the first program runs. */
+const registers = (dir: string): string => `set -- ${quoted(dir)} "$${emulatorVariable}"; ${registerCommands}`
+
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
 /** Shell commands that mmdebstrap runs with the new root's path as $1. */
 function hooks(image: ImageDescription): string[] {

@@ -1,9 +1,12 @@
+import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readDescription } from '../../lifecycle/stacks/description.ts'
 import { createStack, type StackEvent, type StackOptions } from '../../lifecycle/stacks/create.ts'
+import { emulatorVariable, mmdebstrapArguments } from '../../lifecycle/stacks/mmdebstrap.ts'
 
 // mmdebstrap is a shell script here, in a PATH that holds nothing else but what it needs.
 
@@ -147,6 +150,35 @@ describe('with a mmdebstrap that works', () => {
     const args = await readFile(join(dir, 'seen.args'), 'utf8')
     expect(args).toContain(`--keyring=${join(dir, 'machine/usr/share/keyrings/debian-archive-keyring.gpg')} `)
     expect(args).toMatch(/ trixie -\n$/)
+  })
+
+  it('has the programs of another architecture run by the emulator, of whose presence it is not to make sure', async () => {
+    await fake(`echo "$@" >"\${TMPDIR%/*/*}/seen.args"; ${works}`)
+    const { run } = await create({ arch: 'arm64', emulator: { architecture: 'arm64' } })
+    const args = await readFile(join(dir, 'seen.args'), 'utf8')
+    expect(args).toContain(' --architectures=arm64 ')
+    expect(args).toContain(' --skip=check/qemu ')
+    expect(args).not.toContain('binfmt')
+    expect(run.config).toMatchObject({ architecture: 'arm64', variant: 'v8' })
+    await create()
+    expect(await readFile(join(dir, 'seen.args'), 'utf8')).not.toContain('qemu')
+  })
+
+  it('registers an emulator in the namespace of mmdebstrap, by a hook that takes any path', async () => {
+    const stack = await readDescription(stackDir)
+    const archive = { sources: '', settings: [], keyring: undefined, extraKeyrings: [], warnings: [] }
+    const there = join(dir, "it's here")
+    const emulation = { architecture: 'arm64', registration: ':qemu:M::\\x7f:', dir: there }
+    const job = { stack, image: stack.run, architecture: 'arm64', archive, sourcesFile: '/x', mode: 'unshare' as const }
+    const argv = mmdebstrapArguments({ ...job, emulation })
+    expect(argv[0]).toBe('--mode=unshare')
+    const hook = argv.find(arg => /^--setup-hook=.*binfmt_misc/.test(arg))?.slice('--setup-hook='.length) ?? ''
+    await tree(dir, { 'bin/mount': '#!/bin/sh\nprintf "%s\\n" "$@" >"$SEEN"\n', "it's here/register": '' })
+    await chmod(join(bin, 'mount'), 0o755)
+    const env = { PATH: `${bin}:/usr/bin:/bin`, SEEN: join(dir, 'seen'), [emulatorVariable]: emulation.registration }
+    execFileSync('sh', ['-c', hook, 'sh', '/root-of-the-image'], { env })
+    expect(await readFile(join(dir, 'seen'), 'utf8')).toBe(`-t\nbinfmt_misc\nbinfmt_misc\n${there}\n`)
+    expect(await readFile(join(there, 'register'), 'utf8')).toBe(emulation.registration)
   })
 
   it('warns when there is no security archive, and takes mirrors that are named', async () => {
