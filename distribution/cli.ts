@@ -17,7 +17,7 @@ import { escapeId } from '../lifecycle/spec/ids.ts'
 import { formatToml } from '../lifecycle/spec/toml.ts'
 import { buildHelpers } from '../scripts/bundle.mjs'
 import { libraries } from './libraries.ts'
-import { type Machine, machineFor, type Arch, runTool } from './machine.ts'
+import { type Arch, type Machine, archs, machineFor, runTool } from './machine.ts'
 import { fetchNode } from './node.ts'
 import { allLicenses } from './sbom.ts'
 
@@ -42,10 +42,13 @@ export function assembleCli({ arch, root, bundle, sources }: CliParts, out: stri
   const machine = machineFor(arch)
   mkdirSync(out, { recursive: true })
   cpSync(bundle, out, { recursive: true, verbatimSymlinks: true, filter: left(machine) })
-  const foreign = readdirSync(join(out, 'launcher')).filter(name => name !== `launcher-linux-${arch}`)
-  for (const name of foreign) rmSync(join(out, 'launcher', name))
-  runTool(join(root, 'launcher/build'), [arch])
-  copyFileSync(join(root, `launcher/dist/launcher-linux-${arch}`), join(out, 'launcher', `launcher-linux-${arch}`))
+  // Images for another platform have its launcher. In the builder image, all are for its own.
+  const launchers = (shared === undefined ? archs : [arch]).map(name => `launcher-linux-${name}`)
+  for (const name of readdirSync(join(out, 'launcher'))) rmSync(join(out, 'launcher', name))
+  for (const name of launchers) {
+    runTool(join(root, 'launcher/build'), [name.replace('launcher-linux-', '')])
+    copyFileSync(join(root, 'launcher/dist', name), join(out, 'launcher', name))
+  }
   buildHelpers(arch, join(out, 'lifecycle'))
   runTool(join(root, 'distribution/dispatcher/build'), [arch, join(out, 'bale')])
   // What goes into builders and packages of buildpacks that this program makes.

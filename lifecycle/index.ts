@@ -1,5 +1,6 @@
 /** Everything a program may import: `import { build, settings } from 'bale'`. */
 export { type BuildOptions, type BuildResult, build, exitStatusOf } from './platform/build-app.ts'
+export { type PlatformsResult, buildPlatforms } from './platform/build-platforms.ts'
 export {
   type PlannedBuild,
   type PlannedBuildpack,
@@ -21,6 +22,7 @@ export type { BuildpackPhase } from './phase-runner.ts'
 export type { Interaction } from './platform/failed-phase-shell.ts'
 export { type RebaseOptions, type RebaseResult, rebase } from './platform/rebase-app.ts'
 export type { Distribution } from './platform/distribution.ts'
+export type { Emulator } from './processes/emulation.ts'
 export type { Engine, EngineRun, ExitStatus, Mount } from './engines/engine.ts'
 export { BaleError, type ErrorCode, type ErrorDetails, type PhaseName } from './errors.ts'
 export type { FailureEvent } from './event-stream.ts'

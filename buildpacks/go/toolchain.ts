@@ -34,7 +34,7 @@ export async function provideGo(context: BuildContext, request: VersionRequest):
   const layer = await context.layer('go', {
     title: `Go ${version}`,
     types: { build: true, cache: true },
-    key: { Go: version, architecture: process.arch },
+    key: { Go: version, architecture: context.target.arch },
     create: dir => download(context, client, version, request, dir),
   })
   return { version, dir: layer.path }

@@ -20,6 +20,8 @@ export interface CacheImageAt {
 export interface ImageCacheOptions {
   /** For the image's config. The image is never run. */
   readonly platform: Platform
+  /** Whether an image that says another platform is used all the same, by default: not every lifecycle writes the one it was made for. */
+  readonly otherPlatforms?: 'used' | 'ignored'
   /** Reports something missing or damaged in the cache. The build goes on without it. */
   onWarning?(text: string): void
   /** Milliseconds that a generation is used for after it was stored. For ever by default. */
@@ -67,6 +69,9 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
         if (image === undefined) return undefined
         const label = labelOf(image.config, labels.cache)
         if (label === undefined) throw notCache()
+        const { os, architecture } = image.config
+        const isOther = os !== options.platform.os || architecture !== options.platform.architecture
+        if (isOther && options.otherPlatforms === 'ignored') return undefined
         if (Number(labelOf(image.config, expiryLabel) ?? Infinity) <= now()) return undefined
         return parseCacheMetadata(label, `label ${labels.cache}`)
       } catch (error) {

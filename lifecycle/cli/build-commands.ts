@@ -28,6 +28,7 @@ export function addBuild(program: Command, run: Run): void {
         'bale build app --cache-from type=s3,bucket=builds --cache-to type=s3,bucket=builds,ttl=14d',
         'bale build oci:out:latest --network none',
         'bale build docker-daemon:app --env BP_NODE_VERSION=22',
+        'bale build ghcr.io/me/app --publish --platform linux/amd64,linux/arm64',
         'bale build registry.example.com/app --publish --on kubernetes:prod/builds --on-settings cluster.yaml',
       ),
     )
@@ -43,11 +44,13 @@ export function addBuild(program: Command, run: Run): void {
 }
 
 /** @throws BaleError 'usage' for options that say how, without the one that says that */
-function requireOn({ on, onSettings, dryRun }: GlobalOptions): void {
+function requireOn({ on, onSettings, dryRun, platform }: GlobalOptions): void {
   if (on === undefined && onSettings !== undefined)
     refuse('these are settings of a build on a cluster', '--on-settings', 'add --on kubernetes, or leave it out')
   if (on !== undefined && dryRun === true)
     refuse('a plan is made here', '--dry-run', 'leave out --on; --output yaml shows what a cluster would be given')
+  if (on !== undefined && platform !== undefined)
+    refuse('a pod builds for the machine that it is on', '--platform', 'leave it out; the settings file chooses nodes')
   if (on !== undefined) parsePlace(on)
 }
 
@@ -76,6 +79,10 @@ function withBuildOptions(command: Command): Command {
       '--path <source>',
       'the directory with the source, or a .tar, .tgz or .zip file of it; or tar://FILE, zip://FILE, tar://stdin, git://HOST/REPOSITORY#REF',
       '.',
+    )
+    .option(
+      '--platform <platforms>',
+      "what the image is for: linux/amd64, linux/arm64, or both with a comma, as one index (default: this machine's platform); qemu runs the programs of another one",
     )
     .option('--sub-path <dir>', 'a directory of the source, in place of all of it')
     .option('--builder <builder>', "a builder image, a builder.toml, or a directory with one (default: Bale's own)")

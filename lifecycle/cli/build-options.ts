@@ -16,7 +16,7 @@ import { type UserConfig, readUserConfig } from './config-file.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
 import { interactionOf } from './interaction.ts'
 import { readSecrets } from './secrets.ts'
-import { parseCreationTime, parseId, parseRegistries, parseVolumes } from './values.ts'
+import { parseBuildPlatforms, parseCreationTime, parseId, parseRegistries, parseVolumes } from './values.ts'
 import { readPairs, readVariables } from './variables.ts'
 
 /**
@@ -139,9 +139,11 @@ function destinationOf(image: string, { docker, publish }: GlobalOptions, config
 /** The settings of this machine with those of the command line and of `bale config`. */
 function settingsOf(
   { settings }: CommandContext,
-  { creationTime, insecureRegistry }: GlobalOptions,
+  { creationTime, insecureRegistry, platform }: GlobalOptions,
   { registryMirrors }: UserConfig,
 ): CommandContext['settings'] {
+  // Of several, each build has its own: see buildPlatforms.
+  const [first, ...more] = parseBuildPlatforms(platform) ?? []
   const insecure = parseRegistries(insecureRegistry, '--insecure-registry')
   const mirrored = Object.entries(registryMirrors).map(([host, mirrors]) => {
     const own = registrySettings(settings.registries, host)
@@ -149,6 +151,7 @@ function settingsOf(
   })
   return {
     ...settings,
+    ...(first !== undefined && more.length === 0 && { platform: first }),
     insecureRegistries: [...(settings.insecureRegistries ?? []), ...insecure],
     registries: { ...settings.registries, ...Object.fromEntries(mirrored) },
     ...(creationTime !== undefined && { sourceDateEpoch: parseCreationTime(creationTime) }),

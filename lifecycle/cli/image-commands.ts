@@ -19,6 +19,7 @@ export function addRun(program: Command, run: Run): void {
         .choices(['none', 'host'])
         .default('host'),
     )
+    .option('--platform <platform>', "which image of an index: linux/amd64 or linux/arm64 (default: this machine's)")
     .option('--process <type>', 'the process to start, instead of the default')
     .option(
       '-v, --volume <host:path[:rw]>',

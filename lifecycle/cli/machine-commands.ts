@@ -41,11 +41,12 @@ export function addStack(program: Command, run: Run): void {
   withOutput(group.command('create'))
     .argument('[dir]', "a directory with a stack.toml (default: that of Bale's own stack)")
     .description('Make a stack from Debian packages, with their newest versions.')
+    .option('--platform <platform>', "linux/amd64 or linux/arm64 (default: this machine's)")
     .addHelpText('after', examples('bale stack create', 'bale stack create stacks/trixie'))
     .action(async (dir: string | undefined, options: GlobalOptions) => {
       await run(options, async context => {
         const { createStackCommand } = await import('./commands/stack.ts')
-        return createStackCommand(context, dir)
+        return createStackCommand(context, dir, options)
       })
     })
 }

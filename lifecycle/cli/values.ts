@@ -23,6 +23,38 @@ export function parsePlatform(text: string, where: string): Platform {
   return { os, architecture, ...(variant !== undefined && { variant }) }
 }
 
+/** The architectures that images are built for. */
+const architectures = ['amd64', 'arm64']
+
+/**
+ * The platforms to build for, separated by commas: `linux/amd64,linux/arm64`.
+ * @throws BaleError 'usage' for others than those that there are, and for one that is there twice
+ */
+export function parseBuildPlatforms(text: string | undefined): readonly [Platform, ...Platform[]] | undefined {
+  if (text === undefined) return undefined
+  const where = '--platform'
+  const known = architectures.map(name => `linux/${name}`)
+  const bad = (message: string, fix: string) => new BaleError('usage', message, { where, fix })
+  const platforms = text.split(',').map(one => {
+    const { os, architecture, variant } = parsePlatform(one, where)
+    const isKnown = architectures.includes(architecture)
+    // The only arm64 that there is has this variant, which tools may leave out.
+    if (isKnown && (variant === undefined || (architecture === 'arm64' && variant === 'v8')))
+      return { os, architecture }
+    throw bad(`Bale builds no images for ${one}`, `write ${known.join(' or ')}, or both: ${known.join(',')}`)
+  })
+  const twice = platforms.find((p, n) => platforms.findIndex(q => q.architecture === p.architecture) < n)
+  if (twice !== undefined) throw bad(`linux/${twice.architecture} is there twice`, 'name each platform once')
+  return platforms as [Platform, ...Platform[]]
+}
+
+/** The same for a command that is about one. */
+export function parseBuildPlatform(text: string | undefined, why: string): Platform | undefined {
+  const [first, ...more] = parseBuildPlatforms(text) ?? []
+  if (more.length === 0) return first
+  throw new BaleError('usage', why, { where: '--platform', fix: 'name one platform' })
+}
+
 /** Parses `name=value` into labels or annotations. */
 export function parseLabels(
   texts: readonly string[] | undefined,

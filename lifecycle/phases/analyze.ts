@@ -173,7 +173,7 @@ async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<
   try {
     const image = await source.pull(name, input.platform, signal)
     const label = image === undefined ? undefined : labelOf(image.config, labels.lifecycle)
-    if (image === undefined || label === undefined) return undefined
+    if (image === undefined || label === undefined || !isFor(image, input.platform)) return undefined
     return { image, metadata: parseLayersMetadata(label, `label ${labels.lifecycle} of ${name}`) }
   } catch (error) {
     if (!(error instanceof BaleError) || error.code !== 'input') throw error
@@ -181,6 +181,10 @@ async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<
     return undefined
   }
 }
+
+/** What was built for another platform has nothing that this build could reuse. */
+const isFor = ({ config }: Image, { os, architecture }: Platform): boolean =>
+  config.os === os && config.architecture === architecture
 
 /** Makes the run image's record in the app image (platform.md, "io.buildpacks.lifecycle.metadata"). */
 export function runImageMetadata(

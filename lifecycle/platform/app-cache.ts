@@ -23,10 +23,14 @@ export interface AppCacheOptions {
   readonly image?: Destination | undefined
   /** Caches that other machines share: read after that of this machine, and written beside it. */
   readonly shared?: { readonly from: readonly Cache[]; readonly to: readonly CacheTarget[] } | undefined
-  /** The platform of the cache image. */
+  /** What the app is built for: what is stored for one platform is of no use for another. */
   readonly platform: Platform
   readonly reporter: Reporter
 }
+
+/** What is stored for other platforms than linux/amd64 has the platform in its name. */
+export const cacheName = (name: string, platform: Platform): string =>
+  platform.architecture === 'amd64' ? name : `${name} ${platform.os}/${platform.architecture}`
 
 /** Files in the cache of an app: the name of the app, rewritten by each build, and a file for each process that uses it. */
 export const identityFile = 'app'
@@ -42,7 +46,7 @@ export async function appCache(
   options: AppCacheOptions,
 ): Promise<BuildCache> {
   const onWarning = (text: string): void => options.reporter.event({ type: 'warning', text })
-  const key = destination.identity
+  const key = cacheName(destination.identity, options.platform)
   const readable = key.replaceAll(/[^A-Za-z0-9.]+/g, '-').slice(-60)
   const dir = join(cacheDir, 'apps', `${readable}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`)
   if (options.clear) await removeTree(dir)
@@ -50,7 +54,10 @@ export async function appCache(
   const blobInfo = await BlobInfoCache.open(dir)
   if (options.image !== undefined) {
     const { sink, previous } = options.image
-    const layers = imageCache({ ...previous, sink }, { platform: options.platform, onWarning })
+    const layers = imageCache(
+      { ...previous, sink },
+      { platform: options.platform, otherPlatforms: 'ignored', onWarning },
+    )
     return new BuildCache({ layers: options.clear ? forgetful(layers) : layers, blobInfo, lease }, options.reporter)
   }
   const own = directoryCache(dir, { onWarning, index: blobInfo, compressed: true })

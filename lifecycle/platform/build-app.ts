@@ -7,7 +7,7 @@ import { type PipelineInput, runPipeline } from '../pipeline.ts'
 import { execEnvOf } from '../spec/exec-env.ts'
 import type { PullPolicy } from '../stores/pull-policy.ts'
 import { lifecycleVersion } from '../version.ts'
-import { appCache } from './app-cache.ts'
+import { appCache, cacheName } from './app-cache.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 import type { LifecycleChoice } from './builders/image-environment.ts'
 import type { Distribution } from './distribution.ts'
@@ -116,7 +116,8 @@ export function build(options: BuildOptions): Promise<BuildResult> {
   return withOpenBuild(options, buildIn)
 }
 
-async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<BuildResult> {
+/** The same for what is open already. */
+export async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<BuildResult> {
   const { options, secrets, stores, reporter, environment, caches } = opened
   const { settings } = options
   const [destination, ...others] = opened.destinations
@@ -128,7 +129,7 @@ async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<BuildRes
     settings,
     stores,
     reporter,
-    app: destination.identity,
+    app: cacheName(destination.identity, settings.platform),
     use: (r: AsyncDisposable) => void resources.use(r),
   }
   const shared = await openShared(caches, context, signal)

@@ -8,10 +8,11 @@ import type { Order } from '../spec/types.ts'
 import type { Stores } from '../stores/open.ts'
 import { platformApi } from './api.ts'
 import { type PullPolicy, locate } from '../stores/pull-policy.ts'
+import { hostPlatform } from '../stores/settings.ts'
 import { type BuildConfigVariable, type Builder, type OpenModules, loadBuilder } from './builder.ts'
 import { type LifecycleChoice, buildImageEnvironment, imageEnvironment } from './builders/image-environment.ts'
 import type { BuildpackModule } from './builders/module.ts'
-import type { Files } from './builders/node-runtime.ts'
+import { type Files, nodeRuntime } from './builders/node-runtime.ts'
 import { openBuildpack } from './builders/open-buildpack.ts'
 import { containerEnvironment } from './container-environment.ts'
 import { bundledIn } from './distribution.ts'
@@ -145,7 +146,12 @@ export async function stackEnvironment(input: StackEnvironmentInput, signal: Abo
     buildpacks: builder.buildpacks,
     order: builder.order,
     lifecycle: {
-      phases: { from: 'bale', dir: distribution.lifecycleDir, runtime: { node: distribution.node } },
+      // Phases run on the Node that runs Bale, also where an emulator runs all else: it brings its own libraries there.
+      phases: {
+        from: 'bale',
+        dir: distribution.lifecycleDir,
+        runtime: arch === hostPlatform().architecture ? { node: distribution.node } : nodeRuntime(distribution),
+      },
       platformApi,
       launcher: distribution.launcher(arch),
     },

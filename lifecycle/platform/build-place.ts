@@ -1,6 +1,7 @@
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { PhaseRunner } from '../phase-runner.ts'
+import type { Emulator } from '../processes/emulation.ts'
 import type { BuildOptions } from './build-app.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 import { isAtOrBelow } from '../layers/tree/cursor.ts'
@@ -39,6 +40,7 @@ export function openPlace(
 
 export interface RunnerParts {
   readonly environment: BuildEnvironment
+  readonly emulator: Emulator | undefined
   readonly workspace: Workspace
   readonly distribution: Distribution
   readonly reporter: Reporter
@@ -47,7 +49,7 @@ export interface RunnerParts {
 /** What starts buildpacks there. */
 export async function openRunner(options: BuildOptions, parts: RunnerParts): Promise<PhaseRunner> {
   const { settings, limits, network = 'host' } = options
-  const { environment, workspace, distribution, reporter } = parts
+  const { environment, emulator, workspace, distribution, reporter } = parts
   const { caBundle, engine } = settings
   const { landlock } = distribution
   // Without a network no proxy is of use, and it may hold a password.
@@ -73,6 +75,7 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
     tmpDir: workspace.dir,
     landlock,
     limits,
+    emulator,
     onWarning: warning => reporter.event({ type: 'warning', ...warning }),
     caBundle,
   })

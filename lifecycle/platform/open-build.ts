@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { BaleError } from '../errors.ts'
@@ -5,6 +6,7 @@ import { type Reporter, silent } from '../events.ts'
 import { readUntrusted } from '../files/read.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { outOfTime } from '../phase-runner.ts'
+import type { Emulator } from '../processes/emulation.ts'
 import { type RunImageRequest, runImageMetadata } from '../phases/analyze.ts'
 import type { DetectionInput, PhaseFiles, PipelineImages } from '../pipeline.ts'
 import { formatAnalyzed } from '../spec/analyzed.ts'
@@ -28,7 +30,7 @@ import type { Interaction } from './failed-phase-shell.ts'
 import { maskPasswords } from '../phases/proxies.ts'
 import { withDisplayNames } from './publish.ts'
 import { BuildSecrets } from './secrets.ts'
-import type { Settings } from './settings.ts'
+import { type Settings, emulatorFor } from './settings.ts'
 import { type CacheLocations, cacheLocations, localDirs } from './shared-caches.ts'
 import { type SourceSettings, readSourceSettings } from './source-filter.ts'
 import { sayUnreadSettings } from './unread-settings.ts'
@@ -58,6 +60,8 @@ export interface OpenBuild {
   readonly workspace: Workspace
   readonly builder: ChosenBuilder
   readonly environment: BuildEnvironment
+  /** What runs the programs of the environment, if they are for another architecture than this machine's. */
+  readonly emulator: Emulator | undefined
   readonly source: SourceSettings & { readonly dir: string }
 }
 
@@ -96,6 +100,10 @@ async function openAndUse<T>(
   using timer = abortAfter(timeout, outOfTime('the build', timeout, '--timeout'))
   const signal = AbortSignal.any([timer.signal, ...(options.signal ? [options.signal] : [])])
   const distribution = options.distribution ?? findDistribution(import.meta.url)
+  const { architecture } = settings.platform
+  // In a container, the environment refuses what is not for its own.
+  const emulator = distribution.container === undefined ? await emulatorFor(settings, architecture) : undefined
+  if (emulator !== undefined) requireLauncher(distribution, architecture)
   await using stores = new Stores(settings, reporter, options.compression)
   const names = [options.image, ...(options.tags ?? [])]
   const caches = cacheLocations(options)
@@ -116,7 +124,17 @@ async function openAndUse<T>(
   const ofUser = { ...opened, user: { uid, gid } }
   const environment = await withBuildpacks(ofUser, source.project, inputs, workspace, signal)
   const build = { ...masking, options, distribution, stores, destinations, caches, workspace, builder }
-  return await use({ ...build, environment, source: { ...source, dir } }, signal)
+  return await use({ ...build, environment, emulator, source: { ...source, dir } }, signal)
+}
+
+/** @throws BaleError 'engine' if there is none for another architecture: it is made with a compiler that a checkout may lack */
+function requireLauncher(distribution: Distribution, architecture: string): void {
+  const where = distribution.launcher(architecture)
+  if (existsSync(where)) return
+  throw new BaleError('engine', `there is no launcher for linux/${architecture}, which starts the app in its image`, {
+    where,
+    fix: `in a checkout: apt-get install gcc-${architecture === 'arm64' ? 'aarch64' : 'x86-64'}-linux-gnu, and npm run bundle`,
+  })
 }
 
 function chooseBuilder({ builder, defaultBuilder }: BuildOptions, project?: ProjectDescriptor): ChosenBuilder {
@@ -127,7 +145,8 @@ function chooseBuilder({ builder, defaultBuilder }: BuildOptions, project?: Proj
 
 /** Fills the workspace: source, variables, bindings, order. Returns what analyze and detect need. */
 export async function prepareDetection(build: OpenBuild, signal: AbortSignal): Promise<DetectionInput> {
-  const { options, secrets, reporter, distribution, stores, destinations, workspace, environment, source } = build
+  const { options, secrets, reporter, distribution, stores, destinations, workspace, environment, emulator, source } =
+    build
   const { interaction } = options
   const masked = interaction && {
     ...interaction,
@@ -146,7 +165,10 @@ export async function prepareDetection(build: OpenBuild, signal: AbortSignal): P
   return {
     images: imagesOf(options.settings, environment, destinations, previous),
     files: filesOf(workspace, environment, group => sayUnreadSettings(variables, group, environment, reporter)),
-    runner: await openRunner({ ...options, interaction: masked }, { environment, workspace, distribution, reporter }),
+    runner: await openRunner(
+      { ...options, interaction: masked },
+      { environment, emulator, workspace, distribution, reporter },
+    ),
     features: requirePlatformApi(platformApi),
     reporter: withDisplayNames(destinations[0], reporter),
   }

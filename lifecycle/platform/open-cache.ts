@@ -10,6 +10,7 @@ import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { layoutStore } from '../stores/layout/store.ts'
 import type { Stores } from '../stores/open.ts'
+import { cacheName } from './app-cache.ts'
 import type { CacheLocation } from './cache-location.ts'
 import type { Settings } from './settings.ts'
 
@@ -17,7 +18,7 @@ export interface CacheContext {
   readonly settings: Settings
   readonly stores: Stores
   readonly reporter: Reporter
-  /** The app's name in caches that several apps share. */
+  /** The app's name in caches that several apps share, with its platform: see `cacheName`. */
   readonly app: string
   /** Takes what is to be closed when the build is over. */
   readonly use: (resource: AsyncDisposable) => void
@@ -32,9 +33,10 @@ export interface OpenedCache {
 /** Opens a shared cache. Nothing is connected to before it is used. */
 export async function openCache(location: CacheLocation, context: CacheContext): Promise<OpenedCache> {
   const { settings, stores, reporter, use } = context
-  const { timeToLive, name = context.app } = location
+  const { timeToLive } = location
+  const name = location.name === undefined ? context.app : cacheName(location.name, settings.platform)
   const onWarning = (text: string): void => reporter.event({ type: 'warning', text })
-  const image = { platform: settings.platform, onWarning, timeToLive }
+  const image = { platform: settings.platform, otherPlatforms: 'ignored', onWarning, timeToLive } as const
   switch (location.type) {
     case 'registry': {
       const [{ sink, previous }] = await stores.destinations([location.ref], true)

@@ -1,7 +1,8 @@
 import { bubblewrapEngine } from '../engines/bubblewrap.ts'
 import type { Engine } from '../engines/engine.ts'
 import { BaleError } from '../errors.ts'
-import { type Env, type StoreSettings, storeSettings } from '../stores/settings.ts'
+import { type Emulator, findEmulator } from '../processes/emulation.ts'
+import { type Env, type StoreSettings, hostPlatform, storeSettings } from '../stores/settings.ts'
 
 /** Makes the engine for a build, once its root file system is known. */
 export type EngineFactory = (place: {
@@ -14,12 +15,16 @@ export type EngineFactory = (place: {
   readonly landlock?: string | undefined
   readonly limits?: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
   readonly onWarning?: (warning: { readonly text: string; readonly fix: string }) => void
+  /** What runs the programs in it, if they are for another architecture than this machine's. */
+  readonly emulator?: Emulator | undefined
 }) => Engine
 
 /** Everything that Bale takes from the machine and the user's environment. `settings()` has the defaults. */
 export interface Settings extends StoreSettings {
   /** Makes the sandbox in which detect and build run. */
   readonly engine: EngineFactory
+  /** Finds what runs programs of another architecture, before anything is built for it: qemu, by default. */
+  readonly findEmulator?: ((architecture: string) => Promise<Emulator>) | undefined
   /** Seconds (reproducible-builds.org/specs/source-date-epoch). */
   readonly sourceDateEpoch?: number
   /** A mirror of the Debian archive to make stacks from, instead of the machine's own. */
@@ -41,6 +46,17 @@ export function settings(env: Env): Settings {
     sourceDateEpoch: epoch,
     ...(env['BALE_DEBIAN_MIRROR'] && { debianMirror: env['BALE_DEBIAN_MIRROR'] }),
   }
+}
+
+/**
+ * What runs the programs of an architecture here; undefined if the machine does.
+ * @throws BaleError 'engine' if nothing does
+ */
+export async function emulatorFor(
+  { findEmulator: find = findEmulator }: Settings,
+  architecture: string,
+): Promise<Emulator | undefined> {
+  return architecture === hostPlatform().architecture ? undefined : find(architecture)
 }
 
 function sourceDateEpoch(value: string | undefined): number | undefined {

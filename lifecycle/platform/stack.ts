@@ -10,12 +10,14 @@ import { leaseName } from '../files/lease.ts'
 import type { ImageConfig } from '../image/config.ts'
 import { envOf } from '../image/config.ts'
 import { hexOf } from '../image/digest.ts'
-import { makeImage } from '../image/image.ts'
+import { type Image, makeImage } from '../image/image.ts'
+import { makeImageIndex } from '../image/image-index.ts'
 import type { LayerSource } from '../image/layer.ts'
 import { removeStale } from '../files/stale.ts'
-import type { ImageStore } from '../stores/store.ts'
+import { hostPlatform } from '../stores/settings.ts'
+import { type ImageStore, indexSink } from '../stores/store.ts'
 import { ownDirectory, requireOwn } from '../files/own-directory.ts'
-import type { Settings } from './settings.ts'
+import { type Settings, emulatorFor } from './settings.ts'
 
 /** A stack on this machine: a root file system to build in, and a run image in Bale's own store. */
 export interface InstalledStack {
@@ -67,8 +69,7 @@ export async function ensureStack(input: StackInput, signal: AbortSignal): Promi
   const dir = await installedDir(input)
   const record = await readRecord(dir)
   if (record?.key === key) {
-    const platform = { os: 'linux', architecture: input.arch }
-    const found = await input.store.pull(record.runImage, platform, signal)
+    const found = await pullRunImage(input.store, record.runImage, input.arch, signal)
     if (found !== undefined) return installed(dir, record)
   }
   return installStack(input, signal)
@@ -84,10 +85,15 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
   const dir = await installedDir(input)
   const key = await keyOf(stackDir)
   const before = await readRecord(dir)
+  const emulator = await emulatorFor(settings, input.arch)
   reporter.event({
     type: 'note',
     level: 'info',
-    text: `Making the stack ${basename(stackDir)} from Debian packages, once; this takes a minute or two`,
+    text: `Making the stack ${basename(stackDir)} from Debian packages, once; ${
+      emulator === undefined
+        ? 'this takes a minute or two'
+        : `an emulator runs the programs for ${input.arch}, which takes longer`
+    }`,
   })
   await ensureDir(dir)
   for (const prefix of [workPrefix, partialPrefix]) await removeStale(dir, prefix)
@@ -98,6 +104,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
       stackDir,
       outDir: work,
       arch: input.arch,
+      emulator,
       environment,
       mirror: settings.debianMirror,
       signal,
@@ -107,7 +114,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
     await unpackRootfs(stack.build.tar, join(dir, buildRoot), { environment, signal })
     const runImage = runImageName(stackDir)
     const layer = await store.putLayer(fileSource(stack.run.tar), signal)
-    await store.putImage(makeImage(stack.run.config, [layer]), [runImage], signal)
+    await putForPlatform(makeImage(stack.run.config, [layer]), runImage, store, signal)
     const record: StackRecord = { key, id: stack.id, buildRoot, buildConfig: stack.build.config, runImage }
     await outputJson(join(work, 'stack.json'), record)
     await rename(join(work, 'stack.json'), join(dir, 'stack.json'))
@@ -129,8 +136,7 @@ export async function ensureRunImage(input: StackInput, signal: AbortSignal): Pr
   const dir = await installedDir(input)
   const record = join(dir, 'run-image')
   const known = (await readFile(record, 'utf8').catch(() => undefined)) ?? (await readRecord(dir))?.key
-  const platform = { os: 'linux', architecture: arch }
-  if (known === key && (await store.pull(name, platform, signal)) !== undefined) return name
+  if (known === key && (await pullRunImage(store, name, arch, signal)) !== undefined) return name
   const { ensureDir, outputFile, remove } = await import('fs-extra/esm')
   const { createRunImage } = await import('../stacks/create.ts')
   const text = `Making the run image of the stack ${basename(stackDir)} from Debian packages, once`
@@ -141,15 +147,52 @@ export async function ensureRunImage(input: StackInput, signal: AbortSignal): Pr
   try {
     const { environment, debianMirror: mirror } = settings
     const onEvent = (event: StackEvent) => stackEvent(event, input)
-    const run = await createRunImage({ stackDir, outDir: work, arch, environment, mirror, signal, onEvent })
+    const emulator = await emulatorFor(settings, arch)
+    const run = await createRunImage({ stackDir, outDir: work, arch, emulator, environment, mirror, signal, onEvent })
     const layer = await store.putLayer(fileSource(run.tar), signal)
-    await store.putImage(makeImage(run.config, [layer]), [name], signal)
+    await putForPlatform(makeImage(run.config, [layer]), name, store, signal)
     await outputFile(join(work, 'run-image'), key)
     await rename(join(work, 'run-image'), record)
     return name
   } finally {
     await remove(work)
   }
+}
+
+/**
+ * Gives a run image its name beside those for other platforms, which stay: all of a stack have one name, in apps too, so that the
+ * image for a platform is the same wherever it is built.
+ */
+async function putForPlatform(image: Image, name: string, store: ImageStore, signal: AbortSignal): Promise<void> {
+  const { os, architecture } = image.config
+  const isOther = ({ config }: Image): boolean => config.os !== os || config.architecture !== architecture
+  const others = (await imagesOf(name, store, signal)).filter(isOther)
+  if (others.length === 0) return void (await store.putImage(image, [name], signal))
+  const ordered = [image, ...others].sort((a, b) => (a.config.architecture < b.config.architecture ? -1 : 1))
+  await indexSink(store).putIndex(makeImageIndex(ordered), [name], signal)
+}
+
+/** What is damaged is made anew. */
+async function imagesOf(name: string, store: ImageStore, signal: AbortSignal): Promise<readonly Image[]> {
+  try {
+    const index = await store.pullIndex(name, signal)
+    if (index !== undefined) return index.manifests.map(entry => entry.image)
+    const image = await store.pull(name, hostPlatform(), signal)
+    return image === undefined ? [] : [image]
+  } catch (error) {
+    if (error instanceof BaleError && error.code === 'input') return []
+    throw error
+  }
+}
+
+/** The run image for an architecture; undefined if there is none, or it cannot be used. */
+async function pullRunImage(
+  store: ImageStore,
+  name: string,
+  architecture: string,
+  signal: AbortSignal,
+): Promise<Image | undefined> {
+  return (await imagesOf(name, store, signal)).find(({ config }) => config.architecture === architecture)
 }
 
 function stackEvent(event: StackEvent, input: StackInput): void {

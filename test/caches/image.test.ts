@@ -161,6 +161,16 @@ describe('a cache image', () => {
     expect((await connect(server.host).store.pull('cache', platform))!.digest).toBe(app.digest)
   })
 
+  it('is not read where it was made for another platform and the caller wants none of that', async () => {
+    const store = memoryStore()
+    const at = { source: store, sink: store, name: 'cache' }
+    const arm64 = { os: 'linux', architecture: 'arm64' }
+    await fill(cacheIn(store), { layer: hello })
+    expect(await imageCache(at, { platform: arm64 }).metadata()).toBeDefined()
+    expect(await imageCache(at, { platform: arm64, otherPlatforms: 'ignored' }).metadata()).toBeUndefined()
+    expect(await imageCache(at, { platform, otherPlatforms: 'ignored' }).metadata()).toBeDefined()
+  })
+
   it('C04 C03 notices a layer that is another, when it is read', async () => {
     const { server, cache, open } = await serve()
     await fill(cache, { hello })

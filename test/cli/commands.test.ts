@@ -6,6 +6,8 @@ import { load } from 'js-yaml'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { runProgram } from '../../lifecycle/cli/program.ts'
 import {
+  parseBuildPlatform,
+  parseBuildPlatforms,
   parseId,
   parsePlatform,
   parsePublished,
@@ -349,5 +351,41 @@ describe('values', () => {
     expect(parsePlatform('linux/arm/v7', '--target')).toEqual({ os: 'linux', architecture: 'arm', variant: 'v7' })
     for (const text of ['linux', 'windows/amd64', 'linux/a/b/c'])
       expect(() => parsePlatform(text, '--target')).toThrow()
+  })
+
+  it('of platforms to build for are two, each once', () => {
+    const [amd64, arm64] = ['amd64', 'arm64'].map(architecture => ({ os: 'linux', architecture }))
+    expect(parseBuildPlatforms(undefined)).toBeUndefined()
+    expect(parseBuildPlatforms('linux/arm64')).toEqual([arm64])
+    expect(parseBuildPlatforms('linux/arm64/v8,linux/amd64')).toEqual([arm64, amd64])
+    for (const [text, message] of [
+      ['linux/riscv64', 'Bale builds no images for linux/riscv64'],
+      ['linux/arm/v7', 'Bale builds no images for linux/arm/v7'],
+      ['linux/amd64/v3', 'Bale builds no images for linux/amd64/v3'],
+      ['linux/arm64,linux/arm64/v8', 'linux/arm64 is there twice'],
+      ['linux/amd64,', '"" is not a platform'],
+      ['arm64', '"arm64" is not a platform'],
+      ['', '"" is not a platform'],
+      ['windows/amd64', 'Bale makes images for Linux, not for windows'],
+    ] as const)
+      expect(() => parseBuildPlatforms(text), text).toThrow(message)
+    expect(() => parseBuildPlatform('linux/amd64,linux/arm64', 'a plan is for one platform')).toThrow(
+      /^a plan is for one/,
+    )
+  })
+
+  it.each([
+    [['build', 'app', '--platform', 'linux/riscv64'], /--platform: .*riscv64\nFix: write linux\/amd64 or linux\/arm64/],
+    [['build', 'app', '--platform', 'linux/arm64', '--on', 'kubernetes'], /--platform: a pod builds/],
+    [['build', 'app', '--platform', 'linux/amd64,linux/arm64', '--sbom-output-dir', 'x'], /--sbom-output-dir: /],
+    [['build', 'app', '--platform', 'linux/amd64,linux/arm64', '--dry-run'], /--platform: a plan is for one/],
+    [['plan', 'app', '--platform', 'linux/amd64,linux/arm64'], /--platform: a plan is for one/],
+    [['run', 'app', '--platform', 'linux/amd64,linux/arm64'], /--platform: one image is run/],
+    [['stack', 'create', '--platform', 'linux/amd64,linux/arm64'], /--platform: a stack is made for one/],
+  ])('of platforms that cannot be meant are refused: %s', async (args, message) => {
+    const { bale } = await user()
+    const { code, err } = await bale(args)
+    expect(err).toMatch(message)
+    expect(code).toBe(2)
   })
 })

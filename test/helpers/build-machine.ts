@@ -89,6 +89,7 @@ export async function machine(engine: Engine, builderToml = '') {
     'builder/stack/stack.toml': stackToml,
     'dist/lifecycle/phase.cjs': '',
     'dist/launcher': 'the launcher',
+    'dist/runtime/dispatcher': 'starts Node',
     'app/main.js': 'main',
   })
   const stackDir = join(dataDir, 'stacks/stack-amd64')
@@ -115,6 +116,7 @@ export async function machine(engine: Engine, builderToml = '') {
       cacheDir: join(root, 'cache'),
       platform,
       engine: () => engine,
+      findEmulator: architecture => Promise.resolve({ architecture }),
       environment: { HTTP_PROXY: 'http://proxy', SECRET: 'canary' },
       dockerConfig: '/nonexistent',
       dockerSocket: '/nonexistent',

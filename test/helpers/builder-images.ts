@@ -34,6 +34,8 @@ export interface ForeignBuilder {
   readonly labels?: Readonly<Record<string, unknown>>
   readonly user?: string
   readonly architecture?: string
+  /** Lays out the root file system in a directory: by default, that of `shellRoot`. */
+  readonly root?: (dir: string) => Promise<void>
 }
 
 /** Programs that shell buildpacks use. */
@@ -94,7 +96,7 @@ function layerOfDirectory(dir: string, createdBy: string): LayerSource {
 export async function makeBuilderImage(dir: string, builder: ForeignBuilder): Promise<string> {
   const store = layoutStore(join(dir, 'builder'))
   const work = join(dir, 'work')
-  await shellRoot(join(work, 'root'))
+  await (builder.root ?? shellRoot)(join(work, 'root'))
   const sources = [layerOfDirectory(join(work, 'root'), 'base')]
   for (const [n, tree] of builder.layers.entries()) {
     await writeTree(join(work, String(n)), tree)
@@ -111,13 +113,17 @@ export async function makeBuilderImage(dir: string, builder: ForeignBuilder): Pr
 }
 
 /** A run image that is next to nothing, in an OCI layout: `oci:DIR/run:latest`. */
-export async function makeRunImage(dir: string, labels: Readonly<Record<string, unknown>> = {}): Promise<string> {
+export async function makeRunImage(
+  dir: string,
+  labels: Readonly<Record<string, unknown>> = {},
+  { root = shellRoot, architecture }: Pick<ForeignBuilder, 'root' | 'architecture'> = {},
+): Promise<string> {
   const store = layoutStore(join(dir, 'run'))
   const work = join(dir, 'run-work')
-  await shellRoot(work)
+  await root(work)
   await writeFile(join(work, 'etc', 'run-image'), 'yes\n')
   const layer = await store.putLayer(layerOfDirectory(work, 'run image'))
-  await store.putImage(makeImage(configOf({ env: [], labels, user: '1234:5678' }), [layer]), ['latest'])
+  await store.putImage(makeImage(configOf({ env: [], labels, user: '1234:5678', architecture }), [layer]), ['latest'])
   await rm(work, { recursive: true })
   return `oci:${join(dir, 'run')}:latest`
 }

@@ -4,12 +4,14 @@ import { BaleError } from '../../errors.ts'
 import { makeDirectories } from '../../files/directories.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import { type BuildResult, build, exitStatusOf } from '../../platform/build-app.ts'
+import { buildPlatforms } from '../../platform/build-platforms.ts'
 import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
 import { buildOnCluster } from '../../platform/kubernetes/build.ts'
 import { recorded } from '../build-record.ts'
 import { buildOptionsOf } from '../build-options.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
+import { parseBuildPlatforms } from '../values.ts'
 import { clusterOf } from './manifests.ts'
 import { checkResultFiles, reportFileIn, writeResultFiles } from './result-files.ts'
 import { downloadCommand } from './sbom.ts'
@@ -19,22 +21,37 @@ export async function buildCommand(
   named: string | undefined,
   options: GlobalOptions,
 ): Promise<void> {
+  const platforms = parseBuildPlatforms(options.platform)
+  const several = platforms !== undefined && platforms.length > 1 ? platforms : undefined
+  if (several !== undefined && options.sbomOutputDir !== undefined)
+    throw new BaleError('usage', 'the image for each platform has bills of materials of its own', {
+      where: '--sbom-output-dir',
+      fix: 'leave it out, and name one platform, or one image by its digest: bale sbom download',
+    })
   await using given = await buildOptionsOf(context, named, options)
   // Checked before the build, so that the error does not come after it.
   if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
   await checkResultFiles(options)
   const cluster = options.on === undefined ? undefined : await clusterOf(options.on, options.onSettings)
   const { report, names } = await recorded<Pick<BuildResult, 'report' | 'names'>>(given.options, own =>
-    cluster === undefined ? build(own) : buildOnCluster(own, cluster),
+    cluster !== undefined
+      ? buildOnCluster(own, cluster)
+      : several === undefined
+        ? build(own)
+        : buildPlatforms(own, several),
   ).catch((error: unknown) => {
     throw options.network === 'none' ? withoutNetwork(error) : error
   })
   if (options.reportOutputDir !== undefined) await writeReport(options.reportOutputDir, report)
   await writeResultFiles(options, names, report)
   const { sbomOutputDir } = options
-  const { image } = given.options
+  const { image, settings } = given.options
   if (sbomOutputDir !== undefined)
-    await downloadCommand(context, image, { sbomOutputDir, outputDir: sbomOutputDir, remote: options.publish === true })
+    await downloadCommand({ ...context, settings }, image, {
+      sbomOutputDir,
+      outputDir: sbomOutputDir,
+      remote: options.publish === true,
+    })
 }
 
 export const buildStatus = exitStatusOf

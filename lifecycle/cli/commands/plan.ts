@@ -3,6 +3,7 @@ import { type PlannedBuild, plan } from '../../platform/plan-app.ts'
 import { buildOptionsOf } from '../build-options.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatValue } from '../formats.ts'
+import { parseBuildPlatform } from '../values.ts'
 import { formatTable, makeStyle, printable, shortName } from '../text.ts'
 
 /** `bale plan`, and `bale build --dry-run`. @param planned what finds the plan out */
@@ -18,6 +19,7 @@ export async function planCommand(
       where: '--log-format json',
       fix: 'for programs: bale plan --output json, with the events on standard error',
     })
+  parseBuildPlatform(options.platform, 'a plan is for one platform')
   await using given = await buildOptionsOf(context, named, options)
   const found = await planned(given.options)
   context.print(output === 'human' ? describe(found, context.color) : await formatValue(found, output))

@@ -13,9 +13,10 @@ import { unpackImage } from '../../layers/tree/unpack.ts'
 import { labels, parseBuildMetadataLabel } from '../../spec/labels.ts'
 import { Stores } from '../../stores/open.ts'
 import { findDistribution } from '../../platform/distribution.ts'
+import { emulatorFor } from '../../platform/settings.ts'
 import { ownDirectory } from '../../files/own-directory.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
-import { parsePublished, parseRunVolumes } from '../values.ts'
+import { parseBuildPlatform, parsePublished, parseRunVolumes } from '../values.ts'
 import { parseSize } from './cache.ts'
 import { printable, printableLines } from '../text.ts'
 import { readVariables } from '../variables.ts'
@@ -48,7 +49,9 @@ export async function runCommand(
   if (memory !== undefined && memory < leastMemory)
     throw new BaleError('usage', `nothing runs in ${memory} bytes`, { where: '--memory', fix: 'write 8MB or more' })
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
-  const image = await findImage(context, name)
+  const platform = parseBuildPlatform(options.platform, 'one image is run') ?? context.settings.platform
+  const image = await findImage({ ...context, settings: { ...context.settings, platform } }, name)
+  const emulator = await emulatorFor(context.settings, image.config.architecture)
   const base = await unpackedDir(context.settings.cacheDir)
   const rootfs = await unpacked(image, base, context.signal, () => {
     // Progress for the user. Only the program writes to its output.
@@ -69,6 +72,7 @@ export async function runCommand(
       network: options.network,
       volumes,
       memory,
+      emulator,
       landlock: findDistribution(import.meta.url).landlock,
       warn: text => process.stderr.write(`Warning: ${printableLines(text)}\n`),
       ...(args.length > 0 && { args }),

@@ -15,7 +15,7 @@ import { type PullPolicy, locate } from '../../stores/pull-policy.ts'
 import { indexSink } from '../../stores/store.ts'
 import { type Builder, loadBuilder } from '../builder.ts'
 import { type Distribution, bundledIn } from '../distribution.ts'
-import type { Settings } from '../settings.ts'
+import { type Settings, emulatorFor } from '../settings.ts'
 import { ownLifecycle, packedLifecycle } from './builder-lifecycle.ts'
 import { type ImagePlan, storeLayers } from './image-plan.ts'
 import { type BuilderParts, makeBuilder } from './make-builder.ts'
@@ -171,7 +171,9 @@ async function stackBase(
   const outDir = join(work, platform.architecture)
   await mkdir(outDir, { recursive: true, mode: 0o700 })
   const { environment, debianMirror: mirror } = settings
-  const { build } = await createStack({ stackDir, outDir, arch: platform.architecture, environment, mirror, signal })
+  const arch = platform.architecture
+  const emulator = await emulatorFor(settings, arch)
+  const { build } = await createStack({ stackDir, outDir, arch, emulator, environment, mirror, signal })
   const tar = () => createReadStream(build.tar, { highWaterMark: 1024 * 1024 })
   return { layers: [{ kind: 'source', createdBy: 'Debian packages', tar }], config: build.config }
 }

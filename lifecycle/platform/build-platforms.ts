@@ -1,0 +1,134 @@
+import type { Image } from '../image/image.ts'
+import { makeImageIndex, sizeOfIndex } from '../image/image-index.ts'
+import type { Platform } from '../image/manifest.ts'
+import { platformName } from '../image/validate.ts'
+import { BaleError } from '../errors.ts'
+import { type Reporter, silent } from '../events.ts'
+import type { Report } from '../spec/types.ts'
+import { type Destination, Stores } from '../stores/open.ts'
+import { type ImageSink, type PublishedIndex, indexSink } from '../stores/store.ts'
+import { ociArchive } from '../stores/oci-archive/transport.ts'
+import { type BuildOptions, type BuildResult, buildIn } from './build-app.ts'
+import { findDistribution } from './distribution.ts'
+import { withOpenBuild } from './open-build.ts'
+import { withDisplayNames } from './publish.ts'
+import { emulatorFor } from './settings.ts'
+
+/** Images of one application for several platforms, under one name. */
+export interface PlatformsResult {
+  /** In the order in which they were asked for. */
+  readonly builds: readonly { readonly platform: Platform; readonly result: BuildResult }[]
+  /** Of the index at the first destination. */
+  readonly published: PublishedIndex
+  readonly report: Report
+  /** Every name of the index, in all transports. */
+  readonly names: readonly string[]
+}
+
+/**
+ * Builds source code for several platforms, one after another, and gives an index of their images the names. Each image is the one
+ * that a build for its platform alone makes. Names move when all are built: a failure leaves what was there.
+ * @throws BaleError; `exitStatusOf(error)` is the exit status of `bale build`
+ */
+export async function buildPlatforms(
+  options: BuildOptions,
+  platforms: readonly [Platform, ...Platform[]],
+): Promise<PlatformsResult> {
+  const { settings, reporter = silent, compression, signal = new AbortController().signal } = options
+  refuseForSeveral(options)
+  const { container } = options.distribution ?? findDistribution(import.meta.url)
+  if (container !== undefined)
+    throw new BaleError('arguments', 'a builder image makes images for its own platform', {
+      where: '--platform',
+      fix: 'build in the builder image for each platform, and join the images: bale manifest create',
+    })
+  for (const { architecture } of platforms) await emulatorFor(settings, architecture)
+  await using stores = new Stores(settings, reporter, compression)
+  const names = [options.image, ...(options.tags ?? [])]
+  for (const name of names) requireNoArchive(name, stores)
+  const destinations = await stores.destinations(names, options.publish === true)
+  for (const { sink, names } of destinations) await indexSink(sink).checkWrite(names, signal, 'index')
+
+  const builds: PlatformsResult['builds'][number][] = []
+  /** The images as each destination has them. */
+  const images: Image[][] = destinations.map(() => [])
+  for (const platform of platforms) {
+    reporter.event({ type: 'note', level: 'info', text: `Building for ${platformName(platform)}` })
+    const single = { ...options, settings: { ...settings, platform }, reporter: withoutSaved(reporter) }
+    const result = await withOpenBuild(single, (opened, signal) => {
+      const entries = opened.destinations.map((destination, n) => asEntry(destination, image => images[n]?.push(image)))
+      return buildIn({ ...opened, destinations: entries as [Destination, ...Destination[]] }, signal)
+    })
+    builds.push({ platform, result })
+  }
+
+  const indexes: PublishedIndex[] = []
+  for (const [n, destination] of destinations.entries()) {
+    const index = makeImageIndex(images[n] ?? [])
+    const published = await indexSink(destination.sink).putIndex(index, destination.names, signal)
+    indexes.push(published)
+    const { digest, names } = published
+    const size = sizeOfIndex(index)
+    withDisplayNames(destination, reporter).event({ type: 'saved', names: [...names], digest, size })
+  }
+  const [published] = indexes as [PublishedIndex, ...PublishedIndex[]]
+  const { digest, manifestSize, names: tags } = published
+  return {
+    builds,
+    published,
+    report: { tags, digest, manifestSize },
+    names: indexes.flatMap(index => index.names),
+  }
+}
+
+/** The destination as one that stores an image without its names: those are for the index. */
+function asEntry(destination: Destination, onImage: (image: Image) => void): Destination {
+  const { sink, names } = destination
+  const entry: ImageSink = {
+    description: sink.description,
+    checkWrite: (asked, signal) => sink.checkWrite(asked, signal, 'index'),
+    putLayer: (layer, signal) => sink.putLayer(layer, signal),
+    async putImage(image, _names, signal) {
+      const published = await sink.putImage(image, [], signal)
+      onImage(image)
+      return { ...published, names }
+    },
+  }
+  return { ...destination, sink: entry }
+}
+
+/** Names move once, in the end. */
+const withoutSaved = (reporter: Reporter): Reporter => ({
+  event: event => {
+    if (event.type !== 'saved') return reporter.event(event)
+    reporter.event({ type: 'note', level: 'info', text: `Made its image ${event.digest ?? event.imageId}` })
+  },
+  drained: () => reporter.drained?.(),
+  close: () => reporter.close(),
+})
+
+/** @throws BaleError 'usage' for what there can be one of only */
+function refuseForSeveral({ cacheImage, cacheTo = [] }: BuildOptions): void {
+  const refuse = (what: string, where: string): never => {
+    throw new BaleError('usage', `${what} holds what builds for one platform can reuse`, {
+      where,
+      fix: 'leave it out; or build for each platform by itself, and join the images: bale manifest create',
+    })
+  }
+  if (cacheImage !== undefined) refuse('a cache image', '--cache-image with several platforms')
+  if (cacheTo.some(text => /(^|,)type=registry(,|$)/.test(text) || !text.includes('=')))
+    refuse('a cache image', '--cache-to type=registry with several platforms')
+}
+
+/** @throws BaleError 'arguments' for an archive, which is written in one go */
+function requireNoArchive(name: string, stores: Stores): void {
+  if (stores.parse(name).transport.prefix !== ociArchive.prefix) return
+  throw new BaleError(
+    'arguments',
+    'images for several platforms are made one after another, and an archive is written in one go',
+    {
+      where: name,
+      fix: 'write oci:DIR; an OCI archive is a tar of that: tar -C DIR -cf FILE .',
+    },
+  )
+}
