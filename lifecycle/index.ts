@@ -48,7 +48,7 @@ export type {
   Published,
   PublishedIndex,
 } from './stores/store.ts'
-export type { BuildSecret } from './platform/secrets.ts'
+export type { BuildSecret } from './phases/secrets.ts'
 export type { LifecycleChoice } from './platform/builders/image-environment.ts'
 export type { PullPolicy } from './stores/pull-policy.ts'
 export type { Registries, RegistrySettings, StoreSettings } from './stores/settings.ts'

@@ -168,6 +168,53 @@ suiteWith('builds in pods', cluster, kubernetes => {
     await nothingLeft()
   })
 
+  it('buildpacks read secrets as bindings, which no log and no image holds', async () => {
+    const token = 'canary-of-this-user'
+    const ofTeam = 'canary-of-the-team'
+    await kubectl(
+      ...inBuilds,
+      'create',
+      'secret',
+      'generic',
+      'team',
+      '--from-literal=type=maven',
+      `--from-literal=pw=${ofTeam}`,
+    )
+    const script = `
+      cd "$CNB_PLATFORM_DIR/bindings" && cat npm/type npm/.npmrc team/type team/pw; echo
+      test "$(cat npm/.npmrc)" = ${token.slice(0, 5)}""${token.slice(5)} && test "$(cat team/type)" = maven && echo all read
+      ! touch npm/x 2>/dev/null || echo FOUND a way to write`
+    const given = ['--secret', 'id=npm,type=npmrc,key=.npmrc,env=TOKEN', '--label', 'team=a,b', '--annotation', 'x=y']
+    const withToken = { env: { ...env, TOKEN: token } }
+    const kept = await start(await app('cat "$CNB_PLATFORM_DIR/bindings/team/pw"; sleep 15'), { bindings: ['team'] })
+    await said(kept, /\*\*\*/)
+    const log = await kubectl(...inBuilds, 'logs', '-l', 'app.kubernetes.io/managed-by=bale', '-c', 'build')
+    expect(log).toContain('***')
+    expect(log).not.toContain(ofTeam)
+    kept.child.kill('SIGINT')
+    await kept.ended
+
+    const source = await app(script)
+    const built = await bale(await argv(source, { bindings: ['team'] }, ...given), withToken)
+    expect(built.code, built.output).toBe(0)
+    expect(built.output).toContain('all read')
+    expect(built.output).not.toMatch(/canary-of|FOUND/)
+    const shown = await bale(['inspect', `docker://${registryAddress}/team/app-${count - 1}:1`, '--output', 'json'], {
+      env,
+    })
+    expect(shown.output).not.toContain('canary-of')
+    // The other one is in the app, and nothing is pushed.
+    const keeps = await app('cp "$CNB_PLATFORM_DIR/bindings/team/pw" "$CNB_PLATFORM_DIR/bindings/npm/.npmrc" .')
+    const refused = await bale(await argv(keeps, { bindings: ['team'] }, ...given), withToken)
+    expect(refused.output).toMatch(
+      /ERROR: \/workspace\/(\.npmrc|pw): it holds the secret (npm|team): nothing is published/,
+    )
+    expect(refused.code).toBe(62)
+    expect(await tags(`team/app-${count - 1}`)).toEqual([])
+    await kubectl(...inBuilds, 'delete', 'secret', 'team')
+    await nothingLeft()
+  })
+
   it('a buildpack that fails has the status and the message of a build here', async () => {
     const built = await build(await app('echo I give up; exit 7'))
     expect(built.code, built.output).toBe(51)

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { BaleError } from '../errors.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
-import type { BuildSecret } from '../platform/secrets.ts'
+import type { BuildSecret } from '../phases/secrets.ts'
 import type { Env } from '../stores/settings.ts'
 
 /**

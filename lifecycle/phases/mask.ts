@@ -56,10 +56,14 @@ export class Mask {
   masked(reporter: Reporter): Reporter {
     if (this.forms.length === 0) return reporter
     return {
-      event: event => reporter.event(this.maskAll(event) as BuildEvent),
+      event: event => reporter.event(this.maskEvent(event)),
       drained: () => reporter.drained?.(),
       close: () => reporter.close(),
     }
+  }
+
+  maskEvent(event: BuildEvent): BuildEvent {
+    return this.forms.length === 0 ? event : (this.maskAll(event) as BuildEvent)
   }
 
   /** A copy of the value with every text in it masked. */

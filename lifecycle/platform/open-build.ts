@@ -29,7 +29,7 @@ import { type Distribution, bundledIn, findDistribution } from './distribution.t
 import type { Interaction } from './failed-phase-shell.ts'
 import { maskPasswords } from '../phases/proxies.ts'
 import { withDisplayNames } from './publish.ts'
-import { BuildSecrets } from './secrets.ts'
+import { BuildSecrets } from '../phases/secrets.ts'
 import { type Settings, emulatorFor } from './settings.ts'
 import { type CacheLocations, cacheLocations, localDirs } from './shared-caches.ts'
 import { type SourceSettings, readSourceSettings } from './source-filter.ts'
@@ -80,8 +80,7 @@ export async function withOpenBuild<T>(
   const passwords = maskPasswords(options.settings.environment)
   const reporter = passwords.masked(secrets.masked(options.reporter ?? silent))
   const mask = (value: unknown): unknown => passwords.maskAll(secrets.maskAll(value))
-  for (const id of secrets.unguarded)
-    reporter.event({ type: 'warning', text: `the secret ${id} is too short to be masked, or searched for` })
+  secrets.warnOfShort(reporter)
   const maskError = (error: unknown): unknown => passwords.maskError(secrets.maskError(error))
   try {
     return await openAndUse(options, { secrets, reporter, mask, maskError }, use)

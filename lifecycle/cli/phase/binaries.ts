@@ -16,6 +16,8 @@ export interface Binary {
 }
 
 const layout = ['layout', 'layout-dir'] as const
+/** What `bale build` can have in an image, and other lifecycles have no flags for. */
+const ofBale = ['annotation', 'label', 'secrets'] as const
 
 /** All binaries, with their flags at each API (the usage of each in platform.md, and the Go lifecycle's). */
 export const binaries: Readonly<Record<string, Binary>> = {
@@ -43,7 +45,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
     phase: 'detect',
     neverAsRoot: true,
     flags: {
-      always: ['app', 'buildpacks', 'group', 'layers', 'order', 'plan', 'platform'],
+      always: ['app', 'buildpacks', 'group', 'layers', 'order', 'plan', 'platform', 'secrets'],
       since: {
         buildExtensions: ['analyzed', 'extensions', 'generated'],
         buildConfig: ['build-config'],
@@ -89,7 +91,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
     phase: 'build',
     neverAsRoot: true,
     flags: {
-      always: ['app', 'buildpacks', 'group', 'layers', 'plan', 'platform'],
+      always: ['app', 'buildpacks', 'group', 'layers', 'plan', 'platform', 'secrets'],
       since: { buildConfig: ['build-config'], targets: ['analyzed'] },
     },
     load: () => import('./builder.ts'),
@@ -102,6 +104,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
       always: [
         ...(['analyzed', 'app', 'cache-dir', 'cache-image', 'daemon', 'gid', 'group', 'launch-cache'] as const),
         ...(['launcher', 'layers', 'parallel', 'process-type', 'project-metadata', 'report', 'uid'] as const),
+        ...ofBale,
         // Accepted so that it can be rejected with a better message.
         ...(['image', 'run-image'] as const),
       ],
@@ -125,6 +128,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
         ...(['app', 'buildpacks', 'cache-dir', 'cache-image', 'daemon', 'gid', 'launch-cache', 'launcher'] as const),
         ...(['layers', 'order', 'parallel', 'platform', 'previous-image', 'process-type', 'project-metadata'] as const),
         ...(['report', 'run-image', 'skip-restore', 'stack', 'tag', 'uid'] as const),
+        ...ofBale,
       ],
       since: {
         buildConfig: ['build-config'],

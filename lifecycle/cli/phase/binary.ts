@@ -1,5 +1,6 @@
 import type { Env } from '../../stores/settings.ts'
 import type { PlatformFeatures } from '../../spec/api.ts'
+import type { BuildSecrets } from '../../phases/secrets.ts'
 import type { PhaseLog } from './log.ts'
 import type { Inputs } from './flags.ts'
 import type { Images } from './images.ts'
@@ -11,6 +12,8 @@ export interface PhaseContext {
   readonly env: Env
   readonly features: PlatformFeatures
   readonly log: PhaseLog
+  /** Those of -secrets, which the log masks. */
+  readonly secrets: BuildSecrets
   readonly signal: AbortSignal
   readonly io: Io
   /** Connections and temporary files, released when the process ends in any way. */

@@ -74,6 +74,7 @@ async function create(
       cache: resources.use((await images.cache()) ?? new BuildCache({}, reporter)),
       reuse: { previous: true, layers: !skipLayers },
       settings,
+      checkOutput: output => context.secrets.refuseIn(output, signal),
       features,
       reporter,
     },

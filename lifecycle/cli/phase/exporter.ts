@@ -38,17 +38,19 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
     owns: presentOf(inputs, 'cache-dir', 'launch-cache'),
     images,
     async run() {
-      const { features, log, signal } = context
+      const { features, log, secrets, signal } = context
       const [layers, app] = [inputs.path('layers'), inputs.path('app')]
+      const output = {
+        layersDir: { host: layers, image: layers },
+        appDir: { host: app, image: app },
+        group,
+        owner: cnbUser(context),
+      }
+      await secrets.refuseIn(output, signal)
       const [destination, ...others] = await images.destinations(names)
       const exported = await exportImage(
         {
-          output: {
-            layersDir: { host: layers, image: layers },
-            appDir: { host: app, image: app },
-            group,
-            owner: cnbUser(context),
-          },
+          output,
           ...parts,
           destination,
           cache: context.resources.use(await images.cache()),
@@ -111,6 +113,8 @@ export async function imageSettings(context: PhaseContext): Promise<ImageSetting
   return {
     launcher: { path: inputs.path('launcher'), version: lifecycleVersion, sboms: inputs.path('launcher-sbom') },
     defaultProcess: inputs.text('process-type'),
+    labels: inputs.pairs('label'),
+    annotations: inputs.pairs('annotation'),
     project: project === undefined ? {} : parseProjectMetadata(project, projectPath),
     execEnv: features.execEnv ? execEnvOf(env['CNB_EXEC_ENV']) : undefined,
     createdEpoch: features.sourceDateEpoch ? sourceDateEpoch(context) : undefined,

@@ -2,12 +2,13 @@ import { resolve } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import type { PlatformFeatures } from '../../spec/api.ts'
 import { quote } from '../../spec/read.ts'
+import { parseLabels } from '../values.ts'
 
 /**
- * The value of a flag: one word, several (repeated; separated by commas in its variable), a number, or a boolean: `-daemon`
- * or `-daemon=false`.
+ * The value of a flag: one word, several (repeated; separated by commas in its variable), pairs (repeated), a number, or a
+ * boolean: `-daemon` or `-daemon=false`.
  */
-type Kind = 'text' | 'list' | 'number' | 'boolean'
+type Kind = 'text' | 'list' | 'pairs' | 'number' | 'boolean'
 
 interface FlagSpec {
   readonly kind?: Kind
@@ -17,9 +18,14 @@ interface FlagSpec {
   readonly fallback?: string
 }
 
-/** Every flag of every phase binary (platform.md, "Inputs" of each phase; the Go lifecycle's own: stack, no-color). */
+/**
+ * Every flag of every phase binary (platform.md, "Inputs" of each phase; the Go lifecycle's own: stack, no-color; Bale's own:
+ * annotation, label, secrets).
+ */
 export const flags = {
   analyzed: { env: 'CNB_ANALYZED_PATH', fallback: '<layers>/analyzed.toml' },
+  /** Annotations of the manifest: NAME=VALUE. */
+  annotation: { kind: 'pairs' },
   app: { env: 'CNB_APP_DIR', fallback: '/workspace' },
   'build-config': { env: 'CNB_BUILD_CONFIG_DIR', fallback: '/cnb/build-config' },
   'build-image': { env: 'CNB_BUILD_IMAGE' },
@@ -39,6 +45,8 @@ export const flags = {
   'kaniko-cache-ttl': { env: 'CNB_KANIKO_CACHE_TTL' },
   kind: { env: 'CNB_EXTEND_KIND', fallback: 'build' },
   'launch-cache': { env: 'CNB_LAUNCH_CACHE_DIR' },
+  /** Labels of the image: NAME=VALUE. */
+  label: { kind: 'pairs' },
   launcher: { fallback: '/cnb/lifecycle/launcher' },
   'launcher-sbom': { fallback: '/cnb/lifecycle' },
   layers: { env: 'CNB_LAYERS_DIR', fallback: '/layers' },
@@ -58,6 +66,8 @@ export const flags = {
   report: { env: 'CNB_REPORT_PATH', fallback: '<layers>/report.toml' },
   run: { env: 'CNB_RUN_PATH', fallback: '/cnb/run.toml' },
   'run-image': { env: 'CNB_RUN_IMAGE' },
+  /** A directory of bindings whose values must be in no message and no image. */
+  secrets: { env: 'BALE_SECRETS_DIR' },
   'skip-layers': { kind: 'boolean', env: 'CNB_SKIP_LAYERS' },
   'skip-restore': { kind: 'boolean', env: 'CNB_SKIP_RESTORE' },
   stack: { env: 'CNB_STACK_PATH', fallback: '/cnb/stack.toml' },
@@ -97,6 +107,8 @@ export interface Inputs {
   /** Returns a path that has a default, as an absolute path. */
   path(name: FlagName): string
   list(name: FlagName): readonly string[]
+  /** Undefined if none is given. */
+  pairs(name: 'annotation' | 'label'): Readonly<Record<string, string>> | undefined
   flag(name: FlagName): boolean
   number(name: FlagName): number | undefined
   /** Returns whether the flag is on the command line itself. */
@@ -164,6 +176,7 @@ function inputs(
       // Tekton's task passes a flag the comma-separated list of the variable.
       return (own.join(',') || env[twin] || '').split(',').flatMap(v => v.trim() || [])
     },
+    pairs: name => parseLabels(given.get(name), `-${name}`),
     flag: name => isTrue(text(name)),
     number(name) {
       const value = text(name)
@@ -200,6 +213,7 @@ function wellFormed(kind: Kind, value: string): boolean {
 const wanted: Record<Kind, string> = {
   text: 'it has a NUL byte',
   list: 'it has a NUL byte',
+  pairs: 'it has a NUL byte',
   boolean: 'write true or false',
   number: 'write the number of a user or group',
 }

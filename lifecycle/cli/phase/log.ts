@@ -1,6 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import { failureEvent, formatEvent } from '../../event-stream.ts'
 import type { BuildEvent, DetectResult, Reporter } from '../../events.ts'
+import { Mask } from '../../phases/mask.ts'
 import { makeStyle, phaseTitles, printable, printableLines } from '../text.ts'
 
 const levels = ['debug', 'info', 'warn', 'error'] as const
@@ -15,6 +16,8 @@ export class PhaseLog implements Reporter {
   readonly #write: (text: string) => void
   level: LogLevel = 'info'
   color = true
+  /** Of what no line may show. */
+  mask = new Mask([])
 
   constructor(write: (text: string) => void) {
     this.#write = write
@@ -33,6 +36,10 @@ export class PhaseLog implements Reporter {
   }
 
   event(event: BuildEvent): void {
+    this.show(this.mask.maskEvent(event))
+  }
+
+  protected show(event: BuildEvent): void {
     const style = makeStyle(this.color)
     if (event.type === 'warning') {
       const fix = event.fix === undefined ? '' : `; ${event.fix}`
@@ -49,7 +56,7 @@ export class PhaseLog implements Reporter {
 
   /** The last line of a binary that fails. */
   failed(error: unknown): void {
-    const { where, message, fix } = failureEvent(error)
+    const { where, message, fix } = failureEvent(this.mask.maskError(error))
     const style = makeStyle(this.color)
     const parts = [where && printable(where), printableLines(message), fix && printable(fix)]
     this.#print('error', `${style.red('ERROR: ')}${parts.filter(Boolean).join('; ')}`)
@@ -80,7 +87,7 @@ export class EventLog extends PhaseLog {
     this.#send = write
   }
 
-  override event(event: BuildEvent): void {
+  protected override show(event: BuildEvent): void {
     if (event.type === 'output') return this.#hold(event)
     this.#release()
     this.#send(`${formatEvent(event)}\n`)
@@ -108,7 +115,7 @@ export class EventLog extends PhaseLog {
   override failed(error: unknown): void {
     this.#release()
     if (error instanceof BaleError && error.code === 'cancelled') return
-    this.#send(`${formatEvent(failureEvent(error))}\n`)
+    this.#send(`${formatEvent(failureEvent(this.mask.maskError(error)))}\n`)
   }
 }
 

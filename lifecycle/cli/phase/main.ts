@@ -1,5 +1,6 @@
 import { BaleError, exitStatus, inPhase } from '../../errors.ts'
 import { deprecatedPlatformApis, requirePlatformApi } from '../../spec/api.ts'
+import { BuildSecrets } from '../../phases/secrets.ts'
 import { quote } from '../../spec/read.ts'
 import { lifecycleVersion } from '../../version.ts'
 import { type Binary, binaries, findBinary } from './binaries.ts'
@@ -9,6 +10,7 @@ import { flagsAt, isTrue, parseFlags } from './flags.ts'
 import { EventLog, PhaseLog } from './log.ts'
 import { checkDeprecated } from './modes.ts'
 import { dropPrivileges } from './privileges.ts'
+import { readSecrets } from './secrets.ts'
 
 /**
  * Runs the phase binary that argv names, by the program's own name or as `lifecycle <verb>`. Returns the exit status. Checks
@@ -32,8 +34,11 @@ export async function main(argv: readonly string[], env: Env, io: Io): Promise<n
     for (const argument of inputs.positional.filter(p => p.startsWith('-')))
       log.warn(`${quote(argument)} stands after the first argument and is not taken for a flag`)
     refuseArguments(name, binary, inputs.positional)
+    const secrets = known.includes('secrets') ? await readSecrets(inputs) : new BuildSecrets([])
+    log.mask = secrets
+    if (binary.takesImage === true) secrets.warnOfShort(log)
     await using resources = new AsyncDisposableStack()
-    await run(name, binary, { inputs, env, features, log, signal: io.signal, io, resources })
+    await run(name, binary, { inputs, env, features, log, secrets, signal: io.signal, io, resources })
     return 0
   } catch (error) {
     log.failed(error)

@@ -6,6 +6,7 @@ import { BaleError } from '../../errors.ts'
 import { type Reporter, silent } from '../../events.ts'
 import { type Reference, parseReference, withoutPasswordsOfUrls } from '../../image/reference.ts'
 import { outOfTime } from '../../phase-runner.ts'
+import { type BuildSecret, BuildSecrets } from '../../phases/secrets.ts'
 import { parseToml } from '../../spec/toml.ts'
 import type { Report } from '../../spec/types.ts'
 import type { Credential } from '../../stores/credentials.ts'
@@ -17,7 +18,15 @@ import { readSourceSettings } from '../source-filter.ts'
 import { type SourceImage, pushSource } from '../source-image.ts'
 import { ClusterApi } from './api-client.ts'
 import { followJob } from './follow.ts'
-import { type ClusterBuild, type ClusterObject, jobOf, secretKeys, secretOf, stableName } from './manifests.ts'
+import {
+  type ClusterBuild,
+  type ClusterObject,
+  jobOf,
+  keysOfSecret,
+  secretKeys,
+  secretOf,
+  stableName,
+} from './manifests.ts'
 import { job as jobSchema, listOf, pod as podSchema } from './objects.ts'
 import { type ClusterPlace, parsePlace } from './place.ts'
 import { type ClusterSettings, checkClusterSettings } from './settings.ts'
@@ -44,9 +53,22 @@ const defaultTimeout = 2 * 3600_000
  * Builds as `build` does, in a pod of a cluster. The image goes to a registry, which also takes the source on its way.
  * @throws BaleError; nothing is left in the namespace, and no source in a registry that deletes manifests
  */
-export async function buildOnCluster(options: BuildOptions, { on, settings = {} }: OnCluster): Promise<ClusterResult> {
+export async function buildOnCluster(options: BuildOptions, { on, settings }: OnCluster): Promise<ClusterResult> {
+  const secrets = new BuildSecrets(options.secrets ?? [])
+  // Phases mask as well, for those who read the pod's log.
+  const reporter = secrets.masked(options.reporter ?? silent)
+  secrets.warnOfShort(reporter)
+  try {
+    return await buildInPod({ ...options, reporter }, { on, settings })
+  } catch (error) {
+    throw secrets.maskError(error)
+  }
+}
+
+async function buildInPod(options: BuildOptions, { on, settings = {} }: OnCluster): Promise<ClusterResult> {
   refuseOptions(options)
   const cluster = checkClusterSettings(settings, 'settings')
+  refuseSameBinding(options, cluster)
   const { timeout = defaultTimeout, reporter = silent } = options
   const timer = AbortSignal.timeout(timeout)
   const signal = AbortSignal.any([timer, ...(options.signal ? [options.signal] : [])])
@@ -68,6 +90,7 @@ export async function buildOnCluster(options: BuildOptions, { on, settings = {} 
     const values = {
       ...(auth !== undefined && { [secretKeys.registryAuth]: auth }),
       ...(Object.keys(variables).length > 0 && { [secretKeys.variables]: JSON.stringify(variables) }),
+      ...valuesOf(options.secrets ?? []),
     }
     const planned = clusterBuildOf(options, cluster, {
       name: `bale-${labelOf(options.image)}-${randomBytes(4).toString('hex')}`,
@@ -80,6 +103,8 @@ export async function buildOnCluster(options: BuildOptions, { on, settings = {} 
     await destination.sink.checkWrite(destination.names, signal)
     // What the cluster refuses, it refuses before anything is sent anywhere.
     await api.create('jobs', jobOf(planned, cluster), { dryRun: true, signal })
+    const secret = secretOf(planned, values)
+    if (secret !== undefined) await api.create('secrets', secret, { dryRun: true, signal })
     const pushed = await pushSource(
       { dir, source, beside: parseReference(planned.image), stores, settings: options.settings, reporter },
       signal,
@@ -96,9 +121,32 @@ export async function buildOnCluster(options: BuildOptions, { on, settings = {} 
   }
 }
 
+type Values = Readonly<Record<string, string | Uint8Array>>
+
+function valuesOf(secrets: readonly BuildSecret[]): Values {
+  return Object.fromEntries(
+    secrets.flatMap(({ type, value }, index) => {
+      const keys = keysOfSecret(index)
+      return [
+        [keys.type, type],
+        [keys.value, value],
+      ]
+    }),
+  )
+}
+
+function refuseSameBinding({ secrets = [] }: BuildOptions, { bindings = [] }: ClusterSettings): void {
+  const both = secrets.find(({ id }) => bindings.includes(id))
+  if (both === undefined) return
+  throw new BaleError('usage', `the binding ${both.id} is in the settings file as well`, {
+    where: '--secret',
+    fix: 'give it another id, or leave one of them out',
+  })
+}
+
 interface Running {
   readonly cluster: ClusterSettings
-  readonly values: Readonly<Record<string, string>>
+  readonly values: Values
   readonly pushed: SourceImage
   readonly reporter: Reporter
   readonly options: BuildOptions
@@ -165,6 +213,11 @@ export function clusterManifests(
   { on, settings = {} }: OnCluster,
 ): ClusterObject[] {
   refuseOptions(options)
+  if (options.secrets !== undefined && options.secrets.length > 0)
+    throw new BaleError('usage', 'manifests hold no secrets', {
+      where: '--secret',
+      fix: 'make a Secret in the namespace, and name it in bindings of the settings file',
+    })
   const cluster = checkClusterSettings(settings, 'settings')
   const place = typeof on === 'string' ? parsePlace(on) : on
   const { path = '.', env = {} } = options
@@ -194,7 +247,7 @@ export function clusterManifests(
 }
 
 type Planned = Pick<ClusterBuild, 'name' | 'namespace' | 'builder' | 'source' | 'events'> & {
-  readonly values: Readonly<Record<string, string>>
+  readonly values: Values
 }
 
 function clusterBuildOf(
@@ -218,6 +271,9 @@ function clusterBuildOf(
     execEnv: options.execEnv,
     sourceDateEpoch: settings.sourceDateEpoch,
     insecureRegistries: settings.insecureRegistries ?? [],
+    labels: options.labels ?? {},
+    annotations: options.annotations ?? {},
+    secrets: (options.secrets ?? []).map(({ id, type, key }) => ({ id, type, key })),
     // Whoever waits here gives up first, with a better message.
     deadline: Math.ceil(timeout / 1000) + 60,
     hasRegistryAuth: secretKeys.registryAuth in values,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { BuildSecret } from '../../phases/secrets.ts'
 import { platformApi } from '../api.ts'
 import type { ClusterSettings } from './settings.ts'
 
@@ -31,6 +32,10 @@ export interface ClusterBuild {
   readonly execEnv?: string | undefined
   readonly sourceDateEpoch?: number | undefined
   readonly insecureRegistries: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string>>
+  /** What buildpacks may read as bindings, from the Secret of the build. */
+  readonly secrets: readonly Omit<BuildSecret, 'value'>[]
   /** Seconds that the pod may take. */
   readonly deadline: number
   /** Whether the Secret of the build holds credentials of registries (CNB_REGISTRY_AUTH). */
@@ -41,8 +46,9 @@ export interface ClusterBuild {
   readonly events: boolean
 }
 
-/** The keys of the Secret. */
+/** The keys of the Secret: credentials and variables, and a value and a type for each secret of buildpacks. */
 export const secretKeys = { registryAuth: 'registry-auth', variables: 'variables' } as const
+export const keysOfSecret = (index: number) => ({ value: `secret-${index}`, type: `secret-${index}-type` })
 
 /** A Kubernetes object as JSON and YAML have it. */
 export type ClusterObject = Readonly<Record<string, unknown>> & {
@@ -84,10 +90,14 @@ export function jobOf(build: ClusterBuild, settings: ClusterSettings): ClusterOb
  */
 export function secretOf(
   build: ClusterBuild,
-  values: Readonly<Record<string, string>>,
+  values: Readonly<Record<string, string | Uint8Array>>,
   owner?: { readonly name: string; readonly uid: string },
 ): ClusterObject | undefined {
   if (Object.keys(values).length === 0) return undefined
+  const texts = Object.entries(values).filter(([, value]) => typeof value === 'string')
+  const bytes = Object.entries(values).flatMap(([key, value]) =>
+    typeof value === 'string' ? [] : [[key, Buffer.from(value).toString('base64')]],
+  )
   const reference = owner && { apiVersion: 'batch/v1', kind: 'Job', ...owner, controller: true }
   return {
     apiVersion: 'v1',
@@ -95,7 +105,8 @@ export function secretOf(
     metadata: { ...metadataOf(build, managedBy), ...(reference && { ownerReferences: [reference] }) },
     immutable: true,
     type: 'Opaque',
-    stringData: values,
+    ...(texts.length > 0 && { stringData: Object.fromEntries(texts) }),
+    ...(bytes.length > 0 && { data: Object.fromEntries(bytes) }),
   }
 }
 
@@ -134,7 +145,7 @@ function podOf(build: ClusterBuild, settings: ClusterSettings) {
     },
     initContainers: containers.slice(0, -1),
     containers: containers.slice(-1),
-    volumes: volumesOf(settings),
+    volumes: volumesOf(build, settings),
   }
 }
 
@@ -169,18 +180,20 @@ function containerOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
 /** The directory of analyzed.toml. Buildpacks read it and cannot write it: it names the images that export reads. */
 const results = '/bale'
 const runFile = `${results}/run.toml`
+const platformDir = '/platform'
 const cacheDir = '/cache'
 const registryDir = '/registry'
 
 function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): string[] {
   const flag = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [name, value])
   const cacheImage = flag('-cache-image', build.cacheImage ?? settings.cache?.image)
+  const secrets = bindingsOf(build, settings).length > 0 ? ['-secrets', `${platformDir}/bindings`] : []
   const skip = build.clearCache ? ['-skip-layers'] : []
   const names = [...build.tags.flatMap(tag => ['-tag', tag]), build.image]
   switch (step) {
     case 'source':
       return [
-        ...['bale', 'source', build.source, '/source/workspace', '--platform', '/platform'],
+        ...['bale', 'source', build.source, '/source/workspace', '--platform', platformDir],
         ...flag('--sub-path', build.subPath),
         ...(build.source.startsWith('docker://') ? ['--delete'] : []),
         ...(build.runImage === undefined ? [] : ['--run-image', build.runImage, '--run', runFile]),
@@ -191,18 +204,21 @@ function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): 
         ...[...cacheImage, ...skip, ...names],
       ]
     case 'detect':
-      return phase('detector')
+      return phase('detector', ...secrets)
     case 'restore':
       return phase('restorer', ...cacheImage, ...skip)
     case 'build':
-      return phase('builder')
+      return phase('builder', ...secrets)
     case 'export':
       return [
-        ...phase('exporter', ...flag('-process-type', build.defaultProcess), ...cacheImage),
-        ...[build.image, ...build.tags],
+        ...phase('exporter', ...flag('-process-type', build.defaultProcess), ...cacheImage, ...secrets),
+        ...[...pairs('-label', build.labels), ...pairs('-annotation', build.annotations), build.image, ...build.tags],
       ]
   }
 }
+
+const pairs = (flag: string, values: Readonly<Record<string, string>>): string[] =>
+  Object.entries(values).flatMap(([name, value]) => [flag, `${name}=${value}`])
 
 const phase = (binary: string, ...flags: string[]): string[] => [`/cnb/lifecycle/${binary}`, ...flags]
 
@@ -261,9 +277,14 @@ function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSettings) {
   const scratch = [mount(`${own}-tmp`, '/tmp'), mount(`${own}-home`, '/home/bale')]
   const registry =
     !isUntrusted(step) && settings.registrySecret !== undefined ? [mount('registry', registryDir, readOnly)] : []
+  const bindings = bindingsOf(build, settings).map(({ id, volume }) =>
+    mount(volume, `${platformDir}/bindings/${id}`, readOnly),
+  )
   if (step === 'source')
     return [
-      ...[...scratch, ...registry, mount('source', '/source'), mount('platform', '/platform')],
+      ...[...scratch, ...registry, mount('source', '/source'), mount('platform', platformDir)],
+      // It reads none. Their mounts make the directories that they need where the platform directory is read-only.
+      ...bindings,
       ...(build.runImage === undefined ? [] : [mount('results', results)]),
     ]
   const usesCache = settings.cache?.claim !== undefined && (step === 'restore' || step === 'export')
@@ -274,13 +295,40 @@ function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSettings) {
     // buildpack.md, "Detection": the app directory is read-only there. Analyze and restore need none.
     ...(step === 'detect' ? [mount('source', '/workspace', { ...app, ...readOnly })] : []),
     ...(step === 'build' || step === 'export' ? [mount('source', '/workspace', app)] : []),
-    ...(isUntrusted(step) ? [mount('platform', '/platform', readOnly)] : []),
+    ...(isUntrusted(step) ? [mount('platform', platformDir, readOnly)] : []),
+    // Export sees that the image holds none of them.
+    ...(isUntrusted(step) || step === 'export' ? bindings : []),
     ...registry,
     ...(usesCache ? [mount('cache', cacheDir, { subPath: stableName('app', build.image) })] : []),
   ]
 }
 
-function volumesOf({ registrySecret, cache }: ClusterSettings) {
+interface Binding {
+  readonly id: string
+  readonly volume: string
+  readonly secret: { readonly secretName: string; readonly items?: readonly { key: string; path: string }[] }
+}
+
+/** The bindings of a build: those of its own Secret, and whole Secrets of the namespace by their names. */
+function bindingsOf({ name, secrets }: ClusterBuild, { bindings = [] }: ClusterSettings): Binding[] {
+  const items = new Map<string, Map<string, string>>()
+  for (const [index, { id, key }] of secrets.entries()) {
+    const keys = keysOfSecret(index)
+    const files = items.get(id) ?? new Map<string, string>()
+    items.set(id, files.set('type', keys.type).set(key, keys.value))
+  }
+  const own = [...items].map(([id, files]) => ({
+    id,
+    secret: { secretName: name, items: [...files].map(([path, key]) => ({ key, path })) },
+  }))
+  return [...own, ...bindings.map(id => ({ id, secret: { secretName: id } }))].map((binding, index) => ({
+    ...binding,
+    volume: `binding-${index}`,
+  }))
+}
+
+function volumesOf(build: ClusterBuild, settings: ClusterSettings) {
+  const { registrySecret, cache } = settings
   const empty = [
     'source',
     'platform',
@@ -305,6 +353,10 @@ function volumesOf({ registrySecret, cache }: ClusterSettings) {
             },
           },
         ]),
+    ...bindingsOf(build, settings).map(({ volume, secret }) => ({
+      name: volume,
+      secret: { ...secret, defaultMode: 0o440 },
+    })),
     ...(cache?.claim === undefined ? [] : [{ name: 'cache', persistentVolumeClaim: { claimName: cache.claim } }]),
   ]
 }

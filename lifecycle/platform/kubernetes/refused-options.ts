@@ -14,9 +14,6 @@ const refused: Readonly<Partial<Record<keyof BuildOptions, readonly [flag: strin
   workspace: ['--workspace', 'leave it out: pods have the application in /workspace'],
   interaction: ['--interactive', 'leave it out'],
   volumes: ['--volume', 'put the files into the source, or into the builder image'],
-  secrets: ['--secret', 'build here, where secrets are masked and searched for; a pod of a cluster does neither'],
-  labels: ['--label', 'set BP_IMAGE_LABELS, which Bale’s own builder reads: --env BP_IMAGE_LABELS="name=value"'],
-  annotations: ['--annotation', 'leave it out'],
   cacheFrom: ['--cache-from', 'use --cache-image, or cache of the settings file'],
   cacheTo: ['--cache-to', 'use --cache-image, or cache of the settings file'],
 }

@@ -68,6 +68,12 @@ const schema = v.strictObject({
   ),
   registrySecret: v.optional(name),
   gitSecret: v.optional(name),
+  bindings: v.optional(
+    v.pipe(
+      v.array(name, 'it is no list of names of Secrets'),
+      v.check(names => new Set(names).size === names.length, 'a name is there twice: write each once'),
+    ),
+  ),
   resources: v.optional(v.strictObject({ requests: v.optional(quantities), limits: v.optional(quantities) })),
   nodeSelector: v.optional(texts),
   tolerations: v.optional(

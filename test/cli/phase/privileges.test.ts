@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { PhaseContext, PhaseCommand } from '../../../lifecycle/cli/phase/binary.ts'
 import { parseFlags } from '../../../lifecycle/cli/phase/flags.ts'
+import { BuildSecrets } from '../../../lifecycle/phases/secrets.ts'
 import { PhaseLog } from '../../../lifecycle/cli/phase/log.ts'
 import { dropPrivileges } from '../../../lifecycle/cli/phase/privileges.ts'
 import { requirePlatformApi } from '../../../lifecycle/spec/api.ts'
@@ -30,6 +31,7 @@ async function settled(
     env,
     features: requirePlatformApi('0.15'),
     log: new PhaseLog(text => happened.push(text.trim())),
+    secrets: new BuildSecrets([]),
     signal: new AbortController().signal,
     io: {
       write: () => {},

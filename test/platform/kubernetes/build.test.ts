@@ -126,6 +126,31 @@ describe('a build on a cluster', () => {
     nothingLeft(t)
   })
 
+  it('hands secrets to the pod and to nothing else, and shows them nowhere', async () => {
+    const secret = 'hunter3"\nof the team'
+    const lines = [formatEvent({ type: 'output', stream: 'stdout', text: `token: ${secret}` }), 'plain of the team']
+    const t = await prepare({ containers: { ...done, build: { lines } } })
+    const value = Buffer.from(secret)
+    await t.run({ secrets: [{ id: 'npm', type: 'npmrc', key: '.npmrc', value }], labels: { a: 'b' } })
+    const [job, made] = t.cluster.created
+    expect(made).toMatchObject({
+      stringData: { 'secret-0-type': 'npmrc' },
+      data: { 'secret-0': value.toString('base64') },
+    })
+    expect(JSON.stringify(job)).not.toContain('hunter3')
+    expect(JSON.stringify(t.events)).not.toMatch(/hunter3|of the team/)
+    expect(t.events).toContainEqual({ type: 'output', stream: 'stdout', text: 'plain ***' })
+    expect(t.cluster.requests.slice(0, 2).every(r => r.endsWith(' dry'))).toBe(true)
+    nothingLeft(t)
+  })
+
+  it('masks secrets in the error of a phase', async () => {
+    const line = formatEvent({ type: 'failed', code: 'buildpack-failed', message: 'no hunter33', where: 'at hunter33' })
+    const t = await prepare({ containers: { build: { lines: [line], exitCode: 51 } } })
+    const secrets = [{ id: 'a', type: 't', key: 'k', value: Buffer.from('hunter33') }]
+    expect(await failing(t.run({ secrets }))).toMatchObject({ message: 'no ***', where: 'at ***' })
+  })
+
   it('reports what the phases report, in their order', async () => {
     const containers = {
       ...done,
@@ -342,11 +367,22 @@ describe('a build on a cluster that fails', () => {
     expect(t.registry.manifests.size).toBe(0)
   })
 
-  it('when the Secret is refused, deletes the Job', async () => {
+  it('when the Secret is refused, sends nothing anywhere', async () => {
     const t = await prepare({
       refuse: (method, path) => (method === 'POST' && path.endsWith('/secrets') ? [403, 'no secrets'] : undefined),
     })
     expect((await failing(t.run())).message).toMatch(/no secrets/)
+    expect(t.cluster.created).toEqual([])
+    expect(t.registry.manifests.size).toBe(0)
+  })
+
+  it('when the Secret is refused after the Job was made, deletes the Job', async () => {
+    const t = await prepare({
+      refuse: (method, path, query) =>
+        method === 'POST' && path.endsWith('/secrets') && !query.has('dryRun') ? [403, 'no secrets'] : undefined,
+    })
+    expect((await failing(t.run())).message).toMatch(/no secrets/)
+    expect(t.cluster.created.map(o => o.kind)).toEqual(['Job'])
     nothingLeft(t)
   })
 

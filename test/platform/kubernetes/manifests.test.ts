@@ -13,6 +13,9 @@ const build: ClusterBuild = {
   tags: ['r.test/app:2'],
   clearCache: false,
   insecureRegistries: ['r.test'],
+  labels: {},
+  annotations: {},
+  secrets: [],
   deadline: 60,
   hasRegistryAuth: true,
   hasVariables: true,
@@ -87,6 +90,60 @@ describe('the Job of a build', () => {
     expect(withGit).toEqual(['source'])
   })
 
+  it('gives the containers of buildpacks their bindings, export what it must not find, and nothing else', () => {
+    const { pod, containers, at } = podOf(
+      { bindings: ['of-team'] },
+      {
+        ...build,
+        secrets: [
+          { id: 'npm', type: 'npmrc', key: '.npmrc' },
+          { id: 'npm', type: 'npmrc', key: 'other' },
+          { id: 'token', type: 'token', key: 'token' },
+        ],
+      },
+    )
+    const items = (...pairs: [string, string][]) => pairs.map(([key, path]) => ({ key, path }))
+    expect(pod.volumes.filter(v => v.name.startsWith('binding-'))).toEqual([
+      {
+        name: 'binding-0',
+        secret: {
+          secretName: 'bale-app-1',
+          items: items(['secret-1-type', 'type'], ['secret-0', '.npmrc'], ['secret-1', 'other']),
+          defaultMode: 0o440,
+        },
+      },
+      {
+        name: 'binding-1',
+        secret: {
+          secretName: 'bale-app-1',
+          items: items(['secret-2-type', 'type'], ['secret-2', 'token']),
+          defaultMode: 0o440,
+        },
+      },
+      { name: 'binding-2', secret: { secretName: 'of-team', defaultMode: 0o440 } },
+    ])
+    for (const { name, volumeMounts } of containers) {
+      const mounts = volumeMounts.filter(m => m.name.startsWith('binding-'))
+      const wanted = ['npm', 'token', 'of-team'].map((id, index) => ({
+        name: `binding-${index}`,
+        mountPath: `/platform/bindings/${id}`,
+        readOnly: true,
+      }))
+      expect(mounts, name).toEqual(name === 'analyze' || name === 'restore' ? [] : wanted)
+    }
+    for (const name of ['detect', 'build', 'export'])
+      expect(at(name).command.join(' ')).toContain('-secrets /platform/bindings')
+    expect(JSON.stringify(podOf().containers)).not.toContain('-secrets')
+  })
+
+  it('has export set labels and annotations', () => {
+    const { at } = podOf({}, { ...build, labels: { a: 'b,c' }, annotations: { d: 'e=f' } })
+    expect(at('export').command.slice(-6)).toEqual([
+      ...['-label', 'a=b,c', '-annotation', 'd=e=f'],
+      ...['r.test/app:1', 'r.test/app:2'],
+    ])
+  })
+
   it('lets buildpacks read, but not write, what tells export which images to use', () => {
     const { at } = podOf()
     for (const name of ['detect', 'build'])
@@ -157,6 +214,10 @@ describe('the Job of a build', () => {
       { apiVersion: 'batch/v1', kind: 'Job', name: 'bale-app-1', uid: 'u', controller: true },
     ])
     expect(secretOf(build, {})).toBeUndefined()
+    expect(secretOf(build, { a: 'text', b: Uint8Array.of(0, 255) })).toMatchObject({
+      stringData: { a: 'text' },
+      data: { b: 'AP8=' },
+    })
   })
 })
 
@@ -190,7 +251,7 @@ describe('manifests for others to apply', () => {
     ['a builder of this machine', { builder: './builder' }, /in a registry/],
     ['no registry', { image: 'app' }, /--publish/],
     ['names in two registries', { tags: ['docker://other.test/app'] }, /copy the image/],
-    ['a secret', { secrets: [{ id: 'a', type: 't', key: 'k', value: new Uint8Array() }] }, /build here/],
+    ['a secret', { secrets: [{ id: 'a', type: 't', key: 'k', value: new Uint8Array() }] }, /bindings of the settings/],
     ['limits of this machine', { limits: { memory: 1 } }, /resources\.limits/],
     ['buildpacks', { buildpacks: ['./mine'] }, /bale builder create/],
     ['no network', { network: 'none' as const }, /NetworkPolicy/],

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { readSecrets } from '../../lifecycle/cli/secrets.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { type BuildEvent, silent } from '../../lifecycle/events.ts'
-import { BuildSecrets } from '../../lifecycle/platform/secrets.ts'
+import { BuildSecrets } from '../../lifecycle/phases/secrets.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { writeTree } from '../helpers/tree.ts'
@@ -110,7 +110,11 @@ describe('a secret', () => {
 
   it('that is too short is said to be so', () => {
     const short = new BuildSecrets([{ id: 'pin', type: 'pin', key: 'pin', value: Buffer.from('1') }])
-    expect(short.unguarded).toEqual(['pin'])
+    const events: BuildEvent[] = []
+    short.warnOfShort({ event: event => void events.push(event) })
+    expect(events).toMatchObject([
+      { type: 'warning', text: 'the secret pin is too short to be masked, or searched for' },
+    ])
     expect(short.mask('11')).toBe('11')
   })
 })
@@ -142,9 +146,10 @@ describe('--secret', () => {
   })
 
   it('has names that are names of files', () => {
-    for (const id of ['../x', '', '.x', 'a/b'])
-      expect(() => new BuildSecrets([{ id, type: 'x', key: 'x', value: Buffer.from('x') }])).toThrow(
-        'cannot be the name of a file',
-      )
+    const of = (id: string, key: string) => () => new BuildSecrets([{ id, type: 'x', key, value: Buffer.from('x') }])
+    for (const id of ['../x', '', '.x', 'a/b']) expect(of(id, 'x')).toThrow('cannot be the name of a file')
+    for (const key of ['..', '.', '', '..data', 'a/b', '../x'])
+      expect(of('x', key)).toThrow('cannot be the name of a file')
+    expect(of('npm', '.npmrc')).not.toThrow()
   })
 })

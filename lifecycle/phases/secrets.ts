@@ -7,10 +7,11 @@ import { BaleError } from '../errors.ts'
 import { printableName, toBytes } from '../files/byte-string.ts'
 import { OpenDirectory } from '../files/open-directory.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
+import type { Reporter } from '../events.ts'
 import { walk } from '../layers/tree/walk.ts'
-import type { BuildOutput } from '../phases/export.ts'
-import { buildpackLayersDir, readLayers } from '../phases/layers-dir.ts'
-import { Mask, formsOf } from '../phases/mask.ts'
+import type { BuildOutput } from './export.ts'
+import { buildpackLayersDir, readLayers } from './layers-dir.ts'
+import { Mask, formsOf } from './mask.ts'
 
 /** A secret that buildpacks may read, as a binding: `<platform>/bindings/<id>/<key>` (platform.md, "Bindings"). */
 export interface BuildSecret {
@@ -21,6 +22,10 @@ export interface BuildSecret {
   readonly value: Uint8Array
 }
 
+const idForm = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/
+/** As Kubernetes has the keys of a Secret: .npmrc is one, and what starts with two dots is none. */
+const keyForm = /^(?!\.\.|\.$)[A-Za-z0-9_.-]{1,128}$/
+
 /** The secrets of a build: their bindings, a mask for all that is said, and a search in all that is kept. */
 export class BuildSecrets extends Mask {
   readonly #secrets: readonly BuildSecret[]
@@ -29,13 +34,12 @@ export class BuildSecrets extends Mask {
   constructor(secrets: readonly BuildSecret[]) {
     const ids = new Set<string>()
     for (const { id, key } of secrets) {
-      for (const name of [id, key]) {
-        if (/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(name)) continue
-        throw new BaleError('arguments', `${JSON.stringify(name)} cannot be the name of a file`, {
+      const wrong = !idForm.test(id) ? id : !keyForm.test(key) ? key : undefined
+      if (wrong !== undefined)
+        throw new BaleError('arguments', `${JSON.stringify(wrong)} cannot be the name of a file`, {
           where: '--secret',
-          fix: 'use letters, digits, and _ . - after the first',
+          fix: 'use letters, digits, and _ . - for the id and the key; an id starts with none of . and -',
         })
-      }
       if (ids.has(`${id}/${key}`))
         throw new BaleError('arguments', `the secret ${id} is there twice`, { where: '--secret' })
       ids.add(`${id}/${key}`)
@@ -44,9 +48,15 @@ export class BuildSecrets extends Mask {
     this.#secrets = secrets
   }
 
-  /** Ids of secrets that are too short to be found anywhere. */
-  get unguarded(): string[] {
-    return this.#secrets.filter(secret => formsOf(secret).length === 0).map(({ id }) => id)
+  /** Warns of secrets that are too short to be found anywhere. */
+  warnOfShort(reporter: Pick<Reporter, 'event'>): void {
+    for (const secret of this.#secrets) {
+      if (formsOf(secret).length > 0) continue
+      reporter.event({
+        type: 'warning',
+        text: `the secret ${secret.id} is too short to be masked, or searched for`,
+      })
+    }
   }
 
   async writeBindings(platformDir: string): Promise<void> {

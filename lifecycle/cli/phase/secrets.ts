@@ -1,0 +1,46 @@
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError } from '../../errors.ts'
+import { errnoMessage } from '../../files/wrap-errno.ts'
+import { type BuildSecret, BuildSecrets } from '../../phases/secrets.ts'
+import type { Inputs } from './flags.ts'
+
+/** What a binding has besides its values (platform.md, "Bindings"). */
+const notSecret = new Set(['type', 'provider'])
+
+/**
+ * The bindings in the directory of -secrets: what must be in no message and in no image. A Secret that Kubernetes mounts has
+ * its files as links, beside names that start with two dots.
+ * @throws BaleError 'arguments' where one cannot be read: a secret that is not known is not found
+ */
+export async function readSecrets(inputs: Inputs): Promise<BuildSecrets> {
+  const dir = inputs.text('secrets')
+  if (dir === undefined) return new BuildSecrets([])
+  const ids = await namesIn(dir)
+  const bindings = await Promise.all(ids.map(id => readBinding(dir, id)))
+  return new BuildSecrets(bindings.flat())
+}
+
+async function readBinding(dir: string, id: string): Promise<BuildSecret[]> {
+  const keys = await namesIn(join(dir, id))
+  return Promise.all(
+    keys
+      .filter(key => !notSecret.has(key))
+      .map(async key => ({ id, type: id, key, value: await orUnreadable(join(dir, id, key), path => readFile(path)) })),
+  )
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  const names = await orUnreadable(dir, path => readdir(path))
+  return names.filter(name => !name.startsWith('..')).sort()
+}
+
+async function orUnreadable<T>(path: string, read: (path: string) => Promise<T>): Promise<T> {
+  return read(path).catch((cause: unknown) => {
+    throw new BaleError('arguments', `a secret cannot be read: ${errnoMessage(cause)}`, {
+      where: `-secrets ${path}`,
+      fix: 'name a directory of bindings, DIR/NAME/KEY, which this user can read',
+      cause,
+    })
+  })
+}
