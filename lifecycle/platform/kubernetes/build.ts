@@ -124,8 +124,8 @@ async function buildInPod(options: BuildOptions, { on, settings = {} }: OnCluste
 type Values = Readonly<Record<string, string | Uint8Array>>
 
 function valuesOf(secrets: readonly BuildSecret[]): Values {
-  return Object.fromEntries(
-    secrets.flatMap(({ type, value }, index) => {
+  return Object.fromEntries<string | Uint8Array>(
+    secrets.flatMap(({ type, value }, index): [string, string | Uint8Array][] => {
       const keys = keysOfSecret(index)
       return [
         [keys.type, type],

@@ -88,7 +88,7 @@ describe('-label and -annotation', () => {
     const args = ['-label', 'a=b,c=d', '-label=e=', '-annotation', 'org.example.team=x,y']
     const { status, said } = await m.run('exporter', [...args, `${registry.host}/app`])
     expect(status, said).toBe(0)
-    const { config, manifest } = await stored(registry, 'app')
+    const { config, manifest } = stored(registry, 'app')
     expect(config.config?.Labels).toMatchObject({ a: 'b,c=d', e: '' })
     expect(manifest).toMatchObject({ annotations: { 'org.example.team': 'x,y' } })
   })
