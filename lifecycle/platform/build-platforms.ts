@@ -7,6 +7,8 @@ import { type Reporter, silent } from '../events.ts'
 import type { Report } from '../spec/types.ts'
 import { type Destination, Stores } from '../stores/open.ts'
 import { type ImageSink, type PublishedIndex, indexSink } from '../stores/store.ts'
+import { dockerArchive } from '../stores/docker-archive/transport.ts'
+import { dockerDaemon } from '../stores/daemon/transport.ts'
 import { ociArchive } from '../stores/oci-archive/transport.ts'
 import { type BuildOptions, type BuildResult, buildIn } from './build-app.ts'
 import { findDistribution } from './distribution.ts'
@@ -45,7 +47,7 @@ export async function buildPlatforms(
   for (const { architecture } of platforms) await emulatorFor(settings, architecture)
   await using stores = new Stores(settings, reporter, compression)
   const names = [options.image, ...(options.tags ?? [])]
-  for (const name of names) requireNoArchive(name, stores)
+  for (const name of names) requireIndexable(name, stores)
   const destinations = await stores.destinations(names, options.publish === true)
   for (const { sink, names } of destinations) await indexSink(sink).checkWrite(names, signal, 'index')
 
@@ -98,14 +100,20 @@ function asEntry(destination: Destination, onImage: (image: Image) => void): Des
 }
 
 /** Names move once, in the end. */
-const withoutSaved = (reporter: Reporter): Reporter => ({
-  event: event => {
-    if (event.type !== 'saved') return reporter.event(event)
-    reporter.event({ type: 'note', level: 'info', text: `Made its image ${event.digest ?? event.imageId}` })
-  },
-  drained: () => reporter.drained?.(),
-  close: () => reporter.close(),
-})
+function withoutSaved(reporter: Reporter): Reporter {
+  let told = false
+  return {
+    event(event) {
+      if (event.type !== 'saved') return reporter.event(event)
+      // The others are copies of it.
+      if (!told)
+        reporter.event({ type: 'note', level: 'info', text: `Made its image ${event.digest ?? event.imageId}` })
+      told = true
+    },
+    drained: () => reporter.drained?.(),
+    close: () => reporter.close(),
+  }
+}
 
 /** @throws BaleError 'usage' for what there can be one of only */
 function refuseForSeveral({ cacheImage, cacheTo = [] }: BuildOptions): void {
@@ -120,9 +128,15 @@ function refuseForSeveral({ cacheImage, cacheTo = [] }: BuildOptions): void {
     refuse('a cache image', '--cache-to type=registry with several platforms')
 }
 
-/** @throws BaleError 'arguments' for an archive, which is written in one go */
-function requireNoArchive(name: string, stores: Stores): void {
-  if (stores.parse(name).transport.prefix !== ociArchive.prefix) return
+/** @throws BaleError 'arguments' for what holds no index, and for an archive, which is written in one go */
+function requireIndexable(name: string, stores: Stores): void {
+  const { prefix } = stores.parse(name).transport
+  if (prefix === dockerDaemon.prefix || prefix === dockerArchive.prefix)
+    throw new BaleError('arguments', 'it cannot hold an index of images for several platforms', {
+      where: name,
+      fix: "use a registry, oci:DIR, or Bale's own store",
+    })
+  if (prefix !== ociArchive.prefix) return
   throw new BaleError(
     'arguments',
     'images for several platforms are made one after another, and an archive is written in one go',

@@ -163,7 +163,12 @@ export async function ensureRunImage(input: StackInput, signal: AbortSignal): Pr
  * Gives a run image its name beside those for other platforms, which stay: all of a stack have one name, in apps too, so that the
  * image for a platform is the same wherever it is built.
  */
-async function putForPlatform(image: Image, name: string, store: ImageStore, signal: AbortSignal): Promise<void> {
+export async function putForPlatform(
+  image: Image,
+  name: string,
+  store: ImageStore,
+  signal: AbortSignal,
+): Promise<void> {
   const { os, architecture } = image.config
   const isOther = ({ config }: Image): boolean => config.os !== os || config.architecture !== architecture
   const others = (await imagesOf(name, store, signal)).filter(isOther)
@@ -172,7 +177,7 @@ async function putForPlatform(image: Image, name: string, store: ImageStore, sig
   await indexSink(store).putIndex(makeImageIndex(ordered), [name], signal)
 }
 
-/** What is damaged is made anew. */
+/** What is damaged, or names what is, is made anew. */
 async function imagesOf(name: string, store: ImageStore, signal: AbortSignal): Promise<readonly Image[]> {
   try {
     const index = await store.pullIndex(name, signal)
@@ -180,7 +185,7 @@ async function imagesOf(name: string, store: ImageStore, signal: AbortSignal): P
     const image = await store.pull(name, hostPlatform(), signal)
     return image === undefined ? [] : [image]
   } catch (error) {
-    if (error instanceof BaleError && error.code === 'input') return []
+    if (error instanceof BaleError && (error.code === 'input' || error.code === 'failed')) return []
     throw error
   }
 }

@@ -1,8 +1,10 @@
 import { cp, readFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { digestOf } from '../../lifecycle/image/digest.ts'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import { makeImageIndex } from '../../lifecycle/image/image-index.ts'
+import type { Index } from '../../lifecycle/image/manifest.ts'
 import type { BuildOptions } from '../../lifecycle/platform/build-app.ts'
 import { build } from '../../lifecycle/platform/build-app.ts'
 import { buildPlatforms } from '../../lifecycle/platform/build-platforms.ts'
@@ -11,6 +13,7 @@ import { hostPlatform } from '../../lifecycle/stores/settings.ts'
 import { type Script, builds, detects, fakeEngine, machine } from '../helpers/build-machine.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { configOf, layerOf } from '../helpers/images.ts'
+import { startRegistry } from '../helpers/registry.ts'
 
 const amd64 = { os: 'linux', architecture: 'amd64' }
 const arm64 = { os: 'linux', architecture: 'arm64' }
@@ -135,6 +138,20 @@ describe('a build for several platforms', () => {
     expect((await local.pullIndex('index.docker.io/library/app:2'))?.digest).toBe(published.digest)
     expect((await layoutStore(join(root, 'out')).pullIndex('x'))?.digest).toBe(published.digest)
     expect(names).toEqual([app, 'index.docker.io/library/app:2', 'x'])
+  })
+
+  it('puts it into a registry', async () => {
+    const registry = await startRegistry()
+    onTestFinished(() => registry.close())
+    const { options } = await bothMachine()
+    const settings = { ...options.settings, insecureRegistries: [registry.host] }
+    const image = `${registry.host}/team/app:1`
+    const result = await buildPlatforms({ ...options, image, settings, publish: true }, both)
+    const tagged = registry.manifests.get('team/app:1')
+    expect(tagged && digestOf(tagged.bytes)).toBe(result.published.digest)
+    const { manifests } = JSON.parse(tagged?.bytes.toString() ?? '') as Index
+    expect(manifests.map(({ digest }) => digest)).toEqual(result.builds.map(one => one.result.image.digest))
+    expect([...registry.manifests.keys()].filter(key => !key.includes('@'))).toEqual(['team/app:1'])
   })
 
   it('moves no name if one of them fails', async () => {

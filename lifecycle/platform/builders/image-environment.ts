@@ -117,7 +117,7 @@ function requireArchitecture(image: Image, name: string, { platform }: Settings)
   if (image.config.os === platform.os && image.config.architecture === platform.architecture) return
   throw new BaleError('input', `the builder is for ${platformName(platformOf(image))}`, {
     where: name,
-    fix: `use a builder for ${platformName(platform)}`,
+    fix: `use a builder for ${platformName(platform)}, or name its platform with --platform`,
   })
 }
 
