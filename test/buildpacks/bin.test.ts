@@ -44,6 +44,8 @@ describe.each([
   ['static', ['Staticfile', 'index.html', 'src/index.html', 'hugo.toml']],
   ['procfile', ['app.yaml', 'start.sh']],
   ['apt', ['Aptfile']],
+  ['health-checker', []],
+  ['live-reload', []],
 ])('%s bin/detect', (name, files) => {
   it('rules itself out without starting Node, and leaves the explanation to the last buildpack', async () => {
     const { status, stdout, stderr } = await runBin(name, 'detect', ['notes.txt'], { PATH: '/nowhere' })
@@ -76,6 +78,8 @@ it.each([
   ['php', { BP_PHP_WEB_DIR: 'site' }],
   ['procfile', { GOOGLE_ENTRYPOINT: 'run' }],
   ['apt', { BP_APT_PACKAGES: 'jq' }],
+  ['health-checker', { BP_HEALTH_CHECKER_ENABLED: 'true' }],
+  ['live-reload', { BP_LIVE_RELOAD_ENABLED: 'true' }],
   ['procfile', { RAILPACK_START_CMD: 'run' }],
   ['make', { BP_LANGUAGE: 'c++' }],
   ['make', { BP_MAKE_ARGUMENTS: 'all' }],
