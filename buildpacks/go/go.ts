@@ -24,7 +24,7 @@ import { preparePlain } from './plain.ts'
 import { findPrograms } from './programs.ts'
 import { findProject, type Project } from './project.ts'
 import { readBuildInfo } from './sbom.ts'
-import { provideGo } from './toolchain.ts'
+import { goOffers, provideGo } from './toolchain.ts'
 import { requestedVersion } from './version.ts'
 
 const goSources = [
@@ -34,7 +34,7 @@ const goSources = [
 ]
 
 /** Go applications: modules, workspaces, and sources from before them. */
-export const go = defineBuildpack({ detect, build })
+export const go = defineBuildpack({ detect, build, offers: goOffers })
 
 async function detect({ app, env }: DetectContext) {
   const found = await detectLanguage({ app, env }, 'go')

@@ -1,8 +1,9 @@
 import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import semver from 'semver'
 import { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
-import { type BuildContext, BuildpackError, keep, withTempDir } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, keep, type Offer, withTempDir } from '../sdk/index.ts'
 import {
   contradictions,
   exactVersion,
@@ -80,6 +81,15 @@ async function chooseVersion(context: BuildContext, client: string, request: Ver
     return last
   }
   throw unreachable('the versions of Go cannot be listed', stderr)
+}
+
+/** The releases that the Go proxy has. @throws BuildpackError if it cannot be reached */
+export async function goOffers(context: BuildContext): Promise<Offer[]> {
+  const { versions, stderr } = await listVersions(context, await provideClient(context))
+  if (versions === undefined) throw unreachable('the versions of Go cannot be listed', stderr)
+  const releases = versions.filter(version => /^\d+(\.\d+)*$/.test(version))
+  const newestFirst = releases.toSorted((a, b) => semver.rcompare(toSemver(a), toSemver(b)))
+  return [{ name: 'Go', from: 'the Go proxy, module golang.org/toolchain', versions: newestFirst }]
 }
 
 /** The versions of Go that the proxy has; undefined if it cannot be reached, and why. */

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { DebianArchive } from '../debian/archive.ts'
+import { debianOffers } from '../debian/offers.ts'
 import {
   type App,
   type BuildContext,
@@ -19,10 +20,14 @@ import { buildWithGradle, requireWrapper } from './gradle.ts'
 import { placeArtifact, startExploded } from './image-files.ts'
 import { provideJdk, provideJre } from './jdk.ts'
 import { buildWithMaven } from './maven.ts'
-import { chooseVersion } from './version.ts'
+import { available, chooseVersion } from './version.ts'
 
 /** Java applications, and those in other languages of the JVM that Maven or Gradle builds. */
-export const java = defineBuildpack({ detect, build })
+export const java = defineBuildpack({
+  detect,
+  build,
+  offers: context => debianOffers(context, { Java: available.map(major => `openjdk-${major}-jdk-headless`) }),
+})
 
 type Env = Readonly<Record<string, string>>
 

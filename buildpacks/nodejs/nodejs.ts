@@ -23,6 +23,7 @@ import { findStart } from './frameworks/start.ts'
 import { chooseVersion } from './managers/fetch.ts'
 import { provideMemory } from './memory.ts'
 import { readPackageJson } from './package-json.ts'
+import { nodejsOffers } from './offers.ts'
 import { planPackages } from './packages.ts'
 import { checkChoice, findProject } from './project.ts'
 import { Registry } from './registry.ts'
@@ -34,7 +35,7 @@ import { declaredStart, noStart, otherStart, webProcess } from './start.ts'
 import { requestedNode } from './version.ts'
 
 /** Node.js applications, with each of the package managers. */
-export const nodejs = defineBuildpack({ detect, build })
+export const nodejs = defineBuildpack({ detect, build, offers: nodejsOffers })
 
 /** bin/detect has ruled out what has none of the files. */
 async function detect(context: DetectContext) {

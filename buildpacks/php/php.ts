@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
+import { debianOffers } from '../debian/offers.ts'
 import {
   type BuildContext,
   type BuildResult,
@@ -21,14 +22,26 @@ import { provideHerokuPrograms, wantsServer } from './heroku.ts'
 import { namedExtensions, readOwnSettings } from './ini.ts'
 import { componentsOf, installOptions, installPackages, makeLock } from './install.ts'
 import { type Lock, type Manifest, readLock, readManifest } from './project.ts'
-import { type Offer, offeredPhp, type Php, provideExtensions, provideOwnSettings, providePhp } from './runtime.ts'
+import {
+  type Offer,
+  offeredPhp,
+  type Php,
+  phpMinor,
+  provideExtensions,
+  provideOwnSettings,
+  providePhp,
+} from './runtime.ts'
 import { usedExtensions } from './scan.ts'
 import { chosenServer, provideServer } from './server.ts'
 import { checkVersion, wantedPhp } from './version.ts'
 import { findWeb, type Web } from './web.ts'
 
 /** PHP applications, with Composer, PHP-FPM and nginx. */
-export const php = defineBuildpack({ detect, build })
+export const php = defineBuildpack({
+  detect,
+  build,
+  offers: context => debianOffers(context, { PHP: [`php${phpMinor(context)}-cli`] }),
+})
 
 async function detect(context: DetectContext) {
   const found = await detectLanguage(context, 'php')

@@ -38,12 +38,16 @@ export interface Php {
 }
 
 /** @throws BuildpackError if the stack has another distribution than Debian 13 */
-export async function offeredPhp({ target }: BuildContext, archive: DebianArchive): Promise<Offer> {
+export function phpMinor({ target }: BuildContext): string {
   const minor = { '13': '8.4' }[target.distro?.version ?? '13']
-  if (minor === undefined) {
-    const { name, version } = target.distro ?? {}
-    throw new BuildpackError(`there is no PHP for ${name} ${version}`, { fix: 'build on a stack of Debian 13' })
-  }
+  if (minor !== undefined) return minor
+  const { name, version } = target.distro ?? {}
+  throw new BuildpackError(`there is no PHP for ${name} ${version}`, { fix: 'build on a stack of Debian 13' })
+}
+
+/** @throws BuildpackError if the stack has another distribution than Debian 13 */
+export async function offeredPhp(context: BuildContext, archive: DebianArchive): Promise<Offer> {
+  const minor = phpMinor(context)
   const names = ['cli', 'fpm', 'opcache', ...basePackages].map(name => `php${minor}-${name}`)
   const packages = withoutSystem(await archive.resolve(names)).filter(({ name }) => !ofSystemd.test(name))
   const version = packages.find(({ name }) => name === `php${minor}-cli`)?.version ?? ''

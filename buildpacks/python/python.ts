@@ -1,5 +1,6 @@
 import { DebianArchive } from '../debian/archive.ts'
 import { provideNativePackages } from '../debian/native-libraries.ts'
+import { debianOffers } from '../debian/offers.ts'
 import { provideLibraries } from '../debian/shared-libraries.ts'
 import {
   type BuildContext,
@@ -11,6 +12,7 @@ import {
   detectLanguage,
   fail,
   keep,
+  type Offer,
   pass,
   rejectSettings,
   shellProcess,
@@ -29,7 +31,7 @@ import { type Installed, provideVenv } from './venv.ts'
 import { chooseVersion, contradictions, type Wanted, wantedPython } from './version.ts'
 
 /** Python applications, with pip, uv, Poetry, PDM or Pipenv. */
-export const python = defineBuildpack({ detect, build })
+export const python = defineBuildpack({ detect, build, offers })
 
 async function detect({ app, env }: DetectContext) {
   const found = await detectLanguage({ app, env }, 'python')
@@ -99,6 +101,17 @@ async function install(context: BuildContext, project: Project, wanted: Wanted, 
   const libraries = names.length > 0 ? [await provideLibraries(context, archive, names, { restored })] : []
   await collectStatic(context, python, { venv: layer.path, installed, libraries })
   return installed
+}
+
+/** Debian's Python, and those that uv can download. */
+function offers(context: BuildContext): Promise<Offer[]> {
+  return withTempDir(async temp => {
+    const archive = await DebianArchive.open(context, temp)
+    const debian = await debianOffers(context, { Python: [`python${debianPython(context)}`] })
+    const uv = await provideUv(context, await providePip(context, archive), temp)
+    const from = `builds that uv ${uv.version} downloads, or those of UV_PYTHON_INSTALL_MIRROR`
+    return [...debian, { name: 'Python', from, versions: await listDownloads(context, uv) }]
+  })
 }
 
 /** Debian's Python where it will do, otherwise one that uv downloads. */

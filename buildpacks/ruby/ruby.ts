@@ -1,5 +1,6 @@
 import { DebianArchive } from '../debian/archive.ts'
 import { noNativePackages, provideNativePackages } from '../debian/native-libraries.ts'
+import { debianOffers } from '../debian/offers.ts'
 import { provideLibraries } from '../debian/shared-libraries.ts'
 import {
   type BuildContext,
@@ -19,14 +20,18 @@ import { provideAllocator } from './jemalloc.ts'
 import { findGemfile, type Gemfile, type Lock, readLock } from './lock-file.ts'
 import { buildPackages, mayCompile, runPackages } from './native.ts'
 import { compileAssets, openDirectories, provideRailsVariables } from './rails.ts'
-import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby } from './runtime.ts'
+import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby, rubyMinor } from './runtime.ts'
 import { readSettings } from './settings.ts'
 import { type Facts, findStart, isRails, noStart, otherProcesses, programs } from './start.ts'
 import type { Wanted } from '../debian/offered-version.ts'
 import { checkVersion, wantedRuby } from './version.ts'
 
 /** Ruby applications, with Bundler. */
-export const ruby = defineBuildpack({ detect, build })
+export const ruby = defineBuildpack({
+  detect,
+  build,
+  offers: context => debianOffers(context, { Ruby: [`ruby${rubyMinor(context)}`] }),
+})
 
 async function detect({ app, env }: DetectContext) {
   const found = await detectLanguage({ app, env }, 'ruby')

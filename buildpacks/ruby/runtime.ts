@@ -27,12 +27,16 @@ export interface Offer {
 }
 
 /** @throws BuildpackError if the stack has another distribution than Debian 13 */
-export async function offeredRuby({ target }: BuildContext, archive: DebianArchive): Promise<Offer> {
+export function rubyMinor({ target }: BuildContext): string {
   const minor = { '13': '3.3' }[target.distro?.version ?? '13']
-  if (minor === undefined) {
-    const { name, version } = target.distro ?? {}
-    throw new BuildpackError(`there is no Ruby for ${name} ${version}`, { fix: 'build on a stack of Debian 13' })
-  }
+  if (minor !== undefined) return minor
+  const { name, version } = target.distro ?? {}
+  throw new BuildpackError(`there is no Ruby for ${name} ${version}`, { fix: 'build on a stack of Debian 13' })
+}
+
+/** @throws BuildpackError if the stack has another distribution than Debian 13 */
+export async function offeredRuby(context: BuildContext, archive: DebianArchive): Promise<Offer> {
+  const minor = rubyMinor(context)
   const packages = (await archive.resolve([`ruby${minor}`])).filter(({ name }) => !asPackagesOfDebian.test(name))
   const version = packages.find(({ name }) => name === `ruby${minor}`)?.version ?? ''
   return { minor, release: version.replace(/[-+~].*/, ''), packages }

@@ -2,6 +2,7 @@ import { basename, join } from 'node:path'
 import semver from 'semver'
 import { DebianArchive } from '../debian/archive.ts'
 import { provideNativePackages } from '../debian/native-libraries.ts'
+import { debianOffers } from '../debian/offers.ts'
 import { provideSharedLibraries } from '../debian/shared-libraries.ts'
 import {
   type BuildContext,
@@ -33,7 +34,15 @@ const rustSources = [
 ]
 
 /** Rust applications, with Cargo. */
-export const rust = defineBuildpack({ detect, build })
+export const rust = defineBuildpack({
+  detect,
+  build,
+  async offers(context) {
+    const found = await debianOffers(context, { Rust: ['rustc'] })
+    const more = 'any release, beta and nightly by rustup, from RUSTUP_DIST_SERVER if it is set'
+    return found.map(offer => ({ ...offer, more }))
+  },
+})
 
 async function detect({ app, env }: DetectContext) {
   const found = await detectLanguage({ app, env }, 'rust')

@@ -1,3 +1,4 @@
+import type { Offer } from '../../lifecycle/spec/offers.ts'
 import type { Metadata, PlanRequire, Target } from '../../lifecycle/spec/types.ts'
 import type { App } from './app.ts'
 import type { Run } from './command.ts'
@@ -70,6 +71,8 @@ export interface BuildResult {
 export interface Buildpack {
   detect(context: DetectContext): Promise<DetectResult> | DetectResult
   build(context: BuildContext): Promise<BuildResult> | BuildResult
+  /** The versions that can be had, from where a build would get them. Its layers are gone afterwards. */
+  offers?(context: BuildContext): Promise<readonly Offer[]>
 }
 
 /** Names the type: `export const ruby = defineBuildpack({ detect, build })`. */

@@ -32,6 +32,7 @@ export {
   type LayerState,
   type Verdict,
 } from './layer.ts'
+export type { Offer } from '../../lifecycle/spec/offers.ts'
 export { Log, type Output } from './log.ts'
 export { needsNothing } from '../../lifecycle/spec/run-image-needs.ts'
 export { firstSetting, isSet, rejectSettings } from './platform.ts'

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError, isErrno } from '../../lifecycle/errors.ts'
 import { readToml, requiredText, table, tables, text, texts } from '../../lifecycle/spec/read.ts'
+import { offersVariable } from '../../lifecycle/spec/offers.ts'
 import { formatToml, parseToml } from '../../lifecycle/spec/toml.ts'
 import type { Metadata, PlanRequire } from '../../lifecycle/spec/types.ts'
 import { App } from './app.ts'
@@ -13,6 +14,7 @@ import { launchDocument } from './launch.ts'
 import { digestOfFile } from './files.ts'
 import { type LayerRoom, provideLayer } from './layer.ts'
 import { Log, type Output } from './log.ts'
+import { writeOffers } from './offers.ts'
 import { planDocument } from './plan.ts'
 import { isSet, readPlatformEnv, targetOf } from './platform.ts'
 import { Seals } from './seal.ts'
@@ -110,6 +112,10 @@ function required(env: Invocation['env'], name: string): string {
 
 async function detect(buildpack: Buildpack, context: Context, { env }: Invocation): Promise<number> {
   const planPath = required(env, 'CNB_BUILD_PLAN_PATH')
+  if (isSet(context.env, offersVariable)) {
+    await writeOffers(buildpack, context, planPath)
+    return 0
+  }
   const result = await buildpack.detect(context)
   context.log.heading(result.reason)
   if (!result.pass) return notDetected

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
+import { debianOffers } from '../debian/offers.ts'
 import {
   type BuildContext,
   type BuildResult,
@@ -28,7 +29,11 @@ import { findSite, hasPages, type Site } from './site.ts'
 import { writeOwnStart, writeStart } from './start.ts'
 
 /** Sites of files alone, served by nginx. */
-export const staticSite = defineBuildpack({ detect, build })
+export const staticSite = defineBuildpack({
+  detect,
+  build,
+  offers: context => debianOffers(context, { nginx: ['nginx'], Hugo: ['hugo'] }),
+})
 
 async function detect(context: DetectContext) {
   const found = await detectLanguage(context, 'static')

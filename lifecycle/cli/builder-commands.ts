@@ -132,12 +132,15 @@ export function addBuildpack(program: Command, run: Run): void {
     })
   group
     .command('inspect')
-    .argument('<buildpack>', 'a directory, a .cnb file, or an image')
-    .description('Show what a buildpack or a package is made of.')
+    .argument('<buildpack>', "a directory, a .cnb file, an image, or one of Bale's own: bale/nodejs")
+    .description('Show what a buildpack or a package is made of, or which versions can be had.')
+    .option('--versions', 'list the versions of languages and tools that a build with it could get, and from where')
+    .option('-e, --env <name=value>', 'with --versions: a variable for package clients (repeatable)', collect)
+    .option('--env-file <file>', 'with --versions: a file of such variables (repeatable)', collect)
     .option('--depth <number>', 'how many levels of composite buildpacks to show (default: all)')
     .addOption(outputOption())
     .option('--verbose', 'print more when it fails')
-    .addHelpText('after', examples('bale buildpack inspect hello.cnb'))
+    .addHelpText('after', examples('bale buildpack inspect hello.cnb', 'bale buildpack inspect bale/python --versions'))
     .action(async (uri: string, options: GlobalOptions) => {
       await run(options, async context => (await buildpacks()).inspectCommand(context, uri, options))
     })

@@ -66,6 +66,7 @@ export interface GlobalOptions {
   readonly cacheTo?: readonly string[] | undefined
   readonly defaultProcess?: string
   readonly network?: 'none' | 'host'
+  readonly versions?: boolean
   readonly reportOutputDir?: string
   readonly process?: string
   readonly output?: OutputFormat

@@ -57,6 +57,16 @@ describe.each([
   })
 })
 
+it.each(['nodejs', 'python', 'go', 'rust', 'java', 'ruby', 'php', 'static'])(
+  '%s bin/detect asks the program for the versions that it offers, whatever the source is',
+  async name => {
+    expect(await runBin(name, 'detect', [], { BALE_LIST_VERSIONS: 'true' })).toMatchObject({
+      status: 0,
+      stdout: 'main detect undefined\n',
+    })
+  },
+)
+
 it.each(frontEndTools.map(tool => tool.package))('static bin/detect asks the program about %s', async name => {
   const json = JSON.stringify({ devDependencies: { [name]: '1' } }, undefined, 2)
   expect((await runBin('static', 'detect', [], {}, { 'package.json': json })).status).toBe(0)

@@ -28,6 +28,8 @@ const programs: Readonly<Record<string, string>> = {
   arm64: '@deno/linux-arm64-glibc',
 }
 
+export const denoPackage = (arch: string): string => programs[arch] ?? '@deno/linux-x64-glibc'
+
 /** Builds an application that Deno runs, without Node.js. */
 export async function buildDeno(context: BuildContext, registry: Registry, project: DenoProject): Promise<BuildResult> {
   const { app, env, log, run } = context
@@ -66,7 +68,7 @@ export async function buildDeno(context: BuildContext, registry: Registry, proje
 
 async function provideDeno(context: BuildContext, registry: Registry): Promise<Layer> {
   const source = {
-    package: programs[context.target.arch] ?? '@deno/linux-x64-glibc',
+    package: denoPackage(context.target.arch),
     request: await requested(context),
   }
   const version = await chooseVersion(registry, { name: 'Deno', ...source })

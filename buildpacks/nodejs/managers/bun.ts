@@ -28,10 +28,12 @@ const programs: Readonly<Record<string, string>> = {
   arm64: '@oven/bun-linux-aarch64',
 }
 
+export const bunPackage = (arch: string): string => programs[arch] ?? '@oven/bun-linux-x64-baseline'
+
 function sourceOf({ request, lockFile }: ManagerChoice, arch: string): ManagerSource {
   const range = lockFile === 'bun.lock' ? '>=1.2' : '>=1'
   return {
-    package: programs[arch] ?? '@oven/bun-linux-x64-baseline',
+    package: bunPackage(arch),
     request: request ?? { range, where: lockFile ?? 'the absence of a lock file' },
   }
 }

@@ -4,12 +4,15 @@ import { newBuildpack } from '../../platform/builders/new-buildpack.ts'
 import { openBuildpack } from '../../platform/builders/open-buildpack.ts'
 import { packageBuildpack } from '../../platform/builders/package-buildpack.ts'
 import { bundledIn, findDistribution } from '../../platform/distribution.ts'
+import { loadBuilder } from '../../platform/builder.ts'
+import { buildpackOffers } from '../../platform/buildpack-offers.ts'
 import { copyImage } from '../../stores/copy.ts'
 import { localName } from '../../stores/local/transport.ts'
 import { Stores } from '../../stores/open.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatValue } from '../formats.ts'
 import { formatBytes, makeStyle, printable, shortName } from '../text.ts'
+import { readVariables } from '../variables.ts'
 import { parseDepth, parseLabels, parseTargets } from '../values.ts'
 import { expand, orderLines } from './builder.ts'
 import { BaleError } from '../../errors.ts'
@@ -65,11 +68,18 @@ export async function packageCommand(context: CommandContext, name: string, opti
 }
 
 export async function inspectCommand(context: CommandContext, uri: string, options: GlobalOptions): Promise<void> {
+  if (options.versions === true) return versionsCommand(context, uri, options)
+  if (options.env !== undefined || options.envFile !== undefined)
+    throw new BaleError('usage', 'variables are for package clients, which nothing asks here', {
+      where: options.env === undefined ? '--env-file' : '--env',
+      fix: 'add --versions, or leave it out',
+    })
   const { settings, reporter, signal } = context
   const depth = parseDepth(options.depth)
   await using stores = new Stores(settings, reporter)
-  const bundled = bundledIn(findDistribution(import.meta.url))
-  const input = { settings, stores, reporter, bundled, builder: [], base: resolve('.') }
+  const distribution = findDistribution(import.meta.url)
+  const { buildpacks: builder } = await loadBuilder(distribution.builder)
+  const input = { settings, stores, reporter, bundled: bundledIn(distribution), builder, base: resolve('.') }
   const modules = await openBuildpack(uri, 'the buildpack', input, signal)
   const descriptors = modules.map(({ descriptor }) => descriptor)
   const [main] = descriptors as [(typeof descriptors)[0], ...typeof descriptors]
@@ -103,6 +113,37 @@ export async function inspectCommand(context: CommandContext, uri: string, optio
     ...(order.length === 0 ? [] : ['', 'Order:', ...orderLines(order)]),
   ]
   context.print(lines.join('\n'))
+}
+
+async function versionsCommand(context: CommandContext, uri: string, options: GlobalOptions): Promise<void> {
+  const { settings, reporter, signal } = context
+  const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
+  const offers = await buildpackOffers(uri, { settings, env, reporter, signal, network: options.network })
+  const { output = 'human' } = options
+  if (output !== 'human') return context.print(await formatValue({ buildpack: uri, offers }, output))
+  const style = makeStyle(context.color)
+  const lines = offers.flatMap(({ name, from, versions, more }) => [
+    `${style.bold(printable(name))}, from ${printable(from)}`,
+    ...releaseLines(versions).map(line => `  ${printable(line)}`),
+    ...(more === undefined ? [] : [`  and ${printable(more)}`]),
+  ])
+  context.print(lines.join('\n'))
+}
+
+/** Release lines that people are shown; programs get all. */
+const shownLines = 12
+
+/** `24.21.0, and 30 older 24.x`: a language has hundreds of versions, so each line of releases is shown by its newest. */
+export function releaseLines(versions: readonly string[]): string[] {
+  const startWith = (pattern: RegExp) => (version: string) => pattern.exec(version)?.[0] ?? version
+  const major = startWith(/^\d+/)
+  const line = new Set(versions.map(major)).size < 3 ? startWith(/^\d+\.\d+/) : major
+  const groups = [...Map.groupBy(versions, line)]
+  const shown = groups.slice(0, shownLines).map(([name, [newest = '', ...older]]) => {
+    return older.length === 0 ? newest : `${newest}, and ${older.length} older ${name}.x`
+  })
+  const left = groups.slice(shownLines).map(([name]) => name)
+  return left.length === 0 ? shown : [...shown, `and older: ${left.at(-1)}.x to ${left[0]}.x`]
 }
 
 export async function pullCommand(context: CommandContext, name: string): Promise<void> {
