@@ -52,7 +52,9 @@ describe('the versions that a buildpack offers', () => {
     const debian = new FakeDebian()
     debian.packages['rustc'] = { version: '1.85.0+dfsg3-1', files: {} }
     const offers = await offersOf(rust, debian.runner)
-    expect(offers).toMatchObject([{ name: 'Rust', versions: ['1.85.0'], more: expect.stringContaining('rustup') }])
+    expect(offers).toMatchObject([
+      { name: 'Rust', versions: ['1.85.0'], more: expect.stringContaining('rustup') as unknown },
+    ])
   })
 
   it('of Java are all that Debian has', async () => {

@@ -18,6 +18,6 @@ describe('offers in a build plan', () => {
     [[{ ...node, name: undefined }]],
     [[{ ...node, more: 1 }]],
   ])('are refused as %j: a buildpack may write anything', offers => {
-    expect(() => parseOffers({ offers: offers as never })).toThrow('bale-offers has no list of offers')
+    expect(() => parseOffers({ offers })).toThrow('bale-offers has no list of offers')
   })
 })
