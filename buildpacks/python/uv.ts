@@ -1,7 +1,7 @@
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compare } from '@renovatebot/pep440'
-import { type BuildContext, BuildpackError } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, mirrorOf } from '../sdk/index.ts'
 import { compileModules, findLibrariesInLayers, launchEnv, type Pip, type Python, reproducibleEnv } from './runtime.ts'
 import { minorOf } from './version.ts'
 
@@ -60,6 +60,17 @@ export async function listDownloads(context: BuildContext, uv: Uv): Promise<stri
   return [...new Set(versions)].toSorted((a, b) => compare(b, a))
 }
 
+const cpythonBuilds = 'https://github.com/astral-sh/python-build-standalone/releases/download'
+
+/** uv's own variable for a mirror wins over the one that all buildpacks have. uv checks the digest of what comes from there. */
+async function mirrorEnv(context: BuildContext): Promise<Record<string, string>> {
+  if (context.env['UV_PYTHON_INSTALL_MIRROR']) return {}
+  const mirror = await mirrorOf(context, cpythonBuilds)
+  if (mirror === undefined) return {}
+  context.log.info(`Downloading CPython from the mirror of ${mirror.where}`)
+  return { UV_PYTHON_INSTALL_MIRROR: mirror.url }
+}
+
 /** CPython as uv downloads it (UV_PYTHON_INSTALL_MIRROR is honoured), in a layer of its own. */
 export async function provideDownloadedPython(context: BuildContext, uv: Uv, version: string): Promise<Python> {
   const minor = minorOf(version)
@@ -69,9 +80,9 @@ export async function provideDownloadedPython(context: BuildContext, uv: Uv, ver
     key: { Python: version, architecture: context.target.arch, uv: uv.version },
     create: async dir => {
       await context.run([uv.program, 'python', 'install', '--no-bin', '--install-dir', dir, version], {
-        env: { ...uvEnv(context), UV_PYTHON_DOWNLOADS: 'manual' },
+        env: { ...uvEnv(context), ...(await mirrorEnv(context)), UV_PYTHON_DOWNLOADS: 'manual' },
         name: `uv python install ${version}`,
-        fix: `set UV_PYTHON_INSTALL_MIRROR to a mirror that this build can reach, or ask for a version that Debian has`,
+        fix: `set UV_PYTHON_INSTALL_MIRROR or BP_DEPENDENCY_MIRROR to a mirror that this build can reach, or ask for a version that Debian has`,
       })
       const home = await homeOf(dir)
       await mkdir(join(dir, 'bin'))

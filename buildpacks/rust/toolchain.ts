@@ -3,7 +3,16 @@ import { join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { missingPackages } from '../debian/native-libraries.ts'
 import { libraryDir, unpackPackages } from '../debian/unpack.ts'
-import { type BuildContext, BuildpackError, digestOf, drop, keep, type Verdict, withTempDir } from '../sdk/index.ts'
+import {
+  type BuildContext,
+  BuildpackError,
+  digestOf,
+  drop,
+  keep,
+  mirrorOf,
+  type Verdict,
+  withTempDir,
+} from '../sdk/index.ts'
 
 /** Cargo and rustc in their layer. */
 export interface Toolchain {
@@ -93,7 +102,7 @@ async function isCurrent(
 ): Promise<Verdict> {
   if (/^\d+\.\d+\.\d+$|-\d{4}-\d{2}-\d{2}$/.test(channel)) return keep
   const { exitCode, stdout } = await withTempDir(async temp => {
-    const env = { RUSTUP_HOME: home, CARGO_HOME: join(temp, 'cargo'), RUSTUP_TOOLCHAIN: undefined }
+    const env = { ...(await rustupEnv(context, temp)), RUSTUP_HOME: home }
     const options = { env, quiet: true, allowFailure: true }
     return context.run([await unpackRustup(context, archive, temp), 'check'], options)
   })
@@ -101,6 +110,16 @@ async function isCurrent(
   if (exitCode === 0 && lines.length > 0 && lines.every(line => line.includes('Up to date'))) return keep
   const newer = /Update available *: *(.+)$/m.exec(stdout)?.[1]
   return drop(newer === undefined ? `rustup cannot tell whether there is a newer ${channel}` : newer)
+}
+
+/** rustup's own variable for a mirror wins over the one that all buildpacks have. */
+async function rustupEnv(context: BuildContext, temp: string): Promise<Record<string, string | undefined>> {
+  const own = { CARGO_HOME: join(temp, 'cargo'), RUSTUP_TOOLCHAIN: undefined }
+  if (context.env['RUSTUP_DIST_SERVER']) return own
+  const mirror = await mirrorOf(context, 'https://static.rust-lang.org')
+  if (mirror === undefined) return own
+  context.log.info(`rustup asks the mirror of ${mirror.where}`)
+  return { ...own, RUSTUP_DIST_SERVER: mirror.url }
 }
 
 /** rustup from Debian's archive; returns its program. */
@@ -122,7 +141,7 @@ async function install(
   const { exitCode, stderr } = await context.run(
     [rustup, ...args, ...job.targets.flatMap(target => ['--target', target])],
     {
-      env: { RUSTUP_HOME: job.dir, CARGO_HOME: join(job.temp, 'cargo'), RUSTUP_TOOLCHAIN: undefined },
+      env: { ...(await rustupEnv(context, job.temp)), RUSTUP_HOME: job.dir },
       quiet: true,
       allowFailure: true,
     },
@@ -130,6 +149,6 @@ async function install(
   if (exitCode === 0) return
   throw new BuildpackError(`rustup cannot install Rust ${job.channel}:\n${stderr.trim()}`, {
     where: job.where,
-    fix: `check the version, the network and RUSTUP_DIST_SERVER; Debian has Rust ${job.debian}, which needs none of them`,
+    fix: `check the version, the network and RUSTUP_DIST_SERVER or BP_DEPENDENCY_MIRROR; Debian has Rust ${job.debian}, which needs none of them`,
   })
 }

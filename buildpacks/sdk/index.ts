@@ -34,6 +34,7 @@ export {
 } from './layer.ts'
 export type { Offer } from '../../lifecycle/spec/offers.ts'
 export { Log, type Output } from './log.ts'
+export { type Mirror, mirrorOf } from './mirrors.ts'
 export { needsNothing } from '../../lifecycle/spec/run-image-needs.ts'
 export { firstSetting, isSet, rejectSettings } from './platform.ts'
 export { buildPlan, BuildPlanBuilder } from './plan.ts'

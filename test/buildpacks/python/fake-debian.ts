@@ -56,6 +56,8 @@ export class FakeDebian {
     },
     'libc6-dev': { version: '2.41-12', files: { 'usr/include/stdio.h': '' } },
   }
+  /** UV_PYTHON_INSTALL_MIRROR of the last `uv python install`. */
+  mirror: string | undefined
   /** Versions of CPython that uv can download. */
   downloads: string[] = ['3.14.1', '3.13.9', '3.12.8', '3.12.1']
   /** What lock files hold. */
@@ -143,6 +145,7 @@ export class FakeDebian {
     }
     this.commands.push([tool, ...args].join(' ').replace(/--install-dir \S+/, '--install-dir DIR'))
     if (tool === 'uv' && args[1] === 'install') {
+      this.mirror = env['UV_PYTHON_INSTALL_MIRROR']
       const [dir = '', version = ''] = args.slice(-2)
       const minor = version.split('.').slice(0, 2).join('.')
       const home = join(dir, `cpython-${version}-linux-x86_64-gnu`)

@@ -189,6 +189,19 @@ describe('the version of Python', () => {
   })
 
   it.each([
+    [{ BP_DEPENDENCY_MIRROR: 'https://m.test/{originalHost}' }, 'https://m.test/github.com/astral-sh/'],
+    [
+      { BP_DEPENDENCY_MIRROR_GITHUB_COM: 'file:///m', BP_DEPENDENCY_MIRROR: 'https://other.test' },
+      'file:///m/astral-sh/',
+    ],
+    [{ BP_DEPENDENCY_MIRROR: 'https://m.test', UV_PYTHON_INSTALL_MIRROR: 'https://own.test/' }, 'https://own.test/'],
+  ])('is downloaded from a mirror with %j', async (env, begins) => {
+    const { project, debian } = await pythonProject({ 'app.py': '', '.python-version': '3.12' }, env)
+    expect((await project.build()).exitCode).toBe(0)
+    expect(debian.mirror).toMatch(new RegExp(`^${begins}`))
+  })
+
+  it.each([
     ['2.7', '3.12.8'],
     ['4', '3.14.1'],
     ['>=3.13.99,<3.14', '3.13.9'],

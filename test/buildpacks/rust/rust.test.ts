@@ -168,7 +168,7 @@ describe('the toolchain', () => {
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
     expect(output).toMatch(
-      /Error: rust-toolchain: rustup cannot install Rust 1\.90:\nerror: could not download file\n {2}check the version, the network and RUSTUP_DIST_SERVER/,
+      /Error: rust-toolchain: rustup cannot install Rust 1\.90:\nerror: could not download file\n {2}check the version, the network and RUSTUP_DIST_SERVER or BP_DEPENDENCY_MIRROR/,
     )
   })
 })

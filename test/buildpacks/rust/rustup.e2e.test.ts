@@ -110,11 +110,14 @@ it('a toolchain that Debian does not have comes from rustup, and from the mirror
   const { url, requests } = await serveRelease(version)
   const app = appOf(version)
   const image = 'bale-test-rustup'
-  const built = await bale(['build', image, '--path', app, '--clear-cache', '--env', `RUSTUP_DIST_SERVER=${url}`])
+  const args = ['build', image, '--path', app, '--env', `BP_DEPENDENCY_MIRROR=${url}`]
+  const built = await bale([...args, '--clear-cache'])
   expect(built.code, built.output).toBe(0)
   expect(built.output).toContain(`Rust ${version}: rust-toolchain.toml toolchain.channel asks for ${version}`)
   expect(requests.filter(path => path.endsWith('.tar.gz'))).toHaveLength(3)
   expect((await bale(['run', image])).output).toBe(`compiled by Rust ${version}\n`)
+  const closed = await bale([...args, '--network', 'none'])
+  expect(closed.code, closed.output).toBe(0)
 })
 
 it('C21 a channel that moves is had again until it has moved', async () => {
