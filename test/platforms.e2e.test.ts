@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { BaleError } from '../lifecycle/errors.ts'
 import type { Image } from '../lifecycle/image/image.ts'
 import { makeImageIndex } from '../lifecycle/image/image-index.ts'
-import { findEmulator } from '../lifecycle/processes/emulation.ts'
+import { type Emulator, findEmulator, registerCommands } from '../lifecycle/processes/emulation.ts'
+import { inOwnUsers } from '../lifecycle/stacks/own-users.ts'
 import { layoutStore } from '../lifecycle/stores/layout/store.ts'
 import { hostPlatform } from '../lifecycle/stores/settings.ts'
 import { bale } from './helpers/bale.ts'
@@ -23,8 +24,8 @@ const other = here === 'amd64' ? 'arm64' : 'amd64'
 const machineOf: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64' }
 
 const emulation = await findEmulator(other).then(
-  (value): Available<unknown> => ({ state: 'available', value }),
-  (error: unknown): Available<unknown> => {
+  (value): Available<Emulator> => ({ state: 'available', value }),
+  (error: unknown): Available<Emulator> => {
     if (error instanceof BaleError) return { state: 'missing', reason: error.message }
     throw error
   },
@@ -105,7 +106,7 @@ const build = (image: string, platform: string | undefined, more: readonly strin
   return bale(['build', image, '--builder', builder, '--run-image', runImage, '--path', app, ...chosen, ...more])
 }
 
-suiteWith('a platform that is not that of this machine', emulation, () => {
+suiteWith('a platform that is not that of this machine', emulation, emulator => {
   it(
     'is built for and run by the emulator, in a layout; for several, as an index of the same images',
     { timeout: 300_000 },
@@ -141,4 +142,17 @@ suiteWith('a platform that is not that of this machine', emulation, () => {
       expect(ran.code).toBe(0)
     },
   )
+
+  it('has its programs run in the user namespace of a stack that root makes', { timeout: 60_000 }, async () => {
+    const dir = await temporaryDirectory()
+    await mkdir(join(dir, 'binfmt'))
+    await busyboxRoot(join(dir, 'root'))
+    const { registration } = emulator
+    const program = join(dir, 'root/usr/bin/busybox')
+    const registers = registration === undefined ? [] : [join(dir, 'binfmt'), registration]
+    const script = registration === undefined ? '"$1" uname -m' : `${registerCommands}; "$1" uname -m`
+    const asRoot = process.geteuid?.() === 0 ? [] : ['unshare', '--user', '--map-root-user']
+    const [first = '', ...rest] = [...asRoot, ...inOwnUsers, 'sh', '-c', script, 'sh', ...registers, program]
+    expect(execFileSync(first, rest, { encoding: 'utf8' })).toBe(`${machineOf[other]}\n`)
+  })
 })

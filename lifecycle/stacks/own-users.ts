@@ -8,8 +8,14 @@ export const inOwnUsers: readonly string[] = [
   '-c',
   `unshare --user --mount --propagation private -- sh -c 'until [ "$(id -u)" = 0 ]; do sleep 0.01; done; exec "$@"' sh "$@" &
 pid=$!
-until echo 0 0 4294967295 >/proc/$pid/uid_map && echo 0 0 4294967295 >/proc/$pid/gid_map; do
-  kill -0 $pid || break
+ids() { while read -r first _ count; do echo "$first $first $count"; done </proc/self/$1; }
+tries=0
+until printf '%s\\n' "$(ids uid_map)" >/proc/$pid/uid_map && printf '%s\\n' "$(ids gid_map)" >/proc/$pid/gid_map; do
+  tries=$((tries + 1))
+  if ! kill -0 $pid || [ $tries -gt 200 ]; then
+    kill $pid
+    break
+  fi
   sleep 0.01
 done 2>/dev/null
 trap : TERM
