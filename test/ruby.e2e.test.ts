@@ -11,6 +11,8 @@ import { type Tree, writeTree } from './helpers/tree.ts'
 // Bundler fetches them from an index on loopback, as RubyGems' own is not reachable from everywhere.
 
 let gems: GemServer
+/** The same for those who have a login. */
+let closed: GemServer
 
 /** A gem in C that is linked with PostgreSQL's library, under the name for which the buildpack brings its headers. */
 const pg: Tree = {
@@ -28,12 +30,15 @@ const pg: Tree = {
 }
 
 beforeAll(async () => {
-  gems = await serveGems(
-    await makeGems(['ruby-sinatra', 'puma', 'ruby-rackup', 'ruby-railties', 'ruby-rails-propshaft'], pg),
-  )
+  const made = await makeGems(['ruby-sinatra', 'puma', 'ruby-rackup', 'ruby-railties', 'ruby-rails-propshaft'], pg)
+  gems = await serveGems(made)
+  closed = await serveGems(made, 'someone:s3cr3t-0f-gems')
 }, 300_000)
 
-afterAll(async () => gems[Symbol.asyncDispose]())
+afterAll(async () => {
+  await gems[Symbol.asyncDispose]()
+  await closed[Symbol.asyncDispose]()
+})
 
 async function project(tree: Tree): Promise<string> {
   const dir = await temporaryDirectory()
@@ -71,6 +76,25 @@ describe('Rack', () => {
     expect(answer.body).toMatch(/^changed 3\.1\.\d+$/)
     // SIGTERM ends puma, and bale says so.
     expect(answer.code).toBe(143)
+  }, 300_000)
+})
+
+describe('a private source', () => {
+  it('is read with the credential of a binding, which is in no message; without one, the error says how to give it', async () => {
+    const dir = await project({
+      Gemfile: `source '${closed.url}'\ngem 'rack'\n`,
+      'app.rb':
+        "require 'bundler/setup'\nrequire 'rack'\nputs \"rack #{Rack.release} #{ENV.keys.grep(/BUNDLE_127/)}\"\n",
+    })
+    const image = 'bale-test-ruby-private'
+    const refused = await bale(['build', image, '--path', dir])
+    expect(refused.code).toBe(51)
+    expect(refused.output).toContain('give a user and a password: --secret id=gems,src=FILE,type=bundler,key=HOST')
+    const file = join(await temporaryDirectory(), 'login')
+    await writeFile(file, 'someone:s3cr3t-0f-gems\n')
+    const ended = await built(image, dir, '--secret', `id=gems,src=${file},type=bundler,key=127.0.0.1`)
+    expect(ended.output).not.toContain('s3cr3t-0f-gems')
+    expect((await bale(['run', image])).stdout).toMatch(/^rack 3\.1\.\d+ \[\]$/m)
   }, 300_000)
 })
 

@@ -28,6 +28,8 @@ export interface Tools {
   readonly ruby: Ruby
   readonly gemfile: Gemfile
   readonly settings: BundleSettings
+  /** Of bindings, as Bundler's settings. */
+  readonly credentials: Readonly<Record<string, string>>
   readonly temp: string
 }
 
@@ -129,13 +131,14 @@ async function showCompilerLog({ log }: BuildContext, output: string): Promise<v
 /** Variables and a configuration of its own, which Bundler prefers to the variables. */
 async function bundleOptions(
   { env }: BuildContext,
-  { ruby, gemfile, settings, temp }: Tools,
+  { ruby, gemfile, settings, credentials, temp }: Tools,
   dir: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<RunOptions> {
   await mkdir(dir, { recursive: true })
   const all = {
     ...settings.others,
+    ...credentials,
     BUNDLE_WITHOUT: settings.without,
     BUNDLE_DEPLOYMENT: 'true',
     BUNDLE_PATH: join(temp, 'none'),
@@ -179,7 +182,7 @@ function bundleError(
     ],
     [
       /Authentication is required|Bad username or password/,
-      'give a user and a password: BUNDLE_HOST__NAME=user:password',
+      'give a user and a password: --secret id=gems,src=FILE,type=bundler,key=HOST, with user:password in the file',
     ],
     [
       /Could not (?:reach host|fetch specs)|Network error|getaddrinfo|Connection refused|execution expired/i,

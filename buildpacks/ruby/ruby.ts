@@ -22,6 +22,7 @@ import { buildPackages, mayCompile, runPackages } from './native.ts'
 import { compileAssets, openDirectories, provideRailsVariables } from './rails.ts'
 import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby, rubyMinor } from './runtime.ts'
 import { readSettings } from './settings.ts'
+import { readCredentials } from './credentials.ts'
 import { type Facts, findStart, isRails, noStart, otherProcesses, programs } from './start.ts'
 import type { Wanted } from '../debian/offered-version.ts'
 import { checkVersion, wantedRuby } from './version.ts'
@@ -80,7 +81,9 @@ async function install(context: BuildContext, { gemfile, lock, wanted, temp }: I
   const runtime = await provideRuby(context, archive, offer)
   await provideAllocator(context, archive)
   if (gemfile === undefined) return new Set()
-  const tools: Tools = { ruby: runtime, gemfile, settings: await readSettings(app, env), temp }
+  const credentials = await readCredentials(context)
+  for (const name of Object.keys(credentials)) log.info(`Bundler uses the credential of ${name} of a binding`)
+  const tools: Tools = { ruby: runtime, gemfile, settings: await readSettings(app, env), credentials, temp }
   const selected = await readBundle(context, tools, lock)
   await installGems(context, archive, { tools, selected, offer, ruby: runtime })
   return new Set(selected.gems.map(({ name }) => name))

@@ -82,6 +82,6 @@ export function parseConfig(text: string, where: string): Record<string, string>
 
 const settingOf = (name: string): string => name.slice('BUNDLE_'.length)
 /** `BUNDLE_GEMS__EXAMPLE__COM`: two underscores stand for a dot of a host's name. */
-const isCredential = (name: string): boolean => /__/.test(name) && !/^BUNDLE_(?:MIRROR|BUILD|LOCAL)__/.test(name)
+export const isCredential = (name: string): boolean => /__/.test(name) && !/^BUNDLE_(?:MIRROR|BUILD|LOCAL)__/.test(name)
 /** Tokens change while what they open stays the same. */
 const withoutUser = (url: string): string => url.replaceAll(/(:\/\/)[^/@\s]+@/g, '$1')

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { buildPackages, runPackages } from '../../buildpacks/ruby/native.ts'
 import { findGemfile, parseLock, readLock } from '../../buildpacks/ruby/lock-file.ts'
+import { readCredentials } from '../../buildpacks/ruby/credentials.ts'
 import { ruby } from '../../buildpacks/ruby/ruby.ts'
 import { formatConfig, parseConfig, readSettings } from '../../buildpacks/ruby/settings.ts'
 import { findStart, otherProcesses } from '../../buildpacks/ruby/start.ts'
@@ -248,4 +249,24 @@ describe('the start', () => {
       ['worker', 'bundle exec sidekiq "$@"'],
     ])
   })
+})
+
+describe('credentials of bindings', () => {
+  const read = async (files: Tree) => {
+    const platformDir = await temporaryDirectory()
+    await writeTree(join(platformDir, 'bindings/gems'), { type: 'bundler', ...files })
+    return readCredentials({ env: {}, platformDir })
+  }
+
+  it('are for hosts, or a file of Bundler with nothing else', async () => {
+    expect(await read({ 'my-gems.example.com': 'u:p\n' })).toEqual({ BUNDLE_MY___GEMS__EXAMPLE__COM: 'u:p' })
+    expect(await read({ config: '---\nBUNDLE_A__TEST: "u:p"\n' })).toEqual({ BUNDLE_A__TEST: 'u:p' })
+  })
+
+  it.each<[Tree, object]>([
+    [{ config: 'BUNDLE_PATH: "/x"\n' }, { message: 'BUNDLE_PATH is no credential', where: 'the binding gems/config' }],
+    [{ 'a/b': 'x' }, { message: 'holds no credential', where: 'the binding gems/a' }],
+    [{ a_b: 'x' }, { message: 'is no name of a host', where: 'the binding gems/a_b' }],
+    [{ 'a.test': 'u:p\nBUNDLE_PATH: /x' }, { message: 'holds no credential', where: 'the binding gems/a.test' }],
+  ])('%j is refused', async (files, error) => expect(await failureOf(read(files))).toMatchObject(error))
 })

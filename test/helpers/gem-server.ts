@@ -50,8 +50,8 @@ export interface GemServer extends AsyncDisposable {
   readonly requests: string[]
 }
 
-/** Serves gems on loopback with the compact index (guides.rubygems.org, "Compact index API"), which Bundler reads. */
-export async function serveGems(gems: readonly Gem[]): Promise<GemServer> {
+/** Serves gems on loopback, to those who have the login if there is one, with the compact index (guides.rubygems.org, "Compact index API"), which Bundler reads. */
+export async function serveGems(gems: readonly Gem[], login?: string): Promise<GemServer> {
   const files = new Map<string, Buffer>()
   const names = [...new Set(gems.map(({ name }) => name))].toSorted()
   const lines: string[] = []
@@ -68,6 +68,8 @@ export async function serveGems(gems: readonly Gem[]): Promise<GemServer> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
     requests.push(pathname)
+    const known = login === undefined ? undefined : `Basic ${Buffer.from(login).toString('base64')}`
+    if (request.headers.authorization !== known) return void response.writeHead(401).end()
     const found = files.get(pathname)
     if (found === undefined) return void response.writeHead(404).end()
     response.setHeader('etag', `"${createHash('md5').update(found).digest('hex')}"`)

@@ -1,0 +1,45 @@
+import { bindingsOf, BuildpackError, type Context } from '../sdk/index.ts'
+import { isCredential, parseConfig } from './settings.ts'
+
+/**
+ * Credentials of bindings of the type `bundler`, as Bundler's settings. A key is a host, whose text is `user:password` or a token; or `config`,
+ * a file of Bundler's with such settings.
+ * @throws BuildpackError for other settings in that file, and for text that is no credential
+ */
+export async function readCredentials(context: Pick<Context, 'env' | 'platformDir'>): Promise<Record<string, string>> {
+  const found: Record<string, string> = {}
+  for (const binding of await bindingsOf(context, 'bundler')) {
+    for (const key of binding.keys) {
+      const where = `the binding ${binding.name}/${key}`
+      const text = (await binding.read(key)) ?? ''
+      if (key === 'config') Object.assign(found, credentialsOf(text, where))
+      else found[settingFor(key, where)] = checked(text, where)
+    }
+  }
+  return found
+}
+
+function credentialsOf(text: string, where: string): Record<string, string> {
+  const settings = parseConfig(text, where)
+  const other = Object.keys(settings).find(name => !isCredential(name))
+  if (other === undefined) return settings
+  throw new BuildpackError(`${other} is no credential`, {
+    where,
+    fix: 'leave in it what BUNDLE_HOST__NAME settings say, and put the rest into .bundle/config',
+  })
+}
+
+/** bundler.io, "bundle config": a dot is two underscores and a hyphen three. */
+function settingFor(host: string, where: string): string {
+  if (/^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host))
+    return `BUNDLE_${host.toUpperCase().replaceAll('.', '__').replaceAll('-', '___')}`
+  throw new BuildpackError('is no name of a host', {
+    where,
+    fix: 'name the key as the host of the gems: gems.example.com',
+  })
+}
+
+function checked(text: string, where: string): string {
+  if (/^[!-~]+$/.test(text)) return text
+  throw new BuildpackError('holds no credential', { where, fix: 'write user:password or a token into it, on one line' })
+}
