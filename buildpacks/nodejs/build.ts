@@ -71,7 +71,7 @@ async function runScripts(job: BuildJob): Promise<void> {
     }
     const command = ['bash', '-c', scripts.command] as const
     await context.log.step(`Building with ${scripts.where}: ${scripts.command}`, () =>
-      context.run(command, { env, cwd: project.app.path }),
+      context.run(command, { env, cwd: scripts.atTop ? project.root.path : cwd, name: scripts.command }),
     )
   }
 }

@@ -17,6 +17,7 @@ import { buildDeno } from './deno/build.ts'
 import { findDeno } from './deno/project.ts'
 import { checkLockFile } from './lock-check.ts'
 import { bundledNpm } from './managers/npm-tool.ts'
+import { warnOfUnknownHosts } from './frameworks/angular-hosts.ts'
 import { provideHost } from './frameworks/host.ts'
 import { defaultBuild, findFramework, type FrameworkStart, noServer } from './frameworks/server.ts'
 import { findStart } from './frameworks/start.ts'
@@ -24,6 +25,7 @@ import { chooseVersion } from './managers/fetch.ts'
 import { provideMemory } from './memory.ts'
 import { readPackageJson } from './package-json.ts'
 import { nodejsOffers } from './offers.ts'
+import { nxVariables } from './nx.ts'
 import { planPackages } from './packages.ts'
 import { checkChoice, findProject } from './project.ts'
 import { Registry } from './registry.ts'
@@ -54,14 +56,15 @@ async function build(given: BuildContext): Promise<BuildResult> {
   // Beside a server in another language, Node.js builds what that serves and is not in the image.
   const launch = given.plan.length === 0 || given.plan.some(({ metadata }) => metadata['launch'] !== false)
   const browser = launch ? await findBrowser(given, project) : undefined
-  const context = withBrowser({ ...given, env: { ...framework?.env, ...given.env } }, browser)
+  const variables = { ...framework?.env, ...(project.nx && nxVariables) }
+  const context = withBrowser({ ...given, env: { ...variables, ...given.env } }, browser)
   const { env, log } = context
   const { app, json } = project
   if (project.because !== undefined) log.info(`The application is ${project.dir}: ${project.because}`)
   checkSources(context.app, project)
   const choice = await chooseManager(env, project)
   await checkLockFile(project, choice)
-  const scripts = buildScripts(env, json, await defaultBuild(app, framework, json))
+  const scripts = buildScripts(env, json, await defaultBuild(project, framework))
   const isBun = choice.kind.id === 'bun'
   const declared =
     declaredStart(env, json) ?? (isBun && framework === undefined ? await bunStart(app, json) : undefined)
@@ -83,7 +86,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const withoutNode = isBun && nodeRequest === undefined && needsOnlyBun(commands)
   const node = await provideNode(context, registry, nodeRequest, launch && !withoutNode, project)
   const launchNpm = launch && commands.some(command => namesProgram(command, ['npm', 'npx']))
-  const findOwnStart = async () => (launch ? findStart(app, { framework, declared, elsewhere, json }) : undefined)
+  const findOwnStart = async () => (launch ? findStart(project, { framework, declared, elsewhere }) : undefined)
   // A start script for development gives way to the server that the build makes, so it keeps no devDependency.
   const startCommands = async () => {
     const own = await findOwnStart()
@@ -112,6 +115,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const found = await findOwnStart()
   if (launch && found === undefined && elsewhere === undefined) throw framework ? noServer(framework) : noStart(json)
   if (found) log.info(`Starts with: ${found.command} (${found.why})`)
+  if (launch && framework?.name === 'Angular SSR') await warnOfUnknownHosts(app, env, log)
   if (found?.host) await provideHost(context, registry, found.host)
   if (browser) await provideBrowser(context, browser)
   if (launch) await provideMemory(context)

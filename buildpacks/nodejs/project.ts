@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join, matchesGlob, posix } from 'node:path'
 import { App, type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
+import { isNx, type NxApplication, nxApplications } from './nx.ts'
 import { noPackageJson, type PackageJson, readPackageJson } from './package-json.ts'
 import { readYaml, textsOf } from './yaml.ts'
 
@@ -26,6 +27,8 @@ export interface Project {
   readonly because: string | undefined
   /** Packages of the workspace that can be started, where the root cannot and nothing says which. */
   readonly candidates: readonly string[]
+  /** The application as Nx knows it, where Nx builds it. */
+  readonly nx?: NxApplication
 }
 
 /** A package of a workspace. */
@@ -40,44 +43,30 @@ export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'
   const chosen = await chosenFolder(app, env)
   const rootJson = (await readPackageJson(app)) ?? noPackageJson
   const all = await workspaceMembers(app, rootJson)
-  if (chosen !== undefined && !all.some(({ dir }) => dir === chosen.dir)) {
+  const applications = (await isNx(app, rootJson)) ? await nxApplications(app, await foldersBelow(app, '', 4)) : []
+  const isMember = (dir: string) => all.some(member => member.dir === dir)
+  const isKnown = (dir: string) => isMember(dir) || applications.some(application => application.dir === dir)
+  if (chosen !== undefined && !isKnown(chosen.dir)) {
     const own = new App(app.at(chosen.dir))
     return ownProject(own, (await readPackageJson(own)) ?? noPackageJson)
   }
-  if (all.length === 0) return ownProject(app, rootJson)
-  const candidates = chosen === undefined ? await startablePackages(app, rootJson, all) : []
-  const startable = chosen ?? onlyOne(candidates)
+  if (all.length === 0 && applications.length === 0) return ownProject(app, rootJson)
+  const candidates = chosen === undefined ? await startablePackages(app, rootJson, all, applications) : []
+  const startable = chosen ?? onlyOne(candidates, applications)
+  const workspace = { root: app, rootJson, isWorkspace: all.length > 0 }
   if (startable === undefined) {
-    const members = inOrder(all, all)
-    return {
-      root: app,
-      rootJson,
-      app,
-      json: rootJson,
-      dir: '',
-      isWorkspace: true,
-      members,
-      others: [],
-      because: undefined,
-      candidates,
-    }
+    const own = { app, json: rootJson, dir: '', because: undefined }
+    return { ...workspace, ...own, members: inOrder(all, all), others: [], candidates }
   }
   const { dir, because } = startable
+  const nx = applications.find(application => application.dir === dir)
+  const own = { app: new App(app.at(dir)), dir, because, candidates: [], ...(nx && { nx }) }
+  // Its packages are those of the whole repository.
+  if (!isMember(dir)) return { ...workspace, ...own, json: noPackageJson, isWorkspace: false, members: [], others: [] }
   const json = all.find(member => member.dir === dir)?.json ?? noPackageJson
   const members = inOrder(all, [{ dir, json }])
   const others = all.filter(member => !members.some(needed => needed.dir === member.dir)).map(member => member.dir)
-  return {
-    root: app,
-    rootJson,
-    app: new App(app.at(dir)),
-    json,
-    dir,
-    isWorkspace: true,
-    members,
-    others,
-    because,
-    candidates: [],
-  }
+  return { ...workspace, ...own, json, members, others }
 }
 
 function ownProject(app: App, json: PackageJson): Project {
@@ -139,23 +128,33 @@ async function foldersBelow(root: App, dir: string, depth: number): Promise<stri
   return [...dirs, ...(await Promise.all(dirs.map(inner => foldersBelow(root, inner, depth - 1)))).flat()]
 }
 
-/** Where the root has nothing to start, the packages that have. */
-async function startablePackages(root: App, json: PackageJson, all: readonly Member[]): Promise<string[]> {
+/** Where the root has nothing to start, the packages that have: those with a start script, else Nx's applications. */
+async function startablePackages(
+  root: App,
+  json: PackageJson,
+  all: readonly Member[],
+  applications: readonly NxApplication[],
+): Promise<string[]> {
   const hasStart = ({ scripts }: PackageJson) => Boolean(scripts['start']?.trim())
   if (hasStart(json) || json.main !== undefined) return []
   if (await root.firstOf(['server.js', 'index.js', 'app.js', 'main.js', 'Procfile', 'app.yaml'])) return []
-  return all.filter(member => hasStart(member.json)).map(({ dir }) => dir)
+  const packages = all.filter(member => hasStart(member.json))
+  return (packages.length > 0 ? packages : applications).map(({ dir }) => dir)
 }
 
-function onlyOne([dir, ...rest]: readonly string[]): Chosen | undefined {
+function onlyOne([dir, ...rest]: readonly string[], applications: readonly NxApplication[]): Chosen | undefined {
   if (dir === undefined || rest.length > 0) return undefined
-  return { dir, because: 'it is the only package of the workspace with a start script' }
+  const ofNx = applications.some(application => application.dir === dir)
+  return {
+    dir,
+    because: `it is the only ${ofNx ? 'application that Nx builds' : 'package of the workspace with a start script'}`,
+  }
 }
 
 /** @throws BuildpackError if several packages of a workspace can be started, and nothing says which */
 export function checkChoice({ candidates }: Project): void {
   if (candidates.length < 2) return
-  throw new BuildpackError(`the workspace has several packages with a start script: ${candidates.join(', ')}`, {
+  throw new BuildpackError(`the workspace has several applications to start: ${candidates.join(', ')}`, {
     where: 'package.json',
     fix: `set BP_NODE_PROJECT_PATH to the one to start: BP_NODE_PROJECT_PATH=${candidates[0]}`,
   })

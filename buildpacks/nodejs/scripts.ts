@@ -10,6 +10,8 @@ export interface BuildScripts {
   /** With all packages installed: names of scripts, or a command line. */
   readonly scripts: readonly string[]
   readonly command: string | undefined
+  /** The command is for the top of the repository, not for the application's folder. */
+  readonly atTop?: true
   /** Who says so. */
   readonly where: string
   /** What NODE_ENV is meanwhile, unless the user sets it. */
@@ -31,7 +33,7 @@ export function hasInstallScripts({ scripts }: PackageJson): boolean {
 export function buildScripts(
   env: Env,
   { scripts }: PackageJson,
-  byDefault?: { readonly command: string; readonly where: string },
+  byDefault?: Pick<BuildScripts, 'command' | 'where' | 'atTop'>,
 ): BuildScripts {
   const before = isFilled(scripts, 'heroku-prebuild') ? ['heroku-prebuild'] : []
   const none = { before, scripts: [], command: undefined, where: '', nodeEnv: 'production' } as const

@@ -86,6 +86,12 @@ async function filesOfFramework(
         pushState: true,
         hashed: [],
       }
+    case 'Qwik':
+      if (!(await app.hasDirectory('adapters/static'))) return undefined
+      for (const server of ['express', 'fastify', 'node-server']) {
+        if (await app.hasDirectory(`adapters/${server}`)) return undefined
+      }
+      return { name: 'Qwik', build: 'qwik build', output: 'dist', pushState: false, hashed: ['build', 'assets'] }
     default:
       return undefined
   }

@@ -13,6 +13,7 @@ const packages = {
   Astro: /^@astrojs\/(node|vercel|netlify|cloudflare)$/,
   SolidStart: /^@solidjs\/start$/,
   Analog: /^@analogjs\/platform$/,
+  Qwik: /^(@builder\.io\/qwik-city|@qwik\.dev\/router)$/,
   Nitro: /^(nitro|nitropack)$/,
   NestJS: /^@nestjs\/core$/,
   AdonisJS: /^@adonisjs\/core$/,

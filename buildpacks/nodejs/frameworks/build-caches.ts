@@ -17,6 +17,9 @@ const directories = [
   '.rsbuild/cache',
 ] as const
 
+/** What tools leave beside their caches, of no use to the application or to another build: Nx's database has the time of day in it. */
+const leftovers = ['.nx/workspace-data']
+
 /** Servers write to these of them as they run. */
 const writtenAtLaunch = ['.next/cache']
 
@@ -69,6 +72,7 @@ export async function restoreBuildCaches(
         // The application's user is in the group of the build's.
         await chmod(app.at(dir), 0o775)
       }
+      for (const dir of leftovers) await rm(app.at(dir), { recursive: true, force: true })
     },
   }
 }

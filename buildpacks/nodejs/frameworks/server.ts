@@ -10,7 +10,7 @@ import {
   shellQuote,
   type WebFramework,
 } from '../../sdk/index.ts'
-import type { PackageJson } from '../package-json.ts'
+import type { Project } from '../project.ts'
 import type { Start } from '../start.ts'
 import { type Candidate, type FrameworkFacts, frameworks } from './table.ts'
 
@@ -28,14 +28,16 @@ export async function findFramework(app: App): Promise<Framework | undefined> {
 export interface DefaultBuild {
   readonly command: string
   readonly where: string
+  readonly atTop?: true
 }
 
-/** How an application is built that has no script for it: with its framework's command, or with the front end's tool. */
+/** How an application is built that has no script for it: by Nx, with its framework's command, or with the front end's tool. */
 export async function defaultBuild(
-  app: App,
+  { app, json: { packageNames }, nx }: Project,
   framework: Framework | undefined,
-  { packageNames }: PackageJson,
 ): Promise<DefaultBuild | undefined> {
+  // Nx finds the repository from a folder below as well, but takes that for the top then (its plugin for esbuild does).
+  if (nx) return { command: `nx run ${shellQuote(`${nx.name}:build`)}`, where: 'Nx', atTop: true }
   if (framework && packageNames.has(framework.builder)) return { command: framework.build, where: framework.name }
   const frontEnd = await findFrontEnd(app)
   return frontEnd && { command: frontEnd.build, where: frontEnd.name }
@@ -49,9 +51,22 @@ export interface FrameworkStart extends Start {
   readonly host?: Candidate['host']
 }
 
-/** True if the framework's server is better than the script: that one is for development, or needs more to do the same. */
-export function isReplaceable({ replaces }: Framework, script: string, candidate: Candidate): boolean {
-  return isForDevelopment(script) || (candidate.complete !== undefined && replaces?.test(script) === true)
+/**
+ * True if the framework's server is better than the script: that one is for development, needs more to do the same, or starts a file
+ * that is not there. Some build a folder in which the script would be right: `node bin/server.js`.
+ */
+export async function isReplaceable(
+  app: App,
+  { replaces }: Framework,
+  script: string,
+  candidate: Candidate,
+): Promise<boolean> {
+  if (isForDevelopment(script)) return true
+  if (candidate.complete !== undefined && replaces?.test(script) === true) return true
+  const file = /^(?:\w+=\S+\s+)*node\s+(?:--[\w-]+(?:=\S+)?\s+)*(?:\.\/)?([\w@./-]+)$/.exec(script)?.[1]
+  if (file === undefined || file.startsWith('/')) return false
+  const files = ['', '.js', '.cjs', '.mjs', '/index.js', '/package.json'].map(ending => join(file + ending))
+  return (await app.firstOf(files)) === undefined
 }
 
 /** The server that the build has left, if it has left one. */

@@ -1,5 +1,7 @@
-import type { App } from '../../sdk/index.ts'
-import type { PackageJson } from '../package-json.ts'
+import { relative } from 'node:path'
+import { isForDevelopment, shellQuote } from '../../sdk/index.ts'
+import { nxProgram } from '../nx.ts'
+import type { Project } from '../project.ts'
 import { type Start, startFile } from '../start.ts'
 import { builtServer, type Framework, type FrameworkStart, isReplaceable, startServer } from './server.ts'
 
@@ -9,21 +11,24 @@ interface Known {
   readonly declared: Start | undefined
   /** What the Procfile's buildpack starts. */
   readonly elsewhere: string | undefined
-  readonly json: PackageJson
 }
 
 /**
  * How the application starts, once it is built: what the user says, the start script, the framework's server, a file with a usual name.
- * A start script for development comes after the framework's server.
+ * A start script for development, or for a file that is not there, comes after the framework's server.
  */
 export async function findStart(
-  app: App,
-  { framework, declared, elsewhere, json }: Known,
+  { app, root, json, nx }: Project,
+  { framework, declared, elsewhere }: Known,
 ): Promise<FrameworkStart | undefined> {
   const isFixed = declared !== undefined && declared.isScript !== true
   const server = framework === undefined || isFixed ? undefined : await builtServer(app, framework)
-  if (framework && server && (!declared || isReplaceable(framework, declared.command, server.candidate))) {
+  if (framework && server && (!declared || (await isReplaceable(app, framework, declared.command, server.candidate)))) {
     return startServer(app, framework, server, elsewhere === undefined)
+  }
+  const program = nx && (!declared || isForDevelopment(declared.command)) ? await nxProgram(root, nx) : undefined
+  if (program !== undefined) {
+    return { command: `node ${shellQuote(relative(app.path, root.at(program)))}`, why: `Nx built ${program}` }
   }
   return declared ?? startFile(app, json)
 }

@@ -124,7 +124,13 @@ export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
     env: { NG_CLI_ANALYTICS: 'false' },
     fix: 'see "ssr" and "outputPath" in angular.json; a script "start" that runs the server is as good',
   },
-  SolidStart: { build: 'vinxi build', builder: 'vinxi', candidates: nitro, fix: presets },
+  SolidStart: {
+    build: 'vinxi build',
+    builder: 'vinxi',
+    candidates: nitro,
+    replaces: /^(npx\s+)?vinxi\s+start$/,
+    fix: presets,
+  },
   Analog: {
     build: 'vite build',
     builder: 'vite',
@@ -132,6 +138,12 @@ export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
     fix: presets,
   },
   Nitro: { build: 'nitro build', builder: 'nitro', candidates: nitro, fix: presets },
+  Qwik: {
+    build: 'qwik build',
+    builder: '@builder.io/qwik',
+    candidates: ['express', 'fastify', 'node-server'].map(server => ({ file: `server/entry.${server}.js` })),
+    fix: 'run "npm run qwik add fastify" for a server, or "npm run qwik add static" for pages alone, and commit what it writes',
+  },
   NestJS: {
     build: 'nest build',
     builder: '@nestjs/cli',

@@ -20,6 +20,8 @@ export class FakeManagers {
   installFailure: string | undefined
   /** Happens when a script of a package runs. */
   onScript: (env: Readonly<Record<string, string>>) => Promise<void> = () => Promise.resolve()
+  /** What a command line for the shell does. */
+  onShell: (cwd: string) => Promise<void> = () => Promise.resolve()
   /** The environment of the last command. */
   env: Readonly<Record<string, string>> = {}
 
@@ -44,6 +46,11 @@ export class FakeManagers {
       (program === 'sh' && command.argv.includes('sh', 2) && command.argv[2]?.includes('mv') === true)
     )
       return spawnRunner(command, onLine)
+    if (program === 'bash') {
+      this.commands.push(command.argv[2] ?? '')
+      await this.onShell(command.cwd)
+      return done()
+    }
     if (!['yarn', 'pnpm', 'bun', 'turbo', 'nx'].includes(program)) return this.npm.runner(command, onLine)
     this.commands.push(command.argv.join(' ').replace(/ --(reporter|backend|non-interactive|no-progress)\S*/g, ''))
     this.env = command.env

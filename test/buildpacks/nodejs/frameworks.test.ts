@@ -138,8 +138,50 @@ describe('the start of an application whose package.json has none', () => {
     ],
     [
       'a start script of its own',
-      { packages: ['nuxt'], scripts: { start: 'node run.js' }, makes: { '.output/server/index.mjs': '' } },
+      {
+        packages: ['nuxt'],
+        scripts: { start: 'node run.js' },
+        files: { 'run.js': '' },
+        makes: { '.output/server/index.mjs': '' },
+      },
       'node run.js',
+    ],
+    [
+      'AdonisJS, whose start script is right in the folder that the build makes',
+      {
+        packages: ['@adonisjs/core'],
+        scripts: { start: 'NODE_ENV=production node --enable-source-maps bin/server.js' },
+        files: { 'bin/server.ts': '' },
+        makes: { 'build/bin/server.js': '' },
+      },
+      'HOST="${HOST:-0.0.0.0}" node build/bin/server.js',
+    ],
+    [
+      'a start script whose program is in another place',
+      {
+        packages: ['@nestjs/core'],
+        scripts: { start: 'node dist/main' },
+        makes: { 'dist/src/main.js': '' },
+      },
+      'node dist/src/main.js',
+    ],
+    [
+      'SolidStart’s own start, complete',
+      {
+        packages: ['@solidjs/start', 'vinxi'],
+        scripts: { start: 'vinxi start' },
+        makes: { '.output/server/index.mjs': '' },
+      },
+      'node .output/server/index.mjs',
+    ],
+    [
+      'Qwik with a server',
+      {
+        packages: ['@builder.io/qwik', '@builder.io/qwik-city', 'vite'],
+        scripts: { start: 'vite --open --mode ssr' },
+        makes: { 'server/entry.fastify.js': '', 'dist/q-manifest.json': '' },
+      },
+      'node server/entry.fastify.js',
     ],
     [
       'Next’s own start, complete',
@@ -330,4 +372,29 @@ it('RAILPACK_INSTALL_CMD installs in place of the package manager', async () => 
   expect(exitCode, output).toBe(0)
   expect(commands).toMatchObject([{ command: 'npm install --legacy-peer-deps' }])
   expect(npm.commands).not.toContain('npm ci --omit=dev')
+})
+
+describe('an Angular server', () => {
+  const checks = { 'node_modules/@angular/ssr/fesm2022/node.mjs': "getArrayFromEnv('NG_ALLOWED_HOSTS')" }
+  const built = { 'dist/shop/server/server.mjs': '' }
+
+  it.each([
+    ['that knows no host', { 'angular.json': '{ "security": { "allowedHosts": [] } }' }, {}, checks, true],
+    ['with its hosts in angular.json', { 'angular.json': '{ "allowedHosts": [ "a.example" ] }' }, {}, checks, false],
+    ['with its hosts in the server', { 'src/server.ts': 'allowedHosts: ["a.example"]' }, {}, checks, false],
+    ['with its hosts in the image', {}, { BPE_NG_ALLOWED_HOSTS: 'a.example' }, checks, false],
+    ['of an age that answers all', {}, {}, {}, false],
+  ] as const)('%s is warned of, if it answers nobody', async (_name, files, env, installed, warns) => {
+    const makes = { ...installed, ...built }
+    const { project } = await frameworkProject({
+      packages: ['@angular/ssr'],
+      scripts: { build: 'make' },
+      files,
+      env,
+      makes,
+    })
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output.includes('Run the image with NG_ALLOWED_HOSTS=')).toBe(warns)
+  })
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nodejs } from '../../../buildpacks/nodejs/nodejs.ts'
 import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { writeTree } from '../../helpers/tree.ts'
 import { openProject } from '../sdk/project.ts'
 import { bundledDir } from './bundled.ts'
 import { FakeManagers } from './fake-managers.ts'
@@ -109,7 +110,7 @@ describe('a workspace', () => {
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
     expect(output).toContain(
-      'Error: package.json: the workspace has several packages with a start script: apps/docs, apps/web',
+      'Error: package.json: the workspace has several applications to start: apps/docs, apps/web',
     )
     expect(output).toContain('set BP_NODE_PROJECT_PATH to the one to start')
     expect(managers.commands).toEqual([])
@@ -155,6 +156,69 @@ describe('a workspace', () => {
     const { exitCode, output } = await project.build()
     expect(exitCode, output).toBe(0)
     expect(scripts(managers)).toEqual(expected)
+  })
+
+  describe('of Nx, whose applications have no scripts,', () => {
+    const build = (outputPath?: string) => ({ targets: { build: { executor: 'x', options: { outputPath } } } })
+    const top = { 'nx.json': '{}', 'package-lock.json': json({ lockfileVersion: 3, packages: { '': {} } }) }
+    const rootJson = { devDependencies: { nx: 'link:x' } }
+
+    /** Runs the build, in which Nx makes a file. */
+    async function builtBy(app: Tree, made: string, env: Record<string, string> = {}) {
+      const { project, managers } = await projectOf({ ...top, ...app }, env)
+      managers.onShell = cwd => writeTree(cwd, { [made]: '' })
+      return { ...(await project.build()), managers, project }
+    }
+
+    it.each([
+      ['named by it', build('apps/api/out'), 'apps/api/out/main.cjs', 'out/main.cjs'],
+      ['named by its folder', build('{projectRoot}/out'), 'apps/api/out/main.js', 'out/main.js'],
+      ['the usual one of the repository', build(), 'dist/apps/api/main.js', '../../dist/apps/api/main.js'],
+      ['outside the repository, and not looked at', build('../out'), 'apps/api/dist/main.js', 'dist/main.js'],
+    ])('starts what was built, in a folder that is %s', async (_name, project, made, file) => {
+      const { exitCode, output, launch, managers } = await builtBy(
+        {
+          'package.json': json(rootJson),
+          'apps/api/project.json': json({ name: 'api', projectType: 'application', ...project }),
+          'apps/api-e2e/project.json': json({ name: 'api-e2e', projectType: 'application', ...build() }),
+          'libs/words/project.json': json({ name: 'words', projectType: 'library', ...build() }),
+        },
+        made,
+      )
+      expect(exitCode, output).toBe(0)
+      expect(scripts(managers)).toEqual(['nx run api:build'])
+      expect(output).toContain('The application is apps/api: it is the only application that Nx builds')
+      expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', `node ${file}`, 'bash'] }] })
+    })
+
+    it('finds packages of npm’s workspaces that are applications', async () => {
+      const { exitCode, output, launch } = await builtBy(
+        {
+          'package.json': json({ ...rootJson, workspaces: ['apps/*'] }),
+          'apps/api/package.json': json({ name: '@s/api', nx: build() }),
+          'apps/api/tsconfig.app.json': '{}',
+          'apps/words/package.json': json({ name: '@s/words', nx: build() }),
+        },
+        'apps/api/dist/main.js',
+      )
+      expect(exitCode, output).toBe(0)
+      expect(output).toContain('Leaving out apps/words')
+      expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', 'node dist/main.js', 'bash'] }] })
+    })
+
+    it('says which there are, if there are several', async () => {
+      const { exitCode, output } = await builtBy(
+        {
+          'package.json': json(rootJson),
+          'apps/api/project.json': json({ name: 'api', projectType: 'application', ...build() }),
+          'apps/web/project.json': json({ name: 'web', projectType: 'application' }),
+          'apps/web/vite.config.mts': '',
+        },
+        'dist/apps/api/main.js',
+      )
+      expect(exitCode).toBe(1)
+      expect(output).toContain('the workspace has several applications to start: apps/api, apps/web')
+    })
   })
 
   it.each([

@@ -1,0 +1,74 @@
+import { join, posix } from 'node:path'
+import type { App } from '../sdk/index.ts'
+import type { PackageJson } from './package-json.ts'
+import { parseYaml, type Table, tableOf } from './yaml.ts'
+
+/** An application of an Nx repository: a folder with a project.json, a package.json, or both. */
+export interface NxApplication {
+  readonly dir: string
+  /** By which Nx knows it. */
+  readonly name: string
+  /** Folders in which its build may leave the program, from the top of the repository, the likeliest first. */
+  readonly outputs: readonly string[]
+}
+
+/** Configurations from which Nx's plugins infer how a project is built. */
+const inferred = ['vite', 'webpack', 'rspack', 'rsbuild', 'next'].flatMap(tool =>
+  ['js', 'cjs', 'mjs', 'ts', 'mts', 'cts'].map(ending => `${tool}.config.${ending}`),
+)
+
+/** What Nx asks for where people could answer, and what it would tell or keep. */
+export const nxVariables = {
+  NX_DAEMON: 'false',
+  NX_TUI: 'false',
+  NX_NO_CLOUD: 'true',
+  NX_INTERACTIVE: 'false',
+} as const
+
+export async function isNx(root: App, { dependencies }: PackageJson): Promise<boolean> {
+  const tools = { ...dependencies.dependencies, ...dependencies.devDependencies }
+  return tools['nx'] !== undefined && (await root.has('nx.json'))
+}
+
+/** The applications among some folders: what can be built and is neither a library nor made of tests. */
+export async function nxApplications(root: App, dirs: readonly string[]): Promise<NxApplication[]> {
+  const found = await Promise.all(dirs.map(dir => readApplication(root, dir)))
+  return found.filter(application => application !== undefined)
+}
+
+async function readApplication(root: App, dir: string): Promise<NxApplication | undefined> {
+  const project = await readTable(root, join(dir, 'project.json'))
+  const manifest = await readTable(root, join(dir, 'package.json'))
+  if (project === undefined && manifest === undefined) return undefined
+  const inManifest = tableOf(manifest?.['nx'])
+  const own = { ...inManifest, ...project }
+  const targets = { ...tableOf(inManifest['targets']), ...tableOf(project?.['targets']) }
+  const name = [own['name'], manifest?.['name']].find(value => typeof value === 'string' && value !== '') as
+    string | undefined
+  if (name === undefined || /-e2e$/.test(dir)) return undefined
+  const builds = targets['build'] !== undefined || (await root.firstOf(inferred.map(file => join(dir, file))))
+  const isApplication =
+    own['projectType'] === 'application' ||
+    (own['projectType'] === undefined && (await root.has(join(dir, 'tsconfig.app.json'))))
+  if (!builds || !isApplication) return undefined
+  const { outputPath } = tableOf(tableOf(targets['build'])['options'])
+  const named = typeof outputPath === 'string' ? [resolveTokens(outputPath, dir)] : []
+  return { dir, name, outputs: [...named, `dist/${dir}`, `${dir}/dist`] }
+}
+
+/** `{projectRoot}/dist`, as Nx has it. A folder elsewhere is not looked at. */
+function resolveTokens(path: string, dir: string): string {
+  const resolved = posix.normalize(path.replace('{workspaceRoot}', '.').replace('{projectRoot}', dir))
+  return resolved.startsWith('..') || resolved.startsWith('/') ? dir : resolved
+}
+
+/** The program that the build has left, from the top of the repository. */
+export async function nxProgram(root: App, { outputs }: NxApplication): Promise<string | undefined> {
+  const names = ['main', 'index', 'server'].flatMap(name => ['js', 'cjs', 'mjs'].map(ending => `${name}.${ending}`))
+  return root.firstOf(outputs.flatMap(output => names.map(name => join(output, name))))
+}
+
+async function readTable(root: App, file: string): Promise<Table | undefined> {
+  const text = await root.read(file)
+  return text === undefined ? undefined : parseYaml(text, file)
+}

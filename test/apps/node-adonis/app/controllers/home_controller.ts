@@ -1,0 +1,5 @@
+export default class HomeController {
+  index() {
+    return `answered by Node ${process.version}`
+  }
+}

@@ -1,0 +1,1 @@
+export const answer = (): string => `built by Nx, answered by Node ${process.version}\n`
