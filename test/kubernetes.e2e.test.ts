@@ -215,6 +215,23 @@ suiteWith('builds in pods', cluster, kubernetes => {
     await nothingLeft()
   })
 
+  it('buildpacks of the builder image are chosen by the user and by project.toml', async () => {
+    const source = await app('echo the script ran')
+    const other = await build(source, {}, '--buildpack', 'bale/procfile')
+    expect(other.code, other.output).toBe(0)
+    expect(other.output).not.toContain('the script ran')
+    await writeTree(source, {
+      'project.toml':
+        '[_]\nschema-version = "0.2"\n[[io.buildpacks.group]]\nid = "test/script"\n[[io.buildpacks.pre.buildpacks]]\nid = "bale/absent"\n',
+    })
+    const absent = await build(source)
+    expect(absent.stderr).toMatch(/^ERROR: .*the buildpack bale\/absent is not in the builder/m)
+    const both = await build(source, {}, '--pre-buildpack', 'bale/procfile')
+    expect(both.code, both.output).toBe(0)
+    expect(both.output).toContain('the script ran')
+    await nothingLeft()
+  })
+
   it('a buildpack that fails has the status and the message of a build here', async () => {
     const built = await build(await app('echo I give up; exit 7'))
     expect(built.code, built.output).toBe(51)

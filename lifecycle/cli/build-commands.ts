@@ -205,6 +205,14 @@ export function addSource(program: Command, run: Run): void {
     .option('--delete', 'delete the image that holds the source, once the source is here')
     .option('--run-image <image>', 'with --run: the run image of the build')
     .option('--run <file>', 'write run.toml there, which names that run image for the phases')
+    .option('--order <file>', 'write order.toml there: that of this builder image, with the buildpacks that are chosen')
+    .option(
+      '--buildpack <id>',
+      'with --order: in place of the order, ID[@VERSION] or from=builder (repeatable)',
+      collect,
+    )
+    .option('--pre-buildpack <id>', 'with --order: before every group (repeatable)', collect)
+    .option('--post-buildpack <id>', 'with --order: after every group (repeatable)', collect)
     .addHelpText('after', examples('bale source git+https://git.example.com/app.git#main source'))
   withOutput(command).action(async (from: string, dir: string, options: GlobalOptions) => {
     const { sourceCommand } = await import('./commands/source.ts')

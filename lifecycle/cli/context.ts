@@ -37,6 +37,8 @@ export interface GlobalOptions {
   readonly lifecycle?: LifecycleChoice
   readonly buildpack?: readonly string[]
   readonly preBuildpack?: readonly string[]
+  /** A file for the order of a build. */
+  readonly order?: string
   readonly postBuildpack?: readonly string[]
   readonly descriptor?: string
   readonly pullPolicy?: PullPolicy

@@ -1,18 +1,20 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { removeTree } from '../files/remove.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { leaseName } from '../files/lease.ts'
+import { formatOrder } from '../spec/order.ts'
 import type { ProjectDescriptor } from '../spec/project-descriptor.ts'
 import { Stores } from '../stores/open.ts'
+import type { GivenBuildpacks } from './builders/project-selection.ts'
+import { type ImageOrder, orderInImage, selectionInImage } from './builders/selection-in-image.ts'
 import { copySource } from './copy-source.ts'
 import { ownDirectory } from '../files/own-directory.ts'
 import type { Settings } from './settings.ts'
 import { openContext, subDirectory } from './source-context.ts'
-import { readSourceSettings } from './source-filter.ts'
+import { type SourceSettings, readSourceSettings } from './source-filter.ts'
 import { unpackSource } from './source-image.ts'
 import { writePlatformEnv } from './workspace.ts'
 
@@ -26,6 +28,8 @@ export interface FetchSource {
   readonly subPath?: string | undefined
   /** The platform directory, which gets the variables. */
   readonly platformDir?: string | undefined
+  /** The order of the builder image around this process, which goes to the file `to` with what the build chooses. */
+  readonly order?: { readonly of: ImageOrder; readonly to: string; readonly chosen: GivenBuildpacks } | undefined
   /** Variables for buildpacks, which win over those of project.toml. */
   readonly env: Readonly<Record<string, string>>
   readonly settings: Settings
@@ -33,23 +37,34 @@ export interface FetchSource {
   readonly reporter: Reporter
 }
 
-/** Puts source where phases find it, and the variables of the build: what `bale build` does itself before the first phase. */
+/**
+ * Puts source where phases find it, the variables of the build, and its order: what `bale build` does itself before the first
+ * phase.
+ */
 export async function fetchSource(input: FetchSource, signal: AbortSignal): Promise<void> {
-  const { from, to, settings, reporter, platformDir } = input
+  const { from, to, settings, reporter, platformDir, order } = input
   let env = input.env
+  let project: ProjectDescriptor | undefined
   if (from.startsWith('docker://')) {
     await using stores = new Stores(settings, reporter)
     await unpackSource({ from, to, deleteImage: input.deleteImage === true, stores, settings }, signal)
   } else {
-    env = { ...(await fetchContext(input, signal)), ...env }
+    const fetched = await fetchContext(input, signal)
+    project = fetched.project
+    env = { ...fetched.env, ...env }
+  }
+  if (order !== undefined) {
+    const selection = await selectionInImage(order.chosen, project)
+    const content = formatOrder(await orderInImage(selection, order.of, signal))
+    await wrapErrno(order.to, () => writeFile(order.to, content))
   }
   if (platformDir === undefined) return
   await wrapErrno(platformDir, () => mkdir(join(platformDir, 'env'), { recursive: true }))
   await writePlatformEnv(platformDir, env)
 }
 
-/** @returns the variables of its project.toml */
-async function fetchContext(input: FetchSource, signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
+/** @returns its project.toml, and the variables of that */
+async function fetchContext(input: FetchSource, signal: AbortSignal): Promise<Pick<SourceSettings, 'env' | 'project'>> {
   const { from, to, subPath, settings, stdin, reporter } = input
   await ownDirectory(settings.cacheDir, 'XDG_CACHE_HOME')
   const workDir = join(settings.cacheDir, 'tmp', leaseName())
@@ -58,24 +73,12 @@ async function fetchContext(input: FetchSource, signal: AbortSignal): Promise<Re
     const all = await openContext(from, { workDir, environment: settings.environment, stdin, signal })
     const dir = subPath === undefined ? all : await subDirectory(all, subPath)
     const { filter, keepsGit, env, project } = await readSourceSettings({ dir, images: [], outputs: [], reporter })
-    refuseSelection(project)
+    // Before anything is copied.
+    await selectionInImage(input.order?.chosen ?? {}, project)
     await wrapErrno(to, () => mkdir(to))
     await copySource(dir, to, { reporter, filter, keepsGit, signal })
-    return env
+    return { env, project }
   } finally {
     await removeTree(workDir)
   }
-}
-
-/**
- * In a pod, the image that it runs is the builder, with its order.
- * @throws BaleError 'input' for a project that chooses another one, or buildpacks
- */
-export function refuseSelection(project: ProjectDescriptor | undefined): void {
-  const chosen = [...(project?.group ?? []), ...(project?.pre ?? []), ...(project?.post ?? [])][0]
-  if (chosen === undefined) return
-  throw new BaleError('input', 'a build on a cluster uses the buildpacks of its builder image, in their order', {
-    where: chosen.where,
-    fix: 'make a builder image with these buildpacks (bale builder create), name it with --builder, and leave them out here',
-  })
 }

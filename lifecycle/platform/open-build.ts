@@ -21,9 +21,9 @@ import { type Destination, type ImageAt, Stores } from '../stores/open.ts'
 import type { BuildOptions } from './build-app.ts'
 import { type BuildEnvironment, openEnvironment } from './build-environment.ts'
 import { openPlace, openRunner } from './build-place.ts'
-import type { OpenBuildpackInput } from './builders/open-buildpack.ts'
+import { type OpenBuildpackInput, openBuildpack } from './builders/open-buildpack.ts'
 import { selectionOf } from './builders/project-selection.ts'
-import { withSelection } from './builders/selection.ts'
+import { type OpenChoice, withSelection } from './builders/selection.ts'
 import { copySource } from './copy-source.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
 import type { Interaction } from './failed-phase-shell.ts'
@@ -184,8 +184,9 @@ async function withBuildpacks(
   const selection = await selectionOf(inputs, project, join(dir, 'scripts'))
   const builder = environment.buildpacks
   const opening = { ...inputs, bundled: bundledIn(inputs.distribution), builder, base: resolve('.') }
+  const open: OpenChoice = (uri, where, until) => openBuildpack(uri, where, opening, until)
   const runImages = withMirrors(environment.runImages, inputs.runImageMirrors)
-  return { ...environment, ...(await withSelection(environment, selection, opening, signal)), runImages }
+  return { ...environment, ...(await withSelection(environment, selection, open, signal)), runImages }
 }
 
 /** The run image with the mirrors that the user has for it. */

@@ -24,7 +24,7 @@ export async function manifestsCommand(
     })
   const given = await withoutSource(context, named, options)
   const cluster = await clusterOf(on, onSettings)
-  const manifests = clusterManifests({ ...given, path, subPath }, cluster)
+  const manifests = await clusterManifests({ ...given, path, subPath }, cluster)
   const { registrySecret } = cluster.settings ?? {}
   if (registrySecret === undefined)
     context.reporter.event({

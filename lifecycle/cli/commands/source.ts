@@ -5,7 +5,8 @@ import { failureEvent, formatEvent } from '../../event-stream.ts'
 import type { Reporter } from '../../events.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import { formatToml } from '../../spec/toml.ts'
-import { fetchSource } from '../../platform/fetch-source.ts'
+import { type FetchSource, fetchSource } from '../../platform/fetch-source.ts'
+import type { Env } from '../../stores/settings.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 
 /** `bale source`: the first container of a build on a cluster. */
@@ -13,9 +14,10 @@ export async function sourceCommand(
   context: CommandContext,
   from: string,
   to: string,
-  { subPath, platform, runImage, run, delete: deleteImage }: GlobalOptions,
+  options: GlobalOptions,
 ): Promise<void> {
   const { env, settings, signal } = context
+  const { subPath, platform, runImage, run, delete: deleteImage } = options
   // As the phase binaries have it: whoever started the build renders it.
   const asEvents = env['BALE_LOG_FORMAT'] === 'jsonl'
   const reporter: Reporter = asEvents
@@ -23,7 +25,8 @@ export async function sourceCommand(
     : context.reporter
   try {
     const variables = variablesOf(env['BALE_BUILD_VARIABLES'])
-    const input = { from, to, subPath, deleteImage, platformDir: platform, env: variables, settings, reporter }
+    const order = orderOf(options, env)
+    const input = { from, to, subPath, deleteImage, platformDir: platform, order, env: variables, settings, reporter }
     // Exporter records the first image of run.toml for one that is not in there (platform.md, "Run Image Resolution").
     if (runImage !== undefined && run !== undefined)
       await wrapErrno(run, () => writeFile(run, formatToml({ images: [{ image: runImage }] })))
@@ -32,6 +35,16 @@ export async function sourceCommand(
     if (asEvents) context.print(formatEvent(failureEvent(error)))
     throw error
   }
+}
+
+/** The files of a builder image, as detector finds them. */
+function orderOf(
+  { order: to, buildpack, preBuildpack, postBuildpack }: GlobalOptions,
+  { CNB_ORDER_PATH: order, CNB_BUILDPACKS_DIR: buildpacks }: Env,
+): FetchSource['order'] {
+  if (to === undefined) return undefined
+  const of = { order: order || '/cnb/order.toml', buildpacks: buildpacks || '/cnb/buildpacks' }
+  return { of, to, chosen: { buildpacks: buildpack, preBuildpacks: preBuildpack, postBuildpacks: postBuildpack } }
 }
 
 /** A JSON object of variables for buildpacks. */

@@ -1,7 +1,7 @@
 import { BaleError } from '../../errors.ts'
 import type { Order, OrderElement } from '../../spec/types.ts'
 import { type BuildpackModule, nameOf } from './module.ts'
-import { type OpenBuildpackInput, type OpenedBuildpack, openBuildpack } from './open-buildpack.ts'
+import type { OpenedBuildpack } from './open-buildpack.ts'
 
 /** A buildpack that a user or a project adds to those of the builder. */
 export interface BuildpackChoice {
@@ -30,6 +30,9 @@ interface Contents {
   readonly order: Order
 }
 
+/** Opens the buildpack of a URI. @param where what names it, for messages */
+export type OpenChoice = (uri: string, where: string, signal: AbortSignal) => Promise<OpenedBuildpack>
+
 /**
  * The builder's buildpacks and order with those that a build chooses.
  * @throws BaleError for a buildpack that cannot be opened, or is there twice with other contents
@@ -37,13 +40,13 @@ interface Contents {
 export async function withSelection(
   { buildpacks, order }: Contents,
   { group, pre, post }: BuildpackSelection,
-  input: OpenBuildpackInput,
+  openUri: OpenChoice,
   signal: AbortSignal,
 ): Promise<Contents> {
   const known = new Map(buildpacks.map(module => [nameOf(module.descriptor), module]))
   const open = async (choice: BuildpackChoice): Promise<OrderElement> => {
     const { uri, where, module, optional = false } = choice
-    const opened: OpenedBuildpack = module === undefined ? await openBuildpack(uri, where, input, signal) : [module]
+    const opened: OpenedBuildpack = module === undefined ? await openUri(uri, where, signal) : [module]
     // What the user names stands in for the builder's own buildpack of that name.
     for (const each of opened) if (each.dir !== undefined) known.set(nameOf(each.descriptor), each)
     const { id, version } = opened[0].descriptor

@@ -12,7 +12,7 @@ import type { Report } from '../../spec/types.ts'
 import type { Credential } from '../../stores/credentials.ts'
 import { type Destination, Stores } from '../../stores/open.ts'
 import type { BuildOptions } from '../build-app.ts'
-import { refuseSelection } from '../fetch-source.ts'
+import { selectionFlags, selectionInImage } from '../builders/selection-in-image.ts'
 import { withDisplayNames } from '../publish.ts'
 import { readSourceSettings } from '../source-filter.ts'
 import { type SourceImage, pushSource } from '../source-image.ts'
@@ -84,7 +84,7 @@ async function buildInPod(options: BuildOptions, { on, settings = {} }: OnCluste
       outputs: [options.settings.cacheDir, options.settings.dataDir, ...(options.outputs ?? [])],
       reporter,
     })
-    refuseSelection(source.project)
+    const selection = await selectionInImage(options, source.project)
     const auth = cluster.registrySecret === undefined ? await registryAuth(options, stores, signal) : undefined
     const variables = { ...source.env, ...options.env }
     const values = {
@@ -97,6 +97,7 @@ async function buildInPod(options: BuildOptions, { on, settings = {} }: OnCluste
       namespace: api.namespace,
       builder: builderOf(options, cluster, source.project?.builder),
       source: '',
+      selection: selectionFlags(selection),
       values,
       events: true,
     })
@@ -208,10 +209,10 @@ async function removeSecret(api: ClusterApi, name: string, signal: AbortSignal):
  * The manifests of a build for others to apply: nothing is sent, and they hold no credentials.
  * @throws BaleError where the source is on this machine, which no cluster can reach
  */
-export function clusterManifests(
+export async function clusterManifests(
   options: BuildOptions & { readonly subPath?: string | undefined },
   { on, settings = {} }: OnCluster,
-): ClusterObject[] {
+): Promise<ClusterObject[]> {
   refuseOptions(options)
   if (options.secrets !== undefined && options.secrets.length > 0)
     throw new BaleError('usage', 'manifests hold no secrets', {
@@ -239,6 +240,8 @@ export function clusterManifests(
     namespace: place.namespace,
     builder: builderOf(options, cluster, undefined),
     source: path,
+    // What project.toml chooses is known in the pod.
+    selection: selectionFlags(await selectionInImage(options, undefined)),
     values,
     events: false,
   })
@@ -246,7 +249,7 @@ export function clusterManifests(
   return [secretOf(build, values), jobOf(build, cluster)].filter(m => m !== undefined)
 }
 
-type Planned = Pick<ClusterBuild, 'name' | 'namespace' | 'builder' | 'source' | 'events'> & {
+type Planned = Pick<ClusterBuild, 'name' | 'namespace' | 'builder' | 'source' | 'selection' | 'events'> & {
   readonly values: Values
 }
 

@@ -21,6 +21,8 @@ export interface ClusterBuild {
   /** What `bale source` takes. */
   readonly source: string
   readonly subPath?: string | undefined
+  /** Which buildpacks of the builder it takes: flags of `bale source`. */
+  readonly selection: readonly string[]
   /** The names of the image, all in one registry. */
   readonly image: string
   readonly tags: readonly string[]
@@ -180,6 +182,7 @@ function containerOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
 /** The directory of analyzed.toml. Buildpacks read it and cannot write it: it names the images that export reads. */
 const results = '/bale'
 const runFile = `${results}/run.toml`
+const orderFile = `${results}/order.toml`
 const platformDir = '/platform'
 const cacheDir = '/cache'
 const registryDir = '/registry'
@@ -194,6 +197,7 @@ function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): 
     case 'source':
       return [
         ...['bale', 'source', build.source, '/source/workspace', '--platform', platformDir],
+        ...['--order', orderFile, ...build.selection],
         ...flag('--sub-path', build.subPath),
         ...(build.source.startsWith('docker://') ? ['--delete'] : []),
         ...(build.runImage === undefined ? [] : ['--run-image', build.runImage, '--run', runFile]),
@@ -204,7 +208,7 @@ function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): 
         ...[...cacheImage, ...skip, ...names],
       ]
     case 'detect':
-      return phase('detector', ...secrets)
+      return phase('detector', '-order', orderFile, ...secrets)
     case 'restore':
       return phase('restorer', ...cacheImage, ...skip)
     case 'build':
@@ -285,7 +289,7 @@ function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSettings) {
       ...[...scratch, ...registry, mount('source', '/source'), mount('platform', platformDir)],
       // It reads none. Their mounts make the directories that they need where the platform directory is read-only.
       ...bindings,
-      ...(build.runImage === undefined ? [] : [mount('results', results)]),
+      mount('results', results),
     ]
   const usesCache = settings.cache?.claim !== undefined && (step === 'restore' || step === 'export')
   return [

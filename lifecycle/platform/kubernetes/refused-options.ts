@@ -4,13 +4,9 @@ import type { BuildOptions } from '../build-app.ts'
 // What a build here can do and one on a cluster cannot: refused, never ignored.
 
 const limits = 'write resources.limits into the settings file'
-const builder = 'make a builder image with them (bale builder create), and name that with --builder'
 
 /** By option: how it is written, and what to do instead. */
 const refused: Readonly<Partial<Record<keyof BuildOptions, readonly [flag: string, fix: string]>>> = {
-  buildpacks: ['--buildpack', builder],
-  preBuildpacks: ['--pre-buildpack', builder],
-  postBuildpacks: ['--post-buildpack', builder],
   workspace: ['--workspace', 'leave it out: pods have the application in /workspace'],
   interaction: ['--interactive', 'leave it out'],
   volumes: ['--volume', 'put the files into the source, or into the builder image'],

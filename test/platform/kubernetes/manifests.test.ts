@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { clusterManifests } from '../../../lifecycle/platform/kubernetes/build.ts'
 import { type ClusterBuild, jobOf, secretOf, steps } from '../../../lifecycle/platform/kubernetes/manifests.ts'
+import { failureOf } from '../../helpers/failure.ts'
 import type { ClusterSettings } from '../../../lifecycle/platform/kubernetes/settings.ts'
 import { settings as machineSettings } from '../../../lifecycle/platform/settings.ts'
 
@@ -16,6 +17,7 @@ const build: ClusterBuild = {
   labels: {},
   annotations: {},
   secrets: [],
+  selection: [],
   deadline: 60,
   hasRegistryAuth: true,
   hasVariables: true,
@@ -56,6 +58,13 @@ describe('the Job of a build', () => {
     expect(pod.containers.map(c => c.name)).toEqual(['export'])
     expect(job).toMatchObject({ backoffLimit: 0, activeDeadlineSeconds: 60, ttlSecondsAfterFinished: 600 })
     expect(pod).toMatchObject({ restartPolicy: 'Never', automountServiceAccountToken: false })
+  })
+
+  it('has detect take the order that the container source has made of what is chosen', () => {
+    const { at } = podOf({}, { ...build, selection: ['--buildpack', 'a@1'] })
+    expect(at('source').command.join(' ')).toContain('--order /bale/order.toml --buildpack a@1')
+    expect(at('detect').command.join(' ')).toContain('-order /bale/order.toml')
+    expect(at('source').volumeMounts).toContainEqual({ name: 'results', mountPath: '/bale' })
   })
 
   it('lets export record the run image that was asked for', () => {
@@ -229,19 +238,21 @@ describe('manifests for others to apply', () => {
     builder: 'r.test/builder',
   }
 
-  it('hold no credentials of whoever prints them, and text for the log', () => {
-    const text = JSON.stringify(clusterManifests({ ...options, env: { A: 'b' } }, { on: 'kubernetes:x/y' }))
+  it('hold no credentials of whoever prints them, and text for the log', async () => {
+    const text = JSON.stringify(await clusterManifests({ ...options, env: { A: 'b' } }, { on: 'kubernetes:x/y' }))
     expect(text).not.toMatch(/c2VjcmV0|REGISTRY_AUTH|jsonl/)
     expect(text).toContain('"variables":"{\\"A\\":\\"b\\"}"')
     expect(text).toContain('"namespace":"y"')
   })
 
-  it('are the same for the same build, with another name for any other', () => {
-    const nameOf = (env: Record<string, string>) =>
-      clusterManifests({ ...options, env }, { on: 'kubernetes' })[0]?.metadata.name
-    expect(nameOf({ A: 'b' })).toMatch(/^bale-app-[0-9a-f]{10}$/)
-    expect(nameOf({ A: 'b' })).toBe(nameOf({ A: 'b' }))
-    expect(nameOf({ A: 'b' })).not.toBe(nameOf({ A: 'c' }))
+  it('are the same for the same build, with another name for any other', async () => {
+    const nameOf = async (more: object) =>
+      (await clusterManifests({ ...options, ...more }, { on: 'kubernetes' })).at(-1)?.metadata.name
+    const name = await nameOf({ env: { A: 'b' } })
+    expect(name).toMatch(/^bale-app-[0-9a-f]{10}$/)
+    expect(await nameOf({ env: { A: 'b' } })).toBe(name)
+    for (const more of [{ env: { A: 'c' } }, { buildpacks: ['a@1'] }, { labels: { a: 'b' } }])
+      expect(await nameOf({ env: { A: 'b' }, ...more })).not.toBe(name)
   })
 
   it.each([
@@ -253,12 +264,15 @@ describe('manifests for others to apply', () => {
     ['names in two registries', { tags: ['docker://other.test/app'] }, /copy the image/],
     ['a secret', { secrets: [{ id: 'a', type: 't', key: 'k', value: new Uint8Array() }] }, /bindings of the settings/],
     ['limits of this machine', { limits: { memory: 1 } }, /resources\.limits/],
-    ['buildpacks', { buildpacks: ['./mine'] }, /bale builder create/],
+    ['a buildpack of this machine', { buildpacks: ['./mine'] }, /bale builder create/],
+    ['a packaged one', { preBuildpacks: ['mine.cnb'] }, /bale builder create/],
+    ['one in an image', { postBuildpacks: ['docker://r.test/mine'] }, /bale builder create/],
     ['no network', { network: 'none' as const }, /NetworkPolicy/],
     ['another cache', { cacheTo: ['type=local,dest=x'] }, /--cache-image/],
-  ])('are refused with what to do: %s', (_what, more, fix) => {
-    expect(() => clusterManifests({ ...options, ...more }, { on: 'kubernetes' })).toThrow(
-      expect.objectContaining({ code: 'usage', fix: expect.stringMatching(fix) as string }) as Error,
-    )
+  ])('are refused with what to do: %s', async (_what, more, fix) => {
+    expect(await failureOf(clusterManifests({ ...options, ...more }, { on: 'kubernetes' }))).toMatchObject({
+      code: expect.stringMatching(/^(usage|input)$/) as string,
+      fix: expect.stringMatching(fix) as string,
+    })
   })
 })
