@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { chooseApps, currentLanding, readApps, type TestApp, turns } from './helpers/apps.ts'
+import { chooseApps, currentLanding, mostApps, readApps, type TestApp, turns } from './helpers/apps.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { writeTree } from './helpers/tree.ts'
 
@@ -30,6 +30,10 @@ describe('the applications that are really built', () => {
       expect(names(rotation(number, ['buildpacks/go/compile.ts']))).toEqual(expect.arrayContaining(names(ofGo)))
       expect(names(rotation(number, ['test/apps/node-native/index.js']))).toContain('node-native')
       expect(names(rotation(number, ['README.md']))).toEqual(names(rotation(number)))
+      // All that two languages have, and an app by itself: more than a run has time for.
+      const many = rotation(number, ['buildpacks/nodejs/x', 'buildpacks/python/x', 'test/apps/go-plain/main.go'])
+      expect(many.length).toBeLessThanOrEqual(mostApps)
+      expect(names(many)).toEqual(expect.arrayContaining([...names(rotation(number)), 'go-plain']))
     }
   })
 

@@ -45,6 +45,8 @@ export interface Landing {
 
 /** Commits in a row whose apps are all of them. */
 export const turns = 3
+/** What a run of CI has time for. The apps of changed buildpacks that are beyond it have their turn in the next commits. */
+export const mostApps = 60
 
 /**
  * The apps for a run. `all`; `quick`: the few of `npm test`; `rotation`: of the others, those whose turn it is with this commit, and those
@@ -56,7 +58,11 @@ export function chooseApps(apps: readonly TestApp[], wanted: string, landing: ()
   if (wanted === 'rotation') {
     const { number, changed } = landing()
     const others = apps.filter(({ expected }) => expected.quick !== true)
-    return others.filter(app => turnOf(app) === number % turns || isChanged(app, changed))
+    const isNow = (app: TestApp): boolean => turnOf(app) === number % turns
+    const itself = (app: TestApp): boolean => changed.some(path => path.startsWith(`test/apps/${app.name}/`))
+    const inTurn = others.filter(app => isNow(app) || itself(app))
+    const ofBuildpacks = others.filter(app => !inTurn.includes(app) && isChanged(app, changed))
+    return [...inTurn, ...ofBuildpacks.slice(0, Math.max(0, mostApps - inTurn.length))]
   }
   const beginnings = wanted.split(',').filter(text => text !== '')
   const unknown = beginnings.find(text => !apps.some(({ name }) => name.startsWith(text)))
@@ -69,11 +75,8 @@ function turnOf({ name }: TestApp): number {
   return createHash('sha256').update(name).digest().readUInt32BE() % turns
 }
 
-function isChanged({ name, expected }: TestApp, changed: readonly string[]): boolean {
-  const folders = [
-    `test/apps/${name}/`,
-    ...(expected.detect ?? []).map(id => `buildpacks/${id.slice('bale/'.length)}/`),
-  ]
+function isChanged({ expected }: TestApp, changed: readonly string[]): boolean {
+  const folders = (expected.detect ?? []).map(id => `buildpacks/${id.slice('bale/'.length)}/`)
   return changed.some(path => folders.some(folder => path.startsWith(folder)))
 }
 
