@@ -20,25 +20,36 @@ export class DebianArchive {
   readonly #dir: string
   /** A directory that is gone after the build: apt's caches of the lists, and downloads. */
   readonly #temp: string
+  readonly #architecture: string | undefined
   /** The lists are another build's, and may have been damaged since. */
   #cached: boolean
 
-  /** Brings the lists of packages up to date, which costs next to nothing if nothing has changed. */
-  static async open(context: ArchiveContext, temp: string): Promise<DebianArchive> {
-    const layer = await context.layer('apt', {
+  /**
+   * Brings the lists of packages up to date, which costs next to nothing if nothing has changed.
+   * @param architecture of packages for another one than the build image's: for programs that need nothing of that image
+   */
+  static async open(context: ArchiveContext, temp: string, architecture?: string): Promise<DebianArchive> {
+    const layer = await context.layer(architecture === undefined ? 'apt' : `apt-${architecture}`, {
       types: { cache: true },
       key: {},
       // apt itself checks whatever is there.
       restore: () => keep,
       create: async () => {},
     })
-    const archive = new DebianArchive(context, layer.path, temp, layer.state === 'restored')
+    const archive = new DebianArchive(context, layer.path, temp, layer.state === 'restored', architecture)
     await archive.#writeStatus()
     await archive.#update()
     return archive
   }
 
-  private constructor(context: ArchiveContext, dir: string, temp: string, cached: boolean) {
+  private constructor(
+    context: ArchiveContext,
+    dir: string,
+    temp: string,
+    cached: boolean,
+    architecture: string | undefined,
+  ) {
+    this.#architecture = architecture
     this.#context = context
     this.#dir = dir
     this.#temp = temp
@@ -97,6 +108,7 @@ export class DebianArchive {
 
   /** Only what the run image has counts as installed: apt then chooses all else, whatever the build image has. */
   async #writeStatus(): Promise<void> {
+    if (this.#architecture !== undefined) return writeFile(join(this.#temp, 'status'), '')
     const { stdout } = await this.#context.run(['dpkg-query', '--status', ...runImagePackages], {
       quiet: true,
       allowFailure: true,
@@ -130,6 +142,10 @@ export class DebianArchive {
       'Acquire::Languages': 'none',
       'Acquire::GzipIndexes': 'true',
       'APT::Install-Recommends': 'false',
+      ...(this.#architecture !== undefined && {
+        'APT::Architecture': this.#architecture,
+        'APT::Architectures': this.#architecture,
+      }),
     }
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
     // Messages are read: they have to be apt's own words.

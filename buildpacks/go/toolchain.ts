@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import semver from 'semver'
 import { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
-import { type BuildContext, BuildpackError, keep, type Offer, withTempDir } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, keep, type Offer, ownArchitecture, withTempDir } from '../sdk/index.ts'
 import {
   contradictions,
   exactVersion,
@@ -24,7 +24,7 @@ export interface Toolchain {
 }
 
 /**
- * Puts the Go that the application asks for into a layer. A Go command fetches it, as it fetches any module: GOPROXY, GOPRIVATE,
+ * Puts the Go that the application asks for into a layer: one for this machine, which compiles for any other. A Go command fetches it, as it fetches any module: GOPROXY, GOPRIVATE,
  * GOAUTH and netrc hold, and the archive is checked against GOSUMDB (go.dev/doc/toolchain, "Downloading toolchains").
  */
 export async function provideGo(context: BuildContext, request: VersionRequest): Promise<Toolchain> {
@@ -35,7 +35,7 @@ export async function provideGo(context: BuildContext, request: VersionRequest):
   const layer = await context.layer('go', {
     title: `Go ${version}`,
     types: { build: true, cache: true },
-    key: { Go: version, architecture: context.target.arch },
+    key: { Go: version, architecture: ownArchitecture() },
     create: dir => download(context, client, version, request, dir),
   })
   return { version, dir: layer.path }
@@ -46,13 +46,15 @@ export async function provideGo(context: BuildContext, request: VersionRequest):
  * sees nothing of it, so its version is of no account once it is there.
  */
 async function provideClient(context: BuildContext): Promise<string> {
-  const layer = await context.layer('go-client', {
+  const own = ownArchitecture()
+  const foreign = own === context.target.arch ? undefined : own
+  const layer = await context.layer(foreign === undefined ? 'go-client' : `go-client-${foreign}`, {
     types: { build: true, cache: true },
     key: {},
     restore: () => keep,
     create: dir =>
       withTempDir(async temp => {
-        const archive = await DebianArchive.open(context, temp)
+        const archive = await DebianArchive.open(context, temp, foreign)
         const packages = (await archive.resolve(['golang-go'])).filter(({ name }) => /^golang-[\d.]+-go$/.test(name))
         const unpacked = join(temp, 'unpacked')
         await mkdir(unpacked)

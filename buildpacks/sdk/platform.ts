@@ -21,6 +21,9 @@ export async function readPlatformEnv(platformDir: string): Promise<Env> {
   return Object.fromEntries((await Promise.all(entries)).flat())
 }
 
+/** The architecture of this process. Programs for another one run, where they run at all, in an emulator. */
+export const ownArchitecture = (): string => (process.arch === 'x64' ? 'amd64' : process.arch)
+
 /** buildpack.md, "Targets". */
 export function targetOf(env: Env): Target {
   const name = env['CNB_TARGET_DISTRO_NAME']
@@ -28,7 +31,7 @@ export function targetOf(env: Env): Target {
   const variant = env['CNB_TARGET_ARCH_VARIANT']
   return {
     os: env['CNB_TARGET_OS'] || 'linux',
-    arch: env['CNB_TARGET_ARCH'] || (process.arch === 'x64' ? 'amd64' : process.arch),
+    arch: env['CNB_TARGET_ARCH'] || ownArchitecture(),
     ...(variant && { variant }),
     ...(name && version && { distro: { name, version } }),
   }

@@ -12,6 +12,8 @@ export class FakeGo {
   offline = false
   /** What the next `go build` has to say before it fails. */
   buildError = ''
+  /** GOARCH of the last `go build`. */
+  compiledFor: string | undefined
   /** What `ldd` says of programs. */
   linked = '\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x1)\n'
   /** Packages of files in the build image, as dpkg-query says it. */
@@ -121,6 +123,7 @@ export class FakeGo {
 
   async #build(args: readonly string[], { cwd, env }: Command): Promise<CommandResult> {
     if (this.buildError !== '') return failed(this.buildError)
+    this.compiledFor = env['GOARCH']
     const texts = await Promise.all(
       [...(await packages(cwd))].flatMap(([dir, names]) => names.map(name => readFile(join(cwd, dir, name), 'utf8'))),
     )

@@ -201,6 +201,17 @@ describe('the toolchain', () => {
     ])
   })
 
+  it('is one for this machine where the image is for another, and compiles for that', async () => {
+    const [own = '', other = ''] = process.arch === 'x64' ? ['amd64', 'arm64'] : ['arm64', 'amd64']
+    const { fake, project } = await goProject(web, { CNB_TARGET_ARCH: other })
+    const { layers, exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(layers['go']?.metadata).toMatchObject({ key: { architecture: own } })
+    expect(Object.keys(layers)).toEqual(expect.arrayContaining([`go-client-${own}`, `apt-${own}`]))
+    expect(fake.debian.architectures).toEqual([own, own, own])
+    expect(fake.compiledFor).toBe(other)
+  })
+
   it('is that of the last build if the proxy cannot be reached', async () => {
     const { fake, project } = await goProject(web)
     await project.build()

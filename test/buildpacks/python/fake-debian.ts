@@ -14,6 +14,8 @@ interface Package {
 export class FakeDebian {
   /** What was run, as people write it: `apt-get update`, `pip install -r requirements.txt`. */
   readonly commands: string[] = []
+  /** APT::Architecture of each call of apt-get. */
+  readonly architectures: (string | undefined)[] = []
   /** The date in the archive's table of contents. */
   release = 'Saturday'
   packages: Record<string, Package> = {
@@ -114,6 +116,7 @@ export class FakeDebian {
     )
     const names = args.filter((arg, i) => !arg.startsWith('-') && args[i - 1] !== '-o')
     this.commands.push(['apt-get', verb, ...names].join(' '))
+    this.architectures.push(settings.get('APT::Architecture'))
     if (verb === 'update') {
       const lists = join(settings.get('Dir::State') ?? '', 'lists')
       await mkdir(lists, { recursive: true })
