@@ -89,6 +89,32 @@ describe('a static site', () => {
     expect(await headersOf('/nothing')).toEqual(['DENY', null, 'nosniff'])
   })
 
+  it('has variables of the image in the start page, whose ETag is another then', async () => {
+    const other = `http://127.0.0.1:${await freePort()}`
+    const env = [`PORT=${new URL(other).port}`, 'PUBLIC_WEB_API_URL=https://api.example/?a=1&b="2"']
+    const second = startBale(['run', image, ...env.flatMap(pair => ['--env', pair])])
+    try {
+      await ask(other, () => second.child.exitCode === null)
+      const etag = (await get('/')).headers.get('etag') ?? ''
+      for (const path of ['/', '/index.html', '/index', '/app/cart']) {
+        const page = await fetch(`${other}${path}`, {
+          headers: { 'if-none-match': etag, 'accept-encoding': 'br, gzip' },
+        })
+        expect(page.status, path).toBe(200)
+        expect(page.headers.get('etag'), path).not.toBe(etag)
+        expect(page.headers.get('x-frame-options'), path).toBe('DENY')
+        expect(await page.text(), path).toContain(
+          '<head data-public_web_api_url="https://api.example/?a=1&amp;b=&quot;2&quot;">',
+        )
+      }
+      expect(await (await get('/')).text()).not.toContain('public_web')
+      expect(await (await fetch(`${other}/about`)).text()).not.toContain('public_web')
+    } finally {
+      second.child.kill('SIGTERM')
+      await second.ended
+    }
+  })
+
   it('ends on SIGTERM', async () => {
     running.child.kill('SIGTERM')
     expect((await running.ended).code).toBeLessThan(144)

@@ -102,12 +102,18 @@ async function firstMatch(
 /** Some files have a manifest's name and only settings for tools. */
 async function isManifest(name: string, app: App): Promise<boolean> {
   if (hugoConfigs.includes(name)) return (await hugoConfig(app)) === name
+  if (name === 'project.toml') return configuresWebServer(app)
   if (name === 'pyproject.toml') {
     return /^\s*\[(project|build-system|dependency-groups|tool\.(poetry|pdm|uv|hatch|flit))\b/m.test(
       await textOf(app, name),
     )
   }
   return true
+}
+
+/** Whether project.toml has settings for a web server of files, as Heroku's static-web-server reads them. */
+export async function configuresWebServer(app: App): Promise<boolean> {
+  return /^\s*\[+com\.heroku\.static-web-server\b/m.test(await textOf(app, 'project.toml'))
 }
 
 /** The file with the configuration of a site that Hugo makes (gohugo.io, "Configuration"); undefined if there is none. */

@@ -225,7 +225,7 @@ export const languages: readonly Language[] = [
     listedAs: 'static sites',
     aliases: ['staticfile', 'html', 'nginx'],
     provides: 'nginx',
-    manifests: ['Staticfile', ...hugoConfigs],
+    manifests: ['Staticfile', ...hugoConfigs, 'project.toml'],
     sources: [...siteRoots.map(root => (root === '.' ? 'index.html' : `${root}/index.html`)), 'nginx.conf'],
     programs: ['nginx'],
     settings: ['BP_WEB_SERVER', 'BP_WEB_SERVER_ROOT', 'BP_NGINX_CONF_LOCATION', 'RAILPACK_STATIC_FILE_ROOT'],

@@ -2,6 +2,7 @@ import type { SiteFile } from './files.ts'
 import type { HeaderRules } from './headers.ts'
 import { escapeRegExp } from '../sdk/index.ts'
 import { quoted } from '../debian/nginx-text.ts'
+import { pageVersion } from './runtime-pages.ts'
 import type { Redirect } from './redirects.ts'
 import type { Site } from './site.ts'
 
@@ -12,6 +13,8 @@ export interface ConfigInput {
   readonly headers: readonly HeaderRules[]
   /** The directory of the site, in the image. */
   readonly root: string
+  /** Paths of pages that are written again where the image runs. */
+  readonly pages: ReadonlySet<string>
 }
 
 /** Parts of nginx's configuration that the build knows; the rest, such as the port, is known at run time. */
@@ -31,7 +34,7 @@ export function siteConfig(input: ConfigInput): SiteConfig {
   const cacheControl = headers.find(({ name }) => name.toLowerCase() === 'cache-control')
   const others = headers.filter(rules => rules !== cacheControl)
   const http = [
-    etagMaps(input.files),
+    etagMaps(input),
     cacheMap(input, cacheControl),
     ...others.map((rules, index) => headerMap(rules, index)),
     'map $request_uri $request_path { "~^([^?]*)" $1; }',
@@ -39,7 +42,7 @@ export function siteConfig(input: ConfigInput): SiteConfig {
   ]
   const server = [
     `root ${quoted(input.root)};`,
-    'index index.html;',
+    `index ${input.site.index};`,
     ...(input.site.forceHttps ? ['if ($is_insecure) { return 301 https://$host$request_uri; }'] : []),
     ...errorPages(input),
     'add_header ETag $file_etag always;',
@@ -52,7 +55,7 @@ export function siteConfig(input: ConfigInput): SiteConfig {
     'if ($is_unchanged) { return 304; }',
     // Settings, and files that people do not mean to publish.
     'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
-    `location ~ "^${escapeRegExp(input.site.prefix)}/(_redirects|_headers|Staticfile|Staticfile\\.auth|Procfile)$" { return 404; }`,
+    `location ~ "^${escapeRegExp(input.site.prefix)}/(_redirects|_headers|Staticfile|Staticfile\\.auth|Procfile|project\\.toml)$" { return 404; }`,
     'location ~ "/node_modules/" { return 404; }',
     `location ~ "\\.(${assets})$" { try_files $uri ${fallback(input, false)}; }`,
     `location / { try_files $uri $uri.html $uri/ ${fallback(input, true)}; }`,
@@ -67,11 +70,13 @@ export function siteConfig(input: ConfigInput): SiteConfig {
  * ETags by content. All files of an image have the same time, so that nginx's own, of time and size, would not change with
  * a file's contents. They are weak, since a compressed form has the same.
  */
-function etagMaps(files: readonly SiteFile[]): string {
+function etagMaps({ files, pages, site }: ConfigInput): string {
   const rows = files.flatMap(({ path, hash }) => {
-    const names = [path, ...(path.endsWith('/index.html') ? [path.slice(0, -'index.html'.length)] : [])]
+    const names = [path, ...(path.endsWith(`/${site.index}`) ? [path.slice(0, -site.index.length)] : [])]
     if (path.endsWith('.html')) names.push(path.slice(0, -'.html'.length))
-    return names.filter(name => !/[\x00-\x1f\x7f]/.test(name)).map(name => `${mapKey(name)} "W/\\"${hash}\\"";`)
+    return names
+      .filter(name => !/[\x00-\x1f\x7f]/.test(name))
+      .map(name => `${mapKey(name)} "W/\\"${hash}${pages.has(path) ? pageVersion : ''}\\"";`)
   })
   const unique = [...new Map(rows.map(row => [row.slice(0, row.lastIndexOf(' "W/')), row])).values()]
   return [
@@ -108,7 +113,8 @@ function headerMap({ values }: HeaderRules, index: number): string {
 function errorPages({ files, site }: ConfigInput): string[] {
   const names = new Set(files.map(({ path }) => path))
   return [400, 401, 403, 404, 500].flatMap(status => {
-    const page = [`/${status}.html`, `/${status}/index.html`]
+    const own = status === 404 && site.notFound !== undefined ? [`/${site.notFound}`] : []
+    const page = [...own, `/${status}.html`, `/${status}/index.html`]
       .map(name => site.prefix + name)
       .find(name => names.has(name))
     return page === undefined ? [] : [`error_page ${status} ${page};`]

@@ -14,7 +14,7 @@ export interface SiteFile {
 }
 
 /** Files with settings, which are not part of the site. */
-const settings = new Set(['_redirects', '_headers', 'Staticfile', 'Staticfile.auth', 'Procfile'])
+const settings = new Set(['_redirects', '_headers', 'Staticfile', 'Staticfile.auth', 'Procfile', 'project.toml'])
 
 /** The files that are served, sorted by path. Names that start with a dot are not, save for .well-known. */
 export async function listFiles(root: string): Promise<SiteFile[]> {

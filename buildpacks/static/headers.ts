@@ -1,5 +1,6 @@
 import { type App, BuildpackError, escapeRegExp, type Log } from '../sdk/index.ts'
 import { isPlain } from '../debian/nginx-text.ts'
+import type { ProjectConfig } from './project-config.ts'
 import type { Site } from './site.ts'
 
 /** Values of one response header by path: the last pattern that matches has it. */
@@ -24,12 +25,26 @@ const own = new Set([
 
 /**
  * The rules of `_headers` in the site or the source (docs.netlify.com, "Custom headers"): a path, and below it, indented, headers.
+ * Those of project.toml come first, so that a line of `_headers` wins.
  * @throws BuildpackError at `_headers:LINE` for a line that is neither
  */
-export async function readHeaders(app: App, site: Site, log: Log): Promise<HeaderRules[]> {
+export async function readHeaders(app: App, site: Site, project: ProjectConfig, log: Log): Promise<HeaderRules[]> {
   const file = await app.firstOf([`${site.root}/_headers`, '_headers'])
   const text = file === undefined ? '' : ((await app.read(file)) ?? '')
   const rules = new Map<string, { name: string; values: { pattern: string; value: string }[] }>()
+  const add = (pattern: string, name: string, value: string, where: string): void => {
+    const key = name.toLowerCase()
+    const problem = own.has(key) ? `${name} is the server's` : isPlain(value) ? undefined : 'a "$" is not supported'
+    if (problem !== undefined) return log.warning(`${where}: ${problem}: the header is left out`)
+    const known = rules.get(key) ?? { name, values: [] }
+    rules.set(key, { ...known, values: [...known.values, { pattern, value }] })
+  }
+  for (const { path, name, value } of project.headers) {
+    const where = `project.toml com.heroku.static-web-server.headers.${JSON.stringify(path)}`
+    if (!/^[A-Za-z0-9-]+$/.test(name))
+      throw new BuildpackError(`${JSON.stringify(name)} is no header`, { where, fix: 'write Name = "value"' })
+    add(pathPattern(path === '*' ? '/*' : path, where), name, value, where)
+  }
   let pattern: string | undefined
   for (const [index, line] of text.split(/\r\n|\r|\n/).entries()) {
     const where = `_headers:${index + 1}`
@@ -45,14 +60,7 @@ export async function readHeaders(app: App, site: Site, log: Log): Promise<Heade
         fix: 'write a path at the margin, and "Name: value" indented below',
       })
     }
-    const key = name.toLowerCase()
-    const problem = own.has(key) ? `${name} is the server's` : isPlain(value) ? undefined : 'a "$" is not supported'
-    if (problem !== undefined) {
-      log.warning(`${where}: ${problem}: the header is left out`)
-      continue
-    }
-    const known = rules.get(key) ?? { name, values: [] }
-    rules.set(key, { ...known, values: [...known.values, { pattern, value }] })
+    add(pattern, name, value, where)
   }
   return [...rules.values()]
 }

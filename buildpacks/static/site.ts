@@ -1,9 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import type { GeneratedSite } from './hugo.ts'
+import type { ProjectConfig } from './project-config.ts'
 import {
   type App,
   BuildpackError,
+  configuresWebServer,
   findFrontEnd,
   firstSetting,
   type FrontEnd,
@@ -22,6 +24,10 @@ export interface Site {
   readonly why: string
   /** The page that each path has which is no file, below the site: `index.html`. */
   readonly pushState: string | undefined
+  /** The page of a directory. */
+  readonly index: string
+  /** The page for what is not there, if it is not 404.html. */
+  readonly notFound: string | undefined
   readonly forceHttps: boolean
   /** The path below which the site is: `/shop`, or nothing. */
   readonly prefix: string
@@ -34,18 +40,26 @@ export interface Site {
  * @param generated what a generator of this buildpack has made
  * @throws BuildpackError if a directory that is named is not there, or none has pages
  */
-export async function findSite(app: App, env: Env, generated?: GeneratedSite): Promise<Site> {
+export async function findSite(app: App, env: Env, project: ProjectConfig, generated?: GeneratedSite): Promise<Site> {
   const frontEnd = await findFrontEnd(app)
   const staticfile = parseStaticfile((await app.read('Staticfile')) ?? '')
-  const { root, why } = await findRoot(app, env, staticfile['root'], generated ?? frontEnd)
+  const { root, why } = await findRoot(app, env, [project.root, staticfile['root']], generated ?? frontEnd)
   const yes = (value: string | undefined) => ['true', 'enabled', 'enable', 'yes', 'on', '1'].includes(value ?? '')
   const asked = env['BP_WEB_SERVER_ENABLE_PUSH_STATE']
     ? isSet(env, 'BP_WEB_SERVER_ENABLE_PUSH_STATE')
     : yes(staticfile['pushstate']) || frontEnd?.pushState || undefined
+  const { notFound } = project
+  if (notFound !== undefined && !(await app.has(join(root, notFound.page))))
+    throw new BuildpackError(`there is no page ${notFound.page} in ${root === '.' ? 'the source' : root}`, {
+      where: 'project.toml com.heroku.static-web-server.errors.404.file_path',
+      fix: 'correct the name; a build may make it',
+    })
   return {
     root,
     why,
-    pushState: await fallbackPage(app, root, asked),
+    pushState: notFound?.status === 200 ? notFound.page : await fallbackPage(app, root, asked),
+    index: project.index ?? 'index.html',
+    notFound: notFound?.status === 404 ? notFound.page : undefined,
     forceHttps: isSet(env, 'BP_WEB_SERVER_FORCE_HTTPS') || yes(staticfile['force_https']),
     prefix: prefixOf(firstSetting(env, 'BP_WEB_SERVER_LOCATION_PATH')),
     hashed: frontEnd?.hashed ?? [],
@@ -55,7 +69,13 @@ export async function findSite(app: App, env: Env, generated?: GeneratedSite): P
 /** Whether something says where pages are: a setting, a file, a front end's build, or a generator's configuration. */
 export async function hasPages(app: App, env: Env): Promise<boolean> {
   if (firstSetting(env, 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT')) return true
-  if ((await app.has('Staticfile')) || (await findFrontEnd(app)) || (await hugoConfig(app)) !== undefined) return true
+  if (
+    (await app.has('Staticfile')) ||
+    (await configuresWebServer(app)) ||
+    (await findFrontEnd(app)) ||
+    (await hugoConfig(app)) !== undefined
+  )
+    return true
   return (await app.firstOf(siteRoots.map(root => join(root, 'index.html')))) !== undefined
 }
 
@@ -79,11 +99,15 @@ function prefixOf(setting: { readonly name: string; readonly value: string } | u
 async function findRoot(
   app: App,
   env: Env,
-  inStaticfile: string | undefined,
+  [inProject, inStaticfile]: readonly [string | undefined, string | undefined],
   built: GeneratedSite | FrontEnd | undefined,
 ): Promise<{ root: string; why: string }> {
   const setting = firstSetting(env, 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT')
   if (setting) return { root: await existing(app, setting.value, setting.name), why: setting.name }
+  if (inProject) {
+    const where = 'project.toml com.heroku.static-web-server.root'
+    return { root: await existing(app, inProject, where), why: 'project.toml' }
+  }
   if (inStaticfile) return { root: await existing(app, inStaticfile, 'Staticfile root'), why: 'Staticfile' }
   if (built) return 'root' in built ? built : builtRoot(app, built)
   for (const root of siteRoots) {

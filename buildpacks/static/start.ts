@@ -4,22 +4,24 @@ import { shellQuote } from '../sdk/index.ts'
 import type { Htpasswd } from './auth.ts'
 import type { SiteConfig } from './config.ts'
 import type { Piece } from './own-config.ts'
+import { declareVersion, type RuntimePage, servePages, writePages } from './runtime-pages.ts'
 
 export interface StartInput {
   /** The layer with nginx. */
   readonly nginx: string
   readonly config: SiteConfig
   readonly auth: Htpasswd | undefined
+  readonly pages: readonly RuntimePage[]
 }
 
 /** Writes what the build knows of the configuration, and the program that adds the rest and becomes nginx. */
-export async function writeStart(dir: string, { nginx, config, auth }: StartInput): Promise<void> {
+export async function writeStart(dir: string, { nginx, config, auth, pages }: StartInput): Promise<void> {
   await mkdir(join(dir, 'bin'))
   const http = join(dir, 'http.conf')
   const server = join(dir, 'server.conf')
   await writeFile(http, `${types(nginx)}${config.http}`)
   await writeFile(server, config.server)
-  await writeFile(join(dir, 'bin/serve-site'), script(nginx, { http, server }, auth), { mode: 0o755 })
+  await writeFile(join(dir, 'bin/serve-site'), script(nginx, { http, server }, auth, pages), { mode: 0o755 })
 }
 
 function types(nginx: string): string {
@@ -81,7 +83,12 @@ function valueOf(piece: Exclude<Piece, string>, nginx: string): string {
   return { port: '$port', tempDir: '$dir', access: '$access', nginx }[piece.is]
 }
 
-function script(nginx: string, files: { http: string; server: string }, auth: Htpasswd | undefined): string {
+function script(
+  nginx: string,
+  files: { http: string; server: string },
+  auth: Htpasswd | undefined,
+  pages: readonly RuntimePage[],
+): string {
   return `${readPort}workers=\${WEB_CONCURRENCY:-1}
 case $workers in *[!0-9]* | '') workers=1 ;; esac
 
@@ -104,18 +111,18 @@ fi
   exit 1
 fi
 
-${makeTempDir}{
+${makeTempDir}${writePages(pages)}{
   echo "daemon off; worker_processes $workers; pid $dir/nginx.pid; error_log stderr warn;"
   echo "load_module ${nginx}/usr/lib/nginx/modules/ngx_http_brotli_static_module.so;"
   echo 'events { worker_connections 1024; }'
   echo 'http {'
   echo "access_log $access;"
   for temp in client_body proxy fastcgi uwsgi scgi; do echo "\${temp}_temp_path $dir/$temp;"; done
-  echo 'include ${files.http};'
+${declareVersion(pages)}  echo 'include ${files.http};'
   echo "server { listen $port;"
   if [ -e /proc/net/if_inet6 ]; then echo "listen [::]:$port;"; fi
   if [ -n "$passwords" ]; then echo "auth_basic restricted; auth_basic_user_file \\"$passwords\\";"; fi
-  echo 'include ${files.server};'
+${servePages(pages)}  echo 'include ${files.server};'
   echo '} }'
 } >"$dir/nginx.conf"
 exec ${nginx}/usr/sbin/nginx -e stderr -p "$dir" -c "$dir/nginx.conf"

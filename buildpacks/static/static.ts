@@ -23,6 +23,8 @@ import { readHeaders } from './headers.ts'
 import { buildWithHugo } from './hugo.ts'
 import { provideNginx } from '../debian/nginx.ts'
 import { findOwnConfig, type OwnConfig } from './own-config.ts'
+import { type ProjectConfig, readProjectConfig } from './project-config.ts'
+import type { RuntimePage } from './runtime-pages.ts'
 import { readRedirects } from './redirects.ts'
 import { keepSiteOnly, placeSite } from './place.ts'
 import { findSite, hasPages, type Site } from './site.ts'
@@ -50,14 +52,17 @@ async function build(context: BuildContext): Promise<BuildResult> {
     return { nginx: server, generated: own ? undefined : await buildWithHugo(context, archive) }
   })
   if (own) return serveAsConfigured(context, nginx, own)
-  const site = await findSite(app, env, generated)
+  const project = await readProjectConfig(app)
+  if (project.build !== undefined)
+    await log.step(`Running ${project.build.join(' ')}`, () => buildSite(context, project))
+  const site = await findSite(app, env, project, generated)
   log.info(`Serves ${site.root === '.' ? 'the whole source' : `${site.root}/`}: ${site.why}`)
   if (env['BP_WEB_SERVER'] === 'httpd')
     log.warning('BP_WEB_SERVER is httpd: nginx serves the site, with the same settings')
 
   const files = await listFiles(app.at(site.root))
   const redirects = await readRedirects(app, site, log)
-  const headers = await readHeaders(app, site, log)
+  const headers = await readHeaders(app, site, project, log)
   const compressed = await log.step('Compressing', () => compressFiles(app.at(site.root), files))
   log.info(`${files.length} files; ${compressed} of them compressed with gzip and brotli`)
   const auth = await findHtpasswd(context)
@@ -66,7 +71,8 @@ async function build(context: BuildContext): Promise<BuildResult> {
   if (!(await app.has('Procfile'))) await keepSiteOnly(app, site.root)
   const root = await placeSite(app, site)
   const located = files.map(file => ({ ...file, path: `${site.prefix}${file.path}` }))
-  await writeConfig(context, { site, files: located, redirects, headers, root }, nginx, auth)
+  const pages = runtimePages(site, project, located).map(path => ({ path, file: join(root, path) }))
+  await writeConfig(context, { site, files: located, redirects, headers, root, pages }, nginx, auth)
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
 
@@ -91,12 +97,33 @@ async function serveAsConfigured(context: BuildContext, { path }: Layer, own: Ow
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
 
+/** The site's own command, such as that of a generator that another buildpack has put there. */
+async function buildSite({ app, run }: BuildContext, { build }: ProjectConfig): Promise<void> {
+  if (build === undefined) return
+  const where = 'project.toml com.heroku.static-web-server.build'
+  await run(build, { cwd: app.path, fix: `correct the command, in ${where}` })
+}
+
+/** Paths of the pages that get variables of the image: those that project.toml names, or the first that a browser sees. */
+function runtimePages(site: Site, { pages }: ProjectConfig, files: readonly SiteFile[]): string[] {
+  const names = pages ?? [site.index, ...(site.pushState === undefined ? [] : [site.pushState])]
+  const paths = [...new Set(names)].map(name => `${site.prefix}/${name}`)
+  const missing = pages === undefined ? undefined : paths.find(path => !files.some(file => file.path === path))
+  if (missing !== undefined)
+    throw new BuildpackError(`there is no page ${missing} in the site`, {
+      where: 'project.toml com.heroku.static-web-server.runtime_config.html_files',
+      fix: 'name pages from the root of the site',
+    })
+  return paths.filter(path => files.some(file => file.path === path) && /^[\w./ -]+$/.test(path))
+}
+
 interface Contents {
   readonly site: Site
   readonly files: readonly SiteFile[]
   readonly redirects: Awaited<ReturnType<typeof readRedirects>>
   readonly headers: Awaited<ReturnType<typeof readHeaders>>
   readonly root: string
+  readonly pages: readonly RuntimePage[]
 }
 
 async function writeConfig(
@@ -105,12 +132,13 @@ async function writeConfig(
   nginx: { readonly path: string },
   auth: Awaited<ReturnType<typeof findHtpasswd>>,
 ): Promise<void> {
-  const config = siteConfig(contents)
+  const { pages } = contents
+  const config = siteConfig({ ...contents, pages: new Set(pages.map(({ path }) => path)) })
   await context.layer('site', {
     types: { launch: true },
     key: { config: digestOf(config.http, config.server), nginx: nginx.path, auth: auth?.why ?? '' },
     create: async dir => {
-      await writeStart(dir, { nginx: nginx.path, config, auth })
+      await writeStart(dir, { nginx: nginx.path, config, auth, pages })
       return {}
     },
   })

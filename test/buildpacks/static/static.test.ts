@@ -38,6 +38,7 @@ async function siteProject(app: Tree, env: Record<string, string> = {}, more: Fa
   }
   const runner: Runner = async (command, onLine) => {
     const [program] = command.argv
+    if (program === 'sh') return spawnRunner(command, onLine)
     if (program.endsWith('/usr/bin/hugo')) return spawnRunner({ ...command, argv: ['sh', program] }, onLine)
     return debian.runner(command, onLine)
   }
@@ -289,6 +290,79 @@ describe('the program that starts it', () => {
     })
   })
 
+  describe('with variables for pages', () => {
+    const html =
+      '<!doctype html>\n<html><HEAD\n lang="en"><title>x</title></HEAD><body><header>y</header></body></html>\n'
+    /** nginx's configuration, and the pages that were written. */
+    async function started(project: Project, env: Record<string, string>) {
+      const { stdout, stderr, status } = await start(project, env)
+      expect(status, stderr).toBe(0)
+      const dir = /pid (\S+)\/nginx\.pid;/.exec(stdout)?.[1] ?? ''
+      const read = (path: string) => readFile(join(dir, 'pages', path), 'utf8')
+      return { stdout, stderr, dir, read, version: /\$page_version { default "(.*)"; }/.exec(stdout)?.[1] }
+    }
+
+    it('writes PUBLIC_WEB_ into the head of the first page, as text', async () => {
+      const { project } = await build({ 'index.html': html, 'other.html': html })
+      const { http } = await configOf(project)
+      expect(http).toMatch(/"\/index\.html" "W\/\\"[0-9a-f]{20}\$page_version\\"";/)
+      expect(http).toMatch(/"\/" "W\/\\"[0-9a-f]{20}\$page_version\\"";/)
+      expect(http).toMatch(/"\/other\.html" "W\/\\"[0-9a-f]{20}\\"";/)
+      const { stdout, dir, read, version } = await started(project, {
+        PUBLIC_WEB_API_URL: 'https://a.example/?x=1&y=|2\\n',
+        PUBLIC_WEB_TEXT: '"><script>alert(1)</script>\nPUBLIC_WEB_FORGED=$(id)',
+        PUBLIC_OTHER: 'not this',
+        SECRET: 'nor this',
+      })
+      expect(await read('index.html')).toBe(
+        html.replace(
+          '<HEAD',
+          '<head data-public_web_api_url="https://a.example/?x=1&amp;y=|2\\n" ' +
+            'data-public_web_text="&quot;>&lt;script>alert(1)&lt;/script>&#10;PUBLIC_WEB_FORGED=$(id)"',
+        ),
+      )
+      expect(stdout).toContain(`location = "/index.html" { root "${dir}/pages"; gzip on;`)
+      expect(stdout).toContain('location = "/index" { rewrite ^ "/index.html" last; }')
+      expect(await readdir(join(dir, 'pages'))).toEqual(['index.html'])
+      expect(version).toMatch(/^-\d+$/)
+      // Another value is another page, for caches too.
+      expect((await started(project, { PUBLIC_WEB_API_URL: 'b' })).version).not.toBe(version)
+    })
+
+    it.each([
+      [
+        '<!DOCTYPE html>\n<html lang="en"><title>',
+        '<!DOCTYPE html>\n<html lang="en"><head data-public_web_a="&amp;"><title>',
+      ],
+      ['<!doctype html><title>', '<!doctype html><head data-public_web_a="&amp;"><title>'],
+      ['<header>', '<head data-public_web_a="&amp;"><header>'],
+      ['<head/><head>', '<head data-public_web_a="&amp;"/><head>'],
+    ])('finds where the head starts in %j', async (text, expected) => {
+      const { project } = await build({ 'index.html': text })
+      expect(await (await started(project, { PUBLIC_WEB_A: '&' })).read('index.html')).toBe(expected)
+    })
+
+    it('leaves all as it is without them', async () => {
+      const { project } = await build({ 'index.html': html })
+      const { stdout, version } = await started(project, {})
+      expect(version).toBe('')
+      expect(stdout).not.toContain('/pages')
+    })
+
+    it('writes the pages that project.toml names, below their path, or none', async () => {
+      const toml = (text: string) => `[com.heroku.static-web-server]\nroot = "web"\n${text}`
+      const pages = { 'web/a.html': html, 'web/b/index.html': page }
+      const named = toml('[com.heroku.static-web-server.runtime_config]\nhtml_files = ["a.html", "/b/index.html"]\n')
+      const { project } = await build({ ...pages, 'project.toml': named }, { BP_WEB_SERVER_LOCATION_PATH: '/shop' })
+      const { read } = await started(project, { PUBLIC_WEB_A: '1' })
+      expect(await read('shop/a.html')).toContain('<head data-public_web_a="1"\n lang')
+      expect(await read('shop/b/index.html')).toBe(`<head data-public_web_a="1">${page}`)
+      const off = toml('[com.heroku.static-web-server.runtime_config]\nenabled = false\n')
+      const { project: without } = await build({ ...pages, 'web/index.html': html, 'project.toml': off })
+      expect(await without.read('layers/site/bin/serve-site')).not.toContain('PUBLIC_WEB_')
+    })
+  })
+
   it('fills in the application’s own nginx.conf, with the application as the prefix', async () => {
     const text =
       "events {}\nhttp { # it's $uri\n server { listen {{port}}; root public; return 200 '{{env \"NAME\"}}'; } }\n"
@@ -333,6 +407,80 @@ describe('the program that starts it', () => {
       'nginx-common',
       'ngx_http_brotli_static_module.so',
     ])
+  })
+})
+
+describe('project.toml as Heroku’s static-web-server has it', () => {
+  const section = 'com.heroku.static-web-server'
+  const site = (text: string, more: Tree = {}) => ({ 'site/main.html': page, 'project.toml': text, ...more })
+
+  it('says what is served, and how', async () => {
+    const text = `[${section}]
+root = "site"
+index = "main.html"
+[${section}.errors.404]
+file_path = "errors/lost.html"
+[${section}.headers."*"]
+X-All = "yes"
+[${section}.headers."/images/*"]
+Cache-Control = "max-age=60"
+`
+    const app = site(text, { 'site/errors/lost.html': page, 'site/_headers': '/b\n  X-All: b\n' })
+    expect(await (await siteProject(app)).detect()).toMatchObject({
+      exitCode: 0,
+      output: 'static site: project.toml\n',
+    })
+    const { project, output, exitCode } = await build(app)
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('Serves site/: project.toml')
+    const { http, server } = await configOf(project)
+    expect(server).toContain('index main.html;')
+    expect(server).toContain('error_page 404 /errors/lost.html;')
+    const plain = http.replaceAll('\\\\/', '/')
+    // What a line of _headers says comes first, since nginx takes the first that matches.
+    expect(plain).toContain('map $request_path $header_0 {\ndefault "";\n"~^/b$" "b";\n"~^/.*$" "yes";\n}')
+    expect(plain).toContain('"~^/images/.*$" "max-age=60";')
+    expect(plain).toContain('"/" "W/')
+  })
+
+  it('has one page answer for all that is no file', async () => {
+    const text = `[${section}]\nroot = "site"\n[${section}.errors.404]\nfile_path = "main.html"\nstatus = 200\n`
+    const { project, output } = await build(site(text))
+    expect(output).toContain('Paths that are no file are main.html’s')
+    expect((await configOf(project)).server).toContain('try_files $uri $uri.html $uri/ /main.html;')
+  })
+
+  it('names the command that makes the site', async () => {
+    const command = `[${section}]\nroot = "made"\n[${section}.build]\ncommand = "sh"\nargs = ["-c", "mkdir made; echo x >made/index.html"]\n`
+    const { project, output, exitCode } = await build({ 'project.toml': command })
+    expect(exitCode, output).toBe(0)
+    expect(await readFile(join(project.appDir, 'made/index.html'), 'utf8')).toBe('x\n')
+  })
+
+  it('is no part of the site', async () => {
+    const { project } = await build({ 'index.html': page, 'project.toml': `[${section}]\n` })
+    expect((await configOf(project)).http).not.toContain('project.toml')
+    expect((await configOf(project)).server).toContain('|project\\.toml)$" { return 404; }')
+  })
+
+  it.each([
+    ['root = 1', `${section}.root: 1 is no text`],
+    ['root = "absent"', `${section}.root: there is no directory absent`],
+    ['index = "../x"', `${section}.index: "../x" is no path in the site`],
+    ['index = "a;b"', `${section}.index: "a;b" is no path in the site`],
+    [`[${section}.errors.404]\nfile_path = "lost.html"`, 'file_path: there is no page lost.html in site'],
+    [`[${section}.errors.404]\nfile_path = "main.html"\nstatus = 500`, '404.status: 500 is no status for it'],
+    [`[${section}.headers."x"]\nA = "b"`, 'headers."x": "x" is no path'],
+    [`[${section}.headers."*"]\n"A B" = "b"`, 'headers."*": "A B" is no header'],
+    [`[${section}.build]\ncommand = "sh"\nargs = "x"`, 'build.args: "x" is no list of texts'],
+    [`[${section}.runtime_config]\nhtml_files = ["x.html"]`, 'html_files: there is no page /x.html in the site'],
+  ])('is an error with its place: %j', async (text, message) => {
+    const own = text.startsWith('root') || text.startsWith('[') ? '' : 'root = "site"\n'
+    const root = text.startsWith('[') ? `[${section}]\nroot = "site"\n` : `[${section}]\n${own}`
+    const { output, exitCode } = await build(site(`${root}${text}\n`))
+    expect(output).toContain('Error: project.toml ')
+    expect(output).toContain(message)
+    expect(exitCode).toBe(1)
   })
 })
 
