@@ -7,6 +7,8 @@ import { defineConfig } from 'vitest/config'
 const inProcess = {
   globalSetup: ['scripts/build-deflate.mjs', 'test/helpers/in-memory.ts'],
   testTimeout: 60_000,
+  // Removing 100,000 files waits for a busy disk.
+  hookTimeout: 60_000,
   // Many wait for something rather than compute: more workers than two cores, and one module graph for each.
   maxWorkers: 3,
   isolate: false,
