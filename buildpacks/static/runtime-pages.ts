@@ -44,7 +44,7 @@ fi
 `
 }
 
-/** Commands that print the part of nginx's \`server\` block for pages that were written again. */
+/** Commands that print the part of nginx's `server` block for pages that were written again. */
 export function servePages(pages: readonly RuntimePage[]): string {
   if (pages.length === 0) return ''
   const lines = pages.flatMap(({ path }) => {
@@ -58,6 +58,6 @@ ${lines.map(line => `    echo '${line}'`).join('\n')}
 `
 }
 
-/** Commands that print the part of nginx's \`http\` block. */
+/** Commands that print the part of nginx's `http` block, for its end: sizes of maps cannot be set after the first map. */
 export const declareVersion = (pages: readonly RuntimePage[]): string =>
   pages.length === 0 ? '' : `  echo "map \\$host \\${pageVersion} { default \\"$version\\"; }"\n`

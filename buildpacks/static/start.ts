@@ -118,8 +118,8 @@ ${makeTempDir}${writePages(pages)}{
   echo 'http {'
   echo "access_log $access;"
   for temp in client_body proxy fastcgi uwsgi scgi; do echo "\${temp}_temp_path $dir/$temp;"; done
-${declareVersion(pages)}  echo 'include ${files.http};'
-  echo "server { listen $port;"
+  echo 'include ${files.http};'
+${declareVersion(pages)}  echo "server { listen $port;"
   if [ -e /proc/net/if_inet6 ]; then echo "listen [::]:$port;"; fi
   if [ -n "$passwords" ]; then echo "auth_basic restricted; auth_basic_user_file \\"$passwords\\";"; fi
 ${servePages(pages)}  echo 'include ${files.server};'
