@@ -42,7 +42,7 @@ export function siteConfig(input: ConfigInput): SiteConfig {
   ]
   const server = [
     `root ${quoted(input.root)};`,
-    `index ${input.site.index};`,
+    `index ${quoted(input.site.index)};`,
     ...(input.site.forceHttps ? ['if ($is_insecure) { return 301 https://$host$request_uri; }'] : []),
     ...errorPages(input),
     'add_header ETag $file_etag always;',

@@ -39,8 +39,7 @@ export async function readHeaders(app: App, site: Site, project: ProjectConfig, 
     const known = rules.get(key) ?? { name, values: [] }
     rules.set(key, { ...known, values: [...known.values, { pattern, value }] })
   }
-  for (const { path, name, value } of project.headers) {
-    const where = `project.toml com.heroku.static-web-server.headers.${JSON.stringify(path)}`
+  for (const { path, name, value, where } of project.headers) {
     if (!/^[A-Za-z0-9-]+$/.test(name))
       throw new BuildpackError(`${JSON.stringify(name)} is no header`, { where, fix: 'write Name = "value"' })
     add(pathPattern(path === '*' ? '/*' : path, where), name, value, where)

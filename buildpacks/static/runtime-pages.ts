@@ -1,5 +1,8 @@
-import { posix } from 'node:path'
-import { shellQuote } from '../sdk/index.ts'
+import { join } from 'node:path'
+import { BuildpackError, shellQuote } from '../sdk/index.ts'
+import type { SiteFile } from './files.ts'
+import type { ProjectConfig } from './project-config.ts'
+import type { Site } from './site.ts'
 
 /** A page that is written again where the image runs. */
 export interface RuntimePage {
@@ -7,6 +10,35 @@ export interface RuntimePage {
   readonly path: string
   /** Its file. */
   readonly file: string
+  /** The path without `.html`, unless another file has it. */
+  readonly short: string | undefined
+}
+
+/**
+ * The pages that get variables of the image: those that project.toml names, or the first that a browser sees.
+ * @param root the directory that the server has as its root, with the site's files
+ * @throws BuildpackError for a page that is named and not there
+ */
+export function runtimePages(
+  { index, pushState, prefix }: Site,
+  { pages }: ProjectConfig,
+  files: readonly SiteFile[],
+  root: string,
+): RuntimePage[] {
+  const names = pages?.names ?? [index, ...(pushState === undefined ? [] : [pushState])]
+  const there = new Set(files.map(({ path }) => path))
+  return [...new Set(names)].flatMap(name => {
+    const path = `${prefix}/${name}`
+    if (!there.has(path)) {
+      if (pages === undefined) return []
+      throw new BuildpackError(`there is no page ${name} in the site`, {
+        where: pages.where,
+        fix: 'name pages from the root of the site',
+      })
+    }
+    const short = path.replace(/\.html$/, '')
+    return [{ path, file: join(root, path), short: there.has(short) ? undefined : short }]
+  })
 }
 
 /** nginx's variable with what distinguishes a page that is written again: a part of its ETag. */
@@ -47,11 +79,10 @@ fi
 /** Commands that print the part of nginx's `server` block for pages that were written again. */
 export function servePages(pages: readonly RuntimePage[]): string {
   if (pages.length === 0) return ''
-  const lines = pages.flatMap(({ path }) => {
-    const { dir, name, ext } = posix.parse(path)
-    const plain = ext === '.html' ? [`location = "${posix.join(dir, name)}" { rewrite ^ "${path}" last; }`] : []
-    return [`location = "${path}" { root "'"$dir"'/pages"; gzip on; gzip_types text/plain; }`, ...plain]
-  })
+  const lines = pages.flatMap(({ path, short }) => [
+    `location = "${path}" { root "'"$dir"'/pages"; gzip on; }`,
+    ...(short === undefined ? [] : [`location = "${short}" { rewrite ^ "${path}" last; }`]),
+  ])
   return `  if [ -n "$version" ]; then
 ${lines.map(line => `    echo '${line}'`).join('\n')}
   fi

@@ -51,7 +51,7 @@ export async function findSite(app: App, env: Env, project: ProjectConfig, gener
   const { notFound } = project
   if (notFound !== undefined && !(await app.has(join(root, notFound.page))))
     throw new BuildpackError(`there is no page ${notFound.page} in ${root === '.' ? 'the source' : root}`, {
-      where: 'project.toml com.heroku.static-web-server.errors.404.file_path',
+      where: notFound.where,
       fix: 'correct the name; a build may make it',
     })
   return {

@@ -23,8 +23,8 @@ import { readHeaders } from './headers.ts'
 import { buildWithHugo } from './hugo.ts'
 import { provideNginx } from '../debian/nginx.ts'
 import { findOwnConfig, type OwnConfig } from './own-config.ts'
-import { type ProjectConfig, readProjectConfig } from './project-config.ts'
-import type { RuntimePage } from './runtime-pages.ts'
+import { readProjectConfig } from './project-config.ts'
+import { type RuntimePage, runtimePages } from './runtime-pages.ts'
 import { readRedirects } from './redirects.ts'
 import { keepSiteOnly, placeSite } from './place.ts'
 import { findSite, hasPages, type Site } from './site.ts'
@@ -52,9 +52,8 @@ async function build(context: BuildContext): Promise<BuildResult> {
     return { nginx: server, generated: own ? undefined : await buildWithHugo(context, archive) }
   })
   if (own) return serveAsConfigured(context, nginx, own)
-  const project = await readProjectConfig(app)
-  if (project.build !== undefined)
-    await log.step(`Running ${project.build.join(' ')}`, () => buildSite(context, project))
+  const project = await readProjectConfig(app, log)
+  if (project.build !== undefined) await buildSite(context, project.build)
   const site = await findSite(app, env, project, generated)
   log.info(`Serves ${site.root === '.' ? 'the whole source' : `${site.root}/`}: ${site.why}`)
   if (env['BP_WEB_SERVER'] === 'httpd')
@@ -71,7 +70,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   if (!(await app.has('Procfile'))) await keepSiteOnly(app, site.root)
   const root = await placeSite(app, site)
   const located = files.map(file => ({ ...file, path: `${site.prefix}${file.path}` }))
-  const pages = runtimePages(site, project, located).map(path => ({ path, file: join(root, path) }))
+  const pages = runtimePages(site, project, located, root)
   await writeConfig(context, { site, files: located, redirects, headers, root, pages }, nginx, auth)
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
@@ -98,23 +97,9 @@ async function serveAsConfigured(context: BuildContext, { path }: Layer, own: Ow
 }
 
 /** The site's own command, such as that of a generator that another buildpack has put there. */
-async function buildSite({ app, run }: BuildContext, { build }: ProjectConfig): Promise<void> {
-  if (build === undefined) return
-  const where = 'project.toml com.heroku.static-web-server.build'
-  await run(build, { cwd: app.path, fix: `correct the command, in ${where}` })
-}
-
-/** Paths of the pages that get variables of the image: those that project.toml names, or the first that a browser sees. */
-function runtimePages(site: Site, { pages }: ProjectConfig, files: readonly SiteFile[]): string[] {
-  const names = pages ?? [site.index, ...(site.pushState === undefined ? [] : [site.pushState])]
-  const paths = [...new Set(names)].map(name => `${site.prefix}/${name}`)
-  const missing = pages === undefined ? undefined : paths.find(path => !files.some(file => file.path === path))
-  if (missing !== undefined)
-    throw new BuildpackError(`there is no page ${missing} in the site`, {
-      where: 'project.toml com.heroku.static-web-server.runtime_config.html_files',
-      fix: 'name pages from the root of the site',
-    })
-  return paths.filter(path => files.some(file => file.path === path) && /^[\w./ -]+$/.test(path))
+async function buildSite({ log, run }: BuildContext, command: readonly [string, ...string[]]): Promise<void> {
+  const fix = 'correct the command, in project.toml com.heroku.static-web-server.build'
+  await log.step(`Running ${command.join(' ')}`, () => run(command, { fix }))
 }
 
 interface Contents {

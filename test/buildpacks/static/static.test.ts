@@ -342,6 +342,21 @@ describe('the program that starts it', () => {
       expect(await (await started(project, { PUBLIC_WEB_A: '&' })).read('index.html')).toBe(expected)
     })
 
+    it('has a page of any name, and leaves the short path to the file that has it', async () => {
+      const toml = `[com.heroku.static-web-server.runtime_config]\nhtml_files = ["übersicht.html", "b.html"]\n`
+      const { project } = await build({
+        'index.html': '',
+        'übersicht.html': html,
+        'b.html': html,
+        b: 'b',
+        'project.toml': toml,
+      })
+      const { read, stdout } = await started(project, { PUBLIC_WEB_A: '1' })
+      expect(await read('übersicht.html')).toContain('<head data-public_web_a="1"')
+      expect(stdout).toContain('location = "/übersicht" { rewrite ^ "/übersicht.html" last; }')
+      expect(stdout).not.toContain('location = "/b" ')
+    })
+
     it('leaves all as it is without them', async () => {
       const { project } = await build({ 'index.html': html })
       const { stdout, version } = await started(project, {})
@@ -434,7 +449,7 @@ Cache-Control = "max-age=60"
     expect(exitCode, output).toBe(0)
     expect(output).toContain('Serves site/: project.toml')
     const { http, server } = await configOf(project)
-    expect(server).toContain('index main.html;')
+    expect(server).toContain('index "main.html";')
     expect(server).toContain('error_page 404 /errors/lost.html;')
     const plain = http.replaceAll('\\\\/', '/')
     // What a line of _headers says comes first, since nginx takes the first that matches.
@@ -457,6 +472,15 @@ Cache-Control = "max-age=60"
     expect(await readFile(join(project.appDir, 'made/index.html'), 'utf8')).toBe('x\n')
   })
 
+  it('has what it does not know left out with a warning', async () => {
+    const { output, exitCode } = await build(
+      site(`[${section}]\nroot = "site"\nclean_urls = true\n[${section}.errors.500]\nfile_path = "x"\n`),
+    )
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(`Warning: project.toml:3 ${section}.clean_urls is not known: it is left out`)
+    expect(output).toContain(`Warning: project.toml:4 ${section}.errors.500 is not known: it is left out`)
+  })
+
   it('is no part of the site', async () => {
     const { project } = await build({ 'index.html': page, 'project.toml': `[${section}]\n` })
     expect((await configOf(project)).http).not.toContain('project.toml')
@@ -464,21 +488,36 @@ Cache-Control = "max-age=60"
   })
 
   it.each([
-    ['root = 1', `${section}.root: 1 is no text`],
-    ['root = "absent"', `${section}.root: there is no directory absent`],
-    ['index = "../x"', `${section}.index: "../x" is no path in the site`],
-    ['index = "a;b"', `${section}.index: "a;b" is no path in the site`],
-    [`[${section}.errors.404]\nfile_path = "lost.html"`, 'file_path: there is no page lost.html in site'],
-    [`[${section}.errors.404]\nfile_path = "main.html"\nstatus = 500`, '404.status: 500 is no status for it'],
-    [`[${section}.headers."x"]\nA = "b"`, 'headers."x": "x" is no path'],
-    [`[${section}.headers."*"]\n"A B" = "b"`, 'headers."*": "A B" is no header'],
-    [`[${section}.build]\ncommand = "sh"\nargs = "x"`, 'build.args: "x" is no list of texts'],
-    [`[${section}.runtime_config]\nhtml_files = ["x.html"]`, 'html_files: there is no page /x.html in the site'],
+    ['root = 1', `project.toml:2 ${section}.root: not a string but a number`],
+    ['root = "absent"', `project.toml ${section}.root: there is no directory absent`],
+    ['index = "../x"', `project.toml:3 ${section}.index: "../x" is no path in the site`],
+    ['index = "a;b"', `project.toml:3 ${section}.index: "a;b" is no path in the site`],
+    [
+      `[${section}.errors.404]\nfile_path = "lost.html"`,
+      `project.toml:4 ${section}.errors.404.file_path: there is no page lost.html in site`,
+    ],
+    [
+      `[${section}.errors.404]\nfile_path = "main.html"\nstatus = 500`,
+      `project.toml:5 ${section}.errors.404.status: 500 is no status for it`,
+    ],
+    [`[${section}.headers."x"]\nA = "b"`, `project.toml:4 ${section}.headers.x.A: "x" is no path`],
+    [`[${section}.headers."*"]\n"A B" = "b"`, `project.toml:4 ${section}.headers."*"."A B": "A B" is no header`],
+    [
+      `[${section}.build]\ncommand = "sh"\nargs = "x"`,
+      `project.toml:5 ${section}.build.args: not an array of strings but a string`,
+    ],
+    [
+      `[${section}.runtime_config]\nhtml_files = ["x.html"]`,
+      `project.toml:4 ${section}.runtime_config.html_files: there is no page x.html in the site`,
+    ],
+    [`[${section}.runtime_config]\nhtml_files = ["it's.html"]`, `html_files: "it's.html" is no path in the site`],
+    [`[${section}.runtime_config]\nenabled = "false"`, 'runtime_config.enabled: not true or false but a string'],
+    ['headers = "x"', `project.toml:3 ${section}.headers: not a table but a string`],
   ])('is an error with its place: %j', async (text, message) => {
     const own = text.startsWith('root') || text.startsWith('[') ? '' : 'root = "site"\n'
     const root = text.startsWith('[') ? `[${section}]\nroot = "site"\n` : `[${section}]\n${own}`
     const { output, exitCode } = await build(site(`${root}${text}\n`))
-    expect(output).toContain('Error: project.toml ')
+    expect(output).toMatch(/^Error: project\.toml[: ]/m)
     expect(output).toContain(message)
     expect(exitCode).toBe(1)
   })
