@@ -1,14 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { removeTree } from '../files/remove.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { leaseName } from '../files/lease.ts'
 import { formatOrder } from '../spec/order.ts'
-import type { ProjectDescriptor } from '../spec/project-descriptor.ts'
 import { Stores } from '../stores/open.ts'
 import type { GivenBuildpacks } from './builders/project-selection.ts'
+import type { BuildpackSelection } from './builders/selection.ts'
 import { type ImageOrder, orderInImage, selectionInImage } from './builders/selection-in-image.ts'
 import { copySource } from './copy-source.ts'
 import { ownDirectory } from '../files/own-directory.ts'
@@ -44,17 +45,16 @@ export interface FetchSource {
 export async function fetchSource(input: FetchSource, signal: AbortSignal): Promise<void> {
   const { from, to, settings, reporter, platformDir, order } = input
   let env = input.env
-  let project: ProjectDescriptor | undefined
+  let selection = await selectionInImage(order?.chosen ?? {}, undefined)
   if (from.startsWith('docker://')) {
     await using stores = new Stores(settings, reporter)
     await unpackSource({ from, to, deleteImage: input.deleteImage === true, stores, settings }, signal)
   } else {
     const fetched = await fetchContext(input, signal)
-    project = fetched.project
+    selection = fetched.selection
     env = { ...fetched.env, ...env }
   }
   if (order !== undefined) {
-    const selection = await selectionInImage(order.chosen, project)
     const content = formatOrder(await orderInImage(selection, order.of, signal))
     await wrapErrno(order.to, () => writeFile(order.to, content))
   }
@@ -63,8 +63,11 @@ export async function fetchSource(input: FetchSource, signal: AbortSignal): Prom
   await writePlatformEnv(platformDir, env)
 }
 
-/** @returns its project.toml, and the variables of that */
-async function fetchContext(input: FetchSource, signal: AbortSignal): Promise<Pick<SourceSettings, 'env' | 'project'>> {
+/** @returns the variables of its project.toml, and the buildpacks that the user and project.toml choose */
+async function fetchContext(
+  input: FetchSource,
+  signal: AbortSignal,
+): Promise<Pick<SourceSettings, 'env'> & { readonly selection: BuildpackSelection }> {
   const { from, to, subPath, settings, stdin, reporter } = input
   await ownDirectory(settings.cacheDir, 'XDG_CACHE_HOME')
   const workDir = join(settings.cacheDir, 'tmp', leaseName())
@@ -73,11 +76,16 @@ async function fetchContext(input: FetchSource, signal: AbortSignal): Promise<Pi
     const all = await openContext(from, { workDir, environment: settings.environment, stdin, signal })
     const dir = subPath === undefined ? all : await subDirectory(all, subPath)
     const { filter, keepsGit, env, project } = await readSourceSettings({ dir, images: [], outputs: [], reporter })
-    // Before anything is copied.
-    await selectionInImage(input.order?.chosen ?? {}, project)
+    const selection = await selectionInImage(input.order?.chosen ?? {}, project)
+    const [chosen] = [...selection.group, ...selection.pre, ...selection.post]
+    if (chosen !== undefined && input.order === undefined)
+      throw new BaleError('input', 'it chooses buildpacks, and nothing says where their order goes', {
+        where: chosen.where,
+        fix: 'add --order FILE in a builder image, and give that file to detector',
+      })
     await wrapErrno(to, () => mkdir(to))
     await copySource(dir, to, { reporter, filter, keepsGit, signal })
-    return { env, project }
+    return { env, selection }
   } finally {
     await removeTree(workDir)
   }

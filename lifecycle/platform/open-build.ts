@@ -22,7 +22,7 @@ import type { BuildOptions } from './build-app.ts'
 import { type BuildEnvironment, openEnvironment } from './build-environment.ts'
 import { openPlace, openRunner } from './build-place.ts'
 import { type OpenBuildpackInput, openBuildpack } from './builders/open-buildpack.ts'
-import { selectionOf } from './builders/project-selection.ts'
+import { scriptsIn, selectionOf } from './builders/project-selection.ts'
 import { type OpenChoice, withSelection } from './builders/selection.ts'
 import { copySource } from './copy-source.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
@@ -181,7 +181,7 @@ async function withBuildpacks(
   { dir }: Workspace,
   signal: AbortSignal,
 ): Promise<BuildEnvironment> {
-  const selection = await selectionOf(inputs, project, join(dir, 'scripts'))
+  const selection = await selectionOf(inputs, project, scriptsIn(join(dir, 'scripts')))
   const builder = environment.buildpacks
   const opening = { ...inputs, bundled: bundledIn(inputs.distribution), builder, base: resolve('.') }
   const open: OpenChoice = (uri, where, until) => openBuildpack(uri, where, opening, until)

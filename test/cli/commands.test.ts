@@ -389,3 +389,29 @@ describe('values', () => {
     expect(code).toBe(2)
   })
 })
+
+describe('bale source', () => {
+  it.each([
+    [['--buildpack', 'a'], '--buildpack', '--order'],
+    [['--pre-buildpack', 'a'], '--pre-buildpack', '--order'],
+    [['--post-buildpack', 'a'], '--post-buildpack', '--order'],
+    [['--run-image', 'a'], '--run-image', '--run'],
+  ])('refuses %j by itself', async (args, where, other) => {
+    const { bale } = await user()
+    const { code, err } = await bale(['source', '.', '/nowhere/at/all', ...args])
+    expect(err).toBe(`ERROR: ${where}: it means nothing without ${other}\nFix: add ${other} FILE, or leave it out\n`)
+    expect(code).toBe(2)
+  })
+
+  it('says that a project chooses buildpacks, where their order would go nowhere', async () => {
+    const { bale, home } = await user()
+    const dir = join(home, 'app')
+    await mkdir(dir)
+    const text = '[_]\nschema-version = "0.2"\n[[io.buildpacks.group]]\nid = "acme/a"\n'
+    await writeFile(join(dir, 'project.toml'), text)
+    const { code, err } = await bale(['source', dir, join(home, 'out')])
+    expect(err).toMatch(/^ERROR: .*project\.toml:3 .*: it chooses buildpacks, .*\nFix: add --order FILE/)
+    expect(code).not.toBe(0)
+    expect(await stat(join(home, 'out')).catch(() => undefined)).toBeUndefined()
+  })
+})

@@ -24,6 +24,7 @@ export async function sourceCommand(
     ? { event: event => context.print(formatEvent(event)), close: () => Promise.resolve() }
     : context.reporter
   try {
+    refuseAlone(options)
     const variables = variablesOf(env['BALE_BUILD_VARIABLES'])
     const order = orderOf(options, env)
     const input = { from, to, subPath, deleteImage, platformDir: platform, order, env: variables, settings, reporter }
@@ -35,6 +36,22 @@ export async function sourceCommand(
     if (asEvents) context.print(formatEvent(failureEvent(error)))
     throw error
   }
+}
+
+/** @throws BaleError 'usage' for an option that means nothing without another one */
+function refuseAlone({ order, buildpack, preBuildpack, postBuildpack, run, runImage }: GlobalOptions): void {
+  const pairs = [
+    ['--buildpack', buildpack, '--order', order],
+    ['--pre-buildpack', preBuildpack, '--order', order],
+    ['--post-buildpack', postBuildpack, '--order', order],
+    ['--run-image', runImage, '--run', run],
+  ] as const
+  for (const [where, given, other, file] of pairs)
+    if (given !== undefined && file === undefined)
+      throw new BaleError('usage', `it means nothing without ${other}`, {
+        where,
+        fix: `add ${other} FILE, or leave it out`,
+      })
 }
 
 /** The files of a builder image, as detector finds them. */

@@ -13,14 +13,14 @@ export interface GivenBuildpacks {
   readonly postBuildpacks?: readonly string[] | undefined
 }
 
-/**
- * The buildpacks that a build chooses: those that the user gives, and for each list that is not given, those of project.toml.
- * @param scripts a directory for the scripts of project.toml, which become buildpacks there
- */
+/** Makes a buildpack of a script in project.toml. */
+export type OpenScript = (buildpack: ProjectBuildpack) => Promise<BuildpackModule>
+
+/** The buildpacks that a build chooses: those that the user gives, and for each list that is not given, those of project.toml. */
 export async function selectionOf(
   given: GivenBuildpacks,
   project: ProjectDescriptor | undefined,
-  scripts: string,
+  openScript: OpenScript,
 ): Promise<BuildpackSelection> {
   const list = async (
     own: readonly string[] | undefined,
@@ -30,7 +30,7 @@ export async function selectionOf(
     if (own !== undefined && own.length > 0)
       return own.flatMap(text => text.split(',').filter(Boolean)).map(uri => ({ uri, where: option }))
     const choices: BuildpackChoice[] = []
-    for (const buildpack of ofProject) choices.push(await choiceOf(buildpack, scripts))
+    for (const buildpack of ofProject) choices.push(await choiceOf(buildpack, openScript))
     return choices
   }
   return {
@@ -40,27 +40,23 @@ export async function selectionOf(
   }
 }
 
-async function choiceOf(buildpack: ProjectBuildpack, scripts: string): Promise<BuildpackChoice> {
+async function choiceOf(buildpack: ProjectBuildpack, openScript: OpenScript): Promise<BuildpackChoice> {
   const { id = '', version, uri, script, where } = buildpack
   if (uri !== undefined) return { uri, where }
-  if (script !== undefined)
-    return { uri: id, where, module: await scriptModule(id, version ?? '0.0.0', script, scripts, where) }
+  if (script !== undefined) return { uri: id, where, module: await openScript(buildpack) }
   return { uri: `urn:cnb:builder:${id}${version === undefined ? '' : `@${version}`}`, where }
 }
 
-/** An inline buildpack: it takes part in every build, and its bin/build is the script. */
-async function scriptModule(
-  id: string,
-  version: string,
-  { api, shell, inline }: NonNullable<ProjectBuildpack['script']>,
-  scripts: string,
-  where: string,
-): Promise<BuildpackModule> {
-  requireBuildpackApi(api, id)
-  const dir = join(scripts, id.replaceAll('/', '_'), version)
-  await mkdir(join(dir, 'bin'), { recursive: true })
-  await writeFile(join(dir, 'buildpack.toml'), formatToml({ api, buildpack: { id, version } }))
-  await writeFile(join(dir, 'bin', 'detect'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
-  await writeFile(join(dir, 'bin', 'build'), `#!${shell}\n${inline}\n`, { mode: 0o755 })
-  return await readModule(dir, where)
-}
+/** Writes inline buildpacks below a directory: they take part in every build, and their bin/build is the script. */
+export const scriptsIn =
+  (scripts: string): OpenScript =>
+  async ({ id = '', version = '0.0.0', script, where }) => {
+    const { api, shell, inline } = script as NonNullable<typeof script>
+    requireBuildpackApi(api, id)
+    const dir = join(scripts, id.replaceAll('/', '_'), version)
+    await mkdir(join(dir, 'bin'), { recursive: true })
+    await writeFile(join(dir, 'buildpack.toml'), formatToml({ api, buildpack: { id, version } }))
+    await writeFile(join(dir, 'bin', 'detect'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+    await writeFile(join(dir, 'bin', 'build'), `#!${shell}\n${inline}\n`, { mode: 0o755 })
+    return await readModule(dir, where)
+  }

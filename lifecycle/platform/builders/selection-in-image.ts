@@ -7,7 +7,7 @@ import { parseOrder } from '../../spec/order.ts'
 import type { ProjectDescriptor } from '../../spec/project-descriptor.ts'
 import type { Order } from '../../spec/types.ts'
 import { type BuildpackModule, findModule, readModule } from './module.ts'
-import { type GivenBuildpacks, selectionOf } from './project-selection.ts'
+import { type GivenBuildpacks, type OpenScript, selectionOf } from './project-selection.ts'
 import { type BuildpackChoice, type BuildpackSelection, withSelection } from './selection.ts'
 
 // In a pod, the image that it runs is the builder: a build chooses among the buildpacks of that image, and brings none.
@@ -24,9 +24,7 @@ export async function selectionInImage(
   given: GivenBuildpacks,
   project: ProjectDescriptor | undefined,
 ): Promise<BuildpackSelection> {
-  const script = [project?.group, project?.pre, project?.post].flatMap(list => list ?? []).find(b => b.script)
-  if (script !== undefined) throw notInImage('a script', script.where)
-  const { group, pre, post } = await selectionOf(given, project, '')
+  const { group, pre, post } = await selectionOf(given, project, refuseScript)
   return { group: group.map(inImage), pre: pre.map(inImage), post: post.map(inImage) }
 }
 
@@ -37,6 +35,8 @@ function inImage(choice: BuildpackChoice): BuildpackChoice {
     throw notInImage(JSON.stringify(choice.uri), choice.where)
   return { ...choice, uri }
 }
+
+const refuseScript: OpenScript = ({ where }) => Promise.reject(notInImage('a script', where))
 
 const notInImage = (what: string, where: string) =>
   new BaleError('input', `a build on a cluster uses the buildpacks of its builder image: ${what} is none of them`, {

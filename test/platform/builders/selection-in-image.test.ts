@@ -43,6 +43,12 @@ describe('the order of a build in a builder image', () => {
     ['around the order', { buildpacks: ['b', 'from=builder'] }, undefined, ['b@1 acme/a@1?']],
     ['by project.toml', {}, '[[io.buildpacks.group]]\nid = "b"\nversion = "1"\n', ['b@1']],
     ['by project.toml, before', {}, '[[io.buildpacks.pre.buildpacks]]\nid = "b"\n', ['b@1 acme/a@1?']],
+    [
+      'the user wins over a script',
+      { buildpacks: ['b'] },
+      '[[io.buildpacks.group]]\nid = "s"\n[io.buildpacks.group.script]\napi = "0.11"\ninline = "true"\n',
+      ['b@1'],
+    ],
     ['the user wins', { buildpacks: ['acme/a@2'] }, '[[io.buildpacks.group]]\nid = "b"\n', ['acme/a@2']],
   ])('%s', async (_what, given, text, wanted) => {
     expect(await chosen(given, text)).toEqual(wanted)
