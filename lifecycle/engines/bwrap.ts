@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process'
-import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
+import { findProgram } from '../processes/find-program.ts'
 import { requireLinux, systemPath } from '../processes/launch.ts'
 
 /** bubblewrap as it is installed here. */
@@ -36,14 +35,8 @@ export async function findBwrap(program = 'bwrap'): Promise<Bwrap> {
 }
 
 async function locate(program: string): Promise<string> {
-  const paths = program.includes('/') ? [program] : systemPath.split(':').map(dir => join(dir, program))
-  for (const path of paths) {
-    const found = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (found) return path
-  }
+  const found = await findProgram(program, systemPath)
+  if (found !== undefined) return found
   throw new BaleError('engine', 'bubblewrap is not installed', {
     where: program,
     fix: 'apt-get install bubblewrap, or the like on your distribution',

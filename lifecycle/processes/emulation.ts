@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { constants } from 'node:fs'
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
+import { findProgram } from './find-program.ts'
 import { systemPath } from './launch.ts'
 
 /** What runs programs of another architecture on this machine: qemu's user emulation, which the kernel starts by their format. */
@@ -77,18 +77,6 @@ const cannotRun = (architecture: string, why: string, fix: string): BaleError =>
 async function isRegistered(entry: string): Promise<boolean> {
   const text = await readFile(entry, 'utf8').catch(() => '')
   return /^enabled$/m.test(text) && /^flags: .*F/m.test(text)
-}
-
-async function findProgram(name: string, path: string): Promise<string | undefined> {
-  for (const dir of path.split(':')) {
-    const program = join(dir, name)
-    const found = await access(program, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (found) return program
-  }
-  return undefined
 }
 
 async function registers(registration: string): Promise<boolean> {

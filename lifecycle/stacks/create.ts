@@ -4,13 +4,14 @@ import { arch as hostArch } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ensureDir, remove } from 'fs-extra/esm'
 import type { Emulator } from '../processes/emulation.ts'
+import { findProgram } from '../processes/find-program.ts'
 import { architectureOf, ociArchitecture } from './image-config.ts'
 import { readDescription } from './description.ts'
 import { explainWrite, missingProgram } from './explain-failure.ts'
 import { createImage, type StackEvent, type StackImage } from './make-image.ts'
 import { type Archive, findArchive } from './machine.ts'
 import { inOwnUsers } from './own-users.ts'
-import { discard, type Environment, findProgram, runCommand, searchPath } from './run-command.ts'
+import { discard, type Environment, runCommand, searchPath } from './run-command.ts'
 import { type ImageRules, sourcesPath } from './rules.ts'
 import { redactUris } from './sources.ts'
 import { makeWorkDir, writePrivate } from './workdir.ts'
@@ -136,7 +137,7 @@ async function bothOrNeither<A, B>(signal: AbortSignal, start: (signal: AbortSig
 async function findTools(environment: Environment, signal: AbortSignal): Promise<string[]> {
   const asRoot = process.geteuid?.() === 0
   for (const name of ['mmdebstrap', ...(asRoot ? [] : ['newuidmap', 'newgidmap'])]) {
-    if ((await findProgram(name, environment)) === undefined) throw missingProgram(name)
+    if ((await findProgram(name, searchPath(environment))) === undefined) throw missingProgram(name)
   }
   if (!asRoot) return []
   // As root mmdebstrap really mounts. In its own mount namespace no mount can outlive it, even if it is killed. Where none

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, constants } from 'node:fs/promises'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { isErrno } from '../errors.ts'
@@ -94,19 +92,6 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
 /** Debian keeps tools that we need, such as chroot, out of an ordinary user's PATH. */
 export function searchPath(environment: Environment): string {
   return [environment.PATH ?? '/usr/bin:/bin', '/usr/sbin', '/sbin'].join(':')
-}
-
-/** Returns the path of a program, or undefined. */
-export async function findProgram(name: string, environment: Environment): Promise<string | undefined> {
-  for (const folder of searchPath(environment).split(':').filter(Boolean)) {
-    const path = join(folder, name)
-    const found = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (found) return path
-  }
-  return undefined
 }
 
 /** For commands whose output is of no interest. */
