@@ -32,20 +32,22 @@ export function formsOf({ value }: Confidential): string[] {
 
 /** Hides what is confidential in all that is said. */
 export class Mask {
-  protected readonly forms: readonly {
-    readonly id: string
-    readonly text: string
-    readonly bytes: Buffer
-    readonly utf8: string
-  }[]
+  readonly #secrets: readonly Confidential[]
+  protected readonly forms: readonly { readonly id: string; readonly bytes: Buffer; readonly utf8: string }[]
 
   constructor(secrets: readonly Confidential[]) {
+    this.#secrets = secrets
     this.forms = secrets.flatMap(secret =>
       formsOf(secret).map(text => {
         const bytes = Buffer.from(text, 'latin1')
-        return { id: secret.id, text, bytes, utf8: bytes.toString('utf8') }
+        return { id: secret.id, bytes, utf8: bytes.toString('utf8') }
       }),
     )
+  }
+
+  /** Hides what either of them hides. */
+  and(other: Mask): Mask {
+    return new Mask([...this.#secrets, ...other.#secrets])
   }
 
   mask(text: string): string {

@@ -27,6 +27,7 @@ import { type OpenChoice, withSelection } from './builders/selection.ts'
 import { copySource } from './copy-source.ts'
 import { type Distribution, bundledIn, findDistribution } from './distribution.ts'
 import type { Interaction } from './failed-phase-shell.ts'
+import type { Mask } from '../phases/mask.ts'
 import { maskPasswords } from '../phases/proxies.ts'
 import { withDisplayNames } from './publish.ts'
 import { BuildSecrets } from '../phases/secrets.ts'
@@ -48,11 +49,10 @@ export interface ChosenBuilder {
 export interface OpenBuild {
   readonly options: BuildOptions
   readonly secrets: BuildSecrets
-  /** Masks secrets, and passwords of proxies, as `mask` does. */
+  /** Hides secrets, and passwords of proxies. */
+  readonly mask: Mask
+  /** What it reports is masked. */
   readonly reporter: Reporter
-  /** A copy of a value with both masked in every text. */
-  mask(value: unknown): unknown
-  maskError(error: unknown): unknown
   readonly distribution: Distribution
   readonly stores: Stores
   readonly destinations: readonly [Destination, ...Destination[]]
@@ -77,21 +77,19 @@ export async function withOpenBuild<T>(
   use: (build: OpenBuild, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const secrets = new BuildSecrets(options.secrets ?? [])
-  const passwords = maskPasswords(options.settings.environment)
-  const reporter = passwords.masked(secrets.masked(options.reporter ?? silent))
-  const mask = (value: unknown): unknown => passwords.maskAll(secrets.maskAll(value))
+  const mask = secrets.and(maskPasswords(options.settings.environment))
+  const reporter = mask.masked(options.reporter ?? silent)
   secrets.warnOfShort(reporter)
-  const maskError = (error: unknown): unknown => passwords.maskError(secrets.maskError(error))
   try {
-    return await openAndUse(options, { secrets, reporter, mask, maskError }, use)
+    return await openAndUse(options, { secrets, reporter, mask }, use)
   } catch (error) {
-    throw maskError(error)
+    throw mask.maskError(error)
   }
 }
 
 async function openAndUse<T>(
   options: BuildOptions,
-  masking: Pick<OpenBuild, 'secrets' | 'reporter' | 'mask' | 'maskError'>,
+  masking: Pick<OpenBuild, 'secrets' | 'reporter' | 'mask'>,
   use: (build: OpenBuild, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { reporter } = masking
@@ -149,7 +147,7 @@ export async function prepareDetection(build: OpenBuild, signal: AbortSignal): P
   const { interaction } = options
   const masked = interaction && {
     ...interaction,
-    begin: ((phase, error) => interaction.begin(phase, build.maskError(error))) satisfies Interaction['begin'],
+    begin: ((phase, error) => interaction.begin(phase, build.mask.maskError(error))) satisfies Interaction['begin'],
   }
   const { platformApi } = environment.lifecycle
   if (options.execEnv !== undefined) requireExecEnv(options.execEnv, platformApi)

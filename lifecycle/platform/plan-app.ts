@@ -66,7 +66,7 @@ export function plan(options: BuildOptions): Promise<PlannedBuild> {
     const { analysis, group } = await runDetection(await prepareDetection(opened, signal), signal)
     const planned = await describe(opened, analysis, group, seen.results)
     // Metadata of requirements can repeat a secret that a buildpack has read.
-    return opened.mask(planned) as PlannedBuild
+    return opened.mask.maskAll(planned) as PlannedBuild
   })
 }
 

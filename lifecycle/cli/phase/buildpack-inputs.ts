@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { BuildpacksDir } from '../../phases/buildpacks-dir.ts'
 import { readPlatformEnvDir } from '../../phases/env-dir.ts'
-import { maskPasswords } from '../../phases/proxies.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { parseAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
@@ -27,8 +26,7 @@ export async function readBuildpackInputs({ inputs, env, features, log }: PhaseC
       user: await readPlatformEnvDir(join(platformDir, 'env')),
       operator,
     },
-    // What tools of buildpacks say of the proxy that they use (K16).
-    reporter: maskPasswords(env).masked(log),
+    reporter: log,
   }
 }
 

@@ -11,7 +11,7 @@ import type { Reporter } from '../../events.ts'
 import { type PhaseRunner, engineRunner } from '../../phase-runner.ts'
 import { runPipeline } from '../../pipeline.ts'
 import type { ImageSettings } from '../../phases/export.ts'
-import { maskPasswords, proxiesOf, warnOfPasswords } from '../../phases/proxies.ts'
+import { proxiesOf, warnOfPasswords } from '../../phases/proxies.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { analyzeInput } from './analyzer.ts'
@@ -52,8 +52,7 @@ async function create(
   images: Images,
   { names, settings }: { readonly names: readonly [string, ...string[]]; readonly settings: ImageSettings },
 ): Promise<void> {
-  const { inputs, features, env, signal, resources } = context
-  const reporter = maskPasswords(env).masked(context.log)
+  const { inputs, features, signal, resources, log: reporter } = context
   const layers = inputs.path('layers')
   const app = inputs.path('app')
   // creator's flag is -skip-restore, but both names have an environment variable.

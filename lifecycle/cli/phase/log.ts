@@ -16,7 +16,7 @@ export class PhaseLog implements Reporter {
   readonly #write: (text: string) => void
   level: LogLevel = 'info'
   color = true
-  /** Of what no line may show. */
+  /** Hides secrets, and passwords of proxies, which tools of buildpacks print (K16). */
   mask = new Mask([])
 
   constructor(write: (text: string) => void) {

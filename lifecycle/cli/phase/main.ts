@@ -1,5 +1,6 @@
 import { BaleError, exitStatus, inPhase } from '../../errors.ts'
 import { deprecatedPlatformApis, requirePlatformApi } from '../../spec/api.ts'
+import { maskPasswords } from '../../phases/proxies.ts'
 import { BuildSecrets } from '../../phases/secrets.ts'
 import { quote } from '../../spec/read.ts'
 import { lifecycleVersion } from '../../version.ts'
@@ -35,7 +36,7 @@ export async function main(argv: readonly string[], env: Env, io: Io): Promise<n
       log.warn(`${quote(argument)} stands after the first argument and is not taken for a flag`)
     refuseArguments(name, binary, inputs.positional)
     const secrets = known.includes('secrets') ? await readSecrets(inputs) : new BuildSecrets([])
-    log.mask = secrets
+    log.mask = secrets.and(maskPasswords(env))
     if (binary.takesImage === true) secrets.warnOfShort(log)
     await using resources = new AsyncDisposableStack()
     await run(name, binary, { inputs, env, features, log, secrets, signal: io.signal, io, resources })
