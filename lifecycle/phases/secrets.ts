@@ -30,18 +30,21 @@ const keyForm = /^(?!\.\.|\.$)[A-Za-z0-9_.-]{1,128}$/
 export class BuildSecrets extends Mask {
   readonly #secrets: readonly BuildSecret[]
 
-  /** @throws BaleError 'arguments' for an id or key that is no name of a file, and ids that are there twice */
-  constructor(secrets: readonly BuildSecret[]) {
+  /**
+   * @param where the option that names them, for errors
+   * @throws BaleError 'arguments' for an id or key that is no name of a file, and ids that are there twice
+   */
+  constructor(secrets: readonly BuildSecret[], where = '--secret') {
     const ids = new Set<string>()
     for (const { id, key } of secrets) {
       const wrong = !idForm.test(id) ? id : !keyForm.test(key) ? key : undefined
       if (wrong !== undefined)
         throw new BaleError('arguments', `${JSON.stringify(wrong)} cannot be the name of a file`, {
-          where: '--secret',
+          where,
           fix: 'use letters, digits, and _ . - for the id and the key; an id starts with none of . and -',
         })
       if (ids.has(`${id}/${key}`))
-        throw new BaleError('arguments', `the secret ${id} is there twice`, { where: '--secret' })
+        throw new BaleError('arguments', `the secret ${id} is there twice`, { where })
       ids.add(`${id}/${key}`)
     }
     super(secrets)

@@ -4,7 +4,7 @@ import { type IncomingMessage, type ServerResponse, createServer } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Step, steps } from '../../lifecycle/platform/kubernetes/manifests.ts'
+import { type Step, steps } from '../../lifecycle/platform/kubernetes/cluster-build.ts'
 import { bytesOf } from './images.ts'
 
 /** What a container does: prints these lines, and ends so. */

@@ -18,7 +18,7 @@ export async function readSecrets(inputs: Inputs): Promise<BuildSecrets> {
   if (dir === undefined) return new BuildSecrets([])
   const ids = await namesIn(dir)
   const bindings = await Promise.all(ids.map(id => readBinding(dir, id)))
-  return new BuildSecrets(bindings.flat())
+  return new BuildSecrets(bindings.flat(), `-secrets ${dir}`)
 }
 
 async function readBinding(dir: string, id: string): Promise<BuildSecret[]> {

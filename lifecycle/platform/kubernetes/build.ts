@@ -4,12 +4,10 @@ import { setTimeout } from 'node:timers/promises'
 import * as v from 'valibot'
 import { BaleError } from '../../errors.ts'
 import { type Reporter, silent } from '../../events.ts'
-import { type Reference, parseReference, withoutPasswordsOfUrls } from '../../image/reference.ts'
+import { parseReference, withoutPasswordsOfUrls } from '../../image/reference.ts'
 import { outOfTime } from '../../phase-runner.ts'
-import { type BuildSecret, BuildSecrets } from '../../phases/secrets.ts'
-import { parseToml } from '../../spec/toml.ts'
+import { BuildSecrets } from '../../phases/secrets.ts'
 import type { Report } from '../../spec/types.ts'
-import type { Credential } from '../../stores/credentials.ts'
 import { type Destination, Stores } from '../../stores/open.ts'
 import type { BuildOptions } from '../build-app.ts'
 import { selectionFlags, selectionInImage } from '../builders/selection-in-image.ts'
@@ -20,13 +18,20 @@ import { ClusterApi } from './api-client.ts'
 import { followJob } from './follow.ts'
 import {
   type ClusterBuild,
-  type ClusterObject,
-  jobOf,
-  keysOfSecret,
+  type Values,
+  builderOf,
+  clusterBuildOf,
+  defaultTimeout,
+  imagesIn,
+  labelOf,
+  refuseSameBinding,
   secretKeys,
-  secretOf,
   stableName,
-} from './manifests.ts'
+  valuesOf,
+} from './cluster-build.ts'
+import { type ClusterObject, jobOf, secretOf } from './manifests.ts'
+import { registryAuth } from './registry-auth.ts'
+import { parseReport } from './report.ts'
 import { job as jobSchema, listOf, pod as podSchema } from './objects.ts'
 import { type ClusterPlace, parsePlace } from './place.ts'
 import { type ClusterSettings, checkClusterSettings } from './settings.ts'
@@ -46,8 +51,6 @@ export interface ClusterResult {
   readonly names: readonly string[]
   readonly report: Report
 }
-
-const defaultTimeout = 2 * 3600_000
 
 /**
  * Builds as `build` does, in a pod of a cluster. The image goes to a registry, which also takes the source on its way.
@@ -120,29 +123,6 @@ async function buildInPod(options: BuildOptions, { on, settings = {} }: OnCluste
     if (timer.aborted) throw outOfTime('the build', timeout, '--timeout')
     throw error
   }
-}
-
-type Values = Readonly<Record<string, string | Uint8Array>>
-
-function valuesOf(secrets: readonly BuildSecret[]): Values {
-  return Object.fromEntries<string | Uint8Array>(
-    secrets.flatMap(({ type, value }, index): [string, string | Uint8Array][] => {
-      const keys = keysOfSecret(index)
-      return [
-        [keys.type, type],
-        [keys.value, value],
-      ]
-    }),
-  )
-}
-
-function refuseSameBinding({ secrets = [] }: BuildOptions, { bindings = [] }: ClusterSettings): void {
-  const both = secrets.find(({ id }) => bindings.includes(id))
-  if (both === undefined) return
-  throw new BaleError('usage', `the binding ${both.id} is in the settings file as well`, {
-    where: '--secret',
-    fix: 'give it another id, or leave one of them out',
-  })
 }
 
 interface Running {
@@ -249,83 +229,6 @@ export async function clusterManifests(
   return [secretOf(build, values), jobOf(build, cluster)].filter(m => m !== undefined)
 }
 
-type Planned = Pick<ClusterBuild, 'name' | 'namespace' | 'builder' | 'source' | 'selection' | 'events'> & {
-  readonly values: Values
-}
-
-function clusterBuildOf(
-  options: BuildOptions & { readonly subPath?: string | undefined },
-  cluster: ClusterSettings,
-  planned: Planned,
-): ClusterBuild {
-  const { values, ...own } = planned
-  const [image = '', ...tags] = imagesIn(options)
-  const { timeout = defaultTimeout, settings } = options
-  return {
-    ...own,
-    image,
-    tags,
-    subPath: options.subPath,
-    runImage: options.runImage,
-    previousImage: options.previousImage,
-    cacheImage: options.cacheImage ?? cluster.cache?.image,
-    clearCache: options.clearCache === true,
-    defaultProcess: options.defaultProcess,
-    execEnv: options.execEnv,
-    sourceDateEpoch: settings.sourceDateEpoch,
-    insecureRegistries: settings.insecureRegistries ?? [],
-    labels: options.labels ?? {},
-    annotations: options.annotations ?? {},
-    secrets: (options.secrets ?? []).map(({ id, type, key }) => ({ id, type, key })),
-    // Whoever waits here gives up first, with a better message.
-    deadline: Math.ceil(timeout / 1000) + 60,
-    hasRegistryAuth: secretKeys.registryAuth in values,
-    hasVariables: secretKeys.variables in values,
-  }
-}
-
-function builderOf(
-  { builder, defaultBuilder }: BuildOptions,
-  cluster: ClusterSettings,
-  ofProject: string | undefined,
-): string {
-  const name = builder ?? cluster.builder ?? ofProject ?? defaultBuilder
-  const where = '--builder'
-  if (name === undefined)
-    throw new BaleError('usage', 'a build on a cluster runs in a builder image, and none is named', {
-      where,
-      fix: 'push the one of npm run dist:builder-image to a registry, and name it: --builder, or builder in the settings file',
-    })
-  const text = name.replace(/^docker:\/\//, '')
-  if (/^[./]/.test(text) || /^[a-z-]+:(?!\d+\/)[./]/.test(text))
-    throw new BaleError('usage', `${JSON.stringify(name)} is on this machine, where no cluster finds it`, {
-      where,
-      fix: 'name a builder image in a registry',
-    })
-  parseReference(text)
-  return text
-}
-
-/** The names of the image, without transports. @throws BaleError 'usage' unless all are in one registry */
-function imagesIn({ image, tags = [], publish = false }: BuildOptions): string[] {
-  const names = [image, ...tags].map(text => {
-    const plain = text.replace(/^docker:\/\//, '')
-    if ((plain === text && !publish) || /^(oci|oci-archive|docker-archive|docker-daemon):/.test(plain))
-      throw new BaleError('usage', 'a build on a cluster publishes its image to a registry', {
-        where: text,
-        fix: 'name one, with --publish: bale build registry.example.com/team/app --publish --on kubernetes',
-      })
-    return plain
-  })
-  const hosts = new Set(names.map(name => parseReference(name).registry))
-  if (hosts.size > 1)
-    throw new BaleError('usage', `its names are in different registries: ${[...hosts].join(', ')}`, {
-      where: '--tag',
-      fix: 'build for one of them, and copy the image to the others',
-    })
-  return names
-}
-
 async function registryDestinations(
   options: BuildOptions,
   stores: Stores,
@@ -334,71 +237,4 @@ async function registryDestinations(
     imagesIn(options).map(name => `docker://${name}`),
     true,
   )
-}
-
-/** CNB_REGISTRY_AUTH with this user's credentials for the repositories of this build, and no others. */
-async function registryAuth(options: BuildOptions, stores: Stores, signal: AbortSignal): Promise<string | undefined> {
-  const { runImage, previousImage, cacheImage } = options
-  const names = [...imagesIn(options), runImage, previousImage, cacheImage].filter(name => name !== undefined)
-  const headers: Record<string, string> = {}
-  for (const name of names) {
-    const { registry, repository }: Reference = parseReference(name.replace(/^docker:\/\//, ''))
-    const scope = `${registry}/${repository}`
-    const found = await stores.credentials.find(scope, signal)
-    if (found !== undefined) headers[scope] = headerOf(found)
-  }
-  return Object.keys(headers).length === 0 ? undefined : JSON.stringify(headers)
-}
-
-function headerOf(credential: Credential): string {
-  switch (credential.kind) {
-    case 'password':
-      return `Basic ${Buffer.from(`${credential.username}:${credential.password}`).toString('base64')}`
-    case 'registry-token':
-      return `Bearer ${credential.token}`
-    case 'identity-token':
-      return `X-Identity ${credential.token}`
-  }
-}
-
-/** A part of an object's name that says whose it is: the last one of the image's. */
-function labelOf(image: string): string {
-  const { repository } = parseReference(image.replace(/^docker:\/\//, ''))
-  const last = repository.split('/').at(-1) ?? ''
-  return (
-    last
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]+/g, '-')
-      .replaceAll(/^-|-$/g, '')
-      .slice(0, 30)
-      .replace(/-$/, '') || 'app'
-  )
-}
-
-const reportSchema = v.object({
-  image: v.object({
-    tags: v.array(v.string()),
-    digest: v.optional(v.string()),
-    'manifest-size': v.optional(v.number()),
-  }),
-})
-
-/** report.toml, as export left it. */
-export function parseReport(text: string): Report & { readonly digest: string } {
-  const wrong = (why: string) =>
-    new BaleError('cluster', `export succeeded, but ${why}`, {
-      where: 'the termination message of the container export',
-      fix: 'look for the image in its registry; use the builder image of this version of Bale',
-    })
-  let document: unknown
-  try {
-    document = parseToml(text, 'report.toml')
-  } catch {
-    throw wrong('its report cannot be read')
-  }
-  const parsed = v.safeParse(v.union([reportSchema, reportSchema.entries.image]), document)
-  if (!parsed.success) throw wrong('its report has no image')
-  const { tags, digest, 'manifest-size': manifestSize } = 'image' in parsed.output ? parsed.output.image : parsed.output
-  if (digest === undefined) throw wrong('its report has no digest')
-  return { tags, digest, ...(manifestSize !== undefined && { manifestSize }) }
 }

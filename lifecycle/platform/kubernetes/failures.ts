@@ -1,6 +1,6 @@
 import { BaleError } from '../../errors.ts'
 import { quotaFix } from './api-client.ts'
-import type { Step } from './manifests.ts'
+import type { Step } from './cluster-build.ts'
 import type { ClusterEvent, ClusterJob, ContainerState, Pod } from './objects.ts'
 
 // Why a pod does not build, in the cluster's own words. Pure.

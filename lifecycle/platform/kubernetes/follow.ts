@@ -7,7 +7,7 @@ import { type RunLimits, explainPhase, longestEvent, readPhase } from '../../pha
 import { lines } from '../../phases/run-executable.ts'
 import { type ClusterApi, Refused } from './api-client.ts'
 import { type Observation, explainEnd, nodeIsSilent, troubleOf } from './failures.ts'
-import { type Step, isUntrusted, steps } from './manifests.ts'
+import { type Step, isUntrusted, steps } from './cluster-build.ts'
 import {
   type ContainerState,
   type Pod,

@@ -1,56 +1,19 @@
-import { createHash } from 'node:crypto'
-import type { BuildSecret } from '../../phases/secrets.ts'
 import { platformApi } from '../api.ts'
+import { type ClusterBuild, type Step, isUntrusted, secretKeys, steps } from './cluster-build.ts'
 import type { ClusterSettings } from './settings.ts'
+import {
+  bindingsOf,
+  cacheDir,
+  mountsOf,
+  orderFile,
+  platformDir,
+  registryDir,
+  results,
+  runFile,
+  volumesOf,
+} from './volumes.ts'
 
 // What a build is on a cluster: one Job with one pod, a phase in each container, and a Secret. Pure.
-
-/** The containers of the pod in the order in which they run; the last one is the main container, the others are for its start. */
-export const steps = ['source', 'analyze', 'detect', 'restore', 'build', 'export'] as const
-export type Step = (typeof steps)[number]
-
-/** Those that run buildpacks. They have no secret, and no token of a service account. */
-export const isUntrusted = (step: Step): step is 'detect' | 'build' => step === 'detect' || step === 'build'
-
-/** A build for manifests. */
-export interface ClusterBuild {
-  /** Of all objects. */
-  readonly name: string
-  readonly namespace?: string | undefined
-  readonly builder: string
-  /** What `bale source` takes. */
-  readonly source: string
-  readonly subPath?: string | undefined
-  /** Which buildpacks of the builder it takes: flags of `bale source`. */
-  readonly selection: readonly string[]
-  /** The names of the image, all in one registry. */
-  readonly image: string
-  readonly tags: readonly string[]
-  readonly runImage?: string | undefined
-  readonly previousImage?: string | undefined
-  readonly cacheImage?: string | undefined
-  readonly clearCache: boolean
-  readonly defaultProcess?: string | undefined
-  readonly execEnv?: string | undefined
-  readonly sourceDateEpoch?: number | undefined
-  readonly insecureRegistries: readonly string[]
-  readonly labels: Readonly<Record<string, string>>
-  readonly annotations: Readonly<Record<string, string>>
-  /** What buildpacks may read as bindings, from the Secret of the build. */
-  readonly secrets: readonly Omit<BuildSecret, 'value'>[]
-  /** Seconds that the pod may take. */
-  readonly deadline: number
-  /** Whether the Secret of the build holds credentials of registries (CNB_REGISTRY_AUTH). */
-  readonly hasRegistryAuth: boolean
-  /** Whether it holds variables for buildpacks. */
-  readonly hasVariables: boolean
-  /** Phases print events, for whoever follows the build, not text. */
-  readonly events: boolean
-}
-
-/** The keys of the Secret: credentials and variables, and a value and a type for each secret of buildpacks. */
-export const secretKeys = { registryAuth: 'registry-auth', variables: 'variables' } as const
-export const keysOfSecret = (index: number) => ({ value: `secret-${index}`, type: `secret-${index}-type` })
 
 /** A Kubernetes object as JSON and YAML have it. */
 export type ClusterObject = Readonly<Record<string, unknown>> & {
@@ -110,11 +73,6 @@ export function secretOf(
     ...(texts.length > 0 && { stringData: Object.fromEntries(texts) }),
     ...(bytes.length > 0 && { data: Object.fromEntries(bytes) }),
   }
-}
-
-/** A name for what is made once, from all that it depends on: a Job that has run cannot be changed. */
-export function stableName(prefix: string, ...parts: readonly unknown[]): string {
-  return `${prefix}-${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 10)}`
 }
 
 const metadataOf = ({ name, namespace }: ClusterBuild, labels: Readonly<Record<string, string>>) => ({
@@ -178,14 +136,6 @@ function containerOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
     volumeMounts: mountsOf(step, build, settings),
   }
 }
-
-/** The directory of analyzed.toml. Buildpacks read it and cannot write it: it names the images that export reads. */
-const results = '/bale'
-const runFile = `${results}/run.toml`
-const orderFile = `${results}/order.toml`
-const platformDir = '/platform'
-const cacheDir = '/cache'
-const registryDir = '/registry'
 
 function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): string[] {
   const flag = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [name, value])
@@ -271,96 +221,3 @@ const fromSecret = (name: string, secret: string, key: string) => ({
   name,
   valueFrom: { secretKeyRef: { name: secret, key } },
 })
-
-function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSettings) {
-  const mount = (name: string, mountPath: string, more: object = {}) => ({ name, mountPath, ...more })
-  const readOnly = { readOnly: true }
-  const app = { subPath: 'workspace' }
-  // What a trusted container leaves in /tmp or HOME is not for buildpacks, nor the other way round.
-  const own = isUntrusted(step) ? 'buildpacks' : 'trusted'
-  const scratch = [mount(`${own}-tmp`, '/tmp'), mount(`${own}-home`, '/home/bale')]
-  const registry =
-    !isUntrusted(step) && settings.registrySecret !== undefined ? [mount('registry', registryDir, readOnly)] : []
-  const bindings = bindingsOf(build, settings).map(({ id, volume }) =>
-    mount(volume, `${platformDir}/bindings/${id}`, readOnly),
-  )
-  if (step === 'source')
-    return [
-      ...[...scratch, ...registry, mount('source', '/source'), mount('platform', platformDir)],
-      // It reads none. Their mounts make the directories that they need where the platform directory is read-only.
-      ...bindings,
-      mount('results', results),
-    ]
-  const usesCache = settings.cache?.claim !== undefined && (step === 'restore' || step === 'export')
-  return [
-    ...scratch,
-    mount('layers', '/layers'),
-    mount('results', results, isUntrusted(step) ? readOnly : {}),
-    // buildpack.md, "Detection": the app directory is read-only there. Analyze and restore need none.
-    ...(step === 'detect' ? [mount('source', '/workspace', { ...app, ...readOnly })] : []),
-    ...(step === 'build' || step === 'export' ? [mount('source', '/workspace', app)] : []),
-    ...(isUntrusted(step) ? [mount('platform', platformDir, readOnly)] : []),
-    // Export sees that the image holds none of them.
-    ...(isUntrusted(step) || step === 'export' ? bindings : []),
-    ...registry,
-    ...(usesCache ? [mount('cache', cacheDir, { subPath: stableName('app', build.image) })] : []),
-  ]
-}
-
-interface Binding {
-  readonly id: string
-  readonly volume: string
-  readonly secret: { readonly secretName: string; readonly items?: readonly { key: string; path: string }[] }
-}
-
-/** The bindings of a build: those of its own Secret, and whole Secrets of the namespace by their names. */
-function bindingsOf({ name, secrets }: ClusterBuild, { bindings = [] }: ClusterSettings): Binding[] {
-  const items = new Map<string, Map<string, string>>()
-  for (const [index, { id, key }] of secrets.entries()) {
-    const keys = keysOfSecret(index)
-    const files = items.get(id) ?? new Map<string, string>()
-    items.set(id, files.set('type', keys.type).set(key, keys.value))
-  }
-  const own = [...items].map(([id, files]) => ({
-    id,
-    secret: { secretName: name, items: [...files].map(([path, key]) => ({ key, path })) },
-  }))
-  return [...own, ...bindings.map(id => ({ id, secret: { secretName: id } }))].map((binding, index) => ({
-    ...binding,
-    volume: `binding-${index}`,
-  }))
-}
-
-function volumesOf(build: ClusterBuild, settings: ClusterSettings) {
-  const { registrySecret, cache } = settings
-  const empty = [
-    'source',
-    'platform',
-    'results',
-    'layers',
-    'trusted-tmp',
-    'trusted-home',
-    'buildpacks-tmp',
-    'buildpacks-home',
-  ]
-  return [
-    ...empty.map(name => ({ name, emptyDir: {} })),
-    ...(registrySecret === undefined
-      ? []
-      : [
-          {
-            name: 'registry',
-            secret: {
-              secretName: registrySecret,
-              defaultMode: 0o440,
-              items: [{ key: '.dockerconfigjson', path: 'config.json' }],
-            },
-          },
-        ]),
-    ...bindingsOf(build, settings).map(({ volume, secret }) => ({
-      name: volume,
-      secret: { ...secret, defaultMode: 0o440 },
-    })),
-    ...(cache?.claim === undefined ? [] : [{ name: 'cache', persistentVolumeClaim: { claimName: cache.claim } }]),
-  ]
-}

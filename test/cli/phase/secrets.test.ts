@@ -69,6 +69,14 @@ describe('-secrets', () => {
     expect(kept.status, kept.said).toBe(0)
   })
 
+  it('with a name that is none has its place', async () => {
+    const m = await withBinding('true')
+    await writeTree(m.path('platform/bindings'), { 'a b/token': secret })
+    const { status, said } = await m.run('builder', ['-secrets', m.path('platform/bindings')])
+    expect(said).toMatch(/^ERROR: -secrets \S+; "a b" cannot be the name of a file; /)
+    expect(status).toBe(3)
+  })
+
   it('that cannot be read is an error, before the phase does anything', async () => {
     const m = await withBinding('true')
     await mkdir(m.path('platform/bindings/npm/directory'))

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { clusterManifests } from '../../../lifecycle/platform/kubernetes/build.ts'
-import { type ClusterBuild, jobOf, secretOf, steps } from '../../../lifecycle/platform/kubernetes/manifests.ts'
+import { type ClusterBuild, steps } from '../../../lifecycle/platform/kubernetes/cluster-build.ts'
+import { jobOf, secretOf } from '../../../lifecycle/platform/kubernetes/manifests.ts'
 import { failureOf } from '../../helpers/failure.ts'
 import type { ClusterSettings } from '../../../lifecycle/platform/kubernetes/settings.ts'
 import { settings as machineSettings } from '../../../lifecycle/platform/settings.ts'
