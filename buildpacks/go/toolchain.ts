@@ -24,8 +24,8 @@ export interface Toolchain {
 }
 
 /**
- * Puts the Go that the application asks for into a layer: one for this machine, which compiles for any other. A Go command fetches it, as it fetches any module: GOPROXY, GOPRIVATE,
- * GOAUTH and netrc hold, and the archive is checked against GOSUMDB (go.dev/doc/toolchain, "Downloading toolchains").
+ * Puts the Go that the application asks for into a layer: one for this machine, which compiles for any other. A Go command
+ * fetches it, as it fetches any module: GOPROXY, GOPRIVATE, GOAUTH and netrc hold, and the archive is checked against GOSUMDB (go.dev/doc/toolchain, "Downloading toolchains").
  */
 export async function provideGo(context: BuildContext, request: VersionRequest): Promise<Toolchain> {
   const client = await provideClient(context)

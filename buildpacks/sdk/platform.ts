@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
+import { ownArchitecture } from '../../lifecycle/spec/target.ts'
 import type { Target } from '../../lifecycle/spec/types.ts'
 import { BuildpackError } from './errors.ts'
 
@@ -20,9 +21,6 @@ export async function readPlatformEnv(platformDir: string): Promise<Env> {
   })
   return Object.fromEntries((await Promise.all(entries)).flat())
 }
-
-/** The architecture of this process. Programs for another one run, where they run at all, in an emulator. */
-export const ownArchitecture = (): string => (process.arch === 'x64' ? 'amd64' : process.arch)
 
 /** buildpack.md, "Targets". */
 export function targetOf(env: Env): Target {

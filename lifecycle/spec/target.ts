@@ -9,6 +9,12 @@ import type { BuildpackDescriptor, BuildpackTarget, Target } from './types.ts'
 const bionicStack = 'io.buildpacks.stacks.bionic'
 const bionicDistro = { name: 'ubuntu', version: '18.04' }
 
+/** The architecture of this process, as OCI names it. Programs for another one run, where they run at all, in an emulator. */
+export function ownArchitecture(): string {
+  const names: Partial<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' }
+  return names[process.arch] ?? process.arch
+}
+
 /**
  * Returns the target of an image, from its config, its labels and, where those lack it, its /etc/os-release.
  * @param osRelease the text of that file, if the image has one

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename } from 'node:fs/promises'
-import { arch as hostArch } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ensureDir, remove } from 'fs-extra/esm'
 import type { Emulator } from '../processes/emulation.ts'
 import { findProgram } from '../processes/find-program.ts'
-import { architectureOf, ociArchitecture } from './image-config.ts'
+import { ownArchitecture } from '../spec/target.ts'
+import { architectureOf } from './image-config.ts'
 import { readDescription } from './description.ts'
 import { explainWrite, missingProgram } from './explain-failure.ts'
 import { createImage, type StackEvent, type StackImage } from './make-image.ts'
@@ -85,7 +85,7 @@ interface Work {
 async function withJob<T>(options: StackOptions, make: (work: Work) => Promise<T>): Promise<T> {
   const { environment, mirror, securityMirror, emulator, onEvent } = options
   const stack = await readDescription(options.stackDir)
-  const arch = options.arch ?? ociArchitecture(hostArch())
+  const arch = options.arch ?? ownArchitecture()
   const { debian: architecture } = architectureOf(arch)
   const tools = await findTools(environment, options.signal)
   const { suite, components } = stack.debian

@@ -29,12 +29,6 @@ export function architectureOf(arch: string): { debian: string; variant?: string
   throw new BaleError('arguments', `Debian has no architecture ${JSON.stringify(arch)}`, { fix })
 }
 
-/** OCI's name for `process.arch` of Node. */
-export function ociArchitecture(nodeArch: string): string {
-  const names: Partial<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' }
-  return names[nodeArch] ?? nodeArch
-}
-
 /** The installed packages that a dpkg status file lists (dpkg-query(1)), by name. */
 export function parsePackages(status: string): DebianPackage[] {
   return status

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
-import { arch, userInfo } from 'node:os'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Platform } from '../image/manifest.ts'
 import { dockerHub } from '../image/reference.ts'
+import { ownArchitecture } from '../spec/target.ts'
 import { readRegistriesConf } from './registries-conf.ts'
 import type { ImageTransport } from './transport.ts'
 
@@ -61,7 +62,7 @@ export interface StoreSettings {
 
 /** This machine's platform. */
 export function hostPlatform(): Platform {
-  return { os: 'linux', architecture: { x64: 'amd64', arm64: 'arm64' }[arch() as string] ?? arch() }
+  return { os: 'linux', architecture: ownArchitecture() }
 }
 
 /** Where distributions keep the machine's certificate authorities. */

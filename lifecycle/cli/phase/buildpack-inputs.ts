@@ -5,7 +5,7 @@ import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { parseAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { defaultExecEnv, execEnvOf } from '../../spec/exec-env.ts'
-import { parseOsRelease } from '../../spec/target.ts'
+import { ownArchitecture, parseOsRelease } from '../../spec/target.ts'
 import type { Target } from '../../spec/types.ts'
 import type { PhaseContext } from './binary.ts'
 
@@ -38,7 +38,7 @@ export async function readBuildpackInputs({ inputs, env, features, log }: PhaseC
 async function readTarget(path: string): Promise<Target> {
   const content = await readUntrusted(path)
   const found = content === undefined ? undefined : parseAnalyzed(content, path).runImage?.target
-  const target = found ?? { os: 'linux', arch: process.arch === 'x64' ? 'amd64' : process.arch }
+  const target = found ?? { os: 'linux', arch: ownArchitecture() }
   if (target.distro !== undefined) return target
   const text = await readTrusted('/etc/os-release')
   const distro = text === undefined ? undefined : parseOsRelease(new TextDecoder().decode(text))
