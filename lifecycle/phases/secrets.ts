@@ -43,8 +43,7 @@ export class BuildSecrets extends Mask {
           where,
           fix: 'use letters, digits, and _ . - for the id and the key; an id starts with none of . and -',
         })
-      if (ids.has(`${id}/${key}`))
-        throw new BaleError('arguments', `the secret ${id} is there twice`, { where })
+      if (ids.has(`${id}/${key}`)) throw new BaleError('arguments', `the secret ${id} is there twice`, { where })
       ids.add(`${id}/${key}`)
     }
     super(secrets)
