@@ -185,10 +185,10 @@ export function cacheContract(kind: string, open: () => Promise<OpenCache>): voi
       const source = sourceOf(other)
       await using writer = await cache.begin()
       for (const attempt of [
-        cache.metadata(signal),
-        cache.open(await diffIdOf(hello), signal),
-        cache.begin(signal),
-        writer.put(source, signal),
+        () => cache.metadata(signal),
+        async () => cache.open(await diffIdOf(hello), signal),
+        () => cache.begin(signal),
+        () => writer.put(source, signal),
       ]) {
         expect(await failureOf(attempt)).toBe(reason)
       }

@@ -410,7 +410,7 @@ describe('failures', () => {
     await mkdir(join(tmpDir, 'directory'))
     for (const name of ['none.sock', 'file', 'file/none.sock']) {
       const store = daemonStore({ socketPath: join(tmpDir, name), tmpDir })
-      for (const attempt of [store.checkWrite(['hello']), store.pull('hello', platform)]) {
+      for (const attempt of [() => store.checkWrite(['hello']), () => store.pull('hello', platform)]) {
         const error = (await failureOf(attempt)) as BaleError
         expect(error).toMatchObject({ code: 'daemon', where: expect.stringContaining(join(tmpDir, name)) as string })
         expect(error.fix).toMatch(/start it|give the path/)

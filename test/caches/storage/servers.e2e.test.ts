@@ -97,11 +97,11 @@ describe.each(Object.keys(places))('objects in %s', kind => {
     const reason = new Error('stopped')
     const signal = AbortSignal.abort(reason)
     for (const attempt of [
-      storage.get('a', 9, signal),
-      storage.size('a', signal),
-      storage.put('a', Buffer.of(), signal),
+      () => storage.get('a', 9, signal),
+      () => storage.size('a', signal),
+      () => storage.put('a', Buffer.of(), signal),
     ])
-      expect(await failureOf(attempt)).toBe(reason)
+      expect(await failureOf(attempt())).toBe(reason)
   })
 })
 
