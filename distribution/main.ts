@@ -2,6 +2,7 @@
 import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { findEmulator } from '../lifecycle/processes/emulation.ts'
 import { createStack } from '../lifecycle/stacks/create.ts'
 import { loadBuilder } from '../lifecycle/platform/builder.ts'
 import { renderError } from '../lifecycle/cli/render/error.ts'
@@ -74,7 +75,7 @@ const ownRunImage = { image: 'bale/run:trixie', mirrors: [] }
 
 /**
  * `builder-image.tar` and `run-image.tar`, for this machine's architecture unless others are named. Debian's packages are
- * configured by running them, so that takes a machine that runs the programs of the other (binfmt_misc with QEMU).
+ * configured by running them: QEMU runs the programs of the other (lifecycle/processes/emulation.ts).
  */
 async function builder(job: Job): Promise<string[]> {
   const { out, runImage } = job
@@ -113,6 +114,7 @@ async function makeBuilder({ folder, withRunImage }: Job, { arch, work, loaded, 
     stackDir: loaded.stackDir ?? '',
     outDir: work,
     arch,
+    emulator: machineFor(arch).native ? undefined : await findEmulator(arch),
     environment: process.env,
     signal,
   })
