@@ -151,7 +151,7 @@ export async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<B
       ...choiceOfRunImage({ settings, store: stores.local, reporter }, environment),
       checkOutput: async (output, image) => {
         await secrets.refuseIn(output, signal)
-        await checkStart(output, image, join(settings.cacheDir, 'run-images'), signal)
+        await checkStart(output, image, { indexDir: join(settings.cacheDir, 'run-images'), signal })
       },
     },
     signal,

@@ -17,7 +17,7 @@ export interface Binary {
 
 const layout = ['layout', 'layout-dir'] as const
 /** What `bale build` can have in an image, and other lifecycles have no flags for. */
-const ofBale = ['annotation', 'label', 'secrets'] as const
+const ofBale = ['annotation', 'check-start', 'label', 'secrets'] as const
 
 /** All binaries, with their flags at each API (the usage of each in platform.md, and the Go lifecycle's). */
 export const binaries: Readonly<Record<string, Binary>> = {

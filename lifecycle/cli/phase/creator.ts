@@ -16,7 +16,7 @@ import { formatAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { analyzeInput } from './analyzer.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
-import { describeRunImage, imageSettings } from './exporter.ts'
+import { checkOutput, describeRunImage, imageSettings } from './exporter.ts'
 import { writeOutput } from './files.ts'
 import { type FlagName, flags, presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
@@ -73,7 +73,7 @@ async function create(
       cache: resources.use((await images.cache()) ?? new BuildCache({}, reporter)),
       reuse: { previous: true, layers: !skipLayers },
       settings,
-      checkOutput: output => context.secrets.refuseIn(output, signal),
+      checkOutput: (output, image) => checkOutput(context, output, image),
       features,
       reporter,
     },

@@ -1,7 +1,9 @@
 import { settleAll } from '../../concurrency.ts'
 import { BaleError } from '../../errors.ts'
 import { type ExportInput, type ImageSettings, exportImage } from '../../phases/export.ts'
+import type { Image } from '../../image/image.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
+import { checkStart } from '../../platform/start-check/check-start.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { runImageEntry } from '../../phases/run-image.ts'
 import { parseAnalyzed, refuseExtensions } from '../../spec/analyzed.ts'
@@ -38,7 +40,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
     owns: presentOf(inputs, 'cache-dir', 'launch-cache'),
     images,
     async run() {
-      const { features, log, secrets, signal } = context
+      const { features, log, signal } = context
       const [layers, app] = [inputs.path('layers'), inputs.path('app')]
       const output = {
         layersDir: { host: layers, image: layers },
@@ -46,7 +48,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
         group,
         owner: cnbUser(context),
       }
-      await secrets.refuseIn(output, signal)
+      await checkOutput(context, output, parts.runImage.image)
       const [destination, ...others] = await images.destinations(names)
       const exported = await exportImage(
         {
@@ -63,6 +65,16 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
       await reportPublished(context, images, exported, { others, names })
     },
   }
+}
+
+/** What exporter and creator look at before they make an image. @throws BaleError for a secret in it, or a process that cannot start */
+export async function checkOutput(
+  { inputs, secrets, signal }: PhaseContext,
+  output: ExportInput['output'],
+  runImage: Image,
+): Promise<void> {
+  await secrets.refuseIn(output, signal)
+  if (inputs.flag('check-start')) await checkStart(output, runImage, { signal })
 }
 
 type Parts = Pick<ExportInput, 'runImage' | 'previous'>

@@ -20,7 +20,7 @@ interface FlagSpec {
 
 /**
  * Every flag of every phase binary (platform.md, "Inputs" of each phase; the Go lifecycle's own: stack, no-color; Bale's own:
- * annotation, label, secrets).
+ * annotation, check-start, label, secrets).
  */
 export const flags = {
   analyzed: { env: 'CNB_ANALYZED_PATH', fallback: '<layers>/analyzed.toml' },
@@ -32,6 +32,8 @@ export const flags = {
   buildpacks: { env: 'CNB_BUILDPACKS_DIR', fallback: '/cnb/buildpacks' },
   'cache-dir': { env: 'CNB_CACHE_DIR' },
   'cache-image': { env: 'CNB_CACHE_IMAGE' },
+  /** No image is made whose processes start a program that it has not. */
+  'check-start': { kind: 'boolean', env: 'BALE_CHECK_START' },
   daemon: { kind: 'boolean', env: 'CNB_USE_DAEMON' },
   extended: { env: 'CNB_EXTENDED_DIR', fallback: '<layers>/extended' },
   extensions: { env: 'CNB_EXTENSIONS_DIR', fallback: '/cnb/extensions' },

@@ -22,14 +22,13 @@ const shells = new Set(['bash', 'sh', 'dash', '/bin/bash', '/bin/sh', '/usr/bin/
 /**
  * Checks that the programs which the processes start are in the image that is about to be exported: in a layer, in the
  * application, or in the run image. What cannot be told for sure is let pass.
- * @param indexDir where what is known of run images is kept
+ * @param options.indexDir where what is known of run images is kept
  * @throws BaleError 'buildpack-failed' naming each process and the program that is missing
  */
 export async function checkStart(
   output: BuildOutput,
   runImage: Image,
-  indexDir: string,
-  signal?: AbortSignal,
+  { indexDir, signal }: { readonly indexDir?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const where = join(output.layersDir.host, 'config', 'metadata.toml')
   const content = await readUntrusted(where)

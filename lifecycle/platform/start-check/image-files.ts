@@ -23,10 +23,15 @@ export interface ProgramIndex {
 }
 
 /**
- * The programs and links of a run image. Reading a whole image takes a moment, so what came of it is kept in `dir`
+ * The programs and links of a run image. Reading a whole image takes a moment, so what came of it is kept in `dir`, if there is one,
  * under the digest of the image. Undefined if a layer is of a type that cannot be read.
  */
-export async function programIndex(image: Image, dir: string, signal?: AbortSignal): Promise<ProgramIndex | undefined> {
+export async function programIndex(
+  image: Image,
+  dir: string | undefined,
+  signal?: AbortSignal,
+): Promise<ProgramIndex | undefined> {
+  if (dir === undefined) return readIndex(image, signal)
   const file = join(dir, `${image.imageId.replace(':', '-')}.json`)
   const kept = await readFile(file, 'utf8').catch(() => undefined)
   const known = kept === undefined ? undefined : parseIndex(kept)

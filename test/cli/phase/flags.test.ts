@@ -4,7 +4,7 @@ import { type FlagName, flags, flagsAt, parseFlags } from '../../../lifecycle/cl
 import { requirePlatformApi, supportedPlatformApis } from '../../../lifecycle/spec/api.ts'
 
 // Written from the usage of each binary in platform.md and its changelog: `name`, `name from`, `<until name`. Bale's own flags are
-// annotation, label and secrets.
+// annotation, check-start, label and secrets.
 const expected: Record<string, string> = {
   analyzer: `analyzed cache-image daemon uid gid layers previous-image run-image tag launch-cache@0.9 skip-layers@0.9
     run@0.12 layout@0.12 layout-dir@0.12 insecure-registry@0.13 stack<0.12`,
@@ -17,10 +17,10 @@ const expected: Record<string, string> = {
   builder: 'app buildpacks group layers plan platform build-config@0.11 analyzed@0.12 secrets',
   exporter: `analyzed app cache-dir cache-image daemon uid gid launch-cache launcher group layers process-type project-metadata
     report parallel image run-image launcher-sbom@0.11 run@0.12 extended@0.12 layout@0.12 layout-dir@0.12
-    insecure-registry@0.13 stack<0.12 annotation label secrets`,
+    insecure-registry@0.13 stack<0.12 annotation check-start label secrets`,
   creator: `app buildpacks cache-dir cache-image daemon uid gid launch-cache launcher layers order parallel platform
     previous-image process-type project-metadata report run-image skip-restore stack tag build-config@0.11
-    launcher-sbom@0.11 run@0.12 layout@0.12 layout-dir@0.12 insecure-registry@0.13 system@0.15 annotation label secrets`,
+    launcher-sbom@0.11 run@0.12 layout@0.12 layout-dir@0.12 insecure-registry@0.13 system@0.15 annotation check-start label secrets`,
   rebaser: `daemon run-image image report uid gid previous-image@0.11 force@0.12 insecure-registry@0.13`,
 }
 const common = ['log-level', 'no-color', 'version']

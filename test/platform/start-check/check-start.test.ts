@@ -82,13 +82,13 @@ async function check({ processes, app = {}, layers = {}, image }: Build): Promis
   const index = join(dir, 'index')
   // One image for both: its files have the time at which it is made.
   const base = image ?? (await runImage(debian))
-  const found = checkStart(output, base, index)
+  const found = checkStart(output, base, { indexDir: index })
   const message = await found.then(
     () => 'fine',
     (error: { where?: string; message: string; code: string }) => `${error.code} ${error.where}: ${error.message}`,
   )
   // What was read once is kept.
-  const again = await checkStart(output, base, index).then(
+  const again = await checkStart(output, base, { indexDir: index }).then(
     () => 'fine',
     () => 'failed',
   )
