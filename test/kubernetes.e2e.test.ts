@@ -180,7 +180,9 @@ suiteWith('builds in pods', cluster, kubernetes => {
       '--from-literal=type=maven',
       `--from-literal=pw=${ofTeam}`,
     )
+    await kubectl(...inBuilds, 'create', 'configmap', 'trusted', '--from-literal=bundle=the authorities of the team')
     const script = `
+      cat /etc/ssl/certs/ca-certificates.crt; echo
       cd "$CNB_PLATFORM_DIR/bindings" && cat npm/type npm/.npmrc team/type team/pw; echo
       test "$(cat npm/.npmrc)" = ${token.slice(0, 5)}""${token.slice(5)} && test "$(cat team/type)" = maven && echo all read
       ! touch npm/x 2>/dev/null || echo FOUND a way to write`
@@ -195,8 +197,10 @@ suiteWith('builds in pods', cluster, kubernetes => {
     await kept.ended
 
     const source = await app(script)
-    const built = await bale(await argv(source, { bindings: ['team'] }, ...given), withToken)
+    const certificates = { configMap: 'trusted', key: 'bundle' }
+    const built = await bale(await argv(source, { bindings: ['team'], certificates }, ...given), withToken)
     expect(built.code, built.output).toBe(0)
+    expect(built.output).toContain('the authorities of the team')
     expect(built.output).toContain('all read')
     expect(built.output).not.toMatch(/canary-of|FOUND/)
     const shown = await bale(['inspect', `docker://${registryAddress}/team/app-${count - 1}:1`, '--output', 'json'], {
@@ -211,7 +215,7 @@ suiteWith('builds in pods', cluster, kubernetes => {
     )
     expect(refused.code).toBe(62)
     expect(await tags(`team/app-${count - 1}`)).toEqual([])
-    await kubectl(...inBuilds, 'delete', 'secret', 'team')
+    await kubectl(...inBuilds, 'delete', 'secret/team', 'configmap/trusted')
     await nothingLeft()
   })
 
@@ -238,6 +242,12 @@ suiteWith('builds in pods', cluster, kubernetes => {
     expect(built.output).toContain('I give up')
     expect(built.stderr).toMatch(/^ERROR: .*test\/script/m)
     await nothingLeft()
+  })
+
+  it.each(['job', 'cronjob'])('examples/ci/kubernetes/%s.yaml is such that the cluster takes it', async kind => {
+    const file = join(root, `examples/ci/kubernetes/${kind}.yaml`)
+    const argv = ['apply', '--dry-run=server', '--validate=strict', '-f', file]
+    expect(await kubectl(...inBuilds, ...argv)).toMatch(new RegExp(`^${kind}\\.batch/\\S+ created`, 'm'))
   })
 
   it('manifests that are printed are such that the cluster takes them, in a namespace under the restricted standard', async () => {
@@ -399,9 +409,7 @@ suiteWith('builds in pods', cluster, kubernetes => {
   })
 
   it('too little memory is said as such', async () => {
-    const ended = await build(await app('echo it builds; exec tail /dev/zero'), {
-      resources: { limits: { memory: '300Mi' } },
-    })
+    const ended = await build(await app('echo it builds; exec tail /dev/zero'), {}, '--memory', '300MB')
     expect(ended.code, ended.output).not.toBe(0)
     expect(ended.output).toContain('it builds')
     expect(ended.stderr).toMatch(/OOMKilled|out of memory/)

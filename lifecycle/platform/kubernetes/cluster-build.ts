@@ -40,6 +40,8 @@ export interface ClusterBuild {
   readonly annotations: Readonly<Record<string, string>>
   /** What buildpacks may read as bindings, from the Secret of the build. */
   readonly secrets: readonly Omit<BuildSecret, 'value'>[]
+  /** What buildpacks may use, in bytes; stricter than the settings file, or looser. */
+  readonly limits: { readonly memory?: number; readonly disk?: number }
   /** Seconds that the pod may take. */
   readonly deadline: number
   /** Whether the Secret of the build holds credentials of registries (CNB_REGISTRY_AUTH). */
@@ -107,6 +109,7 @@ export function clusterBuildOf(
     labels: options.labels ?? {},
     annotations: options.annotations ?? {},
     secrets: (options.secrets ?? []).map(({ id, type, key }) => ({ id, type, key })),
+    limits: options.limits ?? {},
     // Whoever waits here gives up first, with a better message.
     deadline: Math.ceil(timeout / 1000) + 60,
     hasRegistryAuth: secretKeys.registryAuth in values,

@@ -125,7 +125,7 @@ function containerOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
     command: commandOf(step, build, settings),
     workingDir: '/',
     env: variablesOf(step, build, settings),
-    ...(settings.resources !== undefined && { resources: settings.resources }),
+    ...resourcesOf(step, build, settings),
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -135,6 +135,15 @@ function containerOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
     terminationMessagePolicy: isUntrusted(step) ? 'File' : 'FallbackToLogsOnError',
     volumeMounts: mountsOf(step, build, settings),
   }
+}
+
+function resourcesOf(step: Step, { limits: { memory, disk } }: ClusterBuild, { resources }: ClusterSettings) {
+  const limits = {
+    ...(memory !== undefined && { memory: String(memory) }),
+    ...(disk !== undefined && { 'ephemeral-storage': String(disk) }),
+  }
+  if (!isUntrusted(step) || Object.keys(limits).length === 0) return resources && { resources }
+  return { resources: { ...resources, limits: { ...resources?.limits, ...limits } } }
 }
 
 function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): string[] {
@@ -165,7 +174,7 @@ function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): 
       return phase('builder', ...secrets)
     case 'export':
       return [
-        ...phase('exporter', ...flag('-process-type', build.defaultProcess), ...cacheImage, ...secrets),
+        ...phase('exporter', '-check-start', ...flag('-process-type', build.defaultProcess), ...cacheImage, ...secrets),
         ...[...pairs('-label', build.labels), ...pairs('-annotation', build.annotations), build.image, ...build.tags],
       ]
   }

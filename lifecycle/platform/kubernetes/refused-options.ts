@@ -3,8 +3,6 @@ import type { BuildOptions } from '../build-app.ts'
 
 // What a build here can do and one on a cluster cannot: refused, never ignored.
 
-const limits = 'write resources.limits into the settings file'
-
 /** By option: how it is written, and what to do instead. */
 const refused: Readonly<Partial<Record<keyof BuildOptions, readonly [flag: string, fix: string]>>> = {
   workspace: ['--workspace', 'leave it out: pods have the application in /workspace'],
@@ -30,7 +28,5 @@ export function refuseOptions(options: BuildOptions): void {
     refuse('--lifecycle builder', 'leave it out: the builder image has its own phases')
   if (options.user?.uid !== undefined || options.user?.gid !== undefined)
     refuse('--uid and --gid', 'write user into the settings file: {uid: 1001, gid: 1001}')
-  if (options.limits?.memory !== undefined) refuse('--memory', limits)
-  if (options.limits?.disk !== undefined) refuse('--disk', `${limits}: ephemeral-storage`)
   if (options.limits?.pids !== undefined) refuse('--pids', 'the kubelet limits processes: podPidsLimit')
 }

@@ -68,6 +68,15 @@ const schema = v.strictObject({
   ),
   registrySecret: v.optional(name),
   gitSecret: v.optional(name),
+  certificates: v.optional(
+    v.strictObject({
+      configMap: name,
+      key: v.pipe(
+        v.string('it is no text: write the key that has the certificates'),
+        v.regex(/^[A-Za-z0-9._-]{1,253}$/, 'it is no key of a ConfigMap: use letters, digits, -, _ and .'),
+      ),
+    }),
+  ),
   bindings: v.optional(
     v.pipe(
       v.array(name, 'it is no list of names of Secrets'),

@@ -10,6 +10,8 @@ export const orderFile = `${results}/order.toml`
 export const platformDir = '/platform'
 export const cacheDir = '/cache'
 export const registryDir = '/registry'
+/** Where Debian has the certificate authorities that are trusted, in one file; git, curl, pip and Bale look there. */
+const certificatesFile = '/etc/ssl/certs/ca-certificates.crt'
 
 export function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSettings) {
   const mount = (name: string, mountPath: string, more: object = {}) => ({ name, mountPath, ...more })
@@ -17,7 +19,14 @@ export function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSetti
   const app = { subPath: 'workspace' }
   // What a trusted container leaves in /tmp or HOME is not for buildpacks, nor the other way round.
   const own = isUntrusted(step) ? 'buildpacks' : 'trusted'
-  const scratch = [mount(`${own}-tmp`, '/tmp'), mount(`${own}-home`, '/home/bale')]
+  const { certificates } = settings
+  const everywhere = [
+    mount(`${own}-tmp`, '/tmp'),
+    mount(`${own}-home`, '/home/bale'),
+    ...(certificates === undefined
+      ? []
+      : [mount('certificates', certificatesFile, { ...readOnly, subPath: certificates.key })]),
+  ]
   const registry =
     !isUntrusted(step) && settings.registrySecret !== undefined ? [mount('registry', registryDir, readOnly)] : []
   const bindings = bindingsOf(build, settings).map(({ id, volume }) =>
@@ -25,14 +34,14 @@ export function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSetti
   )
   if (step === 'source')
     return [
-      ...[...scratch, ...registry, mount('source', '/source'), mount('platform', platformDir)],
+      ...[...everywhere, ...registry, mount('source', '/source'), mount('platform', platformDir)],
       // It reads none. Their mounts make the directories that they need where the platform directory is read-only.
       ...bindings,
       mount('results', results),
     ]
   const usesCache = settings.cache?.claim !== undefined && (step === 'restore' || step === 'export')
   return [
-    ...scratch,
+    ...everywhere,
     mount('layers', '/layers'),
     mount('results', results, isUntrusted(step) ? readOnly : {}),
     // buildpack.md, "Detection": the app directory is read-only there. Analyze and restore need none.
@@ -71,7 +80,7 @@ export function bindingsOf({ name, secrets }: ClusterBuild, { bindings = [] }: C
 }
 
 export function volumesOf(build: ClusterBuild, settings: ClusterSettings) {
-  const { registrySecret, cache } = settings
+  const { registrySecret, cache, certificates } = settings
   const empty = [
     'source',
     'platform',
@@ -100,6 +109,7 @@ export function volumesOf(build: ClusterBuild, settings: ClusterSettings) {
       name: volume,
       secret: { ...secret, defaultMode: 0o440 },
     })),
+    ...(certificates === undefined ? [] : [{ name: 'certificates', configMap: { name: certificates.configMap } }]),
     ...(cache?.claim === undefined ? [] : [{ name: 'cache', persistentVolumeClaim: { claimName: cache.claim } }]),
   ]
 }

@@ -18,6 +18,7 @@ const build: ClusterBuild = {
   labels: {},
   annotations: {},
   secrets: [],
+  limits: {},
   selection: [],
   deadline: 60,
   hasRegistryAuth: true,
@@ -209,6 +210,34 @@ describe('the Job of a build', () => {
     expect(at('build').env).toContainEqual({ name: 'CNB_USER_ID', value: '1001' })
   })
 
+  it('limits what buildpacks use as the build says, and the other containers as the settings file does', () => {
+    const limits = { memory: 2_000_000_000, disk: 5_000_000_000 }
+    const { at } = podOf(
+      { resources: { requests: { cpu: '1' }, limits: { memory: '1Gi', cpu: '2' } } },
+      { ...build, limits },
+    )
+    for (const name of ['detect', 'build'])
+      expect(at(name)).toMatchObject({
+        resources: {
+          requests: { cpu: '1' },
+          limits: { cpu: '2', memory: '2000000000', 'ephemeral-storage': '5000000000' },
+        },
+      })
+    expect(at('export')).toMatchObject({ resources: { limits: { memory: '1Gi', cpu: '2' } } })
+  })
+
+  it('has the certificates of a ConfigMap where programs look for them, in each container', () => {
+    const { pod, at } = podOf({ certificates: { configMap: 'trusted', key: 'ca-bundle.crt' } })
+    expect(pod.volumes).toContainEqual({ name: 'certificates', configMap: { name: 'trusted' } })
+    for (const name of ['source', 'analyze', 'detect', 'restore', 'build', 'export'])
+      expect(at(name).volumeMounts).toContainEqual({
+        name: 'certificates',
+        mountPath: '/etc/ssl/certs/ca-certificates.crt',
+        subPath: 'ca-bundle.crt',
+        readOnly: true,
+      })
+  })
+
   it('keeps the cache of each image by itself in a claim that several share', () => {
     const pathOf = (image: string) =>
       podOf({ cache: { claim: 'c' } }, { ...build, image })
@@ -264,7 +293,7 @@ describe('manifests for others to apply', () => {
     ['no registry', { image: 'app' }, /--publish/],
     ['names in two registries', { tags: ['docker://other.test/app'] }, /copy the image/],
     ['a secret', { secrets: [{ id: 'a', type: 't', key: 'k', value: new Uint8Array() }] }, /bindings of the settings/],
-    ['limits of this machine', { limits: { memory: 1 } }, /resources\.limits/],
+    ['a limit of processes', { limits: { pids: 1 } }, /podPidsLimit/],
     ['a buildpack of this machine', { buildpacks: ['./mine'] }, /bale builder create/],
     ['a packaged one', { preBuildpacks: ['mine.cnb'] }, /bale builder create/],
     ['one in an image', { postBuildpacks: ['docker://r.test/mine'] }, /bale builder create/],
