@@ -8,12 +8,13 @@ import { root } from './helpers/bale.ts'
 
 // The schemas that CI systems publish, as check-jsonschema (PyPI) brings them.
 
-const version = '0.33.3'
+const version = '0.39.0'
 const schemas = {
   '.gitlab-ci.yml': 'vendor.gitlab-ci',
   'github-actions.yml': 'vendor.github-workflows',
   '.drone.yml': 'vendor.drone-ci',
   '.woodpecker.yml': 'vendor.woodpecker-ci',
+  'circleci.yml': 'vendor.circle-ci',
 }
 
 describe('examples/ci', () => {
