@@ -13,6 +13,13 @@ export interface DebianPackage {
 
 type ArchiveContext = Pick<BuildContext, 'env' | 'layer' | 'log' | 'run'>
 
+export interface ArchiveOptions {
+  /** Of packages for another architecture than the build image's: for programs that need nothing of that image. */
+  readonly architecture?: string | undefined
+  /** An older release of Debian, whose packages are there beside those of the build image's: `bookworm`. */
+  readonly older?: string | undefined
+}
+
 /** Debian's archive as the build image's own apt sources have it, used by an ordinary user. */
 export class DebianArchive {
   readonly #context: ArchiveContext
@@ -21,23 +28,25 @@ export class DebianArchive {
   /** A directory that is gone after the build: apt's caches of the lists, and downloads. */
   readonly #temp: string
   readonly #architecture: string | undefined
+  readonly #older: string | undefined
   /** The lists are another build's, and may have been damaged since. */
   #cached: boolean
 
   /**
    * Brings the lists of packages up to date, which costs next to nothing if nothing has changed.
-   * @param architecture of packages for another one than the build image's: for programs that need nothing of that image
    */
-  static async open(context: ArchiveContext, temp: string, architecture?: string): Promise<DebianArchive> {
-    const layer = await context.layer(architecture === undefined ? 'apt' : `apt-${architecture}`, {
+  static async open(context: ArchiveContext, temp: string, options: ArchiveOptions = {}): Promise<DebianArchive> {
+    const name = ['apt', options.architecture, options.older].filter(part => part !== undefined).join('-')
+    const layer = await context.layer(name, {
       types: { cache: true },
       key: {},
       // apt itself checks whatever is there.
       restore: () => keep,
       create: async () => {},
     })
-    const archive = new DebianArchive(context, layer.path, temp, layer.state === 'restored', architecture)
+    const archive = new DebianArchive(context, layer.path, temp, layer.state === 'restored', options)
     await archive.#writeStatus()
+    await archive.#writeSources()
     await archive.#update()
     return archive
   }
@@ -47,9 +56,10 @@ export class DebianArchive {
     dir: string,
     temp: string,
     cached: boolean,
-    architecture: string | undefined,
+    { architecture, older }: ArchiveOptions,
   ) {
     this.#architecture = architecture
+    this.#older = older
     this.#context = context
     this.#dir = dir
     this.#temp = temp
@@ -116,6 +126,22 @@ export class DebianArchive {
     await writeFile(join(this.#temp, 'status'), stdout)
   }
 
+  /** The build image's own sources, with those of the older release from the same places. */
+  async #writeSources(): Promise<void> {
+    if (this.#older === undefined) return
+    const dir = join(this.#temp, 'sources')
+    await mkdir(dir, { recursive: true })
+    const own = '/etc/apt/sources.list.d'
+    const names = (await readdir(own).catch(() => [])).filter(name => /\.(sources|list)$/.test(name))
+    const files = [...names.map(name => join(own, name)), '/etc/apt/sources.list']
+    for (const [index, file] of files.entries()) {
+      const text = await readFile(file, 'utf8').catch(() => '')
+      const ending = file.endsWith('.sources') ? 'sources' : 'list'
+      await writeFile(join(dir, `own-${index}.${ending}`), text)
+      await writeFile(join(dir, `older-${index}.${ending}`), text.replaceAll(/\btrixie\b/g, this.#older))
+    }
+  }
+
   async #update(): Promise<void> {
     for (const dir of [join(this.#dir, 'state'), join(this.#temp, 'cache')]) await mkdir(dir, { recursive: true })
     const { stderr } = await this.#apt('update', ['-qq', '-o', 'pkgCacheFile::Generate=false'], {
@@ -142,6 +168,10 @@ export class DebianArchive {
       'Acquire::Languages': 'none',
       'Acquire::GzipIndexes': 'true',
       'APT::Install-Recommends': 'false',
+      ...(this.#older !== undefined && {
+        'Dir::Etc::sourcelist': '/dev/null',
+        'Dir::Etc::sourceparts': join(this.#temp, 'sources'),
+      }),
       ...(this.#architecture !== undefined && {
         'APT::Architecture': this.#architecture,
         'APT::Architectures': this.#architecture,

@@ -54,7 +54,7 @@ async function provideClient(context: BuildContext): Promise<string> {
     restore: () => keep,
     create: dir =>
       withTempDir(async temp => {
-        const archive = await DebianArchive.open(context, temp, foreign)
+        const archive = await DebianArchive.open(context, temp, { architecture: foreign })
         const packages = (await archive.resolve(['golang-go'])).filter(({ name }) => /^golang-[\d.]+-go$/.test(name))
         const unpacked = join(temp, 'unpacked')
         await mkdir(unpacked)

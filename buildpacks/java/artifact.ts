@@ -2,26 +2,49 @@ import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, matchesGlob, relative } from 'node:path'
 import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { type JavaArchive, readArchive } from './archive.ts'
+import { mainClassesIn } from './main-class.ts'
 
-/** What a build made: an archive that Java can start, or an archive of a distribution with scripts. */
+/**
+ * What a build made: an archive that Java can start; one with classes to start that does not say so, and whose libraries are elsewhere; a
+ * web application for a servlet container; or a distribution with scripts, as an archive or a directory.
+ */
 export type Artifact =
-  { readonly kind: 'archive'; readonly archive: JavaArchive } | { readonly kind: 'distribution'; readonly path: string }
+  | { readonly kind: 'archive'; readonly archive: JavaArchive }
+  | { readonly kind: 'classes'; readonly archive: JavaArchive; readonly main: string }
+  | { readonly kind: 'war'; readonly archive: JavaArchive }
+  | { readonly kind: 'class path'; readonly paths: readonly string[]; readonly main: string }
+  | { readonly kind: 'distribution'; readonly path: string }
+
+const artifactSettings = ['BP_MAVEN_BUILT_ARTIFACT', 'BP_GRADLE_BUILT_ARTIFACT', 'BP_SBT_BUILT_ARTIFACT'] as const
+const moduleSettings = [
+  'BP_MAVEN_BUILT_MODULE',
+  'BP_GRADLE_BUILT_MODULE',
+  'BP_SBT_BUILT_MODULE',
+  'GOOGLE_BUILDABLE',
+] as const
 
 const isArchive = (name: string): boolean => /\.[ejw]ar$/.test(name)
 /** What builds leave beside the application. */
+const isDistribution = (path: string): boolean =>
+  (path.endsWith('.zip') && /^(distributions|universal)$/.test(basename(dirname(path)))) || isStage(path)
+/** What sbt-native-packager and sbt-pack make: a distribution that is no archive. */
+const isStage = (path: string): boolean => /\/(universal\/stage|pack)$/.test(path)
 const isHelper = (name: string): boolean => /^original-|-(sources|javadoc|tests|test-fixtures|plain)\.jar$/.test(name)
 
 /**
  * The artifact that starts the application: the one that a setting names; else the only one in the directories of built archives that
- * says which class to start; else the only distribution.
+ * says which class to start; else the only distribution, the only war, or the only archive with a class that can be started.
  * @throws BuildpackError if there is none, or more than one
  */
 export async function findArtifact(app: App, env: Readonly<Record<string, string>>): Promise<Artifact> {
-  const setting = firstSetting(env, 'BP_MAVEN_BUILT_ARTIFACT', 'BP_GRADLE_BUILT_ARTIFACT')
-  const module = firstSetting(env, 'BP_MAVEN_BUILT_MODULE', 'BP_GRADLE_BUILT_MODULE', 'GOOGLE_BUILDABLE')
+  const setting = firstSetting(env, ...artifactSettings)
+  const module = firstSetting(env, ...moduleSettings)
   const all = await builtFiles(app.path, module?.value.replace(/\/$/, '') ?? '')
   const named =
     setting && all.filter(path => setting.value.split(/\s+/).some(glob => matchesGlob(relative(app.path, path), glob)))
+  // sbt names the class in archives as well that have no libraries.
+  const staged = named === undefined ? all.filter(isStage) : []
+  if (staged.length === 1) return { kind: 'distribution', path: staged[0] ?? '' }
   const candidates = named ?? all.filter(path => isArchive(path) && !isHelper(basename(path)))
   const archives = await Promise.all(candidates.filter(isArchive).map(readArchive))
   const executable = preferred(archives.filter(({ manifest }) => manifest['Main-Class'] !== undefined))
@@ -33,27 +56,78 @@ export async function findArtifact(app: App, env: Readonly<Record<string, string
       fix: 'set BP_MAVEN_BUILT_MODULE or BP_GRADLE_BUILT_MODULE to the module that starts, or BP_MAVEN_BUILT_ARTIFACT to the archive',
     })
   }
-  const distributions = (named ?? all).filter(path => path.endsWith('.zip') && dirname(path).endsWith('distributions'))
+  const distributions = (named ?? all).filter(isDistribution)
   // The plugin of Spring Boot makes a second one.
   const [distribution, ...rest] = distributions.filter(
     path => !basename(path).includes('-boot-') || distributions.length === 1,
   )
   if (distribution !== undefined && rest.length === 0) return { kind: 'distribution', path: distribution }
-  const [first] = archives
-  if (first === undefined) {
+  if (archives.length === 0) {
     throw new BuildpackError('the build made no archive in target/ or build/libs/', {
       where: setting?.name ?? module?.name ?? 'the build',
       fix: 'set BP_MAVEN_BUILT_MODULE, BP_GRADLE_BUILT_MODULE or BP_MAVEN_BUILT_ARTIFACT to what the build makes',
     })
   }
+  const wars = archives.filter(({ path }) => path.endsWith('.war'))
+  if (wars.length === 1) return { kind: 'war', archive: wars[0] as JavaArchive }
+  if (wars.length > 1) {
+    throw new BuildpackError(`several web applications can be started: ${shown(wars.map(({ path }) => path))}`, {
+      where: setting?.name ?? 'the build',
+      fix: 'set BP_MAVEN_BUILT_MODULE or BP_GRADLE_BUILT_MODULE to the module that starts',
+    })
+  }
+  return findClasses(app, env, archives)
+}
+
+/** Settings of plugins that start or pack an application, by which the class of a project is known that has several. */
+const mainProperty = /<(exec\.mainClass|main\.class|mainClass|start-class)>\s*([\w.$]+)\s*</
+
+/**
+ * The class of an application that starts, in the archives of its class path that were made here.
+ * @throws BuildpackError if there is none, or more than one
+ */
+export async function findClassPath(
+  app: App,
+  env: Readonly<Record<string, string>>,
+  paths: readonly string[],
+): Promise<Artifact> {
+  const own = await Promise.all(paths.filter(path => path.startsWith(`${app.path}/`)).map(readArchive))
+  if (own.length === 0) {
+    throw new BuildpackError('the build names no archives of the application', {
+      where: 'the build',
+      fix: 'add sbt-native-packager to project/plugins.sbt, and enablePlugins(JavaAppPackaging) to build.sbt',
+    })
+  }
+  const found = await findClasses(app, env, own)
+  return found.kind === 'classes' ? { kind: 'class path', paths, main: found.main } : found
+}
+
+async function findClasses(
+  app: App,
+  env: Readonly<Record<string, string>>,
+  archives: readonly JavaArchive[],
+): Promise<Artifact> {
+  const pom = (await app.read(firstSetting(env, 'BP_MAVEN_POM_FILE')?.value ?? 'pom.xml')) ?? ''
+  const named = mainProperty.exec(pom)?.[2]
+  const all: { archive: JavaArchive; main: string }[] = []
+  for (const archive of archives) {
+    for (const main of await mainClassesIn(archive.path)) all.push({ archive, main })
+  }
+  const found = named === undefined ? all : all.filter(({ main }) => main === named)
+  const [only, ...rest] = found
+  if (only !== undefined && rest.length === 0) return { kind: 'classes', ...only }
+  const paths = archives.map(({ path }) => relative(app.path, path)).join(', ')
+  const fix =
+    'set mainClass of the JAR plugin, or exec.mainClass in the properties of pom.xml, or name the command in a Procfile'
+  if (all.length === 0) {
+    throw new BuildpackError(`no class in ${paths} has a main method`, {
+      where: 'the build',
+      fix: 'set BP_MAVEN_BUILT_MODULE or BP_GRADLE_BUILT_MODULE to the module that starts, or add a class that does',
+    })
+  }
   throw new BuildpackError(
-    `none of the archives says which class to start: ${shown(archives.map(({ path }) => path))}`,
-    {
-      where: `${relative(app.path, first.path)} META-INF/MANIFEST.MF`,
-      fix: first.path.endsWith('.war')
-        ? 'make an executable archive, for example with Spring Boot: Bale has no servlet container yet'
-        : 'make an executable archive: the plugins of Spring Boot and Quarkus, the Shade plugin, or mainClass of the JAR plugin and a copy of the libraries',
-    },
+    `none of the archives says which class to start: ${paths} has ${all.map(({ main }) => main).join(', ')}`,
+    { where: `${relative(app.path, all[0]?.archive.path ?? '')} META-INF/MANIFEST.MF`, fix },
   )
 }
 
@@ -73,7 +147,7 @@ async function builtFiles(root: string, module: string): Promise<string[]> {
     for (const entry of await list(dir)) {
       if (!entry.isDirectory() || entry.name.startsWith('.')) continue
       const path = join(dir, entry.name)
-      if (entry.name === 'target') found.push(...(await filesOf(path)), ...(await filesOf(join(path, 'quarkus-app'))))
+      if (entry.name === 'target') found.push(...(await builtInTarget(path)))
       else if (entry.name === 'build') {
         for (const name of ['libs', 'quarkus-app', 'distributions']) found.push(...(await filesOf(join(path, name))))
       } else if (depth > 0 && !['node_modules', 'src'].includes(entry.name)) await visit(path, depth - 1)
@@ -81,6 +155,23 @@ async function builtFiles(root: string, module: string): Promise<string[]> {
   }
   await visit(join(root, module), 2)
   return found.toSorted()
+}
+
+/** What Maven makes in `target`, and sbt below it: version 1 in `scala-2.13` and `universal`, version 2 in `out/jvm/scala-3.3.6/shop`. */
+async function builtInTarget(target: string): Promise<string[]> {
+  const below = async (dir: string, pattern: RegExp) =>
+    (await list(dir))
+      .filter(entry => entry.isDirectory() && pattern.test(entry.name))
+      .map(({ name }) => join(dir, name))
+  const versions = [...(await below(target, /^scala-/)), ...(await below(join(target, 'out/jvm'), /^scala-/))]
+  const projects = (await Promise.all(versions.map(dir => below(dir, /./)))).flat()
+  const found: string[] = []
+  for (const dir of [target, join(target, 'quarkus-app'), ...versions, ...projects]) {
+    found.push(...(await filesOf(dir)), ...(await filesOf(join(dir, 'universal'))))
+    for (const name of ['universal/stage', 'pack'])
+      if ((await list(join(dir, name, 'bin'))).length > 0) found.push(join(dir, name))
+  }
+  return found
 }
 
 async function filesOf(dir: string): Promise<string[]> {

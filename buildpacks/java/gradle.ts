@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type App, type BuildContext, BuildpackError, firstSetting, keep, splitWords } from '../sdk/index.ts'
 import type { Jdk } from './jdk.ts'
-import { proxiesOf } from './proxies.ts'
+import { proxyOptions } from './proxies.ts'
 
 /** Archives whose bytes depend on their contents alone (docs.gradle.org, "Reproducible archives"). */
 const initScript = `allprojects {
@@ -44,7 +44,7 @@ export async function buildWithGradle(context: BuildContext, { jdk, temp }: { jd
         GRADLE_USER_HOME: cache.path,
         GRADLE_OPTS: [env['GRADLE_OPTS'], ...proxyOptions(env)].filter(Boolean).join(' ') || undefined,
       },
-      fix: explain,
+      fix: (stderr, stdout) => explain(stdout + stderr),
     }),
   )
 }
@@ -59,20 +59,6 @@ function tasksOf(env: Readonly<Record<string, string>>): string[] {
     ...words('BP_GRADLE_ADDITIONAL_BUILD_ARGUMENTS'),
     ...words('GOOGLE_BUILD_ARGS'),
   ]
-}
-
-/** The wrapper and Gradle read a proxy from Java's properties alone. */
-function proxyOptions(env: Readonly<Record<string, string>>): string[] {
-  return proxiesOf(env).flatMap(({ protocol, host, port, username, password, nonProxyHosts }) => {
-    const option = (name: string, value: string) => (value === '' ? [] : [`-D${name}=${value}`])
-    return [
-      ...option(`${protocol}.proxyHost`, host),
-      ...option(`${protocol}.proxyPort`, port),
-      ...option(`${protocol}.proxyUser`, username),
-      ...option(`${protocol}.proxyPassword`, password),
-      ...option('http.nonProxyHosts', nonProxyHosts),
-    ]
-  })
 }
 
 function explain(output: string): string | undefined {

@@ -1,38 +1,65 @@
 import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { isErrno } from '../../lifecycle/errors.ts'
 import { type BuildContext, BuildpackError, type Component, firstSetting, type LaunchProcess } from '../sdk/index.ts'
 import { countClasses, type JavaArchive, readArchive } from './archive.ts'
 import type { Artifact } from './artifact.ts'
 import type { Jdk } from './jdk.ts'
+import { copyLibraries, type Maven } from './maven.ts'
+import { propertySource, provideTomcat } from './tomcat.ts'
 
 /** What stays in the image, and how it starts. */
 export interface ImageFiles {
-  readonly process: Omit<LaunchProcess, 'type'>
+  readonly processes: readonly LaunchProcess[]
   readonly slices: readonly { readonly paths: readonly string[] }[]
   readonly components: readonly Component[]
   /** How many classes the application and its libraries have. */
   readonly classes: number
+  /** Options of the JVM that they cannot do without. */
+  readonly options?: readonly string[]
   readonly shown: string
 }
 
 /** What the Procfile's buildpack and others read yet. */
 const kept = ['Procfile', 'app.yaml', 'project.toml']
 
+export interface BuildTools {
+  readonly jdk: Jdk
+  readonly temp: string
+  /** The Maven that built the application, or else Debian's. */
+  readonly openMaven: () => Promise<Maven>
+}
+
 /** Replaces the sources in the application's directory by what the build made, and says how that starts. */
-export async function placeArtifact(
-  context: BuildContext,
-  artifact: Artifact,
-  temp: string,
-  jdk: Jdk,
-): Promise<ImageFiles> {
+export async function placeArtifact(context: BuildContext, artifact: Artifact, tools: BuildTools): Promise<ImageFiles> {
+  const { jdk, temp } = tools
   const stage = join(temp, 'application')
   await mkdir(stage)
   if (artifact.kind === 'distribution') {
-    await unzip(context, jdk, artifact.path, stage)
+    if (artifact.path.endsWith('.zip')) await unzip(context, jdk, artifact.path, stage)
+    else await cp(artifact.path, stage, { recursive: true, verbatimSymlinks: true })
     await replaceSources(context, stage)
     return startDistribution(context)
   }
+  if (artifact.kind === 'class path') {
+    await mkdir(join(stage, 'lib'))
+    for (const [index, path] of artifact.paths.entries())
+      await cp(path, join(stage, 'lib', `${String(index + 1).padStart(3, '0')}-${basename(path)}`))
+    await replaceSources(context, stage)
+    return startLibraries(context, artifact.main)
+  }
   const { archive } = artifact
+  if (artifact.kind === 'war') {
+    await unzip(context, jdk, archive.path, stage)
+    await replaceSources(context, stage)
+    return startWebApplication(context, tools)
+  }
+  if (artifact.kind === 'classes') {
+    await cp(archive.path, join(stage, basename(archive.path)))
+    await stageLibraries(context, tools, archive, stage)
+    await replaceSources(context, stage)
+    return startClasses(context, archive, artifact.main)
+  }
   const isQuarkus = basename(archive.path) === 'quarkus-run.jar'
   if (isQuarkus) await cp(dirname(archive.path), stage, { recursive: true })
   else if (archive.layersIndex !== undefined) await unzip(context, jdk, archive.path, stage)
@@ -45,6 +72,67 @@ export async function placeArtifact(
     ? startArchive(context, archive, isQuarkus)
     : startSpringBoot(context, archive, archive.layersIndex)
 }
+
+/** The directory as the build leaves it, for a command of the user's that starts something in it. */
+export async function startInPlace({ app }: BuildContext, where: string): Promise<ImageFiles> {
+  const { components, classes } = await inspectLibraries(app.path)
+  return { processes: [], slices: [], components, classes, shown: `what ${where} says` }
+}
+
+/** The libraries of an archive that does not name them: Maven knows which ones a project needs at run time. */
+async function stageLibraries(
+  context: BuildContext,
+  { openMaven }: BuildTools,
+  { path }: JavaArchive,
+  stage: string,
+): Promise<void> {
+  // Where the archive is not Maven's own, its libraries are for the build to copy.
+  if (basename(dirname(path)) !== 'target') return
+  const name = 'target/bale-libraries'
+  await copyLibraries(context, await openMaven(), name)
+  await cp(join(dirname(dirname(path)), name), join(stage, 'lib'), { recursive: true }).catch((error: unknown) => {
+    // A project without libraries gets no directory.
+    if (!isErrno(error, 'ENOENT')) throw error
+  })
+}
+
+async function startClasses(context: BuildContext, { path }: JavaArchive, main: string): Promise<ImageFiles> {
+  const { app } = context
+  const { components, classes } = await inspectLibraries(app.path)
+  const hasLibraries = await app.hasDirectory('lib')
+  const classPath = [app.at(basename(path)), ...(hasLibraries ? [app.at('lib/*')] : [])].join(':')
+  return {
+    processes: [web(['java', '-cp', classPath, main])],
+    slices: hasLibraries ? [{ paths: ['lib'] }] : [],
+    components,
+    classes,
+    shown: `${main} in ${basename(path)}`,
+  }
+}
+
+async function startLibraries({ app }: BuildContext, main: string): Promise<ImageFiles> {
+  const { components, classes } = await inspectLibraries(app.path)
+  const command = ['java', '-cp', app.at('lib/*'), main] as const
+  return { processes: [web(command)], slices: [], components, classes, shown: main }
+}
+
+/** An unpacked web application in a servlet container. */
+export async function startWebApplication(context: BuildContext, tools: BuildTools): Promise<ImageFiles> {
+  const { app } = context
+  const tomcat = await provideTomcat(context, () => tools.openMaven(), tools.temp)
+  const { components, classes } = await inspectLibraries(app.path)
+  return {
+    processes: [web(tomcat.command)],
+    slices: [{ paths: ['WEB-INF/lib'] }],
+    components,
+    // Those of Tomcat itself beside the libraries'.
+    classes: classes + 3000,
+    options: [propertySource],
+    shown: `Tomcat ${tomcat.version}`,
+  }
+}
+
+const web = (command: LaunchProcess['command']): LaunchProcess => ({ type: 'web', command, default: true })
 
 /** An archive that is unpacked already: its classes and libraries are the application's directory. */
 export async function startExploded(
@@ -60,8 +148,7 @@ export async function startExploded(
       .filter(Boolean)
       .map(name => app.at(name)),
   ]
-  const process = { command: ['java', '-cp', paths.join(':'), main] as const, default: true }
-  return { process, slices: [], components, classes, shown: main }
+  return { processes: [web(['java', '-cp', paths.join(':'), main])], slices: [], components, classes, shown: main }
 }
 
 /** An archive whose manifest names libraries beside it (JAR file specification, "Class-Path"). */
@@ -95,7 +182,7 @@ async function startArchive(
   const name = basename(path)
   const { components, classes } = await inspectLibraries(app.path)
   return {
-    process: { command: ['java', '-jar', app.at(name)], default: true },
+    processes: [web(['java', '-jar', app.at(name)])],
     // Libraries change less often than the application.
     slices: isQuarkus
       ? [{ paths: ['lib'] }, { paths: ['quarkus'] }]
@@ -113,7 +200,7 @@ async function startSpringBoot({ app }: BuildContext, archive: JavaArchive, inde
   const main = archive.manifest['Main-Class'] ?? ''
   const { components, classes } = await inspectLibraries(app.path)
   return {
-    process: { command: ['java', '-cp', app.path, main], default: true },
+    processes: [web(['java', '-cp', app.path, main])],
     slices: parseLayersIndex(index).map(paths => ({ paths })),
     components,
     classes: classes + countClasses(archive),
@@ -139,15 +226,15 @@ export function parseLayersIndex(index: string): string[][] {
 async function startDistribution({ app, env }: BuildContext): Promise<ImageFiles> {
   const tops = (await readdir(app.path, { withFileTypes: true })).filter(entry => entry.isDirectory())
   const [top] = tops.filter(({ name }) => !name.startsWith('.'))
-  const bin = join(top?.name ?? '', 'bin')
-  const scripts = (await readdir(app.at(bin)).catch(() => [])).filter(name => !name.endsWith('.bat'))
+  const bin = (await app.hasDirectory('bin')) ? 'bin' : join(top?.name ?? '', 'bin')
+  const scripts = (await readdir(app.at(bin)).catch(() => [])).filter(name => !/\.bat$|^\./.test(name))
   const wanted = firstSetting(env, 'BP_EXECUTABLE_NAME')?.value
   const script = scripts.find(name => name === wanted) ?? (scripts.length === 1 ? scripts[0] : undefined)
   if (script === undefined) {
     throw new BuildpackError(
       `the distribution has ${scripts.length === 0 ? 'no script' : `several scripts: ${scripts.join(', ')}`} in ${bin}`,
       {
-        where: 'build/distributions',
+        where: bin,
         fix: 'set BP_EXECUTABLE_NAME to the script that starts the application, or name the command in a Procfile',
       },
     )
@@ -155,10 +242,12 @@ async function startDistribution({ app, env }: BuildContext): Promise<ImageFiles
   await chmod(app.at(bin, script), 0o755)
   const { components, classes } = await inspectLibraries(app.path)
   return {
-    process: { command: [app.at(bin, script)], default: true },
+    processes: [web([app.at(bin, script)])],
     slices: [],
     components,
     classes,
+    // Play writes its process id beside itself, where the application cannot write, and will not start where there is one already.
+    ...(components.some(({ name }) => /^play-server_/.test(name)) && { options: ['-Dpidfile.path=/dev/null'] }),
     shown: join(bin, script),
   }
 }

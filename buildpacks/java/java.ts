@@ -14,13 +14,23 @@ import {
   pass,
   withTempDir,
 } from '../sdk/index.ts'
-import { parseManifest, readArchive } from './archive.ts'
-import { type Artifact, findArtifact } from './artifact.ts'
+import { type JavaArchive, parseManifest, readArchive } from './archive.ts'
+import { type Artifact, findArtifact, findClassPath } from './artifact.ts'
 import { buildWithGradle, requireWrapper } from './gradle.ts'
-import { placeArtifact, startExploded } from './image-files.ts'
+import { startsInPlace } from './declared-start.ts'
+import {
+  type BuildTools,
+  type ImageFiles,
+  placeArtifact,
+  startExploded,
+  startInPlace,
+  startWebApplication,
+} from './image-files.ts'
 import { provideJdk, provideJre } from './jdk.ts'
-import { buildWithMaven } from './maven.ts'
-import { available, chooseVersion } from './version.ts'
+import { buildWithMaven, openMaven } from './maven.ts'
+import { buildWithSbt } from './sbt.ts'
+import { checkTomcatSettings } from './tomcat.ts'
+import { available, chooseVersion, olderReleases } from './version.ts'
 
 /** Java applications, and those in other languages of the JVM that Maven or Gradle builds. */
 export const java = defineBuildpack({
@@ -32,26 +42,28 @@ export const java = defineBuildpack({
 type Env = Readonly<Record<string, string>>
 
 async function detect({ app, env }: DetectContext) {
-  const found = await detectLanguage({ app, env }, 'java')
-  if (found.role === 'none') return fail(found.reason)
+  const roles = await Promise.all(['java', 'scala'].map(id => detectLanguage({ app, env }, id)))
+  const found = roles.find(({ role }) => role !== 'none') ?? roles[0]
+  if (found === undefined || found.role === 'none') return fail(found?.reason ?? '')
   if ((await toolOf(app, env)) === undefined && (await archivesIn(app)).length === 0) {
-    return fail('there is no pom.xml, no build.gradle, and no archive')
+    return fail('there is no pom.xml, no build.gradle, no build.sbt, and no archive')
   }
   return pass(found.reason, found.plan)
 }
 
 /** The tool that builds the application; undefined for an application that is compiled already. */
-async function toolOf(app: App, env: Env): Promise<'maven' | 'gradle' | undefined> {
+async function toolOf(app: App, env: Env): Promise<'maven' | 'gradle' | 'sbt' | undefined> {
   if (firstSetting(env, 'BP_MAVEN_POM_FILE')) return 'maven'
   const names = await readdir(app.path)
   // Polyglot Maven has its projects in pom.yaml, pom.groovy and others.
   if (names.some(name => /^pom\.(xml|ya?ml|groovy|kts|scala|clj|atom|rb|json|toml)$/.test(name))) return 'maven'
-  return names.some(name => /^(build|settings)\.gradle(\.kts)?$/.test(name)) ? 'gradle' : undefined
+  if (names.some(name => /^(build|settings)\.gradle(\.kts)?$/.test(name))) return 'gradle'
+  return names.includes('build.sbt') ? 'sbt' : undefined
 }
 
 async function archivesIn(app: App): Promise<string[]> {
   const names = await readdir(app.path)
-  return names.filter(name => /\.[jw]ar$/.test(name) || name === 'META-INF')
+  return names.filter(name => /\.[jw]ar$/.test(name) || ['META-INF', 'WEB-INF'].includes(name))
 }
 
 async function build(context: BuildContext): Promise<BuildResult> {
@@ -65,30 +77,48 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   log.info(`Java ${major}: ${why}`)
   if (instead) {
     log.warning(
-      `${instead.where} asks for Java ${instead.value}, which Debian 13 does not have: Java ${major} builds and runs the application`,
+      `${instead.where} asks for Java ${instead.value}, which Debian does not have: Java ${major} builds and runs the application`,
       `Write ${major} there if the application runs with it.`,
     )
   }
+  if (major === '11') log.warning('Debian no longer mends Java 11', 'Use 17 or newer if the application runs with it.')
   const tool = await toolOf(app, env)
   if (tool === 'gradle') await requireWrapper(app)
   const ready = tool === undefined ? await findReady(app) : undefined
-  const archive = await DebianArchive.open(context, temp)
+  checkTomcatSettings(env)
+  const archive = await DebianArchive.open(context, temp, { older: olderReleases[major] })
   const jdk = await provideJdk(context, archive, major)
-  if (tool === 'maven') await buildWithMaven(context, archive, { jdk, temp })
+  const tools = { archive, jdk, temp }
+  const built = tool === 'maven' ? await buildWithMaven(context, tools) : undefined
   if (tool === 'gradle') await buildWithGradle(context, { jdk, temp })
-  const files =
-    ready?.kind === 'exploded'
-      ? await startExploded(context, ready.manifest)
-      : await placeArtifact(context, ready ?? (await findArtifact(app, env)), temp, jdk)
-  await provideJre(context, archive, { major, jdk, classes: files.classes })
+  const image = { jdk, temp, openMaven: async () => built ?? openMaven(context, tools) }
+  const classPath = tool === 'sbt' ? await buildWithSbt(context, image) : undefined
+  const files = await chooseFiles(
+    context,
+    classPath === undefined ? ready : await findClassPath(app, env, classPath),
+    image,
+  )
+  await provideJre(context, archive, { major, jdk, classes: files.classes, options: files.options ?? [] })
   log.info(`Starts with: ${files.shown}`)
   return {
-    launch: { processes: [{ type: 'web', ...files.process }], slices: files.slices },
+    launch: { processes: files.processes, slices: files.slices },
     sbom: files.components,
   }
 }
 
-type Ready = Artifact | { readonly kind: 'exploded'; readonly manifest: Readonly<Record<string, string>> }
+async function chooseFiles(context: BuildContext, ready: Ready | undefined, tools: BuildTools): Promise<ImageFiles> {
+  const { app, env } = context
+  if (ready?.kind === 'exploded') return startExploded(context, ready.manifest)
+  if (ready?.kind === 'web application') return startWebApplication(context, tools)
+  const inPlace = ready === undefined ? await startsInPlace(app, env) : undefined
+  if (inPlace !== undefined) return startInPlace(context, inPlace)
+  return placeArtifact(context, ready ?? (await findArtifact(app, env)), tools)
+}
+
+type Ready =
+  | Artifact
+  | { readonly kind: 'exploded'; readonly manifest: Readonly<Record<string, string>> }
+  | { readonly kind: 'web application' }
 
 /**
  * An application that is compiled already: an archive, or one that is unpacked.
@@ -97,10 +127,13 @@ type Ready = Artifact | { readonly kind: 'exploded'; readonly manifest: Readonly
 async function findReady(app: App): Promise<Ready> {
   const manifest = parseManifest((await app.read('META-INF/MANIFEST.MF')) ?? '')
   if (manifest['Main-Class'] !== undefined) return { kind: 'exploded', manifest }
-  const names = (await archivesIn(app)).filter(name => name !== 'META-INF').toSorted()
+  if (await app.hasDirectory('WEB-INF')) return { kind: 'web application' }
+  const names = (await archivesIn(app)).filter(name => /\.[jw]ar$/.test(name)).toSorted()
   const archives = await Promise.all(names.map(name => readArchive(app.at(name))))
   const [first, ...rest] = archives.filter(archive => archive.manifest['Main-Class'] !== undefined)
   if (first !== undefined && rest.length === 0) return { kind: 'archive', archive: first }
+  const wars = archives.filter(({ path }) => path.endsWith('.war'))
+  if (first === undefined && wars.length === 1) return { kind: 'war', archive: wars[0] as JavaArchive }
   const what =
     first === undefined
       ? 'no archive says which class to start'

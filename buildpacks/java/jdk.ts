@@ -60,13 +60,13 @@ export async function provideJdk(context: BuildContext, archive: DebianArchive, 
 export async function provideJre(
   context: BuildContext,
   archive: DebianArchive,
-  { major, jdk, classes }: { major: Major; jdk: Jdk; classes: number },
+  { major, jdk, classes, options }: { major: Major; jdk: Jdk; classes: number; options: readonly string[] },
 ): Promise<void> {
   const { run, target } = context
   const name = `openjdk-${major}-jre-headless`
   const packages = await resolveJava(archive, name)
   const version = versionOf(packages, name)
-  const link = linkArguments(context.env)
+  const link = linkArguments(context.env, major)
   const certificates = await packagedCertificates()
   await context.layer('jre', {
     title: `JRE ${version.replace(/-.*/, '')}${link === undefined ? '' : ' (jlink)'}`,
@@ -104,7 +104,7 @@ export async function provideJre(
       return Promise.resolve(debianComponents(packages, `${name}-${version}`))
     },
   })
-  await provideLaunchProgram(context, classes)
+  await provideLaunchProgram(context, launchScript(classes, options))
 }
 
 /**
@@ -125,8 +125,7 @@ async function packagedCertificates(): Promise<string> {
 }
 
 /** A layer of its own, as the number of classes changes with the application and the JRE does not. */
-async function provideLaunchProgram({ layer }: BuildContext, classes: number): Promise<void> {
-  const script = launchScript(classes)
+async function provideLaunchProgram({ layer }: BuildContext, script: string): Promise<void> {
   await layer('jvm-options', {
     types: { launch: true },
     key: { Script: digestOf(script) },
@@ -139,11 +138,14 @@ async function provideLaunchProgram({ layer }: BuildContext, classes: number): P
 }
 
 /** BP_JVM_JLINK_ENABLED makes a JRE of modules; BP_JVM_JLINK_ARGS says of which. */
-function linkArguments(env: Readonly<Record<string, string>>): string[] | undefined {
+function linkArguments(env: Readonly<Record<string, string>>, major: Major): string[] | undefined {
   const args = firstSetting(env, 'BP_JVM_JLINK_ARGS')
   if (args !== undefined) return splitWords(args.value, args.name)
   if (!isSet(env, 'BP_JVM_JLINK_ENABLED')) return undefined
-  const smaller = ['--no-man-pages', '--no-header-files', '--strip-java-debug-attributes', '--compress', 'zip-6']
+  // Java 21 has other levels than those before it.
+  const compression =
+    Number(major) < 21 ? ['--compress', '2'] : ['--strip-java-debug-attributes', '--compress', 'zip-6']
+  const smaller = ['--no-man-pages', '--no-header-files', ...compression]
   return ['--add-modules', 'ALL-MODULE-PATH', ...smaller]
 }
 

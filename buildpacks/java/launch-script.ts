@@ -5,8 +5,9 @@ const jdkClasses = 27_000
  * A program of exec.d, which the launcher runs before the process (buildpack.md, "exec.d"): it fits the JVM into the memory of the
  * container, and translates switches and certificates into options. Options that the user gives stay as they are.
  * @param classes how many classes the application and its libraries have
+ * @param own options that the application cannot do without
  */
-export function launchScript(classes: number): string {
+export function launchScript(classes: number, own: readonly string[] = []): string {
   return `#!/bin/sh
 set -eu
 given=" \${JAVA_TOOL_OPTIONS-} \${JAVA_OPTS-} "
@@ -45,7 +46,7 @@ size() {
   esac
 }
 
-# The memory that the container may have: control groups version 2, then 1. Without a limit the JVM's own default holds.
+${own.map(option => `add "${option}"\n`).join('')}# The memory that the container may have: control groups version 2, then 1. Without a limit the JVM's own default holds.
 limit=\${BPL_JVM_TOTAL_MEMORY-}
 if [ -n "$limit" ]; then
   total=$(kib BPL_JVM_TOTAL_MEMORY "$limit")
@@ -116,11 +117,14 @@ put() {
   printf '%s = "%s"\\n' "$1" "$(printf %s "$2" | sed 's/\\\\/\\\\\\\\/g; s/"/\\\\"/g')" >&3
 }
 put JAVA_TOOL_OPTIONS "\${JAVA_TOOL_OPTIONS-}\${JAVA_TOOL_OPTIONS:+ }\${options# }"
+# They are in there now. A command that adds them again would load an agent twice, which ends the JVM.
+[ -z "\${JAVA_OPTS-}" ] || put JAVA_OPTS ''
 # Platforms name the port in PORT; frameworks look elsewhere.
 if [ -n "\${PORT-}" ]; then
   [ -n "\${SERVER_PORT-}" ] || put SERVER_PORT "$PORT"
   [ -n "\${QUARKUS_HTTP_PORT-}" ] || put QUARKUS_HTTP_PORT "$PORT"
   [ -n "\${MICRONAUT_SERVER_PORT-}" ] || put MICRONAUT_SERVER_PORT "$PORT"
+  [ -n "\${PLAY_HTTP_PORT-}" ] || put PLAY_HTTP_PORT "$PORT"
 fi
 `
 }

@@ -14,46 +14,94 @@ import {
 import type { Jdk } from './jdk.ts'
 import { proxiesOf } from './proxies.ts'
 
-/** Builds with the application's Maven wrapper, or with Debian's Maven. Downloads stay in a cache. */
-export async function buildWithMaven(
-  context: BuildContext,
-  archive: DebianArchive,
-  { jdk, temp }: { jdk: Jdk; temp: string },
-): Promise<void> {
-  const { app, env, layer, log, run } = context
+export interface MavenTools {
+  readonly archive: DebianArchive
+  readonly jdk: Jdk
+  readonly temp: string
+}
+
+/** Maven with the settings and the repository of this build. */
+export interface Maven {
+  /** As people call it: `./mvnw`. */
+  readonly name: string
+  run(args: readonly string[], options?: { readonly cwd?: string; readonly quiet?: boolean }): Promise<void>
+}
+
+/**
+ * Maven, ready to run. Downloads stay in a cache.
+ * @param wrapper the application's own; Debian's Maven without one
+ */
+export async function openMaven(context: BuildContext, tools: MavenTools, wrapper?: string): Promise<Maven> {
+  const { app, env, layer, run } = context
+  const { archive, jdk, temp } = tools
   const cache = await layer('maven', {
     types: { cache: true },
     key: { repository: 'maven' },
     restore: () => keep,
     create: async () => {},
   })
-  const pom = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value
-  const project = dirname(pom ?? 'pom.xml')
-  const wrapper = await app.firstOf([join(project, 'mvnw'), 'mvnw'])
-  const maven: [string, ...string[]] =
+  const program: [string, ...string[]] =
     wrapper === undefined ? [await provideMaven(context, archive)] : ['sh', app.at(wrapper)]
-  const args = [
-    '-B',
-    '-ntp',
-    `-Dmaven.repo.local=${join(cache.path, 'repository')}`,
-    // The entries of archives get this time: the same source gives the same bytes (maven.apache.org, "Reproducible Builds").
-    '-Dproject.build.outputTimestamp=1980-01-01T00:00:02Z',
-    ...(await settingsOf(context, temp)),
-    ...(pom === undefined ? [] : ['-f', pom]),
-    ...goalsOf(env),
-  ]
-  const shown = `${wrapper === undefined ? 'mvn' : `./${wrapper}`} ${goalsOf(env).join(' ')}`
-  await log.step(`Running ${shown}`, () =>
-    run([...maven, ...args], {
-      name: shown,
-      env: {
-        ...jdk.env,
-        HOME: cache.path,
-        MAVEN_USER_HOME: join(cache.path, 'wrapper'),
-        MAVEN_OPTS: [env['MAVEN_OPTS'], env['MAVEN_JAVA_OPTS']].filter(Boolean).join(' ') || undefined,
-      },
-      fix: explain,
-    }),
+  const fixed = ['-B', '-ntp', `-Dmaven.repo.local=${join(cache.path, 'repository')}`]
+  const settings = await settingsOf(context, temp)
+  const name = wrapper === undefined ? 'mvn' : `./${wrapper}`
+  return {
+    name,
+    run: async (args, options) => {
+      await run([...program, ...fixed, ...settings, ...args], {
+        name: `${name} ${args.filter(arg => !arg.startsWith('-D')).join(' ')}`,
+        env: {
+          ...jdk.env,
+          HOME: cache.path,
+          MAVEN_USER_HOME: join(cache.path, 'wrapper'),
+          MAVEN_OPTS: [env['MAVEN_OPTS'], env['MAVEN_JAVA_OPTS']].filter(Boolean).join(' ') || undefined,
+        },
+        fix: (stderr, stdout) => explain(stdout + stderr),
+        ...options,
+      })
+    },
+  }
+}
+
+/** Builds with the application's Maven wrapper, or with Debian's Maven. */
+export async function buildWithMaven(context: BuildContext, tools: MavenTools): Promise<Maven> {
+  const { app, env, log } = context
+  const pom = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value
+  const wrapper = await app.firstOf([join(dirname(pom ?? 'pom.xml'), 'mvnw'), 'mvnw'])
+  const maven = await openMaven(context, tools, wrapper)
+  const goals = goalsOf(env)
+  await log.step(`Running ${maven.name} ${goals.join(' ')}`, () => maven.run([...projectArguments(env), ...goals]))
+  return maven
+}
+
+/** The entries of archives get this time: the same source gives the same bytes (maven.apache.org, "Reproducible Builds"). */
+const reproducible = '-Dproject.build.outputTimestamp=1980-01-01T00:00:02Z'
+
+function projectArguments(env: Readonly<Record<string, string>>): string[] {
+  const pom = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value
+  return [reproducible, ...(pom === undefined ? [] : ['-f', pom])]
+}
+
+const dependencyPlugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
+
+/**
+ * Copies the libraries that a module needs at run time to `libraries` in its directory. Modules find each other's archives in the run
+ * that makes these: it is the same one again, and next to nothing is left to do in it.
+ */
+export async function copyLibraries({ env, log }: BuildContext, maven: Maven, directory: string): Promise<void> {
+  const copy = `${dependencyPlugin}:copy-dependencies`
+  const options = ['-DincludeScope=runtime', `-DoutputDirectory=${directory}`, '-Dmdep.useBaseVersion=true']
+  await log.step(`Running ${maven.name} dependency:copy-dependencies`, () =>
+    maven.run([...projectArguments(env), ...goalsOf(env), copy, ...options], { quiet: true }),
+  )
+}
+
+/** Copies an artifact of a repository, `org.example:tool:1.0:tar.gz`, with the repositories and credentials of Maven's settings. */
+export async function copyArtifact(maven: Maven, coordinates: string, dir: string, temp: string): Promise<void> {
+  // Anywhere but in the application, whose project has nothing to do with it.
+  await maven.run(
+    [`${dependencyPlugin}:copy`, `-Dartifact=${coordinates}`, `-DoutputDirectory=${dir}`, '-Dmdep.useBaseVersion=true'],
+    { cwd: temp, quiet: true },
   )
 }
 
@@ -80,7 +128,6 @@ function goalsOf(env: Readonly<Record<string, string>>): string[] {
     ...(module === undefined ? [] : ['-pl', module, '-am']),
   ]
 }
-
 /** A binding of the type `maven`, MAVEN_SETTINGS_PATH, or settings that name the machine's proxy, which Maven does not read itself. */
 async function settingsOf(context: BuildContext, temp: string): Promise<string[]> {
   const { app, env, log } = context

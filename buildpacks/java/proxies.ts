@@ -29,3 +29,17 @@ export function proxiesOf(env: Readonly<Record<string, string>>): Proxy[] {
     }
   })
 }
+
+/** Options for tools that read a proxy from Java's properties alone. */
+export function proxyOptions(env: Readonly<Record<string, string>>): string[] {
+  return proxiesOf(env).flatMap(({ protocol, host, port, username, password, nonProxyHosts }) => {
+    const option = (name: string, value: string) => (value === '' ? [] : [`-D${name}=${value}`])
+    return [
+      ...option(`${protocol}.proxyHost`, host),
+      ...option(`${protocol}.proxyPort`, port),
+      ...option(`${protocol}.proxyUser`, username),
+      ...option(`${protocol}.proxyPassword`, password),
+      ...option('http.nonProxyHosts', nonProxyHosts),
+    ]
+  })
+}

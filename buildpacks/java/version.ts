@@ -6,10 +6,15 @@ import {
   fromVersionFile,
   type VersionRequest,
 } from '../sdk/index.ts'
+import { parseManifest } from './archive.ts'
 
 /** The major versions that Debian 13 has, the default one first. */
 export const available = ['21', '25'] as const
-export type Major = (typeof available)[number]
+/** Those that an older release of Debian has, from which they run on this one as well: for who asks for exactly these. */
+export const olderReleases: Readonly<Record<string, string>> = { '11': 'bullseye', '17': 'bookworm' }
+/** All of them: `11`, `17`, `21`, `25`. */
+export const offered = [...Object.keys(olderReleases), ...available] as const
+export type Major = string
 
 export interface ChosenVersion {
   readonly major: Major
@@ -23,7 +28,8 @@ type Env = Readonly<Record<string, string>>
 
 /**
  * The major version of Java for an application. A setting is fulfilled or refused. What a file asks for is fulfilled, or by the
- * next newer version with a warning, which runs what older versions run. A build's release or target is the oldest version that will do.
+ * next newer version with a warning, which runs what older versions run. A build's release or target is the oldest version that will do,
+ * of those that Debian 13 itself has.
  * @throws BuildpackError for a setting, or a version that is newer than all
  */
 export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> {
@@ -32,19 +38,16 @@ export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> 
     (/java|jvm/i.test(env['GOOGLE_RUNTIME'] ?? 'java') ? firstSetting(env, 'GOOGLE_RUNTIME_VERSION') : undefined)
   if (setting !== undefined) {
     const major = majorOf(setting.value)
-    const found = available.find(known => known === major)
+    const found = offered.find(known => known === major)
     if (found !== undefined) return { major: found, why: `${setting.name} is ${setting.value}` }
-    throw new BuildpackError(`Java ${setting.value} is not to be had`, {
-      where: setting.name,
-      fix: `write ${available.join(' or ')}, which Debian 13 has`,
-    })
+    throw notOffered(setting.value, setting.name, major)
   }
   const pin = await pinnedVersion(app)
   if (pin !== undefined) {
     const major = majorOf(pin.value)
     if (major === undefined)
       throw new BuildpackError(`${JSON.stringify(pin.value)} is no version of Java`, { where: pin.where })
-    const found = atLeast(major, pin)
+    const found = atLeast(major, pin, offered)
     const why = `${pin.where} asks for ${pin.value}`
     return found === major ? { major: found, why } : { major: found, why, instead: pin }
   }
@@ -54,15 +57,25 @@ export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> 
     if (major !== undefined)
       return { major: atLeast(major, target), why: `${target.where} needs ${target.value} or newer` }
   }
+  const made = parseManifest((await app.read('META-INF/MANIFEST.MF')) ?? '')['Build-Jdk-Spec']
+  if (made !== undefined && majorOf(made) !== undefined) {
+    const request = { value: made, where: 'META-INF/MANIFEST.MF' }
+    return { major: atLeast(majorOf(made) ?? '', request), why: `${request.where}: it was built with ${made}` }
+  }
   return { major: available[0], why: 'the default, as nothing asks for another' }
 }
 
-function atLeast(major: string, { value, where }: VersionRequest): Major {
-  const found = available.find(known => Number(known) >= Number(major))
+function atLeast(major: string, { value, where }: VersionRequest, known: readonly string[] = available): Major {
+  const found = known.find(known => Number(known) >= Number(major))
   if (found !== undefined) return found
-  throw new BuildpackError(`Java ${value} is not to be had`, {
+  throw notOffered(value, where, major)
+}
+
+function notOffered(value: string, where: string, major: string | undefined): BuildpackError {
+  const nearest = offered.find(known => Number(known) >= Number(major)) ?? offered.at(-1)
+  return new BuildpackError(`Java ${value} is not to be had`, {
     where,
-    fix: `ask for ${available.join(' or ')}, which Debian 13 has`,
+    fix: `${major === undefined ? '' : `the nearest is ${nearest}: `}write ${offered.slice(0, -1).join(', ')} or ${offered.at(-1)}, which Debian has`,
   })
 }
 
@@ -82,8 +95,25 @@ async function pinnedVersion(app: App): Promise<VersionRequest | undefined> {
     (await read('system.properties', /^\s*java\.runtime\.version\s*[=:]\s*(\S+)/m)) ??
     (await read('.sdkmanrc', /^\s*java\s*=\s*(\S+)/m)) ??
     (await fromVersionFile(app, '.java-version')) ??
-    (await fromToolFiles(app, 'java'))
+    (await fromToolFiles(app, 'java')) ??
+    (await toolchain(app))
   )
+}
+
+const gradleFiles = ['build.gradle', 'build.gradle.kts', 'app/build.gradle', 'app/build.gradle.kts']
+
+/** The toolchain that a build compiles with: it takes no other, and would download it. */
+async function toolchain(app: App): Promise<VersionRequest | undefined> {
+  for (const file of gradleFiles) {
+    const text = (await app.read(file)) ?? ''
+    const value =
+      /JavaLanguageVersion\.of\(\s*['"]?(\d+)['"]?\s*\)/.exec(text)?.[1] ??
+      /jvmToolchain\(\s*(\d+)\s*\)/.exec(text)?.[1]
+    if (value !== undefined) return { value, where: `${file} toolchain` }
+  }
+  // maven.apache.org, "Guide to Using Toolchains": <toolchains><jdk><version>17</version>
+  const version = /<toolchains>\s*<jdk>\s*<version>\s*\[?([\d.]+)/.exec((await app.read('pom.xml')) ?? '')?.[1]
+  return version === undefined ? undefined : { value: version, where: 'pom.xml toolchain' }
 }
 
 /** The release that a build compiles for: a newer JDK compiles for it as well. */
@@ -96,12 +126,11 @@ async function compilerTarget(app: App): Promise<VersionRequest | undefined> {
   }
   const release = /<release>\s*([\d.]+)\s*<\/release>/.exec(pom)?.[1]
   if (release !== undefined) return { value: release, where: 'pom.xml release' }
-  for (const file of ['build.gradle', 'build.gradle.kts', 'app/build.gradle', 'app/build.gradle.kts']) {
+  for (const file of gradleFiles) {
     const text = (await app.read(file)) ?? ''
-    const value =
-      /JavaLanguageVersion\.of\(\s*(\d+)\s*\)/.exec(text)?.[1] ??
-      /jvmToolchain\(\s*(\d+)\s*\)/.exec(text)?.[1] ??
-      /(?:source|target)Compatibility\s*=?\s*(?:JavaVersion\.VERSION_)?['"]?(1_\d|1\.\d|\d+)/.exec(text)?.[1]
+    const value = /(?:source|target)Compatibility\s*=?\s*(?:JavaVersion\.VERSION_)?['"]?(1_\d|1\.\d|\d+)/.exec(
+      text,
+    )?.[1]
     if (value !== undefined) return { value: value.replace('_', '.'), where: file }
   }
   return undefined

@@ -68,8 +68,8 @@ export interface RunOptions {
   readonly quiet?: boolean
   /** A status other than 0 is a result, not an error. */
   readonly allowFailure?: boolean
-  /** What the user can do if it fails, perhaps told by what the program wrote to its standard error. */
-  readonly fix?: string | ((stderr: string) => string | undefined)
+  /** What the user can do if it fails, perhaps told by what the program wrote to its standard error, or to its output, as Maven does. */
+  readonly fix?: string | ((stderr: string, stdout: string) => string | undefined)
 }
 
 /**
@@ -95,7 +95,7 @@ export function makeRun(
     if (result.exitCode === 0 || options.allowFailure === true) return result
     for (const line of excerpt(lines)) log.detail(line)
     const isFull = /No space left on device|ENOSPC/.test(result.stderr)
-    const own = typeof options.fix === 'function' ? options.fix(result.stderr) : options.fix
+    const own = typeof options.fix === 'function' ? options.fix(result.stderr, result.stdout) : options.fix
     const wantsGit = /not a git repository/.test(result.stderr)
     const fix = wantsGit ? `the source has no .git in the build: ${keepGit}` : own
     throw new BuildpackError(`${options.name ?? argv.join(' ')} failed with exit status ${result.exitCode}`, {

@@ -4,10 +4,12 @@ import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { countClasses, parseManifest, readArchive } from '../../buildpacks/java/archive.ts'
 import { findArtifact } from '../../buildpacks/java/artifact.ts'
+import { startsInPlace } from '../../buildpacks/java/declared-start.ts'
 import { parseLayersIndex, placeArtifact } from '../../buildpacks/java/image-files.ts'
 import { java } from '../../buildpacks/java/java.ts'
 import type { Jdk } from '../../buildpacks/java/jdk.ts'
 import { launchScript } from '../../buildpacks/java/launch-script.ts'
+import { mainClassesIn } from '../../buildpacks/java/main-class.ts'
 import { proxiesOf } from '../../buildpacks/java/proxies.ts'
 import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
 import { App, type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
@@ -15,7 +17,22 @@ import { TestProject } from '../../buildpacks/sdk/testing.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { type Tree, writeTree } from '../helpers/tree.ts'
-import { zip } from '../helpers/zip.ts'
+import { zip, zipOf } from '../helpers/zip.ts'
+
+/** A class file with one method, `main`, and a constant of each size before its name (Java Virtual Machine Specification, 4.1). */
+function classFile(name: string, { flags = 0x9, descriptor = '([Ljava/lang/String;)V' } = {}): Buffer {
+  const u2 = (...values: number[]) => Buffer.from(values.flatMap(value => [value >> 8, value & 0xff]))
+  const text = (value: string) => Buffer.concat([Buffer.from([1]), u2(value.length), Buffer.from(value)])
+  const long = Buffer.concat([Buffer.from([5]), Buffer.alloc(8)]) // takes two places
+  const constants = [text(name), Buffer.concat([Buffer.from([7]), u2(1)]), long, text('main'), text(descriptor)]
+  return Buffer.concat([
+    Buffer.from([0xca, 0xfe, 0xba, 0xbe]),
+    u2(0, 65, constants.length + 2),
+    ...constants,
+    u2(0x21, 2, 0, 0, 0, 1),
+    u2(flags, 5, 6, 0, 0),
+  ])
+}
 
 const buildpackDir = join(import.meta.dirname, '../../buildpacks/java')
 
@@ -55,7 +72,11 @@ describe('the version of Java', () => {
     ['pom.xml', '<maven.compiler.release>22</maven.compiler.release>', '25'],
     ['pom.xml', '<java.version>1.8</java.version>', '21'],
     ['build.gradle', 'java { toolchain { languageVersion = JavaLanguageVersion.of(25) } }', '25'],
-    ['build.gradle.kts', 'kotlin { jvmToolchain(17) }', '21'],
+    ['build.gradle.kts', 'kotlin { jvmToolchain(17) }', '17'],
+    ['pom.xml', '<toolchains><jdk><version>17</version></jdk></toolchains>', '17'],
+    ['META-INF/MANIFEST.MF', 'Build-Jdk-Spec: 25\n', '25'],
+    ['META-INF/MANIFEST.MF', 'Build-Jdk-Spec: 17\n', '21'],
+    ['system.properties', 'java.runtime.version=11\n', '11'],
     ['build.gradle', "sourceCompatibility = '1.8'", '21'],
   ])('is read from %s', async (file, content, major) => {
     const { instead, ...chosen } = await choose({ [file]: content })
@@ -64,11 +85,11 @@ describe('the version of Java', () => {
   })
 
   it('is a newer one with a warning for a file, and an error for a setting, if it is not to be had', async () => {
-    expect(await choose({ '.java-version': '17' })).toMatchObject({ major: '21', instead: { value: '17' } })
-    expect(await failureOf(choose({}, { BP_JVM_VERSION: '17' }))).toMatchObject({
-      message: 'Java 17 is not to be had',
+    expect(await choose({ '.java-version': '19' })).toMatchObject({ major: '21', instead: { value: '19' } })
+    expect(await failureOf(choose({}, { BP_JVM_VERSION: '1.8' }))).toMatchObject({
+      message: 'Java 1.8 is not to be had',
       where: 'BP_JVM_VERSION',
-      fix: 'write 21 or 25, which Debian 13 has',
+      fix: 'the nearest is 11: write 11, 17, 21 or 25, which Debian has',
     })
     expect(await failureOf(choose({ '.java-version': '26' }))).toMatchObject({ where: '.java-version' })
     expect(await failureOf(choose({ '.java-version': 'newest' }))).toMatchObject({ where: '.java-version' })
@@ -81,17 +102,23 @@ describe('detection', () => {
     return await project.detect()
   }
 
-  it.each(['pom.xml', 'pom.yaml', 'build.gradle.kts', 'settings.gradle', 'shop.jar', 'META-INF/MANIFEST.MF'])(
-    'takes part with %s',
-    async file => {
-      expect(await detect({ [file]: '' })).toMatchObject({ exitCode: 0, plan: { provides: [{ name: 'jre' }] } })
-    },
-  )
+  it.each([
+    'pom.xml',
+    'pom.yaml',
+    'build.gradle.kts',
+    'settings.gradle',
+    'build.sbt',
+    'shop.jar',
+    'META-INF/MANIFEST.MF',
+    'WEB-INF/web.xml',
+  ])('takes part with %s', async file => {
+    expect(await detect({ [file]: '' })).toMatchObject({ exitCode: 0, plan: { provides: [{ name: 'jre' }] } })
+  })
 
   it('takes no part with source files alone', async () => {
     const { exitCode, output } = await detect({ 'Main.java': '' })
     expect(exitCode).toBe(100)
-    expect(output).toContain('there is no pom.xml, no build.gradle, and no archive')
+    expect(output).toContain('there is no pom.xml, no build.gradle, no build.sbt, and no archive')
   })
 
   it('asks for a Gradle wrapper before anything is installed', async () => {
@@ -138,7 +165,9 @@ describe('the artifact that starts', () => {
     const dir = await temporaryDirectory()
     await writeTree(dir, tree)
     const artifact = await findArtifact(new App(dir), env)
-    return artifact.kind === 'archive' ? relative(dir, artifact.archive.path) : relative(dir, artifact.path)
+    if ('path' in artifact) return relative(dir, artifact.path)
+    if ('archive' in artifact) return relative(dir, artifact.archive.path)
+    throw new Error(`the artifact is a ${artifact.kind}`)
   }
 
   it.each<[string, Tree, string]>([
@@ -154,6 +183,14 @@ describe('the artifact that starts', () => {
       { 'target/shop.jar': jar(), 'target/quarkus-app/quarkus-run.jar': jar() },
       'target/quarkus-app/quarkus-run.jar',
     ],
+    ['sbt-assembly', { 'target/scala-2.13/shop-assembly-1.jar': jar() }, 'target/scala-2.13/shop-assembly-1.jar'],
+    [
+      'sbt-native-packager, whatever else sbt makes',
+      { 'target/scala-3.3.6/shop.jar': jar(), 'target/universal/stage/bin/shop': '' },
+      'target/universal/stage',
+    ],
+    ['sbt 2', { 'target/out/jvm/scala-3.3.6/shop/shop.jar': jar() }, 'target/out/jvm/scala-3.3.6/shop/shop.jar'],
+    ['a web application', { 'target/shop.war': jar({}, ''), 'target/classes.jar': jar({}, '') }, 'target/shop.war'],
     [
       'the distribution of Gradle',
       { 'build/libs/shop.jar': jar({}, ''), 'build/distributions/shop.zip': zip({}) },
@@ -174,7 +211,11 @@ describe('the artifact that starts', () => {
       'several archives can be started: a/target/a.jar, b/target/b.jar',
       { 'a/target/a.jar': jar(), 'b/target/b.jar': jar() },
     ],
-    ['none of the archives says which class to start: target/a.jar', { 'target/a.jar': jar({}, '') }],
+    ['no class in target/a.jar has a main method', { 'target/a.jar': jar({}, '') }],
+    [
+      'several web applications can be started: a/target/a.war, b/target/b.war',
+      { 'a/target/a.war': jar({}, ''), 'b/target/b.war': jar({}, '') },
+    ],
     ['the build made no archive in target/ or build/libs/', { 'target/classes/Main.class': '' }],
   ])('is missing: %s', async (message, tree) => {
     expect(await failureOf(find(tree))).toMatchObject({ message })
@@ -194,6 +235,70 @@ describe('the artifact that starts', () => {
   })
 })
 
+describe('a class to start, where no manifest names one', () => {
+  /** Classes with a main method, and in between one with another method of that name. */
+  const classes = zipOf(
+    ...['shop/Main', 'shop/Other', 'shop/Main$1'].map(name => ({ name: `${name}.class`, content: classFile(name) })),
+    { name: 'shop/Instance.class', content: classFile('shop/Instance', { flags: 0x1 }) },
+    { name: 'shop/Argument.class', content: classFile('shop/Argument', { descriptor: '(I)V' }) },
+    { name: 'shop/Damaged.class', content: classFile('shop/Damaged').subarray(0, 40) },
+  )
+  const find = async (tree: Tree) => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, tree)
+    return findArtifact(new App(dir), {})
+  }
+
+  it('is found by its main method', async () => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, { 'shop.jar': classes })
+    expect(await mainClassesIn(join(dir, 'shop.jar'))).toEqual(['shop.Main', 'shop.Other'])
+    expect(
+      await find({ 'target/shop.jar': zipOf({ name: 'shop/Main.class', content: classFile('shop/Main') }) }),
+    ).toMatchObject({
+      kind: 'classes',
+      main: 'shop.Main',
+    })
+  })
+
+  it('is the one that pom.xml names, if there are several', async () => {
+    const pom = '<properties><exec.mainClass>shop.Other</exec.mainClass></properties>'
+    expect(await find({ 'pom.xml': pom, 'target/shop.jar': classes })).toMatchObject({ main: 'shop.Other' })
+    expect(await failureOf(find({ 'target/shop.jar': classes }))).toMatchObject({
+      message: 'none of the archives says which class to start: target/shop.jar has shop.Main, shop.Other',
+    })
+  })
+})
+
+describe('commands of the user that start what the build makes', () => {
+  const starts = async (tree: Tree, env: Record<string, string> = {}) => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, tree)
+    return startsInPlace(new App(dir), env)
+  }
+
+  it.each([
+    ['web: java $JAVA_OPTS -jar target/shop.jar --server.port=$PORT', 'the Procfile'],
+    ['web: java -cp "target/classes:target/dependency/*" shop.Main', 'the Procfile'],
+    ['release: echo\nworker: java -jar ./target/*.jar', 'the Procfile'],
+    ['web: java -jar shop.jar', undefined],
+  ])('keep it where it is: %s', async (Procfile, where) => {
+    const tree = { Procfile, 'target/shop.jar': '', 'target/classes/A.class': '', 'target/dependency/a.jar': '' }
+    expect(await starts(tree)).toBe(where)
+  })
+
+  it('have to name what is there', async () => {
+    const tree = { Procfile: 'web: java -jar target/shop.jar', 'target/shop-1.0.jar': '', 'target/classes/A.class': '' }
+    expect(await failureOf(starts(tree))).toMatchObject({
+      where: 'the Procfile',
+      message: 'names target/shop.jar, which the build did not make',
+      fix: 'write target/shop-1.0.jar',
+    })
+    const missing = starts({ 'target/x': '' }, { GOOGLE_ENTRYPOINT: 'java -jar web/target/*.jar' })
+    expect(await failureOf(missing)).toMatchObject({ where: 'GOOGLE_ENTRYPOINT' })
+  })
+})
+
 describe('libraries that an archive names in its manifest', () => {
   const place = async (classPath: string) => {
     const dir = await temporaryDirectory()
@@ -209,7 +314,9 @@ describe('libraries that an archive names in its manifest', () => {
     const app = new App(join(dir, 'app'))
     const context = { app, env: {}, log: new Log({ stdout: note, stderr: note }) } as unknown as BuildContext
     const archive = await readArchive(app.at('target/shop.jar'))
-    await placeArtifact(context, { kind: 'archive', archive }, join(dir, 'temp'), {} as Jdk)
+    const openMaven = () => Promise.reject(new Error('Maven is not needed'))
+    const tools = { jdk: {} as Jdk, temp: join(dir, 'temp'), openMaven }
+    await placeArtifact(context, { kind: 'archive', archive }, tools)
     return { said, files: (await readdir(app.path, { recursive: true })).sort() }
   }
 

@@ -1,0 +1,52 @@
+import { readdir } from 'node:fs/promises'
+import { join, matchesGlob, posix } from 'node:path'
+import { type App, BuildpackError, declaredStart } from '../sdk/index.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/**
+ * Where the user's own commands start what the build makes in place, as Heroku's Procfiles do: `java -jar target/shop.jar`. The
+ * directory then has to stay as the build leaves it, with what the application reads of it. Undefined if they do not.
+ * @throws BuildpackError if they name what is not there
+ */
+export async function startsInPlace(app: App, env: Env): Promise<string | undefined> {
+  for (const { command, where } of await commandsOf(app, env)) {
+    const paths = command
+      .split(/[\s"'=:;&|()]+/)
+      .map(word => posix.normalize(word.replace(/^\.\//, '')))
+      .filter(word => /^([\w.-]+\/)*(target|build)\/./.test(word))
+    if (paths.length === 0) continue
+    for (const path of paths) if (!/[$~`]/.test(path)) await requirePath(app, path, where)
+    return where
+  }
+  return undefined
+}
+
+async function commandsOf(app: App, env: Env): Promise<{ command: string; where: string }[]> {
+  const web = await declaredStart(app, env)
+  const lines = ((await app.read('Procfile')) ?? '').split('\n')
+  const others = lines.flatMap(line => {
+    const [, type, command = ''] = /^([\w-]+)[ \t]*:(.*)$/.exec(line) ?? []
+    return type === undefined || (type === 'web' && web !== undefined) ? [] : [{ command, where: 'the Procfile' }]
+  })
+  return [...(web === undefined ? [] : [web]), ...others]
+}
+
+/** `target/*.jar` needs a file that it matches; `target/dependency/*` is a class path, and needs its directory. */
+async function requirePath(app: App, path: string, where: string): Promise<void> {
+  if (!/[*?[]/.test(path)) {
+    if ((await app.has(path)) || (await app.hasDirectory(path))) return
+  } else {
+    const names = await readdir(app.at(posix.dirname(path))).catch(() => [])
+    if (names.some(name => matchesGlob(name, posix.basename(path)))) return
+  }
+  const dir = posix.dirname(path)
+  const near = (await readdir(app.at(dir)).catch(() => [])).filter(name => posix.extname(name) === posix.extname(path))
+  throw new BuildpackError(`names ${path}, which the build did not make`, {
+    where,
+    fix:
+      near.length > 0
+        ? `write ${near.map(name => join(dir, name)).join(' or ')}`
+        : 'have the build make it, or leave the command out: what starts is found without it',
+  })
+}

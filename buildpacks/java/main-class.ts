@@ -1,0 +1,99 @@
+import { buffer } from 'node:stream/consumers'
+import { openPromise } from 'yauzl'
+
+/**
+ * The classes of an archive that Java can start: those with `public static void main(String[])` (Java Language Specification, 12.1.4).
+ * A class that a tool generates within another, with `$` in its name, is not what a person would start.
+ */
+export async function mainClassesIn(path: string): Promise<string[]> {
+  const zip = await openPromise(path)
+  try {
+    const found: string[] = []
+    for await (const entry of zip.eachEntry()) {
+      const name = entry.fileName
+      if (!name.endsWith('.class') || name.includes('$') || /^(META|BOOT|WEB)-INF\//.test(name)) continue
+      if (entry.uncompressedSize > 8 << 20) continue
+      const bytes = await buffer(await zip.openReadStreamPromise(entry))
+      if (hasMain(bytes)) found.push(name.slice(0, -'.class'.length).replaceAll('/', '.'))
+    }
+    return found.toSorted()
+  } finally {
+    zip.close()
+  }
+}
+
+/** Bytes of each kind of constant after its tag, but for texts (Java Virtual Machine Specification, 4.4). */
+const sizes: Readonly<Record<number, number>> = {
+  3: 4,
+  4: 4,
+  5: 8,
+  6: 8,
+  7: 2,
+  8: 2,
+  9: 4,
+  10: 4,
+  11: 4,
+  12: 4,
+  15: 3,
+  16: 2,
+  17: 4,
+  18: 4,
+  19: 2,
+  20: 2,
+}
+const isPublicStatic = (flags: number): boolean => (flags & 0x9) === 0x9
+
+/** Whether a class file has a main method (Java Virtual Machine Specification, 4.1). What is damaged has none. */
+export function hasMain(bytes: Buffer): boolean {
+  try {
+    return bytes.readUInt32BE(0) === 0xcafebabe && readMethods(bytes)
+  } catch (error) {
+    if (error instanceof RangeError) return false
+    throw error
+  }
+}
+
+function readMethods(bytes: Buffer): boolean {
+  let at = 8
+  const next = (length: 2 | 4): number => {
+    const value = bytes.readUIntBE(at, length)
+    at += length
+    return value
+  }
+  const texts = new Map<number, string>()
+  const constants = next(2)
+  for (let index = 1; index < constants; index++) {
+    const tag = bytes.readUInt8(at++)
+    if (tag === 1) {
+      const length = next(2)
+      texts.set(index, bytes.toString('latin1', at, at + length))
+      at += length
+      continue
+    }
+    const size = sizes[tag]
+    if (size === undefined) return false
+    at += size
+    // A long or a double takes two places.
+    if (tag === 5 || tag === 6) index++
+  }
+  at += 6
+  const interfaces = next(2)
+  at += 2 * interfaces
+  const skipAttributes = (): void => {
+    for (let left = next(2); left > 0; left--) {
+      at += 2
+      const length = next(4)
+      at += length
+    }
+  }
+  for (let fields = next(2); fields > 0; fields--) {
+    at += 6
+    skipAttributes()
+  }
+  for (let methods = next(2); methods > 0; methods--) {
+    const [flags, name, descriptor] = [next(2), texts.get(next(2)), texts.get(next(2))]
+    if (name === 'main' && descriptor === '([Ljava/lang/String;)V' && isPublicStatic(flags)) return true
+    skipAttributes()
+  }
+  return false
+}

@@ -1,0 +1,174 @@
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { openPromise } from 'yauzl'
+import {
+  type App,
+  type BuildContext,
+  BuildpackError,
+  digestOf,
+  firstSetting,
+  override,
+  packageUrl,
+} from '../sdk/index.ts'
+import { copyArtifact, type Maven } from './maven.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** The newest release of each line that Maven Central has. */
+const releases: Readonly<Record<string, string>> = { '9': '9.0.117', '10': '10.1.59', '11': '11.0.24' }
+
+/** A servlet container in a layer of the image. */
+export interface Tomcat {
+  readonly version: string
+  readonly command: readonly [string, ...string[]]
+}
+
+/**
+ * What the settings say of the servlet container, before anything is installed.
+ * @throws BuildpackError for another container, or a version that is none
+ */
+export function checkTomcatSettings(env: Env): void {
+  const server = firstSetting(env, 'BP_JAVA_APP_SERVER')
+  if (server !== undefined && server.value.toLowerCase() !== 'tomcat') {
+    throw new BuildpackError(`${JSON.stringify(server.value)} is no servlet container that Bale has`, {
+      where: server.name,
+      fix: 'write tomcat, or have the build make an executable archive',
+    })
+  }
+  const version = firstSetting(env, 'BP_TOMCAT_VERSION')
+  if (version !== undefined) releaseOf(version.value, version.name)
+}
+
+/** `9`, `10.*` and `11.0.*` are the newest release of that line, `10.1.40` is that one. */
+function releaseOf(text: string, where: string): string {
+  if (/^\d+\.\d+\.\d+$/.test(text)) return text
+  const line = /^v?(\d+)(\.\d+)?(\.[*x])*$/.exec(text.trim())?.[1] ?? ''
+  const release = releases[line]
+  if (release !== undefined) return release
+  throw new BuildpackError(`${JSON.stringify(text)} is no version of Tomcat that is to be had`, {
+    where,
+    fix: `write one of ${Object.keys(releases).join(', ')}, or a release that Maven Central has, such as ${releases['10']}`,
+  })
+}
+
+/** Puts Tomcat into a layer of the image, with the application's directory as its only web application. */
+export async function provideTomcat(context: BuildContext, openMaven: () => Promise<Maven>, temp: string) {
+  const { app, env, layer, log, run } = context
+  const setting = firstSetting(env, 'BP_TOMCAT_VERSION')
+  const { api, why } = await servletApi(app)
+  const version =
+    setting === undefined ? releaseOf(api === 'javax' ? '9' : '10', why) : releaseOf(setting.value, setting.name)
+  log.info(`Tomcat ${version}: ${setting === undefined ? why : `${setting.name} is ${setting.value}`}`)
+  const contextPath = firstSetting(env, 'BP_TOMCAT_CONTEXT_PATH')?.value ?? ''
+  // Tomcat's names of directories: ROOT, and # for each further slash ("Context", "Naming").
+  const webapp = contextPath.replace(/^\/+|\/+$/g, '').replaceAll('/', '#') || 'ROOT'
+  const { path } = await layer('tomcat', {
+    title: `Tomcat ${version}`,
+    types: { launch: true },
+    key: {
+      Tomcat: version,
+      'context path': webapp,
+      application: app.path,
+      configuration: digestOf(...Object.values(files)),
+    },
+    create: async dir => {
+      const downloads = join(temp, 'tomcat')
+      await copyArtifact(await openMaven(), `org.apache.tomcat:tomcat:${version}:tar.gz`, downloads, temp)
+      const [archive = ''] = await readdir(downloads)
+      await run(['tar', '-xzf', join(downloads, archive), '--strip-components=1', '--no-same-permissions', '-C', dir], {
+        quiet: true,
+        name: 'unpacking Tomcat',
+      })
+      for (const name of ['webapps', 'work', 'temp', 'logs', 'BUILDING.txt', 'CONTRIBUTING.md', 'RUNNING.txt'])
+        await rm(join(dir, name), { recursive: true, force: true })
+      for (const name of (await readdir(join(dir, 'bin'))).filter(name => name.endsWith('.bat')))
+        await rm(join(dir, 'bin', name))
+      for (const [name, content] of Object.entries(files)) await writeFile(join(dir, 'conf', name), content)
+      await mkdir(join(dir, 'webapps'))
+      await symlink(app.path, join(dir, 'webapps', webapp))
+      // The layer is read-only where the application runs.
+      const launch = { CATALINA_HOME: override(dir), CATALINA_BASE: override(dir), CATALINA_TMPDIR: override('/tmp') }
+      return { env: { launch } }
+    },
+    sbom: () =>
+      Promise.resolve([{ name: 'tomcat', version, purl: packageUrl('maven', 'org.apache.tomcat/tomcat', version) }]),
+  })
+  return { version, command: ['sh', join(path, 'bin/catalina.sh'), 'run'] } satisfies Tomcat
+}
+
+const files = {
+  'server.xml': `<?xml version="1.0" encoding="UTF-8"?>
+<Server port="-1">
+  <Listener className="org.apache.catalina.core.JreMemoryLeakPreventionListener"/>
+  <Listener className="org.apache.catalina.core.ThreadLocalLeakPreventionListener"/>
+  <Service name="Catalina">
+    <Connector port="\${PORT:-8080}" protocol="HTTP/1.1" URIEncoding="UTF-8"/>
+    <Engine name="Catalina" defaultHost="localhost">
+      <Host name="localhost" appBase="webapps" autoDeploy="false" unpackWARs="false" workDir="\${java.io.tmpdir}/tomcat">
+        <Valve className="org.apache.catalina.valves.RemoteIpValve" protocolHeader="x-forwarded-proto"/>
+        <Valve className="org.apache.catalina.valves.ErrorReportValve" showReport="false" showServerInfo="false"/>
+      </Host>
+    </Engine>
+  </Service>
+</Server>
+`,
+  // Sessions are not written to disk, where nobody reads them again.
+  'context.xml': `<?xml version="1.0" encoding="UTF-8"?>
+<Context>
+  <Manager pathname=""/>
+</Context>
+`,
+  'logging.properties': `handlers = java.util.logging.ConsoleHandler
+.handlers = java.util.logging.ConsoleHandler
+java.util.logging.ConsoleHandler.level = INFO
+java.util.logging.ConsoleHandler.formatter = org.apache.juli.OneLineFormatter
+`,
+}
+
+/** Variables such as \${PORT} in Tomcat's files are those of the environment ("Property Source"). */
+export const propertySource =
+  '-Dorg.apache.tomcat.util.digester.PROPERTY_SOURCE=org.apache.tomcat.util.digester.EnvironmentPropertySource'
+
+/**
+ * The servlet API that an unpacked web application is compiled for: Tomcat 10 and newer have jakarta.servlet alone, and 9 has
+ * javax.servlet. Its own classes say so, or else its libraries, or the namespace of its web.xml.
+ */
+async function servletApi(app: App): Promise<{ api: 'javax' | 'jakarta'; why: string }> {
+  const classes = await readdir(app.at('WEB-INF/classes'), { recursive: true, encoding: 'utf8' }).catch(() => [])
+  for (const name of classes.filter(name => name.endsWith('.class')).toSorted()) {
+    const api = apiIn(await readFile(app.at('WEB-INF/classes', name)))
+    if (api !== undefined) return { api, why: `${name} uses ${api}.servlet` }
+  }
+  const libraries = await readdir(app.at('WEB-INF/lib')).catch(() => [])
+  for (const name of libraries.filter(name => name.endsWith('.jar')).toSorted()) {
+    const api = await apiInArchive(app.at('WEB-INF/lib', name))
+    if (api !== undefined) return { api, why: `${name} uses ${api}.servlet` }
+  }
+  const xml = (await app.read('WEB-INF/web.xml')) ?? ''
+  if (/java\.sun\.com|xmlns\.jcp\.org/.test(xml)) return { api: 'javax', why: 'WEB-INF/web.xml is for javax.servlet' }
+  return { api: 'jakarta', why: 'nothing asks for javax.servlet' }
+}
+
+/** The one of the two that a class file names; undefined for neither, or for both, as in libraries that adapt themselves. */
+function apiIn(bytes: Buffer): 'javax' | 'jakarta' | undefined {
+  const [javax, jakarta] = [bytes.includes('javax/servlet/'), bytes.includes('jakarta/servlet/')]
+  return javax === jakarta ? undefined : javax ? 'javax' : 'jakarta'
+}
+
+/** The API of a library: undefined if it has classes for both. */
+async function apiInArchive(path: string): Promise<'javax' | 'jakarta' | undefined> {
+  const zip = await openPromise(path)
+  const found = new Set<'javax' | 'jakarta'>()
+  try {
+    for await (const entry of zip.eachEntry()) {
+      if (!entry.fileName.endsWith('.class') || entry.uncompressedSize > 8 << 20) continue
+      const api = apiIn(await buffer(await zip.openReadStreamPromise(entry)))
+      if (api !== undefined) found.add(api)
+      if (found.size > 1) return undefined
+    }
+  } finally {
+    zip.close()
+  }
+  return [...found][0]
+}

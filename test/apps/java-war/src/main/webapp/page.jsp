@@ -1,0 +1,2 @@
+<%@ page contentType="text/plain" trimDirectiveWhitespaces="true" %>
+${requestScope.state} at ${pageContext.request.contextPath}

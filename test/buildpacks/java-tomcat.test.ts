@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process'
+import { mkdir, readdir, readFile, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { Maven } from '../../buildpacks/java/maven.ts'
+import { checkTomcatSettings, provideTomcat } from '../../buildpacks/java/tomcat.ts'
+import { App, type BuildContext, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { type Tree, writeTree } from '../helpers/tree.ts'
+import { zip } from '../helpers/zip.ts'
+
+/** Stands in for Maven Central: what it copies is an archive with the files that Tomcat's has. */
+function fakeMaven(root: string) {
+  const copied: string[] = []
+  const run = async (args: readonly string[]) => {
+    const option = (name: string) => args.find(arg => arg.startsWith(`-D${name}=`))?.slice(name.length + 3) ?? ''
+    copied.push(option('artifact'))
+    const files = ['bin/catalina.sh', 'bin/catalina.bat', 'conf/server.xml', 'conf/web.xml', 'webapps/docs/index.html']
+    await writeTree(join(root, 'made'), Object.fromEntries(files.map(file => [`apache-tomcat/${file}`, 'theirs'])))
+    await mkdir(option('outputDirectory'), { recursive: true })
+    spawnSync('tar', [
+      '-czf',
+      join(option('outputDirectory'), 'tomcat.tar.gz'),
+      '-C',
+      join(root, 'made'),
+      'apache-tomcat',
+    ])
+  }
+  return { copied, maven: { name: 'mvn', run } satisfies Maven }
+}
+
+/** Makes the layer, and returns what is in it and what was said. */
+async function provide(tree: Tree, env: Record<string, string> = {}) {
+  const root = await temporaryDirectory()
+  await writeTree(root, Object.fromEntries(Object.entries(tree).map(([path, text]) => [`app/${path}`, text])))
+  const { copied, maven } = fakeMaven(root)
+  let said = ''
+  const note = (text: string) => void (said += text)
+  const dir = join(root, 'layer')
+  const context = {
+    app: new App(join(root, 'app')),
+    env,
+    log: new Log({ stdout: note, stderr: note }),
+    run: ([program, ...args]: readonly [string, ...string[]]) => {
+      expect(spawnSync(program, args).status).toBe(0)
+      return Promise.resolve()
+    },
+    layer: async (_: string, definition: LayerDefinition) => {
+      await mkdir(dir)
+      await definition.create(dir)
+      return { path: dir }
+    },
+  } as unknown as BuildContext
+  const tomcat = await provideTomcat(context, () => Promise.resolve(maven), root)
+  return { tomcat, copied, said, dir, root }
+}
+
+describe('Tomcat', () => {
+  it.each<[string, Tree, Record<string, string>, string]>([
+    ['jakarta.servlet', { 'WEB-INF/classes/shop/A.class': 'Ljakarta/servlet/http/HttpServlet;' }, {}, '10.1.'],
+    ['javax.servlet', { 'WEB-INF/classes/shop/A.class': 'Ljavax/servlet/Servlet;' }, {}, '9.0.'],
+    ['a library with javax.servlet', { 'WEB-INF/lib/a.jar': zip({ 'A.class': 'javax/servlet/Filter' }) }, {}, '9.0.'],
+    [
+      'a library with both, which says nothing',
+      { 'WEB-INF/lib/a.jar': zip({ 'A.class': 'javax/servlet/Filter', 'B.class': 'jakarta/servlet/Filter' }) },
+      {},
+      '10.1.',
+    ],
+    [
+      'the namespace of web.xml',
+      { 'WEB-INF/web.xml': '<web-app xmlns="http://java.sun.com/xml/ns/javaee">' },
+      {},
+      '9.0.',
+    ],
+    ['a line', { 'WEB-INF/web.xml': '' }, { BP_TOMCAT_VERSION: '11.*' }, '11.0.'],
+    ['a release', { 'WEB-INF/web.xml': '' }, { BP_TOMCAT_VERSION: '10.1.40' }, '10.1.40'],
+  ])('is of the version that goes with %s', async (_, tree, env, version) => {
+    const { tomcat, copied } = await provide(tree, env)
+    expect(tomcat.version.startsWith(version)).toBe(true)
+    expect(copied).toEqual([`org.apache.tomcat:tomcat:${tomcat.version}:tar.gz`])
+  })
+
+  it('has the application alone, on the port of the environment', async () => {
+    const { dir, root, tomcat } = await provide({ 'WEB-INF/web.xml': '' })
+    expect(await readdir(join(dir, 'webapps'))).toEqual(['ROOT'])
+    expect(await readlink(join(dir, 'webapps/ROOT'))).toBe(join(root, 'app'))
+    expect(await readdir(join(dir, 'bin'))).toEqual(['catalina.sh'])
+    expect(await readFile(join(dir, 'conf/server.xml'), 'utf8')).toContain('<Connector port="${PORT:-8080}"')
+    expect(await readFile(join(dir, 'conf/web.xml'), 'utf8')).toBe('theirs')
+    expect(tomcat.command).toEqual(['sh', join(dir, 'bin/catalina.sh'), 'run'])
+  })
+
+  it.each([
+    ['/shop', 'shop'],
+    ['shop/of/all/', 'shop#of#all'],
+    ['/', 'ROOT'],
+  ])('serves it below %s', async (path, name) => {
+    const { dir } = await provide({ 'WEB-INF/web.xml': '' }, { BP_TOMCAT_CONTEXT_PATH: path })
+    expect(await readdir(join(dir, 'webapps'))).toEqual([name])
+  })
+
+  it('is the only container, in versions that there are', async () => {
+    const check = async (env: Record<string, string>) =>
+      failureOf(Promise.resolve().then(() => checkTomcatSettings(env)))
+    expect(await check({ BP_JAVA_APP_SERVER: 'liberty' })).toMatchObject({
+      where: 'BP_JAVA_APP_SERVER',
+      message: '"liberty" is no servlet container that Bale has',
+    })
+    expect(await check({ BP_TOMCAT_VERSION: '7.*' })).toMatchObject({ where: 'BP_TOMCAT_VERSION' })
+    expect(() => checkTomcatSettings({ BP_JAVA_APP_SERVER: 'tomcat', BP_TOMCAT_VERSION: '9' })).not.toThrow()
+  })
+})
