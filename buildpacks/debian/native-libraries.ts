@@ -45,14 +45,7 @@ export async function provideNativePackages(
       await unpackPackages(run, debs, dir)
       await relinkLibraries(libraryDir(dir, target.arch), libraryDir('/', target.arch))
       await relocateConfigurations(dir, target.arch)
-      const notes: Record<string, string> = {}
-      for (const [index, deb] of debs.entries()) {
-        const { stdout } = await run(['dpkg-deb', '--contents', deb], { quiet: true })
-        for (const [, name] of stdout.matchAll(/\/(lib[^/\s]+\.so\.[^/\s]+)( -> \S+)?$/gm)) {
-          if (name !== undefined) notes[name] = packages[index]?.name ?? ''
-        }
-      }
-      return { notes }
+      return { notes: await librariesIn(run, debs, packages) }
     },
   })
   const paths = Object.entries(developmentPaths(layer.path, target.arch))
@@ -61,6 +54,22 @@ export async function provideNativePackages(
     libraries: layer.notes,
     env: Object.fromEntries(paths.map(([name, dirs]) => [name, [...dirs, env[name]].filter(Boolean).join(':')])),
   }
+}
+
+/** Which package has a shared library, by its name: `libpq.so.5`. */
+export async function librariesIn(
+  run: Run,
+  debs: readonly string[],
+  packages: readonly DebianPackage[],
+): Promise<Record<string, string>> {
+  const libraries: Record<string, string> = {}
+  for (const [index, deb] of debs.entries()) {
+    const { stdout } = await run(['dpkg-deb', '--contents', deb], { quiet: true })
+    for (const [, name] of stdout.matchAll(/\/(lib[^/\s]+\.so\.[^/\s]+)( -> \S+)?$/gm)) {
+      if (name !== undefined) libraries[name] = packages[index]?.name ?? ''
+    }
+  }
+  return libraries
 }
 
 /** The variables by which compilers, pkg-config and CMake find what a layer of packages has. */

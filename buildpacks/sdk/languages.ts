@@ -118,8 +118,10 @@ export const languages: readonly Language[] = [
   {
     id: 'elixir',
     name: 'Elixir',
+    aliases: ['phoenix'],
+    provides: 'elixir',
     manifests: ['mix.exs'],
-    programs: ['mix', 'elixir', 'iex'],
+    programs: ['mix', 'elixir', 'iex', 'erl'],
   },
   {
     id: 'dotnet',

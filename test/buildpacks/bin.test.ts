@@ -39,6 +39,7 @@ describe.each([
   ['rust', ['Cargo.toml']],
   ['java', ['pom.xml', 'build.gradle.kts', 'settings.gradle', 'shop.jar']],
   ['ruby', ['Gemfile', 'gems.rb', 'config.ru', 'any.rb']],
+  ['elixir', ['mix.exs']],
   ['php', ['composer.json', 'artisan', 'any.php', 'src/any.php']],
   ['make', ['CMakeLists.txt', 'Makefile', 'configure']],
   ['static', ['Staticfile', 'index.html', 'src/index.html', 'hugo.toml']],
@@ -57,7 +58,7 @@ describe.each([
   })
 })
 
-it.each(['nodejs', 'python', 'go', 'rust', 'java', 'ruby', 'php', 'static'])(
+it.each(['nodejs', 'python', 'go', 'rust', 'java', 'ruby', 'php', 'elixir', 'static'])(
   '%s bin/detect asks the program for the versions that it offers, whatever the source is',
   async name => {
     expect(await runBin(name, 'detect', [], { BALE_LIST_VERSIONS: 'true' })).toMatchObject({
@@ -99,7 +100,7 @@ it.each([
   expect((await runBin(name, 'detect', [], env)).status).toBe(0)
 })
 
-describe.each(['nodejs', 'python', 'go', 'rust', 'ruby', 'php', 'procfile'])('%s bin/build', name => {
+describe.each(['nodejs', 'python', 'go', 'rust', 'ruby', 'php', 'elixir', 'procfile'])('%s bin/build', name => {
   it('starts the program without the application’s NODE_OPTIONS', async () => {
     const env = { NODE_OPTIONS: '--require ./not-installed-yet.js' }
     expect(await runBin(name, 'build', [], env)).toMatchObject({ status: 0, stdout: 'main build undefined\n' })

@@ -12,7 +12,7 @@ export interface Component {
   readonly cpe?: string
 }
 
-type PackageType = 'npm' | 'pypi' | 'deb' | 'golang' | 'cargo' | 'maven' | 'gem' | 'composer' | 'generic'
+type PackageType = 'npm' | 'pypi' | 'deb' | 'golang' | 'cargo' | 'maven' | 'gem' | 'composer' | 'hex' | 'generic'
 
 /**
  * A package URL (package-url/purl-spec). `name` may have a namespace before its last slash: `@babel/core`, `debian/zlib1g`.

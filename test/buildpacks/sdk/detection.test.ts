@@ -211,7 +211,8 @@ describe('the role of a language', () => {
 describe('what no buildpack builds', () => {
   it.each<[Tree, string]>([
     [{ 'Shop.csproj': '' }, 'this looks like a .NET application (Shop.csproj); Bale builds '],
-    [{ 'mix.exs': '' }, 'this looks like an Elixir application (mix.exs); Bale builds '],
+    [{ 'dune-project': '' }, 'this looks like an OCaml application (dune-project); Bale builds '],
+    [{ 'mix.exs': '' }, 'this looks like an Elixir application (mix.exs), which the buildpacks of this builder'],
     [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],
   ])('%j', async (tree, expected) => {
     expect(await explainUnsupported({ app: await appOf(tree), env: {} })).toContain(expected)

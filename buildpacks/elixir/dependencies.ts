@@ -1,0 +1,119 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type App, type BuildContext, type Component, digestOf, drop, packageUrl } from '../sdk/index.ts'
+import type { Mix } from './mix.ts'
+import type { Toolchain } from './runtime.ts'
+
+/** What mix.lock fixes. */
+export interface Dependency {
+  /** Of its application, and of its folder below `deps`. */
+  readonly name: string
+  /** Of Hex; undefined for one from git. */
+  readonly version?: string
+  /** As Hex knows it, which may be another name than the application's. */
+  readonly package?: string
+  readonly repository?: string
+  /** Where git has it, without a user, and the commit. */
+  readonly url?: string
+  readonly commit?: string
+}
+
+/**
+ * The lines of mix.lock, which Mix writes one for each dependency:
+ * `"jason": {:hex, :jason, "1.4.4", "…", [:mix], [], "hexpm", "…"},` and `"x": {:git, "https://…", "…", [tag: "v1"]},`.
+ */
+export function parseLock(text: string): Dependency[] {
+  return text.split('\n').flatMap(line => {
+    const [, name, rest = ''] = /^\s*"([^"]+)":\s*\{(.*)\},?\s*$/.exec(line) ?? []
+    if (name === undefined) return []
+    const [, own, version] = /^:hex,\s*:"?([\w.-]+)"?,\s*"([^"]+)"/.exec(rest) ?? []
+    if (own !== undefined && version !== undefined) {
+      const repository = /\],\s*"([^"]+)"(?:,\s*"[0-9a-f]+")?$/.exec(rest)?.[1] ?? 'hexpm'
+      return { name, package: own, version, repository }
+    }
+    const [, url, commit] = /^:git,\s*"([^"]+)",\s*"([0-9a-f]+)"/.exec(rest) ?? []
+    return url === undefined || commit === undefined ? [] : { name, url: withoutUser(url), commit }
+  })
+}
+
+const withoutUser = (url: string) => url.replace(/^(\w+:\/\/)[^/@]+@/, '$1')
+
+export function componentOf({ name, version, package: own, repository, url, commit }: Dependency): Component {
+  if (version === undefined || own === undefined) {
+    return {
+      name,
+      version: commit ?? '',
+      purl: packageUrl('generic', name, commit ?? '', { vcs_url: `git+${url}@${commit}` }),
+    }
+  }
+  // purl-spec, "hex": packages of an organization have it as their namespace.
+  const namespace = repository?.startsWith('hexpm:') === true ? `${repository.slice('hexpm:'.length)}/` : ''
+  return { name, version, purl: packageUrl('hex', `${namespace}${own}`, version) }
+}
+
+/** Where Mix has dependencies and what it compiles of them, in the application's directory. */
+const folders = ['deps', '_build'] as const
+
+/**
+ * Fetches and compiles the dependencies, and keeps both for the next build. What is part of the application (umbrella projects,
+ * paths) is compiled with it in every build: Mix goes by the times of its files.
+ */
+export async function provideDependencies(
+  context: BuildContext,
+  mix: Mix,
+  toolchain: Toolchain,
+): Promise<readonly Dependency[]> {
+  const { app, log, run, seal } = context
+  // Of the developer's machine, and of another one than this.
+  for (const folder of folders) await rm(app.at(folder), { recursive: true, force: true })
+  const lock = await app.read('mix.lock')
+  const layer = await context.layer('dependencies', {
+    title: 'the dependencies',
+    types: { cache: true },
+    key: {
+      toolchain: toolchain.version,
+      'mix.lock': digestOf(lock ?? ''),
+      'mix.exs and config': await digestOfSettings(app),
+      environment: mix.mixEnv,
+      architecture: context.target.arch,
+    },
+    ...(lock === undefined && { restore: () => drop('there is no mix.lock') }),
+    create: async dir => {
+      const get = ['deps.get', '--only', mix.mixEnv, ...(lock === undefined ? [] : ['--check-locked'])]
+      await mix.run(['do', ...get, '+', 'deps.compile', '--skip-local-deps'])
+      const names = new Set(parseLock((await app.read('mix.lock')) ?? '').map(({ name }) => name))
+      const libraries = app.at('_build', mix.mixEnv, 'lib')
+      for (const name of await list(libraries)) {
+        if (!names.has(name)) await rm(join(libraries, name), { recursive: true, force: true })
+      }
+      for (const folder of folders) {
+        await mkdir(app.at(folder), { recursive: true })
+        await run(['mv', '-T', app.at(folder), join(dir, folder)], { quiet: true })
+      }
+    },
+  })
+  seal(layer)
+  const dependencies = parseLock((await app.read('mix.lock')) ?? '')
+  if (lock === undefined && dependencies.length > 0) {
+    log.warning(
+      'there is no mix.lock: the newest versions are installed, which may be others in each build',
+      'Commit it.',
+    )
+  }
+  for (const folder of folders) await run(['cp', '-aT', join(layer.path, folder), app.at(folder)], { quiet: true })
+  const fetched = new Set(await list(app.at('deps')))
+  return dependencies.filter(({ name }) => fetched.has(name))
+}
+
+/** Of what dependencies are compiled with: the project, those below it, and the configuration of the build. */
+async function digestOfSettings(app: App): Promise<string> {
+  const config = (await list(app.at('config'))).filter(name => name.endsWith('.exs') && name !== 'runtime.exs')
+  const paths = ['mix.exs', ...config.map(name => `config/${name}`)]
+  for (const name of await list(app.at('apps'))) paths.push(`apps/${name}/mix.exs`)
+  const texts = await Promise.all(paths.map(path => readFile(app.at(path), 'utf8').catch(() => '')))
+  return digestOf(...paths, ...texts)
+}
+
+async function list(dir: string): Promise<string[]> {
+  return (await readdir(dir).catch(() => [])).toSorted()
+}

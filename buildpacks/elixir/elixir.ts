@@ -1,0 +1,95 @@
+import { DebianArchive } from '../debian/archive.ts'
+import { debianOffers } from '../debian/offers.ts'
+import { checkOffered, type Wanted } from '../debian/offered-version.ts'
+import { provideSharedLibraries } from '../debian/shared-libraries.ts'
+import { debianComponents } from '../debian/unpack.ts'
+import {
+  type BuildContext,
+  type BuildResult,
+  type Component,
+  declaredStart,
+  defineBuildpack,
+  type DetectContext,
+  detectLanguage,
+  fail,
+  pass,
+  withTempDir,
+} from '../sdk/index.ts'
+import { compileAssets } from './assets.ts'
+import { componentOf, type Dependency, provideDependencies } from './dependencies.ts'
+import { mixWith } from './mix.ts'
+import { makeRelease, type Release } from './release.ts'
+import { type Offer, offeredToolchain, provideToolchain } from './runtime.ts'
+import { needsSecret, processesOf, provideVariables } from './start.ts'
+import { wantedVersions } from './version.ts'
+
+/** Elixir applications: Mix makes a release, which needs neither Elixir nor Erlang in the image. */
+export const elixir = defineBuildpack({
+  detect,
+  build,
+  offers: context => debianOffers(context, { Elixir: ['elixir'], Erlang: ['erlang-base'] }),
+})
+
+async function detect({ app, env }: DetectContext) {
+  const found = await detectLanguage({ app, env }, 'elixir')
+  if (found.role === 'none') return fail(found.reason)
+  return (await app.has('mix.exs')) ? pass(found.reason, found.plan) : fail('no mix.exs')
+}
+
+async function build(context: BuildContext): Promise<BuildResult> {
+  context.log.heading('Elixir')
+  return withTempDir(temp => buildIn(context, temp))
+}
+
+async function buildIn(context: BuildContext, temp: string): Promise<BuildResult> {
+  const { app, env, log } = context
+  const wanted = await wantedVersions(context)
+  const archive = await DebianArchive.open(context, temp)
+  const offer = await offeredToolchain(context, archive)
+  choose(context, 'Elixir', wanted.elixir, offer.elixir)
+  choose(context, 'Erlang', wanted.erlang, offer.erlang)
+  const toolchain = await provideToolchain(context, archive, offer)
+  const mix = await mixWith(context, toolchain, temp)
+  const dependencies = await provideDependencies(context, mix, toolchain)
+  await log.step('Running mix compile', () => mix.run(['compile']))
+  await compileAssets(context, mix, dependencies)
+  const secret = await needsSecret(app)
+  const release = await makeRelease(context, { mix, toolchain, dependencies, temp })
+  await provideSharedLibraries(context, release.binaries, toolchain.native, archive)
+  await provideVariables(context)
+  const processes = processesOf(release, secret)
+  const declared = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
+  if (!declared) log.info(`Starts with: bin/${release.name} start (the release that mix.exs describes)`)
+  return {
+    launch: {
+      processes: declared ? processes.filter(({ type }) => type !== 'web') : processes,
+      // In layers of their own, they are not sent again with each change of the source.
+      slices: [{ paths: release.runtime }, { paths: release.dependencies }].filter(({ paths }) => paths.length > 0),
+    },
+    sbom: [...ofRuntime(context, offer, release), ...ofDependencies(dependencies, release)],
+  }
+}
+
+/** Says what the version is and why, before anything is fetched. */
+function choose({ log }: BuildContext, name: string, wanted: Wanted, release: string): void {
+  const warnings = checkOffered(wanted, name, release, ({ where }, minor) => {
+    if (name === 'Erlang') return minor.replace(/\..*/, '')
+    return where.startsWith('mix.exs') ? `elixir: "~> ${minor}"` : minor
+  })
+  const [first] = wanted.musts
+  const why = first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'
+  log.info(`${name} ${release}: ${why}`)
+  for (const text of warnings) log.warning(text, 'Change one of the two.')
+}
+
+/** What of Debian's packages is in the release: applications of Erlang have packages of their own, or are in the base. */
+function ofRuntime({ target }: BuildContext, { packages }: Offer, { applications }: Release): Component[] {
+  const names = new Set(applications.map(name => `erlang-${name.replaceAll('_', '-')}`))
+  const used = packages.filter(({ name }) => name === 'elixir' || name === 'erlang-base' || names.has(name))
+  return debianComponents(used, `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`)
+}
+
+function ofDependencies(dependencies: readonly Dependency[], release: Release): Component[] {
+  const names = new Set(release.dependencies.map(path => path.replace(/^lib\/|-[^-]*$/g, '')))
+  return dependencies.filter(({ name }) => names.has(name)).map(componentOf)
+}

@@ -1,0 +1,68 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type App, type BuildContext, byDefault, digestOf, type LaunchProcess, shellProcess } from '../sdk/index.ts'
+import { cookieFile, type Release } from './release.ts'
+
+/**
+ * Variables of a release. Distribution, which opens two ports, is off unless asked for; a crash dump would hold the application's
+ * secrets, and be gone with the container.
+ */
+const launch = {
+  PORT: byDefault('8080'),
+  PHX_SERVER: byDefault('true'),
+  MIX_ENV: byDefault('prod'),
+  LANG: byDefault('C.UTF-8'),
+  RELEASE_TMP: byDefault('/tmp'),
+  RELEASE_DISTRIBUTION: byDefault('none'),
+  ERL_CRASH_DUMP_SECONDS: byDefault('0'),
+}
+
+/**
+ * A program of exec.d, which the launcher runs before the process (buildpack.md, "exec.d"): a cookie of this container's own, which
+ * a second process, such as one that looks at the first, finds again.
+ */
+const cookieScript = `#!/bin/sh
+[ -n "\${RELEASE_COOKIE-}" ] && exit 0
+umask 077
+cookie=$(cat ${cookieFile} 2>/dev/null) || cookie=
+if [ -z "$cookie" ]; then
+  cookie=$(od -An -N20 -tx1 /dev/urandom | tr -d ' \\n')
+  echo "$cookie" 2>/dev/null >${cookieFile}
+fi
+echo "RELEASE_COOKIE = \\"$cookie\\"" >&3
+`
+
+export async function provideVariables({ layer }: BuildContext): Promise<void> {
+  await layer('release', {
+    types: { launch: true },
+    key: { variables: digestOf(JSON.stringify(launch), cookieScript) },
+    create: async dir => {
+      await mkdir(join(dir, 'exec.d'))
+      await writeFile(join(dir, 'exec.d/cookie'), cookieScript)
+      await chmod(join(dir, 'exec.d/cookie'), 0o755)
+      return { env: { launch } }
+    },
+  })
+}
+
+/** Whether the configuration that the running image evaluates asks for the secret of Phoenix. */
+export async function needsSecret(app: App): Promise<boolean> {
+  const text = (await app.read('config/runtime.exs')) ?? ''
+  return /System\.(?:fetch_env!|get_env)\(\s*"SECRET_KEY_BASE"\s*\)/.test(text)
+}
+
+/** `web` starts the release; the others are of use beside it. */
+export function processesOf({ name, scripts }: Release, secret: boolean): LaunchProcess[] {
+  const script = `bin/${name}`
+  const check = secret ? `[ -n "\${SECRET_KEY_BASE-}" ] || { echo ${JSON.stringify(noSecret)} >&2; exit 1; }; ` : ''
+  const others = ['console', 'eval', 'remote'].filter(type => !scripts.includes(type))
+  const commands: Readonly<Record<string, string>> = { console: 'start_iex', eval: 'eval', remote: 'remote' }
+  return [
+    shellProcess('web', `${check}exec ${script} start "$@"`, { default: true }),
+    ...others.map(type => shellProcess(type, `exec ${script} ${commands[type]} "$@"`)),
+    ...(scripts.includes('migrate') ? [shellProcess('migrate', 'exec bin/migrate "$@"')] : []),
+  ]
+}
+
+const noSecret =
+  'Error: SECRET_KEY_BASE is not set, with which the application signs cookies: give it 64 characters or more, such as those of: openssl rand -base64 48'
