@@ -15,11 +15,17 @@ export type Artifact =
   | { readonly kind: 'class path'; readonly paths: readonly string[]; readonly main: string }
   | { readonly kind: 'distribution'; readonly path: string }
 
-const artifactSettings = ['BP_MAVEN_BUILT_ARTIFACT', 'BP_GRADLE_BUILT_ARTIFACT', 'BP_SBT_BUILT_ARTIFACT'] as const
+const artifactSettings = [
+  'BP_MAVEN_BUILT_ARTIFACT',
+  'BP_GRADLE_BUILT_ARTIFACT',
+  'BP_SBT_BUILT_ARTIFACT',
+  'BP_LEIN_BUILT_ARTIFACT',
+] as const
 const moduleSettings = [
   'BP_MAVEN_BUILT_MODULE',
   'BP_GRADLE_BUILT_MODULE',
   'BP_SBT_BUILT_MODULE',
+  'BP_LEIN_BUILT_MODULE',
   'GOOGLE_BUILDABLE',
 ] as const
 
@@ -135,6 +141,9 @@ async function findClasses(
 function preferred(archives: readonly JavaArchive[]): readonly JavaArchive[] {
   const quarkus = archives.filter(({ path }) => basename(path) === 'quarkus-run.jar')
   if (quarkus.length > 0) return quarkus
+  // Leiningen leaves the archive without libraries beside it.
+  const standalone = archives.filter(({ path }) => path.endsWith('-standalone.jar'))
+  if (standalone.length > 0) return standalone
   // A module that others depend on may be executable without being the application: Spring Boot's own archive is one.
   const boot = archives.filter(({ manifest }) => manifest['Spring-Boot-Version'] !== undefined)
   return boot.length === 1 ? boot : archives
@@ -166,7 +175,9 @@ async function builtInTarget(target: string): Promise<string[]> {
   const versions = [...(await below(target, /^scala-/)), ...(await below(join(target, 'out/jvm'), /^scala-/))]
   const projects = (await Promise.all(versions.map(dir => below(dir, /./)))).flat()
   const found: string[] = []
-  for (const dir of [target, join(target, 'quarkus-app'), ...versions, ...projects]) {
+  // Leiningen's template has a directory for each profile.
+  const profiles = ['uberjar', 'default+uberjar'].map(name => join(target, name))
+  for (const dir of [target, join(target, 'quarkus-app'), ...profiles, ...versions, ...projects]) {
     found.push(...(await filesOf(dir)), ...(await filesOf(join(dir, 'universal'))))
     for (const name of ['universal/stage', 'pack'])
       if ((await list(join(dir, name, 'bin'))).length > 0) found.push(join(dir, name))

@@ -223,10 +223,12 @@ export function parseLayersIndex(index: string): string[][] {
   return layers.filter(paths => paths.length > 0)
 }
 
-async function startDistribution({ app, env }: BuildContext): Promise<ImageFiles> {
+export async function startDistribution({ app, env }: BuildContext): Promise<ImageFiles> {
   const tops = (await readdir(app.path, { withFileTypes: true })).filter(entry => entry.isDirectory())
-  const [top] = tops.filter(({ name }) => !name.startsWith('.'))
-  const bin = (await app.hasDirectory('bin')) ? 'bin' : join(top?.name ?? '', 'bin')
+  let bin = 'bin'
+  for (const { name } of tops) {
+    if (!(await app.hasDirectory(bin)) && (await app.hasDirectory(join(name, 'bin')))) bin = join(name, 'bin')
+  }
   const scripts = (await readdir(app.at(bin)).catch(() => [])).filter(name => !/\.bat$|^\./.test(name))
   const wanted = firstSetting(env, 'BP_EXECUTABLE_NAME')?.value
   const script = scripts.find(name => name === wanted) ?? (scripts.length === 1 ? scripts[0] : undefined)

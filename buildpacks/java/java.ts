@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
 import { debianOffers } from '../debian/offers.ts'
 import {
@@ -22,11 +23,13 @@ import {
   type BuildTools,
   type ImageFiles,
   placeArtifact,
+  startDistribution,
   startExploded,
   startInPlace,
   startWebApplication,
 } from './image-files.ts'
 import { provideJdk, provideJre } from './jdk.ts'
+import { buildWithLeiningen } from './leiningen.ts'
 import { buildWithMaven, openMaven } from './maven.ts'
 import { buildWithSbt } from './sbt.ts'
 import { checkTomcatSettings } from './tomcat.ts'
@@ -42,28 +45,42 @@ export const java = defineBuildpack({
 type Env = Readonly<Record<string, string>>
 
 async function detect({ app, env }: DetectContext) {
-  const roles = await Promise.all(['java', 'scala'].map(id => detectLanguage({ app, env }, id)))
+  const roles = await Promise.all(['java', 'scala', 'clojure'].map(id => detectLanguage({ app, env }, id)))
   const found = roles.find(({ role }) => role !== 'none') ?? roles[0]
   if (found === undefined || found.role === 'none') return fail(found?.reason ?? '')
-  if ((await toolOf(app, env)) === undefined && (await archivesIn(app)).length === 0) {
-    return fail('there is no pom.xml, no build.gradle, no build.sbt, and no archive')
+  const isBuilt = (await archivesIn(app)).length > 0 || (await unpackedDistribution(app)) !== undefined
+  if ((await toolOf(app, env)) === undefined && !isBuilt) {
+    return fail('there is no pom.xml, no build.gradle, no build.sbt, no project.clj, and no archive')
   }
   return pass(found.reason, found.plan)
 }
 
+type Tool = 'maven' | 'gradle' | 'sbt' | 'leiningen'
+
 /** The tool that builds the application; undefined for an application that is compiled already. */
-async function toolOf(app: App, env: Env): Promise<'maven' | 'gradle' | 'sbt' | undefined> {
+async function toolOf(app: App, env: Env): Promise<Tool | undefined> {
   if (firstSetting(env, 'BP_MAVEN_POM_FILE')) return 'maven'
   const names = await readdir(app.path)
   // Polyglot Maven has its projects in pom.yaml, pom.groovy and others.
   if (names.some(name => /^pom\.(xml|ya?ml|groovy|kts|scala|clj|atom|rb|json|toml)$/.test(name))) return 'maven'
   if (names.some(name => /^(build|settings)\.gradle(\.kts)?$/.test(name))) return 'gradle'
-  return names.includes('build.sbt') ? 'sbt' : undefined
+  if (names.includes('build.sbt')) return 'sbt'
+  return names.includes('project.clj') ? 'leiningen' : undefined
 }
 
 async function archivesIn(app: App): Promise<string[]> {
   const names = await readdir(app.path)
   return names.filter(name => /\.[jw]ar$/.test(name) || ['META-INF', 'WEB-INF'].includes(name))
+}
+
+/** A distribution of Gradle's or sbt's that is unpacked: `bin/shop` and `lib/*.jar`, or both in a directory. */
+async function unpackedDistribution(app: App): Promise<string | undefined> {
+  const tops = (await readdir(app.path, { withFileTypes: true })).filter(entry => entry.isDirectory())
+  for (const dir of ['.', ...tops.map(({ name }) => name)]) {
+    const names = await readdir(app.at(dir, 'lib')).catch(() => [])
+    if (names.some(name => name.endsWith('.jar')) && (await app.hasDirectory(join(dir, 'bin')))) return dir
+  }
+  return undefined
 }
 
 async function build(context: BuildContext): Promise<BuildResult> {
@@ -91,6 +108,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const tools = { archive, jdk, temp }
   const built = tool === 'maven' ? await buildWithMaven(context, tools) : undefined
   if (tool === 'gradle') await buildWithGradle(context, { jdk, temp })
+  if (tool === 'leiningen') await buildWithLeiningen(context, tools)
   const image = { jdk, temp, openMaven: async () => built ?? openMaven(context, tools) }
   const classPath = tool === 'sbt' ? await buildWithSbt(context, image) : undefined
   const files = await chooseFiles(
@@ -109,6 +127,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
 async function chooseFiles(context: BuildContext, ready: Ready | undefined, tools: BuildTools): Promise<ImageFiles> {
   const { app, env } = context
   if (ready?.kind === 'exploded') return startExploded(context, ready.manifest)
+  if (ready?.kind === 'unpacked distribution') return startDistribution(context)
   if (ready?.kind === 'web application') return startWebApplication(context, tools)
   const inPlace = ready === undefined ? await startsInPlace(app, env) : undefined
   if (inPlace !== undefined) return startInPlace(context, inPlace)
@@ -119,6 +138,7 @@ type Ready =
   | Artifact
   | { readonly kind: 'exploded'; readonly manifest: Readonly<Record<string, string>> }
   | { readonly kind: 'web application' }
+  | { readonly kind: 'unpacked distribution' }
 
 /**
  * An application that is compiled already: an archive, or one that is unpacked.
@@ -130,6 +150,7 @@ async function findReady(app: App): Promise<Ready> {
   if (await app.hasDirectory('WEB-INF')) return { kind: 'web application' }
   const names = (await archivesIn(app)).filter(name => /\.[jw]ar$/.test(name)).toSorted()
   const archives = await Promise.all(names.map(name => readArchive(app.at(name))))
+  if (names.length === 0 && (await unpackedDistribution(app)) !== undefined) return { kind: 'unpacked distribution' }
   const [first, ...rest] = archives.filter(archive => archive.manifest['Main-Class'] !== undefined)
   if (first !== undefined && rest.length === 0) return { kind: 'archive', archive: first }
   const wars = archives.filter(({ path }) => path.endsWith('.war'))

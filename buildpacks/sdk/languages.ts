@@ -81,6 +81,8 @@ export const languages: readonly Language[] = [
       'WEB-INF/web.xml',
       'WEB-INF/classes/*',
       'WEB-INF/lib/*.jar',
+      'lib/*.jar',
+      '*/lib/*.jar',
     ],
     programs: ['java', 'mvn', './mvnw', 'gradle', './gradlew'],
   },
@@ -91,6 +93,7 @@ export const languages: readonly Language[] = [
     manifests: ['build.sbt'],
     programs: ['sbt', 'scala'],
   },
+  { id: 'clojure', name: 'Clojure', provides: 'jre', manifests: ['project.clj'], programs: ['lein'] },
   {
     id: 'mill',
     name: 'Scala without sbt',
@@ -199,7 +202,12 @@ export const languages: readonly Language[] = [
     programs: ['node', 'npm', 'npx', 'yarn', 'pnpm', 'bun', 'deno', 'next', 'nuxt', 'nest', 'ts-node', 'tsx', 'pm2'],
     settings: ['BP_NODE_PROJECT_PATH', 'BP_LAUNCHPOINT'],
   },
-  { id: 'clojure', name: 'Clojure', manifests: ['project.clj', 'deps.edn'], programs: ['lein', 'clojure', 'clj'] },
+  {
+    id: 'tools.deps',
+    name: 'Clojure without Leiningen',
+    manifests: ['deps.edn', 'shadow-cljs.edn'],
+    programs: ['clojure', 'clj'],
+  },
   { id: 'swift', name: 'Swift', manifests: ['Package.swift'], programs: ['swift'] },
   { id: 'dart', name: 'Dart', manifests: ['pubspec.yaml'], programs: ['dart', 'flutter'] },
   {

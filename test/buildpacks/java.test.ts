@@ -108,6 +108,7 @@ describe('detection', () => {
     'build.gradle.kts',
     'settings.gradle',
     'build.sbt',
+    'project.clj',
     'shop.jar',
     'META-INF/MANIFEST.MF',
     'WEB-INF/web.xml',
@@ -115,10 +116,15 @@ describe('detection', () => {
     expect(await detect({ [file]: '' })).toMatchObject({ exitCode: 0, plan: { provides: [{ name: 'jre' }] } })
   })
 
+  it('takes part with an unpacked distribution', async () => {
+    expect(await detect({ 'shop/bin/shop': '', 'shop/lib/shop.jar': '' })).toMatchObject({ exitCode: 0 })
+    expect(await detect({ 'lib/shop.jar': '' })).toMatchObject({ exitCode: 100 })
+  })
+
   it('takes no part with source files alone', async () => {
     const { exitCode, output } = await detect({ 'Main.java': '' })
     expect(exitCode).toBe(100)
-    expect(output).toContain('there is no pom.xml, no build.gradle, no build.sbt, and no archive')
+    expect(output).toContain('there is no pom.xml, no build.gradle, no build.sbt, no project.clj, and no archive')
   })
 
   it('asks for a Gradle wrapper before anything is installed', async () => {
@@ -188,6 +194,11 @@ describe('the artifact that starts', () => {
       'sbt-native-packager, whatever else sbt makes',
       { 'target/scala-3.3.6/shop.jar': jar(), 'target/universal/stage/bin/shop': '' },
       'target/universal/stage',
+    ],
+    [
+      'Leiningen',
+      { 'target/uberjar/shop.jar': jar(), 'target/uberjar/shop-standalone.jar': jar() },
+      'target/uberjar/shop-standalone.jar',
     ],
     ['sbt 2', { 'target/out/jvm/scala-3.3.6/shop/shop.jar': jar() }, 'target/out/jvm/scala-3.3.6/shop/shop.jar'],
     ['a web application', { 'target/shop.war': jar({}, ''), 'target/classes.jar': jar({}, '') }, 'target/shop.war'],
