@@ -4,7 +4,7 @@ import { isErrno } from '../../lifecycle/errors.ts'
 import { App } from './app.ts'
 import { declaredPrograms, declaredRuntime } from './declared-start.ts'
 import { hugoConfigs, type Language, languageNamed, languages } from './languages.ts'
-import { findFrontEnd } from './front-end.ts'
+import { findFrontEnd, isForNode } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
 
@@ -66,7 +66,8 @@ async function evidenceOf(language: Language, files: Files, env: Env): Promise<E
   }
   if (language.id === 'static') {
     const found = await findFrontEnd(files.app)
-    if (found) return { language, strength: 'server', because: `package.json builds a front end with ${found.name}` }
+    const strength = found?.guessed ? 'manifest' : 'server'
+    if (found) return { language, strength, because: `package.json builds a front end with ${found.name}` }
   }
   const manifest = await firstMatch(files, language.manifests, name => isManifest(name, files.app))
   const source = await firstMatch(files, language.sources ?? [], name => isSource(name, files.app))
@@ -103,6 +104,11 @@ async function firstMatch(
 async function isManifest(name: string, app: App): Promise<boolean> {
   if (hugoConfigs.includes(name)) return (await hugoConfig(app)) === name
   if (name === 'project.toml') return configuresWebServer(app)
+  // Of Heroku's static sites, and of nothing else with that name.
+  if (name === 'static.json')
+    return /"(root|routes|clean_urls|https_only|error_page|redirects|headers|proxies)"\s*:/.test(
+      await textOf(app, name),
+    )
   if (name === 'pyproject.toml') {
     return /^\s*\[(project|build-system|dependency-groups|tool\.(poetry|pdm|uv|hatch|flit))\b/m.test(
       await textOf(app, name),
@@ -128,7 +134,7 @@ export async function hugoConfig(app: App): Promise<string | undefined> {
 /** A site's own scripts have the names of servers; beside an index.html only what speaks to Node is one. */
 async function isSource(name: string, app: App): Promise<boolean> {
   if (!/^(app|main|index|server)\.js$/.test(name) || !(await app.has('index.html'))) return true
-  return /\brequire\s*\(|\bprocess\.|\bmodule\.exports\b|from\s+['"]node:|\.listen\s*\(/.test(await textOf(app, name))
+  return isForNode(await textOf(app, name))
 }
 
 async function textOf(app: App, name: string): Promise<string> {

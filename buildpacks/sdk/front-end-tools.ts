@@ -19,6 +19,8 @@ export interface FrontEndTool {
 const outDir = /\boutDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/
 const outputDir = /\boutputDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/
 
+const webpackPath = /\bpath\s*:\s*path\.\w+\(\s*(?:__dirname|import\.meta\.dirname)\s*,\s*['"`](?:\.\/)?([\w./-]+)['"`]/
+
 /** Tools by precedence: what is built upon another comes before it. */
 export const frontEndTools: readonly FrontEndTool[] = [
   {
@@ -112,7 +114,26 @@ export const frontEndTools: readonly FrontEndTool[] = [
     config: ['vite.config', outDir],
   },
   { package: 'parcel', name: 'Parcel', build: 'parcel build', output: 'dist' },
+  { package: 'preact-cli', name: 'Preact CLI', build: 'preact build', output: 'build' },
+  { package: 'expo', name: 'Expo', build: 'expo export --platform web', output: 'dist' },
+  { package: '@slidev/cli', name: 'Slidev', build: 'slidev build', output: 'dist', hashed: ['assets'] },
+  {
+    package: '@rspack/cli',
+    name: 'Rspack',
+    build: 'rspack build',
+    output: 'dist',
+    config: ['rspack.config', webpackPath],
+  },
+  // The plugin makes the page. Without it webpack may bundle a server.
+  {
+    package: 'html-webpack-plugin',
+    name: 'webpack',
+    build: 'webpack --mode production',
+    output: 'dist',
+    config: ['webpack.config', webpackPath],
+  },
 ]
 
 /** Directories that a build's command line names, whatever the tool. */
-export const outputOption = /\s--(?:outDir|out-dir|output-dir|dist-dir|output-path|output|dest)[ =](?:\.\/)?([\w./-]+)/
+export const outputOption =
+  /\s--(?:outDir|outdir|out-dir|output-dir|dist-dir|output-path|output|dest)[ =](?:\.\/)?([\w./-]+)/

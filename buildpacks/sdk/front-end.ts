@@ -16,6 +16,8 @@ export interface FrontEnd {
   readonly pushState: boolean
   /** Names of files below these directories of the output change with their contents. */
   readonly hashed: readonly string[]
+  /** No tool is known: a build script and a page say so, which is less than a tool does. */
+  readonly guessed?: true
 }
 
 /** Packages that answer requests themselves: with one of these, the application is a server, whatever builds its pages. */
@@ -34,8 +36,9 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   if (framework !== undefined) return filesOfFramework(app, framework, json)
   if (names.some(name => servers.test(name))) return undefined
   const tool = frontEndTools.find(candidate => names.includes(candidate.package))
-  if (tool === undefined || (await startsServer(app, json))) return undefined
+  if (await startsServer(app, json)) return undefined
   const script = json.scripts['build']
+  if (tool === undefined) return isText(script) ? guessFrontEnd(app, script) : undefined
   // Vite and Parcel without a script may be there to test, or to build a library.
   if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html'))) return undefined
   return {
@@ -45,6 +48,24 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
     pushState: names.some(name => routers.test(name)),
     hashed: tool.hashed ?? [],
   }
+}
+
+/** Pages that people write for bundlers. */
+const pageSources = ['index.html', 'src/index.html', 'app/index.html', 'public/index.html', 'static/index.html']
+
+/** A build script beside a page, where nothing could start with Node.js: esbuild, Rollup, Sass, a script of one's own. */
+async function guessFrontEnd(app: App, script: string): Promise<FrontEnd | undefined> {
+  if ((await app.firstOf(pageSources)) === undefined) return undefined
+  for (const name of ['app.js', 'main.js', 'index.js']) {
+    if (isForNode((await app.read(name)) ?? '')) return undefined
+  }
+  const output = outputOption.exec(script)?.[1] ?? 'dist'
+  return { name: 'its script "build"', build: script, output, pushState: false, hashed: [], guessed: true }
+}
+
+/** Whether a script speaks to Node.js. Others are a page's own. */
+export function isForNode(source: string): boolean {
+  return /\brequire\s*\(|\bprocess\.|\bmodule\.exports\b|from\s+['"]node:|\.listen\s*\(/.test(source)
 }
 
 async function startsServer(app: App, { main, scripts }: PackageManifest): Promise<boolean> {

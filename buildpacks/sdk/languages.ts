@@ -26,7 +26,10 @@ export interface Language {
 }
 
 /** Directories that hold a site, in the order in which they are looked at. */
-export const siteRoots = ['public', 'dist', 'build', 'out', '_site', 'site', 'www', 'htdocs', '.'] as const
+export const siteRoots = [
+  ...['public', 'dist', 'build', 'out', '_site', 'site', 'www', 'htdocs', 'public_html'],
+  '.',
+] as const
 
 /** Configurations of Hugo; `config` was the name until 2022, and is one of many other tools'. */
 export const hugoConfigs: readonly string[] = ['hugo', 'config'].flatMap(name =>
@@ -148,6 +151,9 @@ export const languages: readonly Language[] = [
       'manage.py',
       'pyproject.toml',
       'setup.py',
+      'requirements/*.txt',
+      'requirements-prod*.txt',
+      'requirements.prod.txt',
       'environment.yml',
       'environment.yaml',
       'pixi.toml',
@@ -250,10 +256,16 @@ export const languages: readonly Language[] = [
     listedAs: 'static sites',
     aliases: ['staticfile', 'html', 'nginx'],
     provides: 'nginx',
-    manifests: ['Staticfile', ...hugoConfigs, 'project.toml'],
+    manifests: ['Staticfile', 'static.json', ...hugoConfigs, 'project.toml'],
     sources: [...siteRoots.map(root => (root === '.' ? 'index.html' : `${root}/index.html`)), 'nginx.conf'],
     programs: ['nginx'],
-    settings: ['BP_WEB_SERVER', 'BP_WEB_SERVER_ROOT', 'BP_NGINX_CONF_LOCATION', 'RAILPACK_STATIC_FILE_ROOT'],
+    settings: [
+      'BP_WEB_SERVER',
+      'BP_WEB_SERVER_ROOT',
+      'BP_NGINX_CONF_LOCATION',
+      'RAILPACK_STATIC_FILE_ROOT',
+      'RAILPACK_SPA_OUTPUT_DIR',
+    ],
   },
 ]
 

@@ -44,7 +44,7 @@ export async function configOf(app: App, name: string): Promise<string> {
 
 /** What starts a server for development, a preview, or a server that serves files only. */
 const developmentServers =
-  /^((npm|yarn|pnpm|bun)( run)? (dev|serve|preview|develop)|vite|react-scripts|ng|vue-cli-service|gatsby|ember|astro|parcel|eleventy|docusaurus|vitepress|vuepress|rspress|rsbuild|rspack|stencil|craco|webpack-dev-server|webpack( serve)?|rollup|(next|nuxt|nuxi|vinxi|svelte-kit|react-router|remix|nitro|nitropack) (dev|preview|vite:dev)|nuxt start|node ace (serve|dev)|node ace\.js serve|nest start|(quasar|ionic|umi|preact|hexo|storybook|slidev|expo) \S+)(\s|$)/
+  /^((npm|yarn|pnpm|bun)( run)? (dev|serve|preview|develop)|vite|react-scripts|ng|vue-cli-service|gatsby|ember|astro|parcel|eleventy|docusaurus|vitepress|vuepress|rspress|rsbuild|rspack|stencil|craco|webpack-dev-server|webpack( serve)?|wds|web-dev-server|es-dev-server|live-server|browser-sync|rollup|(next|nuxt|nuxi|vinxi|svelte-kit|react-router|remix|nitro|nitropack) (dev|preview|vite:dev)|nuxt start|node ace (serve|dev)|node ace\.js serve|nest start|(quasar|ionic|umi|preact|hexo|storybook|slidev|expo) \S+)(\s|$)/
 
 /** True if a start script is for developers: where there is something better to start, that is meant. */
 export function isForDevelopment(startScript: string): boolean {

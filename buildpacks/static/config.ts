@@ -13,6 +13,8 @@ export interface ConfigInput {
   readonly headers: readonly HeaderRules[]
   /** The directory of the site, in the image. */
   readonly root: string
+  /** Files whose names start with a dot are served. */
+  readonly dotFiles: boolean
   /** Paths of pages that are written again where the image runs. */
   readonly pages: ReadonlySet<string>
 }
@@ -43,6 +45,7 @@ export function siteConfig(input: ConfigInput): SiteConfig {
   const server = [
     `root ${quoted(input.root)};`,
     `index ${quoted(input.site.index)};`,
+    ...(input.site.listing ? ['autoindex on;'] : []),
     ...(input.site.forceHttps ? ['if ($is_insecure) { return 301 https://$host$request_uri; }'] : []),
     ...errorPages(input),
     'add_header ETag $file_etag always;',
@@ -54,8 +57,8 @@ export function siteConfig(input: ConfigInput): SiteConfig {
     ...(input.site.prefix === '' ? [] : [`location = / { return 302 ${input.site.prefix}/; }`]),
     'if ($is_unchanged) { return 304; }',
     // Settings, and files that people do not mean to publish.
-    'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
-    `location ~ "^${escapeRegExp(input.site.prefix)}/(_redirects|_headers|Staticfile|Staticfile\\.auth|Procfile|project\\.toml)$" { return 404; }`,
+    ...(input.dotFiles ? [] : ['location ~ "/\\.(?!well-known(/|$))" { return 404; }']),
+    `location ~ "^${escapeRegExp(input.site.prefix)}/(_redirects|_headers|Staticfile|Staticfile\\.auth|Procfile|project\\.toml|static\\.json)$" { return 404; }`,
     'location ~ "/node_modules/" { return 404; }',
     `location ~ "\\.(${assets})$" { try_files $uri ${fallback(input, false)}; }`,
     `location / { try_files $uri $uri.html $uri/ ${fallback(input, true)}; }`,
@@ -112,9 +115,10 @@ function headerMap({ values }: HeaderRules, index: number): string {
 
 function errorPages({ files, site }: ConfigInput): string[] {
   const names = new Set(files.map(({ path }) => path))
-  return [400, 401, 403, 404, 500].flatMap(status => {
-    const own = status === 404 && site.notFound !== undefined ? [`/${site.notFound}`] : []
-    const page = [...own, `/${status}.html`, `/${status}/index.html`]
+  const statuses = [400, 401, 403, 404, 500].map(String)
+  return [...new Set([...statuses, ...Object.keys(site.errors)])].flatMap(status => {
+    const named = site.errors[status]
+    const page = [...(named === undefined ? [] : [`/${named}`]), `/${status}.html`, `/${status}/index.html`]
       .map(name => site.prefix + name)
       .find(name => names.has(name))
     return page === undefined ? [] : [`error_page ${status} ${page};`]

@@ -14,29 +14,31 @@ export interface SiteFile {
 }
 
 /** Files with settings, which are not part of the site. */
-const settings = new Set(['_redirects', '_headers', 'Staticfile', 'Staticfile.auth', 'Procfile', 'project.toml'])
+const settings = new Set([
+  ...['_redirects', '_headers', 'Staticfile', 'Staticfile.auth', 'Procfile', 'project.toml', 'static.json'],
+])
 
-/** The files that are served, sorted by path. Names that start with a dot are not, save for .well-known. */
-export async function listFiles(root: string): Promise<SiteFile[]> {
+/** The files that are served, sorted by path. Names that start with a dot are not, save for .well-known, unless `dotFiles` says so. */
+export async function listFiles(root: string, dotFiles = false): Promise<SiteFile[]> {
   const files: SiteFile[] = []
-  await visit(root, '', files)
+  await visit(root, '', files, dotFiles)
   return files
 }
 
-async function visit(root: string, dir: string, files: SiteFile[]): Promise<void> {
+async function visit(root: string, dir: string, files: SiteFile[], dotFiles: boolean): Promise<void> {
   const names = (await readdir(join(root, dir))).toSorted()
   for (const name of names) {
-    if (!isServed(name) || (dir === '' && settings.has(name))) continue
+    if (!isServed(name, dotFiles) || (dir === '' && settings.has(name))) continue
     const path = `${dir}/${name}`
     // A link may lead nowhere; nginx follows it as this does.
     const found = await stat(join(root, path)).catch(() => undefined)
-    if (found?.isDirectory()) await visit(root, path, files)
+    if (found?.isDirectory()) await visit(root, path, files, dotFiles)
     else if (found?.isFile()) files.push({ path, size: found.size, hash: await hashOf(join(root, path)) })
   }
 }
 
-function isServed(name: string): boolean {
-  return name !== 'node_modules' && (!name.startsWith('.') || name === '.well-known')
+function isServed(name: string, dotFiles: boolean): boolean {
+  return name !== 'node_modules' && (dotFiles || !name.startsWith('.') || name === '.well-known')
 }
 
 async function hashOf(path: string): Promise<string> {

@@ -1,6 +1,6 @@
 import { type App, BuildpackError, escapeRegExp, type Log } from '../sdk/index.ts'
 import { isPlain } from '../debian/nginx-text.ts'
-import type { ProjectConfig } from './project-config.ts'
+import type { ProjectHeader } from './project-config.ts'
 import type { Site } from './site.ts'
 
 /** Values of one response header by path: the last pattern that matches has it. */
@@ -25,10 +25,15 @@ const own = new Set([
 
 /**
  * The rules of `_headers` in the site or the source (docs.netlify.com, "Custom headers"): a path, and below it, indented, headers.
- * Those of project.toml come first, so that a line of `_headers` wins.
+ * Those of project.toml, static.json and Staticfile come first, so that a line of `_headers` wins.
  * @throws BuildpackError at `_headers:LINE` for a line that is neither
  */
-export async function readHeaders(app: App, site: Site, project: ProjectConfig, log: Log): Promise<HeaderRules[]> {
+export async function readHeaders(
+  app: App,
+  site: Site,
+  configured: readonly ProjectHeader[],
+  log: Log,
+): Promise<HeaderRules[]> {
   const file = await app.firstOf([`${site.root}/_headers`, '_headers'])
   const text = file === undefined ? '' : ((await app.read(file)) ?? '')
   const rules = new Map<string, { name: string; values: { pattern: string; value: string }[] }>()
@@ -39,10 +44,11 @@ export async function readHeaders(app: App, site: Site, project: ProjectConfig, 
     const known = rules.get(key) ?? { name, values: [] }
     rules.set(key, { ...known, values: [...known.values, { pattern, value }] })
   }
-  for (const { path, name, value, where } of project.headers) {
+  for (const { path, name, value, where } of configured) {
     if (!/^[A-Za-z0-9-]+$/.test(name))
       throw new BuildpackError(`${JSON.stringify(name)} is no header`, { where, fix: 'write Name = "value"' })
-    add(pathPattern(path === '*' ? '/*' : path, where), name, value, where)
+    const pattern = typeof path === 'object' ? path.pattern : pathPattern(path === '*' ? '/*' : path, where)
+    add(pattern, name, value, where)
   }
   let pattern: string | undefined
   for (const [index, line] of text.split(/\r\n|\r|\n/).entries()) {

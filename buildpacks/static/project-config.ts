@@ -1,15 +1,20 @@
 import { posix } from 'node:path'
 import * as read from '../../lifecycle/spec/read.ts'
 import type { App, Log } from '../sdk/index.ts'
+import type { Redirect } from './redirects.ts'
 
-/** What project.toml says in `[com.heroku.static-web-server]`, as that buildpack has it. */
+/** What project.toml says in `[com.heroku.static-web-server]`, or static.json, as Heroku's buildpacks have them. */
 export interface ProjectConfig {
   readonly root: string | undefined
+  /** The file that says so, and the key of the root in it. */
+  readonly source: string
   /** The page of a directory. */
   readonly index: string | undefined
   /** Which page answers for what is no file, and with which status. */
   readonly notFound: { readonly page: string; readonly status: 200 | 404; readonly where: string } | undefined
   readonly headers: readonly ProjectHeader[]
+  readonly redirects: readonly Redirect[]
+  readonly forceHttps: boolean
   /** The command that makes the site. */
   readonly build: readonly [string, ...string[]] | undefined
   /** Pages that get variables where the image runs. Undefined: the page of the site's root. */
@@ -17,7 +22,8 @@ export interface ProjectConfig {
 }
 
 export interface ProjectHeader {
-  readonly path: string
+  /** A path with `*` for anything, or a regular expression. */
+  readonly path: string | { readonly pattern: string }
   readonly name: string
   readonly value: string
   readonly where: string
@@ -51,9 +57,12 @@ export async function readProjectConfig(app: App, log: Log): Promise<ProjectConf
   const isNamed = read.has(runtime, 'html_files')
   return {
     root: read.text(own, 'root'),
+    source: 'project.toml com.heroku.static-web-server.root',
     index: sitePath(own, 'index', read.text(own, 'index')),
     notFound: page === undefined ? undefined : { page, status: statusOf(lost), where: read.whereOf(lost, 'file_path') },
     headers: headersOf(inner(own, 'headers')),
+    redirects: [],
+    forceHttps: false,
     build: command === undefined ? undefined : [command, ...read.texts(build, 'args')],
     pages: !read.flag(runtime, 'enabled', true)
       ? { names: [], where: '' }
@@ -85,9 +94,9 @@ function headersOf(headers: read.Node): ProjectHeader[] {
 }
 
 /** A path within the site, which nginx and the shell take as it is. */
-function sitePath(node: read.Node, key: string, given: string): string
-function sitePath(node: read.Node, key: string, given: string | undefined): string | undefined
-function sitePath(node: read.Node, key: string, given: string | undefined): string | undefined {
+export function sitePath(node: read.Node, key: string, given: string): string
+export function sitePath(node: read.Node, key: string, given: string | undefined): string | undefined
+export function sitePath(node: read.Node, key: string, given: string | undefined): string | undefined {
   if (given === undefined) return undefined
   const path = posix.normalize(given.replace(/^\/+/, ''))
   if (!path.startsWith('..') && !/["'\\$;{}\s\x00-\x1f\x7f]/.test(path)) return path

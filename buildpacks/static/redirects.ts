@@ -36,6 +36,16 @@ export async function readRedirects(app: App, site: Site, log: Log): Promise<Red
   })
 }
 
+/** Rules for paths within the site, where the site is below a path: `/shop`. */
+export function placeRules(rules: readonly Redirect[], { prefix }: Site): Redirect[] {
+  const at = escapeRegExp(prefix)
+  return rules.map(rule => ({
+    ...rule,
+    pattern: rule.pattern.replace('^', `^${at}`),
+    target: rule.target.startsWith('/') ? `${prefix}${rule.target}` : rule.target,
+  }))
+}
+
 /** The rule, or why it cannot be followed. */
 function parseRule([from = '', ...rest]: string[], where: string): Redirect | string {
   const at = rest.findIndex(word => /^(\/|https?:)/.test(word))

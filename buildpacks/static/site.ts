@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import type { GeneratedSite } from './hugo.ts'
 import type { ProjectConfig } from './project-config.ts'
+import type { Staticfile } from './staticfile.ts'
 import {
   type App,
   BuildpackError,
@@ -16,6 +17,9 @@ import {
 
 type Env = Readonly<Record<string, string>>
 
+/** Settings that name the directory with the pages: Paketo's, and Railpack's two. */
+const rootSettings = ['BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT', 'RAILPACK_SPA_OUTPUT_DIR'] as const
+
 /** What is served, and how. */
 export interface Site {
   /** Relative to the application. */
@@ -26,9 +30,11 @@ export interface Site {
   readonly pushState: string | undefined
   /** The page of a directory. */
   readonly index: string
-  /** The page for what is not there, if it is not 404.html. */
-  readonly notFound: string | undefined
+  /** Pages of errors that are not called `404.html` and so on, by status. */
+  readonly errors: Readonly<Record<string, string>>
   readonly forceHttps: boolean
+  /** A directory without a page of its own shows its files. */
+  readonly listing: boolean
   /** The path below which the site is: `/shop`, or nothing. */
   readonly prefix: string
   /** Directories of the site in which a file's name changes with its contents. */
@@ -40,14 +46,18 @@ export interface Site {
  * @param generated what a generator of this buildpack has made
  * @throws BuildpackError if a directory that is named is not there, or none has pages
  */
-export async function findSite(app: App, env: Env, project: ProjectConfig, generated?: GeneratedSite): Promise<Site> {
+export async function findSite(
+  app: App,
+  env: Env,
+  project: ProjectConfig,
+  staticfile: Staticfile,
+  generated?: GeneratedSite,
+): Promise<Site> {
   const frontEnd = await findFrontEnd(app)
-  const staticfile = parseStaticfile((await app.read('Staticfile')) ?? '')
-  const { root, why } = await findRoot(app, env, [project.root, staticfile['root']], generated ?? frontEnd)
-  const yes = (value: string | undefined) => ['true', 'enabled', 'enable', 'yes', 'on', '1'].includes(value ?? '')
+  const { root, why } = await findRoot(app, env, [project, staticfile.root], generated ?? frontEnd)
   const asked = env['BP_WEB_SERVER_ENABLE_PUSH_STATE']
     ? isSet(env, 'BP_WEB_SERVER_ENABLE_PUSH_STATE')
-    : yes(staticfile['pushstate']) || frontEnd?.pushState || undefined
+    : staticfile.pushState || frontEnd?.pushState || undefined
   const { notFound } = project
   if (notFound !== undefined && !(await app.has(join(root, notFound.page))))
     throw new BuildpackError(`there is no page ${notFound.page} in ${root === '.' ? 'the source' : root}`, {
@@ -59,8 +69,9 @@ export async function findSite(app: App, env: Env, project: ProjectConfig, gener
     why,
     pushState: notFound?.status === 200 ? notFound.page : await fallbackPage(app, root, asked),
     index: project.index ?? 'index.html',
-    notFound: notFound?.status === 404 ? notFound.page : undefined,
-    forceHttps: isSet(env, 'BP_WEB_SERVER_FORCE_HTTPS') || yes(staticfile['force_https']),
+    errors: { ...staticfile.errors, ...(notFound?.status === 404 && { 404: notFound.page }) },
+    forceHttps: isSet(env, 'BP_WEB_SERVER_FORCE_HTTPS') || staticfile.forceHttps || project.forceHttps,
+    listing: staticfile.listing,
     prefix: prefixOf(firstSetting(env, 'BP_WEB_SERVER_LOCATION_PATH')),
     hashed: frontEnd?.hashed ?? [],
   }
@@ -68,9 +79,10 @@ export async function findSite(app: App, env: Env, project: ProjectConfig, gener
 
 /** Whether something says where pages are: a setting, a file, a front end's build, or a generator's configuration. */
 export async function hasPages(app: App, env: Env): Promise<boolean> {
-  if (firstSetting(env, 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT')) return true
+  if (firstSetting(env, ...rootSettings)) return true
   if (
     (await app.has('Staticfile')) ||
+    (await app.has('static.json')) ||
     (await configuresWebServer(app)) ||
     (await findFrontEnd(app)) ||
     (await hugoConfig(app)) !== undefined
@@ -99,14 +111,14 @@ function prefixOf(setting: { readonly name: string; readonly value: string } | u
 async function findRoot(
   app: App,
   env: Env,
-  [inProject, inStaticfile]: readonly [string | undefined, string | undefined],
+  [project, inStaticfile]: readonly [ProjectConfig, string | undefined],
   built: GeneratedSite | FrontEnd | undefined,
 ): Promise<{ root: string; why: string }> {
-  const setting = firstSetting(env, 'BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT')
+  const setting = firstSetting(env, ...rootSettings)
   if (setting) return { root: await existing(app, setting.value, setting.name), why: setting.name }
-  if (inProject) {
-    const where = 'project.toml com.heroku.static-web-server.root'
-    return { root: await existing(app, inProject, where), why: 'project.toml' }
+  if (project.root) {
+    const root = await existing(app, project.root, project.source)
+    return { root, why: project.source.replace(/ .*/, '') }
   }
   if (inStaticfile) return { root: await existing(app, inStaticfile, 'Staticfile root'), why: 'Staticfile' }
   if (built) return 'root' in built ? built : builtRoot(app, built)
@@ -149,14 +161,4 @@ async function builtRoot(app: App, { name, output }: FrontEnd): Promise<{ root: 
     where: 'npm run build',
     fix: 'set BP_WEB_SERVER_ROOT to the directory with the pages that the build makes',
   })
-}
-
-/** Cloud Foundry's Staticfile: lines of `name: value`. */
-function parseStaticfile(text: string): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    text.split(/\r\n|\r|\n/).flatMap(line => {
-      const [, name, value] = /^\s*([\w-]+)\s*:\s*(.+?)\s*$/.exec(line) ?? []
-      return name === undefined || value === undefined ? [] : [[name, value.replaceAll(/^['"]|['"]$/g, '')]]
-    }),
-  )
 }

@@ -3,15 +3,18 @@ import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
 import { debianOffers } from '../debian/offers.ts'
 import {
+  type App,
   type BuildContext,
   type BuildResult,
   BuildpackError,
+  configuresWebServer,
   defineBuildpack,
   type DetectContext,
   detectLanguage,
   digestOf,
   fail,
   type Layer,
+  type Log,
   pass,
   withTempDir,
 } from '../sdk/index.ts'
@@ -23,9 +26,11 @@ import { readHeaders } from './headers.ts'
 import { buildWithHugo } from './hugo.ts'
 import { provideNginx } from '../debian/nginx.ts'
 import { findOwnConfig, type OwnConfig } from './own-config.ts'
-import { readProjectConfig } from './project-config.ts'
+import { type ProjectConfig, readProjectConfig } from './project-config.ts'
 import { type RuntimePage, runtimePages } from './runtime-pages.ts'
-import { readRedirects } from './redirects.ts'
+import { placeRules, readRedirects } from './redirects.ts'
+import { readStaticJson } from './static-json.ts'
+import { readStaticfile } from './staticfile.ts'
 import { keepSiteOnly, placeSite } from './place.ts'
 import { findSite, hasPages, type Site } from './site.ts'
 import { writeOwnStart, writeStart } from './start.ts'
@@ -52,16 +57,17 @@ async function build(context: BuildContext): Promise<BuildResult> {
     return { nginx: server, generated: own ? undefined : await buildWithHugo(context, archive) }
   })
   if (own) return serveAsConfigured(context, nginx, own)
-  const project = await readProjectConfig(app, log)
+  const project = await readConfig(app, log)
+  const staticfile = await readStaticfile(app, log)
   if (project.build !== undefined) await buildSite(context, project.build)
-  const site = await findSite(app, env, project, generated)
+  const site = await findSite(app, env, project, staticfile, generated)
   log.info(`Serves ${site.root === '.' ? 'the whole source' : `${site.root}/`}: ${site.why}`)
   if (env['BP_WEB_SERVER'] === 'httpd')
     log.warning('BP_WEB_SERVER is httpd: nginx serves the site, with the same settings')
 
-  const files = await listFiles(app.at(site.root))
-  const redirects = await readRedirects(app, site, log)
-  const headers = await readHeaders(app, site, project, log)
+  const files = await listFiles(app.at(site.root), staticfile.dotFiles)
+  const redirects = [...(await readRedirects(app, site, log)), ...placeRules(project.redirects, site)]
+  const headers = await readHeaders(app, site, [...project.headers, ...staticfile.headers], log)
   const compressed = await log.step('Compressing', () => compressFiles(app.at(site.root), files))
   log.info(`${files.length} files; ${compressed} of them compressed with gzip and brotli`)
   const auth = await findHtpasswd(context)
@@ -71,8 +77,15 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const root = await placeSite(app, site)
   const located = files.map(file => ({ ...file, path: `${site.prefix}${file.path}` }))
   const pages = runtimePages(site, project, located, root)
-  await writeConfig(context, { site, files: located, redirects, headers, root, pages }, nginx, auth)
+  const { dotFiles } = staticfile
+  await writeConfig(context, { site, files: located, redirects, headers, root, pages, dotFiles }, nginx, auth)
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
+}
+
+/** project.toml's section, or static.json, which came before it. */
+async function readConfig(app: App, log: Log): Promise<ProjectConfig> {
+  const own = (await configuresWebServer(app)) ? undefined : await readStaticJson(app, log)
+  return own ?? readProjectConfig(app, log)
 }
 
 /** nginx runs with the application's own configuration, which is all that says what it does. */
@@ -109,6 +122,7 @@ interface Contents {
   readonly headers: Awaited<ReturnType<typeof readHeaders>>
   readonly root: string
   readonly pages: readonly RuntimePage[]
+  readonly dotFiles: boolean
 }
 
 async function writeConfig(

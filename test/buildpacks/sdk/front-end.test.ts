@@ -48,6 +48,24 @@ describe('a front end whose build gives files alone', () => {
       { name: 'Vite', output: 'dist' },
     ],
     [
+      'webpack with a plugin for the page',
+      {
+        packages: ['webpack', 'webpack-cli', 'html-webpack-plugin'],
+        scripts: { build: 'webpack', start: 'webpack serve' },
+        files: { 'webpack.config.js': "output: { path: path.resolve(__dirname, 'web') }" },
+      },
+      { name: 'webpack', output: 'web' },
+    ],
+    [
+      'a build script of one’s own beside a page',
+      {
+        packages: ['esbuild'],
+        scripts: { build: 'esbuild app.js --bundle --outdir=www', start: 'wds --open' },
+        files: { 'index.html': '', 'app.js': 'document.title = "x"' },
+      },
+      { name: 'its script "build"', output: 'www' },
+    ],
+    [
       'Angular',
       {
         packages: ['@angular/cli', '@angular/router'],
@@ -119,6 +137,14 @@ describe('a front end whose build gives files alone', () => {
 
   it.each<[string, Parts]>([
     ['Vite without a page or a script', { packages: ['vite'] }],
+    [
+      'a program with a build script beside a page',
+      {
+        packages: ['typescript'],
+        scripts: { build: 'tsc' },
+        files: { 'public/index.html': '', 'index.js': 'process.exit()' },
+      },
+    ],
     ['Express with Vite', { packages: ['express', 'vite'], scripts: { build: 'vite build' } }],
     [
       'a start script of another kind',

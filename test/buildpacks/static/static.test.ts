@@ -484,7 +484,7 @@ Cache-Control = "max-age=60"
   it('is no part of the site', async () => {
     const { project } = await build({ 'index.html': page, 'project.toml': `[${section}]\n` })
     expect((await configOf(project)).http).not.toContain('project.toml')
-    expect((await configOf(project)).server).toContain('|project\\.toml)$" { return 404; }')
+    expect((await configOf(project)).server).toContain('|project\\.toml|static\\.json)$" { return 404; }')
   })
 
   it.each([
@@ -520,6 +520,120 @@ Cache-Control = "max-age=60"
     expect(output).toMatch(/^Error: project\.toml[: ]/m)
     expect(output).toContain(message)
     expect(exitCode).toBe(1)
+  })
+})
+
+describe('static.json', () => {
+  const site = (value: object): Tree => ({
+    'static.json': JSON.stringify(value),
+    'dist/index.html': page,
+    'dist/errors/lost.html': page,
+  })
+
+  it('says what is served and how, as Heroku’s buildpack for static sites reads it', async () => {
+    const app = site({
+      root: 'dist/',
+      https_only: true,
+      clean_urls: true,
+      error_page: 'errors/lost.html',
+      routes: { '/api/*': 'api.html', '/**': 'index.html' },
+      redirects: { '/old/': { url: '/new/', status: 302 }, '/x': { url: 'https://a.example/' } },
+      headers: { '/**': { 'X-All': 'yes' }, '/img/*.png': { 'Cache-Control': 'max-age=60' } },
+    })
+    expect((await (await siteProject(app)).detect()).output).toContain('static site: static.json')
+    const { project, output, exitCode } = await build(app)
+    expect(exitCode, output).toBe(0)
+    expect(output).not.toContain('Warning')
+    expect(output).toContain('Serves dist/: static.json')
+    const { http, server: escaped } = await configOf(project)
+    const server = escaped.replaceAll('\\\\/', '/')
+    expect(server).toContain('error_page 404 /errors/lost.html;')
+    expect(server).toContain('return 301 https://$host$request_uri;')
+    expect(server).toContain('if ($request_path ~ "^/old/$") { return 302 "/new/$is_args$args"; }')
+    expect(server).toContain('if ($request_path ~ "^/x$") { return 301 "https://a.example/$is_args$args"; }')
+    expect(server).toContain('if ($request_path ~ "^/api/[^/]*$") { rewrite ^ "/api.html" last; }')
+    expect(server).toContain('if ($request_path ~ "^(?:/+(.*))?$") { rewrite ^ "/index.html" last; }')
+    expect(http).toContain('"~^\\\\/img\\\\/[^/]*\\\\.png$" "max-age=60";')
+    expect(await readdir(project.appDir)).toEqual(['dist'])
+  })
+
+  it('serves public_html where it names no root', async () => {
+    const { output } = await build({
+      'static.json': '{"routes":{}}',
+      'public_html/index.html': page,
+      'index.html': page,
+    })
+    expect(output).toContain('Serves public_html/: static.json')
+  })
+
+  it('has rules for paths of the site, where that is below a path', async () => {
+    const app = site({ root: 'dist', redirects: { '/a': { url: '/b' } } })
+    const { project } = await build(app, { BP_WEB_SERVER_LOCATION_PATH: '/shop' })
+    expect((await configOf(project)).server.replaceAll('\\\\/', '/')).toContain(
+      'if ($request_path ~ "^/shop/a$") { return 301 "/shop/b',
+    )
+  })
+
+  it('says what it leaves out', async () => {
+    const { output } = await build(
+      site({ root: 'dist', proxies: { '/api/': { origin: '${API}' } }, redirects: { '/a': { url: '${URL}' } }, x: 1 }),
+    )
+    expect(output).toContain('Warning: static.json proxies is not supported: it is left out')
+    expect(output).toContain('nginx.conf with templates can have proxy_pass')
+    expect(output).toContain('Warning: static.json x is not supported')
+    expect(output).toMatch(/Warning: static\.json redirects\S*\.url: a "\$" is not supported/)
+  })
+
+  it.each<[string, string]>([
+    ['{ "root": ', 'static.json: not JSON'],
+    ['{ "root": "web" }', 'static.json: there is no directory web'],
+    ['{ "root": "dist", "routes": { "a": "b" } }', '"a" is no path'],
+    ['{ "root": "dist", "error_page": "none.html" }', 'static.json error_page: there is no page none.html in dist'],
+    ['{ "root": "dist", "redirects": { "/a": { "url": "/b", "status": 200 } } }', '200 is no status of a redirect'],
+  ])('is an error with its place: %s', async (text, message) => {
+    const { output, exitCode } = await build({ ...site({}), 'static.json': text, Staticfile: '' })
+    expect(exitCode).toBe(1)
+    expect(output).toContain(message)
+  })
+
+  it('is not taken for one where it is another tool’s', async () => {
+    expect((await (await siteProject({ 'static.json': '{"name":"x"}' })).detect()).exitCode).toBe(100)
+  })
+})
+
+describe('Staticfile', () => {
+  const serverOf = async (lines: readonly string[], app: Tree = {}) => {
+    const { project, output } = await build({ 'index.html': page, ...app, Staticfile: `${lines.join('\n')}\n` })
+    return { ...(await configOf(project)), output }
+  }
+
+  it('has pages for errors, lists of files, files with a dot and HTTPS for a year', async () => {
+    const lines = [
+      'directory: visible',
+      'host_dot_files: true',
+      'status_codes:',
+      '  404: /lost.html',
+      '  503: /busy.html',
+    ]
+    const { server, http, output } = await serverOf([...lines, 'http_strict_transport_security: true'], {
+      'lost.html': page,
+      'busy.html': page,
+      '.hidden/a.txt': 'a',
+    })
+    expect(output).not.toContain('Warning')
+    expect(server).toContain('autoindex on;')
+    expect(server).toContain('error_page 404 /lost.html;')
+    expect(server).toContain('error_page 503 /busy.html;')
+    expect(server).not.toContain('(?!well-known')
+    expect(http).toContain('"/.hidden/a.txt" "W/')
+    expect(http).toContain('"max-age=31536000"')
+  })
+
+  it('says what it leaves out, with its line', async () => {
+    const { server, output } = await serverOf(['root: .', 'ssi: enabled'])
+    expect(output).toContain('Warning: Staticfile:2 ssi is not supported: it is left out')
+    expect(server).not.toContain('autoindex')
+    expect(server).toContain('(?!well-known')
   })
 })
 

@@ -1,0 +1,88 @@
+import * as read from '../../lifecycle/spec/read.ts'
+import { isPlain } from '../debian/nginx-text.ts'
+import { type App, escapeRegExp, type Log } from '../sdk/index.ts'
+import { type ProjectConfig, type ProjectHeader, sitePath } from './project-config.ts'
+import type { Redirect } from './redirects.ts'
+
+const file = 'static.json'
+
+/** Nothing to do for these: pages are found without their ending, and requests are logged. */
+const settled = ['clean_urls', 'logging', 'encoding']
+const known = ['root', 'https_only', 'error_page', 'routes', 'redirects', 'headers', ...settled]
+
+/** What to do in place of a key that is left out. */
+const instead: Readonly<Record<string, string>> = {
+  basic_auth: 'A binding of the type htpasswd, or a Staticfile.auth, asks for a password.',
+  proxies: 'An nginx.conf with templates can have proxy_pass.',
+  canonical_host: 'An nginx.conf with templates can redirect from other hosts.',
+}
+
+/**
+ * static.json, as Heroku's buildpack for static sites reads it; undefined if there is none. What nginx does not do is left out with a
+ * warning.
+ * @throws BaleError for a value of another form, with its place
+ */
+export async function readStaticJson(app: App, log: Log): Promise<ProjectConfig | undefined> {
+  const text = await app.read(file)
+  if (text === undefined) return undefined
+  const document = read.readJson(text, file)
+  for (const key of Object.keys(document.table))
+    if (!known.includes(key))
+      log.warning(`${read.whereOf(document, key)} is not supported: it is left out`, instead[key])
+  const page = sitePath(document, 'error_page', read.text(document, 'error_page'))
+  const root = read.text(document, 'root')
+  return {
+    root: root ?? ((await app.hasDirectory('public_html')) ? 'public_html' : undefined),
+    source: file,
+    index: undefined,
+    notFound: page === undefined ? undefined : { page, status: 404, where: read.whereOf(document, 'error_page') },
+    headers: headersOf(document),
+    redirects: [...redirectsOf(document, log), ...routesOf(document)],
+    forceHttps: read.flag(document, 'https_only'),
+    build: undefined,
+    pages: undefined,
+  }
+}
+
+/** Paths that are no file, and the page that each pattern has. */
+function routesOf(document: read.Node): Redirect[] {
+  const routes = read.table(document, 'routes')
+  if (routes === undefined) return []
+  return Object.keys(routes.table).map(path => {
+    const page = sitePath(routes, path, read.requiredText(routes, path))
+    return { pattern: patternOf(routes, path), target: `/${page}`, status: 200, force: false }
+  })
+}
+
+function redirectsOf(document: read.Node, log: Log): Redirect[] {
+  return read.tableMap(document, 'redirects').flatMap(([path, rule]) => {
+    const url = read.requiredText(rule, 'url')
+    const { status = 301 } = rule.table
+    if (typeof status !== 'number' || ![301, 302, 303, 307, 308].includes(status))
+      throw read.errorAt(rule, 'status', `${read.quote(status)} is no status of a redirect`, 'write 301 or 302')
+    if (isPlain(url)) return [{ pattern: patternOf(rule, path), target: url, status, force: true }]
+    log.warning(`${read.whereOf(rule, 'url')}: a "$" is not supported: the rule is left out`)
+    return []
+  })
+}
+
+function headersOf(document: read.Node): ProjectHeader[] {
+  return read.tableMap(document, 'headers').flatMap(([path, values]) =>
+    Object.keys(values.table).map(name => ({
+      path: { pattern: patternOf(values, path) },
+      name,
+      value: read.text(values, name) ?? '',
+      where: read.whereOf(values, name),
+    })),
+  )
+}
+
+/** `*` stands for a part of one name, and `**` for anything. */
+function patternOf(node: read.Node, path: string): string {
+  if (!path.startsWith('/') || !isPlain(path))
+    throw read.errorAt(node, '', `${read.quote(path)} is no path`, 'start it with "/"')
+  // As _redirects has `/*`: it is the page of an application that finds its way by itself.
+  if (path === '/**') return '^(?:/+(.*))?$'
+  const parts = path.split('**').map(part => part.split('*').map(escapeRegExp).join('[^/]*'))
+  return `^${parts.join('.*')}$`
+}
