@@ -26,6 +26,11 @@ const lockFiles: readonly (readonly [file: string, tool: LockTool])[] = [
   ['Pipfile.lock', 'pipenv'],
   ['Pipfile', 'pipenv'],
 ]
+/** Where people keep several lists of requirements; the one for production comes first. */
+const requirementsFiles = [
+  ...['production', 'prod', 'deploy', 'requirements', 'main', 'base', 'common'].map(name => `requirements/${name}.txt`),
+  ...['requirements-prod.txt', 'requirements-production.txt', 'requirements.prod.txt'],
+]
 const condaFiles = ['environment.yml', 'environment.yaml', 'conda-lock.yml', 'pixi.lock', 'pixi.toml']
 
 /** undefined if this is no application of Python's. */
@@ -41,6 +46,8 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
   }
   if (/^\[project\]/m.test(pyproject)) return { kind: 'package', file: 'pyproject.toml' }
   if (await app.has('setup.py')) return { kind: 'package', file: 'setup.py' }
+  const listed = await app.firstOf(requirementsFiles)
+  if (listed !== undefined) return { kind: 'requirements', files: [listed] }
   const misspelt = await findMisspelt(app)
   if (misspelt !== undefined) return { kind: 'misspelt', file: misspelt }
   const conda = await app.firstOf(condaFiles)

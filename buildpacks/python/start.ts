@@ -2,8 +2,19 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
-import { djangoServer, djangoStart, host, port, serve, type Server, serverFor } from './serve.ts'
-import { findTarget, packageFiles, protocolOf, readTarget, runsItself, startFiles, type Target } from './target.ts'
+import { djangoServer, djangoStart, serve, type Server, serverFor } from './serve.ts'
+import { frameworkStart, functionStart, notebooks } from './framework-servers.ts'
+import {
+  findPackageTarget,
+  findTarget,
+  packageFiles,
+  packageModules,
+  protocolOf,
+  readTarget,
+  runsItself,
+  startFiles,
+  type Target,
+} from './target.ts'
 import type { Installed } from './venv.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -20,22 +31,30 @@ export async function findStart(app: App, env: Env, installed: Installed): Promi
   if (command) return { command: command.value, why: command.name }
   const named = firstSetting(env, 'BP_PYTHON_ENTRYPOINT')
   if (named) return fromSetting(app, named, installed)
+  const served = await functionStart(app, env, installed)
+  if (served) return served
   if (installed.has('django') && (await app.has('manage.py'))) return djangoStart(app, installed)
   const scripts = await readScripts(app)
   const script = scripts && isInstalled(scripts, installed) ? scripts : undefined
   if (script?.named !== undefined) return scriptStart(script.named, script.file)
   const target = await findTarget(app, installed)
-  const served = target && serve(target, installed)
-  if (served) return served
+  const start = target && serve(target, installed)
+  if (start) return start
   const framework = await frameworkStart(app, installed)
   if (framework) return framework
   if (script?.only !== undefined) return scriptStart(script.only, script.file)
   const file = await app.firstOf(startFiles)
-  if (file === undefined) return packageStart(app)
+  if (file === undefined) return (await packageStart(app)) ?? packageTargetStart(app, installed)
   const source = (await app.read(file)) ?? ''
   // A module that makes an application and does not run it would only end.
   if ((installed.has('flask') || /\bCelery\(/.test(source)) && !runsItself(source)) return undefined
   return { command: `python ${shellQuote(file)}`, why: `${file} is there` }
+}
+
+/** The object of a package of the application's own, where there is no other start: `shop/__init__.py` with create_app. */
+async function packageTargetStart(app: App, installed: Installed): Promise<Start | undefined> {
+  const target = await findPackageTarget(app, installed)
+  return target && serve(target, installed)
 }
 
 /**
@@ -49,9 +68,13 @@ export async function missingServer(app: App, env: Env, installed: Installed): P
     return djangoServer(app, installed)
   const scripts = await readScripts(app)
   if (named === undefined && scripts?.named !== undefined && isInstalled(scripts, installed)) return undefined
+  if ((await functionStart(app, env, installed)) ?? (await frameworkStart(app, installed))) return undefined
   const target = named ? await namedTarget(app, named.value, installed) : await findTarget(app, installed)
-  if (target === undefined || (await frameworkStart(app, installed)) !== undefined) return undefined
-  return serverFor(target, installed)
+  if (target !== undefined) return serverFor(target, installed)
+  const isStarted = scripts?.only !== undefined && isInstalled(scripts, installed)
+  if (named || isStarted || (await app.firstOf(startFiles)) !== undefined || (await packageStart(app))) return undefined
+  const inPackage = await findPackageTarget(app, installed)
+  return inPackage && serverFor(inPackage, installed)
 }
 
 /**
@@ -68,6 +91,8 @@ export async function checkStart(app: App, env: Env): Promise<void> {
   if ((await app.firstOf([...startFiles, ...packageFiles, ...celeryFiles, 'manage.py'])) !== undefined) return
   const scripts = await readScripts(app)
   if (scripts?.named !== undefined || scripts?.only !== undefined || (await packageStart(app)) !== undefined) return
+  if (firstSetting(env, 'GOOGLE_FUNCTION_TARGET')) return
+  if ((await packageModules(app)).length > 0 || (await notebooks(app)).length > 0) return
   throw noStart(new Set())
 }
 
@@ -127,22 +152,6 @@ async function packageStart(app: App): Promise<Start | undefined> {
   if (only === undefined || found.length > 1) return undefined
   const path = only.root === '' ? '' : `PYTHONPATH=${only.root} `
   return { command: `${path}python -m ${only.name}`, why: `${join(only.root, only.name)} has a __main__.py` }
-}
-
-/** Streamlit and Gradio bring servers of their own, which their files do not name. */
-async function frameworkStart(app: App, installed: Installed): Promise<Start | undefined> {
-  for (const file of ['streamlit_app.py', ...startFiles]) {
-    const source = (await app.read(file)) ?? ''
-    if (installed.has('streamlit') && /^\s*(?:import|from)\s+streamlit\b/m.test(source)) {
-      const options = `--server.address ${host} --server.port ${port} --server.headless true`
-      return { command: `streamlit run ${shellQuote(file)} ${options}`, why: `${file} is for Streamlit` }
-    }
-    if (installed.has('gradio') && /^\s*(?:import|from)\s+gradio\b/m.test(source)) {
-      const variables = `GRADIO_SERVER_NAME=${host} GRADIO_SERVER_PORT=${port}`
-      return { command: `${variables} python ${shellQuote(file)}`, why: `${file} is for Gradio` }
-    }
-  }
-  return undefined
 }
 
 function tableOf(value: unknown): Record<string, unknown> {

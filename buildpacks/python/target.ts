@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { App } from '../sdk/index.ts'
 import type { Installed } from './venv.ts'
@@ -41,6 +42,37 @@ export async function findTarget(app: App, installed: Installed): Promise<Target
   for (const file of [...startFiles, ...packageFiles]) {
     const target = await readTarget(app, file, installed)
     if (target) return target
+  }
+  return undefined
+}
+
+/** Directories that are packages, and nothing that is served. */
+const otherPackages = /^(tests?|testing|docs?|migrations|scripts|examples?|alembic|tools|venv|env)$/
+
+/** Modules of the application's own packages that have the object of a server, where their names do not say so. */
+export async function packageModules(app: App): Promise<string[]> {
+  const found: string[] = []
+  for (const root of ['', 'src/']) {
+    const entries = await readdir(app.at(root), { withFileTypes: true }).catch(() => [])
+    for (const { name } of entries
+      .filter(entry => entry.isDirectory())
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (!/^[A-Za-z_]\w*$/.test(name) || otherPackages.test(name)) continue
+      if (!(await app.has(`${root}${name}/__init__.py`))) continue
+      for (const module of ['__init__.py', 'wsgi.py', 'asgi.py', 'app.py', 'main.py', 'server.py', 'application.py']) {
+        const file = `${root}${name}/${module}`
+        if (!packageFiles.includes(file) && findObject((await app.read(file)) ?? '') !== undefined) found.push(file)
+      }
+    }
+  }
+  return found
+}
+
+/** The object of a package of the application's own. What the module does as a program is no matter: it is imported. */
+export async function findPackageTarget(app: App, installed: Installed): Promise<Target | undefined> {
+  for (const file of await packageModules(app)) {
+    const target = await readTarget(app, file, installed)
+    if (target) return { ...target, runsItself: false }
   }
   return undefined
 }
@@ -116,7 +148,7 @@ export function runsItself(source: string): boolean {
  */
 export async function protocolsOf(app: App): Promise<string> {
   const found: string[] = []
-  for (const file of [...startFiles, ...packageFiles]) {
+  for (const file of [...startFiles, ...packageFiles, ...(await packageModules(app))]) {
     const source = await app.read(file)
     const object = source === undefined ? undefined : findObject(source)
     if (source === undefined || object === undefined) continue
@@ -174,6 +206,8 @@ function protocolOfMaker(made: string, source: string, installed: Installed): Pr
   if (new RegExp(`\\b${asgi.source}\\b`).test(made) || /falcon\.asgi\.App\(/.test(made)) return 'asgi'
   if (new RegExp(`\\b${wsgi.source}\\b|falcon\\.App\\(|\\bwsgi\\(|tornado\\.wsgi`).test(made)) return 'wsgi'
   // Classes of other kinds of programs: a terminal application, a worker, a bot.
+  // Frameworks whose class has such a name.
+  if (/\bApplication\(/.test(made) && installed.has('blacksheep')) return 'asgi'
   if (/\b(Celery|Typer|App|Application|Client|Bot|Tk|QApplication|Blocks|Interface|Updater)\b/.test(made))
     return undefined
   return protocolOf(source, installed)
@@ -187,5 +221,5 @@ export function protocolOf(source: string, installed: Installed): Protocol | und
   // It brings Flask, for the parts that they share.
   if (some('quart')) return 'asgi'
   if (some('flask', 'django', 'bottle', 'falcon', 'pyramid', 'dash', 'apiflask')) return 'wsgi'
-  return some('fastapi', 'starlette', 'litestar') ? 'asgi' : undefined
+  return some('fastapi', 'starlette', 'litestar', 'blacksheep', 'sanic') ? 'asgi' : undefined
 }

@@ -49,6 +49,22 @@ describe('detect', () => {
   })
 })
 
+describe('requirements in a folder', () => {
+  it('are those for production', async () => {
+    const { project } = await pythonProject({
+      'requirements/base.txt': 'flask==3.1.2\n',
+      'requirements/dev.txt': '-r base.txt\npytest\n',
+      'requirements/prod.txt': '-r base.txt\ngunicorn==23.0.0\n',
+      'main.py': 'from flask import Flask\napp = Flask(__name__)\n',
+    })
+    expect((await project.detect()).output).toContain('Python: requirements/base.txt and main.py')
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('packages of requirements/prod.txt')
+    expect(output).toContain('Starts with: gunicorn')
+  })
+})
+
 describe('the interpreter', () => {
   it('is Debian’s, in a layer: linked within it, with records for scanners, without documents', async () => {
     const { project, debian } = await pythonProject({ 'app.py': '' })
@@ -856,6 +872,63 @@ describe('the start', () => {
       { ...needs('gradio'), 'app.py': 'import gradio as gr\n' },
       'GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=${PORT:-8080} python app.py',
     ],
+    [
+      'Chainlit',
+      { ...needs('chainlit', 'uvicorn'), 'app.py': 'import chainlit as cl\n' },
+      `chainlit run app.py --headless ${options}`,
+    ],
+    [
+      'marimo',
+      { ...needs('marimo'), 'app.py': 'import marimo\napp = marimo.App()\n' },
+      `marimo run app.py --headless ${options}`,
+    ],
+    [
+      'Panel',
+      { ...needs('panel', 'bokeh'), 'app.py': 'import panel as pn\npn.panel(1).servable()\n' },
+      'BOKEH_ALLOW_WS_ORIGIN="${BOKEH_ALLOW_WS_ORIGIN:-*}" panel serve app.py --address 0.0.0.0 --port ${PORT:-8080}',
+    ],
+    ['Panel that serves itself', { ...needs('panel'), 'app.py': 'import panel as pn\npn.serve(a)\n' }, 'python app.py'],
+    [
+      'Voilà',
+      { ...needs('voila'), 'a.ipynb': '{}' },
+      'voila a.ipynb --no-browser --Voila.ip=0.0.0.0 --port=${PORT:-8080}',
+    ],
+    [
+      'Blacksheep',
+      { ...needs('blacksheep', 'uvicorn'), 'server.py': 'app = Application()\n' },
+      `uvicorn ${options} server:app`,
+    ],
+    [
+      'a function of Google’s framework',
+      {
+        ...needs('functions-framework', 'flask'),
+        'main.py': '@functions_framework.http\ndef hello(request):\n  return 1\n',
+      },
+      `functions-framework --target hello ${options}`,
+    ],
+    [
+      'a factory in a package',
+      {
+        ...needs('flask', 'gunicorn'),
+        'shop/__init__.py': 'def create_app(config=None):\n  return 1\n',
+        'tests/__init__.py': flask,
+      },
+      `gunicorn --bind ${at} 'shop:create_app()'`,
+    ],
+    [
+      'an application in a package of src that runs itself',
+      {
+        ...needs('sanic', 'uvicorn'),
+        'src/shop/__init__.py': '',
+        'src/shop/server.py': 'app = Sanic("shop")\napp.run()\n',
+      },
+      `uvicorn ${options} --app-dir src shop.server:app`,
+    ],
+    [
+      'a program before a package',
+      { ...needs('falcon', 'gunicorn'), 'main.py': 'import shop\n', 'shop/__init__.py': flask },
+      'python main.py',
+    ],
     ['a bot', { ...needs('discord.py'), 'bot.py': 'client.run(token)\n' }, 'python bot.py'],
     ['a package', { ...needs('requests'), 'jobs/__main__.py': '' }, 'python -m jobs'],
     ['a package in src', { ...needs('requests'), 'src/jobs/__main__.py': '' }, 'PYTHONPATH=src python -m jobs'],
@@ -863,6 +936,12 @@ describe('the start', () => {
   ])('%s', async (_name, app, expected) => expect(await start(app)).toBe(expected))
 
   it.each<[string, Tree, Record<string, string>, string]>([
+    [
+      'a function',
+      needs('functions-framework'),
+      { GOOGLE_FUNCTION_TARGET: 'hi', GOOGLE_FUNCTION_SIGNATURE_TYPE: 'cloudevent' },
+      `functions-framework --target hi --signature-type cloudevent ${options}`,
+    ],
     ['a file', needs('requests'), { BP_PYTHON_ENTRYPOINT: 'jobs/run.py' }, 'python jobs/run.py'],
     [
       'a file with an application',
@@ -885,6 +964,13 @@ describe('the start', () => {
     [{ BP_PYTHON_ENTRYPOINT: 'none.py' }, 'Error: BP_PYTHON_ENTRYPOINT: there is no file none.py'],
     [{ BP_PYTHON_ENTRYPOINT: 'a b' }, 'Error: BP_PYTHON_ENTRYPOINT: "a b" is neither a file nor an object'],
   ])('named wrongly: %j', async (env, expected) => expect(await start({ ...needs('flask') }, env)).toContain(expected))
+
+  it('of several functions is for the user to choose', async () => {
+    const two = ['a', 'b'].map(name => `@functions_framework.http\ndef ${name}(request):\n  return 1\n`).join('\n')
+    const output = await start({ ...needs('functions-framework'), 'main.py': two })
+    expect(output).toContain('Error: main.py: main.py has several functions: a, b')
+    expect(output).toContain('GOOGLE_FUNCTION_TARGET=a')
+  })
 
   it('of a Flask application that is nowhere is an error: what was tried, and three ways to name it', async () => {
     const output = await start({ ...needs('flask'), 'service/web.py': flask, 'main.py': 'import service.web\n' })

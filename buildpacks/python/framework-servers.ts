@@ -1,0 +1,104 @@
+import { readdir } from 'node:fs/promises'
+import { type App, BuildpackError, firstSetting, shellQuote } from '../sdk/index.ts'
+import { host, port } from './serve.ts'
+import type { Start } from './start.ts'
+import { startFiles } from './target.ts'
+import type { Installed } from './venv.ts'
+
+/** A framework with a server of its own, which the files of its applications do not name. */
+interface FrameworkServer {
+  readonly package: string
+  readonly name: string
+  /** `FILE` is the application's. */
+  readonly command: string
+  /** Only what the file does not start itself. */
+  readonly unless?: RegExp
+}
+
+/** Any origin: the host under which the image is reached is not known when it is built. */
+const anyOrigin = 'BOKEH_ALLOW_WS_ORIGIN="${BOKEH_ALLOW_WS_ORIGIN:-*}"'
+
+const servers: readonly FrameworkServer[] = [
+  {
+    package: 'streamlit',
+    name: 'Streamlit',
+    command: `streamlit run FILE --server.address ${host} --server.port ${port} --server.headless true`,
+  },
+  { package: 'gradio', name: 'Gradio', command: `GRADIO_SERVER_NAME=${host} GRADIO_SERVER_PORT=${port} python FILE` },
+  { package: 'chainlit', name: 'Chainlit', command: `chainlit run FILE --headless --host ${host} --port ${port}` },
+  { package: 'marimo', name: 'marimo', command: `marimo run FILE --headless --host ${host} --port ${port}` },
+  { package: 'shiny', name: 'Shiny', command: `shiny run --host ${host} --port ${port} FILE` },
+  {
+    package: 'solara',
+    name: 'Solara',
+    command: `solara run FILE --production --no-open --host ${host} --port ${port}`,
+  },
+  {
+    package: 'panel',
+    name: 'Panel',
+    command: `${anyOrigin} panel serve FILE --address ${host} --port ${port}`,
+    unless: /\b(?:pn|panel)\.serve\(|\.show\(/,
+  },
+  {
+    package: 'bokeh',
+    name: 'Bokeh',
+    command: `${anyOrigin} bokeh serve FILE --address ${host} --port ${port}`,
+    unless: /^(?![\s\S]*\bcurdoc\b)/,
+  },
+]
+
+/** Frameworks that bring servers of their own, and Voilà's notebook. */
+export async function frameworkStart(app: App, installed: Installed): Promise<Start | undefined> {
+  for (const file of ['streamlit_app.py', ...startFiles]) {
+    const source = (await app.read(file)) ?? ''
+    for (const { package: name, name: title, command, unless } of servers) {
+      if (!installed.has(name) || !new RegExp(`^\\s*(?:import|from)\\s+${name}\\b`, 'm').test(source)) continue
+      if (unless?.test(source) === true) continue
+      return { command: command.replace('FILE', () => shellQuote(file)), why: `${file} is for ${title}` }
+    }
+  }
+  const [notebook, ...others] = installed.has('voila') ? await notebooks(app) : []
+  if (notebook === undefined) return undefined
+  const what = others.length > 0 ? '' : `${shellQuote(notebook)} `
+  return {
+    command: `voila ${what}--no-browser --Voila.ip=${host} --port=${port}`,
+    why: others.length > 0 ? 'voila is installed, and shows the notebooks' : `voila is installed, ${notebook} is there`,
+  }
+}
+
+/** Notebooks of Jupyter's beside each other. */
+export async function notebooks(app: App): Promise<string[]> {
+  return (await readdir(app.path)).filter(name => name.endsWith('.ipynb')).toSorted()
+}
+
+/**
+ * A function of Google's Functions Framework: the one that GOOGLE_FUNCTION_TARGET names, or the only one that the file registers.
+ * @throws BuildpackError if several are there, and nothing says which
+ */
+export async function functionStart(
+  app: App,
+  env: Readonly<Record<string, string>>,
+  installed: Installed,
+): Promise<Start | undefined> {
+  if (!installed.has('functions-framework')) return undefined
+  const file = firstSetting(env, 'GOOGLE_FUNCTION_SOURCE')?.value ?? 'main.py'
+  const setting = firstSetting(env, 'GOOGLE_FUNCTION_TARGET')
+  const registered = /^@functions_framework\.\w+(?:\([^)\n]*\))?\s*\n(?:@.*\n)*(?:async\s+)?def\s+(\w+)/gm
+  const names = Array.from(((await app.read(file)) ?? '').matchAll(registered), ([, name = '']) => name)
+  const [only, ...others] = setting === undefined ? names : [setting.value]
+  if (only === undefined) return undefined
+  if (others.length > 0)
+    throw new BuildpackError(`${file} has several functions: ${names.join(', ')}`, {
+      where: file,
+      fix: `set GOOGLE_FUNCTION_TARGET to the one to serve: GOOGLE_FUNCTION_TARGET=${only}`,
+    })
+  const type = firstSetting(env, 'GOOGLE_FUNCTION_SIGNATURE_TYPE')
+  const options = [
+    ...(file === 'main.py' ? [] : [`--source ${shellQuote(file)}`]),
+    ...(type === undefined ? [] : [`--signature-type ${shellQuote(type.value)}`]),
+  ].map(option => ` ${option}`)
+  return {
+    command: `functions-framework --target ${shellQuote(only)}${options.join('')} --host ${host} --port ${port}`,
+    why: setting === undefined ? `${file} has the function ${only}` : setting.name,
+  }
+}
