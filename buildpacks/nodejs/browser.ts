@@ -16,6 +16,8 @@ export interface Browser {
   readonly launch?: (dir: string) => EnvChanges
   /** What its packages depend on, and what runs without a screen does not use. */
   readonly without?: readonly string[]
+  /** Where the browser is after the build, if a build script has brought it. */
+  readonly broughtTo?: string
 }
 
 const fonts = 'fonts-liberation'
@@ -61,6 +63,7 @@ export async function findBrowser({ env }: BuildContext, { app, json }: Project)
     packages: [...libraries, fonts],
     title: 'libraries for the browsers of Playwright',
     env: { PLAYWRIGHT_BROWSERS_PATH: '0' },
+    ...(env['PLAYWRIGHT_BROWSERS_PATH'] === undefined && { broughtTo: 'node_modules/playwright-core/.local-browsers' }),
     launch: () => ({ PLAYWRIGHT_BROWSERS_PATH: byDefault('0') }),
   }
 }
@@ -75,6 +78,16 @@ export function withBrowser(context: BuildContext, browser: Browser | undefined)
     env: { ...context.env, ...own },
     run: (argv, options) => context.run(argv, { ...options, env: { ...own, ...options?.env } }),
   }
+}
+
+/** Says what would be missing where the image runs: nothing but a build script brings Playwright's browser. */
+export async function checkBrowser({ log }: BuildContext, { app, root }: Project, browser: Browser): Promise<void> {
+  const { broughtTo } = browser
+  if (broughtTo === undefined || (await app.hasDirectory(broughtTo)) || (await root.hasDirectory(broughtTo))) return
+  log.warning(
+    `there is no browser of Playwright's in ${broughtTo}, and launch() fails without one`,
+    'Add a script "build": "playwright install --only-shell chromium" to package.json; where its download is not reachable, name chromium-headless-shell in an Aptfile, and its program in launch({ executablePath }).',
+  )
 }
 
 /** Puts the browser, or what it needs, into a layer of the image. */

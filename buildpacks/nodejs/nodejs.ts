@@ -10,7 +10,7 @@ import {
   pass,
 } from '../sdk/index.ts'
 import { type Built, installAndBuild, leaveOut } from './build.ts'
-import { findBrowser, provideBrowser, withBrowser } from './browser.ts'
+import { checkBrowser, findBrowser, provideBrowser, withBrowser } from './browser.ts'
 import { bunStart, needsOnlyBun } from './bun-start.ts'
 import { chooseManager } from './choose.ts'
 import { buildDeno } from './deno/build.ts'
@@ -20,6 +20,7 @@ import { bundledNpm } from './managers/npm-tool.ts'
 import { warnOfUnknownHosts } from './frameworks/angular-hosts.ts'
 import { provideHost } from './frameworks/host.ts'
 import { defaultBuild, findFramework, type FrameworkStart, noServer } from './frameworks/server.ts'
+import { functionStart } from './frameworks/functions.ts'
 import { findStart } from './frameworks/start.ts'
 import { chooseVersion } from './managers/fetch.ts'
 import { provideMemory } from './memory.ts'
@@ -67,12 +68,14 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const scripts = buildScripts(env, json, await defaultBuild(project, framework))
   const isBun = choice.kind.id === 'bun'
   const declared =
-    declaredStart(env, json) ?? (isBun && framework === undefined ? await bunStart(app, json) : undefined)
+    declaredStart(env, json) ??
+    (await functionStart(app, env, json)) ??
+    (isBun && framework === undefined ? await bunStart(app, json) : undefined)
   const elsewhere = await otherStart(context.app, env)
   if (launch && declared === undefined && elsewhere === undefined && framework === undefined) checkChoice(project)
-  const plan = await planPackages(context, project, choice.lockFile, scripts)
   // What starts the application, as far as it is known: the package manager is in the image if that may call it.
   const commands = [declared?.command, elsewhere].filter(command => command !== undefined)
+  const plan = await planPackages(context, project, choice.lockFile, scripts, launch ? commands : [])
   const launchManager = launch && commands.some(command => mayCallManager(command, choice.kind.commands))
   const needsManager = launchManager || plan.how !== 'none' || plan.builds
 
@@ -117,7 +120,10 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (found) log.info(`Starts with: ${found.command} (${found.why})`)
   if (launch && framework?.name === 'Angular SSR') await warnOfUnknownHosts(app, env, log)
   if (found?.host) await provideHost(context, registry, found.host)
-  if (browser) await provideBrowser(context, browser)
+  if (browser) {
+    await checkBrowser(context, project, browser)
+    await provideBrowser(context, browser)
+  }
   if (launch) await provideMemory(context)
   if (launch) await provideScriptVariables(context, app, json)
   const process = found && webProcess({ ...found, command: commandOf(found, built) })

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuildContext, firstSetting, type LayerKey, type Run } from '../sdk/index.ts'
 import { installedPackages } from './installed.ts'
+import { namesDevelopmentTool } from './frameworks/development-tools.ts'
 import type { ManagerChoice, PackageManager } from './manager.ts'
 import type { Project } from './project.ts'
 import { type BuildScripts, hasInstallScripts } from './scripts.ts'
@@ -29,13 +30,17 @@ export async function planPackages(
   { root, rootJson, json, isWorkspace, members }: Project,
   lockFile: string | undefined,
   scripts: BuildScripts,
+  startCommands: readonly string[] = [],
 ): Promise<PackagePlan> {
   const builds = [...scripts.before, ...scripts.scripts].length > 0 || scripts.command !== undefined
   // npm compiles an application that has a binding.gyp, as if a script said so.
   const ownInstall = hasInstallScripts(rootJson) || hasInstallScripts(json) || (await root.has('binding.gyp'))
   const wantsDev = execEnv !== 'production' || !wantsPruning(env)
   // Any script of the application may call a development tool: `"prepare": "husky"`.
-  const dev = builds || ownInstall || wantsDev
+  const startsWithDev = [json, rootJson].some(({ devPackageNames }) =>
+    namesDevelopmentTool(startCommands, devPackageNames),
+  )
+  const dev = builds || ownInstall || wantsDev || startsWithDev
   const prune =
     dev && !wantsDev && [json, rootJson, ...members.map(member => member.json)].some(each => each.hasDevDependencies)
   const sourceDoesNotMatter = !ownInstall && !rootJson.hasWorkspaces && !isWorkspace && scripts.before.length === 0

@@ -2,6 +2,26 @@ import { readFile, readlink } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { Project } from '../project.ts'
 
+/** Programs whose names are not those of their packages, among those that people start applications with. */
+const packagesOfPrograms: Readonly<Record<string, string>> = {
+  tsc: 'typescript',
+  tsnd: 'ts-node-dev',
+  'babel-node': '@babel/node',
+  'run-p': 'npm-run-all',
+  'run-s': 'npm-run-all',
+  dotenv: 'dotenv-cli',
+  nest: '@nestjs/cli',
+  'swc-node': '@swc-node/register',
+}
+
+/** Whether start commands call a program of a package in devDependencies, as far as names tell: `nodemon server.js`. */
+export function namesDevelopmentTool(commands: readonly string[], devPackages: ReadonlySet<string>): boolean {
+  const words = commands.flatMap(command => command.split(/[\s;&|()'"`]+/))
+  return words
+    .map(word => word.replace(/^(\.\/)?node_modules\/\.bin\//, ''))
+    .some(word => devPackages.has(word) || devPackages.has(packagesOfPrograms[word] ?? ''))
+}
+
 /**
  * The first program of a start command that only a devDependency brings, and its package: without devDependencies the application would not
  * start.

@@ -49,7 +49,7 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
   const command: NpmCommand = args => {
     // npm's code for a lock file that does not match package.json; other failures have nothing to do with it.
     const fix = (stderr: string) =>
-      /\bcode EUSAGE\b/.test(stderr) ? `run "npm install" and commit ${lockFile ?? 'package-lock.json'}` : undefined
+      /\bcode EUSAGE\b/.test(stderr) ? outOfStep(stderr, lockFile ?? 'package-lock.json') : undefined
     const argv = [join(nodeBin, 'node'), join(tool.dir, 'bin/npm-cli.js'), ...args] as const
     return context.run(argv, { env, name: `npm ${args.join(' ')}`, cwd: project.root.path, fix })
   }
@@ -80,6 +80,13 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
     },
     sbom: () => installedByNpm(project.root.path),
   }
+}
+
+/** What to do, below what npm says before the many lines of its usage: `Missing: koa@2.16.4 from lock file`. */
+function outOfStep(stderr: string, lockFile: string): string {
+  const all = Array.from(stderr.matchAll(/^npm (?:error|ERR!) ((?:Missing|Invalid): .*)$/gm), ([, line = '']) => line)
+  const more = all.length > 5 ? [`(${all.length - 5} more)`] : []
+  return [...all.slice(0, 5), ...more, `run "npm install" and commit ${lockFile}`].join('\n')
 }
 
 /** `npm ci` came with npm 5.7 (npm's changelog). */

@@ -11,7 +11,13 @@ export async function runNamedScript(
   { cwd, nodeEnv, where }: ScriptOptions,
 ): Promise<void> {
   const name = `${program} run ${script}`
-  const options = { env: { NODE_ENV: nodeEnv, ...env, ...managerEnv }, name, ...(cwd !== undefined && { cwd }) }
+  // A script may install the packages of another folder and build there: `cd client && npm install && npm run build`.
+  const inner = { npm_config_include: 'dev', YARN_PRODUCTION: 'false' }
+  const options = {
+    env: { NODE_ENV: nodeEnv, ...inner, ...env, ...managerEnv },
+    name,
+    ...(cwd !== undefined && { cwd }),
+  }
   await log.step(`Running ${name}${where === undefined ? '' : ` in ${where}`}`, () =>
     run([program, 'run', script], options),
   )

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findBrowser, withBrowser } from '../../../buildpacks/nodejs/browser.ts'
+import { checkBrowser, findBrowser, withBrowser } from '../../../buildpacks/nodejs/browser.ts'
 import { findProject } from '../../../buildpacks/nodejs/project.ts'
 import { App, type BuildContext } from '../../../buildpacks/sdk/index.ts'
 import type { Tree } from '../../../buildpacks/sdk/testing.ts'
@@ -55,6 +55,26 @@ describe('the browser of an application', () => {
     expect(ran).toEqual({ A: '1', PLAYWRIGHT_BROWSERS_PATH: '0' })
     const own = await browserOf({ dependencies: { playwright: '1' } }, {}, { PLAYWRIGHT_BROWSERS_PATH: '/opt' })
     expect(own.ran).toEqual({ A: '1', PLAYWRIGHT_BROWSERS_PATH: '/opt' })
+  })
+
+  it('of Playwright that no build script has brought is warned of', async () => {
+    const warned = async (more: Tree, env: Record<string, string> = {}) => {
+      const dir = await temporaryDirectory()
+      await writeTree(dir, { 'package.json': '{"dependencies":{"playwright":"1"}}', ...more })
+      const warnings: string[] = []
+      const log = { warning: (text: string) => void warnings.push(text) }
+      const context = { app: new App(dir), env, log } as unknown as BuildContext
+      const project = await findProject(context)
+      const browser = await findBrowser(context, project)
+      if (browser) await checkBrowser(context, project, browser)
+      return warnings
+    }
+    const place = 'node_modules/playwright-core/.local-browsers'
+    expect(await warned({})).toEqual([
+      `there is no browser of Playwright's in ${place}, and launch() fails without one`,
+    ])
+    expect(await warned({ [`${place}/chromium/x`]: '' })).toEqual([])
+    expect(await warned({}, { PLAYWRIGHT_BROWSERS_PATH: '/opt' })).toEqual([])
   })
 
   it('is nobody’s concern for tests, and for those that bring their own', async () => {

@@ -347,6 +347,25 @@ describe('packages', () => {
     }
   })
 
+  it('are out of step with the lock file: npm’s own words come last, without its usage', async () => {
+    const { project, npm } = await nodeProject(webApp())
+    const invalid = Array.from(
+      { length: 7 },
+      (_, n) => `npm error Invalid: lock file's p${n}@1.0.0 does not satisfy p${n}@2.0.0`,
+    )
+    npm.installFailure = ['npm error code EUSAGE', 'npm error Missing: koa@2.0.0 from lock file', ...invalid].join('\n')
+    const { output } = await project.build()
+    expect(output).toMatch(
+      /failed with exit status 1\n\s+Missing: koa@2\.0\.0 from lock file\n\s+Invalid: lock file's p0@1\.0\.0 [\s\S]*\(3 more\)\n\s+run "npm install" and commit package-lock\.json/,
+    )
+  })
+
+  it('for development are installed where the start command calls one of them', async () => {
+    const { project, npm } = await nodeProject(webApp({ scripts: { start: 'd --watch server.js' } }))
+    await project.build()
+    expect(npm.commands.filter(c => /npm (ci|prune)/.test(c))[0]).toBe('npm ci --include=dev')
+  })
+
   it.each(['file:../lib', '../lib', 'file:a/../../lib', 'link:../lib', 'file:///lib'])(
     'S06 outside the source are an error: %s',
     async path => {
