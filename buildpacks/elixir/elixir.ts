@@ -20,7 +20,7 @@ import { componentOf, type Dependency, provideDependencies } from './dependencie
 import { mixWith } from './mix.ts'
 import { makeRelease, type Release } from './release.ts'
 import { type Offer, offeredToolchain, provideToolchain } from './runtime.ts'
-import { needsSecret, processesOf, provideVariables } from './start.ts'
+import { checkDeclaredStart, needsSecret, processesOf, provideVariables } from './start.ts'
 import { wantedVersions } from './version.ts'
 
 /** Elixir applications: Mix makes a release, which needs neither Elixir nor Erlang in the image. */
@@ -44,6 +44,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
 async function buildIn(context: BuildContext, temp: string): Promise<BuildResult> {
   const { app, env, log } = context
   const wanted = await wantedVersions(context)
+  await checkDeclaredStart(app, env)
   const archive = await DebianArchive.open(context, temp)
   const offer = await offeredToolchain(context, archive)
   choose(context, 'Elixir', wanted.elixir, offer.elixir)

@@ -1,6 +1,13 @@
 import { mkdir, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type App, type BuildContext, BuildpackError, firstSetting, removeSources } from '../sdk/index.ts'
+import { dirname, join } from 'node:path'
+import {
+  type App,
+  type BuildContext,
+  BuildpackError,
+  declaredStart,
+  firstSetting,
+  removeSources,
+} from '../sdk/index.ts'
 import type { Dependency } from './dependencies.ts'
 import type { Mix } from './mix.ts'
 import type { Toolchain } from './runtime.ts'
@@ -53,7 +60,18 @@ export async function makeRelease(
   for (const folder of ['deps', '_build']) await rm(app.at(folder), { recursive: true, force: true })
   await removeSources(context, { sources: [/./] })
   await run(['cp', '-aT', dir, app.path], { quiet: true })
-  return describe(app, toolchain, dependencies)
+  const release = await describe(app, toolchain, dependencies)
+  await linkUsualPlace(context, mix, release)
+  return release
+}
+
+/** Where `mix release` leaves a release, and so where command lines of other builders look for it. */
+async function linkUsualPlace({ app, env }: BuildContext, { mixEnv }: Mix, { name }: Release): Promise<void> {
+  const place = `_build/${mixEnv}/rel/${name}`
+  const lines = [await app.read('Procfile'), (await declaredStart(app, env))?.command]
+  if (!lines.some(text => text?.includes(`${place}/`))) return
+  await mkdir(dirname(app.at(place)), { recursive: true })
+  await symlink('../../..', app.at(place))
 }
 
 async function describe(app: App, toolchain: Toolchain, dependencies: readonly Dependency[]): Promise<Release> {

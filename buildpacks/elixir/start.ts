@@ -1,6 +1,15 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type App, type BuildContext, byDefault, digestOf, type LaunchProcess, shellProcess } from '../sdk/index.ts'
+import {
+  type App,
+  type BuildContext,
+  BuildpackError,
+  byDefault,
+  declaredStart,
+  digestOf,
+  type LaunchProcess,
+  shellProcess,
+} from '../sdk/index.ts'
 import { cookieFile, type Release } from './release.ts'
 
 /**
@@ -49,6 +58,21 @@ export async function provideVariables({ layer }: BuildContext): Promise<void> {
 export async function needsSecret(app: App): Promise<boolean> {
   const text = (await app.read('config/runtime.exs')) ?? ''
   return /System\.(?:fetch_env!|get_env)\(\s*"SECRET_KEY_BASE"\s*\)/.test(text)
+}
+
+/**
+ * Tells of a start that needs Elixir's tools before anything is fetched: the image of a release has none.
+ * @throws BuildpackError for `web: mix phx.server` and the like
+ */
+export async function checkDeclaredStart(app: App, env: Readonly<Record<string, string>>): Promise<void> {
+  const declared = await declaredStart(app, env)
+  const tool = /(?:^|[\s;&|])(mix|elixir|iex)(?=\s|$)/.exec(declared?.command ?? '')?.[1]
+  if (declared === undefined || tool === undefined) return
+  const name = /\bapp:\s*:(\w+)/.exec((await app.read('mix.exs')) ?? '')?.[1] ?? 'NAME'
+  throw new BuildpackError(`starts ${tool}, which is not in the image: that has a release, which starts without it`, {
+    where: declared.where,
+    fix: `start the release, bin/${name} start, or leave that out: it starts by itself; a task is bin/${name} eval "…"`,
+  })
 }
 
 /** `web` starts the release; the others are of use beside it. */

@@ -4,7 +4,7 @@ import { checkOffered } from '../../buildpacks/debian/offered-version.ts'
 import { componentOf, parseLock } from '../../buildpacks/elixir/dependencies.ts'
 import { elixir } from '../../buildpacks/elixir/elixir.ts'
 import { adviceOn } from '../../buildpacks/elixir/mix.ts'
-import { needsSecret, processesOf } from '../../buildpacks/elixir/start.ts'
+import { checkDeclaredStart, needsSecret, processesOf } from '../../buildpacks/elixir/start.ts'
 import { wantedVersions } from '../../buildpacks/elixir/version.ts'
 import { App } from '../../buildpacks/sdk/index.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -162,6 +162,24 @@ describe('the start', () => {
   ])('with %s in config/runtime.exs asks for the secret: %s', async (text, expected) => {
     expect(await needsSecret(await appOf({ 'config/runtime.exs': text }))).toBe(expected)
   })
+
+  it.each<[Tree, Env, string]>([
+    [{ Procfile: 'web: mix phx.server\n' }, {}, 'the Procfile'],
+    [{ Procfile: 'web: mix ecto.migrate && exec elixir -S mix phx.server\n' }, {}, 'the Procfile'],
+    [{}, { RAILPACK_START_CMD: 'PORT=1 iex -S mix' }, 'RAILPACK_START_CMD'],
+  ])('that needs the tools is refused with its place: %j, %j', async (tree, env, where) => {
+    const app = await appOf({ ...tree, 'mix.exs': '[app: :shop]' })
+    const failure = await failureOf(checkDeclaredStart(app, env))
+    expect(failure).toMatchObject({ where })
+    expect((failure as { fix?: string }).fix).toContain('bin/shop start')
+  })
+
+  it.each(['bin/shop start', '_build/prod/rel/shop/bin/shop start', 'bin/mixer', 'bin/shop eval Mixer.run'])(
+    'that starts the release is not: %s',
+    async command => {
+      await checkDeclaredStart(await appOf({ Procfile: `web: ${command}\n`, 'mix.exs': '' }), {})
+    },
+  )
 
   it('has the processes of the release and of its overlays', () => {
     const commands = (scripts: string[], secret = false) =>
