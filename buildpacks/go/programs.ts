@@ -36,7 +36,7 @@ export async function findPrograms(context: BuildContext, project: Project, go: 
     return { list: withUniqueNames(found), why: `named by ${wanted.where}` }
   }
   const all = await listMains(go, cwd, patternsOf(project))
-  if (all.length === 0) throw noProgram(project)
+  if (all.length === 0) throw noProgram(project, await isFunction(context, project))
   const module = modFiles(project).find(file => file.module)?.module?.value ?? ''
   const options = { appName: basename(module), setting: 'BP_GO_TARGETS' }
   return { list: await choosePrograms(context, withUniqueNames(all), options), why: 'its main packages' }
@@ -122,11 +122,19 @@ function withUniqueNames(programs: readonly GoProgram[]): GoProgram[] {
   })
 }
 
-function noProgram(project: Project): BuildpackError {
+/** Google's builder writes a program around a function; with any other, the module has one of its own. */
+async function isFunction({ app }: BuildContext, { kind, dir }: Project): Promise<boolean> {
+  const mod = kind === 'module' ? await app.read(posix.join(dir, 'go.mod')) : undefined
+  return mod?.includes('github.com/GoogleCloudPlatform/functions-framework-go') === true
+}
+
+function noProgram(project: Project, isFunction: boolean): BuildpackError {
   const where =
     project.kind === 'module' ? posix.join(project.dir, 'go.mod') : project.kind === 'workspace' ? 'go.work' : '.'
   return new BuildpackError('there is no main package: this is a library, which cannot be started', {
     where,
-    fix: 'add a folder with "package main" and "func main()", or name one with BP_GO_TARGETS',
+    fix: isFunction
+      ? 'add cmd/main.go: a "package main" that imports this package and calls funcframework.Start(os.Getenv("PORT")) of functions-framework-go'
+      : 'add a folder with "package main" and "func main()", or name one with BP_GO_TARGETS',
   })
 }

@@ -128,9 +128,10 @@ export async function explainUnsupported({ app, env }: { app: App; env: Env }): 
   if (setting && !(await findEvidence(app, env)).some(({ language }) => language === server.language)) {
     return `${setting.name} is ${setting.value}, and nothing of ${name} is in the source`
   }
-  const article = /^(E|O|R$)/.test(name) ? 'an' : 'a'
+  const article = /^(E|O|R$|md)/.test(name) ? 'an' : 'a'
   if (provides !== undefined) {
     return `this looks like ${article} ${name} application (${server.because}), which the buildpacks of this builder cannot build`
   }
-  return `this looks like ${article} ${name} application (${server.because}); ${builds}`
+  const what = server.language.instead === undefined ? 'application' : 'site'
+  return `this looks like ${article} ${name} ${what} (${server.because}); ${server.language.instead ?? builds}`
 }

@@ -133,8 +133,17 @@ export async function hugoConfig(app: App): Promise<string | undefined> {
 
 /** A site's own scripts have the names of servers; beside an index.html only what speaks to Node is one. */
 async function isSource(name: string, app: App): Promise<boolean> {
+  if (name === '_config.yml') return isJekyll(app)
+  if (name === 'config.toml') return /^base_url\s*=/m.test(await textOf(app, name)) && app.hasDirectory('templates')
   if (!/^(app|main|index|server)\.js$/.test(name) || !(await app.has('index.html'))) return true
   return isForNode(await textOf(app, name))
+}
+
+/** Its configuration and a directory of its own, while nobody has committed what it makes. */
+async function isJekyll(app: App): Promise<boolean> {
+  const own = await Promise.all(['_layouts', '_includes', '_posts', '_sass'].map(dir => app.hasDirectory(dir)))
+  const frontMatter = (await app.read((await app.firstOf(['index.md', 'index.html'])) ?? 'index.md')) ?? ''
+  return (own.some(Boolean) || frontMatter.startsWith('---')) && !(await app.has('_site/index.html'))
 }
 
 async function textOf(app: App, name: string): Promise<string> {

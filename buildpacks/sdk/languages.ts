@@ -23,6 +23,8 @@ export interface Language {
   readonly settings?: readonly string[]
   /** Starts of buildpack ids that app.json may name: `heroku/python`. */
   readonly heroku?: string
+  /** What to do where Bale has no buildpack for it. */
+  readonly instead?: string
 }
 
 /** Directories that hold a site, in the order in which they are looked at. */
@@ -250,6 +252,15 @@ export const languages: readonly Language[] = [
     programs: [],
     settings: ['BP_CMAKE_ARGUMENTS', 'BP_MAKE_ARGUMENTS'],
   },
+  // Beside its index.html a site of Jekyll's is no site yet.
+  {
+    id: 'jekyll',
+    name: 'Jekyll',
+    manifests: [],
+    sources: ['_config.yml'],
+    programs: ['jekyll'],
+    instead: builtBefore('bundle exec jekyll build', '_site'),
+  },
   {
     id: 'static',
     name: 'static site',
@@ -267,7 +278,45 @@ export const languages: readonly Language[] = [
       'RAILPACK_SPA_OUTPUT_DIR',
     ],
   },
+  // Their pages, once they are built, are a static site. A manifest of a language says more: many have a book beside them.
+  {
+    id: 'zola',
+    name: 'Zola',
+    manifests: [],
+    sources: ['zola.toml', 'config.toml'],
+    programs: ['zola'],
+    instead: builtBefore('zola build', 'public'),
+  },
+  {
+    id: 'mdbook',
+    name: 'mdBook',
+    manifests: [],
+    sources: ['book.toml'],
+    programs: ['mdbook'],
+    instead: builtBefore('mdbook build', 'book'),
+  },
+  {
+    id: 'mkdocs',
+    name: 'MkDocs',
+    manifests: [],
+    sources: ['mkdocs.yml', 'mkdocs.yaml'],
+    programs: ['mkdocs'],
+    instead: builtBefore('mkdocs build', 'site'),
+  },
+  {
+    id: 'sphinx',
+    name: 'Sphinx',
+    manifests: [],
+    sources: ['docs/conf.py', 'doc/conf.py', 'docs/source/conf.py'],
+    programs: ['sphinx-build'],
+    instead: builtBefore('sphinx-build docs public', 'public'),
+  },
 ]
+
+/** Generators that no registry has in a package that Bale takes programs from. */
+function builtBefore(command: string, output: string): string {
+  return `run "${command}" first, and build with --env BP_WEB_SERVER_ROOT=${output}, which serves what it makes; .dockerignore must not exclude ${output}`
+}
 
 /** The language that a user calls by its id or another usual name, whatever the case of letters. */
 export function languageNamed(text: string): Language | undefined {

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shellQuote } from '../sdk/index.ts'
 import type { Htpasswd } from './auth.ts'
@@ -19,20 +19,36 @@ export async function writeStart(dir: string, { nginx, config, auth, pages }: St
   await mkdir(join(dir, 'bin'))
   const http = join(dir, 'http.conf')
   const server = join(dir, 'server.conf')
-  await writeFile(http, `${types(nginx)}${config.http}`)
+  await writeFile(http, `${await types(nginx)}${config.http}`)
   await writeFile(server, config.server)
   await writeFile(join(dir, 'bin/serve-site'), script(nginx, { http, server }, auth, pages), { mode: 0o755 })
 }
 
-function types(nginx: string): string {
-  return `include ${nginx}/etc/nginx/mime.types;
-types {
-text/javascript js mjs;
-application/manifest+json webmanifest;
-text/markdown md;
-image/avif avif;
+/** Types of files that Debian's table has not, or by another name. */
+const ownTypes = {
+  js: 'text/javascript',
+  mjs: 'text/javascript',
+  webmanifest: 'application/manifest+json',
+  md: 'text/markdown',
+  avif: 'image/avif',
 }
-default_type application/octet-stream;
+
+/** nginx warns of each ending that has two types, so the table is written anew, without those that are ours. */
+async function typeTable(nginx: string): Promise<string> {
+  const table = await readFile(join(nginx, 'etc/nginx/mime.types'), 'utf8')
+  const theirs = Array.from(table.matchAll(/^\s+([\w.+-]+\/[\w.+-]+)\s+([^;{}]+);/gm), ([, type, endings = '']) => {
+    const kept = endings
+      .trim()
+      .split(/\s+/)
+      .filter(ending => !Object.hasOwn(ownTypes, ending))
+    return kept.length === 0 ? '' : `${type} ${kept.join(' ')};\n`
+  })
+  const ours = Object.entries(ownTypes).map(([ending, type]) => `${type} ${ending};\n`)
+  return `types {\n${[...theirs, ...ours].join('')}}\n`
+}
+
+async function types(nginx: string): Promise<string> {
+  return `${await typeTable(nginx)}default_type application/octet-stream;
 charset utf-8;
 charset_types text/plain text/css text/javascript text/markdown text/xml text/csv application/json application/xml application/manifest+json;
 sendfile on;

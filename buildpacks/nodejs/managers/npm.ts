@@ -45,6 +45,8 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
     npm_package_config_node_gyp_nodedir: node.layer.path,
     // The same for node-gyp before 10, which npm of that age brings; newer npm warns of a setting that it does not know.
     ...(semver.lt(tool.version, '10.0.0') && { npm_config_nodedir: node.layer.path }),
+    // npm 6 fails as it ends if it may keep no log.
+    ...(semver.lt(tool.version, '7.0.0') && { npm_config_logs_max: '10' }),
   }
   const command: NpmCommand = args => {
     // npm's code for a lock file that does not match package.json; other failures have nothing to do with it.

@@ -323,6 +323,16 @@ describe('programs', () => {
   it.each<[string, Tree, Record<string, string>, RegExp]>([
     ['a library', { 'go.mod': mod(), 'lib.go': 'package lib\n' }, {}, /Error: go\.mod: there is no main package/],
     [
+      'a function without a program',
+      {
+        'go.mod': `${mod()}require github.com/GoogleCloudPlatform/functions-framework-go v1.9.2\n`,
+        'go.sum': '',
+        'function.go': 'package function\n',
+      },
+      {},
+      /there is no main package[\s\S]*funcframework\.Start/,
+    ],
+    [
       'a target that is a library',
       { ...two },
       { BP_GO_TARGETS: './lib' },

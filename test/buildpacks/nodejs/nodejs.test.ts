@@ -483,6 +483,19 @@ describe('packages', () => {
 })
 
 describe('npm', () => {
+  it.each([
+    ['6.14.18', '10'],
+    ['10.9.3', '0'],
+  ])('%s keeps %s logs: npm 6 fails without one', async (version, logs) => {
+    const { project, npm } = await nodeProject(webApp({ scripts: { build: 'x' }, packageManager: `npm@${version}` }))
+    npm.versions['npm'] = ['6.14.18', '10.9.3', '11.6.0']
+    const seen: (string | undefined)[] = []
+    npm.scripts['build'] = (_cwd, env) => Promise.resolve(void seen.push(env['npm_config_logs_max']))
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(seen).toEqual([logs])
+  })
+
   it('is the buildpack’s own, and in the image only if something there calls it', async () => {
     const without = await nodeProject(webApp())
     expect((await without.project.build()).layers).not.toHaveProperty('npm')

@@ -213,10 +213,34 @@ describe('what no buildpack builds', () => {
     [{ 'Shop.csproj': '' }, 'this looks like a .NET application (Shop.csproj); Bale builds '],
     [{ 'dune-project': '' }, 'this looks like an OCaml application (dune-project); Bale builds '],
     [{ 'mix.exs': '' }, 'this looks like an Elixir application (mix.exs), which the buildpacks of this builder'],
+    [
+      { 'config.toml': 'base_url = "x"\n', 'templates/index.html': '', 'content/_index.md': '' },
+      'this looks like a Zola site (config.toml); run "zola build" first, and build with --env BP_WEB_SERVER_ROOT=public',
+    ],
+    [
+      { 'book.toml': '[book]', 'src/SUMMARY.md': '' },
+      'this looks like an mdBook site (book.toml); run "mdbook build" first',
+    ],
+    [{ 'mkdocs.yml': '', 'docs/index.md': '' }, 'this looks like a MkDocs site (mkdocs.yml); run "mkdocs build" first'],
+    [{ 'docs/conf.py': '' }, 'this looks like a Sphinx site (docs/conf.py); run "sphinx-build docs public" first'],
+    [
+      { '_config.yml': '', 'index.html': '---\n---\n' },
+      'this looks like a Jekyll site (_config.yml); run "bundle exec jekyll build"',
+    ],
     [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],
   ])('%j', async (tree, expected) => {
     expect(await explainUnsupported({ app: await appOf(tree), env: {} })).toContain(expected)
   })
+})
+
+it.each<[Tree, string]>([
+  [{ '_config.yml': '', 'index.html': '<p>' }, 'static'],
+  [{ '_config.yml': '', 'index.html': '---\n', '_site/index.html': '' }, 'static'],
+  [{ 'book.toml': '', 'book/index.html': '', 'index.html': '' }, 'static'],
+  [{ 'mkdocs.yml': '', 'requirements.txt': '' }, 'python'],
+  [{ 'docs/conf.py': '', 'package.json': '{}' }, 'nodejs'],
+])('a generator of pages leaves %j to its own language', async (tree, expected) => {
+  expect((await weighLanguages(await appOf(tree), {})).server?.language.id).toBe(expected)
 })
 
 it('is told of a language that is chosen and not there', async () => {

@@ -27,7 +27,11 @@ async function siteProject(app: Tree, env: Record<string, string> = {}, more: Fa
     'nginx-common': {
       version: '1.26.3-3',
       arch: 'all',
-      files: { 'etc/nginx/mime.types': '', 'etc/nginx/nginx.conf': '' },
+      files: {
+        'etc/nginx/mime.types':
+          'types {\n  text/html  html htm shtml;\n  application/javascript  js;\n  image/avif\n    avif;\n  image/svg+xml  svg svgz;\n}\n',
+        'etc/nginx/nginx.conf': '',
+      },
     },
     'libnginx-mod-http-brotli-static': {
       version: '1.0.0',
@@ -521,6 +525,22 @@ Cache-Control = "max-age=60"
     expect(output).toContain(message)
     expect(exitCode).toBe(1)
   })
+})
+
+it('the types of files have no ending twice, which nginx would warn of', async () => {
+  const { project } = await build({ 'index.html': page })
+  const { http } = await configOf(project)
+  const endings = http.match(/types \{\n([\s\S]*?)\}/)?.[1]?.split('\n')
+  expect(endings).toEqual([
+    'text/html html htm shtml;',
+    'image/svg+xml svg svgz;',
+    'text/javascript js;',
+    'text/javascript mjs;',
+    'application/manifest+json webmanifest;',
+    'text/markdown md;',
+    'image/avif avif;',
+    '',
+  ])
 })
 
 describe('static.json', () => {
