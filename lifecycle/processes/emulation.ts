@@ -61,11 +61,12 @@ export async function findEmulator(architecture: string, places: EmulationPlaces
   if (program === undefined)
     throw cannotRun(architecture, `${name} is not installed`, 'apt-get install qemu-user-static, or the like')
   // P: programs see their own name. F: the kernel opens the emulator now, which is not in the root file system of the programs.
-  const registration = `:qemu-${machine.qemu}:M::${magic(machine.elf)}:${mask}:${program}:FP`
+  // O: the kernel opens the program for the emulator, since one that may be executed need not be readable.
+  const registration = `:qemu-${machine.qemu}:M::${magic(machine.elf)}:${mask}:${program}:FOP`
   if (await tryRegistration(registration)) return { architecture, registration }
   throw cannotRun(
     architecture,
-    'ordinary users register no emulator here (Linux 6.7 and newer let them), and the machine has none that was registered with the flag F',
+    'ordinary users register no emulator here (Linux 6.7 and newer let them), and the machine has none that was registered with the flags F and O',
     'apt-get install qemu-user-static binfmt-support, or the like; or use a newer kernel',
   )
 }
@@ -73,10 +74,10 @@ export async function findEmulator(architecture: string, places: EmulationPlaces
 const cannotRun = (architecture: string, why: string, fix: string): BaleError =>
   new BaleError('engine', `this machine cannot run programs for linux/${architecture}: ${why}`, { fix })
 
-/** Only with F is the emulator found from another root file system. */
+/** Only with F is the emulator found from another root file system, and only with O does it run what it cannot read. */
 async function isRegistered(entry: string): Promise<boolean> {
   const text = await readFile(entry, 'utf8').catch(() => '')
-  return /^enabled$/m.test(text) && /^flags: .*F/m.test(text)
+  return /^enabled$/m.test(text) && ['F', 'O'].every(flag => new RegExp(`^flags: .*${flag}`, 'm').test(text))
 }
 
 async function registers(registration: string): Promise<boolean> {

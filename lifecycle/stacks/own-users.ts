@@ -1,12 +1,13 @@
 /**
  * Has root's command run in a user namespace in which all ids are what they are outside: what is set there for all programs is
  * set for that command alone. unshare(1) would leave the maps to newuidmap(1), which asks for subordinate ids of root; here the
- * shell outside writes them, and the one inside waits until it is root. A SIGTERM is for the command, which then cleans up.
+ * shell outside writes them, and the one inside waits until user and group are root's: what a process without one of them mounts
+ * cannot be written. A SIGTERM is for the command, which then cleans up.
  */
 export const inOwnUsers: readonly string[] = [
   'sh',
   '-c',
-  `unshare --user --mount --propagation private -- sh -c 'until [ "$(id -u)" = 0 ]; do sleep 0.01; done; exec "$@"' sh "$@" &
+  `unshare --user --mount --propagation private -- sh -c 'until [ "$(id -u) $(id -g)" = "0 0" ]; do sleep 0.01; done; exec "$@"' sh "$@" &
 pid=$!
 ids() { while read -r first _ count; do echo "$first $first $count"; done </proc/self/$1; }
 tries=0

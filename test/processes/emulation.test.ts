@@ -29,7 +29,7 @@ const entry = (flags: string, state = 'enabled') =>
   `${state}\ninterpreter /usr/bin/qemu-aarch64-static\nflags: ${flags}\noffset 0\nmagic 7f454c46\nmask ffffffff\n`
 
 describe('what runs programs of another architecture', () => {
-  it('is what the machine has registered, if the kernel opened it then', async () => {
+  it('is what the machine has registered, if the kernel opened it then, and opens programs that cannot be read', async () => {
     const { places, tried } = await machine({ 'qemu-aarch64': entry('POCF') }, ['qemu-aarch64-static'])
     expect(await findEmulator('arm64', places(true))).toEqual({ architecture: 'arm64' })
     expect(tried).toEqual([])
@@ -37,13 +37,14 @@ describe('what runs programs of another architecture', () => {
 
   it.each([
     ['without the flag F', entry('PO')],
+    ['without the flag O', entry('PF')],
     ['that is disabled', entry('POCF', 'disabled')],
   ])('is else a registration of ours: one %s is of no use in another root file system', async (_name, text) => {
     const { places, path, tried } = await machine({ 'qemu-aarch64': text }, ['qemu-aarch64-static'])
     const registration =
       String.raw`:qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00` +
       String.raw`:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff` +
-      `:${join(path, 'qemu-aarch64-static')}:FP`
+      `:${join(path, 'qemu-aarch64-static')}:FOP`
     expect(await findEmulator('arm64', places(true))).toEqual({ architecture: 'arm64', registration })
     expect(tried).toEqual([registration])
   })
