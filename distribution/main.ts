@@ -1,4 +1,4 @@
-// Makes what others install of Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... lifecycle|lifecycle-image|builder-image|cli|deb`.
+// Makes what others install of Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... [--stack DIR] lifecycle|lifecycle-image|builder-image|cli|deb`.
 import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -37,6 +37,8 @@ interface Job {
   readonly bundled: () => Promise<readonly string[]>
   /** What the builder calls its run image; else what builder.toml says. */
   readonly runImage: string | undefined
+  /** The folder of the builder image's stack, if it is not the one that builder.toml names. */
+  readonly stackDir: string | undefined
   /** The builder image holds its run image, so that a build needs no registry for it. */
   readonly withRunImage: boolean
 }
@@ -108,10 +110,13 @@ interface BuilderJob {
   readonly sources: readonly string[]
 }
 
-async function makeBuilder({ folder, withRunImage }: Job, { arch, work, loaded, named, sources }: BuilderJob) {
+async function makeBuilder(
+  { folder, withRunImage, stackDir }: Job,
+  { arch, work, loaded, named, sources }: BuilderJob,
+) {
   const { signal } = new AbortController()
   const stack = await createStack({
-    stackDir: loaded.stackDir ?? '',
+    stackDir: stackDir ?? loaded.stackDir ?? '',
     outDir: work,
     arch,
     emulator: machineFor(arch).native ? undefined : await findEmulator(arch),
@@ -170,14 +175,7 @@ async function assemble(out: string, arch: Arch): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  const {
-    products: wanted,
-    out,
-    archs: chosen,
-    named,
-    runImage,
-    withRunImage,
-  } = parseCommandLine(process.argv.slice(2))
+  const { products: wanted, out, archs: chosen, named, ...of } = parseCommandLine(process.argv.slice(2))
   mkdirSync(out, { recursive: true })
   const work = join(out, leaseName())
   const bundled = once(bundle)
@@ -189,7 +187,7 @@ async function main(): Promise<void> {
   })
   try {
     for (const make of wanted) {
-      for (const file of await make({ out, archs: chosen, named, folder, program, bundled, runImage, withRunImage })) {
+      for (const file of await make({ out, archs: chosen, named, folder, program, bundled, ...of })) {
         const megabytes = (statSync(file).size / 1e6).toFixed(1)
         console.log(`${relative(process.cwd(), file)}  ${megabytes} MB`)
       }
@@ -218,6 +216,7 @@ function parseCommandLine(args: string[]) {
   const options = {
     out: text,
     'run-image': text,
+    stack: text,
     'without-run-image': { type: 'boolean' },
     arch: { ...text, multiple: true },
   } as const
@@ -232,6 +231,7 @@ function parseCommandLine(args: string[]) {
       named,
       withRunImage: values['without-run-image'] !== true,
       runImage: values['run-image'],
+      stackDir: values.stack === undefined ? undefined : resolve(values.stack),
     }
   } catch (cause) {
     if (cause instanceof BaleError) throw cause

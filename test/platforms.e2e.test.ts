@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,9 +10,10 @@ import { type Emulator, findEmulator, registerCommands } from '../lifecycle/proc
 import { inOwnUsers } from '../lifecycle/stacks/own-users.ts'
 import { layoutStore } from '../lifecycle/stores/layout/store.ts'
 import { hostPlatform } from '../lifecycle/stores/settings.ts'
-import { bale } from './helpers/bale.ts'
+import { bale, root } from './helpers/bale.ts'
 import { builderMetadata, makeBuilderImage, makeRunImage, shellBuildpack } from './helpers/builder-images.ts'
-import { type Available, suiteWith } from './helpers/skip.ts'
+import { rootlessPodman } from './helpers/rootless-podman.ts'
+import { type Available, skip, suiteWith } from './helpers/skip.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { type Tree, writeTree } from './helpers/tree.ts'
 
@@ -101,6 +102,25 @@ async function index(name: string, ...references: string[]): Promise<string> {
   return `oci:${join(base, 'all')}:${name}`
 }
 
+/** The least that a job builds in, since its programs are slow there. */
+const image = (name: string, id: number): string => `
+description = "A shell"
+user = { name = "${name}", id = ${id} }
+essential = false
+packages = ["base-files", "base-passwd", "bash", "coreutils", "dash", "debianutils", "libc-bin", "mawk", "sed"]
+remove = ["diffutils", "perl-base", "dpkg"]
+`
+const smallStack = `id = "test.small"
+maintainer = "Tests"
+[debian]
+suite = "trixie"
+components = ["main"]
+epoch = 2025-08-09T00:00:00Z
+[group]
+name = "cnb"
+id = 1000
+[build]${image('cnb', 1000)}[run]${image('app', 1001)}`
+
 const build = (image: string, platform: string | undefined, more: readonly string[] = []) => {
   const chosen = platform === undefined ? [] : ['--platform', platform]
   return bale(['build', image, '--builder', builder, '--run-image', runImage, '--path', app, ...chosen, ...more])
@@ -140,6 +160,48 @@ suiteWith('a platform that is not that of this machine', emulation, emulator => 
       const ran = await bale(['run', name('both'), '--platform', `linux/${other}`])
       expect(ran.stdout).toBe(`runs on ${machineOf[other]}\n${machineOf[other]}\nhello\n`)
       expect(ran.code).toBe(0)
+    },
+  )
+
+  it(
+    'has a builder image with packages of Debian’s, in which an unprivileged job builds on a read-only root',
+    { timeout: 600_000 },
+    async context => {
+      if (process.geteuid?.() !== 0) return skip(context, 'the test starts Podman as another user, which takes root')
+      const out = await temporaryDirectory()
+      execFileSync('chmod', ['755', out])
+      await writeTree(out, { 'stack/stack.toml': smallStack, 'app/Procfile': 'web: echo hello\n' })
+      const options = ['--out', join(out, 'dist'), '--arch', other, '--stack', join(out, 'stack')]
+      execFileSync(process.execPath, [join(root, 'scripts/dist.mjs'), ...options, 'builder-image'], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+      const podman = await rootlessPodman(emulator)
+      try {
+        const [program, ...words] = podman.argv
+        const run = (...argv: string[]) => spawnSync(program, [...words, ...argv], { encoding: 'utf8' })
+        const pulled = run('pull', '-q', '--arch', other, `oci-archive:${join(out, 'dist/builder-image.tar')}`)
+        const id = /^([0-9a-f]{12,})$/m.exec(pulled.stdout)?.[1] ?? ''
+        expect(id, pulled.stderr).not.toBe('')
+        const restricted = [
+          '--cap-drop',
+          'ALL',
+          '--security-opt',
+          'no-new-privileges',
+          '--read-only',
+          '--tmpfs',
+          '/tmp',
+        ]
+        const script = 'uname -m; /kaniko/executor --context dir:///source --no-push --tar-path /tmp/app.tar'
+        const job = ['run', '--rm', '--arch', other, '--network', 'none', '--user', '1000', ...restricted]
+        const built = run(...job, '-v', `${join(out, 'app')}:/source:ro`, id, 'sh', '-c', script)
+        expect(built.status, built.stdout + built.stderr).toBe(0)
+        expect(built.stdout).toMatch(new RegExp(`^${machineOf[other]}\n[\\s\\S]*\nImage ID: sha256:`))
+        // What QEMU cannot do is said.
+        expect(built.stderr).toMatch(/^Warning: .*without a sandbox/m)
+        expect(built.stderr).toMatch(/^Warning: what buildpacks leave running may still run/m)
+      } finally {
+        await podman.close()
+      }
     },
   )
 

@@ -6,11 +6,14 @@
  *
  * `-` for an id leaves it as it is. Restrictions are those of lifecycle/engines/landlock/restrict.h; they hold for the
  * program and all that it starts, and not for the supervisor. More threads and processes than --pids at one time, of those
- * that were started after the supervisor, end everything (X12, X45). Without a program it ends with 0 if it can work here.
+ * that were started after the supervisor, end everything (X12, X45). Without a program it ends with 0 if it can work here,
+ * and prints what it cannot do.
  *
  * Every orphan below it becomes its child (PR_SET_CHILD_SUBREAPER), whatever it did to its session, limits, name or
  * descriptors. So it kills its children until the kernel says that there is none (ECHILD); the grandchildren become
- * children meanwhile. No program below it can gain privileges (PR_SET_NO_NEW_PRIVS), so each can be killed.
+ * children meanwhile. No program below it can gain privileges (PR_SET_NO_NEW_PRIVS), so each can be killed. QEMU's user
+ * emulation knows no PR_SET_CHILD_SUBREAPER: under it an orphan in a session of its own is not found, which whoever starts
+ * the supervisor has to say.
  *
  * Descriptor 3 is a socket to whoever started it. The supervisor writes `ended code N` or `ended signal N` when nothing is
  * alive any more, and `failed TEXT` otherwise. One that ends without a word was killed, which a program of the same user
@@ -39,7 +42,7 @@ enum { RLIMIT_CORE = 4, WALL = 0x40000000, FD_CLOEXEC = 1, MSG_DONTWAIT = 0x40, 
 enum { REPORT = 3, PATIENCE = 60000 };
 enum { THREADS = 18, STARTED = 20 }; /* fields of /proc/<pid>/stat, counted from the state, with the blank before it */
 #ifndef HOSTED
-enum { ECHILD = 10 };
+enum { ECHILD = 10, EINVAL = 22 };
 #endif
 
 static void on_signal(int signal) { (void)signal; } /* it only ends ppoll */
@@ -129,6 +132,7 @@ _Noreturn static void become_program(char **args, long uid, long gid, const Rest
 
 /* ---- what it leaves ---- */
 
+static bool adopts; /* orphans become our children */
 static bool denied; /* a process could not be killed */
 
 /* "/proc/<pid>/task/<pid>/children" without memory of its own: this runs thousands of times. */
@@ -174,8 +178,9 @@ static long milliseconds(void) {
 }
 
 /* Until the kernel knows of no child of ours, of whatever kind (__WALL). */
-static void kill_all(void) {
+static void kill_all(int program) {
   int self = sys_getpid();
+  if (!adopts) sys_kill(-program, SIGKILL);
   long deadline = milliseconds() + PATIENCE;
   for (int round = 0;; round++) {
     kill_children(self, 4);
@@ -253,7 +258,9 @@ static char next_order(void) {
 
 /* What it needs of the kernel, and of /proc. */
 static void prepare(void) {
-  must(SYS(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0), "orphans cannot be adopted");
+  long adoption = SYS(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0);
+  adopts = adoption == 0;
+  if (adoption != -EINVAL) must(adoption, "orphans cannot be adopted");
   must(SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0), "setuid programs cannot be disarmed");
   char path[64];
   children_path(path, sys_getpid());
@@ -263,6 +270,7 @@ static void prepare(void) {
 int program_main(int argc, char **argv, char **envp) {
   if (argc == 1) {
     prepare();
+    if (!adopts) sys_write(1, "orphans are not adopted\n", 24);
     return 0;
   }
   must(sys_fcntl(REPORT, F_GETFD, 0), "descriptor 3 is to take the report");
@@ -314,11 +322,11 @@ int program_main(int argc, char **argv, char **envp) {
     if (most <= 0 || milliseconds() - counted < 250) continue;
     counted = milliseconds();
     if (count_threads(proc, started) <= most) continue;
-    kill_all();
+    kill_all(program);
     report("exceeded pids", number((int)most));
     return 0;
   }
-  kill_all();
+  kill_all(program);
   int signal = status & 0x7f;
   report(signal ? "ended signal" : "ended code", number(signal ? signal : (status >> 8) & 0xff));
   return 0;

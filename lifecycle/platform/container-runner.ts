@@ -8,6 +8,7 @@ import type { Reporter } from '../events.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { giveTree } from '../layers/tree/give.ts'
 import { type PhaseRunner, type RunLimits, engineRunner } from '../phase-runner.ts'
+import { warnOfOrphans } from '../processes/supervisor.ts'
 import { escapeId } from '../spec/ids.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 import { environmentOf, writeBuildConfig } from './phase-sandbox.ts'
@@ -145,6 +146,7 @@ function refuseLimits({ limits, network }: ContainerBuild): void {
 async function chooseEngine({ environment, workspace, landlock, reporter }: ContainerBuild): Promise<Engine> {
   const supervisor = join(lifecycleDir, 'supervisor')
   const options = { tmpDir: workspace.dir, supervisor, grace: undefined }
+  await warnOfOrphans(supervisor, reporter)
   const user = process.geteuid?.() === 0 ? `user ${environment.user.uid}` : 'the user of this job'
   if (await canConfine(landlock)) {
     const text = `Buildpacks run as ${user}, confined by Landlock: they reach the source, their layers and the system, and no other file or process of this job`

@@ -3,6 +3,8 @@ import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { type Emulator, registerCommands } from '../../lifecycle/processes/emulation.ts'
+import { inOwnUsers } from '../../lifecycle/stacks/own-users.ts'
 
 /** Podman as an ordinary user has it. */
 export interface RootlessPodman {
@@ -19,8 +21,9 @@ const uid = 54_400
 /**
  * Started by root. The user has an account and ids of their own (subuid(5)) in mount namespaces that the command line makes:
  * the machine is not changed.
+ * @param emulator is registered in a user namespace of the command line, for images of its architecture
  */
-export async function rootlessPodman(): Promise<RootlessPodman> {
+export async function rootlessPodman(emulator?: Emulator): Promise<RootlessPodman> {
   const dir = await mkdtemp(join(tmpdir(), 'bale-rootless-'))
   await chmod(dir, 0o755)
   const [home, runtime] = [join(dir, 'home'), join(dir, 'run')]
@@ -48,7 +51,8 @@ export async function rootlessPodman(): Promise<RootlessPodman> {
   // Podman chooses vfs otherwise, which copies every layer whole for each layer above it: 12 GB for a builder image.
   const storage = ['--storage-driver', 'overlay']
   const options = [...storage, '--cgroup-manager', 'cgroupfs', '--events-backend', 'file', '--runtime', 'runc']
-  const argv: [string, ...string[]] = ['unshare', '--mount', 'sh', '-c', script, 'sh', ...options]
+  const inNamespace: [string, ...string[]] = ['unshare', '--mount', 'sh', '-c', script, 'sh', ...options]
+  const argv = emulator === undefined ? inNamespace : await withEmulator(emulator, join(dir, 'binfmt'), inNamespace)
   return {
     uid,
     argv,
@@ -59,4 +63,17 @@ export async function rootlessPodman(): Promise<RootlessPodman> {
       await rm(dir, { recursive: true, force: true })
     },
   }
+}
+
+async function withEmulator(
+  { registration }: Emulator,
+  dir: string,
+  argv: readonly [string, ...string[]],
+): Promise<[string, ...string[]]> {
+  if (registration === undefined) return [...argv]
+  await mkdir(dir)
+  return [...inOwnUsers, 'sh', '-c', `${registerCommands}; exec "$@"`, 'sh', dir, registration, ...argv] as [
+    string,
+    ...string[],
+  ]
 }

@@ -6,6 +6,7 @@ import { landlockVersion, landlockVersions } from '../../processes/landlock.ts'
 import { quote } from '../../spec/read.ts'
 import { findAccount } from '../../engines/accounts.ts'
 import { unsandboxedEngine } from '../../engines/unsandboxed.ts'
+import { warnOfOrphans } from '../../processes/supervisor.ts'
 import { BaleError } from '../../errors.ts'
 import type { Reporter } from '../../events.ts'
 import { type PhaseRunner, engineRunner } from '../../phase-runner.ts'
@@ -101,6 +102,7 @@ function containerRunner(context: PhaseContext, reporter: Reporter): PhaseRunner
     if (phase === 'detect') {
       warnOfPasswords(proxiesOf(inheritedEnv(env)), reporter)
       await warnOfSharedUser(context, user.uid)
+      await warnOfOrphans(io.supervisor, reporter)
     }
     // Gives what this process, as root, has put into the layers directory to the buildpacks' user. No buildpack runs
     // meanwhile.
