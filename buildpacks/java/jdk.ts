@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
@@ -66,23 +66,24 @@ export async function provideJre(
   const name = `openjdk-${major}-jre-headless`
   const packages = await resolveJava(archive, name)
   const version = versionOf(packages, name)
-  const link = linkArguments(context.env, major)
+  const link = await linkArguments(context.env, jdk)
   const certificates = await packagedCertificates()
   await context.layer('jre', {
-    title: `JRE ${version.replace(/-.*/, '')}${link === undefined ? '' : ' (jlink)'}`,
+    title: `${link?.what ?? 'JRE'} ${version.replace(/-.*/, '')}`,
     types: { launch: true },
     key: {
       ...keyOf(packages, version, target.arch),
       Certificates: digestOf(certificates),
       Program: digestOf(trustStoreSource),
-      ...(link && { jlink: link.join(' ') }),
+      ...(link && { jlink: link.args.join(' ') }),
     },
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)
       const home = await homeOf(dir)
       if (link !== undefined) {
         await rm(home, { recursive: true })
-        await run([join(jdk.home, 'bin/jlink'), ...link, '--output', home], { env: jdk.env, name: 'jlink' })
+        await run([join(jdk.home, 'bin/jlink'), ...link.args, '--output', home], { env: jdk.env, name: 'jlink' })
+        await dumpClasses(context, home, libraryDir(dir, target.arch))
       }
       const libraries = libraryDir(dir, target.arch)
       await withTempDir(async temp => {
@@ -137,16 +138,50 @@ async function provideLaunchProgram({ layer }: BuildContext, script: string): Pr
   })
 }
 
-/** BP_JVM_JLINK_ENABLED makes a JRE of modules; BP_JVM_JLINK_ARGS says of which. */
-function linkArguments(env: Readonly<Record<string, string>>, major: Major): string[] | undefined {
-  const args = firstSetting(env, 'BP_JVM_JLINK_ARGS')
-  if (args !== undefined) return splitWords(args.value, args.name)
-  if (!isSet(env, 'BP_JVM_JLINK_ENABLED')) return undefined
+/**
+ * The classes that the JVM maps into memory rather than parse them at each start (JEP 341), which jlink leaves out. The options make the file
+ * the same on every machine.
+ */
+async function dumpClasses({ run }: BuildContext, home: string, libraries: string): Promise<void> {
+  // The JVM compares the time of this file, and files of layers have this one (platform.md, "Layer timestamps").
+  const time = new Date('1980-01-01T00:00:01Z')
+  await utimes(join(home, 'lib/modules'), time, time)
+  const options = ['-Xshare:dump', '-XX:+UseG1GC', '-Xms128m', '-Xmx128m'] as const
+  await run([join(home, 'bin/java'), ...options], {
+    env: { LD_LIBRARY_PATH: libraries, JAVA_TOOL_OPTIONS: undefined },
+    quiet: true,
+    name: 'java -Xshare:dump',
+  })
+}
+
+/** Modules of programs for developers, and what is not ready yet: a JRE never had them. */
+const forDevelopers =
+  /^jdk\.(attach|compiler|editpad|graal\..*|hotspot\.agent|incubator\..*|internal\..*|jartool|javadoc|jcmd|jconsole|jdeps|jlink|jpackage|jshell|jstatd|rmic|unsupported\.desktop)$/
+
+/**
+ * The runtime that jlink makes: of the modules of a JRE, in half of the space that Debian's takes; those of BP_JVM_JLINK_ARGS; or all of
+ * them for BP_JVM_TYPE=JDK and BP_JVM_JLINK_ENABLED. Undefined is Debian's own, if the latter is `false`.
+ */
+export async function linkArguments(
+  env: Readonly<Record<string, string>>,
+  jdk: Pick<Jdk, 'home' | 'version'>,
+): Promise<{ args: string[]; what: string } | undefined> {
+  const own = firstSetting(env, 'BP_JVM_JLINK_ARGS')
+  if (own !== undefined) return { args: splitWords(own.value, own.name), what: 'JRE (jlink)' }
+  const isJdk = env['BP_JVM_TYPE']?.toLowerCase() === 'jdk'
+  const enabled = firstSetting(env, 'BP_JVM_JLINK_ENABLED')
+  if (enabled !== undefined && !isSet(env, enabled.name) && !isJdk) return undefined
   // Java 21 has other levels than those before it.
-  const compression =
-    Number(major) < 21 ? ['--compress', '2'] : ['--strip-java-debug-attributes', '--compress', 'zip-6']
-  const smaller = ['--no-man-pages', '--no-header-files', ...compression]
-  return ['--add-modules', 'ALL-MODULE-PATH', ...smaller]
+  const smaller =
+    Number(/^\d+/.exec(jdk.version)?.[0]) < 21
+      ? ['--compress', '2']
+      : ['--strip-java-debug-attributes', '--compress', 'zip-6']
+  const files = await readdir(join(jdk.home, 'jmods')).catch(() => [])
+  const names = files.flatMap(name => (name.endsWith('.jmod') ? name.slice(0, -'.jmod'.length) : [])).toSorted()
+  const isAll = isJdk || enabled !== undefined || names.length === 0
+  const modules = isAll ? 'ALL-MODULE-PATH' : names.filter(name => !forDevelopers.test(name)).join(',')
+  const args = ['--add-modules', modules, '--no-man-pages', '--no-header-files', ...smaller]
+  return { args, what: isJdk ? 'JDK' : enabled === undefined ? 'JRE' : 'JRE (jlink)' }
 }
 
 /** What only maintainer scripts of Java's packages need: no script runs, and programs such as `su` have no place in an image. */

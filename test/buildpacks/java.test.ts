@@ -7,7 +7,7 @@ import { findArtifact } from '../../buildpacks/java/artifact.ts'
 import { startsInPlace } from '../../buildpacks/java/declared-start.ts'
 import { parseLayersIndex, placeArtifact } from '../../buildpacks/java/image-files.ts'
 import { java } from '../../buildpacks/java/java.ts'
-import type { Jdk } from '../../buildpacks/java/jdk.ts'
+import { type Jdk, linkArguments } from '../../buildpacks/java/jdk.ts'
 import { launchScript } from '../../buildpacks/java/launch-script.ts'
 import { mainClassesIn } from '../../buildpacks/java/main-class.ts'
 import { proxiesOf } from '../../buildpacks/java/proxies.ts'
@@ -343,6 +343,33 @@ describe('libraries that an archive names in its manifest', () => {
       where: 'shop.jar',
       message: 'its manifest names lib/b.jar in Class-Path, which is not there',
     })
+  })
+})
+
+describe('the runtime that jlink makes', () => {
+  const link = async (env: Record<string, string>, version = '21.0.13+9-1~deb13u2') => {
+    const home = await temporaryDirectory()
+    const names = ['java.base', 'java.sql', 'jdk.compiler', 'jdk.httpserver', 'jdk.incubator.vector', 'jdk.internal.le']
+    await writeTree(home, Object.fromEntries(names.map(name => [`jmods/${name}.jmod`, ''])))
+    const found = await linkArguments(env, { home, version })
+    return found && `${found.what}: ${found.args.join(' ')}`
+  }
+  const fixed = '--no-man-pages --no-header-files'
+  const newer = '--strip-java-debug-attributes --compress zip-6'
+
+  it.each<[Record<string, string>, string | undefined]>([
+    [{}, `JRE: --add-modules java.base,java.sql,jdk.httpserver ${fixed} ${newer}`],
+    [{ BP_JVM_TYPE: 'JDK' }, `JDK: --add-modules ALL-MODULE-PATH ${fixed} ${newer}`],
+    [{ BP_JVM_JLINK_ENABLED: 'true' }, `JRE (jlink): --add-modules ALL-MODULE-PATH ${fixed} ${newer}`],
+    [{ BP_JVM_JLINK_ENABLED: 'false' }, undefined],
+    [{ BP_JVM_JLINK_ARGS: '--add-modules java.base' }, 'JRE (jlink): --add-modules java.base'],
+  ])('has what %o says', async (env, expected) => {
+    expect(await link(env)).toBe(expected)
+  })
+
+  it('is compressed as older releases can', async () => {
+    const older = `JRE: --add-modules java.base,java.sql,jdk.httpserver ${fixed} --compress 2`
+    expect(await link({}, '17.0.21.1+2-1~deb12u1')).toBe(older)
   })
 })
 
