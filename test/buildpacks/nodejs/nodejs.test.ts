@@ -347,6 +347,12 @@ describe('packages', () => {
     }
   })
 
+  it('of an old sharp, which downloads from elsewhere, have a newer one that does not', async () => {
+    const { project, npm } = await nodeProject(webApp())
+    npm.installFailure = 'npm error code 1\nnpm error sharp: Installation error: getaddrinfo ENOTFOUND github.com'
+    expect((await project.build()).output).toContain('write "overrides": { "sharp": "^0.33.5" } in package.json')
+  })
+
   it('are out of step with the lock file: npm’s own words come last, without its usage', async () => {
     const { project, npm } = await nodeProject(webApp())
     const invalid = Array.from(
