@@ -21,11 +21,17 @@ export interface Language {
   readonly programs: readonly string[]
   /** Settings that are meant for its applications alone. */
   readonly settings?: readonly string[]
+  /** How an application gets into an image all the same, where Bale does not build the language. */
+  readonly nearest?: string
   /** Starts of buildpack ids that app.json may name: `heroku/python`. */
   readonly heroku?: string
   /** What to do where Bale has no buildpack for it. */
   readonly instead?: string
 }
+
+/** Languages whose compilers Debian has: their packages work in the build image, and not in a layer. */
+const byStack =
+  'a stack of your own with its compiler among the build packages (bale stack create), BP_LANGUAGE=make, and RAILPACK_BUILD_CMD with the command that compiles it'
 
 /** Directories that hold a site, in the order in which they are looked at. */
 export const siteRoots = [
@@ -137,6 +143,8 @@ export const languages: readonly Language[] = [
     aliases: ['.net', 'csharp', 'c#', 'aspnetcore', 'dotnetcore'],
     manifests: ['*.csproj', '*.fsproj', '*.vbproj', '*.sln', '*.slnx', 'src/*.csproj', '*/*.csproj'],
     sources: ['*.cs', '*.fs', '*.runtimeconfig.json'],
+    nearest:
+      'publish it with the runtime in it (dotnet publish --self-contained --runtime linux-x64), and build that folder with a Procfile',
     programs: ['dotnet'],
   },
   {
@@ -222,14 +230,21 @@ export const languages: readonly Language[] = [
     id: 'haskell',
     name: 'Haskell',
     manifests: ['stack.yaml', '*.cabal', 'cabal.project'],
+    nearest: byStack,
     programs: ['stack', 'cabal'],
   },
   { id: 'crystal', name: 'Crystal', manifests: ['shard.yml'], programs: ['crystal'] },
-  { id: 'gleam', name: 'Gleam', manifests: ['gleam.toml'], programs: ['gleam'] },
+  {
+    id: 'gleam',
+    name: 'Gleam',
+    manifests: ['gleam.toml'],
+    nearest: 'compile it to JavaScript (gleam build --target javascript), and build that with Node.js',
+    programs: ['gleam'],
+  },
   { id: 'erlang', name: 'Erlang', manifests: ['rebar.config', 'erlang.mk'], programs: ['erl', 'rebar3'] },
   { id: 'nim', name: 'Nim', manifests: ['*.nimble'], programs: ['nim', 'nimble'] },
   { id: 'zig', name: 'Zig', manifests: ['build.zig'], programs: ['zig'] },
-  { id: 'ocaml', name: 'OCaml', manifests: ['dune-project', '*.opam'], programs: ['dune', 'ocaml'] },
+  { id: 'ocaml', name: 'OCaml', manifests: ['dune-project', '*.opam'], nearest: byStack, programs: ['dune', 'ocaml'] },
   {
     id: 'perl',
     name: 'Perl',

@@ -227,6 +227,9 @@ describe('what no buildpack builds', () => {
       { '_config.yml': '', 'index.html': '---\n---\n' },
       'this looks like a Jekyll site (_config.yml); run "bundle exec jekyll build"',
     ],
+    [{ 'Shop.csproj': '' }, 'the nearest way: publish it with the runtime in it'],
+    [{ 'hello.cabal': '' }, 'the nearest way: a stack of your own with its compiler among the build packages'],
+    [{ 'gleam.toml': '' }, 'the nearest way: compile it to JavaScript'],
     [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],
   ])('%j', async (tree, expected) => {
     expect(await explainUnsupported({ app: await appOf(tree), env: {} })).toContain(expected)
