@@ -31,6 +31,20 @@ export async function findSupervisor(path: string, reporter: Reporter): Promise<
   }
 }
 
+/**
+ * Says where a supervisor that works here finds not all that a program leaves alive: under QEMU's user emulation (X36). Of one
+ * that does not work, its first run says why.
+ */
+export async function warnOfOrphans(supervisor: string, reporter: Reporter): Promise<void> {
+  const said = await promisify(execFile)(supervisor, [], { env: {} }).catch(() => undefined)
+  if (said === undefined || said.stdout === '') return
+  reporter.event({
+    type: 'warning',
+    text: 'what buildpacks leave running may still run while the image is made: the emulator of this architecture cannot tell',
+    fix: 'build on a machine of that architecture',
+  })
+}
+
 /** The inputs of detect and build that say what belongs to whom. */
 export interface SupervisedInput {
   readonly appDir: string

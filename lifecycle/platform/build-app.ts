@@ -18,7 +18,7 @@ import type { BuildSecret } from '../phases/secrets.ts'
 import type { Settings } from './settings.ts'
 import { openShared } from './shared-caches.ts'
 import { type StackInput, ensureRunImage } from './stack.ts'
-import { checkStart } from './start-check/check-start.ts'
+import { checkStart } from '../phases/start-check/check-start.ts'
 import { selectStaticRunImage } from './static-run-image.ts'
 
 export interface BuildOptions {

@@ -1,9 +1,7 @@
-import { type ChildProcess, execFile } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Duplex } from 'node:stream'
-import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
-import type { Reporter } from '../events.ts'
 import { exitOf, spawnProgram } from './launch.ts'
 import { type Restrictions, restrictionOptions } from './restrictions.ts'
 
@@ -34,20 +32,6 @@ export interface Supervised {
    * @throws BaleError 'engine' if it could not be started, or if its end is unknown
    */
   readonly ended: Promise<ExitStatus>
-}
-
-/**
- * Says where a supervisor that works here finds not all that a program leaves alive: under QEMU's user emulation (X36). Of one
- * that does not work, `supervise` says why.
- */
-export async function warnOfOrphans(supervisor: string, reporter: Reporter): Promise<void> {
-  const said = await promisify(execFile)(supervisor, [], { env: {} }).catch(() => undefined)
-  if (said === undefined || said.stdout === '') return
-  reporter.event({
-    type: 'warning',
-    text: 'what buildpacks leave running may still run while the image is made: the emulator of this architecture cannot tell',
-    fix: 'build on a machine of that architecture',
-  })
 }
 
 /** In bytes: a report is one short line. */

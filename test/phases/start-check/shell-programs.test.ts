@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { certainPrograms } from '../../../lifecycle/platform/start-check/shell-programs.ts'
+import { certainPrograms } from '../../../lifecycle/phases/start-check/shell-programs.ts'
 
 describe('the programs that a command line is certain to start', () => {
   it.each<[string, string[]]>([
