@@ -2,10 +2,11 @@ import { execFile, execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from './helpers/bale.ts'
+import { builderImageArchive } from './helpers/builder-image.ts'
 import { examples } from './helpers/ci-examples.ts'
 import { isInstalled, startDocker } from './helpers/daemons.ts'
 import { type FakeRegistry, startRegistry } from './helpers/registry.ts'
@@ -26,14 +27,13 @@ const docker = needed
 
 const restricted = ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--read-only', '--tmpfs', '/tmp']
 let dir: string
-const archive = () => `oci-archive:${join(dir, 'dist/builder-image.tar')}`
+let builderArchive: string
+const archive = () => `oci-archive:${builderArchive}`
 if (needed) {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'bale-test-job-'))
     await chmod(dir, 0o755)
-    await run(process.execPath, [join(root, 'scripts/dist.mjs'), '--out', join(dir, 'dist'), 'builder-image'], {
-      cwd: root,
-    })
+    builderArchive = await builderImageArchive(join(dir, 'dist'))
   }, 900_000)
   afterAll(() => rm(dir, { recursive: true, force: true }))
 }
@@ -267,7 +267,7 @@ suiteWith('the builder image in rootless Podman', podman, () => {
   beforeAll(async () => {
     user = await rootlessPodman()
     registry = await startRegistry()
-    await chmod(join(dir, 'dist'), 0o755)
+    await chmod(dirname(builderArchive), 0o755)
     const pulled = await podmanOf('pull', '-q', archive())
     expect(pulled.code, pulled.text).toBe(0)
     id = /^([0-9a-f]{12,})$/m.exec(pulled.text)?.[1] as string

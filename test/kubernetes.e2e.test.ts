@@ -1,13 +1,12 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { parseReference } from '../lifecycle/image/reference.ts'
 import { openRegistry, registryStore } from '../lifecycle/stores/registry/store.ts'
 import { type Running, bale, root, startBale } from './helpers/bale.ts'
 import { putRunImage } from './helpers/app-image.ts'
+import { builderImageArchive } from './helpers/builder-image.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { type DockerRegistry, login, missing, startDockerRegistry } from './helpers/docker-registry.ts'
 import { type Available, suiteWith } from './helpers/skip.ts'
@@ -21,7 +20,6 @@ import { addScriptBuildpack } from './helpers/script-builder.ts'
 // Builds in pods of a real Kubernetes, with the builder image and a registry that asks for a password. After each of them nothing is
 // left in the namespace, and no source in the registry.
 
-const run = promisify(execFile)
 const absent = missing('docker-registry')
 const cluster: Available<Awaited<ReturnType<typeof startCluster>> extends Available<infer C> ? C : never> =
   absent === undefined ? await startCluster() : { state: 'missing', reason: absent }
@@ -102,11 +100,7 @@ suiteWith('builds in pods', cluster, kubernetes => {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'bale-test-cluster-'))
     registry = await startDockerRegistry({ secure: false, withLogin: true, deletes: true, address: registryAddress })
-    const made = process.env.BALE_TEST_BUILDER_IMAGE ?? join(dir, 'dist/builder-image.tar')
-    if (process.env.BALE_TEST_BUILDER_IMAGE === undefined)
-      await run(process.execPath, [join(root, 'scripts/dist.mjs'), '--out', join(dir, 'dist'), 'builder-image'], {
-        cwd: root,
-      })
+    const made = await builderImageArchive(join(dir, 'dist'))
     await addScriptBuildpack(made, join(dir, 'builder.tar'))
     await kubernetes.importImage(join(dir, 'builder.tar'), builder)
     await kubectl('create', 'namespace', 'builds')

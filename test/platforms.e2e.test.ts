@@ -197,8 +197,8 @@ suiteWith('a platform that is not that of this machine', emulation, emulator => 
         expect(built.status, built.stdout + built.stderr).toBe(0)
         expect(built.stdout).toMatch(new RegExp(`^${machineOf[other]}\n[\\s\\S]*\nImage ID: sha256:`))
         // What QEMU cannot do is said.
-        expect(built.stderr).toMatch(/^Warning: .*without a sandbox/m)
-        expect(built.stderr).toMatch(/^Warning: what buildpacks leave running may still run/m)
+        expect(built.stdout).toMatch(/^Warning: .*without a sandbox/m)
+        expect(built.stdout).toMatch(/^Warning: what buildpacks leave running may still run/m)
       } finally {
         await podman.close()
       }
