@@ -75,7 +75,8 @@ function lost(pod: Pod): Trouble {
   const words = status.message ?? disrupted?.message ?? status.reason ?? disrupted?.reason
   const onNode = pod.spec.nodeName === undefined ? '' : ` on node ${pod.spec.nodeName}`
   if (status.reason === 'Evicted') {
-    const fix = 'request more of it (resources of the settings file), or use nodes that have more: nodeSelector'
+    const fix =
+      'request more of it, or allow more: resources of the settings file, --memory, --disk; or use nodes that have more: nodeSelector'
     return failed(clusterError(`the pod was evicted${onNode}: ${words}`, where, fix))
   }
   if (disrupted !== undefined || metadata.deletionTimestamp !== undefined) {
@@ -94,7 +95,7 @@ function unscheduled(pod: Pod): Trouble {
   const why = pod.status.conditions.find(c => c.type === 'PodScheduled' && c.status === 'False')
   if (why?.message === undefined) return undefined
   const message = `no node takes the pod: ${why.message}`
-  const fix = 'change resources, nodeSelector or tolerations in the settings file, or add nodes'
+  const fix = 'change resources, nodeSelector or tolerations in the settings file, or --memory and --disk, or add nodes'
   const error = clusterError(message, `pod ${pod.metadata.name}`, fix)
   // An autoscaler may bring a node. It brings no claim.
   if (/persistentvolumeclaim .* not found/.test(why.message))
@@ -126,12 +127,13 @@ function waiting(pod: Pod, events: readonly ClusterEvent[]): Trouble {
       return { state: 'waiting', why: `the builder image cannot be pulled: ${words}`, seconds: 60, error }
     }
     if (/^Create?(Container)?(Config)?Error$|^RunContainerError$/.test(reason)) {
-      const fix = 'correct what it names: secrets and claims of the settings file are in the namespace'
+      const fix = 'correct what it names: Secrets, ConfigMaps and claims of the settings file are in the namespace'
       const error = clusterError(`the container cannot be made: ${message}`, where, fix)
       return { state: 'waiting', why: `the container cannot be made: ${message}`, seconds: 30, error }
     }
     if (state.waiting !== undefined && mount !== undefined) {
-      const fix = 'correct registrySecret and cache.claim in the settings file, or make what it names'
+      const fix =
+        'correct registrySecret, bindings, certificates or cache.claim in the settings file, or make what it names in the namespace'
       const error = clusterError(`the pod cannot start: ${mount.message}`, where, fix)
       return { state: 'waiting', why: `the pod cannot start: ${mount.message}`, seconds: 45, error }
     }
@@ -153,7 +155,7 @@ export function explainEnd(
 ): BaleError {
   const where = `container ${step}`
   if (reason === 'OOMKilled') {
-    const fix = 'raise resources.limits.memory in the settings file'
+    const fix = 'raise --memory, or else resources.limits.memory in the settings file'
     return clusterError('it ran out of memory and was killed (OOMKilled)', where, fix)
   }
   if (reason === 'StartError' || reason === 'ContainerCannotRun') {

@@ -1,6 +1,6 @@
 import { platformApi } from '../api.ts'
 import { type ClusterBuild, type Step, isUntrusted, secretKeys, steps } from './cluster-build.ts'
-import type { ClusterSettings } from './settings.ts'
+import { amountOf, type ClusterSettings } from './settings.ts'
 import {
   bindingsOf,
   cacheDir,
@@ -137,13 +137,26 @@ function containerOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
   }
 }
 
+/**
+ * The pod's limit of disk space is the largest of its containers', and volumes count for the pod: all get the same. No container may
+ * ask for more than its limit.
+ */
 function resourcesOf(step: Step, { limits: { memory, disk } }: ClusterBuild, { resources }: ClusterSettings) {
   const limits = {
-    ...(memory !== undefined && { memory: String(memory) }),
+    ...(memory !== undefined && isUntrusted(step) && { memory: String(memory) }),
     ...(disk !== undefined && { 'ephemeral-storage': String(disk) }),
   }
-  if (!isUntrusted(step) || Object.keys(limits).length === 0) return resources && { resources }
-  return { resources: { ...resources, limits: { ...resources?.limits, ...limits } } }
+  if (Object.keys(limits).length === 0) return resources && { resources }
+  const requests = Object.entries(resources?.requests ?? {}).map(([name, asked]) => {
+    const limit = limits[name as keyof typeof limits]
+    return [name, limit !== undefined && amountOf(asked) > Number(limit) ? limit : asked] as const
+  })
+  return {
+    resources: {
+      ...(requests.length > 0 && { requests: Object.fromEntries(requests) }),
+      limits: { ...resources?.limits, ...limits },
+    },
+  }
 }
 
 function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): string[] {
@@ -174,7 +187,7 @@ function commandOf(step: Step, build: ClusterBuild, settings: ClusterSettings): 
       return phase('builder', ...secrets)
     case 'export':
       return [
-        ...phase('exporter', '-check-start', ...flag('-process-type', build.defaultProcess), ...cacheImage, ...secrets),
+        ...phase('exporter', ...flag('-process-type', build.defaultProcess), ...cacheImage, ...secrets),
         ...[...pairs('-label', build.labels), ...pairs('-annotation', build.annotations), build.image, ...build.tags],
       ]
   }
@@ -221,7 +234,7 @@ function trustedVariables(step: Step, build: ClusterBuild, settings: ClusterSett
     ...(settings.cache?.claim !== undefined && ['restore', 'export'].includes(step) && { CNB_CACHE_DIR: cacheDir }),
     // What the builder image calls its run image is inside of it.
     ...(runImage === undefined && step !== 'source' && { BALE_RUN_IMAGE_LAYOUT: '/cnb/bale/run-image' }),
-    ...(step === 'export' && { CNB_REPORT_PATH: '/dev/termination-log' }),
+    ...(step === 'export' && { CNB_REPORT_PATH: '/dev/termination-log', BALE_CHECK_START: 'true' }),
     ...(step === 'export' && sourceDateEpoch !== undefined && { SOURCE_DATE_EPOCH: String(sourceDateEpoch) }),
   }
 }

@@ -12,7 +12,16 @@ const objectName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
 const labelKey = /^([a-z0-9.-]+\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/
 const labelValue = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/
 /** Kubernetes' resource.Quantity: 500m, 2, 1.5, 4Gi. */
-const quantityText = /^\d+(\.\d+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/
+const quantityText = /^(\d+(?:\.\d+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/
+const decimal = ['m', '', 'k', 'M', 'G', 'T', 'P']
+const binary = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi']
+
+/** What such a quantity is, of CPUs or bytes. */
+export function amountOf(quantity: string): number {
+  const [, number = '', unit = ''] = quantityText.exec(quantity) ?? []
+  const scale = unit.endsWith('i') ? 1024 ** binary.indexOf(unit) : 1000 ** (decimal.indexOf(unit) - 1)
+  return Number(number) * scale
+}
 
 const name = v.pipe(
   v.string('it is no text: write the name of an object'),

@@ -109,7 +109,13 @@ export function volumesOf(build: ClusterBuild, settings: ClusterSettings) {
       name: volume,
       secret: { ...secret, defaultMode: 0o440 },
     })),
-    ...(certificates === undefined ? [] : [{ name: 'certificates', configMap: { name: certificates.configMap } }]),
+    ...(certificates === undefined ? [] : [certificatesVolume(certificates)]),
     ...(cache?.claim === undefined ? [] : [{ name: 'cache', persistentVolumeClaim: { claimName: cache.claim } }]),
   ]
 }
+
+/** A key that the ConfigMap has not is an error of the volume; without `items`, an empty directory would take its place. */
+const certificatesVolume = ({ configMap, key }: NonNullable<ClusterSettings['certificates']>) => ({
+  name: 'certificates',
+  configMap: { name: configMap, items: [{ key, path: key }] },
+})

@@ -210,25 +210,35 @@ describe('the Job of a build', () => {
     expect(at('build').env).toContainEqual({ name: 'CNB_USER_ID', value: '1001' })
   })
 
-  it('limits what buildpacks use as the build says, and the other containers as the settings file does', () => {
+  it('limits what buildpacks use as the build says, and the disk space of the pod; requests are no higher', () => {
     const limits = { memory: 2_000_000_000, disk: 5_000_000_000 }
-    const { at } = podOf(
-      { resources: { requests: { cpu: '1' }, limits: { memory: '1Gi', cpu: '2' } } },
-      { ...build, limits },
-    )
+    const resources = {
+      requests: { cpu: '1', memory: '4Gi', 'ephemeral-storage': '100Mi' },
+      limits: { memory: '8Gi', cpu: '2', 'ephemeral-storage': '20Gi' },
+    }
+    const { at } = podOf({ resources }, { ...build, limits })
     for (const name of ['detect', 'build'])
       expect(at(name)).toMatchObject({
         resources: {
-          requests: { cpu: '1' },
+          requests: { cpu: '1', memory: '2000000000', 'ephemeral-storage': '100Mi' },
           limits: { cpu: '2', memory: '2000000000', 'ephemeral-storage': '5000000000' },
         },
       })
-    expect(at('export')).toMatchObject({ resources: { limits: { memory: '1Gi', cpu: '2' } } })
+    for (const name of ['source', 'analyze', 'restore', 'export'])
+      expect(at(name)).toMatchObject({
+        resources: {
+          requests: { memory: '4Gi' },
+          limits: { memory: '8Gi', 'ephemeral-storage': '5000000000' },
+        },
+      })
   })
 
   it('has the certificates of a ConfigMap where programs look for them, in each container', () => {
     const { pod, at } = podOf({ certificates: { configMap: 'trusted', key: 'ca-bundle.crt' } })
-    expect(pod.volumes).toContainEqual({ name: 'certificates', configMap: { name: 'trusted' } })
+    expect(pod.volumes).toContainEqual({
+      name: 'certificates',
+      configMap: { name: 'trusted', items: [{ key: 'ca-bundle.crt', path: 'ca-bundle.crt' }] },
+    })
     for (const name of ['source', 'analyze', 'detect', 'restore', 'build', 'export'])
       expect(at(name).volumeMounts).toContainEqual({
         name: 'certificates',
