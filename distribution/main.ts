@@ -223,6 +223,10 @@ function parseCommandLine(args: string[]) {
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
     if (positionals.length === 0) throw new Error('nothing is named that is to be made')
+    if (values.stack !== undefined && positionals.some(name => name !== 'builder-image'))
+      throw new Error('--stack is for builder-image alone')
+    if (values.stack !== undefined && values['run-image'] === undefined)
+      throw new Error('--stack needs --run-image: the name by which platforms find its run image')
     const named = values.arch?.map(name => oneOf(archs, name)) ?? []
     return {
       products: positionals.map(name => oneOf(Object.keys(products), name)).map(name => products[name] as Make),

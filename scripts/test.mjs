@@ -3,7 +3,7 @@
 // begin so. `--faults`: random faults; BALE_FAULT_SEED repeats them, `--count N` has N.
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -54,8 +54,10 @@ const suites = options['all-e2e']
 let made
 if (options['all-e2e'] && process.env.BALE_TEST_BUILDER_IMAGE === undefined) {
   made = mkdtempSync(join(tmpdir(), 'bale-test-builder-'))
+  // Another user's Podman reads it.
+  chmodSync(made, 0o755)
   const { status: failed } = run([join(root, 'scripts', 'dist.mjs'), '--out', made, 'builder-image'])
-  if (!failed) process.env.BALE_TEST_BUILDER_IMAGE = join(made, 'builder-image.tar')
+  if (failed === 0) process.env.BALE_TEST_BUILDER_IMAGE = join(made, 'builder-image.tar')
 }
 let status = 0
 for (const [project, files] of suites) {

@@ -267,7 +267,7 @@ suiteWith('the builder image in rootless Podman', podman, () => {
   beforeAll(async () => {
     user = await rootlessPodman()
     registry = await startRegistry()
-    await chmod(dirname(builderArchive), 0o755)
+    if (dirname(builderArchive).startsWith(dir)) await chmod(dirname(builderArchive), 0o755)
     const pulled = await podmanOf('pull', '-q', archive())
     expect(pulled.code, pulled.text).toBe(0)
     id = /^([0-9a-f]{12,})$/m.exec(pulled.text)?.[1] as string

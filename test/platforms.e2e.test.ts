@@ -171,7 +171,16 @@ suiteWith('a platform that is not that of this machine', emulation, emulator => 
       const out = await temporaryDirectory()
       execFileSync('chmod', ['755', out])
       await writeTree(out, { 'stack/stack.toml': smallStack, 'app/Procfile': 'web: echo hello\n' })
-      const options = ['--out', join(out, 'dist'), '--arch', other, '--stack', join(out, 'stack')]
+      const options = [
+        '--out',
+        join(out, 'dist'),
+        '--arch',
+        other,
+        '--stack',
+        join(out, 'stack'),
+        '--run-image',
+        'test/run',
+      ]
       execFileSync(process.execPath, [join(root, 'scripts/dist.mjs'), ...options, 'builder-image'], {
         stdio: ['ignore', 'ignore', 'pipe'],
       })
@@ -198,7 +207,11 @@ suiteWith('a platform that is not that of this machine', emulation, emulator => 
         expect(built.stdout).toMatch(new RegExp(`^${machineOf[other]}\n[\\s\\S]*\nImage ID: sha256:`))
         // What QEMU cannot do is said.
         expect(built.stdout).toMatch(/^Warning: .*without a sandbox/m)
-        expect(built.stdout).toMatch(/^Warning: what buildpacks leave running may still run/m)
+        const [, version] =
+          /version (\d+)/.exec(execFileSync(`qemu-${machineOf[other]}-static`, ['--version'], { encoding: 'utf8' })) ??
+          []
+        const warns = /^Warning: what buildpacks leave running may still run/m.test(built.stdout)
+        expect(warns).toBe(Number(version) < 9)
       } finally {
         await podman.close()
       }

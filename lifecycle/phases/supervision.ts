@@ -32,7 +32,7 @@ export async function findSupervisor(path: string, reporter: Reporter): Promise<
 }
 
 /**
- * Says where a supervisor that works here finds not all that a program leaves alive: under QEMU's user emulation (X36). Of one
+ * Says where a supervisor that works here finds not all that a program leaves alive: under the user emulation of QEMU before 9.0 (X36). Of one
  * that does not work, its first run says why.
  */
 export async function warnOfOrphans(supervisor: string, reporter: Reporter): Promise<void> {
@@ -41,7 +41,7 @@ export async function warnOfOrphans(supervisor: string, reporter: Reporter): Pro
   reporter.event({
     type: 'warning',
     text: 'what buildpacks leave running may still run while the image is made: the emulator of this architecture cannot tell',
-    fix: 'build on a machine of that architecture',
+    fix: 'build on a machine of that architecture, or with QEMU 9.0 or newer',
   })
 }
 

@@ -55,11 +55,17 @@ export async function findEmulator(architecture: string, places: EmulationPlaces
   const machine = machines[architecture]
   if (machine === undefined)
     throw cannotRun(architecture, 'Bale knows no emulator for it', `use one of ${Object.keys(machines).join(', ')}`)
-  if (await isRegistered(join(binfmt, `qemu-${machine.qemu}`))) return { architecture }
+  const entry = `qemu-${machine.qemu}`
+  const registered = await flagsOf(join(binfmt, entry))
+  const lacking = registered === undefined ? undefined : ['F', 'O'].filter(flag => !registered.includes(flag))
+  if (lacking?.length === 0) return { architecture }
   const name = `qemu-${machine.qemu}-static`
   const program = await findProgram(name, path)
-  if (program === undefined)
-    throw cannotRun(architecture, `${name} is not installed`, 'apt-get install qemu-user-static, or the like')
+  if (program === undefined) {
+    const ours =
+      lacking === undefined ? '' : `, and the machine's own, ${entry}, lacks the flag ${lacking.join(' and ')}`
+    throw cannotRun(architecture, `${name} is not installed${ours}`, 'apt-get install qemu-user-static, or the like')
+  }
   // P: programs see their own name. F: the kernel opens the emulator now, which is not in the root file system of the programs.
   // O: the kernel opens the program for the emulator, since one that may be executed need not be readable.
   const registration = `:qemu-${machine.qemu}:M::${magic(machine.elf)}:${mask}:${program}:FOP`
@@ -74,10 +80,13 @@ export async function findEmulator(architecture: string, places: EmulationPlaces
 const cannotRun = (architecture: string, why: string, fix: string): BaleError =>
   new BaleError('engine', `this machine cannot run programs for linux/${architecture}: ${why}`, { fix })
 
-/** Only with F is the emulator found from another root file system, and only with O does it run what it cannot read. */
-async function isRegistered(entry: string): Promise<boolean> {
+/**
+ * The flags of an entry of binfmt_misc; undefined where there is none, or one that is disabled. Only with F is the emulator found from
+ * another root file system, and only with O does it run what it cannot read.
+ */
+async function flagsOf(entry: string): Promise<string | undefined> {
   const text = await readFile(entry, 'utf8').catch(() => '')
-  return /^enabled$/m.test(text) && ['F', 'O'].every(flag => new RegExp(`^flags: .*${flag}`, 'm').test(text))
+  return /^enabled$/m.test(text) ? (/^flags: (\w*)/m.exec(text)?.[1] ?? '') : undefined
 }
 
 async function registers(registration: string): Promise<boolean> {

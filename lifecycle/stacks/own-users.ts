@@ -11,7 +11,8 @@ export const inOwnUsers: readonly string[] = [
 pid=$!
 ids() { while read -r first _ count; do echo "$first $first $count"; done </proc/self/$1; }
 tries=0
-until printf '%s\\n' "$(ids uid_map)" >/proc/$pid/uid_map && printf '%s\\n' "$(ids gid_map)" >/proc/$pid/gid_map; do
+users=
+until { [ -n "$users" ] || printf '%s\\n' "$(ids uid_map)" >/proc/$pid/uid_map; } && users=mapped && printf '%s\\n' "$(ids gid_map)" >/proc/$pid/gid_map; do
   tries=$((tries + 1))
   if ! kill -0 $pid || [ $tries -gt 200 ]; then
     kill $pid

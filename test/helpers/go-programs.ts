@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,7 +24,10 @@ export interface GoPrograms {
 export async function goPrograms({ name, programs, modules }: GoPrograms): Promise<Available<string>> {
   const absent = missing('go')
   if (absent !== undefined) return { state: 'missing', reason: absent }
-  const dir = join(root, 'node_modules', '.cache', name)
+  const own = Object.values(programs).filter(source => source.endsWith('.go'))
+  const made = [programs, modules, own.map(source => readFileSync(join(root, source), 'utf8'))]
+  const key = createHash('sha256').update(JSON.stringify(made)).digest('hex').slice(0, 12)
+  const dir = join(root, 'node_modules', '.cache', name, key)
   const names = Object.keys(programs)
   if (names.every(program => existsSync(join(dir, program)))) return { state: 'available', value: dir }
   const work = await mkdtemp(join(tmpdir(), 'bale-go-'))

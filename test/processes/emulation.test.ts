@@ -64,6 +64,15 @@ describe('what runs programs of another architecture', () => {
     })
   })
 
+  it('is to be installed where the machine’s own cannot do what is needed, which is said', async () => {
+    const { places } = await machine({ 'qemu-aarch64': entry('PF') })
+    expect(await failureOf(findEmulator('arm64', places(true)))).toMatchObject({
+      message: expect.stringMatching(
+        /is not installed, and the machine's own, qemu-aarch64, lacks the flag O$/,
+      ) as string,
+    })
+  })
+
   it('is refused by an older kernel', async () => {
     const { places } = await machine({}, ['qemu-aarch64-static'])
     const error = await failureOf(findEmulator('arm64', places(false)))
