@@ -9,6 +9,7 @@ import { wrapErrno } from '../files/wrap-errno.ts'
 import { giveTree } from '../layers/tree/give.ts'
 import { type PhaseRunner, type RunLimits, engineRunner } from '../phase-runner.ts'
 import { warnOfOrphans } from '../phases/supervision.ts'
+import { landlockVersion, landlockVersions } from '../processes/landlock.ts'
 import { escapeId } from '../spec/ids.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 import { environmentOf, writeBuildConfig } from './phase-sandbox.ts'
@@ -149,7 +150,11 @@ async function chooseEngine({ environment, workspace, landlock, reporter }: Cont
   await warnOfOrphans(supervisor, reporter)
   const user = process.geteuid?.() === 0 ? `user ${environment.user.uid}` : 'the user of this job'
   if (await canConfine(landlock)) {
-    const text = `Buildpacks run as ${user}, confined by Landlock: they reach the source, their layers and the system, and no other file or process of this job`
+    const scoped = (await landlockVersion(landlock)) >= landlockVersions.scopes
+    const reach = scoped
+      ? 'no other file or process of this job'
+      : 'no other file of this job; from Linux 6.12 on, neither can they signal its processes'
+    const text = `Buildpacks run as ${user}, confined by Landlock: they reach the source, their layers and the system, and ${reach}`
     reporter.event({ type: 'note', level: 'info', text })
     return unsandboxedEngine({ ...options, landlock })
   }

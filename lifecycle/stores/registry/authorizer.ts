@@ -17,6 +17,7 @@ export interface AuthorizerOptions extends TokenOptions {
   /** The name in credentials: `index.docker.io`. */
   readonly registry: string
   readonly credentials: Credentials
+  readonly unusedLogin?: string | undefined
 }
 
 interface Token {
@@ -47,7 +48,8 @@ export class Authorizer {
 
   /** Who makes such a request, as far as the registry has asked for credentials yet. */
   asker({ repository }: Access): Asker {
-    return { registry: this.#options.registry, known: this.#known.has(repository) }
+    const { registry, unusedLogin } = this.#options
+    return { registry, known: this.#known.has(repository), unusedLogin }
   }
 
   /** The header for a first attempt; undefined while the registry has not asked for one. */

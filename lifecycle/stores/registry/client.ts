@@ -13,6 +13,8 @@ export interface RegistryOptions {
   /** Host and optional port: `index.docker.io`, `localhost:5000`. */
   readonly registry: string
   readonly credentials: Credentials
+  /** See `unusedLogin`: for the advice to those who have no credentials. */
+  readonly unusedLogin?: string | undefined
   /** Certificates are not checked, and http will do. `mayLackTls` tells which hosts may use http without this. */
   readonly insecure?: boolean
   /** Certificates are not checked. */
@@ -58,7 +60,16 @@ export class Registry implements AsyncDisposable {
   #origin: Promise<URL> | undefined
 
   constructor(options: RegistryOptions) {
-    const { registry, credentials, insecure = false, unverified = false, ca = [], proxy = {}, client } = options
+    const {
+      registry,
+      credentials,
+      unusedLogin,
+      insecure = false,
+      unverified = false,
+      ca = [],
+      proxy = {},
+      client,
+    } = options
     this.host = registry
     this.limits = { ...defaultLimits, ...options.limits }
     this.#userAgent = options.userAgent === undefined ? 'bale' : `bale ${options.userAgent}`
@@ -67,6 +78,7 @@ export class Registry implements AsyncDisposable {
     this.#authorizer = new Authorizer({
       registry,
       credentials,
+      unusedLogin,
       http: this.#http,
       secrets: this.#secrets,
       limits: this.limits,

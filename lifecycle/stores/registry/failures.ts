@@ -24,6 +24,8 @@ export interface Asker {
   readonly registry: string
   /** Whether there are credentials for it. */
   readonly known: boolean
+  /** The command that would use credentials which the job has in variables. */
+  readonly unusedLogin?: string | undefined
 }
 
 /**
@@ -66,7 +68,11 @@ const proxyFix = 'put user and password into the URL of the proxy: HTTPS_PROXY=h
 
 function fixOf({ method, status }: { method: string; status: number }, asker: Asker): string | undefined {
   const host = asker.registry === dockerHub ? 'docker.io' : asker.registry
-  const login = `run docker login ${host} or set CNB_REGISTRY_AUTH`
+  const { unusedLogin } = asker
+  const login =
+    unusedLogin === undefined
+      ? `run docker login ${host} or set CNB_REGISTRY_AUTH`
+      : `log in with the credentials that this job has in its variables: ${unusedLogin}`
   switch (status) {
     case 401:
       return asker.known ? `log in again: docker login ${host}` : login

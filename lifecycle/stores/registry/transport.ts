@@ -8,6 +8,7 @@ import { registrySettings } from '../settings.ts'
 import type { ImageReference, ImageTransport, StoreContext } from '../transport.ts'
 import { removeManifest } from './remove.ts'
 import { type Registry, openRegistry, proxySettings, registryStore } from './store.ts'
+import { unusedLogin } from './unused-login.ts'
 
 interface RegistryTransport extends ImageTransport {
   at(docker: Reference): ImageReference
@@ -56,6 +57,7 @@ function connect(host: string, { settings, credentials }: StoreContext): Registr
     insecure: insecure || insecureRegistries.includes(host),
     unverified: skipTlsVerify,
     credentials,
+    unusedLogin: unusedLogin(host, environment),
     proxy: proxySettings(environment),
     // The machine's certificate authorities, which Node does not use by itself.
     ca: [caBundle, ca].flatMap(path => (path === undefined ? [] : [read(path)])),
