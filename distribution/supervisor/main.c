@@ -261,7 +261,7 @@ static void prepare(void) {
   long adoption = SYS(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0);
   adopts = adoption == 0;
   /* QEMU gives this to neither. A kernel that adopts none, or a filter that says so, is not trusted. */
-  bool emulated = SYS(prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == -EINVAL;
+  bool emulated = SYS(prctl, PR_GET_SECCOMP, 0, 0, 0) == -EINVAL;
   if (adoption != -EINVAL || !emulated) must(adoption, "orphans cannot be adopted");
   must(SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0), "setuid programs cannot be disarmed");
   char path[64];
