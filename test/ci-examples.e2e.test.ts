@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -42,10 +42,30 @@ describe('examples/ci', () => {
   it('argo-workflow.yaml is valid', { timeout: 120_000 }, async context => {
     const absent = missing('go')
     if (absent !== undefined) return skip(context, absent)
-    const schema = join(await goModule(argo), 'api/jsonschema/schema.json')
+    const published = join(await goModule(argo), 'api/jsonschema/schema.json')
+    const schema = join(dir, 'argo.json')
+    await writeFile(schema, JSON.stringify(closed(JSON.parse(await readFile(published, 'utf8')) as ArgoSchema)))
     expect(await check('--schemafile', schema, example('argo-workflow.yaml'))).toContain('ok')
+    const misspelt = join(dir, 'misspelt.yaml')
+    await writeFile(misspelt, textOfExample('argo-workflow.yaml').replace('outputs:', 'output:'))
+    await expect(check('--schemafile', schema, misspelt)).rejects.toMatchObject({
+      stdout: expect.stringContaining("'output' was unexpected") as string,
+    })
   })
 })
+
+interface ArgoSchema {
+  readonly definitions: Readonly<Record<string, { readonly properties?: object }>>
+}
+
+/** Argo's schema allows any further field; a misspelt one would be valid. */
+function closed(schema: ArgoSchema): ArgoSchema {
+  const definitions = Object.entries(schema.definitions).map(([name, definition]) => [
+    name,
+    definition.properties === undefined ? definition : { additionalProperties: false, ...definition },
+  ])
+  return { ...schema, definitions: Object.fromEntries(definitions) as ArgoSchema['definitions'] }
+}
 
 // Kubernetes' own modules have the version of test/kubernetes/build, so that Go compiles them once for both.
 const kubernetes = ['api', 'apimachinery', 'client-go'].map(name => `k8s.io/${name}@v0.34.4`)

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { makeImage } from '../../lifecycle/image/image.ts'
 import type { Credential } from '../../lifecycle/stores/credentials.ts'
+import { unusedLogin } from '../../lifecycle/stores/registry/unused-login.ts'
 import { configOf, noise, pieces, platform, sourceOf } from '../helpers/images.ts'
 import { type FakeRegistry, errorAnswer } from '../helpers/registry.ts'
 import type { AuthOptions } from '../helpers/registry/auth.ts'
@@ -124,6 +125,54 @@ describe.each([basic, bearer])('K18 credentials for one path of a registry: $sch
     expect(others.length).toBeGreaterThan(0)
     expect(others.filter(r => r.headers.authorization?.startsWith('Basic'))).toEqual([])
     expect(new Set(asked)).toEqual(new Set([`${server.host}/team/app`, `${server.host}/other/app`]))
+  })
+})
+
+describe('what a job has in its variables', () => {
+  it.each([
+    [
+      'GitLab’s registry',
+      'r.test:5050',
+      { CI_REGISTRY: 'r.test:5050', CI_REGISTRY_USER: 'u', CI_REGISTRY_PASSWORD: secret },
+      'r.test:5050 --username "$CI_REGISTRY_USER"',
+    ],
+    ['GitHub’s registry', 'ghcr.io', { GITHUB_ACTOR: 'u', GITHUB_TOKEN: secret }, 'ghcr.io --username "$GITHUB_ACTOR"'],
+    ['any registry', 'r.test', { REGISTRY_USER: 'u', REGISTRY_PASSWORD: secret }, 'r.test --username "$REGISTRY_USER"'],
+    [
+      'Docker Hub',
+      'index.docker.io',
+      { DOCKER_USERNAME: 'u', DOCKER_PASSWORD: secret },
+      'docker.io --username "$DOCKER_USERNAME"',
+    ],
+    [
+      'another registry than GitLab’s',
+      'other.test',
+      { CI_REGISTRY: 'r.test', CI_REGISTRY_USER: 'u', CI_REGISTRY_PASSWORD: secret },
+      undefined,
+    ],
+    ['another registry than GitHub’s', 'r.test', { GITHUB_ACTOR: 'u', GITHUB_TOKEN: secret }, undefined],
+    ['a user without a password', 'ghcr.io', { GITHUB_ACTOR: 'u', GITHUB_TOKEN: '' }, undefined],
+  ])('is for %s', (_what, registry, env, words) => {
+    const command = unusedLogin(registry, env)
+    if (words === undefined) return expect(command).toBeUndefined()
+    expect(command).toContain(`bale login ${words} --password-stdin`)
+    expect(command).not.toContain(secret)
+  })
+
+  it('is named where there are no credentials, and not where there are wrong ones', async () => {
+    for (const auth of [basic, bearer]) {
+      const server = await serve({ auth })
+      const hint = unusedLogin(server.host, {
+        CI_REGISTRY: server.host,
+        CI_REGISTRY_USER: 'u',
+        CI_REGISTRY_PASSWORD: secret,
+      })
+      const line = await refusal(connect(server.host, { unusedLogin: hint }).store.checkWrite(['v1']))
+      expect(line).toContain(`| log in with the credentials that this job has in its variables: ${hint}`)
+      const credentials = credentialsOf({ kind: 'password', username: 'ann', password: 'wrong' })
+      const wrong = await refusal(connect(server.host, { unusedLogin: hint, credentials }).store.checkWrite(['v1']))
+      expect(wrong).not.toContain('CI_REGISTRY_USER')
+    }
   })
 })
 

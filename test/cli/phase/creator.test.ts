@@ -143,6 +143,17 @@ printf '[run-image]\\nreference = "forged.example/run"\\n[image]\\nreference = "
 mkdir -p forged/own; printf f > forged/own/file; printf '[types]\\nlaunch = true\\n' > forged/own.toml
 ln -s "$CNB_APP_DIR/canary" report.toml`
 
+  it('makes no image where BALE_CHECK_START is set and a process starts what is not there', async () => {
+    const registry = await registryWithRun()
+    const m = await machine('0.15')
+    const images = [`-run-image=${registry.host}/run`, `${registry.host}/app`]
+    const before = registry.manifests.size
+    const { status, lines } = await create(m, images, { detector, builder }, { BALE_CHECK_START: 'true' })
+    expect(lines.join('\n')).toMatch(/ERROR: process web \(test\/app\).*"x"/)
+    expect(status).toBe(51)
+    expect(registry.manifests.size).toBe(before)
+  })
+
   it('is not believed: the image is that of a build without, and the report replaces a link', async () => {
     const registry = await registryWithRun()
     const m = await machine('0.15', { 'workspace/canary': 'sings' })
