@@ -6,7 +6,7 @@ import { countClasses, type JavaArchive, readArchive } from './archive.ts'
 import type { Artifact } from './artifact.ts'
 import type { Jdk } from './jdk.ts'
 import { copyLibraries, type Maven } from './maven.ts'
-import { propertySource, provideTomcat } from './tomcat.ts'
+import { propertySource, provideTomcat, type Tomcat } from './tomcat.ts'
 
 /** What stays in the image, and how it starts. */
 export interface ImageFiles {
@@ -32,6 +32,7 @@ export interface BuildTools {
 
 /** Replaces the sources in the application's directory by what the build made, and says how that starts. */
 export async function placeArtifact(context: BuildContext, artifact: Artifact, tools: BuildTools): Promise<ImageFiles> {
+  const { app } = context
   const { jdk, temp } = tools
   const stage = join(temp, 'application')
   await mkdir(stage)
@@ -50,9 +51,14 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
   }
   const { archive } = artifact
   if (artifact.kind === 'war') {
-    await unzip(context, jdk, archive.path, stage)
+    // Tomcat serves all that is in its directory, so nothing that stays of the source may be in it.
+    const webapp = { path: app.at('webapp'), staged: join(stage, 'webapp') }
+    await mkdir(webapp.staged)
+    await unzip(context, jdk, archive.path, webapp.staged)
+    // Before the application's Maven wrapper and settings go, which bring it.
+    const tomcat = await provideTomcat(context, webapp, tools)
     await replaceSources(context, stage)
-    return startWebApplication(context, tools)
+    return startTomcat(context, tomcat, 'webapp')
   }
   if (artifact.kind === 'classes') {
     await cp(archive.path, join(stage, basename(archive.path)))
@@ -116,14 +122,17 @@ async function startLibraries({ app }: BuildContext, main: string): Promise<Imag
   return { processes: [web(command)], slices: [], components, classes, shown: main }
 }
 
-/** An unpacked web application in a servlet container. */
+/** A web application that is unpacked already, in a servlet container. */
 export async function startWebApplication(context: BuildContext, tools: BuildTools): Promise<ImageFiles> {
-  const { app } = context
-  const tomcat = await provideTomcat(context, () => tools.openMaven(), tools.temp)
+  const { path } = context.app
+  return startTomcat(context, await provideTomcat(context, { path, staged: path }, tools), '.')
+}
+
+async function startTomcat({ app }: BuildContext, tomcat: Tomcat, webapp: string): Promise<ImageFiles> {
   const { components, classes } = await inspectLibraries(app.path)
   return {
     processes: [web(tomcat.command)],
-    slices: [{ paths: ['WEB-INF/lib'] }],
+    slices: [{ paths: [join(webapp, 'WEB-INF/lib')] }],
     components,
     // Those of Tomcat itself beside the libraries'.
     classes: classes + 3000,

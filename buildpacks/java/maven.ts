@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
@@ -42,6 +42,10 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
   })
   const program: [string, ...string[]] =
     wrapper === undefined ? [await provideMaven(context, archive)] : ['sh', app.at(wrapper)]
+  // Older wrappers look for their properties in the directory that they run in, which copyArtifact has as well.
+  const parts = join(dirname(wrapper ?? ''), '.mvn/wrapper')
+  if (wrapper !== undefined && (await app.hasDirectory(parts)))
+    await cp(app.at(parts), join(temp, '.mvn/wrapper'), { recursive: true })
   const fixed = ['-B', '-ntp', `-Dmaven.repo.local=${join(cache.path, 'repository')}`]
   const settings = await settingsOf(context, temp)
   const name = wrapper === undefined ? 'mvn' : `./${wrapper}`
@@ -142,7 +146,8 @@ async function settingsOf(context: BuildContext, temp: string): Promise<string[]
   const path = firstSetting(env, 'MAVEN_SETTINGS_PATH')?.value
   if (path !== undefined) {
     if (!(await app.has(path))) throw new BuildpackError(`there is no ${path}`, { where: 'MAVEN_SETTINGS_PATH' })
-    return ['-s', path]
+    // Maven does not always run in the application's directory.
+    return ['-s', app.at(path)]
   }
   const proxies = proxiesOf(env)
   if (proxies.length === 0) return []

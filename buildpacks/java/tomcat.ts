@@ -2,15 +2,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { openPromise } from 'yauzl'
-import {
-  type App,
-  type BuildContext,
-  BuildpackError,
-  digestOf,
-  firstSetting,
-  override,
-  packageUrl,
-} from '../sdk/index.ts'
+import { App, type BuildContext, BuildpackError, digestOf, firstSetting, override, packageUrl } from '../sdk/index.ts'
 import { copyArtifact, type Maven } from './maven.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -52,11 +44,28 @@ function releaseOf(text: string, where: string): string {
   })
 }
 
-/** Puts Tomcat into a layer of the image, with the application's directory as its only web application. */
-export async function provideTomcat(context: BuildContext, openMaven: () => Promise<Maven>, temp: string) {
-  const { app, env, layer, log, run } = context
+/** An unpacked web application. */
+export interface WebApplication {
+  /** Where it is in the image. */
+  readonly path: string
+  /** Where it is now. */
+  readonly staged: string
+}
+
+export interface TomcatTools {
+  readonly temp: string
+  readonly openMaven: () => Promise<Maven>
+}
+
+/** Puts Tomcat into a layer of the image, with one web application. */
+export async function provideTomcat(
+  context: BuildContext,
+  application: WebApplication,
+  { openMaven, temp }: TomcatTools,
+): Promise<Tomcat> {
+  const { env, layer, log, run } = context
   const setting = firstSetting(env, 'BP_TOMCAT_VERSION')
-  const { api, why } = await servletApi(app)
+  const { api, why } = await servletApi(new App(application.staged))
   const version =
     setting === undefined ? releaseOf(api === 'javax' ? '9' : '10', why) : releaseOf(setting.value, setting.name)
   log.info(`Tomcat ${version}: ${setting === undefined ? why : `${setting.name} is ${setting.value}`}`)
@@ -69,7 +78,7 @@ export async function provideTomcat(context: BuildContext, openMaven: () => Prom
     key: {
       Tomcat: version,
       'context path': webapp,
-      application: app.path,
+      application: application.path,
       configuration: digestOf(...Object.values(files)),
     },
     create: async dir => {
@@ -86,7 +95,7 @@ export async function provideTomcat(context: BuildContext, openMaven: () => Prom
         await rm(join(dir, 'bin', name))
       for (const [name, content] of Object.entries(files)) await writeFile(join(dir, 'conf', name), content)
       await mkdir(join(dir, 'webapps'))
-      await symlink(app.path, join(dir, 'webapps', webapp))
+      await symlink(application.path, join(dir, 'webapps', webapp))
       // The layer is read-only where the application runs.
       const launch = { CATALINA_HOME: override(dir), CATALINA_BASE: override(dir), CATALINA_TMPDIR: override('/tmp') }
       return { env: { launch } }
@@ -94,7 +103,7 @@ export async function provideTomcat(context: BuildContext, openMaven: () => Prom
     sbom: () =>
       Promise.resolve([{ name: 'tomcat', version, purl: packageUrl('maven', 'org.apache.tomcat/tomcat', version) }]),
   })
-  return { version, command: ['sh', join(path, 'bin/catalina.sh'), 'run'] } satisfies Tomcat
+  return { version, command: ['sh', join(path, 'bin/catalina.sh'), 'run'] }
 }
 
 const files = {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Maven } from '../../buildpacks/java/maven.ts'
 import { checkTomcatSettings, provideTomcat } from '../../buildpacks/java/tomcat.ts'
-import { App, type BuildContext, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
+import { type BuildContext, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { type Tree, writeTree } from '../helpers/tree.ts'
@@ -39,7 +39,6 @@ async function provide(tree: Tree, env: Record<string, string> = {}) {
   const note = (text: string) => void (said += text)
   const dir = join(root, 'layer')
   const context = {
-    app: new App(join(root, 'app')),
     env,
     log: new Log({ stdout: note, stderr: note }),
     run: ([program, ...args]: readonly [string, ...string[]]) => {
@@ -52,8 +51,9 @@ async function provide(tree: Tree, env: Record<string, string> = {}) {
       return { path: dir }
     },
   } as unknown as BuildContext
-  const tomcat = await provideTomcat(context, () => Promise.resolve(maven), root)
-  return { tomcat, copied, said, dir, root }
+  const application = { path: '/workspace', staged: join(root, 'app') }
+  const tomcat = await provideTomcat(context, application, { openMaven: () => Promise.resolve(maven), temp: root })
+  return { tomcat, copied, said, dir }
 }
 
 describe('Tomcat', () => {
@@ -82,9 +82,9 @@ describe('Tomcat', () => {
   })
 
   it('has the application alone, on the port of the environment', async () => {
-    const { dir, root, tomcat } = await provide({ 'WEB-INF/web.xml': '' })
+    const { dir, tomcat } = await provide({ 'WEB-INF/web.xml': '' })
     expect(await readdir(join(dir, 'webapps'))).toEqual(['ROOT'])
-    expect(await readlink(join(dir, 'webapps/ROOT'))).toBe(join(root, 'app'))
+    expect(await readlink(join(dir, 'webapps/ROOT'))).toBe('/workspace')
     expect(await readdir(join(dir, 'bin'))).toEqual(['catalina.sh'])
     expect(await readFile(join(dir, 'conf/server.xml'), 'utf8')).toContain('<Connector port="${PORT:-8080}"')
     expect(await readFile(join(dir, 'conf/web.xml'), 'utf8')).toBe('theirs')
