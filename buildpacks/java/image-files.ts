@@ -2,9 +2,10 @@ import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
 import { type BuildContext, BuildpackError, type Component, firstSetting, type LaunchProcess } from '../sdk/index.ts'
-import { countClasses, type JavaArchive, readArchive } from './archive.ts'
+import { countClasses, type JavaArchive } from './archive.ts'
 import type { Artifact } from './artifact.ts'
 import type { Jdk } from './jdk.ts'
+import { inspectLibraries } from './libraries.ts'
 import { copyLibraries, type Maven } from './maven.ts'
 import { propertySource, provideTomcat, type Tomcat } from './tomcat.ts'
 
@@ -43,11 +44,11 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
     return startDistribution(context)
   }
   if (artifact.kind === 'class path') {
-    await mkdir(join(stage, 'lib'))
-    for (const [index, path] of artifact.paths.entries())
-      await cp(path, join(stage, 'lib', `${String(index + 1).padStart(3, '0')}-${basename(path)}`))
+    // Those of two modules may have the same name.
+    const libraries = artifact.paths.map((path, index) => join('lib', String(index + 1), basename(path)))
+    for (const [index, path] of artifact.paths.entries()) await cp(path, join(stage, libraries[index] ?? ''))
     await replaceSources(context, stage)
-    return startLibraries(context, artifact.main)
+    return startLibraries(context, artifact.main, libraries)
   }
   const { archive } = artifact
   if (artifact.kind === 'war') {
@@ -81,8 +82,7 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
 
 /** The directory as the build leaves it, for a command of the user's that starts something in it. */
 export async function startInPlace({ app }: BuildContext, where: string): Promise<ImageFiles> {
-  const { components, classes } = await inspectLibraries(app.path)
-  return { processes: [], slices: [], components, classes, shown: `what ${where} says` }
+  return { ...(await inspectLibraries(app.path)), processes: [], slices: [], shown: `what ${where} says` }
 }
 
 /** The libraries of an archive that does not name them: Maven knows which ones a project needs at run time. */
@@ -116,10 +116,10 @@ async function startClasses(context: BuildContext, { path }: JavaArchive, main: 
   }
 }
 
-async function startLibraries({ app }: BuildContext, main: string): Promise<ImageFiles> {
-  const { components, classes } = await inspectLibraries(app.path)
-  const command = ['java', '-cp', app.at('lib/*'), main] as const
-  return { processes: [web(command)], slices: [], components, classes, shown: main }
+async function startLibraries({ app }: BuildContext, main: string, libraries: readonly string[]): Promise<ImageFiles> {
+  // One by one: the JVM reads `lib/*` in the order of the directory, and the first of two classes of the same name is the one that counts.
+  const command = ['java', '-cp', libraries.map(path => app.at(path)).join(':'), main] as const
+  return { ...(await inspectLibraries(app.path)), processes: [web(command)], slices: [], shown: main }
 }
 
 /** A web application that is unpacked already, in a servlet container. */
@@ -251,29 +251,8 @@ export async function startDistribution({ app, env }: BuildContext): Promise<Ima
     )
   }
   await chmod(app.at(bin, script), 0o755)
-  const { components, classes } = await inspectLibraries(app.path)
-  return {
-    processes: [web([app.at(bin, script)])],
-    slices: [],
-    components,
-    classes,
-    // Play writes its process id beside itself, where the application cannot write, and will not start where there is one already.
-    ...(components.some(({ name }) => /^play-server_/.test(name)) && { options: ['-Dpidfile.path=/dev/null'] }),
-    shown: join(bin, script),
-  }
-}
-
-/** Every archive in a directory: libraries for the bill of materials, and how many classes there are. */
-async function inspectLibraries(dir: string): Promise<{ components: Component[]; classes: number }> {
-  const components: Component[] = []
-  let classes = 0
-  for (const path of (await readdir(dir, { recursive: true, encoding: 'utf8' })).toSorted()) {
-    if (!/\.[jw]ar$/.test(path)) continue
-    const archive = await readArchive(join(dir, path))
-    components.push(archive.component)
-    classes += countClasses(archive)
-  }
-  return { components, classes }
+  const libraries = await inspectLibraries(app.path)
+  return { ...libraries, processes: [web([app.at(bin, script)])], slices: [], shown: join(bin, script) }
 }
 
 async function unzip({ run }: BuildContext, { home, env }: Jdk, file: string, dir: string): Promise<void> {
