@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, matchesGlob, relative } from 'node:path'
 import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { type JavaArchive, readArchive } from './archive.ts'
+import type { BuildTool } from './build-tool.ts'
 import { mainClassesIn } from './main-class.ts'
 
 /**
@@ -10,10 +11,16 @@ import { mainClassesIn } from './main-class.ts'
  */
 export type Artifact =
   | { readonly kind: 'archive'; readonly archive: JavaArchive }
-  | { readonly kind: 'classes'; readonly archive: JavaArchive; readonly main: string }
+  | Classes
   | { readonly kind: 'war'; readonly archive: JavaArchive }
   | { readonly kind: 'class path'; readonly paths: readonly string[]; readonly main: string }
   | { readonly kind: 'distribution'; readonly path: string }
+
+interface Classes {
+  readonly kind: 'classes'
+  readonly archive: JavaArchive
+  readonly main: string
+}
 
 const artifactSettings = [
   'BP_MAVEN_BUILT_ARTIFACT',
@@ -42,7 +49,11 @@ const isHelper = (name: string): boolean => /^original-|-(sources|javadoc|tests|
  * says which class to start; else the only distribution, the only war, or the only archive with a class that can be started.
  * @throws BuildpackError if there is none, or more than one
  */
-export async function findArtifact(app: App, env: Readonly<Record<string, string>>): Promise<Artifact> {
+export async function findArtifact(
+  app: App,
+  env: Readonly<Record<string, string>>,
+  tool: BuildTool | undefined,
+): Promise<Artifact> {
   const setting = firstSetting(env, ...artifactSettings)
   const module = firstSetting(env, ...moduleSettings)
   const all = await builtFiles(app.path, module?.value.replace(/\/$/, '') ?? '')
@@ -82,7 +93,21 @@ export async function findArtifact(app: App, env: Readonly<Record<string, string
       fix: 'set BP_MAVEN_BUILT_MODULE or BP_GRADLE_BUILT_MODULE to the module that starts',
     })
   }
-  return findClasses(app, env, archives)
+  const found = await findClasses(app, env, archives)
+  // Maven alone says which libraries an archive needs that does not name them.
+  const isMavens = tool === 'maven' && basename(dirname(found.archive.path)) === 'target'
+  if (isMavens) return found
+  throw new BuildpackError('does not say which class to start, nor which libraries that needs', {
+    where: relative(app.path, found.archive.path),
+    fix: fixes[tool ?? 'maven'],
+  })
+}
+
+const fixes: Readonly<Record<BuildTool, string>> = {
+  maven: 'set Main-Class and Class-Path in its manifest, or have it made in target/',
+  gradle: 'apply the plugin application in build.gradle and set application.mainClass: it makes a distribution',
+  sbt: 'have sbt make one with its libraries: SBT_TASKS=stage with sbt-native-packager, or assembly with sbt-assembly',
+  leiningen: 'set :main in project.clj, and have Leiningen make an archive with its libraries: lein uberjar',
 }
 
 /** Settings of plugins that start or pack an application, by which the class of a project is known that has several. */
@@ -104,15 +129,14 @@ export async function findClassPath(
       fix: 'add sbt-native-packager to project/plugins.sbt, and enablePlugins(JavaAppPackaging) to build.sbt',
     })
   }
-  const found = await findClasses(app, env, own)
-  return found.kind === 'classes' ? { kind: 'class path', paths, main: found.main } : found
+  return { kind: 'class path', paths, main: (await findClasses(app, env, own)).main }
 }
 
 async function findClasses(
   app: App,
   env: Readonly<Record<string, string>>,
   archives: readonly JavaArchive[],
-): Promise<Artifact> {
+): Promise<Classes> {
   const pom = (await app.read(firstSetting(env, 'BP_MAVEN_POM_FILE')?.value ?? 'pom.xml')) ?? ''
   const named = mainProperty.exec(pom)?.[2]
   const all: { archive: JavaArchive; main: string }[] = []

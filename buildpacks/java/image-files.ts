@@ -92,8 +92,6 @@ async function stageLibraries(
   { path }: JavaArchive,
   stage: string,
 ): Promise<void> {
-  // Where the archive is not Maven's own, its libraries are for the build to copy.
-  if (basename(dirname(path)) !== 'target') return
   const name = 'target/bale-libraries'
   await copyLibraries(context, await openMaven(), name)
   await cp(join(dirname(dirname(path)), name), join(stage, 'lib'), { recursive: true }).catch((error: unknown) => {

@@ -11,12 +11,12 @@ import {
   type DetectContext,
   detectLanguage,
   fail,
-  firstSetting,
   pass,
   withTempDir,
 } from '../sdk/index.ts'
 import { type JavaArchive, parseManifest, readArchive } from './archive.ts'
 import { type Artifact, findArtifact, findClassPath } from './artifact.ts'
+import { type BuildTool, buildToolOf } from './build-tool.ts'
 import { buildWithGradle, requireWrapper } from './gradle.ts'
 import { startsInPlace } from './declared-start.ts'
 import {
@@ -42,30 +42,15 @@ export const java = defineBuildpack({
   offers: context => debianOffers(context, { Java: available.map(major => `openjdk-${major}-jdk-headless`) }),
 })
 
-type Env = Readonly<Record<string, string>>
-
 async function detect({ app, env }: DetectContext) {
   const roles = await Promise.all(['java', 'scala', 'clojure'].map(id => detectLanguage({ app, env }, id)))
   const found = roles.find(({ role }) => role !== 'none') ?? roles[0]
   if (found === undefined || found.role === 'none') return fail(found?.reason ?? '')
   const isBuilt = (await archivesIn(app)).length > 0 || (await unpackedDistribution(app)) !== undefined
-  if ((await toolOf(app, env)) === undefined && !isBuilt) {
+  if ((await buildToolOf(app, env)) === undefined && !isBuilt) {
     return fail('there is no pom.xml, no build.gradle, no build.sbt, no project.clj, and no archive')
   }
   return pass(found.reason, found.plan)
-}
-
-type Tool = 'maven' | 'gradle' | 'sbt' | 'leiningen'
-
-/** The tool that builds the application; undefined for an application that is compiled already. */
-async function toolOf(app: App, env: Env): Promise<Tool | undefined> {
-  if (firstSetting(env, 'BP_MAVEN_POM_FILE')) return 'maven'
-  const names = await readdir(app.path)
-  // Polyglot Maven has its projects in pom.yaml, pom.groovy and others.
-  if (names.some(name => /^pom\.(xml|ya?ml|groovy|kts|scala|clj|atom|rb|json|toml)$/.test(name))) return 'maven'
-  if (names.some(name => /^(build|settings)\.gradle(\.kts)?$/.test(name))) return 'gradle'
-  if (names.includes('build.sbt')) return 'sbt'
-  return names.includes('project.clj') ? 'leiningen' : undefined
 }
 
 async function archivesIn(app: App): Promise<string[]> {
@@ -99,7 +84,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
     )
   }
   if (major === '11') log.warning('Debian no longer mends Java 11', 'Use 17 or newer if the application runs with it.')
-  const tool = await toolOf(app, env)
+  const tool = await buildToolOf(app, env)
   if (tool === 'gradle') await requireWrapper(app)
   const ready = tool === undefined ? await findReady(app) : undefined
   checkTomcatSettings(env)
@@ -115,6 +100,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
     context,
     classPath === undefined ? ready : await findClassPath(app, env, classPath),
     image,
+    tool,
   )
   await provideJre(context, archive, { major, jdk, classes: files.classes, options: files.options ?? [] })
   log.info(`Starts with: ${files.shown}`)
@@ -124,14 +110,19 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   }
 }
 
-async function chooseFiles(context: BuildContext, ready: Ready | undefined, tools: BuildTools): Promise<ImageFiles> {
+async function chooseFiles(
+  context: BuildContext,
+  ready: Ready | undefined,
+  tools: BuildTools,
+  tool: BuildTool | undefined,
+): Promise<ImageFiles> {
   const { app, env } = context
   if (ready?.kind === 'exploded') return startExploded(context, ready.manifest)
   if (ready?.kind === 'unpacked distribution') return startDistribution(context)
   if (ready?.kind === 'web application') return startWebApplication(context, tools)
   const inPlace = ready === undefined ? await startsInPlace(app, env) : undefined
   if (inPlace !== undefined) return startInPlace(context, inPlace)
-  return placeArtifact(context, ready ?? (await findArtifact(app, env)), tools)
+  return placeArtifact(context, ready ?? (await findArtifact(app, env, tool)), tools)
 }
 
 type Ready =

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { countClasses, parseManifest, readArchive } from '../../buildpacks/java/archive.ts'
 import { findArtifact } from '../../buildpacks/java/artifact.ts'
+import type { BuildTool } from '../../buildpacks/java/build-tool.ts'
 import { startsInPlace } from '../../buildpacks/java/declared-start.ts'
 import { parseLayersIndex, placeArtifact } from '../../buildpacks/java/image-files.ts'
 import { java } from '../../buildpacks/java/java.ts'
@@ -170,7 +171,7 @@ describe('the artifact that starts', () => {
   const find = async (tree: Tree, env: Record<string, string> = {}) => {
     const dir = await temporaryDirectory()
     await writeTree(dir, tree)
-    const artifact = await findArtifact(new App(dir), env)
+    const artifact = await findArtifact(new App(dir), env, 'maven')
     if ('path' in artifact) return relative(dir, artifact.path)
     if ('archive' in artifact) return relative(dir, artifact.archive.path)
     throw new Error(`the artifact is a ${artifact.kind}`)
@@ -254,21 +255,30 @@ describe('a class to start, where no manifest names one', () => {
     { name: 'shop/Argument.class', content: classFile('shop/Argument', { descriptor: '(I)V' }) },
     { name: 'shop/Damaged.class', content: classFile('shop/Damaged').subarray(0, 40) },
   )
-  const find = async (tree: Tree) => {
+  const find = async (tree: Tree, tool: BuildTool = 'maven') => {
     const dir = await temporaryDirectory()
     await writeTree(dir, tree)
-    return findArtifact(new App(dir), {})
+    return findArtifact(new App(dir), {}, tool)
   }
+  const main = zipOf({ name: 'shop/Main.class', content: classFile('shop/Main') })
 
   it('is found by its main method', async () => {
     const dir = await temporaryDirectory()
     await writeTree(dir, { 'shop.jar': classes })
     expect(await mainClassesIn(join(dir, 'shop.jar'))).toEqual(['shop.Main', 'shop.Other'])
-    expect(
-      await find({ 'target/shop.jar': zipOf({ name: 'shop/Main.class', content: classFile('shop/Main') }) }),
-    ).toMatchObject({
-      kind: 'classes',
-      main: 'shop.Main',
+    expect(await find({ 'target/shop.jar': main })).toMatchObject({ kind: 'classes', main: 'shop.Main' })
+  })
+
+  it.each<[BuildTool, string, string]>([
+    ['gradle', 'build/libs/shop.jar', 'apply the plugin application'],
+    ['sbt', 'target/scala-3.3.6/shop.jar', 'SBT_TASKS=stage'],
+    ['leiningen', 'target/shop.jar', 'lein uberjar'],
+    ['maven', 'build/libs/shop.jar', 'Class-Path'],
+  ])('is refused where %s leaves the libraries out: %s', async (tool, path, fix) => {
+    expect(await failureOf(find({ [path]: main }, tool))).toMatchObject({
+      where: path,
+      message: 'does not say which class to start, nor which libraries that needs',
+      fix: expect.stringContaining(fix) as string,
     })
   })
 
