@@ -2,9 +2,9 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
 import { App } from './app.ts'
-import { declaredPrograms, declaredRuntime } from './declared-start.ts'
+import { declaredPrograms, declaredRuntime, declaredStart } from './declared-start.ts'
 import { hugoConfigs, type Language, languageNamed, languages } from './languages.ts'
-import { findFrontEnd, isForNode } from './front-end.ts'
+import { findFrontEnd, type FrontEnd, isForNode } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
 
@@ -37,8 +37,29 @@ export async function findEvidence(app: App, env: Env): Promise<Evidence[]> {
     const because = declared && `${declared.because}, and ${evidence.because}`
     found.push(declared?.language === language && because ? { language, strength: 'declared', because } : evidence)
   }
-  return found
+  return (await guessedSite(app, env, found)) ?? found
 }
+
+/**
+ * The evidence where a build script beside a page makes the application a static site; undefined where anything says otherwise: a
+ * start command, a file of another language, or a file or setting of the static buildpack, which says itself what it is.
+ */
+async function guessedSite(app: App, env: Env, found: readonly Evidence[]): Promise<Evidence[] | undefined> {
+  const site = languageNamed('static')
+  const node = found.find(({ language }) => language.id === 'nodejs')
+  const givesWay = ({ language, strength }: Evidence) =>
+    language === site ? strength === 'sources' : language === node?.language && strength !== 'declared'
+  if (site === undefined || node === undefined || !found.every(givesWay)) return undefined
+  if ((await declaredStart(app, env)) !== undefined || (await nodeProject(app, env)) !== app) return undefined
+  const frontEnd = await findFrontEnd(app)
+  if (frontEnd?.guessed !== true) return undefined
+  return [
+    { ...node, strength: 'sources' },
+    { language: site, strength: 'manifest', because: becauseOf(frontEnd) },
+  ]
+}
+
+const becauseOf = ({ name }: FrontEnd) => `package.json builds a front end with ${name}`
 
 /** The language whose program a declared command starts, or that app.yaml names. */
 async function declaredLanguage(app: App, env: Env): Promise<Pick<Evidence, 'language' | 'because'> | undefined> {
@@ -66,8 +87,7 @@ async function evidenceOf(language: Language, files: Files, env: Env): Promise<E
   }
   if (language.id === 'static') {
     const found = await findFrontEnd(files.app)
-    const strength = found?.guessed ? 'manifest' : 'server'
-    if (found) return { language, strength, because: `package.json builds a front end with ${found.name}` }
+    if (found && !found.guessed) return { language, strength: 'server', because: becauseOf(found) }
   }
   const manifest = await firstMatch(files, language.manifests, name => isManifest(name, files.app))
   const source = await firstMatch(files, language.sources ?? [], name => isSource(name, files.app))

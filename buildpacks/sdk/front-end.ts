@@ -1,8 +1,9 @@
+import { isBuiltin } from 'node:module'
 import { posix } from 'node:path'
 import type { App } from './app.ts'
 import { type FrontEndTool, frontEndTools, outputOption } from './front-end-tools.ts'
 import { type PackageManifest, readManifest } from './package-manifest.ts'
-import { configOf, findWebFramework, isForDevelopment, type WebFramework } from './web-frameworks.ts'
+import { configOf, findWebFramework, servesFilesOnly, type WebFramework } from './web-frameworks.ts'
 
 /** A front end whose build gives files and no server. */
 export interface FrontEnd {
@@ -16,7 +17,7 @@ export interface FrontEnd {
   readonly pushState: boolean
   /** Names of files below these directories of the output change with their contents. */
   readonly hashed: readonly string[]
-  /** No tool is known: a build script and a page say so, which is less than a tool does. */
+  /** No tool is known: a build script and a page say so, which counts only where nothing says otherwise. */
   readonly guessed?: true
 }
 
@@ -38,7 +39,7 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   const tool = frontEndTools.find(candidate => names.includes(candidate.package))
   if (await startsServer(app, json)) return undefined
   const script = json.scripts['build']
-  if (tool === undefined) return isText(script) ? guessFrontEnd(app, script) : undefined
+  if (tool === undefined) return isText(script) ? guessFrontEnd(app, json, script) : undefined
   // Vite and Parcel without a script may be there to test, or to build a library.
   if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html'))) return undefined
   return {
@@ -53,14 +54,40 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
 /** Pages that people write for bundlers. */
 const pageSources = ['index.html', 'src/index.html', 'app/index.html', 'public/index.html', 'static/index.html']
 
-/** A build script beside a page, where nothing could start with Node.js: esbuild, Rollup, Sass, a script of one's own. */
-async function guessFrontEnd(app: App, script: string): Promise<FrontEnd | undefined> {
+/** What Node.js starts without a start script, and what Bun starts besides. */
+const startFiles = ['index.js', 'app.js', 'main.js']
+const bunFiles = ['index', 'app', 'main', 'src/index', 'src/server', 'src/main'].flatMap(name => [
+  `${name}.ts`,
+  `${name}.tsx`,
+])
+
+/** A build script beside a page, where nothing could start with Node.js, Bun or Deno: esbuild, Rollup, Sass, a script of one's own. */
+async function guessFrontEnd(app: App, json: PackageManifest, script: string): Promise<FrontEnd | undefined> {
   if ((await app.firstOf(pageSources)) === undefined) return undefined
-  for (const name of ['app.js', 'main.js', 'index.js']) {
-    if (isForNode((await app.read(name)) ?? '')) return undefined
+  const { main, scripts } = json
+  const started = scripts[/\b(?:npm|yarn|pnpm|bun)(?: run)? ([\w:.-]+)/.exec(String(scripts['start']))?.[1] ?? '']
+  if (isText(started) && !servesFilesOnly(started)) return undefined
+  const mainFiles = isText(main) ? [`${main}.js`, posix.join(main, 'index.js')] : []
+  if ((await app.firstOf([...mainFiles, 'deno.json', 'deno.jsonc', 'deno.lock'])) !== undefined) return undefined
+  const isBun = (await app.firstOf(['bun.lock', 'bun.lockb'])) !== undefined
+  for (const name of [...startFiles, ...(isBun ? bunFiles : [])]) {
+    const source = await app.read(name)
+    if (source !== undefined && !isForPage(source, json)) return undefined
   }
   const output = outputOption.exec(script)?.[1] ?? 'dist'
   return { name: 'its script "build"', build: script, output, pushState: false, hashed: [], guessed: true }
+}
+
+/** Whether a script speaks to a browser, and imports no package that it would find where it runs with Node.js. */
+function isForPage(source: string, { dependencies }: PackageManifest): boolean {
+  const imported = source.matchAll(/\b(?:from|import)\s*\(?\s*['"]((?:@[\w.-]+\/)?\w[\w.-]*)(?=[/'"])/g)
+  for (const [, name = ''] of imported) if (isBuiltin(name) || dependencies[name] !== undefined) return false
+  return (
+    !isForNode(source) &&
+    /(?<![\w.])(?:document|window|navigator|localStorage|customElements)\s*[.[]|\bimport\s+['"][^'"]+\.(?:css|scss|sass|less)['"]/.test(
+      source,
+    )
+  )
 }
 
 /** Whether a script speaks to Node.js. Others are a page's own. */
@@ -70,7 +97,7 @@ export function isForNode(source: string): boolean {
 
 async function startsServer(app: App, { main, scripts }: PackageManifest): Promise<boolean> {
   const start = scripts['start']
-  if (isText(start)) return !isForDevelopment(start)
+  if (isText(start)) return !servesFilesOnly(start)
   const files = ['server.js', 'server.mjs', 'server.cjs', 'server.ts', ...(isText(main) ? [main] : [])]
   return (await app.firstOf(files)) !== undefined
 }

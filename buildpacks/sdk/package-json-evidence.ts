@@ -11,7 +11,8 @@ import { findWebFramework } from './web-frameworks.ts'
 export async function packageJsonEvidence(app: App): Promise<{ strength: Strength; because: string } | undefined> {
   if (!(await app.has('package.json'))) return undefined
   const frontEnd = await findFrontEnd(app)
-  if (frontEnd) return { strength: frontEnd.guessed ? 'sources' : 'manifest', because: 'package.json' }
+  // A guess is weighed once there is all the evidence.
+  if (frontEnd && !frontEnd.guessed) return { strength: 'manifest', because: 'package.json' }
   const json = await readManifest(app)
   if (typeof json.scripts?.['start'] === 'string' && json.scripts['start'].trim() !== '') {
     return { strength: 'server', because: 'package.json with a start script' }

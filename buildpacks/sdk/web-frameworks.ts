@@ -46,7 +46,26 @@ export async function configOf(app: App, name: string): Promise<string> {
 const developmentServers =
   /^((npm|yarn|pnpm|bun)( run)? (dev|serve|preview|develop)|vite|react-scripts|ng|vue-cli-service|gatsby|ember|astro|parcel|eleventy|docusaurus|vitepress|vuepress|rspress|rsbuild|rspack|stencil|craco|webpack-dev-server|webpack( serve)?|wds|web-dev-server|es-dev-server|live-server|browser-sync|rollup|(next|nuxt|nuxi|vinxi|svelte-kit|react-router|remix|nitro|nitropack) (dev|preview|vite:dev)|nuxt start|node ace (serve|dev)|node ace\.js serve|nest start|(quasar|ionic|umi|preact|hexo|storybook|slidev|expo) \S+)(\s|$)/
 
+/** Programs that serve a folder's files, once it is made. */
+const fileServers = /^(serve|http-server|sirv)(\s|$)/
+
 /** True if a start script is for developers: where there is something better to start, that is meant. */
 export function isForDevelopment(startScript: string): boolean {
-  return developmentServers.test(startScript.replace(/^(\w+=\S+\s+|npx\s+|cross-env\s+)+/, ''))
+  return developmentServers.test(programOf(startScript))
+}
+
+/**
+ * True if a start script serves a front end's files and nothing else, so that the static buildpack can take its place. What it ends
+ * with decides: `vite build && vite preview` does, and `webpack && node server.js` starts a server.
+ */
+export function servesFilesOnly(startScript: string): boolean {
+  if (!isForDevelopment(startScript)) return false
+  const commands = startScript.split(/&&|;|\s&(?=\s|$)/).filter(command => command.trim() !== '')
+  const last = commands.at(-1) ?? startScript
+  return isForDevelopment(last) || (commands.length > 1 && fileServers.test(programOf(last)))
+}
+
+/** A command from its program on. */
+function programOf(command: string): string {
+  return command.trim().replace(/^(\w+=\S+\s+|npx\s+|cross-env\s+)+/, '')
 }

@@ -53,7 +53,9 @@ export async function findSite(
   staticfile: Staticfile,
   generated?: GeneratedSite,
 ): Promise<Site> {
-  const frontEnd = await findFrontEnd(app)
+  const found = await findFrontEnd(app)
+  // What a file of its own says of the site is no guess.
+  const frontEnd = found?.guessed && (await isConfigured(app)) ? undefined : found
   const { root, why } = await findRoot(app, env, [project, staticfile.root], generated ?? frontEnd)
   const asked = env['BP_WEB_SERVER_ENABLE_PUSH_STATE']
     ? isSet(env, 'BP_WEB_SERVER_ENABLE_PUSH_STATE')
@@ -80,15 +82,14 @@ export async function findSite(
 /** Whether something says where pages are: a setting, a file, a front end's build, or a generator's configuration. */
 export async function hasPages(app: App, env: Env): Promise<boolean> {
   if (firstSetting(env, ...rootSettings)) return true
-  if (
-    (await app.has('Staticfile')) ||
-    (await app.has('static.json')) ||
-    (await configuresWebServer(app)) ||
-    (await findFrontEnd(app)) ||
-    (await hugoConfig(app)) !== undefined
-  )
-    return true
+  if ((await isConfigured(app)) || (await findFrontEnd(app))) return true
   return (await app.firstOf(siteRoots.map(root => join(root, 'index.html')))) !== undefined
+}
+
+/** Whether a file says what the site is that only sites have. */
+async function isConfigured(app: App): Promise<boolean> {
+  if ((await app.firstOf(['Staticfile', 'static.json'])) !== undefined) return true
+  return (await configuresWebServer(app)) || (await hugoConfig(app)) !== undefined
 }
 
 /** SvelteKit, Nuxt and others leave a page of this name for all paths that are no file. */
@@ -121,7 +122,9 @@ async function findRoot(
     return { root, why: project.source.replace(/ .*/, '') }
   }
   if (inStaticfile) return { root: await existing(app, inStaticfile, 'Staticfile root'), why: 'Staticfile' }
-  if (built) return 'root' in built ? built : builtRoot(app, built)
+  if (built && 'root' in built) return built
+  const made = built && (await builtRoot(app, built))
+  if (made) return made
   for (const root of siteRoots) {
     if (await app.has(join(root, 'index.html'))) return { root, why: `${join(root, 'index.html')} is there` }
   }
@@ -144,7 +147,10 @@ async function existing(app: App, named: string, where: string): Promise<string>
 }
 
 /** Where the front end's build left its pages: the directory itself, or Angular's `browser` below it. */
-async function builtRoot(app: App, { name, output }: FrontEnd): Promise<{ root: string; why: string }> {
+async function builtRoot(
+  app: App,
+  { name, output, guessed }: FrontEnd,
+): Promise<{ root: string; why: string } | undefined> {
   const below = (await readdir(app.at(output), { withFileTypes: true }).catch(() => []))
     .filter(entry => entry.isDirectory())
     .map(entry => entry.name)
@@ -157,6 +163,8 @@ async function builtRoot(app: App, { name, output }: FrontEnd): Promise<{ root: 
   for (const root of [...candidates, ...siteRoots.filter(other => other !== '.' && other !== 'public')]) {
     if (await app.has(join(root, 'index.html'))) return { root, why: `${name} built it` }
   }
+  // A build may leave its files beside the page, as Sass does.
+  if (guessed && (await app.firstOf(siteRoots.map(root => join(root, 'index.html')))) !== undefined) return undefined
   throw new BuildpackError(`${name} left no index.html in ${output}/`, {
     where: 'npm run build',
     fix: 'set BP_WEB_SERVER_ROOT to the directory with the pages that the build makes',

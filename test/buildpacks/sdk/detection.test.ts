@@ -92,6 +92,18 @@ describe('the language of an application', () => {
       { 'package.json': json({ ...viteParts, scripts: { build: 'vite build', start: 'node server.js' } }) },
       'nodejs',
     ],
+    [
+      'webpack before a server',
+      {
+        'package.json': json({
+          scripts: { build: 'webpack', start: 'webpack --mode production && node server.js' },
+          dependencies: { ws: '8' },
+          devDependencies: { 'html-webpack-plugin': '5' },
+        }),
+        'server.js': 'import { WebSocketServer } from "ws"\n',
+      },
+      'nodejs',
+    ],
     ['a front end beside Flask', { ...flask, 'package.json': viteJson }, 'nodejs+python'],
     [
       'Next.js that exports files',
@@ -234,6 +246,92 @@ describe('what no buildpack builds', () => {
   ])('%j', async (tree, expected) => {
     expect(await explainUnsupported({ app: await appOf(tree), env: {} })).toContain(expected)
   })
+})
+
+describe('a build script beside a page', () => {
+  const build = { build: 'rollup -c' }
+  const page = { 'public/index.html': '' }
+  const guess = { 'package.json': json({ scripts: build }), ...page }
+
+  it.each<[string, Tree, string]>([
+    ['that nothing contradicts', guess, 'nodejs+static'],
+    ['and a page’s script', { ...guess, 'app.js': 'document.title = "x"' }, 'nodejs+static'],
+    [
+      'and a page’s script with a package that is bundled',
+      {
+        ...page,
+        'package.json': json({ scripts: build, devDependencies: { jquery: '3' } }),
+        'index.js': "import $ from 'jquery'\nwindow.$ = $",
+      },
+      'nodejs+static',
+    ],
+    [
+      'and a server for developers',
+      { ...page, 'package.json': json({ scripts: { ...build, start: 'npm run dev', dev: 'rollup -c -w' } }) },
+      'nodejs+static',
+    ],
+    [
+      'and a script that starts what it has built',
+      {
+        ...page,
+        'package.json': json({ scripts: { ...build, start: 'rollup -c && node server.js' } }),
+        'server.js': '',
+      },
+      'nodejs',
+    ],
+    [
+      'and a server that has a script for developers',
+      { ...page, 'package.json': json({ scripts: { ...build, start: 'npm run dev', dev: 'node index.js' } }) },
+      'nodejs',
+    ],
+    [
+      'and a module that imports a package',
+      {
+        ...page,
+        'package.json': json({ type: 'module', scripts: build, dependencies: { 'discord.js': '14' } }),
+        'index.js': 'import { Client } from "discord.js"\nnew Client({}).login(window.x)\n',
+      },
+      'nodejs',
+    ],
+    [
+      'and a function',
+      {
+        ...page,
+        'package.json': json({
+          type: 'module',
+          scripts: build,
+          dependencies: { '@google-cloud/functions-framework': '5' },
+        }),
+        'index.js': "import { http } from '@google-cloud/functions-framework'\n",
+      },
+      'nodejs',
+    ],
+    ['and a module of Node.js’s', { ...guess, 'main.js': "import { watch } from 'fs'\nwindow.x = watch" }, 'nodejs'],
+    ['and a module that imports its own', { ...guess, 'index.js': "import './src/bot.js'\n" }, 'nodejs'],
+    [
+      'and a main file without its ending',
+      { ...page, 'package.json': json({ main: 'lib/bot', scripts: build }), 'lib/bot.js': '' },
+      'nodejs',
+    ],
+    ['and what Bun starts', { ...guess, 'bun.lock': '', 'src/index.ts': 'Bun.serve({})' }, 'nodejs'],
+    ['and Deno', { ...guess, 'deno.json': '{}' }, 'nodejs'],
+    ['and a start command', { ...guess, Procfile: 'web: functions-framework --target=a' }, 'nodejs'],
+    // Node.js says that nothing starts it; a site without the Python would start.
+    ['and Python', { ...guess, 'app.py': '' }, 'nodejs'],
+    ['and a Staticfile, and Python’s packages', { ...guess, Staticfile: '', 'requirements.txt': '' }, 'nodejs+static'],
+    ['and a Staticfile, and Ruby’s packages', { ...guess, Staticfile: '', Gemfile: '' }, 'nodejs+static'],
+    [
+      'and a static.json, and Python’s packages',
+      { ...guess, 'static.json': '{ "root": "dist" }', 'requirements.txt': '' },
+      'nodejs+static',
+    ],
+    [
+      'and a section of project.toml, and Python’s packages',
+      { ...guess, 'project.toml': '[com.heroku.static-web-server]\n', 'requirements.txt': '' },
+      'nodejs+static',
+    ],
+    ['and Python’s packages', { ...guess, 'requirements.txt': '' }, 'nodejs+python'],
+  ])('%s', async (_name, tree, expected) => expect(await weigh(tree)).toBe(expected))
 })
 
 it.each<[Tree, string]>([

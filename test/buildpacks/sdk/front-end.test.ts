@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { App, findFrontEnd, findWebFramework, weighLanguages } from '../../../buildpacks/sdk/index.ts'
-import { isForDevelopment } from '../../../buildpacks/sdk/web-frameworks.ts'
+import { isForDevelopment, servesFilesOnly } from '../../../buildpacks/sdk/web-frameworks.ts'
 import { writeTree } from '../../helpers/tree.ts'
 
 interface Parts {
@@ -190,4 +190,22 @@ describe('a start script', () => {
     'for production: %s',
     script => expect(isForDevelopment(script)).toBe(false),
   )
+
+  it.each([
+    'vite',
+    'vite build && vite preview',
+    'vite build && cp a.txt dist && npx serve -s dist',
+    'NODE_ENV=production webpack --progress; npx webpack serve',
+    'vite > vite.log 2>&1 &',
+  ])('that serves files only: %s', script => expect(servesFilesOnly(script)).toBe(true))
+
+  it.each([
+    'webpack --mode production && node server.js',
+    'rollup -c; node server.js',
+    'webpack --watch & node server.js',
+    // Node.js started this before.
+    'npx serve dist',
+    'npm run build && vite preview',
+    'cd server && npm run dev',
+  ])('that may start a server: %s', script => expect(servesFilesOnly(script)).toBe(false))
 })

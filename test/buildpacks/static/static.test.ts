@@ -121,6 +121,23 @@ describe('the directory that is served', () => {
     expect((await configOf(project)).server).toContain(`root "${project.appDir}${expected}";`)
   })
 
+  const built = { 'package.json': JSON.stringify({ scripts: { build: 'node build.js' } }) }
+  it.each<[string, Tree, Record<string, string>, string]>([
+    ['made', { ...built, 'public/index.html': page, 'dist/index.html': page }, {}, '/dist'],
+    ['completed', { ...built, 'public/index.html': page, 'public/app.css': '' }, {}, '/public'],
+    ['completed for a setting', { ...built, 'public/index.html': page }, { BP_WEB_SERVER: 'nginx' }, '/public'],
+    [
+      'made beside a Staticfile, which means the page',
+      { ...built, Staticfile: '', 'public/index.html': page, 'dist/index.html': page },
+      {},
+      '/public',
+    ],
+  ])('is what a build script of one’s own has %s', async (_name, app, env, expected) => {
+    const { project, exitCode, output } = await build(app, env)
+    expect(exitCode, output).toBe(0)
+    expect((await configOf(project)).server).toContain(`root "${project.appDir}${expected}";`)
+  })
+
   it('is what the front end’s build made, and nothing else stays in the image', async () => {
     const angular = {
       scripts: { build: 'ng build' },
