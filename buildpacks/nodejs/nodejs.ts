@@ -69,7 +69,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const isBun = choice.kind.id === 'bun'
   const declared =
     declaredStart(env, json) ??
-    (await functionStart(app, env, json)) ??
+    (launch ? await functionStart(app, env, json) : undefined) ??
     (isBun && framework === undefined ? await bunStart(app, json) : undefined)
   const elsewhere = await otherStart(context.app, env)
   if (launch && declared === undefined && elsewhere === undefined && framework === undefined) checkChoice(project)

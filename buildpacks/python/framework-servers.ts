@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises'
-import { type App, BuildpackError, firstSetting, shellQuote } from '../sdk/index.ts'
+import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
 import { host, port } from './serve.ts'
 import type { Start } from './start.ts'
 import { startFiles } from './target.ts'
@@ -73,6 +73,7 @@ export async function notebooks(app: App): Promise<string[]> {
 
 /**
  * A function of Google's Functions Framework: the one that GOOGLE_FUNCTION_TARGET names, or the only one that the file registers.
+ * undefined if there is none, or if there are several beside a Procfile or another start command.
  * @throws BuildpackError if several are there, and nothing says which
  */
 export async function functionStart(
@@ -87,11 +88,13 @@ export async function functionStart(
   const names = Array.from(((await app.read(file)) ?? '').matchAll(registered), ([, name = '']) => name)
   const [only, ...others] = setting === undefined ? names : [setting.value]
   if (only === undefined) return undefined
-  if (others.length > 0)
+  if (others.length > 0) {
+    if ((await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined) return undefined
     throw new BuildpackError(`${file} has several functions: ${names.join(', ')}`, {
       where: file,
       fix: `set GOOGLE_FUNCTION_TARGET to the one to serve: GOOGLE_FUNCTION_TARGET=${only}`,
     })
+  }
   const type = firstSetting(env, 'GOOGLE_FUNCTION_SIGNATURE_TYPE')
   const options = [
     ...(file === 'main.py' ? [] : [`--source ${shellQuote(file)}`]),

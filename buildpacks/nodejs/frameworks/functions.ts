@@ -1,10 +1,10 @@
-import { type App, BuildpackError, firstSetting, shellQuote } from '../../sdk/index.ts'
+import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../../sdk/index.ts'
 import type { PackageJson } from '../package-json.ts'
-import type { Start } from '../start.ts'
+import { otherStart, type Start } from '../start.ts'
 
 /**
  * A function of Google's Functions Framework: the one that GOOGLE_FUNCTION_TARGET names, or the only one that the main file registers.
- * That file alone would end at once.
+ * That file alone would end at once. undefined if there is none, or if there are several beside a Procfile or another start command.
  * @throws BuildpackError if several are there, and nothing says which
  */
 export async function functionStart(
@@ -20,11 +20,13 @@ export async function functionStart(
   const names = setting === undefined ? Array.from(registered, ([, name = '']) => name) : [setting.value]
   const [only, ...others] = names
   if (only === undefined) return undefined
-  if (others.length > 0)
+  if (others.length > 0) {
+    if ((await otherStart(app, env)) !== undefined || (await declaredStart(app, env)) !== undefined) return undefined
     throw new BuildpackError(`${file} has several functions: ${names.join(', ')}`, {
       where: 'package.json',
       fix: `set GOOGLE_FUNCTION_TARGET to the one to serve: GOOGLE_FUNCTION_TARGET=${only}`,
     })
+  }
   const type = firstSetting(env, 'GOOGLE_FUNCTION_SIGNATURE_TYPE')
   const option = type === undefined ? '' : ` --signature-type=${shellQuote(type.value)}`
   return {

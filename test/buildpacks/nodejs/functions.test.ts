@@ -41,6 +41,16 @@ describe('a function of Google’s Functions Framework', () => {
     await expect(startOf({ 'index.js': file })).rejects.toThrow('index.js has several functions: a, b')
   })
 
+  it.each<[Tree, Record<string, string>]>([
+    [{ Procfile: 'web: npx functions-framework --target=a\n' }, {}],
+    [{ Procfile: 'other: npx functions-framework --target=b\n' }, {}],
+    [{ 'app.yaml': 'runtime: nodejs22\nentrypoint: npx functions-framework --target=a\n' }, {}],
+    [{}, { GOOGLE_ENTRYPOINT: 'npx functions-framework --target=a' }],
+  ])('is one that the user has chosen among several: %j, %j', async (tree, env) => {
+    const file = "functions.http('a', f); functions.http('b', g)"
+    expect(await startOf({ 'index.js': file, ...tree }, env)).toBeUndefined()
+  })
+
   it('is none without the framework, or where nothing is registered', async () => {
     expect(await startOf({ 'index.js': "app.http('a', f)" }, {}, {})).toBeUndefined()
     expect(await startOf({ 'index.js': 'exports.a = f' })).toBeUndefined()

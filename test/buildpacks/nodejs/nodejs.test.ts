@@ -684,6 +684,16 @@ describe('the start', () => {
   ])('may be the Procfile buildpack’s', async (app, env) => {
     expect(await startOf(app, env)).toBeUndefined()
   })
+
+  it('is none of several functions where a server in another language starts', async () => {
+    const { project } = await nodeProject({
+      'package.json': json({ scripts: { build: 'x' }, dependencies: { '@google-cloud/functions-framework': '5' } }),
+      'index.js': "functions.http('a', f); functions.http('b', g)",
+    })
+    const { exitCode, output } = await project.build({ entries: [{ name: 'node', metadata: { launch: false } }] })
+    expect(exitCode, output).toBe(0)
+    expect((await project.build()).output).toContain('index.js has several functions: a, b')
+  })
 })
 
 describe('the variables of npm’s scripts', () => {

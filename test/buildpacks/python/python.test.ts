@@ -972,6 +972,18 @@ describe('the start', () => {
     expect(output).toContain('GOOGLE_FUNCTION_TARGET=a')
   })
 
+  it.each<[Tree, Record<string, string>]>([
+    [{ Procfile: 'web: functions-framework --target=a --port $PORT\n' }, {}],
+    [{ Procfile: 'other: functions-framework --target=b\n' }, {}],
+    [{ 'app.yaml': 'runtime: python312\nentrypoint: functions-framework --target=a\n' }, {}],
+    [{}, { GOOGLE_ENTRYPOINT: 'functions-framework --target=a' }],
+  ])('of several functions may be the Procfile buildpack’s: %j, %j', async (app, env) => {
+    const two = ['a', 'b'].map(name => `@functions_framework.http\ndef ${name}(request):\n  return 1\n`).join('\n')
+    const { project } = await pythonProject({ ...needs('functions-framework'), 'main.py': two, ...app }, env)
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+  })
+
   it('of a Flask application that is nowhere is an error: what was tried, and three ways to name it', async () => {
     const output = await start({ ...needs('flask'), 'service/web.py': flask, 'main.py': 'import service.web\n' })
     expect(output).toContain('Error: nothing says how to start the application')
