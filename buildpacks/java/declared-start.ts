@@ -11,8 +11,7 @@ type Env = Readonly<Record<string, string>>
  */
 export async function startsInPlace(app: App, env: Env): Promise<string | undefined> {
   for (const { command, where } of await commandsOf(app, env)) {
-    const paths = command
-      .split(/[\s"'=:;&|()]+/)
+    const paths = startedBy(command)
       .map(word => posix.normalize(word.replace(/^\.\//, '')))
       .filter(word => /^([\w.-]+\/)*(target|build)\/./.test(word))
     if (paths.length === 0) continue
@@ -20,6 +19,33 @@ export async function startsInPlace(app: App, env: Env): Promise<string | undefi
     return where
   }
   return undefined
+}
+
+/** Words that run the program after them. */
+const runners = new Set(['exec', 'env', 'time', 'nohup', 'sh', 'bash', 'cd'])
+
+/**
+ * What a command line needs to start: its programs, archives, the entries of class paths, and what other commands read for it. Other paths
+ * may be those that it writes: `-XX:HeapDumpPath=target/shop.hprof`.
+ */
+function startedBy(command: string): string[] {
+  const inner = /\$\(([^)]*)\)|`([^`]*)`/g
+  const read = [...command.matchAll(inner)].flatMap(([, first, second]) => (first ?? second ?? '').split(/\s+/))
+  const parts = command
+    .replaceAll(inner, '$')
+    .replaceAll(/["']/g, '')
+    .split(/[;&|()\n]+/)
+  const started = parts.flatMap(part => {
+    const words = part.trim().split(/\s+/)
+    const program = words.find(word => !/^(-|\w+=)/.test(word) && !runners.has(word)) ?? ''
+    const entries = words.flatMap((word, index) => {
+      if (/^(-jar|-cp|-classpath|--class-path|-p|--module-path)$/.test(words[index - 1] ?? '')) return word.split(':')
+      const [, list] = /^(?:--class-path|--module-path|CLASSPATH)=(.*)/.exec(word) ?? []
+      return list?.split(':') ?? word.split(/[=:,]/).filter(path => /\.[ejw]ar$/.test(path))
+    })
+    return [program, ...entries]
+  })
+  return [...started, ...read]
 }
 
 async function commandsOf(app: App, env: Env): Promise<{ command: string; where: string }[]> {

@@ -1,13 +1,20 @@
 import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
-import { type BuildContext, BuildpackError, type Component, firstSetting, type LaunchProcess } from '../sdk/index.ts'
+import {
+  type App,
+  type BuildContext,
+  BuildpackError,
+  type Component,
+  firstSetting,
+  type LaunchProcess,
+} from '../sdk/index.ts'
 import { countClasses, type JavaArchive } from './archive.ts'
 import type { Artifact } from './artifact.ts'
 import type { Jdk } from './jdk.ts'
 import { inspectLibraries } from './libraries.ts'
 import { copyLibraries, type Maven } from './maven.ts'
-import { propertySource, provideTomcat, type Tomcat } from './tomcat.ts'
+import { provideTomcat, type Tomcat } from './tomcat.ts'
 
 /** What stays in the image, and how it starts. */
 export interface ImageFiles {
@@ -80,11 +87,6 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
     : startSpringBoot(context, archive, archive.layersIndex)
 }
 
-/** The directory as the build leaves it, for a command of the user's that starts something in it. */
-export async function startInPlace({ app }: BuildContext, where: string): Promise<ImageFiles> {
-  return { ...(await inspectLibraries(app.path)), processes: [], slices: [], shown: `what ${where} says` }
-}
-
 /** The libraries of an archive that does not name them: Maven knows which ones a project needs at run time. */
 async function stageLibraries(
   context: BuildContext,
@@ -92,9 +94,8 @@ async function stageLibraries(
   { path }: JavaArchive,
   stage: string,
 ): Promise<void> {
-  const name = 'target/bale-libraries'
-  await copyLibraries(context, await openMaven(), name)
-  await cp(join(dirname(dirname(path)), name), join(stage, 'lib'), { recursive: true }).catch((error: unknown) => {
+  const libraries = await copyLibraries(context, await openMaven(), dirname(path))
+  await cp(libraries, join(stage, 'lib'), { recursive: true }).catch((error: unknown) => {
     // A project without libraries gets no directory.
     if (!isErrno(error, 'ENOENT')) throw error
   })
@@ -132,14 +133,13 @@ async function startTomcat({ app }: BuildContext, tomcat: Tomcat, webapp: string
     processes: [web(tomcat.command)],
     slices: [{ paths: [join(webapp, 'WEB-INF/lib')] }],
     components,
-    // Those of Tomcat itself beside the libraries'.
-    classes: classes + 3000,
-    options: [propertySource],
+    classes: classes + tomcat.classes,
+    options: tomcat.options,
     shown: `Tomcat ${tomcat.version}`,
   }
 }
 
-const web = (command: LaunchProcess['command']): LaunchProcess => ({ type: 'web', command, default: true })
+export const web = (command: LaunchProcess['command']): LaunchProcess => ({ type: 'web', command, default: true })
 
 /** An archive that is unpacked already: its classes and libraries are the application's directory. */
 export async function startExploded(
@@ -231,12 +231,20 @@ export function parseLayersIndex(index: string): string[][] {
 }
 
 export async function startDistribution({ app, env }: BuildContext): Promise<ImageFiles> {
-  const tops = (await readdir(app.path, { withFileTypes: true })).filter(entry => entry.isDirectory())
+  const script = await findScript(app, env)
+  const libraries = await inspectLibraries(app.path)
+  return { ...libraries, processes: [web([app.at(script)])], slices: [], shown: script }
+}
+
+/** The script of a distribution that starts the application: `bin/shop`, or `shop-1.0/bin/shop`. */
+export async function findScript(distribution: App, env: BuildContext['env']): Promise<string> {
+  const tops = (await readdir(distribution.path, { withFileTypes: true })).filter(entry => entry.isDirectory())
   let bin = 'bin'
   for (const { name } of tops) {
-    if (!(await app.hasDirectory(bin)) && (await app.hasDirectory(join(name, 'bin')))) bin = join(name, 'bin')
+    const isThere = await distribution.hasDirectory(bin)
+    if (!isThere && (await distribution.hasDirectory(join(name, 'bin')))) bin = join(name, 'bin')
   }
-  const scripts = (await readdir(app.at(bin)).catch(() => [])).filter(name => !/\.bat$|^\./.test(name))
+  const scripts = (await readdir(distribution.at(bin)).catch(() => [])).filter(name => !/\.bat$|^\./.test(name))
   const wanted = firstSetting(env, 'BP_EXECUTABLE_NAME')?.value
   const script = scripts.find(name => name === wanted) ?? (scripts.length === 1 ? scripts[0] : undefined)
   if (script === undefined) {
@@ -248,12 +256,11 @@ export async function startDistribution({ app, env }: BuildContext): Promise<Ima
       },
     )
   }
-  await chmod(app.at(bin, script), 0o755)
-  const libraries = await inspectLibraries(app.path)
-  return { ...libraries, processes: [web([app.at(bin, script)])], slices: [], shown: join(bin, script) }
+  await chmod(distribution.at(bin, script), 0o755)
+  return join(bin, script)
 }
 
-async function unzip({ run }: BuildContext, { home, env }: Jdk, file: string, dir: string): Promise<void> {
+export async function unzip({ run }: BuildContext, { home, env }: Jdk, file: string, dir: string): Promise<void> {
   await run([join(home, 'bin/jar'), '--extract', '--file', file], {
     cwd: dir,
     env,

@@ -25,9 +25,9 @@ import {
   placeArtifact,
   startDistribution,
   startExploded,
-  startInPlace,
   startWebApplication,
 } from './image-files.ts'
+import { startInPlace } from './in-place.ts'
 import { provideJdk, provideJre } from './jdk.ts'
 import { buildWithLeiningen } from './leiningen.ts'
 import { buildWithMaven, openMaven } from './maven.ts'
@@ -121,7 +121,7 @@ async function chooseFiles(
   if (ready?.kind === 'unpacked distribution') return startDistribution(context)
   if (ready?.kind === 'web application') return startWebApplication(context, tools)
   const inPlace = ready === undefined ? await startsInPlace(app, env) : undefined
-  if (inPlace !== undefined) return startInPlace(context, inPlace)
+  if (inPlace !== undefined) return startInPlace(context, inPlace, tools, tool)
   return placeArtifact(context, ready ?? (await findArtifact(app, env, tool)), tools)
 }
 

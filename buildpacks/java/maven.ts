@@ -89,15 +89,17 @@ function projectArguments(env: Readonly<Record<string, string>>): string[] {
 const dependencyPlugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
 
 /**
- * Copies the libraries that a module needs at run time to `libraries` in its directory. Modules find each other's archives in the run
- * that makes these: it is the same one again, and next to nothing is left to do in it.
+ * Copies the libraries that a module needs at run time, and returns their directory in its `target`, which a module without libraries does
+ * not get. Modules find each other's archives in the run that makes these: it is the same one again, and next to nothing is left to do in it.
  */
-export async function copyLibraries({ env, log }: BuildContext, maven: Maven, directory: string): Promise<void> {
+export async function copyLibraries({ env, log }: BuildContext, maven: Maven, target: string): Promise<string> {
   const copy = `${dependencyPlugin}:copy-dependencies`
-  const options = ['-DincludeScope=runtime', `-DoutputDirectory=${directory}`, '-Dmdep.useBaseVersion=true']
+  const directory = 'bale-libraries'
+  const options = ['-DincludeScope=runtime', `-DoutputDirectory=target/${directory}`, '-Dmdep.useBaseVersion=true']
   await log.step(`Running ${maven.name} dependency:copy-dependencies`, () =>
     maven.run([...projectArguments(env), ...goalsOf(env), copy, ...options], { quiet: true }),
   )
+  return join(target, directory)
 }
 
 /** Copies an artifact of a repository, `org.example:tool:1.0:tar.gz`, with the repositories and credentials of Maven's settings. */

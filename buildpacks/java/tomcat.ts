@@ -14,6 +14,10 @@ const releases: Readonly<Record<string, string>> = { '9': '9.0.117', '10': '10.1
 export interface Tomcat {
   readonly version: string
   readonly command: readonly [string, ...string[]]
+  /** How many classes it loads, about. */
+  readonly classes: number
+  /** Options of the JVM that it needs. */
+  readonly options: readonly string[]
 }
 
 /**
@@ -103,7 +107,7 @@ export async function provideTomcat(
     sbom: () =>
       Promise.resolve([{ name: 'tomcat', version, purl: packageUrl('maven', 'org.apache.tomcat/tomcat', version) }]),
   })
-  return { version, command: ['sh', join(path, 'bin/catalina.sh'), 'run'] }
+  return { version, command: ['sh', join(path, 'bin/catalina.sh'), 'run'], classes: 3000, options: [propertySource] }
 }
 
 const files = {
@@ -136,7 +140,7 @@ java.util.logging.ConsoleHandler.formatter = org.apache.juli.OneLineFormatter
 }
 
 /** Variables such as \${PORT} in Tomcat's files are those of the environment ("Property Source"). */
-export const propertySource =
+const propertySource =
   '-Dorg.apache.tomcat.util.digester.PROPERTY_SOURCE=org.apache.tomcat.util.digester.EnvironmentPropertySource'
 
 /**

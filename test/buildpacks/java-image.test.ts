@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { join } from 'node:path'
 import { mkdir } from 'node:fs/promises'
-import { placeArtifact, startInPlace } from '../../buildpacks/java/image-files.ts'
+import { placeArtifact } from '../../buildpacks/java/image-files.ts'
+import { startInPlace } from '../../buildpacks/java/in-place.ts'
 import type { Jdk } from '../../buildpacks/java/jdk.ts'
 import { App, type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -28,15 +29,18 @@ describe('Play', () => {
       const tree = { [`${stage}/bin/shop`]: '', [`${stage}/lib/${name}.jar`]: zip({}) }
       const { app, context, tools } = await built(tree)
       const options = ['-Dpidfile.path=/dev/null']
-      expect(await startInPlace(context, 'the Procfile')).toMatchObject({ options })
+      expect(await startInPlace(context, 'the Procfile', tools, 'sbt')).toMatchObject({ options })
       const artifact = { kind: 'distribution', path: app.at(stage) } as const
       expect(await placeArtifact(context, artifact, tools)).toMatchObject({ options, shown: 'bin/shop' })
     },
   )
 
   it('is not what another library is', async () => {
-    const { context } = await built({ 'lib/com.typesafe.play.play-json_2.13-2.10.6.jar': zip({}) })
-    expect(await startInPlace(context, 'the Procfile')).toMatchObject({ options: [] })
+    const { context, tools } = await built({
+      Procfile: 'web: x',
+      'lib/com.typesafe.play.play-json_2.13-2.10.6.jar': zip({}),
+    })
+    expect(await startInPlace(context, 'the Procfile', tools, 'sbt')).toMatchObject({ options: [] })
   })
 })
 

@@ -15,25 +15,11 @@ import { proxiesOf } from '../../buildpacks/java/proxies.ts'
 import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
 import { App, type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
 import { TestProject } from '../../buildpacks/sdk/testing.ts'
+import { classFile } from '../helpers/class-file.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { type Tree, writeTree } from '../helpers/tree.ts'
 import { zip, zipOf } from '../helpers/zip.ts'
-
-/** A class file with one method, `main`, and a constant of each size before its name (Java Virtual Machine Specification, 4.1). */
-function classFile(name: string, { flags = 0x9, descriptor = '([Ljava/lang/String;)V' } = {}): Buffer {
-  const u2 = (...values: number[]) => Buffer.from(values.flatMap(value => [value >> 8, value & 0xff]))
-  const text = (value: string) => Buffer.concat([Buffer.from([1]), u2(value.length), Buffer.from(value)])
-  const long = Buffer.concat([Buffer.from([5]), Buffer.alloc(8)]) // takes two places
-  const constants = [text(name), Buffer.concat([Buffer.from([7]), u2(1)]), long, text('main'), text(descriptor)]
-  return Buffer.concat([
-    Buffer.from([0xca, 0xfe, 0xba, 0xbe]),
-    u2(0, 65, constants.length + 2),
-    ...constants,
-    u2(0x21, 2, 0, 0, 0, 1),
-    u2(flags, 5, 6, 0, 0),
-  ])
-}
 
 const buildpackDir = join(import.meta.dirname, '../../buildpacks/java')
 
@@ -302,9 +288,16 @@ describe('commands of the user that start what the build makes', () => {
     ['web: java $JAVA_OPTS -jar target/shop.jar --server.port=$PORT', 'the Procfile'],
     ['web: java -cp "target/classes:target/dependency/*" shop.Main', 'the Procfile'],
     ['release: echo\nworker: java -jar ./target/*.jar', 'the Procfile'],
+    ['web: java -jar target/shop-${VERSION:-1}.jar', 'the Procfile'],
+    ['web: sh target/bin/shop', 'the Procfile'],
+    ['web: cd target/bin && ./shop', 'the Procfile'],
+    ['web: java -cp $(cat target/class.path) shop.Main', 'the Procfile'],
+    ['web: java -XX:HeapDumpPath=target/shop.hprof -jar target/shop.jar --out build/report', 'the Procfile'],
     ['web: java -jar shop.jar', undefined],
+    ['web: java -XX:HeapDumpPath=target/shop.hprof -jar shop.jar --out=build/report', undefined],
   ])('keep it where it is: %s', async (Procfile, where) => {
-    const tree = { Procfile, 'target/shop.jar': '', 'target/classes/A.class': '', 'target/dependency/a.jar': '' }
+    const paths = ['shop.jar', 'classes/A.class', 'dependency/a.jar', 'bin/shop', 'class.path']
+    const tree = { Procfile, ...Object.fromEntries(paths.map(path => [`target/${path}`, ''])) }
     expect(await starts(tree)).toBe(where)
   })
 

@@ -1,0 +1,75 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { App, type BuildContext, BuildpackError, declaredStart } from '../sdk/index.ts'
+import { type Artifact, findArtifact } from './artifact.ts'
+import type { BuildTool } from './build-tool.ts'
+import { type BuildTools, findScript, type ImageFiles, unzip, web } from './image-files.ts'
+import { inspectLibraries } from './libraries.ts'
+import { copyLibraries } from './maven.ts'
+import { provideTomcat } from './tomcat.ts'
+
+interface Start {
+  readonly command: readonly [string, ...string[]]
+  /** What it needs beside the application's libraries. */
+  readonly classes?: number
+  readonly options?: readonly string[]
+}
+
+/** The directory as the build leaves it, for commands of the user's that start something in it. */
+export async function startInPlace(
+  context: BuildContext,
+  where: string,
+  tools: BuildTools,
+  tool: BuildTool | undefined,
+): Promise<ImageFiles> {
+  const { app, env } = context
+  const artifact = (await declaredStart(app, env)) === undefined ? await artifactOf(context, tool) : undefined
+  const start = artifact && (await startOf(context, artifact, tools))
+  const { components, classes, options } = await inspectLibraries(app.path)
+  const shown = start?.command.map(word => word.replaceAll(`${app.path}/`, '')).join(' ')
+  return {
+    processes: start === undefined ? [] : [web(start.command)],
+    slices: [],
+    components,
+    classes: classes + (start?.classes ?? 0),
+    options: [...options, ...(start?.options ?? [])],
+    shown: [...(shown === undefined ? [] : [shown]), `what ${where} says`].join(', and '),
+  }
+}
+
+/** The artifact of the web process, which the user's commands do not have. They may be all that the application is meant to start. */
+async function artifactOf({ app, env, log }: BuildContext, tool: BuildTool | undefined): Promise<Artifact | undefined> {
+  try {
+    return await findArtifact(app, env, tool)
+  } catch (error) {
+    if (!(error instanceof BuildpackError)) throw error
+    log.warning(`The image has no process web: ${error.message}`, 'Add a line "web:" to the Procfile if it needs one.')
+    return undefined
+  }
+}
+
+async function startOf(context: BuildContext, artifact: Artifact, tools: BuildTools): Promise<Start> {
+  const { app, env } = context
+  if (artifact.kind === 'class path') return { command: ['java', '-cp', artifact.paths.join(':'), artifact.main] }
+  if (artifact.kind === 'distribution') {
+    const { path } = artifact
+    const dir = path.replace(/\.zip$/, '')
+    if (dir !== path) await unpack(context, tools, path, dir)
+    return { command: [join(dir, await findScript(new App(dir), env))] }
+  }
+  const { path } = artifact.archive
+  if (artifact.kind === 'archive') return { command: ['java', '-jar', path] }
+  if (artifact.kind === 'war') {
+    const dir = join(dirname(path), 'webapp')
+    await unpack(context, tools, path, dir)
+    return provideTomcat(context, { path: dir, staged: dir }, tools)
+  }
+  const libraries = await copyLibraries(context, await tools.openMaven(), dirname(path))
+  const hasLibraries = await app.hasDirectory(relative(app.path, libraries))
+  return { command: ['java', '-cp', hasLibraries ? `${path}:${libraries}/*` : path, artifact.main] }
+}
+
+async function unpack(context: BuildContext, { jdk }: BuildTools, path: string, dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  await unzip(context, jdk, path, dir)
+}
