@@ -143,12 +143,20 @@ printf '[run-image]\\nreference = "forged.example/run"\\n[image]\\nreference = "
 mkdir -p forged/own; printf f > forged/own/file; printf '[types]\\nlaunch = true\\n' > forged/own.toml
 ln -s "$CNB_APP_DIR/canary" report.toml`
 
+  /** What root starts here is another user's process, and restore's files are not handed over. */
+  const giveLayers = async (m: Machine): Promise<void> => {
+    await mkdir(m.path('layers/test_app'))
+    if (process.geteuid?.() === 0) for (const dir of ['layers', 'layers/test_app']) await chown(m.path(dir), 1000, 1000)
+  }
+
   it('makes no image where BALE_CHECK_START is set and a process starts what is not there', async () => {
     const registry = await registryWithRun()
     const m = await machine('0.15')
+    await giveLayers(m)
     const images = [`-run-image=${registry.host}/run`, `${registry.host}/app`]
     const before = registry.manifests.size
-    const { status, lines } = await create(m, images, { detector, builder }, { BALE_CHECK_START: 'true' })
+    const scripts = { detector, builder: `${builder}; echo 'direct = true' >> config/metadata.toml` }
+    const { status, lines } = await create(m, images, scripts, { BALE_CHECK_START: 'true' })
     expect(lines.join('\n')).toMatch(/ERROR: process web \(test\/app\).*"x"/)
     expect(status).toBe(51)
     expect(registry.manifests.size).toBe(before)
@@ -159,10 +167,7 @@ ln -s "$CNB_APP_DIR/canary" report.toml`
     const m = await machine('0.15', { 'workspace/canary': 'sings' })
     const digestAfter = async (script: string): Promise<string> => {
       await m.renew()
-      await mkdir(m.path('layers/test_app'))
-      // What root starts here is another user's process, and restore's files are not handed over.
-      if (process.geteuid?.() === 0)
-        for (const dir of ['layers', 'layers/test_app']) await chown(m.path(dir), 1000, 1000)
+      await giveLayers(m)
       const args = [`-launcher=${m.path('lifecycle/launcher')}`, `-run-image=${registry.host}/run`]
       const scripts = { detector, builder: `${builder}\n${script}` }
       const { status, lines } = await create(m, [...args, `${registry.host}/app`], scripts)
