@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
+import { requirementsFiles } from '../sdk/languages.ts'
 import { startFiles } from './target.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -25,11 +26,6 @@ const lockFiles: readonly (readonly [file: string, tool: LockTool])[] = [
   ['pdm.lock', 'pdm'],
   ['Pipfile.lock', 'pipenv'],
   ['Pipfile', 'pipenv'],
-]
-/** Where people keep several lists of requirements; the one for production comes first. */
-const requirementsFiles = [
-  ...['production', 'prod', 'deploy', 'requirements', 'main', 'base', 'common'].map(name => `requirements/${name}.txt`),
-  ...['requirements-prod.txt', 'requirements-production.txt', 'requirements.prod.txt'],
 ]
 const condaFiles = ['environment.yml', 'environment.yaml', 'conda-lock.yml', 'pixi.lock', 'pixi.toml']
 

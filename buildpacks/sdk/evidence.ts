@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
 import { App } from './app.ts'
 import { declaredPrograms, declaredRuntime, declaredStart } from './declared-start.ts'
-import { hugoConfigs, type Language, languageNamed, languages } from './languages.ts'
+import { hugoConfigs, type Language, languageNamed, languages, pythonStarts, requirementsFiles } from './languages.ts'
 import { findFrontEnd, type FrontEnd, isForNode } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
@@ -124,6 +124,8 @@ async function firstMatch(
 async function isManifest(name: string, app: App): Promise<boolean> {
   if (hugoConfigs.includes(name)) return (await hugoConfig(app)) === name
   if (name === 'project.toml') return configuresWebServer(app)
+  // Others have such lists for their tools.
+  if (requirementsFiles.includes(name)) return (await app.firstOf(pythonStarts)) !== undefined
   // Of Heroku's static sites, and of nothing else with that name.
   if (name === 'static.json')
     return /"(root|routes|clean_urls|https_only|error_page|redirects|headers|proxies)"\s*:/.test(
@@ -155,8 +157,19 @@ export async function hugoConfig(app: App): Promise<string | undefined> {
 async function isSource(name: string, app: App): Promise<boolean> {
   if (name === '_config.yml') return isJekyll(app)
   if (name === 'config.toml') return /^base_url\s*=/m.test(await textOf(app, name)) && app.hasDirectory('templates')
+  if (/^(?!WEB-INF\/)([^/]+\/)?lib\/[^/]+\.jar$/.test(name)) return isDistribution(app, dirname(dirname(name)))
   if (!/^(app|main|index|server)\.js$/.test(name) || !(await app.has('index.html'))) return true
   return isForNode(await textOf(app, name))
+}
+
+/** Whether libraries are those of an unpacked distribution, which has a script in `bin` that starts Java. */
+async function isDistribution(app: App, dir: string): Promise<boolean> {
+  for (const name of await readdir(app.at(dir, 'bin')).catch(() => [])) {
+    // A script cannot be a directory, and what cannot be read is none.
+    const text = await app.read(join(dir, 'bin', name)).catch(() => undefined)
+    if (/java/i.test(text ?? '')) return true
+  }
+  return false
 }
 
 /** Its configuration and a directory of its own, while nobody has committed what it makes. */

@@ -44,6 +44,30 @@ export const hugoConfigs: readonly string[] = ['hugo', 'config'].flatMap(name =>
   ['toml', 'yaml', 'yml', 'json'].map(ending => `${name}.${ending}`),
 )
 
+/** Where people keep several lists of Python's requirements; the one for production comes first. */
+export const requirementsFiles: readonly string[] = [
+  ...['production', 'prod', 'deploy', 'requirements', 'main', 'base', 'common'].map(name => `requirements/${name}.txt`),
+  ...['requirements-prod.txt', 'requirements-production.txt', 'requirements.prod.txt'],
+]
+
+/** Files that an application of Python's starts with. */
+export const pythonStarts: readonly string[] = [
+  'manage.py',
+  'main.py',
+  'app.py',
+  'wsgi.py',
+  'asgi.py',
+  'server.py',
+  'run.py',
+  'application.py',
+  'streamlit_app.py',
+  'bot.py',
+  'src/main.py',
+  'src/app.py',
+  'app/main.py',
+  'app/__init__.py',
+]
+
 /**
  * Languages by precedence: where evidence is equally strong, the first one wins. Node.js comes after other servers' languages, as
  * many of their applications have a package.json for their front end. Languages that Bale does not build are
@@ -161,30 +185,13 @@ export const languages: readonly Language[] = [
       'manage.py',
       'pyproject.toml',
       'setup.py',
-      'requirements/*.txt',
-      'requirements-prod*.txt',
-      'requirements.prod.txt',
+      ...requirementsFiles,
       'environment.yml',
       'environment.yaml',
       'pixi.toml',
     ],
-    starts: [
-      'manage.py',
-      'main.py',
-      'app.py',
-      'wsgi.py',
-      'asgi.py',
-      'server.py',
-      'run.py',
-      'application.py',
-      'streamlit_app.py',
-      'bot.py',
-      'src/main.py',
-      'src/app.py',
-      'app/main.py',
-      'app/__init__.py',
-    ],
-    sources: ['*.py', 'src/*.py', 'app/*.py'],
+    starts: pythonStarts,
+    sources: ['*.py', 'src/*.py', 'app/*.py', ...requirementsFiles],
     programs: [
       'python',
       'python3',
@@ -221,7 +228,7 @@ export const languages: readonly Language[] = [
   {
     id: 'tools.deps',
     name: 'Clojure without Leiningen',
-    manifests: ['deps.edn', 'shadow-cljs.edn'],
+    manifests: ['deps.edn'],
     programs: ['clojure', 'clj'],
   },
   { id: 'swift', name: 'Swift', manifests: ['Package.swift'], programs: ['swift'] },

@@ -104,8 +104,11 @@ describe('detection', () => {
   })
 
   it('takes part with an unpacked distribution', async () => {
-    expect(await detect({ 'shop/bin/shop': '', 'shop/lib/shop.jar': '' })).toMatchObject({ exitCode: 0 })
+    const script = '#!/bin/sh\nexec "$JAVACMD" "$@"\n'
+    expect(await detect({ 'shop/bin/shop': script, 'shop/lib/shop.jar': '' })).toMatchObject({ exitCode: 0 })
+    expect(await detect({ 'bin/shop': script, 'lib/shop.jar': '' })).toMatchObject({ exitCode: 0 })
     expect(await detect({ 'lib/shop.jar': '' })).toMatchObject({ exitCode: 100 })
+    expect(await detect({ 'bin/shop': '', 'lib/shop.jar': '' })).toMatchObject({ exitCode: 100 })
   })
 
   it('takes no part with source files alone', async () => {

@@ -57,7 +57,7 @@ describe('requirements in a folder', () => {
       'requirements/prod.txt': '-r base.txt\ngunicorn==23.0.0\n',
       'main.py': 'from flask import Flask\napp = Flask(__name__)\n',
     })
-    expect((await project.detect()).output).toContain('Python: requirements/base.txt and main.py')
+    expect((await project.detect()).output).toContain('Python: requirements/prod.txt and main.py')
     const { exitCode, output } = await project.build()
     expect(exitCode, output).toBe(0)
     expect(output).toContain('packages of requirements/prod.txt')

@@ -24,6 +24,10 @@ const json = JSON.stringify
 const startScript = json({ scripts: { start: 'node server.js' } })
 const viteParts = { scripts: { build: 'vite build' }, devDependencies: { vite: '7' } }
 const viteJson = json(viteParts)
+const express: Tree = {
+  'package.json': json({ dependencies: { express: '5' } }),
+  'index.js': "require('express')().listen(process.env.PORT)",
+}
 const flask: Tree = { 'app.py': '', 'requirements.txt': 'flask' }
 
 describe('the language of an application', () => {
@@ -125,6 +129,22 @@ describe('the language of an application', () => {
       },
       'nodejs',
     ],
+    ['a page beside a library', { 'index.html': '', 'lib/x.jar': '' }, 'static'],
+    ['Python beside a library', { 'main.py': '', 'x/lib/y.jar': '' }, 'python'],
+    ['Python beside a library and a script', { 'main.py': '', 'bin/load': 'python main.py', 'lib/x.jar': '' }, 'python'],
+    ['a server beside a library', { 'server.js': '', 'lib/x.jar': '' }, 'nodejs'],
+    ['an unpacked distribution', { 'bin/shop': 'exec "$JAVACMD"', 'lib/x.jar': '' }, 'java'],
+    ['an unpacked web application', { 'WEB-INF/lib/x.jar': '', 'index.html': '' }, 'java'],
+    ['Express beside a list for tools', { ...express, 'requirements/x.txt': '' }, 'nodejs'],
+    ['Express beside a list of requirements', { ...express, 'requirements/base.txt': '' }, 'nodejs'],
+    ['lists of requirements', { 'requirements/base.txt': '', 'shop/__init__.py': '' }, 'python'],
+    [
+      'lists of requirements and a front end',
+      { 'requirements/prod.txt': '', 'app.py': '', 'package.json': json({ scripts: { build: 'sass a b' } }) },
+      'nodejs+python',
+    ],
+    ['Express beside ClojureScript', { ...express, 'shadow-cljs.edn': '' }, 'nodejs'],
+    ['a Staticfile beside ClojureScript', { Staticfile: '', 'shadow-cljs.edn': '' }, 'static'],
     ['node_modules alone', { 'node_modules/x/main.go': '' }, ''],
   ])('%s', async (_name, tree, expected) => expect(await weigh(tree)).toBe(expected))
 
