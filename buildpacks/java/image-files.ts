@@ -11,6 +11,7 @@ import {
 } from '../sdk/index.ts'
 import { countClasses, type JavaArchive } from './archive.ts'
 import type { Artifact } from './artifact.ts'
+import { hiddenFiles } from './hidden-files.ts'
 import type { Jdk } from './jdk.ts'
 import { inspectLibraries } from './libraries.ts'
 import { copyLibraries, type Maven } from './maven.ts'
@@ -124,7 +125,8 @@ async function startLibraries({ app }: BuildContext, main: string, libraries: re
 /** A web application that is unpacked already, in a servlet container. */
 export async function startWebApplication(context: BuildContext, tools: BuildTools): Promise<ImageFiles> {
   const { path } = context.app
-  return startTomcat(context, await provideTomcat(context, { path, staged: path }, tools), '.')
+  const hidden = await hiddenFiles(path, kept)
+  return startTomcat(context, await provideTomcat(context, { path, staged: path, hidden }, tools), '.')
 }
 
 async function startTomcat({ app }: BuildContext, tomcat: Tomcat, webapp: string): Promise<ImageFiles> {

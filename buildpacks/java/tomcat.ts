@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers'
 import { openPromise } from 'yauzl'
 import { App, type BuildContext, BuildpackError, digestOf, firstSetting, override, packageUrl } from '../sdk/index.ts'
 import { copyArtifact, type Maven } from './maven.ts'
+import { configuration, hostDir, propertySource } from './tomcat-files.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -34,6 +35,19 @@ export function checkTomcatSettings(env: Env): void {
   }
   const version = firstSetting(env, 'BP_TOMCAT_VERSION')
   if (version !== undefined) releaseOf(version.value, version.name)
+  contextPathOf(env)
+}
+
+/** `/shop/open`, or nothing for an application that has all paths. */
+function contextPathOf(env: Env): string {
+  const setting = firstSetting(env, 'BP_TOMCAT_CONTEXT_PATH')
+  const path = (setting?.value ?? '').replaceAll(/^\/+|\/+$/g, '')
+  if (path === '') return ''
+  if (/^[\w~-][\w.~-]*(\/[\w~-][\w.~-]*)*$/.test(path)) return `/${path}`
+  throw new BuildpackError(`${JSON.stringify(setting?.value)} is no path`, {
+    where: setting?.name ?? '',
+    fix: 'write for example "/shop"',
+  })
 }
 
 /** `9`, `10.*` and `11.0.*` are the newest release of that line, `10.1.40` is that one. */
@@ -54,6 +68,8 @@ export interface WebApplication {
   readonly path: string
   /** Where it is now. */
   readonly staged: string
+  /** Paths in it that are not served. */
+  readonly hidden?: readonly string[]
 }
 
 export interface TomcatTools {
@@ -73,9 +89,10 @@ export async function provideTomcat(
   const version =
     setting === undefined ? releaseOf(api === 'javax' ? '9' : '10', why) : releaseOf(setting.value, setting.name)
   log.info(`Tomcat ${version}: ${setting === undefined ? why : `${setting.name} is ${setting.value}`}`)
-  const contextPath = firstSetting(env, 'BP_TOMCAT_CONTEXT_PATH')?.value ?? ''
+  const contextPath = contextPathOf(env)
   // Tomcat's names of directories: ROOT, and # for each further slash ("Context", "Naming").
-  const webapp = contextPath.replace(/^\/+|\/+$/g, '').replaceAll('/', '#') || 'ROOT'
+  const webapp = contextPath.slice(1).replaceAll('/', '#') || 'ROOT'
+  const files = configuration(contextPath, application.hidden ?? [])
   const { path } = await layer('tomcat', {
     title: `Tomcat ${version}`,
     types: { launch: true },
@@ -83,7 +100,7 @@ export async function provideTomcat(
       Tomcat: version,
       'context path': webapp,
       application: application.path,
-      configuration: digestOf(...Object.values(files)),
+      configuration: digestOf(JSON.stringify(files)),
     },
     create: async dir => {
       const downloads = join(temp, 'tomcat')
@@ -97,6 +114,7 @@ export async function provideTomcat(
         await rm(join(dir, name), { recursive: true, force: true })
       for (const name of (await readdir(join(dir, 'bin'))).filter(name => name.endsWith('.bat')))
         await rm(join(dir, 'bin', name))
+      await mkdir(join(dir, 'conf', hostDir), { recursive: true })
       for (const [name, content] of Object.entries(files)) await writeFile(join(dir, 'conf', name), content)
       await mkdir(join(dir, 'webapps'))
       await symlink(application.path, join(dir, 'webapps', webapp))
@@ -109,39 +127,6 @@ export async function provideTomcat(
   })
   return { version, command: ['sh', join(path, 'bin/catalina.sh'), 'run'], classes: 3000, options: [propertySource] }
 }
-
-const files = {
-  'server.xml': `<?xml version="1.0" encoding="UTF-8"?>
-<Server port="-1">
-  <Listener className="org.apache.catalina.core.JreMemoryLeakPreventionListener"/>
-  <Listener className="org.apache.catalina.core.ThreadLocalLeakPreventionListener"/>
-  <Service name="Catalina">
-    <Connector port="\${PORT:-8080}" protocol="HTTP/1.1" URIEncoding="UTF-8"/>
-    <Engine name="Catalina" defaultHost="localhost">
-      <Host name="localhost" appBase="webapps" autoDeploy="false" unpackWARs="false" workDir="\${java.io.tmpdir}/tomcat">
-        <Valve className="org.apache.catalina.valves.RemoteIpValve" protocolHeader="x-forwarded-proto"/>
-        <Valve className="org.apache.catalina.valves.ErrorReportValve" showReport="false" showServerInfo="false"/>
-      </Host>
-    </Engine>
-  </Service>
-</Server>
-`,
-  // Sessions are not written to disk, where nobody reads them again.
-  'context.xml': `<?xml version="1.0" encoding="UTF-8"?>
-<Context>
-  <Manager pathname=""/>
-</Context>
-`,
-  'logging.properties': `handlers = java.util.logging.ConsoleHandler
-.handlers = java.util.logging.ConsoleHandler
-java.util.logging.ConsoleHandler.level = INFO
-java.util.logging.ConsoleHandler.formatter = org.apache.juli.OneLineFormatter
-`,
-}
-
-/** Variables such as \${PORT} in Tomcat's files are those of the environment ("Property Source"). */
-const propertySource =
-  '-Dorg.apache.tomcat.util.digester.PROPERTY_SOURCE=org.apache.tomcat.util.digester.EnvironmentPropertySource'
 
 /**
  * The servlet API that an unpacked web application is compiled for: Tomcat 10 and newer have jakarta.servlet alone, and 9 has

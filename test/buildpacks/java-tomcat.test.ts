@@ -100,6 +100,14 @@ describe('Tomcat', () => {
     expect(await readdir(join(dir, 'webapps'))).toEqual([name])
   })
 
+  it.each(['..', '.', '/a/../b', '//a//b', '/.hidden', 'a#b', 'a b'])('refuses the path %s', async path => {
+    const attempt = () => {
+      checkTomcatSettings({ BP_TOMCAT_CONTEXT_PATH: path })
+    }
+    const error = { message: `"${path}" is no path`, where: 'BP_TOMCAT_CONTEXT_PATH', fix: 'write for example "/shop"' }
+    expect(await failureOf(attempt)).toMatchObject(error)
+  })
+
   it('is the only container, in versions that there are', async () => {
     const check = async (env: Record<string, string>) =>
       failureOf(Promise.resolve().then(() => checkTomcatSettings(env)))

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir, readlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { openPromise } from 'yauzl'
 import type { DebianArchive } from '../../buildpacks/debian/archive.ts'
 import { readArchive } from '../../buildpacks/java/archive.ts'
-import { placeArtifact } from '../../buildpacks/java/image-files.ts'
+import { placeArtifact, startWebApplication } from '../../buildpacks/java/image-files.ts'
 import type { Jdk } from '../../buildpacks/java/jdk.ts'
 import { openMaven } from '../../buildpacks/java/maven.ts'
 import { App, type BuildContext, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
@@ -37,11 +37,10 @@ async function extract(file: string, dir: string): Promise<void> {
   }
 }
 
-/** Places a war that the application's wrapper built, and returns what is in the application's directory. */
-async function place(files: Tree, env: Record<string, string> = {}) {
+/** An application with a wrapper, and what makes its image. */
+async function application(files: Tree, env: Record<string, string>) {
   const root = await temporaryDirectory()
-  const war = zip({ 'WEB-INF/classes/A.class': 'jakarta/servlet/Servlet', 'index.html': 'shop' })
-  const source = { 'target/shop.war': war, mvnw: { script: wrapper }, '.mvn/wrapper/maven-wrapper.properties': '' }
+  const source = { mvnw: { script: wrapper }, '.mvn/wrapper/maven-wrapper.properties': '' }
   await writeTree(join(root, 'app'), { ...source, ...files })
   const temp = join(root, 'temp')
   await mkdir(temp)
@@ -65,8 +64,15 @@ async function place(files: Tree, env: Record<string, string> = {}) {
   } as unknown as BuildContext
   const jdk = { home: '/jdk', version: '21', env: {} } satisfies Jdk
   const maven = () => openMaven(context, { archive: {} as DebianArchive, jdk, temp }, 'mvnw')
+  return { app, context, root, tools: { jdk, temp, openMaven: maven } }
+}
+
+/** Places a war that the application's wrapper built, and returns what is in the application's directory. */
+async function place(source: Tree, env: Record<string, string> = {}) {
+  const war = zip({ 'WEB-INF/classes/A.class': 'jakarta/servlet/Servlet', 'index.html': 'shop' })
+  const { app, context, root, tools } = await application({ 'target/shop.war': war, ...source }, env)
   const archive = await readArchive(app.at('target/shop.war'))
-  const image = await placeArtifact(context, { kind: 'war', archive }, { jdk, temp, openMaven: maven })
+  const image = await placeArtifact(context, { kind: 'war', archive }, tools)
   return { image, root, files: await readTree(app.path) }
 }
 
@@ -91,5 +97,26 @@ describe('a war', () => {
   it('gets Tomcat with the settings that MAVEN_SETTINGS_PATH names in the source', async () => {
     const { files } = await place({ 'ci/settings.xml': '' }, { MAVEN_SETTINGS_PATH: 'ci/settings.xml' })
     expect(files).not.toHaveProperty('ci/settings.xml')
+  })
+})
+
+describe('an unpacked web application', () => {
+  it.each([
+    ['', {}],
+    ['/shop', { BP_TOMCAT_CONTEXT_PATH: 'shop' }],
+  ])('does not serve what is beside it, below %j', async (prefix, env) => {
+    const beside = ['Procfile', 'app.yaml', '.env', '.git/config', 'a/.secret (old)']
+    const served = ['Procfile.txt', 'a/Procfile', 'xenv', 'appxyaml', '.well-known/security.txt', 'a/index.html']
+    const files = ['WEB-INF/.x', ...beside, ...served].map(path => [path, ''])
+    const { context, root, tools } = await application(Object.fromEntries(files) as Tree, env)
+    await startWebApplication(context, tools)
+    const rules = await readFile(join(root, 'tomcat/conf/Catalina/localhost/rewrite.config'), 'utf8')
+    const patterns = [...rules.matchAll(/^RewriteRule (\S+) - \[F\]$/gm)].map(([, pattern = '']) => new RegExp(pattern))
+    const isRefused = (path: string) => patterns.some(pattern => pattern.test(`${prefix}/${path}`))
+    expect(beside.filter(path => !isRefused(path))).toEqual([])
+    expect(served.filter(isRefused)).toEqual([])
+    expect(rules).not.toContain('WEB-INF')
+    const server = await readFile(join(root, 'tomcat/conf/server.xml'), 'utf8')
+    expect(server).toContain('<Valve className="org.apache.catalina.valves.rewrite.RewriteValve"/>')
   })
 })
