@@ -121,6 +121,7 @@ function withBuildOptions(command: Command): Command {
       'a registry, with its port, that may do without TLS or with a certificate that nobody knows (repeatable)',
       collect,
     )
+    .option('--retry <count>', 'how many more times a request to a registry is tried (default: 4)')
     .option('--exec-env <name>', 'what the image is for, such as production or test (default: production)')
     .option('--previous-image <image>', 'the image of the last build, if it has another name')
     .option(

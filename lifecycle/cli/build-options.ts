@@ -16,7 +16,14 @@ import { type UserConfig, readUserConfig } from './config-file.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
 import { interactionOf } from './interaction.ts'
 import { readSecrets } from './secrets.ts'
-import { parseBuildPlatforms, parseCreationTime, parseId, parseRegistries, parseVolumes } from './values.ts'
+import {
+  parseBuildPlatforms,
+  parseCreationTime,
+  parseId,
+  parseRegistries,
+  parseRetries,
+  parseVolumes,
+} from './values.ts'
 import { readPairs, readVariables } from './variables.ts'
 
 /**
@@ -139,7 +146,7 @@ function destinationOf(image: string, { docker, publish }: GlobalOptions, config
 /** The settings of this machine with those of the command line and of `bale config`. */
 function settingsOf(
   { settings }: CommandContext,
-  { creationTime, insecureRegistry, platform }: GlobalOptions,
+  { creationTime, insecureRegistry, platform, retry }: GlobalOptions,
   { registryMirrors }: UserConfig,
 ): CommandContext['settings'] {
   // Of several, each build has its own: see buildPlatforms.
@@ -154,6 +161,7 @@ function settingsOf(
     ...(first !== undefined && more.length === 0 && { platform: first }),
     insecureRegistries: [...(settings.insecureRegistries ?? []), ...insecure],
     registries: { ...settings.registries, ...Object.fromEntries(mirrored) },
+    ...(retry !== undefined && { registryAttempts: parseRetries(retry, '--retry') + 1 }),
     ...(creationTime !== undefined && { sourceDateEpoch: parseCreationTime(creationTime) }),
   }
 }

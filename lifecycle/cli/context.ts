@@ -49,6 +49,7 @@ export interface GlobalOptions {
   readonly uid?: string
   readonly gid?: string
   readonly insecureRegistry?: readonly string[]
+  readonly retry?: string
   readonly previousImage?: string
   readonly creationTime?: string
   readonly volume?: readonly string[]

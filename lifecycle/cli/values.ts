@@ -173,3 +173,12 @@ export function parsePublished(texts: readonly string[] = []): PublishedPort[] {
     return { host, port, to }
   })
 }
+
+/** How many more times a request is tried. */
+export function parseRetries(text: string, where: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text)
+  throw new BaleError('usage', `${JSON.stringify(text)} is no number of retries`, {
+    where,
+    fix: 'write a number from 0 to 999',
+  })
+}

@@ -1,4 +1,5 @@
 import { BaleError } from '../../errors.ts'
+import { parseRetries } from '../values.ts'
 import { dockerHub, parseReference, repositoryName } from '../../image/reference.ts'
 import type { Registries, RegistrySettings } from '../../stores/settings.ts'
 import { hostPlatform, registryHost } from '../../stores/settings.ts'
@@ -122,8 +123,7 @@ function attemptsOf(flags: Parsed): number | undefined {
   const numbers = ['push-retry', 'image-download-retry'].flatMap(name => {
     const text = flags.text(name)
     if (text === undefined) return []
-    if (/^\d{1,3}$/.test(text)) return [Number(text) + 1]
-    throw new BaleError('usage', `${JSON.stringify(text)} is no number of retries`, { where: `--${name}` })
+    return [parseRetries(text, `--${name}`) + 1]
   })
   return numbers.length === 0 ? undefined : Math.max(...numbers)
 }

@@ -28,5 +28,7 @@ export function refuseOptions(options: BuildOptions): void {
     refuse('--lifecycle builder', 'leave it out: the builder image has its own phases')
   if (options.user?.uid !== undefined || options.user?.gid !== undefined)
     refuse('--uid and --gid', 'write user into the settings file: {uid: 1001, gid: 1001}')
+  if (options.settings.registryAttempts !== undefined)
+    refuse('--retry', 'leave it out: phases try a request to a registry five times')
   if (options.limits?.pids !== undefined) refuse('--pids', 'the kubelet limits processes: podPidsLimit')
 }
