@@ -105,13 +105,23 @@ export async function provideDependencies(
   return dependencies.filter(({ name }) => fetched.has(name))
 }
 
-/** Of what dependencies are compiled with: the project, those below it, and the configuration of the build. */
-async function digestOfSettings(app: App): Promise<string> {
-  const config = (await list(app.at('config'))).filter(name => name.endsWith('.exs') && name !== 'runtime.exs')
-  const paths = ['mix.exs', ...config.map(name => `config/${name}`)]
-  for (const name of await list(app.at('apps'))) paths.push(`apps/${name}/mix.exs`)
+/** Of what dependencies are compiled with: the project, those of an umbrella, and all that the configuration of the build may import. */
+export async function digestOfSettings(app: App): Promise<string> {
+  const paths = ['mix.exs', ...(await scriptsOf(app, 'config'))]
+  for (const name of await list(app.at('apps'))) {
+    paths.push(`apps/${name}/mix.exs`, ...(await scriptsOf(app, `apps/${name}/config`)))
+  }
   const texts = await Promise.all(paths.map(path => readFile(app.at(path), 'utf8').catch(() => '')))
   return digestOf(...paths, ...texts)
+}
+
+/** The scripts of a folder and of those below it. The running image evaluates runtime.exs. */
+async function scriptsOf(app: App, folder: string): Promise<string[]> {
+  const names = await readdir(app.at(folder), { recursive: true }).catch(() => [])
+  return names
+    .filter(name => name.endsWith('.exs') && name !== 'runtime.exs')
+    .toSorted()
+    .map(name => `${folder}/${name}`)
 }
 
 async function list(dir: string): Promise<string[]> {

@@ -7,7 +7,6 @@ import {
   type BuildContext,
   type BuildResult,
   type Component,
-  declaredStart,
   defineBuildpack,
   type DetectContext,
   detectLanguage,
@@ -20,7 +19,7 @@ import { componentOf, type Dependency, provideDependencies } from './dependencie
 import { mixWith } from './mix.ts'
 import { makeRelease, type Release } from './release.ts'
 import { type Offer, offeredToolchain, provideToolchain } from './runtime.ts'
-import { checkDeclaredStart, needsSecret, processesOf, provideVariables } from './start.ts'
+import { checkDeclaredStart, needsSecret, ownProcesses, provideVariables } from './start.ts'
 import { wantedVersions } from './version.ts'
 
 /** Elixir applications: Mix makes a release, which needs neither Elixir nor Erlang in the image. */
@@ -44,7 +43,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
 async function buildIn(context: BuildContext, temp: string): Promise<BuildResult> {
   const { app, env, log } = context
   const wanted = await wantedVersions(context)
-  await checkDeclaredStart(app, env)
+  await checkDeclaredStart(app, env, log)
   const archive = await DebianArchive.open(context, temp)
   const offer = await offeredToolchain(context, archive)
   choose(context, 'Elixir', wanted.elixir, offer.elixir)
@@ -58,12 +57,12 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const release = await makeRelease(context, { mix, toolchain, dependencies, temp })
   await provideSharedLibraries(context, release.binaries, toolchain.native, archive)
   await provideVariables(context)
-  const processes = processesOf(release, secret)
-  const declared = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
-  if (!declared) log.info(`Starts with: bin/${release.name} start (the release that mix.exs describes)`)
+  const processes = await ownProcesses(app, env, release, secret)
+  if (processes.some(({ type }) => type === 'web'))
+    log.info(`Starts with: bin/${release.name} start (the release that mix.exs describes)`)
   return {
     launch: {
-      processes: declared ? processes.filter(({ type }) => type !== 'web') : processes,
+      processes,
       // In layers of their own, they are not sent again with each change of the source.
       slices: [{ paths: release.runtime }, { paths: release.dependencies }].filter(({ paths }) => paths.length > 0),
     },

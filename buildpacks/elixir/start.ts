@@ -8,6 +8,7 @@ import {
   declaredStart,
   digestOf,
   type LaunchProcess,
+  type Log,
   shellProcess,
 } from '../sdk/index.ts'
 import { cookieFile, type Release } from './release.ts'
@@ -61,18 +62,45 @@ export async function needsSecret(app: App): Promise<boolean> {
 }
 
 /**
- * Tells of a start that needs Elixir's tools before anything is fetched: the image of a release has none.
+ * Tells of starts that need Elixir's tools before anything is fetched: the image of a release has none. The other processes of a
+ * Procfile are warned of, since the application starts without them.
  * @throws BuildpackError for `web: mix phx.server` and the like
  */
-export async function checkDeclaredStart(app: App, env: Readonly<Record<string, string>>): Promise<void> {
-  const declared = await declaredStart(app, env)
-  const tool = /(?:^|[\s;&|])(mix|elixir|iex)(?=\s|$)/.exec(declared?.command ?? '')?.[1]
-  if (declared === undefined || tool === undefined) return
+export async function checkDeclaredStart(app: App, env: Readonly<Record<string, string>>, log: Log): Promise<void> {
   const name = /\bapp:\s*:(\w+)/.exec((await app.read('mix.exs')) ?? '')?.[1] ?? 'NAME'
+  const task = `a task is bin/${name} eval "…"`
+  const lines = ((await app.read('Procfile')) ?? '').matchAll(/^[ \t]*([\w-]+)[ \t]*:(.*)$/gm)
+  for (const [, type = '', command = ''] of lines) {
+    const tool = type === 'web' ? undefined : toolOf(command)
+    if (tool)
+      log.warning(
+        `the process ${type} of the Procfile starts ${tool}, which is not in the image`,
+        `Start the release: ${task}`,
+      )
+  }
+  const declared = await declaredStart(app, env)
+  const tool = toolOf(declared?.command ?? '')
+  if (declared === undefined || tool === undefined) return
   throw new BuildpackError(`starts ${tool}, which is not in the image: that has a release, which starts without it`, {
     where: declared.where,
-    fix: `start the release, bin/${name} start, or leave that out: it starts by itself; a task is bin/${name} eval "…"`,
+    fix: `start the release, bin/${name} start, or leave that out: it starts by itself; ${task}`,
   })
+}
+
+/** The first program of Elixir's in a command. */
+function toolOf(command: string): string | undefined {
+  return /(?:^|[\s;&|])(mix|elixir|iex)(?=\s|$)/.exec(command)?.[1]
+}
+
+/** The processes of the release, without `web` where the user declares that. A Procfile may have other processes alone. */
+export async function ownProcesses(
+  app: App,
+  env: Readonly<Record<string, string>>,
+  release: Release,
+  secret: boolean,
+): Promise<LaunchProcess[]> {
+  const declared = await declaredStart(app, env)
+  return processesOf(release, secret).filter(({ type }) => type !== 'web' || declared === undefined)
 }
 
 /** `web` starts the release; the others are of use beside it. */

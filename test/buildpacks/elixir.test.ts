@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkOffered } from '../../buildpacks/debian/offered-version.ts'
-import { componentOf, parseLock } from '../../buildpacks/elixir/dependencies.ts'
+import { componentOf, digestOfSettings, parseLock } from '../../buildpacks/elixir/dependencies.ts'
 import { elixir } from '../../buildpacks/elixir/elixir.ts'
 import { adviceOn } from '../../buildpacks/elixir/mix.ts'
-import { checkDeclaredStart, needsSecret, processesOf } from '../../buildpacks/elixir/start.ts'
+import { checkDeclaredStart, needsSecret, ownProcesses, processesOf } from '../../buildpacks/elixir/start.ts'
 import { wantedVersions } from '../../buildpacks/elixir/version.ts'
-import { App } from '../../buildpacks/sdk/index.ts'
+import { App, Log } from '../../buildpacks/sdk/index.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { type Tree, writeTree } from '../helpers/tree.ts'
@@ -137,6 +137,34 @@ describe('mix.lock', () => {
   })
 })
 
+describe('what dependencies are compiled with', () => {
+  const umbrella = {
+    'mix.exs': '',
+    'config/config.exs': 'import_config "../apps/web/config/config.exs"\nimport_config "shared/db.exs"\n',
+    'config/shared/db.exs': '',
+    'apps/web/mix.exs': '',
+    'apps/web/config/config.exs': '',
+  }
+  const digest = async (tree: Tree) => digestOfSettings(await appOf({ ...umbrella, ...tree }))
+
+  it.each<[Tree]>([
+    [{ 'mix.exs': '#' }],
+    [{ 'config/config.exs': '#' }],
+    [{ 'config/shared/db.exs': '#' }],
+    [{ 'config/shared/runtime.exs': '' }],
+    [{ 'apps/web/mix.exs': '#' }],
+    [{ 'apps/web/config/config.exs': '#' }],
+    [{ 'apps/web/config/env/prod.exs': '' }],
+    [{ 'apps/shop/mix.exs': '' }],
+  ])('changes with %j', async tree => expect(await digest(tree)).not.toBe(await digest({})))
+
+  it.each<[Tree]>([
+    [{ 'config/runtime.exs': '#' }],
+    [{ 'apps/web/config/runtime.exs': '#' }],
+    [{ 'config/notes.txt': '#', 'apps/web/lib/web.ex': '#' }],
+  ])('is the same with %j', async tree => expect(await digest(tree)).toBe(await digest({})))
+})
+
 it.each<[string, string | undefined]>([
   [
     '** (System.EnvError) could not fetch environment variable "DATABASE_URL" because',
@@ -152,6 +180,7 @@ it.each<[string, string | undefined]>([
 })
 
 describe('the start', () => {
+  const silent = new Log({ stdout: () => {}, stderr: () => {} })
   const release = { name: 'shop', runtime: [], dependencies: [], applications: [], binaries: [] }
 
   it.each<[string, boolean]>([
@@ -169,7 +198,7 @@ describe('the start', () => {
     [{}, { RAILPACK_START_CMD: 'PORT=1 iex -S mix' }, 'RAILPACK_START_CMD'],
   ])('that needs the tools is refused with its place: %j, %j', async (tree, env, where) => {
     const app = await appOf({ ...tree, 'mix.exs': '[app: :shop]' })
-    const failure = await failureOf(checkDeclaredStart(app, env))
+    const failure = await failureOf(checkDeclaredStart(app, env, silent))
     expect(failure).toMatchObject({ where })
     expect((failure as { fix?: string }).fix).toContain('bin/shop start')
   })
@@ -177,9 +206,37 @@ describe('the start', () => {
   it.each(['bin/shop start', '_build/prod/rel/shop/bin/shop start', 'bin/mixer', 'bin/shop eval Mixer.run'])(
     'that starts the release is not: %s',
     async command => {
-      await checkDeclaredStart(await appOf({ Procfile: `web: ${command}\n`, 'mix.exs': '' }), {})
+      let said = ''
+      const log = new Log({ stdout: () => {}, stderr: text => (said += text) })
+      const Procfile = `web: ${command}\nrelease: ${command}\n`
+      await checkDeclaredStart(await appOf({ Procfile, 'mix.exs': '' }), {}, log)
+      expect(said).toBe('')
     },
   )
+
+  it.each([
+    ['release', 'mix ecto.migrate', 'mix'],
+    ['worker-2', 'cd . && exec elixir -S mix run', 'elixir'],
+  ])('of another process that needs the tools is warned of: %s: %s', async (type, command, tool) => {
+    let said = ''
+    const log = new Log({ stdout: () => {}, stderr: text => (said += text) })
+    const Procfile = `web: bin/shop start\n${type}: ${command}\n`
+    await checkDeclaredStart(await appOf({ Procfile, 'mix.exs': '[app: :shop]' }), {}, log)
+    expect(said).toContain(`Warning: the process ${type} of the Procfile starts ${tool}, which is not in the image`)
+    expect(said).toContain('bin/shop eval')
+  })
+
+  it.each<[Tree, Env, boolean]>([
+    [{}, {}, true],
+    [{ Procfile: 'release: bin/migrate\n' }, {}, true],
+    [{ Procfile: 'web: bin/shop start\n' }, {}, false],
+    [{}, { GOOGLE_ENTRYPOINT: 'bin/shop start' }, false],
+  ])('beside %j and %j is the release’s own: %s', async (tree, env, expected) => {
+    const types = (await ownProcesses(await appOf(tree), env, { ...release, scripts: [] }, false)).map(
+      ({ type }) => type,
+    )
+    expect(types).toEqual([...(expected ? ['web'] : []), 'console', 'eval', 'remote'])
+  })
 
   it('has the processes of the release and of its overlays', () => {
     const commands = (scripts: string[], secret = false) =>

@@ -131,7 +131,11 @@ describe('the language of an application', () => {
     ],
     ['a page beside a library', { 'index.html': '', 'lib/x.jar': '' }, 'static'],
     ['Python beside a library', { 'main.py': '', 'x/lib/y.jar': '' }, 'python'],
-    ['Python beside a library and a script', { 'main.py': '', 'bin/load': 'python main.py', 'lib/x.jar': '' }, 'python'],
+    [
+      'Python beside a library and a script',
+      { 'main.py': '', 'bin/load': 'python main.py', 'lib/x.jar': '' },
+      'python',
+    ],
     ['a server beside a library', { 'server.js': '', 'lib/x.jar': '' }, 'nodejs'],
     ['an unpacked distribution', { 'bin/shop': 'exec "$JAVACMD"', 'lib/x.jar': '' }, 'java'],
     ['an unpacked web application', { 'WEB-INF/lib/x.jar': '', 'index.html': '' }, 'java'],
