@@ -378,12 +378,16 @@ describe('values', () => {
     [['build', 'app', '--platform', 'linux/riscv64'], /--platform: .*riscv64\nFix: write linux\/amd64 or linux\/arm64/],
     [['build', 'app', '--platform', 'linux/arm64', '--on', 'kubernetes'], /--platform: a pod builds/],
     [['build', 'app', '--platform', 'linux/amd64,linux/arm64', '--sbom-output-dir', 'x'], /--sbom-output-dir: /],
+    [
+      ['build', 'docker://r.test/app', '--on', 'kubernetes', '--retry', '3'],
+      /--retry: a build on a cluster cannot do this/,
+    ],
     [['build', 'app', '--retry', 'many'], /--retry: "many" is no number of retries\nFix: write a number from 0 to 999/],
     [['build', 'app', '--platform', 'linux/amd64,linux/arm64', '--dry-run'], /--platform: a plan is for one/],
     [['plan', 'app', '--platform', 'linux/amd64,linux/arm64'], /--platform: a plan is for one/],
     [['run', 'app', '--platform', 'linux/amd64,linux/arm64'], /--platform: one image is run/],
     [['stack', 'create', '--platform', 'linux/amd64,linux/arm64'], /--platform: a stack is made for one/],
-  ])('of platforms that cannot be meant are refused: %s', async (args, message) => {
+  ])('that cannot be meant are refused: %s', async (args, message) => {
     const { bale } = await user()
     const { code, err } = await bale(args)
     expect(err).toMatch(message)
@@ -415,21 +419,4 @@ describe('bale source', () => {
     expect(code).not.toBe(0)
     expect(await stat(join(home, 'out')).catch(() => undefined)).toBeUndefined()
   })
-})
-
-it('bale build --retry says how often a registry is asked again', async () => {
-  const { home, bale } = await user()
-  const registry = await startRegistry()
-  onTestFinished(() => registry.close())
-  registry.faults = () => ({ answer: { status: 503 } })
-  await writeFile(join(home, 'Procfile'), 'web: true\n')
-  const asked = async (count: string): Promise<number> => {
-    const before = registry.requests.length
-    const { code, err } = await bale(['build', `docker://${registry.host}/app`, '--path', home, '--retry', count])
-    expect([code, err]).toEqual([expect.anything(), expect.stringContaining('the registry answered 503')])
-    return registry.requests.length - before
-  }
-  const once = await asked('0')
-  // What else was on its way when the first gave up is not asked again.
-  expect(await asked('1')).toBeGreaterThan(once)
 })
