@@ -12,6 +12,8 @@ export interface FrontEndTool {
   readonly hashed?: readonly string[]
   /** A file that may name another output: its name without the ending, and how it names it. */
   readonly config?: readonly [file: string, output: RegExp]
+  /** It bundles the pages of servers as well: a file that Node.js could start makes the application one. */
+  readonly ofServers?: true
   /** The output lies below the directory that the command names: `vitepress build docs`. */
   readonly below?: RegExp
 }
@@ -123,6 +125,7 @@ export const frontEndTools: readonly FrontEndTool[] = [
     build: 'rspack build',
     output: 'dist',
     config: ['rspack.config', webpackPath],
+    ofServers: true,
   },
   // The plugin makes the page. Without it webpack may bundle a server.
   {
@@ -131,6 +134,7 @@ export const frontEndTools: readonly FrontEndTool[] = [
     build: 'webpack --mode production',
     output: 'dist',
     config: ['webpack.config', webpackPath],
+    ofServers: true,
   },
 ]
 

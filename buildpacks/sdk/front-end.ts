@@ -40,6 +40,8 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   if (await startsServer(app, json)) return undefined
   const script = json.scripts['build']
   if (tool === undefined) return isText(script) ? guessFrontEnd(app, json, script) : undefined
+  if (tool.ofServers && (await startsWithNode(app, json, startFiles, source => !speaksToBrowser(source))))
+    return undefined
   // Vite and Parcel without a script may be there to test, or to build a library.
   if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html'))) return undefined
   return {
@@ -64,29 +66,45 @@ const bunFiles = ['index', 'app', 'main', 'src/index', 'src/server', 'src/main']
 /** A build script beside a page, where nothing could start with Node.js, Bun or Deno: esbuild, Rollup, Sass, a script of one's own. */
 async function guessFrontEnd(app: App, json: PackageManifest, script: string): Promise<FrontEnd | undefined> {
   if ((await app.firstOf(pageSources)) === undefined) return undefined
-  const { main, scripts } = json
-  const started = scripts[/\b(?:npm|yarn|pnpm|bun)(?: run)? ([\w:.-]+)/.exec(String(scripts['start']))?.[1] ?? '']
-  if (isText(started) && !servesFilesOnly(started)) return undefined
-  const mainFiles = isText(main) ? [`${main}.js`, posix.join(main, 'index.js')] : []
-  if ((await app.firstOf([...mainFiles, 'deno.json', 'deno.jsonc', 'deno.lock'])) !== undefined) return undefined
   const isBun = (await app.firstOf(['bun.lock', 'bun.lockb'])) !== undefined
-  for (const name of [...startFiles, ...(isBun ? bunFiles : [])]) {
-    const source = await app.read(name)
-    if (source !== undefined && !isForPage(source, json)) return undefined
-  }
+  const files = [...startFiles, ...(isBun ? bunFiles : [])]
+  if (await startsWithNode(app, json, files, source => !isForPage(source, json))) return undefined
   const output = outputOption.exec(script)?.[1] ?? 'dist'
   return { name: 'its script "build"', build: script, output, pushState: false, hashed: [], guessed: true }
 }
 
-/** Whether a script speaks to a browser, and imports no package that it would find where it runs with Node.js. */
+/** Whether Node.js, Bun or Deno could start something without a start script, or start a server by one for developers. */
+async function startsWithNode(
+  app: App,
+  { main, scripts }: PackageManifest,
+  files: readonly string[],
+  isStart: (source: string) => boolean,
+): Promise<boolean> {
+  const start = scripts['start']
+  if (isText(start)) {
+    const called = scripts[/\b(?:npm|yarn|pnpm|bun)(?: run)? ([\w:.-]+)/.exec(start)?.[1] ?? '']
+    if (isText(called) && !servesFilesOnly(called)) return true
+  }
+  const mainFiles = isText(main) ? [`${main}.js`, posix.join(main, 'index.js')] : []
+  if ((await app.firstOf([...mainFiles, 'deno.json', 'deno.jsonc', 'deno.lock'])) !== undefined) return true
+  for (const name of files) {
+    const source = await app.read(name)
+    if (source !== undefined && isStart(source)) return true
+  }
+  return false
+}
+
+/** Whether a script is a page's, and imports no package that it would find where it runs with Node.js. */
 function isForPage(source: string, { dependencies }: PackageManifest): boolean {
   const imported = source.matchAll(/\b(?:from|import)\s*\(?\s*['"]((?:@[\w.-]+\/)?\w[\w.-]*)(?=[/'"])/g)
   for (const [, name = ''] of imported) if (isBuiltin(name) || dependencies[name] !== undefined) return false
+  return speaksToBrowser(source)
+}
+
+function speaksToBrowser(source: string): boolean {
+  const browser = /(?<![\w.])(?:document|window|navigator|localStorage|customElements)\s*[.[]/
   return (
-    !isForNode(source) &&
-    /(?<![\w.])(?:document|window|navigator|localStorage|customElements)\s*[.[]|\bimport\s+['"][^'"]+\.(?:css|scss|sass|less)['"]/.test(
-      source,
-    )
+    !isForNode(source) && (browser.test(source) || /\bimport\s+['"][^'"]+\.(?:css|scss|sass|less)['"]/.test(source))
   )
 }
 

@@ -24,6 +24,13 @@ const json = JSON.stringify
 const startScript = json({ scripts: { start: 'node server.js' } })
 const viteParts = { scripts: { build: 'vite build' }, devDependencies: { vite: '7' } }
 const viteJson = json(viteParts)
+const webpackJson = (scripts: object) =>
+  json({
+    type: 'module',
+    scripts: { build: 'webpack', ...scripts },
+    dependencies: { ws: '8' },
+    devDependencies: { 'html-webpack-plugin': '5' },
+  })
 const express: Tree = {
   'package.json': json({ dependencies: { express: '5' } }),
   'index.js': "require('express')().listen(process.env.PORT)",
@@ -107,6 +114,24 @@ describe('the language of an application', () => {
         'server.js': 'import { WebSocketServer } from "ws"\n',
       },
       'nodejs',
+    ],
+    [
+      'webpack beside a server without a start script',
+      { 'package.json': webpackJson({}), 'index.js': 'import { WebSocketServer } from "ws"\n' },
+      'nodejs',
+    ],
+    [
+      'webpack beside a server that has a script for developers',
+      { 'package.json': webpackJson({ start: 'npm run serve', serve: 'node server.js' }), 'server.js': '' },
+      'nodejs',
+    ],
+    [
+      'webpack with a page’s script and a server for developers',
+      {
+        'package.json': webpackJson({ start: 'npm run serve', serve: 'webpack serve' }),
+        'index.js': 'import x from "ws"\ndocument.title = x\n',
+      },
+      'nodejs+static',
     ],
     ['a front end beside Flask', { ...flask, 'package.json': viteJson }, 'nodejs+python'],
     [
