@@ -154,9 +154,15 @@ async function dumpClasses({ run }: BuildContext, home: string, libraries: strin
   })
 }
 
-/** Modules of programs for developers, and what is not ready yet: a JRE never had them. */
+/**
+ * Modules of programs for developers, which Debian's JRE has as well. The compiler stays, as applications call it (javax.tools, templates), and so
+ * do those that an option of the JVM asks for: jdk.incubator.vector.
+ */
 const forDevelopers =
-  /^jdk\.(attach|compiler|editpad|graal\..*|hotspot\.agent|incubator\..*|internal\..*|jartool|javadoc|jcmd|jconsole|jdeps|jlink|jpackage|jshell|jstatd|rmic|unsupported\.desktop)$/
+  /^jdk\.(editpad|graal\..*|hotspot\.agent|internal\..*|jartool|javadoc|jcmd|jconsole|jdeps|jlink|jpackage|jshell|jstatd|rmic|unsupported\.desktop)$/
+
+/** Programs of the modules that stay, and what the compiler needs for `--release` alone: Debian's JRE is without them as well. */
+const without = ['--exclude-files', '**/bin/javac,**/bin/serialver,**/ct.sym'] as const
 
 /**
  * The runtime that jlink makes: of the modules of a JRE, in half of the space that Debian's takes; those of BP_JVM_JLINK_ARGS; or all of
@@ -180,7 +186,7 @@ export async function linkArguments(
   const names = files.flatMap(name => (name.endsWith('.jmod') ? name.slice(0, -'.jmod'.length) : [])).toSorted()
   const isAll = isJdk || enabled !== undefined || names.length === 0
   const modules = isAll ? 'ALL-MODULE-PATH' : names.filter(name => !forDevelopers.test(name)).join(',')
-  const args = ['--add-modules', modules, '--no-man-pages', '--no-header-files', ...smaller]
+  const args = ['--add-modules', modules, ...(isAll ? [] : without), '--no-man-pages', '--no-header-files', ...smaller]
   return { args, what: isJdk ? 'JDK' : enabled === undefined ? 'JRE' : 'JRE (jlink)' }
 }
 

@@ -355,16 +355,19 @@ describe('libraries that an archive names in its manifest', () => {
 describe('the runtime that jlink makes', () => {
   const link = async (env: Record<string, string>, version = '21.0.13+9-1~deb13u2') => {
     const home = await temporaryDirectory()
-    const names = ['java.base', 'java.sql', 'jdk.compiler', 'jdk.httpserver', 'jdk.incubator.vector', 'jdk.internal.le']
+    const developers = ['jdk.internal.le', 'jdk.jartool', 'jdk.jlink', 'jdk.jshell']
+    const names = [...modules.split(','), ...developers]
     await writeTree(home, Object.fromEntries(names.map(name => [`jmods/${name}.jmod`, ''])))
     const found = await linkArguments(env, { home, version })
     return found && `${found.what}: ${found.args.join(' ')}`
   }
+  const modules = 'java.base,java.sql,jdk.attach,jdk.compiler,jdk.httpserver,jdk.incubator.vector'
+  const without = '--exclude-files **/bin/javac,**/bin/serialver,**/ct.sym'
   const fixed = '--no-man-pages --no-header-files'
   const newer = '--strip-java-debug-attributes --compress zip-6'
 
   it.each<[Record<string, string>, string | undefined]>([
-    [{}, `JRE: --add-modules java.base,java.sql,jdk.httpserver ${fixed} ${newer}`],
+    [{}, `JRE: --add-modules ${modules} ${without} ${fixed} ${newer}`],
     [{ BP_JVM_TYPE: 'JDK' }, `JDK: --add-modules ALL-MODULE-PATH ${fixed} ${newer}`],
     [{ BP_JVM_JLINK_ENABLED: 'true' }, `JRE (jlink): --add-modules ALL-MODULE-PATH ${fixed} ${newer}`],
     [{ BP_JVM_JLINK_ENABLED: 'false' }, undefined],
@@ -374,7 +377,7 @@ describe('the runtime that jlink makes', () => {
   })
 
   it('is compressed as older releases can', async () => {
-    const older = `JRE: --add-modules java.base,java.sql,jdk.httpserver ${fixed} --compress 2`
+    const older = `JRE: --add-modules ${modules} ${without} ${fixed} --compress 2`
     expect(await link({}, '17.0.21.1+2-1~deb12u1')).toBe(older)
   })
 })
