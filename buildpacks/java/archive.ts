@@ -1,4 +1,4 @@
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { basename } from 'node:path'
 import { openPromise, type ZipFile } from 'yauzl'
 import { BuildpackError, type Component, packageUrl } from '../sdk/index.ts'
@@ -17,13 +17,7 @@ export interface JavaArchive {
 
 /** @throws BuildpackError for a file that is no zip archive */
 export async function readArchive(path: string): Promise<JavaArchive> {
-  let zip: ZipFile
-  try {
-    zip = await openPromise(path)
-  } catch (cause) {
-    throw new BuildpackError(`is no archive: ${(cause as Error).message}`, { where: path, cause })
-  }
-  try {
+  return withZip(path, async zip => {
     const entries: string[] = []
     const texts = new Map<string, string>()
     const poms: string[] = []
@@ -41,8 +35,34 @@ export async function readArchive(path: string): Promise<JavaArchive> {
     // An archive with the records of several is a bundle of them, and its own name says more.
     const pom = poms.length === 1 ? texts.get(poms[0] ?? '') : undefined
     return { path, manifest, entries, layersIndex, component: componentOf(path, pom) }
+  })
+}
+
+/** The classes of an archive: their names, and their bytes. Those that are too large to be a person's are left out. */
+export async function* classesIn(zip: ZipFile): AsyncGenerator<readonly [string, Buffer]> {
+  for await (const entry of zip.eachEntry()) {
+    if (!entry.fileName.endsWith('.class') || entry.uncompressedSize > 8 << 20) continue
+    yield [entry.fileName, await buffer(await zip.openReadStreamPromise(entry))]
+  }
+}
+
+/**
+ * Opens an archive for `read`.
+ * @throws BuildpackError for a file that is no zip archive, or a damaged one
+ */
+export async function withZip<T>(path: string, read: (zip: ZipFile) => Promise<T>): Promise<T> {
+  let zip: ZipFile | undefined
+  try {
+    zip = await openPromise(path)
+    return await read(zip)
+  } catch (cause) {
+    throw new BuildpackError(`is no archive: ${(cause as Error).message}`, {
+      where: path,
+      fix: 'build it again; for a file of Git LFS run "git lfs pull"',
+      cause,
+    })
   } finally {
-    zip.close()
+    zip?.close()
   }
 }
 

@@ -1,25 +1,18 @@
-import { buffer } from 'node:stream/consumers'
-import { openPromise } from 'yauzl'
+import { classesIn, withZip } from './archive.ts'
 
 /**
  * The classes of an archive that Java can start: those with `public static void main(String[])` (Java Language Specification, 12.1.4).
  * A class that a tool generates within another, with `$` in its name, is not what a person would start.
  */
 export async function mainClassesIn(path: string): Promise<string[]> {
-  const zip = await openPromise(path)
-  try {
+  return withZip(path, async zip => {
     const found: string[] = []
-    for await (const entry of zip.eachEntry()) {
-      const name = entry.fileName
-      if (!name.endsWith('.class') || name.includes('$') || /^(META|BOOT|WEB)-INF\//.test(name)) continue
-      if (entry.uncompressedSize > 8 << 20) continue
-      const bytes = await buffer(await zip.openReadStreamPromise(entry))
+    for await (const [name, bytes] of classesIn(zip)) {
+      if (name.includes('$') || /^(META|BOOT|WEB)-INF\//.test(name)) continue
       if (hasMain(bytes)) found.push(name.slice(0, -'.class'.length).replaceAll('/', '.'))
     }
     return found.toSorted()
-  } finally {
-    zip.close()
-  }
+  })
 }
 
 /** Bytes of each kind of constant after its tag, but for texts (Java Virtual Machine Specification, 4.4). */

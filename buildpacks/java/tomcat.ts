@@ -1,9 +1,8 @@
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
-import { openPromise } from 'yauzl'
 import { App, type BuildContext, BuildpackError, digestOf, firstSetting, override, packageUrl } from '../sdk/index.ts'
 import { copyArtifact, type Maven } from './maven.ts'
+import { servletApi } from './servlet-api.ts'
 import { configuration, hostDir, propertySource } from './tomcat-files.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -85,7 +84,9 @@ export async function provideTomcat(
 ): Promise<Tomcat> {
   const { env, layer, log, run } = context
   const setting = firstSetting(env, 'BP_TOMCAT_VERSION')
-  const { api, why } = await servletApi(new App(application.staged))
+  const { api, why, doubt } = await servletApi(new App(application.staged))
+  if (doubt !== undefined && setting === undefined)
+    log.warning(doubt, 'Set BP_TOMCAT_VERSION to 9 for javax.servlet, or to 10 for jakarta.servlet.')
   const version =
     setting === undefined ? releaseOf(api === 'javax' ? '9' : '10', why) : releaseOf(setting.value, setting.name)
   log.info(`Tomcat ${version}: ${setting === undefined ? why : `${setting.name} is ${setting.value}`}`)
@@ -126,47 +127,4 @@ export async function provideTomcat(
       Promise.resolve([{ name: 'tomcat', version, purl: packageUrl('maven', 'org.apache.tomcat/tomcat', version) }]),
   })
   return { version, command: ['sh', join(path, 'bin/catalina.sh'), 'run'], classes: 3000, options: [propertySource] }
-}
-
-/**
- * The servlet API that an unpacked web application is compiled for: Tomcat 10 and newer have jakarta.servlet alone, and 9 has
- * javax.servlet. Its own classes say so, or else its libraries, or the namespace of its web.xml.
- */
-async function servletApi(app: App): Promise<{ api: 'javax' | 'jakarta'; why: string }> {
-  const classes = await readdir(app.at('WEB-INF/classes'), { recursive: true, encoding: 'utf8' }).catch(() => [])
-  for (const name of classes.filter(name => name.endsWith('.class')).toSorted()) {
-    const api = apiIn(await readFile(app.at('WEB-INF/classes', name)))
-    if (api !== undefined) return { api, why: `${name} uses ${api}.servlet` }
-  }
-  const libraries = await readdir(app.at('WEB-INF/lib')).catch(() => [])
-  for (const name of libraries.filter(name => name.endsWith('.jar')).toSorted()) {
-    const api = await apiInArchive(app.at('WEB-INF/lib', name))
-    if (api !== undefined) return { api, why: `${name} uses ${api}.servlet` }
-  }
-  const xml = (await app.read('WEB-INF/web.xml')) ?? ''
-  if (/java\.sun\.com|xmlns\.jcp\.org/.test(xml)) return { api: 'javax', why: 'WEB-INF/web.xml is for javax.servlet' }
-  return { api: 'jakarta', why: 'nothing asks for javax.servlet' }
-}
-
-/** The one of the two that a class file names; undefined for neither, or for both, as in libraries that adapt themselves. */
-function apiIn(bytes: Buffer): 'javax' | 'jakarta' | undefined {
-  const [javax, jakarta] = [bytes.includes('javax/servlet/'), bytes.includes('jakarta/servlet/')]
-  return javax === jakarta ? undefined : javax ? 'javax' : 'jakarta'
-}
-
-/** The API of a library: undefined if it has classes for both. */
-async function apiInArchive(path: string): Promise<'javax' | 'jakarta' | undefined> {
-  const zip = await openPromise(path)
-  const found = new Set<'javax' | 'jakarta'>()
-  try {
-    for await (const entry of zip.eachEntry()) {
-      if (!entry.fileName.endsWith('.class') || entry.uncompressedSize > 8 << 20) continue
-      const api = apiIn(await buffer(await zip.openReadStreamPromise(entry)))
-      if (api !== undefined) found.add(api)
-      if (found.size > 1) return undefined
-    }
-  } finally {
-    zip.close()
-  }
-  return [...found][0]
 }

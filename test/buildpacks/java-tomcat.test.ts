@@ -30,6 +30,9 @@ function fakeMaven(root: string) {
   return { copied, maven: { name: 'mvn', run } satisfies Maven }
 }
 
+const usesJavax = zip({ 'A.class': 'javax/servlet/Filter' })
+const usesJakarta = zip({ 'A.class': 'jakarta/servlet/Filter' })
+
 /** Makes the layer, and returns what is in it and what was said. */
 async function provide(tree: Tree, env: Record<string, string> = {}) {
   const root = await temporaryDirectory()
@@ -60,7 +63,7 @@ describe('Tomcat', () => {
   it.each<[string, Tree, Record<string, string>, string]>([
     ['jakarta.servlet', { 'WEB-INF/classes/shop/A.class': 'Ljakarta/servlet/http/HttpServlet;' }, {}, '10.1.'],
     ['javax.servlet', { 'WEB-INF/classes/shop/A.class': 'Ljavax/servlet/Servlet;' }, {}, '9.0.'],
-    ['a library with javax.servlet', { 'WEB-INF/lib/a.jar': zip({ 'A.class': 'javax/servlet/Filter' }) }, {}, '9.0.'],
+    ['a library with javax.servlet', { 'WEB-INF/lib/a.jar': usesJavax }, {}, '9.0.'],
     [
       'a library with both, which says nothing',
       { 'WEB-INF/lib/a.jar': zip({ 'A.class': 'javax/servlet/Filter', 'B.class': 'jakarta/servlet/Filter' }) },
@@ -73,12 +76,44 @@ describe('Tomcat', () => {
       {},
       '9.0.',
     ],
+    [
+      'a web.xml of jakarta, whatever libraries use',
+      { 'WEB-INF/lib/a.jar': usesJavax, 'WEB-INF/web.xml': '<web-app xmlns="https://jakarta.ee/xml/ns/jakartaee">' },
+      {},
+      '10.1.',
+    ],
     ['a line', { 'WEB-INF/web.xml': '' }, { BP_TOMCAT_VERSION: '11.*' }, '11.0.'],
     ['a release', { 'WEB-INF/web.xml': '' }, { BP_TOMCAT_VERSION: '10.1.40' }, '10.1.40'],
   ])('is of the version that goes with %s', async (_, tree, env, version) => {
     const { tomcat, copied } = await provide(tree, env)
     expect(tomcat.version.startsWith(version)).toBe(true)
     expect(copied).toEqual([`org.apache.tomcat:tomcat:${tomcat.version}:tar.gz`])
+  })
+
+  it('is what most of the libraries use, with a warning if others use another', async () => {
+    const libraries = {
+      'commons-fileupload-1.5.jar': usesJavax,
+      'spring-web.jar': usesJakarta,
+      'spring-webmvc.jar': usesJakarta,
+    }
+    const tree = Object.fromEntries(Object.entries(libraries).map(([name, jar]) => [`WEB-INF/lib/${name}`, jar]))
+    const { tomcat, said } = await provide(tree)
+    expect(tomcat.version).toMatch(/^10\./)
+    expect(said).toContain(
+      'Warning: spring-web.jar uses jakarta.servlet, but commons-fileupload-1.5.jar uses javax.servlet',
+    )
+    expect(said).toContain('Set BP_TOMCAT_VERSION to 9')
+    expect((await provide(tree, { BP_TOMCAT_VERSION: '9' })).said).not.toContain('Warning')
+    expect((await provide({ 'WEB-INF/lib/a.jar': usesJavax })).said).not.toContain('Warning')
+  })
+
+  it('names a library that is no archive', async () => {
+    const pointer = 'version https://git-lfs.github.com/spec/v1\n'
+    expect(await failureOf(provide({ 'WEB-INF/lib/a.jar': pointer }))).toMatchObject({
+      where: expect.stringMatching(/WEB-INF\/lib\/a\.jar$/) as string,
+      message: expect.stringContaining('is no archive') as string,
+      fix: 'build it again; for a file of Git LFS run "git lfs pull"',
+    })
   })
 
   it('has the application alone, on the port of the environment', async () => {

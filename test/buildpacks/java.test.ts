@@ -271,6 +271,17 @@ describe('a class to start, where no manifest names one', () => {
     })
   })
 
+  it('is not sought in what is no archive, or a damaged one', async () => {
+    const dir = await temporaryDirectory()
+    // The first entry's data are not what they say.
+    const damaged = Buffer.from(main).fill(0xff, 30 + 'shop/Main.class'.length, 60)
+    await writeTree(dir, { 'pointer.jar': 'version https://git-lfs.github.com/spec/v1\n', 'damaged.jar': damaged })
+    for (const name of ['pointer.jar', 'damaged.jar']) {
+      const message = expect.stringContaining('is no archive: ') as string
+      expect(await failureOf(mainClassesIn(join(dir, name)))).toMatchObject({ where: join(dir, name), message })
+    }
+  })
+
   it('is the one that pom.xml names, if there are several', async () => {
     const pom = '<properties><exec.mainClass>shop.Other</exec.mainClass></properties>'
     expect(await find({ 'pom.xml': pom, 'target/shop.jar': classes })).toMatchObject({ main: 'shop.Other' })
