@@ -1,8 +1,9 @@
-# Changes a file at its first start, and stops live reload at its second.
+# Changes a file until it is started again, since the files are not watched from the first moment on; stops live reload then.
 if [ -f changed ]; then
   echo "started again"
   kill -TERM "$PPID"
-else
-  echo > changed
+  sleep 60
 fi
-sleep 60
+while sleep 1; do
+  echo >changed
+done
