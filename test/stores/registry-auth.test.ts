@@ -137,7 +137,12 @@ describe('what a job has in its variables', () => {
       'r.test:5050 --username "$CI_REGISTRY_USER"',
     ],
     ['GitHub’s registry', 'ghcr.io', { GITHUB_ACTOR: 'u', GITHUB_TOKEN: secret }, 'ghcr.io --username "$GITHUB_ACTOR"'],
-    ['any registry', 'r.test', { REGISTRY_USER: 'u', REGISTRY_PASSWORD: secret }, 'r.test --username "$REGISTRY_USER"'],
+    [
+      'the job’s REGISTRY',
+      'r.test',
+      { REGISTRY: 'r.test', REGISTRY_USER: 'u', REGISTRY_PASSWORD: secret },
+      'r.test --username "$REGISTRY_USER"',
+    ],
     [
       'Docker Hub',
       'index.docker.io',
@@ -151,6 +156,12 @@ describe('what a job has in its variables', () => {
       undefined,
     ],
     ['another registry than GitHub’s', 'r.test', { GITHUB_ACTOR: 'u', GITHUB_TOKEN: secret }, undefined],
+    [
+      'another registry than the job’s',
+      'other.test',
+      { REGISTRY: 'r.test', REGISTRY_USER: 'u', REGISTRY_PASSWORD: secret },
+      undefined,
+    ],
     ['a user without a password', 'ghcr.io', { GITHUB_ACTOR: 'u', GITHUB_TOKEN: '' }, undefined],
   ])('is for %s', (_what, registry, env, words) => {
     const command = unusedLogin(registry, env)

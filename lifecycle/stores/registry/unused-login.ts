@@ -10,7 +10,8 @@ const logins: readonly {
   { user: 'CI_REGISTRY_USER', password: 'CI_REGISTRY_PASSWORD', isFor: (host, env) => env['CI_REGISTRY'] === host },
   // docs.github.com, "Working with the Container registry".
   { user: 'GITHUB_ACTOR', password: 'GITHUB_TOKEN', isFor: host => host === 'ghcr.io' },
-  { user: 'REGISTRY_USER', password: 'REGISTRY_PASSWORD', isFor: () => true },
+  // A password is for the registry that the job names beside it, and no other one.
+  { user: 'REGISTRY_USER', password: 'REGISTRY_PASSWORD', isFor: (host, env) => env['REGISTRY'] === host },
   { user: 'DOCKER_USERNAME', password: 'DOCKER_PASSWORD', isFor: host => host === dockerHub },
 ]
 
