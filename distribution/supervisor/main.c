@@ -11,9 +11,9 @@
  *
  * Every orphan below it becomes its child (PR_SET_CHILD_SUBREAPER), whatever it did to its session, limits, name or
  * descriptors. So it kills its children until the kernel says that there is none (ECHILD); the grandchildren become
- * children meanwhile. No program below it can gain privileges (PR_SET_NO_NEW_PRIVS), so each can be killed. The user
- * emulation of QEMU before 9.0 knows no PR_SET_CHILD_SUBREAPER: under it an orphan in a session of its own is not found, which
- * whoever starts the supervisor has to say.
+ * children meanwhile. No program below it can gain privileges (PR_SET_NO_NEW_PRIVS), so each can be killed. QEMU's
+ * user emulation (7.2, Debian 12's) has no PR_SET_CHILD_SUBREAPER: there an orphan in a session of its own is not found, and the
+ * caller warns of it.
  *
  * Descriptor 3 is a socket to whoever started it. The supervisor writes `ended code N` or `ended signal N` when nothing is
  * alive any more, and `failed TEXT` otherwise. One that ends without a word was killed, which a program of the same user
@@ -260,9 +260,9 @@ static char next_order(void) {
 static void prepare(void) {
   long adoption = SYS(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0);
   adopts = adoption == 0;
-  /* QEMU gives this to neither. A kernel that adopts none, or a filter that says so, is not trusted. */
-  bool emulated = SYS(prctl, PR_GET_SECCOMP, 0, 0, 0) == -EINVAL;
-  if (adoption != -EINVAL || !emulated) must(adoption, "orphans cannot be adopted");
+  /* QEMU's user emulation answers EINVAL to both. Anything else that refuses is an error: no orphan may be missed there. */
+  bool emulated = adoption == -EINVAL && SYS(prctl, PR_GET_SECCOMP, 0, 0, 0) == -EINVAL;
+  if (!emulated) must(adoption, "orphans cannot be adopted");
   must(SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0), "setuid programs cannot be disarmed");
   char path[64];
   children_path(path, sys_getpid());

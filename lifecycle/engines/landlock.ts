@@ -22,11 +22,6 @@ export const withoutLandlock: Warning = {
   fix: 'use Linux 6.12 or newer with Landlock, or --network none',
 }
 
-/** Whether the program of engines/landlock can take files away from others: Linux 5.19 or newer, with Landlock. */
-export async function canConfine(program: string): Promise<boolean> {
-  return (await landlockVersion(program)) >= landlockVersions.files
-}
-
 /** What a build needs of a system: nothing of it belongs to the user, and platforms mount their secrets elsewhere. */
 const system = {
   read: [

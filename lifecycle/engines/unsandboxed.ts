@@ -15,7 +15,7 @@ export interface UnsandboxedOptions {
   /** distribution/supervisor, built for this machine. */
   readonly supervisor: string
   /**
-   * The program of landlock/main.c, where `canConfine` says that it works. A run then sees of the container's files what its
+   * The program of landlock/main.c, where the kernel has what it needs (`landlockVersions.files`). A run then sees of the container's files what its
    * mounts name and a build needs of the system, and can neither look into nor signal a process outside.
    */
   readonly landlock?: string | undefined
@@ -37,7 +37,8 @@ const defaultGrace = 10_000
  * Started by root the program gets the run's user id, otherwise it has ours.
  *
  * Of the hostile cases these hold: no descriptors (X14), terminal (X10), environment variable or core dump of ours is
- * handed on, setuid programs give nothing (X15), and no process that the run started is alive when it settles (X16, X36; under QEMU, see `warnOfOrphans`).
+ * handed on, setuid programs give nothing (X15), and no process that the run started is alive when it settles (X16, X36; under
+ * QEMU, see `warnOfOrphans`).
  * On Linux 6.12 and newer, a program of our own user id neither signals our processes (X11) nor looks into our environment and
  * memory (K15, X05), reaches no abstract unix sockets (X06, X38), and does not write to what is in `readOnly` (X27). Before, it
  * can kill the supervisor, which is an error of the run, and environment and memory are safe only where the kernel takes us for

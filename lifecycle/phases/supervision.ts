@@ -32,8 +32,8 @@ export async function findSupervisor(path: string, reporter: Reporter): Promise<
 }
 
 /**
- * Says where a supervisor that works here finds not all that a program leaves alive: under the user emulation of QEMU before 9.0 (X36). Of one
- * that does not work, its first run says why.
+ * Warns where the supervisor cannot find every process that a program leaves alive: under a QEMU whose user emulation adopts no
+ * orphans (X36). If the supervisor does not work at all, its first run says why.
  */
 export async function warnOfOrphans(supervisor: string, reporter: Reporter): Promise<void> {
   const said = await promisify(execFile)(supervisor, [], { env: {} }).catch(() => undefined)
@@ -41,7 +41,7 @@ export async function warnOfOrphans(supervisor: string, reporter: Reporter): Pro
   reporter.event({
     type: 'warning',
     text: 'what buildpacks leave running may still run while the image is made: the emulator of this architecture cannot tell',
-    fix: 'build on a machine of that architecture, or with QEMU 9.0 or newer',
+    fix: 'build on a machine of that architecture, or with a QEMU that adopts orphans (7.2 does not)',
   })
 }
 

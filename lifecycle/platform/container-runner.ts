@@ -1,6 +1,5 @@
 import { cp, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { canConfine } from '../engines/landlock.ts'
 import { unsandboxedEngine } from '../engines/unsandboxed.ts'
 import type { Engine, Mount } from '../engines/engine.ts'
 import { BaleError } from '../errors.ts'
@@ -149,11 +148,12 @@ async function chooseEngine({ environment, workspace, landlock, reporter }: Cont
   const options = { tmpDir: workspace.dir, supervisor, grace: undefined }
   await warnOfOrphans(supervisor, reporter)
   const user = process.geteuid?.() === 0 ? `user ${environment.user.uid}` : 'the user of this job'
-  if (await canConfine(landlock)) {
-    const scoped = (await landlockVersion(landlock)) >= landlockVersions.scopes
-    const reach = scoped
-      ? 'no other file or process of this job'
-      : 'no other file of this job; from Linux 6.12 on, neither can they signal its processes'
+  const version = await landlockVersion(landlock)
+  if (version >= landlockVersions.files) {
+    const reach =
+      version >= landlockVersions.scopes
+        ? 'no other file or process of this job'
+        : 'no other file of this job; from Linux 6.12 on, neither can they signal its processes'
     const text = `Buildpacks run as ${user}, confined by Landlock: they reach the source, their layers and the system, and ${reach}`
     reporter.event({ type: 'note', level: 'info', text })
     return unsandboxedEngine({ ...options, landlock })

@@ -62,9 +62,13 @@ export async function findEmulator(architecture: string, places: EmulationPlaces
   const name = `qemu-${machine.qemu}-static`
   const program = await findProgram(name, path)
   if (program === undefined) {
-    const ours =
+    const ofMachine =
       lacking === undefined ? '' : `, and the machine's own, ${entry}, lacks the flag ${lacking.join(' and ')}`
-    throw cannotRun(architecture, `${name} is not installed${ours}`, 'apt-get install qemu-user-static, or the like')
+    throw cannotRun(
+      architecture,
+      `${name} is not installed${ofMachine}`,
+      'apt-get install qemu-user-static, or the like',
+    )
   }
   // P: programs see their own name. F: the kernel opens the emulator now, which is not in the root file system of the programs.
   // O: the kernel opens the program for the emulator, since one that may be executed need not be readable.

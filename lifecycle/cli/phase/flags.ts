@@ -32,7 +32,7 @@ export const flags = {
   buildpacks: { env: 'CNB_BUILDPACKS_DIR', fallback: '/cnb/buildpacks' },
   'cache-dir': { env: 'CNB_CACHE_DIR' },
   'cache-image': { env: 'CNB_CACHE_IMAGE' },
-  /** No image is made whose processes start a program that it has not. */
+  /** It is an error if a process starts a program that is not in the image. */
   'check-start': { kind: 'boolean', env: 'BALE_CHECK_START' },
   daemon: { kind: 'boolean', env: 'CNB_USE_DAEMON' },
   extended: { env: 'CNB_EXTENDED_DIR', fallback: '<layers>/extended' },
