@@ -11,16 +11,17 @@ import { decode } from '../../spec/toml.ts'
 const objectName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
 const labelKey = /^([a-z0-9.-]+\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/
 const labelValue = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/
+const units: Readonly<Record<string, number>> = {
+  ...{ m: 1e-3, '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15 },
+  ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50 },
+}
 /** Kubernetes' resource.Quantity: 500m, 2, 1.5, 4Gi. */
-const quantityText = /^(\d+(?:\.\d+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/
-const decimal = ['m', '', 'k', 'M', 'G', 'T', 'P']
-const binary = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi']
+const quantityText = new RegExp(`^(\\d+(?:\\.\\d+)?)(${Object.keys(units).join('|')})$`)
 
-/** What such a quantity is, of CPUs or bytes. */
+/** The number of CPUs or bytes that a quantity of the settings stands for. */
 export function amountOf(quantity: string): number {
   const [, number = '', unit = ''] = quantityText.exec(quantity) ?? []
-  const scale = unit.endsWith('i') ? 1024 ** binary.indexOf(unit) : 1000 ** (decimal.indexOf(unit) - 1)
-  return Number(number) * scale
+  return Number(number) * (units[unit] ?? Number.NaN)
 }
 
 const name = v.pipe(
