@@ -129,8 +129,10 @@ export class DebianArchive {
   /** The build image's own sources, with those of the older release from the same places. */
   async #writeSources(): Promise<void> {
     if (this.#older === undefined) return
+    const codename = /^VERSION_CODENAME=(\w+)$/m.exec(await readFile('/etc/os-release', 'utf8').catch(() => ''))?.[1]
     const dir = join(this.#temp, 'sources')
     await mkdir(dir, { recursive: true })
+    let namesRelease = false
     const own = '/etc/apt/sources.list.d'
     const names = (await readdir(own).catch(() => [])).filter(name => /\.(sources|list)$/.test(name))
     const files = [...names.map(name => join(own, name)), '/etc/apt/sources.list']
@@ -138,8 +140,20 @@ export class DebianArchive {
       const text = await readFile(file, 'utf8').catch(() => '')
       const ending = file.endsWith('.sources') ? 'sources' : 'list'
       await writeFile(join(dir, `own-${index}.${ending}`), text)
-      await writeFile(join(dir, `older-${index}.${ending}`), text.replaceAll(/\btrixie\b/g, this.#older))
+      const words = text.split(/\b/)
+      if (codename === undefined || !words.includes(codename)) continue
+      namesRelease = true
+      const older = words.map(word => (word === codename ? this.#older : word)).join('')
+      await writeFile(join(dir, `older-${index}.${ending}`), older)
     }
+    if (!namesRelease)
+      throw new BuildpackError(
+        `the apt sources of the build image do not name its release, so ${this.#older} is not found`,
+        {
+          where: own,
+          fix: 'build on a stack of Debian, or ask for a version that its release has',
+        },
+      )
   }
 
   async #update(): Promise<void> {

@@ -1,20 +1,21 @@
 import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { App, type BuildContext, BuildpackError, digestOf, firstSetting, override, packageUrl } from '../sdk/index.ts'
+import { inspectLibraries } from './libraries.ts'
 import { copyArtifact, type Maven } from './maven.ts'
 import { servletApi } from './servlet-api.ts'
 import { configuration, hostDir, propertySource } from './tomcat-files.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** The newest release of each line that Maven Central has. */
+/** The release of each line that is taken. */
 const releases: Readonly<Record<string, string>> = { '9': '9.0.117', '10': '10.1.59', '11': '11.0.24' }
 
 /** A servlet container in a layer of the image. */
 export interface Tomcat {
   readonly version: string
   readonly command: readonly [string, ...string[]]
-  /** How many classes it loads, about. */
+  /** How many classes its libraries have. */
   readonly classes: number
   /** Options of the JVM that it needs. */
   readonly options: readonly string[]
@@ -49,13 +50,13 @@ function contextPathOf(env: Env): string {
   })
 }
 
-/** `9`, `10.*` and `11.0.*` are the newest release of that line, `10.1.40` is that one. */
+/** `9`, `10.*` and `11.0.*` are the release above of that line, `10.1.40` is that one. */
 function releaseOf(text: string, where: string): string {
   if (/^\d+\.\d+\.\d+$/.test(text)) return text
   const line = /^v?(\d+)(\.\d+)?(\.[*x])*$/.exec(text.trim())?.[1] ?? ''
   const release = releases[line]
   if (release !== undefined) return release
-  throw new BuildpackError(`${JSON.stringify(text)} is no version of Tomcat that is to be had`, {
+  throw new BuildpackError(`${JSON.stringify(text)} is no version of Tomcat that Bale can get`, {
     where,
     fix: `write one of ${Object.keys(releases).join(', ')}, or a release that Maven Central has, such as ${releases['10']}`,
   })
@@ -94,7 +95,7 @@ export async function provideTomcat(
   // Tomcat's names of directories: ROOT, and # for each further slash ("Context", "Naming").
   const webapp = contextPath.slice(1).replaceAll('/', '#') || 'ROOT'
   const files = configuration(contextPath, application.hidden ?? [])
-  const { path } = await layer('tomcat', {
+  const { path, notes } = await layer('tomcat', {
     title: `Tomcat ${version}`,
     types: { launch: true },
     key: {
@@ -115,16 +116,18 @@ export async function provideTomcat(
         await rm(join(dir, name), { recursive: true, force: true })
       for (const name of (await readdir(join(dir, 'bin'))).filter(name => name.endsWith('.bat')))
         await rm(join(dir, 'bin', name))
+      const { classes } = await inspectLibraries(dir)
       await mkdir(join(dir, 'conf', hostDir), { recursive: true })
       for (const [name, content] of Object.entries(files)) await writeFile(join(dir, 'conf', name), content)
       await mkdir(join(dir, 'webapps'))
       await symlink(application.path, join(dir, 'webapps', webapp))
       // The layer is read-only where the application runs.
       const launch = { CATALINA_HOME: override(dir), CATALINA_BASE: override(dir), CATALINA_TMPDIR: override('/tmp') }
-      return { env: { launch } }
+      return { env: { launch }, notes: { classes: String(classes) } }
     },
     sbom: () =>
       Promise.resolve([{ name: 'tomcat', version, purl: packageUrl('maven', 'org.apache.tomcat/tomcat', version) }]),
   })
-  return { version, command: ['sh', join(path, 'bin/catalina.sh'), 'run'], classes: 3000, options: [propertySource] }
+  const command = ['sh', join(path, 'bin/catalina.sh'), 'run'] as const
+  return { version, command, classes: Number(notes['classes']), options: [propertySource] }
 }

@@ -50,8 +50,8 @@ async function provide(tree: Tree, env: Record<string, string> = {}) {
     },
     layer: async (_: string, definition: LayerDefinition) => {
       await mkdir(dir)
-      await definition.create(dir)
-      return { path: dir }
+      const contents = await definition.create(dir)
+      return { path: dir, notes: contents?.notes ?? {} }
     },
   } as unknown as BuildContext
   const application = { path: '/workspace', staged: join(root, 'app') }

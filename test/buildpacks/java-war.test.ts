@@ -58,8 +58,8 @@ async function application(files: Tree, env: Record<string, string>) {
     layer: async (name: string, definition: LayerDefinition) => {
       const path = join(root, name)
       await mkdir(path)
-      await definition.create(path)
-      return { path }
+      const contents = await definition.create(path)
+      return { path, notes: contents?.notes ?? {} }
     },
   } as unknown as BuildContext
   const jdk = { home: '/jdk', version: '21', env: {} } satisfies Jdk
