@@ -123,7 +123,7 @@ export async function explainUnsupported({ app, env }: { app: App; env: Env }): 
   const builds = `Bale builds ${builtLanguages()}, and starts what a Procfile names`
   if (server === undefined)
     return `this looks like no application that Bale knows; ${builds}; it looks for ${builtManifests()}`
-  const { name, provides, nearest } = server.language
+  const { name, provides, instead, makesSite } = server.language
   const setting = firstSetting(env, ...languageSettings)
   if (setting && !(await findEvidence(app, env)).some(({ language }) => language === server.language)) {
     return `${setting.name} is ${setting.value}, and nothing of ${name} is in the source`
@@ -132,7 +132,7 @@ export async function explainUnsupported({ app, env }: { app: App; env: Env }): 
   if (provides !== undefined) {
     return `this looks like ${article} ${name} application (${server.because}), which the buildpacks of this builder cannot build`
   }
-  const way = nearest === undefined ? '' : `; the nearest way: ${nearest}`
-  const what = server.language.instead === undefined ? 'application' : 'site'
-  return `this looks like ${article} ${name} ${what} (${server.because}); ${server.language.instead ?? builds + way}`
+  const looks = `this looks like ${article} ${name} ${makesSite ? 'site' : 'application'} (${server.because})`
+  if (makesSite) return `${looks}; ${instead}`
+  return instead === undefined ? `${looks}; ${builds}` : `${looks}; ${builds}; the nearest way: ${instead}`
 }

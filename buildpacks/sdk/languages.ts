@@ -1,3 +1,5 @@
+import { generators, jekyll } from './site-generators.ts'
+
 /** How a language is recognised. Patterns name files from the application's directory; `*` stands for a part of one name. */
 export interface Language {
   readonly id: string
@@ -21,12 +23,12 @@ export interface Language {
   readonly programs: readonly string[]
   /** Settings that are meant for its applications alone. */
   readonly settings?: readonly string[]
-  /** How an application gets into an image all the same, where Bale does not build the language. */
-  readonly nearest?: string
   /** Starts of buildpack ids that app.json may name: `heroku/python`. */
   readonly heroku?: string
   /** What to do where Bale has no buildpack for it. */
   readonly instead?: string
+  /** It makes pages, which are a static site once they are built. */
+  readonly makesSite?: true
 }
 
 /** Languages whose compilers Debian has: their packages work in the build image, and not in a layer. */
@@ -167,7 +169,7 @@ export const languages: readonly Language[] = [
     aliases: ['.net', 'csharp', 'c#', 'aspnetcore', 'dotnetcore'],
     manifests: ['*.csproj', '*.fsproj', '*.vbproj', '*.sln', '*.slnx', 'src/*.csproj', '*/*.csproj'],
     sources: ['*.cs', '*.fs', '*.runtimeconfig.json'],
-    nearest:
+    instead:
       'publish it with the runtime in it (dotnet publish --self-contained --runtime linux-x64), and build that folder with a Procfile',
     programs: ['dotnet'],
   },
@@ -237,7 +239,7 @@ export const languages: readonly Language[] = [
     id: 'haskell',
     name: 'Haskell',
     manifests: ['stack.yaml', '*.cabal', 'cabal.project'],
-    nearest: byStack,
+    instead: byStack,
     programs: ['stack', 'cabal'],
   },
   { id: 'crystal', name: 'Crystal', manifests: ['shard.yml'], programs: ['crystal'] },
@@ -245,13 +247,13 @@ export const languages: readonly Language[] = [
     id: 'gleam',
     name: 'Gleam',
     manifests: ['gleam.toml'],
-    nearest: 'compile it to JavaScript (gleam build --target javascript), and build that with Node.js',
+    instead: 'compile it to JavaScript (gleam build --target javascript), and build that with Node.js',
     programs: ['gleam'],
   },
   { id: 'erlang', name: 'Erlang', manifests: ['rebar.config', 'erlang.mk'], programs: ['erl', 'rebar3'] },
   { id: 'nim', name: 'Nim', manifests: ['*.nimble'], programs: ['nim', 'nimble'] },
   { id: 'zig', name: 'Zig', manifests: ['build.zig'], programs: ['zig'] },
-  { id: 'ocaml', name: 'OCaml', manifests: ['dune-project', '*.opam'], nearest: byStack, programs: ['dune', 'ocaml'] },
+  { id: 'ocaml', name: 'OCaml', manifests: ['dune-project', '*.opam'], instead: byStack, programs: ['dune', 'ocaml'] },
   {
     id: 'perl',
     name: 'Perl',
@@ -274,15 +276,7 @@ export const languages: readonly Language[] = [
     programs: [],
     settings: ['BP_CMAKE_ARGUMENTS', 'BP_MAKE_ARGUMENTS'],
   },
-  // Beside its index.html a site of Jekyll's is no site yet.
-  {
-    id: 'jekyll',
-    name: 'Jekyll',
-    manifests: [],
-    sources: ['_config.yml'],
-    programs: ['jekyll'],
-    instead: builtBefore('bundle exec jekyll build', '_site'),
-  },
+  jekyll,
   {
     id: 'static',
     name: 'static site',
@@ -300,45 +294,8 @@ export const languages: readonly Language[] = [
       'RAILPACK_SPA_OUTPUT_DIR',
     ],
   },
-  // Their pages, once they are built, are a static site. A manifest of a language says more: many have a book beside them.
-  {
-    id: 'zola',
-    name: 'Zola',
-    manifests: [],
-    sources: ['zola.toml', 'config.toml'],
-    programs: ['zola'],
-    instead: builtBefore('zola build', 'public'),
-  },
-  {
-    id: 'mdbook',
-    name: 'mdBook',
-    manifests: [],
-    sources: ['book.toml'],
-    programs: ['mdbook'],
-    instead: builtBefore('mdbook build', 'book'),
-  },
-  {
-    id: 'mkdocs',
-    name: 'MkDocs',
-    manifests: [],
-    sources: ['mkdocs.yml', 'mkdocs.yaml'],
-    programs: ['mkdocs'],
-    instead: builtBefore('mkdocs build', 'site'),
-  },
-  {
-    id: 'sphinx',
-    name: 'Sphinx',
-    manifests: [],
-    sources: ['docs/conf.py', 'doc/conf.py', 'docs/source/conf.py'],
-    programs: ['sphinx-build'],
-    instead: builtBefore('sphinx-build docs public', 'public'),
-  },
+  ...generators,
 ]
-
-/** Generators that no registry has in a package that Bale takes programs from. */
-function builtBefore(command: string, output: string): string {
-  return `run "${command}" first, and build with --env BP_WEB_SERVER_ROOT=${output}, which serves what it makes; .dockerignore must not exclude ${output}`
-}
 
 /** The language that a user calls by its id or another usual name, whatever the case of letters. */
 export function languageNamed(text: string): Language | undefined {

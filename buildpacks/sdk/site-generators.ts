@@ -1,0 +1,28 @@
+import type { Language } from './languages.ts'
+
+// Generators of static sites that no registry has in a package from which Bale takes programs: a user runs them first.
+
+function builtBefore(generator: Pick<Language, 'id' | 'name' | 'sources'>, command: string, output: string): Language {
+  const [program = ''] = command.replace('bundle exec ', '').split(' ')
+  const instead = `run "${command}" first, and build with --env BP_WEB_SERVER_ROOT=${output}, which serves what it makes; .dockerignore must not exclude ${output}`
+  return { ...generator, manifests: [], programs: [program], instead, makesSite: true }
+}
+
+/** Comes before static sites: its index.html is a source, and no page yet. */
+export const jekyll = builtBefore(
+  { id: 'jekyll', name: 'Jekyll', sources: ['_config.yml'] },
+  'bundle exec jekyll build',
+  '_site',
+)
+
+/** Come after static sites, and have sources alone: many applications of another language have a book beside them. */
+export const generators: readonly Language[] = [
+  builtBefore({ id: 'zola', name: 'Zola', sources: ['zola.toml', 'config.toml'] }, 'zola build', 'public'),
+  builtBefore({ id: 'mdbook', name: 'mdBook', sources: ['book.toml'] }, 'mdbook build', 'book'),
+  builtBefore({ id: 'mkdocs', name: 'MkDocs', sources: ['mkdocs.yml', 'mkdocs.yaml'] }, 'mkdocs build', 'site'),
+  builtBefore(
+    { id: 'sphinx', name: 'Sphinx', sources: ['docs/conf.py', 'doc/conf.py', 'docs/source/conf.py'] },
+    'sphinx-build docs public',
+    'public',
+  ),
+]
