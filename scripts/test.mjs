@@ -56,8 +56,8 @@ if (options['all-e2e'] && process.env.BALE_TEST_BUILDER_IMAGE === undefined) {
   made = mkdtempSync(join(tmpdir(), 'bale-test-builder-'))
   // Another user's Podman reads it.
   chmodSync(made, 0o755)
-  const { status: failed } = run([join(root, 'scripts', 'dist.mjs'), '--out', made, 'builder-image'])
-  if (failed === 0) process.env.BALE_TEST_BUILDER_IMAGE = join(made, 'builder-image.tar')
+  const dist = run([join(root, 'scripts', 'dist.mjs'), '--out', made, 'builder-image'])
+  if (dist.status === 0) process.env.BALE_TEST_BUILDER_IMAGE = join(made, 'builder-image.tar')
 }
 let status = 0
 for (const [project, files] of suites) {

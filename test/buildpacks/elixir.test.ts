@@ -6,20 +6,14 @@ import { elixir } from '../../buildpacks/elixir/elixir.ts'
 import { adviceOn } from '../../buildpacks/elixir/mix.ts'
 import { checkDeclaredStart, needsSecret, ownProcesses, processesOf } from '../../buildpacks/elixir/start.ts'
 import { wantedVersions } from '../../buildpacks/elixir/version.ts'
-import { App, Log } from '../../buildpacks/sdk/index.ts'
+import { Log } from '../../buildpacks/sdk/index.ts'
+import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
-import { temporaryDirectory } from '../helpers/temporary.ts'
-import { type Tree, writeTree } from '../helpers/tree.ts'
+import { type Tree } from '../helpers/tree.ts'
 import { openProject } from './sdk/project.ts'
 
 const dir = join(import.meta.dirname, '../../buildpacks/elixir')
 type Env = Record<string, string>
-
-async function appOf(tree: Tree): Promise<App> {
-  const path = await temporaryDirectory()
-  await writeTree(path, tree)
-  return new App(path)
-}
 
 describe('detection', () => {
   it.each<[Tree, string]>([

@@ -14,10 +14,10 @@ import { parseLock, readLock, readManifest } from '../../buildpacks/php/project.
 import { usedExtensions } from '../../buildpacks/php/scan.ts'
 import { checkVersion, wantedPhp } from '../../buildpacks/php/version.ts'
 import { findWeb } from '../../buildpacks/php/web.ts'
-import { App, Log } from '../../buildpacks/sdk/index.ts'
+import { Log } from '../../buildpacks/sdk/index.ts'
+import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
-import { temporaryDirectory } from '../helpers/temporary.ts'
-import { type Tree, writeTree } from '../helpers/tree.ts'
+import { type Tree } from '../helpers/tree.ts'
 import { openProject } from './sdk/project.ts'
 
 function listen() {
@@ -28,12 +28,6 @@ function listen() {
 
 const dir = join(import.meta.dirname, '../../buildpacks/php')
 type Env = Record<string, string>
-
-async function appOf(tree: Tree): Promise<App> {
-  const path = await temporaryDirectory()
-  await writeTree(path, tree)
-  return new App(path)
-}
 
 const json = (value: unknown) => JSON.stringify(value)
 

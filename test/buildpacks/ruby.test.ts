@@ -7,7 +7,7 @@ import { ruby } from '../../buildpacks/ruby/ruby.ts'
 import { formatConfig, parseConfig, readSettings } from '../../buildpacks/ruby/settings.ts'
 import { findStart, otherProcesses } from '../../buildpacks/ruby/start.ts'
 import { checkVersion, toRequirement, wantedRuby } from '../../buildpacks/ruby/version.ts'
-import { App } from '../../buildpacks/sdk/index.ts'
+import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { type Tree, writeTree } from '../helpers/tree.ts'
@@ -15,12 +15,6 @@ import { openProject } from './sdk/project.ts'
 
 const dir = join(import.meta.dirname, '../../buildpacks/ruby')
 type Env = Record<string, string>
-
-async function appOf(tree: Tree): Promise<App> {
-  const path = await temporaryDirectory()
-  await writeTree(path, tree)
-  return new App(path)
-}
 
 describe('detection', () => {
   it.each<[Tree, string]>([
