@@ -1,19 +1,30 @@
-import { writeFile } from 'node:fs/promises'
+import { rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type App, type BuildContext, BuildpackError, firstSetting, keep, splitWords } from '../sdk/index.ts'
+import {
+  type App,
+  bindingsOf,
+  type BuildContext,
+  BuildpackError,
+  firstSetting,
+  keep,
+  splitWords,
+} from '../sdk/index.ts'
 import type { Jdk } from './jdk.ts'
 import { proxyOptions } from './proxies.ts'
 
 /** Archives whose bytes depend on their contents alone (docs.gradle.org, "Reproducible archives"). */
 const initScript = `allprojects {
-    tasks.withType(AbstractArchiveTask).configureEach {
+    def archives = tasks.withType(AbstractArchiveTask)
+    def reproducible = {
         preserveFileTimestamps = false
         reproducibleFileOrder = true
     }
+    // Before 4.9 Gradle makes each task at once, and has no word for later.
+    archives.respondsTo('configureEach') ? archives.configureEach(reproducible) : archives.all(reproducible)
 }
 `
 
-/** @throws BuildpackError for a project without a wrapper: Debian's Gradle is too old for the Java that there is */
+/** @throws BuildpackError for a project without a wrapper: Debian's Gradle is of 2017, and works in /usr/share alone */
 export async function requireWrapper(app: App): Promise<void> {
   if (await app.has('gradlew')) return
   throw new BuildpackError('there is no Gradle wrapper', {
@@ -35,6 +46,7 @@ export async function buildWithGradle(context: BuildContext, { jdk, temp }: { jd
   await writeFile(script, initScript)
   const tasks = tasksOf(env)
   const shown = `./gradlew ${tasks.join(' ')}`
+  await using _settings = await linkSettings(context, cache.path)
   await log.step(`Running ${shown}`, () =>
     run(['sh', app.at('gradlew'), '--no-daemon', '--console=plain', '--init-script', script, ...tasks], {
       name: shown,
@@ -47,6 +59,19 @@ export async function buildWithGradle(context: BuildContext, { jdk, temp }: { jd
       fix: (stderr, stdout) => explain(stdout + stderr),
     }),
   )
+}
+
+/** The settings of a binding, with credentials and mirrors, for as long as Gradle runs: the cache never has them. */
+async function linkSettings(context: BuildContext, home: string): Promise<AsyncDisposable> {
+  const file = join(home, 'gradle.properties')
+  const remove = () => rm(file, { force: true })
+  await remove()
+  const [binding] = await bindingsOf(context, 'gradle')
+  if (binding?.keys.includes('gradle.properties') === true) {
+    context.log.info(`Settings: the binding ${binding.name}`)
+    await symlink(binding.pathOf('gradle.properties'), file)
+  }
+  return { [Symbol.asyncDispose]: remove }
 }
 
 function tasksOf(env: Readonly<Record<string, string>>): string[] {
@@ -63,7 +88,10 @@ function tasksOf(env: Readonly<Record<string, string>>): string[] {
 
 function explain(output: string): string | undefined {
   const fixes: readonly (readonly [RegExp, string])[] = [
-    [/Could not (resolve|GET|HEAD)|UnknownHostException|Connection refused/, 'check the network and the repositories'],
+    [
+      /Could not (resolve|GET|HEAD)|UnknownHostException|Connection refused/,
+      'check the network, distributionUrl of the wrapper, and the repositories; a binding of the type gradle with gradle.properties has credentials and proxies',
+    ],
     [
       /Unsupported class file major version|requires Java|incompatible with.*Java/,
       'set BP_JVM_VERSION, or use a newer Gradle',

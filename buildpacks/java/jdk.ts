@@ -1,5 +1,5 @@
-import { chmod, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
 import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
 import {
@@ -32,28 +32,44 @@ export async function provideJdk(context: BuildContext, archive: DebianArchive, 
   const { env, run, target } = context
   const packages = await resolveJava(archive, `openjdk-${major}-jdk-headless`)
   const version = versionOf(packages, `openjdk-${major}-jdk-headless`)
-  const bundle = env['SSL_CERT_FILE'] || '/etc/ssl/certs/ca-certificates.crt'
   const layer = await context.layer('jdk', {
     title: `JDK ${version.replace(/-.*/, '')}`,
     types: { build: true, cache: true },
-    key: { ...keyOf(packages, version, target.arch), Certificates: await digestOfFile(bundle) },
+    key: keyOf(packages, version, target.arch),
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)
       const home = await homeOf(dir)
-      const libraries = libraryDir(dir, target.arch)
-      await writeTrustStore(context, { home, libraries, bundle, file: join(home, 'lib/security/cacerts') })
-      return {
-        env: { build: { JAVA_HOME: override(home), PATH: prepend(join(home, 'bin'), ':'), ...found(libraries) } },
-      }
+      const security = join(home, 'lib/security')
+      await rm(join(security, 'cacerts'), { force: true })
+      await symlink(relative(security, join(dirname(dir), trustLayer, 'cacerts')), join(security, 'cacerts'))
+      const own = { JAVA_HOME: override(home), PATH: prepend(join(home, 'bin'), ':') }
+      return { env: { build: { ...own, ...found(libraryDir(dir, target.arch)) } } }
     },
   })
   const home = await homeOf(layer.path)
+  await provideTrust(context, { home, libraries: libraryDir(layer.path, target.arch) }, version)
   const libraries = [libraryDir(layer.path, target.arch), env['LD_LIBRARY_PATH']].filter(Boolean).join(':')
   return {
     home,
     version,
     env: { JAVA_HOME: home, LD_LIBRARY_PATH: libraries, PATH: `${join(home, 'bin')}:${env['PATH'] ?? ''}` },
   }
+}
+
+const trustLayer = 'jdk-certificates'
+
+/** A layer of its own: a build without the network sees other certificates than one behind a proxy, and can use the same JDK. */
+async function provideTrust(
+  context: BuildContext,
+  jdk: { readonly home: string; readonly libraries: string },
+  version: string,
+): Promise<void> {
+  const bundle = context.env['SSL_CERT_FILE'] || '/etc/ssl/certs/ca-certificates.crt'
+  await context.layer(trustLayer, {
+    types: { build: true, cache: true },
+    key: { Java: version, Certificates: await digestOfFile(bundle), Program: digestOf(trustStoreSource) },
+    create: dir => writeTrustStore(context, { ...jdk, bundle, file: join(dir, 'cacerts') }),
+  })
 }
 
 /** Puts Debian's JRE, its trust store and the program that sizes its memory into a layer of the image. */

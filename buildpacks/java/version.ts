@@ -7,6 +7,8 @@ import {
   type VersionRequest,
 } from '../sdk/index.ts'
 import { parseManifest } from './archive.ts'
+import { buildToolOf } from './build-tool.ts'
+import { newestForGradle } from './gradle-version.ts'
 
 /** The major versions that Debian 13 has, the default one first. */
 export const available = ['21', '25'] as const
@@ -29,7 +31,7 @@ type Env = Readonly<Record<string, string>>
 /**
  * The major version of Java for an application. A setting is fulfilled or refused. What a file asks for is fulfilled, or by the
  * next newer version with a warning, which runs what older versions run. A build's release or target is the oldest version that will do,
- * of those that Debian 13 itself has.
+ * of those that Debian 13 itself has, unless the wrapper's Gradle runs on none of these.
  * @throws BuildpackError for a setting, or a version that is newer than all
  */
 export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> {
@@ -52,11 +54,12 @@ export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> 
     return found === major ? { major: found, why } : { major: found, why, instead: pin }
   }
   const target = await compilerTarget(app)
-  if (target !== undefined) {
-    const major = majorOf(target.value)
-    if (major !== undefined)
-      return { major: atLeast(major, target), why: `${target.where} needs ${target.value} or newer` }
-  }
+  const oldest = target && majorOf(target.value)
+  const limit = (await buildToolOf(app, env)) === 'gradle' ? await newestForGradle(app) : undefined
+  if (limit !== undefined && Number(limit.major) < Number(available[0]) && Number(limit.major) >= Number(oldest ?? 0))
+    return limit
+  if (target !== undefined && oldest !== undefined)
+    return { major: atLeast(oldest, target), why: `${target.where} needs ${target.value} or newer` }
   const made = parseManifest((await app.read('META-INF/MANIFEST.MF')) ?? '')['Build-Jdk-Spec']
   if (made !== undefined && majorOf(made) !== undefined) {
     const request = { value: made, where: 'META-INF/MANIFEST.MF' }

@@ -81,6 +81,22 @@ describe('the version of Java', () => {
     expect(await failureOf(choose({ '.java-version': '26' }))).toMatchObject({ where: '.java-version' })
     expect(await failureOf(choose({ '.java-version': 'newest' }))).toMatchObject({ where: '.java-version' })
   })
+
+  it.each<[string, string, string | undefined]>([
+    ['8.4-all', '', '17'],
+    ['7.6.3-bin', "sourceCompatibility = '17'", '17'],
+    ['7.2-bin', "sourceCompatibility = '1.8'", '11'],
+    ['7.2-bin', "sourceCompatibility = '17'", '21'],
+    ['8.14.1-bin', '', '21'],
+    ['9.1.0-rc-1-bin', "sourceCompatibility = '25'", '25'],
+    ['4.10.3-bin', '', '21'],
+  ])('is one that the wrapper’s Gradle %s runs on, with %s', async (gradle, build, major) => {
+    const properties = `distributionUrl=https\\://gradle.example/gradle-${gradle}.zip\n`
+    const tree = { 'build.gradle': build, 'gradle/wrapper/gradle-wrapper.properties': properties }
+    expect(await choose(tree)).toMatchObject({ major })
+    expect(await choose({ ...tree, '.java-version': '21' })).toMatchObject({ major: '21' })
+    expect(await choose({ ...tree, 'build.gradle': '', 'pom.xml': '<project/>' })).toMatchObject({ major: '21' })
+  })
 })
 
 describe('detection', () => {
