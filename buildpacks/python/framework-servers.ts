@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
+import { serveOnPort } from './listen.ts'
 import { host, port } from './serve.ts'
 import type { Start } from './start.ts'
-import { startFiles } from './target.ts'
+import { candidateFiles, readsPort } from './target.ts'
 import type { Installed } from './venv.ts'
 
 /** A framework with a server of its own, which the files of its applications do not name. */
@@ -11,8 +12,8 @@ interface FrameworkServer {
   readonly name: string
   /** `FILE` is the application's. */
   readonly command: string
-  /** Only what the file does not start itself. */
-  readonly unless?: RegExp
+  /** Whether the file is one that the command starts. */
+  readonly starts?: (source: string) => boolean
 }
 
 /** Any origin: the host under which the image is reached is not known when it is built. */
@@ -37,23 +38,45 @@ const servers: readonly FrameworkServer[] = [
     package: 'panel',
     name: 'Panel',
     command: `${anyOrigin} panel serve FILE --address ${host} --port ${port}`,
-    unless: /\b(?:pn|panel)\.serve\(|\.show\(/,
+    starts: source => !/\b(?:pn|panel)\.serve\(|\.show\(/.test(source),
   },
   {
     package: 'bokeh',
     name: 'Bokeh',
     command: `${anyOrigin} bokeh serve FILE --address ${host} --port ${port}`,
-    unless: /^(?![\s\S]*\bcurdoc\b)/,
+    starts: source => /\bcurdoc\b/.test(source),
   },
+  {
+    package: 'robyn',
+    name: 'Robyn',
+    command: `ROBYN_HOST=${host} ROBYN_PORT=${port} python FILE`,
+    starts: source => !readsPort(source),
+  },
+  ...serversOnPort({
+    nicegui: ['NiceGUI', /\bui\.run\(/],
+    aiohttp: ['aiohttp', /\brun_app\(/],
+    tornado: ['Tornado', /\.listen\(/],
+    bottle: ['Bottle', /\brun\(/],
+  }),
 ]
+
+/** Frameworks whose servers the files start themselves, with the call that does: where they say no port of $PORT's, it is theirs. */
+function serversOnPort(calls: Readonly<Record<string, readonly [name: string, call: RegExp]>>): FrameworkServer[] {
+  return Object.entries(calls).map(([name, [title, call]]) => ({
+    package: name,
+    name: title,
+    command: `${serveOnPort(name)} FILE`,
+    starts: source => call.test(source) && !readsPort(source),
+  }))
+}
 
 /** Frameworks that bring servers of their own, and Voilà's notebook. */
 export async function frameworkStart(app: App, installed: Installed): Promise<Start | undefined> {
-  for (const file of ['streamlit_app.py', ...startFiles]) {
+  for (const file of ['streamlit_app.py', ...(await candidateFiles(app))]) {
     const source = (await app.read(file)) ?? ''
-    for (const { package: name, name: title, command, unless } of servers) {
+    for (const { package: name, name: title, command, starts } of servers) {
       if (!installed.has(name) || !new RegExp(`^\\s*(?:import|from)\\s+${name}\\b`, 'm').test(source)) continue
-      if (unless?.test(source) === true) continue
+      if (starts?.(source) === false) continue
       return { command: command.replace('FILE', () => shellQuote(file)), why: `${file} is for ${title}` }
     }
   }

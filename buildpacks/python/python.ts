@@ -18,13 +18,15 @@ import {
   shellProcess,
   withTempDir,
 } from '../sdk/index.ts'
+import { celeryProcesses } from './celery.ts'
 import { collectStatic } from './django.ts'
 import { packageFilesOf, planInstallation } from './installers.ts'
+import { provideServeOnPort } from './listen.ts'
 import { buildPackages, declaredPackages, geoDjangoPackages, runPackages } from './native.ts'
 import { checkProject, findProject, otherTools, type Project } from './project.ts'
 import { provideDebianPython, provideHeaders, providePip, type Python } from './runtime.ts'
 import { rejectedSettings } from './settings.ts'
-import { checkStart, findStart, findWorker, noStart } from './start.ts'
+import { checkStart, findStart, noStart } from './start.ts'
 import { lockToolPrograms } from './tools.ts'
 import { listDownloads, provideDownloadedPython, provideUv, type Uv } from './uv.ts'
 import { type Installed, provideVenv } from './venv.ts'
@@ -59,12 +61,12 @@ async function build(context: BuildContext): Promise<BuildResult> {
 
   const elsewhere = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
   const start = await findStart(app, env, installed)
-  const worker = await findWorker(app, installed)
+  const { worker, flower } = await celeryProcesses(app, installed)
   if (start === undefined && worker === undefined && !elsewhere) throw noStart(installed)
   if (start === undefined) {
     if (worker === undefined || elsewhere) return {}
     log.info(`Starts with: ${worker} (no file starts a server)`)
-    return { launch: { processes: [shellProcess('worker', worker, { default: true })] } }
+    return { launch: { processes: [shellProcess('worker', worker, { default: true }), ...flowerProcess(flower)] } }
   }
   log.info(`Starts with: ${start.command} (${start.why})`)
   if (start.command.includes('runserver')) {
@@ -72,8 +74,11 @@ async function build(context: BuildContext): Promise<BuildResult> {
   }
   const processes = [shellProcess('web', start.command, { default: true })]
   if (worker !== undefined) processes.push(shellProcess('worker', worker))
-  return { launch: { processes } }
+  await provideServeOnPort(context, start.command)
+  return { launch: { processes: [...processes, ...flowerProcess(flower)] } }
 }
+
+const flowerProcess = (command: string | undefined) => (command === undefined ? [] : [shellProcess('flower', command)])
 
 async function install(context: BuildContext, project: Project, wanted: Wanted, temp: string): Promise<Installed> {
   const archive = await DebianArchive.open(context, temp)

@@ -51,6 +51,12 @@ const asgiServers: readonly InstalledServer[] = [
       target.factory ? undefined : `${pathOf(target)}daphne --bind ${host} --port ${port} ${objectOf(target)}`,
   },
   { name: 'granian', command: granian('asgi') },
+  // Sanic brings its own.
+  {
+    name: 'sanic',
+    command: target =>
+      `${pathOf(target)}sanic --host ${host} --port ${port} ${target.factory ? '--factory ' : ''}${target.name}`,
+  },
 ]
 
 const wsgiServers: readonly InstalledServer[] = [

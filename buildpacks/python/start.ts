@@ -2,11 +2,14 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
+import { celeryFiles } from './celery.ts'
 import { djangoServer, djangoStart, serve, type Server, serverFor } from './serve.ts'
 import { frameworkStart, functionStart, notebooks } from './framework-servers.ts'
 import {
+  candidateFiles,
   findPackageTarget,
   findTarget,
+  onlyFile,
   packageFiles,
   packageModules,
   protocolOf,
@@ -43,8 +46,13 @@ export async function findStart(app: App, env: Env, installed: Installed): Promi
   const framework = await frameworkStart(app, installed)
   if (framework) return framework
   if (script?.only !== undefined) return scriptStart(script.only, script.file)
-  const file = await app.firstOf(startFiles)
-  if (file === undefined) return (await packageStart(app)) ?? packageTargetStart(app, installed)
+  const known = await app.firstOf(startFiles)
+  if (known === undefined) {
+    const inPackage = (await packageStart(app)) ?? (await packageTargetStart(app, installed))
+    if (inPackage) return inPackage
+  }
+  const file = known ?? (await onlyFile(app))
+  if (file === undefined) return undefined
   const source = (await app.read(file)) ?? ''
   // A module that makes an application and does not run it would only end.
   if ((installed.has('flask') || /\bCelery\(/.test(source)) && !runsItself(source)) return undefined
@@ -88,7 +96,7 @@ export async function checkStart(app: App, env: Env): Promise<void> {
     if (named.value.endsWith('.py')) await checkFile(app, named)
     return
   }
-  if ((await app.firstOf([...startFiles, ...packageFiles, ...celeryFiles, 'manage.py'])) !== undefined) return
+  if ((await app.firstOf([...(await candidateFiles(app)), ...celeryFiles, 'manage.py'])) !== undefined) return
   const scripts = await readScripts(app)
   if (scripts?.named !== undefined || scripts?.only !== undefined || (await packageStart(app)) !== undefined) return
   if (firstSetting(env, 'GOOGLE_FUNCTION_TARGET')) return
@@ -194,27 +202,11 @@ async function checkFile(app: App, { name, value }: { name: string; value: strin
   throw new BuildpackError(`there is no file ${value}`, { where: name, fix: 'correct the name' })
 }
 
-const celeryFiles = ['celery_app.py', 'tasks.py']
-
-/** Celery's worker, a second process, where a module makes its application; undefined if none does. */
-export async function findWorker(app: App, installed: Installed): Promise<string | undefined> {
-  if (!installed.has('celery')) return undefined
-  const settings = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)\.settings/.exec(
-    (await app.read('manage.py')) ?? '',
-  )?.[1]
-  const files = [...(settings === undefined ? [] : [`${settings.replaceAll('.', '/')}/celery.py`]), ...celeryFiles]
-  for (const file of [...files, ...startFiles.filter(name => !name.includes('/'))]) {
-    const object = /^(\w+)\s*=\s*(?:celery\.)?Celery\(/m.exec((await app.read(file)) ?? '')?.[1]
-    if (object !== undefined) return `celery --app ${file.replace(/\.py$/, '').replaceAll('/', '.')}:${object} worker`
-  }
-  return undefined
-}
-
 export function noStart(installed: Installed): BuildpackError {
   const tried = [...startFiles, ...packageFiles]
   const wanted = installed.has('flask') ? 'a Flask application, app = Flask(__name__),' : 'a program or an application'
   return new BuildpackError(
-    `nothing says how to start the application: none of these is there with ${wanted} in it:\n${tried.join(', ')}`,
+    `nothing says how to start the application: none of these is there with ${wanted} in it:\n${tried.join(', ')}, or one file alone`,
     {
       fix: [
         'Name the start in one of three ways:',

@@ -25,6 +25,21 @@ export const packageFiles: readonly string[] = [
   'src/app/__init__.py',
 ]
 
+/** Files that tools run, and nobody serves. */
+const toolFiles = /^(setup|conftest|noxfile|fabfile|hubconf|manage|celeryconfig|test_\w+|\w+_test)\.py$/
+
+/** Where there is one file of Python's, it is the application, whatever its name. */
+export async function onlyFile(app: App): Promise<string | undefined> {
+  const files = (await readdir(app.path)).filter(name => /^[A-Za-z_]\w*\.py$/.test(name) && !toolFiles.test(name))
+  return files.length === 1 ? files[0] : undefined
+}
+
+/** Files that may have what starts, in the order in which they are tried. */
+export async function candidateFiles(app: App): Promise<string[]> {
+  const only = await onlyFile(app)
+  return [...new Set([...startFiles, ...packageFiles, ...(only === undefined ? [] : [only])])]
+}
+
 /** An object that a server calls: in `src/main.py` the variable `app`. */
 export interface Target {
   readonly file: string
@@ -34,12 +49,12 @@ export interface Target {
   readonly name: string
   readonly factory: boolean
   readonly async: boolean
-  /** Run as a program, the file starts a server of its own. */
+  /** Run as a program, the file starts a server of its own where it has to, or it does so even when it is imported. */
   readonly runsItself: boolean
 }
 
 export async function findTarget(app: App, installed: Installed): Promise<Target | undefined> {
-  for (const file of [...startFiles, ...packageFiles]) {
+  for (const file of await candidateFiles(app)) {
     const target = await readTarget(app, file, installed)
     if (target) return target
   }
@@ -103,7 +118,7 @@ export async function readTarget(app: App, file: string, installed: Installed): 
     name: `${module}:${found.object}`,
     factory: found.factory,
     async: protocol === 'asgi',
-    runsItself: runsItself(source),
+    runsItself: servesItself(source),
   }
 }
 
@@ -142,19 +157,29 @@ export function runsItself(source: string): boolean {
   return /__name__\s*==|\.run\(|^run\(|\bserve\(|\bserve_forever\(/m.test(source)
 }
 
+/** Whether a source reads the variable that says where to listen. */
+export function readsPort(source: string): boolean {
+  return /['"]PORT['"]/.test(source)
+}
+
+/** Whether it is the module's own server that has to serve: it listens where $PORT says, or starts wherever it is imported. */
+function servesItself(source: string): boolean {
+  return runsItself(source) && (readsPort(source) || !/__name__\s*==/.test(source))
+}
+
 /**
  * What of the sources tells which server they need, as a text for a layer's key: what every file that may hold the object seems to
  * speak, as far as its source alone says.
  */
 export async function protocolsOf(app: App): Promise<string> {
   const found: string[] = []
-  for (const file of [...startFiles, ...packageFiles, ...(await packageModules(app))]) {
+  for (const file of [...(await candidateFiles(app)), ...(await packageModules(app))]) {
     const source = await app.read(file)
     const object = source === undefined ? undefined : findObject(source)
     if (source === undefined || object === undefined) continue
     const none: Installed = new Set()
     const protocol = object.made === undefined ? protocolOf(source, none) : protocolOfMaker(object.made, source, none)
-    found.push(`${file} ${protocol ?? 'unknown'}${runsItself(source) ? ' runs itself' : ''}`)
+    found.push(`${file} ${protocol ?? 'unknown'}${servesItself(source) ? ' runs itself' : ''}`)
   }
   return found.join(', ')
 }
@@ -180,7 +205,9 @@ function findObject(source: string): FoundObject | undefined {
     return { object: named[1], factory: false, made: (named[0].match(/:\s*\w+(?=\s*=)/)?.[0] ?? '') + (named[2] ?? '') }
   }
   const imported = /^from\s+(\S+)\s+import\s+(?:.*[\s,(])?(app|application)\b/m.exec(source)
-  if (imported?.[2] !== undefined) return { object: imported[2], factory: false, from: imported[1] }
+  // NiceGUI's own application is served by its ui.run.
+  if (imported?.[2] !== undefined && imported[1] !== 'nicegui')
+    return { object: imported[2], factory: false, from: imported[1] }
   const factory = /^(?:async\s+)?def\s+(create_app|make_app)\s*\(/m.exec(source)
   if (factory?.[1] !== undefined) return { object: factory[1], factory: true }
   // A WSGI application may be a plain function (PEP 3333).

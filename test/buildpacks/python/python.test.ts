@@ -899,6 +899,55 @@ describe('the start', () => {
       `uvicorn ${options} server:app`,
     ],
     [
+      'Sanic',
+      { ...needs('sanic'), 'server.py': 'from sanic import Sanic\napp = Sanic("x")\n' },
+      `sanic ${options} server:app`,
+    ],
+    [
+      'Robyn',
+      { ...needs('robyn'), 'app.py': 'from robyn import Robyn\napp = Robyn(__file__)\napp.start(port=8080)\n' },
+      'ROBYN_HOST=0.0.0.0 ROBYN_PORT=${PORT:-8080} python app.py',
+    ],
+    [
+      'NiceGUI, also where it names its application',
+      { ...needs('nicegui', 'fastapi', 'uvicorn'), 'main.py': 'from nicegui import app, ui\nui.run()\n' },
+      'serve-on-port nicegui main.py',
+    ],
+    [
+      'aiohttp that names no port',
+      { ...needs('aiohttp'), 'main.py': 'from aiohttp import web\napp = web.Application()\nweb.run_app(app)\n' },
+      'serve-on-port aiohttp main.py',
+    ],
+    [
+      'aiohttp that reads the port',
+      {
+        ...needs('aiohttp'),
+        'main.py': 'from aiohttp import web\nweb.run_app(init(), port=int(os.environ["PORT"]))\n',
+      },
+      'python main.py',
+    ],
+    [
+      'Tornado that names a port',
+      { ...needs('tornado'), 'main.py': 'import tornado\ndef make_app():\n  pass\nmake_app().listen(8888)\n' },
+      'serve-on-port tornado main.py',
+    ],
+    [
+      'Bottle that runs wherever it is imported',
+      { ...needs('bottle'), 'main.py': 'from bottle import run\nrun(host="localhost", port=8080)\n' },
+      'serve-on-port bottle main.py',
+    ],
+    [
+      'one file of another name',
+      { ...needs('marimo'), 'notebook.py': 'import marimo\napp = marimo.App()\n', 'setup.py': '', 'test_it.py': '' },
+      `marimo run notebook.py --headless ${options}`,
+    ],
+    ['one program of another name', { ...needs('requests'), 'hello.py': 'print(1)\n' }, 'python hello.py'],
+    [
+      'a package before one file of another name',
+      { ...needs('requests'), 'hello.py': '', 'jobs/__main__.py': '' },
+      'python -m jobs',
+    ],
+    [
       'a function of Google’s framework',
       {
         ...needs('functions-framework', 'flask'),
@@ -1024,6 +1073,12 @@ describe('the start', () => {
       'gunicorn==27.0.1',
       `gunicorn --bind ${at} app:app`,
     ],
+    [
+      'what would serve at a port of its own',
+      { ...needs('falcon'), 'things.py': 'app = falcon.App()\nif __name__ == "__main__":\n  serve(app, 8000)\n' },
+      'gunicorn==27.0.1',
+      `gunicorn --bind ${at} things:app`,
+    ],
     ['Django', { ...needs('django'), ...django('shop') }, 'gunicorn==27.0.1', `gunicorn --bind ${at} shop.wsgi`],
   ])('%s without a server gets one, with a warning', async (_name, app, server, command) => {
     const { project, debian } = await pythonProject(app)
@@ -1037,6 +1092,14 @@ describe('the start', () => {
   it.each<[string, Tree, Record<string, string>]>([
     ['one is declared', { ...needs('fastapi'), 'main.py': 'app = FastAPI()\n', Procfile: 'web: python main.py\n' }, {}],
     ['it starts itself', { ...needs('bottle'), 'app.py': 'app = Bottle()\nrun(app)\n' }, {}],
+    [
+      'it listens where it is told',
+      {
+        ...needs('falcon'),
+        'app.py': 'app = falcon.App()\nif __name__ == "__main__":\n  serve(app, os.environ["PORT"])\n',
+      },
+      {},
+    ],
     [
       'a script starts it',
       {
@@ -1078,6 +1141,19 @@ describe('the start', () => {
     expect((await project.build()).launch).toEqual({
       processes: [
         { type: 'worker', command: ['bash', '-c', 'celery --app tasks:queue worker', 'bash'], default: true },
+      ],
+    })
+  })
+
+  it('has Flower beside Celery’s worker', async () => {
+    const { project } = await pythonProject({ ...needs('celery', 'flower'), 'tasks.py': 'queue = Celery("x")\n' })
+    expect((await project.build()).launch).toMatchObject({
+      processes: [
+        { type: 'worker', default: true },
+        {
+          type: 'flower',
+          command: ['bash', '-c', `celery --app tasks:queue flower --address=0.0.0.0 --port=\${PORT:-8080}`, 'bash'],
+        },
       ],
     })
   })
