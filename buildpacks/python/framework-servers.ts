@@ -66,7 +66,8 @@ function serversOnPort(calls: Readonly<Record<string, readonly [name: string, ca
     package: name,
     name: title,
     command: `${serveOnPort(name)} FILE`,
-    starts: source => call.test(source) && !readsPort(source),
+    // A second one listens somewhere else, and only the file knows which of them is for $PORT.
+    starts: source => source.split(call).length === 2 && !readsPort(source),
   }))
 }
 

@@ -678,6 +678,38 @@ describe('the start', () => {
     expect(output).toContain('BP_LAUNCHPOINT')
   })
 
+  it.each<[string, string, Tree, string | undefined]>([
+    ['a number', 'node index.js', { 'index.js': '// Koa\napp.listen(3000)\n' }, 'index.js:2 listens on port 3000'],
+    [
+      'an object',
+      'NODE_ENV=x node --enable-source-maps ./index.js',
+      { 'index.js': 'app.listen({\n  host: "0.0.0.0", port: 3001 })' },
+      'index.js:1 listens on port 3001',
+    ],
+    ['a server of fetch', 'bun a.ts', { 'a.ts': 'Bun.serve({ fetch, port: 3002 })' }, 'a.ts:1 listens on port 3002'],
+    [
+      'a number where PORT has none',
+      'node index.js',
+      { 'index.js': 'app.listen(process.env.PORT || 3000)' },
+      undefined,
+    ],
+    [
+      'PORT in a constant',
+      'node index.js',
+      { 'index.js': 'const { PORT } = process.env; if (!PORT) app.listen(80)' },
+      undefined,
+    ],
+    ['a file that is not there', 'node dist/a.js', {}, undefined],
+    ['a program', 'next start', { 'index.js': 'app.listen(3000)' }, undefined],
+  ])('on a port of its own is warned of: %s', async (_name, start, app, expected) => {
+    const { output, exitCode } = await (
+      await nodeProject({ 'package.json': json({ scripts: { start } }), ...app })
+    ).project.build()
+    expect(exitCode, output).toBe(0)
+    if (expected === undefined) expect(output).not.toContain('listens on port')
+    else expect(output).toContain(expected)
+  })
+
   it.each<[Tree, Record<string, string>]>([
     [{ 'package.json': '{}', Procfile: 'web: deno run x\n' }, {}],
     [{ 'package.json': '{}' }, { GOOGLE_ENTRYPOINT: 'deno run x' }],

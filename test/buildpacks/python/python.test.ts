@@ -932,6 +932,11 @@ describe('the start', () => {
       'serve-on-port tornado main.py',
     ],
     [
+      'Tornado that listens on two ports',
+      { ...needs('tornado'), 'main.py': 'import tornado\nmake_app().listen(8888)\nmetrics().listen(9999)\n' },
+      'python main.py',
+    ],
+    [
       'Bottle that runs wherever it is imported',
       { ...needs('bottle'), 'main.py': 'from bottle import run\nrun(host="localhost", port=8080)\n' },
       'serve-on-port bottle main.py',
