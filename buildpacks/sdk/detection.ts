@@ -1,6 +1,7 @@
 import type { App } from './app.ts'
 import { BuildpackError } from './errors.ts'
 import { type Evidence, findEvidence, strengths } from './evidence.ts'
+import { FrontEnds } from './front-end.ts'
 import { builtLanguages, builtManifests, type Language, languageNamed, languages, listed } from './languages.ts'
 import { frontEndWork } from './package-json-evidence.ts'
 import { type BuildPlanBuilder, buildPlan } from './plan.ts'
@@ -26,7 +27,8 @@ export interface Detection {
  * @throws BuildpackError if a setting names a language that is none
  */
 export async function weighLanguages(app: App, env: Env): Promise<Detection> {
-  const found = (await findEvidence(app, env)).toSorted(
+  const frontEnds = new FrontEnds()
+  const found = (await findEvidence(app, env, frontEnds)).toSorted(
     (a, b) => strengths.indexOf(b.strength) - strengths.indexOf(a.strength),
   )
   const chosen = chosenLanguages(env)
@@ -41,7 +43,10 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const server = found[0]
   const node = found.find(({ language }) => language.id === 'nodejs')
   if (server === undefined || node === undefined || node === server) return { found, server, builders: [] }
-  const work = await frontEndWork(app, env)
+  const frontEnd = await frontEnds.of(app)
+  // A guess is of pages that are the whole application.
+  const shown = frontEnd?.guessed && server.language.id !== 'static' ? undefined : frontEnd
+  const work = await frontEndWork(app, env, shown)
   return { found, server, builders: work === undefined ? [] : [{ ...node, because: work }] }
 }
 

@@ -4,7 +4,7 @@ import { isErrno } from '../../lifecycle/errors.ts'
 import { App } from './app.ts'
 import { declaredPrograms, declaredRuntime, declaredStart } from './declared-start.ts'
 import { hugoConfigs, type Language, languageNamed, languages, pythonStarts, requirementsFiles } from './languages.ts'
-import { findFrontEnd, type FrontEnd, isForNode } from './front-end.ts'
+import { type FrontEnd, FrontEnds, isForNode } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
 
@@ -26,32 +26,37 @@ export interface Evidence {
 }
 
 /** Gathers the evidence of every language, in the order of `languages`. */
-export async function findEvidence(app: App, env: Env): Promise<Evidence[]> {
+export async function findEvidence(app: App, env: Env, frontEnds = new FrontEnds()): Promise<Evidence[]> {
   const files = new Files(app)
   const declared = await declaredLanguage(app, env)
   const found: Evidence[] = []
   for (const language of languages) {
-    const evidence = await evidenceOf(language, files, env)
+    const evidence = await evidenceOf(language, files, env, frontEnds)
     if (evidence === undefined) continue
     // A declaration without a file of the language is none: its program may come from elsewhere.
     const because = declared && `${declared.because}, and ${evidence.because}`
     found.push(declared?.language === language && because ? { language, strength: 'declared', because } : evidence)
   }
-  return (await guessedSite(app, env, found)) ?? found
+  return (await guessedSite(app, env, found, frontEnds)) ?? found
 }
 
 /**
  * The evidence where a build script beside a page makes the application a static site; undefined where anything says otherwise: a
  * start command, a file of another language, or a file or setting of the static buildpack, which says itself what it is.
  */
-async function guessedSite(app: App, env: Env, found: readonly Evidence[]): Promise<Evidence[] | undefined> {
+async function guessedSite(
+  app: App,
+  env: Env,
+  found: readonly Evidence[],
+  frontEnds: FrontEnds,
+): Promise<Evidence[] | undefined> {
   const site = languageNamed('static')
   const node = found.find(({ language }) => language.id === 'nodejs')
   const givesWay = ({ language, strength }: Evidence) =>
     language === site ? strength === 'sources' : language === node?.language && strength !== 'declared'
   if (site === undefined || node === undefined || !found.every(givesWay)) return undefined
   if ((await declaredStart(app, env)) !== undefined || (await nodeProject(app, env)) !== app) return undefined
-  const frontEnd = await findFrontEnd(app)
+  const frontEnd = await frontEnds.of(app)
   if (frontEnd?.guessed !== true) return undefined
   return [
     { ...node, strength: 'sources' },
@@ -78,15 +83,21 @@ function baseName(program: string): string {
   return (program.split('/').at(-1) ?? program).replace(/[\d.]+$/, '')
 }
 
-async function evidenceOf(language: Language, files: Files, env: Env): Promise<Evidence | undefined> {
+async function evidenceOf(
+  language: Language,
+  files: Files,
+  env: Env,
+  frontEnds: FrontEnds,
+): Promise<Evidence | undefined> {
   const setting = firstSetting(env, ...(language.settings ?? []))
   if (setting) return { language, strength: 'declared', because: `${setting.name} is set` }
   if (language.id === 'nodejs') {
-    const found = await packageJsonEvidence(await nodeProject(files.app, env))
+    const project = await nodeProject(files.app, env)
+    const found = await packageJsonEvidence(project, await frontEnds.of(project))
     if (found) return { language, ...found }
   }
   if (language.id === 'static') {
-    const found = await findFrontEnd(files.app)
+    const found = await frontEnds.of(files.app)
     if (found && !found.guessed) return { language, strength: 'server', because: becauseOf(found) }
   }
   const manifest = await firstMatch(files, language.manifests, name => isManifest(name, files.app))

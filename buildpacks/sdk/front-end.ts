@@ -39,17 +39,29 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   const tool = frontEndTools.find(candidate => names.includes(candidate.package))
   if (await startsServer(app, json)) return undefined
   const script = json.scripts['build']
-  if (tool === undefined) return isText(script) ? guessFrontEnd(app, json, script) : undefined
+  if (tool === undefined) return isText(script) ? guessFrontEnd(app, json, script) : findStorybook(json)
   if (tool.ofServers && (await startsWithNode(app, json, startFiles, source => !speaksToBrowser(source))))
     return undefined
   // Vite and Parcel without a script may be there to test, or to build a library.
-  if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html'))) return undefined
+  if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html')))
+    return findStorybook(json)
   return {
     name: tool.name,
     build: tool.build,
     output: await outputOf(app, tool, isText(script) ? script : ''),
     pushState: names.some(name => routers.test(name)),
     hashed: tool.hashed ?? [],
+  }
+}
+
+/** The front end of each application, looked for once: for as long as nothing changes the files. */
+export class FrontEnds {
+  readonly #found = new Map<string, Promise<FrontEnd | undefined>>()
+
+  of(app: App): Promise<FrontEnd | undefined> {
+    const found = this.#found.get(app.path) ?? findFrontEnd(app)
+    this.#found.set(app.path, found)
+    return found
   }
 }
 
@@ -71,6 +83,14 @@ async function guessFrontEnd(app: App, json: PackageManifest, script: string): P
   if (await startsWithNode(app, json, files, source => !isForPage(source, json))) return undefined
   const output = outputOption.exec(script)?.[1] ?? 'dist'
   return { name: 'its script "build"', build: script, output, pushState: false, hashed: [], guessed: true }
+}
+
+/** Components that are shown by Storybook, whose own script builds the pages, where no other script builds anything. */
+function findStorybook({ scripts }: PackageManifest): FrontEnd | undefined {
+  const build = scripts['build-storybook'] ?? scripts['storybook:build']
+  if (!isText(build)) return undefined
+  const output = outputOption.exec(build)?.[1] ?? /\s-o[ =](?:\.\/)?([\w./-]+)/.exec(build)?.[1] ?? 'storybook-static'
+  return { name: 'Storybook', build, output, pushState: false, hashed: ['assets'], guessed: true }
 }
 
 /** Whether Node.js, Bun or Deno could start something without a start script, or start a server by one for developers. */

@@ -1,6 +1,6 @@
 import type { App } from './app.ts'
 import type { Strength } from './evidence.ts'
-import { findFrontEnd } from './front-end.ts'
+import type { FrontEnd } from './front-end.ts'
 import { readManifest } from './package-manifest.ts'
 import { findWebFramework } from './web-frameworks.ts'
 
@@ -8,9 +8,11 @@ import { findWebFramework } from './web-frameworks.ts'
  * What a package.json says of Node.js: with a start script, a main file or a server.js the application may start with Node;
  * without, it may be there for a front end's tools only. undefined if there is none.
  */
-export async function packageJsonEvidence(app: App): Promise<{ strength: Strength; because: string } | undefined> {
+export async function packageJsonEvidence(
+  app: App,
+  frontEnd: FrontEnd | undefined,
+): Promise<{ strength: Strength; because: string } | undefined> {
   if (!(await app.has('package.json'))) return undefined
-  const frontEnd = await findFrontEnd(app)
   // A guess is weighed once there is all the evidence.
   if (frontEnd && !frontEnd.guessed) return { strength: 'manifest', because: 'package.json' }
   const json = await readManifest(app)
@@ -31,14 +33,20 @@ export async function packageJsonEvidence(app: App): Promise<{ strength: Strengt
 
 const buildScripts = ['build', 'heroku-build', 'heroku-prebuild', 'heroku-postbuild', 'gcp-build', 'apphosting:build']
 
-/** Why Node.js has something to build for a server in another language; undefined if it has not. */
-export async function frontEndWork(app: App, env: Readonly<Record<string, string>>): Promise<string | undefined> {
+/**
+ * Why Node.js has something to build for a server in another language; undefined if it has not.
+ * @param frontEnd that the server shows
+ */
+export async function frontEndWork(
+  app: App,
+  env: Readonly<Record<string, string>>,
+  frontEnd: FrontEnd | undefined,
+): Promise<string | undefined> {
   const setting = ['BP_NODE_RUN_SCRIPTS', 'GOOGLE_NODE_RUN_SCRIPTS'].find(name => env[name] !== undefined)
   if (setting !== undefined && (await app.has('package.json'))) return env[setting] ? `${setting} is set` : undefined
   const json = await readManifest(app)
   const script = buildScripts.find(name => typeof json.scripts?.[name] === 'string')
   if (script !== undefined) return `package.json has a script "${script}"`
-  const frontEnd = await findFrontEnd(app)
   if (frontEnd !== undefined) return `${frontEnd.name} builds the front end`
   // A page may load what is installed: Bootstrap from node_modules. Tools in devDependencies alone are no part of the application.
   return Object.keys(json.dependencies ?? {}).length > 0 ? 'package.json has dependencies' : undefined

@@ -15,6 +15,8 @@ export interface ConfigInput {
   readonly root: string
   /** Files whose names start with a dot are served. */
   readonly dotFiles: boolean
+  /** Pages have other files included by the server (nginx.org, ngx_http_ssi_module). */
+  readonly ssi: boolean
   /** Paths of pages that are written again where the image runs. */
   readonly pages: ReadonlySet<string>
 }
@@ -46,6 +48,7 @@ export function siteConfig(input: ConfigInput): SiteConfig {
     `root ${quoted(input.root)};`,
     `index ${quoted(input.site.index)};`,
     ...(input.site.listing ? ['autoindex on;'] : []),
+    ...(input.ssi ? ['ssi on;'] : []),
     ...(input.site.forceHttps ? ['if ($is_insecure) { return 301 https://$host$request_uri; }'] : []),
     ...errorPages(input),
     'add_header ETag $file_etag always;',
@@ -73,8 +76,10 @@ export function siteConfig(input: ConfigInput): SiteConfig {
  * ETags by content. All files of an image have the same time, so that nginx's own, of time and size, would not change with
  * a file's contents. They are weak, since a compressed form has the same.
  */
-function etagMaps({ files, pages, site }: ConfigInput): string {
+function etagMaps({ files, pages, site, ssi }: ConfigInput): string {
   const rows = files.flatMap(({ path, hash }) => {
+    // It changes with what it includes.
+    if (ssi && isPage(path)) return []
     const names = [path, ...(path.endsWith(`/${site.index}`) ? [path.slice(0, -site.index.length)] : [])]
     if (path.endsWith('.html')) names.push(path.slice(0, -'.html'.length))
     return names
@@ -89,6 +94,9 @@ function etagMaps({ files, pages, site }: ConfigInput): string {
     'map "$file_etag $http_if_none_match" $is_unchanged {\nvolatile;\ndefault "";\n"~^W/(\\"[^\\"]+\\") .*\\1" 1;\n"~^W/.+ \\*$" 1;\n}',
   ].join('\n')
 }
+
+/** A file of the type text/html, in which nginx looks for what to include. */
+export const isPage = (path: string): boolean => /\.s?html?$/.test(path)
 
 /** A key of a map as it is: `~` would start a regular expression, and `\` quotes it; a `$` in a key is plain. */
 function mapKey(path: string): string {

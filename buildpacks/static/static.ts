@@ -20,7 +20,7 @@ import {
 } from '../sdk/index.ts'
 import { findHtpasswd } from './auth.ts'
 import { compressFiles } from './compress.ts'
-import { siteConfig } from './config.ts'
+import { isPage, siteConfig } from './config.ts'
 import { type SiteFile, listFiles } from './files.ts'
 import { readHeaders } from './headers.ts'
 import { buildWithHugo } from './hugo.ts'
@@ -68,7 +68,9 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const files = await listFiles(app.at(site.root), staticfile.dotFiles)
   const redirects = [...(await readRedirects(app, site, log)), ...placeRules(project.redirects, site)]
   const headers = await readHeaders(app, site, [...project.headers, ...staticfile.headers], log)
-  const compressed = await log.step('Compressing', () => compressFiles(app.at(site.root), files))
+  // What is included in a page is not known before it is asked for.
+  const compressible = staticfile.ssi ? files.filter(({ path }) => !isPage(path)) : files
+  const compressed = await log.step('Compressing', () => compressFiles(app.at(site.root), compressible))
   log.info(`${files.length} files; ${compressed} of them compressed with gzip and brotli`)
   const auth = await findHtpasswd(context)
   if (site.pushState) log.info(`Paths that are no file are ${site.pushState}’s (push state)`)
@@ -77,8 +79,8 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const root = await placeSite(app, site)
   const located = files.map(file => ({ ...file, path: `${site.prefix}${file.path}` }))
   const pages = runtimePages(site, project, located, root)
-  const { dotFiles } = staticfile
-  await writeConfig(context, { site, files: located, redirects, headers, root, pages, dotFiles }, nginx, auth)
+  const { dotFiles, ssi } = staticfile
+  await writeConfig(context, { site, files: located, redirects, headers, root, pages, dotFiles, ssi }, nginx, auth)
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
 
@@ -123,6 +125,7 @@ interface Contents {
   readonly root: string
   readonly pages: readonly RuntimePage[]
   readonly dotFiles: boolean
+  readonly ssi: boolean
 }
 
 async function writeConfig(

@@ -10,6 +10,8 @@ export interface Staticfile {
   readonly listing: boolean
   /** Files whose names start with a dot are part of the site. */
   readonly dotFiles: boolean
+  /** Pages have other files included where they say so. */
+  readonly ssi: boolean
   /** The pages of errors, by status. */
   readonly errors: Readonly<Record<string, string>>
   readonly headers: readonly ProjectHeader[]
@@ -37,6 +39,7 @@ export async function readStaticfile(app: App, log: Log): Promise<Staticfile> {
     forceHttps: isOn('force_https'),
     listing: values.get('directory')?.value === 'visible' || isOn('directory'),
     dotFiles: isOn('host_dot_files'),
+    ssi: isOn('ssi'),
     errors,
     headers: isOn(hsts) ? [hstsHeader(values.get(hsts)?.where ?? file, isOn)] : [],
   }
@@ -44,7 +47,7 @@ export async function readStaticfile(app: App, log: Log): Promise<Staticfile> {
 
 const hsts = 'http_strict_transport_security'
 const known = new Set([
-  ...['root', 'pushstate', 'force_https', 'directory', 'host_dot_files'],
+  ...['root', 'pushstate', 'force_https', 'directory', 'host_dot_files', 'ssi'],
   ...[hsts, `${hsts}_include_subdomains`, `${hsts}_preload`],
 ])
 const instead = 'An nginx.conf with templates can have all that nginx does.'

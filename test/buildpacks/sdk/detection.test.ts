@@ -399,6 +399,16 @@ it('is told of a language that is chosen and not there', async () => {
   )
 })
 
+it.each<[string, Tree, string, string[]]>([
+  ['alone', {}, 'static', ['nodejs']],
+  ['beside an application in Python', { 'requirements.txt': '', 'app.py': '' }, 'python', []],
+])('Storybook %s', async (_name, tree, server, builders) => {
+  const manifest = json({ scripts: { 'build-storybook': 'storybook build' }, devDependencies: { storybook: '10' } })
+  const found = await weighLanguages(await appOf({ 'package.json': manifest, ...tree }), {})
+  expect(found.server?.language.id).toBe(server)
+  expect(found.builders.map(({ language }) => language.id)).toEqual(builders)
+})
+
 describe('a front end', () => {
   const built = (devDependencies: Record<string, string>, files: Tree = {}, dependencies = {}) => ({
     ...files,

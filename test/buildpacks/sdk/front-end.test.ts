@@ -66,6 +66,19 @@ describe('a front end whose build gives files alone', () => {
       { name: 'its script "build"', output: 'www' },
     ],
     [
+      'Storybook alone',
+      {
+        packages: ['storybook', '@storybook/react-vite', 'vite'],
+        scripts: { 'build-storybook': 'storybook build --output-dir site/ui' },
+      },
+      { name: 'Storybook', output: 'site/ui', build: 'storybook build --output-dir site/ui' },
+    ],
+    [
+      'Storybook beside an application',
+      { packages: ['storybook', 'vite'], scripts: { build: 'vite build', 'build-storybook': 'storybook build' } },
+      { name: 'Vite', output: 'dist' },
+    ],
+    [
       'Angular',
       {
         packages: ['@angular/cli', '@angular/router'],

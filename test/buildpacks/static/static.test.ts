@@ -666,9 +666,21 @@ describe('Staticfile', () => {
     expect(http).toContain('"max-age=31536000"')
   })
 
+  it('has pages with other files in them: neither compressed nor taken for the same as before', async () => {
+    const long = `<!--# include file="/part.html" -->${'<p>text</p>'.repeat(100)}`
+    const app = { 'long.html': long, 'old.shtml': long, 'style.css': 'p { color: red }\n'.repeat(100) }
+    const { project, output } = await build({ 'index.html': page, ...app, Staticfile: 'ssi: enabled\n' })
+    const { server, http } = await configOf(project)
+    expect(output).not.toContain('Warning')
+    expect(server).toContain('ssi on;')
+    expect(http).toContain('"/style.css" "W/')
+    expect(http).not.toMatch(/"\/(long|old|index)[^"]*" "W\//)
+    expect(output).toContain('1 of them compressed')
+  })
+
   it('says what it leaves out, with its line', async () => {
-    const { server, output } = await serverOf(['root: .', 'ssi: enabled'])
-    expect(output).toContain('Warning: Staticfile:2 ssi is not supported: it is left out')
+    const { server, output } = await serverOf(['root: .', 'location_include: a.conf'])
+    expect(output).toContain('Warning: Staticfile:2 location_include is not supported: it is left out')
     expect(server).not.toContain('autoindex')
     expect(server).toContain('(?!well-known')
   })
