@@ -9,12 +9,14 @@ import {
   firstSetting,
   type LaunchProcess,
 } from '../sdk/index.ts'
-import { countClasses, type JavaArchive } from './archive.ts'
+import type { JavaArchive } from './archive.ts'
 import type { Artifact } from './artifact.ts'
 import { hiddenFiles } from './hidden-files.ts'
 import type { Jdk } from './jdk.ts'
+import type { Switch } from './launch-script.ts'
 import { inspectLibraries } from './libraries.ts'
 import { copyLibraries, type Maven } from './maven.ts'
+import { extractArchive, startExtracted, startSpringBoot, wantsClassData } from './spring-boot.ts'
 import { provideTomcat, type Tomcat } from './tomcat.ts'
 
 /** What stays in the image, and how it starts. */
@@ -26,6 +28,10 @@ export interface ImageFiles {
   readonly classes: number
   /** Options of the JVM that they cannot do without. */
   readonly options?: readonly string[]
+  /** Options that variables of the start turn on or off. */
+  readonly switches?: readonly Switch[]
+  /** The archive that starts once more in the build, for an archive of the classes that it loads. */
+  readonly training?: string
   readonly shown: string
 }
 
@@ -76,13 +82,16 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
     return startClasses(context, archive, artifact.main)
   }
   const isQuarkus = basename(archive.path) === 'quarkus-run.jar'
+  const isTrained = archive.layersIndex !== undefined && wantsClassData(context.env)
   if (isQuarkus) await cp(dirname(archive.path), stage, { recursive: true })
+  else if (isTrained) await extractArchive(context, jdk, archive, stage)
   else if (archive.layersIndex !== undefined) await unzip(context, jdk, archive.path, stage)
   else {
     await cp(archive.path, join(stage, basename(archive.path)))
     await copyClassPath(context, archive, stage)
   }
   await replaceSources(context, stage)
+  if (isTrained) return startExtracted(context, archive)
   return archive.layersIndex === undefined
     ? startArchive(context, archive, isQuarkus)
     : startSpringBoot(context, archive, archive.layersIndex)
@@ -202,34 +211,6 @@ async function startArchive(
     classes,
     shown: `java -jar ${name}`,
   }
-}
-
-/** Unpacked, the parts that Spring Boot's index tells apart get layers of their own (Spring Boot, "Layering Docker Images"). */
-async function startSpringBoot({ app }: BuildContext, archive: JavaArchive, index: string): Promise<ImageFiles> {
-  const main = archive.manifest['Main-Class'] ?? ''
-  const { components, classes } = await inspectLibraries(app.path)
-  return {
-    processes: [web(['java', '-cp', app.path, main])],
-    slices: parseLayersIndex(index).map(paths => ({ paths })),
-    components,
-    classes: classes + countClasses(archive),
-    shown: `Spring Boot ${archive.manifest['Spring-Boot-Version'] ?? ''} (${archive.manifest['Start-Class'] ?? main})`,
-  }
-}
-
-/** `- "dependencies":` and below it `  - "BOOT-INF/lib/"`. The application itself, the last layer, is what no slice has. */
-export function parseLayersIndex(index: string): string[][] {
-  const layers: string[][] = []
-  let isApplication = false
-  for (const line of index.split(/\r?\n/)) {
-    const [, layer] = /^- "(.*)":/.exec(line) ?? []
-    const [, path] = /^ {2}- "(.*)"/.exec(line) ?? []
-    if (layer !== undefined) {
-      isApplication = layer === 'application'
-      layers.push([])
-    } else if (path !== undefined && !isApplication) layers.at(-1)?.push(path.replace(/\/$/, ''))
-  }
-  return layers.filter(paths => paths.length > 0)
 }
 
 export async function startDistribution({ app, env }: BuildContext): Promise<ImageFiles> {

@@ -18,6 +18,7 @@ import { type JavaArchive, parseManifest, readArchive } from './archive.ts'
 import { type Artifact, findArtifact, findClassPath } from './artifact.ts'
 import { type BuildTool, buildToolOf } from './build-tool.ts'
 import { buildWithGradle, requireWrapper } from './gradle.ts'
+import { provideClassData } from './class-data.ts'
 import { startsInPlace } from './declared-start.ts'
 import {
   type BuildTools,
@@ -28,7 +29,8 @@ import {
   startWebApplication,
 } from './image-files.ts'
 import { startInPlace } from './in-place.ts'
-import { provideJdk, provideJre } from './jdk.ts'
+import { provideJdk, provideJre, provideLaunchProgram } from './jdk.ts'
+import { launchScript } from './launch-script.ts'
 import { buildWithLeiningen } from './leiningen.ts'
 import { buildWithMaven, openMaven } from './maven.ts'
 import { buildWithSbt } from './sbt.ts'
@@ -102,7 +104,11 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
     image,
     tool,
   )
-  await provideJre(context, archive, { major, jdk, classes: files.classes, options: files.options ?? [] })
+  const jre = await provideJre(context, archive, { major, jdk, isRun: files.training !== undefined })
+  const switches = [...(files.switches ?? [])]
+  if (jre !== undefined && files.training !== undefined)
+    switches.push(await provideClassData(context, jre, files.training))
+  await provideLaunchProgram(context, launchScript(files.classes, files.options, switches))
   log.info(`Starts with: ${files.shown}`)
   return {
     launch: { processes: files.processes, slices: files.slices },

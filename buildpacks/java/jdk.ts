@@ -16,7 +16,6 @@ import {
   splitWords,
   withTempDir,
 } from '../sdk/index.ts'
-import { launchScript } from './launch-script.ts'
 import { trustStoreSource, writeTrustStore } from './trust-store.ts'
 import type { Major } from './version.ts'
 
@@ -72,27 +71,39 @@ async function provideTrust(
   })
 }
 
-/** Puts Debian's JRE, its trust store and the program that sizes its memory into a layer of the image. */
+/** The JVM of the image. */
+export interface Jre {
+  readonly home: string
+  readonly env: Readonly<Record<string, string>>
+  /** Another one has another digest. */
+  readonly digest: string
+}
+
+/**
+ * Puts Debian's JRE and its trust store into a layer of the image.
+ * @param isRun whether the build runs it as well: it is not there if the image has it again from the previous one
+ */
 export async function provideJre(
   context: BuildContext,
   archive: DebianArchive,
-  { major, jdk, classes, options }: { major: Major; jdk: Jdk; classes: number; options: readonly string[] },
-): Promise<void> {
+  { major, jdk, isRun }: { major: Major; jdk: Jdk; isRun: boolean },
+): Promise<Jre | undefined> {
   const { run, target } = context
   const name = `openjdk-${major}-jre-headless`
   const packages = await resolveJava(archive, name)
   const version = versionOf(packages, name)
   const link = await linkArguments(context.env, jdk)
   const certificates = await packagedCertificates()
-  await context.layer('jre', {
+  const key = {
+    ...keyOf(packages, version, target.arch),
+    Certificates: digestOf(certificates),
+    Program: digestOf(trustStoreSource),
+    ...(link && { jlink: link.args.join(' ') }),
+  }
+  const { path } = await context.layer('jre', {
     title: `${link?.what ?? 'JRE'} ${version.replace(/-.*/, '')}`,
-    types: { launch: true },
-    key: {
-      ...keyOf(packages, version, target.arch),
-      Certificates: digestOf(certificates),
-      Program: digestOf(trustStoreSource),
-      ...(link && { jlink: link.args.join(' ') }),
-    },
+    types: { launch: true, cache: isRun },
+    key,
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)
       const home = await homeOf(dir)
@@ -121,7 +132,9 @@ export async function provideJre(
       return Promise.resolve(debianComponents(packages, `${name}-${version}`))
     },
   })
-  await provideLaunchProgram(context, launchScript(classes, options))
+  if (!isRun) return undefined
+  const env = { LD_LIBRARY_PATH: libraryDir(path, target.arch) }
+  return { home: await homeOf(path), env, digest: digestOf(JSON.stringify(key)) }
 }
 
 /**
@@ -142,7 +155,7 @@ async function packagedCertificates(): Promise<string> {
 }
 
 /** A layer of its own, as the number of classes changes with the application and the JRE does not. */
-async function provideLaunchProgram({ layer }: BuildContext, script: string): Promise<void> {
+export async function provideLaunchProgram({ layer }: BuildContext, script: string): Promise<void> {
   await layer('jvm-options', {
     types: { launch: true },
     key: { Script: digestOf(script) },

@@ -1,13 +1,21 @@
 /** Classes of the JDK that an application may load, beside its own. */
 const jdkClasses = 27_000
 
+/** An option of the JVM that the first of these variables that is set turns on or off. */
+export interface Switch {
+  readonly variables: readonly string[]
+  /** Without any of them. */
+  readonly isOn: boolean
+  readonly option: string
+}
+
 /**
  * A program of exec.d, which the launcher runs before the process (buildpack.md, "exec.d"): it fits the JVM into the memory of the
  * container, and translates switches and certificates into options. Options that the user gives stay as they are.
  * @param classes how many classes the application and its libraries have
  * @param own options that the application cannot do without
  */
-export function launchScript(classes: number, own: readonly string[] = []): string {
+export function launchScript(classes: number, own: readonly string[] = [], switches: readonly Switch[] = []): string {
   return `#!/bin/sh
 set -eu
 given=" \${JAVA_TOOL_OPTIONS-} \${JAVA_OPTS-} "
@@ -46,7 +54,7 @@ size() {
   esac
 }
 
-${own.map(option => `add "${option}"\n`).join('')}# The memory that the container may have: control groups version 2, then 1. Without a limit the JVM's own default holds.
+${own.map(option => `add "${option}"\n`).join('')}${switches.map(switchLine).join('')}# The memory that the container may have: control groups version 2, then 1. Without a limit the JVM's own default holds.
 limit=\${BPL_JVM_TOTAL_MEMORY-}
 if [ -n "$limit" ]; then
   total=$(kib BPL_JVM_TOTAL_MEMORY "$limit")
@@ -127,4 +135,10 @@ if [ -n "\${PORT-}" ]; then
   [ -n "\${PLAY_HTTP_PORT-}" ] || put PLAY_HTTP_PORT "$PORT"
 fi
 `
+}
+
+/** `if enabled "${A:-${B:-1}}"; then add …; fi` */
+function switchLine({ variables, isOn, option }: Switch): string {
+  const value = variables.reduceRight((rest, name) => `\${${name}:-${rest}}`, isOn ? '1' : '0')
+  return `if enabled "${value}"; then add "${option}"; fi\n`
 }

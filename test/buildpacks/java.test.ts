@@ -6,12 +6,13 @@ import { countClasses, parseManifest, readArchive } from '../../buildpacks/java/
 import { findArtifact } from '../../buildpacks/java/artifact.ts'
 import type { BuildTool } from '../../buildpacks/java/build-tool.ts'
 import { startsInPlace } from '../../buildpacks/java/declared-start.ts'
-import { parseLayersIndex, placeArtifact } from '../../buildpacks/java/image-files.ts'
+import { placeArtifact } from '../../buildpacks/java/image-files.ts'
 import { java } from '../../buildpacks/java/java.ts'
 import { type Jdk, linkArguments } from '../../buildpacks/java/jdk.ts'
-import { launchScript } from '../../buildpacks/java/launch-script.ts'
+import { launchScript, type Switch } from '../../buildpacks/java/launch-script.ts'
 import { mainClassesIn } from '../../buildpacks/java/main-class.ts'
 import { proxiesOf } from '../../buildpacks/java/proxies.ts'
+import { parseLayersIndex } from '../../buildpacks/java/spring-boot.ts'
 import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
 import { App, type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
 import { TestProject } from '../../buildpacks/sdk/testing.ts'
@@ -425,10 +426,10 @@ it('proxies of the environment are told to tools that do not read it', () => {
 
 describe('the program of exec.d', () => {
   /** Runs the program, and returns the variables it sets. */
-  const run = async (env: Record<string, string>) => {
+  const run = async (env: Record<string, string>, switches: readonly Switch[] = []) => {
     const dir = await temporaryDirectory()
     const file = join(dir, 'jvm')
-    await writeFile(file, launchScript(5000))
+    await writeFile(file, launchScript(5000, [], switches))
     await chmod(file, 0o755)
     // A Java that says what it was asked to make a trust store of.
     await mkdir(join(dir, 'home/bin'), { recursive: true })
@@ -501,5 +502,19 @@ describe('the program of exec.d', () => {
     expect(result.JAVA_TOOL_OPTIONS).toMatch(/-Djavax\.net\.ssl\.trustStore=\S+trust-store-\w+ /)
     expect(result.set).toMatchObject({ SERVER_PORT: '9000', MICRONAUT_SERVER_PORT: '9000' })
     expect(result.set['QUARKUS_HTTP_PORT']).toBeUndefined()
+  })
+
+  it.each<[boolean, Record<string, string>, boolean]>([
+    [true, {}, true],
+    [true, { BPL_FIRST: 'false' }, false],
+    [true, { BPL_SECOND: 'no' }, false],
+    [false, {}, false],
+    [false, { BPL_SECOND: '1' }, true],
+    [false, { BPL_FIRST: 'true', BPL_SECOND: 'false' }, true],
+  ])('turns an option that is on (%s) on or off with its variables: %o', async (isOn, env, isThere) => {
+    const { JAVA_TOOL_OPTIONS } = await run(env, [
+      { variables: ['BPL_FIRST', 'BPL_SECOND'], isOn, option: '-Dshop=open' },
+    ])
+    expect(JAVA_TOOL_OPTIONS?.includes('-Dshop=open')).toBe(isThere)
   })
 })

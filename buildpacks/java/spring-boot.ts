@@ -1,0 +1,102 @@
+import { basename } from 'node:path'
+import { type BuildContext, BuildpackError, isSet } from '../sdk/index.ts'
+import { countClasses, type JavaArchive } from './archive.ts'
+import type { ImageFiles } from './image-files.ts'
+import type { Jdk } from './jdk.ts'
+import { inspectLibraries } from './libraries.ts'
+import type { Switch } from './launch-script.ts'
+
+type Env = BuildContext['env']
+
+const classDataSettings = ['BP_JVM_CDS_ENABLED', 'BP_JVM_AOTCACHE_ENABLED'] as const
+
+/** Whether the user wants an archive of the application's classes, which halves the time of a start. */
+export const wantsClassData = (env: Env): boolean => classDataSettings.some(name => isSet(env, name))
+
+/**
+ * Lays a Spring Boot archive out as one that names its libraries beside it, which a class data archive can be made of (Spring Boot,
+ * "Efficient Deployments", "Unpacking the Executable JAR").
+ */
+export async function extractArchive(
+  { run }: Pick<BuildContext, 'run'>,
+  jdk: Jdk,
+  { path, manifest, entries }: JavaArchive,
+  stage: string,
+): Promise<void> {
+  if (!entries.some(name => /spring-boot-jarmode-tools-[^/]*\.jar$/.test(name))) {
+    throw new BuildpackError(
+      `Spring Boot ${manifest['Spring-Boot-Version'] ?? ''} cannot unpack itself for class data`,
+      {
+        where: basename(path),
+        fix: 'use Spring Boot 3.3 or newer, with its tools in the archive, or leave BP_JVM_CDS_ENABLED out',
+      },
+    )
+  }
+  const args = ['-Djarmode=tools', '-jar', path, 'extract', '--destination', stage, '--force']
+  await run([`${jdk.home}/bin/java`, ...args], { env: jdk.env, quiet: true, name: 'unpacking Spring Boot' })
+}
+
+/** What starts an archive that is laid out with its libraries beside it. */
+export async function startExtracted({ app, env, log }: BuildContext, archive: JavaArchive): Promise<ImageFiles> {
+  const jar = app.at(basename(archive.path))
+  const { components, classes } = await inspectLibraries(app.path)
+  return {
+    processes: [{ type: 'web', command: ['java', '-jar', jar], default: true }],
+    slices: [{ paths: ['lib'] }],
+    components,
+    classes: classes + countClasses(archive),
+    switches: aotSwitch({ env, log }, archive),
+    training: jar,
+    shown: shownAs(archive),
+  }
+}
+
+/** Unpacked, the parts that Spring Boot's index tells apart get layers of their own (Spring Boot, "Layering Docker Images"). */
+export async function startSpringBoot(
+  { app, env, log }: BuildContext,
+  archive: JavaArchive,
+  index: string,
+): Promise<ImageFiles> {
+  const main = archive.manifest['Main-Class'] ?? ''
+  const { components, classes } = await inspectLibraries(app.path)
+  return {
+    processes: [{ type: 'web', command: ['java', '-cp', app.path, main], default: true }],
+    slices: parseLayersIndex(index).map(paths => ({ paths })),
+    components,
+    classes: classes + countClasses(archive),
+    switches: aotSwitch({ env, log }, archive),
+    shown: shownAs(archive),
+  }
+}
+
+const shownAs = ({ manifest }: JavaArchive): string =>
+  `Spring Boot ${manifest['Spring-Boot-Version'] ?? ''} (${manifest['Start-Class'] ?? manifest['Main-Class'] ?? ''})`
+
+/** Beans that the build has worked out already (Spring Boot, "Ahead-of-Time Processing With the JVM"). */
+function aotSwitch({ env, log }: Pick<BuildContext, 'env' | 'log'>, { path, entries }: JavaArchive): readonly Switch[] {
+  const isProcessed = entries.some(name => /^([A-Z]+-INF\/classes\/)?META-INF\/native-image\//.test(name))
+  const isWanted = isSet(env, 'BP_SPRING_AOT_ENABLED')
+  if (isWanted && !isProcessed) {
+    log.warning(
+      `BP_SPRING_AOT_ENABLED: ${basename(path)} has no beans that Spring worked out ahead of time`,
+      'Have the build run spring-boot:process-aot, or processAot of Gradle.',
+    )
+  }
+  const option = '-Dspring.aot.enabled=true'
+  return isProcessed ? [{ variables: ['BPL_SPRING_AOT_ENABLED'], isOn: isWanted, option }] : []
+}
+
+/** `- "dependencies":` and below it `  - "BOOT-INF/lib/"`. The application itself, the last layer, is what no slice has. */
+export function parseLayersIndex(index: string): string[][] {
+  const layers: string[][] = []
+  let isApplication = false
+  for (const line of index.split(/\r?\n/)) {
+    const [, layer] = /^- "(.*)":/.exec(line) ?? []
+    const [, path] = /^ {2}- "(.*)"/.exec(line) ?? []
+    if (layer !== undefined) {
+      isApplication = layer === 'application'
+      layers.push([])
+    } else if (path !== undefined && !isApplication) layers.at(-1)?.push(path.replace(/\/$/, ''))
+  }
+  return layers.filter(paths => paths.length > 0)
+}
