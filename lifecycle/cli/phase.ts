@@ -15,6 +15,9 @@ process.on('exit', output.flush)
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => abort.abort(new BaleError('cancelled', `stopped by ${signal}`)))
 
+/** Of the bundle, the file that starts the compiled form (scripts/precompiled.cjs): 10 ms sooner, for each phase of `creator`. */
+const self = fileURLToPath(import.meta.url).replace(/\.program\.cjs$/, '.cjs')
+
 const io: Io = {
   write: output.write,
   user: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
@@ -24,9 +27,9 @@ const io: Io = {
     process.setgid?.(gid)
     process.setuid?.(uid)
   },
-  program: name => [process.execPath, '--disable-sigusr1', fileURLToPath(import.meta.url), name],
-  supervisor: join(dirname(fileURLToPath(import.meta.url)), 'supervisor'),
-  landlock: join(dirname(fileURLToPath(import.meta.url)), 'landlock'),
+  program: name => [process.execPath, '--disable-sigusr1', self, name],
+  supervisor: join(dirname(self), 'supervisor'),
+  landlock: join(dirname(self), 'landlock'),
 }
 
 // What we start has no use for it, and buildpacks may be able to see what that has in its environment (K19).
