@@ -4,6 +4,7 @@ import { type PhaseName, inPhase } from './errors.ts'
 import type { Reporter } from './events.ts'
 import { envOf } from './image/config.ts'
 import type { Image } from './image/image.ts'
+import type { Owner } from './layers/tree/entries.ts'
 import type { PhaseRunner } from './phase-runner.ts'
 import {
   type Analysis,
@@ -49,6 +50,8 @@ export interface PipelineInput extends DetectionInput {
   readonly cache: BuildCache
   /** What restore takes from earlier builds: the previous image's metadata, and layers. */
   readonly reuse: { readonly previous: boolean; readonly layers: boolean }
+  /** Of restored layers: for root, whose buildpacks run as another user. */
+  readonly restoredOwner?: Owner | undefined
   readonly settings: ImageSettings
   /** Chooses another run image for what build left. Absent, or undefined: the image is put upon what analyze selected. */
   readonly chooseRunImage?: (output: BuildOutput, signal: AbortSignal) => Promise<SelectedRunImage | undefined>
@@ -82,7 +85,16 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
   const previous = reuse.previous && moved === undefined ? analysis.previous : undefined
   await phase('restore', () =>
     restore(
-      { layersDir, group, previous, cache, skipLayers: !reuse.layers || moved !== undefined, features, reporter },
+      {
+        layersDir,
+        group,
+        previous,
+        cache,
+        owner: input.restoredOwner,
+        skipLayers: !reuse.layers || moved !== undefined,
+        features,
+        reporter,
+      },
       signal,
     ),
   )

@@ -7,7 +7,7 @@ import { bootId } from '../files/lease.ts'
 import { readSmall } from '../files/read.ts'
 import { replaceFile } from '../files/staged.ts'
 import { type Digest, isDigest } from '../image/digest.ts'
-import type { LayerDigests } from '../image/layer.ts'
+import type { Fingerprint, LayerDigests } from '../image/layer.ts'
 import { settled } from '../layers/tree/fingerprint.ts'
 
 const maxBytes = 16 * 1024 * 1024
@@ -15,7 +15,7 @@ const fileName = 'known-layers.json'
 
 const digest = v.custom<Digest>(isDigest, 'is not a digest')
 const document = v.object({
-  version: v.literal(1),
+  version: v.literal(2),
   /**
    * Identifies the boot. Times from another boot prove nothing: a power cut may keep a file's time and lose its contents.
    */
@@ -23,11 +23,17 @@ const document = v.object({
   /** Milliseconds since 1970 when the machine booted, by its clock, and when this was written. */
   booted: v.number(),
   written: v.number(),
+  /** By `LayerKey`: its parts, with spaces between them. */
   layers: v.record(v.string(), v.object({ diffId: digest, digest, size: v.number(), mediaType: v.string() })),
   trees: v.record(v.string(), v.string()),
   files: v.record(v.string(), v.string()),
 })
 type Known = Omit<v.InferOutput<typeof document>, 'boot' | 'booted' | 'written' | 'version'>
+
+/** What a layer was made from, and what for. The purpose separates different results, such as compressed layers. */
+export interface LayerKey extends Fingerprint {
+  readonly purpose: string
+}
 
 /** The clock, for tests. */
 export interface Clock {
@@ -71,15 +77,30 @@ export class BlobInfoCache {
     }
   }
 
-  /** Returns the digests of the layer with this fingerprint. */
-  layer(key: string): LayerDigests | undefined {
-    const known = this.#before.layers[key]
-    if (known !== undefined) this.#next.layers[key] = known
+  /** Returns the digests of the layer that is made from this. */
+  layer(key: LayerKey): LayerDigests | undefined {
+    const text = textOf(key)
+    const known = this.#next.layers[text] ?? this.#before.layers[text]
+    if (known !== undefined) this.#next.layers[text] = known
     return known
   }
 
-  setLayer(key: string, { diffId, digest, size, mediaType }: LayerDigests): void {
-    this.#next.layers[key] = { diffId, digest, size, mediaType }
+  /** Returns whether a layer is known to have been made of the files that this one restores. */
+  hasContent(diffId: Digest): boolean {
+    return Object.values(this.#before.layers).some(layer => layer.diffId === diffId)
+  }
+
+  /**
+   * Records that a tree has the files of the layer: it was restored from its tar. What was made of those files before will be
+   * made of this tree.
+   */
+  setContent(diffId: Digest, tree: string): void {
+    for (const [key, layer] of Object.entries(this.#before.layers))
+      if (layer.diffId === diffId) this.#next.layers[key.replace(/[^ ]*$/, tree)] = layer
+  }
+
+  setLayer(key: LayerKey, { diffId, digest, size, mediaType }: LayerDigests): void {
+    this.#next.layers[textOf(key)] = { diffId, digest, size, mediaType }
   }
 
   /** Returns the layers whose trees are cached. */
@@ -108,17 +129,29 @@ export class BlobInfoCache {
     if (seal !== undefined) this.#next.files[diffId] = seal
   }
 
-  /** @throws BaleError 'filesystem' if it cannot be written */
-  async save(): Promise<void> {
+  /**
+   * @param what `all`: also what this build has not used so far
+   * @throws BaleError 'filesystem' if it cannot be written
+   */
+  async save(what: 'used' | 'all' = 'used'): Promise<void> {
     const boot = this.#clock.boot()
     if (boot === undefined) return
     const [written, booted] = [this.#clock.now(), this.#clock.now() - this.#clock.sinceBoot()]
-    const json = JSON.stringify({ version: 1, boot, booted, written, ...this.#next })
+    const known = what === 'used' ? this.#next : union(this.#before, this.#next)
+    const json = JSON.stringify({ version: 2, boot, booted, written, ...known })
     const staging = join(this.#dir, 'staging') // the next build removes leftovers there
     await mkdir(staging, { recursive: true })
     await replaceFile(join(this.#dir, fileName), Buffer.from(json), staging)
   }
 }
+
+const textOf = ({ purpose, place, tree }: LayerKey): string => `${purpose} ${place} ${tree}`
+
+const union = (a: Known, b: Known): Known => ({
+  layers: { ...a.layers, ...b.layers },
+  trees: { ...a.trees, ...b.trees },
+  files: { ...a.files, ...b.files },
+})
 
 /** A clock that NTP disciplines runs fast or slow by less than a thousandth (adjtimex(2): 500 ppm). */
 function isTrusted({ boot, booted, written }: v.InferOutput<typeof document>, clock: Clock): boolean {

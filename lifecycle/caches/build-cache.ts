@@ -1,9 +1,12 @@
+import { settleAll } from '../concurrency.ts'
 import type { Reporter } from '../events.ts'
 import type { Digest } from '../image/digest.ts'
 import type { LayerDigests, LayerSource } from '../image/layer.ts'
 import { type Compression, oci } from '../image/media-types.ts'
-import { BaleError } from '../errors.ts'
+import { BaleError, isErrno } from '../errors.ts'
 import { layerFormat } from '../layers/compression/compress.ts'
+import type { Owner } from '../layers/tree/entries.ts'
+import { fingerprintTree } from '../layers/tree/fingerprint.ts'
 import { unpackTree } from '../layers/tree/unpack.ts'
 import type { CacheMetadata } from '../spec/types.ts'
 import type { BlobInfoCache } from './blob-info-cache.ts'
@@ -40,6 +43,7 @@ export class BuildCache implements AsyncDisposable {
   readonly #reporter: Reporter
   #writer: CacheWriter | undefined
   readonly #checkedIn: CachedTree[] = []
+  readonly #unpacked: { readonly diffId: Digest; readonly dir: string }[] = []
 
   constructor({ layers, blobInfo, trees, lease }: BuildCacheParts, reporter: Reporter) {
     this.#layers = layers
@@ -61,18 +65,38 @@ export class BuildCache implements AsyncDisposable {
 
   /**
    * Puts the contents of a cached layer at `to`.
-   * @param place `from`: the path that the layer's entries have; `within`: see HostPlace
+   * @param place `from`: the path that the layer's entries have; `within`: see HostPlace; `owner`: of all that is made, where root
+   * restores for another user
    * @throws BaleError if the layer is missing or damaged; `to` does not exist then
    */
   async restore(
     diffId: Digest,
-    place: { from: string; to: string; within?: string },
+    place: { from: string; to: string; within?: string; owner?: Owner | undefined },
     signal?: AbortSignal,
   ): Promise<void> {
     if (await this.#trees?.checkout(diffId, place.to)) return
     const tar = await this.open(diffId, signal)
     if (tar === undefined) throw new BaleError('input', 'it is not in the cache')
     await unpackTree(tar, { ...place, signal })
+    this.#unpacked.push({ diffId, dir: place.to })
+  }
+
+  /**
+   * Records what the unpacked trees look like: those that the build leaves alone need not be read to be exported. Nobody has
+   * changed them yet, so call this before a buildpack runs; it is of use to other processes too.
+   */
+  async recordRestored(): Promise<void> {
+    const index = this.#blobInfo
+    const known = this.#unpacked.splice(0).filter(({ diffId }) => index?.hasContent(diffId))
+    if (index === undefined || known.length === 0) return
+    // All at once: each may have to wait for a tick of the clock.
+    await settleAll(
+      known.map(async ({ diffId, dir }) => {
+        const tree = await fingerprintTree(dir)
+        if (tree !== undefined) index.setContent(diffId, tree)
+      }),
+    )
+    await index.save('all').catch(unlessFilesystem) // writing the cache itself reports that
   }
 
   /** The verified tar of a cached layer; see `Cache.open`. */
@@ -158,6 +182,10 @@ export class BuildCache implements AsyncDisposable {
       this.#reporter.event({ type: 'warning', text })
     }
   }
+}
+
+function unlessFilesystem(error: unknown): void {
+  if (!(error instanceof BaleError) && !isErrno(error)) throw error
 }
 
 /**

@@ -17,7 +17,7 @@ export async function putKnownLayer<T extends LayerDigests>(
   // Taken before the layer is read: a change meanwhile gives it another fingerprint the next time.
   const fingerprint: Fingerprint | undefined = index && (await source.fingerprint?.())
   if (index === undefined || fingerprint === undefined) return put(source)
-  const key = `${purpose} ${fingerprint.key}`
+  const key = { purpose, ...fingerprint }
   const known = index.layer(key)
   const stored = await put(known === undefined ? source : { ...source, known })
   index.setLayer(key, stored)

@@ -35,11 +35,12 @@ export function storedOrSource(layer: LayerSource | Layer): LayerSource | Layer 
   return layer.kind === 'layer' ? (layer.source ?? layer) : layer
 }
 
-/** Two sources with the same key have the same tar. */
+/** Two sources with the same fingerprint have the same tar. */
 export interface Fingerprint {
-  readonly key: string
-  /** Of the tree alone, independent of its path on the host and in the image. */
+  /** Of the files, independent of their path on the host and in the image. */
   readonly tree: string
+  /** Of everything else that is in the tar: the path in the image, the owner, the version that writes it. */
+  readonly place: string
 }
 
 /**

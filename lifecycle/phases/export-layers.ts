@@ -86,8 +86,8 @@ export function buildpackLayer(
 async function identify(host: string, imagePath: string, owner: Owner): Promise<Fingerprint | undefined> {
   const tree = await fingerprintTree(host)
   if (tree === undefined) return undefined
-  const parts = [tree, imagePath, owner.uid, owner.gid, lifecycleVersion]
-  return { tree, key: createHash('sha256').update(JSON.stringify(parts)).digest('hex') }
+  const parts = [imagePath, owner.uid, owner.gid, lifecycleVersion]
+  return { tree, place: createHash('sha256').update(JSON.stringify(parts)).digest('hex') }
 }
 
 export function sbomLayer(layers: Located, owner: Owner, reporter: Reporter): NamedSource {

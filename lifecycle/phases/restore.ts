@@ -6,6 +6,7 @@ import type { Reporter } from '../events.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { isDigest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
+import type { Owner } from '../layers/tree/entries.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { checkLayerName, escapeId } from '../spec/ids.ts'
 import { formatLayerToml } from '../spec/layer.ts'
@@ -24,6 +25,8 @@ export interface RestoreInput {
   /** Its SBOM files are taken from the image, or from `<layers>/sbom`, where analyze may have left them. */
   readonly previous?: { readonly metadata: LayersMetadata; readonly image?: Image } | undefined
   readonly cache?: BuildCache | undefined
+  /** Of restored layers: for root, who restores for the buildpacks' user. */
+  readonly owner?: Owner | undefined
   /** Restores nothing but store.toml, and that only for APIs that restore it. */
   readonly skipLayers?: boolean
   readonly features: Pick<PlatformFeatures, 'restoresWithoutAppImage' | 'sbomLayer' | 'storeAlwaysRestored'>
@@ -65,6 +68,7 @@ async function restoreAll(input: RestoreInput, signal?: AbortSignal): Promise<vo
       if (restored) for (const sbomDir of sbomDirs) await restoreSboms(sbomDir, input.layersDir.host, id, known.name)
     }
   }
+  await input.cache?.recordRestored()
   for (const dir of new Set([...sbomDirs, join(input.layersDir.host, 'sbom')])) removeWithin(dir, input.layersDir.host)
 }
 
@@ -128,7 +132,7 @@ async function restoreContents(
   const to = join(buildpackLayersDir(input.layersDir.host, id), name)
   try {
     if (!isDigest(record.sha)) throw new BaleError('input', 'its record holds no digest')
-    await input.cache?.restore(record.sha, { from, to, within: input.layersDir.host }, signal)
+    await input.cache?.restore(record.sha, { from, to, within: input.layersDir.host, owner: input.owner }, signal)
     return true
   } catch (error) {
     signal?.throwIfAborted()

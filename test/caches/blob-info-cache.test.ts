@@ -13,12 +13,13 @@ const clock = (changes: Partial<{ now: number; up: number; boot: string | undefi
   return { now: () => now, sinceBoot: () => up, boot: () => ('boot' in changes ? changes.boot : boot) }
 }
 const hour = 3_600_000
+const key = { purpose: 'image gzip', place: 'place', tree: 'tree' }
 
 async function saved() {
   const dir = await temporaryDirectory()
   const index = await BlobInfoCache.open(dir, clock())
   const { diffId, digest, size, mediaType } = await layerOf({ '/a': 'a' })
-  index.setLayer('key', { diffId, digest, size, mediaType })
+  index.setLayer(key, { diffId, digest, size, mediaType })
   index.setTree(diffId, 'fingerprint')
   await index.save()
   return { dir, layer: { diffId, digest, size, mediaType } }
@@ -28,16 +29,39 @@ describe('an index', () => {
   it('knows what was set before it was saved', async () => {
     const { dir, layer } = await saved()
     const index = await BlobInfoCache.open(dir, clock({ now: start + hour, up: 5000 + hour }))
-    expect(index.layer('key')).toEqual(layer)
+    expect(index.layer(key)).toEqual(layer)
     expect(index.tree(layer.diffId)).toBe('fingerprint')
-    expect(index.layer('other')).toBeUndefined()
+    expect(index.layer({ ...key, tree: 'other' })).toBeUndefined()
+  })
+
+  it('knows what is made of a tree that was restored from a layer', async () => {
+    const { dir, layer } = await saved()
+    const other = (await layerOf({ '/b': 'b' })).diffId
+    const index = await BlobInfoCache.open(dir, clock())
+    expect([index.hasContent(layer.diffId), index.hasContent(other)]).toEqual([true, false])
+    index.setContent(layer.diffId, 'restored')
+    index.setContent(other, 'foreign')
+    expect(index.layer({ ...key, tree: 'restored' })).toEqual(layer)
+    expect(index.layer({ ...key, tree: 'foreign' })).toBeUndefined()
+    expect(index.layer({ ...key, tree: 'restored', place: 'elsewhere' })).toBeUndefined()
+    expect(index.layer({ ...key, tree: 'restored', purpose: 'cache' })).toBeUndefined()
+  })
+
+  it('is saved whole for another process of the same build', async () => {
+    const { dir, layer } = await saved()
+    const restorer = await BlobInfoCache.open(dir, clock())
+    restorer.setContent(layer.diffId, 'restored')
+    await restorer.save('all')
+    const exporter = await BlobInfoCache.open(dir, clock())
+    expect(exporter.layer({ ...key, tree: 'restored' })).toEqual(layer)
+    expect(exporter.tree(layer.diffId)).toBe('fingerprint')
   })
 
   it('forgets what is not used', async () => {
     const { dir, layer } = await saved()
     await (await BlobInfoCache.open(dir, clock())).save()
     const index = await BlobInfoCache.open(dir, clock())
-    expect([index.layer('key'), index.tree(layer.diffId)]).toEqual([undefined, undefined])
+    expect([index.layer(key), index.tree(layer.diffId)]).toEqual([undefined, undefined])
   })
 
   const steps: Record<string, Clock> = {
@@ -49,21 +73,21 @@ describe('an index', () => {
   }
   it.each(Object.entries(steps))('C17 is not trusted after %s', async (_what, later) => {
     const { dir } = await saved()
-    expect((await BlobInfoCache.open(dir, later)).layer('key')).toBeUndefined()
+    expect((await BlobInfoCache.open(dir, later)).layer(key)).toBeUndefined()
   })
 
   it('is trusted while a clock is kept right by small corrections', async () => {
     const { dir } = await saved()
     const index = await BlobInfoCache.open(dir, clock({ now: start + 240 * hour, up: 5000 + 240 * hour - 60_000 }))
-    expect(index.layer('key')).toBeDefined()
+    expect(index.layer(key)).toBeDefined()
   })
 
-  it.each(['', '{', '[]', '{"version":2}', '{"version":1,"boot":"one","booted":0,"written":0,"layers":7}'])(
+  it.each(['', '{', '[]', '{"version":3}', '{"version":2,"boot":"one","booted":0,"written":0,"layers":7}'])(
     'C01 is empty when it is damaged: %j',
     async text => {
       const { dir } = await saved()
       await writeFile(join(dir, 'known-layers.json'), text)
-      expect((await BlobInfoCache.open(dir, clock())).layer('key')).toBeUndefined()
+      expect((await BlobInfoCache.open(dir, clock())).layer(key)).toBeUndefined()
     },
   )
 

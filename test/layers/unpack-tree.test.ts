@@ -68,6 +68,19 @@ describe('unpackTree', () => {
     expect(readlinkSync(join(to, 'current'))).toBe('/etc/passwd')
   })
 
+  it.runIf(process.geteuid?.() === 0)('gives all that it makes to another user, where root unpacks', async () => {
+    const parts = [
+      directory(`${from}/bin`),
+      file(`${from}/bin/tool`, '#!'),
+      file(`${from}/lib/a`, ''),
+      symlink(`${from}/l`, 'x'),
+    ]
+    await unpackTree(streamOf(tar(...parts)), { from, to, owner: { uid: 1234, gid: 2345 } })
+    const names = ['', 'bin', 'bin/tool', 'lib', 'lib/a', 'l']
+    const owners = names.map(name => lstatSync(join(to, name))).map(({ uid, gid }) => `${uid}:${gid}`)
+    expect(owners).toEqual(names.map(() => '1234:2345'))
+  })
+
   it('accepts relative names, names with ./, and archives without directories', async () => {
     await unpack(file('layers/bp/out/a/b', '1'), file('./layers/bp/out/c', '2'))
     expect(await readTree(to)).toEqual({ 'a/b': '1', c: '2' })

@@ -73,6 +73,7 @@ async function create(
       runner: containerRunner(context, reporter),
       cache: resources.use((await images.cache()) ?? new BuildCache({}, reporter)),
       reuse: { previous: true, layers: !skipLayers },
+      ...(context.io.user.uid === 0 && { restoredOwner: cnbUser(context) }),
       settings,
       checkOutput: (output, image) => checkOutput(context, output, image),
       features,

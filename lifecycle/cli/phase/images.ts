@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { BlobInfoCache } from '../../caches/blob-info-cache.ts'
 import { BuildCache } from '../../caches/build-cache.ts'
 import { directoryCache } from '../../caches/directory.ts'
 import { imageCache } from '../../caches/image.ts'
@@ -130,7 +131,10 @@ export class Images implements AsyncDisposable {
         log,
       )
     const dir = inputs.text('cache-dir')
-    if (dir !== undefined) return new BuildCache({ layers: directoryCache(dir, { onWarning }) }, log)
+    if (dir !== undefined) {
+      const blobInfo = await BlobInfoCache.open(dir)
+      return new BuildCache({ layers: directoryCache(dir, { onWarning, index: blobInfo }), blobInfo }, log)
+    }
     log.event({ type: 'note', level: 'info', text: 'No cached data will be used, no cache specified.' })
     return undefined
   }

@@ -2,7 +2,9 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  fchownSync,
   futimesSync,
+  lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -15,6 +17,7 @@ import { type ByteString, printableName, toBuffer } from '../../files/byte-strin
 import { PathCursor } from './cursor.ts'
 import { type OpenDirectory, type FileKind, kindOf } from '../../files/open-directory.ts'
 import { removeEntry } from '../../files/remove.ts'
+import type { Owner } from './entries.ts'
 import { damaged } from '../tar/fields.ts'
 
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
@@ -36,7 +39,11 @@ export class TreeWriter {
   readonly #modes = new Map<ByteString, number>([['', 0o755]])
   #file: { fd: number; path: ByteString; mode: number; mtime: number } | undefined
 
-  constructor(root: OpenDirectory) {
+  readonly #owner: Owner | undefined
+
+  /** @param owner of all that is made, if that is another user than ours */
+  constructor(root: OpenDirectory, owner?: Owner) {
+    this.#owner = owner
     this.#cursor = new PathCursor(root)
     this.#others = new PathCursor(root.enter('.'))
   }
@@ -69,6 +76,7 @@ export class TreeWriter {
       writing(path, () => {
         try {
           mkdirSync(parent.path(baseOf(path)), 0o700)
+          this.#give(this.#cursor.at(path, enter).fd)
         } catch (error) {
           if (!isErrno(error, 'EEXIST') || this.kindAt(path) !== 'directory') throw error
         }
@@ -81,7 +89,9 @@ export class TreeWriter {
   beginFile(path: ByteString, mode: number, mtime: number): void {
     const parent = this.#parent(path)
     writing(path, () => {
-      this.#file = { fd: openSync(parent.path(baseOf(path)), newFile, 0o600), path, mode: mode & 0o777, mtime }
+      const fd = openSync(parent.path(baseOf(path)), newFile, 0o600)
+      this.#file = { fd, path, mode: mode & 0o777, mtime }
+      this.#give(fd)
     })
   }
 
@@ -104,7 +114,10 @@ export class TreeWriter {
 
   symlink(path: ByteString, target: ByteString): void {
     const parent = this.#parent(path)
-    writing(path, () => symlinkSync(toBuffer(target), parent.path(baseOf(path))))
+    writing(path, () => {
+      symlinkSync(toBuffer(target), parent.path(baseOf(path)))
+      if (this.#owner !== undefined) lchownSync(parent.path(baseOf(path)), this.#owner.uid, this.#owner.gid)
+    })
   }
 
   /** Adds another name for an existing file. link(2) does not follow a link at the target either (T10). */
@@ -131,7 +144,9 @@ export class TreeWriter {
     const paths = [...this.#modes.keys()].sort((a, b) => (a < b ? 1 : -1))
     for (const path of paths) {
       try {
-        fchmodSync(this.#cursor.at(path).fd, this.#modes.get(path) as number)
+        const { fd } = this.#cursor.at(path)
+        if (path === '') this.#give(fd)
+        fchmodSync(fd, this.#modes.get(path) as number)
       } catch (error) {
         // No longer a directory: a later layer deleted or replaced it.
         if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error
@@ -144,6 +159,10 @@ export class TreeWriter {
     this.#file = undefined
     this.#cursor.close()
     this.#others.close()
+  }
+
+  #give(fd: number): void {
+    if (this.#owner !== undefined) fchownSync(fd, this.#owner.uid, this.#owner.gid)
   }
 
   #openFile(): { fd: number; path: ByteString; mode: number; mtime: number } {
@@ -168,7 +187,10 @@ export class TreeWriter {
       }
       writing(whole, () => mkdirSync(outer.path(name), 0o700))
       const made = enter(outer, name, whole)
-      writing(whole, () => fchmodSync(made.fd, 0o755))
+      writing(whole, () => {
+        this.#give(made.fd)
+        fchmodSync(made.fd, 0o755)
+      })
       return made
     })
   }

@@ -19,7 +19,7 @@ export async function unpackZip(file: string, to: string, options: UnpackOptions
   const { size } = await stat(file)
   const zip = await openPromise(file, { autoClose: false, strictFileNames: true })
   try {
-    await publish(to, undefined, tree => unpackEntries(zip, size, tree, options))
+    await publish({ to }, tree => unpackEntries(zip, size, tree, options))
   } finally {
     zip.close()
   }

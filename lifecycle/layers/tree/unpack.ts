@@ -7,7 +7,7 @@ import { type ByteString, toBytes } from '../../files/byte-string.ts'
 import { Changeset } from './changeset.ts'
 import { isAtOrBelow } from './cursor.ts'
 import type { OpenDirectory } from '../../files/open-directory.ts'
-import { isWhiteout } from './entries.ts'
+import { type Owner, isWhiteout } from './entries.ts'
 import { layerTar } from '../layer-tar.ts'
 import { relativeName } from '../tar/names.ts'
 import { removeEntry } from '../../files/remove.ts'
@@ -26,13 +26,14 @@ export interface UnpackOptions {
  * Parents of `from` may appear in it as directories. Refuses all other entries, and links to files, devices and whiteouts,
  * which no layer of ours has. `to` appears complete or not at all.
  * @param options.within a directory above `to`, below which no part of it may be a link (X25)
+ * @param options.owner of all that is made, if root is to give it away
  * @throws BaleError 'input' naming the entry, 'filesystem' when the disk refuses
  */
 export async function unpackTree(
   tar: AsyncIterable<Uint8Array>,
-  options: UnpackOptions & { from: string; to: string; within?: string },
+  options: UnpackOptions & { from: string; to: string; within?: string; owner?: Owner | undefined },
 ): Promise<void> {
-  await publish(options.to, options.within, async tree => {
+  await publish(options, async tree => {
     const handler = new SubtreeHandler(tree, relativeName(toBytes(options.from)))
     await readTar(tar, handler, options)
     if (!handler.found) throw new BaleError('input', `the archive holds nothing of ${options.from}`)
@@ -46,7 +47,7 @@ export async function unpackTree(
  * @throws BaleError 'input' naming the entry or the digest, 'filesystem' when the disk refuses
  */
 export async function unpackImage(layers: readonly Layer[], to: string, options: UnpackOptions = {}): Promise<void> {
-  await publish(to, undefined, async tree => {
+  await publish({ to }, async tree => {
     for (const layer of layers) {
       await readTar(layerTar(layer, options.signal), new Changeset(tree), options)
     }
@@ -63,7 +64,7 @@ export async function unpackTar(
   to: string,
   options: UnpackOptions = {},
 ): Promise<void> {
-  await publish(to, undefined, tree => readTar(tar, new Changeset(tree), options))
+  await publish({ to }, tree => readTar(tar, new Changeset(tree), options))
 }
 
 /**
@@ -73,7 +74,7 @@ export async function unpackTar(
  */
 export async function unpackLayer(layer: Layer, to: string, options: UnpackOptions = {}): Promise<boolean> {
   try {
-    await publish(to, undefined, async tree => {
+    await publish({ to }, async tree => {
       const changeset = new Changeset(tree)
       await readTar(layerTar(layer, options.signal), changeset, options).catch((error: unknown) => {
         // A hard link whose target is in a layer below.
@@ -92,8 +93,7 @@ class NeedsLower extends Error {}
 
 /** Makes a directory beside `to`, fills it, and renames it to `to` at the end. */
 export async function publish(
-  to: string,
-  within: string | undefined,
+  { to, within, owner }: { readonly to: string; readonly within?: string; readonly owner?: Owner | undefined },
   fill: (tree: TreeWriter) => Promise<void>,
 ): Promise<void> {
   if (within === undefined) orExplain(to, () => mkdirSync(dirname(to), { recursive: true }))
@@ -102,7 +102,7 @@ export async function publish(
   try {
     const tree = orExplain(to, () => {
       mkdirSync(parent.path(draft), 0o700)
-      return new TreeWriter(parent.enter(draft))
+      return new TreeWriter(parent.enter(draft), owner)
     })
     try {
       await fill(tree)
