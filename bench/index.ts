@@ -18,6 +18,7 @@ import { daemonRows } from './daemon.ts'
 import { exportRows } from './export.ts'
 import { type Row, progress, quote, stopping } from './measure.ts'
 import { jobRows } from './jobs.ts'
+import { lifecycleRows } from './lifecycle.ts'
 import { memoryRows } from './memory.ts'
 import { rebaseRows } from './rebase.ts'
 import { restoreRows } from './restore.ts'
@@ -49,6 +50,7 @@ const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   memory: memoryRows,
   daemon: daemonRows,
   jobs: jobRows,
+  lifecycle: lifecycleRows,
 }
 
 const root = join(import.meta.dirname, '..')
