@@ -30,10 +30,17 @@ export function formsOf({ value }: Confidential): string[] {
   return [...new Set(all)].sort((a, b) => b.length - a.length)
 }
 
+/** One of the forms of what is confidential. */
+export interface Form {
+  readonly id: string
+  readonly bytes: Buffer
+  readonly utf8: string
+}
+
 /** Hides what is confidential in all that is said. */
 export class Mask {
   readonly #secrets: readonly Confidential[]
-  protected readonly forms: readonly { readonly id: string; readonly bytes: Buffer; readonly utf8: string }[]
+  readonly forms: readonly Form[]
 
   constructor(secrets: readonly Confidential[]) {
     this.#secrets = secrets

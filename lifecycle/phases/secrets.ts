@@ -1,17 +1,12 @@
-import { Buffer } from 'node:buffer'
-import { closeSync, readSync, readlinkSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { BaleError } from '../errors.ts'
-import { printableName, toBytes } from '../files/byte-string.ts'
-import { OpenDirectory } from '../files/open-directory.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import type { Reporter } from '../events.ts'
-import { walk } from '../layers/tree/walk.ts'
 import type { BuildOutput } from './export.ts'
 import { buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { Mask, formsOf } from './mask.ts'
+import { searchTree } from './search-tree.ts'
 
 /** A secret that buildpacks may read, as a binding: `<platform>/bindings/<id>/<key>` (platform.md, "Bindings"). */
 export interface BuildSecret {
@@ -85,51 +80,15 @@ export class BuildSecrets extends Mask {
       for (const { name, types } of await readLayers(layersDir.host, id))
         if (!types.launch && !types.cache) dropped.add(`${base}/${name}`)
     }
-    await this.#search(layersDir.host, layersDir.image, path => dropped.has(path), signal)
-    await this.#search(appDir.host, appDir.image, () => false, signal)
+    const search = { forms: this.forms, found: (id: string, where: string) => heldSecret(id, this.mask(where)) }
+    await searchTree(layersDir, { ...search, skip: path => dropped.has(path) }, signal)
+    await searchTree(appDir, search, signal)
   }
+}
 
-  async #search(host: string, shown: string, skip: (path: string) => boolean, signal?: AbortSignal): Promise<void> {
-    const top = OpenDirectory.open(host)
-    const longest = Math.max(...this.forms.map(({ bytes }) => bytes.length))
-    const buffer = Buffer.alloc(longest + (1 << 20))
-    try {
-      let seen = 0
-      for (const { path, name, kind, parent } of walk(top, toBytes(host), found => skip(found.toString()))) {
-        signal?.throwIfAborted()
-        const where = `${shown}/${printableName(path)}`
-        this.#refuse(Buffer.from(name, 'latin1'), where)
-        if (kind === 'symlink') this.#refuse(readlinkSync(parent.path(name), { encoding: 'buffer' }), where)
-        if (kind === 'file') this.#searchFile(parent.openFile(name), buffer, longest, where)
-        if (++seen % 64 === 0) await setImmediate()
-      }
-    } finally {
-      top.close()
-    }
-  }
-
-  /** Reads a file piece by piece; pieces overlap by what a form may be cut at. */
-  #searchFile(fd: number, buffer: Buffer, longest: number, where: string): void {
-    try {
-      for (let kept = 0; ;) {
-        const read = readSync(fd, buffer, kept, buffer.length - kept, null)
-        if (read === 0) return
-        const filled = buffer.subarray(0, kept + read)
-        this.#refuse(filled, where)
-        kept = Math.min(longest - 1, filled.length)
-        filled.copyWithin(0, filled.length - kept)
-      }
-    } finally {
-      closeSync(fd)
-    }
-  }
-
-  #refuse(bytes: Buffer, where: string): void {
-    const found = this.forms.find(form => bytes.includes(form.bytes))
-    if (found === undefined) return
-    throw new BaleError('input', `it holds the secret ${found.id}: nothing is published`, {
-      where: this.mask(where),
-      fix: 'read the secret from its binding while building, and write it into no layer for launch or for the cache, no label and no file of the app',
-    })
-  }
+function heldSecret(id: string, where: string): BaleError {
+  return new BaleError('input', `it holds the secret ${id}: nothing is published`, {
+    where,
+    fix: 'read the secret from its binding while building, and write it into no layer for launch or for the cache, no label and no file of the app',
+  })
 }

@@ -14,6 +14,7 @@ import type { Distribution } from './distribution.ts'
 import { type OpenBuild, prepareDetection, withOpenBuild } from './open-build.ts'
 import { publishElsewhere } from './publish.ts'
 import type { Interaction } from './failed-phase-shell.ts'
+import { refuseCredentials } from '../phases/committed-credentials.ts'
 import type { BuildSecret } from '../phases/secrets.ts'
 import type { Settings } from './settings.ts'
 import { openShared } from './shared-caches.ts'
@@ -151,6 +152,7 @@ export async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<B
       ...choiceOfRunImage({ settings, store: stores.local, reporter }, environment),
       checkOutput: async (output, image) => {
         await secrets.refuseIn(output, signal)
+        await refuseCredentials(stores.credentials.used, output.appDir, signal)
         await checkStart(output, image, { indexDir: join(settings.cacheDir, 'run-images'), signal })
       },
     },

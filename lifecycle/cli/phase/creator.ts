@@ -75,7 +75,7 @@ async function create(
       reuse: { previous: true, layers: !skipLayers },
       ...(context.io.user.uid === 0 && { restoredOwner: cnbUser(context) }),
       settings,
-      checkOutput: (output, image) => checkOutput(context, output, image),
+      checkOutput: (output, image) => checkOutput(context, images, output, image),
       features,
       reporter,
     },

@@ -3,6 +3,7 @@ import { BaleError } from '../../errors.ts'
 import { type ExportInput, type ImageSettings, exportImage } from '../../phases/export.ts'
 import type { Image } from '../../image/image.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
+import { refuseCredentials } from '../../phases/committed-credentials.ts'
 import { checkStart } from '../../phases/start-check/check-start.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { runImageEntry } from '../../phases/run-image.ts'
@@ -48,7 +49,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
         group,
         owner: cnbUser(context),
       }
-      await checkOutput(context, output, parts.runImage.image)
+      await checkOutput(context, images, output, parts.runImage.image)
       const [destination, ...others] = await images.destinations(names)
       const exported = await exportImage(
         {
@@ -70,10 +71,12 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 /** What exporter and creator look at before they make an image. @throws BaleError for a secret in it, or a process that cannot start */
 export async function checkOutput(
   { inputs, secrets, signal }: PhaseContext,
+  images: Images,
   output: ExportInput['output'],
   runImage: Image,
 ): Promise<void> {
   await secrets.refuseIn(output, signal)
+  await refuseCredentials(images.usedCredentials, output.appDir, signal)
   if (inputs.flag('check-start')) await checkStart(output, runImage, { signal })
 }
 

@@ -1,0 +1,63 @@
+import { Buffer } from 'node:buffer'
+import { closeSync, readSync, readlinkSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import type { BaleError } from '../errors.ts'
+import { type ByteString, printableName, toBytes } from '../files/byte-string.ts'
+import { OpenDirectory } from '../files/open-directory.ts'
+import { walk } from '../layers/tree/walk.ts'
+import type { Located } from './export-layers.ts'
+import type { Form } from './mask.ts'
+
+export interface Search {
+  readonly forms: readonly Form[]
+  /** The error for a form that was found. `where`: the path in the image */
+  readonly found: (id: string, where: string) => BaleError
+  /** Directories that are left out, by their paths in the tree. */
+  readonly skip?: (path: ByteString) => boolean
+}
+
+/**
+ * Searches names, links and files of a directory of the build. What is compressed or encrypted hides from it.
+ * @throws BaleError that `found` gives for the first place
+ */
+export async function searchTree({ host, image }: Located, search: Search, signal?: AbortSignal): Promise<void> {
+  const top = OpenDirectory.open(host)
+  const longest = Math.max(...search.forms.map(({ bytes }) => bytes.length))
+  const buffer = Buffer.alloc(longest + (1 << 20))
+  try {
+    let seen = 0
+    for (const { path, name, kind, parent } of walk(
+      top,
+      toBytes(host),
+      found => search.skip?.(found.toString()) === true,
+    )) {
+      signal?.throwIfAborted()
+      const refuse = (bytes: Buffer): void => {
+        const form = search.forms.find(form => bytes.includes(form.bytes))
+        if (form !== undefined) throw search.found(form.id, `${image}/${printableName(path)}`)
+      }
+      refuse(Buffer.from(name, 'latin1'))
+      if (kind === 'symlink') refuse(readlinkSync(parent.path(name), { encoding: 'buffer' }))
+      if (kind === 'file') searchFile(parent.openFile(name), buffer, longest, refuse)
+      if (++seen % 64 === 0) await setImmediate()
+    }
+  } finally {
+    top.close()
+  }
+}
+
+/** Reads a file piece by piece; pieces overlap by what a form may be cut at. */
+function searchFile(fd: number, buffer: Buffer, longest: number, refuse: (bytes: Buffer) => void): void {
+  try {
+    for (let kept = 0; ;) {
+      const read = readSync(fd, buffer, kept, buffer.length - kept, null)
+      if (read === 0) return
+      const filled = buffer.subarray(0, kept + read)
+      refuse(filled)
+      kept = Math.min(longest - 1, filled.length)
+      filled.copyWithin(0, filled.length - kept)
+    }
+  } finally {
+    closeSync(fd)
+  }
+}
