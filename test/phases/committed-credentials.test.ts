@@ -43,7 +43,7 @@ it.each<[string, Credential, Record<string, string>, string]>([
     { a: 'x eyJhbGciOiJSUzI1NiJ9.e30.c2ln y' },
     '/workspace/a',
   ],
-])('K20 refuses registry credentials %s, with the place', async (_what, credential, files, where) => {
+])('K21 refuses registry credentials %s, with the place', async (_what, credential, files, where) => {
   expect(await failureOf(search(credential, files))).toMatchObject({
     code: 'input',
     message: `it holds the credentials of ${registry}, with which the image would be published`,
