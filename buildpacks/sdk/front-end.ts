@@ -154,9 +154,13 @@ async function filesOfFramework(
       const output = /\bdistDir\s*:\s*['"`](?:\.\/)?([\w./-]+)/.exec(config)?.[1] ?? 'out'
       return { name: 'Next.js', build: 'next build', output, pushState: false, hashed: ['_next/static'] }
     }
-    case 'Nuxt':
-      if (!/\b(nuxt|nuxi)\s+generate\b/.test(script)) return undefined
+    case 'Nuxt': {
+      // Of Nitro, which builds Nuxt's servers.
+      const preset = /\bpreset\s*:\s*['"`](?:static|github[-_]pages)['"`]/
+      const isStatic = preset.test(await configOf(app, 'nuxt.config'))
+      if (!isStatic && !/\b(nuxt|nuxi)\s+generate\b/.test(script)) return undefined
       return { name: 'Nuxt', build: 'nuxt generate', output: '.output/public', pushState: false, hashed: ['_nuxt'] }
+    }
     case 'React Router':
       if (!/\bssr\s*:\s*false\b/.test(await configOf(app, 'react-router.config'))) return undefined
       return clientBuild('React Router', 'react-router build', 'build/client')

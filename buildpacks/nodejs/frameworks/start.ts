@@ -14,8 +14,15 @@ interface Known {
 }
 
 /**
+ * Whether a command serves pages to their developer, on an address and a port of its own. NestJS and AdonisJS compile with theirs, and
+ * then start the application itself.
+ */
+const showsPages = (command: string): boolean => isForDevelopment(command) && !/\b(nest|ace(\.js)?)\s/.test(command)
+
+/**
  * How the application starts, once it is built: what the user says, the start script, the framework's server, a file with a usual name.
- * A start script for development, or for a file that is not there, comes after the framework's server.
+ * A start script for development, or for a file that is not there, comes after the framework's server. Without that server a script that
+ * shows the pages to their developer is no start.
  */
 export async function findStart(
   { app, root, json, nx }: Project,
@@ -30,5 +37,6 @@ export async function findStart(
   if (program !== undefined) {
     return { command: `node ${shellQuote(relative(app.path, root.at(program)))}`, why: `Nx built ${program}` }
   }
-  return declared ?? startFile(app, json)
+  const start = declared ?? (await startFile(app, json))
+  return framework && start?.isScript && showsPages(start.command) ? undefined : start
 }

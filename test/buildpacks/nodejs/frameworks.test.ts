@@ -225,6 +225,22 @@ describe('the start of an application whose package.json has none', () => {
     expect(output).toContain('the build with SvelteKit left no server that Node.js can start: none of build/index.js')
     expect(output).toContain('use @sveltejs/adapter-node')
   })
+
+  it('is no server that shows the pages to their developer', async () => {
+    const { project } = await frameworkProject({
+      packages: ['@builder.io/qwik', '@builder.io/qwik-city', 'vite'],
+      scripts: { build: 'qwik build', start: 'vite --open --mode ssr' },
+      makes: { 'dist/q-manifest.json': '' },
+    })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).not.toBe(0)
+    expect(output).toContain('run "npm run qwik add fastify" for a server')
+  })
+
+  it('may be the command of NestJS that compiles and starts it', async () => {
+    const { project } = await frameworkProject({ packages: ['@nestjs/core'], scripts: { start: 'nest start' } })
+    expect(startOf((await project.build()).launch)).toBe('nest start')
+  })
 })
 
 describe('a complete server', () => {

@@ -111,6 +111,15 @@ describe('a front end whose build gives files alone', () => {
       { name: 'Nuxt', output: '.output/public' },
     ],
     [
+      'nuxt build of pages alone',
+      {
+        packages: ['nuxt'],
+        scripts: { build: 'nuxt build' },
+        files: { 'nuxt.config.ts': "export default defineNuxtConfig({ nitro: { preset: 'static' } })" },
+      },
+      { name: 'Nuxt', output: '.output/public' },
+    ],
+    [
       'React Router without a server',
       {
         packages: ['@react-router/node', '@react-router/dev', 'react-router', 'vite'],
