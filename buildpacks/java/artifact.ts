@@ -27,12 +27,14 @@ const artifactSettings = [
   'BP_GRADLE_BUILT_ARTIFACT',
   'BP_SBT_BUILT_ARTIFACT',
   'BP_LEIN_BUILT_ARTIFACT',
+  'BP_CLJ_TOOLS_BUILT_ARTIFACT',
 ] as const
 const moduleSettings = [
   'BP_MAVEN_BUILT_MODULE',
   'BP_GRADLE_BUILT_MODULE',
   'BP_SBT_BUILT_MODULE',
   'BP_LEIN_BUILT_MODULE',
+  'BP_CLJ_TOOLS_BUILT_MODULE',
   'GOOGLE_BUILDABLE',
 ] as const
 
@@ -108,6 +110,7 @@ const fixes: Readonly<Record<BuildTool, string>> = {
   gradle: 'apply the plugin application in build.gradle and set application.mainClass: it makes a distribution',
   sbt: 'have sbt make one with its libraries: SBT_TASKS=stage with sbt-native-packager, or assembly with sbt-assembly',
   leiningen: 'set :main in project.clj, and have Leiningen make an archive with its libraries: lein uberjar',
+  'tools.deps': 'have the function uber of build.clj make an archive with its libraries, and give it :main',
 }
 
 /** Settings of plugins that start or pack an application, by which the class of a project is known that has several. */

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { type App, firstSetting } from '../sdk/index.ts'
 
-export type BuildTool = 'maven' | 'gradle' | 'sbt' | 'leiningen'
+export type BuildTool = 'maven' | 'gradle' | 'sbt' | 'leiningen' | 'tools.deps'
 
 /** The tool that builds the application; undefined for an application that is compiled already. */
 export async function buildToolOf(app: App, env: Readonly<Record<string, string>>): Promise<BuildTool | undefined> {
@@ -11,5 +11,6 @@ export async function buildToolOf(app: App, env: Readonly<Record<string, string>
   if (names.some(name => /^pom\.(xml|ya?ml|groovy|kts|scala|clj|atom|rb|json|toml)$/.test(name))) return 'maven'
   if (names.some(name => /^(build|settings)\.gradle(\.kts)?$/.test(name))) return 'gradle'
   if (names.includes('build.sbt')) return 'sbt'
-  return names.includes('project.clj') ? 'leiningen' : undefined
+  if (names.includes('project.clj')) return 'leiningen'
+  return names.includes('deps.edn') ? 'tools.deps' : undefined
 }

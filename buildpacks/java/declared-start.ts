@@ -12,7 +12,7 @@ type Env = Readonly<Record<string, string>>
 export async function startsInPlace(app: App, env: Env): Promise<string | undefined> {
   for (const { command, where } of await commandsOf(app, env)) {
     const paths = startedBy(command)
-      .map(word => posix.normalize(word.replace(/^\.\//, '')))
+      .map(word => posix.normalize(word.startsWith(`${app.path}/`) ? posix.relative(app.path, word) : word))
       .filter(word => /^([\w.-]+\/)*(target|build)\/./.test(word))
     if (paths.length === 0) continue
     for (const path of paths) if (!/[$~`]/.test(path)) await requirePath(app, path, where)

@@ -18,6 +18,7 @@ import { type JavaArchive, parseManifest, readArchive } from './archive.ts'
 import { type Artifact, findArtifact, findClassPath } from './artifact.ts'
 import { type BuildTool, buildToolOf } from './build-tool.ts'
 import { buildWithGradle, requireWrapper } from './gradle.ts'
+import { buildWithToolsDeps } from './clojure.ts'
 import { provideClassData } from './class-data.ts'
 import { startsInPlace } from './declared-start.ts'
 import {
@@ -50,7 +51,7 @@ async function detect({ app, env }: DetectContext) {
   if (found === undefined || found.role === 'none') return fail(found?.reason ?? '')
   const isBuilt = (await archivesIn(app)).length > 0 || (await unpackedDistribution(app)) !== undefined
   if ((await buildToolOf(app, env)) === undefined && !isBuilt) {
-    return fail('there is no pom.xml, no build.gradle, no build.sbt, no project.clj, and no archive')
+    return fail('there is no pom.xml, no build.gradle, no build.sbt, no project.clj, no deps.edn, and no archive')
   }
   return pass(found.reason, found.plan)
 }
@@ -98,12 +99,9 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   if (tool === 'leiningen') await buildWithLeiningen(context, tools)
   const image = { jdk, temp, openMaven: async () => built ?? openMaven(context, tools) }
   const classPath = tool === 'sbt' ? await buildWithSbt(context, image) : undefined
-  const files = await chooseFiles(
-    context,
-    classPath === undefined ? ready : await findClassPath(app, env, classPath),
-    image,
-    tool,
-  )
+  const compiled = tool === 'tools.deps' ? await buildWithToolsDeps(context, image) : undefined
+  const made = classPath === undefined ? compiled : await findClassPath(app, env, classPath)
+  const files = await chooseFiles(context, made ?? ready, image, tool)
   const jre = await provideJre(context, archive, { major, jdk, isRun: files.training !== undefined })
   const switches = [...(files.switches ?? [])]
   if (jre !== undefined && files.training !== undefined)

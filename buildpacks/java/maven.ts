@@ -111,6 +111,19 @@ export async function copyArtifact(maven: Maven, coordinates: string, dir: strin
   )
 }
 
+/** Copies an artifact with all that it needs when it runs. */
+export async function copyDependencies(maven: Maven, coordinates: string, dir: string, temp: string): Promise<void> {
+  const [groupId = '', artifactId = '', version = ''] = coordinates.split(':')
+  const pom = join(temp, 'dependencies.xml')
+  const elements = Object.entries({ groupId, artifactId, version }).map(([name, text]) => `<${name}>${text}</${name}>`)
+  await writeFile(
+    pom,
+    `<project><modelVersion>4.0.0</modelVersion><groupId>bale</groupId><artifactId>dependencies</artifactId><version>1</version><dependencies><dependency>${elements.join('')}</dependency></dependencies></project>\n`,
+  )
+  const options = ['-DincludeScope=runtime', `-DoutputDirectory=${dir}`, '-Dmdep.useBaseVersion=true']
+  await maven.run(['-f', pom, `${dependencyPlugin}:copy-dependencies`, ...options], { cwd: temp, quiet: true })
+}
+
 /** Without a setting the archive is made and tests are left to CI, as with other builders. */
 function goalsOf(env: Readonly<Record<string, string>>): string[] {
   const words = (name: string): string[] => splitWords(env[name] ?? '', name)

@@ -1,4 +1,4 @@
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { type BuildContext, BuildpackError, isSet } from '../sdk/index.ts'
 import { countClasses, type JavaArchive } from './archive.ts'
 import type { ImageFiles } from './image-files.ts'
@@ -34,6 +34,13 @@ export async function extractArchive(
   }
   const args = ['-Djarmode=tools', '-jar', path, 'extract', '--destination', stage, '--force']
   await run([`${jdk.home}/bin/java`, ...args], { env: jdk.env, quiet: true, name: 'unpacking Spring Boot' })
+  // The manifest has the time of this moment, and gets a fixed one with what it says anyway.
+  const start = ['--main-class', manifest['Start-Class'] ?? '', '--date', '1980-01-01T00:00:02Z']
+  await run([`${jdk.home}/bin/jar`, '--update', '--file', join(stage, basename(path)), ...start], {
+    env: jdk.env,
+    quiet: true,
+    name: 'jar',
+  })
 }
 
 /** What starts an archive that is laid out with its libraries beside it. */

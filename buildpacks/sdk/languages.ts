@@ -130,7 +130,13 @@ export const languages: readonly Language[] = [
     manifests: ['build.sbt'],
     programs: ['sbt', 'scala'],
   },
-  { id: 'clojure', name: 'Clojure', provides: 'jre', manifests: ['project.clj'], programs: ['lein'] },
+  {
+    id: 'clojure',
+    name: 'Clojure',
+    provides: 'jre',
+    manifests: ['project.clj', 'deps.edn'],
+    programs: ['lein', 'clojure', 'clj'],
+  },
   {
     id: 'mill',
     name: 'Scala without sbt',
@@ -226,12 +232,6 @@ export const languages: readonly Language[] = [
     sources: ['server.js', 'app.js', 'main.js', 'index.js'],
     programs: ['node', 'npm', 'npx', 'yarn', 'pnpm', 'bun', 'deno', 'next', 'nuxt', 'nest', 'ts-node', 'tsx', 'pm2'],
     settings: ['BP_NODE_PROJECT_PATH', 'BP_LAUNCHPOINT'],
-  },
-  {
-    id: 'tools.deps',
-    name: 'Clojure without Leiningen',
-    manifests: ['deps.edn'],
-    programs: ['clojure', 'clj'],
   },
   { id: 'swift', name: 'Swift', manifests: ['Package.swift'], programs: ['swift'] },
   { id: 'dart', name: 'Dart', manifests: ['pubspec.yaml'], programs: ['dart', 'flutter'] },

@@ -131,7 +131,9 @@ describe('detection', () => {
   it('takes no part with source files alone', async () => {
     const { exitCode, output } = await detect({ 'Main.java': '' })
     expect(exitCode).toBe(100)
-    expect(output).toContain('there is no pom.xml, no build.gradle, no build.sbt, no project.clj, and no archive')
+    expect(output).toContain(
+      'there is no pom.xml, no build.gradle, no build.sbt, no project.clj, no deps.edn, and no archive',
+    )
   })
 
   it('asks for a Gradle wrapper before anything is installed', async () => {
@@ -330,6 +332,16 @@ describe('commands of the user that start what the build makes', () => {
     const paths = ['shop.jar', 'classes/A.class', 'dependency/a.jar', 'bin/shop', 'class.path']
     const tree = { Procfile, ...Object.fromEntries(paths.map(path => [`target/${path}`, ''])) }
     expect(await starts(tree)).toBe(where)
+  })
+
+  it('keep it where it is with absolute paths of the application', async () => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, { Procfile: `web: java -jar ${dir}/target/shop.jar`, 'target/shop.jar': '' })
+    expect(await startsInPlace(new App(dir), {})).toBe('the Procfile')
+    await writeTree(dir, { Procfile: `web: java -jar /opt${dir}/target/shop.jar` })
+    expect(await startsInPlace(new App(dir), {})).toBeUndefined()
+    await writeTree(dir, { Procfile: `web: java -jar ${dir}/target/gone.jar` })
+    expect(await failureOf(startsInPlace(new App(dir), {}))).toMatchObject({ fix: 'write target/shop.jar' })
   })
 
   it('have to name what is there', async () => {
