@@ -1,4 +1,4 @@
-import { chownSync, closeSync, fstatSync } from 'node:fs'
+import { chownSync, closeSync, fstatSync, lstatSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { type ByteString, toBytes } from '../../files/byte-string.ts'
 import type { OpenDirectory } from '../../files/open-directory.ts'
@@ -47,6 +47,9 @@ function giveEntry(
   { from, to: { uid, gid } }: { readonly from: From; readonly to: Owner },
 ): boolean {
   return wrapErrnoSync(host, () => {
+    // Most files are another's already, and one call says so. Whoever swaps one afterwards gets nothing by that.
+    const seen = from === 'root' ? lstatSync(parent.path(name)) : undefined
+    if (seen !== undefined && seen.uid !== 0) return seen.isDirectory()
     const fd = parent.openPath(name)
     try {
       const stat = fstatSync(fd)
