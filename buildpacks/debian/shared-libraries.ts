@@ -39,6 +39,8 @@ export async function provideSharedLibraries(
 export interface LibrariesOptions {
   /** Also brings the layer's bytes back, for programs of the build that load them. */
   readonly restored?: boolean
+  /** Whether the image has the layer; true by default. */
+  readonly launch?: boolean
   /** For people; the names of the packages by default. */
   readonly title?: string
   /** More variables of the image, which may name what is in the layer's directory. */
@@ -61,7 +63,7 @@ export async function provideLibraries(
   const { run, target } = context
   const layer = await context.layer('libraries', {
     title: options.title ?? `the libraries ${names.join(', ')}`,
-    types: options.restored === true ? { launch: true, cache: true } : { launch: true },
+    types: { launch: options.launch ?? true, ...(options.restored === true && { cache: true }) },
     key: {
       'Debian packages': digestOf(JSON.stringify(packages)),
       ...(options.env && { variables: JSON.stringify(options.env('')) }),

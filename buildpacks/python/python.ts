@@ -10,6 +10,7 @@ import {
   defineBuildpack,
   type DetectContext,
   detectLanguage,
+  findDocumentation,
   fail,
   keep,
   type Offer,
@@ -20,6 +21,7 @@ import {
 } from '../sdk/index.ts'
 import { celeryProcesses } from './celery.ts'
 import { collectStatic } from './django.ts'
+import { buildDocumentation } from './documentation.ts'
 import { packageFilesOf, planInstallation } from './installers.ts'
 import { provideServeOnPort } from './listen.ts'
 import { buildPackages, declaredPackages, geoDjangoPackages, runPackages } from './native.ts'
@@ -56,8 +58,11 @@ async function build(context: BuildContext): Promise<BuildResult> {
   rejectSettings(env, rejectedSettings, 'packages would be installed elsewhere than in the image')
   // Nothing is fetched before the version is known to be one, and something that can start is there.
   const wanted = await wantedPython(context)
-  await checkStart(app, env)
-  const installed = await withTempDir(temp => install(context, project, wanted, temp))
+  // Python makes what another language's buildpack serves, and is not in the image.
+  const launch = context.plan.length === 0 || context.plan.some(({ metadata }) => metadata['launch'] !== false)
+  if (launch) await checkStart(app, env)
+  const installed = await withTempDir(temp => install(context, project, wanted, { temp, launch }))
+  if (!launch) return {}
 
   const elsewhere = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
   const start = await findStart(app, env, installed)
@@ -80,10 +85,15 @@ async function build(context: BuildContext): Promise<BuildResult> {
 
 const flowerProcess = (command: string | undefined) => (command === undefined ? [] : [shellProcess('flower', command)])
 
-async function install(context: BuildContext, project: Project, wanted: Wanted, temp: string): Promise<Installed> {
+async function install(
+  context: BuildContext,
+  project: Project,
+  wanted: Wanted,
+  { temp, launch }: { readonly temp: string; readonly launch: boolean },
+): Promise<Installed> {
   const archive = await DebianArchive.open(context, temp)
   const uv = async () => provideUv(context, await providePip(context, archive), temp)
-  const python = await choosePython(context, archive, wanted, uv)
+  const python = await choosePython(context, archive, wanted, uv, launch)
   if (project.kind === 'plain') return new Set()
   const pip = await providePip(context, archive)
   const cache = await context.layer('pip-cache', {
@@ -99,11 +109,18 @@ async function install(context: BuildContext, project: Project, wanted: Wanted, 
   const tools = { python, pip, include, temp, cache: cache.path, programs, native }
   const installation = await planInstallation(context, tools, project)
   if (installation === undefined) return new Set()
-  const restored = await context.app.has('manage.py')
-  const { layer, installed, linked } = await provideVenv(context, tools, installation, { restored })
+  const documentation = launch ? undefined : await findDocumentation(context.app)
+  const restored = documentation !== undefined || (await context.app.has('manage.py'))
+  const { layer, installed, linked } = await provideVenv(context, tools, installation, { restored, launch })
   const loaded = [...runPackages(installed), ...(await geoDjangoPackages(context.app, installed))]
   const names = [...new Set([...linked, ...loaded])].toSorted()
-  const libraries = names.length > 0 ? [await provideLibraries(context, archive, names, { restored })] : []
+  const libraries = names.length > 0 ? [await provideLibraries(context, archive, names, { restored, launch })] : []
+  if (documentation !== undefined) {
+    const paths = [...libraries, python.libraries].join(':')
+    const variables = { ...python.env, LD_LIBRARY_PATH: paths }
+    await buildDocumentation(context, documentation, { venv: layer.path, installed, variables })
+    return installed
+  }
   await collectStatic(context, python, { venv: layer.path, installed, libraries })
   return installed
 }
@@ -125,6 +142,7 @@ async function choosePython(
   archive: DebianArchive,
   wanted: Wanted,
   provide: () => Promise<Uv>,
+  launch: boolean,
 ): Promise<Python> {
   const { log } = context
   const minor = debianPython(context)
@@ -135,8 +153,8 @@ async function choosePython(
   const why = wanted.request ? asks : 'what the stack has, as nothing asks for another'
   log.info(`Python ${version}: ${why}${version === debian ? '' : `, and Debian has ${debian}`}`)
   for (const text of contradictions(wanted, version)) log.warning(text, 'Change one of the two.')
-  if (version === debian) return provideDebianPython(context, archive, minor)
-  return provideDownloadedPython(context, await provide(), version)
+  if (version === debian) return provideDebianPython(context, archive, minor, launch)
+  return provideDownloadedPython(context, await provide(), version, launch)
 }
 
 /** The one version of Python that each Debian release has. */

@@ -32,6 +32,7 @@ export async function provideDebianPython(
   context: BuildContext,
   archive: DebianArchive,
   minor: string,
+  launch: boolean,
 ): Promise<Python> {
   const { target, run } = context
   const packages = await archive.resolve([`python${minor}`])
@@ -39,7 +40,7 @@ export async function provideDebianPython(
   const distro = `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`
   const layer = await context.layer('python', {
     title: `Python ${version.replace(/-.*/, '')}`,
-    types: { launch: true, build: true, cache: true },
+    types: { launch, build: true, cache: true },
     key: { Python: version, architecture: target.arch, 'Debian packages': digestOf(JSON.stringify(packages)) },
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)

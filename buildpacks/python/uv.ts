@@ -72,11 +72,16 @@ async function mirrorEnv(context: BuildContext): Promise<Record<string, string>>
 }
 
 /** CPython as uv downloads it (UV_PYTHON_INSTALL_MIRROR is honoured), in a layer of its own. */
-export async function provideDownloadedPython(context: BuildContext, uv: Uv, version: string): Promise<Python> {
+export async function provideDownloadedPython(
+  context: BuildContext,
+  uv: Uv,
+  version: string,
+  launch: boolean,
+): Promise<Python> {
   const minor = minorOf(version)
   const layer = await context.layer('python', {
     title: `Python ${version}`,
-    types: { launch: true, build: true, cache: true },
+    types: { launch, build: true, cache: true },
     key: { Python: version, architecture: context.target.arch, uv: uv.version },
     create: async dir => {
       await context.run([uv.program, 'python', 'install', '--no-bin', '--install-dir', dir, version], {

@@ -35,13 +35,13 @@ export async function provideVenv(
   context: BuildContext,
   tools: Tools,
   installation: Installation,
-  { restored }: { readonly restored: boolean },
+  { restored, launch = true }: { readonly restored: boolean; readonly launch?: boolean },
 ): Promise<{ layer: Layer; installed: Installed; linked: readonly string[] }> {
   const { python, native } = tools
   const { app, env } = context
   const layer = await context.layer('venv', {
     title: `packages of ${installation.title}`,
-    types: restored ? { launch: true, cache: true } : { launch: true },
+    types: { launch, ...(restored && { cache: true }) },
     key: {
       Python: python.version,
       installer: installation.installer,

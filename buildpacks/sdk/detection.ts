@@ -42,12 +42,13 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   }
   const server = found[0]
   const node = found.find(({ language }) => language.id === 'nodejs')
-  if (server === undefined || node === undefined || node === server) return { found, server, builders: [] }
+  const makers = found.filter(({ language }) => language === server?.builtBy)
+  if (server === undefined || node === undefined || node === server) return { found, server, builders: makers }
   const frontEnd = await frontEnds.of(app)
   // A guess is of pages that are the whole application.
   const shown = frontEnd?.guessed && server.language.id !== 'static' ? undefined : frontEnd
   const work = await frontEndWork(app, env, shown)
-  return { found, server, builders: work === undefined ? [] : [{ ...node, because: work }] }
+  return { found, server, builders: work === undefined ? makers : [{ ...node, because: work }, ...makers] }
 }
 
 /** `BP_LANGUAGE=nodejs,python`: exactly these build, and the last one starts. */

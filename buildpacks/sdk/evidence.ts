@@ -4,6 +4,7 @@ import { isErrno } from '../../lifecycle/errors.ts'
 import { App } from './app.ts'
 import { declaredPrograms, declaredRuntime, declaredStart } from './declared-start.ts'
 import { hugoConfigs, type Language, languageNamed, languages, pythonStarts, requirementsFiles } from './languages.ts'
+import { findDocumentation } from './documentation.ts'
 import { type FrontEnd, FrontEnds, isForNode } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
@@ -23,6 +24,8 @@ export interface Evidence {
   readonly strength: Strength
   /** The files and settings, for a message: `requirements.txt and app.py`. */
   readonly because: string
+  /** The language whose packages make what this one serves. */
+  readonly builtBy?: Language
 }
 
 /** Gathers the evidence of every language, in the order of `languages`. */
@@ -37,7 +40,24 @@ export async function findEvidence(app: App, env: Env, frontEnds = new FrontEnds
     const because = declared && `${declared.because}, and ${evidence.because}`
     found.push(declared?.language === language && because ? { language, strength: 'declared', because } : evidence)
   }
-  return (await guessedSite(app, env, found, frontEnds)) ?? found
+  return (await documentationSite(app, env, found)) ?? (await guessedSite(app, env, found, frontEnds)) ?? found
+}
+
+/** The evidence where Python's packages make a site, and no program of Python's starts; undefined if that is not so. */
+async function documentationSite(app: App, env: Env, found: readonly Evidence[]): Promise<Evidence[] | undefined> {
+  const site = languageNamed('static')
+  const python = found.find(({ language }) => language.id === 'python')
+  if (site === undefined || python === undefined || python.strength === 'server' || python.strength === 'declared')
+    return undefined
+  const documentation = (await declaredStart(app, env)) === undefined ? await findDocumentation(app) : undefined
+  if (documentation === undefined || (await app.has('Procfile'))) return undefined
+  const because = `${documentation.name} makes it of ${documentation.config}`
+  const others = found.filter(({ language }) => language !== site && language !== python.language)
+  return [
+    ...others,
+    { ...python, strength: 'sources' },
+    { language: site, strength: 'server', because, builtBy: python.language },
+  ]
 }
 
 /**

@@ -1,10 +1,15 @@
 import type { Language } from './languages.ts'
 
-// Generators of static sites that no registry has in a package from which Bale takes programs: a user runs them first.
+// Generators of static sites that nothing says where to take from: a user runs them first.
 
-function builtBefore(generator: Pick<Language, 'id' | 'name' | 'sources'>, command: string, output: string): Language {
+function builtBefore(
+  generator: Pick<Language, 'id' | 'name' | 'sources'>,
+  command: string,
+  output: string,
+  other = '',
+): Language {
   const [program = ''] = command.replace('bundle exec ', '').split(' ')
-  const instead = `run "${command}" first, and build with --env BP_WEB_SERVER_ROOT=${output}, which serves what it makes; .dockerignore must not exclude ${output}`
+  const instead = `${other}run "${command}" first, and build with --env BP_WEB_SERVER_ROOT=${output}, which serves what it makes; .dockerignore must not exclude ${output}`
   return { ...generator, manifests: [], programs: [program], instead, makesSite: true }
 }
 
@@ -19,10 +24,16 @@ export const jekyll = builtBefore(
 export const generators: readonly Language[] = [
   builtBefore({ id: 'zola', name: 'Zola', sources: ['zola.toml', 'config.toml'] }, 'zola build', 'public'),
   builtBefore({ id: 'mdbook', name: 'mdBook', sources: ['book.toml'] }, 'mdbook build', 'book'),
-  builtBefore({ id: 'mkdocs', name: 'MkDocs', sources: ['mkdocs.yml', 'mkdocs.yaml'] }, 'mkdocs build', 'site'),
+  builtBefore(
+    { id: 'mkdocs', name: 'MkDocs', sources: ['mkdocs.yml', 'mkdocs.yaml'] },
+    'mkdocs build',
+    'site',
+    'add a requirements.txt with mkdocs and its theme, and Bale builds it; or ',
+  ),
   builtBefore(
     { id: 'sphinx', name: 'Sphinx', sources: ['docs/conf.py', 'doc/conf.py', 'docs/source/conf.py'] },
     'sphinx-build docs public',
     'public',
+    'add a requirements.txt with sphinx and its theme, and Bale builds it; or ',
   ),
 ]

@@ -12,7 +12,9 @@ import {
   type DetectContext,
   detectLanguage,
   digestOf,
+  documentationRoot,
   fail,
+  findDocumentation,
   type Layer,
   type Log,
   pass,
@@ -23,7 +25,7 @@ import { compressFiles } from './compress.ts'
 import { isPage, siteConfig } from './config.ts'
 import { type SiteFile, listFiles } from './files.ts'
 import { readHeaders } from './headers.ts'
-import { buildWithHugo } from './hugo.ts'
+import { buildWithHugo, type GeneratedSite } from './hugo.ts'
 import { provideNginx } from '../debian/nginx.ts'
 import { findOwnConfig, type OwnConfig } from './own-config.ts'
 import { type ProjectConfig, readProjectConfig } from './project-config.ts'
@@ -54,7 +56,10 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const { nginx, generated } = await withTempDir(async temp => {
     const archive = await DebianArchive.open(context, temp)
     const server = await provideNginx(context, archive, own?.modules)
-    return { nginx: server, generated: own ? undefined : await buildWithHugo(context, archive) }
+    return {
+      nginx: server,
+      generated: own ? undefined : ((await madeBefore(app)) ?? (await buildWithHugo(context, archive))),
+    }
   })
   if (own) return serveAsConfigured(context, nginx, own)
   const project = await readConfig(app, log)
@@ -82,6 +87,13 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const { dotFiles, ssi } = staticfile
   await writeConfig(context, { site, files: located, redirects, headers, root, pages, dotFiles, ssi }, nginx, auth)
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
+}
+
+/** What Python's buildpack has made in this build. */
+async function madeBefore(app: App): Promise<GeneratedSite | undefined> {
+  const documentation = await findDocumentation(app)
+  if (documentation === undefined || !(await app.has(join(documentationRoot, 'index.html')))) return undefined
+  return { root: documentationRoot, why: `${documentation.name} built it` }
 }
 
 /** project.toml's section, or static.json, which came before it. */

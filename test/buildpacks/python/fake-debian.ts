@@ -101,6 +101,10 @@ export class FakeDebian {
     }
     if (program === 'apt-get') return this.#apt(args, command)
     if (/(^python3|\/python[\d.]*)$/.test(program) && args[0] === '-m') return this.#python(args.slice(1), command)
+    if (/\/venv\/bin\/(mkdocs|sphinx-build)$/.test(program)) {
+      this.commands.push([basename(program), ...args].join(' '))
+      return done()
+    }
     if (args[0] === 'manage.py') {
       this.commands.push(args.join(' '))
       const failure = args[1] === 'help' ? this.helpFailure : this.collectFailure

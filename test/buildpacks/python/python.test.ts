@@ -1175,6 +1175,36 @@ describe('the start', () => {
   })
 })
 
+describe('documentation that the static buildpack serves', () => {
+  const forStatic = { entries: [{ name: 'python', metadata: { launch: false } }] }
+
+  it.each<[Tree, string]>([
+    [
+      { 'requirements.txt': 'mkdocs==1.6.1\n', 'mkdocs.yml': '' },
+      'mkdocs build --config-file mkdocs.yml --site-dir site',
+    ],
+    [{ 'requirements.txt': 'sphinx==8.2.3\n', 'docs/conf.py': '' }, 'sphinx-build -b html docs site'],
+  ])('is made, and nothing of Python is in the image: %j', async (app, command) => {
+    const { project, debian } = await pythonProject(app)
+    const { exitCode, output, launch, layers } = await project.build(forStatic)
+    expect(exitCode, output).toBe(0)
+    expect(debian.commands).toContain(command)
+    expect(launch).toBeUndefined()
+    expect(Object.values(layers).filter(({ types }) => types.launch)).toEqual([])
+    await project.nextBuild()
+    debian.commands.length = 0
+    await project.build(forStatic)
+    expect(debian.commands).toContain(command)
+  })
+
+  it('is an error without its generator', async () => {
+    const { project } = await pythonProject({ 'requirements.txt': 'mkdocs-x==1\n', 'mkdocs.yml': '' })
+    const { exitCode, output } = await project.build(forStatic)
+    expect(exitCode).toBe(1)
+    expect(output).toContain('mkdocs.yml: MkDocs makes the pages, and is not among the packages that are installed')
+  })
+})
+
 describe('Django’s static files', () => {
   const django: Tree = { 'requirements.txt': 'django\n', 'manage.py': '' }
 

@@ -282,8 +282,11 @@ describe('what no buildpack builds', () => {
       { 'book.toml': '[book]', 'src/SUMMARY.md': '' },
       'this looks like an mdBook site (book.toml); run "mdbook build" first',
     ],
-    [{ 'mkdocs.yml': '', 'docs/index.md': '' }, 'this looks like a MkDocs site (mkdocs.yml); run "mkdocs build" first'],
-    [{ 'docs/conf.py': '' }, 'this looks like a Sphinx site (docs/conf.py); run "sphinx-build docs public" first'],
+    [
+      { 'mkdocs.yml': '', 'docs/index.md': '' },
+      'this looks like a MkDocs site (mkdocs.yml); add a requirements.txt with mkdocs',
+    ],
+    [{ 'docs/conf.py': '' }, 'Bale builds it; or run "sphinx-build docs public" first'],
     [
       { '_config.yml': '', 'index.html': '---\n---\n' },
       'this looks like a Jekyll site (_config.yml); run "bundle exec jekyll build"',
@@ -388,6 +391,8 @@ it.each<[Tree, string]>([
   [{ '_config.yml': '', 'index.html': '---\n', '_site/index.html': '' }, 'static'],
   [{ 'book.toml': '', 'book/index.html': '', 'index.html': '' }, 'static'],
   [{ 'mkdocs.yml': '', 'requirements.txt': '' }, 'python'],
+  [{ 'mkdocs.yml': '', 'requirements.txt': 'mkdocs-material==9\n', 'app.py': '' }, 'python'],
+  [{ 'mkdocs.yml': '', 'requirements.txt': 'mkdocs\n', Procfile: 'web: python -m x\n' }, 'python'],
   [{ 'docs/conf.py': '', 'package.json': '{}' }, 'nodejs'],
 ])('a generator of pages leaves %j to its own language', async (tree, expected) => {
   expect((await weighLanguages(await appOf(tree), {})).server?.language.id).toBe(expected)
@@ -406,6 +411,23 @@ it.each<[string, Tree, string, string[]]>([
   const manifest = json({ scripts: { 'build-storybook': 'storybook build' }, devDependencies: { storybook: '10' } })
   const found = await weighLanguages(await appOf({ 'package.json': manifest, ...tree }), {})
   expect(found.server?.language.id).toBe(server)
+  expect(found.builders.map(({ language }) => language.id)).toEqual(builders)
+})
+
+it.each<[Tree, string[]]>([
+  [{ 'mkdocs.yml': '', 'requirements.txt': 'mkdocs-material==9\n' }, ['python']],
+  [{ 'docs/conf.py': '', 'requirements.txt': 'furo\nSphinx>=8\n' }, ['python']],
+  [
+    {
+      'mkdocs.yml': '',
+      'requirements.txt': 'mkdocs\n',
+      'package.json': json({ scripts: { build: 'x' }, devDependencies: { sass: '1' } }),
+    },
+    ['nodejs', 'python'],
+  ],
+])('%j is a site that Python’s packages make', async (tree, builders) => {
+  const found = await weighLanguages(await appOf(tree), {})
+  expect(found.server?.language.id).toBe('static')
   expect(found.builders.map(({ language }) => language.id)).toEqual(builders)
 })
 

@@ -1,0 +1,31 @@
+import { type BuildContext, BuildpackError, type Documentation, documentationRoot, withTempDir } from '../sdk/index.ts'
+import { join } from 'node:path'
+import type { Installed } from './venv.ts'
+
+/**
+ * Makes the pages of a site that the static buildpack serves.
+ * @param venv the directory of the virtual environment with the generator
+ */
+export async function buildDocumentation(
+  { log, run, env }: BuildContext,
+  documentation: Documentation,
+  { venv, installed, variables }: { venv: string; installed: Installed; variables: Readonly<Record<string, string>> },
+): Promise<void> {
+  const { name, config, command } = documentation
+  if (!installed.has(documentation.package))
+    throw new BuildpackError(`${name} makes the pages, and is not among the packages that are installed`, {
+      where: config,
+      fix: `add ${documentation.package} to requirements.txt`,
+    })
+  const [program, ...args] = command
+  await withTempDir(home =>
+    log.step(`Building ${documentationRoot}/ with ${name}`, () =>
+      run([join(venv, 'bin', program), ...args], {
+        name: program,
+        // Plugins keep what they download there.
+        env: { SOURCE_DATE_EPOCH: '315532801', ...env, ...variables, XDG_CACHE_HOME: home },
+        fix: `correct what ${name} says, in ${config} or a page`,
+      }),
+    ),
+  )
+}

@@ -1,0 +1,36 @@
+import { posix } from 'node:path'
+import type { App } from './app.ts'
+
+/** Documentation whose pages a package of Python's makes. */
+export interface Documentation {
+  /** As people write it. */
+  readonly name: string
+  /** The package, as PyPI normalises its name. */
+  readonly package: string
+  /** The generator's configuration. */
+  readonly config: string
+  /** The program and its arguments. */
+  readonly command: readonly [string, ...string[]]
+}
+
+/** Where the pages are, whatever the configuration says. */
+export const documentationRoot = 'site'
+
+/** The list that names the generator: what else installs packages may have it for developers alone. */
+const list = 'requirements.txt'
+
+/** Documentation whose generator is among the packages that are installed; undefined if there is none. */
+export async function findDocumentation(app: App): Promise<Documentation | undefined> {
+  const requirements = await app.read(list)
+  if (requirements === undefined) return undefined
+  const mkdocs = await app.firstOf(['mkdocs.yml', 'mkdocs.yaml'])
+  // Its themes and plugins need it.
+  if (mkdocs !== undefined && /^\s*mkdocs\b/im.test(requirements)) {
+    const command = ['mkdocs', 'build', '--config-file', mkdocs, '--site-dir', documentationRoot] as const
+    return { name: 'MkDocs', package: 'mkdocs', config: mkdocs, command }
+  }
+  const sphinx = await app.firstOf(['docs', 'doc', 'docs/source', 'source', '.'].map(dir => posix.join(dir, 'conf.py')))
+  if (sphinx === undefined || !/^\s*(sphinx|furo|pydata-sphinx|myst-parser)\b/im.test(requirements)) return undefined
+  const command = ['sphinx-build', '-b', 'html', posix.dirname(sphinx), documentationRoot] as const
+  return { name: 'Sphinx', package: 'sphinx', config: sphinx, command }
+}
