@@ -4,6 +4,7 @@ import { App, type BuildContext, BuildpackError, digestOf, firstSetting, overrid
 import { inspectLibraries } from './libraries.ts'
 import { copyArtifact, type Maven } from './maven.ts'
 import { servletApi } from './servlet-api.ts'
+import { externalConfiguration, unpackExternal } from './tomcat-external.ts'
 import { configuration, hostDir, propertySource } from './tomcat-files.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -36,6 +37,7 @@ export function checkTomcatSettings(env: Env): void {
   const version = firstSetting(env, 'BP_TOMCAT_VERSION')
   if (version !== undefined) releaseOf(version.value, version.name)
   contextPathOf(env)
+  externalConfiguration(env)
 }
 
 /** `/shop/open`, or nothing for an application that has all paths. */
@@ -95,6 +97,7 @@ export async function provideTomcat(
   // Tomcat's names of directories: ROOT, and # for each further slash ("Context", "Naming").
   const webapp = contextPath.slice(1).replaceAll('/', '#') || 'ROOT'
   const files = configuration(contextPath, application.hidden ?? [])
+  const external = externalConfiguration(env)
   const { path, notes } = await layer('tomcat', {
     title: `Tomcat ${version}`,
     types: { launch: true },
@@ -103,6 +106,7 @@ export async function provideTomcat(
       'context path': webapp,
       application: application.path,
       configuration: digestOf(JSON.stringify(files)),
+      ...(external && { 'external configuration': external.sha256, strip: String(external.strip) }),
     },
     create: async dir => {
       const downloads = join(temp, 'tomcat')
@@ -116,10 +120,11 @@ export async function provideTomcat(
         await rm(join(dir, name), { recursive: true, force: true })
       for (const name of (await readdir(join(dir, 'bin'))).filter(name => name.endsWith('.bat')))
         await rm(join(dir, 'bin', name))
-      const { classes } = await inspectLibraries(dir)
       await mkdir(join(dir, 'conf', hostDir), { recursive: true })
       for (const [name, content] of Object.entries(files)) await writeFile(join(dir, 'conf', name), content)
-      await mkdir(join(dir, 'webapps'))
+      if (external !== undefined) await unpackExternal(context, external, dir, temp)
+      const { classes } = await inspectLibraries(dir)
+      await mkdir(join(dir, 'webapps'), { recursive: true })
       await symlink(application.path, join(dir, 'webapps', webapp))
       // The layer is read-only where the application runs.
       const launch = { CATALINA_HOME: override(dir), CATALINA_BASE: override(dir), CATALINA_TMPDIR: override('/tmp') }

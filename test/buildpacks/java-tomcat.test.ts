@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
 import { mkdir, readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -152,5 +153,42 @@ describe('Tomcat', () => {
     })
     expect(await check({ BP_TOMCAT_VERSION: '7.*' })).toMatchObject({ where: 'BP_TOMCAT_VERSION' })
     expect(() => checkTomcatSettings({ BP_JAVA_APP_SERVER: 'tomcat', BP_TOMCAT_VERSION: '9' })).not.toThrow()
+  })
+})
+
+describe('Tomcat’s external configuration', () => {
+  const archive = async (tree: Tree) => {
+    const root = await temporaryDirectory()
+    await writeTree(join(root, 'files'), tree)
+    const file = join(root, 'conf.tar.gz')
+    expect(spawnSync('tar', ['-czf', file, '-C', join(root, 'files'), '.']).status).toBe(0)
+    const digest = createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex')
+    return { BP_TOMCAT_EXT_CONF_URI: `file://${file}`, BP_TOMCAT_EXT_CONF_SHA256: digest.toUpperCase() }
+  }
+
+  it('replaces files of Tomcat’s directory and adds others, without directories at the front', async () => {
+    const own = await archive({ 'shop/conf/server.xml': 'mine', 'shop/lib/driver.jar': zip({ 'A.class': '' }) })
+    const { dir, tomcat } = await provide({}, { ...own, BP_TOMCAT_EXT_CONF_STRIP: '2' })
+    expect(await readFile(join(dir, 'conf/server.xml'), 'utf8')).toBe('mine')
+    expect(await readFile(join(dir, 'conf/web.xml'), 'utf8')).toBe('theirs')
+    expect(tomcat.classes).toBe(1)
+    expect(await readlink(join(dir, 'webapps/ROOT'))).toBe('/workspace')
+  })
+
+  it('is an error where the archive is another one', async () => {
+    const own = { ...(await archive({ 'conf/server.xml': 'mine' })), BP_TOMCAT_EXT_CONF_SHA256: '0'.repeat(64) }
+    expect(await failureOf(provide({}, own))).toMatchObject({ where: 'BP_TOMCAT_EXT_CONF_SHA256' })
+  })
+
+  it.each([
+    [{ BP_TOMCAT_EXT_CONF_URI: 'conf.tar' }, 'BP_TOMCAT_EXT_CONF_URI'],
+    [{}, 'BP_TOMCAT_EXT_CONF_SHA256'],
+    [{ BP_TOMCAT_EXT_CONF_SHA256: 'abc' }, 'BP_TOMCAT_EXT_CONF_SHA256'],
+    [{ BP_TOMCAT_EXT_CONF_SHA256: 'a'.repeat(64), BP_TOMCAT_EXT_CONF_STRIP: 'one' }, 'BP_TOMCAT_EXT_CONF_STRIP'],
+  ])('is refused with %o, before anything is installed', async (env, where) => {
+    const all = { BP_TOMCAT_EXT_CONF_URI: 'https://shop.example/conf.tar', ...env }
+    expect(await failureOf(() => checkTomcatSettings(all))).toMatchObject({ where })
   })
 })
