@@ -79,10 +79,17 @@ export async function provideDownloadedPython(
   launch: boolean,
 ): Promise<Python> {
   const minor = minorOf(version)
+  // Builds of one's own may have the versions of others.
+  const list = context.env['UV_PYTHON_DOWNLOADS_JSON_URL']
   const layer = await context.layer('python', {
     title: `Python ${version}`,
     types: { launch, build: true, cache: true },
-    key: { Python: version, architecture: context.target.arch, uv: uv.version },
+    key: {
+      Python: version,
+      architecture: context.target.arch,
+      uv: uv.version,
+      ...(list && { 'list of builds': list }),
+    },
     create: async dir => {
       await context.run([uv.program, 'python', 'install', '--no-bin', '--install-dir', dir, version], {
         env: { ...uvEnv(context), ...(await mirrorEnv(context)), UV_PYTHON_DOWNLOADS: 'manual' },

@@ -217,6 +217,20 @@ describe('the version of Python', () => {
     expect(debian.mirror).toMatch(new RegExp(`^${begins}`))
   })
 
+  it('is downloaded again where another list has builds of one’s own', async () => {
+    const { project, debian } = await pythonProject({ 'app.py': '', '.python-version': '3.12.8' })
+    const downloads = () => debian.commands.splice(0).filter(command => command.startsWith('uv python install')).length
+    await project.build()
+    expect(downloads()).toBe(1)
+    await project.nextBuild()
+    await project.build()
+    expect(downloads()).toBe(0)
+    project.setEnv({ UV_PYTHON_DOWNLOADS_JSON_URL: 'https://own.test/list.json' })
+    await project.nextBuild()
+    await project.build()
+    expect(downloads()).toBe(1)
+  })
+
   it.each([
     ['2.7', '3.12.8'],
     ['4', '3.14.1'],
