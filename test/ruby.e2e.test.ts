@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bale, digestIn, serveAndAsk } from './helpers/bale.ts'
 import { type GemServer, makeGems, serveGems } from './helpers/gem-server.ts'
+import { serveGit } from './helpers/git-remote.ts'
 import { readImageFiles } from './helpers/image-files.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { type Tree, writeTree } from './helpers/tree.ts'
@@ -95,6 +96,34 @@ describe('a private source', () => {
     const ended = await built(image, dir, '--secret', `id=gems,src=${file},type=bundler,key=127.0.0.1`)
     expect(ended.output).not.toContain('s3cr3t-0f-gems')
     expect((await bale(['run', image])).stdout).toMatch(/^rack 3\.1\.\d+ \[\]$/m)
+  }, 300_000)
+})
+
+describe('a gem of a git repository', () => {
+  it('comes at the commit of the lock file, without its history; a branch that moves on changes nothing', async () => {
+    const source = await project({
+      'words/words.gemspec':
+        "Gem::Specification.new { |s| s.name = 'words'; s.version = '0.2.0'; s.summary = 'x'; s.authors = ['x']; s.files = ['lib/words.rb'] }\n",
+      'words/lib/words.rb': "module Words; GREETING = 'first'; end\n",
+    })
+    await using remote = await serveGit(source)
+    const image = 'bale-test-ruby-git'
+    const dir = await project({
+      Gemfile: gemfile("gem 'rack'", `gem 'words', git: '${remote.url}/words.git'`),
+      'app.rb': "require 'bundler/setup'\nrequire 'words'\nputs Words::GREETING, File.read('Gemfile.lock')\n",
+    })
+    await built(image, dir)
+    const { stdout } = await bale(['run', image])
+    expect(stdout).toMatch(/^first$/m)
+    const [lock = ''] = /^GIT\n[\s\S]*/m.exec(stdout) ?? []
+    expect(lock).toMatch(/^ {2}revision: [0-9a-f]{40}$/m)
+    await writeFile(join(dir, 'Gemfile.lock'), lock)
+    await remote.commit('words', await project({ 'lib/words.rb': "module Words; GREETING = 'second'; end\n" }))
+    const second = await built(image, dir, '--clear-cache')
+    expect(second.output).not.toContain('there is no Gemfile.lock')
+    expect((await bale(['run', image])).stdout).toMatch(/^first$/m)
+    const { paths } = await readImageFiles(image)
+    expect(paths.filter(path => /\/\.git\//.test(path))).toEqual([])
   }, 300_000)
 })
 
