@@ -57,6 +57,8 @@ export class BlobInfoCache {
   readonly #clock: Clock
   readonly #before: Known
   readonly #next: Known = { layers: {}, trees: {}, files: {} }
+  /** Layers of which only the newest trees are known from now on. */
+  readonly #restored = new Set<Digest>()
 
   private constructor(dir: string, clock: Clock, before: Known) {
     this.#dir = dir
@@ -97,6 +99,7 @@ export class BlobInfoCache {
   setContent(diffId: Digest, tree: string): void {
     for (const [key, layer] of Object.entries(this.#before.layers))
       if (layer.diffId === diffId) this.#next.layers[key.replace(/[^ ]*$/, tree)] = layer
+    this.#restored.add(diffId)
   }
 
   setLayer(key: LayerKey, { diffId, digest, size, mediaType }: LayerDigests): void {
@@ -137,7 +140,9 @@ export class BlobInfoCache {
     const boot = this.#clock.boot()
     if (boot === undefined) return
     const [written, booted] = [this.#clock.now(), this.#clock.now() - this.#clock.sinceBoot()]
-    const known = what === 'used' ? this.#next : union(this.#before, this.#next)
+    const layers = Object.entries(this.#before.layers).filter(([, { diffId }]) => !this.#restored.has(diffId))
+    const kept = { ...this.#before, layers: Object.fromEntries(layers) }
+    const known = what === 'used' ? this.#next : union(kept, this.#next)
     const json = JSON.stringify({ version: 2, boot, booted, written, ...known })
     const staging = join(this.#dir, 'staging') // the next build removes leftovers there
     await mkdir(staging, { recursive: true })

@@ -92,11 +92,11 @@ export class BuildCache implements AsyncDisposable {
     // All at once: each may have to wait for a tick of the clock.
     await settleAll(
       known.map(async ({ diffId, dir }) => {
-        const tree = await fingerprintTree(dir)
+        const tree = await fingerprintTree(dir).catch(unlessFilesystem)
         if (tree !== undefined) index.setContent(diffId, tree)
       }),
     )
-    await index.save('all').catch(unlessFilesystem) // writing the cache itself reports that
+    await index.save('all').catch(unlessFilesystem)
   }
 
   /** The verified tar of a cached layer; see `Cache.open`. */
@@ -184,7 +184,8 @@ export class BuildCache implements AsyncDisposable {
   }
 }
 
-function unlessFilesystem(error: unknown): void {
+/** What cannot be recorded costs time alone: the layer is read again. */
+function unlessFilesystem(error: unknown): undefined {
   if (!(error instanceof BaleError) && !isErrno(error)) throw error
 }
 

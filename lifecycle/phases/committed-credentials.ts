@@ -1,29 +1,35 @@
 import { Buffer } from 'node:buffer'
 import { BaleError } from '../errors.ts'
-import type { Credential } from '../stores/credentials.ts'
+import type { Credential, Credentials } from '../stores/credentials.ts'
+import type { Destination } from '../stores/open.ts'
 import type { Located } from './export-layers.ts'
-import { Mask } from './mask.ts'
+import { type Form, wholeFormsOf } from './mask.ts'
 import { searchTree } from './search-tree.ts'
 
 /** Bytes. Tokens are longer; a password that is shorter may be a word of the source by chance. */
 const shortest = 12
 
 /**
- * Looks for the registry credentials of this build in the application, where a config.json of Docker or a script of CI may have
- * them. Buildpacks are out of reach of the credentials, so nothing else that a build leaves can hold them but by way of the source.
- * @param used by the registry that each is for
+ * Looks in the application for the credentials of the registries that it is published to: a config.json of Docker or a script of CI
+ * may have them. Buildpacks are out of reach of the credentials, so nothing else that a build leaves can hold them but by way of the
+ * source. Takes a second of CPU time for each GB of the application.
  * @throws BaleError 'input' with the place
  */
 export async function refuseCredentials(
-  used: ReadonlyMap<string, Credential>,
+  credentials: Credentials,
+  destinations: readonly Pick<Destination, 'repository'>[],
   appDir: Located,
   signal?: AbortSignal,
 ): Promise<void> {
-  const values = [...used].flatMap(([registry, credential]) =>
-    valuesOf(credential).map(value => ({ id: registry, value: Buffer.from(value) })),
-  )
-  if (values.length === 0) return
-  const { forms } = new Mask(values)
+  const forms: Form[] = []
+  for (const { repository } of destinations) {
+    if (repository === undefined) continue
+    // Where they cannot be read, nothing is published with them: the registry's own error says so.
+    const found = await credentials.find(repository, signal).catch(() => undefined)
+    const [id = repository] = repository.split('/')
+    for (const value of found === undefined ? [] : valuesOf(found)) forms.push(...formsOf(id, value))
+  }
+  if (forms.length === 0) return
   const found = (registry: string, where: string) =>
     new BaleError('input', `it holds the credentials of ${registry}, with which the image would be published`, {
       where,
@@ -38,3 +44,9 @@ function valuesOf(credential: Credential): string[] {
   const { username, password } = credential
   return password.length < shortest ? [] : [password, `${username}:${password}`]
 }
+
+const formsOf = (id: string, value: string): Form[] =>
+  wholeFormsOf(Buffer.from(value)).map(text => {
+    const bytes = Buffer.from(text, 'latin1')
+    return { id, bytes, utf8: bytes.toString('utf8') }
+  })

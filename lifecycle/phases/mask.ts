@@ -11,11 +11,18 @@ export interface Confidential {
 /** Bytes. What is shorter is in every log and file by chance. */
 const shortest = 6
 
-/** The forms in which a secret shows up: as it is, line by line, and as tools encode it. */
+/** The forms in which a secret shows up: as it is, line by line, and as tools encode it. Longer ones first: masking a part would leave the rest. */
 export function formsOf({ value }: Confidential): string[] {
-  const text = Buffer.from(value).toString('latin1')
-  const lines = text.split(/\r?\n/).map(line => line.trim())
-  const plain = [text, text.trim(), ...lines.filter(line => !/^-----/.test(line))]
+  const lines = textOf(value)
+    .split(/\r?\n/)
+    .map(line => line.trim())
+    .filter(line => !/^-----/.test(line))
+  return usable([...wholeFormsOf(value), ...lines])
+}
+
+/** The same without its lines. */
+export function wholeFormsOf(value: Uint8Array): string[] {
+  const text = textOf(value)
   const encoded = [text, text.trim()].flatMap(form => {
     const bytes = Buffer.from(form, 'latin1')
     const json = JSON.stringify(bytes.toString('utf8')).slice(1, -1)
@@ -25,10 +32,13 @@ export function formsOf({ value }: Confidential): string[] {
   })
   // base64 of a text with the secret at its end or start differs in the last characters only.
   const trimmed = encoded.map(form => form.replace(/=+$/, ''))
-  const all = [...plain, ...encoded, ...trimmed].filter(form => form.length >= shortest)
-  // Longer forms first: masking a part of one would leave the rest.
-  return [...new Set(all)].sort((a, b) => b.length - a.length)
+  return usable([text, text.trim(), ...encoded, ...trimmed])
 }
+
+const textOf = (value: Uint8Array): string => Buffer.from(value).toString('latin1')
+
+const usable = (forms: readonly string[]): string[] =>
+  [...new Set(forms.filter(form => form.length >= shortest))].sort((a, b) => b.length - a.length)
 
 /** One of the forms of what is confidential. */
 export interface Form {

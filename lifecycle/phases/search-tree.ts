@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { BaleError } from '../errors.ts'
 import { type ByteString, printableName, toBytes } from '../files/byte-string.ts'
 import { OpenDirectory } from '../files/open-directory.ts'
+import { wrapErrnoSync } from '../files/safe-open.ts'
 import { walk } from '../layers/tree/walk.ts'
 import type { Located } from './export-layers.ts'
 import type { Form } from './mask.ts'
@@ -32,13 +33,14 @@ export async function searchTree({ host, image }: Located, search: Search, signa
       found => search.skip?.(found.toString()) === true,
     )) {
       signal?.throwIfAborted()
+      const at = <T>(call: () => T): T => wrapErrnoSync(`${toBytes(host)}/${path}`, call)
       const refuse = (bytes: Buffer): void => {
         const form = search.forms.find(form => bytes.includes(form.bytes))
         if (form !== undefined) throw search.found(form.id, `${image}/${printableName(path)}`)
       }
       refuse(Buffer.from(name, 'latin1'))
-      if (kind === 'symlink') refuse(readlinkSync(parent.path(name), { encoding: 'buffer' }))
-      if (kind === 'file') searchFile(parent.openFile(name), buffer, longest, refuse)
+      if (kind === 'symlink') refuse(at(() => readlinkSync(parent.path(name), { encoding: 'buffer' })))
+      if (kind === 'file') at(() => searchFile(parent.openFile(name), buffer, longest, refuse))
       if (++seen % 64 === 0) await setImmediate()
     }
   } finally {

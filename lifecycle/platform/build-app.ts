@@ -152,7 +152,7 @@ export async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<B
       ...choiceOfRunImage({ settings, store: stores.local, reporter }, environment),
       checkOutput: async (output, image) => {
         await secrets.refuseIn(output, signal)
-        await refuseCredentials(stores.credentials.used, output.appDir, signal)
+        await refuseCredentials(stores.credentials, opened.destinations, output.appDir, signal)
         await checkStart(output, image, { indexDir: join(settings.cacheDir, 'run-images'), signal })
       },
     },

@@ -36,24 +36,6 @@ export interface DockerCredentialsInput {
   readonly helperTimeout?: number
 }
 
-/** Credentials that know which of them were asked for, by the registry that each is for. */
-export interface RecordedCredentials extends Credentials {
-  readonly used: ReadonlyMap<string, Credential>
-}
-
-/** Records what is found, so that it can be looked for where it must not be. */
-export function recorded(credentials: Credentials): RecordedCredentials {
-  const used = new Map<string, Credential>()
-  return {
-    used,
-    async find(name, signal) {
-      const found = await credentials.find(name, signal)
-      if (found !== undefined) used.set(name.split('/')[0] ?? name, found)
-      return found
-    },
-  }
-}
-
 /** No credentials at all. */
 export const anonymous: Credentials = { find: () => Promise.resolve(undefined) }
 

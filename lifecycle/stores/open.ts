@@ -10,7 +10,7 @@ import { wrapErrno } from '../files/wrap-errno.ts'
 import type { Image } from '../image/image.ts'
 import type { Platform } from '../image/manifest.ts'
 import type { Compression } from '../image/media-types.ts'
-import { type RecordedCredentials, dockerCredentials, recorded } from './credentials.ts'
+import { type Credentials, dockerCredentials } from './credentials.ts'
 import { guardIndexes } from './guard-indexes.ts'
 import type { LayoutStore } from './layout/store.ts'
 import { openLocalStore } from './local/transport.ts'
@@ -28,8 +28,9 @@ export interface Destination {
   readonly identity: string
   /** What the user calls the image there. */
   readonly displayNames: readonly string[]
-  /** The registry it goes to, if it goes to one. */
+  /** The registry it goes to, if it goes to one, and the repository there, by which it has credentials. */
   readonly registry?: string
+  readonly repository?: string
   /** Where the image of the last build is, if there was one. */
   readonly previous: ImageAt
 }
@@ -59,7 +60,7 @@ export interface FoundImage {
 /** Every store that a command opens. Connections and tokens of a registry are shared; temporary files go at the end. */
 export class Stores implements AsyncDisposable {
   readonly local: LayoutStore
-  readonly credentials: RecordedCredentials
+  readonly credentials: Credentials
   readonly #settings: StoreSettings
   readonly #transports: readonly ImageTransport[]
   readonly #reporter: Reporter
@@ -78,15 +79,13 @@ export class Stores implements AsyncDisposable {
     this.#packing = { compression }
     this.#tmpDir = join(settings.cacheDir, 'tmp', leaseName())
     this.local = openLocalStore(settings, {})
-    this.credentials = recorded(
-      dockerCredentials({
-        dockerConfig,
-        path: environment['PATH'] ?? '',
-        environment,
-        warn: text => reporter.event({ type: 'warning', text }),
-        registryAuth,
-      }),
-    )
+    this.credentials = dockerCredentials({
+      dockerConfig,
+      path: environment['PATH'] ?? '',
+      environment,
+      warn: text => reporter.event({ type: 'warning', text }),
+      registryAuth,
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,7 +142,7 @@ export class Stores implements AsyncDisposable {
         names: [...new Set([first, ...more].map(({ name }) => name))],
         identity: registry === undefined && first.name !== '' ? `${key} ${first.name}` : key,
         displayNames: [...new Set([first, ...more].map(displayName))],
-        registry,
+        ...(registry !== undefined && { registry, repository: first.location }),
         previous: { source: store, name: first.name },
       })
     }

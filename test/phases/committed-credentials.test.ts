@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { refuseCredentials } from '../../lifecycle/phases/committed-credentials.ts'
-import { type Credential, recorded } from '../../lifecycle/stores/credentials.ts'
+import type { Credential } from '../../lifecycle/stores/credentials.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
@@ -16,9 +16,10 @@ async function search(credential: Credential, files: Record<string, string>): Pr
     await mkdir(dirname(join(host, path)), { recursive: true })
     await writeFile(join(host, path), content)
   }
-  const credentials = recorded({ find: () => Promise.resolve(credential) })
-  await credentials.find(`${registry}/team/app`)
-  return refuseCredentials(credentials.used, { host, image: '/workspace' })
+  return refuseCredentials({ find: () => Promise.resolve(credential) }, [{ repository: `${registry}/team/app` }], {
+    host,
+    image: '/workspace',
+  })
 }
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
@@ -57,7 +58,22 @@ it('takes no short password for found: it may be any word', async () => {
 
 it('finds nothing where there is nothing', async () => {
   expect(await search(login, { 'a.txt': 'correct horse' })).toBeUndefined()
-  const none = recorded({ find: () => Promise.resolve(undefined) })
-  await none.find(registry)
-  expect(none.used.size).toBe(0)
+})
+
+it('takes no line of a key for found, as a key of a cloud is JSON with lines that many files have', async () => {
+  const password = JSON.stringify(
+    { type: 'service_account', project_id: 'my-project', private_key: 'abc' },
+    undefined,
+    2,
+  )
+  const credential: Credential = { kind: 'password', username: '_json_key', password }
+  expect(await search(credential, { 'a.json': '{\n  "type": "service_account",\n  "x": 1\n}' })).toBeUndefined()
+  expect(await failureOf(search(credential, { 'key.json': password }))).toMatchObject({ where: '/workspace/key.json' })
+})
+
+it('looks for nothing where the image goes to no registry, or a helper has no answer', async () => {
+  const files = { host: await temporaryDirectory(), image: '/workspace' }
+  await writeFile(join(files.host, 'a'), password)
+  await refuseCredentials({ find: () => Promise.resolve(login) }, [{}], files)
+  await refuseCredentials({ find: () => Promise.reject(new Error('no helper')) }, [{ repository: registry }], files)
 })

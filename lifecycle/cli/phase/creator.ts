@@ -75,7 +75,8 @@ async function create(
       reuse: { previous: true, layers: !skipLayers },
       ...(context.io.user.uid === 0 && { restoredOwner: cnbUser(context) }),
       settings,
-      checkOutput: (output, image) => checkOutput(context, images, output, image),
+      checkOutput: (output, image) =>
+        checkOutput(context, { images, destinations: analysis.destinations }, output, image),
       features,
       reporter,
     },

@@ -4,6 +4,7 @@ import { type ExportInput, type ImageSettings, exportImage } from '../../phases/
 import type { Image } from '../../image/image.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
 import { refuseCredentials } from '../../phases/committed-credentials.ts'
+import type { Destination } from '../../stores/open.ts'
 import { checkStart } from '../../phases/start-check/check-start.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { runImageEntry } from '../../phases/run-image.ts'
@@ -49,8 +50,8 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
         group,
         owner: cnbUser(context),
       }
-      await checkOutput(context, images, output, parts.runImage.image)
       const [destination, ...others] = await images.destinations(names)
+      await checkOutput(context, { images, destinations: [destination, ...others] }, output, parts.runImage.image)
       const exported = await exportImage(
         {
           output,
@@ -71,12 +72,12 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 /** What exporter and creator look at before they make an image. @throws BaleError for a secret in it, or a process that cannot start */
 export async function checkOutput(
   { inputs, secrets, signal }: PhaseContext,
-  images: Images,
+  { images, destinations }: { readonly images: Images; readonly destinations: readonly Destination[] },
   output: ExportInput['output'],
   runImage: Image,
 ): Promise<void> {
   await secrets.refuseIn(output, signal)
-  await refuseCredentials(images.usedCredentials, output.appDir, signal)
+  await refuseCredentials(images.credentials, destinations, output.appDir, signal)
   if (inputs.flag('check-start')) await checkStart(output, runImage, { signal })
 }
 

@@ -13,7 +13,7 @@ import { type Digest, hexOf, isDigest } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
 import type { Platform } from '../../image/manifest.ts'
 import { atDigest, formatReference, layoutPath, parseReference, repositoryName } from '../../image/reference.ts'
-import type { Credential } from '../../stores/credentials.ts'
+import type { Credentials } from '../../stores/credentials.ts'
 import { dockerDaemon } from '../../stores/daemon/transport.ts'
 import { ociLayout } from '../../stores/layout/transport.ts'
 import { type Destination, type ImageAt, Stores } from '../../stores/open.ts'
@@ -73,9 +73,8 @@ export class Images implements AsyncDisposable {
     await rm(this.#tmpDir, { recursive: true, force: true }).catch(() => {})
   }
 
-  /** Registry credentials that were needed so far. */
-  get usedCredentials(): ReadonlyMap<string, Credential> {
-    return this.#stores.credentials.used
+  get credentials(): Credentials {
+    return this.#stores.credentials
   }
 
   /**

@@ -40,6 +40,8 @@ export class TreeWriter {
   #file: { fd: number; path: ByteString; mode: number; mtime: number } | undefined
 
   readonly #owner: Owner | undefined
+  /** Directories, which are given away last: root without CAP_FOWNER sets modes and times of its own files alone. */
+  readonly #toGive = new Set<ByteString>()
 
   /** @param owner of all that is made, if that is another user than ours */
   constructor(root: OpenDirectory, owner?: Owner) {
@@ -76,22 +78,20 @@ export class TreeWriter {
       writing(path, () => {
         try {
           mkdirSync(parent.path(baseOf(path)), 0o700)
-          this.#give(this.#cursor.at(path, enter).fd)
         } catch (error) {
           if (!isErrno(error, 'EEXIST') || this.kindAt(path) !== 'directory') throw error
         }
       })
     }
     this.#setMode(path, mode & 0o3777)
+    this.#toGive.add(path)
   }
 
   /** Starts a file, to be filled with `write` and closed with `endFile`. It loses setuid and setgid (T16). */
   beginFile(path: ByteString, mode: number, mtime: number): void {
     const parent = this.#parent(path)
     writing(path, () => {
-      const fd = openSync(parent.path(baseOf(path)), newFile, 0o600)
-      this.#file = { fd, path, mode: mode & 0o777, mtime }
-      this.#give(fd)
+      this.#file = { fd: openSync(parent.path(baseOf(path)), newFile, 0o600), path, mode: mode & 0o777, mtime }
     })
   }
 
@@ -107,6 +107,7 @@ export class TreeWriter {
     writing(path, () => {
       fchmodSync(fd, mode)
       futimesSync(fd, mtime, mtime)
+      this.#give(fd)
     })
     this.#file = undefined
     closeSync(fd)
@@ -139,14 +140,15 @@ export class TreeWriter {
     removeEntry(parent, baseOf(path), path)
   }
 
-  /** Gives directories their modes, inner ones first: an outer one may forbid access. */
+  /** Gives directories their modes and their owner, inner ones first: an outer one may forbid access. */
   finish(): void {
-    const paths = [...this.#modes.keys()].sort((a, b) => (a < b ? 1 : -1))
+    const paths = [...new Set([...this.#modes.keys(), ...this.#toGive])].sort((a, b) => (a < b ? 1 : -1))
     for (const path of paths) {
       try {
         const { fd } = this.#cursor.at(path)
-        if (path === '') this.#give(fd)
-        fchmodSync(fd, this.#modes.get(path) as number)
+        const mode = this.#modes.get(path)
+        if (mode !== undefined) fchmodSync(fd, mode)
+        this.#give(fd)
       } catch (error) {
         // No longer a directory: a later layer deleted or replaced it.
         if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error
@@ -187,10 +189,8 @@ export class TreeWriter {
       }
       writing(whole, () => mkdirSync(outer.path(name), 0o700))
       const made = enter(outer, name, whole)
-      writing(whole, () => {
-        this.#give(made.fd)
-        fchmodSync(made.fd, 0o755)
-      })
+      writing(whole, () => fchmodSync(made.fd, 0o755))
+      this.#toGive.add(whole)
       return made
     })
   }
