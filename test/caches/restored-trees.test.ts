@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { BlobInfoCache } from '../../lifecycle/caches/blob-info-cache.ts'
@@ -59,7 +59,7 @@ async function project() {
     })
     return { diffId: stored.diffId, reads, layer }
   }
-  return { build }
+  return { build, open }
 }
 
 const make = async (layer: string) => {
@@ -99,4 +99,14 @@ it('are read again where nobody has recorded them before the buildpacks ran', as
   const second = await build({ from: first, records: false })
   expect(second.diffId).toBe(first.diffId)
   expect(second.reads).toBeGreaterThan(0)
+})
+
+it('fail no build where they cannot be read', async () => {
+  const { build, open } = await project()
+  const first = await build({ change: make })
+  const to = join(await temporaryDirectory(), 'modules')
+  const cache = await open()
+  await cache.restore(first.diffId, { from: '/layers/bp/modules', to })
+  await rm(to, { recursive: true })
+  await cache.recordRestored()
 })
