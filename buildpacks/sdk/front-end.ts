@@ -39,12 +39,12 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   const tool = frontEndTools.find(candidate => names.includes(candidate.package))
   if (await startsServer(app, json)) return undefined
   const script = json.scripts['build']
-  if (tool === undefined) return isText(script) ? guessFrontEnd(app, json, script) : findStorybook(json)
+  if (tool === undefined) return isText(script) ? guessFrontEnd(app, json, script) : findStorybook(app, json)
   if (tool.ofServers && (await startsWithNode(app, json, startFiles, source => !speaksToBrowser(source))))
     return undefined
   // Vite and Parcel without a script may be there to test, or to build a library.
   if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html')))
-    return findStorybook(json)
+    return findStorybook(app, json)
   return {
     name: tool.name,
     build: tool.build,
@@ -78,19 +78,24 @@ const bunFiles = ['index', 'app', 'main', 'src/index', 'src/server', 'src/main']
 /** A build script beside a page, where nothing could start with Node.js, Bun or Deno: esbuild, Rollup, Sass, a script of one's own. */
 async function guessFrontEnd(app: App, json: PackageManifest, script: string): Promise<FrontEnd | undefined> {
   if ((await app.firstOf(pageSources)) === undefined) return undefined
-  const isBun = (await app.firstOf(['bun.lock', 'bun.lockb'])) !== undefined
-  const files = [...startFiles, ...(isBun ? bunFiles : [])]
-  if (await startsWithNode(app, json, files, source => !isForPage(source, json))) return undefined
+  if (await hasStart(app, json)) return undefined
   const output = outputOption.exec(script)?.[1] ?? 'dist'
   return { name: 'its script "build"', build: script, output, pushState: false, hashed: [], guessed: true }
 }
 
-/** Components that are shown by Storybook, whose own script builds the pages, where no other script builds anything. */
-function findStorybook({ scripts }: PackageManifest): FrontEnd | undefined {
-  const build = scripts['build-storybook'] ?? scripts['storybook:build']
-  if (!isText(build)) return undefined
+/** Components that are shown by Storybook, whose own script builds the pages, where nothing else builds or starts. */
+async function findStorybook(app: App, json: PackageManifest): Promise<FrontEnd | undefined> {
+  const build = json.scripts['build-storybook'] ?? json.scripts['storybook:build']
+  if (!isText(build) || (await hasStart(app, json))) return undefined
   const output = outputOption.exec(build)?.[1] ?? /\s-o[ =](?:\.\/)?([\w./-]+)/.exec(build)?.[1] ?? 'storybook-static'
   return { name: 'Storybook', build, output, pushState: false, hashed: ['assets'], guessed: true }
+}
+
+/** Whether Node.js, Bun or Deno could start any file but a page's script, where no known tool bundles such files. */
+async function hasStart(app: App, json: PackageManifest): Promise<boolean> {
+  const isBun = (await app.firstOf(['bun.lock', 'bun.lockb'])) !== undefined
+  const files = [...startFiles, ...(isBun ? bunFiles : [])]
+  return startsWithNode(app, json, files, source => !isForPage(source, json))
 }
 
 /** Whether Node.js, Bun or Deno could start something without a start script, or start a server by one for developers. */

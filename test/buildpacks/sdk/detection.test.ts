@@ -407,6 +407,8 @@ it('is told of a language that is chosen and not there', async () => {
 it.each<[string, Tree, string, string[]]>([
   ['alone', {}, 'static', ['nodejs']],
   ['beside an application in Python', { 'requirements.txt': '', 'app.py': '' }, 'python', []],
+  ['beside a server', { 'index.js': "require('node:http').createServer().listen(80)\n" }, 'nodejs', []],
+  ['beside a page’s script', { 'index.js': 'document.title = "x"\n' }, 'static', ['nodejs']],
 ])('Storybook %s', async (_name, tree, server, builders) => {
   const manifest = json({ scripts: { 'build-storybook': 'storybook build' }, devDependencies: { storybook: '10' } })
   const found = await weighLanguages(await appOf({ 'package.json': manifest, ...tree }), {})
