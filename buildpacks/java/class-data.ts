@@ -1,39 +1,44 @@
-import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import {
-  type BuildContext,
-  digestOf,
-  digestOfFile,
-  firstSetting,
-  isSet,
-  splitWords,
-  withTempDir,
-} from '../sdk/index.ts'
-import type { Jre } from './jdk.ts'
+import { constants, cp, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type BuildContext, digestOf, digestOfFile, firstSetting, splitWords, withTempDir } from '../sdk/index.ts'
+import { readArchive } from './archive.ts'
+import { type Jre, layerTime } from './jdk.ts'
 import type { Switch } from './launch-script.ts'
 
 /**
  * Makes an archive of the classes that a Spring Boot application loads until it is ready, which the JVM maps into memory rather than parse
  * and verify them at each start (JEP 310). The application starts once for it, and ends before it answers.
+ * @param switches options of the start: those that are on there are on here
  */
-export async function provideClassData(context: BuildContext, jre: Jre, jar: string): Promise<Switch> {
+export async function provideClassData(
+  context: BuildContext,
+  jre: Jre,
+  jar: string,
+  switches: readonly Switch[],
+): Promise<Switch> {
   const { app, env, layer, log, run } = context
   const setting = firstSetting(env, 'TRAINING_RUN_JAVA_TOOL_OPTIONS', 'CDS_TRAINING_JAVA_TOOL_OPTIONS')
   const own = setting === undefined ? [] : splitWords(setting.value, setting.name)
-  const aot = isSet(env, 'BP_SPRING_AOT_ENABLED') ? ['-Dspring.aot.enabled=true'] : []
+  const options = [...own, ...switches.flatMap(({ isOn, option }) => (isOn ? [option] : []))]
+  await setTimes(jar)
   const { path } = await layer('class-data', {
     title: 'class data',
     types: { launch: true },
-    key: { JRE: jre.digest, application: await digestOfApplication(app.path), options: [...own, ...aot].join(' ') },
+    // The digest of the options, which may have passwords: the image shows the key.
+    key: { JRE: jre.digest, application: await digestOfApplication(app.path), options: digestOf(...options) },
     create: async dir => {
       const java = join(jre.home, 'bin/java')
-      const options = { cwd: app.path, env: { ...jre.env, JAVA_TOOL_OPTIONS: undefined }, quiet: true }
+      const command = { env: { ...jre.env, JAVA_TOOL_OPTIONS: undefined }, quiet: true }
       await withTempDir(async temp => {
         const list = join(temp, 'classes.lst')
+        // The application reads its files in a copy of its directory: what it writes there is no part of the image.
+        const copy = join(temp, 'application')
+        await cp(app.path, copy, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE })
         const training = [`-XX:DumpLoadedClassList=${list}`, '-Xshare:off', '-Dspring.context.exit=onRefresh']
         await log.step('Starting the application once, for the classes that it loads', () =>
-          run([java, ...training, ...own, ...aot, '-jar', jar], {
-            ...options,
+          run([java, ...training, ...options, '-jar', jar], {
+            ...command,
+            cwd: copy,
             name: 'the start for class data',
             fix: 'set TRAINING_RUN_JAVA_TOOL_OPTIONS so that it starts without what it reaches when it runs (-Dspring.profiles.active=training), or leave BP_JVM_CDS_ENABLED out',
           }),
@@ -41,7 +46,8 @@ export async function provideClassData(context: BuildContext, jre: Jre, jar: str
         await writeFile(list, sortClasses(await readFile(list, 'utf8')))
         const dump = ['-Xshare:dump', ...withoutCollections, `-XX:SharedClassListFile=${list}`]
         await run([java, ...dump, `-XX:SharedArchiveFile=${join(dir, 'application.jsa')}`, '-cp', jar], {
-          ...options,
+          ...command,
+          cwd: temp,
           name: 'java -Xshare:dump',
         })
       })
@@ -57,22 +63,26 @@ export async function provideClassData(context: BuildContext, jre: Jre, jar: str
 /** The archive has the age of each object: how often it was there when the collector came by, which is another number each time. */
 const withoutCollections = ['-XX:+UseG1GC', '-Xms512m', '-Xmx512m', '-Xmn400m', '-XX:MetaspaceSize=512m'] as const
 
-/** Threads load classes in any order, by which they have their numbers. Those of loaders of the application's own cannot do without these. */
+/**
+ * Threads load classes in an order that varies, and ` id: ` is the place of a class in it. Lines with ` source: ` are of class loaders
+ * of the application's own. They refer to other classes by their ids, so they go as well.
+ */
 export function sortClasses(list: string): string {
   const lines = list.split('\n').filter(line => line !== '' && !line.startsWith('#') && !line.includes(' source: '))
   return `${[...new Set(lines.map(line => line.replace(/ id: \d+$/, '')))].toSorted().join('\n')}\n`
 }
 
-/** The JVM compares the times of archives with those of the class data, and files of layers have this one (platform.md, "Layer timestamps"). */
-const time = new Date('1980-01-01T00:00:01Z')
+/** Gives the class path the time that it has in the image, which the JVM compares. Other files may be another user's. */
+async function setTimes(jar: string): Promise<void> {
+  const { manifest } = await readArchive(jar)
+  const libraries = (manifest['Class-Path'] ?? '').split(/\s+/).filter(Boolean)
+  for (const path of [jar, ...libraries.map(name => join(dirname(jar), name))]) await utimes(path, layerTime, layerTime)
+}
 
 async function digestOfApplication(dir: string): Promise<string> {
   const files = (await readdir(dir, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
   const paths = files.map(({ parentPath, name }) => join(parentPath, name)).toSorted()
   const digests: string[] = []
-  for (const path of paths) {
-    await utimes(path, time, time)
-    digests.push(path, await digestOfFile(path))
-  }
+  for (const path of paths) digests.push(path, await digestOfFile(path))
   return digestOf(...digests)
 }

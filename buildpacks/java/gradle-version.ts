@@ -16,5 +16,5 @@ export async function newestForGradle(app: App): Promise<{ major: string; why: s
   const found = newest.find(
     ({ gradle }) => Number(major) > gradle[0] || (Number(major) === gradle[0] && Number(minor) >= gradle[1]),
   )
-  return found && { major: found.java, why: `${file}: Gradle ${version} runs on no newer one` }
+  return found && { major: found.java, why: `${file}: Gradle ${version} does not run on a newer Java` }
 }

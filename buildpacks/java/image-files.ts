@@ -1,39 +1,16 @@
 import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
-import {
-  type App,
-  type BuildContext,
-  BuildpackError,
-  type Component,
-  firstSetting,
-  type LaunchProcess,
-} from '../sdk/index.ts'
+import { type App, type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
 import type { JavaArchive } from './archive.ts'
 import type { Artifact } from './artifact.ts'
 import { hiddenFiles } from './hidden-files.ts'
 import type { Jdk } from './jdk.ts'
-import type { Switch } from './launch-script.ts'
 import { inspectLibraries } from './libraries.ts'
 import { copyLibraries, type Maven } from './maven.ts'
 import { extractArchive, startExtracted, startSpringBoot, wantsClassData } from './spring-boot.ts'
+import { type ImageFiles, web } from './start.ts'
 import { provideTomcat, type Tomcat } from './tomcat.ts'
-
-/** What stays in the image, and how it starts. */
-export interface ImageFiles {
-  readonly processes: readonly LaunchProcess[]
-  readonly slices: readonly { readonly paths: readonly string[] }[]
-  readonly components: readonly Component[]
-  /** How many classes the application and its libraries have. */
-  readonly classes: number
-  /** Options of the JVM that they cannot do without. */
-  readonly options?: readonly string[]
-  /** Options that variables of the start turn on or off. */
-  readonly switches?: readonly Switch[]
-  /** The archive that starts once more in the build, for an archive of the classes that it loads. */
-  readonly training?: string
-  readonly shown: string
-}
 
 /** What the Procfile's buildpack and others read yet. */
 const kept = ['Procfile', 'app.yaml', 'project.toml']
@@ -149,8 +126,6 @@ async function startTomcat({ app }: BuildContext, tomcat: Tomcat, webapp: string
     shown: `Tomcat ${tomcat.version}`,
   }
 }
-
-export const web = (command: LaunchProcess['command']): LaunchProcess => ({ type: 'web', command, default: true })
 
 /** An archive that is unpacked already: its classes and libraries are the application's directory. */
 export async function startExploded(

@@ -3,9 +3,10 @@ import { dirname, join, relative } from 'node:path'
 import { App, type BuildContext, BuildpackError, declaredStart } from '../sdk/index.ts'
 import { type Artifact, findArtifact } from './artifact.ts'
 import type { BuildTool } from './build-tool.ts'
-import { type BuildTools, findScript, type ImageFiles, unzip, web } from './image-files.ts'
+import { type BuildTools, findScript, unzip } from './image-files.ts'
 import { inspectLibraries } from './libraries.ts'
 import { copyLibraries } from './maven.ts'
+import { type ImageFiles, web } from './start.ts'
 import { provideTomcat } from './tomcat.ts'
 
 interface Start {

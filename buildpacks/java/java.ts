@@ -21,20 +21,15 @@ import { buildWithGradle, requireWrapper } from './gradle.ts'
 import { buildWithToolsDeps } from './clojure.ts'
 import { provideClassData } from './class-data.ts'
 import { startsInPlace } from './declared-start.ts'
-import {
-  type BuildTools,
-  type ImageFiles,
-  placeArtifact,
-  startDistribution,
-  startExploded,
-  startWebApplication,
-} from './image-files.ts'
+import { type BuildTools, placeArtifact, startDistribution, startExploded, startWebApplication } from './image-files.ts'
 import { startInPlace } from './in-place.ts'
 import { provideJdk, provideJre, provideLaunchProgram } from './jdk.ts'
 import { launchScript } from './launch-script.ts'
 import { buildWithLeiningen } from './leiningen.ts'
 import { buildWithMaven, openMaven } from './maven.ts'
 import { buildWithSbt } from './sbt.ts'
+import { warnOfUnusedSettings } from './spring-boot.ts'
+import type { ImageFiles } from './start.ts'
 import { checkTomcatSettings } from './tomcat.ts'
 import { available, chooseVersion, olderReleases } from './version.ts'
 
@@ -102,10 +97,11 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const compiled = tool === 'tools.deps' ? await buildWithToolsDeps(context, image) : undefined
   const made = classPath === undefined ? compiled : await findClassPath(app, env, classPath)
   const files = await chooseFiles(context, made ?? ready, image, tool)
+  warnOfUnusedSettings(context, files)
   const jre = await provideJre(context, archive, { major, jdk, isRun: files.training !== undefined })
   const switches = [...(files.switches ?? [])]
   if (jre !== undefined && files.training !== undefined)
-    switches.push(await provideClassData(context, jre, files.training))
+    switches.push(await provideClassData(context, jre, files.training, switches))
   await provideLaunchProgram(context, launchScript(files.classes, files.options, switches))
   log.info(`Starts with: ${files.shown}`)
   return {

@@ -110,8 +110,10 @@ export async function provideJre(
       if (link !== undefined) {
         await rm(home, { recursive: true })
         await run([join(jdk.home, 'bin/jlink'), ...link.args, '--output', home], { env: jdk.env, name: 'jlink' })
-        await dumpClasses(context, home, libraryDir(dir, target.arch))
       }
+      // An archive of classes, this one or the application's, is for a JVM whose file has this time.
+      await utimes(join(home, 'lib/modules'), layerTime, layerTime)
+      if (link !== undefined) await dumpClasses(context, home, libraryDir(dir, target.arch))
       const libraries = libraryDir(dir, target.arch)
       await withTempDir(async temp => {
         const bundle = join(temp, 'certificates.pem')
@@ -167,14 +169,14 @@ export async function provideLaunchProgram({ layer }: BuildContext, script: stri
   })
 }
 
+/** The time of all files in layers (platform.md, "Layer timestamps"). The JVM refuses an archive of classes that is for files of other times. */
+export const layerTime = new Date('1980-01-01T00:00:01Z')
+
 /**
  * The classes that the JVM maps into memory rather than parse them at each start (JEP 341), which jlink leaves out. The options make the file
  * the same on every machine.
  */
 async function dumpClasses({ run }: BuildContext, home: string, libraries: string): Promise<void> {
-  // The JVM compares the time of this file, and files of layers have this one (platform.md, "Layer timestamps").
-  const time = new Date('1980-01-01T00:00:01Z')
-  await utimes(join(home, 'lib/modules'), time, time)
   const options = ['-Xshare:dump', '-XX:+UseG1GC', '-Xms128m', '-Xmx128m'] as const
   await run([join(home, 'bin/java'), ...options], {
     env: { LD_LIBRARY_PATH: libraries, JAVA_TOOL_OPTIONS: undefined },

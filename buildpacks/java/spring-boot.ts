@@ -1,10 +1,10 @@
 import { basename, join } from 'node:path'
 import { type BuildContext, BuildpackError, isSet } from '../sdk/index.ts'
 import { countClasses, type JavaArchive } from './archive.ts'
-import type { ImageFiles } from './image-files.ts'
 import type { Jdk } from './jdk.ts'
 import { inspectLibraries } from './libraries.ts'
 import type { Switch } from './launch-script.ts'
+import { type ImageFiles, web } from './start.ts'
 
 type Env = BuildContext['env']
 
@@ -32,10 +32,17 @@ export async function extractArchive(
       },
     )
   }
+  const main = manifest['Start-Class']
+  if (main === undefined) {
+    throw new BuildpackError('its manifest has no Start-Class, which class data needs', {
+      where: basename(path),
+      fix: "set mainClass of Spring Boot's plugin, or leave BP_JVM_CDS_ENABLED out",
+    })
+  }
   const args = ['-Djarmode=tools', '-jar', path, 'extract', '--destination', stage, '--force']
   await run([`${jdk.home}/bin/java`, ...args], { env: jdk.env, quiet: true, name: 'unpacking Spring Boot' })
   // The manifest has the time of this moment, and gets a fixed one with what it says anyway.
-  const start = ['--main-class', manifest['Start-Class'] ?? '', '--date', '1980-01-01T00:00:02Z']
+  const start = ['--main-class', main, '--date', '1980-01-01T00:00:02Z']
   await run([`${jdk.home}/bin/jar`, '--update', '--file', join(stage, basename(path)), ...start], {
     env: jdk.env,
     quiet: true,
@@ -48,7 +55,7 @@ export async function startExtracted({ app, env, log }: BuildContext, archive: J
   const jar = app.at(basename(archive.path))
   const { components, classes } = await inspectLibraries(app.path)
   return {
-    processes: [{ type: 'web', command: ['java', '-jar', jar], default: true }],
+    processes: [web(['java', '-jar', jar])],
     slices: [{ paths: ['lib'] }],
     components,
     classes: classes + countClasses(archive),
@@ -67,7 +74,7 @@ export async function startSpringBoot(
   const main = archive.manifest['Main-Class'] ?? ''
   const { components, classes } = await inspectLibraries(app.path)
   return {
-    processes: [{ type: 'web', command: ['java', '-cp', app.path, main], default: true }],
+    processes: [web(['java', '-cp', app.path, main])],
     slices: parseLayersIndex(index).map(paths => ({ paths })),
     components,
     classes: classes + countClasses(archive),
@@ -81,7 +88,8 @@ const shownAs = ({ manifest }: JavaArchive): string =>
 
 /** Beans that the build has worked out already (Spring Boot, "Ahead-of-Time Processing With the JVM"). */
 function aotSwitch({ env, log }: Pick<BuildContext, 'env' | 'log'>, { path, entries }: JavaArchive): readonly Switch[] {
-  const isProcessed = entries.some(name => /^([A-Z]+-INF\/classes\/)?META-INF\/native-image\//.test(name))
+  // Spring starts with this class; META-INF/native-image may be written by hand.
+  const isProcessed = entries.some(name => name.endsWith('__ApplicationContextInitializer.class'))
   const isWanted = isSet(env, 'BP_SPRING_AOT_ENABLED')
   if (isWanted && !isProcessed) {
     log.warning(
@@ -91,6 +99,16 @@ function aotSwitch({ env, log }: Pick<BuildContext, 'env' | 'log'>, { path, entr
   }
   const option = '-Dspring.aot.enabled=true'
   return isProcessed ? [{ variables: ['BPL_SPRING_AOT_ENABLED'], isOn: isWanted, option }] : []
+}
+
+/** Says which settings have no effect on what starts, and why. */
+export function warnOfUnusedSettings({ env, log }: Pick<BuildContext, 'env' | 'log'>, files: ImageFiles): void {
+  const why = `Only a Spring Boot archive with layers.idx that the image starts itself can use it, and this image starts ${files.shown}.`
+  const unused = [
+    ...(files.training === undefined ? classDataSettings : []),
+    ...(files.switches === undefined ? ['BP_SPRING_AOT_ENABLED'] : []),
+  ]
+  for (const name of unused.filter(name => isSet(env, name))) log.warning(`${name} has no effect`, why)
 }
 
 /** `- "dependencies":` and below it `  - "BOOT-INF/lib/"`. The application itself, the last layer, is what no slice has. */

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import type { JavaArchive } from '../../buildpacks/java/archive.ts'
-import { sortClasses } from '../../buildpacks/java/class-data.ts'
-import { extractArchive, startExtracted, startSpringBoot } from '../../buildpacks/java/spring-boot.ts'
+import {
+  extractArchive,
+  startExtracted,
+  startSpringBoot,
+  warnOfUnusedSettings,
+} from '../../buildpacks/java/spring-boot.ts'
 import { type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
 import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -28,7 +32,7 @@ async function contextOf(env: Record<string, string> = {}) {
 }
 
 describe('Spring’s ahead-of-time processing', () => {
-  const processed = archiveOf('BOOT-INF/classes/META-INF/native-image/test/shop/reflect-config.json')
+  const processed = archiveOf('BOOT-INF/classes/shop/Shop__ApplicationContextInitializer.class')
 
   it.each([
     [{ BP_SPRING_AOT_ENABLED: 'true' }, true],
@@ -43,7 +47,9 @@ describe('Spring’s ahead-of-time processing', () => {
 
   it('is left out with a warning where the build has done none, as the application would not start', async () => {
     const { context, lines } = await contextOf({ BP_SPRING_AOT_ENABLED: 'true' })
-    expect((await startSpringBoot(context, archiveOf('BOOT-INF/classes/shop/Shop.class'), '')).switches).toEqual([])
+    // Hints for native images, which people write by hand as well.
+    const archive = archiveOf('BOOT-INF/classes/META-INF/native-image/reflect-config.json')
+    expect((await startSpringBoot(context, archive, '')).switches).toEqual([])
     expect(lines.join('\n')).toContain('Have the build run spring-boot:process-aot')
   })
 })
@@ -58,11 +64,36 @@ describe('class data', () => {
     })
   })
 
-  it('is of the same classes in the same order, whatever threads loaded first', () => {
-    const one =
-      '# a comment\nshop/B id: 2\njava/lang/Object id: 0\n@lambda-proxy shop/B run\nshop/Own id: 3 super: 0 source: x.jar\n'
-    const other = 'java/lang/Object id: 0\n@lambda-proxy shop/B run\nshop/B id: 7\nshop/B id: 7\n'
-    expect(sortClasses(one)).toBe('@lambda-proxy shop/B run\njava/lang/Object\nshop/B\n')
-    expect(sortClasses(other)).toBe(sortClasses(one))
+  it('needs to know the class that starts', async () => {
+    const run = () => Promise.reject(new Error('nothing is to run'))
+    const jdk = { home: '/jdk', version: '21', env: {} }
+    const archive = archiveOf('BOOT-INF/lib/spring-boot-jarmode-tools-3.5.0.jar')
+    const refused = extractArchive({ run }, jdk, { ...archive, manifest: { 'Main-Class': 'org.Launcher' } }, '/stage')
+    expect(await failureOf(refused)).toMatchObject({
+      where: 'shop.jar',
+      message: expect.stringContaining('has no Start-Class') as unknown,
+    })
+  })
+})
+
+describe('settings of Spring Boot', () => {
+  const files = { processes: [], slices: [], components: [], classes: 0, shown: 'what the Procfile says' }
+  const env = { BP_JVM_CDS_ENABLED: 'true', BP_SPRING_AOT_ENABLED: 'true' }
+
+  it('are warned of where they have no effect', async () => {
+    const { context, lines } = await contextOf(env)
+    warnOfUnusedSettings(context, files)
+    expect(lines.join('')).toMatch(/BP_JVM_CDS_ENABLED has no effect[^]*BP_SPRING_AOT_ENABLED has no effect/)
+    expect(lines.join('')).toContain('starts what the Procfile says')
+  })
+
+  it.each([
+    [env, { ...files, training: '/workspace/shop.jar', switches: [] }],
+    [{ BP_JVM_CDS_ENABLED: 'false' }, files],
+    [{}, files],
+  ])('are not with %o where they have one, or are off', async (env, files) => {
+    const { context, lines } = await contextOf(env)
+    warnOfUnusedSettings(context, files)
+    expect(lines).toEqual([])
   })
 })
