@@ -1,10 +1,7 @@
 import type { App } from '../sdk/index.ts'
+import { candidateFiles, celeryFiles } from '../sdk/python-starts.ts'
 import { host, port } from './serve.ts'
-import { candidateFiles } from './target.ts'
 import type { Installed } from './venv.ts'
-
-/** Where people make the application of Celery's. */
-export const celeryFiles: readonly string[] = ['celery_app.py', 'tasks.py']
 
 /** The processes of Celery's, by type: its worker, and Flower, which shows what workers do; none where no module makes its application. */
 export async function celeryProcesses(

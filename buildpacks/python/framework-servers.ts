@@ -1,9 +1,9 @@
-import { readdir } from 'node:fs/promises'
 import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
+import { candidateFiles, notebooks } from '../sdk/python-starts.ts'
 import { serveOnPort } from './listen.ts'
 import { host, port } from './serve.ts'
 import type { Start } from './start.ts'
-import { candidateFiles, readsPort } from './target.ts'
+import { readsPort } from './target.ts'
 import type { Installed } from './venv.ts'
 
 /** A framework with a server of its own, which the files of its applications do not name. */
@@ -88,11 +88,6 @@ export async function frameworkStart(app: App, installed: Installed): Promise<St
     command: `voila ${what}--no-browser --Voila.ip=${host} --port=${port}`,
     why: others.length > 0 ? 'voila is installed, and shows the notebooks' : `voila is installed, ${notebook} is there`,
   }
-}
-
-/** Notebooks of Jupyter's beside each other. */
-export async function notebooks(app: App): Promise<string[]> {
-  return (await readdir(app.path)).filter(name => name.endsWith('.ipynb')).toSorted()
 }
 
 /**

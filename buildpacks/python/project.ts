@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { requirementsFiles } from '../sdk/languages.ts'
-import { startFiles } from './target.ts'
+import { startFiles } from '../sdk/python-starts.ts'
 
 type Env = Readonly<Record<string, string>>
 

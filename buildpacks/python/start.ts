@@ -1,23 +1,18 @@
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
-import { celeryFiles } from './celery.ts'
-import { djangoServer, djangoStart, serve, type Server, serverFor } from './serve.ts'
-import { frameworkStart, functionStart, notebooks } from './framework-servers.ts'
 import {
-  candidateFiles,
-  findPackageTarget,
-  findTarget,
+  mainPackage,
+  mayStart,
+  notebooks,
   onlyFile,
   packageFiles,
-  packageModules,
-  protocolOf,
-  readTarget,
-  runsItself,
+  readScripts,
+  type Scripts,
   startFiles,
-  type Target,
-} from './target.ts'
+} from '../sdk/python-starts.ts'
+import { djangoServer, djangoStart, serve, type Server, serverFor } from './serve.ts'
+import { frameworkStart, functionStart } from './framework-servers.ts'
+import { findPackageTarget, findTarget, protocolOf, readTarget, runsItself, type Target } from './target.ts'
 import type { Installed } from './venv.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -96,47 +91,8 @@ export async function checkStart(app: App, env: Env): Promise<void> {
     if (named.value.endsWith('.py')) await checkFile(app, named)
     return
   }
-  if ((await app.firstOf([...(await candidateFiles(app)), ...celeryFiles, 'manage.py'])) !== undefined) return
-  const scripts = await readScripts(app)
-  if (scripts?.named !== undefined || scripts?.only !== undefined || (await packageStart(app)) !== undefined) return
-  if (firstSetting(env, 'GOOGLE_FUNCTION_TARGET')) return
-  if ((await packageModules(app)).length > 0 || (await notebooks(app)).length > 0) return
+  if ((await mayStart(app, env)) || (await notebooks(app)).length > 0) return
   throw noStart(new Set())
-}
-
-/** Programs that the project itself brings, once it is installed. */
-interface Scripts {
-  readonly file: string
-  /** The project's name; undefined if setup.py computes it. */
-  readonly project: string | undefined
-  /** The one with a name of a server's. */
-  readonly named: string | undefined
-  /** The only one, or that with the project's name. */
-  readonly only: string | undefined
-}
-
-/** The scripts of pyproject.toml, setup.cfg or setup.py (packaging.python.org, "Entry points specification"). */
-async function readScripts(app: App): Promise<Scripts | undefined> {
-  const document = parseToml((await app.read('pyproject.toml')) ?? '', 'pyproject.toml')
-  const project = tableOf(document['project'])
-  const poetry = tableOf(tableOf(document['tool'])['poetry'])
-  const name = project['name'] ?? poetry['name']
-  const declared = Object.keys({ ...tableOf(poetry['scripts']), ...tableOf(project['scripts']) })
-  if (typeof name === 'string' && declared.length > 0) return chooseScript('pyproject.toml', name, declared)
-  for (const file of ['setup.cfg', 'setup.py']) {
-    const source = (await app.read(file)) ?? ''
-    const list = /\bconsole_scripts\b['"]?\s*[:=]([^\]]*?)(?:\]|\n\s*\n|\n\[|$(?![\s\S]))/.exec(source)?.[1] ?? ''
-    const names = Array.from(list.matchAll(/([\w.-]+)\s*=\s*[\w.]+:/g), ([, script = '']) => script)
-    const own = /^\s*name\s*=\s*["']?([\w.-]+)/m.exec(source)?.[1]
-    if (names.length > 0) return chooseScript(file, own, names)
-  }
-  return undefined
-}
-
-function chooseScript(file: string, project: string | undefined, names: readonly string[]): Scripts {
-  const named = ['web', 'start', 'serve'].find(script => names.includes(script))
-  const own = names.find(script => script === project)
-  return { file, project, named, only: own ?? (names.length === 1 ? names[0] : undefined) }
 }
 
 function isInstalled({ project }: Scripts, installed: Installed): boolean {
@@ -147,23 +103,12 @@ function scriptStart(script: string, file: string): Start {
   return { command: shellQuote(script), why: `scripts of ${file} name it` }
 }
 
-/** `python -m service` for the only package with a `__main__.py`, also below src/. */
+/** `python -m service` */
 async function packageStart(app: App): Promise<Start | undefined> {
-  const found: { root: string; name: string }[] = []
-  for (const root of ['', 'src']) {
-    for (const entry of await readdir(app.at(root), { withFileTypes: true }).catch(() => [])) {
-      if (!entry.isDirectory() || !/^[A-Za-z_]\w*$/.test(entry.name)) continue
-      if (await app.has(join(root, entry.name, '__main__.py'))) found.push({ root, name: entry.name })
-    }
-  }
-  const [only] = found
-  if (only === undefined || found.length > 1) return undefined
-  const path = only.root === '' ? '' : `PYTHONPATH=${only.root} `
-  return { command: `${path}python -m ${only.name}`, why: `${join(only.root, only.name)} has a __main__.py` }
-}
-
-function tableOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  const found = await mainPackage(app)
+  if (found === undefined) return undefined
+  const path = found.root === '' ? '' : `PYTHONPATH=${found.root} `
+  return { command: `${path}python -m ${found.name}`, why: `${join(found.root, found.name)} has a __main__.py` }
 }
 
 /** `BP_PYTHON_ENTRYPOINT`: a file, or an object as in `package.module:app`. */

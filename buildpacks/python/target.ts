@@ -1,44 +1,8 @@
-import { readdir } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { App } from '../sdk/index.ts'
+import { asgi, findObject, type FoundObject, wsgi } from '../sdk/python-objects.ts'
+import { candidateFiles, packageModules } from '../sdk/python-starts.ts'
 import type { Installed } from './venv.ts'
-
-const names = [
-  'main.py',
-  'app.py',
-  'wsgi.py',
-  'asgi.py',
-  'server.py',
-  'application.py',
-  'run.py',
-  'streamlit_app.py',
-  'bot.py',
-  'worker.py',
-]
-/** Where an application may begin, in the order in which they are tried. */
-export const startFiles: readonly string[] = [...names, ...names.map(name => `src/${name}`)]
-/** In packages there is the object that a server calls, but nothing to run. */
-export const packageFiles: readonly string[] = [
-  'app/main.py',
-  'app/__init__.py',
-  'src/app/main.py',
-  'src/app/__init__.py',
-]
-
-/** Files that tools run, and nobody serves. */
-const toolFiles = /^(setup|conftest|noxfile|fabfile|hubconf|manage|celeryconfig|test_\w+|\w+_test)\.py$/
-
-/** Where there is one file of Python's, it is the application, whatever its name. */
-export async function onlyFile(app: App): Promise<string | undefined> {
-  const files = (await readdir(app.path)).filter(name => /^[A-Za-z_]\w*\.py$/.test(name) && !toolFiles.test(name))
-  return files.length === 1 ? files[0] : undefined
-}
-
-/** Files that may have what starts, in the order in which they are tried. */
-export async function candidateFiles(app: App): Promise<string[]> {
-  const only = await onlyFile(app)
-  return [...new Set([...startFiles, ...packageFiles, ...(only === undefined ? [] : [only])])]
-}
 
 /** An object that a server calls: in `src/main.py` the variable `app`. */
 export interface Target {
@@ -59,28 +23,6 @@ export async function findTarget(app: App, installed: Installed): Promise<Target
     if (target) return target
   }
   return undefined
-}
-
-/** Directories that are packages, and nothing that is served. */
-const otherPackages = /^(tests?|testing|docs?|migrations|scripts|examples?|alembic|tools|venv|env)$/
-
-/** Modules of the application's own packages that have the object of a server, where their names do not say so. */
-export async function packageModules(app: App): Promise<string[]> {
-  const found: string[] = []
-  for (const root of ['', 'src/']) {
-    const entries = await readdir(app.at(root), { withFileTypes: true }).catch(() => [])
-    for (const { name } of entries
-      .filter(entry => entry.isDirectory())
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-      if (!/^[A-Za-z_]\w*$/.test(name) || otherPackages.test(name)) continue
-      if (!(await app.has(`${root}${name}/__init__.py`))) continue
-      for (const module of ['__init__.py', 'wsgi.py', 'asgi.py', 'app.py', 'main.py', 'server.py', 'application.py']) {
-        const file = `${root}${name}/${module}`
-        if (!packageFiles.includes(file) && findObject((await app.read(file)) ?? '') !== undefined) found.push(file)
-      }
-    }
-  }
-  return found
 }
 
 /** The object of a package of the application's own. What the module does as a program is no matter: it is imported. */
@@ -183,45 +125,6 @@ export async function protocolsOf(app: App): Promise<string> {
   }
   return found.join(', ')
 }
-
-interface FoundObject {
-  readonly object: string
-  readonly factory: boolean
-  /** What makes it, where that is seen: `Flask(__name__)`. */
-  readonly made?: string
-  /** The module that it is imported from. */
-  readonly from?: string | undefined
-}
-
-/** The object in a module that a server calls. */
-function findObject(source: string): FoundObject | undefined {
-  // Dash's application is no WSGI application; its Flask server is.
-  const server = /^(server)(?:\s*:[^=\n]+)?\s*=\s*\w+\.server\b/m.exec(source)
-  if (server) return { object: 'server', factory: false, made: 'Flask()' }
-  const dash = /^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:dash\.)?Dash\(/m.exec(source)?.[1]
-  if (dash !== undefined) return { object: `${dash}.server`, factory: false, made: 'Flask()' }
-  const named = /^(app|application|api)(?:\s*:[^=\n]+)?\s*=(?!=)(.*)$/m.exec(source)
-  if (named?.[1] !== undefined && named[1] !== 'api') {
-    return { object: named[1], factory: false, made: (named[0].match(/:\s*\w+(?=\s*=)/)?.[0] ?? '') + (named[2] ?? '') }
-  }
-  const imported = /^from\s+(\S+)\s+import\s+(?:.*[\s,(])?(app|application)\b/m.exec(source)
-  // NiceGUI's own application is served by its ui.run.
-  if (imported?.[2] !== undefined && imported[1] !== 'nicegui')
-    return { object: imported[2], factory: false, from: imported[1] }
-  const factory = /^(?:async\s+)?def\s+(create_app|make_app)\s*\(/m.exec(source)
-  if (factory?.[1] !== undefined) return { object: factory[1], factory: true }
-  // A WSGI application may be a plain function (PEP 3333).
-  const plain = /^def\s+(app|application|simple_app)\s*\(\s*\w+\s*(?::[^,]+)?,\s*start_response\b/m.exec(source)
-  if (plain?.[1] !== undefined) return { object: plain[1], factory: false, made: 'wsgi()' }
-  const other = new RegExp(
-    `^(\\w+)(?:\\s*:[^=\\n]+)?\\s*=\\s*(?:\\w+\\.)?((?:${asgi.source}|${wsgi.source})\\(.*)$`,
-    'm',
-  ).exec(source)
-  return other?.[1] === undefined ? undefined : { object: other[1], factory: false, made: other[2] ?? '' }
-}
-
-const asgi = /(?:FastAPI|Starlette|Quart|Litestar|Sanic|BlackSheep|get_asgi_application)/
-const wsgi = /(?:Flask|Bottle|get_wsgi_application|APIFlask|OpenAPI)/
 
 type Protocol = 'asgi' | 'wsgi'
 

@@ -8,6 +8,7 @@ import { findDocumentation } from './documentation.ts'
 import { type FrontEnd, FrontEnds, isForNode } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
+import { mayStart } from './python-starts.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -50,7 +51,7 @@ async function documentationSite(app: App, env: Env, found: readonly Evidence[])
   if (site === undefined || python === undefined || python.strength === 'server' || python.strength === 'declared')
     return undefined
   const documentation = (await declaredStart(app, env)) === undefined ? await findDocumentation(app) : undefined
-  if (documentation === undefined || (await app.has('Procfile'))) return undefined
+  if (documentation === undefined || (await app.has('Procfile')) || (await mayStart(app, env))) return undefined
   const because = `${documentation.name} makes it of ${documentation.config}`
   const others = found.filter(({ language }) => language !== site && language !== python.language)
   return [

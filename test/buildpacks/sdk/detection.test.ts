@@ -386,6 +386,9 @@ describe('a build script beside a page', () => {
   ])('%s', async (_name, tree, expected) => expect(await weigh(tree)).toBe(expected))
 })
 
+const sphinx = { 'requirements.txt': 'furo\n', 'docs/conf.py': '' }
+const mkdocs = { 'requirements.txt': 'mkdocs\n', 'mkdocs.yml': '' }
+
 it.each<[Tree, string]>([
   [{ '_config.yml': '', 'index.html': '<p>' }, 'static'],
   [{ '_config.yml': '', 'index.html': '---\n', '_site/index.html': '' }, 'static'],
@@ -393,6 +396,20 @@ it.each<[Tree, string]>([
   [{ 'mkdocs.yml': '', 'requirements.txt': '' }, 'python'],
   [{ 'mkdocs.yml': '', 'requirements.txt': 'mkdocs-material==9\n', 'app.py': '' }, 'python'],
   [{ 'mkdocs.yml': '', 'requirements.txt': 'mkdocs\n', Procfile: 'web: python -m x\n' }, 'python'],
+  [{ ...sphinx, 'tasks.py': 'from celery import Celery\napp = Celery("shop")\n', 'shop.py': '' }, 'python'],
+  [{ ...sphinx, 'things.py': '' }, 'python'],
+  [{ ...mkdocs, 'things.py': '' }, 'python'],
+  [{ ...sphinx, 'shop/__main__.py': '' }, 'python'],
+  [{ ...sphinx, 'shop/__init__.py': 'def create_app():\n  return Flask("shop")\n' }, 'python'],
+  [{ ...mkdocs, 'shop/__init__.py': 'def create_app():\n  return Flask("shop")\n' }, 'python'],
+  [
+    {
+      ...sphinx,
+      'pyproject.toml': '[project]\nname = "shop"\n[project.scripts]\nserve = "shop:serve"\nload = "shop:load"\n',
+    },
+    'python',
+  ],
+  [{ ...sphinx, 'hello.ipynb': '{}', 'requirements.txt': 'furo\nvoila\n' }, 'python'],
   [{ 'docs/conf.py': '', 'package.json': '{}' }, 'nodejs'],
 ])('a generator of pages leaves %j to its own language', async (tree, expected) => {
   expect((await weighLanguages(await appOf(tree), {})).server?.language.id).toBe(expected)
@@ -419,6 +436,8 @@ it.each<[string, Tree, string, string[]]>([
 it.each<[Tree, string[]]>([
   [{ 'mkdocs.yml': '', 'requirements.txt': 'mkdocs-material==9\n' }, ['python']],
   [{ 'docs/conf.py': '', 'requirements.txt': 'furo\nSphinx>=8\n' }, ['python']],
+  [{ 'conf.py': '', 'hello.ipynb': '{}', 'requirements.txt': 'sphinx\n' }, ['python']],
+  [{ 'mkdocs.yml': 'hooks: [./hooks.py]\n', 'hooks.py': '', 'requirements.txt': 'mkdocs\n' }, ['python']],
   [
     {
       'mkdocs.yml': '',

@@ -1,0 +1,42 @@
+/** An object in a module that a server calls. */
+export interface FoundObject {
+  readonly object: string
+  readonly factory: boolean
+  /** What makes it, where that is seen: `Flask(__name__)`. */
+  readonly made?: string
+  /** The module that it is imported from. */
+  readonly from?: string | undefined
+}
+
+/** The object in a module that a server calls. */
+export function findObject(source: string): FoundObject | undefined {
+  // Dash's application is no WSGI application; its Flask server is.
+  const server = /^(server)(?:\s*:[^=\n]+)?\s*=\s*\w+\.server\b/m.exec(source)
+  if (server) return { object: 'server', factory: false, made: 'Flask()' }
+  const dash = /^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:dash\.)?Dash\(/m.exec(source)?.[1]
+  if (dash !== undefined) return { object: `${dash}.server`, factory: false, made: 'Flask()' }
+  const named = /^(app|application|api)(?:\s*:[^=\n]+)?\s*=(?!=)(.*)$/m.exec(source)
+  if (named?.[1] !== undefined && named[1] !== 'api') {
+    return { object: named[1], factory: false, made: (named[0].match(/:\s*\w+(?=\s*=)/)?.[0] ?? '') + (named[2] ?? '') }
+  }
+  const imported = /^from\s+(\S+)\s+import\s+(?:.*[\s,(])?(app|application)\b/m.exec(source)
+  // NiceGUI's own application is served by its ui.run.
+  if (imported?.[2] !== undefined && imported[1] !== 'nicegui')
+    return { object: imported[2], factory: false, from: imported[1] }
+  const factory = /^(?:async\s+)?def\s+(create_app|make_app)\s*\(/m.exec(source)
+  if (factory?.[1] !== undefined) return { object: factory[1], factory: true }
+  // A WSGI application may be a plain function (PEP 3333).
+  const plain = /^def\s+(app|application|simple_app)\s*\(\s*\w+\s*(?::[^,]+)?,\s*start_response\b/m.exec(source)
+  if (plain?.[1] !== undefined) return { object: plain[1], factory: false, made: 'wsgi()' }
+  const other = new RegExp(
+    `^(\\w+)(?:\\s*:[^=\\n]+)?\\s*=\\s*(?:\\w+\\.)?((?:${asgi.source}|${wsgi.source})\\(.*)$`,
+    'm',
+  ).exec(source)
+  return other?.[1] === undefined ? undefined : { object: other[1], factory: false, made: other[2] ?? '' }
+}
+
+/** What makes objects that servers of ASGI call. */
+export const asgi = /(?:FastAPI|Starlette|Quart|Litestar|Sanic|BlackSheep|get_asgi_application)/
+
+/** What makes objects that servers of WSGI call. */
+export const wsgi = /(?:Flask|Bottle|get_wsgi_application|APIFlask|OpenAPI)/
