@@ -2,7 +2,7 @@ import { constants, cp, readdir, readFile, utimes, writeFile } from 'node:fs/pro
 import { dirname, join } from 'node:path'
 import { type BuildContext, digestOf, digestOfFile, firstSetting, splitWords, withTempDir } from '../sdk/index.ts'
 import { readArchive } from './archive.ts'
-import { type Jre, layerTime } from './jdk.ts'
+import type { Jre } from './jdk.ts'
 import type { Switch } from './launch-script.ts'
 
 /**
@@ -71,6 +71,9 @@ export function sortClasses(list: string): string {
   const lines = list.split('\n').filter(line => line !== '' && !line.startsWith('#') && !line.includes(' source: '))
   return `${[...new Set(lines.map(line => line.replace(/ id: \d+$/, '')))].toSorted().join('\n')}\n`
 }
+
+/** The time of files in layers (platform.md, "Layer timestamps"). */
+const layerTime = new Date('1980-01-01T00:00:01Z')
 
 /** Gives the class path the time that it has in the image, which the JVM compares. Other files may be another user's. */
 async function setTimes(jar: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
@@ -110,10 +110,8 @@ export async function provideJre(
       if (link !== undefined) {
         await rm(home, { recursive: true })
         await run([join(jdk.home, 'bin/jlink'), ...link.args, '--output', home], { env: jdk.env, name: 'jlink' })
+        await dumpClasses(context, home, libraryDir(dir, target.arch))
       }
-      // An archive of classes, this one or the application's, is for a JVM whose file has this time.
-      await utimes(join(home, 'lib/modules'), layerTime, layerTime)
-      if (link !== undefined) await dumpClasses(context, home, libraryDir(dir, target.arch))
       const libraries = libraryDir(dir, target.arch)
       await withTempDir(async temp => {
         const bundle = join(temp, 'certificates.pem')
@@ -168,9 +166,6 @@ export async function provideLaunchProgram({ layer }: BuildContext, script: stri
     },
   })
 }
-
-/** The time of all files in layers (platform.md, "Layer timestamps"). The JVM refuses an archive of classes that is for files of other times. */
-export const layerTime = new Date('1980-01-01T00:00:01Z')
 
 /**
  * The classes that the JVM maps into memory rather than parse them at each start (JEP 341), which jlink leaves out. The options make the file

@@ -2,9 +2,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { provideClassData, sortClasses } from '../../buildpacks/java/class-data.ts'
-import { provideJre } from '../../buildpacks/java/jdk.ts'
 import type { Switch } from '../../buildpacks/java/launch-script.ts'
-import type { DebianArchive } from '../../buildpacks/debian/archive.ts'
 import { type App, type BuildContext, type LayerDefinition, Log, type RunOptions } from '../../buildpacks/sdk/index.ts'
 import { appOf } from '../helpers/app.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -26,7 +24,6 @@ async function contextOf(
   const context = {
     app,
     env,
-    target: { arch: 'amd64' },
     log: new Log({ stdout: () => {}, stderr: () => {} }),
     layer: async (name: string, definition: LayerDefinition) => {
       keys.push(definition.key)
@@ -36,7 +33,7 @@ async function contextOf(
     },
     run: async (command: Command, options: RunOptions = {}) => {
       await run(command, options)
-      return { exitCode: 0, stdout: 'Package: openjdk-21-jre-headless\n', stderr: '' }
+      return { exitCode: 0, stdout: '', stderr: '' }
     },
   } as unknown as BuildContext
   return { context, keys, dir }
@@ -100,29 +97,4 @@ describe('class data', () => {
     expect(sortClasses(one)).toBe('@lambda-proxy shop/B run\njava/lang/Object\nshop/B\n')
     expect(sortClasses(other)).toBe(sortClasses(one))
   })
-})
-
-describe('the JVM of the image', () => {
-  it.each<Record<string, string>>([{ BP_JVM_JLINK_ENABLED: 'false' }, {}])(
-    'has the time of files in layers before classes are dumped for it: %o',
-    async env => {
-      const name = 'openjdk-21-jre-headless'
-      const packages = [{ name, version: '21.0.1', architecture: 'amd64' }]
-      const archive = { resolve: () => Promise.resolve(packages), download: () => Promise.resolve(['/java.deb']) }
-      const dumped: Date[] = []
-      const { context, dir } = await contextOf(await appOf({}), env, async command => {
-        const home = join(dir, 'jre/usr/lib/jvm/java-21-openjdk-amd64')
-        if (command.includes('--extract') || command.includes('--output')) {
-          await mkdir(join(home, 'lib/security'), { recursive: true })
-          await writeFile(join(home, 'lib/modules'), '')
-        }
-        if (command.includes('-Xshare:dump')) dumped.push(await timeOf(join(home, 'lib/modules')))
-      })
-      const jdk = { home: '/jdk', version: '21.0.1', env: {} }
-      const options = { major: '21', jdk, isRun: true } as const
-      const jre = await provideJre(context, archive as unknown as DebianArchive, options)
-      expect(await timeOf(join(jre?.home ?? '', 'lib/modules'))).toEqual(layerTime)
-      expect(dumped).toEqual('BP_JVM_JLINK_ENABLED' in env ? [] : [layerTime])
-    },
-  )
 })
