@@ -31,8 +31,9 @@ export async function buildWithToolsDeps(context: BuildContext, tools: Tools): P
   const script = join(temp, 'build.clj')
   const result = join(temp, 'class-path')
   await writeFile(script, program)
-  const hasBuild = await app.has('build.clj')
   const setting = firstSetting(env, 'BP_CLJ_TOOLS_BUILD_ARGUMENTS')
+  // The alias of a setting may have its function in another file.
+  const hasBuild = setting !== undefined || (await app.has('build.clj'))
   const [alias = '', task = ''] = taskOf(setting?.value)
   const java = join(jdk.home, 'bin/java')
   const options = [`-Duser.home=${cache.path}`, '-Dfile.encoding=UTF-8', ...proxyOptions(env)]
@@ -97,6 +98,10 @@ function explain(output: string): string | undefined {
       /Could not (transfer|find) artifact|UnknownHost|Connection refused|Unable to clone|Error building classpath/,
       'check the network and the repositories, which are Maven Central and Clojars without :mvn/repos in deps.edn',
     ],
+    [
+      /Could not locate \S+ on classpath/,
+      'add build.clj, or the file to :paths of the alias, or the library to its :deps; without build.clj leave BP_CLJ_TOOLS_BUILD_ARGUMENTS out',
+    ],
   ]
   return fixes.find(([pattern]) => pattern.test(output))?.[1]
 }
@@ -109,16 +114,20 @@ const program = `(require '[clojure.tools.build.api :as b] '[clojure.edn :as edn
 (def aliases (:aliases deps))
 
 (defn own [alias task & options]
-  (let [{paths :paths replace-paths :replace-paths libraries :deps replaced :replace-deps start :ns-default :as found}
-        (get aliases (keyword alias))
+  (let [{start :ns-default :as found} (get aliases (keyword alias))
         start (or start 'build)
-        tools {'io.github.clojure/tools.build {:mvn/version "${toolsBuild.replace(/.*:/, '')}"}}]
+        tools {'io.github.clojure/tools.build {:mvn/version "${toolsBuild.replace(/.*:/, '')}"}}
+        ; As "clojure -T" has it: an alias adds to what replaces the application's own.
+        project (-> deps (assoc :paths ["."] :deps {}) (assoc-in [:aliases ::tools] {:extra-deps tools}))]
     (when-not found (stop (str "deps.edn has no alias :" alias " with what build.clj needs")))
-    (let [basis (b/create-basis {:project {:paths (or replace-paths paths ["."]) :deps (merge libraries replaced tools)}})
+    (let [basis (b/create-basis {:project project :aliases [(keyword alias) ::tools]})
           command (concat [(System/getenv "JAVA_CMD")] options
                           ["-cp" (str/join ":" (:classpath-roots basis)) "clojure.main" "-e"
                            (str "((requiring-resolve '" start "/" task ") {})")])]
       (System/exit (:exit (b/process {:command-args command}))))))
+
+; A keyword among paths is an alias with more of them.
+(defn flat [paths] (mapcat #(if (keyword? %) (flat (get aliases %)) [%]) paths))
 
 (defn namespace-of [file]
   (let [text (slurp file)]
@@ -128,7 +137,7 @@ const program = `(require '[clojure.tools.build.api :as b] '[clojure.edn :as edn
 (defn starts []
   (let [named (for [[alias {opts :main-opts}] aliases
                     [option value] (partition 2 1 opts) :when (= option "-m")] [value alias])
-        found (for [path (:paths deps ["src"]) file (file-seq (io/file path))
+        found (for [path (flat (:paths deps ["src"])) file (file-seq (io/file path))
                     :when (re-find #"\\.cljc?$" (.getName file))
                     :let [name (namespace-of file)] :when name] [name nil])]
     (filter (fn [[name]] (some #(= name (first %)) found)) (or (seq named) found))))
@@ -140,10 +149,11 @@ const program = `(require '[clojure.tools.build.api :as b] '[clojure.edn :as edn
     (when (empty? names) (stop "no namespace below :paths has a function -main: add one, or build.clj with a function uber"))
     (when (next names) (stop (str "several namespaces have a function -main: " (str/join ", " (sort names)) ". Name one in :main-opts [\\"-m\\" …] of an alias")))
     (let [basis (b/create-basis {:project "deps.edn" :aliases (if alias [alias] [])})
-          paths (:paths basis ["src"])
+          ; The first one of two files of the same name counts, and the last one that is copied.
+          paths (reverse (filter #(.isDirectory (io/file %)) (:classpath-roots basis)))
           start (io/file dir "bale/start.clj")]
       (println "Compiling" main)
-      (b/copy-dir {:src-dirs (filterv #(.isDirectory (io/file %)) paths) :target-dir dir})
+      (b/copy-dir {:src-dirs (vec paths) :target-dir dir})
       (io/make-parents start)
       (spit start (str "(ns bale.start (:gen-class) (:require [" main " :as application]))\\n(defn -main [& args] (apply application/-main args))\\n"))
       (b/compile-clj {:basis basis :class-dir dir :src-dirs [dir] :ns-compile '[bale.start]})

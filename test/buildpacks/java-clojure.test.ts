@@ -44,6 +44,8 @@ describe('an application of deps.edn', () => {
     expect(commands[0]?.join(' ')).toContain(' own build uber ')
     const env = { BP_CLJ_TOOLS_BUILD_ARGUMENTS: '-T:package all' }
     expect((await build({ 'build.clj': '' }, env)).commands[0]?.join(' ')).toContain(' own package all ')
+    // The alias may have its function in another file.
+    expect((await build({ 'deps.edn': '{}' }, env)).commands[0]?.join(' ')).toContain(' own package all ')
   })
 
   it.each(['uber', '-X:build uber', '-T:build', '-T:build uber :lib x'])('is not built with %j', async setting => {
