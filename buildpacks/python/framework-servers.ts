@@ -1,6 +1,7 @@
 import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
 import { candidateFiles, notebooks } from '../sdk/python-starts.ts'
 import { serveOnPort } from './listen.ts'
+import { portOfCall } from './port.ts'
 import { host, port } from './serve.ts'
 import type { Start } from './start.ts'
 import { readsPort } from './target.ts'
@@ -52,33 +53,40 @@ const servers: readonly FrameworkServer[] = [
     command: `ROBYN_HOST=${host} ROBYN_PORT=${port} python FILE`,
     starts: source => !readsPort(source),
   },
-  ...serversOnPort({
-    nicegui: ['NiceGUI', /\bui\.run\(/],
-    aiohttp: ['aiohttp', /\brun_app\(/],
-    tornado: ['Tornado', /\.listen\(/],
-    bottle: ['Bottle', /\brun\(/],
-  }),
 ]
 
-/** Frameworks whose servers the files start themselves, with the call that does: where they say no port of $PORT's, it is theirs. */
-function serversOnPort(calls: Readonly<Record<string, readonly [name: string, call: RegExp]>>): FrameworkServer[] {
-  return Object.entries(calls).map(([name, [title, call]]) => ({
-    package: name,
-    name: title,
-    command: `${serveOnPort(name)} FILE`,
-    // A second one listens somewhere else, and only the file knows which of them is for $PORT.
-    starts: source => source.split(call).length === 2 && !readsPort(source),
-  }))
+/** A framework whose applications start its server by a call, which says where to listen. */
+interface CalledServer {
+  readonly package: string
+  readonly name: string
+  readonly call: RegExp
+  /** Where the port is among the arguments without a name. */
+  readonly position?: number
 }
+
+const calledServers: readonly CalledServer[] = [
+  { package: 'nicegui', name: 'NiceGUI', call: /\bui\.run\(/ },
+  { package: 'aiohttp', name: 'aiohttp', call: /\brun_app\(/ },
+  { package: 'tornado', name: 'Tornado', call: /\.listen\(/, position: 0 },
+  { package: 'bottle', name: 'Bottle', call: /\brun\(/, position: 3 },
+]
 
 /** Frameworks that bring servers of their own, and Voilà's notebook. */
 export async function frameworkStart(app: App, installed: Installed): Promise<Start | undefined> {
   for (const file of ['streamlit_app.py', ...(await candidateFiles(app))]) {
     const source = (await app.read(file)) ?? ''
-    for (const { package: name, name: title, command, starts } of servers) {
-      if (!installed.has(name) || !new RegExp(`^\\s*(?:import|from)\\s+${name}\\b`, 'm').test(source)) continue
-      if (starts?.(source) === false) continue
-      return { command: command.replace('FILE', () => shellQuote(file)), why: `${file} is for ${title}` }
+    const isFor = ({ package: name }: FrameworkServer | CalledServer) =>
+      installed.has(name) && new RegExp(`^\\s*(?:import|from)\\s+${name}\\b`, 'm').test(source)
+    const server = servers.find(candidate => isFor(candidate) && candidate.starts?.(source) !== false)
+    if (server)
+      return { command: server.command.replace('FILE', () => shellQuote(file)), why: `${file} is for ${server.name}` }
+    const called = readsPort(source) ? [] : calledServers.filter(isFor)
+    for (const { package: name, name: title, call, position } of called) {
+      const named = portOfCall(source, call, position)
+      if (named === undefined) continue
+      const instead = named === '' ? '' : ` instead of ${named}`
+      const why = `${file} is for ${title}, which listens on $PORT${instead}`
+      return { command: `${serveOnPort(name, named)} ${shellQuote(file)}`, why }
     }
   }
   const [notebook, ...others] = installed.has('voila') ? await notebooks(app) : []

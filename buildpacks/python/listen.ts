@@ -4,8 +4,12 @@ import { type BuildContext, digestOf } from '../sdk/index.ts'
 
 const program = 'serve-on-port'
 
-/** The start of the command that runs a file whose server listens on $PORT, though the file says another port or none. */
-export const serveOnPort = (framework: string): string => `${program} ${framework}`
+/**
+ * The start of the command that runs a file whose server listens on $PORT, though the file says another port or none.
+ * @param named the port that the file says; empty where it says none
+ */
+export const serveOnPort = (framework: string, named: string): string =>
+  `${program} ${named === '' ? framework : `${framework}:${named}`}`
 
 /** Puts the program there for a command that starts with it. */
 export async function provideServeOnPort({ layer }: BuildContext, command: string): Promise<void> {
@@ -25,34 +29,40 @@ export async function provideServeOnPort({ layer }: BuildContext, command: strin
 const source = `#!/usr/bin/env python
 """Runs a file as python would, with its server on $PORT of all interfaces."""
 import importlib
+import inspect
 import os
 import runpy
 import sys
 
-framework, path = sys.argv[1:3]
-sys.argv = [path, *sys.argv[3:]]
+framework, _, instead_of = sys.argv[1].partition(":")
+path = sys.argv[2]
+sys.argv = sys.argv[2:]
 sys.path[0] = os.path.dirname(os.path.abspath(path))
-port = int(os.environ.get("PORT") or 8080)
-host = "0.0.0.0"
 
 
-def replace(module, name, arguments):
-    owner = importlib.import_module(module)
+def listen_on_port(owner, name, **others):
     call = getattr(owner, name)
-    setattr(owner, name, lambda *given, **named: call(*given, **{**named, **arguments}))
+    signature = inspect.signature(call)
+    port = int(os.environ.get("PORT") or 8080)
+
+    def listen(*given, **named):
+        bound = signature.bind(*given, **named)
+        # A server on another port is for something else, such as metrics.
+        if str(bound.arguments.get("port", "")) == instead_of:
+            bound.arguments.update(port=port, **others)
+        return call(*bound.args, **bound.kwargs)
+
+    setattr(owner, name, listen)
 
 
 if framework == "tornado":
-    from tornado.tcpserver import TCPServer
-
     # Applications listen by their server's method.
-    listen = TCPServer.listen
-    TCPServer.listen = lambda self, _port, _address="", **named: listen(self, port, **{**named, "address": host})
+    listen_on_port(importlib.import_module("tornado.tcpserver").TCPServer, "listen", address="0.0.0.0")
 elif framework == "aiohttp":
-    replace("aiohttp.web", "run_app", {"host": host, "port": port})
+    listen_on_port(importlib.import_module("aiohttp.web"), "run_app", host="0.0.0.0")
 elif framework == "bottle":
-    replace("bottle", "run", {"host": host, "port": port, "reloader": False})
+    listen_on_port(importlib.import_module("bottle"), "run", host="0.0.0.0", reloader=False)
 elif framework == "nicegui":
-    replace("nicegui.ui", "run", {"host": host, "port": port, "reload": False, "show": False})
+    listen_on_port(importlib.import_module("nicegui.ui"), "run", host="0.0.0.0", reload=False, show=False)
 runpy.run_path(path, run_name="__main__")
 `

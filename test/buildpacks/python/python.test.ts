@@ -943,7 +943,17 @@ describe('the start', () => {
     [
       'Tornado that names a port',
       { ...needs('tornado'), 'main.py': 'import tornado\ndef make_app():\n  pass\nmake_app().listen(8888)\n' },
-      'serve-on-port tornado main.py',
+      'serve-on-port tornado:8888 main.py',
+    ],
+    [
+      'Tornado on the port of an option',
+      { ...needs('tornado'), 'main.py': 'import tornado\nmake_app().listen(options.port)\n' },
+      'python main.py',
+    ],
+    [
+      'aiohttp on the port of another variable',
+      { ...needs('aiohttp'), 'main.py': 'import aiohttp\nrun_app(app, port=int(os.getenv("SERVER_PORT")))\n' },
+      'python main.py',
     ],
     [
       'Tornado that listens on two ports',
@@ -953,7 +963,7 @@ describe('the start', () => {
     [
       'Bottle that runs wherever it is imported',
       { ...needs('bottle'), 'main.py': 'from bottle import run\nrun(host="localhost", port=8080)\n' },
-      'serve-on-port bottle main.py',
+      'serve-on-port bottle:8080 main.py',
     ],
     [
       'one file of another name',
