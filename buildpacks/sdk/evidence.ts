@@ -4,6 +4,7 @@ import { isErrno } from '../../lifecycle/errors.ts'
 import { App } from './app.ts'
 import { declaredPrograms, declaredRuntime, declaredStart } from './declared-start.ts'
 import { hugoConfigs, type Language, languageNamed, languages, pythonStarts, requirementsFiles } from './languages.ts'
+import { startsOnJvm } from './deps-edn.ts'
 import { findDocumentation } from './documentation.ts'
 import { type FrontEnd, FrontEnds, isForNode } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
@@ -124,6 +125,9 @@ async function evidenceOf(
   const manifest = await firstMatch(files, language.manifests, name => isManifest(name, files.app))
   const source = await firstMatch(files, language.sources ?? [], name => isSource(name, files.app))
   if (manifest !== undefined) {
+    if (manifest === 'deps.edn' && !(await startsOnJvm(files.app))) {
+      return { language, strength: 'manifest', because: manifest }
+    }
     if (language.starts === undefined) return { language, strength: 'server', because: manifest }
     const start = await firstMatch(files, language.starts)
     if (start === undefined) return { language, strength: 'manifest', because: manifest }

@@ -136,6 +136,7 @@ export const languages: readonly Language[] = [
     provides: 'jre',
     manifests: ['project.clj', 'deps.edn'],
     programs: ['lein', 'clojure', 'clj'],
+    settings: ['BP_CLJ_TOOLS_BUILD_ARGUMENTS'],
   },
   {
     id: 'mill',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { App, detectLanguage, findFrontEnd, explainUnsupported, weighLanguages } from '../../../buildpacks/sdk/index.ts'
+import { pathsOf } from '../../../buildpacks/sdk/deps-edn.ts'
 import type { Tree } from '../../../buildpacks/sdk/testing.ts'
 
 async function appOf(tree: Tree): Promise<App> {
@@ -35,6 +36,7 @@ const express: Tree = {
   'package.json': json({ dependencies: { express: '5' } }),
   'index.js': "require('express')().listen(process.env.PORT)",
 }
+const main = '(ns a)\n(defn -main [& args])'
 const flask: Tree = { 'app.py': '', 'requirements.txt': 'flask' }
 
 describe('the language of an application', () => {
@@ -50,6 +52,22 @@ describe('the language of an application', () => {
       'python',
     ],
     ['requirements.txt and main.js', { 'requirements.txt': '', 'main.js': '' }, 'python'],
+    ['deps.edn', { 'deps.edn': '{}' }, 'clojure'],
+    ['ClojureScript for Node', { 'deps.edn': '{}', 'src/a.cljs': main, 'package.json': startScript }, 'nodejs'],
+    [
+      'ClojureScript for Node, with Clojure for developers alone',
+      { 'deps.edn': '{:aliases {:dev {:paths ["dev"]}}}', 'dev/user.clj': main, 'package.json': startScript },
+      'nodejs',
+    ],
+    ['ClojureScript and server.js', { 'deps.edn': '{}', 'package.json': '{}', 'server.js': '' }, 'nodejs'],
+    ['Clojure with tools of Node’s', { 'deps.edn': '{}', 'package.json': '{}' }, 'clojure'],
+    ['Clojure and a start script', { 'deps.edn': '{}', 'src/a/b.clj': main, 'package.json': startScript }, 'clojure'],
+    [
+      'Clojure at paths of an alias, and a start script',
+      { 'deps.edn': '{:paths [:own] :aliases {:own ["app"]}}', 'app/a.clj': main, 'package.json': startScript },
+      'clojure',
+    ],
+    ['build.clj and a start script', { 'deps.edn': '{}', 'build.clj': '', 'package.json': startScript }, 'clojure'],
     ['manage.py and a package.json', { 'manage.py': '', 'package.json': '{}' }, 'python'],
     ['go.mod and a bare file', { 'go.mod': 'module x', 'main.go': '', 'index.js': '' }, 'go'],
     ['Cargo.toml and a bare file', { 'Cargo.toml': '', 'src/main.rs': '', 'app.js': '' }, 'rust'],
@@ -486,4 +504,17 @@ describe('a front end', () => {
       await findFrontEnd(await appOf({ 'package.json': json({ devDependencies: { vite: '7' } }) })),
     ).toBeUndefined()
   })
+})
+
+it.each([
+  ['{}', ['src']],
+  ['{:paths []}', []],
+  [
+    '{:aliases {:dev {:paths ["dev"] :more {:paths ["no"]}}} ; :paths ["no"]\n :paths ["src/" "./lib"]}',
+    ['src/', 'lib'],
+  ],
+  ['{:paths [:a "b"] :aliases {:a ["a" :c :a] :c ["c"]}}', ['a', 'c', 'b']],
+  ['{:paths ["/etc" "../x" "a/../.." "ok"] :x \\{ :y "}"}', ['ok']],
+])('deps.edn has the paths: %s', (edn, paths) => {
+  expect(pathsOf(edn)).toEqual(paths)
 })
