@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { bindingsOf, type BuildContext, BuildpackError, firstSetting, keep } from '../sdk/index.ts'
+import { boundFile, type BuildContext, BuildpackError, firstSetting, keep } from '../sdk/index.ts'
 import type { Toolchain } from './toolchain.ts'
 
 /** Runs the application's Go with its caches. */
@@ -99,9 +99,5 @@ function fixOf(stderr: string): string | undefined {
 /** The file of a binding of type `netrc`, unless NETRC names one. */
 async function findNetrc(context: BuildContext): Promise<string | undefined> {
   if (firstSetting(context.env, 'NETRC')) return undefined
-  for (const binding of await bindingsOf(context, 'netrc')) {
-    const key = ['.netrc', 'netrc'].find(name => binding.keys.includes(name))
-    if (key !== undefined) return binding.pathOf(key)
-  }
-  return undefined
+  return (await boundFile(context, 'netrc', '.netrc', 'netrc'))?.path
 }

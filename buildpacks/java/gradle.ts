@@ -1,14 +1,6 @@
 import { rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  type App,
-  bindingsOf,
-  type BuildContext,
-  BuildpackError,
-  firstSetting,
-  keep,
-  splitWords,
-} from '../sdk/index.ts'
+import { type App, boundFile, type BuildContext, BuildpackError, firstSetting, keep, splitWords } from '../sdk/index.ts'
 import type { Jdk } from './jdk.ts'
 import { proxyOptions } from './proxies.ts'
 
@@ -66,10 +58,10 @@ async function linkSettings(context: BuildContext, home: string): Promise<AsyncD
   const file = join(home, 'gradle.properties')
   const remove = () => rm(file, { force: true })
   await remove()
-  const [binding] = await bindingsOf(context, 'gradle')
-  if (binding?.keys.includes('gradle.properties') === true) {
-    context.log.info(`Settings: the binding ${binding.name}`)
-    await symlink(binding.pathOf('gradle.properties'), file)
+  const bound = await boundFile(context, 'gradle', 'gradle.properties')
+  if (bound !== undefined) {
+    context.log.info(`Settings: the binding ${bound.binding.name}`)
+    await symlink(bound.path, file)
   }
   return { [Symbol.asyncDispose]: remove }
 }

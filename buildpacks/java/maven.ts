@@ -2,15 +2,7 @@ import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
-import {
-  bindingsOf,
-  type BuildContext,
-  BuildpackError,
-  digestOf,
-  firstSetting,
-  keep,
-  splitWords,
-} from '../sdk/index.ts'
+import { boundFile, type BuildContext, BuildpackError, digestOf, firstSetting, keep, splitWords } from '../sdk/index.ts'
 import type { Jdk } from './jdk.ts'
 import { proxiesOf } from './proxies.ts'
 
@@ -150,13 +142,14 @@ function goalsOf(env: Readonly<Record<string, string>>): string[] {
 /** A binding of the type `maven`, MAVEN_SETTINGS_PATH, or settings that name the machine's proxy, which Maven does not read itself. */
 async function settingsOf(context: BuildContext, temp: string): Promise<string[]> {
   const { app, env, log } = context
-  const [binding] = await bindingsOf(context, 'maven')
-  if (binding?.keys.includes('settings.xml') === true) {
+  const bound = await boundFile(context, 'maven', 'settings.xml')
+  if (bound !== undefined) {
+    const { binding, path } = bound
     log.info(`Settings: the binding ${binding.name}`)
     const security = binding.keys.includes('settings-security.xml')
       ? [`-Dsettings.security=${binding.pathOf('settings-security.xml')}`]
       : []
-    return ['-s', binding.pathOf('settings.xml'), ...security]
+    return ['-s', path, ...security]
   }
   const path = firstSetting(env, 'MAVEN_SETTINGS_PATH')?.value
   if (path !== undefined) {

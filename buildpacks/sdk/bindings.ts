@@ -35,6 +35,25 @@ export async function bindingsOf(
   return found
 }
 
+/** The first file of these names in a binding of a type. What is in other bindings of the type has no effect, and is warned of. */
+export async function boundFile(
+  context: Pick<Context, 'env' | 'platformDir' | 'log'>,
+  type: string,
+  ...names: readonly string[]
+): Promise<{ readonly binding: Binding; readonly path: string } | undefined> {
+  let found: { binding: Binding; path: string } | undefined
+  for (const binding of await bindingsOf(context, type)) {
+    const name = names.find(name => binding.keys.includes(name))
+    const unused = `The binding ${binding.name} of the type ${type} has no effect`
+    if (name === undefined) {
+      context.log.warning(`${unused}: it has no ${names.join(' or ')}`, `Name the key ${names[0]}.`)
+    } else if (found !== undefined) {
+      context.log.warning(`${unused}: the binding ${found.binding.name} comes first`, 'Put all of it into one of them.')
+    } else found = { binding, path: binding.pathOf(name) }
+  }
+  return found
+}
+
 async function open(name: string, dir: string): Promise<Binding> {
   const keys = (await list(dir)).filter(key => !key.startsWith('..') && !['type', 'provider'].includes(key))
   const pathOf = (key: string) => join(dir, key)
