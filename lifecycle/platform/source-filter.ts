@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { BaleError } from '../errors.ts'
-import type { Reporter } from '../events.ts'
+import type { BuildEvent, Reporter } from '../events.ts'
 import { readTrusted } from '../files/read.ts'
 import { isIgnoredByDocker, parseDockerignore } from '../spec/dockerignore.ts'
 import { fromUtf16, textOf } from '../spec/text.ts'
@@ -45,6 +45,7 @@ export interface SourceSettingsInput {
 export async function readSourceSettings(input: SourceSettingsInput): Promise<SourceSettings> {
   const { dir, reporter } = input
   const descriptor = await readDescriptor(dir, input.descriptor)
+  if (descriptor?.unread !== undefined) reporter.event(unreadTable(descriptor.unread))
   const ignored = (descriptor?.include ?? descriptor?.exclude) ? undefined : await readDockerignore(dir)
   const filters = [await ownOutputs(input), (await patterns(descriptor)) ?? dockerignore(ignored, reporter)]
   return {
@@ -57,6 +58,17 @@ export async function readSourceSettings(input: SourceSettingsInput): Promise<So
     },
     env: descriptor?.env ?? {},
     project: descriptor,
+  }
+}
+
+function unreadTable({ table, schema }: NonNullable<ProjectDescriptor['unread']>): BuildEvent {
+  return {
+    type: 'warning',
+    text: `project.toml: [${table}] is not read: the file is of schema ${schema}`,
+    fix:
+      table === 'build'
+        ? 'write [io.buildpacks] in place of [build] (docs/from-pack.md)'
+        : 'begin the file with [_] and schema-version = "0.2"',
   }
 }
 

@@ -17,6 +17,8 @@ export interface ProjectDescriptor {
   /** Those before and after every group. */
   readonly pre: readonly ProjectBuildpack[]
   readonly post: readonly ProjectBuildpack[]
+  /** A table that has a meaning in another schema than the file's. */
+  readonly unread?: { readonly table: string; readonly schema: string }
 }
 
 /** A buildpack of a project (extensions/project-descriptor.md): in the builder, at a URI, or a script in the file itself. */
@@ -47,11 +49,20 @@ export function parseProjectDescriptor(content: Uint8Array | string, where: stri
     })
   if (schema === '0.1') {
     const old = read.table(document, 'project')
-    return { ...nameIn(old), ...readBuild(read.table(document, 'build'), 'build', 'buildpacks') }
+    const unread = isTable(document, 'io', 'buildpacks') ? { unread: { table: 'io.buildpacks', schema } } : {}
+    return { ...nameIn(old), ...readBuild(read.table(document, 'build'), 'build', 'buildpacks'), ...unread }
   }
   const io = read.table(document, 'io')
   const buildpacks = io && read.table(io, 'buildpacks')
-  return { ...nameIn(project), ...readBuild(buildpacks, 'io.buildpacks', 'group') }
+  const unread = isTable(document, 'build') ? { unread: { table: 'build', schema } } : {}
+  return { ...nameIn(project), ...readBuild(buildpacks, 'io.buildpacks', 'group'), ...unread }
+}
+
+/** Whether there is a table, in a part of the file where anything may be. */
+function isTable(document: read.Node, ...path: readonly string[]): boolean {
+  return read.isTable(
+    path.reduce<unknown>((value, key) => (read.isTable(value) ? value[key] : undefined), document.table),
+  )
 }
 
 /** `id`, which is for machines, or `name`. */

@@ -53,6 +53,20 @@ describe('project.toml', () => {
     expect((await copied({ 'project.toml': toml })).env).toEqual({ A: '1' })
   })
 
+  it.each([
+    ['io.buildpacks', '0.1', '[[io.buildpacks.build.env]]\nname = "A"\nvalue = "1"\n'],
+    ['build', '0.3', '[_]\nschema-version = "0.3"\n[[build.env]]\nname = "A"\nvalue = "1"\n'],
+  ])('says that [%s] is not read in schema %s', async (table, schema, toml) => {
+    const { env, said } = await copied({ 'project.toml': toml })
+    expect(env).toEqual({})
+    expect(said).toEqual([`project.toml: [${table}] is not read: the file is of schema ${schema}`])
+  })
+
+  it('says nothing of tables that are of no schema', async () => {
+    const toml = '[com.heroku.static]\nroot = "a"\n[io.other]\n[[build.env]]\nname = "A"\nvalue = "1"\n'
+    expect(await copied({ 'project.toml': toml })).toMatchObject({ env: { A: '1' }, said: [] })
+  })
+
   it('names builder and buildpacks, with their places', async () => {
     const toml =
       '[_]\nschema-version = "0.2"\n[io.buildpacks]\nbuilder = "x"\n[[io.buildpacks.group]]\nid = "y"\n[[io.buildpacks.post.buildpacks]]\nuri = "z"\n'
