@@ -47,7 +47,7 @@ function giveEntry(
   { from, to: { uid, gid } }: { readonly from: From; readonly to: Owner },
 ): boolean {
   return wrapErrnoSync(host, () => {
-    // Most files are another's already, and one call says so. Whoever swaps one afterwards gets nothing by that.
+    // Most files belong to somebody else already, and one call tells. A file that is swapped in afterwards is not given away.
     const seen = from === 'root' ? lstatSync(parent.path(name)) : undefined
     if (seen !== undefined && seen.uid !== 0) return seen.isDirectory()
     const fd = parent.openPath(name)
