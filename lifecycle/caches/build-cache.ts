@@ -43,6 +43,7 @@ export class BuildCache implements AsyncDisposable {
   readonly #reporter: Reporter
   #writer: CacheWriter | undefined
   readonly #checkedIn: CachedTree[] = []
+  #hasRecords = false
   readonly #unpacked: { readonly diffId: Digest; readonly dir: string }[] = []
 
   constructor({ layers, blobInfo, trees, lease }: BuildCacheParts, reporter: Reporter) {
@@ -83,7 +84,7 @@ export class BuildCache implements AsyncDisposable {
 
   /**
    * Records what the unpacked trees look like: those that the build leaves alone need not be read to be exported. Nobody has
-   * changed them yet, so call this before a buildpack runs; it is of use to other processes too.
+   * changed them yet, so call this before a buildpack runs.
    */
   async recordRestored(): Promise<void> {
     const index = this.#blobInfo
@@ -96,7 +97,15 @@ export class BuildCache implements AsyncDisposable {
         if (tree !== undefined) index.setContent(diffId, tree)
       }),
     )
-    await index.save('all').catch(unlessFilesystem)
+    this.#hasRecords = true
+  }
+
+  /**
+   * Saves what `recordRestored` has found, for phases that are other processes. A build that is one process saves it with the
+   * cache: until then, nothing of an earlier build is changed.
+   */
+  async saveRecords(): Promise<void> {
+    if (this.#hasRecords) await this.#blobInfo?.save('all').catch(unlessFilesystem)
   }
 
   /** The verified tar of a cached layer; see `Cache.open`. */

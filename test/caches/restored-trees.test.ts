@@ -40,6 +40,7 @@ async function project() {
       await first.restore(options.from.diffId, { from: '/layers/bp/modules', to: layer, within: layers })
       if (options.records !== false) await first.recordRestored()
     }
+    if (options.apart === true) await first.saveRecords()
     const cache = options.apart === true ? await open() : first
     await options.change?.(layer)
     await cache.begin()

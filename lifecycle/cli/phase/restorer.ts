@@ -46,6 +46,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
         },
         signal,
       )
+      await cache?.saveRecords()
       if (checked !== analyzed) await writeOutput(path, formatAnalyzed(checked))
     },
   }
