@@ -120,7 +120,7 @@ function phases(home: string, who: Who, { tree, cache, apart }: Way, registry: s
     ...[
       '--ro-bind /usr /usr --ro-bind /etc /etc --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64',
     ],
-    ...['--dev /dev --proc /proc --perms 1777 --dir /tmp --perms 0755 --dir /home --perms 0777 --dir /home/cnb'],
+    ...['--dev /dev --bind /proc /proc --perms 1777 --dir /tmp --perms 0755 --dir /home --perms 0777 --dir /home/cnb'],
     ...['--perms 0755 --dir /cnb', `--ro-bind ${quote(tree)} /tree`],
     ...['lifecycle', 'buildpacks', 'order.toml'].map(file => `--ro-bind ${quote(join(home, file))} /cnb/${file}`),
     `--ro-bind ${quote(join(home, 'platform'))} /platform`,
@@ -140,6 +140,6 @@ function phases(home: string, who: Who, { tree, cache, apart }: Way, registry: s
     `kept="$ROUND/${name}"; build="$kept-$RANDOM$RANDOM"`,
     `mkdir -p "$kept" ${own('layers')} ${own('app')} && echo hello >${own('app/hello.txt')}`,
     `{ test "$(id -u)" != 0 || chown -R ${user}:${user} "$kept" "$build"; }`,
-    `bwrap ${mounts.join(' ')} --unshare-pid ${rights} --clearenv ${set.join(' ')} ${image} sh -ec ${quote(commands.join('\n'))} >"$build/log" 2>&1 || { cat "$build/log"; false; }`,
+    `bwrap ${mounts.join(' ')} --die-with-parent ${rights} --clearenv ${set.join(' ')} ${image} sh -ec ${quote(commands.join('\n'))} >"$build/log" 2>&1 || { cat "$build/log"; false; }`,
   ].join(' && ')
 }
