@@ -133,16 +133,24 @@ export class BlobInfoCache {
   }
 
   /**
-   * @param what `all`: also what this build has not used so far
+   * Saves what this build has used or set.
    * @throws BaleError 'filesystem' if it cannot be written
    */
-  async save(what: 'used' | 'all' = 'used'): Promise<void> {
+  save(): Promise<void> {
+    return this.#write(this.#next)
+  }
+
+  /** Saves what `setContent` has set beside all that was known before, if it has set anything. Throws as `save` does. */
+  async saveContent(): Promise<void> {
+    if (this.#restored.size === 0) return
+    const others = Object.entries(this.#before.layers).filter(([, { diffId }]) => !this.#restored.has(diffId))
+    await this.#write({ ...this.#before, layers: { ...Object.fromEntries(others), ...this.#next.layers } })
+  }
+
+  async #write(known: Known): Promise<void> {
     const boot = this.#clock.boot()
     if (boot === undefined) return
     const [written, booted] = [this.#clock.now(), this.#clock.now() - this.#clock.sinceBoot()]
-    const layers = Object.entries(this.#before.layers).filter(([, { diffId }]) => !this.#restored.has(diffId))
-    const kept = { ...this.#before, layers: Object.fromEntries(layers) }
-    const known = what === 'used' ? this.#next : union(kept, this.#next)
     const json = JSON.stringify({ version: 2, boot, booted, written, ...known })
     const staging = join(this.#dir, 'staging') // the next build removes leftovers there
     await mkdir(staging, { recursive: true })
@@ -151,12 +159,6 @@ export class BlobInfoCache {
 }
 
 const textOf = ({ purpose, place, tree }: LayerKey): string => `${purpose} ${place} ${tree}`
-
-const union = (a: Known, b: Known): Known => ({
-  layers: { ...a.layers, ...b.layers },
-  trees: { ...a.trees, ...b.trees },
-  files: { ...a.files, ...b.files },
-})
 
 /** A clock that NTP disciplines runs fast or slow by less than a thousandth (adjtimex(2): 500 ppm). */
 function isTrusted({ boot, booted, written }: v.InferOutput<typeof document>, clock: Clock): boolean {

@@ -43,7 +43,6 @@ export class BuildCache implements AsyncDisposable {
   readonly #reporter: Reporter
   #writer: CacheWriter | undefined
   readonly #checkedIn: CachedTree[] = []
-  #hasRecords = false
   readonly #unpacked: { readonly diffId: Digest; readonly dir: string }[] = []
 
   constructor({ layers, blobInfo, trees, lease }: BuildCacheParts, reporter: Reporter) {
@@ -97,7 +96,6 @@ export class BuildCache implements AsyncDisposable {
         if (tree !== undefined) index.setContent(diffId, tree)
       }),
     )
-    this.#hasRecords = true
   }
 
   /**
@@ -105,7 +103,7 @@ export class BuildCache implements AsyncDisposable {
    * cache: until then, nothing of an earlier build is changed.
    */
   async saveRecords(): Promise<void> {
-    if (this.#hasRecords) await this.#blobInfo?.save('all').catch(unlessFilesystem)
+    await this.#blobInfo?.saveContent().catch(unlessFilesystem)
   }
 
   /** The verified tar of a cached layer; see `Cache.open`. */

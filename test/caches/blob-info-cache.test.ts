@@ -51,7 +51,7 @@ describe('an index', () => {
     const { dir, layer } = await saved()
     const restorer = await BlobInfoCache.open(dir, clock())
     restorer.setContent(layer.diffId, 'restored')
-    await restorer.save('all')
+    await restorer.saveContent()
     const exporter = await BlobInfoCache.open(dir, clock())
     expect(exporter.layer({ ...key, tree: 'restored' })).toEqual(layer)
     expect(exporter.tree(layer.diffId)).toBe('fingerprint')
