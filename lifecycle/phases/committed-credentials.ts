@@ -3,7 +3,7 @@ import { BaleError } from '../errors.ts'
 import type { Credential, Credentials } from '../stores/credentials.ts'
 import type { Destination } from '../stores/open.ts'
 import type { Located } from './export-layers.ts'
-import { type Form, wholeFormsOf } from './mask.ts'
+import { type Form, formOf, wholeFormsOf } from './mask.ts'
 import { searchTree } from './search-tree.ts'
 
 /** Bytes. Tokens are longer; a password that is shorter may be a word of the source by chance. */
@@ -11,8 +11,8 @@ const shortest = 12
 
 /**
  * Looks in the application for the credentials of the registries that it is published to: a config.json of Docker or a script of CI
- * may have them. Buildpacks are out of reach of the credentials, so nothing else that a build leaves can hold them but by way of the
- * source. Takes a second of CPU time for each GB of the application.
+ * may have them. Layers are not searched: in a sandbox, and with Landlock, buildpacks cannot read the credentials; a container that has
+ * neither is warned of. Takes a second of CPU time for each GB of the application.
  * @throws BaleError 'input' with the place
  */
 export async function refuseCredentials(
@@ -27,7 +27,8 @@ export async function refuseCredentials(
     // Where they cannot be read, nothing is published with them: the registry's own error says so.
     const found = await credentials.find(repository, signal).catch(() => undefined)
     const [id = repository] = repository.split('/')
-    for (const value of found === undefined ? [] : valuesOf(found)) forms.push(...formsOf(id, value))
+    for (const value of found === undefined ? [] : valuesOf(found))
+      forms.push(...wholeFormsOf(Buffer.from(value)).map(text => formOf(id, text)))
   }
   if (forms.length === 0) return
   const found = (registry: string, where: string) =>
@@ -44,9 +45,3 @@ function valuesOf(credential: Credential): string[] {
   const { username, password } = credential
   return password.length < shortest ? [] : [password, `${username}:${password}`]
 }
-
-const formsOf = (id: string, value: string): Form[] =>
-  wholeFormsOf(Buffer.from(value)).map(text => {
-    const bytes = Buffer.from(text, 'latin1')
-    return { id, bytes, utf8: bytes.toString('utf8') }
-  })

@@ -47,19 +47,20 @@ export interface Form {
   readonly utf8: string
 }
 
+/** @param text as `formsOf` gives it: a character for each byte */
+export function formOf(id: string, text: string): Form {
+  const bytes = Buffer.from(text, 'latin1')
+  return { id, bytes, utf8: bytes.toString('utf8') }
+}
+
 /** Hides what is confidential in all that is said. */
 export class Mask {
   readonly #secrets: readonly Confidential[]
-  readonly forms: readonly Form[]
+  protected readonly forms: readonly Form[]
 
   constructor(secrets: readonly Confidential[]) {
     this.#secrets = secrets
-    this.forms = secrets.flatMap(secret =>
-      formsOf(secret).map(text => {
-        const bytes = Buffer.from(text, 'latin1')
-        return { id: secret.id, bytes, utf8: bytes.toString('utf8') }
-      }),
-    )
+    this.forms = secrets.flatMap(secret => formsOf(secret).map(text => formOf(secret.id, text)))
   }
 
   /** Hides what either of them hides. */

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { closeSync, readSync, readlinkSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import type { BaleError } from '../errors.ts'
-import { type ByteString, printableName, toBytes } from '../files/byte-string.ts'
+import { printableName, toBytes } from '../files/byte-string.ts'
 import { OpenDirectory } from '../files/open-directory.ts'
 import { wrapErrnoSync } from '../files/safe-open.ts'
 import { walk } from '../layers/tree/walk.ts'
@@ -14,7 +14,7 @@ export interface Search {
   /** The error for a form that was found. `where`: the path in the image */
   readonly found: (id: string, where: string) => BaleError
   /** Directories that are left out, by their paths in the tree. */
-  readonly skip?: (path: ByteString) => boolean
+  readonly skip?: (path: Buffer) => boolean
 }
 
 /**
@@ -23,17 +23,14 @@ export interface Search {
  */
 export async function searchTree({ host, image }: Located, search: Search, signal?: AbortSignal): Promise<void> {
   const top = OpenDirectory.open(host)
+  const topPath = toBytes(host)
   const longest = Math.max(...search.forms.map(({ bytes }) => bytes.length))
   const buffer = Buffer.alloc(longest + (1 << 20))
   try {
     let seen = 0
-    for (const { path, name, kind, parent } of walk(
-      top,
-      toBytes(host),
-      found => search.skip?.(found.toString()) === true,
-    )) {
+    for (const { path, name, kind, parent } of walk(top, topPath, search.skip)) {
       signal?.throwIfAborted()
-      const at = <T>(call: () => T): T => wrapErrnoSync(`${toBytes(host)}/${path}`, call)
+      const at = <T>(call: () => T): T => wrapErrnoSync(`${topPath}/${path}`, call)
       const refuse = (bytes: Buffer): void => {
         const form = search.forms.find(form => bytes.includes(form.bytes))
         if (form !== undefined) throw search.found(form.id, `${image}/${printableName(path)}`)

@@ -81,7 +81,7 @@ export class BuildSecrets extends Mask {
         if (!types.launch && !types.cache) dropped.add(`${base}/${name}`)
     }
     const search = { forms: this.forms, found: (id: string, where: string) => heldSecret(id, this.mask(where)) }
-    await searchTree(layersDir, { ...search, skip: path => dropped.has(path) }, signal)
+    await searchTree(layersDir, { ...search, skip: path => dropped.has(path.toString()) }, signal)
     await searchTree(appDir, search, signal)
   }
 }
