@@ -3,6 +3,9 @@ import { basename } from 'node:path'
 import { openPromise, type ZipFile } from 'yauzl'
 import { BuildpackError, type Component, packageUrl } from '../sdk/index.ts'
 
+/** The time of entries in archives that a build makes: the same source gives the same bytes. DOS times have even seconds. */
+export const archiveTime = '1980-01-01T00:00:02Z'
+
 /** What a jar or war says of itself. */
 export interface JavaArchive {
   readonly path: string

@@ -60,7 +60,7 @@ export async function provideClassData(
   }
 }
 
-/** The archive has the age of each object: how often it was there when the collector came by, which is another number each time. */
+/** The archive records how many garbage collections each object has survived, which differs from run to run: with this memory there is none. */
 const withoutCollections = ['-XX:+UseG1GC', '-Xms512m', '-Xmx512m', '-Xmn400m', '-XX:MetaspaceSize=512m'] as const
 
 /**

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type BuildContext, BuildpackError, keep, splitWords, firstSetting } from '../sdk/index.ts'
+import { archiveTime } from './archive.ts'
 import type { Artifact } from './artifact.ts'
 import type { Jdk } from './jdk.ts'
 import { copyDependencies, type Maven } from './maven.ts'
@@ -47,22 +48,10 @@ export async function buildWithToolsDeps(context: BuildContext, tools: Tools): P
     }),
   )
   if (hasBuild) return undefined
-  const [...paths] = (await readFile(result, 'utf8')).split('\n').filter(Boolean)
+  const paths = (await readFile(result, 'utf8')).split('\n').filter(Boolean)
   const jar = join(temp, 'application.jar')
-  await run(
-    [
-      join(jdk.home, 'bin/jar'),
-      '--create',
-      '--date',
-      '1980-01-01T00:00:02Z',
-      '--file',
-      jar,
-      '-C',
-      join(temp, 'classes'),
-      '.',
-    ],
-    { env: jdk.env, quiet: true, name: 'jar' },
-  )
+  const create = ['--create', '--date', archiveTime, '--file', jar, '-C', join(temp, 'classes'), '.']
+  await run([join(jdk.home, 'bin/jar'), ...create], { env: jdk.env, quiet: true, name: 'jar' })
   return {
     kind: 'class path',
     paths: [jar, ...paths.filter(path => basename(path).endsWith('.jar'))],

@@ -11,12 +11,12 @@ const initScript = `allprojects {
         preserveFileTimestamps = false
         reproducibleFileOrder = true
     }
-    // Before 4.9 Gradle makes each task at once, and has no word for later.
+    // Gradle has configureEach from 4.9 on.
     archives.respondsTo('configureEach') ? archives.configureEach(reproducible) : archives.all(reproducible)
 }
 `
 
-/** @throws BuildpackError for a project without a wrapper: Debian's Gradle is of 2017, and works in /usr/share alone */
+/** @throws BuildpackError for a project without a wrapper: Debian's Gradle dates from 2017, and runs from /usr/share only */
 export async function requireWrapper(app: App): Promise<void> {
   if (await app.has('gradlew')) return
   throw new BuildpackError('there is no Gradle wrapper', {

@@ -31,7 +31,7 @@ import { buildWithSbt } from './sbt.ts'
 import { warnOfUnusedSettings } from './spring-boot.ts'
 import type { ImageFiles } from './start.ts'
 import { checkTomcatSettings } from './tomcat.ts'
-import { available, chooseVersion, olderReleases } from './version.ts'
+import { available, chooseVersion, dumpsReproducibly, olderReleases } from './version.ts'
 
 /** Java applications, and those in other languages of the JVM that Maven or Gradle builds. */
 export const java = defineBuildpack({
@@ -98,6 +98,11 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const made = classPath === undefined ? compiled : await findClassPath(app, env, classPath)
   const files = await chooseFiles(context, made ?? ready, image, tool)
   warnOfUnusedSettings(context, files)
+  if (files.training !== undefined && !dumpsReproducibly(major))
+    log.warning(
+      `Java ${major} makes other bytes of the same classes each time: builds without the previous image differ in that layer`,
+      'Use Java 21 or newer, or leave BP_JVM_CDS_ENABLED out.',
+    )
   const jre = await provideJre(context, archive, { major, jdk, isRun: files.training !== undefined })
   const switches = [...(files.switches ?? [])]
   if (jre !== undefined && files.training !== undefined)

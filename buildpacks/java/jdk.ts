@@ -17,7 +17,7 @@ import {
   withTempDir,
 } from '../sdk/index.ts'
 import { trustStoreSource, writeTrustStore } from './trust-store.ts'
-import type { Major } from './version.ts'
+import { dumpsReproducibly, type Major } from './version.ts'
 
 /** A JDK in a layer of the build. */
 export interface Jdk {
@@ -110,7 +110,7 @@ export async function provideJre(
       if (link !== undefined) {
         await rm(home, { recursive: true })
         await run([join(jdk.home, 'bin/jlink'), ...link.args, '--output', home], { env: jdk.env, name: 'jlink' })
-        await dumpClasses(context, home, libraryDir(dir, target.arch))
+        if (dumpsReproducibly(major)) await dumpClasses(context, home, libraryDir(dir, target.arch))
       }
       const libraries = libraryDir(dir, target.arch)
       await withTempDir(async temp => {

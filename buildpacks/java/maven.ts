@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
 import { boundFile, type BuildContext, BuildpackError, digestOf, firstSetting, keep, splitWords } from '../sdk/index.ts'
+import { archiveTime } from './archive.ts'
 import type { Jdk } from './jdk.ts'
 import { proxiesOf } from './proxies.ts'
 
@@ -70,8 +71,8 @@ export async function buildWithMaven(context: BuildContext, tools: MavenTools): 
   return maven
 }
 
-/** The entries of archives get this time: the same source gives the same bytes (maven.apache.org, "Reproducible Builds"). */
-const reproducible = '-Dproject.build.outputTimestamp=1980-01-01T00:00:02Z'
+/** The time of entries in archives (maven.apache.org, "Reproducible Builds"). */
+const reproducible = `-Dproject.build.outputTimestamp=${archiveTime}`
 
 function projectArguments(env: Readonly<Record<string, string>>): string[] {
   const pom = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value

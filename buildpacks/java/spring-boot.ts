@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
 import { type BuildContext, BuildpackError, isSet } from '../sdk/index.ts'
-import { countClasses, type JavaArchive } from './archive.ts'
+import { archiveTime, countClasses, type JavaArchive } from './archive.ts'
 import type { Jdk } from './jdk.ts'
 import { inspectLibraries } from './libraries.ts'
 import type { Switch } from './launch-script.ts'
@@ -42,7 +42,7 @@ export async function extractArchive(
   const args = ['-Djarmode=tools', '-jar', path, 'extract', '--destination', stage, '--force']
   await run([`${jdk.home}/bin/java`, ...args], { env: jdk.env, quiet: true, name: 'unpacking Spring Boot' })
   // The manifest has the time of this moment, and gets a fixed one with what it says anyway.
-  const start = ['--main-class', main, '--date', '1980-01-01T00:00:02Z']
+  const start = ['--main-class', main, '--date', archiveTime]
   await run([`${jdk.home}/bin/jar`, '--update', '--file', join(stage, basename(path)), ...start], {
     env: jdk.env,
     quiet: true,

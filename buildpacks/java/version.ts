@@ -12,6 +12,9 @@ import { newestForGradle } from './gradle-version.ts'
 
 /** The major versions that Debian 13 has, the default one first. */
 export const available = ['21', '25'] as const
+/** Whether the archives of classes that a JVM of this version dumps have the same bytes each time: those of 17 do not. */
+export const dumpsReproducibly = (major: Major): boolean => Number(major) >= 21
+
 /** Those that an older release of Debian has, from which they run on this one as well: for who asks for exactly these. */
 export const olderReleases: Readonly<Record<string, string>> = { '11': 'bullseye', '17': 'bookworm' }
 /** All of them: `11`, `17`, `21`, `25`. */
