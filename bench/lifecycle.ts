@@ -63,7 +63,6 @@ export async function lifecycleRows(bench: Bench): Promise<Row[]> {
   const tasks = Object.entries(sizes).flatMap(([size, path]) =>
     (['volume', 'image'] as const).flatMap(cache =>
       [false, true].flatMap(apart => {
-        if (apart && cache === 'image') return [] // Other platforms than pack do not do that.
         const what = `${size}, ${cache === 'image' ? 'a cache image' : 'a cache volume'}, ${apart ? 'five phases' : 'creator'}`
         return ['cold', 'unchanged'].flatMap((when): Task[] => {
           const of = (who: Who): Task => ({
@@ -117,11 +116,10 @@ function phases(home: string, who: Who, { tree, cache, apart }: Way, registry: s
     : [`${at}/creator -run-image ${registry}/run ${kept} ${ids} $IMAGE`]
   const own = (path: string): string => `"$build/${path}"`
   const mounts = [
-    ...[
-      '--ro-bind /usr /usr --ro-bind /etc /etc --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64',
-    ],
-    ...['--dev /dev --bind /proc /proc --perms 1777 --dir /tmp --perms 0755 --dir /home --perms 0777 --dir /home/cnb'],
-    ...['--perms 0755 --dir /cnb', `--ro-bind ${quote(tree)} /tree`],
+    '--ro-bind /usr /usr --ro-bind /etc /etc --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64',
+    '--dev /dev --bind /proc /proc --perms 1777 --dir /tmp --perms 0755 --dir /home --perms 0777 --dir /home/cnb',
+    '--perms 0755 --dir /cnb',
+    `--ro-bind ${quote(tree)} /tree`,
     ...['lifecycle', 'buildpacks', 'order.toml'].map(file => `--ro-bind ${quote(join(home, file))} /cnb/${file}`),
     `--ro-bind ${quote(join(home, 'platform'))} /platform`,
     `--bind ${own('layers')} /layers --bind ${own('app')} /workspace --bind "$kept" /cache`,

@@ -11,7 +11,7 @@ const listens = /\.listen\(\s*(?:\{[^}]*?\bport\s*:\s*)?(\d{2,5})\b|\bserve\(\s*
 export async function warnOfFixedPort(app: App, log: Log, command: string): Promise<void> {
   const file = runsFile.exec(command.trim())?.[1]
   const source = file === undefined ? undefined : await app.read(file)
-  // Whoever reads PORT has a number for where there is none.
+  // A file that reads PORT has the number as its default.
   if (source === undefined || /\bPORT\b/.test(source)) return
   const found = listens.exec(source)
   const port = found?.[1] ?? found?.[2]

@@ -79,7 +79,7 @@ export async function provideDownloadedPython(
   launch: boolean,
 ): Promise<Python> {
   const minor = minorOf(version)
-  // Builds of one's own may have the versions of others.
+  // Builds in a list of the user's own may have the same versions as uv's.
   const list = context.env['UV_PYTHON_DOWNLOADS_JSON_URL']
   const layer = await context.layer('python', {
     title: `Python ${version}`,

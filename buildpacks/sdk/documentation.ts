@@ -24,7 +24,7 @@ export async function findDocumentation(app: App): Promise<Documentation | undef
   const requirements = await app.read(list)
   if (requirements === undefined) return undefined
   const mkdocs = await app.firstOf(['mkdocs.yml', 'mkdocs.yaml'])
-  // Its themes and plugins need it.
+  // Themes and plugins (mkdocs-material) depend on MkDocs, so a list may name one of them alone.
   if (mkdocs !== undefined && /^\s*mkdocs\b/im.test(requirements)) {
     const command = ['mkdocs', 'build', '--config-file', mkdocs, '--site-dir', documentationRoot] as const
     return { name: 'MkDocs', package: 'mkdocs', config: mkdocs, command }

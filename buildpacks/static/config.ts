@@ -78,7 +78,7 @@ export function siteConfig(input: ConfigInput): SiteConfig {
  */
 function etagMaps({ files, pages, site, ssi }: ConfigInput): string {
   const rows = files.flatMap(({ path, hash }) => {
-    // It changes with what it includes.
+    // What the server sends changes with the files that the page includes.
     if (ssi && isPage(path)) return []
     const names = [path, ...(path.endsWith(`/${site.index}`) ? [path.slice(0, -site.index.length)] : [])]
     if (path.endsWith('.html')) names.push(path.slice(0, -'.html'.length))

@@ -89,7 +89,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
 
-/** What Python's buildpack has made in this build. */
+/** The pages of documentation, which the Python buildpack has made just before. */
 async function madeBefore(app: App): Promise<GeneratedSite | undefined> {
   const documentation = await findDocumentation(app)
   if (documentation === undefined || !(await app.has(join(documentationRoot, 'index.html')))) return undefined

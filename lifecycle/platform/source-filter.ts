@@ -61,10 +61,10 @@ export async function readSourceSettings(input: SourceSettingsInput): Promise<So
   }
 }
 
-function unreadTable({ table, schema }: NonNullable<ProjectDescriptor['unread']>): BuildEvent {
+function unreadTable({ where, table, schema }: NonNullable<ProjectDescriptor['unread']>): BuildEvent {
   return {
     type: 'warning',
-    text: `project.toml: [${table}] is not read: the file is of schema ${schema}`,
+    text: `${where}: [${table}] is not read: the file is of schema ${schema}`,
     fix:
       table === 'build'
         ? 'write [io.buildpacks] in place of [build] (docs/from-pack.md)'

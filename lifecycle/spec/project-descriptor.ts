@@ -18,7 +18,7 @@ export interface ProjectDescriptor {
   readonly pre: readonly ProjectBuildpack[]
   readonly post: readonly ProjectBuildpack[]
   /** A table that has a meaning in another schema than the file's. */
-  readonly unread?: { readonly table: string; readonly schema: string }
+  readonly unread?: { readonly where: string; readonly table: string; readonly schema: string }
 }
 
 /** A buildpack of a project (extensions/project-descriptor.md): in the builder, at a URI, or a script in the file itself. */
@@ -49,12 +49,12 @@ export function parseProjectDescriptor(content: Uint8Array | string, where: stri
     })
   if (schema === '0.1') {
     const old = read.table(document, 'project')
-    const unread = isTable(document, 'io', 'buildpacks') ? { unread: { table: 'io.buildpacks', schema } } : {}
+    const unread = isTable(document, 'io', 'buildpacks') ? { unread: { where, table: 'io.buildpacks', schema } } : {}
     return { ...nameIn(old), ...readBuild(read.table(document, 'build'), 'build', 'buildpacks'), ...unread }
   }
   const io = read.table(document, 'io')
   const buildpacks = io && read.table(io, 'buildpacks')
-  const unread = isTable(document, 'build') ? { unread: { table: 'build', schema } } : {}
+  const unread = isTable(document, 'build') ? { unread: { where, table: 'build', schema } } : {}
   return { ...nameIn(project), ...readBuild(buildpacks, 'io.buildpacks', 'group'), ...unread }
 }
 
