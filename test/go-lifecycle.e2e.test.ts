@@ -66,7 +66,8 @@ inline = '''${script}'''
     ['procfile', /web/],
   ])('build examples/%s, and reuse their layers', async (example, installs) => {
     const path = await app(example)
-    const image = `bale-test-go-${example}`
+    // A name of its own, whose caches nothing has filled: not an earlier run, nor the first try of this one.
+    const image = `bale-test-go-${example}-${process.pid}-${Date.now()}`
     const build = () => bale(['build', image, '--builder', builder, '--lifecycle', 'builder', '--path', path])
     const first = await build()
     expect(first.code, first.output).toBe(0)
@@ -76,5 +77,6 @@ inline = '''${script}'''
     const again = await build()
     expect(digestIn(again)).toBe(digestIn(first))
     if (example !== 'procfile') expect(again.output).not.toMatch(installs)
+    await bale(['image', 'rm', image])
   })
 })

@@ -8,7 +8,7 @@ import type { ManagerChoice, ManagerJob, ManagerKind, ManagerSource, PackageMana
 import { readYaml } from '../yaml.ts'
 import { unpackTool } from './fetch.ts'
 import { installKey } from './install-key.ts'
-import { runNamedScript } from './scripts.ts'
+import { refusedByNewerYarn, runNamedScript } from './scripts.ts'
 import { commandOf, outdatedLock, provideTool, type Tool, toolEnv, writeNodeCommand } from './tool.ts'
 
 /** Yarn 2 and newer, with node_modules or Plug'n'Play. */
@@ -83,7 +83,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     ...(!layout.hasArchives && { YARN_ENABLE_GLOBAL_CACHE: pnp ? '0' : '1' }),
   }
   const fix = outdatedLock(/YN0028|YN0050/, 'yarn install', choice.lockFile)
-  const command = commandOf(context, 'yarn', { cwd: root.path, env: { ...env, YARN_PRODUCTION: undefined }, fix })
+  const command = commandOf(context, 'yarn', { cwd: root.path, env: { ...env, ...refusedByNewerYarn }, fix })
   const frozen = choice.lockFile === undefined ? ['--no-immutable'] : ['--immutable']
   const dirs = ['', ...project.members.map(({ dir }) => dir)]
   const focus = project.dir === '' || !project.isWorkspace ? ['--all'] : [project.json.name ?? '']
@@ -104,7 +104,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
       await command(['install', ...frozen])
     },
     rebuild: async () => void (await command(['rebuild'])),
-    runScript: (script, options) => runNamedScript(context, env, 'yarn', script, options),
+    runScript: (script, options) => runNamedScript(context, { ...env, ...refusedByNewerYarn }, 'yarn', script, options),
     prune: removeDev,
     // Scripts find packages when Yarn runs them, and Node does when it is a script of Yarn's.
     ...(pnp && {

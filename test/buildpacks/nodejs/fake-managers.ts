@@ -54,6 +54,9 @@ export class FakeManagers {
     if (!['yarn', 'pnpm', 'bun', 'turbo', 'nx'].includes(program)) return this.npm.runner(command, onLine)
     this.commands.push(command.argv.join(' ').replace(/ --(reporter|backend|non-interactive|no-progress)\S*/g, ''))
     this.env = command.env
+    // Yarn 2 and newer has a global folder.
+    if (program === 'yarn' && 'YARN_GLOBAL_FOLDER' in command.env && 'YARN_PRODUCTION' in command.env)
+      return failed('Usage Error: Unrecognized or legacy configuration settings found: production')
     if (first === 'run') {
       await this.npm.scripts[command.argv[2] ?? '']?.(command.cwd, command.env)
       return done()
