@@ -13,6 +13,8 @@ export interface ConfigInput {
   /** The directory of packages, from the application's. */
   readonly vendorDir: string | undefined
   readonly forceHttps: boolean
+  /** More files are made after this, of which nothing is known yet but that the names of bundles change with what is in them. */
+  readonly builtLater: boolean
   /** Directories that nobody may see: `/data/`. */
   readonly denied: readonly string[]
   /** The application's own parts for the server: `location` blocks. */
@@ -31,6 +33,10 @@ export function serverConfig(input: ConfigInput): ServerConfig {
   return { http: `${http(input).join('\n')}\n`, server: `${server(input).join('\n')}\n` }
 }
 
+const year = '"public, max-age=31536000, immutable"'
+const bundles = '(?:js|mjs|css|woff2?|png|jpe?g|svg|webp|avif|gif)$'
+const hashed = `[-.](?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,64}\\\\.${bundles}`
+
 /**
  * All files of an image have the same time, so that nginx's own ETags, of time and size, would not change with a file's contents.
  * What PHP answers, and what was uploaded later, has no ETag of ours.
@@ -39,9 +45,6 @@ function http({ files }: ConfigInput): string[] {
   const rows = files
     .filter(({ path }) => !/[\x00-\x1f\x7f]/.test(path))
     .map(({ path, hash }) => `${quoted(path)} "W/\\"${hash}\\"";`)
-  const year = '"public, max-age=31536000, immutable"'
-  const hashed =
-    '[-.](?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,64}\\\\.(?:js|mjs|css|woff2?|png|jpe?g|svg|webp|avif|gif)$'
   return [
     'map_hash_bucket_size 512;',
     `map_hash_max_size ${Math.max(2048, rows.length * 4)};`,
@@ -55,7 +58,7 @@ function http({ files }: ConfigInput): string[] {
   ]
 }
 
-function server({ web, root, framework, vendorDir, forceHttps, denied, own }: ConfigInput): string[] {
+function server({ web, root, framework, vendorDir, forceHttps, builtLater, denied, own }: ConfigInput): string[] {
   const ownTexts = own.map(({ name, text }) => `# ${name}\n${text.trim()}`)
   const has = (location: string) =>
     ownTexts.some(text => new RegExp(`^[^#\\n]*\\blocation\\s+${location}\\s*\\{`, 'm').test(text))
@@ -77,10 +80,21 @@ function server({ web, root, framework, vendorDir, forceHttps, denied, own }: Co
     // What visitors uploaded is no program.
     ...(framework === 'WordPress' ? ['location ~* "^/(?:.*/)?(?:uploads|files)/.*\\.php(?:/|$)" { return 404; }'] : []),
     ...ownTexts,
+    ...(builtLater ? [bundlesLocation(otherwise)] : []),
     ...(has('/') ? [] : [`location / { try_files $uri $uri/ ${otherwise}; }`]),
     ...(has('~\\*?\\s+["\']?\\S*php\\S*') ? [] : [phpLocation]),
   ]
 }
+
+/** Without an ETag of ours: bundlers name a file by its contents, which no visitor has to ask for again. */
+const bundlesLocation = (
+  otherwise: string,
+) => `location ~ "^/(?:build|assets)/(?:.*/)?[^/]+-[\\w-]{8}\\.${bundles}|^/(?:build|assets)/.*${hashed.replaceAll('\\\\', '\\')}" {
+try_files $uri ${otherwise};
+add_header Last-Modified "";
+add_header Cache-Control ${year};
+add_header X-Content-Type-Options nosniff;
+}`
 
 /** Expressions for paths that are not served though they are below the directory that is. */
 export function hiddenPatterns({ dir }: Web, vendorDir: string | undefined): readonly string[] {

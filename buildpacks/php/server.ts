@@ -9,6 +9,7 @@ import {
   BuildpackError,
   byDefault,
   digestOf,
+  composerPackages,
   escapeRegExp,
   firstSetting,
   isSet,
@@ -82,6 +83,7 @@ export async function provideServer(
     framework: framework?.name,
     vendorDir,
     forceHttps: isSet(env, 'BP_PHP_ENABLE_HTTPS_REDIRECT'),
+    builtLater: context.plan.some(({ name }) => name === composerPackages),
     denied,
     own: own.server,
   })

@@ -1,4 +1,5 @@
 import type { App } from './app.ts'
+import { composerPackages, usesComposerPackages } from './composer-packages.ts'
 import { BuildpackError } from './errors.ts'
 import { type Evidence, findEvidence, strengths } from './evidence.ts'
 import { FrontEnds } from './front-end.ts'
@@ -38,7 +39,9 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
       return { language, strength: 'declared' as const, because: [chosen.where, because].filter(Boolean).join(' and ') }
     })
     const rest = found.filter(({ language }) => !chosen.languages.includes(language))
-    return { found: [...evidence.toReversed(), ...rest], server: evidence.at(-1), builders: evidence.slice(0, -1) }
+    const server = evidence.at(-1)
+    const builders = await Promise.all(evidence.slice(0, -1).map(builder => withNeeds(app, server, builder)))
+    return { found: [...evidence.toReversed(), ...rest], server, builders }
   }
   const server = found[0]
   const node = found.find(({ language }) => language.id === 'nodejs')
@@ -48,7 +51,15 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   // A guess is of pages that are the whole application.
   const shown = frontEnd?.guessed && server.language.id !== 'static' ? undefined : frontEnd
   const work = await frontEndWork(app, env, shown)
-  return { found, server, builders: work === undefined ? makers : [{ ...node, because: work }, ...makers] }
+  if (work === undefined) return { found, server, builders: makers }
+  return { found, server, builders: [await withNeeds(app, server, { ...node, because: work }), ...makers] }
+}
+
+/** A front end in Node.js may take something from the packages of a server in PHP. */
+async function withNeeds(app: App, server: Evidence | undefined, builder: Evidence): Promise<Evidence> {
+  if (server?.language.id !== 'php' || builder.language.id !== 'nodejs') return builder
+  const needsPackages = await usesComposerPackages(app)
+  return needsPackages === undefined ? builder : { ...builder, needsPackages }
 }
 
 /** `BP_LANGUAGE=nodejs,python`: exactly these build, and the last one starts. */
@@ -94,21 +105,33 @@ export async function detectLanguage({ app, env }: { app: App; env: Env }, id: s
   }
   const builder = builders.find(({ language }) => language.id === id)
   if (builder) {
-    const reason = `${builder.language.name}: ${builder.because}; the application starts with ${describe(server)}`
-    // The server's plan requires it: a group without the server's buildpack does not take part.
-    return { role: 'builder', reason, plan: buildPlan().provides(runtime) }
+    const { needsPackages } = builder
+    const after = needsPackages === undefined ? '' : `; Composer's packages come first: ${needsPackages}`
+    const reason = `${builder.language.name}: ${builder.because}${after}; the application starts with ${describe(server)}`
+    return { role: 'builder', reason, plan: builderPlan(runtime, needsPackages !== undefined) }
   }
   const reason = `${describe(server)} rather than ${describe(own)}; BP_LANGUAGE=${id} chooses the latter`
   return { role: 'none', reason }
+}
+
+/**
+ * The server's plan requires the builder: a group without the server's buildpack does not take part. One that needs the server's packages
+ * requires them, which only a group has where it comes after the server.
+ */
+function builderPlan(runtime: string, needsPackages: boolean): BuildPlanBuilder {
+  const own = buildPlan().provides(runtime)
+  if (!needsPackages) return own
+  return own.or().provides(runtime).requires(runtime, { launch: false }).requires(composerPackages)
 }
 
 /** Requires the builders' runtimes for the build, or goes without them where their buildpacks are not in the group. */
 function serverPlan(runtime: string, builders: readonly Evidence[]): BuildPlanBuilder {
   const own = buildPlan().provides(runtime).requires(runtime)
   if (builders.length === 0) return own
+  const needed = builders.some(({ needsPackages }) => needsPackages !== undefined)
   const all = builders.reduce(
     (plan, { language }) => plan.requires(language.provides ?? language.id, { launch: false }),
-    own,
+    needed ? own.provides(composerPackages).or().provides(runtime).requires(runtime) : own,
   )
   return all.or().provides(runtime).requires(runtime)
 }

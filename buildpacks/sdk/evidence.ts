@@ -28,6 +28,8 @@ export interface Evidence {
   readonly because: string
   /** The language whose packages make what this one serves. */
   readonly builtBy?: Language
+  /** Why it is built after the server's packages are there, and with them. */
+  readonly needsPackages?: string
 }
 
 /** Gathers the evidence of every language, in the order of `languages`. */

@@ -342,6 +342,7 @@ describe('the configuration of nginx', () => {
     framework: undefined,
     vendorDir: undefined,
     forceHttps: false,
+    builtLater: false,
     denied: [],
     own: [],
   }
@@ -400,6 +401,17 @@ describe('the configuration of nginx', () => {
     const { server } = serverConfig({ ...input, own, web: { dir: 'public', why: '', hasIndex: true } })
     expect(server.match(/location \/ /g)).toHaveLength(1)
     expect(server).not.toContain('fastcgi_pass')
+  })
+
+  it('lets visitors keep bundles that are made later, by their names', () => {
+    const web = { dir: 'public', why: '', hasIndex: true }
+    const bundles = ({ server }: { server: string }) => /location ~ "(.*)" \{\ntry_files/.exec(server)?.[1]
+    expect(bundles(serverConfig({ ...input, web }))).toBe('^(?<script>.+?\\.php)(?<path_info>/.*)?$')
+    const pattern = new RegExp(bundles(serverConfig({ ...input, web, builtLater: true })) ?? '')
+    expect(pattern.test('/build/assets/app-Xy3_kP0q.css')).toBe(true)
+    expect(pattern.test('/build/app.1a2b3c4d.js')).toBe(true)
+    expect(pattern.test('/build/app.js')).toBe(false)
+    expect(pattern.test('/build/page-12345678.php')).toBe(false)
   })
 
   it('runs no file that was uploaded to WordPress', () => {

@@ -285,6 +285,67 @@ describe('the role of a language', () => {
     expect(await roleOf(tree, 'nodejs', { BP_NODE_RUN_SCRIPTS: '' })).toMatchObject({ role: 'none' })
     expect(await roleOf(tree, 'nodejs', { BP_LANGUAGE: 'python' })).toMatchObject({ role: 'none' })
   })
+
+  const laravel = {
+    'composer.json': json({ require: { 'laravel/framework': '^12' } }),
+    'public/index.php': '',
+    'package.json': json({ scripts: { build: 'vite build' } }),
+  }
+
+  it.each<[Tree, string]>([
+    [{ 'resources/css/app.css': "@import '../../vendor/livewire/flux/dist/flux.css';" }, 'resources/css/app.css'],
+    [{ 'vite.config.js': "alias: { ziggy: resolve('vendor/tightenco/ziggy') }" }, 'vite.config.js'],
+    [
+      {
+        'package.json': json({
+          scripts: { build: 'vite build' },
+          devDependencies: { '@laravel/vite-plugin-wayfinder': '^0.1' },
+        }),
+      },
+      '@laravel/vite-plugin-wayfinder',
+    ],
+    [
+      {
+        'package.json': json({
+          scripts: { build: 'encore production' },
+          devDependencies: { '@symfony/ux-turbo': 'file:vendor/symfony/ux-turbo/assets' },
+        }),
+      },
+      'package.json has @symfony/ux-turbo',
+    ],
+  ])('is a builder’s after PHP where %j needs Composer’s packages', async (more, where) => {
+    const tree = { ...laravel, ...more }
+    const alone = { provides: ['php'], requires: [{ name: 'php' }] }
+    const node = { name: 'node', metadata: { launch: false } }
+    const builder = await roleOf(tree, 'nodejs')
+    expect(builder).toMatchObject({
+      plan: {
+        sections: [
+          // Where PHP comes after it, as in a group of somebody's own.
+          { provides: ['node'], requires: [] },
+          { provides: ['node'], requires: [node, { name: 'php-packages' }] },
+        ],
+      },
+    })
+    expect(builder.reason).toContain(`; Composer's packages come first: ${where}`)
+    expect(await roleOf(tree, 'php')).toMatchObject({
+      plan: {
+        sections: [
+          { provides: ['php', 'php-packages'], requires: [{ name: 'php' }] },
+          { ...alone, requires: [...alone.requires, node] },
+          alone,
+        ],
+      },
+    })
+  })
+
+  it('is a builder’s before PHP where nothing needs the packages, or Composer calls npm', async () => {
+    const before = { role: 'builder', plan: { sections: [{ provides: ['node'], requires: [] }] } }
+    expect(await roleOf(laravel, 'nodejs')).toMatchObject(before)
+    const composer = json({ scripts: { dev: ['npx vite'], compile: ['npm run build'] } })
+    const flux = { 'resources/css/app.css': "@import '../../vendor/livewire/flux/dist/flux.css';" }
+    expect(await roleOf({ ...laravel, ...flux, 'composer.json': composer }, 'nodejs')).toMatchObject(before)
+  })
 })
 
 describe('what no buildpack builds', () => {
