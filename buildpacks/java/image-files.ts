@@ -8,6 +8,7 @@ import { hiddenFiles } from './hidden-files.ts'
 import type { Jdk } from './jdk.ts'
 import { inspectLibraries } from './libraries.ts'
 import { copyLibraries, type Maven } from './maven.ts'
+import { makeArchiveReproducible, makeReproducible } from './reproducible.ts'
 import { extractArchive, startExtracted, startSpringBoot, wantsClassData } from './spring-boot.ts'
 import { type ImageFiles, web } from './start.ts'
 import { provideTomcat, type Tomcat } from './tomcat.ts'
@@ -20,25 +21,33 @@ export interface BuildTools {
   readonly temp: string
   /** The Maven that built the application, or else Debian's. */
   readonly openMaven: () => Promise<Maven>
+  /** When this build began: archives that are younger are its own. */
+  readonly start: Date
 }
 
 /** Replaces the sources in the application's directory by what the build made, and says how that starts. */
 export async function placeArtifact(context: BuildContext, artifact: Artifact, tools: BuildTools): Promise<ImageFiles> {
   const { app } = context
-  const { jdk, temp } = tools
+  const { jdk, temp, start } = tools
   const stage = join(temp, 'application')
   await mkdir(stage)
+  const place = async () => {
+    await makeReproducible(stage, start)
+    await replaceSources(context, stage)
+  }
+  // It may be unpacked.
+  if ('archive' in artifact) await makeArchiveReproducible(artifact.archive.path, start)
   if (artifact.kind === 'distribution') {
     if (artifact.path.endsWith('.zip')) await unzip(context, jdk, artifact.path, stage)
     else await cp(artifact.path, stage, { recursive: true, verbatimSymlinks: true })
-    await replaceSources(context, stage)
+    await place()
     return startDistribution(context)
   }
   if (artifact.kind === 'class path') {
     // Those of two modules may have the same name.
     const libraries = artifact.paths.map((path, index) => join('lib', String(index + 1), basename(path)))
     for (const [index, path] of artifact.paths.entries()) await cp(path, join(stage, libraries[index] ?? ''))
-    await replaceSources(context, stage)
+    await place()
     return startLibraries(context, artifact.main, libraries)
   }
   const { archive } = artifact
@@ -49,13 +58,13 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
     await unzip(context, jdk, archive.path, webapp.staged)
     // Before the application's Maven wrapper and settings go, which bring it.
     const tomcat = await provideTomcat(context, webapp, tools)
-    await replaceSources(context, stage)
+    await place()
     return startTomcat(context, tomcat, 'webapp')
   }
   if (artifact.kind === 'classes') {
     await cp(archive.path, join(stage, basename(archive.path)))
     await stageLibraries(context, tools, archive, stage)
-    await replaceSources(context, stage)
+    await place()
     return startClasses(context, archive, artifact.main)
   }
   const isQuarkus = basename(archive.path) === 'quarkus-run.jar'
@@ -67,7 +76,7 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
     await cp(archive.path, join(stage, basename(archive.path)))
     await copyClassPath(context, archive, stage)
   }
-  await replaceSources(context, stage)
+  await place()
   if (isTrained) return startExtracted(context, archive)
   return archive.layersIndex === undefined
     ? startArchive(context, archive, isQuarkus)

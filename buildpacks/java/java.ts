@@ -73,6 +73,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
 
 async function buildIn(context: BuildContext, temp: string): Promise<BuildResult> {
   const { app, env, log } = context
+  const start = new Date()
   const { major, why, instead } = await chooseVersion(app, env)
   log.info(`Java ${major}: ${why}`)
   if (instead) {
@@ -92,7 +93,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const built = tool === 'maven' ? await buildWithMaven(context, tools) : undefined
   if (tool === 'gradle') await buildWithGradle(context, { jdk, temp })
   if (tool === 'leiningen') await buildWithLeiningen(context, tools)
-  const image = { jdk, temp, openMaven: async () => built ?? openMaven(context, tools) }
+  const image = { jdk, temp, start, openMaven: async () => built ?? openMaven(context, tools) }
   const classPath = tool === 'sbt' ? await buildWithSbt(context, image) : undefined
   const compiled = tool === 'tools.deps' ? await buildWithToolsDeps(context, image) : undefined
   const made = classPath === undefined ? compiled : await findClassPath(app, env, classPath)

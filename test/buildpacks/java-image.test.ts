@@ -18,7 +18,7 @@ async function built(tree: Tree) {
   await mkdir(temp)
   const context = { app, env: {}, log: new Log({ stdout: () => {}, stderr: () => {} }) } as unknown as BuildContext
   const openMaven = () => Promise.reject(new Error('Maven is not needed'))
-  return { app, context, tools: { jdk: {} as Jdk, temp, openMaven } }
+  return { app, context, tools: { jdk: {} as Jdk, temp, start: new Date(), openMaven } }
 }
 
 describe('Play', () => {

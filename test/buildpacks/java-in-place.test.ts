@@ -29,7 +29,7 @@ async function start(tree: Tree, tool: BuildTool = 'maven') {
   // Maven copies the libraries that the project needs.
   const run = () => writeTree(app.path, { 'target/bale-libraries/a.jar': executable })
   const openMaven = () => Promise.resolve({ name: 'mvn', run })
-  const tools = { jdk: { home: '/jdk', env: {} } as Jdk, temp: root, openMaven }
+  const tools = { jdk: { home: '/jdk', env: {} } as Jdk, temp: root, start: new Date(), openMaven }
   const image = await startInPlace(context, 'the Procfile', tools, tool)
   const inApp = (word: string) => word.replaceAll(`${app.path}/`, '')
   const commands = image.processes.map(({ type, command }) => `${type}: ${command.map(inApp).join(' ')}`)

@@ -64,7 +64,7 @@ async function application(files: Tree, env: Record<string, string>) {
   } as unknown as BuildContext
   const jdk = { home: '/jdk', version: '21', env: {} } satisfies Jdk
   const maven = () => openMaven(context, { archive: {} as DebianArchive, jdk, temp }, 'mvnw')
-  return { app, context, root, tools: { jdk, temp, openMaven: maven } }
+  return { app, context, root, tools: { jdk, temp, start: new Date(), openMaven: maven } }
 }
 
 /** Places a war that the application's wrapper built, and returns what is in the application's directory. */

@@ -372,7 +372,7 @@ describe('libraries that an archive names in its manifest', () => {
     const context = { app, env: {}, log: new Log({ stdout: note, stderr: note }) } as unknown as BuildContext
     const archive = await readArchive(app.at('target/shop.jar'))
     const openMaven = () => Promise.reject(new Error('Maven is not needed'))
-    const tools = { jdk: {} as Jdk, temp: join(dir, 'temp'), openMaven }
+    const tools = { jdk: {} as Jdk, temp: join(dir, 'temp'), start: new Date(), openMaven }
     await placeArtifact(context, { kind: 'archive', archive }, tools)
     return { said, files: (await readdir(app.path, { recursive: true })).sort() }
   }
