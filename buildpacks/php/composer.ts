@@ -2,7 +2,7 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
-import { bindingsOf, type BuildContext, BuildpackError, digestOf, keep, type Layer } from '../sdk/index.ts'
+import { boundFiles, type BuildContext, BuildpackError, digestOf, keep, type Layer } from '../sdk/index.ts'
 import type { Manifest } from './project.ts'
 import { beside, loadExtensions, morePackages, type Php, withEnv } from './runtime.ts'
 
@@ -70,13 +70,10 @@ async function relocate(root: string, layer: string): Promise<void> {
 }
 
 /** A binding of the type `composer` has the auth.json, which Composer reads in its own directory; COMPOSER_AUTH wins. */
-async function useCredentials(context: BuildContext, home: string): Promise<void> {
-  for (const binding of await bindingsOf(context, 'composer')) {
-    for (const key of ['auth.json', 'config.json']) {
-      if (!binding.keys.includes(key)) continue
-      await copyFile(binding.pathOf(key), join(home, key))
-      context.log.info(`Composer uses ${key} of the binding ${binding.name}`)
-    }
+export async function useCredentials(context: BuildContext, home: string): Promise<void> {
+  for (const { binding, name, path } of await boundFiles(context, 'composer', 'auth.json', 'config.json')) {
+    await copyFile(path, join(home, name))
+    context.log.info(`Composer uses ${name} of the binding ${binding.name}`)
   }
 }
 

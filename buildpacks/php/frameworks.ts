@@ -10,6 +10,7 @@ import {
   type LaunchProcess,
   shellProcess,
 } from '../sdk/index.ts'
+import { moreFrameworks } from './more-frameworks.ts'
 import type { Lock, Manifest } from './project.ts'
 import type { Php } from './runtime.ts'
 import { wordPressConfig } from './wordpress.ts'
@@ -42,10 +43,12 @@ export async function findFramework(
 ): Promise<Framework | undefined> {
   const names = new Set([...Object.keys(manifest?.require ?? {}), ...(lock?.packages ?? []).map(({ name }) => name)])
   if ((await app.has('artisan')) && (names.has('laravel/framework') || names.has('laravel/lumen-framework')))
-    return laravel
+    return laravelWith(names)
   if ((await app.has('bin/console')) && (names.has('symfony/framework-bundle') || names.has('symfony/http-kernel')))
-    return symfony(names.has('symfony/messenger'))
+    return symfony(names)
   if ((await app.has('wp-settings.php')) && (await app.has('wp-load.php'))) return wordPress
+  const simple = moreFrameworks.find(({ packages }) => packages.some(each => names.has(each)))
+  if (simple !== undefined) return { ...plain, ...simple, extensions: [...databases, ...simple.extensions] }
   if (names.has('doctrine/dbal') || names.has('illuminate/database') || names.has('cakephp/database'))
     return { ...plain, name: 'Databases', extensions: databases }
   return undefined
@@ -122,7 +125,23 @@ fi
   },
 }
 
-function symfony(hasMessenger: boolean): Framework {
+/** Laravel speaks to Redis with PHP's extension, unless the application has the package that does without. */
+function laravelWith(names: ReadonlySet<string>): Framework {
+  const has = (name: string) => names.has(`laravel/${name}`)
+  const others = laravel.processes.filter(({ type }) => type !== 'worker' || !has('horizon'))
+  return {
+    ...laravel,
+    extensions: [...laravel.extensions, ...(names.has('predis/predis') ? [] : ['redis'])],
+    processes: [
+      ...others,
+      ...(has('horizon') ? [shellProcess('worker', 'exec php artisan horizon "$@"')] : []),
+      ...(has('reverb') ? [shellProcess('reverb', 'exec php artisan reverb:start --port="${PORT:-8080}" "$@"')] : []),
+    ],
+  }
+}
+
+function symfony(names: ReadonlySet<string>): Framework {
+  const hasMessenger = names.has('symfony/messenger')
   const variables = { APP_ENV: 'prod', APP_DEBUG: '0' }
   return {
     ...plain,
@@ -137,23 +156,33 @@ function symfony(hasMessenger: boolean): Framework {
       ...(hasMessenger ? [shellProcess('worker', 'exec php bin/console messenger:consume --all "$@"')] : []),
     ],
     async finish(context, php) {
-      const { env, log } = context
-      const mode = { APP_ENV: env['APP_ENV'] || 'prod', APP_DEBUG: '0' }
-      const { exitCode, stdout, stderr } = await log.step('Warming the cache of Symfony', () =>
-        context.run([php.program, 'bin/console', 'cache:warmup', '--no-interaction', '--no-ansi'], {
-          env: { ...php.env, ...mode },
-          quiet: true,
-          allowFailure: true,
-        }),
-      )
-      if (exitCode === 0) return
-      log.detail(`${stdout}${stderr}`.trim())
-      throw new BuildpackError(`bin/console cache:warmup failed with exit status ${exitCode}`, {
-        where: 'bin/console',
-        fix: 'correct what it prints, or give the variables that config/ needs with --env',
-      })
+      const { app } = context
+      await runConsole(context, php, 'cache:warmup', 'Warming the cache of Symfony')
+      // In production nothing serves what is not there (symfony.com, "AssetMapper").
+      if (!names.has('symfony/asset-mapper') || (await app.has('public/assets/manifest.json'))) return
+      if (await app.has('importmap.php'))
+        await runConsole(context, php, 'asset-map:compile', 'Compiling the assets of Symfony')
     },
   }
+}
+
+async function runConsole(context: BuildContext, php: Php, command: string, title: string): Promise<void> {
+  const { env, log } = context
+  const { exitCode, stdout, stderr } = await log.step(title, () =>
+    context.run([php.program, 'bin/console', command, '--no-interaction', '--no-ansi'], {
+      env: { ...php.env, APP_ENV: env['APP_ENV'] || 'prod', APP_DEBUG: '0' },
+      quiet: true,
+      allowFailure: true,
+    }),
+  )
+  if (exitCode === 0) return
+  log.detail(`${stdout}${stderr}`.trim())
+  throw new BuildpackError(`bin/console ${command} failed with exit status ${exitCode}`, {
+    where: 'bin/console',
+    fix: /importmap:install/.test(stdout + stderr)
+      ? 'add "importmap:install" to the scripts of composer.json: it fetches what importmap.php names'
+      : 'correct what it prints, or give the variables that config/ needs with --env',
+  })
 }
 
 /** WordPress as it is downloaded: its configuration comes from the environment, unless the source has one. */

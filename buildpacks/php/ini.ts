@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { type App, BuildpackError } from '../sdk/index.ts'
 import { extensionName, type ExtensionRequest, packageOfExtension } from './extensions.ts'
 
@@ -38,7 +39,7 @@ opcache.max_accelerated_files = 20000
 opcache.validate_timestamps = \${PHP_OPCACHE_VALIDATE_TIMESTAMPS:-0}
 `
 
-/** A file of .php.ini.d, without the lines that load extensions which are loaded anyway. */
+/** A php.ini of the application, or a file of its .php.ini.d, without the lines that load extensions which are loaded anyway. */
 export interface OwnIni {
   readonly name: string
   readonly text: string
@@ -52,18 +53,20 @@ export interface OwnSettings {
 }
 
 const dir = '.php.ini.d'
+/** The php.ini at the top of the source, before those of that directory. */
+export const rootIni = '00-php.ini'
 
 /**
- * The application's own settings in .php.ini.d, as Paketo has them. Extensions that they load come from Debian; loading one
+ * The application's own settings: a php.ini at its top, as Google and Railpack have it, and those in .php.ini.d, as Paketo has them. Extensions that they load come from Debian; loading one
  * twice would be a warning in each start.
  */
 export async function readOwnSettings(app: App): Promise<OwnSettings> {
-  const names = (await readdir(app.at(dir)).catch(() => [])).filter(name => name.endsWith('.ini')).toSorted()
+  const inDir = (await readdir(app.at(dir)).catch(() => [])).filter(name => name.endsWith('.ini')).toSorted()
+  const paths = [...((await app.has('php.ini')) ? ['php.ini'] : []), ...inDir.map(name => `${dir}/${name}`)]
   const files: OwnIni[] = []
   const extensions: ExtensionRequest[] = []
   let memoryLimit: string | undefined
-  for (const name of names) {
-    const where = `${dir}/${name}`
+  for (const where of paths) {
     const lines = ((await app.read(where)) ?? '').split(/\r?\n/)
     const kept = lines.map((line, index) => {
       memoryLimit = /^\s*memory_limit\s*=\s*"?([^;"\s]+)/i.exec(line)?.[1] ?? memoryLimit
@@ -73,7 +76,8 @@ export async function readOwnSettings(app: App): Promise<OwnSettings> {
       extensions.push({ name: extension, where: `${where}:${index + 1}` })
       return packageOfExtension(extension) === undefined ? line : `; ${line.trim()}`
     })
-    files.push({ name, text: kept.join('\n') })
+    // They are read in the order of their names.
+    files.push({ name: where === 'php.ini' ? rootIni : basename(where), text: kept.join('\n') })
   }
   return { files, extensions, memoryLimit }
 }

@@ -33,6 +33,7 @@ export function serverConfig(input: ConfigInput): ServerConfig {
   return { http: `${http(input).join('\n')}\n`, server: `${server(input).join('\n')}\n` }
 }
 
+const takesUploads = new Set(['WordPress', 'Bedrock', 'Drupal'])
 const year = '"public, max-age=31536000, immutable"'
 const bundles = '(?:js|mjs|css|woff2?|png|jpe?g|svg|webp|avif|gif)$'
 const hashed = `[-.](?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,64}\\\\.${bundles}`
@@ -78,7 +79,9 @@ function server({ web, root, framework, vendorDir, forceHttps, builtLater, denie
     ...hidden,
     ...denied.map(dir => `location ^~ ${quoted(dir)} { return 404; }`),
     // What visitors uploaded is no program.
-    ...(framework === 'WordPress' ? ['location ~* "^/(?:.*/)?(?:uploads|files)/.*\\.php(?:/|$)" { return 404; }'] : []),
+    ...(takesUploads.has(framework ?? '')
+      ? ['location ~* "^/(?:.*/)?(?:uploads|files)/.*\\.php(?:/|$)" { return 404; }']
+      : []),
     ...ownTexts,
     ...(builtLater ? [bundlesLocation(otherwise)] : []),
     ...(has('/') ? [] : [`location / { try_files $uri $uri/ ${otherwise}; }`]),

@@ -21,6 +21,7 @@ import { findFramework, type Framework, openDirectories, provideVariables } from
 import { provideHerokuPrograms, wantsServer } from './heroku.ts'
 import { namedExtensions, readOwnSettings } from './ini.ts'
 import { componentsOf, installOptions, installPackages, makeLock } from './install.ts'
+import { checkOtherServers } from './other-servers.ts'
 import { type Lock, type Manifest, readLock, readManifest } from './project.ts'
 import {
   type Offer,
@@ -33,6 +34,7 @@ import {
 } from './runtime.ts'
 import { usedExtensions } from './scan.ts'
 import { chosenServer, provideServer } from './server.ts'
+import { findSessions } from './sessions.ts'
 import { checkVersion, wantedPhp } from './version.ts'
 import { findWeb, type Web } from './web.ts'
 
@@ -57,7 +59,9 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const wanted = await wantedPhp(context, manifest, lock)
   const options = installOptions(env)
   const server = chosenServer(context)
+  await checkOtherServers(context, manifest)
   const serves = await wantsServer(app, env)
+  const sessions = serves ? await findSessions(context) : undefined
   const web = serves ? await findWeb(app, env) : undefined
   if (serves && web === undefined && !(await app.has('Procfile'))) throw noStart()
   return withTempDir(async temp => {
@@ -70,11 +74,15 @@ async function build(context: BuildContext): Promise<BuildResult> {
     )
     for (const text of warnings) log.warning(text, 'Change it, if the application runs on that.')
     // An extension that is not to be had is an error before PHP is fetched.
-    const early = await extensionsOf(context, manifest, lock, options.ignores)
+    const findExtensions = async (of: Lock | undefined) => [
+      ...(sessions ? [sessions.extension] : []),
+      ...(await extensionsOf(context, manifest, of, options.ignores)),
+    ]
+    const early = await findExtensions(lock)
     packagesOfExtensions(early, offer.minor)
     const base = await providePhp(context, archive, offer)
-    const { ignores } = options
-    const project = await preparePackages(context, archive, { php: base, offer, temp, manifest, lock, early, ignores })
+    const input = { php: base, offer, temp, manifest, lock, early, findExtensions }
+    const project = await preparePackages(context, archive, input)
     // Scripts of Composer's write to them as well.
     if (project.framework) await openDirectories(app, project.framework)
     if (project.composer && manifest) {
@@ -86,6 +94,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
         php: project.php,
         web,
         framework: project.framework,
+        sessions,
         memoryLimit: project.memoryLimit,
         vendorDir: manifest?.vendorDir,
       })
@@ -106,17 +115,17 @@ interface Input {
   readonly lock: Lock | undefined
   /** What is asked for as far as it is known without a lock file that is still to be made. */
   readonly early: readonly ExtensionRequest[]
-  readonly ignores: (name: string) => boolean
+  readonly findExtensions: (lock: Lock | undefined) => Promise<readonly ExtensionRequest[]>
 }
 
 /** Chooses packages where nobody did, and brings PHP the extensions that they need. */
 async function preparePackages(context: BuildContext, archive: DebianArchive, input: Input) {
-  const { manifest, offer, temp, ignores } = input
+  const { manifest, offer, temp } = input
   const { minor } = offer
   const composing = manifest && (await provideComposer(context, archive, { php: input.php, minor, temp }))
   const lock = input.lock ?? (composing && manifest && (await makeLock(context, composing, manifest)))
   const own = await readOwnSettings(context.app)
-  const requests = lock === input.lock ? input.early : await extensionsOf(context, manifest, lock, ignores)
+  const requests = lock === input.lock ? input.early : await input.findExtensions(lock)
   const names = packagesOfExtensions(requests, minor)
   const extended = await provideExtensions(context, archive, { php: input.php, minor }, names)
   const php = await provideOwnSettings(context, extended, own)

@@ -12,7 +12,7 @@ import {
   prepend,
 } from '../sdk/index.ts'
 import { basePackages } from './extensions.ts'
-import { type OwnSettings, phpIni } from './ini.ts'
+import { type OwnSettings, phpIni, rootIni } from './ini.ts'
 
 /** Which PHP there is: the one of the Debian release. */
 export interface Offer {
@@ -186,8 +186,13 @@ export function beside(php: Php, dir: string, arch: string, packages: readonly D
 }
 
 /** The application's own settings are the last that are read. */
-export async function provideOwnSettings({ layer, env }: BuildContext, php: Php, { files }: OwnSettings): Promise<Php> {
+export async function provideOwnSettings(
+  { layer, env, log }: BuildContext,
+  php: Php,
+  { files }: OwnSettings,
+): Promise<Php> {
   if (files.length === 0) return withEnv(php, env)
+  if (files.some(({ name }) => name === rootIni)) log.info('php.ini at the top of the source has settings of PHP')
   const { path } = await layer('settings', {
     types: { launch: true, build: true },
     key: { settings: digestOf(...files.flatMap(({ name, text }) => [name, text])) },

@@ -21,6 +21,7 @@ import { hiddenPatterns, serverConfig } from './nginx-config.ts'
 import { publicFiles } from './public-files.ts'
 import type { Php } from './runtime.ts'
 import { serveScript } from './serve-script.ts'
+import type { Sessions } from './sessions.ts'
 import type { Web } from './web.ts'
 
 /** The servers that BP_PHP_SERVER may name. */
@@ -30,6 +31,7 @@ export interface ServerInput {
   readonly php: Php
   readonly web: Web
   readonly framework: Framework | undefined
+  readonly sessions: Sessions | undefined
   readonly memoryLimit: string | undefined
   /** The directory of packages. */
   readonly vendorDir: string | undefined
@@ -103,7 +105,7 @@ export async function provideServer(
       root,
       memoryLimit,
       fpmFiles,
-      prepare: framework?.prepare ?? '',
+      prepare: preparationOf(input),
     })
   const made = await layer('server', {
     types: { launch: true },
@@ -211,12 +213,12 @@ gzip_types text/plain text/css text/javascript application/javascript text/xml t
 `
 }
 
+const preparationOf = ({ framework, sessions }: ServerInput) => `${sessions?.prepare ?? ''}${framework?.prepare ?? ''}`
+
 /** PHP's own server would send files whose name starts with a dot. */
-async function providePhpServer(
-  context: BuildContext,
-  { web, framework, memoryLimit, vendorDir }: ServerInput,
-): Promise<void> {
+async function providePhpServer(context: BuildContext, input: ServerInput): Promise<void> {
   const { app, layer, log } = context
+  const { web, memoryLimit, vendorDir } = input
   const root = app.at(web.dir)
   const denied = (await deniedDirectories(context, web)).map(dir => `^${escapeRegExp(dir)}`)
   const patterns = ['/\\.(?!well-known(/|$))', ...hiddenPatterns(web, vendorDir), ...denied]
@@ -231,7 +233,7 @@ foreach (${phpList(patterns)} as $pattern) {
 }
 return false;
 `
-  const prepare = framework?.prepare ?? ''
+  const prepare = preparationOf(input)
   const script = (dir: string) =>
     serveScript({ nginx: undefined, dir, app: app.path, root, memoryLimit, fpmFiles: false, prepare })
   await layer('server', {

@@ -1,4 +1,4 @@
-import { bindingsOf, BuildpackError, type Context } from '../sdk/index.ts'
+import { type Binding, bindingsOf, BuildpackError, type Context, warnOfSecond } from '../sdk/index.ts'
 import { isCredential, parseConfig } from './settings.ts'
 
 /**
@@ -6,17 +6,23 @@ import { isCredential, parseConfig } from './settings.ts'
  * a file of Bundler's with such settings.
  * @throws BuildpackError for other settings in that file, and for text that is no credential
  */
-export async function readCredentials(context: Pick<Context, 'env' | 'platformDir'>): Promise<Record<string, string>> {
-  const found: Record<string, string> = {}
+export async function readCredentials(
+  context: Pick<Context, 'env' | 'platformDir' | 'log'>,
+): Promise<Record<string, string>> {
+  const found = new Map<string, { value: string; binding: Binding }>()
   for (const binding of await bindingsOf(context, 'bundler')) {
     for (const key of binding.keys) {
       const where = `the binding ${binding.name}/${key}`
       const text = (await binding.read(key)) ?? ''
-      if (key === 'config') Object.assign(found, credentialsOf(text, where))
-      else found[settingFor(key, where)] = checked(text, where)
+      const all = key === 'config' ? credentialsOf(text, where) : { [settingFor(key, where)]: checked(text, where) }
+      for (const [name, value] of Object.entries(all)) {
+        const first = found.get(name)
+        if (first === undefined) found.set(name, { value, binding })
+        else if (first.value !== value) warnOfSecond(context, 'bundler', first.binding, binding, name)
+      }
     }
   }
-  return found
+  return Object.fromEntries(Array.from(found, ([name, { value }]) => [name, value]))
 }
 
 function credentialsOf(text: string, where: string): Record<string, string> {

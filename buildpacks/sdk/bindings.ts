@@ -48,10 +48,57 @@ export async function boundFile(
     if (name === undefined) {
       context.log.warning(`${unused}: it has no ${names.join(' or ')}`, `Name the key ${names[0]}.`)
     } else if (found !== undefined) {
-      context.log.warning(`${unused}: the binding ${found.binding.name} comes first`, 'Put all of it into one of them.')
+      warnOfSecond(context, type, found.binding, binding)
     } else found = { binding, path: binding.pathOf(name) }
   }
   return found
+}
+
+/**
+ * The files of these names in bindings of a type, each from the first that has one. What is in a later one, or has another name, has no
+ * effect, and is warned of.
+ */
+export async function boundFiles(
+  context: Pick<Context, 'env' | 'platformDir' | 'log'>,
+  type: string,
+  ...names: readonly string[]
+): Promise<{ readonly binding: Binding; readonly name: string; readonly path: string }[]> {
+  const found: { binding: Binding; name: string; path: string }[] = []
+  for (const binding of await bindingsOf(context, type)) {
+    const own = names.filter(name => binding.keys.includes(name))
+    if (own.length === 0) {
+      const unused = `The binding ${binding.name} of the type ${type} has no effect`
+      context.log.warning(`${unused}: it has no ${names.join(' or ')}`, `Name the key ${names[0]}.`)
+    }
+    for (const name of own) {
+      const first = found.find(other => other.name === name)?.binding
+      if (first === undefined) found.push({ binding, name, path: binding.pathOf(name) })
+      else warnOfSecond(context, type, first, binding, name)
+    }
+  }
+  return found
+}
+
+/** The binding of a type where one alone can have an effect: the first. Others are warned of. */
+export async function firstBinding(
+  context: Pick<Context, 'env' | 'platformDir' | 'log'>,
+  type: string,
+): Promise<Binding | undefined> {
+  const [first, ...others] = await bindingsOf(context, type)
+  for (const other of others) if (first !== undefined) warnOfSecond(context, type, first, other)
+  return first
+}
+
+/** @param key what is in both; undefined for all of it */
+export function warnOfSecond(
+  { log }: Pick<Context, 'log'>,
+  type: string,
+  first: Pick<Binding, 'name'>,
+  second: Pick<Binding, 'name'>,
+  key?: string,
+): void {
+  const unused = `${key === undefined ? 'The' : `${key} of the`} binding ${second.name} of the type ${type} has no effect`
+  log.warning(`${unused}: the binding ${first.name} comes first`, 'Put all of it into one of them.')
 }
 
 async function open(name: string, dir: string): Promise<Binding> {

@@ -1,6 +1,6 @@
 export { textOf } from '../../lifecycle/spec/text.ts'
 export { App } from './app.ts'
-export { type Binding, bindingsOf, boundFile } from './bindings.ts'
+export { type Binding, bindingsOf, boundFile, boundFiles, firstBinding, warnOfSecond } from './bindings.ts'
 export {
   type BuildContext,
   type Buildpack,

@@ -1,4 +1,4 @@
-import { bindingsOf, type BuildContext } from '../sdk/index.ts'
+import { type BuildContext, firstBinding } from '../sdk/index.ts'
 
 /** Where the names and passwords are that the site asks for. */
 export interface Htpasswd {
@@ -12,7 +12,7 @@ export interface Htpasswd {
  * reads them where it runs, and does not start without.
  */
 export async function findHtpasswd(context: BuildContext): Promise<Htpasswd | undefined> {
-  const [binding] = await bindingsOf(context, 'htpasswd')
+  const binding = await firstBinding(context, 'htpasswd')
   if (binding !== undefined) return { why: `the binding ${binding.name}`, file: undefined }
   const { app } = context
   return (await app.has('Staticfile.auth')) ? { why: 'Staticfile.auth', file: app.at('Staticfile.auth') } : undefined

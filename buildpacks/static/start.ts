@@ -109,10 +109,16 @@ function script(
 case $workers in *[!0-9]* | '') workers=1 ;; esac
 
 passwords=${auth?.file === undefined ? "''" : shellQuote(auth.file)}
+bound=''
 for type in "\${SERVICE_BINDING_ROOT:-/platform/bindings}"/*/type; do
   [ -f "$type" ] || continue
   IFS= read -r kind <"$type" || :
-  [ "$kind" = htpasswd ] && passwords=\${type%/type}/.htpasswd
+  case $kind in [Hh][Tt][Pp][Aa][Ss][Ss][Ww][Dd]) ;; *) continue ;; esac
+  if [ -n "$bound" ]; then
+    echo "Warning: \${type%/type} has no effect: $bound is another binding of the type htpasswd, and comes first" >&2
+  else
+    bound=\${type%/type} passwords=\${type%/type}/.htpasswd
+  fi
 done
 ${
   auth !== undefined && auth.file === undefined

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -9,15 +10,19 @@ import { readHtaccess } from '../../buildpacks/php/htaccess.ts'
 import { namedExtensions, readOwnSettings } from '../../buildpacks/php/ini.ts'
 import { componentsOf, installOptions } from '../../buildpacks/php/install.ts'
 import { serverConfig } from '../../buildpacks/php/nginx-config.ts'
+import { checkOtherServers } from '../../buildpacks/php/other-servers.ts'
 import { php } from '../../buildpacks/php/php.ts'
 import { parseLock, readLock, readManifest } from '../../buildpacks/php/project.ts'
+import type { Php } from '../../buildpacks/php/runtime.ts'
 import { usedExtensions } from '../../buildpacks/php/scan.ts'
+import { findSessions } from '../../buildpacks/php/sessions.ts'
 import { checkVersion, wantedPhp } from '../../buildpacks/php/version.ts'
 import { findWeb } from '../../buildpacks/php/web.ts'
-import { Log } from '../../buildpacks/sdk/index.ts'
+import { type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
 import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
-import { type Tree } from '../helpers/tree.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { type Tree, writeTree } from '../helpers/tree.ts'
 import { openProject } from './sdk/project.ts'
 
 function listen() {
@@ -224,6 +229,14 @@ describe('extensions', () => {
     expect(installOptions({ COMPOSER_NO_DEV: '0' }).args).toEqual([])
   })
 
+  it('come from php.ini at the top of the source, before .php.ini.d', async () => {
+    const { files, memoryLimit } = await readOwnSettings(
+      await appOf({ 'php.ini': 'memory_limit = 1G\n', '.php.ini.d/a.ini': 'memory_limit = 2G\n' }),
+    )
+    expect(files.map(({ name }) => name)).toEqual(['00-php.ini', 'a.ini'])
+    expect(memoryLimit).toBe('2G')
+  })
+
   it('are those that .php.ini.d loads, which are not loaded twice', async () => {
     const app = await appOf({
       '.php.ini.d/a.ini':
@@ -335,6 +348,95 @@ describe('the directory that is served', () => {
   })
 })
 
+describe('servers that are not to be had', () => {
+  const check = async (tree: Tree, require: Record<string, string> = {}) => {
+    const app = await appOf({ ...tree, 'composer.json': json({ require }) })
+    const { log, said } = listen()
+    await checkOtherServers({ app, env: {}, log }, await readManifest(app, {}))
+    return said()
+  }
+
+  it.each([
+    ['web: php artisan octane:start --server=frankenphp --port=$PORT', "Laravel Octane's server"],
+    ['web: frankenphp run', 'FrankenPHP'],
+    ['web: ./vendor/bin/rr serve', 'RoadRunner'],
+  ])('are an error where a Procfile starts them: %s', async (Procfile, name) => {
+    const failure = await failureOf(check({ Procfile }))
+    expect(failure).toMatchObject({
+      where: 'the Procfile',
+      message: `it starts ${name}, which Debian 13 does not have`,
+    })
+    expect(await check({ Procfile, frankenphp: '' })).toBe('')
+  })
+
+  it('are told of where the application has a package or settings for one', async () => {
+    expect(await check({}, { 'laravel/octane': '^2' })).toContain(
+      'laravel/octane has no server here: nginx with PHP-FPM',
+    )
+    expect(await check({ Caddyfile: '' })).toContain('Caddyfile is not read')
+    expect(await check({ Procfile: 'web: vendor/bin/heroku-php-nginx public/' })).toBe('')
+  })
+})
+
+describe('sessions', () => {
+  const bindings = async (tree: Tree) => {
+    const platformDir = await temporaryDirectory()
+    await writeTree(join(platformDir, 'bindings'), tree)
+    const { log, said } = listen()
+    return { root: join(platformDir, 'bindings'), said, sessions: await findSessions({ env: {}, platformDir, log }) }
+  }
+  /** Runs what prepares a start, as serve-php does. */
+  const settings = async (prepare: string, root: string) => {
+    const temp = await temporaryDirectory()
+    const script = `set -u; fail() { echo "Error: $1"; exit 1; }; dir=${temp}\n${prepare}\ncat "$dir/ini/sessions.ini"; echo "$PHP_INI_SCAN_DIR"`
+    const env = { PATH: process.env['PATH'], SERVICE_BINDING_ROOT: root, PHP_INI_SCAN_DIR: '/a' }
+    const { stdout } = spawnSync('bash', ['-c', script], { env, encoding: 'utf8' })
+    return stdout.replaceAll(temp, '<dir>')
+  }
+
+  it('are in Redis where a binding says so, whose password is in no image', async () => {
+    const redis = { 'cache/type': 'php-redis-session', 'cache/host': 'redis.test\n', 'cache/password': 'p"$&/é' }
+    const { root, sessions, said } = await bindings({ ...redis, 'other/type': 'php-memcached-session' })
+    expect(sessions?.extension).toEqual({ name: 'redis', where: 'the binding cache' })
+    expect(said()).toContain('The binding other of the type php-memcached-session has no effect')
+    const prepare = sessions?.prepare ?? ''
+    expect(prepare).not.toContain('p"$')
+    expect(await settings(prepare, root)).toBe(
+      'session.save_handler = redis\nsession.save_path = "tcp://redis.test:6379?auth=p%22%24%26%2F%C3%A9"\n/a:<dir>/ini\n',
+    )
+    const { root: own } = await bindings({
+      'x/type': 'PHP-Redis-Session',
+      'x/port': '6380',
+      'x/username': 'ada',
+      'x/password': 'b',
+    })
+    expect(await settings(prepare, own)).toContain('"tcp://127.0.0.1:6380?auth[user]=ada&auth[pass]=b"')
+    expect(await settings(prepare, '/nowhere')).toContain(
+      'Error: it was built to keep sessions where a binding of the type php-redis-session says',
+    )
+    await writeTree(own, { 'x/host': 'a"; x=' })
+    expect(await settings(prepare, own)).toContain('names no server for sessions')
+  })
+
+  it('are in Memcached', async () => {
+    const memcached = { 'm/type': 'php-memcached-session', 'm/servers': 'a.test:11211,b.test' }
+    const { root, sessions } = await bindings(memcached)
+    const expected = 'session.save_handler = memcached\nsession.save_path = "a.test:11211,b.test"\n'
+    expect(await settings(sessions?.prepare ?? '', root)).toContain(expected)
+    await writeTree(root, { 'm/username': 'u', 'm/password': 'a b' })
+    expect(await settings(sessions?.prepare ?? '', root)).toContain(
+      `${expected}memcached.sess_sasl_username = 'u'\nmemcached.sess_sasl_password = 'a b'\n`,
+    )
+  })
+
+  it('are nowhere else without a binding, and a server that is none is an error', async () => {
+    expect((await bindings({ 'a/type': 'redis' })).sessions).toBeUndefined()
+    expect(await failureOf(bindings({ 'a/type': 'php-redis-session', 'a/host': 'a b' }))).toMatchObject({
+      where: 'the binding a',
+    })
+  })
+})
+
 describe('the configuration of nginx', () => {
   const input = {
     root: '/workspace',
@@ -425,6 +527,49 @@ describe('a framework', () => {
     const app = await appOf({ ...tree, 'composer.json': json({ require }) })
     return (await findFramework(app, await readManifest(app, {}), undefined))?.name
   }
+
+  it('has what its applications use and hardly ever name', async () => {
+    const find = async (tree: Tree, ...packages: string[]) => {
+      const require = Object.fromEntries(packages.map(each => [each, '*']))
+      const app = await appOf({ ...tree, 'composer.json': json({ require }) })
+      return findFramework(app, await readManifest(app, {}), undefined)
+    }
+    const laravel = (...more: string[]) => find({ artisan: '' }, 'laravel/framework', ...more)
+    expect((await laravel())?.extensions).toContain('redis')
+    expect((await laravel('predis/predis'))?.extensions).not.toContain('redis')
+    const commandOf = async (type: string, ...more: string[]) =>
+      (await laravel(...more))?.processes.find(each => each.type === type)?.command[2]
+    expect(await commandOf('worker')).toContain('queue:work')
+    expect(await commandOf('worker', 'laravel/horizon')).toContain('artisan horizon')
+    expect(await commandOf('reverb', 'laravel/reverb')).toContain('reverb:start --port="${PORT:-8080}"')
+    expect(await find({ 'public/index.php': '' }, 'codeigniter4/framework')).toMatchObject({
+      name: 'CodeIgniter',
+      extensions: expect.arrayContaining(['intl', 'mysqli']) as string[],
+      written: expect.arrayContaining(['writable/cache']) as string[],
+      launch: { CI_ENVIRONMENT: 'production' },
+    })
+  })
+
+  it('compiles the assets of Symfony, which nothing serves in production otherwise', async () => {
+    const require = { 'symfony/framework-bundle': '*', 'symfony/asset-mapper': '*' }
+    const runs = async (tree: Tree, exitCode = 0) => {
+      const app = await appOf({ 'bin/console': '', 'importmap.php': '', ...tree, 'composer.json': json({ require }) })
+      const commands: string[] = []
+      const run = (argv: readonly string[]) => {
+        const [, , command = ''] = argv
+        commands.push(command)
+        const failed = command === 'asset-map:compile' ? exitCode : 0
+        return Promise.resolve({ exitCode: failed, stdout: '', stderr: 'Try running the "importmap:install" command.' })
+      }
+      const context = { app, env: {}, log: listen().log, run } as unknown as BuildContext
+      const framework = await findFramework(app, await readManifest(app, {}), undefined)
+      await framework?.finish?.(context, { program: 'php', env: {} } as Php)
+      return commands
+    }
+    expect(await runs({})).toEqual(['cache:warmup', 'asset-map:compile'])
+    expect(await runs({ 'public/assets/manifest.json': '{}' })).toEqual(['cache:warmup'])
+    expect(await failureOf(runs({}, 1))).toMatchObject({ fix: expect.stringContaining('importmap:install') as string })
+  })
 
   it('is known by its files and packages', async () => {
     expect(await name({ artisan: '' }, { 'laravel/framework': '^12' })).toBe('Laravel')

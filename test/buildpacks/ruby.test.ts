@@ -7,11 +7,18 @@ import { ruby } from '../../buildpacks/ruby/ruby.ts'
 import { formatConfig, parseConfig, readSettings } from '../../buildpacks/ruby/settings.ts'
 import { findStart, otherProcesses } from '../../buildpacks/ruby/start.ts'
 import { checkVersion, toRequirement, wantedRuby } from '../../buildpacks/ruby/version.ts'
+import { Log } from '../../buildpacks/sdk/index.ts'
 import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { type Tree, writeTree } from '../helpers/tree.ts'
 import { openProject } from './sdk/project.ts'
+
+function listen() {
+  let text = ''
+  const note = (more: string): void => void (text += more)
+  return { log: new Log({ stdout: note, stderr: note }), said: () => text }
+}
 
 const dir = join(import.meta.dirname, '../../buildpacks/ruby')
 type Env = Record<string, string>
@@ -249,8 +256,25 @@ describe('credentials of bindings', () => {
   const read = async (files: Tree) => {
     const platformDir = await temporaryDirectory()
     await writeTree(join(platformDir, 'bindings/gems'), { type: 'bundler', ...files })
-    return readCredentials({ env: {}, platformDir })
+    return readCredentials({ env: {}, platformDir, log: listen().log })
   }
+
+  it('are the first binding’s where two have one for a host, with a warning', async () => {
+    const platformDir = await temporaryDirectory()
+    const binding = (password: string) => ({ type: 'bundler', 'a.test': `u:${password}` })
+    await writeTree(join(platformDir, 'bindings/first'), binding('1'))
+    await writeTree(join(platformDir, 'bindings/same'), binding('1'))
+    await writeTree(join(platformDir, 'bindings/second'), { ...binding('2'), 'b.test': 'token' })
+    const { log, said } = listen()
+    expect(await readCredentials({ env: {}, platformDir, log })).toEqual({
+      BUNDLE_A__TEST: 'u:1',
+      BUNDLE_B__TEST: 'token',
+    })
+    expect(said()).toContain(
+      'BUNDLE_A__TEST of the binding second of the type bundler has no effect: the binding first comes first',
+    )
+    expect(said()).not.toContain('binding same')
+  })
 
   it('are for hosts, or a file of Bundler with nothing else', async () => {
     expect(await read({ 'my-gems.example.com': 'u:p\n' })).toEqual({ BUNDLE_MY___GEMS__EXAMPLE__COM: 'u:p' })

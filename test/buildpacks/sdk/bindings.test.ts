@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { boundFile, Log } from '../../../buildpacks/sdk/index.ts'
+import { boundFile, boundFiles, Log } from '../../../buildpacks/sdk/index.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { type Tree, writeTree } from '../../helpers/tree.ts'
 
@@ -34,4 +34,27 @@ it('bindings without effect are warned of', async () => {
   expect(path).toBe('/bindings/b/settings.xml')
   expect(said).toContain('The binding a of the type maven has no effect: it has no settings.xml or settings')
   expect(said).toContain('The binding c of the type maven has no effect: the binding b comes first')
+})
+
+it('each of several files comes from the first binding that has it', async () => {
+  const platformDir = await temporaryDirectory()
+  await writeTree(join(platformDir, 'bindings'), {
+    'a/type': 'composer',
+    'a/auth.json': '1',
+    'b/type': 'composer',
+    'b/auth.json': '2',
+    'b/config.json': '3',
+    'c/type': 'composer',
+    'c/auth': '4',
+  })
+  let said = ''
+  const note = (text: string) => void (said += text)
+  const context = { env: {}, platformDir, log: new Log({ stdout: note, stderr: note }) }
+  const found = await boundFiles(context, 'composer', 'auth.json', 'config.json')
+  expect(found.map(({ binding, name }) => [binding.name, name])).toEqual([
+    ['a', 'auth.json'],
+    ['b', 'config.json'],
+  ])
+  expect(said).toContain('auth.json of the binding b of the type composer has no effect: the binding a comes first')
+  expect(said).toContain('The binding c of the type composer has no effect: it has no auth.json or config.json')
 })

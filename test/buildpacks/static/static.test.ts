@@ -422,6 +422,14 @@ describe('the program that starts it', () => {
     expect(await start(project, { SERVICE_BINDING_ROOT: '/nowhere' })).toMatchObject({ status: 1 })
     const { stdout } = await start(project, { SERVICE_BINDING_ROOT: bindings })
     expect(stdout).toContain(`auth_basic_user_file "${join(bindings, 'users/.htpasswd')}";`)
+    // Another one has no effect, and both the build and the start say so.
+    await mkdir(join(bindings, 'z-others'))
+    await writeFile(join(bindings, 'z-others/type'), 'Htpasswd')
+    await writeFile(join(bindings, 'z-others/.htpasswd'), 'bob:{PLAIN}secret')
+    expect((await project.build()).output).toContain('The binding z-others of the type htpasswd has no effect')
+    const second = await start(project, { SERVICE_BINDING_ROOT: bindings })
+    expect(second.stdout).toContain(`auth_basic_user_file "${join(bindings, 'users/.htpasswd')}";`)
+    expect(second.stderr).toContain(`Warning: ${join(bindings, 'z-others')} has no effect`)
     // Nothing of them is in the image.
     expect(await project.read('layers/site/bin/serve-site')).not.toContain('secret')
   })

@@ -1,0 +1,56 @@
+/** A framework that needs no step of its own in a build. */
+interface Simple {
+  readonly name: string
+  /** Any of these packages makes it one. */
+  readonly packages: readonly string[]
+  /** Extensions that its applications use and hardly ever name, beside those of databases. */
+  readonly extensions: readonly string[]
+  /** Directories that it writes to as it runs. */
+  readonly written: readonly string[]
+  /** Variables at launch, unless set. */
+  readonly launch?: Readonly<Record<string, string>>
+}
+
+const below = (dir: string, ...names: readonly string[]) => [dir, ...names.map(name => `${dir}/${name}`)]
+
+export const moreFrameworks: readonly Simple[] = [
+  {
+    name: 'CodeIgniter',
+    packages: ['codeigniter4/framework', 'codeigniter4/codeigniter4'],
+    extensions: ['intl'],
+    written: below('writable', 'cache', 'logs', 'session', 'uploads', 'debugbar'),
+    launch: { CI_ENVIRONMENT: 'production' },
+  },
+  {
+    name: 'CakePHP',
+    packages: ['cakephp/cakephp'],
+    extensions: ['intl'],
+    written: [...below('tmp', 'cache', 'cache/models', 'cache/persistent', 'cache/views', 'sessions', 'tests'), 'logs'],
+  },
+  { name: 'Yii', packages: ['yiisoft/yii2'], extensions: ['intl', 'gd'], written: ['runtime', 'web/assets'] },
+  {
+    name: 'Drupal',
+    packages: ['drupal/core', 'drupal/core-recommended'],
+    extensions: ['gd'],
+    written: ['web/sites/default/files'],
+  },
+  {
+    name: 'Bedrock',
+    packages: ['roots/wordpress', 'roots/bedrock-autoloader'],
+    extensions: ['gd', 'intl', 'zip'],
+    written: ['web/app/uploads', 'web/app/cache'],
+  },
+  {
+    name: 'Craft',
+    packages: ['craftcms/cms'],
+    extensions: ['bcmath', 'gd', 'intl', 'zip'],
+    written: [...below('storage', 'logs', 'runtime', 'backups'), 'web/cpresources'],
+  },
+  {
+    name: 'TYPO3',
+    packages: ['typo3/cms-core'],
+    extensions: ['gd', 'intl', 'zip'],
+    written: [...below('var', 'cache', 'log', 'lock', 'session'), 'public/typo3temp', 'public/fileadmin'],
+  },
+  { name: 'Nette', packages: ['nette/application'], extensions: ['intl'], written: ['temp', 'temp/cache', 'log'] },
+]

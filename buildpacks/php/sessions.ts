@@ -1,0 +1,104 @@
+import { bindingsOf, BuildpackError, type Context, warnOfSecond } from '../sdk/index.ts'
+import type { ExtensionRequest } from './extensions.ts'
+
+type Kind = 'redis' | 'memcached'
+
+/** Where PHP keeps its sessions, in place of files that other containers do not see. */
+export interface Sessions {
+  readonly extension: ExtensionRequest
+  /** Lines for bash before the servers start; `$dir` is a directory of its own, which can be written to. */
+  readonly prepare: string
+}
+
+/** Names or addresses with ports, and commas between them: nothing that PHP or a URL would read as more. */
+const serverPattern = /^[\w.:[\],-]+$/
+
+const typeOf = (kind: Kind) => `php-${kind}-session`
+
+/**
+ * A binding of the type `php-redis-session` (with the keys host, port, username, password) or `php-memcached-session` (servers, username, password),
+ * as Paketo has them. Nothing of it gets into the image, which reads the binding where it runs, and does not start without one.
+ * @throws BuildpackError for a host that is none
+ */
+export async function findSessions(
+  context: Pick<Context, 'env' | 'platformDir' | 'log'>,
+): Promise<Sessions | undefined> {
+  const kinds = ['redis', 'memcached'] as const
+  const found = (
+    await Promise.all(
+      kinds.map(async kind => (await bindingsOf(context, typeOf(kind))).map(binding => ({ kind, binding }))),
+    )
+  ).flat()
+  const [first, ...others] = found
+  if (first === undefined) return undefined
+  for (const { kind, binding } of others) warnOfSecond(context, typeOf(kind), first.binding, binding)
+  const { kind, binding } = first
+  const value = async (key: string) => (await binding.read(key)) || undefined
+  const where = `the binding ${binding.name}`
+  const servers =
+    kind === 'redis'
+      ? `${(await value('host')) ?? '127.0.0.1'}:${(await value('port')) ?? '6379'}`
+      : ((await value('servers')) ?? '127.0.0.1')
+  if (!serverPattern.test(servers)) {
+    throw new BuildpackError(`${JSON.stringify(servers.slice(0, 100))} is not a server`, {
+      where,
+      fix:
+        kind === 'redis' ? 'write a name into host, and a number into port' : 'write into servers: one.example:11211',
+    })
+  }
+  context.log.info(`PHP keeps its sessions in ${kind === 'redis' ? 'Redis' : 'Memcached'}: ${where} says where`)
+  return { extension: { name: kind, where }, prepare: prepare(kind) }
+}
+
+function prepare(kind: Kind): string {
+  const type = typeOf(kind)
+  return `# Where sessions are kept, and the password for that.
+bound=''
+for file in "\${SERVICE_BINDING_ROOT:-/platform/bindings}"/*/type; do
+  [ -f "$file" ] || continue
+  IFS= read -r name <"$file" || :
+  [ "\${name,,}" = ${type} ] || continue
+  if [ -n "$bound" ]; then
+    echo "Warning: \${file%/type} has no effect: $bound is another binding of the type ${type}, and comes first" >&2
+  else
+    bound=\${file%/type}
+  fi
+done
+[ -n "$bound" ] || fail 'it was built to keep sessions where a binding of the type ${type} says, and there is none'
+bound_value() {
+  local text=''
+  if [ -f "$bound/$1" ]; then IFS= read -r text <"$bound/$1" || :; fi
+  printf %s "\${text:-$2}"
+}
+servers=${kind === 'redis' ? '$(bound_value host 127.0.0.1):$(bound_value port 6379)' : '$(bound_value servers 127.0.0.1)'}
+pattern='^[][[:alnum:]_.:,-]+$'
+[[ $servers =~ $pattern ]] || fail "the binding $bound names no server for sessions"
+user=$(bound_value username '') password=$(bound_value password '')
+mkdir -p "$dir/ini"
+${kind === 'redis' ? redisSettings : memcachedSettings} >"$dir/ini/sessions.ini"
+export PHP_INI_SCAN_DIR="\${PHP_INI_SCAN_DIR-}:$dir/ini"
+`
+}
+
+const redisSettings = `url_text() {
+  local LC_ALL=C text=$1 i
+  for ((i = 0; i < \${#text}; i++)); do
+    case \${text:i:1} in
+      [a-zA-Z0-9._~-]) printf %s "\${text:i:1}" ;;
+      *) printf '%%%02X' "'\${text:i:1}" ;;
+    esac
+  done
+}
+auth=''
+if [ -n "$user" ]; then
+  auth="?auth[user]=$(url_text "$user")&auth[pass]=$(url_text "$password")"
+elif [ -n "$password" ]; then
+  auth="?auth=$(url_text "$password")"
+fi
+printf 'session.save_handler = redis\\nsession.save_path = "tcp://%s%s"\\n' "$servers" "$auth"`
+
+const memcachedSettings = `case $user$password in *"'"*) fail "the user or the password of $bound has a quote, which PHP's settings cannot hold" ;; esac
+{
+  printf 'session.save_handler = memcached\\nsession.save_path = "%s"\\n' "$servers"
+  [ -z "$user" ] || printf "memcached.sess_sasl_username = '%s'\\nmemcached.sess_sasl_password = '%s'\\n" "$user" "$password"
+}`
