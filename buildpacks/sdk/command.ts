@@ -64,7 +64,7 @@ export interface RunOptions {
   readonly cwd?: string
   /** Variables over those of the context; undefined takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** What the program prints is shown only if it fails. */
+  /** What the program prints is shown only if it fails, or with BP_LOG_LEVEL=debug. */
   readonly quiet?: boolean
   /** A status other than 0 is a result, not an error. */
   readonly allowFailure?: boolean
@@ -83,9 +83,12 @@ export function makeRun(
   log: Log,
   defaults: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
 ): Run {
+  // Paketo's name for it; what else a program prints is shown anyway.
+  const wantsAll = /^(debug|trace)$/i.test(defaults.env['BP_LOG_LEVEL'] ?? '')
   return async (argv, options = {}) => {
     const lines: string[] = []
-    const onLine = options.quiet === true ? (line: string) => void lines.push(line) : (line: string) => log.detail(line)
+    const quiet = options.quiet === true && !wantsAll
+    const onLine = quiet ? (line: string) => void lines.push(line) : (line: string) => log.detail(line)
     const env = Object.fromEntries(
       Object.entries({ ...defaults.env, ...options.env }).filter(
         (entry): entry is [string, string] => entry[1] !== undefined,

@@ -23,8 +23,8 @@ export interface SourceRules {
 }
 
 /**
- * Takes the sources of compiled programs out of the image: all but what BP_KEEP_FILES names or, without it, all that is no source
- * and in no program. What a program reads as it runs is nowhere declared, so what may be read stays.
+ * Takes the sources of compiled programs out of the image: all but what BP_KEEP_FILES names or, without it, all that is no source,
+ * in no program, and not named by BP_EXCLUDE_FILES. What a program reads as it runs is nowhere declared, so what may be read stays.
  */
 export async function removeSources({ app, env, log }: BuildContext, rules: SourceRules): Promise<void> {
   const { builders } = await weighLanguages(app, env)
@@ -43,20 +43,27 @@ function keepRule(
   { sources, embedded = [] }: SourceRules,
   { root, frontEnd }: { root: string; frontEnd: boolean },
 ): Keep {
-  const patterns = firstSetting(env, 'BP_KEEP_FILES', 'BP_INCLUDE_FILES')?.value.split(':').filter(Boolean)
-  if (patterns !== undefined) {
-    const paths = patterns.map(pattern => pattern.replace(/^\.?\//, ''))
-    // A folder is all that is in it.
-    const globs = paths.flatMap(path => [path, `${path.replace(/\/$/, '')}/**`])
-    return path => others.test(path) || globs.some(glob => matchesGlob(path, glob))
-  }
+  const named = filesNamed(env, 'BP_KEEP_FILES', 'BP_INCLUDE_FILES')
+  if (named !== undefined) return path => others.test(path) || named(path)
+  const excluded = filesNamed(env, 'BP_EXCLUDE_FILES')
   if (isSet(env, 'GOOGLE_CLEAR_SOURCE')) return path => others.test(path)
   const inPrograms = new Set(embedded)
   const dropped = [...sources, authorsFiles, hiddenFiles, ...(frontEnd ? [frontEndFiles] : [])]
   return path => {
     if (others.test(path) && !(frontEnd && frontEndFiles.test(path))) return true
+    if (excluded?.(path) === true) return false
     return !dropped.some(pattern => pattern.test(path)) && !inPrograms.has(join(root, path))
   }
+}
+
+/** Whether a setting with patterns names a file, `static/*.css:templates`; undefined if none of the settings is set. */
+function filesNamed(env: Readonly<Record<string, string>>, ...settings: string[]): Keep | undefined {
+  const patterns = firstSetting(env, ...settings)?.value.split(':').filter(Boolean)
+  if (patterns === undefined) return undefined
+  const paths = patterns.map(pattern => pattern.replace(/^\.?\//, ''))
+  // A folder is all that is in it.
+  const globs = paths.flatMap(path => [path, `${path.replace(/\/$/, '')}/**`])
+  return path => globs.some(glob => matchesGlob(path, glob))
 }
 
 /** @returns true if nothing is left in the folder */

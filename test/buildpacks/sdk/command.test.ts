@@ -2,14 +2,14 @@ import { expect, it } from 'vitest'
 import { makeRun, type Runner } from '../../../buildpacks/sdk/command.ts'
 import { Log } from '../../../buildpacks/sdk/log.ts'
 
-function failing(stderr: string) {
+function failing(stderr: string, env: Record<string, string> = {}) {
   const shown: string[] = []
   const runner: Runner = (_command, onLine) => {
     for (const line of stderr.split('\n')) onLine(line)
     return Promise.resolve({ exitCode: 2, stdout: '', stderr })
   }
   const log = new Log({ stdout: text => void shown.push(text.trim()), stderr: () => {} })
-  return { run: makeRun(runner, log, { cwd: '/', env: {} }), shown }
+  return { run: makeRun(runner, log, { cwd: '/', env }), shown }
 }
 
 it('shows all that a quiet program said when it fails, or the beginning and the end of very much', async () => {
@@ -20,6 +20,14 @@ it('shows all that a quiet program said when it fails, or the beginning and the 
   await expect(many.run(['tar'], { quiet: true })).rejects.toThrow('tar failed with exit status 2')
   expect(many.shown).toHaveLength(41)
   expect(many.shown.slice(19, 22)).toEqual(['line 19', '(2960 more lines)', 'line 2980'])
+})
+
+it('shows what a quiet program says, once, where the user wants to see all', async () => {
+  const { run, shown } = failing('one\ntwo', { BP_LOG_LEVEL: 'DEBUG' })
+  await run(['tar'], { quiet: true, allowFailure: true })
+  expect(shown).toEqual(['one', 'two'])
+  await expect(run(['tar'], { quiet: true })).rejects.toThrow('tar failed')
+  expect(shown).toHaveLength(4)
 })
 
 it('says how to keep .git where a program asks git for something', async () => {
