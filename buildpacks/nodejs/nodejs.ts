@@ -29,7 +29,7 @@ import { nodejsOffers } from './offers.ts'
 import { nxVariables } from './nx.ts'
 import { planPackages } from './packages.ts'
 import { checkChoice, findProject } from './project.ts'
-import { warnOfFixedPort } from './port.ts'
+import { warnOfAddress } from './port.ts'
 import { Registry } from './registry.ts'
 import { checkSources } from './sources.ts'
 import { provideScriptVariables } from './script-variables.ts'
@@ -119,7 +119,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const found = await findOwnStart()
   if (launch && found === undefined && elsewhere === undefined) throw framework ? noServer(framework) : noStart(json)
   if (found) log.info(`Starts with: ${found.command} (${found.why})`)
-  if (launch && found) await warnOfFixedPort(app, log, found.command)
+  if (launch && found) await warnOfAddress(app, log, found.command)
   if (launch && framework?.name === 'Angular SSR') await warnOfUnknownHosts(app, env, log)
   if (found?.host) await provideHost(context, registry, found.host)
   if (browser) {

@@ -1,24 +1,72 @@
 import type { App, Log } from '../sdk/index.ts'
 
-/** A command that runs one file: `node server.js`, `bun run src/index.ts`. */
+/** A command that ends with one file that runs: `node server.js`, `bun run src/index.ts`, `tsx server.ts`. */
 const runsFile =
-  /^(?:\w+=\S+\s+)*(?:node|bun)(?:\s+run)?(?:\s+--?[\w-]+(?:=\S+)?)*\s+'?(?:\.\/)?([\w./-]+\.[cm]?[jt]sx?)'?$/
+  /^(?:(?:\w+=\S+|cross-env|exec)\s+)*(?:node|bun|tsx|ts-node)(?:\s+run)?(?:\s+(?:-r|--(?:require|import|loader)|--env-file(?:-if-exists)?)\s+\S+|\s+--?[\w-]+(?:=\S+)?)*\s+'?(?:\.\/)?([\w./-]+\.[cm]?[jt]sx?)'?$/
 
-/** The number in `app.listen(3000)`, `listen({ port: 3000 })`, and in `serve({ fetch, port: 3000 })`. */
-const listens = /\.listen\(\s*(?:\{[^}]*?\bport\s*:\s*)?(\d{2,5})\b|\bserve\(\s*\{[^}]*?\bport\s*:\s*(\d{2,5})\b/
+/** `app.listen(3000, 'localhost')`, `listen({ port: 3000 })`, `serve({ fetch, port: 3000 })`, and Hapi's `Hapi.server({ port: 3000 })`. */
+const listens = /(?:\.listen\(\s*(?!\{)|(?:\.listen|\bserve|\.server)\(\s*\{)/g
 
-/** Tells of a file that listens on a port of its own, where a platform says in PORT which one it asks. */
-export async function warnOfFixedPort(app: App, log: Log, command: string): Promise<void> {
-  const file = runsFile.exec(command.trim())?.[1]
+const local = /^['"`](localhost|127\.0\.0\.1|::1)['"`]$/
+
+/** Where a source file listens, as far as it says so in plain words. */
+interface Address {
+  readonly line: number
+  readonly port: string | undefined
+  readonly host: string | undefined
+}
+
+/**
+ * Tells of a file that listens on a port of its own, where a platform says in PORT which one it asks; and of one that listens on localhost
+ * alone, where the platform asks from outside the container.
+ */
+export async function warnOfAddress(app: App, log: Log, command: string): Promise<void> {
+  const file = runsFile.exec(command.split('&&').at(-1)?.trim() ?? '')?.[1]
   const source = file === undefined ? undefined : await app.read(file)
+  if (source === undefined) return
+  const addresses = addressesOf(source)
+  const fixed = addresses.find(({ port }) => /^\d{2,5}$/.test(port ?? ''))
   // A file that reads PORT has the number as its default.
-  if (source === undefined || /\bPORT\b/.test(source)) return
-  const found = listens.exec(source)
-  const port = found?.[1] ?? found?.[2]
-  if (port === undefined) return
-  const line = source.slice(0, found?.index).split('\n').length
-  log.warning(
-    `${file}:${line} listens on port ${port} whatever PORT says, which is 8080 unless the platform sets another`,
-    `Write process.env.PORT || ${port} there; or run the image with its port ${port} published.`,
+  if (fixed && !/\bPORT\b/.test(source))
+    log.warning(
+      `${file}:${fixed.line} listens on port ${fixed.port} whatever PORT says, which is 8080 unless the platform sets another`,
+      `Write process.env.PORT || ${fixed.port} there; or run the image with its port ${fixed.port} published.`,
+    )
+  const byDefault = /['"`]fastify['"`]/.test(source) ? "'localhost'" : ''
+  const hidden = addresses.find(({ port, host = byDefault }) => port !== undefined && local.test(host))
+  if (hidden)
+    log.warning(
+      `${file}:${hidden.line} listens on localhost alone, where nothing from outside the container reaches it`,
+      `Let it listen on every address: host "0.0.0.0"${hidden.host === undefined ? ', as in listen({ port, host: "0.0.0.0" })' : ''}.`,
+    )
+}
+
+function addressesOf(source: string): Address[] {
+  return [...source.matchAll(listens)].map(({ 0: call, index }) => {
+    const line = source.slice(0, index).split('\n').length
+    const words = source.slice(index + call.length, index + call.length + 400)
+    if (!call.endsWith('{')) {
+      // Commas in an inner call, as in `Number(x, 10)`, are not between the arguments.
+      const [port, host] = words.split(/\)\s*(?:;|\n|$)|=>|\{/, 1)[0]?.split(/,(?![^()]*\))/) ?? []
+      return { line, port: valueOf(source, port), host: valueOf(source, host) }
+    }
+    const options = words.slice(0, words.search(/\}|$/))
+    const option = (name: string) => {
+      const found = new RegExp(`(?:^|[\\s,])${name}\\s*(?::\\s*([^,\\n]+)|(?=,|\\s*$))`).exec(options)
+      return found ? valueOf(source, found[1] ?? /^\w+/.exec(found[0].trim().replace(/^,\s*/, ''))?.[0]) : undefined
+    }
+    return { line, port: option('port'), host: option('host') ?? option('hostname') }
+  })
+}
+
+/** What an expression is: itself, or the text that a constant of that name has. */
+function valueOf(source: string, expression: string | undefined): string | undefined {
+  const text = expression?.trim().replace(/\)+$/, '')
+  if (!text) return undefined
+  if (!/^[A-Za-z_$][\w$]*$/.test(text)) return text
+  const name = text.replaceAll('$', String.raw`\$`)
+  const constant = new RegExp(
+    `\\b(?:const|let|var)\\s+${name}(?:\\s*:\\s*\\w+)?\\s*=\\s*(\\d+|'[^'\\n]*'|"[^"\\n]*")\\s*(?:;|,|\\n|$)`,
   )
+  return constant.exec(source)?.[1] ?? text
 }

@@ -1,3 +1,5 @@
+import { svelteConfigs } from './web-frameworks.ts'
+
 /** A tool whose build gives files and no server. */
 export interface FrontEndTool {
   /** By which the tool is known among the application's. */
@@ -10,8 +12,12 @@ export interface FrontEndTool {
   readonly output: string
   /** Names of files below these directories of the output change with their contents. */
   readonly hashed?: readonly string[]
-  /** A file that may name another output: its name without the ending, and how it names it. */
-  readonly config?: readonly [file: string, output: RegExp]
+  /** Files that may name another output, without their endings. */
+  readonly configs?: readonly string[]
+  /** How they name it. */
+  readonly named?: RegExp
+  /** How they say that each path is the start page's. */
+  readonly pushState?: RegExp
   /** It bundles the pages of servers as well: a file that Node.js could start makes the application one. */
   readonly ofServers?: true
   /** The output lies below the directory that the command names: `vitepress build docs`. */
@@ -54,7 +60,8 @@ export const frontEndTools: readonly FrontEndTool[] = [
     build: 'rspress build',
     output: 'doc_build',
     hashed: ['static'],
-    config: ['rspress.config', outDir],
+    configs: ['rspress.config'],
+    named: outDir,
   },
   {
     package: '@sveltejs/adapter-static',
@@ -62,7 +69,9 @@ export const frontEndTools: readonly FrontEndTool[] = [
     build: 'vite build',
     output: 'build',
     hashed: ['_app/immutable'],
-    config: ['svelte.config', /\bpages\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/],
+    configs: svelteConfigs,
+    pushState: /\bfallback\s*:\s*['"`]index\.html['"`]/,
+    named: /\bpages\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/,
   },
   { package: 'gatsby', name: 'Gatsby', build: 'gatsby build', output: 'public', hashed: ['static'] },
   { package: '@11ty/eleventy', name: 'Eleventy', build: 'eleventy', output: '_site' },
@@ -73,7 +82,8 @@ export const frontEndTools: readonly FrontEndTool[] = [
     build: 'astro build',
     output: 'dist',
     hashed: ['_astro'],
-    config: ['astro.config', outDir],
+    configs: ['astro.config'],
+    named: outDir,
   },
   {
     package: 'react-scripts',
@@ -88,7 +98,8 @@ export const frontEndTools: readonly FrontEndTool[] = [
     name: 'Vue CLI',
     build: 'vue-cli-service build',
     output: 'dist',
-    config: ['vue.config', outputDir],
+    configs: ['vue.config'],
+    named: outputDir,
   },
   { package: '@quasar/app-vite', name: 'Quasar', build: 'quasar build', output: 'dist/spa', hashed: ['assets'] },
   {
@@ -105,7 +116,8 @@ export const frontEndTools: readonly FrontEndTool[] = [
     build: 'rsbuild build',
     output: 'dist',
     hashed: ['static'],
-    config: ['rsbuild.config', /\broot\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/],
+    configs: ['rsbuild.config'],
+    named: /\broot\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/,
   },
   {
     package: 'vite',
@@ -113,7 +125,8 @@ export const frontEndTools: readonly FrontEndTool[] = [
     build: 'vite build',
     output: 'dist',
     hashed: ['assets'],
-    config: ['vite.config', outDir],
+    configs: ['vite.config'],
+    named: outDir,
   },
   { package: 'parcel', name: 'Parcel', build: 'parcel build', output: 'dist' },
   { package: 'preact-cli', name: 'Preact CLI', build: 'preact build', output: 'build' },
@@ -124,7 +137,8 @@ export const frontEndTools: readonly FrontEndTool[] = [
     name: 'Rspack',
     build: 'rspack build',
     output: 'dist',
-    config: ['rspack.config', webpackPath],
+    configs: ['rspack.config'],
+    named: webpackPath,
     ofServers: true,
   },
   // The plugin makes the page. Without it webpack may bundle a server.
@@ -133,7 +147,8 @@ export const frontEndTools: readonly FrontEndTool[] = [
     name: 'webpack',
     build: 'webpack --mode production',
     output: 'dist',
-    config: ['webpack.config', webpackPath],
+    configs: ['webpack.config'],
+    named: webpackPath,
     ofServers: true,
   },
 ]

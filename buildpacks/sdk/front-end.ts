@@ -45,11 +45,12 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   // Vite and Parcel without a script may be there to test, or to build a library.
   if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html')))
     return findStorybook(app, json)
+  const config = await configOf(app, ...(tool.configs ?? []))
   return {
     name: tool.name,
     build: tool.build,
-    output: await outputOf(app, tool, isText(script) ? script : ''),
-    pushState: names.some(name => routers.test(name)),
+    output: await outputOf(app, tool, config, isText(script) ? script : ''),
+    pushState: names.some(name => routers.test(name)) || tool.pushState?.test(config) === true,
     hashed: tool.hashed ?? [],
   }
 }
@@ -201,15 +202,13 @@ const clientBuild = (name: string, build: string, output: string): FrontEnd => (
   hashed: ['assets'],
 })
 
-async function outputOf(app: App, tool: FrontEndTool, script: string): Promise<string> {
+async function outputOf(app: App, tool: FrontEndTool, config: string, script: string): Promise<string> {
   const named = outputOption.exec(script)?.[1]
   if (named !== undefined) return named
   if (tool.package === '@angular/cli') return (await angularOutput(app)) ?? tool.output
   const dir = tool.below?.exec(script)?.[1]
   if (dir !== undefined) return posix.join(dir, tool.output)
-  if (tool.config === undefined) return tool.output
-  const [name, output] = tool.config
-  return output.exec(await configOf(app, name))?.[1] || tool.output
+  return tool.named?.exec(config)?.[1] || tool.output
 }
 
 /** angular.json: `outputPath` of the one project, a text or a table. Its pages are in `browser` below that. */

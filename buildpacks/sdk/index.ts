@@ -53,5 +53,5 @@ export {
   fromVersionFile,
   type VersionRequest,
 } from './version-files.ts'
-export { configOf, findWebFramework, isForDevelopment, type WebFramework } from './web-frameworks.ts'
+export { configOf, findWebFramework, isForDevelopment, svelteConfigs, type WebFramework } from './web-frameworks.ts'
 export { escapeRegExp, splitWords } from './words.ts'

@@ -32,14 +32,20 @@ export async function findWebFramework(app: App): Promise<WebFramework | undefin
   const all = Object.entries(packages) as [WebFramework, RegExp][]
   const framework = all.find(([, pattern]) => names.some(name => pattern.test(name)))?.[0]
   if (framework === 'Astro' && /^(?!.*\badapter\b)./s.test(await configOf(app, 'astro.config'))) return undefined
-  if (framework === 'SvelteKit' && /\badapter-static\b/.test(await configOf(app, 'svelte.config'))) return undefined
+  if (framework === 'SvelteKit' && /\badapter-static\b/.test(await configOf(app, ...svelteConfigs))) return undefined
   return framework
 }
 
-/** The text of a tool's configuration, whatever its ending; empty if there is none. */
-export async function configOf(app: App, name: string): Promise<string> {
-  const file = await app.firstOf(['js', 'ts', 'mjs', 'mts', 'cjs', 'cts'].map(ending => `${name}.${ending}`))
-  return file === undefined ? '' : ((await app.read(file)) ?? '')
+/** SvelteKit's settings are in a file of their own, or in what Vite's gives to its plugin. */
+export const svelteConfigs = ['svelte.config', 'vite.config'] as const
+
+/** The text of a tool's configuration, which may be in several files, whatever their endings; empty if there is none. */
+export async function configOf(app: App, ...names: readonly string[]): Promise<string> {
+  const texts = names.map(async name => {
+    const file = await app.firstOf(['js', 'ts', 'mjs', 'mts', 'cjs', 'cts'].map(ending => `${name}.${ending}`))
+    return file === undefined ? '' : ((await app.read(file)) ?? '')
+  })
+  return (await Promise.all(texts)).join('\n')
 }
 
 /** What starts a server for development, a preview, or a server that serves files only. */

@@ -76,7 +76,7 @@ export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
     candidates: [{ file: 'build/index.js' }],
     // adapter-auto takes adapter-node where it finds this variable, which Google's builders set.
     env: { GCP_BUILDPACKS: 'true' },
-    fix: 'use @sveltejs/adapter-node in svelte.config.js',
+    fix: 'use @sveltejs/adapter-node in svelte.config.js or vite.config.ts',
   },
   'TanStack Start': {
     build: 'vite build',

@@ -699,6 +699,18 @@ describe('the start', () => {
       { 'index.js': 'const { PORT } = process.env; if (!PORT) app.listen(80)' },
       undefined,
     ],
+    [
+      'a number in a constant, as Koa’s, TypeScript’s and a migration’s',
+      'echo x && tsx ./index.ts',
+      { 'index.ts': 'const port: number = 3000\n\napp.listen(port, () => console.log(`at ${port}`))' },
+      'index.ts:3 listens on port 3000',
+    ],
+    [
+      'an option that is a constant',
+      'node --import tsx index.ts',
+      { 'index.ts': 'const port = 4000;\nserve({ port, fetch: app.fetch })' },
+      'index.ts:2 listens on port 4000',
+    ],
     ['a file that is not there', 'node dist/a.js', {}, undefined],
     ['a program', 'next start', { 'index.js': 'app.listen(3000)' }, undefined],
   ])('on a port of its own is warned of: %s', async (_name, start, app, expected) => {
@@ -707,6 +719,47 @@ describe('the start', () => {
     ).project.build()
     expect(exitCode, output).toBe(0)
     if (expected === undefined) expect(output).not.toContain('listens on port')
+    else expect(output).toContain(expected)
+  })
+
+  it.each<[string, string, string | undefined]>([
+    [
+      'Fastify by default',
+      "import Fastify from 'fastify'\nawait Fastify().listen({ port: Number(process.env.PORT ?? 3000) })",
+      'index.js:2 listens on localhost alone',
+    ],
+    [
+      'Fastify on every address',
+      "import Fastify from 'fastify'\nFastify().listen({ port: process.env.PORT, host: '::' }, () => {})",
+      undefined,
+    ],
+    [
+      'Fastify on an address that a variable names',
+      "const a = require('fastify')()\nconst host = process.env.HOST\na.listen({ port: process.env.PORT, host })",
+      undefined,
+    ],
+    [
+      'Node’s own example',
+      "const hostname = '127.0.0.1';\nconst port = process.env.PORT;\nserver.listen(port, hostname, () => {})",
+      'index.js:3 listens on localhost alone',
+    ],
+    [
+      'Hapi’s own example',
+      "Hapi.server({\n  port: process.env.PORT,\n  host: 'localhost'\n})",
+      'index.js:1 listens on localhost alone',
+    ],
+    [
+      'an argument after a call',
+      "app.listen(parseInt(process.env.PORT, 10), 'localhost')",
+      'listens on localhost alone',
+    ],
+    ['a message with the word', 'app.listen(process.env.PORT, () => log("localhost"))', undefined],
+  ])('on localhost alone is warned of: %s', async (_name, source, expected) => {
+    const { output, exitCode } = await (
+      await nodeProject({ 'package.json': json({ scripts: { start: 'node index.js' } }), 'index.js': source })
+    ).project.build()
+    expect(exitCode, output).toBe(0)
+    if (expected === undefined) expect(output).not.toContain('localhost alone')
     else expect(output).toContain(expected)
   })
 

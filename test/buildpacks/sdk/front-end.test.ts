@@ -103,7 +103,19 @@ describe('a front end whose build gives files alone', () => {
         scripts: { build: 'vite build' },
         files: { 'svelte.config.js': "import adapter from '@sveltejs/adapter-static'; adapter({ pages: 'site' })" },
       },
-      { name: 'SvelteKit', output: 'site' },
+      { name: 'SvelteKit', output: 'site', pushState: false },
+    ],
+    [
+      'SvelteKit whose settings are Vite’s, with the start page for every path',
+      {
+        packages: ['@sveltejs/kit', '@sveltejs/adapter-static', 'vite'],
+        scripts: { build: 'vite build', prepare: 'svelte-kit sync' },
+        files: {
+          'vite.config.ts':
+            "import adapter from '@sveltejs/adapter-static'; sveltekit({ adapter: adapter({ fallback: 'index.html' }) })",
+        },
+      },
+      { name: 'SvelteKit', output: 'build', pushState: true },
     ],
     [
       'nuxt generate',
