@@ -68,18 +68,6 @@ export async function findBrowser({ env }: BuildContext, { app, json }: Project)
   }
 }
 
-/** The context in which all that runs has the browser's variables. */
-export function withBrowser(context: BuildContext, browser: Browser | undefined): BuildContext {
-  if (browser === undefined) return context
-  const added = Object.entries(browser.env).filter(([name]) => context.env[name] === undefined)
-  const own = Object.fromEntries(added)
-  return {
-    ...context,
-    env: { ...context.env, ...own },
-    run: (argv, options) => context.run(argv, { ...options, env: { ...own, ...options?.env } }),
-  }
-}
-
 /** Says what would be missing where the image runs: nothing but a build script brings Playwright's browser. */
 export async function checkBrowser({ log }: BuildContext, { app, root }: Project, browser: Browser): Promise<void> {
   const { broughtTo } = browser

@@ -10,9 +10,10 @@ import {
   pass,
 } from '../sdk/index.ts'
 import { type Built, installAndBuild, leaveOut } from './build.ts'
-import { checkBrowser, findBrowser, provideBrowser, withBrowser } from './browser.ts'
+import { checkBrowser, findBrowser, provideBrowser } from './browser.ts'
 import { bunStart, needsOnlyBun } from './bun-start.ts'
 import { chooseManager } from './choose.ts'
+import { explainDownloads, withoutDownloads } from './downloads.ts'
 import { buildDeno } from './deno/build.ts'
 import { findDeno } from './deno/project.ts'
 import { checkLockFile } from './lock-check.ts'
@@ -36,6 +37,7 @@ import { provideScriptVariables } from './script-variables.ts'
 import { provideNode } from './runtime.ts'
 import { buildScripts, mayCallManager, namesProgram } from './scripts.ts'
 import { declaredStart, noStart, otherStart, webProcess } from './start.ts'
+import { withVariables } from './variables.ts'
 import { requestedNode } from './version.ts'
 
 /** Node.js applications, with each of the package managers. */
@@ -58,8 +60,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   // Beside a server in another language, Node.js builds what that serves and is not in the image.
   const launch = given.plan.length === 0 || given.plan.some(({ metadata }) => metadata['launch'] !== false)
   const browser = launch ? await findBrowser(given, project) : undefined
-  const variables = { ...framework?.env, ...(project.nx && nxVariables) }
-  const context = withBrowser({ ...given, env: { ...variables, ...given.env } }, browser)
+  const ofTools = { ...withoutDownloads(given.execEnv), ...framework?.env, ...(project.nx && nxVariables) }
+  const context = withVariables({ ...given, run: explainDownloads(given.run) }, { ...ofTools, ...browser?.env })
   const { env, log } = context
   const { app, json } = project
   if (project.because !== undefined) log.info(`The application is ${project.dir}: ${project.because}`)

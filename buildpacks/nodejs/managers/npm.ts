@@ -51,7 +51,7 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
   const command: NpmCommand = args => {
     // npm's code for a lock file that does not match package.json; other failures have nothing to do with it.
     const fix = (stderr: string) =>
-      /\bcode EUSAGE\b/.test(stderr) ? outOfStep(stderr, lockFile ?? 'package-lock.json') : oldSharp(stderr)
+      /\bcode EUSAGE\b/.test(stderr) ? outOfStep(stderr, lockFile ?? 'package-lock.json') : undefined
     const argv = [join(nodeBin, 'node'), join(tool.dir, 'bin/npm-cli.js'), ...args] as const
     return context.run(argv, { env, name: `npm ${args.join(' ')}`, cwd: project.root.path, fix })
   }
@@ -82,12 +82,6 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
     },
     sbom: () => installedByNpm(project.root.path),
   }
-}
-
-/** sharp before 0.33, which Gatsby 5 has, downloads its library from GitHub; newer ones are on npm's registry whole. */
-function oldSharp(stderr: string): string | undefined {
-  if (!/\bsharp: Installation error\b/.test(stderr)) return undefined
-  return 'sharp before 0.33 downloads libvips from GitHub: where that is not reachable, write "overrides": { "sharp": "^0.33.5" } in package.json, run "npm install" and commit package-lock.json; or name a mirror with npm_config_sharp_libvips_binary_host'
 }
 
 /** What to do, below what npm says before the many lines of its usage: `Missing: koa@2.16.4 from lock file`. */

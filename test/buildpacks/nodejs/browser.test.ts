@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { checkBrowser, findBrowser, withBrowser } from '../../../buildpacks/nodejs/browser.ts'
+import { checkBrowser, findBrowser } from '../../../buildpacks/nodejs/browser.ts'
 import { findProject } from '../../../buildpacks/nodejs/project.ts'
+import { withVariables } from '../../../buildpacks/nodejs/variables.ts'
 import { App, type BuildContext } from '../../../buildpacks/sdk/index.ts'
 import type { Tree } from '../../../buildpacks/sdk/testing.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
@@ -23,7 +24,7 @@ async function browserOf(dependencies: object, more: Tree = {}, env: Record<stri
     },
   } as unknown as BuildContext
   const browser = await findBrowser(context, await findProject(context))
-  await withBrowser(context, browser).run(['npm', 'ci'], { env: { A: '1' } })
+  await withVariables(context, browser?.env ?? {}).run(['npm', 'ci'], { env: { A: '1' } })
   return { browser, ran: ran[0] }
 }
 

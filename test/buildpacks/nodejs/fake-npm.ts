@@ -16,6 +16,8 @@ export class FakeNpm {
   linked = '\tlibc.so.6 => /lib/libc.so.6\n'
   /** What npm writes when it cannot install. */
   installFailure: string | undefined
+  /** The variables of the last `npm ci`. */
+  installEnv: Readonly<Record<string, string>> | undefined
   /** The registry cannot be reached. */
   offline = false
   /** A package that the registry does not have. */
@@ -53,6 +55,7 @@ export class FakeNpm {
     if (this.missing !== undefined && name.startsWith(this.missing)) return failed('npm error code E404')
     if (verb === 'view') return done(JSON.stringify(this.versions[name] ?? []))
     if (verb === 'pack') return this.#pack(name, args[args.indexOf('--pack-destination') + 1])
+    if (verb === 'ci') this.installEnv = command.env
     if (this.installFailure !== undefined && verb === 'ci') return failed(this.installFailure)
     if (verb === 'ci' || verb === 'install') return install(command.cwd, !args.includes('--omit=dev'))
     if (verb === 'prune') return install(command.cwd, false)

@@ -353,6 +353,29 @@ describe('packages', () => {
     expect((await project.build()).output).toContain('write "overrides": { "sharp": "^0.33.5" } in package.json')
   })
 
+  it.each([
+    ['request to https://binaries.prisma.sh/all_commits/c2/schema-engine.gz failed', 'PRISMA_ENGINES_MIRROR'],
+    ['ERROR: Failed to set up chrome v130! Set "PUPPETEER_SKIP_DOWNLOAD"', 'PUPPETEER_SKIP_DOWNLOAD=true'],
+    ['URL: https://download.cypress.io/desktop/15.0.0', 'CYPRESS_INSTALL_BINARY=0'],
+    ['Error: getaddrinfo ENOTFOUND cdn.playwright.dev', 'PLAYWRIGHT_DOWNLOAD_HOST'],
+  ])('that cannot download something say what to set: %s', async (stderr, expected) => {
+    const { project, npm } = await nodeProject(webApp())
+    npm.installFailure = stderr
+    expect((await project.build()).output).toMatch(new RegExp(`failed with exit status 1\\n.*${expected}`))
+  })
+
+  it('for tests download no programs, where the user does not want them', async () => {
+    for (const [env, expected] of [
+      [{}, '0'],
+      [{ CYPRESS_INSTALL_BINARY: '14' }, '14'],
+      [{ CNB_EXEC_ENV: 'test' }, undefined],
+    ] as const) {
+      const { project, npm } = await nodeProject(webApp(), env)
+      await project.build()
+      expect(npm.installEnv?.['CYPRESS_INSTALL_BINARY']).toBe(expected)
+    }
+  })
+
   it('are out of step with the lock file: npm’s own words come last, without its usage', async () => {
     const { project, npm } = await nodeProject(webApp())
     const invalid = Array.from(

@@ -1,0 +1,43 @@
+import type { Run } from '../sdk/index.ts'
+
+/** What packages download from servers of their own: what is printed where a build does not reach them, and what to do then. */
+const downloads: readonly { readonly printed: RegExp; readonly fix: string }[] = [
+  {
+    // Gatsby 5 has such a sharp. Newer ones are on npm's registry whole.
+    printed: /\bsharp: Installation error\b/,
+    fix: 'sharp before 0.33 downloads libvips from GitHub: where that is not reachable, write "overrides": { "sharp": "^0.33.5" } in package.json, run "npm install" and commit package-lock.json; or name a mirror with npm_config_sharp_libvips_binary_host',
+  },
+  {
+    printed: /binaries\.prisma\.sh/,
+    fix: 'Prisma downloads its engines from binaries.prisma.sh: where that is not reachable, name a mirror of it in PRISMA_ENGINES_MIRROR; or use Prisma 7, whose client needs none, and set PRISMA_SCHEMA_ENGINE_BINARY=/usr/bin/false',
+  },
+  {
+    printed: /\bdownload\.cypress\.io\b/,
+    fix: 'Cypress downloads its program from download.cypress.io: CYPRESS_INSTALL_BINARY=0 leaves it out, and a URL there names another',
+  },
+  {
+    printed:
+      /\bstorage\.googleapis\.com\/(?:chrome-for-testing|chromium-browser)|\bFailed to set up (?:chrome|chromium)\b/i,
+    fix: 'Puppeteer downloads its browser from storage.googleapis.com: PUPPETEER_SKIP_DOWNLOAD=true leaves it out; Puppeteer in "dependencies" gets Debian\'s Chromium',
+  },
+  {
+    printed: /\bcdn\.playwright\.dev\b|\bplaywright\.azureedge\.net\b/,
+    fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or name chromium-headless-shell in an Aptfile, and its program in launch({ executablePath })',
+  },
+]
+
+/** Says of a command that fails since it cannot download something what to set. */
+export function explainDownloads(run: Run): Run {
+  return (argv, options = {}) => {
+    const { fix } = options
+    const explain = (stderr: string, stdout: string) =>
+      (typeof fix === 'function' ? fix(stderr, stdout) : fix) ??
+      downloads.find(({ printed }) => printed.test(stderr) || printed.test(stdout))?.fix
+    return run(argv, { ...options, fix: explain })
+  }
+}
+
+/** What packages for tests need not download where nothing tests. */
+export function withoutDownloads(execEnv: string): Readonly<Record<string, string>> {
+  return execEnv === 'production' ? { CYPRESS_INSTALL_BINARY: '0' } : {}
+}
