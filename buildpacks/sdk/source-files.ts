@@ -58,7 +58,9 @@ function keepRule(
 
 /** Whether a setting with patterns names a file, `static/*.css:templates`; undefined if none of the settings is set. */
 function filesNamed(env: Readonly<Record<string, string>>, ...settings: string[]): Keep | undefined {
-  const patterns = firstSetting(env, ...settings)?.value.split(':').filter(Boolean)
+  const patterns = firstSetting(env, ...settings)
+    ?.value.split(':')
+    .filter(Boolean)
   if (patterns === undefined) return undefined
   const paths = patterns.map(pattern => pattern.replace(/^\.?\//, ''))
   // A folder is all that is in it.

@@ -578,10 +578,7 @@ describe('the image', () => {
       ['Procfile', 'config.yaml', 'static/logo.svg', 'templates/page.html'],
     ],
     [{ BP_KEEP_FILES: 'static/**' }, ['Procfile', 'static/logo.svg', 'static/site.css']],
-    [
-      { BP_EXCLUDE_FILES: 'posts:*.yaml' },
-      ['.env', 'Procfile', 'static/logo.svg', 'templates/page.html'],
-    ],
+    [{ BP_EXCLUDE_FILES: 'posts:*.yaml' }, ['.env', 'Procfile', 'static/logo.svg', 'templates/page.html']],
     [{ GOOGLE_CLEAR_SOURCE: 'true' }, ['Procfile']],
   ])('%j', async (env, expected) => expect(await kept(env)).toEqual(expected))
 
