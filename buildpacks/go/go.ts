@@ -21,7 +21,8 @@ import {
 import { type GoCommand, provideCommand } from './command.ts'
 import { compile, needsNothingBesides, readSources } from './compile.ts'
 import { preparePlain } from './plain.ts'
-import { findPrograms } from './programs.ts'
+import { writeFunctionProgram } from './functions.ts'
+import { findPrograms, type GoProgram } from './programs.ts'
 import { findProject, type Project } from './project.ts'
 import { readBuildInfo } from './sbom.ts'
 import { goOffers, provideGo } from './toolchain.ts'
@@ -54,16 +55,16 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const toolchain = await provideGo(context, await requestedVersion(context, project))
   const command = await provideCommand(context, toolchain, app.at(project.dir))
   const { programs, layer, sources } = await withTempDir(async temp => {
-    const go = await prepare(context, project, command, temp)
-    const { list, why } = await findPrograms(context, project, go)
-    log.info(`Programs: ${list.map(({ name, dir }) => `${name} (${dir})`).join(', ')}: ${why}`)
+    const prepared = await prepare(context, project, command, temp)
+    const { go, list, target } = await choose(context, project, prepared)
     const sources = await readSources(go, list)
     const out = join(temp, 'programs')
     await mkdir(out)
     await compile(context, go, list, sources, out)
     const sbom = async (dir: string) =>
       readBuildInfo(await go.run(['version', '-m', join(dir, 'bin')], { quiet: true }))
-    const layer = await provideProgramLayer(context, list, out, { env: { GIN_MODE: byDefault('release') }, sbom })
+    const env = { GIN_MODE: byDefault('release'), ...(target !== undefined && { FUNCTION_TARGET: byDefault(target) }) }
+    const layer = await provideProgramLayer(context, list, out, { env, sbom })
     return { programs: list, layer, sources }
   })
   await removeSources(context, { sources: goSources, embedded: sources.embedded })
@@ -72,6 +73,26 @@ async function build(context: BuildContext): Promise<BuildResult> {
   log.info(`Starts with: ${processes[0]?.command[0]}`)
   const labels = needsNothingBesides(env, sources) ? [needsNothing] : []
   return { launch: { processes, labels }, store: { go: toolchain.version } }
+}
+
+/** The programs to compile: the one that serves a function, or those that the application has. */
+async function choose(context: BuildContext, project: Project, go: GoCommand): Promise<Chosen> {
+  const { log } = context
+  const served = await writeFunctionProgram(context, project, go)
+  if (served !== undefined) {
+    log.info(`Function: ${served.target} (${served.why})`)
+    return { go: served.go, list: [served.program], target: served.target }
+  }
+  const { list, why } = await findPrograms(context, project, go)
+  log.info(`Programs: ${list.map(({ name, dir }) => `${name} (${dir})`).join(', ')}: ${why}`)
+  return { go, list }
+}
+
+interface Chosen {
+  readonly go: GoCommand
+  readonly list: readonly GoProgram[]
+  /** The function that a program of the Functions Framework serves. */
+  readonly target?: string
 }
 
 /** What some kinds of projects need before their packages can be listed. */

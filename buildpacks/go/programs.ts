@@ -42,6 +42,12 @@ export async function findPrograms(context: BuildContext, project: Project, go: 
   return { list: await choosePrograms(context, withUniqueNames(all), options), why: 'its main packages' }
 }
 
+/** True if somebody names a program, or the application has one. */
+export async function hasPrograms({ app, env }: BuildContext, project: Project, go: GoCommand): Promise<boolean> {
+  if (wantedPackages(env, project) !== undefined) return true
+  return (await listMains(go, app.at(project.dir), patternsOf(project))).length > 0
+}
+
 function wantedPackages(env: Env, project: Project): Wanted | undefined {
   const targets = firstSetting(env, 'BP_GO_TARGETS')
   if (targets) return { patterns: relativeTo(project, targets.value.split(':')), where: targets.name }
@@ -77,11 +83,11 @@ function patternsOf(project: Project): string[] {
 }
 
 async function listMains(go: GoCommand, cwd: string, patterns: readonly string[]): Promise<GoProgram[]> {
-  return (await list(go, cwd, patterns)).filter(({ isMain }) => isMain)
+  return (await listPackages(go, cwd, patterns)).filter(({ isMain }) => isMain)
 }
 
 async function listNamed(go: GoCommand, cwd: string, pattern: string, where: string): Promise<GoProgram[]> {
-  const all = await list(go, cwd, [pattern]).catch((error: unknown) => {
+  const all = await listPackages(go, cwd, [pattern]).catch((error: unknown) => {
     if (!(error instanceof BuildpackError)) throw error
     throw new BuildpackError(error.message, { where, fix: 'name folders with a main package, such as "./cmd/web"' })
   })
@@ -93,7 +99,8 @@ async function listNamed(go: GoCommand, cwd: string, pattern: string, where: str
   })
 }
 
-async function list(go: GoCommand, cwd: string, patterns: readonly string[]) {
+/** The packages that patterns name, without their dependencies. */
+export async function listPackages(go: GoCommand, cwd: string, patterns: readonly string[]) {
   // Dependencies are not looked at yet, so nothing is fetched.
   const format = '{{.Name}}\t{{.ImportPath}}\t{{.Dir}}\t{{.Target}}\t{{len .GoFiles}}\t{{len .CgoFiles}}'
   const output = await go.run(['list', '-find', '-f', format, ...patterns], { quiet: true })
@@ -122,7 +129,6 @@ function withUniqueNames(programs: readonly GoProgram[]): GoProgram[] {
   })
 }
 
-/** Google's builder writes a program around a function; with any other, the module has one of its own. */
 async function isFunction({ app }: BuildContext, { kind, dir }: Project): Promise<boolean> {
   const mod = kind === 'module' ? await app.read(posix.join(dir, 'go.mod')) : undefined
   return mod?.includes('github.com/GoogleCloudPlatform/functions-framework-go') === true
@@ -134,7 +140,7 @@ function noProgram(project: Project, isFunction: boolean): BuildpackError {
   return new BuildpackError('there is no main package: this is a library, which cannot be started', {
     where,
     fix: isFunction
-      ? 'add cmd/main.go: a "package main" that imports this package and calls funcframework.Start(os.Getenv("PORT")) of functions-framework-go'
+      ? 'set GOOGLE_FUNCTION_TARGET to the function to serve, which the package exports or registers with functions.HTTP'
       : 'add a folder with "package main" and "func main()", or name one with BP_GO_TARGETS',
   })
 }

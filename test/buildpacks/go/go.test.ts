@@ -56,6 +56,77 @@ describe('detect', () => {
   })
 })
 
+describe('a function of the Functions Framework', () => {
+  const required = `${mod()}require github.com/GoogleCloudPlatform/functions-framework-go v1.9.2\n`
+  const registers = (...names: string[]) =>
+    `package hello\n\nfunc init() {\n${names.map(name => `\tfunctions.HTTP("${name}", greet)\n`).join('')}}\n`
+  const app = (source: string, more: Tree = {}) => ({ 'go.mod': required, 'go.sum': '', 'hello.go': source, ...more })
+  const exported = 'package hello\n\nfunc Welcome() {}\n'
+
+  /** What the build says, and the program that it writes around the function. */
+  async function built(tree: Tree, env: Record<string, string> = {}) {
+    const { project, fake } = await goProject(tree, env)
+    const { exitCode, output, launch } = await project.build()
+    if (exitCode !== 0) return { output, commands: fake.commands }
+    const { texts } = JSON.parse(await project.read(`layers/programs/bin/${processes(launch)[0]?.command[0]?.split('/').at(-1)}`)) as { texts: string[] } // prettier-ignore
+    const target = await project.read('layers/programs/env.launch/FUNCTION_TARGET.default').catch(() => undefined)
+    return {
+      output,
+      commands: fake.commands,
+      target,
+      program: texts.find(text => text.startsWith('package main')) ?? '',
+    }
+  }
+
+  it('is served by a program of its own: the only one that is registered', async () => {
+    const { output, target, program } = await built(app(registers('Greet')))
+    expect(output).toContain('Function: Greet (the only one that the package registers)')
+    expect(target).toBe('Greet')
+    expect(program).toContain('_ "example.com/shop"')
+    expect(program).not.toContain('RegisterHTTP')
+  })
+
+  it.each([
+    [{}, 'RegisterHTTPFunctionContext'],
+    [{ GOOGLE_FUNCTION_SIGNATURE_TYPE: 'cloudevent' }, 'RegisterCloudEventFunctionContext'],
+  ])('is one that the package exports and GOOGLE_FUNCTION_TARGET names: %j', async (env, register) => {
+    const tree = { 'go.mod': mod(), 'hello.go': exported, 'cmd/main.go': main }
+    const { commands, target, program } = await built(tree, { GOOGLE_FUNCTION_TARGET: 'Welcome', ...env })
+    expect(target).toBe('Welcome')
+    expect(program).toContain(`funcframework.${register}(context.Background(), "/", function.Welcome)`)
+    expect(commands).toContain('go get github.com/GoogleCloudPlatform/functions-framework-go@v1.9.2')
+  })
+
+  it('leaves a program of the application alone', async () => {
+    const { output, target } = await built(app(registers('Greet'), { 'cmd/main.go': main }))
+    expect(output).toContain('Programs: cmd (cmd)')
+    expect(target).toBeUndefined()
+  })
+
+  it.each<[string, Tree, Record<string, string>, RegExp]>([
+    [
+      'several',
+      app(registers('A', 'B')),
+      {},
+      /go\.mod: the package has several functions: A, B[^]*GOOGLE_FUNCTION_TARGET=A/,
+    ],
+    [
+      'no name of Go',
+      app(registers('A')),
+      { GOOGLE_FUNCTION_TARGET: 'x(); y' },
+      /GOOGLE_FUNCTION_TARGET: "x\(\); y" is not the name/,
+    ],
+    [
+      'no type',
+      app(registers('A')),
+      { GOOGLE_FUNCTION_SIGNATURE_TYPE: 'htp' },
+      /GOOGLE_FUNCTION_SIGNATURE_TYPE: "htp" is not a type[^]*http, event, cloudevent/,
+    ],
+  ])('says what to do: %s', async (_, tree, env, message) => {
+    expect((await built(tree, env)).output).toMatch(message)
+  })
+})
+
 describe('the version of Go', () => {
   const versionOf = async (app: Tree, env: Record<string, string> = {}) => {
     const { project } = await goProject({ ...web, ...app }, env)
@@ -323,14 +394,14 @@ describe('programs', () => {
   it.each<[string, Tree, Record<string, string>, RegExp]>([
     ['a library', { 'go.mod': mod(), 'lib.go': 'package lib\n' }, {}, /Error: go\.mod: there is no main package/],
     [
-      'a function without a program',
+      'a module that may hold a function, and nothing says which',
       {
         'go.mod': `${mod()}require github.com/GoogleCloudPlatform/functions-framework-go v1.9.2\n`,
         'go.sum': '',
         'function.go': 'package function\n',
       },
       {},
-      /there is no main package[\s\S]*funcframework\.Start/,
+      /there is no main package[\s\S]*set GOOGLE_FUNCTION_TARGET/,
     ],
     [
       'a target that is a library',
