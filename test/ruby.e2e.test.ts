@@ -21,6 +21,15 @@ const pg: Tree = {
   'useragent/useragent.gemspec':
     "Gem::Specification.new { |s| s.name = 'useragent'; s.version = '0.16.8'; s.summary = 'x'; s.authors = ['x']; s.files = ['lib/useragent.rb'] }\n",
   'useragent/lib/useragent.rb': 'class UserAgent; end\n',
+  // Not the real one either, of which Debian has no gem of this kind.
+  'jekyll/jekyll.gemspec':
+    "Gem::Specification.new { |s| s.name = 'jekyll'; s.version = '4.4.1'; s.summary = 'x'; s.authors = ['x']; s.files = ['exe/jekyll']; s.bindir = 'exe'; s.executables = ['jekyll'] }\n",
+  'jekyll/exe/jekyll':
+    "#!/usr/bin/env ruby\nDir.mkdir(ARGV.last)\nFile.write(File.join(ARGV.last, 'index.html'), \"#{ARGV.first} #{ENV['JEKYLL_ENV']} #{File.read('index.md')}\")\n",
+  // Not the real one: it is known by its name, and its task is the application's here.
+  'jsbundling/jsbundling-rails.gemspec':
+    "Gem::Specification.new { |s| s.name = 'jsbundling-rails'; s.version = '1.3.1'; s.summary = 'x'; s.authors = ['x']; s.files = ['lib/jsbundling-rails.rb'] }\n",
+  'jsbundling/lib/jsbundling-rails.rb': '\n',
   'pg/pg.gemspec':
     "Gem::Specification.new { |s| s.name = 'pg'; s.version = '1.5.9'; s.summary = 'x'; s.authors = ['x']; s.files = ['lib/pg.rb', 'ext/extconf.rb', 'ext/pg_ext.c']; s.extensions = ['ext/extconf.rb'] }\n",
   'pg/lib/pg.rb': "require 'pg_ext'\n",
@@ -172,6 +181,40 @@ describe('Rails', () => {
       /^Rails 7\.2\.\S+ production \/assets\/app-[0-9a-f]+\.css$/,
     )
     expect((await readImageFiles(image)).paths).not.toContain('/workspace/tmp/local_secret.txt')
+  }, 300_000)
+})
+
+describe('a site of Jekyll', () => {
+  it('is made in the build and served by nginx, and nothing of Ruby is in the image', async () => {
+    const image = 'bale-test-ruby-jekyll'
+    const dir = await project({ Gemfile: gemfile("gem 'jekyll'"), '_config.yml': 'title: x\n', 'index.md': 'welcome' })
+    const { output } = await built(image, dir)
+    expect(output).toContain('static site: Jekyll makes it of _config.yml')
+    expect(output).toContain('Building _site/ with Jekyll')
+    expect((await serveAndAsk(image)).body).toBe('build production welcome')
+    const { paths } = await readImageFiles(image)
+    expect(paths.filter(path => /ruby|gems|index\.md/.test(path))).toEqual([])
+  }, 300_000)
+})
+
+describe('a front end that a task of rake builds', () => {
+  it('has npm and the tools of devDependencies, of which nothing is in the image', async () => {
+    const image = 'bale-test-ruby-front-end'
+    const dir = await project({
+      Gemfile: gemfile("gem 'puma'", "gem 'rack'", "gem 'rake'", "gem 'jsbundling-rails'"),
+      'config.ru': "run ->(env) { [200, {}, [File.read('public/made.txt')]] }\n",
+      Rakefile: "task('assets:precompile') { sh 'npm exec bundle-it' }\ntask(:never) { abort }\n",
+      'package.json': JSON.stringify({ private: true, devDependencies: { 'bundle-it': 'file:tools/bundle-it' } }),
+      'tools/bundle-it/package.json': JSON.stringify({ name: 'bundle-it', version: '1.0.0', bin: 'run.js' }),
+      'tools/bundle-it/run.js':
+        "#!/usr/bin/env node\nrequire('node:fs').mkdirSync('public', { recursive: true })\nrequire('node:fs').writeFileSync('public/made.txt', 'bundled')\n",
+    })
+    const { output } = await built(image, dir)
+    expect(output).toContain('Node.js: Gemfile has jsbundling-rails; the application starts with Ruby')
+    expect(output).toContain('Removing node_modules: only the build uses it')
+    expect((await serveAndAsk(image)).body).toBe('bundled')
+    const { paths } = await readImageFiles(image)
+    expect(paths.filter(path => /node_modules|\/node$|\/npm/.test(path))).toEqual([])
   }, 300_000)
 })
 

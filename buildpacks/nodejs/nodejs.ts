@@ -3,10 +3,12 @@ import { satisfies } from 'semver'
 import {
   type BuildContext,
   type BuildResult,
+  buildOnlyPaths,
   defineBuildpack,
   type DetectContext,
   detectLanguage,
   fail,
+  override,
   pass,
 } from '../sdk/index.ts'
 import { type Built, installAndBuild, leaveOut } from './build.ts'
@@ -59,6 +61,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const framework = await findFramework(project.app)
   // Beside a server in another language, Node.js builds what that serves and is not in the image.
   const launch = given.plan.length === 0 || given.plan.some(({ metadata }) => metadata['launch'] !== false)
+  // The server's build calls the tools, and takes packages away that nothing needs any more.
+  const tools = given.plan.some(({ metadata }) => metadata['tools'] === true)
   const browser = launch ? await findBrowser(given, project) : undefined
   const ofTools = { ...withoutDownloads(given.execEnv), ...framework?.env, ...(project.nx && nxVariables) }
   const context = withVariables({ ...given, run: explainDownloads(given.run) }, { ...ofTools, ...browser?.env })
@@ -78,7 +82,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (launch && declared === undefined && elsewhere === undefined && framework === undefined) checkChoice(project)
   // What starts the application, as far as it is known: the package manager is in the image if that may call it.
   const commands = [declared?.command, elsewhere].filter(command => command !== undefined)
-  const plan = await planPackages(context, project, choice.lockFile, scripts, launch ? commands : [])
+  const planned = await planPackages(context, project, choice.lockFile, scripts, launch ? commands : [])
+  const plan = tools ? { ...planned, dev: true, prune: false } : planned
   const launchManager = launch && commands.some(command => mayCallManager(command, choice.kind.commands))
   const needsManager = launchManager || plan.how !== 'none' || plan.builds
 
@@ -130,6 +135,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   }
   if (launch) await provideMemory(context)
   if (launch) await provideScriptVariables(context, app, json)
+  const paths = tools ? [] : built.paths
+  if (tools && built.paths.length > 0) await provideForBuild(context, built.paths)
   const process = found && webProcess({ ...found, command: commandOf(found, built) })
   const folder = app.path.slice(context.app.path.length + 1)
   const own = (found?.packages ?? []).map(path => join(folder, path))
@@ -138,10 +145,20 @@ async function build(given: BuildContext): Promise<BuildResult> {
     launch: {
       ...(process && { processes: [{ ...process, ...inFolder }] }),
       // In a layer of their own, packages are not sent again with each change of the source.
-      ...(built.paths.length > 0 && { slices: [{ paths: [...built.paths, ...own] }] }),
+      ...(paths.length > 0 && { slices: [{ paths: [...paths, ...own] }] }),
     },
-    ...(built.paths.length > 0 && { sbom: built.components }),
+    ...(paths.length > 0 && { sbom: built.components }),
   }
+}
+
+/** Tells the buildpack of the server which directories are for the build alone. */
+async function provideForBuild({ layer }: BuildContext, paths: readonly string[]): Promise<void> {
+  const value = paths.join(':')
+  await layer('build-only', {
+    types: { build: true },
+    key: { paths: value },
+    create: () => Promise.resolve({ env: { build: { [buildOnlyPaths]: override(value) } } }),
+  })
 }
 
 /** A server that a framework made complete needs no packages, and so nobody who finds them. */

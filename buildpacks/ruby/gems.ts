@@ -21,7 +21,7 @@ import { formatConfig } from './settings.ts'
 export const gemHome = (layer: string, abi: string): string => join(layer, 'ruby', abi)
 
 /**
- * Installs the gems of the Gemfile's groups into a layer for launch.
+ * Installs the gems of the Gemfile's groups into a layer, of the image if `launch`.
  * @param restored also brings its bytes back, for programs of the build that load them
  * @returns the layer, and the Debian packages of the libraries that extensions are linked with
  */
@@ -29,7 +29,11 @@ export async function provideGems(
   context: BuildContext,
   tools: Tools,
   selected: Bundle,
-  { native, restored }: { readonly native: NativePackages; readonly restored: boolean },
+  {
+    native,
+    restored,
+    launch,
+  }: { readonly native: NativePackages; readonly restored: boolean; readonly launch: boolean },
 ): Promise<{ layer: Layer; linked: readonly string[] }> {
   const { app, target, log } = context
   const { ruby, gemfile, settings, temp } = tools
@@ -37,7 +41,7 @@ export async function provideGems(
   const isOld = /^[01]\./.test(lock.bundler ?? '')
   const layer = await context.layer('gems', {
     title: `the gems of ${gemfile.lockFile}`,
-    types: restored ? { launch: true, cache: true } : { launch: true },
+    types: { launch, cache: restored },
     key: {
       Ruby: ruby.version,
       Bundler: lock.bundler ?? ruby.bundler,

@@ -1,10 +1,29 @@
 import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type App, type BuildContext, BuildpackError, byDefault, digestOf, isSet } from '../sdk/index.ts'
+import {
+  type App,
+  type BuildContext,
+  BuildpackError,
+  buildOnlyPaths,
+  byDefault,
+  digestOf,
+  isSet,
+} from '../sdk/index.ts'
 import type { Bundle, Tools } from './bundle.ts'
+import { type Facts, isRails, rakefiles } from './start.ts'
 
 /** Directories that Rails writes to as it runs: the application's user is in the group of the build's. */
 const written = ['log', 'storage', 'tmp', 'tmp/cache', 'tmp/pids', 'tmp/sockets', 'tmp/storage']
+
+/** What assets are compiled with. */
+interface Installed {
+  /** The layer of the gems. */
+  readonly gems: string
+  /** Directories of shared libraries. */
+  readonly libraries: readonly string[]
+  /** Every Rakefile of a Rails application knows its tasks: one that cannot be read is a fault. */
+  readonly rails: boolean
+}
 
 /** Variables of a Rails application in production. SECRET_KEY_BASE is the operator's to give: a secret in an image is none. */
 export async function provideRailsVariables({ layer }: BuildContext): Promise<void> {
@@ -29,6 +48,27 @@ export async function openDirectories(app: App): Promise<void> {
 }
 
 /**
+ * Whether there may be assets to compile: with Rails, or where a Rakefile has tasks of others that are called the same, such as Hanami's and
+ * those of Sprockets.
+ */
+export async function mayHaveAssets(facts: Facts): Promise<boolean> {
+  const { app, gems } = facts
+  if (await isRails(facts)) return true
+  const file = gems.has('rake') ? await app.firstOf(rakefiles) : undefined
+  const text = file === undefined ? '' : ((await app.read(file)) ?? '')
+  return /^[^#\n]*\bassets\b/m.test(text) || (gems.has('hanami-assets') && text.includes('hanami/rake_tasks'))
+}
+
+/** Takes away what Node.js installed for the compilation alone: it is not in the image to use it. */
+export async function removeTools({ app, env, log }: BuildContext): Promise<void> {
+  const paths = (env[buildOnlyPaths] ?? '').split(':').filter(path => path !== '')
+  if (paths.length === 0) return
+  if (/\bnode_modules\b/.test(env['BP_KEEP_FILES'] ?? '')) return
+  log.info(`Removing ${paths.join(', ')}: only the build uses it; BP_KEEP_FILES=node_modules keeps it`)
+  for (const path of paths) await rm(app.at(path), { recursive: true, force: true })
+}
+
+/**
  * Compiles assets, as Heroku does: unless a manifest is committed or there is no such task. What Sprockets and other tools keep
  * from one run to the next is kept between builds.
  * @param libraries directories of shared libraries that gems load
@@ -38,7 +78,7 @@ export async function compileAssets(
   context: BuildContext,
   tools: Tools,
   selected: Bundle,
-  { gems, libraries }: { readonly gems: string; readonly libraries: readonly string[] },
+  { gems, libraries, rails }: Installed,
 ): Promise<void> {
   const { app, env, log, run } = context
   if (isSet(env, 'DISABLE_ASSETS_PRECOMPILE')) {
@@ -62,6 +102,7 @@ export async function compileAssets(
     SECRET_KEY_BASE: env['SECRET_KEY_BASE'] || 'dummy-of-the-build',
     DATABASE_URL: env['DATABASE_URL'],
     RAILS_LOG_TO_STDOUT: '1',
+    ...(env[buildOnlyPaths] !== undefined && installedBefore),
   }
   const rake = async (...args: string[]) =>
     run([ruby.program, join(dirname(ruby.program), 'bundle'), 'exec', 'rake', ...args], {
@@ -70,7 +111,11 @@ export async function compileAssets(
       allowFailure: true,
     })
   const tasks = await rake('--silent', '--prereqs')
-  if (tasks.exitCode !== 0) throw failure(log, 'rake --prereqs', tasks)
+  if (tasks.exitCode !== 0) {
+    const failed = failure(log, 'rake --prereqs', tasks)
+    if (rails) throw failed
+    return log.warning('assets are not compiled: rake --prereqs failed', 'Leave out what only development has.')
+  }
   const has = (task: string) => new RegExp(`^rake ${task}$`, 'm').test(tasks.stdout)
   if (!has('assets:precompile')) {
     log.info('Leaving out assets: there is no task assets:precompile')
@@ -86,6 +131,13 @@ export async function compileAssets(
   await cache.keep()
   // A secret for the time of the build, in place of one that is kept.
   await rm(app.at('tmp/local_secret.txt'), { force: true })
+}
+
+/** Tasks of jsbundling-rails, cssbundling-rails and vite_ruby install the packages which are there, those for development left out. */
+const installedBefore = {
+  SKIP_YARN_INSTALL: '1',
+  SKIP_BUN_INSTALL: '1',
+  VITE_RUBY_SKIP_ASSETS_PRECOMPILE_INSTALL: 'true',
 }
 
 /** Digests of assets that somebody compiled before (Sprockets, Propshaft). */

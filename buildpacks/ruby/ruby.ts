@@ -10,6 +10,7 @@ import {
   type DetectContext,
   detectLanguage,
   fail,
+  findRubySite,
   pass,
   shellProcess,
   withTempDir,
@@ -19,11 +20,12 @@ import { provideGems } from './gems.ts'
 import { provideAllocator } from './jemalloc.ts'
 import { findGemfile, type Gemfile, type Lock, readLock } from './lock-file.ts'
 import { buildPackages, mayCompile, runPackages } from './native.ts'
-import { compileAssets, openDirectories, provideRailsVariables } from './rails.ts'
+import { compileAssets, mayHaveAssets, openDirectories, provideRailsVariables, removeTools } from './rails.ts'
+import { buildSite } from './site.ts'
 import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby, rubyMinor } from './runtime.ts'
 import { readSettings } from './settings.ts'
 import { readCredentials } from './credentials.ts'
-import { type Facts, findStart, isRails, noStart, otherProcesses, programs } from './start.ts'
+import { type Facts, findStart, isRails, mayServe, noStart, otherProcesses, programs } from './start.ts'
 import type { Wanted } from '../debian/offered-version.ts'
 import { checkVersion, wantedRuby } from './version.ts'
 
@@ -51,10 +53,16 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const lock = gemfile && (await readLock(app, gemfile))
   // Nothing is fetched before the version is known to be one.
   const wanted = await wantedRuby(context, gemfile?.file, lock)
-  const gems = await withTempDir(temp => install(context, { gemfile, lock, wanted, temp }))
+  // Where it makes the pages of a site, nothing of Ruby is in the image.
+  const launch = context.plan.length === 0 || context.plan.some(({ metadata }) => metadata['launch'] !== false)
+  const gems = await withTempDir(temp => install(context, { gemfile, lock, wanted, temp, launch }))
+  if (!launch) return {}
   const facts: Facts = { app, gems, hasGemfile: gemfile !== undefined }
   const processes = await otherProcesses(facts)
-  if ((await declaredStart(app, env)) !== undefined || (await app.has('Procfile'))) return { launch: { processes } }
+  if ((await declaredStart(app, env)) !== undefined) return { launch: { processes } }
+  // A Procfile without a web process has others, release or worker, beside a server; or a program that serves nothing.
+  const hasProcfile = await app.has('Procfile')
+  if (hasProcfile && !(await mayServe(facts))) return { launch: { processes } }
   const start = await findStart(facts)
   if (start === undefined) throw noStart()
   log.info(`Starts with: ${start.command} (${start.why})`)
@@ -66,10 +74,12 @@ interface Input {
   readonly lock: Lock | undefined
   readonly wanted: Wanted
   readonly temp: string
+  readonly launch: boolean
 }
 
 /** @returns the names of the gems */
-async function install(context: BuildContext, { gemfile, lock, wanted, temp }: Input): Promise<ReadonlySet<string>> {
+async function install(context: BuildContext, input: Input): Promise<ReadonlySet<string>> {
+  const { gemfile, lock, wanted, temp, launch } = input
   const { log, app, env } = context
   const archive = await DebianArchive.open(context, temp)
   const offer = await offeredRuby(context, archive)
@@ -78,14 +88,14 @@ async function install(context: BuildContext, { gemfile, lock, wanted, temp }: I
   const why = first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'
   log.info(`Ruby ${offer.release}: ${why}`)
   for (const text of warnings) log.warning(text, 'Change one of the two.')
-  const runtime = await provideRuby(context, archive, offer)
-  await provideAllocator(context, archive)
+  const runtime = await provideRuby(context, archive, offer, launch)
+  if (launch) await provideAllocator(context, archive)
   if (gemfile === undefined) return new Set()
   const credentials = await readCredentials(context)
   for (const name of Object.keys(credentials)) log.info(`Bundler uses the credential of ${name} of a binding`)
   const tools: Tools = { ruby: runtime, gemfile, settings: await readSettings(app, env), credentials, temp }
   const selected = await readBundle(context, tools, lock)
-  await installGems(context, archive, { tools, selected, offer, ruby: runtime })
+  await installGems(context, archive, { tools, selected, offer, ruby: runtime, launch })
   return new Set(selected.gems.map(({ name }) => name))
 }
 
@@ -94,12 +104,13 @@ interface Installation {
   readonly selected: Bundle
   readonly offer: Offer
   readonly ruby: Ruby
+  readonly launch: boolean
 }
 
 async function installGems(
   context: BuildContext,
   archive: DebianArchive,
-  { tools, selected, offer, ruby }: Installation,
+  { tools, selected, offer, ruby, launch }: Installation,
 ): Promise<void> {
   const { app } = context
   const { gems } = selected
@@ -107,15 +118,23 @@ async function installGems(
   const native = compiles ? await provideNativePackages(context, archive, buildPackages(gems)) : noNativePackages
   const headers = compiles ? await provideHeaders(context, archive, offer, ruby) : {}
   const facts: Facts = { app, gems: new Set(gems.map(({ name }) => name)), hasGemfile: true }
-  const restored = await isRails(facts)
+  const rails = await isRails(facts)
+  const site = launch ? undefined : await findRubySite(app)
+  const restored = site !== undefined || (await mayHaveAssets(facts))
   const withCompilers = { ...tools, ruby: { ...ruby, env: joined(ruby.env, native.env, headers) } }
-  const { layer, linked } = await provideGems(context, withCompilers, selected, { native, restored })
+  const { layer, linked } = await provideGems(context, withCompilers, selected, { native, restored, launch })
   const names = [...new Set([...linked, ...runPackages(gems)])].toSorted()
-  const libraries = names.length > 0 ? [await provideLibraries(context, archive, names, { restored })] : []
-  if (!restored) return
-  await provideRailsVariables(context)
-  await openDirectories(app)
-  await compileAssets(context, tools, selected, { gems: layer.path, libraries })
+  const libraries = names.length > 0 ? [await provideLibraries(context, archive, names, { restored, launch })] : []
+  if (site !== undefined) {
+    await buildSite(context, tools, site, { gems: layer.path, libraries })
+    return removeTools(context)
+  }
+  if (rails) {
+    await provideRailsVariables(context)
+    await openDirectories(app)
+  }
+  if (restored) await compileAssets(context, tools, selected, { gems: layer.path, libraries, rails })
+  await removeTools(context)
 }
 
 /** Lists of directories that several bring, the first one's first. */

@@ -45,8 +45,13 @@ export async function offeredRuby(context: BuildContext, archive: DebianArchive)
 /** Gems as packages of Debian's, and links for a whole system: Ruby brings the same as upstream has it, RubyGems and Bundler too. */
 const asPackagesOfDebian = /^(ruby|libruby|rake|rubygems-integration|ruby-.*)$/
 
-/** Puts Debian's Ruby into a layer, with the shared libraries that it needs. */
-export async function provideRuby(context: BuildContext, archive: DebianArchive, offer: Offer): Promise<Ruby> {
+/** Puts Debian's Ruby into a layer, of the image too if `launch`, with the shared libraries that it needs. */
+export async function provideRuby(
+  context: BuildContext,
+  archive: DebianArchive,
+  offer: Offer,
+  launch = true,
+): Promise<Ruby> {
   const { target, run, env } = context
   const { minor, release, packages } = offer
   const version = packages.find(({ name }) => name === `ruby${minor}`)?.version ?? release
@@ -54,7 +59,7 @@ export async function provideRuby(context: BuildContext, archive: DebianArchive,
   const abi = `${minor}.0`
   const layer = await context.layer('ruby', {
     title: `Ruby ${release}`,
-    types: { launch: true, build: true, cache: true },
+    types: { launch, build: true, cache: true },
     key: { Ruby: version, architecture: target.arch, 'Debian packages': digestOf(JSON.stringify(packages)) },
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)

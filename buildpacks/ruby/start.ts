@@ -19,9 +19,19 @@ const port = '${PORT:-8080}'
 /** Programs without a config.ru, in the order in which they are tried. */
 export const programs: readonly string[] = ['app.rb', 'main.rb', 'server.rb', 'web.rb', 'src/main.rb', 'src/app.rb']
 
+/** Names by which rake looks for its tasks. */
+export const rakefiles = ['Rakefile', 'rakefile', 'Rakefile.rb', 'rakefile.rb'] as const
+
 /** Rails: its gem, and what every application of it has. */
 export async function isRails({ app, gems }: Facts): Promise<boolean> {
   return gems.has('railties') && (await app.has('config/application.rb'))
+}
+
+/** Whether the application answers requests: Rails, or a config.ru beside a gem that serves it. */
+export async function mayServe(facts: Facts): Promise<boolean> {
+  if (await isRails(facts)) return true
+  const served = [...servers.map(([gem]) => gem), 'webrick'].some(gem => facts.gems.has(gem))
+  return served && (await facts.app.has('config.ru'))
 }
 
 /** What starts the application; undefined if nothing is recognised. */
@@ -84,9 +94,26 @@ export async function otherProcesses(facts: Facts): Promise<LaunchProcess[]> {
   else if (hasGemfile) add('console', 'bundle exec ruby -r irb -e IRB.start')
   else add('console', 'irb')
   if (gems.has('rake') && (await hasRakefile(app))) add('rake', 'bundle exec rake')
-  if (gems.has('sidekiq')) add('worker', 'bundle exec sidekiq')
-  else if (gems.has('solid_queue') && (await app.has('bin/jobs'))) add('worker', 'bundle exec ruby bin/jobs')
+  const worker = await workerOf(facts)
+  if (worker !== undefined) add('worker', worker)
   return processes
+}
+
+/** Gems that work on jobs in a process of their own, and what starts it. */
+const workers: readonly (readonly [gem: string, command: string])[] = [
+  ['good_job', 'bundle exec good_job start'],
+  ['karafka', 'bundle exec karafka server'],
+  ['shoryuken', 'bundle exec shoryuken --rails'],
+  ['delayed_job', 'bundle exec rake jobs:work'],
+  ['resque', 'QUEUE="${QUEUE:-*}" bundle exec rake resque:work'],
+]
+
+async function workerOf(facts: Facts): Promise<string | undefined> {
+  const { app, gems } = facts
+  if (gems.has('sidekiq')) return 'bundle exec sidekiq'
+  if (gems.has('solid_queue') && (await app.has('bin/jobs'))) return 'bundle exec ruby bin/jobs'
+  const ofRails = await isRails(facts)
+  return workers.find(([gem, command]) => gems.has(gem) && (ofRails || !/--rails|rake /.test(command)))?.[1]
 }
 
 async function rails(app: App): Promise<string> {
@@ -94,7 +121,7 @@ async function rails(app: App): Promise<string> {
 }
 
 async function hasRakefile(app: App): Promise<boolean> {
-  return (await app.firstOf(['Rakefile', 'rakefile', 'Rakefile.rb', 'rakefile.rb'])) !== undefined
+  return (await app.firstOf(rakefiles)) !== undefined
 }
 
 export function noStart(): BuildpackError {

@@ -7,6 +7,7 @@ import { builtLanguages, builtManifests, type Language, languageNamed, languages
 import { frontEndWork } from './package-json-evidence.ts'
 import { type BuildPlanBuilder, buildPlan } from './plan.ts'
 import { firstSetting } from './platform.ts'
+import { assetsTool } from './ruby-assets.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -50,14 +51,20 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const frontEnd = await frontEnds.of(app)
   // A guess is of pages that are the whole application.
   const shown = frontEnd?.guessed && server.language.id !== 'static' ? undefined : frontEnd
-  const work = await frontEndWork(app, env, shown)
+  const tool = server.language.id === 'ruby' ? await assetsTool(app) : undefined
+  const work = (await frontEndWork(app, env, shown)) ?? tool?.why
   if (work === undefined) return { found, server, builders: makers }
   return { found, server, builders: [await withNeeds(app, server, { ...node, because: work }), ...makers] }
 }
 
-/** A front end in Node.js may take something from the packages of a server in PHP. */
+/** A front end in Node.js may take something from the packages of a server in PHP; and one in Ruby may call its tools. */
 async function withNeeds(app: App, server: Evidence | undefined, builder: Evidence): Promise<Evidence> {
-  if (server?.language.id !== 'php' || builder.language.id !== 'nodejs') return builder
+  if (builder.language.id !== 'nodejs') return builder
+  if (server?.language.id === 'ruby') {
+    const tool = await assetsTool(app)
+    return tool?.callsTools ? { ...builder, callsTools: true } : builder
+  }
+  if (server?.language.id !== 'php') return builder
   const needsPackages = await usesComposerPackages(app)
   return needsPackages === undefined ? builder : { ...builder, needsPackages }
 }
@@ -130,7 +137,8 @@ function serverPlan(runtime: string, builders: readonly Evidence[]): BuildPlanBu
   if (builders.length === 0) return own
   const needed = builders.some(({ needsPackages }) => needsPackages !== undefined)
   const all = builders.reduce(
-    (plan, { language }) => plan.requires(language.provides ?? language.id, { launch: false }),
+    (plan, { language, callsTools }) =>
+      plan.requires(language.provides ?? language.id, { launch: false, ...(callsTools && { tools: true }) }),
     needed ? own.provides(composerPackages).or().provides(runtime).requires(runtime) : own,
   )
   return all.or().provides(runtime).requires(runtime)

@@ -10,6 +10,7 @@ import { type FrontEnd, FrontEnds, isForNode } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
 import { mayStart } from './python-starts.ts'
+import { findRubySite } from './ruby-sites.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -30,6 +31,8 @@ export interface Evidence {
   readonly builtBy?: Language
   /** Why it is built after the server's packages are there, and with them. */
   readonly needsPackages?: string
+  /** The server's own build calls its tools, so that they stay for that. */
+  readonly callsTools?: boolean
 }
 
 /** Gathers the evidence of every language, in the order of `languages`. */
@@ -44,7 +47,23 @@ export async function findEvidence(app: App, env: Env, frontEnds = new FrontEnds
     const because = declared && `${declared.because}, and ${evidence.because}`
     found.push(declared?.language === language && because ? { language, strength: 'declared', because } : evidence)
   }
-  return (await documentationSite(app, env, found)) ?? (await guessedSite(app, env, found, frontEnds)) ?? found
+  const site = (await documentationSite(app, env, found)) ?? (await siteOfGem(app, env, found))
+  return site ?? (await guessedSite(app, env, found, frontEnds)) ?? found
+}
+
+/** The evidence where a gem makes a site, and no program of Ruby's starts; undefined if that is not so. */
+async function siteOfGem(app: App, env: Env, found: readonly Evidence[]): Promise<Evidence[] | undefined> {
+  const site = languageNamed('static')
+  const ruby = found.find(({ language }) => language.id === 'ruby')
+  if (site === undefined || ruby?.strength !== 'manifest') return undefined
+  const made = (await declaredStart(app, env)) === undefined ? await findRubySite(app) : undefined
+  if (made === undefined || (await app.has('Procfile'))) return undefined
+  const others = found.filter(({ language }) => ![site.id, ruby.language.id, 'jekyll'].includes(language.id))
+  return [
+    ...others,
+    { ...ruby, strength: 'sources' },
+    { language: site, strength: 'server', because: `${made.name} makes it of ${made.config}`, builtBy: ruby.language },
+  ]
 }
 
 /** The evidence where Python's packages make a site, and no program of Python's starts; undefined if that is not so. */

@@ -15,6 +15,8 @@ export {
 export { keepGit, type Command, type CommandResult, type Run, type Runner, type RunOptions } from './command.ts'
 export { type DeclaredCommand, declaredStart } from './declared-start.ts'
 export { composerPackages } from './composer-packages.ts'
+export { assetsTool, buildOnlyPaths } from './ruby-assets.ts'
+export { findRubySite, type RubySite } from './ruby-sites.ts'
 export { detectLanguage, type Detection, explainUnsupported, type LanguageRole, weighLanguages } from './detection.ts'
 export { append, byDefault, type EnvChange, type EnvChanges, type LayerEnv, override, prepend } from './env.ts'
 export { BuildpackError } from './errors.ts'

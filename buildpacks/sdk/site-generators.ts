@@ -18,6 +18,7 @@ export const jekyll = builtBefore(
   { id: 'jekyll', name: 'Jekyll', sources: ['_config.yml'] },
   'bundle exec jekyll build',
   '_site',
+  'add a Gemfile with gem "jekyll" and its theme, and Bale builds it; or ',
 )
 
 /** Come after static sites, and have sources alone: many applications of another language have a book beside them. */

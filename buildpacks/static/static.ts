@@ -15,6 +15,7 @@ import {
   documentationRoot,
   fail,
   findDocumentation,
+  findRubySite,
   type Layer,
   type Log,
   pass,
@@ -89,8 +90,11 @@ async function build(context: BuildContext): Promise<BuildResult> {
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
 
-/** The pages of documentation, which the Python buildpack has made just before. */
+/** The pages that the buildpack of Python or Ruby has made just before. */
 async function madeBefore(app: App): Promise<GeneratedSite | undefined> {
+  const site = await findRubySite(app)
+  if (site !== undefined && (await app.hasDirectory(site.root)))
+    return { root: site.root, why: `${site.name} built it` }
   const documentation = await findDocumentation(app)
   if (documentation === undefined || !(await app.has(join(documentationRoot, 'index.html')))) return undefined
   return { root: documentationRoot, why: `${documentation.name} built it` }

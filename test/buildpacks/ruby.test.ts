@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { buildPackages, runPackages } from '../../buildpacks/ruby/native.ts'
 import { findGemfile, parseLock, readLock } from '../../buildpacks/ruby/lock-file.ts'
 import { readCredentials } from '../../buildpacks/ruby/credentials.ts'
+import { mayHaveAssets, removeTools } from '../../buildpacks/ruby/rails.ts'
 import { ruby } from '../../buildpacks/ruby/ruby.ts'
 import { formatConfig, parseConfig, readSettings } from '../../buildpacks/ruby/settings.ts'
-import { findStart, otherProcesses } from '../../buildpacks/ruby/start.ts'
+import { findStart, mayServe, otherProcesses } from '../../buildpacks/ruby/start.ts'
 import { checkVersion, toRequirement, wantedRuby } from '../../buildpacks/ruby/version.ts'
-import { Log } from '../../buildpacks/sdk/index.ts'
+import { type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
 import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -240,6 +241,45 @@ describe('the start', () => {
       fix: 'add gem "puma" to the Gemfile: bundle add puma',
     })
     expect(await findStart(await facts({ 'lib/tool.rb': '' }))).toBeUndefined()
+  })
+
+  it.each<[Tree, string[], string | undefined]>([
+    [{}, ['good_job'], 'bundle exec good_job start "$@"'],
+    [{ 'bin/jobs': '' }, ['solid_queue'], 'bundle exec ruby bin/jobs "$@"'],
+    [{ 'config/application.rb': '' }, ['railties', 'delayed_job'], 'bundle exec rake jobs:work "$@"'],
+    // Its task comes with Rails.
+    [{}, ['delayed_job'], undefined],
+  ])('has a worker for the gem of jobs: %j with %j', async (tree, gems, command) => {
+    const found = await otherProcesses(await facts(tree, ...gems))
+    expect(found.find(({ type }) => type === 'worker')?.command[2]).toBe(command)
+  })
+
+  it('is there beside a Procfile without a web process for what answers requests alone', async () => {
+    expect(await mayServe(await facts({ 'config/application.rb': '' }, 'railties'))).toBe(true)
+    expect(await mayServe(await facts({ 'config.ru': '' }, 'puma'))).toBe(true)
+    expect(await mayServe(await facts({ 'config.ru': '' }, 'rack'))).toBe(false)
+    expect(await mayServe(await facts({ 'main.rb': '' }, 'redis'))).toBe(false)
+  })
+
+  it('has assets with Rails, or with a task of that name', async () => {
+    const may = async (tree: Tree, ...gems: string[]) => mayHaveAssets(await facts(tree, ...gems))
+    expect(await may({ 'config/application.rb': '' }, 'railties')).toBe(true)
+    expect(await may({ Rakefile: 'require "hanami/rake_tasks"\n' }, 'rake', 'hanami-assets')).toBe(true)
+    expect(await may({ Rakefile: 'require "hanami/rake_tasks"\n' }, 'rake')).toBe(false)
+    expect(await may({ Rakefile: 'namespace :assets do\nend\n' }, 'rake')).toBe(true)
+    expect(await may({ Rakefile: '# no assets here\n' }, 'rake')).toBe(false)
+    expect(await may({ Rakefile: 'namespace :assets\n' })).toBe(false)
+  })
+
+  it('takes away what is for the compilation of assets alone', async () => {
+    const app = await appOf({ 'node_modules/a/index.js': '', 'package.json': '{}' })
+    const remove = (env: Env) => removeTools({ app, env, log: listen().log } as unknown as BuildContext)
+    await remove({ BALE_BUILD_ONLY_PATHS: 'node_modules', BP_KEEP_FILES: 'node_modules' })
+    expect(await app.has('node_modules/a/index.js')).toBe(true)
+    await remove({})
+    expect(await app.has('node_modules/a/index.js')).toBe(true)
+    await remove({ BALE_BUILD_ONLY_PATHS: 'node_modules' })
+    expect(await app.hasDirectory('node_modules')).toBe(false)
   })
 
   it('has a console, rake and a worker beside it', async () => {

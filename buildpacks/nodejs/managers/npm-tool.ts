@@ -35,18 +35,18 @@ function neededNpm({ choice, node, bundled }: ManagerJob): ManagerRequest | unde
 
 /**
  * The npm that installs the application's packages and, if `launch`, is in the image: the layer `npm`, unless it is the
- * buildpack's own and not needed there.
+ * buildpack's own and not needed there. Beside a server in another language, whose build may call it, it is on the PATH of that.
  */
 export async function provideNpm(job: ManagerJob): Promise<Npm> {
-  const { context, registry, bundled, launch } = job
+  const { context, registry, bundled, launch, starts } = job
   const request = neededNpm(job)
   const version =
     request === undefined ? bundled.version : await chooseVersion(registry, { name: 'npm', package: 'npm', request })
   if (request !== undefined) context.log.info(`npm ${version}, for ${request.where} (${request.range})`)
-  if (request === undefined && !launch) return bundled
+  if (request === undefined && !launch && starts) return bundled
   const layer = await context.layer('npm', {
     title: `npm ${version}`,
-    types: { launch, build: request !== undefined, cache: request !== undefined },
+    types: { launch, build: request !== undefined || !starts, cache: request !== undefined },
     key: { npm: version },
     create: async dir => {
       const target = join(dir, 'npm')

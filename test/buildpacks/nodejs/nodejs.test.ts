@@ -77,6 +77,20 @@ describe('beside a server in another language', () => {
     expect(output).toContain('Running npm run build')
     expect(command(launch)).toBeUndefined()
     expect(layers['node']?.types).toEqual({ launch: false, build: true, cache: true })
+    // The server's build may call npm: rake does for jsbundling-rails.
+    expect(layers['npm']?.types).toEqual({ launch: false, build: true, cache: false })
+  })
+
+  it('leaves all tools where the server’s build calls them, and says which directories are for that alone', async () => {
+    const { project, npm } = await nodeProject(webApp())
+    const { launch, layers } = await project.build({
+      entries: [{ name: 'node', metadata: { launch: false, tools: true } }],
+    })
+    expect(npm.commands).toContain('npm ci --include=dev')
+    expect(npm.commands.filter(each => each.startsWith('npm prune'))).toEqual([])
+    expect(launch?.slices ?? []).toEqual([])
+    expect(layers['build-only']?.types).toEqual({ launch: false, build: true, cache: false })
+    expect(await project.read('layers/build-only/env.build/BALE_BUILD_ONLY_PATHS.override')).toBe('node_modules')
   })
 })
 

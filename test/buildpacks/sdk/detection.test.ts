@@ -286,6 +286,56 @@ describe('the role of a language', () => {
     expect(await roleOf(tree, 'nodejs', { BP_LANGUAGE: 'python' })).toMatchObject({ role: 'none' })
   })
 
+  it.each<[Tree, string]>([
+    [{ 'Gemfile.lock': 'GEM\n  specs:\n    vite_ruby (3.9.0)\n' }, 'Gemfile.lock has vite_ruby'],
+    [{ Gemfile: 'gem "cssbundling-rails"\n' }, 'Gemfile has cssbundling-rails'],
+  ])('is a builder’s whose tools stay for Ruby’s tasks: %j', async (more, why) => {
+    const rails = { Gemfile: '', 'config.ru': '', 'package.json': json({ devDependencies: { vite: '^7' } }) }
+    const role = await roleOf({ ...rails, ...more }, 'nodejs')
+    expect(role.reason).toBe(`Node.js: ${why}; the application starts with Ruby (Gemfile and config.ru)`)
+    expect(await roleOf({ ...rails, ...more }, 'ruby')).toMatchObject({
+      plan: {
+        sections: [
+          {
+            provides: ['ruby'],
+            requires: [{ name: 'ruby' }, { name: 'node', metadata: { launch: false, tools: true } }],
+          },
+          { provides: ['ruby'], requires: [{ name: 'ruby' }] },
+        ],
+      },
+    })
+  })
+
+  it('is a builder’s for a gem that runs JavaScript, where a package.json is there', async () => {
+    const rails = { Gemfile: '', 'config.ru': '', 'Gemfile.lock': 'GEM\n  specs:\n    execjs (2.10.0)\n' }
+    expect(await roleOf({ ...rails, 'package.json': '{}' }, 'nodejs')).toMatchObject({ role: 'builder' })
+    expect(await roleOf({ ...rails, 'package.json': '{}' }, 'ruby')).toMatchObject({
+      plan: { sections: [{ requires: [{ name: 'ruby' }, { name: 'node', metadata: { launch: false } }] }, {}] },
+    })
+    expect(await roleOf({ ...rails, 'package.json': '{}', 'Gemfile.lock': '' }, 'nodejs')).toMatchObject({
+      role: 'none',
+    })
+  })
+
+  it('is a builder’s where a gem makes the pages of a site', async () => {
+    const site = { Gemfile: 'gem "jekyll", "~> 4.4"\n', '_config.yml': '', 'index.html': '---\n---\n' }
+    expect(await roleOf(site, 'ruby')).toMatchObject({
+      role: 'builder',
+      reason: 'Ruby: Gemfile; the application starts with static site (Jekyll makes it of _config.yml)',
+    })
+    expect(await roleOf(site, 'static')).toMatchObject({
+      role: 'server',
+      reason: 'static site: Jekyll makes it of _config.yml',
+    })
+    const middleman = { Gemfile: "gem 'middleman'\n", 'config.rb': '', 'source/index.html.erb': '' }
+    expect(await roleOf(middleman, 'static')).toMatchObject({ role: 'server' })
+    // A start of somebody's own, or a server beside it.
+    expect(await roleOf({ ...site, Procfile: 'web: bundle exec jekyll serve\n' }, 'ruby')).toMatchObject({
+      role: 'server',
+    })
+    expect(await roleOf({ ...site, 'config.ru': '' }, 'ruby')).toMatchObject({ role: 'server' })
+  })
+
   const laravel = {
     'composer.json': json({ require: { 'laravel/framework': '^12' } }),
     'public/index.php': '',
