@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join, matchesGlob, posix } from 'node:path'
-import { App, type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
+import { App, type BuildContext, BuildpackError, findFrontEnd, firstSetting } from '../sdk/index.ts'
 import { isNx, type NxApplication, nxApplications } from './nx.ts'
 import { noPackageJson, type PackageJson, readPackageJson } from './package-json.ts'
 import { readYaml, textsOf } from './yaml.ts'
@@ -27,6 +27,8 @@ export interface Project {
   readonly because: string | undefined
   /** Packages of the workspace that can be started, where the root cannot and nothing says which. */
   readonly candidates: readonly string[]
+  /** Packages of the workspace that are front ends, of files alone. */
+  readonly frontEnds: readonly string[]
   /** The application as Nx knows it, where Nx builds it. */
   readonly nx?: NxApplication
 }
@@ -51,16 +53,17 @@ export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'
     return ownProject(own, (await readPackageJson(own)) ?? noPackageJson)
   }
   if (all.length === 0 && applications.length === 0) return ownProject(app, rootJson)
-  const candidates = chosen === undefined ? await startablePackages(app, rootJson, all, applications) : []
+  const found = chosen === undefined ? await startablePackages(app, rootJson, all, applications) : nothing
+  const { candidates, frontEnds } = found
   const startable = chosen ?? onlyOne(candidates, applications)
   const workspace = { root: app, rootJson, isWorkspace: all.length > 0 }
   if (startable === undefined) {
     const own = { app, json: rootJson, dir: '', because: undefined }
-    return { ...workspace, ...own, members: inOrder(all, all), others: [], candidates }
+    return { ...workspace, ...own, members: inOrder(all, all), others: [], candidates, frontEnds }
   }
   const { dir, because } = startable
   const nx = applications.find(application => application.dir === dir)
-  const own = { app: new App(app.at(dir)), dir, because, candidates: [], ...(nx && { nx }) }
+  const own = { app: new App(app.at(dir)), dir, because, ...nothing, ...(nx && { nx }) }
   // Its packages are those of the whole repository.
   if (!isMember(dir)) return { ...workspace, ...own, json: noPackageJson, isWorkspace: false, members: [], others: [] }
   const json = all.find(member => member.dir === dir)?.json ?? noPackageJson
@@ -80,7 +83,7 @@ function ownProject(app: App, json: PackageJson): Project {
     members: [],
     others: [],
     because: undefined,
-    candidates: [],
+    ...nothing,
   }
 }
 
@@ -128,18 +131,29 @@ async function foldersBelow(root: App, dir: string, depth: number): Promise<stri
   return [...dirs, ...(await Promise.all(dirs.map(inner => foldersBelow(root, inner, depth - 1)))).flat()]
 }
 
-/** Where the root has nothing to start, the packages that have: those with a start script, else Nx's applications. */
+type Startable = Pick<Project, 'candidates' | 'frontEnds'>
+const nothing: Startable = { candidates: [], frontEnds: [] }
+
+/** Where the root has nothing to start, the packages that have: those with a start script, else Nx's applications; and the front ends. */
 async function startablePackages(
   root: App,
   json: PackageJson,
   all: readonly Member[],
   applications: readonly NxApplication[],
-): Promise<string[]> {
+): Promise<Startable> {
   const hasStart = ({ scripts }: PackageJson) => Boolean(scripts['start']?.trim())
-  if (hasStart(json) || json.main !== undefined) return []
-  if (await root.firstOf(['server.js', 'index.js', 'app.js', 'main.js', 'Procfile', 'app.yaml'])) return []
-  const packages = all.filter(member => hasStart(member.json))
-  return (packages.length > 0 ? packages : applications).map(({ dir }) => dir)
+  if (hasStart(json) || json.main !== undefined) return nothing
+  if (await root.firstOf(['server.js', 'index.js', 'app.js', 'main.js', 'Procfile', 'app.yaml'])) return nothing
+  const isFrontEnd = await Promise.all(
+    all.map(async ({ dir }) => {
+      const frontEnd = await findFrontEnd(new App(root.at(dir)))
+      return frontEnd !== undefined && !frontEnd.guessed
+    }),
+  )
+  const frontEnds = all.filter((_, n) => isFrontEnd[n])
+  const packages = all.filter(member => hasStart(member.json) && !frontEnds.includes(member))
+  const dirsOf = (found: readonly { readonly dir: string }[]) => found.map(({ dir }) => dir)
+  return { candidates: dirsOf(packages.length > 0 ? packages : applications), frontEnds: dirsOf(frontEnds) }
 }
 
 function onlyOne([dir, ...rest]: readonly string[], applications: readonly NxApplication[]): Chosen | undefined {
@@ -151,8 +165,14 @@ function onlyOne([dir, ...rest]: readonly string[], applications: readonly NxApp
   }
 }
 
-/** @throws BuildpackError if several packages of a workspace can be started, and nothing says which */
-export function checkChoice({ candidates }: Project): void {
+/** @throws BuildpackError if several packages of a workspace can be started, and nothing says which, or front ends alone */
+export function checkChoice({ candidates, frontEnds }: Project): void {
+  if (candidates.length === 0 && frontEnds.length > 0) {
+    throw new BuildpackError(`the workspace has no server, and these front ends: ${frontEnds.join(', ')}`, {
+      where: 'package.json',
+      fix: `set BP_NODE_PROJECT_PATH to the one to serve: BP_NODE_PROJECT_PATH=${frontEnds[0]}`,
+    })
+  }
   if (candidates.length < 2) return
   throw new BuildpackError(`the workspace has several applications to start: ${candidates.join(', ')}`, {
     where: 'package.json',

@@ -2,7 +2,7 @@ import type { App } from './app.ts'
 import { composerPackages, usesComposerPackages } from './composer-packages.ts'
 import { BuildpackError } from './errors.ts'
 import { type Evidence, findEvidence, strengths } from './evidence.ts'
-import { FrontEnds } from './front-end.ts'
+import { FrontEnds, nodeProject } from './front-end.ts'
 import { builtLanguages, builtManifests, type Language, languageNamed, languages, listed } from './languages.ts'
 import { frontEndWork } from './package-json-evidence.ts'
 import { type BuildPlanBuilder, buildPlan } from './plan.ts'
@@ -48,7 +48,7 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const node = found.find(({ language }) => language.id === 'nodejs')
   const makers = found.filter(({ language }) => language === server?.builtBy)
   if (server === undefined || node === undefined || node === server) return { found, server, builders: makers }
-  const frontEnd = await frontEnds.of(app)
+  const frontEnd = await frontEnds.of(await nodeProject(app, env))
   // A guess is of pages that are the whole application.
   const shown = frontEnd?.guessed && server.language.id !== 'static' ? undefined : frontEnd
   const tool = server.language.id === 'ruby' ? await assetsTool(app) : undefined

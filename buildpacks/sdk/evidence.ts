@@ -6,7 +6,7 @@ import { declaredPrograms, declaredRuntime, declaredStart } from './declared-sta
 import { hugoConfigs, type Language, languageNamed, languages, pythonStarts, requirementsFiles } from './languages.ts'
 import { startsOnJvm } from './deps-edn.ts'
 import { findDocumentation } from './documentation.ts'
-import { type FrontEnd, FrontEnds, isForNode } from './front-end.ts'
+import { type FrontEnd, FrontEnds, isForNode, nodeProject } from './front-end.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
 import { mayStart } from './python-starts.ts'
@@ -133,14 +133,16 @@ async function evidenceOf(
   frontEnds: FrontEnds,
 ): Promise<Evidence | undefined> {
   const setting = firstSetting(env, ...(language.settings ?? []))
-  if (setting) return { language, strength: 'declared', because: `${setting.name} is set` }
+  // The folder that BP_NODE_PROJECT_PATH names may be a front end's, which Node.js builds and does not start.
+  if (setting && !(setting.name === 'BP_NODE_PROJECT_PATH' && (await isFrontEnd(files.app, env, frontEnds))))
+    return { language, strength: 'declared', because: `${setting.name} is set` }
   if (language.id === 'nodejs') {
     const project = await nodeProject(files.app, env)
     const found = await packageJsonEvidence(project, await frontEnds.of(project))
     if (found) return { language, ...found }
   }
   if (language.id === 'static') {
-    const found = await frontEnds.of(files.app)
+    const found = await frontEnds.of(await nodeProject(files.app, env))
     if (found && !found.guessed) return { language, strength: 'server', because: becauseOf(found) }
   }
   const manifest = await firstMatch(files, language.manifests, name => isManifest(name, files.app))
@@ -160,10 +162,9 @@ async function evidenceOf(
   return { language, strength: 'sources', because: source }
 }
 
-/** The folder that a setting names, if a package.json is in it: `apps/web`. */
-async function nodeProject(app: App, env: Env): Promise<App> {
-  const folder = firstSetting(env, 'BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE')?.value
-  return folder !== undefined && (await app.has(join(folder, 'package.json'))) ? new App(app.at(folder)) : app
+async function isFrontEnd(app: App, env: Env, frontEnds: FrontEnds): Promise<boolean> {
+  const found = await frontEnds.of(await nodeProject(app, env))
+  return found !== undefined && !found.guessed
 }
 
 async function firstMatch(

@@ -1,8 +1,9 @@
 import { isBuiltin } from 'node:module'
 import { posix } from 'node:path'
-import type { App } from './app.ts'
+import { App } from './app.ts'
 import { type FrontEndTool, frontEndTools, outputOption } from './front-end-tools.ts'
 import { type PackageManifest, readManifest } from './package-manifest.ts'
+import { firstSetting } from './platform.ts'
 import { configOf, findWebFramework, servesFilesOnly, type WebFramework } from './web-frameworks.ts'
 
 /** A front end whose build gives files and no server. */
@@ -53,6 +54,12 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
     pushState: names.some(name => routers.test(name)) || tool.pushState?.test(config) === true,
     hashed: tool.hashed ?? [],
   }
+}
+
+/** The application in Node.js: the folder of a workspace that a setting names, if a package.json is in it (`apps/web`), else the source. */
+export async function nodeProject(app: App, env: Readonly<Record<string, string>>): Promise<App> {
+  const folder = firstSetting(env, 'BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE')?.value
+  return folder !== undefined && (await app.has(posix.join(folder, 'package.json'))) ? new App(app.at(folder)) : app
 }
 
 /** The front end of each application, looked for once: for as long as nothing changes the files. */

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises'
-import { join, normalize } from 'node:path'
+import { join, normalize, relative } from 'node:path'
 import type { GeneratedSite } from './hugo.ts'
 import type { ProjectConfig } from './project-config.ts'
 import type { Staticfile } from './staticfile.ts'
@@ -12,6 +12,7 @@ import {
   type FrontEnd,
   hugoConfig,
   isSet,
+  nodeProject,
   siteRoots,
 } from '../sdk/index.ts'
 
@@ -53,7 +54,7 @@ export async function findSite(
   staticfile: Staticfile,
   generated?: GeneratedSite,
 ): Promise<Site> {
-  const found = await findFrontEnd(app)
+  const found = await findBuilt(app, env)
   // What a file of its own says of the site is no guess.
   const frontEnd = found?.guessed && (await isConfigured(app)) ? undefined : found
   const { root, why } = await findRoot(app, env, [project, staticfile.root], generated ?? frontEnd)
@@ -82,8 +83,17 @@ export async function findSite(
 /** Whether something says where pages are: a setting, a file, a front end's build, or a generator's configuration. */
 export async function hasPages(app: App, env: Env): Promise<boolean> {
   if (firstSetting(env, ...rootSettings)) return true
-  if ((await isConfigured(app)) || (await findFrontEnd(app))) return true
+  if ((await isConfigured(app)) || (await findBuilt(app, env))) return true
   return (await app.firstOf(siteRoots.map(root => join(root, 'index.html')))) !== undefined
+}
+
+/** A front end, and the folder that its build is in: that of a package in a workspace, or `.`. */
+type Built = FrontEnd & { readonly dir: string }
+
+async function findBuilt(app: App, env: Env): Promise<Built | undefined> {
+  const project = await nodeProject(app, env)
+  const frontEnd = await findFrontEnd(project)
+  return frontEnd && { ...frontEnd, dir: relative(app.path, project.path) || '.' }
 }
 
 /** Whether a file says what the site is that only sites have. */
@@ -113,7 +123,7 @@ async function findRoot(
   app: App,
   env: Env,
   [project, inStaticfile]: readonly [ProjectConfig, string | undefined],
-  built: GeneratedSite | FrontEnd | undefined,
+  built: GeneratedSite | Built | undefined,
 ): Promise<{ root: string; why: string }> {
   const setting = firstSetting(env, ...rootSettings)
   if (setting) return { root: await existing(app, setting.value, setting.name), why: setting.name }
@@ -149,8 +159,9 @@ async function existing(app: App, named: string, where: string): Promise<string>
 /** Where the front end's build left its pages: the directory itself, or Angular's `browser` below it. */
 async function builtRoot(
   app: App,
-  { name, output, guessed }: FrontEnd,
+  { name, output: named, guessed, dir }: Built,
 ): Promise<{ root: string; why: string } | undefined> {
+  const output = join(dir, named)
   const below = (await readdir(app.at(output), { withFileTypes: true }).catch(() => []))
     .filter(entry => entry.isDirectory())
     .map(entry => entry.name)
@@ -160,7 +171,8 @@ async function builtRoot(
     join(output, 'browser'),
     ...below.flatMap(dir => [join(output, dir), join(output, dir, 'browser')]),
   ]
-  for (const root of [...candidates, ...siteRoots.filter(other => other !== '.' && other !== 'public')]) {
+  const usual = siteRoots.filter(other => other !== '.' && other !== 'public').map(other => join(dir, other))
+  for (const root of [...candidates, ...usual]) {
     if (await app.has(join(root, 'index.html'))) return { root, why: `${name} built it` }
   }
   // A build may leave its files beside the page, as Sass does.

@@ -105,6 +105,29 @@ describe('a workspace', () => {
     expect(output).toContain('The application is apps/web: it is the only package of the workspace with a start script')
   })
 
+  it('has front ends beside it, which are no servers though a script shows them to developers', async () => {
+    const app = {
+      ...workspace,
+      'apps/docs/package.json': json({ scripts: { start: 'ng serve' }, devDependencies: { '@angular/cli': '22' } }),
+    }
+    const { project } = await projectOf(app)
+    expect((await project.build()).output).toContain('The application is apps/web: it is the only package')
+  })
+
+  it('with front ends alone is an error that names them, before anything is fetched', async () => {
+    const vite = json({ scripts: { build: 'vite build', start: 'vite' }, devDependencies: { vite: '8' } })
+    const { project, managers } = await projectOf({
+      'package.json': json({ workspaces: ['apps/*'], scripts: { build: 'turbo build' } }),
+      'apps/docs/package.json': vite,
+      'apps/web/package.json': vite,
+    })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('the workspace has no server, and these front ends: apps/docs, apps/web')
+    expect(output).toContain('BP_NODE_PROJECT_PATH=apps/docs')
+    expect(managers.commands).toEqual([])
+  })
+
   it('with several is an error that names them, before anything is fetched', async () => {
     const { project, managers } = await projectOf(workspace)
     const { exitCode, output } = await project.build()

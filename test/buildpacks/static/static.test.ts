@@ -57,6 +57,35 @@ async function build(app: Tree, env: Record<string, string> = {}) {
   return { project, ...outcome }
 }
 
+describe('a front end in a workspace', () => {
+  const app: Tree = {
+    'package.json': '{ "workspaces": ["apps/*"], "scripts": { "build": "turbo build" } }',
+    'apps/web/package.json':
+      '{ "scripts": { "build": "vite build", "start": "vite" }, "devDependencies": { "vite": "8" }, "dependencies": { "vue-router": "4" } }',
+    'apps/web/index.html': 'source',
+    'apps/web/dist/index.html': 'built',
+    'apps/api/package.json': '{ "scripts": { "start": "node server.js" } }',
+  }
+  const env = { BP_NODE_PROJECT_PATH: 'apps/web' }
+
+  it('that the setting names is built by Node.js and served', async () => {
+    expect((await (await siteProject(app, env)).detect()).plan).toMatchObject({
+      provides: [{ name: 'nginx' }],
+      requires: [{ name: 'nginx' }, { name: 'node', metadata: { launch: false } }],
+    })
+    const { project, output } = await build(app, env)
+    expect(output).toContain('Serves apps/web/dist/: Vite built it')
+    expect(output).toContain('Paths that are no file are index.html’s')
+    expect(await readdir(project.appDir)).toEqual(['apps'])
+    expect(await readdir(join(project.appDir, 'apps/web'))).toEqual(['dist'])
+  })
+
+  it('is no part of the server that the setting names', async () => {
+    const { exitCode } = await (await siteProject(app, { BP_NODE_PROJECT_PATH: 'apps/api' })).detect()
+    expect(exitCode).toBe(100)
+  })
+})
+
 const configOf = async (project: Project) => ({
   http: await project.read('layers/site/http.conf'),
   server: await project.read('layers/site/server.conf'),
