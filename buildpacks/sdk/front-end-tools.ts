@@ -18,6 +18,8 @@ export interface FrontEndTool {
   readonly named?: RegExp
   /** How they say that each path is the start page's. */
   readonly pushState?: RegExp
+  /** How they ask for a server, and what to do, as no server comes of it that starts. */
+  readonly needsServer?: readonly [asked: RegExp, fix: string]
   /** It bundles the pages of servers as well: a file that Node.js could start makes the application one. */
   readonly ofServers?: true
   /** The output lies below the directory that the command names: `vitepress build docs`. */
@@ -130,7 +132,20 @@ export const frontEndTools: readonly FrontEndTool[] = [
   },
   { package: 'parcel', name: 'Parcel', build: 'parcel build', output: 'dist' },
   { package: 'preact-cli', name: 'Preact CLI', build: 'preact build', output: 'build' },
-  { package: 'expo', name: 'Expo', build: 'expo export --platform web', output: 'dist' },
+  {
+    package: 'expo',
+    name: 'Expo',
+    build: 'expo export --platform web',
+    output: 'dist',
+    hashed: ['_expo/static', 'assets'],
+    configs: ['app.json', 'app.config'],
+    // `single` is the default.
+    pushState: /^(?!.*\boutput["']?\s*:\s*["'](?:static|server)["'])/s,
+    needsServer: [
+      /\boutput["']?\s*:\s*["']server["']/,
+      'write "static" as its "web.output" for pages alone, or add a server that uses expo-server and a script "start" that runs it',
+    ],
+  },
   { package: '@slidev/cli', name: 'Slidev', build: 'slidev build', output: 'dist', hashed: ['assets'] },
   {
     package: '@rspack/cli',

@@ -18,6 +18,8 @@ export interface FrontEnd {
   readonly pushState: boolean
   /** Names of files below these directories of the output change with their contents. */
   readonly hashed: readonly string[]
+  /** Its settings ask for a server, which the tool does not make: what to do. */
+  readonly needsServer?: string
   /** No tool is known: a build script and a page say so, which counts only where nothing says otherwise. */
   readonly guessed?: true
 }
@@ -26,7 +28,7 @@ export interface FrontEnd {
 const servers = /^(express|fastify|koa|@hapi\/hapi|hono|polka|h3|vinxi|serve|http-server|json-server)$/
 
 const routers =
-  /^(react-router(-dom)?|@tanstack\/(react|vue|solid)-router|vue-router|@angular\/router|wouter|@solidjs\/router|svelte-routing|svelte-spa-router|preact-router|@reach\/router|ember-source)$/
+  /^(react-router(-dom)?|@tanstack\/(react|vue|solid)-router|vue-router|@angular\/router|wouter|@solidjs\/router|svelte-routing|svelte-spa-router|preact-router|preact-iso|@vaadin\/router|@lit-labs\/router|@reach\/router|ember-source)$/
 
 /**
  * The front end that a build makes of the application; undefined if there is none, or if it is a server besides.
@@ -47,12 +49,14 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html')))
     return findStorybook(app, json)
   const config = await configOf(app, ...(tool.configs ?? []))
+  const [asked, needsServer] = tool.needsServer ?? []
   return {
     name: tool.name,
     build: tool.build,
     output: await outputOf(app, tool, config, isText(script) ? script : ''),
     pushState: names.some(name => routers.test(name)) || tool.pushState?.test(config) === true,
     hashed: tool.hashed ?? [],
+    ...(asked?.test(config) && { needsServer }),
   }
 }
 

@@ -42,7 +42,8 @@ export const svelteConfigs = ['svelte.config', 'vite.config'] as const
 /** The text of a tool's configuration, which may be in several files, whatever their endings; empty if there is none. */
 export async function configOf(app: App, ...names: readonly string[]): Promise<string> {
   const texts = names.map(async name => {
-    const file = await app.firstOf(['js', 'ts', 'mjs', 'mts', 'cjs', 'cts'].map(ending => `${name}.${ending}`))
+    const endings = ['js', 'ts', 'mjs', 'mts', 'cjs', 'cts'].map(ending => `${name}.${ending}`)
+    const file = await app.firstOf(name.endsWith('.json') ? [name] : endings)
     return file === undefined ? '' : ((await app.read(file)) ?? '')
   })
   return (await Promise.all(texts)).join('\n')

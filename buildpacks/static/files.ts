@@ -18,27 +18,36 @@ const settings = new Set([
   ...['_redirects', '_headers', 'Staticfile', 'Staticfile.auth', 'Procfile', 'project.toml', 'static.json'],
 ])
 
-/** The files that are served, sorted by path. Names that start with a dot are not, save for .well-known, unless `dotFiles` says so. */
-export async function listFiles(root: string, dotFiles = false): Promise<SiteFile[]> {
+interface Served {
+  /** Names that start with a dot are served as well; else .well-known alone. */
+  readonly dotFiles: boolean
+  /** The site is the source as it is, so that what is called node_modules in it is packages. Expo's build has a directory of that name. */
+  readonly isSource: boolean
+}
+
+/** The files that are served, sorted by path. */
+export async function listFiles(root: string, served: Served): Promise<SiteFile[]> {
   const files: SiteFile[] = []
-  await visit(root, '', files, dotFiles)
+  await visit(root, '', files, served)
   return files
 }
 
-async function visit(root: string, dir: string, files: SiteFile[], dotFiles: boolean): Promise<void> {
+async function visit(root: string, dir: string, files: SiteFile[], served: Served): Promise<void> {
   const names = (await readdir(join(root, dir))).toSorted()
   for (const name of names) {
-    if (!isServed(name, dotFiles) || (dir === '' && settings.has(name))) continue
+    if (!isServed(name, dir, served)) continue
     const path = `${dir}/${name}`
     // A link may lead nowhere; nginx follows it as this does.
     const found = await stat(join(root, path)).catch(() => undefined)
-    if (found?.isDirectory()) await visit(root, path, files, dotFiles)
+    if (found?.isDirectory()) await visit(root, path, files, served)
     else if (found?.isFile()) files.push({ path, size: found.size, hash: await hashOf(join(root, path)) })
   }
 }
 
-function isServed(name: string, dotFiles: boolean): boolean {
-  return name !== 'node_modules' && (dotFiles || !name.startsWith('.') || name === '.well-known')
+function isServed(name: string, dir: string, { dotFiles, isSource }: Served): boolean {
+  if (dir === '' && settings.has(name)) return false
+  if (name === 'node_modules' && (isSource || dir === '')) return false
+  return dotFiles || !name.startsWith('.') || name === '.well-known'
 }
 
 async function hashOf(path: string): Promise<string> {

@@ -72,7 +72,11 @@ export async function findSite(
     why,
     pushState: notFound?.status === 200 ? notFound.page : await fallbackPage(app, root, asked),
     index: project.index ?? 'index.html',
-    errors: { ...staticfile.errors, ...(notFound?.status === 404 && { 404: notFound.page }) },
+    errors: {
+      ...(await notFoundPage(app, root)),
+      ...staticfile.errors,
+      ...(notFound?.status === 404 && { 404: notFound.page }),
+    },
     forceHttps: isSet(env, 'BP_WEB_SERVER_FORCE_HTTPS') || staticfile.forceHttps || project.forceHttps,
     listing: staticfile.listing,
     prefix: prefixOf(firstSetting(env, 'BP_WEB_SERVER_LOCATION_PATH')),
@@ -96,6 +100,15 @@ async function findBuilt(app: App, env: Env): Promise<Built | undefined> {
   return frontEnd && { ...frontEnd, dir: relative(app.path, project.path) || '.' }
 }
 
+/** @throws BuildpackError if the settings of the front end ask for more than files */
+export async function checkFrontEnd(app: App, env: Env): Promise<void> {
+  const built = await findBuilt(app, env)
+  if (built?.needsServer === undefined || firstSetting(env, ...rootSettings)) return
+  throw new BuildpackError(`the settings of ${built.name} ask for a server, and its build leaves none that starts`, {
+    fix: built.needsServer,
+  })
+}
+
 /** Whether a file says what the site is that only sites have. */
 async function isConfigured(app: App): Promise<boolean> {
   if ((await app.firstOf(['Staticfile', 'static.json'])) !== undefined) return true
@@ -107,6 +120,11 @@ async function fallbackPage(app: App, root: string, asked: boolean | undefined):
   if (asked === false) return undefined
   if (await app.has(join(root, '200.html'))) return '200.html'
   return asked ? 'index.html' : undefined
+}
+
+/** Expo's name for the page. */
+async function notFoundPage(app: App, root: string): Promise<Site['errors']> {
+  return (await app.has(join(root, '+not-found.html'))) ? { 404: '+not-found.html' } : {}
 }
 
 function prefixOf(setting: { readonly name: string; readonly value: string } | undefined): string {

@@ -35,7 +35,7 @@ import { placeRules, readRedirects } from './redirects.ts'
 import { readStaticJson } from './static-json.ts'
 import { readStaticfile } from './staticfile.ts'
 import { keepSiteOnly, placeSite } from './place.ts'
-import { findSite, hasPages, type Site } from './site.ts'
+import { checkFrontEnd, findSite, hasPages, type Site } from './site.ts'
 import { writeOwnStart, writeStart } from './start.ts'
 
 /** Sites of files alone, served by nginx. */
@@ -47,7 +47,9 @@ export const staticSite = defineBuildpack({
 
 async function detect(context: DetectContext) {
   const found = await detectLanguage(context, 'static')
-  return found.role === 'none' ? fail(found.reason) : pass(found.reason, found.plan)
+  if (found.role === 'none') return fail(found.reason)
+  await checkFrontEnd(context.app, context.env)
+  return pass(found.reason, found.plan)
 }
 
 async function build(context: BuildContext): Promise<BuildResult> {
@@ -71,7 +73,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   if (env['BP_WEB_SERVER'] === 'httpd')
     log.warning('BP_WEB_SERVER is httpd: nginx serves the site, with the same settings')
 
-  const files = await listFiles(app.at(site.root), staticfile.dotFiles)
+  const files = await listFiles(app.at(site.root), { dotFiles: staticfile.dotFiles, isSource: site.root === '.' })
   const redirects = [...(await readRedirects(app, site, log)), ...placeRules(project.redirects, site)]
   const headers = await readHeaders(app, site, [...project.headers, ...staticfile.headers], log)
   // What is included in a page is not known before it is asked for.

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { App, findFrontEnd, findWebFramework, weighLanguages } from '../../../buildpacks/sdk/index.ts'
+import { App, findFrontEnd, findWebFramework, type FrontEnd, weighLanguages } from '../../../buildpacks/sdk/index.ts'
 import { isForDevelopment, servesFilesOnly } from '../../../buildpacks/sdk/web-frameworks.ts'
 import { writeTree } from '../../helpers/tree.ts'
 
@@ -21,7 +21,7 @@ async function appOf({ scripts = {}, packages, files = {} }: Parts): Promise<App
 }
 
 describe('a front end whose build gives files alone', () => {
-  it.each<[string, Parts, { name: string; output: string; build?: string; pushState?: boolean }]>([
+  it.each<[string, Parts, Partial<FrontEnd>]>([
     ['without a build script', { packages: ['astro'] }, { name: 'Astro', output: 'dist', build: 'astro build' }],
     [
       'VitePress in a directory',
@@ -116,6 +116,26 @@ describe('a front end whose build gives files alone', () => {
         },
       },
       { name: 'SvelteKit', output: 'build', pushState: true },
+    ],
+    ...(['single', 'static'] as const).map((output): [string, Parts, Partial<FrontEnd>] => [
+      `Expo with the output "${output}"`,
+      {
+        packages: ['expo', 'expo-router'],
+        scripts: { start: 'expo start' },
+        files: { 'app.json': `{ "expo": { "web": { "output": "${output}" } } }`, 'app.js': '' },
+      },
+      { name: 'Expo', output: 'dist', pushState: output === 'single' },
+    ]),
+    ['Expo without settings', { packages: ['expo'] }, { name: 'Expo', pushState: true }],
+    [
+      'Expo with settings in a script',
+      { packages: ['expo'], files: { 'app.config.ts': "export default { web: { output: 'server' } }" } },
+      { name: 'Expo', needsServer: expect.stringContaining('write "static"') as string },
+    ],
+    [
+      'Preact with its router',
+      { packages: ['preact', 'preact-iso', 'vite'], scripts: { build: 'vite build' } },
+      { name: 'Vite', pushState: true },
     ],
     [
       'nuxt generate',

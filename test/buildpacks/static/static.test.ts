@@ -57,6 +57,33 @@ async function build(app: Tree, env: Record<string, string> = {}) {
   return { project, ...outcome }
 }
 
+it('says what to do where the settings of the front end ask for a server', async () => {
+  const app = {
+    'package.json': '{ "dependencies": { "expo": "58" }, "scripts": { "start": "expo start" } }',
+    'app.json': '{ "expo": { "web": { "output": "server" } } }',
+  }
+  const { exitCode, output } = await (await siteProject(app)).detect()
+  expect(exitCode).toBe(1)
+  expect(output).toMatch(/the settings of Expo ask for a server.*\n\s+write "static" as its "web.output"/)
+  expect((await (await siteProject(app, { BP_WEB_SERVER_ROOT: 'dist/client' })).detect()).exitCode).toBe(0)
+})
+
+it('serves what a build leaves in a directory called node_modules, and no packages', async () => {
+  const expo = {
+    'package.json': '{ "dependencies": { "expo": "58" }, "scripts": { "start": "expo start" } }',
+    'app.json': '{ "expo": { "web": { "output": "static" } } }',
+    'dist/index.html': 'a',
+    'dist/+not-found.html': 'b',
+    'dist/assets/node_modules/expo-router/logo.png': 'c',
+    'dist/node_modules/x.js': 'd',
+  }
+  const { project, output } = await build(expo)
+  expect(output).toContain('3 files;')
+  const { server } = await configOf(project)
+  expect(server).toContain('location ~ "^/node_modules/" { return 404; }')
+  expect(server).toContain('error_page 404 /+not-found.html;')
+})
+
 describe('a front end in a workspace', () => {
   const app: Tree = {
     'package.json': '{ "workspaces": ["apps/*"], "scripts": { "build": "turbo build" } }',
