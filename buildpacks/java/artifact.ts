@@ -3,6 +3,7 @@ import { basename, dirname, join, matchesGlob, relative } from 'node:path'
 import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { type JavaArchive, readArchive } from './archive.ts'
 import type { BuildTool } from './build-tool.ts'
+import { functionIn } from './functions.ts'
 import { mainClassesIn } from './main-class.ts'
 
 /**
@@ -13,6 +14,8 @@ export type Artifact =
   | { readonly kind: 'archive'; readonly archive: JavaArchive }
   | Classes
   | { readonly kind: 'war'; readonly archive: JavaArchive }
+  /** A class that is no program, of Google's Functions Framework. */
+  | { readonly kind: 'function'; readonly archive: JavaArchive; readonly target: string }
   | { readonly kind: 'class path'; readonly paths: readonly string[]; readonly main: string }
   | { readonly kind: 'distribution'; readonly path: string }
 
@@ -66,6 +69,8 @@ export async function findArtifact(
   if (staged.length === 1) return { kind: 'distribution', path: staged[0] ?? '' }
   const candidates = named ?? all.filter(path => isArchive(path) && !isHelper(basename(path)))
   const archives = await Promise.all(candidates.filter(isArchive).map(readArchive))
+  const served = functionIn(env, archives)
+  if (served !== undefined) return served
   const executable = preferred(archives.filter(({ manifest }) => manifest['Main-Class'] !== undefined))
   if (executable.length === 1) return { kind: 'archive', archive: executable[0] as JavaArchive }
   const shown = (paths: readonly string[]) => paths.map(path => relative(app.path, path)).join(', ')

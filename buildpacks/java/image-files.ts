@@ -4,6 +4,7 @@ import { isErrno } from '../../lifecycle/errors.ts'
 import { type App, type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
 import type { JavaArchive } from './archive.ts'
 import type { Artifact } from './artifact.ts'
+import { copyInvoker, functionCommand } from './functions.ts'
 import { hiddenFiles } from './hidden-files.ts'
 import type { Jdk } from './jdk.ts'
 import { inspectLibraries } from './libraries.ts'
@@ -67,6 +68,13 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
     await place()
     return startClasses(context, archive, artifact.main)
   }
+  if (artifact.kind === 'function') {
+    await cp(archive.path, join(stage, basename(archive.path)))
+    await stageLibraries(context, tools, archive, stage)
+    const program = await copyInvoker(await tools.openMaven(), join(stage, 'invoker'), temp)
+    await place()
+    return startFunction(context, artifact, basename(program))
+  }
   const isQuarkus = basename(archive.path) === 'quarkus-run.jar'
   const isTrained = archive.layersIndex !== undefined && wantsClassData(context.env)
   if (isQuarkus) await cp(dirname(archive.path), stage, { recursive: true })
@@ -108,6 +116,23 @@ async function startClasses(context: BuildContext, { path }: JavaArchive, main: 
     components,
     classes,
     shown: `${main} in ${basename(path)}`,
+  }
+}
+
+async function startFunction(
+  { app }: BuildContext,
+  { archive, target }: Artifact & { kind: 'function' },
+  program: string,
+): Promise<ImageFiles> {
+  const { components, classes } = await inspectLibraries(app.path)
+  const hasLibraries = await app.hasDirectory('lib')
+  const classPath = [app.at(basename(archive.path)), ...(hasLibraries ? [app.at('lib/*')] : [])]
+  return {
+    processes: [web(functionCommand(app.at('invoker', program), classPath, target))],
+    slices: [{ paths: ['invoker'] }, ...(hasLibraries ? [{ paths: ['lib'] }] : [])],
+    components,
+    classes,
+    shown: `the function ${target} in ${basename(archive.path)}`,
   }
 }
 

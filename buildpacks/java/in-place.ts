@@ -4,6 +4,7 @@ import { App, type BuildContext, BuildpackError, declaredStart } from '../sdk/in
 import { type Artifact, findArtifact } from './artifact.ts'
 import type { BuildTool } from './build-tool.ts'
 import { type BuildTools, findScript, unzip } from './image-files.ts'
+import { copyInvoker, functionCommand } from './functions.ts'
 import { inspectLibraries } from './libraries.ts'
 import { copyLibraries } from './maven.ts'
 import { type ImageFiles, web } from './start.ts'
@@ -67,6 +68,10 @@ async function startOf(context: BuildContext, artifact: Artifact, tools: BuildTo
   }
   const libraries = await copyLibraries(context, await tools.openMaven(), dirname(path))
   const hasLibraries = await app.hasDirectory(relative(app.path, libraries))
+  if (artifact.kind === 'function') {
+    const program = await copyInvoker(await tools.openMaven(), join(dirname(path), 'invoker'), tools.temp)
+    return { command: functionCommand(program, hasLibraries ? [path, `${libraries}/*`] : [path], artifact.target) }
+  }
   return { command: ['java', '-cp', hasLibraries ? `${path}:${libraries}/*` : path, artifact.main] }
 }
 

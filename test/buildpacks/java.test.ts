@@ -220,6 +220,15 @@ describe('the artifact that starts', () => {
     expect(await find(tree)).toBe(path)
   })
 
+  it('is the archive with the class of a function that GOOGLE_FUNCTION_TARGET names', async () => {
+    const tree = { 'a/target/a.jar': jar({ 'shop/Greet.class': '' }, ''), 'b/target/b.jar': jar({}, '') }
+    expect(await find(tree, { GOOGLE_FUNCTION_TARGET: 'shop.Greet' })).toBe('a/target/a.jar')
+    expect(await failureOf(find(tree, { GOOGLE_FUNCTION_TARGET: 'Greet' }))).toMatchObject({
+      where: 'GOOGLE_FUNCTION_TARGET',
+      message: 'no archive that the build made has the class Greet',
+    })
+  })
+
   it('is the one that a setting names', async () => {
     const tree = { 'a/target/a.jar': jar(), 'b/target/b.jar': jar() }
     expect(await find(tree, { BP_MAVEN_BUILT_MODULE: 'b' })).toBe('b/target/b.jar')
@@ -354,6 +363,29 @@ describe('commands of the user that start what the build makes', () => {
     const missing = starts({ 'target/x': '' }, { GOOGLE_ENTRYPOINT: 'java -jar web/target/*.jar' })
     expect(await failureOf(missing)).toMatchObject({ where: 'GOOGLE_ENTRYPOINT' })
   })
+})
+
+it('a function is served by the program of its framework, with the libraries of the project', async () => {
+  const dir = await temporaryDirectory()
+  await writeTree(dir, { 'app/target/shop.jar': zip({ 'shop/Greet.class': '' }), 'app/pom.xml': '', 'temp/x': '' })
+  const app = new App(join(dir, 'app'))
+  const context = { app, env: {}, log: new Log({ stdout: () => {}, stderr: () => {} }) } as unknown as BuildContext
+  const run = async (args: readonly string[]) => {
+    const option = (name: string) => args.find(arg => arg.startsWith(`-D${name}=`))?.slice(name.length + 3)
+    const artifact = option('artifact')
+    const library = artifact === undefined ? 'target/bale-libraries/gson.jar' : ''
+    await writeTree(app.path, library === '' ? {} : { [library]: zip({}) })
+    if (artifact !== undefined) await writeTree(option('outputDirectory') ?? '', { 'invoker-1.jar': zip({}) })
+  }
+  const openMaven = () => Promise.resolve({ name: 'mvn', run })
+  const tools = { jdk: {} as Jdk, temp: join(dir, 'temp'), start: new Date(), openMaven }
+  const archive = await readArchive(app.at('target/shop.jar'))
+  const { processes, slices } = await placeArtifact(context, { kind: 'function', archive, target: 'shop.Greet' }, tools)
+  const classPath = `${app.at('shop.jar')}:${app.at('lib/*')}`
+  const program = app.at('invoker/invoker-1.jar')
+  expect(processes[0]?.command).toEqual(['java', '-jar', program, '--classpath', classPath, '--target', 'shop.Greet'])
+  expect(slices).toEqual([{ paths: ['invoker'] }, { paths: ['lib'] }])
+  expect((await readdir(app.path)).sort()).toEqual(['invoker', 'lib', 'shop.jar'])
 })
 
 describe('libraries that an archive names in its manifest', () => {

@@ -1,0 +1,38 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
+import type { Artifact } from './artifact.ts'
+import type { JavaArchive } from './archive.ts'
+import { copyArtifact, type Maven } from './maven.ts'
+
+/** The program that serves a function of Google's Functions Framework. */
+const invoker = 'com.google.cloud.functions.invoker:java-function-invoker:1.4.1'
+
+/** The class of a function that GOOGLE_FUNCTION_TARGET names, in the archive that has it; undefined without the setting. */
+export function functionIn(
+  env: BuildContext['env'],
+  archives: readonly JavaArchive[],
+): (Artifact & { kind: 'function' }) | undefined {
+  const setting = firstSetting(env, 'GOOGLE_FUNCTION_TARGET')
+  if (setting === undefined) return undefined
+  const { name: where, value: target } = setting
+  const file = `${target.replaceAll('.', '/')}.class`
+  // Spring Boot's archives have them elsewhere, and start a class of their own that reads them.
+  const archive = archives.find(({ entries }) => entries.includes(file))
+  if (archive !== undefined) return { kind: 'function', archive, target }
+  throw new BuildpackError(`no archive that the build made has the class ${target}`, {
+    where,
+    fix: 'write the class of the function with its package, such as com.example.Hello',
+  })
+}
+
+/** Brings the program that serves functions into a directory, and returns its path. */
+export async function copyInvoker(maven: Maven, dir: string, temp: string): Promise<string> {
+  await copyArtifact(maven, invoker, dir, temp)
+  const [name = ''] = (await readdir(dir)).filter(file => file.endsWith('.jar'))
+  return join(dir, name)
+}
+
+/** It listens on $PORT. */
+export const functionCommand = (program: string, classPath: readonly string[], target: string) =>
+  ['java', '-jar', program, '--classpath', classPath.join(':'), '--target', target] as const
