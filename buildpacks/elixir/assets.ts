@@ -1,8 +1,9 @@
 import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type App, type BuildContext, digestOf } from '../sdk/index.ts'
+import { type App, type BuildContext, digestOf, mixAssets } from '../sdk/index.ts'
 import type { Dependency } from './dependencies.ts'
 import type { Mix } from './mix.ts'
+import { installNodePackages, runDeployScript } from './packages.ts'
 
 /** Compiles assets as Phoenix's `assets.deploy` does, in each project that has the alias. */
 export async function compileAssets(
@@ -14,10 +15,14 @@ export async function compileAssets(
   const projects = await projectsOf(app)
   const deploying = projects.filter(({ text }) => /["']?assets\.deploy["']?:/.test(text))
   const hasPhoenix = dependencies.some(({ name }) => name === 'phoenix')
+  const folders = await mixAssets(app)
+  for (const folder of folders) await installNodePackages(context, folder)
   const digesting: typeof projects = []
-  for (const project of projects) {
+  for (const project of projects.filter(each => !deploying.includes(each))) {
+    const folder = join(project.dir, 'assets')
+    if (folders.includes(folder)) await runDeployScript(context, folder)
     const isPublic = await app.hasDirectory(join(project.dir, 'priv/static'))
-    if (hasPhoenix && isPublic && !deploying.includes(project)) digesting.push(project)
+    if (hasPhoenix && isPublic) digesting.push(project)
   }
   if (deploying.length + digesting.length === 0) return
   const tools = await restoreTools(context, dependencies)

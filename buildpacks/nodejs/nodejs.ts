@@ -36,6 +36,7 @@ import { warnOfAddress } from './port.ts'
 import { Registry } from './registry.ts'
 import { checkSources } from './sources.ts'
 import { provideScriptVariables } from './script-variables.ts'
+import { providePrograms } from './programs.ts'
 import { provideNode } from './runtime.ts'
 import { buildScripts, mayCallManager, namesProgram } from './scripts.ts'
 import { declaredStart, noStart, otherStart, webProcess } from './start.ts'
@@ -57,6 +58,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const deno = await findDeno(given.app, await readPackageJson(given.app))
   given.log.heading(deno ? 'Deno' : 'Node.js')
   if (deno) return buildDeno(given, new Registry(given, bundled), deno)
+  const programsFor = given.plan.map(({ metadata }) => metadata['programs']).find(each => typeof each === 'string')
+  if (programsFor !== undefined) return providePrograms(given, bundled, programsFor)
   const project = await findProject(given)
   const framework = await findFramework(project.app)
   // Beside a server in another language, Node.js builds what that serves and is not in the image.

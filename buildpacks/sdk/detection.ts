@@ -4,6 +4,7 @@ import { BuildpackError } from './errors.ts'
 import { type Evidence, findEvidence, strengths } from './evidence.ts'
 import { FrontEnds, nodeProject } from './front-end.ts'
 import { builtLanguages, builtManifests, type Language, languageNamed, languages, listed } from './languages.ts'
+import { mixAssets } from './mix-assets.ts'
 import { frontEndWork } from './package-json-evidence.ts'
 import { type BuildPlanBuilder, buildPlan } from './plan.ts'
 import { firstSetting } from './platform.ts'
@@ -45,6 +46,8 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
     return { found: [...evidence.toReversed(), ...rest], server, builders }
   }
   const server = found[0]
+  const forMix = server?.language.id === 'elixir' ? await programsForMix(app) : undefined
+  if (forMix !== undefined) return { found, server, builders: [forMix] }
   const node = found.find(({ language }) => language.id === 'nodejs')
   const makers = found.filter(({ language }) => language === server?.builtBy)
   if (server === undefined || node === undefined || node === server) return { found, server, builders: makers }
@@ -55,6 +58,14 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const work = (await frontEndWork(app, env, shown)) ?? tool?.why
   if (work === undefined) return { found, server, builders: makers }
   return { found, server, builders: [await withNeeds(app, server, { ...node, because: work }), ...makers] }
+}
+
+/** Phoenix has the packages of its assets in a folder of their own. */
+async function programsForMix(app: App): Promise<Evidence | undefined> {
+  const [folder] = await mixAssets(app)
+  const language = languageNamed('nodejs')
+  if (folder === undefined || language === undefined) return undefined
+  return { language, strength: 'manifest', because: `${folder}/package.json`, programsFor: folder }
 }
 
 /** A front end in Node.js may take something from the packages of a server in PHP; and one in Ruby may call its tools. */
@@ -100,7 +111,8 @@ export type LanguageRole =
  */
 export async function detectLanguage({ app, env }: { app: App; env: Env }, id: string): Promise<LanguageRole> {
   const { found, server, builders } = await weighLanguages(app, env)
-  const own = found.find(({ language }) => language.id === id)
+  const builder = builders.find(({ language }) => language.id === id)
+  const own = found.find(({ language }) => language.id === id) ?? builder
   if (own === undefined || server === undefined) {
     return { role: 'none', reason: `nothing of ${languageNamed(id)?.name ?? id} is there` }
   }
@@ -110,7 +122,6 @@ export async function detectLanguage({ app, env }: { app: App; env: Env }, id: s
     const reason = [`${own.language.name}: ${own.because}`, ...otherwise(rest)].join('\n')
     return { role: 'server', reason, plan: serverPlan(runtime, builders) }
   }
-  const builder = builders.find(({ language }) => language.id === id)
   if (builder) {
     const { needsPackages } = builder
     const after = needsPackages === undefined ? '' : `; Composer's packages come first: ${needsPackages}`
@@ -137,8 +148,12 @@ function serverPlan(runtime: string, builders: readonly Evidence[]): BuildPlanBu
   if (builders.length === 0) return own
   const needed = builders.some(({ needsPackages }) => needsPackages !== undefined)
   const all = builders.reduce(
-    (plan, { language, callsTools }) =>
-      plan.requires(language.provides ?? language.id, { launch: false, ...(callsTools && { tools: true }) }),
+    (plan, { language, callsTools, programsFor }) =>
+      plan.requires(language.provides ?? language.id, {
+        launch: false,
+        ...(callsTools && { tools: true }),
+        ...(programsFor !== undefined && { programs: programsFor }),
+      }),
     needed ? own.provides(composerPackages).or().provides(runtime).requires(runtime) : own,
   )
   return all.or().provides(runtime).requires(runtime)

@@ -33,6 +33,8 @@ export interface Evidence {
   readonly needsPackages?: string
   /** The server's own build calls its tools, so that they stay for that. */
   readonly callsTools?: boolean
+  /** The folder for which the server's build itself installs: it needs no more than the programs. */
+  readonly programsFor?: string
 }
 
 /** Gathers the evidence of every language, in the order of `languages`. */

@@ -35,6 +35,10 @@ export interface Language {
 const byStack =
   'a stack of your own with its compiler among the build packages (bale stack create), BP_LANGUAGE=make, and RAILPACK_BUILD_CMD with the command that compiles it'
 
+/** A program that is compiled elsewhere is an application like any other: a Procfile starts it. */
+const compiledBefore = (command: string) =>
+  `compile it first (${command}), and build the folder of the program, with a Procfile that starts it; RAILPACK_DEPLOY_APT_PACKAGES names libraries that it needs`
+
 /** Directories that hold a site, in the order in which they are looked at. */
 export const siteRoots = [
   ...['public', 'dist', 'build', 'out', '_site', 'site', 'www', 'htdocs', 'public_html'],
@@ -142,6 +146,7 @@ export const languages: readonly Language[] = [
     id: 'mill',
     name: 'Scala without sbt',
     manifests: ['build.sc', 'build.mill', 'project.scala'],
+    instead: 'make an executable jar first (mill NAME.assembly), and build the folder that holds it',
     programs: ['mill', './mill', 'scala-cli'],
   },
   {
@@ -177,7 +182,7 @@ export const languages: readonly Language[] = [
     manifests: ['*.csproj', '*.fsproj', '*.vbproj', '*.sln', '*.slnx', 'src/*.csproj', '*/*.csproj'],
     sources: ['*.cs', '*.fs', '*.runtimeconfig.json'],
     instead:
-      'publish it with the runtime in it (dotnet publish --self-contained --runtime linux-x64), and build that folder with a Procfile',
+      'publish it with the runtime in it (dotnet publish --self-contained --runtime linux-x64 --output out), and build the folder out, with a Procfile in it: "web: ./NAME --urls http://0.0.0.0:$PORT"; RAILPACK_DEPLOY_APT_PACKAGES=libicu76 has what it needs for languages and regions, or InvariantGlobalization in the project does without',
     programs: ['dotnet'],
   },
   {
@@ -234,8 +239,14 @@ export const languages: readonly Language[] = [
     programs: ['node', 'npm', 'npx', 'yarn', 'pnpm', 'bun', 'deno', 'next', 'nuxt', 'nest', 'ts-node', 'tsx', 'pm2'],
     settings: ['BP_NODE_PROJECT_PATH', 'BP_LAUNCHPOINT'],
   },
-  { id: 'swift', name: 'Swift', manifests: ['Package.swift'], programs: ['swift'] },
-  { id: 'dart', name: 'Dart', manifests: ['pubspec.yaml'], programs: ['dart', 'flutter'] },
+  { id: 'swift', name: 'Swift', manifests: ['Package.swift'], instead: byStack, programs: ['swift'] },
+  {
+    id: 'dart',
+    name: 'Dart',
+    manifests: ['pubspec.yaml'],
+    instead: compiledBefore('dart compile exe bin/server.dart -o out/server'),
+    programs: ['dart', 'flutter'],
+  },
   {
     id: 'haskell',
     name: 'Haskell',
@@ -243,7 +254,7 @@ export const languages: readonly Language[] = [
     instead: byStack,
     programs: ['stack', 'cabal'],
   },
-  { id: 'crystal', name: 'Crystal', manifests: ['shard.yml'], programs: ['crystal'] },
+  { id: 'crystal', name: 'Crystal', manifests: ['shard.yml'], instead: byStack, programs: ['crystal'] },
   {
     id: 'gleam',
     name: 'Gleam',
@@ -252,8 +263,20 @@ export const languages: readonly Language[] = [
     programs: ['gleam'],
   },
   { id: 'erlang', name: 'Erlang', manifests: ['rebar.config', 'erlang.mk'], programs: ['erl', 'rebar3'] },
-  { id: 'nim', name: 'Nim', manifests: ['*.nimble'], programs: ['nim', 'nimble'] },
-  { id: 'zig', name: 'Zig', manifests: ['build.zig'], programs: ['zig'] },
+  {
+    id: 'nim',
+    name: 'Nim',
+    manifests: ['*.nimble'],
+    instead: compiledBefore('nimble build -d:release'),
+    programs: ['nim', 'nimble'],
+  },
+  {
+    id: 'zig',
+    name: 'Zig',
+    manifests: ['build.zig'],
+    instead: compiledBefore('zig build -Doptimize=ReleaseSafe --prefix out'),
+    programs: ['zig'],
+  },
   { id: 'ocaml', name: 'OCaml', manifests: ['dune-project', '*.opam'], instead: byStack, programs: ['dune', 'ocaml'] },
   {
     id: 'perl',

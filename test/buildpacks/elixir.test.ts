@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { checkOffered } from '../../buildpacks/debian/offered-version.ts'
 import { componentOf, digestOfSettings, parseLock } from '../../buildpacks/elixir/dependencies.ts'
 import { elixir } from '../../buildpacks/elixir/elixir.ts'
+import { installCommand, runDeployScript } from '../../buildpacks/elixir/packages.ts'
 import { adviceOn } from '../../buildpacks/elixir/mix.ts'
 import { checkDeclaredStart, needsSecret, ownProcesses, processesOf } from '../../buildpacks/elixir/start.ts'
 import { wantedVersions } from '../../buildpacks/elixir/version.ts'
-import { Log } from '../../buildpacks/sdk/index.ts'
+import { type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
 import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { type Tree } from '../helpers/tree.ts'
@@ -171,6 +172,31 @@ it.each<[string, string | undefined]>([
 ])('what Mix says has a way out: %s', (output, fix) => {
   if (fix === undefined) expect(adviceOn(output)).toBeUndefined()
   else expect(adviceOn(output)).toContain(fix)
+})
+
+it.each<[Tree, string]>([
+  [{}, 'npm install --include=dev'],
+  [{ 'assets/package-lock.json': '{}' }, 'npm ci --include=dev'],
+  [{ 'assets/yarn.lock': '# yarn lockfile v1\n' }, 'yarn install --frozen-lockfile --production=false'],
+  [{ 'assets/yarn.lock': '__metadata:\n  version: 8\n' }, 'yarn install --immutable'],
+  [{ 'assets/pnpm-lock.yaml': '' }, 'pnpm install --frozen-lockfile --prod=false'],
+  [{ 'assets/bun.lock': '' }, 'bun install --frozen-lockfile'],
+])('packages of assets with %j are installed with %s', async (tree, command) => {
+  const app = await appOf({ 'assets/package.json': '{}', ...tree })
+  expect((await installCommand(app, 'assets')).join(' ')).toBe(command)
+})
+
+it('the script deploy runs where it is', async () => {
+  const commands: string[] = []
+  const run = (argv: readonly string[]) => Promise.resolve(void commands.push(argv.join(' ')))
+  const deploy = async (scripts: object) => {
+    const app = await appOf({ 'assets/package.json': JSON.stringify({ scripts }) })
+    const log = new Log({ stdout: () => {}, stderr: () => {} })
+    await runDeployScript({ app, log, run } as unknown as BuildContext, 'assets')
+  }
+  await deploy({ build: 'x' })
+  await deploy({ deploy: 'webpack --mode production' })
+  expect(commands).toEqual(['npm run deploy'])
 })
 
 describe('the start', () => {

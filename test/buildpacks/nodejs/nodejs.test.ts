@@ -81,6 +81,19 @@ describe('beside a server in another language', () => {
     expect(layers['npm']?.types).toEqual({ launch: false, build: true, cache: false })
   })
 
+  it('brings Node and npm, and installs nothing, for a folder whose packages the server’s build installs', async () => {
+    const { project, npm } = await nodeProject({
+      'mix.exs': '',
+      'assets/package.json': json({ engines: { node: '22' } }),
+    })
+    const { layers, output } = await project.build({
+      entries: [{ name: 'node', metadata: { launch: false, programs: 'assets' } }],
+    })
+    expect(output).toContain('Node 22.21.0: package.json engines.node asks for 22')
+    expect(layers['npm']?.types).toEqual({ launch: false, build: true, cache: false })
+    expect(npm.commands.filter(each => /^npm (ci|install)/.test(each))).toEqual([])
+  })
+
   it('leaves all tools where the server’s build calls them, and says which directories are for that alone', async () => {
     const { project, npm } = await nodeProject(webApp())
     const { launch, layers } = await project.build({

@@ -336,6 +336,19 @@ describe('the role of a language', () => {
     expect(await roleOf({ ...site, 'config.ru': '' }, 'ruby')).toMatchObject({ role: 'server' })
   })
 
+  it('is a builder’s that brings programs alone where Phoenix has packages for its assets', async () => {
+    const phoenix = { 'mix.exs': '', 'apps/web/assets/package.json': '{}' }
+    expect(await roleOf(phoenix, 'nodejs')).toMatchObject({
+      role: 'builder',
+      reason: 'Node.js: apps/web/assets/package.json; the application starts with Elixir (mix.exs)',
+    })
+    const metadata = { launch: false, programs: 'apps/web/assets' }
+    expect(await roleOf(phoenix, 'elixir')).toMatchObject({
+      plan: { sections: [{ requires: [{ name: 'elixir' }, { name: 'node', metadata }] }, {}] },
+    })
+    expect(await roleOf({ 'mix.exs': '' }, 'nodejs')).toMatchObject({ role: 'none' })
+  })
+
   const laravel = {
     'composer.json': json({ require: { 'laravel/framework': '^12' } }),
     'public/index.php': '',
@@ -418,9 +431,13 @@ describe('what no buildpack builds', () => {
     [{ 'docs/conf.py': '' }, 'Bale builds it; or run "sphinx-build docs public" first'],
     [
       { '_config.yml': '', 'index.html': '---\n---\n' },
-      'this looks like a Jekyll site (_config.yml); run "bundle exec jekyll build"',
+      'this looks like a Jekyll site (_config.yml); add a Gemfile with gem "jekyll" and its theme, and Bale builds it; or run "bundle exec jekyll build" first',
     ],
     [{ 'Shop.csproj': '' }, 'the nearest way: publish it with the runtime in it'],
+    [{ 'Shop.csproj': '' }, 'web: ./NAME --urls http://0.0.0.0:$PORT'],
+    [{ 'pubspec.yaml': '' }, 'the nearest way: compile it first (dart compile exe'],
+    [{ 'build.zig': '' }, 'the nearest way: compile it first (zig build'],
+    [{ 'shard.yml': '' }, 'the nearest way: a stack of your own with its compiler'],
     [{ 'hello.cabal': '' }, 'the nearest way: a stack of your own with its compiler among the build packages'],
     [{ 'gleam.toml': '' }, 'the nearest way: compile it to JavaScript'],
     [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],

@@ -1,0 +1,12 @@
+import { readdir } from 'node:fs/promises'
+import type { App } from './app.ts'
+
+/** Folders with packages for the assets of an application in Elixir, as Phoenix has them: `assets`, and those of an umbrella's projects. */
+export async function mixAssets(app: App): Promise<string[]> {
+  const projects = (await readdir(app.at('apps')).catch(() => [])).toSorted()
+  const folders = ['assets', ...projects.map(name => `apps/${name}/assets`)]
+  const there = await Promise.all(
+    folders.map(async folder => ((await app.has(`${folder}/package.json`).catch(() => false)) ? [folder] : [])),
+  )
+  return there.flat()
+}
