@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import type { BuildContext, Component } from '../sdk/index.ts'
 import { restoreBuildCaches } from './frameworks/build-caches.ts'
 import { setTimesByContent } from './frameworks/source-times.ts'
+import { developmentImport } from './frameworks/development-imports.ts'
 import { developmentProgram } from './frameworks/development-tools.ts'
 import type { ManagerChoice, PackageManager } from './manager.ts'
 import { installPackages, type PackagePlan } from './packages.ts'
@@ -45,8 +46,8 @@ export async function installAndBuild(job: BuildJob): Promise<Built> {
     await manager.runScript(script, { nodeEnv: scripts.nodeEnv, cwd: project.app.path })
   await installPackages(context, project, choice, plan, manager)
   if (plan.builds) await withCaches(job, () => runScripts(job))
-  const tool = plan.prune ? await developmentProgram(project, await job.startCommands()) : undefined
-  if (tool) log.info(`devDependencies stay in the image: the start command calls ${tool.program}, of ${tool.name}`)
+  const needed = plan.prune ? await whatNeedsDevelopment(project, await job.startCommands()) : undefined
+  if (needed !== undefined) log.info(`devDependencies stay in the image: ${needed}`)
   else if (plan.prune) await log.step('Removing devDependencies', () => manager.prune())
   await manager.finish?.()
   const base = project.root.path.slice(context.app.path.length + 1)
@@ -54,6 +55,14 @@ export async function installAndBuild(job: BuildJob): Promise<Built> {
   if (plan.how === 'none') return { paths: [], components: [], ...startCommand }
   const paths = manager.installedPaths.map(path => (base === '' ? path : `${base}/${path}`))
   return { paths, components: await manager.sbom(), ...startCommand }
+}
+
+/** Why the application would not start without devDependencies; undefined if nothing says so. */
+async function whatNeedsDevelopment(project: Project, commands: readonly string[]): Promise<string | undefined> {
+  const tool = await developmentProgram(project, commands)
+  if (tool) return `the start command calls ${tool.program}, of ${tool.name}`
+  const imported = await developmentImport(project, commands)
+  return imported && `${imported.file} imports ${imported.name}`
 }
 
 async function runScripts(job: BuildJob): Promise<void> {

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuildContext, firstSetting, type LayerKey, type Run } from '../sdk/index.ts'
 import { installedPackages } from './installed.ts'
+import { developmentImport } from './frameworks/development-imports.ts'
 import { namesDevelopmentTool } from './frameworks/development-tools.ts'
 import type { ManagerChoice, PackageManager } from './manager.ts'
 import type { Project } from './project.ts'
@@ -27,19 +28,20 @@ type Env = Readonly<Record<string, string>>
 
 export async function planPackages(
   { env, execEnv }: Pick<BuildContext, 'env' | 'execEnv'>,
-  { root, rootJson, json, isWorkspace, members }: Project,
+  project: Project,
   lockFile: string | undefined,
   scripts: BuildScripts,
   startCommands: readonly string[] = [],
 ): Promise<PackagePlan> {
+  const { root, rootJson, json, isWorkspace, members } = project
   const builds = [...scripts.before, ...scripts.scripts].length > 0 || scripts.command !== undefined
   // npm compiles an application that has a binding.gyp, as if a script said so.
   const ownInstall = hasInstallScripts(rootJson) || hasInstallScripts(json) || (await root.has('binding.gyp'))
   const wantsDev = execEnv !== 'production' || !wantsPruning(env)
   // Any script of the application may call a development tool: `"prepare": "husky"`.
-  const startsWithDev = [json, rootJson].some(({ devPackageNames }) =>
-    namesDevelopmentTool(startCommands, devPackageNames),
-  )
+  const startsWithDev =
+    [json, rootJson].some(({ devPackageNames }) => namesDevelopmentTool(startCommands, devPackageNames)) ||
+    (await developmentImport(project, startCommands)) !== undefined
   const dev = builds || ownInstall || wantsDev || startsWithDev
   const prune =
     dev && !wantsDev && [json, rootJson, ...members.map(member => member.json)].some(each => each.hasDevDependencies)

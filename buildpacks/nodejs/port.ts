@@ -1,8 +1,5 @@
 import type { App, Log } from '../sdk/index.ts'
-
-/** A command that ends with one file that runs: `node server.js`, `bun run src/index.ts`, `tsx server.ts`. */
-const runsFile =
-  /^(?:(?:\w+=\S+|cross-env|exec)\s+)*(?:node|bun|tsx|ts-node)(?:\s+run)?(?:\s+(?:-r|--(?:require|import|loader)|--env-file(?:-if-exists)?)\s+\S+|\s+--?[\w-]+(?:=\S+)?)*\s+'?(?:\.\/)?([\w./-]+\.[cm]?[jt]sx?)'?$/
+import { startedFile } from './started-file.ts'
 
 /** `app.listen(3000, 'localhost')`, `listen({ port: 3000 })`, `serve({ fetch, port: 3000 })`, and Hapi's `Hapi.server({ port: 3000 })`. */
 const listens = /(?:\.listen\(\s*(?!\{)|(?:\.listen|\bserve|\.server)\(\s*\{)/g
@@ -21,7 +18,7 @@ interface Address {
  * alone, where the platform asks from outside the container.
  */
 export async function warnOfAddress(app: App, log: Log, command: string): Promise<void> {
-  const file = runsFile.exec(command.split('&&').at(-1)?.trim() ?? '')?.[1]
+  const file = await startedFile(app, command)
   const source = file === undefined ? undefined : await app.read(file)
   if (source === undefined) return
   const addresses = addressesOf(source)

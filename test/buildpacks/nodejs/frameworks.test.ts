@@ -365,6 +365,50 @@ it('devDependencies stay if the start command calls a program of theirs', async 
   expect(npm.commands.filter(command => command.startsWith('npm prune'))).toEqual([])
 })
 
+it.each<[string, Record<string, string>, string]>([
+  ['Qwik’s server', { 'server/entry.js': "import a from './q.js';import{fetch as b}from'undici';" }, 'server/entry.js'],
+  [
+    'what it loads',
+    { 'server/entry.js': 'export * from "./a"', 'server/a.js': 'import x,\n { y } from "undici/web"' },
+    'server/a.js',
+  ],
+  ['compiled code', { 'server/entry.js': 'const u_1 = __importDefault(require("undici"));' }, 'server/entry.js'],
+])('devDependencies stay if the server imports one: %s', async (_name, files, file) => {
+  for (const build of ['make', '']) {
+    const { project, npm } = await frameworkProject({
+      packages: ['a'],
+      devPackages: ['undici'],
+      scripts: { build, start: 'node server/entry' },
+      files,
+    })
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(`devDependencies stay in the image: ${file} imports undici`)
+    expect(npm.commands).toContain('npm ci --include=dev')
+    expect(npm.commands.filter(command => command.startsWith('npm prune'))).toEqual([])
+  }
+})
+
+it.each<[string, Record<string, string>]>([
+  [
+    'inside a function',
+    { 'server/entry.js': "if (dev) {\n  const v = await import('undici')\n  require('undici')\n}" },
+  ],
+  ['as a type', { 'server/entry.js': "import type { A } from 'undici'" }],
+  ['that the server brings along', { 'server/entry.js': "import 'undici'", 'server/node_modules/undici/index.js': '' }],
+  ['in a file that it does not load', { 'server/entry.js': '', 'server/other.js': "import 'undici'" }],
+])('devDependencies go if one is imported %s', async (_name, files) => {
+  const { project, npm } = await frameworkProject({
+    packages: ['a'],
+    devPackages: ['undici'],
+    scripts: { build: 'make', start: 'node server/entry.js' },
+    files,
+  })
+  const { exitCode, output } = await project.build()
+  expect(exitCode, output).toBe(0)
+  expect(npm.commands.some(command => command.startsWith('npm prune'))).toBe(true)
+})
+
 it('devDependencies go if the start script that calls them gives way to what the build made', async () => {
   const { project, npm } = await frameworkProject({
     packages: ['@nestjs/core'],
