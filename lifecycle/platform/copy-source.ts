@@ -10,6 +10,7 @@ import {
   lstatSync,
   lutimesSync,
   mkdirSync,
+  readFileSync,
   readlinkSync,
   statfsSync,
   symlinkSync,
@@ -33,6 +34,10 @@ const sourceTime = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
 /** No part of an image unless it is asked for: its content differs between checkouts of the same source. */
 const leftOut = '.git'
 const secrets = /^(\.git|\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.key|.+\.p12|\.npmrc|\.netrc)$/
+/** What people commit to show which variables there are. */
+const examples = /^\.env\.(.+\.)?(example|sample|template|dist|defaults)$/
+/** npm's settings have credentials, but for those that a variable brings: `//HOST/:_authToken=${NPM_TOKEN}`. */
+const npmCredential = /(^|:)(_auth|_authToken|_password)\s*=\s*["']?(?!\$\{|["'\s]|$)/m
 const entriesAtOnce = 64
 
 export interface CopyOptions {
@@ -54,14 +59,14 @@ export interface CopyOptions {
  */
 export async function copySource(
   from: string,
-  to: string,
+  workspace: string,
   { reporter, filter = () => 'no', keepsGit = false, signal }: CopyOptions,
 ): Promise<void> {
   const source = await openSource(from)
   const host = toBytes(from)
   const found: string[] = []
   const outside: string[] = []
-  const target = new Target(to)
+  const target = new Target(workspace)
   try {
     let copied = 0
     const skip = (path: Buffer, kind: FileKind): boolean => {
@@ -75,8 +80,9 @@ export async function copySource(
       if (entry.kind === 'directory' && filter(toBuffer(entry.path).toString(), true) === 'entry') continue
       refuseWhiteout(entry, `${host}/${entry.path}`)
       if (entry.kind === 'symlink' && leadsOut(entry)) outside.push(printableName(entry.path))
-      if (secrets.test(entry.name)) found.push(printableName(entry.path))
-      copyEntry(entry, target.directoryFor(entry.path), `${host}/${entry.path}`, reporter)
+      const to = target.directoryFor(entry.path)
+      copyEntry(entry, to, `${host}/${entry.path}`, reporter)
+      if (mayBeSecret(entry, to)) found.push(printableName(entry.path))
       if (++copied % entriesAtOnce === 0) await setImmediate()
     }
     target.finish()
@@ -96,6 +102,13 @@ export async function copySource(
       text: `the image will contain what may be a secret: ${firstOf(found)}`,
       fix: 'move it out of the source directory if it is one',
     })
+}
+
+/** Whether a file that was just copied may be one that its owner means to keep. */
+function mayBeSecret({ name, kind }: TreeEntry, to: OpenDirectory): boolean {
+  if (!secrets.test(name) || examples.test(name)) return false
+  if (name !== '.npmrc' || kind !== 'file' || lstatSync(to.path(name)).size > 65_536) return true
+  return npmCredential.test(readFileSync(to.path(name), 'latin1'))
 }
 
 const firstOf = (paths: readonly string[]): string =>

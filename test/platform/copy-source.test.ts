@@ -130,18 +130,22 @@ describe('copySource', () => {
   })
 
   it.each([
-    ...[
-      '.env',
-      '.env.local',
-      'id_rsa',
-      'id_ed25519',
-      'id_ecdsa',
-      'server.pem',
-      'tls.key',
-      'store.p12',
-      '.npmrc',
-      '.netrc',
-    ],
+    ['//registry.example/:_authToken=npm_a1', true],
+    ['engine-strict=true\n_auth = "YTpi"', true],
+    ['engine-strict=true', false],
+    ['//registry.example/:_authToken=${NPM_TOKEN}\n//r/:_password="${NPM_PASSWORD}"', false],
+  ])('S15 .npmrc is one of them where it has a credential: %s', async (text, warns) => {
+    const { reporter } = await copied({ '.npmrc': text })
+    expect(reporter.events.some(event => event.type === 'warning')).toBe(warns)
+  })
+
+  it.each(['.env.example', '.env.local.sample', '.env.template'])('S15 %s is none', async path => {
+    const { reporter } = await copied({ [path]: 'x' })
+    expect(reporter.events).toEqual([])
+  })
+
+  it.each([
+    ...['.env', '.env.local', 'id_rsa', 'id_ed25519', 'id_ecdsa', 'server.pem', 'tls.key', 'store.p12', '.netrc'],
     ...['vendored/.git/config', '.ssh/id_rsa'],
   ])('S15 %s is one of them, once', async path => {
     const { reporter, to } = await copied({ [path]: 'x' })
