@@ -182,7 +182,7 @@ async function bundleBuildpack(build, name, out) {
   for (const file of readdirSync(join(out, 'bin'))) chmodSync(join(out, 'bin', file), 0o755)
   if (existsSync(join(dir, 'main.ts'))) {
     await build({ ...program, entryPoints: { main: `buildpacks/${name}/main.ts` }, outdir: out })
-    writeSettings(out, [join(out, 'main.cjs'), join(dir, 'README.md')])
+    writeSettings(out, [join(out, 'main.cjs'), join(dir, 'README.md')], [dir, join(root, 'buildpacks', 'sdk')])
   }
   const manifest = join(dir, 'bundle.json')
   if (!existsSync(manifest)) return
@@ -196,13 +196,28 @@ async function bundleBuildpack(build, name, out) {
 
 /**
  * Writes the names of the settings that a buildpack reads: those in its program, and in its README, as a program may put names
- * together; one that ends in an underscore begins others, as `BPE_` does. `bale build` says of others that nothing reads them (lifecycle/platform/unread-settings.ts).
+ * together; one that ends in an underscore begins others, as `BPE_` does. Types of bindings are there as well. `bale build` says of others that nothing reads them (lifecycle/platform/unread-settings.ts).
  */
-function writeSettings(out, files) {
+function writeSettings(out, files, sources) {
   const names = files.flatMap(
     file => readFileSync(file, 'utf8').match(/\b(?:BP|BPE|GOOGLE|RAILPACK)_[A-Z][A-Z0-9_]*|\bBPE_(?![A-Z])/g) ?? [],
   )
-  writeFileSync(join(out, 'settings.json'), `${JSON.stringify([...new Set(names)].sort())}\n`)
+  writeFileSync(
+    join(out, 'settings.json'),
+    `${JSON.stringify([...new Set([...names, ...bindingTypes(sources)])].sort())}\n`,
+  )
+}
+
+/** The types of bindings that a buildpack asks for, `binding:composer`, by its sources and those of the library. */
+function bindingTypes(dirs) {
+  const asks = /\b(?:bindingsOf|boundFiles?|firstBinding)\(\s*\w+,\s*'([\w-]+)'/g
+  return dirs.flatMap(dir =>
+    readdirSync(dir, { recursive: true })
+      .filter(name => name.endsWith('.ts'))
+      .flatMap(name =>
+        Array.from(readFileSync(join(dir, name), 'utf8').matchAll(asks), ([, type]) => `binding:${type}`),
+      ),
+  )
 }
 
 /** Puts the new bundle in place. Two builds at once both succeed; the later one stays. */

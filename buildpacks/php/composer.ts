@@ -2,7 +2,15 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
-import { boundFiles, type BuildContext, BuildpackError, digestOf, keep, type Layer } from '../sdk/index.ts'
+import {
+  boundFiles,
+  type BuildContext,
+  BuildpackError,
+  digestOf,
+  firstSetting,
+  keep,
+  type Layer,
+} from '../sdk/index.ts'
 import type { Manifest } from './project.ts'
 import { beside, loadExtensions, morePackages, type Php, withEnv } from './runtime.ts'
 
@@ -26,9 +34,9 @@ export async function provideComposer(
   const { target, run, env, log } = context
   const packages = await morePackages(archive, php, ['composer'])
   const version = packages.find(({ name }) => name === 'composer')?.version.replace(/[-+~].*/, '') ?? ''
-  const wanted = env['BP_COMPOSER_VERSION']?.trim()
-  if (wanted && !new RegExp(`^v?${version.split('.')[0]}(\\.|$)`).test(wanted))
-    log.warning(`BP_COMPOSER_VERSION asks for ${wanted}: Composer ${version} is the one that Debian 13 has`)
+  const wanted = firstSetting(env, 'BP_COMPOSER_VERSION', 'GOOGLE_COMPOSER_VERSION')
+  if (wanted && !new RegExp(`^v?${version.split('.')[0]}(\\.|$)`).test(wanted.value))
+    log.warning(`${wanted.name} asks for ${wanted.value}: Composer ${version} is the one that Debian 13 has`)
   const layer = await context.layer('composer', {
     title: `Composer ${version}`,
     types: { cache: true },

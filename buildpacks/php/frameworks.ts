@@ -99,6 +99,7 @@ fi
 `,
   processes: [
     shellProcess('console', 'php artisan "$@"'),
+    shellProcess('migrate', 'exec php artisan migrate --force "$@"'),
     shellProcess('worker', 'exec php artisan queue:work "$@"'),
     shellProcess('scheduler', 'exec php artisan schedule:work "$@"'),
   ],
@@ -153,6 +154,9 @@ function symfony(names: ReadonlySet<string>): Framework {
     prepare: `[ -w var/log ] || export APP_LOG_DIR="$dir"\n`,
     processes: [
       shellProcess('console', 'php bin/console "$@"'),
+      ...(names.has('doctrine/doctrine-migrations-bundle')
+        ? [shellProcess('migrate', 'exec php bin/console doctrine:migrations:migrate --no-interaction "$@"')]
+        : []),
       ...(hasMessenger ? [shellProcess('worker', 'exec php bin/console messenger:consume --all "$@"')] : []),
     ],
     async finish(context, php) {

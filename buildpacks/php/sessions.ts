@@ -1,4 +1,4 @@
-import { bindingsOf, BuildpackError, type Context, warnOfSecond } from '../sdk/index.ts'
+import { type Binding, bindingsOf, BuildpackError, type Context, warnOfSecond } from '../sdk/index.ts'
 import type { ExtensionRequest } from './extensions.ts'
 
 type Kind = 'redis' | 'memcached'
@@ -23,12 +23,11 @@ const typeOf = (kind: Kind) => `php-${kind}-session`
 export async function findSessions(
   context: Pick<Context, 'env' | 'platformDir' | 'log'>,
 ): Promise<Sessions | undefined> {
-  const kinds = ['redis', 'memcached'] as const
-  const found = (
-    await Promise.all(
-      kinds.map(async kind => (await bindingsOf(context, typeOf(kind))).map(binding => ({ kind, binding }))),
-    )
-  ).flat()
+  const of = (kind: Kind, bindings: readonly Binding[]) => bindings.map(binding => ({ kind, binding }))
+  const found = [
+    ...of('redis', await bindingsOf(context, 'php-redis-session')),
+    ...of('memcached', await bindingsOf(context, 'php-memcached-session')),
+  ]
   const [first, ...others] = found
   if (first === undefined) return undefined
   for (const { kind, binding } of others) warnOfSecond(context, typeOf(kind), first.binding, binding)

@@ -94,6 +94,7 @@ export async function otherProcesses(facts: Facts): Promise<LaunchProcess[]> {
   else if (hasGemfile) add('console', 'bundle exec ruby -r irb -e IRB.start')
   else add('console', 'irb')
   if (gems.has('rake') && (await hasRakefile(app))) add('rake', 'bundle exec rake')
+  if ((await isRails(facts)) && gems.has('activerecord')) add('migrate', `${await rails(app)} db:migrate`)
   const worker = await workerOf(facts)
   if (worker !== undefined) add('worker', worker)
   return processes

@@ -161,7 +161,9 @@ export async function prepareDetection(build: OpenBuild, signal: AbortSignal): P
   await writeFile(join(workspace.layers, 'order.toml'), formatOrder(environment.order))
   return {
     images: imagesOf(options.settings, environment, destinations, previous),
-    files: filesOf(workspace, environment, group => sayUnreadSettings(variables, group, environment, reporter)),
+    files: filesOf(workspace, environment, group =>
+      sayUnreadSettings(variables, group, environment, reporter, options.secrets),
+    ),
     runner: await openRunner(
       { ...options, interaction: masked },
       { environment, emulator, workspace, distribution, reporter },

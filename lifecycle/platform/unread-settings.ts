@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Reporter } from '../events.ts'
 import { readTrusted } from '../files/read.ts'
+import type { BuildSecret } from '../phases/secrets.ts'
 import type { GroupElement } from '../spec/types.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 
@@ -8,7 +9,7 @@ import type { BuildEnvironment } from './build-environment.ts'
 const prefixed = /^(?:BP|BPE|GOOGLE|RAILPACK)_/
 
 /**
- * Says which settings of the user nothing in this build reads: those of another builder, or misspelt ones. A buildpack of
+ * Says which settings and bindings of the user nothing in this build reads: those of another builder, or misspelt ones. A buildpack of
  * Bale's has the names that it reads in settings.json (scripts/bundle.mjs). With one in the group that does not say, nothing is
  * known.
  */
@@ -17,15 +18,26 @@ export async function sayUnreadSettings(
   group: readonly GroupElement[],
   { buildpacks }: Pick<BuildEnvironment, 'buildpacks'>,
   reporter: Reporter,
+  secrets: readonly Pick<BuildSecret, 'id' | 'type'>[] = [],
 ): Promise<void> {
   const settings = Object.keys(env).filter(name => prefixed.test(name))
-  if (settings.length === 0) return
+  // Without a type of its own, a secret may be for a script of the application.
+  const bindings = secrets.filter(({ id, type }) => type !== id)
+  if (settings.length + bindings.length === 0) return
   const known = new Set<string>()
   for (const { id, version } of group) {
     const found = buildpacks.find(b => b.descriptor.id === id && b.descriptor.version === version)
     const names = found?.dir === undefined ? undefined : await readNames(join(found.dir, 'settings.json'))
     if (names === undefined) return
     for (const name of names) known.add(name)
+  }
+  for (const { id, type } of bindings) {
+    if (known.has(`binding:${type.toLowerCase()}`)) continue
+    reporter.event({
+      type: 'warning',
+      text: `the secret ${id} is a binding of the type ${type}, and no buildpack of this build reads it`,
+      fix: 'correct the type: the README of each buildpack has those that it reads',
+    })
   }
   const beginnings = [...known].filter(name => name.endsWith('_'))
   const isRead = (name: string) => known.has(name) || beginnings.some(beginning => name.startsWith(beginning))

@@ -540,6 +540,7 @@ describe('a framework', () => {
     const commandOf = async (type: string, ...more: string[]) =>
       (await laravel(...more))?.processes.find(each => each.type === type)?.command[2]
     expect(await commandOf('worker')).toContain('queue:work')
+    expect(await commandOf('migrate')).toContain('artisan migrate --force')
     expect(await commandOf('worker', 'laravel/horizon')).toContain('artisan horizon')
     expect(await commandOf('reverb', 'laravel/reverb')).toContain('reverb:start --port="${PORT:-8080}"')
     expect(await find({ 'public/index.php': '' }, 'codeigniter4/framework')).toMatchObject({

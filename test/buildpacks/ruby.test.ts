@@ -254,6 +254,13 @@ describe('the start', () => {
     expect(found.find(({ type }) => type === 'worker')?.command[2]).toBe(command)
   })
 
+  it('has a process that changes the database with Rails', async () => {
+    const found = await otherProcesses(
+      await facts({ 'config/application.rb': '', 'bin/rails': '' }, 'railties', 'activerecord'),
+    )
+    expect(found.find(({ type }) => type === 'migrate')?.command[2]).toBe('ruby bin/rails db:migrate "$@"')
+  })
+
   it('is there beside a Procfile without a web process for what answers requests alone', async () => {
     expect(await mayServe(await facts({ 'config/application.rb': '' }, 'railties'))).toBe(true)
     expect(await mayServe(await facts({ 'config.ru': '' }, 'puma'))).toBe(true)

@@ -7,7 +7,11 @@ import { writeTree } from '../helpers/tree.ts'
 import { recorder } from '../phases/harness.ts'
 
 /** What is said of these variables; `reads` has the settings of each buildpack of the group, undefined for one that does not say. */
-async function saidOf(env: Record<string, string>, reads: Record<string, readonly string[] | undefined>) {
+async function saidOf(
+  env: Record<string, string>,
+  reads: Record<string, readonly string[] | undefined>,
+  secrets: readonly { id: string; type: string }[] = [],
+) {
   const root = await temporaryDirectory()
   const group = Object.keys(reads).map(id => ({ id, version: '1.0.0', api: '0.10' }))
   for (const [id, names] of Object.entries(reads))
@@ -20,7 +24,7 @@ async function saidOf(env: Record<string, string>, reads: Record<string, readonl
     dir: join(root, id),
   }))
   const reporter = recorder()
-  await sayUnreadSettings(env, group, { buildpacks }, reporter)
+  await sayUnreadSettings(env, group, { buildpacks }, reporter, secrets)
   return reporter.events.flatMap(e => (e.type === 'warning' ? [e.text] : []))
 }
 
@@ -51,5 +55,22 @@ describe('settings of other builders', () => {
     expect(await saidOf(env, { environment })).toEqual([
       'BP_IMAGE_LABELS_X: set, and no buildpack of this build reads it',
     ])
+  })
+})
+
+describe('bindings', () => {
+  const reads = { php: ['BP_PHP_VERSION', 'binding:composer'] }
+
+  it('are said to be there where no buildpack of the build reads their type', async () => {
+    const secrets = [
+      { id: 'auth', type: 'Composer' },
+      { id: 'login', type: 'compozer' },
+      // For a script of the application.
+      { id: 'token', type: 'token' },
+    ]
+    expect(await saidOf({}, reads, secrets)).toEqual([
+      'the secret login is a binding of the type compozer, and no buildpack of this build reads it',
+    ])
+    expect(await saidOf({}, { ...reads, other: undefined }, secrets)).toEqual([])
   })
 })
