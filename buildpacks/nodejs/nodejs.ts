@@ -38,8 +38,8 @@ import { checkSources } from './sources.ts'
 import { provideScriptVariables } from './script-variables.ts'
 import { providePrograms } from './programs.ts'
 import { provideNode } from './runtime.ts'
-import { buildScripts, mayCallManager, namesProgram } from './scripts.ts'
-import { declaredStart, noStart, otherStart, webProcess } from './start.ts'
+import { buildScripts, buildsNothing, mayCallManager, namesProgram } from './scripts.ts'
+import { declaredStart, noStart, otherStart, watchedStart, webProcess } from './start.ts'
 import { withVariables } from './variables.ts'
 import { requestedNode } from './version.ts'
 
@@ -77,11 +77,13 @@ async function build(given: BuildContext): Promise<BuildResult> {
   await checkLockFile(project, choice)
   const scripts = buildScripts(env, json, await defaultBuild(project, framework))
   const isBun = choice.kind.id === 'bun'
+  const elsewhere = await otherStart(context.app, env)
+  const mayWatch = launch && elsewhere === undefined && framework === undefined && buildsNothing(scripts)
   const declared =
     declaredStart(env, json) ??
     (launch ? await functionStart(app, env, json) : undefined) ??
-    (isBun && framework === undefined ? await bunStart(app, json) : undefined)
-  const elsewhere = await otherStart(context.app, env)
+    (isBun && framework === undefined ? await bunStart(app, json) : undefined) ??
+    (mayWatch ? await watchedStart(app, json) : undefined)
   if (launch && declared === undefined && elsewhere === undefined && framework === undefined) checkChoice(project)
   // What starts the application, as far as it is known: the package manager is in the image if that may call it.
   const commands = [declared?.command, elsewhere].filter(command => command !== undefined)

@@ -60,6 +60,11 @@ export function buildScripts(
   return { ...none, scripts: wanted as string[], where: 'package.json scripts' }
 }
 
+/** True if the files that start the application are those of the source. */
+export function buildsNothing({ scripts, command }: BuildScripts): boolean {
+  return scripts.length === 0 && command === undefined
+}
+
 function isFilled(scripts: PackageJson['scripts'], name: string): boolean {
   return Object.hasOwn(scripts, name) && scripts[name]?.trim() !== ''
 }

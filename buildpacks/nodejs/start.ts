@@ -54,6 +54,24 @@ export async function startFile(app: App, { main }: PackageJson): Promise<Start 
   return undefined
 }
 
+/** A script that starts one file anew with each change: `tsx watch --clear-screen=false src/index.ts`. */
+const watches =
+  /^(?:\w+=\S+\s+)*(?:npx\s+)?(node|tsx|nodemon)\s+(?:watch\s+|--?[\w-]+(?:=\S+)?\s+)*(?:\.\/)?([\w./-]+\.([cm]?[jt]s)x?)$/
+
+/**
+ * The file that the script `dev` runs and watches, without the watching, where there is no start script and no file that npm or people name the start:
+ * many templates have this script alone.
+ */
+export async function watchedStart(app: App, json: PackageJson): Promise<Start | undefined> {
+  const [, program, file, ending] = watches.exec(json.scripts['dev']?.trim() ?? '') ?? []
+  if (file === undefined || !(await app.has(file)) || (await startFile(app, json))) return undefined
+  const runsTypeScript = ['tsx', 'ts-node'].find(name => json.packageNames.has(name))
+  const runner = program !== 'nodemon' ? program : ending?.endsWith('ts') ? runsTypeScript : 'node'
+  return runner === undefined
+    ? undefined
+    : { command: `${runner} ${file}`, why: 'package.json scripts.dev, without its watching' }
+}
+
 /** As Node resolves it: a file, one without its ending, or a directory with an index.js. */
 function mainFiles(main: string | undefined): string[] {
   return main === undefined ? [] : [main, `${main}.js`, `${main.replace(/\/$/, '')}/index.js`]

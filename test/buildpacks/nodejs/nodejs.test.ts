@@ -721,6 +721,27 @@ describe('the start', () => {
     ['Railpack’s setting', { 'index.js': '' }, { RAILPACK_START_CMD: 'node x' }, 'node x'],
   ])('is %s', async (_name, app, env, expected) => expect(await startOf(app, env)).toBe(expected))
 
+  const dev = (script: string, packages: Record<string, string> = {}) =>
+    json({ main: 'index.js', scripts: { dev: script }, devDependencies: packages })
+
+  it.each<[string, string, Record<string, string>, string | undefined]>([
+    ['tsx', 'NODE_ENV=development tsx watch --clear-screen=false ./src/index.ts', { tsx: '4' }, 'tsx src/index.ts'],
+    ['Node', 'node --watch src/index.ts', {}, 'node src/index.ts'],
+    ['nodemon with TypeScript', 'nodemon src/index.ts', { nodemon: '3', 'ts-node': '10' }, 'ts-node src/index.ts'],
+    ['nodemon with nothing that runs TypeScript', 'nodemon src/index.ts', { nodemon: '3' }, undefined],
+    ['a file that is not there', 'tsx watch src/main.ts', { tsx: '4' }, undefined],
+    ['more than one program', 'tsx watch src/index.ts & vite', { tsx: '4' }, undefined],
+  ])('is what the script "dev" watches: %s', async (_name, script, packages, expected) => {
+    const outcome = await startOf({ 'package.json': dev(script, packages), 'src/index.ts': '' })
+    if (expected === undefined) expect(outcome).toContain('nothing says how to start the application')
+    else expect(outcome).toBe(expected)
+  })
+
+  it('is not what the script "dev" watches where there is another', async () => {
+    const app = { 'package.json': dev('tsx watch src/index.ts', { tsx: '4' }), 'src/index.ts': '', 'app.js': '' }
+    expect(await startOf(app)).toBe('node app.js')
+  })
+
   it('is an error if there is none, that says what was looked for and what to do', async () => {
     const output = await startOf({ 'package.json': json({ main: 'dist/x.js' }) })
     expect(output).toContain('none of server.js, dist/x.js, index.js, app.js, main.js')
