@@ -4,6 +4,7 @@ import { isErrno } from '../../lifecycle/errors.ts'
 import { type App, type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
 import type { JavaArchive } from './archive.ts'
 import type { Artifact } from './artifact.ts'
+import { stageDropwizard } from './dropwizard.ts'
 import { copyInvoker, functionCommand } from './functions.ts'
 import { hiddenFiles } from './hidden-files.ts'
 import type { Jdk } from './jdk.ts'
@@ -65,8 +66,9 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
   if (artifact.kind === 'classes') {
     await cp(archive.path, join(stage, basename(archive.path)))
     await stageLibraries(context, tools, archive, stage)
+    const args = await stageDropwizard(context, archive, stage)
     await place()
-    return startClasses(context, archive, artifact.main)
+    return startClasses(context, archive, [artifact.main, ...args])
   }
   if (artifact.kind === 'function') {
     await cp(archive.path, join(stage, basename(archive.path)))
@@ -84,10 +86,11 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
     await cp(archive.path, join(stage, basename(archive.path)))
     await copyClassPath(context, archive, stage)
   }
+  const args = archive.layersIndex === undefined ? await stageDropwizard(context, archive, stage) : []
   await place()
   if (isTrained) return startExtracted(context, archive)
   return archive.layersIndex === undefined
-    ? startArchive(context, archive, isQuarkus)
+    ? startArchive(context, archive, isQuarkus, args)
     : startSpringBoot(context, archive, archive.layersIndex)
 }
 
@@ -105,17 +108,21 @@ async function stageLibraries(
   })
 }
 
-async function startClasses(context: BuildContext, { path }: JavaArchive, main: string): Promise<ImageFiles> {
+async function startClasses(
+  context: BuildContext,
+  { path }: JavaArchive,
+  start: readonly [main: string, ...args: string[]],
+): Promise<ImageFiles> {
   const { app } = context
   const { components, classes } = await inspectLibraries(app.path)
   const hasLibraries = await app.hasDirectory('lib')
   const classPath = [app.at(basename(path)), ...(hasLibraries ? [app.at('lib/*')] : [])].join(':')
   return {
-    processes: [web(['java', '-cp', classPath, main])],
+    processes: [web(['java', '-cp', classPath, ...start])],
     slices: hasLibraries ? [{ paths: ['lib'] }] : [],
     components,
     classes,
-    shown: `${main} in ${basename(path)}`,
+    shown: `${start.join(' ')} in ${basename(path)}`,
   }
 }
 
@@ -205,11 +212,12 @@ async function startArchive(
   { app }: BuildContext,
   { path, component }: JavaArchive,
   isQuarkus: boolean,
+  args: readonly string[],
 ): Promise<ImageFiles> {
   const name = basename(path)
   const { components, classes } = await inspectLibraries(app.path)
   return {
-    processes: [web(['java', '-jar', app.at(name)])],
+    processes: [web(['java', '-jar', app.at(name), ...args])],
     // Libraries change less often than the application.
     slices: isQuarkus
       ? [{ paths: ['lib'] }, { paths: ['quarkus'] }]
@@ -218,7 +226,7 @@ async function startArchive(
         : [],
     components: components.length > 1 ? components : [component],
     classes,
-    shown: `java -jar ${name}`,
+    shown: ['java -jar', name, ...args].join(' '),
   }
 }
 

@@ -365,6 +365,51 @@ describe('commands of the user that start what the build makes', () => {
   })
 })
 
+describe('Dropwizard', () => {
+  const place = async (tree: Tree, entries: Record<string, string>) => {
+    const dir = await temporaryDirectory()
+    const files = { 'pom.xml': '', 'target/shop-1.0.jar': zip(entries), ...tree }
+    await writeTree(dir, Object.fromEntries(Object.entries(files).map(([path, text]) => [`app/${path}`, text])))
+    await writeTree(dir, { 'temp/x': '' })
+    let said = ''
+    const note = (text: string) => void (said += text)
+    const app = new App(join(dir, 'app'))
+    const context = { app, env: {}, log: new Log({ stdout: note, stderr: note }) } as unknown as BuildContext
+    const openMaven = () => Promise.reject(new Error('Maven is not needed'))
+    const tools = { jdk: {} as Jdk, temp: join(dir, 'temp'), start: new Date(), openMaven }
+    const archive = await readArchive(app.at('target/shop-1.0.jar'))
+    const { shown } = await placeArtifact(context, { kind: 'archive', archive }, tools)
+    return { shown, said, files: (await readdir(app.path)).sort() }
+  }
+  const fat = { 'META-INF/MANIFEST.MF': 'Main-Class: shop.Shop\n', 'io/dropwizard/core/Application.class': '' }
+
+  it.each<[string, Tree, string]>([
+    ['config.yml', { 'config.yml': 'greeting: hello\n', 'docker-compose.yml': 'services:\n' }, 'config.yml'],
+    ['the name of the project', { 'shop.yaml': '', 'other.yml': 'server:\n' }, 'shop.yaml'],
+    ['the only one with a section of it', { 'prod.yml': 'server:\n  type: simple\n', 'ci.yml': 'jobs:\n' }, 'prod.yml'],
+  ])('is started as a server with its configuration: %s', async (_, tree, file) => {
+    expect(await place(tree, fat)).toEqual({
+      shown: `java -jar shop-1.0.jar server ${file}`,
+      said: '',
+      files: [file, 'shop-1.0.jar'].sort(),
+    })
+  })
+
+  it('says that it starts without a configuration', async () => {
+    const { shown, said } = await place({ 'a.yml': 'server:\n', 'b.yml': 'logging:\n' }, fat)
+    expect(shown).toBe('java -jar shop-1.0.jar server')
+    expect(said).toContain('Dropwizard starts without a configuration: a.yml, b.yml at the root may be one')
+  })
+
+  it('is known by its library beside the archive, and is not what has none', async () => {
+    const manifest = 'Main-Class: shop.Shop\nClass-Path: lib/dropwizard-core-4.0.jar\n'
+    const tree = { 'config.yml': '', 'target/lib/dropwizard-core-4.0.jar': zip({}) }
+    expect((await place(tree, { 'META-INF/MANIFEST.MF': manifest })).shown).toMatch(/ server config\.yml$/)
+    const other = await place({ 'config.yml': 'server:\n' }, { 'META-INF/MANIFEST.MF': 'Main-Class: shop.Shop\n' })
+    expect(other.shown).toBe('java -jar shop-1.0.jar')
+  })
+})
+
 it('a function is served by the program of its framework, with the libraries of the project', async () => {
   const dir = await temporaryDirectory()
   await writeTree(dir, { 'app/target/shop.jar': zip({ 'shop/Greet.class': '' }), 'app/pom.xml': '', 'temp/x': '' })

@@ -1,0 +1,40 @@
+import { cp, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BuildContext } from '../sdk/index.ts'
+import type { JavaArchive } from './archive.ts'
+
+/**
+ * The arguments of a Dropwizard application, which prints how to call it and ends without any: `server`, and its configuration, which is put
+ * beside the archive. Empty for other applications.
+ */
+export async function stageDropwizard(
+  { app, log }: BuildContext,
+  archive: JavaArchive,
+  stage: string,
+): Promise<readonly string[]> {
+  if (!(await isDropwizard(archive, stage))) return []
+  const names = (await readdir(app.path)).filter(name => /\.ya?ml$/.test(name)).toSorted()
+  const settings: string[] = []
+  for (const name of names) if (isConfiguration((await app.read(name)) ?? '')) settings.push(name)
+  const usual = ['config', archive.component.name].flatMap(name => [`${name}.yml`, `${name}.yaml`])
+  const file = usual.find(name => names.includes(name)) ?? (settings.length === 1 ? settings[0] : undefined)
+  if (file === undefined) {
+    const which = settings.length === 0 ? 'no file' : settings.join(', ')
+    log.warning(
+      `Dropwizard starts without a configuration: ${which} at the root ${settings.length > 1 ? 'may be' : 'is'} one`,
+      'Name it config.yml, or write the command into a Procfile: web: java -jar app.jar server conf/shop.yml',
+    )
+    return ['server']
+  }
+  await cp(app.at(file), join(stage, file))
+  return ['server', file]
+}
+
+async function isDropwizard({ entries }: JavaArchive, stage: string): Promise<boolean> {
+  if (entries.some(name => /^io\/dropwizard\/(core\/)?Application\.class$/.test(name))) return true
+  const staged = await readdir(stage, { recursive: true })
+  return staged.some(name => /(^|\/)dropwizard-core-[^/]*\.jar$/.test(name))
+}
+
+/** Sections that Dropwizard itself has (Dropwizard, "Configuration Reference"). */
+const isConfiguration = (text: string): boolean => /^(server|logging|metrics|admin|health):/m.test(text)
