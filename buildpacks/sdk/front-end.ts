@@ -25,7 +25,10 @@ export interface FrontEnd {
 }
 
 /** Packages that answer requests themselves: with one of these, the application is a server, whatever builds its pages. */
-const servers = /^(express|fastify|koa|@hapi\/hapi|hono|polka|h3|vinxi|serve|http-server|json-server)$/
+const servers = /^(express|fastify|koa|@hapi\/hapi|hono|polka|h3|vinxi)$/
+
+/** Servers of files or of examples, which developers have beside a front end: they count in `dependencies`, or if a Procfile may start them. */
+const plainServers = /^(serve|http-server|json-server)$/
 
 const routers =
   /^(react-router(-dom)?|@tanstack\/(react|vue|solid)-router|vue-router|@angular\/router|wouter|@solidjs\/router|svelte-routing|svelte-spa-router|preact-router|preact-iso|@vaadin\/router|@lit-labs\/router|@reach\/router|ember-source)$/
@@ -38,7 +41,8 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   const names = Object.keys({ ...json.dependencies, ...json.devDependencies })
   const framework = await findWebFramework(app)
   if (framework !== undefined) return filesOfFramework(app, framework, json)
-  if (names.some(name => servers.test(name))) return undefined
+  const plain = (await app.has('Procfile')) ? names : Object.keys(json.dependencies)
+  if (names.some(name => servers.test(name)) || plain.some(name => plainServers.test(name))) return undefined
   const tool = frontEndTools.find(candidate => names.includes(candidate.package))
   if (await startsServer(app, json)) return undefined
   const script = json.scripts['build']

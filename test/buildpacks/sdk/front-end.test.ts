@@ -9,14 +9,16 @@ import { writeTree } from '../../helpers/tree.ts'
 interface Parts {
   readonly scripts?: Readonly<Record<string, string>>
   readonly packages: readonly string[]
+  readonly devPackages?: readonly string[]
   readonly files?: Readonly<Record<string, string>>
 }
 
-async function appOf({ scripts = {}, packages, files = {} }: Parts): Promise<App> {
+async function appOf({ scripts = {}, packages, devPackages = [], files = {} }: Parts): Promise<App> {
   const root = await mkdtemp(join(tmpdir(), 'front-end-'))
   onTestFinished(() => rm(root, { recursive: true }))
-  const dependencies = Object.fromEntries(packages.map(name => [name, '1']))
-  await writeTree(root, { 'package.json': JSON.stringify({ scripts, dependencies }), ...files })
+  const tableOf = (names: readonly string[]) => Object.fromEntries(names.map(name => [name, '1']))
+  const json = { scripts, dependencies: tableOf(packages), devDependencies: tableOf(devPackages) }
+  await writeTree(root, { 'package.json': JSON.stringify(json), ...files })
   return new App(root)
 }
 
@@ -133,6 +135,16 @@ describe('a front end whose build gives files alone', () => {
       { name: 'Expo', needsServer: expect.stringContaining('write "static"') as string },
     ],
     [
+      'Angular beside a server of examples',
+      {
+        packages: ['@angular/router'],
+        scripts: { start: 'ng serve', build: 'ng build', api: 'json-server db.json' },
+        files: { 'angular.json': '{ "projects": { "shop": {} } }' },
+        devPackages: ['@angular/cli', 'json-server', 'http-server'],
+      },
+      { name: 'Angular', output: 'dist/shop' },
+    ],
+    [
       'Preact with its router',
       { packages: ['preact', 'preact-iso', 'vite'], scripts: { build: 'vite build' } },
       { name: 'Vite', pushState: true },
@@ -197,6 +209,16 @@ describe('a front end whose build gives files alone', () => {
         packages: ['typescript'],
         scripts: { build: 'tsc' },
         files: { 'public/index.html': '', 'index.js': 'process.exit()' },
+      },
+    ],
+    ['a server of files with Vite', { packages: ['serve', 'vite'], scripts: { build: 'vite build' } }],
+    [
+      'a server of files with Vite, which a Procfile may start',
+      {
+        packages: ['vite'],
+        devPackages: ['serve'],
+        scripts: { build: 'vite build' },
+        files: { Procfile: 'web: serve dist' },
       },
     ],
     ['Express with Vite', { packages: ['express', 'vite'], scripts: { build: 'vite build' } }],
