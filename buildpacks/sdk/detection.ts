@@ -3,7 +3,7 @@ import { composerPackages, usesComposerPackages } from './composer-packages.ts'
 import { BuildpackError } from './errors.ts'
 import { type Evidence, findEvidence, strengths } from './evidence.ts'
 import { FrontEnds, nodeProject } from './front-end.ts'
-import { builtLanguages, builtManifests, type Language, languageNamed, languages, listed } from './languages.ts'
+import { type Language, languageNamed, languages, listed } from './languages.ts'
 import { mixAssets } from './mix-assets.ts'
 import { frontEndWork } from './package-json-evidence.ts'
 import { type BuildPlanBuilder, buildPlan } from './plan.ts'
@@ -167,24 +167,4 @@ function otherwise(rest: readonly Evidence[]): string[] {
   if (choices.length === 0) return []
   const settings = choices.map(({ language }) => `BP_LANGUAGE=${language.id}`)
   return [`also fits: ${listed(choices.map(describe))}; ${settings.join(' or ')} chooses it`]
-}
-
-/** What to say of an application that no buildpack builds. */
-export async function explainUnsupported({ app, env }: { app: App; env: Env }): Promise<string> {
-  const { server } = await weighLanguages(app, env)
-  const builds = `Bale builds ${builtLanguages()}, and starts what a Procfile names`
-  if (server === undefined)
-    return `this looks like no application that Bale knows; ${builds}; it looks for ${builtManifests()}`
-  const { name, provides, instead, makesSite } = server.language
-  const setting = firstSetting(env, ...languageSettings)
-  if (setting && !(await findEvidence(app, env)).some(({ language }) => language === server.language)) {
-    return `${setting.name} is ${setting.value}, and nothing of ${name} is in the source`
-  }
-  const article = /^(E|O|R$|md)/.test(name) ? 'an' : 'a'
-  if (provides !== undefined) {
-    return `this looks like ${article} ${name} application (${server.because}), which the buildpacks of this builder cannot build`
-  }
-  const looks = `this looks like ${article} ${name} ${makesSite ? 'site' : 'application'} (${server.because})`
-  if (makesSite) return `${looks}; ${instead}`
-  return instead === undefined ? `${looks}; ${builds}` : `${looks}; ${builds}; the nearest way: ${instead}`
 }

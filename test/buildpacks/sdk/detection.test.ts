@@ -440,6 +440,15 @@ describe('what no buildpack builds', () => {
     [{ 'shard.yml': '' }, 'the nearest way: a stack of your own with its compiler'],
     [{ 'hello.cabal': '' }, 'the nearest way: a stack of your own with its compiler among the build packages'],
     [{ 'gleam.toml': '' }, 'the nearest way: compile it to JavaScript'],
+    [
+      { 'README.md': '', 'backend/requirements.txt': 'flask', 'backend/app.py': '', 'apps/web/package.json': '{}' },
+      'no application at the root of the source, but in apps/web (Node.js: package.json) and backend (Python: requirements.txt and app.py); build one of them with --path apps/web',
+    ],
+    [
+      { 'server/go.mod': '', 'node_modules/a/package.json': '{}' },
+      'but in server (Go: go.mod); build it with --path server',
+    ],
+    [{ Dockerfile: 'FROM node' }, 'no application that Bale knows, and a Dockerfile is not read; Bale builds '],
     [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],
   ])('%j', async (tree, expected) => {
     expect(await explainUnsupported({ app: await appOf(tree), env: {} })).toContain(expected)
