@@ -47,7 +47,9 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   }
   const server = found[0]
   const forMix = server?.language.id === 'elixir' ? await programsForMix(app) : undefined
-  if (forMix !== undefined) return { found, server, builders: [forMix] }
+  const programs = languageNamed('nodejs')
+  if (forMix !== undefined && programs !== undefined)
+    return { found, server, builders: [{ language: programs, strength: 'manifest', ...forMix }] }
   const node = found.find(({ language }) => language.id === 'nodejs')
   const makers = found.filter(({ language }) => language === server?.builtBy)
   if (server === undefined || node === undefined || node === server) return { found, server, builders: makers }
@@ -61,11 +63,9 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
 }
 
 /** Phoenix has the packages of its assets in a folder of their own. */
-async function programsForMix(app: App): Promise<Evidence | undefined> {
+async function programsForMix(app: App): Promise<Pick<Evidence, 'because' | 'programsFor'> | undefined> {
   const [folder] = await mixAssets(app)
-  const language = languageNamed('nodejs')
-  if (folder === undefined || language === undefined) return undefined
-  return { language, strength: 'manifest', because: `${folder}/package.json`, programsFor: folder }
+  return folder === undefined ? undefined : { because: `${folder}/package.json`, programsFor: folder }
 }
 
 /** A front end in Node.js may take something from the packages of a server in PHP; and one in Ruby may call its tools. */
@@ -75,6 +75,7 @@ async function withNeeds(app: App, server: Evidence | undefined, builder: Eviden
     const tool = await assetsTool(app)
     return tool?.callsTools ? { ...builder, callsTools: true } : builder
   }
+  if (server?.language.id === 'elixir') return { ...builder, ...(await programsForMix(app)) }
   if (server?.language.id !== 'php') return builder
   const needsPackages = await usesComposerPackages(app)
   return needsPackages === undefined ? builder : { ...builder, needsPackages }

@@ -347,6 +347,9 @@ describe('the role of a language', () => {
       plan: { sections: [{ requires: [{ name: 'elixir' }, { name: 'node', metadata }] }, {}] },
     })
     expect(await roleOf({ 'mix.exs': '' }, 'nodejs')).toMatchObject({ role: 'none' })
+    expect(await roleOf(phoenix, 'elixir', { BP_LANGUAGE: 'nodejs,elixir' })).toMatchObject({
+      plan: { sections: [{ requires: [{ name: 'elixir' }, { name: 'node', metadata }] }, {}] },
+    })
   })
 
   const laravel = {
