@@ -74,6 +74,12 @@ it.each(frontEndTools.map(tool => tool.package))('static bin/detect asks the pro
   expect((await runBin('static', 'detect', [], {}, { 'package.json': json.replace(name, 'jest') })).status).toBe(100)
 })
 
+it('static bin/detect asks the program about a folder of a workspace', async () => {
+  const status = async (folder: string) =>
+    (await runBin('static', 'detect', [], { BP_NODE_PROJECT_PATH: folder }, { 'src/package.json': '{}' })).status
+  expect([await status('src'), await status('none')]).toEqual([0, 100])
+})
+
 describe('procfile bin/detect', () => {
   it('takes part without starting Node where there is a Procfile', async () => {
     const { status, stdout } = await runBin('procfile', 'detect', ['Procfile'], { PATH: '/nowhere' })

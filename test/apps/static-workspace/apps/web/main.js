@@ -1,0 +1,3 @@
+import { greeting } from 'words'
+
+document.title = greeting
