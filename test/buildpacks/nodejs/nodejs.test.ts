@@ -385,7 +385,9 @@ describe('packages', () => {
     ['ERROR: Failed to set up chrome v130! Set "PUPPETEER_SKIP_DOWNLOAD"', 'PUPPETEER_SKIP_DOWNLOAD=true'],
     ['URL: https://download.cypress.io/desktop/15.0.0', 'CYPRESS_INSTALL_BINARY=0'],
     ['Error: getaddrinfo ENOTFOUND cdn.playwright.dev', 'PLAYWRIGHT_DOWNLOAD_HOST'],
-  ])('that cannot download something say what to set: %s', async (stderr, expected) => {
+    ['Error: error:0308010C:digital envelope routines::unsupported', 'NODE_OPTIONS=--openssl-legacy-provider'],
+    ['FATAL ERROR: Ineffective mark-compacts near heap limit - JavaScript heap out of memory', '--max-old-space-size'],
+  ])('that fail for a known reason say what to set: %s', async (stderr, expected) => {
     const { project, npm } = await nodeProject(webApp())
     npm.installFailure = stderr
     expect((await project.build()).output).toMatch(new RegExp(`failed with exit status 1\\n.*${expected}`))

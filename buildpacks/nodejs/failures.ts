@@ -1,7 +1,10 @@
 import type { Run } from '../sdk/index.ts'
 
-/** What packages download from servers of their own: what is printed where a build does not reach them, and what to do then. */
-const downloads: readonly { readonly printed: RegExp; readonly fix: string }[] = [
+/**
+ * Failures of packages that many applications have: what is printed, and what to do. Most are downloads from servers of their own, which a
+ * build may not reach.
+ */
+const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = [
   {
     // Gatsby 5 has such a sharp. Newer ones are on npm's registry whole.
     printed: /\bsharp: Installation error\b/,
@@ -24,15 +27,24 @@ const downloads: readonly { readonly printed: RegExp; readonly fix: string }[] =
     printed: /\bcdn\.playwright\.dev\b|\bplaywright\.azureedge\.net\b/,
     fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or name chromium-headless-shell in an Aptfile, and its program in launch({ executablePath })',
   },
+  {
+    // Node 17 brought OpenSSL 3, which has no MD4: webpack 4 names its files with it, in Create React App 4 and Vue CLI 4 as well.
+    printed: /ERR_OSSL_EVP_UNSUPPORTED|digital envelope routines::unsupported/,
+    fix: 'webpack before 5 needs NODE_OPTIONS=--openssl-legacy-provider while it builds, or Node 16: write "engines": { "node": "16" } in package.json',
+  },
+  {
+    printed: /JavaScript heap out of memory/,
+    fix: 'let Node use more memory while it builds: NODE_OPTIONS=--max-old-space-size=4096, in MiB',
+  },
 ]
 
-/** Says of a command that fails since it cannot download something what to set. */
-export function explainDownloads(run: Run): Run {
+/** Says what to do where a command fails for one of these reasons. */
+export function explainFailures(run: Run): Run {
   return (argv, options = {}) => {
     const { fix } = options
     const explain = (stderr: string, stdout: string) =>
       (typeof fix === 'function' ? fix(stderr, stdout) : fix) ??
-      downloads.find(({ printed }) => printed.test(stderr) || printed.test(stdout))?.fix
+      failures.find(({ printed }) => printed.test(stderr) || printed.test(stdout))?.fix
     return run(argv, { ...options, fix: explain })
   }
 }
