@@ -57,9 +57,7 @@ async function applicationsBelow(app: App, dir = '.', depth = 2): Promise<Below[
 }
 
 function explainBelow(below: readonly Below[]): string {
-  const shown = below
-    .slice(0, 6)
-    .map(({ dir, evidence }) => `${dir} (${evidence.language.name}: ${evidence.because})`)
+  const shown = below.slice(0, 6).map(({ dir, evidence }) => `${dir} (${evidence.language.name}: ${evidence.because})`)
   const more = below.length > shown.length ? [`${below.length - shown.length} more`] : []
   const which = below.length > 1 ? 'build one of them' : 'build it'
   return `no application at the root of the source, but in ${listed([...shown, ...more])}; ${which} with --path ${below[0]?.dir}`
