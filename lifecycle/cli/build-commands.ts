@@ -3,7 +3,8 @@ import { BaleError } from '../errors.ts'
 import { parsePlace } from '../platform/kubernetes/place.ts'
 import { pullPolicies } from '../stores/pull-policy.ts'
 import type { GlobalOptions } from './context.ts'
-import { collect, examples, outputOption, type Run, withOutput } from './options.ts'
+import { collect, collectList, examples, outputOption, type Run, withOutput } from './options.ts'
+import { withPackOptions } from './pack-options.ts'
 
 // What makes images: `bale build`, `bale plan`, `bale executor` and `bale rebase`.
 
@@ -70,13 +71,13 @@ export function addPlan(program: Command, run: Run): void {
 
 /** The argument and the options that say what is built, by what and for where. */
 function withBuildOptions(command: Command): Command {
-  return command
+  return withPackOptions(command)
     .argument(
       '[image]',
       'a name (default: that in project.toml, or of the directory), kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME',
     )
     .option(
-      '--path <source>',
+      '-p, --path <source>',
       'the directory with the source, or a .tar, .tgz or .zip file of it; or tar://FILE, zip://FILE, tar://stdin, git://HOST/REPOSITORY#REF',
       '.',
     )
@@ -85,7 +86,7 @@ function withBuildOptions(command: Command): Command {
       "what the image is for: linux/amd64, linux/arm64, or both with a comma, as one index (default: this machine's platform); qemu runs the programs of another one",
     )
     .option('--sub-path <dir>', 'a directory of the source, in place of all of it')
-    .option('--builder <builder>', "a builder image, a builder.toml, or a directory with one (default: Bale's own)")
+    .option('-B, --builder <builder>', "a builder image, a builder.toml, or a directory with one (default: Bale's own)")
     .addOption(
       new Option('--lifecycle <whose>', 'whose detector and builder run in a builder image')
         .choices(['bale', 'builder'])
@@ -93,8 +94,8 @@ function withBuildOptions(command: Command): Command {
     )
     .option(
       '-b, --buildpack <buildpack>',
-      "in place of the builder's order: a directory, a .cnb file, an image, ID[@VERSION], from=builder (repeatable)",
-      collect,
+      "in place of the builder's order: a directory, a .cnb file, an image, ID[@VERSION], from=builder (repeatable, or with commas)",
+      collectList,
     )
     .option('--pre-buildpack <buildpack>', 'before all others (repeatable)', collect)
     .option('--post-buildpack <buildpack>', 'after all others (repeatable)', collect)
@@ -105,12 +106,12 @@ function withBuildOptions(command: Command): Command {
       ),
     )
     .option(
-      '--env <name=value>',
+      '-e, --env <name=value>',
       'a variable for buildpacks; NAME alone takes its value from here (repeatable)',
       collect,
     )
     .option('--env-file <file>', 'a file of such variables, one a line', collect)
-    .option('--tag <image>', 'one more name for the image, anywhere (repeatable)', collect)
+    .option('-t, --tag <image>', 'one more name for the image, anywhere (repeatable, or with commas)', collectList)
     .option('--run-image <image>', "what the app runs on (default: the stack's run image)")
     .option('--publish', 'push to the registry that the name means')
     .option('--docker', 'put a plain name into the Docker daemon, as docker-daemon:NAME')
@@ -152,7 +153,7 @@ function withBuildOptions(command: Command): Command {
         .choices(['gzip', 'zstd', 'none'])
         .default('gzip'),
     )
-    .option('--default-process <type>', 'the process that starts when the image is run')
+    .option('-D, --default-process <type>', 'the process that starts when the image is run')
     .addOption(new Option('--network <mode>', 'what buildpacks can reach').choices(['none', 'host']).default('host'))
     .option('--pids <number>', 'how many processes and threads buildpacks may have at one time (default: 4096)')
     .option('--memory <size>', 'how much memory buildpacks may use: 2GB (default: no limit)')

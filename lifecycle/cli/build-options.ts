@@ -15,6 +15,7 @@ import { outputFiles } from './commands/result-files.ts'
 import { type UserConfig, readUserConfig } from './config-file.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
 import { interactionOf } from './interaction.ts'
+import { fromPack } from './pack-options.ts'
 import { readSecrets } from './secrets.ts'
 import {
   parseBuildPlatforms,
@@ -44,8 +45,9 @@ export async function buildOptionsOf(
 export async function withoutSource(
   context: CommandContext,
   named: string | undefined,
-  options: GlobalOptions,
+  all: GlobalOptions,
 ): Promise<BuildOptions> {
+  const options = fromPack(all, text => context.reporter.event({ type: 'note', level: 'info', text }))
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
   const config = await readUserConfig(context.env)
   const image = destinationOf(named ?? (await appName(options)), options, config)

@@ -16,7 +16,7 @@ const target = (command: Command): Command =>
     collect,
   )
 const label = (command: Command): Command =>
-  command.option('--label <name=value>', 'of the image (repeatable)', collect)
+  command.option('-l, --label <name=value>', 'of the image (repeatable)', collect)
 
 /** `bale builder …` */
 export function addBuilder(program: Command, run: Run): void {
@@ -43,9 +43,9 @@ export function addBuilder(program: Command, run: Run): void {
     .command('inspect')
     .argument('[image]', 'a builder image, anywhere (default: the default builder)')
     .description('Show what a builder is made of.')
-    .option('--depth <number>', 'how many levels of composite buildpacks to show in the order (default: all)')
+    .option('-d, --depth <number>', 'how many levels of composite buildpacks to show in the order (default: all)')
     .addOption(outputOption())
-    .option('--verbose', 'print more when it fails')
+    .option('-v, --verbose', 'print more when it fails')
     .addHelpText('after', examples('bale builder inspect heroku/builder:24 --output json'))
     .action(async (image: string | undefined, options: GlobalOptions) => {
       await run(options, async context => (await builders()).inspectCommand(context, image, options))
@@ -137,9 +137,9 @@ export function addBuildpack(program: Command, run: Run): void {
     .option('--versions', 'list the versions of languages and tools that a build with it could get, and from where')
     .option('-e, --env <name=value>', 'with --versions: a variable for package clients (repeatable)', collect)
     .option('--env-file <file>', 'with --versions: a file of such variables (repeatable)', collect)
-    .option('--depth <number>', 'how many levels of composite buildpacks to show (default: all)')
+    .option('-d, --depth <number>', 'how many levels of composite buildpacks to show (default: all)')
     .addOption(outputOption())
-    .option('--verbose', 'print more when it fails')
+    .option('-v, --verbose', 'print more when it fails')
     .addHelpText('after', examples('bale buildpack inspect hello.cnb', 'bale buildpack inspect bale/python --versions'))
     .action(async (uri: string, options: GlobalOptions) => {
       await run(options, async context => (await buildpacks()).inspectCommand(context, uri, options))

@@ -8,7 +8,7 @@ interface Completions {
 
 /** Every command with its subcommands and options. */
 function* completionsOf(command: Command, path: readonly string[] = []): Generator<Completions> {
-  const options = command.options.flatMap(({ long }) => long ?? [])
+  const options = command.options.flatMap(({ long, hidden }) => (hidden ? [] : (long ?? [])))
   const names = command.commands.map(child => child.name())
   yield { path: path.join(' '), words: [...names, ...options, '--help'] }
   for (const child of command.commands) yield* completionsOf(child, [...path, child.name()])

@@ -21,7 +21,7 @@ export function addConfig(program: Command, run: Run): void {
       .command(name)
       .addArgument(value)
       .description(description)
-      .option('--unset', 'forget it')
+      .option('-u, --unset', 'forget it')
       .action(async (text: string | undefined, options: GlobalOptions) => {
         await run(options, async context => (await configs()).valueCommand(context, name, text, options))
       })
@@ -55,7 +55,7 @@ export function addConfig(program: Command, run: Run): void {
   program
     .command('completion')
     .description('Print a script that completes commands and options in a shell.')
-    .addOption(new Option('--shell <name>', 'the shell').choices(['bash', 'zsh', 'fish']).default('bash'))
+    .addOption(new Option('-s, --shell <name>', 'the shell').choices(['bash', 'zsh', 'fish']).default('bash'))
     .addHelpText(
       'after',
       examples('. <(bale completion)', 'bale completion --shell fish > ~/.config/fish/completions/bale.fish'),

@@ -65,6 +65,13 @@ export interface GlobalOptions {
   readonly clearCache?: boolean
   readonly compression?: 'gzip' | 'zstd' | 'none' | undefined
   readonly cacheImage?: string | undefined
+  readonly cache?: readonly string[]
+  readonly trustBuilder?: boolean
+  readonly trustExtraBuildpacks?: boolean
+  readonly lifecycleImage?: string
+  readonly disableSystemBuildpacks?: boolean
+  readonly usernsHost?: boolean
+  readonly timestamps?: boolean
   readonly cacheFrom?: readonly string[] | undefined
   readonly cacheTo?: readonly string[] | undefined
   readonly defaultProcess?: string
@@ -137,7 +144,8 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
     return drainOf(stream)
   }
   const level = { ...(options.verbose === true && { verbose: true }), ...(options.quiet === true && { quiet: true }) }
-  const isPlain = options.logFormat !== undefined || options.logTimestamps === true
+  const stamps = options.logTimestamps === true || options.timestamps === true
+  const isPlain = options.logFormat !== undefined || stamps
   const pretty = stream.isTTY && !isPlain && options.quiet !== true && env['TERM'] !== 'dumb'
   const reporter = pretty
     ? prettyReporter({
@@ -150,7 +158,7 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
       })
     : options.logFormat === 'json'
       ? jsonReporter({ write, drained, now: () => new Date(), ...level })
-      : plainReporter({ write: options.logTimestamps === true ? stamped(write) : write, drained, color, ...level })
+      : plainReporter({ write: stamps ? stamped(write) : write, drained, color, ...level })
   const interrupt = onInterrupt(process)
   return {
     settings: settings(env),

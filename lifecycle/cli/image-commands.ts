@@ -12,7 +12,7 @@ export function addRun(program: Command, run: Run): void {
     .argument('<image>', 'an image in the local store')
     .argument('[args...]', 'arguments for the process, after --')
     .description('Run an image in a sandbox, as its own user.')
-    .option('--env <name=value>', 'a variable for the process (repeatable)', collect)
+    .option('-e, --env <name=value>', 'a variable for the process (repeatable)', collect)
     .option('--env-file <file>', 'a file of such variables, one a line (repeatable)', collect)
     .addOption(
       new Option('--network <mode>', 'what it can reach, and from where it is reached')
@@ -59,7 +59,7 @@ export function addInspect(program: Command, run: Run): void {
     .description('Show what an image is made of.')
 
     .addOption(outputOption())
-    .option('--verbose', 'print more when it fails')
+    .option('-v, --verbose', 'print more when it fails')
     .addHelpText(
       'after',
       examples('bale inspect hello', 'bale inspect docker://registry.example.com/team/app --output json'),

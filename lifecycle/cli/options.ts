@@ -15,10 +15,16 @@ export const examples = (...lines: string[]): string => `\nExamples:\n${lines.ma
 /** For an option that may be repeated. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
+/** The same where a value may be several with commas, which no name of an image has. */
+export const collectList = (value: string, before: string[] = []): string[] => [
+  ...before,
+  ...value.split(',').map(part => part.trim()),
+]
+
 export const withOutput = (command: Command): Command =>
   command
-    .addOption(new Option('--quiet', 'print warnings and the result only').conflicts('verbose'))
-    .option('--verbose', 'print more: what every buildpack said, and why things failed')
+    .addOption(new Option('-q, --quiet', 'print warnings and the result only').conflicts('verbose'))
+    .option('-v, --verbose', 'print more: what every buildpack said, and why things failed')
     .option('--no-color', 'no colours; the variable NO_COLOR means the same')
 
 export const formats = ['human', 'json', 'yaml', 'toml'] as const

@@ -8,6 +8,7 @@ import { addConfig } from './config-commands.ts'
 import { addHistory, addImage, addInspect, addRun } from './image-commands.ts'
 import { addCache, addStack } from './machine-commands.ts'
 import { examples, type Run } from './options.ts'
+import { withoutLeading } from './pack-options.ts'
 import { addRegistry } from './registry-commands.ts'
 import { renderError } from './render/error.ts'
 
@@ -19,7 +20,9 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
   let context: CommandContext | undefined
   let failed: ((error: unknown) => number) | undefined
   let status = 0
+  let verbose = false
   const run: Run = async (globals, action, statusOf = exitStatus) => {
+    verbose = globals.verbose === true
     const made = makeContext(globals, process)
     context = made
     failed = statusOf
@@ -28,7 +31,7 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
   const program = makeProgram(run)
   for (const command of allCommands(program)) asOurs(command, process)
   try {
-    await program.parseAsync([...argv], { from: 'user' })
+    await program.parseAsync(withoutLeading(argv), { from: 'user' })
     return status
   } catch (error) {
     await context?.reporter.close()
@@ -36,7 +39,7 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
       return error.exitCode === 0 ? 0 : exitStatus(new BaleError('usage', error.message))
     // Any failure after a stop is a result of the stop.
     const told: unknown = context?.signal.aborted === true ? context.signal.reason : error
-    process.stderr.write(renderError(told, { color: context?.color === true, verbose: argv.includes('--verbose') }))
+    process.stderr.write(renderError(told, { color: context?.color === true, verbose }))
     return told instanceof Stopped ? told.status : (failed ?? exitStatus)(told)
   } finally {
     await context?.close()

@@ -28,7 +28,8 @@ describe('man pages', () => {
   it('have every option of the help, the arguments and the examples', () => {
     const walk = (command: Command, words: readonly string[]): void => {
       const page = shown(pages.get(`${words.join('-')}.1`) ?? '')
-      for (const { flags } of command.options) expect(page, words.join(' ')).toContain(flags.replaceAll('…', '...'))
+      for (const { flags, hidden } of command.options)
+        if (!hidden) expect(page, words.join(' ')).toContain(flags.replaceAll('…', '...'))
       for (const child of command.commands) walk(child, [...words, child.name()])
     }
     walk(

@@ -1,0 +1,115 @@
+import { type Command, Option } from 'commander'
+import { BaleError } from '../errors.ts'
+import type { GlobalOptions } from './context.ts'
+import { collect } from './options.ts'
+
+// What scripts for pack say that Bale does otherwise, or does not need. Help texts leave them out.
+
+/** Options of pack's that change nothing here, and why. */
+const without: readonly (readonly [flags: string, key: keyof GlobalOptions, why: string])[] = [
+  ['--trust-builder', 'trustBuilder', 'analysis, restore and export never run in the builder'],
+  ['--trust-extra-buildpacks', 'trustExtraBuildpacks', 'analysis, restore and export never run in the builder'],
+  ['--lifecycle-image <image>', 'lifecycleImage', 'analysis, restore and export never run in the builder'],
+  ['--disable-system-buildpacks', 'disableSystemBuildpacks', 'system buildpacks of builders are not added'],
+  ['--userns-host', 'usernsHost', 'there is no daemon whose user namespace could be used'],
+]
+
+/** Adds them to a command that builds. */
+export function withPackOptions(command: Command): Command {
+  for (const [flags] of without) command.addOption(new Option(flags).hideHelp())
+  command.addOption(new Option('--timestamps').hideHelp())
+  return command.addOption(new Option('--cache <entries>').argParser(collect).hideHelp())
+}
+
+/**
+ * Options of pack's as Bale's own: `--timestamps` is `--log-timestamps`, and `--cache` one of the options for caches. Says which ones
+ * change nothing.
+ * @throws BaleError 'usage' for a --cache that is none
+ */
+export function fromPack(options: GlobalOptions, note: (text: string) => void): GlobalOptions {
+  for (const [flags, key, why] of without) {
+    if (options[key] !== undefined) note(`${flags.split(' ')[0]} changes nothing: ${why}`)
+  }
+  const caches = (options.cache ?? []).flatMap(parseEntries).map(entry => fromEntry(entry, note))
+  const lists = (key: 'cacheFrom' | 'cacheTo') => [
+    ...(options[key] ?? []),
+    ...caches.flatMap(cache => cache[key] ?? []),
+  ]
+  const image = caches.find(({ cacheImage }) => cacheImage !== undefined)?.cacheImage
+  return {
+    ...options,
+    ...(image !== undefined && { cacheImage: image }),
+    ...(caches.some(({ cacheFrom }) => cacheFrom !== undefined) && {
+      cacheFrom: lists('cacheFrom'),
+      cacheTo: lists('cacheTo'),
+    }),
+  }
+}
+
+type Entry = ReadonlyMap<string, string>
+
+/** `type=build;format=bind;source=DIR;type=launch;format=volume`: each `type` begins one. */
+function parseEntries(text: string): Entry[] {
+  const entries: Map<string, string>[] = []
+  for (const field of text.split(';').filter(Boolean)) {
+    const [, key = '', value = ''] = /^([^=]*)=(.*)$/.exec(field) ?? []
+    if (key === 'type') entries.push(new Map())
+    const entry = entries.at(-1)
+    if (entry === undefined || !['type', 'format', 'name', 'source'].includes(key))
+      throw wrong(text, `${JSON.stringify(field)} is not expected there`)
+    entry.set(key, value)
+  }
+  if (entries.length === 0) throw wrong(text, 'it says nothing')
+  for (const entry of entries) check(text, entry)
+  return entries
+}
+
+function check(text: string, entry: Entry): void {
+  const [type, format = 'volume'] = [entry.get('type'), entry.get('format')]
+  if (type !== 'build' && type !== 'launch') throw wrong(text, 'the type is build or launch')
+  if (!['volume', 'image', 'bind'].includes(format)) throw wrong(text, 'the format is volume, image or bind')
+  if (format === 'image' && type === 'launch') throw wrong(text, 'a cache for launch is no image')
+  if (format === 'image' && !entry.get('name')) throw wrong(text, 'an image needs a name')
+  if (format === 'bind' && !entry.get('source')) throw wrong(text, 'a directory needs a source')
+}
+
+function fromEntry(
+  entry: Entry,
+  note: (text: string) => void,
+): Pick<GlobalOptions, 'cacheImage' | 'cacheFrom' | 'cacheTo'> {
+  const [name, source = ''] = [entry.get('name'), entry.get('source')]
+  if (entry.get('type') === 'launch') {
+    note('--cache type=launch changes nothing: layers of images are kept in the local store')
+    return {}
+  }
+  if (entry.get('format') === 'image') return { cacheImage: name }
+  if (entry.get('format') === 'bind')
+    return { cacheFrom: [`type=local,src=${source}`], cacheTo: [`type=local,dest=${source}`] }
+  if (name !== undefined) note(`--cache name=${name} changes nothing: each application has a cache of its own`)
+  return {}
+}
+
+const wrong = (text: string, message: string) =>
+  new BaleError('usage', message, {
+    where: `--cache ${text}`,
+    fix: 'write type=build;format=image;name=REPOSITORY, type=build;format=bind;source=DIR or type=build;format=volume',
+  })
+
+const leading: Readonly<Record<string, string>> = {
+  '-q': '--quiet',
+  '--quiet': '--quiet',
+  '-v': '--verbose',
+  '--verbose': '--verbose',
+  '--no-color': '--no-color',
+  '--timestamps': '--timestamps',
+}
+
+/** The words of a command line with the options behind the command that pack takes in front of it: `--verbose build app`. */
+export function withoutLeading(argv: readonly string[]): string[] {
+  const count = argv.findIndex(word => leading[word] === undefined)
+  if (count <= 0) return [...argv]
+  const options = argv.slice(0, count).map(word => leading[word] ?? word)
+  const words = argv.slice(count)
+  const end = words.includes('--') ? words.indexOf('--') : words.length
+  return words.toSpliced(end, 0, ...options)
+}

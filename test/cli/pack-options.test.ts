@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest'
+import type { GlobalOptions } from '../../lifecycle/cli/context.ts'
+import { fromPack, withoutLeading } from '../../lifecycle/cli/pack-options.ts'
+import { makeProgram } from '../../lifecycle/cli/program.ts'
+
+/** The options that a command line has. */
+async function parse(...argv: string[]): Promise<GlobalOptions> {
+  let found: GlobalOptions = {}
+  const program = makeProgram(async globals => void (found = globals))
+  for (const command of [program, ...program.commands]) command.exitOverride().configureOutput({ writeErr: () => {} })
+  await program.parseAsync(withoutLeading(argv), { from: 'user' })
+  return found
+}
+
+describe('a command line for pack', () => {
+  it('has the short options of pack', async () => {
+    const line = 'build app -p src -B builder -b a,b -b c -e A=1 -e B=2,3 -t x:1,x:2 -D worker -d p.toml -q'
+    expect(await parse(...line.split(' '))).toMatchObject({
+      path: 'src',
+      builder: 'builder',
+      buildpack: ['a', 'b', 'c'],
+      env: ['A=1', 'B=2,3'],
+      tag: ['x:1', 'x:2'],
+      defaultProcess: 'worker',
+      descriptor: 'p.toml',
+      quiet: true,
+    })
+  })
+
+  it.each([
+    [['--verbose', 'build', 'app'], { verbose: true }],
+    [['-q', '--timestamps', 'build', 'app'], { quiet: true, timestamps: true }],
+    [['-v', 'rebase', 'app'], { verbose: true }],
+  ])('may have options in front of the command: %j', async (argv, options) => {
+    expect(await parse(...argv)).toMatchObject(options)
+  })
+
+  it('leaves the words of another program alone', () => {
+    expect(withoutLeading(['-v', 'run', 'app', '--', '-v'])).toEqual(['run', 'app', '--verbose', '--', '-v'])
+    expect(withoutLeading(['build', '--verbose'])).toEqual(['build', '--verbose'])
+    expect(withoutLeading(['--verbose'])).toEqual(['--verbose'])
+  })
+})
+
+describe('options of pack that Bale has otherwise', () => {
+  const translated = (options: GlobalOptions) => {
+    const notes: string[] = []
+    const { cacheImage, cacheFrom, cacheTo } = fromPack(options, text => void notes.push(text))
+    return { cacheImage, cacheFrom, cacheTo, notes }
+  }
+  const none = { cacheImage: undefined, cacheFrom: undefined, cacheTo: undefined, notes: [] }
+
+  it.each<[string, object]>([
+    ['type=build;format=image;name=r/app-cache', { cacheImage: 'r/app-cache' }],
+    ['type=build;format=bind;source=/c', { cacheFrom: ['type=local,src=/c'], cacheTo: ['type=local,dest=/c'] }],
+    ['type=build;format=volume', {}],
+    ['type=build', {}],
+    [
+      'type=build;format=volume;name=shared',
+      { notes: ['--cache name=shared changes nothing: each application has a cache of its own'] },
+    ],
+    [
+      'type=build;format=image;name=r/c;type=launch;format=bind;source=/l',
+      {
+        cacheImage: 'r/c',
+        notes: ['--cache type=launch changes nothing: layers of images are kept in the local store'],
+      },
+    ],
+  ])('--cache %s', (cache, expected) => {
+    expect(translated({ cache: [cache] })).toEqual({ ...none, ...expected })
+  })
+
+  it('adds a directory to the caches that are named', () => {
+    const options = { cacheFrom: ['type=registry,ref=a'], cache: ['type=build;format=bind;source=/c'] }
+    expect(translated(options).cacheFrom).toEqual(['type=registry,ref=a', 'type=local,src=/c'])
+  })
+
+  it.each([
+    '',
+    'format=image',
+    'type=build;format=image',
+    'type=build;format=bind',
+    'type=run',
+    'type=build;format=x',
+    'type=build;a=b',
+    'type=launch;format=image;name=a',
+  ])('refuses --cache %s', cache => {
+    expect(() => translated({ cache: [cache] })).toThrow(
+      expect.objectContaining({ where: `--cache ${cache}` }) as Error,
+    )
+  })
+
+  it('says which ones change nothing', () => {
+    expect(translated({ trustBuilder: true, lifecycleImage: 'x' }).notes).toEqual([
+      '--trust-builder changes nothing: analysis, restore and export never run in the builder',
+      '--lifecycle-image changes nothing: analysis, restore and export never run in the builder',
+    ])
+  })
+})
