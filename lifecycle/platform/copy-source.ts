@@ -37,7 +37,11 @@ const secrets = /^(\.git|\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.
 /** What people commit to show which variables there are. */
 const examples = /^\.env\.(.+\.)?(example|sample|template|dist|defaults)$/
 /** npm's settings have credentials, but for those that a variable brings: `//HOST/:_authToken=${NPM_TOKEN}`. */
-const npmCredential = /(^|:)(_auth|_authToken|_password)\s*=\s*["']?(?!\$\{|["'\s]|$)/m
+const npmCredentials = [
+  /(^[ \t]*|:)(_auth|_authToken|_password|key)[ \t]*=[ \t]*["']?(?!\$\{|["'\s]|$)/m,
+  // The password in the address of a registry or a proxy: `https://USER:PASSWORD@HOST/`.
+  /:\/\/[^/\s:@]*:(?!\$\{)[^/\s@]+@/,
+]
 const entriesAtOnce = 64
 
 export interface CopyOptions {
@@ -108,7 +112,8 @@ export async function copySource(
 function mayBeSecret({ name, kind }: TreeEntry, to: OpenDirectory): boolean {
   if (!secrets.test(name) || examples.test(name)) return false
   if (name !== '.npmrc' || kind !== 'file' || lstatSync(to.path(name)).size > 65_536) return true
-  return npmCredential.test(readFileSync(to.path(name), 'latin1'))
+  const text = readFileSync(to.path(name), 'latin1')
+  return npmCredentials.some(credential => credential.test(text))
 }
 
 const firstOf = (paths: readonly string[]): string =>

@@ -134,6 +134,13 @@ describe('copySource', () => {
     ['engine-strict=true\n_auth = "YTpi"', true],
     ['engine-strict=true', false],
     ['//registry.example/:_authToken=${NPM_TOKEN}\n//r/:_password="${NPM_PASSWORD}"', false],
+    ['registry=https://bob:s3cret@registry.example/npm/', true],
+    ['https-proxy=http://bob:pw@proxy.example:3128', true],
+    ['key="-----BEGIN PRIVATE KEY-----\\nMII"', true],
+    ['//registry.example/:key = "-----BEGIN PRIVATE KEY-----"', true],
+    ['registry=https://${USER}:${PASSWORD}@registry.example:8080/npm/\nkey=${KEY}', false],
+    ['registry=https://registry.example:8080/npm/\n@team:registry=https://team.example/', false],
+    ['_auth=\nfund=false', false],
   ])('S15 .npmrc is one of them where it has a credential: %s', async (text, warns) => {
     const { reporter } = await copied({ '.npmrc': text })
     expect(reporter.events.some(event => event.type === 'warning')).toBe(warns)
