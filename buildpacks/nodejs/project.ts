@@ -152,8 +152,15 @@ async function startablePackages(
   )
   const frontEnds = all.filter((_, n) => isFrontEnd[n])
   const packages = all.filter(member => hasStart(member.json) && !frontEnds.includes(member))
+  const shown = frontEnds.filter(member => hasStart(member.json))
+  const servers = packages.length > 0 ? packages : applications
+  // One that shows itself, as `vite --host --port 8080` does, is all that there is to start.
+  const candidates = servers.length === 0 && shown.length === 1 ? shown : servers
   const dirsOf = (found: readonly { readonly dir: string }[]) => found.map(({ dir }) => dir)
-  return { candidates: dirsOf(packages.length > 0 ? packages : applications), frontEnds: dirsOf(frontEnds) }
+  // With these the top may be a server, though nothing starts it yet.
+  const mayHaveServer =
+    (await root.firstOf(['server.mjs', 'server.cjs', 'server.ts'])) !== undefined || (await root.hasDirectory('src'))
+  return { candidates: dirsOf(candidates), frontEnds: mayHaveServer ? [] : dirsOf(frontEnds) }
 }
 
 function onlyOne([dir, ...rest]: readonly string[], applications: readonly NxApplication[]): Chosen | undefined {

@@ -128,6 +128,32 @@ describe('a workspace', () => {
     expect(managers.commands).toEqual([])
   })
 
+  it('with one front end that has a start script starts that', async () => {
+    const { project } = await projectOf({
+      'package.json': json({ workspaces: ['apps/*'], scripts: { build: 'turbo build' } }),
+      'apps/docs/package.json': json({ scripts: { build: 'vite build' }, devDependencies: { vite: '8' } }),
+      'apps/web/package.json': json({ scripts: { start: 'vite --host --port 8080' }, devDependencies: { vite: '8' } }),
+      'apps/web/index.html': '',
+    })
+    const { output } = await project.build()
+    expect(output).toContain('The application is apps/web: it is the only package of the workspace with a start script')
+    expect(output).not.toContain('the workspace has no server')
+  })
+
+  it.each(['server.mjs', 'server.ts', 'src/index.ts'])(
+    'with a front end and %s at its top is not said to have no server',
+    async file => {
+      const { project } = await projectOf({
+        'package.json': json({ workspaces: ['client'] }),
+        [file]: '',
+        'client/package.json': json({ scripts: { build: 'vite build' }, devDependencies: { vite: '8' } }),
+      })
+      const { output } = await project.build()
+      expect(output).toContain('nothing says how to start the application')
+      expect(output).not.toContain('the workspace has no server')
+    },
+  )
+
   it('with several is an error that names them, before anything is fetched', async () => {
     const { project, managers } = await projectOf(workspace)
     const { exitCode, output } = await project.build()
