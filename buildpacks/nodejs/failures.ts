@@ -28,9 +28,9 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
     fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or name chromium-headless-shell in an Aptfile, and its program in launch({ executablePath })',
   },
   {
-    // Node 17 brought OpenSSL 3, which has no MD4: webpack 4 names its files with it, in Create React App 4 and Vue CLI 4 as well.
+    // Node 17 brought OpenSSL 3, which has no MD4: webpack names its files with it, also that of Create React App 4 and Vue CLI 4.
     printed: /ERR_OSSL_EVP_UNSUPPORTED|digital envelope routines::unsupported/,
-    fix: 'webpack before 5 needs NODE_OPTIONS=--openssl-legacy-provider while it builds, or Node 16: write "engines": { "node": "16" } in package.json',
+    fix: 'webpack before 4.47, or 5.61, needs NODE_OPTIONS=--openssl-legacy-provider while it builds, or Node 16: write "engines": { "node": "16" } in package.json',
   },
   {
     printed: /JavaScript heap out of memory/,
@@ -49,7 +49,12 @@ export function explainFailures(run: Run): Run {
   }
 }
 
-/** What packages for tests need not download where nothing tests. */
-export function withoutDownloads(execEnv: string): Readonly<Record<string, string>> {
-  return execEnv === 'production' ? { CYPRESS_INSTALL_BINARY: '0' } : {}
+/** Variables without which builds fail that need not. */
+export function toolVariables(execEnv: string): Readonly<Record<string, string>> {
+  return {
+    // Of webpack-cli 3 and ESLint 7: it compiles ES modules that newer packages have for `require` as if they were none.
+    DISABLE_V8_COMPILE_CACHE: '1',
+    // A download of 200 MB for tests, which nothing runs.
+    ...(execEnv === 'production' && { CYPRESS_INSTALL_BINARY: '0' }),
+  }
 }

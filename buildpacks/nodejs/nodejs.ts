@@ -15,7 +15,7 @@ import { type Built, installAndBuild, leaveOut } from './build.ts'
 import { checkBrowser, findBrowser, provideBrowser } from './browser.ts'
 import { bunStart, needsOnlyBun } from './bun-start.ts'
 import { chooseManager } from './choose.ts'
-import { explainFailures, withoutDownloads } from './failures.ts'
+import { explainFailures, toolVariables } from './failures.ts'
 import { buildDeno } from './deno/build.ts'
 import { findDeno } from './deno/project.ts'
 import { checkLockFile } from './lock-check.ts'
@@ -67,7 +67,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   // The server's build calls the tools, and takes packages away that nothing needs any more.
   const tools = given.plan.some(({ metadata }) => metadata['tools'] === true)
   const browser = launch ? await findBrowser(given, project) : undefined
-  const ofTools = { ...withoutDownloads(given.execEnv), ...framework?.env, ...(project.nx && nxVariables) }
+  const ofTools = { ...toolVariables(given.execEnv), ...framework?.env, ...(project.nx && nxVariables) }
   const context = withVariables({ ...given, run: explainFailures(given.run) }, { ...ofTools, ...browser?.env })
   const { env, log } = context
   const { app, json } = project

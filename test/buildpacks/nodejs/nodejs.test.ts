@@ -402,6 +402,7 @@ describe('packages', () => {
       const { project, npm } = await nodeProject(webApp(), env)
       await project.build()
       expect(npm.installEnv?.['CYPRESS_INSTALL_BINARY']).toBe(expected)
+      expect(npm.installEnv?.['DISABLE_V8_COMPILE_CACHE']).toBe('1')
     }
   })
 
