@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
-import { App } from './app.ts'
+import type { App } from './app.ts'
 import { declaredPrograms, declaredRuntime, declaredStart } from './declared-start.ts'
 import { hugoConfigs, type Language, languageNamed, languages, pythonStarts, requirementsFiles } from './languages.ts'
 import { startsOnJvm } from './deps-edn.ts'
