@@ -12,6 +12,7 @@ import {
   prepend,
   withTempDir,
 } from '../sdk/index.ts'
+import { findPerlOnPath, withPerl } from './perl.ts'
 import { type PackageRequest, places, readRequests } from './requests.ts'
 
 export const apt = defineBuildpack({
@@ -64,7 +65,7 @@ async function provideForBuild(context: BuildContext, archive: DebianArchive, re
 async function provideForLaunch(context: BuildContext, archive: DebianArchive, requests: readonly PackageRequest[]) {
   const { log, run, target } = context
   if (requests.length === 0) return
-  const packages = await choose(archive, requests)
+  const packages = withPerl(await choose(archive, requests))
   if (packages.length === 0) return log.info(`The run image has ${namesOf(requests).join(', ')}`)
   await context.layer('packages', {
     title: titleOf(requests),
@@ -72,6 +73,7 @@ async function provideForLaunch(context: BuildContext, archive: DebianArchive, r
     key: keyOf(packages),
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)
+      if (packages.some(({ name }) => name === 'perl-base')) await findPerlOnPath(dir)
       return { env: { launch: prepended(await runtimePaths(dir, target.arch)) } }
     },
     sbom: () => {

@@ -20,10 +20,12 @@ export async function libraryDirs(layer: string, arch: string): Promise<string[]
 /** The variables by which programs find what a layer of packages has, which they expect below `/usr`. */
 export async function runtimePaths(layer: string, arch: string): Promise<Record<string, string[]>> {
   const below = (...dirs: string[]) => existing(dirs.map(dir => join(layer, dir)))
+  const libraries = `usr/lib/${libraryDir('/', arch).split('/').at(-1)}`
+  const perl = ['perl5/5.40', 'perl/5.40', 'perl-base'].map(dir => `${libraries}/${dir}`)
   return {
     PATH: await below('usr/local/bin', 'usr/bin', 'usr/sbin', 'usr/games', 'bin', 'sbin'),
     LD_LIBRARY_PATH: await libraryDirs(layer, arch),
-    PERL5LIB: await below('usr/share/perl5', `usr/lib/${libraryDir('/', arch).split('/').at(-1)}/perl5/5.40`),
+    PERL5LIB: await below('usr/share/perl5', 'usr/share/perl/5.40', ...perl),
     FONTCONFIG_PATH: await below('etc/fonts'),
     GIT_EXEC_PATH: await below('usr/lib/git-core'),
     XDG_DATA_DIRS: await withDefault(below('usr/share'), ['/usr/local/share', '/usr/share']),

@@ -281,6 +281,8 @@ export const languages: readonly Language[] = [
   {
     id: 'perl',
     name: 'Perl',
+    instead:
+      'an Aptfile with perl and the packages that Debian has of its modules (starman, libmojolicious-perl), and a Procfile: "web: starman --listen 0.0.0.0:$PORT app.psgi"',
     manifests: ['cpanfile', 'Makefile.PL'],
     sources: ['*.pl', '*.psgi'],
     programs: ['perl', 'plackup'],

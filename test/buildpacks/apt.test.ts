@@ -84,6 +84,27 @@ describe('the apt buildpack', () => {
     ])
   })
 
+  it('brings Perl’s interpreter, which the run image has not, to programs that find it on the PATH', async () => {
+    const { project: p, debian } = await project({}, { RAILPACK_DEPLOY_APT_PACKAGES: 'starman' })
+    debian.packages = {
+      ...debian.packages,
+      starman: {
+        version: '0.4017-1',
+        depends: ['perl'],
+        files: { 'usr/bin/starman': '#!/usr/bin/perl -w\nprint 1;\n', 'usr/bin/tool': '#!/bin/sh\n' },
+      },
+      perl: { version: '5.40.1-6', files: { 'usr/share/perl/5.40/strict.pm': '' } },
+      'perl-base': { version: '5.40.1-6', files: { 'usr/bin/perl': 'ELF' } },
+    }
+    const { exitCode, output } = await p.build()
+    expect(exitCode, output).toBe(0)
+    expect(await p.read('layers/packages/usr/bin/perl')).toBe('ELF')
+    expect(await p.read('layers/packages/usr/bin/starman')).toBe('#!/usr/bin/env -S perl -w\nprint 1;\n')
+    expect(await p.read('layers/packages/usr/bin/tool')).toBe('#!/bin/sh\n')
+    expect(await p.read('layers/packages/env.launch/PERL5LIB.prepend')).toContain('usr/share/perl/5.40')
+    expect(await p.read('layers/packages.sbom.cdx.json')).toContain('pkg:deb/debian/perl-base@5.40.1-6')
+  })
+
   it('makes the links of alternatives, and finds the directories of ld.so.conf.d', async () => {
     const { project: p } = await project({}, { BP_APT_PACKAGES: 'libblas3' })
     await p.build()

@@ -439,6 +439,7 @@ describe('what no buildpack builds', () => {
     [{ 'Shop.csproj': '' }, 'the nearest way: publish it with the runtime in it'],
     [{ 'Shop.csproj': '' }, 'web: ./NAME --urls http://0.0.0.0:$PORT'],
     [{ 'pubspec.yaml': '' }, 'the nearest way: compile it first (dart compile exe'],
+    [{ cpanfile: '' }, 'the nearest way: an Aptfile with perl'],
     [{ 'build.zig': '' }, 'the nearest way: compile it first (zig build'],
     [{ 'shard.yml': '' }, 'the nearest way: a stack of your own with its compiler'],
     [{ 'hello.cabal': '' }, 'the nearest way: a stack of your own with its compiler among the build packages'],
