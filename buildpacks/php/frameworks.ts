@@ -1,5 +1,4 @@
-import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, symlink, writeFile } from 'node:fs/promises'
 import {
   type App,
   type BuildContext,
@@ -26,6 +25,8 @@ export interface Framework {
   readonly build: Readonly<Record<string, string>>
   /** Directories that it writes to as it runs. */
   readonly written: readonly string[]
+  /** What the directory that is served is called in `written`. */
+  readonly usualRoot?: string
   /** Lines for bash before the servers start; `$dir` is a directory of its own, which can be written to. */
   readonly prepare: string
   readonly processes: readonly LaunchProcess[]
@@ -200,23 +201,6 @@ const wordPress: Framework = {
     log.info('wp-config.php takes its values from the environment: WORDPRESS_DB_HOST and others')
     await writeFile(app.at('wp-config.php'), wordPressConfig)
   },
-}
-
-/** Makes the directories that the framework writes to: the application's user is in the group of the build's. */
-export async function openDirectories(app: App, { written }: Framework): Promise<void> {
-  for (const name of written) {
-    await mkdir(app.at(name), { recursive: true })
-    await open(app.at(name))
-  }
-}
-
-async function open(dir: string): Promise<void> {
-  await chmod(dir, 0o775)
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
-    const path = join(dir, entry.name)
-    if (entry.isDirectory()) await open(path)
-    else if (entry.isFile()) await chmod(path, 0o664)
-  }
 }
 
 /** The framework's variables at launch. */

@@ -7,6 +7,8 @@ interface Simple {
   readonly extensions: readonly string[]
   /** Directories that it writes to as it runs. */
   readonly written: readonly string[]
+  /** What the directory that is served is called in `written`. */
+  readonly usualRoot?: string
   /** Variables at launch, unless set. */
   readonly launch?: Readonly<Record<string, string>>
 }
@@ -27,30 +29,40 @@ export const moreFrameworks: readonly Simple[] = [
     extensions: ['intl'],
     written: [...below('tmp', 'cache', 'cache/models', 'cache/persistent', 'cache/views', 'sessions', 'tests'), 'logs'],
   },
-  { name: 'Yii', packages: ['yiisoft/yii2'], extensions: ['intl', 'gd'], written: ['runtime', 'web/assets'] },
+  {
+    name: 'Yii',
+    packages: ['yiisoft/yii2'],
+    extensions: ['intl', 'gd'],
+    written: ['runtime', 'web/assets'],
+    usualRoot: 'web',
+  },
   {
     name: 'Drupal',
     packages: ['drupal/core', 'drupal/core-recommended'],
     extensions: ['gd'],
     written: ['web/sites/default/files'],
+    usualRoot: 'web',
   },
   {
     name: 'Bedrock',
     packages: ['roots/wordpress', 'roots/bedrock-autoloader'],
     extensions: ['gd', 'intl', 'zip'],
     written: ['web/app/uploads', 'web/app/cache'],
+    usualRoot: 'web',
   },
   {
     name: 'Craft',
     packages: ['craftcms/cms'],
     extensions: ['bcmath', 'gd', 'intl', 'zip'],
     written: [...below('storage', 'logs', 'runtime', 'backups'), 'web/cpresources'],
+    usualRoot: 'web',
   },
   {
     name: 'TYPO3',
     packages: ['typo3/cms-core'],
     extensions: ['gd', 'intl', 'zip'],
     written: [...below('var', 'cache', 'log', 'lock', 'session'), 'public/typo3temp', 'public/fileadmin'],
+    usualRoot: 'public',
   },
   { name: 'Nette', packages: ['nette/application'], extensions: ['intl'], written: ['temp', 'temp/cache', 'log'] },
 ]

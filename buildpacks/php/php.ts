@@ -17,7 +17,7 @@ import {
 } from '../sdk/index.ts'
 import { provideComposer } from './composer.ts'
 import { type ExtensionRequest, packagesOfExtensions, requiredExtensions } from './extensions.ts'
-import { findFramework, type Framework, openDirectories, provideVariables } from './frameworks.ts'
+import { findFramework, type Framework, provideVariables } from './frameworks.ts'
 import { provideHerokuPrograms, wantsServer } from './heroku.ts'
 import { namedExtensions, readOwnSettings } from './ini.ts'
 import { componentsOf, installOptions, installPackages, makeLock } from './install.ts'
@@ -37,6 +37,7 @@ import { chosenServer, provideServer } from './server.ts'
 import { findSessions } from './sessions.ts'
 import { checkVersion, wantedPhp } from './version.ts'
 import { findWeb, type Web } from './web.ts'
+import { openDirectories, placeWritten } from './written.ts'
 
 /** PHP applications, with Composer, PHP-FPM and nginx. */
 export const php = defineBuildpack({
@@ -81,7 +82,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const early = await findExtensions(lock)
     packagesOfExtensions(early, offer.minor)
     const base = await providePhp(context, archive, offer)
-    const input = { php: base, offer, temp, manifest, lock, early, findExtensions }
+    const input = { php: base, offer, temp, manifest, lock, web, early, findExtensions }
     const project = await preparePackages(context, archive, input)
     // Scripts of Composer's write to them as well.
     if (project.framework) await openDirectories(app, project.framework)
@@ -113,6 +114,7 @@ interface Input {
   readonly temp: string
   readonly manifest: Manifest | undefined
   readonly lock: Lock | undefined
+  readonly web: Web | undefined
   /** What is asked for as far as it is known without a lock file that is still to be made. */
   readonly early: readonly ExtensionRequest[]
   readonly findExtensions: (lock: Lock | undefined) => Promise<readonly ExtensionRequest[]>
@@ -130,7 +132,8 @@ async function preparePackages(context: BuildContext, archive: DebianArchive, in
   const extended = await provideExtensions(context, archive, { php: input.php, minor }, names)
   const php = await provideOwnSettings(context, extended, own)
   const composer = composing && { ...composing, php: mergedFor(composing.php, php) }
-  const framework = await findFramework(context.app, manifest, lock)
+  const found = await findFramework(context.app, manifest, lock)
+  const framework = found && (await placeWritten(context.app, found, input.web?.dir))
   return { php, lock, composer, framework, memoryLimit: own.memoryLimit }
 }
 

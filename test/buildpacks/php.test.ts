@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { symlink } from 'node:fs/promises'
+import { chmod, mkdir, readdir, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { numbersOf, parseConstraint } from '../../buildpacks/php/constraint.ts'
@@ -18,6 +18,7 @@ import { usedExtensions } from '../../buildpacks/php/scan.ts'
 import { findSessions } from '../../buildpacks/php/sessions.ts'
 import { checkVersion, wantedPhp } from '../../buildpacks/php/version.ts'
 import { findWeb } from '../../buildpacks/php/web.ts'
+import { openDirectories, placeWritten } from '../../buildpacks/php/written.ts'
 import { type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
 import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -549,6 +550,38 @@ describe('a framework', () => {
       written: expect.arrayContaining(['writable/cache']) as string[],
       launch: { CI_ENVIRONMENT: 'production' },
     })
+  })
+
+  it('has directories that it can write to, below the one that is served', async () => {
+    const written = async (tree: Tree, served: string | undefined) => {
+      const app = await appOf({ ...tree, 'composer.json': json({ require: { 'drupal/core': '*' } }) })
+      const framework = await findFramework(app, await readManifest(app, {}), undefined)
+      return framework && (await placeWritten(app, framework, served)).written
+    }
+    expect(await written({}, 'docroot')).toEqual(['docroot/sites/default/files'])
+    expect(await written({}, '.')).toEqual(['sites/default/files'])
+    expect(await written({ 'web/index.php': '' }, undefined)).toEqual(['web/sites/default/files'])
+    expect(await written({ 'docroot/index.php': '' }, undefined)).toEqual([])
+  })
+
+  it('changes nothing behind a link out of the source', async () => {
+    const outside = await temporaryDirectory()
+    await writeTree(outside, { 'uploads/key': 'x' })
+    await chmod(join(outside, 'uploads/key'), 0o600)
+    const app = await appOf({ 'shared/logs/a.log': '', taken: 'a file' })
+    await chmod(app.at('shared/logs/a.log'), 0o600)
+    await symlink('/nowhere/cache', app.at('cache'))
+    await symlink(join(outside, 'uploads'), app.at('uploads'))
+    await symlink(outside, app.at('volume'))
+    await symlink('shared/logs', app.at('logs'))
+    await mkdir(app.at('tmp'))
+    const written = ['cache', 'uploads', 'volume', 'volume/more', 'logs', 'taken', 'tmp/a/b']
+    await openDirectories(app, { written })
+    const mode = async (path: string) => (await stat(path)).mode & 0o777
+    expect(await mode(join(outside, 'uploads/key'))).toBe(0o600)
+    expect(await readdir(outside)).toEqual(['uploads'])
+    expect(await mode(app.at('shared/logs/a.log'))).toBe(0o664)
+    expect(await mode(app.at('tmp/a/b'))).toBe(0o775)
   })
 
   it('compiles the assets of Symfony, which nothing serves in production otherwise', async () => {
