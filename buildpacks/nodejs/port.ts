@@ -2,7 +2,7 @@ import type { App, Log } from '../sdk/index.ts'
 import { startedFile } from './started-file.ts'
 
 /** `app.listen(3000, 'localhost')`, `listen({ port: 3000 })`, `serve({ fetch, port: 3000 })`, and Hapi's `Hapi.server({ port: 3000 })`. */
-const listens = /(?:\.listen\(\s*(?!\{)|(?:\.listen|\bserve|\.server)\(\s*\{)/g
+const listens = /(?:\.listen|\bserve|\.server)\(\s*\{|\.listen\(/g
 
 const local = /^['"`](localhost|127\.0\.0\.1|::1)['"`]$/
 
@@ -11,6 +11,8 @@ interface Address {
   readonly line: number
   readonly port: string | undefined
   readonly host: string | undefined
+  /** Every option is there to be read: what is not named has its default. */
+  readonly isComplete: boolean
 }
 
 /**
@@ -29,8 +31,9 @@ export async function warnOfAddress(app: App, log: Log, command: string): Promis
       `${file}:${fixed.line} listens on port ${fixed.port} whatever PORT says, which is 8080 unless the platform sets another`,
       `Write process.env.PORT || ${fixed.port} there; or run the image with its port ${fixed.port} published.`,
     )
-  const byDefault = /['"`]fastify['"`]/.test(source) ? "'localhost'" : ''
-  const hidden = addresses.find(({ port, host = byDefault }) => port !== undefined && local.test(host))
+  const isFastify = /['"`]fastify['"`]/.test(source)
+  const isHidden = ({ host, isComplete }: Address) => (host === undefined ? isFastify && isComplete : local.test(host))
+  const hidden = addresses.find(address => address.port !== undefined && isHidden(address))
   if (hidden)
     log.warning(
       `${file}:${hidden.line} listens on localhost alone, where nothing from outside the container reaches it`,
@@ -45,14 +48,17 @@ function addressesOf(source: string): Address[] {
     if (!call.endsWith('{')) {
       // Commas in an inner call, as in `Number(x, 10)`, are not between the arguments.
       const [port, host] = words.split(/\)\s*(?:;|\n|$)|=>|\{/, 1)[0]?.split(/,(?![^()]*\))/) ?? []
-      return { line, port: valueOf(source, port), host: valueOf(source, host) }
+      return { line, port: valueOf(source, port), host: valueOf(source, host), isComplete: false }
     }
-    const options = words.slice(0, words.search(/\}|$/))
+    const end = words.indexOf('}')
+    const options = end === -1 ? words : words.slice(0, end)
     const option = (name: string) => {
       const found = new RegExp(`(?:^|[\\s,])${name}\\s*(?::\\s*([^,\\n]+)|(?=,|\\s*$))`).exec(options)
       return found ? valueOf(source, found[1] ?? /^\w+/.exec(found[0].trim().replace(/^,\s*/, ''))?.[0]) : undefined
     }
-    return { line, port: option('port'), host: option('host') ?? option('hostname') }
+    // Another object's options are not here, and within one the end was not found.
+    const isComplete = end !== -1 && !/\.\.\.|\{/.test(options)
+    return { line, port: option('port'), host: option('host') ?? option('hostname'), isComplete }
   })
 }
 

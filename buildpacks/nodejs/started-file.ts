@@ -1,8 +1,11 @@
 import type { App } from '../sdk/index.ts'
 
-/** A command that ends with one file that runs: `node server.js`, `node dist/main`, `bun run src/index.ts`, `tsx server.ts`. */
+/**
+ * A command that ends with one file that runs: `node server.js`, `node dist/main`, `bun run src/index.ts`, `tsx server.ts`. No option can be
+ * read in two ways, as a value starts with no `-`: else the time would double with each.
+ */
 const runsFile =
-  /^(?:(?:\w+=\S+|cross-env|exec)\s+)*(?:node|bun|tsx|ts-node)(?:\s+run)?(?:\s+(?:-r|--(?:require|import|loader)|--env-file(?:-if-exists)?)\s+\S+|\s+--?[\w-]+(?:=\S+)?)*\s+'?(?:\.\/)?([\w@./-]+)'?$/
+  /^(?:(?:\w+=\S+|cross-env|exec)\s+)*(?:node|bun|tsx|ts-node)(?:\s+run)?(?:\s+(?:-r|--(?:require|import|loader)|--env-file(?:-if-exists)?)\s+[^\s-]\S*|\s+-[\w-]+(?:=\S+)?)*\s+'?(?:\.\/)?([\w@./-]+)'?$/
 
 const endings = ['', '.js', '.mjs', '.cjs', '.ts', '/index.js', '/index.ts']
 

@@ -760,6 +760,8 @@ describe('the start', () => {
       { 'index.js': 'app.listen({\n  host: "0.0.0.0", port: 3001 })' },
       'index.js:1 listens on port 3001',
     ],
+    ['an object after a blank', 'node index.js', { 'index.js': 'app.listen( { port: 3000 })' }, 'listens on port 3000'],
+    ['an object on the next line', 'node index.js', { 'index.js': 'app.listen(\n  { port: 3000 })' }, 'on port 3000'],
     ['a server of fetch', 'bun a.ts', { 'a.ts': 'Bun.serve({ fetch, port: 3002 })' }, 'a.ts:1 listens on port 3002'],
     [
       'a number where PORT has none',
@@ -810,6 +812,21 @@ describe('the start', () => {
     [
       'Fastify on an address that a variable names',
       "const a = require('fastify')()\nconst host = process.env.HOST\na.listen({ port: process.env.PORT, host })",
+      undefined,
+    ],
+    [
+      'Fastify with options from elsewhere',
+      "const app = require('fastify')()\nconst options = { port: process.env.PORT, host: '0.0.0.0' }\napp.listen(options)",
+      undefined,
+    ],
+    [
+      'Fastify with options of another object',
+      "const app = require('fastify')()\napp.listen({ ...config, port: 1 + Number(process.env.PORT) })",
+      undefined,
+    ],
+    [
+      'Fastify with an object among its options',
+      "const app = require('fastify')()\napp.listen({ port: process.env.PORT, retry: { times: 3 }, host: '0.0.0.0' })",
       undefined,
     ],
     [
