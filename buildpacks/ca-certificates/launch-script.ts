@@ -1,4 +1,4 @@
-import { shellQuote } from '../sdk/index.ts'
+import { eachBinding, shellQuote, textOfFile } from '../sdk/index.ts'
 
 /** The variables by which programs find a bundle of certificates: OpenSSL and Go, Node.js, Python, curl, git, Cargo. */
 export const variables = [
@@ -20,20 +20,7 @@ set -eu
 embedded=${shellQuote(embedded)}
 set --
 [ -s "$embedded" ] && set -- "$embedded"
-for type in "\${SERVICE_BINDING_ROOT:-/platform/bindings}"/*/type; do
-  [ -f "$type" ] || continue
-  IFS= read -r kind <"$type" || :
-  [ "$kind" = ca-certificates ] || continue
-  for file in "\${type%/type}"/*; do
-    case \${file##*/} in type | provider) continue ;; esac
-    if ! grep -q -e '-----BEGIN \\(TRUSTED \\)\\{0,1\\}CERTIFICATE-----' "$file"; then
-      echo "Error: $file holds no certificate in PEM format" >&2
-      exit 1
-    fi
-    set -- "$@" "$file"
-  done
-done
-[ $# -gt 0 ] || exit 0
+${textOfFile}${eachBinding('ca-certificates', addFiles)}[ $# -gt 0 ] || exit 0
 bundle=$(mktemp "\${TMPDIR:-/tmp}/ca-certificates-XXXXXX")
 for file in "\${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$@"; do
   [ ! -f "$file" ] || cat "$file"
@@ -44,3 +31,13 @@ for name in ${variables.join(' ')}; do
 done >&3
 `
 }
+
+const addFiles = `  for file in "$binding"/*; do
+    case \${file##*/} in type | provider) continue ;; esac
+    if ! grep -q -e '-----BEGIN \\(TRUSTED \\)\\{0,1\\}CERTIFICATE-----' "$file"; then
+      echo "Error: $file holds no certificate in PEM format" >&2
+      exit 1
+    fi
+    set -- "$@" "$file"
+  done
+`

@@ -1,4 +1,12 @@
-import { type Binding, bindingsOf, BuildpackError, type Context, warnOfSecond } from '../sdk/index.ts'
+import {
+  type Binding,
+  bindingsOf,
+  BuildpackError,
+  type Context,
+  findBound,
+  textOfFile,
+  warnOfSecond,
+} from '../sdk/index.ts'
 import type { ExtensionRequest } from './extensions.ts'
 
 type Kind = 'redis' | 'memcached'
@@ -52,25 +60,13 @@ export async function findSessions(
 function prepare(kind: Kind): string {
   const type = typeOf(kind)
   return `# Where sessions are kept, and the password for that.
-bound=''
-for file in "\${SERVICE_BINDING_ROOT:-/platform/bindings}"/*/type; do
-  [ -f "$file" ] || continue
-  IFS= read -r name <"$file" || :
-  [ "\${name,,}" = ${type} ] || continue
-  if [ -n "$bound" ]; then
-    echo "Warning: \${file%/type} has no effect: $bound is another binding of the type ${type}, and comes first" >&2
-  else
-    bound=\${file%/type}
-  fi
-done
-[ -n "$bound" ] || fail 'it was built to keep sessions where a binding of the type ${type} says, and there is none'
+${textOfFile}${findBound(type)}[ -n "$bound" ] || fail 'it was built to keep sessions where a binding of the type ${type} says, and there is none'
 bound_value() {
-  local text=''
-  if [ -f "$bound/$1" ]; then IFS= read -r text <"$bound/$1" || :; fi
+  local text
+  text=$(text_of "$bound/$1")
   printf %s "\${text:-$2}"
 }
-servers=${kind === 'redis' ? '$(bound_value host 127.0.0.1):$(bound_value port 6379)' : '$(bound_value servers 127.0.0.1)'}
-pattern='^[][[:alnum:]_.:,-]+$'
+${kind === 'redis' ? redisServer : 'servers=$(bound_value servers 127.0.0.1)\n'}pattern='^[][[:alnum:]_.:,-]+$'
 [[ $servers =~ $pattern ]] || fail "the binding $bound names no server for sessions"
 user=$(bound_value username '') password=$(bound_value password '')
 mkdir -p "$dir/ini"
@@ -78,6 +74,12 @@ ${kind === 'redis' ? redisSettings : memcachedSettings} >"$dir/ini/sessions.ini"
 export PHP_INI_SCAN_DIR="\${PHP_INI_SCAN_DIR-}:$dir/ini"
 `
 }
+
+const redisServer = `host=$(bound_value host 127.0.0.1)
+# An address of IPv6.
+case $host in '['*) ;; *:*:*) host="[$host]" ;; esac
+servers=$host:$(bound_value port 6379)
+`
 
 const redisSettings = `url_text() {
   local LC_ALL=C text=$1 i

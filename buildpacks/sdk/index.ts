@@ -1,5 +1,6 @@
 export { textOf } from '../../lifecycle/spec/text.ts'
 export { App } from './app.ts'
+export { eachBinding, findBound, textOfFile } from './binding-shell.ts'
 export { type Binding, bindingsOf, boundFile, boundFiles, firstBinding, warnOfSecond } from './bindings.ts'
 export {
   type BuildContext,

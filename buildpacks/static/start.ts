@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { shellQuote } from '../sdk/index.ts'
+import { findBound, shellQuote, textOfFile } from '../sdk/index.ts'
 import type { Htpasswd } from './auth.ts'
 import type { SiteConfig } from './config.ts'
 import type { Piece } from './own-config.ts'
@@ -109,17 +109,7 @@ function script(
 case $workers in *[!0-9]* | '') workers=1 ;; esac
 
 passwords=${auth?.file === undefined ? "''" : shellQuote(auth.file)}
-bound=''
-for type in "\${SERVICE_BINDING_ROOT:-/platform/bindings}"/*/type; do
-  [ -f "$type" ] || continue
-  IFS= read -r kind <"$type" || :
-  case $kind in [Hh][Tt][Pp][Aa][Ss][Ss][Ww][Dd]) ;; *) continue ;; esac
-  if [ -n "$bound" ]; then
-    echo "Warning: \${type%/type} has no effect: $bound is another binding of the type htpasswd, and comes first" >&2
-  else
-    bound=\${type%/type} passwords=\${type%/type}/.htpasswd
-  fi
-done
+${textOfFile}${findBound('htpasswd')}if [ -n "$bound" ]; then passwords=$bound/.htpasswd; fi
 ${
   auth !== undefined && auth.file === undefined
     ? `if [ -z "$passwords" ]; then

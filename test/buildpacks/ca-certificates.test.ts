@@ -103,7 +103,7 @@ describe('the program of exec.d', () => {
     await writeTree(root, {
       'base.crt': pem('SYSTEM'),
       'embedded.crt': pem('EMBEDDED'),
-      'bindings/a/type': 'ca-certificates',
+      'bindings/a/type': ' CA-certificates \r\n',
       'bindings/a/one.pem': pem('ONE'),
       'bindings/b/type': 'other',
       'bindings/b/two.pem': pem('TWO'),

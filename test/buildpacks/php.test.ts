@@ -415,6 +415,10 @@ describe('sessions', () => {
     expect(await settings(prepare, '/nowhere')).toContain(
       'Error: it was built to keep sessions where a binding of the type php-redis-session says',
     )
+    await writeTree(own, { 'x/type': ' php-redis-session \r\n', 'x/host': ' h \r\n', 'x/password': 'b\r\n' })
+    expect(await settings(prepare, own)).toContain('"tcp://h:6380?auth[user]=ada&auth[pass]=b"')
+    await writeTree(own, { 'x/host': 'fd00::1\n' })
+    expect(await settings(prepare, own)).toContain('"tcp://[fd00::1]:6380?')
     await writeTree(own, { 'x/host': 'a"; x=' })
     expect(await settings(prepare, own)).toContain('names no server for sessions')
   })

@@ -471,7 +471,7 @@ describe('the program that starts it', () => {
     const project = await siteProject({ 'index.html': page })
     const bindings = join(project.root, 'platform/bindings')
     await mkdir(join(bindings, 'users'), { recursive: true })
-    await writeFile(join(bindings, 'users/type'), 'htpasswd\n')
+    await writeFile(join(bindings, 'users/type'), ' htpasswd \r\n')
     await writeFile(join(bindings, 'users/.htpasswd'), 'ada:{PLAIN}secret')
     const { output } = await project.build()
     expect(output).toContain('Asks for a password: the binding users')
