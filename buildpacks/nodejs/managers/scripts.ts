@@ -28,13 +28,29 @@ export async function runNamedScript(
 /** Yarn 2 and newer ends when this is set: it takes every `YARN_…` as a setting of its own, and has none of this name. */
 export const refusedByNewerYarn = { YARN_PRODUCTION: undefined }
 
-/** True if a folder whose packages a script may install has a lock file of Yarn 2 or newer. */
+/** Folders like `client` and `apps/client`. */
+const levels = 2
+
+/**
+ * True if a folder whose packages a script may install has a lock file of Yarn 2 or newer. A folder of Yarn 1 beside it goes without the
+ * variable then: its devDependencies may be missing, where the other would end for certain.
+ */
 async function hasNewerYarn(app: App): Promise<boolean> {
-  const entries = await readdir(app.path, { withFileTypes: true })
-  const folders = entries.filter(entry => entry.isDirectory() && entry.name !== 'node_modules').map(({ name }) => name)
-  for (const folder of folders) {
-    const lock = join(folder, 'yarn.lock')
-    if ((await app.has(lock)) && (await app.read(lock))?.includes('\n__metadata:')) return true
+  let folders = ['']
+  for (let level = 0; level < levels; level++) {
+    folders = (await Promise.all(folders.map(folder => foldersIn(app, folder)))).flat()
+    for (const folder of folders) {
+      // What cannot be read may be an example or a test's, which nothing installs.
+      const lock = await app.read(join(folder, 'yarn.lock')).catch(() => undefined)
+      if (lock?.includes('\n__metadata:')) return true
+    }
   }
   return false
+}
+
+async function foldersIn(app: App, folder: string): Promise<string[]> {
+  const entries = await readdir(app.at(folder), { withFileTypes: true }).catch(() => [])
+  return entries
+    .filter(entry => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
+    .map(({ name }) => join(folder, name))
 }
