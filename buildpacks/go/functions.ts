@@ -1,15 +1,14 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { type App, type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
+import { type App, type BuildContext, BuildpackError, declaredStart, firstSetting } from '../sdk/index.ts'
 import type { GoCommand } from './command.ts'
-import { type GoProgram, hasPrograms, listPackages } from './programs.ts'
+import { type GoProgram, hasPrograms, listPackages, namesPrograms } from './programs.ts'
 import type { Project } from './project.ts'
 
-export const framework = 'github.com/GoogleCloudPlatform/functions-framework-go'
+const framework = 'github.com/GoogleCloudPlatform/functions-framework-go'
 /** For a module that does not require it, as Google's builder lets it. */
 const frameworkVersion = 'v1.9.2'
-/** No pattern such as `./...` finds a folder of such a name. */
-const folder = '_function'
+const server = `${framework}/funcframework`
 
 /** A program around a function of Google's Functions Framework. */
 export interface FunctionProgram {
@@ -23,8 +22,8 @@ export interface FunctionProgram {
 interface Target {
   readonly name: string
   readonly why: string
-  /** Whether the package registers it as it starts; otherwise it is one that the package exports. */
-  readonly isRegistered: boolean
+  /** What registers a function that the package exports; undefined for one that the package registers as it starts. */
+  readonly register?: (typeof signatures)[keyof typeof signatures]
 }
 
 /**
@@ -40,43 +39,74 @@ export async function writeFunctionProgram(
 ): Promise<FunctionProgram | undefined> {
   const { app, env } = context
   if (project.kind !== 'module') return undefined
-  const mod = posix.join(project.dir, 'go.mod')
+  const { dir } = project
+  const mod = posix.join(dir, 'go.mod')
   const isRequired = (await app.read(mod))?.includes(framework) === true
   const isNamed = firstSetting(env, 'GOOGLE_FUNCTION_TARGET') !== undefined
-  if (!isNamed && (!isRequired || (await hasPrograms(context, project, go)))) return undefined
-  const sources = await sourcesIn(app, project.dir)
+  if (!isRequired && !isNamed) return undefined
+  // What starts is the user's choice before it is that of a function.
+  if (namesPrograms(env, project) || (await declaredStart(app, env)) !== undefined) return undefined
+  if (!isNamed && (await hasPrograms(context, project, go))) return undefined
+  const sources = await sourcesIn(app, dir)
   if (sources.length === 0) return undefined
-  const [own] = await listPackages(go, app.at(project.dir), ['.'])
+  const [own] = await listPackages(go, app.at(dir), ['.'])
   if (own === undefined || own.isMain) return undefined
   const target = targetOf(env, sources, mod)
   if (target === undefined) return undefined
-  await mkdir(app.at(project.dir, folder))
-  await writeFile(app.at(project.dir, folder, 'main.go'), source(own.package, target, signatureOf(env)))
+  const folder = await newFolder(app, dir)
+  await mkdir(app.at(dir, folder))
+  await writeFile(app.at(dir, folder, 'main.go'), source(own.package, target))
+  const program = { name: 'function', dir, package: `./${folder}` }
+  const served = { program, target: target.name, why: target.why }
+  if (await isVendored(app, dir)) return { ...served, go }
   // Sums of modules that the framework needs and the package does not may be missing; Go checks what it adds.
   const adding = go.with({ env: { GOFLAGS: `${go.env['GOFLAGS']} -mod=mod` } })
   if (!isRequired) await adding.run(['get', `${framework}@${frameworkVersion}`], { quiet: true })
-  const program = { name: 'function', dir: project.dir, package: `./${folder}` }
-  return { go: adding, program, target: target.name, why: target.why }
+  return { ...served, go: adding }
+}
+
+/** A folder that is not there. No pattern such as `./...` finds one of such a name. */
+async function newFolder(app: App, dir: string): Promise<string> {
+  const names = await readdir(app.at(dir))
+  let folder = '_function'
+  while (names.includes(folder)) folder += '_'
+  return folder
+}
+
+/** @throws BuildpackError for a vendor folder without the package that serves functions */
+async function isVendored(app: App, dir: string): Promise<boolean> {
+  const where = posix.join(dir, 'vendor/modules.txt')
+  const list = await app.read(where)
+  if (list === undefined) return false
+  if (list.split('\n').includes(server)) return true
+  throw new BuildpackError(`the vendor folder lacks ${server}, which serves the function`, {
+    where,
+    fix: `import it in a file of the module (import _ "${server}"), and run "go mod vendor"; or leave the folder out of the source`,
+  })
 }
 
 function targetOf(env: Readonly<Record<string, string>>, sources: readonly string[], mod: string): Target | undefined {
   const registered = sources.flatMap(registeredIn)
   const setting = firstSetting(env, 'GOOGLE_FUNCTION_TARGET')
   if (setting !== undefined) {
-    if (!/^\w+$/.test(setting.value) && !registered.includes(setting.value)) {
-      throw new BuildpackError(`${JSON.stringify(setting.value)} is not the name of a function in Go`, {
-        where: setting.name,
-        fix:
-          registered.length > 0
-            ? `write one of ${registered.join(', ')}`
-            : 'write the name of one that the package exports',
-      })
+    if (!/^\p{Lu}\w*$/u.test(setting.value) && !registered.includes(setting.value)) {
+      throw new BuildpackError(
+        `${JSON.stringify(setting.value)} is no function that the package registers or exports`,
+        {
+          where: setting.name,
+          fix:
+            registered.length > 0
+              ? `write one of ${registered.join(', ')}`
+              : 'write the name of one that the package exports',
+        },
+      )
     }
-    return { name: setting.value, why: setting.name, isRegistered: registered.includes(setting.value) }
+    const target = { name: setting.value, why: setting.name }
+    return registered.includes(setting.value) ? target : { ...target, register: signatureOf(env) }
   }
   const [only, ...others] = registered
   if (only === undefined) return undefined
-  if (others.length === 0) return { name: only, why: 'the only one that the package registers', isRegistered: true }
+  if (others.length === 0) return { name: only, why: 'the only one that the package registers' }
   throw new BuildpackError(`the package has several functions: ${registered.join(', ')}`, {
     where: mod,
     fix: `set GOOGLE_FUNCTION_TARGET to the one to serve: GOOGLE_FUNCTION_TARGET=${only}`,
@@ -89,10 +119,19 @@ async function sourcesIn(app: App, dir: string): Promise<string[]> {
   return Promise.all(names.toSorted().map(async name => (await app.read(posix.join(dir, name))) ?? ''))
 }
 
-/** The names in `functions.HTTP("HelloWorld", helloWorld)` and the like. */
+const packageOfFunctions = new RegExp(
+  `(?:\\b(?!import\\b)(\\w+)[ \\t]+)?"${framework.replaceAll('.', '\\.')}/functions"`,
+)
+
+/** The names in `functions.HTTP("HelloWorld", helloWorld)` and the like; none of a file that takes no part in builds. */
 function registeredIn(source: string): string[] {
-  const calls = source.matchAll(/\bfunctions\.(?:HTTP|CloudEvent|Typed)\(\s*"([^"\\]+)"/g)
-  return Array.from(calls, ([, name = '']) => name)
+  if (/^\/\/go:build ignore$/m.test(source)) return []
+  const code = source.replaceAll(/\/\*[^]*?\*\/|(?<![:"'`\w])\/\/.*/g, '')
+  const imported = packageOfFunctions.exec(code)
+  if (imported === null) return []
+  const name = imported[1] ?? 'functions'
+  const calls = code.matchAll(new RegExp(`\\b${name}\\.(?:HTTP|CloudEvent|Typed)\\(\\s*(["\`])([^"\`\\\\]+)\\1`, 'g'))
+  return Array.from(calls, ([, , target = '']) => target)
 }
 
 /** How the framework takes an exported function. */
@@ -112,21 +151,22 @@ function signatureOf(env: Readonly<Record<string, string>>): (typeof signatures)
   })
 }
 
-function source(path: string, { name, isRegistered }: Target, register: string): string {
-  const registration = isRegistered
-    ? ''
-    : `	if err := funcframework.${register}(context.Background(), "/", function.${name}); err != nil {
+function source(path: string, { name, register }: Target): string {
+  const registration =
+    register === undefined
+      ? ''
+      : `	if err := funcframework.${register}(context.Background(), "/", function.${name}); err != nil {
 		log.Fatal(err)
 	}
 `
   return `package main
 
 import (
-${isRegistered ? '' : '\t"context"\n'}	"log"
+${register === undefined ? '' : '\t"context"\n'}	"log"
 	"os"
 
-	"${framework}/funcframework"
-	${isRegistered ? '_' : 'function'} "${path}"
+	"${server}"
+	${register === undefined ? '_' : 'function'} "${path}"
 )
 
 func main() {

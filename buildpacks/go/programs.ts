@@ -42,9 +42,11 @@ export async function findPrograms(context: BuildContext, project: Project, go: 
   return { list: await choosePrograms(context, withUniqueNames(all), options), why: 'its main packages' }
 }
 
-/** True if somebody names a program, or the application has one. */
-export async function hasPrograms({ app, env }: BuildContext, project: Project, go: GoCommand): Promise<boolean> {
-  if (wantedPackages(env, project) !== undefined) return true
+/** True if somebody names the programs to build. */
+export const namesPrograms = (env: Env, project: Project): boolean => wantedPackages(env, project) !== undefined
+
+/** True if the application has a program. */
+export async function hasPrograms({ app }: BuildContext, project: Project, go: GoCommand): Promise<boolean> {
   return (await listMains(go, app.at(project.dir), patternsOf(project))).length > 0
 }
 
@@ -129,6 +131,7 @@ function withUniqueNames(programs: readonly GoProgram[]): GoProgram[] {
   })
 }
 
+/** True for a module of Google's Functions Framework. */
 async function isFunction({ app }: BuildContext, { kind, dir }: Project): Promise<boolean> {
   const mod = kind === 'module' ? await app.read(posix.join(dir, 'go.mod')) : undefined
   return mod?.includes('github.com/GoogleCloudPlatform/functions-framework-go') === true

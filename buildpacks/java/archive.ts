@@ -56,7 +56,7 @@ export async function* classesIn(zip: ZipFile): AsyncGenerator<readonly [string,
 export async function withZip<T>(path: string, read: (zip: ZipFile) => Promise<T>): Promise<T> {
   let zip: ZipFile | undefined
   try {
-    zip = await openPromise(path)
+    zip = await openPromise(path, { autoClose: false })
     return await read(zip)
   } catch (cause) {
     throw new BuildpackError(`is no archive: ${(cause as Error).message}`, {

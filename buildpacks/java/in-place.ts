@@ -7,6 +7,7 @@ import { type BuildTools, findScript, unzip } from './image-files.ts'
 import { copyInvoker, functionCommand } from './functions.ts'
 import { inspectLibraries } from './libraries.ts'
 import { copyLibraries } from './maven.ts'
+import { makeReproducible } from './reproducible.ts'
 import { type ImageFiles, web } from './start.ts'
 import { provideTomcat } from './tomcat.ts'
 
@@ -25,6 +26,7 @@ export async function startInPlace(
   tool: BuildTool | undefined,
 ): Promise<ImageFiles> {
   const { app, env } = context
+  await makeReproducible(app.path, tools.start)
   const artifact = (await declaredStart(app, env)) === undefined ? await artifactOf(context, tool) : undefined
   const start = artifact && (await startOf(context, artifact, tools))
   const { components, classes, options } = await inspectLibraries(app.path)

@@ -1,16 +1,11 @@
 import { createWriteStream } from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import type { Entry, ZipFile } from 'yauzl'
 import { ZipFile as ZipWriter } from 'yazl'
 import { withZip } from './archive.ts'
-
-interface Content {
-  readonly entry: Entry
-  readonly bytes: Buffer
-}
 
 /**
  * Writes each archive in `dir` anew that tools made since `start`: entries in the order of their names, at one time. Old tools write when
@@ -24,62 +19,66 @@ export async function makeReproducible(dir: string, start: Date): Promise<void> 
 
 /** The same for one archive. */
 export async function makeArchiveReproducible(path: string, start: Date): Promise<void> {
-  if (!(await withZip(path, zip => isMadeSince(zip, start)))) return
-  const contents = await withZip(path, contentsOf)
-  const writer = new ZipWriter()
   const made = `${path}.new`
+  const isMade = await withZip(path, async zip => {
+    const entries: Entry[] = []
+    for await (const entry of zip.eachEntry()) entries.push(entry)
+    if (!isMadeSince(entries, start)) return false
+    await rewrite(zip, entries.toSorted(byRank), made)
+    return true
+  })
+  if (isMade) await rename(made, path)
+}
+
+async function rewrite(zip: ZipFile, entries: readonly Entry[], made: string): Promise<void> {
+  const isSigned = entries.some(({ fileName }) => /^META-INF\/[^/]+\.SF$/i.test(fileName))
+  const writer = new ZipWriter()
   const written = pipeline(writer.outputStream, createWriteStream(made))
-  const isSigned = contents.some(({ entry }) => /^META-INF\/[^/]+\.SF$/i.test(entry.fileName))
-  for (const { entry, bytes } of contents.toSorted(byRank)) {
+  const contentOf = async (entry: Entry) => buffer(await zip.openReadStreamPromise(entry))
+  for (const entry of entries) {
     const name = entry.fileName
-    const unixMode = entry.externalFileAttributes >>> 16
-    const options = { mtime: archiveDate, forceDosTimestamp: true, ...(unixMode !== 0 && { mode: unixMode }) }
+    const mode = entry.externalFileAttributes >>> 16
+    const options = { mtime: archiveDate, forceDosTimestamp: true, ...(mode !== 0 && { mode }) }
     if (name.endsWith('/')) writer.addEmptyDirectory(name, options)
-    // A library in an archive of Spring Boot's may not be compressed.
-    else {
-      const compress = entry.compressionMethod !== 0
-      writer.addBuffer(isSigned ? bytes : withoutDate(name, bytes), name, { ...options, compress })
-    }
+    // Maven's record of a project has the date above it, with old versions.
+    else if (!isSigned && isRecord(entry)) writer.addBuffer(withoutDate(await contentOf(entry)), name, options)
+    // A library in an archive of Spring Boot's may not be compressed, and its size has to stand before it.
+    else if (entry.compressionMethod === 0)
+      writer.addBuffer(await contentOf(entry), name, { ...options, compress: false })
+    // One after the other: there may be tens of thousands.
+    else writer.addReadStreamLazy(name, options, done => zip.openReadStream(entry, done))
   }
   writer.end()
   await written
-  await rename(made, path)
 }
 
 /** `archiveTime` as zip archives have it, which know no time zone. */
 const archiveDate = new Date(1980, 0, 1, 0, 0, 2)
 
-/** True if the archive has an entry that was written since `start`, and nothing else, such as a program, is in front of its entries. */
-async function isMadeSince(zip: ZipFile, start: Date): Promise<boolean> {
-  // Times in archives have steps of two seconds.
+/**
+ * True if one of the entries was written since `start`, all of them can be read, and nothing else, such as a program, is in front of them.
+ * Times in archives are in the time zone of whoever writes them, in steps of two seconds.
+ */
+function isMadeSince(entries: readonly Entry[], start: Date): boolean {
   const since = Math.floor(start.getTime() / 2000) * 2000
-  let isNew = false
-  let begins = false
-  for await (const entry of zip.eachEntry()) {
-    isNew ||= entry.getLastModDate().getTime() >= since
-    begins ||= entry.relativeOffsetOfLocalHeader === 0
-  }
-  return isNew && begins
-}
-
-async function contentsOf(zip: ZipFile): Promise<Content[]> {
-  const contents: Content[] = []
-  for await (const entry of zip.eachEntry())
-    contents.push({ entry, bytes: await buffer(await zip.openReadStreamPromise(entry)) })
-  return contents
+  return (
+    entries.some(entry => entry.getLastModDate().getTime() >= since) &&
+    entries.some(({ relativeOffsetOfLocalHeader }) => relativeOffsetOfLocalHeader === 0) &&
+    entries.every(entry => [0, 8].includes(entry.compressionMethod) && !entry.isEncrypted())
+  )
 }
 
 /** Readers of a stream want the manifest in the first two entries, and signatures before what they sign (java.util.jar.JarInputStream). */
 const first = [/^META-INF\/$/, /^META-INF\/MANIFEST\.MF$/, /^META-INF\//, /^/]
 
-function byRank(a: Content, b: Content): number {
-  const [one, other] = [a.entry.fileName, b.entry.fileName]
+function byRank(a: Entry, b: Entry): number {
+  const [one, other] = [a.fileName, b.fileName]
   const rank = (name: string) => first.findIndex(pattern => pattern.test(name))
   return rank(one) - rank(other) || (one < other ? -1 : Number(one > other))
 }
 
-/** Maven's record of a project without the date that old versions write above it. */
-function withoutDate(name: string, bytes: Buffer): Buffer {
-  if (basename(name) !== 'pom.properties') return bytes
-  return Buffer.from(bytes.toString('latin1').replaceAll(/^#.*\r?\n/gm, ''), 'latin1')
-}
+const isRecord = ({ fileName, uncompressedSize }: Entry): boolean =>
+  /^META-INF\/maven\/[^/]+\/[^/]+\/pom\.properties$/.test(fileName) && uncompressedSize < 1 << 20
+
+const withoutDate = (record: Buffer): Buffer =>
+  Buffer.from(record.toString('latin1').replaceAll(/^#.*\r?\n/gm, ''), 'latin1')

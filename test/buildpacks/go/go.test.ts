@@ -58,8 +58,9 @@ describe('detect', () => {
 
 describe('a function of the Functions Framework', () => {
   const required = `${mod()}require github.com/GoogleCloudPlatform/functions-framework-go v1.9.2\n`
+  const imports = 'import "github.com/GoogleCloudPlatform/functions-framework-go/functions"'
   const registers = (...names: string[]) =>
-    `package hello\n\nfunc init() {\n${names.map(name => `\tfunctions.HTTP("${name}", greet)\n`).join('')}}\n`
+    `package hello\n\n${imports}\n\nfunc init() {\n${names.map(name => `\tfunctions.HTTP("${name}", greet)\n`).join('')}}\n`
   const app = (source: string, more: Tree = {}) => ({ 'go.mod': required, 'go.sum': '', 'hello.go': source, ...more })
   const exported = 'package hello\n\nfunc Welcome() {}\n'
 
@@ -68,12 +69,15 @@ describe('a function of the Functions Framework', () => {
     const { project, fake } = await goProject(tree, env)
     const { exitCode, output, launch } = await project.build()
     if (exitCode !== 0) return { output, commands: fake.commands }
-    const { texts } = JSON.parse(await project.read(`layers/programs/bin/${processes(launch)[0]?.command[0]?.split('/').at(-1)}`)) as { texts: string[] } // prettier-ignore
+    const name = processes(launch)[0]?.command[0]?.split('/').at(-1)
+    const made = await project.read(`layers/programs/bin/${name}`)
+    const { texts, GOFLAGS } = JSON.parse(made) as { texts: string[]; GOFLAGS: string }
     const target = await project.read('layers/programs/env.launch/FUNCTION_TARGET.default').catch(() => undefined)
     return {
       output,
       commands: fake.commands,
       target,
+      flags: GOFLAGS,
       program: texts.find(text => text.startsWith('package main')) ?? '',
     }
   }
@@ -97,10 +101,46 @@ describe('a function of the Functions Framework', () => {
     expect(commands).toContain('go get github.com/GoogleCloudPlatform/functions-framework-go@v1.9.2')
   })
 
-  it('leaves a program of the application alone', async () => {
-    const { output, target } = await built(app(registers('Greet'), { 'cmd/main.go': main }))
+  it.each<[string, Tree, Record<string, string>]>([
+    ['its own', {}, {}],
+    ['one that is named', {}, { BP_GO_TARGETS: './cmd', GOOGLE_FUNCTION_TARGET: 'Greet' }],
+    ['one that a Procfile starts', { Procfile: 'web: cmd' }, { GOOGLE_FUNCTION_TARGET: 'Greet' }],
+  ])('leaves a program of the application alone: %s', async (_, more, env) => {
+    const { output, target } = await built(app(registers('Greet'), { 'cmd/main.go': main, ...more }), env)
     expect(output).toContain('Programs: cmd (cmd)')
     expect(target).toBeUndefined()
+  })
+
+  it('is known by its package’s code alone', async () => {
+    const other = registers('Other')
+    const { output, program } = await built(
+      app(
+        `package hello\n\nimport ff "github.com/GoogleCloudPlatform/functions-framework-go/functions"\n\nfunc init() {\n\tff.HTTP(\`Greet\`, greet)\n\t// ff.HTTP("Old", old)\n}\n`,
+        {
+          'ignored.go': `//go:build ignore\n\n${other}`,
+          'hello_test.go': other,
+          '_function/notes': '',
+        },
+      ),
+    )
+    expect(output).toContain('Function: Greet (the only one that the package registers)')
+    expect(program).toContain('_ "example.com/shop"')
+  })
+
+  it('is built from the vendor folder, which has to have what serves it', async () => {
+    const vendored = (...packages: string[]) =>
+      built(
+        app(registers('Greet'), {
+          'vendor/modules.txt': ['# github.com/GoogleCloudPlatform/functions-framework-go v1.9.2', ...packages].join(
+            '\n',
+          ),
+        }),
+      )
+    const { output } = await vendored('github.com/GoogleCloudPlatform/functions-framework-go/functions')
+    expect(output).toMatch(/vendor\/modules\.txt: the vendor folder lacks \S+\/funcframework/)
+    const whole = await vendored('github.com/GoogleCloudPlatform/functions-framework-go/funcframework')
+    expect(whole.output).toContain('Function: Greet')
+    expect(whole.flags).not.toContain('-mod=mod')
   })
 
   it.each<[string, Tree, Record<string, string>, RegExp]>([
@@ -114,12 +154,12 @@ describe('a function of the Functions Framework', () => {
       'no name of Go',
       app(registers('A')),
       { GOOGLE_FUNCTION_TARGET: 'x(); y' },
-      /GOOGLE_FUNCTION_TARGET: "x\(\); y" is not the name/,
+      /GOOGLE_FUNCTION_TARGET: "x\(\); y" is no function that the package registers or exports/,
     ],
     [
       'no type',
-      app(registers('A')),
-      { GOOGLE_FUNCTION_SIGNATURE_TYPE: 'htp' },
+      app(exported),
+      { GOOGLE_FUNCTION_TARGET: 'Welcome', GOOGLE_FUNCTION_SIGNATURE_TYPE: 'htp' },
       /GOOGLE_FUNCTION_SIGNATURE_TYPE: "htp" is not a type[^]*http, event, cloudevent/,
     ],
   ])('says what to do: %s', async (_, tree, env, message) => {
