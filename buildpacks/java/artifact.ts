@@ -69,9 +69,9 @@ export async function findArtifact(
   if (staged.length === 1) return { kind: 'distribution', path: staged[0] ?? '' }
   const candidates = named ?? all.filter(path => isArchive(path) && !isHelper(basename(path)))
   const archives = await Promise.all(candidates.filter(isArchive).map(readArchive))
-  const served = functionIn(env, archives)
-  if (served !== undefined) return served
   const executable = preferred(archives.filter(({ manifest }) => manifest['Main-Class'] !== undefined))
+  const served = functionIn(env, archives, { tool, executable: executable.length > 0 })
+  if (served !== undefined) return served
   if (executable.length === 1) return { kind: 'archive', archive: executable[0] as JavaArchive }
   const shown = (paths: readonly string[]) => paths.map(path => relative(app.path, path)).join(', ')
   if (executable.length > 1) {

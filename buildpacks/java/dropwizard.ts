@@ -1,18 +1,19 @@
 import { cp, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BuildContext } from '../sdk/index.ts'
-import type { JavaArchive } from './archive.ts'
+import { classesIn, type JavaArchive, withZip } from './archive.ts'
 
 /**
- * The arguments of a Dropwizard application, which prints how to call it and ends without any: `server`, and its configuration, which is put
+ * The arguments of a Dropwizard application whose main class is its Application, which prints how to call it and ends without any: `server`, and its configuration, which is put
  * beside the archive. Empty for other applications.
  */
 export async function stageDropwizard(
   { app, log }: BuildContext,
   archive: JavaArchive,
   stage: string,
+  main = archive.manifest['Main-Class'] ?? '',
 ): Promise<readonly string[]> {
-  if (!(await isDropwizard(archive, stage))) return []
+  if (!(await isApplication(archive.path, main))) return []
   const names = (await readdir(app.path)).filter(name => /\.ya?ml$/.test(name)).toSorted()
   const settings: string[] = []
   for (const name of names) if (isConfiguration((await app.read(name)) ?? '')) settings.push(name)
@@ -30,10 +31,14 @@ export async function stageDropwizard(
   return ['server', file]
 }
 
-async function isDropwizard({ entries }: JavaArchive, stage: string): Promise<boolean> {
-  if (entries.some(name => /^io\/dropwizard\/(core\/)?Application\.class$/.test(name))) return true
-  const staged = await readdir(stage, { recursive: true })
-  return staged.some(name => /(^|\/)dropwizard-core-[^/]*\.jar$/.test(name))
+/** True if the class names Dropwizard's own one among its constants, as one that extends it does. */
+async function isApplication(path: string, main: string): Promise<boolean> {
+  const file = `${main.replaceAll('.', '/')}.class`
+  return withZip(path, async zip => {
+    for await (const [name, bytes] of classesIn(zip))
+      if (name === file) return /io\/dropwizard\/(core\/)?Application/.test(bytes.toString('latin1'))
+    return false
+  })
 }
 
 /** Sections that Dropwizard itself has (Dropwizard, "Configuration Reference"). */

@@ -3,23 +3,28 @@ import { join } from 'node:path'
 import { type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
 import type { Artifact } from './artifact.ts'
 import type { JavaArchive } from './archive.ts'
+import type { BuildTool } from './build-tool.ts'
 import { copyArtifact, type Maven } from './maven.ts'
 
 /** The program that serves a function of Google's Functions Framework. */
 const invoker = 'com.google.cloud.functions.invoker:java-function-invoker:1.4.1'
 
-/** The class of a function that GOOGLE_FUNCTION_TARGET names, in the archive that has it; undefined without the setting. */
+/**
+ * The class of a function that GOOGLE_FUNCTION_TARGET names, in the archive that has it. Only Maven says which libraries it needs. undefined
+ * without the setting, and where an archive without it is `executable`.
+ */
 export function functionIn(
   env: BuildContext['env'],
   archives: readonly JavaArchive[],
+  { tool, executable }: { readonly tool: BuildTool | undefined; readonly executable: boolean },
 ): (Artifact & { kind: 'function' }) | undefined {
   const setting = firstSetting(env, 'GOOGLE_FUNCTION_TARGET')
-  if (setting === undefined) return undefined
+  if (setting === undefined || tool !== 'maven') return undefined
   const { name: where, value: target } = setting
   const file = `${target.replaceAll('.', '/')}.class`
-  // Spring Boot's archives have them elsewhere, and start a class of their own that reads them.
   const archive = archives.find(({ entries }) => entries.includes(file))
   if (archive !== undefined) return { kind: 'function', archive, target }
+  if (executable) return undefined
   throw new BuildpackError(`no archive that the build made has the class ${target}`, {
     where,
     fix: 'write the class of the function with its package, such as com.example.Hello',

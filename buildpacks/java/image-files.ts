@@ -66,7 +66,7 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
   if (artifact.kind === 'classes') {
     await cp(archive.path, join(stage, basename(archive.path)))
     await stageLibraries(context, tools, archive, stage)
-    const args = await stageDropwizard(context, archive, stage)
+    const args = await stageDropwizard(context, archive, stage, artifact.main)
     await place()
     return startClasses(context, archive, [artifact.main, ...args])
   }

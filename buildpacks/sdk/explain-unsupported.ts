@@ -4,6 +4,7 @@ import { App } from './app.ts'
 import { languageSettings, weighLanguages } from './detection.ts'
 import { type Evidence, findEvidence } from './evidence.ts'
 import { builtLanguages, builtManifests, listed } from './languages.ts'
+import { shellQuote } from './launch.ts'
 import { firstSetting } from './platform.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -44,11 +45,12 @@ const ignored = /^(\.|node_modules$|vendor$|target$|dist$|build$|docs?$|tests?$|
 /** The applications in the folders of a source that has none at its root, and in the folders of those: `backend`, `apps/web`. */
 async function applicationsBelow(app: App, dir = '.', depth = 2): Promise<Below[]> {
   if (depth === 0) return []
-  const entries = await readdir(app.at(dir), { withFileTypes: true })
+  // What cannot be read says nothing of what could be built.
+  const entries = await readdir(app.at(dir), { withFileTypes: true }).catch(() => [])
   const found: Below[] = []
-  for (const { name } of entries.filter(entry => entry.isDirectory() && !ignored.test(entry.name))) {
+  for (const { name } of entries.filter(entry => entry.isDirectory() && isPlain(entry.name))) {
     const path = posix.join(dir, name)
-    const { server } = await weighLanguages(new App(app.at(path)), {})
+    const server = await serverIn(new App(app.at(path)))
     // Sources alone may be part of anything.
     if (server !== undefined && server.strength !== 'sources') found.push({ dir: path, evidence: server })
     else found.push(...(await applicationsBelow(app, path, depth - 1)))
@@ -56,9 +58,18 @@ async function applicationsBelow(app: App, dir = '.', depth = 2): Promise<Below[
   return found.toSorted((a, b) => (a.dir < b.dir ? -1 : 1))
 }
 
+/** A name that a terminal shows as it is. */
+const isPlain = (name: string) => !ignored.test(name) && /^[\p{L}\p{N} ._@+-]+$/u.test(name)
+
+const serverIn = async (app: App): Promise<Evidence | undefined> =>
+  weighLanguages(app, {}).then(
+    ({ server }) => server,
+    () => undefined,
+  )
+
 function explainBelow(below: readonly Below[]): string {
   const shown = below.slice(0, 6).map(({ dir, evidence }) => `${dir} (${evidence.language.name}: ${evidence.because})`)
   const more = below.length > shown.length ? [`${below.length - shown.length} more`] : []
   const which = below.length > 1 ? 'build one of them' : 'build it'
-  return `no application at the root of the source, but in ${listed([...shown, ...more])}; ${which} with --path ${below[0]?.dir}`
+  return `no application at the root of the source, but in ${listed([...shown, ...more])}; ${which} with --path ${shellQuote(below[0]?.dir ?? '')}`
 }

@@ -176,10 +176,10 @@ describe('what archives say', () => {
 describe('the artifact that starts', () => {
   const jar = (files: Record<string, string> = {}, manifest = 'Main-Class: shop.Main\n') =>
     zip({ 'META-INF/MANIFEST.MF': manifest, 'shop/Main.class': '', ...files })
-  const find = async (tree: Tree, env: Record<string, string> = {}) => {
+  const find = async (tree: Tree, env: Record<string, string> = {}, tool: BuildTool = 'maven') => {
     const dir = await temporaryDirectory()
     await writeTree(dir, tree)
-    const artifact = await findArtifact(new App(dir), env, 'maven')
+    const artifact = await findArtifact(new App(dir), env, tool)
     if ('path' in artifact) return relative(dir, artifact.path)
     if ('archive' in artifact) return relative(dir, artifact.archive.path)
     throw new Error(`the artifact is a ${artifact.kind}`)
@@ -227,6 +227,10 @@ describe('the artifact that starts', () => {
       where: 'GOOGLE_FUNCTION_TARGET',
       message: 'no archive that the build made has the class Greet',
     })
+    // Other tools do not say which libraries it needs, and an executable archive may read the setting itself.
+    const other = { 'build/libs/a.jar': jar({ 'shop/Greet.class': '' }) }
+    expect(await find(other, { GOOGLE_FUNCTION_TARGET: 'shop.Greet' }, 'gradle')).toBe('build/libs/a.jar')
+    expect(await find({ 'target/a.jar': jar() }, { GOOGLE_FUNCTION_TARGET: 'Gcf' })).toBe('target/a.jar')
   })
 
   it('is the one that a setting names', async () => {
@@ -381,7 +385,8 @@ describe('Dropwizard', () => {
     const { shown } = await placeArtifact(context, { kind: 'archive', archive }, tools)
     return { shown, said, files: (await readdir(app.path)).sort() }
   }
-  const fat = { 'META-INF/MANIFEST.MF': 'Main-Class: shop.Shop\n', 'io/dropwizard/core/Application.class': '' }
+  const extendsIt = 'Lio/dropwizard/core/Application;'
+  const fat = { 'META-INF/MANIFEST.MF': 'Main-Class: shop.Shop\n', 'shop/Shop.class': extendsIt }
 
   it.each<[string, Tree, string]>([
     ['config.yml', { 'config.yml': 'greeting: hello\n', 'docker-compose.yml': 'services:\n' }, 'config.yml'],
@@ -401,12 +406,14 @@ describe('Dropwizard', () => {
     expect(said).toContain('Dropwizard starts without a configuration: a.yml, b.yml at the root may be one')
   })
 
-  it('is known by its library beside the archive, and is not what has none', async () => {
-    const manifest = 'Main-Class: shop.Shop\nClass-Path: lib/dropwizard-core-4.0.jar\n'
-    const tree = { 'config.yml': '', 'target/lib/dropwizard-core-4.0.jar': zip({}) }
-    expect((await place(tree, { 'META-INF/MANIFEST.MF': manifest })).shown).toMatch(/ server config\.yml$/)
-    const other = await place({ 'config.yml': 'server:\n' }, { 'META-INF/MANIFEST.MF': 'Main-Class: shop.Shop\n' })
-    expect(other.shown).toBe('java -jar shop-1.0.jar')
+  it('is no other program that a library of Dropwizard’s lies beside', async () => {
+    const other = {
+      ...fat,
+      'shop/Shop.class': '',
+      'io/dropwizard/core/Application.class': '',
+      'shop/Other.class': extendsIt,
+    }
+    expect((await place({ 'config.yml': 'server:\n' }, other)).shown).toBe('java -jar shop-1.0.jar')
   })
 })
 

@@ -452,6 +452,9 @@ describe('what no buildpack builds', () => {
       { 'server/go.mod': '', 'node_modules/a/package.json': '{}' },
       'but in server (Go: go.mod); build it with --path server',
     ],
+    [{ 'back end/go.mod': '' }, "build it with --path 'back end'"],
+    [{ 'a\u001b[31m/go.mod': '', 'b/package.json': '{}' }, 'but in b (Node.js: package.json); build it with --path b'],
+    [{ 'a/package.json': '{', 'b/go.mod': '' }, 'but in b (Go: go.mod); build it with --path b'],
     [{ Dockerfile: 'FROM node' }, 'no application that Bale knows, and a Dockerfile is not read; Bale builds '],
     [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],
   ])('%j', async (tree, expected) => {
