@@ -6,7 +6,7 @@ import { makeProgram } from '../../lifecycle/cli/program.ts'
 /** The options that a command line has. */
 async function parse(...argv: string[]): Promise<GlobalOptions> {
   let found: GlobalOptions = {}
-  const program = makeProgram(async globals => void (found = globals))
+  const program = makeProgram(globals => Promise.resolve(void (found = globals)))
   for (const command of [program, ...program.commands]) command.exitOverride().configureOutput({ writeErr: () => {} })
   await program.parseAsync(withoutLeading(argv), { from: 'user' })
   return found

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -454,11 +454,16 @@ describe('what no buildpack builds', () => {
     ],
     [{ 'back end/go.mod': '' }, "build it with --path 'back end'"],
     [{ 'a\u001b[31m/go.mod': '', 'b/package.json': '{}' }, 'but in b (Node.js: package.json); build it with --path b'],
-    [{ 'a/package.json': '{', 'b/go.mod': '' }, 'but in b (Go: go.mod); build it with --path b'],
     [{ Dockerfile: 'FROM node' }, 'no application that Bale knows, and a Dockerfile is not read; Bale builds '],
     [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],
   ])('%j', async (tree, expected) => {
     expect(await explainUnsupported({ app: await appOf(tree), env: {} })).toContain(expected)
+  })
+
+  it('passes over folders that cannot be read', async () => {
+    const app = await appOf({ 'a/README.md': '', 'b/go.mod': '' })
+    await symlink('nowhere', app.at('a/package.json'))
+    expect(await explainUnsupported({ app, env: {} })).toContain('but in b (Go: go.mod); build it with --path b')
   })
 })
 
