@@ -39,47 +39,64 @@ opcache.max_accelerated_files = 20000
 opcache.validate_timestamps = \${PHP_OPCACHE_VALIDATE_TIMESTAMPS:-0}
 `
 
-/** A php.ini of the application, or a file of its .php.ini.d, without the lines that load extensions which are loaded anyway. */
+/** A file of settings, without the lines that load extensions which are loaded anyway. */
 export interface OwnIni {
   readonly name: string
   readonly text: string
 }
 
 export interface OwnSettings {
+  /** The php.ini at the top of the source, which PHP reads before the others. */
+  readonly top: OwnIni | undefined
+  /** Those of .php.ini.d. */
   readonly files: readonly OwnIni[]
   readonly extensions: readonly ExtensionRequest[]
+  /** Lines of the php.ini at the top that load what is not to be had: `php.ini:3 extension=php_gd2.dll`. */
+  readonly lost: readonly string[]
   /** What the last of them says of PHP's memory limit. */
   readonly memoryLimit: string | undefined
 }
 
 const dir = '.php.ini.d'
-/** The php.ini at the top of the source, before those of that directory. */
-export const rootIni = '00-php.ini'
 
 /**
- * The application's own settings: a php.ini at its top, as Google and Railpack have it, and those in .php.ini.d, as Paketo has them. Extensions that they load come from Debian; loading one
- * twice would be a warning in each start.
+ * The application's own settings: a php.ini at its top, as Google and Railpack have it, and those in .php.ini.d, as Paketo has them.
+ * Extensions that they load come from Debian; loading one twice would be a warning in each start. The php.ini at the top may be that of
+ * another machine, and what it loads there is no error.
  */
 export async function readOwnSettings(app: App): Promise<OwnSettings> {
-  const inDir = (await readdir(app.at(dir)).catch(() => [])).filter(name => name.endsWith('.ini')).toSorted()
-  const paths = [...((await app.has('php.ini')) ? ['php.ini'] : []), ...inDir.map(name => `${dir}/${name}`)]
-  const files: OwnIni[] = []
-  const extensions: ExtensionRequest[] = []
-  let memoryLimit: string | undefined
-  for (const where of paths) {
-    const lines = ((await app.read(where)) ?? '').split(/\r?\n/)
-    const kept = lines.map((line, index) => {
-      memoryLimit = /^\s*memory_limit\s*=\s*"?([^;"\s]+)/i.exec(line)?.[1] ?? memoryLimit
-      const value = /^\s*(?:zend_)?extension\s*=\s*["']?([^;"']*)/i.exec(line)?.[1]?.trim()
-      if (value === undefined || value === '' || value.includes('/')) return line
-      const extension = extensionName(value)
-      extensions.push({ name: extension, where: `${where}:${index + 1}` })
-      return packageOfExtension(extension) === undefined ? line : `; ${line.trim()}`
-    })
-    // They are read in the order of their names.
-    files.push({ name: where === 'php.ini' ? rootIni : basename(where), text: kept.join('\n') })
+  const names = (await readdir(app.at(dir)).catch(() => [])).filter(name => name.endsWith('.ini')).toSorted()
+  const top = (await app.has('php.ini')) ? await readIni(app, 'php.ini') : undefined
+  const files = await Promise.all(names.map(name => readIni(app, `${dir}/${name}`)))
+  const all = top === undefined ? files : [top, ...files]
+  return {
+    top,
+    files,
+    extensions: all.flatMap(({ extensions }) => extensions),
+    lost: all.flatMap(({ lost }) => lost),
+    memoryLimit: all.findLast(({ memoryLimit }) => memoryLimit !== undefined)?.memoryLimit,
   }
-  return { files, extensions, memoryLimit }
+}
+
+async function readIni(
+  app: App,
+  where: string,
+): Promise<OwnIni & Pick<OwnSettings, 'extensions' | 'lost' | 'memoryLimit'>> {
+  const extensions: ExtensionRequest[] = []
+  const lost: string[] = []
+  let memoryLimit: string | undefined
+  const lines = ((await app.read(where)) ?? '').split(/\r?\n/).map((line, index) => {
+    memoryLimit = /^\s*memory_limit\s*=\s*"?([^;"\s]+)/i.exec(line)?.[1] ?? memoryLimit
+    const value = /^\s*(?:zend_)?extension\s*=\s*["']?([^;"']*)/i.exec(line)?.[1]?.trim()
+    if (value === undefined || value === '' || (value.includes('/') && !value.includes('\\'))) return line
+    const place = `${where}:${index + 1}`
+    const name = extensionName(value)
+    const isKnown = packageOfExtension(name) !== undefined
+    if (isKnown || where.startsWith(dir)) extensions.push({ name, where: place })
+    else lost.push(`${place} ${line.trim()}`)
+    return isKnown || !where.startsWith(dir) ? `; ${line.trim()}` : line
+  })
+  return { name: basename(where), text: lines.join('\n'), extensions, lost, memoryLimit }
 }
 
 /** Extensions that a setting names: `BP_PHP_EXTENSIONS=gd,intl`. */

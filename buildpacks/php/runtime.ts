@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
 import {
+  append,
   type BuildContext,
   BuildpackError,
   byDefault,
@@ -12,7 +13,7 @@ import {
   prepend,
 } from '../sdk/index.ts'
 import { basePackages } from './extensions.ts'
-import { type OwnSettings, phpIni, rootIni } from './ini.ts'
+import { type OwnSettings, phpIni } from './ini.ts'
 
 /** Which PHP there is: the one of the Debian release. */
 export interface Offer {
@@ -185,24 +186,42 @@ export function beside(php: Php, dir: string, arch: string, packages: readonly D
   }
 }
 
-/** The application's own settings are the last that are read. */
+/**
+ * The application's own settings are the last that are read: first the php.ini at the top of the source, then .php.ini.d. The layers of PHP
+ * and of extensions prepend theirs, so that these are appended.
+ */
 export async function provideOwnSettings(
-  { layer, env, log }: BuildContext,
+  { layer, env, log }: Pick<BuildContext, 'layer' | 'env' | 'log'>,
   php: Php,
-  { files }: OwnSettings,
+  { top, files, lost }: OwnSettings,
 ): Promise<Php> {
-  if (files.length === 0) return withEnv(php, env)
-  if (files.some(({ name }) => name === rootIni)) log.info('php.ini at the top of the source has settings of PHP')
+  const dirs = [
+    { name: 'top', files: top === undefined ? [] : [top] },
+    { name: 'conf.d', files },
+  ].filter(each => each.files.length > 0)
+  if (dirs.length === 0) return withEnv(php, env)
+  if (top !== undefined) log.info('php.ini at the top of the source has settings of PHP')
+  if (lost.length > 0)
+    log.warning(
+      `php.ini loads what is not to be had here: ${lost.slice(0, 5).join(', ')}${lost.length > 5 ? ` and ${lost.length - 5} more` : ''}`,
+      'Take it out, or name the extension without .dll.',
+    )
   const { path } = await layer('settings', {
     types: { launch: true, build: true },
-    key: { settings: digestOf(...files.flatMap(({ name, text }) => [name, text])) },
+    key: {
+      settings: digestOf(
+        JSON.stringify(dirs.map(each => [each.name, ...each.files.map(({ name, text }) => [name, text])])),
+      ),
+    },
     create: async dir => {
-      await mkdir(join(dir, 'conf.d'))
-      for (const { name, text } of files) await writeFile(join(dir, 'conf.d', name), text)
-      return { env: { all: { PHP_INI_SCAN_DIR: prepend(join(dir, 'conf.d'), ':') } } }
+      for (const each of dirs) {
+        await mkdir(join(dir, each.name))
+        for (const { name, text } of each.files) await writeFile(join(dir, each.name, name), text)
+      }
+      return { env: { all: { PHP_INI_SCAN_DIR: append(dirs.map(({ name }) => join(dir, name)).join(':'), ':') } } }
     },
   })
-  return withEnv({ ...php, settings: [...php.settings, join(path, 'conf.d')] }, env)
+  return withEnv({ ...php, settings: [...php.settings, ...dirs.map(({ name }) => join(path, name))] }, env)
 }
 
 export function withEnv(php: Php, env: Readonly<Record<string, string>>): Php {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmod, mkdir, readdir, stat, symlink } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { numbersOf, parseConstraint } from '../../buildpacks/php/constraint.ts'
@@ -13,13 +13,13 @@ import { serverConfig } from '../../buildpacks/php/nginx-config.ts'
 import { checkOtherServers } from '../../buildpacks/php/other-servers.ts'
 import { php } from '../../buildpacks/php/php.ts'
 import { parseLock, readLock, readManifest } from '../../buildpacks/php/project.ts'
-import type { Php } from '../../buildpacks/php/runtime.ts'
+import { type Php, provideOwnSettings } from '../../buildpacks/php/runtime.ts'
 import { usedExtensions } from '../../buildpacks/php/scan.ts'
 import { findSessions } from '../../buildpacks/php/sessions.ts'
 import { checkVersion, wantedPhp } from '../../buildpacks/php/version.ts'
 import { findWeb } from '../../buildpacks/php/web.ts'
 import { openDirectories, placeWritten } from '../../buildpacks/php/written.ts'
-import { type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
+import { type BuildContext, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
 import { appOf } from '../helpers/app.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -231,11 +231,40 @@ describe('extensions', () => {
   })
 
   it('come from php.ini at the top of the source, before .php.ini.d', async () => {
-    const { files, memoryLimit } = await readOwnSettings(
-      await appOf({ 'php.ini': 'memory_limit = 1G\n', '.php.ini.d/a.ini': 'memory_limit = 2G\n' }),
-    )
-    expect(files.map(({ name }) => name)).toEqual(['00-php.ini', 'a.ini'])
+    const ini = { 'php.ini': 'memory_limit = 1G\n', '.php.ini.d/00-a.ini': 'memory_limit = 2G\n' }
+    const { files, top, memoryLimit } = await readOwnSettings(await appOf({ ...ini, '.php.ini.d/php.ini': 'x = 1\n' }))
+    expect([top?.name, ...files.map(({ name }) => name)]).toEqual(['php.ini', '00-a.ini', 'php.ini'])
     expect(memoryLimit).toBe('2G')
+  })
+
+  it('and settings of the application are read after those of PHP and its extensions, in the build and in the image', async () => {
+    const app = await appOf({ 'php.ini': 'a = 1\n', '.php.ini.d/00-php.ini': 'b = 2\n' })
+    const path = await temporaryDirectory()
+    let atLaunch = '/layers/php:/layers/extensions'
+    const layer = async (_: string, definition: LayerDefinition) => {
+      const change = (await definition.create(path))?.env?.all?.['PHP_INI_SCAN_DIR']
+      if (change?.kind === 'append') atLaunch += `${change.delimiter}${change.value}`
+      else atLaunch = `${change?.value}:${atLaunch}`
+      return { path, reused: false, metadata: {} }
+    }
+    const context = { layer, env: {}, log: listen().log } as unknown as BuildContext
+    const php = { program: '/layers/php/bin/php', settings: ['/layers/php'], libraries: [], packages: [], env: {} }
+    const made = await provideOwnSettings(context, php as unknown as Php, await readOwnSettings(app))
+    expect(made.env['PHP_INI_SCAN_DIR']).toBe(`/layers/php:${path}/top:${path}/conf.d`)
+    expect(atLaunch).toBe(`/layers/php:/layers/extensions:${path}/top:${path}/conf.d`)
+    expect(await readFile(join(path, 'top/php.ini'), 'utf8')).toBe('a = 1\n')
+    expect(await readFile(join(path, 'conf.d/00-php.ini'), 'utf8')).toBe('b = 2\n')
+  })
+
+  it('of a php.ini that is another machine’s are left out', async () => {
+    const text = 'extension=php_gd2.dll\nzend_extension="C:\\xampp\\php_xdebug.dll"\nextension=php_intl.dll\nx = 1'
+    const { extensions, lost, top } = await readOwnSettings(await appOf({ 'php.ini': text }))
+    expect(extensions).toEqual([{ name: 'intl', where: 'php.ini:3' }])
+    expect(lost).toEqual(['php.ini:1 extension=php_gd2.dll', 'php.ini:2 zend_extension="C:\\xampp\\php_xdebug.dll"'])
+    expect(top?.text.split('\n').filter(line => !line.startsWith(';'))).toEqual(['x = 1'])
+    // What is meant for this buildpack is an error.
+    const own = await readOwnSettings(await appOf({ '.php.ini.d/a.ini': 'extension=gd2\n' }))
+    expect(own.extensions).toEqual([{ name: 'gd2', where: '.php.ini.d/a.ini:1' }])
   })
 
   it('are those that .php.ini.d loads, which are not loaded twice', async () => {
