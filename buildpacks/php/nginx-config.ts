@@ -36,7 +36,10 @@ export function serverConfig(input: ConfigInput): ServerConfig {
 const takesUploads = new Set(['WordPress', 'Bedrock', 'Drupal'])
 const year = '"public, max-age=31536000, immutable"'
 const bundles = '(?:js|mjs|css|woff2?|png|jpe?g|svg|webp|avif|gif)$'
+/** Of Vite: eight characters of base64url, unlike a word of eight letters or a date. */
+const viteHash = '-(?=[a-z_-]*[0-9A-Z])(?![0-9]{8}\\\\.)[\\w-]{8}'
 const hashed = `[-.](?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,64}\\\\.${bundles}`
+const bundlePaths = `^/(?:build|assets)/(?:.*/)?[^/]+${viteHash}\\\\.${bundles}|^/(?:build|assets)/.*${hashed}`
 
 /**
  * All files of an image have the same time, so that nginx's own ETags, of time and size, would not change with a file's contents.
@@ -52,7 +55,8 @@ function http({ files }: ConfigInput): string[] {
     `map $uri $file_etag {\nvolatile;\ndefault "";\n${rows.join('\n')}\n}`,
     'map "$file_etag $http_if_none_match" $is_unchanged {\nvolatile;\ndefault "";\n"~^W/(\\"[^\\"]+\\") .*\\1" 1;\n"~^W/.+ \\*$" 1;\n}',
     // Names that change with what is in the file: of Vite in build/assets, and with a digest in general.
-    `map "$file_etag $uri" $cache_control {\nvolatile;\ndefault "";\n"~^W/.* /(?:build|assets)/(?:.*/)?[^/]+-[\\w-]{8}\\\\.\\w+$" ${year};\n"~^W/.*${hashed}" ${year};\n"~^W/" "no-cache";\n}`,
+    `map "$file_etag $uri" $cache_control {\nvolatile;\ndefault "";\n"~^W/.* /(?:build|assets)/(?:.*/)?[^/]+${viteHash}\\\\.\\w+$" ${year};\n"~^W/.*${hashed}" ${year};\n"~^W/" "no-cache";\n}`,
+    `map $file_etag $cache_control_of_bundle {\nvolatile;\n"" ${year};\ndefault $cache_control;\n}`,
     'map $file_etag $nosniff {\nvolatile;\n"" "";\ndefault "nosniff";\n}',
     'map $http_x_forwarded_proto $is_insecure { "~*^http(,|$)" 1; default ""; }',
     'map $http_x_forwarded_proto $https_of_proxy { "~*^https(,|$)" on; default $https; }',
@@ -89,13 +93,12 @@ function server({ web, root, framework, vendorDir, forceHttps, builtLater, denie
   ]
 }
 
-/** Without an ETag of ours: bundlers name a file by its contents, which no visitor has to ask for again. */
-const bundlesLocation = (
-  otherwise: string,
-) => `location ~ "^/(?:build|assets)/(?:.*/)?[^/]+-[\\w-]{8}\\.${bundles}|^/(?:build|assets)/.*${hashed.replaceAll('\\\\', '\\')}" {
+/** What is made later has no ETag of ours: bundlers name a file by its contents, which no visitor has to ask for again. */
+const bundlesLocation = (otherwise: string) => `location ~ "${bundlePaths.replaceAll('\\\\', '\\')}" {
 try_files $uri ${otherwise};
+add_header ETag $file_etag;
 add_header Last-Modified "";
-add_header Cache-Control ${year};
+add_header Cache-Control $cache_control_of_bundle;
 add_header X-Content-Type-Options nosniff;
 }`
 

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { App } from './app.ts'
 import { readManifest } from './package-manifest.ts'
 
@@ -37,7 +37,9 @@ export async function usesComposerPackages(app: App): Promise<string | undefined
   const build = scripts['build']
   if (typeof build === 'string' && /(?:^|[\s;&|])php\s/.test(build)) return 'the script "build" runs PHP'
   for (const name of (await list(app, '')).filter(each => configs.test(each))) {
-    if (/['"`(/]vendor\//.test(await textOf(app, name))) return `${name} takes something from there`
+    // What a compiler leaves out is nothing that it takes.
+    const text = (await textOf(app, name)).replaceAll(/"exclude"\s*:\s*\[[^\]]*\]/g, '')
+    if (/(?:['"`(}]\/?|\.\/)vendor\//.test(text)) return `${name} takes something from there`
   }
   return inFolders(app)
 }
@@ -48,7 +50,10 @@ async function inFolders(app: App): Promise<string | undefined> {
     for (const name of await list(app, folder, true)) {
       if (!sources.test(name) || /(?:^|\/)node_modules\//.test(name) || ++count > mostFiles) continue
       const file = join(folder, name)
-      if (/\.\.\/vendor\//.test(await textOf(app, file))) return `${file} takes something from there`
+      // A folder of that name may be the front end's own: resources/vendor.
+      const paths = (await textOf(app, file)).matchAll(/((?:\.\.\/)+vendor)\//g)
+      if (Array.from(paths, ([, path = '']) => join(dirname(file), path)).includes('vendor'))
+        return `${file} takes something from there`
     }
   }
   return undefined

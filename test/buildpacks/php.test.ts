@@ -548,6 +548,17 @@ describe('the configuration of nginx', () => {
     expect(pattern.test('/build/app.1a2b3c4d.js')).toBe(true)
     expect(pattern.test('/build/app.js')).toBe(false)
     expect(pattern.test('/build/page-12345678.php')).toBe(false)
+    for (const name of ['hero-original.png', 'icon-facebook.svg', 'img/my-calendar.js', 'report-20261130.png'])
+      expect(pattern.test(`/assets/${name}`), name).toBe(false)
+    // What is there before keeps the headers of its name.
+    const { http, server } = serverConfig({ ...input, web, builtLater: true })
+    expect(server).toContain(
+      'add_header ETag $file_etag;\nadd_header Last-Modified "";\nadd_header Cache-Control $cache_control_of',
+    )
+    expect(http).toContain('default $cache_control;\n}')
+    const ofName = new RegExp(/"~(\^W\/\.\* \/.*?)" /.exec(http)?.[1]?.replaceAll('\\\\', '\\') ?? '')
+    expect(ofName.test('W/"1" /assets/hero-original.png')).toBe(false)
+    expect(ofName.test('W/"1" /assets/hero-Bx3kd_a1.png')).toBe(true)
   })
 
   it('runs no file that was uploaded to WordPress', () => {

@@ -411,6 +411,12 @@ describe('the role of a language', () => {
     const composer = json({ scripts: { dev: ['npx vite'], compile: ['npm run build'] } })
     const flux = { 'resources/css/app.css': "@import '../../vendor/livewire/flux/dist/flux.css';" }
     expect(await roleOf({ ...laravel, ...flux, 'composer.json': composer }, 'nodejs')).toMatchObject(before)
+    const others: Tree = {
+      'tsconfig.json': '{ "exclude": [\n "vendor/", "node_modules"] }',
+      'vite.config.js': "watch: { ignored: ['**/storage/**', 'public/vendor/**'] }",
+      'resources/js/app.js': "import '../vendor/carousel.js'",
+    }
+    expect(await roleOf({ ...laravel, ...others }, 'nodejs')).toMatchObject(before)
   })
 })
 
