@@ -49,6 +49,7 @@ export { choosePrograms, linkPrograms, type Program, programProcesses, providePr
 export { type Invocation, invocationOf, runBuildpack } from './run.ts'
 export { type Component, packageUrl } from './sbom/component.ts'
 export { explainUnsupported } from './explain-unsupported.ts'
+export { withoutComments, withoutCommentsAndTemplates } from './script-text.ts'
 export { removeSources, type SourceRules } from './source-files.ts'
 export {
   fromEach,

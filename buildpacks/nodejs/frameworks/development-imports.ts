@@ -1,4 +1,5 @@
 import { dirname, join, posix } from 'node:path'
+import { withoutCommentsAndTemplates } from '../../sdk/index.ts'
 import type { Project } from '../project.ts'
 import { resolveFile, startedFile } from '../started-file.ts'
 
@@ -7,8 +8,9 @@ import { resolveFile, startedFile } from '../started-file.ts'
  * imported inside a function may be for development alone, as Vite is in servers that render.
  */
 const imports = [
-  /(?:^|[;}\n])\s*(?:import|export)\b(?!\s*type\b)[\w\s{},*$]*?['"]([^'"\n]+)['"]/g,
-  /^(?:const|let|var)\b[^\n;]*?\brequire\(\s*['"]([^'"\n]+)['"]\s*\)/gm,
+  /(?:^|[;}\n])[ \t]*import\b(?!\s*type\b)(?:([\w\s{},*$]*?)\bfrom\b)?\s*['"]([^'"\n]+)['"]/g,
+  /(?:^|[;}\n])[ \t]*export\b\s*([{*][\w\s{},*$]*?)\bfrom\b\s*['"]([^'"\n]+)['"]/g,
+  /^(?:const|let|var)\b()[^\n;]*?\brequire\(\s*['"]([^'"\n]+)['"]\s*\)/gm,
 ]
 /** More are not looked at: what a server needs first is near its start. */
 const mostFiles = 100
@@ -22,10 +24,10 @@ export async function developmentImport(
   commands: readonly string[],
 ): Promise<{ readonly file: string; readonly name: string } | undefined> {
   const started = await Promise.all(commands.map(command => startedFile(app, command)))
+  const keepsTypes = commands.some(keepsImportsOfTypes)
   const files = new Set(started.filter(file => file !== undefined))
   for (const file of files) {
-    const source = (await app.read(file)) ?? ''
-    for (const specifier of imports.flatMap(pattern => Array.from(source.matchAll(pattern), ([, name = '']) => name))) {
+    for (const specifier of specifiersIn((await app.read(file)) ?? '', keepsTypes)) {
       if (specifier.startsWith('.')) {
         const next = posix.join(dirname(file), specifier)
         const found = next.startsWith('..') || files.size >= mostFiles ? undefined : await resolveFile(app, next)
@@ -43,4 +45,22 @@ export async function developmentImport(
     if (dir === '.') return false
     return (await app.hasDirectory(join(dir, 'node_modules', name))) || hasOwn(name, dirname(dir))
   }
+}
+
+/** Node takes types alone away from `import { type A } from 'y'`, and loads `y`; others take the whole line. */
+const keepsImportsOfTypes = (command: string): boolean =>
+  /(?:^|\s)node\s/.test(command) && !/\b(?:tsx|ts-node|swc|esbuild)\b/.test(command)
+
+function specifiersIn(source: string, keepsTypes: boolean): string[] {
+  const code = withoutCommentsAndTemplates(source)
+  return imports
+    .flatMap(pattern => [...code.matchAll(pattern)])
+    .filter(([, names = '']) => keepsTypes || !areTypes(names))
+    .map(([, , specifier = '']) => specifier)
+}
+
+/** `{ type A, type B as C }` */
+function areTypes(names: string): boolean {
+  const inner = /^\s*\{([^}]*)\}\s*$/.exec(names)?.[1]?.trim() ?? ''
+  return inner !== '' && inner.split(',').every(name => /^\s*(?:type\s+(?!as\b)|$)/.test(name))
 }

@@ -372,6 +372,16 @@ it.each<[string, Record<string, string>, string]>([
     { 'server/entry.js': 'export * from "./a"', 'server/a.js': 'import x,\n { y } from "undici/web"' },
     'server/a.js',
   ],
+  [
+    'after what looks like a comment',
+    { 'server/entry.js': "a(/[/*]\\/*'/, b / 2);import 'undici'" },
+    'server/entry.js',
+  ],
+  [
+    'with a type that Node takes away alone',
+    { 'server/entry.ts': "import { type A } from 'undici'" },
+    'server/entry.ts',
+  ],
   ['compiled code', { 'server/entry.js': 'const u_1 = __importDefault(require("undici"));' }, 'server/entry.js'],
 ])('devDependencies stay if the server imports one: %s', async (_name, files, file) => {
   for (const build of ['make', '']) {
@@ -395,6 +405,9 @@ it.each<[string, Record<string, string>]>([
     { 'server/entry.js': "if (dev) {\n  const v = await import('undici')\n  require('undici')\n}" },
   ],
   ['as a type', { 'server/entry.js': "import type { A } from 'undici'" }],
+  ['in a comment', { 'server/entry.js': "a = [/['\"`]/, 2 /*\nimport 'undici'\n*/] // '\n" }],
+  ['in a script that it writes', { 'server/entry.js': "write(`\nimport 'undici'\n`)" }],
+  ['by its name alone', { 'server/entry.js': "export default 'undici'" }],
   ['that the server brings along', { 'server/entry.js': "import 'undici'", 'server/node_modules/undici/index.js': '' }],
   ['in a file that it does not load', { 'server/entry.js': '', 'server/other.js': "import 'undici'" }],
 ])('devDependencies go if one is imported %s', async (_name, files) => {
@@ -407,6 +420,26 @@ it.each<[string, Record<string, string>]>([
   const { exitCode, output } = await project.build()
   expect(exitCode, output).toBe(0)
   expect(npm.commands.some(command => command.startsWith('npm prune'))).toBe(true)
+})
+
+it('devDependencies go if types alone are imported, which tsx takes away with their import', async () => {
+  const { project } = await frameworkProject({
+    packages: ['tsx'],
+    devPackages: ['undici'],
+    scripts: { build: 'make', start: 'tsx server.ts' },
+    files: { 'server.ts': "import { type A, type B as C } from 'undici'" },
+  })
+  expect((await project.build()).output).not.toContain('devDependencies stay')
+})
+
+it('a file with many blank lines is read in no time', { timeout: 5000 }, async () => {
+  const { project } = await frameworkProject({
+    packages: ['a'],
+    devPackages: ['undici'],
+    scripts: { build: 'make', start: 'node server.js' },
+    files: { 'server.js': '\n'.repeat(80_000) },
+  })
+  expect((await project.build()).exitCode).toBe(0)
 })
 
 it('devDependencies go if the start script that calls them gives way to what the build made', async () => {

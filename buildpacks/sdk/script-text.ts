@@ -1,0 +1,49 @@
+type Opening = '' | "'" | '"' | '`' | '//' | '/*'
+
+/** What opens or closes something, by what is open. A regular expression stands where a value may, and opens nothing. */
+const marks: Readonly<Record<Opening, RegExp>> = {
+  '': /\\[^]|['"`]|\/[/*]|(?<=(?:[(,=:[!&|?{};+\n]|=>|\breturn)\s{0,2})\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\//g,
+  "'": /\\[^]|['\n]/g,
+  '"': /\\[^]|["\n]/g,
+  '`': /\\[^]|`/g,
+  '//': /(?=\n)|$/g,
+  '/*': /\*\//g,
+}
+
+/** A script in JavaScript or TypeScript with a blank in place of each comment. */
+export function withoutComments(script: string): string {
+  return without(script, ['//', '/*'])
+}
+
+/** The same with a blank in place of each template as well, which may be a script that another one writes. */
+export function withoutCommentsAndTemplates(script: string): string {
+  return without(script, ['//', '/*', '`'])
+}
+
+function without(script: string, unwanted: readonly Opening[]): string {
+  let rest = ''
+  let kept = 0
+  let open: Opening = ''
+  let start = 0
+  for (let at = 0; ;) {
+    marks[open].lastIndex = at
+    const mark = marks[open].exec(script)
+    // What nothing closes was no opening.
+    if (mark === null) return rest + script.slice(kept)
+    at = mark.index + mark[0].length
+    if (mark[0].startsWith('\\')) continue
+    if (open === '') {
+      if (!isOpening(mark[0])) continue
+      open = mark[0]
+      start = mark.index
+      continue
+    }
+    if (unwanted.includes(open)) {
+      rest += `${script.slice(kept, start)} `
+      kept = at
+    }
+    open = ''
+  }
+}
+
+const isOpening = (text: string): text is Exclude<Opening, ''> => Object.hasOwn(marks, text)
