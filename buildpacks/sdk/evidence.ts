@@ -11,6 +11,7 @@ import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
 import { mayStart } from './python-starts.ts'
 import { findRubySite } from './ruby-sites.ts'
+import { namedRoot } from './site-roots.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -59,13 +60,15 @@ async function siteOfGem(app: App, env: Env, found: readonly Evidence[]): Promis
   const ruby = found.find(({ language }) => language.id === 'ruby')
   if (site === undefined || ruby?.strength !== 'manifest') return undefined
   const made = (await declaredStart(app, env)) === undefined ? await findRubySite(app) : undefined
-  if (made === undefined || (await app.has('Procfile'))) return undefined
+  if (made === undefined || (await app.has('Procfile')) || (await hugoConfig(app)) !== undefined) return undefined
+  const named = await namedRoot(app, env)
+  if (named !== undefined && named !== made.root) return undefined
   const others = found.filter(({ language }) => ![site.id, ruby.language.id, 'jekyll'].includes(language.id))
-  return [
-    ...others,
-    { ...ruby, strength: 'sources' },
-    { language: site, strength: 'server', because: `${made.name} makes it of ${made.config}`, builtBy: ruby.language },
-  ]
+  const page = `${made.root}/index.html`
+  const served: Evidence = (await app.has(page))
+    ? { language: site, strength: 'server', because: page }
+    : { language: site, strength: 'server', because: `${made.name} makes it of ${made.config}`, builtBy: ruby.language }
+  return [...others, { ...ruby, strength: 'sources' }, served]
 }
 
 /** The evidence where Python's packages make a site, and no program of Python's starts; undefined if that is not so. */

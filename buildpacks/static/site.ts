@@ -13,13 +13,11 @@ import {
   hugoConfig,
   isSet,
   nodeProject,
+  rootSettings,
   siteRoots,
 } from '../sdk/index.ts'
 
 type Env = Readonly<Record<string, string>>
-
-/** Settings that name the directory with the pages: Paketo's, and Railpack's two. */
-const rootSettings = ['BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT', 'RAILPACK_SPA_OUTPUT_DIR'] as const
 
 /** What is served, and how. */
 export interface Site {

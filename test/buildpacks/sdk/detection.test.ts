@@ -336,6 +336,27 @@ describe('the role of a language', () => {
     expect(await roleOf({ ...site, 'config.ru': '' }, 'ruby')).toMatchObject({ role: 'server' })
   })
 
+  it.each<[Tree, Record<string, string>]>([
+    [{ '_site/index.html': '' }, {}],
+    [{ '_site/index.html': '' }, { BP_WEB_SERVER_ROOT: '_site' }],
+    [{ '_site/index.html': '', Staticfile: 'root: _site\n' }, {}],
+    [{ '_site/index.html': '', 'static.json': '{"root": "_site/"}' }, {}],
+    [{ 'docs/index.html': '' }, { BP_WEB_SERVER_ROOT: '/docs' }],
+    [{ 'docs/index.html': '', 'project.toml': '[com.heroku.static-web-server]\nroot = "docs"\n' }, {}],
+  ])('is nobody’s where the pages of such a site were made before: %j %j', async (more, env) => {
+    const site = { Gemfile: 'gem "jekyll"\n', '_config.yml': '', 'index.html': '---\n---\n', ...more }
+    expect(await roleOf(site, 'static', env)).toMatchObject({
+      role: 'server',
+      plan: { sections: [{ requires: [{ name: 'nginx' }] }] },
+    })
+    expect(await roleOf(site, 'ruby', env)).toMatchObject({ role: 'none' })
+  })
+
+  it('is Ruby’s where the pages are still to be made in the directory that is named', async () => {
+    const site = { Gemfile: 'gem "jekyll"\n', '_config.yml': '', Staticfile: 'root: _site\npushstate: enabled\n' }
+    expect(await roleOf(site, 'ruby')).toMatchObject({ role: 'builder' })
+  })
+
   it('is a builder’s that brings programs alone where Phoenix has packages for its assets', async () => {
     const phoenix = { 'mix.exs': '', 'apps/web/assets/package.json': '{}' }
     expect(await roleOf(phoenix, 'nodejs')).toMatchObject({
