@@ -1,4 +1,5 @@
-import { svelteConfigs } from './web-frameworks.ts'
+import type { App } from './app.ts'
+import { svelteConfig } from './web-frameworks.ts'
 
 /** A tool whose build gives files and no server. */
 export interface FrontEndTool {
@@ -14,6 +15,8 @@ export interface FrontEndTool {
   readonly hashed?: readonly string[]
   /** Files that may name another output, without their endings. */
   readonly configs?: readonly string[]
+  /** The text of these, where it is not all of each. */
+  readonly readConfig?: (app: App) => Promise<string>
   /** How they name it. */
   readonly named?: RegExp
   /** How they say that each path is the start page's. */
@@ -71,7 +74,7 @@ export const frontEndTools: readonly FrontEndTool[] = [
     build: 'vite build',
     output: 'build',
     hashed: ['_app/immutable'],
-    configs: svelteConfigs,
+    readConfig: svelteConfig,
     pushState: /\bfallback\s*:\s*['"`]index\.html['"`]/,
     named: /\bpages\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/,
   },

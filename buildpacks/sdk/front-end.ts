@@ -52,7 +52,7 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   // Vite and Parcel without a script may be there to test, or to build a library.
   if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html')))
     return findStorybook(app, json)
-  const config = await configOf(app, ...(tool.configs ?? []))
+  const config = await (tool.readConfig?.(app) ?? configOf(app, ...(tool.configs ?? [])))
   const [asked, needsServer] = tool.needsServer ?? []
   return {
     name: tool.name,

@@ -60,5 +60,5 @@ export {
   fromVersionFile,
   type VersionRequest,
 } from './version-files.ts'
-export { configOf, findWebFramework, isForDevelopment, svelteConfigs, type WebFramework } from './web-frameworks.ts'
+export { configOf, findWebFramework, isForDevelopment, svelteConfig, type WebFramework } from './web-frameworks.ts'
 export { escapeRegExp, splitWords } from './words.ts'

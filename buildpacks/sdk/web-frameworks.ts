@@ -1,5 +1,6 @@
 import type { App } from './app.ts'
 import { readManifest } from './package-manifest.ts'
+import { withoutComments } from './script-text.ts'
 
 /** Frameworks whose applications are servers, though nothing in package.json may say how they start. */
 const packages = {
@@ -32,19 +33,40 @@ export async function findWebFramework(app: App): Promise<WebFramework | undefin
   const all = Object.entries(packages) as [WebFramework, RegExp][]
   const framework = all.find(([, pattern]) => names.some(name => pattern.test(name)))?.[0]
   if (framework === 'Astro' && /^(?!.*\badapter\b)./s.test(await configOf(app, 'astro.config'))) return undefined
-  if (framework === 'SvelteKit' && /\badapter-static\b/.test(await configOf(app, ...svelteConfigs))) return undefined
+  if (framework === 'SvelteKit' && /\badapter-static\b/.test(await svelteConfig(app))) return undefined
   return framework
 }
 
-/** SvelteKit's settings are in a file of their own, or in what Vite's gives to its plugin. */
-export const svelteConfigs = ['svelte.config', 'vite.config'] as const
+/**
+ * SvelteKit's settings: what Vite's configuration gives to its plugin, with the names of what is imported there; else the file of their
+ * own, which SvelteKit ignores beside that (svelte.dev/docs/kit/@sveltejs-kit-vite). Settings of other plugins have the same names.
+ */
+export async function svelteConfig(app: App): Promise<string> {
+  const vite = await configOf(app, 'vite.config')
+  const call = /\bsveltekit\(\s*(?=[^\s)])/.exec(vite)
+  if (call === null) return configOf(app, 'svelte.config')
+  const given = vite.slice(call.index + call[0].length)
+  // A constant, which may be anywhere.
+  if (!given.startsWith('{')) return vite
+  return [...(vite.match(/^[ \t]*import\b.*/gm) ?? []), firstObject(given)].join('\n')
+}
 
-/** The text of a tool's configuration, which may be in several files, whatever their endings; empty if there is none. */
+/** From a brace to the one that closes it. */
+function firstObject(script: string): string {
+  let depth = 0
+  for (const { 0: brace, index } of script.matchAll(/[{}]/g)) {
+    depth += brace === '{' ? 1 : -1
+    if (depth === 0) return script.slice(0, index + 1)
+  }
+  return script
+}
+
+/** The text of a tool's configuration without comments, which may be in several files, whatever their endings; empty if there is none. */
 export async function configOf(app: App, ...names: readonly string[]): Promise<string> {
   const texts = names.map(async name => {
     const endings = ['js', 'ts', 'mjs', 'mts', 'cjs', 'cts'].map(ending => `${name}.${ending}`)
     const file = await app.firstOf(name.endsWith('.json') ? [name] : endings)
-    return file === undefined ? '' : ((await app.read(file)) ?? '')
+    return file === undefined ? '' : withoutComments((await app.read(file)) ?? '')
   })
   return (await Promise.all(texts)).join('\n')
 }

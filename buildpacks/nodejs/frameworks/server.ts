@@ -8,7 +8,7 @@ import {
   findWebFramework,
   isForDevelopment,
   shellQuote,
-  svelteConfigs,
+  svelteConfig,
   type WebFramework,
 } from '../../sdk/index.ts'
 import type { Project } from '../project.ts'
@@ -109,15 +109,14 @@ export function noServer({ name, candidates, fix }: Framework): BuildpackError {
 
 /** Frameworks whose configuration says where the server goes. */
 async function candidatesOf(app: App, { name, candidates }: Framework): Promise<readonly Candidate[]> {
-  const named = async (configs: readonly string[], pattern: RegExp) =>
-    pattern.exec(await configOf(app, ...configs))?.[1]
+  const named = async (config: Promise<string>, pattern: RegExp) => pattern.exec(await config)?.[1]
   const dir =
     name === 'SvelteKit'
-      ? await named(svelteConfigs, /\bout\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/)
+      ? await named(svelteConfig(app), /\bout\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/)
       : name === 'Next'
-        ? await named(['next.config'], /\bdistDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/)
+        ? await named(configOf(app, 'next.config'), /\bdistDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/)
         : name === 'Astro'
-          ? await named(['astro.config'], /\boutDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/)
+          ? await named(configOf(app, 'astro.config'), /\boutDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/)
           : undefined
   if (dir === undefined) return candidates
   const usual = { SvelteKit: 'build', Next: '.next', Astro: 'dist' }[name as 'SvelteKit' | 'Next' | 'Astro']

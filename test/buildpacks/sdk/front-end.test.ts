@@ -119,6 +119,40 @@ describe('a front end whose build gives files alone', () => {
       },
       { name: 'SvelteKit', output: 'build', pushState: true },
     ],
+    [
+      'SvelteKit beside plugins whose settings have the names of the adapter’s',
+      {
+        packages: ['@sveltejs/kit', '@sveltejs/adapter-static', 'vite'],
+        scripts: { build: 'vite build' },
+        files: {
+          'svelte.config.js': "import adapter from '@sveltejs/adapter-static'; adapter()",
+          'vite.config.ts': "plugins: [sveltekit(), sitemap({ pages: 'src/pages' }), pwa({ fallback: 'index.html' })]",
+        },
+      },
+      { name: 'SvelteKit', output: 'build', pushState: false },
+    ],
+    [
+      'SvelteKit whose settings are Vite’s, beside such plugins and a file that is ignored',
+      {
+        packages: ['@sveltejs/kit', '@sveltejs/adapter-static', 'vite'],
+        scripts: { build: 'vite build' },
+        files: {
+          'svelte.config.js': "import adapter from '@sveltejs/adapter-node'; adapter({ pages: 'old' })",
+          'vite.config.ts':
+            "import adapter from '@sveltejs/adapter-static'\nplugins: [sveltekit({ adapter: adapter() }), pwa({ fallback: 'index.html', pages: 'a' })]",
+        },
+      },
+      { name: 'SvelteKit', output: 'build', pushState: false },
+    ],
+    [
+      'Vite with an output in a comment',
+      {
+        packages: ['vite'],
+        scripts: { build: 'vite build' },
+        files: { 'vite.config.ts': "// outDir: 'old'\n/* outDir: 'older' */\nbuild: { outDir: 'web' }" },
+      },
+      { name: 'Vite', output: 'web' },
+    ],
     ...(['single', 'static'] as const).map((output): [string, Parts, Partial<FrontEnd>] => [
       `Expo with the output "${output}"`,
       {
@@ -234,6 +268,14 @@ describe('an application with the server of a framework', () => {
     ['Next', { packages: ['next', 'react'], scripts: { build: 'next build' } }],
     ['Nuxt', { packages: ['nuxt'], scripts: { build: 'nuxt build', start: 'nuxt preview' } }],
     ['SvelteKit', { packages: ['@sveltejs/kit', '@sveltejs/adapter-auto', 'vite'], scripts: { build: 'vite build' } }],
+    [
+      'SvelteKit',
+      {
+        packages: ['@sveltejs/kit', '@sveltejs/adapter-node', 'vite'],
+        scripts: { build: 'vite build' },
+        files: { 'svelte.config.js': "// instead of adapter-static\nimport adapter from '@sveltejs/adapter-node'" },
+      },
+    ],
     [
       'Astro',
       {
