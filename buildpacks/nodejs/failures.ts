@@ -24,7 +24,9 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
     fix: 'Puppeteer downloads its browser from storage.googleapis.com: PUPPETEER_SKIP_DOWNLOAD=true leaves it out; Puppeteer in "dependencies" gets Debian\'s Chromium',
   },
   {
-    printed: /\bcdn\.playwright\.dev\b|\bplaywright\.azureedge\.net\b/,
+    // It tells of each download, also of those that go well.
+    printed:
+      /^(?=.*\b(?:cdn\.playwright\.dev|playwright\.azureedge\.net)\b).*(?:\bE(?:NOTFOUND|AI_AGAIN|CONN|TIMEDOUT|HOSTUNREACH|NETUNREACH)|[Ee]rror\b|\b[Ff]ailed\b)|\bFailed to download .*\bplaywright build\b/m,
     fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or name chromium-headless-shell in an Aptfile, and its program in launch({ executablePath })',
   },
   {

@@ -385,12 +385,24 @@ describe('packages', () => {
     ['ERROR: Failed to set up chrome v130! Set "PUPPETEER_SKIP_DOWNLOAD"', 'PUPPETEER_SKIP_DOWNLOAD=true'],
     ['URL: https://download.cypress.io/desktop/15.0.0', 'CYPRESS_INSTALL_BINARY=0'],
     ['Error: getaddrinfo ENOTFOUND cdn.playwright.dev', 'PLAYWRIGHT_DOWNLOAD_HOST'],
+    ['Error: Download failed: server returned code 403. URL: https://cdn.playwright.dev/a.zip', 'PLAYWRIGHT_DOWNLOAD'],
+    [
+      'Downloading Chromium 140 (playwright build v1187) from https://cdn.playwright.dev/a.zip\nError: connect ECONNREFUSED 192.0.2.1:443\nFailed to download Chromium 140 (playwright build v1187), caused by',
+      'PLAYWRIGHT_DOWNLOAD_HOST',
+    ],
     ['Error: error:0308010C:digital envelope routines::unsupported', 'NODE_OPTIONS=--openssl-legacy-provider'],
     ['FATAL ERROR: Ineffective mark-compacts near heap limit - JavaScript heap out of memory', '--max-old-space-size'],
   ])('that fail for a known reason say what to set: %s', async (stderr, expected) => {
     const { project, npm } = await nodeProject(webApp())
     npm.installFailure = stderr
     expect((await project.build()).output).toMatch(new RegExp(`failed with exit status 1\\n.*${expected}`))
+  })
+
+  it('that download a browser and fail for another reason get no advice on downloads', async () => {
+    const { project, npm } = await nodeProject(webApp())
+    npm.installFailure =
+      'Downloading Chromium 140 (playwright build v1187) from https://cdn.playwright.dev/a.zip\nChromium 140 downloaded to /a\na.ts(1,1): error TS2304: Cannot find name'
+    expect((await project.build()).output).not.toContain('PLAYWRIGHT_DOWNLOAD_HOST')
   })
 
   it('for tests download no programs, where the user does not want them', async () => {
