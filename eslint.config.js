@@ -5,6 +5,8 @@ export default tseslint.config(
   {
     ignores: [
       'dist/',
+      // A bundle in the making, or one that was interrupted.
+      '.dist-*/',
       'node_modules/',
       'examples/',
       'test/apps/',

@@ -211,12 +211,16 @@ function writeSettings(out, files, sources) {
 /** The types of bindings that a buildpack asks for, `binding:composer`, by its sources and those of the library. */
 function bindingTypes(dirs) {
   const asks = /\b(?:bindingsOf|boundFiles?|firstBinding)\(\s*\w+,\s*'([\w-]+)'/g
+  const homeFiles = /: HomeFiles = \{([^]*?)\n\}/g
   return dirs.flatMap(dir =>
     readdirSync(dir, { recursive: true })
       .filter(name => name.endsWith('.ts'))
-      .flatMap(name =>
-        Array.from(readFileSync(join(dir, name), 'utf8').matchAll(asks), ([, type]) => `binding:${type}`),
-      ),
+      .flatMap(name => {
+        const source = readFileSync(join(dir, name), 'utf8')
+        const tables = Array.from(source.matchAll(homeFiles), ([, table]) => table)
+        const types = tables.flatMap(table => Array.from(table.matchAll(/^ {2}([\w-]+): \{/gm), ([, type]) => type))
+        return [...Array.from(source.matchAll(asks), ([, type]) => type), ...types].map(type => `binding:${type}`)
+      }),
   )
 }
 

@@ -8,8 +8,10 @@ import {
   type DetectContext,
   detectLanguage,
   fail,
+  type HomeFiles,
   override,
   pass,
+  withHomeFiles,
 } from '../sdk/index.ts'
 import { type Built, installAndBuild, leaveOut } from './build.ts'
 import { checkBrowser, findBrowser, provideBrowser } from './browser.ts'
@@ -44,7 +46,17 @@ import { withVariables } from './variables.ts'
 import { requestedNode } from './version.ts'
 
 /** Node.js applications, with each of the package managers. */
-export const nodejs = defineBuildpack({ detect, build, offers: nodejsOffers })
+export const nodejs = defineBuildpack({
+  detect,
+  build: context => withHomeFiles(context, homeFiles, () => build(context)),
+  offers: nodejsOffers,
+})
+
+/** Settings of package managers by binding: registries, and their credentials. */
+const homeFiles: HomeFiles = {
+  npmrc: { '.npmrc': '.npmrc' },
+  yarnrc: { '.yarnrc.yml': '.yarnrc.yml', '.yarnrc': '.yarnrc' },
+}
 
 /** bin/detect has ruled out what has none of the files. */
 async function detect(context: DetectContext) {

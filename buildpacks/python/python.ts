@@ -12,11 +12,13 @@ import {
   detectLanguage,
   findDocumentation,
   fail,
+  type HomeFiles,
   keep,
   type Offer,
   pass,
   rejectSettings,
   shellProcess,
+  withHomeFiles,
   withTempDir,
 } from '../sdk/index.ts'
 import { celeryProcesses } from './celery.ts'
@@ -35,7 +37,19 @@ import { type Installed, provideVenv } from './venv.ts'
 import { chooseVersion, contradictions, type Wanted, wantedPython } from './version.ts'
 
 /** Python applications, with pip, uv, Poetry, PDM or Pipenv. */
-export const python = defineBuildpack({ detect, build, offers })
+export const python = defineBuildpack({
+  detect,
+  build: context => withHomeFiles(context, homeFiles, () => build(context)),
+  offers,
+})
+
+/** Settings of installers by binding: indexes, and their credentials. */
+const homeFiles: HomeFiles = {
+  pip: { 'pip.conf': '.config/pip/pip.conf' },
+  uv: { 'uv.toml': '.config/uv/uv.toml' },
+  poetry: { 'auth.toml': '.config/pypoetry/auth.toml' },
+  netrc: { '.netrc': '.netrc', netrc: '.netrc' },
+}
 
 async function detect({ app, env }: DetectContext) {
   const found = await detectLanguage({ app, env }, 'python')

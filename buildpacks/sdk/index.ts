@@ -51,6 +51,7 @@ export { type Invocation, invocationOf, runBuildpack } from './run.ts'
 export { type Component, packageUrl } from './sbom/component.ts'
 export { explainUnsupported } from './explain-unsupported.ts'
 export { withoutComments, withoutCommentsAndTemplates } from './script-text.ts'
+export { type HomeFiles, withHomeFiles } from './home-files.ts'
 export { removeSources, type SourceRules } from './source-files.ts'
 export {
   fromEach,

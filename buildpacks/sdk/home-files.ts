@@ -1,0 +1,59 @@
+import { chmod, copyFile, mkdir, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { isErrno } from '../../lifecycle/errors.ts'
+import { boundFiles } from './bindings.ts'
+import type { Context } from './buildpack.ts'
+
+/** By the type of a binding: where in the user's home directory a client looks for the files that it may have. */
+export type HomeFiles = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+/**
+ * Puts files of bindings where package clients look for them, for as long as `work` runs: settings with credentials, such as `.npmrc`. They
+ * belong to the user alone, as some clients demand. A file that is there already stays, and the binding is warned of.
+ */
+export async function withHomeFiles<T>(
+  context: Pick<Context, 'env' | 'platformDir' | 'log'>,
+  files: HomeFiles,
+  work: () => Promise<T>,
+): Promise<T> {
+  const made: string[] = []
+  try {
+    for (const [type, places] of Object.entries(files)) {
+      for (const { binding, name, path } of await boundFiles(context, type, ...Object.keys(places))) {
+        const place = inHome(context.env, places[name] ?? name)
+        if (await copied(path, place)) {
+          made.push(place)
+          context.log.info(`${name}: the binding ${binding.name}`)
+        } else {
+          context.log.warning(
+            `${name} of the binding ${binding.name} has no effect: ${place} is there`,
+            'Take the file out of the build image.',
+          )
+        }
+      }
+    }
+    return await work()
+  } finally {
+    for (const place of made) await rm(place, { force: true })
+  }
+}
+
+function inHome(env: Context['env'], path: string): string {
+  const config = env['XDG_CONFIG_HOME']
+  if (config && path.startsWith('.config/')) return join(config, path.slice('.config/'.length))
+  return join(env['HOME'] ?? '/', path)
+}
+
+/** @returns false if there is a file already */
+async function copied(from: string, to: string): Promise<boolean> {
+  await mkdir(dirname(to), { recursive: true })
+  try {
+    await copyFile(from, to, constants.COPYFILE_EXCL)
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false
+    throw error
+  }
+  await chmod(to, 0o600)
+  return true
+}
