@@ -57,7 +57,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const launch = context.plan.length === 0 || context.plan.some(({ metadata }) => metadata['launch'] !== false)
   const gems = await withTempDir(temp => install(context, { gemfile, lock, wanted, temp, launch }))
   if (!launch) return {}
-  const facts: Facts = { app, gems, hasGemfile: gemfile !== undefined }
+  const facts: Facts = { app, gems, hasGemfile: gemfile !== undefined, env }
   const processes = await otherProcesses(facts)
   if ((await declaredStart(app, env)) !== undefined) return { launch: { processes } }
   // A Procfile without a web process has others, release or worker, beside a server; or a program that serves nothing.
@@ -112,12 +112,12 @@ async function installGems(
   archive: DebianArchive,
   { tools, selected, offer, ruby, launch }: Installation,
 ): Promise<void> {
-  const { app } = context
+  const { app, env } = context
   const { gems } = selected
   const compiles = mayCompile(gems)
   const native = compiles ? await provideNativePackages(context, archive, buildPackages(gems)) : noNativePackages
   const headers = compiles ? await provideHeaders(context, archive, offer, ruby) : {}
-  const facts: Facts = { app, gems: new Set(gems.map(({ name }) => name)), hasGemfile: true }
+  const facts: Facts = { app, gems: new Set(gems.map(({ name }) => name)), hasGemfile: true, env }
   const rails = await isRails(facts)
   const site = launch ? undefined : await findRubySite(app)
   const restored = site !== undefined || (await mayHaveAssets(facts))

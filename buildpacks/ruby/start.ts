@@ -1,4 +1,5 @@
 import { type App, BuildpackError, type LaunchProcess, shellProcess, shellQuote } from '../sdk/index.ts'
+import { functionStart } from './functions.ts'
 
 /** What starts the application, and why this. */
 export interface Start {
@@ -12,6 +13,7 @@ export interface Facts {
   /** Names of gems; empty without a Gemfile. */
   readonly gems: ReadonlySet<string>
   readonly hasGemfile: boolean
+  readonly env: Readonly<Record<string, string>>
 }
 
 const host = '0.0.0.0'
@@ -40,6 +42,8 @@ export async function findStart(facts: Facts): Promise<Start | undefined> {
   if (await isRails(facts)) {
     return { command: `${await rails(app)} server --binding ${host} --port ${port}`, why: 'it is a Rails application' }
   }
+  const served = await functionStart(facts)
+  if (served !== undefined) return served
   if (await app.has('config.ru')) return rackStart(facts)
   const program = await app.firstOf(programs)
   if (program !== undefined) {

@@ -212,6 +212,7 @@ describe('the start', () => {
     app: await appOf(tree),
     gems: new Set(gems),
     hasGemfile: gems.length > 0,
+    env: {},
   })
 
   it.each<[Tree, string[], string]>([
@@ -233,6 +234,27 @@ describe('the start', () => {
     [{ Rakefile: '' }, ['rake'], 'bundle exec rake'],
   ])('of %j with %j', async (tree, gems, command) => {
     expect((await findStart(await facts(tree, ...gems)))?.command).toBe(command)
+  })
+
+  describe('of a function of the Functions Framework', () => {
+    const start = async (source: string, env: Record<string, string> = {}) =>
+      findStart({ ...(await facts({ 'app.rb': source }, 'functions_framework')), env })
+    const serves = (name: string) => `bundle exec functions-framework-ruby --target ${name} --bind 0.0.0.0`
+
+    it.each([
+      ['FunctionsFramework.http "hello" do |request|\nend\n# FunctionsFramework.http "old"\n', {}, serves('hello')],
+      ["FunctionsFramework.cloud_event('seen') do |event|\nend\n", {}, serves('seen')],
+      ['FunctionsFramework.http do |request|\nend\n', {}, serves('function')],
+      ['', { GOOGLE_FUNCTION_TARGET: 'b' }, serves('b')],
+    ])('%j with %j', async (source, env, command) => {
+      expect((await start(source, env))?.command).toBe(command)
+    })
+
+    it('is an error where there are several, and a plain program where there is none', async () => {
+      const several = start('FunctionsFramework.http "a" do |r|\nend\nFunctionsFramework.http "b" do |r|\nend\n')
+      expect(await failureOf(several)).toMatchObject({ where: 'app.rb', message: 'it has several functions: a, b' })
+      expect((await start('puts 1\n'))?.command).toBe('bundle exec ruby app.rb')
+    })
   })
 
   it('is an error for config.ru without a server, and nothing where nothing is there', async () => {

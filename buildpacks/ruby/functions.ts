@@ -1,0 +1,39 @@
+import { type App, BuildpackError, firstSetting, shellQuote } from '../sdk/index.ts'
+import type { Facts, Start } from './start.ts'
+
+/** Where the program of the framework looks for functions. */
+const source = 'app.rb'
+
+/**
+ * A function of Google's Functions Framework (functions_framework, "Running a Functions Server"): the one that GOOGLE_FUNCTION_TARGET names,
+ * or the only one that app.rb defines. That file alone would end at once. undefined if there is none.
+ * @throws BuildpackError if several are there, and nothing says which
+ */
+export async function functionStart({ app, gems, env }: Facts): Promise<Start | undefined> {
+  if (!gems.has('functions_framework')) return undefined
+  const setting = firstSetting(env, 'GOOGLE_FUNCTION_TARGET')
+  const [only, ...others] = setting === undefined ? await definedIn(app) : [setting.value]
+  if (only === undefined) return undefined
+  if (others.length > 0) {
+    throw new BuildpackError(`it has several functions: ${[only, ...others].join(', ')}`, {
+      where: source,
+      fix: `set GOOGLE_FUNCTION_TARGET to the one to serve: GOOGLE_FUNCTION_TARGET=${only}`,
+    })
+  }
+  const type = firstSetting(env, 'GOOGLE_FUNCTION_SIGNATURE_TYPE')
+  const option = type === undefined ? '' : ` --signature-type ${shellQuote(type.value)}`
+  return {
+    // It listens on $PORT, or on 8080.
+    command: `bundle exec functions-framework-ruby --target ${shellQuote(only)}${option} --bind 0.0.0.0`,
+    why: setting === undefined ? `${source} defines the function ${only}` : setting.name,
+  }
+}
+
+/** The names in `FunctionsFramework.http "hello" do |request|` and the like; `function` where there is none. */
+async function definedIn(app: App): Promise<string[]> {
+  const code = ((await app.read(source)) ?? '').replaceAll(/^\s*#.*/gm, '')
+  const calls = code.matchAll(
+    /\bFunctionsFramework\.(?:http|cloud_event|typed|event)\b\s*\(?\s*(?:(["'])([\w.-]+)\1)?/g,
+  )
+  return Array.from(calls, ([, , name = 'function']) => name)
+}
