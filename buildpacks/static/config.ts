@@ -62,7 +62,7 @@ export function siteConfig(input: ConfigInput): SiteConfig {
     // Settings, and files that people do not mean to publish.
     ...(input.dotFiles ? [] : ['location ~ "/\\.(?!well-known(/|$))" { return 404; }']),
     `location ~ "^${escapeRegExp(input.site.prefix)}/(_redirects|_headers|Staticfile|Staticfile\\.auth|Procfile|project\\.toml|static\\.json)$" { return 404; }`,
-    `location ~ "${input.site.root === '.' ? '' : `^${escapeRegExp(input.site.prefix)}`}/node_modules/" { return 404; }`,
+    `location ~ "${input.site.isBuilt ? `^${escapeRegExp(input.site.prefix)}` : ''}/node_modules/" { return 404; }`,
     `location ~ "\\.(${assets})$" { try_files $uri ${fallback(input, false)}; }`,
     `location / { try_files $uri $uri.html $uri/ ${fallback(input, true)}; }`,
     ...namedLocations(input),

@@ -21,8 +21,8 @@ const settings = new Set([
 interface Served {
   /** Names that start with a dot are served as well; else .well-known alone. */
   readonly dotFiles: boolean
-  /** The site is the source as it is, so that what is called node_modules in it is packages. Expo's build has a directory of that name. */
-  readonly isSource: boolean
+  /** A tool made the site: a directory called node_modules below its top is no packages. */
+  readonly isBuilt: boolean
 }
 
 /** The files that are served, sorted by path. */
@@ -44,9 +44,9 @@ async function visit(root: string, dir: string, files: SiteFile[], served: Serve
   }
 }
 
-function isServed(name: string, dir: string, { dotFiles, isSource }: Served): boolean {
+function isServed(name: string, dir: string, { dotFiles, isBuilt }: Served): boolean {
   if (dir === '' && settings.has(name)) return false
-  if (name === 'node_modules' && (isSource || dir === '')) return false
+  if (name === 'node_modules' && (!isBuilt || dir === '')) return false
   return dotFiles || !name.startsWith('.') || name === '.well-known'
 }
 

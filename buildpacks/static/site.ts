@@ -38,6 +38,8 @@ export interface Site {
   readonly prefix: string
   /** Directories of the site in which a file's name changes with its contents. */
   readonly hashed: readonly string[]
+  /** A tool made it: what is called node_modules below its top is part of it, as in Expo's. Elsewhere that is packages. */
+  readonly isBuilt: boolean
 }
 
 /**
@@ -79,6 +81,7 @@ export async function findSite(
     listing: staticfile.listing,
     prefix: prefixOf(firstSetting(env, 'BP_WEB_SERVER_LOCATION_PATH')),
     hashed: frontEnd?.hashed ?? [],
+    isBuilt: root !== '.' && (generated !== undefined || (frontEnd !== undefined && !frontEnd.guessed)),
   }
 }
 

@@ -73,7 +73,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   if (env['BP_WEB_SERVER'] === 'httpd')
     log.warning('BP_WEB_SERVER is httpd: nginx serves the site, with the same settings')
 
-  const files = await listFiles(app.at(site.root), { dotFiles: staticfile.dotFiles, isSource: site.root === '.' })
+  const files = await listFiles(app.at(site.root), { dotFiles: staticfile.dotFiles, isBuilt: site.isBuilt })
   const redirects = [...(await readRedirects(app, site, log)), ...placeRules(project.redirects, site)]
   const headers = await readHeaders(app, site, [...project.headers, ...staticfile.headers], log)
   // What is included in a page is not known before it is asked for.

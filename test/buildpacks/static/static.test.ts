@@ -84,6 +84,15 @@ it('serves what a build leaves in a directory called node_modules, and no packag
   expect(server).toContain('error_page 404 /+not-found.html;')
 })
 
+it.each<[string, Tree]>([
+  ['by hand', {}],
+  ['with Sass', { 'package.json': '{ "scripts": { "build": "sass a.scss public/a.css" } }' }],
+])('serves no packages of a site that is written %s', async (_name, more) => {
+  const { project, output } = await build({ ...more, 'public/index.html': 'a', 'public/x/node_modules/y/a.js': 'b' })
+  expect(output).toContain('1 files;')
+  expect((await configOf(project)).server).toContain('location ~ "/node_modules/" { return 404; }')
+})
+
 describe('a front end in a workspace', () => {
   const app: Tree = {
     'package.json': '{ "workspaces": ["apps/*"], "scripts": { "build": "turbo build" } }',
