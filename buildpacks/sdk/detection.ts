@@ -6,9 +6,11 @@ import { FrontEnds, nodeProject } from './front-end.ts'
 import { type Language, languageNamed, languages, listed } from './languages.ts'
 import { mixAssets } from './mix-assets.ts'
 import { frontEndWork } from './package-json-evidence.ts'
+import { readManifest } from './package-manifest.ts'
 import { type BuildPlanBuilder, buildPlan } from './plan.ts'
 import { firstSetting } from './platform.ts'
 import { assetsTool } from './ruby-assets.ts'
+import { escapeRegExp } from './words.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -42,11 +44,11 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
     })
     const rest = found.filter(({ language }) => !chosen.languages.includes(language))
     const server = evidence.at(-1)
-    const builders = await Promise.all(evidence.slice(0, -1).map(builder => withNeeds(app, server, builder)))
+    const builders = await Promise.all(evidence.slice(0, -1).map(builder => withNeeds(app, env, server, builder)))
     return { found: [...evidence.toReversed(), ...rest], server, builders }
   }
   const server = found[0]
-  const forMix = server?.language.id === 'elixir' ? await programsForMix(app) : undefined
+  const forMix = server?.language.id === 'elixir' ? await programsForMix(app, env) : undefined
   const programs = languageNamed('nodejs')
   if (forMix !== undefined && programs !== undefined)
     return { found, server, builders: [{ language: programs, strength: 'manifest', ...forMix }] }
@@ -59,23 +61,34 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const tool = server.language.id === 'ruby' ? await assetsTool(app) : undefined
   const work = (await frontEndWork(app, env, shown)) ?? tool?.why
   if (work === undefined) return { found, server, builders: makers }
-  return { found, server, builders: [await withNeeds(app, server, { ...node, because: work }), ...makers] }
+  return { found, server, builders: [await withNeeds(app, env, server, { ...node, because: work }), ...makers] }
 }
 
-/** Phoenix has the packages of its assets in a folder of their own. */
-async function programsForMix(app: App): Promise<Pick<Evidence, 'because' | 'programsFor'> | undefined> {
+/**
+ * Phoenix has the packages of its assets in a folder of their own, which Mix's build installs. Where the top has something to build as well,
+ * Node.js builds that, and its programs are there for the folder too.
+ */
+async function programsForMix(app: App, env: Env): Promise<Pick<Evidence, 'because' | 'programsFor'> | undefined> {
   const [folder] = await mixAssets(app)
-  return folder === undefined ? undefined : { because: `${folder}/package.json`, programsFor: folder }
+  if (folder === undefined) return undefined
+  const scripts = Object.values((await readManifest(app)).scripts).join('\n')
+  // What builds the folder itself needs what Mix fetches.
+  const callsFolder = new RegExp(`(?:cd|--prefix|--cwd|--dir|-C)[ =]+(?:\\./)?${escapeRegExp(folder)}(?![\\w-])`).test(
+    scripts,
+  )
+  const isTop = (await nodeProject(app, env)) === app && !callsFolder
+  if (isTop && (await frontEndWork(app, env, undefined)) !== undefined) return undefined
+  return { because: `${folder}/package.json`, programsFor: folder }
 }
 
 /** A front end in Node.js may take something from the packages of a server in PHP; and one in Ruby may call its tools. */
-async function withNeeds(app: App, server: Evidence | undefined, builder: Evidence): Promise<Evidence> {
+async function withNeeds(app: App, env: Env, server: Evidence | undefined, builder: Evidence): Promise<Evidence> {
   if (builder.language.id !== 'nodejs') return builder
   if (server?.language.id === 'ruby') {
     const tool = await assetsTool(app)
     return tool?.callsTools ? { ...builder, callsTools: true } : builder
   }
-  if (server?.language.id === 'elixir') return { ...builder, ...(await programsForMix(app)) }
+  if (server?.language.id === 'elixir') return { ...builder, ...(await programsForMix(app, env)) }
   if (server?.language.id !== 'php') return builder
   const needsPackages = await usesComposerPackages(app)
   return needsPackages === undefined ? builder : { ...builder, needsPackages }

@@ -373,6 +373,20 @@ describe('the role of a language', () => {
     })
   })
 
+  it('is a builder’s of the top of a Phoenix application as well, unless that builds the folder', async () => {
+    const phoenix = (build: string) => ({
+      'mix.exs': '',
+      'assets/package.json': '{}',
+      'package.json': json({ scripts: { build } }),
+    })
+    expect((await roleOf(phoenix('vite build'), 'nodejs')).reason).toContain('package.json has a script "build"')
+    const requires = [{ name: 'elixir' }, { name: 'node', metadata: { launch: false } }]
+    expect(await roleOf(phoenix('vite build'), 'elixir')).toMatchObject({ plan: { sections: [{ requires }, {}] } })
+    for (const build of ['cd assets && npm ci && npm run build', 'npm --prefix ./assets run build'])
+      expect((await roleOf(phoenix(build), 'nodejs')).reason).toContain('Node.js: assets/package.json;')
+    expect((await roleOf({ ...phoenix(''), 'package.json': '{}' }, 'nodejs')).reason).toContain('assets/package.json')
+  })
+
   const laravel = {
     'composer.json': json({ require: { 'laravel/framework': '^12' } }),
     'public/index.php': '',
