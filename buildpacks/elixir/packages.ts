@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { App, BuildContext } from '../sdk/index.ts'
+import { App, type BuildContext, readManifest } from '../sdk/index.ts'
 
 type Command = readonly [string, ...string[]]
 
@@ -29,10 +29,33 @@ export async function installNodePackages({ app, log, run }: BuildContext, folde
   )
 }
 
+/** What builds assets, and what clears and copies around that. */
+const builders =
+  /^(?:(?:npx|yarn|pnpm|bunx?|cross-env|env)\s+|[A-Z_]+=\S*\s+)*(?:webpack|esbuild|vite|rollup|parcel|brunch|rspack|gulp|grunt|tailwindcss|postcss|sass|node\s+\S+\.[cm]?[jt]s|rm|rimraf|mkdir|cp)(?:\s|$)/
+
+/** Whether a script builds assets, and does nothing else: another one may send the application to a server. */
+function buildsAssets(scripts: Readonly<Record<string, unknown>>, name: string, depth = 0): boolean {
+  const script = scripts[name]
+  if (typeof script !== 'string' || script.trim() === '' || depth > 5) return false
+  return script.split(/&&|\|\||[;|\n]/).every(part => {
+    const called = /^(?:npm|yarn|pnpm|bun)(?: run)? ([\w:.-]+)$/.exec(part.trim())?.[1]
+    if (called !== undefined && Object.hasOwn(scripts, called)) return buildsAssets(scripts, called, depth + 1)
+    return builders.test(part.trim())
+  })
+}
+
 /** The script by which Phoenix built its assets before `mix assets.deploy`, if there is one. */
 export async function runDeployScript({ app, log, run }: BuildContext, folder: string): Promise<void> {
-  const text = (await app.read(join(folder, 'package.json'))) ?? ''
-  if (!/"deploy"\s*:/.test(text)) return
+  const { scripts } = await readManifest(new App(app.at(folder)))
+  if (scripts['deploy'] === undefined) return
+  const where = `${folder}/package.json scripts.deploy`
+  if (!buildsAssets(scripts, 'deploy')) {
+    log.warning(
+      `${where} is not run: it calls more than what builds assets`,
+      'Give mix.exs an alias assets.deploy that builds them.',
+    )
+    return
+  }
   const [program] = await installCommand(app, folder)
   await log.step(`Running the script deploy of ${folder}`, () =>
     run([program, 'run', 'deploy'], {

@@ -186,17 +186,38 @@ it.each<[Tree, string]>([
   expect((await installCommand(app, 'assets')).join(' ')).toBe(command)
 })
 
-it('the script deploy runs where it is', async () => {
-  const commands: string[] = []
-  const run = (argv: readonly string[]) => Promise.resolve(void commands.push(argv.join(' ')))
-  const deploy = async (scripts: object) => {
-    const app = await appOf({ 'assets/package.json': JSON.stringify({ scripts }) })
-    const log = new Log({ stdout: () => {}, stderr: () => {} })
+describe('the script deploy', () => {
+  const deploy = async (json: object) => {
+    const commands: string[] = []
+    const run = (argv: readonly string[]) => Promise.resolve(void commands.push(argv.join(' ')))
+    const app = await appOf({ 'assets/package.json': JSON.stringify(json) })
+    let said = ''
+    const log = new Log({ stdout: () => {}, stderr: text => void (said += text) })
     await runDeployScript({ app, log, run } as unknown as BuildContext, 'assets')
+    return { commands, said }
   }
-  await deploy({ build: 'x' })
-  await deploy({ deploy: 'webpack --mode production' })
-  expect(commands).toEqual(['npm run deploy'])
+
+  it.each([
+    { deploy: 'webpack --mode production' },
+    { deploy: 'NODE_ENV=production npx webpack --mode production' },
+    { deploy: 'rm -rf ../priv/static/js && npm run build', build: 'node build.js --deploy' },
+  ])('runs where it builds assets: %j', async scripts => {
+    expect((await deploy({ scripts })).commands).toEqual(['npm run deploy'])
+  })
+
+  it.each([
+    { deploy: 'gh-pages -d dist' },
+    { deploy: 'webpack && aws s3 sync dist s3://shop' },
+    { deploy: 'npm run deploy' },
+  ])('is told of where it does more: %j', async scripts => {
+    const { commands, said } = await deploy({ scripts })
+    expect(commands).toEqual([])
+    expect(said).toContain('assets/package.json scripts.deploy is not run')
+  })
+
+  it('is no other key of that name', async () => {
+    expect(await deploy({ scripts: { build: 'x' }, config: { deploy: 'webpack' } })).toEqual({ commands: [], said: '' })
+  })
 })
 
 describe('the start', () => {
