@@ -18,8 +18,6 @@ export async function buildSite(
     run([ruby.program, program, 'exec', ...command], {
       name: `bundle exec ${command.join(' ')}`,
       env: {
-        // The time of a build is in pages and feeds otherwise.
-        SOURCE_DATE_EPOCH: '315532801',
         ...own,
         ...env,
         ...ruby.env,
