@@ -55,7 +55,7 @@ export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'
   if (all.length === 0 && applications.length === 0) return ownProject(app, rootJson)
   const found = chosen === undefined ? await startablePackages(app, rootJson, all, applications) : nothing
   const { candidates, frontEnds } = found
-  const startable = chosen ?? onlyOne(candidates, applications)
+  const startable = chosen ?? onlyOne(found, applications)
   const workspace = { root: app, rootJson, isWorkspace: all.length > 0 }
   if (startable === undefined) {
     const own = { app, json: rootJson, dir: '', because: undefined }
@@ -163,13 +163,13 @@ async function startablePackages(
   return { candidates: dirsOf(candidates), frontEnds: mayHaveServer ? [] : dirsOf(frontEnds) }
 }
 
-function onlyOne([dir, ...rest]: readonly string[], applications: readonly NxApplication[]): Chosen | undefined {
+function onlyOne({ candidates, frontEnds }: Startable, applications: readonly NxApplication[]): Chosen | undefined {
+  const [dir, ...rest] = candidates
   if (dir === undefined || rest.length > 0) return undefined
-  const ofNx = applications.some(application => application.dir === dir)
-  return {
-    dir,
-    because: `it is the only ${ofNx ? 'application that Nx builds' : 'package of the workspace with a start script'}`,
-  }
+  if (applications.some(application => application.dir === dir))
+    return { dir, because: 'it is the only application that Nx builds' }
+  const better = frontEnds.includes(dir) ? `; BP_NODE_PROJECT_PATH=${dir} serves its files without it` : ''
+  return { dir, because: `it is the only package of the workspace with a start script${better}` }
 }
 
 /** @throws BuildpackError if several packages of a workspace can be started, and nothing says which, or front ends alone */

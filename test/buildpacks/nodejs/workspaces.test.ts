@@ -137,6 +137,7 @@ describe('a workspace', () => {
     })
     const { output } = await project.build()
     expect(output).toContain('The application is apps/web: it is the only package of the workspace with a start script')
+    expect(output).toContain('; BP_NODE_PROJECT_PATH=apps/web serves its files without it')
     expect(output).not.toContain('the workspace has no server')
   })
 
