@@ -38,7 +38,7 @@ import { warnOfAddress } from './port.ts'
 import { Registry } from './registry.ts'
 import { checkSources } from './sources.ts'
 import { provideScriptVariables } from './script-variables.ts'
-import { providePrograms } from './programs.ts'
+import { providePrograms, provideRuntime } from './programs.ts'
 import { provideNode } from './runtime.ts'
 import { buildScripts, buildsNothing, mayCallManager, namesProgram } from './scripts.ts'
 import { declaredStart, noStart, otherStart, watchedStart, webProcess } from './start.ts'
@@ -72,6 +72,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (deno) return buildDeno(given, new Registry(given, bundled), deno)
   const programsFor = given.plan.map(({ metadata }) => metadata['programs']).find(each => typeof each === 'string')
   if (programsFor !== undefined) return providePrograms(given, bundled, programsFor)
+  const isCalled = given.plan.some(({ metadata }) => metadata['runtime'] === true)
+  if (isCalled && !(await given.app.has('package.json'))) return provideRuntime(given, bundled)
   const project = await findProject(given)
   const framework = await findFramework(project.app)
   // Beside a server in another language, Node.js builds what that serves and is not in the image.
@@ -112,7 +114,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
     await chooseVersion(registry, { name: choice.kind.name, ...source })
   const nodeRequest = await requestedNode(context, project)
   const withoutNode = isBun && nodeRequest === undefined && needsOnlyBun(commands)
-  const node = await provideNode(context, registry, nodeRequest, launch && !withoutNode, project)
+  const node = await provideNode(context, registry, nodeRequest, isCalled || (launch && !withoutNode), project)
   const launchNpm = launch && commands.some(command => namesProgram(command, ['npm', 'npx']))
   const findOwnStart = async () => (launch ? findStart(project, { framework, declared, elsewhere }) : undefined)
   // A start script for development gives way to the server that the build makes, so it keeps no devDependency.

@@ -24,3 +24,10 @@ export async function providePrograms(
   await choice.kind.use({ context, registry, bundled, node, project, choice, ...ofBuild }, () => Promise.resolve())
   return {}
 }
+
+/** Puts Node.js into the image for a server in another language that calls it, and has no packages for it: ExecJS. */
+export async function provideRuntime(context: BuildContext, bundled: ManagerJob['bundled']): Promise<BuildResult> {
+  const project = await findProject(context)
+  await provideNode(context, new Registry(context, bundled), await requestedNode(context, project), true, project)
+  return {}
+}

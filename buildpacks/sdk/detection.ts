@@ -54,11 +54,16 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
     return { found, server, builders: [{ language: programs, strength: 'manifest', ...forMix }] }
   const node = found.find(({ language }) => language.id === 'nodejs')
   const makers = found.filter(({ language }) => language === server?.builtBy)
+  const tool = server?.language.id === 'ruby' ? await assetsTool(app) : undefined
+  // Without a package.json, Node.js alone is needed.
+  if (node === undefined && tool?.runsNode && programs !== undefined) {
+    const builder: Evidence = { language: programs, strength: 'manifest', because: tool.why, runsNode: true }
+    return { found, server, builders: [builder, ...makers] }
+  }
   if (server === undefined || node === undefined || node === server) return { found, server, builders: makers }
   const frontEnd = await frontEnds.of(await nodeProject(app, env))
   // A guess is of pages that are the whole application.
   const shown = frontEnd?.guessed && server.language.id !== 'static' ? undefined : frontEnd
-  const tool = server.language.id === 'ruby' ? await assetsTool(app) : undefined
   const work = (await frontEndWork(app, env, shown)) ?? tool?.why
   if (work === undefined) return { found, server, builders: makers }
   return { found, server, builders: [await withNeeds(app, env, server, { ...node, because: work }), ...makers] }
@@ -86,7 +91,7 @@ async function withNeeds(app: App, env: Env, server: Evidence | undefined, build
   if (builder.language.id !== 'nodejs') return builder
   if (server?.language.id === 'ruby') {
     const tool = await assetsTool(app)
-    return tool?.callsTools ? { ...builder, callsTools: true } : builder
+    return { ...builder, ...(tool?.callsTools && { callsTools: true }), ...(tool?.runsNode && { runsNode: true }) }
   }
   if (server?.language.id === 'elixir') return { ...builder, ...(await programsForMix(app, env)) }
   if (server?.language.id !== 'php') return builder
@@ -162,10 +167,11 @@ function serverPlan(runtime: string, builders: readonly Evidence[]): BuildPlanBu
   if (builders.length === 0) return own
   const needed = builders.some(({ needsPackages }) => needsPackages !== undefined)
   const all = builders.reduce(
-    (plan, { language, callsTools, programsFor }) =>
+    (plan, { language, callsTools, runsNode, programsFor }) =>
       plan.requires(language.provides ?? language.id, {
         launch: false,
         ...(callsTools && { tools: true }),
+        ...(runsNode && { runtime: true }),
         ...(programsFor !== undefined && { programs: programsFor }),
       }),
     needed ? own.provides(composerPackages).or().provides(runtime).requires(runtime) : own,

@@ -34,6 +34,8 @@ export interface Evidence {
   readonly needsPackages?: string
   /** The server's own build calls its tools, so that they stay for that. */
   readonly callsTools?: boolean
+  /** The server runs Node.js, so that it is in the image; nothing starts with it. */
+  readonly runsNode?: boolean
   /** The folder for which the server's build itself installs: it needs no more than the programs. */
   readonly programsFor?: string
 }

@@ -13,14 +13,18 @@ const gems = [
   'webpacker',
   'hanami-assets',
 ]
-/** Of a gem that runs JavaScript, and needs Node.js alone. */
-const runtimes = ['execjs', 'terser', 'uglifier', 'coffee-rails', 'autoprefixer-rails']
+/** ExecJS and gems that depend on it: they run JavaScript, and need Node.js alone. */
+const runners = ['execjs', 'terser', 'uglifier', 'coffee-rails', 'autoprefixer-rails']
+/** Gems that bring ExecJS a runtime of their own (its README). */
+const runtimes = ['mini_racer', 'duktape']
 
 /** What of an application in Ruby needs Node.js to compile its assets. */
 export interface AssetsTool {
   readonly why: string
   /** Packages are for that alone: its tools stay until then, and nothing of them after that. */
   readonly callsTools: boolean
+  /** ExecJS looks for Node.js as soon as it is loaded, which is in each start: it does not start without. */
+  readonly runsNode: boolean
 }
 
 /** The first gem of the lock file, or of the Gemfile without one, that compiles assets with Node.js. */
@@ -33,8 +37,10 @@ export async function assetsTool(app: App): Promise<AssetsTool | undefined> {
         ? text.includes(`\n    ${name} (`)
         : new RegExp(`^\\s*gem[\\s(]+["']${name}["']`, 'm').test(text)
     const tool = gems.find(has)
-    const name = tool ?? runtimes.find(has)
-    return name === undefined ? undefined : { why: `${file} has ${name}`, callsTools: tool !== undefined }
+    const runner = runtimes.some(has) ? undefined : runners.find(has)
+    const name = tool ?? runner
+    if (name === undefined) return undefined
+    return { why: `${file} has ${name}`, callsTools: tool !== undefined, runsNode: runner !== undefined }
   }
   return undefined
 }

@@ -80,6 +80,13 @@ it('static bin/detect asks the program about a folder of a workspace', async () 
   expect([await status('src'), await status('none')]).toEqual([0, 100])
 })
 
+it('nodejs bin/detect asks the program about gems that run JavaScript', async () => {
+  const status = async (gem: string) =>
+    (await runBin('nodejs', 'detect', [], {}, { Gemfile: 'gem "rails"\n', 'Gemfile.lock': `    ${gem} (1.0)\n` }))
+      .status
+  expect([await status('execjs'), await status('puma')]).toEqual([0, 100])
+})
+
 describe('procfile bin/detect', () => {
   it('takes part without starting Node where there is a Procfile', async () => {
     const { status, stdout } = await runBin('procfile', 'detect', ['Procfile'], { PATH: '/nowhere' })

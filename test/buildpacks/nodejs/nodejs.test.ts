@@ -94,6 +94,19 @@ describe('beside a server in another language', () => {
     expect(npm.commands.filter(each => /^npm (ci|install)/.test(each))).toEqual([])
   })
 
+  it.each<[string, Tree]>([
+    ['without a package.json', {}],
+    ['with one', { 'package.json': json({ scripts: { build: 'node build.js' } }) }],
+  ])('is in the image %s, where the server calls it, and starts nothing', async (_, more) => {
+    const { project } = await nodeProject({ Gemfile: '', ...more })
+    const { launch, layers, exitCode, output } = await project.build({
+      entries: [{ name: 'node', metadata: { launch: false, runtime: true } }],
+    })
+    expect(exitCode, output).toBe(0)
+    expect(layers['node']?.types).toEqual({ launch: true, build: true, cache: true })
+    expect(launch?.processes ?? []).toEqual([])
+  })
+
   it('leaves all tools where the server’s build calls them, and says which directories are for that alone', async () => {
     const { project, npm } = await nodeProject(webApp())
     const { launch, layers } = await project.build({

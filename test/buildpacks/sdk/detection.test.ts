@@ -317,6 +317,30 @@ describe('the role of a language', () => {
     })
   })
 
+  it('is a builder’s that leaves Node.js in the image for ExecJS, with a package.json or without', async () => {
+    const rails = {
+      Gemfile: '',
+      'config.ru': '',
+      'Gemfile.lock': 'GEM\n  specs:\n    execjs (2.10.0)\n    terser (1.2)\n',
+    }
+    const node = (metadata: object) => ({
+      plan: { sections: [{ requires: [{ name: 'ruby' }, { name: 'node', metadata }] }, {}] },
+    })
+    const called = { launch: false, runtime: true }
+    expect(await roleOf(rails, 'nodejs')).toMatchObject({
+      role: 'builder',
+      reason: 'Node.js: Gemfile.lock has execjs; the application starts with Ruby (Gemfile and config.ru)',
+    })
+    expect(await roleOf(rails, 'ruby')).toMatchObject(node(called))
+    expect(await roleOf({ ...rails, 'package.json': '{}' }, 'ruby')).toMatchObject(node(called))
+    const both = `${rails['Gemfile.lock']}    cssbundling-rails (1.4)\n`
+    const tools = { ...called, tools: true }
+    expect(await roleOf({ ...rails, 'Gemfile.lock': both, 'package.json': '{}' }, 'ruby')).toMatchObject(node(tools))
+    // V8 is in a gem.
+    const racer = { ...rails, 'Gemfile.lock': `${rails['Gemfile.lock']}    mini_racer (0.18.1)\n` }
+    expect(await roleOf(racer, 'nodejs')).toMatchObject({ role: 'none' })
+  })
+
   it('is a builder’s where a gem makes the pages of a site', async () => {
     const site = { Gemfile: 'gem "jekyll", "~> 4.4"\n', '_config.yml': '', 'index.html': '---\n---\n' }
     expect(await roleOf(site, 'ruby')).toMatchObject({
