@@ -30,11 +30,18 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
   }
   const program = makeProgram(run)
   for (const command of allCommands(program)) asOurs(command, process)
+  const words = withoutLeading(argv)
   try {
-    await program.parseAsync(withoutLeading(argv), { from: 'user' })
+    await program.parseAsync(words, { from: 'user' })
     return status
   } catch (error) {
     await context?.reporter.close()
+    if (
+      error instanceof CommanderError &&
+      error.code === 'commander.excessArguments' &&
+      /^(build|plan)$/.test(words[0] ?? '')
+    )
+      process.stderr.write(`The directory of the source goes after --path: bale ${words[0]} NAME --path DIR\n`)
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? 0 : exitStatus(new BaleError('usage', error.message))
     // Any failure after a stop is a result of the stop.

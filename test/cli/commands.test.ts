@@ -59,6 +59,13 @@ interface Index {
   readonly manifests: { digest: string; platform: object; annotations?: object }[]
 }
 
+it('says where a source goes that follows the name, as for docker build', async () => {
+  const { bale } = await user()
+  const build = await bale(['build', 'app', '.'])
+  expect([build.code, build.err]).toEqual([2, expect.stringContaining('goes after --path: bale build NAME --path DIR')])
+  expect((await bale(['image', 'ls', 'app'])).err).not.toContain('--path')
+})
+
 describe.runIf(process.geteuid?.() === 0)('X44 a data directory that another user could have written', () => {
   it.each([
     ['inspect', 'one'],
