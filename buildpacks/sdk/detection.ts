@@ -54,10 +54,11 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
     return { found, server, builders: [{ language: programs, strength: 'manifest', ...forMix }] }
   const node = found.find(({ language }) => language.id === 'nodejs')
   const makers = found.filter(({ language }) => language === server?.builtBy)
-  const tool = server?.language.id === 'ruby' ? await assetsTool(app) : undefined
-  // Without a package.json, Node.js alone is needed.
+  const isRuby = server?.language.id === 'ruby'
+  const tool = isRuby || server?.builtBy?.id === 'ruby' ? await assetsTool(app) : undefined
+  // Without a package.json, Node.js alone is needed; for the pages of a site, in the build.
   if (node === undefined && tool?.runsNode && programs !== undefined) {
-    const builder: Evidence = { language: programs, strength: 'manifest', because: tool.why, runsNode: true }
+    const builder: Evidence = { language: programs, strength: 'manifest', because: tool.why, runsNode: isRuby }
     return { found, server, builders: [builder, ...makers] }
   }
   if (server === undefined || node === undefined || node === server) return { found, server, builders: makers }

@@ -14,7 +14,7 @@ const gems = [
   'hanami-assets',
 ]
 /** ExecJS and gems that depend on it: they run JavaScript, and need Node.js alone. */
-const runners = ['execjs', 'terser', 'uglifier', 'coffee-rails', 'autoprefixer-rails']
+const runners = ['execjs', 'terser', 'uglifier', 'coffee-rails', 'autoprefixer-rails', 'github-pages']
 /** Gems that bring ExecJS a runtime of their own (its README). */
 const runtimes = ['mini_racer', 'duktape']
 

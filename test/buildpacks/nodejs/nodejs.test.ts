@@ -107,6 +107,15 @@ describe('beside a server in another language', () => {
     expect(launch?.processes ?? []).toEqual([])
   })
 
+  it('is there for a server’s build that calls it, without a package.json', async () => {
+    const { project } = await nodeProject({ Gemfile: '' })
+    const { layers, exitCode, output } = await project.build({
+      entries: [{ name: 'node', metadata: { launch: false } }],
+    })
+    expect(exitCode, output).toBe(0)
+    expect(layers['node']?.types).toEqual({ launch: false, build: true, cache: true })
+  })
+
   it('leaves all tools where the server’s build calls them, and says which directories are for that alone', async () => {
     const { project, npm } = await nodeProject(webApp())
     const { launch, layers } = await project.build({

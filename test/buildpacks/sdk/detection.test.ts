@@ -353,6 +353,10 @@ describe('the role of a language', () => {
     })
     const middleman = { Gemfile: "gem 'middleman'\n", 'config.rb': '', 'source/index.html.erb': '' }
     expect(await roleOf(middleman, 'static')).toMatchObject({ role: 'server' })
+    // The gem of GitHub Pages has CoffeeScript's.
+    const pages = { ...site, Gemfile: 'gem "github-pages"\n', 'Gemfile.lock': 'GEM\n  specs:\n    execjs (2.10.0)\n' }
+    const requires = [{ name: 'nginx' }, { name: 'node', metadata: { launch: false } }, { name: 'ruby' }]
+    expect(await roleOf(pages, 'static')).toMatchObject({ plan: { sections: [{ requires }, {}] } })
     // A start of somebody's own, or a server beside it.
     expect(await roleOf({ ...site, Procfile: 'web: bundle exec jekyll serve\n' }, 'ruby')).toMatchObject({
       role: 'server',
