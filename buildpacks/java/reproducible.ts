@@ -1,6 +1,7 @@
 import { createWriteStream } from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import type { Entry, ZipFile } from 'yauzl'
@@ -33,7 +34,13 @@ export async function makeArchiveReproducible(path: string, start: Date): Promis
 async function rewrite(zip: ZipFile, entries: readonly Entry[], made: string): Promise<void> {
   const isSigned = entries.some(({ fileName }) => /^META-INF\/[^/]+\.SF$/i.test(fileName))
   const writer = new ZipWriter()
-  const written = pipeline(writer.outputStream, createWriteStream(made))
+  const output = new PassThrough()
+  // Of an entry that cannot be read the writer's output would never end.
+  writer.on('error', error => output.destroy(error as Error))
+  writer.outputStream.pipe(output)
+  const written = pipeline(output, createWriteStream(made))
+  // The error of an entry is thrown below, or here once all are added.
+  written.catch(() => {})
   const contentOf = async (entry: Entry) => buffer(await zip.openReadStreamPromise(entry))
   for (const entry of entries) {
     const name = entry.fileName
@@ -46,7 +53,13 @@ async function rewrite(zip: ZipFile, entries: readonly Entry[], made: string): P
     else if (entry.compressionMethod === 0)
       writer.addBuffer(await contentOf(entry), name, { ...options, compress: false })
     // One after the other: there may be tens of thousands.
-    else writer.addReadStreamLazy(name, options, done => zip.openReadStream(entry, done))
+    else
+      writer.addReadStreamLazy(name, options, done =>
+        zip.openReadStream(entry, (error, stream) => {
+          stream?.on('error', failure => output.destroy(failure))
+          done(error, stream)
+        }),
+      )
   }
   writer.end()
   await written

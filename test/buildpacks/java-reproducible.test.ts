@@ -102,6 +102,13 @@ describe('archives of a build', () => {
     ])
   })
 
+  it('are an error where an entry is damaged', async () => {
+    const archive = await archiveOf(later(1), manifest, { name: 'a/Main.class', content: 'x'.repeat(5000) })
+    // The first byte of the compressed data: a kind of block that there is not.
+    archive.writeUInt8(0xff, archive.indexOf('a/Main.class') + 'a/Main.class'.length)
+    await expect(rewritten(archive)).rejects.toThrow('is no archive')
+  })
+
   it('keep the modes of files', async () => {
     const made = await rewritten(await archiveOf(later(1), { name: 'bin/shop', mode: 0o100755 }))
     const modes = await withEntries(made, entry => Promise.resolve(entry.externalFileAttributes >>> 16))
