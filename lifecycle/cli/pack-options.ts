@@ -35,7 +35,10 @@ export function fromPack(options: GlobalOptions, note: (text: string) => void): 
     ...(options[key] ?? []),
     ...caches.flatMap(cache => cache[key] ?? []),
   ]
-  const image = caches.find(({ cacheImage }) => cacheImage !== undefined)?.cacheImage
+  const [image, other] = [options.cacheImage, ...caches.map(({ cacheImage }) => cacheImage)].filter(
+    name => name !== undefined,
+  )
+  if (other !== undefined) throw wrong(`…name=${other}`, `there is one image for the cache already: ${image}`)
   return {
     ...options,
     ...(image !== undefined && { cacheImage: image }),
@@ -70,6 +73,8 @@ function check(text: string, entry: Entry): void {
   if (!['volume', 'image', 'bind'].includes(format)) throw wrong(text, 'the format is volume, image or bind')
   if (format === 'image' && type === 'launch') throw wrong(text, 'a cache for launch is no image')
   if (format === 'image' && !entry.get('name')) throw wrong(text, 'an image needs a name')
+  if (format === 'bind' && entry.get('source')?.includes(','))
+    throw wrong(text, 'the directory has a comma in its name')
   if (format === 'bind' && !entry.get('source')) throw wrong(text, 'a directory needs a source')
 }
 

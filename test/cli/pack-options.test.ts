@@ -80,6 +80,7 @@ describe('options of pack that Bale has otherwise', () => {
     'format=image',
     'type=build;format=image',
     'type=build;format=bind',
+    'type=build;format=bind;source=/a,b',
     'type=run',
     'type=build;format=x',
     'type=build;a=b',
@@ -88,6 +89,12 @@ describe('options of pack that Bale has otherwise', () => {
     expect(() => translated({ cache: [cache] })).toThrow(
       expect.objectContaining({ where: `--cache ${cache}` }) as Error,
     )
+  })
+
+  it('refuses a second image for the cache', () => {
+    const cache = ['type=build;format=image;name=a', 'type=build;format=image;name=b']
+    expect(() => translated({ cache })).toThrow('there is one image for the cache already: a')
+    expect(() => translated({ cacheImage: 'c', cache: cache.slice(1) })).toThrow('already: c')
   })
 
   it('says which ones change nothing', () => {
