@@ -83,7 +83,8 @@ describe('an application that is tested', () => {
     })
     expect(failures).toEqual([])
     expect(checks).toHaveLength(7)
-    expect(calls[0]).toEqual(['build', 'image', '--path', '/app', '--env', 'A=b=c', '--network', 'none'])
+    const build = ['build', 'image', '--path', '/app', '--clear-cache', '--env', 'A=b=c', '--network', 'none']
+    expect(calls[0]).toEqual(build)
     expect(calls.at(-1)).toEqual(['run', 'image', '--process', 'worker'])
   })
 

@@ -44,12 +44,15 @@ export interface Check {
 const patience = 180_000
 const longestBody = 4_000_000
 
-/** Stops after the first failure that leaves nothing more to check. */
+/**
+ * Builds as on a machine that never built the application: what it prints and makes must not depend on an earlier test.
+ * Stops after the first failure that leaves nothing more to check.
+ */
 export async function* checkApp(app: TestedApp, commands: Commands): AsyncGenerator<Check> {
   const { image, dir, expected, build } = app
   const { env = {}, exit = 0, error, log } = expected
   const variables = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
-  const built = await commands.start(['build', image, '--path', dir, ...variables, ...build]).ended
+  const built = await commands.start(['build', image, '--path', dir, '--clear-cache', ...variables, ...build]).ended
   const wanted = exit === 0 ? 'the build succeeds' : `the build ends with ${exit}`
   const check = verdict(wanted, built.code === exit, `it ended with ${built.code}`)
   yield check.failure === undefined ? check : { ...check, printed: lastOf(built.output) }
