@@ -1,6 +1,13 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { type App, type BuildContext, BuildpackError, declaredStart, firstSetting } from '../sdk/index.ts'
+import {
+  type App,
+  type BuildContext,
+  BuildpackError,
+  chooseFunction,
+  declaredStart,
+  firstSetting,
+} from '../sdk/index.ts'
 import type { GoCommand } from './command.ts'
 import { type GoProgram, hasPrograms, listPackages, namesPrograms } from './programs.ts'
 import type { Project } from './project.ts'
@@ -51,7 +58,7 @@ export async function writeFunctionProgram(
   if (sources.length === 0) return undefined
   const [own] = await listPackages(go, app.at(dir), ['.'])
   if (own === undefined || own.isMain) return undefined
-  const target = targetOf(env, sources, mod)
+  const target = await targetOf(app, env, sources, mod)
   if (target === undefined) return undefined
   const folder = await newFolder(app, dir)
   await mkdir(app.at(dir, folder))
@@ -85,31 +92,24 @@ async function isVendored(app: App, dir: string): Promise<boolean> {
   })
 }
 
-function targetOf(env: Readonly<Record<string, string>>, sources: readonly string[], mod: string): Target | undefined {
+async function targetOf(
+  app: App,
+  env: Readonly<Record<string, string>>,
+  sources: readonly string[],
+  mod: string,
+): Promise<Target | undefined> {
   const registered = sources.flatMap(registeredIn)
-  const setting = firstSetting(env, 'GOOGLE_FUNCTION_TARGET')
-  if (setting !== undefined) {
-    if (!/^\p{Lu}\w*$/u.test(setting.value) && !registered.includes(setting.value)) {
-      throw new BuildpackError(
-        `${JSON.stringify(setting.value)} is no function that the package registers or exports`,
-        {
-          where: setting.name,
-          fix:
-            registered.length > 0
-              ? `write one of ${registered.join(', ')}`
-              : 'write the name of one that the package exports',
-        },
-      )
-    }
-    const target = { name: setting.value, why: setting.name }
-    return registered.includes(setting.value) ? target : { ...target, register: signatureOf(env) }
-  }
-  const [only, ...others] = registered
-  if (only === undefined) return undefined
-  if (others.length === 0) return { name: only, why: 'the only one that the package registers' }
-  throw new BuildpackError(`the package has several functions: ${registered.join(', ')}`, {
-    where: mod,
-    fix: `set GOOGLE_FUNCTION_TARGET to the one to serve: GOOGLE_FUNCTION_TARGET=${only}`,
+  const chosen = await chooseFunction(app, env, registered, mod)
+  if (chosen === undefined) return undefined
+  const { name, setting } = chosen
+  if (registered.includes(name)) return { name, why: setting ?? 'the only one that the package registers' }
+  if (/^\p{Lu}\w*$/u.test(name)) return { name, why: setting ?? '', register: signatureOf(env) }
+  throw new BuildpackError(`${JSON.stringify(name)} is no function that the package registers or exports`, {
+    where: setting ?? '',
+    fix:
+      registered.length > 0
+        ? `write one of ${registered.join(', ')}`
+        : 'write the name of one that the package exports',
   })
 }
 

@@ -1,4 +1,4 @@
-import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
+import { type App, chooseFunction, firstSetting, shellQuote } from '../sdk/index.ts'
 import { candidateFiles, notebooks } from '../sdk/python-starts.ts'
 import { serveOnPort } from './listen.ts'
 import { portOfCall } from './port.ts'
@@ -110,25 +110,17 @@ export async function functionStart(
 ): Promise<Start | undefined> {
   if (!installed.has('functions-framework')) return undefined
   const file = firstSetting(env, 'GOOGLE_FUNCTION_SOURCE')?.value ?? 'main.py'
-  const setting = firstSetting(env, 'GOOGLE_FUNCTION_TARGET')
   const registered = /^@functions_framework\.\w+(?:\([^)\n]*\))?\s*\n(?:@.*\n)*(?:async\s+)?def\s+(\w+)/gm
   const names = Array.from(((await app.read(file)) ?? '').matchAll(registered), ([, name = '']) => name)
-  const [only, ...others] = setting === undefined ? names : [setting.value]
-  if (only === undefined) return undefined
-  if (others.length > 0) {
-    if ((await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined) return undefined
-    throw new BuildpackError(`${file} has several functions: ${names.join(', ')}`, {
-      where: file,
-      fix: `set GOOGLE_FUNCTION_TARGET to the one to serve: GOOGLE_FUNCTION_TARGET=${only}`,
-    })
-  }
+  const chosen = await chooseFunction(app, env, names, file)
+  if (chosen === undefined) return undefined
   const type = firstSetting(env, 'GOOGLE_FUNCTION_SIGNATURE_TYPE')
   const options = [
     ...(file === 'main.py' ? [] : [`--source ${shellQuote(file)}`]),
     ...(type === undefined ? [] : [`--signature-type ${shellQuote(type.value)}`]),
   ].map(option => ` ${option}`)
   return {
-    command: `functions-framework --target ${shellQuote(only)}${options.join('')} --host ${host} --port ${port}`,
-    why: setting === undefined ? `${file} has the function ${only}` : setting.name,
+    command: `functions-framework --target ${shellQuote(chosen.name)}${options.join('')} --host ${host} --port ${port}`,
+    why: chosen.setting ?? `${file} has the function ${chosen.name}`,
   }
 }

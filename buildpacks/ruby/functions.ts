@@ -1,4 +1,4 @@
-import { type App, BuildpackError, firstSetting, shellQuote } from '../sdk/index.ts'
+import { type App, chooseFunction, firstSetting, shellQuote } from '../sdk/index.ts'
 import type { Facts, Start } from './start.ts'
 
 /** Where the program of the framework looks for functions. */
@@ -11,21 +11,14 @@ const source = 'app.rb'
  */
 export async function functionStart({ app, gems, env }: Facts): Promise<Start | undefined> {
   if (!gems.has('functions_framework')) return undefined
-  const setting = firstSetting(env, 'GOOGLE_FUNCTION_TARGET')
-  const [only, ...others] = setting === undefined ? await definedIn(app) : [setting.value]
-  if (only === undefined) return undefined
-  if (others.length > 0) {
-    throw new BuildpackError(`it has several functions: ${[only, ...others].join(', ')}`, {
-      where: source,
-      fix: `set GOOGLE_FUNCTION_TARGET to the one to serve: GOOGLE_FUNCTION_TARGET=${only}`,
-    })
-  }
+  const chosen = await chooseFunction(app, env, await definedIn(app), source)
+  if (chosen === undefined) return undefined
   const type = firstSetting(env, 'GOOGLE_FUNCTION_SIGNATURE_TYPE')
   const option = type === undefined ? '' : ` --signature-type ${shellQuote(type.value)}`
   return {
     // It listens on $PORT, or on 8080.
-    command: `bundle exec functions-framework-ruby --target ${shellQuote(only)}${option} --bind 0.0.0.0`,
-    why: setting === undefined ? `${source} defines the function ${only}` : setting.name,
+    command: `bundle exec functions-framework-ruby --target ${shellQuote(chosen.name)}${option} --bind 0.0.0.0`,
+    why: chosen.setting ?? `${source} defines the function ${chosen.name}`,
   }
 }
 

@@ -15,6 +15,7 @@ export {
 } from './buildpack.ts'
 export { keepGit, type Command, type CommandResult, type Run, type Runner, type RunOptions } from './command.ts'
 export { type DeclaredCommand, declaredStart } from './declared-start.ts'
+export { type ChosenFunction, chooseFunction } from './functions.ts'
 export { composerPackages } from './composer-packages.ts'
 export { assetsTool, buildOnlyPaths } from './ruby-assets.ts'
 export { findRubySite, type RubySite } from './ruby-sites.ts'

@@ -252,8 +252,15 @@ describe('the start', () => {
 
     it('is an error where there are several, and a plain program where there is none', async () => {
       const several = start('FunctionsFramework.http "a" do |r|\nend\nFunctionsFramework.http "b" do |r|\nend\n')
-      expect(await failureOf(several)).toMatchObject({ where: 'app.rb', message: 'it has several functions: a, b' })
+      expect(await failureOf(several)).toMatchObject({ where: 'app.rb', message: 'there are several functions: a, b' })
       expect((await start('puts 1\n'))?.command).toBe('bundle exec ruby app.rb')
+    })
+
+    it('is not chosen for the user among several where a Procfile starts one', async () => {
+      const source = 'FunctionsFramework.http "a" do |r|\nend\nFunctionsFramework.http "b" do |r|\nend\n'
+      const procfile = 'web: bundle exec functions-framework-ruby --target b\n'
+      const given = await facts({ 'app.rb': source, Procfile: procfile }, 'functions_framework')
+      expect((await findStart(given))?.command).toBe('bundle exec ruby app.rb')
     })
   })
 

@@ -144,12 +144,7 @@ describe('a function of the Functions Framework', () => {
   })
 
   it.each<[string, Tree, Record<string, string>, RegExp]>([
-    [
-      'several',
-      app(registers('A', 'B')),
-      {},
-      /go\.mod: the package has several functions: A, B[^]*GOOGLE_FUNCTION_TARGET=A/,
-    ],
+    ['several', app(registers('A', 'B')), {}, /go\.mod: there are several functions: A, B[^]*GOOGLE_FUNCTION_TARGET=A/],
     [
       'no name of Go',
       app(registers('A')),

@@ -38,7 +38,7 @@ describe('a function of Google’s Functions Framework', () => {
 
   it('is for the user to choose among several', async () => {
     const file = "functions.http('a', f); functions.http('b', g)"
-    await expect(startOf({ 'index.js': file })).rejects.toThrow('index.js has several functions: a, b')
+    await expect(startOf({ 'index.js': file })).rejects.toThrow('there are several functions: a, b')
   })
 
   it.each<[Tree, Record<string, string>]>([

@@ -902,7 +902,7 @@ describe('the start', () => {
     })
     const { exitCode, output } = await project.build({ entries: [{ name: 'node', metadata: { launch: false } }] })
     expect(exitCode, output).toBe(0)
-    expect((await project.build()).output).toContain('index.js has several functions: a, b')
+    expect((await project.build()).output).toContain('index.js: there are several functions: a, b')
   })
 })
 

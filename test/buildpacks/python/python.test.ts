@@ -1046,7 +1046,7 @@ describe('the start', () => {
   it('of several functions is for the user to choose', async () => {
     const two = ['a', 'b'].map(name => `@functions_framework.http\ndef ${name}(request):\n  return 1\n`).join('\n')
     const output = await start({ ...needs('functions-framework'), 'main.py': two })
-    expect(output).toContain('Error: main.py: main.py has several functions: a, b')
+    expect(output).toContain('Error: main.py: there are several functions: a, b')
     expect(output).toContain('GOOGLE_FUNCTION_TARGET=a')
   })
 
