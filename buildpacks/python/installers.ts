@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { compare } from '@renovatebot/pep440'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type BuildContext, BuildpackError, digestOf, firstSetting, type RunOptions } from '../sdk/index.ts'
 import { certificates, compileEnv, pipInstall, type ResolvedPackage, scmVersion, type Tools } from './pip.ts'
 import type { LockTool, Project } from './project.ts'
 import { readRequirements } from './requirements.ts'
 import { installError, readSettings } from './settings.ts'
-import { lockToolVersions } from './tools.ts'
+import type { LockToolUse } from './tools.ts'
 import { uvEnv } from './uv.ts'
 
 /** What is installed, what that depends on, and how. */
@@ -40,10 +41,10 @@ export async function planInstallation(
 ): Promise<Installation | undefined> {
   if (project.kind === 'requirements') return pipInstallation(context, tools, project.files)
   if (project.kind === 'package') return packageInstallation(context, tools, project.file)
-  if (project.kind !== 'locked') return undefined
+  if (project.kind !== 'locked' || tools.lockTool === undefined) return undefined
   return project.tool === 'pipenv'
-    ? pipenvInstallation(context, tools, project.file)
-    : lockInstallation(context, tools, project.tool, project.file)
+    ? pipenvInstallation(context, tools, tools.lockTool, project.file)
+    : lockInstallation(context, tools, tools.lockTool, project.tool, project.file)
 }
 
 async function pipInstallation(context: BuildContext, tools: Tools, names: readonly string[]): Promise<Installation> {
@@ -100,7 +101,12 @@ async function packageInstallation(
 }
 
 /** Pipenv says what it locked in pip's words, hashes included, and pip installs that. */
-async function pipenvInstallation(context: BuildContext, tools: Tools, file: string): Promise<Installation> {
+async function pipenvInstallation(
+  context: BuildContext,
+  tools: Tools,
+  lockTool: LockToolUse,
+  file: string,
+): Promise<Installation> {
   const settings = readSettings(context.env)
   const lock = await context.app.read('Pipfile.lock')
   if (lock === undefined) {
@@ -108,7 +114,7 @@ async function pipenvInstallation(context: BuildContext, tools: Tools, file: str
   }
   const open = lock === undefined ? file : /"(?:path|file|git)"\s*:/.test(lock) ? 'Pipfile.lock' : settings.open
   const install = async (venv: string) => {
-    const pipenv = await tools.programs('pipenv')
+    const pipenv = await lockTool.provide()
     const env = { ...toolEnv(context, tools, venv), PIPENV_PIPFILE: context.app.at('Pipfile') }
     if (lock === undefined) {
       await runTool(context, [pipenv, 'lock'], file, { env })
@@ -118,13 +124,14 @@ async function pipenvInstallation(context: BuildContext, tools: Tools, file: str
     await writeFile(list, stdout)
     return pipInstall(context, tools, venv, ['-r', list], file)
   }
-  const installer = `pipenv ${lockToolVersions.pipenv}`
+  const installer = `pipenv ${lockTool.version}`
   return { title: file, installer, digest: digestOf(lock ?? '', settings.digest), open, install }
 }
 
 async function lockInstallation(
   context: BuildContext,
   tools: Tools,
+  lockTool: LockToolUse,
   tool: Exclude<LockTool, 'pipenv'>,
   file: string,
 ): Promise<Installation> {
@@ -141,14 +148,15 @@ async function lockInstallation(
   const commands: Record<typeof tool, string[]> = {
     uv: ['sync', '--locked', '--no-default-groups', '--no-progress'],
     poetry: [
-      ...(unlocked ? ['install'] : ['sync']),
+      // In an environment that is new the two are the same; Poetry 1 has no `sync`.
+      ...(unlocked || compare(lockTool.version, '2.0') < 0 ? ['install'] : ['sync']),
       ...['--only', 'main', '--no-interaction', '--no-ansi'],
       ...(isPackage ? [] : ['--no-root']),
     ],
     pdm: ['sync', '--prod', '--no-self'],
   }
   const install = async (venv: string) => {
-    const program = await tools.programs(tool)
+    const program = await lockTool.provide()
     const options = { env: toolEnv(context, tools, venv) }
     await runTool(context, [program, ...commands[tool]], file, options)
     if (tool === 'pdm' && isPackage) {
@@ -158,7 +166,7 @@ async function lockInstallation(
   }
   return {
     title: file,
-    installer: `${tool} ${lockToolVersions[tool]}`,
+    installer: `${tool} ${lockTool.version}`,
     digest: digestOf(
       lock,
       manifest,

@@ -4,7 +4,7 @@ import type { NativePackages } from '../debian/native-libraries.ts'
 import { type BuildContext, keepGit } from '../sdk/index.ts'
 import type { Pip, Python } from './runtime.ts'
 import { installError } from './settings.ts'
-import type { LockToolPrograms } from './tools.ts'
+import type { LockToolUse } from './tools.ts'
 
 export interface Tools {
   readonly python: Python
@@ -15,7 +15,8 @@ export interface Tools {
   readonly temp: string
   /** The directory of the installers' caches, which the next build has again. */
   readonly cache: string
-  readonly programs: LockToolPrograms
+  /** The tool of a project with a lock file. */
+  readonly lockTool: LockToolUse | undefined
   /** What packages without wheels are compiled with. */
   readonly native: NativePackages
 }

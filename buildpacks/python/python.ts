@@ -31,7 +31,8 @@ import { checkProject, findProject, otherTools, type Project } from './project.t
 import { provideDebianPython, provideHeaders, providePip, type Python } from './runtime.ts'
 import { rejectedSettings } from './settings.ts'
 import { checkStart, findStart, noStart } from './start.ts'
-import { lockToolPrograms } from './tools.ts'
+import { chooseLockTool, provideAskedPip } from './tools.ts'
+import { type Installer, installerNames, listVersions } from './tool-versions.ts'
 import { listDownloads, provideDownloadedPython, provideUv, type Uv } from './uv.ts'
 import { type Installed, provideVenv } from './venv.ts'
 import { chooseVersion, contradictions, type Wanted, wantedPython } from './version.ts'
@@ -109,18 +110,20 @@ async function install(
   const uv = async () => provideUv(context, await providePip(context, archive), temp)
   const python = await choosePython(context, archive, wanted, uv, launch)
   if (project.kind === 'plain') return new Set()
-  const pip = await providePip(context, archive)
+  const debianPip = await providePip(context, archive)
+  const pip = await provideAskedPip(context, python, debianPip)
+  const base = { python, pip: debianPip, temp }
+  const lockTool = project.kind === 'locked' ? await chooseLockTool(context, base, project.tool) : undefined
   const cache = await context.layer('pip-cache', {
     types: { cache: true },
     key: {},
     restore: () => keep,
     create: async () => {},
   })
-  const programs = lockToolPrograms(context, python, pip, temp)
   const include = await provideHeaders(context, archive, python)
   const declared = await declaredPackages(context.app, await packageFilesOf(context, project))
   const native = await provideNativePackages(context, archive, buildPackages(declared))
-  const tools = { python, pip, include, temp, cache: cache.path, programs, native }
+  const tools = { python, pip, include, temp, cache: cache.path, lockTool, native }
   const installation = await planInstallation(context, tools, project)
   if (installation === undefined) return new Set()
   const documentation = launch ? undefined : await findDocumentation(context.app)
@@ -139,14 +142,21 @@ async function install(
   return installed
 }
 
-/** Debian's Python, and those that uv can download. */
+/** Debian's Python, those that uv can download, and the installers that the package index has. */
 function offers(context: BuildContext): Promise<Offer[]> {
   return withTempDir(async temp => {
     const archive = await DebianArchive.open(context, temp)
     const debian = await debianOffers(context, { Python: [`python${debianPython(context)}`] })
-    const uv = await provideUv(context, await providePip(context, archive), temp)
+    const pip = await providePip(context, archive)
+    const uv = await provideUv(context, pip, temp)
     const from = `builds that uv ${uv.version} downloads, or those of UV_PYTHON_INSTALL_MIRROR`
-    return [...debian, { name: 'Python', from, versions: await listDownloads(context, uv) }]
+    const python = { name: 'Python', from, versions: await listDownloads(context, uv) }
+    const installers = Object.entries(installerNames).map(async ([tool, name]) => ({
+      name,
+      from: `the package index, for Python ${debianPython(context)}`,
+      versions: await listVersions(context, pip, tool as Installer, debianPython(context)),
+    }))
+    return [...debian, python, ...(await Promise.all(installers))]
   })
 }
 

@@ -2,7 +2,7 @@ import { satisfies, valid, validRange } from '@renovatebot/pep440'
 
 /**
  * A wish for a version in PEP 440's form. Bare versions follow pyenv, Heroku and Paketo: `3.13`, `python-3.13.2`, `3.13.*`,
- * `3.x`. A bare patch release also accepts later patches of the same minor version, since those only mend faults:
+ * `3.x`; `^3.12` and `~3.12` are Poetry's. A bare patch release also accepts later patches of the same minor version, since those only mend faults:
  * `3.13.2` is `>=3.13.2,==3.13.*`; who needs exactly this one writes `==3.13.2`.
  * @returns undefined for what is no wish for a version of CPython
  */
@@ -19,7 +19,12 @@ export function toSpecifier(text: string): string | undefined {
 function toClause(clause: string): string | undefined {
   if (/^(===|==|~=|!=|<=|>=|<|>)/.test(clause)) return clause.replaceAll(/\s+/g, '')
   const caret = /^\^\s*(\d+(?:\.\d+)*)$/.exec(clause)?.[1]
-  if (caret !== undefined) return `>=${caret},<${Number(caret.split('.')[0]) + 1}`
+  if (caret !== undefined) {
+    const [major = 0, minor = 0] = caret.split('.').map(Number)
+    return `>=${caret},<${major === 0 ? `0.${minor + 1}` : major + 1}`
+  }
+  const tilde = /^~\s*(\d+(?:\.\d+)*)$/.exec(clause)?.[1]
+  if (tilde !== undefined) return `>=${tilde},==${tilde.split('.').slice(0, 2).join('.')}.*`
   const bare = /^(?:(?:c?python)[- ]?)?v?(\d.*)$/i.exec(clause)?.[1]?.replace(/(\.[x*])+$/i, '')
   if (bare === undefined || valid(bare) === null) return clause === '*' || clause === 'latest' ? '>=3' : undefined
   const parts = bare.split('.')

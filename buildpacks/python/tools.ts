@@ -1,10 +1,18 @@
 import { join } from 'node:path'
-import type { BuildContext } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError } from '../sdk/index.ts'
 import type { LockTool } from './project.ts'
-import type { Pip, Python } from './runtime.ts'
+import { type Pip, type Python, reproducibleEnv } from './runtime.ts'
+import {
+  type Chosen,
+  chosenVersion,
+  type Installer,
+  installerNames,
+  listVersions,
+  notToBeHad,
+} from './tool-versions.ts'
 import { provideUv, uvVersion } from './uv.ts'
 
-/** The versions of the tools that install what their lock files say. */
+/** The versions of the tools that install what their lock files say, where nothing asks for another. */
 export const lockToolVersions: Readonly<Record<LockTool, string>> = {
   uv: uvVersion,
   poetry: '2.5.1',
@@ -15,33 +23,110 @@ export const lockToolVersions: Readonly<Record<LockTool, string>> = {
 /** Dependencies that the tools do not limit themselves: PDM fails with the second version of hishel. */
 const limits: Readonly<Record<LockTool, readonly string[]>> = { uv: [], poetry: [], pdm: ['hishel<2'], pipenv: [] }
 
-/** Brings a tool when it is first needed, and gives the path of its program. */
-export type LockToolPrograms = (tool: LockTool) => Promise<string>
+/** A tool that installs what its lock file says. */
+export interface LockToolUse {
+  readonly version: string
+  /** Brings the tool when it is needed, and gives the path of its program. */
+  provide(): Promise<string>
+}
+
+interface Base {
+  readonly python: Python
+  readonly pip: Pip
+  readonly temp: string
+}
 
 /** uv is a program of its own; the others are installed from PyPI into a layer of the build, on the application's Python. */
-export function lockToolPrograms(context: BuildContext, python: Python, pip: Pip, temp: string): LockToolPrograms {
-  return async tool => {
-    if (tool === 'uv') return (await provideUv(context, pip, temp)).program
-    const version = lockToolVersions[tool]
-    const layer = await context.layer(tool, {
-      title: `${tool} ${version}`,
-      types: { cache: true },
-      key: { [tool]: version, Python: python.version },
-      create: async dir => {
-        const env = { ...python.env, PYTHONPATH: pip.modules, PIP_DISABLE_PIP_VERSION_CHECK: '1' }
-        await context.run([python.program, '-m', 'venv', '--without-pip', dir], { env: python.env, quiet: true })
-        const flags = ['--no-input', '--progress-bar=off', '--no-cache-dir']
-        await context.run(
-          [join(dir, 'bin/python'), '-m', 'pip', 'install', ...flags, `${tool}==${version}`, ...limits[tool]],
-          {
-            env,
-            quiet: true,
-            name: `pip install ${tool}==${version}`,
-            fix: `check that the package index has ${tool} ${version}`,
-          },
-        )
-      },
-    })
-    return join(layer.path, 'bin', tool)
-  }
+export async function chooseLockTool(context: BuildContext, base: Base, tool: LockTool): Promise<LockToolUse> {
+  const usual = lockToolVersions[tool]
+  const chosen = await chosenVersion(context, base, tool, usual)
+  const version = chosen?.version ?? usual
+  if (chosen) context.log.info(reasonOf(tool, chosen))
+  if (tool === 'uv' && version === usual)
+    return { version, provide: async () => (await provideUv(context, base.pip, base.temp)).program }
+  return { version, provide: async () => provideTool(context, base, tool, version, chosen) }
+}
+
+const reasonOf = (tool: Installer, { version, request }: Chosen): string =>
+  `${installerNames[tool]} ${version}: ${request.where} asks for ${request.value}`
+
+async function provideTool(
+  context: BuildContext,
+  { python, pip }: Base,
+  tool: LockTool,
+  version: string,
+  chosen: Chosen | undefined,
+): Promise<string> {
+  // The layer `uv` is that of the uv that downloads interpreters.
+  const layer = await context.layer(tool === 'uv' ? 'uv-for-packages' : tool, {
+    title: `${tool} ${version}`,
+    types: { cache: true },
+    key: { [tool]: version, Python: python.version },
+    create: async dir => {
+      await context.run([python.program, '-m', 'venv', '--without-pip', dir], { env: python.env, quiet: true })
+      const flags = ['--no-input', '--progress-bar=off', '--no-cache-dir', ...limits[tool]]
+      const program = { path: join(dir, 'bin/python'), env: python.env }
+      await installTool(context, { python, pip, program }, { tool, version, chosen, flags })
+    },
+  })
+  return join(layer.path, 'bin', tool)
+}
+
+/** pip in the version that somebody asks for; the given one where nobody does. */
+export async function provideAskedPip(context: BuildContext, python: Python, pip: Pip): Promise<Pip> {
+  const chosen = await chosenVersion(context, { python, pip }, 'pip', pip.version)
+  if (chosen === undefined || chosen.version === pip.version) return pip
+  const { version } = chosen
+  context.log.info(reasonOf('pip', chosen))
+  const layer = await context.layer('pip-for-packages', {
+    title: `pip ${version}`,
+    types: { cache: true },
+    key: { pip: version, Python: python.minor },
+    create: async dir => {
+      // The build image's own Python runs the pip that brings another.
+      const program = { path: 'python3', env: reproducibleEnv }
+      const isFor = ['--no-deps', '--only-binary=:all:', '--python-version', python.minor]
+      const flags = [...isFor, '--no-compile', '--no-input', '--target', dir]
+      await installTool(context, { python, pip, program }, { tool: 'pip', version, chosen, flags })
+      await context.run([python.program, '-m', 'pip', '--version'], {
+        env: { ...python.env, PYTHONPATH: dir },
+        quiet: true,
+        name: `pip ${version} on Python ${python.minor}`,
+        fix: `ask for a newer pip: ${chosen.request.where}`,
+      })
+    },
+  })
+  return { version, modules: layer.path }
+}
+
+/** @throws BuildpackError with the nearest version, if the index does not have the one that is asked for */
+async function installTool(
+  context: BuildContext,
+  base: Omit<Base, 'temp'> & { readonly program: { readonly path: string; readonly env: Python['env'] } },
+  { tool, version, chosen, flags }: Installable,
+): Promise<void> {
+  const { python, pip, program } = base
+  const requirement = `${tool}==${version}`
+  const result = await context.run([program.path, '-m', 'pip', 'install', requirement, ...flags], {
+    env: { ...program.env, PYTHONPATH: pip.modules, PIP_DISABLE_PIP_VERSION_CHECK: '1' },
+    quiet: true,
+    allowFailure: chosen !== undefined,
+    name: `pip install ${requirement}`,
+    fix: `check that the package index has ${tool} ${version}`,
+  })
+  if (result.exitCode === 0 || chosen === undefined) return
+  const versions = await listVersions(context, pip, tool, python.minor)
+  if (!versions.includes(version)) throw notToBeHad(tool, chosen.request, versions, python)
+  context.log.detail(result.stderr)
+  throw new BuildpackError(`pip install ${requirement} failed with exit status ${result.exitCode}`, {
+    where: chosen.request.where,
+    fix: `ask for another version of ${installerNames[tool]}`,
+  })
+}
+
+interface Installable {
+  readonly tool: Installer
+  readonly version: string
+  readonly chosen: Chosen | undefined
+  readonly flags: readonly string[]
 }

@@ -77,7 +77,7 @@ export async function chooseVersion(
 }
 
 /** The version that is nearest to the one that a text names: by minor versions, then by patches, of which the last is the newest. */
-function nearest(versions: readonly string[], text: string): string {
+export function nearest(versions: readonly string[], text: string): string {
   const numbers = (version: string) => version.split('.').map(Number)
   const [major = 0, minor = 0, patch = 99] = numbers(/\d+(?:\.\d+)*/.exec(text)?.[0] ?? '')
   const distance = (version: string) => {

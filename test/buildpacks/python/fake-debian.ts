@@ -62,6 +62,14 @@ export class FakeDebian {
   mirror: string | undefined
   /** Versions of CPython that uv can download. */
   downloads: string[] = ['3.14.1', '3.13.9', '3.12.8', '3.12.1']
+  /** Versions of installers on PyPI. */
+  installers: Record<string, string[]> = {
+    pip: ['26.1', '25.1.1', '25.1', '24.3.1', '21.3.1'],
+    poetry: ['2.5.1', '2.1.4', '2.1.3', '1.8.5'],
+    uv: ['0.13.9', '0.8.2', '0.5.0'],
+    pdm: ['2.29.4'],
+    pipenv: ['2026.10.3', '2024.4.1'],
+  }
   /** What lock files hold. */
   locked: string[] = []
   /** Files that pip leaves in the virtual environment. */
@@ -209,7 +217,15 @@ export class FakeDebian {
   }
 
   async #pip([verb, ...args]: readonly string[], { argv, cwd, env }: Command): Promise<CommandResult> {
+    if (verb === 'index') {
+      const [, name = ''] = args
+      this.commands.push(`pip index versions ${name}`)
+      return done(JSON.stringify({ name, versions: this.installers[name] ?? [] }))
+    }
     if (verb === 'check') return { exitCode: this.conflicts === '' ? 0 : 1, stdout: this.conflicts, stderr: '' }
+    const [tool = '', version = ''] = args.find(arg => /^\w+==[\d.]+$/.test(arg))?.split('==') ?? []
+    if (this.installers[tool]?.includes(version) === false)
+      return { exitCode: 1, stdout: '', stderr: `ERROR: No matching distribution found for ${tool}==${version}` }
     if (args.includes('--target')) return done()
     const files = args.filter((_, i) => args[i - 1] === '-r')
     const rest = args.filter(
