@@ -40,8 +40,8 @@ import { checkSources } from './sources.ts'
 import { provideScriptVariables } from './script-variables.ts'
 import { providePrograms, provideRuntime } from './programs.ts'
 import { provideNode } from './runtime.ts'
-import { buildScripts, buildsNothing, mayCallManager, namesProgram } from './scripts.ts'
-import { declaredStart, noStart, otherStart, watchedStart, webProcess } from './start.ts'
+import { buildScripts, buildsNothing, hasInstallScripts, mayCallManager, namesProgram, withCalled } from './scripts.ts'
+import { checkTypes, declaredStart, noStart, otherStart, sourceStart, webProcess } from './start.ts'
 import { withVariables } from './variables.ts'
 import { requestedNode } from './version.ts'
 
@@ -74,7 +74,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (programsFor !== undefined) return providePrograms(given, bundled, programsFor)
   const isCalled = given.plan.some(({ metadata }) => metadata['runtime'] === true)
   if (isCalled && !(await given.app.has('package.json'))) return provideRuntime(given, bundled)
-  const project = await findProject(given)
+  const site = given.plan.map(({ metadata }) => metadata['folder']).find(each => typeof each === 'string')
+  const project = await findProject(given, site)
   const framework = await findFramework(project.app)
   // Beside a server in another language, Node.js builds what that serves and is not in the image.
   const launch = given.plan.length === 0 || given.plan.some(({ metadata }) => metadata['launch'] !== false)
@@ -97,11 +98,17 @@ async function build(given: BuildContext): Promise<BuildResult> {
     declaredStart(env, json) ??
     (launch ? await functionStart(app, env, json) : undefined) ??
     (isBun && framework === undefined ? await bunStart(app, json) : undefined) ??
-    (mayWatch ? await watchedStart(app, json) : undefined)
-  if (launch && declared === undefined && elsewhere === undefined && framework === undefined) checkChoice(project)
+    (mayWatch ? await sourceStart(app, json) : undefined)
+  if (launch && declared === undefined && elsewhere === undefined && framework === undefined) {
+    checkChoice(project)
+    // No script that could make a file runs.
+    const runsNothing = !project.nx && buildsNothing(scripts) && scripts.before.length === 0 && !hasInstallScripts(json)
+    if (runsNothing) throw await noStart(app, json)
+  }
   // What starts the application, as far as it is known: the package manager is in the image if that may call it.
   const commands = [declared?.command, elsewhere].filter(command => command !== undefined)
-  const planned = await planPackages(context, project, choice.lockFile, scripts, launch ? commands : [])
+  const called = (starts: readonly string[]) => withCalled(starts, json.scripts, project.rootJson.scripts)
+  const planned = await planPackages(context, project, choice.lockFile, scripts, launch ? called(commands) : [])
   const plan = tools ? { ...planned, dev: true, prune: false } : planned
   const launchManager = launch && commands.some(command => mayCallManager(command, choice.kind.commands))
   const needsManager = launchManager || plan.how !== 'none' || plan.builds
@@ -120,7 +127,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   // A start script for development gives way to the server that the build makes, so it keeps no devDependency.
   const startCommands = async () => {
     const own = await findOwnStart()
-    return launch ? [own?.command ?? declared?.command, elsewhere].filter(command => command !== undefined) : []
+    const starts = [own?.command ?? declared?.command, elsewhere].filter(command => command !== undefined)
+    return launch ? called(starts) : []
   }
   let built: Built = { paths: [], components: [] }
   if (needsManager) {
@@ -143,7 +151,9 @@ async function build(given: BuildContext): Promise<BuildResult> {
   await leaveOut(context, project)
 
   const found = await findOwnStart()
-  if (launch && found === undefined && elsewhere === undefined) throw framework ? noServer(framework) : noStart(json)
+  if (launch && found === undefined && elsewhere === undefined)
+    throw framework ? noServer(framework) : await noStart(app, json)
+  if (found) checkTypes(found, node.version)
   if (found) log.info(`Starts with: ${found.command} (${found.why})`)
   if (launch && found) await warnOfAddress(app, log, found.command)
   if (launch && framework?.name === 'Angular SSR') await warnOfUnknownHosts(app, env, log)

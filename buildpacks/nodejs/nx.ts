@@ -1,5 +1,6 @@
 import { join, posix } from 'node:path'
 import type { App } from '../sdk/index.ts'
+import { inferredFrom } from '../sdk/nx-front-end.ts'
 import type { PackageJson } from './package-json.ts'
 import { parseYaml, type Table, tableOf } from './yaml.ts'
 
@@ -11,11 +12,6 @@ export interface NxApplication {
   /** Folders in which its build may leave the program, from the top of the repository, the likeliest first. */
   readonly outputs: readonly string[]
 }
-
-/** Configurations from which Nx's plugins infer how a project is built. */
-const inferred = ['vite', 'webpack', 'rspack', 'rsbuild', 'next'].flatMap(tool =>
-  ['js', 'cjs', 'mjs', 'ts', 'mts', 'cts'].map(ending => `${tool}.config.${ending}`),
-)
 
 /** What Nx asks for where people could answer, and what it would tell or keep. */
 export const nxVariables = {
@@ -46,7 +42,7 @@ async function readApplication(root: App, dir: string): Promise<NxApplication | 
   const name = [own['name'], manifest?.['name']].find(value => typeof value === 'string' && value !== '') as
     string | undefined
   if (name === undefined || /-e2e$/.test(dir)) return undefined
-  const builds = targets['build'] !== undefined || (await root.firstOf(inferred.map(file => join(dir, file))))
+  const builds = targets['build'] !== undefined || (await root.firstOf(inferredFrom.map(file => join(dir, file))))
   const isApplication =
     own['projectType'] === 'application' ||
     (own['projectType'] === undefined && (await root.has(join(dir, 'tsconfig.app.json'))))

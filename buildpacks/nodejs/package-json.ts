@@ -13,6 +13,8 @@ export interface PackageJson {
   readonly devNode: string | undefined
   readonly name: string | undefined
   readonly version: string | undefined
+  /** The files of the commands that the package brings. */
+  readonly commands: readonly string[]
   /** The tables that npm hands to scripts as variables: `npm_package_config_port`. */
   readonly scriptTables: { readonly config: unknown; readonly engines: unknown; readonly bin: unknown }
   /** The folders and archives that dependencies are, by field and name: `["dependencies.lib", "../lib"]`. */
@@ -62,6 +64,7 @@ export const noPackageJson: PackageJson = {
   devNode: undefined,
   name: undefined,
   version: undefined,
+  commands: [],
   scriptTables: { config: undefined, engines: undefined, bin: undefined },
   localDependencies: [],
   scripts: {},
@@ -107,6 +110,7 @@ export async function readPackageJson(app: App, file = 'package.json'): Promise<
     devNode: devRuntime(root.table['devEngines']),
     name: stringOf(root.table['name']),
     version: stringOf(root.table['version']),
+    commands: [root.table['bin']].flatMap(bin => (isString(bin) ? [bin] : Object.values(rangesOf(bin)))),
     scriptTables: { config: root.table['config'], engines: root.table['engines'], bin: root.table['bin'] },
     localDependencies: localDependencies(root.table),
     scripts: texts(scripts),

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuildContext, firstSetting, type LayerKey, type Run } from '../sdk/index.ts'
 import { installedPackages } from './installed.ts'
@@ -118,6 +118,8 @@ async function installKept(
         ? (await installedPackages(root.path, [''])).find(({ hasScripts }) => hasScripts)
         : undefined
       if (withScripts !== undefined) return { notes: { scripts: withScripts.name } }
+      // npm makes none where everything is for development alone.
+      await mkdir(modules, { recursive: true })
       await copyTree(context.run, modules, join(dir, 'node_modules'))
       return undefined
     },

@@ -1,6 +1,6 @@
-import { readdir } from 'node:fs/promises'
-import { join, matchesGlob, posix } from 'node:path'
+import { posix } from 'node:path'
 import { App, type BuildContext, BuildpackError, findFrontEnd, firstSetting } from '../sdk/index.ts'
+import { foldersBelow, topMayServe, topStarts, workspaceFolders } from '../sdk/workspace.ts'
 import { isNx, type NxApplication, nxApplications } from './nx.ts'
 import { noPackageJson, type PackageJson, readPackageJson } from './package-json.ts'
 import { readYaml, textsOf } from './yaml.ts'
@@ -40,12 +40,16 @@ export interface Member {
   readonly json: PackageJson
 }
 
-/** The application that BP_NODE_PROJECT_PATH or GOOGLE_BUILDABLE names, or the one of a workspace that can be started. */
-export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'>): Promise<Project> {
-  const chosen = await chosenFolder(app, env)
+/**
+ * The application that BP_NODE_PROJECT_PATH or GOOGLE_BUILDABLE names, or the one of a workspace that can be started.
+ * @param site the folder of the only front end, where nothing starts
+ */
+export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'>, site?: string): Promise<Project> {
+  const shown = site === undefined ? undefined : { dir: site, because: 'it is the front end, and nothing else starts' }
+  const chosen = (await chosenFolder(app, env)) ?? shown
   const rootJson = (await readPackageJson(app)) ?? noPackageJson
   const all = await workspaceMembers(app, rootJson)
-  const applications = (await isNx(app, rootJson)) ? await nxApplications(app, await foldersBelow(app, '', 4)) : []
+  const applications = (await isNx(app, rootJson)) ? await nxApplications(app, await foldersBelow(app, 4)) : []
   const isMember = (dir: string) => all.some(member => member.dir === dir)
   const isKnown = (dir: string) => isMember(dir) || applications.some(application => application.dir === dir)
   if (chosen !== undefined && !isKnown(chosen.dir)) {
@@ -53,7 +57,7 @@ export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'
     return ownProject(own, (await readPackageJson(own)) ?? noPackageJson)
   }
   if (all.length === 0 && applications.length === 0) return ownProject(app, rootJson)
-  const found = chosen === undefined ? await startablePackages(app, rootJson, all, applications) : nothing
+  const found = chosen === undefined ? await startablePackages(app, all, applications) : nothing
   const { candidates, frontEnds } = found
   const startable = chosen ?? onlyOne(found, applications)
   const workspace = { root: app, rootJson, isWorkspace: all.length > 0 }
@@ -109,26 +113,9 @@ async function chosenFolder(app: App, env: Readonly<Record<string, string>>): Pr
 /** The packages of a workspace: those in the folders that package.json or pnpm-workspace.yaml names. */
 async function workspaceMembers(root: App, { workspaces }: PackageJson): Promise<Member[]> {
   const pnpm = textsOf((await readYaml(root, 'pnpm-workspace.yaml'))?.['packages'])
-  const patterns = [...workspaces, ...pnpm].map(pattern => pattern.replace(/^(!?)\.\//, '$1').replace(/\/$/, ''))
-  const wanted = patterns.filter(pattern => !pattern.startsWith('!'))
-  if (wanted.length === 0) return []
-  const refused = patterns.filter(pattern => pattern.startsWith('!')).map(pattern => pattern.slice(1))
-  const depth = Math.max(...wanted.map(pattern => (pattern.includes('**') ? 8 : pattern.split('/').length)))
-  const dirs = await foldersBelow(root, '', depth)
-  const chosen = dirs.filter(dir => matchesAny(dir, wanted) && !matchesAny(dir, refused)).toSorted()
-  const members = chosen.map(async dir => ({ dir, json: await readPackageJson(root, `${dir}/package.json`) }))
+  const folders = await workspaceFolders(root, [...workspaces, ...pnpm])
+  const members = folders.map(async dir => ({ dir, json: await readPackageJson(root, `${dir}/package.json`) }))
   return (await Promise.all(members)).filter((member): member is Member => member.json !== undefined)
-}
-
-const matchesAny = (dir: string, patterns: readonly string[]) => patterns.some(pattern => matchesGlob(dir, pattern))
-
-async function foldersBelow(root: App, dir: string, depth: number): Promise<string[]> {
-  if (depth === 0) return []
-  const entries = await readdir(root.at(dir), { withFileTypes: true }).catch(() => [])
-  const dirs = entries
-    .filter(entry => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
-    .map(entry => join(dir, entry.name))
-  return [...dirs, ...(await Promise.all(dirs.map(inner => foldersBelow(root, inner, depth - 1)))).flat()]
 }
 
 type Startable = Pick<Project, 'candidates' | 'frontEnds'>
@@ -137,39 +124,42 @@ const nothing: Startable = { candidates: [], frontEnds: [] }
 /** Where the root has nothing to start, the packages that have: those with a start script, else Nx's applications; and the front ends. */
 async function startablePackages(
   root: App,
-  json: PackageJson,
   all: readonly Member[],
   applications: readonly NxApplication[],
 ): Promise<Startable> {
   const hasStart = ({ scripts }: PackageJson) => Boolean(scripts['start']?.trim())
-  if (hasStart(json) || json.main !== undefined) return nothing
-  if (await root.firstOf(['server.js', 'index.js', 'app.js', 'main.js', 'Procfile', 'app.yaml'])) return nothing
-  const isFrontEnd = await Promise.all(
-    all.map(async ({ dir }) => {
-      const frontEnd = await findFrontEnd(new App(root.at(dir)))
-      return frontEnd !== undefined && !frontEnd.guessed
-    }),
+  if (await topStarts(root)) return nothing
+  const isFrontEnd = async ({ dir }: { readonly dir: string }) => {
+    const frontEnd = await findFrontEnd(new App(root.at(dir)))
+    return frontEnd !== undefined && !frontEnd.guessed
+  }
+  const dirsOf = async (found: readonly { readonly dir: string }[], are: 'front ends' | 'servers') => {
+    const answers = await Promise.all(found.map(isFrontEnd))
+    return found.filter((_, n) => answers[n] === (are === 'front ends')).map(({ dir }) => dir)
+  }
+  const frontEnds = [...new Set(await dirsOf([...all, ...applications], 'front ends'))]
+  const packages = await dirsOf(
+    all.filter(member => hasStart(member.json)),
+    'servers',
   )
-  const frontEnds = all.filter((_, n) => isFrontEnd[n])
-  const packages = all.filter(member => hasStart(member.json) && !frontEnds.includes(member))
-  const shown = frontEnds.filter(member => hasStart(member.json))
-  const servers = packages.length > 0 ? packages : applications
-  // One that shows itself, as `vite --host --port 8080` does, is all that there is to start.
+  const servers = packages.length > 0 ? packages : await dirsOf(applications, 'servers')
+  const shown = all.filter(({ dir, json }) => frontEnds.includes(dir) && hasStart(json)).map(({ dir }) => dir)
+  // Where nobody serves its files, one that shows itself, as `vite --host --port 8080` does, is all that there is to start.
   const candidates = servers.length === 0 && shown.length === 1 ? shown : servers
-  const dirsOf = (found: readonly { readonly dir: string }[]) => found.map(({ dir }) => dir)
-  // With these the top may be a server, though nothing starts it yet.
-  const mayHaveServer =
-    (await root.firstOf(['server.mjs', 'server.cjs', 'server.ts'])) !== undefined || (await root.hasDirectory('src'))
-  return { candidates: dirsOf(candidates), frontEnds: mayHaveServer ? [] : dirsOf(frontEnds) }
+  return { candidates, frontEnds: (await topMayServe(root)) ? [] : frontEnds }
 }
 
 function onlyOne({ candidates, frontEnds }: Startable, applications: readonly NxApplication[]): Chosen | undefined {
   const [dir, ...rest] = candidates
   if (dir === undefined || rest.length > 0) return undefined
-  if (applications.some(application => application.dir === dir))
-    return { dir, because: 'it is the only application that Nx builds' }
-  const better = frontEnds.includes(dir) ? `; BP_NODE_PROJECT_PATH=${dir} serves its files without it` : ''
-  return { dir, because: `it is the only package of the workspace with a start script${better}` }
+  const [frontEnd] = frontEnds.includes(dir) ? [dir] : frontEnds
+  const other =
+    frontEnd === undefined ? '' : `; BP_NODE_PROJECT_PATH=${frontEnd} serves the files of that front end instead`
+  const isNxs = applications.some(application => application.dir === dir)
+  const what = isNxs
+    ? `${frontEnd === undefined ? 'application' : 'server'} that Nx builds`
+    : 'package of the workspace with a start script'
+  return { dir, because: `it is the only ${what}${other}` }
 }
 
 /** @throws BuildpackError if several packages of a workspace can be started, and nothing says which, or front ends alone */

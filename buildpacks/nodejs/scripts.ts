@@ -69,6 +69,20 @@ function isFilled(scripts: PackageJson['scripts'], name: string): boolean {
   return Object.hasOwn(scripts, name) && scripts[name]?.trim() !== ''
 }
 
+/** Some commands, and the scripts that they call, and those that these call: `npm run compile && node dist`. */
+export function withCalled(commands: readonly string[], ...all: readonly PackageJson['scripts'][]): string[] {
+  const found = new Set(commands)
+  for (const command of found) {
+    for (const [, name = ''] of command.matchAll(
+      /\b(?:npm|yarn|pnpm|bun)(?:\s+run)?(?:\s+-{1,2}[\w-]+)*\s+([\w:.-]+)/g,
+    )) {
+      for (const scripts of all)
+        for (const each of [`pre${name}`, name]) if (isFilled(scripts, each)) found.add(scripts[each] ?? '')
+    }
+  }
+  return [...found]
+}
+
 /** Programs of start commands that call no package manager. Any other may: `run-p web worker`, `turbo start`, `./start.sh`. */
 const standalone = new Set([
   ...['node', 'next', 'nuxt', 'nuxi', 'astro', 'vite', 'gatsby', 'nest', 'ng', 'remix-serve', 'react-router-serve'],

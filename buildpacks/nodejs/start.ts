@@ -1,3 +1,4 @@
+import semver from 'semver'
 import {
   type App,
   BuildpackError,
@@ -7,6 +8,7 @@ import {
   shellProcess,
   shellQuote,
 } from '../sdk/index.ts'
+import { otherScripts, serverScripts, typedStarts } from '../sdk/start-files.ts'
 import type { PackageJson } from './package-json.ts'
 
 /** What starts the application, and who says so. */
@@ -20,38 +22,62 @@ export interface Start {
 /** Scripts that start for production, where `start` is for developers. */
 const forProduction = ['start:prod', 'start:production', 'serve:prod']
 
-/** Files that people name the start of an application. */
-const usualFiles = ['server.js', 'app.js', 'main.js', 'index.js']
-
 /** The start command, as far as it is known before the build: everything but the files that a build may make. */
 export function declaredStart(env: Readonly<Record<string, string>>, { scripts }: PackageJson): Start | undefined {
   const command = firstSetting(env, 'RAILPACK_START_CMD')
   if (command) return { command: command.value, why: command.name }
   const point = firstSetting(env, 'BP_LAUNCHPOINT')
   if (point) return { command: `node ${shellQuote(point.value)}`, why: point.name }
-  const script = scripts['start']?.trim()
-  if (!script) return undefined
+  const script = (scripts['start'] ?? '').trim()
+  // An empty script says that there is nothing to start.
+  if (script === '' && scripts['start'] !== undefined) return undefined
   const forDevelopers = isForDevelopment(script) || /^(nodemon|ts-node-dev|tsnd|node-dev)\s/.test(script)
-  const other = forDevelopers ? forProduction.find(name => Boolean(scripts[name]?.trim())) : undefined
+  const other = forDevelopers || script === '' ? forProduction.find(name => Boolean(scripts[name]?.trim())) : undefined
+  if (script === '' && other === undefined) return undefined
   const name = other ?? 'start'
   // npm runs `prestart` first. `poststart` is for servers that end.
   const before = scripts[`pre${name}`]?.trim()
   const start = scripts[name]?.trim() ?? ''
-  const why = `package.json scripts.${name}${other === undefined ? '' : ', as scripts.start is for development'}`
+  const why = `package.json scripts.${name}${other === undefined || script === '' ? '' : ', as scripts.start is for development'}`
   return { command: before ? `${before} && ${start}` : start, why, isScript: true }
 }
 
 /** The start file of an application that declares no command: `node server.js` is npm's own default. */
-export async function startFile(app: App, { main }: PackageJson): Promise<Start | undefined> {
+export async function startFile(app: App, json: PackageJson): Promise<Start | undefined> {
   const candidates = [
-    { name: 'server.js', why: 'server.js is there' },
-    ...mainFiles(main).map(name => ({ name, why: 'package.json main' })),
-    ...['index.js', ...usualFiles].map(name => ({ name, why: `${name} is there` })),
+    ...serverScripts.map(name => ({ name, why: `${name} is there` })),
+    ...mainFiles(json.main).map(name => ({ name, why: 'package.json main' })),
+    ...otherScripts.map(name => ({ name, why: `${name} is there` })),
   ]
   for (const { name, why } of candidates) {
-    if (await app.has(name)) return { command: `node ${shellQuote(name)}`, why }
+    if (await app.has(name)) return { command: `${runnerOf(name, json)} ${shellQuote(name)}`, why }
   }
-  return undefined
+  return typedStart(app, json)
+}
+
+/** The same in TypeScript: what the build made of it, else the file itself. */
+async function typedStart(app: App, json: PackageJson): Promise<Start | undefined> {
+  const file = await app.firstOf(typedStarts)
+  if (file === undefined) return undefined
+  const [, name = '', kind = ''] = /^(\w+)\.(\w?)ts$/.exec(file) ?? []
+  const compiled = await app.firstOf(['dist', 'build', 'out'].map(dir => `${dir}/${name}.${kind}js`))
+  if (compiled !== undefined) return { command: `node ${compiled}`, why: `the build made it of ${file}` }
+  return { command: `${runnerOf(file, json)} ${file}`, why: `${file} is there` }
+}
+
+/** What runs a file: where it is TypeScript, what the application has for it, else Node itself. */
+function runnerOf(file: string, { packageNames }: PackageJson): string {
+  if (!/\.[cm]?ts$/.test(file)) return 'node'
+  return ['tsx', 'ts-node'].find(name => packageNames.has(name)) ?? 'node'
+}
+
+/** @throws BuildpackError for a file in TypeScript that was found, and a Node that does not run it */
+export function checkTypes({ command, isScript }: Start, version: string): void {
+  const file = /^node '?(\w\S*\.[cm]?ts)'?$/.exec(command)?.[1]
+  if (isScript || file === undefined || semver.satisfies(version, '^22.18.0 || >=23.6.0')) return
+  throw new BuildpackError(`Node ${version} does not run TypeScript, and the application starts with ${file}`, {
+    fix: 'ask for Node 22.18 or newer, add "tsx" to the dependencies, or add scripts "build" and "start" to package.json',
+  })
 }
 
 /** A script that starts one file anew with each change: `tsx watch --clear-screen=false src/index.ts`. */
@@ -59,12 +85,19 @@ const watches =
   /^(?:\w+=\S+\s+)*(?:npx\s+)?(node|tsx|nodemon)\s+(?:watch\s+|--?[\w-]+(?:=\S+)?\s+)*(?:\.\/)?([\w./-]+\.([cm]?[jt]s)x?)$/
 
 /**
- * The file that the script `dev` runs and watches, without the watching, where there is no start script and no file that npm or people name the start:
- * many templates have this script alone.
+ * The start of an application that is not built and declares none: a script that has a usual name; else the file that the script `dev` runs and
+ * watches, as many templates have this script alone; else one in TypeScript that has a usual name.
  */
-export async function watchedStart(app: App, json: PackageJson): Promise<Start | undefined> {
+export async function sourceStart(app: App, json: PackageJson): Promise<Start | undefined> {
+  const found = await startFile(app, json)
+  const isTyped = found === undefined || /\.[cm]?ts'?$/.test(found.command)
+  return (isTyped && found?.why !== 'package.json main' ? await watchedStart(app, json) : undefined) ?? found
+}
+
+/** The file that the script `dev` runs and watches, without the watching. */
+async function watchedStart(app: App, json: PackageJson): Promise<Start | undefined> {
   const [, program, file, ending] = watches.exec(json.scripts['dev']?.trim() ?? '') ?? []
-  if (file === undefined || !(await app.has(file)) || (await startFile(app, json))) return undefined
+  if (file === undefined || !(await app.has(file))) return undefined
   const runsTypeScript = ['tsx', 'ts-node'].find(name => json.packageNames.has(name))
   const runner = program !== 'nodemon' ? program : ending?.endsWith('ts') ? runsTypeScript : 'node'
   return runner === undefined
@@ -87,12 +120,21 @@ export async function otherStart(app: App, env: Readonly<Record<string, string>>
   return [entrypoint?.value, await app.read('Procfile')].filter(text => text !== undefined).join('\n') || undefined
 }
 
-export function noStart({ main }: PackageJson): BuildpackError {
-  const files = [...new Set(['server.js', ...mainFiles(main).slice(0, 1), 'index.js', ...usualFiles])]
+/** Files that may be meant, which nothing says. */
+const likelyFiles = ['server', 'index', 'app', 'main'].flatMap(name =>
+  ['js', 'mjs', 'cjs', 'ts', 'mts'].map(ending => `src/${name}.${ending}`),
+)
+
+export async function noStart(app: App, json: PackageJson): Promise<BuildpackError> {
+  const { main, commands } = json
+  const usual = ['server.js', 'index.js', 'app.js', 'main.js']
+  const files = [...new Set(['server.js', ...mainFiles(main).slice(0, 1), ...usual])]
+  const likely = await app.firstOf([...likelyFiles, ...commands.map(file => file.replace(/^\.\//, ''))])
+  const example = likely === undefined ? '' : `, such as "start": "${runnerOf(likely, json)} ${likely}"`
   return new BuildpackError(
-    `nothing says how to start the application: no scripts.start in package.json, and none of ${files.join(', ')}`,
+    `nothing says how to start the application: no scripts.start in package.json, and none of ${files.join(', ')}, nor one that ends with .mjs, .cjs or .ts instead`,
     {
-      fix: 'add a script "start" to package.json, or a Procfile with a line "web: COMMAND", or set BP_LAUNCHPOINT to a file',
+      fix: `add a script "start" to package.json${example}, or a Procfile with a line "web: COMMAND", or set BP_LAUNCHPOINT to a file`,
     },
   )
 }

@@ -66,6 +66,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** What the program prints is shown only if it fails, or with BP_LOG_LEVEL=debug. */
   readonly quiet?: boolean
+  /** Lines that tell a user nothing: they are shown with BP_LOG_LEVEL=debug alone. */
+  readonly hides?: (line: string) => boolean
   /** A status other than 0 is a result, not an error. */
   readonly allowFailure?: boolean
   /** What the user can do if it fails, perhaps told by what the program wrote to its standard error, or to its output, as Maven does. */
@@ -88,7 +90,10 @@ export function makeRun(
   return async (argv, options = {}) => {
     const lines: string[] = []
     const quiet = options.quiet === true && !wantsAll
-    const onLine = quiet ? (line: string) => void lines.push(line) : (line: string) => log.detail(line)
+    const shows = (line: string) => wantsAll || options.hides?.(line) !== true
+    const onLine = quiet
+      ? (line: string) => void lines.push(line)
+      : (line: string) => void (shows(line) && log.detail(line))
     const env = Object.fromEntries(
       Object.entries({ ...defaults.env, ...options.env }).filter(
         (entry): entry is [string, string] => entry[1] !== undefined,

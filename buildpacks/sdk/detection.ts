@@ -1,8 +1,9 @@
+import { relative } from 'node:path'
 import type { App } from './app.ts'
 import { composerPackages, usesComposerPackages } from './composer-packages.ts'
 import { BuildpackError } from './errors.ts'
 import { type Evidence, findEvidence, strengths } from './evidence.ts'
-import { FrontEnds, nodeProject } from './front-end.ts'
+import { FrontEnds, namedProject } from './node-project.ts'
 import { type Language, languageNamed, languages, listed } from './languages.ts'
 import { mixAssets } from './mix-assets.ts'
 import { frontEndWork } from './package-json-evidence.ts'
@@ -62,12 +63,20 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
     return { found, server, builders: [builder, ...makers] }
   }
   if (server === undefined || node === undefined || node === server) return { found, server, builders: makers }
-  const frontEnd = await frontEnds.of(await nodeProject(app, env))
+  const isSite = server.language.id === 'static'
+  const project = isSite ? await frontEnds.project(app, env) : await namedProject(app, env)
+  const frontEnd = await frontEnds.of(project)
+  const isChosen = isSite && project !== app && (await namedProject(app, env)) === app
+  const folder = isChosen ? { folder: relative(app.path, project.path) } : {}
   // A guess is of pages that are the whole application.
-  const shown = frontEnd?.guessed && server.language.id !== 'static' ? undefined : frontEnd
+  const shown = frontEnd?.guessed && !isSite ? undefined : frontEnd
   const work = (await frontEndWork(app, env, shown)) ?? tool?.why
   if (work === undefined) return { found, server, builders: makers }
-  return { found, server, builders: [await withNeeds(app, env, server, { ...node, because: work }), ...makers] }
+  return {
+    found,
+    server,
+    builders: [await withNeeds(app, env, server, { ...node, because: work, ...folder }), ...makers],
+  }
 }
 
 /**
@@ -82,7 +91,7 @@ async function programsForMix(app: App, env: Env): Promise<Pick<Evidence, 'becau
   const callsFolder = new RegExp(`(?:cd|--prefix|--cwd|--dir|-C)[ =]+(?:\\./)?${escapeRegExp(folder)}(?![\\w-])`).test(
     scripts,
   )
-  const isTop = (await nodeProject(app, env)) === app && !callsFolder
+  const isTop = (await namedProject(app, env)) === app && !callsFolder
   if (isTop && (await frontEndWork(app, env, undefined)) !== undefined) return undefined
   return { because: `${folder}/package.json`, programsFor: folder }
 }
@@ -168,12 +177,13 @@ function serverPlan(runtime: string, builders: readonly Evidence[]): BuildPlanBu
   if (builders.length === 0) return own
   const needed = builders.some(({ needsPackages }) => needsPackages !== undefined)
   const all = builders.reduce(
-    (plan, { language, callsTools, runsNode, programsFor }) =>
+    (plan, { language, callsTools, runsNode, programsFor, folder }) =>
       plan.requires(language.provides ?? language.id, {
         launch: false,
         ...(callsTools && { tools: true }),
         ...(runsNode && { runtime: true }),
         ...(programsFor !== undefined && { programs: programsFor }),
+        ...(folder !== undefined && { folder }),
       }),
     needed ? own.provides(composerPackages).or().provides(runtime).requires(runtime) : own,
   )

@@ -6,7 +6,8 @@ import { declaredPrograms, declaredRuntime, declaredStart } from './declared-sta
 import { hugoConfigs, type Language, languageNamed, languages, pythonStarts, requirementsFiles } from './languages.ts'
 import { startsOnJvm } from './deps-edn.ts'
 import { findDocumentation } from './documentation.ts'
-import { type FrontEnd, FrontEnds, isForNode, nodeProject } from './front-end.ts'
+import { type FrontEnd, isForNode } from './front-end.ts'
+import { FrontEnds } from './node-project.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
 import { mayStart } from './python-starts.ts'
@@ -36,6 +37,8 @@ export interface Evidence {
   readonly callsTools?: boolean
   /** The server runs Node.js, so that it is in the image; nothing starts with it. */
   readonly runsNode?: boolean
+  /** The folder that is built, where the detection has chosen one. */
+  readonly folder?: string
   /** The folder for which the server's build itself installs: it needs no more than the programs. */
   readonly programsFor?: string
 }
@@ -105,7 +108,7 @@ async function guessedSite(
   const givesWay = ({ language, strength }: Evidence) =>
     language === site ? strength === 'sources' : language === node?.language && strength !== 'declared'
   if (site === undefined || node === undefined || !found.every(givesWay)) return undefined
-  if ((await declaredStart(app, env)) !== undefined || (await nodeProject(app, env)) !== app) return undefined
+  if ((await declaredStart(app, env)) !== undefined || (await frontEnds.project(app, env)) !== app) return undefined
   const frontEnd = await frontEnds.of(app)
   if (frontEnd?.guessed !== true) return undefined
   return [
@@ -144,12 +147,12 @@ async function evidenceOf(
   if (setting && !(setting.name === 'BP_NODE_PROJECT_PATH' && (await isFrontEnd(files.app, env, frontEnds))))
     return { language, strength: 'declared', because: `${setting.name} is set` }
   if (language.id === 'nodejs') {
-    const project = await nodeProject(files.app, env)
+    const project = await frontEnds.project(files.app, env)
     const found = await packageJsonEvidence(project, await frontEnds.of(project))
     if (found) return { language, ...found }
   }
   if (language.id === 'static') {
-    const found = await frontEnds.of(await nodeProject(files.app, env))
+    const found = await frontEnds.of(await frontEnds.project(files.app, env))
     if (found && !found.guessed) return { language, strength: 'server', because: becauseOf(found) }
   }
   const manifest = await firstMatch(files, language.manifests, name => isManifest(name, files.app))
@@ -170,7 +173,7 @@ async function evidenceOf(
 }
 
 async function isFrontEnd(app: App, env: Env, frontEnds: FrontEnds): Promise<boolean> {
-  const found = await frontEnds.of(await nodeProject(app, env))
+  const found = await frontEnds.of(await frontEnds.project(app, env))
   return found !== undefined && !found.guessed
 }
 
@@ -223,7 +226,7 @@ async function isSource(name: string, app: App): Promise<boolean> {
   if (name === '_config.yml') return isJekyll(app)
   if (name === 'config.toml') return /^base_url\s*=/m.test(await textOf(app, name)) && app.hasDirectory('templates')
   if (/^(?!WEB-INF\/)([^/]+\/)?lib\/[^/]+\.jar$/.test(name)) return isDistribution(app, dirname(dirname(name)))
-  if (!/^(app|main|index|server)\.js$/.test(name) || !(await app.has('index.html'))) return true
+  if (!/^(app|main|index|server)\.[cm]?js$/.test(name) || !(await app.has('index.html'))) return true
   return isForNode(await textOf(app, name))
 }
 

@@ -1,9 +1,10 @@
 import { isBuiltin } from 'node:module'
 import { posix } from 'node:path'
-import { App } from './app.ts'
+import type { App } from './app.ts'
 import { type FrontEndTool, frontEndTools, outputOption } from './front-end-tools.ts'
+import { findNxFrontEnd } from './nx-front-end.ts'
 import { type PackageManifest, readManifest } from './package-manifest.ts'
-import { firstSetting } from './platform.ts'
+import { otherScripts, serverFiles } from './start-files.ts'
 import { configOf, findWebFramework, servesFilesOnly, type WebFramework } from './web-frameworks.ts'
 
 /** A front end whose build gives files and no server. */
@@ -46,8 +47,11 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   const tool = frontEndTools.find(candidate => names.includes(candidate.package))
   if (await startsServer(app, json)) return undefined
   const script = json.scripts['build']
-  if (tool === undefined) return isText(script) ? guessFrontEnd(app, json, script) : findStorybook(app, json)
-  if (tool.ofServers && (await startsWithNode(app, json, startFiles, source => !speaksToBrowser(source))))
+  if (tool === undefined) {
+    if (isText(script)) return guessFrontEnd(app, json, script)
+    return (await findNxFrontEnd(app, routers)) ?? findStorybook(app, json)
+  }
+  if (tool.ofServers && (await startsWithNode(app, json, otherScripts, source => !speaksToBrowser(source))))
     return undefined
   // Vite and Parcel without a script may be there to test, or to build a library.
   if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html')))
@@ -64,28 +68,10 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   }
 }
 
-/** The application in Node.js: the folder of a workspace that a setting names, if a package.json is in it (`apps/web`), else the source. */
-export async function nodeProject(app: App, env: Readonly<Record<string, string>>): Promise<App> {
-  const folder = firstSetting(env, 'BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE')?.value
-  return folder !== undefined && (await app.has(posix.join(folder, 'package.json'))) ? new App(app.at(folder)) : app
-}
-
-/** The front end of each application, looked for once: for as long as nothing changes the files. */
-export class FrontEnds {
-  readonly #found = new Map<string, Promise<FrontEnd | undefined>>()
-
-  of(app: App): Promise<FrontEnd | undefined> {
-    const found = this.#found.get(app.path) ?? findFrontEnd(app)
-    this.#found.set(app.path, found)
-    return found
-  }
-}
-
 /** Pages that people write for bundlers. */
 const pageSources = ['index.html', 'src/index.html', 'app/index.html', 'public/index.html', 'static/index.html']
 
-/** What Node.js starts without a start script, and what Bun starts besides. */
-const startFiles = ['index.js', 'app.js', 'main.js']
+/** What Bun starts besides, without a start script. */
 const bunFiles = ['index', 'app', 'main', 'src/index', 'src/server', 'src/main'].flatMap(name => [
   `${name}.ts`,
   `${name}.tsx`,
@@ -110,7 +96,7 @@ async function findStorybook(app: App, json: PackageManifest): Promise<FrontEnd 
 /** Whether Node.js, Bun or Deno could start any file but a page's script, where no known tool bundles such files. */
 async function hasStart(app: App, json: PackageManifest): Promise<boolean> {
   const isBun = (await app.firstOf(['bun.lock', 'bun.lockb'])) !== undefined
-  const files = [...startFiles, ...(isBun ? bunFiles : [])]
+  const files = [...otherScripts, ...(isBun ? bunFiles : [])]
   return startsWithNode(app, json, files, source => !isForPage(source, json))
 }
 
@@ -157,7 +143,7 @@ export function isForNode(source: string): boolean {
 async function startsServer(app: App, { main, scripts }: PackageManifest): Promise<boolean> {
   const start = scripts['start']
   if (isText(start)) return !servesFilesOnly(start)
-  const files = ['server.js', 'server.mjs', 'server.cjs', 'server.ts', ...(isText(main) ? [main] : [])]
+  const files = [...serverFiles, ...(isText(main) ? [main] : [])]
   return (await app.firstOf(files)) !== undefined
 }
 

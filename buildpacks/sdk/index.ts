@@ -28,7 +28,8 @@ export { type Evidence, configuresWebServer, hugoConfig, type Strength } from '.
 export { digestOf, digestOfFile, withTempDir } from './files.ts'
 export { type Launch, type LaunchProcess, shellProcess, shellQuote } from './launch.ts'
 export { type Documentation, documentationRoot, findDocumentation } from './documentation.ts'
-export { findFrontEnd, type FrontEnd, nodeProject } from './front-end.ts'
+export { findFrontEnd, type FrontEnd } from './front-end.ts'
+export { nodeProject } from './node-project.ts'
 export { type Language, languages, siteRoots } from './languages.ts'
 export {
   drop,

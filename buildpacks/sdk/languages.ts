@@ -1,4 +1,5 @@
 import { generators, jekyll } from './site-generators.ts'
+import { otherScripts, serverFiles, serverScripts } from './start-files.ts'
 
 /** How a language is recognised. Patterns name files from the application's directory; `*` stands for a part of one name. */
 export interface Language {
@@ -234,8 +235,8 @@ export const languages: readonly Language[] = [
     aliases: ['node', 'javascript', 'typescript', 'bun', 'deno'],
     provides: 'node',
     manifests: ['package.json', 'deno.json', 'deno.jsonc', 'deno.lock'],
-    starts: ['server.js', 'server.mjs', 'server.cjs', 'server.ts'],
-    sources: ['server.js', 'app.js', 'main.js', 'index.js'],
+    starts: serverFiles,
+    sources: [...serverScripts, ...otherScripts],
     programs: ['node', 'npm', 'npx', 'yarn', 'pnpm', 'bun', 'deno', 'next', 'nuxt', 'nest', 'ts-node', 'tsx', 'pm2'],
     settings: ['BP_NODE_PROJECT_PATH', 'BP_LAUNCHPOINT'],
   },

@@ -1,6 +1,7 @@
 import type { App } from './app.ts'
 import type { Strength } from './evidence.ts'
 import type { FrontEnd } from './front-end.ts'
+import { serverFiles } from './start-files.ts'
 import { readManifest } from './package-manifest.ts'
 import { findWebFramework } from './web-frameworks.ts'
 
@@ -24,7 +25,7 @@ export async function packageJsonEvidence(
     const file = await app.firstOf([main, `${main}.js`, `${main.replace(/\/$/, '')}/index.js`])
     if (file !== undefined) return { strength: 'server', because: `package.json with the main file ${file}` }
   }
-  const server = await app.firstOf(['server.js', 'server.mjs', 'server.cjs', 'server.ts'])
+  const server = await app.firstOf(serverFiles)
   if (server !== undefined) return { strength: 'server', because: `package.json and ${server}` }
   const framework = await findWebFramework(app)
   if (framework !== undefined) return { strength: 'server', because: `package.json with ${framework}` }

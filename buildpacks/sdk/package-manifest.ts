@@ -6,6 +6,8 @@ export interface PackageManifest {
   readonly scripts: Readonly<Record<string, unknown>>
   readonly dependencies: Readonly<Record<string, unknown>>
   readonly devDependencies: Readonly<Record<string, unknown>>
+  /** Patterns of folders whose packages belong to the workspace. */
+  readonly workspaces: readonly string[]
 }
 
 /** A file that is no JSON is for the Node.js buildpack to complain about: here it is empty. */
@@ -17,7 +19,14 @@ export async function readManifest(app: App): Promise<PackageManifest> {
     scripts: objectOf(json['scripts']),
     dependencies: objectOf(json['dependencies']),
     devDependencies: objectOf(json['devDependencies']),
+    workspaces: patternsOf(json['workspaces']),
   }
+}
+
+/** A list, or Yarn's table with the list as `packages`. */
+function patternsOf(value: unknown): string[] {
+  const list = Array.isArray(value) ? value : objectOf(value)['packages']
+  return Array.isArray(list) ? list.filter(item => typeof item === 'string') : []
 }
 
 function parse(text: string): unknown {

@@ -53,7 +53,8 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
     const fix = (stderr: string) =>
       /\bcode EUSAGE\b/.test(stderr) ? outOfStep(stderr, lockFile ?? 'package-lock.json') : undefined
     const argv = [join(nodeBin, 'node'), join(tool.dir, 'bin/npm-cli.js'), ...args] as const
-    return context.run(argv, { env, name: `npm ${args.join(' ')}`, cwd: project.root.path, fix })
+    const hides = usageLines()
+    return context.run(argv, { env, name: `npm ${args.join(' ')}`, cwd: project.root.path, fix, hides })
   }
   const verb = lockFile === undefined || !hasCi(tool.version) ? 'install' : 'ci'
   // Of a workspace, what the application needs: npm follows links to other packages of the workspace itself.
@@ -81,6 +82,20 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
       await command(['prune', ...which(tool.version, false), ...only, '--ignore-scripts', ...unlocked])
     },
     sbom: () => installedByNpm(project.root.path),
+  }
+}
+
+/**
+ * The lines of a lock file that does not match, of which `outOfStep` has those that matter: each package, and then how npm is used and where a log
+ * is, which nobody can read after the build.
+ */
+function usageLines(): (line: string) => boolean {
+  let isUsage = false
+  return line => {
+    const text = /^npm (?:error|ERR!) ?(.*)$/.exec(line)?.[1]
+    if (text === undefined) return false
+    isUsage ||= /^(?:Clean install a project|Usage:)$/.test(text)
+    return isUsage || /^(?:Missing|Invalid): |^A complete log of this run/.test(text)
   }
 }
 

@@ -9,7 +9,7 @@ import { unpackTool } from './fetch.ts'
 import { installKey } from './install-key.ts'
 import { ownInstallScripts } from './own-scripts.ts'
 import { runNamedScript } from './scripts.ts'
-import { commandOf, outdatedLock, provideTool, type Tool, toolEnv, writeNodeCommand } from './tool.ts'
+import { commandOf, outdatedLock, provideTool, type Tool, toolEnv, withoutWarnings, writeNodeCommand } from './tool.ts'
 
 export const pnpm: ManagerKind = {
   id: 'pnpm',
@@ -38,7 +38,11 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     restore: () => keep,
     create: async () => {},
   })
-  const env = { ...(await toolEnv(job, tool.bin, temp)), ...settings(store.path, join(temp, 'pnpm-cache')) }
+  const env = {
+    ...(await toolEnv(job, tool.bin, temp)),
+    ...settings(store.path, join(temp, 'pnpm-cache')),
+    ...withoutWarnings(job),
+  }
   const fix = outdatedLock(/OUTDATED_LOCKFILE|LOCKFILE_BREAKING|CONFIG_MISMATCH/, 'pnpm install', choice.lockFile)
   const command = commandOf(context, 'pnpm', { cwd: root.path, env, fix })
   const frozen = choice.lockFile === undefined ? ['--no-lockfile'] : ['--frozen-lockfile']

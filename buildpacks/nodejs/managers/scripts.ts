@@ -14,7 +14,7 @@ export async function runNamedScript(
   const name = `${program} run ${script}`
   // A script may install the packages of another folder and build there: `cd client && npm install && npm run build`.
   const inner = { npm_config_include: 'dev', YARN_PRODUCTION: 'false' }
-  const newerYarn = (await hasNewerYarn(app)) ? refusedByNewerYarn : {}
+  const newerYarn = (await knownNewerYarn(app)) ? refusedByNewerYarn : {}
   const options = {
     env: { NODE_ENV: nodeEnv, ...inner, ...env, ...managerEnv, ...newerYarn },
     name,
@@ -27,6 +27,15 @@ export async function runNamedScript(
 
 /** Yarn 2 and newer ends when this is set: it takes every `YARN_…` as a setting of its own, and has none of this name. */
 export const refusedByNewerYarn = { YARN_PRODUCTION: undefined }
+
+const known = new WeakMap<App, Promise<boolean>>()
+
+/** What `hasNewerYarn` says before the first script. Scripts make no folder with a lock file that they then install from. */
+function knownNewerYarn(app: App): Promise<boolean> {
+  const found = known.get(app) ?? hasNewerYarn(app)
+  known.set(app, found)
+  return found
+}
 
 /** Folders like `client` and `apps/client`. */
 const levels = 2

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import semver from 'semver'
 import { type BuildContext, type LayerEnv, packageUrl } from '../../sdk/index.ts'
 import type { ManagerJob, ManagerSource } from '../manager.ts'
 import { npmEnv } from '../registry.ts'
@@ -70,6 +71,15 @@ export async function toolEnv(job: ManagerJob, bin: string, temp: string): Promi
     // No question is asked, and lock files are not changed.
     CI: context.env['CI'] ?? 'true',
   }
+}
+
+/**
+ * Older managers make newer Nodes warn of the manager itself, from Node 24 on. Older Nodes end where NODE_OPTIONS has the option, which came
+ * with 20.11 and 21.3.
+ */
+export function withoutWarnings({ context: { env }, node }: ManagerJob): Record<string, string> {
+  if (semver.lt(node.version, '24.0.0')) return {}
+  return { NODE_OPTIONS: [env['NODE_OPTIONS'], '--disable-warning=DEP0169'].filter(Boolean).join(' ') }
 }
 
 function scriptsCallNpm({ project: { json, rootJson } }: ManagerJob): boolean {

@@ -7,7 +7,7 @@ import type { ManagerChoice, ManagerJob, ManagerKind, ManagerSource, PackageMana
 import { unpackTool } from './fetch.ts'
 import { installKey } from './install-key.ts'
 import { runNamedScript } from './scripts.ts'
-import { commandOf, outdatedLock, provideTool, toolEnv, writeNodeCommand } from './tool.ts'
+import { commandOf, outdatedLock, provideTool, toolEnv, withoutWarnings, writeNodeCommand } from './tool.ts'
 
 /** Yarn 1. */
 export const yarn: ManagerKind = {
@@ -50,8 +50,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     ...(await toolEnv(job, tool.bin, temp)),
     YARN_CACHE_FOLDER: join(temp, 'yarn-cache'),
     ...(!ownMirror && { YARN_YARN_OFFLINE_MIRROR: mirror.path }),
-    // Yarn 1 itself warns of what newer Nodes find in it.
-    NODE_OPTIONS: [context.env['NODE_OPTIONS'], '--disable-warning=DEP0169'].filter(Boolean).join(' '),
+    ...withoutWarnings(job),
   }
   const fix = outdatedLock(/lockfile needs to be updated/, 'yarn install', choice.lockFile)
   const command = commandOf(context, 'yarn', { cwd: root.path, env, fix })

@@ -34,7 +34,7 @@ export class FakeNpm {
     if (program === 'sh') return this.#unpack(args.at(-1) ?? '')
     if (program === 'bash') return this.#note(`bash ${first} ${args.join(' ')}`)
     if (program === 'npm') return this.#script(args[0] ?? '', command)
-    if (first.endsWith('npm-cli.js')) return this.#npm(args, command)
+    if (first.endsWith('npm-cli.js')) return this.#npm(args, command, onLine)
     throw new Error(`nobody expects ${command.argv.join(' ')}`)
   }
 
@@ -43,7 +43,7 @@ export class FakeNpm {
     return done()
   }
 
-  async #npm(args: readonly string[], command: Command): Promise<CommandResult> {
+  async #npm(args: readonly string[], command: Command, onLine: (line: string) => void): Promise<CommandResult> {
     const [verb = '', name = ''] = args
     if (['view', 'pack'].includes(verb)) this.commands.push(`npm ${verb} ${name}`)
     else this.commands.push(`npm ${args.join(' ')}`)
@@ -56,7 +56,10 @@ export class FakeNpm {
     if (verb === 'view') return done(JSON.stringify(this.versions[name] ?? []))
     if (verb === 'pack') return this.#pack(name, args[args.indexOf('--pack-destination') + 1])
     if (verb === 'ci') this.installEnv = command.env
-    if (this.installFailure !== undefined && verb === 'ci') return failed(this.installFailure)
+    if (this.installFailure !== undefined && verb === 'ci') {
+      for (const line of this.installFailure.split('\n')) onLine(line)
+      return failed(this.installFailure)
+    }
     if (verb === 'ci' || verb === 'install') return install(command.cwd, !args.includes('--omit=dev'))
     if (verb === 'prune') return install(command.cwd, false)
     return done()

@@ -365,6 +365,19 @@ it('devDependencies stay if the start command calls a program of theirs', async 
   expect(npm.commands.filter(command => command.startsWith('npm prune'))).toEqual([])
 })
 
+it('devDependencies stay if a script that the start command calls needs one', async () => {
+  const { project, npm } = await frameworkProject({
+    packages: ['a'],
+    devPackages: ['typescript'],
+    scripts: { build: 'make', compile: 'tsc', start: 'npm run compile && node dist/index.js' },
+    makes: { 'node_modules/.bin/tsc': { link: '../typescript/bin/tsc' } },
+  })
+  const { exitCode, output } = await project.build()
+  expect(exitCode, output).toBe(0)
+  expect(output).toContain('devDependencies stay in the image: the start command calls tsc, of typescript')
+  expect(npm.commands.filter(command => command.startsWith('npm prune'))).toEqual([])
+})
+
 it.each<[string, Record<string, string>, string]>([
   ['Qwik’s server', { 'server/entry.js': "import a from './q.js';import{fetch as b}from'undici';" }, 'server/entry.js'],
   [

@@ -344,6 +344,20 @@ describe('the choice', () => {
   ])('is that of %s', async (_name, app, expected) => expect(await chosen(app)).toContain(expected))
 })
 
+it.each([
+  ['yarn', '24', '--disable-warning=DEP0169'],
+  ['yarn', '20', undefined],
+  ['pnpm', '24', '--disable-warning=DEP0169'],
+  ['pnpm', '20', undefined],
+] as const)('%s with Node %s gets no option that this Node does not know', async (name, node, expected) => {
+  const { project, managers } = await projectOf({ ...apps[name], 'package.json': about({ engines: { node } }) })
+  let seen: Readonly<Record<string, string>> = {}
+  managers.npm.scripts['build'] = (_dir, env) => Promise.resolve(void (seen = env))
+  const { exitCode, output } = await project.build()
+  expect(exitCode, output).toBe(0)
+  expect(seen['NODE_OPTIONS']).toBe(expected)
+})
+
 describe('Yarn 2 and newer has no setting of Yarn 1’s, which it would end with', () => {
   it.each([
     ['an application of its own', { 'package.json': about(), 'yarn.lock': locks.berry, 'server.js': '' }, 'yarn'],

@@ -446,11 +446,21 @@ describe('packages', () => {
       { length: 7 },
       (_, n) => `npm error Invalid: lock file's p${n}@1.0.0 does not satisfy p${n}@2.0.0`,
     )
-    npm.installFailure = ['npm error code EUSAGE', 'npm error Missing: koa@2.0.0 from lock file', ...invalid].join('\n')
+    const usage = ['', 'Clean install a project', '', 'Usage:', 'npm ci'].map(line => `npm error ${line}`)
+    npm.installFailure = [
+      'npm error code EUSAGE',
+      'npm error `npm ci` can only install packages when',
+      'npm error Missing: koa@2.0.0 from lock file',
+      ...invalid,
+      ...usage,
+      'npm error A complete log of this run can be found in: /x',
+    ].join('\n')
     const { output } = await project.build()
     expect(output).toMatch(
       /failed with exit status 1\n\s+Missing: koa@2\.0\.0 from lock file\n\s+Invalid: lock file's p0@1\.0\.0 [\s\S]*\(3 more\)\n\s+run "npm install" and commit package-lock\.json/,
     )
+    expect(output).toContain('npm error `npm ci` can only install packages when')
+    expect(output).not.toMatch(/npm error (Missing|Invalid|Usage|npm ci|A complete)/)
   })
 
   it('for development are installed where the start command calls one of them', async () => {
@@ -754,6 +764,38 @@ describe('the start', () => {
       'node index.js',
     ],
     ['a file by its usual name', { 'app.js': '' }, {}, 'node app.js'],
+    [
+      'a script for production alone',
+      { 'package.json': json({ scripts: { 'start:prod': 'node b.js' } }), 'index.js': '', 'b.js': '' },
+      {},
+      'node b.js',
+    ],
+    ['a file with another ending', { 'package.json': '{}', 'index.mjs': '' }, {}, 'node index.mjs'],
+    [
+      'server.cjs before the main file',
+      { 'package.json': json({ main: 'a.js' }), 'a.js': '', 'server.cjs': '' },
+      {},
+      'node server.cjs',
+    ],
+    [
+      'one in TypeScript, after the others',
+      { 'package.json': '{}', 'server.ts': '', 'main.mjs': '' },
+      {},
+      'node main.mjs',
+    ],
+    ['one in TypeScript', { 'package.json': '{}', 'server.ts': '' }, {}, 'node server.ts'],
+    [
+      'one in TypeScript, with what the application has for it',
+      { 'package.json': json({ devDependencies: { tsx: '4' } }), 'index.mts': '' },
+      {},
+      'tsx index.mts',
+    ],
+    [
+      'what is compiled of it',
+      { 'package.json': '{}', 'server.ts': '', 'dist/server.js': '' },
+      {},
+      'node dist/server.js',
+    ],
     ['a setting', { 'index.js': '', 'b c.js': '' }, { BP_LAUNCHPOINT: 'b c.js' }, "node 'b c.js'"],
     ['Railpack’s setting', { 'index.js': '' }, { RAILPACK_START_CMD: 'node x' }, 'node x'],
   ])('is %s', async (_name, app, env, expected) => expect(await startOf(app, env)).toBe(expected))
@@ -784,6 +826,24 @@ describe('the start', () => {
     expect(output).toContain('none of server.js, dist/x.js, index.js, app.js, main.js')
     expect(output).toContain('Procfile')
     expect(output).toContain('BP_LAUNCHPOINT')
+  })
+
+  it.each<[string, Tree, string]>([
+    ['a file of the sources', { 'package.json': '{}', 'src/index.ts': '' }, 'such as "start": "node src/index.ts"'],
+    [
+      'the program of a command',
+      { 'package.json': json({ bin: { x: './bin/x.js' } }), 'bin/x.js': '' },
+      '"node bin/x.js"',
+    ],
+  ])('is an error that names %s, before anything is fetched', async (_name, app, expected) => {
+    const output = await startOf(app)
+    expect(output).toContain(expected)
+    expect(output).not.toContain('Creating Node')
+  })
+
+  it('is an error for TypeScript with a Node that does not run it', async () => {
+    const output = await startOf({ 'package.json': json({ engines: { node: '20' } }), 'server.ts': '' })
+    expect(output).toMatch(/Node 20\.\S+ does not run TypeScript, and the application starts with server\.ts[^]*"tsx"/)
   })
 
   it.each<[string, string, Tree, string | undefined]>([

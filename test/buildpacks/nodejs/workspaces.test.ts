@@ -137,23 +137,24 @@ describe('a workspace', () => {
     })
     const { output } = await project.build()
     expect(output).toContain('The application is apps/web: it is the only package of the workspace with a start script')
-    expect(output).toContain('; BP_NODE_PROJECT_PATH=apps/web serves its files without it')
+    expect(output).toContain('; BP_NODE_PROJECT_PATH=apps/web serves the files of that front end instead')
     expect(output).not.toContain('the workspace has no server')
   })
 
-  it.each(['server.mjs', 'server.ts', 'src/index.ts'])(
-    'with a front end and %s at its top is not said to have no server',
-    async file => {
-      const { project } = await projectOf({
-        'package.json': json({ workspaces: ['client'] }),
-        [file]: '',
-        'client/package.json': json({ scripts: { build: 'vite build' }, devDependencies: { vite: '8' } }),
-      })
-      const { output } = await project.build()
-      expect(output).toContain('nothing says how to start the application')
-      expect(output).not.toContain('the workspace has no server')
-    },
-  )
+  it.each([
+    ['server.mjs', 'Starts with: node server.mjs (server.mjs is there)'],
+    ['server.ts', 'Starts with: node server.ts (server.ts is there)'],
+    ['src/index.ts', '"start": "node src/index.ts"'],
+  ])('with a front end and %s at its top is not said to have no server', async (file, expected) => {
+    const { project } = await projectOf({
+      'package.json': json({ workspaces: ['client'] }),
+      [file]: '',
+      'client/package.json': json({ scripts: { build: 'vite build' }, devDependencies: { vite: '8' } }),
+    })
+    const { output } = await project.build()
+    expect(output).toContain(expected)
+    expect(output).not.toContain('the workspace has no server')
+  })
 
   it('with several is an error that names them, before anything is fetched', async () => {
     const { project, managers } = await projectOf(workspace)
@@ -254,6 +255,36 @@ describe('a workspace', () => {
       expect(exitCode, output).toBe(0)
       expect(output).toContain('Leaving out apps/words')
       expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', 'node dist/main.js', 'bash'] }] })
+    })
+
+    it('starts its only server beside a front end', async () => {
+      const { exitCode, output } = await builtBy(
+        {
+          'package.json': json(rootJson),
+          'apps/api/project.json': json({ name: 'api', projectType: 'application', ...build() }),
+          'apps/web/project.json': json({ name: 'web', projectType: 'application' }),
+          'apps/web/vite.config.mts': '',
+          'apps/web/index.html': '',
+        },
+        'dist/apps/api/main.js',
+      )
+      expect(exitCode, output).toBe(0)
+      expect(output).toContain('the only server that Nx builds; BP_NODE_PROJECT_PATH=apps/web serves the files of')
+    })
+
+    it('builds the front end that the detection chose', async () => {
+      const { project, managers } = await projectOf({
+        ...top,
+        'package.json': json(rootJson),
+        'apps/web/project.json': json({ name: 'shop', projectType: 'application' }),
+        'apps/web/vite.config.mts': '',
+        'apps/web/index.html': '',
+      })
+      const plan = [{ name: 'node', metadata: { launch: false, folder: 'apps/web' } }]
+      const { exitCode, output } = await project.build({ entries: plan })
+      expect(exitCode, output).toBe(0)
+      expect(scripts(managers)).toEqual(['nx run shop:build'])
+      expect(output).toContain('The application is apps/web: it is the front end, and nothing else starts')
     })
 
     it('says which there are, if there are several', async () => {

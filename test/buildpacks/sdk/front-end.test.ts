@@ -299,10 +299,16 @@ describe('an application with the server of a framework', () => {
 })
 
 describe('a start script', () => {
-  it.each(['vite', 'vite preview --port 3000', 'npx astro dev', 'NODE_ENV=dev ng serve', 'npm run dev', 'nest start'])(
-    'for development: %s',
-    script => expect(isForDevelopment(script)).toBe(true),
-  )
+  it.each([
+    'vite',
+    'vite preview --port 3000',
+    'npx astro dev',
+    'NODE_ENV=dev ng serve',
+    'npm run dev',
+    'nest start',
+    'gulp',
+    'grunt serve',
+  ])('for development: %s', script => expect(isForDevelopment(script)).toBe(true))
 
   it.each(['next start', 'node server.js', 'nuxtify', 'remix-serve build/index.js', 'npm run start:prod', 'vitest'])(
     'for production: %s',
