@@ -50,8 +50,7 @@ const servers: readonly FrameworkServer[] = [
   {
     package: 'robyn',
     name: 'Robyn',
-    command: `ROBYN_HOST=${host} ROBYN_PORT=${port} python FILE`,
-    starts: source => !readsPort(source),
+    command: `${serveOnPort('robyn', '')} FILE`,
   },
 ]
 

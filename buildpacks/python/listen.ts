@@ -28,10 +28,12 @@ export async function provideServeOnPort({ layer }: BuildContext, command: strin
 /** Frameworks take the address as arguments of the call that starts their server, and have no other way to be told. */
 const source = `#!/usr/bin/env python
 """Runs a file as python would, with its server on $PORT of all interfaces."""
+import asyncio
 import importlib
 import inspect
 import os
 import runpy
+import signal
 import sys
 
 framework, _, instead_of = sys.argv[1].partition(":")
@@ -62,6 +64,18 @@ elif framework == "aiohttp":
     listen_on_port(importlib.import_module("aiohttp.web"), "run_app", host="0.0.0.0")
 elif framework == "bottle":
     listen_on_port(importlib.import_module("bottle"), "run", host="0.0.0.0", reloader=False)
+elif framework == "robyn":
+    # Its server ends on SIGTERM, and the loop that it is in would go on for ever.
+    def end(*_):
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            sys.exit()
+        # Time for the answers to requests that are already there.
+        loop.call_later(1, loop.stop)
+
+    signal.signal(signal.SIGTERM, end)
+    os.environ.update(ROBYN_HOST="0.0.0.0", ROBYN_PORT=os.environ.get("PORT") or "8080")
 elif framework == "nicegui":
     listen_on_port(importlib.import_module("nicegui.ui"), "run", host="0.0.0.0", reload=False, show=False)
 runpy.run_path(path, run_name="__main__")

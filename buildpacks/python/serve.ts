@@ -76,7 +76,8 @@ const wsgiServers: readonly InstalledServer[] = [
   {
     name: 'flask',
     // Flask before 2.2 has no --app.
-    command: ({ root, name }) => {
+    command: ({ root, name, isOther }) => {
+      if (isOther === true) return undefined
       const module = shellQuote(root ? `${root}/${name}` : name)
       return `FLASK_APP=${module} flask run --host ${host} --port ${port}`
     },

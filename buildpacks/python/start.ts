@@ -91,6 +91,7 @@ export async function checkStart(app: App, env: Env): Promise<void> {
     if (named.value.endsWith('.py')) await checkFile(app, named)
     return
   }
+  if (await app.has('rxconfig.py')) throw reflexStart()
   if ((await mayStart(app, env)) || (await notebooks(app)).length > 0) return
   throw noStart(new Set())
 }
@@ -145,6 +146,20 @@ async function namedTarget(app: App, value: string, installed: Installed): Promi
 async function checkFile(app: App, { name, value }: { name: string; value: string }): Promise<void> {
   if (await app.has(value)) return
   throw new BuildpackError(`there is no file ${value}`, { where: name, fix: 'correct the name' })
+}
+
+/** Reflex makes its front end with Bun and packages of npm's as it starts, and keeps it beside the sources. */
+function reflexStart(): BuildpackError {
+  return new BuildpackError(
+    'Reflex compiles its front end when it starts, with programs that the image does not have',
+    {
+      where: 'rxconfig.py',
+      fix: [
+        'Start the back end alone with a Procfile, and serve the pages that "reflex export --frontend-only" makes as static files:',
+        'web: reflex run --env prod --backend-only --backend-host 0.0.0.0 --backend-port $PORT',
+      ].join('\n'),
+    },
+  )
 }
 
 export function noStart(installed: Installed): BuildpackError {

@@ -15,6 +15,8 @@ export interface Target {
   readonly async: boolean
   /** Run as a program, the file starts a server of its own where it has to, or it does so even when it is imported. */
   readonly runsItself: boolean
+  /** It is known to be none of Flask's applications, which Flask's own server alone serves. */
+  readonly isOther?: boolean
 }
 
 export async function findTarget(app: App, installed: Installed): Promise<Target | undefined> {
@@ -61,6 +63,7 @@ export async function readTarget(app: App, file: string, installed: Installed): 
     factory: found.factory,
     async: protocol === 'asgi',
     runsItself: servesItself(source),
+    isOther: made !== undefined && /\bwsgi\(|\bBottle\(|\bfalcon\.App\(|\bget_wsgi_application\(/.test(made),
   }
 }
 

@@ -15,7 +15,8 @@ export function findObject(source: string): FoundObject | undefined {
   if (server) return { object: 'server', factory: false, made: 'Flask()' }
   const dash = /^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:dash\.)?Dash\(/m.exec(source)?.[1]
   if (dash !== undefined) return { object: `${dash}.server`, factory: false, made: 'Flask()' }
-  const named = /^(app|application|api)(?:\s*:[^=\n]+)?\s*=(?!=)(.*)$/m.exec(source)
+  // FastHTML's maker gives its router and tables as well: `app, rt = fast_app()`.
+  const named = /^(app|application|api)(?:\s*:[^=\n]+|(?:\s*,\s*\w+)+)?\s*=(?!=)(.*)$/m.exec(source)
   if (named?.[1] !== undefined && named[1] !== 'api') {
     return { object: named[1], factory: false, made: (named[0].match(/:\s*\w+(?=\s*=)/)?.[0] ?? '') + (named[2] ?? '') }
   }
@@ -28,6 +29,9 @@ export function findObject(source: string): FoundObject | undefined {
   // A WSGI application may be a plain function (PEP 3333).
   const plain = /^def\s+(app|application|simple_app)\s*\(\s*\w+\s*(?::[^,]+)?,\s*start_response\b/m.exec(source)
   if (plain?.[1] !== undefined) return { object: plain[1], factory: false, made: 'wsgi()' }
+  // Mesop's module itself is the WSGI application of the pages that it has.
+  const mesop = /^import\s+mesop(?:\s+as\s+(\w+))?\s*$/m.exec(source)
+  if (mesop) return { object: mesop[1] ?? 'mesop', factory: false, made: 'wsgi()' }
   const other = new RegExp(
     `^(\\w+)(?:\\s*:[^=\\n]+)?\\s*=\\s*(?:\\w+\\.)?((?:${asgi.source}|${wsgi.source})\\(.*)$`,
     'm',
@@ -36,7 +40,7 @@ export function findObject(source: string): FoundObject | undefined {
 }
 
 /** What makes objects that servers of ASGI call. */
-export const asgi = /(?:FastAPI|Starlette|Quart|Litestar|Sanic|BlackSheep|get_asgi_application)/
+export const asgi = /(?:FastAPI|Starlette|Quart|Litestar|Sanic|BlackSheep|FastHTML|fast_app|get_asgi_application)/
 
 /** What makes objects that servers of WSGI call. */
 export const wsgi = /(?:Flask|Bottle|get_wsgi_application|APIFlask|OpenAPI)/

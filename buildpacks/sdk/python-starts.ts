@@ -41,7 +41,8 @@ export const packageFiles: readonly string[] = [
 export const celeryFiles: readonly string[] = ['celery_app.py', 'tasks.py']
 
 /** Files that tools run, and nobody serves. */
-const toolFiles = /^(setup|conf|conftest|noxfile|fabfile|hubconf|manage|celeryconfig|test_\w+|\w+_test)\.py$/
+const toolFiles =
+  /^(setup|conf|conftest|noxfile|fabfile|hubconf|manage|celeryconfig|gunicorn_conf|gunicorn_config|locustfile|rxconfig|config|settings|test_\w+|\w+_test)\.py$/
 
 /** Where there is one file of Python's, it is the application, whatever its name. */
 export async function onlyFile(app: App): Promise<string | undefined> {

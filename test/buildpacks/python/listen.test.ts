@@ -36,6 +36,13 @@ class Bottle:
   'aiohttp/web.py': `def run_app(app, *, host=None, port=None, backlog=128):
     print("aiohttp", app, host, port, backlog)
 `,
+  'robyn.py': `import asyncio, os, signal
+def serve():
+    loop = asyncio.new_event_loop()
+    loop.call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    loop.run_forever()
+    print("robyn", os.environ["ROBYN_HOST"], os.environ["ROBYN_PORT"], "ends on SIGTERM")
+`,
   'nicegui/__init__.py': '',
   'nicegui/ui.py': `def run(root=None, *, host=None, port=None, title="NiceGUI", reload=True, show=True):
     print("nicegui", host, port, title, reload, show)
@@ -72,12 +79,14 @@ suiteWith('a server on $PORT', python3, interpreter => {
     ['Bottle without a port', 'bottle', 'run(host="localhost")', 'bottle None wsgiref 0.0.0.0 9000 False'],
     ['aiohttp', 'aiohttp', 'web.run_app(f(1, 2), host="::1", port=80, backlog=5)', 'aiohttp 3 0.0.0.0 9000 5'],
     ['NiceGUI', 'nicegui', 'ui.run(title="a, b)", port=80)', 'nicegui 0.0.0.0 9000 a, b) False False'],
+    ['Robyn', 'robyn', 'serve()', 'robyn 0.0.0.0 9000 ends on SIGTERM'],
   ])('%s', async (_name, framework, call, expected, files = {}) => {
     const imports: Record<string, string> = {
       tornado: 'import tornado.web\nfrom tornado.tcpserver import TCPServer\n',
       bottle: 'import bottle\nfrom bottle import run\n',
       aiohttp: 'from aiohttp import web\ndef f(a, b):\n  return a + b\n',
       nicegui: 'from nicegui import ui\n',
+      robyn: 'from robyn import serve\n',
     }
     const app = { 'requirements.txt': `${framework}\n`, 'main.py': `${imports[framework]}${call}\n`, ...files }
     const project = await openProject({ buildpack: python, dir, app, env: {}, runner: new FakeDebian().runner })

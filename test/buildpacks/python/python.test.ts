@@ -918,9 +918,25 @@ describe('the start', () => {
       `sanic ${options} server:app`,
     ],
     [
+      'FastHTML, and not the reloader that its own call brings',
+      {
+        ...needs('python-fasthtml', 'uvicorn'),
+        'main.py': 'from fasthtml.common import *\napp, rt = fast_app()\nserve()\n',
+      },
+      `uvicorn ${options} main:app`,
+    ],
+    [
+      'FastHTML with its class',
+      {
+        ...needs('python-fasthtml', 'uvicorn'),
+        'main.py': 'from fasthtml.common import *\napp = FastHTML()\nserve()\n',
+      },
+      `uvicorn ${options} main:app`,
+    ],
+    [
       'Robyn',
       { ...needs('robyn'), 'app.py': 'from robyn import Robyn\napp = Robyn(__file__)\napp.start(port=8080)\n' },
-      'ROBYN_HOST=0.0.0.0 ROBYN_PORT=${PORT:-8080} python app.py',
+      'serve-on-port robyn app.py',
     ],
     [
       'NiceGUI, also where it names its application',
@@ -1062,6 +1078,21 @@ describe('the start', () => {
     expect(exitCode, output).toBe(0)
   })
 
+  it.each<[string, Tree, string]>([
+    [
+      'Reflex',
+      { 'rxconfig.py': 'config = rx.Config()\n', 'shop/shop.py': '' },
+      'rxconfig.py: Reflex compiles its front end',
+    ],
+    ['settings alone', { 'config.py': 'A = 1\n' }, 'nothing says how to start the application'],
+  ])('that would only end is an error: %s', async (_name, app, message) => {
+    const { project, debian } = await pythonProject({ ...needs('requests'), ...app })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).not.toBe(0)
+    expect(output).toContain(message)
+    expect(debian.commands.filter(command => command.startsWith('pip install'))).toEqual([])
+  })
+
   it('of a Flask application that is nowhere is an error: what was tried, and three ways to name it', async () => {
     const output = await start({ ...needs('flask'), 'service/web.py': flask, 'main.py': 'import service.web\n' })
     expect(output).toContain('Error: nothing says how to start the application')
@@ -1101,6 +1132,12 @@ describe('the start', () => {
       { ...needs(), 'app.py': 'def app(environ, start_response):\n' },
       'gunicorn==27.0.1',
       `gunicorn --bind ${at} app:app`,
+    ],
+    [
+      'Mesop, whose Flask is not the application',
+      { ...needs('mesop', 'flask'), 'main.py': 'import mesop as me\n@me.page()\ndef app():\n  me.text("")\n' },
+      'gunicorn==27.0.1',
+      `gunicorn --bind ${at} main:me`,
     ],
     [
       'what would serve at a port of its own',
