@@ -9,6 +9,7 @@ import {
   detectLanguage,
   fail,
   type HomeFiles,
+  isForDevelopment,
   override,
   pass,
   withHomeFiles,
@@ -24,7 +25,7 @@ import { checkLockFile } from './lock-check.ts'
 import { bundledNpm } from './managers/npm-tool.ts'
 import { warnOfUnknownHosts } from './frameworks/angular-hosts.ts'
 import { provideHost } from './frameworks/host.ts'
-import { defaultBuild, findFramework, type FrameworkStart, noServer } from './frameworks/server.ts'
+import { checkAdapter, defaultBuild, findFramework, type FrameworkStart, noServer } from './frameworks/server.ts'
 import { functionStart } from './frameworks/functions.ts'
 import { findStart } from './frameworks/start.ts'
 import { chooseVersion } from './managers/fetch.ts'
@@ -107,6 +108,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   }
   // What starts the application, as far as it is known: the package manager is in the image if that may call it.
   const commands = [declared?.command, elsewhere].filter(command => command !== undefined)
+  const startsOtherwise = elsewhere !== undefined || (declared !== undefined && !isForDevelopment(declared.command))
+  if (launch && framework && !startsOtherwise) await checkAdapter(app, framework, json.packageNames)
   const called = (starts: readonly string[]) => withCalled(starts, json.scripts, project.rootJson.scripts)
   const planned = await planPackages(context, project, choice.lockFile, scripts, launch ? called(commands) : [])
   const plan = tools ? { ...planned, dev: true, prune: false } : planned

@@ -149,7 +149,7 @@ export async function detectLanguage({ app, env }: { app: App; env: Env }, id: s
   if (server.language.id === id) {
     const rest = found.filter(other => ![server, ...builders].some(({ language }) => language === other.language))
     const reason = [`${own.language.name}: ${own.because}`, ...otherwise(rest)].join('\n')
-    return { role: 'server', reason, plan: serverPlan(runtime, builders) }
+    return { role: 'server', reason, plan: serverPlan(runtime, server, builders) }
   }
   if (builder) {
     const { needsPackages } = builder
@@ -172,9 +172,12 @@ function builderPlan(runtime: string, needsPackages: boolean): BuildPlanBuilder 
 }
 
 /** Requires the builders' runtimes for the build, or goes without them where their buildpacks are not in the group. */
-function serverPlan(runtime: string, builders: readonly Evidence[]): BuildPlanBuilder {
-  const own = buildPlan().provides(runtime).requires(runtime)
-  if (builders.length === 0) return own
+function serverPlan(runtime: string, { builtBy }: Evidence, builders: readonly Evidence[]): BuildPlanBuilder {
+  if (builders.length === 0) return buildPlan().provides(runtime).requires(runtime)
+  // Its buildpack is told who makes what it serves: what is committed looks the same.
+  const own = buildPlan()
+    .provides(runtime)
+    .requires(runtime, builtBy && { builtBy: builtBy.id })
   const needed = builders.some(({ needsPackages }) => needsPackages !== undefined)
   const all = builders.reduce(
     (plan, { language, callsTools, runsNode, programsFor, folder }) =>

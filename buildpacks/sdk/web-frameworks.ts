@@ -73,7 +73,7 @@ export async function configOf(app: App, ...names: readonly string[]): Promise<s
 
 /** What starts a server for development, a preview, or a server that serves files only. */
 const developmentServers =
-  /^((npm|yarn|pnpm|bun)( run)? (dev|serve|preview|develop)|vite|react-scripts|ng|vue-cli-service|gatsby|ember|astro|parcel|eleventy|docusaurus|vitepress|vuepress|rspress|rsbuild|rspack|stencil|craco|webpack-dev-server|webpack( serve)?|gulp|grunt|brunch|broccoli|wds|web-dev-server|es-dev-server|live-server|browser-sync|rollup|(next|nuxt|nuxi|vinxi|svelte-kit|react-router|remix|nitro|nitropack) (dev|preview|vite:dev)|nuxt start|node ace (serve|dev)|node ace\.js serve|nest start|(quasar|ionic|umi|preact|hexo|storybook|slidev|expo) \S+)(\s|$)/
+  /^((npm|yarn|pnpm|bun)( run)? (dev|serve|preview|develop)|vite|react-scripts|ng|vue-cli-service|gatsby|ember|astro|parcel|eleventy|docusaurus|vitepress|vuepress|rspress|rsbuild|rspack|stencil|craco|webpack-dev-server|webpack( serve)?|gulp|grunt|brunch|broccoli|wds|web-dev-server|es-dev-server|live-server|browser-sync|rollup|(next|nuxt|nuxi|vinxi|svelte-kit|react-router|remix|nitro|nitropack) (dev|preview|vite:dev)|nuxt start|node ace (serve|dev)|node ace\.js serve|nest start|(quasar|ionic|umi|max|preact|hexo|storybook|slidev|expo|farm|gridsome|observable|evidence|vike|honkit) \S+)(\s|$)/
 
 /** Programs that serve a folder's files, once it is made. */
 const fileServers = /^(serve|http-server|sirv)(\s|$)/

@@ -61,7 +61,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const server = await provideNginx(context, archive, own?.modules)
     return {
       nginx: server,
-      generated: own ? undefined : ((await madeBefore(app)) ?? (await buildWithHugo(context, archive))),
+      generated: own ? undefined : ((await madeBefore(context)) ?? (await buildWithHugo(context, archive))),
     }
   })
   if (own) return serveAsConfigured(context, nginx, own)
@@ -92,8 +92,9 @@ async function build(context: BuildContext): Promise<BuildResult> {
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
 
-/** The pages that the buildpack of Python or Ruby has made just before. */
-async function madeBefore(app: App): Promise<GeneratedSite | undefined> {
+/** The pages that the buildpack of Python or Ruby has made just before: those that are committed are like any others. */
+async function madeBefore({ app, plan }: BuildContext): Promise<GeneratedSite | undefined> {
+  if (!plan.some(({ metadata }) => metadata['builtBy'] !== undefined)) return undefined
   const site = await findRubySite(app)
   if (site !== undefined && (await app.hasDirectory(site.root)))
     return { root: site.root, why: `${site.name} built it` }

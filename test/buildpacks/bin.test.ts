@@ -80,6 +80,14 @@ it('static bin/detect asks the program about a folder of a workspace', async () 
   expect([await status('src'), await status('none')]).toEqual([0, 100])
 })
 
+it.each<Record<string, string>>([
+  { 'package.json': '{\n  "workspaces": ["apps/*"]\n}' },
+  { 'package.json': '{}', 'pnpm-workspace.yaml': '' },
+  { 'package.json': '{}', 'nx.json': '{}' },
+])('static bin/detect asks the program about a workspace, whose front end no setting names: %j', async files => {
+  expect((await runBin('static', 'detect', [], {}, files)).status).toBe(0)
+})
+
 it('nodejs bin/detect asks the program about gems that run JavaScript', async () => {
   const status = async (gem: string) =>
     (await runBin('nodejs', 'detect', [], {}, { Gemfile: 'gem "rails"\n', 'Gemfile.lock': `    ${gem} (1.0)\n` }))

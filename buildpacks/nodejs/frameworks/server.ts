@@ -107,6 +107,25 @@ export function noServer({ name, candidates, fix }: Framework): BuildpackError {
   return new BuildpackError(`the build with ${name} left no server that Node.js can start: none of ${files}`, { fix })
 }
 
+/**
+ * @throws BuildpackError where the settings of an application say that its build leaves no server that Node.js can start, so that nobody waits
+ * for that
+ */
+export async function checkAdapter(app: App, framework: Framework, packages: ReadonlySet<string>): Promise<void> {
+  if (framework.name === 'Qwik') {
+    const adapters = await readdir(app.at('adapters')).catch(() => [])
+    if (adapters.length > 0) return
+    throw new BuildpackError('Qwik has no adapter, so its build leaves no server that starts', { fix: framework.fix })
+  }
+  if (framework.name !== 'Astro' || packages.has('@astrojs/node')) return
+  const other = [...packages].find(name => /^@astrojs\/(vercel|netlify|cloudflare)$/.test(name))
+  if (other !== undefined)
+    throw new BuildpackError(`Astro has the adapter ${other}, which leaves no server that Node.js can start`, {
+      where: 'package.json',
+      fix: framework.fix,
+    })
+}
+
 /** Frameworks whose configuration says where the server goes. */
 async function candidatesOf(app: App, { name, candidates }: Framework): Promise<readonly Candidate[]> {
   const named = async (config: Promise<string>, pattern: RegExp) => pattern.exec(await config)?.[1]

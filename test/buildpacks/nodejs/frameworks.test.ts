@@ -179,6 +179,7 @@ describe('the start of an application whose package.json has none', () => {
       {
         packages: ['@builder.io/qwik', '@builder.io/qwik-city', 'vite'],
         scripts: { start: 'vite --open --mode ssr' },
+        files: { 'adapters/fastify/vite.config.ts': '' },
         makes: { 'server/entry.fastify.js': '', 'dist/q-manifest.json': '' },
       },
       'node server/entry.fastify.js',
@@ -226,10 +227,27 @@ describe('the start of an application whose package.json has none', () => {
     expect(output).toContain('use @sveltejs/adapter-node')
   })
 
+  it.each<[string, string[], string]>([
+    ['Qwik', ['@builder.io/qwik', '@builder.io/qwik-city', 'vite'], 'run "npm run qwik add fastify" for a server'],
+    ['Astro', ['astro', '@astrojs/vercel'], 'use the adapter @astrojs/node'],
+  ])('is an error before anything is fetched where %s has no adapter for it', async (_name, packages, fix) => {
+    const files = { 'astro.config.mjs': "import vercel from '@astrojs/vercel'\nexport default { adapter: vercel() }\n" }
+    const { project, npm } = await frameworkProject({
+      packages,
+      scripts: { build: 'make', start: 'vite --open' },
+      files,
+    })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(fix)
+    expect(npm.commands).toEqual([])
+  })
+
   it('is no server that shows the pages to their developer', async () => {
     const { project } = await frameworkProject({
       packages: ['@builder.io/qwik', '@builder.io/qwik-city', 'vite'],
       scripts: { build: 'qwik build', start: 'vite --open --mode ssr' },
+      files: { 'adapters/fastify/vite.config.ts': '' },
       makes: { 'dist/q-manifest.json': '' },
     })
     const { exitCode, output } = await project.build()

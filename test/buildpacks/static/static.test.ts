@@ -57,6 +57,17 @@ async function build(app: Tree, env: Record<string, string> = {}) {
   return { project, ...outcome }
 }
 
+it.each<[string, string, string, Tree]>([
+  ['MkDocs', 'python', 'site', { 'requirements.txt': 'mkdocs\n', 'mkdocs.yml': '' }],
+  ['Jekyll', 'ruby', '_site', { Gemfile: 'gem "jekyll"\n', '_config.yml': '' }],
+])('says that %s built the pages only where it has', async (name, language, root, files) => {
+  const app = { ...files, [`${root}/index.html`]: 'x' }
+  const made = await (await siteProject(app)).build({ entries: [{ name: 'nginx', metadata: { builtBy: language } }] })
+  expect(made.output).toContain(`Serves ${root}/: ${name} built it`)
+  const committed = await (await siteProject(app)).build({ entries: [{ name: 'nginx' }] })
+  expect(committed.output).toContain(`Serves ${root}/: ${root}/index.html is there`)
+})
+
 it('says what to do where the settings of the front end ask for a server', async () => {
   const app = {
     'package.json': '{ "dependencies": { "expo": "58" }, "scripts": { "start": "expo start" } }',
@@ -103,6 +114,27 @@ describe('a front end in a workspace', () => {
     'apps/api/package.json': '{ "scripts": { "start": "node server.js" } }',
   }
   const env = { BP_NODE_PROJECT_PATH: 'apps/web' }
+
+  it('that is the only one is built by Node.js and served, without a setting', async () => {
+    const { 'apps/api/package.json': _, ...alone } = app
+    expect((await (await siteProject(alone)).detect()).plan).toMatchObject({
+      requires: [{ name: 'nginx' }, { name: 'node', metadata: { launch: false, folder: 'apps/web' } }],
+    })
+    expect((await build(alone)).output).toContain('Serves apps/web/dist/: Vite built it')
+  })
+
+  it('that Nx builds is served from where its configuration says', async () => {
+    const { project, output } = await build({
+      'package.json': '{ "devDependencies": { "nx": "23" } }',
+      'nx.json': '{}',
+      'apps/web/project.json': '{ "name": "web", "projectType": "application" }',
+      'apps/web/vite.config.mts': "build: { outDir: '../../dist/apps/web' }",
+      'apps/web/index.html': 'source',
+      'dist/apps/web/index.html': 'built',
+    })
+    expect(output).toContain('Serves dist/apps/web/: Nx built it')
+    expect(await readdir(project.appDir)).toEqual(['dist'])
+  })
 
   it('that the setting names is built by Node.js and served', async () => {
     expect((await (await siteProject(app, env)).detect()).plan).toMatchObject({
