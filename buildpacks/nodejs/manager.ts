@@ -102,6 +102,15 @@ export interface PackageManager {
   install(installation: Installation): Promise<void>
   /** Runs the scripts that packages and the application have for an installation. */
   runInstallScripts?(): Promise<void>
+  /**
+   * For a manager whose `install` runs scripts at once: the same in two steps. What the first brings is all of the lock file's making, and may be
+   * kept; the second runs in each build, as scripts could read anything.
+   */
+  readonly inSteps?: {
+    install(installation: Installation): Promise<void>
+    /** Runs the scripts of some packages. */
+    runScripts(names: readonly string[]): Promise<void>
+  }
   /** Compiles what has to be compiled of packages that came with the source. */
   rebuild(): Promise<void>
   /** Runs a script of a package.json. */

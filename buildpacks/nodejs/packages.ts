@@ -84,20 +84,27 @@ export async function installPackages(
     return
   }
   const key = plan.sourceDoesNotMatter ? await manager.key({ dev: plan.dev }) : undefined
-  const install = () => manager.install({ dev: plan.dev })
-  if (key === undefined) await log.step(`Installing packages with ${manager.installTitle}`, install)
-  const hasScripts =
-    key === undefined || !(await installKept(context, project, key, `packages of ${lockFile}`, manager, install))
+  const install = () => (manager.inSteps ?? manager).install({ dev: plan.dev })
+  if (key === undefined)
+    await log.step(`Installing packages with ${manager.installTitle}`, () => manager.install({ dev: plan.dev }))
+  const withScripts =
+    key === undefined
+      ? undefined
+      : await installKept(context, project, key, `packages of ${lockFile}`, manager, install)
   // No code of a package has run yet, and none may change what the next build takes.
   if (manager.store !== undefined) context.seal(manager.store)
-  if (hasScripts && manager.runInstallScripts) {
+  if (withScripts?.length === 0) return
+  const { inSteps } = manager
+  if (manager.runInstallScripts)
     await log.step('Running the scripts of packages', manager.runInstallScripts.bind(manager))
-  }
+  else if (withScripts && inSteps)
+    await log.step(`Running the scripts of ${withScripts.join(', ')}`, () => inSteps.runScripts(withScripts))
 }
 
 /**
- * Installs packages that the lock file alone decides, or takes those of an earlier build.
- * @returns false if some have scripts to run, which could read anything: such packages are not kept
+ * Installs packages that the lock file alone decides, or takes those of an earlier build. They are kept as they come, before a script of theirs
+ * runs, which could read anything; unless their manager runs scripts of packages alone that it puts there itself.
+ * @returns the names of the packages that have scripts to run
  */
 async function installKept(
   context: BuildContext,
@@ -106,32 +113,32 @@ async function installKept(
   title: string,
   manager: PackageManager,
   install: () => Promise<void>,
-): Promise<boolean> {
+): Promise<readonly string[]> {
   const modules = root.at('node_modules')
   const layer = await context.layer('modules', {
     title,
     types: { cache: true },
-    key,
+    key: { ...key, ...(manager.inSteps && { scripts: 'still to be run' }) },
     create: async dir => {
       await install()
-      const withScripts = manager.runInstallScripts
-        ? (await installedPackages(root.path, [''])).find(({ hasScripts }) => hasScripts)
-        : undefined
-      if (withScripts !== undefined) return { notes: { scripts: withScripts.name } }
+      const installed = await installedPackages(root.path, [''])
+      const scripts = [...new Set(installed.filter(({ hasScripts }) => hasScripts).map(({ name }) => name))].join(' ')
+      if (scripts !== '' && manager.inSteps === undefined) return { notes: { scripts } }
       // npm makes none where everything is for development alone.
       await mkdir(modules, { recursive: true })
       await copyTree(context.run, modules, join(dir, 'node_modules'))
-      return undefined
+      return { notes: { scripts } }
     },
   })
-  const hasScripts = layer.notes['scripts'] !== undefined
-  if (layer.state !== 'restored') return !hasScripts
-  if (hasScripts) await install()
+  const names = (layer.notes['scripts'] ?? '').split(' ').filter(name => name !== '')
+  if (names.length > 0 && manager.inSteps) context.seal(layer)
+  if (layer.state !== 'restored') return names
+  if (names.length > 0 && manager.inSteps === undefined) await install()
   else {
     await rm(modules, { recursive: true, force: true })
     await copyTree(context.run, join(layer.path, 'node_modules'), modules)
   }
-  return !hasScripts
+  return names
 }
 
 /** Copies a whole tree as it is. */

@@ -6,7 +6,7 @@ import type { Metadata } from '../../../lifecycle/spec/types.ts'
 import { type App, type Component, digestOf, keep, packageUrl, withTempDir } from '../../sdk/index.ts'
 import { runNamedScript } from './scripts.ts'
 import { readNpmLock } from '../lock-file.ts'
-import type { ManagerJob, ManagerKind, PackageManager } from '../manager.ts'
+import type { Installation, ManagerJob, ManagerKind, PackageManager } from '../manager.ts'
 import { npmEnv } from '../registry.ts'
 import { provideNpm, writeWrappers } from './npm-tool.ts'
 import { filesNamed, namesConfig, npmrcValues, userNpmrc } from './settings.ts'
@@ -70,12 +70,24 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
     installedPaths: ['', ...project.members.map(({ dir }) => dir)].map(dir => join(dir, 'node_modules')),
     async key({ dev }) {
       if (lockFile === undefined || !(await lockDecides(project.root, lockFile, context.target.arch))) return undefined
+      // It ends an installation before it begins.
+      if (/strict-allow-scripts/.test((await project.root.read('.npmrc')) ?? '')) return undefined
       return namesConfig(context.env) ? undefined : installKey(job, tool.version, lockFile, dev)
     },
     async install({ dev }) {
       await rm(project.root.at('node_modules'), { recursive: true, force: true })
       await command([verb, ...which(tool.version, dev), ...only, ...unlocked])
     },
+    // A script of a package that is optional may fail while npm installs, and not when it rebuilds: such a lock file has no key.
+    ...((await locksScripts(project.root, lockFile, context.target.arch)) && {
+      inSteps: {
+        async install({ dev }: Installation) {
+          await rm(project.root.at('node_modules'), { recursive: true, force: true })
+          await command([verb, ...which(tool.version, dev), ...only, ...unlocked, '--ignore-scripts'])
+        },
+        runScripts: async (names: readonly string[]) => void (await command(['rebuild', ...names])),
+      },
+    }),
     rebuild: async () => void (await command(['rebuild'])),
     runScript: (script, options) => runNamedScript(context, env, 'npm', script, options),
     async prune() {
@@ -90,12 +102,17 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
  * is, which nobody can read after the build.
  */
 function usageLines(): (line: string) => boolean {
-  let isUsage = false
+  let [isUnmatched, isUsage] = [false, false]
   return line => {
     const text = /^npm (?:error|ERR!) ?(.*)$/.exec(line)?.[1]
     if (text === undefined) return false
-    isUsage ||= /^(?:Clean install a project|Usage:)$/.test(text)
-    return isUsage || /^(?:Missing|Invalid): |^A complete log of this run/.test(text)
+    isUnmatched ||= text === 'code EUSAGE'
+    isUsage ||= isUnmatched && /^(?:Clean install a project|Usage:)$/.test(text)
+    return (
+      isUsage ||
+      (isUnmatched && /^(?:Missing|Invalid): |^$/.test(text)) ||
+      text.startsWith('A complete log of this run')
+    )
   }
 }
 
@@ -116,21 +133,36 @@ function which(version: string, dev: boolean): string[] {
 }
 
 /**
- * True if the lock file alone decides what is installed: each package is an archive of known digest, and none runs a script,
- * which could read the source, the environment or the network. Lock files of npm 6 and older do not say who runs scripts.
+ * True if the lock file alone decides what is there before a script of a package runs: each package is an archive of known digest. Lock files
+ * of npm 6 and older do not say who runs scripts.
  */
 async function lockDecides(root: App, lockFile: string, arch: string): Promise<boolean> {
-  const lock = readJson((await root.read(lockFile)) ?? '', lockFile)
-  const entries = tableMap(lock, 'packages').filter(([path]) => path !== '')
-  return entries.length > 0 && entries.every(([, { table }]) => isDecided(table, arch))
+  const entries = await lockedHere(root, lockFile, arch)
+  return entries.length > 0 && entries.every(isDecided)
 }
 
-function isDecided(entry: Metadata, arch: string): boolean {
-  if (isForOthers(entry['os'], 'linux') || isForOthers(entry['cpu'], arch === 'amd64' ? 'x64' : arch)) return true
+/** True if a package that is installed here has a script to run. */
+async function locksScripts(root: App, lockFile: string | undefined, arch: string): Promise<boolean> {
+  const entries = lockFile === undefined ? [] : await lockedHere(root, lockFile, arch)
+  return entries.some(entry => entry['hasInstallScript'] === true)
+}
+
+/** What the lock file says of the packages that npm does not leave out on this system. */
+async function lockedHere(root: App, lockFile: string, arch: string): Promise<Metadata[]> {
+  const lock = readJson((await root.read(lockFile)) ?? '', lockFile)
+  const entries = tableMap(lock, 'packages').filter(([path]) => path !== '')
+  const cpu = arch === 'amd64' ? 'x64' : arch
+  return entries
+    .map(([, { table }]) => table)
+    .filter(table => !isForOthers(table['os'], 'linux') && !isForOthers(table['cpu'], cpu))
+}
+
+function isDecided(entry: Metadata): boolean {
   const { resolved } = entry
   const isLocal = typeof resolved === 'string' && /^(file|git\+|git:|ssh:)/.test(resolved)
   const isKnown = typeof entry['integrity'] === 'string' || entry['inBundle'] === true
-  return isKnown && !isLocal && entry['link'] !== true && entry['hasInstallScript'] !== true
+  const mayFail = entry['hasInstallScript'] === true && (entry['optional'] === true || entry['devOptional'] === true)
+  return isKnown && !isLocal && entry['link'] !== true && !mayFail
 }
 
 /** `"os": ["darwin"]`: an optional package that npm leaves out here. */

@@ -332,7 +332,7 @@ describe('packages', () => {
   })
 
   it.each<[string, object]>([
-    ['runs a script', { version: '1.0.0', hasInstallScript: true }],
+    ['runs a script and is optional', { version: '1.0.0', hasInstallScript: true, optional: true }],
     ['is of a repository', { version: '1.0.0', resolved: 'git+ssh://git@host/a.git#abc' }],
     ['has no digest', { version: '1.0.0', integrity: undefined }],
   ])('C21 are installed in each build if one %s', async (_name, entry) => {
@@ -341,6 +341,36 @@ describe('packages', () => {
     await project.nextBuild()
     await project.build()
     expect(npm.commands.filter(c => c === 'npm ci --omit=dev')).toHaveLength(2)
+  })
+
+  it('C21 are kept as they come if one runs a script, which runs in each build', async () => {
+    const entries = {
+      'node_modules/a': { version: '1.0.0', hasInstallScript: true },
+      'node_modules/@s/b': { version: '1.0.0', hasInstallScript: true },
+    }
+    const { project, npm } = await nodeProject({ ...webApp(), 'package-lock.json': lock(entries) })
+    const first = await project.build()
+    expect(first.exitCode, first.output).toBe(0)
+    expect(first.layers).toHaveProperty('modules')
+    await project.nextBuild()
+    const { output } = await project.build()
+    expect(output).toContain('Running the scripts of @s/b, a')
+    expect(npm.commands.filter(c => /npm (ci|rebuild)/.test(c))).toEqual([
+      'npm ci --omit=dev --ignore-scripts',
+      'npm rebuild @s/b a',
+      'npm rebuild @s/b a',
+    ])
+    expect(await project.read('workspace/node_modules/a/index.js')).toBe('node_modules/a 1.0.0')
+  })
+
+  it('C21 are installed in each build with scripts that a setting has to allow', async () => {
+    const entry = { version: '1.0.0', hasInstallScript: true }
+    const { project } = await nodeProject({
+      ...webApp(),
+      'package-lock.json': lock({ 'node_modules/a': entry }),
+      '.npmrc': 'strict-allow-scripts=true\n',
+    })
+    expect((await project.build()).layers).not.toHaveProperty('modules')
   })
 
   it('C21 are installed in each build if the lock file does not say which run scripts, or a setting names more settings', async () => {
@@ -538,11 +568,6 @@ describe('packages', () => {
       'archives as packages',
       { dependencies: { lib: 'file:l.tgz' } },
       { 'node_modules/lib': { version: '1.0.0', resolved: 'file:l.tgz' } },
-    ],
-    [
-      'Prisma',
-      { dependencies: { '@prisma/client': '6' } },
-      { 'node_modules/@prisma/client': { version: '6.0.0', hasInstallScript: true } },
     ],
     [
       'folders as packages',
