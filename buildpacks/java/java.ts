@@ -27,6 +27,7 @@ import { provideJdk, provideJre, provideLaunchProgram } from './jdk.ts'
 import { launchScript } from './launch-script.ts'
 import { buildWithLeiningen } from './leiningen.ts'
 import { buildWithMaven, openMaven } from './maven.ts'
+import { checkMavenVersion } from './maven-version.ts'
 import { buildWithSbt } from './sbt.ts'
 import { warnOfUnusedSettings } from './spring-boot.ts'
 import type { ImageFiles } from './start.ts'
@@ -37,7 +38,12 @@ import { available, chooseVersion, dumpsReproducibly, olderReleases } from './ve
 export const java = defineBuildpack({
   detect,
   build,
-  offers: context => debianOffers(context, { Java: available.map(major => `openjdk-${major}-jdk-headless`) }),
+  async offers(context) {
+    const jdks = available.map(major => `openjdk-${major}-jdk-headless`)
+    const found = await debianOffers(context, { Java: jdks, Maven: ['maven'] })
+    const more = "any release that the repositories of Maven's settings have, by BP_MAVEN_VERSION"
+    return found.map(offer => (offer.name === 'Maven' ? { ...offer, more } : offer))
+  },
 })
 
 async function detect({ app, env }: DetectContext) {
@@ -85,6 +91,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   if (major === '11') log.warning('Debian no longer mends Java 11', 'Use 17 or newer if the application runs with it.')
   const tool = await buildToolOf(app, env)
   if (tool === 'gradle') await requireWrapper(app)
+  if (tool === 'maven') await checkMavenVersion(app, env)
   const ready = tool === undefined ? await findReady(app) : undefined
   checkTomcatSettings(env)
   const archive = await DebianArchive.open(context, temp, { older: olderReleases[major] })

@@ -5,6 +5,7 @@ import { unpackPackages } from '../debian/unpack.ts'
 import { boundFile, type BuildContext, BuildpackError, digestOf, firstSetting, keep, splitWords } from '../sdk/index.ts'
 import { archiveTime } from './archive.ts'
 import type { Jdk } from './jdk.ts'
+import { provideAskedMaven, requestedMaven } from './maven-version.ts'
 import { proxiesOf } from './proxies.ts'
 
 export interface MavenTools {
@@ -20,11 +21,21 @@ export interface Maven {
   run(args: readonly string[], options?: { readonly cwd?: string; readonly quiet?: boolean }): Promise<void>
 }
 
+/** Maven, as far as it is known what it is. */
+export interface MavenProgram extends Maven {
+  /** Debian's version, or the one that was asked for; undefined for a wrapper's. */
+  readonly version: string | undefined
+  /** The local repository, which stays in the cache. */
+  readonly repository: string
+  /** Another Maven with the same settings and the same repository. */
+  as(program: string, version: string): MavenProgram
+}
+
 /**
  * Maven, ready to run. Downloads stay in a cache.
  * @param wrapper the application's own; Debian's Maven without one
  */
-export async function openMaven(context: BuildContext, tools: MavenTools, wrapper?: string): Promise<Maven> {
+export async function openMaven(context: BuildContext, tools: MavenTools, wrapper?: string): Promise<MavenProgram> {
   const { app, env, layer, run } = context
   const { archive, jdk, temp } = tools
   const cache = await layer('maven', {
@@ -33,17 +44,20 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
     restore: () => keep,
     create: async () => {},
   })
-  const program: [string, ...string[]] =
-    wrapper === undefined ? [await provideMaven(context, archive)] : ['sh', app.at(wrapper)]
+  const debian = wrapper === undefined ? await provideMaven(context, archive) : undefined
   // Older wrappers look for their properties in the directory that they run in, which copyArtifact has as well.
   const parts = join(dirname(wrapper ?? ''), '.mvn/wrapper')
   if (wrapper !== undefined && (await app.hasDirectory(parts)))
     await cp(app.at(parts), join(temp, '.mvn/wrapper'), { recursive: true })
-  const fixed = ['-B', '-ntp', `-Dmaven.repo.local=${join(cache.path, 'repository')}`]
+  const repository = join(cache.path, 'repository')
+  const fixed = ['-B', '-ntp', `-Dmaven.repo.local=${repository}`]
   const settings = await settingsOf(context, temp)
   const name = wrapper === undefined ? 'mvn' : `./${wrapper}`
-  return {
+  const make = (program: readonly [string, ...string[]], version: string | undefined): MavenProgram => ({
     name,
+    version,
+    repository,
+    as: (path, version) => make([path], version),
     run: async (args, options) => {
       await run([...program, ...fixed, ...settings, ...args], {
         name: `${name} ${args.filter(arg => !arg.startsWith('-D')).join(' ')}`,
@@ -57,15 +71,24 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
         ...options,
       })
     },
-  }
+  })
+  return debian === undefined ? make(['sh', app.at(wrapper ?? '')], undefined) : make([debian.program], debian.version)
 }
 
-/** Builds with the application's Maven wrapper, or with Debian's Maven. */
+/** Builds with the application's Maven wrapper, with the Maven that somebody asks for, or with Debian's. */
 export async function buildWithMaven(context: BuildContext, tools: MavenTools): Promise<Maven> {
   const { app, env, log } = context
   const pom = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value
   const wrapper = await app.firstOf([join(dirname(pom ?? 'pom.xml'), 'mvnw'), 'mvnw'])
-  const maven = await openMaven(context, tools, wrapper)
+  const own = await openMaven(context, tools, wrapper)
+  const request = await requestedMaven(app, env)
+  if (wrapper !== undefined && request?.where.endsWith('_VERSION') === true)
+    log.warning(
+      `${request.where} has no effect: ./${wrapper} brings its own Maven`,
+      `Change it in .mvn/wrapper, or remove ${wrapper}.`,
+    )
+  const maven =
+    wrapper === undefined ? await provideAskedMaven(context, { debian: own, request, temp: tools.temp }) : own
   const goals = goalsOf(env)
   await log.step(`Running ${maven.name} ${goals.join(' ')}`, () => maven.run([...projectArguments(env), ...goals]))
   return maven
@@ -96,12 +119,19 @@ export async function copyLibraries({ env, log }: BuildContext, maven: Maven, ta
 }
 
 /** Copies an artifact of a repository, `org.example:tool:1.0:tar.gz`, with the repositories and credentials of Maven's settings. */
-export async function copyArtifact(maven: Maven, coordinates: string, dir: string, temp: string): Promise<void> {
+export async function copyArtifact(
+  maven: Maven,
+  coordinates: string,
+  dir: string,
+  temp: string,
+  options: readonly string[] = [],
+): Promise<void> {
+  const to = [`-DoutputDirectory=${dir}`, '-Dmdep.useBaseVersion=true']
   // Anywhere but in the application, whose project has nothing to do with it.
-  await maven.run(
-    [`${dependencyPlugin}:copy`, `-Dartifact=${coordinates}`, `-DoutputDirectory=${dir}`, '-Dmdep.useBaseVersion=true'],
-    { cwd: temp, quiet: true },
-  )
+  await maven.run([...options, `${dependencyPlugin}:copy`, `-Dartifact=${coordinates}`, ...to], {
+    cwd: temp,
+    quiet: true,
+  })
 }
 
 /** Copies an artifact with all that it needs when it runs. */
@@ -174,12 +204,15 @@ const escapeXml = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
 /** Debian's Maven, without the JRE that it would bring. */
-async function provideMaven({ layer, run }: BuildContext, archive: DebianArchive): Promise<string> {
+async function provideMaven(
+  { layer, run }: BuildContext,
+  archive: DebianArchive,
+): Promise<{ readonly program: string; readonly version: string }> {
   const jre = new Set((await archive.resolve(['default-jre-headless'])).map(({ name }) => name))
   const packages = (await archive.resolve(['maven'])).filter(({ name }) => !jre.has(name))
-  const version = packages.find(({ name }) => name === 'maven')?.version ?? ''
+  const version = (packages.find(({ name }) => name === 'maven')?.version ?? '').replace(/-.*/, '')
   const made = await layer('maven-program', {
-    title: `Maven ${version.replace(/-.*/, '')}`,
+    title: `Maven ${version}`,
     types: { build: true, cache: true },
     key: { 'Debian packages': digestOf(JSON.stringify(packages)) },
     create: async dir => {
@@ -187,7 +220,7 @@ async function provideMaven({ layer, run }: BuildContext, archive: DebianArchive
       await unpackPackages(run, await archive.download(packages), dir)
     },
   })
-  return join(made.path, 'usr/share/maven/bin/mvn')
+  return { program: join(made.path, 'usr/share/maven/bin/mvn'), version }
 }
 
 function explain(output: string): string | undefined {

@@ -62,7 +62,10 @@ describe('the versions that a buildpack offers', () => {
     for (const major of [21, 25]) {
       debian.packages[`openjdk-${major}-jdk-headless`] = { version: `1:${major}.0.9+10-1~deb13u1`, files: {} }
     }
-    expect((await offersOf(java, debian.runner))[0]?.versions).toEqual(['21.0.9', '25.0.9'])
+    debian.packages['maven'] = { version: '3.9.9-1', files: {} }
+    const [java21, maven] = await offersOf(java, debian.runner)
+    expect(java21?.versions).toEqual(['21.0.9', '25.0.9'])
+    expect(maven).toMatchObject({ versions: ['3.9.9'], more: expect.stringContaining('BP_MAVEN_VERSION') as unknown })
   })
 
   it('are none of a buildpack that has no choice', async () => {
