@@ -33,7 +33,8 @@ export async function readRequests(app: App, env: Readonly<Record<string, string
   const fromVariables = Object.entries(variables).flatMap(([where, uses]) =>
     (env[where] ?? '')
       .split(/[\s,]+/)
-      .filter(Boolean)
+      // Railpack's `...` stands for the packages that a language brings, which are there anyway.
+      .filter(name => name !== '' && name !== '...')
       .map(name => ({ name, where, ...uses })),
   )
   const requests = [

@@ -80,7 +80,7 @@ export async function provideDependencies(
     ...(lock === undefined && { restore: () => drop('there is no mix.lock') }),
     create: async dir => {
       const get = ['deps.get', '--only', mix.mixEnv, ...(lock === undefined ? [] : ['--check-locked'])]
-      await mix.run(['do', ...get, '+', 'deps.compile', '--skip-local-deps'])
+      await mix.run(['do', ...get, '+', 'deps.compile', '--skip-local-deps'], { step: 'install' })
       const names = new Set(parseLock((await app.read('mix.lock')) ?? '').map(({ name }) => name))
       const libraries = app.at('_build', mix.mixEnv, 'lib')
       for (const name of await list(libraries)) {

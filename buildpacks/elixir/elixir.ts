@@ -24,6 +24,7 @@ import { wantedVersions } from './version.ts'
 
 /** Elixir applications: Mix makes a release, which needs neither Elixir nor Erlang in the image. */
 export const elixir = defineBuildpack({
+  ownCommands: 'left',
   detect,
   build,
   offers: context => debianOffers(context, { Elixir: ['elixir'], Erlang: ['erlang-base'] }),
@@ -51,7 +52,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const toolchain = await provideToolchain(context, archive, offer)
   const mix = await mixWith(context, toolchain, temp)
   const dependencies = await provideDependencies(context, mix, toolchain)
-  await log.step('Running mix compile', () => mix.run(['compile']))
+  await log.step('Running mix compile', () => mix.run(['compile'], { step: 'build' }))
   await compileAssets(context, mix, dependencies)
   const secret = await needsSecret(app)
   const release = await makeRelease(context, { mix, toolchain, dependencies, temp })

@@ -8,7 +8,7 @@ export interface Mix {
   /** `prod`, unless MIX_ENV says otherwise. */
   readonly mixEnv: string
   /** @throws BuildpackError with the way out, where Mix's words show one */
-  run(args: readonly string[], options?: Pick<RunOptions, 'cwd' | 'quiet'>): Promise<string>
+  run(args: readonly string[], options?: Pick<RunOptions, 'cwd' | 'quiet' | 'step'>): Promise<string>
 }
 
 /** What the operator gives to the running application has no place in a build, whose results are published. */
@@ -45,7 +45,7 @@ export async function mixWith(context: BuildContext, { bin, rebar, native }: Too
     mixEnv,
     async run(args, options = {}) {
       const name = `mix ${args.join(' ')}`
-      const result = await run([join(bin, 'mix'), ...args], { ...options, env: variables, allowFailure: true })
+      const result = await run([join(bin, 'mix'), ...args], { ...options, name, env: variables, allowFailure: true })
       const output = result.stdout + result.stderr
       if (result.exitCode === 0) return output
       if (options.quiet === true) log.detail(output.trim())

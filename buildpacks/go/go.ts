@@ -35,7 +35,7 @@ const goSources = [
 ]
 
 /** Go applications: modules, workspaces, and sources from before them. */
-export const go = defineBuildpack({ detect, build, offers: goOffers })
+export const go = defineBuildpack({ detect, build, offers: goOffers, ownCommands: 'left' })
 
 async function detect({ app, env }: DetectContext) {
   const found = await detectLanguage({ app, env }, 'go')

@@ -42,6 +42,7 @@ export async function buildWithGradle(context: BuildContext, { jdk, temp }: { jd
   await log.step(`Running ${shown}`, () =>
     run(['sh', app.at('gradlew'), '--no-daemon', '--console=plain', '--init-script', script, ...tasks], {
       name: shown,
+      step: 'build',
       env: {
         ...jdk.env,
         HOME: cache.path,

@@ -38,6 +38,7 @@ import { available, chooseVersion, dumpsReproducibly, olderReleases } from './ve
 export const java = defineBuildpack({
   detect,
   build,
+  ownCommands: 'left',
   async offers(context) {
     const jdks = available.map(major => `openjdk-${major}-jdk-headless`)
     const found = await debianOffers(context, { Java: jdks, Maven: ['maven'] })

@@ -27,6 +27,7 @@ export async function buildWithLeiningen(
   await log.step(`Running ${shown}`, () =>
     run([java, ...options, ...own, '-cp', program, 'clojure.main', '-m', 'leiningen.core.main', ...tasks], {
       name: shown,
+      step: 'build',
       env: { ...jdk.env, HOME: cache.path, LEIN_HOME: join(cache.path, 'lein'), LEIN_JAVA_CMD: java, JAVA_CMD: java },
       fix: (stderr, stdout) => explain(stdout + stderr),
     }),

@@ -2,7 +2,16 @@ import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
-import { boundFile, type BuildContext, BuildpackError, digestOf, firstSetting, keep, splitWords } from '../sdk/index.ts'
+import {
+  boundFile,
+  type BuildContext,
+  BuildpackError,
+  digestOf,
+  firstSetting,
+  keep,
+  type RunOptions,
+  splitWords,
+} from '../sdk/index.ts'
 import { archiveTime } from './archive.ts'
 import type { Jdk } from './jdk.ts'
 import { provideAskedMaven, requestedMaven } from './maven-version.ts'
@@ -18,7 +27,7 @@ export interface MavenTools {
 export interface Maven {
   /** As people call it: `./mvnw`. */
   readonly name: string
-  run(args: readonly string[], options?: { readonly cwd?: string; readonly quiet?: boolean }): Promise<void>
+  run(args: readonly string[], options?: Pick<RunOptions, 'cwd' | 'quiet' | 'step'>): Promise<void>
 }
 
 /** Maven, as far as it is known what it is. */
@@ -53,6 +62,8 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
   const fixed = ['-B', '-ntp', `-Dmaven.repo.local=${repository}`]
   const settings = await settingsOf(context, temp)
   const name = wrapper === undefined ? 'mvn' : `./${wrapper}`
+  const ownBuild = async (step: 'build' | 'install' | undefined) =>
+    step !== undefined && (await context.ownCommand(step)) !== undefined
   const make = (program: readonly [string, ...string[]], version: string | undefined): MavenProgram => ({
     name,
     version,
@@ -65,6 +76,7 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
           ...jdk.env,
           HOME: cache.path,
           MAVEN_USER_HOME: join(cache.path, 'wrapper'),
+          ...((await ownBuild(options?.step)) && forOwnCommand(env, program, [...fixed, ...settings])),
           MAVEN_OPTS: [env['MAVEN_OPTS'], env['MAVEN_JAVA_OPTS']].filter(Boolean).join(' ') || undefined,
         },
         fix: (stderr, stdout) => explain(stdout + stderr),
@@ -73,6 +85,16 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
     },
   })
   return debian === undefined ? make(['sh', app.at(wrapper ?? '')], undefined) : make([debian.program], debian.version)
+}
+
+/** For a command of the user's in place of Maven's: `mvn`, with the same repository and settings (Maven 3.9 reads MAVEN_ARGS). */
+function forOwnCommand(
+  env: Readonly<Record<string, string>>,
+  [program]: readonly [string, ...string[]],
+  args: readonly string[],
+): Record<string, string> {
+  const path = program.startsWith('/') ? `${dirname(program)}:${env['PATH'] ?? ''}` : (env['PATH'] ?? '')
+  return { PATH: path, MAVEN_ARGS: [...args, env['MAVEN_ARGS']].filter(Boolean).join(' ') }
 }
 
 /** Builds with the application's Maven wrapper, with the Maven that somebody asks for, or with Debian's. */
@@ -90,7 +112,9 @@ export async function buildWithMaven(context: BuildContext, tools: MavenTools): 
   const maven =
     wrapper === undefined ? await provideAskedMaven(context, { debian: own, request, temp: tools.temp }) : own
   const goals = goalsOf(env)
-  await log.step(`Running ${maven.name} ${goals.join(' ')}`, () => maven.run([...projectArguments(env), ...goals]))
+  await log.step(`Running ${maven.name} ${goals.join(' ')}`, () =>
+    maven.run([...projectArguments(env), ...goals], { step: 'build' }),
+  )
   return maven
 }
 

@@ -58,6 +58,7 @@ export async function buildWithSbt(context: BuildContext, tools: SbtTools): Prom
   const { stdout } = await log.step(`Running ${shown}`, () =>
     run([join(tools.jdk.home, 'bin/java'), ...options, '-jar', jar, ...tasks], {
       name: shown,
+      step: 'build',
       env: { ...tools.jdk.env, HOME: cache.path, COURSIER_CACHE: home('coursier-cache') },
       fix: (stderr, stdout) => explain(stdout + stderr),
     }),

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
 import {
@@ -96,11 +96,15 @@ export async function runComposer(
   manifest: Manifest,
   args: readonly string[],
   variables: Readonly<Record<string, string>> = {},
+  step?: 'install',
 ): Promise<string> {
   const { exitCode, stdout, stderr } = await run([php.program, program, ...args, '--no-interaction', '--no-ansi'], {
     allowFailure: true,
+    ...(step && { step, name: 'composer install' }),
     env: {
       ...php.env,
+      // For scripts, and for a command of the user's.
+      PATH: `${dirname(program)}:${php.env['PATH'] ?? ''}`,
       COMPOSER_HOME: home,
       COMPOSER_CACHE_DIR: cache.path,
       COMPOSER_NO_AUDIT: env['COMPOSER_NO_AUDIT'] ?? '1',

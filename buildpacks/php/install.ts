@@ -61,15 +61,9 @@ export async function installPackages(
   variables: Readonly<Record<string, string>>,
 ): Promise<void> {
   const { app, log } = context
+  const download = ['install', '--download-only', '--no-plugins', '--no-scripts', '--no-progress', ...args]
   const fetched = await log.step('Fetching packages', () =>
-    runComposer(context, composer, manifest, [
-      'install',
-      '--download-only',
-      '--no-plugins',
-      '--no-scripts',
-      '--no-progress',
-      ...args,
-    ]),
+    runComposer(context, composer, manifest, download, {}, 'install'),
   )
   if (/lock file is not up to date/i.test(fetched))
     log.warning(
@@ -82,7 +76,7 @@ export async function installPackages(
   await context.run(['cp', '--recursive', '--reflink=auto', composer.cache.path, copy], { quiet: true })
   const withCopy = { ...composer, cache: { ...composer.cache, path: copy } }
   const install = ['install', '--optimize-autoloader', '--no-progress', ...args]
-  await log.step('Installing packages', () => runComposer(context, withCopy, manifest, install, variables))
+  await log.step('Installing packages', () => runComposer(context, withCopy, manifest, install, variables, 'install'))
   // Heroku's and Google's names for what comes after an installation.
   for (const script of ['compile', 'gcp-build']) {
     if (!Object.hasOwn(manifest.scripts, script)) continue

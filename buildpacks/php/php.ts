@@ -41,6 +41,7 @@ import { openDirectories, placeWritten } from './written.ts'
 
 /** PHP applications, with Composer, PHP-FPM and nginx. */
 export const php = defineBuildpack({
+  ownCommands: 'after',
   detect,
   build,
   offers: context => debianOffers(context, { PHP: [`php${phpMinor(context)}-cli`] }),

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type BuildContext, BuildpackError, type CommandResult, isSet } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, type CommandResult, isSet, type RunOptions } from '../sdk/index.ts'
 import type { Python } from './runtime.ts'
 import type { Installed } from './venv.ts'
 
@@ -29,16 +29,20 @@ export async function collectStatic(
   }
   const search = [python.env['LD_LIBRARY_PATH'], ...libraries].filter(Boolean).join(':')
   const variables = { ...python.env, ...(search !== '' && { LD_LIBRARY_PATH: search }) }
-  const manage = (...args: string[]) =>
-    run([join(venv, 'bin/python'), 'manage.py', ...args], { env: variables, quiet: true, allowFailure: true })
-  const help = await manage('help', 'collectstatic')
+  const quietly = { env: variables, quiet: true, allowFailure: true }
+  const manage = (args: readonly string[], options?: RunOptions) =>
+    run([join(venv, 'bin/python'), 'manage.py', ...args], { ...quietly, ...options })
+  const help = await manage(['help', 'collectstatic'])
   if (help.exitCode !== 0) {
     // Settings that cannot be imported fail here, too.
     if (!/Unknown command: '?collectstatic/.test(help.stderr)) throw failure(log, help, 'help collectstatic')
     log.info('Leaving out collectstatic: the application django.contrib.staticfiles is not in INSTALLED_APPS')
     return
   }
-  const result = await log.step('Collecting static files', () => manage('collectstatic', '--noinput'))
+  // For a command of the user's in its place, `python` is that of the packages.
+  const path = `${join(venv, 'bin')}:${env['PATH'] ?? ''}`
+  const options = { step: 'build', name: 'manage.py collectstatic', env: { ...variables, PATH: path } } as const
+  const result = await log.step('Collecting static files', () => manage(['collectstatic', '--noinput'], options))
   if (result.exitCode === 0) return log.detail(result.stdout.trim())
   if (/STATIC_ROOT setting to a filesystem path/.test(result.stderr)) {
     log.warning('static files are not collected: STATIC_ROOT is not set', 'Set it in the settings of Django.')

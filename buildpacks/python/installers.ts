@@ -1,9 +1,16 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { compare } from '@renovatebot/pep440'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
-import { type BuildContext, BuildpackError, digestOf, firstSetting, type RunOptions } from '../sdk/index.ts'
-import { certificates, compileEnv, pipInstall, type ResolvedPackage, scmVersion, type Tools } from './pip.ts'
+import {
+  type BuildContext,
+  BuildpackError,
+  digestOf,
+  firstSetting,
+  type OwnCommand,
+  type RunOptions,
+} from '../sdk/index.ts'
+import { certificates, compileEnv, pipEnv, pipInstall, type ResolvedPackage, scmVersion, type Tools } from './pip.ts'
 import type { LockTool, Project } from './project.ts'
 import { readRequirements } from './requirements.ts'
 import { installError, readSettings } from './settings.ts'
@@ -39,12 +46,30 @@ export async function planInstallation(
   tools: Tools,
   project: Project,
 ): Promise<Installation | undefined> {
+  const own = await context.ownCommand('install')
+  if (own !== undefined) return ownInstallation(context, tools, own)
   if (project.kind === 'requirements') return pipInstallation(context, tools, project.files)
   if (project.kind === 'package') return packageInstallation(context, tools, project.file)
   if (project.kind !== 'locked' || tools.lockTool === undefined) return undefined
   return project.tool === 'pipenv'
     ? pipenvInstallation(context, tools, tools.lockTool, project.file)
     : lockInstallation(context, tools, tools.lockTool, project.tool, project.file)
+}
+
+/** A command of the user's, in each build: what it reads is not known. */
+function ownInstallation(context: BuildContext, tools: Tools, { name, value }: OwnCommand): Installation {
+  const install = async (venv: string) => {
+    const bin = join(tools.temp, 'own-bin')
+    await mkdir(bin)
+    await writeFile(join(bin, 'pip'), '#!/bin/sh\nexec python -m pip "$@"\n', { mode: 0o755 })
+    const path = [join(venv, 'bin'), bin, ...(tools.lockTool ? [dirname(await tools.lockTool.provide())] : [])]
+    const variables = { ...toolEnv(context, tools, venv), ...pipEnv(context, tools) }
+    const rest = tools.native.env['PATH'] ?? context.env['PATH'] ?? ''
+    const env = { ...variables, PIP_CACHE_DIR: join(tools.cache, 'pip'), PATH: [...path, rest].join(':') }
+    await context.run(['pip', 'install'], { env, step: 'install' })
+    return []
+  }
+  return { title: name, installer: `pip ${tools.pip.version}`, digest: digestOf(value), open: name, install }
 }
 
 async function pipInstallation(context: BuildContext, tools: Tools, names: readonly string[]): Promise<Installation> {

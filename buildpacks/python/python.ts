@@ -41,6 +41,7 @@ import { chooseVersion, contradictions, type Wanted, wantedPython } from './vers
 export const python = defineBuildpack({
   detect,
   build: context => withHomeFiles(context, homeFiles, () => build(context)),
+  ownCommands: 'after',
   offers,
 })
 
@@ -109,7 +110,8 @@ async function install(
   const archive = await DebianArchive.open(context, temp)
   const uv = async () => provideUv(context, await providePip(context, archive), temp)
   const python = await choosePython(context, archive, wanted, uv, launch)
-  if (project.kind === 'plain') return new Set()
+  const installs = (await context.ownCommand('install')) !== undefined
+  if (project.kind === 'plain' && !installs) return new Set()
   const debianPip = await providePip(context, archive)
   const pip = await provideAskedPip(context, python, debianPip)
   const base = { python, pip: debianPip, temp }
@@ -127,7 +129,8 @@ async function install(
   const installation = await planInstallation(context, tools, project)
   if (installation === undefined) return new Set()
   const documentation = launch ? undefined : await findDocumentation(context.app)
-  const restored = documentation !== undefined || (await context.app.has('manage.py'))
+  const builds = (await context.ownCommand('build')) !== undefined
+  const restored = documentation !== undefined || builds || (await context.app.has('manage.py'))
   const { layer, installed, linked } = await provideVenv(context, tools, installation, { restored, launch })
   const loaded = [...runPackages(installed), ...(await geoDjangoPackages(context.app, installed))]
   const names = [...new Set([...linked, ...loaded])].toSorted()

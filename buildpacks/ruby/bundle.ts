@@ -114,7 +114,11 @@ export async function bundle(
 ): Promise<void> {
   const options = await bundleOptions(context, tools, dir, settings)
   const program = join(tools.ruby.program, '../bundle')
-  const result = await context.run([tools.ruby.program, program, ...args], { ...options, allowFailure: true })
+  const result = await context.run([tools.ruby.program, program, ...args], {
+    ...options,
+    ...(args[0] === 'install' && { step: 'install', name: 'bundle install' }),
+    allowFailure: true,
+  })
   if (result.exitCode === 0) return
   const output = result.stdout + result.stderr
   await showCompilerLog(context, output)

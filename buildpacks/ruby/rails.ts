@@ -104,13 +104,14 @@ export async function compileAssets(
     RAILS_LOG_TO_STDOUT: '1',
     ...(env[buildOnlyPaths] !== undefined && installedBefore),
   }
-  const rake = async (...args: string[]) =>
+  const rake = async (args: readonly string[], step?: 'build') =>
     run([ruby.program, join(dirname(ruby.program), 'bundle'), 'exec', 'rake', ...args], {
       env: variables,
       quiet: true,
       allowFailure: true,
+      ...(step && { step, name: `rake ${args.join(' ')}` }),
     })
-  const tasks = await rake('--silent', '--prereqs')
+  const tasks = await rake(['--silent', '--prereqs'])
   if (tasks.exitCode !== 0) {
     const failed = failure(log, 'rake --prereqs', tasks)
     if (rails) throw failed
@@ -122,10 +123,10 @@ export async function compileAssets(
     return
   }
   const cache = await restoreCache(context, selected)
-  const result = await log.step('Compiling assets', () => rake('assets:precompile'))
+  const result = await log.step('Compiling assets', () => rake(['assets:precompile'], 'build'))
   if (result.exitCode !== 0) throw failure(log, 'rake assets:precompile', result)
   if (has('assets:clean')) {
-    const cleaned = await rake('assets:clean')
+    const cleaned = await rake(['assets:clean'])
     if (cleaned.exitCode !== 0) throw failure(log, 'rake assets:clean', cleaned)
   }
   await cache.keep()

@@ -31,6 +31,7 @@ import { checkVersion, wantedRuby } from './version.ts'
 
 /** Ruby applications, with Bundler. */
 export const ruby = defineBuildpack({
+  ownCommands: 'after',
   detect,
   build,
   offers: context => debianOffers(context, { Ruby: [`ruby${rubyMinor(context)}`] }),
@@ -120,7 +121,8 @@ async function installGems(
   const facts: Facts = { app, gems: new Set(gems.map(({ name }) => name)), hasGemfile: true, env }
   const rails = await isRails(facts)
   const site = launch ? undefined : await findRubySite(app)
-  const restored = site !== undefined || (await mayHaveAssets(facts))
+  const hasAssets = await mayHaveAssets(facts)
+  const restored = site !== undefined || hasAssets || (await context.ownCommand('build')) !== undefined
   const withCompilers = { ...tools, ruby: { ...ruby, env: joined(ruby.env, native.env, headers) } }
   const { layer, linked } = await provideGems(context, withCompilers, selected, { native, restored, launch })
   const names = [...new Set([...linked, ...runPackages(gems)])].toSorted()
@@ -133,7 +135,7 @@ async function installGems(
     await provideRailsVariables(context)
     await openDirectories(app)
   }
-  if (restored) await compileAssets(context, tools, selected, { gems: layer.path, libraries, rails })
+  if (hasAssets) await compileAssets(context, tools, selected, { gems: layer.path, libraries, rails })
   await removeTools(context)
 }
 

@@ -16,6 +16,7 @@ export interface Cargo {
 
 export interface CargoOptions {
   readonly quiet?: boolean
+  readonly step?: 'build'
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -35,6 +36,7 @@ export function cargoWith({ env, run }: BuildContext, toolchain: Toolchain, home
       const result = await run([join(toolchain.bin, 'cargo'), ...args], {
         env: { ...variables, ...options.env },
         quiet: options.quiet === true,
+        ...(options.step && { step: options.step, name: `cargo ${args[0]}` }),
         allowFailure: true,
       })
       if (result.exitCode === 0) return result.stdout

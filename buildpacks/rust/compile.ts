@@ -112,7 +112,7 @@ export async function compile(context: BuildContext, job: Compilation, out: stri
   const flags = ['--locked', '--profile', args.profile, ...args.features, ...args.build]
   const hasChoice = args.build.some(word => /^--(bin|bins|example|examples)\b/.test(word))
   const command = ['build', ...flags, ...members.flatMap(name => ['--package', name]), ...(hasChoice ? [] : ['--bins'])]
-  await log.step(`Running cargo ${command.join(' ')}`, () => cargo.run(command, { env }))
+  await log.step(`Running cargo ${command.join(' ')}`, () => cargo.run(command, { env, step: 'build' }))
   const folder = args.profile === 'dev' ? 'debug' : args.profile
   await mkdir(out)
   const built: RustProgram[] = []

@@ -37,6 +37,7 @@ const rustSources = [
 export const rust = defineBuildpack({
   detect,
   build,
+  ownCommands: 'left',
   async offers(context) {
     const found = await debianOffers(context, { Rust: ['rustc'] })
     const more = 'any release, beta and nightly by rustup, from RUSTUP_DIST_SERVER if it is set'

@@ -5,6 +5,7 @@ import type { Run } from './command.ts'
 import type { Launch } from './launch.ts'
 import type { Layer, LayerDefinition, LayerKey } from './layer.ts'
 import type { Log } from './log.ts'
+import type { OwnCommand, Step } from './own-commands.ts'
 import type { BuildPlanBuilder } from './plan.ts'
 import type { Component } from './sbom/component.ts'
 
@@ -43,6 +44,8 @@ export interface BuildContext extends Context {
    * them changes it, no later build uses the layer (X40).
    */
   readonly seal: (layer: Layer) => void
+  /** The user's own command for a step of this buildpack's build: the program that is started with this `step` gives way to it. */
+  readonly ownCommand: (step: Step) => Promise<OwnCommand | undefined>
 }
 
 export type DetectResult =
@@ -71,6 +74,11 @@ export interface BuildResult {
 export interface Buildpack {
   detect(context: DetectContext): Promise<DetectResult> | DetectResult
   build(context: BuildContext): Promise<BuildResult> | BuildResult
+  /**
+   * For a language: what becomes of the user's own commands that no program of its build has given way to (own-commands.ts). They are run
+   * `after` it, where its programs run from the files that are there; elsewhere they are told to be `left`.
+   */
+  readonly ownCommands?: 'after' | 'left'
   /** The versions that can be had, from where a build would get them. Its layers are gone afterwards. */
   offers?(context: BuildContext): Promise<readonly Offer[]>
 }

@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import { StringDecoder } from 'node:string_decoder'
 import { BuildpackError } from './errors.ts'
 import type { Log } from './log.ts'
+import type { Step } from './own-commands.ts'
 
 export interface Command {
   readonly argv: readonly [string, ...string[]]
@@ -64,6 +65,8 @@ export interface RunOptions {
   readonly cwd?: string
   /** Variables over those of the context; undefined takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** The part of the build that it is: a command of the user's may stand in for it (own-commands.ts). */
+  readonly step?: Step
   /** What the program prints is shown only if it fails, or with BP_LOG_LEVEL=debug. */
   readonly quiet?: boolean
   /** Lines that tell a user nothing: they are shown with BP_LOG_LEVEL=debug alone. */

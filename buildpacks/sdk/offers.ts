@@ -23,6 +23,7 @@ export async function writeOffers(buildpack: Buildpack, context: Context, planPa
       store: {},
       layer: (name, definition) => provideLayer(room, name, definition),
       seal: () => {},
+      ownCommand: () => Promise.resolve(undefined),
     }
     return (await buildpack.offers?.(listing)) ?? []
   })

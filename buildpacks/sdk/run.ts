@@ -15,6 +15,7 @@ import { digestOfFile } from './files.ts'
 import { type LayerRoom, provideLayer } from './layer.ts'
 import { Log, type Output } from './log.ts'
 import { writeOffers } from './offers.ts'
+import { OwnCommands } from './own-commands.ts'
 import { planDocument } from './plan.ts'
 import { isSet, readPlatformEnv, targetOf } from './platform.ts'
 import { Seals } from './seal.ts'
@@ -127,16 +128,22 @@ async function build(buildpack: Buildpack, context: Context, { env }: Invocation
   const layersDir = required(env, 'CNB_LAYERS_DIR')
   const sbom = isSet(context.env, 'BP_DISABLE_SBOM') ? [] : declaredFormats(context.buildpack.sbomFormats)
   const { buildpack: about, log } = context
+  const plan = await readPlan(required(env, 'CNB_BP_PLAN_PATH'))
+  const isServer = plan.length === 0 || plan.some(({ metadata }) => metadata['launch'] !== false)
+  const own = new OwnCommands(context, isServer)
   const program = await digestOfProgram(about.dir)
   const room: LayerRoom = { dir: layersDir, buildpack: about, program, sbom, log, seals }
   const buildContext: BuildContext = {
     ...context,
-    plan: await readPlan(required(env, 'CNB_BP_PLAN_PATH')),
+    run: own.watch(context.run),
+    ownCommand: step => own.find(step),
+    plan,
     store: await readStore(layersDir),
     layer: (name, definition) => provideLayer(room, name, definition),
     seal: ({ name, path }) => seals.add(name, path, { launch: false, build: false, cache: true }),
   }
   const result = await buildpack.build(buildContext)
+  if (buildpack.ownCommands !== undefined) await own.finish(context.run, layersDir, buildpack.ownCommands === 'after')
   await seals.check(context.log)
   await writeResult(room, result)
   return 0

@@ -40,6 +40,7 @@ import { writeOwnStart, writeStart } from './start.ts'
 
 /** Sites of files alone, served by nginx. */
 export const staticSite = defineBuildpack({
+  ownCommands: 'left',
   detect,
   build,
   offers: context => debianOffers(context, { nginx: ['nginx'], Hugo: ['hugo'] }),

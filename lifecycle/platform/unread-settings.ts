@@ -8,6 +8,13 @@ import type { BuildEnvironment } from './build-environment.ts'
 /** The beginnings by which buildpacks of all makers tell their settings from other variables. */
 const prefixed = /^(?:BP|BPE|GOOGLE|RAILPACK)_/
 
+/** Settings of other builders that cannot be read here, and what does the same. */
+const waysOut: Readonly<Record<string, string>> = {
+  RAILPACK_PACKAGES:
+    'its packages are those of mise, which no build runs: give the setting of the language (RAILPACK_NODE_VERSION, BP_CPYTHON_VERSION), and other programs as packages of Debian, with RAILPACK_BUILD_APT_PACKAGES for the build and RAILPACK_DEPLOY_APT_PACKAGES for the image',
+  RAILPACK_DISABLE_CACHES: 'bale build --clear-cache builds without what earlier builds left',
+}
+
 /**
  * Says which settings and bindings of the user nothing in this build reads: those of another builder, or misspelt ones. A buildpack of
  * Bale's has the names that it reads in settings.json (scripts/bundle.mjs). With one in the group that does not say, nothing is
@@ -41,7 +48,11 @@ export async function sayUnreadSettings(
   }
   const beginnings = [...known].filter(name => name.endsWith('_'))
   const isRead = (name: string) => known.has(name) || beginnings.some(beginning => name.startsWith(beginning))
-  const unread = settings.filter(name => !isRead(name)).toSorted()
+  const allUnread = settings.filter(name => !isRead(name)).toSorted()
+  for (const name of allUnread.filter(name => name in waysOut)) {
+    reporter.event({ type: 'warning', text: `${name}: set, and not read`, fix: waysOut[name] ?? '' })
+  }
+  const unread = allUnread.filter(name => !(name in waysOut))
   if (unread.length === 0) return
   reporter.event({
     type: 'warning',

@@ -37,10 +37,15 @@ describe('settings of other builders', () => {
       GOOGLE_ENTRYPOINT: 'x',
       BPE_APPEND_PATH: ':/x',
       OTHER: '',
-      RAILPACK_PACKAGES: '',
     }
     expect(await saidOf(env, reads)).toEqual([
-      'BPE_APPEND_PATH, BP_NODE_VERSOIN, RAILPACK_PACKAGES: set, and no buildpack of this build reads them',
+      'BPE_APPEND_PATH, BP_NODE_VERSOIN: set, and no buildpack of this build reads them',
+    ])
+  })
+
+  it('that cannot be read are said alone, with what does the same', async () => {
+    expect(await saidOf({ RAILPACK_PACKAGES: 'node@22', BP_NODE_VERSION: '22' }, reads)).toEqual([
+      'RAILPACK_PACKAGES: set, and not read',
     ])
   })
 

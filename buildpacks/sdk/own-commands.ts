@@ -1,0 +1,134 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { App } from './app.ts'
+import type { Run } from './command.ts'
+import { detectLanguage } from './detection.ts'
+import type { Log } from './log.ts'
+import { firstSetting } from './platform.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** The parts of a build that a command of the user's may stand in for, as Railpack has them. */
+export type Step = 'install' | 'build'
+
+// Put together, as a buildpack reads them if its README says so (scripts/bundle.mjs): all have this file in them.
+const settings: Readonly<Record<Step, string>> = { install: railpack('INSTALL'), build: railpack('BUILD') }
+
+function railpack(part: string): string {
+  return `RAILPACK_${part}_CMD`
+}
+
+/** The user's own command for a step, and the setting that has it. */
+export interface OwnCommand {
+  readonly name: string
+  readonly value: string
+}
+
+const ownCommand = (env: Env, step: Step): OwnCommand | undefined => firstSetting(env, settings[step])
+
+/**
+ * The user's commands in place of those of a language: a program that a buildpack starts with a `step` gives way to the command, which has
+ * its variables. A language whose build goes on from the files that are there, whoever made them, has those left over run after it.
+ */
+export class OwnCommands {
+  readonly #env: Env
+  readonly #app: App
+  readonly #log: Log
+  readonly #ran = new Set<Step>()
+
+  /** @param isServer whether the buildpack's language starts the application: it is what the commands are for */
+  constructor({ env, app, log }: { readonly env: Env; readonly app: App; readonly log: Log }, isServer: boolean) {
+    this.#env = isServer ? env : {}
+    this.#app = app
+    this.#log = log
+  }
+
+  /** The command for a step that programs of this buildpack give way to. */
+  async find(step: Step): Promise<OwnCommand | undefined> {
+    const command = ownCommand(this.#env, step)
+    return command === undefined || (await this.#areOfNode()) ? undefined : command
+  }
+
+  /** Programs with a step, replaced. */
+  watch(run: Run): Run {
+    return async (argv, options = {}) => {
+      const { step } = options
+      if (step === undefined || (await this.#areOfNode())) return run(argv, options)
+      const nothing = { exitCode: 0, stdout: '', stderr: '' }
+      // What installs has to come first, though the language has no step of its own for it.
+      if (step === 'build') await this.#start(run, 'install', options.env)
+      if (ownCommand(this.#env, step) === undefined) return run(argv, options)
+      return (await this.#start(run, step, options.env, options.name ?? argv.join(' '))) ?? nothing
+    }
+  }
+
+  /**
+   * Runs what nothing has given way to, with the variables of the layers that were made; says so where that cannot be.
+   * @param afterwards whether the files of the application are what a command expects
+   */
+  async finish(run: Run, layersDir: string, afterwards: boolean): Promise<void> {
+    const left = (['install', 'build'] as const).filter(step => ownCommand(this.#env, step) && !this.#ran.has(step))
+    if (left.length === 0 || (await this.#areOfNode())) return
+    const names = left.map(step => settings[step]).join(' and ')
+    if (!afterwards) {
+      this.#log.warning(
+        `${names}: not run, as nothing in this build stands in its place`,
+        'Set what the README of the buildpack has for it, or give the work to a script that the build runs.',
+      )
+      return
+    }
+    const env = await variablesOf(layersDir, this.#env)
+    for (const step of left) await this.#start(run, step, env)
+  }
+
+  async #start(run: Run, step: Step, env: Readonly<Record<string, string | undefined>> = {}, instead?: string) {
+    const command = ownCommand(this.#env, step)
+    if (command === undefined || this.#ran.has(step)) return undefined
+    this.#ran.add(step)
+    const why = instead === undefined ? '' : `, in place of ${instead}`
+    const title = `Running ${command.name}: ${command.value}${why}`
+    return this.#log.step(title, () => run(['bash', '-c', command.value], { name: command.name, env, fix: explain }))
+  }
+
+  /** Where Node.js builds a front end, the commands are its own: see buildpacks/nodejs. */
+  async #areOfNode(): Promise<boolean> {
+    if (!(['install', 'build'] as const).some(step => ownCommand(this.#env, step))) return false
+    return (await detectLanguage({ app: this.#app, env: this.#env }, 'nodejs')).role !== 'none'
+  }
+}
+
+function explain(stderr: string): string | undefined {
+  const missing = /bash: line \d+: (\S+): command not found/.exec(stderr)?.[1]
+  return missing === undefined
+    ? undefined
+    : `${missing} is not there while this language is built: write a command that is`
+}
+
+/** The variables that the layers of this build bring, over the given ones (buildpack.md, "Environment Variable Modification Rules"). */
+async function variablesOf(layersDir: string, env: Env): Promise<Record<string, string>> {
+  const all = { ...env }
+  for (const name of (await readdir(layersDir)).toSorted()) {
+    const layer = join(layersDir, name)
+    if (!(await stat(layer)).isDirectory()) continue
+    for (const [dir, variable] of Object.entries({ bin: 'PATH', lib: 'LD_LIBRARY_PATH' })) {
+      const isThere = await stat(join(layer, dir)).catch(() => undefined)
+      if (isThere?.isDirectory()) all[variable] = [join(layer, dir), all[variable]].filter(Boolean).join(':')
+    }
+    for (const dir of ['env', 'env.build', 'env.launch']) await addVariables(join(layer, dir), all)
+  }
+  return all
+}
+
+async function addVariables(dir: string, all: Record<string, string>): Promise<void> {
+  const files = await readdir(dir, { withFileTypes: true }).catch(() => [])
+  for (const { name: file } of files.filter(entry => entry.isFile())) {
+    const [name = '', kind] = file.split('.')
+    const value = await readFile(join(dir, file), 'utf8')
+    const delimiter = await readFile(join(dir, `${name}.delim`), 'utf8').catch(() => '')
+    const before = all[name]
+    if (kind === 'override') all[name] = value
+    else if (kind === 'default') all[name] ??= value
+    else if (kind === 'prepend') all[name] = before === undefined ? value : `${value}${delimiter}${before}`
+    else if (kind === 'append') all[name] = before === undefined ? value : `${before}${delimiter}${value}`
+  }
+}
