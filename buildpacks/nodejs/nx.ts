@@ -1,7 +1,8 @@
-import { join, posix } from 'node:path'
-import type { App } from '../sdk/index.ts'
+import { dirname, join, posix, relative } from 'node:path'
+import { type App, shellQuote } from '../sdk/index.ts'
 import { inferredFrom } from '../sdk/nx-front-end.ts'
 import type { PackageJson } from './package-json.ts'
+import type { Start } from './start.ts'
 import { parseYaml, type Table, tableOf } from './yaml.ts'
 
 /** An application of an Nx repository: a folder with a project.json, a package.json, or both. */
@@ -58,10 +59,22 @@ function resolveTokens(path: string, dir: string): string {
   return resolved.startsWith('..') || resolved.startsWith('/') ? dir : resolved
 }
 
-/** The program that the build has left, from the top of the repository. */
-export async function nxProgram(root: App, { outputs }: NxApplication): Promise<string | undefined> {
-  const names = ['main', 'index', 'server'].flatMap(name => ['js', 'cjs', 'mjs'].map(ending => `${name}.${ending}`))
-  return root.firstOf(outputs.flatMap(output => names.map(name => join(output, name))))
+/** Servers that builds leave in their output: one's own, then Angular's, Nitro's (Nuxt, Analog) and React Router's. */
+const programs = ['main', 'index', 'server']
+  .flatMap(name => ['js', 'cjs', 'mjs'].map(ending => `${name}.${ending}`))
+  .concat(['server/server.mjs', '.output/server/index.mjs', 'analog/server/index.mjs', 'server/index.mjs'])
+
+/** What starts the server that the build has left, in the application's folder. */
+export async function nxStart(root: App, { dir, outputs }: NxApplication): Promise<Start | undefined> {
+  const from = (path: string) => shellQuote(relative(dir, path) || '.')
+  const program = await root.firstOf(outputs.flatMap(output => programs.map(name => join(output, name))))
+  if (program !== undefined) return { command: `node ${from(program)}`, why: `Nx built ${program}` }
+  // Some are built in the application's own folder.
+  const made = ['.next/BUILD_ID', '.output/server/index.mjs']
+  const file = await root.firstOf([dir, ...outputs].flatMap(output => made.map(name => join(output, name))))
+  if (file === undefined) return undefined
+  const command = file.endsWith('BUILD_ID') ? `next start ${from(dirname(dirname(file)))}` : `node ${from(file)}`
+  return { command: command.replace(/ \.$/, ''), why: `Nx built ${dirname(file)}` }
 }
 
 async function readTable(root: App, file: string): Promise<Table | undefined> {

@@ -1,8 +1,12 @@
 import type { App, Log } from '../sdk/index.ts'
 import { startedFile } from './started-file.ts'
 
-/** `app.listen(3000, 'localhost')`, `listen({ port: 3000 })`, `serve({ fetch, port: 3000 })`, and Hapi's `Hapi.server({ port: 3000 })`. */
-const listens = /(?:\.listen|\bserve|\.server)\(\s*\{|\.listen\(/g
+/**
+ * `app.listen(3000, 'localhost')`, `listen({ port: 3000 })`, `serve({ fetch, port: 3000 })`, whose name a bundle may have shortened, Hapi's
+ * `Hapi.server({ port: 3000 })`, and Apollo's `{ listen: { port: 4000 } }`.
+ */
+const listens =
+  /(?:\.listen|\bserve|\.server)\(\s*\{|\b[\w$]+\(\s*\{(?=\s*fetch\s*:[^{}]{0,200}\bport\s*:)|\blisten\s*:\s*\{|\.listen\(/g
 
 const local = /^['"`](localhost|127\.0\.0\.1|::1)['"`]$/
 
@@ -20,7 +24,7 @@ interface Address {
  * alone, where the platform asks from outside the container.
  */
 export async function warnOfAddress(app: App, log: Log, command: string): Promise<void> {
-  const file = await startedFile(app, command)
+  const file = (await startedFile(app, command)) ?? (await sourceOfMissing(app, command))
   const source = file === undefined ? undefined : await app.read(file)
   if (source === undefined) return
   const addresses = addressesOf(source)
@@ -39,6 +43,12 @@ export async function warnOfAddress(app: App, log: Log, command: string): Promis
       `${file}:${hidden.line} listens on localhost alone, where nothing from outside the container reaches it`,
       `Let it listen on every address: host "0.0.0.0"${hidden.host === undefined ? ', as in listen({ port, host: "0.0.0.0" })' : ''}.`,
     )
+}
+
+/** The file that is compiled only when the application starts: `tsc && node dist/index.js`. */
+async function sourceOfMissing(app: App, command: string): Promise<string | undefined> {
+  const name = /\bnode\s+(?:\.\/)?(?:dist|build|out|lib)\/([\w./-]+?)(?:\.[cm]?js)?$/.exec(command.trim())?.[1]
+  return name === undefined ? undefined : app.firstOf([`src/${name}.ts`, `${name}.ts`])
 }
 
 function addressesOf(source: string): Address[] {

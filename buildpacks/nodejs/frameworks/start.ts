@@ -1,6 +1,5 @@
-import { relative } from 'node:path'
-import { isForDevelopment, shellQuote } from '../../sdk/index.ts'
-import { nxProgram } from '../nx.ts'
+import { isForDevelopment } from '../../sdk/index.ts'
+import { nxStart } from '../nx.ts'
 import type { Project } from '../project.ts'
 import { type Start, startFile } from '../start.ts'
 import { builtServer, type Framework, type FrameworkStart, isReplaceable, startServer } from './server.ts'
@@ -33,10 +32,8 @@ export async function findStart(
   if (framework && server && (!declared || (await isReplaceable(app, framework, declared.command, server.candidate)))) {
     return startServer(app, framework, server, elsewhere === undefined)
   }
-  const program = nx && (!declared || isForDevelopment(declared.command)) ? await nxProgram(root, nx) : undefined
-  if (program !== undefined) {
-    return { command: `node ${shellQuote(relative(app.path, root.at(program)))}`, why: `Nx built ${program}` }
-  }
+  const built = nx && (!declared || isForDevelopment(declared.command)) ? await nxStart(root, nx) : undefined
+  if (built !== undefined) return built
   const start = declared ?? (await startFile(app, json))
   return framework && start?.isScript && showsPages(start.command) ? undefined : start
 }

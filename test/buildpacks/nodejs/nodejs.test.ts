@@ -879,6 +879,18 @@ describe('the start', () => {
       { 'index.js': 'app.listen({\n  host: "0.0.0.0", port: 3001 })' },
       'index.js:1 listens on port 3001',
     ],
+    [
+      'an object in a bundle',
+      'node index.js',
+      { 'index.js': 'Xe({fetch:a.fetch,port:3003});' },
+      'index.js:1 listens on port 3003',
+    ],
+    [
+      'an object of Apollo’s, in a file that is compiled at the start',
+      'tsc && node ./dist/index.js',
+      { 'src/index.ts': 'await startStandaloneServer(server, { listen: { port: 4000 } })' },
+      'src/index.ts:1 listens on port 4000',
+    ],
     ['an object after a blank', 'node index.js', { 'index.js': 'app.listen( { port: 3000 })' }, 'listens on port 3000'],
     ['an object on the next line', 'node index.js', { 'index.js': 'app.listen(\n  { port: 3000 })' }, 'on port 3000'],
     ['a server of fetch', 'bun a.ts', { 'a.ts': 'Bun.serve({ fetch, port: 3002 })' }, 'a.ts:1 listens on port 3002'],

@@ -257,6 +257,25 @@ describe('a workspace', () => {
       expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', 'node dist/main.js', 'bash'] }] })
     })
 
+    it.each([
+      ['apps/shop/.next/BUILD_ID', 'next start'],
+      ['dist/apps/shop/.next/BUILD_ID', 'next start ../../dist/apps/shop'],
+      ['apps/shop/.output/server/index.mjs', 'node .output/server/index.mjs'],
+      ['dist/apps/shop/analog/server/index.mjs', 'node ../../dist/apps/shop/analog/server/index.mjs'],
+      ['dist/apps/shop/server/server.mjs', 'node ../../dist/apps/shop/server/server.mjs'],
+    ])('starts a framework’s server: %s', async (made, command) => {
+      const { exitCode, output, launch } = await builtBy(
+        {
+          'package.json': json(rootJson),
+          'apps/shop/project.json': json({ name: 'shop', projectType: 'application' }),
+          'apps/shop/next.config.js': '',
+        },
+        made,
+      )
+      expect(exitCode, output).toBe(0)
+      expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', command, 'bash'] }] })
+    })
+
     it('starts its only server beside a front end', async () => {
       const { exitCode, output } = await builtBy(
         {
