@@ -16,12 +16,14 @@ import {
   programProcesses,
   provideProgramLayer,
   removeSources,
+  warnOfListening,
   withTempDir,
 } from '../sdk/index.ts'
 import { type GoCommand, provideCommand } from './command.ts'
 import { compile, needsNothingBesides, readSources } from './compile.ts'
 import { preparePlain } from './plain.ts'
 import { writeFunctionProgram } from './functions.ts'
+import { goListening } from './listening.ts'
 import { findPrograms, type GoProgram } from './programs.ts'
 import { findProject, type Project } from './project.ts'
 import { readBuildInfo } from './sbom.ts'
@@ -67,6 +69,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const layer = await provideProgramLayer(context, list, out, { env, sbom })
     return { programs: list, layer, sources }
   })
+  await warnOfListening(app, log, goListening)
   await removeSources(context, { sources: goSources, embedded: sources.embedded })
   await linkPrograms(context, programs, layer)
   const processes = programProcesses(programs, layer)

@@ -94,7 +94,7 @@ export async function declaredPackages(app: App, files: readonly string[]): Prom
   const names = new Set<string>()
   for (const file of files) {
     const text = (await app.read(file)) ?? ''
-    const patterns = file.endsWith('.txt')
+    const patterns = /\.(txt|in)$/.test(file)
       ? [/^\s*([A-Za-z0-9][\w.-]*)/gm]
       : [
           /^name = "([\w.-]+)"/gm,

@@ -22,6 +22,7 @@ import {
   withTempDir,
 } from '../sdk/index.ts'
 import { celeryProcesses } from './celery.ts'
+import { refuseInlineScript, warnOfMissing } from './missing.ts'
 import { collectStatic } from './django.ts'
 import { buildDocumentation } from './documentation.ts'
 import { packageFilesOf, planInstallation } from './installers.ts'
@@ -69,6 +70,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   log.heading('Python')
   const project = (await findProject(app, env)) ?? { kind: 'plain', file: '' }
   checkProject(project)
+  await refuseInlineScript(context, project)
   const others = await otherTools(app, project)
   if (others !== undefined) log.warning(others, 'Remove the files of the others.')
   rejectSettings(env, rejectedSettings, 'packages would be installed elsewhere than in the image')
@@ -111,7 +113,10 @@ async function install(
   const uv = async () => provideUv(context, await providePip(context, archive), temp)
   const python = await choosePython(context, archive, wanted, uv, launch)
   const installs = (await context.ownCommand('install')) !== undefined
-  if (project.kind === 'plain' && !installs) return new Set()
+  if (project.kind === 'plain' && !installs) {
+    if (launch) await warnOfMissing(context, python)
+    return new Set()
+  }
   const debianPip = await providePip(context, archive)
   const pip = await provideAskedPip(context, python, debianPip)
   const base = { python, pip: debianPip, temp }

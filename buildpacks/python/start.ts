@@ -166,7 +166,7 @@ export function noStart(installed: Installed): BuildpackError {
   const tried = [...startFiles, ...packageFiles]
   const wanted = installed.has('flask') ? 'a Flask application, app = Flask(__name__),' : 'a program or an application'
   return new BuildpackError(
-    `nothing says how to start the application: none of these is there with ${wanted} in it:\n${tried.join(', ')}, or a file of any other name where it is the only one`,
+    `nothing says how to start the application: none of these is there with ${wanted} in it:\n${tried.join(', ')}, or a file of any other name where it is the only one, or the only one that is served and that no other imports`,
     {
       fix: [
         'Name the start in one of three ways:',

@@ -17,10 +17,13 @@ import {
   programProcesses,
   provideProgramLayer,
   removeSources,
+  warnOfListening,
   withTempDir,
 } from '../sdk/index.ts'
+import { refuseBrowserPrograms } from './browser.ts'
 import { type Cargo, cargoWith, provideHome, tidyHome } from './cargo.ts'
 import { cargoArguments, compile, findPrograms } from './compile.ts'
+import { provideRocketAddress, rustListening } from './listening.ts'
 import { type Located, type Manifest, readLock, readManifest, toVersion } from './manifest.ts'
 import { type Crate, crateComponents, readMetadata } from './metadata.ts'
 import { nativePackages } from './native.ts'
@@ -82,6 +85,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const { toolchain, cargo, crates } = await chooseToolchain(context, { manifest, request, archive, home, listCrates })
   if (request)
     for (const text of contradictions(request, toolchain.version)) log.warning(text, 'Change one of the two.')
+  await refuseBrowserPrograms(context, crates)
   const programs = await findPrograms(context, manifest, crates)
   log.info(`Programs: ${programs.map(({ name, dir }) => `${name} (${dir})`).join(', ')}`)
   const native = await provideNativePackages(context, archive, nativePackages(crates))
@@ -107,6 +111,8 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   )
   const sbom = () => Promise.resolve(crateComponents(crates))
   const layer = await provideProgramLayer(context, built, out, { sbom })
+  await warnOfListening(app, log, rustListening)
+  await provideRocketAddress(context, crates)
   await removeSources(context, { sources: rustSources })
   await linkPrograms(context, built, layer)
   const processes = programProcesses(built, layer)

@@ -55,6 +55,8 @@ export const hugoConfigs: readonly string[] = ['hugo', 'config'].flatMap(name =>
 export const requirementsFiles: readonly string[] = [
   ...['production', 'prod', 'deploy', 'requirements', 'main', 'base', 'common'].map(name => `requirements/${name}.txt`),
   ...['requirements-prod.txt', 'requirements-production.txt', 'requirements.prod.txt'],
+  // What pip-tools and uv compile a requirements.txt of.
+  ...['requirements.in', 'requirements/production.in', 'requirements/base.in'],
 ]
 
 /** Files that an application of Python's starts with. */

@@ -44,14 +44,44 @@ export const celeryFiles: readonly string[] = ['celery_app.py', 'tasks.py']
 const toolFiles =
   /^(setup|conf|conftest|noxfile|fabfile|hubconf|manage|celeryconfig|gunicorn_conf|gunicorn_config|locustfile|rxconfig|config|settings|test_\w+|\w+_test)\.py$/
 
-/** Where there is one file of Python's, it is the application, whatever its name. */
+/** Where there is one file of Python's, or one that the others are there for, it is the application, whatever its name. */
 export async function onlyFile(app: App): Promise<string | undefined> {
   const mkdocs = await app.firstOf(['mkdocs.yml', 'mkdocs.yaml'])
   // Hooks of MkDocs have any name.
   const named = mkdocs === undefined ? [] : ((await app.read(mkdocs)) ?? '').split(/[^\w.]+/)
   const isOwn = (name: string) => /^[A-Za-z_]\w*\.py$/.test(name) && !toolFiles.test(name) && !named.includes(name)
   const files = (await readdir(app.path)).filter(isOwn)
-  return files.length === 1 ? files[0] : undefined
+  return files.length > 1 ? onlyProgram(app, files) : files[0]
+}
+
+const mostFiles = 50
+/** Frameworks of which files are served that need not make an object. */
+const servedFrameworks =
+  /^\s*(?:import|from)\s+(?:streamlit|gradio|chainlit|marimo|shiny|solara|panel|nicegui|robyn|mesop)\b|\brun_app\(/m
+
+/** Of files beside each other that are imported by no other, the only one if it is a program, else the only one that is served. */
+async function onlyProgram(app: App, files: readonly string[]): Promise<string | undefined> {
+  if (files.length > mostFiles) return undefined
+  const sources = new Map<string, string>()
+  for (const file of files) sources.set(file, (await app.read(file)) ?? '')
+  const imported = new Set([...sources.values()].flatMap(importsOf))
+  const roots = files.filter(file => !imported.has(file.replace(/\.py$/, '')))
+  const isServed = (file: string) => {
+    const source = sources.get(file) ?? ''
+    return findObject(source) !== undefined || servedFrameworks.test(source)
+  }
+  const [only, ...others] = roots.filter(isServed)
+  if (only !== undefined) return others.length === 0 ? only : undefined
+  const [root = ''] = roots
+  return roots.length === 1 && /__name__\s*==/.test(sources.get(root) ?? '') ? root : undefined
+}
+
+/** The first parts of the names of modules that a source imports. */
+function importsOf(source: string): string[] {
+  const lines = source.matchAll(/^\s*(?:from\s+\.?([\w.]+)\s+import|import\s+([\w., \t]+))/gm)
+  return Array.from(lines, ([, from, names]) => (from ?? names ?? '').split(','))
+    .flat()
+    .map(name => /^\w*/.exec(name.trim())?.[0] ?? '')
 }
 
 /** Files that may have what starts, in the order in which they are tried. */

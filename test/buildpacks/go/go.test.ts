@@ -562,6 +562,11 @@ describe('go build', () => {
     }
   })
 
+  it('is followed by a word on a port that the program has of its own', async () => {
+    const { project } = await goProject({ ...web, 'main.go': `${main}var e = http.ListenAndServe(":8000", nil)\n` })
+    expect((await project.build()).output).toContain('Warning: main.go:4 listens on port 8000 whatever PORT says')
+  })
+
   it('has the credentials of a netrc binding', async () => {
     const { project } = await goProject(web)
     const binding = join(project.root, 'platform/bindings/private')
@@ -578,6 +583,8 @@ describe('go build', () => {
     ['inconsistent vendoring in /workspace', 'run "go mod vendor"'],
     ['fatal: could not read Username for', 'set GOPRIVATE'],
     ['fatal error: zlib.h: No such file or directory', 'headers are missing'],
+    ['main.go:11:12: pattern all:web/dist: no matching files found', 'BP_NODE_PROJECT_PATH=web'],
+    ['./main.go:11:31: undefined: hello', 'commit what the tool makes'],
   ])('says what to do about %s', async (said, fix) => {
     const { fake, project } = await goProject(web)
     fake.buildError = said

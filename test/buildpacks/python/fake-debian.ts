@@ -109,6 +109,8 @@ export class FakeDebian {
     }
     if (program === 'apt-get') return this.#apt(args, command)
     if (/(^python3|\/python[\d.]*)$/.test(program) && args[0] === '-m') return this.#python(args.slice(1), command)
+    // What an application imports is another's question.
+    if (/\/python[\d.]*$/.test(program) && args[0] === '-c') return done()
     if (/\/venv\/bin\/(mkdocs|sphinx-build)$/.test(program)) {
       this.commands.push([basename(program), ...args].join(' '))
       return done()

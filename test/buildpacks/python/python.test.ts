@@ -50,6 +50,16 @@ describe('detect', () => {
 })
 
 describe('requirements in a folder', () => {
+  it('takes what pip-tools would compile where it was not compiled', async () => {
+    const { project } = await pythonProject({
+      'requirements.in': 'flask\n',
+      'main.py': 'from flask import Flask\napp = Flask(__name__)\n',
+    })
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('packages of requirements.in')
+  })
+
   it('are those for production', async () => {
     const { project } = await pythonProject({
       'requirements/base.txt': 'flask==3.1.2\n',
@@ -986,6 +996,26 @@ describe('the start', () => {
       { ...needs('marimo'), 'notebook.py': 'import marimo\napp = marimo.App()\n', 'setup.py': '', 'test_it.py': '' },
       `marimo run notebook.py --headless ${options}`,
     ],
+    [
+      'the file of another name that the others are imported by',
+      {
+        ...needs('streamlit'),
+        'Home.py': 'import streamlit as st\nimport os, charts\nfrom loading import load\n',
+        'charts.py': 'import streamlit as st\n',
+        'loading.py': '',
+      },
+      'streamlit run Home.py --server.address 0.0.0.0 --server.port ${PORT:-8080} --server.headless true',
+    ],
+    [
+      'the file of another name that is served, beside scripts',
+      { ...needs('flask', 'gunicorn'), 'service.py': flask, 'seed.py': 'import requests\n' },
+      `gunicorn --bind ${at} service:app`,
+    ],
+    [
+      'the program of another name that the others are imported by',
+      { ...needs('requests'), 'crawl.py': 'import pages\nif __name__ == "__main__":\n  pages.get()\n', 'pages.py': '' },
+      'python crawl.py',
+    ],
     ['one program of another name', { ...needs('requests'), 'hello.py': 'print(1)\n' }, 'python hello.py'],
     [
       'a package before one file of another name',
@@ -1084,6 +1114,7 @@ describe('the start', () => {
       { 'rxconfig.py': 'config = rx.Config()\n', 'shop/shop.py': '' },
       'rxconfig.py: Reflex compiles its front end',
     ],
+    ['two scripts', { 'one.py': 'print(1)\n', 'two.py': 'print(2)\n' }, 'nothing says how to start the application'],
     ['settings alone', { 'config.py': 'A = 1\n' }, 'nothing says how to start the application'],
   ])('that would only end is an error: %s', async (_name, app, message) => {
     const { project, debian } = await pythonProject({ ...needs('requests'), ...app })

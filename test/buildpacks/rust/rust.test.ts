@@ -254,6 +254,44 @@ describe('programs', () => {
 })
 
 describe('cargo build', () => {
+  it('is followed by a word on an address that nothing outside reaches', async () => {
+    const { project } = await rustProject({ ...shop, 'src/main.rs': 'TcpListener::bind("127.0.0.1:3000")\n' })
+    const { output } = await project.build()
+    expect(output).toContain('Warning: src/main.rs:1 listens on port 3000 whatever PORT says')
+    expect(output).toContain('Warning: src/main.rs:1 listens on localhost alone')
+  })
+
+  it('lets Rocket listen on $PORT of all addresses', async () => {
+    const { fake, project } = await rustProject(shop)
+    fake.crates = [{ name: 'rocket', version: '0.5.1' }]
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(await project.read('layers/rocket/exec.d/rocket')).toContain('ROCKET_PORT')
+    expect(await project.read('layers/rocket/env.launch/ROCKET_ADDRESS.default')).toBe('0.0.0.0')
+  })
+
+  it.each<[string, Tree, string]>([
+    ['Trunk', { 'Trunk.toml': '' }, 'trunk build --release'],
+    ['Trunk without a configuration', { 'index.html': '' }, 'trunk build --release'],
+    ['Dioxus', { 'Dioxus.toml': '' }, 'dx bundle --platform web'],
+    [
+      'cargo-leptos',
+      { 'Cargo.toml': manifest('shop', '[package.metadata.leptos]\noutput-name = "shop"\n') },
+      'BP_CARGO_INSTALL_ARGS="--no-default-features --features ssr"',
+    ],
+  ])('makes no pages, which are for %s', async (_name, app, fix) => {
+    const { fake, project } = await rustProject({ ...shop, ...app })
+    fake.crates = [{ name: 'yew', version: '0.21.0' }]
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(fix)
+  })
+
+  it('makes the server whose features are named', async () => {
+    const { project } = await rustProject({ ...shop, 'Trunk.toml': '' }, { BP_CARGO_INSTALL_ARGS: '--features ssr' })
+    expect((await project.build()).exitCode).toBe(0)
+  })
+
   const built = async (app: Tree = {}, env: Record<string, string> = {}) => {
     const { fake, project } = await rustProject({ ...shop, ...app }, env)
     await project.build()

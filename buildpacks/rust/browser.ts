@@ -1,0 +1,37 @@
+import { type BuildContext, BuildpackError } from '../sdk/index.ts'
+import { tableOf } from './manifest.ts'
+import type { Crate } from './metadata.ts'
+import { parseToml } from '../../lifecycle/spec/toml.ts'
+
+/** Crates of pages that WebAssembly shows. */
+const pages = ['yew', 'leptos', 'sycamore', 'seed']
+
+/**
+ * Programs that only a browser runs compile for this machine too, and end as soon as they start; what serves them is made by a tool of
+ * its own.
+ * @param crates those that the application is built of
+ * @throws BuildpackError that names the tool
+ */
+export async function refuseBrowserPrograms({ app, env }: BuildContext, crates: readonly Crate[]): Promise<void> {
+  // Features tell a server from the pages.
+  if (env['BP_CARGO_INSTALL_ARGS'] || crates.filter(({ programs }) => programs.length > 0).length > 1) return
+  const document = parseToml((await app.read('Cargo.toml')) ?? '', 'Cargo.toml')
+  const metadata = [tableOf(document['package']), tableOf(document['workspace'])].map(table =>
+    tableOf(table['metadata']),
+  )
+  if (metadata.some(table => table['leptos'] !== undefined))
+    throw new BuildpackError('cargo-leptos builds the server and the pages of this application, and is not here', {
+      where: 'Cargo.toml package.metadata.leptos',
+      fix: 'set BP_CARGO_INSTALL_ARGS="--no-default-features --features ssr" for the server, and add the pages that "cargo leptos build --release" makes to the source, in the folder that LEPTOS_SITE_ROOT names',
+    })
+  const dioxus = await app.has('Dioxus.toml')
+  const isPage = (await app.has('index.html')) && crates.some(({ name, isOwn }) => !isOwn && pages.includes(name))
+  if (!dioxus && !isPage && !(await app.has('Trunk.toml'))) return
+  const [tool, command, where] = dioxus
+    ? ['Dioxus', 'dx bundle --platform web', 'Dioxus.toml']
+    : ['Trunk', 'trunk build --release', isPage ? 'index.html' : 'Trunk.toml']
+  throw new BuildpackError(`this application runs in browsers, and ${tool} builds its pages, which is not here`, {
+    where,
+    fix: `run "${command}" and build the image from the folder that it makes: bale build NAME --path dist; a server's features are named with BP_CARGO_INSTALL_ARGS`,
+  })
+}
