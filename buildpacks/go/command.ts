@@ -94,7 +94,10 @@ function fixOf(stderr: string): string | undefined {
       /pattern \S+: (no matching files found|cannot embed)/,
       'what is embedded has to be in the source, or to be built first: BP_NODE_PROJECT_PATH names the folder of a front end, as in BP_NODE_PROJECT_PATH=web',
     ],
-    [/undefined: /, 'where a tool generates it (go generate, templ, sqlc, wire, protoc), commit what the tool makes'],
+    [
+      /undefined: |undefined \(type /,
+      'where a tool generates it (go generate, templ, sqlc, wire, protoc), commit what the tool makes',
+    ],
     [/dial tcp|i\/o timeout|no such host|connection refused/, 'check the network and GOPROXY'],
     [/No space left on device/, 'free some space on the disk that holds the builds'],
   ]

@@ -71,8 +71,14 @@ elif framework == "robyn":
             loop = asyncio.get_running_loop()
         except RuntimeError:
             sys.exit()
+
+        # The server runs the loop once, and Robyn then once more.
+        def stop():
+            loop.stop()
+            loop.call_soon(stop)
+
         # Time for the answers to requests that are already there.
-        loop.call_later(1, loop.stop)
+        loop.call_later(1, stop)
 
     signal.signal(signal.SIGTERM, end)
     os.environ.update(ROBYN_HOST="0.0.0.0", ROBYN_PORT=os.environ.get("PORT") or "8080")

@@ -585,6 +585,7 @@ describe('go build', () => {
     ['fatal error: zlib.h: No such file or directory', 'headers are missing'],
     ['main.go:11:12: pattern all:web/dist: no matching files found', 'BP_NODE_PROJECT_PATH=web'],
     ['./main.go:11:31: undefined: hello', 'commit what the tool makes'],
+    ['./main.go:9:2: Aspirin.String undefined (type Pill has no field or method String)', 'commit what the tool makes'],
   ])('says what to do about %s', async (said, fix) => {
     const { fake, project } = await goProject(web)
     fake.buildError = said

@@ -41,6 +41,7 @@ def serve():
     loop = asyncio.new_event_loop()
     loop.call_soon(os.kill, os.getpid(), signal.SIGTERM)
     loop.run_forever()
+    loop.run_forever()
     print("robyn", os.environ["ROBYN_HOST"], os.environ["ROBYN_PORT"], "ends on SIGTERM")
 `,
   'nicegui/__init__.py': '',
