@@ -30,6 +30,11 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
     fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or name chromium-headless-shell in an Aptfile, and its program in launch({ executablePath })',
   },
   {
+    // Of git, whoever calls it.
+    printed: /\bCould not read from remote repository\b|\bcould not read Username for\b|\bAuthentication failed for '/,
+    fix: 'a dependency is a repository that the build cannot reach or may not read: give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc), with which git uses https',
+  },
+  {
     // Node 17 brought OpenSSL 3, which has no MD4: webpack names its files with it, also that of Create React App 4 and Vue CLI 4.
     printed: /ERR_OSSL_EVP_UNSUPPORTED|digital envelope routines::unsupported/,
     fix: 'webpack before 4.47, or 5.61, needs NODE_OPTIONS=--openssl-legacy-provider while it builds, or Node 16: write "engines": { "node": "16" } in package.json',

@@ -26,6 +26,7 @@ import { bundledNpm } from './managers/npm-tool.ts'
 import { warnOfUnknownHosts } from './frameworks/angular-hosts.ts'
 import { provideHost } from './frameworks/host.ts'
 import { checkAdapter, defaultBuild, findFramework, type FrameworkStart, noServer } from './frameworks/server.ts'
+import { gitVariables } from './git.ts'
 import { functionStart } from './frameworks/functions.ts'
 import { findStart } from './frameworks/start.ts'
 import { chooseVersion } from './managers/fetch.ts'
@@ -56,6 +57,7 @@ export const nodejs = defineBuildpack({
 /** Settings of package managers by binding: registries, and their credentials. */
 const homeFiles: HomeFiles = {
   npmrc: { '.npmrc': '.npmrc' },
+  netrc: { '.netrc': '.netrc' },
   yarnrc: { '.yarnrc.yml': '.yarnrc.yml', '.yarnrc': '.yarnrc' },
 }
 
@@ -83,7 +85,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   // The server's build calls the tools, and takes packages away that nothing needs any more.
   const tools = given.plan.some(({ metadata }) => metadata['tools'] === true)
   const browser = launch ? await findBrowser(given, project) : undefined
-  const ofTools = { ...toolVariables(given.execEnv), ...framework?.env, ...(project.nx && nxVariables) }
+  const ofGit = given.env['GIT_CONFIG_COUNT'] === undefined ? await gitVariables(given.env) : {}
+  const ofTools = { ...ofGit, ...toolVariables(given.execEnv), ...framework?.env, ...(project.nx && nxVariables) }
   const context = withVariables({ ...given, run: explainFailures(given.run) }, { ...ofTools, ...browser?.env })
   const { env, log } = context
   const { app, json } = project

@@ -1,9 +1,11 @@
 import { posix } from 'node:path'
 import { type App, BuildpackError } from '../sdk/index.ts'
+import type { PackageJson } from './package-json.ts'
 import type { Project } from './project.ts'
 
 /** @throws BuildpackError if a dependency lies outside the source, which is all that a build has */
-export function checkSources(top: App, { root, rootJson, members }: Project): void {
+export function checkSources(top: App, { root, rootJson, members, isWorkspace, dir: own }: Project): void {
+  if (!isWorkspace && own === '') checkWorkspace(rootJson)
   const base = root.path.slice(top.path.length + 1)
   for (const { dir, json } of [{ dir: '', json: rootJson }, ...members]) {
     for (const [where, path] of json.localDependencies) {
@@ -13,6 +15,20 @@ export function checkSources(top: App, { root, rootJson, members }: Project): vo
         fix: 'build from the folder that holds both, or copy the package into the source',
       })
     }
+  }
+}
+
+/** A folder of a workspace alone has neither the other packages nor the versions of a catalog. */
+function checkWorkspace({ dependencies, hasWorkspaces, installFields }: PackageJson): void {
+  // Bun has its catalog in package.json.
+  if (hasWorkspaces || /"catalogs?"/.test(installFields)) return
+  for (const [field, ranges] of Object.entries(dependencies)) {
+    const found = Object.entries(ranges).find(([, range]) => range.startsWith('workspace:'))
+    if (found === undefined) continue
+    throw new BuildpackError(`${found[0]} is a package of a workspace, whose top is not in the source`, {
+      where: `package.json ${field}.${found[0]}`,
+      fix: 'build from the top of the workspace, and name the folder of the application in BP_NODE_PROJECT_PATH, for example "apps/web"',
+    })
   }
 }
 

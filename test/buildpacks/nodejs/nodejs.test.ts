@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { nodejs } from '../../../buildpacks/nodejs/nodejs.ts'
 import type { Tree } from '../../../buildpacks/sdk/testing.ts'
 import { openProject } from '../sdk/project.ts'
+import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { bundledDir, source } from './bundled.ts'
 import { FakeNpm } from './fake-npm.ts'
 
@@ -406,6 +407,31 @@ describe('packages', () => {
     ])
   })
 
+  it('of a repository are reached by https where the user has credentials for its host', async () => {
+    const home = await temporaryDirectory()
+    await writeFile(
+      join(home, '.netrc'),
+      'machine git.example\n  login a\n  password b\nmachine other.example login c\n',
+    )
+    const { project, npm } = await nodeProject(webApp(), { HOME: home })
+    await project.build()
+    expect(npm.installEnv).toMatchObject({
+      GIT_CONFIG_COUNT: '6',
+      GIT_CONFIG_KEY_1: 'url.https://git.example/.insteadOf',
+      GIT_CONFIG_VALUE_1: 'git@git.example:',
+      GIT_CONFIG_VALUE_3: 'ssh://git@other.example/',
+    })
+    const { project: own, npm: ownNpm } = await nodeProject(webApp(), { HOME: home, GIT_CONFIG_COUNT: '0' })
+    await own.build()
+    expect(ownNpm.installEnv).not.toHaveProperty('GIT_CONFIG_KEY_0')
+  })
+
+  it('of a repository that cannot be read are told how to give credentials', async () => {
+    const { project, npm } = await nodeProject(webApp())
+    npm.installFailure = 'npm error code 128\nnpm error fatal: Could not read from remote repository.'
+    expect((await project.build()).output).toContain('a binding of type netrc')
+  })
+
   it('keep devDependencies with NODE_ENV=development', async () => {
     const { project, npm } = await nodeProject(webApp(), { NODE_ENV: 'development' })
     await project.build()
@@ -508,6 +534,17 @@ describe('packages', () => {
       expect(output).toMatch(/Error: package\.json dependencies\.lib: \S+ lies outside the source that is built/)
     },
   )
+
+  it('of a workspace are an error where its top is not in the source', async () => {
+    const about = json({ dependencies: { ui: 'workspace:*' } })
+    const { project, npm } = await nodeProject({ 'package.json': about, 'index.js': '' })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(
+      'package.json dependencies.ui: ui is a package of a workspace, whose top is not in the source',
+    )
+    expect(npm.commands).toEqual([])
+  })
 
   it('S06 of a lock file that is a link out of the source are an error', async () => {
     const { project } = await nodeProject({ 'package.json': '{}', 'index.js': '' })
