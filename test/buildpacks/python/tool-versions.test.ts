@@ -119,3 +119,32 @@ it.each([
 ])('Poetry’s %s and %s: %s', (range, version, meets) => {
   expect(meetsAll(version, [toSpecifier(range) ?? ''])).toBe(meets)
 })
+
+it('a command of the user’s installs in place of pip, and one builds after it, with the packages on the PATH', async () => {
+  const debian = new FakeDebian()
+  const own: (readonly [string, string | undefined])[] = []
+  const env = { RAILPACK_INSTALL_CMD: 'pip install -r base.txt', RAILPACK_BUILD_CMD: './prepare' }
+  const project = await openProject({
+    buildpack: python,
+    dir,
+    app: { ...requirements, 'app.py': 'print()' },
+    env,
+    runner: (command, onLine) => {
+      if (command.argv[0] !== 'bash') return debian.runner(command, onLine)
+      own.push([command.argv[2] ?? '', command.env['PATH']?.split(':')[0]])
+      return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' })
+    },
+  })
+  const { output, exitCode, layers } = await project.build()
+  expect(exitCode, output).toBe(0)
+  const bin = join(project.layersDir, 'venv/bin')
+  expect(own).toEqual([
+    ['pip install -r base.txt', bin],
+    ['./prepare', bin],
+  ])
+  expect(debian.commands.filter(command => command.startsWith('pip install -r'))).toEqual([])
+  // It is there in the next build as well, whose command may import the packages.
+  expect(layers['venv']?.types).toMatchObject({ launch: true, cache: true })
+  await project.nextBuild()
+  expect((await project.build()).output).toContain('(RAILPACK_INSTALL_CMD names what may have changed)')
+})
