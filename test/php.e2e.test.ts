@@ -96,6 +96,30 @@ echo 'first ', Acme\\Router\\Router::route($_SERVER['PATH_INFO'] ?: '/'), class_
 `
 
 describe('Composer', () => {
+  it('runs a command of the user’s in its place, with packages that are there for the build alone', async () => {
+    const image = 'bale-test-php-own-command'
+    const dir = await project({
+      'composer.json': manifest(open, { require: { 'acme/router': '^1.0' } }),
+      'public/index.php': page,
+    })
+    const tool = library('acme/tool', '1.0.0', { bin: ['tool'] }, { tool: '#!/usr/bin/env php\n<?php echo "made";' })
+    await using repository = await serveComposer([tool])
+    const config = join(await temporaryDirectory(), 'config.json')
+    const { repositories, config: settings } = JSON.parse(manifest(repository, {})) as Record<string, unknown>
+    await writeFile(config, JSON.stringify({ repositories, config: settings }))
+    const ended = await built(
+      image,
+      dir,
+      ...['--secret', `id=composer,type=composer,key=config.json,src=${config}`],
+      ...['--env', 'BP_COMPOSER_INSTALL_GLOBAL=acme/tool'],
+      ...['--env', 'RAILPACK_INSTALL_CMD=composer update --no-dev --no-interaction && tool > public/made.txt'],
+      ...['--env', 'RAILPACK_BUILD_CMD=php -r "echo PHP_MAJOR_VERSION;" >> public/made.txt'],
+    )
+    expect(ended.output).toContain('Running composer global require acme/tool')
+    expect((await serveAndAsk(image, '/made.txt')).body).toBe('made8')
+    expect((await serveAndAsk(image, '/index.php/lamp')).body).toBe('first [/LAMP]')
+  })
+
   it('installs from a repository; a second build with the lock file fetches nothing, and changes one layer; the bytes are the same twice', async () => {
     const image = 'bale-test-php-composer'
     const dir = await project({

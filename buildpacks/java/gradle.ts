@@ -69,7 +69,7 @@ async function linkSettings(context: BuildContext, home: string): Promise<AsyncD
 
 function tasksOf(env: Readonly<Record<string, string>>): string[] {
   const words = (name: string): string[] => splitWords(env[name] ?? '', name)
-  const own = firstSetting(env, 'BP_GRADLE_BUILD_ARGUMENTS', 'GRADLE_TASK')?.name
+  const own = firstSetting(env, 'BP_GRADLE_BUILD_ARGUMENTS', 'GOOGLE_GRADLE_BUILD_ARGS', 'GRADLE_TASK')?.name
   const module = firstSetting(env, 'BP_GRADLE_BUILT_MODULE', 'GOOGLE_BUILDABLE')?.value
   const assemble = module === undefined ? 'assemble' : `:${module.replaceAll('/', ':')}:assemble`
   return [

@@ -176,12 +176,13 @@ function goalsOf(env: Readonly<Record<string, string>>): string[] {
   const words = (name: string): string[] => splitWords(env[name] ?? '', name)
   const custom = firstSetting(env, 'MAVEN_CUSTOM_GOALS')
   const skip = ['-Dmaven.test.skip=true']
+  const own = ['BP_MAVEN_BUILD_ARGUMENTS', 'GOOGLE_MAVEN_BUILD_ARGS'].find(name => env[name] !== undefined)
   const base =
     custom !== undefined
       ? [...(env['MAVEN_CUSTOM_OPTS'] === undefined ? ['-DskipTests'] : []), ...words('MAVEN_CUSTOM_GOALS')]
-      : env['BP_MAVEN_BUILD_ARGUMENTS'] === undefined
+      : own === undefined
         ? [...skip, 'package']
-        : words('BP_MAVEN_BUILD_ARGUMENTS')
+        : words(own)
   const profiles = firstSetting(env, 'BP_MAVEN_ACTIVE_PROFILES')?.value
   const module = firstSetting(env, 'GOOGLE_BUILDABLE', 'BP_MAVEN_BUILT_MODULE')?.value
   return [
@@ -206,9 +207,10 @@ async function settingsOf(context: BuildContext, temp: string): Promise<string[]
       : []
     return ['-s', path, ...security]
   }
-  const path = firstSetting(env, 'MAVEN_SETTINGS_PATH')?.value
-  if (path !== undefined) {
-    if (!(await app.has(path))) throw new BuildpackError(`there is no ${path}`, { where: 'MAVEN_SETTINGS_PATH' })
+  const setting = firstSetting(env, 'MAVEN_SETTINGS_PATH', 'BP_MAVEN_SETTINGS_PATH')
+  if (setting !== undefined) {
+    const path = setting.value
+    if (!(await app.has(path))) throw new BuildpackError(`there is no ${path}`, { where: setting.name })
     // Maven does not always run in the application's directory.
     return ['-s', app.at(path)]
   }

@@ -39,7 +39,7 @@ type Env = Readonly<Record<string, string>>
  */
 export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> {
   const setting =
-    firstSetting(env, 'BP_JVM_VERSION') ??
+    firstSetting(env, 'BP_JVM_VERSION', 'RAILPACK_JDK_VERSION') ??
     (/java|jvm/i.test(env['GOOGLE_RUNTIME'] ?? 'java') ? firstSetting(env, 'GOOGLE_RUNTIME_VERSION') : undefined)
   if (setting !== undefined) {
     const major = majorOf(setting.value)

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
 import {
@@ -56,10 +56,13 @@ export async function provideComposer(
     create: async () => {},
   })
   const home = join(temp, 'composer')
-  await mkdir(home)
+  const program = join(layer.path, 'usr/bin/composer')
+  await mkdir(join(home, 'bin'), { recursive: true })
+  // Debian's program asks for /usr/bin/php; this one is for scripts, and for a command of the user's.
+  await writeFile(join(home, 'bin/composer'), `#!/bin/sh\nexec php ${program} "$@"\n`, { mode: 0o755 })
   await useCredentials(context, home)
   return {
-    program: join(layer.path, 'usr/bin/composer'),
+    program,
     php: withEnv(beside(php, layer.path, target.arch, packages), env),
     cache,
     home,
@@ -103,8 +106,7 @@ export async function runComposer(
     ...(step && { step, name: 'composer install' }),
     env: {
       ...php.env,
-      // For scripts, and for a command of the user's.
-      PATH: `${dirname(program)}:${php.env['PATH'] ?? ''}`,
+      PATH: [join(home, 'bin'), join(home, 'vendor/bin'), php.env['PATH']].filter(Boolean).join(':'),
       COMPOSER_HOME: home,
       COMPOSER_CACHE_DIR: cache.path,
       COMPOSER_NO_AUDIT: env['COMPOSER_NO_AUDIT'] ?? '1',

@@ -61,10 +61,13 @@ export async function installPackages(
   variables: Readonly<Record<string, string>>,
 ): Promise<void> {
   const { app, log } = context
+  // A command of the user's in place of the installation runs programs of packages.
+  const own = await context.ownCommand('install')
   const download = ['install', '--download-only', '--no-plugins', '--no-scripts', '--no-progress', ...args]
-  const fetched = await log.step('Fetching packages', () =>
-    runComposer(context, composer, manifest, download, {}, 'install'),
-  )
+  const fetched =
+    own === undefined
+      ? await log.step('Fetching packages', () => runComposer(context, composer, manifest, download))
+      : ''
   if (/lock file is not up to date/i.test(fetched))
     log.warning(
       `${lockFileOf(manifest.file)} is not up to date with ${manifest.file}`,
@@ -75,6 +78,7 @@ export async function installPackages(
   const copy = `${composer.home}-cache`
   await context.run(['cp', '--recursive', '--reflink=auto', composer.cache.path, copy], { quiet: true })
   const withCopy = { ...composer, cache: { ...composer.cache, path: copy } }
+  await installGlobally(context, withCopy, manifest)
   const install = ['install', '--optimize-autoloader', '--no-progress', ...args]
   await log.step('Installing packages', () => runComposer(context, withCopy, manifest, install, variables, 'install'))
   // Heroku's and Google's names for what comes after an installation.
@@ -92,6 +96,17 @@ export async function installPackages(
     )
     await rm(app.at('auth.json'))
   }
+}
+
+/** Packages for the time of the build, whose programs and plugins scripts and installers use: none of them is in the image. */
+async function installGlobally(context: BuildContext, composer: Composer, manifest: Manifest): Promise<void> {
+  const setting = firstSetting(context.env, 'BP_COMPOSER_INSTALL_GLOBAL')
+  if (setting === undefined) return
+  const packages = splitWords(setting.value, setting.name)
+  const args = ['global', 'require', '--no-progress', ...packages]
+  await context.log.step(`Running composer global require ${packages.join(' ')}`, () =>
+    runComposer(context, composer, manifest, args),
+  )
 }
 
 /** Histories of packages that come from a repository, whose bytes differ each time. */

@@ -170,12 +170,13 @@ async function lockInstallation(
   const local = /^(?:path|directory|editable) = |\{ ?(?:path|directory|editable) = |^type = "(?:directory|file)"/m
   const isLocal = local.test(isPackage ? lock : lock.replaceAll('source = { editable = "." }', ''))
   const unlocked = file === 'pyproject.toml'
+  const groups = firstSetting(env, 'BP_POETRY_INSTALL_ONLY')?.value ?? 'main'
   const commands: Record<typeof tool, string[]> = {
     uv: ['sync', '--locked', '--no-default-groups', '--no-progress'],
     poetry: [
       // In an environment that is new the two are the same; Poetry 1 has no `sync`.
       ...(unlocked || compare(lockTool.version, '2.0') < 0 ? ['install'] : ['sync']),
-      ...['--only', 'main', '--no-interaction', '--no-ansi'],
+      ...['--only', groups, '--no-interaction', '--no-ansi'],
       ...(isPackage ? [] : ['--no-root']),
     ],
     pdm: ['sync', '--prod', '--no-self'],
@@ -197,6 +198,7 @@ async function lockInstallation(
       manifest,
       (await app.read('uv.toml')) ?? '',
       (await app.read('poetry.toml')) ?? '',
+      ...(tool === 'poetry' && groups !== 'main' ? [groups] : []),
       settings.digest,
     ),
     open: unlocked || isLocal ? file : isPackage ? 'pyproject.toml' : (settings.open ?? settings.files[0]?.where),

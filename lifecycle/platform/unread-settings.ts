@@ -9,11 +9,26 @@ import type { BuildEnvironment } from './build-environment.ts'
 const prefixed = /^(?:BP|BPE|GOOGLE|RAILPACK)_/
 
 /** Settings of other builders that cannot be read here, and what does the same. */
-const waysOut: Readonly<Record<string, string>> = {
-  RAILPACK_PACKAGES:
-    'its packages are those of mise, which no build runs: give the setting of the language (RAILPACK_NODE_VERSION, BP_CPYTHON_VERSION), and other programs as packages of Debian, with RAILPACK_BUILD_APT_PACKAGES for the build and RAILPACK_DEPLOY_APT_PACKAGES for the image',
-  RAILPACK_DISABLE_CACHES: 'bale build --clear-cache builds without what earlier builds left',
-}
+const waysOut = new Map(
+  Object.entries({
+    RAILPACK_PACKAGES:
+      'its packages are those of mise, which no build runs: give the setting of the language (RAILPACK_NODE_VERSION, BP_CPYTHON_VERSION), and other programs as packages of Debian, with RAILPACK_BUILD_APT_PACKAGES for the build and RAILPACK_DEPLOY_APT_PACKAGES for the image',
+    RAILPACK_DISABLE_CACHES: 'bale build --clear-cache builds without what earlier builds left',
+    RAILPACK_GRADLE_VERSION:
+      "the project's wrapper brings Gradle: gradle wrapper --gradle-version VERSION, and commit it",
+    RAILPACK_SKIP_MIGRATIONS:
+      'leave it out: no image changes a database by itself; bale run IMAGE --process migrate does',
+    GOOGLE_CUSTOM_NGINX_CONFIG:
+      "it names a whole nginx.conf with the paths of Google's image: put what is yours of it into .nginx.conf.d/NAME-server.conf or NAME-http.conf",
+    GOOGLE_USE_NATIVE_IMAGE:
+      'no native images are made: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
+    BP_NATIVE_IMAGE: 'no native images are made: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
+    BP_NGINX_VERSION: 'leave it out: nginx is the one that Debian has and mends',
+    BP_HTTPD_VERSION: 'leave it out: nginx serves in place of httpd',
+    'dependency-mapping':
+      'leave it out: its digests are those of archives that other builders download; mirrors are named by BP_DEPENDENCY_MIRROR or a binding of the type dependency-mirror, and by the clients of the registries (docs/mirrors.md)',
+  }),
+)
 
 /**
  * Says which settings and bindings of the user nothing in this build reads: those of another builder, or misspelt ones. A buildpack of
@@ -43,16 +58,16 @@ export async function sayUnreadSettings(
     reporter.event({
       type: 'warning',
       text: `the secret ${id} is a binding of the type ${type}, and no buildpack of this build reads it`,
-      fix: 'correct the type: the README of each buildpack has those that it reads',
+      fix: waysOut.get(type.toLowerCase()) ?? 'correct the type: the README of each buildpack has those that it reads',
     })
   }
   const beginnings = [...known].filter(name => name.endsWith('_'))
   const isRead = (name: string) => known.has(name) || beginnings.some(beginning => name.startsWith(beginning))
   const allUnread = settings.filter(name => !isRead(name)).toSorted()
-  for (const name of allUnread.filter(name => name in waysOut)) {
-    reporter.event({ type: 'warning', text: `${name}: set, and not read`, fix: waysOut[name] ?? '' })
+  for (const name of allUnread.filter(name => waysOut.has(name))) {
+    reporter.event({ type: 'warning', text: `${name}: set, and not read`, fix: waysOut.get(name) ?? '' })
   }
-  const unread = allUnread.filter(name => !(name in waysOut))
+  const unread = allUnread.filter(name => !waysOut.has(name))
   if (unread.length === 0) return
   reporter.event({
     type: 'warning',

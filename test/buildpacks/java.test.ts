@@ -50,6 +50,7 @@ describe('the version of Java', () => {
   it('is what a setting says before what files say', async () => {
     const tree = { 'system.properties': 'java.runtime.version=21' }
     expect(await choose(tree, { BP_JVM_VERSION: '25' })).toEqual({ major: '25', why: 'BP_JVM_VERSION is 25' })
+    expect(await choose(tree, { RAILPACK_JDK_VERSION: '25' })).toMatchObject({ major: '25' })
     expect(await choose(tree)).toMatchObject({ major: '21', why: 'system.properties asks for 21' })
   })
 

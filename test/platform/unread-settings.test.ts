@@ -47,6 +47,8 @@ describe('settings of other builders', () => {
     expect(await saidOf({ RAILPACK_PACKAGES: 'node@22', BP_NODE_VERSION: '22' }, reads)).toEqual([
       'RAILPACK_PACKAGES: set, and not read',
     ])
+    // A buildpack may read one of them after all.
+    expect(await saidOf({ BP_NGINX_VERSION: '1.27' }, { nginx: ['BP_NGINX_VERSION'] })).toEqual([])
   })
 
   it('are not spoken of where all are read, or a buildpack does not say what it reads', async () => {

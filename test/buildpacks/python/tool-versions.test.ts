@@ -94,6 +94,12 @@ describe('the version of an installer', () => {
     expect((await project.build()).output).toContain('(installer poetry 2.1.3 → poetry 2.1.4)')
   })
 
+  it('of Poetry installs the groups that are named', async () => {
+    const { project, debian } = await pythonProject(poetry, { BP_POETRY_INSTALL_ONLY: 'main,web' })
+    expect((await project.build()).exitCode).toBe(0)
+    expect(debian.commands).toContain('poetry sync --only main,web --no-interaction --no-ansi --no-root')
+  })
+
   it('of Poetry before 2 has another command', async () => {
     const { project, debian } = await pythonProject(poetry, { BP_POETRY_VERSION: '1.8.5' })
     expect((await project.build()).exitCode).toBe(0)
