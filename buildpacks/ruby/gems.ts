@@ -14,6 +14,7 @@ import {
   packageUrl,
   prepend,
 } from '../sdk/index.ts'
+import { checkAskedBundler } from './bundler-version.ts'
 import { bundle, type Bundle, type Gem, type Tools } from './bundle.ts'
 import { formatConfig } from './settings.ts'
 
@@ -82,6 +83,7 @@ export async function provideGems(
     sbom: () => Promise.resolve(gems.filter(({ source }) => !source.startsWith('path:')).map(componentOf)),
   })
   const bundler = layer.notes['bundler'] ?? ''
+  checkAskedBundler(context.env, lock.bundler, bundler)
   if (lock.bundler !== undefined && lock.bundler !== bundler && !isOld) {
     log.warning(
       `${gemfile.lockFile} was written by Bundler ${lock.bundler}, which cannot be had: Bundler ${bundler} installs the gems`,

@@ -17,6 +17,7 @@ import {
 } from '../sdk/index.ts'
 import { type Bundle, readBundle, type Tools } from './bundle.ts'
 import { provideGems } from './gems.ts'
+import { useAskedBundler } from './bundler-version.ts'
 import { provideAllocator } from './jemalloc.ts'
 import { findGemfile, type Gemfile, type Lock, readLock } from './lock-file.ts'
 import { buildPackages, mayCompile, runPackages } from './native.ts'
@@ -95,7 +96,7 @@ async function install(context: BuildContext, input: Input): Promise<ReadonlySet
   const credentials = await readCredentials(context)
   for (const name of Object.keys(credentials)) log.info(`Bundler uses the credential of ${name} of a binding`)
   const tools: Tools = { ruby: runtime, gemfile, settings: await readSettings(app, env), credentials, temp }
-  const selected = await readBundle(context, tools, lock)
+  const selected = await readBundle(context, tools, await useAskedBundler(context, runtime.bundler, gemfile, lock))
   await installGems(context, archive, { tools, selected, offer, ruby: runtime, launch })
   return new Set(selected.gems.map(({ name }) => name))
 }
