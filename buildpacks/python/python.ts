@@ -20,13 +20,14 @@ import {
   shellProcess,
   withHomeFiles,
   withTempDir,
+  warnOfListening,
 } from '../sdk/index.ts'
-import { celeryProcesses } from './celery.ts'
-import { refuseInlineScript, warnOfMissing } from './missing.ts'
 import { collectStatic } from './django.ts'
 import { buildDocumentation } from './documentation.ts'
 import { packageFilesOf, planInstallation } from './installers.ts'
 import { provideServeOnPort } from './listen.ts'
+import { pythonListening } from './listening.ts'
+import { refuseInlineScript, warnOfMissing } from './missing.ts'
 import { buildPackages, declaredPackages, geoDjangoPackages, runPackages } from './native.ts'
 import { checkProject, findProject, otherTools, type Project } from './project.ts'
 import { provideDebianPython, provideHeaders, providePip, type Python } from './runtime.ts'
@@ -37,6 +38,7 @@ import { type Installer, installerNames, listVersions } from './tool-versions.ts
 import { listDownloads, provideDownloadedPython, provideUv, type Uv } from './uv.ts'
 import { type Installed, provideVenv } from './venv.ts'
 import { chooseVersion, contradictions, type Wanted, wantedPython } from './version.ts'
+import { workerProcesses } from './workers.ts'
 
 /** Python applications, with pip, uv, Poetry, PDM or Pipenv. */
 export const python = defineBuildpack({
@@ -84,7 +86,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
 
   const elsewhere = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
   const start = await findStart(app, env, installed)
-  const { worker, flower } = await celeryProcesses(app, installed)
+  const { worker, flower } = await workerProcesses(app, installed)
   if (start === undefined && worker === undefined && !elsewhere) throw noStart(installed)
   if (start === undefined) {
     if (worker === undefined || elsewhere) return {}
@@ -95,6 +97,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   if (start.command.includes('runserver')) {
     log.warning('this server of Django is made for development', 'Add gunicorn to requirements.txt.')
   }
+  if (/^(PYTHONPATH=\S+ )?python /.test(start.command)) await warnOfListening(app, log, pythonListening)
   const processes = [shellProcess('web', start.command, { default: true })]
   if (worker !== undefined) processes.push(shellProcess('worker', worker))
   await provideServeOnPort(context, start.command)

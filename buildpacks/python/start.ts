@@ -14,6 +14,7 @@ import { djangoServer, djangoStart, serve, type Server, serverFor } from './serv
 import { frameworkStart, functionStart } from './framework-servers.ts'
 import { findPackageTarget, findTarget, protocolOf, readTarget, runsItself, type Target } from './target.ts'
 import type { Installed } from './venv.ts'
+import { hasTasks } from './workers.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -50,7 +51,7 @@ export async function findStart(app: App, env: Env, installed: Installed): Promi
   if (file === undefined) return undefined
   const source = (await app.read(file)) ?? ''
   // A module that makes an application and does not run it would only end.
-  if ((installed.has('flask') || /\bCelery\(/.test(source)) && !runsItself(source)) return undefined
+  if ((installed.has('flask') || hasTasks(source, installed)) && !runsItself(source)) return undefined
   return { command: `python ${shellQuote(file)}`, why: `${file} is there` }
 }
 

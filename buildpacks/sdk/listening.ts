@@ -16,7 +16,7 @@ export interface ListeningRules {
   readonly reads: string
 }
 
-const skipped = /^(\..*|vendor|node_modules|target|testdata|tests?|examples?|benches|tools?|scripts?|xtask)$/
+const skipped = /^(\..*|vendor|node_modules|venv|target|testdata|tests?|examples?|benches|tools?|scripts?|xtask)$/
 const mostFiles = 400
 
 /**

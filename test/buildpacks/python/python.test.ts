@@ -1138,6 +1138,14 @@ describe('the start', () => {
     expect(await start({ ...needs('flask'), 'service/web.py': flask, ...app }, env)).toBeUndefined()
   })
 
+  it('is followed by a word on a port that the program has of its own, not one of a server beside it', async () => {
+    const source = 'import http.server\nhttp.server.HTTPServer(("", 8000), A).serve_forever()\n'
+    const own = await pythonProject({ 'main.py': source })
+    expect((await own.project.build()).output).toContain('Warning: main.py:2 listens on port 8000 whatever PORT says')
+    const served = await pythonProject({ ...needs('flask', 'gunicorn'), 'app.py': `${flask}app.run(port=8000)\n` })
+    expect((await served.project.build()).output).not.toContain('listens on')
+  })
+
   it('is the default process', async () => {
     const { project } = await pythonProject({ 'main.py': '' })
     expect((await project.build()).launch).toEqual({
@@ -1240,6 +1248,28 @@ describe('the start', () => {
         { type: 'worker', command: ['bash', '-c', 'celery --app tasks:queue worker', 'bash'], default: true },
       ],
     })
+  })
+
+  it.each<[string, string, string, string]>([
+    ['dramatiq', 'tasks.py', 'import dramatiq\n@dramatiq.actor\ndef send():\n  pass\n', 'dramatiq tasks'],
+    [
+      'dramatiq',
+      'worker.py',
+      'from dramatiq import actor\n@actor(max_retries=3)\ndef a():\n  pass\n',
+      'dramatiq worker',
+    ],
+    ['huey', 'tasks.py', 'from huey import RedisHuey\nqueue = RedisHuey("x")\n', 'huey_consumer tasks.queue'],
+    ['arq', 'worker.py', 'class WorkerSettings:\n  functions = []\n', 'arq worker.WorkerSettings'],
+  ])('is the worker of %s in %s where nothing starts a server', async (name, file, source, command) => {
+    const { project } = await pythonProject({ ...needs(name), [file]: source })
+    expect((await project.build()).launch).toEqual({
+      processes: [{ type: 'worker', command: ['bash', '-c', command, 'bash'], default: true }],
+    })
+  })
+
+  it('is a program with tasks that runs itself', async () => {
+    const run = 'import dramatiq\n@dramatiq.actor\ndef a():\n  pass\nif __name__ == "__main__":\n  a.send()\n'
+    expect(await start({ ...needs('dramatiq'), 'worker.py': run })).toBe('python worker.py')
   })
 
   it('has Flower beside Celery’s worker', async () => {

@@ -1,17 +1,18 @@
 import { expect, it } from 'vitest'
 import { goListening } from '../../../buildpacks/go/listening.ts'
+import { pythonListening } from '../../../buildpacks/python/listening.ts'
 import { rustListening } from '../../../buildpacks/rust/listening.ts'
 import { App, Log, warnOfListening } from '../../../buildpacks/sdk/index.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { writeTree } from '../../helpers/tree.ts'
 
-const rulesOf = { go: goListening, rs: rustListening } as const
+const rulesOf = { go: goListening, py: pythonListening, rs: rustListening } as const
 
 /** What is said of sources, without the parts that are always the same. */
 async function said(files: Record<string, string>): Promise<string> {
   const dir = await temporaryDirectory()
   await writeTree(dir, files)
-  const ending = Object.keys(files)[0]?.endsWith('.go') === true ? 'go' : 'rs'
+  const ending = (/\.(go|py|rs)$/.exec(Object.keys(files)[0] ?? '')?.[1] ?? 'go') as keyof typeof rulesOf
   const lines: string[] = []
   await warnOfListening(
     new App(dir),
@@ -64,4 +65,16 @@ it.each<[string, string, string]>([
   ['a socket of UDP', 'UdpSocket::bind("127.0.0.1:34254")', ''],
 ])('where Rust listens: %s', async (_name, source, expected) => {
   expect(await said({ 'src/main.rs': source, 'examples/a.rs': '.bind("127.0.0.1:1")' })).toBe(expected)
+})
+
+it.each<[string, string, string]>([
+  ['aiohttp', 'web.run_app(init(argv), host="127.0.0.1", port=9001)', 'shop/main.py:1 9001, shop/main.py:1 localhost'],
+  ['a call of several lines', 'uvicorn.run(\n  "a:app",\n  port=8000,\n)', 'shop/main.py:1 8000'],
+  ['Python’s own server', 'HTTPServer(("", 8000), Handler).serve_forever()', 'shop/main.py:1 8000'],
+  ['gRPC', 'server.add_insecure_port("[::]:50051")', 'shop/main.py:1 50051'],
+  ['the variable', 'web.run_app(app, port=int(os.environ["PORT"]))', ''],
+  ['another program', 'subprocess.run(["a"], check=True)\nasyncio.run(main())', ''],
+  ['an argument of another call', 'asyncio.run(main())\nconnect(port=5432)', ''],
+])('where Python listens: %s', async (_name, source, expected) => {
+  expect(await said({ 'shop/main.py': source, 'tests/test_it.py': 'app.run(port=1)' })).toBe(expected)
 })
