@@ -37,10 +37,13 @@ export function declaredStart(env: Readonly<Record<string, string>>, { scripts }
   const name = other ?? 'start'
   // npm runs `prestart` first. `poststart` is for servers that end.
   const before = scripts[`pre${name}`]?.trim()
-  const start = scripts[name]?.trim() ?? ''
+  const start = withPort(scripts[name]?.trim() ?? '')
   const why = `package.json scripts.${name}${other === undefined || script === '' ? '' : ', as scripts.start is for development'}`
   return { command: before ? `${before} && ${start}` : start, why, isScript: true }
 }
+
+/** Servers that read no PORT: the option says it, unless the script has options of its own. */
+const withPort = (script: string) => script.replace(/^(npx\s+)?waku start$/, '$& --port "${PORT:-8080}"')
 
 /** The start file of an application that declares no command: `node server.js` is npm's own default. */
 export async function startFile(app: App, json: PackageJson): Promise<Start | undefined> {

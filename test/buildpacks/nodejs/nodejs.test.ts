@@ -832,6 +832,12 @@ describe('the start', () => {
       {},
       'node b.js',
     ],
+    [
+      'a server that reads no PORT, with its option',
+      { 'package.json': json({ scripts: { start: 'waku start' } }) },
+      {},
+      'waku start --port "${PORT:-8080}"',
+    ],
     ['a file with another ending', { 'package.json': '{}', 'index.mjs': '' }, {}, 'node index.mjs'],
     [
       'server.cjs before the main file',
