@@ -3,7 +3,7 @@ import { join, matchesGlob } from 'node:path'
 import { App } from './app.ts'
 import type { FrontEnd } from './front-end.ts'
 import { isNxProject } from './nx-front-end.ts'
-import { readManifest } from './package-manifest.ts'
+import { type PackageManifest, readManifest } from './package-manifest.ts'
 import { otherScripts, serverFiles, serverScripts } from './start-files.ts'
 import { findWebFramework } from './web-frameworks.ts'
 
@@ -62,10 +62,10 @@ export async function soleFrontEnd(
     folders.map(async dir => {
       const app = new App(root.at(dir))
       const frontEnd = await frontEndOf(app)
-      const { scripts } = await readManifest(app)
-      const starts = isText(scripts['start'])
+      const manifest = await readManifest(app)
+      const starts = isText(manifest.scripts['start'])
       if (frontEnd !== undefined && !frontEnd.guessed) return { dir, starts, is: 'front end' } as const
-      const isServer = starts || (await findWebFramework(app)) !== undefined || (await isNxProject(app))
+      const isServer = starts || (await mayServe(app, manifest)) || (await isNxProject(app))
       return { dir, starts, is: isServer ? 'server' : 'library' } as const
     }),
   )
@@ -73,6 +73,22 @@ export async function soleFrontEnd(
   const frontEnds = found.filter(each => each.is === 'front end')
   const shown = frontEnds.length === 1 ? frontEnds : frontEnds.filter(({ starts }) => starts)
   return shown.length === 1 ? shown[0]?.dir : undefined
+}
+
+/** Packages of servers and of workers, whose applications need no start script to be one. */
+const serverPackages =
+  /^(express|fastify|koa|@hapi\/hapi|hono|polka|h3|elysia|restify|socket\.io|ws|graphql-yoga|@apollo\/server|@trpc\/server|moleculer|bullmq|bee-queue|agenda|node-cron|discord\.js|telegraf|grammy|probot|wrangler|serverless|firebase-functions|@google-cloud\/functions-framework)$/
+
+/** Scripts that run a program anew with each change. */
+const watchers =
+  /\b(tsx|nodemon|ts-node-dev|tsnd|ts-node|nest|wrangler)\s|\bnode\s+--watch|\bbun\s+(run\s+)?--(watch|hot)/
+
+/** True if a package may be a server or a worker, though nothing starts it. */
+async function mayServe(app: App, { scripts, dependencies, devDependencies }: PackageManifest): Promise<boolean> {
+  const names = Object.keys({ ...dependencies, ...devDependencies })
+  if (names.some(name => serverPackages.test(name)) || (await app.firstOf(serverFiles)) !== undefined) return true
+  if (Object.values(scripts).some(script => isText(script) && watchers.test(script))) return true
+  return (await findWebFramework(app)) !== undefined
 }
 
 /** The folders of a workspace's packages, and of Nx's applications. */

@@ -62,6 +62,15 @@ describe('the only front end of a workspace', () => {
     ['sources at the top', { ...top(), ...front, 'src/index.ts': '' }],
     ['a Procfile', { ...top(), ...front, Procfile: 'web: x' }],
     [
+      'a package with a server and no start script',
+      { ...top(), ...front, 'apps/api/package.json': json({ dependencies: { hono: '4' } }) },
+    ],
+    [
+      'a package with a file that is watched',
+      { ...top(), ...front, 'apps/api/package.json': json({ scripts: { dev: 'tsx watch src/a.ts' } }) },
+    ],
+    ['a package with a server’s file', { ...top(), ...front, 'apps/api/package.json': '{}', 'apps/api/server.ts': '' }],
+    [
       'a package with a start script',
       { ...top(), ...front, 'apps/api/package.json': json({ scripts: { start: 'node x' } }) },
     ],
