@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type BuildContext, BuildpackError, type CommandResult, isSet, type RunOptions } from '../sdk/index.ts'
 import type { Python } from './runtime.ts'
+import { servedSettings } from './serve.ts'
 import type { Installed } from './venv.ts'
 
 /** What is installed, and where. */
@@ -28,7 +29,13 @@ export async function collectStatic(
     return
   }
   const search = [python.env['LD_LIBRARY_PATH'], ...libraries].filter(Boolean).join(':')
-  const variables = { ...python.env, ...(search !== '' && { LD_LIBRARY_PATH: search }) }
+  const served = env['DJANGO_SETTINGS_MODULE'] ? undefined : await servedSettings(app)
+  if (served !== undefined) log.info(`Collecting static files with ${served.settings}, which ${served.file} names`)
+  const variables = {
+    ...python.env,
+    ...(search !== '' && { LD_LIBRARY_PATH: search }),
+    ...(served !== undefined && { DJANGO_SETTINGS_MODULE: served.settings }),
+  }
   const quietly = { env: variables, quiet: true, allowFailure: true }
   const manage = (args: readonly string[], options?: RunOptions) =>
     run([join(venv, 'bin/python'), 'manage.py', ...args], { ...quietly, ...options })
@@ -53,8 +60,21 @@ export async function collectStatic(
 
 function failure(log: BuildContext['log'], { exitCode, stderr }: CommandResult, command: string): BuildpackError {
   log.detail(stderr)
+  const variable = missingVariable(stderr)
+  const fix =
+    variable === undefined
+      ? 'correct what it prints, give the variables that the settings need, or set DISABLE_COLLECTSTATIC=1'
+      : `the settings need ${variable}: give it to the build, where any value may do: --env ${variable}=build; or set DISABLE_COLLECTSTATIC=1`
   return new BuildpackError(`manage.py ${command} failed with exit status ${exitCode}`, {
     where: 'manage.py',
-    fix: 'correct what it prints, give the variables that the settings need, or set DISABLE_COLLECTSTATIC=1',
+    fix,
   })
+}
+
+/** The variable that settings did not find, as os.environ, django-environ and python-decouple say it. */
+function missingVariable(stderr: string): string | undefined {
+  const last = stderr.trimEnd().split('\n').at(-1) ?? ''
+  return /(?:KeyError: '|Set the |UndefinedValueError: )([A-Z][A-Z0-9_]+)(?:'$| environment variable| not found)/.exec(
+    last,
+  )?.[1]
 }

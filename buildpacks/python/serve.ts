@@ -115,9 +115,27 @@ export async function djangoServer(app: App, installed: Installed): Promise<Serv
   return wsgi !== undefined ? 'gunicorn' : asgi !== undefined ? 'uvicorn' : undefined
 }
 
+/** The settings that the application is served with, where they are others than manage.py's, and the file that names them. */
+export async function servedSettings(
+  app: App,
+): Promise<{ readonly settings: string; readonly file: string } | undefined> {
+  const { wsgi, asgi } = await djangoServers(app)
+  const own = settingsIn((await app.read('manage.py')) ?? '')
+  for (const module of [wsgi, asgi]) {
+    if (module === undefined) continue
+    const file = `${module.replaceAll('.', '/')}.py`
+    const settings = settingsIn((await app.read(file)) ?? '')
+    if (settings !== undefined) return settings === own ? undefined : { settings, file }
+  }
+  return undefined
+}
+
+const settingsIn = (source: string): string | undefined =>
+  /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]/.exec(source)?.[1]
+
 /** The modules with the objects that servers call: `shop.wsgi`. */
 async function djangoServers(app: App): Promise<{ wsgi: string | undefined; asgi: string | undefined }> {
-  const settings = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]/.exec((await app.read('manage.py')) ?? '')?.[1]
+  const settings = settingsIn((await app.read('manage.py')) ?? '')
   const project = settings?.replace(/\.settings(\..*)?$/, '')
   const module = async (name: string) => {
     const isThere = project !== undefined && (await app.has(`${project.replaceAll('.', '/')}/${name}.py`))

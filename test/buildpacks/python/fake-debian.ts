@@ -78,6 +78,8 @@ export class FakeDebian {
   collectFailure = ''
   /** What `manage.py help collectstatic` prints before it fails. */
   helpFailure = ''
+  /** The settings that manage.py was told last. */
+  djangoSettings: string | undefined
   /** Packages that pip compiles. */
   compiled: string[] = []
   /** The shared libraries that compiled modules are linked with. */
@@ -116,6 +118,7 @@ export class FakeDebian {
       return done()
     }
     if (args[0] === 'manage.py') {
+      this.djangoSettings = command.env['DJANGO_SETTINGS_MODULE']
       this.commands.push(args.join(' '))
       const failure = args[1] === 'help' ? this.helpFailure : this.collectFailure
       return { exitCode: failure === '' ? 0 : 1, stdout: '', stderr: failure }

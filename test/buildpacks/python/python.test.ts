@@ -1329,6 +1329,7 @@ describe('documentation that the static buildpack serves', () => {
 
 describe('Django’s static files', () => {
   const django: Tree = { 'requirements.txt': 'django\n', 'manage.py': '' }
+  const settings = (name: string) => `os.environ.setdefault('DJANGO_SETTINGS_MODULE', '${name}')\n`
 
   it('are collected, also where the packages are those of the last build', async () => {
     const { project, debian } = await pythonProject(django)
@@ -1361,6 +1362,34 @@ describe('Django’s static files', () => {
     expect(exitCode).toBe(1)
     expect(output).toContain("No module named 'shop'")
     expect(output).toContain('Error: manage.py: manage.py help collectstatic failed with exit status 1')
+  })
+
+  it.each<[string, Tree, Record<string, string>, string | undefined]>([
+    ['those of wsgi.py', { 'shop/wsgi.py': settings('shop.settings.production') }, {}, 'shop.settings.production'],
+    ['those of asgi.py alone', { 'shop/asgi.py': settings('shop.settings.live') }, {}, 'shop.settings.live'],
+    [
+      'what the user says',
+      { 'shop/wsgi.py': settings('shop.settings.production') },
+      { DJANGO_SETTINGS_MODULE: 'a' },
+      'a',
+    ],
+    ['the same for all', { 'shop/wsgi.py': settings('shop.settings.local') }, {}, undefined],
+    ['no others', { 'shop/wsgi.py': '' }, {}, undefined],
+  ])('are collected with the settings that it is served with: %s', async (_name, files, env, expected) => {
+    const app = { 'requirements.txt': 'django\n', 'manage.py': settings('shop.settings.local'), ...files }
+    const { project, debian } = await pythonProject(app, env)
+    await project.build()
+    expect(debian.djangoSettings).toBe(expected)
+  })
+
+  it.each([
+    "KeyError: 'SECRET_KEY'",
+    'ImproperlyConfigured: Set the SECRET_KEY environment variable',
+    'decouple.UndefinedValueError: SECRET_KEY not found. Declare it',
+  ])('that need a variable: %s', async said => {
+    const { project, debian } = await pythonProject(django)
+    debian.helpFailure = `Traceback (most recent call last):\n${said}\n`
+    expect((await project.build()).output).toContain('the settings need SECRET_KEY: give it to the build')
   })
 
   it.each([
