@@ -106,7 +106,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (launch && declared === undefined && elsewhere === undefined && framework === undefined) {
     checkChoice(project)
     // No script that could make a file runs.
-    const runsNothing = !project.nx && buildsNothing(scripts) && scripts.before.length === 0 && !hasInstallScripts(json)
+    const installs = [json, project.rootJson].some(hasInstallScripts)
+    const runsNothing = !project.nx && !installs && buildsNothing(scripts) && scripts.before.length === 0
     if (runsNothing) throw await noStart(app, json)
   }
   // What starts the application, as far as it is known: the package manager is in the image if that may call it.
