@@ -30,6 +30,11 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
     fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or name chromium-headless-shell in an Aptfile, and its program in launch({ executablePath })',
   },
   {
+    // Nx knows the versions of packages from the lock file alone.
+    printed: /\bThe externalDependency '[^']+' for '[^']+' could not be found\b/,
+    fix: 'Nx needs the lock file: run the package manager\'s "install", and commit package-lock.json, yarn.lock, pnpm-lock.yaml or bun.lock',
+  },
+  {
     // Of git, whoever calls it.
     printed: /\bCould not read from remote repository\b|\bcould not read Username for\b|\bAuthentication failed for '/,
     fix: 'a dependency is a repository that the build cannot reach or may not read: give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc), with which git uses https',

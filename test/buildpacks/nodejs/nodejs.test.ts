@@ -426,6 +426,12 @@ describe('packages', () => {
     expect(ownNpm.installEnv).not.toHaveProperty('GIT_CONFIG_KEY_0')
   })
 
+  it('without a lock file are told that Nx needs it', async () => {
+    const { project, npm } = await nodeProject(webApp({ scripts: { build: 'nx build', start: 'x' } }))
+    npm.installFailure = "NX   The externalDependency 'vite' for 'web:build' could not be found"
+    expect((await project.build()).output).toContain('Nx needs the lock file')
+  })
+
   it('of a repository that cannot be read are told how to give credentials', async () => {
     const { project, npm } = await nodeProject(webApp())
     npm.installFailure = 'npm error code 128\nnpm error fatal: Could not read from remote repository.'
