@@ -35,7 +35,7 @@ export async function provideComposer(
   const packages = await morePackages(archive, php, ['composer'])
   const version = packages.find(({ name }) => name === 'composer')?.version.replace(/[-+~].*/, '') ?? ''
   const wanted = firstSetting(env, 'BP_COMPOSER_VERSION', 'GOOGLE_COMPOSER_VERSION')
-  if (wanted && !new RegExp(`^v?${version.split('.')[0]}(\\.|$)`).test(wanted.value))
+  if (wanted && !isAsked(version, wanted.value))
     log.warning(`${wanted.name} asks for ${wanted.value}: Composer ${version} is the one that Debian 13 has`)
   const layer = await context.layer('composer', {
     title: `Composer ${version}`,
@@ -67,6 +67,12 @@ export async function provideComposer(
     cache,
     home,
   }
+}
+
+/** Whether Debian's version is what is asked for: `2.8.8`, `2.8.*`, `2`. Of a range the first number counts. */
+export function isAsked(version: string, wanted: string): boolean {
+  const prefix = /^v?(\d+(?:\.\d+)*)(?:\.[*x])*$/.exec(wanted)?.[1] ?? /\d+/.exec(wanted)?.[0]
+  return prefix !== undefined && `${version}.`.startsWith(`${prefix}.`)
 }
 
 /** Debian's files load each other by absolute paths. */

@@ -29,7 +29,7 @@ export async function collectStatic(
     return
   }
   const search = [python.env['LD_LIBRARY_PATH'], ...libraries].filter(Boolean).join(':')
-  const served = env['DJANGO_SETTINGS_MODULE'] ? undefined : await servedSettings(app)
+  const served = env['DJANGO_SETTINGS_MODULE'] ? undefined : await servedSettings(app, env)
   if (served !== undefined) log.info(`Collecting static files with ${served.settings}, which ${served.file} names`)
   const variables = {
     ...python.env,

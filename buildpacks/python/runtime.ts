@@ -23,6 +23,9 @@ export const reproducibleEnv = { PYTHONDONTWRITEBYTECODE: '1', PYTHONHASHSEED: '
 /** Lines appear in the log as they are printed; PORT is set as other platforms have it. */
 export const launchEnv = { PYTHONUNBUFFERED: byDefault('1'), PORT: byDefault('8080') }
 
+/** For commands of the user's and other buildpacks: what they run leaves no files with times beside the source. */
+export const laterBuildEnv = { PYTHONDONTWRITEBYTECODE: byDefault('1'), PYTHONHASHSEED: byDefault('0') }
+
 function buildEnv(libraries: string): Record<string, string> {
   return { ...reproducibleEnv, LD_LIBRARY_PATH: libraries }
 }
@@ -54,6 +57,7 @@ export async function provideDebianPython(
       return {
         env: {
           all: { LD_LIBRARY_PATH: prepend(libraries, ':') },
+          build: laterBuildEnv,
           launch: launchEnv,
         },
       }

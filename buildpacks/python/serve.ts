@@ -1,7 +1,9 @@
-import { type App, shellQuote } from '../sdk/index.ts'
+import { type App, BuildpackError, firstSetting, shellQuote } from '../sdk/index.ts'
 import type { Start } from './start.ts'
 import type { Target } from './target.ts'
 import type { Installed } from './venv.ts'
+
+type Env = Readonly<Record<string, string>>
 
 export const host = '0.0.0.0'
 export const port = '${PORT:-8080}'
@@ -90,10 +92,10 @@ export function serverFor(target: Target, installed: Installed): Server | undefi
   return target.async ? 'uvicorn' : 'gunicorn'
 }
 
-/** Django: manage.py names the settings, and beside them are wsgi.py and asgi.py. */
-export async function djangoStart(app: App, installed: Installed): Promise<Start> {
-  const found = await djangoServers(app)
-  const why = (server: string) => `${server} is installed, manage.py names the settings`
+/** Django: manage.py names the settings, and beside them are wsgi.py and asgi.py; RAILPACK_DJANGO_APP_NAME names another module for WSGI. */
+export async function djangoStart(app: App, env: Env, installed: Installed): Promise<Start> {
+  const found = await djangoServers(app, env)
+  const why = (server: string) => `${server} is installed, ${found.where}`
   if (found.wsgi !== undefined && installed.has('gunicorn')) {
     return { command: `gunicorn --bind ${host}:${port} ${found.wsgi}`, why: why('gunicorn') }
   }
@@ -109,17 +111,18 @@ export async function djangoStart(app: App, installed: Installed): Promise<Start
 }
 
 /** The server that Django's application needs and nothing brings. */
-export async function djangoServer(app: App, installed: Installed): Promise<Server | undefined> {
-  if (!(await djangoStart(app, installed)).command.includes('runserver')) return undefined
-  const { wsgi, asgi } = await djangoServers(app)
+export async function djangoServer(app: App, env: Env, installed: Installed): Promise<Server | undefined> {
+  if (!(await djangoStart(app, env, installed)).command.includes('runserver')) return undefined
+  const { wsgi, asgi } = await djangoServers(app, env)
   return wsgi !== undefined ? 'gunicorn' : asgi !== undefined ? 'uvicorn' : undefined
 }
 
 /** The settings that the application is served with, where they are others than manage.py's, and the file that names them. */
 export async function servedSettings(
   app: App,
+  env: Env,
 ): Promise<{ readonly settings: string; readonly file: string } | undefined> {
-  const { wsgi, asgi } = await djangoServers(app)
+  const { wsgi, asgi } = await djangoServers(app, env)
   const own = settingsIn((await app.read('manage.py')) ?? '')
   for (const module of [wsgi, asgi]) {
     if (module === undefined) continue
@@ -134,12 +137,27 @@ const settingsIn = (source: string): string | undefined =>
   /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]/.exec(source)?.[1]
 
 /** The modules with the objects that servers call: `shop.wsgi`. */
-async function djangoServers(app: App): Promise<{ wsgi: string | undefined; asgi: string | undefined }> {
+async function djangoServers(app: App, env: Env): Promise<DjangoServers> {
+  const own = firstSetting(env, 'RAILPACK_DJANGO_APP_NAME')
+  if (own !== undefined) {
+    const wsgi = own.value.replace(/:application$/, '')
+    if (await app.has(`${wsgi.replaceAll('.', '/')}.py`)) return { wsgi, asgi: undefined, where: own.name }
+    throw new BuildpackError(`there is no ${wsgi.replaceAll('.', '/')}.py`, {
+      where: own.name,
+      fix: 'write the module with the WSGI application, such as shop.wsgi',
+    })
+  }
   const settings = settingsIn((await app.read('manage.py')) ?? '')
   const project = settings?.replace(/\.settings(\..*)?$/, '')
   const module = async (name: string) => {
     const isThere = project !== undefined && (await app.has(`${project.replaceAll('.', '/')}/${name}.py`))
     return isThere ? `${project}.${name}` : undefined
   }
-  return { wsgi: await module('wsgi'), asgi: await module('asgi') }
+  return { wsgi: await module('wsgi'), asgi: await module('asgi'), where: 'manage.py names the settings' }
+}
+
+interface DjangoServers {
+  readonly wsgi: string | undefined
+  readonly asgi: string | undefined
+  readonly where: string
 }

@@ -32,7 +32,7 @@ export async function findStart(app: App, env: Env, installed: Installed): Promi
   if (named) return fromSetting(app, named, installed)
   const served = await functionStart(app, env, installed)
   if (served) return served
-  if (installed.has('django') && (await app.has('manage.py'))) return djangoStart(app, installed)
+  if (installed.has('django') && (await app.has('manage.py'))) return djangoStart(app, env, installed)
   const scripts = await readScripts(app)
   const script = scripts && isInstalled(scripts, installed) ? scripts : undefined
   if (script?.named !== undefined) return scriptStart(script.named, script.file)
@@ -69,7 +69,7 @@ export async function missingServer(app: App, env: Env, installed: Installed): P
   if ((await declaredStart(app, env)) !== undefined) return undefined
   const named = firstSetting(env, 'BP_PYTHON_ENTRYPOINT')
   if (named === undefined && installed.has('django') && (await app.has('manage.py')))
-    return djangoServer(app, installed)
+    return djangoServer(app, env, installed)
   const scripts = await readScripts(app)
   if (named === undefined && scripts?.named !== undefined && isInstalled(scripts, installed)) return undefined
   if ((await functionStart(app, env, installed)) ?? (await frameworkStart(app, installed))) return undefined

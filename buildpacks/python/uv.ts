@@ -2,7 +2,15 @@ import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compare } from '@renovatebot/pep440'
 import { type BuildContext, BuildpackError, mirrorOf } from '../sdk/index.ts'
-import { compileModules, findLibrariesInLayers, launchEnv, type Pip, type Python, reproducibleEnv } from './runtime.ts'
+import {
+  compileModules,
+  findLibrariesInLayers,
+  laterBuildEnv,
+  launchEnv,
+  type Pip,
+  type Python,
+  reproducibleEnv,
+} from './runtime.ts'
 import { minorOf } from './version.ts'
 
 export const uvVersion = '0.13.9'
@@ -105,7 +113,7 @@ export async function provideDownloadedPython(
       const modules = join(dir, home, 'lib', `python${minor}`)
       await findLibrariesInLayers(modules)
       await compileModules(context.run, program, modules, { env: reproducibleEnv })
-      return { env: { launch: launchEnv } }
+      return { env: { build: laterBuildEnv, launch: launchEnv } }
     },
     sbom: () =>
       Promise.resolve([

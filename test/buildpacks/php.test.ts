@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmod, mkdir, readdir, readFile, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { isAsked } from '../../buildpacks/php/composer.ts'
 import { numbersOf, parseConstraint } from '../../buildpacks/php/constraint.ts'
 import { packagesOfExtensions, requiredExtensions } from '../../buildpacks/php/extensions.ts'
 import { findFramework } from '../../buildpacks/php/frameworks.ts'
@@ -157,6 +158,19 @@ describe('the version', () => {
       message: '"newest!" is not a version of PHP',
     })
   })
+})
+
+it.each([
+  ['2', true],
+  ['2.8.*', true],
+  ['v2.8.8', true],
+  ['^2.1', true],
+  ['2.2.20', false],
+  ['2.80', false],
+  ['1.10.27', false],
+  ['latest', false],
+])('Composer 2.8.8 is what %s asks for: %s', (wanted, meets) => {
+  expect(isAsked('2.8.8', wanted)).toBe(meets)
 })
 
 describe('a composer.json that is none', () => {

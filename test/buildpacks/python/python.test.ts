@@ -1194,6 +1194,15 @@ describe('the start', () => {
     expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', command, 'bash'] }] })
   })
 
+  it('Django is served by the module that RAILPACK_DJANGO_APP_NAME names, which has to be there', async () => {
+    const app = { ...needs('django', 'gunicorn'), ...django('shop'), 'web/wsgi.py': '' }
+    const { project } = await pythonProject(app, { RAILPACK_DJANGO_APP_NAME: 'web.wsgi:application' })
+    const command = ['bash', '-c', `gunicorn --bind ${at} web.wsgi`, 'bash']
+    expect(await project.build()).toMatchObject({ exitCode: 0, launch: { processes: [{ command }] } })
+    const { project: wrong } = await pythonProject(app, { RAILPACK_DJANGO_APP_NAME: 'shop' })
+    expect((await wrong.build()).output).toContain('Error: RAILPACK_DJANGO_APP_NAME: there is no shop.py')
+  })
+
   it.each<[string, Tree, Record<string, string>]>([
     ['one is declared', { ...needs('fastapi'), 'main.py': 'app = FastAPI()\n', Procfile: 'web: python main.py\n' }, {}],
     ['it starts itself', { ...needs('bottle'), 'app.py': 'app = Bottle()\nrun(app)\n' }, {}],
