@@ -28,12 +28,14 @@ export async function warnOfAddress(app: App, log: Log, command: string): Promis
   const source = file === undefined ? undefined : await app.read(file)
   if (source === undefined) return
   const addresses = addressesOf(source)
-  const fixed = addresses.find(({ port }) => /^\d{2,5}$/.test(port ?? ''))
+  // Minifiers write 3000 as 3e3.
+  const fixed = addresses.find(({ port }) => /^(\d{2,5}|\de3)$/.test(port ?? ''))
+  const number = Number(fixed?.port)
   // A file that reads PORT has the number as its default.
   if (fixed && !/\bPORT\b/.test(source))
     log.warning(
-      `${file}:${fixed.line} listens on port ${fixed.port} whatever PORT says, which is 8080 unless the platform sets another`,
-      `Write process.env.PORT || ${fixed.port} there; or run the image with its port ${fixed.port} published.`,
+      `${file}:${fixed.line} listens on port ${number} whatever PORT says, which is 8080 unless the platform sets another`,
+      `Write process.env.PORT || ${number} there; or run the image with its port ${number} published.`,
     )
   const isFastify = /['"`]fastify['"`]/.test(source)
   const isHidden = ({ host, isComplete }: Address) => (host === undefined ? isFastify && isComplete : local.test(host))

@@ -931,8 +931,8 @@ describe('the start', () => {
     [
       'an object in a bundle',
       'node index.js',
-      { 'index.js': 'Xe({fetch:a.fetch,port:3003});' },
-      'index.js:1 listens on port 3003',
+      { 'index.js': 'Xe({fetch:a.fetch,port:3e3});export{a as default};' },
+      'index.js:1 listens on port 3000',
     ],
     [
       'an object of Apollo’s, in a file that is compiled at the start',
