@@ -15,6 +15,18 @@ let gems: GemServer
 /** The same for those who have a login. */
 let closed: GemServer
 
+/** The Bundler of the Ruby that makes the gems, under another version. */
+const otherBundler = `require 'fileutils'
+home = $LOAD_PATH.find { |dir| File.exist?("#{dir}/bundler.rb") }
+own = Gem::Specification.find_by_name('bundler')
+FileUtils.mkdir_p(%w[lib exe])
+FileUtils.cp_r(["#{home}/bundler.rb", "#{home}/bundler"], 'lib')
+FileUtils.cp(Dir["#{own.full_gem_path}/{exe,libexec}/bundle"].first, 'exe/bundle')
+version = 'lib/bundler/version.rb'
+File.write(version, File.read(version).sub(/VERSION = "[^"]+"/, 'VERSION = "2.6.2"'))
+Gem::Specification.new { |s| s.name = 'bundler'; s.version = '2.6.2'; s.summary = 'x'; s.authors = ['x']; s.bindir = 'exe'; s.executables = ['bundle']; s.files = Dir['{lib,exe}/**/*'].select { |f| File.file?(f) } }
+`
+
 /** A gem in C that is linked with PostgreSQL's library, under the name for which the buildpack brings its headers. */
 const pg: Tree = {
   // Debian has this one's modules without its directory of a gem.
@@ -30,6 +42,7 @@ const pg: Tree = {
   'jsbundling/jsbundling-rails.gemspec':
     "Gem::Specification.new { |s| s.name = 'jsbundling-rails'; s.version = '1.3.1'; s.summary = 'x'; s.authors = ['x']; s.files = ['lib/jsbundling-rails.rb'] }\n",
   'jsbundling/lib/jsbundling-rails.rb': '\n',
+  'bundler/bundler.gemspec': otherBundler,
   'pg/pg.gemspec':
     "Gem::Specification.new { |s| s.name = 'pg'; s.version = '1.5.9'; s.summary = 'x'; s.authors = ['x']; s.files = ['lib/pg.rb', 'ext/extconf.rb', 'ext/pg_ext.c']; s.extensions = ['ext/extconf.rb'] }\n",
   'pg/lib/pg.rb': "require 'pg_ext'\n",
@@ -63,6 +76,22 @@ async function built(image: string, dir: string, ...args: string[]) {
   expect(ended.code, ended.output).toBe(0)
   return ended
 }
+
+describe('Bundler', () => {
+  it('switches to the version that is asked for, in the build and in the image', async () => {
+    const image = 'bale-test-ruby-bundler'
+    const dir = await project({
+      Gemfile: gemfile("gem 'useragent'"),
+      'Gemfile.lock': `GEM\n  remote: ${gems.url}/\n  specs:\n    useragent (0.16.8)\n\nPLATFORMS\n  ruby\n\nDEPENDENCIES\n  useragent\n\nBUNDLED WITH\n   2.5.22\n`,
+      // Bundler looks for itself on rubygems.org, whatever the Gemfile says.
+      '.bundle/config': `---\nBUNDLE_MIRROR__HTTPS://RUBYGEMS__ORG/: "${gems.url}"\n`,
+      Procfile: 'web: bundle version\n',
+    })
+    const ended = await built(image, dir, '--env', 'BP_BUNDLER_VERSION=2.6.2')
+    expect(ended.output).toContain('Bundler 2.6.2: BP_BUNDLER_VERSION asks for 2.6.2')
+    expect((await bale(['run', image])).stdout).toContain('Bundler version 2.6.2')
+  }, 300_000)
+})
 
 describe('Rack', () => {
   it('serves config.ru with puma; a second build with the lock file fetches no gem', async () => {

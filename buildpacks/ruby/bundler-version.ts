@@ -52,8 +52,8 @@ export async function useAskedBundler(
 export function checkAskedBundler(env: BuildContext['env'], wanted: string | undefined, bundler: string): void {
   const setting = settingOf(env)
   if (setting === undefined || wanted === undefined || wanted === bundler) return
-  throw new BuildpackError(`Bundler ${wanted} cannot be had from the sources of the Gemfile`, {
+  throw new BuildpackError(`Bundler ${wanted} cannot be had from rubygems.org, where Bundler looks for itself`, {
     where: setting.name,
-    fix: `the nearest is ${bundler}, which comes with Ruby: ask for that, or for a release that the sources have`,
+    fix: `the nearest is ${bundler}, which comes with Ruby: ask for that, or name a mirror that has the other: BUNDLE_MIRROR__HTTPS://RUBYGEMS__ORG/ in .bundle/config`,
   })
 }
