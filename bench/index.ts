@@ -17,6 +17,7 @@ import { buildRows } from './build.ts'
 import { daemonRows } from './daemon.ts'
 import { exportRows } from './export.ts'
 import { type Row, progress, quote, stopping } from './measure.ts'
+import { javaRows } from './java.ts'
 import { jobRows } from './jobs.ts'
 import { lifecycleRows } from './lifecycle.ts'
 import { memoryRows } from './memory.ts'
@@ -51,6 +52,7 @@ const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   daemon: daemonRows,
   jobs: jobRows,
   lifecycle: lifecycleRows,
+  java: javaRows,
 }
 
 const root = join(import.meta.dirname, '..')
