@@ -1,5 +1,5 @@
 /** The phases of a build, in the order they run, and the operations beside it. */
-export type PhaseName = 'analyze' | 'detect' | 'restore' | 'extend' | 'build' | 'export' | 'rebase'
+export type PhaseName = 'analyze' | 'detect' | 'generate' | 'restore' | 'extend' | 'build' | 'export' | 'rebase'
 
 /**
  * What kind of thing went wrong. Codes with an exit status of their own have it everywhere; the others take the
@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'buildpack-api'
   | 'nothing-detected' // no group passed, none errored
   | 'detect-errored' // no group passed, at least one buildpack errored
+  | 'generate-failed' // an image extension's bin/generate exited non-zero
   | 'buildpack-failed' // a buildpack's bin/build exited non-zero
   | 'cancelled' // the user's Ctrl-C or SIGTERM
 
@@ -55,11 +56,13 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
   'nothing-detected': 20,
   'detect-errored': 21,
   'buildpack-failed': 51,
+  'generate-failed': 91,
   cancelled: 130,
 }
 
 const statusOfPhase: Record<PhaseName, number> = {
   detect: 22,
+  generate: 92,
   analyze: 32,
   restore: 42,
   build: 52,
@@ -75,7 +78,8 @@ export async function inPhase<T>(phase: PhaseName, run: () => Promise<T>): Promi
   try {
     return await run()
   } catch (error) {
-    if (error !== null && typeof error === 'object') failedIn.set(error, phase)
+    // The innermost phase counts: generation is a part of detector.
+    if (error !== null && typeof error === 'object' && !failedIn.has(error)) failedIn.set(error, phase)
     throw error
   }
 }

@@ -43,6 +43,7 @@ const codes = [
   'buildpack-api',
   'nothing-detected',
   'detect-errored',
+  'generate-failed',
   'buildpack-failed',
 ] as const
 
@@ -58,9 +59,11 @@ const events = v.variant('type', [
         optional: v.boolean(),
         exitCode: v.optional(v.number()),
         output: text,
+        extension: v.optional(v.boolean()),
       }),
     ),
     group: v.array(buildpack),
+    extensions: v.optional(v.array(buildpack)),
   }),
   v.object({ type: v.literal('buildpack-started'), buildpack }),
   v.object({ type: v.literal('buildpack-finished'), buildpack, milliseconds }),

@@ -14,6 +14,8 @@ export interface DetectResult extends BuildpackName {
   exitCode?: number
   /** What bin/detect printed, or why it was not run. */
   output: string
+  /** It is an image extension. */
+  extension?: boolean
 }
 
 export type LayerKind = 'buildpack' | 'sbom' | 'app' | 'launcher' | 'config' | 'process-types'
@@ -26,8 +28,8 @@ export type LayerKind = 'buildpack' | 'sbom' | 'app' | 'launcher' | 'config' | '
 export type BuildEvent =
   | { type: 'phase-started'; phase: PhaseName }
   | { type: 'phase-finished'; phase: PhaseName; milliseconds: number }
-  /** Every buildpack that was tried and, when a group passed, the group. */
-  | { type: 'detected'; results: DetectResult[]; group: BuildpackName[] }
+  /** Every buildpack and image extension that was tried and, when a group passed, the group. */
+  | { type: 'detected'; results: DetectResult[]; group: BuildpackName[]; extensions?: BuildpackName[] }
   | { type: 'buildpack-started'; buildpack: BuildpackName }
   | { type: 'buildpack-finished'; buildpack: BuildpackName; milliseconds: number }
   /** A line that a buildpack printed, without its newline; between a phase and the host, several. */

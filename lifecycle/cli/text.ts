@@ -5,6 +5,7 @@ import type { PhaseName } from '../errors.ts'
 export const phaseTitles: Record<PhaseName, string> = {
   analyze: 'ANALYZING',
   detect: 'DETECTING',
+  generate: 'GENERATING',
   restore: 'RESTORING',
   extend: 'EXTENDING',
   build: 'BUILDING',
@@ -109,4 +110,10 @@ export function printableJson(value: unknown): string {
     /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
+}
+
+/** On one line: platforms take lines of an id and a version for buildpacks. */
+export function extensionsLine(extensions: readonly { readonly id: string; readonly version: string }[]): string[] {
+  if (extensions.length === 0) return []
+  return [`Image extensions: ${extensions.map(e => printable(`${e.id}@${e.version}`)).join(', ')}`]
 }

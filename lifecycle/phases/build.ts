@@ -33,6 +33,8 @@ export interface BuildInput {
   readonly layersDir: string
   readonly platformDir: string
   readonly group: readonly GroupElement[]
+  /** Image extensions that took part before: the image names them. */
+  readonly extensions?: readonly GroupElement[]
   readonly plan: ResolvedPlan
   readonly buildpacks: BuildpacksDir
   readonly target: Target
@@ -81,6 +83,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
   const { processes, defaultProcessType } = combineProcesses(launches)
   const metadata: BuildMetadata = {
     buildpacks: input.group,
+    ...(input.extensions && input.extensions.length > 0 && { extensions: input.extensions }),
     processes,
     slices: launches.flatMap(l => l.launch.slices),
     labels: launches.flatMap(l => l.launch.labels),

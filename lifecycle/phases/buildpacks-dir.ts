@@ -2,26 +2,34 @@ import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import { type BuildpackFeatures, requireBuildpackApi } from '../spec/api.ts'
-import { parseBuildpack } from '../spec/buildpack.ts'
+import { parseBuildpack, parseExtension } from '../spec/buildpack.ts'
 import { checkBuildpackId, checkVersion, escapeId } from '../spec/ids.ts'
 import type { BuildpackDescriptor } from '../spec/types.ts'
 import { readTrusted } from '../files/read.ts'
 
-/** A buildpack that is installed and can be run. */
+export type ModuleKind = 'buildpack' | 'extension'
+
+/** A buildpack, or an image extension, that is installed and can be run. */
 export interface Buildpack {
+  readonly kind: ModuleKind
   readonly descriptor: BuildpackDescriptor
   readonly features: BuildpackFeatures
-  /** Absolute path of its root directory: CNB_BUILDPACK_DIR. */
+  /** Absolute path of its root directory: CNB_BUILDPACK_DIR, or CNB_EXTENSION_DIR. */
   readonly dir: string
 }
 
-/** The buildpacks in `<buildpacks>/<escaped id>/<version>` (platform.md, "Buildpacks Directory Layout"). */
+/**
+ * The buildpacks in `<buildpacks>/<escaped id>/<version>` (platform.md, "Buildpacks Directory Layout"), or the extensions in
+ * `<extensions>` ("Image Extensions Directory Layout").
+ */
 export class BuildpacksDir {
   readonly dir: string
+  readonly kind: ModuleKind
   readonly #found = new Map<string, Promise<Buildpack>>()
 
-  constructor(dir: string) {
+  constructor(dir: string, kind: ModuleKind = 'buildpack') {
     this.dir = dir
+    this.kind = kind
   }
 
   /**
@@ -38,30 +46,41 @@ export class BuildpacksDir {
     checkBuildpackId(id, 'order')
     checkVersion(version, `order: ${id}`)
     const dir = join(this.dir, escapeId(id), version)
-    const file = join(dir, 'buildpack.toml')
+    const file = join(dir, `${this.kind}.toml`)
     const content = await readTrusted(file)
     if (content === undefined) {
       throw new BaleError('input', `the order names ${id}@${version}, which is not in ${this.dir}`, {
         where: file,
-        fix: 'add the buildpack to the builder, or correct its id and version in the order',
+        fix: `add the ${this.kind} to the builder, or correct its id and version in the order`,
       })
     }
-    const descriptor = parseBuildpack(content, file)
+    const descriptor = this.kind === 'buildpack' ? parseBuildpack(content, file) : parseExtension(content, file)
     if (descriptor.id !== id || descriptor.version !== version) {
       throw new BaleError('input', `it describes ${descriptor.id}@${descriptor.version}, not ${id}@${version}`, {
         where: file,
       })
     }
-    return { descriptor, features: requireBuildpackApi(descriptor.api, id), dir }
+    return { kind: this.kind, descriptor, features: requireBuildpackApi(descriptor.api, id), dir }
   }
 }
 
 /** Returns the path of a buildpack's `bin/<name>`. @throws BaleError that says why it cannot be run */
 export async function executableOf(buildpack: Buildpack, name: 'detect' | 'build'): Promise<string> {
+  const file = await optionalExecutableOf(buildpack, name)
+  if (file !== undefined) return file
+  const { id, version } = buildpack.descriptor
+  throw new BaleError('input', `${id}@${version} has no bin/${name}`, { where: join(buildpack.dir, 'bin', name) })
+}
+
+/** The same for a program that need not be there: an extension may have its output in a directory instead. */
+export async function optionalExecutableOf(
+  buildpack: Buildpack,
+  name: 'detect' | 'build' | 'generate',
+): Promise<string | undefined> {
   const file = join(buildpack.dir, 'bin', name)
   const stat = await lstat(file).catch(() => undefined)
   const { id, version } = buildpack.descriptor
-  if (stat === undefined) throw new BaleError('input', `${id}@${version} has no bin/${name}`, { where: file })
+  if (stat === undefined) return undefined
   if (!stat.isSymbolicLink() && (stat.mode & 0o111) === 0) {
     throw new BaleError('input', `bin/${name} of ${id}@${version} is not executable`, {
       where: file,

@@ -13,14 +13,15 @@ import { describeTarget, matchesTarget, targetEnv } from '../spec/target.ts'
 import type {
   BuildPlan,
   BuildpackDescriptor,
+  Group,
   GroupElement,
   Order,
   OrderElement,
   ResolvedPlan,
   Target,
 } from '../spec/types.ts'
-import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
-import { readUntrusted } from '../files/read.ts'
+import { type Buildpack, type BuildpacksDir, executableOf, optionalExecutableOf } from './buildpacks-dir.ts'
+import { readTrusted, readUntrusted } from '../files/read.ts'
 import { keepEnvironment } from './kept-environment.ts'
 import { runExecutable } from './run-executable.ts'
 import { type Supervision, findSupervisor, supervisionOf } from './supervision.ts'
@@ -32,6 +33,8 @@ export interface DetectInput {
   /** The result of `loadDescriptors` for the order, if the caller has it already. */
   readonly descriptors?: ReadonlyMap<string, BuildpackDescriptor>
   readonly buildpacks: BuildpacksDir
+  /** Where the image extensions of the order are, if it has any. */
+  readonly extensions?: BuildpacksDir
   readonly target: Target
   readonly execEnv: string
   readonly env: EnvSources
@@ -57,7 +60,7 @@ export interface EnvSources {
 }
 
 export interface Detected {
-  readonly group: readonly GroupElement[]
+  readonly group: Group
   readonly plan: ResolvedPlan
   readonly results: readonly DetectResult[]
 }
@@ -67,11 +70,17 @@ interface Outcome {
   readonly result: DetectResult
   readonly element: GroupElement
   readonly plan?: BuildPlan
+  readonly isExtension: boolean
+}
+
+/** A buildpack, or an image extension, of a group to try. */
+interface Member extends OrderElement {
+  readonly isExtension: boolean
 }
 
 /**
- * Finds the first group of the order that passes (buildpack.md, "Phase #1: Detection"). The buildpacks of a group are
- * run in parallel, and each one once however many groups it is in.
+ * Finds the first group of the order that passes (buildpack.md, "Phase #1: Detection"). The members of a group are run in
+ * parallel, and each one once however many groups it is in.
  * @throws BaleError 'nothing-detected' or 'detect-errored' when no group passes
  */
 export async function detect(input: DetectInput, signal?: AbortSignal): Promise<Detected> {
@@ -86,10 +95,14 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   const supervision = supervisionOf(input, supervisor, input.env.inherited['HOME'])
   const scratch = await mkdtemp(join(tmpdir(), 'bale-detect-'))
   try {
-    for (const members of resolveOrder(input.order, find, input.execEnv)) {
+    for (const { extensions, buildpacks } of resolveOrder(input.order, find, input.execEnv)) {
+      const members = [
+        ...firstOfEachId(extensions).map((e): Member => ({ ...e, optional: true, isExtension: true })),
+        ...firstOfEachId(buildpacks).map((e): Member => ({ ...e, isExtension: false })),
+      ]
       const group = await settleAll(
-        firstOfEachId(members).map(async member => {
-          const key = `${member.id}@${member.version}`
+        members.map(async member => {
+          const key = `${member.isExtension ? 'extension ' : ''}${member.id}@${member.version}`
           const run =
             runs.get(key) ?? detectOne(member, { ...input, supervision }, join(scratch, String(runs.size)), signal)
           runs.set(key, run)
@@ -101,8 +114,10 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
       const verdict = judge(group)
       const results = inOrderOf(runs, outcomes)
       if (verdict.passed) {
-        checkGroupIds(verdict.group)
-        input.reporter.event({ type: 'detected', results, group: [...verdict.group] })
+        const { buildpacks: used, extensions: extending } = verdict.group
+        checkGroupIds(used)
+        checkGroupIds(extending)
+        input.reporter.event({ type: 'detected', results, group: [...used], extensions: [...extending] })
         return { group: verdict.group, plan: verdict.plan, results }
       }
       reasons.push(...verdict.reasons)
@@ -111,7 +126,7 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
     await rm(scratch, { recursive: true, force: true })
   }
   const results = inOrderOf(runs, outcomes)
-  input.reporter.event({ type: 'detected', results, group: [] })
+  input.reporter.event({ type: 'detected', results, group: [], extensions: [] })
   throw noGroup(results, [...reasons, await topLevel(input.appDir)])
 }
 
@@ -156,13 +171,10 @@ function firstOfEachId(members: readonly OrderElement[]): OrderElement[] {
   return members.filter(m => !seen.has(m.id) && seen.add(m.id))
 }
 
-async function detectOne(
-  member: OrderElement,
-  input: DetectRun,
-  planFile: string,
-  signal?: AbortSignal,
-): Promise<Outcome> {
-  const buildpack = await input.buildpacks.find(member.id, member.version)
+async function detectOne(member: Member, input: DetectRun, planFile: string, signal?: AbortSignal): Promise<Outcome> {
+  const { isExtension } = member
+  const from = isExtension ? (input.extensions as BuildpacksDir) : input.buildpacks
+  const buildpack = await from.find(member.id, member.version)
   const { descriptor } = buildpack
   const element: GroupElement = {
     id: descriptor.id,
@@ -170,11 +182,17 @@ async function detectOne(
     api: descriptor.api,
     homepage: descriptor.homepage,
   }
-  const base = { id: descriptor.id, version: descriptor.version, optional: member.optional }
+  const base = {
+    id: descriptor.id,
+    version: descriptor.version,
+    optional: member.optional,
+    ...(isExtension && { extension: true }),
+  }
   // A required buildpack that does not fit the target counts as an error; an optional one is run anyway.
   if (buildpack.features.targets && !member.optional && !matchesTarget(descriptor, input.target)) {
     return {
       element,
+      isExtension,
       result: { ...base, status: 'errored', output: `it does not support ${describeTarget(input.target)}` },
     }
   }
@@ -187,9 +205,13 @@ async function detectOne(
   const exitCode = await runDetect(buildpack, input, planFile, onLine, signal)
   const status = exitCode === 0 ? 'passed' : exitCode === 100 ? 'failed' : 'errored'
   const result: DetectResult = { ...base, status, exitCode, output: output.join('\n') }
-  if (status !== 'passed') return { element, result }
+  if (status !== 'passed') return { element, result, isExtension }
   const plan = parseBuildPlan((await readUntrusted(planFile)) ?? '', `build plan of ${member.id}@${member.version}`)
-  return { element, result, plan }
+  if (isExtension && plan.some(({ requires }) => requires.length > 0)) {
+    const said = 'its build plan has requires, which an image extension may not have (image_extension.md, "Detection")'
+    return { element, isExtension, result: { ...result, status: 'errored', output: said } }
+  }
+  return { element, result, plan, isExtension }
 }
 
 /** The most characters of output to keep of each bin/detect. */
@@ -206,7 +228,14 @@ async function runDetect(
   onLine: (stream: 'stdout' | 'stderr', line: string) => void,
   signal?: AbortSignal,
 ): Promise<number> {
-  const { descriptor, features, dir } = buildpack
+  const { descriptor, features, dir, kind } = buildpack
+  const file =
+    kind === 'buildpack' ? await executableOf(buildpack, 'detect') : await optionalExecutableOf(buildpack, 'detect')
+  if (file === undefined) {
+    // An extension without bin/detect passes, with the plan that it brings (image_extension.md, "Detection").
+    await writeFile(planFile, (await readTrusted(join(dir, 'detect/plan.toml'))) ?? '')
+    return 0
+  }
   await writeFile(planFile, '')
   const env = buildpackEnv({
     inherited: input.env.inherited,
@@ -215,13 +244,12 @@ async function runDetect(
     operator: input.env.operator,
     clearEnv: descriptor.clearEnv,
     provided: {
-      CNB_BUILDPACK_DIR: dir,
+      [kind === 'buildpack' ? 'CNB_BUILDPACK_DIR' : 'CNB_EXTENSION_DIR']: dir,
       ...(features.envInputs && { CNB_PLATFORM_DIR: input.platformDir, CNB_BUILD_PLAN_PATH: planFile }),
       ...(features.targets && targetEnv(input.target)),
       ...(features.execEnv && { CNB_EXEC_ENV: input.execEnv }),
     },
   })
-  const file = await executableOf(buildpack, 'detect')
   const args = [input.platformDir, planFile]
   const exitCode = await runExecutable(
     { file, args, env, workingDir: input.appDir, supervision: input.supervision, onLine },
@@ -231,14 +259,15 @@ async function runDetect(
   return exitCode
 }
 
-type Verdict =
-  { passed: true; group: readonly GroupElement[]; plan: ResolvedPlan } | { passed: false; reasons: readonly string[] }
+type Verdict = { passed: true; group: Group; plan: ResolvedPlan } | { passed: false; reasons: readonly string[] }
 
-/** Decides whether a group passes: every required member passed, at least one member passed, and the build plan resolves. */
+/** Decides whether a group passes: every required member passed, at least one buildpack passed, and the build plan resolves. */
 function judge(group: readonly (Outcome & { optional: boolean })[]): Verdict {
   const failed = group.filter(m => m.plan === undefined && !m.optional)
-  const passed = group.flatMap(m => (m.plan === undefined ? [] : [{ element: m.element, plan: m.plan }]))
-  if (failed.length > 0 || passed.length === 0) return { passed: false, reasons: [] }
+  const passed = group.flatMap(({ element, plan, isExtension }) =>
+    plan === undefined ? [] : [{ element, plan, isExtension }],
+  )
+  if (failed.length > 0 || passed.every(m => m.isExtension)) return { passed: false, reasons: [] }
   const resolved = resolvePlan(passed)
   return resolved.ok
     ? { passed: true, group: resolved.group, plan: resolved.plan }

@@ -52,6 +52,8 @@ export interface SupervisedInput {
   readonly layersDir: string
   readonly platformDir: string
   readonly buildpacks: { readonly dir: string }
+  /** The application may not be changed either. */
+  readonly isAppReadOnly?: boolean
 }
 
 /**
@@ -68,8 +70,9 @@ export function supervisionOf(
   ownLayers?: string,
 ): Supervision | undefined {
   if (supervisor === undefined) return undefined
-  const closed = [input.layersDir, input.platformDir, input.buildpacks.dir]
-  const open = [ownLayers, input.appDir, home || undefined, tmpdir()].filter(path => path !== undefined)
+  const app = input.isAppReadOnly === true ? { closed: [input.appDir] } : { closed: [], open: input.appDir }
+  const closed = [input.layersDir, input.platformDir, input.buildpacks.dir, ...app.closed]
+  const open = [ownLayers, app.open, home || undefined, tmpdir()].filter(path => path !== undefined)
   const restrictions = {
     systemCalls: true,
     sockets: true,

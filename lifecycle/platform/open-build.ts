@@ -239,7 +239,11 @@ function filesOf(
 /** Reads the group that detect wrote. It comes from a sandbox, so it may hold only what the build environment has (X28). */
 async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment): Promise<readonly GroupElement[]> {
   const where = join(workspace.layers, 'group.toml')
-  const group = parseGroup((await readUntrusted(where)) ?? '', where)
+  const { buildpacks: group, extensions } = parseGroup((await readUntrusted(where)) ?? '', where)
+  if (extensions[0] !== undefined)
+    throw new BaleError('input', `detect chose the image extension ${extensions[0].id}, which takes no part here`, {
+      where,
+    })
   checkGroupIds(group)
   for (const { id, version } of group) {
     const known = buildpacks.some(b => b.descriptor.id === id && b.descriptor.version === version)

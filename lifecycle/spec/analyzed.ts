@@ -1,5 +1,4 @@
 import { readLayersMetadata, writeLayersMetadata } from './layers-metadata.ts'
-import { BaleError } from '../errors.ts'
 import * as read from './read.ts'
 import { formatToml } from './toml.ts'
 import type { Analyzed, LayersMetadata, Target } from './types.ts'
@@ -15,19 +14,14 @@ export function parseAnalyzed(content: Uint8Array | string, where: string): Anal
     ...(reference && { image: { reference } }),
     ...(metadata && { metadata: readLayersMetadata(metadata) }),
     runImage,
+    ...readBuildImage(read.table(document, 'build-image')),
   }
 }
 
-/**
- * Refuses image extensions, which are not supported yet: a run image that should be extended must not be used as it is.
- * @throws BaleError 'input'
- */
-export function refuseExtensions({ runImage }: Analyzed, where: string): void {
-  if (runImage?.extend !== true) return
-  throw new BaleError('input', 'image extensions are not supported', {
-    where: `${where} run-image.extend`,
-    fix: 'build with buildpacks only',
-  })
+function readBuildImage(node: read.Node | undefined): Pick<Analyzed, 'buildImage'> {
+  if (!node) return {}
+  const extend = read.flag(node, 'extend')
+  return { buildImage: { ...read.optionalText(node, 'reference', 'reference'), extend } }
 }
 
 function readRunImage(node: read.Node | undefined): Analyzed['runImage'] {
@@ -56,16 +50,17 @@ function readTarget(node: read.Node): Target {
 }
 
 export function formatAnalyzed(analyzed: Analyzed): string {
-  const { image, metadata, runImage } = analyzed
+  const { image, metadata, runImage, buildImage } = analyzed
   return formatToml({
     image: image && { reference: image.reference },
     metadata: metadata && writeMetadata(metadata),
     'run-image': runImage && {
-      reference: runImage.reference,
+      reference: runImage.reference || undefined,
       image: runImage.image,
       extend: runImage.extend || undefined,
       target: runImage.target && writeTarget(runImage.target),
     },
+    'build-image': buildImage && { reference: buildImage.reference, extend: buildImage.extend ?? false },
   })
 }
 

@@ -14,9 +14,25 @@ export function parseBuildpack(
   use: 'run' | 'publish' = 'run',
 ): BuildpackDescriptor {
   const document = read.readToml(content, where)
+  return { ...readDescriptor(document, 'buildpack', use), ...readKind(document) }
+}
+
+/** extension.toml (image_extension.md, "extension.toml"). Extensions have no order: it is never a composite. */
+export function parseExtension(content: Uint8Array | string, where: string): BuildpackDescriptor {
+  const document = read.readToml(content, where)
+  if (read.has(document, 'order'))
+    throw read.errorAt(document, 'order', 'an image extension has no order', 'list it in [[order-extensions]]')
+  return { ...readDescriptor(document, 'extension', 'run'), stacks: [] }
+}
+
+function readDescriptor(
+  document: read.Node,
+  kind: 'buildpack' | 'extension',
+  use: 'run' | 'publish',
+): Omit<BuildpackDescriptor, 'stacks' | 'order'> {
   const api = read.requiredText(document, 'api', 'add the Buildpack API it was written for, such as api = "0.12"')
-  const node = read.table(document, 'buildpack')
-  if (!node) throw read.missing(document, 'buildpack', 'add [buildpack] with an id and a version')
+  const node = read.table(document, kind)
+  if (!node) throw read.missing(document, kind, `add [${kind}] with an id and a version`)
   const id = read.requiredText(node, 'id')
   const checkId = use === 'run' ? checkBuildpackId : checkPublishableId
   checkId(id, read.whereOf(node, 'id'))
@@ -34,7 +50,6 @@ export function parseBuildpack(
     sbomFormats: read.texts(node, 'sbom-formats'),
     execEnv: readExecEnv(node),
     targets: read.tables(document, 'targets').map(readTarget),
-    ...readKind(document),
     metadata: read.metadata(document, 'metadata'),
   }
 }

@@ -1,15 +1,15 @@
 import { checkBuildpackId, checkGroupIds, checkVersion } from './ids.ts'
 import { type Node, errorAt, flag, optionalText, readToml, rejectTwice, requiredText, tables, whereOf } from './read.ts'
 import { formatToml } from './toml.ts'
-import type { GroupElement } from './types.ts'
+import type { Group, GroupElement } from './types.ts'
 
-/** group.toml (platform.md, "group.toml"): the buildpacks that were detected, in order. */
-export function parseGroup(content: Uint8Array | string, where: string): GroupElement[] {
+/** group.toml (platform.md, "group.toml"). */
+export function parseGroup(content: Uint8Array | string, where: string): Group {
   const document = readToml(content, where)
-  const group = readElements(document, 'group')
-  if (tables(document, 'group-extensions').length > 0)
-    throw errorAt(document, 'group-extensions', 'image extensions are not supported', 'build with buildpacks only')
-  return group
+  const node = tables(document, 'group').find(element => flag(element, 'extension'))
+  if (node !== undefined)
+    throw errorAt(node, 'extension', 'an image extension among the buildpacks', 'list it as [[group-extensions]]')
+  return { buildpacks: readElements(document, 'group'), extensions: readElements(document, 'group-extensions') }
 }
 
 /** The elements of an array of tables, each with `id`, `version` and `api`, no two of which share a directory. */
@@ -26,8 +26,6 @@ function readElement(node: Node): GroupElement {
   checkBuildpackId(id, whereOf(node, 'id'))
   const version = requiredText(node, 'version')
   checkVersion(version, whereOf(node, 'version'))
-  if (flag(node, 'extension'))
-    throw errorAt(node, 'extension', 'image extensions are not supported', 'build with buildpacks only')
   return {
     id,
     version,
@@ -37,8 +35,11 @@ function readElement(node: Node): GroupElement {
   }
 }
 
-export function formatGroup(group: readonly GroupElement[]): string {
-  return formatToml({ group: group.map(writeElement) })
+export function formatGroup({ buildpacks, extensions }: Group): string {
+  return formatToml({
+    group: buildpacks.map(writeElement),
+    'group-extensions': extensions.length === 0 ? undefined : extensions.map(writeElement),
+  })
 }
 
 export function writeElement(e: GroupElement): Readonly<Record<string, unknown>> {

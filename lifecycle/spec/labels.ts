@@ -43,6 +43,7 @@ export function formatBuildMetadataLabel(
   return JSON.stringify({
     bom: features.legacySbomFile ? undefined : [],
     buildpacks: m.buildpacks.map(b => ({ id: b.id, version: b.version, homepage: b.homepage, api: b.api })),
+    extensions: m.extensions?.map(e => ({ id: e.id, version: e.version, homepage: e.homepage, api: e.api })),
     launcher: { version: launcher.version, source: { git: { repository, commit } } },
     processes: byType.map(p => ({
       type: p.type,

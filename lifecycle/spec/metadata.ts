@@ -22,11 +22,17 @@ export function parseBuildMetadata(content: Uint8Array | string, where: string):
   read.rejectTwice(nodes, processes, 'type', p => p.type)
   return {
     buildpacks: readElements(document, 'buildpacks'),
+    ...readExtensions(document),
     processes,
     slices: read.tables(document, 'slices').map(readSlice),
     labels: read.tables(document, 'labels').map(readLabel),
     ...defaultType,
   }
+}
+
+function readExtensions(document: read.Node): Pick<BuildMetadata, 'extensions'> {
+  const extensions = readElements(document, 'extensions')
+  return extensions.length === 0 ? {} : { extensions }
 }
 
 function readProcess(node: read.Node, defaultType: string | undefined): BuildpackProcess {
@@ -55,6 +61,7 @@ export function formatBuildMetadata(
   return formatToml({
     'buildpack-default-process-type': m.defaultProcessType,
     buildpacks: m.buildpacks.map(writeElement),
+    extensions: m.extensions?.map(writeElement),
     processes: m.processes.map(p => ({ ...writeProcess(p, features), 'buildpack-id': p.buildpackId })),
     slices: m.slices.length === 0 ? undefined : m.slices.map(s => ({ paths: s.paths })),
     labels: m.labels.length === 0 ? undefined : m.labels.map(l => ({ key: l.key, value: l.value })),

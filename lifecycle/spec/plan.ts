@@ -1,7 +1,7 @@
 import { BaleError } from '../errors.ts'
-import { type Node, errorAt, has, metadata, missing, quote, readToml, requiredText, tables } from './read.ts'
+import { type Node, errorAt, flag, has, metadata, missing, quote, readToml, requiredText, tables } from './read.ts'
 import { formatToml } from './toml.ts'
-import type { BuildPlan, GroupElement, PlanEntry, PlanRequire, PlanSections, ResolvedPlan } from './types.ts'
+import type { BuildPlan, PlanEntry, PlanProvider, PlanRequire, PlanSections, ResolvedPlan } from './types.ts'
 
 /**
  * Parses the build plan of bin/detect (buildpack.md, "Build Plan"): the top level, then each `or`. Empty text is a plan that
@@ -40,6 +40,7 @@ function readEntry(node: Node): PlanEntry {
   const providers = tables(node, 'providers').map(p => ({
     id: requiredText(p, 'id'),
     version: requiredText(p, 'version'),
+    ...(flag(p, 'extension') && { extension: true as const }),
   }))
   if (providers.length === 0) throw missing(node, 'providers', 'each entry needs a buildpack that provides it')
   const requires = tables(node, 'requires').map(r => ({
@@ -56,7 +57,7 @@ export function formatResolvedPlan(plan: ResolvedPlan): string {
   if (plan.entries.length === 0) return '' // as platforms know it
   return formatToml({
     entries: plan.entries.map(e => ({
-      providers: e.providers.map(p => ({ id: p.id, version: p.version })),
+      providers: e.providers.map(p => ({ id: p.id, version: p.version, extension: p.extension })),
       requires: e.requires.map(writeRequire),
     })),
   })
@@ -72,13 +73,13 @@ function writeRequire(require: PlanRequire): Readonly<Record<string, unknown>> {
   return { name: require.name, metadata: isEmpty ? undefined : require.metadata }
 }
 
-type Provider = Pick<GroupElement, 'id' | 'version'>
+const isSame = (a: PlanProvider, b: PlanProvider): boolean =>
+  a.id === b.id && a.version === b.version && (a.extension ?? false) === (b.extension ?? false)
 
-const isProvidedBy = (entry: PlanEntry, element: Provider): boolean =>
-  entry.providers.some(p => p.id === element.id && p.version === element.version)
+const isProvidedBy = (entry: PlanEntry, element: PlanProvider): boolean => entry.providers.some(p => isSame(p, element))
 
 /** Returns what a buildpack is asked to provide, in the plan's order. */
-export function planFor(plan: ResolvedPlan, element: Provider): readonly PlanRequire[] {
+export function planFor(plan: ResolvedPlan, element: PlanProvider): readonly PlanRequire[] {
   return plan.entries.filter(e => isProvidedBy(e, element)).flatMap(e => e.requires)
 }
 
@@ -87,7 +88,7 @@ export function planFor(plan: ResolvedPlan, element: Provider): readonly PlanReq
  * for the next buildpack that can provide them (buildpack.md, "Unmet Buildpack Plan Entries").
  * @throws BaleError 'input' when it declares an entry unmet that it was not asked for
  */
-export function withoutMet(plan: ResolvedPlan, element: Provider, unmet: readonly string[]): ResolvedPlan {
+export function withoutMet(plan: ResolvedPlan, element: PlanProvider, unmet: readonly string[]): ResolvedPlan {
   const asked = new Set(planFor(plan, element).map(r => r.name))
   const stranger = unmet.find(name => !asked.has(name))
   if (stranger !== undefined)
@@ -99,7 +100,7 @@ export function withoutMet(plan: ResolvedPlan, element: Provider, unmet: readonl
   const entries = plan.entries.flatMap((entry): PlanEntry[] => {
     if (!isProvidedBy(entry, element)) return [entry]
     if (!entry.requires.some(r => left.has(r.name))) return []
-    const providers = entry.providers.filter(p => p.id !== element.id || p.version !== element.version)
+    const providers = entry.providers.filter(p => !isSame(p, element))
     return providers.length === 0 ? [] : [{ providers, requires: entry.requires }]
   })
   return { entries }

@@ -8,24 +8,31 @@ const maxElements = 1_000_000
 
 type Group = readonly OrderElement[]
 
+/** A group to try: extensions come before buildpacks, and all of them are optional. */
+export interface ExpandedGroup {
+  readonly extensions: Group
+  readonly buildpacks: Group
+}
+
 /**
  * Expands an order into the groups to try, without composites (buildpack.md, "Order Resolution"): depth first, left to
- * right. After the groups of an optional composite comes the group without it. Leaves out buildpacks that the order or the
- * buildpack limits to other execution environments, and groups that become empty (platform.md, "detector").
+ * right, the groups of extensions varying slowest. After the groups of an optional composite comes the group without it.
+ * Leaves out what the order or the buildpack limits to other execution environments, and groups that become empty
+ * (platform.md, "detector").
  * @param find returns the buildpack of that id and version, or throws
- * @throws BaleError 'input' for a cycle, too many groups, and image extensions
+ * @throws BaleError 'input' for a cycle and too many groups
  */
 export function resolveOrder(
   order: Order,
   find: (id: string, version: string) => BuildpackDescriptor,
   execEnv: string,
-): readonly Group[] {
-  if (order.extensions.length > 0)
-    throw new BaleError('input', 'image extensions are not supported', {
-      where: 'order-extensions',
-      fix: 'remove [[order-extensions]] from the order',
-    })
-  return new Resolver(find, execEnv).groupsOf(order.groups, [])
+): readonly ExpandedGroup[] {
+  const groups = new Resolver(find, execEnv).groupsOf(order.groups, [])
+  if (order.extensions.length === 0) return groups.map(buildpacks => ({ extensions: [], buildpacks }))
+  const choices = order.extensions.map(group => group.filter(e => appliesIn(e.execEnv, execEnv)))
+  const elements = sizeOf(choices) * groups.length + sizeOf(groups) * choices.length
+  checkSize(choices.length * groups.length, elements, order.extensions[0] as Group)
+  return choices.flatMap(extensions => groups.map(buildpacks => ({ extensions, buildpacks })))
 }
 
 class Resolver {

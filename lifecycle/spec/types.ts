@@ -6,7 +6,7 @@
 /** Opaque data in TOML and JSON documents: preserved, never interpreted. */
 export type Metadata = Readonly<Record<string, unknown>>
 
-/** A buildpack in a group (platform.md, "group.toml"). */
+/** A buildpack or an image extension in a group (platform.md, "group.toml"). */
 export interface GroupElement {
   readonly id: string
   readonly version: string
@@ -14,6 +14,12 @@ export interface GroupElement {
   readonly api: string
   readonly homepage?: string
   readonly optional?: boolean
+}
+
+/** group.toml (platform.md, "group.toml"): what was detected, in order. */
+export interface Group {
+  readonly buildpacks: readonly GroupElement[]
+  readonly extensions: readonly GroupElement[]
 }
 
 /** A buildpack named in an order (platform.md, "order.toml"). Version may be absent in a builder's order. */
@@ -25,7 +31,7 @@ export interface OrderElement {
 }
 export interface Order {
   readonly groups: readonly (readonly OrderElement[])[]
-  /** Parsed so that they can be refused with a clear error. */
+  /** Image extensions. Each group of them comes before each group of buildpacks. */
   readonly extensions: readonly (readonly OrderElement[])[]
 }
 
@@ -77,8 +83,15 @@ export interface ResolvedPlan {
   readonly entries: readonly PlanEntry[]
 }
 export interface PlanEntry {
-  readonly providers: readonly { readonly id: string; readonly version: string }[]
+  readonly providers: readonly PlanProvider[]
   readonly requires: readonly PlanRequire[]
+}
+
+export interface PlanProvider {
+  readonly id: string
+  readonly version: string
+  /** It is an image extension. */
+  readonly extension?: true
 }
 
 /** `<layer>.toml` (buildpack.md, "Layer Content Metadata"). */
@@ -120,6 +133,7 @@ export interface LaunchDocument {
 /** metadata.toml, what build leaves for export and the launcher (platform.md, "metadata.toml"). */
 export interface BuildMetadata {
   readonly buildpacks: readonly GroupElement[]
+  readonly extensions?: readonly GroupElement[]
   readonly processes: readonly (Process & { readonly buildpackId: string })[]
   readonly slices: readonly Slice[]
   readonly labels: readonly Label[]
@@ -175,6 +189,8 @@ export interface Analyzed {
     readonly target?: Target
     readonly extend?: boolean
   }
+  /** There if image extensions took part. */
+  readonly buildImage?: { readonly reference?: string; readonly extend?: boolean }
 }
 
 /** run.toml (platform.md). */

@@ -2,7 +2,9 @@ import type { Document } from './table.ts'
 
 // Reasons that many rows share.
 const author = 'the author of a buildpack keeps it; the lifecycle cannot know'
-const extensions = 'image extensions come later: an order or group that has them is refused'
+const notAmongBuildpacks = 'an extension is in no directory of buildpacks: an order with one names what is not there'
+const extensionPlan =
+  'spec/resolve-plan: an extension provides for a later buildpack, and is left out where nothing requires what it provides'
 const windows = 'Windows images are not supported'
 const specification = 'it binds the specification itself'
 
@@ -236,7 +238,13 @@ export const buildpack: Document = {
             'phases/detect: runs each bin/detect once, however many groups it is in',
           ],
         },
-        { line: 377, what: 'image extensions are always optional', notApplicable: extensions },
+        {
+          line: 377,
+          what: 'image extensions are always optional',
+          tests: [
+            'cli/phase/extensions: leaves out an extension that requires something, with the reason, and one whose bin/detect fails',
+          ],
+        },
         {
           line: 380,
           what: 'a required buildpack that fails ends its group',
@@ -325,8 +333,8 @@ export const buildpack: Document = {
           what: 'and its part of the plan with it',
           tests: ['spec/resolve-plan: and what they alone made possible, until nothing changes'],
         },
-        { line: 420, what: 'an extension whose provides nobody requires is left out', notApplicable: extensions },
-        { line: 420, what: 'and its part of the plan with it', notApplicable: extensions },
+        { line: 420, what: 'an extension whose provides nobody requires is left out', tests: [extensionPlan] },
+        { line: 420, what: 'and its part of the plan with it', tests: [extensionPlan] },
         {
           line: 421,
           what: 'an optional one that requires what nobody provides is left out',
@@ -367,8 +375,12 @@ export const buildpack: Document = {
             'spec/resolve-order: expands composites within composites, depth first',
           ],
         },
-        { line: 434, what: 'orders of extensions do not nest', notApplicable: extensions },
-        { line: 436, what: 'they come before the order of buildpacks', notApplicable: extensions },
+        { line: 434, what: 'orders of extensions do not nest', tests: ['spec/documents: an extension has no order'] },
+        {
+          line: 436,
+          what: 'they come before the order of buildpacks',
+          tests: ['spec/resolve-order: puts each group of image extensions in front of each group of buildpacks'],
+        },
         {
           line: 438,
           what: 'resolution follows the pattern',
@@ -472,7 +484,13 @@ export const buildpack: Document = {
           what: 'what it does not name is met',
           tests: ['spec/plan: drops what was met, from every provider'],
         },
-        { line: 625, what: 'extensions meet all entries', notApplicable: extensions },
+        {
+          line: 625,
+          what: 'extensions meet all entries',
+          tests: [
+            'cli/phase/extensions: runs those whose provides are required, and takes what they meet out of the plan',
+          ],
+        },
         {
           line: 629,
           what: 'an unmet entry goes to the next buildpack that provides it',
@@ -1077,7 +1095,7 @@ export const buildpack: Document = {
             'phases/detect: names a buildpack that the order has and the builder has not',
           ],
         },
-        { line: 1162, what: 'and no extensions', notApplicable: extensions },
+        { line: 1162, what: 'and no extensions', notApplicable: notAmongBuildpacks },
       ],
     },
     {

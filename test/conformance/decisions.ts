@@ -69,9 +69,10 @@ export const decisions: readonly Decision[] = [
   {
     about: 'Image extensions',
     decision:
-      'are refused in an order, a group and analyzed.toml at every API that knows them; below, detector says that they take no part',
+      'are detected and generate; the run image that they select is used. Their Dockerfiles are not applied yet: extender and exporter say so. The order of groups is the specification’s (each group of extensions with all groups of buildpacks), not that of the Go lifecycle; a Dockerfile that names an image and has more instructions extends it, as there. Below API 0.10 detector says that they take no part',
     tests: [
-      'cli/phase/buildpacks: refuses image extensions in the order, and says so',
+      'cli/phase/extensions: selects a run image: %s',
+      'spec/resolve-order: puts each group of image extensions in front of each group of buildpacks',
       'cli/phase/buildpacks: does not know of image extensions at %s, passes them over, and says so',
       'cli/phase/exporter: refuses an image that extensions are to extend',
       'spec/documents: D01 D02 refuses %j',

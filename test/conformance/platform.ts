@@ -2,10 +2,17 @@ import type { Document } from './table.ts'
 
 // Reasons that many rows share.
 const platformKeeps = 'the platform keeps it; the lifecycle cannot know'
-const extensions = 'image extensions come later: an order or group that has them is refused, and extender says so'
+const dockerfiles = 'Dockerfiles of image extensions are not applied yet: extender says so'
 const windows = 'Windows images are not supported'
 const specification = 'it binds the specification itself'
 const baseImages = 'the author of a base image keeps it'
+
+const extended =
+  'cli/phase/extensions: runs those whose provides are required, and takes what they meet out of the plan'
+const selected = 'cli/phase/extensions: selects a run image: %s'
+const warned = 'cli/phase/extensions: warns of a run image that run.toml lacks: %s'
+const prepared =
+  'cli/phase/extensions: needs neither bin/detect nor bin/generate: the extension’s folders have the output'
 
 const labelsLeftOut =
   'Bale’s own images have no label io.buildpacks.base.metadata, as there is nothing more to say, and homepage only where stack.toml has one'
@@ -298,21 +305,21 @@ export const platform: Document = {
         },
         { line: 458, what: 'buildpacks for other execution environments are skipped', since: '0.15', tests: [execEnv] },
         { line: 459, what: 'and groups of which none is left', since: '0.15', tests: [execEnv] },
-        { line: 463, what: 'extensions are run in their order', notApplicable: extensions },
-        { line: 464, what: 'what they provide leaves the plan', notApplicable: extensions },
-        { line: 465, what: 'the run image is the one they select', notApplicable: extensions },
-        { line: 465, what: 'by their Dockerfiles, in order', notApplicable: extensions },
-        { line: 466, what: 'the original one where all extend it', notApplicable: extensions },
-        { line: 467, what: 'else the last one named', notApplicable: extensions },
-        { line: 468, what: 'its name is recorded', notApplicable: extensions },
-        { line: 469, what: 'reference and target are cleared', notApplicable: extensions },
-        { line: 470, what: 'earlier Dockerfiles are set aside', notApplicable: extensions },
-        { line: 472, what: 'it is not extended where none follows', notApplicable: extensions },
-        { line: 474, what: 'it is where one does', notApplicable: extensions },
-        { line: 475, what: 'one that run.toml lacks is warned about', notApplicable: extensions },
-        { line: 476, what: 'the build image is recorded', notApplicable: extensions },
-        { line: 478, what: 'not extended without Dockerfiles', notApplicable: extensions },
-        { line: 480, what: 'extended with them', notApplicable: extensions },
+        { line: 463, what: 'extensions are run in their order', since: '0.10', tests: [extended] },
+        { line: 464, what: 'what they provide leaves the plan', since: '0.10', tests: [extended] },
+        { line: 465, what: 'the run image is the one they select', since: '0.10', tests: [selected] },
+        { line: 465, what: 'by their Dockerfiles, in order', since: '0.10', tests: [selected] },
+        { line: 466, what: 'the original one where all extend it', since: '0.10', tests: [selected] },
+        { line: 467, what: 'else the last one named', since: '0.10', tests: [selected] },
+        { line: 468, what: 'its name is recorded', since: '0.10', tests: [selected] },
+        { line: 469, what: 'reference and target are cleared', since: '0.10', tests: [selected] },
+        { line: 470, what: 'earlier Dockerfiles are set aside', since: '0.10', tests: [selected] },
+        { line: 472, what: 'it is not extended where none follows', since: '0.10', tests: [selected] },
+        { line: 474, what: 'it is where one does', since: '0.10', tests: [selected] },
+        { line: 475, what: 'one that run.toml lacks is warned about', since: '0.10', tests: [warned] },
+        { line: 476, what: 'the build image is recorded', since: '0.10', tests: [prepared] },
+        { line: 478, what: 'not extended without Dockerfiles', since: '0.10', tests: [prepared] },
+        { line: 480, what: 'extended with them', since: '0.10', tests: [extended] },
       ],
     },
     {
@@ -339,8 +346,8 @@ export const platform: Document = {
             'phases/restore: is for the buildpacks of the group only',
           ],
         },
-        { line: 553, what: 'the build image’s digest is recorded', notApplicable: extensions },
-        { line: 554, what: 'and its manifest and config kept', notApplicable: extensions },
+        { line: 553, what: 'the build image’s digest is recorded', notApplicable: dockerfiles },
+        { line: 554, what: 'and its manifest and config kept', notApplicable: dockerfiles },
         {
           line: 556,
           what: 'the run image is found again, or a mirror of it',
@@ -353,7 +360,7 @@ export const platform: Document = {
           since: '0.12',
           tests: ['cli/phase/restorer: gets its target if analyze did not say it'],
         },
-        { line: 559, what: 'a run image to extend is saved', notApplicable: extensions },
+        { line: 559, what: 'a run image to extend is saved', notApplicable: dockerfiles },
       ],
     },
     {
@@ -381,19 +388,19 @@ export const platform: Document = {
     },
     {
       section: 'Lifecycle Interface › Usage › extender (optional)',
-      rows: [{ line: 569, what: 'extender is run in the image it extends', notApplicable: extensions }],
+      rows: [{ line: 569, what: 'extender is run in the image it extends', notApplicable: dockerfiles }],
     },
     {
       section: 'Lifecycle Interface › Usage › extender (optional) › Outputs',
       rows: [
-        { line: 621, what: 'builder is skipped after it', notApplicable: extensions },
-        { line: 639, what: 'Dockerfiles are applied', notApplicable: extensions },
-        { line: 640, what: 'with the folder as context', notApplicable: extensions },
-        { line: 641, what: 'to the image of analyzed.toml', notApplicable: extensions },
-        { line: 645, what: 'then the build phase runs as the user', notApplicable: extensions },
-        { line: 648, what: 'a Dockerfile may take rebasable away', notApplicable: extensions },
-        { line: 650, what: 'a root user in the end fails', notApplicable: extensions },
-        { line: 651, what: 'manifest, config and new layers are kept', notApplicable: extensions },
+        { line: 621, what: 'builder is skipped after it', notApplicable: dockerfiles },
+        { line: 639, what: 'Dockerfiles are applied', notApplicable: dockerfiles },
+        { line: 640, what: 'with the folder as context', notApplicable: dockerfiles },
+        { line: 641, what: 'to the image of analyzed.toml', notApplicable: dockerfiles },
+        { line: 645, what: 'then the build phase runs as the user', notApplicable: dockerfiles },
+        { line: 648, what: 'a Dockerfile may take rebasable away', notApplicable: dockerfiles },
+        { line: 650, what: 'a root user in the end fails', notApplicable: dockerfiles },
+        { line: 651, what: 'manifest, config and new layers are kept', notApplicable: dockerfiles },
       ],
     },
     {
@@ -445,7 +452,7 @@ export const platform: Document = {
           what: 'each tag gets the same image',
           tests: ['cli/phase/exporter: exports to several repositories of a registry'],
         },
-        { line: 800, what: 'an extended run image is the base', notApplicable: extensions },
+        { line: 800, what: 'an extended run image is the base', notApplicable: dockerfiles },
         { line: 802, what: 'the run image of analyzed.toml is the base', tests: [composed] },
         { line: 803, what: 'its layers stay', tests: [composed] },
         { line: 804, what: 'its config stays', tests: [config] },
@@ -510,7 +517,7 @@ export const platform: Document = {
           what: 'the project’s is project-metadata.toml',
           tests: ['phases/export: has the project’s metadata and the run image’s rebasable label'],
         },
-        { line: 834, what: 'an extended image is rebasable where its Dockerfiles say so', notApplicable: extensions },
+        { line: 834, what: 'an extended image is rebasable where its Dockerfiles say so', notApplicable: dockerfiles },
         {
           line: 836,
           what: 'every other one is not rebasable',
@@ -918,7 +925,7 @@ export const platform: Document = {
     },
     {
       section: 'Image Extensions › Image Extensions Directory Layout',
-      rows: [{ line: 1157, what: 'extensions are in ID/version', notApplicable: extensions }],
+      rows: [{ line: 1157, what: 'extensions are in ID/version', notApplicable: dockerfiles }],
     },
     {
       section: 'Security Considerations',
@@ -1190,8 +1197,8 @@ export const platform: Document = {
           what: 'each entry has a provider',
           tests: ['spec/plan: refuses %j', 'spec/resolve-plan: holds what the spec says of any group'],
         },
-        { line: 1411, what: 'an extension says so', notApplicable: extensions },
-        { line: 1411, what: 'everything else is none', notApplicable: extensions },
+        { line: 1411, what: 'an extension says so', notApplicable: dockerfiles },
+        { line: 1411, what: 'everything else is none', notApplicable: dockerfiles },
         { line: 1412, what: 'and a requirement', tests: ['spec/plan: refuses %j'] },
         {
           line: 1413,

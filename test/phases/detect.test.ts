@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { detect } from '../../lifecycle/phases/detect.ts'
+import type { Group } from '../../lifecycle/spec/types.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { supervisorProgram } from '../helpers/supervisor.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import type { Tree } from '../helpers/tree.ts'
 import { buildpack, detectInput, order } from './harness.ts'
 
-const ids = (group: readonly { id: string }[]): string[] => group.map(b => b.id)
+const ids = ({ buildpacks }: Group): string[] => buildpacks.map(b => b.id)
 
 describe('detect', () => {
   it('takes the first group whose required buildpacks all pass, without the optional ones that do not', async () => {

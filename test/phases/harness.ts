@@ -49,6 +49,7 @@ export async function detectInput(
     platformDir: join(root, 'platform'),
     order: ordered,
     buildpacks: new BuildpacksDir(join(root, 'buildpacks')),
+    extensions: new BuildpacksDir(join(root, 'extensions'), 'extension'),
     target: { os: 'linux', arch: 'amd64', distro: { name: 'debian', version: '13' } },
     execEnv: 'production',
     env: { inherited: { PATH: '/usr/bin:/bin', HOME: root }, user: [], operator: [] },
@@ -62,7 +63,11 @@ export async function buildInput(
   ids: readonly string[],
   plan: ResolvedPlan = { entries: [] },
 ) {
-  const { order: _order, ...common } = await detectInput(root, { 'layers/.keep': '', ...tree }, order([]))
+  const {
+    order: _order,
+    extensions: _extensions,
+    ...common
+  } = await detectInput(root, { 'layers/.keep': '', ...tree }, order([]))
   const input: BuildInput = {
     ...common,
     group: ids.map(id => ({ id, version: '1.0.0', api: '0.11' })),

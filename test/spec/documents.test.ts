@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseBuildToml } from '../../lifecycle/spec/build-toml.ts'
 import { parseBuildpack } from '../../lifecycle/spec/buildpack.ts'
+import { parseExtension } from '../../lifecycle/spec/buildpack.ts'
 import { formatGroup, parseGroup } from '../../lifecycle/spec/group.ts'
 import { formatLayerToml, parseLayerToml } from '../../lifecycle/spec/layer.ts'
 import { formatOrder, parseOrder } from '../../lifecycle/spec/order.ts'
@@ -194,14 +195,35 @@ describe('system.toml', () => {
   it('may be empty', () => expect(parseSystem('', 'system.toml')).toEqual({ pre: [], post: [] }))
 })
 
+describe('extension.toml', () => {
+  const text = 'api = "0.10"\n[extension]\nid = "a/b"\nversion = "1.0.0"\n[[targets]]\nos = "linux"\n'
+  it('is read as buildpack.toml is', () => {
+    expect(parseExtension(text, 'x')).toMatchObject({
+      id: 'a/b',
+      version: '1.0.0',
+      targets: [{ os: 'linux' }],
+      stacks: [],
+    })
+    expect(failure(() => parseExtension('api = "0.10"', 'x'))).toContain('extension: missing; add [extension]')
+  })
+  it('an extension has no order', () => {
+    const message = 'an image extension has no order; list it in [[order-extensions]]'
+    expect(failure(() => parseExtension(`${text}[[order]]\n[[order.group]]\nid = "c"\n`, 'x'))).toContain(message)
+  })
+})
+
 describe('group.toml', () => {
-  const group = [
-    { id: 'a/b', version: '1.2.3', api: '0.12', homepage: 'https://example.com' },
-    { id: 'c', version: '4.5.6', api: '0.10', optional: true },
-  ]
+  const group = {
+    buildpacks: [
+      { id: 'a/b', version: '1.2.3', api: '0.12', homepage: 'https://example.com' },
+      { id: 'c', version: '4.5.6', api: '0.10', optional: true },
+    ],
+    extensions: [{ id: 'x', version: '1.0.0', api: '0.10' }],
+  }
   it('writes and reads', () => {
     expect(parseGroup(formatGroup(group), 'group.toml')).toEqual(group)
-    expect(parseGroup('', 'group.toml')).toEqual([])
+    expect(parseGroup('', 'group.toml')).toEqual({ buildpacks: [], extensions: [] })
+    expect(formatGroup({ ...group, extensions: [] })).not.toContain('extensions')
   })
   const one = (id: string) => `[[group]]\nid = "${id}"\nversion = "1"\napi = "0.12"\n`
   it.each([
@@ -210,8 +232,8 @@ describe('group.toml', () => {
     [one('..'), 'group.toml:2 group[0].id: ".." cannot be'],
     [one('a') + one('a'), 'group.toml:6 group[1].id: "a" is there twice'],
     [one('a/b') + one('a_b'), 'group.toml:1 group: the ids "a/b" and "a_b" mean the same directory'],
-    [one('a') + '[[group-extensions]]\nid = "x"', 'group.toml:5 group-extensions: image extensions are not supported'],
-    [one('a') + 'extension = true', 'group.toml:5 group[0].extension: image extensions are not supported'],
+    [one('a') + '[[group-extensions]]\nid = "x"', 'group.toml:5 group-extensions[0].version: missing'],
+    [one('a') + 'extension = true', 'group.toml:5 group[0].extension: an image extension among the buildpacks'],
   ])('D01 D02 refuses %j', (text, message) => expect(failure(() => parseGroup(text, 'group.toml'))).toContain(message))
 })
 

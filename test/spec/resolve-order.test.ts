@@ -25,7 +25,10 @@ function resolve(input: Order, composites: Record<string, string[]> = {}, execEn
     const descriptor = parseBuildpack(`api = "0.12"\n[buildpack]\nid = "${id}"\nversion = "${version}"`, 'x')
     return { ...descriptor, execEnv: limit, ...(groups && { order: groups }) }
   }
-  return resolveOrder(input, find, execEnv).map(g => g.map(e => e.id + (e.optional ? '?' : '')).join(' '))
+  const names = (elements: readonly OrderElement[]) => elements.map(e => e.id + (e.optional ? '?' : '')).join(' ')
+  return resolveOrder(input, find, execEnv).map(({ extensions, buildpacks }) =>
+    [...(extensions.length > 0 ? [`(${names(extensions)})`] : []), names(buildpacks)].join(' '),
+  )
 }
 
 describe('resolveOrder (buildpack.md, "Order Resolution")', () => {
@@ -91,10 +94,9 @@ describe('resolveOrder (buildpack.md, "Order Resolution")', () => {
     expect(errorOf(() => resolve(order('n0'), wide)).message).toBe('the order expands to more than 10000 groups')
     expect(resolve(order('n0'), wide, 'production', { n100: ['test'] })).toEqual([])
   })
-  it('refuses image extensions', () => {
-    expect(failure(() => resolve({ ...order('A'), extensions: [group('X')] }))).toBe(
-      'order-extensions: image extensions are not supported; remove [[order-extensions]] from the order',
-    )
+  it('puts each group of image extensions in front of each group of buildpacks', () => {
+    const groups = resolve({ ...order('E F', 'G'), extensions: [group('A B'), group('C!test D')] })
+    expect(groups).toEqual(['(A B) E F', '(A B) G', '(D) E F', '(D) G'])
   })
   it('passes on what find says', () => {
     expect(() =>

@@ -33,10 +33,31 @@ function resolve(...members: string[]): string[] {
     const by = e.requires.map(r => r.metadata['by']).join(', ')
     return `${e.requires[0]?.name}: ${e.providers.map(p => p.id).join(', ')} ← ${by}`
   })
-  return [result.group.map(e => e.id).join(' '), ...entries]
+  return [result.group.buildpacks.map(e => e.id).join(' '), ...entries]
 }
 
 describe('resolvePlan (buildpack.md, "Phase #1: Detection")', () => {
+  it('an extension provides for a later buildpack, and is left out where nothing requires what it provides', () => {
+    const members = [
+      { ...member('x: +a'), isExtension: true },
+      { ...member('y: +b'), isExtension: true },
+      { ...member('z: +a'), isExtension: true },
+      member('p: -a'),
+    ]
+    const result = resolvePlan(members)
+    if (!result.ok) throw new Error(result.reasons.join())
+    expect(result.group.extensions.map(({ id }) => id)).toEqual(['x', 'z'])
+    expect(result.group.buildpacks.map(({ id }) => id)).toEqual(['p'])
+    expect(result.plan.entries).toEqual([
+      {
+        providers: ['x', 'z'].map(id => ({ id, version: '1', extension: true })),
+        requires: [{ name: 'a', metadata: { by: 'p' } }],
+      },
+    ])
+    const alone = resolvePlan([{ ...member('x: +a'), isExtension: true }, member('p?: -a -b')])
+    expect(alone).toMatchObject({ ok: false })
+  })
+
   it('pairs what is provided with what is required by the same or a later buildpack', () => {
     expect(resolve('a: +x', 'b: -x')).toEqual(['a b', 'x: a ← b'])
     expect(resolve('a: +x -x')).toEqual(['a', 'x: a ← a'])
@@ -52,7 +73,11 @@ describe('resolvePlan (buildpack.md, "Phase #1: Detection")', () => {
   })
   it('gives a group that no longer says optional', () => {
     const result = resolvePlan([member('a?:')])
-    expect(result).toEqual({ ok: true, group: [{ id: 'a', version: '1', api: '0.12' }], plan: { entries: [] } })
+    expect(result).toEqual({
+      ok: true,
+      group: { buildpacks: [{ id: 'a', version: '1', api: '0.12' }], extensions: [] },
+      plan: { entries: [] },
+    })
   })
 
   it('fails when a required buildpack requires what nothing before it provides', () => {
@@ -132,7 +157,9 @@ describe('resolvePlan (buildpack.md, "Phase #1: Detection")', () => {
       const result = resolvePlan(members)
       expect(resolvePlan(members)).toEqual(result)
       const expected = naive(members)
-      expect(result.ok ? result.group.map(e => e.id).join(' ') : undefined, JSON.stringify(members)).toBe(expected)
+      expect(result.ok ? result.group.buildpacks.map(e => e.id).join(' ') : undefined, JSON.stringify(members)).toBe(
+        expected,
+      )
       if (!result.ok) continue
       for (const entry of result.plan.entries) {
         expect(new Set(entry.requires.map(r => r.name)).size).toBe(1)

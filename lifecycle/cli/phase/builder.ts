@@ -10,13 +10,13 @@ import { readGroup } from './group.ts'
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, features, signal, io } = context
   const planPath = inputs.path('plan')
-  const group = await readGroup(context)
+  const { buildpacks: group, extensions } = await readGroup(context)
   const plan = parseResolvedPlan(await readRequired(readUntrusted, planPath), planPath)
   const common = await readBuildpackInputs(context)
   return {
     images: undefined,
     async run() {
-      await build({ ...common, group, plan, features, supervisor: io.supervisor }, signal)
+      await build({ ...common, group, extensions, plan, features, supervisor: io.supervisor }, signal)
     },
   }
 }

@@ -8,6 +8,7 @@ import { findAccount } from '../../engines/accounts.ts'
 import { unsandboxedEngine } from '../../engines/unsandboxed.ts'
 import { warnOfOrphans } from '../../phases/supervision.ts'
 import { BaleError } from '../../errors.ts'
+import type { GroupElement } from '../../spec/types.ts'
 import type { Reporter } from '../../events.ts'
 import { type PhaseRunner, engineRunner } from '../../phase-runner.ts'
 import { runPipeline } from '../../pipeline.ts'
@@ -68,7 +69,7 @@ async function create(
         appDir: { host: app, image: app },
         owner: cnbUser(context),
         writeAnalyzed: analyzed => writeOutput(inputs.path('analyzed'), formatAnalyzed(analyzed)),
-        readGroup: () => readGroup(context),
+        readGroup: () => readBuildpacks(context),
       },
       runner: containerRunner(context, reporter),
       cache: resources.use((await images.cache()) ?? new BuildCache({}, reporter)),
@@ -83,6 +84,17 @@ async function create(
     signal,
   )
   await reportPublished(context, images, result, { others, names })
+}
+
+/** platform.md, "creator": it does not perform image extension. */
+async function readBuildpacks(context: PhaseContext): Promise<readonly GroupElement[]> {
+  const { buildpacks, extensions } = await readGroup(context)
+  if (extensions.length === 0) return buildpacks
+  const names = extensions.map(({ id }) => id).join(', ')
+  throw new BaleError('input', `creator does not extend images, which ${names} would`, {
+    where: context.inputs.path('group'),
+    fix: 'run analyzer, detector, restorer, extender and exporter, one after the other',
+  })
 }
 
 /** Runs detector and builder in this container, as processes that hold no secret of this one. */

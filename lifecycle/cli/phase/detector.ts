@@ -1,19 +1,23 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BaleError } from '../../errors.ts'
+import { inPhase } from '../../errors.ts'
+import { BuildpacksDir } from '../../phases/buildpacks-dir.ts'
 import { detect, loadDescriptors } from '../../phases/detect.ts'
+import { type GenerateInput, generate } from '../../phases/generate.ts'
 import { proxiesOf, warnOfPasswords } from '../../phases/proxies.ts'
-import { readTrusted } from '../../files/read.ts'
+import { readTrusted, readUntrusted } from '../../files/read.ts'
+import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { formatGroup } from '../../spec/group.ts'
 import { parseOrder } from '../../spec/order.ts'
 import { formatResolvedPlan } from '../../spec/plan.ts'
 import { parseSystem, withSystem } from '../../spec/system.ts'
-import type { Order } from '../../spec/types.ts'
+import type { Order, ResolvedPlan } from '../../spec/types.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { readBuildpackInputs } from './buildpack-inputs.ts'
 import { readRequired, writeOutput } from './files.ts'
 import { requireExperimental } from './modes.ts'
+import { readRunDocument } from './run-toml.ts'
 
 /** platform.md, "detector". */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
@@ -23,14 +27,36 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const order = await readOrder(context)
   const common = await readBuildpackInputs(context)
   const descriptors = await loadDescriptors(order, common.buildpacks)
+  const extensions = new BuildpacksDir(inputs.path('extensions'), 'extension')
+  for (const { id, version } of order.extensions.flat()) await extensions.find(id, version)
   return {
     images: undefined,
     async run() {
-      const { group, plan } = await detect({ ...common, order, descriptors, supervisor: io.supervisor }, signal)
+      const input = { ...common, extensions, supervisor: io.supervisor }
+      const { group, plan } = await detect({ ...input, order, descriptors }, signal)
       await writeOutput(inputs.path('group'), formatGroup(group))
-      await writeOutput(inputs.path('plan'), formatResolvedPlan(plan))
+      const left =
+        group.extensions.length === 0 ? plan : await generateFor(context, { ...input, group: group.extensions, plan })
+      await writeOutput(inputs.path('plan'), formatResolvedPlan(left))
     },
   }
+}
+
+/** Writes the Dockerfiles of image extensions, and what they select, to analyzed.toml. Returns the plan for the buildpacks. */
+async function generateFor(
+  context: PhaseContext,
+  input: Omit<GenerateInput, 'analyzed' | 'run' | 'generatedDir' | 'features'>,
+): Promise<ResolvedPlan> {
+  const { inputs, features, signal } = context
+  const path = inputs.path('analyzed')
+  const content = await readUntrusted(path)
+  const [before, run] = [content === undefined ? {} : parseAnalyzed(content, path), await readRunDocument(context)]
+  const generatedDir = inputs.path('generated')
+  const { analyzed, plan } = await inPhase('generate', () =>
+    generate({ ...input, analyzed: before, run, generatedDir, features }, signal),
+  )
+  await writeOutput(path, formatAnalyzed(analyzed))
+  return plan
 }
 
 async function readOrder({ inputs, env, features, log }: PhaseContext): Promise<Order> {
@@ -44,13 +70,7 @@ async function readOrder({ inputs, env, features, log }: PhaseContext): Promise<
       text: `The image extensions of the order take no part: Platform API ${features.api} does not know them`,
     })
   const order = features.buildExtensions ? found : { ...found, extensions: [] }
-  if (order.extensions.length > 0) {
-    if (!features.extensionsAreStable) requireExperimental('image extensions', env, log)
-    throw new BaleError('input', 'the order has image extensions, which are not supported', {
-      where: `${path} order-extensions`,
-      fix: 'use an order with buildpacks only',
-    })
-  }
+  if (order.extensions.length > 0 && !features.extensionsAreStable) requireExperimental('image extensions', env, log)
   if (!features.systemToml) return order
   const systemPath = inputs.path('system')
   const system = await readTrusted(systemPath)

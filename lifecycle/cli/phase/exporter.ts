@@ -8,7 +8,7 @@ import type { Destination } from '../../stores/open.ts'
 import { checkStart } from '../../phases/start-check/check-start.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { runImageEntry } from '../../phases/run-image.ts'
-import { parseAnalyzed, refuseExtensions } from '../../spec/analyzed.ts'
+import { parseAnalyzed } from '../../spec/analyzed.ts'
 import { execEnvOf } from '../../spec/exec-env.ts'
 import { parseProjectMetadata } from '../../spec/project.ts'
 import type { Analyzed, RunImageMetadata } from '../../spec/types.ts'
@@ -34,7 +34,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const names = checkedNames(inputs.positional, images, 'exporter')
   const path = inputs.path('analyzed')
   const analyzed = parseAnalyzed(await readRequired(readUntrusted, path), path)
-  const group = await readGroup(context)
+  const { buildpacks: group } = await readGroup(context)
   await images.checkCache()
   const parts = await openImages(context, images, analyzed)
   const settings = await imageSettings(context)
@@ -86,7 +86,11 @@ type Parts = Pick<ExportInput, 'runImage' | 'previous'>
 /** Opens the images that analyze found. @throws BaleError when the run image does not exist any more */
 async function openImages({ signal, ...context }: PhaseContext, images: Images, analyzed: Analyzed): Promise<Parts> {
   const { image, metadata, runImage } = analyzed
-  refuseExtensions(analyzed, context.inputs.path('analyzed'))
+  if (runImage?.extend === true)
+    throw new BaleError('input', 'the run image is to be extended, which is not supported', {
+      where: `${context.inputs.path('analyzed')} run-image.extend`,
+      fix: 'build without the image extension that writes a run.Dockerfile',
+    })
   if (runImage === undefined || runImage.reference === '')
     throw new BaleError('input', 'it names no run image', {
       where: context.inputs.path('analyzed'),

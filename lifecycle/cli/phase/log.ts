@@ -2,7 +2,7 @@ import { BaleError } from '../../errors.ts'
 import { failureEvent, formatEvent } from '../../event-stream.ts'
 import type { BuildEvent, DetectResult, Reporter } from '../../events.ts'
 import { Mask } from '../../phases/mask.ts'
-import { makeStyle, phaseTitles, printable, printableLines } from '../text.ts'
+import { extensionsLine, makeStyle, phaseTitles, printable, printableLines } from '../text.ts'
 
 const levels = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof levels)[number]
@@ -159,13 +159,19 @@ function linesOf(event: BuildEvent): Line[] {
   }
 }
 
-function detected({ results, group }: Extract<BuildEvent, { type: 'detected' }>): Line[] {
+function detected({ results, group, extensions = [] }: Extract<BuildEvent, { type: 'detected' }>): Line[] {
   const failed = group.length === 0
   const why = results.flatMap(result => outputOf(result, failed))
   if (failed) return why
   const width = Math.max(...group.map(b => b.id.length))
   const names = group.map((b): Line => ['info', `${printable(b.id).padEnd(width)} ${printable(b.version)}`])
-  return [...why, ['info', `${group.length} of ${results.length} buildpacks participating`], ...names]
+  const tried = results.filter(result => result.extension !== true)
+  return [
+    ...why,
+    ['info', `${group.length} of ${tried.length} buildpacks participating`],
+    ...names,
+    ...extensionsLine(extensions).map((line): Line => ['info', line]),
+  ]
 }
 
 /** Prints the output of bin/detect: at debug, or if it neither passed nor failed, or if nothing passed. */

@@ -3,7 +3,7 @@ import { targetOfImage } from '../../phases/analyze.ts'
 import { readUntrusted } from '../../files/read.ts'
 import { restore } from '../../phases/restore.ts'
 import { type RunImageNames, runImageEntry, selectRunImage } from '../../phases/run-image.ts'
-import { formatAnalyzed, parseAnalyzed, refuseExtensions } from '../../spec/analyzed.ts'
+import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
 import type { Analyzed } from '../../spec/types.ts'
 import type { Image } from '../../image/image.ts'
 import { parseReference } from '../../image/reference.ts'
@@ -17,15 +17,18 @@ import { readRunDocument } from './run-toml.ts'
 /** platform.md, "restorer". */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, features, log, signal } = context
-  // Tekton's task passes it in every build. Only extensions need it, and groups with extensions are refused.
+  // Tekton's task passes it in every build. Only extender would need what it names.
   if (inputs.text('build-image') !== undefined)
-    log.event({ type: 'note', level: 'debug', text: '-build-image is ignored: it is for image extensions' })
+    log.event({
+      type: 'note',
+      level: 'debug',
+      text: '-build-image is ignored: Dockerfiles of extensions are not applied',
+    })
   const images = context.resources.use(new Images(context))
-  const group = await readGroup(context)
+  const { buildpacks: group } = await readGroup(context)
   const path = inputs.path('analyzed')
   const content = await readUntrusted(path)
   const analyzed = content === undefined ? {} : parseAnalyzed(content, path)
-  refuseExtensions(analyzed, path)
   await images.checkCache()
   const checked = features.targets ? await checkRunImage(context, images, analyzed) : analyzed
   const layers = inputs.path('layers')
@@ -59,20 +62,25 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 async function checkRunImage(context: PhaseContext, images: Images, analyzed: Analyzed): Promise<Analyzed> {
   const { features, signal } = context
   const { runImage } = analyzed
-  if (runImage === undefined || runImage.reference === '') return analyzed
-  const name = runImage.image ?? runImage.reference
-  const entry = features.restorerChecksRunImage ? runImageEntry(await readRunDocument(context), name) : undefined
-  if (entry === undefined && runImage.target !== undefined) return analyzed
+  const name = runImage?.image ?? runImage?.reference
+  if (runImage === undefined || !name) return analyzed
+  // Cleared where an image extension selected another image.
+  const isNew = runImage.reference === ''
+  const asks = features.restorerChecksRunImage || isNew
+  const entry = asks ? runImageEntry(await readRunDocument(context), name) : undefined
+  if (entry === undefined && !isNew && runImage.target !== undefined) return analyzed
+  const reference = isNew ? name : runImage.reference
   const found =
     entry === undefined
-      ? { name, image: await images.identified(runImage.reference, signal) }
+      ? { name, image: await images.identified(reference, signal) }
       : await selectMirror(context, images, {
           names: { image: name, mirrors: [entry.image, ...entry.mirrors] },
-          reference: runImage.reference,
+          reference,
         })
-  if (found.image === undefined) throw new BaleError('failed', `the run image ${runImage.reference} does not exist`)
-  const moved = found.name === name ? {} : { image: found.name, reference: images.identify(found.name, found.image) }
-  if (found.name === name && runImage.target !== undefined) return analyzed
+  if (found.image === undefined) throw new BaleError('failed', `the run image ${reference} does not exist`)
+  const isSame = found.name === name && !isNew
+  if (isSame && runImage.target !== undefined) return analyzed
+  const moved = isSame ? {} : { image: found.name, reference: images.identify(found.name, found.image) }
   return { ...analyzed, runImage: { ...runImage, ...moved, target: targetOfImage(found.image) } }
 }
 

@@ -1,6 +1,7 @@
 import type { BuildEvent, DetectResult, Reporter } from '../../events.ts'
 import {
   type Style,
+  extensionsLine,
   formatBytes,
   formatDuration,
   makeStyle,
@@ -103,9 +104,10 @@ function detailed(event: BuildEvent, style: Style, verbose: boolean): string[] {
 }
 
 function detected(event: Extract<BuildEvent, { type: 'detected' }>, style: Style, verbose: boolean): string[] {
-  const { group, results } = event
+  const { group, results, extensions = [] } = event
   // If no group passes, the error that follows says why each did not, but with only the last line of each output.
-  const isShown = (r: DetectResult) => (group.length === 0 ? r.status === 'errored' : group.some(b => b.id === r.id))
+  const isShown = (r: DetectResult) =>
+    group.length === 0 ? r.status === 'errored' : [...group, ...extensions].some(b => b.id === r.id)
   const shown = verbose ? results : results.filter(isShown)
   const lines = shown.flatMap(result => why(result, style))
   if (group.length === 0) return lines
@@ -113,8 +115,9 @@ function detected(event: Extract<BuildEvent, { type: 'detected' }>, style: Style
   const width = Math.max(...group.map(b => b.id.length))
   return [
     ...lines,
-    `${group.length} of ${results.length} buildpacks participating`,
+    `${group.length} of ${results.filter(r => r.extension !== true).length} buildpacks participating`,
     ...group.map(b => `${printable(b.id).padEnd(width)} ${printable(b.version)}`),
+    ...extensionsLine(extensions),
   ]
 }
 

@@ -141,12 +141,6 @@ describe('detector', () => {
     const { code, output } = await runBinary('detector', at, { more: { CNB_PLATFORM_API: api } })
     expect([code, output]).toEqual([0, expect.stringContaining('The image extensions of the order take no part')])
   })
-  it('refuses image extensions in the order, and says so', async () => {
-    const at = await place({ 'cnb/order.toml': group('one') + extensions, ...pack('one') })
-    const { code, output } = await runBinary('detector', at)
-    expect(code).toBe(1)
-    expect(output).toMatch(/^ERROR: .*order-extensions; the order has image extensions, which are not supported; .*\n$/)
-  })
 })
 
 describe('builder', () => {

@@ -87,6 +87,19 @@ describe('the processes that run buildpacks', () => {
       expect(lines).toContain(`${name}=${m.path(path)}`)
     expect(lines).toContain('CNB_LOG_LEVEL=debug')
   })
+  it('end a build that would extend images: creator does not', async () => {
+    const registry = await registryWithRun()
+    const m = await machine('0.15')
+    const group = `[[group-extensions]]\nid = "one"\nversion = "1"\napi = "0.10"\n`
+    const detector = `printf '${group.replaceAll('\n', '\\n')}' > "$CNB_GROUP_PATH"`
+    const images = [`-run-image=${registry.host}/run`, `${registry.host}/app`]
+    await chown(m.path('layers'), 1000, 1000)
+    const { status, lines } = await create(m, images, { detector, builder: 'exit 1' })
+    expect([status, lines.join('\n')]).toEqual([
+      22,
+      expect.stringContaining('creator does not extend images, which one'),
+    ])
+  })
   it('look for the order themselves where none is named', async () => {
     const { lines } = await environmentOfDetector(() => [], { CNB_ORDER_PATH: '' })
     expect(lines.filter(line => line.startsWith('CNB_ORDER_PATH'))).toEqual([])

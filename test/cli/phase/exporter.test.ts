@@ -142,7 +142,10 @@ describe('arguments', () => {
     const analyzed = (await m.read('layers/analyzed.toml')).replace('[run-image]', '[run-image]\nextend = true')
     await writeFile(m.path('layers/analyzed.toml'), analyzed)
     const { status, said } = await m.run('exporter', [image])
-    expect([status, said]).toEqual([1, expect.stringContaining('run-image.extend; image extensions are not supported')])
+    expect([status, said]).toEqual([
+      1,
+      expect.stringContaining('run-image.extend; the run image is to be extended, which'),
+    ])
   })
   it.each(['oci', 'docker'] as const)('gives the image the format of its run image in a registry: %s', async format => {
     const registry = await registryWithRun()

@@ -96,7 +96,7 @@ describe('binaries by their names and by verbs', () => {
   it('extender fails clearly, with the status of its phase', async () => {
     expect(await run(['extender', '-no-color', '-kind', 'run'], env)).toEqual({
       status: 102,
-      said: 'ERROR: image extensions are not supported; build with buildpacks only: run builder instead of extender\n',
+      said: 'ERROR: Dockerfiles of image extensions are not applied; use extensions that select a run image, or buildpacks only: run builder instead of extender\n',
     })
   })
   it('warns of a flag after the first argument', async () => {

@@ -1,0 +1,262 @@
+import { cp, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { BaleError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { directoryState } from '../files/directories.ts'
+import { readUntrusted } from '../files/read.ts'
+import type { PlatformFeatures } from '../spec/api.ts'
+import { checkBuildDockerfile, readRunDockerfile, type RunDockerfile } from '../spec/dockerfile.ts'
+import { buildpackEnv } from '../spec/env.ts'
+import { parseExtendConfig } from '../spec/extend-config.ts'
+import { escapeId } from '../spec/ids.ts'
+import { formatBuildpackPlan, planFor } from '../spec/plan.ts'
+import { targetEnv } from '../spec/target.ts'
+import type { Analyzed, GroupElement, PlanProvider, ResolvedPlan, RunDocument, Target } from '../spec/types.ts'
+import { type Buildpack, type BuildpacksDir, optionalExecutableOf } from './buildpacks-dir.ts'
+import type { EnvSources } from './detect.ts'
+import { runExecutable } from './run-executable.ts'
+import { runImageEntry } from './run-image.ts'
+import { findSupervisor, supervisionOf } from './supervision.ts'
+
+export interface GenerateInput {
+  readonly appDir: string
+  readonly layersDir: string
+  readonly platformDir: string
+  /** Where Dockerfiles go. What an earlier build left there is removed. */
+  readonly generatedDir: string
+  readonly extensions: BuildpacksDir
+  readonly group: readonly GroupElement[]
+  readonly plan: ResolvedPlan
+  readonly analyzed: Analyzed
+  readonly run: RunDocument
+  readonly target: Target
+  readonly execEnv: string
+  readonly env: EnvSources
+  readonly features: PlatformFeatures
+  readonly reporter: Reporter
+  readonly supervisor?: string | undefined
+}
+
+export interface Generated {
+  /** With the run image that the Dockerfiles select. */
+  readonly analyzed: Analyzed
+  /** What is left for the buildpacks. */
+  readonly plan: ResolvedPlan
+}
+
+/**
+ * Runs bin/generate of each image extension, in order, keeps the Dockerfiles that they write in `<generated>`, and selects the
+ * run image (image_extension.md, "Phase: Generation"; platform.md, "detector").
+ * @throws BaleError 'generate-failed' when a bin/generate exits non-zero, 'input' when its output is invalid
+ */
+export async function generate(input: GenerateInput, signal?: AbortSignal): Promise<Generated> {
+  const { group, generatedDir, features } = input
+  const scratch = await mkdtemp(join(tmpdir(), 'bale-generate-'))
+  const supervisor = input.supervisor && (await findSupervisor(input.supervisor, input.reporter))
+  const runFiles: RunFile[] = []
+  let buildFiles = 0
+  try {
+    await rm(generatedDir, { recursive: true, force: true })
+    await mkdir(generatedDir, { recursive: true })
+    for (const [index, element] of group.entries()) {
+      const extension = await input.extensions.find(element.id, element.version)
+      const output = await outputOf(extension, { ...input, supervisor }, join(scratch, String(index)), signal)
+      const { run, build } = await readOutput(extension, output, input)
+      const places = placesOf(generatedDir, element.id, features.extensionContexts)
+      if (run !== undefined) runFiles.push({ ...run, path: places.run })
+      if (build) buildFiles++
+      await keep(output, places, { run: run !== undefined, build })
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+  const runImage = await selectRunImage(runFiles, input)
+  return {
+    analyzed: {
+      ...input.analyzed,
+      ...(runImage && { runImage }),
+      buildImage: { ...input.analyzed.buildImage, extend: buildFiles > 0 },
+    },
+    plan: withoutProvided(input.plan),
+  }
+}
+
+/** An extension meets all that it is asked for (image_extension.md, "Buildpack Plan"). */
+const withoutProvided = ({ entries }: ResolvedPlan): ResolvedPlan => ({
+  entries: entries.filter(({ providers }) => !providers.some(({ extension }) => extension === true)),
+})
+
+/** The directory with what the extension makes: bin/generate's, or the one that the extension brings. */
+async function outputOf(
+  extension: Buildpack,
+  input: GenerateInput,
+  scratch: string,
+  signal?: AbortSignal,
+): Promise<string> {
+  const { descriptor, dir, features } = extension
+  const { id, version } = descriptor
+  const file = await optionalExecutableOf(extension, 'generate')
+  const output = join(scratch, 'output')
+  const planFile = join(scratch, 'plan.toml')
+  await mkdir(output, { recursive: true })
+  if (file === undefined) {
+    const prepared = join(dir, 'generate')
+    return (await directoryState(prepared)) === 'directory' ? prepared : output
+  }
+  const provider: PlanProvider = { id, version, extension: true }
+  await writeFile(planFile, formatBuildpackPlan(planFor(input.plan, provider)))
+  const env = buildpackEnv({
+    inherited: input.env.inherited,
+    layers: [],
+    user: input.env.user,
+    operator: input.env.operator,
+    clearEnv: descriptor.clearEnv,
+    provided: {
+      CNB_EXTENSION_DIR: dir,
+      CNB_OUTPUT_DIR: output,
+      CNB_PLATFORM_DIR: input.platformDir,
+      CNB_BP_PLAN_PATH: planFile,
+      ...(features.targets && targetEnv(input.target)),
+      ...(features.execEnv && { CNB_EXEC_ENV: input.execEnv }),
+    },
+  })
+  const exitCode = await runExecutable(
+    {
+      file,
+      args: [output, input.platformDir, planFile],
+      env,
+      workingDir: input.appDir,
+      // It may not write to the application (image_extension.md, "Generation").
+      supervision: supervisionOf(
+        { ...input, buildpacks: input.extensions, isAppReadOnly: true },
+        input.supervisor,
+        env['HOME'],
+      ),
+      onLine: (stream, text) => input.reporter.event({ type: 'output', stream, text }),
+    },
+    signal,
+  )
+  if (exitCode === 0) return output
+  throw new BaleError('generate-failed', `${id}@${version} failed: bin/generate exited with status ${exitCode}`, {
+    fix: 'see what it printed above',
+  })
+}
+
+interface Output {
+  readonly run: RunDockerfile | undefined
+  readonly build: boolean
+}
+
+/** Checks what the extension made. Nothing is kept of an output that is wrong. */
+async function readOutput(
+  { descriptor }: Buildpack,
+  dir: string,
+  { reporter, features }: GenerateInput,
+): Promise<Output> {
+  const warn = (file: string, unusual: readonly string[]): void => {
+    if (unusual.length === 0) return
+    const text = `${file} of ${descriptor.id} has ${unusual.join(', ')}, which image extensions should not use`
+    reporter.event({ type: 'warning', text, fix: 'see image_extension.md, "Dockerfile Requirements"' })
+  }
+  const read = async (name: string): Promise<string | undefined> => {
+    const content = await readUntrusted(join(dir, name), dir)
+    return content === undefined ? undefined : new TextDecoder().decode(content)
+  }
+  const where = (name: string): string => `${name} of ${descriptor.id}@${descriptor.version}`
+  const build = await read('build.Dockerfile')
+  if (build !== undefined) warn('build.Dockerfile', checkBuildDockerfile(build, where('build.Dockerfile')))
+  const text = await read('run.Dockerfile')
+  const run = text === undefined ? undefined : readRunDockerfile(text, where('run.Dockerfile'))
+  if (run !== undefined) warn('run.Dockerfile', run.unusual)
+  if (run !== undefined && !features.runExtensions && (run.image === undefined || run.extends))
+    throw new BaleError('input', 'Platform API before 0.12 knows a run.Dockerfile with a FROM alone', {
+      where: where('run.Dockerfile'),
+      fix: 'build with a platform of API 0.12 or newer',
+    })
+  const config = await read('extend-config.toml')
+  if (config !== undefined) parseExtendConfig(config, where('extend-config.toml'))
+  await checkContexts(dir, where('context'))
+  return { run, build: build !== undefined }
+}
+
+const contexts = ['context', 'context.build', 'context.run'] as const
+
+async function checkContexts(dir: string, where: string): Promise<void> {
+  const states = await Promise.all(contexts.map(name => directoryState(join(dir, name))))
+  const [common, ...own] = states.map(state => state === 'directory')
+  if (common !== true || !own.includes(true)) return
+  throw new BaleError('input', 'there is a folder context beside context.build or context.run', {
+    where,
+    fix: 'have one for both images, or one for each',
+  })
+}
+
+interface Places {
+  readonly run: string
+  readonly build: string
+  /** Directories that get extend-config.toml, and the context folders if platforms know them. */
+  readonly folders: readonly string[]
+  readonly contexts: boolean
+}
+
+/** From Platform API 0.13 on an extension has one folder. Before, it has one for each kind, without a context. */
+function placesOf(generatedDir: string, id: string, isOneFolder: boolean): Places {
+  const name = escapeId(id)
+  if (isOneFolder) {
+    const folder = join(generatedDir, name)
+    return {
+      run: join(folder, 'run.Dockerfile'),
+      build: join(folder, 'build.Dockerfile'),
+      folders: [folder],
+      contexts: true,
+    }
+  }
+  const [run, build] = [join(generatedDir, 'run', name), join(generatedDir, 'build', name)]
+  return { run: join(run, 'Dockerfile'), build: join(build, 'Dockerfile'), folders: [run, build], contexts: false }
+}
+
+async function keep(output: string, places: Places, has: { readonly run: boolean; readonly build: boolean }) {
+  if (!has.run && !has.build) return
+  for (const folder of places.folders) {
+    await mkdir(folder, { recursive: true })
+    await copy(join(output, 'extend-config.toml'), join(folder, 'extend-config.toml'))
+    if (places.contexts) for (const name of contexts) await copy(join(output, name), join(folder, name))
+  }
+  if (has.run) await copy(join(output, 'run.Dockerfile'), places.run)
+  if (has.build) await copy(join(output, 'build.Dockerfile'), places.build)
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  if ((await stat(from).catch(() => undefined)) === undefined) return
+  await cp(from, to, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false })
+}
+
+interface RunFile extends RunDockerfile {
+  readonly path: string
+}
+
+/** The last image that takes the run image's place; Dockerfiles before it have nothing to do any more. */
+async function selectRunImage(
+  files: readonly RunFile[],
+  { analyzed, run, features, reporter }: GenerateInput,
+): Promise<Analyzed['runImage']> {
+  if (files.length === 0) return undefined
+  const last = files.findLastIndex(({ image }) => image !== undefined)
+  const selected = files[last]
+  if (selected?.image === undefined) return { reference: '', ...analyzed.runImage, extend: true }
+  for (const { path } of files.slice(0, last)) await rename(path, `${path}.ignore`)
+  const { image } = selected
+  if (run.images.length > 0 && runImageEntry(run, image) === undefined)
+    reporter.event({
+      type: 'warning',
+      text: `the run image ${image}, which an image extension selects, is not among those of the builder`,
+      fix: 'add it to run.toml, with its mirrors',
+    })
+  return {
+    // Who knows targets resolves the name in restorer.
+    reference: features.targets ? '' : image,
+    image,
+    ...((selected.extends || last < files.length - 1) && { extend: true }),
+  }
+}
