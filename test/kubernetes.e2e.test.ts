@@ -341,7 +341,9 @@ suiteWith('builds in pods', cluster, kubernetes => {
 
   it.each([
     ['as soon as there is a pod', 'Building in pod'],
+    ['in analyze', '===> ANALYZING'],
     ['in detect', '===> DETECTING'],
+    ['in restore', '===> RESTORING'],
     ['in build', 'it builds'],
     ['in export', '===> EXPORTING'],
   ])('Ctrl-C %s leaves nothing', async (_when, text) => {
