@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { compare } from '@renovatebot/pep440'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
@@ -172,19 +172,24 @@ async function lockInstallation(
   const unlocked = file === 'pyproject.toml'
   const groups = firstSetting(env, 'BP_POETRY_INSTALL_ONLY')?.value ?? 'main'
   const commands: Record<typeof tool, string[]> = {
-    uv: ['sync', '--locked', '--no-default-groups', '--no-progress'],
+    uv: ['sync', ...(unlocked ? [] : ['--locked']), '--no-default-groups', '--no-progress'],
     poetry: [
       // In an environment that is new the two are the same; Poetry 1 has no `sync`.
       ...(unlocked || compare(lockTool.version, '2.0') < 0 ? ['install'] : ['sync']),
       ...['--only', groups, '--no-interaction', '--no-ansi'],
       ...(isPackage ? [] : ['--no-root']),
     ],
-    pdm: ['sync', '--prod', '--no-self'],
+    pdm: [unlocked ? 'install' : 'sync', '--prod', '--no-self'],
   }
+  const lockName = `${tool}.lock`
+  if (unlocked)
+    context.log.warning(`there is no ${lockName}: the newest versions are installed`, `Commit one: ${tool} lock`)
   const install = async (venv: string) => {
     const program = await lockTool.provide()
     const options = { env: toolEnv(context, tools, venv) }
     await runTool(context, [program, ...commands[tool]], file, options)
+    // The tool has written one. The image has the source as it is.
+    if (unlocked) await rm(app.at(lockName), { force: true })
     if (tool === 'pdm' && isPackage) {
       await pipInstall(context, tools, venv, ['--no-deps', '--editable', '.'], 'pyproject.toml')
     }

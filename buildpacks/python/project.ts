@@ -36,10 +36,10 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
   if (await app.has('requirements.txt')) return { kind: 'requirements', files: ['requirements.txt'] }
   for (const [file, tool] of lockFiles) if (await app.has(file)) return { kind: 'locked', tool, file }
   const pyproject = (await app.read('pyproject.toml')) ?? ''
+  const tool = ownersOf(pyproject)
+  if (tool !== undefined) return { kind: 'locked', tool, file: 'pyproject.toml' }
+  if (pixiPackages.test(pyproject)) return { kind: 'conda', file: 'pyproject.toml' }
   // Many repositories have a pyproject.toml with no more than settings for a linter.
-  if (/^\[tool\.poetry\]/m.test(pyproject) && !/^\[project\]/m.test(pyproject)) {
-    return { kind: 'locked', tool: 'poetry', file: 'pyproject.toml' }
-  }
   if (/^\[project\]/m.test(pyproject)) return { kind: 'package', file: 'pyproject.toml' }
   if (await app.has('setup.py')) return { kind: 'package', file: 'setup.py' }
   const listed = await app.firstOf(requirementsFiles)
@@ -51,6 +51,25 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
   const file = await app.firstOf([...startFiles, 'manage.py'])
   return file === undefined ? undefined : { kind: 'plain', file }
 }
+
+/**
+ * The tool whose tables say where packages come from, so that no other may install them: pip would take a stranger's package from the
+ * public index for one of the workspace or of a private index (K22).
+ */
+function ownersOf(pyproject: string): LockTool | undefined {
+  if (/^\[tool\.poetry\]/m.test(pyproject) && !/^\[project\]/m.test(pyproject)) return 'poetry'
+  if (!/^\[project\]/m.test(pyproject)) return undefined
+  if (/^\[\[?tool\.poetry\.(?:source|dependencies)\b/m.test(pyproject)) return 'poetry'
+  if (/^\[\[?tool\.pdm\.(?:source|resolution)\b/m.test(pyproject)) return 'pdm'
+  if (/^\[\[?tool\.uv\.(?!build-backend\b)/m.test(pyproject)) return 'uv'
+  const settings = /^\[tool\.uv\]([\s\S]*?)(?=^\[|$(?![\s\S]))/m.exec(pyproject)?.[1] ?? ''
+  return /^(?!\s|#|dev-dependencies\b|default-groups\b|managed\b|required-version\b)[\w."-]+\s*=/m.test(settings)
+    ? 'uv'
+    : undefined
+}
+
+/** pixi has them in a pyproject.toml as well, beside those that pip would find. */
+const pixiPackages = /^\[tool\.pixi\.(?:[\w.-]+\.)?(?:pypi-)?dependencies\]/m
 
 /** `requirement.txt`, `Requirements.txt`, `requirements.text`, `requirments.txt` and the like. */
 async function findMisspelt(app: App): Promise<string | undefined> {
@@ -96,7 +115,7 @@ export function checkProject(project: Project): void {
     })
   }
   if (project.kind === 'conda') {
-    const tool = project.file.startsWith('pixi') ? 'pixi' : 'conda'
+    const tool = project.file.startsWith('pixi') || project.file === 'pyproject.toml' ? 'pixi' : 'conda'
     throw new BuildpackError(
       `${tool} installs programs that are not Python's, from an archive of its own, which Bale does not read`,
       { where: project.file, fix: 'list the packages that are on PyPI in a requirements.txt' },

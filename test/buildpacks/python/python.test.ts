@@ -584,6 +584,44 @@ describe('packages', () => {
     expect(debian.commands).toContain(command)
   })
 
+  it.each([
+    ['[tool.uv.sources]\nshared = { workspace = true }\n', 'uv sync --no-default-groups --no-progress'],
+    ['[[tool.uv.index]]\nname = "own"\nurl = "https://index.example"\n', 'uv sync --no-default-groups --no-progress'],
+    ['[tool.uv]\nextra-index-url = ["https://index.example"]\n', 'uv sync --no-default-groups --no-progress'],
+    ['[tool.poetry.dependencies]\nshared = { path = "shared" }\n', 'poetry install --only main'],
+    ['[[tool.pdm.source]]\nname = "own"\nurl = "https://index.example"\n', 'pdm install --prod --no-self'],
+  ])('K22 are installed by the tool whose table says where they come from: %j', async (table, command) => {
+    const pyproject = `[project]\nname = "x"\ndependencies = ["shared"]\n${table}`
+    const { project, debian } = await pythonProject({ 'pyproject.toml': pyproject, 'app.py': 'print()' })
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(
+      debian.commands.some(line => line.startsWith(command)),
+      debian.commands.join('\n'),
+    ).toBe(true)
+    expect(debian.commands.filter(line => line.startsWith('pip install -r'))).toEqual([])
+    expect(output).toMatch(/there is no \w+\.lock: the newest versions are installed/)
+  })
+
+  it.each(['[tool.uv]\ndev-dependencies = ["pytest"]\n', '[tool.uv.build-backend]\nmodule-root = ""\n', ''])(
+    'of a pyproject.toml without a build system are its dependencies, whatever is said for development: %j',
+    async table => {
+      const pyproject = `[project]\nname = "x"\ndependencies = ["flask"]\n${table}`
+      const { project, debian } = await pythonProject({
+        'pyproject.toml': pyproject,
+        'app.py': 'app = Flask(__name__)',
+      })
+      expect((await project.build()).exitCode).toBe(0)
+      expect(debian.commands.some(line => line.startsWith('pip install -r'))).toBe(true)
+    },
+  )
+
+  it('of pixi in a pyproject.toml are refused: pip would find some of them alone', async () => {
+    const pyproject = '[project]\nname = "x"\n[tool.pixi.dependencies]\ngdal = "*"\n'
+    const { project } = await pythonProject({ 'pyproject.toml': pyproject, 'app.py': 'print()' })
+    expect((await project.build()).output).toContain('Error: pyproject.toml: pixi installs programs')
+  })
+
   it('of a pyproject.toml without a build system are its dependencies', async () => {
     const pyproject = '[project]\nname = "x"\ndependencies = ["flask==3.1.2", "gunicorn"]\n'
     const { project } = await pythonProject({ 'pyproject.toml': pyproject, 'app.py': 'app = Flask(__name__)' })
