@@ -131,7 +131,8 @@ async function installKept(
     },
   })
   const names = (layer.notes['scripts'] ?? '').split(' ').filter(name => name !== '')
-  if (names.length > 0 && manager.inSteps) context.seal(layer)
+  // What runs from here on, such as the application's own build script, may not change what the next build takes.
+  context.seal(layer)
   if (layer.state !== 'restored') return names
   if (names.length > 0 && manager.inSteps === undefined) await install()
   else {

@@ -134,6 +134,14 @@ describe.each<[keyof typeof apps, string, string, string[], string[]]>([
     expect(ran(managers)[0]).toBe(`${program} run build`)
   })
 
+  it('X40 keeps no packages that the build script changed', async () => {
+    const { project, managers } = await projectOf(app)
+    const poisoned = join(project.layersDir, 'modules/node_modules/a/package.json')
+    managers.npm.scripts['build'] = () => writeFile(poisoned, '{}')
+    const { layers } = await project.build()
+    expect(layers['modules']?.types.cache).toBe(false)
+  })
+
   it('C21 installs packages with scripts in each build, and runs those', async () => {
     const { project, managers } = await projectOf(app)
     managers.packages[0] = { name: 'a', script: 'node-gyp rebuild' }

@@ -364,6 +364,21 @@ describe('packages', () => {
     expect(await project.read('workspace/node_modules/a/index.js')).toBe('node_modules/a 1.0.0')
   })
 
+  it.each<[string, string]>([
+    ['a file of a package', 'modules/node_modules/a/index.js'],
+    ['what says that they are the same', 'modules.toml'],
+  ])('X40 are kept for no later build if the build script changes %s', async (_name, file) => {
+    const { project, npm } = await nodeProject(webApp({ scripts: { start: 'node server.js', build: 'vite build' } }))
+    npm.scripts['build'] = () => writeFile(join(project.layersDir, file), '# poisoned')
+    const first = await project.build()
+    expect(first.output).toContain('the layer modules was changed after it was finished')
+    expect(first.layers['modules']?.types.cache).toBe(false)
+    delete npm.scripts['build']
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('Creating packages of package-lock.json')
+    expect(await project.read('workspace/node_modules/a/index.js')).toBe('node_modules/a 1.0.0')
+  })
+
   it('C21 are installed in each build with scripts that a setting has to allow', async () => {
     const entry = { version: '1.0.0', hasInstallScript: true }
     const { project } = await nodeProject({
