@@ -43,15 +43,30 @@ export const celeryFiles: readonly string[] = ['celery_app.py', 'tasks.py']
 /** Files that tools run, and nobody serves. */
 const toolFiles =
   /^(setup|conf|conftest|noxfile|fabfile|hubconf|manage|celeryconfig|gunicorn_conf|gunicorn_config|locustfile|rxconfig|config|settings|test_\w+|\w+_test)\.py$/
+/** Files that stand in for the application or something else; but where there is nothing else, a demo is the application. */
+const standIns = /^(?:(?:dev|demo|fake|mock)s?(?:_\w+)?|\w+_(?:dev|demo|fake|mock)s?)\.py$/
 
-/** Where there is one file of Python's, or one that the others are there for, it is the application, whatever its name. */
+/**
+ * Where there is one file of Python's, or one that the others are there for, it is the application, whatever its name; but none beside
+ * a file with the name of a program, however little of that is understood.
+ */
 export async function onlyFile(app: App): Promise<string | undefined> {
   const mkdocs = await app.firstOf(['mkdocs.yml', 'mkdocs.yaml'])
   // Hooks of MkDocs have any name.
   const named = mkdocs === undefined ? [] : ((await app.read(mkdocs)) ?? '').split(/[^\w.]+/)
   const isOwn = (name: string) => /^[A-Za-z_]\w*\.py$/.test(name) && !toolFiles.test(name) && !named.includes(name)
-  const files = (await readdir(app.path)).filter(isOwn)
+  if ((await app.firstOf(startFiles)) !== undefined) return undefined
+  const own = (await readdir(app.path)).filter(isOwn)
+  const real = own.filter(name => !standIns.test(name))
+  const files = real.length > 0 ? real : own
+  if (files.length > 1 && (await hasPackageFile(app))) return undefined
   return files.length > 1 ? onlyProgram(app, files) : files[0]
+}
+
+/** Whether a package has what may well be the program. An empty `__init__.py` is none. */
+async function hasPackageFile(app: App): Promise<boolean> {
+  for (const file of packageFiles) if (((await app.read(file)) ?? '').trim() !== '') return true
+  return false
 }
 
 const mostFiles = 50

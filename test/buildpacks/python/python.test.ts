@@ -1054,6 +1054,26 @@ describe('the start', () => {
       { ...needs('requests'), 'crawl.py': 'import pages\nif __name__ == "__main__":\n  pages.get()\n', 'pages.py': '' },
       'python crawl.py',
     ],
+    [
+      'a bot, though an application for its tests is beside it',
+      { ...needs('flask', 'gunicorn', 'discord.py'), 'main.py': 'client.run(token)\n', 'api.py': flask },
+      'python main.py',
+    ],
+    [
+      'a worker in src, though a page to watch it is beside it',
+      { ...needs('streamlit'), 'src/main.py': 'work()\n', 'dashboard.py': 'import streamlit as st\n' },
+      'python src/main.py',
+    ],
+    [
+      'the file of another name that is no stand-in for tests',
+      { ...needs('flask', 'gunicorn'), 'service.py': flask, 'mock_api.py': flask },
+      `gunicorn --bind ${at} service:app`,
+    ],
+    [
+      'a demonstration where there is nothing else',
+      { ...needs('streamlit'), 'demo.py': 'import streamlit as st\n' },
+      'streamlit run demo.py --server.address 0.0.0.0 --server.port ${PORT:-8080} --server.headless true',
+    ],
     ['one program of another name', { ...needs('requests'), 'hello.py': 'print(1)\n' }, 'python hello.py'],
     [
       'a package before one file of another name',
