@@ -7,8 +7,11 @@ import { type Table, tableOf } from './yaml.ts'
 export interface InstalledPackage {
   /** From the project's root: `node_modules/a/node_modules/b`. */
   readonly path: string
+  /** What others import it as: another name than its own where it is an alias (`"eb": "npm:esbuild@1"`) or a fork. */
+  readonly folder: string
   readonly name: string
-  readonly version: string
+  /** An archive by its address may have none. */
+  readonly version: string | undefined
   readonly license: string | undefined
   /** It has something to run when it is installed. */
   readonly hasScripts: boolean
@@ -42,9 +45,16 @@ export async function installedPackages(root: string, dirs: readonly string[]): 
     if (json === undefined) return
     waiting.push(join(path, 'node_modules'))
     const { name, version, license } = json
-    if (typeof name !== 'string' || typeof version !== 'string') return
+    const folder = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
     const hasScripts = runsScripts(json) || (await entriesOf(join(root, path), 'files')).includes('binding.gyp')
-    found.push({ path, name, version, license: typeof license === 'string' ? license : undefined, hasScripts })
+    found.push({
+      path,
+      folder,
+      name: typeof name === 'string' ? name : folder,
+      version: typeof version === 'string' ? version : undefined,
+      license: typeof license === 'string' ? license : undefined,
+      hasScripts,
+    })
   }
 }
 
@@ -58,7 +68,8 @@ async function manifestOf(dir: string): Promise<Table | undefined> {
   const text = await readFile(join(dir, 'package.json'), 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
   try {
-    return tableOf(JSON.parse(text))
+    // npm reads what Windows' editors put in front of it.
+    return tableOf(JSON.parse(text.replace(/^\uFEFF/, '')))
   } catch {
     // What nobody can read has no name; its scripts cannot run either.
     return {}
@@ -70,8 +81,9 @@ function runsScripts({ scripts }: Table): boolean {
 }
 
 export function componentsOf(packages: readonly Pick<InstalledPackage, 'name' | 'version' | 'license'>[]): Component[] {
-  return packages.map(({ name, version, license }) => {
+  return packages.flatMap(({ name, version, license }) => {
+    if (version === undefined) return []
     const purl = packageUrl('npm', name, version)
-    return { name, version, purl, ...(license !== undefined && { license }) }
+    return [{ name, version, purl, ...(license !== undefined && { license }) }]
   })
 }

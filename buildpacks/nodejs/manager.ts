@@ -108,7 +108,7 @@ export interface PackageManager {
    */
   readonly inSteps?: {
     install(installation: Installation): Promise<void>
-    /** Runs the scripts of some packages. */
+    /** Runs the scripts of some packages, by the names of their folders. */
     runScripts(names: readonly string[]): Promise<void>
   }
   /** Compiles what has to be compiled of packages that came with the source. */

@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuildContext, firstSetting, type LayerKey, type Run } from '../sdk/index.ts'
+import { type BuildContext, drop, firstSetting, keep, type LayerKey, type Run } from '../sdk/index.ts'
 import { installedPackages } from './installed.ts'
 import { developmentImport } from './frameworks/development-imports.ts'
 import { namesDevelopmentTool } from './frameworks/development-tools.ts'
-import type { ManagerChoice, PackageManager } from './manager.ts'
+import type { Installation, ManagerChoice, PackageManager } from './manager.ts'
 import type { Project } from './project.ts'
 import { type BuildScripts, hasInstallScripts } from './scripts.ts'
 
@@ -84,13 +84,10 @@ export async function installPackages(
     return
   }
   const key = plan.sourceDoesNotMatter ? await manager.key({ dev: plan.dev }) : undefined
-  const install = () => (manager.inSteps ?? manager).install({ dev: plan.dev })
   if (key === undefined)
     await log.step(`Installing packages with ${manager.installTitle}`, () => manager.install({ dev: plan.dev }))
   const withScripts =
-    key === undefined
-      ? undefined
-      : await installKept(context, project, key, `packages of ${lockFile}`, manager, install)
+    key === undefined ? undefined : await installKept(context, project, key, `packages of ${lockFile}`, manager, plan)
   // No code of a package has run yet, and none may change what the next build takes.
   if (manager.store !== undefined) context.seal(manager.store)
   if (withScripts?.length === 0) return
@@ -104,7 +101,7 @@ export async function installPackages(
 /**
  * Installs packages that the lock file alone decides, or takes those of an earlier build. They are kept as they come, before a script of theirs
  * runs, which could read anything; unless their manager runs scripts of packages alone that it puts there itself.
- * @returns the names of the packages that have scripts to run
+ * @returns the folders of the packages whose scripts are still to be run, as from `node_modules`
  */
 async function installKept(
   context: BuildContext,
@@ -112,34 +109,62 @@ async function installKept(
   key: LayerKey,
   title: string,
   manager: PackageManager,
-  install: () => Promise<void>,
+  { dev }: Installation,
 ): Promise<readonly string[]> {
   const modules = root.at('node_modules')
+  const install = () => (manager.inSteps ?? manager).install({ dev })
+  // Scripts that cannot be run by the name of their package run as the packages are installed, in each build.
+  const areKept = (scripts: readonly string[]) =>
+    scripts.length === 0 || (manager.inSteps !== undefined && scripts.every(isSafeName))
   const layer = await context.layer('modules', {
     title,
     types: { cache: true },
     key: { ...key, ...(manager.inSteps && { scripts: 'still to be run' }) },
+    isCurrent: ({ notes }) => Promise.resolve(scriptsIn(notes) === undefined ? drop('its notes are unreadable') : keep),
     create: async dir => {
       await install()
       const installed = await installedPackages(root.path, [''])
-      const scripts = [...new Set(installed.filter(({ hasScripts }) => hasScripts).map(({ name }) => name))].join(' ')
-      if (scripts !== '' && manager.inSteps === undefined) return { notes: { scripts } }
+      const scripts = [...new Set(installed.filter(({ hasScripts }) => hasScripts).map(({ folder }) => folder))]
+      const notes = { scripts: JSON.stringify(scripts) }
+      if (!areKept(scripts)) return { notes }
       // npm makes none where everything is for development alone.
       await mkdir(modules, { recursive: true })
       await copyTree(context.run, modules, join(dir, 'node_modules'))
-      return { notes: { scripts } }
+      return { notes }
     },
   })
-  const names = (layer.notes['scripts'] ?? '').split(' ').filter(name => name !== '')
   // What runs from here on, such as the application's own build script, may not change what the next build takes.
   context.seal(layer)
-  if (layer.state !== 'restored') return names
-  if (names.length > 0 && manager.inSteps === undefined) await install()
-  else {
+  const scripts = scriptsIn(layer.notes) ?? []
+  if (!areKept(scripts)) {
+    if (manager.inSteps === undefined && layer.state !== 'restored') return scripts
+    if (manager.inSteps) {
+      const odd = scripts.filter(name => !isSafeName(name)).map(name => JSON.stringify(name))
+      context.log.info(`Packages are installed in each build, with scripts: of ${odd.join(', ')} alone they cannot run`)
+    }
+    await manager.install({ dev })
+    return manager.inSteps ? [] : scripts
+  }
+  if (layer.state === 'restored') {
     await rm(modules, { recursive: true, force: true })
     await copyTree(context.run, join(layer.path, 'node_modules'), modules)
   }
-  return names
+  return scripts
+}
+
+/** Names that npm takes for those of packages: no options, and no archives. */
+function isSafeName(name: string): boolean {
+  return /^(@[a-z\d][\w.~-]*\/)?[a-z\d][\w.~-]*$/i.test(name) && !/\.(tgz|tar|tar\.gz)$/i.test(name)
+}
+
+/** undefined where the notes are not those that `installKept` leaves. */
+function scriptsIn(notes: Readonly<Record<string, string>>): string[] | undefined {
+  try {
+    const list: unknown = JSON.parse(notes['scripts'] ?? '')
+    return Array.isArray(list) && list.every(name => typeof name === 'string') ? list : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Copies a whole tree as it is. */

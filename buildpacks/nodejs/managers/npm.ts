@@ -78,16 +78,18 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
       await rm(project.root.at('node_modules'), { recursive: true, force: true })
       await command([verb, ...which(tool.version, dev), ...only, ...unlocked])
     },
-    // A script of a package that is optional may fail while npm installs, and not when it rebuilds: such a lock file has no key.
-    ...((await locksScripts(project.root, lockFile, context.target.arch)) && {
-      inSteps: {
-        async install({ dev }: Installation) {
-          await rm(project.root.at('node_modules'), { recursive: true, force: true })
-          await command([verb, ...which(tool.version, dev), ...only, ...unlocked, '--ignore-scripts'])
+    // A script of a package that is optional may fail while npm installs, and not when it rebuilds: such a lock file has no key. Before 7, npm
+    // rebuilds packages by their own names, not by those of their folders.
+    ...(semver.gte(tool.version, '7.0.0') &&
+      (await locksScripts(project.root, lockFile, context.target.arch)) && {
+        inSteps: {
+          async install({ dev }: Installation) {
+            await rm(project.root.at('node_modules'), { recursive: true, force: true })
+            await command([verb, ...which(tool.version, dev), ...only, ...unlocked, '--ignore-scripts'])
+          },
+          runScripts: async (names: readonly string[]) => void (await command(['rebuild', '--', ...names])),
         },
-        runScripts: async (names: readonly string[]) => void (await command(['rebuild', ...names])),
-      },
-    }),
+      }),
     rebuild: async () => void (await command(['rebuild'])),
     runScript: (script, options) => runNamedScript(context, env, 'npm', script, options),
     async prune() {

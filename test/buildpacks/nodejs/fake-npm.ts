@@ -97,7 +97,10 @@ async function install(cwd: string, dev: boolean): Promise<CommandResult> {
     () => '{"packages":{"node_modules/any":{"version":"1.0.0"}}}',
   )
   const { packages } = JSON.parse(text) as {
-    packages: Record<string, { version?: string; dev?: boolean; link?: boolean; hasInstallScript?: boolean }>
+    packages: Record<
+      string,
+      { name?: string; version?: string; dev?: boolean; link?: boolean; hasInstallScript?: boolean }
+    >
   }
   const wanted = Object.entries(packages).filter(([path, entry]) => path !== '' && (dev || entry.dev !== true))
   await rm(join(cwd, 'node_modules'), { recursive: true, force: true })
@@ -106,7 +109,11 @@ async function install(cwd: string, dev: boolean): Promise<CommandResult> {
     if (entry.link === true) await symlink('../lib', join(cwd, path))
     else await mkdir(join(cwd, path), { recursive: true })
     if (entry.link !== true) await writeFile(join(cwd, path, 'index.js'), `${path} ${entry.version}`)
-    const about = { name: path.slice('node_modules/'.length), version: entry.version, scripts: { install: 'x' } }
+    const about = {
+      name: entry.name ?? path.slice('node_modules/'.length),
+      version: entry.version,
+      scripts: { install: 'x' },
+    }
     if (entry.hasInstallScript) await writeFile(join(cwd, path, 'package.json'), JSON.stringify(about))
   }
   const notes = JSON.stringify({ packages: Object.fromEntries(wanted) })

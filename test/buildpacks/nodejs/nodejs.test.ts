@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, symlink, writeFile, utimes } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, symlink, writeFile, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nodejs } from '../../../buildpacks/nodejs/nodejs.ts'
@@ -358,10 +358,46 @@ describe('packages', () => {
     expect(output).toContain('Running the scripts of @s/b, a')
     expect(npm.commands.filter(c => /npm (ci|rebuild)/.test(c))).toEqual([
       'npm ci --omit=dev --ignore-scripts',
-      'npm rebuild @s/b a',
-      'npm rebuild @s/b a',
+      'npm rebuild -- @s/b a',
+      'npm rebuild -- @s/b a',
     ])
     expect(await project.read('workspace/node_modules/a/index.js')).toBe('node_modules/a 1.0.0')
+  })
+
+  it('C21 run the scripts of packages under other names than their own by the names of their folders', async () => {
+    const entries = {
+      'node_modules/eb': { name: 'esbuild', version: '0.25.0', hasInstallScript: true },
+      'node_modules/@s/fork': { name: '--ignore-scripts', version: '1.0.0', hasInstallScript: true },
+    }
+    const { project, npm } = await nodeProject({ ...webApp(), 'package-lock.json': lock(entries) })
+    const { output } = await project.build()
+    expect(output).toContain('Running the scripts of @s/fork, eb')
+    expect(npm.commands).toContain('npm rebuild -- @s/fork eb')
+  })
+
+  it.each(['--ignore-scripts', '@s/a b', 'x.tgz'])(
+    'C21 are installed in each build, with scripts, if npm could not be asked for %j alone',
+    async name => {
+      const entries = { [`node_modules/${name}`]: { version: '1.0.0', hasInstallScript: true } }
+      const { project, npm } = await nodeProject({ ...webApp(), 'package-lock.json': lock(entries) })
+      for (const _ of ['first', 'second']) {
+        npm.commands.length = 0
+        const { exitCode, output } = await project.build()
+        expect(exitCode, output).toBe(0)
+        expect(npm.commands.at(-1)).toBe('npm ci --omit=dev')
+        await project.nextBuild()
+      }
+      expect(await readdir(join(project.layersDir, 'modules'))).toEqual([])
+    },
+  )
+
+  it('C21 are installed anew if the notes of what runs scripts are unreadable', async () => {
+    const { project } = await nodeProject(webApp())
+    await project.build()
+    const notes = join(project.layersDir, 'modules.toml')
+    await writeFile(notes, (await readFile(notes, 'utf8')).replace(/scripts = .*/, 'scripts = "a b"'))
+    await project.nextBuild()
+    expect((await project.build()).output).toContain('packages of package-lock.json (its notes are unreadable)')
   })
 
   it.each<[string, string]>([
