@@ -35,6 +35,8 @@ export interface DetectInput {
   readonly buildpacks: BuildpacksDir
   /** Where the image extensions of the order are, if it has any. */
   readonly extensions?: BuildpacksDir
+  /** Where Dockerfiles of extensions will be. */
+  readonly generatedDir?: string
   readonly target: Target
   readonly execEnv: string
   readonly env: EnvSources
@@ -92,7 +94,11 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   const outcomes = new Map<string, Outcome>()
   const reasons: string[] = []
   const supervisor = input.supervisor && (await findSupervisor(input.supervisor, input.reporter))
-  const supervision = supervisionOf(input, supervisor, input.env.inherited['HOME'])
+  const supervision = supervisionOf(
+    { ...input, extensionsDir: input.extensions?.dir },
+    supervisor,
+    input.env.inherited['HOME'],
+  )
   const scratch = await mkdtemp(join(tmpdir(), 'bale-detect-'))
   try {
     for (const { extensions, buildpacks } of resolveOrder(input.order, find, input.execEnv)) {
@@ -118,6 +124,7 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
         checkGroupIds(used)
         checkGroupIds(extending)
         input.reporter.event({ type: 'detected', results, group: [...used], extensions: [...extending] })
+        warnOfErrors(group, input.reporter)
         return { group: verdict.group, plan: verdict.plan, results }
       }
       reasons.push(...verdict.reasons)
@@ -128,6 +135,14 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   const results = inOrderOf(runs, outcomes)
   input.reporter.event({ type: 'detected', results, group: [], extensions: [] })
   throw noGroup(results, [...reasons, await topLevel(input.appDir)])
+}
+
+/** Extensions are optional, but one that errs is not one that does not fit: the image may lack what it would give. */
+function warnOfErrors(group: readonly Outcome[], reporter: Reporter): void {
+  for (const { result } of group.filter(({ isExtension }) => isExtension)) {
+    if (result.status === 'errored')
+      reporter.event({ type: 'warning', text: `the image extension ${result.id} is left out: ${explain(result)}` })
+  }
 }
 
 /** Returns the results in the order of order.toml, not in the order of completion. */

@@ -1,20 +1,21 @@
-import { cp, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import { parseReference } from '../image/reference.ts'
 import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { checkBuildDockerfile, readRunDockerfile, type RunDockerfile } from '../spec/dockerfile.ts'
 import { buildpackEnv } from '../spec/env.ts'
 import { parseExtendConfig } from '../spec/extend-config.ts'
-import { escapeId } from '../spec/ids.ts'
 import { formatBuildpackPlan, planFor } from '../spec/plan.ts'
 import { targetEnv } from '../spec/target.ts'
 import type { Analyzed, GroupElement, PlanProvider, ResolvedPlan, RunDocument, Target } from '../spec/types.ts'
 import { type Buildpack, type BuildpacksDir, optionalExecutableOf } from './buildpacks-dir.ts'
 import type { EnvSources } from './detect.ts'
+import { contexts, keepOutput, placesOf } from './generated-dir.ts'
 import { runExecutable } from './run-executable.ts'
 import { runImageEntry } from './run-image.ts'
 import { findSupervisor, supervisionOf } from './supervision.ts'
@@ -23,9 +24,10 @@ export interface GenerateInput {
   readonly appDir: string
   readonly layersDir: string
   readonly platformDir: string
-  /** Where Dockerfiles go. What an earlier build left there is removed. */
+  /** Where Dockerfiles go: empty, as `clearGenerated` leaves it. */
   readonly generatedDir: string
   readonly extensions: BuildpacksDir
+  readonly buildpacks: BuildpacksDir
   readonly group: readonly GroupElement[]
   readonly plan: ResolvedPlan
   readonly analyzed: Analyzed
@@ -57,8 +59,6 @@ export async function generate(input: GenerateInput, signal?: AbortSignal): Prom
   const runFiles: RunFile[] = []
   let buildFiles = 0
   try {
-    await rm(generatedDir, { recursive: true, force: true })
-    await mkdir(generatedDir, { recursive: true })
     for (const [index, element] of group.entries()) {
       const extension = await input.extensions.find(element.id, element.version)
       const output = await outputOf(extension, { ...input, supervisor }, join(scratch, String(index)), signal)
@@ -66,12 +66,18 @@ export async function generate(input: GenerateInput, signal?: AbortSignal): Prom
       const places = placesOf(generatedDir, element.id, features.extensionContexts)
       if (run !== undefined) runFiles.push({ ...run, path: places.run })
       if (build) buildFiles++
-      await keep(output, places, { run: run !== undefined, build })
+      await keepOutput(output, places, { run: run !== undefined, build, where: `output of ${element.id}` })
     }
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
   const runImage = await selectRunImage(runFiles, input)
+  if (buildFiles > 0 || runImage?.extend === true)
+    input.reporter.event({
+      type: 'warning',
+      text: 'image extensions have Dockerfiles to apply, which extender does not do yet: the phases after restorer refuse to go on',
+      fix: 'use extensions that only select a run image, with FROM alone',
+    })
   return {
     analyzed: {
       ...input.analyzed,
@@ -129,7 +135,7 @@ async function outputOf(
       workingDir: input.appDir,
       // It may not write to the application (image_extension.md, "Generation").
       supervision: supervisionOf(
-        { ...input, buildpacks: input.extensions, isAppReadOnly: true },
+        { ...input, extensionsDir: input.extensions.dir, isAppReadOnly: true },
         input.supervisor,
         env['HOME'],
       ),
@@ -169,6 +175,7 @@ async function readOutput(
   const text = await read('run.Dockerfile')
   const run = text === undefined ? undefined : readRunDockerfile(text, where('run.Dockerfile'))
   if (run !== undefined) warn('run.Dockerfile', run.unusual)
+  if (run?.image !== undefined) checkName(run.image, `${where('run.Dockerfile')}:${run.line}`)
   if (run !== undefined && !features.runExtensions && (run.image === undefined || run.extends))
     throw new BaleError('input', 'Platform API before 0.12 knows a run.Dockerfile with a FROM alone', {
       where: where('run.Dockerfile'),
@@ -180,7 +187,13 @@ async function readOutput(
   return { run, build: build !== undefined }
 }
 
-const contexts = ['context', 'context.build', 'context.run'] as const
+function checkName(image: string, where: string): void {
+  try {
+    parseReference(image)
+  } catch (cause) {
+    throw new BaleError('input', `FROM names no image: ${(cause as Error).message}`, { where, cause })
+  }
+}
 
 async function checkContexts(dir: string, where: string): Promise<void> {
   const states = await Promise.all(contexts.map(name => directoryState(join(dir, name))))
@@ -190,46 +203,6 @@ async function checkContexts(dir: string, where: string): Promise<void> {
     where,
     fix: 'have one for both images, or one for each',
   })
-}
-
-interface Places {
-  readonly run: string
-  readonly build: string
-  /** Directories that get extend-config.toml, and the context folders if platforms know them. */
-  readonly folders: readonly string[]
-  readonly contexts: boolean
-}
-
-/** From Platform API 0.13 on an extension has one folder. Before, it has one for each kind, without a context. */
-function placesOf(generatedDir: string, id: string, isOneFolder: boolean): Places {
-  const name = escapeId(id)
-  if (isOneFolder) {
-    const folder = join(generatedDir, name)
-    return {
-      run: join(folder, 'run.Dockerfile'),
-      build: join(folder, 'build.Dockerfile'),
-      folders: [folder],
-      contexts: true,
-    }
-  }
-  const [run, build] = [join(generatedDir, 'run', name), join(generatedDir, 'build', name)]
-  return { run: join(run, 'Dockerfile'), build: join(build, 'Dockerfile'), folders: [run, build], contexts: false }
-}
-
-async function keep(output: string, places: Places, has: { readonly run: boolean; readonly build: boolean }) {
-  if (!has.run && !has.build) return
-  for (const folder of places.folders) {
-    await mkdir(folder, { recursive: true })
-    await copy(join(output, 'extend-config.toml'), join(folder, 'extend-config.toml'))
-    if (places.contexts) for (const name of contexts) await copy(join(output, name), join(folder, name))
-  }
-  if (has.run) await copy(join(output, 'run.Dockerfile'), places.run)
-  if (has.build) await copy(join(output, 'build.Dockerfile'), places.build)
-}
-
-async function copy(from: string, to: string): Promise<void> {
-  if ((await stat(from).catch(() => undefined)) === undefined) return
-  await cp(from, to, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false })
 }
 
 interface RunFile extends RunDockerfile {

@@ -52,6 +52,8 @@ export interface SupervisedInput {
   readonly layersDir: string
   readonly platformDir: string
   readonly buildpacks: { readonly dir: string }
+  readonly extensionsDir?: string | undefined
+  readonly generatedDir?: string | undefined
   /** The application may not be changed either. */
   readonly isAppReadOnly?: boolean
 }
@@ -71,7 +73,8 @@ export function supervisionOf(
 ): Supervision | undefined {
   if (supervisor === undefined) return undefined
   const app = input.isAppReadOnly === true ? { closed: [input.appDir] } : { closed: [], open: input.appDir }
-  const closed = [input.layersDir, input.platformDir, input.buildpacks.dir, ...app.closed]
+  const modules = [input.buildpacks.dir, input.extensionsDir, input.generatedDir].filter(dir => dir !== undefined)
+  const closed = [input.layersDir, input.platformDir, ...modules, ...app.closed]
   const open = [ownLayers, app.open, home || undefined, tmpdir()].filter(path => path !== undefined)
   const restrictions = {
     systemCalls: true,

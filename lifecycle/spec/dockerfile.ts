@@ -4,18 +4,19 @@ import { BaleError } from '../errors.ts'
 export interface Instruction {
   /** In capitals. */
   readonly name: string
+  /** Without the bodies of here-documents. */
   readonly value: string
   /** From 1. */
   readonly line: number
 }
 
 /**
- * Splits a Dockerfile into its instructions. Knows the directive `escape`, comments and continued lines.
- * @throws BaleError 'input' for a line that is no instruction, and for here-documents
+ * Splits a Dockerfile into its instructions. Knows the directive `escape`, comments, continued lines and here-documents.
+ * @throws BaleError 'input' for a line that is no instruction, and for a here-document without an end
  */
 export function parseDockerfile(text: string, where: string): Instruction[] {
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
-  const escape = escapeOf(lines)
+  const continued = escapeOf(lines) === '`' ? /(?:^|[^`])`[ \t]*$/ : /(?:^|[^\\])\\[ \t]*$/
   const instructions: Instruction[] = []
   for (let i = 0; i < lines.length; i++) {
     if (isIdle(lines[i] as string)) continue
@@ -25,18 +26,30 @@ export function parseDockerfile(text: string, where: string): Instruction[] {
     for (; isOpen && i < lines.length; i++) {
       const line = lines[i] as string
       if (isIdle(line)) continue
-      const trimmed = line.trimEnd()
-      isOpen = trimmed.endsWith(escape)
-      joined += isOpen ? trimmed.slice(0, -1) : trimmed
+      isOpen = continued.test(line)
+      joined += isOpen ? line.trimEnd().slice(0, -1) : line.trimEnd()
     }
     i--
     const [, name = '', value = ''] = /^\s*([A-Za-z]+)(?:\s+([\s\S]*))?$/.exec(joined) ?? []
     if (name === '') throw wrong(where, start + 1, 'it is no instruction')
-    if (/(?:^|\s)<<-?["']?[A-Za-z_]/.test(value) && ['RUN', 'COPY', 'ADD'].includes(name.toUpperCase()))
-      throw wrong(where, start + 1, 'here-documents are not supported')
+    if (['RUN', 'COPY', 'ADD'].includes(name.toUpperCase()))
+      for (const { word, hasTabs } of hereDocuments(value)) {
+        const end = lines.findIndex((line, at) => at > i && (hasTabs ? line.replace(/^\t+/, '') : line) === word)
+        if (end === -1) throw wrong(where, start + 1, `the here-document ${word} has no end`)
+        i = end
+      }
     instructions.push({ name: name.toUpperCase(), value: value.trim(), line: start + 1 })
   }
   return instructions
+}
+
+/** `<<WORD`, `<<-WORD`, `3<<'WORD'`, outside of quotes. */
+function hereDocuments(value: string): { readonly word: string; readonly hasTabs: boolean }[] {
+  const bare = value.replaceAll(/(?<!<<-?)(?:"(?:\\.|[^"\\])*"|'[^']*')/g, '')
+  return [...bare.matchAll(/(?<![<\w])\d*<<(-?)(["']?)([A-Za-z_]\w*)\2/g)].map(([, tabs, , word]) => ({
+    word: word as string,
+    hasTabs: tabs === '-',
+  }))
 }
 
 const isIdle = (line: string): boolean => /^\s*(?:#|$)/.test(line)
@@ -54,18 +67,24 @@ function escapeOf(lines: readonly string[]): string {
   return '\\'
 }
 
-/** Replaces `$name`, `${name}`, `${name:-default}` and `${name:+alternative}`. A backslash before `$` keeps it. */
-export function expandVariables(text: string, variables: ReadonlyMap<string, string>): string {
-  return text.replaceAll(
-    /\\(\$)|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})/g,
-    (_, kept: string | undefined, plain?: string, braced?: string, operator?: string, word = '') => {
-      if (kept !== undefined) return kept
-      const value = variables.get(plain ?? (braced as string)) ?? ''
-      if (operator === '-') return value === '' ? (word as string) : value
-      if (operator === '+') return value === '' ? '' : (word as string)
-      return value
+/**
+ * Replaces `$name`, `${name}`, `${name:-default}` and `${name:+alternative}`. A backslash before `$` keeps it.
+ * @returns undefined if a variable is not set, or the text has another use of `$`
+ */
+export function expandVariables(text: string, variables: ReadonlyMap<string, string>): string | undefined {
+  let isKnown = true
+  const expanded = text.replaceAll(
+    /\\\$|\$(?:(\w+)|\{(\w+)(?::?([-+])([^}$]*))?\})?/g,
+    (match, plain?: string, braced?: string, operator?: string, word = '') => {
+      if (match === '\\$') return '$'
+      const value = variables.get(plain ?? braced ?? '')
+      if (operator === '-') return value || (word as string)
+      if (operator === '+') return value ? (word as string) : ''
+      isKnown &&= value !== undefined
+      return value ?? ''
     },
   )
+  return isKnown ? expanded : undefined
 }
 
 const baseImage = '${base_image}'
@@ -76,6 +95,8 @@ const permitted = ['FROM', 'ADD', 'ARG', 'COPY', 'ENV', 'LABEL', 'RUN', 'SHELL',
 export interface RunDockerfile {
   /** The image that takes the run image's place; undefined if the Dockerfile is on top of it. */
   readonly image: string | undefined
+  /** Of FROM. */
+  readonly line: number
   /** It has instructions that make layers or change the config. */
   readonly extends: boolean
   /** Instructions that extensions should not use. */
@@ -87,14 +108,20 @@ export function readRunDockerfile(text: string, where: string): RunDockerfile {
   const instructions = parseDockerfile(text, where)
   const from = onlyFrom(instructions, where)
   const variables = new Map([['base_image', baseImage]])
-  for (const { value } of instructions.filter(({ name, line }) => name === 'ARG' && line < from.line)) {
-    const [, name = '', fallback] = /^(\w+)(?:=["']?(.*?)["']?)?$/.exec(value) ?? []
-    if (fallback !== undefined && name !== 'base_image') variables.set(name, expandVariables(fallback, variables))
+  for (const { value, line } of instructions.filter(({ name, line: at }) => name === 'ARG' && at < from.line)) {
+    for (const [, name = '', fallback] of value.matchAll(/(\w+)(?:=("(?:\\.|[^"\\])*"|'[^']*'|\S*))?(?=\s|$)/g)) {
+      if (fallback === undefined || name === 'base_image') continue
+      const known = expandVariables(unquoted(fallback), variables)
+      if (known === undefined) throw wrong(where, line, `ARG ${value} has a variable that is not set`)
+      variables.set(name, known)
+    }
   }
   const image = expandVariables(imageOf(from, where), variables)
-  if (image === '') throw wrong(where, from.line, `FROM ${from.value} names no image`)
+  if (!image)
+    throw wrong(where, from.line, `FROM ${from.value} names no image`, 'give each variable a default: ARG name=value')
   return {
     image: image === baseImage ? undefined : image,
+    line: from.line,
     extends: instructions.some(({ name }) => name !== 'FROM' && name !== 'ARG'),
     unusual: unusualOf(instructions),
   }
@@ -129,12 +156,15 @@ function onlyFrom(instructions: readonly Instruction[], where: string): Instruct
   return from
 }
 
-/** Without `--platform` and `AS name`. */
+/** Without `--platform=…` and `AS name`. */
 function imageOf(from: Instruction, where: string): string {
-  const words = from.value.split(/\s+/).filter(word => word !== '' && !word.startsWith('--'))
-  if (words[0] === undefined) throw wrong(where, from.line, 'FROM names no image')
-  return words[0]
+  const [, image, ...more] = /^(?:--\w+=\S+\s+)*((?!--)\S+)(?:\s+as\s+\S+)?$/i.exec(from.value) ?? []
+  if (image === undefined || more.length > 0)
+    throw wrong(where, from.line, `FROM ${from.value} is not understood`, 'write FROM [--platform=…] IMAGE [AS NAME]')
+  return unquoted(image)
 }
+
+const unquoted = (text: string): string => /^(["'])([\s\S]*)\1$/.exec(text)?.[2] ?? text
 
 const unusualOf = (instructions: readonly Instruction[]): string[] => [
   ...new Set(instructions.map(({ name }) => name).filter(name => !permitted.includes(name))),

@@ -18,9 +18,14 @@ describe('Dockerfiles of image extensions', () => {
       { name: 'ENV', value: 'A="b c"', line: 8 },
     ])
     expect(parseDockerfile('# escape=`\nRUN a `\n b \\\n', 'f')).toEqual([{ name: 'RUN', value: 'a  b \\', line: 2 }])
-    expect(failure(() => parseDockerfile('FROM a\nRUN <<EOF\nx\nEOF\n', 'f'))).toBe(
-      'f:2: here-documents are not supported',
-    )
+    expect(parseDockerfile('ENV A=a\\\\\nUSER b\n', 'f').map(({ name }) => name)).toEqual(['ENV', 'USER'])
+    const documents = 'RUN <<EOF cat 3<<-"X"\nFROM a\nEOF\nFROM b\n\tX\nRUN echo "a <<b" && cat <<<c\nUSER d\n'
+    expect(parseDockerfile(documents, 'f').map(({ name, line }) => `${name} ${line}`)).toEqual([
+      'RUN 1',
+      'RUN 6',
+      'USER 7',
+    ])
+    expect(failure(() => parseDockerfile('FROM a\nRUN <<EOF\nx\n', 'f'))).toBe('f:2: the here-document EOF has no end')
     expect(failure(() => parseDockerfile('FROM a\n&&\n', 'f'))).toBe('f:2: it is no instruction')
   })
 
@@ -29,7 +34,9 @@ describe('Dockerfiles of image extensions', () => {
       ['a', '1'],
       ['empty', ''],
     ])
-    expect(expandVariables('$a ${a} ${b:-x} ${a:+y} ${empty:-z}$c \\$a', variables)).toBe('1 1 x y z $a')
+    expect(expandVariables('$a ${a} ${b:-x} ${b-w} ${a:+y} ${empty:-z} \\$a', variables)).toBe('1 1 x w y z $a')
+    for (const text of ['$b', '${b}', '${a:-${b:-3}}', 'a$', '${'])
+      expect(expandVariables(text, variables), text).toBeUndefined()
   })
 
   it.each([
@@ -39,16 +46,23 @@ describe('Dockerfiles of image extensions', () => {
       { image: undefined, extends: true, unusual: ['EXPOSE'] },
     ],
     ['FROM r.io/run:2', { image: 'r.io/run:2', extends: false, unusual: [] }],
+    ['ARG base_image\nFROM "${base_image}"', { image: undefined, extends: false, unusual: [] }],
+    ['ARG v=1 name="r.io/run"\nFROM ${name}:${v}', { image: 'r.io/run:1', extends: false, unusual: [] }],
     ['ARG v=2\nFROM --platform=x r.io/run:${v}\nUSER root', { image: 'r.io/run:2', extends: true, unusual: [] }],
   ])('for the run image, select one or extend it: %j', (text, expected) => {
-    expect(readRunDockerfile(text, 'f')).toEqual(expected)
+    expect(readRunDockerfile(text, 'f')).toMatchObject(expected)
   })
 
   it.each([
     ['RUN a', 'f:1: it has no FROM; begin with ARG base_image and FROM ${base_image}'],
     ['FROM a\nFROM b', 'f:2: it has a second FROM; a Dockerfile of an image extension has one stage'],
     ['RUN a\nFROM b', 'f:1: RUN comes before FROM'],
-    ['FROM ${nothing}', 'f:1: FROM ${nothing} names no image'],
+    ['FROM ${nothing}', 'f:1: FROM ${nothing} names no image; give each variable a default: ARG name=value'],
+    ['ARG tag\nFROM a:$tag', 'f:2: FROM a:$tag names no image; give each variable a default: ARG name=value'],
+    [
+      'FROM --platform linux/amd64 a',
+      'f:1: FROM --platform linux/amd64 a is not understood; write FROM [--platform=…] IMAGE [AS NAME]',
+    ],
   ])('for the run image, are refused: %j', (text, message) => {
     expect(failure(() => readRunDockerfile(text, 'f'))).toBe(message)
   })

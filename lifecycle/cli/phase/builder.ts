@@ -1,5 +1,7 @@
 import { build } from '../../phases/build.ts'
+import { BaleError } from '../../errors.ts'
 import { readUntrusted } from '../../files/read.ts'
+import { parseAnalyzed } from '../../spec/analyzed.ts'
 import { parseResolvedPlan } from '../../spec/plan.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { readBuildpackInputs } from './buildpack-inputs.ts'
@@ -13,10 +15,21 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { buildpacks: group, extensions } = await readGroup(context)
   const plan = parseResolvedPlan(await readRequired(readUntrusted, planPath), planPath)
   const common = await readBuildpackInputs(context)
+  await refuseToExtend(inputs.path('analyzed'))
   return {
     images: undefined,
     async run() {
       await build({ ...common, group, extensions, plan, features, supervisor: io.supervisor }, signal)
     },
   }
+}
+
+/** What buildpacks require of an extension would be missing, and no buildpack could tell. */
+async function refuseToExtend(path: string): Promise<void> {
+  const content = await readUntrusted(path)
+  if (content === undefined || parseAnalyzed(content, path).buildImage?.extend !== true) return
+  throw new BaleError('input', 'the build image is to be extended, which is not supported', {
+    where: `${path} build-image.extend`,
+    fix: 'build without the image extension that writes a build.Dockerfile',
+  })
 }

@@ -4,6 +4,7 @@ import { inPhase } from '../../errors.ts'
 import { BuildpacksDir } from '../../phases/buildpacks-dir.ts'
 import { detect, loadDescriptors } from '../../phases/detect.ts'
 import { type GenerateInput, generate } from '../../phases/generate.ts'
+import { clearGenerated } from '../../phases/generated-dir.ts'
 import { proxiesOf, warnOfPasswords } from '../../phases/proxies.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
 import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
@@ -32,7 +33,8 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   return {
     images: undefined,
     async run() {
-      const input = { ...common, extensions, supervisor: io.supervisor }
+      const input = { ...common, extensions, generatedDir: inputs.path('generated'), supervisor: io.supervisor }
+      if (order.extensions.length > 0) await clearGenerated(input.generatedDir)
       const { group, plan } = await detect({ ...input, order, descriptors }, signal)
       await writeOutput(inputs.path('group'), formatGroup(group))
       const left =
@@ -45,15 +47,14 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 /** Writes the Dockerfiles of image extensions, and what they select, to analyzed.toml. Returns the plan for the buildpacks. */
 async function generateFor(
   context: PhaseContext,
-  input: Omit<GenerateInput, 'analyzed' | 'run' | 'generatedDir' | 'features'>,
+  input: Omit<GenerateInput, 'analyzed' | 'run' | 'features'>,
 ): Promise<ResolvedPlan> {
   const { inputs, features, signal } = context
   const path = inputs.path('analyzed')
   const content = await readUntrusted(path)
   const [before, run] = [content === undefined ? {} : parseAnalyzed(content, path), await readRunDocument(context)]
-  const generatedDir = inputs.path('generated')
   const { analyzed, plan } = await inPhase('generate', () =>
-    generate({ ...input, analyzed: before, run, generatedDir, features }, signal),
+    generate({ ...input, analyzed: before, run, features }, signal),
   )
   await writeOutput(path, formatAnalyzed(analyzed))
   return plan

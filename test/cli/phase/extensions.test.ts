@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseAnalyzed } from '../../../lifecycle/spec/analyzed.ts'
@@ -45,11 +45,13 @@ const analyzed =
 async function detected(tree: Tree, more: Readonly<Record<string, string>> = {}) {
   const at = await place({ 'layers/analyzed.toml': analyzed, ...pack('web'), ...tree })
   const path = (relative: string): string => join(at.root, relative)
-  const { code, output } = await runBinary('detector', at, {
-    more: { CNB_EXTENSIONS_DIR: path('cnb/extensions'), CNB_RUN_PATH: path('cnb/run.toml'), ...more },
-  })
+  const run = (name: string, others: Readonly<Record<string, string | undefined>> = {}) =>
+    runBinary(name, at, {
+      more: { CNB_EXTENSIONS_DIR: path('cnb/extensions'), CNB_RUN_PATH: path('cnb/run.toml'), ...more, ...others },
+    })
+  const { code, output } = await run('detector')
   const read = (relative: string): Promise<string> => readFile(path(relative), 'utf8')
-  return { code, output, read, has: (relative: string) => existsSync(path(relative)) }
+  return { code, output, read, run, path, has: (relative: string) => existsSync(path(relative)) }
 }
 type Result = Awaited<ReturnType<typeof detected>>
 const images = async ({ read }: Result) => {
@@ -87,6 +89,16 @@ describe('detector with image extensions', () => {
       runImage: parseAnalyzed(analyzed, '').runImage,
       buildImage: { extend: true },
     })
+    expect(result.output).toContain('Warning: image extensions have Dockerfiles to apply')
+    const { code, output } = await result.run('builder')
+    expect([code, output]).toEqual([
+      1,
+      expect.stringContaining('build-image.extend; the build image is to be extended'),
+    ])
+    // Nothing of it is left for a later build without the extension.
+    await writeFile(result.path('cnb/order.toml'), orderOf('unused'))
+    expect((await result.run('detector')).code).toBe(20)
+    expect(result.has('layers/generated/tools')).toBe(false)
   })
 
   it('needs neither bin/detect nor bin/generate: the extension’s folders have the output', async () => {
@@ -173,6 +185,21 @@ describe('detector with image extensions', () => {
       'there is a folder context beside',
     ],
     [
+      '92 for an image that cannot be one',
+      { generate: 'echo FROM a/B > "$CNB_OUTPUT_DIR/run.Dockerfile"' },
+      92,
+      'run.Dockerfile of one@1.0.0:1; FROM names no image',
+    ],
+    [
+      '92 for a fifo in a context',
+      {
+        generate:
+          'echo FROM r.io/a > "$CNB_OUTPUT_DIR/run.Dockerfile"; mkdir "$CNB_OUTPUT_DIR/context"; mkfifo "$CNB_OUTPUT_DIR/context/pipe"',
+      },
+      92,
+      'output of one; pipe is no file, directory or link',
+    ],
+    [
       '92 for a link in place of a Dockerfile',
       { generate: 'ln -s /etc/passwd "$CNB_OUTPUT_DIR/run.Dockerfile"' },
       92,
@@ -191,8 +218,18 @@ describe('detector with image extensions', () => {
       ...extension('no', { detect: 'exit 100', generate: 'exit 1' }),
     })
     expect(result.code, result.output).toBe(0)
-    expect(result.output).toContain('its build plan has requires')
-    expect(result.has('layers/generated')).toBe(false)
+    expect(result.output).toContain(
+      'Warning: the image extension needy is left out: error (exit status 0): its build plan has',
+    )
+    expect(result.has('layers/generated/needy')).toBe(false)
+  })
+
+  it('removes nothing that an extension did not make', async () => {
+    const tree = { 'cnb/order.toml': orderOf('one'), ...extension('one', select('r.io/a')), 'mine/notes/file': 'x' }
+    const result = await detected(tree)
+    const { code, output } = await result.run('detector', { CNB_GENERATED_DIR: result.path('mine') })
+    expect([code, output]).toEqual([3, expect.stringContaining('notes in it was not made by an image extension')])
+    expect(await result.read('mine/notes/file')).toBe('x')
   })
 
   it('says which extension is not there', async () => {
