@@ -69,7 +69,8 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const layer = await provideProgramLayer(context, list, out, { env, sbom })
     return { programs: list, layer, sources }
   })
-  await warnOfListening(app, log, goListening)
+  const started = posix.join(project.dir, programs[0]?.dir ?? '.')
+  await warnOfListening(app, log, goListening, file => posix.dirname(file) === started)
   await removeSources(context, { sources: goSources, embedded: sources.embedded })
   await linkPrograms(context, programs, layer)
   const processes = programProcesses(programs, layer)

@@ -1,13 +1,29 @@
-import type { ListeningRules } from '../sdk/listening.ts'
+import { type ListeningRules, slashComment } from '../sdk/listening.ts'
 
-/** net/http, net, and the frameworks whose applications listen by a method of their own: Gin, Echo, Fiber. */
+const literal = String.raw`(?:"(?<address>[^"]*:\d+)"(?=\s*[,)}\n]))?`
+const methods = String.raw`(?<!\bnet)\.(?:Start|Run|Listen)(?:AutoTLS|H2CServer|Listener|Server|TLS)?\(`
+
+/** net/http and net. A server that its own type does not say the address of gets it somewhere else. */
+const library = [
+  new RegExp(String.raw`\bListenAndServe(?:TLS)?\((?!\s*\))\s*${literal}`, 'g'),
+  new RegExp(String.raw`\bhttp\.Server\{(?:[^{}]*?\bAddr:\s*${literal})?`, 'g'),
+  /\bnew\(http\.Server\)|\bvar\s+\w+\s+\*?http\.Server\b/g,
+  new RegExp(String.raw`\bnet\.Listen\(\s*(?!"unix)(?:"tcp[46]?",\s*${literal})?`, 'g'),
+]
+const otherServer = /\bListenAndServe(?:TLS)?\(\s*\)/g
+
+/** Frameworks whose applications listen by a method of their own. Methods of other types have the same names. */
+const frameworks = /"github\.com\/(?:gin-gonic\/gin|labstack\/echo|gofiber\/fiber)\b/
+const frameworkCall = new RegExp(`${methods}\\s*${literal}`, 'g')
+const anyCall = new RegExp(methods, 'g')
+
 export const goListening: ListeningRules = {
   ending: '.go',
-  calls: [
-    /\bListenAndServe(?:TLS)?\((?!\))\s*(?:"(?<address>[^"]*:\d+)")?/g,
-    /\bhttp\.Server\{[^{}]*?\bAddr:\s*(?:"(?<address>[^"]*:\d+)")?/g,
-    /\bnet\.Listen\(\s*"tcp[46]?",\s*(?:"(?<address>[^"]*:\d+)")?/g,
-    /\.(?:Start|Run|Listen)\(\s*(?:"(?<address>[^"]*:\d+)"|\))/g,
+  comment: slashComment,
+  calls: source => [
+    ...library,
+    ...(source.includes('http.Server{') ? [] : [otherServer]),
+    frameworks.test(source) ? frameworkCall : anyCall,
   ],
   reads: 'as in ":" + os.Getenv("PORT")',
 }

@@ -26,7 +26,7 @@ import { collectStatic } from './django.ts'
 import { buildDocumentation } from './documentation.ts'
 import { packageFilesOf, planInstallation } from './installers.ts'
 import { provideServeOnPort } from './listen.ts'
-import { pythonListening } from './listening.ts'
+import { pythonListening, startedFiles } from './listening.ts'
 import { refuseInlineScript, warnOfMissing } from './missing.ts'
 import { buildPackages, declaredPackages, geoDjangoPackages, runPackages } from './native.ts'
 import { checkProject, findProject, otherTools, type Project } from './project.ts'
@@ -97,7 +97,8 @@ async function build(context: BuildContext): Promise<BuildResult> {
   if (start.command.includes('runserver')) {
     log.warning('this server of Django is made for development', 'Add gunicorn to requirements.txt.')
   }
-  if (/^(PYTHONPATH=\S+ )?python /.test(start.command)) await warnOfListening(app, log, pythonListening)
+  const started = await startedFiles(app, start.command)
+  if (started.size > 0) await warnOfListening(app, log, pythonListening, file => started.has(file))
   const processes = [shellProcess('web', start.command, { default: true })]
   if (worker !== undefined) processes.push(shellProcess('worker', worker))
   await provideServeOnPort(context, start.command)

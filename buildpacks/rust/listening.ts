@@ -1,18 +1,64 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuildContext, byDefault, digestOf } from '../sdk/index.ts'
-import type { ListeningRules } from '../sdk/listening.ts'
+import { type ListeningRules, slashComment } from '../sdk/listening.ts'
 import type { Crate } from './metadata.ts'
 
-/** Listeners of the library and of Tokio, Actix and Poem (`bind`), Warp (`run`), and addresses that are made of numbers. */
+const text = String.raw`&?\s*"(?<address>[^"{}]*:\d+)"(?=\s*[,)]|\s*\.parse\b)`
+const pair = String.raw`(?:&?\s*SocketAddr::from\(\s*)?\(\s*["[]\s*(?<host>[^"\]]*?)\s*["\]]\s*,\s*(?<port>\d+)\s*\)`
+const literal = `(?:${text}|${pair})?`
+
+/** Listeners of the library and of Tokio and Poem; Hyper's server. */
+const bind = new RegExp(String.raw`\b(?!Udp|Unix)\w+::(?:try_)?bind\w*\(\s*${literal}`, 'g')
+/** Methods of which other types have some as well, and what has to be in a source for them to be a server's. */
+const methods: readonly (readonly [RegExp, RegExp])[] = [
+  [/\bHttpServer\b/, new RegExp(String.raw`\.bind\w*\(\s*${literal}`, 'g')],
+  [/\bwarp\b/, new RegExp(String.raw`\.(?:run|try_bind\w*|bind_with_graceful_shutdown)\(\s*${literal}`, 'g')],
+  [/\btonic\b/, /\.serve\w*\(/g],
+  [/\b(?:tide|salvo|gotham|ntex)\b/, /\.(?:listen|bind)\(|\bTcpListener::new\(|\bgotham::start\(/g],
+]
+
 export const rustListening: ListeningRules = {
   ending: '.rs',
-  calls: [
-    /(?:\.|\bTcpListener::)bind\(\s*(?:"(?<address>[^"{}]*:\d+)"|\(\s*"(?<host>[^"]*)"\s*,\s*(?<port>\d+)\s*\))/g,
-    /\.run\(\s*\(\s*\[\s*(?<host>\d+(?:\s*,\s*\d+){3})\s*\]\s*,\s*(?<port>\d+)/g,
-    /\bSocketAddr::from\(\s*\(\s*\[\s*(?<host>\d+(?:\s*,\s*\d+){3})\s*\]\s*,\s*(?<port>\d+)/g,
-  ],
+  comment: slashComment,
+  prepare: source => withConstants(withoutTests(source)),
+  calls: source => [bind, ...methods.filter(([type]) => type.test(source)).map(([, call]) => call)],
   reads: 'as in std::env::var("PORT")',
+}
+
+/** A source with empty lines in place of its tests, which end with a brace as far to the right as they begin. */
+function withoutTests(source: string): string {
+  let end: string | undefined
+  let isBefore = false
+  const lines = source.split('\n').map(line => {
+    if (end === undefined) {
+      const [, indent] = /^(\s*)#\[(?:cfg\((?:all\()?\s*test\b|(?:\w+::)*test\b)/.exec(line) ?? []
+      if (indent === undefined) return line
+      end = `${indent}}`
+      isBefore = true
+    }
+    const rest = isBefore ? line.replace(/^(?:\s*#\[[^\]]*\])+/, '').trim() : ''
+    if (isBefore && rest !== '') {
+      isBefore = false
+      if (/[;}]$/.test(rest)) end = undefined
+    } else if (line.trimEnd() === end) end = undefined
+    return ''
+  })
+  return lines.join('\n')
+}
+
+/** A source with an address that has a name in place of its name where something listens on it. */
+function withConstants(source: string): string {
+  const constants = new Map<string, string>()
+  const declaration =
+    /\blet\s+(\w+)(?:\s*:\s*[\w:&]+)?\s*=\s*(SocketAddr::from\(\s*\(\s*\[[\d,\s]+\]\s*,\s*\d+\s*\)\s*\)|"[^"{}\n]*:\d+")\s*;/g
+  for (const [, name = '', value = ''] of source.matchAll(declaration)) {
+    // Of two with one name it is not known which is meant.
+    constants.set(name, constants.has(name) ? '' : value.replaceAll(/\s+/g, ' '))
+  }
+  return source.replaceAll(/(bind\w*\(|\.run\()\s*&?(\w+)(?=\s*[,)])/g, (call, start: string, name: string) =>
+    constants.get(name) ? `${start}${constants.get(name)}` : call,
+  )
 }
 
 /** Rocket has variables of its own for where it listens, which is port 8000 of localhost without them. */

@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path'
+import { basename, join, posix } from 'node:path'
 import semver from 'semver'
 import { DebianArchive } from '../debian/archive.ts'
 import { provideNativePackages } from '../debian/native-libraries.ts'
@@ -111,7 +111,8 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   )
   const sbom = () => Promise.resolve(crateComponents(crates))
   const layer = await provideProgramLayer(context, built, out, { sbom })
-  await warnOfListening(app, log, rustListening)
+  const started = posix.join(built[0]?.dir ?? '.', 'src/')
+  await warnOfListening(app, log, rustListening, file => file.startsWith(started))
   await provideRocketAddress(context, crates)
   await removeSources(context, { sources: rustSources })
   await linkPrograms(context, built, layer)
