@@ -165,10 +165,13 @@ function onlyOne({ candidates, frontEnds }: Startable, applications: readonly Nx
 /** @throws BuildpackError if several packages of a workspace can be started, and nothing says which, or front ends alone */
 export function checkChoice({ candidates, frontEnds }: Project): void {
   if (candidates.length === 0 && frontEnds.length > 0) {
-    throw new BuildpackError(`the workspace has no server, and these front ends: ${frontEnds.join(', ')}`, {
-      where: 'package.json',
-      fix: `set BP_NODE_PROJECT_PATH to the one to serve: BP_NODE_PROJECT_PATH=${frontEnds[0]}`,
-    })
+    throw new BuildpackError(
+      `the workspace has no server that is known, and these front ends: ${frontEnds.join(', ')}`,
+      {
+        where: 'package.json',
+        fix: `set BP_NODE_PROJECT_PATH to the one to serve: BP_NODE_PROJECT_PATH=${frontEnds[0]}; a server needs a start script`,
+      },
+    )
   }
   if (candidates.length < 2) return
   throw new BuildpackError(`the workspace has several applications to start: ${candidates.join(', ')}`, {

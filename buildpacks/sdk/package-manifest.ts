@@ -2,6 +2,7 @@ import type { App } from './app.ts'
 
 /** The parts of a package.json that tell what an application is. Whatever is of another type than it should be is left out. */
 export interface PackageManifest {
+  readonly name: unknown
   readonly main: unknown
   readonly scripts: Readonly<Record<string, unknown>>
   readonly dependencies: Readonly<Record<string, unknown>>
@@ -15,6 +16,7 @@ export async function readManifest(app: App): Promise<PackageManifest> {
   const text = (await app.has('package.json')) ? await app.read('package.json') : undefined
   const json = objectOf(parse(text ?? '{}'))
   return {
+    name: json['name'],
     main: json['main'],
     scripts: objectOf(json['scripts']),
     dependencies: objectOf(json['dependencies']),

@@ -3,9 +3,10 @@ import { join, matchesGlob } from 'node:path'
 import { App } from './app.ts'
 import type { FrontEnd } from './front-end.ts'
 import { isNxProject } from './nx-front-end.ts'
-import { type PackageManifest, readManifest } from './package-manifest.ts'
+import { readManifest } from './package-manifest.ts'
 import { otherScripts, serverFiles, serverScripts } from './start-files.ts'
 import { findWebFramework } from './web-frameworks.ts'
+import { hasServer, isLibrary, type Member, neededBy } from './workspace-library.ts'
 
 /** The folders of a workspace's packages, by the patterns that package.json or pnpm-workspace.yaml has for them. */
 export async function workspaceFolders(root: App, given: readonly string[]): Promise<string[]> {
@@ -48,8 +49,8 @@ export async function topMayServe(root: App): Promise<boolean> {
 }
 
 /**
- * The folder of the front end that is all that a workspace has to show: the only one, or the only one with a start script, where nothing else
- * starts and nothing is a server.
+ * The folder of the front end that is all that a workspace has to show: the only one, or the only one with a start script, where everything else
+ * is shown to be a library. What nobody knows may be its server, which nginx would serve the front end without.
  */
 export async function soleFrontEnd(
   root: App,
@@ -58,37 +59,56 @@ export async function soleFrontEnd(
   const folders = await applicationFolders(root)
   if (folders.length === 0 || (await topStarts(root)) || (await topMayServe(root))) return undefined
   if ((await findWebFramework(root)) !== undefined || (await frontEndOf(root)) !== undefined) return undefined
-  const found = await Promise.all(
-    folders.map(async dir => {
-      const app = new App(root.at(dir))
-      const frontEnd = await frontEndOf(app)
-      const manifest = await readManifest(app)
-      const starts = isText(manifest.scripts['start'])
-      if (frontEnd !== undefined && !frontEnd.guessed) return { dir, starts, is: 'front end' } as const
-      const isServer = starts || (await mayServe(app, manifest)) || (await isNxProject(app))
-      return { dir, starts, is: isServer ? 'server' : 'library' } as const
-    }),
-  )
-  if (found.some(each => each.is === 'server')) return undefined
-  const frontEnds = found.filter(each => each.is === 'front end')
-  const shown = frontEnds.length === 1 ? frontEnds : frontEnds.filter(({ starts }) => starts)
-  return shown.length === 1 ? shown[0]?.dir : undefined
+  const top = await readManifest(root)
+  if (Object.entries(top.scripts).some(([name, script]) => startNames.test(name) && runtimes.test(String(script))))
+    return undefined
+  const memberOf = async (dir: string) => {
+    const app = new App(root.at(dir))
+    return { dir, app, manifest: await readManifest(app) }
+  }
+  const isFrontEnd = async ({ app }: Member) => {
+    const frontEnd = await frontEndOf(app)
+    return frontEnd !== undefined && !frontEnd.guessed
+  }
+  const members = await Promise.all(folders.map(memberOf))
+  const answers = await Promise.all(members.map(isFrontEnd))
+  const frontEnds = members.filter((_, n) => answers[n])
+  const shown =
+    frontEnds.length === 1 ? frontEnds : frontEnds.filter(({ manifest }) => isText(manifest.scripts['start']))
+  const [only, ...more] = shown
+  if (only === undefined || more.length > 0) return undefined
+
+  const others = members.filter((_, n) => !answers[n])
+  const names = neededBy([top, ...frontEnds.map(({ manifest }) => manifest)], members)
+  const isNeeded = ({ manifest }: Member) => typeof manifest.name === 'string' && names.has(manifest.name)
+  for (const other of others) if (!(await isLibrary(other, isNeeded(other)))) return undefined
+  const known = [...frontEnds, ...others.filter(isNeeded)].map(({ dir }) => dir)
+  const isKnown = (dir: string) => known.some(each => dir === each || dir.startsWith(`${each}/`))
+  for (const dir of await foldersBelow(root, 4)) {
+    if (isKnown(dir) || asides.test(dir)) continue
+    if (await isOfAnotherLanguage(root, dir)) return undefined
+    if (folders.includes(dir) || !(await root.has(join(dir, 'package.json')))) continue
+    // No package of the workspace, and so nothing that the front end imports.
+    const member = await memberOf(dir)
+    if ((await hasServer(member)) && !(await isFrontEnd(member))) return undefined
+  }
+  return only.dir
 }
 
-/** Packages of servers and of workers, whose applications need no start script to be one. */
-const serverPackages =
-  /^(express|fastify|koa|@hapi\/hapi|hono|polka|h3|elysia|restify|socket\.io|ws|graphql-yoga|@apollo\/server|@trpc\/server|moleculer|bullmq|bee-queue|agenda|node-cron|discord\.js|telegraf|grammy|probot|wrangler|serverless|firebase-functions|@google-cloud\/functions-framework)$/
+/** Scripts of the top by which people start something. */
+const startNames = /^(start|serve|server|prod|production|worker|api|backend)([:._-]|$)/
+const runtimes = /\b(node|bun|deno|tsx|ts-node|pm2)\s/
 
-/** Scripts that run a program anew with each change. */
-const watchers =
-  /\b(tsx|nodemon|ts-node-dev|tsnd|ts-node|nest|wrangler)\s|\bnode\s+--watch|\bbun\s+(run\s+)?--(watch|hot)/
+/** Folders that nobody deploys, whatever is in them. */
+const asides = /(^|\/)(e2e|tests?|__tests__|fixtures|__fixtures__|examples?|templates?)(\/|$)/
 
-/** True if a package may be a server or a worker, though nothing starts it. */
-async function mayServe(app: App, { scripts, dependencies, devDependencies }: PackageManifest): Promise<boolean> {
-  const names = Object.keys({ ...dependencies, ...devDependencies })
-  if (names.some(name => serverPackages.test(name)) || (await app.firstOf(serverFiles)) !== undefined) return true
-  if (Object.values(scripts).some(script => isText(script) && watchers.test(script))) return true
-  return (await findWebFramework(app)) !== undefined
+/** Files by which an application in another language is known. */
+const otherLanguages =
+  /^(go\.mod|main\.go|requirements\.txt|pyproject\.toml|Pipfile|setup\.py|(manage|main|app|wsgi|asgi)\.py|Cargo\.toml|Gemfile|config\.ru|composer\.json|index\.php|pom\.xml|build\.gradle(\.kts)?|build\.sbt|deps\.edn|project\.clj|mix\.exs|deno\.jsonc?|Package\.swift|.*\.(cs|fs|vb)proj|Procfile)$/
+
+async function isOfAnotherLanguage(root: App, dir: string): Promise<boolean> {
+  const names = await readdir(root.at(dir)).catch(() => [])
+  return names.some(name => otherLanguages.test(name))
 }
 
 /** The folders of a workspace's packages, and of Nx's applications. */

@@ -123,7 +123,7 @@ describe('a workspace', () => {
     })
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain('the workspace has no server, and these front ends: apps/docs, apps/web')
+    expect(output).toContain('the workspace has no server that is known, and these front ends: apps/docs, apps/web')
     expect(output).toContain('BP_NODE_PROJECT_PATH=apps/docs')
     expect(managers.commands).toEqual([])
   })

@@ -36,6 +36,35 @@ describe('the only front end of a workspace', () => {
       { ...top({ main: 'index.js', scripts: { build: 'turbo build' } }), ...front },
     ],
     [
+      'beside libraries that build, watch and test, tools, and what the front end needs',
+      {
+        ...top({ devDependencies: { '@r/config': '*' } }),
+        ...front,
+        'apps/web/package.json': json({ name: 'web', dependencies: { '@r/ui': '*' }, ...vite }),
+        'packages/ui/package.json': json({
+          name: '@r/ui',
+          dependencies: { '@r/wasm': '*' },
+          scripts: { dev: 'tsup --watch' },
+        }),
+        'packages/ui/src/index.tsx': "import './styles.css'",
+        'packages/wasm/package.json': json({ name: '@r/wasm', scripts: { build: 'wasm-pack build' } }),
+        'packages/wasm/Cargo.toml': '',
+        'packages/config/package.json': json({ name: '@r/config' }),
+        'packages/config/index.js': 'require("x")',
+        'packages/types/package.json': json({
+          name: 'types',
+          types: 'src/index.ts',
+          scripts: { dev: 'rm -rf dist && tsc -w' },
+        }),
+        'packages/types/src/index.ts': 'export type A = 1',
+        'packages/cjs/package.json': json({ name: 'cjs', main: './lib.js' }),
+        'packages/cjs/lib.js': 'module.exports = 1',
+        'packages/e2e/package.json': json({ name: 'e2e', scripts: { e2e: 'playwright test', lint: 'eslint .' } }),
+        'examples/go/go.mod': '',
+        'tools/gen/package.json': json({ type: 'module' }),
+      },
+    ],
+    [
       'with a start script, beside one without',
       {
         ...top(),
@@ -84,6 +113,56 @@ describe('the only front end of a workspace', () => {
     ],
     ['a front end at the top', { ...top({ ...vite, scripts: { build: 'vite build' } }), ...front }],
     ['no workspace', { 'package.json': '{}', ...front }],
+    ...(
+      [
+        ['a script start:prod', { scripts: { build: 'tsc', 'start:prod': 'node dist/main' } }],
+        ['a script serve', { scripts: { serve: 'node dist/main' } }],
+        ['a file that Bun runs', { scripts: { dev: 'bun src/index.ts' } }],
+        ['a script after a bundler', { scripts: { dev: 'tsup --watch --onSuccess "node dist/a.js"' } }],
+        ['a command after a bundler', { scripts: { dev: 'tsc && node dist/a.js' } }],
+        ['Feathers', { dependencies: { '@feathersjs/koa': '5' } }],
+        ['Strapi', { dependencies: { '@strapi/strapi': '5' } }],
+        ['a worker of Kafka', { main: 'index.js', dependencies: { kafkajs: '2' } }],
+      ] as const
+    ).map(([name, about]): [string, Tree] => [
+      `a package with ${name}`,
+      { ...top(), ...front, 'apps/api/package.json': json({ name: 'api', ...about }) },
+    ]),
+    ...[
+      "import { createServer } from 'node:http'\nexport const a = 1",
+      "const http = require('http')\nmodule.exports = http",
+      'export default { fetch: () => new Response() }',
+      "import { work } from 'queue'\nawait work()",
+    ].map((text): [string, Tree] => [
+      `a package with ${text}`,
+      {
+        ...top(),
+        ...front,
+        'apps/api/package.json': json({ name: 'api', main: 'index.js' }),
+        'apps/api/index.js': text,
+      },
+    ]),
+    [
+      'a server that the front end has types of',
+      {
+        ...top(),
+        ...front,
+        'apps/web/package.json': json({ name: 'web', devDependencies: { vite: '8', api: '*' } }),
+        'apps/api/package.json': json({ name: 'api', scripts: { 'start:prod': 'node dist/main' } }),
+      },
+    ],
+    ...[
+      'apps/api/go.mod',
+      'apps/api/requirements.txt',
+      'backend/main.py',
+      'services/a/Api.csproj',
+      'server/pom.xml',
+    ].map((file): [string, Tree] => [file, { ...top(), ...front, [file]: '' }]),
+    [
+      'a server that is no package of the workspace',
+      { ...top(), ...front, 'server/package.json': json({ dependencies: { express: '5' } }) },
+    ],
+    ['a script of the top', { ...top({ scripts: { 'start:prod': 'node apps/api/main.js' } }), ...front }],
   ])('is not chosen beside %s', async (_name, tree) => {
     expect(await chosenOf(tree)).toBe('')
   })
