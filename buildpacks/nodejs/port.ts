@@ -28,8 +28,8 @@ export async function warnOfAddress(app: App, log: Log, command: string): Promis
   const source = file === undefined ? undefined : await app.read(file)
   if (source === undefined) return
   const addresses = addressesOf(source)
-  // Minifiers write 3000 as 3e3.
-  const fixed = addresses.find(({ port }) => /^(\d{2,5}|\de3)$/.test(port ?? ''))
+  // Of several the application's may be the one that a variable says.
+  const [fixed] = addresses.every(isFixed) ? addresses : []
   const number = Number(fixed?.port)
   // A file that reads PORT has the number as its default.
   if (fixed && !/\bPORT\b/.test(source))
@@ -39,13 +39,18 @@ export async function warnOfAddress(app: App, log: Log, command: string): Promis
     )
   const isFastify = /['"`]fastify['"`]/.test(source)
   const isHidden = ({ host, isComplete }: Address) => (host === undefined ? isFastify && isComplete : local.test(host))
-  const hidden = addresses.find(address => address.port !== undefined && isHidden(address))
+  const areHidden = addresses.every(address => address.port !== undefined && isHidden(address))
+  const [hidden] = areHidden ? addresses : []
   if (hidden)
     log.warning(
       `${file}:${hidden.line} listens on localhost alone, where nothing from outside the container reaches it`,
       `Let it listen on every address: host "0.0.0.0"${hidden.host === undefined ? ', as in listen({ port, host: "0.0.0.0" })' : ''}.`,
     )
 }
+
+/** Minifiers write 3000 as 3e3. A word that is no address, as in `bus.listen(1234, 'topic')`, is of something else than a server. */
+const isFixed = ({ port, host }: Address): boolean =>
+  /^(\d{2,5}|\de3)$/.test(port ?? '') && (local.test(host ?? '') || !/^['"`][^.:]*['"`]$/.test(host ?? ''))
 
 /** The file that is compiled only when the application starts: `tsc && node dist/index.js`. */
 async function sourceOfMissing(app: App, command: string): Promise<string | undefined> {
@@ -54,7 +59,10 @@ async function sourceOfMissing(app: App, command: string): Promise<string | unde
 }
 
 function addressesOf(source: string): Address[] {
-  return [...source.matchAll(listens)].map(({ 0: call, index }) => {
+  const isComment = (index: number) =>
+    /^\s*(\/\/|\/?\*)/.test(source.slice(source.lastIndexOf('\n', index - 1) + 1, index))
+  const found = [...source.matchAll(listens)].filter(({ index }) => !isComment(index))
+  return found.map(({ 0: call, index }) => {
     const line = source.slice(0, index).split('\n').length
     const words = source.slice(index + call.length, index + call.length + 400)
     if (!call.endsWith('{')) {

@@ -1018,6 +1018,14 @@ describe('the start', () => {
       { 'index.ts': 'const port = 4000;\nserve({ port, fetch: app.fetch })' },
       'index.ts:2 listens on port 4000',
     ],
+    [
+      'a variable beside metrics on a number',
+      'node index.js',
+      { 'index.js': 'createServer(metrics).listen(9464)\napp.listen(config.port)' },
+      undefined,
+    ],
+    ['what is no server', 'node index.js', { 'index.js': 'bus.listen(1234, "topic")' }, undefined],
+    ['a comment', 'node index.js', { 'index.js': '// app.listen(3000)\nstart()' }, undefined],
     ['a file that is not there', 'node dist/a.js', {}, undefined],
     ['a program', 'next start', { 'index.js': 'app.listen(3000)' }, undefined],
   ])('on a port of its own is warned of: %s', async (_name, start, app, expected) => {
@@ -1074,6 +1082,11 @@ describe('the start', () => {
       'an argument after a call',
       "app.listen(parseInt(process.env.PORT, 10), 'localhost')",
       'listens on localhost alone',
+    ],
+    [
+      'an inner server beside the application',
+      "createServer(metrics).listen(9464, 'localhost')\napp.listen(config.port)",
+      undefined,
     ],
     ['a message with the word', 'app.listen(process.env.PORT, () => log("localhost"))', undefined],
   ])('on localhost alone is warned of: %s', async (_name, source, expected) => {
