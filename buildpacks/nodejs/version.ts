@@ -55,16 +55,17 @@ export async function requestedNode({ env }: Pick<Context, 'env'>, { app, json, 
   return own ?? (app === root ? undefined : await requestedVersion({ app: root, env }, rootJson))
 }
 
-/** nvm ignores what follows a `#`, and blank lines. */
+/** nvm ignores what follows a `#`, and blank lines. `system` is whatever the machine has, and asks for nothing here. */
 function firstLine(text = ''): string | undefined {
   const lines = text.split('\n').map(line => line.replace(/#.*/, '').trim())
-  return lines.find(line => line !== '')
+  const first = lines.find(line => line !== '')
+  return first === 'system' ? undefined : first
 }
 
 /** asdf's file: a tool a line, then its version and perhaps others to fall back on. */
 async function fromToolVersions(app: App): Promise<VersionRequest | undefined> {
   const found = /^[ \t]*(?:nodejs|node)[ \t]+([^\s#]+)/m.exec((await app.read('.tool-versions')) ?? '')
-  return found?.[1] === undefined ? undefined : { spec: found[1], where: '.tool-versions' }
+  return found?.[1] === undefined || found[1] === 'system' ? undefined : { spec: found[1], where: '.tool-versions' }
 }
 
 /** mise's file: `[tools] node = "24"`, or a list, or a table with a version. */
@@ -75,6 +76,7 @@ async function fromMise(app: App): Promise<VersionRequest | undefined> {
   const node: unknown = (tools as Record<string, unknown> | undefined)?.['node']
   const first: unknown = Array.isArray(node) ? node[0] : node
   const spec = typeof first === 'object' && first !== null && 'version' in first ? first.version : first
+  if (spec === 'system') return undefined
   return typeof spec === 'string' || typeof spec === 'number' ? { spec: String(spec), where } : undefined
 }
 

@@ -16,6 +16,7 @@ import { type LayerRoom, provideLayer } from './layer.ts'
 import { Log, type Output } from './log.ts'
 import { writeOffers } from './offers.ts'
 import { OwnCommands } from './own-commands.ts'
+import { noteFolders } from './version-files.ts'
 import { planDocument } from './plan.ts'
 import { isSet, readPlatformEnv, targetOf } from './platform.ts'
 import { Seals } from './seal.ts'
@@ -142,6 +143,8 @@ async function build(buildpack: Buildpack, context: Context, { env }: Invocation
     layer: (name, definition) => provideLayer(room, name, definition),
     seal: ({ name, path }) => seals.add(name, path, { launch: false, build: false, cache: true }),
   }
+  // A file that cannot be read is an error of the language that needs it.
+  if (buildpack.ownCommands !== undefined) await noteFolders(context.app, log).catch(() => undefined)
   const result = await buildpack.build(buildContext)
   if (buildpack.ownCommands !== undefined) await own.finish(context.run, layersDir, buildpack.ownCommands === 'after')
   await seals.check(context.log)

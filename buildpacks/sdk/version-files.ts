@@ -1,5 +1,6 @@
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import type { App } from './app.ts'
+import type { Log } from './log.ts'
 
 /** A version as somebody asked for it, and where. */
 export interface VersionRequest {
@@ -7,11 +8,14 @@ export interface VersionRequest {
   readonly where: string
 }
 
+/** Whether a text of a version manager's file asks for a version: `system` and `path:` are of whatever the developer's machine has. */
+export const asksForVersion = (text: string): boolean => !/^(?:system$|path:)/.test(text)
+
 /** A file that holds one version and nothing else, `.python-version` or `.nvmrc`: its first line that is no comment. */
 export async function fromVersionFile(app: App, where: string): Promise<VersionRequest | undefined> {
   const lines = ((await app.read(where)) ?? '').split('\n').map(line => line.replace(/#.*/, '').trim())
   const value = lines.find(line => line !== '')
-  return value === undefined ? undefined : { value, where }
+  return value === undefined || !asksForVersion(value) ? undefined : { value, where }
 }
 
 /** The files of asdf and mise, which hold the versions of many tools. `tools` are the names of one: `nodejs`, `node`. */
@@ -26,21 +30,46 @@ export async function fromEach(places: readonly Promise<VersionRequest | undefin
 
 /** asdf's `.tool-versions`: a line for each tool, the preferred version first. */
 export async function fromToolVersions(app: App, ...tools: string[]): Promise<VersionRequest | undefined> {
-  for (const line of ((await app.read('.tool-versions')) ?? '').split('\n')) {
+  const [, value] = (await toolVersions(app)).find(([tool]) => tools.includes(tool)) ?? []
+  return value === undefined || !asksForVersion(value) ? undefined : { value, where: '.tool-versions' }
+}
+
+async function toolVersions(app: App): Promise<(readonly [tool: string, value: string])[]> {
+  return ((await app.read('.tool-versions')) ?? '').split('\n').flatMap(line => {
     const [tool = '', value] = line.replace(/#.*/, '').trim().split(/\s+/)
-    if (tools.includes(tool) && value !== undefined) return { value, where: '.tool-versions' }
-  }
-  return undefined
+    return value === undefined ? [] : [[tool, value] as const]
+  })
 }
 
 /** mise's `[tools]`: `python = "3.13"`, a list, or a table with a version. */
 export async function fromMise(app: App, ...names: string[]): Promise<VersionRequest | undefined> {
+  const { where, tools } = await miseTools(app)
+  const [, value] = names.flatMap(name => tools.filter(([tool]) => tool === name))[0] ?? []
+  return value === undefined || !asksForVersion(value) ? undefined : { value, where }
+}
+
+async function miseTools(app: App): Promise<{ where: string; tools: readonly (readonly [string, string])[] }> {
   const where = await app.firstOf(['mise.toml', '.mise.toml', 'mise/config.toml', '.config/mise.toml'])
-  if (where === undefined) return undefined
+  if (where === undefined) return { where: '', tools: [] }
   const { tools } = parseToml((await app.read(where)) ?? '', where)
-  if (typeof tools !== 'object' || tools === null) return undefined
-  const wanted: unknown = names.map(name => (tools as Record<string, unknown>)[name]).find(Boolean)
-  const first: unknown = Array.isArray(wanted) ? wanted[0] : wanted
-  const value = typeof first === 'object' && first !== null && 'version' in first ? first.version : first
-  return typeof value === 'string' || typeof value === 'number' ? { value: String(value), where } : undefined
+  if (typeof tools !== 'object' || tools === null) return { where, tools: [] }
+  const found = Object.entries(tools).flatMap(([tool, wanted]: readonly [string, unknown]) => {
+    const first: unknown = Array.isArray(wanted) ? wanted[0] : wanted
+    const value = typeof first === 'object' && first !== null && 'version' in first ? first.version : first
+    return typeof value === 'string' || typeof value === 'number' ? [[tool, String(value)] as const] : []
+  })
+  return { where, tools: found.filter(([, value]) => value !== '') }
+}
+
+/** Says which lines of version managers' files name a folder of the developer's machine, which nothing here has. */
+export async function noteFolders(app: App, log: Log): Promise<void> {
+  const { where, tools } = await miseTools(app)
+  const all = [
+    ...(await toolVersions(app)).map(entry => ['.tool-versions', ...entry]),
+    ...tools.map(t => [where, ...t]),
+  ]
+  for (const [file, tool, value = ''] of all) {
+    if (value.startsWith('path:'))
+      log.info(`${file}: ${tool} ${value} is a folder of another machine, and asks for no version here`)
+  }
 }

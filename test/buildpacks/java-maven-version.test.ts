@@ -76,6 +76,7 @@ describe('the version of Maven', () => {
     ],
     [{ '.sdkmanrc': 'java=21-tem\nmaven=3.9.9\n' }, {}, '3.9.9', []],
     [{ '.tool-versions': 'maven 3.9.9\n' }, {}, '3.9.9', []],
+    [{ '.tool-versions': 'maven system\n', 'mise.toml': '[tools]\nmaven = "system"\n' }, {}, '3.9.9', []],
   ])('%j %j: %s', async (app, env, version, runs) => {
     const { output, exitCode, ...provided } = await provide(app, env)
     expect(exitCode, output).toBe(0)

@@ -161,6 +161,16 @@ describe('the version of Node', () => {
       { '.tool-versions': 'ruby 3.4.1\nnodejs 22.20.0 # web\n' },
       'Node 22.20.0: .tool-versions asks for 22.20.0',
     ],
+    [
+      'whatever a machine has asks for nothing',
+      {
+        '.nvmrc': 'system',
+        '.tool-versions': 'nodejs system\n',
+        'mise.toml': '[tools]\nnode = "system"\n',
+        '.node-version': '22.20.0',
+      },
+      'Node 22.20.0: .node-version asks for 22.20.0',
+    ],
     ['mise.toml', { 'mise.toml': '[tools]\nnode = "22"\n' }, 'Node 22.21.0: mise.toml asks for 22'],
     [
       'mise.toml with a table',

@@ -67,6 +67,17 @@ describe('the version of an installer', () => {
     }
   })
 
+  it.each<[Tree, string]>([
+    [{ '.tool-versions': 'poetry system\npython system\n' }, ''],
+    [{ 'mise.toml': '[tools]\npoetry = "system"\n', '.python-version': 'system\n' }, ''],
+    [{ 'mise.toml': '[tools]\npoetry = ["path:/opt/poetry"]\n' }, 'mise.toml: poetry path:/opt/poetry is a folder'],
+  ])('is none that a file of a version manager leaves to the machine: %j', async (app, line) => {
+    const { project } = await pythonProject({ ...poetry, ...app })
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(line)
+  })
+
   it.each<[Tree, Record<string, string>, RegExp]>([
     [
       poetry,
