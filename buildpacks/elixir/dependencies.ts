@@ -70,6 +70,7 @@ export async function provideDependencies(
   const layer = await context.layer('dependencies', {
     title: 'the dependencies',
     types: { cache: true },
+    step: 'install',
     key: {
       toolchain: toolchain.version,
       'mix.lock': digestOf(lock ?? ''),

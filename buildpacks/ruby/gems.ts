@@ -43,6 +43,7 @@ export async function provideGems(
   const layer = await context.layer('gems', {
     title: `the gems of ${gemfile.lockFile}`,
     types: { launch, cache: restored },
+    step: 'install',
     key: {
       Ruby: ruby.version,
       Bundler: lock.bundler ?? ruby.bundler,

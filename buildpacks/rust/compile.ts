@@ -97,6 +97,7 @@ export interface Compilation {
 export async function compile(context: BuildContext, job: Compilation, out: string): Promise<RustProgram[]> {
   const { log } = context
   const { cargo, args } = job
+  const own = await context.ownCommand('build')
   const target = await context.layer('target', {
     title: 'compiled crates',
     types: { cache: true },
@@ -104,6 +105,8 @@ export async function compile(context: BuildContext, job: Compilation, out: stri
       Rust: job.rust,
       'Cargo.lock': digestOf(job.lockText),
       arguments: [args.profile, ...args.features].join(' '),
+      // What another command has left there may look like what this one makes.
+      ...(own && { [own.name]: digestOf(own.value) }),
     },
     create: async () => {},
   })

@@ -6,6 +6,7 @@ import { formatToml, parseToml } from '../../lifecycle/spec/toml.ts'
 import type { LayerTypes, Metadata } from '../../lifecycle/spec/types.ts'
 import { type LayerEnv, writeLayerEnv } from './env.ts'
 import type { Log } from './log.ts'
+import type { Step } from './own-commands.ts'
 import type { Component } from './sbom/component.ts'
 import type { Seals } from './seal.ts'
 import { hasSbom, removeSbom, type SbomFormat, type SbomSubject, writeSbom } from './sbom/files.ts'
@@ -26,6 +27,8 @@ export interface LayerDefinition<K extends LayerKey = LayerKey> {
   /** `cache` brings it back in the next build; `launch` alone lets the next image have it again without its bytes. */
   readonly types: Partial<LayerTypes>
   readonly key: K
+  /** The step whose programs fill it. A command of the user's in their place fills it in each build: what that reads is not known. */
+  readonly step?: Step
   /**
    * Judges the layer of an earlier build by its key. Without this, the two keys have to be equal, and the buildpack's version
    * and program the same: another one may fill the layer in another way.

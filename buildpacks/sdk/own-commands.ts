@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import type { App } from './app.ts'
 import type { Run } from './command.ts'
 import { detectLanguage } from './detection.ts'
+import { digestOf } from './files.ts'
+import { drop, type LayerDefinition, type LayerKey } from './layer.ts'
 import type { Log } from './log.ts'
 import { firstSetting } from './platform.ts'
 
@@ -47,6 +49,16 @@ export class OwnCommands {
   async find(step: Step): Promise<OwnCommand | undefined> {
     const command = ownCommand(this.#env, step)
     return command === undefined || (await this.#areOfNode()) ? undefined : command
+  }
+
+  /** A layer that a command fills is never one of an earlier build; nor does what it left stay there without it. */
+  async layerOf<K extends LayerKey>(definition: LayerDefinition<K>): Promise<LayerDefinition> {
+    const { key, step } = definition
+    const command = step === undefined ? undefined : await this.find(step)
+    if (command === undefined) return definition
+    const { name, value } = command
+    const restore = () => drop(`${name} reads what may have changed`)
+    return { ...definition, key: { ...key, [name]: digestOf(value) }, restore }
   }
 
   /** Programs with a step, replaced. */

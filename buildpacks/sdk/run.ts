@@ -140,7 +140,7 @@ async function build(buildpack: Buildpack, context: Context, { env }: Invocation
     ownCommand: step => own.find(step),
     plan,
     store: await readStore(layersDir),
-    layer: (name, definition) => provideLayer(room, name, definition),
+    layer: async (name, definition) => provideLayer(room, name, await own.layerOf(definition)),
     seal: ({ name, path }) => seals.add(name, path, { launch: false, build: false, cache: true }),
   }
   // A file that cannot be read is an error of the language that needs it.

@@ -372,6 +372,14 @@ describe('caches', () => {
     expect(await project.read('layers/programs/bin/shop')).toContain('changed')
   })
 
+  it('are none that another command has left', async () => {
+    const { project } = await rustProject(shop)
+    await project.build()
+    await project.nextBuild()
+    project.setEnv({ RAILPACK_BUILD_CMD: 'make' })
+    expect((await project.build()).output).toContain('Creating compiled crates (RAILPACK_BUILD_CMD is new)')
+  })
+
   it('X40: believe nothing of an earlier build but archives that Cargo.lock knows', async () => {
     const { project } = await rustProject(shop)
     await project.build()

@@ -92,6 +92,36 @@ describe('the user’s own commands', () => {
     expect(commands[0]?.env['MODE']).toBe('x')
   })
 
+  it('fill a layer in each build, whatever its key, and leave nothing there without them', async () => {
+    const lines: string[] = []
+    const buildpack = defineBuildpack({
+      ownCommands: 'left',
+      detect: () => pass('always'),
+      async build({ layer, run }) {
+        const create = async () => void (await run(['tool', 'fetch'], { step: 'install' }))
+        await layer('packages', {
+          title: 'packages',
+          types: { launch: true },
+          step: 'install',
+          key: { a: '1' },
+          create,
+        })
+        return {}
+      },
+    })
+    const runner = ({ argv }: Command) => {
+      lines.push(argv.join(' '))
+      return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' })
+    }
+    const project = await openProject({ buildpack, dir: await buildpackDir(), app: {}, env: install, runner })
+    for (const env of [install, install, { RAILPACK_INSTALL_CMD: './other' }, {}, {}]) {
+      project.setEnv(env)
+      expect((await project.build()).output).not.toContain('Warning')
+      await project.nextBuild()
+    }
+    expect(lines).toEqual(['bash -c ./fetch', 'bash -c ./fetch', 'bash -c ./other', 'tool fetch'])
+  })
+
   it('that nothing gives way to are spoken of', async () => {
     const { lines, output } = await built({ ...install, ...build }, async () => {}, { ownCommands: 'left' })
     expect(lines).toEqual([])
