@@ -123,5 +123,6 @@ async function provideCMake(context: BuildContext, temp: string): Promise<CMake>
     key: { CMake: version, architecture: target.arch, 'Debian packages': digestOf(JSON.stringify(packages)) },
     create: async dir => unpackPackages(run, await archive.download(packages), dir),
   })
+  context.seal(layer)
   return { program: join(layer.path, 'usr/bin/cmake'), env: { LD_LIBRARY_PATH: libraryDir(layer.path, target.arch) } }
 }

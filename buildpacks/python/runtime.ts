@@ -170,6 +170,7 @@ export async function provideHeaders(
       for (const part of ['share', 'lib']) await rm(join(dir, 'usr', part), { recursive: true, force: true })
     },
   })
+  context.seal(layer)
   return [`usr/include/python${minor}`, 'usr/include'].map(path => join(layer.path, path))
 }
 

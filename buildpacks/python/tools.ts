@@ -69,6 +69,7 @@ async function provideTool(
       await installTool(context, { python, pip, program }, { tool, version, chosen, flags })
     },
   })
+  context.seal(layer)
   return join(layer.path, 'bin', tool)
 }
 
@@ -96,6 +97,7 @@ export async function provideAskedPip(context: BuildContext, python: Python, pip
       })
     },
   })
+  context.seal(layer)
   return { version, modules: layer.path }
 }
 

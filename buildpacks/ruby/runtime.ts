@@ -153,6 +153,7 @@ export async function provideHeaders(
       await relinkLibraries(libraryDir(dir, target.arch), ruby.libraries)
     },
   })
+  context.seal(layer)
   return { LIBRARY_PATH: libraryDir(layer.path, target.arch) }
 }
 

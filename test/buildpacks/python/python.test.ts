@@ -564,6 +564,14 @@ describe('packages', () => {
     expect((await project.build()).output).toMatch(/Creating packages of \w+.lock \(\w+.lock changed\)/)
   })
 
+  it('X40 the layer of headers is kept for no later build if a package changes it', async () => {
+    const { project, debian } = await pythonProject(flaskApp)
+    debian.leftovers = ['../headers/usr/include/evil.h']
+    const first = await project.build()
+    expect(first.output).toContain('the layer headers was changed after it was finished')
+    expect(first.layers['headers']?.types.cache).toBe(false)
+  })
+
   it('C21 of a lock file that names folders are installed in each build', async () => {
     const lock = '[[package]]\nname = "x"\nsource = { directory = "lib" }\n'
     const { project } = await pythonProject({ 'uv.lock': lock, 'pyproject.toml': '[project]\n', 'app.py': '' })
