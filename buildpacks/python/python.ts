@@ -114,17 +114,19 @@ async function install(
   { temp, launch }: { readonly temp: string; readonly launch: boolean },
 ): Promise<Installed> {
   const archive = await DebianArchive.open(context, temp)
-  const uv = async () => provideUv(context, await providePip(context, archive), temp)
+  // Each is one layer, finished once: what is sealed is not asked for again.
+  const pipOfDebian = once(() => providePip(context, archive))
+  const uv = once(async () => provideUv(context, await pipOfDebian(), temp))
   const python = await choosePython(context, archive, wanted, uv, launch)
   const installs = (await context.ownCommand('install')) !== undefined
   if (project.kind === 'plain' && !installs) {
     if (launch) await warnOfMissing(context, python)
     return new Set()
   }
-  const debianPip = await providePip(context, archive)
+  const debianPip = await pipOfDebian()
   const pip = await provideAskedPip(context, python, debianPip)
   const base = { python, pip: debianPip, temp }
-  const lockTool = project.kind === 'locked' ? await chooseLockTool(context, base, project.tool) : undefined
+  const lockTool = project.kind === 'locked' ? await chooseLockTool(context, base, project.tool, uv) : undefined
   const cache = await context.layer('pip-cache', {
     types: { cache: true },
     key: {},
@@ -152,6 +154,11 @@ async function install(
   }
   await collectStatic(context, python, { venv: layer.path, installed, libraries })
   return installed
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => (made ??= make())
 }
 
 /** Debian's Python, those that uv can download, and the installers that the package index has. */

@@ -145,6 +145,7 @@ export async function providePip(context: BuildContext, archive: DebianArchive):
       await rm(join(dir, 'usr/share'), { recursive: true, force: true })
     },
   })
+  context.seal(layer)
   return { version, modules: join(layer.path, 'pip') }
 }
 

@@ -10,7 +10,7 @@ import {
   listVersions,
   notToBeHad,
 } from './tool-versions.ts'
-import { provideUv, uvVersion } from './uv.ts'
+import { type Uv, uvVersion } from './uv.ts'
 
 /** The versions of the tools that install what their lock files say, where nothing asks for another. */
 export const lockToolVersions: Readonly<Record<LockTool, string>> = {
@@ -37,13 +37,17 @@ interface Base {
 }
 
 /** uv is a program of its own; the others are installed from PyPI into a layer of the build, on the application's Python. */
-export async function chooseLockTool(context: BuildContext, base: Base, tool: LockTool): Promise<LockToolUse> {
+export async function chooseLockTool(
+  context: BuildContext,
+  base: Base,
+  tool: LockTool,
+  uv: () => Promise<Uv>,
+): Promise<LockToolUse> {
   const usual = lockToolVersions[tool]
   const chosen = await chosenVersion(context, base, tool, usual)
   const version = chosen?.version ?? usual
   if (chosen) context.log.info(reasonOf(tool, chosen))
-  if (tool === 'uv' && version === usual)
-    return { version, provide: async () => (await provideUv(context, base.pip, base.temp)).program }
+  if (tool === 'uv' && version === usual) return { version, provide: async () => (await uv()).program }
   return { version, provide: async () => provideTool(context, base, tool, version, chosen) }
 }
 

@@ -45,6 +45,7 @@ export async function provideUv(context: BuildContext, pip: Pip, temp: string): 
       })
     },
   })
+  context.seal(layer)
   return { version: uvVersion, program: join(layer.path, 'bin/uv') }
 }
 

@@ -564,12 +564,12 @@ describe('packages', () => {
     expect((await project.build()).output).toMatch(/Creating packages of \w+.lock \(\w+.lock changed\)/)
   })
 
-  it('X40 the layer of headers is kept for no later build if a package changes it', async () => {
+  it.each(['headers', 'pip'])('X40 the layer %s is kept for no later build if a package changes it', async name => {
     const { project, debian } = await pythonProject(flaskApp)
-    debian.leftovers = ['../headers/usr/include/evil.h']
+    debian.leftovers = [`../${name}/usr/include/evil.h`]
     const first = await project.build()
-    expect(first.output).toContain('the layer headers was changed after it was finished')
-    expect(first.layers['headers']?.types.cache).toBe(false)
+    expect(first.output).toContain(`the layer ${name} was changed after it was finished`)
+    expect(first.layers[name]?.types.cache).toBe(false)
   })
 
   it('C21 of a lock file that names folders are installed in each build', async () => {
