@@ -30,6 +30,7 @@ const io: Io = {
   program: name => [process.execPath, '--disable-sigusr1', self, name],
   supervisor: join(dirname(self), 'supervisor'),
   landlock: join(dirname(self), 'landlock'),
+  kanikoDir: '/kaniko',
 }
 
 // What we start has no use for it, and buildpacks may be able to see what that has in its environment (K19).

@@ -72,11 +72,11 @@ export async function generate(input: GenerateInput, signal?: AbortSignal): Prom
     await rm(scratch, { recursive: true, force: true })
   }
   const runImage = await selectRunImage(runFiles, input)
-  if (buildFiles > 0 || runImage?.extend === true)
+  if (runImage?.extend === true)
     input.reporter.event({
       type: 'warning',
-      text: 'image extensions have Dockerfiles to apply, which extender does not do yet: the phases after restorer refuse to go on',
-      fix: 'use extensions that only select a run image, with FROM alone',
+      text: 'a run.Dockerfile has more than FROM, and extender does not extend run images yet: exporter refuses to go on',
+      fix: 'use extensions whose run.Dockerfiles only select a run image',
     })
   return {
     analyzed: {

@@ -13,6 +13,8 @@ export interface Executable {
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly workingDir: string
+  /** Without supervision only: root may start it as another user. */
+  readonly user?: { readonly uid: number; readonly gid: number }
   /** If there is any, nothing that the program started is alive when this returns. */
   readonly supervision?: Supervision | undefined
   /** A whole line, without its newline; a line longer than 64 KiB arrives in parts. */
@@ -79,8 +81,8 @@ function start(executable: Executable, outputs: Outputs): Running {
 type Stdio = readonly [number, number, number]
 
 function startGroup(executable: Executable, stdio: Stdio): Running {
-  const { file, args, env, workingDir } = executable
-  const child = spawn(file, args, { cwd: workingDir, env, detached: true, stdio: [...stdio] })
+  const { file, args, env, workingDir, user } = executable
+  const child = spawn(file, args, { cwd: workingDir, env, detached: true, stdio: [...stdio], ...user })
   return {
     exitCode: exitCode(child, executable),
     terminate: () => killGroup(child, 'SIGTERM'),

@@ -8,6 +8,7 @@ export interface Instruction {
   readonly value: string
   /** From 1. */
   readonly line: number
+  readonly hasDocument: boolean
 }
 
 /**
@@ -32,13 +33,14 @@ export function parseDockerfile(text: string, where: string): Instruction[] {
     i--
     const [, name = '', value = ''] = /^\s*([A-Za-z]+)(?:\s+([\s\S]*))?$/.exec(joined) ?? []
     if (name === '') throw wrong(where, start + 1, 'it is no instruction')
-    if (['RUN', 'COPY', 'ADD'].includes(name.toUpperCase()))
-      for (const { word, hasTabs } of hereDocuments(value)) {
-        const end = lines.findIndex((line, at) => at > i && (hasTabs ? line.replace(/^\t+/, '') : line) === word)
-        if (end === -1) throw wrong(where, start + 1, `the here-document ${word} has no end`)
-        i = end
-      }
-    instructions.push({ name: name.toUpperCase(), value: value.trim(), line: start + 1 })
+    const documents = ['RUN', 'COPY', 'ADD'].includes(name.toUpperCase()) ? hereDocuments(value) : []
+    for (const { word, hasTabs } of documents) {
+      const end = lines.findIndex((line, at) => at > i && (hasTabs ? line.replace(/^\t+/, '') : line) === word)
+      if (end === -1) throw wrong(where, start + 1, `the here-document ${word} has no end`)
+      i = end
+    }
+    const hasDocument = documents.length > 0
+    instructions.push({ name: name.toUpperCase(), value: value.trim(), line: start + 1, hasDocument })
   }
   return instructions
 }

@@ -2,7 +2,9 @@ import type { Document } from './table.ts'
 
 // Reasons that many rows share.
 const platformKeeps = 'the platform keeps it; the lifecycle cannot know'
-const dockerfiles = 'Dockerfiles of image extensions are not applied yet: extender says so'
+const dockerfiles = 'run images are not extended yet: extender and exporter say so'
+const applies =
+  'cli/phase/extend: applies the Dockerfiles as root to the build image, and builds as its user with what they set'
 const windows = 'Windows images are not supported'
 const specification = 'it binds the specification itself'
 const baseImages = 'the author of a base image keeps it'
@@ -346,8 +348,8 @@ export const platform: Document = {
             'phases/restore: is for the buildpacks of the group only',
           ],
         },
-        { line: 553, what: 'the build image’s digest is recorded', notApplicable: dockerfiles },
-        { line: 554, what: 'and its manifest and config kept', notApplicable: dockerfiles },
+        { line: 553, what: 'the build image’s digest is recorded', since: '0.10', tests: [applies] },
+        { line: 554, what: 'and its manifest and config kept', since: '0.10', tests: [applies] },
         {
           line: 556,
           what: 'the run image is found again, or a mirror of it',
@@ -388,16 +390,16 @@ export const platform: Document = {
     },
     {
       section: 'Lifecycle Interface › Usage › extender (optional)',
-      rows: [{ line: 569, what: 'extender is run in the image it extends', notApplicable: dockerfiles }],
+      rows: [{ line: 569, what: 'extender is run in the image it extends', notApplicable: platformKeeps }],
     },
     {
       section: 'Lifecycle Interface › Usage › extender (optional) › Outputs',
       rows: [
-        { line: 621, what: 'builder is skipped after it', notApplicable: dockerfiles },
-        { line: 639, what: 'Dockerfiles are applied', notApplicable: dockerfiles },
-        { line: 640, what: 'with the folder as context', notApplicable: dockerfiles },
-        { line: 641, what: 'to the image of analyzed.toml', notApplicable: dockerfiles },
-        { line: 645, what: 'then the build phase runs as the user', notApplicable: dockerfiles },
+        { line: 621, what: 'builder is skipped after it', since: '0.10', tests: [applies] },
+        { line: 639, what: 'Dockerfiles are applied', since: '0.10', tests: [applies] },
+        { line: 640, what: 'with the folder as context', since: '0.10', tests: [applies] },
+        { line: 641, what: 'to the image of analyzed.toml', since: '0.10', tests: [applies] },
+        { line: 645, what: 'then the build phase runs as the user', since: '0.10', tests: [applies] },
         { line: 648, what: 'a Dockerfile may take rebasable away', notApplicable: dockerfiles },
         { line: 650, what: 'a root user in the end fails', notApplicable: dockerfiles },
         { line: 651, what: 'manifest, config and new layers are kept', notApplicable: dockerfiles },
@@ -925,7 +927,7 @@ export const platform: Document = {
     },
     {
       section: 'Image Extensions › Image Extensions Directory Layout',
-      rows: [{ line: 1157, what: 'extensions are in ID/version', notApplicable: dockerfiles }],
+      rows: [{ line: 1157, what: 'extensions are in ID/version', tests: [selected] }],
     },
     {
       section: 'Security Considerations',
@@ -1197,8 +1199,20 @@ export const platform: Document = {
           what: 'each entry has a provider',
           tests: ['spec/plan: refuses %j', 'spec/resolve-plan: holds what the spec says of any group'],
         },
-        { line: 1411, what: 'an extension says so', notApplicable: dockerfiles },
-        { line: 1411, what: 'everything else is none', notApplicable: dockerfiles },
+        {
+          line: 1411,
+          what: 'an extension says so',
+          tests: [
+            'spec/resolve-plan: an extension provides for a later buildpack, and is left out where nothing requires what it provides',
+          ],
+        },
+        {
+          line: 1411,
+          what: 'everything else is none',
+          tests: [
+            'spec/resolve-plan: an extension provides for a later buildpack, and is left out where nothing requires what it provides',
+          ],
+        },
         { line: 1412, what: 'and a requirement', tests: ['spec/plan: refuses %j'] },
         {
           line: 1413,

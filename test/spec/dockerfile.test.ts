@@ -12,12 +12,12 @@ const base = 'ARG base_image\nFROM ${base_image}\n'
 describe('Dockerfiles of image extensions', () => {
   it('are instructions, with continued lines joined and comments left out', () => {
     const text = '# a comment\nfrom a\r\n\nRUN one && \\\n  # between\n\n  two\nENV A="b c"\n'
-    expect(parseDockerfile(text, 'f')).toEqual([
+    expect(parseDockerfile(text, 'f')).toMatchObject([
       { name: 'FROM', value: 'a', line: 2 },
       { name: 'RUN', value: 'one &&   two', line: 4 },
       { name: 'ENV', value: 'A="b c"', line: 8 },
     ])
-    expect(parseDockerfile('# escape=`\nRUN a `\n b \\\n', 'f')).toEqual([{ name: 'RUN', value: 'a  b \\', line: 2 }])
+    expect(parseDockerfile('# escape=`\nRUN a `\n b \\\n', 'f')).toMatchObject([{ name: 'RUN', value: 'a  b \\', line: 2 }])
     expect(parseDockerfile('ENV A=a\\\\\nUSER b\n', 'f').map(({ name }) => name)).toEqual(['ENV', 'USER'])
     const documents = 'RUN <<EOF cat 3<<-"X"\nFROM a\nEOF\nFROM b\n\tX\nRUN echo "a <<b" && cat <<<c\nUSER d\n'
     expect(parseDockerfile(documents, 'f').map(({ name, line }) => `${name} ${line}`)).toEqual([

@@ -36,6 +36,8 @@ export interface Io {
   readonly supervisor: string
   /** Path of the program of lifecycle/engines/landlock. */
   readonly landlock: string
+  /** What restorer leaves for extender (platform.md, "restorer": `<kaniko-dir>`, which is always /kaniko). */
+  readonly kanikoDir?: string
 }
 
 /**

@@ -10,12 +10,13 @@ import { readGroup } from './group.ts'
 
 /** platform.md, "builder". */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
-  const { inputs, features, signal, io } = context
+  const { inputs, env, features, signal, io } = context
   const planPath = inputs.path('plan')
   const { buildpacks: group, extensions } = await readGroup(context)
   const plan = parseResolvedPlan(await readRequired(readUntrusted, planPath), planPath)
   const common = await readBuildpackInputs(context)
-  await refuseToExtend(inputs.path('analyzed'))
+  // extender has applied the Dockerfiles before it starts this process.
+  if (env['BALE_EXTENDED'] !== 'build') await refuseToExtend(inputs.path('analyzed'))
   return {
     images: undefined,
     async run() {
@@ -28,8 +29,8 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 async function refuseToExtend(path: string): Promise<void> {
   const content = await readUntrusted(path)
   if (content === undefined || parseAnalyzed(content, path).buildImage?.extend !== true) return
-  throw new BaleError('input', 'the build image is to be extended, which is not supported', {
+  throw new BaleError('input', 'the build image is to be extended', {
     where: `${path} build-image.extend`,
-    fix: 'build without the image extension that writes a build.Dockerfile',
+    fix: 'run extender in place of builder, as root: it builds as well',
   })
 }

@@ -11,8 +11,8 @@ import { giveTree } from '../../layers/tree/give.ts'
  * the build shares to the CNB user, and continue as that user. Whatever only root can open is opened before. A binary that
  * starts as an ordinary user stays that user, and cannot be told to become another.
  *
- * creator stays root: it holds the credentials and the daemon's socket, and runs no buildpack itself. A binary that needs a
- * socket that only root can open stays root, too.
+ * creator stays root: it holds the credentials and the daemon's socket, and runs no buildpack itself. extender does, as it installs what
+ * Dockerfiles say, and runs buildpacks in a process of their user. A binary that needs a socket that only root can open stays root, too.
  * @returns a function to call after the work: it gives what root has made meanwhile to the CNB user
  */
 export async function dropPrivileges(
@@ -26,7 +26,7 @@ export async function dropPrivileges(
   if (io.user.uid !== 0) checkStays(user, context)
   if (io.user.uid !== 0 || user.uid === 0) return nothing
   for (const dir of owns) await makeWritable(dir, user)
-  const groups = name === 'creator' ? undefined : await groupsToKeep(user, images, context)
+  const groups = staysRoot.includes(name) ? undefined : await groupsToKeep(user, images, context)
   if (groups === undefined) {
     return async () => {
       for (const dir of owns) await giveTree(dir, user)
@@ -36,6 +36,8 @@ export async function dropPrivileges(
   io.become(user, groups)
   return nothing
 }
+
+const staysRoot: readonly string[] = ['creator', 'extender']
 
 function checkStays(wanted: Owner, { io: { user } }: PhaseContext): void {
   if (wanted.uid === user.uid && wanted.gid === user.gid) return

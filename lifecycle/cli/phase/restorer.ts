@@ -6,7 +6,8 @@ import { type RunImageNames, runImageEntry, selectRunImage } from '../../phases/
 import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
 import type { Analyzed } from '../../spec/types.ts'
 import type { Image } from '../../image/image.ts'
-import { parseReference } from '../../image/reference.ts'
+import { atDigest, formatReference, parseReference } from '../../image/reference.ts'
+import { keepBaseImage } from './extend/base-image.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { writeOutput } from './files.ts'
 import { presentOf } from './flags.ts'
@@ -17,25 +18,21 @@ import { readRunDocument } from './run-toml.ts'
 /** platform.md, "restorer". */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, features, log, signal } = context
-  // Tekton's task passes it in every build. Only extender would need what it names.
-  if (inputs.text('build-image') !== undefined)
-    log.event({
-      type: 'note',
-      level: 'debug',
-      text: '-build-image is ignored: Dockerfiles of extensions are not applied',
-    })
   const images = context.resources.use(new Images(context))
   const { buildpacks: group } = await readGroup(context)
   const path = inputs.path('analyzed')
   const content = await readUntrusted(path)
   const analyzed = content === undefined ? {} : parseAnalyzed(content, path)
   await images.checkCache()
-  const checked = features.targets ? await checkRunImage(context, images, analyzed) : analyzed
+  const withTarget = features.targets ? await checkRunImage(context, images, analyzed) : analyzed
+  const build = await buildImage(context, images, analyzed)
+  const checked = build === undefined ? withTarget : { ...withTarget, buildImage: build.found }
   const layers = inputs.path('layers')
   return {
-    owns: [layers, ...presentOf(inputs, 'cache-dir')],
+    owns: [layers, ...presentOf(inputs, 'cache-dir'), ...(build === undefined ? [] : [build.kanikoDir])],
     images,
     async run() {
+      if (build !== undefined) await keepBaseImage(build.kanikoDir, build.image)
       const cache = context.resources.use(await images.cache())
       await restore(
         {
@@ -53,6 +50,23 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
       if (checked !== analyzed) await writeOutput(path, formatAnalyzed(checked))
     },
   }
+}
+
+/** The build image, where Dockerfiles are to be applied to it: extender needs its config, and has no credentials. */
+async function buildImage({ inputs, io, log, signal }: PhaseContext, images: Images, { buildImage: asked }: Analyzed) {
+  const name = inputs.text('build-image')
+  if (asked?.extend !== true) {
+    // Tekton's task names it in every build.
+    if (name !== undefined)
+      log.event({ type: 'note', level: 'debug', text: '-build-image is ignored: no image extension extends it' })
+    return undefined
+  }
+  if (name === undefined) return undefined
+  const image = await images.identified(name, signal)
+  if (image === undefined)
+    throw new BaleError('failed', `the build image ${name} does not exist`, { where: '-build-image' })
+  const reference = formatReference(atDigest(parseReference(name), image.digest))
+  return { image, kanikoDir: io.kanikoDir ?? '/kaniko', found: { reference, extend: true } }
 }
 
 /**

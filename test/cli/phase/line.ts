@@ -122,6 +122,7 @@ export async function machine(
           program: binary => [`/cnb/lifecycle/${binary}`],
           supervisor: '/cnb/lifecycle/supervisor',
           landlock: '/nowhere/landlock',
+          kanikoDir: path('kaniko'),
         },
       )
       return { status, said, lines: said.split('\n') }

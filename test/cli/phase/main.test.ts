@@ -93,12 +93,6 @@ describe('binaries by their names and by verbs', () => {
       said: expect.stringContaining(`ERROR: refusing to run ${name} as root`) as string,
     })
   })
-  it('extender fails clearly, with the status of its phase', async () => {
-    expect(await run(['extender', '-no-color', '-kind', 'run'], env)).toEqual({
-      status: 102,
-      said: 'ERROR: Dockerfiles of image extensions are not applied; use extensions that select a run image, or buildpacks only: run builder instead of extender\n',
-    })
-  })
   it('warns of a flag after the first argument', async () => {
     const { said } = await run(['exporter', '-no-color', 'image', '-daemon'], env)
     expect(said).toContain('Warning: "-daemon" stands after the first argument and is not taken for a flag\n')

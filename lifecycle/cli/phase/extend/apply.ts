@@ -1,0 +1,180 @@
+import { mkdir } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import { findAccount } from '../../../engines/accounts.ts'
+import { BaleError } from '../../../errors.ts'
+import type { Reporter } from '../../../events.ts'
+import type { ContainerConfig } from '../../../image/config.ts'
+import { type Instruction, expandVariables, parseDockerfile } from '../../../spec/dockerfile.ts'
+import { runExecutable } from '../../../phases/run-executable.ts'
+import { copyFiles } from './copy.ts'
+import { splitWords } from './words.ts'
+
+export interface ApplyInput {
+  readonly text: string
+  /** For messages: `build.Dockerfile of acme/tools`. */
+  readonly where: string
+  /** What COPY and ADD copy from. */
+  readonly context: string
+  /** Build arguments; the Dockerfile sees those that it declares with ARG. */
+  readonly args: ReadonlyMap<string, string>
+  readonly config: ContainerConfig
+  readonly reporter: Reporter
+}
+
+/** Where an instruction finds the container: its variables, its user, its directory and its shell. */
+interface State {
+  readonly env: Map<string, string>
+  readonly args: Map<string, string>
+  readonly labels: Map<string, string>
+  user: string
+  workingDir: string
+  shell: readonly string[]
+}
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/**
+ * Applies a Dockerfile of an image extension to the file system of this container, as root (image_extension.md, "Phase: Extension";
+ * docs.docker.com, "Dockerfile reference"). The process must be root: RUN becomes the user that the Dockerfile says.
+ * @returns the config that the image has afterwards
+ * @throws BaleError 'failed' for a RUN that fails, 'input' for an instruction that is not understood; nothing is undone then
+ */
+export async function applyDockerfile(input: ApplyInput, signal?: AbortSignal): Promise<ContainerConfig> {
+  const { config } = input
+  const state: State = {
+    env: new Map((config.Env ?? []).map(entry => pairOf(entry))),
+    args: new Map(),
+    labels: new Map(Object.entries(config.Labels ?? {})),
+    user: config.User ?? '',
+    workingDir: config.WorkingDir || '/',
+    shell: ['/bin/sh', '-c'],
+  }
+  const instructions = parseDockerfile(input.text, input.where)
+  const from = instructions.findIndex(({ name }) => name === 'FROM')
+  for (const instruction of instructions.slice(from + 1)) {
+    signal?.throwIfAborted()
+    await apply(instruction, state, input, signal)
+  }
+  return {
+    ...config,
+    User: state.user,
+    Env: [...state.env].map(([name, value]) => `${name}=${value}`),
+    WorkingDir: state.workingDir,
+    Labels: Object.fromEntries(state.labels),
+  }
+}
+
+async function apply(instruction: Instruction, state: State, input: ApplyInput, signal?: AbortSignal): Promise<void> {
+  const { name, value } = instruction
+  const words = (): string[] => splitWords(value).map(word => expanded(word, state, input, instruction))
+  switch (name) {
+    case 'ARG':
+      for (const word of splitWords(value)) declare(word, state, input, instruction)
+      return
+    case 'ENV':
+      for (const [key, text] of assignments(instruction, words(), input.where)) state.env.set(key, text)
+      return
+    case 'LABEL':
+      for (const [key, text] of assignments(instruction, words(), input.where)) state.labels.set(key, text)
+      return
+    case 'USER':
+      state.user = words().join(' ')
+      return
+    case 'WORKDIR': {
+      const dir = words().join(' ')
+      state.workingDir = isAbsolute(dir) ? dir : join(state.workingDir, dir)
+      await mkdir(state.workingDir, { recursive: true })
+      return
+    }
+    case 'SHELL':
+      state.shell = listOf(value) ?? refuse(instruction, input, 'SHELL wants a list: ["/bin/bash", "-c"]')
+      return
+    case 'COPY':
+    case 'ADD':
+      return copyFiles({
+        name,
+        words: listOf(value) ?? words(),
+        workingDir: state.workingDir,
+        context: input.context,
+        where: at(instruction, input),
+      })
+    case 'RUN':
+      return run(instruction, state, input, signal)
+    default:
+      // CMD, EXPOSE and the like say nothing of the file system: detector has warned of them.
+      return
+  }
+}
+
+async function run(instruction: Instruction, state: State, input: ApplyInput, signal?: AbortSignal): Promise<void> {
+  const { value } = instruction
+  if (value.startsWith('--')) refuse(instruction, input, 'options of RUN are not supported')
+  if (instruction.hasDocument) refuse(instruction, input, 'here-documents are not applied')
+  const argv = listOf(value) ?? [...state.shell, value]
+  const { home, ...user } = await findAccount('/', state.user)
+  const [file = '', ...args] = argv
+  const env = Object.fromEntries([['PATH', defaultPath], ['HOME', home], ...state.args, ...state.env])
+  const { reporter } = input
+  reporter.event({ type: 'note', level: 'info', text: `RUN ${value}` })
+  const exitCode = await runExecutable(
+    {
+      file,
+      args,
+      env,
+      workingDir: state.workingDir,
+      user,
+      onLine: (stream, text) => reporter.event({ type: 'output', stream, text }),
+    },
+    signal,
+  )
+  if (exitCode !== 0)
+    throw new BaleError('failed', `RUN ended with ${exitCode}: ${value}`, {
+      where: at(instruction, input),
+      fix: 'see what it printed above',
+    })
+}
+
+/** `ARG name=default`: the value that the build gives, or else the default; neither leaves it empty, as in Docker. */
+function declare(word: string, state: State, input: ApplyInput, instruction: Instruction): void {
+  const [name, fallback] = word.includes('=') ? pairOf(word) : [word, '']
+  state.args.set(name, input.args.get(name) ?? expanded(fallback, state, input, instruction))
+}
+
+/** `A=b C="d e"`, or the old form `A b c`. */
+function assignments(instruction: Instruction, words: readonly string[], where: string): [string, string][] {
+  const [first = '', ...rest] = words
+  if (!first.includes('=') && rest.length > 0) return [[first, rest.join(' ')]]
+  const wrongOne = words.find(word => !/^[^=]+=/.test(word))
+  if (words.length === 0 || wrongOne !== undefined)
+    throw new BaleError('input', `${instruction.name} wants NAME=value`, { where: `${where}:${instruction.line}` })
+  return words.map(pairOf)
+}
+
+function pairOf(text: string): [string, string] {
+  const at = text.indexOf('=')
+  return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** A variable that is not set is empty. */
+function expanded(text: string, { args, env }: State, input: ApplyInput, instruction: Instruction): string {
+  const unset = [...text.matchAll(/\$\{?(\w+)/g)].map(([, name]): [string, string] => [name as string, ''])
+  const value = expandVariables(text, new Map([...unset, ...args, ...env]))
+  return value ?? refuse(instruction, input, `${text} is not understood`)
+}
+
+/** `["a", "b"]` as JSON has it; undefined for anything else. */
+function listOf(value: string): string[] | undefined {
+  if (!value.startsWith('[')) return undefined
+  try {
+    const list: unknown = JSON.parse(value)
+    return Array.isArray(list) && list.length > 0 && list.every(item => typeof item === 'string') ? list : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const at = ({ line }: Instruction, { where }: ApplyInput): string => `${where}:${line}`
+
+function refuse(instruction: Instruction, input: ApplyInput, message: string): never {
+  throw new BaleError('input', message, { where: at(instruction, input) })
+}

@@ -1,0 +1,79 @@
+import { chmod, cp, lchown, lstat, mkdir, readdir, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, join, normalize, resolve } from 'node:path'
+import { findAccount } from '../../../engines/accounts.ts'
+import { BaleError } from '../../../errors.ts'
+
+export interface CopyInput {
+  readonly name: 'COPY' | 'ADD'
+  /** Options, sources, and the destination. */
+  readonly words: readonly string[]
+  readonly workingDir: string
+  readonly context: string
+  readonly where: string
+}
+
+/**
+ * COPY, and ADD of what is no archive and no address: files and directories of the context, root's or those of `--chown`. Nothing
+ * outside of the context is read: what is there may be hostile, and this is root.
+ */
+export async function copyFiles({ name, words, workingDir, context, where }: CopyInput): Promise<void> {
+  const refuse = (message: string, fix?: string): never => {
+    throw new BaleError('input', message, { where, ...(fix !== undefined && { fix }) })
+  }
+  const options = new Map<string, string>()
+  const paths = words.filter(word => {
+    const [, key, value = ''] = /^--([\w-]+)(?:=(.*))?$/.exec(word) ?? []
+    if (key !== undefined) options.set(key, value)
+    return key === undefined
+  })
+  const strange = [...options.keys()].find(key => key !== 'chown' && key !== 'chmod')
+  if (strange !== undefined) refuse(`--${strange} of ${name} is not supported`)
+  const mode = options.get('chmod')
+  if (mode !== undefined && !/^0?[0-7]{3,4}$/.test(mode)) refuse(`--chmod=${mode} is no octal number`)
+  const sources = paths.slice(0, -1)
+  const to = paths.at(-1)
+  if (to === undefined || sources.length === 0)
+    throw new BaleError('input', `${name} wants a source and a destination`, { where })
+  const owner = await findAccount('/', options.get('chown') ?? 'root')
+  const target = isAbsolute(to) ? normalize(to) : join(workingDir, to)
+  const isInto = to.endsWith('/') || sources.length > 1 || (await isDirectory(target))
+  for (const source of sources) {
+    if (/[*?[]/.test(source))
+      refuse(`${source} is a pattern, which ${name} does not take here`, 'name each file or its directory')
+    if (name === 'ADD' && (/^(?:\w+:\/\/|git@)/.test(source) || /\.(?:tar|tgz|tar\.\w+|txz|tbz2)$/.test(source)))
+      refuse(`ADD of ${source} is not supported`, 'copy it with COPY, or fetch and unpack it with RUN')
+    const from = await inContext(context, source, where)
+    const found = await lstat(from)
+    const destination = found.isDirectory() || !isInto ? target : join(target, basename(from))
+    await mkdir(found.isDirectory() ? destination : dirname(destination), { recursive: true })
+    await cp(from, destination, { recursive: true, verbatimSymlinks: true, force: true })
+    await give(destination, from, { owner, mode })
+  }
+}
+
+async function inContext(context: string, source: string, where: string): Promise<string> {
+  const root = await realpath(context)
+  const path = resolve(root, `./${normalize(`/${source}`)}`)
+  const parent = path === root ? root : await realpath(dirname(path)).catch(() => undefined)
+  const found = parent === undefined ? undefined : await lstat(path).catch(() => undefined)
+  if (found === undefined) throw new BaleError('input', `${source} is not in the context`, { where })
+  if (parent !== root && !parent?.startsWith(`${root}/`))
+    throw new BaleError('input', `${source} leads out of the context`, { where })
+  return path
+}
+
+/** What was copied, and nothing else that is in the destination, gets the owner and the mode. */
+async function give(
+  path: string,
+  from: string,
+  as: { readonly owner: { uid: number; gid: number }; readonly mode: string | undefined },
+): Promise<void> {
+  const source = await lstat(from)
+  await lchown(path, as.owner.uid, as.owner.gid)
+  if (as.mode !== undefined && !source.isSymbolicLink()) await chmod(path, Number.parseInt(as.mode, 8))
+  if (!source.isDirectory()) return
+  for (const name of await readdir(from)) await give(join(path, name), join(from, name), as)
+}
+
+const isDirectory = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined))?.isDirectory() === true

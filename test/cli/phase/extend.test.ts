@@ -1,0 +1,252 @@
+import { existsSync } from 'node:fs'
+import { chmod, lstat, mkdir, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { BaleError } from '../../../lifecycle/errors.ts'
+import { applyDockerfile } from '../../../lifecycle/cli/phase/extend/apply.ts'
+import { splitWords } from '../../../lifecycle/cli/phase/extend/words.ts'
+import { main } from '../../../lifecycle/cli/phase/main.ts'
+import { parseAnalyzed } from '../../../lifecycle/spec/analyzed.ts'
+import { failureOf } from '../../helpers/failure.ts'
+import { supervisorProgram } from '../../helpers/supervisor.ts'
+import { temporaryDirectory } from '../../helpers/temporary.ts'
+import { type Tree, writeTree } from '../../helpers/tree.ts'
+import { recorder } from '../../phases/harness.ts'
+import { type Machine, addRunImage, environmentOf, machine, registryWithRun } from './line.ts'
+
+// Dockerfiles are applied to the file system of the container. Here all that they write is below a temporary directory.
+
+const isRoot = process.geteuid?.() === 0
+
+async function applied(body: string, { tree = {}, args = {}, user }: Options = {}) {
+  const root = await temporaryDirectory()
+  await chmod(root, 0o755)
+  await writeTree(root, { 'context/.keep': '', ...tree })
+  const reporter = recorder()
+  const config = await applyDockerfile({
+    text: `ARG base_image\nFROM \${base_image}\n${body.replaceAll('ROOT', root)}\n`,
+    where: 'f',
+    context: join(root, 'context'),
+    args: new Map(Object.entries(args)),
+    config: {
+      Env: ['PATH=/usr/bin:/bin', 'OLD=1'],
+      WorkingDir: root,
+      Labels: { kept: 'yes' },
+      ...(user && { User: user }),
+    },
+    reporter,
+  })
+  const path = (relative: string): string => join(root, relative)
+  const printed = reporter.events.flatMap(event => (event.type === 'output' ? [event.text] : []))
+  return { config, printed, path, read: (relative: string) => readFile(path(relative), 'utf8') }
+}
+interface Options {
+  readonly tree?: Tree
+  readonly args?: Readonly<Record<string, string>>
+  readonly user?: string
+}
+
+describe.runIf(isRoot)('a build.Dockerfile', () => {
+  it('sets variables, labels, directory, user and shell for what follows, and in the config', async () => {
+    const { config, printed } = await applied(
+      `ARG given=default\nARG other=fallback\nARG undeclared_default\nENV A=1 B="two words" C=$A-$OLD-\${given}-\${none}\nENV OLD_FORM a  b\n` +
+        `LABEL io.buildpacks.rebasable=true x="y z"\nWORKDIR made\nRUN pwd && echo "$C/$B/$OLD_FORM/$other/$ungiven"\n` +
+        `SHELL ["/bin/sh", "-eu", "-c"]\nRUN echo in $-\nRUN ["/bin/echo", "a  list", "$A"]\nUSER 54321:54321\nRUN id -u; id -g; echo $HOME`,
+      { args: { given: 'G', ungiven: 'no' } },
+    )
+    expect(printed.slice(1)).toEqual([
+      '-1-G-/two words/a b/fallback/',
+      expect.stringMatching(/^in .*e/),
+      'a  list $A',
+      '54321',
+      '54321',
+      '/',
+    ])
+    expect(printed[0]).toMatch(/\/made$/)
+    expect(config.Env).toEqual(['PATH=/usr/bin:/bin', 'OLD=1', 'A=1', 'B=two words', 'C=-1-G-', 'OLD_FORM=a b'])
+    expect(config).toMatchObject({
+      User: '54321:54321',
+      Labels: { kept: 'yes', 'io.buildpacks.rebasable': 'true', x: 'y z' },
+    })
+    expect(config.WorkingDir).toMatch(/\/made$/)
+  })
+
+  it('runs as the user of the image until it says otherwise', async () => {
+    expect((await applied('RUN id -u\nUSER root\nRUN id -u', { user: '1000' })).printed).toEqual(['1000', '0'])
+  })
+
+  it('copies from the context, and from nowhere else', async () => {
+    const tree: Tree = {
+      'context/a': 'A',
+      'context/dir/b': { script: 'exit 0' },
+      'context/dir/sub/c': 'C',
+      secret: 'S',
+      'there/kept': 'K',
+    }
+    const { read, path } = await applied(
+      'COPY a ROOT/out/renamed\nCOPY a dir ROOT/out/into/\nADD --chown=1000:1000 --chmod=640 a ROOT/there\nCOPY ["dir/sub", "ROOT/out/list"]',
+      { tree },
+    )
+    expect(
+      await Promise.all(
+        ['out/renamed', 'out/into/a', 'out/into/b', 'out/into/sub/c', 'there/a', 'out/list/c'].map(read),
+      ),
+    ).toEqual(['A', 'A', expect.stringContaining('exit 0'), 'C', 'A', 'C'])
+    const own = await lstat(path('there/a'))
+    expect([own.uid, own.gid, own.mode & 0o777]).toEqual([1000, 1000, 0o640])
+    expect((await lstat(path('there/kept'))).uid).toBe(0)
+    expect((await lstat(path('out/into/b'))).mode & 0o111).not.toBe(0)
+    const outside = async (body: string, link?: string) => {
+      const root = await temporaryDirectory()
+      await mkdir(join(root, 'context'))
+      if (link !== undefined) await symlink(link, join(root, 'context/link'))
+      const input = { where: 'f', context: join(root, 'context'), args: new Map(), config: {}, reporter: recorder() }
+      const failed = (await failureOf(
+        applyDockerfile({ ...input, text: `FROM x\n${body.replaceAll('ROOT', root)}\n` }),
+      )) as BaleError
+      return failed.message
+    }
+    expect(await outside('COPY ../secret ROOT/x')).toContain('is not in the context')
+    expect(await outside('COPY link/passwd ROOT/x', '/etc')).toContain('leads out of the context')
+    // A link itself is copied as it is.
+    const linked = await temporaryDirectory()
+    await mkdir(join(linked, 'context'))
+    await symlink('/etc/shadow', join(linked, 'context/link'))
+    const input = { where: 'f', context: join(linked, 'context'), args: new Map(), config: {}, reporter: recorder() }
+    await applyDockerfile({ ...input, text: `FROM x\nCOPY link ${linked}/copied\n` })
+    expect(await readlink(join(linked, 'copied'))).toBe('/etc/shadow')
+  })
+
+  it.each([
+    ['RUN exit 3', 'RUN ended with 3: exit 3'],
+    ['RUN --mount=type=cache,target=/x true', 'options of RUN are not supported'],
+    ['RUN <<EOF\ntrue\nEOF', 'here-documents are not applied'],
+    ['COPY --from=other a b', '--from of COPY is not supported'],
+    ['COPY *.txt ROOT/x', '*.txt is a pattern'],
+    ['ADD https://example.com/x ROOT/x', 'ADD of https://example.com/x is not supported'],
+    ['ADD a.tar.gz ROOT/x', 'ADD of a.tar.gz is not supported'],
+    ['COPY a', 'COPY wants a source and a destination'],
+    ['ENV =x', 'ENV wants NAME=value'],
+    ['SHELL bash', 'SHELL wants a list'],
+    ['USER nobody-there\nRUN true', 'has no user'],
+  ])('fails with the place: %j', async (body, message) => {
+    const failed = (await failureOf(applied(body, { tree: { 'context/a': '' } }))) as BaleError
+    expect(failed.message).toContain(message)
+    if (!body.startsWith('USER')) expect(failed.where).toBe('f:3')
+  })
+})
+
+describe('words of an instruction', () => {
+  it.each([
+    ['a="b c" d', ['a=b c', 'd']],
+    ['\'$x\' "$y" \\$z a\\ b', ['\\$x', '$y', '\\$z', 'a b']],
+    ['""', ['']],
+  ])('%j', (text, words) => expect(splitWords(text)).toEqual(words))
+})
+
+describe.runIf(isRoot)('extender', () => {
+  const dockerfile = `ARG base_image
+FROM \${base_image}
+ARG tool
+ARG user_id
+ARG group_id
+USER root
+COPY file ROOT/copied
+RUN echo "$tool $(id -u)" >ROOT/installed
+ENV PATH=/opt/tool/bin:$PATH
+USER \${user_id}:\${group_id}
+`
+  const order =
+    '[[order]]\n[[order.group]]\nid = "test/app"\nversion = "1.0.0"\n[[order-extensions]]\n[[order-extensions.group]]\nid = "a/tool"\nversion = "1.0.0"\n'
+
+  /** After restorer, with a build image in the registry. */
+  async function restored() {
+    const registry = await registryWithRun()
+    await addRunImage(registry, 'build')
+    const m = await machine('0.15', { 'order.toml': order })
+    await chmod(m.root, 0o755)
+    const dir = 'extensions/a_tool/1.0.0'
+    await writeTree(m.root, {
+      [`${dir}/extension.toml`]: 'api = "0.10"\n[extension]\nid = "a/tool"\nversion = "1.0.0"\n',
+      [`${dir}/generate/build.Dockerfile`]: dockerfile.replaceAll('ROOT', m.root),
+      [`${dir}/generate/extend-config.toml`]: '[[build.args]]\nname = "tool"\nvalue = "make"\n',
+      [`${dir}/generate/context.build/file`]: 'of the context',
+    })
+    const extensions = { CNB_EXTENSIONS_DIR: m.path('extensions') }
+    const image = `${registry.host}/app`
+    const buildImage = `${registry.host}/build`
+    for (const [name, args] of [
+      ['analyzer', ['-run-image', `${registry.host}/run`, image]],
+      ['detector', []],
+      ['restorer', ['-build-image', buildImage]],
+    ] as const) {
+      const { status, said } = await m.run(name, args, extensions)
+      expect(status, said).toBe(0)
+    }
+    return { m, buildImage }
+  }
+
+  /** Runs it with a script in place of builder. */
+  async function extend(m: Machine, args: readonly string[] = [], uid = 0, env: Record<string, string> = {}) {
+    let said = ''
+    const status = await main(
+      ['extender', ...args],
+      { ...environmentOf(m.root, '0.15'), ...env },
+      {
+        write: text => void (said += text),
+        user: { uid, gid: uid },
+        signal: new AbortController().signal,
+        become: () => {},
+        program: name => ['/bin/sh', '-c', `echo ran ${name} as $(id -u); env`],
+        supervisor: supervisorProgram(),
+        landlock: '/nowhere/landlock',
+        kanikoDir: m.path('kaniko'),
+      },
+    )
+    return { status, said }
+  }
+
+  it('applies the Dockerfiles as root to the build image, and builds as its user with what they set', async () => {
+    const { m, buildImage } = await restored()
+    const { buildImage: found } = parseAnalyzed(await m.read('layers/analyzed.toml'), '')
+    expect(found?.reference).toMatch(new RegExp(`^${buildImage}@sha256:`))
+    const { status, said } = await extend(m)
+    expect(status, said).toBe(0)
+    expect(said).toContain('Applying build.Dockerfile of a/tool@1.0.0')
+    expect([await m.read('installed'), await m.read('copied')]).toEqual(['make 0\n', 'of the context'])
+    expect((await lstat(m.path('copied'))).uid).toBe(0)
+    expect(said).toMatch(/^ran builder as 1000$/m)
+    expect(said).toMatch(/^PATH=\/opt\/tool\/bin:\/usr\/bin:\/bin$/m)
+    expect(said).toMatch(/^BALE_EXTENDED=build$/m)
+    expect(said).not.toContain('CNB_REGISTRY_AUTH')
+    // Without it builder would go on without what the Dockerfiles install.
+    const alone = await m.run('builder')
+    expect([alone.status, alone.said]).toEqual([1, expect.stringContaining('run extender in place of builder')])
+    expect((await m.run('builder', [], { BALE_EXTENDED: 'build' })).status).toBe(0)
+  })
+
+  it.each([
+    ['an ordinary user', [], 1000, {}, 'extender is to be run as root'],
+    ['root as the buildpacks’ user', ['-uid', '0'], 0, {}, 'extender is to be run as root'],
+    ['-kind run', ['-kind', 'run'], 0, {}, 'run images are not extended'],
+  ] as const)('refuses %s', async (_what, args, uid, env, message) => {
+    const { m } = await restored()
+    const { status, said } = await extend(m, args, uid, env)
+    expect([status, said]).toEqual([102, expect.stringContaining(message)])
+    expect(existsSync(m.path('installed'))).toBe(false)
+  })
+
+  it('says what restorer has not left, and a config that was changed', async () => {
+    const { m } = await restored()
+    const base = m.path('kaniko/cache/base')
+    const [digest = ''] = await readdir(base)
+    const blobs = join(base, digest, 'blobs/sha256')
+    for (const blob of await readdir(blobs)) if (!digest.endsWith(blob)) await writeFile(join(blobs, blob), '{}')
+    expect(await extend(m)).toEqual({ status: 102, said: expect.stringContaining('it was changed') as string })
+    await rm(base, { recursive: true })
+    expect(await extend(m)).toEqual({
+      status: 102,
+      said: expect.stringContaining('run restorer with -build-image') as string,
+    })
+  })
+})
