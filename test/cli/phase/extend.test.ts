@@ -117,6 +117,30 @@ describe.runIf(isRoot)('a build.Dockerfile', () => {
     expect(await readlink(join(linked, 'copied'))).toBe('/etc/shadow')
   })
 
+  it('keeps directories that are there, and puts files in the place of files and links', async () => {
+    const tree: Tree = { 'context/dir/file': 'new', 'context/dir/sub/x': 'X', 'there/file': 'old', 'there/own/y': 'Y' }
+    const { path, read } = await applied(
+      `RUN chown 1000:1000 ROOT/there && chmod 700 ROOT/there && ln -sf /etc/hostname ROOT/there/link && chmod 4755 ROOT/context/dir/file
+COPY dir ROOT/there
+COPY dir/file ROOT/there/link`,
+      { tree },
+    )
+    const there = await lstat(path('there'))
+    expect([there.uid, there.mode & 0o777]).toEqual([1000, 0o700])
+    expect(await Promise.all(['there/file', 'there/own/y', 'there/sub/x', 'there/link'].map(read))).toEqual([
+      'new',
+      'Y',
+      'X',
+      'new',
+    ])
+    expect((await lstat(path('there/link'))).isFile()).toBe(true)
+    expect((await lstat(path('there/file'))).mode & 0o7777).toBe(0o4755)
+    const inTheWay = (await failureOf(
+      applied('COPY dir/file ROOT/there/own', { tree: { ...tree, 'there/own/file/z': '' } }),
+    )) as BaleError
+    expect(inTheWay.message).toMatch(/own\/file is a directory/)
+  })
+
   it.each([
     ['RUN exit 3', 'RUN ended with 3: exit 3'],
     ['RUN --mount=type=cache,target=/x true', 'options of RUN are not supported'],

@@ -1,4 +1,4 @@
-import { chmod, cp, lchown, lstat, mkdir, readdir, realpath, stat } from 'node:fs/promises'
+import { chmod, copyFile, lchown, lstat, mkdir, readdir, readlink, realpath, rm, stat, symlink } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, normalize, resolve } from 'node:path'
 import { findAccount } from '../../../engines/accounts.ts'
 import { BaleError } from '../../../errors.ts'
@@ -43,11 +43,14 @@ export async function copyFiles({ name, words, workingDir, context, where }: Cop
     if (name === 'ADD' && (/^(?:\w+:\/\/|git@)/.test(source) || /\.(?:tar|tgz|tar\.\w+|txz|tbz2)$/.test(source)))
       refuse(`ADD of ${source} is not supported`, 'copy it with COPY, or fetch and unpack it with RUN')
     const from = await inContext(context, source, where)
-    const found = await lstat(from)
-    const destination = found.isDirectory() || !isInto ? target : join(target, basename(from))
-    await mkdir(found.isDirectory() ? destination : dirname(destination), { recursive: true })
-    await cp(from, destination, { recursive: true, verbatimSymlinks: true, force: true })
-    await give(destination, from, { owner, mode })
+    const isTree = (await lstat(from)).isDirectory()
+    const destination = isTree || !isInto ? target : join(target, basename(from))
+    await mkdir(isTree ? destination : dirname(destination), { recursive: true })
+    await copyEntry(from, destination, {
+      owner,
+      mode: mode === undefined ? undefined : Number.parseInt(mode, 8),
+      where,
+    })
   }
 }
 
@@ -62,17 +65,38 @@ async function inContext(context: string, source: string, where: string): Promis
   return path
 }
 
-/** What was copied, and nothing else that is in the destination, gets the owner and the mode. */
-async function give(
-  path: string,
-  from: string,
-  as: { readonly owner: { uid: number; gid: number }; readonly mode: string | undefined },
-): Promise<void> {
-  const source = await lstat(from)
+interface CopyAs {
+  readonly owner: { readonly uid: number; readonly gid: number }
+  readonly mode: number | undefined
+  readonly where: string
+}
+
+/** Directories that are there stay as they are; what else is in the way of a file or a link gives way. */
+async function copyEntry(from: string, to: string, as: CopyAs): Promise<void> {
+  const found = await lstat(from)
+  if (found.isDirectory()) {
+    const isNew = !(await isDirectory(to))
+    if (isNew) await mkdir(to)
+    for (const name of await readdir(from)) await copyEntry(join(from, name), join(to, name), as)
+    if (isNew) await give(to, found.mode, as)
+    return
+  }
+  if (await isDirectory(to))
+    throw new BaleError('input', `${to} is a directory, and a file would take its place`, { where: as.where })
+  await rm(to, { force: true })
+  if (found.isSymbolicLink()) {
+    await symlink(await readlink(from), to)
+    return lchown(to, as.owner.uid, as.owner.gid)
+  }
+  if (!found.isFile()) throw new BaleError('input', `${from} is no file, directory or link`, { where: as.where })
+  await copyFile(from, to)
+  await give(to, found.mode, as)
+}
+
+/** The mode comes last: a change of owner takes setuid bits away. */
+async function give(path: string, mode: number, as: CopyAs): Promise<void> {
   await lchown(path, as.owner.uid, as.owner.gid)
-  if (as.mode !== undefined && !source.isSymbolicLink()) await chmod(path, Number.parseInt(as.mode, 8))
-  if (!source.isDirectory()) return
-  for (const name of await readdir(from)) await give(join(path, name), join(from, name), as)
+  await chmod(path, as.mode ?? mode & 0o7777)
 }
 
 const isDirectory = async (path: string): Promise<boolean> =>
