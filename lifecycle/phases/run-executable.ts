@@ -13,7 +13,7 @@ export interface Executable {
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly workingDir: string
-  /** Without supervision only: root may start it as another user. */
+  /** Root may start it as another user. */
   readonly user?: { readonly uid: number; readonly gid: number }
   /** If there is any, nothing that the program started is alive when this returns. */
   readonly supervision?: Supervision | undefined
@@ -91,8 +91,8 @@ function startGroup(executable: Executable, stdio: Stdio): Running {
 }
 
 function startSupervised(executable: Executable, supervision: Supervision, stdio: Stdio): Running {
-  const { file, args, env, workingDir: cwd } = executable
-  const supervised = supervise({ ...supervision, argv: [file, ...args], env, cwd, user: undefined, stdio })
+  const { file, args, env, workingDir: cwd, user } = executable
+  const supervised = supervise({ ...supervision, argv: [file, ...args], env, cwd, user, stdio })
   const codeOf = async (): Promise<number> => {
     try {
       const status = await supervised.ended

@@ -70,18 +70,25 @@ function escapeOf(lines: readonly string[]): string {
 }
 
 /**
- * Replaces `$name`, `${name}`, `${name:-default}` and `${name:+alternative}`. A backslash before `$` keeps it.
- * @returns undefined if a variable is not set, or the text has another use of `$`
+ * Replaces `$name`, `${name}`, `${name:-default}` and `${name:+alternative}`, which may have variables themselves, and the same without
+ * a colon, where an empty value counts as one. A backslash before `$` keeps it.
+ * @returns undefined if a variable is not set, or `${…}` is not understood
  */
 export function expandVariables(text: string, variables: ReadonlyMap<string, string>): string | undefined {
   let isKnown = true
+  const inner = (word: string): string => {
+    const value = expandVariables(word, variables)
+    isKnown &&= value !== undefined
+    return value ?? ''
+  }
   const expanded = text.replaceAll(
-    /\\\$|\$(?:(\w+)|\{(\w+)(?::?([-+])([^}$]*))?\})?/g,
-    (match, plain?: string, braced?: string, operator?: string, word = '') => {
-      if (match === '\\$') return '$'
+    /\\\$|\$(?:(\w+)|\{(?:(\w+)(?:(:?)([-+])((?:[^{}$]|\$\w+|\$\{\w+\})*))?\})?)?/g,
+    (match, plain?: string, braced?: string, colon?: string, operator?: string, word = '') => {
+      if (match === '\\$' || match === '$') return '$'
       const value = variables.get(plain ?? braced ?? '')
-      if (operator === '-') return value || (word as string)
-      if (operator === '+') return value ? (word as string) : ''
+      const isThere = value !== undefined && (colon === '' || value !== '')
+      if (operator === '-') return isThere ? value : inner(word as string)
+      if (operator === '+') return isThere ? inner(word as string) : ''
       isKnown &&= value !== undefined
       return value ?? ''
     },

@@ -17,7 +17,9 @@ describe('Dockerfiles of image extensions', () => {
       { name: 'RUN', value: 'one &&   two', line: 4 },
       { name: 'ENV', value: 'A="b c"', line: 8 },
     ])
-    expect(parseDockerfile('# escape=`\nRUN a `\n b \\\n', 'f')).toMatchObject([{ name: 'RUN', value: 'a  b \\', line: 2 }])
+    expect(parseDockerfile('# escape=`\nRUN a `\n b \\\n', 'f')).toMatchObject([
+      { name: 'RUN', value: 'a  b \\', line: 2 },
+    ])
     expect(parseDockerfile('ENV A=a\\\\\nUSER b\n', 'f').map(({ name }) => name)).toEqual(['ENV', 'USER'])
     const documents = 'RUN <<EOF cat 3<<-"X"\nFROM a\nEOF\nFROM b\n\tX\nRUN echo "a <<b" && cat <<<c\nUSER d\n'
     expect(parseDockerfile(documents, 'f').map(({ name, line }) => `${name} ${line}`)).toEqual([
@@ -35,8 +37,8 @@ describe('Dockerfiles of image extensions', () => {
       ['empty', ''],
     ])
     expect(expandVariables('$a ${a} ${b:-x} ${b-w} ${a:+y} ${empty:-z} \\$a', variables)).toBe('1 1 x w y z $a')
-    for (const text of ['$b', '${b}', '${a:-${b:-3}}', 'a$', '${'])
-      expect(expandVariables(text, variables), text).toBeUndefined()
+    expect(expandVariables('${b:-${a}} ${empty-d} ${a:+:$a} a$', variables)).toBe('1  :1 a$')
+    for (const text of ['$b', '${b}', '${b', '${']) expect(expandVariables(text, variables), text).toBeUndefined()
   })
 
   it.each([

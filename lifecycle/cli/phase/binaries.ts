@@ -78,7 +78,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
       since: {
         buildExtensions: [
           ...(['analyzed', 'app', 'buildpacks', 'generated', 'gid', 'group'] as const),
-          ...(['kaniko-cache-ttl', 'layers', 'plan', 'platform', 'uid'] as const),
+          ...(['kaniko-cache-ttl', 'layers', 'plan', 'platform', 'secrets', 'uid'] as const),
         ],
         buildConfig: ['build-config'],
         runExtensions: ['extended', 'kind'],

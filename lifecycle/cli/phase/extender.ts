@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import { directoryState } from '../../files/directories.ts'
 import { readUntrusted } from '../../files/read.ts'
@@ -8,8 +10,10 @@ import { findAccount } from '../../engines/accounts.ts'
 import { applyDockerfile } from './extend/apply.ts'
 import { readBaseConfig } from './extend/base-image.ts'
 import { placesOf } from '../../phases/generated-dir.ts'
+import { proxiesOf } from '../../phases/proxies.ts'
+import { findSupervisor } from '../../phases/supervision.ts'
 import { parseAnalyzed } from '../../spec/analyzed.ts'
-import { parseExtendConfig } from '../../spec/extend-config.ts'
+import { type BuildArg, parseExtendConfig } from '../../spec/extend-config.ts'
 import type { GroupElement } from '../../spec/types.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { containerRunner } from './container-runner.ts'
@@ -34,54 +38,100 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
           where: '-kind run',
           fix: 'use extensions whose run.Dockerfiles only select a run image, with FROM alone',
         })
-      if (io.user.uid !== 0 || !inputs.number('uid'))
+      if (io.user.uid !== 0 || !inputs.number('uid') || inputs.number('gid') === undefined)
         throw new BaleError('failed', 'extender is to be run as root, with the user of the build image', {
           where: '-uid',
           fix: 'start it as root with -uid and -gid, or CNB_USER_ID and CNB_GROUP_ID: buildpacks run as that user',
         })
-      const config = await extendBuildImage(context, extensions)
-      const env = { ...context.env, ...variablesOf(config), BALE_EXTENDED: 'build' }
+      await using made = await readDockerfiles(context, extensions)
+      const env = { ...context.env, ...(await extendBuildImage(context, made.files)), BALE_EXTENDED: 'build' }
       await containerRunner({ ...context, env }, context.log).run('build', context.signal)
     },
   }
 }
 
-async function extendBuildImage(context: PhaseContext, extensions: readonly GroupElement[]): Promise<ContainerConfig> {
-  const { inputs, io, features, signal, log } = context
+interface BuildFile {
+  readonly text: string
+  readonly where: string
+  readonly args: readonly BuildArg[]
+  /** A directory that only root can change, or the application. */
+  readonly context: string
+}
+
+/**
+ * Reads all that extensions have made before anything of it runs: `<generated>` is the buildpacks' user's, whom a USER instruction may
+ * become.
+ */
+async function readDockerfiles(
+  { inputs, features }: PhaseContext,
+  extensions: readonly GroupElement[],
+): Promise<AsyncDisposable & { readonly files: readonly BuildFile[] }> {
+  const own = await mkdtemp(join(tmpdir(), 'bale-extend-'))
+  const files: BuildFile[] = []
+  for (const [index, { id, version }] of extensions.entries()) {
+    const { build } = placesOf(inputs.path('generated'), id, features.extensionContexts)
+    const content = await readUntrusted(build, inputs.path('generated'))
+    if (content === undefined) continue
+    const configPath = join(dirname(build), 'extend-config.toml')
+    const { build: args } = parseExtendConfig((await readUntrusted(configPath)) ?? '', configPath)
+    const from = await contextOf(dirname(build))
+    const context = from === undefined ? inputs.path('app') : join(own, String(index))
+    if (from !== undefined) await cp(from, context, { recursive: true, verbatimSymlinks: true })
+    const where = `build.Dockerfile of ${id}@${version}`
+    files.push({ text: new TextDecoder().decode(content), where, args, context })
+  }
+  return { files, [Symbol.asyncDispose]: () => rm(own, { recursive: true, force: true }) }
+}
+
+/** @returns the variables that the Dockerfiles have set or changed */
+async function extendBuildImage(
+  context: PhaseContext,
+  files: readonly BuildFile[],
+): Promise<Readonly<Record<string, string>>> {
+  if (files.length === 0) return {}
+  const { inputs, io, env, signal, log } = context
+  if (env['CNB_REGISTRY_AUTH'])
+    log.warn(
+      'Dockerfiles run as root can read the registry credentials of this container: start extender without CNB_REGISTRY_AUTH',
+    )
   const path = inputs.path('analyzed')
   const { buildImage } = parseAnalyzed(await readRequired(readUntrusted, path), path)
   const reference = buildImage?.reference ?? ''
-  let config = (await readBaseConfig(io.kanikoDir ?? '/kaniko', reference)).config ?? {}
-  for (const { id, version } of extensions) {
-    const { build } = placesOf(inputs.path('generated'), id, features.extensionContexts)
-    const content = await readUntrusted(build)
-    if (content === undefined) continue
+  const base = (await readBaseConfig(io.kanikoDir ?? '/kaniko', reference)).config ?? {}
+  const supervisor = await findSupervisor(io.supervisor, log)
+  if (supervisor === undefined)
+    throw new BaleError('engine', 'the program that ends what Dockerfiles leave running does not work', {
+      where: io.supervisor,
+      fix: 'use a whole lifecycle, as npm run dist makes it',
+    })
+  let config: ContainerConfig = base
+  for (const { args: own, ...file } of files) {
     const { uid, gid } = await findAccount('/', config.User ?? '')
-    const dir = join(build, '..')
-    const configPath = join(dir, 'extend-config.toml')
-    const { build: own } = parseExtendConfig((await readUntrusted(configPath)) ?? '', configPath)
     const args = new Map([
       ...own.map(({ name, value }): [string, string] => [name, value]),
       ...Object.entries({ base_image: reference, build_id: randomUUID(), user_id: String(uid), group_id: String(gid) }),
     ])
-    log.event({ type: 'note', level: 'info', text: `Applying build.Dockerfile of ${id}@${version}` })
-    const text = new TextDecoder().decode(content)
-    const where = `build.Dockerfile of ${id}@${version}`
-    config = await applyDockerfile(
-      { text, where, context: await contextOf(context, dir), args, config, reporter: log },
-      signal,
-    )
+    log.event({ type: 'note', level: 'info', text: `Applying ${file.where}` })
+    config = await applyDockerfile({ ...file, args, config, env: proxiesOf(env), supervisor, reporter: log }, signal)
   }
-  return config
+  const before = variablesOf(base)
+  // The platform's own variables count more than the image's.
+  const set = Object.entries(variablesOf(config)).filter(([name, value]) => before[name] !== value)
+  return Object.fromEntries(set.filter(([name]) => !/^(?:CNB|BALE)_/.test(name)))
 }
 
 /** image_extension.md, "Context Folders": without one it is the application. */
-async function contextOf({ inputs }: PhaseContext, dir: string): Promise<string> {
+async function contextOf(dir: string): Promise<string | undefined> {
   for (const name of ['context', 'context.build']) {
     if ((await directoryState(join(dir, name))) === 'directory') return join(dir, name)
   }
-  return inputs.path('app')
+  return undefined
 }
 
 const variablesOf = ({ Env = [] }: ContainerConfig): Record<string, string> =>
-  Object.fromEntries(Env.map(entry => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]))
+  Object.fromEntries(
+    Env.filter(entry => entry.includes('=')).map(entry => {
+      const at = entry.indexOf('=')
+      return [entry.slice(0, at), entry.slice(at + 1)]
+    }),
+  )

@@ -163,6 +163,12 @@ export class Images implements AsyncDisposable {
     return place
   }
 
+  /** An image that is in a registry, whatever holds the app's. */
+  async inRegistry(name: string, signal?: AbortSignal): Promise<Image | undefined> {
+    const { source, name: own } = await this.#stores.at(registry.at(parseReference(name)))
+    return source.pull(own, this.platform, signal)
+  }
+
   /**
    * Returns how the next phase finds exactly this image (platform.md, "analyzed.toml"): a digest in its registry, an ID in
    * the daemon, a digest in its layout.

@@ -62,7 +62,7 @@ async function buildImage({ inputs, io, log, signal }: PhaseContext, images: Ima
     return undefined
   }
   if (name === undefined) return undefined
-  const image = await images.identified(name, signal)
+  const image = await images.inRegistry(name, signal)
   if (image === undefined)
     throw new BaleError('failed', `the build image ${name} does not exist`, { where: '-build-image' })
   const reference = formatReference(atDigest(parseReference(name), image.digest))

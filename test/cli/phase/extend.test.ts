@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
-import { chmod, lstat, mkdir, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, readFile, readdir, readlink, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { BaleError } from '../../../lifecycle/errors.ts'
 import { applyDockerfile } from '../../../lifecycle/cli/phase/extend/apply.ts'
-import { splitWords } from '../../../lifecycle/cli/phase/extend/words.ts'
+import { expandWord, splitWords } from '../../../lifecycle/cli/phase/extend/words.ts'
 import { main } from '../../../lifecycle/cli/phase/main.ts'
 import { parseAnalyzed } from '../../../lifecycle/spec/analyzed.ts'
 import { failureOf } from '../../helpers/failure.ts'
@@ -27,6 +27,8 @@ async function applied(body: string, { tree = {}, args = {}, user }: Options = {
     text: `ARG base_image\nFROM \${base_image}\n${body.replaceAll('ROOT', root)}\n`,
     where: 'f',
     context: join(root, 'context'),
+    env: { HTTP_PROXY: 'http://proxy' },
+    supervisor: supervisorProgram(),
     args: new Map(Object.entries(args)),
     config: {
       Env: ['PATH=/usr/bin:/bin', 'OLD=1'],
@@ -55,7 +57,7 @@ describe.runIf(isRoot)('a build.Dockerfile', () => {
       { args: { given: 'G', ungiven: 'no' } },
     )
     expect(printed.slice(1)).toEqual([
-      '-1-G-/two words/a b/fallback/',
+      '-1-G-/two words/a  b/fallback/',
       expect.stringMatching(/^in .*e/),
       'a  list $A',
       '54321',
@@ -63,12 +65,21 @@ describe.runIf(isRoot)('a build.Dockerfile', () => {
       '/',
     ])
     expect(printed[0]).toMatch(/\/made$/)
-    expect(config.Env).toEqual(['PATH=/usr/bin:/bin', 'OLD=1', 'A=1', 'B=two words', 'C=-1-G-', 'OLD_FORM=a b'])
+    expect(config.Env).toEqual(['PATH=/usr/bin:/bin', 'OLD=1', 'A=1', 'B=two words', 'C=-1-G-', 'OLD_FORM=a  b'])
     expect(config).toMatchObject({
       User: '54321:54321',
       Labels: { kept: 'yes', 'io.buildpacks.rebasable': 'true', x: 'y z' },
     })
     expect(config.WorkingDir).toMatch(/\/made$/)
+  })
+
+  it('sets nothing for an ARG that has no value, and ends what RUN leaves running', async () => {
+    const body =
+      'ARG HOME\nARG PATH\nARG v=1\nARG v\nARG u\nRUN echo "$v ${u-unset} ${#PATH} $HTTP_PROXY"; (sleep 60 & echo $! >ROOT/pid)'
+    const { printed, read } = await applied(body)
+    expect(printed).toEqual([`1 unset ${'/usr/bin:/bin'.length} http://proxy`])
+    const pid = Number(await read('pid'))
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 
   it('runs as the user of the image until it says otherwise', async () => {
@@ -96,25 +107,32 @@ describe.runIf(isRoot)('a build.Dockerfile', () => {
     expect([own.uid, own.gid, own.mode & 0o777]).toEqual([1000, 1000, 0o640])
     expect((await lstat(path('there/kept'))).uid).toBe(0)
     expect((await lstat(path('out/into/b'))).mode & 0o111).not.toBe(0)
-    const outside = async (body: string, link?: string) => {
-      const root = await temporaryDirectory()
-      await mkdir(join(root, 'context'))
-      if (link !== undefined) await symlink(link, join(root, 'context/link'))
-      const input = { where: 'f', context: join(root, 'context'), args: new Map(), config: {}, reporter: recorder() }
-      const failed = (await failureOf(
-        applyDockerfile({ ...input, text: `FROM x\n${body.replaceAll('ROOT', root)}\n` }),
-      )) as BaleError
-      return failed.message
+    const refused = async (body: string) =>
+      ((await failureOf(applied(body, { tree: { ...tree, ...links } }))) as BaleError).message
+    const links: Tree = {
+      'context/out': { link: '/etc' },
+      'context/in': { link: 'a' },
+      'context/tree/link': { link: '/etc/shadow' },
     }
-    expect(await outside('COPY ../secret ROOT/x')).toContain('is not in the context')
-    expect(await outside('COPY link/passwd ROOT/x', '/etc')).toContain('leads out of the context')
-    // A link itself is copied as it is.
-    const linked = await temporaryDirectory()
-    await mkdir(join(linked, 'context'))
-    await symlink('/etc/shadow', join(linked, 'context/link'))
-    const input = { where: 'f', context: join(linked, 'context'), args: new Map(), config: {}, reporter: recorder() }
-    await applyDockerfile({ ...input, text: `FROM x\nCOPY link ${linked}/copied\n` })
-    expect(await readlink(join(linked, 'copied'))).toBe('/etc/shadow')
+    expect(await refused('COPY ../secret ROOT/x')).toContain('is not in the context')
+    expect(await refused('COPY out/passwd ROOT/x')).toContain('leads out of the context')
+    expect(await refused('COPY out ROOT/x')).toContain('leads out of the context')
+    // The source that is named is what it leads to. Links below it stay links.
+    const followed = await applied('COPY in ROOT/x/\nCOPY tree ROOT/tree', { tree: { ...tree, ...links } })
+    expect((await lstat(followed.path('x/in'))).isFile()).toBe(true)
+    expect(await readlink(followed.path('tree/link'))).toBe('/etc/shadow')
+    // Into a directory by way of a link to it, and in the form of a list, with variables and options.
+    const into = await applied(
+      'RUN ln -s there ROOT/way\nARG d=way\nCOPY dir ROOT/way\nCOPY --chown=7 ["a", "ROOT/$d/"]',
+      { tree },
+    )
+    expect(await Promise.all(['there/b', 'there/sub/c', 'there/a'].map(into.read))).toEqual([
+      expect.stringContaining('exit 0'),
+      'C',
+      'A',
+    ])
+    const { uid, gid } = await lstat(into.path('there/a'))
+    expect([uid, gid]).toEqual([7, 7])
   })
 
   it('keeps directories that are there, and puts files in the place of files and links', async () => {
@@ -152,6 +170,8 @@ COPY dir/file ROOT/there/link`,
     ['COPY a', 'COPY wants a source and a destination'],
     ['ENV =x', 'ENV wants NAME=value'],
     ['SHELL bash', 'SHELL wants a list'],
+    ['RUNN true', 'RUNN is no instruction'],
+    ['ENV A=${b', '${b is not understood'],
     ['USER nobody-there\nRUN true', 'has no user'],
   ])('fails with the place: %j', async (body, message) => {
     const failed = (await failureOf(applied(body, { tree: { 'context/a': '' } }))) as BaleError
@@ -161,11 +181,18 @@ COPY dir/file ROOT/there/link`,
 })
 
 describe('words of an instruction', () => {
+  const variables = new Map([
+    ['x', 'X'],
+    ['empty', ''],
+  ])
   it.each([
-    ['a="b c" d', ['a=b c', 'd']],
-    ['\'$x\' "$y" \\$z a\\ b', ['\\$x', '$y', '\\$z', 'a b']],
-    ['""', ['']],
-  ])('%j', (text, words) => expect(splitWords(text)).toEqual(words))
+    ['a="b $x" d', ['a=b X', 'd']],
+    ['\'$x\' "$x" \\$x a\\ b', ['$x', 'X', '$x', 'a b']],
+    ['"a\\nb \\u \\"q\\" \\\\$x"', ['a\\nb \\u "q" \\X']],
+    ['"" $none ${none}', ['', '', '']],
+    ['/y${x:+:$x} /y${none:+:$none} ${empty-d} ${empty:-d} ${none-${x}} 5$', ['/y:X', '/y', '', 'd', 'X', '5$']],
+  ])('%j', (text, words) => expect(splitWords(text).map(word => expandWord(word, variables))).toEqual(words))
+  it('that cannot be understood', () => expect(expandWord(splitWords('${x')[0] ?? [], variables)).toBeUndefined())
 })
 
 describe.runIf(isRoot)('extender', () => {
@@ -247,6 +274,42 @@ USER \${user_id}:\${group_id}
     const alone = await m.run('builder')
     expect([alone.status, alone.said]).toEqual([1, expect.stringContaining('run extender in place of builder')])
     expect((await m.run('builder', [], { BALE_EXTENDED: 'build' })).status).toBe(0)
+  })
+
+  it('reads what all extensions have made before anything runs, and needs nothing where there is nothing to apply', async () => {
+    const { m } = await restored()
+    const poison = String.raw`ARG base_image\nFROM \044{base_image}\nUSER root\nRUN touch ${m.path('poisoned')}\n`
+    const build = m.path('layers/generated/a_tool/build.Dockerfile')
+    await writeFile(
+      build,
+      `${await readFile(build, 'utf8')}USER 1000\nRUN printf '${poison}' >${m.path('layers/generated/b/build.Dockerfile')}\n`,
+    )
+    await writeTree(m.root, { 'layers/generated/b/build.Dockerfile': 'ARG base_image\nFROM ${base_image}\n' })
+    await chmod(m.path('layers/generated/b/build.Dockerfile'), 0o666)
+    const group = m.path('layers/group.toml')
+    await writeFile(
+      group,
+      `${await readFile(group, 'utf8')}\n[[group-extensions]]\nid = "b"\nversion = "1.0.0"\napi = "0.10"\n`,
+    )
+    const { status, said } = await extend(m)
+    expect(status, said).toBe(0)
+    expect(await readFile(m.path('layers/generated/b/build.Dockerfile'), 'utf8')).toContain('poisoned')
+    expect(existsSync(m.path('poisoned'))).toBe(false)
+    await rm(m.path('layers/generated'), { recursive: true })
+    await rm(m.path('kaniko'), { recursive: true })
+    const nothing = await extend(m)
+    expect(nothing.status, nothing.said).toBe(0)
+    expect(nothing.said).toContain('ran builder as 1000')
+  })
+
+  it('passes on what Dockerfiles set, not what the image or they say of the platform', async () => {
+    const { m } = await restored()
+    const build = m.path('layers/generated/a_tool/build.Dockerfile')
+    await writeFile(build, `${await readFile(build, 'utf8')}ENV CNB_PLATFORM_API=0.7 LD_LIBRARY_PATH=/opt/lib\n`)
+    const { said } = await extend(m, [], 0, { CNB_REGISTRY_AUTH: '{}' })
+    expect(said).toMatch(/^LD_LIBRARY_PATH=\/opt\/lib$/m)
+    expect(said).toMatch(/^CNB_PLATFORM_API=0.15$/m)
+    expect(said).toContain('start extender without CNB_REGISTRY_AUTH')
   })
 
   it.each([

@@ -13,7 +13,7 @@ const expected: Record<string, string> = {
   restorer: `analyzed cache-dir cache-image group layers skip-layers uid gid build-image@0.10 daemon@0.12 generated@0.12
     layout@0.12 layout-dir@0.12 insecure-registry@0.13 run@0.14`,
   extender: `analyzed@0.10 app@0.10 buildpacks@0.10 generated@0.10 group@0.10 layers@0.10 plan@0.10 platform@0.10 uid@0.10
-    gid@0.10 kaniko-cache-ttl@0.10 build-config@0.11 kind@0.12 extended@0.12`,
+    gid@0.10 kaniko-cache-ttl@0.10 build-config@0.11 kind@0.12 extended@0.12 secrets@0.10`,
   builder: 'app buildpacks group layers plan platform build-config@0.11 analyzed@0.12 secrets',
   exporter: `analyzed app cache-dir cache-image daemon uid gid launch-cache launcher group layers process-type project-metadata
     report parallel image run-image launcher-sbom@0.11 run@0.12 extended@0.12 layout@0.12 layout-dir@0.12

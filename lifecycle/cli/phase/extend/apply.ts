@@ -4,10 +4,10 @@ import { findAccount } from '../../../engines/accounts.ts'
 import { BaleError } from '../../../errors.ts'
 import type { Reporter } from '../../../events.ts'
 import type { ContainerConfig } from '../../../image/config.ts'
-import { type Instruction, expandVariables, parseDockerfile } from '../../../spec/dockerfile.ts'
+import { type Instruction, checkBuildDockerfile, parseDockerfile } from '../../../spec/dockerfile.ts'
 import { runExecutable } from '../../../phases/run-executable.ts'
 import { copyFiles } from './copy.ts'
-import { splitWords } from './words.ts'
+import { type Word, expandWord, plainOf, splitWords } from './words.ts'
 
 export interface ApplyInput {
   readonly text: string
@@ -18,6 +18,10 @@ export interface ApplyInput {
   /** Build arguments; the Dockerfile sees those that it declares with ARG. */
   readonly args: ReadonlyMap<string, string>
   readonly config: ContainerConfig
+  /** Variables of RUN that the image's and the Dockerfile's override: those of a proxy. */
+  readonly env: Readonly<Record<string, string>>
+  /** Ends what RUN leaves running: it could go on as root, or change what later instructions read. */
+  readonly supervisor: string
   readonly reporter: Reporter
 }
 
@@ -31,6 +35,9 @@ interface State {
   shell: readonly string[]
 }
 
+const withoutEffect = [
+  ...['CMD', 'ENTRYPOINT', 'EXPOSE', 'HEALTHCHECK', 'MAINTAINER', 'ONBUILD', 'STOPSIGNAL', 'VOLUME'],
+]
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
@@ -47,8 +54,9 @@ export async function applyDockerfile(input: ApplyInput, signal?: AbortSignal): 
     labels: new Map(Object.entries(config.Labels ?? {})),
     user: config.User ?? '',
     workingDir: config.WorkingDir || '/',
-    shell: ['/bin/sh', '-c'],
+    shell: shellOf(config),
   }
+  checkBuildDockerfile(input.text, input.where)
   const instructions = parseDockerfile(input.text, input.where)
   const from = instructions.findIndex(({ name }) => name === 'FROM')
   for (const instruction of instructions.slice(from + 1)) {
@@ -61,21 +69,26 @@ export async function applyDockerfile(input: ApplyInput, signal?: AbortSignal): 
     Env: [...state.env].map(([name, value]) => `${name}=${value}`),
     WorkingDir: state.workingDir,
     Labels: Object.fromEntries(state.labels),
+    Shell: state.shell,
   }
 }
 
+const shellOf = ({ Shell }: ContainerConfig): readonly string[] =>
+  Array.isArray(Shell) && Shell.length > 0 ? Shell.map(String) : ['/bin/sh', '-c']
+
 async function apply(instruction: Instruction, state: State, input: ApplyInput, signal?: AbortSignal): Promise<void> {
   const { name, value } = instruction
-  const words = (): string[] => splitWords(value).map(word => expanded(word, state, input, instruction))
+  const expand = (word: Word): string => expanded(word, state, input, instruction)
+  const words = (): string[] => splitWords(value).map(expand)
   switch (name) {
     case 'ARG':
       for (const word of splitWords(value)) declare(word, state, input, instruction)
       return
     case 'ENV':
-      for (const [key, text] of assignments(instruction, words(), input.where)) state.env.set(key, text)
+      for (const [key, text] of assignments(instruction, input, expand)) state.env.set(key, text)
       return
     case 'LABEL':
-      for (const [key, text] of assignments(instruction, words(), input.where)) state.labels.set(key, text)
+      for (const [key, text] of assignments(instruction, input, expand)) state.labels.set(key, text)
       return
     case 'USER':
       state.user = words().join(' ')
@@ -90,19 +103,23 @@ async function apply(instruction: Instruction, state: State, input: ApplyInput, 
       state.shell = listOf(value) ?? refuse(instruction, input, 'SHELL wants a list: ["/bin/bash", "-c"]')
       return
     case 'COPY':
-    case 'ADD':
+    case 'ADD': {
+      const [, options = '', rest = ''] = /^((?:--\S+\s+)*)([\s\S]*)$/.exec(value) ?? []
+      const paths = listOf(rest)?.map((text): Word => [{ text, isLiteral: false }]) ?? splitWords(rest)
       return copyFiles({
         name,
-        words: listOf(value) ?? words(),
+        options: splitWords(options).map(expand),
+        paths: paths.map(expand),
         workingDir: state.workingDir,
         context: input.context,
         where: at(instruction, input),
       })
+    }
     case 'RUN':
       return run(instruction, state, input, signal)
     default:
-      // CMD, EXPOSE and the like say nothing of the file system: detector has warned of them.
-      return
+      // These say nothing of the file system, and detector has warned of them.
+      if (!withoutEffect.includes(name)) refuse(instruction, input, `${name} is no instruction`)
   }
 }
 
@@ -113,7 +130,12 @@ async function run(instruction: Instruction, state: State, input: ApplyInput, si
   const argv = listOf(value) ?? [...state.shell, value]
   const { home, ...user } = await findAccount('/', state.user)
   const [file = '', ...args] = argv
-  const env = Object.fromEntries([['PATH', defaultPath], ['HOME', home], ...state.args, ...state.env])
+  const env = {
+    PATH: defaultPath,
+    HOME: home,
+    ...input.env,
+    ...Object.fromEntries([...state.args, ...state.env]),
+  }
   const { reporter } = input
   reporter.event({ type: 'note', level: 'info', text: `RUN ${value}` })
   const exitCode = await runExecutable(
@@ -123,6 +145,7 @@ async function run(instruction: Instruction, state: State, input: ApplyInput, si
       env,
       workingDir: state.workingDir,
       user,
+      supervision: { supervisor: input.supervisor, restrictions: {} },
       onLine: (stream, text) => reporter.event({ type: 'output', stream, text }),
     },
     signal,
@@ -134,20 +157,25 @@ async function run(instruction: Instruction, state: State, input: ApplyInput, si
     })
 }
 
-/** `ARG name=default`: the value that the build gives, or else the default; neither leaves it empty, as in Docker. */
-function declare(word: string, state: State, input: ApplyInput, instruction: Instruction): void {
-  const [name, fallback] = word.includes('=') ? pairOf(word) : [word, '']
-  state.args.set(name, input.args.get(name) ?? expanded(fallback, state, input, instruction))
+/** `ARG name=default`: the value that the build gives, or the default, or what an ARG before it says; else nothing is set. */
+function declare(word: Word, state: State, input: ApplyInput, instruction: Instruction): void {
+  const [name, fallback] = pairOf(expanded(word, state, input, instruction))
+  const value = input.args.get(name) ?? (plainOf(word).includes('=') ? fallback : state.args.get(name))
+  if (value !== undefined) state.args.set(name, value)
 }
 
-/** `A=b C="d e"`, or the old form `A b c`. */
-function assignments(instruction: Instruction, words: readonly string[], where: string): [string, string][] {
-  const [first = '', ...rest] = words
-  if (!first.includes('=') && rest.length > 0) return [[first, rest.join(' ')]]
-  const wrongOne = words.find(word => !/^[^=]+=/.test(word))
-  if (words.length === 0 || wrongOne !== undefined)
-    throw new BaleError('input', `${instruction.name} wants NAME=value`, { where: `${where}:${instruction.line}` })
-  return words.map(pairOf)
+/** `A=b C="d e"`, or the old form `A b  c`. */
+function assignments(
+  { name, value, line }: Instruction,
+  { where }: ApplyInput,
+  expand: (word: Word) => string,
+): [string, string][] {
+  const [, key, rest] = /^([^\s="']+)\s+([\s\S]*)$/.exec(value) ?? []
+  if (key !== undefined && rest !== undefined) return [[key, expand([{ text: rest, isLiteral: false }])]]
+  const words = splitWords(value)
+  if (words.length === 0 || words.some(word => !/^[^=]+=/.test(plainOf(word))))
+    throw new BaleError('input', `${name} wants NAME=value`, { where: `${where}:${line}` })
+  return words.map(word => pairOf(expand(word)))
 }
 
 function pairOf(text: string): [string, string] {
@@ -155,11 +183,9 @@ function pairOf(text: string): [string, string] {
   return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** A variable that is not set is empty. */
-function expanded(text: string, { args, env }: State, input: ApplyInput, instruction: Instruction): string {
-  const unset = [...text.matchAll(/\$\{?(\w+)/g)].map(([, name]): [string, string] => [name as string, ''])
-  const value = expandVariables(text, new Map([...unset, ...args, ...env]))
-  return value ?? refuse(instruction, input, `${text} is not understood`)
+function expanded(word: Word, { args, env }: State, input: ApplyInput, instruction: Instruction): string {
+  const value = expandWord(word, new Map([...args, ...env]))
+  return value ?? refuse(instruction, input, `${plainOf(word)} is not understood`)
 }
 
 /** `["a", "b"]` as JSON has it; undefined for anything else. */

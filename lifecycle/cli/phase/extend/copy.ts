@@ -1,12 +1,14 @@
 import { chmod, copyFile, lchown, lstat, mkdir, readdir, readlink, realpath, rm, stat, symlink } from 'node:fs/promises'
-import { basename, dirname, isAbsolute, join, normalize, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
 import { findAccount } from '../../../engines/accounts.ts'
 import { BaleError } from '../../../errors.ts'
 
 export interface CopyInput {
   readonly name: 'COPY' | 'ADD'
-  /** Options, sources, and the destination. */
-  readonly words: readonly string[]
+  /** `--chown=user:group` and the like. */
+  readonly options: readonly string[]
+  /** Sources, and the destination. */
+  readonly paths: readonly string[]
   readonly workingDir: string
   readonly context: string
   readonly where: string
@@ -16,16 +18,16 @@ export interface CopyInput {
  * COPY, and ADD of what is no archive and no address: files and directories of the context, root's or those of `--chown`. Nothing
  * outside of the context is read: what is there may be hostile, and this is root.
  */
-export async function copyFiles({ name, words, workingDir, context, where }: CopyInput): Promise<void> {
+export async function copyFiles({ name, options: given, paths, workingDir, context, where }: CopyInput): Promise<void> {
   const refuse = (message: string, fix?: string): never => {
     throw new BaleError('input', message, { where, ...(fix !== undefined && { fix }) })
   }
-  const options = new Map<string, string>()
-  const paths = words.filter(word => {
-    const [, key, value = ''] = /^--([\w-]+)(?:=(.*))?$/.exec(word) ?? []
-    if (key !== undefined) options.set(key, value)
-    return key === undefined
-  })
+  const options = new Map(
+    given.map((option): [string, string] => {
+      const [, key = option, value = ''] = /^--([\w-]+)(?:=(.*))?$/.exec(option) ?? []
+      return [key, value]
+    }),
+  )
   const strange = [...options.keys()].find(key => key !== 'chown' && key !== 'chmod')
   if (strange !== undefined) refuse(`--${strange} of ${name} is not supported`)
   const mode = options.get('chmod')
@@ -34,7 +36,7 @@ export async function copyFiles({ name, words, workingDir, context, where }: Cop
   const to = paths.at(-1)
   if (to === undefined || sources.length === 0)
     throw new BaleError('input', `${name} wants a source and a destination`, { where })
-  const owner = await findAccount('/', options.get('chown') ?? 'root')
+  const owner = await findAccount('/', ownerOf(options.get('chown') ?? 'root'))
   const target = isAbsolute(to) ? normalize(to) : join(workingDir, to)
   const isInto = to.endsWith('/') || sources.length > 1 || (await isDirectory(target))
   for (const source of sources) {
@@ -44,8 +46,8 @@ export async function copyFiles({ name, words, workingDir, context, where }: Cop
       refuse(`ADD of ${source} is not supported`, 'copy it with COPY, or fetch and unpack it with RUN')
     const from = await inContext(context, source, where)
     const isTree = (await lstat(from)).isDirectory()
-    const destination = isTree || !isInto ? target : join(target, basename(from))
-    await mkdir(isTree ? destination : dirname(destination), { recursive: true })
+    const destination = isTree || !isInto ? target : join(target, basename(source))
+    await mkdir(dirname(destination), { recursive: true })
     await copyEntry(from, destination, {
       owner,
       mode: mode === undefined ? undefined : Number.parseInt(mode, 8),
@@ -54,15 +56,16 @@ export async function copyFiles({ name, words, workingDir, context, where }: Cop
   }
 }
 
+/** A number alone is the group, too (docs.docker.com, "COPY --chown"). */
+const ownerOf = (chown: string): string => (/^\d+$/.test(chown) ? `${chown}:${chown}` : chown)
+
+/** The source that is named, or what it leads to as a link. */
 async function inContext(context: string, source: string, where: string): Promise<string> {
   const root = await realpath(context)
-  const path = resolve(root, `./${normalize(`/${source}`)}`)
-  const parent = path === root ? root : await realpath(dirname(path)).catch(() => undefined)
-  const found = parent === undefined ? undefined : await lstat(path).catch(() => undefined)
-  if (found === undefined) throw new BaleError('input', `${source} is not in the context`, { where })
-  if (parent !== root && !parent?.startsWith(`${root}/`))
-    throw new BaleError('input', `${source} leads out of the context`, { where })
-  return path
+  const path = await realpath(join(root, normalize(`/${source}`))).catch(() => undefined)
+  if (path === undefined) throw new BaleError('input', `${source} is not in the context`, { where })
+  if (path === root || path.startsWith(`${root}/`)) return path
+  throw new BaleError('input', `${source} leads out of the context`, { where })
 }
 
 interface CopyAs {

@@ -1,23 +1,56 @@
-/** Splits at blanks outside of quotes, and takes quotes and backslashes away as Docker does: `a="b c" d` is `a=b c` and `d`. */
-export function splitWords(text: string): string[] {
-  const words: string[] = []
-  let word: string | undefined
+import { expandVariables } from '../../../spec/dockerfile.ts'
+
+/** A part of a word. Variables are replaced in what is not literal: outside of single quotes, and where no backslash stands before. */
+export interface WordPart {
+  readonly text: string
+  readonly isLiteral: boolean
+}
+export type Word = readonly WordPart[]
+
+/** Splits at blanks outside of quotes, and takes quotes and backslashes away as a shell does (docs.docker.com, "Environment replacement"). */
+export function splitWords(text: string): Word[] {
+  const words: Word[] = []
+  let word: { text: string; isLiteral: boolean }[] | undefined
   let quote = ''
+  const add = (char: string, isLiteral: boolean): void => {
+    word ??= []
+    const last = word.at(-1)
+    if (last?.isLiteral === isLiteral) last.text += char
+    else word.push({ text: char, isLiteral })
+  }
   for (let i = 0; i < text.length; i++) {
     const char = text[i] as string
+    const next = text[i + 1]
     if (quote === '' && /\s/.test(char)) {
       if (word !== undefined) words.push(word)
       word = undefined
     } else if (char === quote) quote = ''
     else if (quote === '' && (char === '"' || char === "'")) {
       quote = char
-      word ??= ''
-    } else if (char === '\\' && quote !== "'" && i + 1 < text.length) {
-      const next = text[++i] as string
-      // A dollar stays escaped: it is no variable's.
-      word = (word ?? '') + (next === '$' ? '\\$' : next)
-    } else word = (word ?? '') + (quote === "'" && char === '$' ? '\\$' : char)
+      word ??= []
+    } else if (char === '\\' && next !== undefined && (quote === '' || (quote === '"' && /["$\\]/.test(next)))) {
+      add(next, true)
+      i++
+    } else add(char, quote === "'")
   }
   if (word !== undefined) words.push(word)
   return words
+}
+
+/** As it stands, without quotes. */
+export const plainOf = (word: Word): string => word.map(({ text }) => text).join('')
+
+/** With variables in place of their names; one that is not set is empty. Undefined for a use of `$` that is not understood. */
+export function expandWord(word: Word, variables: ReadonlyMap<string, string>): string | undefined {
+  let expanded = ''
+  for (const { text, isLiteral } of word) {
+    const unset = [...text.matchAll(/\$(?:\{(\w+)\}|(\w+))/g)].map(([, braced, plain]): [string, string] => [
+      braced ?? (plain as string),
+      '',
+    ])
+    const value = isLiteral ? text : expandVariables(text, new Map([...unset, ...variables]))
+    if (value === undefined) return undefined
+    expanded += value
+  }
+  return expanded
 }
