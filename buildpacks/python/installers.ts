@@ -16,6 +16,7 @@ import { readRequirements } from './requirements.ts'
 import { installError, readSettings } from './settings.ts'
 import type { LockToolUse } from './tools.ts'
 import { uvEnv } from './uv.ts'
+import { tableOf } from './tables.ts'
 
 /** What is installed, what that depends on, and how. */
 export interface Installation {
@@ -261,8 +262,4 @@ async function runTool(
   const name = [argv[0].replace(/.*\//, ''), ...argv.slice(1)].join(' ')
   if (options.quiet === true) context.log.detail(result.stderr)
   throw installError(name, where, result.stdout + result.stderr, result.exitCode)
-}
-
-function tableOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }

@@ -2,6 +2,8 @@ import { readdir } from 'node:fs/promises'
 import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { requirementsFiles } from '../sdk/languages.ts'
 import { startFiles } from '../sdk/python-starts.ts'
+import { parseToml } from '../../lifecycle/spec/toml.ts'
+import { tableOf } from './tables.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -36,7 +38,7 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
   if (await app.has('requirements.txt')) return { kind: 'requirements', files: ['requirements.txt'] }
   for (const [file, tool] of lockFiles) if (await app.has(file)) return { kind: 'locked', tool, file }
   const pyproject = (await app.read('pyproject.toml')) ?? ''
-  const tool = ownersOf(pyproject)
+  const tool = owningTool(pyproject)
   if (tool !== undefined) return { kind: 'locked', tool, file: 'pyproject.toml' }
   if (pixiPackages.test(pyproject)) return { kind: 'conda', file: 'pyproject.toml' }
   // Many repositories have a pyproject.toml with no more than settings for a linter.
@@ -56,16 +58,27 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
  * The tool whose tables say where packages come from, so that no other may install them: pip would take a stranger's package from the
  * public index for one of the workspace or of a private index (K22).
  */
-function ownersOf(pyproject: string): LockTool | undefined {
+function owningTool(pyproject: string): LockTool | undefined {
   if (/^\[tool\.poetry\]/m.test(pyproject) && !/^\[project\]/m.test(pyproject)) return 'poetry'
-  if (!/^\[project\]/m.test(pyproject)) return undefined
-  if (/^\[\[?tool\.poetry\.(?:source|dependencies)\b/m.test(pyproject)) return 'poetry'
-  if (/^\[\[?tool\.pdm\.(?:source|resolution)\b/m.test(pyproject)) return 'pdm'
-  if (/^\[\[?tool\.uv\.(?!build-backend\b)/m.test(pyproject)) return 'uv'
-  const settings = /^\[tool\.uv\]([\s\S]*?)(?=^\[|$(?![\s\S]))/m.exec(pyproject)?.[1] ?? ''
-  return /^(?!\s|#|dev-dependencies\b|default-groups\b|managed\b|required-version\b)[\w."-]+\s*=/m.test(settings)
-    ? 'uv'
-    : undefined
+  const document = parsed(pyproject)
+  if (document['project'] === undefined) return undefined
+  const tools = tableOf(document['tool'])
+  const says = (tool: LockTool, key: string): boolean => tableOf(tools[tool])[key] !== undefined
+  if (says('poetry', 'source') || says('poetry', 'dependencies')) return 'poetry'
+  if (says('pdm', 'source') || says('pdm', 'resolution')) return 'pdm'
+  return Object.keys(tableOf(tools['uv'])).some(key => !ofUvAlone.includes(key)) ? 'uv' : undefined
+}
+
+/** Keys of `[tool.uv]` that change nothing about the packages of an image. */
+const ofUvAlone = ['build-backend', 'default-groups', 'dev-dependencies', 'managed', 'required-version']
+
+/** Empty if it cannot be read: whoever installs says where. */
+function parsed(pyproject: string): Record<string, unknown> {
+  try {
+    return parseToml(pyproject, 'pyproject.toml')
+  } catch {
+    return {}
+  }
 }
 
 /** pixi has them in a pyproject.toml as well, beside those that pip would find. */

@@ -13,6 +13,7 @@ import type { LockTool } from './project.ts'
 import { type Pip, type Python, reproducibleEnv } from './runtime.ts'
 import { meetsAll, toSpecifier } from './specifier.ts'
 import { nearest } from './version.ts'
+import { tableOf } from './tables.ts'
 
 /** What installs packages. */
 export type Installer = LockTool | 'pip'
@@ -137,8 +138,4 @@ async function ownRequirement(app: App, tool: Installer): Promise<VersionRequest
     if (typeof value === 'string' && value.trim() !== '') return { value: value.trim(), where: `${file} ${key}` }
   }
   return undefined
-}
-
-function tableOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }

@@ -11,6 +11,7 @@ import {
   type VersionRequest,
 } from '../sdk/index.ts'
 import { meetsAll, toSpecifier } from './specifier.ts'
+import { tableOf } from './tables.ts'
 
 /** What all the places that ask for a version of Python come to. */
 export interface Wanted {
@@ -141,8 +142,4 @@ async function rangesOf(app: App): Promise<VersionRequest[]> {
   return found.flatMap(([value, where]) =>
     typeof value === 'string' && value.trim() !== '' ? [{ value: value.trim(), where }] : [],
   )
-}
-
-function tableOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }

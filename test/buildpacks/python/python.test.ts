@@ -595,6 +595,7 @@ describe('packages', () => {
   it.each([
     ['[tool.uv.sources]\nshared = { workspace = true }\n', 'uv sync --no-default-groups --no-progress'],
     ['[[tool.uv.index]]\nname = "own"\nurl = "https://index.example"\n', 'uv sync --no-default-groups --no-progress'],
+    ['[tool]\nuv.sources.shared.path = "shared"\n', 'uv sync --no-default-groups --no-progress'],
     ['[tool.uv]\nextra-index-url = ["https://index.example"]\n', 'uv sync --no-default-groups --no-progress'],
     ['[tool.poetry.dependencies]\nshared = { path = "shared" }\n', 'poetry install --only main'],
     ['[[tool.pdm.source]]\nname = "own"\nurl = "https://index.example"\n', 'pdm install --prod --no-self'],
