@@ -106,10 +106,8 @@ async function runBuild(
   const layersDir = buildpackLayersDir(input.layersDir, id)
   if ((await directoryState(layersDir)) === 'absent') await mkdir(layersDir)
   const env = buildpackEnv({
-    inherited: input.env.inherited,
+    ...input.env,
     layers,
-    user: input.env.user,
-    operator: input.env.operator,
     clearEnv: descriptor.clearEnv,
     provided: {
       CNB_BUILDPACK_DIR: dir,

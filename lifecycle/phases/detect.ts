@@ -253,10 +253,8 @@ async function runDetect(
   }
   await writeFile(planFile, '')
   const env = buildpackEnv({
-    inherited: input.env.inherited,
+    ...input.env,
     layers: [],
-    user: input.env.user,
-    operator: input.env.operator,
     clearEnv: descriptor.clearEnv,
     provided: {
       [kind === 'buildpack' ? 'CNB_BUILDPACK_DIR' : 'CNB_EXTENSION_DIR']: dir,

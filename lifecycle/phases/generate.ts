@@ -113,10 +113,8 @@ async function outputOf(
   const provider: PlanProvider = { id, version, extension: true }
   await writeFile(planFile, formatBuildpackPlan(planFor(input.plan, provider)))
   const env = buildpackEnv({
-    inherited: input.env.inherited,
+    ...input.env,
     layers: [],
-    user: input.env.user,
-    operator: input.env.operator,
     clearEnv: descriptor.clearEnv,
     provided: {
       CNB_EXTENSION_DIR: dir,

@@ -43,8 +43,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
           where: '-uid',
           fix: 'start it as root with -uid and -gid, or CNB_USER_ID and CNB_GROUP_ID: buildpacks run as that user',
         })
-      await using made = await readDockerfiles(context, extensions)
-      const env = { ...context.env, ...(await extendBuildImage(context, made.files)), BALE_EXTENDED: 'build' }
+      const env = { ...context.env, ...(await extendBuildImage(context, extensions)), BALE_EXTENDED: 'build' }
       await containerRunner({ ...context, env }, context.log).run('build', context.signal)
     },
   }
@@ -61,12 +60,13 @@ interface BuildFile {
 /**
  * Reads all that extensions have made before anything of it runs: `<generated>` is the buildpacks' user's, whom a USER instruction may
  * become.
+ * @param own a directory of root's, for copies of what they copy from
  */
 async function readDockerfiles(
   { inputs, features }: PhaseContext,
   extensions: readonly GroupElement[],
-): Promise<AsyncDisposable & { readonly files: readonly BuildFile[] }> {
-  const own = await mkdtemp(join(tmpdir(), 'bale-extend-'))
+  own: string,
+): Promise<BuildFile[]> {
   const files: BuildFile[] = []
   for (const [index, { id, version }] of extensions.entries()) {
     const { build } = placesOf(inputs.path('generated'), id, features.extensionContexts)
@@ -80,14 +80,23 @@ async function readDockerfiles(
     const where = `build.Dockerfile of ${id}@${version}`
     files.push({ text: new TextDecoder().decode(content), where, args, context })
   }
-  return { files, [Symbol.asyncDispose]: () => rm(own, { recursive: true, force: true }) }
+  return files
 }
 
 /** @returns the variables that the Dockerfiles have set or changed */
 async function extendBuildImage(
   context: PhaseContext,
-  files: readonly BuildFile[],
+  extensions: readonly GroupElement[],
 ): Promise<Readonly<Record<string, string>>> {
+  const own = await mkdtemp(join(tmpdir(), 'bale-extend-'))
+  try {
+    return await applyAll(context, await readDockerfiles(context, extensions, own))
+  } finally {
+    await rm(own, { recursive: true, force: true })
+  }
+}
+
+async function applyAll(context: PhaseContext, files: readonly BuildFile[]): Promise<Readonly<Record<string, string>>> {
   if (files.length === 0) return {}
   const { inputs, io, env, signal, log } = context
   if (env['CNB_REGISTRY_AUTH'])
