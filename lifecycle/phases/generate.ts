@@ -72,12 +72,6 @@ export async function generate(input: GenerateInput, signal?: AbortSignal): Prom
     await rm(scratch, { recursive: true, force: true })
   }
   const runImage = await selectRunImage(runFiles, input)
-  if (runImage?.extend === true)
-    input.reporter.event({
-      type: 'warning',
-      text: 'a run.Dockerfile has more than FROM, and extender does not extend run images yet: exporter refuses to go on',
-      fix: 'use extensions whose run.Dockerfiles only select a run image',
-    })
   return {
     analyzed: {
       ...input.analyzed,

@@ -69,12 +69,12 @@ export const decisions: readonly Decision[] = [
   {
     about: 'Image extensions',
     decision:
-      'are detected and generate; the run image that they select is used. extender applies build.Dockerfiles with ARG, ENV, LABEL, USER, WORKDIR, SHELL, COPY, ADD of files and RUN, once in each build, and refuses what it does not understand. Run images are not extended yet: extender and exporter say so. The order of groups is the specification’s (each group of extensions with all groups of buildpacks), not that of the Go lifecycle; a Dockerfile that names an image and has more instructions extends it, as there. Below API 0.10 detector says that they take no part',
+      'are detected and generate; the run image that they select is used. extender applies build.Dockerfiles with ARG, ENV, LABEL, USER, WORKDIR, SHELL, COPY, ADD of files and RUN, once in each build, and refuses what it does not understand; run.Dockerfiles in the same way, each of which makes one layer of what it changes outside of mounted directories. Files keep the times that they have from packages; extended attributes are not kept. The order of groups is the specification’s (each group of extensions with all groups of buildpacks), not that of the Go lifecycle; a Dockerfile that names an image and has more instructions extends it, as there. Below API 0.10 detector says that they take no part',
     tests: [
       'cli/phase/extensions: selects a run image: %s',
       'spec/resolve-order: puts each group of image extensions in front of each group of buildpacks',
       'cli/phase/buildpacks: does not know of image extensions at %s, passes them over, and says so',
-      'cli/phase/exporter: refuses an image that extensions are to extend',
+      'cli/phase/exporter: refuses to go on without the run image that extender makes',
       'spec/documents: D01 D02 refuses %j',
     ],
   },

@@ -2,9 +2,10 @@ import type { Document } from './table.ts'
 
 // Reasons that many rows share.
 const platformKeeps = 'the platform keeps it; the lifecycle cannot know'
-const dockerfiles = 'run images are not extended yet: extender and exporter say so'
 const applies =
   'cli/phase/extend: applies the Dockerfiles as root to the build image, and builds as its user with what they set'
+const extendsRun =
+  'cli/phase/extend-run: leaves what the Dockerfiles change as layers on the run image, which exporter takes as the base'
 const windows = 'Windows images are not supported'
 const specification = 'it binds the specification itself'
 const baseImages = 'the author of a base image keeps it'
@@ -362,7 +363,7 @@ export const platform: Document = {
           since: '0.12',
           tests: ['cli/phase/restorer: gets its target if analyze did not say it'],
         },
-        { line: 559, what: 'a run image to extend is saved', notApplicable: dockerfiles },
+        { line: 559, what: 'a run image to extend is saved', since: '0.12', tests: [extendsRun] },
       ],
     },
     {
@@ -400,9 +401,21 @@ export const platform: Document = {
         { line: 640, what: 'with the folder as context', since: '0.10', tests: [applies] },
         { line: 641, what: 'to the image of analyzed.toml', since: '0.10', tests: [applies] },
         { line: 645, what: 'then the build phase runs as the user', since: '0.10', tests: [applies] },
-        { line: 648, what: 'a Dockerfile may take rebasable away', notApplicable: dockerfiles },
-        { line: 650, what: 'a root user in the end fails', notApplicable: dockerfiles },
-        { line: 651, what: 'manifest, config and new layers are kept', notApplicable: dockerfiles },
+        {
+          line: 648,
+          what: 'a Dockerfile may take rebasable away',
+          since: '0.12',
+          tests: [
+            'cli/phase/extend-run: makes a layer for each Dockerfile that changes files, and all of them say whether it can be rebased',
+          ],
+        },
+        {
+          line: 650,
+          what: 'a root user in the end fails',
+          since: '0.12',
+          tests: ['cli/phase/extend-run: fails where the run image would run as root'],
+        },
+        { line: 651, what: 'manifest, config and new layers are kept', since: '0.12', tests: [extendsRun] },
       ],
     },
     {
@@ -454,7 +467,7 @@ export const platform: Document = {
           what: 'each tag gets the same image',
           tests: ['cli/phase/exporter: exports to several repositories of a registry'],
         },
-        { line: 800, what: 'an extended run image is the base', notApplicable: dockerfiles },
+        { line: 800, what: 'an extended run image is the base', since: '0.12', tests: [extendsRun] },
         { line: 802, what: 'the run image of analyzed.toml is the base', tests: [composed] },
         { line: 803, what: 'its layers stay', tests: [composed] },
         { line: 804, what: 'its config stays', tests: [config] },
@@ -519,7 +532,12 @@ export const platform: Document = {
           what: 'the project’s is project-metadata.toml',
           tests: ['phases/export: has the project’s metadata and the run image’s rebasable label'],
         },
-        { line: 834, what: 'an extended image is rebasable where its Dockerfiles say so', notApplicable: dockerfiles },
+        {
+          line: 834,
+          what: 'an extended image is rebasable where its Dockerfiles say so',
+          since: '0.12',
+          tests: [extendsRun],
+        },
         {
           line: 836,
           what: 'every other one is not rebasable',

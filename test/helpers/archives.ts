@@ -15,19 +15,22 @@ export async function tarFrom(entries: TarLiteral): Promise<Buffer> {
   return bytesOf(tar as AsyncIterable<Uint8Array>)
 }
 
+/** Headers and contents of a tar as tar-stream reads them: a reader that shares nothing with our writer. */
+export async function readEntries(tar: Uint8Array): Promise<(Header & { readonly content: Buffer })[]> {
+  const reader = extract()
+  reader.end(tar)
+  const found: (Header & { content: Buffer })[] = []
+  for await (const entry of reader) {
+    const content = await bytesOf(entry as unknown as AsyncIterable<Uint8Array>)
+    found.push({ ...entry.header, content })
+  }
+  return found
+}
+
 /** The files in a tar, in their order, as another reader than ours sees them. */
 export async function readTarFiles(path: string): Promise<Map<string, Buffer>> {
-  const files = new Map<string, Buffer>()
-  const reader = extract()
-  const reading = (async () => {
-    for await (const entry of reader) {
-      const content = await bytesOf(entry as unknown as AsyncIterable<Uint8Array>)
-      if (entry.header.type === 'file') files.set(entry.header.name, content)
-    }
-  })()
-  reader.end(await readFile(path))
-  await reading
-  return files
+  const entries = await readEntries(await readFile(path))
+  return new Map(entries.filter(({ type }) => type === 'file').map(({ name, content }) => [name, content]))
 }
 
 /** Changes the content of one file in a tar, whose size must stay. */

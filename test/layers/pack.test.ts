@@ -11,12 +11,12 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { extract, type Header } from 'tar-stream'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../lifecycle/image/digest.ts'
 import type { LayerEntry } from '../../lifecycle/layers/tree/entries.ts'
 import { layerSource, listTree } from '../../lifecycle/layers/tree/pack.ts'
 import { readTar, type TarEntry } from '../../lifecycle/layers/tar/reader.ts'
+import { readEntries } from '../helpers/archives.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -31,17 +31,9 @@ beforeEach(async () => {
 const pack = (...entries: LayerEntry[]): Promise<Buffer> => bytesOf(layerSource('test', entries).tar())
 const tree = (hostPath = dir, imagePath = '/app'): LayerEntry => ({ kind: 'tree', hostPath, imagePath, ...owner })
 
-/** Headers and contents as tar-stream reads them: a reader that shares nothing with our writer. */
-async function read(tar: Buffer): Promise<(Header & { content: string })[]> {
-  const reader = extract()
-  reader.end(tar)
-  const found: (Header & { content: string })[] = []
-  for await (const entry of reader) {
-    const content = await bytesOf(entry as unknown as AsyncIterable<Uint8Array>)
-    found.push({ ...entry.header, content: content.toString('latin1') })
-  }
-  return found
-}
+/** Headers and contents, with names of bytes as they are. */
+const read = async (tar: Buffer) =>
+  (await readEntries(tar)).map(entry => ({ ...entry, content: entry.content.toString('latin1') }))
 
 const names = async (tar: Buffer): Promise<string[]> => (await read(tar)).map(header => header.name)
 

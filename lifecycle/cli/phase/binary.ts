@@ -38,6 +38,8 @@ export interface Io {
   readonly landlock: string
   /** What restorer leaves for extender (platform.md, "restorer": `<kaniko-dir>`, which is always /kaniko). */
   readonly kanikoDir?: string
+  /** The file system that extender changes: `/` unless set. */
+  readonly rootDir?: string
 }
 
 /**

@@ -1,5 +1,6 @@
 import { access, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { relative } from 'node:path'
 import { findAccount } from '../../engines/accounts.ts'
 import { unsandboxedEngine } from '../../engines/unsandboxed.ts'
 import { BaleError } from '../../errors.ts'
@@ -39,7 +40,10 @@ export function containerRunner(context: PhaseContext, reporter: Reporter): Phas
     }
     // Gives what this process, as root, has put into the layers directory to the buildpacks' user. No buildpack runs
     // meanwhile.
-    if (io.user.uid === 0) await giveTree(inputs.path('layers'), user)
+    const layers = inputs.path('layers')
+    // Exporter takes an extended run image only if it is root's (K23).
+    const except = relative(layers, inputs.path('extended'))
+    if (io.user.uid === 0) await giveTree(layers, user, { except })
     return {
       argv: io.program(phase === 'detect' ? 'detector' : 'builder'),
       env: await buildpackEnv(context, user.uid),

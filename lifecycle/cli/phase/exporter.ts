@@ -14,6 +14,7 @@ import { parseProjectMetadata } from '../../spec/project.ts'
 import type { Analyzed, RunImageMetadata } from '../../spec/types.ts'
 import { lifecycleVersion } from '../../version.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
+import { readExtendedImage } from './extend/extended-image.ts'
 import { readRequired } from './files.ts'
 import { presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
@@ -86,11 +87,6 @@ type Parts = Pick<ExportInput, 'runImage' | 'previous'>
 /** Opens the images that analyze found. @throws BaleError when the run image does not exist any more */
 async function openImages({ signal, ...context }: PhaseContext, images: Images, analyzed: Analyzed): Promise<Parts> {
   const { image, metadata, runImage } = analyzed
-  if (runImage?.extend === true)
-    throw new BaleError('input', 'the run image is to be extended, which is not supported', {
-      where: `${context.inputs.path('analyzed')} run-image.extend`,
-      fix: 'build without the image extension that writes a run.Dockerfile',
-    })
   if (runImage === undefined || runImage.reference === '')
     throw new BaleError('input', 'it names no run image', {
       where: context.inputs.path('analyzed'),
@@ -101,9 +97,10 @@ async function openImages({ signal, ...context }: PhaseContext, images: Images, 
     image === undefined ? undefined : images.identified(image.reference, signal),
   ])
   if (opened === undefined) throw new BaleError('failed', `the run image ${runImage.reference} does not exist`)
+  const extended = runImage.extend === true ? await readExtendedImage(context.inputs.path('extended'), opened) : opened
   return {
     runImage: {
-      image: opened,
+      image: extended,
       metadata: await describeRunImage({ signal, ...context }, images, runImage.image ?? runImage.reference, opened),
     },
     ...(previous && metadata && { previous: { image: previous, metadata } }),

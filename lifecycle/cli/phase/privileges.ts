@@ -52,7 +52,7 @@ async function makeWritable(dir: string, owner: Owner): Promise<void> {
   try {
     await mkdir(dir, { recursive: true })
     // After a builder's user id has changed, volumes belong to the old one, or partly to it, as in other lifecycles.
-    if (!(await isWritable(dir, owner))) await giveTree(dir, owner, 'anybody')
+    if (!(await isWritable(dir, owner))) await giveTree(dir, owner, { from: 'anybody' })
   } catch (cause) {
     if (!isErrno(cause)) throw cause
     throw new BaleError('failed', `cannot make it the property of user ${owner.uid}: ${cause.message}`, {

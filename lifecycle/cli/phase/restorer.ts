@@ -27,12 +27,15 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const withTarget = features.targets ? await checkRunImage(context, images, analyzed) : analyzed
   const build = await buildImage(context, images, analyzed)
   const checked = build === undefined ? withTarget : { ...withTarget, buildImage: build.found }
+  const run = checked.runImage?.extend === true ? await runImage(images, checked.runImage, signal) : undefined
+  const toExtend = [build, run].filter(image => image !== undefined)
+  const kanikoDir = context.io.kanikoDir ?? '/kaniko'
   const layers = inputs.path('layers')
   return {
-    owns: [layers, ...presentOf(inputs, 'cache-dir'), ...(build === undefined ? [] : [build.kanikoDir])],
+    owns: [layers, ...presentOf(inputs, 'cache-dir'), ...(toExtend.length === 0 ? [] : [kanikoDir])],
     images,
     async run() {
-      if (build !== undefined) await keepBaseImage(build.kanikoDir, build.image)
+      for (const { found, image } of toExtend) await keepBaseImage(kanikoDir, found.reference, image)
       const cache = context.resources.use(await images.cache())
       await restore(
         {
@@ -53,7 +56,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 }
 
 /** The build image, where Dockerfiles are to be applied to it: extender needs its config, and has no credentials. */
-async function buildImage({ inputs, io, log, signal }: PhaseContext, images: Images, { buildImage: asked }: Analyzed) {
+async function buildImage({ inputs, log, signal }: PhaseContext, images: Images, { buildImage: asked }: Analyzed) {
   const name = inputs.text('build-image')
   if (asked?.extend !== true) {
     // Tekton's task names it in every build.
@@ -66,7 +69,14 @@ async function buildImage({ inputs, io, log, signal }: PhaseContext, images: Ima
   if (image === undefined)
     throw new BaleError('failed', `the build image ${name} does not exist`, { where: '-build-image' })
   const reference = formatReference(atDigest(parseReference(name), image.digest))
-  return { image, kanikoDir: io.kanikoDir ?? '/kaniko', found: { reference, extend: true } }
+  return { image, found: { reference, extend: true } }
+}
+
+/** The run image, where Dockerfiles are to be applied to it. */
+async function runImage(images: Images, found: { readonly reference: string }, signal: AbortSignal) {
+  const image = await images.identified(found.reference, signal)
+  if (image !== undefined) return { image, found }
+  throw new BaleError('failed', `the run image ${found.reference} does not exist`)
 }
 
 /**

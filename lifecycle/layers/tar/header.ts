@@ -15,10 +15,12 @@ export interface TarHeader {
   uid: number
   gid: number
   size: number
+  /** In seconds, not negative; `constantTime` unless set. */
+  mtime?: number
 }
 
-/** The time of every entry: 1980-01-01T00:00:01Z (platform.md, "Reproducibility"). DOS dates begin there. */
-const mtime = 315_532_801
+/** The time of entries: 1980-01-01T00:00:01Z (platform.md, "Build Reproducibility"). DOS dates begin there. */
+export const constantTime = 315_532_801
 const nobody = 65_534
 const maxPath = 4095 // PATH_MAX without its NUL: no Linux could unpack or open a longer one
 const maxOctal7 = 0o777_7777
@@ -63,6 +65,7 @@ export function writeHeader(block: Buffer, at: number, header: TarHeader): numbe
     uid > maxOctal7 ? nobody : uid,
     gid > maxOctal7 ? nobody : gid,
     size > maxOctal11 ? 0 : size,
+    header.mtime,
   )
   return at + tarBlock
 }
@@ -86,7 +89,7 @@ function paxRecord(key: string, value: ByteString): ByteString {
 
 const template = Buffer.alloc(tarBlock)
 template.write('ustar\x0000', 257, 'latin1')
-octal(template, 136, 11, mtime)
+octal(template, 136, 11, constantTime)
 template.write('0000000\x000000000\x00', 329, 'latin1') // device numbers
 template.fill(' ', 148, 156) // the checksum counts itself as spaces
 
@@ -101,6 +104,7 @@ function writeUstar(
   uid: number,
   gid: number,
   size: number,
+  mtime?: number,
 ): void {
   block.set(template, at)
   block.write(name, at, 'latin1')
@@ -108,6 +112,7 @@ function writeUstar(
   octal(block, at + 108, 7, uid)
   octal(block, at + 116, 7, gid)
   octal(block, at + 124, 11, size)
+  if (mtime !== undefined) octal(block, at + 136, 11, mtime)
   block[at + 156] = type.charCodeAt(0)
   if (target !== '') block.write(target, at + 157, 'latin1')
   if (prefix !== '') block.write(prefix, at + 345, 'latin1')

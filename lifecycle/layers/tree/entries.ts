@@ -1,4 +1,5 @@
 import { BaleError } from '../../errors.ts'
+import type { ByteString } from '../../files/byte-string.ts'
 import type { HostPlace } from '../../files/safe-open.ts'
 
 /** The user and group that own an entry of the image, or a file of the host. */
@@ -24,6 +25,12 @@ const maxId = 0xffff_fffe // 2³²−1 means "no change" to chown
 /** In a layer, `.wh.x` deletes x (image-spec layer.md, "Whiteouts"), so no image can hold a file of that name. */
 export function isWhiteout(path: string): boolean {
   return /(^|\/)\.wh\./.test(path)
+}
+
+/** The path of the entry that deletes this one. */
+export function whiteoutOf(path: ByteString): ByteString {
+  const at = path.lastIndexOf('/') + 1
+  return `${path.slice(0, at)}.wh.${path.slice(at)}`
 }
 
 /** Refuses an entry that no image could hold. */

@@ -11,15 +11,22 @@ const entriesAtOnce = 256
 /** The owners whose files are changed: root, or whoever owns them. */
 type From = 'root' | 'anybody'
 
+export interface GiveOptions {
+  /** `anybody`: whoever owns it, for a volume that users of earlier builds have left; `root` unless set. */
+  readonly from?: From
+  /** An entry of the directory that stays as it is, with all below it. */
+  readonly except?: string
+}
+
 /**
  * Gives a directory, and all that root owns below it, to a user. The walk goes from descriptor to descriptor and changes the
  * very inode that it checked: a process that swaps a directory for a link meanwhile (X35) gets nothing from outside. Files
  * with several names stay root's: one may be a hard link to a file elsewhere.
  * @param dir its parents are trusted; it may itself be a link, which is then not followed
- * @param from `anybody`: whoever owns it, for a volume that users of earlier builds have left
  * @throws BaleError 'filesystem' naming the entry whose owner cannot be changed
  */
-export async function giveTree(dir: string, owner: Owner, from: From = 'root'): Promise<void> {
+export async function giveTree(dir: string, owner: Owner, options: GiveOptions = {}): Promise<void> {
+  const { from = 'root', except } = options
   const host = toBytes(dir)
   const { parent, name } = openParent({ hostPath: dir })
   try {
@@ -27,7 +34,7 @@ export async function giveTree(dir: string, owner: Owner, from: From = 'root'): 
     const top = wrapErrnoSync(host, () => parent.enter(name))
     try {
       let given = 0
-      for (const found of walk(top, host)) {
+      for (const found of walk(top, host, path => path.toString() === except)) {
         giveEntry(found.parent, found.name, `${host}/${found.path}`, { from, to: owner })
         if (++given % entriesAtOnce === 0) await setImmediate()
       }

@@ -5,11 +5,13 @@ import type { LayerDigests, LayerSource } from '../../image/layer.ts'
 import { type ByteString, fromBuffer, printableName, toBytes } from '../../files/byte-string.ts'
 import { PathCursor } from './cursor.ts'
 import { checkHoles } from './holes.ts'
-import { type OpenDirectory, type FileKind, kindOf } from '../../files/open-directory.ts'
-import { checkEntry, isWhiteout, type LayerEntry } from './entries.ts'
+import { type FileKind, OpenDirectory, kindOf } from '../../files/open-directory.ts'
+import { checkEntry, isWhiteout, type LayerEntry, whiteoutOf } from './entries.ts'
 import { wrapErrnoSync, openDirectory, openParent } from '../../files/safe-open.ts'
-import type { TarHeader } from '../tar/header.ts'
+import { type TarHeader, constantTime } from '../tar/header.ts'
 import { type Blocks, TarWriter } from '../tar/writer.ts'
+import type { Changes } from './snapshot.ts'
+import { baseOf, parentOf } from './tree-writer.ts'
 import { walk } from './walk.ts'
 
 export { listTree } from './list.ts'
@@ -36,6 +38,20 @@ export function layerSource(
   options: LayerSourceOptions = {},
 ): LayerSource {
   for (const entry of entries) checkEntry(entry)
+  return packed(createdBy, options, packer => packer.pack(entries))
+}
+
+/**
+ * Makes a layer of what a program has changed in a file system: entries with the owners and modes that they have there, setuid
+ * included, and whiteouts for what is gone (image-spec layer.md, "Change Types"). Times of files from before `since` stay, as those
+ * of unpacked packages: Python's caches of compiled modules name them. All others are the time of every layer. Extended attributes
+ * are not read.
+ */
+export function changesSource(createdBy: string, changes: Changes, options: LayerSourceOptions = {}): LayerSource {
+  return packed(createdBy, options, packer => packer.packChanges(changes))
+}
+
+function packed(createdBy: string, options: LayerSourceOptions, pack: (packer: Packer) => Blocks): LayerSource {
   let warned = false
   return {
     kind: 'source',
@@ -44,7 +60,7 @@ export function layerSource(
     async *tar(signal) {
       const packer = new Packer()
       try {
-        for (const block of packer.pack(entries)) {
+        for (const block of pack(packer)) {
           signal?.throwIfAborted()
           yield block
           await setImmediate() // reading is synchronous: lets other work run
@@ -83,6 +99,38 @@ class Packer {
 
   *pack(entries: readonly LayerEntry[]): Blocks {
     for (const entry of entries) yield* this.#entry(entry)
+    yield* this.#tar.end()
+  }
+
+  *packChanges({ top, changed, removed, since }: Changes): Blocks {
+    const whiteouts = new Map(removed.map(path => [whiteoutOf(path), path]))
+    const cursor = new PathCursor(OpenDirectory.follow(top))
+    try {
+      for (const path of [...changed, ...whiteouts.keys()].sort()) {
+        const host = `${toBytes(top === '/' ? '' : top)}/${path}`
+        if (whiteouts.has(path)) {
+          const root = { path: `/${path}`, target: '', uid: 0, gid: 0 }
+          yield* this.#tar.header({ ...root, type: 'file', mode: 0o644, size: 0 })
+          continue
+        }
+        checkName(path, host)
+        const parent = wrapErrnoSync(host, () => cursor.at(parentOf(path)))
+        const stats = wrapErrnoSync(host, () => lstatSync(parent.path(baseOf(path))))
+        const { uid, gid, mode } = stats
+        const place = { host, path: `/${path}`, uid, gid }
+        const kind = kindOf(stats)
+        if (kind === 'directory')
+          yield* this.#directory(
+            wrapErrnoSync(host, () => cursor.at(path)),
+            place,
+          )
+        else if (kind === 'file')
+          yield* this.#file(parent, baseOf(path), place, { mode: mode & 0o7777, mtime: timeBefore(since, stats) })
+        else yield* this.#leaf(parent, baseOf(path), kind, place)
+      }
+    } finally {
+      cursor.close()
+    }
     yield* this.#tar.end()
   }
 
@@ -126,7 +174,7 @@ class Packer {
   *#hostFile(entry: LayerEntry & { kind: 'host-file' }, place: Place): Blocks {
     const { parent, name } = openParent(entry)
     try {
-      yield* this.#file(parent, name, place, entry.mode)
+      yield* this.#file(parent, name, place, { mode: entry.mode })
     } finally {
       parent.close()
     }
@@ -204,15 +252,20 @@ class Packer {
    * Packs a regular file. Opens it without following a link, and fixes its size then; another size at the end is an error
    * (S11).
    */
-  *#file(parent: OpenDirectory, name: ByteString, place: Place, givenMode?: number): Blocks {
+  *#file(
+    parent: OpenDirectory,
+    name: ByteString,
+    place: Place,
+    given: { readonly mode?: number; readonly mtime?: number } = {},
+  ): Blocks {
     const { host, path, uid, gid } = place
     const fd = wrapErrnoSync(host, () => parent.openFile(name))
     try {
       const stats = regular(fd, host)
       checkHoles(stats, printableName(host))
       const { size, mode, mtimeMs } = stats
-      if (givenMode === undefined && (mode & 0o6000) !== 0) this.#privileged.add(host)
-      yield* this.#tar.header({ type: 'file', path, target: '', mode: givenMode ?? mode & 0o777, uid, gid, size })
+      if (given.mode === undefined && (mode & 0o6000) !== 0) this.#privileged.add(host)
+      yield* this.#tar.header({ type: 'file', path, target: '', mode: mode & 0o777, uid, gid, size, ...given })
       yield* this.#tar.content(size, (block, offset, length) => {
         const count = wrapErrnoSync(host, () => readSync(fd, block, offset, length, null))
         if (count === 0) throw changed(host)
@@ -224,6 +277,11 @@ class Packer {
       closeSync(fd)
     }
   }
+}
+
+/** In seconds. */
+function timeBefore(since: number, { mtimeMs }: Stats): number {
+  return mtimeMs >= 0 && mtimeMs < since ? Math.floor(mtimeMs / 1000) : constantTime
 }
 
 function regular(fd: number, host: ByteString): Stats {

@@ -137,14 +137,14 @@ describe('arguments', () => {
     expect(await m.read('layers/report.toml')).toContain(`"${image}", "${image}:v2", "${registry.host}/other:v1"`)
     for (const name of [`${image}:v2`, `${registry.host}/other:v1`]) expect(said).toContain(`\n      ${name}\n`)
   })
-  it('refuses an image that extensions are to extend', async () => {
+  it('refuses to go on without the run image that extender makes', async () => {
     const { m, image } = await built('0.15')
     const analyzed = (await m.read('layers/analyzed.toml')).replace('[run-image]', '[run-image]\nextend = true')
     await writeFile(m.path('layers/analyzed.toml'), analyzed)
     const { status, said } = await m.run('exporter', [image])
     expect([status, said]).toEqual([
       1,
-      expect.stringContaining('run-image.extend; the run image is to be extended, which'),
+      expect.stringContaining('the run image is to be extended, and there is no extended one'),
     ])
   })
   it.each(['oci', 'docker'] as const)('gives the image the format of its run image in a registry: %s', async format => {

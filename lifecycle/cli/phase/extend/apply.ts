@@ -4,17 +4,13 @@ import { findAccount } from '../../../engines/accounts.ts'
 import { BaleError } from '../../../errors.ts'
 import type { Reporter } from '../../../events.ts'
 import type { ContainerConfig } from '../../../image/config.ts'
-import { type Instruction, checkBuildDockerfile, parseDockerfile } from '../../../spec/dockerfile.ts'
+import { type Instruction, parseDockerfile } from '../../../spec/dockerfile.ts'
 import { runExecutable } from '../../../phases/run-executable.ts'
 import { copyFiles } from './copy.ts'
+import type { ExtensionDockerfile } from './dockerfiles.ts'
 import { type Word, expandWord, plainOf, splitWords } from './words.ts'
 
-export interface ApplyInput {
-  readonly text: string
-  /** For messages: `build.Dockerfile of acme/tools`. */
-  readonly where: string
-  /** What COPY and ADD copy from. */
-  readonly context: string
+export interface ApplyInput extends Pick<ExtensionDockerfile, 'text' | 'where' | 'context'> {
   /** Build arguments; the Dockerfile sees those that it declares with ARG. */
   readonly args: ReadonlyMap<string, string>
   readonly config: ContainerConfig
@@ -29,6 +25,8 @@ export interface ApplyInput {
 interface State {
   readonly env: Map<string, string>
   readonly args: Map<string, string>
+  /** Of each ARG before FROM. */
+  readonly defaults: Map<string, string>
   readonly labels: Map<string, string>
   user: string
   workingDir: string
@@ -51,25 +49,29 @@ export async function applyDockerfile(input: ApplyInput, signal?: AbortSignal): 
   const state: State = {
     env: new Map((config.Env ?? []).map(entry => pairOf(entry))),
     args: new Map(),
+    defaults: new Map(),
     labels: new Map(Object.entries(config.Labels ?? {})),
     user: config.User ?? '',
     workingDir: config.WorkingDir || '/',
     shell: shellOf(config),
   }
-  checkBuildDockerfile(input.text, input.where)
   const instructions = parseDockerfile(input.text, input.where)
   const from = instructions.findIndex(({ name }) => name === 'FROM')
+  // What stands before FROM is for FROM, and a default for an ARG of the same name after it.
+  for (const instruction of instructions.slice(0, from)) await apply(instruction, state, input, signal)
+  for (const [name, value] of state.args) state.defaults.set(name, value)
+  state.args.clear()
   for (const instruction of instructions.slice(from + 1)) {
     signal?.throwIfAborted()
     await apply(instruction, state, input, signal)
   }
   return {
     ...config,
-    User: state.user,
+    ...(state.user !== config.User && state.user !== '' && { User: state.user }),
     Env: [...state.env].map(([name, value]) => `${name}=${value}`),
-    WorkingDir: state.workingDir,
+    ...(state.workingDir !== '/' && { WorkingDir: state.workingDir }),
     Labels: Object.fromEntries(state.labels),
-    Shell: state.shell,
+    ...(instructions.some(({ name }) => name === 'SHELL') && { Shell: state.shell }),
   }
 }
 
@@ -160,7 +162,9 @@ async function run(instruction: Instruction, state: State, input: ApplyInput, si
 /** `ARG name=default`: the value that the build gives, or the default, or what an ARG before it says; else nothing is set. */
 function declare(word: Word, state: State, input: ApplyInput, instruction: Instruction): void {
   const [name, fallback] = pairOf(expanded(word, state, input, instruction))
-  const value = input.args.get(name) ?? (plainOf(word).includes('=') ? fallback : state.args.get(name))
+  const value =
+    input.args.get(name) ??
+    (plainOf(word).includes('=') ? fallback : (state.args.get(name) ?? state.defaults.get(name)))
   if (value !== undefined) state.args.set(name, value)
 }
 

@@ -1,0 +1,63 @@
+import { cp } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { directoryState } from '../../../files/directories.ts'
+import { readUntrusted } from '../../../files/read.ts'
+import { placesOf } from '../../../phases/generated-dir.ts'
+import { checkBuildDockerfile, readRunDockerfile } from '../../../spec/dockerfile.ts'
+import { type BuildArg, parseExtendConfig } from '../../../spec/extend-config.ts'
+import type { GroupElement } from '../../../spec/types.ts'
+import type { PhaseContext } from '../binary.ts'
+
+export type ExtendKind = 'build' | 'run'
+
+/** A Dockerfile that an image extension has generated. */
+export interface ExtensionDockerfile {
+  /** `a/tool@1.0.0`. */
+  readonly extension: string
+  readonly text: string
+  /** For messages. */
+  readonly where: string
+  readonly args: readonly BuildArg[]
+  /** What it copies from: a directory that only root can change, or the application. */
+  readonly context: string
+}
+
+/**
+ * Reads all that extensions have made before anything of it runs: `<generated>` is the buildpacks' user's, whom a USER instruction may
+ * become.
+ * @param own a directory of root's, for copies of what they copy from
+ */
+export async function readDockerfiles(
+  { inputs, features }: PhaseContext,
+  kind: ExtendKind,
+  extensions: readonly GroupElement[],
+  own: string,
+): Promise<ExtensionDockerfile[]> {
+  const files: ExtensionDockerfile[] = []
+  const generated = inputs.path('generated')
+  for (const [index, { id, version }] of extensions.entries()) {
+    const path = placesOf(generated, id, features.extensionContexts)[kind]
+    const content = await readUntrusted(path, generated)
+    if (content === undefined) continue
+    const extension = `${id}@${version}`
+    const where = `${kind}.Dockerfile of ${extension}`
+    const text = new TextDecoder().decode(content)
+    if (kind === 'build') checkBuildDockerfile(text, where)
+    else readRunDockerfile(text, where)
+    const configPath = join(dirname(path), 'extend-config.toml')
+    const { [kind]: args } = parseExtendConfig((await readUntrusted(configPath, generated)) ?? '', configPath)
+    const from = await contextOf(dirname(path), kind)
+    const context = from === undefined ? inputs.path('app') : join(own, String(index))
+    if (from !== undefined) await cp(from, context, { recursive: true, verbatimSymlinks: true })
+    files.push({ extension, text, where, args, context })
+  }
+  return files
+}
+
+/** image_extension.md, "Context Folders": without one it is the application. */
+async function contextOf(dir: string, kind: ExtendKind): Promise<string | undefined> {
+  for (const name of ['context', `context.${kind}`]) {
+    if ((await directoryState(join(dir, name))) === 'directory') return join(dir, name)
+  }
+  return undefined
+}

@@ -1,0 +1,47 @@
+import { lstat, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BaleError } from '../../../errors.ts'
+import { namesIn } from '../../../files/directories.ts'
+import { isDigest } from '../../../image/digest.ts'
+import { type Image, formatOf, makeImage } from '../../../image/image.ts'
+import { layoutStore } from '../../../stores/layout/store.ts'
+import { hostPlatform } from '../../../stores/settings.ts'
+
+/**
+ * The run image that extender has left in `<extended>/run/<digest>`, with the layers of the run image that it extends (platform.md,
+ * "exporter": "MUST be based on the image in `<extended>`/run").
+ * @throws BaleError 'input' if there is none, if it extends another image, or if anybody but root could have changed it
+ */
+export async function readExtendedImage(extendedDir: string, runImage: Image): Promise<Image> {
+  const dir = join(extendedDir, 'run')
+  const [name, ...others] = await namesIn(dir)
+  if (name === undefined || others.length > 0 || !isDigest(name))
+    throw new BaleError('input', 'the run image is to be extended, and there is no extended one', {
+      where: dir,
+      fix: 'run extender with -kind run in a container of the run image, as root and with the same layers directory',
+    })
+  await checkOwner(join(dir, name))
+  const found = await layoutStore(join(dir, name)).pull('', hostPlatform())
+  const below = runImage.layers.length
+  const isOnTop = runImage.layers.every(({ diffId }, i) => found?.layers[i]?.diffId === diffId)
+  if (found?.digest !== name || !isOnTop)
+    throw new BaleError('input', 'it does not extend the run image of analyzed.toml', {
+      where: join(dir, name),
+      fix: 'build again: another build has used the same layers directory',
+    })
+  const layers = [...runImage.layers, ...found.layers.slice(below)]
+  return makeImage(found.config, layers, formatOf(runImage, layers))
+}
+
+/** Buildpacks can write to the layers directory, and what they leave there must not get into an image as root's (K23). */
+async function checkOwner(dir: string): Promise<void> {
+  const below = await readdir(dir, { recursive: true })
+  for (const path of [dir, ...below.map(name => join(dir, name))]) {
+    const { uid } = await lstat(path)
+    if (uid === 0) continue
+    throw new BaleError('input', `it belongs to user ${uid}, and extender leaves it to root`, {
+      where: path,
+      fix: 'look for a buildpack that writes there: only extender makes extended images',
+    })
+  }
+}

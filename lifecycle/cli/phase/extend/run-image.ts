@@ -1,0 +1,89 @@
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { findAccount } from '../../../engines/accounts.ts'
+import { BaleError } from '../../../errors.ts'
+import type { ContainerConfig, History } from '../../../image/config.ts'
+import { layerHistory } from '../../../image/history.ts'
+import { type Image, formatOf, makeImage } from '../../../image/image.ts'
+import type { Layer } from '../../../image/layer.ts'
+import { changesSource } from '../../../layers/tree/pack.ts'
+import { compareSnapshots, takeSnapshot } from '../../../layers/tree/snapshot.ts'
+import { labels } from '../../../spec/labels.ts'
+import { writeSparseLayout } from '../../../stores/layout/sparse.ts'
+import { layoutStore } from '../../../stores/layout/store.ts'
+import type { PhaseContext } from '../binary.ts'
+import { applyAll } from './apply-all.ts'
+import type { ExtensionDockerfile } from './dockerfiles.ts'
+import { mountPoints } from './mount-points.ts'
+
+/** The run image of analyzed.toml, as restorer has left it. */
+interface RunImage {
+  readonly reference: string
+  readonly image: Image
+}
+
+/**
+ * Applies run.Dockerfiles to this container, which is one of the run image, and writes the image with what they changed to
+ * `<extended>/run/<digest>`: an OCI layout with manifest, config and the new layers, one for each Dockerfile (platform.md, "extender").
+ * @param own a directory that is not the image's
+ * @throws BaleError 'failed' if the image would run as root
+ */
+export async function extendRunImage(
+  context: PhaseContext,
+  files: readonly ExtensionDockerfile[],
+  { reference, image }: RunImage,
+  own: string,
+): Promise<void> {
+  const { inputs, io, log, signal } = context
+  const target = join(inputs.path('extended'), 'run')
+  const unfinished = join(target, 'unfinished')
+  await rm(target, { recursive: true, force: true })
+  await mkdir(unfinished, { recursive: true })
+  const store = layoutStore(unfinished)
+  const left = [own, ...(await placesOfThePlatform(context))]
+  const snapshot = () => takeSnapshot(io.rootDir ?? '/', left)
+  let before = { files: snapshot(), at: Date.now() }
+  const added: Layer[] = []
+  const history: History[] = [...layerHistory(image)]
+  let isRebasable = true
+  const base = { reference, config: withoutRebasable(image.config.config ?? {}) }
+  const config = await applyAll(context, files, base, async ({ extension }, applied) => {
+    const after = snapshot()
+    const changes = compareSnapshots(before.files, after, before.at)
+    if (changes.changed.length > 0) {
+      const createdBy = `Layer: 'run.Dockerfile', Created by extension: ${extension}`
+      added.push(await store.putLayer(changesSource(createdBy, changes, { onWarning: text => log.warn(text) }), signal))
+      history.push({ created_by: createdBy })
+    }
+    before = { files: after, at: Date.now() }
+    isRebasable &&= applied.Labels?.[labels.rebasable] === 'true'
+    // Each Dockerfile has to say it for itself.
+    return withoutRebasable(applied)
+  })
+  await refuseRoot(config)
+  const whole = { ...config, Labels: { ...config.Labels, [labels.rebasable]: String(isRebasable) } }
+  const layers = [...image.layers, ...added]
+  const extended = makeImage({ ...image.config, config: whole, history }, layers, formatOf(image, layers))
+  await writeSparseLayout(unfinished, extended)
+  await rename(unfinished, join(target, extended.digest))
+}
+
+/** What is in this container, and not in its image. */
+async function placesOfThePlatform({ inputs, io }: PhaseContext): Promise<string[]> {
+  const own = (['app', 'layers', 'platform', 'generated', 'extended'] as const).map(name => inputs.path(name))
+  return [...own, io.kanikoDir ?? '/kaniko', ...(await mountPoints())]
+}
+
+function withoutRebasable(config: ContainerConfig): ContainerConfig {
+  const { [labels.rebasable]: _rebasable, ...others } = config.Labels ?? {}
+  return { ...config, Labels: others }
+}
+
+/** platform.md, "extender": the build fails if the run image's user is root in the end. */
+async function refuseRoot({ User = '' }: ContainerConfig): Promise<void> {
+  const { uid } = await findAccount('/', User)
+  if (uid !== 0) return
+  throw new BaleError('failed', 'after the run.Dockerfiles the user of the run image is root', {
+    fix: 'have the last one that changes the user set it back: ARG user_id, ARG group_id, USER ${user_id}:${group_id}',
+  })
+}

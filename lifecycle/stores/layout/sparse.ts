@@ -1,0 +1,24 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Image } from '../../image/image.ts'
+import { emptyIndex, entryOf, formatIndexFile, layoutHeader, withName } from './index-file.ts'
+import { blobPath } from './read.ts'
+
+/**
+ * Writes manifest and config of an image, its only one, to an OCI layout, whatever layers are there. Readers of the lifecycle
+ * get the others elsewhere (platform.md, "restorer" and "extender").
+ */
+export async function writeSparseLayout(dir: string, image: Image): Promise<void> {
+  const index = withName(emptyIndex, '', entryOf(image))
+  const files: readonly (readonly [string, Uint8Array])[] = [
+    [blobPath(image.imageId), image.configBytes],
+    [blobPath(image.digest), image.manifestBytes],
+    ['index.json', formatIndexFile(index)],
+    ['oci-layout', layoutHeader],
+  ]
+  for (const [name, bytes] of files) {
+    const path = join(dir, name)
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, bytes)
+  }
+}
