@@ -31,6 +31,7 @@ const buildpack = {
     script: `set -e
 cd "$CNB_LAYERS_DIR"
 test ! -e tool || echo 'the tool is here'
+test ! -e /opt/tool || cat /opt/tool
 mkdir -p tool/bin
 printf '#!/bin/sh\\necho "run by $(id -u)"\\n' > tool/bin/hello
 chmod 755 tool/bin/hello
@@ -42,10 +43,35 @@ for file in /proc/[0-9]*/environ /proc/[0-9]*/cmdline; do tr '\\0' '\\n' < "$fil
   },
 }
 
+/** Its Dockerfiles leave a program in the build image, and another in the run image. */
+const extension = {
+  'test_tools/1.0.0/extension.toml': 'api = "0.10"\n[extension]\nid = "test/tools"\nversion = "1.0.0"\n',
+  'test_tools/1.0.0/bin/detect': { script: 'exit 0' },
+  'test_tools/1.0.0/bin/generate': {
+    script: `cat >"$CNB_OUTPUT_DIR/build.Dockerfile" <<'EOF'
+ARG base_image
+FROM \${base_image}
+USER root
+RUN echo "built as $(id -u)" >/opt/tool
+EOF
+cat >"$CNB_OUTPUT_DIR/run.Dockerfile" <<'EOF'
+ARG base_image
+FROM \${base_image}
+ARG user_id
+ARG group_id
+USER root
+RUN echo "run as $(id -u)" >/opt/tool && chmod 4755 /opt/tool && rm -r /etc/dpkg
+ENV RUN_TOOL=set
+LABEL io.buildpacks.rebasable=true
+USER \${user_id}:\${group_id}
+EOF`,
+  },
+}
+
 /** What a phase printed is why it failed. */
 const asFailure = (name: string) => (error: unknown) => {
-  const { code, stdout } = error as { code: number; stdout: string }
-  throw Object.assign(new Error(`${name} ended with ${code}:\n${stdout}`), { code, stdout })
+  const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
+  throw Object.assign(new Error(`${name} ended with ${code}:\n${stdout}${stderr}`), { code, stdout })
 }
 
 describe('phases in containers', () => {
@@ -124,10 +150,15 @@ describe('phases in containers', () => {
     readonly network?: 'none' | 'host'
     readonly args?: readonly string[]
     readonly env?: Readonly<Record<string, string>>
+    /** Of the container; the build image by default. */
+    readonly image?: string
+    /** What is mounted besides, or in place of, what each phase has: the host's path by that in the container. */
+    readonly mounts?: Readonly<Record<string, string>>
   }
 
   /** Runs a phase in a container; what it printed. Only those that talk to a registry know the login. */
-  async function phase(name: string, place: string, { user, network = 'none', args = [], env = {} }: Started) {
+  async function phase(name: string, place: string, started: Started) {
+    const { user, network = 'none', args = [], env = {}, image = 'build:1' } = started
     const socket = docker.state === 'available' ? docker.value.socketPath : ''
     const auth = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`
     const variables = {
@@ -140,18 +171,22 @@ describe('phases in containers', () => {
       ...env,
     }
     const mounts = {
-      [`${lifecycle}`]: '/cnb/lifecycle:ro',
-      [join(dir, 'buildpacks')]: '/cnb/buildpacks:ro',
-      [join(dir, 'order.toml')]: '/cnb/order.toml:ro',
-      [join(dir, 'ca.pem')]: '/ca.pem:ro',
-      ...(args.includes('-daemon') && { [socket]: '/docker.sock' }),
-      ...Object.fromEntries(['layers', 'cache', 'launch-cache', 'workspace'].map(v => [join(place, v), `/${v}`])),
+      '/cnb/lifecycle': `${lifecycle}:ro`,
+      '/cnb/buildpacks': `${join(dir, 'buildpacks')}:ro`,
+      '/cnb/order.toml': `${join(dir, 'order.toml')}:ro`,
+      '/ca.pem': `${join(dir, 'ca.pem')}:ro`,
+      ...(args.includes('-daemon') && { '/docker.sock': socket }),
+      ...Object.fromEntries(['layers', 'cache', 'launch-cache', 'workspace'].map(v => [`/${v}`, join(place, v)])),
+      ...started.mounts,
     }
     const { stdout, stderr } = await dockerCommand(
       ...['run', '--rm', '--network', network, '--user', user],
-      ...Object.entries(mounts).flatMap(([from, to]) => ['--volume', `${from}:${to}`]),
+      ...Object.entries(mounts).flatMap(([to, from]) => [
+        '--volume',
+        from.replace(/(?::ro)?$/, mode => `:${to}${mode}`),
+      ]),
       ...Object.entries(variables).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
-      ...['build:1', `/cnb/lifecycle/${name}`, ...args],
+      ...[image, `/cnb/lifecycle/${name}`, ...args],
     ).catch(asFailure(name))
     return stdout + stderr
   }
@@ -230,6 +265,42 @@ describe('phases in containers', () => {
     expect(await phase('creator', place, { ...connected, args })).toContain('===> EXPORTING')
     const ids = await dockerCommand('image', 'inspect', '--format', '{{.Id}}', 'local/app', 'local/created')
     expect(new Set(ids.stdout.trim().split('\n')).size).toBe(1)
+  })
+
+  it.for(['registry', 'daemon'] as const)('with image extensions, in a %s', async (kind, context) => {
+    const reason = lacking()
+    if (reason !== undefined) return skip(context, reason)
+    const runImage = `${registry?.host}/run`
+    // A container of the run image needs it in the daemon.
+    await dockerCommand('pull', runImage)
+    const place = volumes()
+    const extensions = join(place, 'extensions')
+    await writeTree(extensions, extension)
+    const kaniko = join(place, 'kaniko')
+    mkdirSync(kaniko)
+    const order = join(place, 'order.toml')
+    writeFileSync(
+      order,
+      `${readFileSync(join(dir, 'order.toml'), 'utf8')}[[order-extensions]]\n[[order-extensions.group]]\nid = "test/tools"\nversion = "1.0.0"\n`,
+    )
+    const [daemon, image] = kind === 'daemon' ? [['-daemon'], 'local/extended'] : [[], `${registry?.host}/extended`]
+    const mounts = { '/cnb/order.toml': order, '/cnb/extensions': extensions, '/kaniko/cache': kaniko }
+    const started = { user: 'root', env: { CNB_PLATFORM_API: '0.13' }, mounts } as const
+    const connected = { ...started, network: 'host' } as const
+    await phase('analyzer', place, { ...connected, args: [...daemon, `-run-image=${runImage}`, image] })
+    await phase('detector', place, { ...started, user: '1000' })
+    await phase('restorer', place, { ...connected, args: [...daemon, `-build-image=${runImage}`] })
+    await phase('extender', place, { ...started, image: runImage, args: ['-kind=run'], env: { ...started.env } })
+    const built = await phase('extender', place, { ...started, args: ['-kind=build'] })
+    expect(built).toContain('build as 1000')
+    expect(built).toMatch(/^built as 0$/m)
+    await phase('exporter', place, { ...connected, args: [...daemon, image] })
+    const ran = await dockerCommand(
+      ...['run', '--rm', '--network', 'none', '--entrypoint', 'sh', image, '-c'],
+      '/layers/test_app/tool/bin/hello; cat /opt/tool; ls -l /opt/tool; ls /etc/dpkg; echo $RUN_TOOL',
+    )
+    expect(ran.stdout).toMatch(/^run by 1001\nrun as 0\n-rwsr-xr-x 1 root root .* \/opt\/tool\nset\n$/)
+    expect(ran.stderr).toContain('/etc/dpkg')
   })
 
   it('with Podman’s socket', async context => {

@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import { readUntrusted } from '../../files/read.ts'
-import type { Image } from '../../image/image.ts'
 import { parseAnalyzed } from '../../spec/analyzed.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { containerRunner } from './container-runner.ts'
-import { readBaseImage } from './extend/base-image.ts'
+import { type BaseImage, readBaseImage } from './extend/base-image.ts'
 import { extendBuildImage } from './extend/build-image.ts'
 import { type ExtensionDockerfile, type ExtendKind, readDockerfiles } from './extend/dockerfiles.ts'
 import { extendRunImage } from './extend/run-image.ts'
@@ -55,7 +54,7 @@ async function imageToExtend(
   { inputs, io, log }: PhaseContext,
   kind: ExtendKind,
   files: readonly ExtensionDockerfile[],
-): Promise<{ readonly reference: string; readonly image: Image } | undefined> {
+): Promise<BaseImage | undefined> {
   const path = inputs.path('analyzed')
   const analyzed = parseAnalyzed(await readRequired(readUntrusted, path), path)
   const found = kind === 'run' ? analyzed.runImage : analyzed.buildImage
@@ -68,6 +67,5 @@ async function imageToExtend(
     log.event({ type: 'note', level: 'info', text: `No image extension extends the ${kind} image` })
     return undefined
   }
-  const reference = found?.reference ?? ''
-  return { reference, image: await readBaseImage(io.kanikoDir ?? '/kaniko', reference) }
+  return readBaseImage(io.kanikoDir ?? '/kaniko', found?.reference ?? '')
 }

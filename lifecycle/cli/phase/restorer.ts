@@ -7,7 +7,7 @@ import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
 import type { Analyzed } from '../../spec/types.ts'
 import type { Image } from '../../image/image.ts'
 import { atDigest, formatReference, parseReference } from '../../image/reference.ts'
-import { keepBaseImage } from './extend/base-image.ts'
+import { type BaseImage, keepBaseImages } from './extend/base-image.ts'
 import type { PhaseContext, PhaseCommand } from './binary.ts'
 import { writeOutput } from './files.ts'
 import { presentOf } from './flags.ts'
@@ -26,8 +26,9 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   await images.checkCache()
   const withTarget = features.targets ? await checkRunImage(context, images, analyzed) : analyzed
   const build = await buildImage(context, images, analyzed)
-  const checked = build === undefined ? withTarget : { ...withTarget, buildImage: build.found }
-  const run = checked.runImage?.extend === true ? await runImage(images, checked.runImage, signal) : undefined
+  const checked =
+    build === undefined ? withTarget : { ...withTarget, buildImage: { reference: build.reference, extend: true } }
+  const run = checked.runImage?.extend === true ? await runImage(images, checked.runImage.reference, signal) : undefined
   const toExtend = [build, run].filter(image => image !== undefined)
   const kanikoDir = context.io.kanikoDir ?? '/kaniko'
   const layers = inputs.path('layers')
@@ -35,7 +36,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
     owns: [layers, ...presentOf(inputs, 'cache-dir'), ...(toExtend.length === 0 ? [] : [kanikoDir])],
     images,
     async run() {
-      for (const { found, image } of toExtend) await keepBaseImage(kanikoDir, found.reference, image)
+      if (toExtend.length > 0) await keepBaseImages(kanikoDir, toExtend)
       const cache = context.resources.use(await images.cache())
       await restore(
         {
@@ -56,7 +57,11 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 }
 
 /** The build image, where Dockerfiles are to be applied to it: extender needs its config, and has no credentials. */
-async function buildImage({ inputs, log, signal }: PhaseContext, images: Images, { buildImage: asked }: Analyzed) {
+async function buildImage(
+  { inputs, log, signal }: PhaseContext,
+  images: Images,
+  { buildImage: asked }: Analyzed,
+): Promise<BaseImage | undefined> {
   const name = inputs.text('build-image')
   if (asked?.extend !== true) {
     // Tekton's task names it in every build.
@@ -69,14 +74,14 @@ async function buildImage({ inputs, log, signal }: PhaseContext, images: Images,
   if (image === undefined)
     throw new BaleError('failed', `the build image ${name} does not exist`, { where: '-build-image' })
   const reference = formatReference(atDigest(parseReference(name), image.digest))
-  return { image, found: { reference, extend: true } }
+  return { image, reference }
 }
 
 /** The run image, where Dockerfiles are to be applied to it. */
-async function runImage(images: Images, found: { readonly reference: string }, signal: AbortSignal) {
-  const image = await images.identified(found.reference, signal)
-  if (image !== undefined) return { image, found }
-  throw new BaleError('failed', `the run image ${found.reference} does not exist`)
+async function runImage(images: Images, reference: string, signal: AbortSignal): Promise<BaseImage> {
+  const image = await images.identified(reference, signal)
+  if (image !== undefined) return { image, reference }
+  throw new BaleError('failed', `the run image ${reference} does not exist`)
 }
 
 /**

@@ -9,7 +9,7 @@ import { readEntries } from '../../helpers/archives.ts'
 import type { FakeRegistry } from '../../helpers/registry.ts'
 import { type Tree, writeTree } from '../../helpers/tree.ts'
 import { extend, isRoot, restoredWith } from './extend-harness.ts'
-import { type Machine, stored } from './line.ts'
+import { type Machine, addRunImage, stored } from './line.ts'
 
 // Run images that image extensions extend: platform.md, "extender" of the kind `run`, and exporter on what it leaves.
 
@@ -59,7 +59,7 @@ ${rebasable}`),
         '[[run.args]]\nname = "tool"\nvalue = "make"\n[[build.args]]\nname = "tool"\nvalue = "no"\n',
       'context.run/file': 'of the context',
     })
-    const { registry, status, said } = place
+    const { m, image, registry, status, said } = place
     expect(status, said).toBe(0)
     expect(said).toContain('Applying run.Dockerfile of a/tool@1.0.0')
     expect(said).not.toContain('ran builder')
@@ -90,6 +90,13 @@ ${rebasable}`),
       "Layer: 'run.Dockerfile', Created by extension: a/tool@1.0.0",
     ])
     expect(app.label('lifecycle.metadata')).toMatchObject({ runImage: { topLayer: run.config.rootfs.diff_ids[0] } })
+
+    await addRunImage(registry, 'newer')
+    const rebased = await m.run('rebaser', ['-force', '-run-image', `${registry.host}/newer`, image])
+    expect(rebased.status, rebased.said).toBe(0)
+    const after = stored(registry, 'app').manifest.layers.map(({ digest }) => digest)
+    expect(after[0]).toBe(stored(registry, 'newer').manifest.layers[0]?.digest)
+    expect(after.slice(1)).toEqual(app.manifest.layers.slice(1).map(({ digest }) => digest))
   })
 
   it('makes a layer for each Dockerfile that changes files, and all of them say whether it can be rebased', async () => {

@@ -1,7 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError } from '../../../errors.ts'
-import type { Image } from '../../../image/image.ts'
+import { removeTree } from '../../../files/remove.ts'
+import { digestOf } from '../../../image/digest.ts'
+import { type Image, makeImage } from '../../../image/image.ts'
 import { layoutStore } from '../../../stores/layout/store.ts'
 import { writeSparseLayout } from '../../../stores/layout/sparse.ts'
 import { hostPlatform } from '../../../stores/settings.ts'
@@ -9,18 +11,32 @@ import { hostPlatform } from '../../../stores/settings.ts'
 // The images that are to be extended, as restorer leaves them for extender: manifest and config in OCI layouts without layers in
 // `<kaniko>/cache/base/<digest>` (platform.md, "restorer": "MUST copy the OCI manifest and config file").
 
-/** @param reference of analyzed.toml: it ends with a digest, or is the ID of an image in a daemon */
-export async function keepBaseImage(kanikoDir: string, reference: string, image: Image): Promise<void> {
-  const dir = placeOf(kanikoDir, reference)
-  await mkdir(dir, { recursive: true })
-  await writeSparseLayout(dir, image)
+/** An image of analyzed.toml. */
+export interface BaseImage {
+  /** It ends with a digest, or is the ID of an image in a daemon. */
+  readonly reference: string
+  readonly image: Image
 }
+
+/** Replaces what an earlier build has left. */
+export async function keepBaseImages(kanikoDir: string, bases: readonly BaseImage[]): Promise<void> {
+  await removeTree(baseDir(kanikoDir))
+  for (const { reference, image } of bases) {
+    const dir = placeOf(kanikoDir, reference)
+    await mkdir(dir, { recursive: true })
+    await writeSparseLayout(dir, withOwnBytes(image))
+  }
+}
+
+/** A daemon tells what is in a config, and not its bytes: the ID that it tells is of others. */
+const withOwnBytes = (image: Image): Image =>
+  digestOf(image.configBytes) === image.imageId ? image : makeImage(image.config, image.layers)
 
 /**
  * @param reference of analyzed.toml
  * @throws BaleError 'input' if restorer has not left it, or it is not what its digest says
  */
-export async function readBaseImage(kanikoDir: string, reference: string): Promise<Image> {
+export async function readBaseImage(kanikoDir: string, reference: string): Promise<BaseImage> {
   const where = placeOf(kanikoDir, reference)
   const image = await layoutStore(where).pull('', hostPlatform())
   if (image === undefined)
@@ -28,12 +44,12 @@ export async function readBaseImage(kanikoDir: string, reference: string): Promi
       where,
       fix: 'run restorer with the same /kaniko before extender, and with -build-image to extend the build image',
     })
-  const digest = digestIn(reference)
-  if (digest === image.digest || digest === image.imageId) return image
+  if (!reference.includes('@') || digestIn(reference) === image.digest) return { reference, image }
   throw new BaleError('input', `it is not the image ${reference}`, { where, fix: 'run restorer again' })
 }
 
-const placeOf = (kanikoDir: string, reference: string): string => join(kanikoDir, 'cache/base', digestIn(reference))
+const baseDir = (kanikoDir: string): string => join(kanikoDir, 'cache/base')
+const placeOf = (kanikoDir: string, reference: string): string => join(baseDir(kanikoDir), digestIn(reference))
 
 function digestIn(reference: string): string {
   const hex = /(?:^|@sha256:)([0-9a-f]{64})$/.exec(reference)?.[1]

@@ -1,7 +1,7 @@
 import type { ContainerConfig } from '../../../image/config.ts'
-import type { Image } from '../../../image/image.ts'
 import type { PhaseContext } from '../binary.ts'
 import { applyAll } from './apply-all.ts'
+import type { BaseImage } from './base-image.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { ExtensionDockerfile } from './dockerfiles.ts'
 export async function extendBuildImage(
   context: PhaseContext,
   files: readonly ExtensionDockerfile[],
-  { reference, image }: { readonly reference: string; readonly image: Image },
+  { reference, image }: BaseImage,
 ): Promise<Readonly<Record<string, string>>> {
   const base = image.config.config ?? {}
   const before = variablesOf(base)

@@ -4,7 +4,7 @@ import { findAccount } from '../../../engines/accounts.ts'
 import { BaleError } from '../../../errors.ts'
 import type { ContainerConfig, History } from '../../../image/config.ts'
 import { layerHistory } from '../../../image/history.ts'
-import { type Image, formatOf, makeImage } from '../../../image/image.ts'
+import { formatOf, makeImage } from '../../../image/image.ts'
 import type { Layer } from '../../../image/layer.ts'
 import { changesSource } from '../../../layers/tree/pack.ts'
 import { compareSnapshots, takeSnapshot } from '../../../layers/tree/snapshot.ts'
@@ -13,14 +13,9 @@ import { writeSparseLayout } from '../../../stores/layout/sparse.ts'
 import { layoutStore } from '../../../stores/layout/store.ts'
 import type { PhaseContext } from '../binary.ts'
 import { applyAll } from './apply-all.ts'
+import type { BaseImage } from './base-image.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'
 import { mountPoints } from './mount-points.ts'
-
-/** The run image of analyzed.toml, as restorer has left it. */
-interface RunImage {
-  readonly reference: string
-  readonly image: Image
-}
 
 /**
  * Applies run.Dockerfiles to this container, which is one of the run image, and writes the image with what they changed to
@@ -31,7 +26,7 @@ interface RunImage {
 export async function extendRunImage(
   context: PhaseContext,
   files: readonly ExtensionDockerfile[],
-  { reference, image }: RunImage,
+  { reference, image }: BaseImage,
   own: string,
 ): Promise<void> {
   const { inputs, io, log, signal } = context
