@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, stat, symlink } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
 import {
   append,
   type BuildContext,
@@ -47,6 +47,10 @@ export interface LibrariesOptions {
   readonly env?: (dir: string) => EnvChanges
   /** Packages that others depend on, and that are not of use here. */
   readonly without?: readonly string[]
+  /** Packages without what they depend on, which the others bring as far as it is of use here. */
+  readonly alone?: readonly string[]
+  /** Links to make in the layer, and what they lead to, by their paths in it. */
+  readonly links?: Readonly<Record<string, string>>
 }
 
 /**
@@ -59,7 +63,10 @@ export async function provideLibraries(
   names: readonly string[],
   options: LibrariesOptions = {},
 ): Promise<string> {
-  const packages = (await archive.resolve(names)).filter(({ name }) => options.without?.includes(name) !== true)
+  const { alone = [], without = [] } = options
+  const resolved = (await archive.resolve(names)).filter(({ name }) => !without.includes(name))
+  const added = alone.length > 0 ? (await archive.resolve(alone)).filter(({ name }) => alone.includes(name)) : []
+  const packages = [...resolved, ...added]
   const { run, target } = context
   const layer = await context.layer('libraries', {
     title: options.title ?? `the libraries ${names.join(', ')}`,
@@ -67,9 +74,11 @@ export async function provideLibraries(
     key: {
       'Debian packages': digestOf(JSON.stringify(packages)),
       ...(options.env && { variables: JSON.stringify(options.env('')) }),
+      ...(options.links && { links: digestOf(JSON.stringify(options.links)) }),
     },
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)
+      await makeLinks(dir, options.links ?? {})
       return { env: { launch: { ...(await launchVariables(dir, target.arch)), ...options.env?.(dir) } } }
     },
     sbom: () =>
@@ -78,6 +87,14 @@ export async function provideLibraries(
       ),
   })
   return libraryDir(layer.path, target.arch)
+}
+
+async function makeLinks(dir: string, links: Readonly<Record<string, string>>): Promise<void> {
+  for (const [path, target] of Object.entries(links)) {
+    const folder = dirname(join(dir, path))
+    await mkdir(folder, { recursive: true })
+    await symlink(relative(folder, join(dir, target)), join(dir, path))
+  }
 }
 
 /** Directories of data that programs and libraries look for at a fixed place, and the variables that name another. */

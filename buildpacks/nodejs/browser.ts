@@ -1,7 +1,18 @@
-import { join } from 'node:path'
+import { readFile, realpath } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
+import {
+  chromium,
+  chromiumLibraries,
+  chromiumProgram,
+  namesChromium,
+  playwrightBrowsers,
+  playwrightFolders,
+  playwrightLinks,
+} from '../debian/chromium.ts'
 import { provideLibraries } from '../debian/shared-libraries.ts'
-import { type BuildContext, byDefault, type EnvChanges, withTempDir } from '../sdk/index.ts'
+import { App, type BuildContext, byDefault, type EnvChanges, withTempDir } from '../sdk/index.ts'
 import type { Project } from './project.ts'
 
 /** The browser of an application that drives one. */
@@ -16,27 +27,20 @@ export interface Browser {
   readonly launch?: (dir: string) => EnvChanges
   /** What its packages depend on, and what runs without a screen does not use. */
   readonly without?: readonly string[]
-  /** Where the browser is after the build, if a build script has brought it. */
-  readonly broughtTo?: string
+  /** Links in the directory of the packages. */
+  readonly links?: Readonly<Record<string, string>>
+  /** The package of Playwright's whose browser a build script may bring. */
+  readonly playwright?: string
 }
 
-const fonts = 'fonts-liberation'
-/** What Chromium is linked with or loads, for one that a package downloads. */
-const libraries = [
-  ...['libasound2t64', 'libatk-bridge2.0-0t64', 'libatk1.0-0t64', 'libatspi2.0-0t64', 'libcairo2', 'libcups2t64'],
-  ...['libdbus-1-3', 'libdrm2', 'libgbm1', 'libglib2.0-0t64', 'libnspr4', 'libnss3', 'libpango-1.0-0', 'libudev1'],
-  ...['libx11-6', 'libxcb1', 'libxcomposite1', 'libxdamage1', 'libxext6', 'libxfixes3', 'libxkbcommon0', 'libxrandr2'],
-]
-/** Drivers of graphics cards, with a compiler for their programs, and what the scripts of desktops call: Chromium draws by itself. */
-const without = ['mesa-libgallium', 'libllvm19', 'libz3-4', 'x11-utils', 'xdg-utils']
 /** pptr.dev, "Configuration": one of these may say where the browser is. */
 const puppeteerFiles = ['cjs', 'js', 'json', 'yaml', 'yml'].map(end => `.puppeteerrc.${end}`)
 const settings = ['PUPPETEER_EXECUTABLE_PATH', 'PUPPETEER_CACHE_DIR', 'PUPPETEER_SKIP_DOWNLOAD']
 
 /**
  * What an application with Puppeteer or Playwright in `dependencies` needs. Puppeteer would download its browser into the home
- * directory of the build, which is in no image: it gets Debian's Chromium. Playwright knows its own builds alone, so they go into
- * node_modules (playwright.dev, "Hermetic install"), and their libraries are Debian's.
+ * directory of the build, which is in no image: it gets Debian's Chromium. Playwright's own builds go into node_modules
+ * (playwright.dev, "Hermetic install"), if a build script brings one, and their libraries are Debian's.
  */
 export async function findBrowser({ env }: BuildContext, { app, json }: Project): Promise<Browser | undefined> {
   const names = Object.keys(json.dependencies.dependencies)
@@ -44,49 +48,81 @@ export async function findBrowser({ env }: BuildContext, { app, json }: Project)
     const file = await app.firstOf([...puppeteerFiles, '.puppeteerrc', 'puppeteer.config.js', 'puppeteer.config.cjs'])
     const own = settings.find(name => env[name] !== undefined) ?? file
     if (own !== undefined) {
-      return { packages: [...libraries, fonts], title: `libraries for the browser that ${own} chooses`, env: {} }
+      return { packages: chromiumLibraries, title: `libraries for the browser that ${own} chooses`, env: {} }
     }
     // The second is for Puppeteer before 20.
     const skip = { PUPPETEER_SKIP_DOWNLOAD: 'true', PUPPETEER_SKIP_CHROMIUM_DOWNLOAD: 'true' }
     return {
-      packages: ['chromium-headless-shell', fonts],
+      packages: chromium.packages,
       title: "Debian's Chromium for Puppeteer",
       env: skip,
-      // What is in usr/bin is a script that looks for the program below /usr.
-      launch: dir => ({ PUPPETEER_EXECUTABLE_PATH: byDefault(join(dir, 'usr/lib/chromium/chromium-headless-shell')) }),
-      without,
+      launch: dir => ({ PUPPETEER_EXECUTABLE_PATH: byDefault(chromiumProgram(dir)) }),
+      without: chromium.without,
     }
   }
   const playwright = ['playwright', 'playwright-chromium', '@playwright/browser-chromium'].find(n => names.includes(n))
   if (playwright === undefined) return undefined
   return {
-    packages: [...libraries, fonts],
+    packages: chromiumLibraries,
     title: 'libraries for the browsers of Playwright',
     env: { PLAYWRIGHT_BROWSERS_PATH: '0' },
-    ...(env['PLAYWRIGHT_BROWSERS_PATH'] === undefined && { broughtTo: 'node_modules/playwright-core/.local-browsers' }),
+    ...(env['PLAYWRIGHT_BROWSERS_PATH'] === undefined && { playwright }),
     launch: () => ({ PLAYWRIGHT_BROWSERS_PATH: byDefault('0') }),
   }
 }
 
-/** Says what would be missing where the image runs: nothing but a build script brings Playwright's browser. */
-export async function checkBrowser({ log }: BuildContext, { app, root }: Project, browser: Browser): Promise<void> {
-  const { broughtTo } = browser
-  if (broughtTo === undefined || (await app.hasDirectory(broughtTo)) || (await root.hasDirectory(broughtTo))) return
-  log.warning(
-    `there is no browser of Playwright's in ${broughtTo}, and launch() fails without one`,
-    'Add a script "build": "playwright install --only-shell chromium" to package.json; where its download is not reachable, name chromium-headless-shell in an Aptfile, and its program in launch({ executablePath }).',
-  )
+/**
+ * The browser as it is once build scripts have run: Debian's Chromium where none of them has brought Playwright's, for Playwright finds
+ * a browser by its folder alone.
+ */
+export async function orDebianChromium(context: BuildContext, project: Project, browser: Browser): Promise<Browser> {
+  const { playwright } = browser
+  if (playwright === undefined || (await namesChromium(context))) return browser
+  const core = await playwrightCore(project, playwright)
+  if (core !== undefined && (await new App(core).hasDirectory('.local-browsers'))) return browser
+  const folders =
+    core === undefined ? [] : playwrightFolders(await readFile(join(core, 'browsers.json'), 'utf8').catch(() => ''))
+  if (folders.length === 0) {
+    context.log.warning(
+      "there is no browser of Playwright's in node_modules, and launch() fails without one",
+      'Add a script "build": "playwright install --only-shell chromium" to package.json.',
+    )
+    return browser
+  }
+  return {
+    ...chromium,
+    title: "Debian's Chromium for Playwright",
+    env: browser.env,
+    launch: dir => ({ PLAYWRIGHT_BROWSERS_PATH: byDefault(playwrightBrowsers(dir)) }),
+    links: playwrightLinks(folders),
+  }
+}
+
+/** The directory of the package with the list of browsers; undefined if node_modules does not have it. */
+async function playwrightCore({ app, root }: Project, name: string): Promise<string | undefined> {
+  for (const { path } of [app, root]) {
+    // pnpm has what a package depends on beside it alone, and the package behind a link.
+    const dir = await realpath(join(path, 'node_modules', name)).catch(() => undefined)
+    if (dir === undefined) continue
+    try {
+      return dirname(createRequire(join(dir, 'package.json')).resolve('playwright-core/package.json'))
+    } catch {
+      continue
+    }
+  }
+  return undefined
 }
 
 /** Puts the browser, or what it needs, into a layer of the image. */
 export async function provideBrowser(context: BuildContext, browser: Browser): Promise<void> {
   await withTempDir(async temp => {
     const archive = await DebianArchive.open(context, temp)
-    const { packages, title, launch, without } = browser
+    const { packages, title, launch, without, links } = browser
     await provideLibraries(context, archive, packages, {
       title,
       ...(launch && { env: launch }),
       ...(without && { without }),
+      ...(links && { links }),
     })
   })
 }

@@ -27,7 +27,7 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
     // It tells of each download, also of those that go well.
     printed:
       /^(?=.*\b(?:cdn\.playwright\.dev|playwright\.azureedge\.net)\b).*(?:\bE(?:NOTFOUND|AI_AGAIN|CONN|TIMEDOUT|HOSTUNREACH|NETUNREACH)|[Ee]rror\b|\b[Ff]ailed\b)|\bFailed to download .*\bplaywright build\b/m,
-    fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or name chromium-headless-shell in an Aptfile, and its program in launch({ executablePath })',
+    fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or leave the download out, and Playwright in "dependencies" gets Debian\'s Chromium',
   },
   {
     // Nx knows the versions of packages from the lock file alone.

@@ -15,7 +15,7 @@ import {
   withHomeFiles,
 } from '../sdk/index.ts'
 import { type Built, installAndBuild, leaveOut } from './build.ts'
-import { checkBrowser, findBrowser, provideBrowser } from './browser.ts'
+import { findBrowser, orDebianChromium, provideBrowser } from './browser.ts'
 import { bunStart, needsOnlyBun } from './bun-start.ts'
 import { chooseManager } from './choose.ts'
 import { explainFailures, toolVariables } from './failures.ts'
@@ -165,10 +165,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (launch && found) await warnOfAddress(app, log, found.command)
   if (launch && framework?.name === 'Angular SSR') await warnOfUnknownHosts(app, env, log)
   if (found?.host) await provideHost(context, registry, found.host)
-  if (browser) {
-    await checkBrowser(context, project, browser)
-    await provideBrowser(context, browser)
-  }
+  if (browser) await provideBrowser(context, await orDebianChromium(context, project, browser))
   if (launch) await provideMemory(context)
   if (launch) await provideScriptVariables(context, app, json)
   const paths = tools ? [] : built.paths

@@ -22,6 +22,7 @@ import {
   withTempDir,
   warnOfListening,
 } from '../sdk/index.ts'
+import { findBrowser } from './browser.ts'
 import { collectStatic } from './django.ts'
 import { buildDocumentation } from './documentation.ts'
 import { packageFilesOf, planInstallation } from './installers.ts'
@@ -142,10 +143,13 @@ async function install(
   const documentation = launch ? undefined : await findDocumentation(context.app)
   const builds = (await context.ownCommand('build')) !== undefined
   const restored = documentation !== undefined || builds || (await context.app.has('manage.py'))
-  const { layer, installed, linked } = await provideVenv(context, tools, installation, { restored, launch })
+  const venv = await provideVenv(context, tools, installation, { restored, launch })
+  const { layer, installed, linked } = venv
+  const { packages = [], ...browser } = (launch ? await findBrowser(context, venv) : undefined) ?? {}
   const loaded = [...runPackages(installed), ...(await geoDjangoPackages(context.app, installed))]
-  const names = [...new Set([...linked, ...loaded])].toSorted()
-  const libraries = names.length > 0 ? [await provideLibraries(context, archive, names, { restored, launch })] : []
+  const names = [...new Set([...linked, ...loaded, ...packages])].toSorted()
+  const libraryOptions = { restored, launch, ...browser }
+  const libraries = names.length > 0 ? [await provideLibraries(context, archive, names, libraryOptions)] : []
   if (documentation !== undefined) {
     const paths = [...libraries, python.libraries].join(':')
     const variables = { ...python.env, LD_LIBRARY_PATH: paths }

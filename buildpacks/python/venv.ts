@@ -16,6 +16,7 @@ import {
   type Verdict,
 } from '../sdk/index.ts'
 import { librariesOf } from '../debian/shared-libraries.ts'
+import { browserFolders } from './browser.ts'
 import type { Installation } from './installers.ts'
 import { pipEnv, pipInstall, pipResolve, type ResolvedPackage, type Tools } from './pip.ts'
 import { compileModules } from './runtime.ts'
@@ -25,6 +26,16 @@ import { protocolsOf } from './target.ts'
 
 /** The names of what is installed, as PyPI normalises them: `flask-login`. */
 export type Installed = ReadonlySet<string>
+
+/** The layer of a virtual environment, and what is known of it where the layer's bytes are not there. */
+export interface Venv {
+  readonly layer: Layer
+  readonly installed: Installed
+  /** Debian packages that modules are linked with. */
+  readonly linked: readonly string[]
+  /** Folders in which Playwright looks for its Chromium: `chromium-1255`. */
+  readonly browsers: readonly string[]
+}
 
 /**
  * Installs packages into a virtual environment, a layer for launch. As long as all that decides what is installed is the
@@ -36,7 +47,7 @@ export async function provideVenv(
   tools: Tools,
   installation: Installation,
   { restored, launch = true }: { readonly restored: boolean; readonly launch?: boolean },
-): Promise<{ layer: Layer; installed: Installed; linked: readonly string[] }> {
+): Promise<Venv> {
   const { python, native } = tools
   const { app, env } = context
   const layer = await context.layer('venv', {
@@ -72,12 +83,14 @@ export async function provideVenv(
       // the packages.
       const launch = { PATH: prepend(join(dir, 'bin'), ':'), VIRTUAL_ENV: byDefault(dir) }
       const modules = await compiledModules(dir, python.minor)
+      const browsers = await browserFolders(sitePackages(dir, python.minor))
       const linked = modules.length > 0 ? await librariesOf(context, modules, native, [python.libraries]) : []
       return {
         env: { launch },
         notes: {
           packages: packages.map(({ name, version }) => `${name}==${version}`).join(' '),
           linked: linked.join(' '),
+          ...(browsers.length > 0 && { browsers: browsers.join(' ') }),
           ...(installation.chosenByIndex && { chosen: digestOf(...originsOf(chosen)) }),
           ...(server !== undefined && { server: wantedServer(server) }),
         },
@@ -87,7 +100,7 @@ export async function provideVenv(
   })
   const words = (text = '') => text.split(' ').filter(word => word !== '')
   const installed = new Set(words(layer.notes['packages']).map(text => normalised(text.replace(/==.*/, ''))))
-  return { layer, installed, linked: words(layer.notes['linked']) }
+  return { layer, installed, linked: words(layer.notes['linked']), browsers: words(layer.notes['browsers']) }
 }
 
 /**

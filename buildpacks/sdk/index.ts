@@ -13,7 +13,7 @@ export {
   fail,
   pass,
 } from './buildpack.ts'
-export { warnOfListening } from './listening.ts'
+export { programFiles, warnOfListening } from './listening.ts'
 export { keepGit, type Command, type CommandResult, type Run, type Runner, type RunOptions } from './command.ts'
 export { type DeclaredCommand, declaredStart } from './declared-start.ts'
 export { type ChosenFunction, chooseFunction } from './functions.ts'

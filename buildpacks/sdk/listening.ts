@@ -39,7 +39,7 @@ export async function warnOfListening(
   isStarted: (file: string) => boolean,
 ): Promise<void> {
   const found: Listening[] = []
-  for (const file of await filesOf(app, rules.ending)) {
+  for (const file of await programFiles(app, rules.ending)) {
     const text = (await app.read(file)) ?? ''
     if (/\bPORT\b/.test(text)) return
     const source = rules.prepare?.(text) ?? text
@@ -86,8 +86,11 @@ function listeningAt(file: string, { index, input, groups }: RegExpExecArray, co
   return port !== undefined && Number(port) === 0 ? [] : [{ file, place, host, port, isKnown: port !== undefined }]
 }
 
-/** The files of a language that programs are made of: no tests, examples and packages of others. */
-async function filesOf(app: App, ending: string): Promise<string[]> {
+/**
+ * The files of a language that programs are made of, the first 400: no tests, examples and packages of others.
+ * @param ending of their names: `.go`
+ */
+export async function programFiles(app: App, ending: string): Promise<string[]> {
   const files: string[] = []
   const dirs = ['']
   for (let dir = dirs.shift(); dir !== undefined && files.length < mostFiles; dir = dirs.shift()) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkBrowser, findBrowser } from '../../../buildpacks/nodejs/browser.ts'
+import { findBrowser, orDebianChromium } from '../../../buildpacks/nodejs/browser.ts'
 import { findProject } from '../../../buildpacks/nodejs/project.ts'
 import { withVariables } from '../../../buildpacks/nodejs/variables.ts'
 import { App, type BuildContext } from '../../../buildpacks/sdk/index.ts'
@@ -9,6 +9,14 @@ import { writeTree } from '../../helpers/tree.ts'
 
 const chromium = expect.arrayContaining(['chromium-headless-shell', 'fonts-liberation']) as string[]
 const libraries = expect.arrayContaining(['libnss3', 'libgbm1', 'fonts-liberation']) as string[]
+
+const browsersJson = JSON.stringify({
+  browsers: [
+    { name: 'chromium', revision: '1255' },
+    { name: 'chromium-headless-shell', revision: '1255' },
+    { name: 'firefox', revision: '1572' },
+  ],
+})
 
 /** What is found for an application, and the variables of what its build runs. */
 async function browserOf(dependencies: object, more: Tree = {}, env: Record<string, string> = {}) {
@@ -58,8 +66,14 @@ describe('the browser of an application', () => {
     expect(own.ran).toEqual({ A: '1', PLAYWRIGHT_BROWSERS_PATH: '/opt' })
   })
 
-  it('of Playwright that no build script has brought is warned of', async () => {
-    const warned = async (more: Tree, env: Record<string, string> = {}) => {
+  it('of Playwright that no build script has brought is Debian’s Chromium, where Playwright looks for its own', async () => {
+    const core = 'node_modules/playwright-core'
+    const packages = {
+      'node_modules/playwright/package.json': '{}',
+      [`${core}/package.json`]: '{}',
+      [`${core}/browsers.json`]: browsersJson,
+    }
+    const found = async (more: Tree, env: Record<string, string> = {}) => {
       const dir = await temporaryDirectory()
       await writeTree(dir, { 'package.json': '{"dependencies":{"playwright":"1"}}', ...more })
       const warnings: string[] = []
@@ -67,15 +81,27 @@ describe('the browser of an application', () => {
       const context = { app: new App(dir), env, log } as unknown as BuildContext
       const project = await findProject(context)
       const browser = await findBrowser(context, project)
-      if (browser) await checkBrowser(context, project, browser)
-      return warnings
+      return { warnings, browser: browser && (await orDebianChromium(context, project, browser)) }
     }
-    const place = 'node_modules/playwright-core/.local-browsers'
-    expect(await warned({})).toEqual([
-      `there is no browser of Playwright's in ${place}, and launch() fails without one`,
-    ])
-    expect(await warned({ [`${place}/chromium/x`]: '' })).toEqual([])
-    expect(await warned({}, { PLAYWRIGHT_BROWSERS_PATH: '/opt' })).toEqual([])
+    const { browser, warnings } = await found(packages)
+    expect(browser).toMatchObject({ packages: chromium, env: { PLAYWRIGHT_BROWSERS_PATH: '0' } })
+    expect(browser?.launch?.('/layers/x')).toMatchObject({
+      PLAYWRIGHT_BROWSERS_PATH: { value: '/layers/x/playwright' },
+    })
+    expect(browser?.links).toMatchObject({
+      'playwright/chromium_headless_shell-1255/chrome-headless-shell-linux64/chrome-headless-shell':
+        'usr/lib/chromium/chromium-headless-shell',
+    })
+    expect(warnings).toEqual([])
+    const brought = { ...packages, [`${core}/.local-browsers/chromium/x`]: '' }
+    for (const [more, env] of [
+      [brought, {}],
+      [packages, { PLAYWRIGHT_BROWSERS_PATH: '/opt' }],
+      [{ ...packages, Aptfile: 'chromium-headless-shell\n' }, {}],
+    ] as const)
+      expect(await found(more, env)).toMatchObject({ browser: { packages: libraries }, warnings: [] })
+    const without = "there is no browser of Playwright's in node_modules, and launch() fails without one"
+    expect(await found({})).toMatchObject({ browser: { packages: libraries }, warnings: [without] })
   })
 
   it('is nobody’s concern for tests, and for those that bring their own', async () => {
