@@ -4,8 +4,13 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { layerTar } from '../lifecycle/layers/layer-tar.ts'
+import { layoutStore } from '../lifecycle/stores/layout/store.ts'
+import { hostPlatform } from '../lifecycle/stores/settings.ts'
+import { readEntries } from './helpers/archives.ts'
 import { bale, digestIn, root } from './helpers/bale.ts'
 import { makeBuilderImage, makeRunImage } from './helpers/builder-images.ts'
+import { bytesOf } from './helpers/images.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { writeTree } from './helpers/tree.ts'
 
@@ -50,6 +55,65 @@ image = "${runImage}"
   })
 })
 afterAll(() => rm(base, { recursive: true, force: true }))
+
+describe('an image extension', () => {
+  it('is made, packaged and inspected, and is in a builder for other platforms, which `bale build` says', async () => {
+    const dir = await temporaryDirectory()
+    const at = (name: string): string => join(dir, name)
+    const made = await bale(['extension', 'new', 'acme/packages', '--path', at('packages'), '-V', '1.2.3'])
+    expect(made.code, made.output).toBe(0)
+    const packaged = await bale(['extension', 'package', at('a.cnb'), '--path', at('packages'), '--format', 'file'])
+    expect(packaged.code, packaged.output).toBe(0)
+    const inspected = await bale(['extension', 'inspect', at('a.cnb'), '-o', 'json'])
+    expect(JSON.parse(inspected.stdout)).toMatchObject({ id: 'acme/packages', version: '1.2.3', api: '0.10' })
+    expect((await bale(['buildpack', 'inspect', at('a.cnb')])).stderr).toContain('it may be an image extension')
+    expect((await bale(['extension', 'inspect', join(base, 'hello')])).stderr).toContain('no image extension in')
+
+    const builderToml = await readFile(join(base, 'builder.toml'), 'utf8')
+    await writeTree(base, {
+      'extended.toml': `[[extensions]]\nuri = "${at('a.cnb')}"\n[[order-extensions]]\n[[order-extensions.group]]\nid = "acme/packages"\n${builderToml}`,
+    })
+    const extended = `oci:${at('layout')}:builder`
+    const created = await bale(['builder', 'create', extended, '--config', join(base, 'extended.toml')])
+    expect(created.code, created.output).toBe(0)
+    const builder = JSON.parse((await bale(['builder', 'inspect', extended, '-o', 'json'])).stdout) as object
+    expect(builder).toMatchObject({
+      extensions: [{ id: 'acme/packages', version: '1.2.3' }],
+      orderExtensions: [{ group: [{ id: 'acme/packages', version: '1.2.3' }] }],
+    })
+    const image = await layoutStore(at('layout')).pull('builder', hostPlatform())
+    const tars = await Promise.all((image?.layers ?? []).slice(-2).map(layer => bytesOf(layerTar(layer))))
+    const files = new Map((await Promise.all(tars.map(readEntries))).flat().map(e => [e.name, e.content.toString()]))
+    expect(files.get('/cnb/extensions/acme_packages/1.2.3/bin/generate')).toContain('build.Dockerfile')
+    expect(files.get('/cnb/order.toml')).toMatch(/\[\[order-extensions\]\]/)
+    for (const name of [extended, join(base, 'extended.toml')]) {
+      const built = await bale(['build', 'bale-test-built', '--builder', name, '--path', join(base, 'app')])
+      expect(built.code, built.output).toBe(0)
+      expect(built.output).toContain('`bale build` does not run them')
+    }
+  })
+
+  it.each([
+    ['one that is not there', 'id = "acme/none"', 'the image extension acme/none is not in the builder'],
+    ['a version that is not there', 'id = "acme/packages"\nversion = "2"', 'is not there in version 2'],
+  ])('is refused in an order: %s', async (_what, element, message) => {
+    const made = await bale([
+      'extension',
+      'new',
+      'acme/packages',
+      '--path',
+      join(await temporaryDirectory(), 'packages'),
+    ])
+    const dir = /Made (\S+);/.exec(made.stdout)?.[1] ?? ''
+    const builderToml = await readFile(join(base, 'builder.toml'), 'utf8')
+    await writeTree(base, {
+      'refused.toml': `[[extensions]]\nuri = "${dir}"\n[[order-extensions]]\n[[order-extensions.group]]\n${element}\n${builderToml}`,
+    })
+    const created = await bale(['builder', 'create', 'bale-test-refused', '--config', join(base, 'refused.toml')])
+    expect(created.stderr).toContain(message)
+    expect(created.code).not.toBe(0)
+  })
+})
 
 describe('a builder', () => {
   it('is made of a builder.toml, the same each time, and builds with the lifecycle that it carries', async () => {
@@ -174,7 +238,7 @@ describe('a package', () => {
 
   it('of a new buildpack can be made at once', async () => {
     const dir = await temporaryDirectory()
-    const made = await bale(['buildpack', 'new', 'acme/new', '--path', join(dir, 'new'), '--set-version', '0.1.0'])
+    const made = await bale(['buildpack', 'new', 'acme/new', '--path', join(dir, 'new'), '-V', '0.1.0'])
     expect(made.code, made.output).toBe(0)
     expect((await bale(['buildpack', 'new', 'acme/new', '--path', join(dir, 'new')])).stderr).toContain(
       'it exists already',

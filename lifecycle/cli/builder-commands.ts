@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import type { ModuleKind } from '../phases/buildpacks-dir.ts'
 import { pullPolicies } from '../stores/pull-policy.ts'
 import type { TestOptions } from './commands/buildpack-test.ts'
 import type { GlobalOptions } from './context.ts'
@@ -6,6 +7,7 @@ import { type Run, collect, examples, outputOption, withOutput } from './options
 
 const builders = async () => import('./commands/builder.ts')
 const buildpacks = async () => import('./commands/buildpack.ts')
+const extensions = async () => import('./commands/extension.ts')
 
 const pullPolicy = (): Option =>
   new Option('--pull-policy <policy>', 'when images are read from their registry').choices(pullPolicies)
@@ -112,13 +114,8 @@ export function addBuildpack(program: Command, run: Run): void {
       const { testCommand } = await import('./commands/buildpack-test.ts')
       await run(options, async context => testCommand(context, dir, options))
     })
-  label(target(withOutput(group.command('package'))))
-    .argument('<name>', 'the name of the image, as for build; or of the file')
+  packageOf(group, 'buildpack')
     .description('Make a package of a buildpack, and of those that it depends on.')
-    .option('-c, --config <file>', 'a package.toml (default: the one in the directory, if there is one)')
-    .option('-p, --path <dir>', "the buildpack's directory (default: the working directory)")
-    .addOption(new Option('-f, --format <format>', 'what to make').choices(['image', 'file']).default('image'))
-    .option('--publish', 'push to the registry that the name means')
     .option('--without-node', 'leave Node out of buildpacks that need it: the lifecycle must bring it')
     .addHelpText(
       'after',
@@ -128,7 +125,7 @@ export function addBuildpack(program: Command, run: Run): void {
       ),
     )
     .action(async (name: string, options: GlobalOptions) => {
-      await run(options, async context => (await buildpacks()).packageCommand(context, name, options))
+      await run(options, async context => (await buildpacks()).packageCommand(context, 'buildpack', name, options))
     })
   group
     .command('inspect')
@@ -144,11 +141,63 @@ export function addBuildpack(program: Command, run: Run): void {
     .action(async (uri: string, options: GlobalOptions) => {
       await run(options, async context => (await buildpacks()).inspectCommand(context, uri, options))
     })
+  addPull(group, run, 'bale buildpack pull registry.example.com/hello')
+}
+
+/** `package`, with the options of both kinds. */
+const packageOf = (group: Command, kind: ModuleKind): Command =>
+  label(target(withOutput(group.command('package'))))
+    .argument('<name>', 'the name of the image, as for build; or of the file')
+    .option('-c, --config <file>', 'a package.toml (default: the one in the directory, if there is one)')
+    .option('-p, --path <dir>', `the ${kind}'s directory (default: the working directory)`)
+    .addOption(new Option('-f, --format <format>', 'what to make').choices(['image', 'file']).default('image'))
+    .option('--publish', 'push to the registry that the name means')
+
+function addPull(group: Command, run: Run, example: string): void {
   withOutput(group.command('pull'))
     .argument('<image>', 'a package in a registry')
     .description('Read a package into the local store.')
-    .addHelpText('after', examples('bale buildpack pull registry.example.com/hello'))
+    .addHelpText('after', examples(example))
     .action(async (image: string, options: GlobalOptions) => {
       await run(options, async context => (await buildpacks()).pullCommand(context, image))
     })
+}
+
+/** `bale extension …` */
+export function addExtension(program: Command, run: Run): void {
+  const group = program
+    .command('extension')
+    .description('Image extensions for builders that other platforms use: make, package and inspect them.')
+    .addHelpText(
+      'after',
+      examples('bale extension new acme/packages', 'bale extension package packages.cnb --path packages --format file'),
+    )
+  group
+    .command('new')
+    .argument('<id>', 'such as acme/packages')
+    .description('Make a directory for a new image extension.')
+    .option('-a, --api <version>', 'the Buildpack API', '0.10')
+    .option('-p, --path <dir>', 'the directory to make (default: named after the id)')
+    .option('-V, --set-version <version>', 'the version of the extension', '1.0.0')
+    .addHelpText('after', examples('bale extension new acme/packages --path packages'))
+    .action(async (id: string, options: GlobalOptions) => {
+      await run(options, async context => (await extensions()).newCommand(context, id, options))
+    })
+  packageOf(group, 'extension')
+    .description('Make a package of an image extension.')
+    .addHelpText('after', examples('bale extension package acme/packages --path packages --publish'))
+    .action(async (name: string, options: GlobalOptions) => {
+      await run(options, async context => (await buildpacks()).packageCommand(context, 'extension', name, options))
+    })
+  group
+    .command('inspect')
+    .argument('<extension>', 'a directory, a .cnb file or an image')
+    .description('Show what an image extension says of itself.')
+    .addOption(outputOption())
+    .option('-v, --verbose', 'print more when it fails')
+    .addHelpText('after', examples('bale extension inspect packages.cnb'))
+    .action(async (uri: string, options: GlobalOptions) => {
+      await run(options, async context => (await extensions()).inspectCommand(context, uri, options))
+    })
+  addPull(group, run, 'bale extension pull registry.example.com/packages')
 }

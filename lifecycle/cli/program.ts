@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { BaleError, exitStatus } from '../errors.ts'
 import { baleVersion } from '../version.ts'
 import { addBuild, addExecutor, addPlan, addRebase, addSource } from './build-commands.ts'
-import { addBuilder, addBuildpack } from './builder-commands.ts'
+import { addBuilder, addBuildpack, addExtension } from './builder-commands.ts'
 import { type CommandContext, Stopped, makeContext } from './context.ts'
 import { addConfig } from './config-commands.ts'
 import { addHistory, addImage, addInspect, addRun } from './image-commands.ts'
@@ -57,7 +57,7 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
 export function makeProgram(run: Run): Command {
   const program = new Command('bale')
     .description('Turns source code into a container image, with no Dockerfile, no daemon and no root.')
-    .version(baleVersion)
+    .version(baleVersion, '--version')
     .addHelpText(
       'after',
       examples(
@@ -79,6 +79,7 @@ export function makeProgram(run: Run): Command {
   addStack(program, run)
   addBuilder(program, run)
   addBuildpack(program, run)
+  addExtension(program, run)
   addRegistry(program, run)
   addConfig(program, run)
   return program

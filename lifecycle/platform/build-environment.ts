@@ -10,7 +10,12 @@ import { platformApi } from './api.ts'
 import { type PullPolicy, locate } from '../stores/pull-policy.ts'
 import { hostPlatform } from '../stores/settings.ts'
 import { type BuildConfigVariable, type Builder, type OpenModules, loadBuilder } from './builder.ts'
-import { type LifecycleChoice, buildImageEnvironment, imageEnvironment } from './builders/image-environment.ts'
+import {
+  type LifecycleChoice,
+  buildImageEnvironment,
+  imageEnvironment,
+  withoutExtensions,
+} from './builders/image-environment.ts'
 import type { BuildpackModule } from './builders/module.ts'
 import { type Files, nodeRuntime } from './builders/node-runtime.ts'
 import { openBuildpack } from './builders/open-buildpack.ts'
@@ -89,7 +94,8 @@ export async function openEnvironment(input: EnvironmentInput, signal: AbortSign
       where: '--lifecycle builder',
       fix: 'leave it out, or name a builder image',
     })
-  const loaded = await loadBuilder(builder, modulesOf(input, signal))
+  const inFile = await loadBuilder(builder, modulesOf(input, signal))
+  const loaded = { ...inFile, order: withoutExtensions(inFile.order, builder, input.reporter) }
   if (isContainer) return containerEnvironment({ ...input, builder: loaded })
   return loaded.buildImage === undefined
     ? stackEnvironment({ ...input, builder: loaded }, signal)
@@ -110,11 +116,11 @@ async function isBuilderFile(text: string): Promise<boolean> {
 
 /** The buildpacks of a builder.toml, wherever they are. */
 function modulesOf(input: EnvironmentInput, signal: AbortSignal): OpenModules {
-  return (uri, file) =>
+  return (uri, file, kind) =>
     openBuildpack(
       uri,
       file,
-      { ...input, bundled: bundledIn(input.distribution), builder: [], base: dirname(file) },
+      { ...input, bundled: bundledIn(input.distribution), builder: [], base: dirname(file), kind },
       signal,
     )
 }

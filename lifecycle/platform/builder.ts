@@ -4,17 +4,19 @@ import * as v from 'valibot'
 import { BaleError, isErrno } from '../errors.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
 import type { Platform } from '../image/manifest.ts'
+import type { ModuleKind } from '../phases/buildpacks-dir.ts'
 import { parseToml } from '../spec/toml.ts'
 import { fromUtf16 } from '../spec/text.ts'
 import type { Order } from '../spec/types.ts'
 import { type BuildpackModule, findModule, nameOf, readModule } from './builders/module.ts'
 
-/** A builder.toml: buildpacks, the order to try them in, and what to build and run on. */
+/** A builder.toml: buildpacks, image extensions, the order to try them in, and what to build and run on. */
 export interface Builder {
   /** Absolute path of the builder.toml. */
   readonly file: string
   readonly description: string
   readonly buildpacks: readonly (BuildpackModule & { readonly dir: string })[]
+  readonly extensions: readonly (BuildpackModule & { readonly dir: string })[]
   readonly order: Order
   /** The folder with the stack.toml. Absent for a builder on images. */
   readonly stackDir?: string | undefined
@@ -32,8 +34,8 @@ export interface Builder {
   readonly targets: readonly Platform[]
 }
 
-/** Opens what `uri` of a `[[buildpacks]]` names, with all that it depends on. */
-export type OpenModules = (uri: string, file: string) => Promise<readonly BuildpackModule[]>
+/** Opens what `uri` of `[[buildpacks]]` or `[[extensions]]` names, with all that it depends on. */
+export type OpenModules = (uri: string, file: string, kind: ModuleKind) => Promise<readonly BuildpackModule[]>
 
 export interface BuildConfigVariable {
   readonly name: string
@@ -50,8 +52,9 @@ const variable = v.object({
   delim: v.optional(v.string()),
 })
 const element = v.object({ id: v.string(), version: v.optional(v.string()), optional: v.optional(v.boolean(), false) })
-const groups = v.array(v.object({ group: v.pipe(v.array(element), v.minLength(1, 'it has no buildpacks')) }))
-const buildpack = v.object({
+const groups = v.array(v.object({ group: v.pipe(v.array(element), v.minLength(1, 'it is empty')) }))
+/** Of `[[buildpacks]]` and `[[extensions]]`. */
+const module = v.object({
   uri: v.optional(v.string()),
   image: v.optional(v.string()),
   id: v.optional(v.string()),
@@ -59,10 +62,10 @@ const buildpack = v.object({
 })
 const document = v.object({
   description: v.optional(v.string(), ''),
-  buildpacks: v.optional(v.array(buildpack), []),
+  buildpacks: v.optional(v.array(module), []),
   order: v.pipe(groups, v.minLength(1, 'it has no groups')),
-  'order-extensions': v.optional(v.array(v.unknown()), []),
-  extensions: v.optional(v.array(v.unknown()), []),
+  'order-extensions': v.optional(groups, []),
+  extensions: v.optional(v.array(module), []),
   stack: v.optional(
     v.object({
       uri: v.optional(v.string()),
@@ -100,13 +103,8 @@ export async function loadBuilder(path: string, open: OpenModules = openDirector
     throw new BaleError('input', issue.message, { where: `${file} ${v.getDotPath(issue) ?? ''}`.trimEnd() })
   }
   const toml = parsed.output
-  if (toml['order-extensions'].length > 0 || toml.extensions.length > 0) {
-    throw new BaleError('input', 'image extensions are not supported', {
-      where: `${file} order-extensions`,
-      fix: 'remove them',
-    })
-  }
-  const buildpacks = await openModules(toml, file, open)
+  const buildpacks = await openModules(toml.buildpacks, 'buildpack', file, open)
+  const extensions = await openModules(toml.extensions, 'extension', file, open)
   const order: Order = {
     groups: toml.order.map(({ group }, i) =>
       group.map(({ id, version = '', optional }) => {
@@ -114,12 +112,19 @@ export async function loadBuilder(path: string, open: OpenModules = openDirector
         return { id, version: found.descriptor.version, optional }
       }),
     ),
-    extensions: [],
+    extensions: toml['order-extensions'].map(({ group }, i) =>
+      group.map(({ id, version = '' }) => {
+        const found = findModule(extensions, id, version, `${file} order-extensions.${i}`, 'extension')
+        // An extension that does not fit is passed over (platform.md, "order.toml").
+        return { id, version: found.descriptor.version, optional: true }
+      }),
+    ),
   }
   return {
     file,
     description: toml.description,
     buildpacks,
+    extensions,
     order,
     ...baseOf(toml, file),
     buildConfig: toml.build.env ?? [],
@@ -165,19 +170,28 @@ function lifecycleOf({ lifecycle }: BuilderDocument, file: string): string | und
   return lifecycle?.uri === undefined ? undefined : resolve(dirname(file), lifecycle.uri.replace(/^file:\/\//, ''))
 }
 
-async function openModules({ buildpacks }: BuilderDocument, file: string, open: OpenModules) {
+async function openModules(
+  named: readonly v.InferOutput<typeof module>[],
+  kind: ModuleKind,
+  file: string,
+  open: OpenModules,
+) {
   const modules = new Map<string, BuildpackModule & { readonly dir: string }>()
-  for (const [i, { uri, image, id, version }] of buildpacks.entries()) {
-    const where = `${file} buildpacks.${i}`
-    const named = uri ?? image
-    if (named === undefined) throw new BaleError('input', 'it has no uri', { where, fix: 'add uri = "…"' })
-    const opened = await open(named, file)
+  for (const [i, { uri, image, id, version }] of named.entries()) {
+    const where = `${file} ${kind}s.${i}`
+    const reference = uri ?? image
+    if (reference === undefined) throw new BaleError('input', 'it has no uri', { where, fix: 'add uri = "…"' })
+    const opened = await open(reference, file, kind)
     const [{ descriptor } = { descriptor: undefined }] = opened
     if ((id ?? descriptor?.id) !== descriptor?.id || (version ?? descriptor?.version) !== descriptor?.version)
-      throw new BaleError('input', `${named} is ${descriptor?.id}@${descriptor?.version}, not ${id}@${version ?? ''}`, {
-        where,
-        fix: 'correct id and version, or leave them out',
-      })
+      throw new BaleError(
+        'input',
+        `${reference} is ${descriptor?.id}@${descriptor?.version}, not ${id}@${version ?? ''}`,
+        {
+          where,
+          fix: 'correct id and version, or leave them out',
+        },
+      )
     for (const module of opened)
       if (module.dir !== undefined) modules.set(nameOf(module.descriptor), { ...module, dir: module.dir })
   }
@@ -198,9 +212,9 @@ async function findFile(path: string): Promise<string> {
   return found.isDirectory() ? join(path, 'builder.toml') : path
 }
 
-/** A buildpack's directory, relative to the builder.toml. */
-async function openDirectory(uri: string, file: string): Promise<readonly BuildpackModule[]> {
-  return [await readModule(resolve(dirname(file), uri.replace(/^file:\/\//, '')), `${file} buildpacks`)]
+/** A directory, relative to the builder.toml. */
+async function openDirectory(uri: string, file: string, kind: ModuleKind): Promise<readonly BuildpackModule[]> {
+  return [await readModule(resolve(dirname(file), uri.replace(/^file:\/\//, '')), `${file} ${kind}s`, kind)]
 }
 
 /** The files of variables of the operator (platform.md, "Operator-Defined Variables"), by name. */

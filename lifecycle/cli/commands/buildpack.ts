@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { newBuildpack } from '../../platform/builders/new-buildpack.ts'
 import { openBuildpack } from '../../platform/builders/open-buildpack.ts'
-import { packageBuildpack } from '../../platform/builders/package-buildpack.ts'
+import { packageModule } from '../../platform/builders/package-buildpack.ts'
 import { bundledIn, findDistribution } from '../../platform/distribution.ts'
 import { loadBuilder } from '../../platform/builder.ts'
 import { buildpackOffers } from '../../platform/buildpack-offers.ts'
+import type { ModuleKind } from '../../phases/buildpacks-dir.ts'
 import { copyImage } from '../../stores/copy.ts'
 import { localName } from '../../stores/local/transport.ts'
 import { Stores } from '../../stores/open.ts'
@@ -39,7 +40,12 @@ function packageRoot(distribution: string): string | undefined {
   return existsSync(join(root, 'package.json')) && existsSync(join(distribution, 'sdk.mjs')) ? root : undefined
 }
 
-export async function packageCommand(context: CommandContext, name: string, options: GlobalOptions): Promise<void> {
+export async function packageCommand(
+  context: CommandContext,
+  kind: ModuleKind,
+  name: string,
+  options: GlobalOptions,
+): Promise<void> {
   const { settings, reporter, signal } = context
   const format = options.format === 'file' ? 'file' : 'image'
   if (format === 'file' && options.publish === true)
@@ -48,8 +54,9 @@ export async function packageCommand(context: CommandContext, name: string, opti
       fix: 'leave it out, or --format file',
     })
   await using stores = new Stores(settings, reporter)
-  await packageBuildpack(
+  await packageModule(
     {
+      kind,
       name,
       format,
       path: options.path,

@@ -47,11 +47,11 @@ export interface CreateBuilderInput {
 export async function createBuilder(input: CreateBuilderInput, signal: AbortSignal): Promise<void> {
   const { stores, settings, targets } = input
   const destinations = await stores.destinations([input.image, ...(input.tags ?? [])], input.publish === true)
-  const builder = await loadBuilder(input.config, (uri, file) =>
+  const builder = await loadBuilder(input.config, (uri, file, kind) =>
     openBuildpack(
       uri,
       file,
-      { ...input, bundled: bundledIn(input.distribution), builder: [], base: dirname(file) },
+      { ...input, bundled: bundledIn(input.distribution), builder: [], base: dirname(file), kind },
       signal,
     ),
   )

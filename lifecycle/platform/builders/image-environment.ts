@@ -7,6 +7,7 @@ import type { Image } from '../../image/image.ts'
 import { platformOf } from '../../image/image-index.ts'
 import { platformName } from '../../image/validate.ts'
 import { supportedPlatformApis } from '../../spec/api.ts'
+import type { Order } from '../../spec/types.ts'
 import type { Stores } from '../../stores/open.ts'
 import { platformApi } from '../api.ts'
 import type { BuildEnvironment, Lifecycle } from '../build-environment.ts'
@@ -19,6 +20,17 @@ import { type PullPolicy, locate } from '../../stores/pull-policy.ts'
 import { pullBuilder } from './pull-builder.ts'
 import { nodeRuntime } from './node-runtime.ts'
 import { unpackedLayers } from './unpacked-layers.ts'
+
+/** Image extensions are the phase binaries' alone: they install as root, which a build on this machine is not. */
+export function withoutExtensions(order: Order, name: string, reporter: Reporter): Order {
+  if (order.extensions.length > 0)
+    reporter.event({
+      type: 'warning',
+      text: `the image extensions of ${name} are left out: \`bale build\` does not run them`,
+      fix: 'if buildpacks need what they install, build with another builder, or with pack on this one',
+    })
+  return { ...order, extensions: [] }
+}
 
 /** Whose detector and builder run in a builder image: Bale's, mounted in, or those that it carries. */
 export type LifecycleChoice = 'bale' | 'builder'
@@ -47,18 +59,12 @@ export async function imageEnvironment(input: ImageEnvironmentInput, signal: Abo
   const lifecycle = lifecycleOf(input, builder)
   const layers = await layersOf(builder.image, settings, reporter, signal)
   const { buildpacks, order, runImages } = await readBuilderContents(builder, layers, name)
-  if (order.extensions.length > 0)
-    reporter.event({
-      type: 'warning',
-      text: `the image extensions of ${name} are left out: Bale does not run them`,
-      fix: 'if buildpacks need what they install, build with another builder',
-    })
   const [runImage] = runImages
   return {
     rootfs: { layers, config: builder.image.config },
     hasBuildpacks: true,
     buildpacks: buildpacks.map(descriptor => ({ descriptor })),
-    order: { ...order, extensions: [] },
+    order: withoutExtensions(order, name, reporter),
     lifecycle: { ...lifecycle, launcher: distribution.launcher(settings.platform.architecture) },
     user: builder.user,
     runImages: {

@@ -2,8 +2,9 @@ import { type ImageConfig, envOf } from '../../image/config.ts'
 import type { Layer, LayerSource } from '../../image/layer.ts'
 import type { LayerEntry } from '../../layers/tree/entries.ts'
 import { layerSource } from '../../layers/tree/pack.ts'
+import { builderLabels } from '../../spec/builder-labels.ts'
 import { formatToml } from '../../spec/toml.ts'
-import type { Metadata, Order, RunDocument } from '../../spec/types.ts'
+import type { BuildpackDescriptor, Metadata, Order, RunDocument } from '../../spec/types.ts'
 import { baleVersion } from '../../version.ts'
 import { type BuildConfigVariable, buildConfigFiles } from '../builder.ts'
 import type { ImagePlan } from './image-plan.ts'
@@ -13,6 +14,7 @@ import type { Files } from './node-runtime.ts'
 export interface BuilderParts {
   readonly description: string
   readonly buildpacks: readonly LocalModule[]
+  readonly extensions: readonly LocalModule[]
   readonly order: Order
   readonly buildConfig: readonly BuildConfigVariable[]
   /** The build image. */
@@ -45,13 +47,13 @@ export const created = '1980-01-01T00:00:01Z'
 export function makeBuilder(parts: BuilderParts): ImagePlan {
   const { base, lifecycle } = parts
   const { node } = lifecycle
-  const buildpacks = parts.buildpacks.map(module => moduleLayer(module))
+  const modules = [...parts.buildpacks, ...parts.extensions].map(module => moduleLayer(module))
   const before = [
     directories(base.config, parts.writable),
     lifecycle.layer,
     ...(node === undefined ? [] : [layerSource('Node.js for buildpacks', [...nodeEntries(node, '/cnb/node')])]),
   ]
-  const added = [...before, ...buildpacks, settings(parts), ...(parts.top ?? [])]
+  const added = [...before, ...modules, settings(parts), ...(parts.top ?? [])]
   const first = base.layers.length + before.length
   const history = [...(base.config.history ?? []), ...added.map(l => ({ created, created_by: l.createdBy }))]
   return {
@@ -62,7 +64,7 @@ export function makeBuilder(parts: BuilderParts): ImagePlan {
       config: {
         ...base.config.config,
         WorkingDir: '/layers',
-        Labels: { ...base.config.config?.Labels, ...labels(parts, layers.slice(first, first + buildpacks.length)) },
+        Labels: { ...base.config.config?.Labels, ...labels(parts, layers.slice(first, first + modules.length)) },
       },
       history,
     }),
@@ -93,7 +95,10 @@ function directories(config: ImageConfig, writable: readonly string[] = []): Lay
 /** order.toml; run.toml, and stack.toml for platforms before API 0.12; the operator's variables. */
 function settings({ order, runImage, buildConfig }: BuilderParts): LayerSource {
   const documents = {
-    order: { order: orderOf(order.groups) },
+    order: {
+      order: orderOf(order.groups),
+      ...(order.extensions.length > 0 && { 'order-extensions': extensionsOrder(order) }),
+    },
     run: { images: [runImage] },
     stack: { 'run-image': runImage },
   }
@@ -106,26 +111,34 @@ function settings({ order, runImage, buildConfig }: BuilderParts): LayerSource {
   ])
 }
 
+/** Extensions are optional without saying so. */
+const extensionsOrder = ({ extensions }: Order) =>
+  orderOf(extensions.map(group => group.map(element => ({ ...element, optional: false }))))
+
 function labels(parts: BuilderParts, layers: readonly Layer[]): Record<string, string> {
   const { description, order, runImage, lifecycle } = parts
-  const descriptors = parts.buildpacks.map(({ descriptor }) => descriptor)
+  const [buildpacks, extensions] = [parts.buildpacks, parts.extensions].map(modules =>
+    modules.map(({ descriptor }) => descriptor),
+  ) as [BuildpackDescriptor[], BuildpackDescriptor[]]
+  // `pack builder inspect` shows names from here.
+  const named = ({ id, version, name, homepage }: BuildpackDescriptor) => {
+    return { id, version, ...(name && { name }), ...(homepage && { homepage }) }
+  }
   const metadata = {
     description,
-    // `pack builder inspect` shows names from here.
-    buildpacks: descriptors.map(({ id, version, name, homepage }) => {
-      return { id, version, ...(name && { name }), ...(homepage && { homepage }) }
-    }),
-    extensions: [],
+    buildpacks: buildpacks.map(named),
+    extensions: extensions.map(named),
     stack: { runImage },
     images: [runImage],
     lifecycle: lifecycle.metadata,
     createdBy: { name: 'Bale', version: baleVersion },
   }
   return {
-    'io.buildpacks.builder.metadata': JSON.stringify(metadata),
-    'io.buildpacks.buildpack.layers': JSON.stringify(buildpackLayersLabel(descriptors, layers)),
-    'io.buildpacks.buildpack.order': JSON.stringify(orderOf(order.groups)),
+    [builderLabels.metadata]: JSON.stringify(metadata),
+    [builderLabels.layers]: JSON.stringify(buildpackLayersLabel(buildpacks, layers)),
+    [builderLabels.order]: JSON.stringify(orderOf(order.groups)),
     // Where it is missing, Tekton's task takes the builder for one with image extensions.
-    'io.buildpacks.extension.layers': '{}',
+    [builderLabels.extensionLayers]: JSON.stringify(buildpackLayersLabel(extensions, layers.slice(buildpacks.length))),
+    ...(order.extensions.length > 0 && { [builderLabels.orderExtensions]: JSON.stringify(extensionsOrder(order)) }),
   }
 }

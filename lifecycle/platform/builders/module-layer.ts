@@ -14,13 +14,13 @@ export const root = { uid: 0, gid: 0 }
 export type LocalModule = BuildpackModule & { readonly dir: string }
 
 /**
- * The layer of a buildpack, as builders and packages have it: `/cnb/buildpacks/<id>/<version>` (buildpack.md, "Buildpacks
- * Directory Layout"). It depends on names and contents alone, not on the umask or owner of the checkout.
+ * The layer of a buildpack or an image extension, as builders and packages have it: `/cnb/buildpacks/<id>/<version>`, or below
+ * `/cnb/extensions` (platform.md, "Buildpacks Directory Layout", "Image Extensions Directory Layout"). It depends on names and contents alone, not on the umask or owner of the checkout.
  * @param node puts Node into the buildpack, in `node/`, for lifecycles that bring none
  */
-export function moduleLayer({ descriptor: { id, version }, dir }: LocalModule, node?: Files): LayerSource {
-  const parent = `/cnb/buildpacks/${escapeId(id)}`
-  return layerSource(`Buildpack ${id}@${version}`, [
+export function moduleLayer({ kind, descriptor: { id, version }, dir }: LocalModule, node?: Files): LayerSource {
+  const parent = `/cnb/${kind ?? 'buildpack'}s/${escapeId(id)}`
+  return layerSource(`${kind === 'extension' ? 'Image extension' : 'Buildpack'} ${id}@${version}`, [
     { kind: 'directory', imagePath: parent, mode: 0o755, ...root },
     ...tree(dir, `${parent}/${version}`),
     ...(node === undefined ? [] : nodeEntries(node, `${parent}/${version}/node`)),
@@ -77,7 +77,7 @@ const targetOf = ({ distros, ...platform }: BuildpackTarget) => ({
   ...(distros.length > 0 && { distros }),
 })
 
-/** `io.buildpacks.buildpack.layers`. @param layers those of the buildpacks, in their order */
+/** `io.buildpacks.buildpack.layers`, or the same of extensions. @param layers those of the modules, in their order */
 export function buildpackLayersLabel(
   descriptors: readonly BuildpackDescriptor[],
   layers: readonly Layer[],

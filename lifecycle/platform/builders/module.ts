@@ -1,30 +1,44 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError, isErrno } from '../../errors.ts'
-import { parseBuildpack } from '../../spec/buildpack.ts'
+import type { ModuleKind } from '../../phases/buildpacks-dir.ts'
+import { parseBuildpack, parseExtension } from '../../spec/buildpack.ts'
 import type { BuildpackDescriptor } from '../../spec/types.ts'
 
-/** A buildpack and where it is. */
+/** A buildpack, or an image extension, and where it is. */
 export interface BuildpackModule {
+  /** A buildpack unless set. */
+  readonly kind?: ModuleKind
   readonly descriptor: BuildpackDescriptor
   /** Its directory on this machine. Absent if it is in the root file system, in /cnb/buildpacks. */
   readonly dir?: string | undefined
 }
 
-/** @throws BaleError 'input' if the directory has no buildpack.toml, or a malformed one */
-export async function readModule(dir: string, where: string): Promise<BuildpackModule & { readonly dir: string }> {
-  const file = join(dir, 'buildpack.toml')
+/** @throws BaleError 'input' if the directory has no buildpack.toml (or extension.toml), or a malformed one */
+export async function readModule(
+  dir: string,
+  where: string,
+  kind: ModuleKind = 'buildpack',
+): Promise<BuildpackModule & { readonly dir: string }> {
+  const file = join(dir, `${kind}.toml`)
   const content = await readFile(file).catch((cause: unknown) => {
     if (!isErrno(cause, 'ENOENT', 'ENOTDIR')) throw cause
-    throw new BaleError('input', `there is no buildpack in ${dir}`, { where, fix: 'correct its path', cause })
+    throw new BaleError('input', `there is no ${describeKind(kind)} in ${dir}`, {
+      where,
+      fix: 'correct its path',
+      cause,
+    })
   })
-  return { descriptor: parseBuildpack(content, file), dir }
+  if (kind === 'buildpack') return { descriptor: parseBuildpack(content, file), dir }
+  return { kind, descriptor: parseExtension(content, file), dir }
 }
+
+export const describeKind = (kind: ModuleKind): string => (kind === 'buildpack' ? 'buildpack' : 'image extension')
 
 export const nameOf = ({ id, version }: { readonly id: string; readonly version: string }): string => `${id}@${version}`
 
 /**
- * The buildpack of an id, and of a version if one is named.
+ * The one of an id, and of a version if one is named.
  * @throws BaleError 'input' if there is none, or several
  */
 export function findModule(
@@ -32,16 +46,20 @@ export function findModule(
   id: string,
   version: string,
   where: string,
+  kind: ModuleKind = 'buildpack',
 ): BuildpackModule {
   const found = modules.filter(({ descriptor: d }) => d.id === id && (version === '' || d.version === version))
   const [first] = found
   if (first !== undefined && found.length === 1) return first
   const versions = modules.filter(({ descriptor: d }) => d.id === id).map(({ descriptor: d }) => d.version)
   if (versions.length === 0)
-    throw new BaleError('input', `the buildpack ${id} is not in the builder`, {
+    throw new BaleError('input', `the ${describeKind(kind)} ${id} is not in the builder`, {
       where,
       fix: 'add it, or correct its id',
     })
   const why = version === '' ? 'is there in several versions' : `is not there in version ${version}`
-  throw new BaleError('input', `the buildpack ${id} ${why}: ${versions.join(', ')}`, { where, fix: 'name one of them' })
+  throw new BaleError('input', `the ${describeKind(kind)} ${id} ${why}: ${versions.join(', ')}`, {
+    where,
+    fix: 'name one of them',
+  })
 }

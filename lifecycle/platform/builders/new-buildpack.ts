@@ -7,12 +7,15 @@ import { requireBuildpackApi } from '../../spec/api.ts'
 import { checkPublishableId, checkPublishableVersion } from '../../spec/ids.ts'
 import { formatToml } from '../../spec/toml.ts'
 
-export interface NewBuildpackInput {
+export interface NewExtensionInput {
   readonly id: string
   readonly api: string
   readonly version: string
   /** The directory to make; named after the id in the working directory by default. */
   readonly path?: string | undefined
+}
+
+export interface NewBuildpackInput extends NewExtensionInput {
   readonly targets: readonly Platform[]
   readonly language: 'shell' | 'typescript'
   /** The script that starts Node for a buildpack of the SDK. */
@@ -40,6 +43,51 @@ default = true
 END
 `,
 })
+
+const extensionFiles: Files = {
+  'bin/detect': `#!/bin/sh
+# Exits with 0 if the application in the working directory needs the extension, else with 100.
+set -eu
+[ -f apt.txt ] || exit 100
+`,
+  'bin/generate': `#!/bin/sh
+# Writes Dockerfiles: build.Dockerfile for the image that buildpacks run in, run.Dockerfile for the one that the application runs on.
+set -eu
+# The lines become part of a command of root's.
+if grep -qv '^[a-z0-9][a-z0-9.+-]*$' apt.txt; then
+  echo 'apt.txt has a line that is no name of a package' >&2
+  exit 1
+fi
+packages=$(tr '\\n' ' ' < apt.txt)
+for kind in build run; do
+  cat > "$CNB_OUTPUT_DIR/$kind.Dockerfile" <<END
+ARG base_image
+FROM \\\${base_image}
+ARG user_id
+ARG group_id
+USER root
+RUN apt-get update && apt-get install --yes --no-install-recommends $packages && rm -rf /var/lib/apt/lists/*
+LABEL io.buildpacks.rebasable=false
+USER \\\${user_id}:\\\${group_id}
+END
+done
+`,
+}
+
+/**
+ * Makes a directory for a new image extension, which installs the Debian packages that an application lists.
+ * @returns its path
+ * @throws BaleError 'arguments' if it exists
+ */
+export async function newExtension({ id, api, version, path }: NewExtensionInput): Promise<string> {
+  checkPublishableId(id, 'the id')
+  checkPublishableVersion(version, '--set-version')
+  requireBuildpackApi(api, id)
+  return makeDirectory(id, path, {
+    ...extensionFiles,
+    'extension.toml': formatToml({ api, extension: { id, version } }),
+  })
+}
 
 /** Since Buildpack API 0.9, command is a list, and no process is run by a shell. */
 const hasCommandLists = (api: string): boolean => Number(api.split('.')[1]) >= 9
@@ -104,6 +152,21 @@ export async function newBuildpack(input: NewBuildpackInput): Promise<string> {
       where: '--api',
       fix: 'leave it out, or write the buildpack in shell',
     })
+  const document = {
+    api,
+    buildpack: { id, version },
+    targets: targets.map(({ os, architecture, variant }) => ({ os, arch: architecture, variant })),
+  }
+  const isShell = language === 'shell'
+  return makeDirectory(id, path, {
+    ...testedApp(id),
+    ...(isShell ? shellFiles(api) : typescriptFiles(await readFile(nodeStarter, 'utf8'))),
+    [isShell ? 'buildpack.toml' : 'buildpack/buildpack.toml']: formatToml(document),
+  })
+}
+
+/** Makes a directory with the files, named after the id unless `path` names it. */
+async function makeDirectory(id: string, path: string | undefined, files: Files): Promise<string> {
   const dir = resolve(path ?? (id.split('/').at(-1) as string))
   await mkdir(dir).catch((cause: unknown) => {
     if (isErrno(cause, 'EEXIST'))
@@ -113,17 +176,6 @@ export async function newBuildpack(input: NewBuildpackInput): Promise<string> {
       cause,
     })
   })
-  const document = {
-    api,
-    buildpack: { id, version },
-    targets: targets.map(({ os, architecture, variant }) => ({ os, arch: architecture, variant })),
-  }
-  const isShell = language === 'shell'
-  const files = {
-    ...testedApp(id),
-    ...(isShell ? shellFiles(api) : typescriptFiles(await readFile(nodeStarter, 'utf8'))),
-    [isShell ? 'buildpack.toml' : 'buildpack/buildpack.toml']: formatToml(document),
-  }
   await wrapErrno(dir, async () => {
     for (const [name, content] of Object.entries(files)) {
       await mkdir(dirname(join(dir, name)), { recursive: true })

@@ -10,10 +10,11 @@ import type { Image } from '../../image/image.ts'
 import { builderLabels, parseBuildpackLayers } from '../../spec/builder-labels.ts'
 import { escapeId } from '../../spec/ids.ts'
 import * as read from '../../spec/read.ts'
+import type { ModuleKind } from '../../phases/buildpacks-dir.ts'
 import type { Stores } from '../../stores/open.ts'
 import type { Settings } from '../settings.ts'
 import { LayeredFiles } from './layered-files.ts'
-import { type BuildpackModule, findModule, readModule } from './module.ts'
+import { type BuildpackModule, describeKind, findModule, readModule } from './module.ts'
 import { unpackArchive } from './archive.ts'
 import { unpackedLayers } from './unpacked-layers.ts'
 
@@ -27,6 +28,8 @@ export interface OpenBuildpackInput {
   readonly builder: readonly BuildpackModule[]
   /** Relative paths are relative to it. */
   readonly base: string
+  /** What is opened: buildpacks unless set. */
+  readonly kind?: ModuleKind
 }
 
 /** A buildpack with all that it depends on. The first one is the one that was named. */
@@ -59,7 +62,10 @@ export async function openBuildpack(
   if (found?.isDirectory()) return fromDirectory(path, where, input, signal)
   if (found?.isFile()) return fromFile(path, where, input, signal)
   if (/^(\.{0,2}\/|file:)/.test(uri) || /\.(cnb|tgz|tar\.gz|tar)$/.test(uri))
-    throw new BaleError('arguments', `there is no buildpack at ${path}`, { where, fix: 'correct its path' })
+    throw new BaleError('arguments', `there is no ${describeKind(input.kind ?? 'buildpack')} at ${path}`, {
+      where,
+      fix: 'correct its path',
+    })
   const [id = '', version = ''] = uri.split('@')
   if (
     input.builder.some(({ descriptor }) => descriptor.id === id && (version === '' || descriptor.version === version))
@@ -80,6 +86,7 @@ async function fromDirectory(
   input: OpenBuildpackInput,
   signal: AbortSignal,
 ): Promise<OpenedBuildpack> {
+  if (input.kind === 'extension') return [await readModule(dir, where, 'extension')]
   const module = await complete(await readModule(dir, where), input)
   if (module.descriptor.order === undefined) return [module]
   const file = join(dir, 'package.toml')
@@ -97,8 +104,13 @@ async function fromDirectory(
 export function parsePackage(content: Uint8Array | string, where: string) {
   const document = read.readToml(content, where)
   const platform = read.table(document, 'platform')
+  const uriOf = (kind: ModuleKind): string | undefined => {
+    const node = read.table(document, kind)
+    return node && read.text(node, 'uri')
+  }
   return {
-    buildpack: (n => n && read.text(n, 'uri'))(read.table(document, 'buildpack')),
+    buildpack: uriOf('buildpack'),
+    extension: uriOf('extension'),
     dependencies: read.tables(document, 'dependencies').map(dependency => {
       const uri = read.text(dependency, 'uri') ?? read.text(dependency, 'image')
       if (uri === undefined) throw read.missing(dependency, 'uri')
@@ -171,43 +183,48 @@ async function fromImage(
 async function readPackage(
   image: Image,
   name: string,
-  { settings, reporter }: OpenBuildpackInput,
+  { settings, reporter, kind = 'buildpack' }: OpenBuildpackInput,
   signal: AbortSignal,
 ): Promise<OpenedBuildpack> {
-  const main = mainOf(image, name)
+  const main = mainOf(image, name, kind)
   const { architecture } = settings.platform
   if (image.config.architecture !== '' && image.config.architecture !== architecture)
-    throw new BaleError('input', `the buildpack package is for ${platformName(platformOf(image))}`, {
+    throw new BaleError('input', `the package is for ${platformName(platformOf(image))}`, {
       where: name,
       fix: `use one for linux/${architecture}`,
     })
-  const listed = parseBuildpackLayers(
-    labelOf(image.config, builderLabels.layers) ?? '{}',
-    `${name} ${builderLabels.layers}`,
-  )
+  const label = kind === 'buildpack' ? builderLabels.layers : builderLabels.extensionLayers
+  const listed = parseBuildpackLayers(labelOf(image.config, label) ?? '{}', `${name} ${label}`)
   const layers = await unpackedLayers(image.layers, { cacheDir: settings.cacheDir, reporter }, signal)
   const files = new LayeredFiles(layers)
   const modules: BuildpackModule[] = []
   for (const { id, version } of listed) {
-    const dir = await files.find(`cnb/buildpacks/${escapeId(id)}/${version}`)
+    const dir = await files.find(`cnb/${kind}s/${escapeId(id)}/${version}`)
     if (dir === undefined)
       throw new BaleError('input', `the package lists ${id}@${version}, and no layer has it`, { where: name })
-    modules.push(await readModule(dir, name))
+    modules.push(await readModule(dir, name, kind))
   }
   const isMain = ({ descriptor: d }: BuildpackModule): boolean => d.id === main.id && d.version === main.version
   const first = modules.find(isMain)
   if (first === undefined)
-    throw new BaleError('input', `the package lacks its own buildpack ${main.id}@${main.version}`, { where: name })
+    throw new BaleError('input', `the package lacks its own ${describeKind(kind)} ${main.id}@${main.version}`, {
+      where: name,
+      fix: kind === 'buildpack' ? 'it may be an image extension' : 'it may be a buildpack',
+    })
   return [first, ...modules.filter(module => module !== first)]
 }
 
-function mainOf({ config }: Image, name: string): { readonly id: string; readonly version: string } {
+function mainOf({ config }: Image, name: string, kind: ModuleKind): { readonly id: string; readonly version: string } {
   const label = labelOf(config, builderLabels.package)
   if (label === undefined)
-    throw new BaleError('input', `the image is no buildpack package: it has no label ${builderLabels.package}`, {
-      where: name,
-      fix: 'name a package, as `bale buildpack package` and `pack buildpack package` make it',
-    })
+    throw new BaleError(
+      'input',
+      `the image is no package of a ${describeKind(kind)}: it has no label ${builderLabels.package}`,
+      {
+        where: name,
+        fix: `name a package, as \`bale ${kind} package\` and \`pack ${kind} package\` make it`,
+      },
+    )
   const document = read.readJson(label, `${name} ${builderLabels.package}`)
   return { id: read.requiredText(document, 'id'), version: read.requiredText(document, 'version') }
 }

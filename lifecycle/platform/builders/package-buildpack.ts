@@ -6,6 +6,8 @@ import type { Reporter } from '../../events.ts'
 import type { ImageConfig } from '../../image/config.ts'
 import type { Platform } from '../../image/manifest.ts'
 import { checkPublishableId, checkPublishableVersion } from '../../spec/ids.ts'
+import type { ModuleKind } from '../../phases/buildpacks-dir.ts'
+import { builderLabels } from '../../spec/builder-labels.ts'
 import type { OrderElement } from '../../spec/types.ts'
 import type { Stores } from '../../stores/open.ts'
 import { hostPlatform } from '../../stores/settings.ts'
@@ -20,10 +22,11 @@ import { nodeRuntime } from './node-runtime.ts'
 import { type OpenBuildpackInput, openBuildpack, parsePackage } from './open-buildpack.ts'
 
 export interface PackageInput {
+  readonly kind: ModuleKind
   /** The image's name, or the path of the .cnb file. */
   readonly name: string
   readonly format: 'image' | 'file'
-  /** The buildpack's directory, if no package.toml names it. */
+  /** The directory of the buildpack or extension, if no package.toml names it. */
   readonly path?: string | undefined
   /** A package.toml. */
   readonly config?: string | undefined
@@ -39,11 +42,11 @@ export interface PackageInput {
 }
 
 /**
- * Makes a buildpack package: an image with a layer for the buildpack and for each that it depends on (extensions/
- * buildpackage.md). A .cnb file is an OCI archive of it.
+ * Makes a package: an image with a layer for the buildpack and for each that it depends on (extensions/buildpackage.md), or for
+ * an image extension. A .cnb file is an OCI archive of it.
  * @throws BaleError for a buildpack that is not complete, or whose dependencies are not all there
  */
-export async function packageBuildpack(input: PackageInput, signal: AbortSignal): Promise<void> {
+export async function packageModule(input: PackageInput, signal: AbortSignal): Promise<void> {
   const { stores, format, name, publish, settings } = input
   const { modules, targets: ofFile } = await openModules(input, signal)
   const [main] = modules
@@ -78,7 +81,7 @@ async function openModules(
     builder: [],
     base: dirname(file),
   }
-  const uri = description.buildpack
+  const uri = description[input.kind]
   const opened = await openBuildpack(uri === undefined || uri === '.' ? base : uri, file, context, signal)
   const more = []
   // A directory's own package.toml has been followed already.
@@ -86,8 +89,8 @@ async function openModules(
     for (const dependency of description.dependencies)
       more.push(...(await openBuildpack(dependency, file, context, signal)))
   const unique = new Map([...opened, ...more].map(module => [nameOf(module.descriptor), module]))
-  const modules = [...unique.values()].flatMap(({ descriptor, dir }) =>
-    dir === undefined ? [] : [{ descriptor, dir }],
+  const modules = [...unique.values()].flatMap(module =>
+    module.dir === undefined ? [] : [{ ...module, dir: module.dir }],
   )
   return { modules: modules as unknown as Modules, targets: description.targets }
 }
@@ -128,8 +131,10 @@ function planFor(platform: Platform, modules: Modules, input: PackageInput): Ima
       config: {
         Labels: {
           ...input.labels,
-          'io.buildpacks.buildpackage.metadata': JSON.stringify(metadata),
-          'io.buildpacks.buildpack.layers': JSON.stringify(buildpackLayersLabel(descriptors, made)),
+          [builderLabels.package]: JSON.stringify(metadata),
+          [input.kind === 'buildpack' ? builderLabels.layers : builderLabels.extensionLayers]: JSON.stringify(
+            buildpackLayersLabel(descriptors, made),
+          ),
         },
       },
       rootfs: { type: 'layers', diff_ids: [] },
@@ -141,7 +146,7 @@ function planFor(platform: Platform, modules: Modules, input: PackageInput): Ima
 /** A directory may have the files for each platform in `<os>/<arch>`, beside buildpack.toml, as pack has it. */
 function forPlatform(module: LocalModule, { os, architecture, variant }: Platform): LocalModule {
   const own = [join(module.dir, os, architecture, variant ?? ''), join(module.dir, os, architecture)].find(dir =>
-    existsSync(join(dir, 'buildpack.toml')),
+    existsSync(join(dir, `${module.kind ?? 'buildpack'}.toml`)),
   )
   return own === undefined ? module : { ...module, dir: own }
 }
