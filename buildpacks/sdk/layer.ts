@@ -88,8 +88,11 @@ export async function provideLayer<K extends LayerKey>(
   const existing = await readExisting(path)
   const outcome = await judge(room, path, definition, existing)
   let notes = existing?.notes ?? {}
-  if (outcome.state === 'created') notes = await createContents(room, path, definition, outcome.reason)
-  else if (definition.title !== undefined) {
+  if (outcome.state === 'created') {
+    // One that is made a second time in a build, of other contents, is written to by commands again.
+    room.seals.remove(name)
+    notes = await createContents(room, path, definition, outcome.reason)
+  } else if (definition.title !== undefined) {
     room.log.info(
       `Using ${definition.title} ${outcome.state === 'restored' ? 'from the cache' : 'of the previous image'}`,
     )

@@ -26,11 +26,16 @@ const tick = 20
  * program can set a change time: what has changed in the end is kept for no later build.
  */
 export class Seals {
-  readonly #finished: Finished[] = []
+  #finished: readonly Finished[] = []
 
   /** `layer` is finished: its contents are not to change any more in this build. */
   add(name: string, path: string, types: LayerTypes): void {
-    this.#finished.push({ name, path, types })
+    this.#finished = [...this.#finished, { name, path, types }]
+  }
+
+  /** `layer` is about to be made anew. */
+  remove(layer: string): void {
+    this.#finished = this.#finished.filter(({ name }) => name !== layer)
   }
 
   /** A runner that looks at the finished layers before it starts a program. */

@@ -309,4 +309,34 @@ describe('X40 a finished layer', () => {
     expect(working.output).not.toContain('Warning')
     expect(working.layers['runtime']?.types).toMatchObject({ cache: true })
   })
+
+  it('is open again while its buildpack makes it anew, as where the first choice of a compiler will not do', async () => {
+    const readOnly: (readonly string[] | undefined)[] = []
+    const project = await projectOf(
+      async ({ layer, run }) => {
+        for (const version of ['1', '2']) {
+          await layer('compiler', {
+            types: { build: true, cache: true },
+            key: { Compiler: version },
+            create: async dir => void (await run(['sh', '-c', `printf ${version} > "$1/cc"`, 'sh', dir])),
+          })
+          await run(['true'])
+        }
+        return {}
+      },
+      {
+        runner: (command, onLine) => {
+          readOnly.push(command.readOnly)
+          return spawnRunner(command, onLine)
+        },
+      },
+    )
+    const { exitCode, output, layers } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).not.toContain('Warning')
+    expect(layers['compiler']?.types).toMatchObject({ cache: true })
+    expect(await project.read('layers/compiler/cc')).toBe('2')
+    // Before the first is finished, and while the second is made.
+    expect([readOnly[0], readOnly[2]]).toEqual([undefined, undefined])
+  })
 })
