@@ -10,12 +10,17 @@ import {
   type DetectContext,
   detectLanguage,
   fail,
+  isStartDeclared,
+  type LaunchProcess,
+  type Layer,
   linkPrograms,
   needsNothing,
   pass,
   programProcesses,
   provideProgramLayer,
   removeSources,
+  shellProcess,
+  subcommandArguments,
   warnOfListening,
   withTempDir,
 } from '../sdk/index.ts'
@@ -27,6 +32,7 @@ import { goListening } from './listening.ts'
 import { findPrograms, type GoProgram } from './programs.ts'
 import { findProject, type Project } from './project.ts'
 import { readBuildInfo } from './sbom.ts'
+import { cobraSubcommand, isPocketBase, pocketBaseScript } from './subcommand.ts'
 import { goOffers, provideGo } from './toolchain.ts'
 import { requestedVersion } from './version.ts'
 
@@ -70,13 +76,36 @@ async function build(context: BuildContext): Promise<BuildResult> {
     return { programs: list, layer, sources }
   })
   const started = posix.join(project.dir, programs[0]?.dir ?? '.')
+  const launch = await planLaunch(context, project, programs, layer)
   await warnOfListening(app, log, goListening, file => posix.dirname(file) === started)
   await removeSources(context, { sources: goSources, embedded: sources.embedded })
   await linkPrograms(context, programs, layer)
-  const processes = programProcesses(programs, layer)
-  log.info(`Starts with: ${processes[0]?.command[0]}`)
-  const labels = needsNothingBesides(env, sources) ? [needsNothing] : []
-  return { launch: { processes, labels }, store: { go: toolchain.version } }
+  log.info(`Starts with: ${launch.start}`)
+  const labels = !launch.shell && needsNothingBesides(env, sources) ? [needsNothing] : []
+  return { launch: { processes: launch.processes, labels }, store: { go: toolchain.version } }
+}
+
+/** The processes, with the command that starts the server where the only program has several. The sources are still there. */
+async function planLaunch(
+  { app, env, log }: BuildContext,
+  { dir }: Project,
+  programs: readonly GoProgram[],
+  layer: Layer,
+): Promise<{ processes: LaunchProcess[]; start: string; shell: boolean }> {
+  const [first] = programs
+  const path = first && join(layer.path, 'bin', first.name)
+  const plain = (args: readonly string[]) => {
+    const processes = programProcesses(programs, layer, args)
+    return { processes, start: [path, ...args].join(' '), shell: false }
+  }
+  if (first === undefined || path === undefined || programs.length > 1) return plain([])
+  const declared = await isStartDeclared(app, env)
+  if (!declared && (await isPocketBase(app, posix.join(dir, first.dir)))) {
+    log.info('PocketBase has its data in pb_data of the application: a volume there outlives the container')
+    const web = shellProcess('web', pocketBaseScript(path), { default: true })
+    return { processes: [web], start: `${path} serve --http=0.0.0.0:$PORT`, shell: true }
+  }
+  return plain(subcommandArguments(log, await cobraSubcommand(app, dir), first.name, declared))
 }
 
 /** The programs to compile: the one that serves a function, or those that the application has. */

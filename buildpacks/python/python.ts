@@ -14,10 +14,12 @@ import {
   fail,
   type HomeFiles,
   keep,
+  noSubcommand,
   type Offer,
   pass,
   rejectSettings,
   shellProcess,
+  subcommandArguments,
   withHomeFiles,
   withTempDir,
   warnOfListening,
@@ -86,7 +88,9 @@ async function build(context: BuildContext): Promise<BuildResult> {
   if (!launch) return {}
 
   const elsewhere = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
-  const start = await findStart(app, env, installed)
+  const found = await findStart(app, env, installed)
+  const args = subcommandArguments(log, found?.subcommand ?? noSubcommand, found?.command ?? '', elsewhere)
+  const start = found && { ...found, command: [found.command, ...args].join(' ') }
   const { worker, flower } = await workerProcesses(app, installed)
   if (start === undefined && worker === undefined && !elsewhere) throw noStart(installed)
   if (start === undefined) {

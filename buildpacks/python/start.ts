@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
+import { type App, BuildpackError, declaredStart, firstSetting, shellQuote, type Subcommand } from '../sdk/index.ts'
 import {
   mainPackage,
   mayStart,
@@ -12,6 +12,7 @@ import {
 } from '../sdk/python-starts.ts'
 import { djangoServer, djangoStart, serve, type Server, serverFor } from './serve.ts'
 import { frameworkStart, functionStart } from './framework-servers.ts'
+import { commandOfFile } from './subcommand.ts'
 import { findPackageTarget, findTarget, protocolOf, readTarget, runsItself, type Target } from './target.ts'
 import type { Installed } from './venv.ts'
 import { hasTasks } from './workers.ts'
@@ -22,6 +23,8 @@ type Env = Readonly<Record<string, string>>
 export interface Start {
   readonly command: string
   readonly why: string
+  /** What the program does where no command of its own is named. */
+  readonly subcommand?: Subcommand
 }
 
 /** What starts the application; undefined if nothing is recognised. */
@@ -52,7 +55,7 @@ export async function findStart(app: App, env: Env, installed: Installed): Promi
   const source = (await app.read(file)) ?? ''
   // A module that makes an application and does not run it would only end.
   if ((installed.has('flask') || hasTasks(source, installed)) && !runsItself(source)) return undefined
-  return { command: `python ${shellQuote(file)}`, why: `${file} is there` }
+  return { command: `python ${shellQuote(file)}`, why: `${file} is there`, subcommand: commandOfFile(file, source) }
 }
 
 /** The object of a package of the application's own, where there is no other start: `shop/__init__.py` with create_app. */

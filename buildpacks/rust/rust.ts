@@ -12,11 +12,14 @@ import {
   type DetectContext,
   detectLanguage,
   fail,
+  isStartDeclared,
   linkPrograms,
+  noSubcommand,
   pass,
   programProcesses,
   provideProgramLayer,
   removeSources,
+  subcommandArguments,
   warnOfListening,
   withTempDir,
 } from '../sdk/index.ts'
@@ -27,6 +30,7 @@ import { provideRocketAddress, rustListening } from './listening.ts'
 import { type Located, type Manifest, readLock, readManifest, toVersion } from './manifest.ts'
 import { type Crate, crateComponents, readMetadata } from './metadata.ts'
 import { nativePackages } from './native.ts'
+import { clapSubcommand } from './subcommand.ts'
 import { type DebianRust, debianRust, rustupToolchain, type Toolchain, tripleOf } from './toolchain.ts'
 import { contradictions, fulfils, isNewEnough, requestedToolchain, type ToolchainRequest } from './version.ts'
 
@@ -114,10 +118,13 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const started = posix.join(built[0]?.dir ?? '.', 'src/')
   await warnOfListening(app, log, rustListening, file => file.startsWith(started))
   await provideRocketAddress(context, crates)
+  const isOnly = built.length === 1
+  const subcommand = isOnly ? await clapSubcommand(app, started) : noSubcommand
+  const startArgs = subcommandArguments(log, subcommand, built[0]?.name ?? '', await isStartDeclared(app, env))
   await removeSources(context, { sources: rustSources })
   await linkPrograms(context, built, layer)
-  const processes = programProcesses(built, layer)
-  log.info(`Starts with: ${basename(processes[0]?.command[0] ?? '')}`)
+  const processes = programProcesses(built, layer, startArgs)
+  log.info(`Starts with: ${[basename(processes[0]?.command[0] ?? ''), ...startArgs].join(' ')}`)
   return { launch: { processes } }
 }
 

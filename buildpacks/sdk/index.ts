@@ -51,12 +51,20 @@ export type { OwnCommand } from './own-commands.ts'
 export { firstSetting, isSet, rejectSettings } from './platform.ts'
 export { readManifest } from './package-manifest.ts'
 export { buildPlan, BuildPlanBuilder } from './plan.ts'
-export { choosePrograms, linkPrograms, type Program, programProcesses, provideProgramLayer } from './programs.ts'
+export {
+  choosePrograms,
+  isStartDeclared,
+  linkPrograms,
+  type Program,
+  programProcesses,
+  provideProgramLayer,
+} from './programs.ts'
 export { type Invocation, invocationOf, runBuildpack } from './run.ts'
 export { type Component, packageUrl } from './sbom/component.ts'
 export { explainUnsupported } from './explain-unsupported.ts'
 export { withoutComments, withoutCommentsAndTemplates } from './script-text.ts'
 export { type HomeFiles, withHomeFiles } from './home-files.ts'
+export { isServeName, noSubcommand, type Subcommand, subcommandArguments } from './subcommand.ts'
 export { removeSources, type SourceRules } from './source-files.ts'
 export {
   fromEach,

@@ -77,13 +77,21 @@ export async function provideProgramLayer(
   })
 }
 
-/** A process for each program, and `web` for the first. They need no shell. */
-export function programProcesses(programs: readonly Program[], layer: Layer): LaunchProcess[] {
+/**
+ * A process for each program, and `web` for the first. They need no shell.
+ * @param args of the first
+ */
+export function programProcesses(
+  programs: readonly Program[],
+  layer: Layer,
+  args: readonly string[] = [],
+): LaunchProcess[] {
   const process = (type: string, name: string): LaunchProcess => ({ type, command: [join(layer.path, 'bin', name)] })
   const [first] = programs
   if (first === undefined) return []
   const others = programs.filter(({ name }) => name !== 'web').map(({ name }) => process(name, name))
-  return [{ ...process('web', first.name), default: true }, ...others]
+  const given = args.length > 0 ? { args } : {}
+  return [{ ...process('web', first.name), ...given, default: true }, ...others]
 }
 
 /** Where other builders leave programs, and so where command lines look for them: `bin/web`, `./web`, Railpack's `./out`. */
@@ -104,6 +112,11 @@ export async function linkPrograms(
     await mkdir(dirname(app.at(word)), { recursive: true })
     await symlink(join(layer.path, 'bin', program.name), app.at(word))
   }
+}
+
+/** Whether a Procfile or a setting says what starts. */
+export async function isStartDeclared(app: App, env: Readonly<Record<string, string>>): Promise<boolean> {
+  return (await startLines(app, env)).length > 0
 }
 
 /** Command lines that start the application, from wherever they are. */
