@@ -24,30 +24,56 @@ export function wantedOf(binding: readonly (Wish | undefined)[], others: readonl
   return musts.length > 0 ? { musts, wishes: rest } : { musts: rest.slice(0, 1), wishes: rest.slice(1) }
 }
 
+/** Whether a release is all that has to be met. */
+export const isMet = ({ musts }: Wanted, release: string): boolean => musts.every(wish => wish.meets(release))
+
+/** How a place has a version that would do: `ruby "~> 3.3"`. */
+type Spell = (wish: Wish, minor: string) => string
+
 /**
  * Holds the one version that a Debian release has of a language against what is asked for.
- * @param spell how its place has a version that would do: `ruby "~> 3.3"`
  * @returns warnings of places that ask for another, with the place that wins
  * @throws BuildpackError if one that has to be met is not
  */
-export function checkOffered(
-  { musts, wishes }: Wanted,
-  language: string,
-  release: string,
-  spell: (wish: Wish, minor: string) => string,
-): string[] {
-  const minor = release.split('.').slice(0, 2).join('.')
-  for (const wish of musts) {
-    if (wish.meets(release)) continue
-    throw new BuildpackError(`asks for ${language} ${wish.value}, which is not to be had`, {
-      where: wish.where,
-      fix: `the nearest is ${release}, the one that Debian 13 has: write ${spell(wish, minor)} if the application runs on it`,
-    })
-  }
+export function checkOffered(wanted: Wanted, language: string, release: string, spell: Spell): string[] {
+  if (!isMet(wanted, release)) throw notOffered(wanted, language, [release], spell)
+  return warningsOf(wanted, release)
+}
+
+/** Of places that ask for another than the release, with the place that wins. */
+export function warningsOf({ musts: [first], wishes }: Wanted, release: string): string[] {
   return wishes
     .filter(wish => !wish.meets(release))
     .map(
       ({ value, where }) =>
-        `${where} asks for ${value}, but ${musts[0]?.where} for ${musts[0]?.value}: the image has ${release}`,
+        `${where} asks for ${value}, but ${first?.where} for ${first?.value}: the image has ${release}`,
     )
+}
+
+/** @param releases that of the stack's Debian, and those of older ones, none of which is all that has to be met */
+export function notOffered(
+  { musts }: Wanted,
+  language: string,
+  releases: readonly [string, ...string[]],
+  spell: Spell,
+): BuildpackError {
+  const wish = musts.find(each => !each.meets(releases[0])) as Wish
+  const nearest = nearestTo(wish.value, releases)
+  const minor = nearest.split('.').slice(0, 2).join('.')
+  const which = nearest === releases[0] ? 'the one that Debian 13 has' : 'of an older release of Debian'
+  return new BuildpackError(`asks for ${language} ${wish.value}, which is not to be had`, {
+    where: wish.where,
+    fix: `the nearest is ${nearest}, ${which}: write ${spell(wish, minor)} if the application runs on it`,
+  })
+}
+
+/** By the first version that a constraint names; the first release where it names none. */
+function nearestTo(constraint: string, releases: readonly [string, ...string[]]): string {
+  const numberOf = (text: string): number => {
+    const [, major = '0', minor = '0'] = /(\d+)(?:\.(\d+))?/.exec(text) ?? []
+    return Number(major) * 1000 + Number(minor)
+  }
+  if (!/\d/.test(constraint)) return releases[0]
+  const distance = (release: string): number => Math.abs(numberOf(release) - numberOf(constraint))
+  return releases.toSorted((a, b) => distance(a) - distance(b))[0] ?? releases[0]
 }

@@ -39,6 +39,17 @@ opcache.max_accelerated_files = 20000
 opcache.validate_timestamps = \${PHP_OPCACHE_VALIDATE_TIMESTAMPS:-0}
 `
 
+/** @returns the settings, and variables with defaults that PHP before 8.3 does not find in them */
+export function phpIniFor(minor: string): {
+  readonly text: string
+  readonly variables: Readonly<Record<string, string>>
+} {
+  if (Number(minor) >= 8.3) return { text: phpIni, variables: {} }
+  const pattern = /\$\{(\w+):-([^}]*)\}/g
+  const defaults = [...phpIni.matchAll(pattern)].map(([, name = '', value = '']): [string, string] => [name, value])
+  return { text: phpIni.replaceAll(pattern, '${$1}'), variables: Object.fromEntries(defaults) }
+}
+
 /** A file of settings, without the lines that load extensions which are loaded anyway. */
 export interface OwnIni {
   readonly name: string

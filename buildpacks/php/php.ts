@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
+import { isMet, type Wanted } from '../debian/offered-version.ts'
 import { debianOffers } from '../debian/offers.ts'
 import {
   type BuildContext,
@@ -27,7 +28,8 @@ import {
   type Offer,
   offeredPhp,
   type Php,
-  phpMinor,
+  phpReleases,
+  type Release,
   provideExtensions,
   provideOwnSettings,
   providePhp,
@@ -44,7 +46,11 @@ export const php = defineBuildpack({
   ownCommands: 'after',
   detect,
   build,
-  offers: context => debianOffers(context, { PHP: [`php${phpMinor(context)}-cli`] }),
+  async offers(context) {
+    const [own, ...older] = phpReleases(context)
+    const more = older.map(({ minor, older }) => `PHP ${minor} of ${older}, for who asks for it`).join(' and ')
+    return (await debianOffers(context, { PHP: [`php${own.minor}-cli`] })).map(offer => ({ ...offer, more }))
+  },
 })
 
 async function detect(context: DetectContext) {
@@ -67,13 +73,16 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const web = serves ? await findWeb(app, env) : undefined
   if (serves && web === undefined && !(await app.has('Procfile'))) throw noStart()
   return withTempDir(async temp => {
-    const archive = await DebianArchive.open(context, temp)
-    const offer = await offeredPhp(context, archive)
-    const warnings = checkVersion(wanted, offer.release)
+    const { archive, offer, warnings } = await choosePhp(context, temp, wanted)
     const [first] = wanted.musts
     log.info(
       `PHP ${offer.release}: ${first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'}`,
     )
+    if (offer.older !== undefined)
+      log.warning(
+        `PHP ${offer.minor} is that of Debian's older release ${offer.older}, which gets fixes for security alone`,
+        `Ask for PHP ${phpReleases(context)[0].minor} if the application runs on it.`,
+      )
     for (const text of warnings) log.warning(text, 'Change it, if the application runs on that.')
     // An extension that is not to be had is an error before PHP is fetched.
     const findExtensions = async (of: Lock | undefined) => [
@@ -107,6 +116,26 @@ async function build(context: BuildContext): Promise<BuildResult> {
       sbom: componentsOf(project.lock),
     }
   })
+}
+
+/**
+ * The stack's PHP, unless only that of an older release of Debian is what is asked for.
+ * @throws BuildpackError if none is
+ */
+async function choosePhp(context: BuildContext, temp: string, wanted: Wanted) {
+  const [first, ...older] = phpReleases(context)
+  const open = async (release: Release) => {
+    const archive = await DebianArchive.open(context, temp, { older: release.older })
+    return { archive, offer: await offeredPhp(archive, release) }
+  }
+  let found = await open(first)
+  const releases: [string, ...string[]] = [found.offer.release]
+  for (const release of older) {
+    if (isMet(wanted, found.offer.release)) break
+    found = await open(release)
+    releases.push(found.offer.release)
+  }
+  return { ...found, warnings: checkVersion(wanted, releases) }
 }
 
 interface Input {

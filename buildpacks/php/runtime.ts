@@ -13,11 +13,17 @@ import {
   prepend,
 } from '../sdk/index.ts'
 import { basePackages } from './extensions.ts'
-import { type OwnSettings, phpIni } from './ini.ts'
+import { type OwnSettings, phpIniFor } from './ini.ts'
 
-/** Which PHP there is: the one of the Debian release. */
-export interface Offer {
+/** A PHP that there is: the one of the stack's Debian, or of an older release, whose packages run on it as well. */
+export interface Release {
   readonly minor: string
+  /** `bookworm` */
+  readonly older?: string
+}
+
+/** A release with its packages. */
+export interface Offer extends Release {
   /** `8.4.28`. */
   readonly release: string
   readonly packages: readonly DebianPackage[]
@@ -34,30 +40,41 @@ export interface Php {
   readonly settings: readonly string[]
   /** Directories of shared libraries. */
   readonly libraries: readonly string[]
+  /** What apt is asked for besides other packages, which then take this PHP. */
+  readonly names: readonly string[]
   /** Names of the Debian packages that are there. */
   readonly packages: readonly string[]
 }
 
-/** @throws BuildpackError if the stack has another distribution than Debian 13 */
-export function phpMinor({ target }: BuildContext): string {
-  const minor = { '13': '8.4' }[target.distro?.version ?? '13']
-  if (minor !== undefined) return minor
+/**
+ * The one of the stack first.
+ * @throws BuildpackError if the stack has another distribution than Debian 13
+ */
+export function phpReleases({ target }: Pick<BuildContext, 'target'>): readonly [Release, ...Release[]] {
+  if ((target.distro?.version ?? '13') === '13') return [{ minor: '8.4' }, { minor: '8.2', older: 'bookworm' }]
   const { name, version } = target.distro ?? {}
   throw new BuildpackError(`there is no PHP for ${name} ${version}`, { fix: 'build on a stack of Debian 13' })
 }
 
-/** @throws BuildpackError if the stack has another distribution than Debian 13 */
-export async function offeredPhp(context: BuildContext, archive: DebianArchive): Promise<Offer> {
-  const minor = phpMinor(context)
+export async function offeredPhp(archive: DebianArchive, release: Release): Promise<Offer> {
+  const { minor } = release
   const names = ['cli', 'fpm', 'opcache', ...basePackages].map(name => `php${minor}-${name}`)
-  const packages = withoutSystem(await archive.resolve(names)).filter(({ name }) => !ofSystemd.test(name))
+  const packages = withoutSystem(await archive.resolve([...names, ...namesOf(release)])).filter(
+    ({ name }) => !ofSystemd.test(name),
+  )
   const version = packages.find(({ name }) => name === `php${minor}-cli`)?.version ?? ''
-  return { minor, release: version.replace(/[-+~].*/, ''), packages }
+  return { ...release, release: version.replace(/[-+~].*/, ''), packages }
 }
+
+/** Debian 13's php-common goes with no older PHP. */
+const namesOf = ({ minor, older }: Release): string[] => [
+  `php${minor}-cli`,
+  ...(older === undefined ? [] : [`php-common/${older}`]),
+]
 
 /** Packages for a whole system: maintainer scripts ask for tools, and no script runs here. */
 const ofSystem =
-  /^(mount|init-system-helpers|procps|libproc2-0|libncursesw6|psmisc|ucf|sensible-utils|media-types|libtext-.*-perl|libsasl2-modules-db|libdb5\.3t64|php-(?:common|cli|mbstring|intl|curl|xml|zip|igbinary|msgpack)|perl.*|libperl.*|dbus.*|adduser|passwd)$/
+  /^(mount|init-system-helpers|procps|libproc2-0|libncursesw6|psmisc|ucf|sensible-utils|media-types|libtext-.*-perl|libsasl2-modules-db|libdb5\.3(?:t64)?|php-(?:common|cli|mbstring|intl|curl|xml|zip|igbinary|msgpack)|perl.*|libperl.*|dbus.*|adduser|passwd)$/
 /** PHP-FPM's package asks for systemd to start it; extensions may link some of its libraries. */
 const ofSystemd =
   /^(systemd.*|libsystemd-shared|libmount1|libblkid1|libsmartcols1|libpam.*|libaudit.*|libcap-ng0|libseccomp2)$/
@@ -70,6 +87,7 @@ export async function providePhp(context: BuildContext, archive: DebianArchive, 
   const { target, run, env } = context
   const { minor, release, packages } = offer
   const version = packages.find(({ name }) => name === `php${minor}-cli`)?.version ?? release
+  const ini = phpIniFor(minor)
   const layer = await context.layer('php', {
     title: `PHP ${release}`,
     types: { launch: true, build: true, cache: true },
@@ -77,7 +95,7 @@ export async function providePhp(context: BuildContext, archive: DebianArchive, 
       PHP: version,
       architecture: target.arch,
       'Debian packages': digestOf(JSON.stringify(packages)),
-      settings: digestOf(phpIni),
+      settings: digestOf(ini.text),
     },
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)
@@ -85,10 +103,11 @@ export async function providePhp(context: BuildContext, archive: DebianArchive, 
       await mkdir(join(dir, 'bin'))
       await symlink(`../usr/bin/php${minor}`, join(dir, 'bin/php'))
       await symlink(`../usr/sbin/php-fpm${minor}`, join(dir, 'bin/php-fpm'))
-      await writeFile(join(dir, 'php.ini'), phpIni)
+      await writeFile(join(dir, 'php.ini'), ini.text)
       const launch = { PORT: byDefault('8080') }
       const all = {
         PHPRC: byDefault(dir),
+        ...Object.fromEntries(Object.entries(ini.variables).map(([name, value]) => [name, byDefault(value)])),
         PHP_INI_SCAN_DIR: prepend(configs, ':'),
         LD_LIBRARY_PATH: prepend(libraryDir(dir, target.arch), ':'),
       }
@@ -102,8 +121,9 @@ export async function providePhp(context: BuildContext, archive: DebianArchive, 
     program: join(layer.path, 'bin/php'),
     settings: [join(layer.path, 'conf.d')],
     libraries: [libraryDir(layer.path, target.arch)],
+    names: namesOf(offer),
     packages: packages.map(({ name }) => name),
-    env: {},
+    env: Object.fromEntries(Object.entries(ini.variables).map(([name, value]) => [name, env[name] || value])),
   }
   return withEnv(php, { ...env, PHPRC: layer.path })
 }
@@ -173,7 +193,8 @@ export async function morePackages(
   php: Php,
   names: readonly string[],
 ): Promise<DebianPackage[]> {
-  return withoutSystem(await archive.resolve(names)).filter(({ name }) => !php.packages.includes(name))
+  const packages = withoutSystem(await archive.resolve([...names, ...php.names]))
+  return packages.filter(({ name }) => !php.packages.includes(name))
 }
 
 /** PHP with what another layer has, for programs of the build. */
@@ -258,7 +279,7 @@ export async function loadExtensions(dir: string, minor: string): Promise<string
   }
   const unused = [
     ...['php', 'init.d', 'logrotate.d', 'apache2', 'cron.d'].map(name => `etc/${name}`),
-    ...['systemd', 'tmpfiles.d', `php/${minor}`, 'php/php8.4-fpm-reopenlogs'].map(name => `usr/lib/${name}`),
+    ...['systemd', 'tmpfiles.d', `php/${minor}`, `php/php${minor}-fpm-reopenlogs`].map(name => `usr/lib/${name}`),
     ...['bug', `php/${minor}`].map(name => `usr/share/${name}`),
   ]
   for (const name of unused) await rm(join(dir, name), { recursive: true, force: true })

@@ -45,7 +45,7 @@ function workers({ memoryLimit }: ScriptInput): string {
   return `workers=\${PHP_FPM_MAX_CHILDREN:-\${WEB_CONCURRENCY:-}}
 case $workers in
   *[!0-9]* | '' | 0)
-    each=\${PHP_MEMORY_LIMIT:-${memoryLimit ?? '128M'}}
+    each=${memoryLimit === undefined ? '${PHP_MEMORY_LIMIT:-128M}' : shellQuote(memoryLimit)}
     case $each in
       *[Gg]) each=$((\${each%?} * 1024)) ;;
       *[Mm]) each=\${each%?} ;;

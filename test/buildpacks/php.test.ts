@@ -102,11 +102,11 @@ describe('a constraint of Composer’s', () => {
 })
 
 describe('the version', () => {
-  const outcome = async (tree: Tree, env: Env = {}) => {
+  const outcome = async (tree: Tree, env: Env = {}, releases: [string, ...string[]] = ['8.4.28']) => {
     const app = await appOf(tree)
     const manifest = await readManifest(app, env)
     const lock = manifest && (await readLock(app, manifest))
-    return checkVersion(await wantedPhp({ app, env }, manifest, lock), '8.4.28')
+    return checkVersion(await wantedPhp({ app, env }, manifest, lock), releases)
   }
   const requires = (version: string) => ({ 'composer.json': json({ require: { php: version } }) })
 
@@ -143,6 +143,15 @@ describe('the version', () => {
     const failure = (await failureOf(outcome(tree, env))) as { where?: string; fix?: string }
     expect(failure.where).toBe(where)
     expect(failure.fix).toMatch(/^the nearest is 8\.4\.28, the one that Debian 13 has: write /)
+  })
+
+  it('may be that of an older release of Debian', async () => {
+    const releases: [string, string] = ['8.4.28', '8.2.36']
+    expect(await outcome(requires('~8.2.0'), {}, releases)).toEqual([])
+    const refused = async (version: string) =>
+      ((await failureOf(outcome(requires(version), {}, releases))) as { fix?: string }).fix
+    expect(await refused('~8.1.0')).toContain('8.2.36, of an older release of Debian: write "^8.2"')
+    expect(await refused('^9')).toContain('8.4.28, the one that Debian 13 has: write "^8.4"')
   })
 
   it('is warned of where another one is only meant', async () => {
