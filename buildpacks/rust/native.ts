@@ -36,7 +36,8 @@ const packagesOfCrates: Readonly<
   'mysqlclient-sys': { packages: ['libmariadb-dev'], unless: ['bundled'] },
   'pq-sys': { packages: ['libpq-dev'], unless: ['bundled', 'bundled_without_openssl'] },
   'proj-sys': { packages: ['libproj-dev'], unless: ['bundled_proj'] },
-  'prost-build': { packages: ['protobuf-compiler'] },
+  // Types such as google.protobuf.Timestamp are in a package of their own.
+  'prost-build': { packages: ['libprotobuf-dev', 'protobuf-compiler'] },
   'rdkafka-sys': { packages: ['librdkafka-dev'], unless: ['cmake-build'] },
   'sasl2-sys': { packages: ['libsasl2-dev'], unless: ['vendored'] },
   'tesseract-sys': { packages: ['libtesseract-dev'] },

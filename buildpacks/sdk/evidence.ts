@@ -221,8 +221,16 @@ export async function hugoConfig(app: App): Promise<string | undefined> {
   return found.filter(Boolean).length >= 2 ? name : undefined
 }
 
+/** The file with the configuration of a book that mdBook makes; undefined if there is none. */
+export async function bookConfig(app: App): Promise<string | undefined> {
+  const isBook =
+    /^\s*\[(?:book|output\.html)\]/m.test(await textOf(app, 'book.toml')) || (await app.has('src/SUMMARY.md'))
+  return isBook && (await app.has('book.toml')) ? 'book.toml' : undefined
+}
+
 /** A site's own scripts have the names of servers; beside an index.html only what speaks to Node is one. */
 async function isSource(name: string, app: App): Promise<boolean> {
+  if (name === 'book.toml') return (await bookConfig(app)) !== undefined
   if (name === '_config.yml') return isJekyll(app)
   if (name === 'config.toml') return /^base_url\s*=/m.test(await textOf(app, name)) && app.hasDirectory('templates')
   if (/^(?!WEB-INF\/)([^/]+\/)?lib\/[^/]+\.jar$/.test(name)) return isDistribution(app, dirname(dirname(name)))

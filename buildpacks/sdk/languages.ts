@@ -313,7 +313,11 @@ export const languages: readonly Language[] = [
     aliases: ['staticfile', 'html', 'nginx'],
     provides: 'nginx',
     manifests: ['Staticfile', 'static.json', ...hugoConfigs, 'project.toml'],
-    sources: [...siteRoots.map(root => (root === '.' ? 'index.html' : `${root}/index.html`)), 'nginx.conf'],
+    sources: [
+      ...siteRoots.map(root => (root === '.' ? 'index.html' : `${root}/index.html`)),
+      'nginx.conf',
+      'book.toml',
+    ],
     programs: ['nginx'],
     settings: [
       'BP_WEB_SERVER',

@@ -24,7 +24,6 @@ export const jekyll = builtBefore(
 /** Come after static sites, and have sources alone: many applications of another language have a book beside them. */
 export const generators: readonly Language[] = [
   builtBefore({ id: 'zola', name: 'Zola', sources: ['zola.toml', 'config.toml'] }, 'zola build', 'public'),
-  builtBefore({ id: 'mdbook', name: 'mdBook', sources: ['book.toml'] }, 'mdbook build', 'book'),
   builtBefore(
     { id: 'mkdocs', name: 'MkDocs', sources: ['mkdocs.yml', 'mkdocs.yaml'] },
     'mkdocs build',

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join, normalize, relative } from 'node:path'
-import type { GeneratedSite } from './hugo.ts'
+import type { GeneratedSite } from './generator.ts'
 import type { ProjectConfig } from './project-config.ts'
 import type { Staticfile } from './staticfile.ts'
 import {

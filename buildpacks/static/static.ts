@@ -26,7 +26,9 @@ import { compressFiles } from './compress.ts'
 import { isPage, siteConfig } from './config.ts'
 import { type SiteFile, listFiles } from './files.ts'
 import { readHeaders } from './headers.ts'
-import { buildWithHugo, type GeneratedSite } from './hugo.ts'
+import type { GeneratedSite } from './generator.ts'
+import { buildWithHugo } from './hugo.ts'
+import { buildWithMdbook } from './mdbook.ts'
 import { provideNginx } from '../debian/nginx.ts'
 import { findOwnConfig, type OwnConfig } from './own-config.ts'
 import { type ProjectConfig, readProjectConfig } from './project-config.ts'
@@ -43,7 +45,7 @@ export const staticSite = defineBuildpack({
   ownCommands: 'left',
   detect,
   build,
-  offers: context => debianOffers(context, { nginx: ['nginx'], Hugo: ['hugo'] }),
+  offers: context => debianOffers(context, { nginx: ['nginx'], Hugo: ['hugo'], mdBook: ['mdbook'] }),
 })
 
 async function detect(context: DetectContext) {
@@ -62,7 +64,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const server = await provideNginx(context, archive, own?.modules)
     return {
       nginx: server,
-      generated: own ? undefined : ((await madeBefore(context)) ?? (await buildWithHugo(context, archive))),
+      generated: own ? undefined : await generate(context, archive),
     }
   })
   if (own) return serveAsConfigured(context, nginx, own)
@@ -91,6 +93,11 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const { dotFiles, ssi } = staticfile
   await writeConfig(context, { site, files: located, redirects, headers, root, pages, dotFiles, ssi }, nginx, auth)
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
+}
+
+async function generate(context: BuildContext, archive: DebianArchive): Promise<GeneratedSite | undefined> {
+  const made = (await madeBefore(context)) ?? (await buildWithHugo(context, archive))
+  return made ?? buildWithMdbook(context, archive)
 }
 
 /** The pages that the buildpack of Python or Ruby has made just before: those that are committed are like any others. */

@@ -493,10 +493,6 @@ describe('what no buildpack builds', () => {
       'this looks like a Zola site (config.toml); run "zola build" first, and build with --env BP_WEB_SERVER_ROOT=public',
     ],
     [
-      { 'book.toml': '[book]', 'src/SUMMARY.md': '' },
-      'this looks like an mdBook site (book.toml); run "mdbook build" first',
-    ],
-    [
       { 'mkdocs.yml': '', 'docs/index.md': '' },
       'this looks like a MkDocs site (mkdocs.yml); add a requirements.txt with mkdocs',
     ],

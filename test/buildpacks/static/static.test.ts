@@ -43,7 +43,7 @@ async function siteProject(app: Tree, env: Record<string, string> = {}, more: Fa
   const runner: Runner = async (command, onLine) => {
     const [program] = command.argv
     if (program === 'sh') return spawnRunner(command, onLine)
-    if (program.endsWith('/usr/bin/hugo')) return spawnRunner({ ...command, argv: ['sh', program] }, onLine)
+    if (/\/usr\/bin\/(hugo|mdbook)$/.test(program)) return spawnRunner({ ...command, argv: ['sh', program] }, onLine)
     return debian.runner(command, onLine)
   }
   return openProject({ buildpack: staticSite, dir, app, env, runner })
@@ -816,6 +816,41 @@ mkdir -p "\${OUT:-public}" && echo "<p>$HUGO_ENVIRONMENT</p>" >"\${OUT:-public}/
 
   it('is not taken for one for another tool’s config.json', async () => {
     expect((await (await siteProject({ 'config.json': '{}', 'content/a.md': '' })).detect()).exitCode).toBe(100)
+  })
+})
+
+describe('a book that mdBook makes', () => {
+  const mdbook = `#!/bin/sh
+mkdir -p "\${OUT:-book}" && echo '<p>Chapter</p>' >"\${OUT:-book}/index.html"
+`
+  const debian = { mdbook: { version: '0.4.48+ds-2', files: { 'usr/bin/mdbook': mdbook } } }
+  const book = { 'book.toml': '[book]\ntitle = "Book"\n', 'src/SUMMARY.md': '# Summary' }
+
+  it.each<[string, Tree, Record<string, string>, string]>([
+    ['as it is usual', book, {}, 'book'],
+    ['elsewhere', { ...book, 'book.toml': '[book]\n[build]\nbuild-dir = "site"\n' }, { OUT: 'site' }, 'site'],
+    ['with a second output', book, { OUT: 'book/html' }, 'book/html'],
+  ])('is built with Debian’s mdBook: %s', async (_name, app, env, root) => {
+    const project = await siteProject(app, env, debian)
+    expect((await project.detect()).exitCode).toBe(0)
+    const { exitCode, output, layers } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(`Serves ${root}/: mdBook built it (book.toml)`)
+    expect(layers['mdbook']?.types).toEqual({ launch: false, build: true, cache: true })
+    expect(await project.read(`workspace/${root}/index.html`)).toBe('<p>Chapter</p>\n')
+  })
+
+  it.each<[string, Tree, Record<string, string>]>([
+    ['a setting names', { ...book, 'book/index.html': page }, { BP_WEB_SERVER_ROOT: 'book' }],
+    ['are there', { ...book, 'public/index.html': page }, {}],
+  ])('gives way to pages that %s', async (_name, app, env) => {
+    const { exitCode, output } = await (await siteProject(app, env)).build()
+    expect(exitCode, output).toBe(0)
+    expect(output).not.toContain('mdBook')
+  })
+
+  it('is not taken for one for another tool’s book.toml', async () => {
+    expect((await (await siteProject({ 'book.toml': 'isbn = 1' })).detect()).exitCode).toBe(100)
   })
 })
 
