@@ -55,12 +55,16 @@ export const readYarnLock: LockReader = text => {
   }
 }
 
+/** Yarn's own patch of an archive, which its version decides: `typescript@patch:typescript@npm%3A5.6.3#optional!builtin<compat/typescript>::…`. */
+const ownPatch = /@patch:[^#]+@npm%3A[^#]+#(?:optional!|~)?builtin<[\w/-]+>(?:::[^#]*)?$/
+
 /** Yarn 2 and newer: YAML, with a table for each package: `"d@npm:1, d@npm:^1.0.1":`. */
 export const readBerryLock: LockReader = (text, where) => {
   const { __metadata: metadata, ...rest } = parseYaml(text, where)
   const entries = Object.entries(rest).map(([head, value]) => ({ head, entry: tableOf(value) }))
   const names = new Set(entries.flatMap(({ head }) => head.split(/,\s*/).map(nameOf)))
-  const isArchive = ({ resolution, checksum }: Table) => /@npm:/.test(String(resolution)) && checksum !== undefined
+  const isArchive = ({ resolution, checksum }: Table) =>
+    (/@npm:/.test(String(resolution)) || ownPatch.test(String(resolution))) && checksum !== undefined
   const isWorkspace = ({ resolution }: Table) => String(resolution).includes('@workspace:')
   return {
     format: scalarOf(tableOf(metadata)['version']),

@@ -100,16 +100,19 @@ export interface PackageManager {
    * `runInstallScripts`.
    */
   install(installation: Installation): Promise<void>
-  /** Runs the scripts that packages and the application have for an installation. */
-  runInstallScripts?(): Promise<void>
+  /**
+   * Runs the scripts that packages and the application have for an installation, on packages that `install` has put there, in this build or in
+   * an earlier one.
+   */
+  runInstallScripts?(installation: Installation): Promise<void>
   /**
    * For a manager whose `install` runs scripts at once: the same in two steps. What the first brings is all of the lock file's making, and may be
    * kept; the second runs in each build, as scripts could read anything.
    */
   readonly inSteps?: {
     install(installation: Installation): Promise<void>
-    /** Runs the scripts of some packages, by the names of their folders. */
-    runScripts(names: readonly string[]): Promise<void>
+    /** Runs the scripts of some packages, by the names of their folders. Without it, packages with scripts are installed in each build. */
+    runScripts?(names: readonly string[]): Promise<void>
   }
   /** Compiles what has to be compiled of packages that came with the source. */
   rebuild(): Promise<void>

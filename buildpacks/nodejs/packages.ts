@@ -91,16 +91,16 @@ export async function installPackages(
   // No code of a package has run yet, and none may change what the next build takes.
   if (manager.store !== undefined) context.seal(manager.store)
   if (withScripts?.length === 0) return
-  const { inSteps } = manager
-  if (manager.runInstallScripts)
-    await log.step('Running the scripts of packages', manager.runInstallScripts.bind(manager))
-  else if (withScripts && inSteps)
-    await log.step(`Running the scripts of ${withScripts.join(', ')}`, () => inSteps.runScripts(withScripts))
+  const runAll = manager.runInstallScripts?.bind(manager)
+  const runSome = manager.inSteps?.runScripts?.bind(manager.inSteps)
+  if (runAll) await log.step('Running the scripts of packages', () => runAll({ dev: plan.dev }))
+  else if (withScripts && runSome)
+    await log.step(`Running the scripts of ${withScripts.join(', ')}`, () => runSome(withScripts))
 }
 
 /**
  * Installs packages that the lock file alone decides, or takes those of an earlier build. They are kept as they come, before a script of theirs
- * runs, which could read anything; unless their manager runs scripts of packages alone that it puts there itself.
+ * runs, which could read anything; unless their manager runs scripts only while it installs.
  * @returns the folders of the packages whose scripts are still to be run, as from `node_modules`
  */
 async function installKept(
@@ -113,13 +113,14 @@ async function installKept(
 ): Promise<readonly string[]> {
   const modules = root.at('node_modules')
   const install = () => (manager.inSteps ?? manager).install({ dev })
-  // Scripts that cannot be run by the name of their package run as the packages are installed, in each build.
+  const byName = manager.inSteps?.runScripts !== undefined
+  // Scripts that cannot be run on packages that are there run as these are installed, in each build.
   const areKept = (scripts: readonly string[]) =>
-    scripts.length === 0 || (manager.inSteps !== undefined && scripts.every(isSafeName))
+    scripts.length === 0 || manager.runInstallScripts !== undefined || (byName && scripts.every(isSafeName))
   const layer = await context.layer('modules', {
     title,
     types: { cache: true },
-    key: { ...key, ...(manager.inSteps && { scripts: 'still to be run' }) },
+    key: { ...key, ...((manager.inSteps ?? manager.runInstallScripts) && { scripts: 'still to be run' }) },
     isCurrent: ({ notes }) => Promise.resolve(scriptsIn(notes) === undefined ? drop('its notes are unreadable') : keep),
     create: async dir => {
       await install()
@@ -127,7 +128,7 @@ async function installKept(
       const scripts = [...new Set(installed.filter(({ hasScripts }) => hasScripts).map(({ folder }) => folder))]
       const notes = { scripts: JSON.stringify(scripts) }
       if (!areKept(scripts)) return { notes }
-      // npm makes none where everything is for development alone.
+      // A manager makes none where everything is for development alone.
       await mkdir(modules, { recursive: true })
       await copyTree(context.run, modules, join(dir, 'node_modules'))
       return { notes }
@@ -137,13 +138,11 @@ async function installKept(
   context.seal(layer)
   const scripts = scriptsIn(layer.notes) ?? []
   if (!areKept(scripts)) {
-    if (manager.inSteps === undefined && layer.state !== 'restored') return scripts
-    if (manager.inSteps) {
-      const odd = scripts.filter(name => !isSafeName(name)).map(name => JSON.stringify(name))
-      context.log.info(`Packages are installed in each build, with scripts: of ${odd.join(', ')} alone they cannot run`)
-    }
+    const odd = scripts.filter(name => !isSafeName(name)).map(name => JSON.stringify(name))
+    const why = byName ? `: of ${odd.join(', ')} alone they cannot run` : ''
+    context.log.info(`Packages are installed in each build, with scripts${why}`)
     await manager.install({ dev })
-    return manager.inSteps ? [] : scripts
+    return []
   }
   if (layer.state === 'restored') {
     await rm(modules, { recursive: true, force: true })

@@ -87,6 +87,10 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
   const frozen = choice.lockFile === undefined ? ['--no-immutable'] : ['--immutable']
   const dirs = ['', ...project.members.map(({ dir }) => dir)]
   const focus = project.dir === '' || !project.isWorkspace ? ['--all'] : [project.json.name ?? '']
+  const productionOnly = ['workspaces', 'focus', ...focus, '--production'] as const
+  // It is a plugin before Yarn 4.
+  const hasFocus =
+    semver.gte(tool.version, '4.0.0') || (await root.has('.yarn/plugins/@yarnpkg/plugin-workspace-tools.cjs'))
   return {
     version: tool.version,
     env,
@@ -100,8 +104,10 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
       await command(['install', ...frozen], { YARN_ENABLE_SCRIPTS: '0' })
       if (!dev) await removeDev()
     },
-    async runInstallScripts() {
-      await command(['install', ...frozen])
+    // Yarn builds what it has no note of, of packages that are there.
+    async runInstallScripts({ dev }) {
+      if (dev || !hasFocus) await command(['install', ...frozen])
+      else await command(productionOnly)
     },
     rebuild: async () => void (await command(['rebuild'])),
     runScript: (script, options) => runNamedScript(context, { ...env, ...refusedByNewerYarn }, 'yarn', script, options),
@@ -127,12 +133,9 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     },
   }
 
-  /** `yarn workspaces focus` is a plugin before Yarn 4. */
   async function removeDev(): Promise<void> {
-    const hasFocus =
-      semver.gte(tool.version, '4.0.0') || (await root.has('.yarn/plugins/@yarnpkg/plugin-workspace-tools.cjs'))
     if (hasFocus) {
-      await command(['workspaces', 'focus', ...focus, '--production'], { YARN_ENABLE_SCRIPTS: '0' })
+      await command(productionOnly, { YARN_ENABLE_SCRIPTS: '0' })
       return
     }
     context.log.warning(

@@ -1,11 +1,12 @@
 import { mkdir, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { keep, withTempDir } from '../../sdk/index.ts'
-import { componentsOf, installedPackages } from '../installed.ts'
+import { componentsOf, type InstalledPackage, installedPackages } from '../installed.ts'
 import { readBunLock } from '../lock-file.ts'
 import type { ManagerChoice, ManagerJob, ManagerKind, ManagerSource, PackageManager } from '../manager.ts'
 import { unpackTool } from './fetch.ts'
 import { runtimeEnv } from '../runtime.ts'
+import { linkCache } from './bun-cache.ts'
 import { installKey } from './install-key.ts'
 import { removeDeadLinks } from './links.ts'
 import { runNamedScript } from './scripts.ts'
@@ -58,7 +59,9 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     restore: () => keep,
     create: async () => {},
   })
-  const env = { ...(await toolEnv(job, tool.bin, temp)), BUN_INSTALL_CACHE_DIR: store.path, DO_NOT_TRACK: '1' }
+  // What scripts, and all that comes after them, write to.
+  const cache = join(temp, 'cache')
+  const env = { ...(await toolEnv(job, tool.bin, temp)), BUN_INSTALL_CACHE_DIR: cache, DO_NOT_TRACK: '1' }
   const fix = outdatedLock(/lockfile had changes|lockfile is frozen/, 'bun install', choice.lockFile)
   const command = commandOf(context, 'bun', { cwd: root.path, env, fix })
   // Links to the cache would let a script of a package change it.
@@ -67,7 +70,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
   const modules = dirs.map(dir => root.at(dir, 'node_modules'))
   const clean = () => Promise.all(modules.map(dir => rm(dir, { recursive: true, force: true })))
   const production = ['--production', ...usual]
-  let which = usual
+  const which = (dev: boolean) => (dev ? usual : production)
   return {
     version: tool.version,
     env,
@@ -76,18 +79,23 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     installedPaths: dirs.map(dir => join(dir, 'node_modules')),
     key: ({ dev }) => installKey(job, tool.version, dev, choice.lock?.complete === true),
     async install({ dev }) {
-      which = dev ? usual : production
       await clean()
-      await command(['install', ...which, '--ignore-scripts'])
+      await command(['install', ...which(dev), '--ignore-scripts'], { BUN_INSTALL_CACHE_DIR: store.path })
     },
-    async runInstallScripts() {
-      await clean()
-      await command(['install', ...which])
+    // Bun runs scripts of those packages alone that it puts there in the same run.
+    async runInstallScripts({ dev }) {
+      await linkCache(store.path, cache)
+      await takeOut((await installedPackages(root.path, dirs)).filter(({ hasScripts }) => hasScripts))
+      await command(['install', ...which(dev)])
     },
-    rebuild: async () => void (await command(['install', ...usual])),
-    runScript: (script, options) => runNamedScript(context, env, 'bun', script, options),
+    rebuild: async () => void (await command(['install', ...usual], { BUN_INSTALL_CACHE_DIR: store.path })),
+    async runScript(script, options) {
+      await linkCache(store.path, cache)
+      await runNamedScript(context, env, 'bun', script, options)
+    },
     /** Bun has no command for it: what an installation for production lacks is taken away, and what the build made stays. */
     async prune() {
+      await linkCache(store.path, cache)
       const before = await installedPackages(root.path, dirs)
       const aside = (index: number) => join(temp, 'aside', String(index))
       await mkdir(join(temp, 'aside'))
@@ -102,6 +110,12 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
       for (const dir of modules) await removeDeadLinks(dir)
     },
     sbom: async () => componentsOf(await installedPackages(root.path, dirs)),
+  }
+
+  /** Packages in Bun's own folder are linked to: Bun asks there whether they are installed, so all are taken out. */
+  async function takeOut(packages: readonly InstalledPackage[]): Promise<void> {
+    if (packages.some(({ path }) => path.includes('/.bun/'))) await clean()
+    else await Promise.all(packages.map(({ path }) => rm(root.at(path), { recursive: true, force: true })))
   }
 
   async function move(from: string, to: string): Promise<void> {

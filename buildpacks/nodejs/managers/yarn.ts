@@ -57,22 +57,23 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
   const frozen = choice.lockFile === undefined ? ['--no-lockfile'] : ['--frozen-lockfile']
   const dirs = ['', ...project.members.map(({ dir }) => dir)]
   const clean = () => Promise.all(dirs.map(dir => rm(root.at(dir, 'node_modules'), { recursive: true, force: true })))
-  let which: string[] = []
+  const which = (dev: boolean) => (dev ? '--production=false' : '--production=true')
   return {
     version: tool.version,
     env,
     installTitle: 'yarn install',
     installedPaths: dirs.map(dir => join(dir, 'node_modules')),
     key: ({ dev }) => installKey(job, tool.version, dev, choice.lock?.complete === true),
+    // Yarn runs scripts of those packages alone that it puts there in the same run, once it has fetched all.
     async install({ dev }) {
-      which = dev ? ['--production=false'] : ['--production=true']
       await clean()
-      await command(['install', ...frozen, ...which, '--ignore-scripts', '--non-interactive'])
+      await command(['install', ...frozen, which(dev), '--prefer-offline', '--non-interactive'])
     },
-    async runInstallScripts() {
-      // Yarn runs scripts of those packages alone that it puts there in the same run.
-      await clean()
-      await command(['install', ...frozen, ...which, '--prefer-offline', '--non-interactive'])
+    inSteps: {
+      async install({ dev }) {
+        await clean()
+        await command(['install', ...frozen, which(dev), '--ignore-scripts', '--non-interactive'])
+      },
     },
     rebuild: async () => void (await command(['install', ...frozen, '--force', '--non-interactive'])),
     runScript: (script, options) => runNamedScript(context, env, 'yarn', script, options),

@@ -1,8 +1,10 @@
-import { access, readdir, writeFile } from 'node:fs/promises'
+import { access, readdir, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { linkCache } from '../../../buildpacks/nodejs/managers/bun-cache.ts'
 import { nodejs } from '../../../buildpacks/nodejs/nodejs.ts'
 import type { Tree } from '../../../buildpacks/sdk/testing.ts'
+import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { writeTree } from '../../helpers/tree.ts'
 import { openProject } from '../sdk/project.ts'
 import { bundledDir } from './bundled.ts'
@@ -142,16 +144,30 @@ describe.each<[keyof typeof apps, string, string, string[], string[]]>([
     expect(layers['modules']?.types.cache).toBe(false)
   })
 
-  it('C21 installs packages with scripts in each build, and runs those', async () => {
+  it('C21 keeps packages with scripts as they come, which run in each build', async () => {
     const { project, managers } = await projectOf(app)
     managers.packages[0] = { name: 'a', script: 'node-gyp rebuild' }
-    for (const _ of ['first', 'second']) {
-      managers.commands.length = 0
-      const { exitCode, output } = await project.build()
-      expect(exitCode, output).toBe(0)
-      expect(ran(managers).slice(0, 1 + withScripts.length)).toEqual([install, ...withScripts])
-      await project.nextBuild()
-    }
+    managers.onScript = () => writeFile(join(project.appDir, 'node_modules/a/made'), '')
+    const first = await project.build()
+    expect(first.exitCode, first.output).toBe(0)
+    expect(ran(managers).slice(0, 1 + withScripts.length)).toEqual([install, ...withScripts])
+    const kept = join(project.layersDir, 'modules/node_modules')
+    // Yarn 1 runs scripts only while it installs.
+    if (name === 'yarn') await expect(access(kept)).rejects.toThrow('ENOENT')
+    else expect(await readdir(join(kept, 'a'))).toEqual(['package.json'])
+    managers.commands.length = 0
+    await project.nextBuild({ 'server.js': '// changed' })
+    await project.build()
+    expect(ran(managers).slice(0, withScripts.length)).toEqual(withScripts)
+    expect(await readdir(join(project.appDir, 'node_modules/a'))).toEqual(['made', 'package.json'])
+  })
+
+  it('X40 keeps nothing that a script of a package changed', async () => {
+    const { project, managers } = await projectOf(app)
+    managers.packages[0] = { name: 'a', script: 'x' }
+    const poisoned = join(project.layersDir, 'modules/poisoned')
+    managers.onScript = () => writeFile(poisoned, '')
+    expect((await project.build()).layers['modules']?.types.cache).toBe(false)
   })
 
   it('C21 installs anew if anything changes that it reads', async () => {
@@ -234,7 +250,58 @@ describe('pnpm', () => {
   })
 })
 
+describe('Yarn 4', () => {
+  const patched = (source: string) => `${locks.berry}
+"t@patch:t@npm%3A1#${source}":
+  version: 1.0.0
+  resolution: "t@patch:t@npm%3A1.0.0#${source}::version=1.0.0&hash=8c6c40"
+  checksum: 10c0/t
+`
+  it.each([
+    ['Yarn has itself', 'optional!builtin<compat/typescript>', true],
+    ['Yarn 3 has itself', '~builtin<compat/typescript>', true],
+    ['the application has', './fix.patch', false],
+  ])('keeps packages with a patch that %s: %s', async (_, source, kept) => {
+    const { project } = await projectOf({ ...apps.berry, 'yarn.lock': patched(source) })
+    await project.build()
+    await project.nextBuild()
+    expect((await project.build()).output.includes('Using packages of yarn.lock from the cache')).toBe(kept)
+  })
+})
+
 describe('Bun', () => {
+  it('X40 runs scripts, and prunes, with a cache that it can write to: its own is closed', async () => {
+    const { project, managers } = await projectOf(apps.bun)
+    managers.packages[0] = { name: 'a', script: 'x' }
+    const caches: (string | undefined)[] = []
+    const look = (env: Readonly<Record<string, string>>) =>
+      Promise.resolve(void caches.push(env['BUN_INSTALL_CACHE_DIR']))
+    managers.onScript = look
+    managers.npm.scripts['build'] = (_, env) => look(env)
+    await project.build()
+    caches.push(managers.env['BUN_INSTALL_CACHE_DIR'])
+    expect(caches).toHaveLength(3)
+    expect(caches).not.toContain(join(project.layersDir, 'bun-cache'))
+  })
+
+  it('has links to packages in that cache, and folders of its own for others', async () => {
+    const dir = await temporaryDirectory()
+    const [from, to] = [join(dir, 'from'), join(dir, 'to')]
+    await writeTree(from, {
+      'a@1.0.0@@@1/x.js': '',
+      '@s/b@1.0.0@@@1/x.js': '',
+      'a/1.0.0@@@1': { link: 'x' },
+      '1f.npm': '',
+    })
+    await linkCache(from, to)
+    await linkCache(from, to)
+    await writeTree(to, { '@s/new': '', 'a/new': '' })
+    expect(await readdir(join(from, '@s'))).toEqual(['b@1.0.0@@@1'])
+    expect(await readlink(join(to, 'a@1.0.0@@@1'))).toBe(join(from, 'a@1.0.0@@@1'))
+    expect((await readdir(to)).toSorted()).toEqual(['1f.npm', '@s', 'a', 'a@1.0.0@@@1'])
+    expect((await readdir(join(to, '@s'))).toSorted()).toEqual(['b@1.0.0@@@1', 'new'])
+  })
+
   it('starts a TypeScript file by itself, without Node in the image', async () => {
     const { project } = await projectOf({
       'package.json': json({ module: 'index.ts' }),
