@@ -93,6 +93,22 @@ describe('Bundler', () => {
   }, 300_000)
 })
 
+describe('Ruby of an older release of Debian', () => {
+  it('runs what asks for it alone, with extensions in C', async () => {
+    const image = 'bale-test-ruby-older'
+    const dir = await project({
+      Gemfile: gemfile("ruby '~> 3.1.0'", "gem 'pg'"),
+      'main.rb':
+        "require 'bundler/setup'\nrequire 'pg'\nrequire 'openssl'\nputs \"#{RUBY_VERSION} #{PG.library_version > 0} #{OpenSSL::VERSION}\"\n",
+      Procfile: 'web: ruby main.rb\n',
+    })
+    const { output } = await built(image, dir)
+    expect(output).toMatch(/Ruby 3\.1\.\d+: Gemfile:2 asks for ~> 3\.1\.0/)
+    expect(output).toContain("Debian's older release bookworm")
+    expect((await bale(['run', image])).stdout).toMatch(/^3\.1\.\d+ true \d/)
+  }, 300_000)
+})
+
 describe('Rack', () => {
   it('serves config.ru with puma; a second build with the lock file fetches no gem', async () => {
     const image = 'bale-test-ruby-rack'

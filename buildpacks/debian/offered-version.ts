@@ -31,27 +31,29 @@ export const isMet = ({ musts }: Wanted, release: string): boolean => musts.ever
 type Spell = (wish: Wish, minor: string) => string
 
 /**
- * Holds the one version that a Debian release has of a language against what is asked for.
+ * Holds the version that Debian has of a language against what is asked for.
+ * @param releases that of the stack's Debian, and those of older ones that were looked at after it: the last one counts
  * @returns warnings of places that ask for another, with the place that wins
  * @throws BuildpackError if one that has to be met is not
  */
-export function checkOffered(wanted: Wanted, language: string, release: string, spell: Spell): string[] {
-  if (!isMet(wanted, release)) throw notOffered(wanted, language, [release], spell)
-  return warningsOf(wanted, release)
-}
-
-/** Of places that ask for another than the release, with the place that wins. */
-export function warningsOf({ musts: [first], wishes }: Wanted, release: string): string[] {
-  return wishes
-    .filter(wish => !wish.meets(release))
+export function checkOffered(
+  wanted: Wanted,
+  language: string,
+  releases: readonly [string, ...string[]],
+  spell: Spell,
+): string[] {
+  const chosen = releases.at(-1) ?? releases[0]
+  if (!isMet(wanted, chosen)) throw notOffered(wanted, language, releases, spell)
+  const [first] = wanted.musts
+  return wanted.wishes
+    .filter(wish => !wish.meets(chosen))
     .map(
       ({ value, where }) =>
-        `${where} asks for ${value}, but ${first?.where} for ${first?.value}: the image has ${release}`,
+        `${where} asks for ${value}, but ${first?.where} for ${first?.value}: the image has ${chosen}`,
     )
 }
 
-/** @param releases that of the stack's Debian, and those of older ones, none of which is all that has to be met */
-export function notOffered(
+function notOffered(
   { musts }: Wanted,
   language: string,
   releases: readonly [string, ...string[]],

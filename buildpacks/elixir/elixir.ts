@@ -73,7 +73,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
 
 /** Says what the version is and why, before anything is fetched. */
 function choose({ log }: BuildContext, name: string, wanted: Wanted, release: string): void {
-  const warnings = checkOffered(wanted, name, release, ({ where }, minor) => {
+  const warnings = checkOffered(wanted, name, [release], ({ where }, minor) => {
     if (name === 'Erlang') return minor.replace(/\..*/, '')
     return where.startsWith('mix.exs') ? `elixir: "~> ${minor}"` : minor
   })

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { DebianArchive } from '../debian/archive.ts'
-import { isMet, type Wanted } from '../debian/offered-version.ts'
+import type { DebianArchive } from '../debian/archive.ts'
 import { debianOffers } from '../debian/offers.ts'
+import { olderOffers, openRelease, warnOfOlder } from '../debian/releases.ts'
 import {
   type BuildContext,
   type BuildResult,
@@ -29,7 +29,6 @@ import {
   offeredPhp,
   type Php,
   phpReleases,
-  type Release,
   provideExtensions,
   provideOwnSettings,
   providePhp,
@@ -47,9 +46,9 @@ export const php = defineBuildpack({
   detect,
   build,
   async offers(context) {
-    const [own, ...older] = phpReleases(context)
-    const more = older.map(({ minor, older }) => `PHP ${minor} of ${older}, for who asks for it`).join(' and ')
-    return (await debianOffers(context, { PHP: [`php${own.minor}-cli`] })).map(offer => ({ ...offer, more }))
+    const versions = phpReleases(context)
+    const offers = await debianOffers(context, { PHP: [`php${versions[0].minor}-cli`] })
+    return offers.map(offer => ({ ...offer, more: olderOffers('PHP', versions) }))
   },
 })
 
@@ -73,16 +72,14 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const web = serves ? await findWeb(app, env) : undefined
   if (serves && web === undefined && !(await app.has('Procfile'))) throw noStart()
   return withTempDir(async temp => {
-    const { archive, offer, warnings } = await choosePhp(context, temp, wanted)
+    const versions = phpReleases(context)
+    const { archive, offer, releases } = await openRelease(context, temp, wanted, versions, offeredPhp)
+    const warnings = checkVersion(wanted, releases)
     const [first] = wanted.musts
     log.info(
       `PHP ${offer.release}: ${first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'}`,
     )
-    if (offer.older !== undefined)
-      log.warning(
-        `PHP ${offer.minor} is that of Debian's older release ${offer.older}, which gets fixes for security alone`,
-        `Ask for PHP ${phpReleases(context)[0].minor} if the application runs on it.`,
-      )
+    warnOfOlder(log, 'PHP', offer, versions[0])
     for (const text of warnings) log.warning(text, 'Change it, if the application runs on that.')
     // An extension that is not to be had is an error before PHP is fetched.
     const findExtensions = async (of: Lock | undefined) => [
@@ -116,26 +113,6 @@ async function build(context: BuildContext): Promise<BuildResult> {
       sbom: componentsOf(project.lock),
     }
   })
-}
-
-/**
- * The stack's PHP, unless only that of an older release of Debian is what is asked for.
- * @throws BuildpackError if none is
- */
-async function choosePhp(context: BuildContext, temp: string, wanted: Wanted) {
-  const [first, ...older] = phpReleases(context)
-  const open = async (release: Release) => {
-    const archive = await DebianArchive.open(context, temp, { older: release.older })
-    return { archive, offer: await offeredPhp(archive, release) }
-  }
-  let found = await open(first)
-  const releases: [string, ...string[]] = [found.offer.release]
-  for (const release of older) {
-    if (isMet(wanted, found.offer.release)) break
-    found = await open(release)
-    releases.push(found.offer.release)
-  }
-  return { ...found, warnings: checkVersion(wanted, releases) }
 }
 
 interface Input {

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
+import type { DebianRelease } from '../debian/releases.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
 import {
   append,
@@ -15,15 +16,8 @@ import {
 import { basePackages } from './extensions.ts'
 import { type OwnSettings, phpIniFor } from './ini.ts'
 
-/** A PHP that there is: the one of the stack's Debian, or of an older release, whose packages run on it as well. */
-export interface Release {
-  readonly minor: string
-  /** `bookworm` */
-  readonly older?: string
-}
-
-/** A release with its packages. */
-export interface Offer extends Release {
+/** A PHP that there is. */
+export interface Offer extends DebianRelease {
   /** `8.4.28`. */
   readonly release: string
   readonly packages: readonly DebianPackage[]
@@ -50,24 +44,24 @@ export interface Php {
  * The one of the stack first.
  * @throws BuildpackError if the stack has another distribution than Debian 13
  */
-export function phpReleases({ target }: Pick<BuildContext, 'target'>): readonly [Release, ...Release[]] {
+export function phpReleases({ target }: Pick<BuildContext, 'target'>): readonly [DebianRelease, ...DebianRelease[]] {
   if ((target.distro?.version ?? '13') === '13') return [{ minor: '8.4' }, { minor: '8.2', older: 'bookworm' }]
   const { name, version } = target.distro ?? {}
   throw new BuildpackError(`there is no PHP for ${name} ${version}`, { fix: 'build on a stack of Debian 13' })
 }
 
-export async function offeredPhp(archive: DebianArchive, release: Release): Promise<Offer> {
-  const { minor } = release
+export async function offeredPhp(archive: DebianArchive, version: DebianRelease): Promise<Offer> {
+  const { minor } = version
   const names = ['cli', 'fpm', 'opcache', ...basePackages].map(name => `php${minor}-${name}`)
-  const packages = withoutSystem(await archive.resolve([...names, ...namesOf(release)])).filter(
+  const packages = withoutSystem(await archive.resolve([...names, ...namesOf(version)])).filter(
     ({ name }) => !ofSystemd.test(name),
   )
-  const version = packages.find(({ name }) => name === `php${minor}-cli`)?.version ?? ''
-  return { ...release, release: version.replace(/[-+~].*/, ''), packages }
+  const whole = packages.find(({ name }) => name === `php${minor}-cli`)?.version ?? ''
+  return { ...version, release: whole.replace(/[-+~].*/, ''), packages }
 }
 
 /** Debian 13's php-common goes with no older PHP. */
-const namesOf = ({ minor, older }: Release): string[] => [
+const namesOf = ({ minor, older }: DebianRelease): string[] => [
   `php${minor}-cli`,
   ...(older === undefined ? [] : [`php-common/${older}`]),
 ]

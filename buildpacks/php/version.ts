@@ -7,7 +7,7 @@ import {
   fromVersionFile,
   type VersionRequest,
 } from '../sdk/index.ts'
-import { isMet, notOffered, type Wanted, wantedOf, warningsOf, type Wish } from '../debian/offered-version.ts'
+import { checkOffered, type Wanted, wantedOf, type Wish } from '../debian/offered-version.ts'
 import { type Numbers, numbersOf, parseConstraint } from './constraint.ts'
 import type { Lock, Manifest } from './project.ts'
 
@@ -46,18 +46,11 @@ export async function wantedPhp(
   return wantedOf([first, required], [...platform, ...files])
 }
 
-/**
- * @param releases the one that was chosen, and before it those that do not do
- * @returns warnings of places that ask for another
- * @throws BuildpackError if the chosen one is not what has to be met
- */
-export function checkVersion(wanted: Wanted, releases: readonly [string, ...string[]]): string[] {
-  const chosen = releases.at(-1) ?? releases[0]
-  if (isMet(wanted, chosen)) return warningsOf(wanted, chosen)
-  throw notOffered(wanted, 'PHP', releases, ({ where }, minor) =>
+/** `checkOffered`, of PHP. */
+export const checkVersion = (wanted: Wanted, releases: readonly [string, ...string[]]): string[] =>
+  checkOffered(wanted, 'PHP', releases, ({ where }, minor) =>
     / (?:require|platform)\.php$/.test(where) ? `"^${minor}"` : minor,
   )
-}
 
 /** Whether a bare release stands for itself alone, or for later patches of it as well. */
 type Bare = 'exact' | 'patches'

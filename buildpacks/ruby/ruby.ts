@@ -1,6 +1,7 @@
-import { DebianArchive } from '../debian/archive.ts'
+import type { DebianArchive } from '../debian/archive.ts'
 import { noNativePackages, provideNativePackages } from '../debian/native-libraries.ts'
 import { debianOffers } from '../debian/offers.ts'
+import { olderOffers, openRelease, warnOfOlder } from '../debian/releases.ts'
 import { provideLibraries } from '../debian/shared-libraries.ts'
 import {
   type BuildContext,
@@ -23,7 +24,7 @@ import { findGemfile, type Gemfile, type Lock, readLock } from './lock-file.ts'
 import { buildPackages, mayCompile, runPackages } from './native.ts'
 import { compileAssets, mayHaveAssets, openDirectories, provideRailsVariables, removeTools } from './rails.ts'
 import { buildSite } from './site.ts'
-import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby, rubyMinor } from './runtime.ts'
+import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby, rubyReleases } from './runtime.ts'
 import { readSettings } from './settings.ts'
 import { readCredentials } from './credentials.ts'
 import { type Facts, findStart, isRails, mayServe, noStart, otherProcesses, programs } from './start.ts'
@@ -35,7 +36,11 @@ export const ruby = defineBuildpack({
   ownCommands: 'after',
   detect,
   build,
-  offers: context => debianOffers(context, { Ruby: [`ruby${rubyMinor(context)}`] }),
+  async offers(context) {
+    const versions = rubyReleases(context)
+    const offers = await debianOffers(context, { Ruby: [`ruby${versions[0].minor}`] })
+    return offers.map(offer => ({ ...offer, more: olderOffers('Ruby', versions) }))
+  },
 })
 
 async function detect({ app, env }: DetectContext) {
@@ -83,12 +88,13 @@ interface Input {
 async function install(context: BuildContext, input: Input): Promise<ReadonlySet<string>> {
   const { gemfile, lock, wanted, temp, launch } = input
   const { log, app, env } = context
-  const archive = await DebianArchive.open(context, temp)
-  const offer = await offeredRuby(context, archive)
-  const warnings = checkVersion(wanted, offer.release)
+  const versions = rubyReleases(context)
+  const { archive, offer, releases } = await openRelease(context, temp, wanted, versions, offeredRuby)
+  const warnings = checkVersion(wanted, releases)
   const [first] = wanted.musts
   const why = first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'
   log.info(`Ruby ${offer.release}: ${why}`)
+  warnOfOlder(log, 'Ruby', offer, versions[0])
   for (const text of warnings) log.warning(text, 'Change one of the two.')
   const runtime = await provideRuby(context, archive, offer, launch)
   if (launch) await provideAllocator(context, archive)

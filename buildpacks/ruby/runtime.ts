@@ -2,6 +2,7 @@ import { appendFile, chmod, mkdir, readdir, readFile, rm, symlink, writeFile } f
 import { join } from 'node:path'
 import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
 import { relinkLibraries } from '../debian/native-libraries.ts'
+import type { DebianRelease } from '../debian/releases.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
 import { type BuildContext, BuildpackError, byDefault, digestOf, prepend } from '../sdk/index.ts'
 
@@ -18,28 +19,28 @@ export interface Ruby {
   readonly libraries: string
 }
 
-/** Which Ruby there is: the one of the Debian release. */
-export interface Offer {
-  readonly minor: string
+/** A Ruby that there is. */
+export interface Offer extends DebianRelease {
   /** `3.3.14`. */
   readonly release: string
   readonly packages: readonly DebianPackage[]
 }
 
-/** @throws BuildpackError if the stack has another distribution than Debian 13 */
-export function rubyMinor({ target }: BuildContext): string {
-  const minor = { '13': '3.3' }[target.distro?.version ?? '13']
-  if (minor !== undefined) return minor
+/**
+ * The one of the stack first.
+ * @throws BuildpackError if the stack has another distribution than Debian 13
+ */
+export function rubyReleases({ target }: Pick<BuildContext, 'target'>): readonly [DebianRelease, ...DebianRelease[]] {
+  if ((target.distro?.version ?? '13') === '13') return [{ minor: '3.3' }, { minor: '3.1', older: 'bookworm' }]
   const { name, version } = target.distro ?? {}
   throw new BuildpackError(`there is no Ruby for ${name} ${version}`, { fix: 'build on a stack of Debian 13' })
 }
 
-/** @throws BuildpackError if the stack has another distribution than Debian 13 */
-export async function offeredRuby(context: BuildContext, archive: DebianArchive): Promise<Offer> {
-  const minor = rubyMinor(context)
+export async function offeredRuby(archive: DebianArchive, version: DebianRelease): Promise<Offer> {
+  const { minor } = version
   const packages = (await archive.resolve([`ruby${minor}`])).filter(({ name }) => !asPackagesOfDebian.test(name))
-  const version = packages.find(({ name }) => name === `ruby${minor}`)?.version ?? ''
-  return { minor, release: version.replace(/[-+~].*/, ''), packages }
+  const whole = packages.find(({ name }) => name === `ruby${minor}`)?.version ?? ''
+  return { ...version, release: whole.replace(/[-+~].*/, ''), packages }
 }
 
 /** Gems as packages of Debian's, and links for a whole system: Ruby brings the same as upstream has it, RubyGems and Bundler too. */

@@ -35,8 +35,8 @@ export async function wantedRuby(
 }
 
 /** `checkOffered`, of Ruby. */
-export const checkVersion = (wanted: Wanted, release: string): string[] =>
-  checkOffered(wanted, 'Ruby', release, ({ where }, minor) =>
+export const checkVersion = (wanted: Wanted, releases: readonly [string, ...string[]]): string[] =>
+  checkOffered(wanted, 'Ruby', releases, ({ where }, minor) =>
     where.startsWith('Gemfile') || where.startsWith('gems.rb') ? `ruby "~> ${minor}"` : minor,
   )
 

@@ -40,8 +40,8 @@ describe('the versions', () => {
   const outcome = async (tree: Tree, env: Env = {}) => {
     const { elixir, erlang } = await wantedVersions({ app: await appOf(tree), env })
     return [
-      ...checkOffered(elixir, 'Elixir', '1.18.3', (_, minor) => minor),
-      ...checkOffered(erlang, 'Erlang', '27.3.4.1', (_, minor) => minor),
+      ...checkOffered(elixir, 'Elixir', ['1.18.3'], (_, minor) => minor),
+      ...checkOffered(erlang, 'Erlang', ['27.3.4.1'], (_, minor) => minor),
     ]
   }
   const mix = (requirement: string) => ({

@@ -48,12 +48,20 @@ describe('detection', () => {
 })
 
 describe('the version', () => {
-  const outcome = async (tree: Tree, env: Env = {}) => {
+  const outcome = async (tree: Tree, env: Env = {}, releases: [string, ...string[]] = ['3.3.14']) => {
     const app = await appOf(tree)
     const gemfile = await findGemfile(app, env)
     const wanted = await wantedRuby({ app, env }, gemfile?.file, gemfile && (await readLock(app, gemfile)))
-    return checkVersion(wanted, '3.3.14')
+    return checkVersion(wanted, releases)
   }
+
+  it('may be that of an older release of Debian', async () => {
+    const releases: [string, string] = ['3.3.14', '3.1.2']
+    expect(await outcome({ Gemfile: "ruby '~> 3.1.0'\n" }, {}, releases)).toEqual([])
+    expect(await failureOf(outcome({ Gemfile: "ruby '~> 3.0.0'\n" }, {}, releases))).toMatchObject({
+      fix: expect.stringContaining('3.1.2, of an older release of Debian: write ruby "~> 3.1"') as string,
+    })
+  })
 
   it.each([
     ['3.3', '~> 3.3.0'],

@@ -1,0 +1,60 @@
+import type { BuildContext } from '../sdk/index.ts'
+import { DebianArchive } from './archive.ts'
+import { isMet, type Wanted } from './offered-version.ts'
+
+/** A version of a language that Debian has: in the stack's release, or in an older one, whose packages run there as well. */
+export interface DebianRelease {
+  /** `8.2` */
+  readonly minor: string
+  /** `bookworm` */
+  readonly older?: string
+}
+
+/**
+ * Opens the archive with the first of the versions that is what is asked for; with the last of them, if none is.
+ * @param versions that of the stack first
+ * @param offerOf which release an archive has: `8.2.36`
+ * @returns with all releases that were looked at, the one of the offer last
+ */
+export async function openRelease<Offer extends { readonly release: string }>(
+  context: BuildContext,
+  temp: string,
+  wanted: Wanted,
+  [first, ...older]: readonly [DebianRelease, ...DebianRelease[]],
+  offerOf: (archive: DebianArchive, version: DebianRelease) => Promise<Offer>,
+): Promise<{ archive: DebianArchive; offer: Offer; releases: readonly [string, ...string[]] }> {
+  const open = async (version: DebianRelease) => {
+    const archive = await DebianArchive.open(context, temp, { older: version.older })
+    return { archive, offer: await offerOf(archive, version) }
+  }
+  let found = await open(first)
+  const releases: [string, ...string[]] = [found.offer.release]
+  for (const version of older) {
+    if (isMet(wanted, found.offer.release)) break
+    found = await open(version)
+    releases.push(found.offer.release)
+  }
+  return { ...found, releases }
+}
+
+/** `bale buildpack inspect --versions`: what there is besides the stack's own. */
+export const olderOffers = (language: string, versions: readonly DebianRelease[]): string | undefined => {
+  const older = versions.flatMap(({ minor, older }) =>
+    older === undefined ? [] : [`${language} ${minor} of ${older}`],
+  )
+  return older.length === 0 ? undefined : `${older.join(' and ')}, where that alone is asked for`
+}
+
+/** A warning that a version is of an older release, and the way out. */
+export const warnOfOlder = (
+  log: BuildContext['log'],
+  language: string,
+  { minor, older }: DebianRelease,
+  usual: DebianRelease,
+): void => {
+  if (older === undefined) return
+  log.warning(
+    `${language} ${minor} is that of Debian's older release ${older}, which gets fixes for security alone`,
+    `Ask for ${language} ${usual.minor} if the application runs on it.`,
+  )
+}
