@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
-import { chown, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { chown, lchown, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { layoutStore } from '../../../lifecycle/stores/layout/store.ts'
@@ -122,14 +123,24 @@ ${rebasable}`),
     expect(stored(place.registry, 'app').label('rebasable')).toBe(false)
   })
 
+  it('makes a layer of what only removes a file at the top', async () => {
+    const place = await extended(dockerfile('RUN rm -f ROOT/order.toml'))
+    expect((await exported(place)).status).toBe(0)
+    expect((await added(place))[0]?.map(([path]) => path)).toEqual(['.wh.order.toml'])
+  })
+
   it('makes the same layer at another time', async () => {
     const layers = async () => {
-      const { m } = await extended(dockerfile('RUN mkdir ROOT/opt && echo a >ROOT/opt/a && ln ROOT/opt/a ROOT/opt/b'))
+      const { m } = await extended(
+        dockerfile('RUN mkdir ROOT/opt && echo a >ROOT/opt/a && ln ROOT/opt/a ROOT/opt/b'),
+        dockerfile('RUN chmod 600 ROOT/opt/a'),
+      )
       const image = await layoutStore(await onlyImage(m)).pull('', hostPlatform())
       return image?.layers.slice(1).map(({ digest }) => digest)
     }
     const first = await layers()
-    expect(first).toHaveLength(1)
+    expect(first).toHaveLength(2)
+    await setTimeout(1100)
     expect(await layers()).toEqual(first)
   })
 
@@ -164,6 +175,19 @@ describe.runIf(isRoot)('exporter on an extended run image', () => {
     expect(await exported(place)).toMatchObject({
       status: 1,
       said: expect.stringContaining('it belongs to user 1000, and extender leaves it to root') as string,
+    })
+  })
+
+  it('K23 goes through no link of a buildpack', async () => {
+    const place = await extended(dockerfile('RUN echo a >ROOT/etc/a'))
+    const dir = await onlyImage(place.m)
+    for (const name of ['x', 'y']) {
+      await symlink('.', join(dir, name))
+      await lchown(join(dir, name), 1000, 1000)
+    }
+    expect(await exported(place)).toMatchObject({
+      status: 1,
+      said: expect.stringContaining('/x; it belongs to user 1000') as string,
     })
   })
 

@@ -70,6 +70,25 @@ describe.runIf(isRoot)('a build.Dockerfile', () => {
     expect(config.WorkingDir).toMatch(/\/made$/)
   })
 
+  it('takes quotes from the old form of ENV, and goes back to the top directory', async () => {
+    const { config, printed } = await applied('ENV OLD_FORM "a  $OLD"\nRUN echo "$OLD_FORM"\nWORKDIR /\nRUN pwd')
+    expect(printed).toEqual(['a  1', '/'])
+    expect(config.Env).toContain('OLD_FORM=a  1')
+    expect(config.WorkingDir).toBe('/')
+  })
+
+  it('ends where a directory cannot be made', async () => {
+    for (const body of ['WORKDIR /proc/none/x', 'COPY a /proc/none/x'])
+      expect(await failureOf(applied(body, { tree: { 'context/a': '' } }))).toMatchObject({ code: 'filesystem' })
+  })
+
+  it('copies files whose names are no text', async () => {
+    const { path } = await applied(
+      "RUN mkdir ROOT/context/d && touch ROOT/context/d/$(printf 'a\\377')\nCOPY d ROOT/out",
+    )
+    expect(await readdir(path('out'), { encoding: 'latin1' })).toEqual(['a\xff'])
+  })
+
   it('sets nothing for an ARG that has no value, and ends what RUN leaves running', async () => {
     const body =
       'ARG HOME\nARG PATH\nARG v=1\nARG v\nARG u\nRUN echo "$v ${u-unset} ${#PATH} $HTTP_PROXY"; (sleep 60 & echo $! >ROOT/pid)'
@@ -160,6 +179,10 @@ COPY dir/file ROOT/there/link`,
     ['RUN exit 3', 'RUN ended with 3: exit 3'],
     ['RUN --mount=type=cache,target=/x true', 'options of RUN are not supported'],
     ['RUN <<EOF\ntrue\nEOF', 'here-documents are not applied'],
+    ['COPY <<EOF ROOT/x\ntrue\nEOF', 'here-documents are not applied'],
+    ['ENV A="b', 'a quote has no end'],
+    ["USER ''", 'USER names nobody'],
+    ['RUN touch ROOT/x\nCOPY . ROOT/x', 'x is no directory, and a directory would take its place'],
     ['COPY --from=other a b', '--from of COPY is not supported'],
     ['COPY *.txt ROOT/x', '*.txt is a pattern'],
     ['ADD https://example.com/x ROOT/x', 'ADD of https://example.com/x is not supported'],
@@ -173,7 +196,7 @@ COPY dir/file ROOT/there/link`,
   ])('fails with the place: %j', async (body, message) => {
     const failed = (await failureOf(applied(body, { tree: { 'context/a': '' } }))) as BaleError
     expect(failed.message).toContain(message)
-    if (!body.startsWith('USER')) expect(failed.where).toBe('f:3')
+    if (!body.startsWith('USER nobody')) expect(failed.where).toBe(body.startsWith('RUN touch') ? 'f:4' : 'f:3')
   })
 })
 
@@ -188,8 +211,8 @@ describe('words of an instruction', () => {
     ['"a\\nb \\u \\"q\\" \\\\$x"', ['a\\nb \\u "q" \\X']],
     ['"" $none ${none}', ['', '', '']],
     ['/y${x:+:$x} /y${none:+:$none} ${empty-d} ${empty:-d} ${none-${x}} 5$', ['/y:X', '/y', '', 'd', 'X', '5$']],
-  ])('%j', (text, words) => expect(splitWords(text).map(word => expandWord(word, variables))).toEqual(words))
-  it('that cannot be understood', () => expect(expandWord(splitWords('${x')[0] ?? [], variables)).toBeUndefined())
+  ])('%j', (text, words) => expect(splitWords(text)?.map(word => expandWord(word, variables))).toEqual(words))
+  it('that cannot be understood', () => expect(expandWord(splitWords('${x')?.[0] ?? [], variables)).toBeUndefined())
 })
 
 describe.runIf(isRoot)('extender', () => {

@@ -1,14 +1,14 @@
-import { mkdir } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { findAccount } from '../../../engines/accounts.ts'
 import { BaleError } from '../../../errors.ts'
 import type { Reporter } from '../../../events.ts'
+import { makeDirectories } from '../../../files/directories.ts'
 import type { ContainerConfig } from '../../../image/config.ts'
 import { type Instruction, parseDockerfile } from '../../../spec/dockerfile.ts'
 import { runExecutable } from '../../../phases/run-executable.ts'
 import { copyFiles } from './copy.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'
-import { type Word, expandWord, plainOf, splitWords } from './words.ts'
+import { type Word, expandWord, plainOf, splitWords, wholeWord } from './words.ts'
 
 export interface ApplyInput extends Pick<ExtensionDockerfile, 'text' | 'where' | 'context'> {
   /** Build arguments; the Dockerfile sees those that it declares with ARG. */
@@ -69,7 +69,7 @@ export async function applyDockerfile(input: ApplyInput, signal?: AbortSignal): 
     ...config,
     ...(state.user !== config.User && state.user !== '' && { User: state.user }),
     Env: [...state.env].map(([name, value]) => `${name}=${value}`),
-    ...(state.workingDir !== '/' && { WorkingDir: state.workingDir }),
+    ...(state.workingDir !== (config.WorkingDir || '/') && { WorkingDir: state.workingDir }),
     Labels: Object.fromEntries(state.labels),
     ...(instructions.some(({ name }) => name === 'SHELL') && { Shell: state.shell }),
   }
@@ -80,11 +80,12 @@ const shellOf = ({ Shell }: ContainerConfig): readonly string[] =>
 
 async function apply(instruction: Instruction, state: State, input: ApplyInput, signal?: AbortSignal): Promise<void> {
   const { name, value } = instruction
+  if (instruction.hasDocument) refuse(instruction, input, 'here-documents are not applied')
   const expand = (word: Word): string => expanded(word, state, input, instruction)
-  const words = (): string[] => splitWords(value).map(expand)
+  const whole = (): string => expand(closed(wholeWord(value), instruction, input))
   switch (name) {
     case 'ARG':
-      for (const word of splitWords(value)) declare(word, state, input, instruction)
+      for (const word of closed(splitWords(value), instruction, input)) declare(word, state, input, instruction)
       return
     case 'ENV':
       for (const [key, text] of assignments(instruction, input, expand)) state.env.set(key, text)
@@ -93,12 +94,12 @@ async function apply(instruction: Instruction, state: State, input: ApplyInput, 
       for (const [key, text] of assignments(instruction, input, expand)) state.labels.set(key, text)
       return
     case 'USER':
-      state.user = words().join(' ')
+      state.user = whole() || refuse(instruction, input, 'USER names nobody')
       return
     case 'WORKDIR': {
-      const dir = words().join(' ')
+      const dir = whole()
       state.workingDir = isAbsolute(dir) ? dir : join(state.workingDir, dir)
-      await mkdir(state.workingDir, { recursive: true })
+      await makeDirectories(state.workingDir)
       return
     }
     case 'SHELL':
@@ -107,10 +108,11 @@ async function apply(instruction: Instruction, state: State, input: ApplyInput, 
     case 'COPY':
     case 'ADD': {
       const [, options = '', rest = ''] = /^((?:--\S+\s+)*)([\s\S]*)$/.exec(value) ?? []
-      const paths = listOf(rest)?.map((text): Word => [{ text, isLiteral: false }]) ?? splitWords(rest)
+      const paths =
+        listOf(rest)?.map((text): Word => [{ text, isLiteral: false }]) ?? closed(splitWords(rest), instruction, input)
       return copyFiles({
         name,
-        options: splitWords(options).map(expand),
+        options: closed(splitWords(options), instruction, input).map(expand),
         paths: paths.map(expand),
         workingDir: state.workingDir,
         context: input.context,
@@ -128,7 +130,6 @@ async function apply(instruction: Instruction, state: State, input: ApplyInput, 
 async function run(instruction: Instruction, state: State, input: ApplyInput, signal?: AbortSignal): Promise<void> {
   const { value } = instruction
   if (value.startsWith('--')) refuse(instruction, input, 'options of RUN are not supported')
-  if (instruction.hasDocument) refuse(instruction, input, 'here-documents are not applied')
   const argv = listOf(value) ?? [...state.shell, value]
   const { home, ...user } = await findAccount('/', state.user)
   const [file = '', ...args] = argv
@@ -169,16 +170,13 @@ function declare(word: Word, state: State, input: ApplyInput, instruction: Instr
 }
 
 /** `A=b C="d e"`, or the old form `A b  c`. */
-function assignments(
-  { name, value, line }: Instruction,
-  { where }: ApplyInput,
-  expand: (word: Word) => string,
-): [string, string][] {
+function assignments(instruction: Instruction, input: ApplyInput, expand: (word: Word) => string): [string, string][] {
+  const { name, value } = instruction
   const [, key, rest] = /^([^\s="']+)\s+([\s\S]*)$/.exec(value) ?? []
-  if (key !== undefined && rest !== undefined) return [[key, expand([{ text: rest, isLiteral: false }])]]
-  const words = splitWords(value)
+  if (key !== undefined && rest !== undefined) return [[key, expand(closed(wholeWord(rest), instruction, input))]]
+  const words = closed(splitWords(value), instruction, input)
   if (words.length === 0 || words.some(word => !/^[^=]+=/.test(plainOf(word))))
-    throw new BaleError('input', `${name} wants NAME=value`, { where: `${where}:${line}` })
+    refuse(instruction, input, `${name} wants NAME=value`)
   return words.map(word => pairOf(expand(word)))
 }
 
@@ -191,6 +189,10 @@ function expanded(word: Word, { args, env }: State, input: ApplyInput, instructi
   const value = expandWord(word, new Map([...args, ...env]))
   return value ?? refuse(instruction, input, `${plainOf(word)} is not understood`)
 }
+
+/** What words say of quotes. */
+const closed = <T>(words: T | undefined, instruction: Instruction, input: ApplyInput): T =>
+  words ?? refuse(instruction, input, 'a quote has no end')
 
 /** `["a", "b"]` as JSON has it; undefined for anything else. */
 function listOf(value: string): string[] | undefined {

@@ -2,6 +2,8 @@ import { chmod, copyFile, lchown, lstat, mkdir, readdir, readlink, realpath, rm,
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
 import { findAccount } from '../../../engines/accounts.ts'
 import { BaleError } from '../../../errors.ts'
+import { fromBuffer, printableName } from '../../../files/byte-string.ts'
+import { makeDirectories } from '../../../files/directories.ts'
 
 export interface CopyInput {
   readonly name: 'COPY' | 'ADD'
@@ -38,7 +40,7 @@ export async function copyFiles({ name, options: given, paths, workingDir, conte
     throw new BaleError('input', `${name} wants a source and a destination`, { where })
   const owner = await findAccount('/', ownerOf(options.get('chown') ?? 'root'))
   const target = isAbsolute(to) ? normalize(to) : join(workingDir, to)
-  const isInto = to.endsWith('/') || sources.length > 1 || (await isDirectory(target))
+  const isInto = to.endsWith('/') || sources.length > 1 || (await stateOf(target)) === 'directory'
   for (const source of sources) {
     if (/[*?[]/.test(source))
       refuse(`${source} is a pattern, which ${name} does not take here`, 'name each file or its directory')
@@ -47,8 +49,8 @@ export async function copyFiles({ name, options: given, paths, workingDir, conte
     const from = await inContext(context, source, where)
     const isTree = (await lstat(from)).isDirectory()
     const destination = isTree || !isInto ? target : join(target, basename(source))
-    await mkdir(dirname(destination), { recursive: true })
-    await copyEntry(from, destination, {
+    await makeDirectories(dirname(destination))
+    await copyEntry(Buffer.from(from), Buffer.from(destination), {
       owner,
       mode: mode === undefined ? undefined : Number.parseInt(mode, 8),
       where,
@@ -74,33 +76,45 @@ interface CopyAs {
   readonly where: string
 }
 
-/** Directories that are there stay as they are; what else is in the way of a file or a link gives way. */
-async function copyEntry(from: string, to: string, as: CopyAs): Promise<void> {
-  const found = await lstat(from)
+/**
+ * Directories that are there stay as they are; what else is in the way of a file or a link gives way. Paths are bytes: names need not
+ * be UTF-8.
+ */
+async function copyEntry(from: Buffer, to: Buffer, as: CopyAs): Promise<void> {
+  const refuse = (path: Buffer, what: string): never => {
+    throw new BaleError('input', `${printableName(fromBuffer(path))} ${what}`, { where: as.where })
+  }
+  const [found, there] = [await lstat(from), await stateOf(to)]
   if (found.isDirectory()) {
-    const isNew = !(await isDirectory(to))
-    if (isNew) await mkdir(to)
-    for (const name of await readdir(from)) await copyEntry(join(from, name), join(to, name), as)
-    if (isNew) await give(to, found.mode, as)
+    if (there === 'other') refuse(to, 'is no directory, and a directory would take its place')
+    if (there === 'absent') await mkdir(to)
+    for (const name of await readdir(from, { encoding: 'buffer' }))
+      await copyEntry(below(from, name), below(to, name), as)
+    if (there === 'absent') await give(to, found.mode, as)
     return
   }
-  if (await isDirectory(to))
-    throw new BaleError('input', `${to} is a directory, and a file would take its place`, { where: as.where })
+  if (there === 'directory') refuse(to, 'is a directory, and a file would take its place')
   await rm(to, { force: true })
   if (found.isSymbolicLink()) {
-    await symlink(await readlink(from), to)
+    await symlink(await readlink(from, { encoding: 'buffer' }), to)
     return lchown(to, as.owner.uid, as.owner.gid)
   }
-  if (!found.isFile()) throw new BaleError('input', `${from} is no file, directory or link`, { where: as.where })
+  if (!found.isFile()) refuse(from, 'is no file, directory or link')
   await copyFile(from, to)
   await give(to, found.mode, as)
 }
 
+const below = (dir: Buffer, name: Buffer): Buffer => Buffer.concat([dir, Buffer.from('/'), name])
+
 /** The mode comes last: a change of owner takes setuid bits away. */
-async function give(path: string, mode: number, as: CopyAs): Promise<void> {
+async function give(path: Buffer, mode: number, as: CopyAs): Promise<void> {
   await lchown(path, as.owner.uid, as.owner.gid)
   await chmod(path, as.mode ?? mode & 0o7777)
 }
 
-const isDirectory = async (path: string): Promise<boolean> =>
-  (await stat(path).catch(() => undefined))?.isDirectory() === true
+/** A link to a directory counts as one. */
+async function stateOf(path: Buffer | string): Promise<'directory' | 'other' | 'absent'> {
+  const found = (await stat(path).catch(() => undefined)) ?? (await lstat(path).catch(() => undefined))
+  if (found === undefined) return 'absent'
+  return found.isDirectory() ? 'directory' : 'other'
+}

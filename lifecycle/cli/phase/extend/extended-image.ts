@@ -1,9 +1,13 @@
-import { lstat, readdir } from 'node:fs/promises'
+import { lstatSync } from 'node:fs'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError } from '../../../errors.ts'
+import { printableName, toBytes } from '../../../files/byte-string.ts'
 import { namesIn } from '../../../files/directories.ts'
+import { OpenDirectory } from '../../../files/open-directory.ts'
 import { isDigest } from '../../../image/digest.ts'
 import { type Image, formatOf, makeImage } from '../../../image/image.ts'
+import { walk } from '../../../layers/tree/walk.ts'
 import { layoutStore } from '../../../stores/layout/store.ts'
 import { hostPlatform } from '../../../stores/settings.ts'
 
@@ -33,15 +37,25 @@ export async function readExtendedImage(extendedDir: string, runImage: Image): P
   return makeImage(found.config, layers, formatOf(runImage, layers))
 }
 
-/** Buildpacks can write to the layers directory, and what they leave there must not get into an image as root's (K23). */
+/**
+ * Buildpacks can write to the layers directory, and what they leave there must not get into an image as root's (K23). Goes through
+ * no link.
+ */
 async function checkOwner(dir: string): Promise<void> {
-  const below = await readdir(dir, { recursive: true })
-  for (const path of [dir, ...below.map(name => join(dir, name))]) {
-    const { uid } = await lstat(path)
-    if (uid === 0) continue
-    throw new BaleError('input', `it belongs to user ${uid}, and extender leaves it to root`, {
-      where: path,
-      fix: 'look for a buildpack that writes there: only extender makes extended images',
-    })
+  requireRoot(dir, (await lstat(dir)).uid)
+  const top = OpenDirectory.open(dir)
+  try {
+    for (const { path, name, parent } of walk(top, toBytes(dir)))
+      requireRoot(join(dir, printableName(path)), lstatSync(parent.path(name)).uid)
+  } finally {
+    top.close()
   }
+}
+
+function requireRoot(where: string, uid: number): void {
+  if (uid === 0) return
+  throw new BaleError('input', `it belongs to user ${uid}, and extender leaves it to root`, {
+    where,
+    fix: 'look for a buildpack that writes there: only extender makes extended images',
+  })
 }

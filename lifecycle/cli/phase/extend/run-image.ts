@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findAccount } from '../../../engines/accounts.ts'
 import { BaleError } from '../../../errors.ts'
@@ -20,7 +20,7 @@ import { mountPoints } from './mount-points.ts'
 /**
  * Applies run.Dockerfiles to this container, which is one of the run image, and writes the image with what they changed to
  * `<extended>/run/<digest>`: an OCI layout with manifest, config and the new layers, one for each Dockerfile (platform.md, "extender").
- * @param own a directory that is not the image's
+ * @param own a directory that is not the image's, made before anything is applied
  * @throws BaleError 'failed' if the image would run as root
  */
 export async function extendRunImage(
@@ -37,20 +37,22 @@ export async function extendRunImage(
   const store = layoutStore(unfinished)
   const left = [own, ...(await placesOfThePlatform(context))]
   const snapshot = () => takeSnapshot(io.rootDir ?? '/', left)
-  let before = { files: snapshot(), at: Date.now() }
+  // By the clock of the file system, which is behind the one of the process.
+  const { mtimeMs: since } = await stat(own)
+  let before = snapshot()
   const added: Layer[] = []
   const history: History[] = [...layerHistory(image)]
   let isRebasable = true
   const base = { reference, config: withoutRebasable(image.config.config ?? {}) }
   const config = await applyAll(context, files, base, async ({ extension }, applied) => {
     const after = snapshot()
-    const changes = compareSnapshots(before.files, after, before.at)
-    if (changes.changed.length > 0) {
+    const changes = compareSnapshots(before, after, since)
+    if (changes.changed.length + changes.removed.length > 0) {
       const createdBy = `Layer: 'run.Dockerfile', Created by extension: ${extension}`
       added.push(await store.putLayer(changesSource(createdBy, changes, { onWarning: text => log.warn(text) }), signal))
       history.push({ created_by: createdBy })
     }
-    before = { files: after, at: Date.now() }
+    before = after
     isRebasable &&= applied.Labels?.[labels.rebasable] === 'true'
     // Each Dockerfile has to say it for itself.
     return withoutRebasable(applied)

@@ -7,8 +7,19 @@ export interface WordPart {
 }
 export type Word = readonly WordPart[]
 
-/** Splits at blanks outside of quotes, and takes quotes and backslashes away as a shell does (docs.docker.com, "Environment replacement"). */
-export function splitWords(text: string): Word[] {
+/**
+ * Splits at blanks outside of quotes, and takes quotes and backslashes away as a shell does (docs.docker.com, "Environment replacement").
+ * @returns undefined if a quote has no end
+ */
+export const splitWords = (text: string): Word[] | undefined => read(text, /\s/)
+
+/** The same of a text that is one word, with the blanks in it. */
+export function wholeWord(text: string): Word | undefined {
+  const words = read(text)
+  return words && (words[0] ?? [])
+}
+
+function read(text: string, separator?: RegExp): Word[] | undefined {
   const words: Word[] = []
   let word: { text: string; isLiteral: boolean }[] | undefined
   let quote = ''
@@ -21,7 +32,7 @@ export function splitWords(text: string): Word[] {
   for (let i = 0; i < text.length; i++) {
     const char = text[i] as string
     const next = text[i + 1]
-    if (quote === '' && /\s/.test(char)) {
+    if (quote === '' && separator?.test(char)) {
       if (word !== undefined) words.push(word)
       word = undefined
     } else if (char === quote) quote = ''
@@ -34,7 +45,7 @@ export function splitWords(text: string): Word[] {
     } else add(char, quote === "'")
   }
   if (word !== undefined) words.push(word)
-  return words
+  return quote === '' ? words : undefined
 }
 
 /** As it stands, without quotes. */
