@@ -33,6 +33,7 @@ import { findPrograms, type GoProgram } from './programs.ts'
 import { findProject, type Project } from './project.ts'
 import { readBuildInfo } from './sbom.ts'
 import { cobraSubcommand, isPocketBase, pocketBaseScript } from './subcommand.ts'
+import { generateTemplates } from './templ.ts'
 import { goOffers, provideGo } from './toolchain.ts'
 import { requestedVersion } from './version.ts'
 
@@ -63,6 +64,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const toolchain = await provideGo(context, await requestedVersion(context, project))
   const command = await provideCommand(context, toolchain, app.at(project.dir))
   const { programs, layer, sources } = await withTempDir(async temp => {
+    await generateTemplates(context, project, command)
     const prepared = await prepare(context, project, command, temp)
     const { go, list, target } = await choose(context, project, prepared)
     const sources = await readSources(go, list)

@@ -113,6 +113,11 @@ export async function notebooks(app: App): Promise<string[]> {
 /** Directories that are packages, and nothing that is served. */
 const otherPackages = /^(tests?|testing|docs?|migrations|scripts|examples?|alembic|tools|venv|env)$/
 
+/** Modules of a package in which its application is, in the order in which they are tried. */
+const packageModuleFiles = ['__init__', 'wsgi', 'asgi', 'app', 'main', 'server', 'application', 'web', 'api'].map(
+  name => `${name}.py`,
+)
+
 /** Modules of the application's own packages that have the object of a server, where their names do not say so. */
 export async function packageModules(app: App): Promise<string[]> {
   const found: string[] = []
@@ -123,7 +128,7 @@ export async function packageModules(app: App): Promise<string[]> {
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       if (!/^[A-Za-z_]\w*$/.test(name) || otherPackages.test(name)) continue
       if (!(await app.has(`${root}${name}/__init__.py`))) continue
-      for (const module of ['__init__.py', 'wsgi.py', 'asgi.py', 'app.py', 'main.py', 'server.py', 'application.py']) {
+      for (const module of packageModuleFiles) {
         const file = `${root}${name}/${module}`
         if (!packageFiles.includes(file) && findObject((await app.read(file)) ?? '') !== undefined) found.push(file)
       }

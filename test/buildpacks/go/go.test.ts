@@ -56,6 +56,27 @@ describe('detect', () => {
   })
 })
 
+describe('templates of templ', () => {
+  const required = mod('require github.com/a-h/templ v0.3.857\n')
+  const app = { 'go.mod': required, 'go.sum': '', 'main.go': main, 'views/hello.templ': 'package views' }
+  const generate = 'go run github.com/a-h/templ/cmd/templ@v0.3.857 generate'
+
+  it('are compiled with the version of go.mod, unless that is committed', async () => {
+    const { project, fake } = await goProject(app)
+    expect(await project.build()).toMatchObject({ exitCode: 0 })
+    expect(fake.commands).toContain(generate)
+    const committed = await goProject({ ...app, 'views/hello_templ.go': 'package views' })
+    expect(await committed.project.build()).toMatchObject({ exitCode: 0 })
+    expect(committed.fake.commands).not.toContain(generate)
+  })
+
+  it('are an error without a version', async () => {
+    const { output, exitCode } = await (await goProject({ ...app, 'go.mod': mod() })).project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain('Error: views/hello.templ: templ has not compiled it')
+  })
+})
+
 describe('a function of the Functions Framework', () => {
   const required = `${mod()}require github.com/GoogleCloudPlatform/functions-framework-go v1.9.2\n`
   const imports = 'import "github.com/GoogleCloudPlatform/functions-framework-go/functions"'

@@ -1116,6 +1116,11 @@ describe('the start', () => {
       `uvicorn ${options} --app-dir src shop.server:app`,
     ],
     [
+      'an application in a module of a package that is called web',
+      { ...needs('flask', 'gunicorn'), 'src/svc/__init__.py': '', 'src/svc/web.py': flask },
+      `gunicorn --bind ${at} --pythonpath src svc.web:app`,
+    ],
+    [
       'a program before a package',
       { ...needs('falcon', 'gunicorn'), 'main.py': 'import shop\n', 'shop/__init__.py': flask },
       'python main.py',
