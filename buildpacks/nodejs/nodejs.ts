@@ -42,7 +42,16 @@ import { checkSources } from './sources.ts'
 import { provideScriptVariables } from './script-variables.ts'
 import { providePrograms, provideRuntime } from './programs.ts'
 import { provideNode } from './runtime.ts'
-import { buildScripts, buildsNothing, hasInstallScripts, mayCallManager, namesProgram, withCalled } from './scripts.ts'
+import {
+  buildScripts,
+  buildsNothing,
+  hasInstallScripts,
+  mayCallManager,
+  namesProgram,
+  withCalled,
+  withCompiler,
+} from './scripts.ts'
+import { missingFile, warnOfMissingFile } from './started-file.ts'
 import { checkTypes, declaredStart, noStart, otherStart, sourceStart, webProcess } from './start.ts'
 import { withVariables } from './variables.ts'
 import { requestedNode } from './version.ts'
@@ -94,12 +103,15 @@ async function build(given: BuildContext): Promise<BuildResult> {
   checkSources(context.app, project)
   const choice = await chooseManager(env, project)
   await checkLockFile(project, choice)
-  const scripts = buildScripts(env, json, await defaultBuild(project, framework))
+  const ownScripts = buildScripts(env, json, await defaultBuild(project, framework))
+  const ownStart = declaredStart(env, json)
+  const startsMissing = launch && ownStart !== undefined && (await missingFile(app, ownStart.command)) !== undefined
+  const scripts = startsMissing ? withCompiler(ownScripts, json) : ownScripts
   const isBun = choice.kind.id === 'bun'
   const elsewhere = await otherStart(context.app, env)
   const mayWatch = launch && elsewhere === undefined && framework === undefined && buildsNothing(scripts)
   const declared =
-    declaredStart(env, json) ??
+    ownStart ??
     (launch ? await functionStart(app, env, json) : undefined) ??
     (isBun && framework === undefined ? await bunStart(app, json) : undefined) ??
     (mayWatch ? await sourceStart(app, json) : undefined)
@@ -163,6 +175,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (found) checkTypes(found, node.version)
   if (found) log.info(`Starts with: ${found.command} (${found.why})`)
   if (launch && found) await warnOfAddress(app, log, found.command)
+  if (launch && found) await warnOfMissingFile(app, log, found.command)
   if (launch && framework?.name === 'Angular SSR') await warnOfUnknownHosts(app, env, log)
   if (found?.host) await provideHost(context, registry, found.host)
   if (browser) await provideBrowser(context, await orDebianChromium(context, project, browser))

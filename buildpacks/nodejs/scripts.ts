@@ -60,6 +60,19 @@ export function buildScripts(
   return { ...none, scripts: wanted as string[], where: 'package.json scripts' }
 }
 
+/** Names of scripts that compile, in applications that have none called `build`: Feathers' is `compile`. */
+const compilers = ['compile', 'transpile', 'tsc', 'build:prod', 'build:production', 'build:server']
+
+/** Whose empty text, or absence from the user's list, says that there is nothing to build. */
+const builders = ['build', 'heroku-build', 'gcp-build', 'apphosting:build']
+
+/** Has a script that compiles run where nothing else builds: the file that starts the application is not in the source. */
+export function withCompiler(build: BuildScripts, { scripts }: PackageJson): BuildScripts {
+  const isSaid = build.where !== 'package.json scripts' || builders.some(name => Object.hasOwn(scripts, name))
+  const name = isSaid || !buildsNothing(build) ? undefined : compilers.find(each => isFilled(scripts, each))
+  return name === undefined ? build : { ...build, scripts: [name] }
+}
+
 /** True if the files that start the application are those of the source. */
 export function buildsNothing({ scripts, command }: BuildScripts): boolean {
   return scripts.length === 0 && command === undefined

@@ -13,6 +13,7 @@ import {
 } from '../../sdk/index.ts'
 import type { Project } from '../project.ts'
 import type { Start } from '../start.ts'
+import { missingFile } from '../started-file.ts'
 import { type Candidate, type FrameworkFacts, frameworks } from './table.ts'
 
 /** The framework of an application that is a server. */
@@ -64,10 +65,7 @@ export async function isReplaceable(
 ): Promise<boolean> {
   if (isForDevelopment(script)) return true
   if (candidate.complete !== undefined && replaces?.test(script) === true) return true
-  const file = /^(?:\w+=\S+\s+)*node\s+(?:--[\w-]+(?:=\S+)?\s+)*(?:\.\/)?([\w@./-]+)$/.exec(script)?.[1]
-  if (file === undefined || file.startsWith('/')) return false
-  const files = ['', '.js', '.cjs', '.mjs', '/index.js', '/package.json'].map(ending => join(file + ending))
-  return (await app.firstOf(files)) === undefined
+  return (await missingFile(app, script)) !== undefined
 }
 
 /** The server that the build has left, if it has left one. */

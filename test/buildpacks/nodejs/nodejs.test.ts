@@ -694,6 +694,22 @@ describe('packages', () => {
     expect(npm.commands.filter(c => c.startsWith('npm ci '))).toHaveLength(2)
   })
 
+  it.each([
+    ['compile', { compile: 'tsc', start: 'node lib/' }, true],
+    ['compile, where the source has the file', { compile: 'tsc', start: 'node server.js' }, false],
+    ['compile, where nothing is to be built', { compile: 'tsc', build: '', start: 'node lib/' }, false],
+  ])('build the file that starts with the script %s', async (_, scripts, runs) => {
+    const { project, npm } = await nodeProject(webApp({ scripts }))
+    npm.scripts['compile'] = async cwd => {
+      await mkdir(join(cwd, 'lib'))
+      await writeFile(join(cwd, 'lib/index.js'), '')
+    }
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(npm.commands.includes('npm run compile')).toBe(runs)
+    expect(output.includes('which is not there after the build')).toBe(!runs && scripts.start === 'node lib/')
+  })
+
   it('that came with the source and no lock file are compiled anew', async () => {
     const app = { 'package.json': json({ dependencies: { a: '1' } }), 'index.js': '', 'node_modules/a/index.js': '' }
     const { project, npm } = await nodeProject(app)
