@@ -1,10 +1,15 @@
 import type { History } from './config.ts'
 import type { Image } from './image.ts'
 
+/** Layers, and a config that may have a history of them. */
+interface Layered extends Pick<Image, 'config'> {
+  readonly layers: readonly unknown[]
+}
+
 /** One entry for each layer. All are empty if the number of entries differs from the number of layers. */
-export function layerHistory(image: Image): readonly History[] {
-  const entries = (image.config.history ?? []).filter(h => h.empty_layer !== true)
-  return image.layers.map((_, i) => (entries.length === image.layers.length ? { ...entries[i] } : {}))
+export function layerHistory({ config, layers }: Layered): readonly History[] {
+  const entries = (config.history ?? []).filter(h => h.empty_layer !== true)
+  return layers.map((_, i) => (entries.length === layers.length ? { ...entries[i] } : {}))
 }
 
 /**

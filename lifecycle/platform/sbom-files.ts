@@ -1,5 +1,5 @@
 import { mkdtemp, readdir, rename } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { isErrno } from '../errors.ts'
 import { makeDirectories } from '../files/directories.ts'
 import { removeTree } from '../files/remove.ts'
@@ -36,10 +36,11 @@ export async function writeSboms(image: Image, dir: string, signal: AbortSignal)
       })
       await rename(join(tree, 'layers', 'sbom'), to)
     })
-    const files = await readdir(to, { recursive: true })
-    return files
-      .filter(file => file.endsWith('.json'))
-      .map(file => join('layers', 'sbom', file))
+    // With their kinds, since without them links of a hostile image would be followed.
+    const entries = await readdir(to, { recursive: true, withFileTypes: true })
+    return entries
+      .filter(entry => entry.isFile() && entry.name.endsWith('.json'))
+      .map(entry => relative(out, join(entry.parentPath, entry.name)))
       .sort()
   } finally {
     await removeTree(work)

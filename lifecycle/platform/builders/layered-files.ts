@@ -34,10 +34,10 @@ export class LayeredFiles {
     return [...names].flatMap(([name, isDirectory]) => (isDirectory ? [name] : [])).sort()
   }
 
-  /** The path on this machine of what the topmost layer has there. */
-  async find(path: string): Promise<string | undefined> {
+  /** The path on this machine of the directory that the topmost layer has there; undefined if it has none, or a link. */
+  async findDirectory(path: string): Promise<string | undefined> {
     const layer = await this.#topmost(path)
-    return layer === undefined ? undefined : join(layer, path)
+    return layer !== undefined && (await kindAt(layer, path)) === 'directory' ? join(layer, path) : undefined
   }
 
   async #topmost(path: string): Promise<string | undefined> {

@@ -1,4 +1,5 @@
 import { type ImageConfig, envOf } from '../../image/config.ts'
+import { layerHistory } from '../../image/history.ts'
 import type { Layer, LayerSource } from '../../image/layer.ts'
 import type { LayerEntry } from '../../layers/tree/entries.ts'
 import { layerSource } from '../../layers/tree/pack.ts'
@@ -55,7 +56,7 @@ export function makeBuilder(parts: BuilderParts): ImagePlan {
   ]
   const added = [...before, ...modules, settings(parts), ...(parts.top ?? [])]
   const first = base.layers.length + before.length
-  const history = [...(base.config.history ?? []), ...added.map(l => ({ created, created_by: l.createdBy }))]
+  const history = [...layerHistory(base), ...added.map(l => ({ created, created_by: l.createdBy }))]
   return {
     layers: [...base.layers, ...added],
     config: layers => ({

@@ -70,13 +70,13 @@ export async function openBuildpack(
   if (
     input.builder.some(({ descriptor }) => descriptor.id === id && (version === '' || descriptor.version === version))
   )
-    return [findModule(input.builder, id, version, where)]
+    return [findModule(input.builder, id, version, where, input.kind)]
   return fromImage(uri, where, input, signal)
 }
 
-function namedInBuilder(text: string, where: string, { builder }: OpenBuildpackInput): BuildpackModule {
+function namedInBuilder(text: string, where: string, { builder, kind }: OpenBuildpackInput): BuildpackModule {
   const [id = '', version = ''] = text.split('@')
-  return findModule(builder, id, version, where)
+  return findModule(builder, id, version, where, kind)
 }
 
 /** A directory, whose package.toml names what a composite one depends on. */
@@ -199,7 +199,7 @@ async function readPackage(
   const files = new LayeredFiles(layers)
   const modules: BuildpackModule[] = []
   for (const { id, version } of listed) {
-    const dir = await files.find(`cnb/${kind}s/${escapeId(id)}/${version}`)
+    const dir = await files.findDirectory(`cnb/${kind}s/${escapeId(id)}/${version}`)
     if (dir === undefined)
       throw new BaleError('input', `the package lists ${id}@${version}, and no layer has it`, { where: name })
     modules.push(await readModule(dir, name, kind))
