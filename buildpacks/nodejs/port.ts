@@ -37,6 +37,13 @@ export async function warnOfAddress(app: App, log: Log, command: string): Promis
       `${file}:${fixed.line} listens on port ${number} whatever PORT says, which is 8080 unless the platform sets another`,
       `Write process.env.PORT || ${number} there; or run the image with its port ${number} published.`,
     )
+  // Nest's template for the second application of a monorepo has it so.
+  const misspelt = /\bPORT\b/.test(source) ? undefined : addresses.find(({ port }) => /\benv\.port\b/.test(port ?? ''))
+  if (misspelt)
+    log.warning(
+      `${file}:${misspelt.line} reads the variable port, and not PORT: names of variables are in capitals or not`,
+      'Write process.env.PORT there.',
+    )
   const isFastify = /['"`]fastify['"`]/.test(source)
   const isHidden = ({ host, isComplete }: Address) => (host === undefined ? isFastify && isComplete : local.test(host))
   const areHidden = addresses.every(address => address.port !== undefined && isHidden(address))

@@ -1017,6 +1017,12 @@ describe('the start', () => {
       { 'src/index.ts': 'await startStandaloneServer(server, { listen: { port: 4000 } })' },
       'src/index.ts:1 listens on port 4000',
     ],
+    [
+      'a variable in small letters',
+      'node a.js',
+      { 'a.js': 'app.listen(process.env.port ?? 3000)' },
+      'a.js:1 reads the variable port',
+    ],
     ['an object after a blank', 'node index.js', { 'index.js': 'app.listen( { port: 3000 })' }, 'listens on port 3000'],
     ['an object on the next line', 'node index.js', { 'index.js': 'app.listen(\n  { port: 3000 })' }, 'on port 3000'],
     ['a server of fetch', 'bun a.ts', { 'a.ts': 'Bun.serve({ fetch, port: 3002 })' }, 'a.ts:1 listens on port 3002'],
