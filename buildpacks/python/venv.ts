@@ -197,7 +197,8 @@ async function installedPackages(dir: string): Promise<Component[]> {
   const components: Component[] = []
   for (const python of await readdir(lib)) {
     const site = join(lib, python, 'site-packages')
-    const names = (await readdir(site)).filter(name => name.endsWith('.dist-info')).toSorted()
+    // Poetry makes an empty lib/python3/dist-packages beside it, where Debian's own packages are.
+    const names = (await readdir(site).catch(() => [])).filter(name => name.endsWith('.dist-info')).toSorted()
     for (const name of names) {
       // A package that is broken in this way may still work.
       components.push(...parseMetadata(await readFile(join(site, name, 'METADATA'), 'utf8').catch(() => '')))

@@ -174,6 +174,8 @@ export class FakeDebian {
     }
     if (tool === 'pipenv') return done(args[0] === 'requirements' ? `${this.locked.join('\n')}\n` : '')
     const site = join(env['VIRTUAL_ENV'] ?? '', 'lib/python3.13/site-packages')
+    // As Poetry 2.5 does for a project that is a package.
+    if (tool === 'poetry') await mkdir(join(env['VIRTUAL_ENV'] ?? '', 'lib/python3/dist-packages'), { recursive: true })
     if (args[0] === 'sync') for (const name of this.locked) await this.#distribution(site, name, '1.0')
     return done()
   }
