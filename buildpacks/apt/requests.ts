@@ -1,5 +1,6 @@
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type App, BuildpackError } from '../sdk/index.ts'
+import { isTable } from '../sdk/tables.ts'
 
 /** A package that the user names. */
 export interface PackageRequest {
@@ -87,8 +88,4 @@ function checkName({ name, where }: PackageRequest): void {
     where,
     fix: 'write a name such as libpq5, or libpq5=17.5-1 for one version',
   })
-}
-
-function isTable(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Component, packageUrl } from '../sdk/index.ts'
-import { type Table, tableOf } from './yaml.ts'
+import { type Table, tableOf } from '../sdk/tables.ts'
 
 /** A package that is installed. */
 export interface InstalledPackage {

@@ -1,5 +1,6 @@
 import { readJson, tableMap } from '../../lifecycle/spec/read.ts'
-import { parseYaml, scalarOf, type Table, tableOf } from './yaml.ts'
+import { type Table, tableOf } from '../sdk/tables.ts'
+import { parseYaml, scalarOf } from './yaml.ts'
 
 /** What a lock file says, as far as it matters before anything is installed. */
 export interface LockFile {

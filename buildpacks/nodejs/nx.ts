@@ -1,9 +1,10 @@
 import { dirname, join, posix, relative } from 'node:path'
 import { type App, shellQuote } from '../sdk/index.ts'
 import { inferredFrom } from '../sdk/nx-front-end.ts'
+import { type Table, tableOf } from '../sdk/tables.ts'
 import type { PackageJson } from './package-json.ts'
 import type { Start } from './start.ts'
-import { parseYaml, type Table, tableOf } from './yaml.ts'
+import { parseYaml } from './yaml.ts'
 
 /** An application of an Nx repository: a folder with a project.json, a package.json, or both. */
 export interface NxApplication {

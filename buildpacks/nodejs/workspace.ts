@@ -1,5 +1,6 @@
 import type { BuildJob } from './build.ts'
-import { parseYaml, tableOf } from './yaml.ts'
+import { tableOf } from '../sdk/tables.ts'
+import { parseYaml } from './yaml.ts'
 
 /**
  * Builds the application of a workspace with what it depends on. Turborepo and Nx know what comes first; without them, each package

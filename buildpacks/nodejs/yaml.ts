@@ -1,7 +1,6 @@
 import { loadAll, YAMLException } from 'js-yaml'
 import { type App, BuildpackError } from '../sdk/index.ts'
-
-export type Table = Readonly<Record<string, unknown>>
+import { type Table, tableOf } from '../sdk/tables.ts'
 
 /** A YAML file's table; undefined if there is no such file. */
 export async function readYaml(app: App, name: string): Promise<Table | undefined> {
@@ -26,11 +25,6 @@ export function parseYaml(text: string, where: string): Table {
     })
   }
   return tableOf(value)
-}
-
-/** A table as it is; an empty one in place of anything else. */
-export function tableOf(value: unknown): Table {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Table) : {}
 }
 
 export function textsOf(value: unknown): string[] {

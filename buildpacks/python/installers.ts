@@ -16,7 +16,7 @@ import { readRequirements } from './requirements.ts'
 import { installError, readSettings } from './settings.ts'
 import type { LockToolUse } from './tools.ts'
 import { uvEnv } from './uv.ts'
-import { tableOf } from './tables.ts'
+import { type Table, tableOf } from '../sdk/tables.ts'
 
 /** What is installed, what that depends on, and how. */
 export interface Installation {
@@ -213,7 +213,7 @@ async function lockInstallation(
 }
 
 /** Whether the tool would install the project too, beside its dependencies. */
-async function isInstalledItself({ app }: BuildContext, tool: LockTool, document: Record<string, unknown>) {
+async function isInstalledItself({ app }: BuildContext, tool: LockTool, document: Table) {
   const settings = tableOf(tableOf(document['tool'])[tool])
   if (tool === 'uv')
     return settings['package'] === true || (document['build-system'] !== undefined && settings['package'] !== false)

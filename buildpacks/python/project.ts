@@ -3,7 +3,7 @@ import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { requirementsFiles } from '../sdk/languages.ts'
 import { startFiles } from '../sdk/python-starts.ts'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
-import { tableOf } from './tables.ts'
+import { type Table, tableOf } from '../sdk/tables.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -73,7 +73,7 @@ function owningTool(pyproject: string): LockTool | undefined {
 const ofUvAlone = ['build-backend', 'default-groups', 'dev-dependencies', 'managed', 'required-version']
 
 /** Empty if it cannot be read: whoever installs says where. */
-function parsed(pyproject: string): Record<string, unknown> {
+function parsed(pyproject: string): Table {
   try {
     return parseToml(pyproject, 'pyproject.toml')
   } catch {

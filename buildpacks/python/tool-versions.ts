@@ -13,7 +13,7 @@ import type { LockTool } from './project.ts'
 import { type Pip, type Python, reproducibleEnv } from './runtime.ts'
 import { meetsAll, toSpecifier } from './specifier.ts'
 import { nearest } from './version.ts'
-import { tableOf } from './tables.ts'
+import { tableOf } from '../sdk/tables.ts'
 
 /** What installs packages. */
 export type Installer = LockTool | 'pip'

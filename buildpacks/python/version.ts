@@ -11,7 +11,7 @@ import {
   type VersionRequest,
 } from '../sdk/index.ts'
 import { meetsAll, toSpecifier } from './specifier.ts'
-import { tableOf } from './tables.ts'
+import { tableOf } from '../sdk/tables.ts'
 
 /** What all the places that ask for a version of Python come to. */
 export interface Wanted {

@@ -1,5 +1,5 @@
 import { type BuildContext, BuildpackError } from '../sdk/index.ts'
-import { tableOf } from './manifest.ts'
+import { tableOf } from '../sdk/tables.ts'
 import type { Crate } from './metadata.ts'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 

@@ -1,6 +1,7 @@
 import semver from 'semver'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type App, BuildpackError } from '../sdk/index.ts'
+import { tableOf } from '../sdk/tables.ts'
 
 /** A value and its place, for messages: `1.85` of `Cargo.toml rust-version`. */
 export interface Located {
@@ -61,10 +62,6 @@ export async function readLock(app: App): Promise<{ text: string; crates: Locked
 export function toVersion(text: string): string | undefined {
   const parts = /^(\d+)(?:\.(\d+))?(?:\.(\d+))?$/.exec(text.trim())
   return parts === null ? undefined : (semver.valid(`${parts[1]}.${parts[2] ?? 0}.${parts[3] ?? 0}`) ?? undefined)
-}
-
-export function tableOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {}
 }
 
 export function textOf(value: unknown): string | undefined {

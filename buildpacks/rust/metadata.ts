@@ -1,6 +1,7 @@
 import { posix, relative } from 'node:path'
 import { type Component, packageUrl, type Program } from '../sdk/index.ts'
-import { tableOf, textOf } from './manifest.ts'
+import { type Table, tableOf } from '../sdk/tables.ts'
+import { textOf } from './manifest.ts'
 
 /** A crate that an application is built of. */
 export interface Crate {
@@ -54,7 +55,7 @@ export function readMetadata(json: string, appDir: string): Crate[] {
 }
 
 function programsOf(
-  entry: Readonly<Record<string, unknown>>,
+  entry: Table,
   { name: crate, dir, appDir }: { name: string; dir: string; appDir: string },
 ): RustProgram[] {
   const main = textOf(entry['default_run']) ?? crate

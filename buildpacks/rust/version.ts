@@ -10,7 +10,8 @@ import {
   fromToolVersions,
   fromVersionFile,
 } from '../sdk/index.ts'
-import { type Located, tableOf, textOf, toVersion } from './manifest.ts'
+import { tableOf } from '../sdk/tables.ts'
+import { type Located, textOf, toVersion } from './manifest.ts'
 
 /** The toolchain that somebody asks for, as rustup names it (rust-lang.github.io/rustup, "Toolchains"): `1.85`, `stable`. */
 export interface ToolchainRequest extends Located {

@@ -10,6 +10,7 @@ import type { Step } from './own-commands.ts'
 import type { Component } from './sbom/component.ts'
 import type { Seals } from './seal.ts'
 import { hasSbom, removeSbom, type SbomFormat, type SbomSubject, writeSbom } from './sbom/files.ts'
+import { isTable } from './tables.ts'
 
 /**
  * What a layer's contents depend on, by the names that people know: `{ Node: '24.21.0', 'package-lock.json': 'sha256:…' }`.
@@ -200,19 +201,15 @@ async function readExisting(path: string): Promise<Existing | undefined> {
     throw error
   }
   const { metadata } = document
-  if (!isRecord(metadata)) return undefined
+  if (!isTable(metadata)) return undefined
   const { key, notes } = metadata
   const { buildpack, program } = strings(metadata)
   return { buildpack, program, key: strings(key), notes: strings(notes) }
 }
 
 function strings(value: unknown): Record<string, string> {
-  const entries = isRecord(value) ? Object.entries(value) : []
+  const entries = isTable(value) ? Object.entries(value) : []
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 async function isDirectory(path: string): Promise<boolean> {

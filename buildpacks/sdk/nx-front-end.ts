@@ -3,6 +3,7 @@ import { App } from './app.ts'
 import type { FrontEnd } from './front-end.ts'
 import { outputOption } from './front-end-tools.ts'
 import { readManifest } from './package-manifest.ts'
+import { type Table, tableOf } from './tables.ts'
 import { configOf } from './web-frameworks.ts'
 
 const configurationsOf = (tools: readonly string[]) =>
@@ -96,11 +97,6 @@ async function nxRoot(app: App): Promise<App | undefined> {
   }
   return undefined
 }
-
-type Table = Readonly<Record<string, unknown>>
-
-const tableOf = (value: unknown): Table =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Table) : {}
 
 /** What is no JSON is for the buildpack of Node.js to complain about. */
 async function readJson(app: App, name: string): Promise<Table | undefined> {

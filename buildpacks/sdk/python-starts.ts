@@ -4,6 +4,7 @@ import { parseToml } from '../../lifecycle/spec/toml.ts'
 import type { App } from './app.ts'
 import { firstSetting } from './platform.ts'
 import { findObject } from './python-objects.ts'
+import { tableOf } from './tables.ts'
 
 /** Whether anything could start as an application of Python's, as far as the source says before packages are installed. */
 export async function mayStart(app: App, env: Readonly<Record<string, string>>): Promise<boolean> {
@@ -189,8 +190,4 @@ export async function mainPackage(app: App): Promise<MainPackage | undefined> {
     }
   }
   return found.length === 1 ? found[0] : undefined
-}
-
-function tableOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }

@@ -1,7 +1,8 @@
 import { type App, shellQuote } from '../../sdk/index.ts'
+import { type Table, tableOf } from '../../sdk/tables.ts'
 import type { PackageJson } from '../package-json.ts'
 import type { Start } from '../start.ts'
-import { parseYaml, type Table, tableOf } from '../yaml.ts'
+import { parseYaml } from '../yaml.ts'
 
 /** An application that Deno runs. */
 export interface DenoProject {
