@@ -18,7 +18,7 @@ if (import.meta.main) {
 }
 
 /** Writes the declarations that the entry points lead to, and no others: a consumer's compiler checks each. */
-export function declareTypes(out: string): void {
+function declareTypes(out: string): void {
   mkdirSync(join(root, 'dist'), { recursive: true })
   const work = mkdtempSync(join(root, 'dist', '.types-'))
   try {

@@ -6,7 +6,7 @@ import { libraryDir } from './unpack.ts'
  * Where the dynamic linker has to look in a layer of packages: the directories of Debian's libraries, and those that packages
  * add in `/etc/ld.so.conf.d`, since ldconfig does not run for a layer.
  */
-export async function libraryDirs(layer: string, arch: string): Promise<string[]> {
+async function libraryDirs(layer: string, arch: string): Promise<string[]> {
   const confDir = join(layer, 'etc/ld.so.conf.d')
   const names = (await readdir(confDir).catch(() => [])).filter(name => name.endsWith('.conf')).toSorted()
   const added: string[] = []

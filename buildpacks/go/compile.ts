@@ -102,7 +102,7 @@ export async function compile(
  * Flags that make the bytes a function of the sources (`-trimpath`, no state of a repository) and leave out what only a debugger
  * reads, unless the user's GOFLAGS say otherwise; then the user's own, the last of which wins.
  */
-export function buildFlags(env: Env, version: string): string[] {
+function buildFlags(env: Env, version: string): string[] {
   const goflags = env['GOFLAGS'] ?? ''
   const has = (flag: string) => new RegExp(`(^|\\s)--?${flag}(=|\\s|$)`).test(goflags)
   const minor = Number(version.split('.')[1])

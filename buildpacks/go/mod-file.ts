@@ -26,7 +26,7 @@ export async function readModFile(app: App, name: string): Promise<ModFile | und
 }
 
 /** Reads what is needed before there is a Go that could read it; the Go command finds all other faults. */
-export function parseModFile(text: string, name: string): ModFile {
+function parseModFile(text: string, name: string): ModFile {
   const found: Record<string, Directive[]> = {}
   const heroku: Record<string, Directive> = {}
   let block: string | undefined

@@ -13,7 +13,7 @@ import {
 import { type Uv, uvVersion } from './uv.ts'
 
 /** The versions of the tools that install what their lock files say, where nothing asks for another. */
-export const lockToolVersions: Readonly<Record<LockTool, string>> = {
+const lockToolVersions: Readonly<Record<LockTool, string>> = {
   uv: uvVersion,
   poetry: '2.5.1',
   pdm: '2.29.4',

@@ -9,7 +9,7 @@ export interface VersionRequest {
 }
 
 /** Whether a text of a version manager's file asks for a version: `system` and `path:` are of whatever the developer's machine has. */
-export const asksForVersion = (text: string): boolean => !/^(?:system$|path:)/.test(text)
+const asksForVersion = (text: string): boolean => !/^(?:system$|path:)/.test(text)
 
 /** A file that holds one version and nothing else, `.python-version` or `.nvmrc`: its first line that is no comment. */
 export async function fromVersionFile(app: App, where: string): Promise<VersionRequest | undefined> {

@@ -79,7 +79,7 @@ const explanations: Record<string, { what: string; fix?: string }> = {
 }
 
 /** Converts an operating system error into an error that names the entry. */
-export function fileError(hostPath: ByteString, cause: NodeJS.ErrnoException): BaleError {
+function fileError(hostPath: ByteString, cause: NodeJS.ErrnoException): BaleError {
   const known = explanations[cause.code ?? '']
   const where = printableName(hostPath)
   return new BaleError('filesystem', `${where} ${known?.what ?? `cannot be read: ${cause.code}`}`, {

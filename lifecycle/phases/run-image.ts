@@ -80,7 +80,7 @@ function registryOf(name: string): string | undefined {
 }
 
 /** Returns whether two names mean the same image, in whatever form they are written. */
-export function sameName(a: string, b: string): boolean {
+function sameName(a: string, b: string): boolean {
   return formatReference(parseReference(a)) === formatReference(parseReference(b))
 }
 

@@ -27,7 +27,7 @@ export interface SbomFile {
   readonly path: string
 }
 
-export async function findSboms(buildpackLayersDir: string): Promise<SbomFile[]> {
+async function findSboms(buildpackLayersDir: string): Promise<SbomFile[]> {
   const found: SbomFile[] = []
   for (const name of await namesIn(buildpackLayersDir)) {
     const extension = extensions.find(e => name.endsWith(`.sbom.${e}`))

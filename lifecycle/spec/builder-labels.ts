@@ -84,7 +84,7 @@ function readLifecycle(node: read.Node | undefined): LifecycleDescriptor {
 }
 
 /** `0.9` is before `0.10`. */
-export function byApi(a: string, b: string): number {
+function byApi(a: string, b: string): number {
   const [majorA = 0, minorA = 0] = a.split('.').map(Number)
   const [majorB = 0, minorB = 0] = b.split('.').map(Number)
   return majorA - majorB || minorA - minorB

@@ -5,7 +5,7 @@ import { TomlDate, TomlFloat } from './toml-values.ts'
 import type { Metadata } from './types.ts'
 
 /** The most bytes of a document. The launcher has the same limit. */
-export const maxDocumentSize = 16 << 20
+const maxDocumentSize = 16 << 20
 
 /** A parsed document and the lines of its keys. */
 export interface TomlDocument {

@@ -60,7 +60,7 @@ const programs = [
 ]
 
 /** A root file system with a shell. */
-export async function shellRoot(dir: string): Promise<void> {
+async function shellRoot(dir: string): Promise<void> {
   const script = `
     set -e; cd "$1"; shift; mkdir -p usr/bin usr/lib usr/lib64 etc home tmp var/tmp
     ln -s usr/bin bin; ln -s usr/lib lib; ln -s usr/lib64 lib64

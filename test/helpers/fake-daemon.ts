@@ -5,8 +5,6 @@ import { onTestFinished } from 'vitest'
 import { extract } from 'tar-stream'
 import type { ImageConfig } from '../../lifecycle/image/config.ts'
 import { type Digest, digestOf, hexOf } from '../../lifecycle/image/digest.ts'
-import { parseReference } from '../../lifecycle/image/reference.ts'
-import { dockerName } from '../../lifecycle/stores/docker-name.ts'
 import { tarFrom } from './archives.ts'
 import { bytesOf } from './images.ts'
 import { temporaryDirectory } from './temporary.ts'
@@ -141,5 +139,3 @@ const chain = (diffIds: readonly Digest[], last: number): string => diffIds.slic
 function json(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(value)}\n`)
 }
-
-export const nameInDaemon = (name: string): string => dockerName(parseReference(name))

@@ -65,7 +65,7 @@ function paxRecord(key: string, value: string): string {
 export const gnuLong = (type: 'L' | 'K', name: string): Buffer =>
   entry('././@LongLink', { type, content: Buffer.from(`${name}\0`, 'latin1'), magic: 'ustar  \0' })
 
-export const endOfArchive = Buffer.alloc(1024)
+const endOfArchive = Buffer.alloc(1024)
 
 /** The parts as one archive. */
 export const tar = (...parts: Uint8Array[]): Buffer => Buffer.concat([...parts, endOfArchive])

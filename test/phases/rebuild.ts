@@ -29,7 +29,7 @@ export interface Project {
   readonly runImage: Image
 }
 
-export const runImageConfig: Partial<ImageConfig> = {
+const runImageConfig: Partial<ImageConfig> = {
   config: {
     User: '1002:1000',
     Env: ['PATH=/usr/bin:/bin', 'LANG=C.UTF-8'],

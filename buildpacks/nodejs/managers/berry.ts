@@ -40,7 +40,7 @@ export interface BerryLayout {
   readonly yarnPath: string | undefined
 }
 
-export async function readLayout(root: App): Promise<BerryLayout> {
+async function readLayout(root: App): Promise<BerryLayout> {
   const settings = (await readYaml(root, '.yarnrc.yml')) ?? {}
   const text = (name: string) => (typeof settings[name] === 'string' ? settings[name] : undefined)
   const cacheFolder = text('cacheFolder') ?? '.yarn/cache'
@@ -55,7 +55,7 @@ export async function readLayout(root: App): Promise<BerryLayout> {
 }
 
 /** True if packages are found through .pnp.cjs, which Yarn loads. */
-export const usesPnp = ({ linker }: BerryLayout) => linker === 'pnp'
+const usesPnp = ({ linker }: BerryLayout) => linker === 'pnp'
 
 async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
   const { context, project, choice } = job

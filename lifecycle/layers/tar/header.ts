@@ -4,7 +4,7 @@ import { type ByteString, printableName } from '../../files/byte-string.ts'
 export const tarBlock = 512
 
 /** Entry types that Bale writes (POSIX.1-2017 pax, "ustar Interchange Format"). */
-export const typeflag = { file: '0', symlink: '2', directory: '5' } as const
+const typeflag = { file: '0', symlink: '2', directory: '5' } as const
 
 export interface TarHeader {
   type: keyof typeof typeflag

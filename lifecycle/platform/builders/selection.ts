@@ -23,8 +23,6 @@ export interface BuildpackSelection {
   readonly post: readonly BuildpackChoice[]
 }
 
-export const noSelection: BuildpackSelection = { group: [], pre: [], post: [] }
-
 interface Contents {
   readonly buildpacks: readonly BuildpackModule[]
   readonly order: Order

@@ -269,7 +269,7 @@ function stateOf(pod: Pod, step: Step): ContainerState | undefined {
 const stamp = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d) ?/
 
 /** A log whose lines begin with their time, so that it can be read on where a connection broke. */
-export class StampedLog {
+class StampedLog {
   readonly #onLine: (line: string) => void
   #reader: ReturnType<typeof lines>
   /** The time of the last line that was given, and the node's time zone. */

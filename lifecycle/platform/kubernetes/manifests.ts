@@ -22,7 +22,7 @@ export type ClusterObject = Readonly<Record<string, unknown>> & {
 
 const defaultUser = { uid: 1000, gid: 1000 }
 /** The label by which the objects of builds are found. */
-export const managedBy = { 'app.kubernetes.io/managed-by': 'bale' } as const
+const managedBy = { 'app.kubernetes.io/managed-by': 'bale' } as const
 /** For whoever started a build and is gone: the Job is deleted so many seconds after its end. */
 const defaultTtl = 600
 /** Ending a phase takes a few seconds: it removes what it has written. */
