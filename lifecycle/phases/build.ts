@@ -10,14 +10,13 @@ import { fingerprintTree } from '../layers/tree/fingerprint.ts'
 import { formatLayerToml } from '../spec/layer.ts'
 import { writeAnew } from './write-file.ts'
 import { parseBuildToml } from '../spec/build-toml.ts'
-import { type LayerEnv, buildLayerPathVariables, buildpackEnv } from '../spec/env.ts'
+import { type LayerEnv, buildLayerPathVariables } from '../spec/env.ts'
 import { combineProcesses, parseLaunch } from '../spec/launch.ts'
 import { formatBuildMetadata } from '../spec/metadata.ts'
 import { formatBuildpackPlan, planFor, withoutMet } from '../spec/plan.ts'
-import { targetEnv } from '../spec/target.ts'
 import type { BuildMetadata, GroupElement, LaunchDocument, ResolvedPlan, Target } from '../spec/types.ts'
+import { type EnvSources, environmentOf } from './buildpack-environment.ts'
 import { type Buildpack, type BuildpacksDir, executableOf } from './buildpacks-dir.ts'
-import type { EnvSources } from './detect.ts'
 import { readEnvDir } from './env-dir.ts'
 import { keepEnvironment } from './kept-environment.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
@@ -101,25 +100,16 @@ async function runBuild(
   planFile: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { descriptor, features, dir } = buildpack
+  const { descriptor, features } = buildpack
   const { id, version } = descriptor
   const layersDir = buildpackLayersDir(input.layersDir, id)
   if ((await directoryState(layersDir)) === 'absent') await mkdir(layersDir)
-  const env = buildpackEnv({
-    ...input.env,
-    layers,
-    clearEnv: descriptor.clearEnv,
-    provided: {
-      CNB_BUILDPACK_DIR: dir,
-      ...(features.envInputs && {
-        CNB_PLATFORM_DIR: input.platformDir,
-        CNB_BP_PLAN_PATH: planFile,
-        CNB_LAYERS_DIR: layersDir,
-      }),
-      ...(features.targets && targetEnv(input.target)),
-      ...(features.execEnv && { CNB_EXEC_ENV: input.execEnv }),
-    },
-  })
+  const inputs = {
+    CNB_PLATFORM_DIR: input.platformDir,
+    CNB_BP_PLAN_PATH: planFile,
+    CNB_LAYERS_DIR: layersDir,
+  }
+  const env = environmentOf(buildpack, input, features.envInputs ? inputs : {}, layers)
   await keepEnvironment(input.keptEnvironment, env)
   const started = performance.now()
   using shortages = watchShortages([input.layersDir, input.appDir, tmpdir(), ...(env['HOME'] ? [env['HOME']] : [])])

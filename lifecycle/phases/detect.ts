@@ -4,12 +4,11 @@ import { join } from 'node:path'
 import { settleAll } from '../concurrency.ts'
 import { BaleError } from '../errors.ts'
 import type { DetectResult, Reporter } from '../events.ts'
-import { type EnvFile, buildpackEnv } from '../spec/env.ts'
 import { checkGroupIds } from '../spec/ids.ts'
 import { parseBuildPlan } from '../spec/plan.ts'
 import { resolveOrder } from '../spec/resolve-order.ts'
 import { resolvePlan } from '../spec/resolve-plan.ts'
-import { describeTarget, matchesTarget, targetEnv } from '../spec/target.ts'
+import { describeTarget, matchesTarget } from '../spec/target.ts'
 import type {
   BuildPlan,
   BuildpackDescriptor,
@@ -20,6 +19,7 @@ import type {
   ResolvedPlan,
   Target,
 } from '../spec/types.ts'
+import { type EnvSources, environmentOf } from './buildpack-environment.ts'
 import { type Buildpack, type BuildpacksDir, executableOf, optionalExecutableOf } from './buildpacks-dir.ts'
 import { readTrusted, readUntrusted } from '../files/read.ts'
 import { keepEnvironment } from './kept-environment.ts'
@@ -50,16 +50,6 @@ export interface DetectInput {
 }
 
 type DetectRun = DetectInput & { readonly supervision: Supervision | undefined }
-
-/** What the environment of every buildpack is made from (buildpack.md, "Environment"). */
-export interface EnvSources {
-  /** Already reduced to the allow-list. */
-  readonly inherited: Readonly<Record<string, string>>
-  /** `<platform>/env` */
-  readonly user: readonly EnvFile[]
-  /** `<build-config>/env` */
-  readonly operator: readonly EnvFile[]
-}
 
 export interface Detected {
   readonly group: Group
@@ -243,7 +233,7 @@ async function runDetect(
   onLine: (stream: 'stdout' | 'stderr', line: string) => void,
   signal?: AbortSignal,
 ): Promise<number> {
-  const { descriptor, features, dir, kind } = buildpack
+  const { features, dir, kind } = buildpack
   const file =
     kind === 'buildpack' ? await executableOf(buildpack, 'detect') : await optionalExecutableOf(buildpack, 'detect')
   if (file === undefined) {
@@ -252,17 +242,8 @@ async function runDetect(
     return 0
   }
   await writeFile(planFile, '')
-  const env = buildpackEnv({
-    ...input.env,
-    layers: [],
-    clearEnv: descriptor.clearEnv,
-    provided: {
-      [kind === 'buildpack' ? 'CNB_BUILDPACK_DIR' : 'CNB_EXTENSION_DIR']: dir,
-      ...(features.envInputs && { CNB_PLATFORM_DIR: input.platformDir, CNB_BUILD_PLAN_PATH: planFile }),
-      ...(features.targets && targetEnv(input.target)),
-      ...(features.execEnv && { CNB_EXEC_ENV: input.execEnv }),
-    },
-  })
+  const inputs = { CNB_PLATFORM_DIR: input.platformDir, CNB_BUILD_PLAN_PATH: planFile }
+  const env = environmentOf(buildpack, input, features.envInputs ? inputs : {})
   const args = [input.platformDir, planFile]
   const exitCode = await runExecutable(
     { file, args, env, workingDir: input.appDir, supervision: input.supervision, onLine },

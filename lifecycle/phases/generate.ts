@@ -8,13 +8,11 @@ import { directoryState } from '../files/directories.ts'
 import { readUntrusted } from '../files/read.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { checkBuildDockerfile, readRunDockerfile, type RunDockerfile } from '../spec/dockerfile.ts'
-import { buildpackEnv } from '../spec/env.ts'
 import { parseExtendConfig } from '../spec/extend-config.ts'
 import { formatBuildpackPlan, planFor } from '../spec/plan.ts'
-import { targetEnv } from '../spec/target.ts'
 import type { Analyzed, GroupElement, PlanProvider, ResolvedPlan, RunDocument, Target } from '../spec/types.ts'
+import { type EnvSources, environmentOf } from './buildpack-environment.ts'
 import { type Buildpack, type BuildpacksDir, optionalExecutableOf } from './buildpacks-dir.ts'
-import type { EnvSources } from './detect.ts'
 import { contexts, keepOutput, placesOf } from './generated-dir.ts'
 import { runExecutable } from './run-executable.ts'
 import { runImageEntry } from './run-image.ts'
@@ -94,8 +92,8 @@ async function outputOf(
   scratch: string,
   signal?: AbortSignal,
 ): Promise<string> {
-  const { descriptor, dir, features } = extension
-  const { id, version } = descriptor
+  const { dir } = extension
+  const { id, version } = extension.descriptor
   const file = await optionalExecutableOf(extension, 'generate')
   const output = join(scratch, 'output')
   const planFile = join(scratch, 'plan.toml')
@@ -106,18 +104,10 @@ async function outputOf(
   }
   const provider: PlanProvider = { id, version, extension: true }
   await writeFile(planFile, formatBuildpackPlan(planFor(input.plan, provider)))
-  const env = buildpackEnv({
-    ...input.env,
-    layers: [],
-    clearEnv: descriptor.clearEnv,
-    provided: {
-      CNB_EXTENSION_DIR: dir,
-      CNB_OUTPUT_DIR: output,
-      CNB_PLATFORM_DIR: input.platformDir,
-      CNB_BP_PLAN_PATH: planFile,
-      ...(features.targets && targetEnv(input.target)),
-      ...(features.execEnv && { CNB_EXEC_ENV: input.execEnv }),
-    },
+  const env = environmentOf(extension, input, {
+    CNB_OUTPUT_DIR: output,
+    CNB_PLATFORM_DIR: input.platformDir,
+    CNB_BP_PLAN_PATH: planFile,
   })
   const exitCode = await runExecutable(
     {
