@@ -52,7 +52,8 @@ export async function provideNginx(
   })
 }
 
-async function keepOnly(dir: string, names: readonly string[]): Promise<void> {
+/** Removes what else a directory has. */
+export async function keepOnly(dir: string, names: readonly string[]): Promise<void> {
   for (const name of await readdir(dir)) {
     if (!names.includes(name)) await rm(join(dir, name), { recursive: true, force: true })
   }

@@ -12,6 +12,12 @@ export async function wantsServer(app: App, env: Readonly<Record<string, string>
   return declared === undefined || ours.test(declared.command) || herokuStart.test(declared.command)
 }
 
+/** Whether a Procfile for Heroku starts Apache. */
+export async function startsApache(app: App, env: Readonly<Record<string, string>>): Promise<boolean> {
+  const command = (await declaredStart(app, env))?.command ?? ''
+  return herokuStart.test(command) && command.includes('heroku-php-apache2')
+}
+
 /**
  * The programs that a Procfile for Heroku starts, which the packages there bring: here they are the server of this buildpack. The
  * directory that they are told to serve is known from the Procfile.
@@ -24,7 +30,7 @@ export async function provideHerokuPrograms({ app, env, log }: BuildContext): Pr
   if (options.length > 0)
     log.warning(
       `the Procfile's ${options.join(' and ')} is not read`,
-      'Settings are in .nginx.conf.d/rules-server.conf, .php.fpm.d/pool.conf and .php.ini.d/settings.ini.',
+      'Settings are in .nginx.conf.d/rules-server.conf (.httpd.conf.d/rules.conf for Apache), .php.fpm.d/pool.conf and .php.ini.d/settings.ini.',
     )
   for (const name of ['apache2', 'nginx']) {
     const file = `vendor/bin/heroku-php-${name}`

@@ -1,6 +1,6 @@
 import { quoted } from '../debian/nginx-text.ts'
 import type { PublicFile } from './public-files.ts'
-import { privateFiles, type Web } from './web.ts'
+import { privateFiles, takesUploads, uploadedPrograms, type Web } from './web.ts'
 import { escapeRegExp } from '../sdk/index.ts'
 
 export interface ConfigInput {
@@ -33,7 +33,6 @@ export function serverConfig(input: ConfigInput): ServerConfig {
   return { http: `${http(input).join('\n')}\n`, server: `${server(input).join('\n')}\n` }
 }
 
-const takesUploads = new Set(['WordPress', 'Bedrock', 'Drupal'])
 const year = '"public, max-age=31536000, immutable"'
 const bundles = '(?:js|mjs|css|woff2?|png|jpe?g|svg|webp|avif|gif)$'
 /** Of Vite: eight characters of base64url, unlike a word of eight letters or a date. */
@@ -82,10 +81,7 @@ function server({ web, root, framework, vendorDir, forceHttps, builtLater, denie
     'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
     ...hidden,
     ...denied.map(dir => `location ^~ ${quoted(dir)} { return 404; }`),
-    // What visitors uploaded is no program.
-    ...(takesUploads.has(framework ?? '')
-      ? ['location ~* "^/(?:.*/)?(?:uploads|files)/.*\\.php(?:/|$)" { return 404; }']
-      : []),
+    ...(takesUploads.has(framework ?? '') ? [`location ~* "${uploadedPrograms}" { return 404; }`] : []),
     ...ownTexts,
     ...(builtLater ? [bundlesLocation(otherwise)] : []),
     ...(has('/') ? [] : [`location / { try_files $uri $uri/ ${otherwise}; }`]),

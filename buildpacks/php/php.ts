@@ -65,7 +65,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   // Nothing is fetched before all that is asked for is known to be sensible.
   const wanted = await wantedPhp(context, manifest, lock)
   const options = installOptions(env)
-  const server = chosenServer(context)
+  const server = await chosenServer(context)
   await checkOtherServers(context, manifest)
   const serves = await wantsServer(app, env)
   const sessions = serves ? await findSessions(context) : undefined

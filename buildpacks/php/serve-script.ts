@@ -1,8 +1,8 @@
 import { shellQuote } from '../sdk/index.ts'
 
 export interface ScriptInput {
-  /** The layer with nginx; undefined for PHP's own server. */
-  readonly nginx: string | undefined
+  /** The web server in front of PHP-FPM, and its layer; undefined for PHP's own server. */
+  readonly server: { readonly name: 'nginx' | 'httpd'; readonly path: string } | undefined
   /** The layer with the configuration. */
   readonly dir: string
   /** The application's directory, and the one that is served. */
@@ -37,7 +37,7 @@ fi
 ${workers(input)}
 if [ -z "$check" ]; then
 ${prepare === '' ? ':\n' : prepare}fi
-${input.nginx === undefined ? phpServer(input) : fpmAndNginx(input, input.nginx)}`
+${input.server === undefined ? phpServer(input) : fpmAndWeb(input, partsOf(input, input.server))}`
 }
 
 /** As many processes as the container's memory has room for, each with all that PHP's memory_limit lets it take. */
@@ -86,8 +86,70 @@ exit $status
 `
 }
 
-function fpmAndNginx({ dir, app, fpmFiles }: ScriptInput, nginx: string): string {
-  const socket = '$dir/fpm.sock'
+const socket = '$dir/fpm.sock'
+
+/** What the script has of a web server. */
+interface WebParts {
+  readonly name: string
+  /** Lines that write its configuration. */
+  readonly configure: string
+  /** The command, for `exec`. */
+  readonly command: string
+  /** Options with which it reads its configuration alone. */
+  readonly check: string
+  /** The signal on which it answers what it has begun, and ends. */
+  readonly stop: string
+}
+
+function partsOf({ dir }: ScriptInput, { name, path }: { name: 'nginx' | 'httpd'; path: string }): WebParts {
+  return name === 'nginx' ? nginxParts(dir, path) : apacheParts(dir, path)
+}
+
+const nginxParts = (dir: string, path: string): WebParts => ({
+  name: 'nginx',
+  configure: `{
+  echo "daemon off; worker_processes 1; pid $dir/nginx.pid; error_log stderr warn;"
+  if [ -n "$root" ]; then echo 'user root;'; fi
+  echo 'events { worker_connections 1024; }'
+  echo 'http {'
+  echo "access_log $access;"
+  for temp in client_body proxy fastcgi uwsgi scgi; do echo "\${temp}_temp_path $dir/$temp;"; done
+  echo "upstream php { server unix:${socket}; }"
+  echo 'include ${dir}/http.conf;'
+  echo "server { listen $port;"
+  if [ -e /proc/net/if_inet6 ]; then echo "listen [::]:$port;"; fi
+  echo 'include ${dir}/server.conf;'
+  echo '} }'
+} >"$dir/nginx.conf"
+`,
+  command: `${path}/usr/sbin/nginx -e stderr -p "$dir" -c "$dir/nginx.conf"`,
+  check: '-t -q',
+  stop: 'QUIT',
+})
+
+const apacheParts = (dir: string, path: string): WebParts => ({
+  name: 'Apache',
+  configure: `{
+  echo "ServerRoot $dir"
+  echo "DefaultRuntimeDir $dir"
+  echo "PidFile $dir/httpd.pid"
+  echo "Listen $port"
+  echo 'ErrorLog /dev/stderr'
+  echo "Define PHP_SOCKET ${socket}"
+  # It never serves as root. Another user has to reach the socket then.
+  if [ -n "$root" ]; then printf 'User #65534\\nGroup #65534\\n'; chmod 711 "$dir"; fi
+  echo 'Include ${dir}/httpd.conf'
+  if [ "$access" != off ]; then echo "CustomLog $access combined"; fi
+} >"$dir/httpd.conf"
+LD_LIBRARY_PATH=$(echo ${path}/usr/lib/*-linux-gnu)\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+`,
+  command: `${path}/usr/sbin/apache2 -f "$dir/httpd.conf" -D FOREGROUND`,
+  check: '-t',
+  stop: 'WINCH',
+})
+
+function fpmAndWeb({ app, fpmFiles }: ScriptInput, server: WebParts): string {
   return `# Where they are sockets, they cannot be opened by their names.
 access='off'
 if (: >>/dev/stdout) 2>/dev/null; then access='/dev/stdout'; fi
@@ -105,7 +167,7 @@ spare=$((workers < 4 ? workers : 4))
   echo 'process_control_timeout = 8s'
   echo '[www]'
   echo "listen = ${socket}"
-  echo 'listen.mode = 0600'
+  if [ -n "$root" ]; then echo 'listen.mode = 0666'; else echo 'listen.mode = 0600'; fi
   if [ -n "$root" ]; then printf 'user = root\\ngroup = root\\n'; fi
   echo 'pm = dynamic'
   echo "pm.max_children = $workers"
@@ -118,24 +180,10 @@ spare=$((workers < 4 ? workers : 4))
   echo 'clear_env = no'
   echo 'security.limit_extensions = .php'
 ${fpmFiles ? `  echo ${shellQuote(`include = ${app}/.php.fpm.d/*.conf`)}\n` : ''}} >"$dir/php-fpm.conf"
-{
-  echo "daemon off; worker_processes 1; pid $dir/nginx.pid; error_log stderr warn;"
-  if [ -n "$root" ]; then echo 'user root;'; fi
-  echo 'events { worker_connections 1024; }'
-  echo 'http {'
-  echo "access_log $access;"
-  for temp in client_body proxy fastcgi uwsgi scgi; do echo "\${temp}_temp_path $dir/$temp;"; done
-  echo "upstream php { server unix:${socket}; }"
-  echo 'include ${dir}/http.conf;'
-  echo "server { listen $port;"
-  if [ -e /proc/net/if_inet6 ]; then echo "listen [::]:$port;"; fi
-  echo 'include ${dir}/server.conf;'
-  echo '} }'
-} >"$dir/nginx.conf"
-fpm() { exec php-fpm --nodaemonize --force-stderr \${root:+--allow-to-run-as-root} --fpm-config "$dir/php-fpm.conf" "$@"; }
-web() { exec ${nginx}/usr/sbin/nginx -e stderr -p "$dir" -c "$dir/nginx.conf" "$@"; }
+${server.configure}fpm() { exec php-fpm --nodaemonize --force-stderr \${root:+--allow-to-run-as-root} --fpm-config "$dir/php-fpm.conf" "$@"; }
+web() { exec ${server.command} "$@"; }
 if [ -n "$check" ]; then
-  (fpm --test) && (web -t -q)
+  (fpm --test) && (web ${server.check})
   status=$?
   rm -rf "$dir"
   exit $status
@@ -151,26 +199,26 @@ until [ -S "${socket}" ]; do
   sleep 0.01
 done
 web &
-nginx=$!
-[ -n "$ending" ] || wait -n $fpm $nginx
+web=$!
+[ -n "$ending" ] || wait -n $fpm $web
 status=$?
 if [ -z "$ending" ]; then
-  kill -0 $fpm 2>/dev/null && name=nginx || name=PHP-FPM
+  kill -0 $fpm 2>/dev/null && name=${server.name} || name=PHP-FPM
   echo "Error: $name ended with status $status" >&2
-  kill -TERM $fpm $nginx 2>/dev/null
-  wait $fpm $nginx
+  kill -TERM $fpm $web 2>/dev/null
+  wait $fpm $web
   rm -rf "$dir"
   exit 1
 fi
-# Both answer what they have begun: nginx first, which hands it on.
+# Both answer what they have begun: the web server first, which hands it on.
 sleep 8 &
 timer=$!
-kill -QUIT $nginx 2>/dev/null
-wait -n $nginx $timer
+kill -${server.stop} $web 2>/dev/null
+wait -n $web $timer
 kill -QUIT $fpm 2>/dev/null
 wait -n $fpm $timer
-kill -TERM $timer $nginx $fpm 2>/dev/null
-wait $timer $nginx $fpm
+kill -TERM $timer $web $fpm 2>/dev/null
+wait $timer $web $fpm
 rm -rf "$dir"
 exit 0
 `

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
+import { provideApache } from '../debian/apache.ts'
 import { provideNginx } from '../debian/nginx.ts'
 import {
   type App,
@@ -15,7 +16,9 @@ import {
   isSet,
   type Layer,
 } from '../sdk/index.ts'
+import { apacheConfig, ownApacheFiles } from './apache.ts'
 import type { Framework } from './frameworks.ts'
+import { startsApache } from './heroku.ts'
 import { readHtaccess } from './htaccess.ts'
 import { hiddenPatterns, serverConfig } from './nginx-config.ts'
 import { publicFiles } from './public-files.ts'
@@ -25,7 +28,7 @@ import type { Sessions } from './sessions.ts'
 import type { Web } from './web.ts'
 
 /** The servers that BP_PHP_SERVER may name. */
-export type Server = 'nginx' | 'php-server'
+export type Server = 'nginx' | 'httpd' | 'php-server'
 
 export interface ServerInput {
   readonly php: Php
@@ -37,21 +40,19 @@ export interface ServerInput {
   readonly vendorDir: string | undefined
 }
 
-/** @throws BuildpackError for a server that is none */
-export function chosenServer({ env, log }: Pick<BuildContext, 'env' | 'log'>): Server {
+/**
+ * The one of BP_PHP_SERVER; Apache for a Procfile that starts Heroku's; else nginx.
+ * @throws BuildpackError for a server that is none
+ */
+export async function chosenServer({ app, env }: Pick<BuildContext, 'app' | 'env'>): Promise<Server> {
   const setting = firstSetting(env, 'BP_PHP_SERVER')
-  const name = setting?.value.toLowerCase() ?? 'nginx'
-  if (name === 'nginx' || name === 'php-server') return name
-  if (name === 'httpd' || name === 'apache') {
-    log.warning(
-      `BP_PHP_SERVER is ${setting?.value}: nginx serves the application, and files .htaccess and .httpd.conf.d are not read`,
-      'Put rules for nginx into .nginx.conf.d/rules-server.conf.',
-    )
-    return 'nginx'
-  }
+  const name = setting?.value.toLowerCase()
+  if (name === undefined) return (await startsApache(app, env)) ? 'httpd' : 'nginx'
+  if (name === 'apache' || name === 'apache2') return 'httpd'
+  if (name === 'nginx' || name === 'httpd' || name === 'php-server') return name
   throw new BuildpackError(`${JSON.stringify(setting?.value.slice(0, 60))} is not a server for PHP`, {
     where: 'BP_PHP_SERVER',
-    fix: 'write nginx, which runs PHP-FPM behind it, or php-server',
+    fix: 'write nginx or httpd, which run PHP-FPM behind them, or php-server',
   })
 }
 
@@ -63,6 +64,7 @@ export async function provideServer(
   input: ServerInput,
 ): Promise<void> {
   if (server === 'php-server') return providePhpServer(context, input)
+  if (server === 'httpd') return provideApacheServer(context, archive, input)
   const { app, env, layer, log } = context
   const { web, framework, php, memoryLimit, vendorDir } = input
   const nginx = await provideNginx(context, archive)
@@ -99,7 +101,7 @@ export async function provideServer(
   const fpmFiles = own.fpm.length > 0
   const script = (dir: string) =>
     serveScript({
-      nginx: nginx.path,
+      server: { name: 'nginx', path: nginx.path },
       dir,
       app: app.path,
       root,
@@ -129,6 +131,35 @@ export async function provideServer(
   )
 }
 
+/** Apache, with files .htaccess as they are. */
+async function provideApacheServer(context: BuildContext, archive: DebianArchive, input: ServerInput): Promise<void> {
+  const { app, env, layer, log } = context
+  const { web, framework, php, memoryLimit, vendorDir } = input
+  const { path: apache } = await provideApache(context, archive)
+  const root = app.at(web.dir).replace(/\/$/, '')
+  const own = await ownApacheFiles(app)
+  const { fpm } = await ownConfigs(app)
+  const config = apacheConfig({
+    ...{ apache, app: app.path, root, web, vendorDir, own, framework: framework?.name },
+    forceHttps: isSet(env, 'BP_PHP_ENABLE_HTTPS_REDIRECT'),
+    hasRules: await app.has(posix.join(web.dir, '.htaccess')),
+  })
+  const prepare = preparationOf(input)
+  const common = { server: { name: 'httpd', path: apache }, app: app.path, root, memoryLimit, prepare } as const
+  const script = (dir: string) => serveScript({ ...common, dir, fpmFiles: fpm.length > 0 })
+  const made = await layer('server', {
+    types: { launch: true },
+    key: { server: digestOf(config, script(''), ...fpm.map(({ text }) => text)), PHP: php.version },
+    create: async dir => {
+      await mkdir(join(dir, 'bin'))
+      await writeFile(join(dir, 'httpd.conf'), config)
+      await writeFile(join(dir, 'bin/serve-php'), script(dir), { mode: 0o755 })
+    },
+  })
+  log.info(`Apache and PHP-FPM serve ${web.dir === '.' ? 'the whole source' : `${web.dir}/`}: ${web.why}`)
+  await check(context, made, php, [...own, ...fpm.map(({ name }) => name)])
+}
+
 /** Directories that a file .htaccess closes; with a warning of other rules in such files. */
 async function deniedDirectories({ app, log }: BuildContext, { dir }: Web): Promise<readonly string[]> {
   const { denied, lost } = await readHtaccess(app, dir)
@@ -138,7 +169,7 @@ async function deniedDirectories({ app, log }: BuildContext, { dir }: Web): Prom
     const more = others.length === 0 ? '' : ` and ${others.length} more like it`
     log.warning(
       `${first}${more} has rules, and nginx reads no .htaccess`,
-      'Put them into .nginx.conf.d/rules-server.conf.',
+      'Put them into .nginx.conf.d/rules-server.conf, or set BP_PHP_SERVER=httpd: Apache reads them.',
     )
   }
   return denied
@@ -154,7 +185,9 @@ async function check({ run, env }: BuildContext, { path }: Layer, php: Php, name
     allowFailure: true,
   })
   const output = stdout + stderr
-  const faults = output.split('\n').filter(line => /\[emerg\]|ERROR/.test(line) && !/host not found/.test(line))
+  const faults = output
+    .split('\n')
+    .filter(line => /\[emerg\]|ERROR|^AH\d|[Ss]yntax error|Invalid command/.test(line) && !/host not found/.test(line))
   if (exitCode !== 0 && faults.length > 0)
     throw new BuildpackError(`the servers cannot run with it:\n${faults.join('\n')}`, {
       where: names.join(', '),
@@ -235,7 +268,7 @@ return false;
 `
   const prepare = preparationOf(input)
   const script = (dir: string) =>
-    serveScript({ nginx: undefined, dir, app: app.path, root, memoryLimit, fpmFiles: false, prepare })
+    serveScript({ server: undefined, dir, app: app.path, root, memoryLimit, fpmFiles: false, prepare })
   await layer('server', {
     types: { launch: true },
     key: { server: digestOf(router, script('')) },

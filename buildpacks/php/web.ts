@@ -80,3 +80,8 @@ export const privateFiles = [
   '^/(?:[\\w-]*\\.lock|pnpm-lock\\.yaml|Procfile|Dockerfile[\\w.-]*|Aptfile|Makefile|artisan|project\\.toml|app\\.yaml|docker-compose[\\w.-]*|compose\\.ya?ml)$',
   '\\.(?:sql|sqlite3?|db|bak|old|orig|save|swp|log|ini|env|inc|sh|neon|twig|phar|pem|key|dist)$',
 ] as const
+
+/** Frameworks whose visitors upload files. */
+export const takesUploads: ReadonlySet<string> = new Set(['WordPress', 'Bedrock', 'Drupal'])
+/** An expression for paths: what visitors uploaded is no program. */
+export const uploadedPrograms = '^/(?:.*/)?(?:uploads|files)/.*\\.php(?:/|$)'

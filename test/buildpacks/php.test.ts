@@ -17,6 +17,8 @@ import { parseLock, readLock, readManifest } from '../../buildpacks/php/project.
 import { type Php, provideOwnSettings } from '../../buildpacks/php/runtime.ts'
 import { usedExtensions } from '../../buildpacks/php/scan.ts'
 import { findSessions } from '../../buildpacks/php/sessions.ts'
+import { apacheConfig } from '../../buildpacks/php/apache.ts'
+import { chosenServer } from '../../buildpacks/php/server.ts'
 import { checkVersion, wantedPhp } from '../../buildpacks/php/version.ts'
 import { findWeb } from '../../buildpacks/php/web.ts'
 import { openDirectories, placeWritten } from '../../buildpacks/php/written.ts'
@@ -678,5 +680,43 @@ describe('a framework', () => {
     expect(await name({ 'bin/console': '' }, { 'symfony/framework-bundle': '^7' })).toBe('Symfony')
     expect(await name({ 'wp-settings.php': '', 'wp-load.php': '' }, {})).toBe('WordPress')
     expect(await name({}, { 'doctrine/dbal': '^4' })).toBe('Databases')
+  })
+})
+
+describe('the server', () => {
+  const chosen = async (tree: Tree, env: Env = {}) => chosenServer({ app: await appOf(tree), env })
+
+  it.each<[Tree, Env, string]>([
+    [{}, {}, 'nginx'],
+    [{}, { BP_PHP_SERVER: 'httpd' }, 'httpd'],
+    [{}, { BP_PHP_SERVER: 'Apache' }, 'httpd'],
+    [{}, { BP_PHP_SERVER: 'php-server' }, 'php-server'],
+    [{ Procfile: 'web: vendor/bin/heroku-php-apache2 public/' }, {}, 'httpd'],
+    [{ Procfile: 'web: vendor/bin/heroku-php-apache2 public/' }, { BP_PHP_SERVER: 'nginx' }, 'nginx'],
+    [{ Procfile: 'web: vendor/bin/heroku-php-nginx public/' }, {}, 'nginx'],
+  ])('for %j and %j is %s', async (tree, env, name) => expect(await chosen(tree, env)).toBe(name))
+
+  it('is none of another name', async () => {
+    expect(await failureOf(chosen({}, { BP_PHP_SERVER: 'iis' }))).toMatchObject({ where: 'BP_PHP_SERVER' })
+  })
+
+  it('Apache closes what is no page, and hands other paths to index.php where no .htaccess has rules', () => {
+    const input = {
+      ...{
+        apache: '/layers/apache',
+        app: '/workspace',
+        root: '/workspace',
+        vendorDir: 'vendor',
+        framework: 'WordPress',
+      },
+      ...{ web: { dir: '.', why: '', hasIndex: true }, forceHttps: true, own: ['.httpd.conf.d/a.conf'] },
+    }
+    const config = apacheConfig({ ...input, hasRules: false })
+    expect(config).toContain('FallbackResource /index.php')
+    expect(config).toContain('<LocationMatch "(?i)^/vendor/">')
+    expect(config).toContain('(?:uploads|files)/')
+    expect(config).toContain('https://%{HTTP_HOST}%{REQUEST_URI}')
+    expect(config).toContain('Include "/workspace/.httpd.conf.d/a.conf"')
+    expect(apacheConfig({ ...input, hasRules: true })).not.toContain('FallbackResource')
   })
 })
