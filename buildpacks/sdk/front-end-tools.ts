@@ -59,24 +59,15 @@ export const frontEndTools: readonly FrontEndTool[] = [
     hashed: ['assets'],
     below: /\bvuepress\s+build\s+([\w./-]+)/,
   },
-  {
-    package: 'rspress',
+  ...['rspress', '@rspress/core'].map(name => ({
+    package: name,
     name: 'Rspress',
     build: 'rspress build',
     output: 'doc_build',
     hashed: ['static'],
     configs: ['rspress.config'],
     named: outDir,
-  },
-  {
-    package: '@rspress/core',
-    name: 'Rspress',
-    build: 'rspress build',
-    output: 'doc_build',
-    hashed: ['static'],
-    configs: ['rspress.config'],
-    named: outDir,
-  },
+  })),
   {
     package: '@observablehq/framework',
     name: 'Observable Framework',

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { BaleError } from '../errors.ts'
+import { isTable } from '../spec/read.ts'
 import type { ImageConfig } from './config.ts'
 import { type Digest, isDigest } from './digest.ts'
 import { parseJson } from './json.ts'
@@ -18,7 +19,7 @@ const maxEntries = 1000
 export function parseManifest(bytes: Uint8Array, where: string): Manifest | Index {
   const value = parseJson(bytes, where)
   const bad = (why: string, fix?: string) => new BaleError('input', why, { where, fix })
-  if (!isRecord(value)) throw bad('is not a JSON object')
+  if (!isTable(value)) throw bad('is not a JSON object')
   if (value.schemaVersion === 1 || 'fsLayers' in value) {
     throw bad('is a manifest of schema 1, which is obsolete', 'push the image again with a current tool')
   }
@@ -89,10 +90,6 @@ const variantOf = (p: Platform | undefined) => p?.variant ?? defaultVariants.get
 const versionFits = (offer: Platform | undefined, wanted: Platform) =>
   wanted['os.version'] === undefined || offer?.['os.version'] === wanted['os.version']
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /**
  * An object with these fields and possibly others, but none that differs from them only by case: Go's JSON parser takes
  * `Layers` for `layers`, so registries and engines would see another image (R32).
@@ -106,7 +103,7 @@ function object<const Entries extends v.ObjectEntries>(entries: Entries) {
       : `has the key ${quote(key)}, which is spelt "${byLowerCase.get(key.toLowerCase())}"`
   }
   return v.pipe(
-    v.custom<Record<string, unknown>>(isRecord, 'is not an object'),
+    v.custom<Readonly<Record<string, unknown>>>(isTable, 'is not an object'),
     v.check(
       value => twinOf(value) === undefined,
       issue => twinOf(issue.input) ?? '',
@@ -131,11 +128,11 @@ const list = <Schema extends v.GenericSchema>(item: Schema) =>
   )
 const strings = v.array(text, 'is not a list of strings')
 const stringMap = v.custom<Record<string, string>>(
-  value => isRecord(value) && Object.values(value).every(entry => typeof entry === 'string'),
+  value => isTable(value) && Object.values(value).every(entry => typeof entry === 'string'),
   'is not an object of strings',
 )
 const objectMap = v.custom<Record<string, object>>(
-  value => isRecord(value) && Object.values(value).every(isRecord),
+  value => isTable(value) && Object.values(value).every(isTable),
   'is not an object of objects',
 )
 const digest = v.custom<Digest>(isDigest, issue => `${quote(issue.input)} is not sha256: and 64 hex digits`)

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { BaleError, isErrno } from '../../errors.ts'
+import { isTable } from '../../spec/read.ts'
 import type { Credential } from '../credentials.ts'
 import { decodeBasic } from './basic.ts'
 import { valueFor } from './scopes.ts'
@@ -29,11 +30,11 @@ export async function readDockerConfig(path: string, warn?: Warn): Promise<Docke
   } catch {
     throw bad('is not JSON')
   }
-  if (!isRecord(value)) throw bad('is not a JSON object')
+  if (!isTable(value)) throw bad('is not a JSON object')
   const { credsStore } = value
   const entries = (key: 'auths' | 'credHelpers'): Map<string, unknown> => {
     const object = value[key] ?? {}
-    if (!isRecord(object)) throw bad(`${key} is not an object`)
+    if (!isTable(object)) throw bad(`${key} is not an object`)
     return new Map(Object.entries(object))
   }
   const helpers = entries('credHelpers')
@@ -58,7 +59,7 @@ export function findAuth(auths: ReadonlyMap<string, unknown>, scope: string, whe
       where,
       fix: scope.includes('/') ? 'correct or remove this entry' : `run docker login ${scope}`,
     })
-  if (!isRecord(entry)) throw bad('is not an object')
+  if (!isTable(entry)) throw bad('is not an object')
   const text = (key: string): string => {
     const value = entry[key] ?? ''
     if (typeof value === 'string') return value
@@ -111,8 +112,4 @@ async function readUpTo(file: FileHandle, most: number): Promise<Buffer> {
     more = (await file.read(buffer, length, most - length)).bytesRead
   }
   return buffer.subarray(0, length)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

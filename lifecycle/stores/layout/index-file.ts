@@ -4,6 +4,7 @@ import type { Image } from '../../image/image.ts'
 import { type ImageIndex, descriptorOf, isImageIndex } from '../../image/image-index.ts'
 import { parseJson } from '../../image/json.ts'
 import type { Descriptor } from '../../image/manifest.ts'
+import { isTable } from '../../spec/read.ts'
 import { oci } from '../../image/media-types.ts'
 
 /**
@@ -25,9 +26,9 @@ export const emptyIndex: IndexFile = { schemaVersion: 2, mediaType: oci.index, m
 
 export function parseIndexFile(bytes: Uint8Array, where: string): IndexFile {
   const value = parseJson(bytes, where)
-  if (!isRecord(value)) throw new BaleError('input', 'is not a JSON object', { where })
+  if (!isTable(value)) throw new BaleError('input', 'is not a JSON object', { where })
   const { manifests } = value
-  if (!Array.isArray(manifests) || !manifests.every(isRecord)) {
+  if (!Array.isArray(manifests) || !manifests.every(isTable)) {
     throw new BaleError('input', 'is not a list of objects', { where: `${where} manifests` })
   }
   return { ...value, manifests }
@@ -39,7 +40,7 @@ export function formatIndexFile(index: IndexFile): Uint8Array {
 
 /** The name of an entry; empty if it has none. */
 export function nameOf(entry: Entry): string {
-  const name = isRecord(entry.annotations) ? entry.annotations[nameAnnotation] : undefined
+  const name = isTable(entry.annotations) ? entry.annotations[nameAnnotation] : undefined
   return typeof name === 'string' ? name : ''
 }
 
@@ -59,15 +60,11 @@ export function entryOf(content: Image | ImageIndex): Descriptor {
 /** The index with `name` for this entry and for no other. */
 export function withName(index: IndexFile, name: string, target: Descriptor | Entry): IndexFile {
   const { annotations, ...entry } = target
-  const kept = isRecord(annotations) ? annotations : {}
+  const kept = isTable(annotations) ? annotations : {}
   const named = name === '' ? { ...entry, annotations } : { ...entry, annotations: { ...kept, [nameAnnotation]: name } }
   return { ...index, manifests: [...withoutName(index, name).manifests, named] }
 }
 
 export function withoutName(index: IndexFile, name: string): IndexFile {
   return { ...index, manifests: index.manifests.filter(entry => nameOf(entry) !== name) }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
