@@ -12,7 +12,7 @@ export default tseslint.config(
       'test/apps/',
       'launcher/dist/',
       '**/*.wasm',
-      'lifecycle/layers/compression/deflate/deflate.ts',
+      'lifecycle/layers/compression/deflate/assembly/',
     ],
   },
   js.configs.recommended,

@@ -1,4 +1,4 @@
-// Compiles lifecycle/layers/compression/deflate/deflate.ts (AssemblyScript) to deflate.wasm beside it, unless that is up to date.
+// Compiles lifecycle/layers/compression/deflate/assembly (AssemblyScript) to deflate.wasm beside it, unless that is up to date.
 // The repository holds no binaries: npm's `prepare`, the tests and the bundle call this.
 //
 //   node scripts/build-deflate.mjs           compile if missing or stale
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const folder = join(root, 'lifecycle/layers/compression/deflate')
-const source = join(folder, 'deflate.ts')
+const sources = ['deflate.ts', 'huffman.ts'].map(name => join(folder, 'assembly', name))
 const wasm = join(folder, 'deflate.wasm')
 const compiler = join(root, 'node_modules/assemblyscript/package.json')
 
@@ -40,10 +40,10 @@ export async function buildDeflate({ bundle } = {}) {
 /** For vitest, as a globalSetup. */
 export const setup = () => buildDeflate()
 
-/** Newer than everything it is made from: the source, these options, the compiler. */
+/** Newer than everything it is made from: the sources, these options, the compiler. */
 async function isFresh() {
   const made = await modified(wasm)
-  const inputs = [source, fileURLToPath(import.meta.url), compiler]
+  const inputs = [...sources, fileURLToPath(import.meta.url), compiler]
   return made > Math.max(...(await Promise.all(inputs.map(modified))))
 }
 
@@ -53,7 +53,7 @@ async function compile() {
   const { main } = await import('assemblyscript/asc')
   const draft = `deflate.${process.pid}.wasm` // renamed when whole: two builds at once do no harm
   const options = '--optimizeLevel 3 --shrinkLevel 0 --noAssert --runtime stub --initialMemory 68 --maximumMemory 68'
-  const { error, stderr } = await main(['deflate.ts', '-o', draft, '--baseDir', folder, ...options.split(' ')])
+  const { error, stderr } = await main(['assembly/deflate.ts', '-o', draft, '--baseDir', folder, ...options.split(' ')])
   if (error) throw new Error(`deflate.ts does not compile: ${error.message}\n${stderr.toString()}`)
   await rename(join(folder, draft), wasm)
 }
