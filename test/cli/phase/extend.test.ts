@@ -77,6 +77,12 @@ describe.runIf(isRoot)('a build.Dockerfile', () => {
     expect(config.WorkingDir).toBe('/')
   })
 
+  it('finds programs of lists by the PATH of the Dockerfile', async () => {
+    const tree: Tree = { 'tools/tool': { script: 'echo "ran $*"' } }
+    const body = 'ENV PATH=ROOT/tools:$PATH\nRUN ["tool", "a"]\nSHELL ["sh", "-c"]\nRUN tool b'
+    expect((await applied(body, { tree })).printed).toEqual(['ran a', 'ran b'])
+  })
+
   it('ends where a directory cannot be made', async () => {
     for (const body of ['WORKDIR /proc/none/x', 'COPY a /proc/none/x'])
       expect(await failureOf(applied(body, { tree: { 'context/a': '' } }))).toMatchObject({ code: 'filesystem' })
@@ -181,6 +187,7 @@ COPY dir/file ROOT/there/link`,
     ['RUN <<EOF\ntrue\nEOF', 'here-documents are not applied'],
     ['COPY <<EOF ROOT/x\ntrue\nEOF', 'here-documents are not applied'],
     ['ENV A="b', 'a quote has no end'],
+    ['RUN ["not-there"]', 'not-there is in no directory of PATH'],
     ["USER ''", 'USER names nobody'],
     ['RUN touch ROOT/x\nCOPY . ROOT/x', 'x is no directory, and a directory would take its place'],
     ['COPY --from=other a b', '--from of COPY is not supported'],

@@ -5,6 +5,7 @@ import type { Reporter } from '../../../events.ts'
 import { makeDirectories } from '../../../files/directories.ts'
 import type { ContainerConfig } from '../../../image/config.ts'
 import { type Instruction, parseDockerfile } from '../../../spec/dockerfile.ts'
+import { findProgram } from '../../../processes/find-program.ts'
 import { runExecutable } from '../../../phases/run-executable.ts'
 import { copyFiles } from './copy.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'
@@ -132,13 +133,15 @@ async function run(instruction: Instruction, state: State, input: ApplyInput, si
   if (value.startsWith('--')) refuse(instruction, input, 'options of RUN are not supported')
   const argv = listOf(value) ?? [...state.shell, value]
   const { home, ...user } = await findAccount('/', state.user)
-  const [file = '', ...args] = argv
+  const [name = '', ...args] = argv
   const env = {
     PATH: defaultPath,
     HOME: home,
     ...input.env,
     ...Object.fromEntries([...state.args, ...state.env]),
   }
+  const file = name.includes('/') ? name : await findProgram(name, env.PATH)
+  if (file === undefined) return refuse(instruction, input, `${name} is in no directory of PATH`)
   const { reporter } = input
   reporter.event({ type: 'note', level: 'info', text: `RUN ${value}` })
   const exitCode = await runExecutable(
