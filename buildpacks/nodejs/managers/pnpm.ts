@@ -38,13 +38,16 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     restore: () => keep,
     create: async () => {},
   })
+  // The store is closed once scripts may run: what these install themselves, as in another folder, has a store of its own.
   const env = {
     ...(await toolEnv(job, tool.bin, temp)),
-    ...settings(store.path, join(temp, 'pnpm-cache')),
+    ...settings(join(temp, 'pnpm-store'), join(temp, 'pnpm-cache')),
     ...withoutWarnings(job),
   }
   const fix = outdatedLock(/OUTDATED_LOCKFILE|LOCKFILE_BREAKING|CONFIG_MISMATCH/, 'pnpm install', choice.lockFile)
-  const command = commandOf(context, 'pnpm', { cwd: root.path, env, fix })
+  const ofPackages = { ...env, ...asVariables({ store_dir: store.path }) }
+  const command = commandOf(context, 'pnpm', { cwd: root.path, env: ofPackages, fix })
+  const ofScripts = commandOf(context, 'pnpm', { cwd: root.path, env, fix })
   const frozen = choice.lockFile === undefined ? ['--no-lockfile'] : ['--frozen-lockfile']
   const filter = project.dir === '' || !project.isWorkspace ? [] : ['--filter', `{${project.dir}}...`, '--filter', '.']
   const dirs = ['', ...project.members.map(({ dir }) => dir)]
@@ -61,8 +64,8 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
       await command(['install', ...filter, ...frozen, ...which, '--ignore-scripts', '--reporter=append-only'])
     },
     async runInstallScripts() {
-      await command(['rebuild', '--pending'])
-      for (const script of ownInstallScripts(project)) await command(['--recursive', '--if-present', 'run', script])
+      await ofScripts(['rebuild', '--pending'])
+      for (const script of ownInstallScripts(project)) await ofScripts(['--recursive', '--if-present', 'run', script])
     },
     rebuild: async () => void (await command(['rebuild'])),
     runScript: (script, options) => runNamedScript(context, env, 'pnpm', script, options),

@@ -227,7 +227,7 @@ describe('pnpm', () => {
   it('X40 drops its store if a script of a package changed it', async () => {
     const { project, managers } = await projectOf(apps.pnpm)
     managers.packages[0] = { name: 'a', script: 'x' }
-    managers.onScript = env => writeFile(join(env['npm_config_store_dir'] ?? '', 'poisoned'), '')
+    managers.onScript = () => writeFile(join(project.layersDir, 'pnpm-store/poisoned'), '')
     const { output, layers } = await project.build()
     expect(output).toContain('the layer pnpm-store was changed after it was finished, at poisoned')
     expect(layers['pnpm-store']?.types.cache).toBe(false)
@@ -235,6 +235,23 @@ describe('pnpm', () => {
     managers.onScript = () => Promise.resolve()
     expect((await project.build()).layers['pnpm-store']?.types.cache).toBe(true)
     await expect(access(join(project.layersDir, 'pnpm-store/poisoned'))).rejects.toThrow('ENOENT')
+  })
+
+  it('gives scripts a store of their own, as that of the packages is closed: one may install in another folder', async () => {
+    const { project, managers } = await projectOf({
+      ...apps.pnpm,
+      'package.json': about({ scripts: { build: 'cd client && pnpm install', start: 'x' } }),
+    })
+    managers.packages[0] = { name: 'a', script: 'x' }
+    const stores: (string | undefined)[] = []
+    managers.onScript = env =>
+      Promise.resolve(void stores.push(env['npm_config_store_dir'], env['PNPM_CONFIG_STORE_DIR']))
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(stores.length).toBeGreaterThan(0)
+    const closed = join(project.layersDir, 'pnpm-store')
+    for (const store of stores)
+      expect([store, store === closed]).toEqual([expect.stringContaining('pnpm-store'), false])
   })
 
   it('is checked against Corepack’s digest', async () => {
