@@ -1,23 +1,13 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { bale, digestIn, root } from './helpers/bale.ts'
+import { bale, digestIn, inspect, root } from './helpers/bale.ts'
 import { type DockerRegistry, missing, startDockerRegistry } from './helpers/docker-registry.ts'
 import { type Available, suiteWith } from './helpers/skip.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { type Tree, writeTree } from './helpers/tree.ts'
 
 // Flags of pack, each with what it is there for: --creation-time, --previous-image, and `sbom download`.
-
-interface Inspected {
-  readonly digest: string
-  readonly created: string
-  readonly layers: readonly unknown[]
-}
-
-async function inspect(image: string): Promise<Inspected> {
-  return JSON.parse((await bale(['inspect', image, '--output', 'json'])).stdout) as Inspected
-}
 
 /** A buildpack whose layer says when it was made, and is made again only where no earlier image has it. */
 const keeper: Tree = {

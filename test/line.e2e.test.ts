@@ -2,21 +2,11 @@ import { existsSync } from 'node:fs'
 import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { bale, digestIn, root, serveAndAsk, startBale } from './helpers/bale.ts'
+import { bale, digestIn, inspect, root, serveAndAsk, startBale } from './helpers/bale.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { writeTree } from './helpers/tree.ts'
 
 const flask = join(root, 'examples', 'flask')
-
-interface Inspected {
-  readonly digest: string
-  readonly created: string
-  readonly layers: readonly unknown[]
-}
-
-async function inspect(image: string): Promise<Inspected> {
-  return JSON.parse((await bale(['inspect', image, '--output', 'json'])).stdout) as Inspected
-}
 
 describe('the line from source to a running image', () => {
   it('builds a Flask app, and the image serves its page', async () => {

@@ -8,7 +8,7 @@ import { copyImage } from '../lifecycle/stores/copy.ts'
 import { layoutStore } from '../lifecycle/stores/layout/store.ts'
 import { type Registry, openRegistry, registryStore } from '../lifecycle/stores/registry/store.ts'
 import type { ImageStore } from '../lifecycle/stores/store.ts'
-import { bale, digestIn, root } from './helpers/bale.ts'
+import { bale, digestIn, inspect, root } from './helpers/bale.ts'
 import { type DockerRegistry, missing, startDockerRegistry } from './helpers/docker-registry.ts'
 import { platform, sourceOf } from './helpers/images.ts'
 import { type Available, suiteWith } from './helpers/skip.ts'
@@ -43,9 +43,7 @@ suiteWith('an app in a registry', server, registryServer => {
     // The run image as it is published, and the app on it.
     const built = await bale(['build', 'bale-test-rebase', '--path', procfile, '--quiet'])
     expect(built.code, built.output).toBe(0)
-    const inspected = JSON.parse((await bale(['inspect', 'bale-test-rebase', '--output', 'json'])).stdout) as {
-      base: { name: string }
-    }
+    const inspected = await inspect('bale-test-rebase')
     const pushed = await bale(['image', 'push', inspected.base.name, `${host}/stacks/run:v1`])
     expect(pushed.code, pushed.output).toBe(0)
     const app = ['build', `${host}/team/app`, '--path', procfile, '--publish', '--quiet']

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { bale, digestIn, root } from './helpers/bale.ts'
+import { bale, digestIn, inspect, root } from './helpers/bale.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { readTree, writeTree } from './helpers/tree.ts'
 
@@ -15,10 +15,7 @@ describe('X33 an app with the name of the run image', () => {
   it('is refused before any work, and the run image stays', async () => {
     const dir = await temporaryDirectory()
     await writeTree(dir, { 'src/Procfile': 'web: true\n' })
-    const digestOfRunImage = async () => {
-      const { stdout } = await bale(['inspect', runImage, '--output', 'json'])
-      return (JSON.parse(stdout) as { digest: string }).digest
-    }
+    const digestOfRunImage = async () => (await inspect(runImage)).digest
     const before = digestIn(await bale(['build', 'bale-test-names', '--path', `${dir}/src`, '--quiet']))
     const digest = await digestOfRunImage()
     for (const args of [[runImage], ['bale-test-names', '--tag', runImage]]) {

@@ -55,6 +55,20 @@ export function startBale(args: readonly string[], options: Options = {}): Runni
 
 export const bale = (args: readonly string[], options: Options = {}): Promise<Ended> => startBale(args, options).ended
 
+interface Inspected {
+  readonly digest: string
+  readonly created: string
+  /** Bytes of its compressed layers, manifest and config. */
+  readonly size: number
+  readonly layers: readonly { readonly what: string; readonly digest: string; readonly size: number }[]
+  readonly base: { readonly name: string }
+}
+
+/** What `bale inspect` says of an image. */
+export async function inspect(image: string): Promise<Inspected> {
+  return JSON.parse((await bale(['inspect', image, '--output', 'json'])).stdout) as Inspected
+}
+
 /** The digest in `name@sha256:…`, which `--quiet` prints. */
 export function digestIn(ended: Ended): string {
   const match = /@(sha256:[0-9a-f]{64})/.exec(ended.stdout)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { extract } from 'tar-stream'
-import { bale } from './bale.ts'
+import { inspect } from './bale.ts'
 
 /** What an image of the local store holds, as another reader than ours sees it. */
 export interface ImageFiles {
@@ -17,14 +17,9 @@ export interface ImageFiles {
   readonly paths: readonly string[]
 }
 
-interface Inspected {
-  readonly size: number
-  readonly layers: readonly { readonly what: string; readonly digest: string; readonly size: number }[]
-}
-
 /** Reads the layers of an image in the local store (image-spec, layer.md, "Applying Changesets"). */
 export async function readImageFiles(image: string): Promise<ImageFiles> {
-  const { size, layers } = JSON.parse((await bale(['inspect', image, '--output', 'json'])).stdout) as Inspected
+  const { size, layers } = await inspect(image)
   const sizes = new Map<string, number>()
   for (const { digest } of layers) {
     for (const entry of await entriesOf(digest)) apply(sizes, entry)

@@ -1,26 +1,13 @@
-import { copyFile, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { nodejs } from '../../../buildpacks/nodejs/nodejs.ts'
 import { type Runner, spawnRunner } from '../../../buildpacks/sdk/command.ts'
 import type { Tree } from '../../../buildpacks/sdk/testing.ts'
 import { writeTree, type Tree as Made } from '../../helpers/tree.ts'
 import { openProject } from '../sdk/project.ts'
+import { bundledDir } from './bundled.ts'
 import { done, FakeNpm } from './fake-npm.ts'
-
-const source = join(import.meta.dirname, '../../../buildpacks/nodejs')
-
-async function bundledDir(): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'nodejs-'))
-  onTestFinished(() => rm(dir, { recursive: true }))
-  await copyFile(join(source, 'buildpack.toml'), join(dir, 'buildpack.toml'))
-  await mkdir(join(dir, 'npm/bin'), { recursive: true })
-  const about = { name: 'npm', version: '11.6.0', engines: { node: '^20.17.0 || >=22.9.0' } }
-  await writeFile(join(dir, 'npm/package.json'), JSON.stringify(about))
-  await writeFile(join(dir, 'npm/bin/npm-cli.js'), '')
-  return dir
-}
 
 interface Given {
   readonly packages: readonly string[]
