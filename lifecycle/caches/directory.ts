@@ -14,6 +14,7 @@ import { formatCacheMetadata, parseCacheMetadata } from '../spec/labels.ts'
 import type { Cache, CacheWriter } from './cache.ts'
 import { ChunkCache, extensions } from './chunk-cache.ts'
 import type { BlobInfoCache } from './blob-info-cache.ts'
+import { warnOf } from './warn.ts'
 
 export interface DirectoryCacheOptions {
   /** Reports something missing or damaged in the cache. The build goes on without it. */
@@ -48,10 +49,7 @@ const abandonedAfter = 24 * 3600_000
  */
 export function directoryCache(dir: string, options: DirectoryCacheOptions = {}): Cache {
   const description = `cache ${dir}`
-  const warn = (what: string, error: unknown): undefined => {
-    if (!(error instanceof BaleError)) throw error
-    options.onWarning?.(`${description}: ${what} cannot be used: ${error.message}`)
-  }
+  const warn = warnOf(description, options)
   return {
     description,
 

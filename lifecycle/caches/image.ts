@@ -9,6 +9,8 @@ import { contentTar } from '../layers/layer-tar.ts'
 import { formatCacheMetadata, labels, parseCacheMetadata } from '../spec/labels.ts'
 import type { ImageSink, ImageSource } from '../stores/store.ts'
 import type { Cache, CacheWriter } from './cache.ts'
+import { LastRead } from './last-read.ts'
+import { warnOf } from './warn.ts'
 
 /** The place of a cache image: usually a repository of a registry. */
 export interface CacheImageAt {
@@ -44,20 +46,8 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
   const { source, name } = at
   const now = options.now ?? Date.now
   const description = `cache image ${name}`
-  const warn = (what: string, error: unknown, signal?: AbortSignal): undefined => {
-    signal?.throwIfAborted()
-    if (!(error instanceof BaleError)) throw error
-    options.onWarning?.(`${description}: ${what} cannot be used: ${error.message}`)
-  }
-  let current: Promise<Image | undefined> | undefined
-  /** The current generation. Objects that were read from an earlier one stay as they were. */
-  const pull = (signal?: AbortSignal): Promise<Image | undefined> => {
-    const pulling = source.pull(name, options.platform, signal)
-    pulling.catch(() => {
-      if (current === pulling) current = undefined
-    })
-    return (current = pulling)
-  }
+  const warn = warnOf(description, options)
+  const current = new LastRead(signal => source.pull(name, options.platform, signal))
 
   return {
     description,
@@ -65,7 +55,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
     async metadata(signal) {
       signal?.throwIfAborted()
       try {
-        const image = await pull(signal)
+        const image = await current.again(signal)
         if (image === undefined) return undefined
         const label = labelOf(image.config, labels.cache)
         if (label === undefined) throw notCache()
@@ -83,7 +73,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
       signal?.throwIfAborted()
       try {
         if (!isDigest(diffId)) throw new BaleError('input', 'it is not a digest') // C05
-        const layer = cachedLayer(await (current ?? pull(signal)), diffId)
+        const layer = cachedLayer(await current.get(signal), diffId)
         if (layer === undefined) throw new BaleError('input', 'it is not there')
         const tar = contentTar(layer, signal) // what it is stored as, the registry's store checks
         if (tar === undefined) throw new BaleError('input', `it has an unknown media type: ${layer.mediaType}`)
@@ -95,7 +85,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
 
     async begin(signal) {
       signal?.throwIfAborted()
-      const previous = await pull(signal).catch((error: unknown) => {
+      const previous = await current.again(signal).catch((error: unknown) => {
         signal?.throwIfAborted()
         // Damaged or unreadable. If it cannot be written either, writing reports that.
         if (error instanceof BaleError) return undefined
@@ -106,7 +96,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
       const expiry = (): Record<string, string> =>
         timeToLive === undefined ? {} : { [expiryLabel]: String(now() + timeToLive) }
       return imageCacheWriter(at, { platform, expiry }, previous, image => {
-        current = Promise.resolve(image)
+        current.set(image)
       })
     },
   }

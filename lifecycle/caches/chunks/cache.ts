@@ -8,7 +8,9 @@ import type { LayerSource } from '../../image/layer.ts'
 import { verified } from '../../layers/compression/verify.ts'
 import { formatCacheMetadata, parseCacheMetadata } from '../../spec/labels.ts'
 import type { Cache, CacheWriter } from '../cache.ts'
+import { LastRead } from '../last-read.ts'
 import type { ObjectStorage } from '../storage/storage.ts'
+import { warnOf } from '../warn.ts'
 import { type Chunk, type Generation, formatGeneration, maxGeneration, parseGeneration } from './generation.ts'
 import { largestChunk, splitTar } from './split.ts'
 
@@ -43,23 +45,12 @@ export function chunkedCache(storage: ObjectStorage, name: string, options: Chun
   const now = options.now ?? Date.now
   const key = generationKey(name)
   const damaged = new Set<Digest>() // diffIDs, and digests of chunks
-  const warn = (what: string, error: unknown, signal?: AbortSignal): undefined => {
-    signal?.throwIfAborted()
-    if (!(error instanceof BaleError)) throw error
-    options.onWarning?.(`${description}: ${what} cannot be used: ${error.message}`)
-  }
-  let current: Promise<Generation | undefined> | undefined
-  const load = (signal?: AbortSignal): Promise<Generation | undefined> => {
-    const loading = (async () => {
-      const bytes = await storage.get(key, maxGeneration, signal)
-      const generation = bytes && parseGeneration(bytes)
-      return generation?.expires !== undefined && generation.expires <= now() ? undefined : generation
-    })()
-    loading.catch(() => {
-      if (current === loading) current = undefined
-    })
-    return (current = loading)
-  }
+  const warn = warnOf(description, options)
+  const current = new LastRead(async signal => {
+    const bytes = await storage.get(key, maxGeneration, signal)
+    const generation = bytes && parseGeneration(bytes)
+    return generation?.expires !== undefined && generation.expires <= now() ? undefined : generation
+  })
 
   return {
     description,
@@ -67,7 +58,7 @@ export function chunkedCache(storage: ObjectStorage, name: string, options: Chun
     async metadata(signal) {
       signal?.throwIfAborted()
       try {
-        const generation = await load(signal)
+        const generation = await current.again(signal)
         return generation && parseCacheMetadata(generation.metadata, description)
       } catch (error) {
         return warn('its metadata', error, signal)
@@ -78,11 +69,11 @@ export function chunkedCache(storage: ObjectStorage, name: string, options: Chun
       signal?.throwIfAborted()
       try {
         if (!isDigest(diffId)) throw new BaleError('input', 'it is not a digest') // C05
-        const chunks = (await (current ?? load(signal)))?.layers.get(diffId)
+        const chunks = (await current.get(signal))?.layers.get(diffId)
         if (chunks === undefined) throw new BaleError('input', 'it is not there')
         const onDamage = (digest: Digest): void => {
           damaged.add(digest)
-          current = undefined
+          current.forget()
         }
         return readLayer(storage, diffId, chunks, onDamage, signal)
       } catch (error) {
@@ -92,7 +83,7 @@ export function chunkedCache(storage: ObjectStorage, name: string, options: Chun
 
     async begin(signal) {
       signal?.throwIfAborted()
-      const previous = await load(signal).catch((error: unknown) => {
+      const previous = await current.again(signal).catch((error: unknown) => {
         signal?.throwIfAborted()
         if (error instanceof BaleError && error.code === 'input') return undefined
         throw error
@@ -101,7 +92,7 @@ export function chunkedCache(storage: ObjectStorage, name: string, options: Chun
       await storage.put('format', Buffer.from('bale cache 1\n'), signal)
       return new ChunkedCacheWriter(storage, { ...options, now, previous, damaged }, async generation => {
         await storage.put(key, formatGeneration(generation))
-        current = undefined // it is read again by whoever wants it
+        current.forget()
       })
     },
   }
