@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
@@ -10,11 +10,16 @@ import { join } from 'node:path'
 export async function findProgram(name: string, path: string): Promise<string | undefined> {
   const dirs = path.split(':').filter(Boolean)
   for (const program of name.includes('/') ? [name] : dirs.map(dir => join(dir, name))) {
-    const found = await access(program, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (found) return program
+    if (await isExecutable(program)) return program
   }
   return undefined
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK)
+    return (await stat(path)).isFile()
+  } catch {
+    return false
+  }
 }
