@@ -159,13 +159,13 @@ export function exactVersion({ ranges }: VersionRequest): string | undefined {
   return fits ? version : undefined
 }
 
-/** True if a version will do, which is no prerelease unless one is asked for. */
+/** True if a version satisfies the request; a prerelease only does if one is asked for. */
 export function satisfies({ ranges }: VersionRequest, version: string): boolean {
   return ranges.every(range => semver.satisfies(version, range))
 }
 
 /**
- * The newest version that will do.
+ * The newest version that satisfies the request.
  * @param published versions as Go writes them
  * @throws BuildpackError if there is none, naming the newest there is
  */

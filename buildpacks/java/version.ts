@@ -33,7 +33,7 @@ type Env = Readonly<Record<string, string>>
 
 /**
  * The major version of Java for an application. A setting is fulfilled or refused. What a file asks for is fulfilled, or by the
- * next newer version with a warning, which runs what older versions run. A build's release or target is the oldest version that will do,
+ * next newer version with a warning, which runs what older versions run. A build's release or target is the oldest version allowed,
  * of those that Debian 13 itself has, unless the wrapper's Gradle runs on none of these.
  * @throws BuildpackError for a setting, or a version that is newer than all
  */

@@ -18,7 +18,7 @@ const ltsLines: Readonly<Record<string, number>> = {
   jod: 22,
   krypton: 24,
 }
-/** What an application gets that asks for nothing, and the line that is preferred among those that will do. */
+/** The line for an application that asks for none, preferred where several satisfy a request. */
 export const currentLts = Math.max(...Object.values(ltsLines))
 
 /** A version as somebody asked for it, and where: `>=22` in `package.json engines.node`. */

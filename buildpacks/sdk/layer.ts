@@ -78,7 +78,7 @@ export interface LayerRoom {
   readonly seals: Seals
 }
 
-/** Restores the layer of an earlier build if it will do, and creates it otherwise. */
+/** Restores the layer of an earlier build if it is still valid, and creates it otherwise. */
 export async function provideLayer<K extends LayerKey>(
   room: LayerRoom,
   name: string,

@@ -15,7 +15,7 @@ export interface RegistryOptions {
   readonly credentials: Credentials
   /** See `unusedLogin`: for the advice to those who have no credentials. */
   readonly unusedLogin?: string | undefined
-  /** Certificates are not checked, and http will do. `mayLackTls` tells which hosts may use http without this. */
+  /** Certificates are not checked, and http is allowed. `mayLackTls` tells which hosts may use http without this. */
   readonly insecure?: boolean
   /** Certificates are not checked. */
   readonly unverified?: boolean
