@@ -88,7 +88,7 @@ function withBuildOptions(command: Command): Command {
     .option('--sub-path <dir>', 'a directory of the source, in place of all of it')
     .option('-B, --builder <builder>', "a builder image, a builder.toml, or a directory with one (default: Bale's own)")
     .addOption(
-      new Option('--lifecycle <whose>', 'whose detector and builder run in a builder image')
+      new Option('--lifecycle <whose>', 'whose detector and builder run in a builder image: Bale’s or its own')
         .choices(['bale', 'builder'])
         .default('bale'),
     )
@@ -119,7 +119,7 @@ function withBuildOptions(command: Command): Command {
     .option('--gid <number>', "the group of that user (default: the builder's)")
     .option(
       '--insecure-registry <host>',
-      'a registry, with its port, that may do without TLS or with a certificate that nobody knows (repeatable)',
+      'a registry, with its port, that may use http or an untrusted certificate (repeatable)',
       collect,
     )
     .option('--retry <count>', 'how many more times a request to a registry is tried (default: 4)')
@@ -136,8 +136,8 @@ function withBuildOptions(command: Command): Command {
       'when detect or build fails: a shell in its sandbox, with the variables of the buildpack that failed',
     )
     .option('--sbom-output-dir <dir>', 'write the bills of materials there')
-    .option('--clear-cache', 'forget what earlier builds of this image left')
-    .option('--cache-image <image>', 'keep what the next build can reuse in a registry, instead of on this machine')
+    .option('--clear-cache', 'delete the cache of this image on this machine and read no shared one')
+    .option('--cache-image <image>', 'keep the build cache in this image in a registry, instead of on this machine')
     .option(
       '--cache-from <location>',
       'a cache that machines share, read when this machine has none: type=registry, local, s3, http or redis (repeatable)',
@@ -145,7 +145,7 @@ function withBuildOptions(command: Command): Command {
     )
     .option(
       '--cache-to <location>',
-      'such a cache to write: …,mode=min|max,ttl=7d; it may fail, except with …,required (repeatable)',
+      'a shared cache to write: …,mode=min|max,ttl=7d; failing to write it is a warning, or with …,required an error (repeatable)',
       collect,
     )
     .addOption(
@@ -226,7 +226,7 @@ export function addRebase(program: Command, run: Run): void {
   const command = program
     .command('rebase')
     .argument('[image]', 'an image that was built by buildpacks, named as for build')
-    .description('Put an image on the newest version of its run image, without building it again.')
+    .description('Replace the run image of an image by its newest version, without building again.')
     .option('--on <cluster>', 'every such image that workloads of a namespace run: kubernetes[:CONTEXT][/NAMESPACE]')
     .option('--selector <labels>', 'with --on: only workloads with these labels, as kubectl takes them')
     .option('--run-image <image>', 'another run image (default: the one that it was built on)')

@@ -5,7 +5,7 @@ import { examples, type Run, withOutput } from './options.ts'
 // What lies on this machine: `bale cache …` and `bale stack …`.
 
 export function addCache(program: Command, run: Run): void {
-  const group = program.command('cache').description('What builds and runs leave for the next ones.')
+  const group = program.command('cache').description('Caches of builds and runs: list and prune them.')
   const output = () =>
     new Option('--output <format>', 'for people or for programs').choices(['human', 'json']).default('human')
   const caches = async () => import('./commands/cache.ts')

@@ -11,7 +11,7 @@ export function addRegistry(program: Command, run: Run): void {
   withOutput(program.command('login'))
     .argument('[registry]', 'host and port (default: Docker Hub)')
     .description(
-      "Keep a password for a registry, where Docker keeps it: DOCKER_CONFIG's config.json, or a helper that it names.",
+      "Store a password for a registry where Docker does: DOCKER_CONFIG's config.json, or a helper that it names.",
     )
     .requiredOption('-u, --username <name>', 'the user name')
     .option('-p, --password <password>', 'visible to others on this machine: prefer --password-stdin')
@@ -22,7 +22,7 @@ export function addRegistry(program: Command, run: Run): void {
     })
   withOutput(program.command('logout'))
     .argument('[registry]', 'host and port (default: Docker Hub)')
-    .description('Forget the password for a registry.')
+    .description('Delete the stored password for a registry.')
     .action(async (host: string | undefined, options: GlobalOptions) => {
       await run(options, async context => (await logins()).logoutCommand(context, host))
     })
@@ -50,7 +50,7 @@ function addManifest(program: Command, run: Run): void {
     .argument('<images...>', 'images, or indexes whose images are taken')
     .description('Make an index of images.')
     .addOption(format())
-    .option('--insecure', 'the registries may do without TLS')
+    .option('--insecure', 'the registries may use http or an untrusted certificate')
     .option('--publish', 'push to the registry that the name means')
     .action(async (index: string, images: string[], options: GlobalOptions) => {
       await run(options, async context => (await manifests()).createCommand(context, index, images, options))
@@ -83,7 +83,7 @@ function addManifest(program: Command, run: Run): void {
     .argument('<index>', 'an index in the local store')
     .description('Push an index and its images to the registry that its name means.')
     .addOption(format())
-    .option('--insecure', 'the registry may do without TLS')
+    .option('--insecure', 'the registry may use http or an untrusted certificate')
     .option('-p, --purge', 'remove it from the local store afterwards')
     .action(async (index: string, options: GlobalOptions) => {
       await run(options, async context => (await manifests()).pushCommand(context, index, options))
