@@ -9,7 +9,7 @@ import { ZipFile as ZipWriter } from 'yazl'
 import { withZip } from './archive.ts'
 
 /**
- * Writes each archive in `dir` anew that tools made since `start`: entries in the order of their names, at one time. Old tools write when
+ * Rewrites each archive in `dir` that tools made since `start`: entries sorted by name, with one time. Old tools write when
  * and in which order they found the files: Maven's jar plugin before 3.2, which Debian's Maven and older wrappers take by default. Archives
  * of others keep their bytes.
  */

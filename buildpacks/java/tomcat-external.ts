@@ -14,7 +14,7 @@ const uriSetting = 'BP_TOMCAT_EXT_CONF_URI'
 const digestSetting = 'BP_TOMCAT_EXT_CONF_SHA256'
 const stripSetting = 'BP_TOMCAT_EXT_CONF_STRIP'
 
-/** @throws BuildpackError for a setting that is none, or an archive without its digest: the same build would give another image */
+/** @throws BuildpackError for an invalid setting, or an archive without its digest: the same build would give another image */
 export function externalConfiguration(env: BuildContext['env']): ExternalConfiguration | undefined {
   const uri = firstSetting(env, uriSetting)?.value
   if (uri === undefined) return undefined

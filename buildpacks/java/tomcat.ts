@@ -24,7 +24,7 @@ export interface Tomcat {
 
 /**
  * What the settings say of the servlet container, before anything is installed.
- * @throws BuildpackError for another container, or a version that is none
+ * @throws BuildpackError for another container, or an invalid version
  */
 export function checkTomcatSettings(env: Env): void {
   const server = firstSetting(env, 'BP_JAVA_APP_SERVER')

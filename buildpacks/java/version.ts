@@ -25,7 +25,7 @@ export interface ChosenVersion {
   readonly major: Major
   /** Why, for people. */
   readonly why: string
-  /** What asks for a version that is not to be had, and gets a newer one. */
+  /** The request for a version that is not available; a newer one is used instead. */
   readonly instead?: VersionRequest
 }
 

@@ -62,7 +62,7 @@ export interface OwnSettings {
   /** Those of .php.ini.d. */
   readonly files: readonly OwnIni[]
   readonly extensions: readonly ExtensionRequest[]
-  /** Lines of the php.ini at the top that load what is not to be had: `php.ini:3 extension=php_gd2.dll`. */
+  /** Lines of the php.ini at the top that load an extension that is not available: `php.ini:3 extension=php_gd2.dll`. */
   readonly lost: readonly string[]
   /** What the last of them says of PHP's memory limit. */
   readonly memoryLimit: string | undefined

@@ -42,7 +42,7 @@ export interface ServerInput {
 
 /**
  * The one of BP_PHP_SERVER; Apache for a Procfile that starts Heroku's; else nginx.
- * @throws BuildpackError for a server that is none
+ * @throws BuildpackError for an unknown server
  */
 export async function chosenServer({ app, env }: Pick<BuildContext, 'app' | 'env'>): Promise<Server> {
   const setting = firstSetting(env, 'BP_PHP_SERVER')

@@ -26,7 +26,7 @@ const typeOf = (kind: Kind) => `php-${kind}-session`
 /**
  * A binding of the type `php-redis-session` (with the keys host, port, username, password) or `php-memcached-session` (servers, username, password),
  * as Paketo has them. Nothing of it gets into the image, which reads the binding where it runs, and does not start without one.
- * @throws BuildpackError for a host that is none
+ * @throws BuildpackError for an invalid host
  */
 export async function findSessions(
   context: Pick<Context, 'env' | 'platformDir' | 'log'>,

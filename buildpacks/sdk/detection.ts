@@ -30,7 +30,7 @@ export interface Detection {
 
 /**
  * Weighs the evidence of all languages, so that every buildpack comes to the same answer whichever are tried first.
- * @throws BuildpackError if a setting names a language that is none
+ * @throws BuildpackError if a setting names an unknown language
  */
 export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const frontEnds = new FrontEnds()

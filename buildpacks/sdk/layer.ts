@@ -14,7 +14,7 @@ import { isTable } from './tables.ts'
 
 /**
  * What a layer's contents depend on, by the names that people know: `{ Node: '24.21.0', 'package-lock.json': 'sha256:…' }`.
- * It is kept beside the layer, and a layer whose key has changed is made anew.
+ * It is kept beside the layer, and a layer whose key has changed is created again.
  */
 export type LayerKey = Readonly<Record<string, string>>
 
@@ -55,8 +55,8 @@ export interface LayerContents {
 }
 
 /**
- * What came of it. `restored`: its directory came from the cache. `reused`: the image gets the layer of the previous
- * image, and there is no directory here. `created`: anew, and why.
+ * Where the layer comes from. `restored`: its directory came from the cache. `reused`: the image gets the layer of the previous
+ * image, and there is no directory here. `created`: made by this build, and why.
  */
 export type LayerState =
   { readonly state: 'restored' } | { readonly state: 'reused' } | { readonly state: 'created'; readonly reason: string }
