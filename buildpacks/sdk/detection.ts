@@ -1,8 +1,9 @@
 import { relative } from 'node:path'
-import type { App } from './app.ts'
+import { App } from './app.ts'
 import { composerPackages, usesComposerPackages } from './composer-packages.ts'
 import { BuildpackError } from './errors.ts'
 import { type Evidence, findEvidence, strengths } from './evidence.ts'
+import { findFrontEnd } from './front-end.ts'
 import { FrontEnds, namedProject } from './node-project.ts'
 import { type Language, languageNamed, languages, listed } from './languages.ts'
 import { mixAssets } from './mix-assets.ts'
@@ -148,7 +149,8 @@ export async function detectLanguage({ app, env }: { app: App; env: Env }, id: s
   const runtime = own.language.provides ?? id
   if (server.language.id === id) {
     const rest = found.filter(other => ![server, ...builders].some(({ language }) => language === other.language))
-    const reason = [`${own.language.name}: ${own.because}`, ...otherwise(rest)].join('\n')
+    const left = builders.length === 0 ? await unbuiltFrontEnd(app, id) : []
+    const reason = [`${own.language.name}: ${own.because}`, ...left, ...otherwise(rest)].join('\n')
     return { role: 'server', reason, plan: serverPlan(runtime, server, builders) }
   }
   if (builder) {
@@ -194,6 +196,22 @@ function serverPlan(runtime: string, { builtBy }: Evidence, builders: readonly E
 }
 
 const describe = ({ language, because }: Evidence) => `${language.name} (${because})`
+
+const frontEndFolders = ['frontend', 'front-end', 'client', 'web', 'webapp', 'ui']
+
+/** A front end in a folder beside a server in another language, whose files nobody makes: it may be deployed elsewhere, and is only told of. */
+async function unbuiltFrontEnd(app: App, server: string): Promise<string[]> {
+  if (server === 'nodejs' || server === 'static') return []
+  for (const folder of frontEndFolders) {
+    if (!(await app.has(`${folder}/package.json`))) continue
+    const frontEnd = await findFrontEnd(new App(app.at(folder)))
+    if (frontEnd === undefined || frontEnd.guessed || (await app.hasDirectory(`${folder}/${frontEnd.output}`))) continue
+    return [
+      `not built: the front end in ${folder}/ (${frontEnd.name}); BP_NODE_PROJECT_PATH=${folder} builds it for this server`,
+    ]
+  }
+  return []
+}
 
 /** What else fits, and how to choose it. */
 function otherwise(rest: readonly Evidence[]): string[] {

@@ -247,6 +247,18 @@ describe('the role of a language', () => {
   const roleOf = async (tree: Tree, id: string, env: Record<string, string> = {}) =>
     detectLanguage({ app: await appOf(tree), env }, id)
 
+  it('tells the server of a front end in a folder that nothing builds, and the setting that has it built', async () => {
+    const tree = { ...flask, 'frontend/package.json': viteJson, 'frontend/index.html': '' }
+    const hint = 'not built: the front end in frontend/ (Vite); BP_NODE_PROJECT_PATH=frontend builds it for this server'
+    expect((await roleOf(tree, 'python')).reason).toBe(`Python: requirements.txt and app.py\n${hint}`)
+    const env = { BP_NODE_PROJECT_PATH: 'frontend' }
+    expect(await weigh(tree, env)).toBe('nodejs+python')
+    expect((await roleOf(tree, 'python', env)).reason).not.toContain('not built')
+    // It is built already, or it is a server.
+    expect((await roleOf({ ...tree, 'frontend/dist/index.html': '' }, 'python')).reason).not.toContain('not built')
+    expect((await roleOf({ ...flask, 'client/package.json': startScript }, 'python')).reason).not.toContain('not built')
+  })
+
   it('is the server’s, with what else fits and how to choose it', async () => {
     const tree = { ...flask, 'package.json': startScript, 'main.go': '' }
     expect(await roleOf(tree, 'python')).toMatchObject({
