@@ -45,16 +45,20 @@ export const olderOffers = (language: string, versions: readonly DebianRelease[]
   return older.length === 0 ? undefined : `${older.join(' and ')}, where that alone is asked for`
 }
 
+/** Until when Debian LTS has fixes for security (wiki.debian.org/LTS). */
+const supportedUntil: Readonly<Record<string, string>> = { bookworm: 'June 2028' }
+
 /** A warning that a version is of an older release, and the way out. */
 export const warnOfOlder = (
-  log: BuildContext['log'],
+  log: Pick<BuildContext['log'], 'warning'>,
   language: string,
   { minor, older }: DebianRelease,
   usual: DebianRelease,
 ): void => {
   if (older === undefined) return
+  const until = supportedUntil[older]
   log.warning(
-    `${language} ${minor} is that of Debian's older release ${older}, which gets fixes for security alone`,
+    `${language} ${minor} is that of Debian's older release ${older}, which gets fixes for security alone${until === undefined ? '' : `, until ${until}`}`,
     `Ask for ${language} ${usual.minor} if the application runs on it.`,
   )
 }
