@@ -5,8 +5,8 @@ import { parseProjectDescriptor } from '../spec/project-descriptor.ts'
 import type { GlobalOptions } from './context.ts'
 
 /**
- * The name of an app for which none is given: that in project.toml, or that of the directory.
- * @throws BaleError 'usage' if that is no name of an image
+ * Returns the default name of an app: the name in project.toml, or the name of the directory.
+ * @throws BaleError 'usage' if that is not a valid image name
  */
 export async function appName({ path = '.', descriptor }: GlobalOptions): Promise<string> {
   const dir = resolve(path)

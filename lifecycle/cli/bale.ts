@@ -1,8 +1,8 @@
 import { runProgram } from './program.ts'
 
-// What is made stays writable for this user alone, whatever the shell's umask is.
+// Only this user may write to the files that Bale creates, whatever the shell's umask is.
 process.umask(process.umask() | 0o022)
-// Who reads only the beginning of a help text has what they wanted; a build has a listener of its own.
+// A reader of a help text may close the pipe early: that is no error. A build has its own listener.
 process.stdout.on('error', () => {})
 
 // No top-level await: the bundle is CommonJS, which starts sooner (scripts/bundle.mjs).

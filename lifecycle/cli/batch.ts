@@ -1,6 +1,6 @@
 export interface Batch {
   readonly write: (text: string) => void
-  /** Passes on what is held. */
+  /** Passes on the collected text. */
   readonly flush: () => void
 }
 
@@ -8,8 +8,8 @@ export interface Batch {
 const most = 64 * 1024
 
 /**
- * Puts texts that are written one after another into one write: a system call for each line is what most of the time goes into
- * when a build prints millions. Nothing is held once the running callback ends, so memory stays bounded (X42).
+* Joins texts that are written one after another into one write: when a build prints millions of lines, a system call for each
+ * line takes most of the time. Passes everything on when the running callback ends, so memory stays bounded (X42).
  */
 export function batch(pass: (text: string) => void): Batch {
   let held: string[] = []

@@ -6,7 +6,7 @@ import type { GlobalOptions } from './context.ts'
 import { collect, collectList, examples, outputOption, type Run, withOutput } from './options.ts'
 import { withPackOptions } from './pack-options.ts'
 
-// What makes images: `bale build`, `bale plan`, `bale executor` and `bale rebase`.
+// The commands that make images: `bale build`, `bale plan`, `bale executor` and `bale rebase`.
 
 export function addBuild(program: Command, run: Run): void {
   const command = withBuildOptions(program.command('build'))
@@ -69,7 +69,7 @@ export function addPlan(program: Command, run: Run): void {
   })
 }
 
-/** The argument and the options that say what is built, by what and for where. */
+/** Adds the argument and the options that choose the source, the buildpacks and the target of a build. */
 function withBuildOptions(command: Command): Command {
   return withPackOptions(command)
     .argument(
@@ -175,7 +175,7 @@ function withBuildOptions(command: Command): Command {
     .option('--log-timestamps', 'the time before each line')
 }
 
-/** Flags are kaniko's, so commander leaves them alone. */
+/** The command takes kaniko's flags, so commander does not parse them. */
 export function addExecutor(program: Command, run: Run): void {
   const command = program
     .command('executor')
@@ -193,7 +193,7 @@ export function addExecutor(program: Command, run: Run): void {
   })
 }
 
-/** What the first container of a build on a cluster runs. */
+/** Adds the command that the first container of a build on a cluster runs. */
 export function addSource(program: Command, run: Run): void {
   const command = program
     .command('source')
@@ -252,7 +252,7 @@ export function addRebase(program: Command, run: Run): void {
   })
 }
 
-/** Either an image or a cluster. @returns the cluster */
+/** Checks that either an image or a cluster is given. @returns the cluster */
 function checkFleet(image: string | undefined, { on, selector, tag = [] }: GlobalOptions): string | undefined {
   if (on === undefined && image === undefined)
     refuse('what is to be rebased is not said', 'IMAGE', 'name an image, or a cluster: --on kubernetes')

@@ -28,7 +28,7 @@ import {
 import { readPairs, readVariables } from './variables.ts'
 
 /**
- * Options of `bale build` and `bale plan` as those of a program. The source is there until they are disposed of.
+ * Converts the options of `bale build` and `bale plan` to those of the API. The source exists until the result is disposed of.
  * @throws BaleError
  */
 export async function buildOptionsOf(
@@ -41,7 +41,7 @@ export async function buildOptionsOf(
   return { options: { ...given, path: source.path }, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() }
 }
 
-/** The same without the source, which is not looked at. */
+/** The same options without the source, which is not read. */
 export async function withoutSource(
   context: CommandContext,
   named: string | undefined,
@@ -94,7 +94,7 @@ export async function withoutSource(
   }
 }
 
-/** The source as a directory. What is fetched for it goes when the build is over. */
+/** Returns the source as a directory. A fetched source is removed when the build ends. */
 async function openSource(
   { settings, env, signal }: CommandContext,
   { path, subPath }: GlobalOptions,
@@ -121,7 +121,7 @@ async function openSource(
   }
 }
 
-/** An archive is one by its name, as with pack; a repository of git by the end of its URL. */
+/** Recognises an archive by its name, as pack does, and a git repository by the end of its URL. */
 async function asContext(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined
   if (/^https?:\/\/.*\.git(#.*)?$/.test(path)) return `git+${path}`
@@ -131,7 +131,7 @@ async function asContext(path: string | undefined): Promise<string | undefined> 
   return `${ending === 'zip' ? 'zip' : 'tar'}://${path}`
 }
 
-/** A plain name goes to the Docker daemon where the user says so, for scripts that expect it there. */
+/** An image with a plain name goes to the Docker daemon if the user asks for that: some scripts expect it there. */
 function destinationOf(image: string, { docker, publish }: GlobalOptions, config: UserConfig): string {
   const wanted = docker === true || config.defaultDestination === 'docker'
   if (!wanted || publish === true || !isPlain(parseImageReference(image))) {
@@ -145,13 +145,13 @@ function destinationOf(image: string, { docker, publish }: GlobalOptions, config
   return `docker-daemon:${image}`
 }
 
-/** The settings of this machine with those of the command line and of `bale config`. */
+/** Merges the settings of this machine, of the command line and of `bale config`. */
 function settingsOf(
   { settings }: CommandContext,
   { creationTime, insecureRegistry, platform, retry }: GlobalOptions,
   { registryMirrors }: UserConfig,
 ): CommandContext['settings'] {
-  // Of several, each build has its own: see buildPlatforms.
+  // With several platforms, each build gets its own: see buildPlatforms.
   const [first, ...more] = parseBuildPlatforms(platform) ?? []
   const insecure = parseRegistries(insecureRegistry, '--insecure-registry')
   const mirrored = Object.entries(registryMirrors).map(([host, mirrors]) => {

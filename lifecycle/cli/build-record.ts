@@ -13,9 +13,9 @@ import { parseImageReference } from '../stores/transports.ts'
 import { renderLines } from './render/plain.ts'
 import { makeStyle } from './text.ts'
 
-// What `bale history` and `bale logs` know: each build tells it, whatever becomes of it.
+// Records each build, successful or not, for `bale history` and `bale logs`.
 
-/** The names of an image: of it, and of the app that it is a version of. */
+/** Returns the name of an image, and the name of the app that the image is a version of. */
 export function namesOf(text: string): { readonly image: string; readonly app: string } {
   const { transport, location, name, docker } = parseImageReference(text)
   if (docker !== undefined) {
@@ -27,13 +27,13 @@ export function namesOf(text: string): { readonly image: string; readonly app: s
   return { image: name === '' || name === place ? app : `${app}:${name}`, app }
 }
 
-/** What a build gives; one on a cluster has the report alone. */
+/** The result of a build. A build on a cluster has only the report. */
 interface Recordable {
   readonly report: Report
   readonly image?: Image
 }
 
-/** Runs a build, and records it. What cannot be recorded is no failure of the build. */
+/** Runs a build, and records it. A failure to record does not fail the build. */
 export async function recorded<Result extends Recordable>(
   options: BuildOptions,
   build: (options: BuildOptions) => Promise<Result>,
@@ -77,7 +77,7 @@ function topLayerOf({ image }: Recordable): string | undefined {
   return label === undefined ? undefined : parseLayersMetadata(label, labels.lifecycle).runImage?.topLayer
 }
 
-/** Characters of what a build printed: the last ones. */
+/** How many characters to keep of a build's output: the last ones. */
 const longestLog = 128 * 1024
 
 function listen(reporter: Reporter | undefined) {

@@ -14,7 +14,7 @@ function* completionsOf(command: Command, path: readonly string[] = []): Generat
   for (const child of command.commands) yield* completionsOf(child, [...path, child.name()])
 }
 
-/** A script that completes commands and options, and files elsewhere. */
+/** Writes a script that completes commands and options, and file names in all other places. */
 export function writeCompletion(program: Command, shell: string): string {
   const all = [...completionsOf(program)]
   if (shell === 'fish') return fish(all)
@@ -25,7 +25,7 @@ export function writeCompletion(program: Command, shell: string): string {
 const casesOf = (all: readonly Completions[]): string =>
   all.map(({ path, words }) => `    '${path}') words='${words.join(' ')}' ;;`).join('\n')
 
-/** Works where it is sourced, and as the file `_bale` in a directory of fpath, whose first call is a completion. */
+/** The script can be sourced, or be the file `_bale` in a directory of fpath; zsh then first calls it to complete. */
 function zsh(all: readonly Completions[]): string {
   return `#compdef bale
 # zsh completion of bale

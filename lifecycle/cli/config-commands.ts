@@ -71,7 +71,7 @@ export function addConfig(program: Command, run: Run): void {
     })
 }
 
-/** `add`, `remove` and `list` of a kind of mirrors. */
+/** Adds the commands `add`, `remove` and `list` for one kind of mirrors. */
 function addMirrors(
   group: Command,
   run: Run,

@@ -9,15 +9,15 @@ import type { Env } from '../stores/settings.ts'
 
 export type Mirrors = Readonly<Record<string, readonly string[]>>
 
-/** What `bale config` sets for all commands of a user. */
+/** The settings of `bale config`, for all commands of a user. */
 export interface UserConfig {
   readonly defaultBuilder?: string | undefined
   readonly pullPolicy?: PullPolicy | undefined
   /** Where plain names go: to the local store, or to the Docker daemon. */
   readonly defaultDestination?: 'store' | 'docker' | undefined
-  /** More names of run images, tried before the builder's. */
+  /** Additional names of run images, tried before the builder's. */
   readonly runImageMirrors: Mirrors
-  /** Places that are asked for run images and builders before the registry with that host: `HOST[:PORT][/PATH]`. */
+  /** For each registry host, mirrors to try first for run images and builders: `HOST[:PORT][/PATH]`. */
   readonly registryMirrors: Mirrors
 }
 

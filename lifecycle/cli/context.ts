@@ -126,14 +126,14 @@ export interface CommandContext {
   readonly color: boolean
   /** The command's own result; events go to the reporter. */
   print(text: string): void
-  /** Leaves signals to a program that this command runs. */
+  /** From then on, the program that this command runs handles signals. */
   releaseSignals(): void
   close(): Promise<void>
 }
 
 export function makeContext(options: GlobalOptions, process: ProgramProcess): CommandContext {
   const { stdout, env } = process
-  // A result for programs stands alone on standard output.
+  // Standard output contains only the result if a program reads it.
   const stream = (options.output ?? 'human') === 'human' ? stdout : process.stderr
   const isColored = ({ isTTY }: { readonly isTTY?: boolean }): boolean =>
     options.color !== false && isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
@@ -168,7 +168,7 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
     signal: interrupt.signal,
     color: isColored(stdout),
     print(text) {
-      void reporter.close() // a result stands on a line of its own, not behind a bar
+      void reporter.close() // the result starts on its own line, not after a progress bar
       flush()
       stdout.write(`${text}\n`)
     },
@@ -226,6 +226,6 @@ function onInterrupt(process: ProgramProcess): { signal: AbortSignal; dispose: (
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const signal of signals) process.once(signal, stop)
   process.stdout.on('error', (error: Error) => abort.abort(unheard(error)))
-  process.stderr.on('error', () => {}) // there is nowhere left to complain
+  process.stderr.on('error', () => {}) // no output is left for an error message
   return { signal: abort.signal, dispose: () => signals.forEach(signal => process.removeListener(signal, stop)) }
 }

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { GlobalOptions } from './context.ts'
 import { collect, examples, outputOption, type Run, withOutput } from './options.ts'
 
-// What is done with images: `bale run`, `bale inspect` and `bale image …`.
+// The commands that use images: `bale run`, `bale inspect` and `bale image …`.
 
 type RunFlags = Omit<GlobalOptions, 'publish'> & { readonly publish?: readonly string[] }
 

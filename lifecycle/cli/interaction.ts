@@ -5,8 +5,8 @@ import type { CommandContext } from './context.ts'
 import { renderError } from './render/error.ts'
 
 /**
- * The shell of `bale build --interactive`.
- * @throws BaleError 'usage' where nobody could type into one
+ * Returns the shell settings of `bale build --interactive`.
+ * @throws BaleError 'usage' if no user could type into a shell
  */
 export function interactionOf(context: CommandContext): Interaction {
   if (!isatty(0) || !isatty(1))

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { GlobalOptions } from './context.ts'
 import { examples, type Run, withOutput } from './options.ts'
 
-// What lies on this machine: `bale cache …` and `bale stack …`.
+// The commands for data on this machine: `bale cache …` and `bale stack …`.
 
 export function addCache(program: Command, run: Run): void {
   const group = program.command('cache').description('Caches of builds and runs: list and prune them.')

@@ -10,7 +10,7 @@ export interface ManPage {
   readonly text: string
 }
 
-/** A page for each command, from the definitions that make its help: what `--help` says and no more. */
+/** Writes a page for each command from the definitions of its help. A page has the same content as `--help`. */
 export function writeManPages(program: Command): ManPage[] {
   return [...commandsOf(program, [])].map(({ command, words }) => ({
     file: `${words.join('-')}.1`,
@@ -20,7 +20,7 @@ export function writeManPages(program: Command): ManPage[] {
 
 interface Named {
   readonly command: Command
-  /** Those that a user writes: `bale`, `image`, `ls`. */
+  /** The words of the command line: `bale`, `image`, `ls`. */
   readonly words: readonly string[]
 }
 
@@ -39,7 +39,7 @@ function pageOf(command: Command, words: readonly string[]): string {
   const related = [...words.slice(1).map((_, n) => words.slice(0, n + 1)), ...children.map(c => [...words, c.name()])]
   return [
     `.TH ${[name.toUpperCase(), '1', '', `bale ${baleVersion}`, 'Bale'].map(quoted).join(' ')}`,
-    '.nh', // a word cut in two cannot be searched for
+    '.nh', // a hyphenated word cannot be searched for
     '.SH NAME',
     `${roff(name)} \\- ${roff(withoutStop(summaryOf(command)))}`,
     '.SH SYNOPSIS',
@@ -69,7 +69,7 @@ function section<Item>(title: string, items: readonly Item[], describe: (item: I
   return entries.length === 0 ? [] : [`.SH ${title}`, ...entries]
 }
 
-/** What stands below the options in the help: commander keeps it in listeners of an event, as its types do not say. */
+/** The text below the options in the help. commander keeps it in listeners of an event, which its types do not show. */
 function examplesOf(command: Command): string[] {
   let text = ''
   ;(command as Command & Pick<EventEmitter, 'emit'>).emit('afterHelp', {
@@ -92,7 +92,7 @@ const withoutStop = (text: string): string => text.replace(/\.$/, '')
 
 const quoted = (text: string): string => `"${roff(text)}"`
 
-/** Text as roff prints it: hyphens that can be copied, and no line that begins like a request. */
+/** Escapes text for roff: hyphens stay copyable, and no line begins like a roff request. */
 function roff(text: string): string {
   return text
     .replaceAll('\\', '\\e')

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { CommandContext, GlobalOptions } from './context.ts'
 
-// What the definitions of commands share.
+// Helpers for the definitions of commands.
 
 /** What a command does; a number is its exit status. */
 export type Action = (context: CommandContext) => Promise<number | void>
@@ -15,7 +15,7 @@ export const examples = (...lines: string[]): string => `\nExamples:\n${lines.ma
 /** For an option that may be repeated. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
-/** The same where a value may be several with commas, which no name of an image has. */
+/** The same, where a value may be a list separated by commas. No image name contains a comma. */
 export const collectList = (value: string, before: string[] = []): string[] => [
   ...before,
   ...value.split(',').map(part => part.trim()),

@@ -3,9 +3,9 @@ import { BaleError } from '../errors.ts'
 import type { GlobalOptions } from './context.ts'
 import { collect } from './options.ts'
 
-// What scripts for pack say that Bale does otherwise, or does not need. Help texts leave them out.
+// pack's options that Bale names differently or does not need, so that scripts for pack work. Help texts leave them out.
 
-/** Options of pack's that change nothing here, and why. */
+/** pack's options that have no effect in Bale, and why. */
 const without: readonly (readonly [flags: string, key: keyof GlobalOptions, why: string])[] = [
   ['--trust-builder', 'trustBuilder', 'analysis, restore and export never run in the builder'],
   ['--trust-extra-buildpacks', 'trustExtraBuildpacks', 'analysis, restore and export never run in the builder'],
@@ -14,7 +14,7 @@ const without: readonly (readonly [flags: string, key: keyof GlobalOptions, why:
   ['--userns-host', 'usernsHost', 'there is no daemon whose user namespace could be used'],
 ]
 
-/** Adds them to a command that builds. */
+/** Adds pack's options to a command that builds. */
 export function withPackOptions(command: Command): Command {
   for (const [flags] of without) command.addOption(new Option(flags).hideHelp())
   command.addOption(new Option('--timestamps').hideHelp())
@@ -22,9 +22,9 @@ export function withPackOptions(command: Command): Command {
 }
 
 /**
- * Options of pack's as Bale's own: `--timestamps` is `--log-timestamps`, and `--cache` one of the options for caches. Says which ones
- * change nothing.
- * @throws BaleError 'usage' for a --cache that is none
+ * Converts pack's options to Bale's: `--timestamps` is `--log-timestamps`, and `--cache` one of the options for caches. Notes which
+ * options have no effect.
+ * @throws BaleError 'usage' for an invalid --cache
  */
 export function fromPack(options: GlobalOptions, note: (text: string) => void): GlobalOptions {
   for (const [flags, key, why] of without) {
@@ -51,7 +51,7 @@ export function fromPack(options: GlobalOptions, note: (text: string) => void): 
 
 type Entry = ReadonlyMap<string, string>
 
-/** `type=build;format=bind;source=DIR;type=launch;format=volume`: each `type` begins one. */
+/** `type=build;format=bind;source=DIR;type=launch;format=volume`: each `type` begins an entry. */
 function parseEntries(text: string): Entry[] {
   const entries: Map<string, string>[] = []
   for (const field of text.split(';').filter(Boolean)) {
@@ -109,7 +109,7 @@ const leading: Readonly<Record<string, string>> = {
   '--timestamps': '--timestamps',
 }
 
-/** The words of a command line with the options behind the command that pack takes in front of it: `--verbose build app`. */
+/** Moves options in front of the command, which pack allows (`--verbose build app`), behind it. Returns the command line. */
 export function withoutLeading(argv: readonly string[]): string[] {
   const count = argv.findIndex(word => leading[word] === undefined)
   if (count <= 0) return [...argv]

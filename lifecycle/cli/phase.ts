@@ -15,7 +15,7 @@ process.on('exit', output.flush)
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => abort.abort(new BaleError('cancelled', `stopped by ${signal}`)))
 
-/** Of the bundle, the file that starts the compiled form (scripts/precompiled.cjs): 10 ms sooner, for each phase of `creator`. */
+/** In the bundle, the file that loads the compiled code (scripts/precompiled.cjs). It saves 10 ms in each phase of `creator`. */
 const self = fileURLToPath(import.meta.url).replace(/\.program\.cjs$/, '.cjs')
 
 const io: Io = {
@@ -33,7 +33,7 @@ const io: Io = {
   kanikoDir: '/kaniko',
 }
 
-// What we start has no use for it, and buildpacks may be able to see what that has in its environment (K19).
+// Child processes do not need the variable, and buildpacks may be able to read a child's environment (K19).
 const env = { ...process.env }
 delete process.env['CNB_REGISTRY_AUTH']
 process.umask(0o022)
@@ -45,7 +45,7 @@ function write(text: string): void {
   try {
     writeFully(1, text)
   } catch (error) {
-    // The reader is gone, or the disk of the output is full (O03).
+    // The reader has closed the output, or its disk is full (O03).
     unheard = true
     abort.abort(new BaleError('cancelled', `the output cannot be written: ${(error as Error).message}`))
   }

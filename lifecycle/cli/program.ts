@@ -44,7 +44,7 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
       process.stderr.write(`The directory of the source goes after --path: bale ${words[0]} NAME --path DIR\n`)
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? 0 : exitStatus(new BaleError('usage', error.message))
-    // Any failure after a stop is a result of the stop.
+    // A failure after a stop is a consequence of the stop.
     const told: unknown = context?.signal.aborted === true ? context.signal.reason : error
     process.stderr.write(renderError(told, { color: context?.color === true, verbose }))
     return told instanceof Stopped ? told.status : (failed ?? exitStatus)(told)
@@ -53,7 +53,7 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
   }
 }
 
-/** All commands, and what each one does with its options: `run` decides whether that is done. */
+/** Defines all commands with their actions. `run` decides whether to perform an action. */
 export function makeProgram(run: Run): Command {
   const program = new Command('bale')
     .description('Turns source code into a container image, with no Dockerfile, no daemon and no root.')

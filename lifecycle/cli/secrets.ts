@@ -6,9 +6,9 @@ import type { BuildSecret } from '../phases/secrets.ts'
 import type { Env } from '../stores/settings.ts'
 
 /**
- * Reads `id=NAME,src=FILE` and `id=NAME,env=VARIABLE`, as Docker writes them, with `type=` and `key=` of the binding: the id
- * and the file's name by default.
- * @throws BaleError 'usage' for another form, 'arguments' for a value that is not there
+ * Reads `id=NAME,src=FILE` and `id=NAME,env=VARIABLE`, Docker's format, with `type=` and `key=` of the binding: by default the id
+ * and the file's name.
+ * @throws BaleError 'usage' for another format, 'arguments' for a missing value
  */
 export async function readSecrets(given: readonly string[] | undefined, env: Env): Promise<BuildSecret[]> {
   return Promise.all((given ?? []).map(text => readSecret(text, env)))
@@ -20,7 +20,7 @@ async function readSecret(text: string, env: Env): Promise<BuildSecret> {
   const fields = new Map<string, string>()
   for (const part of text.split(',')) {
     const [, name = '', value = ''] = /^(id|src|source|env|type|key)=(.+)$/.exec(part) ?? []
-    // The whole may have the value itself in it, so that is not shown.
+    // The option may contain the secret itself, so the message does not show it.
     if (name === '') throw bad('a secret has parts id=, src= or env=, type= and key=')
     fields.set(name === 'source' ? 'src' : name, value)
   }

@@ -74,7 +74,7 @@ export function printable(text: string): string {
   )
 }
 
-/** Sanitises several lines. Indents all but the first, so that no line within a name passes for one of ours. */
+/** Sanitises several lines. Indents all but the first, so that no line within a name looks like one of Bale's. */
 export function printableLines(text: string): string {
   return text
     .split('\n')
@@ -104,7 +104,7 @@ export function makeStyle(color: boolean): Style {
   }
 }
 
-/** JSON for a program, or for a terminal: what could drive one, or turn the direction of its text, is escaped (O08). */
+/** JSON for a program or a terminal. Escapes characters that control a terminal or change the direction of text (O08). */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value, null, 2).replaceAll(
     /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
@@ -112,7 +112,7 @@ export function printableJson(value: unknown): string {
   )
 }
 
-/** On one line: platforms take lines of an id and a version for buildpacks. */
+/** Puts extensions on one line: platforms read a line of an id and a version as a buildpack. */
 export function extensionsLine(extensions: readonly { readonly id: string; readonly version: string }[]): string[] {
   if (extensions.length === 0) return []
   return [`Image extensions: ${extensions.map(e => printable(`${e.id}@${e.version}`)).join(', ')}`]

@@ -28,7 +28,7 @@ const architectures = ['amd64', 'arm64']
 
 /**
  * The platforms to build for, separated by commas: `linux/amd64,linux/arm64`.
- * @throws BaleError 'usage' for others than those that there are, and for one that is there twice
+ * @throws BaleError 'usage' for unknown and for repeated platforms
  */
 export function parseBuildPlatforms(text: string | undefined): readonly [Platform, ...Platform[]] | undefined {
   if (text === undefined) return undefined
@@ -38,7 +38,7 @@ export function parseBuildPlatforms(text: string | undefined): readonly [Platfor
   const platforms = text.split(',').map(one => {
     const { os, architecture, variant } = parsePlatform(one, where)
     const isKnown = architectures.includes(architecture)
-    // The only arm64 that there is has this variant, which tools may leave out.
+    // The only variant of arm64 is v8, which tools may leave out.
     if (isKnown && (variant === undefined || (architecture === 'arm64' && variant === 'v8')))
       return { os, architecture }
     throw bad(`Bale builds no images for ${one}`, `write ${known.join(' or ')}, or both: ${known.join(',')}`)
@@ -48,7 +48,7 @@ export function parseBuildPlatforms(text: string | undefined): readonly [Platfor
   return platforms as [Platform, ...Platform[]]
 }
 
-/** The same for a command that is about one. */
+/** The same for a command that takes a single platform. */
 export function parseBuildPlatform(text: string | undefined, why: string): Platform | undefined {
   const [first, ...more] = parseBuildPlatforms(text) ?? []
   if (more.length === 0) return first
@@ -70,14 +70,14 @@ export function parseLabels(
   )
 }
 
-/** Levels of composite buildpacks; all of them if none are named, or for -1, as pack has it. */
+/** Parses the number of levels of composite buildpacks to show: all without a value or with -1, as in pack. */
 export function parseDepth(text: string | undefined): number {
   if (text === undefined || text === '-1') return Infinity
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text)
   throw new BaleError('usage', `${JSON.stringify(text)} is not a depth`, { where: '--depth', fix: 'write 1 or more' })
 }
 
-/** Seconds since 1970; `now` is this moment, as pack has it. */
+/** Parses seconds since 1970, or `now`, as pack does. */
 export function parseCreationTime(text: string): number {
   if (text === 'now') return Math.floor(Date.now() / 1000)
   if (/^\d{1,11}$/.test(text)) return Number(text)
@@ -87,10 +87,10 @@ export function parseCreationTime(text: string): number {
   })
 }
 
-/** The last one, 2^32 - 1, means none (chown(2)). */
+/** The last id, 2^32 - 1, means "no id" (chown(2)). */
 const highestId = 2 ** 32 - 2
 
-/** A user or group by its number. Buildpacks never run as root; the group 0 is that of many platforms. */
+/** Parses a numeric user or group id. Buildpacks never run as root, but many platforms use group 0. */
 export function parseId(text: string | undefined, where: '--uid' | '--gid'): number | undefined {
   if (text === undefined) return undefined
   const lowest = where === '--uid' ? 1 : 0
@@ -105,19 +105,19 @@ export function parseId(text: string | undefined, where: '--uid' | '--gid'): num
   )
 }
 
-/** Registries by host and port. */
+/** Parses registries as host and port. */
 export function parseRegistries(texts: readonly string[] | undefined, where: string): string[] {
   return (texts ?? []).flatMap(text => text.split(',')).map(text => parseRegistry(text, where))
 }
 
-/** @throws BaleError 'usage' for what is no `HOST[:PORT]` */
+/** @throws BaleError 'usage' unless the text is `HOST[:PORT]` */
 export function parseRegistry(text: string, where: string): string {
   const host = registryHost(text)
   if (/^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?$/.test(host)) return host
   throw new BaleError('usage', `${JSON.stringify(text)} is not a registry`, { where, fix: 'write HOST or HOST:PORT' })
 }
 
-/** @throws BaleError 'usage' for what is no `HOST[:PORT][/PATH]` */
+/** @throws BaleError 'usage' unless the text is `HOST[:PORT][/PATH]` */
 export function requireMirror(text: string): void {
   const where = '--mirror'
   parseRegistry(text, where)
@@ -125,16 +125,16 @@ export function requireMirror(text: string): void {
   throw new BaleError('usage', `${JSON.stringify(text)} is not a mirror`, { where, fix: 'write HOST[:PORT][/PATH]' })
 }
 
-/** What a build has there itself. */
+/** Directories that a build mounts itself. */
 const taken = ['/cnb', '/layers', '/workspace', '/platform', '/lifecycle', '/proc', '/dev', '/tmp']
 
-/** What every sandbox has itself. */
+/** Directories that every sandbox mounts itself. */
 const takenInRuns = ['/proc', '/dev']
 
-/** The volumes of `bale run`, as `parseVolumes` has them: an image's own directories may be covered. */
+/** Parses the volumes of `bale run` like `parseVolumes`, but a volume may cover an image's own directories. */
 export const parseRunVolumes = (texts?: readonly string[]): Mount[] => parseVolumes(texts, takenInRuns, 'the sandbox')
 
-/** Parses `HOST:TARGET[:ro|rw]`; a volume is read-only unless told. */
+/** Parses `HOST:TARGET[:ro|rw]`; a volume is read-only by default. */
 export function parseVolumes(texts: readonly string[] = [], own = taken, whose = 'the build'): Mount[] {
   return texts.map(text => {
     const [host = '', path = '', mode = 'ro', ...more] = text.split(':')
@@ -151,7 +151,7 @@ export function parseVolumes(texts: readonly string[] = [], own = taken, whose =
   })
 }
 
-/** Parses `[HOST:]PORT:PORT` with the words of Docker: the port of this machine first. */
+/** Parses `[HOST:]PORT:PORT` in Docker's format: the port of this machine comes first. */
 export function parsePublished(texts: readonly string[] = []): PublishedPort[] {
   return texts.map(text => {
     const bad = (why: string, fix = 'write PORT:PORT or ADDRESS:PORT:PORT'): BaleError =>
@@ -174,7 +174,7 @@ export function parsePublished(texts: readonly string[] = []): PublishedPort[] {
   })
 }
 
-/** How many more times a request is tried. */
+/** Parses how many times a request is retried. */
 export function parseRetries(text: string, where: string): number {
   if (/^\d{1,3}$/.test(text)) return Number(text)
   throw new BaleError('usage', `${JSON.stringify(text)} is no number of retries`, {

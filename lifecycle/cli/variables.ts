@@ -5,7 +5,7 @@ import { errnoMessage } from '../files/wrap-errno.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Reads variables of `--env NAME=VALUE`, or `--env NAME` for the user's own value. Those of files come first. */
+/** Reads variables of `--env NAME=VALUE`, or `--env NAME` for the user's own value. Variables of files come first. */
 export async function readVariables(
   given: readonly string[],
   files: readonly string[],
@@ -17,7 +17,7 @@ export async function readVariables(
   return variables
 }
 
-/** One variable a line. Skips blank lines and lines that begin with #. Values are literal, quotes included. */
+/** Reads one variable from each line. Skips blank lines and lines that begin with #. Values are literal, quotes included. */
 async function readVariableFile(file: string, env: Env): Promise<Record<string, string>> {
   const bytes = await readFile(file).catch((cause: unknown) => {
     throw new BaleError('arguments', `cannot read the env file: ${errnoMessage(cause)}`, {
@@ -49,7 +49,7 @@ function set(variables: Record<string, string>, entry: string, env: Env, where: 
 
 /**
  * Reads `NAME=VALUE` of labels and annotations.
- * @throws BaleError 'usage' for another form, and for names of the specification's own
+ * @throws BaleError 'usage' for another format, and for names that the specification reserves
  */
 export function readPairs(given: readonly string[] | undefined, where: string): Record<string, string> {
   const pairs: Record<string, string> = {}

@@ -2,11 +2,11 @@ import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Expectation } from './expectation.ts'
 
-// Builds an application with `bale build`, starts its image with `bale run`, and holds what comes of it against its expect.json.
+// Builds an application with `bale build`, starts its image with `bale run`, and compares the results with its expect.json.
 
 export interface Ended {
   readonly code: number
-  /** What it printed, on both outputs. */
+  /** What the command printed, on standard output and standard error. */
   readonly output: string
   readonly stdout: string
 }
@@ -17,10 +17,10 @@ export interface Started {
   stop(): void
 }
 
-/** The commands of `bale`, each in a process of its own, so that a test sees what a user does. */
+/** The commands of `bale`, each in a process of its own, so that a test sees what a user sees. */
 export interface Commands {
   start(args: readonly string[]): Started
-  /** Bytes of the files that a container sees, and their absolute paths. */
+  /** The total size in bytes of the files that a container sees, and their absolute paths. */
   files(image: string): Promise<{ readonly unpacked: number; readonly paths: readonly string[] }>
 }
 
@@ -28,25 +28,25 @@ export interface TestedApp {
   readonly image: string
   readonly dir: string
   readonly expected: Expectation
-  /** More arguments of `bale build`. */
+  /** Additional arguments of `bale build`. */
   readonly build: readonly string[]
 }
 
-/** What was expected, and, if it did not come, what came in its place. */
+/** What was expected and, if the check failed, what was found instead. */
 export interface Check {
   readonly what: string
   readonly failure?: string
-  /** The last lines of the build that failed, which may have been shown. */
+  /** The last lines of the output of a failed build. The user may have seen them already. */
   readonly printed?: string
 }
 
-/** Milliseconds. A server of a framework takes a second of CPU time to start, and a busy machine has few. */
+/** Milliseconds. A framework's server needs about a second of CPU time to start, which takes long on a busy machine. */
 const patience = 180_000
 const longestBody = 4_000_000
 
 /**
- * Builds as on a machine that never built the application: what it prints and makes must not depend on an earlier test.
- * Stops after the first failure that leaves nothing more to check.
+ * Builds as on a machine that never built the application: output and image must not depend on an earlier test.
+ * Stops after the first failure that makes further checks pointless.
  */
 export async function* checkApp(app: TestedApp, commands: Commands): AsyncGenerator<Check> {
   const { image, dir, expected, build } = app
@@ -132,7 +132,7 @@ async function serve(image: string, path: string, args: readonly string[], comma
   return { failure: `${why}. It printed:\n${lastOf(output)}` }
 }
 
-/** Undefined while nobody listens there. */
+/** Returns undefined while no server listens at the URL. */
 async function ask(url: string): Promise<{ status: number; body: string } | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(10_000) })
@@ -140,7 +140,7 @@ async function ask(url: string): Promise<{ status: number; body: string } | unde
     let body = ''
     for await (const chunk of response.body ?? []) {
       body += decoder.decode(chunk as Uint8Array, { stream: true })
-      if (body.length > longestBody) break // a stream without end
+      if (body.length > longestBody) break // an endless stream
     }
     return { status: response.status, body }
   } catch {

@@ -5,7 +5,7 @@ import { BaleError } from '../../errors.ts'
 import { readTrusted } from '../../files/read.ts'
 import { readJson } from '../../spec/read.ts'
 
-// expect.json: what must come of building an application. docs/buildpacks.md says what each key means.
+// expect.json: the expected results of building an application. docs/buildpacks.md says what each key means.
 
 const text = v.string('it is no text')
 const regExp = v.pipe(text, v.check(isRegExp, 'it is no regular expression'))
@@ -16,7 +16,7 @@ const status = v.pipe(
 )
 const path = v.pipe(text, v.startsWith('/', 'it does not begin with /'))
 
-/** Shared with test/apps, whose files have some keys more. */
+/** Shared with test/apps, whose files have some more keys. */
 export const expectationEntries = {
   env: v.optional(v.record(text, text, 'it is no map of names and texts')),
   detect: v.optional(v.array(text, 'it is no list of ids')),
@@ -44,7 +44,7 @@ function isRegExp(pattern: string): boolean {
 
 /**
  * Reads the expect.json of an application.
- * @throws BaleError 'arguments' that names the file and the key
+ * @throws BaleError 'arguments', which names the file and the key
  */
 export async function readExpectation(dir: string): Promise<Expectation> {
   const file = join(dir, expectationFile)

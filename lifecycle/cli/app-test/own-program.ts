@@ -9,14 +9,14 @@ import { Stores } from '../../stores/open.ts'
 import type { Commands, Ended, Started } from './check.ts'
 
 /**
- * The program that is running, started again for each command. It ends with this one.
- * @param echo gets what `bale build` prints, in whole lines
+ * Starts the running program again for each command. Each such process ends with this one.
+ * @param echo receives the output of `bale build`, in whole lines
  */
 export function ownProgram(context: CommandContext, echo: (text: string) => void): Commands {
   const start = (args: readonly string[]): Started => {
     context.signal.throwIfAborted()
     const program = join(findDistribution(import.meta.url).root, 'bale.cjs')
-    // As bin/bale starts it: see there.
+    // The same arguments as in bin/bale, which explains them.
     const child = spawnProgram(process.execPath, ['--disable-sigusr1', '--', program, ...args], {
       env: context.env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -47,13 +47,13 @@ export function ownProgram(context: CommandContext, echo: (text: string) => void
         else done({ code: code ?? (signal === 'SIGKILL' ? 137 : 143), ...said })
       })
     })
-    ended.catch(() => {}) // whoever awaits it hears of it
+    ended.catch(() => {}) // the code that awaits the promise gets the error
     return { ended, hasEnded: () => isOver, stop }
   }
   return { start, files: image => filesOf(context, image) }
 }
 
-/** A program may print without end. */
+/** Bounds the memory, since a program may print endlessly. */
 const mostKept = 16_000_000
 const kept = (text: string): string => (text.length > mostKept ? text.slice(-mostKept / 2) : text)
 

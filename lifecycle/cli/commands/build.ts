@@ -29,7 +29,7 @@ export async function buildCommand(
       fix: 'leave it out, and name one platform, or one image by its digest: bale sbom download',
     })
   await using given = await buildOptionsOf(context, named, options)
-  // Checked before the build, so that the error does not come after it.
+  // Checked before the build, so that a wrong path does not fail after it.
   if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
   await checkResultFiles(options)
   const cluster = options.on === undefined ? undefined : await clusterOf(options.on, options.onSettings)

@@ -116,7 +116,7 @@ const unique = <T extends { readonly image: string }>(images: readonly T[]): T[]
   ...new Map(images.map(image => [image.image, image])).values(),
 ]
 
-/** An order with that of each composite in it, so many levels deep. */
+/** Expands the composite buildpacks of an order, down to a number of levels. */
 export function expand(
   groups: readonly (readonly OrderElement[])[],
   listed: ReturnType<typeof listedBuildpacks>,
@@ -181,7 +181,7 @@ export function orderLines(groups: readonly Group[], indent = '  '): string[] {
   ])
 }
 
-/** Makers and names that are published and kept up; pack suggests the same. */
+/** Published and maintained builders, with who makes them. pack suggests the same. */
 const suggestions = [
   ['gcr.io/buildpacks/builder:google-22', 'Google', 'Ubuntu 22.04: Go, Node.js, Java, Python, Ruby, PHP, .NET'],
   ['heroku/builder:24', 'Heroku', 'Ubuntu 24.04: Go, Node.js, Java, Python, Ruby, PHP, Scala, .NET'],

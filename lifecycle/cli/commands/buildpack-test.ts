@@ -13,9 +13,9 @@ export interface TestOptions extends GlobalOptions {
 }
 
 /**
- * Builds applications with a buildpack, in the sandbox, and holds what comes of each against its expect.json.
+ * Builds applications with a buildpack, in the sandbox, and compares the results of each with its expect.json.
  * @returns the exit status: 1 if an expectation is not met
- * @throws BaleError before anything is built, for a buildpack or an expect.json that is none
+ * @throws BaleError before anything is built, for an invalid buildpack or expect.json
  */
 export async function testCommand(context: CommandContext, dir: string, options: TestOptions): Promise<number> {
   const buildpack = resolve(dir)
@@ -39,7 +39,7 @@ export async function testCommand(context: CommandContext, dir: string, options:
   return failed === 0 ? 0 : 1
 }
 
-/** Says each thing that is checked. Where the build was not shown, its last lines come with the failure. */
+/** Prints each check. If the output of the build was not shown, a failure comes with its last lines. */
 async function testApp(context: CommandContext, app: TestedApp, { quiet }: TestOptions): Promise<boolean> {
   const style = makeStyle(context.color)
   const place = relative('.', app.dir) || '.'
@@ -68,7 +68,7 @@ async function testApp(context: CommandContext, app: TestedApp, { quiet }: TestO
 
 const indented = (text: string): string => text.trimEnd().replaceAll(/^/gm, '  ')
 
-/** The applications that come with a buildpack: the folders of its `test/` with an expect.json. */
+/** Lists the test applications of a buildpack: the folders of its `test/` with an expect.json. */
 async function appsOf(buildpack: string): Promise<string[]> {
   const parent = join(buildpack, 'test')
   const entries = await readdir(parent, { withFileTypes: true }).catch(() => [])
@@ -82,7 +82,7 @@ async function appsOf(buildpack: string): Promise<string[]> {
   })
 }
 
-/** Options that are those of `bale build`. */
+/** Returns the options that are passed on to `bale build`. */
 function passedOn({ builder, env = [], network, preBuildpack = [], postBuildpack = [], verbose }: TestOptions) {
   return [
     ...(builder === undefined ? [] : ['--builder', builder]),

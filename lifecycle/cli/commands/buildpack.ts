@@ -34,7 +34,7 @@ export async function newCommand(context: CommandContext, id: string, options: G
   context.print(`Made ${dir}; try it: ${next}`)
 }
 
-/** Where this program is part of an npm package or a checkout, that has `bale/sdk`. */
+/** Returns the npm package or checkout that this program is part of, if any: it contains `bale/sdk`. */
 function packageRoot(distribution: string): string | undefined {
   const root = resolve(distribution, '..', '..')
   return existsSync(join(root, 'package.json')) && existsSync(join(distribution, 'sdk.mjs')) ? root : undefined
@@ -137,10 +137,10 @@ async function versionsCommand(context: CommandContext, uri: string, options: Gl
   context.print(lines.join('\n'))
 }
 
-/** Release lines that people are shown; programs get all. */
+/** How many release lines the text output shows. Output for programs has all. */
 const shownLines = 12
 
-/** `24.21.0, and 30 older 24.x`: a language has hundreds of versions, so each line of releases is shown by its newest. */
+/** `24.21.0, and 30 older 24.x`: a language has hundreds of versions, so only the newest of each release line is shown. */
 export function releaseLines(versions: readonly string[]): string[] {
   const startWith = (pattern: RegExp) => (version: string) => pattern.exec(version)?.[0] ?? version
   const major = startWith(/^\d+/)

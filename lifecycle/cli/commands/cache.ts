@@ -28,7 +28,7 @@ export async function pruneCommand(context: CommandContext, options: GlobalOptio
   const { cacheDir } = context.settings
   const removed = await prune(cacheDir, ruleOf(options))
   await using stores = new Stores(context.settings, context.reporter)
-  // Layers of images that have been replaced or removed since.
+  // Layers of images that have been replaced or removed.
   const layers = await stores.local.collectGarbage()
   const freed = sum(removed) + layers.bytes
   const left = sum(await diskUsage(cacheDir))
@@ -44,7 +44,7 @@ export async function pruneCommand(context: CommandContext, options: GlobalOptio
 
 function ruleOf({ olderThan, keepSize, all }: GlobalOptions): PruneRule {
   if (all === true) return { all }
-  // A limit of size alone ignores age.
+  // If only a size limit is given, age does not matter.
   const age = olderThan ?? (keepSize === undefined ? usualAge : undefined)
   return {
     ...(age !== undefined && { olderThan: parseAge(age) }),

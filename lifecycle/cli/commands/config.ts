@@ -47,7 +47,7 @@ function changed(config: UserConfig, name: string, value: string | undefined): U
   }
 }
 
-/** The settings that are mirrors by the name of what they mirror: a run image, or a registry. */
+/** The settings that list mirrors, each by what it mirrors: a run image or a registry. */
 const kinds = {
   'run-image-mirrors': { key: 'runImageMirrors', nameOf: (text: string) => text },
   'registry-mirrors': { key: 'registryMirrors', nameOf: (text: string) => parseRegistry(text, 'registry-mirrors') },

@@ -4,7 +4,7 @@ import type { CommandContext, GlobalOptions } from '../context.ts'
 import type { ExecutorCall } from '../executor/options.ts'
 import { buildCommand } from './build.ts'
 
-/** Where a job of kaniko's puts its Docker config.json. */
+/** Where a kaniko job mounts its Docker config.json. */
 const dockerConfigDir = '/kaniko/.docker'
 
 /** kaniko's executor: its flags, as options of `bale build`. */

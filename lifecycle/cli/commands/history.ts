@@ -56,14 +56,14 @@ export async function logsCommand(
       },
     )
   if (output !== 'human') return context.print(await formatValue({ ...build, log: log.trimEnd().split('\n') }, output))
-  // The lines were made printable when they were written; what is in the file now may not be ours.
+  // Bale made the lines printable when it wrote them, but another program may have changed the file.
   context.print(log.trimEnd().split('\n').map(printable).join('\n'))
   if (build.error !== undefined) context.print(`ERROR: ${printable(build.error.message)}`)
 }
 
 const none = (name: string): string => `no build of ${name} on this machine is known`
 
-/** Those of an app or, if the name has a tag, of that image. */
+/** Returns the builds of an app or, if the name has a tag, of that image. */
 async function find({ settings }: CommandContext, name: string | undefined): Promise<BuildRecord[]> {
   const history = new BuildHistory(settings.dataDir)
   if (name === undefined) return history.list()
@@ -72,7 +72,7 @@ async function find({ settings }: CommandContext, name: string | undefined): Pro
   return /:[^/]+$/.test(name) ? builds.filter(build => build.image === image) : builds
 }
 
-/** The first few: a new version of a runtime changes many layers. */
+/** Names only the first few layers: a new version of a runtime changes many. */
 function summary(changed: readonly string[]): string {
   const shown = changed.slice(0, 3).join(', ')
   return changed.length > 3 ? `${shown} and ${changed.length - 3} more` : shown

@@ -50,7 +50,7 @@ export async function pushCommand(
   await copyTo(context, stores, wanted, `docker://${localName(name ?? image)}`)
 }
 
-/** An image, or each of an index, with the media types of a format. */
+/** Converts an image, or each image of an index, to the media types of a format. */
 function inFormat(content: Image | ImageIndex, format: ManifestFormat, name: string): Image | ImageIndex {
   if (!isImageIndex(content)) return inManifestFormat(content, format, name)
   requireImagesOnly(content, name)

@@ -11,7 +11,7 @@ import { formatBytes, makeStyle, printable, shortName } from '../text.ts'
 /** The output of `--output json`. */
 interface Inspection {
   readonly name: string
-  /** Absent where an image has only an image ID, as in a daemon. */
+  /** Absent for an image that has only an image ID, as in a daemon. */
   readonly digest?: string
   readonly imageId: string
   readonly platform: string

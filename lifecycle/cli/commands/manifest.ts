@@ -98,7 +98,7 @@ export async function deleteCommand(context: CommandContext, names: readonly str
   await stores.local.collectGarbage()
 }
 
-/** @param insecure names whose registries may do without TLS */
+/** @param insecure names of images whose registries need no TLS */
 function open({ settings, reporter }: CommandContext, insecure: readonly string[] = []): Stores {
   const hosts = insecure.flatMap(name => registryHost(parseReference(name.replace(/^docker:\/\//, '')).registry))
   const insecureRegistries = [...(settings.insecureRegistries ?? []), ...hosts]
@@ -108,7 +108,7 @@ function open({ settings, reporter }: CommandContext, insecure: readonly string[
 const formatOf = ({ format }: GlobalOptions): ManifestFormat | undefined =>
   format === 'docker' || format === 'oci' ? format : undefined
 
-/** @throws BaleError 'arguments' for two images of one platform: nobody could choose between them */
+/** @throws BaleError 'arguments' for two images of one platform, since a client could not choose between them */
 function indexOf(
   entries: readonly IndexedImage[],
   format: ManifestFormat | undefined,
@@ -141,7 +141,7 @@ async function localIndex(name: string, { signal }: CommandContext, stores: Stor
 const none = (what: string): BaleError =>
   new BaleError('arguments', `there is no index ${what}`, { fix: 'make one: bale manifest create INDEX IMAGE…' })
 
-/** An image as an entry; of an index, all its images. */
+/** Returns an image as an entry, or all images of an index as entries. */
 async function entriesOf(name: string, context: CommandContext, stores: Stores): Promise<readonly IndexedImage[]> {
   for (const reference of candidates(stores.parse(name), false)) {
     const { source, name: there } = await stores.at(reference)
@@ -153,7 +153,7 @@ async function entriesOf(name: string, context: CommandContext, stores: Stores):
   throw new BaleError('arguments', `there is no image ${name}`, { fix: 'correct its name' })
 }
 
-/** The digests of entries of an index that are named by digest or by image name. */
+/** Returns the digests of the index entries that the user names by digest or by image name. */
 async function digestsOf(
   names: readonly string[],
   entries: readonly IndexedImage[],

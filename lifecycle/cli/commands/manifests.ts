@@ -5,12 +5,12 @@ import { withoutSource } from '../build-options.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatValue } from '../formats.ts'
 
-/** What `--on` and `--on-settings` say. */
+/** Reads `--on` and `--on-settings`. */
 export async function clusterOf(on: string, settings: string | undefined): Promise<OnCluster> {
   return { on, ...(settings !== undefined && { settings: await readClusterSettings(settings) }) }
 }
 
-/** `bale build --on … --output yaml`: what a cluster would be given, for others to apply. */
+/** `bale build --on … --output yaml`: prints the manifests for the cluster, for another tool to apply. */
 export async function manifestsCommand(
   context: CommandContext,
   named: string | undefined,

@@ -6,7 +6,7 @@ import { formatValue } from '../formats.ts'
 import { parseBuildPlatform } from '../values.ts'
 import { formatTable, makeStyle, printable, shortName } from '../text.ts'
 
-/** `bale plan`, and `bale build --dry-run`. @param planned what finds the plan out */
+/** `bale plan`, and `bale build --dry-run`. @param planned computes the plan */
 export async function planCommand(
   context: CommandContext,
   named: string | undefined,

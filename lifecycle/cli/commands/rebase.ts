@@ -26,7 +26,7 @@ export async function rebaseCommand(context: CommandContext, image: string, opti
   }
 }
 
-/** Every image that workloads of a cluster run. A failure of one is told of where it happened, and of all in the end. */
+/** Rebases every image that workloads of a cluster run. Reports each failure at once, and all of them at the end. */
 export async function rebaseFleetCommand(context: CommandContext, on: string, options: GlobalOptions): Promise<void> {
   const { rebaseOnCluster } = await import('../../platform/kubernetes/rebase.ts')
   const { reporter, settings, signal } = context

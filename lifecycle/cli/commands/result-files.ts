@@ -16,20 +16,20 @@ const filesOf = (options: ResultFiles): string[] =>
 
 export const reportFileIn = (dir: string): string => join(dir, 'report.toml')
 
-/** All that `bale build` writes for its user beside the image: where it lies in the source, it is no part of the application. */
+/** The files that `bale build` writes beside the image. Such a file is no part of the application, even inside the source. */
 export function outputFiles(options: ResultFiles & Pick<GlobalOptions, 'reportOutputDir' | 'sbomOutputDir'>): string[] {
   const { reportOutputDir: report, sbomOutputDir: sboms } = options
   const files = [report === undefined ? [] : reportFileIn(report), sboms === undefined ? [] : sbomsIn(sboms)]
   return [...filesOf(options), ...files.flat()]
 }
 
-/** Makes their directories, so that a wrong path is an error before the build. */
+/** Creates the directories of the result files, so that a wrong path is an error before the build. */
 export async function checkResultFiles(options: ResultFiles): Promise<void> {
   for (const file of filesOf(options)) await makeDirectories(dirname(resolve(file)))
 }
 
 /**
- * Writes what later steps of a job read.
+ * Writes the result files that later steps of a job read.
  * @throws BaleError 'arguments' for an image without a digest, as in a Docker daemon
  */
 export async function writeResultFiles(
@@ -66,7 +66,7 @@ export async function writeResultFiles(
   )
 }
 
-/** A name by digest, where a registry kept the tag for another image. */
+/** A name has a digest if the registry gave the tag to another image. */
 const withoutDigest = (name: string): string => name.replace(/@.*$/, '')
 
 /** `localhost:5000/app:1` is `localhost:5000/app`. */

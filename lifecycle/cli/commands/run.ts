@@ -23,11 +23,11 @@ import { readVariables } from '../variables.ts'
 
 /** The number of unpacked images to keep, so that starting one again is immediate. */
 const unpackedImages = 5
-/** Docker's least is 6 MiB; starting the sandbox takes some, too. */
+/** Docker's minimum is 6 MiB, and starting the sandbox takes some more. */
 const leastMemory = 8_000_000
 const runPrefix = '.run-'
 
-/** Here `--publish` names ports; of all other commands it means a registry. */
+/** Here `--publish` names ports. In all other commands it means a registry. */
 export interface RunOptions extends GlobalOptions {
   readonly ports?: readonly string[] | undefined
 }
@@ -100,7 +100,7 @@ function entrypointOf(image: Image, type: string): string {
 }
 
 /**
- * The directory of unpacked images. Programs run from it, so nobody else may have written what is there (X44).
+ * Returns the directory of unpacked images. Programs run from it, so no other user may have written to it (X44).
  * @throws BaleError 'filesystem' if the cache, or the directory in it, belongs to another user
  */
 export async function unpackedDir(cacheDir: string): Promise<string> {
@@ -132,7 +132,7 @@ async function markUsed(path: string): Promise<boolean> {
     await utimes(path, now, now)
     return true
   } catch (error) {
-    // An image that cannot be marked can be run all the same.
+    // An image that cannot be marked can still be run.
     return !isErrno(error, 'ENOENT')
   }
 }

@@ -18,7 +18,7 @@ export async function sourceCommand(
 ): Promise<void> {
   const { env, settings, signal } = context
   const { subPath, platform, runImage, run, delete: deleteImage } = options
-  // As the phase binaries have it: whoever started the build renders it.
+  // As in the phase binaries: the process that started the build renders the events.
   const asEvents = env['BALE_LOG_FORMAT'] === 'jsonl'
   const reporter: Reporter = asEvents
     ? { event: event => context.print(formatEvent(event)), close: () => Promise.resolve() }
@@ -28,7 +28,7 @@ export async function sourceCommand(
     const variables = variablesOf(env['BALE_BUILD_VARIABLES'])
     const order = orderOf(options, env)
     const input = { from, to, subPath, deleteImage, platformDir: platform, order, env: variables, settings, reporter }
-    // Exporter records the first image of run.toml for one that is not in there (platform.md, "Run Image Resolution").
+    // Exporter records the first image of run.toml if run.toml does not list the given one (platform.md, "Run Image Resolution").
     if (runImage !== undefined && run !== undefined)
       await wrapErrno(run, () => writeFile(run, formatToml({ images: [{ image: runImage }] })))
     await fetchSource({ ...input, stdin: context.input as Readable }, signal)
@@ -54,7 +54,7 @@ function refuseAlone({ order, buildpack, preBuildpack, postBuildpack, run, runIm
       })
 }
 
-/** The files of a builder image, as detector finds them. */
+/** Returns the paths of the files of a builder image, as detector expects them. */
 function orderOf(
   { order: to, buildpack, preBuildpack, postBuildpack }: GlobalOptions,
   { CNB_ORDER_PATH: order, CNB_BUILDPACKS_DIR: buildpacks }: Env,
@@ -64,7 +64,7 @@ function orderOf(
   return { of, to, chosen: { buildpacks: buildpack, preBuildpacks: preBuildpack, postBuildpacks: postBuildpack } }
 }
 
-/** A JSON object of variables for buildpacks. */
+/** Parses a JSON object of variables for buildpacks. */
 function variablesOf(text: string | undefined): Record<string, string> {
   if (text === undefined || text === '') return {}
   const wrong = () =>

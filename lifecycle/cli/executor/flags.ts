@@ -1,15 +1,15 @@
 import { BaleError } from '../../errors.ts'
 
-/** How a flag of kaniko's is given: `--flag`, `--flag=VALUE`, or the latter several times. */
+/** The form of a kaniko flag: `--flag`, `--flag=VALUE`, or `--flag=VALUE` several times. */
 export type FlagKind = 'switch' | 'text' | 'list'
 
-/** What becomes of a flag. */
+/** How Bale treats a flag. */
 export type Fate =
-  /** Read by options.ts. */
+  /** options.ts maps it to an option of Bale. */
   | 'mapped'
-  /** Bale does so anyway, or has nothing that it could change. */
+  /** Bale always does what the flag asks for, or has nothing that the flag could change. */
   | 'needless'
-  /** Something else takes its place, which the text says. */
+  /** Bale has another way for this; the text names it. */
   | { readonly instead: string }
 
 export interface Flag {
@@ -21,7 +21,7 @@ const mapped = (kind: FlagKind): Flag => ({ kind, fate: 'mapped' })
 const needless = (kind: FlagKind = 'switch'): Flag => ({ kind, fate: 'needless' })
 const instead = (kind: FlagKind, text: string): Flag => ({ kind, fate: { instead: text } })
 
-/** kaniko's flags (its README, "Additional Flags"), each as docs/from-kaniko.md has it. */
+/** kaniko's flags (its README, "Additional Flags"), each treated as docs/from-kaniko.md says. */
 export const kanikoFlags: Readonly<Record<string, Flag>> = {
   annotation: mapped('list'),
   'build-arg': mapped('list'),
@@ -97,14 +97,14 @@ export interface Parsed {
   has(name: string): boolean
   text(name: string): string | undefined
   list(name: string): readonly string[]
-  /** The flags that were given, in their order. */
+  /** The flags on the command line, in their order. */
   readonly names: readonly string[]
 }
 
 /**
- * Parses flags as kaniko does (spf13/pflag): `--flag=VALUE`, `--flag VALUE`, `--switch`, `--switch=false`; a list is given by
- * repetition or with commas.
- * @throws BaleError 'usage' for a flag that kaniko does not have, a value that is missing, and whatever is no flag
+ * Parses flags as kaniko does (spf13/pflag): `--flag=VALUE`, `--flag VALUE`, `--switch`, `--switch=false`; a list is
+ * a repeated flag or values separated by commas.
+ * @throws BaleError 'usage' for an unknown flag, a missing value, and an argument that is not a flag
  */
 export function parseFlags(argv: readonly string[]): Parsed {
   const given = new Map<string, string[]>()

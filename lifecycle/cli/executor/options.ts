@@ -6,20 +6,20 @@ import { hostPlatform, registryHost } from '../../stores/settings.ts'
 import type { GlobalOptions } from '../context.ts'
 import { type Parsed, kanikoFlags } from './flags.ts'
 
-/** A call of kaniko's executor in the words of `bale build`. */
+/** A call of kaniko's executor, as options of `bale build`. */
 export interface ExecutorCall {
   readonly image: string
   readonly options: GlobalOptions
-  /** What the flags say of registries. */
+  /** The settings of registries from the flags. */
   readonly registries: Registries
   readonly attempts: number | undefined
   /** A directory for all caches. */
   readonly cacheDir: string | undefined
-  /** For the log: what is not as it was. */
+  /** For the log: what differs from kaniko. */
   readonly notes: readonly string[]
 }
 
-/** @throws BaleError 'usage' for values that cannot be used, and flags that go together no way */
+/** @throws BaleError 'usage' for unusable values, and flags that exclude each other */
 export function mapFlags(flags: Parsed): ExecutorCall {
   const [image, ...tags] = destinationsOf(flags)
   const cache = flags.has('cache')
@@ -49,7 +49,7 @@ export function mapFlags(flags: Parsed): ExecutorCall {
   }
 }
 
-/** An image is for the machine that it is built on: another one would be quietly wrong. */
+/** Bale builds for this machine's platform. Silently building for another platform than the given one would be wrong. */
 function checkPlatform(platform: string | undefined): void {
   const { os, architecture } = hostPlatform()
   const own = `${os}/${architecture}`
@@ -76,11 +76,11 @@ function destinationsOf(flags: Parsed): [string, ...string[]] {
     ...(layout === undefined ? [] : [`oci:${layout}`]),
   ]
   const [first, ...others] = flags.has('no-push') ? files : [...named, ...files]
-  // Not pushed and not written: it is built, and kept in the store of this container.
+  // With no destination, the image stays in the store of this container.
   return first === undefined ? [name ?? 'bale.local/executor'] : [first, ...others]
 }
 
-/** The cache of other jobs: an image in a registry. Without a destination there is none to name it after. */
+/** The cache shared with other jobs: an image in a registry, named after the destination. No destination, no cache. */
 function cacheOf(flags: Parsed): Pick<GlobalOptions, 'cacheFrom' | 'cacheTo'> {
   const ref = cacheImageOf(flags)
   if (ref === undefined) return {}
@@ -90,7 +90,7 @@ function cacheOf(flags: Parsed): Pick<GlobalOptions, 'cacheFrom' | 'cacheTo'> {
   return { cacheFrom: [location], cacheTo: flags.has('no-push-cache') ? [] : [to] }
 }
 
-/** Minutes of a duration as Go writes it: `336h`, `1h30m0s`. */
+/** Parses a duration in Go's format into minutes: `336h`, `1h30m0s`. */
 function minutesOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const [all, hours = 0, minutes = 0, seconds = 0] =
@@ -128,7 +128,7 @@ function attemptsOf(flags: Parsed): number | undefined {
   return numbers.length === 0 ? undefined : Math.max(...numbers)
 }
 
-/** kaniko's levels and formats (logrus). */
+/** Maps kaniko's log levels and formats (logrus). */
 function logOf(flags: Parsed): Pick<GlobalOptions, 'quiet' | 'verbose' | 'color' | 'logFormat' | 'logTimestamps'> {
   const verbosity = flags.text('verbosity') ?? 'info'
   const format = flags.text('log-format') ?? 'color'
@@ -174,11 +174,11 @@ function registriesOf(flags: Parsed): Registries {
     mirrors.set(host, [...(mirrors.get(host) ?? []), mirror])
   for (const [host, list] of mirrors)
     set(host, { mirrors: list, onlyMirrors: flags.has('skip-default-registry-fallback') })
-  // What is said of all registries holds for those with more settings, too.
+  // Settings for all registries also apply to registries with settings of their own.
   return Object.fromEntries(Object.entries(found).map(([host, own]) => [host, { ...all, ...own }]))
 }
 
-/** `HOST=VALUE`, repeated or joined by a separator. */
+/** Parses `HOST=VALUE`, repeated or joined by a separator. */
 function keyed(flags: Parsed, name: string, separator?: string): [string, string][] {
   const entries = flags.list(name).flatMap(text => (separator === undefined ? [text] : text.split(separator)))
   return entries.map(text => {

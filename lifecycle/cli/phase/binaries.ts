@@ -9,14 +9,14 @@ export interface Binary {
   readonly flags: FlagTable
   /** Its arguments are image names. Other binaries take none. */
   readonly takesImage?: true
-  /** It runs buildpacks itself, and refuses to run as root. */
+  /** The binary runs buildpacks itself, and refuses to run as root. */
   readonly neverAsRoot?: true
   /** Loaded when it runs, so that one binary's dependencies do not slow the start of the others. */
   load(): Promise<{ readonly prepare: Prepare }>
 }
 
 const layout = ['layout', 'layout-dir'] as const
-/** What `bale build` can have in an image, and other lifecycles have no flags for. */
+/** Flags for features of `bale build` that other lifecycles do not have. */
 const ofBale = ['annotation', 'check-start', 'label', 'secrets'] as const
 
 /** All binaries, with their flags at each API (the usage of each in platform.md, and the Go lifecycle's). */

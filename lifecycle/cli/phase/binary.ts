@@ -12,7 +12,7 @@ export interface PhaseContext {
   readonly env: Env
   readonly features: PlatformFeatures
   readonly log: PhaseLog
-  /** Those of -secrets, which the log masks. */
+  /** The secrets of -secrets, which the log masks. */
   readonly secrets: BuildSecrets
   readonly signal: AbortSignal
   readonly io: Io
@@ -28,11 +28,11 @@ export interface Io {
   readonly user: Owner
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal
-  /** Becomes another user, in only these groups, for good. Only root can do that. */
+  /** Changes this process permanently to another user, in only these groups. Only root can do that. */
   become(user: Owner, groups: readonly number[]): void
   /** The start of argv of another phase binary, before its flags. Absolute paths. */
   program(name: 'detector' | 'builder'): readonly string[]
-  /** Path of the supervisor (distribution/supervisor), which programs that run buildpacks are started by. */
+  /** Path of the supervisor (distribution/supervisor), which starts the programs that run buildpacks. */
   readonly supervisor: string
   /** Path of the program of lifecycle/engines/landlock. */
   readonly landlock: string
@@ -43,14 +43,14 @@ export interface Io {
 }
 
 /**
- * The work of a binary, after its arguments are checked and its files are read: failures before have no phase's exit status.
+ * The work of a binary, after it has checked its arguments and read its files: earlier failures do not have the phase's exit status.
  * Between the two the process drops the privileges that it does not need (see privileges.ts).
  */
 export interface PhaseCommand {
-  /** Directories that the CNB user must be able to write to, for a binary that starts as root. */
+  /** Directories that must be writable for the CNB user if the binary starts as root. */
   readonly owns?: readonly string[]
   /**
-   * The images of the binary, whose credentials may belong to the user that it starts as. Undefined if it opens no image.
+   * The images of the binary, whose credentials may belong to the user that starts it. Undefined if it opens no image.
    */
   readonly images: Pick<Images, 'handOver' | 'daemonSocket'> | undefined
   run(): Promise<void>

@@ -25,7 +25,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   }
 }
 
-/** What buildpacks require of an extension would be missing, and no buildpack could tell. */
+/** Without the extension, the build image lacks what buildpacks require, and no buildpack could notice. */
 async function refuseToExtend(path: string): Promise<void> {
   const content = await readUntrusted(path)
   if (content === undefined || parseAnalyzed(content, path).buildImage?.extend !== true) return

@@ -9,7 +9,7 @@ import { ownArchitecture, parseOsRelease } from '../../spec/target.ts'
 import type { Target } from '../../spec/types.ts'
 import type { PhaseContext } from './binary.ts'
 
-/** The inputs that both binaries that run buildpacks read. */
+/** Reads the inputs that detector and builder share. */
 export async function readBuildpackInputs({ inputs, env, features, log }: PhaseContext) {
   const platformDir = inputs.path('platform')
   const operator = features.buildConfig ? await readPlatformEnvDir(join(inputs.path('build-config'), 'env')) : []

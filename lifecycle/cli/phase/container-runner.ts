@@ -17,7 +17,7 @@ import type { PhaseContext } from './binary.ts'
 import { type FlagName, flags, presentOf } from './flags.ts'
 import { cnbUser } from './ownership.ts'
 
-/** Runs detector and builder in this container, as processes that hold no secret of this one. */
+/** Runs detector and builder in this container, as processes without the secrets of this one. */
 export function containerRunner(context: PhaseContext, reporter: Reporter): PhaseRunner {
   const { inputs, io, env } = context
   const user = cnbUser(context)
@@ -25,7 +25,7 @@ export function containerRunner(context: PhaseContext, reporter: Reporter): Phas
     tmpDir: tmpdir(),
     supervisor: io.supervisor,
     pids: pidsFrom(context.env),
-    // They belong to the buildpacks' user, where creator is that user or root has given them to it (X27).
+    // The directories belong to the buildpacks' user: creator is that user, or root has changed their owner (X27).
     readOnly: closable(
       presentOf(inputs, 'cache-dir', 'launch-cache'),
       io.user.uid === user.uid ? writableByUs : writableBy(user),
@@ -38,7 +38,7 @@ export function containerRunner(context: PhaseContext, reporter: Reporter): Phas
       await warnOfSharedUser(context, user.uid)
       await warnOfOrphans(io.supervisor, reporter)
     }
-    // Gives what this process, as root, has put into the layers directory to the buildpacks' user. No buildpack runs
+    // Files that this process wrote into the layers directory as root must belong to the buildpacks' user. No buildpack runs
     // meanwhile.
     const layers = inputs.path('layers')
     // Exporter takes an extended run image only if it is root's (K23).
@@ -56,8 +56,8 @@ export function containerRunner(context: PhaseContext, reporter: Reporter): Phas
 }
 
 /**
- * The kernel lets a user look into the memory of processes of theirs, except where the program's file cannot be read
- * (distribution/dispatcher): /proc/self is root's then. Landlock closes the processes outside of it to buildpacks. K19.
+ * The kernel lets users read the memory of their own processes, except where the program's file is not readable
+ * (distribution/dispatcher): then /proc/self belongs to root. Landlock denies buildpacks access to processes outside of it. K19.
  */
 async function warnOfSharedUser({ env, io, log }: PhaseContext, uid: number): Promise<void> {
   if (uid !== io.user.uid || !env['CNB_REGISTRY_AUTH']) return
@@ -71,7 +71,7 @@ async function warnOfSharedUser({ env, io, log }: PhaseContext, uid: number): Pr
   })
 }
 
-/** BALE_PIDS: threads and processes that buildpacks may have at one time, where no --pids can be given. */
+/** BALE_PIDS: the limit of threads and processes for buildpacks, where --pids is not available. */
 function pidsFrom(env: PhaseContext['env']): number | undefined {
   const text = env['BALE_PIDS']
   if (text === undefined || text === '') return undefined
@@ -79,7 +79,7 @@ function pidsFrom(env: PhaseContext['env']): number | undefined {
   throw new BaleError('arguments', `BALE_PIDS is ${quote(text)}`, { fix: 'write a number from 1 to 9999999' })
 }
 
-/** The variables that name files for detector and builder, besides those that buildpacks may see. */
+/** Variables that name files for detector and builder, in addition to the variables that buildpacks may see. */
 const passedOn = [
   ...(['layers', 'app', 'platform', 'build-config', 'buildpacks', 'order', 'system', 'run'] as const),
   ...(['analyzed', 'group', 'plan', 'extensions', 'generated'] as const),

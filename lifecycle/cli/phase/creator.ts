@@ -16,7 +16,7 @@ import { cnbUser } from './ownership.ts'
 import { reportPublished } from './report.ts'
 
 /**
- * platform.md, "creator": all phases in one, analysis before detection as platforms know it. This process holds the
+ * platform.md, "creator": all phases in one, with analysis before detection, as platforms expect. This process holds the
  * credentials and runs no buildpack. Detect and build are separate processes, which run as the buildpacks' user and inherit
  * only the variables that a buildpack may see.
  */

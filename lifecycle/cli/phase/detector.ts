@@ -23,7 +23,7 @@ import { readRunDocument } from './run-toml.ts'
 /** platform.md, "detector". */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, signal, env, log, io } = context
-  // Who started us for a build has said it.
+  // The process that started a build has already warned.
   if (env['BALE_LOG_FORMAT'] !== 'jsonl') warnOfPasswords(proxiesOf(inheritedEnv(env)), log)
   const order = await readOrder(context)
   const common = await readBuildpackInputs(context)
@@ -44,7 +44,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   }
 }
 
-/** Writes the Dockerfiles of image extensions, and what they select, to analyzed.toml. Returns the plan for the buildpacks. */
+/** Generates the Dockerfiles of extensions, and records their choice in analyzed.toml. Returns the plan for the buildpacks. */
 async function generateFor(
   context: PhaseContext,
   input: Omit<GenerateInput, 'analyzed' | 'run' | 'features'>,

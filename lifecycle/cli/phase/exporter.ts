@@ -70,7 +70,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   }
 }
 
-/** What exporter and creator look at before they make an image. @throws BaleError for a secret in it, or a process that cannot start */
+/** The checks before an image is made. @throws BaleError for a secret in it, or a process that cannot start */
 export async function checkOutput(
   { inputs, secrets, signal }: PhaseContext,
   { images, destinations }: { readonly images: Images; readonly destinations: readonly Destination[] },
@@ -84,7 +84,7 @@ export async function checkOutput(
 
 type Parts = Pick<ExportInput, 'runImage' | 'previous'>
 
-/** Opens the images that analyze found. @throws BaleError when the run image does not exist any more */
+/** Opens the images that analyze found. @throws BaleError if the run image no longer exists */
 async function openImages({ signal, ...context }: PhaseContext, images: Images, analyzed: Analyzed): Promise<Parts> {
   const { image, metadata, runImage } = analyzed
   if (runImage === undefined || runImage.reference === '')
@@ -138,7 +138,7 @@ export async function imageSettings(context: PhaseContext): Promise<ImageSetting
   }
 }
 
-/** Parses seconds of a date that a config can hold. Warns of anything else, as other lifecycles do. */
+/** Parses seconds since 1970, within the dates that a config can hold. Warns about any other value, as other lifecycles do. */
 function sourceDateEpoch({ env, log }: PhaseContext): number | undefined {
   const value = env['SOURCE_DATE_EPOCH']
   if (value === undefined || value === '') return undefined

@@ -14,8 +14,8 @@ import { readRequired } from './files.ts'
 import { readGroup } from './group.ts'
 
 /**
- * platform.md, "extender". Of the kind `build`: applies the build.Dockerfiles to this container, as root, and runs the build phase as
- * the buildpacks' user. Of the kind `run`: applies the run.Dockerfiles, and leaves the run image that they make for exporter.
+ * platform.md, "extender". With kind `build`: applies the build.Dockerfiles to this container, as root, and runs the build phase as
+ * the buildpacks' user. With kind `run`: applies the run.Dockerfiles, and writes the resulting run image for exporter.
  */
 export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, io } = context

@@ -17,11 +17,11 @@ export async function readRequired(read: Read, path: string): Promise<Uint8Array
 export async function writeOutput(path: string, content: string): Promise<void> {
   const bytes = Buffer.from(content)
   const dir = dirname(path)
-  await mkdir(dir, { recursive: true }).catch(() => {}) // writing tells what is wrong
+  await mkdir(dir, { recursive: true }).catch(() => {}) // the write below reports the error
   try {
     await replaceFile(path, bytes, dir)
   } catch (error) {
-    // A file that is itself a mount (a pod's termination message) cannot be replaced, only written in place.
+    // A file that is a mount point (a pod's termination message) cannot be replaced, only overwritten.
     const flags = constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK
     const file = await open(path, flags).catch(() => undefined)
     if (file === undefined) throw error

@@ -32,7 +32,7 @@ export const flags = {
   buildpacks: { env: 'CNB_BUILDPACKS_DIR', fallback: '/cnb/buildpacks' },
   'cache-dir': { env: 'CNB_CACHE_DIR' },
   'cache-image': { env: 'CNB_CACHE_IMAGE' },
-  /** It is an error if a process starts a program that is not in the image. */
+  /** Makes it an error if a process starts a program that is not in the image. */
   'check-start': { kind: 'boolean', env: 'BALE_CHECK_START' },
   daemon: { kind: 'boolean', env: 'CNB_USE_DAEMON' },
   extended: { env: 'CNB_EXTENDED_DIR', fallback: '<layers>/extended' },
@@ -68,7 +68,7 @@ export const flags = {
   report: { env: 'CNB_REPORT_PATH', fallback: '<layers>/report.toml' },
   run: { env: 'CNB_RUN_PATH', fallback: '/cnb/run.toml' },
   'run-image': { env: 'CNB_RUN_IMAGE' },
-  /** A directory of bindings whose values must be in no message and no image. */
+  /** A directory of bindings whose values must not appear in messages or images. */
   secrets: { env: 'BALE_SECRETS_DIR' },
   'skip-layers': { kind: 'boolean', env: 'CNB_SKIP_LAYERS' },
   'skip-restore': { kind: 'boolean', env: 'CNB_SKIP_RESTORE' },
@@ -121,8 +121,8 @@ export interface Inputs {
 }
 
 /**
- * Parses flags like Go's flag package: `-app X`, `-app=X`, `--app X`; a boolean's value needs the `=`. They end at the first
- * argument that is not one, or at `--`.
+ * Parses flags like Go's flag package: `-app X`, `-app=X`, `--app X`; a boolean's value needs the `=`. Flags end at the first
+ * argument that is not a flag, or at `--`.
  * @throws BaleError 'usage' for a malformed flag; malformed variables throw 'arguments' when they are read
  */
 export function parseFlags(

@@ -56,7 +56,7 @@ export class Images implements AsyncDisposable {
     this.#stores = new Stores(
       {
         ...settings,
-        // The home directory may be missing or another user's. Nobody can predict the random name.
+        // The home directory may be missing or belong to another user. The random name cannot be predicted.
         cacheDir: this.#tmpDir,
         insecureRegistries: inputs.list('insecure-registry').map(registryHost),
       },
@@ -65,11 +65,11 @@ export class Images implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Ignored: a leftover must hide neither the phase's result nor its error. Shown when debugging.
+    // A failed cleanup must hide neither the phase's result nor its error, so only the debug log shows it.
     await this.#stores[Symbol.asyncDispose]().catch((error: unknown) => {
       this.#context.log.event({ type: 'note', level: 'debug', text: `not cleaned up: ${(error as Error).message}` })
     })
-    // If root made it, the user that the process has become may not be able to remove it from root's /tmp.
+    // If root created the directory, the process's present user may not be able to remove it from root's /tmp.
     await rm(this.#tmpDir, { recursive: true, force: true }).catch(() => {})
   }
 
@@ -87,7 +87,7 @@ export class Images implements AsyncDisposable {
     const names = this.mode.kind === 'registry' ? [...inputs.positional, ...inputs.list('tag')] : []
     for (const name of [...names, ...(cacheImage === undefined ? [] : [cacheImage])])
       await this.#stores.credentials.find(repositoryName(parseReference(name)), signal)
-    // A read-only root is no problem for a phase that writes no file there.
+    // A read-only root file system does not matter to a phase that writes no file there.
     const made = await mkdir(this.#tmpDir, { recursive: true, mode: 0o700 }).then(
       () => true,
       () => false,
@@ -101,8 +101,8 @@ export class Images implements AsyncDisposable {
   }
 
   /**
-   * BALE_RUN_IMAGE_LAYOUT: a layout in the builder image, which has the run image that run.toml names first. No registry is asked
-   * for that then.
+   * BALE_RUN_IMAGE_LAYOUT: a layout in the builder image with the run image that run.toml names first. No registry is asked
+   * for that image.
    */
   async #runImageAt(name: string): Promise<ImageAt | undefined> {
     const layout = this.#context.env['BALE_RUN_IMAGE_LAYOUT']
@@ -163,14 +163,14 @@ export class Images implements AsyncDisposable {
     return place
   }
 
-  /** An image that is in a registry, whatever holds the app's. */
+  /** Opens an image in a registry, even if the app's images are elsewhere. */
   async inRegistry(name: string, signal?: AbortSignal): Promise<Image | undefined> {
     const { source, name: own } = await this.#stores.at(registry.at(parseReference(name)))
     return source.pull(own, this.platform, signal)
   }
 
   /**
-   * Returns how the next phase finds exactly this image (platform.md, "analyzed.toml"): a digest in its registry, an ID in
+   * Returns a reference by which the next phase finds exactly this image (platform.md, "analyzed.toml"): a digest in its registry, an ID in
    * the daemon, a digest in its layout.
    */
   identify(name: string, image: Image): string {
@@ -242,7 +242,7 @@ export function onlyImage({ positional }: Inputs): readonly string[] {
 /**
  * Checks and returns the names of the app image (platform.md, analyzer and exporter, Inputs).
  * @param digests whether a name may be a digest: analyzer reads such an image, and writes none
- * @throws BaleError 'arguments' for none, for a malformed one, and for several in different registries
+ * @throws BaleError 'arguments' for no name, a malformed name, or names in different registries
  */
 export function checkedNames(
   names: readonly string[],

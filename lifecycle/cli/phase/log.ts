@@ -9,8 +9,8 @@ export type LogLevel = (typeof levels)[number]
 
 /**
  * The log of phase binaries, on standard output. Platforms show it and parse some lines (pack matches `===> BUILDING` and
- * the names of participating buildpacks), so these lines match the Go lifecycle's. Colours do not need a terminal: a
- * platform that wants none says so.
+ * the names of participating buildpacks), so these lines match the Go lifecycle's. Colours do not depend on a terminal: a
+ * platform can turn them off.
  */
 export class PhaseLog implements Reporter {
   readonly #write: (text: string) => void
@@ -73,8 +73,8 @@ export class PhaseLog implements Reporter {
 const mostOutput = 64 * 1024
 
 /**
- * Emits events instead of text, for a host that renders the build. Lines of output that come together are one event: the host
- * checks each.
+ * Emits events instead of text, for a host that renders the build. Joins consecutive lines of output into one event, since the host
+ * validates each event.
  */
 export class EventLog extends PhaseLog {
   readonly #send: (text: string) => void
@@ -93,7 +93,7 @@ export class EventLog extends PhaseLog {
     this.#send(`${formatEvent(event)}\n`)
   }
 
-  /** Until the running callback ends. */
+  /** Collects output until the running callback ends. */
   #hold({ stream, text }: Extract<BuildEvent, { type: 'output' }>): void {
     if (stream !== this.#stream) this.#release()
     this.#stream = stream
@@ -111,7 +111,7 @@ export class EventLog extends PhaseLog {
     this.#send(`${formatEvent({ type: 'output', stream: this.#stream, text })}\n`)
   }
 
-  /** Not reported: the caller that stopped the phase knows. */
+  /** Does not report a stop: the caller that stopped the phase knows it. */
   override failed(error: unknown): void {
     this.#release()
     if (error instanceof BaleError && error.code === 'cancelled') return
@@ -130,7 +130,7 @@ function linesOf(event: BuildEvent): Line[] {
       return [['debug', `Running build for ${printable(`${event.buildpack.id}@${event.buildpack.version}`)}`]]
     case 'buildpack-finished':
       return [['debug', `Finished running build for ${printable(event.buildpack.id)}`]]
-    // A buildpack has no log levels. Its output is shown at each, since it may say why it fails.
+    // A buildpack has no log levels. Its output is shown at every level, since it may explain a failure.
     case 'output':
       return [['error', printable(event.text)]]
     case 'note':
@@ -174,7 +174,7 @@ function detected({ results, group, extensions = [] }: Extract<BuildEvent, { typ
   ]
 }
 
-/** Prints the output of bin/detect: at debug, or if it neither passed nor failed, or if nothing passed. */
+/** Shows the output of bin/detect at level debug, if detect neither passed nor failed, or if no group passed. */
 function outputOf(result: DetectResult, failed: boolean): Line[] {
   const level: LogLevel = failed || result.status === 'errored' ? 'info' : 'debug'
   const name = printable(`${result.id}@${result.version}`)

@@ -19,7 +19,7 @@ import { readSecrets } from './secrets.ts'
  */
 export async function main(argv: readonly string[], env: Env, io: Io): Promise<number> {
   const log = env['BALE_LOG_FORMAT'] === 'jsonl' ? new EventLog(io.write) : new PhaseLog(io.write)
-  // Failures before the flags are parsed have no colours either.
+  // Failures before the flags are parsed respect CNB_NO_COLOR, too.
   log.color = !isTrue(env['CNB_NO_COLOR'])
   try {
     const features = requirePlatformApi(env['CNB_PLATFORM_API'])

@@ -6,14 +6,14 @@ import { cnbUser } from './ownership.ts'
 import { giveTree } from '../../layers/tree/give.ts'
 
 /**
- * Drops privileges between a binary's preparation and its work. The specification does not cover users; platforms rely on
- * what the reference lifecycle does. analyzer, restorer, exporter and rebaser may start as root, give the directories that
- * the build shares to the CNB user, and continue as that user. Whatever only root can open is opened before. A binary that
+ * Drops privileges between a binary's preparation and its work. The specification does not cover users; platforms rely
+ * on the behaviour of the reference lifecycle. analyzer, restorer, exporter and rebaser may start as root, give the directories that
+ * the build shares to the CNB user, and continue as that user. Files that only root can open are opened before. A binary that
  * starts as an ordinary user stays that user, and cannot be told to become another.
  *
- * creator stays root: it holds the credentials and the daemon's socket, and runs no buildpack itself. extender does, as it installs what
- * Dockerfiles say, and runs buildpacks in a process of their user. A binary that needs a socket that only root can open stays root, too.
- * @returns a function to call after the work: it gives what root has made meanwhile to the CNB user
+ * creator stays root: it holds the credentials and the daemon's socket, and runs no buildpack itself. extender stays root to apply
+ * Dockerfiles, and runs buildpacks in a process of their user. A binary that needs a socket that only root can open stays root, too.
+ * @returns a function to call after the work: it gives the files that root has created meanwhile to the CNB user
  */
 export async function dropPrivileges(
   name: string,
@@ -47,11 +47,11 @@ function checkStays(wanted: Owner, { io: { user } }: PhaseContext): void {
   })
 }
 
-/** A directory that the user can write to already is not walked: it may be a large cache of theirs. */
+/** Skips a directory that the user can already write to: it may be a large cache. */
 async function makeWritable(dir: string, owner: Owner): Promise<void> {
   try {
     await mkdir(dir, { recursive: true })
-    // After a builder's user id has changed, volumes belong to the old one, or partly to it, as in other lifecycles.
+    // After a builder's user id has changed, volumes belong wholly or partly to the old id, as in other lifecycles.
     if (!(await isWritable(dir, owner))) await giveTree(dir, owner, { from: 'anybody' })
   } catch (cause) {
     if (!isErrno(cause)) throw cause
@@ -72,7 +72,7 @@ async function isWritable(dir: string, { uid, gid }: Owner): Promise<boolean> {
 
 /**
  * Returns the supplementary groups to keep: the one that owns the daemon's socket, since the process reconnects to it.
- * Returns undefined if only root may use the socket: the process has to stay root then.
+ * Returns undefined if only root may use the socket: then the process must stay root.
  */
 async function groupsToKeep(
   { gid }: Owner,

@@ -17,7 +17,7 @@ export async function reportPublished(
   const { digest, imageId, manifestSize } = published
   const more = await copyToAll(image, others, signal)
   if (more.length > 0) log.event({ type: 'saved', names: more, digest, imageId, size: sizeOf(image) })
-  const tags = names // as they were given, which is how platforms look for them
+  const tags = names // as given, since platforms look for these names
   const report = digest === undefined ? { tags, imageId } : { tags, digest, manifestSize }
   await writeOutput(inputs.path('report'), formatReport(report))
 }

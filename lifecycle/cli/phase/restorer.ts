@@ -56,7 +56,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   }
 }
 
-/** The build image, where Dockerfiles are to be applied to it: extender needs its config, and has no credentials. */
+/** Returns the build image if Dockerfiles will be applied to it: extender needs its config, and has no credentials. */
 async function buildImage(
   { inputs, log, signal }: PhaseContext,
   images: Images,
@@ -77,7 +77,7 @@ async function buildImage(
   return { image, reference }
 }
 
-/** The run image, where Dockerfiles are to be applied to it. */
+/** Returns the run image if Dockerfiles will be applied to it. */
 async function runImage(images: Images, reference: string, signal: AbortSignal): Promise<BaseImage> {
   const image = await images.identified(reference, signal)
   if (image !== undefined) return { image, reference }
@@ -86,7 +86,7 @@ async function runImage(images: Images, reference: string, signal: AbortSignal):
 
 /**
  * Checks the run image that analyze chose: its target must be known and, from 0.14 on, the image readable from here;
- * otherwise a mirror is used. Does nothing in a container without run.toml, or with one that lacks this image.
+ * otherwise a mirror is used. Does nothing in a container without run.toml, or if run.toml does not list this image.
  */
 async function checkRunImage(context: PhaseContext, images: Images, analyzed: Analyzed): Promise<Analyzed> {
   const { features, signal } = context

@@ -5,13 +5,13 @@ import { errnoMessage } from '../../files/wrap-errno.ts'
 import { type BuildSecret, BuildSecrets } from '../../phases/secrets.ts'
 import type { Inputs } from './flags.ts'
 
-/** What a binding has besides its values (platform.md, "Bindings"). */
+/** The files of a binding that are not secret values (platform.md, "Bindings"). */
 const notSecret = new Set(['type', 'provider'])
 
 /**
- * The bindings in the directory of -secrets: what must be in no message and in no image. A Secret that Kubernetes mounts has
- * its files as links, beside names that start with two dots.
- * @throws BaleError 'arguments' where one cannot be read: a secret that is not known is not found
+ * Reads the bindings in the directory of -secrets, whose values must not appear in messages or images. Kubernetes mounts a Secret
+ * as links, beside names that start with two dots.
+ * @throws BaleError 'arguments' for an unreadable binding: a secret that was not read cannot be searched for
  */
 export async function readSecrets(inputs: Inputs): Promise<BuildSecrets> {
   const dir = inputs.text('secrets')

@@ -8,7 +8,7 @@ export interface JsonOptions {
   readonly quiet?: boolean
 }
 
-/** A line of JSON for each event (events.ts), with its time, for log collectors and programs. */
+/** Writes each event (events.ts) as a line of JSON with its time, for log collectors and programs. */
 export function jsonReporter(options: JsonOptions): Reporter {
   const { verbose = false, quiet = false } = options
   return {

@@ -20,7 +20,7 @@ export interface PlainOptions {
   readonly color?: boolean
 }
 
-/** Lines for a log. Each event is complete in itself; progress of transfers is left out. */
+/** Writes lines for a log. Leaves out the progress of transfers. */
 export function plainReporter(options: PlainOptions): Reporter {
   const style = makeStyle(options.color === true)
   const print = (line: string): void => options.write(`${line}\n`)
@@ -38,10 +38,10 @@ export function plainReporter(options: PlainOptions): Reporter {
   }
 }
 
-/** The most lines to keep: a build may print without end. */
+/** The maximum number of lines to keep, since a build may print endlessly. */
 const linesKept = 200
 
-/** The output of the running buildpack. If it fails, only this output says why. */
+/** Keeps the output of the running buildpack, which explains a failure. */
 function lastOutput(): { event(event: BuildEvent): void; take(): BuildEvent[] } {
   let recent: BuildEvent[] = []
   return {
@@ -111,7 +111,7 @@ function detected(event: Extract<BuildEvent, { type: 'detected' }>, style: Style
   const shown = verbose ? results : results.filter(isShown)
   const lines = shown.flatMap(result => why(result, style))
   if (group.length === 0) return lines
-  // Platforms parse these two forms.
+  // Platforms parse both forms.
   const width = Math.max(...group.map(b => b.id.length))
   return [
     ...lines,

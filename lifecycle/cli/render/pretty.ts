@@ -19,10 +19,10 @@ export interface PrettyOptions {
 type Transfer = Extract<BuildEvent, { type: 'transfer' }>
 
 const clearLine = '\r\u001b[2K'
-/** In bytes. A smaller transfer ends before anybody could read its bar. */
+/** In bytes. A smaller transfer ends before a user could read its bar. */
 const worthABar = 4_000_000
 
-/** Renders for a terminal: the same lines as a log, in colour, and below them one bar for all transfers. */
+/** Renders for a terminal: the lines of the plain reporter in colour, and below them one bar for all transfers. */
 export function prettyReporter(options: PrettyOptions): Reporter {
   const style = makeStyle(options.color !== false)
   const transfers = new Map<string, Transfer>()
@@ -64,7 +64,7 @@ export function prettyReporter(options: PrettyOptions): Reporter {
   }
 }
 
-/** `pull debian ━━━━━━──── 31.2 MB of 48.5 MB`, one line whatever the number of transfers; undefined if none is worth it. */
+/** `pull debian ━━━━━━──── 31.2 MB of 48.5 MB`, one line for all transfers. Undefined if all are too small. */
 export function progressBar(transfers: readonly Transfer[], columns: number): string | undefined {
   const done = transfers.reduce((sum, t) => sum + t.done, 0)
   const known = transfers.every(t => t.total !== undefined)
@@ -73,7 +73,7 @@ export function progressBar(transfers: readonly Transfer[], columns: number): st
   const first = transfers[0] as Transfer
   const more = transfers.length > 1 ? ` +${transfers.length - 1}` : ''
   const amount = known ? `${formatBytes(done)} of ${formatBytes(total)}` : formatBytes(done)
-  // The amount matters most, so a narrow terminal cuts the name.
+  // The amount matters most, so the name is cut to fit a narrow terminal.
   const left = columns - `${first.direction} ${more} ${amount}`.length - 1
   const name = `${first.direction} ${shortened(first.name, Math.min(30, Math.max(left, 8)))}${more}`
   const room = Math.min(40, columns - name.length - amount.length - 4)

@@ -8,17 +8,17 @@ import type { PhaseContext } from '../binary.ts'
 import { applyDockerfile } from './apply.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'
 
-/** The image that Dockerfiles are applied to: its name, and the config that it has. */
+/** The image that Dockerfiles are applied to: its name and its config. */
 interface Base {
   readonly reference: string
   readonly config: ContainerConfig
 }
 
-/** Returns the config that the next Dockerfile sees, and in the end the image has. */
+/** Returns the config for the next Dockerfile. The last one is the image's. */
 type OnApplied = (file: ExtensionDockerfile, config: ContainerConfig) => Promise<ContainerConfig> | ContainerConfig
 
 /**
- * Applies Dockerfiles to this container in their order. Each sees the config that the one before has left (image_extension.md,
+ * Applies Dockerfiles to this container in their order. Each sees the config after the previous one (image_extension.md,
  * "Phase: Extension").
  */
 export async function applyAll(

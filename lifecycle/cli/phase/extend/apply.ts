@@ -12,21 +12,21 @@ import type { ExtensionDockerfile } from './dockerfiles.ts'
 import { type Word, expandWord, plainOf, splitWords, wholeWord } from './words.ts'
 
 export interface ApplyInput extends Pick<ExtensionDockerfile, 'text' | 'where' | 'context'> {
-  /** Build arguments; the Dockerfile sees those that it declares with ARG. */
+  /** Build arguments. The Dockerfile sees the ones that it declares with ARG. */
   readonly args: ReadonlyMap<string, string>
   readonly config: ContainerConfig
-  /** Variables of RUN that the image's and the Dockerfile's override: those of a proxy. */
+  /** Variables of RUN, which the image's and the Dockerfile's own override: the proxy settings. */
   readonly env: Readonly<Record<string, string>>
-  /** Ends what RUN leaves running: it could go on as root, or change what later instructions read. */
+  /** Ends processes that RUN leaves behind: they could continue as root, or change what later instructions read. */
   readonly supervisor: string
   readonly reporter: Reporter
 }
 
-/** Where an instruction finds the container: its variables, its user, its directory and its shell. */
+/** The state that an instruction starts from: variables, user, directory and shell. */
 interface State {
   readonly env: Map<string, string>
   readonly args: Map<string, string>
-  /** Of each ARG before FROM. */
+  /** The default of each ARG before FROM. */
   readonly defaults: Map<string, string>
   readonly labels: Map<string, string>
   user: string
@@ -41,9 +41,9 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 /**
  * Applies a Dockerfile of an image extension to the file system of this container, as root (image_extension.md, "Phase: Extension";
- * docs.docker.com, "Dockerfile reference"). The process must be root: RUN becomes the user that the Dockerfile says.
+ * docs.docker.com, "Dockerfile reference"). The process must be root: RUN runs as the user that the Dockerfile sets.
  * @returns the config that the image has afterwards
- * @throws BaleError 'failed' for a RUN that fails, 'input' for an instruction that is not understood; nothing is undone then
+ * @throws BaleError 'failed' for a RUN that fails, 'input' for an unsupported instruction; changes made before it stay
  */
 export async function applyDockerfile(input: ApplyInput, signal?: AbortSignal): Promise<ContainerConfig> {
   const { config } = input
@@ -58,7 +58,7 @@ export async function applyDockerfile(input: ApplyInput, signal?: AbortSignal): 
   }
   const instructions = parseDockerfile(input.text, input.where)
   const from = instructions.findIndex(({ name }) => name === 'FROM')
-  // What stands before FROM is for FROM, and a default for an ARG of the same name after it.
+  // An ARG before FROM applies to FROM, and gives the default of an ARG of the same name after it.
   for (const instruction of instructions.slice(0, from)) await apply(instruction, state, input, signal)
   for (const [name, value] of state.args) state.defaults.set(name, value)
   state.args.clear()
@@ -123,7 +123,7 @@ async function apply(instruction: Instruction, state: State, input: ApplyInput, 
     case 'RUN':
       return run(instruction, state, input, signal)
     default:
-      // These say nothing of the file system, and detector has warned of them.
+      // These instructions do not change the file system, and detector has warned about them.
       if (!withoutEffect.includes(name)) refuse(instruction, input, `${name} is no instruction`)
   }
 }
@@ -163,7 +163,7 @@ async function run(instruction: Instruction, state: State, input: ApplyInput, si
     })
 }
 
-/** `ARG name=default`: the value that the build gives, or the default, or what an ARG before it says; else nothing is set. */
+/** `ARG name=default`: sets the build's value, the default, or the value of an earlier ARG, in this order; otherwise nothing. */
 function declare(word: Word, state: State, input: ApplyInput, instruction: Instruction): void {
   const [name, fallback] = pairOf(expanded(word, state, input, instruction))
   const value =
@@ -193,11 +193,11 @@ function expanded(word: Word, { args, env }: State, input: ApplyInput, instructi
   return value ?? refuse(instruction, input, `${plainOf(word)} is not understood`)
 }
 
-/** What words say of quotes. */
+/** Refuses words with an unclosed quote. */
 const closed = <T>(words: T | undefined, instruction: Instruction, input: ApplyInput): T =>
   words ?? refuse(instruction, input, 'a quote has no end')
 
-/** `["a", "b"]` as JSON has it; undefined for anything else. */
+/** Parses `["a", "b"]` as JSON. Returns undefined for anything else. */
 function listOf(value: string): string[] | undefined {
   if (!value.startsWith('[')) return undefined
   try {

@@ -8,17 +8,17 @@ import { layoutStore } from '../../../stores/layout/store.ts'
 import { writeSparseLayout } from '../../../stores/layout/sparse.ts'
 import { hostPlatform } from '../../../stores/settings.ts'
 
-// The images that are to be extended, as restorer leaves them for extender: manifest and config in OCI layouts without layers in
+// The images to extend, which restorer writes for extender: manifest and config in OCI layouts without layers in
 // `<kaniko>/cache/base/<digest>` (platform.md, "restorer": "MUST copy the OCI manifest and config file").
 
 /** An image of analyzed.toml. */
 export interface BaseImage {
-  /** It ends with a digest, or is the ID of an image in a daemon. */
+  /** Ends with a digest, or is the ID of an image in a daemon. */
   readonly reference: string
   readonly image: Image
 }
 
-/** Replaces what an earlier build has left. */
+/** Replaces the images of an earlier build. */
 export async function keepBaseImages(kanikoDir: string, bases: readonly BaseImage[]): Promise<void> {
   await removeTree(baseDir(kanikoDir))
   for (const { reference, image } of bases) {
@@ -28,13 +28,13 @@ export async function keepBaseImages(kanikoDir: string, bases: readonly BaseImag
   }
 }
 
-/** A daemon tells what is in a config, and not its bytes: the ID that it tells is of others. */
+/** A daemon gives the content of a config, but not its bytes, so its image ID does not match the bytes written here. */
 const withOwnBytes = (image: Image): Image =>
   digestOf(image.configBytes) === image.imageId ? image : makeImage(image.config, image.layers)
 
 /**
  * @param reference of analyzed.toml
- * @throws BaleError 'input' if restorer has not left it, or it is not what its digest says
+ * @throws BaleError 'input' if restorer has not written the image, or its content does not match its digest
  */
 export async function readBaseImage(kanikoDir: string, reference: string): Promise<BaseImage> {
   const where = placeOf(kanikoDir, reference)

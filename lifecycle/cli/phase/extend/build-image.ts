@@ -5,8 +5,8 @@ import type { BaseImage } from './base-image.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'
 
 /**
- * Applies build.Dockerfiles to this container, which is one of the build image.
- * @returns the variables that they have set or changed
+ * Applies build.Dockerfiles to this container, which runs the build image.
+ * @returns the variables that the Dockerfiles have set or changed
  */
 export async function extendBuildImage(
   context: PhaseContext,
@@ -17,7 +17,7 @@ export async function extendBuildImage(
   const before = variablesOf(base)
   const after = variablesOf(await applyAll(context, files, { reference, config: base }))
   const set = Object.entries(after).filter(([name, value]) => before[name] !== value)
-  // The platform's own variables count more than the image's.
+  // The platform's own variables take precedence over the image's.
   return Object.fromEntries(set.filter(([name]) => !/^(?:CNB|BALE)_/.test(name)))
 }
 

@@ -17,8 +17,8 @@ export interface CopyInput {
 }
 
 /**
- * COPY, and ADD of what is no archive and no address: files and directories of the context, root's or those of `--chown`. Nothing
- * outside of the context is read: what is there may be hostile, and this is root.
+ * COPY, and ADD of anything but archives and URLs: copies files and directories of the context, owned by root or `--chown`. Reads
+ * nothing outside of the context: the content may be hostile, and this process is root.
  */
 export async function copyFiles({ name, options: given, paths, workingDir, context, where }: CopyInput): Promise<void> {
   const refuse = (message: string, fix?: string): never => {
@@ -58,10 +58,10 @@ export async function copyFiles({ name, options: given, paths, workingDir, conte
   }
 }
 
-/** A number alone is the group, too (docs.docker.com, "COPY --chown"). */
+/** A single number is both user and group (docs.docker.com, "COPY --chown"). */
 const ownerOf = (chown: string): string => (/^\d+$/.test(chown) ? `${chown}:${chown}` : chown)
 
-/** The source that is named, or what it leads to as a link. */
+/** Returns the path of a source, or the target if it is a link. */
 async function inContext(context: string, source: string, where: string): Promise<string> {
   const root = await realpath(context)
   const path = await realpath(join(root, normalize(`/${source}`))).catch(() => undefined)
@@ -77,7 +77,7 @@ interface CopyAs {
 }
 
 /**
- * Directories that are there stay as they are; what else is in the way of a file or a link gives way. Paths are bytes: names need not
+ * Existing directories stay as they are. A file or link replaces anything else in its place. Paths are bytes: names need not
  * be UTF-8.
  */
 async function copyEntry(from: Buffer, to: Buffer, as: CopyAs): Promise<void> {

@@ -10,7 +10,7 @@ import type { PhaseContext } from '../binary.ts'
 
 export type ExtendKind = 'build' | 'run'
 
-/** A Dockerfile that an image extension has generated. */
+/** A Dockerfile that an image extension generated. */
 export interface ExtensionDockerfile {
   /** `a/tool@1.0.0`. */
   readonly extension: string
@@ -18,14 +18,14 @@ export interface ExtensionDockerfile {
   /** For messages. */
   readonly where: string
   readonly args: readonly BuildArg[]
-  /** What it copies from: a directory that only root can change, or the application. */
+  /** The directory that COPY reads: one that only root can change, or the application. */
   readonly context: string
 }
 
 /**
- * Reads all that extensions have made before anything of it runs: `<generated>` is the buildpacks' user's, whom a USER instruction may
+ * Reads all Dockerfiles before any of them runs: `<generated>` belongs to the buildpacks' user, which a USER instruction may
  * become.
- * @param own a directory of root's, for copies of what they copy from
+ * @param own a directory of root, for copies of the contexts
  */
 export async function readDockerfiles(
   { inputs, features }: PhaseContext,

@@ -12,7 +12,7 @@ import { layoutStore } from '../../../stores/layout/store.ts'
 import { hostPlatform } from '../../../stores/settings.ts'
 
 /**
- * The run image that extender has left in `<extended>/run/<digest>`, with the layers of the run image that it extends (platform.md,
+ * Reads the run image that extender wrote to `<extended>/run/<digest>`, with the layers of the run image that it extends (platform.md,
  * "exporter": "MUST be based on the image in `<extended>`/run").
  * @throws BaleError 'input' if there is none, if it extends another image, or if anybody but root could have changed it
  */
@@ -38,8 +38,8 @@ export async function readExtendedImage(extendedDir: string, runImage: Image): P
 }
 
 /**
- * Buildpacks can write to the layers directory, and what they leave there must not get into an image as root's (K23). Goes through
- * no link.
+ * Buildpacks can write to the layers directory. Their files must not get into an image as files of root (K23). Follows
+ * no links.
  */
 async function checkOwner(dir: string): Promise<void> {
   requireRoot(dir, (await lstat(dir)).uid)

@@ -18,9 +18,9 @@ import type { ExtensionDockerfile } from './dockerfiles.ts'
 import { mountPoints } from './mount-points.ts'
 
 /**
- * Applies run.Dockerfiles to this container, which is one of the run image, and writes the image with what they changed to
+ * Applies run.Dockerfiles to this container, which runs the run image, and writes the image with their changes to
  * `<extended>/run/<digest>`: an OCI layout with manifest, config and the new layers, one for each Dockerfile (platform.md, "extender").
- * @param own a directory that is not the image's, made before anything is applied
+ * @param own a directory that is not part of the image, created before anything is applied
  * @throws BaleError 'failed' if the image would run as root
  */
 export async function extendRunImage(
@@ -37,7 +37,7 @@ export async function extendRunImage(
   const store = layoutStore(unfinished)
   const left = [own, ...(await placesOfThePlatform(context))]
   const snapshot = () => takeSnapshot(io.rootDir ?? '/', left)
-  // By the clock of the file system, which is behind the one of the process.
+  // Uses the clock of the file system, which is behind the process's clock.
   const { mtimeMs: since } = await stat(own)
   let before = snapshot()
   const added: Layer[] = []
@@ -54,7 +54,7 @@ export async function extendRunImage(
     }
     before = after
     isRebasable &&= applied.Labels?.[labels.rebasable] === 'true'
-    // Each Dockerfile has to say it for itself.
+    // Each Dockerfile must set the rebasable label itself.
     return withoutRebasable(applied)
   })
   await refuseRoot(config)
@@ -65,7 +65,7 @@ export async function extendRunImage(
   await rename(unfinished, join(target, extended.digest))
 }
 
-/** What is in this container, and not in its image. */
+/** Lists the paths that exist in this container but not in its image. */
 async function placesOfThePlatform({ inputs, io }: PhaseContext): Promise<string[]> {
   const own = (['app', 'layers', 'platform', 'generated', 'extended'] as const).map(name => inputs.path(name))
   return [...own, io.kanikoDir ?? '/kaniko', ...(await mountPoints())]

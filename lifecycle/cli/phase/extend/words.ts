@@ -1,6 +1,6 @@
 import { expandVariables } from '../../../spec/dockerfile.ts'
 
-/** A part of a word. Variables are replaced in what is not literal: outside of single quotes, and where no backslash stands before. */
+/** A part of a word. Text in single quotes or after a backslash is literal; variables are replaced in all other text. */
 export interface WordPart {
   readonly text: string
   readonly isLiteral: boolean
@@ -8,12 +8,12 @@ export interface WordPart {
 export type Word = readonly WordPart[]
 
 /**
- * Splits at blanks outside of quotes, and takes quotes and backslashes away as a shell does (docs.docker.com, "Environment replacement").
- * @returns undefined if a quote has no end
+ * Splits at blanks outside of quotes, and removes quotes and backslashes as a shell does (docs.docker.com, "Environment replacement").
+ * @returns undefined for an unclosed quote
  */
 export const splitWords = (text: string): Word[] | undefined => read(text, /\s/)
 
-/** The same of a text that is one word, with the blanks in it. */
+/** The same for a text that is one word, including its blanks. */
 export function wholeWord(text: string): Word | undefined {
   const words = read(text)
   return words && (words[0] ?? [])
@@ -48,10 +48,10 @@ function read(text: string, separator?: RegExp): Word[] | undefined {
   return quote === '' ? words : undefined
 }
 
-/** As it stands, without quotes. */
+/** The text of a word without quotes; variables are not replaced. */
 export const plainOf = (word: Word): string => word.map(({ text }) => text).join('')
 
-/** With variables in place of their names; one that is not set is empty. Undefined for a use of `$` that is not understood. */
+/** Replaces variables with their values, or nothing if unset. Returns undefined for an unsupported use of `$`. */
 export function expandWord(word: Word, variables: ReadonlyMap<string, string>): string | undefined {
   let expanded = ''
   for (const { text, isLiteral } of word) {
