@@ -4,12 +4,12 @@ import { isErrno } from '../../lifecycle/errors.ts'
 import { textOf } from '../../lifecycle/spec/text.ts'
 import { BuildpackError } from './errors.ts'
 
-// A file that a person writes is far smaller; package-lock.json of the largest applications has some 10 MB.
+// Hand-written files are far smaller; the package-lock.json of the largest applications has some 10 MB.
 const maxBytes = 64 * 1024 * 1024
 
 /**
- * The application's directory, with the questions that buildpacks ask about it. Names are relative to it. A name that is asked
- * for and that is a link to nothing is an error, not absent: the source was most likely cut out of a larger one (S06).
+ * The application's directory, with methods for the questions that buildpacks ask about it. Names are relative to it. A requested name
+ * that is a dangling link is an error, not absent: the source was most likely cut out of a larger one (S06).
  */
 export class App {
   readonly path: string
@@ -39,8 +39,8 @@ export class App {
   }
 
   /**
-   * The text of a file in UTF-8, or in UTF-16 if its byte order mark says so (S19); undefined if there is none of this name.
-   * @throws BuildpackError for what cannot be read: a dead link, a fifo (which would never end), a directory, a huge file.
+   * The text of a file in UTF-8, or in UTF-16 if its byte order mark says so (S19); undefined if the file does not exist.
+   * @throws BuildpackError for a dangling link, a fifo (which would never end), a directory or a huge file
    */
   async read(name: string): Promise<string | undefined> {
     const found = await this.#stat(name)

@@ -1,4 +1,4 @@
-/** A function of sh: the text of a file without white space at its ends, as `Binding.read` has it. */
+/** A shell function that prints a file's text without white space at its ends, like `Binding.read`. */
 export const textOfFile = `text_of() {
   [ -f "$1" ] || return 0
   text=$(cat "$1")
@@ -8,8 +8,8 @@ export const textOfFile = `text_of() {
 `
 
 /**
- * Lines of sh for each binding of a type where the image runs, as `bindingsOf` finds them in a build: `$binding` is its directory. They call
- * `text_of`.
+ * Shell code that runs `body` at run time for each binding of a type, as `bindingsOf` finds them in a build. `$binding` is the
+ * binding's directory. The code calls `text_of`.
  */
 export function eachBinding(type: string, body: string): string {
   return `for file in "\${SERVICE_BINDING_ROOT:-/platform/bindings}"/*/type; do
@@ -20,8 +20,8 @@ ${body}done
 }
 
 /**
- * Lines of sh that set `bound` to the directory of the first binding of a type, or to nothing, and warn of others, as `firstBinding` does.
- * They call `text_of`.
+ * Shell code that sets `bound` to the directory of the first binding of a type, or to nothing, and warns of further bindings, like
+ * `firstBinding`. The code calls `text_of`.
  */
 export function findBound(type: string): string {
   return `bound=''

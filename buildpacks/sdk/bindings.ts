@@ -3,21 +3,24 @@ import { join } from 'node:path'
 import type { Context } from './buildpack.ts'
 import { textOf } from '../../lifecycle/spec/text.ts'
 
-/** What an operator hands to a build or an application: a directory with a file for each key (servicebinding.io, "Workload Projection"). */
+/**
+ * What an operator passes to a build or an application: a directory with a file for each key (servicebinding.io, "Workload
+ * Projection").
+ */
 export interface Binding {
   readonly name: string
   readonly dir: string
-  /** The names of its files, without `type` and `provider`. */
+  /** The names of the binding's files, without `type` and `provider`. */
   readonly keys: readonly string[]
   /** The path of a key's file. */
   pathOf(key: string): string
-  /** The text of a key without white space at its ends; undefined if there is none. */
+  /** The text of a key without white space at its ends; undefined if the key does not exist. */
   read(key: string): Promise<string | undefined>
 }
 
 /**
- * The bindings of a type, by name: those in `SERVICE_BINDING_ROOT`, or in `<platform>/bindings`. Types are compared without
- * regard to case, as others do.
+ * The bindings of a type, sorted by name: those in `SERVICE_BINDING_ROOT`, or in `<platform>/bindings`. Types are compared without
+ * regard to case, as other implementations do.
  */
 export async function bindingsOf(
   { env, platformDir }: Pick<Context, 'env' | 'platformDir'>,
@@ -35,7 +38,7 @@ export async function bindingsOf(
   return found
 }
 
-/** The first file of these names in a binding of a type. What is in other bindings of the type has no effect, and is warned of. */
+/** The first file with one of these names in a binding of a type. Warns of files in other bindings of the type, which have no effect. */
 export async function boundFile(
   context: Pick<Context, 'env' | 'platformDir' | 'log'>,
   type: string,
@@ -55,8 +58,8 @@ export async function boundFile(
 }
 
 /**
- * The files of these names in bindings of a type, each from the first that has one. What is in a later one, or has another name, has no
- * effect, and is warned of.
+ * The files with these names in bindings of a type, each from the first binding that has it. Warns of files in later bindings and of
+ * files with other names, which have no effect.
  */
 export async function boundFiles(
   context: Pick<Context, 'env' | 'platformDir' | 'log'>,
@@ -79,7 +82,7 @@ export async function boundFiles(
   return found
 }
 
-/** The binding of a type where one alone can have an effect: the first. Others are warned of. */
+/** The first binding of a type of which only one can have an effect. Warns of further bindings. */
 export async function firstBinding(
   context: Pick<Context, 'env' | 'platformDir' | 'log'>,
   type: string,
@@ -89,7 +92,7 @@ export async function firstBinding(
   return first
 }
 
-/** @param key what is in both; undefined for all of it */
+/** @param key the key that both bindings have; undefined for the whole binding */
 export function warnOfSecond(
   { log }: Pick<Context, 'log'>,
   type: string,

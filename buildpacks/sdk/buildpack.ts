@@ -9,7 +9,7 @@ import type { OwnCommand, Step } from './own-commands.ts'
 import type { BuildPlanBuilder } from './plan.ts'
 import type { Component } from './sbom/component.ts'
 
-/** What detect and build have in common. */
+/** The part that detect and build share. */
 export interface Context {
   readonly app: App
   readonly buildpack: {
@@ -19,7 +19,7 @@ export interface Context {
     /** Media types of the bills of materials that buildpack.toml declares. */
     readonly sbomFormats: readonly string[]
   }
-  /** `<platform>`, which also holds bindings and what else the platform has to say. */
+  /** `<platform>`, which also holds bindings and other data of the platform. */
   readonly platformDir: string
   /** The process's environment with the user's variables. */
   readonly env: Readonly<Record<string, string>>
@@ -33,18 +33,18 @@ export interface Context {
 export type DetectContext = Context
 
 export interface BuildContext extends Context {
-  /** What this buildpack is to provide, and what was said with each requirement. */
+  /** The names that this buildpack has to provide, with the metadata of each requirement. */
   readonly plan: readonly PlanRequire[]
   /** What the last build left in `store`. */
   readonly store: Metadata
-  /** Brings back the layer of an earlier build, or makes it. */
+  /** Restores the layer of an earlier build, or creates it. */
   readonly layer: <const K extends LayerKey>(name: string, definition: LayerDefinition<K>) => Promise<Layer>
   /**
-   * Ends the changes of a layer for the cache alone, such as a store of packages, before programs run that nobody trusts: if one of
-   * them changes it, no later build uses the layer (X40).
+   * Ends the changes of a cache-only layer, such as a store of packages, before untrusted programs run: if one of them changes the
+   * layer, no later build uses it (X40).
    */
   readonly seal: (layer: Layer) => void
-  /** The user's own command for a step of this buildpack's build: the program that is started with this `step` gives way to it. */
+  /** The user's own command for a step of this buildpack's build. It replaces the program that is started with this `step`. */
   readonly ownCommand: (step: Step) => Promise<OwnCommand | undefined>
 }
 
@@ -58,16 +58,16 @@ export const pass = (reason: string, plan?: BuildPlanBuilder): DetectResult => (
   reason,
   ...(plan && { plan }),
 })
-/** This buildpack does not take part; the reason is shown when none does. */
+/** This buildpack does not take part. The reason is shown if no buildpack does. */
 export const fail = (reason: string): DetectResult => ({ pass: false, reason })
 
 export interface BuildResult {
   readonly launch?: Launch
-  /** Kept for the next build. */
+  /** Data for the next build. */
   readonly store?: Metadata
   /** Names in `plan` that this buildpack could not provide. */
   readonly unmet?: readonly string[]
-  /** Software in the image that is in no layer of this buildpack's. */
+  /** Software in the image that is not in a layer of this buildpack. */
   readonly sbom?: readonly Component[]
 }
 
@@ -75,15 +75,15 @@ export interface Buildpack {
   detect(context: DetectContext): Promise<DetectResult> | DetectResult
   build(context: BuildContext): Promise<BuildResult> | BuildResult
   /**
-   * For a language: what becomes of the user's own commands that no program of its build has given way to (own-commands.ts). They are run
-   * `after` it, where its programs run from the files that are there; elsewhere they are told to be `left`.
+   * Only for a language: what happens to the user's own commands that replaced no program of its build (own-commands.ts). With `after`
+   * they run after the build, if its programs run from the existing files. With `left` the build reports that they do not run.
    */
   readonly ownCommands?: 'after' | 'left'
-  /** The versions that can be had, from where a build would get them. Its layers are gone afterwards. */
+  /** The available versions, from the source that a build would use. The layers of this call are removed afterwards. */
   offers?(context: BuildContext): Promise<readonly Offer[]>
 }
 
-/** Names the type: `export const ruby = defineBuildpack({ detect, build })`. */
+/** Gives an object the type: `export const ruby = defineBuildpack({ detect, build })`. */
 export function defineBuildpack(buildpack: Buildpack): Buildpack {
   return buildpack
 }

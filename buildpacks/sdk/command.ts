@@ -8,23 +8,23 @@ import type { Step } from './own-commands.ts'
 export interface Command {
   readonly argv: readonly [string, ...string[]]
   readonly cwd: string
-  /** The whole environment: nothing else is passed on. */
+  /** The whole environment: the program inherits no other variables. */
   readonly env: Readonly<Record<string, string>>
-  /** Real paths that the program cannot write to, where the lifecycle can see to it. */
+  /** Real paths that the program cannot write to, if the lifecycle can enforce it. */
   readonly readOnly?: readonly string[]
 }
 
 export interface CommandResult {
-  /** The exit status; 128 and the signal's number for a program that a signal ended, as a shell has it. */
+  /** The exit status; 128 plus the signal's number for a program that a signal ended, as in a shell. */
   readonly exitCode: number
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Runs a program to its end, handing on each line as it comes. Tests put a function of theirs here. */
+/** Runs a program to its end, and passes on each line as it comes. Tests replace it. */
 export type Runner = (command: Command, onLine: (line: string) => void) => Promise<CommandResult>
 
-/** The runner that starts real programs. Their input is empty, so that none can wait for an answer. */
+/** The runner that starts real programs. Their standard input is empty, so none can wait for an answer. */
 export const spawnRunner: Runner = ({ argv: [program, ...args], cwd, env }, onLine) =>
   new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -40,7 +40,7 @@ export const spawnRunner: Runner = ({ argv: [program, ...args], cwd, env }, onLi
     })
   })
 
-/** Gathers a stream's text, and tells of its lines one by one. */
+/** Collects a stream's text, and passes on its lines one by one. */
 function collect(stream: NodeJS.ReadableStream, onLine: (line: string) => void): () => string {
   const decoder = new StringDecoder('utf8')
   const parts: string[] = []
@@ -61,25 +61,28 @@ function collect(stream: NodeJS.ReadableStream, onLine: (line: string) => void):
 export interface RunOptions {
   /** The program as the user knows it, for the error message: `npm ci`. */
   readonly name?: string
-  /** The application's directory if absent. */
+  /** The default is the application's directory. */
   readonly cwd?: string
-  /** Variables over those of the context; undefined takes one away. */
+  /** Variables that override the context's; undefined removes one. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** The part of the build that it is: a command of the user's may stand in for it (own-commands.ts). */
+  /** The step of the build that this program is. A command of the user may replace it (own-commands.ts). */
   readonly step?: Step
   /** What the program prints is shown only if it fails, or with BP_LOG_LEVEL=debug. */
   readonly quiet?: boolean
-  /** Lines that tell a user nothing: they are shown with BP_LOG_LEVEL=debug alone. */
+  /** Lines that do not help a user. They are shown only with BP_LOG_LEVEL=debug. */
   readonly hides?: (line: string) => boolean
   /** A status other than 0 is a result, not an error. */
   readonly allowFailure?: boolean
-  /** What the user can do if it fails, perhaps told by what the program wrote to its standard error, or to its output, as Maven does. */
+  /**
+   * What the user can do if the program fails. It may depend on the program's standard error, or on its standard output, where Maven
+   * writes errors.
+   */
   readonly fix?: string | ((stderr: string, stdout: string) => string | undefined)
 }
 
 /**
- * Runs a program and shows what it prints.
- * @throws BuildpackError if it cannot be started, or ends with another status than 0
+ * Runs a program and shows its output.
+ * @throws BuildpackError if it cannot be started, or if it exits with a status other than 0
  */
 export type Run = (argv: readonly [string, ...string[]], options?: RunOptions) => Promise<CommandResult>
 
@@ -88,7 +91,7 @@ export function makeRun(
   log: Log,
   defaults: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
 ): Run {
-  // Paketo's name for it; what else a program prints is shown anyway.
+  // Paketo's name for the setting. Other output of programs is always shown.
   const wantsAll = /^(debug|trace)$/i.test(defaults.env['BP_LOG_LEVEL'] ?? '')
   return async (argv, options = {}) => {
     const lines: string[] = []
@@ -115,10 +118,10 @@ export function makeRun(
   }
 }
 
-/** What to do where something needs `.git`, which is no part of the source that is built (lifecycle/platform/source-filter.ts). */
+/** What to do if something needs `.git`, which the build's copy of the source does not include (lifecycle/platform/source-filter.ts). */
 export const keepGit = 'a line "!.git" in .dockerignore, or in exclude of project.toml, keeps it, in the image too'
 
-/** The beginning and the end of what was kept back: tar on a full disk has a line for each of thousands of files. */
+/** The beginning and the end of quiet output: tar on a full disk prints a line for each of thousands of files. */
 function excerpt(lines: readonly string[]): string[] {
   const [first, last] = [20, 20]
   const left = lines.length - first - last

@@ -3,26 +3,26 @@ import { dirname, join } from 'node:path'
 import type { App } from './app.ts'
 import { readManifest } from './package-manifest.ts'
 
-/** What a build plan calls the packages of an application in PHP, for a front end that is built with them. */
+/** The build plan's name for the packages of a PHP application, for a front end that is built with them. */
 export const composerPackages = 'php-packages'
 
 /** Configurations of the tools that build front ends. */
 const configs =
   /^(?:(?:vite|tailwind|webpack|postcss|svelte|rollup)\.config\.[cm]?[jt]s|webpack\.mix\.js|[jt]sconfig\.json)$/
 const sources = /\.(?:css|scss|sass|less|[cm]?[jt]sx?|vue|svelte)$/
-/** Where people keep a front end's sources: Laravel's and Symfony's folders. */
+/** Usual folders for a front end's sources: Laravel's and Symfony's. */
 const folders = ['resources', 'assets'] as const
-/** Files that are read at most: a front end that takes more is found by its configuration or not at all. */
+/** Maximum number of files to read. In a larger front end, only the configuration is a sign of Composer packages. */
 const mostFiles = 2000
 
-/** Composer's own words for what it runs as it installs, and those of Heroku and Google for what comes after. */
+/** Composer's names for scripts that run during an installation, and Heroku's and Google's for scripts that run after it. */
 const installScripts =
   /^(?:(?:pre|post)-(?:install-cmd|autoload-dump|package-install)|post-root-package-install|compile|gcp-build)$/
 
 /**
- * Where the front end of an application in PHP takes something from Composer's packages or runs PHP, so that they have to be there
- * before it is built: `@import '../../vendor/livewire/flux/dist/flux.css'`. undefined if nowhere; or if Composer's scripts call the tools
- * of Node.js, which then come first.
+ * The place where the front end of a PHP application uses Composer packages or runs PHP, so that they have to be installed before the
+ * front end is built: `@import '../../vendor/livewire/flux/dist/flux.css'`. undefined if there is no such place, or if Composer's
+ * scripts call Node.js tools, which then come first.
  */
 export async function usesComposerPackages(app: App): Promise<string | undefined> {
   const composer = (await app.has('composer.json')) ? await app.read('composer.json').catch(() => undefined) : undefined
@@ -37,7 +37,7 @@ export async function usesComposerPackages(app: App): Promise<string | undefined
   const build = scripts['build']
   if (typeof build === 'string' && /(?:^|[\s;&|])php\s/.test(build)) return 'the script "build" runs PHP'
   for (const name of (await list(app, '')).filter(each => configs.test(each))) {
-    // What a compiler leaves out is nothing that it takes.
+    // The front end does not use paths that a compiler excludes.
     const text = (await textOf(app, name)).replaceAll(/"exclude"\s*:\s*\[[^\]]*\]/g, '')
     if (/(?:['"`(}]\/?|\.\/)vendor\//.test(text)) return `${name} takes something from there`
   }
@@ -65,7 +65,7 @@ function callsNode(composer: string): boolean {
     const own = Object.entries(scripts ?? {}).filter(([name]) => installScripts.test(name))
     return /(?:^|["\s;&|])(?:npm|npx|yarn|pnpm|bun|node)\s/.test(JSON.stringify(own))
   } catch {
-    // The PHP buildpack says what is wrong with it.
+    // The PHP buildpack reports the error.
     return false
   }
 }
@@ -74,6 +74,6 @@ async function list(app: App, dir: string, recursive = false): Promise<string[]>
   return (await readdir(app.at(dir), { recursive }).catch(() => [])).toSorted()
 }
 
-// A folder may have the name of a file, and what cannot be read says nothing.
+// A directory may have the name of a file. An unreadable file says nothing.
 const textOf = async (app: App, name: string): Promise<string> =>
   (await app.has(name).catch(() => false)) ? ((await app.read(name).catch(() => undefined)) ?? '') : ''

@@ -1,21 +1,21 @@
 import type { App } from './app.ts'
 import { firstSetting } from './platform.ts'
 
-/** A program that the user's own words start, and which words. */
+/** A program that the user's own words start, and the place of those words. */
 export interface DeclaredProgram {
   readonly program: string
   readonly where: string
 }
 
-/** A command for a shell, and who says so. */
+/** A shell command, and the place that declares it. */
 export interface DeclaredCommand {
   readonly command: string
   readonly where: string
 }
 
 /**
- * The command of the web process where the user declares one: GOOGLE_ENTRYPOINT or RAILPACK_START_CMD, then the Procfile, then
- * App Engine's app.yaml. The Procfile buildpack makes the process of it; others need not look for a start of their own.
+ * The command of the web process if the user declares one: in GOOGLE_ENTRYPOINT or RAILPACK_START_CMD, then the Procfile, then App
+ * Engine's app.yaml. The Procfile buildpack makes the process of it; other buildpacks do not have to look for a start.
  */
 export async function declaredStart(
   app: App,
@@ -29,7 +29,7 @@ export async function declaredStart(
   return command === undefined ? undefined : { command, where: 'app.yaml' }
 }
 
-/** The programs of the declared command, the one that decides first. */
+/** The programs of the declared command, the decisive one first. */
 export async function declaredPrograms(
   app: App,
   env: Readonly<Record<string, string>>,
@@ -54,14 +54,14 @@ export async function declaredRuntime(app: App): Promise<string | undefined> {
   return /^[a-z]+/.exec(yamlText((await readIfFile(app, 'app.yaml')) ?? '', 'runtime') ?? '')?.[0]
 }
 
-// Whatever cannot be read is reported by the buildpack that needs it.
+// The buildpack that needs the file reports an unreadable one.
 async function readIfFile(app: App, name: string): Promise<string | undefined> {
   return app.read(name).catch(() => undefined)
 }
 
 /**
- * The programs of a shell's command line, the last one first, since what comes before prepares it:
- * `python manage.py migrate && exec gunicorn app:app` gives gunicorn and python.
+ * The programs of a shell command line, the last one first, since the earlier ones prepare it: `python manage.py migrate && exec
+ * gunicorn app:app` gives gunicorn and python.
  */
 function programsOf({ command, where }: DeclaredCommand): DeclaredProgram[] {
   const programs = command.split(/&&|\|\||[;|&\n]/).flatMap(part => {

@@ -2,7 +2,10 @@ import { readdir } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { App } from './app.ts'
 
-/** Whether an application of deps.edn says how it starts on the JVM. ClojureScript's has the same file, and starts with Node.js or in a browser. */
+/**
+ * Whether an application with a deps.edn says how it starts on the JVM. A ClojureScript application has the same file, and starts with
+ * Node.js or in a browser.
+ */
 export async function startsOnJvm(app: App): Promise<boolean> {
   if (await app.has('build.clj')) return true
   for (const dir of pathsOf((await app.read('deps.edn')) ?? '')) if (await hasMain(app, dir)) return true
@@ -22,14 +25,14 @@ async function hasMain(app: App, dir: string): Promise<boolean> {
   return false
 }
 
-/** `:paths` of deps.edn inside the application; a keyword among them is an alias with more of them. Without any it is `src`. */
+/** `:paths` of deps.edn inside the application; a keyword among them is an alias with more paths. The default is `src`. */
 export function pathsOf(edn: string): string[] {
   const tokens =
     edn.match(/;.*|\\.\w*|"(?:\\.|[^"\\])*"|[{}[\]()]|[^\s{}[\]()",;]+/g)?.filter(t => !t.startsWith(';')) ?? []
   const lists = new Map<string, string[]>()
   let depth = 0
   for (const [index, token] of tokens.entries()) {
-    // Aliases have :paths of their own, deeper than those of the application.
+    // Aliases have their own :paths, nested deeper than the application's.
     const isList = tokens[index + 1] === '[' && token.startsWith(':') && (token !== ':paths' || depth === 1)
     if (isList) lists.set(token, tokens.slice(index + 2, tokens.indexOf(']', index)))
     if (/^[{[(]$/.test(token)) depth += 1

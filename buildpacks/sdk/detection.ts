@@ -16,21 +16,21 @@ import { escapeRegExp } from './words.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** Settings with which a user chooses the language: ours, and Google's. */
+/** Settings with which a user selects the language: Bale's and Google's. */
 export const languageSettings = ['BP_LANGUAGE', 'GOOGLE_RUNTIME'] as const
 
 /** Which languages build an application, and why. */
 export interface Detection {
-  /** What there is for each language, the strongest first; what a user has chosen comes first. */
+  /** The evidence for each language, the strongest first; the user's choice comes before all. */
   readonly found: readonly Evidence[]
   /** The language whose buildpack starts the application; undefined if nothing is recognised. */
   readonly server: Evidence | undefined
-  /** Languages that build something for that server, and why: Node.js the front end of one in Python. */
+  /** Languages that build something for that server, and why: Node.js builds the front end of a Python server. */
   readonly builders: readonly Evidence[]
 }
 
 /**
- * Weighs the evidence of all languages, so that every buildpack comes to the same answer whichever are tried first.
+ * Weighs the evidence of all languages, so that every buildpack reaches the same answer in any order of the buildpacks.
  * @throws BuildpackError if a setting names an unknown language
  */
 export async function weighLanguages(app: App, env: Env): Promise<Detection> {
@@ -58,7 +58,7 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const makers = found.filter(({ language }) => language === server?.builtBy)
   const isRuby = server?.language.id === 'ruby'
   const tool = isRuby || server?.builtBy?.id === 'ruby' ? await assetsTool(app) : undefined
-  // Without a package.json, Node.js alone is needed; for the pages of a site, in the build.
+  // Without a package.json, only Node.js itself is needed; for the pages of a site, in the build.
   if (node === undefined && tool?.runsNode && programs !== undefined) {
     const builder: Evidence = { language: programs, strength: 'manifest', because: tool.why, runsNode: isRuby }
     return { found, server, builders: [builder, ...makers] }
@@ -69,7 +69,7 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
   const frontEnd = await frontEnds.of(project)
   const isChosen = isSite && project !== app && (await namedProject(app, env)) === app
   const folder = isChosen ? { folder: relative(app.path, project.path) } : {}
-  // A guess is of pages that are the whole application.
+  // A guessed front end counts only if its pages are the whole application.
   const shown = frontEnd?.guessed && !isSite ? undefined : frontEnd
   const work = (await frontEndWork(app, env, shown)) ?? tool?.why
   if (work === undefined) return { found, server, builders: makers }
@@ -81,14 +81,14 @@ export async function weighLanguages(app: App, env: Env): Promise<Detection> {
 }
 
 /**
- * Phoenix has the packages of its assets in a folder of their own, which Mix's build installs. Where the top has something to build as well,
- * Node.js builds that, and its programs are there for the folder too.
+ * Phoenix keeps the packages of its assets in a folder of their own, which Mix's build installs. If the root has something to build as
+ * well, Node.js builds that, and its programs are also available for the folder.
  */
 async function programsForMix(app: App, env: Env): Promise<Pick<Evidence, 'because' | 'programsFor'> | undefined> {
   const [folder] = await mixAssets(app)
   if (folder === undefined) return undefined
   const scripts = Object.values((await readManifest(app)).scripts).join('\n')
-  // What builds the folder itself needs what Mix fetches.
+  // A script that builds the folder itself needs packages that Mix fetches.
   const callsFolder = new RegExp(`(?:cd|--prefix|--cwd|--dir|-C)[ =]+(?:\\./)?${escapeRegExp(folder)}(?![\\w-])`).test(
     scripts,
   )
@@ -97,7 +97,7 @@ async function programsForMix(app: App, env: Env): Promise<Pick<Evidence, 'becau
   return { because: `${folder}/package.json`, programsFor: folder }
 }
 
-/** A front end in Node.js may take something from the packages of a server in PHP; and one in Ruby may call its tools. */
+/** A front end in Node.js may use the packages of a PHP server, and a Ruby front end may call Node.js tools. */
 async function withNeeds(app: App, env: Env, server: Evidence | undefined, builder: Evidence): Promise<Evidence> {
   if (builder.language.id !== 'nodejs') return builder
   if (server?.language.id === 'ruby') {
@@ -128,16 +128,16 @@ function chosenLanguages(env: Env): { languages: readonly Language[]; where: str
 }
 
 /**
- * What a language's buildpack is for in an application: it builds and starts it; or it builds something for a server in
- * another language; or it has no part, as another language wins or nothing is there for this one.
+ * The role of a language's buildpack in an application: it builds and starts the application; or it builds something for a server in
+ * another language; or it takes no part, since another language wins or there is no evidence for this one.
  */
 export type LanguageRole =
   | { readonly role: 'server' | 'builder'; readonly reason: string; readonly plan: BuildPlanBuilder }
   | { readonly role: 'none'; readonly reason: string }
 
 /**
- * What the buildpack of the language `id` is for in this application; with the reason for people: what fits, what else would have
- * fitted, and how to choose it; and with the build plan that ties a builder to the server's buildpack.
+ * The role of the buildpack of the language `id` in this application. The result has the reason for the user (what fits, what else
+ * would have fitted, and how to choose it), and the build plan that ties a builder to the server's buildpack.
  */
 export async function detectLanguage({ app, env }: { app: App; env: Env }, id: string): Promise<LanguageRole> {
   const { found, server, builders } = await weighLanguages(app, env)
@@ -164,8 +164,8 @@ export async function detectLanguage({ app, env }: { app: App; env: Env }, id: s
 }
 
 /**
- * The server's plan requires the builder: a group without the server's buildpack does not take part. One that needs the server's packages
- * requires them, which only a group has where it comes after the server.
+ * The server's plan requires the builder: a group without the server's buildpack does not take part. A builder that needs the server's
+ * packages requires them. Only a group where the builder comes after the server provides them.
  */
 function builderPlan(runtime: string, needsPackages: boolean): BuildPlanBuilder {
   const own = buildPlan().provides(runtime)
@@ -173,10 +173,10 @@ function builderPlan(runtime: string, needsPackages: boolean): BuildPlanBuilder 
   return own.or().provides(runtime).requires(runtime, { launch: false }).requires(composerPackages)
 }
 
-/** Requires the builders' runtimes for the build, or goes without them where their buildpacks are not in the group. */
+/** Requires the builders' runtimes for the build, or does without them if their buildpacks are not in the group. */
 function serverPlan(runtime: string, { builtBy }: Evidence, builders: readonly Evidence[]): BuildPlanBuilder {
   if (builders.length === 0) return buildPlan().provides(runtime).requires(runtime)
-  // Its buildpack is told who makes what it serves: what is committed looks the same.
+  // Tells the static buildpack who generates what it serves: committed pages look the same.
   const own = buildPlan()
     .provides(runtime)
     .requires(runtime, builtBy && { builtBy: builtBy.id })
@@ -199,7 +199,10 @@ const describe = ({ language, because }: Evidence) => `${language.name} (${becau
 
 const frontEndFolders = ['frontend', 'front-end', 'client', 'web', 'webapp', 'ui']
 
-/** A front end in a folder beside a server in another language, whose files nobody makes: it may be deployed elsewhere, and is only told of. */
+/**
+ * A front end in a folder beside a server in another language, whose files no buildpack generates. It may be deployed elsewhere, so the
+ * build only reports it.
+ */
 async function unbuiltFrontEnd(app: App, server: string): Promise<string[]> {
   if (server === 'nodejs' || server === 'static') return []
   for (const folder of frontEndFolders) {

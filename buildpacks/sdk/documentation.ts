@@ -1,9 +1,9 @@
 import { posix } from 'node:path'
 import type { App } from './app.ts'
 
-/** Documentation whose pages a package of Python's makes. */
+/** Documentation whose pages a Python package generates. */
 export interface Documentation {
-  /** As people write it. */
+  /** The name for users. */
   readonly name: string
   /** The package, as PyPI normalises its name. */
   readonly package: string
@@ -13,18 +13,18 @@ export interface Documentation {
   readonly command: readonly [string, ...string[]]
 }
 
-/** Where the pages are, whatever the configuration says. */
+/** The directory of the pages. It overrides the configuration. */
 export const documentationRoot = 'site'
 
-/** The list that names the generator: what else installs packages may have it for developers alone. */
+/** The list that has to name the generator: in other manifests the generator may be for developers only. */
 const list = 'requirements.txt'
 
-/** Documentation whose generator is among the packages that are installed; undefined if there is none. */
+/** Documentation whose generator is among the installed packages; undefined if there is none. */
 export async function findDocumentation(app: App): Promise<Documentation | undefined> {
   const requirements = await app.read(list)
   if (requirements === undefined) return undefined
   const mkdocs = await app.firstOf(['mkdocs.yml', 'mkdocs.yaml'])
-  // Themes and plugins (mkdocs-material) depend on MkDocs, so a list may name one of them alone.
+  // Themes and plugins (mkdocs-material) depend on MkDocs, so a list may name only one of them.
   if (mkdocs !== undefined && /^\s*mkdocs\b/im.test(requirements)) {
     const command = ['mkdocs', 'build', '--config-file', mkdocs, '--site-dir', documentationRoot] as const
     return { name: 'MkDocs', package: 'mkdocs', config: mkdocs, command }

@@ -9,7 +9,7 @@ export type EnvChange =
 
 export type EnvChanges = Readonly<Record<string, EnvChange>>
 
-/** Variables that a layer brings, by where they hold. */
+/** Variables that a layer sets, grouped by where they apply. */
 export interface LayerEnv {
   /** In later buildpacks and in the application. */
   readonly all?: EnvChanges
@@ -22,7 +22,7 @@ export interface LayerEnv {
 }
 
 export const override = (value: string): EnvChange => ({ kind: 'override', value })
-/** Holds unless the variable has a value. */
+/** Applies unless the variable has a value. */
 export const byDefault = (value: string): EnvChange => ({ kind: 'default', value })
 export const append = (value: string, delimiter: string): EnvChange => ({ kind: 'append', value, delimiter })
 export const prepend = (value: string, delimiter: string): EnvChange => ({ kind: 'prepend', value, delimiter })

@@ -17,33 +17,33 @@ import { namedRoot } from './site-roots.ts'
 type Env = Readonly<Record<string, string>>
 
 /**
- * How much evidence says, the weakest first: source files alone; a manifest; a manifest and what a server starts with; a
- * declaration of the user's, such as a Procfile that starts a program of the language.
+ * The strength of evidence, the weakest first: only source files; a manifest; a manifest and a server's start file; a declaration of
+ * the user, such as a Procfile that starts a program of the language.
  */
 export const strengths = ['sources', 'manifest', 'server', 'declared'] as const
 export type Strength = (typeof strengths)[number]
 
-/** What speaks for a language in an application. */
+/** The evidence for a language in an application. */
 export interface Evidence {
   readonly language: Language
   readonly strength: Strength
   /** The files and settings, for a message: `requirements.txt and app.py`. */
   readonly because: string
-  /** The language whose packages make what this one serves. */
+  /** The language whose packages generate the files that this one serves. */
   readonly builtBy?: Language
-  /** Why it is built after the server's packages are there, and with them. */
+  /** Why it is built after the server's packages are installed, and with them. */
   readonly needsPackages?: string
-  /** The server's own build calls its tools, so that they stay for that. */
+  /** The server's own build calls its tools, so they stay until that build has ended. */
   readonly callsTools?: boolean
-  /** The server runs Node.js, so that it is in the image; nothing starts with it. */
+  /** The server runs Node.js, so Node.js is in the image although nothing starts with it. */
   readonly runsNode?: boolean
-  /** The folder that is built, where the detection has chosen one. */
+  /** The folder that is built, if the detection has chosen one. */
   readonly folder?: string
-  /** The folder for which the server's build itself installs: it needs no more than the programs. */
+  /** The folder for which the server's build itself installs packages: only the programs are needed. */
   readonly programsFor?: string
 }
 
-/** Gathers the evidence of every language, in the order of `languages`. */
+/** Collects the evidence of every language, in the order of `languages`. */
 export async function findEvidence(app: App, env: Env, frontEnds = new FrontEnds()): Promise<Evidence[]> {
   const files = new Files(app)
   const declared = await declaredLanguage(app, env)
@@ -51,7 +51,7 @@ export async function findEvidence(app: App, env: Env, frontEnds = new FrontEnds
   for (const language of languages) {
     const evidence = await evidenceOf(language, files, env, frontEnds)
     if (evidence === undefined) continue
-    // A declaration without a file of the language is none: its program may come from elsewhere.
+    // A declaration without a file of the language does not count: its program may come from elsewhere.
     const because = declared && `${declared.because}, and ${evidence.because}`
     found.push(declared?.language === language && because ? { language, strength: 'declared', because } : evidence)
   }
@@ -59,7 +59,7 @@ export async function findEvidence(app: App, env: Env, frontEnds = new FrontEnds
   return site ?? (await guessedSite(app, env, found, frontEnds)) ?? found
 }
 
-/** The evidence where a gem makes a site, and no program of Ruby's starts; undefined if that is not so. */
+/** The evidence for a site that a gem generates, if no Ruby program starts; else undefined. */
 async function siteOfGem(app: App, env: Env, found: readonly Evidence[]): Promise<Evidence[] | undefined> {
   const site = languageNamed('static')
   const ruby = found.find(({ language }) => language.id === 'ruby')
@@ -76,7 +76,7 @@ async function siteOfGem(app: App, env: Env, found: readonly Evidence[]): Promis
   return [...others, { ...ruby, strength: 'sources' }, served]
 }
 
-/** The evidence where Python's packages make a site, and no program of Python's starts; undefined if that is not so. */
+/** The evidence for a site that Python packages generate, if no Python program starts; else undefined. */
 async function documentationSite(app: App, env: Env, found: readonly Evidence[]): Promise<Evidence[] | undefined> {
   const site = languageNamed('static')
   const python = found.find(({ language }) => language.id === 'python')
@@ -94,8 +94,8 @@ async function documentationSite(app: App, env: Env, found: readonly Evidence[])
 }
 
 /**
- * The evidence where a build script beside a page makes the application a static site; undefined where anything says otherwise: a
- * start command, a file of another language, or a file or setting of the static buildpack, which says itself what it is.
+ * The evidence for a static site by a build script beside a page. undefined if anything contradicts: a start command, a file of another
+ * language, or a file or setting of the static buildpack, which itself says what the application is.
  */
 async function guessedSite(
   app: App,
@@ -143,7 +143,7 @@ async function evidenceOf(
   frontEnds: FrontEnds,
 ): Promise<Evidence | undefined> {
   const setting = firstSetting(env, ...(language.settings ?? []))
-  // The folder that BP_NODE_PROJECT_PATH names may be a front end's, which Node.js builds and does not start.
+  // The folder that BP_NODE_PROJECT_PATH names may be a front end, which Node.js builds and does not start.
   if (setting && !(setting.name === 'BP_NODE_PROJECT_PATH' && (await isFrontEnd(files.app, env, frontEnds))))
     return { language, strength: 'declared', because: `${setting.name} is set` }
   if (language.id === 'nodejs') {
@@ -188,13 +188,13 @@ async function firstMatch(
   return undefined
 }
 
-/** Some files have a manifest's name and only settings for tools. */
+/** Some files have a manifest's name but hold only settings of tools. */
 async function isManifest(name: string, app: App): Promise<boolean> {
   if (hugoConfigs.includes(name)) return (await hugoConfig(app)) === name
   if (name === 'project.toml') return configuresWebServer(app)
-  // Others have such lists for their tools.
+  // Applications in other languages have such lists for their tools.
   if (requirementsFiles.includes(name)) return (await app.firstOf(pythonStarts)) !== undefined
-  // Of Heroku's static sites, and of nothing else with that name.
+  // Only Heroku's static sites have this content; other tools use the same file name.
   if (name === 'static.json')
     return /"(root|routes|clean_urls|https_only|error_page|redirects|headers|proxies)"\s*:/.test(
       await textOf(app, name),
@@ -212,7 +212,7 @@ export async function configuresWebServer(app: App): Promise<boolean> {
   return /^\s*\[+com\.heroku\.static-web-server\b/m.test(await textOf(app, 'project.toml'))
 }
 
-/** The file with the configuration of a site that Hugo makes (gohugo.io, "Configuration"); undefined if there is none. */
+/** The configuration file of a site that Hugo generates (gohugo.io, "Configuration"); undefined if there is none. */
 export async function hugoConfig(app: App): Promise<string | undefined> {
   const name = await app.firstOf(hugoConfigs)
   if (name === undefined || name.startsWith('hugo.')) return name
@@ -221,14 +221,14 @@ export async function hugoConfig(app: App): Promise<string | undefined> {
   return found.filter(Boolean).length >= 2 ? name : undefined
 }
 
-/** The file with the configuration of a book that mdBook makes; undefined if there is none. */
+/** The configuration file of a book that mdBook generates; undefined if there is none. */
 export async function bookConfig(app: App): Promise<string | undefined> {
   const isBook =
     /^\s*\[(?:book|output\.html)\]/m.test(await textOf(app, 'book.toml')) || (await app.has('src/SUMMARY.md'))
   return isBook && (await app.has('book.toml')) ? 'book.toml' : undefined
 }
 
-/** A site's own scripts have the names of servers; beside an index.html only what speaks to Node is one. */
+/** A site's own scripts have the names of servers. Beside an index.html, only a script that uses Node.js is a server. */
 async function isSource(name: string, app: App): Promise<boolean> {
   if (name === 'book.toml') return (await bookConfig(app)) !== undefined
   if (name === '_config.yml') return isJekyll(app)
@@ -238,17 +238,17 @@ async function isSource(name: string, app: App): Promise<boolean> {
   return isForNode(await textOf(app, name))
 }
 
-/** Whether libraries are those of an unpacked distribution, which has a script in `bin` that starts Java. */
+/** Whether libraries belong to an unpacked distribution, which has a script in `bin` that starts Java. */
 async function isDistribution(app: App, dir: string): Promise<boolean> {
   for (const name of await readdir(app.at(dir, 'bin')).catch(() => [])) {
-    // A script cannot be a directory, and what cannot be read is none.
+    // A directory is not a script, and neither is an unreadable file.
     const text = await app.read(join(dir, 'bin', name)).catch(() => undefined)
     if (/java/i.test(text ?? '')) return true
   }
   return false
 }
 
-/** Its configuration and a directory of its own, while nobody has committed what it makes. */
+/** True if there is Jekyll's configuration and one of its directories, and nobody has committed the generated pages. */
 async function isJekyll(app: App): Promise<boolean> {
   const own = await Promise.all(['_layouts', '_includes', '_posts', '_sass'].map(dir => app.hasDirectory(dir)))
   const frontMatter = (await app.read((await app.firstOf(['index.md', 'index.html'])) ?? 'index.md')) ?? ''

@@ -9,7 +9,7 @@ import { firstSetting } from './platform.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** What to say of an application that no buildpack builds. */
+/** The message for an application that no buildpack builds. */
 export async function explainUnsupported({ app, env }: { app: App; env: Env }): Promise<string> {
   const { server } = await weighLanguages(app, env)
   const builds = `Bale builds ${builtLanguages()}, and starts what a Procfile names`
@@ -39,26 +39,26 @@ interface Below {
   readonly evidence: Evidence
 }
 
-/** Folders that hold what others wrote, or what is no application of its own. */
+/** Folders that hold other people's files, or that are not applications of their own. */
 const ignored = /^(\.|node_modules$|vendor$|target$|dist$|build$|docs?$|tests?$|examples?$|fixtures$)/
 
-/** The applications in the folders of a source that has none at its root, and in the folders of those: `backend`, `apps/web`. */
+/** The applications in the folders of a source that has none at its root, and in the folders of those folders: `backend`, `apps/web`. */
 async function applicationsBelow(app: App, dir = '.', depth = 2): Promise<Below[]> {
   if (depth === 0) return []
-  // What cannot be read says nothing of what could be built.
+  // An unreadable folder says nothing about what could be built.
   const entries = await readdir(app.at(dir), { withFileTypes: true }).catch(() => [])
   const found: Below[] = []
   for (const { name } of entries.filter(entry => entry.isDirectory() && isPlain(entry.name))) {
     const path = posix.join(dir, name)
     const server = await serverIn(new App(app.at(path)))
-    // Sources alone may be part of anything.
+    // Source files without a manifest may be part of anything.
     if (server !== undefined && server.strength !== 'sources') found.push({ dir: path, evidence: server })
     else found.push(...(await applicationsBelow(app, path, depth - 1)))
   }
   return found.toSorted((a, b) => (a.dir < b.dir ? -1 : 1))
 }
 
-/** A name that a terminal shows as it is. */
+/** A name without characters that a terminal would change. */
 const isPlain = (name: string) => !ignored.test(name) && /^[\p{L}\p{N} ._@+-]+$/u.test(name)
 
 const serverIn = async (app: App): Promise<Evidence | undefined> =>

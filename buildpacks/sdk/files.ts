@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A digest of texts, for a layer's key: `sha256:…`. Each text counts with its length, so that none runs into the next. */
+/** A digest of texts, for a layer's key: `sha256:…`. It includes the length of each text, so the boundaries count. */
 export function digestOf(...texts: readonly string[]): string {
   const hash = createHash('sha256')
   for (const text of texts) hash.update(`${Buffer.byteLength(text)}:`).update(text)
@@ -18,7 +18,7 @@ export async function digestOfFile(path: string): Promise<string> {
   return `sha256:${hash.digest('hex')}`
 }
 
-/** Gives `work` an empty directory that is gone afterwards. Its name is random: none of it may end up in a layer. */
+/** Gives `work` an empty directory that is removed afterwards. Its name is random, so it must not get into a layer. */
 export async function withTempDir<T>(work: (dir: string) => Promise<T>): Promise<T> {
   const dir = await mkdtemp(join(tmpdir(), 'buildpack-'))
   try {

@@ -1,31 +1,31 @@
 import type { App } from './app.ts'
 import { svelteConfig } from './web-frameworks.ts'
 
-/** A tool whose build gives files and no server. */
+/** A tool whose build writes files and no server. */
 export interface FrontEndTool {
-  /** By which the tool is known among the application's. */
+  /** The package that identifies the tool among the application's packages. */
   readonly package: string
-  /** As people write it. */
+  /** The name for users. */
   readonly name: string
-  /** The command that builds, where package.json has no script for it. */
+  /** The command that builds, if package.json has no script for it. */
   readonly build: string
-  /** Where it leaves the files unless it is told otherwise. */
+  /** The default directory of the output. */
   readonly output: string
   /** Names of files below these directories of the output change with their contents. */
   readonly hashed?: readonly string[]
-  /** Files that may name another output, without their endings. */
+  /** Files that may name another output, without their extensions. */
   readonly configs?: readonly string[]
-  /** The text of these, where it is not all of each. */
+  /** Reads the relevant part of these files, if not all of their text counts. */
   readonly readConfig?: (app: App) => Promise<string>
-  /** How they name it. */
+  /** Matches the setting of the output in these files. */
   readonly named?: RegExp
-  /** How they say that each path is the start page's. */
+  /** Matches the setting for a front end whose start page answers for each path. */
   readonly pushState?: RegExp
-  /** How they ask for a server, and what to do, as no server comes of it that starts. */
+  /** Matches a setting that requests a server, and says what to do, since the build does not write a server that starts. */
   readonly needsServer?: readonly [asked: RegExp, fix: string]
-  /** It bundles the pages of servers as well: a file that Node.js could start makes the application one. */
+  /** The tool also bundles servers: a file that Node.js could start makes the application a server. */
   readonly ofServers?: true
-  /** The output lies below the directory that the command names: `vitepress build docs`. */
+  /** Matches the directory in the command that contains the output: `vitepress build docs`. */
   readonly below?: RegExp
 }
 
@@ -34,7 +34,7 @@ const outputDir = /\boutputDir\s*:\s*['"`](?:\.\/)?([\w./-]+)['"`]/
 
 const webpackPath = /\bpath\s*:\s*path\.\w+\(\s*(?:__dirname|import\.meta\.dirname)\s*,\s*['"`](?:\.\/)?([\w./-]+)['"`]/
 
-/** Tools by precedence: what is built upon another comes before it. */
+/** Tools by precedence: a tool that is built upon another comes before it. */
 export const frontEndTools: readonly FrontEndTool[] = [
   {
     package: '@docusaurus/core',
@@ -189,7 +189,7 @@ export const frontEndTools: readonly FrontEndTool[] = [
     named: webpackPath,
     ofServers: true,
   },
-  // The plugin makes the page. Without it webpack may bundle a server.
+  // The plugin generates the page. Without it webpack may bundle a server.
   {
     package: 'html-webpack-plugin',
     name: 'webpack',
@@ -201,6 +201,6 @@ export const frontEndTools: readonly FrontEndTool[] = [
   },
 ]
 
-/** Directories that a build's command line names, whatever the tool. */
+/** Options with which the command line of any tool names the output directory. */
 export const outputOption =
   /\s--(?:outDir|outdir|out-dir|output-dir|dist-dir|output-path|output|dest)[ =](?:\.\/)?([\w./-]+)/

@@ -7,36 +7,37 @@ import { type PackageManifest, readManifest } from './package-manifest.ts'
 import { otherScripts, serverFiles } from './start-files.ts'
 import { configOf, findWebFramework, servesFilesOnly, type WebFramework } from './web-frameworks.ts'
 
-/** A front end whose build gives files and no server. */
+/** A front end whose build writes files and no server. */
 export interface FrontEnd {
-  /** As people call the tool: `Vite`. */
+  /** The tool's name for users: `Vite`. */
   readonly name: string
-  /** The command that builds it, where package.json has no script for that. */
+  /** The command that builds it, if package.json has no script for that. */
   readonly build: string
-  /** Where the build leaves the files, as far as that is known before. */
+  /** The directory of the output, as far as it is known before the build. */
   readonly output: string
-  /** The page finds its way by the path: every path that is no file is the start page's. */
+  /** The front end has a router: the start page answers for every path that is no file. */
   readonly pushState: boolean
   /** Names of files below these directories of the output change with their contents. */
   readonly hashed: readonly string[]
-  /** Its settings ask for a server, which the tool does not make: what to do. */
+  /** Its settings request a server, which the tool does not write: says what to do. */
   readonly needsServer?: string
-  /** No tool is known: a build script and a page say so, which counts only where nothing says otherwise. */
+  /** No known tool: only a build script and a page indicate a front end, which counts if nothing contradicts it. */
   readonly guessed?: true
 }
 
-/** Packages that answer requests themselves: with one of these, the application is a server, whatever builds its pages. */
+/** Packages that answer requests themselves. With one of them the application is a server, whatever builds its pages. */
 const servers = /^(express|fastify|koa|@hapi\/hapi|hono|polka|h3|vinxi)$/
 
-/** Servers of files or of examples, which developers have beside a front end: they count in `dependencies`, or if a Procfile may start them. */
+/**
+ * Servers of files or of examples, which developers use beside a front end. They count in `dependencies`, or if a Procfile may start
+ * them.
+ */
 const plainServers = /^(serve|http-server|json-server)$/
 
 const routers =
   /^(react-router(-dom)?|@tanstack\/(react|vue|solid)-router|vue-router|@angular\/router|wouter|@solidjs\/router|svelte-routing|svelte-spa-router|preact-router|preact-iso|@vaadin\/router|@lit-labs\/router|@reach\/router|ember-source)$/
 
-/**
- * The front end that a build makes of the application; undefined if there is none, or if it is a server besides.
- */
+/** The front end that a build makes of the application; undefined if there is none, or if the application is also a server. */
 export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   const json = await readManifest(app)
   const names = Object.keys({ ...json.dependencies, ...json.devDependencies })
@@ -53,7 +54,7 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   }
   if (tool.ofServers && (await startsWithNode(app, json, otherScripts, source => !speaksToBrowser(source))))
     return undefined
-  // Vite and Parcel without a script may be there to test, or to build a library.
+  // Vite and Parcel without a script may serve for tests, or to build a library.
   if (!isText(script) && ['vite', 'parcel'].includes(tool.package) && !(await app.has('index.html')))
     return findStorybook(app, json)
   const config = await (tool.readConfig?.(app) ?? configOf(app, ...(tool.configs ?? [])))
@@ -68,16 +69,16 @@ export async function findFrontEnd(app: App): Promise<FrontEnd | undefined> {
   }
 }
 
-/** Pages that people write for bundlers. */
+/** Usual places of pages for bundlers. */
 const pageSources = ['index.html', 'src/index.html', 'app/index.html', 'public/index.html', 'static/index.html']
 
-/** What Bun starts besides, without a start script. */
+/** Further files that Bun starts without a start script. */
 const bunFiles = ['index', 'app', 'main', 'src/index', 'src/server', 'src/main'].flatMap(name => [
   `${name}.ts`,
   `${name}.tsx`,
 ])
 
-/** A build script beside a page, where nothing could start with Node.js, Bun or Deno: esbuild, Rollup, Sass, a script of one's own. */
+/** A build script beside a page, if nothing could start with Node.js, Bun or Deno: esbuild, Rollup, Sass, or the author's own script. */
 async function guessFrontEnd(app: App, json: PackageManifest, script: string): Promise<FrontEnd | undefined> {
   if ((await app.firstOf(pageSources)) === undefined) return undefined
   if (await hasStart(app, json)) return undefined
@@ -85,7 +86,7 @@ async function guessFrontEnd(app: App, json: PackageManifest, script: string): P
   return { name: 'its script "build"', build: script, output, pushState: false, hashed: [], guessed: true }
 }
 
-/** Components that are shown by Storybook, whose own script builds the pages, where nothing else builds or starts. */
+/** Components that Storybook shows, if its own script builds the pages and nothing else builds or starts. */
 async function findStorybook(app: App, json: PackageManifest): Promise<FrontEnd | undefined> {
   const build = json.scripts['build-storybook'] ?? json.scripts['storybook:build']
   if (!isText(build) || (await hasStart(app, json))) return undefined
@@ -93,14 +94,14 @@ async function findStorybook(app: App, json: PackageManifest): Promise<FrontEnd 
   return { name: 'Storybook', build, output, pushState: false, hashed: ['assets'], guessed: true }
 }
 
-/** Whether Node.js, Bun or Deno could start any file but a page's script, where no known tool bundles such files. */
+/** Whether Node.js, Bun or Deno could start any file other than a page's script, if no known tool bundles such files. */
 async function hasStart(app: App, json: PackageManifest): Promise<boolean> {
   const isBun = (await app.firstOf(['bun.lock', 'bun.lockb'])) !== undefined
   const files = [...otherScripts, ...(isBun ? bunFiles : [])]
   return startsWithNode(app, json, files, source => !isForPage(source, json))
 }
 
-/** Whether Node.js, Bun or Deno could start something without a start script, or start a server by one for developers. */
+/** Whether Node.js, Bun or Deno could start something without a start script, or whether a development script starts a server. */
 async function startsWithNode(
   app: App,
   { main, scripts }: PackageManifest,
@@ -121,7 +122,7 @@ async function startsWithNode(
   return false
 }
 
-/** Whether a script is a page's, and imports no package that it would find where it runs with Node.js. */
+/** Whether a script belongs to a page, and imports no package that Node.js would have to find at run time. */
 function isForPage(source: string, { dependencies }: PackageManifest): boolean {
   const imported = source.matchAll(/\b(?:from|import)\s*\(?\s*['"]((?:@[\w.-]+\/)?\w[\w.-]*)(?=[/'"])/g)
   for (const [, name = ''] of imported) if (isBuiltin(name) || dependencies[name] !== undefined) return false
@@ -135,7 +136,7 @@ function speaksToBrowser(source: string): boolean {
   )
 }
 
-/** Whether a script speaks to Node.js. Others are a page's own. */
+/** Whether a script uses Node.js. Other scripts belong to a page. */
 export function isForNode(source: string): boolean {
   return /\brequire\s*\(|\bprocess\.|\bmodule\.exports\b|from\s+['"]node:|\.listen\s*\(/.test(source)
 }
@@ -147,7 +148,7 @@ async function startsServer(app: App, { main, scripts }: PackageManifest): Promi
   return (await app.firstOf(files)) !== undefined
 }
 
-/** Frameworks that are servers by default, where their configuration or the build script asks for files alone. */
+/** Frameworks that are servers by default, if their configuration or the build script requests files only. */
 async function filesOfFramework(
   app: App,
   framework: WebFramework,
@@ -162,7 +163,7 @@ async function filesOfFramework(
       return { name: 'Next.js', build: 'next build', output, pushState: false, hashed: ['_next/static'] }
     }
     case 'Nuxt': {
-      // Of Nitro, which builds Nuxt's servers.
+      // Nitro builds Nuxt's servers.
       const preset = /\bpreset\s*:\s*['"`](?:static|github[-_]pages)['"`]/
       const isStatic = preset.test(await configOf(app, 'nuxt.config'))
       if (!isStatic && !/\b(nuxt|nuxi)\s+generate\b/.test(script)) return undefined
@@ -194,7 +195,7 @@ async function filesOfFramework(
   }
 }
 
-/** A page that finds its way by itself, though the framework could render it. */
+/** A front end that renders in the browser, though the framework could render it on a server. */
 const clientBuild = (name: string, build: string, output: string): FrontEnd => ({
   name,
   build,

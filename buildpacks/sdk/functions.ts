@@ -6,15 +6,15 @@ import { firstSetting } from './platform.ts'
 /** A function of Google's Functions Framework. */
 export interface ChosenFunction {
   readonly name: string
-  /** What names it; undefined if it is the only one. */
+  /** The setting that names it; undefined if it is the only one. */
   readonly setting: string | undefined
 }
 
 /**
- * The function that is served: the one that GOOGLE_FUNCTION_TARGET names, else the only one of those that the application registers. undefined
- * if there is none, or if there are several and the user's own words start one: a Procfile, or another start command.
- * @param where the file that registers them
- * @throws BuildpackError if there are several, and nothing says which
+ * The function that is served: the one that GOOGLE_FUNCTION_TARGET names, else the only one that the application registers. undefined
+ * if there is none, or if there are several and a Procfile or another start command decides.
+ * @param where the file that registers the functions
+ * @throws BuildpackError if there are several and nothing decides
  */
 export async function chooseFunction(
   app: App,

@@ -5,12 +5,12 @@ import { isErrno } from '../../lifecycle/errors.ts'
 import { boundFiles } from './bindings.ts'
 import type { Context } from './buildpack.ts'
 
-/** By the type of a binding: where in the user's home directory a client looks for the files that it may have. */
+/** For each type of binding: its allowed files, and where a client looks for them in the user's home directory. */
 export type HomeFiles = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 /**
- * Puts files of bindings where package clients look for them, for as long as `work` runs: settings with credentials, such as `.npmrc`. They
- * belong to the user alone, as some clients demand. A file that is there already stays, and the binding is warned of.
+ * Puts files of bindings, such as an `.npmrc` with credentials, where package clients look for them, while `work` runs. Only the user
+ * can read them, as some clients demand. An existing file stays, with a warning about the binding.
  */
 export async function withHomeFiles<T>(
   context: Pick<Context, 'env' | 'platformDir' | 'log'>,
@@ -45,7 +45,7 @@ function inHome(env: Context['env'], path: string): string {
   return join(env['HOME'] ?? '/', path)
 }
 
-/** @returns false if there is a file already */
+/** @returns false if the file already exists */
 async function copied(from: string, to: string): Promise<boolean> {
   await mkdir(dirname(to), { recursive: true })
   try {

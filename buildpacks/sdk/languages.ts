@@ -1,65 +1,65 @@
 import { generators, jekyll } from './site-generators.ts'
 import { otherScripts, serverFiles, serverScripts } from './start-files.ts'
 
-/** How a language is recognised. Patterns name files from the application's directory; `*` stands for a part of one name. */
+/** How a language is recognised. Patterns name files relative to the application's directory; `*` stands for a part of one name. */
 export interface Language {
   readonly id: string
-  /** As people write it. */
+  /** The name for users. */
   readonly name: string
-  /** Its name in a list of what Bale builds, if that is another. */
+  /** Its name in the list of languages that Bale builds, if that name differs. */
   readonly listedAs?: string
-  /** What `BP_LANGUAGE` and `GOOGLE_RUNTIME` may call it, beside its id. */
+  /** Further names in `BP_LANGUAGE` and `GOOGLE_RUNTIME`, beside the id. */
   readonly aliases?: readonly string[]
-  /** What its buildpack provides in the build plan; absent if Bale has no buildpack for the language. */
+  /** The name that its buildpack provides in the build plan; absent if Bale has no buildpack for the language. */
   readonly provides?: string
-  /** Files with which people declare a project. */
+  /** Files that declare a project. */
   readonly manifests: readonly string[]
-  /** Files that declare a project beside a source file only: many applications have a Makefile for other things. */
+  /** Files that declare a project only beside a source file: many applications have a Makefile for other purposes. */
   readonly helpers?: readonly string[]
-  /** Files that a server starts with. With a manifest they make the language the likely server; absent: the manifest does. */
+  /** Files that start a server. With a manifest they make the language the likely server. If absent, the manifest does. */
   readonly starts?: readonly string[]
   /** Source files, which say little where another language has a manifest. */
   readonly sources?: readonly string[]
   /** Programs that start its applications, in a Procfile or another declared command. */
   readonly programs: readonly string[]
-  /** Settings that are meant for its applications alone. */
+  /** Settings that apply only to its applications. */
   readonly settings?: readonly string[]
-  /** Starts of buildpack ids that app.json may name: `heroku/python`. */
+  /** Prefixes of buildpack ids that app.json may name: `heroku/python`. */
   readonly heroku?: string
-  /** What to do where Bale has no buildpack for it. */
+  /** What to do if Bale has no buildpack for the language. */
   readonly instead?: string
-  /** It makes pages, which are a static site once they are built. */
+  /** It generates pages, which are a static site once they are built. */
   readonly makesSite?: true
 }
 
-/** Languages whose compilers Debian has: their packages work in the build image, and not in a layer. */
+/** Languages whose compilers are in Debian: the packages work in the build image, but not in a layer. */
 const byStack =
   'a stack of your own with its compiler among the build packages (bale stack create), BP_LANGUAGE=make, and RAILPACK_BUILD_CMD with the command that compiles it'
 
-/** A program that is compiled elsewhere is an application like any other: a Procfile starts it. */
+/** A program that is already compiled is an application like any other: a Procfile starts it. */
 const compiledBefore = (command: string) =>
   `compile it first (${command}), and build the folder of the program, with a Procfile that starts it; RAILPACK_DEPLOY_APT_PACKAGES names libraries that it needs`
 
-/** Directories that hold a site, in the order in which they are looked at. */
+/** Directories that may hold a site, by precedence. */
 export const siteRoots = [
   ...['public', 'dist', 'build', 'out', '_site', 'site', 'www', 'htdocs', 'public_html'],
   '.',
 ] as const
 
-/** Configurations of Hugo; `config` was the name until 2022, and is one of many other tools'. */
+/** Configuration files of Hugo. `config` was the name until 2022, and many other tools use it. */
 export const hugoConfigs: readonly string[] = ['hugo', 'config'].flatMap(name =>
   ['toml', 'yaml', 'yml', 'json'].map(ending => `${name}.${ending}`),
 )
 
-/** Where people keep several lists of Python's requirements; the one for production comes first. */
+/** Usual places of several lists of Python requirements; the one for production comes first. */
 export const requirementsFiles: readonly string[] = [
   ...['production', 'prod', 'deploy', 'requirements', 'main', 'base', 'common'].map(name => `requirements/${name}.txt`),
   ...['requirements-prod.txt', 'requirements-production.txt', 'requirements.prod.txt'],
-  // What pip-tools and uv compile a requirements.txt of.
+  // Files from which pip-tools and uv compile a requirements.txt.
   ...['requirements.in', 'requirements/production.in', 'requirements/base.in'],
 ]
 
-/** Files that an application of Python's starts with. */
+/** Files that start a Python application. */
 export const pythonStarts: readonly string[] = [
   'manage.py',
   'main.py',
@@ -78,9 +78,9 @@ export const pythonStarts: readonly string[] = [
 ]
 
 /**
- * Languages by precedence: where evidence is equally strong, the first one wins. Node.js comes after other servers' languages, as
- * many of their applications have a package.json for their front end. Languages that Bale does not build are
- * here as well, so that an application in one of them is called what it is.
+ * Languages by precedence: if evidence is equally strong, the first one wins. Node.js comes after the languages of other servers, since
+ * many of their applications have a package.json for their front end. The list includes languages that Bale does not build, so that
+ * messages name them correctly.
  */
 export const languages: readonly Language[] = [
   {
@@ -330,13 +330,13 @@ export const languages: readonly Language[] = [
   ...generators,
 ]
 
-/** The language that a user calls by its id or another usual name, whatever the case of letters. */
+/** The language with this id or another usual name, in any case of letters. */
 export function languageNamed(text: string): Language | undefined {
   const wanted = text.trim().toLowerCase()
   return languages.find(({ id, aliases = [] }) => id === wanted || aliases.includes(wanted))
 }
 
-/** Languages that Bale builds, as a sentence has them: `Go, Python and Node.js`. */
+/** Languages that Bale builds, as part of a sentence: `Go, Python and Node.js`. */
 export function builtLanguages(): string {
   return listed(languages.filter(({ provides }) => provides !== undefined).map(({ name, listedAs = name }) => listedAs))
 }
@@ -345,7 +345,7 @@ export function listed(names: readonly string[]): string {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
-/** The first file by which each language that Bale builds is known: `go.mod, Cargo.toml and package.json`. */
+/** The first manifest of each language that Bale builds: `go.mod, Cargo.toml and package.json`. */
 export function builtManifests(): string {
   const built = languages.filter(({ provides }) => provides !== undefined)
   return listed([...built.flatMap(({ manifests }) => manifests.slice(0, 1)), 'Procfile'])

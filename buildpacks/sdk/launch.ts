@@ -8,11 +8,11 @@ export interface LaunchProcess {
   /** Arguments that the user may replace. */
   readonly args?: readonly string[]
   readonly default?: boolean
-  /** The application's directory if absent. */
+  /** The default is the application's directory. */
   readonly workingDir?: string
 }
 
-/** What build says about the image: launch.toml. */
+/** The content of launch.toml: what build says about the image. */
 export interface Launch {
   readonly processes?: readonly LaunchProcess[]
   readonly labels?: readonly Label[]
@@ -20,8 +20,8 @@ export interface Launch {
 }
 
 /**
- * A process whose command line is for a shell: variables, pipes and `&&` work, and what a user adds is in `"$@"` (the first
- * word after a script is its `$0`). The launcher itself starts no shell for processes of Buildpack API 0.9 and newer.
+ * A process with a shell command line: variables, pipes and `&&` work, and `"$@"` holds the user's further arguments (the first word
+ * after a script is its `$0`). The launcher itself starts no shell for processes of Buildpack API 0.9 and newer.
  */
 export function shellProcess(
   type: string,
@@ -31,7 +31,7 @@ export function shellProcess(
   return { type, command: ['bash', '-c', script, 'bash'], ...options }
 }
 
-/** `text` as one word of a shell's command line. */
+/** Quotes `text` as one word of a shell command line. */
 export function shellQuote(text: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }

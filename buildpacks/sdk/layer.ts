@@ -13,8 +13,8 @@ import { hasSbom, removeSbom, type SbomFormat, type SbomSubject, writeSbom } fro
 import { isTable } from './tables.ts'
 
 /**
- * What a layer's contents depend on, by the names that people know: `{ Node: '24.21.0', 'package-lock.json': 'sha256:…' }`.
- * It is kept beside the layer, and a layer whose key has changed is created again.
+ * What a layer's contents depend on, with names that users know: `{ Node: '24.21.0', 'package-lock.json': 'sha256:…' }`. The key is
+ * stored beside the layer. A layer whose key has changed is created again.
  */
 export type LayerKey = Readonly<Record<string, string>>
 
@@ -23,40 +23,45 @@ export const keep: Verdict = { keep: true }
 export const drop = (reason: string): Verdict => ({ keep: false, reason })
 
 export interface LayerDefinition<K extends LayerKey = LayerKey> {
-  /** What is in it, for people: `Node 24.21.0`. Nothing is said of a layer without a title. */
+  /** The layer's contents, for users: `Node 24.21.0`. The log does not mention a layer without a title. */
   readonly title?: string
-  /** `cache` brings it back in the next build; `launch` alone lets the next image have it again without its bytes. */
+  /**
+   * With `cache` the next build restores the layer. With only `launch` the next image can reuse it, but the next build does not have
+   * its files.
+   */
   readonly types: Partial<LayerTypes>
   readonly key: K
-  /** The step whose programs fill it. A command of the user's in their place fills it in each build: what that reads is not known. */
+  /**
+   * The step whose programs fill the layer. If a command of the user replaces them, it fills the layer in each build, since the files
+   * that it reads are not known.
+   */
   readonly step?: Step
   /**
-   * Judges the layer of an earlier build by its key. Without this, the two keys have to be equal, and the buildpack's version
-   * and program the same: another one may fill the layer in another way.
+   * Judges the layer of an earlier build by its key. The default requires equal keys, and the same version and program of the
+   * buildpack, since a different program may fill the layer differently.
    */
   restore?(existing: Partial<K>): Verdict
   /**
-   * Asked about a layer that its key would keep, where something decides its contents that no key holds: what a package index
-   * offers today, or where a channel of releases stands. `notes` are those that `create` left; `dir` is not there where the layer
-   * is for launch alone.
+   * Judges a layer whose key is unchanged, if its contents also depend on something that no key holds, such as the current state of a
+   * package index or of a release channel. `notes` are those that `create` wrote. `dir` does not exist if the layer is only for launch.
    */
   isCurrent?(existing: { readonly dir: string; readonly notes: Readonly<Record<string, string>> }): Promise<Verdict>
-  /** Fills the directory, which is there and empty. */
+  /** Fills the directory, which exists and is empty. */
   create(dir: string): Promise<LayerContents | void>
-  /** What is in the directory, for the software bill of materials. */
+  /** The directory's contents, for the software bill of materials. */
   sbom?(dir: string): Promise<readonly Component[]>
 }
 
 export interface LayerContents {
-  /** Variables that come with it. */
+  /** Variables that the layer sets. */
   readonly env?: LayerEnv
-  /** Facts about the contents that are known again when the layer comes back, with or without its bytes. */
+  /** Facts about the contents. They are known again in a later build that uses the layer, with or without its files. */
   readonly notes?: Readonly<Record<string, string>>
 }
 
 /**
- * Where the layer comes from. `restored`: its directory came from the cache. `reused`: the image gets the layer of the previous
- * image, and there is no directory here. `created`: made by this build, and why.
+ * Where the layer comes from. `restored`: its directory came from the cache. `reused`: the image gets the layer of the previous image,
+ * and the build has no directory. `created`: this build made it, with the reason.
  */
 export type LayerState =
   { readonly state: 'restored' } | { readonly state: 'reused' } | { readonly state: 'created'; readonly reason: string }
@@ -70,9 +75,9 @@ export interface LayerRoom {
   /** The buildpack's directory of layers. */
   readonly dir: string
   readonly buildpack: { readonly id: string; readonly version: string }
-  /** The digest of the buildpack's bundle: while a buildpack is being written, its version stays the same. Absent without one. */
+  /** The digest of the buildpack's bundle, since the version stays the same during development. Absent without a bundle. */
   readonly program?: string | undefined
-  /** The formats of bills of materials; none if the user wants no bill. */
+  /** The formats of bills of materials; empty if the user wants none. */
   readonly sbom: readonly SbomFormat[]
   readonly log: Log
   readonly seals: Seals
@@ -90,7 +95,7 @@ export async function provideLayer<K extends LayerKey>(
   const outcome = await judge(room, path, definition, existing)
   let notes = existing?.notes ?? {}
   if (outcome.state === 'created') {
-    // One that is made a second time in a build, of other contents, is written to by commands again.
+    // Commands write again to a layer that is created a second time in a build with other contents.
     room.seals.remove(name)
     notes = await createContents(room, path, definition, outcome.reason)
   } else if (definition.title !== undefined) {
@@ -110,7 +115,7 @@ export async function provideLayer<K extends LayerKey>(
     ...(Object.keys(notes).length > 0 && { notes }),
   }
   await writeFile(`${path}.toml`, formatToml({ types: { launch, build, cache }, metadata }))
-  // A layer for the cache alone is a working directory, such as a package manager's, until its buildpack seals it.
+  // A cache-only layer is a working directory, such as a package manager's, until its buildpack seals it.
   if (outcome.state !== 'reused' && (launch || build)) room.seals.add(name, path, { launch, build, cache })
   return { ...outcome, name, path, notes }
 }
@@ -142,7 +147,7 @@ async function judge<K extends LayerKey>(
   return { state: isRestored ? 'restored' : 'reused' }
 }
 
-/** What made a layer, as parts of its key. */
+/** The buildpack that made a layer, as parts of its key. */
 function makerOf(id: string, version: string | undefined, program: string | undefined): LayerKey {
   return {
     ...(version !== undefined && { [id]: version }),
@@ -150,7 +155,7 @@ function makerOf(id: string, version: string | undefined, program: string | unde
   }
 }
 
-/** Makes the contents anew, and returns the notes on them. */
+/** Creates the contents again, and returns the notes on them. */
 async function createContents(
   room: LayerRoom,
   path: string,
@@ -168,7 +173,7 @@ async function createContents(
   return contents?.notes ?? {}
 }
 
-/** The default judgement: names what differs, `Node 24.21.0 → 24.22.0`. */
+/** The default verdict: names the differences, `Node 24.21.0 → 24.22.0`. */
 function compareKeys(existing: LayerKey, wanted: LayerKey): Verdict {
   const names = [...new Set([...Object.keys(existing), ...Object.keys(wanted)])]
   const differences = names.filter(name => existing[name] !== wanted[name])
@@ -179,11 +184,11 @@ function compareKeys(existing: LayerKey, wanted: LayerKey): Verdict {
 function changed(name: string, before: string | undefined, now: string | undefined): string {
   if (before === undefined) return `${name} is new`
   if (now === undefined) return `${name} is gone`
-  // Nobody wants to read two digests.
+  // Two digests would tell a user nothing.
   return now.startsWith('sha256:') ? `${name} changed` : `${name} ${before} → ${now}`
 }
 
-/** What an earlier build left in a layer's metadata. */
+/** What an earlier build wrote to a layer's metadata. */
 interface Existing {
   readonly buildpack: string | undefined
   readonly program: string | undefined
@@ -191,7 +196,7 @@ interface Existing {
   readonly notes: Readonly<Record<string, string>>
 }
 
-/** undefined if there is none. What came from a cache may be anything. */
+/** undefined if there is none. Data from a cache may have any shape. */
 async function readExisting(path: string): Promise<Existing | undefined> {
   let document: Metadata
   try {

@@ -3,33 +3,33 @@ import { posix } from 'node:path'
 import type { App } from './app.ts'
 import type { Log } from './log.ts'
 
-/** How the sources of a language say where a server listens. */
+/** How sources of a language show where a server listens. */
 export interface ListeningRules {
-  /** The ending of its files: `.go`. */
+  /** The extension of its files: `.go`. */
   readonly ending: string
-  /** How a line begins that is a comment. */
+  /** Matches the beginning of a comment line. */
   readonly comment: RegExp
-  /** A source without what is never part of a program, with as many lines as before. */
+  /** Removes text that is never part of a program, and keeps the number of lines. */
   readonly prepare?: (source: string) => string
   /**
-   * Calls in a source that start a server. The groups `address` (`localhost:8080`), or `host` and `port`, have what a call says in plain
-   * words; a call of which they match nothing says it by a variable.
+   * Calls in a source that start a server. The groups `address` (`localhost:8080`), or `host` and `port`, match literal values. A call
+   * in which they match nothing takes the value from a variable.
    */
   readonly calls: (source: string) => readonly RegExp[]
   /** How a program reads the port, for the message. */
   readonly reads: string
 }
 
-/** Comments of languages that have them as C has. */
+/** Comments in languages with C's comment syntax. */
 export const slashComment = /^\s*(\/\/|\/?\*)/
 
 const skipped = /^(\..*|vendor|node_modules|venv|target|testdata|tests?|examples?|benches|tools?|scripts?|xtask)$/
 const mostFiles = 400
 
 /**
- * Tells of a program that listens on a port of its own, where a platform says in PORT which one it asks; and of one that listens on
- * localhost alone, where the platform asks from outside the container. What a variable says may well be right: where there is one call
- * with a variable, even in a file that is not started, or PORT is read, there is no word.
+ * Warns of a program that listens on a fixed port, although the platform sets PORT, and of a program that listens only on localhost,
+ * although requests come from outside the container. A variable may well be right: there is no warning if a single call, even in a file
+ * that is not started, uses a variable, or if PORT is read.
  * @param isStarted whether a file is known to be part of the program that the image starts
  */
 export async function warnOfListening(
@@ -69,7 +69,7 @@ interface Listening {
   readonly place: string
   readonly host: string | undefined
   readonly port: string | undefined
-  /** It says where in plain words. */
+  /** The call has literal values. */
   readonly isKnown: boolean
 }
 
@@ -78,17 +78,17 @@ function listeningAt(file: string, { index, input, groups }: RegExpExecArray, co
   const line = before.slice(before.lastIndexOf('\n') + 1)
   if (comment.test(line)) return []
   const place = `${file}:${before.split('\n').length}`
-  // A name has a letter, an address a dot: `10:30` is a time.
+  // A name has a letter, an address has a dot: `10:30` is a time.
   const address = /^(|[\w-]*[A-Za-z.*][\w.-]*|\[[\da-fA-F:.]*\]):(\d+)$/.exec(groups?.['address'] ?? '')
   const host = groups?.['host']?.replaceAll(/\s*,\s*/g, '.') ?? address?.[1]
   const port = groups?.['port'] ?? address?.[2]
-  // Whatever is free is for the program itself, as in its tests.
+  // Port 0 means any free port, which a program uses for itself, for example in tests.
   return port !== undefined && Number(port) === 0 ? [] : [{ file, place, host, port, isKnown: port !== undefined }]
 }
 
 /**
- * The files of a language that programs are made of, the first 400: no tests, examples and packages of others.
- * @param ending of their names: `.go`
+ * The first 400 files of a language that belong to programs: no tests, no examples, no third-party packages.
+ * @param ending the extension: `.go`
  */
 export async function programFiles(app: App, ending: string): Promise<string[]> {
   const files: string[] = []

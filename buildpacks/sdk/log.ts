@@ -1,15 +1,15 @@
-/** Where a buildpack's words go: the lifecycle shows both streams. */
+/** The streams that a buildpack writes to. The lifecycle shows both. */
 export interface Output {
   stdout(text: string): void
   stderr(text: string): void
 }
 
-/** Writes what a buildpack does, for people: headings at the margin, what belongs to them indented. */
+/** Writes a log for users: headings at the margin, details indented. */
 export class Log {
   readonly #output: Output
   readonly #now: () => number
 
-  /** `now` counts milliseconds, from wherever. */
+  /** `now` counts milliseconds from any starting point. */
   constructor(output: Output, now: () => number = () => performance.now()) {
     this.#output = output
     this.#now = now
@@ -23,7 +23,7 @@ export class Log {
     this.#output.stdout(indent(text, '  '))
   }
 
-  /** A line that another program printed. */
+  /** A line from the output of another program. */
   detail(text: string): void {
     this.#output.stdout(indent(text, '    '))
   }
@@ -38,7 +38,7 @@ export class Log {
     if (fix !== undefined) this.#output.stderr(indent(fix, '  '))
   }
 
-  /** Says what is about to be done, does it, and says how long it took, unless that was no time at all. */
+  /** Prints the step's text, runs it, and prints how long it took unless that was negligible. */
   async step<T>(text: string, work: () => Promise<T>): Promise<T> {
     this.info(text)
     const start = this.#now()

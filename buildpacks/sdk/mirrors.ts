@@ -2,19 +2,19 @@ import { bindingsOf } from './bindings.ts'
 import type { Context } from './buildpack.ts'
 import { BuildpackError } from './errors.ts'
 
-/** In place of an address from which a buildpack downloads. */
+/** Replaces an address from which a buildpack downloads. */
 export interface Mirror {
-  /** May have a password, so it is not for messages. */
+  /** May contain a password, so messages must not show it. */
   readonly url: string
-  /** What names it: a variable, or a key of a binding. */
+  /** The variable, or the key of a binding, that names it. */
   readonly where: string
 }
 
 /**
- * The mirror that a build is to use for an address: `BP_DEPENDENCY_MIRROR_<HOST>` (dots are _, hyphens are __), a binding of the type
- * dependency-mirror with a key of the host's name, `BP_DEPENDENCY_MIRROR`, or the binding's key `default`. The path stays; `{originalHost}` in a
- * mirror is the host. Undefined if there is none.
- * @throws BuildpackError for a mirror that is no address
+ * The mirror for an address: `BP_DEPENDENCY_MIRROR_<HOST>` (dots are _, hyphens are __), a binding of the type dependency-mirror with a
+ * key of the host's name, `BP_DEPENDENCY_MIRROR`, or the binding's key `default`. The path stays; `{originalHost}` in a mirror stands
+ * for the host. Undefined if there is none.
+ * @throws BuildpackError for a mirror that is not a valid address
  */
 export async function mirrorOf(
   context: Pick<Context, 'env' | 'platformDir'>,

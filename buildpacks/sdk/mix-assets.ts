@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import type { App } from './app.ts'
 
-/** Folders with packages for the assets of an application in Elixir, as Phoenix has them: `assets`, and those of an umbrella's projects. */
+/** Folders with packages for the assets of an Elixir application: Phoenix's `assets`, also in the projects of an umbrella. */
 export async function mixAssets(app: App): Promise<string[]> {
   const projects = (await readdir(app.at('apps')).catch(() => [])).toSorted()
   const folders = ['assets', ...projects.map(name => `apps/${name}/assets`)]

@@ -5,8 +5,8 @@ import { firstSetting } from './platform.ts'
 import { soleFrontEnd } from './workspace.ts'
 
 /**
- * The application in Node.js: the folder of a workspace that a setting names, if a package.json or an application of Nx is in it (`apps/web`), else
- * that of the only front end where nothing else starts, else the source.
+ * The folder of the Node.js application: the folder of a workspace that a setting names, if it has a package.json or an Nx application
+ * (`apps/web`); else the folder of the only front end if nothing else starts; else the source.
  */
 export async function nodeProject(
   app: App,
@@ -30,7 +30,7 @@ export async function namedProject(app: App, env: Readonly<Record<string, string
   return isThere ? new App(app.at(folder)) : app
 }
 
-/** The front end of each application, looked for once: for as long as nothing changes the files. */
+/** Caches the front end of each application. It is valid as long as nothing changes the files. */
 export class FrontEnds {
   readonly #found = new Map<string, Promise<FrontEnd | undefined>>()
   #project: Promise<App> | undefined

@@ -8,7 +8,7 @@ import { configOf } from './web-frameworks.ts'
 
 const configurationsOf = (tools: readonly string[]) =>
   tools.flatMap(tool => ['js', 'cjs', 'mjs', 'ts', 'mts', 'cts'].map(ending => `${tool}.config.${ending}`))
-/** Those of front ends, unless their configuration says otherwise. */
+/** Tools that build front ends, unless their configuration says otherwise. */
 const pageTools = ['vite', 'webpack', 'rspack', 'rsbuild']
 /** The files from which Nx infers that a project is built. */
 export const inferredFrom = configurationsOf([...pageTools, 'next'])
@@ -18,7 +18,7 @@ const pageExecutors =
   /^(@nx|@nrwl|@angular|@angular-devkit|@angular-builders|@rsbuild)\/\S*(vite|webpack|rspack|rsbuild|angular|web|build):/
 const serverExecutors = /:(?:server|ssr|node|prerender)|^@nx\/(?:next|node|nest|esbuild|js|remix|nuxt|express):/
 
-/** A folder of an Nx repository that Nx calls an application. */
+/** Whether a folder of an Nx repository is an application for Nx. */
 export async function isNxProject(app: App): Promise<boolean> {
   const project = await readJson(app, 'project.json')
   const type = project?.['projectType'] ?? tableOf((await readJson(app, 'package.json'))?.['nx'])['projectType']
@@ -26,7 +26,7 @@ export async function isNxProject(app: App): Promise<boolean> {
   return type === 'application' || (type === undefined && (await app.has('tsconfig.app.json')))
 }
 
-/** The front end that Nx builds of an application; undefined if it is a server, or if Nx does not build it. */
+/** The front end that Nx builds from an application; undefined if the application is a server, or if Nx does not build it. */
 export async function findNxFrontEnd(app: App, routers: RegExp): Promise<FrontEnd | undefined> {
   const root = await nxRoot(app)
   if (root === undefined || !(await isNxProject(app))) return undefined
@@ -62,7 +62,7 @@ export async function findNxFrontEnd(app: App, routers: RegExp): Promise<FrontEn
   }
 }
 
-/** What the sources of a server are called, beside a page. */
+/** Usual names of a server's sources beside a page. */
 const serverSources = [
   'src/main.server.ts',
   'src/server.ts',
@@ -72,7 +72,7 @@ const serverSources = [
   'next.config.js',
 ]
 
-/** Where the build leaves its files, from the top of the repository. */
+/** The output directory of the build, relative to the root of the repository. */
 function outputFrom(dir: string, { outputPath }: Table, command: unknown, config: string): string {
   const named = typeof outputPath === 'string' ? outputPath : tableOf(outputPath)['base']
   if (typeof named === 'string')
@@ -87,7 +87,7 @@ function outputFrom(dir: string, { outputPath }: Table, command: unknown, config
   return output.startsWith('..') || output.startsWith('/') ? `dist/${dir}` : output
 }
 
-/** The top of the Nx repository that a folder is in. */
+/** The root of the Nx repository that contains a folder. */
 async function nxRoot(app: App): Promise<App | undefined> {
   let path = app.path
   for (let level = 0; level < 6 && path !== dirname(path); level++) {
@@ -98,7 +98,7 @@ async function nxRoot(app: App): Promise<App | undefined> {
   return undefined
 }
 
-/** What is no JSON is for the buildpack of Node.js to complain about. */
+/** The Node.js buildpack reports invalid JSON. */
 async function readJson(app: App, name: string): Promise<Table | undefined> {
   const text = (await app.has(name)) ? await app.read(name) : undefined
   if (text === undefined) return undefined

@@ -8,10 +8,7 @@ import { provideLayer } from './layer.ts'
 import { buildPlan, planDocument } from './plan.ts'
 import { Seals } from './seal.ts'
 
-/**
- * Writes what the buildpack offers into the build plan. Nothing is kept: what clients need is unpacked into a directory that is gone
- * afterwards.
- */
+/** Writes the buildpack's offers into the build plan. Nothing is kept: clients are unpacked into a directory that is removed afterwards. */
 export async function writeOffers(buildpack: Buildpack, context: Context, planPath: string): Promise<void> {
   const offers = await withTempDir(async dir => {
     await mkdir(join(dir, 'layers'))

@@ -10,17 +10,18 @@ import { firstSetting } from './platform.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** The parts of a build that a command of the user's may stand in for, as Railpack has them. */
+/** The steps of a build that a command of the user may replace, as in Railpack. */
 export type Step = 'install' | 'build'
 
-// Put together, as a buildpack reads them if its README says so (scripts/bundle.mjs): all have this file in them.
+// The names are composed at run time, since every buildpack contains this file: a buildpack reads only the settings that its README
+// names (scripts/bundle.mjs).
 const settings: Readonly<Record<Step, string>> = { install: railpack('INSTALL'), build: railpack('BUILD') }
 
 function railpack(part: string): string {
   return `RAILPACK_${part}_CMD`
 }
 
-/** The user's own command for a step, and the setting that has it. */
+/** The user's own command for a step, and the setting that defines it. */
 export interface OwnCommand {
   readonly name: string
   readonly value: string
@@ -29,8 +30,9 @@ export interface OwnCommand {
 const ownCommand = (env: Env, step: Step): OwnCommand | undefined => firstSetting(env, settings[step])
 
 /**
- * The user's commands in place of those of a language: a program that a buildpack starts with a `step` gives way to the command, which has
- * its variables. A language whose build goes on from the files that are there, whoever made them, has those left over run after it.
+ * The user's commands that replace those of a language. A command replaces each program that a buildpack starts with its `step`, and
+ * gets that program's variables. In a language whose build continues from any existing files, commands that replaced nothing run
+ * afterwards.
  */
 export class OwnCommands {
   readonly #env: Env
@@ -38,20 +40,20 @@ export class OwnCommands {
   readonly #log: Log
   readonly #ran = new Set<Step>()
 
-  /** @param isServer whether the buildpack's language starts the application: it is what the commands are for */
+  /** @param isServer whether the buildpack's language starts the application, to which the commands apply */
   constructor({ env, app, log }: { readonly env: Env; readonly app: App; readonly log: Log }, isServer: boolean) {
     this.#env = isServer ? env : {}
     this.#app = app
     this.#log = log
   }
 
-  /** The command for a step that programs of this buildpack give way to. */
+  /** The command for a step, which replaces programs of this buildpack. */
   async find(step: Step): Promise<OwnCommand | undefined> {
     const command = ownCommand(this.#env, step)
     return command === undefined || (await this.#areOfNode()) ? undefined : command
   }
 
-  /** A layer that a command fills is never one of an earlier build; nor does what it left stay there without it. */
+  /** A layer that a command fills never comes from an earlier build, and its contents do not stay when the command is gone. */
   async layerOf<K extends LayerKey>(definition: LayerDefinition<K>): Promise<LayerDefinition> {
     const { key, step } = definition
     const command = step === undefined ? undefined : await this.find(step)
@@ -61,13 +63,13 @@ export class OwnCommands {
     return { ...definition, key: { ...key, [name]: digestOf(value) }, restore }
   }
 
-  /** Programs with a step, replaced. */
+  /** Replaces programs that have a step. */
   watch(run: Run): Run {
     return async (argv, options = {}) => {
       const { step } = options
       if (step === undefined || (await this.#areOfNode())) return run(argv, options)
       const nothing = { exitCode: 0, stdout: '', stderr: '' }
-      // What installs has to come first, though the language has no step of its own for it.
+      // An install command has to run first, even if the language has no such step.
       if (step === 'build') await this.#start(run, 'install', options.env)
       if (ownCommand(this.#env, step) === undefined) return run(argv, options)
       return (await this.#start(run, step, options.env, options.name ?? argv.join(' '))) ?? nothing
@@ -75,8 +77,8 @@ export class OwnCommands {
   }
 
   /**
-   * Runs what nothing has given way to, with the variables of the layers that were made; says so where that cannot be.
-   * @param afterwards whether the files of the application are what a command expects
+   * Runs the commands that replaced nothing, with the variables of the created layers. Prints a warning if that is not possible.
+   * @param afterwards whether the application's files are as a command expects them
    */
   async finish(run: Run, layersDir: string, afterwards: boolean): Promise<void> {
     const left = (['install', 'build'] as const).filter(step => ownCommand(this.#env, step) && !this.#ran.has(step))
@@ -102,7 +104,7 @@ export class OwnCommands {
     return this.#log.step(title, () => run(['bash', '-c', command.value], { name: command.name, env, fix: explain }))
   }
 
-  /** Where Node.js builds a front end, the commands are its own: see buildpacks/nodejs. */
+  /** If Node.js builds a front end, the commands belong to it: see buildpacks/nodejs. */
   async #areOfNode(): Promise<boolean> {
     if (!(['install', 'build'] as const).some(step => ownCommand(this.#env, step))) return false
     return (await detectLanguage({ app: this.#app, env: this.#env }, 'nodejs')).role !== 'none'
@@ -116,7 +118,7 @@ function explain(stderr: string): string | undefined {
     : `${missing} is not there while this language is built: write a command that is`
 }
 
-/** The variables that the layers of this build bring, over the given ones (buildpack.md, "Environment Variable Modification Rules"). */
+/** The variables that the layers of this build set, over the given ones (buildpack.md, "Environment Variable Modification Rules"). */
 async function variablesOf(layersDir: string, env: Env): Promise<Record<string, string>> {
   const all = { ...env }
   for (const name of (await readdir(layersDir)).toSorted()) {

@@ -6,15 +6,15 @@ import { readManifest } from './package-manifest.ts'
 import { findWebFramework } from './web-frameworks.ts'
 
 /**
- * What a package.json says of Node.js: with a start script, a main file or a server.js the application may start with Node;
- * without, it may be there for a front end's tools only. undefined if there is none.
+ * The evidence of a package.json for Node.js. With a start script, a main file or a server.js the application may start with Node;
+ * otherwise the file may exist only for a front end's tools. undefined if there is no package.json.
  */
 export async function packageJsonEvidence(
   app: App,
   frontEnd: FrontEnd | undefined,
 ): Promise<{ strength: Strength; because: string } | undefined> {
   if (!(await app.has('package.json'))) return undefined
-  // A guess is weighed once there is all the evidence.
+  // A guess counts only after all other evidence is known.
   if (frontEnd && !frontEnd.guessed) return { strength: 'manifest', because: 'package.json' }
   const json = await readManifest(app)
   if (typeof json.scripts?.['start'] === 'string' && json.scripts['start'].trim() !== '') {
@@ -36,7 +36,7 @@ const buildScripts = ['build', 'heroku-build', 'heroku-prebuild', 'heroku-postbu
 
 /**
  * Why Node.js has something to build for a server in another language; undefined if it has not.
- * @param frontEnd that the server shows
+ * @param frontEnd the front end that the server shows
  */
 export async function frontEndWork(
   app: App,
@@ -49,6 +49,7 @@ export async function frontEndWork(
   const script = buildScripts.find(name => typeof json.scripts?.[name] === 'string')
   if (script !== undefined) return `package.json has a script "${script}"`
   if (frontEnd !== undefined) return `${frontEnd.name} builds the front end`
-  // A page may load what is installed: Bootstrap from node_modules. Tools in devDependencies alone are no part of the application.
+  // A page may load an installed package, such as Bootstrap from node_modules. If there are only devDependencies, their tools are not
+  // part of the application.
   return Object.keys(json.dependencies ?? {}).length > 0 ? 'package.json has dependencies' : undefined
 }

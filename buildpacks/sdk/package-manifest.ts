@@ -1,7 +1,7 @@
 import type { App } from './app.ts'
 import { type Table, tableOf } from './tables.ts'
 
-/** The parts of a package.json that tell what an application is. Whatever is of another type than it should be is left out. */
+/** The parts of a package.json that show what an application is. Values of a wrong type are left out. */
 export interface PackageManifest {
   readonly name: unknown
   readonly main: unknown
@@ -12,7 +12,7 @@ export interface PackageManifest {
   readonly workspaces: readonly string[]
 }
 
-/** A file that is no JSON is for the Node.js buildpack to complain about: here it is empty. */
+/** The result is empty for invalid JSON, which the Node.js buildpack reports. */
 export async function readManifest(app: App): Promise<PackageManifest> {
   const text = (await app.has('package.json')) ? await app.read('package.json') : undefined
   const json = tableOf(parse(text ?? '{}'))

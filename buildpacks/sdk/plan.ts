@@ -38,7 +38,7 @@ export function buildPlan(): BuildPlanBuilder {
   return new BuildPlanBuilder()
 }
 
-/** The plan as the TOML document's table: the first section at the top, the others in `or`. */
+/** The plan as a TOML table: the first section at the top, the others in `or`. */
 export function planDocument([first, ...others]: BuildPlan): Metadata {
   return { ...sectionTable(first), ...(others.length > 0 && { or: others.map(sectionTable) }) }
 }

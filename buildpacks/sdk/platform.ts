@@ -7,7 +7,7 @@ import { BuildpackError } from './errors.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** The user's variables: each file of `<platform>/env/` is one, its name the variable's (platform.md, "Platform"). */
+/** The user's variables. Each file of `<platform>/env/` is one, and its name is the variable's name (platform.md, "Platform"). */
 export async function readPlatformEnv(platformDir: string): Promise<Env> {
   const dir = join(platformDir, 'env')
   const names = await readdir(dir).catch((error: unknown) => {
@@ -16,7 +16,7 @@ export async function readPlatformEnv(platformDir: string): Promise<Env> {
   })
   const entries = names.toSorted().map(async name => {
     const path = join(dir, name)
-    // A fifo would never end; a directory is somebody else's.
+    // A fifo would never end, and a directory is not a variable.
     return (await stat(path)).isFile() ? [[name, await readFile(path, 'utf8')] as const] : []
   })
   return Object.fromEntries((await Promise.all(entries)).flat())
@@ -35,12 +35,12 @@ export function targetOf(env: Env): Target {
   }
 }
 
-/** True for what people write to say yes. */
+/** True for the usual spellings of yes. */
 export function isSet(env: Env, name: string): boolean {
   return ['1', 'true', 'yes', 'on'].includes((env[name] ?? '').trim().toLowerCase())
 }
 
-/** The first of several variables that has a value: other builders' names for the same setting are as good as ours. */
+/** The first of several variables that has a value: other builders' names for the same setting count like Bale's. */
 export function firstSetting(env: Env, ...names: string[]): { name: string; value: string } | undefined {
   for (const name of names) {
     const value = env[name]?.trim()

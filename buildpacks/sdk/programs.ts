@@ -17,14 +17,14 @@ export interface Program {
   readonly dir: string
 }
 
-/** Folders of programs that are for the application's authors. */
+/** Folders with programs for the application's authors. */
 const forAuthors =
   /(^|\/)_?(examples?|hack|tools?|xtask|scripts?|tests?|testing|testutils?|bench(es|marks?)?|e2e)(\/|$)/
 
 /**
- * The programs of an application: all but those in folders of examples, tools and tests, unless there are no others or a command
+ * The programs of an application: all except those in folders of examples, tools and tests, unless there are no others or a command
  * starts one. The likely web process is the first.
- * @param appName what the application calls itself
+ * @param appName the application's own name
  */
 export async function choosePrograms<P extends Program>(
   { app, env, log }: BuildContext,
@@ -54,7 +54,7 @@ export async function choosePrograms<P extends Program>(
 }
 
 /**
- * The layer with an application's programs: that of the previous image, if they are the same.
+ * The layer with an application's programs. The previous image's layer is reused if the programs are the same.
  * @param from the directory with their files
  */
 export async function provideProgramLayer(
@@ -79,7 +79,7 @@ export async function provideProgramLayer(
 
 /**
  * A process for each program, and `web` for the first. They need no shell.
- * @param args of the first
+ * @param args arguments of the first program
  */
 export function programProcesses(
   programs: readonly Program[],
@@ -94,7 +94,10 @@ export function programProcesses(
   return [{ ...process('web', first.name), ...given, default: true }, ...others]
 }
 
-/** Where other builders leave programs, and so where command lines look for them: `bin/web`, `./web`, Railpack's `./out`. */
+/**
+ * Links the programs at the paths where other builders write them and command lines look for them: `bin/web`, `./web`, Railpack's
+ * `./out`.
+ */
 export async function linkPrograms(
   { app, env }: BuildContext,
   programs: readonly Program[],
@@ -119,7 +122,7 @@ export async function isStartDeclared(app: App, env: Readonly<Record<string, str
   return (await startLines(app, env)).length > 0
 }
 
-/** Command lines that start the application, from wherever they are. */
+/** Command lines that start the application, from all places that may declare one. */
 async function startLines(app: App, env: Readonly<Record<string, string>>): Promise<string[]> {
   const lines = ((await app.read('Procfile')) ?? '').split('\n').map(line => line.replace(/^[\w-]+:/, ''))
   const declared = (await declaredStart(app, env))?.command ?? ''

@@ -2,7 +2,7 @@
 export interface FoundObject {
   readonly object: string
   readonly factory: boolean
-  /** What makes it, where that is seen: `Flask(__name__)`. */
+  /** The expression that creates it, if the source shows it: `Flask(__name__)`. */
   readonly made?: string
   /** The module that it is imported from. */
   readonly from?: string | undefined
@@ -15,13 +15,13 @@ export function findObject(source: string): FoundObject | undefined {
   if (server) return { object: 'server', factory: false, made: 'Flask()' }
   const dash = /^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:dash\.)?Dash\(/m.exec(source)?.[1]
   if (dash !== undefined) return { object: `${dash}.server`, factory: false, made: 'Flask()' }
-  // FastHTML's maker gives its router and tables as well: `app, rt = fast_app()`.
+  // FastHTML's function returns its router and tables as well: `app, rt = fast_app()`.
   const named = /^(app|application|api)(?:\s*:[^=\n]+|(?:\s*,\s*\w+)+)?\s*=(?!=)(.*)$/m.exec(source)
   if (named?.[1] !== undefined && named[1] !== 'api') {
     return { object: named[1], factory: false, made: (named[0].match(/:\s*\w+(?=\s*=)/)?.[0] ?? '') + (named[2] ?? '') }
   }
   const imported = /^from\s+(\S+)\s+import\s+(?:.*[\s,(])?(app|application)\b/m.exec(source)
-  // NiceGUI's own application is served by its ui.run.
+  // ui.run serves NiceGUI's own application.
   if (imported?.[2] !== undefined && imported[1] !== 'nicegui')
     return { object: imported[2], factory: false, from: imported[1] }
   const factory = /^(?:async\s+)?def\s+(create_app|make_app)\s*\(/m.exec(source)
@@ -29,7 +29,7 @@ export function findObject(source: string): FoundObject | undefined {
   // A WSGI application may be a plain function (PEP 3333).
   const plain = /^def\s+(app|application|simple_app)\s*\(\s*\w+\s*(?::[^,]+)?,\s*start_response\b/m.exec(source)
   if (plain?.[1] !== undefined) return { object: plain[1], factory: false, made: 'wsgi()' }
-  // Mesop's module itself is the WSGI application of the pages that it has.
+  // The Mesop module itself is the WSGI application of its pages.
   const mesop = /^import\s+mesop(?:\s+as\s+(\w+))?\s*$/m.exec(source)
   if (mesop) return { object: mesop[1] ?? 'mesop', factory: false, made: 'wsgi()' }
   const other = new RegExp(
@@ -39,8 +39,8 @@ export function findObject(source: string): FoundObject | undefined {
   return other?.[1] === undefined ? undefined : { object: other[1], factory: false, made: other[2] ?? '' }
 }
 
-/** What makes objects that servers of ASGI call. */
+/** Functions and classes that create ASGI applications. */
 export const asgi = /(?:FastAPI|Starlette|Quart|Litestar|Sanic|BlackSheep|FastHTML|fast_app|get_asgi_application)/
 
-/** What makes objects that servers of WSGI call. */
+/** Functions and classes that create WSGI applications. */
 export const wsgi = /(?:Flask|Bottle|get_wsgi_application|APIFlask|OpenAPI)/

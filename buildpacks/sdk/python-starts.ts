@@ -6,7 +6,7 @@ import { firstSetting } from './platform.ts'
 import { findObject } from './python-objects.ts'
 import { tableOf } from './tables.ts'
 
-/** Whether anything could start as an application of Python's, as far as the source says before packages are installed. */
+/** Whether anything could start as a Python application, as far as the source shows before packages are installed. */
 export async function mayStart(app: App, env: Readonly<Record<string, string>>): Promise<boolean> {
   if (firstSetting(env, 'GOOGLE_FUNCTION_TARGET')) return true
   if ((await app.firstOf([...(await candidateFiles(app)), ...celeryFiles, 'manage.py'])) !== undefined) return true
@@ -28,9 +28,9 @@ const names = [
   'bot.py',
   'worker.py',
 ]
-/** Where an application may begin, in the order in which they are tried. */
+/** Usual start files, by precedence. */
 export const startFiles: readonly string[] = [...names, ...names.map(name => `src/${name}`)]
-/** In packages there is the object that a server calls, but nothing to run. */
+/** Files of a package that hold an object for a server, but nothing to run. */
 export const packageFiles: readonly string[] = [
   'app/main.py',
   'app/__init__.py',
@@ -38,22 +38,22 @@ export const packageFiles: readonly string[] = [
   'src/app/__init__.py',
 ]
 
-/** Where people make the application of Celery's. */
+/** Usual files of Celery applications. */
 export const celeryFiles: readonly string[] = ['celery_app.py', 'tasks.py']
 
-/** Files that tools run, and nobody serves. */
+/** Files that tools run and that are not served. */
 const toolFiles =
   /^(setup|conf|conftest|noxfile|fabfile|hubconf|manage|celeryconfig|gunicorn_conf|gunicorn_config|locustfile|rxconfig|config|settings|test_\w+|\w+_test)\.py$/
-/** Files that stand in for the application or something else; but where there is nothing else, a demo is the application. */
+/** Files that stand in for the application or something else. If there is nothing else, a demo is the application. */
 const standIns = /^(?:(?:dev|demo|fake|mock)s?(?:_\w+)?|\w+_(?:dev|demo|fake|mock)s?)\.py$/
 
 /**
- * Where there is one file of Python's, or one that the others are there for, it is the application, whatever its name; but none beside
- * a file with the name of a program, however little of that is understood.
+ * The only Python file, or the only one that the other files do not import: it is the application, whatever its name. undefined beside
+ * a file with the usual name of a program, even if its content is not understood.
  */
 export async function onlyFile(app: App): Promise<string | undefined> {
   const mkdocs = await app.firstOf(['mkdocs.yml', 'mkdocs.yaml'])
-  // Hooks of MkDocs have any name.
+  // Hooks of MkDocs may have any name.
   const named = mkdocs === undefined ? [] : ((await app.read(mkdocs)) ?? '').split(/[^\w.]+/)
   const isOwn = (name: string) => /^[A-Za-z_]\w*\.py$/.test(name) && !toolFiles.test(name) && !named.includes(name)
   if ((await app.firstOf(startFiles)) !== undefined) return undefined
@@ -64,18 +64,18 @@ export async function onlyFile(app: App): Promise<string | undefined> {
   return files.length > 1 ? onlyProgram(app, files) : files[0]
 }
 
-/** Whether a package has what may well be the program. An empty `__init__.py` is none. */
+/** Whether a package has a file that is likely the program. An empty `__init__.py` is not. */
 async function hasPackageFile(app: App): Promise<boolean> {
   for (const file of packageFiles) if (((await app.read(file)) ?? '').trim() !== '') return true
   return false
 }
 
 const mostFiles = 50
-/** Frameworks of which files are served that need not make an object. */
+/** Frameworks whose files are served even if they create no object. */
 const servedFrameworks =
   /^\s*(?:import|from)\s+(?:streamlit|gradio|chainlit|marimo|shiny|solara|panel|nicegui|robyn|mesop)\b|\brun_app\(/m
 
-/** Of files beside each other that are imported by no other, the only one if it is a program, else the only one that is served. */
+/** The only program among neighbouring files that no other file imports, else the only one of them that is served. */
 async function onlyProgram(app: App, files: readonly string[]): Promise<string | undefined> {
   if (files.length > mostFiles) return undefined
   const sources = new Map<string, string>()
@@ -92,7 +92,7 @@ async function onlyProgram(app: App, files: readonly string[]): Promise<string |
   return roots.length === 1 && /__name__\s*==/.test(sources.get(root) ?? '') ? root : undefined
 }
 
-/** The first parts of the names of modules that a source imports. */
+/** The first parts of the module names that a source imports. */
 function importsOf(source: string): string[] {
   const lines = source.matchAll(/^\s*(?:from\s+\.?([\w.]+)\s+import|import\s+([\w., \t]+))/gm)
   return Array.from(lines, ([, from, names]) => (from ?? names ?? '').split(','))
@@ -100,26 +100,26 @@ function importsOf(source: string): string[] {
     .map(name => /^\w*/.exec(name.trim())?.[0] ?? '')
 }
 
-/** Files that may have what starts, in the order in which they are tried. */
+/** Files that may hold the start, by precedence. */
 export async function candidateFiles(app: App): Promise<string[]> {
   const only = await onlyFile(app)
   return [...new Set([...startFiles, ...packageFiles, ...(only === undefined ? [] : [only])])]
 }
 
-/** Notebooks of Jupyter's beside each other. */
+/** Jupyter notebooks in one directory. */
 export async function notebooks(app: App): Promise<string[]> {
   return (await readdir(app.path)).filter(name => name.endsWith('.ipynb')).toSorted()
 }
 
-/** Directories that are packages, and nothing that is served. */
+/** Directories that are packages but are not served. */
 const otherPackages = /^(tests?|testing|docs?|migrations|scripts|examples?|alembic|tools|venv|env)$/
 
-/** Modules of a package in which its application is, in the order in which they are tried. */
+/** Modules that usually hold a package's application, by precedence. */
 const packageModuleFiles = ['__init__', 'wsgi', 'asgi', 'app', 'main', 'server', 'application', 'web', 'api'].map(
   name => `${name}.py`,
 )
 
-/** Modules of the application's own packages that have the object of a server, where their names do not say so. */
+/** Modules of the application's own packages that hold an object for a server, although their names do not say so. */
 export async function packageModules(app: App): Promise<string[]> {
   const found: string[] = []
   for (const root of ['', 'src/']) {
@@ -138,14 +138,14 @@ export async function packageModules(app: App): Promise<string[]> {
   return found
 }
 
-/** Programs that the project itself brings, once it is installed. */
+/** Programs that the project itself installs. */
 export interface Scripts {
   readonly file: string
   /** The project's name; undefined if setup.py computes it. */
   readonly project: string | undefined
-  /** The one with a name of a server's. */
+  /** The script with the usual name of a server. */
   readonly named: string | undefined
-  /** The only one, or that with the project's name. */
+  /** The only script, or the one with the project's name. */
   readonly only: string | undefined
 }
 
@@ -175,7 +175,7 @@ function chooseScript(file: string, project: string | undefined, names: readonly
 
 /** A package that `python -m` runs. */
 export interface MainPackage {
-  /** Where it is imported from: nothing, or `src`. */
+  /** The directory that it is imported from: none, or `src`. */
   readonly root: string
   readonly name: string
 }

@@ -1,9 +1,9 @@
 import type { App } from './app.ts'
 
-/** The variable that has the directories which a builder made for the server's build alone, with colons between. */
+/** The variable with the directories that a builder made only for the server's build, separated by colons. */
 export const buildOnlyPaths = 'BALE_BUILD_ONLY_PATHS'
 
-/** Gems whose tasks call tools of Node.js when assets are compiled. */
+/** Gems whose tasks call Node.js tools when assets are compiled. */
 const gems = [
   'jsbundling-rails',
   'cssbundling-rails',
@@ -13,17 +13,17 @@ const gems = [
   'webpacker',
   'hanami-assets',
 ]
-/** ExecJS and gems that depend on it: they run JavaScript, and need Node.js alone. */
+/** ExecJS and gems that depend on it. They run JavaScript, and need only Node.js itself. */
 const runners = ['execjs', 'terser', 'uglifier', 'coffee-rails', 'autoprefixer-rails', 'github-pages']
-/** Gems that bring ExecJS a runtime of their own (its README). */
+/** Gems that provide a runtime of their own to ExecJS (its README). */
 const runtimes = ['mini_racer', 'duktape']
 
-/** What of an application in Ruby needs Node.js to compile its assets. */
+/** The gem of a Ruby application that needs Node.js to compile assets. */
 export interface AssetsTool {
   readonly why: string
-  /** Packages are for that alone: its tools stay until then, and nothing of them after that. */
+  /** The packages serve only the assets: their tools stay until the assets are compiled, and then everything of them is removed. */
   readonly callsTools: boolean
-  /** ExecJS looks for Node.js as soon as it is loaded, which is in each start: it does not start without. */
+  /** ExecJS looks for Node.js when it is loaded, at each start: the application does not start without Node.js. */
   readonly runsNode: boolean
 }
 

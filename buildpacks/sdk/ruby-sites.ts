@@ -1,19 +1,19 @@
 import type { App } from './app.ts'
 
-/** A site whose pages a gem makes. */
+/** A site whose pages a gem generates. */
 export interface RubySite {
-  /** As people write it. */
+  /** The name for users. */
   readonly name: string
-  /** Where the pages are, whatever the configuration says. */
+  /** The directory of the pages. It overrides the configuration. */
   readonly root: string
   readonly config: string
-  /** For `bundle exec`. */
+  /** The arguments of `bundle exec`. */
   readonly command: readonly string[]
-  /** Variables with which it makes them for visitors. */
+  /** Variables that make the gem generate the pages for production. */
   readonly env: Readonly<Record<string, string>>
 }
 
-/** The site that a gem of the Gemfile makes; undefined if there is none. */
+/** The site that a gem of the Gemfile generates; undefined if there is none. */
 export async function findRubySite(app: App): Promise<RubySite | undefined> {
   const file = await app.firstOf(['gems.rb', 'Gemfile'])
   const text = file === undefined ? '' : ((await app.read(file)) ?? '')

@@ -82,8 +82,8 @@ async function readContext({ env, cwd, runner }: Invocation, log: Log): Promise<
   const descriptor = readToml(await readFile(join(dir, 'buildpack.toml')), 'buildpack.toml')
   const about = table(descriptor, 'buildpack') ?? descriptor
   const inherited = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)
-  // The lifecycle has put the user's variables into the environment, unless the buildpack wants a clear one; bin/build may
-  // have taken some out again. PATH and its like are made of the user's and others' parts: what is there wins.
+  // The lifecycle has put the user's variables into the environment, unless the buildpack has `clear-env`; bin/build may have removed
+  // some. Variables such as PATH combine the user's values and others: the inherited value wins.
   const whole = { ...(await readPlatformEnv(platformDir)), ...Object.fromEntries(inherited) }
   return {
     app: new App(cwd),
@@ -143,7 +143,7 @@ async function build(buildpack: Buildpack, context: Context, { env }: Invocation
     layer: async (name, definition) => provideLayer(room, name, await own.layerOf(definition)),
     seal: ({ name, path }) => seals.add(name, path, { launch: false, build: false, cache: true }),
   }
-  // A file that cannot be read is an error of the language that needs it.
+  // The language that needs a file reports an unreadable one.
   if (buildpack.ownCommands !== undefined) await noteFolders(context.app, log).catch(() => undefined)
   const result = await buildpack.build(buildContext)
   if (buildpack.ownCommands !== undefined) await own.finish(context.run, layersDir, buildpack.ownCommands === 'after')
@@ -188,7 +188,7 @@ async function readStore(layersDir: string): Promise<Metadata> {
     const { metadata } = parseToml(await readFile(path), path)
     return typeof metadata === 'object' && metadata !== null ? (metadata as Metadata) : {}
   } catch (error) {
-    // What an earlier build left may be anything.
+    // An earlier build may have written anything.
     if (isErrno(error, 'ENOENT') || error instanceof BaleError) return {}
     throw error
   }

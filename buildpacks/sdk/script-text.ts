@@ -1,6 +1,6 @@
 type Opening = '' | "'" | '"' | '`' | '//' | '/*'
 
-/** What opens or closes something, by what is open. A regular expression stands where a value may, and opens nothing. */
+/** The marks that open or close something, by what is open. A regular expression stands where a value may stand, and opens nothing. */
 const marks: Readonly<Record<Opening, RegExp>> = {
   '': /\\[^]|['"`]|\/[/*]|(?<=(?:[(,=:[!&|?{};+\n]|=>|\breturn)\s{0,2})\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\//g,
   "'": /\\[^]|['\n]/g,
@@ -28,7 +28,7 @@ function without(script: string, unwanted: readonly Opening[]): string {
   for (let at = 0; ;) {
     marks[open].lastIndex = at
     const mark = marks[open].exec(script)
-    // What nothing closes was no opening.
+    // An opening mark that nothing closes does not count.
     if (mark === null) return rest + script.slice(kept)
     at = mark.index + mark[0].length
     if (mark[0].startsWith('\\')) continue

@@ -12,7 +12,7 @@ interface Finished {
   readonly name: string
   readonly path: string
   readonly types: LayerTypes
-  /** What lstat said when the first command started after the layer was finished. */
+  /** The lstat results from when the first command started after the layer was finished. */
   facts?: ReadonlyMap<string, string>
 }
 
@@ -20,25 +20,25 @@ interface Finished {
 const tick = 20
 
 /**
- * Watches over the layers that a buildpack has finished. An install script of a dependency could replace a program in one
- * of them, and the cache would keep it for later builds, also when the dependency is gone (X40). Commands that run later cannot
- * write there, where Bale's lifecycle runs the buildpack on Linux 6.2 or newer. Elsewhere all of this is one user's, but no
- * program can set a change time: what has changed in the end is kept for no later build.
+ * Watches the layers that a buildpack has finished. An install script of a dependency could replace a program in one of them, and the
+ * cache would keep it for later builds, even after the dependency is gone (X40). On Linux 6.2 or newer, Bale's lifecycle prevents later
+ * commands from writing there. Elsewhere all programs run as one user, but no program can set a change time: a layer that has changed
+ * at the end is not kept for a later build.
  */
 export class Seals {
   #finished: readonly Finished[] = []
 
-  /** `layer` is finished: its contents are not to change any more in this build. */
+  /** `layer` is finished: its contents must not change any more in this build. */
   add(name: string, path: string, types: LayerTypes): void {
     this.#finished = [...this.#finished, { name, path, types }]
   }
 
-  /** `layer` is about to be made anew. */
+  /** `layer` is about to be created again. */
   remove(layer: string): void {
     this.#finished = this.#finished.filter(({ name }) => name !== layer)
   }
 
-  /** A runner that looks at the finished layers before it starts a program. */
+  /** A runner that records the finished layers before it starts a program. */
   watch(runner: Runner): Runner {
     return async (command, onLine) => {
       await this.#close()
@@ -47,7 +47,7 @@ export class Seals {
     }
   }
 
-  /** Lets go of every layer that was changed after it was finished: its TOML file says so, and the next build makes it anew. */
+  /** Drops every layer that was changed after it was finished: its TOML file says so, and the next build creates it again. */
   async check(log: Log): Promise<void> {
     for (const { name, path, types, facts } of this.#finished) {
       const changed = facts && firstDifference(facts, layerFacts(path))
@@ -60,7 +60,7 @@ export class Seals {
     }
   }
 
-  /** The layers directory of the whole group is closed to all but this buildpack: nothing new is to be made beside it. */
+  /** The layers directory of the whole group is closed to all but this buildpack: programs must not create anything beside a layer. */
   #readOnly(): string[] {
     const paths = this.#finished.flatMap(({ path }) => [path, ...besides(path)]).filter(path => existsSync(path))
     return closable(
@@ -77,12 +77,12 @@ export class Seals {
       layer.facts = layerFacts(layer.path)
       fresh = true
     }
-    // What the command changes gets a later time than what was seen.
+    // A change by the command gets a later time than the recorded one.
     if (fresh) await sleep(tick)
   }
 }
 
-/** What says what a layer is, and stands beside it: its TOML file and bills of materials. */
+/** The files beside a layer that describe it: its TOML file and bills of materials. */
 function besides(layer: string): string[] {
   const [dir, name] = [dirname(layer), basename(layer)]
   const isAbout = (entry: string): boolean => entry === `${name}.toml` || entry.startsWith(`${name}.sbom.`)
@@ -100,7 +100,7 @@ function layerFacts(layer: string): ReadonlyMap<string, string> {
   return facts
 }
 
-/** Of each entry below a directory: what lstat says of it, and what no program can set to a former value. */
+/** For each entry below a directory: its lstat results, including those that no program can set back. */
 function factsOf(dir: string): ReadonlyMap<string, string> {
   const facts = new Map<string, string>()
   const waiting = ['']
@@ -109,7 +109,7 @@ function factsOf(dir: string): ReadonlyMap<string, string> {
       const below = join(path, entry.name)
       const { mode, size, ino, ctimeNs } = lstatSync(join(dir, below), { bigint: true })
       const isDirectory = entry.isDirectory()
-      // A directory changes with its entries, which are looked at themselves.
+      // A directory changes with its entries, which are compared themselves.
       facts.set(below, isDirectory ? `directory ${mode}` : `${mode} ${size} ${ino} ${ctimeNs}`)
       if (isDirectory) waiting.push(below)
     }

@@ -1,6 +1,6 @@
 import type { Language } from './languages.ts'
 
-// Generators of static sites that nothing says where to take from: a user runs them first.
+// Generators of static sites that no package list provides: the user runs them first.
 
 function builtBefore(
   generator: Pick<Language, 'id' | 'name' | 'sources'>,
@@ -13,7 +13,7 @@ function builtBefore(
   return { ...generator, manifests: [], programs: [program], instead, makesSite: true }
 }
 
-/** Comes before static sites: its index.html is a source, and no page yet. */
+/** Comes before static sites: its index.html is a source and not yet a page. */
 export const jekyll = builtBefore(
   { id: 'jekyll', name: 'Jekyll', sources: ['_config.yml'] },
   'bundle exec jekyll build',
@@ -21,7 +21,7 @@ export const jekyll = builtBefore(
   'add a Gemfile with gem "jekyll" and its theme, and Bale builds it; or ',
 )
 
-/** Come after static sites, and have sources alone: many applications of another language have a book beside them. */
+/** They come after static sites, and count as sources only: many applications in another language contain a book. */
 export const generators: readonly Language[] = [
   builtBefore({ id: 'zola', name: 'Zola', sources: ['zola.toml', 'config.toml'] }, 'zola build', 'public'),
   builtBefore(

@@ -5,7 +5,7 @@ import { firstSetting } from './platform.ts'
 /** Settings that name the directory with the pages: Paketo's, and Railpack's two. */
 export const rootSettings = ['BP_WEB_SERVER_ROOT', 'RAILPACK_STATIC_FILE_ROOT', 'RAILPACK_SPA_OUTPUT_DIR'] as const
 
-/** Where each file has the directory with the pages. */
+/** How each file names the directory with the pages. */
 const configs: Readonly<Record<string, RegExp>> = {
   'project.toml': /^\s*\[com\.heroku\.static-web-server\][^[]*?^\s*root\s*=\s*["']([^"']+)/m,
   'static.json': /"root"\s*:\s*"([^"]+)"/,

@@ -4,27 +4,28 @@ import type { BuildContext } from './buildpack.ts'
 import { weighLanguages } from './detection.ts'
 import { firstSetting, isSet } from './platform.ts'
 
-/** Files that only authors read, at the application's root. */
+/** Files for authors only, at the application's root. */
 const authorsFiles =
   /^(Makefile|Taskfile\.ya?ml|Dockerfile[^/]*|Containerfile[^/]*|docker-compose[^/]*|compose\.ya?ml|(README|LICEN[CS]E|CHANGELOG|CONTRIBUTING|AUTHORS|NOTICE|CODE_OF_CONDUCT)[^/]*)$/i
-/** Hidden files are tools' settings, but for these two, which servers read. */
+/** Hidden files are settings of tools, except these two, which servers read. */
 const hiddenFiles = /(^|\/)\.(?!env(\.|$)|well-known\/)[^/]+/
-/** What a front end is built from. */
+/** The sources of a front end. */
 const frontEndFiles =
   /(^|\/)(node_modules(\/|$)|package\.json$|package-lock\.json$|yarn\.lock$|pnpm-(lock|workspace)\.yaml$|bun\.lockb?$|tsconfig[^/]*\.json$|[^/]+\.config\.[cm]?[jt]s$|[^/]+\.([cm]?tsx?|jsx|vue|svelte|scss|sass|less)$)/
-/** What the Procfile's buildpack reads yet, and what others brought. */
+/** Files that the Procfile buildpack still has to read, and files that other buildpacks wrote. */
 const others = /^(Procfile$|app\.yaml$|node_modules(\/|$))/
 
 export interface SourceRules {
-  /** Paths of the language's sources, from the application's directory. */
+  /** Paths of the language's sources, relative to the application's directory. */
   readonly sources: readonly RegExp[]
   /** Absolute paths of files that are compiled into a program. */
   readonly embedded?: readonly string[]
 }
 
 /**
- * Takes the sources of compiled programs out of the image: all but what BP_KEEP_FILES names or, without it, all that is no source,
- * in no program, and not named by BP_EXCLUDE_FILES. What a program reads as it runs is nowhere declared, so what may be read stays.
+ * Removes the sources of compiled programs from the image. It keeps the files that BP_KEEP_FILES names. Without BP_KEEP_FILES it keeps
+ * all files that are not sources, not embedded in a program, and not named by BP_EXCLUDE_FILES. No file declares what a program reads
+ * at run time, so files that it may read stay.
  */
 export async function removeSources({ app, env, log }: BuildContext, rules: SourceRules): Promise<void> {
   const { builders } = await weighLanguages(app, env)
@@ -56,19 +57,19 @@ function keepRule(
   }
 }
 
-/** Whether a setting with patterns names a file, `static/*.css:templates`; undefined if none of the settings is set. */
+/** Whether a setting with patterns, `static/*.css:templates`, names a file; undefined if none of the settings is set. */
 function filesNamed(env: Readonly<Record<string, string>>, ...settings: string[]): Keep | undefined {
   const patterns = firstSetting(env, ...settings)
     ?.value.split(':')
     .filter(Boolean)
   if (patterns === undefined) return undefined
   const paths = patterns.map(pattern => pattern.replace(/^\.?\//, ''))
-  // A folder is all that is in it.
+  // A folder includes everything in it.
   const globs = paths.flatMap(path => [path, `${path.replace(/\/$/, '')}/**`])
   return path => globs.some(glob => matchesGlob(path, glob))
 }
 
-/** @returns true if nothing is left in the folder */
+/** @returns true if the folder is empty afterwards */
 async function clean(root: string, dir: string, keep: Keep, kept: string[]): Promise<boolean> {
   let isEmpty = true
   for (const entry of await readdir(join(root, dir), { withFileTypes: true })) {

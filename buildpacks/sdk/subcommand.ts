@@ -1,24 +1,24 @@
 import type { Log } from './log.ts'
 
-/** What a program without arguments does, as far as its sources say. */
+/** What a program does without arguments, as far as its sources show. */
 export type Subcommand =
-  /** It starts, or nothing is known. */
+  /** It starts a server, or nothing is known. */
   | { readonly state: 'none' }
-  /** It prints its help, and has one command that starts a server and needs nothing more. */
+  /** It prints its help, and has one command that starts a server without further arguments. */
   | { readonly state: 'serves'; readonly name: string; readonly where: string }
-  /** It prints its help, and which command is meant is not known. */
+  /** It prints its help, and the right command is not known. */
   | { readonly state: 'unclear'; readonly where: string }
 
 export const noSubcommand: Subcommand = { state: 'none' }
 
-/** Names of commands that start a server, in the languages' own spelling: `serve`, `Serve`. */
+/** Names of commands that start a server, in the spelling of the languages: `serve`, `Serve`. */
 export const isServeName = (name: string): boolean => /^serve[r]?$/i.test(name)
 
 /**
- * Says which command of a program starts, or that somebody has to say it.
+ * Prints which command of a program starts it, or warns that the user has to name one.
  * @param program the command line without the command
- * @param declared whether a Procfile or a setting says what starts
- * @returns the arguments to start it with
+ * @param declared whether a Procfile or a setting declares the start
+ * @returns the arguments to start the program with
  */
 export function subcommandArguments(log: Log, found: Subcommand, program: string, declared: boolean): string[] {
   if (found.state === 'none' || declared) return []
@@ -36,8 +36,8 @@ export function subcommandArguments(log: Log, found: Subcommand, program: string
 const pairs: Readonly<Record<string, string>> = { '{': '}', '(': ')', '[': ']' }
 
 /**
- * The end of what a bracket opens, in languages with the strings and comments of C or Go; the source's length if it is not closed.
- * @param open where the bracket is
+ * The index of the closing bracket, in languages with the strings and comments of C or Go; the source's length if it is missing.
+ * @param open the index of the opening bracket
  */
 export function closingBracket(source: string, open: number): number {
   const tokens = /\/\/[^\n]*|\/\*[^]*?\*\/|"(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\\n]|\\.)'|[{}()[\]]/g
@@ -51,5 +51,5 @@ export function closingBracket(source: string, open: number): number {
   return source.length
 }
 
-/** What is between a bracket and the one that closes it. */
+/** The text between a bracket and its closing bracket. */
 export const inBrackets = (source: string, open: number): string => source.slice(open + 1, closingBracket(source, open))

@@ -5,5 +5,5 @@ export { isTable }
 /** A table of a parsed document: TOML, YAML or JSON. */
 export type Table = Readonly<Record<string, unknown>>
 
-/** A table as it is; an empty one in place of anything else. */
+/** The value if it is a table, else an empty table. */
 export const tableOf = (value: unknown): Table => (isTable(value) ? value : {})

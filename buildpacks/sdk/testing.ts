@@ -18,14 +18,14 @@ export interface ProjectOptions {
   readonly app: Tree
   /** The user's variables. */
   readonly env?: Readonly<Record<string, string>>
-  /** Stands in for the programs that the buildpack runs; the real ones if absent. */
+  /** Replaces the programs that the buildpack runs. The default starts the real ones. */
   readonly runner?: Runner
 }
 
 export interface DetectOutcome {
   readonly exitCode: number
   readonly output: string
-  /** The build plan as TOML has it; undefined if none was written. */
+  /** The build plan as TOML; undefined if none was written. */
   readonly plan: Metadata | undefined
 }
 
@@ -39,8 +39,8 @@ export interface BuildOutcome {
 }
 
 /**
- * An application that a test detects, builds, changes and builds again, with the buildpack in this process and all else
- * as a lifecycle has it. `await using` takes its directory away at the end.
+ * An application that a test detects, builds, changes and builds again. The buildpack runs in this process; everything else is as in a
+ * lifecycle. `await using` removes its directory at the end.
  */
 export class TestProject implements AsyncDisposable {
   readonly root: string
@@ -106,8 +106,8 @@ export class TestProject implements AsyncDisposable {
   }
 
   /**
-   * What a lifecycle does between two builds: a fresh copy of the source, cached layers with their metadata, and of layers
-   * that are for launch alone the metadata only (buildpack.md, "Layer Types").
+   * Does what a lifecycle does between two builds. It makes a fresh copy of the source, keeps cached layers with their metadata, and
+   * keeps only the metadata of layers that are only for launch (buildpack.md, "Layer Types").
    */
   async nextBuild(changes: Tree = {}): Promise<void> {
     await rm(this.appDir, { recursive: true })
@@ -144,7 +144,7 @@ export class TestProject implements AsyncDisposable {
     const given = { PATH: process.env['PATH'], HOME: this.root, CNB_PLATFORM_DIR: platformDir, CNB_BUILDPACK_DIR: dir }
     const target = { CNB_TARGET_OS: 'linux', CNB_TARGET_ARCH: 'amd64' }
     const distro = { CNB_TARGET_DISTRO_NAME: 'debian', CNB_TARGET_DISTRO_VERSION: '13' }
-    // As bin/main has it: see there.
+    // The same variables as in bin/main: see there.
     const env = { ...given, ...target, ...distro, ...this.#env, ...variables, NODE_OPTIONS: undefined }
     const exitCode = await runBuildpack(buildpack, {
       phase,

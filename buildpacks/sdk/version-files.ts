@@ -2,16 +2,16 @@ import { parseToml } from '../../lifecycle/spec/toml.ts'
 import type { App } from './app.ts'
 import type { Log } from './log.ts'
 
-/** A version as somebody asked for it, and where. */
+/** A requested version, and the place of the request. */
 export interface VersionRequest {
   readonly value: string
   readonly where: string
 }
 
-/** Whether a text of a version manager's file asks for a version: `system` and `path:` are of whatever the developer's machine has. */
+/** Whether a line of a version manager's file requests a version: `system` and `path:` refer to the developer's machine. */
 const asksForVersion = (text: string): boolean => !/^(?:system$|path:)/.test(text)
 
-/** A file that holds one version and nothing else, `.python-version` or `.nvmrc`: its first line that is no comment. */
+/** The version in a file that holds nothing else, such as `.python-version` or `.nvmrc`: its first line that is no comment. */
 export async function fromVersionFile(app: App, where: string): Promise<VersionRequest | undefined> {
   const lines = ((await app.read(where)) ?? '').split('\n').map(line => line.replace(/#.*/, '').trim())
   const value = lines.find(line => line !== '')
@@ -23,7 +23,7 @@ export async function fromToolFiles(app: App, ...tools: string[]): Promise<Versi
   return (await fromToolVersions(app, ...tools)) ?? (await fromMise(app, ...tools))
 }
 
-/** What some places ask for, in the order of the places: the first wins, and the others may contradict it. */
+/** The requests of several places, in the same order: the first wins, and the others may contradict it. */
 export async function fromEach(places: readonly Promise<VersionRequest | undefined>[]): Promise<VersionRequest[]> {
   return (await Promise.all(places)).filter(found => found !== undefined)
 }
@@ -61,7 +61,7 @@ async function miseTools(app: App): Promise<{ where: string; tools: readonly (re
   return { where, tools: found.filter(([, value]) => value !== '') }
 }
 
-/** Says which lines of version managers' files name a folder of the developer's machine, which nothing here has. */
+/** Reports the lines of version managers' files that name a folder of the developer's machine, which the build does not have. */
 export async function noteFolders(app: App, log: Log): Promise<void> {
   const { where, tools } = await miseTools(app)
   const all = [

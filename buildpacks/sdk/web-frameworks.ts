@@ -2,7 +2,7 @@ import type { App } from './app.ts'
 import { readManifest } from './package-manifest.ts'
 import { withoutComments } from './script-text.ts'
 
-/** Frameworks whose applications are servers, though nothing in package.json may say how they start. */
+/** Frameworks whose applications are servers, even if package.json does not say how they start. */
 const packages = {
   'Angular SSR': /^@angular\/ssr$/,
   Next: /^next$/,
@@ -20,12 +20,12 @@ const packages = {
   AdonisJS: /^@adonisjs\/core$/,
 } as const
 
-/** As people write it. */
+/** The name for users. */
 export type WebFramework = keyof typeof packages
 
 /**
- * The framework whose server an application is, by its packages: the first where several are built upon one another. Some frameworks
- * can leave their server out, if their configuration says so: `findFrontEnd` knows the others.
+ * The framework whose server an application is, by its packages: the first match if one framework is built upon another. Some
+ * frameworks can omit their server by configuration; `findFrontEnd` recognises that.
  */
 export async function findWebFramework(app: App): Promise<WebFramework | undefined> {
   const { dependencies, devDependencies } = await readManifest(app)
@@ -38,20 +38,21 @@ export async function findWebFramework(app: App): Promise<WebFramework | undefin
 }
 
 /**
- * SvelteKit's settings: what Vite's configuration gives to its plugin, with the names of what is imported there; else the file of their
- * own, which SvelteKit ignores beside that (svelte.dev/docs/kit/@sveltejs-kit-vite). Settings of other plugins have the same names.
+ * SvelteKit's settings: the argument of its plugin in Vite's configuration, with the names of the imports there; else SvelteKit's own
+ * file, which SvelteKit ignores beside that (svelte.dev/docs/kit/@sveltejs-kit-vite). The settings of other plugins have the same
+ * names.
  */
 export async function svelteConfig(app: App): Promise<string> {
   const vite = await configOf(app, 'vite.config')
   const call = /\bsveltekit\(\s*(?=[^\s)])/.exec(vite)
   if (call === null) return configOf(app, 'svelte.config')
   const given = vite.slice(call.index + call[0].length)
-  // A constant, which may be anywhere.
+  // A constant, which may be defined anywhere.
   if (!given.startsWith('{')) return vite
   return [...(vite.match(/^[ \t]*import\b.*/gm) ?? []), firstObject(given)].join('\n')
 }
 
-/** From a brace to the one that closes it. */
+/** The text from a brace to its closing brace. */
 function firstObject(script: string): string {
   let depth = 0
   for (const { 0: brace, index } of script.matchAll(/[{}]/g)) {
@@ -61,7 +62,7 @@ function firstObject(script: string): string {
   return script
 }
 
-/** The text of a tool's configuration without comments, which may be in several files, whatever their endings; empty if there is none. */
+/** The text of a tool's configuration without comments, from one or several files with any extension; empty if there is none. */
 export async function configOf(app: App, ...names: readonly string[]): Promise<string> {
   const texts = names.map(async name => {
     const endings = ['js', 'ts', 'mjs', 'mts', 'cjs', 'cts'].map(ending => `${name}.${ending}`)
@@ -71,21 +72,21 @@ export async function configOf(app: App, ...names: readonly string[]): Promise<s
   return (await Promise.all(texts)).join('\n')
 }
 
-/** What starts a server for development, a preview, or a server that serves files only. */
+/** Commands that start a development server, a preview, or a server of files only. */
 const developmentServers =
   /^((npm|yarn|pnpm|bun)( run)? (dev|serve|preview|develop)|vite|react-scripts|ng|vue-cli-service|gatsby|ember|astro|parcel|eleventy|docusaurus|vitepress|vuepress|rspress|rsbuild|rspack|stencil|craco|webpack-dev-server|webpack( serve)?|gulp|grunt|brunch|broccoli|wds|web-dev-server|es-dev-server|live-server|browser-sync|rollup|(next|nuxt|nuxi|vinxi|svelte-kit|react-router|remix|nitro|nitropack) (dev|preview|vite:dev)|nuxt start|node ace (serve|dev)|node ace\.js serve|nest start|(quasar|ionic|umi|max|preact|hexo|storybook|slidev|expo|farm|gridsome|observable|evidence|vike|honkit) \S+)(\s|$)/
 
-/** Programs that serve a folder's files, once it is made. */
+/** Programs that serve the files of an existing folder. */
 const fileServers = /^(serve|http-server|sirv)(\s|$)/
 
-/** True if a start script is for developers: where there is something better to start, that is meant. */
+/** True if a start script is for developers: a better start, if there is one, replaces it. */
 export function isForDevelopment(startScript: string): boolean {
   return developmentServers.test(programOf(startScript))
 }
 
 /**
- * True if a start script serves a front end's files and nothing else, so that the static buildpack can take its place. What it ends
- * with decides: `vite build && vite preview` does, and `webpack && node server.js` starts a server.
+ * True if a start script only serves a front end's files, so that the static buildpack can replace it. The last command decides: `vite
+ * build && vite preview` does, and `webpack && node server.js` starts a server.
  */
 export function servesFilesOnly(startScript: string): boolean {
   if (!isForDevelopment(startScript)) return false
@@ -94,7 +95,7 @@ export function servesFilesOnly(startScript: string): boolean {
   return isForDevelopment(last) || (commands.length > 1 && fileServers.test(programOf(last)))
 }
 
-/** A command from its program on. */
+/** A command, starting with its program. */
 function programOf(command: string): string {
   return command.trim().replace(/^(\w+=\S+\s+|npx\s+|cross-env\s+)+/, '')
 }

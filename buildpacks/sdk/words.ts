@@ -1,6 +1,6 @@
 import { BuildpackError } from './errors.ts'
 
-/** The words of a command line, with a shell's quotes but nothing else of a shell's. */
+/** The words of a command line, with shell quotes but no other shell syntax. */
 export function splitWords(text: string, where: string): string[] {
   const words: string[] = []
   const pattern = /\s*((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])+)/gy
@@ -25,7 +25,7 @@ function unquote(
   return double?.replaceAll(/\\(["\\$`])/g, '$1') ?? single ?? escaped ?? ''
 }
 
-/** `text` as a regular expression that matches it alone. */
+/** A regular expression that matches only `text`. */
 export function escapeRegExp(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')
 }

@@ -10,19 +10,19 @@ export interface Member {
   readonly manifest: PackageManifest
 }
 
-/** Packages of servers and of workers, whose applications need no start script to be one. */
+/** Packages of servers and workers: an application with one needs no start script to be a server. */
 const serverPackages =
   /^(express|fastify|koa|@hapi\/hapi|hono|@hono\/node-server|polka|h3|elysia|restify|restana|micro|sails|uWebSockets\.js|socket\.io|ws|graphql-yoga|@apollo\/server|@trpc\/server|moleculer|bull|bullmq|bee-queue|agenda|pg-boss|graphile-worker|kafkajs|amqplib|@temporalio\/worker|node-cron|node-schedule|croner|discord\.js|telegraf|grammy|@slack\/bolt|probot|wrangler|serverless|firebase-functions|@google-cloud\/functions-framework|@(feathersjs|strapi|nestjs|fastify|medusajs|keystone-6|loopback|moleculer|adonisjs)\/.*)$/
 
-/** Scripts that run a program anew with each change. */
+/** Scripts that restart a program with each change. */
 const watchers =
   /\b(tsx|nodemon|ts-node-dev|tsnd|ts-node|nest|wrangler)\s|\bnode\s+--watch|\bbun\s+(run\s+)?--(watch|hot)/
 
-/** Scripts by whose names it is known that they start nothing that stays. */
+/** Names of scripts that are known to start no lasting program. */
 const harmlessNames =
   /^(pre|post)?(build|bundle|compile|test|e2e|lint|format|fmt|prettier|eslint|stylelint|biome|type-?check|types|check|tsc|clean|prepare|prepack|pack|publish|publishOnly|release|version|coverage|docs?|storybook|gen|generate|codegen|i18n|install|size|bench)([:._-].*)?$/i
 
-/** Programs that make files or check them, also where they watch for changes. */
+/** Programs that generate or check files, also if they watch for changes. */
 const harmlessTools =
   /^((npx|pnpm exec|yarn|bunx|cross-env)\s+)*(\w+=\S*\s+)*((tsc|tsup|tsdown|rollup|esbuild|unbuild|pkgroll|rslib|swc|babel|webpack|rspack|parcel|microbundle|vite|vitest|jest|playwright|cypress|storybook|start-storybook|tailwindcss|postcss|sass|eslint|prettier|stylelint|biome|prisma|drizzle-kit|changeset|rm|rimraf|mkdir|cp|cpx|echo|exit|true)(\s|$)|(npm|pnpm|yarn|bun)( run)? (build|test|lint|clean)\b)/
 
@@ -32,15 +32,15 @@ const entryFiles = ['', 'src/'].flatMap(dir =>
   ),
 )
 
-/** What programs say that answer requests, or that end when they are told to. */
+/** Code of programs that answer requests, or that end on a signal. */
 const serves =
   /\bcreateServer\s*\(|\.listen\s*\(|\b(Bun|Deno)\.serve\b|\bWebSocketServer\b|\bprocess\.on\(\s*['"]SIG|['"](node:)?(http|https|http2|net|dgram|cluster)['"]|\bexport\s+default\s*\{[^}]*\bfetch\b/
 
 const exportsSomething = /^\s*export\b|\bexports\s*(\.\s*\w+\s*=|\[|=)|\bdefineProperty\(\s*exports\b/m
 
 /**
- * True if a package is shown to be nothing that runs beside a front end: no script starts anything, none of its files answers requests,
- * and others import it (`needed`) or its first file exports something, if there is one.
+ * True if a package is known not to run beside a front end: no script starts anything, none of its files answers requests, and other
+ * packages import it (`needed`) or its first file, if there is one, exports something.
  */
 export async function isLibrary({ app, manifest }: Member, needed: boolean): Promise<boolean> {
   if ((await hasServer({ app, manifest })) || !scriptsOf(manifest).every(isHarmless)) return false
@@ -54,7 +54,7 @@ export async function isLibrary({ app, manifest }: Member, needed: boolean): Pro
   return true
 }
 
-/** True if something says that a package is a server or a worker. */
+/** True if anything indicates that a package is a server or a worker. */
 export async function hasServer({ app, manifest }: Member): Promise<boolean> {
   const { scripts, dependencies, devDependencies } = manifest
   if (isText(scripts['start']) || (await isNxProject(app))) return true
@@ -64,7 +64,7 @@ export async function hasServer({ app, manifest }: Member): Promise<boolean> {
   return (await findWebFramework(app)) !== undefined
 }
 
-/** The names of all packages that some need, directly or through members of their workspace. */
+/** The names of all packages that the given ones need, directly or through members of their workspace. */
 export function neededBy(some: readonly PackageManifest[], members: readonly Member[]): ReadonlySet<string> {
   const needed = new Set<string>()
   const waiting = [...some]

@@ -8,7 +8,7 @@ import { otherScripts, serverFiles, serverScripts } from './start-files.ts'
 import { findWebFramework } from './web-frameworks.ts'
 import { hasServer, isLibrary, type Member, neededBy } from './workspace-library.ts'
 
-/** The folders of a workspace's packages, by the patterns that package.json or pnpm-workspace.yaml has for them. */
+/** The folders of a workspace's packages, by the patterns in package.json or pnpm-workspace.yaml. */
 export async function workspaceFolders(root: App, given: readonly string[]): Promise<string[]> {
   const patterns = given.map(pattern => pattern.replace(/^(!?)\.\//, '$1').replace(/\/$/, ''))
   const wanted = patterns.filter(pattern => !pattern.startsWith('!'))
@@ -31,26 +31,25 @@ export async function foldersBelow(root: App, depth: number, dir = ''): Promise<
   return [...dirs, ...(await Promise.all(dirs.map(inner => foldersBelow(root, depth - 1, inner)))).flat()]
 }
 
-/** Scripts and files with which the top of a workspace starts itself. */
+/** Scripts and files that start the root of a workspace itself. */
 const ownStarts = [...serverScripts, ...otherScripts, 'Procfile', 'app.yaml']
 
-/**
- * True if the top of a workspace says that it starts something itself. `index.js` is what `npm init` writes as `main`, whether the file is there or not.
- */
+/** True if the root of a workspace declares a start of its own. `npm init` writes `index.js` as `main`, even if the file does not exist. */
 export async function topStarts(root: App): Promise<boolean> {
   const { scripts, main } = await readManifest(root)
   if (isText(scripts['start']) || (isText(main) && main !== 'index.js')) return true
   return (await root.firstOf(ownStarts)) !== undefined
 }
 
-/** True if the top may be a server, though nothing starts it yet. */
+/** True if the root may be a server, though nothing starts it yet. */
 export async function topMayServe(root: App): Promise<boolean> {
   return (await root.firstOf(serverFiles)) !== undefined || (await root.hasDirectory('src'))
 }
 
 /**
- * The folder of the front end that is all that a workspace has to show: the only one, or the only one with a start script, where everything else
- * is shown to be a library. What nobody knows may be its server, which nginx would serve the front end without.
+ * The folder of the front end that is the workspace's only application: the only front end, or the only one with a start script, if
+ * everything else is known to be a library. An unknown package may be the front end's server, and nginx would serve the front end
+ * without it.
  */
 export async function soleFrontEnd(
   root: App,
@@ -88,21 +87,21 @@ export async function soleFrontEnd(
     if (isKnown(dir) || asides.test(dir)) continue
     if (await isOfAnotherLanguage(root, dir)) return undefined
     if (folders.includes(dir) || !(await root.has(join(dir, 'package.json')))) continue
-    // No package of the workspace, and so nothing that the front end imports.
+    // Not a package of the workspace, so the front end cannot import it.
     const member = await memberOf(dir)
     if ((await hasServer(member)) && !(await isFrontEnd(member))) return undefined
   }
   return only.dir
 }
 
-/** Scripts of the top by which people start something. */
+/** Scripts of the root that users run to start something. */
 const startNames = /^(start|serve|server|prod|production|worker|api|backend)([:._-]|$)/
 const runtimes = /\b(node|bun|deno|tsx|ts-node|pm2)\s/
 
-/** Folders that nobody deploys, whatever is in them. */
+/** Folders that are not deployed, whatever they contain. */
 const asides = /(^|\/)(e2e|tests?|__tests__|fixtures|__fixtures__|examples?|templates?)(\/|$)/
 
-/** Files by which an application in another language is known. */
+/** Files that identify an application in another language. */
 const otherLanguages =
   /^(go\.mod|main\.go|requirements\.txt|pyproject\.toml|Pipfile|setup\.py|(manage|main|app|wsgi|asgi)\.py|Cargo\.toml|Gemfile|config\.ru|composer\.json|index\.php|pom\.xml|build\.gradle(\.kts)?|build\.sbt|deps\.edn|project\.clj|mix\.exs|deno\.jsonc?|Package\.swift|.*\.(cs|fs|vb)proj|Procfile)$/
 
@@ -111,7 +110,7 @@ async function isOfAnotherLanguage(root: App, dir: string): Promise<boolean> {
   return names.some(name => otherLanguages.test(name))
 }
 
-/** The folders of a workspace's packages, and of Nx's applications. */
+/** The folders of a workspace's packages and of Nx applications. */
 async function applicationFolders(root: App): Promise<string[]> {
   if (!(await root.has('package.json'))) return []
   const { workspaces } = await readManifest(root)
@@ -130,7 +129,7 @@ async function applicationFolders(root: App): Promise<string[]> {
   return [...folders].filter((_, index) => isThere[index])
 }
 
-/** The list `packages` as people and pnpm write it. What else YAML can do is for the buildpack of Node.js. */
+/** The list `packages` in the usual form, which pnpm also writes. The Node.js buildpack handles other YAML. */
 function pnpmPatterns(yaml: string): string[] {
   const [, inline, block = ''] =
     /^packages:[ \t]*(?:\[([^\]]*)\])?[ \t]*(?:#.*)?\n?((?:[ \t]*(?:- .*|#.*)?(?:\n|$))*)/m.exec(

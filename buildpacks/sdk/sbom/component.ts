@@ -4,11 +4,11 @@ import { PackageURL } from 'packageurl-js'
 export interface Component {
   readonly name: string
   readonly version: string
-  /** Package URL, which says what kind of package it is and where it came from: `pkg:npm/%40babel/core@7.28.4`. */
+  /** The package URL, which names the kind and the origin of the package: `pkg:npm/%40babel/core@7.28.4`. */
   readonly purl: string
-  /** An SPDX expression, or the package's own words. */
+  /** An SPDX expression, or the package's own text. */
   readonly license?: string
-  /** For runtimes, which vulnerability databases know by this name rather than by their package. */
+  /** For runtimes: vulnerability databases know them by this name rather than by their package. */
   readonly cpe?: string
 }
 

@@ -1,7 +1,7 @@
 import type { Component } from './component.ts'
 import type { SbomSubject } from './files.ts'
 
-/** A CycloneDX 1.5 document as JSON. Neither serial number nor time: the same components are the same bytes. */
+/** A CycloneDX 1.5 document as JSON. It has no serial number and no time: the same components give the same bytes. */
 export function cycloneDx(subject: SbomSubject, components: readonly Component[]): string {
   const document = {
     $schema: 'http://cyclonedx.org/schema/bom-1.5.schema.json',
@@ -25,7 +25,7 @@ export function cycloneDx(subject: SbomSubject, components: readonly Component[]
   return `${JSON.stringify(document, null, 2)}\n`
 }
 
-/** CycloneDX keeps npm's scopes apart from names, as `group`. */
+/** CycloneDX separates npm's scopes from names, as `group`. */
 function splitScope(name: string, purl: string): { group?: string; name: string } {
   const slash = purl.startsWith('pkg:npm/') ? name.indexOf('/') : -1
   return slash < 0 ? { name } : { group: name.slice(0, slash), name: name.slice(slash + 1) }

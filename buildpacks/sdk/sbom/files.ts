@@ -4,15 +4,15 @@ import { cycloneDx } from './cyclonedx.ts'
 import { spdx } from './spdx.ts'
 import { syft } from './syft.ts'
 
-/** What a bill of materials is of, and which buildpack says so. */
+/** The subject of a bill of materials, and the buildpack that writes it. */
 export interface SbomSubject {
   readonly name: string
-  /** A part of an image unless it says otherwise. */
+  /** The default is a part of an image. */
   readonly type?: 'application'
   readonly tool: { readonly id: string; readonly version: string }
 }
 
-/** A format of bills of materials, and the ending of its files (buildpack.md, "Software-Bill-of-Materials"). */
+/** A format of bills of materials, and the extension of its files (buildpack.md, "Software-Bill-of-Materials"). */
 export interface SbomFormat {
   readonly mediaType: string
   readonly ending: string
@@ -47,13 +47,13 @@ export async function removeSbom(path: string): Promise<void> {
   for (const { ending } of formats) await rm(path + ending, { force: true })
 }
 
-/** True if an earlier build's files are all there. */
+/** True if all of an earlier build's files exist. */
 export async function hasSbom(path: string, wanted: readonly SbomFormat[]): Promise<boolean> {
   const found = await Promise.allSettled(wanted.map(({ ending }) => access(path + ending)))
   return found.every(({ status }) => status === 'fulfilled')
 }
 
-/** npm may install one version of a package in many places: it is one component, and `bom-ref` has to be unique. */
+/** npm may install one version of a package in many places. It is one component, and `bom-ref` has to be unique. */
 export function withoutDuplicates(components: readonly Component[]): Component[] {
   const byPurl = new Map(components.map(component => [component.purl, component]))
   return [...byPurl.values()].toSorted((a, b) => (a.purl < b.purl ? -1 : 1))

@@ -3,8 +3,8 @@ import type { Component } from './component.ts'
 import type { SbomSubject } from './files.ts'
 
 /**
- * An SPDX 2.3 document as JSON. The specification wants a time (clause 6.9) and a unique namespace (6.5): they are the
- * time that files in layers have, and a digest of the contents, so that the same components are the same bytes.
+ * An SPDX 2.3 document as JSON. The specification requires a time (clause 6.9) and a unique namespace (6.5). They are the time of files
+ * in layers, and a digest of the contents, so the same components give the same bytes.
  */
 export function spdx(subject: SbomSubject, components: readonly Component[]): string {
   const tool = `${subject.tool.id}-${subject.tool.version}`
@@ -36,14 +36,14 @@ function spdxPackage({ name, version, purl, license, cpe }: Component, index: nu
   const purlRef = { referenceCategory: 'PACKAGE-MANAGER', referenceType: 'purl', referenceLocator: purl }
   const cpeRef = { referenceCategory: 'SECURITY', referenceType: 'cpe23Type', referenceLocator: cpe }
   return {
-    // An id may have letters, digits, dots and dashes only: a number tells apart what then looks alike.
+    // An id may contain only letters, digits, dots and dashes. The number distinguishes ids that would be equal otherwise.
     SPDXID: `SPDXRef-Package-${index + 1}-${name.replaceAll(/[^A-Za-z0-9.-]+/g, '-')}`,
     name,
     versionInfo: version,
     downloadLocation: 'NOASSERTION',
     filesAnalyzed: false,
     licenseConcluded: 'NOASSERTION',
-    // It takes a valid expression only, which what packages say often is not.
+    // The field requires a valid expression, which the text of a package often is not.
     licenseDeclared: 'NOASSERTION',
     ...(license !== undefined && { licenseComments: `The package says: ${license}` }),
     copyrightText: 'NOASSERTION',

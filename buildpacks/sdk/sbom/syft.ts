@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import type { Component } from './component.ts'
 import type { SbomSubject } from './files.ts'
 
-/** Of https://github.com/anchore/syft/blob/main/schema/json: what the document is written to. */
+/** The schema of the document, from https://github.com/anchore/syft/blob/main/schema/json. */
 const schema = {
   version: '16.0.0',
   url: 'https://raw.githubusercontent.com/anchore/syft/main/schema/json/schema-16.0.0.json',
 }
 
-/** What Syft calls the packages of each package URL type, and their language. Everything else is a `binary`. */
+/** Syft's name for the packages of each package URL type, and their language. Every other package is a `binary`. */
 const kinds: Readonly<Record<string, { readonly type: string; readonly language: string }>> = {
   cargo: { type: 'rust-crate', language: 'rust' },
   deb: { type: 'deb', language: '' },
@@ -17,7 +17,7 @@ const kinds: Readonly<Record<string, { readonly type: string; readonly language:
   pypi: { type: 'python', language: 'python' },
 }
 
-/** A Syft JSON document. Ids are digests of what they stand for: the same components are the same bytes. */
+/** A Syft JSON document. Ids are digests of what they identify: the same components give the same bytes. */
 export function syft(subject: SbomSubject, components: readonly Component[]): string {
   const document = {
     artifacts: components.map(component => artifact(component)),
