@@ -8,7 +8,7 @@ export interface Batch {
 const most = 64 * 1024
 
 /**
-* Joins texts that are written one after another into one write: when a build prints millions of lines, a system call for each
+ * Joins texts that are written one after another into one write: when a build prints millions of lines, a system call for each
  * line takes most of the time. Passes everything on when the running callback ends, so memory stays bounded (X42).
  */
 export function batch(pass: (text: string) => void): Batch {

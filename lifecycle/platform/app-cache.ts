@@ -23,12 +23,12 @@ export interface AppCacheOptions {
   readonly image?: Destination | undefined
   /** Caches that other machines share: read after that of this machine, and written beside it. */
   readonly shared?: { readonly from: readonly Cache[]; readonly to: readonly CacheTarget[] } | undefined
-  /** What the app is built for: what is stored for one platform is of no use for another. */
+  /** The platform of the build. Each platform has its own cache. */
   readonly platform: Platform
   readonly reporter: Reporter
 }
 
-/** What is stored for other platforms than linux/amd64 has the platform in its name. */
+/** Adds the platform to the name of a cache, except for linux/amd64. */
 export const cacheName = (name: string, platform: Platform): string =>
   platform.architecture === 'amd64' ? name : `${name} ${platform.os}/${platform.architecture}`
 
@@ -70,7 +70,7 @@ export async function appCache(
 }
 
 /**
- * Marks the cache as in use, for `bale cache`. Returns a function that ends that. A cache that cannot be written reports
+ * Marks the cache as in use, for `bale cache`. Returns a function that removes the mark. A cache that cannot be written reports
  * that later.
  */
 async function use(dir: string, identity: string): Promise<() => Promise<void>> {

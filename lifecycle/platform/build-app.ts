@@ -35,7 +35,7 @@ export interface BuildOptions {
   readonly builder?: string | undefined
   /** The builder of builds for which neither `builder` nor project.toml names one. */
   readonly defaultBuilder?: string | undefined
-  /** Whose phases run in a builder image: Bale's, mounted in, by default. */
+  /** The lifecycle whose phases run in a builder image: by default Bale's, which is mounted. */
   readonly lifecycle?: LifecycleChoice | undefined
   /** Buildpacks in place of the builder's order: directories, .cnb files, images, `urn:cnb:builder:…`, `from=builder`. */
   readonly buildpacks?: readonly string[] | undefined
@@ -44,20 +44,20 @@ export interface BuildOptions {
   readonly postBuildpacks?: readonly string[] | undefined
   /** Another project.toml than the one in the source. */
   readonly descriptor?: string | undefined
-  /** When builder, buildpacks and run image are read from a registry although this machine has them. */
+  /** When to read builder, buildpacks and run image from a registry although this machine has them. */
   readonly pullPolicy?: PullPolicy | undefined
   /** Variables for buildpacks, at build time. */
   readonly env?: Readonly<Record<string, string>> | undefined
   /** More names for the image, in any transport. */
   readonly tags?: readonly string[] | undefined
   readonly runImage?: string | undefined
-  /** More names of run images, by the name that the builder has for each. */
+  /** Additional names of run images, by the builder's name of each. */
   readonly runImageMirrors?: Readonly<Record<string, readonly string[]>> | undefined
   /** What the image is for (platform.md, "CNB_EXEC_ENV"): production by default. */
   readonly execEnv?: string | undefined
-  /** The image of the last build, where that has another name. */
+  /** The image of the last build, if its name differs. */
   readonly previousImage?: string | undefined
-  /** The user and the group that buildpacks run as and that own what they make, in place of the builder's. */
+  /** The user and group that run buildpacks and own their files, in place of the builder's. */
   readonly user?: { readonly uid?: number | undefined; readonly gid?: number | undefined } | undefined
   /** Where the application is in the build and in the image: /workspace by default. */
   readonly workspace?: string | undefined
@@ -66,22 +66,22 @@ export interface BuildOptions {
   /** Sends plain names to the registry that they name, not to Bale's own store. */
   readonly publish?: boolean | undefined
   readonly clearCache?: boolean | undefined
-  /** Paths that the caller writes to after the build: they are left out where they lie in the source. */
+  /** Paths that the caller writes to after the build. Paths inside the source are left out of the application. */
   readonly outputs?: readonly string[] | undefined
   /** A cache image in a registry, instead of a directory of this machine. */
   readonly cacheImage?: string | undefined
   /**
-   * Caches that other machines share, as `--cache-from` and `--cache-to` have them:
-   * `type=s3,bucket=builds,region=eu-central-1`. The first of `cacheFrom` that has anything is read, unless this machine has.
+   * Caches shared with other machines, in the notation of `--cache-from` and `--cache-to`:
+   * `type=s3,bucket=builds,region=eu-central-1`. If this machine's cache is empty, the first nonempty one of `cacheFrom` is read.
    */
   readonly cacheFrom?: readonly string[] | undefined
   readonly cacheTo?: readonly string[] | undefined
   /** The compression of new layers. gzip by default, which every tool reads. */
   readonly compression?: Compression | undefined
   readonly defaultProcess?: string | undefined
-  /** Labels of the image. Those of the specification, `io.buildpacks.*`, are not the user's. */
+  /** Labels of the image. Labels of the specification, `io.buildpacks.*`, are refused. */
   readonly labels?: Readonly<Record<string, string>> | undefined
-  /** BuildSecrets for buildpacks, as bindings. They are masked in events and errors, and searched for before anything is published. */
+  /** BuildSecrets for buildpacks, as bindings. Events and errors mask them. A build with one in its image fails. */
   readonly secrets?: readonly BuildSecret[] | undefined
   /** Annotations of its manifest (image-spec annotations.md). */
   readonly annotations?: Readonly<Record<string, string>> | undefined
@@ -117,7 +117,7 @@ export function build(options: BuildOptions): Promise<BuildResult> {
   return withOpenBuild(options, buildIn)
 }
 
-/** The same for what is open already. */
+/** The same for a build that is already open. */
 export async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<BuildResult> {
   const { options, secrets, stores, reporter, environment, caches } = opened
   const { settings } = options

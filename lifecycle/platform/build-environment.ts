@@ -35,10 +35,10 @@ export interface BuildEnvironment {
   /** The order of the buildpacks, and that of extensions. */
   readonly order: Order
   readonly lifecycle: Lifecycle
-  /** The user that buildpacks run as, and that owns what they make. */
+  /** The user that runs buildpacks and owns their files. */
   readonly user: { readonly uid: number; readonly gid: number }
   readonly runImages: RunImageRequest
-  /** The folder of a stack whose run image serves what needs neither shell nor C library. */
+  /** The folder of a stack whose run image is for applications that need neither shell nor C library. */
   readonly staticStackDir?: string | undefined
   readonly buildConfig: readonly BuildConfigVariable[]
 }
@@ -57,10 +57,10 @@ export type Phases =
       readonly from: 'bale'
       /** Mounted as /cnb/lifecycle. */
       readonly dir: string
-      /** The files there that make up Node for phases and buildpacks: `node`, and what that needs besides the image. */
+      /** The files of Node for phases and buildpacks: `node`, and the files that it needs in addition to the image. */
       readonly runtime: Files
     }
-  /** Those in /cnb/lifecycle of the image. */
+  /** The phase binaries in /cnb/lifecycle of the image. */
   | { readonly from: 'image' }
 
 export interface EnvironmentInput {
@@ -77,7 +77,7 @@ export interface EnvironmentInput {
 }
 
 /**
- * Opens the environment that a builder provides, of whatever kind it is.
+ * Opens the environment that a builder of any kind provides.
  * @throws BaleError for a builder that does not exist or cannot be used
  */
 export async function openEnvironment(input: EnvironmentInput, signal: AbortSignal): Promise<BuildEnvironment> {
@@ -108,7 +108,7 @@ const otherBuilder = (where: string) =>
     fix: 'leave out --builder, or start the job in the image that it names',
   })
 
-/** A name that is a path or leads to something is one; others are names of images. */
+/** A path and the name of an existing file are builder files. All other names are images. */
 async function isBuilderFile(text: string): Promise<boolean> {
   if (/^(\.{0,2}|~[^/]*)\/|\.toml$|^\.{1,2}$/.test(text)) return true
   return (await stat(text).catch(() => undefined)) !== undefined
@@ -125,7 +125,7 @@ function modulesOf(input: EnvironmentInput, signal: AbortSignal): OpenModules {
     )
 }
 
-/** A run image of the user's takes the place of the builder's. */
+/** Replaces the builder's run image by the user's. */
 async function withRunImage(
   environment: BuildEnvironment,
   { runImage, stores, settings, pullPolicy }: EnvironmentInput,
@@ -152,7 +152,7 @@ export async function stackEnvironment(input: StackEnvironmentInput, signal: Abo
     buildpacks: builder.buildpacks,
     order: builder.order,
     lifecycle: {
-      // Phases run on the Node that runs Bale, also where an emulator runs all else: it brings its own libraries there.
+      // Phases run on the Node that runs Bale, with its own libraries, even if an emulator runs all other programs.
       phases: {
         from: 'bale',
         dir: distribution.lifecycleDir,
@@ -167,7 +167,7 @@ export async function stackEnvironment(input: StackEnvironmentInput, signal: Abo
   }
 }
 
-/** The run image, and one for what needs less, if neither the user nor the builder names one. */
+/** Returns the run image and, if neither the user nor the builder names one, a smaller one for static applications. */
 async function runImagesOf(
   input: StackEnvironmentInput,
   stackRunImage: string,

@@ -16,7 +16,7 @@ import { type Workspace, openWorkspace, requireAppPath } from './workspace.ts'
 
 /**
  * The directories of a build.
- * @param app where the application is to be in the image, if not in its usual place
+ * @param app the path of the application in the image, if not the default
  */
 export function openPlace(
   { container }: Distribution,
@@ -46,13 +46,13 @@ export interface RunnerParts {
   readonly reporter: Reporter
 }
 
-/** What starts buildpacks there. */
+/** Opens the runner that starts buildpacks in the place of the build. */
 export async function openRunner(options: BuildOptions, parts: RunnerParts): Promise<PhaseRunner> {
   const { settings, limits, network = 'host' } = options
   const { environment, emulator, workspace, distribution, reporter } = parts
   const { caBundle, engine } = settings
   const { landlock } = distribution
-  // Without a network no proxy is of use, and it may hold a password.
+  // Without a network a proxy is useless, and its URL may contain a password.
   const proxies = network === 'none' ? {} : proxiesOf(settings.environment)
   warnOfPasswords(proxies, reporter, 'use --network none')
   const run = { environment, workspace, network, proxies, volumes: options.volumes, execEnv: options.execEnv }

@@ -20,7 +20,7 @@ import { emulatorFor } from './settings.ts'
 export interface PlatformsResult {
   /** In the order in which they were asked for. */
   readonly builds: readonly { readonly platform: Platform; readonly result: BuildResult }[]
-  /** Of the index at the first destination. */
+  /** The index at the first destination. */
   readonly published: PublishedIndex
   readonly report: Report
   /** Every name of the index, in all transports. */
@@ -28,8 +28,8 @@ export interface PlatformsResult {
 }
 
 /**
- * Builds source code for several platforms, one after another, and gives an index of their images the names. Each image is the one
- * that a build for its platform alone makes. Names move when all are built: a failure leaves what was there.
+ * Builds source code for several platforms, one after another, and publishes an index of the images. Each image is the same
+ * as from a build for its platform alone. Names move when all images are built: after a failure they refer to the earlier image.
  * @throws BaleError; `exitStatusOf(error)` is the exit status of `bale build`
  */
 export async function buildPlatforms(
@@ -52,7 +52,7 @@ export async function buildPlatforms(
   for (const { sink, names } of destinations) await indexSink(sink).checkWrite(names, signal, 'index')
 
   const builds: PlatformsResult['builds'][number][] = []
-  /** The images as each destination has them. */
+  /** The images at each destination. */
   const images: Image[][] = destinations.map(() => [])
   for (const platform of platforms) {
     reporter.event({ type: 'note', level: 'info', text: `Building for ${platformName(platform)}` })
@@ -83,7 +83,7 @@ export async function buildPlatforms(
   }
 }
 
-/** The destination as one that stores an image without its names: those are for the index. */
+/** Wraps a destination to store an image without its names, which are for the index. */
 function asEntry(destination: Destination, onImage: (image: Image) => void): Destination {
   const { sink, names } = destination
   const entry: ImageSink = {
@@ -99,13 +99,13 @@ function asEntry(destination: Destination, onImage: (image: Image) => void): Des
   return { ...destination, sink: entry }
 }
 
-/** Names move once, in the end. */
+/** Drops `saved` events, since names move only once, at the end. */
 function withoutSaved(reporter: Reporter): Reporter {
   let told = false
   return {
     event(event) {
       if (event.type !== 'saved') return reporter.event(event)
-      // The others are copies of it.
+      // The images at other destinations are copies.
       if (!told)
         reporter.event({ type: 'note', level: 'info', text: `Made its image ${event.digest ?? event.imageId}` })
       told = true
@@ -115,7 +115,7 @@ function withoutSaved(reporter: Reporter): Reporter {
   }
 }
 
-/** @throws BaleError 'usage' for what there can be one of only */
+/** @throws BaleError 'usage' for an option that works for one platform only */
 function refuseForSeveral({ cacheImage, cacheTo = [] }: BuildOptions): void {
   const refuse = (what: string, where: string): never => {
     throw new BaleError('usage', `${what} holds what builds for one platform can reuse`, {
@@ -128,7 +128,7 @@ function refuseForSeveral({ cacheImage, cacheTo = [] }: BuildOptions): void {
     refuse('a cache image', '--cache-to type=registry with several platforms')
 }
 
-/** @throws BaleError 'arguments' for what holds no index, and for an archive, which is written in one go */
+/** @throws BaleError 'arguments' for a store without indexes, and for an archive, which is written in one pass */
 function requireIndexable(name: string, stores: Stores): void {
   const { prefix } = stores.parse(name).transport
   if (prefix === dockerDaemon.prefix || prefix === dockerArchive.prefix)

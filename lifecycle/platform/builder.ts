@@ -20,7 +20,7 @@ export interface Builder {
   readonly order: Order
   /** The folder with the stack.toml. Absent for a builder on images. */
   readonly stackDir?: string | undefined
-  /** The folder of another stack, whose run image serves what needs neither shell nor C library. */
+  /** The folder of another stack, whose run image is for applications that need neither shell nor C library. */
   readonly staticStackDir?: string | undefined
   /** The image to build in, in place of a stack. */
   readonly buildImage?: string | undefined
@@ -34,7 +34,7 @@ export interface Builder {
   readonly targets: readonly Platform[]
 }
 
-/** Opens what `uri` of `[[buildpacks]]` or `[[extensions]]` names, with all that it depends on. */
+/** Opens the module that `uri` of `[[buildpacks]]` or `[[extensions]]` names, with its dependencies. */
 export type OpenModules = (uri: string, file: string, kind: ModuleKind) => Promise<readonly BuildpackModule[]>
 
 export interface BuildConfigVariable {
@@ -115,7 +115,7 @@ export async function loadBuilder(path: string, open: OpenModules = openDirector
     extensions: toml['order-extensions'].map(({ group }, i) =>
       group.map(({ id, version = '' }) => {
         const found = findModule(extensions, id, version, `${file} order-extensions.${i}`, 'extension')
-        // An extension that does not fit is passed over (platform.md, "order.toml").
+        // An extension whose detection fails is skipped (platform.md, "order.toml").
         return { id, version: found.descriptor.version, optional: true }
       }),
     ),
@@ -133,7 +133,7 @@ export async function loadBuilder(path: string, open: OpenModules = openDirector
   }
 }
 
-/** What to build and run on: a stack of Bale's, or images, in either of the two forms that pack has. */
+/** Returns the build and run images: of a Bale stack, or named in one of pack's two forms. */
 function baseOf(
   { stack, build, run }: BuilderDocument,
   file: string,
@@ -217,7 +217,7 @@ async function openDirectory(uri: string, file: string, kind: ModuleKind): Promi
   return [await readModule(resolve(dirname(file), uri.replace(/^file:\/\//, '')), `${file} ${kind}s`, kind)]
 }
 
-/** The files of variables of the operator (platform.md, "Operator-Defined Variables"), by name. */
+/** Returns the files for the operator's variables (platform.md, "Operator-Defined Variables"), by name. */
 export function buildConfigFiles(variables: readonly BuildConfigVariable[]): Readonly<Record<string, string>> {
   return Object.fromEntries(
     variables.flatMap(({ name, value, suffix, delim }): [string, string][] => [

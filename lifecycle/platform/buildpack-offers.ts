@@ -13,10 +13,10 @@ import { plan } from './plan-app.ts'
 export type OffersInput = Pick<BuildOptions, 'settings' | 'env' | 'network' | 'reporter' | 'signal'>
 
 /**
- * The versions that a buildpack can put into a build, as the registries and archives in use have them. It is asked where a build would
- * run it: in the sandbox, with the settings of package clients. Nothing is installed or kept.
- * @param buildpack an id of Bale's own, or as `bale build --buildpack` has it
- * @throws BaleError if it cannot tell: no network, or a buildpack that has no versions to choose from
+ * Lists the versions that a buildpack can put into a build, from the registries and archives in use. Runs the buildpack as a build
+ * does: in the sandbox, with the settings of package clients. Installs and keeps nothing.
+ * @param buildpack the id of one of Bale's buildpacks, or a value of `bale build --buildpack`
+ * @throws BaleError without network, or for a buildpack that offers no choice of versions
  */
 export async function buildpackOffers(buildpack: string, { env, ...input }: OffersInput): Promise<Offer[]> {
   const { cacheDir } = input.settings
@@ -53,7 +53,7 @@ function noVersions(buildpack: string): BaleError {
   })
 }
 
-/** Detection is a way to ask the buildpack, of no interest to people unless it fails. What takes time before that is. */
+/** Hides detection, which only serves to query the buildpack, unless it fails. Shows slow work before it. */
 function askedThrough(reporter: Reporter): { readonly reporter: Reporter; said(): string } {
   let said = ''
   return {

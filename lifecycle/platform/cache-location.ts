@@ -1,12 +1,12 @@
 import { BaleError } from '../errors.ts'
 
-/** Where a shared cache is: what `--cache-from` and `--cache-to` say, in BuildKit's notation. */
+/** The place of a shared cache: a value of `--cache-from` or `--cache-to`, in BuildKit's notation. */
 export type CacheLocation = {
-  /** As it was written, without what may be secret. */
+  /** The original text without secret parts. */
   readonly text: string
-  /** Tells apps apart in a cache that several share; by default the name of the image. */
+  /** Distinguishes apps that share a cache; by default the name of the image. */
   readonly name?: string | undefined
-  /** Milliseconds that what is stored is used for. */
+  /** How long stored data is used, in milliseconds. */
   readonly timeToLive?: number | undefined
 } & (
   | { readonly type: 'registry'; readonly ref: string }
@@ -42,7 +42,7 @@ const keysOf: Readonly<Record<string, readonly string[]>> = {
 const redisDefaults = { maxSize: 256 * 1024 * 1024, timeToLive: 7 * 24 * 3600_000 }
 
 /**
- * Parses `type=s3,bucket=…,region=…`; a text without `=` is the reference of a registry, as with BuildKit.
+ * Parses `type=s3,bucket=…,region=…`; a text without `=` is an image reference in a registry, as in BuildKit.
  * @throws BaleError 'usage'
  */
 export function parseCacheFrom(text: string, env: Env): CacheLocation {
@@ -146,7 +146,7 @@ class Fields {
     return this.#values.has(key) ? this.choice(key, ['true', 'false']) === 'true' : undefined
   }
 
-  /** From `url`, or from the variable that `url-env` names: other users of the machine see arguments. */
+  /** The URL from `url`, or from the variable that `url-env` names, since other users of the machine can see arguments. */
   url(env: Env): string {
     const name = this.get('url-env')
     if (name === undefined) return this.need('url')

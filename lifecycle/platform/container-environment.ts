@@ -14,7 +14,7 @@ import type { Distribution } from './distribution.ts'
 const lifecycleDir = '/cnb/lifecycle'
 
 /**
- * The environment of a build in a container of Bale's own builder image: the files around us are the build image. Nothing is
+ * The environment of a build in a container of Bale's own builder image: the container's files are the build image. Nothing is
  * unpacked, made or downloaded.
  */
 export async function containerEnvironment(input: StackEnvironmentInput): Promise<BuildEnvironment> {
@@ -37,7 +37,7 @@ export async function containerEnvironment(input: StackEnvironmentInput): Promis
   }
 }
 
-/** Nothing here runs the programs of another kind of machine. */
+/** Refuses another architecture, since the container has no emulator. */
 function refuseOthers({ architecture }: ImageConfig, wanted: string): void {
   if (architecture === wanted) return
   throw new BaleError('arguments', `a builder image for ${architecture} makes no image for ${wanted}`, {
@@ -47,7 +47,7 @@ function refuseOthers({ architecture }: ImageConfig, wanted: string): void {
 
 const record = v.looseObject({ architecture: v.string(), config: v.looseObject({}) })
 
-/** The config of the image that Bale is in, which distribution/ has put beside it. */
+/** Reads the config of this container's image, which distribution/ has put into it. */
 async function readConfig({ container }: Distribution): Promise<ImageConfig> {
   const where = container ?? ''
   const parsed = v.safeParse(record, JSON.parse(await wrapErrno(where, () => readFile(where, 'utf8'))))

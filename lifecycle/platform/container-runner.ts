@@ -28,8 +28,8 @@ export interface ContainerBuild {
 }
 
 /**
- * Runs the phase binaries in the container that Bale is in. What keeps buildpacks from the job around them is the strongest
- * that the container allows, and is reported once.
+ * Runs the phase binaries in the container that Bale is in. Isolates buildpacks from the surrounding job with the strongest engine
+ * that the container allows, and reports it once.
  */
 export async function containerRunner(build: ContainerBuild, limits: RunLimits): Promise<PhaseRunner> {
   refuseLimits(build)
@@ -43,7 +43,7 @@ export async function containerRunner(build: ContainerBuild, limits: RunLimits):
     reporter,
     async (phase, signal) => {
       await engine.check(signal)
-      // What this process, as root, has put there becomes the buildpacks' user's. No buildpack runs meanwhile.
+      // Gives the files that this process wrote as root to the buildpacks' user. No buildpack runs meanwhile.
       const { layers, app, platform, cnb } = workspace
       const { home, tmp } = ownOf(workspace)
       if (isRoot) for (const dir of [layers, app, platform, cnb, home, tmp]) await giveTree(dir, user)
@@ -69,7 +69,7 @@ export async function containerRunner(build: ContainerBuild, limits: RunLimits):
   )
 }
 
-/** That of the builder image. */
+/** The lifecycle of the builder image. */
 const lifecycleDir = '/cnb/lifecycle'
 
 function ownOf({ own }: Workspace): { readonly home: string; readonly tmp: string } {
@@ -96,7 +96,7 @@ function mountsOf(phase: 'detect' | 'build', { workspace, caBundle }: ContainerB
   ]
 }
 
-/** Certificate authorities: those of the image, and where package clients look for others (SSL_CERT_FILE of the job). */
+/** The image's certificate authorities. Package clients look for others in the job's SSL_CERT_FILE. */
 const ownBundle = '/etc/ssl/certs/ca-certificates.crt'
 const bundleVariables = [
   'CARGO_HTTP_CAINFO',
@@ -107,11 +107,11 @@ const bundleVariables = [
   'SSL_CERT_FILE',
 ]
 
-/** The directory of buildpacks that detector and builder read: links to those of the image, and copies of others. */
+/** Makes the buildpacks directory for detector and builder: links to the image's buildpacks, and copies of others. */
 async function prepareDirectories({ environment, workspace, caBundle }: ContainerBuild): Promise<void> {
   const { cnb } = workspace
   const { tmp } = ownOf(workspace)
-  // Buildpacks inherit no such variables. /tmp itself is the job's.
+  // Buildpacks do not inherit such variables. /tmp itself belongs to the job.
   const tmpDir = { name: 'TMPDIR', value: tmp, suffix: 'override' } as const
   const authorities = (caBundle === undefined || caBundle === ownBundle ? [] : bundleVariables).map(name => {
     return { name, value: caBundle ?? '', suffix: 'default' } as const
@@ -123,7 +123,7 @@ async function prepareDirectories({ environment, workspace, caBundle }: Containe
       const at = join(cnb, 'buildpacks', escapeId(id), version)
       const dir = dirOf(module)
       await mkdir(dirname(at), { recursive: true })
-      // Those of the user may be where root alone can read them.
+      // The user's buildpacks may be readable only for root.
       if (isInImage(dir)) await symlink(dir, at)
       else await cp(dir, at, { recursive: true, verbatimSymlinks: true })
     }
@@ -142,7 +142,7 @@ function refuseLimits({ limits, network }: ContainerBuild): void {
   if (limits?.pids !== undefined) refuse('--pids', 'limit the container: docker run --pids-limit')
 }
 
-/** The strongest engine that works here; says in one line what holds. */
+/** Chooses the strongest engine that works here, and reports its isolation in one line. */
 async function chooseEngine({ environment, workspace, landlock, reporter }: ContainerBuild): Promise<Engine> {
   const supervisor = join(lifecycleDir, 'supervisor')
   const options = { tmpDir: workspace.dir, supervisor, grace: undefined }

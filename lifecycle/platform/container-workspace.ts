@@ -10,9 +10,9 @@ import { isAtOrBelow } from '../layers/tree/cursor.ts'
 import { type Workspace, openWorkspace } from './workspace.ts'
 
 const layers = '/layers'
-/** A volume of the builder image, where programs may be run: Docker's --tmpfs /tmp is mounted noexec. */
+/** A volume of the builder image that allows execution of programs: Docker's --tmpfs /tmp is mounted noexec. */
 const home = '/home/bale'
-/** The second one where the source is in the first, as with Tekton and kaniko: nothing is built in the user's own files. */
+/** The second is used if the source is in the first, as with Tekton and kaniko: a build never works in the user's own files. */
 const apps = ['/workspace', '/app'] as const
 
 /** Makes the directories of a build. They are emptied when it ends. */
@@ -21,7 +21,7 @@ export async function openContainerWorkspace(cacheDir: string, source: string): 
   const app = isAtOrBelow(source, apps[0]) || isAtOrBelow(apps[0], source) ? apps[1] : apps[0]
   for (const dir of [layers, app]) await requireOwn(dir)
   const own = await openWorkspace(cacheDir)
-  // Not below the cache: as root, that is closed to the buildpacks' user.
+  // Not below the cache: if this process is root, the buildpacks' user cannot enter the cache.
   const base = (await isWritable(home)) ? home : tmpdir()
   const outside = await wrapErrno(base, () => mkdtemp(join(base, '.bale-')))
   const at = (name: string): string => join(outside, name)
@@ -80,13 +80,13 @@ async function empty(dir: string): Promise<void> {
   for (const name of await readdir(dir)) if (name !== 'lost+found') await removeTree(join(dir, name))
 }
 
-/** capabilities(7): what root needs to run buildpacks as another user. */
+/** The capabilities(7) that root needs to run buildpacks as another user. */
 const needed = { CHOWN: 0, DAC_OVERRIDE: 1, SETGID: 6, SETUID: 7 }
 
 /**
- * Root without these rights could run buildpacks only as root.
+ * Checks the capabilities: without them, root could run buildpacks only as root.
  * @param status the text of /proc/self/status
- * @throws BaleError 'engine' naming what is missing
+ * @throws BaleError 'engine', which names the missing capabilities
  */
 export function requireRights(uid: number, status: string): void {
   if (uid !== 0) return

@@ -31,12 +31,12 @@ import type { SourceFilter } from './source-filter.ts'
 /** Everything in the app directory has this time: mtimes differ from checkout to checkout, and builds can copy them. */
 const sourceTime = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
 
-/** No part of an image unless it is asked for: its content differs between checkouts of the same source. */
+/** Left out unless requested: its content differs between checkouts of the same source. */
 const leftOut = '.git'
 const secrets = /^(\.git|\.env|\.env\..+|id_rsa|id_ed25519|id_ecdsa|.+\.pem|.+\.key|.+\.p12|\.npmrc|\.netrc)$/
-/** What people commit to show which variables there are. */
+/** Committed files that document variables. */
 const examples = /^\.env\.(.+\.)?(example|sample|template|dist|defaults)$/
-/** npm's settings have credentials, but for those that a variable brings: `//HOST/:_authToken=${NPM_TOKEN}`. */
+/** Credentials in npm's settings. A variable is none: `//HOST/:_authToken=${NPM_TOKEN}`. */
 const npmCredentials = [
   /(^[ \t]*|:)(_auth|_authToken|_password|key)[ \t]*=[ \t]*["']?(?!\$\{|["'\s]|$)/m,
   // The password in the address of a registry or a proxy: `https://USER:PASSWORD@HOST/`.
@@ -58,8 +58,8 @@ export interface CopyOptions {
  * executables, 0644 for the rest. Links stay links, wherever they point. Sockets are left out with a warning.
  *
  * The walk goes from descriptor to descriptor: the source may be another user's, who swaps a directory or a file for a link
- * while we copy (X43). What changes while it is read is an error that names it (S11).
- * @throws BaleError 'filesystem' naming what cannot be read, 'input' for a fifo or a device
+ * during the copy (X43). A file that changes while it is read is an error that names it (S11).
+ * @throws BaleError 'filesystem', which names an unreadable file, 'input' for a fifo or a device
  */
 export async function copySource(
   from: string,
@@ -80,7 +80,7 @@ export async function copySource(
     }
     for (const entry of walk(source, host, skip)) {
       signal?.throwIfAborted()
-      // Its directory is made when something in it is not left out.
+      // The directory is created when the first file in it is copied.
       if (entry.kind === 'directory' && filter(toBuffer(entry.path).toString(), true) === 'entry') continue
       refuseWhiteout(entry, `${host}/${entry.path}`)
       if (entry.kind === 'symlink' && leadsOut(entry)) outside.push(printableName(entry.path))
@@ -108,7 +108,7 @@ export async function copySource(
     })
 }
 
-/** Whether a file that was just copied may be one that its owner means to keep. */
+/** Returns whether a file that was just copied may contain secrets. */
 function mayBeSecret({ name, kind }: TreeEntry, to: OpenDirectory): boolean {
   if (!secrets.test(name) || examples.test(name)) return false
   if (name !== '.npmrc' || kind !== 'file' || lstatSync(to.path(name)).size > 65_536) return true
@@ -128,7 +128,7 @@ function refuseWhiteout({ name }: TreeEntry, host: ByteString): void {
   })
 }
 
-/** Absolute links that mean a path of the image. */
+/** Absolute link targets that refer to a path in the image. */
 const inImage = /^\/(workspace|layers|cnb|usr|bin|sbin|lib|lib64|etc|opt|var|tmp|dev|proc|sys|run)(\/|$)/
 
 /** Whether a link leads above the source, or to a path that only this machine has. */
@@ -144,7 +144,7 @@ function leadsOut({ path, name, parent }: TreeEntry): boolean {
   return false
 }
 
-/** The directory that the user named, which may be a link of theirs. */
+/** Opens the directory that the user named, which may be a link. */
 async function openSource(from: string): Promise<OpenDirectory> {
   const fix = 'give the directory of your source with --path'
   const stat = await lstat(from).catch((cause: unknown) => {
@@ -177,7 +177,7 @@ class Target {
       const rest = parent.slice(at === '' ? 0 : at.length + 1)
       const name = rest.split('/')[0] as string
       const { directory } = this.#top
-      // A directory that was left out, with a file in it that was not.
+      // The filter leaves out the directory, but not this file in it.
       if (lstatSync(directory.path(name), { throwIfNoEntry: false }) === undefined) copyDirectory(directory, name)
       this.#stack.push({ path: at === '' ? name : `${at}/${name}`, directory: directory.enter(name) })
     }
@@ -199,7 +199,7 @@ class Target {
   #leave(): void {
     const { path, directory } = this.#top
     this.#stack.pop()
-    // The directory itself may be another user's, in a container. Its own time is in no layer.
+    // In a container, the top directory may belong to another user. No layer records its time.
     if (path !== '') futimesSync(directory.fd, sourceTime, sourceTime)
     directory.close()
   }
@@ -238,7 +238,7 @@ function copyDirectory(to: OpenDirectory, name: ByteString): void {
   const made = to.enter(name)
   try {
     fchmodSync(made.fd, 0o755)
-    // For one that stays empty: others get it once more, when they are full.
+    // For a directory that stays empty. Others get the time again after their last file.
     futimesSync(made.fd, sourceTime, sourceTime)
   } finally {
     made.close()
@@ -252,7 +252,7 @@ function copyFile(from: OpenDirectory, name: ByteString, to: OpenDirectory, wher
     if (!before.isFile()) throw changed(where)
     checkHoles(before, where)
     checkRoom(before, to, where)
-    // By way of the descriptor: the kernel shares or copies the blocks of this very file.
+    // Through the descriptor, so that the kernel copies this very file, by sharing its blocks if it can.
     copyFileSync(`/proc/self/fd/${fd}`, to.path(name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
     const after = fstatSync(fd)
     const copy = lstatSync(to.path(name))
@@ -267,7 +267,7 @@ function copyFile(from: OpenDirectory, name: ByteString, to: OpenDirectory, wher
 
 const large = 2 ** 30
 
-/** What is larger than the disk would fill it before it could not be copied. */
+/** Refuses a file that is larger than the free space, instead of filling the disk first. */
 function checkRoom({ size }: Stats, to: OpenDirectory, where: string): void {
   if (size < large) return
   const { bavail, bsize } = statfsSync(`/proc/self/fd/${to.fd}`)

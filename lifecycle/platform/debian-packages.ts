@@ -4,7 +4,7 @@ import { contentTar } from '../layers/layer-tar.ts'
 import { relativeName } from '../layers/tar/names.ts'
 import { readTar } from '../layers/tar/reader.ts'
 
-/** A Debian package that differs between two images: without `from` it is new, without `to` it is gone. */
+/** A Debian package that differs between two images: added if `from` is absent, removed if `to` is absent. */
 export interface PackageChange {
   readonly name: string
   readonly from?: string | undefined
@@ -13,7 +13,7 @@ export interface PackageChange {
 
 /** dpkg's records of installed packages: one file, or in images without dpkg one for each package. */
 const record = /^var\/lib\/dpkg\/status(\.d\/[^/]+)?$/
-/** In bytes. That of a whole desktop has some five million. */
+/** In bytes. The record of a whole desktop has about five million. */
 const largest = 32 * 1024 * 1024
 
 /**
@@ -29,14 +29,14 @@ export async function debianPackages(
   for (const layer of layers) {
     const added = await readRecords(layer, files, signal)
     if (added === undefined) return undefined
-    // Whiteouts concern the layers below only.
+    // Whiteouts apply only to lower layers.
     for (const [path, text] of added) files.set(path, text)
   }
   const found = new Map([...files.values()].flatMap(parseStatus))
   return found.size === 0 ? undefined : found
 }
 
-/** The records in one layer; what it deletes is taken out of those below. Undefined if that cannot be told. */
+/** Reads the records in one layer, and removes the deleted ones of lower layers. Undefined if a record cannot be read. */
 async function readRecords(
   layer: Layer,
   below: Map<string, string>,
@@ -79,7 +79,7 @@ function parseStatus(text: string): [string, string][] {
   })
 }
 
-/** What differs, by name. */
+/** Returns the differences, sorted by name. */
 export function packageChanges(
   before: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,

@@ -75,7 +75,7 @@ export async function diskUsage(cacheDir: string): Promise<UsageRecord[]> {
 }
 
 /**
- * Removes what the rule selects, and returns it. Builds may run meanwhile: entries in use stay. A build that starts at this
+ * Removes and returns the entries that the rule selects. Builds may run meanwhile: entries in use stay. A build that starts at this
  * very moment finds no cache, or a complete one, since a directory is renamed before anything in it is deleted.
  * @throws BaleError 'filesystem' if something cannot be removed
  */
@@ -87,7 +87,7 @@ export async function prune(cacheDir: string, rule: PruneRule, now = Date.now())
   for (const { path } of going) {
     const moved = join(aside, leaseName())
     await wrapErrno(path, () => rename(path, moved)).catch((error: { cause?: unknown }) => {
-      if (!isErrno(error.cause, 'ENOENT')) throw error // somebody else was faster
+      if (!isErrno(error.cause, 'ENOENT')) throw error // another process was faster
     })
     await removeTree(moved)
   }
@@ -106,7 +106,7 @@ function choose(
       room -= item.bytes
       return false
     }
-    // Nothing in these is ever used again.
+    // Temporary directories are never reused.
     if (item.kind === 'temporary') return leaseState(ownerIn(item.name)) === 'dead' || age(item) > abandonedAfter
     if (all) return true
     if (item.kind === 'other') return false
@@ -162,7 +162,7 @@ function measure(path: string, isDirectory: boolean): Pick<UsageRecord, 'bytes' 
       parts.set(part, (parts.get(part) ?? 0) + blocks * 512)
     }
   } catch {
-    // A build works there, or it is not readable: the size is what was measured so far.
+    // A build changes the directory, or it is not readable: returns the size measured so far.
   } finally {
     top?.close()
   }

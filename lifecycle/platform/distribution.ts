@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BaleError } from '../errors.ts'
 
-/** The files that Bale is made of besides the running program: what a build mounts or puts into images. */
+/** The files of Bale besides the running program, which a build mounts or puts into images. */
 export interface Distribution {
   readonly root: string
   /** `phase.cjs`, the phase binaries: mounted as /cnb/lifecycle. */

@@ -5,19 +5,19 @@ import type { BuildpackPhase, PhaseRunner } from '../phase-runner.ts'
 
 /** What a build does on a terminal when detect or build fails. */
 export interface Interaction {
-  /** Called before the shell starts, with what failed: shows it, and leaves terminal and signals to the shell. */
+  /** Called before the shell starts. Shows the failure, and leaves terminal and signals to the shell. */
   begin(phase: BuildpackPhase, error: unknown): void | Promise<void>
   readonly signals: Pick<EventEmitter, 'on' | 'off'>
-  /** As in the caller's environment. */
+  /** TERM of the caller's environment. */
   readonly term?: string | undefined
 }
 
-/** In the layers directory; nothing of it gets into an image. */
+/** A file in the layers directory. It never gets into an image. */
 export const keptEnvironment = '.environment.sh'
 
 /**
  * Wraps a runner: a phase that fails is followed by a shell in the same sandbox, in the directory of the application, with the
- * variables of the buildpack that failed or, where no buildpack did, of the phase. The failure is the result all the same.
+ * variables of the failed buildpack or, if no buildpack failed, of the phase. The result is still the failure.
  * @param describe the run of a phase
  */
 export function withShell(
@@ -31,7 +31,7 @@ export function withShell(
       try {
         await runner.run(phase, signal)
       } catch (error) {
-        // A sandbox that cannot be made has no shell either.
+        // If the sandbox itself cannot be made, there is no shell.
         if (signal?.aborted === true || (error instanceof BaleError && error.code === 'engine')) throw error
         const run = await describe(phase)
         await interaction.begin(phase, error)

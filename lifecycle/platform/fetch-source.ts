@@ -22,14 +22,14 @@ import { writePlatformEnv } from './workspace.ts'
 export interface FetchSource {
   /** An image that `pushSource` made, as `docker://NAME@DIGEST`, or what `--path` takes. */
   readonly from: string
-  /** Where the source goes; nothing may be there. */
+  /** The target directory, which must not exist. */
   readonly to: string
   /** Deletes the image that holds the source, once the source is here. */
   readonly deleteImage?: boolean | undefined
   readonly subPath?: string | undefined
   /** The platform directory, which gets the variables. */
   readonly platformDir?: string | undefined
-  /** The order of the builder image around this process, which goes to the file `to` with what the build chooses. */
+  /** The order of the builder image around this process, which is written to the file `to` with the build's selection. */
   readonly order?: { readonly of: ImageOrder; readonly to: string; readonly chosen: GivenBuildpacks } | undefined
   /** Variables for buildpacks, which win over those of project.toml. */
   readonly env: Readonly<Record<string, string>>
@@ -39,7 +39,7 @@ export interface FetchSource {
 }
 
 /**
- * Puts source where phases find it, the variables of the build, and its order: what `bale build` does itself before the first
+ * Writes source, variables and order of a build to the places where phases read them, as `bale build` does before the first
  * phase.
  */
 export async function fetchSource(input: FetchSource, signal: AbortSignal): Promise<void> {

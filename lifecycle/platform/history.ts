@@ -8,10 +8,10 @@ import { ownDirectory, requireOwn } from '../files/own-directory.ts'
 import { stageFile } from '../files/staged.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 
-// What builds on this machine came to: a few for each app, in the data directory. Nothing depends on it: what is damaged is
-// as if it were not there.
+// The results of builds on this machine: a few for each app, in the data directory. Nothing depends on them: a damaged record is
+// ignored.
 
-/** What people would ask for; the others follow from these. */
+/** The kinds of layers that users care about. Other layers follow from these. */
 export const layerKinds = ['app', 'buildpack', 'launcher'] as const
 
 const recordSchema = v.object({
@@ -29,18 +29,18 @@ const recordSchema = v.object({
   runImage: v.optional(v.string()),
   /** The layers of application, buildpacks and launcher; `made` are those that no earlier image had. */
   layers: v.array(v.object({ name: v.string(), kind: v.picklist(layerKinds), diffId: v.string(), made: v.boolean() })),
-  /** What is other than in the last build that gave an image. */
+  /** The differences from the last build that made an image. */
   changed: v.array(v.string()),
   error: v.optional(v.object({ code: v.string(), message: v.string() })),
 })
 export type BuildRecord = Readonly<v.InferOutput<typeof recordSchema>>
-/** What a build knows of itself. */
+/** The part of a record that one build knows. */
 export type BuildFacts = Omit<BuildRecord, 'build' | 'changed'>
 
 const fileSchema = v.object({ app: v.string(), builds: v.array(recordSchema) })
 type AppHistory = v.InferOutput<typeof fileSchema>
 
-/** Builds of an app, those of them whose output is there, and apps. */
+/** The numbers to keep: builds of an app, builds with output, and apps. */
 export const kept = { builds: 30, logs: 5, apps: 100 } as const
 
 export class BuildHistory {
@@ -54,12 +54,12 @@ export class BuildHistory {
 
   /**
    * Adds a build, and forgets the oldest.
-   * @param app what its builds have in common: `appOf`
-   * @param log what it printed
-   * @throws BaleError 'filesystem' where nothing can be written
+   * @param app the common name of the builds: `appOf`
+   * @param log the output of the build
+   * @throws BaleError 'filesystem' if the record cannot be written
    */
   async add(app: string, facts: BuildFacts, log: string): Promise<BuildRecord> {
-    // Commands of a user's own terminal hold names and messages: nobody else reads them.
+    // The output may contain private names and messages, so only this user may read it.
     await ownDirectory(this.#dataDir, 'XDG_DATA_HOME')
     await wrapErrno(this.#dir, () => mkdir(this.#dir, { recursive: true, mode: 0o700 }))
     return withLock(join(this.#dir, 'lock'), async () => {
@@ -85,7 +85,7 @@ export class BuildHistory {
     return found.flat().sort((a, b) => (a.time < b.time ? 1 : -1) || b.build - a.build)
   }
 
-  /** What a build printed. Undefined if that was forgotten. */
+  /** Returns the output of a build. Undefined if it is no longer kept. */
   async log(app: string, build: number): Promise<string | undefined> {
     await requireOwn(this.#dataDir, 'XDG_DATA_HOME')
     return readFile(this.#log(app, build), 'utf8').catch((error: unknown) => {
@@ -120,7 +120,7 @@ export class BuildHistory {
     }
   }
 
-  /** Removes output beyond the last builds of each app, and the apps that were built the longest time ago. */
+  /** Removes the output of all but the last builds of each app, and the apps whose last build is the oldest. */
   async #forget(): Promise<void> {
     const keys = await this.#keys()
     const dated = await Promise.all(
@@ -143,7 +143,7 @@ export class BuildHistory {
 
 const keyOf = (app: string): string => createHash('sha256').update(app).digest('hex')
 
-/** What differs between a build and the one before, in words. */
+/** Describes the differences between a build and the previous one. */
 export function changesSince(before: BuildFacts | undefined, now: BuildFacts): string[] {
   if (before === undefined) return ['first build']
   const was = new Map(before.buildpacks.map(({ id, version }) => [id, version]))

@@ -37,12 +37,12 @@ import { type SourceSettings, readSourceSettings } from './source-filter.ts'
 import { sayUnreadSettings } from './unread-settings.ts'
 import { type Workspace, writePlatformEnv } from './workspace.ts'
 
-// What `build` and `plan` have in common: everything before the first phase.
+// The common part of `build` and `plan`: everything before the first phase.
 
-/** The builder of a build, and who chose it. */
+/** The builder of a build, and the source of the choice. */
 export interface ChosenBuilder {
   readonly chosenBy: 'options' | 'project' | 'default' | 'bale'
-  /** As it was written; absent for Bale's own. */
+  /** The name as the user wrote it; absent for Bale's own builder. */
   readonly name?: string
 }
 
@@ -51,7 +51,7 @@ export interface OpenBuild {
   readonly secrets: BuildSecrets
   /** Hides secrets, and passwords of proxies. */
   readonly mask: Mask
-  /** What it reports is masked. */
+  /** Masks everything that it reports. */
   readonly reporter: Reporter
   readonly distribution: Distribution
   readonly stores: Stores
@@ -60,7 +60,7 @@ export interface OpenBuild {
   readonly workspace: Workspace
   readonly builder: ChosenBuilder
   readonly environment: BuildEnvironment
-  /** What runs the programs of the environment, if they are for another architecture than this machine's. */
+  /** The emulator for the environment's programs, if they are for another architecture than this machine's. */
   readonly emulator: Emulator | undefined
   readonly source: SourceSettings & { readonly dir: string }
 }
@@ -98,7 +98,7 @@ async function openAndUse<T>(
   const signal = AbortSignal.any([timer.signal, ...(options.signal ? [options.signal] : [])])
   const distribution = options.distribution ?? findDistribution(import.meta.url)
   const { architecture } = settings.platform
-  // In a container, the environment refuses what is not for its own.
+  // In a container, the environment refuses other architectures itself.
   const emulator = distribution.container === undefined ? await emulatorFor(settings, architecture) : undefined
   if (emulator !== undefined) requireLauncher(distribution, architecture)
   await using stores = new Stores(settings, reporter, options.compression)
@@ -124,7 +124,7 @@ async function openAndUse<T>(
   return await use({ ...build, environment, emulator, source: { ...source, dir } }, signal)
 }
 
-/** @throws BaleError 'engine' if there is none for another architecture: it is made with a compiler that a checkout may lack */
+/** @throws BaleError 'engine' if there is none for another architecture: a checkout needs a compiler to make it */
 function requireLauncher(distribution: Distribution, architecture: string): void {
   const where = distribution.launcher(architecture)
   if (existsSync(where)) return
@@ -173,7 +173,7 @@ export async function prepareDetection(build: OpenBuild, signal: AbortSignal): P
   }
 }
 
-/** The environment with the buildpacks that user and project choose. */
+/** Returns the environment with the buildpacks that user and project choose. */
 async function withBuildpacks(
   environment: BuildEnvironment,
   project: ProjectDescriptor | undefined,
@@ -189,7 +189,7 @@ async function withBuildpacks(
   return { ...environment, ...(await withSelection(environment, selection, open, signal)), runImages }
 }
 
-/** The run image with the mirrors that the user has for it. */
+/** Adds the user's mirrors to the run image. */
 function withMirrors(request: RunImageRequest, mirrors: BuildOptions['runImageMirrors'] = {}): RunImageRequest {
   const { image, mirrors: own } = request.names
   const more = Object.hasOwn(mirrors, image) ? (mirrors[image] ?? []) : []
@@ -236,7 +236,7 @@ function filesOf(
   }
 }
 
-/** Reads the group that detect wrote. It comes from a sandbox, so it may hold only what the build environment has (X28). */
+/** Reads the group that detect wrote. It comes from a sandbox, so it may name only buildpacks of the build environment (X28). */
 async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment): Promise<readonly GroupElement[]> {
   const where = join(workspace.layers, 'group.toml')
   const { buildpacks: group, extensions } = parseGroup((await readUntrusted(where)) ?? '', where)
@@ -253,7 +253,7 @@ async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment)
   return group
 }
 
-/** @throws BaleError 'arguments' for a malformed one, or phases that do not know it */
+/** @throws BaleError 'arguments' for a malformed value, or phases that do not support it */
 function requireExecEnv(text: string, api: string): void {
   if (requirePlatformApi(api).execEnv) return void execEnvOf(text)
   throw new BaleError('arguments', `the builder's lifecycle speaks Platform API ${api}, which has no such setting`, {

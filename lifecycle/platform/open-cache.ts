@@ -20,17 +20,17 @@ export interface CacheContext {
   readonly reporter: Reporter
   /** The app's name in caches that several apps share, with its platform: see `cacheName`. */
   readonly app: string
-  /** Takes what is to be closed when the build is over. */
+  /** Registers a resource to close at the end of the build. */
   readonly use: (resource: AsyncDisposable) => void
 }
 
 export interface OpenedCache {
   readonly cache: Cache
-  /** Fails if nothing can be stored, before there is anything to store. @throws BaleError */
+  /** Checks at the start of a build whether the cache is writable. @throws BaleError */
   readonly checkWrite: (signal: AbortSignal) => Promise<void>
 }
 
-/** Opens a shared cache. Nothing is connected to before it is used. */
+/** Opens a shared cache. Connects at the first use. */
 export async function openCache(location: CacheLocation, context: CacheContext): Promise<OpenedCache> {
   const { settings, stores, reporter, use } = context
   const { timeToLive } = location
@@ -69,7 +69,7 @@ function openStorage(location: StorageLocation, settings: Settings): ObjectStora
   switch (location.type) {
     case 's3': {
       const { bucket, endpoint, prefix } = location
-      const region = location.region ?? 'us-east-1' // what servers other than Amazon's call theirs
+      const region = location.region ?? 'us-east-1' // the region's name on most servers other than Amazon's
       if (location.region === undefined && endpoint === undefined)
         throw new BaleError('arguments', 'the region of the bucket is not known', {
           where: location.text,
@@ -105,10 +105,10 @@ function s3Credentials({ text }: CacheLocation, { environment }: Settings): S3Cr
   })
 }
 
-/** A reference in a layout has printable ASCII characters. */
+/** A reference in a layout may contain only printable ASCII characters. */
 const layoutName = (name: string): string => encodeURIComponent(name).slice(-500)
 
-/** The layers of earlier generations go once a new one is there. */
+/** Removes the layers of earlier generations after a new one is stored. */
 function withoutGarbage(cache: Cache, collect: () => Promise<unknown>): Cache {
   return {
     ...cache,

@@ -23,7 +23,7 @@ export interface PhaseSandbox {
   readonly execEnv?: string | undefined
   /** Further directories of this machine that the user shows to buildpacks. */
   readonly volumes?: readonly Mount[] | undefined
-  /** A shell for the user where a phase fails. */
+  /** A shell for the user after a phase fails. */
   readonly interaction?: Interaction | undefined
   /** Proxy variables. No other variables of the caller enter the sandbox. */
   readonly proxies: Readonly<Record<string, string>>
@@ -53,7 +53,7 @@ async function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Omit
   }
 }
 
-/** Only where it is not what all phases expect. */
+/** Set only if the path differs from the default of the phases. */
 function appVariable({ workspace }: PhaseSandbox): Record<string, string> {
   const { app } = workspace.imagePaths
   return app === paths.app ? {} : { CNB_APP_DIR: app }
@@ -70,11 +70,11 @@ function argvOf(phase: BuildpackPhase, { environment, workspace }: PhaseSandbox)
     const order = phase === 'detect' ? ['-order', `${paths.layers}/order.toml`] : []
     return [`${lifecycle}/${binary}`, '-app', workspace.imagePaths.app, '-layers', paths.layers, ...order]
   }
-  // Node's inspector would be reachable for every user of this machine (X37).
+  // Without this flag, every user of this machine could reach Node's inspector (X37).
   return [`${lifecycle}/node`, '--disable-sigusr1', `${lifecycle}/phase.cjs`, binary]
 }
 
-/** The root file system is read-only: what is mounted in a mount of ours needs a mount point there first. */
+/** The root file system is read-only, so each nested mount needs a mount point that exists before. */
 async function prepareMountPoints({ workspace, environment }: PhaseSandbox): Promise<void> {
   await wrapErrno(workspace.dir, async () => {
     const { phases } = environment.lifecycle
@@ -92,7 +92,7 @@ async function prepareMountPoints({ workspace, environment }: PhaseSandbox): Pro
   })
 }
 
-/** What /cnb/lifecycle has: the phases, and the Node that runs them. */
+/** The files of /cnb/lifecycle: the phases, and the Node that runs them. */
 async function lifecycleFiles({ dir, runtime }: Extract<Phases, { from: 'bale' }>): Promise<Files> {
   const names = await readdir(dir)
   return { ...Object.fromEntries(names.map(name => [name, join(dir, name)])), ...runtime }
@@ -154,13 +154,13 @@ export function environmentOf({
   }
 }
 
-/** The build image's own variables. Phases pass on to buildpacks those that the specification allows. */
+/** The build image's own variables. Phases pass the ones that the specification allows to buildpacks. */
 function variablesOf({ rootfs: { config }, hasBuildpacks }: BuildEnvironment): Record<string, string> {
   const stackId = envOf(config, 'CNB_STACK_ID') ?? labelOf(config, labels.stackId)
   const own = hasBuildpacks ? (config.config?.Env ?? []) : []
   const entries = own.flatMap((entry): [string, string][] => {
     const [, name = '', value = ''] = /^([A-Za-z_][A-Za-z0-9_]*)=([\s\S]*)$/.exec(entry) ?? []
-    // Those would change the Node that runs the phases, or its loader.
+    // These variables would affect the Node that runs the phases, or its loader.
     return name === '' || /^(NODE_|LD_|BALE_)/.test(name) ? [] : [[name, value]]
   })
   return { ...Object.fromEntries(entries), ...(stackId !== undefined && { CNB_STACK_ID: stackId }) }

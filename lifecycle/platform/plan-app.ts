@@ -9,33 +9,33 @@ import type { GroupElement, PlanRequire, Target } from '../spec/types.ts'
 import type { BuildOptions } from './build-app.ts'
 import { type ChosenBuilder, type OpenBuild, prepareDetection, withOpenBuild } from './open-build.ts'
 
-/** What a build of this source would be made by, on and for. */
+/** The plan of a build: its builder, images, buildpacks and destinations. */
 export interface PlannedBuild {
   readonly builder: ChosenBuilder
-  /** Whose phases run the buildpacks, and the Platform API that they speak. */
+  /** The lifecycle whose phases run the buildpacks, and their Platform API. */
   readonly lifecycle: { readonly from: 'bale' | 'image'; readonly platformApi: string }
   readonly target: Target
   readonly runImage: PlannedRunImage
-  /** Those that take part, in the order in which they build. */
+  /** The buildpacks that take part, in the order in which they build. */
   readonly buildpacks: readonly PlannedBuildpack[]
-  /** Those that were tried and take no part. Empty for a lifecycle of the builder's, which does not tell. */
+  /** The buildpacks that were tried and take no part. Empty with the builder's own lifecycle, which does not report them. */
   readonly left: readonly DetectResult[]
-  /** What the buildpacks ask of each other (buildpack.md, "Build Plan"). */
+  /** The requirements of the build plan (buildpack.md, "Build Plan"). */
   readonly requires: readonly PlannedRequirement[]
   /** The image of the last build, whose layers can be reused. */
   readonly previous?: { readonly name: string; readonly digest: Digest }
-  /** Where the image would go. Analysis has made sure that it can be written there. */
+  /** The destinations of the image. Analysis has checked that they are writable. */
   readonly destinations: readonly string[]
-  /** What only a build can tell. */
+  /** What is only known after a build. */
   readonly unknown: readonly ('processes' | 'layers' | 'digest')[]
 }
 
 export interface PlannedRunImage {
   readonly name: string
   readonly digest: Digest
-  /** What the app image would record: a name with a digest. */
+  /** The reference that the app image would record: a name with a digest. */
   readonly reference: string
-  /** Run images that the build may choose instead, by what the buildpacks leave. */
+  /** Run images that the build may choose instead, depending on the buildpacks' output. */
   readonly alternatives: readonly string[]
 }
 
@@ -45,7 +45,7 @@ export interface PlannedBuildpack {
   readonly api: string
   readonly name?: string | undefined
   readonly homepage?: string | undefined
-  /** What its bin/detect said; empty if it said nothing, or nobody knows. */
+  /** The output of its bin/detect; empty if there was none or it is unknown. */
   readonly why: string
 }
 
@@ -55,8 +55,8 @@ export interface PlannedRequirement extends PlanRequire {
 }
 
 /**
- * Says what `build` would do with these options: analyzes and detects as a build does, in the sandbox, and stops. No image,
- * tag or cache is written. What runs buildpacks is made or unpacked on this machine, if it is not there yet: the stack, or the
+ * Plans a build with these options: analyzes and detects as a build does, in the sandbox, and stops. Writes no image,
+ * tag or cache. If the environment for buildpacks is missing on this machine, makes it: the stack, or the unpacked
  * layers of a builder image.
  * @throws BaleError; `exitStatusOf(error)` is the exit status of `bale plan`
  */
@@ -65,12 +65,12 @@ export function plan(options: BuildOptions): Promise<PlannedBuild> {
   return withOpenBuild({ ...options, reporter: seen.reporter }, async (opened, signal) => {
     const { analysis, group } = await runDetection(await prepareDetection(opened, signal), signal)
     const planned = await describe(opened, analysis, group, seen.results)
-    // Metadata of requirements can repeat a secret that a buildpack has read.
+    // Metadata of requirements may contain a secret that a buildpack has read.
     return opened.mask.maskAll(planned) as PlannedBuild
   })
 }
 
-/** A reporter that keeps what the buildpacks said in detection. */
+/** Wraps a reporter to keep the buildpacks' output in detection. */
 function detectionOf(reporter: Reporter): { readonly reporter: Reporter; readonly results: DetectResult[] } {
   const results: DetectResult[] = []
   return {
@@ -119,7 +119,7 @@ async function describe(
   }
 }
 
-/** @param file plan.toml as detect left it; a buildpack can have written it */
+/** @param file the plan.toml of detect; a buildpack may have changed it */
 async function requirements(file: string): Promise<PlannedRequirement[]> {
   const { entries } = parseResolvedPlan((await readUntrusted(file)) ?? '', file)
   return entries.flatMap(({ providers, requires }) => {

@@ -13,11 +13,11 @@ export function withDisplayNames({ displayNames }: Destination, reporter: Report
   }
 }
 
-/** The user's names, unless a registry kept one of them for another image: then those that the image has. */
+/** The user's names or, if a registry gave one of them to another image, the names that the image really has. */
 const shownNames = (wanted: readonly string[], given: readonly string[]): string[] =>
   given.some(name => name.includes('@')) ? [...given] : [...wanted]
 
-/** Copies an image that was just saved to further destinations, and reports each. @returns the names that it has there */
+/** Copies an image that was just saved to further destinations, and reports each. @returns its names at those destinations */
 export function publishElsewhere(
   image: Image,
   destinations: readonly Destination[],

@@ -19,7 +19,7 @@ export interface RebaseOptions {
   readonly settings: Settings
   /** The new run image, in any transport. By default the newest version of the one that the app was built on. */
   readonly runImage?: string
-  /** More names for the result, in any transport. */
+  /** Additional names for the result, in any transport. */
   readonly tags?: readonly string[]
   /** Plain names mean their registries, not Bale's own store. */
   readonly publish?: boolean
@@ -68,7 +68,7 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
 }
 
 /**
- * Says of an image, or of each image of an index, whether a newer run image is there. Nothing is changed.
+ * Checks for an image, or for each image of an index, whether a newer run image exists. Changes nothing.
  * @throws BaleError
  */
 export async function checkRebase(options: RebaseOptions): Promise<readonly RebaseCheck[]> {

@@ -5,13 +5,13 @@ import { platformOf } from '../image/image-index.ts'
 import { labels, parseLayersMetadata } from '../spec/labels.ts'
 import { type PackageChange, debianPackages, packageChanges } from './debian-packages.ts'
 
-/** Whether an image is on the newest version of its run image. */
+/** Whether an image uses the newest version of its run image. */
 export interface RebaseCheck {
   readonly platform: string
   readonly state: 'current' | 'newer'
   /** The run image's name. */
   readonly runImage: string
-  /** What identifies the one that the image is on, and the newest one. */
+  /** Identifies the image's present run image, and the newest one. */
   readonly from: string
   readonly to: string
   /** The Debian packages that a rebase would change. Empty if none would; absent if the images do not record them, or the run image is the newest. */

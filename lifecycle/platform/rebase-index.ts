@@ -12,7 +12,7 @@ import { indexSink } from '../stores/store.ts'
 export interface RebaseIndexInput {
   readonly index: ImageIndex
   readonly app: Omit<AppImage, 'image'>
-  /** The run image for an app image: that of its platform. */
+  /** Finds the run image for the platform of an app image. */
   readonly findRunImage: (app: AppImage) => Promise<NewRunImage>
   readonly destinations: readonly [Destination, ...Destination[]]
   readonly force: boolean
@@ -56,7 +56,7 @@ export async function rebaseIndex(
   return { index: rebased, names }
 }
 
-/** Attestations and signatures apply to the old images. A nested index may hold more images, which would be lost. */
+/** Attestations and signatures apply to the old images. A nested index may contain more images, which would be lost. */
 function checkEntries({ others, manifests }: ImageIndex, name: string, reporter: Reporter): void {
   const nested = others.find(({ mediaType }) => isIndex(mediaType))
   if (nested !== undefined || manifests.length === 0) {

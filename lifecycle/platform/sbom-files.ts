@@ -10,12 +10,12 @@ import { layerTar } from '../layers/layer-tar.ts'
 import { unpackTar } from '../layers/tree/unpack.ts'
 import { labels, parseLayersMetadata } from '../spec/labels.ts'
 
-/** Where the SBOMs of an image are in a directory that they are written to. */
+/** The path of an image's SBOMs below their output directory. */
 export const sbomsIn = (dir: string): string => join(dir, 'layers', 'sbom')
 
 /**
- * Writes `layers/sbom/launch/…` of an image's SBOM layer below a directory, as pack does. Those of another image, or of an earlier
- * build, make way.
+ * Writes `layers/sbom/launch/…` of an image's SBOM layer below a directory, as pack does. Replaces SBOMs of
+ * another image or an earlier build.
  * @returns the files, relative to the directory; none for an image without that layer
  */
 export async function writeSboms(image: Image, dir: string, signal: AbortSignal): Promise<string[]> {
@@ -36,7 +36,7 @@ export async function writeSboms(image: Image, dir: string, signal: AbortSignal)
       })
       await rename(join(tree, 'layers', 'sbom'), to)
     })
-    // With their kinds, since without them links of a hostile image would be followed.
+    // withFileTypes, since a recursive readdir without it follows links of a hostile image.
     const entries = await readdir(to, { recursive: true, withFileTypes: true })
     return entries
       .filter(entry => entry.isFile() && entry.name.endsWith('.json'))

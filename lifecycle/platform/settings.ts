@@ -15,7 +15,7 @@ export type EngineFactory = (place: {
   readonly landlock?: string | undefined
   readonly limits?: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
   readonly onWarning?: (warning: { readonly text: string; readonly fix: string }) => void
-  /** What runs the programs in it, if they are for another architecture than this machine's. */
+  /** The emulator for its programs, if they are for another architecture than this machine's. */
   readonly emulator?: Emulator | undefined
 }) => Engine
 
@@ -23,7 +23,7 @@ export type EngineFactory = (place: {
 export interface Settings extends StoreSettings {
   /** Makes the sandbox in which detect and build run. */
   readonly engine: EngineFactory
-  /** Finds what runs programs of another architecture, before anything is built for it: qemu, by default. */
+  /** Finds an emulator for another architecture, before a build for it: qemu, by default. */
   readonly findEmulator?: ((architecture: string) => Promise<Emulator>) | undefined
   /** Seconds (reproducible-builds.org/specs/source-date-epoch). */
   readonly sourceDateEpoch?: number
@@ -49,8 +49,8 @@ export function settings(env: Env): Settings {
 }
 
 /**
- * What runs the programs of an architecture here; undefined if the machine does.
- * @throws BaleError 'engine' if nothing does
+ * Finds the emulator for an architecture; undefined if the machine needs none.
+ * @throws BaleError 'engine' if there is no emulator
  */
 export async function emulatorFor(
   { findEmulator: find = findEmulator }: Settings,

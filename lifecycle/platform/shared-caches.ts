@@ -30,13 +30,13 @@ export function cacheLocations(options: {
   }
 }
 
-/** Directories with caches, which are no part of a source. */
+/** Directories with caches, which are not part of the source. */
 export function localDirs({ from, to }: CacheLocations): string[] {
   return [...from, ...to].flatMap(location => (location.type === 'local' ? [resolve(location.dir)] : []))
 }
 
 /**
- * Opens the caches. Those that must be written are tried at once, before anything is built.
+ * Opens the caches. Checks at once, before the build, whether required caches are writable.
  * @throws RequiredCacheError
  */
 export async function openShared(

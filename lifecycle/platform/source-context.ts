@@ -12,7 +12,7 @@ import { discard, runCommand } from '../stacks/run-command.ts'
 import type { Env } from '../stores/settings.ts'
 
 export interface ContextOptions {
-  /** An existing directory for what is fetched. */
+  /** An existing directory for the fetched source. */
   readonly workDir: string
   /** PATH, proxies, and GIT_USERNAME with GIT_PASSWORD, or GIT_TOKEN. */
   readonly environment: Env
@@ -21,14 +21,14 @@ export interface ContextOptions {
   readonly signal: AbortSignal
 }
 
-/** Where source comes from that is no directory: the forms that kaniko's `--context` has. */
+/** The scheme of a source that is not a directory, in the forms of kaniko's `--context`. */
 const scheme = /^([a-z0-9+]+):\/\//
 
 /**
  * The directory with the source. `dir://DIR` and a plain path are one; `tar://FILE`, `tar://stdin` and `zip://FILE` are unpacked,
- * `git://HOST/REPOSITORY[#REF][#COMMIT]` is fetched by https, `git+https://`, `git+http://`, `git+ssh://` and `git+file://` as
- * they say.
- * @throws BaleError 'arguments' for another form, or what cannot be had
+ * `git://HOST/REPOSITORY[#REF][#COMMIT]` is fetched by https, and `git+https://`, `git+http://`, `git+ssh://` and `git+file://` by
+ * the protocol that they name.
+ * @throws BaleError 'arguments' for another form, or unavailable source
  */
 export async function openContext(text: string, options: ContextOptions): Promise<string> {
   const [prefix = '', name] = scheme.exec(text) ?? []
@@ -104,7 +104,7 @@ async function unzipped(bytes: Readable): Promise<AsyncIterable<Uint8Array>> {
   })()
   if (start[0] !== 0x1f || start[1] !== 0x8b) return whole
   const gunzip = createGunzip()
-  pipeline(Readable.from(whole), gunzip, () => {}) // a failure ends the reading of gunzip
+  pipeline(Readable.from(whole), gunzip, () => {}) // the reader of gunzip gets the error
   return gunzip as AsyncIterable<Uint8Array>
 }
 
@@ -122,13 +122,13 @@ async function openGit(text: string, { workDir, environment, signal }: ContextOp
   const { GIT_TOKEN, GIT_USERNAME = GIT_TOKEN && 'token', GIT_PASSWORD = GIT_TOKEN } = environment
   const env = {
     ...environment,
-    GIT_TERMINAL_PROMPT: '0', // nobody is there to answer
+    GIT_TERMINAL_PROMPT: '0', // no user can answer a prompt
     GIT_ALLOW_PROTOCOL: 'https:http:ssh:file',
     GIT_SSH_COMMAND: environment['GIT_SSH_COMMAND'] ?? 'ssh -o BatchMode=yes',
     GIT_USERNAME,
     GIT_PASSWORD,
   }
-  // The shell that git starts reads the variables: no other process sees the password in an argument.
+  // The shell that git starts reads the variables, so no password is in an argument that other processes can see.
   const helper = '!f() { echo "username=$GIT_USERNAME"; echo "password=$GIT_PASSWORD"; }; f'
   const credentials = GIT_PASSWORD === undefined ? [] : ['-c', `credential.helper=${helper}`]
   const git = async (...args: string[]) => {

@@ -9,7 +9,7 @@ import { type ProjectDescriptor, parseProjectDescriptor } from '../spec/project-
 import { displayName, parseImageReference } from '../stores/transports.ts'
 
 /**
- * Which part of the source is left out: `no`, only the `entry` (files below a directory may stay), or the whole `subtree`.
+ * Decides what to leave out: nothing (`no`), only the `entry` (files below a directory may stay), or the whole `subtree`.
  * @param path from the root of the source
  */
 export type SourceFilter = (path: string, isDirectory: boolean) => 'no' | 'entry' | 'subtree'
@@ -21,7 +21,7 @@ export interface SourceSettings {
   readonly env: Readonly<Record<string, string>>
   /** project.toml, if there is one. */
   readonly project: ProjectDescriptor | undefined
-  /** `.git`, which is left out by default, is asked for: `!.git` in .dockerignore or in `exclude`, or `.git` in `include`. */
+  /** Whether the settings request `.git`, which is left out by default: `!.git` in .dockerignore or `exclude`, `.git` in `include`. */
   readonly keepsGit: boolean
 }
 
@@ -38,7 +38,7 @@ export interface SourceSettingsInput {
 }
 
 /**
- * Reads project.toml and, where that does not choose files, .dockerignore. Leaves out what this build writes: an image that
+ * Reads project.toml and, if that does not choose files, .dockerignore. Leaves out the outputs of this build: an image that
  * contains the last image grows with each build (S18).
  * @throws BaleError 'input' for a malformed file, 'arguments' for a destination that is the source itself
  */
@@ -130,7 +130,7 @@ async function ownOutputs({ dir, images, outputs, reporter }: SourceSettingsInpu
     if (reference.transport.isPath) await add(reference.location, displayName(reference))
   }
   for (const output of outputs) await add(output, 'its own files')
-  // The directory of an output may be there for it alone.
+  // A directory that contains nothing but outputs is left out, too.
   const parents = new Set([...left].flatMap(parentsOf))
   return path => (left.has(path) ? 'subtree' : parents.has(path) ? 'entry' : 'no')
 }

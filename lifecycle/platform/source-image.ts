@@ -14,30 +14,30 @@ import type { Settings } from './settings.ts'
 import type { SourceSettings } from './source-filter.ts'
 import { openWorkspace } from './workspace.ts'
 
-// Source on its way to where it is built: an image of one layer with the source as `/workspace`, beside the image that is made of it.
+// Transports source to a remote build: an image of one layer with the source as `/workspace`, in the repository of the app image.
 
 const imagePath = '/workspace'
-/** Tells such images from others, and each from all others: a manifest is deleted by its digest. */
+/** Marks source images, and makes each unique, since a manifest is deleted by its digest. */
 const annotation = 'io.bale.source'
 
 export interface SourceImage {
-  /** With its digest: what `bale source` is given. */
+  /** The reference with digest, for `bale source`. */
   readonly reference: string
-  /** Deletes it. A registry that refuses is warned of, with what is left there. */
+  /** Deletes the image. If the registry refuses, warns and names what stays there. */
   remove(reporter: Reporter): Promise<void>
 }
 
 export interface SourceImageInput {
   readonly dir: string
   readonly source: SourceSettings
-  /** The image that will be made: its repository takes the source. */
+  /** The app image, whose repository takes the source. */
   readonly beside: Reference
   readonly stores: Stores
   readonly settings: Settings
   readonly reporter: Reporter
 }
 
-/** Packs the source as a build here would take it, and pushes it. @throws BaleError; nothing is left then but blobs */
+/** Packs the files that a local build would use, and pushes them. @throws BaleError; then only blobs stay in the registry */
 export async function pushSource(input: SourceImageInput, signal: AbortSignal): Promise<SourceImage> {
   const { dir, source, beside, stores, settings, reporter } = input
   const { filter, keepsGit } = source
@@ -52,7 +52,7 @@ export async function pushSource(input: SourceImageInput, signal: AbortSignal): 
   const config = { os, architecture, rootfs: { type: 'layers', diff_ids: [] } } as const
   const image = makeImage(config, [layer], 'oci', { [annotation]: id })
   await store.putImage(image, [at.name], signal).catch(async (error: unknown) => {
-    // Stopped, perhaps, when the registry had it all.
+    // The push may have been stopped after the registry had stored the image.
     await remove?.(image.digest, AbortSignal.timeout(10_000)).catch(() => {})
     throw error
   })
@@ -82,18 +82,18 @@ async function removeSource(
 export interface UnpackSource {
   /** `docker://NAME@DIGEST` */
   readonly from: string
-  /** A directory that is not there yet. */
+  /** The target directory, which must not exist yet. */
   readonly to: string
   /**
-   * Deletes the image then: a build whose `bale` is killed leaves no source in the registry. Where that is refused, whoever
-   * pushed it says so.
+   * Deletes the image after unpacking, so that no source stays in the registry if `bale` is killed. If the registry refuses, the
+   * process that pushed it reports that.
    */
   readonly deleteImage: boolean
   readonly stores: Stores
   readonly settings: Settings
 }
 
-/** Puts the source of such an image into a directory. @throws BaleError 'input' for another image */
+/** Unpacks the source of a source image into a directory. @throws BaleError 'input' for another image */
 export async function unpackSource(input: UnpackSource, signal: AbortSignal): Promise<void> {
   const { from: text, to: dir, stores, settings, deleteImage } = input
   const { source, name } = await stores.source(text)

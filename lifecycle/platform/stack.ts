@@ -25,14 +25,14 @@ export interface InstalledStack {
   /** Unpacked, for the sandbox to mount read-only. */
   readonly buildRoot: string
   readonly buildConfig: ImageConfig
-  /** The user that buildpacks run as, and that owns what they make. */
+  /** The user that runs buildpacks and owns their files. */
   readonly user: { readonly uid: number; readonly gid: number }
   /** Its name in Bale's store. */
   readonly runImage: string
 }
 
 /**
- * The record beside the unpacked build image. It is written last, so that its presence means that everything else is
+ * The record beside the unpacked build image. It is written last, so its presence means that everything else is
  * complete.
  */
 interface StackRecord {
@@ -53,7 +53,7 @@ export interface StackInput {
   readonly onEvent?: (event: StackEvent) => void
 }
 
-/** The prefix of names of run images that were made on this machine and are in no registry. */
+/** The prefix of names for run images that were made on this machine and are in no registry. */
 export const madeHere = 'bale.local/stacks/'
 
 /** The name that the run image of a stack has in Bale's store. */
@@ -63,7 +63,7 @@ export function runImageName(stackDir: string): string {
 
 const workPrefix = '.work-'
 
-/** Returns the stack that was made earlier from the same stack.toml, or makes one, which takes about a minute. */
+/** Returns the existing stack of the same stack.toml, or makes it, which takes about a minute. */
 export async function ensureStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const key = await keyOf(input.stackDir)
   const dir = await installedDir(input)
@@ -75,7 +75,7 @@ export async function ensureStack(input: StackInput, signal: AbortSignal): Promi
   return installStack(input, signal)
 }
 
-/** Makes the stack anew, with the current packages. */
+/** Makes the stack again, with the current packages. */
 export async function installStack(input: StackInput, signal: AbortSignal): Promise<InstalledStack> {
   const { stackDir, settings, store, reporter } = input
   // Loaded only when needed: most builds find an existing stack.
@@ -126,7 +126,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
 }
 
 /**
- * Makes the run image of a stack if it is not there, or of another stack.toml, and nothing to build in.
+ * Makes only the run image of a stack, if it is missing or from another stack.toml.
  * @returns its name in Bale's store
  */
 export async function ensureRunImage(input: StackInput, signal: AbortSignal): Promise<string> {
@@ -160,8 +160,8 @@ export async function ensureRunImage(input: StackInput, signal: AbortSignal): Pr
 }
 
 /**
- * Gives a run image its name beside those for other platforms, which stay: all of a stack have one name, in apps too, so that the
- * image for a platform is the same wherever it is built.
+ * Adds a run image to the index of its stack, beside those for other platforms. All have one name, in apps too, so that the
+ * app image for a platform is the same on every machine.
  */
 export async function putForPlatform(
   image: Image,
@@ -177,7 +177,7 @@ export async function putForPlatform(
   await indexSink(store).putIndex(makeImageIndex(ordered), [name], signal)
 }
 
-/** What is damaged, or names what is, is made anew. */
+/** Treats damaged images as missing: they are made again. */
 async function imagesOf(name: string, store: ImageStore, signal: AbortSignal): Promise<readonly Image[]> {
   try {
     const index = await store.pullIndex(name, signal)
@@ -190,7 +190,7 @@ async function imagesOf(name: string, store: ImageStore, signal: AbortSignal): P
   }
 }
 
-/** The run image for an architecture; undefined if there is none, or it cannot be used. */
+/** The run image for an architecture; undefined if it is missing or unusable. */
 async function pullRunImage(
   store: ImageStore,
   name: string,
@@ -219,7 +219,7 @@ function fileSource(path: string): LayerSource {
   }
 }
 
-/** @throws BaleError 'filesystem' if another user could have written what is there (X44) */
+/** @throws BaleError 'filesystem' if another user could have written to the directory (X44) */
 async function installedDir({ settings: { dataDir }, stackDir, arch }: StackInput): Promise<string> {
   await ownDirectory(dataDir, 'XDG_DATA_HOME')
   const stacks = join(dataDir, 'stacks')
@@ -235,7 +235,7 @@ async function keyOf(stackDir: string): Promise<string> {
   return createHash('sha256').update(content).digest('hex')
 }
 
-/** A record with other paths than ours was not written by Bale (X44): the stack is made anew. */
+/** Bale did not write a record with other paths (X44): the stack is made again. */
 const recordSchema = v.looseObject({
   key: v.string(),
   id: v.string(),
@@ -247,7 +247,7 @@ const recordSchema = v.looseObject({
 async function readRecord(dir: string): Promise<StackRecord | undefined> {
   try {
     const parsed = v.safeParse(recordSchema, JSON.parse(await readFile(join(dir, 'stack.json'), 'utf8')))
-    // The rest is the config of an image that Bale made.
+    // The unchecked rest is the config of an image that Bale made.
     return parsed.success ? (parsed.output as unknown as StackRecord) : undefined
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return undefined

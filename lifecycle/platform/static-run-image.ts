@@ -14,7 +14,7 @@ import { needsNothing } from '../spec/run-image-needs.ts'
 import type { ImageStore } from '../stores/store.ts'
 
 export interface StaticRunImageInput {
-  /** Makes a run image without shell and C library if there is none yet, and gives its name in the store. */
+  /** Makes a run image without shell and C library if it is missing, and returns its name in the store. */
   readonly ensure: (signal: AbortSignal) => Promise<string>
   /** Bale's own store. */
   readonly store: Pick<ImageStore, 'pull'>
@@ -23,8 +23,8 @@ export interface StaticRunImageInput {
 }
 
 /**
- * Selects a run image without shell and C library for what needs neither: the buildpack says so, all that runs is its own, and what
- * there is to see agrees. Anything else keeps the run image of the build, and so does a stack that cannot be made here.
+ * Selects a run image without shell and C library for an application that needs neither: its buildpack says so, provides all
+ * processes, and its files agree. All other applications keep the build's run image, also if the stack cannot be made here.
  */
 export async function selectStaticRunImage(
   output: BuildOutput,
@@ -48,7 +48,7 @@ export async function selectStaticRunImage(
   }
 }
 
-/** Whether the output, which is hostile, says and shows that its processes are programs that need nothing besides. */
+/** Checks the hostile output: it must say and show that its processes are programs without dependencies. */
 async function needsNoRunImage({ layersDir, group }: BuildOutput): Promise<boolean> {
   const where = join(layersDir.host, 'config', 'metadata.toml')
   const content = await readUntrusted(where)
@@ -56,7 +56,7 @@ async function needsNoRunImage({ layersDir, group }: BuildOutput): Promise<boole
   const { labels, processes } = parseBuildMetadata(content, where)
   if (processes.length === 0 || !labels.some(l => l.key === needsNothing.key && l.value === needsNothing.value))
     return false
-  // A layer of another buildpack's may bring a program for launch, or what one reads.
+  // A layer of another buildpack may contain a program for launch, or its data.
   const owners = new Set(processes.map(({ buildpackId }) => buildpackId))
   const [owner] = owners
   if (owner === undefined || owners.size > 1) return false
@@ -72,7 +72,7 @@ async function needsNoRunImage({ layersDir, group }: BuildOutput): Promise<boole
     const program = command[0] ?? ''
     const layer = layers.find(({ dir }) => program.startsWith(`${dir}/`))
     if (!direct || layer === undefined) return false
-    // The bytes of a layer that is taken from the previous image are not here; the buildpack knows them.
+    // A layer reused from the previous image has no files here; the buildpack vouches for it.
     const file = join(layersDir.host, program.slice(layersDir.image.length))
     if (layer.exists && !(await isStaticProgram(file))) return false
   }
@@ -82,7 +82,7 @@ async function needsNoRunImage({ layersDir, group }: BuildOutput): Promise<boole
 /** The segment that names a program's interpreter (System V ABI, "Program Header"). */
 const interpreterSegment = 3
 
-/** Whether a file is an ELF program of 64 bits that is started without a dynamic linker. */
+/** Returns whether a file is a 64-bit ELF program that starts without a dynamic linker. */
 async function isStaticProgram(path: string): Promise<boolean> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const file = await open(path, flags).catch((error: unknown) => {

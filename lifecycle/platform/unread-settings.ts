@@ -5,10 +5,10 @@ import type { BuildSecret } from '../phases/secrets.ts'
 import type { GroupElement } from '../spec/types.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 
-/** The beginnings by which buildpacks of all makers tell their settings from other variables. */
+/** The common prefixes of buildpack settings, from several vendors. */
 const prefixed = /^(?:BP|BPE|GOOGLE|RAILPACK)_/
 
-/** Settings of other builders that cannot be read here, and what does the same. */
+/** Settings of other builders that Bale does not read, and their equivalents. */
 const waysOut = new Map(
   Object.entries({
     RAILPACK_PACKAGES:
@@ -31,9 +31,9 @@ const waysOut = new Map(
 )
 
 /**
- * Says which settings and bindings of the user nothing in this build reads: those of another builder, or misspelt ones. A buildpack of
- * Bale's has the names that it reads in settings.json (scripts/bundle.mjs). With one in the group that does not say, nothing is
- * known.
+ * Warns about settings and bindings of the user that no buildpack in this build reads: misspelt, or for another builder. Each of
+ * Bale's buildpacks lists the names that it reads in settings.json (scripts/bundle.mjs). If a buildpack in the group has no list,
+ * there is no warning.
  */
 export async function sayUnreadSettings(
   env: Readonly<Record<string, string>>,
@@ -43,7 +43,7 @@ export async function sayUnreadSettings(
   secrets: readonly Pick<BuildSecret, 'id' | 'type'>[] = [],
 ): Promise<void> {
   const settings = Object.keys(env).filter(name => prefixed.test(name))
-  // Without a type of its own, a secret may be for a script of the application.
+  // A secret without an explicit type may be for a script of the application.
   const bindings = secrets.filter(({ id, type }) => type !== id)
   if (settings.length + bindings.length === 0) return
   const known = new Set<string>()

@@ -20,7 +20,7 @@ export interface Workspace extends AsyncDisposable {
   readonly cnb: string
   /** Where buildpacks and the image have the layers and the app. */
   readonly imagePaths: { readonly layers: string; readonly app: string }
-  /** In a container, where nothing is shown in another place: HOME and TMPDIR of buildpacks. */
+  /** HOME and TMPDIR of buildpacks in a container, where nothing can be mounted at other paths. */
   readonly own?: { readonly home: string; readonly tmp: string } | undefined
 }
 
@@ -32,12 +32,12 @@ export const paths = {
   buildpacks: '/cnb/buildpacks',
 } as const
 
-/** What a sandbox or every image has there, with all that is below. */
+/** Directories that a sandbox or every image uses, with everything below. */
 const taken = [
   ...['/cnb', '/layers', '/platform', '/lifecycle', '/proc', '/dev', '/sys', '/tmp', '/var/tmp', '/run', '/home/cnb'],
   ...['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/etc', '/boot', '/usr/bin', '/usr/sbin', '/usr/lib'],
 ]
-/** Other directories that are not an application's alone. */
+/** Other directories that are not reserved for an application. */
 const shared = [
   '/',
   '/home',
@@ -54,8 +54,8 @@ const shared = [
 ]
 
 /**
- * Where the application is in a build and in the image, if not in /workspace.
- * @throws BaleError 'arguments' for a relative path, one that is not in its plain form, and one that is not the application's alone
+ * Checks the path of the application in a build and in the image, if it is not /workspace.
+ * @throws BaleError 'arguments' for a relative path, a path that is not normalised, and one that is not the application's alone
  */
 export function requireAppPath(path: string): string {
   const where = `--workspace ${JSON.stringify(path)}`

@@ -10,8 +10,8 @@ import { ownDirectory } from '../../files/own-directory.ts'
 import { unpackedLayersDir } from './unpacked-layers.ts'
 
 /**
- * Unpacks a .tgz or .tar of a buildpack's directory into the cache, once for each content. An archive with one directory at the
- * top, as from a forge, means that directory.
+ * Unpacks a .tgz or .tar of a buildpack's directory into the cache, once for each content. If the archive has a single directory at the
+ * top, as archives of git hosts do, that directory is used.
  * @returns the directory with buildpack.toml
  */
 export async function unpackArchive(path: string, cacheDir: string, signal: AbortSignal): Promise<string> {

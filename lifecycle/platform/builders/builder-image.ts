@@ -15,16 +15,16 @@ import { parseRun, parseStack } from '../../spec/run.ts'
 import type { BuildpackDescriptor, Order, RunDocument } from '../../spec/types.ts'
 import { LayeredFiles } from './layered-files.ts'
 
-/** What a builder image says by labels and variables: known before any layer is read. */
+/** The data in labels and variables of a builder image, available before any layer is read. */
 export interface BuilderImage {
   readonly image: Image
   readonly metadata: BuilderMetadata
   readonly user: { readonly uid: number; readonly gid: number }
 }
 
-/** What its files say. */
+/** The data in the files of a builder image. */
 export interface BuilderContents {
-  /** Those in /cnb/buildpacks. */
+  /** The buildpacks in /cnb/buildpacks. */
   readonly buildpacks: readonly BuildpackDescriptor[]
   readonly order: Order
   readonly runImages: RunDocument['images']
@@ -33,7 +33,7 @@ export interface BuilderContents {
 /**
  * Reads the labels and the user of a builder image (platform.md, "Builder Image").
  * @param name for messages
- * @throws BaleError 'input' for an image that is no builder
+ * @throws BaleError 'input' for an image that is not a builder
  */
 export function readBuilderImage(image: Image, name: string): BuilderImage {
   const label = labelOf(image.config, builderLabels.metadata)
@@ -115,7 +115,7 @@ async function readBuildpacks(files: LayeredFiles): Promise<BuildpackDescriptor[
       const content = await files.read(path)
       if (content === undefined) continue
       const descriptor = parseBuildpack(content, `/${path}`)
-      // A directory of another name is reached by no order.
+      // No order can refer to a directory with another name.
       if (escapeId(descriptor.id) === id && descriptor.version === version) found.push(descriptor)
     }
   }

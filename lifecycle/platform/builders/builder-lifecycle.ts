@@ -15,11 +15,11 @@ import type { BuilderLifecycle } from './make-builder.ts'
 import { nodeEntries, root } from './module-layer.ts'
 import { nodeRuntime } from './node-runtime.ts'
 
-/** What the dispatcher can be called as (distribution/dispatcher); `node` is for buildpacks. */
+/** The names under which the dispatcher runs (distribution/dispatcher); `node` is for buildpacks. */
 const phaseNames = ['analyzer', 'builder', 'creator', 'detector', 'exporter', 'extender', 'rebaser', 'restorer', 'node']
 
 /**
- * Bale's own lifecycle as /cnb/lifecycle: its phases with the Node that runs this program. It needs nothing of the image.
+ * Bale's own lifecycle as /cnb/lifecycle: its phases with the Node that runs this program. It needs no files of the image.
  * @throws BaleError for another architecture than this machine's
  */
 export async function ownLifecycle(distribution: Distribution, platform: Platform): Promise<BuilderLifecycle> {
@@ -56,7 +56,7 @@ export async function ownLifecycle(distribution: Distribution, platform: Platfor
 
 /**
  * A lifecycle tarball: lifecycle.toml, and binaries in lifecycle/ (buildpacks RFC 0049).
- * @throws BaleError 'input' for an archive that is none
+ * @throws BaleError 'input' for an invalid archive
  */
 export async function packedLifecycle(
   path: string,

@@ -29,7 +29,7 @@ export interface CreateBuilderInput {
   readonly config: string
   readonly publish?: boolean | undefined
   readonly pullPolicy?: PullPolicy | undefined
-  /** What the builder calls its run image, in place of the one in builder.toml. */
+  /** The name of the run image in the builder, in place of the one in builder.toml. */
   readonly runImage?: string | undefined
   /** In place of those in builder.toml; this machine's by default. Several make an index. */
   readonly targets?: readonly Platform[] | undefined
@@ -41,8 +41,8 @@ export interface CreateBuilderInput {
 }
 
 /**
- * Makes a builder image of a builder.toml. The same inputs give the same image.
- * @throws BaleError for a builder.toml that cannot be used, saying where
+ * Makes a builder image from a builder.toml. The same inputs give the same image.
+ * @throws BaleError for an unusable builder.toml, with the place of the error
  */
 export async function createBuilder(input: CreateBuilderInput, signal: AbortSignal): Promise<void> {
   const { stores, settings, targets } = input
@@ -67,7 +67,7 @@ export async function createBuilder(input: CreateBuilderInput, signal: AbortSign
   }
 }
 
-/** Puts one image, or an index of several, in all places. */
+/** Stores one image, or an index of several, at all destinations. */
 export async function publishPlans(
   plans: readonly ImagePlan[],
   destinations: readonly Destination[],
@@ -130,7 +130,7 @@ function runImageOf(builder: Builder, { runImage }: CreateBuilderInput): RunDocu
   })
 }
 
-/** The build image: one of a registry or another place, or that of a stack. */
+/** Returns the build image, from a registry or another store, or of a stack. */
 async function baseOf(
   platform: Platform,
   { buildImage, stackDir, file }: Builder,
@@ -154,7 +154,7 @@ async function baseOf(
   return { layers: image.layers, config: image.config }
 }
 
-/** A stack's build image, made anew: that which this machine builds in has lost its owners. */
+/** Makes a stack's build image again: the unpacked one for builds on this machine has lost the owners of its files. */
 async function stackBase(
   stackDir: string,
   platform: Platform,

@@ -21,7 +21,7 @@ import { pullBuilder } from './pull-builder.ts'
 import { nodeRuntime } from './node-runtime.ts'
 import { unpackedLayers } from './unpacked-layers.ts'
 
-/** Image extensions are the phase binaries' alone: they install as root, which a build on this machine is not. */
+/** Only the phase binaries support image extensions: those install as root, but a build on this machine does not run as root. */
 export function withoutExtensions(order: Order, name: string, reporter: Reporter): Order {
   if (order.extensions.length > 0)
     reporter.event({
@@ -32,7 +32,7 @@ export function withoutExtensions(order: Order, name: string, reporter: Reporter
   return { ...order, extensions: [] }
 }
 
-/** Whose detector and builder run in a builder image: Bale's, mounted in, or those that it carries. */
+/** The lifecycle whose detector and builder run in a builder image: Bale's, which is mounted, or the image's own. */
 export type LifecycleChoice = 'bale' | 'builder'
 
 export interface ImageEnvironmentInput {
@@ -47,9 +47,9 @@ export interface ImageEnvironmentInput {
 }
 
 /**
- * Opens the environment that a builder image provides: its layers, unpacked and laid over each other, and what it says of order,
+ * Opens the environment that a builder image provides: its layers, unpacked and overlaid, and its order,
  * buildpacks, user and run images.
- * @throws BaleError 'input' for an image that cannot be used, saying why
+ * @throws BaleError 'input' for an unusable image, with the reason
  */
 export async function imageEnvironment(input: ImageEnvironmentInput, signal: AbortSignal): Promise<BuildEnvironment> {
   const { builder: name, settings, reporter, distribution } = input
@@ -87,7 +87,7 @@ export interface BuildImageInput {
   readonly reporter: Reporter
 }
 
-/** Opens the environment of a builder.toml on a build image: its layers, and the buildpacks of the builder mounted in. */
+/** Opens the environment of a builder.toml on a build image: its layers, and the builder's buildpacks as mounts. */
 export async function buildImageEnvironment(input: BuildImageInput, signal: AbortSignal): Promise<BuildEnvironment> {
   const { builder, distribution, settings, stores, pullPolicy, reporter } = input
   const { platform } = settings

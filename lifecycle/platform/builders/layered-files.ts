@@ -4,7 +4,7 @@ import { BaleError, isErrno } from '../../errors.ts'
 import { readUntrusted } from '../../files/read.ts'
 
 /**
- * Reads files of an image whose layers are unpacked side by side, as they would be seen laid over each other. The image may be
+ * Reads files of an image whose layers are unpacked side by side, as if they were overlaid. The image may be
  * hostile: no link is followed, since it would lead to files of this machine (X23).
  */
 export class LayeredFiles {
@@ -26,7 +26,7 @@ export class LayeredFiles {
     const names = new Map<string, boolean>()
     for (const layer of this.#layers.toReversed()) {
       const kind = await kindAt(layer, path)
-      if (kind === 'other') break // it hides what is below
+      if (kind === 'other') break // it hides the lower layers
       if (kind === 'nothing') continue
       for (const entry of await readdir(join(layer, path), { withFileTypes: true }))
         if (!names.has(entry.name)) names.set(entry.name, entry.isDirectory())
@@ -34,7 +34,7 @@ export class LayeredFiles {
     return [...names].flatMap(([name, isDirectory]) => (isDirectory ? [name] : [])).sort()
   }
 
-  /** The path on this machine of the directory that the topmost layer has there; undefined if it has none, or a link. */
+  /** The path on this machine of the directory in the topmost layer; undefined if the path does not exist or is a link. */
   async findDirectory(path: string): Promise<string | undefined> {
     const layer = await this.#topmost(path)
     return layer !== undefined && (await kindAt(layer, path)) === 'directory' ? join(layer, path) : undefined
@@ -46,7 +46,7 @@ export class LayeredFiles {
   }
 }
 
-/** What a layer has at a path. A link on the way there is an error. */
+/** Returns what a path of a layer is. A link in a parent directory is an error. */
 async function kindAt(layer: string, path: string): Promise<'nothing' | 'directory' | 'other'> {
   let at = layer
   const names = path.split('/')

@@ -20,10 +20,10 @@ export interface BuilderParts {
   readonly buildConfig: readonly BuildConfigVariable[]
   /** The build image. */
   readonly base: { readonly layers: readonly (Layer | LayerSource)[]; readonly config: ImageConfig }
-  /** Its name for the platform that will use the builder, as `run.toml` and labels have it. */
+  /** The names of the run image, in the format of `run.toml` and labels. */
   readonly runImage: RunDocument['images'][number]
   readonly lifecycle: BuilderLifecycle
-  /** Directories besides /layers and /workspace that builds write to. With them, all of these are for any user. */
+  /** Directories besides /layers and /workspace that builds write to. If there are any, all of them are writable for every user. */
   readonly writable?: readonly string[]
   /** Layers on top of all others. */
   readonly top?: readonly LayerSource[]
@@ -32,18 +32,18 @@ export interface BuilderParts {
 export interface BuilderLifecycle {
   /** /cnb/lifecycle */
   readonly layer: LayerSource
-  /** `version`, `api` and `apis`, as lifecycle.toml and labels have them. */
+  /** `version`, `api` and `apis`, in the format of lifecycle.toml and labels. */
   readonly metadata: Metadata
-  /** Node for buildpacks that need it, in /cnb/node, with a lifecycle that brings none. */
+  /** Node for buildpacks that need it, in /cnb/node, if the lifecycle does not include Node. */
   readonly node?: Files | undefined
 }
 
-/** The date of all that Bale makes: see SOURCE_DATE_EPOCH for another. */
+/** The creation date of all images that Bale makes. SOURCE_DATE_EPOCH sets another one. */
 export const created = '1980-01-01T00:00:01Z'
 
 /**
- * The image that platforms build in: a build image, the lifecycle, the buildpacks and what to do with them (platform.md,
- * "Builder Image"; distribution.md). Labels are pack's, since platforms read them.
+ * Plans the image that platforms build in: a build image, the lifecycle, the buildpacks and their order (platform.md,
+ * "Builder Image"; distribution.md). It has pack's labels, since platforms read them.
  */
 export function makeBuilder(parts: BuilderParts): ImagePlan {
   const { base, lifecycle } = parts
@@ -72,10 +72,10 @@ export function makeBuilder(parts: BuilderParts): ImagePlan {
   }
 }
 
-/** Who owns what: platform.md, "Builder Image", and what phases running as the CNB user have to write to. */
+/** The directories of platform.md, "Builder Image", with their owners, and those that phases write to as the CNB user. */
 function directories(config: ImageConfig, writable: readonly string[] = []): LayerSource {
   const user = { uid: Number(envOf(config, 'CNB_USER_ID')), gid: Number(envOf(config, 'CNB_GROUP_ID')) }
-  // Platforms that assign user ids, as OpenShift does, do not say which.
+  // Platforms that assign user ids, such as OpenShift, do not announce them.
   const mode = writable.length > 0 ? 0o777 : 0o755
   const fixed = ['/cnb', '/cnb/build-config', '/cnb/build-config/env', '/cnb/buildpacks', '/cnb/extensions']
   const entries: LayerEntry[] = [
@@ -112,7 +112,7 @@ function settings({ order, runImage, buildConfig }: BuilderParts): LayerSource {
   ])
 }
 
-/** Extensions are optional without saying so. */
+/** Extensions are always optional, so the order does not say it. */
 const extensionsOrder = ({ extensions }: Order) =>
   orderOf(extensions.map(group => group.map(element => ({ ...element, optional: false }))))
 
@@ -138,7 +138,7 @@ function labels(parts: BuilderParts, layers: readonly Layer[]): Record<string, s
     [builderLabels.metadata]: JSON.stringify(metadata),
     [builderLabels.layers]: JSON.stringify(buildpackLayersLabel(buildpacks, layers)),
     [builderLabels.order]: JSON.stringify(orderOf(order.groups)),
-    // Where it is missing, Tekton's task takes the builder for one with image extensions.
+    // Without this label, Tekton's task assumes that the builder has image extensions.
     [builderLabels.extensionLayers]: JSON.stringify(buildpackLayersLabel(extensions, layers.slice(buildpacks.length))),
     ...(order.extensions.length > 0 && { [builderLabels.orderExtensions]: JSON.stringify(extensionsOrder(order)) }),
   }

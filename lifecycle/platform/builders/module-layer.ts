@@ -14,9 +14,9 @@ export const root = { uid: 0, gid: 0 }
 export type LocalModule = BuildpackModule & { readonly dir: string }
 
 /**
- * The layer of a buildpack or an image extension, as builders and packages have it: `/cnb/buildpacks/<id>/<version>`, or below
+ * Makes the layer of a buildpack or an image extension, for builders and packages: `/cnb/buildpacks/<id>/<version>`, or below
  * `/cnb/extensions` (platform.md, "Buildpacks Directory Layout", "Image Extensions Directory Layout"). It depends on names and contents alone, not on the umask or owner of the checkout.
- * @param node puts Node into the buildpack, in `node/`, for lifecycles that bring none
+ * @param node puts Node into the buildpack, in `node/`, for lifecycles without Node
  */
 export function moduleLayer({ kind, descriptor: { id, version }, dir }: LocalModule, node?: Files): LayerSource {
   const parent = `/cnb/${kind ?? 'buildpack'}s/${escapeId(id)}`
@@ -44,7 +44,7 @@ export function modeOf(name: string): number {
 export const needsNode = ({ dir }: LocalModule): boolean =>
   existsSync(join(dir, 'main.cjs')) && existsSync(join(dir, 'bin', 'main'))
 
-/** A directory with all below it, readable for all and writable for none but root, whatever the umask of the checkout was. */
+/** A directory tree that everyone can read and only root can write, regardless of the checkout's umask. */
 export function* tree(hostPath: string, imagePath: string): Generator<LayerEntry> {
   yield { kind: 'directory', imagePath, mode: 0o755, ...root }
   const entries = readdirSync(hostPath, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -66,7 +66,7 @@ export function* tree(hostPath: string, imagePath: string): Generator<LayerEntry
   }
 }
 
-/** An order as labels and order.toml have it. */
+/** Converts an order to the format of labels and order.toml. */
 export const orderOf = (groups: readonly (readonly OrderElement[])[]) =>
   groups.map(group => ({
     group: group.map(({ id, version, optional }) => ({ id, version, ...(optional && { optional }) })),
@@ -77,7 +77,7 @@ const targetOf = ({ distros, ...platform }: BuildpackTarget) => ({
   ...(distros.length > 0 && { distros }),
 })
 
-/** `io.buildpacks.buildpack.layers`, or the same of extensions. @param layers those of the modules, in their order */
+/** `io.buildpacks.buildpack.layers`, or the same of extensions. @param layers the layers of the modules, in the same order */
 export function buildpackLayersLabel(
   descriptors: readonly BuildpackDescriptor[],
   layers: readonly Layer[],

@@ -38,7 +38,7 @@ export const describeKind = (kind: ModuleKind): string => (kind === 'buildpack' 
 export const nameOf = ({ id, version }: { readonly id: string; readonly version: string }): string => `${id}@${version}`
 
 /**
- * The one of an id, and of a version if one is named.
+ * Finds the module with an id, and with a version if one is given.
  * @throws BaleError 'input' if there is none, or several
  */
 export function findModule(

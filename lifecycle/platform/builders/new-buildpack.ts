@@ -11,7 +11,7 @@ export interface NewExtensionInput {
   readonly id: string
   readonly api: string
   readonly version: string
-  /** The directory to make; named after the id in the working directory by default. */
+  /** The directory to create; by default in the working directory and named after the id. */
   readonly path?: string | undefined
 }
 
@@ -89,7 +89,7 @@ export async function newExtension({ id, api, version, path }: NewExtensionInput
   })
 }
 
-/** Since Buildpack API 0.9, command is a list, and no process is run by a shell. */
+/** Since Buildpack API 0.9, command is a list, and no process runs in a shell. */
 const hasCommandLists = (api: string): boolean => Number(api.split('.')[1]) >= 9
 
 const typescriptFiles = (nodeStarter: string): Files => ({

@@ -7,7 +7,7 @@ import type { Distribution } from '../distribution.ts'
 export type Files = Readonly<Record<string, string>>
 
 /**
- * Node with its own loader and libraries, for images that have none of them, or others: those that this process runs with.
+ * This process's Node with its own loader and libraries, for images without them or with different ones.
  * `node` starts it (distribution/dispatcher). All of the files must be in one folder.
  * @throws BaleError if this process does not run on a Node that is linked with its libraries dynamically
  */
@@ -21,7 +21,7 @@ export function nodeRuntime({ root, node }: Distribution): Files {
   return { node: dispatcher, 'start.cjs': join(root, 'runtime', 'start.cjs'), nodejs: node, ...ownLibraries(root) }
 }
 
-/** By the names under which programs ask for them (ld.so(8)); of them, only files can be given on. */
+/** Lists the loaded libraries by the names that programs look up (ld.so(8)). Only libraries in files can be copied. */
 function ownLibraries(root: string): Files {
   const report = process.report.getReport() as { readonly sharedObjects?: readonly string[] }
   const paths = (report.sharedObjects ?? []).filter(path => path.startsWith('/') && !path.endsWith('.node'))
@@ -33,7 +33,7 @@ function ownLibraries(root: string): Files {
   })
 }
 
-/** A loader that runs may be one that nobody but its owner can read: distribution/cli.ts puts a copy of it beside the dispatcher. */
+/** The running loader may be readable only for its owner. Then its copy beside the dispatcher is used (distribution/cli.ts). */
 function readable(path: string, root: string): string {
   const copy = join(root, 'runtime', basename(path))
   return existsSync(copy) ? copy : realpathSync(path)

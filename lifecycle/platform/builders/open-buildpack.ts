@@ -22,9 +22,9 @@ export interface OpenBuildpackInput {
   readonly settings: Settings
   readonly stores: Stores
   readonly reporter: Reporter
-  /** The buildpacks of Bale's own distribution, complete, by their directory. */
+  /** The directory of the complete buildpacks in Bale's own distribution. */
   readonly bundled: string
-  /** What `urn:cnb:builder:` and `id@version` mean. */
+  /** The buildpacks that `urn:cnb:builder:` and `id@version` refer to. */
   readonly builder: readonly BuildpackModule[]
   /** Relative paths are relative to it. */
   readonly base: string
@@ -32,11 +32,11 @@ export interface OpenBuildpackInput {
   readonly kind?: ModuleKind
 }
 
-/** A buildpack with all that it depends on. The first one is the one that was named. */
+/** A buildpack and its dependencies. The first is the requested buildpack. */
 export type OpenedBuildpack = readonly [BuildpackModule, ...BuildpackModule[]]
 
 /**
- * Opens a buildpack as pack names it: `urn:cnb:builder:ID[@VERSION]` or ID[@VERSION] for one of the builder, a directory, a
+ * Opens a buildpack in pack's notation: `urn:cnb:builder:ID[@VERSION]` or ID[@VERSION] for one in the builder, a directory, a
  * .cnb file or .tgz archive, `docker://IMAGE` or an image in any transport.
  * @param where for messages: the option or the file that names it
  * @throws BaleError 'arguments' or 'input'
@@ -79,7 +79,7 @@ function namedInBuilder(text: string, where: string, { builder, kind }: OpenBuil
   return findModule(builder, id, version, where, kind)
 }
 
-/** A directory, whose package.toml names what a composite one depends on. */
+/** Opens a directory. For a composite buildpack, package.toml names the dependencies. */
 async function fromDirectory(
   dir: string,
   where: string,
@@ -126,8 +126,8 @@ export function parsePackage(content: Uint8Array | string, where: string) {
 }
 
 /**
- * A buildpack written with Bale's SDK is run from a bundle, `main.cjs`. A source directory has none: then Bale's own buildpacks
- * are taken from the distribution, which has the same in its complete form.
+ * Returns the complete form of a buildpack. A buildpack written with Bale's SDK runs from a bundle, `main.cjs`. Source directories
+ * have none, so Bale's own buildpacks are taken from the distribution, which has the bundles.
  * @throws BaleError 'input' for other buildpacks
  */
 export async function complete(
@@ -138,7 +138,7 @@ export async function complete(
   const has = async (name: string): Promise<boolean> =>
     (await lstat(join(dir, name)).catch(() => undefined)) !== undefined
   if (!(await has('main.ts')) || (await has('main.cjs'))) return module
-  // A checkout has its bundles in dist/bale; they are made anew when a source is newer.
+  // A checkout has its bundles in dist/bale; they are rebuilt if a source is newer.
   const own = join(bundled, dir.split('/').at(-1) ?? '')
   if (dir === resolve(bundled, '../../../buildpacks', own.slice(bundled.length + 1))) {
     const made = await readModule(own, dir)
@@ -150,7 +150,7 @@ export async function complete(
   })
 }
 
-/** A .cnb file is an OCI archive of a package; else it is an archive of a buildpack's directory. */
+/** Opens a .cnb file, which is an OCI archive of a package, or another archive, which has a buildpack's directory. */
 async function fromFile(
   path: string,
   where: string,
@@ -178,7 +178,7 @@ async function fromImage(
 
 /**
  * The buildpacks of a package image (extensions/buildpackage.md).
- * @throws BaleError 'input' for an image that is none, or one for another platform
+ * @throws BaleError 'input' for an image that is not a package, or is for another platform
  */
 async function readPackage(
   image: Image,

@@ -33,7 +33,7 @@ export interface PackageInput {
   readonly publish?: boolean | undefined
   readonly targets?: readonly Platform[] | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
-  /** Leaves Node out of buildpacks that need it: the package is for builders whose lifecycle brings it. */
+  /** Leaves Node out of buildpacks that need it: the package is for builders whose lifecycle includes Node. */
   readonly withoutNode?: boolean | undefined
   readonly settings: Settings
   readonly stores: Stores
@@ -44,7 +44,7 @@ export interface PackageInput {
 /**
  * Makes a package: an image with a layer for the buildpack and for each that it depends on (extensions/buildpackage.md), or for
  * an image extension. A .cnb file is an OCI archive of it.
- * @throws BaleError for a buildpack that is not complete, or whose dependencies are not all there
+ * @throws BaleError for an incomplete buildpack, or missing dependencies
  */
 export async function packageModule(input: PackageInput, signal: AbortSignal): Promise<void> {
   const { stores, format, name, publish, settings } = input
@@ -95,7 +95,7 @@ async function openModules(
   return { modules: modules as unknown as Modules, targets: description.targets }
 }
 
-/** A composite's order may name only what is in the package. */
+/** The order of a composite buildpack may name only buildpacks in the package. */
 function requireComplete(modules: Modules): void {
   const has = ({ id, version }: OrderElement): boolean =>
     modules.some(({ descriptor: d }) => d.id === id && (version === '' || d.version === version))
@@ -143,7 +143,7 @@ function planFor(platform: Platform, modules: Modules, input: PackageInput): Ima
   }
 }
 
-/** A directory may have the files for each platform in `<os>/<arch>`, beside buildpack.toml, as pack has it. */
+/** A directory may have the files for each platform in `<os>/<arch>`, beside buildpack.toml, as in pack. */
 function forPlatform(module: LocalModule, { os, architecture, variant }: Platform): LocalModule {
   const own = [join(module.dir, os, architecture, variant ?? ''), join(module.dir, os, architecture)].find(dir =>
     existsSync(join(dir, `${module.kind ?? 'buildpack'}.toml`)),

@@ -6,7 +6,7 @@ import { formatToml } from '../../spec/toml.ts'
 import { type BuildpackModule, readModule } from './module.ts'
 import type { BuildpackChoice, BuildpackSelection } from './selection.ts'
 
-/** What the user gives on the command line, or a program as options. */
+/** The buildpacks from the command line, or from a program's options. */
 export interface GivenBuildpacks {
   readonly buildpacks?: readonly string[] | undefined
   readonly preBuildpacks?: readonly string[] | undefined
@@ -16,7 +16,7 @@ export interface GivenBuildpacks {
 /** Makes a buildpack of a script in project.toml. */
 export type OpenScript = (buildpack: ProjectBuildpack) => Promise<BuildpackModule>
 
-/** The buildpacks that a build chooses: those that the user gives, and for each list that is not given, those of project.toml. */
+/** Returns the buildpacks of a build: each list from the user or, if absent, from project.toml. */
 export async function selectionOf(
   given: GivenBuildpacks,
   project: ProjectDescriptor | undefined,

@@ -11,8 +11,8 @@ export interface PullInput {
 }
 
 /**
- * The builder image of that name.
- * @throws BaleError 'arguments' if there is none, 'input' if it is none
+ * Opens the builder image with a name.
+ * @throws BaleError 'arguments' if there is no such image, 'input' if the image is not a builder
  */
 export async function pullBuilder(name: string, input: PullInput, signal: AbortSignal): Promise<BuilderImage> {
   const at = await locate(input.stores, name, input.platform, input.pullPolicy, signal)

@@ -10,7 +10,7 @@ import { type BuildpackModule, findModule, readModule } from './module.ts'
 import { type GivenBuildpacks, type OpenScript, selectionOf } from './project-selection.ts'
 import { type BuildpackChoice, type BuildpackSelection, withSelection } from './selection.ts'
 
-// In a pod, the image that it runs is the builder: a build chooses among the buildpacks of that image, and brings none.
+// In a pod, the running image is the builder: a build can only choose among the buildpacks of that image.
 
 const ofBuilder = /^(?:urn:cnb:builder|from=builder)(?::(.+))?$/
 const idAndVersion = /^[A-Za-z0-9][A-Za-z0-9./_-]*(?:@[\w.+-]+)?$/
@@ -18,7 +18,7 @@ const isFile = /\.(cnb|tgz|tar\.gz|tar)$/
 
 /**
  * What a build chooses among the buildpacks of its builder image: URIs are `from=builder` or ID[@VERSION].
- * @throws BaleError 'input' for what is a directory, a file, an image or a script
+ * @throws BaleError 'input' for a directory, a file, an image or a script
  */
 export async function selectionInImage(
   given: GivenBuildpacks,
@@ -58,7 +58,7 @@ export interface ImageOrder {
 }
 
 /**
- * The order of the builder image around us, with a selection.
+ * Returns the order of the builder image that this process runs in, changed by a selection.
  * @throws BaleError 'input' for a buildpack that the image does not have
  */
 export async function orderInImage(

@@ -5,12 +5,12 @@ import type { OpenedBuildpack } from './open-buildpack.ts'
 
 /** A buildpack that a user or a project adds to those of the builder. */
 export interface BuildpackChoice {
-  /** As for `openBuildpack`; or `from=builder`: the builder's own order. */
+  /** A URI for `openBuildpack`, or `from=builder`: the builder's own order. */
   readonly uri: string
-  /** What names it, for messages: `--buildpack`, `project.toml`. */
+  /** Where the user names the buildpack, for messages: `--buildpack`, `project.toml`. */
   readonly where: string
   readonly optional?: boolean
-  /** Opened already: a script of project.toml. */
+  /** Set for a script of project.toml, which is already open. */
   readonly module?: BuildpackModule
 }
 
@@ -28,12 +28,12 @@ interface Contents {
   readonly order: Order
 }
 
-/** Opens the buildpack of a URI. @param where what names it, for messages */
+/** Opens the buildpack of a URI. @param where where the user names it, for messages */
 export type OpenChoice = (uri: string, where: string, signal: AbortSignal) => Promise<OpenedBuildpack>
 
 /**
- * The builder's buildpacks and order with those that a build chooses.
- * @throws BaleError for a buildpack that cannot be opened, or is there twice with other contents
+ * Adds the buildpacks that a build chooses to the builder's buildpacks and order.
+ * @throws BaleError for a buildpack that cannot be opened, or that is given twice with different contents
  */
 export async function withSelection(
   { buildpacks, order }: Contents,
@@ -45,7 +45,7 @@ export async function withSelection(
   const open = async (choice: BuildpackChoice): Promise<OrderElement> => {
     const { uri, where, module, optional = false } = choice
     const opened: OpenedBuildpack = module === undefined ? await openUri(uri, where, signal) : [module]
-    // What the user names stands in for the builder's own buildpack of that name.
+    // The user's buildpack replaces the builder's own buildpack of the same name.
     for (const each of opened) if (each.dir !== undefined) known.set(nameOf(each.descriptor), each)
     const { id, version } = opened[0].descriptor
     return { id, version, optional }

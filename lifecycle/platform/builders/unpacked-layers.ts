@@ -13,7 +13,7 @@ import { ownDirectory } from '../../files/own-directory.ts'
 export interface UnpackInput {
   readonly cacheDir: string
   readonly reporter: Reporter
-  /** One directory with all layers, where they cannot be laid over each other. */
+  /** Unpacks all layers into one directory, for machines that cannot overlay them. */
   readonly flat?: boolean
 }
 
@@ -21,10 +21,10 @@ export interface UnpackInput {
 export const unpackedLayersDir = 'layers'
 
 /**
- * Unpacks the layers of an image, each into a directory of its own named after its diffID, which all images share that have
- * the layer. Directories are kept for the next build. A layer that changes those below it, by a whiteout, is unpacked together
+ * Unpacks the layers of an image, each into a directory of its own named after its diffID, which all images with the layer
+ * share. Directories are kept for the next build. A layer that changes those below it, by a whiteout, is unpacked together
  * with them, into one directory named after the whole chain (image-spec config.md, "Layer ChainID").
- * @returns absolute paths to be laid over each other, the lowest first
+ * @returns absolute paths to overlay, the lowest first
  * @throws BaleError 'input' for a damaged layer
  */
 export async function unpackedLayers(
@@ -48,7 +48,7 @@ export async function unpackedLayers(
 
 const directoryOf = (layer: Layer, base: string): string => join(base, hexOf(layer.diffId))
 
-/** Whether a layer has a directory of its own, which is made if it can be. */
+/** Returns whether a layer has a directory of its own. Creates it if possible. */
 async function standsAlone(
   layer: Layer,
   n: number,
@@ -78,7 +78,7 @@ async function chain(layers: readonly Layer[], base: string, { reporter }: Unpac
   return dir
 }
 
-/** Another process may unpack the same layer meanwhile: then its directory is as good. */
+/** Another process may unpack the same layer meanwhile: then its directory is used. */
 async function unpackUnlessThere(dir: string, unpack: () => Promise<boolean>): Promise<boolean> {
   return await unpack().catch(async (error: unknown) => {
     if (await touch(dir)) return true
@@ -86,7 +86,7 @@ async function unpackUnlessThere(dir: string, unpack: () => Promise<boolean>): P
   })
 }
 
-/** Whether it is there; if so, it counts as used now. */
+/** Returns whether a directory exists. If so, marks it as used now. */
 async function touch(path: string): Promise<boolean> {
   const now = new Date()
   try {

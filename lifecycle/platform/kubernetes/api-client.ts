@@ -32,12 +32,12 @@ export interface ApiCall {
   readonly signal?: AbortSignal | undefined
 }
 
-/** For a request of which nothing comes. */
+/** The time limit for a request that receives no data. */
 const idle = 30_000
-/** How long a cluster may not answer while a build runs there. */
+/** How long a running build tolerates that the cluster does not answer. */
 const patienceOfBuilds = 60_000
 
-/** API groups of kinds that are not of the core. */
+/** API groups of kinds outside of the core group. */
 const groups: Readonly<Record<string, string>> = {
   ...{ jobs: '/apis/batch/v1', cronjobs: '/apis/batch/v1' },
   ...{ deployments: '/apis/apps/v1', statefulsets: '/apis/apps/v1', daemonsets: '/apis/apps/v1' },
@@ -60,9 +60,9 @@ export class ClusterApi {
   }
 
   /**
-   * Opens what a kubeconfig names: KUBECONFIG's, that of the user, or the one that a pod has.
-   * @param on what `--on` says, or that as its parts
-   * @throws BaleError 'cluster' where there is none, or no such context
+   * Opens the cluster of a kubeconfig: the one in KUBECONFIG, the user's, or a pod's own.
+   * @param on the value of `--on`, or its parts
+   * @throws BaleError 'cluster' if there is no kubeconfig, or no such context
    */
   static async open(on: string | ClusterPlace, env: Env): Promise<ClusterApi> {
     const library = await import('./kubernetes-client.ts')
@@ -98,8 +98,8 @@ export class ClusterApi {
   }
 
   /**
-   * What is there, as the schema has it. Asks again while nobody answers.
-   * @param patience milliseconds; what a build that runs there is worth by default
+   * Reads an object, parsed by the schema. Retries while the server does not answer.
+   * @param patience milliseconds; by default the limit for a running build
    */
   async read<T>(
     schema: v.GenericSchema<unknown, T>,
@@ -125,7 +125,7 @@ export class ClusterApi {
     }
   }
 
-  /** @returns whether it was there */
+  /** @returns whether the object existed */
   async delete(resource: string, name: string, body: object, signal?: AbortSignal): Promise<boolean> {
     try {
       await this.#json({ method: 'DELETE', path: this.pathOf(resource, name), body, signal })
@@ -136,7 +136,7 @@ export class ClusterApi {
     }
   }
 
-  /** The bytes of an answer, as they come: of a log that is followed. */
+  /** Yields the bytes of an answer as they arrive, for a followed log. */
   async *stream(call: Omit<ApiCall, 'method' | 'body'>): AsyncGenerator<Uint8Array> {
     const response = await this.#fetch(call, call.signal)
     if (response.body === null) return
@@ -192,7 +192,7 @@ export class ClusterApi {
     try {
       words = v.parse(refusal, JSON.parse(body)).message ?? words
     } catch {
-      // A proxy's own page, or nothing.
+      // The answer is a proxy's own page, or empty.
     }
     const where = `${method} ${this.#server}${path}`
     return new Refused(

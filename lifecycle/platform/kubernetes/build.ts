@@ -39,9 +39,9 @@ import { refuseOptions } from './refused-options.ts'
 
 /** Where and how a build runs on a cluster. */
 export interface OnCluster {
-  /** `kubernetes[:CONTEXT][/NAMESPACE]`, or that as its parts. */
+  /** `kubernetes[:CONTEXT][/NAMESPACE]`, or its parts. */
   readonly on: string | ClusterPlace
-  /** Those of a file: `readClusterSettings`. */
+  /** The settings of a file: `readClusterSettings`. */
   readonly settings?: ClusterSettings | undefined
 }
 
@@ -53,8 +53,8 @@ export interface ClusterResult {
 }
 
 /**
- * Builds as `build` does, in a pod of a cluster. The image goes to a registry, which also takes the source on its way.
- * @throws BaleError; nothing is left in the namespace, and no source in a registry that deletes manifests
+ * Builds as `build` does, in a pod of a cluster. The image goes to a registry, which also transports the source.
+ * @throws BaleError; afterwards the namespace is clean, and so is a registry that can delete manifests
  */
 export async function buildOnCluster(options: BuildOptions, { on, settings }: OnCluster): Promise<ClusterResult> {
   const secrets = new BuildSecrets(options.secrets ?? [])
@@ -105,7 +105,7 @@ async function buildInPod(options: BuildOptions, { on, settings = {} }: OnCluste
       events: true,
     })
     await destination.sink.checkWrite(destination.names, signal)
-    // What the cluster refuses, it refuses before anything is sent anywhere.
+    // A dry run: the cluster refuses a bad Job before the source is sent.
     await api.create('jobs', jobOf(planned, cluster), { dryRun: true, signal })
     const secret = secretOf(planned, values)
     if (secret !== undefined) await api.create('secrets', secret, { dryRun: true, signal })
@@ -136,25 +136,25 @@ interface Running {
 async function runJob(api: ClusterApi, build: ClusterBuild, running: Running, signal: AbortSignal): Promise<string> {
   const { cluster, values, pushed, reporter, options } = running
   try {
-    // Not stopped within a request: nobody would know then whether there is a Job.
+    // The request itself is not aborted: the Job might then exist without being known here.
     signal.throwIfAborted()
     const made = v.parse(jobSchema, await api.create('jobs', jobOf(build, cluster)))
-    // The Job first: with that as its owner, the Secret goes when the Job goes, whoever is alive then.
+    // The Job is created first and owns the Secret: the cluster deletes the Secret with the Job, even if this process has died.
     const secret = secretOf(build, values, { name: build.name, uid: made.metadata.uid })
     if (secret !== undefined) await api.create('secrets', secret)
     return await followJob(api, build.name, { reporter, limits: options }, signal)
   } finally {
-    // Both, whatever becomes of the other.
+    // Each is removed even if the other fails.
     const ended = await Promise.allSettled([removeJob(api, build, reporter), pushed.remove(reporter)])
     for (const result of ended)
       if (result.status === 'rejected') reporter.event({ type: 'warning', text: (result.reason as Error).message })
   }
 }
 
-/** How long a pod may take to end: its own time, and that of the node. */
+/** How long a pod may take to end: its grace period, and the node's work. */
 const removal = 20_000
 
-/** Deletes the Job, its pod and its Secret, and returns when they are gone. A pod on a node that is dead is given up. */
+/** Deletes the Job, its pod and its Secret, and waits until they are gone, but not for a pod on a dead node. */
 async function removeJob(api: ClusterApi, { name, namespace = '' }: ClusterBuild, reporter: Reporter): Promise<void> {
   const signal = AbortSignal.timeout(3 * removal)
   try {
@@ -177,7 +177,7 @@ async function removeJob(api: ClusterApi, { name, namespace = '' }: ClusterBuild
   }
 }
 
-/** Its owner's deletion deletes it, a moment later; this user may be allowed to make Secrets only. @returns whether that is settled */
+/** Deletes the Secret. If this user may not, the deletion of its owner will. @returns true in both cases */
 async function removeSecret(api: ClusterApi, name: string, signal: AbortSignal): Promise<boolean> {
   return await api.delete('secrets', name, {}, signal).then(
     () => true,
@@ -186,8 +186,8 @@ async function removeSecret(api: ClusterApi, name: string, signal: AbortSignal):
 }
 
 /**
- * The manifests of a build for others to apply: nothing is sent, and they hold no credentials.
- * @throws BaleError where the source is on this machine, which no cluster can reach
+ * Makes the manifests of a build for another tool to apply. Sends nothing. The manifests contain no credentials.
+ * @throws BaleError for a source on this machine, which no cluster can reach
  */
 export async function clusterManifests(
   options: BuildOptions & { readonly subPath?: string | undefined },
@@ -220,7 +220,7 @@ export async function clusterManifests(
     namespace: place.namespace,
     builder: builderOf(options, cluster, undefined),
     source: path,
-    // What project.toml chooses is known in the pod.
+    // The pod reads the choices of project.toml.
     selection: selectionFlags(await selectionInImage(options, undefined)),
     values,
     events: false,

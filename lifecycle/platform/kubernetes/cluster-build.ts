@@ -5,13 +5,13 @@ import type { BuildSecret } from '../../phases/secrets.ts'
 import type { BuildOptions } from '../build-app.ts'
 import type { ClusterSettings } from './settings.ts'
 
-// A build as a pod has it: what manifests are made of, from the options of a build.
+// Converts the options of a build to the data of its manifests.
 
-/** The containers of the pod in the order in which they run; the last one is the main container, the others are for its start. */
+/** The containers of the pod in the order in which they run; the last one is the main container, the others are init containers. */
 export const steps = ['source', 'analyze', 'detect', 'restore', 'build', 'export'] as const
 export type Step = (typeof steps)[number]
 
-/** Those that run buildpacks. They have no secret, and no token of a service account. */
+/** The steps that run buildpacks. They get no secret, and no token of a service account. */
 export const isUntrusted = (step: Step): step is 'detect' | 'build' => step === 'detect' || step === 'build'
 
 /** A build for manifests. */
@@ -20,10 +20,10 @@ export interface ClusterBuild {
   readonly name: string
   readonly namespace?: string | undefined
   readonly builder: string
-  /** What `bale source` takes. */
+  /** The argument of `bale source`. */
   readonly source: string
   readonly subPath?: string | undefined
-  /** Which buildpacks of the builder it takes: flags of `bale source`. */
+  /** Flags of `bale source` that select buildpacks of the builder. */
   readonly selection: readonly string[]
   /** The names of the image, all in one registry. */
   readonly image: string
@@ -38,17 +38,17 @@ export interface ClusterBuild {
   readonly insecureRegistries: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
-  /** What buildpacks may read as bindings, from the Secret of the build. */
+  /** The bindings for buildpacks, from the Secret of the build. */
   readonly secrets: readonly Omit<BuildSecret, 'value'>[]
-  /** What buildpacks may use, in bytes; stricter than the settings file, or looser. */
+  /** The limits of buildpacks in bytes, which replace those of the settings file. */
   readonly limits: { readonly memory?: number; readonly disk?: number }
-  /** Seconds that the pod may take. */
+  /** The time limit of the pod, in seconds. */
   readonly deadline: number
   /** Whether the Secret of the build holds credentials of registries (CNB_REGISTRY_AUTH). */
   readonly hasRegistryAuth: boolean
-  /** Whether it holds variables for buildpacks. */
+  /** Whether the Secret contains variables for buildpacks. */
   readonly hasVariables: boolean
-  /** Phases print events, for whoever follows the build, not text. */
+  /** Phases print events instead of text, for a program that follows the build. */
   readonly events: boolean
 }
 
@@ -110,7 +110,7 @@ export function clusterBuildOf(
     annotations: options.annotations ?? {},
     secrets: (options.secrets ?? []).map(({ id, type, key }) => ({ id, type, key })),
     limits: options.limits ?? {},
-    // Whoever waits here gives up first, with a better message.
+    // Longer than the timeout here, whose message is better.
     deadline: Math.ceil(timeout / 1000) + 60,
     hasRegistryAuth: secretKeys.registryAuth in values,
     hasVariables: secretKeys.variables in values,
@@ -159,7 +159,7 @@ export function imagesIn({ image, tags = [], publish = false }: BuildOptions): s
   return names
 }
 
-/** A part of an object's name that says whose it is: the last one of the image's. */
+/** Returns the part of an object's name that identifies the app: the last component of the image's name. */
 export function labelOf(image: string): string {
   const { repository } = parseReference(image.replace(/^docker:\/\//, ''))
   const last = repository.split('/').at(-1) ?? ''
@@ -173,7 +173,7 @@ export function labelOf(image: string): string {
   )
 }
 
-/** A name for what is made once, from all that it depends on: a Job that has run cannot be changed. */
+/** Derives an object's name from all its inputs: a finished Job cannot be changed, so changed inputs need a new name. */
 export function stableName(prefix: string, ...parts: readonly unknown[]): string {
   return `${prefix}-${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 10)}`
 }

@@ -3,26 +3,26 @@ import { quotaFix } from './api-client.ts'
 import type { Step } from './cluster-build.ts'
 import type { ClusterEvent, ClusterJob, ContainerState, Pod } from './objects.ts'
 
-// Why a pod does not build, in the cluster's own words. Pure.
+// Explains why a pod does not build, in the cluster's own words. Pure functions.
 
-/** What is known of a build at one time. */
+/** The observed state of a build at one time. */
 export interface Observation {
   readonly job: ClusterJob
   readonly pod: Pod | undefined
-  /** Of Job and pod; empty where this user may not read them. */
+  /** Events of Job and pod; empty if this user may not read events. */
   readonly events: readonly ClusterEvent[]
 }
 
 export type Trouble =
-  /** Nothing comes of it any more. */
+  /** The build cannot succeed any more. */
   | { readonly state: 'failed'; readonly error: BaleError }
-  /** It may pass by itself: for so many seconds. */
+  /** The trouble may pass without action, within so many seconds. */
   | { readonly state: 'waiting'; readonly why: string; readonly seconds: number; readonly error: BaleError }
   | undefined
 
 const clusterError = (message: string, where: string, fix: string) => new BaleError('cluster', message, { where, fix })
 
-/** What keeps the build from going on; undefined if nothing does. */
+/** Returns what blocks the build; undefined if nothing does. */
 export function troubleOf({ job, pod, events }: Observation): Trouble {
   if (job.metadata.deletionTimestamp !== undefined)
     return failed(clusterError('the Job was deleted by somebody else', `job ${job.metadata.name}`, 'build again'))
@@ -59,7 +59,7 @@ function fixOfRefusal(words: string): string {
   return 'correct what it names in the namespace, or in the settings file'
 }
 
-/** @param words why: the cluster's, or those of a request that has to go through the node */
+/** @param words the reason, from the cluster or from a failed request through the node */
 export function nodeIsSilent({ metadata, spec }: Pod, words: string | undefined): BaleError {
   const [onNode, node] = spec.nodeName === undefined ? ['', ''] : [` on node ${spec.nodeName}`, ` ${spec.nodeName}`]
   const cause = words === undefined ? '' : `: ${words}`
@@ -67,7 +67,7 @@ export function nodeIsSilent({ metadata, spec }: Pod, words: string | undefined)
   return clusterError(message, `pod ${metadata.name}`, `see to the node: kubectl describe node${node}`)
 }
 
-/** The pod was taken away, or its node. */
+/** The pod or its node was removed. */
 function lost(pod: Pod): Trouble {
   const { metadata, status } = pod
   const where = `pod ${metadata.name}`
@@ -97,7 +97,7 @@ function unscheduled(pod: Pod): Trouble {
   const message = `no node takes the pod: ${why.message}`
   const fix = 'change resources, nodeSelector or tolerations in the settings file, or --memory and --disk, or add nodes'
   const error = clusterError(message, `pod ${pod.metadata.name}`, fix)
-  // An autoscaler may bring a node. It brings no claim.
+  // An autoscaler may add a node, but not a claim.
   if (/persistentvolumeclaim .* not found/.test(why.message))
     return failed(
       clusterError(message, `pod ${pod.metadata.name}`, 'correct cache.claim in the settings file, or make the claim'),
@@ -105,7 +105,7 @@ function unscheduled(pod: Pod): Trouble {
   return { state: 'waiting', why: message, seconds: unschedulableFor, error }
 }
 
-/** What a registry says that will say it again. */
+/** Answers of a registry that a retry does not change. */
 const definite =
   /\b(401|403)\b|not found|unauthorized|denied|authorization failed|no basic auth|insufficient_scope|invalid reference|does not exist|manifest unknown/i
 
@@ -148,7 +148,7 @@ function fixOfPull(words: string): string {
   return 'name a Secret with the credentials of its registry in imagePullSecrets of the settings file, and correct what it holds'
 }
 
-/** The error for a container that ended otherwise than with success, where its own output says nothing. */
+/** Returns the error for a container that failed without an explanation in its own output. */
 export function explainEnd(
   step: Step,
   { exitCode, reason, message, signal }: NonNullable<ContainerState['terminated']>,

@@ -19,12 +19,12 @@ import {
 
 /** Milliseconds between looks at the pod. */
 const pause = 700
-/** Milliseconds in which no log can be read, as its node does not answer the cluster. */
+/** How long a log may be unreadable because the node does not answer the cluster, in milliseconds. */
 const unreadFor = 90_000
 
 /**
- * Follows the pod of a Job from phase to phase and reports what they report, as if they ran here.
- * @returns what the last container left as its termination message: report.toml
+ * Follows the pod of a Job from phase to phase and reports their events, as if the phases ran here.
+ * @returns the termination message of the last container: report.toml
  * @throws BaleError the phase's own error, or the cluster's
  */
 export async function followJob(
@@ -66,8 +66,8 @@ async function timed(
 }
 
 /**
- * How long a container ran, in milliseconds. The node has whole seconds; what is seen here is exact, but begins too late where the
- * container was seen late.
+ * How long a container ran, in milliseconds. The node counts whole seconds. The time seen here is exact, but too short if the
+ * container's start was noticed late.
  */
 function timeOf({ startedAt, finishedAt }: Ended, seen: number): number {
   const told = Date.parse(finishedAt ?? '') - Date.parse(startedAt ?? '')
@@ -91,7 +91,7 @@ async function followStep(watch: PodWatch, step: Step, reporter: Reporter, limit
     const ended = await watch.follow(step, output.line, output.signal)
     if (ended.exitCode === 0) return ended
     await watch.lookOnce()
-    // A buildpack that was killed for lack of memory is reported by the phase as one that failed.
+    // The phase reports a buildpack that was killed for lack of memory as failed.
     if (ended.reason !== undefined && ended.reason !== 'Error') throw explainEnd(step, ended)
     throw explainPhase(step, { code: ended.exitCode }, output.failure)
   }
@@ -111,17 +111,17 @@ function trustedLine(line: string, step: Step, reporter: Reporter, failure: { er
       ...(fix !== undefined && { fix }),
     })
   } else if (event !== undefined) reporter.event(event)
-  // What `bale source` says in words, it has said as an event.
+  // `bale source` reports its text as events, too.
   else if (step !== 'source') reporter.event({ type: 'output', stream: 'stdout', text: line })
 }
 
-/** The pod of a Job: looked at until a container is where it should be, or until nothing comes of it any more. */
+/** Polls the pod of a Job until a container reaches a state, or until the build cannot succeed any more. */
 class PodWatch {
   readonly api: ClusterApi
   readonly #job: string
   readonly #reporter: Reporter
   readonly #signal: AbortSignal
-  /** Since when something keeps the build from going on. */
+  /** What blocks the build, and since when. */
   #waiting: { readonly why: string; readonly since: number } | undefined
   #mayReadEvents = true
 
@@ -132,7 +132,7 @@ class PodWatch {
     this.#signal = signal
   }
 
-  /** The pod, once a container of it runs or has run. */
+  /** Resolves with the pod when the container runs or has run. */
   async started(step: Step): Promise<Pod> {
     for (;;) {
       const pod = await this.#look(this.#signal)
@@ -142,17 +142,17 @@ class PodWatch {
     }
   }
 
-  /** Throws if the pod is lost, which explains more than how a container of it ended. */
+  /** Throws if the pod is lost. That explains more than the end of one of its containers. */
   async lookOnce(): Promise<void> {
     await this.#look(this.#signal)
   }
 
-  /** Gives every line of a container's log, and returns how it ended. @param limit aborted: it is not waited for any longer */
+  /** Passes on every line of a container's log, and returns how the container ended. @param limit stops the wait when aborted */
   async follow(step: Step, onLine: (line: string) => void, limit?: AbortSignal): Promise<Ended> {
     const stop = new AbortController()
     const signal = AbortSignal.any([this.#signal, stop.signal, ...(limit === undefined ? [] : [limit])])
     const reading = this.#read(step, onLine, signal)
-    // A node that is gone ends no connection: its pod is looked at meanwhile.
+    // A lost node does not close its connections, so the pod is polled meanwhile.
     const looking = this.#lookOn(signal)
     try {
       return await Promise.race([reading, looking])
@@ -180,19 +180,19 @@ class PodWatch {
       const pod = await this.#look(signal)
       const ended = pod && stateOf(pod, step)?.terminated
       const broken = pod && (await this.#readLog(pod, step, log, signal))
-      // Read once more after it has ended: then nothing can follow.
+      // Reads once more after the container's end, when the log is complete.
       if (ended !== undefined && pod !== undefined && broken === undefined) return ended
       if (broken === undefined) unread = undefined
       else {
         unread ??= { since: Date.now() }
-        // Where all nodes are gone, Kubernetes takes no pod away, and says nothing of it in the pod.
+        // If all nodes are lost, Kubernetes does not remove the pod, and the pod does not show the loss.
         if (pod !== undefined && Date.now() - unread.since > unreadFor) throw nodeIsSilent(pod, broken.message)
       }
       await setTimeout(wait, undefined, { signal })
     }
   }
 
-  /** @returns why the log was not read to its present end */
+  /** @returns why the log could not be read to its present end */
   async #readLog(pod: Pod, step: Step, log: StampedLog, signal: AbortSignal): Promise<Error | undefined> {
     const { name } = pod.metadata
     const query = { container: step, follow: 'true', timestamps: 'true', ...log.since() }
@@ -208,7 +208,7 @@ class PodWatch {
       log.broke()
       signal.throwIfAborted()
       if (error instanceof Refused && error.status === 403) throw error
-      // The way to the node may be interrupted. If it stays so, looking at the pod says why.
+      // The connection to the node may be interrupted. If it stays so, polling the pod finds the reason.
       if (error instanceof BaleError || error instanceof TypeError || isErrno(error)) return error
       throw error
     }
@@ -268,11 +268,11 @@ function stateOf(pod: Pod, step: Step): ContainerState | undefined {
 /** RFC 3339: `2026-11-29T10:00:00.123456789Z text`; zeros at the end of the fraction may be left out. */
 const stamp = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d) ?/
 
-/** A log whose lines begin with their time, so that it can be read on where a connection broke. */
+/** A log whose lines begin with their time, so that reading can continue after a broken connection. */
 class StampedLog {
   readonly #onLine: (line: string) => void
   #reader: ReturnType<typeof lines>
-  /** The time of the last line that was given, and the node's time zone. */
+  /** The time of the last line that was passed on, and the node's time zone. */
   #last = ''
   #zone = 'Z'
 
@@ -285,17 +285,17 @@ class StampedLog {
     this.#reader.push(Buffer.from(chunk))
   }
 
-  /** All has been read that there is. */
+  /** Called when the whole log has been read. */
   end(): void {
     this.#reader.end()
   }
 
-  /** The connection has ended, perhaps within a line, which comes again. */
+  /** Called when the connection has ended, perhaps within a line, which will be read again. */
   broke(): void {
     this.#reader = this.#open()
   }
 
-  /** The API counts in whole seconds, so that it gives some lines twice. */
+  /** The API counts in whole seconds, so it sends some lines twice. */
   since(): { sinceTime?: string } {
     return this.#last === '' ? {} : { sinceTime: `${this.#last.slice(0, 19)}${this.#zone}` }
   }

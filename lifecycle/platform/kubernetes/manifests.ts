@@ -13,24 +13,24 @@ import {
   volumesOf,
 } from './volumes.ts'
 
-// What a build is on a cluster: one Job with one pod, a phase in each container, and a Secret. Pure.
+// The objects of a build on a cluster: one Job with one pod, a phase in each container, and a Secret. Pure functions.
 
-/** A Kubernetes object as JSON and YAML have it. */
+/** A Kubernetes object, for JSON or YAML. */
 export type ClusterObject = Readonly<Record<string, unknown>> & {
   readonly metadata: { readonly name: string } & Readonly<Record<string, unknown>>
 }
 
 const defaultUser = { uid: 1000, gid: 1000 }
-/** The label by which the objects of builds are found. */
+/** The label that marks all objects of builds. */
 const managedBy = { 'app.kubernetes.io/managed-by': 'bale' } as const
-/** For whoever started a build and is gone: the Job is deleted so many seconds after its end. */
+/** The Job is deleted so many seconds after its end, even if the process that started the build has died. */
 const defaultTtl = 600
-/** Ending a phase takes a few seconds: it removes what it has written. */
+/** Stopping a phase takes a few seconds: it removes its files. */
 const grace = 10
-/** Seconds after which a pod gives up a node that does not answer. Kubernetes' own default is 300. */
+/** Seconds after which Kubernetes removes a pod from a node that does not answer. Its own default is 300. */
 const patience = 30
 
-/** A suspended Job is one that Kueue starts. */
+/** Kueue starts a suspended Job. */
 export function jobOf(build: ClusterBuild, settings: ClusterSettings): ClusterObject {
   const labels = { ...settings.labels, ...managedBy }
   const queue: Record<string, string> =
@@ -50,7 +50,7 @@ export function jobOf(build: ClusterBuild, settings: ClusterSettings): ClusterOb
 }
 
 /**
- * The Secret of a build; undefined if it needs none. With its Job as the owner, it goes when that goes.
+ * The Secret of a build; undefined if it needs none. The Job owns it, so both are deleted together.
  * @param values by the keys of `secretKeys`
  */
 export function secretOf(
@@ -131,15 +131,15 @@ function containerOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     },
-    // What a phase printed last, where it left nothing better.
+    // Falls back to the last output of a phase without a termination message.
     terminationMessagePolicy: isUntrusted(step) ? 'File' : 'FallbackToLogsOnError',
     volumeMounts: mountsOf(step, build, settings),
   }
 }
 
 /**
- * The pod's limit of disk space is the largest of its containers', and volumes count for the pod: all get the same. No container may
- * ask for more than its limit.
+ * The pod's limit of disk space is the largest of its containers', and volumes count for the pod, so all get the same limit. No container
+ * may request more than its limit.
  */
 function resourcesOf(step: Step, { limits: { memory, disk } }: ClusterBuild, { resources }: ClusterSettings) {
   const limits = {
@@ -219,7 +219,7 @@ function variablesOf(step: Step, build: ClusterBuild, settings: ClusterSettings)
     ...(step === 'source' && build.hasVariables
       ? [fromSecret('BALE_BUILD_VARIABLES', build.name, secretKeys.variables)]
       : []),
-    // kubernetes.io/basic-auth: what a Secret for git is.
+    // A Secret for git has the type kubernetes.io/basic-auth.
     ...(step === 'source' && gitSecret !== undefined
       ? [fromSecret('GIT_USERNAME', gitSecret, 'username'), fromSecret('GIT_PASSWORD', gitSecret, 'password')]
       : []),
@@ -232,7 +232,7 @@ function trustedVariables(step: Step, build: ClusterBuild, settings: ClusterSett
     ...(insecure.length > 0 && { CNB_INSECURE_REGISTRIES: insecure.join(',') }),
     ...(settings.registrySecret !== undefined && { DOCKER_CONFIG: registryDir }),
     ...(settings.cache?.claim !== undefined && ['restore', 'export'].includes(step) && { CNB_CACHE_DIR: cacheDir }),
-    // What the builder image calls its run image is inside of it.
+    // The builder image contains its run image.
     ...(runImage === undefined && step !== 'source' && { BALE_RUN_IMAGE_LAYOUT: '/cnb/bale/run-image' }),
     ...(step === 'export' && { CNB_REPORT_PATH: '/dev/termination-log', BALE_CHECK_START: 'true' }),
     ...(step === 'export' && sourceDateEpoch !== undefined && { SOURCE_DATE_EPOCH: String(sourceDateEpoch) }),

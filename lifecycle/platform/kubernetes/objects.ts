@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 
-// What Bale reads of the API's objects (kubernetes.io/docs/reference/kubernetes-api, batch/v1 and core/v1). The rest is ignored.
+// The fields of API objects that Bale reads (kubernetes.io/docs/reference/kubernetes-api, batch/v1 and core/v1). Others are ignored.
 
 const text = v.optional(v.string())
 const condition = v.object({ type: v.string(), status: v.string(), reason: text, message: text })
@@ -44,7 +44,7 @@ export type ContainerState = v.InferOutput<typeof state>
 const imagesOf = v.optional(v.array(v.object({ image: v.string() })), [])
 const podTemplate = v.object({ spec: v.object({ initContainers: imagesOf, containers: imagesOf }) })
 
-/** What has the template of a pod: apps/v1 Deployment, StatefulSet, DaemonSet; batch/v1 CronJob. */
+/** The objects with a pod template: apps/v1 Deployment, StatefulSet, DaemonSet; batch/v1 CronJob. */
 export const workload = v.object({
   metadata,
   spec: v.object({
@@ -63,5 +63,5 @@ export type ClusterEvent = v.InferOutput<typeof event>
 
 export const listOf = <T>(item: v.GenericSchema<unknown, T>) => v.object({ items: v.array(item) })
 
-/** What the API answers when it refuses (meta/v1 Status). */
+/** The body of the API's refusals (meta/v1 Status). */
 export const status = v.object({ message: text, reason: text, code: v.optional(v.number()) })

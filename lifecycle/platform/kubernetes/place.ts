@@ -1,6 +1,6 @@
 import { BaleError } from '../../errors.ts'
 
-/** Where a build runs that does not run here: what `--on` says. */
+/** The place of a remote build: the value of `--on`. */
 export interface ClusterPlace {
   /** A context of the kubeconfig; the current one by default. */
   readonly context?: string | undefined
@@ -9,13 +9,13 @@ export interface ClusterPlace {
 }
 
 const fix = 'write kubernetes, kubernetes:CONTEXT, kubernetes:CONTEXT/NAMESPACE or kubernetes:/NAMESPACE'
-/** RFC 1123, "DNS label": what Kubernetes takes as the name of a namespace. */
+/** RFC 1123, "DNS label": the form of a namespace's name. */
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 /**
  * Reads `kubernetes[:CONTEXT[/NAMESPACE]]`. Names of contexts may have slashes and colons (those of EKS do), so a text that is
- * itself the name of a context means that.
- * @param contexts the names in the kubeconfig, if that has been read
+ * itself the name of a context refers to that context.
+ * @param contexts the names in the kubeconfig, if it has been read
  * @throws BaleError 'usage'
  */
 export function parsePlace(text: string, contexts: readonly string[] = []): ClusterPlace {

@@ -12,21 +12,21 @@ import { listOf, workload } from './objects.ts'
 import type { ClusterPlace } from './place.ts'
 
 export interface FleetOptions {
-  /** `kubernetes[:CONTEXT][/NAMESPACE]`, or that as its parts. */
+  /** `kubernetes[:CONTEXT][/NAMESPACE]`, or its parts. */
   readonly on: string | ClusterPlace
-  /** Which workloads, in Kubernetes' words: `app=web,tier in (a,b)`. All of the namespace by default. */
+  /** Selects workloads in Kubernetes' notation: `app=web,tier in (a,b)`. All of the namespace by default. */
   readonly selector?: string | undefined
   readonly settings: Settings
-  /** For all images; by default each gets the newest version of its own. */
+  /** The new run image for all images; by default the newest version of each image's own. */
   readonly runImage?: string | undefined
   readonly force?: boolean | undefined
-  /** Nothing is changed: the images that could be rebased are `newer`. */
+  /** Changes nothing: marks the images that could be rebased as `newer`. */
   readonly check?: boolean | undefined
   readonly reporter?: Reporter | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** What became of one image that workloads run. */
+/** The result for one image that workloads run. */
 export type FleetImage = {
   readonly image: string
   /** `deployment/web` */
@@ -54,9 +54,9 @@ const kinds = [
 ] as const
 
 /**
- * Rebases every image that the workloads of a namespace run and that buildpacks built, where a newer run image is there. The
- * registry does the work; the cluster only says which images there are. An image that fails does not keep the others from it.
- * @throws BaleError where the cluster does not say what it runs
+ * Rebases every image that the workloads of a namespace run and that buildpacks built, if a newer run image exists. The
+ * registry does the work; the cluster only lists the images. The failure of one image does not stop the others.
+ * @throws BaleError if the cluster does not list its workloads
  */
 export async function rebaseOnCluster(options: FleetOptions): Promise<Fleet> {
   const { on, selector, settings, signal, reporter = silent } = options
@@ -74,10 +74,10 @@ export async function rebaseOnCluster(options: FleetOptions): Promise<Fleet> {
   return { context: api.context, namespace: api.namespace, images }
 }
 
-/** Milliseconds in which the cluster must answer: nothing is under way yet. */
+/** How long to wait for an answer of the cluster, in milliseconds. Short, as no work has begun. */
 const patience = 5_000
 
-/** Images by their names, in the order of their names, with the workloads that run them. */
+/** Returns images with the workloads that run them, sorted by name. */
 async function imagesInUse(api: ClusterApi, selector: string | undefined, signal: AbortSignal | undefined) {
   const used = new Map<string, string[]>()
   const query: Record<string, string> = selector === undefined ? {} : { labelSelector: selector }
@@ -118,7 +118,7 @@ async function one(image: string, options: FleetOptions & { readonly reporter: R
 const digestOf = (result: RebaseResult): string | undefined =>
   result.kind === 'image' ? result.published.digest : result.index.digest
 
-/** Whether its label says how its layers were made (platform.md, "Labels"). Of an index, that of this machine's image. */
+/** Returns whether a label says that a lifecycle made the layers (platform.md, "Labels"). Reads this machine's image of an index. */
 async function isOfBuildpacks(image: string, settings: Settings, signal: AbortSignal | undefined): Promise<boolean> {
   await using stores = new Stores(settings, silent)
   const [{ previous }] = await stores.destinations([image], true)

@@ -1,9 +1,9 @@
 import { BaleError } from '../../errors.ts'
 import type { BuildOptions } from '../build-app.ts'
 
-// What a build here can do and one on a cluster cannot: refused, never ignored.
+// Options that a build on a cluster does not support. They are refused, never ignored.
 
-/** By option: how it is written, and what to do instead. */
+/** For each option: its flag, and what to do instead. */
 const refused: Readonly<Partial<Record<keyof BuildOptions, readonly [flag: string, fix: string]>>> = {
   workspace: ['--workspace', 'leave it out: pods have the application in /workspace'],
   interaction: ['--interactive', 'leave it out'],
@@ -12,7 +12,7 @@ const refused: Readonly<Partial<Record<keyof BuildOptions, readonly [flag: strin
   cacheTo: ['--cache-to', 'use --cache-image, or cache of the settings file'],
 }
 
-/** @throws BaleError 'usage' for the first option that is given and has no meaning there */
+/** @throws BaleError 'usage' for the first given option without a meaning on a cluster */
 export function refuseOptions(options: BuildOptions): void {
   const refuse = (where: string, fix: string): never => {
     throw new BaleError('usage', 'a build on a cluster cannot do this', { where, fix })

@@ -4,7 +4,7 @@ import type { Stores } from '../../stores/open.ts'
 import type { BuildOptions } from '../build-app.ts'
 import { imagesIn } from './cluster-build.ts'
 
-/** CNB_REGISTRY_AUTH with this user's credentials for the repositories of this build, and no others. */
+/** CNB_REGISTRY_AUTH with this user's credentials for the repositories of this build only. */
 export async function registryAuth(
   options: BuildOptions,
   stores: Stores,

@@ -11,7 +11,7 @@ const reportSchema = v.object({
   }),
 })
 
-/** report.toml, as export left it. */
+/** Parses the report.toml of export. */
 export function parseReport(text: string): Report & { readonly digest: string } {
   const wrong = (why: string) =>
     new BaleError('cluster', `export succeeded, but ${why}`, {

@@ -5,7 +5,7 @@ import { wrapErrno } from '../../files/wrap-errno.ts'
 import { parseReference } from '../../image/reference.ts'
 import { decode } from '../../spec/toml.ts'
 
-// The settings file of builds on a cluster, in YAML: what a team decides once. docs/kubernetes.md has it.
+// The settings file of builds on a cluster, in YAML: what a team decides once. docs/kubernetes.md describes it.
 
 /** RFC 1123: names of objects, and keys of labels with their prefix. */
 const objectName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
@@ -133,7 +133,7 @@ export type ClusterSettings = v.InferOutput<typeof schema>
 
 /**
  * Reads a settings file.
- * @throws BaleError 'input' naming the first key that is not known, or whose value cannot be used
+ * @throws BaleError 'input', which names the first key that is unknown or has an unusable value
  */
 export async function readClusterSettings(file: string): Promise<ClusterSettings> {
   return await parseClusterSettings(decode(await wrapErrno(file, () => readFile(file)), file), file)
@@ -155,7 +155,7 @@ export async function parseClusterSettings(text: string, where: string): Promise
 }
 
 /**
- * Checks the settings of a program.
+ * Checks settings that a program passes.
  * @throws BaleError 'input' as for a file
  */
 export function checkClusterSettings(document: unknown, where: string): ClusterSettings {
@@ -179,7 +179,7 @@ function refuse(problem: string, where: string, fix: string): never {
   throw new BaleError('input', problem, { where, fix })
 }
 
-/** The keys of the map at a path: for what there is no such key of. */
+/** The valid keys of the map at a path, for the message about an unknown key. */
 function knownKeys(path: readonly v.IssuePathItem[]): string[] {
   let at: unknown = schema
   for (const { key } of path) at = inner(at, key)

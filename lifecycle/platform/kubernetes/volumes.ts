@@ -1,23 +1,23 @@
 import { type ClusterBuild, type Step, isUntrusted, keysOfSecret, stableName } from './cluster-build.ts'
 import type { ClusterSettings } from './settings.ts'
 
-// The volumes of a pod, and where each container has them.
+// The volumes of a pod, and where each container mounts them.
 
-/** The directory of analyzed.toml. Buildpacks read it and cannot write it: it names the images that export reads. */
+/** The directory of analyzed.toml. Buildpacks can read but not write it, since it names the images that export reads. */
 export const results = '/bale'
 export const runFile = `${results}/run.toml`
 export const orderFile = `${results}/order.toml`
 export const platformDir = '/platform'
 export const cacheDir = '/cache'
 export const registryDir = '/registry'
-/** Where Debian has the certificate authorities that are trusted, in one file; git, curl, pip and Bale look there. */
+/** Debian's file of trusted certificate authorities. git, curl, pip and Bale read it. */
 const certificatesFile = '/etc/ssl/certs/ca-certificates.crt'
 
 export function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSettings) {
   const mount = (name: string, mountPath: string, more: object = {}) => ({ name, mountPath, ...more })
   const readOnly = { readOnly: true }
   const app = { subPath: 'workspace' }
-  // What a trusted container leaves in /tmp or HOME is not for buildpacks, nor the other way round.
+  // Trusted containers and buildpacks do not share /tmp and HOME.
   const own = isUntrusted(step) ? 'buildpacks' : 'trusted'
   const { certificates } = settings
   const everywhere = [
@@ -35,7 +35,7 @@ export function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSetti
   if (step === 'source')
     return [
       ...[...everywhere, ...registry, mount('source', '/source'), mount('platform', platformDir)],
-      // It reads none. Their mounts make the directories that they need where the platform directory is read-only.
+      // `bale source` reads no bindings. Mounting them creates their directories before the platform directory is read-only.
       ...bindings,
       mount('results', results),
     ]
@@ -48,7 +48,7 @@ export function mountsOf(step: Step, build: ClusterBuild, settings: ClusterSetti
     ...(step === 'detect' ? [mount('source', '/workspace', { ...app, ...readOnly })] : []),
     ...(step === 'build' || step === 'export' ? [mount('source', '/workspace', app)] : []),
     ...(isUntrusted(step) ? [mount('platform', platformDir, readOnly)] : []),
-    // Export sees that the image holds none of them.
+    // Export checks that the image contains no secret of the bindings.
     ...(isUntrusted(step) || step === 'export' ? bindings : []),
     ...registry,
     ...(usesCache ? [mount('cache', cacheDir, { subPath: stableName('app', build.image) })] : []),
@@ -114,7 +114,7 @@ export function volumesOf(build: ClusterBuild, settings: ClusterSettings) {
   ]
 }
 
-/** A key that the ConfigMap has not is an error of the volume; without `items`, an empty directory would take its place. */
+/** With `items`, a missing key of the ConfigMap is an error of the volume. Without it, an empty directory would be mounted. */
 const certificatesVolume = ({ configMap, key }: NonNullable<ClusterSettings['certificates']>) => ({
   name: 'certificates',
   configMap: { name: configMap, items: [{ key, path: key }] },
