@@ -12,7 +12,7 @@ import type { Destination, ImageAt } from '../stores/open.ts'
 import { readOsRelease } from './os-release.ts'
 import { type RunImageNames, selectRunImage } from './run-image.ts'
 
-/** The run image that a build asks for, and the place to look its names up. */
+/** The run image that a build requests, and the place to look up its names. */
 export interface RunImageRequest {
   readonly names: RunImageNames
   /** Names of run images that a later phase may choose instead. */
@@ -27,7 +27,7 @@ export interface AnalyzeInput {
   readonly runImage: RunImageRequest
   /** The registry that the app image goes to, if any. */
   readonly registry?: string | undefined
-  /** Wherever the app image goes. */
+  /** All destinations of the app image. */
   readonly destinations: readonly Pick<Destination, 'sink' | 'names'>[]
   /** A cache image that must be readable and writable. */
   readonly cacheImage?: Destination | undefined
@@ -36,9 +36,9 @@ export interface AnalyzeInput {
 
 export interface Analysis {
   readonly runImage: SelectedRunImage
-  /** What the app will run on: CNB_TARGET_* of every buildpack. */
+  /** The target of the app: CNB_TARGET_* of every buildpack. */
   readonly target: Target
-  /** Present when the previous image was made by a lifecycle. */
+  /** Present if a lifecycle made the previous image. */
   readonly previous?: PreviousImage
 }
 
@@ -69,7 +69,7 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
     cacheImage && checkCacheImage(cacheImage.previous, platform, signal),
   ])
   const labelled = targetOfImage(runImage.image)
-  // An image that was not made for buildpacks has no distribution labels. Its files name the distribution.
+  // An image that was not made for buildpacks has no distribution labels, but its files name the distribution.
   const target = labelled.distro
     ? labelled
     : targetOfImage(runImage.image, await readOsRelease(near(runImage.image, previous), signal))
@@ -90,8 +90,8 @@ async function findRunImage(input: AnalyzeInput, signal?: AbortSignal): Promise<
 }
 
 /**
- * Refuses to replace the run image (X33): every later app would be built on top of this one. That holds for all its
- * names, before one of them is selected: another build may select another.
+ * Refuses to replace the run image (X33): every later app would be built on top of this app. Checks all names of the run image
+ * before one is selected, since another build may select another name.
  */
 async function refuseRunImage({ runImage: { names, others = [], open }, destinations }: AnalyzeInput): Promise<void> {
   for (const asked of [names.image, ...names.mirrors, ...others]) {
@@ -110,7 +110,7 @@ async function refuseRunImage({ runImage: { names, others = [], open }, destinat
 }
 
 /**
- * Makes sure that a cache image can be read. A missing or damaged one counts as readable: it costs time and prevents nothing.
+ * Makes sure that a cache image can be read. A missing or damaged cache image counts as readable: it only costs time.
  * @throws BaleError of its store if it cannot be reached, or is refused
  */
 export async function checkCacheImage(
@@ -158,14 +158,14 @@ export function targetOfImage({ config }: Image, osRelease?: string): Target {
 }
 
 /**
- * Returns the layers of the run image. Layers that the previous image has too come from there, which may be this machine.
+ * Returns the layers of the run image. Takes layers that the previous image shares from there, which may be on this machine.
  */
 function near(runImage: Image, previous: PreviousImage | undefined): Layer[] {
   return runImage.layers.map(layer => previous?.image.layers.find(l => l.diffId === layer.diffId) ?? layer)
 }
 
 /**
- * Reads the previous image and its layers. If it was made by another tool or is damaged, the build starts from nothing, like
+ * Reads the previous image and its layers. If it was made by another tool or is damaged, the build starts from scratch, like
  * the first one.
  */
 async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<PreviousImage | undefined> {
@@ -182,7 +182,7 @@ async function readPrevious(input: AnalyzeInput, signal?: AbortSignal): Promise<
   }
 }
 
-/** What was built for another platform has nothing that this build could reuse. */
+/** This build cannot reuse layers of an image for another platform. */
 const isFor = ({ config }: Image, { os, architecture }: Platform): boolean =>
   config.os === os && config.architecture === architecture
 

@@ -32,7 +32,7 @@ export interface BuildInput {
   readonly layersDir: string
   readonly platformDir: string
   readonly group: readonly GroupElement[]
-  /** Image extensions that took part before: the image names them. */
+  /** Image extensions that took part in generation, which the image records. */
   readonly extensions?: readonly GroupElement[]
   readonly plan: ResolvedPlan
   readonly buildpacks: BuildpacksDir
@@ -41,9 +41,9 @@ export interface BuildInput {
   readonly env: EnvSources
   readonly features: PlatformFeatures
   readonly reporter: Reporter
-  /** Where the environment of the buildpack that runs is written, for a shell after a failure. */
+  /** The file that gets the environment of the running buildpack, for a shell after a failure. */
   readonly keptEnvironment?: string | undefined
-  /** distribution/supervisor: keeps the buildpacks apart, and ends what each leaves behind. */
+  /** distribution/supervisor: isolates the buildpacks from each other, and ends the processes that each leaves behind. */
   readonly supervisor?: string | undefined
 }
 
@@ -59,7 +59,7 @@ export async function build(input: BuildInput, signal?: AbortSignal): Promise<Bu
   const finished: FinishedLayer[] = []
   let plan = input.plan
   const supervisor = input.supervisor && (await findSupervisor(input.supervisor, input.reporter))
-  // Removes metadata of an earlier build. Each build describes itself anew.
+  // Removes metadata of an earlier build.
   await rm(join(input.layersDir, 'sbom'), { recursive: true, force: true })
   try {
     for (const [index, element] of input.group.entries()) {
@@ -152,7 +152,7 @@ async function takeOutputs(buildpack: Buildpack, layersDir: string): Promise<Out
   const layers = await readLayers(layersDir, id)
   for (const layer of layers) {
     const { launch, build, cache } = layer.types
-    // Removed so that no later buildpack depends on it (buildpack.md, "Ignored Layers").
+    // Moved away so that no later buildpack depends on it (buildpack.md, "Ignored Layers").
     if (!launch && !build && !cache && layer.exists) await rename(layer.dir, `${layer.dir}.ignore`)
   }
   const launchFile = join(dir, 'launch.toml')
@@ -171,7 +171,7 @@ interface FinishedLayer {
   readonly fingerprint: string
 }
 
-/** A layer for the cache alone is left out: tools that other buildpacks start may write to it. */
+/** Fingerprints layers, except those only for the cache: tools that other buildpacks start may write to them. */
 async function lookAtLayers(buildpackId: string, layers: readonly LayerOnDisk[]): Promise<FinishedLayer[]> {
   const wanted = layers.filter(({ exists, types }) => exists && (types.launch || types.build))
   const looks = await Promise.all(
@@ -182,7 +182,7 @@ async function lookAtLayers(buildpackId: string, layers: readonly LayerOnDisk[])
 
 /**
  * A buildpack may write only to its own layers (buildpack.md, "Build"), but all of them belong to one user. A layer that a
- * later buildpack changed goes into this image as it is, and is not stored for later builds (X49).
+ * later buildpack changed goes into this image with the change, but is not stored for later builds (X49).
  */
 async function checkUnchanged(
   { buildpackId, layer, fingerprint }: FinishedLayer,

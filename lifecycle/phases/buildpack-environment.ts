@@ -21,8 +21,8 @@ interface PhaseSources {
 
 /**
  * The environment of a program of a buildpack or an image extension, with the inputs that its API knows.
- * @param inputs those of the phase alone
- * @param layers of the buildpacks before it
+ * @param inputs the inputs that only this phase has
+ * @param layers the layers of the preceding buildpacks
  * @throws BaleError as `buildpackEnv`
  */
 export function environmentOf(

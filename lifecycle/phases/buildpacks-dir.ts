@@ -64,7 +64,7 @@ export class BuildpacksDir {
   }
 }
 
-/** Returns the path of a buildpack's `bin/<name>`. @throws BaleError that says why it cannot be run */
+/** Returns the path of a buildpack's `bin/<name>`. @throws BaleError with the reason if it cannot be run */
 export async function executableOf(buildpack: Buildpack, name: 'detect' | 'build'): Promise<string> {
   const file = await optionalExecutableOf(buildpack, name)
   if (file !== undefined) return file
@@ -72,7 +72,7 @@ export async function executableOf(buildpack: Buildpack, name: 'detect' | 'build
   throw new BaleError('input', `${id}@${version} has no bin/${name}`, { where: join(buildpack.dir, 'bin', name) })
 }
 
-/** The same for a program that need not be there: an extension may have its output in a directory instead. */
+/** The same for an optional program: an extension may have its output in a directory instead. */
 export async function optionalExecutableOf(
   buildpack: Buildpack,
   name: 'detect' | 'build' | 'generate',

@@ -6,13 +6,13 @@ import type { Located } from './export-layers.ts'
 import { type Form, formOf, wholeFormsOf } from './mask.ts'
 import { searchTree } from './search-tree.ts'
 
-/** Bytes. Tokens are longer; a password that is shorter may be a word of the source by chance. */
+/** Bytes. Tokens are longer, and a shorter password may match a word of the source by chance. */
 const shortest = 12
 
 /**
- * Looks in the application for the credentials of the registries that it is published to: a config.json of Docker or a script of CI
- * may have them. Layers are not searched: in a sandbox, and with Landlock, buildpacks cannot read the credentials; a container that has
- * neither is warned of. Takes a second of CPU time for each GB of the application.
+ * Searches the application for the credentials of the registries that it is published to: a Docker config.json or a CI script
+ * may contain them. Layers are not searched: in a sandbox or with Landlock, buildpacks cannot read the credentials; a container
+ * without either causes a warning. Takes a second of CPU time for each GB of the application.
  * @throws BaleError 'input' with the place
  */
 export async function refuseCredentials(
@@ -24,7 +24,7 @@ export async function refuseCredentials(
   const forms: Form[] = []
   for (const { repository } of destinations) {
     if (repository === undefined) continue
-    // Where they cannot be read, nothing is published with them: the registry's own error says so.
+    // Unreadable credentials cannot be used to publish, and the registry then reports its own error.
     const found = await credentials.find(repository, signal).catch(() => undefined)
     const [id = repository] = repository.split('/')
     for (const value of found === undefined ? [] : valuesOf(found))
@@ -39,7 +39,7 @@ export async function refuseCredentials(
   await searchTree(appDir, { forms, found }, signal)
 }
 
-/** What must not be found: the secret alone, and user and password as Docker's config.json has them. */
+/** The values to search for: the secret alone, and user and password as encoded in Docker's config.json. */
 function valuesOf(credential: Credential): string[] {
   if (credential.kind !== 'password') return credential.token.length < shortest ? [] : [credential.token]
   const { username, password } = credential

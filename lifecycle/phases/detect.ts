@@ -41,11 +41,11 @@ export interface DetectInput {
   readonly execEnv: string
   readonly env: EnvSources
   readonly reporter: Reporter
-  /** Where the environment of one that ends with an error is written, for a shell. */
+  /** The file that gets the environment of a bin/detect that ends with an error, for a shell. */
   readonly keptEnvironment?: string | undefined
   /** No bin/detect may write here. */
   readonly layersDir: string
-  /** distribution/supervisor: ends what each bin/detect leaves behind, and keeps it from what is not its own. */
+  /** distribution/supervisor: isolates each bin/detect, and ends the processes that it leaves behind. */
   readonly supervisor?: string | undefined
 }
 
@@ -71,8 +71,8 @@ interface Member extends OrderElement {
 }
 
 /**
- * Finds the first group of the order that passes (buildpack.md, "Phase #1: Detection"). The members of a group are run in
- * parallel, and each one once however many groups it is in.
+ * Finds the first group of the order that passes (buildpack.md, "Phase #1: Detection"). Runs the members of a group in
+ * parallel, and each member only once, even if it is in several groups.
  * @throws BaleError 'nothing-detected' or 'detect-errored' when no group passes
  */
 export async function detect(input: DetectInput, signal?: AbortSignal): Promise<Detected> {
@@ -127,7 +127,7 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
   throw noGroup(results, [...reasons, await topLevel(input.appDir)])
 }
 
-/** Extensions are optional, but one that errs is not one that does not fit: the image may lack what it would give. */
+/** Extensions are optional, but an error differs from a failed detection: the image may lack what the extension would provide. */
 function warnOfErrors(group: readonly Outcome[], reporter: Reporter): void {
   for (const { result } of group.filter(({ isExtension }) => isExtension)) {
     if (result.status === 'errored')
@@ -193,7 +193,7 @@ async function detectOne(member: Member, input: DetectRun, planFile: string, sig
     optional: member.optional,
     ...(isExtension && { extension: true }),
   }
-  // A required buildpack that does not fit the target counts as an error; an optional one is run anyway.
+  // A required buildpack for other targets counts as an error. An optional one runs anyway.
   if (buildpack.features.targets && !member.optional && !matchesTarget(descriptor, input.target)) {
     return {
       element,
@@ -282,7 +282,7 @@ const shownNames = 20
 
 function noGroup(results: readonly DetectResult[], reasons: readonly string[]): BaleError {
   const errored = results.filter(r => r.status === 'errored')
-  // A buildpack that rules itself out without a message adds nothing to what the others say.
+  // A buildpack that fails detection without a message adds nothing to the error.
   const spoken = results.filter(r => r.status !== 'failed' || r.output.trim() !== '')
   const lines = (spoken.length > 0 ? spoken : results).map(r => `  ${r.id}@${r.version}: ${explain(r)}`)
   const message = ['no group of buildpacks fits this source', ...lines, ...reasons.map(r => `  ${r}`)].join('\n')

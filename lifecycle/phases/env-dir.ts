@@ -41,7 +41,7 @@ export async function readPlatformEnvDir(dir: string): Promise<EnvFile[]> {
   return files
 }
 
-/** A missing directory means no variables. A directory that cannot be read is an error, since it may hold some. */
+/** A missing directory means no variables. An unreadable directory is an error, since it may contain variables. */
 function unlessAbsent(error: unknown): string[] {
   if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
   throw error

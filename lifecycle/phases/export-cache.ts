@@ -16,7 +16,7 @@ interface Input {
   readonly reporter: Reporter
 }
 
-/** A buildpack of the group with the layers that it left and the content of each. */
+/** A buildpack of the group with its layers and their contents. */
 export interface Contribution {
   readonly buildpack: GroupElement
   readonly layers: readonly LayerOnDisk[]
@@ -25,7 +25,7 @@ export interface Contribution {
 
 /**
  * Stores the cached layers of this build for the next one (buildpack.md, "Cached Layers").
- * @param exported results for the layers that the image has too
+ * @param exported results for the layers that are also in the image
  */
 export async function writeCache(
   { layersDir, owner, features, reporter }: Input,

@@ -31,12 +31,12 @@ const launcherPath = '/cnb/lifecycle/launcher'
 
 /**
  * Returns the parents of an image path from `top` on, outermost first: `/layers/x/y` below `/layers` → `/layers`,
- * `/layers/x`. The directories above `top` belong to the run image: an entry would change their mode (of `/tmp`, say) and
+ * `/layers/x`. The directories above `top` belong to the run image: an entry would change their mode (for example of `/tmp`) and
  * owner.
  */
 function parentsOf(imagePath: string, top: string, owner: Owner): LayerEntry[] {
   const parts = imagePath.slice(top.length).split('/').slice(1)
-  // Mode and owner are fixed: on disk they depend on who builds and on the umask.
+  // Mode and owner are fixed: on disk they depend on the user and the umask.
   return parts.map((_, i) => ({
     kind: 'directory',
     imagePath: [top, ...parts.slice(0, i)].join('/'),
@@ -71,7 +71,7 @@ export function buildpackLayer(
 ): NamedSource {
   const createdBy = `Layer: '${layer.name}', Created by buildpack: ${buildpack.id}@${buildpack.version}`
   const below = `${escapeId(buildpack.id)}/${layer.name}`
-  // Computed once for image and cache: nothing changes the tree any more.
+  // Computed once for image and cache, since the tree no longer changes.
   let found: Promise<Fingerprint | undefined> | undefined
   const fingerprint = (): Promise<Fingerprint | undefined> =>
     (found ??= identify(layer.dir, `${layers.image}/${below}`, owner))

@@ -46,7 +46,7 @@ export interface BuildOutput {
   readonly layersDir: Located
   readonly appDir: Located
   readonly group: readonly GroupElement[]
-  /** The user that owns what buildpacks made: CNB_USER_ID and CNB_GROUP_ID. */
+  /** The owner of files from buildpacks: CNB_USER_ID and CNB_GROUP_ID. */
   readonly owner: Owner
 }
 
@@ -61,7 +61,7 @@ export interface ImageSettings {
   readonly execEnv?: string | undefined
   /** Seconds; SOURCE_DATE_EPOCH. */
   readonly createdEpoch?: number | undefined
-  /** Labels besides those of the specification and of buildpacks, which these replace. */
+  /** Additional labels, which replace those of buildpacks. */
   readonly labels?: Readonly<Record<string, string>> | undefined
   /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>> | undefined
@@ -91,8 +91,8 @@ const defaultEpoch = Date.UTC(1980, 0, 1, 0, 0, 1) / 1000
 const parallelLayers = 4
 
 /**
- * Makes an image of the output of build (buildpack.md, "Phase #6: Export"; platform.md, "exporter") and fills the cache.
- * Everything it reads from the layers directory is hostile input. No process that could change it is alive any more.
+ * Makes an image from the output of build (buildpack.md, "Phase #6: Export"; platform.md, "exporter") and fills the cache.
+ * All files in the layers directory are hostile input. Processes that could change them have ended.
  */
 export async function exportImage(input: ExportInput, signal?: AbortSignal): Promise<Exported> {
   const { output, settings, destination, features, reporter, cache = new BuildCache({}, reporter) } = input
@@ -171,7 +171,7 @@ function chooseEntrypoint(metadata: BuildMetadata, wanted: string | undefined): 
   return type === undefined ? '/cnb/lifecycle/launcher' : `/cnb/process/${type}`
 }
 
-/** A layer of the new image: one to make, or one that the previous image has. */
+/** A layer of the new image: to be made, or reused from the previous image. */
 type Planned =
   NamedSource | { readonly kind: 'buildpack'; readonly name: string; readonly createdBy: string; readonly reuse: Layer }
 

@@ -22,7 +22,7 @@ export interface GenerateInput {
   readonly appDir: string
   readonly layersDir: string
   readonly platformDir: string
-  /** Where Dockerfiles go: empty, as `clearGenerated` leaves it. */
+  /** The directory for Dockerfiles, which `clearGenerated` has emptied. */
   readonly generatedDir: string
   readonly extensions: BuildpacksDir
   readonly buildpacks: BuildpacksDir
@@ -41,7 +41,7 @@ export interface GenerateInput {
 export interface Generated {
   /** With the run image that the Dockerfiles select. */
   readonly analyzed: Analyzed
-  /** What is left for the buildpacks. */
+  /** The part of the plan for the buildpacks. */
   readonly plan: ResolvedPlan
 }
 
@@ -80,12 +80,12 @@ export async function generate(input: GenerateInput, signal?: AbortSignal): Prom
   }
 }
 
-/** An extension meets all that it is asked for (image_extension.md, "Buildpack Plan"). */
+/** Removes the entries that extensions provide: an extension meets all its requirements (image_extension.md, "Buildpack Plan"). */
 const withoutProvided = ({ entries }: ResolvedPlan): ResolvedPlan => ({
   entries: entries.filter(({ providers }) => !providers.some(({ extension }) => extension === true)),
 })
 
-/** The directory with what the extension makes: bin/generate's, or the one that the extension brings. */
+/** Returns the directory with the extension's output: written by bin/generate, or part of the extension. */
 async function outputOf(
   extension: Buildpack,
   input: GenerateInput,
@@ -115,7 +115,7 @@ async function outputOf(
       args: [output, input.platformDir, planFile],
       env,
       workingDir: input.appDir,
-      // It may not write to the application (image_extension.md, "Generation").
+      // bin/generate may not write to the application (image_extension.md, "Generation").
       supervision: supervisionOf(
         { ...input, extensionsDir: input.extensions.dir, isAppReadOnly: true },
         input.supervisor,
@@ -136,7 +136,7 @@ interface Output {
   readonly build: boolean
 }
 
-/** Checks what the extension made. Nothing is kept of an output that is wrong. */
+/** Checks the output of the extension. Keeps nothing of an invalid output. */
 async function readOutput(
   { descriptor }: Buildpack,
   dir: string,
@@ -191,7 +191,7 @@ interface RunFile extends RunDockerfile {
   readonly path: string
 }
 
-/** The last image that takes the run image's place; Dockerfiles before it have nothing to do any more. */
+/** Returns the last image that replaces the run image. Earlier Dockerfiles then have no effect. */
 async function selectRunImage(
   files: readonly RunFile[],
   { analyzed, run, features, reporter }: GenerateInput,
@@ -209,7 +209,7 @@ async function selectRunImage(
       fix: 'add it to run.toml, with its mirrors',
     })
   return {
-    // Who knows targets resolves the name in restorer.
+    // With targets, restorer resolves the name.
     reference: features.targets ? '' : image,
     image,
     ...((selected.extends || last < files.length - 1) && { extend: true }),

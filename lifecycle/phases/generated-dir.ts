@@ -5,7 +5,7 @@ import { namesIn } from '../files/directories.ts'
 import { removeTree } from '../files/remove.ts'
 import { escapeId } from '../spec/ids.ts'
 
-// `<generated>`: what image extensions have written, for restorer and extender (platform.md, "detector", Outputs).
+// `<generated>`: the output of image extensions, for restorer and extender (platform.md, "detector", Outputs).
 
 /** Folders of an output that Dockerfiles copy from (image_extension.md, "Context Folders"). */
 export const contexts = ['context', 'context.build', 'context.run'] as const
@@ -15,12 +15,12 @@ const files = ['build.Dockerfile', 'run.Dockerfile', 'run.Dockerfile.ignore', 'D
 export interface GeneratedPlaces {
   readonly run: string
   readonly build: string
-  /** Directories that get extend-config.toml, and the context folders if platforms know them. */
+  /** Directories that get extend-config.toml and, if the Platform API has them, the context folders. */
   readonly folders: readonly string[]
   readonly contexts: boolean
 }
 
-/** From Platform API 0.13 on an extension has one folder. Before, it has one for each kind, without a context. */
+/** Since Platform API 0.13, an extension has one folder. Before, it has one for each kind, without a context. */
 export function placesOf(generatedDir: string, id: string, isOneFolder: boolean): GeneratedPlaces {
   const name = escapeId(id)
   if (isOneFolder) {
@@ -33,8 +33,8 @@ export function placesOf(generatedDir: string, id: string, isOneFolder: boolean)
 }
 
 /**
- * Removes what an earlier detection left, and makes the directory.
- * @throws BaleError 'arguments' if it has anything else: a wrong -generated must not cost anybody their files
+ * Removes the output of an earlier detection, and makes the directory.
+ * @throws BaleError 'arguments' if it contains other files: a wrong -generated must not delete a user's files
  */
 export async function clearGenerated(dir: string): Promise<void> {
   const names = await namesIn(dir)
@@ -60,7 +60,7 @@ async function isOurs(path: string, name: string): Promise<boolean> {
   return below.every(Boolean)
 }
 
-/** Copies an output that has been checked. */
+/** Copies a checked output. */
 export async function keepOutput(
   output: string,
   places: GeneratedPlaces,

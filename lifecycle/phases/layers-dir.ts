@@ -14,7 +14,7 @@ export interface LayerOnDisk extends LayerContentMetadata {
   readonly exists: boolean
 }
 
-/** Names of TOML files that are no layer's metadata (buildpack.md, "Build"). */
+/** Names of TOML files that are not metadata of a layer (buildpack.md, "Build"). */
 const documents = new Set(['launch.toml', 'build.toml', 'store.toml'])
 
 /** Returns `<layers>/<escaped id>`, the layers directory of one buildpack. */

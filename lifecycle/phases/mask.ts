@@ -2,16 +2,16 @@ import { Buffer } from 'node:buffer'
 import { BaleError } from '../errors.ts'
 import type { BuildEvent, Reporter } from '../events.ts'
 
-/** What no message may show. */
+/** A value that no message may show. */
 export interface Confidential {
   readonly id: string
   readonly value: Uint8Array
 }
 
-/** Bytes. What is shorter is in every log and file by chance. */
+/** Bytes. A shorter value appears in every log and file by chance. */
 const shortest = 6
 
-/** The forms in which a secret shows up: as it is, line by line, and as tools encode it. Longer ones first: masking a part would leave the rest. */
+/** The forms of a secret: unchanged, line by line, and as tools encode it. Longer ones first: masking a part would leave the rest. */
 export function formsOf({ value }: Confidential): string[] {
   const lines = textOf(value)
     .split(/\r?\n/)
@@ -20,7 +20,7 @@ export function formsOf({ value }: Confidential): string[] {
   return usable([...wholeFormsOf(value), ...lines])
 }
 
-/** The same without its lines. */
+/** The same without single lines. */
 export function wholeFormsOf(value: Uint8Array): string[] {
   const text = textOf(value)
   const encoded = [text, text.trim()].flatMap(form => {
@@ -40,20 +40,20 @@ const textOf = (value: Uint8Array): string => Buffer.from(value).toString('latin
 const usable = (forms: readonly string[]): string[] =>
   [...new Set(forms.filter(form => form.length >= shortest))].sort((a, b) => b.length - a.length)
 
-/** One of the forms of what is confidential. */
+/** One form of a confidential value. */
 export interface Form {
   readonly id: string
   readonly bytes: Buffer
   readonly utf8: string
 }
 
-/** @param text as `formsOf` gives it: a character for each byte */
+/** @param text a result of `formsOf`: one character for each byte */
 export function formOf(id: string, text: string): Form {
   const bytes = Buffer.from(text, 'latin1')
   return { id, bytes, utf8: bytes.toString('utf8') }
 }
 
-/** Hides what is confidential in all that is said. */
+/** Hides confidential values in messages. */
 export class Mask {
   readonly #secrets: readonly Confidential[]
   protected readonly forms: readonly Form[]
@@ -63,7 +63,7 @@ export class Mask {
     this.forms = secrets.flatMap(secret => formsOf(secret).map(text => formOf(secret.id, text)))
   }
 
-  /** Hides what either of them hides. */
+  /** Returns a mask that hides the values of both. */
   and(other: Mask): Mask {
     return new Mask([...this.#secrets, ...other.#secrets])
   }
@@ -94,7 +94,7 @@ export class Mask {
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.maskAll(item)]))
   }
 
-  /** Masks the message of an error, in place: which phase it came from is known by its identity. */
+  /** Masks the message of an error in place, since the error's identity tells the phase that it came from. */
   maskError(error: unknown): unknown {
     if (!(error instanceof BaleError)) return error
     const { message, where, fix } = error

@@ -5,7 +5,7 @@ import { relativeName } from '../layers/tar/names.ts'
 import { type TarEntry, readTar } from '../layers/tar/reader.ts'
 
 /**
- * Where os-release(5) starts, and the paths that links from there may lead to: some distributions have a file for each
+ * The path of os-release(5), and the paths that it may link to: some distributions have a file for each
  * variant.
  */
 const start = 'etc/os-release'
@@ -26,8 +26,8 @@ interface LayerFacts {
 }
 
 /**
- * Returns the text of an image's /etc/os-release, or undefined if it has none that can be interpreted. Reads layers from the
- * topmost down to the one that has it, and unpacks none. Verifies each layer before it uses the text.
+ * Returns the text of an image's /etc/os-release, or undefined if it has none that can be interpreted. Reads layers from
+ * the topmost down to the one that has it, and unpacks none. Verifies each layer before it uses the text.
  * @throws BaleError 'input' for a damaged layer; a store's error when one cannot be read
  */
 export async function readOsRelease(layers: readonly Layer[], signal?: AbortSignal): Promise<string | undefined> {
@@ -84,7 +84,7 @@ async function readFacts(layer: Layer, signal?: AbortSignal): Promise<LayerFacts
   return facts
 }
 
-/** Records an entry if it matters. The text of a file follows. */
+/** Records an entry if it is relevant. The caller then reads the text of a file. */
 function note(entry: TarEntry, { found, hidden, emptied }: LayerFacts): (Found & { kind: 'file' }) | undefined {
   const path = relativeName(entry.name)
   const [dir, name] = [path.includes('/') ? posix.dirname(path) : '', posix.basename(path)]

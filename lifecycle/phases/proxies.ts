@@ -11,8 +11,8 @@ export function proxiesOf(environment: Environment): Record<string, string> {
 }
 
 /**
- * Masks the passwords in proxy variables in what buildpacks and their tools print (K16): the password as it is and as it is
- * written in the URL, and with the user's name, as it is in Proxy-Authorization.
+ * Masks the passwords of proxy variables in the output of buildpacks and their tools (K16): the password itself, its form
+ * in the URL, and user and password in the form of Proxy-Authorization.
  */
 export function maskPasswords(environment: Environment): Mask {
   const passwords = Object.entries(proxiesOf(environment)).flatMap(([id, value]) => {
@@ -24,8 +24,8 @@ export function maskPasswords(environment: Environment): Mask {
 }
 
 /**
- * Says that buildpacks get the password of a proxy, since they cannot use the proxy without it.
- * @param instead what else the user can do
+ * Warns that buildpacks get the password of a proxy, since they cannot use the proxy without it.
+ * @param instead the user's alternative
  */
 export function warnOfPasswords(proxies: Readonly<Record<string, string>>, reporter: Reporter, instead?: string): void {
   const names = Object.keys(proxies).filter(name => loginOf(proxies[name] ?? '').password !== '')
@@ -37,11 +37,11 @@ export function warnOfPasswords(proxies: Readonly<Record<string, string>>, repor
   })
 }
 
-/** User and password as the URL has them. curl permits values without a scheme. */
+/** Returns user and password in their URL form. curl permits values without a scheme. */
 function loginOf(value: string): { readonly username: string; readonly password: string } {
   const url = URL.parse(value.includes('://') ? value : `http://${value}`)
   if (url !== null) return url
-  // No URL, but a tool may read it otherwise.
+  // The value is not a URL, but a tool may accept it.
   const [, username = '', password = ''] = /^(?:[^/]*:\/\/)?([^:@/]*):(.*)@[^@]*$/s.exec(value) ?? []
   return { username, password }
 }

@@ -16,7 +16,7 @@ import { targetOfImage } from './analyze.ts'
 import { inOrder } from '../concurrency.ts'
 import { selectRunImage } from './run-image.ts'
 
-/** An image to rebase, under the name by which the user knows it. */
+/** An image to rebase, with the user's name for it. */
 export interface AppImage {
   readonly name: string
   readonly image: Image
@@ -36,7 +36,7 @@ export interface FindRunImageInput {
   readonly app: AppImage
   /** The name that the user gives. Without it, the names that the app image records are tried. */
   readonly wanted?: string
-  /** Finds an image. Returns undefined or throws a BaleError if it is not there. */
+  /** Finds an image. Returns undefined or throws a BaleError if it does not exist. */
   readonly find: (name: string, platform: Platform, signal?: AbortSignal) => Promise<NewRunImage | undefined>
   readonly reporter: Reporter
 }
@@ -44,7 +44,7 @@ export interface FindRunImageInput {
 /**
  * Selects the run image to put an app on: the requested one, or else the first readable one of those that the app image
  * records, with the app's own registry first (platform.md, "Run Image Resolution").
- * @throws BaleError 'arguments' if the app image records none, or none of them can be read
+ * @throws BaleError 'arguments' if the app image records no run image, or none of them can be read
  */
 export async function findRunImage(input: FindRunImageInput, signal?: AbortSignal): Promise<NewRunImage> {
   const { app, wanted, find, reporter } = input
@@ -107,8 +107,8 @@ export async function rebase(
 }
 
 /**
- * Returns the app image on another run image. Its layers are in the destination, its documents are still to be stored.
- * Config and manifest are made anew; no layer is read where the store has it or can copy it by itself.
+ * Returns the app image on another run image. Its layers are in the destination; the caller stores config and manifest.
+ * Makes new config and manifest. Reads no layer that the store already has or can copy itself.
  * @throws BaleError 'input' when the app image was not made by a lifecycle, or may not be put on this run image
  */
 export async function rebaseLayers(input: RebaseInput, signal?: AbortSignal): Promise<Image> {

@@ -22,10 +22,10 @@ export interface RestoreInput {
   /** The path of the layers directory, on disk and in the image and the cache. */
   readonly layersDir: Located
   readonly group: readonly GroupElement[]
-  /** Its SBOM files are taken from the image, or from `<layers>/sbom`, where analyze may have left them. */
+  /** The source of SBOM files: the image or, if analyze has unpacked them, `<layers>/sbom`. */
   readonly previous?: { readonly metadata: LayersMetadata; readonly image?: Image } | undefined
   readonly cache?: BuildCache | undefined
-  /** Of restored layers: for root, who restores for the buildpacks' user. */
+  /** The owner of restored layers. Set if root restores for the buildpacks' user. */
   readonly owner?: Owner | undefined
   /** Restores nothing but store.toml, and that only for APIs that restore it. */
   readonly skipLayers?: boolean
@@ -33,7 +33,7 @@ export interface RestoreInput {
   readonly reporter: Reporter
 }
 
-/** Where a layer's records are: in the previous image, in the cache, or both. */
+/** The records of a layer: in the previous image, in the cache, or both. */
 interface Known {
   readonly id: string
   readonly name: string
@@ -42,9 +42,9 @@ interface Known {
 }
 
 /**
- * Restores what earlier builds left for the buildpacks of the group (buildpack.md, "Layer Types"; platform.md, "Layer
+ * Restores the data of earlier builds for the buildpacks of the group (buildpack.md, "Layer Types"; platform.md, "Layer
  * Restoration"): store.toml, the metadata and SBOM of launch layers, and metadata, SBOM and contents of cached layers. A
- * fault in a cache is never an error: the layer is dropped with a warning and its buildpack makes it again.
+ * fault in a cache is never an error: Bale drops the layer with a warning, and its buildpack makes it again.
  */
 export async function restore(input: RestoreInput, signal?: AbortSignal): Promise<void> {
   await wrapErrno(input.layersDir.host, () => restoreAll(input, signal))
@@ -104,7 +104,7 @@ async function restoreLayer(known: Known, input: RestoreInput, signal?: AbortSig
   const label = `${id}:${name}`
   const toml = join(buildpackLayersDir(input.layersDir.host, id), `${name}.toml`)
   if (cached?.cache === true && input.cache !== undefined) {
-    // A layer for both launch and cache must be the same in the app image: metadata of one and contents of another do not
+    // A layer for both launch and cache must be the same in the app image: metadata and contents of different layers do not
     // match.
     const alone = image === undefined && input.features.restoresWithoutAppImage
     const stale = cached.launch && !alone && image?.sha !== cached.sha

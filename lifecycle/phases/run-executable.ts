@@ -15,18 +15,18 @@ export interface Executable {
   readonly workingDir: string
   /** Root may start it as another user. */
   readonly user?: { readonly uid: number; readonly gid: number }
-  /** If there is any, nothing that the program started is alive when this returns. */
+  /** With supervision, all processes that the program started have ended when this returns. */
   readonly supervision?: Supervision | undefined
   /** A whole line, without its newline; a line longer than 64 KiB arrives in parts. */
   onLine(stream: 'stdout' | 'stderr', line: string): void
 }
 
-/** How long a program has between SIGTERM and SIGKILL. */
+/** The time between SIGTERM and SIGKILL. */
 const graceMilliseconds = 5000
 const longestLine = 64 * 1024
 
 /**
- * Runs one of a buildpack's executables, under a supervisor or in a process group of its own, which is killed when the signal
+ * Runs an executable of a buildpack, under a supervisor or in its own process group, which is killed when the signal
  * is aborted. Returns its exit code, 128 + n for a signal.
  */
 export async function runExecutable(executable: Executable, signal?: AbortSignal): Promise<number> {
@@ -38,14 +38,14 @@ export async function runExecutable(executable: Executable, signal?: AbortSignal
     (stream, chunk) => (stream === 'stdout' ? stdout : stderr).push(chunk),
     error => failures.push(error),
   )
-  // The listeners are attached after the last await: an event that is emitted before has no listener and is lost.
+  // The listeners are attached after the last await: an event that is emitted before them would be lost.
   signal?.throwIfAborted()
   const running = start(executable, outputs)
   const stop = (): void => terminate(running)
   signal?.addEventListener('abort', stop, { once: true })
   try {
     const code = await running.exitCode
-    // A background process may hold the pipes open for ever, so the end of the program itself decides.
+    // A background process may hold the pipes open forever, so the program's own end counts.
     await outputs.settled(drainMilliseconds, largestPipe)
     if (failures.length > 0) throw failures[0]
     return code
@@ -58,7 +58,7 @@ export async function runExecutable(executable: Executable, signal?: AbortSignal
 }
 
 const drainMilliseconds = 1000
-/** Bytes that two pipes can hold (/proc/sys/fs/pipe-max-size): the most that the program itself can have left unread. */
+/** The capacity of two pipes in bytes (/proc/sys/fs/pipe-max-size): the maximum unread output of the program itself. */
 const largestPipe = 2 * 1024 * 1024
 
 interface Running {
@@ -132,7 +132,7 @@ function startFailure(cause: Error, { file, workingDir }: Executable): Error {
   return new BaleError('input', `cannot run ${file}: ${why}`, { where: file, cause })
 }
 
-/** Whether a script's first line ends as on Windows (S20): the kernel takes the CR for a part of the interpreter's name. */
+/** Returns whether a script's first line ends with CR LF (S20): the kernel takes the CR as part of the interpreter's name. */
 function hasWindowsLineEnd(file: string): boolean {
   const start = Buffer.alloc(256)
   try {
@@ -161,7 +161,7 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-/** Cuts chunks into lines. Memory stays bounded whatever the program prints (D17: 10 GB without a newline). */
+/** Cuts chunks into lines. Memory stays bounded for any output (D17: 10 GB without a newline). */
 export function lines(
   onLine: (line: string) => void,
   longest = longestLine,

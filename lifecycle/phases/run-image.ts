@@ -5,23 +5,23 @@ import type { Platform } from '../image/manifest.ts'
 import { formatReference, parseReference } from '../image/reference.ts'
 import type { RunDocument } from '../spec/types.ts'
 
-/** A run image's name and its mirrors, as run.toml, a builder or a label has them. */
+/** A run image's name and its mirrors, from run.toml, a builder or a label. */
 export type RunImageNames = RunDocument['images'][number]
 
 export interface SelectRunImageInput<T extends { readonly image: Image }> {
   readonly names: RunImageNames
   /** The registry of the app image: a mirror there is preferred. */
   readonly registry: string | undefined
-  /** Reads one of the names. If it does not exist, returns where it was looked for. */
+  /** Reads one of the names. If it does not exist, returns the place of the search. */
   readonly read: (name: string) => Promise<T | { readonly image: undefined; readonly place: string }>
-  /** The target that the run image must fit. Not checked if absent. */
+  /** The required target of the run image. Not checked if absent. */
   readonly platform?: Pick<Platform, 'os' | 'architecture'>
   readonly reporter: Reporter
 }
 
 /**
- * Selects the run image among its names (platform.md, "Run Image Resolution"): those in the app image's registry first, then
- * the others in their order; the first that can be read.
+ * Selects a name of the run image (platform.md, "Run Image Resolution"): the first readable one. Tries names in the app image's
+ * registry first, then the others in their order.
  * @returns the selected name, and what `read` returned for it
  * @throws BaleError 'arguments' if none can be read; with one name only, the error of reading it
  */
@@ -38,7 +38,7 @@ export async function selectRunImage<T extends { readonly image: Image }>(
     try {
       const found = await read(name)
       if (!isFound(found)) {
-        const named = ['the run image', name].filter(Boolean).join(' ') // one in a layout has no name there
+        const named = ['the run image', name].filter(Boolean).join(' ') // an image in a layout has no name
         if (candidates.length === 1)
           throw new BaleError('arguments', `${named} does not exist in ${found.place}`, { fix: correct })
         throw new BaleError('arguments', 'it does not exist')
@@ -61,7 +61,7 @@ function isFound<T extends { readonly image: Image }>(found: T | { readonly imag
 
 const correct = 'correct its name, or give another run image'
 
-/** @throws BaleError 'arguments' for an image that cannot run there */
+/** @throws BaleError 'arguments' for an image of another platform */
 function requirePlatform({ config }: Image, name: string, platform: Pick<Platform, 'os' | 'architecture'>): void {
   const { os, architecture } = config
   if (os === platform.os && architecture === platform.architecture) return
@@ -79,7 +79,7 @@ function registryOf(name: string): string | undefined {
   }
 }
 
-/** Returns whether two names mean the same image, in whatever form they are written. */
+/** Returns whether two names, in any notation, mean the same image. */
 function sameName(a: string, b: string): boolean {
   return formatReference(parseReference(a)) === formatReference(parseReference(b))
 }

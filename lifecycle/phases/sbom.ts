@@ -20,7 +20,7 @@ const mediaTypes = {
 } as const
 const extensions = ['cdx.json', 'spdx.json', 'syft.json'] as const
 
-/** `<name>.sbom.<ext>` files of one buildpack, by what they describe: a layer, or `launch` or `build`. */
+/** A file `<name>.sbom.<ext>` of a buildpack. The name is a layer, `launch` or `build`. */
 export interface SbomFile {
   readonly subject: string
   readonly extension: keyof typeof mediaTypes
@@ -42,8 +42,8 @@ async function findSboms(buildpackLayersDir: string): Promise<SbomFile[]> {
 }
 
 /**
- * Copies a buildpack's SBOM files to where platforms look for them (platform.md, exporter outputs):
- * `<layers>/sbom/{launch,build}/<id>/[<layer>/]sbom.<ext>`, by whether the layer is for launch.
+ * Copies a buildpack's SBOM files to the paths that platforms read (platform.md, exporter outputs):
+ * `<layers>/sbom/{launch,build}/<id>/[<layer>/]sbom.<ext>`, in `launch` if the layer is for launch.
  * @throws BaleError 'input' for a format that buildpack.toml does not declare (buildpack.md, "buildpack.toml", `sbom-formats`)
  */
 export async function collectSboms(
@@ -70,8 +70,8 @@ export async function collectSboms(
 }
 
 /**
- * Adds the SBOM files of the launcher and of the lifecycle itself, if they are there (platform.md, exporter outputs). A
- * buildpack may have changed the directories that they go to.
+ * Adds the SBOM files of the launcher and of the lifecycle itself, if they exist (platform.md, exporter outputs). A
+ * buildpack may have changed their target directories.
  */
 export async function addLifecycleSboms(layersDir: string, from: string): Promise<void> {
   const goals = {
@@ -98,7 +98,7 @@ async function makeDirectories(from: string, names: readonly string[]): Promise<
   return dir
 }
 
-/** The tar of the previous image's SBOM layer, if it has one that can be read. */
+/** Returns the tar of the previous image's SBOM layer, if there is a readable one. */
 export function sbomTarOf(previous: PreviousImage, signal?: AbortSignal): AsyncIterable<Uint8Array> | undefined {
   const sha = previous.metadata.sbom?.sha
   const layer = previous.image.layers.find(l => l.diffId === sha)
@@ -106,7 +106,7 @@ export function sbomTarOf(previous: PreviousImage, signal?: AbortSignal): AsyncI
 }
 
 /**
- * Replaces `to` with the content of an SBOM layer. Returns whether it could. Damage costs only SBOM files, so it is a
+ * Replaces `to` with the content of an SBOM layer. Returns whether that succeeded. Damage only loses SBOM files, so it is a
  * warning.
  */
 export async function unpackSboms(

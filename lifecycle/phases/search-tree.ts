@@ -11,15 +11,15 @@ import type { Form } from './mask.ts'
 
 export interface Search {
   readonly forms: readonly Form[]
-  /** The error for a form that was found. `where`: the path in the image */
+  /** Makes the error for a form that was found. `where`: the path in the image */
   readonly found: (id: string, where: string) => BaleError
-  /** Directories that are left out, by their paths in the tree. */
+  /** Selects directories to skip, by their paths in the tree. */
   readonly skip?: (path: Buffer) => boolean
 }
 
 /**
- * Searches names, links and files of a directory of the build. What is compressed or encrypted hides from it.
- * @throws BaleError that `found` gives for the first place
+ * Searches names, links and files of a directory of the build. Does not find compressed or encrypted text.
+ * @throws BaleError from `found`, for the first place
  */
 export async function searchTree({ host, image }: Located, search: Search, signal?: AbortSignal): Promise<void> {
   const top = OpenDirectory.open(host)
@@ -45,7 +45,7 @@ export async function searchTree({ host, image }: Located, search: Search, signa
   }
 }
 
-/** Reads a file piece by piece; pieces overlap by what a form may be cut at. */
+/** Reads a file in pieces, which overlap so that no form is cut in two. */
 function searchFile(fd: number, buffer: Buffer, longest: number, refuse: (bytes: Buffer) => void): void {
   try {
     for (let kept = 0; ;) {

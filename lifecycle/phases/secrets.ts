@@ -18,16 +18,16 @@ export interface BuildSecret {
 }
 
 const idForm = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/
-/** As Kubernetes has the keys of a Secret: .npmrc is one, and what starts with two dots is none. */
+/** The rule of Kubernetes for keys of a Secret: `.npmrc` is valid, a name that starts with two dots is not. */
 const keyForm = /^(?!\.\.|\.$)[A-Za-z0-9_.-]{1,128}$/
 
-/** The secrets of a build: their bindings, a mask for all that is said, and a search in all that is kept. */
+/** The secrets of a build: their bindings, a mask for messages, and a search in the output. */
 export class BuildSecrets extends Mask {
   readonly #secrets: readonly BuildSecret[]
 
   /**
    * @param where the option that names them, for errors
-   * @throws BaleError 'arguments' for an id or key that is no name of a file, and ids that are there twice
+   * @throws BaleError 'arguments' for an id or key that is not a valid file name, and for repeated ids
    */
   constructor(secrets: readonly BuildSecret[], where = '--secret') {
     const ids = new Set<string>()
@@ -45,7 +45,7 @@ export class BuildSecrets extends Mask {
     this.#secrets = secrets
   }
 
-  /** Warns of secrets that are too short to be found anywhere. */
+  /** Warns about secrets that are too short to search for. */
   warnOfShort(reporter: Pick<Reporter, 'event'>): void {
     for (const secret of this.#secrets) {
       if (formsOf(secret).length > 0) continue
@@ -68,8 +68,8 @@ export class BuildSecrets extends Mask {
   }
 
   /**
-   * Searches what becomes of the image, the cache and the report: the app, layers for launch and for the cache, bills of
-   * materials, labels and all other metadata. What is compressed or encrypted hides from it.
+   * Searches the content of the image, the cache and the report: the app, layers for launch and for the cache, bills of
+   * materials, labels and all other metadata. Does not find compressed or encrypted text.
    * @throws BaleError 'input' with the place
    */
   async refuseIn({ layersDir, appDir, group }: BuildOutput, signal?: AbortSignal): Promise<void> {

@@ -1,13 +1,13 @@
 import { readFileSync, statSync, statfsSync } from 'node:fs'
 import type { Reporter } from '../events.ts'
 
-/** What was missing while a program ran. Programs say it in words of their own, or not at all. */
+/** Resources that ran out while a program ran. Programs report that in different words, or not at all. */
 export interface Shortages extends Disposable {
   /** A warning for each file system that was full, and one if the kernel ended a process for lack of memory. */
   report(reporter: Reporter): void
 }
 
-/** What statfs(2) says, in bytes; a file system without inodes has none in all. */
+/** The values of statfs(2), in bytes. A file system without inodes has a total of 0. */
 export interface Room {
   readonly type: number
   readonly size: number
@@ -16,21 +16,21 @@ export interface Room {
   readonly freeInodes: number
 }
 
-/** The kernel's view of this machine. Tests have their own. */
+/** The kernel's view of this machine. Tests pass their own. */
 export interface Machine {
-  /** Undefined if the directory is not there. */
+  /** Undefined if the directory does not exist. */
   room(dir: string): (Room & { readonly device: number }) | undefined
-  /** How many processes the kernel has ended for lack of memory since it started; undefined if it does not say. */
+  /** How many processes the kernel has killed for lack of memory since boot; undefined if unknown. */
   oomKills(): number | undefined
 }
 
 const tmpfs = 0x01021994
-/** In bytes: programs write in chunks, so that less than this is as good as nothing. */
+/** In bytes. Programs write in chunks, so less than this counts as full. */
 const little = 16 * 1024 * 1024
 const fewInodes = 100
 const milliseconds = 250
 
-/** Looks at the file systems of these directories, at once and from time to time: what a program could not write it often removes. */
+/** Polls the file systems of these directories, since a program often removes files that it could not finish. */
 export function watchShortages(dirs: readonly string[], machine: Machine = thisMachine): Shortages {
   const lowest = new Map<number, Room & { readonly dir: string }>()
   const killsBefore = machine.oomKills() ?? 0

@@ -6,8 +6,8 @@ import { closable, realPaths, writableByUs } from '../files/closable.ts'
 import type { Restrictions } from '../processes/restrictions.ts'
 
 /**
- * How each bin/detect and bin/build is kept from what belongs to others: the phase, and the buildpacks before and after it in the
- * group. All of them are one user's.
+ * How each bin/detect and bin/build is isolated from the phase and from the other buildpacks in the
+ * group. All of them run as one user.
  */
 export interface Supervision {
   /** distribution/supervisor. */
@@ -16,8 +16,8 @@ export interface Supervision {
 }
 
 /**
- * The path of the supervisor, if it works here. Without it, buildpacks are run as they are, and a debug note says why: what is
- * around the phase still ends every process.
+ * Returns the path of the supervisor, if it works here. Without it, buildpacks run directly, and a debug note says why:
+ * the sandbox or container around the phase still ends every process.
  */
 export async function findSupervisor(path: string, reporter: Reporter): Promise<string | undefined> {
   try {
@@ -45,23 +45,23 @@ export async function warnOfOrphans(supervisor: string, reporter: Reporter): Pro
   })
 }
 
-/** The inputs of detect and build that say what belongs to whom. */
+/** The inputs of detect and build that decide which directories a buildpack may change. */
 export interface SupervisedInput {
   readonly appDir: string
-  /** None of these may be changed by a buildpack. */
+  /** Buildpacks may not change any of these directories. */
   readonly layersDir: string
   readonly platformDir: string
   readonly buildpacks: { readonly dir: string }
   readonly extensionsDir?: string | undefined
   readonly generatedDir?: string | undefined
-  /** The application may not be changed either. */
+  /** Buildpacks may not change the application either. */
   readonly isAppReadOnly?: boolean
 }
 
 /**
- * One buildpack writes to its own layers and to the application, not to the layers of others, what the platform gives, and the
- * buildpacks themselves (buildpack.md, "Build"; X27, X49). It sends no signal to processes of others, does not look into their
- * memory (X36, X41), and makes no system call that no build needs (X01, X04, X13).
+ * A buildpack may write to its own layers and to the application, but not to other buildpacks' layers, the platform directory, and the
+ * buildpacks themselves (buildpack.md, "Build"; X27, X49). It cannot send signals to other processes, read their
+ * memory (X36, X41), or make system calls that no build needs (X01, X04, X13).
  * @param home HOME of the buildpack, which it may write to
  * @param ownLayers its directory in the layers directory; bin/detect has none
  */

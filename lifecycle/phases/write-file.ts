@@ -6,7 +6,7 @@ import { openParent, wrapErrnoSync } from '../files/safe-open.ts'
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 /**
- * Replaces whatever is at the path with a file. Buildpacks may be able to write to its directory: no part of the path below
+ * Replaces the entry at the path, if any, with a file. Buildpacks may be able to write to its directory: no part of the path below
  * `within` may be a link or become one meanwhile (X25). An existing entry is removed first (X21, D11).
  */
 export function writeAnew(path: string, content: string | Uint8Array, within: string): void {

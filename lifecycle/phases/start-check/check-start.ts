@@ -20,10 +20,10 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 const shells = new Set(['bash', 'sh', 'dash', '/bin/bash', '/bin/sh', '/usr/bin/bash', '/usr/bin/sh', '/usr/bin/dash'])
 
 /**
- * Checks that the programs which the processes start are in the image that is about to be exported: in a layer, in the
- * application, or in the run image. What cannot be told for sure is let pass.
- * @param options.indexDir where what is known of run images is kept
- * @throws BaleError 'buildpack-failed' naming each process and the program that is missing
+ * Checks that the image to be exported contains the programs that its processes start: in a layer, in the
+ * application, or in the run image. Doubtful cases pass.
+ * @param options.indexDir the directory for indexes of run images
+ * @throws BaleError 'buildpack-failed', which names each process and its missing program
  */
 export async function checkStart(
   output: BuildOutput,
@@ -36,7 +36,7 @@ export async function checkStart(
   const { processes } = parseBuildMetadata(content, where)
   if (processes.length === 0) return
   const layers = await launchLayers(output, processes)
-  // Such a program at launch may change where programs are looked for.
+  // Such an exec.d program may change PATH at launch.
   if (layers.some(({ setsPath }) => setsPath)) return
   const problemsIn = (inRunImage: Look) => {
     const look = lookEverywhere(output, layers, inRunImage)
@@ -44,7 +44,7 @@ export async function checkStart(
       return problemOf(process, pathOf(process.type, layers, runImage), output.appDir.image, look) ?? []
     })
   }
-  // A run image in a registry is read only where a program is nowhere else; that it has a shell is taken for granted.
+  // A run image in a registry is read only if a program is nowhere else. It is assumed to have a shell.
   const isRemote = runImage.layers.some(({ repository }) => repository !== undefined)
   const onlyShells: Look = path => ({ type: shells.has(path) ? 'program' : 'absent' })
   if (isRemote && problemsIn(onlyShells).length === 0) return
@@ -59,12 +59,12 @@ export async function checkStart(
   })
 }
 
-/** A launch layer, and what the launcher makes of it. */
+/** A launch layer, and its effect in the launcher. */
 interface LaunchLayer {
-  /** In the image. */
+  /** The path in the image. */
   readonly dir: string
   readonly buildpackId: string
-  /** Its bytes are here; else they are in the previous image. */
+  /** Whether its files are here; otherwise they are in the previous image. */
   readonly exists: boolean
   readonly hasBin: boolean
   readonly env: EnvFiles
@@ -91,7 +91,7 @@ async function launchLayers(
         dir: posix.join(layersDir.image, escapeId(id), layer.name),
         buildpackId: id,
         exists: layer.exists,
-        // Of a layer of the previous image it is not known: what is looked for there may be there.
+        // The contents of a layer in the previous image are unknown: any program may be there.
         hasBin: !layer.exists || (await directoryState(join(layer.dir, 'bin'))) === 'directory',
         env: layer.exists
           ? [...(await readEnvDir(join(layer.dir, 'env'))), ...(await readEnvDir(join(layer.dir, 'env.launch')))]
@@ -104,7 +104,7 @@ async function launchLayers(
   return found
 }
 
-/** What sets PATH has its name in it. */
+/** A program that sets PATH contains its name. */
 async function maySetPath(dir: string, processes: readonly BuildProcess[]): Promise<boolean> {
   for (const place of [dir, ...processes.map(({ type }) => join(dir, type))]) {
     for (const name of await namesIn(place)) {
@@ -117,7 +117,7 @@ async function maySetPath(dir: string, processes: readonly BuildProcess[]): Prom
   return false
 }
 
-/** PATH as the launcher makes it for a process (buildpack.md, "Layer Paths"): layers of later buildpacks come first. */
+/** Computes PATH as the launcher does for a process (buildpack.md, "Layer Paths"): layers of later buildpacks come first. */
 function pathOf(type: string, layers: readonly LaunchLayer[], { config }: Image): string[] {
   const given = config.config?.Env?.find(entry => entry.startsWith('PATH='))?.slice('PATH='.length)
   let path = given ?? defaultPath
@@ -134,7 +134,7 @@ function pathOf(type: string, layers: readonly LaunchLayer[], { config }: Image)
   return path.split(':').filter(directory => directory.startsWith('/'))
 }
 
-/** One view of the image that will be: the layers and the application over the run image. */
+/** A view of the future image: the layers and the application over the run image. */
 function lookEverywhere({ layersDir, appDir }: BuildOutput, layers: readonly LaunchLayer[], runImage: Look): Look {
   const isBelow = (path: string, dir: string) => path === dir || path.startsWith(`${dir}/`)
   const inApp = lookInDirectory(appDir)
@@ -143,7 +143,7 @@ function lookEverywhere({ layersDir, appDir }: BuildOutput, layers: readonly Lau
     if (isBelow(path, appDir.image)) return inApp(path)
     if (!isBelow(path, layersDir.image)) return runImage(path)
     const layer = layers.find(({ dir }) => isBelow(path, dir))
-    // Of a layer that is taken from the previous image, the bytes are not here.
+    // A layer reused from the previous image has no files here.
     if (layer) return layer.exists ? inLayers(path) : { type: 'unknown' }
     return { type: layers.some(({ dir }) => dir.startsWith(`${path}/`)) ? 'directory' : 'absent' }
   }
@@ -156,7 +156,7 @@ interface Problem {
 }
 
 function problemOf(process: BuildProcess, path: readonly string[], appDir: string, look: Look): Problem | undefined {
-  // Without `direct` a shell starts it, after scripts of its own that may change anything.
+  // Without `direct`, a shell starts it, after profile scripts that may change anything.
   if (!process.direct) return undefined
   const words = [...process.command, ...process.args]
   const directory = posix.resolve(appDir, process.workingDir ?? '.')
@@ -171,7 +171,7 @@ function problemOf(process: BuildProcess, path: readonly string[], appDir: strin
   return undefined
 }
 
-/** What is wrong with a program; undefined if it is there or that cannot be told. */
+/** Returns the problem with a program; undefined if the program exists or may exist. */
 function lookUp(
   program: string,
   path: readonly string[],

@@ -8,12 +8,12 @@ import type { Image } from '../../image/image.ts'
 import { contentTar } from '../../layers/layer-tar.ts'
 import { readTar } from '../../layers/tar/reader.ts'
 
-/** What is at a path of an image; `unknown` where that cannot be told. */
+/** The entry at a path of an image; `unknown` if it cannot be determined. */
 export type ImageEntry =
   | { readonly type: 'program' | 'file' | 'directory' | 'absent' | 'unknown' }
   | { readonly type: 'link'; readonly target: string }
 
-/** Looks at one path, without following a link that it is. */
+/** Looks at one path. Does not follow a link at the path. */
 export type Look = (path: string) => ImageEntry
 
 /** Links of an image and its executable files, by their absolute paths, bytes as Latin-1. */
@@ -23,7 +23,7 @@ export interface ProgramIndex {
 }
 
 /**
- * The programs and links of a run image. Reading a whole image takes a moment, so what came of it is kept in `dir`, if there is one,
+ * The programs and links of a run image. Reading a whole image takes time, so the result is kept in `dir`, if given,
  * under the digest of the image. Undefined if a layer is of a type that cannot be read.
  */
 export async function programIndex(
@@ -45,7 +45,7 @@ export async function programIndex(
   return index
 }
 
-/** A damaged file is made anew. */
+/** Returns undefined for a damaged file, which is then made again. */
 function parseIndex(text: string): ProgramIndex | undefined {
   try {
     const { programs, links } = JSON.parse(text) as Partial<ProgramIndex>
@@ -87,7 +87,7 @@ async function readIndex(image: Image, signal?: AbortSignal): Promise<ProgramInd
   }
 }
 
-/** Looks into the index. Directories are not in it: each path that is neither a link nor a program may be one. */
+/** Looks into the index. It has no directories: a path that is neither a link nor a program may be one. */
 export function lookInIndex({ programs, links }: ProgramIndex): Look {
   const known = new Set(programs)
   return path => {
@@ -96,7 +96,7 @@ export function lookInIndex({ programs, links }: ProgramIndex): Look {
   }
 }
 
-/** Looks at files of this machine that will be at `image` in the image. They are hostile: no link is followed. */
+/** Looks at files of this machine that will be at `image` in the image. Follows no links, since the files are hostile. */
 export function lookInDirectory(at: { readonly host: string; readonly image: string }): Look {
   return path => {
     const host = join(at.host, path.slice(at.image.length))
@@ -113,7 +113,7 @@ export function lookInDirectory(at: { readonly host: string; readonly image: str
 
 const mostLinks = 40
 
-/** What is at a path when all links in it are followed, as the kernel would. */
+/** Returns the type of a path after following all links, as the kernel does. */
 export function resolvePath(path: string, look: Look): ImageEntry['type'] {
   let todo = path.split('/').filter(part => part !== '')
   let done = ''

@@ -1,7 +1,7 @@
 /** A program that a command line starts. */
 export interface ShellProgram {
   readonly program: string
-  /** The working directory is no longer the process's own: a relative path cannot be looked up. */
+  /** Whether the working directory has changed, so that a relative path cannot be looked up. */
   readonly moved: boolean
 }
 
@@ -13,13 +13,13 @@ interface Word {
 
 type Token = { readonly word: Word } | { readonly operator: string }
 
-/** Words that start a compound command or change how later words are read: what follows is not looked at. */
+/** Words that start a compound command or change the meaning of later words. Parsing stops there. */
 const syntax = new Set([
   ...['if', 'for', 'while', 'until', 'case', 'select', 'function', '{', '[[', '!', 'time', 'coproc'],
   ...['.', 'source', 'eval', 'alias', 'exit', 'return', 'shopt', 'enable', 'hash', 'trap'],
 ])
 
-/** Builtins of bash after which the command line goes on as if nothing had happened. */
+/** Builtins of bash that do not affect the rest of the command line. */
 const builtins = new Set([
   ...[
     ':',
@@ -59,11 +59,11 @@ const builtins = new Set([
 /** Programs that start the one named by their first word. */
 const wrappers = new Set(['exec', 'env', 'nohup', 'setsid', 'command'])
 
-/** Programs that bring no others, so that what comes after them must be there from the start. */
+/** Programs that install no others, so later programs must already exist. */
 const harmless = /^(python[\d.]*|node|cat|chmod|cp|date|envsubst|head|ln|mkdir|mv|rm|sed|sleep|tail|tee|touch)$/
 
 /**
- * The programs that a command line for bash is certain to start, in order. Where the line is not certain (an alternative, a variable
+ * The programs that a command line for bash is certain to start, in order. At the first uncertain part (an alternative, a variable
  * in place of a program, a program that may install the next one), the list ends.
  */
 export function certainPrograms(script: string): ShellProgram[] {
@@ -75,7 +75,7 @@ export function certainPrograms(script: string): ShellProgram[] {
     const command = tokens.slice(at, end < 0 ? undefined : end)
     const next = end < 0 ? undefined : (tokens[end] as { operator: string }).operator
     const words = wordsOf(command)
-    // An alternative makes up for a program that is not there.
+    // An alternative may replace a missing program.
     if (words === undefined || next === '||' || next === 'unknown') break
     const program = programOf(words)
     if (program === undefined) break
@@ -106,12 +106,12 @@ function wordsOf(tokens: readonly Token[]): Word[] | undefined {
   return words
 }
 
-/** The program of a simple command; '' if it only sets variables, undefined if it cannot be told. */
+/** The program of a simple command; '' if it only sets variables, undefined if unknown. */
 function programOf(words: readonly Word[]): string | undefined {
   let rest = [...words]
   for (;;) {
     while (rest[0] && /^[A-Za-z_]\w*\+?=/.test(rest[0].text)) {
-      // Where programs are looked for from here on is the shell's to know.
+      // The command changes where the shell looks for programs.
       if (/^(PATH|BASH_ENV)\+?=/.test(rest[0].text)) return undefined
       rest = rest.slice(1)
     }
@@ -126,7 +126,7 @@ function programOf(words: readonly Word[]): string | undefined {
   }
 }
 
-/** Cuts a command line into words and operators. What is beyond this grammar becomes the operator `unknown`, and ends the list. */
+/** Cuts a command line into words and operators. Anything beyond this grammar becomes the operator `unknown`, which ends the list. */
 function tokensOf(script: string): Token[] {
   const tokens: Token[] = []
   let at = 0
@@ -152,7 +152,7 @@ function tokensOf(script: string): Token[] {
   return tokens
 }
 
-/** The word at the start of `text`, with its quotes taken off; undefined if a quote or a bracket is not closed. */
+/** The word at the start of `text`, without its quotes; undefined if a quote or a bracket is not closed. */
 function readWord(text: string): (Word & { readonly length: number }) | undefined {
   let value = ''
   let dynamic = false
@@ -176,7 +176,7 @@ function readWord(text: string): (Word & { readonly length: number }) | undefine
   return { text: value, dynamic, length: at }
 }
 
-/** How long a variable or a command substitution is; undefined if it does not end. */
+/** The length of a variable or a command substitution; undefined if it is not closed. */
 function expansion(text: string): number | undefined {
   const simple = /^\$(?:\w+|[@*#?$!-]|\{[^{}]*\}|(?=["']))|^`[^`]*`/.exec(text)?.[0]
   if (simple !== undefined) return simple.length
