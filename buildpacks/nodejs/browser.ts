@@ -15,32 +15,32 @@ import { provideLibraries } from '../debian/shared-libraries.ts'
 import { App, type BuildContext, byDefault, type EnvChanges, withTempDir } from '../sdk/index.ts'
 import type { Project } from './project.ts'
 
-/** The browser of an application that drives one. */
+/** The browser of an application that controls one. */
 export interface Browser {
   /** Debian packages for the image. */
   readonly packages: readonly string[]
-  /** For people: what of it is put into the image. */
+  /** The layer's contents, for users. */
   readonly title: string
-  /** Variables of the build, where the user does not set them. */
+  /** Variables of the build, unless the user sets them. */
   readonly env: Readonly<Record<string, string>>
-  /** Variables of the image, by the directory of the packages. */
+  /** Variables of the image, from the directory of the packages. */
   readonly launch?: (dir: string) => EnvChanges
-  /** What its packages depend on, and what runs without a screen does not use. */
+  /** Dependencies of its packages that a browser without a screen does not use. */
   readonly without?: readonly string[]
   /** Links in the directory of the packages. */
   readonly links?: Readonly<Record<string, string>>
-  /** The package of Playwright's whose browser a build script may bring. */
+  /** The Playwright package whose browser a build script may install. */
   readonly playwright?: string
 }
 
-/** pptr.dev, "Configuration": one of these may say where the browser is. */
+/** One of these files may name the browser's place (pptr.dev, "Configuration"). */
 const puppeteerFiles = ['cjs', 'js', 'json', 'yaml', 'yml'].map(end => `.puppeteerrc.${end}`)
 const settings = ['PUPPETEER_EXECUTABLE_PATH', 'PUPPETEER_CACHE_DIR', 'PUPPETEER_SKIP_DOWNLOAD']
 
 /**
- * What an application with Puppeteer or Playwright in `dependencies` needs. Puppeteer would download its browser into the home
- * directory of the build, which is in no image: it gets Debian's Chromium. Playwright's own builds go into node_modules
- * (playwright.dev, "Hermetic install"), if a build script brings one, and their libraries are Debian's.
+ * The browser that an application with Puppeteer or Playwright in `dependencies` needs. Puppeteer would download its browser into the
+ * build's home directory, which is not in the image, so it gets Debian's Chromium. Playwright's own builds go into node_modules
+ * (playwright.dev, "Hermetic install") if a build script installs one; their libraries come from Debian.
  */
 export async function findBrowser({ env }: BuildContext, { app, json }: Project): Promise<Browser | undefined> {
   const names = Object.keys(json.dependencies.dependencies)
@@ -50,7 +50,7 @@ export async function findBrowser({ env }: BuildContext, { app, json }: Project)
     if (own !== undefined) {
       return { packages: chromiumLibraries, title: `libraries for the browser that ${own} chooses`, env: {} }
     }
-    // The second is for Puppeteer before 20.
+    // The second variable is for Puppeteer before 20.
     const skip = { PUPPETEER_SKIP_DOWNLOAD: 'true', PUPPETEER_SKIP_CHROMIUM_DOWNLOAD: 'true' }
     return {
       packages: chromium.packages,
@@ -72,8 +72,8 @@ export async function findBrowser({ env }: BuildContext, { app, json }: Project)
 }
 
 /**
- * The browser as it is once build scripts have run: Debian's Chromium where none of them has brought Playwright's, for Playwright finds
- * a browser by its folder alone.
+ * The browser after the build scripts have run. It is Debian's Chromium if none of them has installed Playwright's, since Playwright
+ * finds a browser only by its folder.
  */
 export async function orDebianChromium(context: BuildContext, project: Project, browser: Browser): Promise<Browser> {
   const { playwright } = browser
@@ -101,7 +101,7 @@ export async function orDebianChromium(context: BuildContext, project: Project, 
 /** The directory of the package with the list of browsers; undefined if node_modules does not have it. */
 async function playwrightCore({ app, root }: Project, name: string): Promise<string | undefined> {
   for (const { path } of [app, root]) {
-    // pnpm has what a package depends on beside it alone, and the package behind a link.
+    // pnpm puts a package's dependencies only beside it, and links to the package.
     const dir = await realpath(join(path, 'node_modules', name)).catch(() => undefined)
     if (dir === undefined) continue
     try {

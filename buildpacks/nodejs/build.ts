@@ -19,16 +19,16 @@ export interface BuildJob {
   readonly scripts: BuildScripts
   readonly node: Runtime
   readonly manager: PackageManager
-  /** The commands that start the application, as far as they are known once the build has run. */
+  /** The commands that start the application, as far as they are known after the build has run. */
   readonly startCommands: () => Promise<readonly string[]>
 }
 
-/** What the image has of packages. */
+/** The installed packages for the image. */
 export interface Built {
-  /** From the top of the source. */
+  /** Relative to the root of the source. */
   readonly paths: readonly string[]
   readonly components: readonly Component[]
-  /** The command that starts with the packages found, if the shell alone does not find them. */
+  /** The command that starts the application with its packages, if the shell alone does not find them. */
   startCommand?: PackageManager['startCommand']
 }
 
@@ -57,7 +57,7 @@ export async function installAndBuild(job: BuildJob): Promise<Built> {
   return { paths, components: await manager.sbom(), ...startCommand }
 }
 
-/** Why the application would not start without devDependencies; undefined if nothing says so. */
+/** The reason why the application would not start without devDependencies; undefined if there is none. */
 async function whatNeedsDevelopment(project: Project, commands: readonly string[]): Promise<string | undefined> {
   const tool = await developmentProgram(project, commands)
   if (tool) return `the start command calls ${tool.program}, of ${tool.name}`
@@ -85,7 +85,7 @@ async function runScripts(job: BuildJob): Promise<void> {
   }
 }
 
-/** Runs a build with the caches of its tools, which may be in the application's folder and in that of its workspace. */
+/** Runs a build with the caches of its tools, which may be in the application's folder and at the root of its workspace. */
 async function withCaches({ context, project, choice, node }: BuildJob, build: () => Promise<void>): Promise<void> {
   const { root, app } = project
   const lockFile = (choice.lockFile === undefined ? undefined : await root.read(choice.lockFile)) ?? ''
@@ -98,7 +98,7 @@ async function withCaches({ context, project, choice, node }: BuildJob, build: (
   for (const each of caches) await each.keep()
 }
 
-/** Takes the packages of a workspace out that the application does not need. */
+/** Removes the packages of a workspace that the application does not need. */
 export async function leaveOut({ log }: BuildContext, { root, dir, others }: Project): Promise<void> {
   if (others.length === 0) return
   log.info(`Leaving out ${others.join(', ')}: ${dir} does not need ${others.length === 1 ? 'it' : 'them'}`)

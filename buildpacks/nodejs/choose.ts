@@ -11,11 +11,11 @@ import type { Project } from './project.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** The programs by which fields of package.json name managers. */
+/** The names of managers in fields of package.json. */
 const programs = ['npm', 'yarn', 'pnpm', 'bun'] as const
 type Program = (typeof programs)[number]
 
-/** Files of settings that only one manager reads, for an application without a lock file. */
+/** Configuration files that only one manager reads, for an application without a lock file. */
 const settings: Readonly<Record<string, ManagerKind>> = {
   '.yarnrc.yml': berry,
   'pnpm-workspace.yaml': pnpm,
@@ -23,8 +23,8 @@ const settings: Readonly<Record<string, ManagerKind>> = {
 }
 
 /**
- * The package manager: what package.json names, else the one whose lock file there is.
- * @throws BuildpackError if there are lock files of several, and nothing says which counts
+ * The package manager that package.json names, else the one whose lock file exists.
+ * @throws BuildpackError if there are lock files of several managers, and nothing decides
  */
 export async function chooseManager(env: Env, project: Project): Promise<ManagerChoice> {
   const { root, rootJson } = project
@@ -72,7 +72,7 @@ async function lockFilesOf(root: App): Promise<FoundLock[]> {
   return there.flat()
 }
 
-/** Yarn 2 and newer say so in the lock file; before there is one, their settings do. */
+/** Whether the application uses Yarn 2 or newer: its lock file says so, or without a lock file its settings. */
 async function isBerry(root: App): Promise<boolean> {
   const lock = (await root.read('yarn.lock')) ?? ''
   return lock.trim() === '' ? root.has('.yarnrc.yml') : /^__metadata:/m.test(lock)
@@ -81,7 +81,7 @@ async function isBerry(root: App): Promise<boolean> {
 interface Declared {
   readonly program: Program
   readonly where: string
-  /** False for engines, which may name a manager that the authors only allow. */
+  /** False for engines, which may name a manager that the authors merely allow. */
   readonly isSure: boolean
 }
 
@@ -128,7 +128,7 @@ function foreignLock({ program, where }: Declared, other: FoundLock | undefined)
   )
 }
 
-/** @throws BuildpackError for what is no range of versions */
+/** @throws BuildpackError for a text that is no version range */
 function requestedVersion(env: Env, kind: ManagerKind, json: PackageJson): ManagerRequest | undefined {
   const [program = ''] = kind.commands
   const setting = firstSetting(env, `BP_${program.toUpperCase()}_VERSION`, `RAILPACK_${program.toUpperCase()}_VERSION`)

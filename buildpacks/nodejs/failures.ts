@@ -1,12 +1,12 @@
 import type { Run } from '../sdk/index.ts'
 
 /**
- * Failures of packages that many applications have: what is printed, and what to do. Most are downloads from servers of their own, which a
- * build may not reach.
+ * Failures of common packages: a pattern of the output, and the fix. Most are downloads from the packages' own servers, which a build
+ * may not reach.
  */
 const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = [
   {
-    // Gatsby 5 has such a sharp. Newer ones are on npm's registry whole.
+    // Gatsby 5 has such a sharp. Newer versions are completely on npm's registry.
     printed: /\bsharp: Installation error\b/,
     fix: 'sharp before 0.33 downloads libvips from GitHub: where that is not reachable, write "overrides": { "sharp": "^0.33.5" } in package.json, run "npm install" and commit package-lock.json; or name a mirror with npm_config_sharp_libvips_binary_host',
   },
@@ -24,23 +24,24 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
     fix: 'Puppeteer downloads its browser from storage.googleapis.com: PUPPETEER_SKIP_DOWNLOAD=true leaves it out; Puppeteer in "dependencies" gets Debian\'s Chromium',
   },
   {
-    // It tells of each download, also of those that go well.
+    // It prints each download, including those that succeed.
     printed:
       /^(?=.*\b(?:cdn\.playwright\.dev|playwright\.azureedge\.net)\b).*(?:\bE(?:NOTFOUND|AI_AGAIN|CONN|TIMEDOUT|HOSTUNREACH|NETUNREACH)|[Ee]rror\b|\b[Ff]ailed\b)|\bFailed to download .*\bplaywright build\b/m,
     fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or leave the download out, and Playwright in "dependencies" gets Debian\'s Chromium',
   },
   {
-    // Nx knows the versions of packages from the lock file alone.
+    // Nx reads the versions of packages only from the lock file.
     printed: /\bThe externalDependency '[^']+' for '[^']+' could not be found\b/,
     fix: 'Nx needs the lock file: run the package manager\'s "install", and commit package-lock.json, yarn.lock, pnpm-lock.yaml or bun.lock',
   },
   {
-    // Of git, whoever calls it.
+    // From git, whichever program calls it.
     printed: /\bCould not read from remote repository\b|\bcould not read Username for\b|\bAuthentication failed for '/,
     fix: 'a dependency is a repository that the build cannot reach or may not read: give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc), with which git uses https',
   },
   {
-    // Node 17 brought OpenSSL 3, which has no MD4: webpack names its files with it, also that of Create React App 4 and Vue CLI 4.
+    // Node 17 introduced OpenSSL 3, which has no MD4. webpack names its files with it, also the webpack of Create React App 4 and Vue
+    // CLI 4.
     printed: /ERR_OSSL_EVP_UNSUPPORTED|digital envelope routines::unsupported/,
     fix: 'webpack before 4.47, or 5.61, needs NODE_OPTIONS=--openssl-legacy-provider while it builds, or Node 16: write "engines": { "node": "16" } in package.json',
   },
@@ -50,7 +51,7 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
   },
 ]
 
-/** Says what to do where a command fails for one of these reasons. */
+/** Adds a fix to the error if a command fails for one of these reasons. */
 export function explainFailures(run: Run): Run {
   return (argv, options = {}) => {
     const { fix } = options
@@ -61,12 +62,12 @@ export function explainFailures(run: Run): Run {
   }
 }
 
-/** Variables without which builds fail that need not. */
+/** Variables that avoid failures of common packages. */
 export function toolVariables(execEnv: string): Readonly<Record<string, string>> {
   return {
-    // Of webpack-cli 3 and ESLint 7: it compiles ES modules that newer packages have for `require` as if they were none.
+    // For webpack-cli 3 and ESLint 7: it compiles ES modules that newer packages provide for `require` as if they were CommonJS.
     DISABLE_V8_COMPILE_CACHE: '1',
-    // A download of 200 MB for tests, which nothing runs.
+    // A download of 200 MB for tests, which do not run here.
     ...(execEnv === 'production' && { CYPRESS_INSTALL_BINARY: '0' }),
   }
 }

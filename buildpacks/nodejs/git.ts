@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
- * Variables with which git reaches dependencies of repositories by https where the user's .netrc has credentials for their host: package managers
- * write `git@github.com:acme/lib` for what a package.json calls `github:acme/lib`, and a build has no key for that.
+ * Variables that make git use https for dependencies from repositories, if the user's .netrc has credentials for their host. Package
+ * managers write `git@github.com:acme/lib` for a package.json's `github:acme/lib`, and a build has no ssh key for that.
  */
 export async function gitVariables(env: Readonly<Record<string, string>>): Promise<Record<string, string>> {
   const file = join(env['HOME'] ?? '/', '.netrc')

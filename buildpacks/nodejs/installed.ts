@@ -3,21 +3,21 @@ import { join } from 'node:path'
 import { type Component, packageUrl } from '../sdk/index.ts'
 import { type Table, tableOf } from '../sdk/tables.ts'
 
-/** A package that is installed. */
+/** An installed package. */
 export interface InstalledPackage {
-  /** From the project's root: `node_modules/a/node_modules/b`. */
+  /** The path from the project's root: `node_modules/a/node_modules/b`. */
   readonly path: string
-  /** What others import it as: another name than its own where it is an alias (`"eb": "npm:esbuild@1"`) or a fork. */
+  /** The name for imports. It differs from the package's own name for an alias (`"eb": "npm:esbuild@1"`) or a fork. */
   readonly folder: string
   readonly name: string
-  /** An archive by its address may have none. */
+  /** A package that was installed from the address of an archive may have none. */
   readonly version: string | undefined
   readonly license: string | undefined
-  /** It has something to run when it is installed. */
+  /** It has a script that runs when it is installed. */
   readonly hasScripts: boolean
 }
 
-/** Folders in which pnpm, Bun and Yarn keep packages that others link to. */
+/** Folders in which pnpm, Bun and Yarn keep packages, which other folders link to. */
 const stores = ['.pnpm', '.bun', '.store']
 
 /** The packages in `node_modules` of some folders below `root`; links are not followed. */
@@ -58,7 +58,7 @@ export async function installedPackages(root: string, dirs: readonly string[]): 
   }
 }
 
-/** Directories, without links, or files; none of what is no directory. */
+/** Directories, without links, or files; none if the path is not a directory. */
 async function entriesOf(path: string, kind: 'directories' | 'files' = 'directories'): Promise<string[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch(() => [])
   return entries.filter(entry => (kind === 'files' ? entry.isFile() : entry.isDirectory())).map(({ name }) => name)
@@ -68,10 +68,10 @@ async function manifestOf(dir: string): Promise<Table | undefined> {
   const text = await readFile(join(dir, 'package.json'), 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
   try {
-    // npm reads what Windows' editors put in front of it.
+    // npm accepts the byte order mark that editors on Windows write.
     return tableOf(JSON.parse(text.replace(/^\uFEFF/, '')))
   } catch {
-    // What nobody can read has no name; its scripts cannot run either.
+    // An unreadable package.json has no name, and its scripts cannot run either.
     return {}
   }
 }

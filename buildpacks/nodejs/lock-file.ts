@@ -2,15 +2,15 @@ import { readJson, tableMap } from '../../lifecycle/spec/read.ts'
 import { type Table, tableOf } from '../sdk/tables.ts'
 import { parseYaml, scalarOf } from './yaml.ts'
 
-/** What a lock file says, as far as it matters before anything is installed. */
+/** The facts of a lock file that matter before anything is installed. */
 export interface LockFile {
-  /** The version of the file's format, as the manager writes it. */
+  /** The version of the file's format, in the manager's notation. */
   readonly format: string
-  /** Each package is an archive of known digest. */
+  /** Each package is an archive with a digest. */
   readonly complete: boolean
   readonly packages: readonly { readonly name: string; readonly version: string }[]
   /**
-   * True if the lock file has what a package.json asks for; it may be more generous than its manager, never stricter.
+   * True if the lock file has what a package.json requires. It may accept more than the manager, but never less.
    * @param dir the folder of the package.json: `apps/web`, or `.`
    */
   knows(dir: string, name: string, range: string): boolean
@@ -18,7 +18,7 @@ export interface LockFile {
 
 export type LockReader = (text: string, where: string) => LockFile
 
-/** Protocols of what is in no registry: such a dependency need not be in a lock file as it is in package.json. */
+/** Protocols of packages outside of a registry. The lock file may write such a dependency differently from package.json. */
 const isLocal = (range: string) =>
   /^(workspace|link|file|portal|catalog|patch|exec|jsr|git|https?|github):|\//.test(range)
 
@@ -31,7 +31,7 @@ export const readNpmLock: LockReader = (text, where) => {
     format: scalarOf(root.table['lockfileVersion']),
     complete: false,
     packages: [],
-    // npm looks for a package in the folder of the package that needs it, and in those above.
+    // npm looks for a package in the folder of the package that needs it, and in the folders above.
     knows: (dir, name, range) =>
       isLocal(range) || names.has(`node_modules/${name}`) || names.has(`${dir}/node_modules/${name}`),
   }
@@ -56,7 +56,10 @@ export const readYarnLock: LockReader = text => {
   }
 }
 
-/** Yarn's own patch of an archive, which its version decides: `typescript@patch:typescript@npm%3A5.6.3#optional!builtin<compat/typescript>::…`. */
+/**
+ * Yarn's own patch of an archive, which Yarn's version determines:
+ * `typescript@patch:typescript@npm%3A5.6.3#optional!builtin<compat/typescript>::…`.
+ */
 const ownPatch = /@patch:[^#]+@npm%3A[^#]+#(?:optional!|~)?builtin<[\w/-]+>(?:::[^#]*)?$/
 
 /** Yarn 2 and newer: YAML, with a table for each package: `"d@npm:1, d@npm:^1.0.1":`. */
@@ -88,7 +91,7 @@ export const readPnpmLock: LockReader = (text, where) => {
     packages: [],
     knows(dir, name, range) {
       const importer = importers[dir]
-      // A lock file of one project of several says nothing of the others.
+      // The lock file of one of several projects says nothing about the others.
       if (isLocal(range) || importer === undefined) return true
       const fields = ['dependencies', 'devDependencies', 'optionalDependencies', 'specifiers']
       return fields.some(field => Object.hasOwn(tableOf(tableOf(importer)[field]), name))
@@ -115,7 +118,7 @@ export const readBunLock: LockReader = (text, where) => {
 
 const unquote = (text: string) => text.trim().replace(/^"(.*)"$/, '$1')
 
-/** `@s/b` of `@s/b@npm:^1.0.0`. */
+/** The package's name: `@s/b` for `@s/b@npm:^1.0.0`. */
 function nameOf(pattern: string): string {
   const at = pattern.indexOf('@', 1)
   return at < 0 ? pattern : pattern.slice(0, at)

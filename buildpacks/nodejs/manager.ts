@@ -6,7 +6,7 @@ import type { Runtime } from './runtime.ts'
 
 export type ManagerId = 'npm' | 'yarn' | 'berry' | 'pnpm' | 'bun'
 
-/** Which version of a package manager, and who says so: `^9` in `package.json engines.pnpm`. */
+/** A requested version of a package manager, and the place of the request: `^9` in `package.json engines.pnpm`. */
 export interface ManagerRequest {
   readonly range: string
   readonly where: string
@@ -14,18 +14,18 @@ export interface ManagerRequest {
   readonly hash?: string
 }
 
-/** The package manager of an application, before anything of it is fetched. */
+/** The package manager of an application, before anything of it is downloaded. */
 export interface ManagerChoice {
   readonly kind: ManagerKind
   readonly lockFile: string | undefined
-  /** What it says; undefined if it is in a format for programs alone, such as bun.lockb. */
+  /** The lock file's content; undefined for a binary format, such as bun.lockb. */
   readonly lock: LockFile | undefined
   readonly request: ManagerRequest | undefined
-  /** Why it is this one: `pnpm-lock.yaml`. */
+  /** The reason for the choice: `pnpm-lock.yaml`. */
   readonly because: string
 }
 
-/** What a package manager needs to come into being. */
+/** The input for setting up a package manager. */
 export interface ManagerJob {
   readonly context: BuildContext
   readonly registry: Registry
@@ -34,17 +34,17 @@ export interface ManagerJob {
   readonly node: Runtime
   readonly project: Project
   readonly choice: ManagerChoice
-  /** It is in the image as well, since something there calls it. */
+  /** The image contains the manager as well, since something there calls it. */
   readonly launch: boolean
   /** The application is started in the image. */
   readonly starts: boolean
   /** The application starts with Bun, and Node is not in the image. */
   readonly withoutNode: boolean
-  /** npm is in the image as well, whatever the manager is: the start command calls it. */
+  /** The image also contains npm, beside any manager: the start command calls it. */
   readonly launchNpm: boolean
 }
 
-/** The package of the registry that a manager's versions are taken from. */
+/** The registry's package that provides a manager's versions. */
 export interface ManagerSource {
   readonly package: string
   readonly request: ManagerRequest
@@ -53,79 +53,79 @@ export interface ManagerSource {
 /** One of the package managers. Each is a file in managers/. */
 export interface ManagerKind {
   readonly id: ManagerId
-  /** As people write it: `Yarn`. */
+  /** The name for users: `Yarn`. */
   readonly name: string
-  /** Lock files, the one that it prefers first. */
+  /** Lock files, the preferred one first. */
   readonly lockFiles: readonly string[]
-  /** The one that it writes. */
+  /** The lock file that it writes. */
   readonly newLockFile: string
-  /** Commands by which start commands call it. */
+  /** The commands that start commands use for it. */
   readonly commands: readonly string[]
   readonly readLock: LockReader
-  /** Where it comes from, and which version; undefined if it is there already. */
+  /** The origin and the version; undefined if the manager is already available. */
   source(choice: ManagerChoice, project: Project, arch: string): Promise<ManagerSource | undefined>
-  /** The program, ready to run while `work` runs. */
+  /** Sets up the program, which is usable while `work` runs. */
   use<T>(job: ManagerJob, work: (manager: PackageManager) => Promise<T>): Promise<T>
 }
 
 export interface ScriptOptions {
-  /** The folder of the package.json; the top of the source if absent. */
+  /** The folder of the package.json; the default is the root of the source. */
   readonly cwd?: string
   readonly nodeEnv: string
   /** The package of the workspace, for the log. */
   readonly where?: string
 }
 
-/** What is installed: with devDependencies or without. */
+/** Whether devDependencies are installed as well. */
 export interface Installation {
   readonly dev: boolean
 }
 
-/** A package manager that is ready to work on an application, with the application's Node. */
+/** A package manager that is ready to work on an application with its Node. */
 export interface PackageManager {
   readonly version: string
   /** Variables for its commands and for everything else that the build runs: PATH, folders for caches. */
   readonly env: Readonly<Record<string, string>>
-  /** As the log has it: `npm ci`. */
+  /** The command in the log: `npm ci`. */
   readonly installTitle: string
   /**
-   * All that the installed packages depend on; undefined if more than that decides, such as install scripts, and the packages are
-   * installed in each build.
+   * The key of the installed packages. undefined if it cannot be determined, for example because of install scripts; then the packages
+   * are installed in each build.
    */
   key(installation: Installation): Promise<LayerKey | undefined>
-  /** Packages as they come, for the next build. It is sealed before a script of a package runs, unless its manager checks what it takes. */
-  readonly store?: Layer
   /**
-   * Installs the packages of the lock file, in the application's directory. Their scripts run at once if there is no
-   * `runInstallScripts`.
+   * Downloaded packages, for the next build. The store is sealed before a script of a package runs, unless its manager checks what it
+   * reads from it.
    */
+  readonly store?: Layer
+  /** Installs the packages of the lock file in the application's directory. Without `runInstallScripts`, this also runs their scripts. */
   install(installation: Installation): Promise<void>
   /**
-   * Runs the scripts that packages and the application have for an installation, on packages that `install` has put there, in this build or in
-   * an earlier one.
+   * Runs the install scripts of packages and of the application, on packages that `install` has installed in this build or in an
+   * earlier one.
    */
   runInstallScripts?(installation: Installation): Promise<void>
   /**
-   * For a manager whose `install` runs scripts at once: the same in two steps. What the first brings is all of the lock file's making, and may be
-   * kept; the second runs in each build, as scripts could read anything.
+   * For a manager whose `install` also runs scripts: the same in two steps. The lock file determines the result of the first step,
+   * which may be kept. The second step runs in each build, since scripts could read anything.
    */
   readonly inSteps?: {
     install(installation: Installation): Promise<void>
     /** Runs the scripts of some packages, by the names of their folders. Without it, packages with scripts are installed in each build. */
     runScripts?(names: readonly string[]): Promise<void>
   }
-  /** Compiles what has to be compiled of packages that came with the source. */
+  /** Compiles the native modules of packages in the source. */
   rebuild(): Promise<void>
   /** Runs a script of a package.json. */
   runScript(script: string, options: ScriptOptions): Promise<void>
   /** Removes devDependencies. */
   prune(): Promise<void>
-  /** Takes away what only a build needs. */
+  /** Removes what only a build needs. */
   finish?(): Promise<void>
-  /** The command that starts the application where its packages are not found by Node and the shell alone. */
+  /** The command that starts the application, if Node and the shell alone do not find its packages. */
   startCommand?(start: { readonly command: string; readonly why: string }): string
-  /** The packages that are in the image. */
+  /** The packages in the image. */
   sbom(): Promise<readonly Component[]>
-  /** Files and directories of packages, from the root of the project: they get a slice of the image. */
+  /** Files and directories of packages, relative to the project's root. They get a slice of the image. */
   readonly installedPaths: readonly string[]
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { type BuildContext, isSet } from '../sdk/index.ts'
 
 /**
- * Variables that follow from the memory of the container, as Heroku and Paketo have them: MEMORY_AVAILABLE in MiB, WEB_MEMORY (512) and
- * WEB_CONCURRENCY, how many processes of that size fit in. With BP_NODE_OPTIMIZE_MEMORY, Node's heap may have three quarters of it.
+ * Variables that depend on the container's memory, as on Heroku and in Paketo: MEMORY_AVAILABLE in MiB, WEB_MEMORY (512), and
+ * WEB_CONCURRENCY, the number of processes of that size that fit. With BP_NODE_OPTIMIZE_MEMORY, Node's heap may use three quarters of
+ * the memory.
  */
 export async function provideMemory({ env, layer }: BuildContext): Promise<void> {
   const heap = isSet(env, 'BP_NODE_OPTIMIZE_MEMORY')
@@ -18,7 +19,10 @@ export async function provideMemory({ env, layer }: BuildContext): Promise<void>
   })
 }
 
-/** A program of exec.d (buildpack.md, "exec.d"): it writes variables to file descriptor 3. What the user sets is left alone. */
+/**
+ * A program of exec.d (buildpack.md, "exec.d"): it writes variables to file descriptor 3. It does not change variables that the user
+ * sets.
+ */
 export function memoryScript(cgroup: string, heap: boolean): string {
   return `#!/bin/sh
 for file in ${cgroup}/memory.max ${cgroup}/memory/memory.limit_in_bytes; do

@@ -70,7 +70,7 @@ const homeFiles: HomeFiles = {
   yarnrc: { '.yarnrc.yml': '.yarnrc.yml', '.yarnrc': '.yarnrc' },
 }
 
-/** bin/detect has ruled out what has none of the files. */
+/** bin/detect has excluded sources that have none of the files. */
 async function detect(context: DetectContext) {
   const found = await detectLanguage(context, 'nodejs')
   if (found.role === 'none') return fail(found.reason)
@@ -89,9 +89,9 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const site = given.plan.map(({ metadata }) => metadata['folder']).find(each => typeof each === 'string')
   const project = await findProject(given, site)
   const framework = await findFramework(project.app)
-  // Beside a server in another language, Node.js builds what that serves and is not in the image.
+  // Beside a server in another language, Node.js builds the files that it serves, and is not in the image.
   const launch = given.plan.length === 0 || given.plan.some(({ metadata }) => metadata['launch'] !== false)
-  // The server's build calls the tools, and takes packages away that nothing needs any more.
+  // The server's build calls the tools, and removes packages that nothing needs any more.
   const tools = given.plan.some(({ metadata }) => metadata['tools'] === true)
   const browser = launch ? await findBrowser(given, project) : undefined
   const ofGit = given.env['GIT_CONFIG_COUNT'] === undefined ? await gitVariables(given.env) : {}
@@ -117,12 +117,12 @@ async function build(given: BuildContext): Promise<BuildResult> {
     (mayWatch ? await sourceStart(app, json) : undefined)
   if (launch && declared === undefined && elsewhere === undefined && framework === undefined) {
     checkChoice(project)
-    // No script that could make a file runs.
+    // No script that could create a file runs.
     const installs = [json, project.rootJson].some(hasInstallScripts)
     const runsNothing = !project.nx && !installs && buildsNothing(scripts) && scripts.before.length === 0
     if (runsNothing) throw await noStart(app, json)
   }
-  // What starts the application, as far as it is known: the package manager is in the image if that may call it.
+  // The start commands that are known so far: the image contains the package manager if one of them may call it.
   const commands = [declared?.command, elsewhere].filter(command => command !== undefined)
   const startsOtherwise = elsewhere !== undefined || (declared !== undefined && !isForDevelopment(declared.command))
   if (launch && framework && !startsOtherwise) await checkAdapter(app, framework, json.packageNames)
@@ -133,7 +133,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const needsManager = launchManager || plan.how !== 'none' || plan.builds
 
   const registry = new Registry(context, bundled)
-  // Nothing is fetched before there is a version of everything.
+  // Every version is chosen before anything is downloaded.
   const source = await choice.kind.source(choice, project, context.target.arch)
   const isThere = choice.kind.id === 'npm' && satisfies(bundled.version, source?.request.range ?? '*')
   if (needsManager && source !== undefined && !isThere)
@@ -143,7 +143,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const node = await provideNode(context, registry, nodeRequest, isCalled || (launch && !withoutNode), project)
   const launchNpm = launch && commands.some(command => namesProgram(command, ['npm', 'npx']))
   const findOwnStart = async () => (launch ? findStart(project, { framework, declared, elsewhere }) : undefined)
-  // A start script for development gives way to the server that the build makes, so it keeps no devDependency.
+  // The server that the build writes replaces a start script for development, so that script keeps no devDependency.
   const startCommands = async () => {
     const own = await findOwnStart()
     const starts = [own?.command ?? declared?.command, elsewhere].filter(command => command !== undefined)
@@ -190,14 +190,14 @@ async function build(given: BuildContext): Promise<BuildResult> {
   return {
     launch: {
       ...(process && { processes: [{ ...process, ...inFolder }] }),
-      // In a layer of their own, packages are not sent again with each change of the source.
+      // In a slice of their own, packages are not uploaded again with each change of the source.
       ...(paths.length > 0 && { slices: [{ paths: [...paths, ...own] }] }),
     },
     ...(paths.length > 0 && { sbom: built.components }),
   }
 }
 
-/** Tells the buildpack of the server which directories are for the build alone. */
+/** Tells the server's buildpack which directories are only for the build. */
 async function provideForBuild({ layer }: BuildContext, paths: readonly string[]): Promise<void> {
   const value = paths.join(':')
   await layer('build-only', {
@@ -207,7 +207,7 @@ async function provideForBuild({ layer }: BuildContext, paths: readonly string[]
   })
 }
 
-/** A server that a framework made complete needs no packages, and so nobody who finds them. */
+/** A self-contained server needs no packages, and so no command that finds them. */
 function commandOf(start: FrameworkStart, { startCommand }: Built): string {
   return start.packages === undefined ? (startCommand?.(start) ?? start.command) : start.command
 }

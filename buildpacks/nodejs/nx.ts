@@ -9,13 +9,13 @@ import { parseYaml } from './yaml.ts'
 /** An application of an Nx repository: a folder with a project.json, a package.json, or both. */
 export interface NxApplication {
   readonly dir: string
-  /** By which Nx knows it. */
+  /** The name of the project in Nx. */
   readonly name: string
-  /** Folders in which its build may leave the program, from the top of the repository, the likeliest first. */
+  /** Folders in which its build may write the program, relative to the root of the repository, the likeliest first. */
   readonly outputs: readonly string[]
 }
 
-/** What Nx asks for where people could answer, and what it would tell or keep. */
+/** Variables that keep Nx from asking questions, from sending data and from keeping processes. */
 export const nxVariables = {
   NX_DAEMON: 'false',
   NX_TUI: 'false',
@@ -28,7 +28,7 @@ export async function isNx(root: App, { dependencies }: PackageJson): Promise<bo
   return tools['nx'] !== undefined && (await root.has('nx.json'))
 }
 
-/** The applications among some folders: what can be built and is neither a library nor made of tests. */
+/** The applications among some folders: projects that can be built and are neither libraries nor tests. */
 export async function nxApplications(root: App, dirs: readonly string[]): Promise<NxApplication[]> {
   const found = await Promise.all(dirs.map(dir => readApplication(root, dir)))
   return found.filter(application => application !== undefined)
@@ -54,23 +54,23 @@ async function readApplication(root: App, dir: string): Promise<NxApplication | 
   return { dir, name, outputs: [...named, `dist/${dir}`, `${dir}/dist`] }
 }
 
-/** `{projectRoot}/dist`, as Nx has it. A folder elsewhere is not looked at. */
+/** Resolves Nx's tokens, such as `{projectRoot}/dist`. Folders outside of the repository are ignored. */
 function resolveTokens(path: string, dir: string): string {
   const resolved = posix.normalize(path.replace('{workspaceRoot}', '.').replace('{projectRoot}', dir))
   return resolved.startsWith('..') || resolved.startsWith('/') ? dir : resolved
 }
 
-/** Servers that builds leave in their output: one's own, then Angular's, Nitro's (Nuxt, Analog) and React Router's. */
+/** Servers that builds write to their output: the application's own, then Angular's, Nitro's (Nuxt, Analog) and React Router's. */
 const programs = ['main', 'index', 'server']
   .flatMap(name => ['js', 'cjs', 'mjs'].map(ending => `${name}.${ending}`))
   .concat(['server/server.mjs', '.output/server/index.mjs', 'analog/server/index.mjs', 'server/index.mjs'])
 
-/** What starts the server that the build has left, in the application's folder. */
+/** The start of the server that the build wrote, in the application's folder. */
 export async function nxStart(root: App, { dir, outputs }: NxApplication): Promise<Start | undefined> {
   const from = (path: string) => shellQuote(relative(dir, path) || '.')
   const program = await root.firstOf(outputs.flatMap(output => programs.map(name => join(output, name))))
   if (program !== undefined) return { command: `node ${from(program)}`, why: `Nx built ${program}` }
-  // Some are built in the application's own folder.
+  // Some tools build in the application's own folder.
   const made = ['.next/BUILD_ID', '.output/server/index.mjs']
   const file = await root.firstOf([dir, ...outputs].flatMap(output => made.map(name => join(output, name))))
   if (file === undefined) return undefined

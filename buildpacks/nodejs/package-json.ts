@@ -2,10 +2,10 @@ import { type Node, readJson, table, text } from '../../lifecycle/spec/read.ts'
 import type { Metadata } from '../../lifecycle/spec/types.ts'
 import { type App, BuildpackError } from '../sdk/index.ts'
 
-/** What a package.json says that matters here. */
+/** The relevant parts of a package.json. */
 export interface PackageJson {
   readonly main: string | undefined
-  /** The main file for bundlers, and of what `bun init` makes. */
+  /** The main file for bundlers, and of applications that `bun init` creates. */
   readonly module: string | undefined
   /** Node and package managers, each with a range of versions. */
   readonly engines: Readonly<Record<string, string>>
@@ -13,11 +13,11 @@ export interface PackageJson {
   readonly devNode: string | undefined
   readonly name: string | undefined
   readonly version: string | undefined
-  /** The files of the commands that the package brings. */
+  /** The files of the package's commands. */
   readonly commands: readonly string[]
-  /** The tables that npm hands to scripts as variables: `npm_package_config_port`. */
+  /** The tables that npm passes to scripts as variables: `npm_package_config_port`. */
   readonly scriptTables: { readonly config: unknown; readonly engines: unknown; readonly bin: unknown }
-  /** The folders and archives that dependencies are, by field and name: `["dependencies.lib", "../lib"]`. */
+  /** The local folders and archives among the dependencies, by field and name: `["dependencies.lib", "../lib"]`. */
   readonly localDependencies: readonly (readonly [string, string])[]
   /** The package managers in `devEngines.packageManager`, each with a range of versions, which may be empty. */
   readonly devManagers: Readonly<Record<string, string>>
@@ -26,16 +26,16 @@ export interface PackageJson {
   readonly scripts: Readonly<Record<string, string>>
   /** Names of dependencies of every kind. */
   readonly packageNames: ReadonlySet<string>
-  /** Names of those that are installed for development only. */
+  /** Names of dependencies that are installed only for development. */
   readonly devPackageNames: ReadonlySet<string>
   readonly hasDependencies: boolean
   readonly hasDevDependencies: boolean
   readonly hasWorkspaces: boolean
-  /** The parts that decide what npm installs, as text for a key. */
+  /** The fields that determine what npm installs, as text for a key. */
   readonly dependencyFields: string
-  /** All that may decide what any manager installs, as text for a key: everything but what is known to have no part in it. */
+  /** All fields that may affect what any manager installs, as text for a key: everything except fields that are known to have no effect. */
   readonly installFields: string
-  /** Names and ranges of what it depends on, by the field that has it. */
+  /** Names and ranges of the dependencies, by field. */
   readonly dependencies: Readonly<Record<DependencyField, Readonly<Record<string, string>>>>
   /** Patterns of folders whose packages belong to the workspace. */
   readonly workspaces: readonly string[]
@@ -54,7 +54,7 @@ const dependencyFields = [
   'allowScripts',
 ]
 
-/** An application without a package.json: files alone. */
+/** An application without a package.json. */
 export const noPackageJson: PackageJson = {
   main: undefined,
   module: undefined,
@@ -79,7 +79,7 @@ export const noPackageJson: PackageJson = {
   workspaces: [],
 }
 
-/** Fields that are for people and for registries, or that say how the application is run. */
+/** Fields for users and registries, or for how the application runs. */
 const otherFields = [
   'name',
   'version',
@@ -92,13 +92,13 @@ const otherFields = [
   'bugs',
 ].concat(['repository', 'funding', 'scripts', 'main', 'module', 'types', 'type', 'exports', 'private', 'browserslist'])
 
-/** @throws BaleError that says where package.json is wrong */
+/** @throws BaleError that names the invalid place in package.json */
 export async function readPackageJson(app: App, file = 'package.json'): Promise<PackageJson | undefined> {
   const content = await app.read(file)
   if (content === undefined) return undefined
   checkSyntax(content, file)
   const root = readJson(content, file)
-  // npm took a list once, and lists are still around: `"engines": ["node >= 0.8"]`.
+  // npm once accepted a list, and such lists still exist: `"engines": ["node >= 0.8"]`.
   const engines = Array.isArray(root.table['engines']) ? undefined : table(root, 'engines')
   const scripts = table(root, 'scripts')
   return {
@@ -135,7 +135,7 @@ function texts(node: Node | undefined): Record<string, string> {
   return node ? Object.fromEntries(Object.keys(node.table).map(name => [name, text(node, name) ?? ''])) : {}
 }
 
-/** Finds the line of a syntax error, without V8's quotation of the file. */
+/** Finds the line of a syntax error. Removes V8's quotation of the file from the message. */
 function checkSyntax(content: string, file: string): void {
   try {
     JSON.parse(content)
@@ -170,7 +170,7 @@ const isString = (value: unknown): value is string => typeof value === 'string'
 
 const stringOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 
-/** npm's `devEngines.runtime`: one runtime or a list; without a version, any will do. */
+/** npm's `devEngines.runtime`: one runtime or a list. Without a version, any version is accepted. */
 function devRuntime(devEngines: unknown): string | undefined {
   const { runtime } = (devEngines ?? {}) as { runtime?: unknown }
   const node = [runtime].flat().find(entry => (entry as { name?: unknown } | undefined)?.name === 'node')
@@ -197,7 +197,7 @@ function devManagers(devEngines: unknown): Record<string, string> {
   )
 }
 
-/** npm takes a path with or without `file:`; `link:` and `portal:` are other managers'. */
+/** npm accepts a path with or without `file:`; other managers also have `link:` and `portal:`. */
 function localDependencies(root: Metadata): [string, string][] {
   const fields = ['dependencies', 'optionalDependencies', 'devDependencies']
   return fields.flatMap(field =>

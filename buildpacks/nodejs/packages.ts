@@ -9,18 +9,18 @@ import type { Project } from './project.ts'
 import { type BuildScripts, hasInstallScripts } from './scripts.ts'
 
 /**
- * How the application gets its packages: `none`; `install`, in its own directory as on a developer's machine, since packages look
- * for their application from where they lie; `vendored`: they came with the source, and what is compiled is compiled anew.
+ * How the application gets its packages. `none`. `install`: in its own directory as on a developer's machine, since packages look for
+ * their application relative to their own place. `vendored`: they are in the source, and native modules are compiled again.
  */
 export interface PackagePlan {
   readonly how: 'none' | 'install' | 'vendored'
-  /** Scripts are run to build the application. */
+  /** Scripts run to build the application. */
   readonly builds: boolean
-  /** With devDependencies: for the scripts of the application, or to test. */
+  /** devDependencies are installed as well, for the application's scripts or for tests. */
   readonly dev: boolean
-  /** The application's own files have no part in what is installed. */
+  /** The application's own files do not affect the installed packages. */
   readonly sourceDoesNotMatter: boolean
-  /** devDependencies are removed when the application is built. */
+  /** devDependencies are removed after the build. */
   readonly prune: boolean
 }
 
@@ -35,7 +35,7 @@ export async function planPackages(
 ): Promise<PackagePlan> {
   const { root, rootJson, json, isWorkspace, members } = project
   const builds = [...scripts.before, ...scripts.scripts].length > 0 || scripts.command !== undefined
-  // npm compiles an application that has a binding.gyp, as if a script said so.
+  // npm compiles an application that has a binding.gyp, as if a script requested it.
   const ownInstall = hasInstallScripts(rootJson) || hasInstallScripts(json) || (await root.has('binding.gyp'))
   const wantsDev = execEnv !== 'production' || !wantsPruning(env)
   // Any script of the application may call a development tool: `"prepare": "husky"`.
@@ -53,7 +53,7 @@ export async function planPackages(
   return isEmpty ? { ...plan, how: 'none', prune: false } : { ...plan, how: 'install' }
 }
 
-/** Heroku's and Railpack's ways to keep devDependencies, and npm's and Yarn's own. */
+/** The settings of Heroku and Railpack that keep devDependencies, and those of npm and Yarn. */
 function wantsPruning(env: Env): boolean {
   const nodeEnv = env['NODE_ENV']
   if (nodeEnv === 'development' || nodeEnv === 'test') return false
@@ -61,7 +61,7 @@ function wantsPruning(env: Env): boolean {
   return !settings.some(name => env[name]?.toLowerCase() === 'false')
 }
 
-/** Brings the packages into the application, from an earlier build if the lock file alone decides what they are. */
+/** Installs the packages, or copies those of an earlier build if the lock file alone determines them. */
 export async function installPackages(
   context: BuildContext,
   project: Project,
@@ -88,7 +88,7 @@ export async function installPackages(
     await log.step(`Installing packages with ${manager.installTitle}`, () => manager.install({ dev: plan.dev }))
   const withScripts =
     key === undefined ? undefined : await installKept(context, project, key, `packages of ${lockFile}`, manager, plan)
-  // No code of a package has run yet, and none may change what the next build takes.
+  // No code of a package has run yet, and none may change the store that the next build uses.
   if (manager.store !== undefined) context.seal(manager.store)
   if (withScripts?.length === 0) return
   const runAll = manager.runInstallScripts?.bind(manager)
@@ -99,9 +99,9 @@ export async function installPackages(
 }
 
 /**
- * Installs packages that the lock file alone decides, or takes those of an earlier build. They are kept as they come, before a script of theirs
- * runs, which could read anything; unless their manager runs scripts only while it installs.
- * @returns the folders of the packages whose scripts are still to be run, as from `node_modules`
+ * Installs packages that the lock file alone determines, or copies those of an earlier build. They are stored before their scripts run,
+ * since scripts could read anything, unless their manager runs scripts only while it installs.
+ * @returns the folders of the packages whose scripts still have to run, relative to `node_modules`
  */
 async function installKept(
   context: BuildContext,
@@ -114,7 +114,7 @@ async function installKept(
   const modules = root.at('node_modules')
   const install = () => (manager.inSteps ?? manager).install({ dev })
   const byName = manager.inSteps?.runScripts !== undefined
-  // Scripts that cannot be run on packages that are there run as these are installed, in each build.
+  // Scripts that cannot run on installed packages run during the installation, in each build.
   const areKept = (scripts: readonly string[]) =>
     scripts.length === 0 || manager.runInstallScripts !== undefined || (byName && scripts.every(isSafeName))
   const layer = await context.layer('modules', {
@@ -128,13 +128,13 @@ async function installKept(
       const scripts = [...new Set(installed.filter(({ hasScripts }) => hasScripts).map(({ folder }) => folder))]
       const notes = { scripts: JSON.stringify(scripts) }
       if (!areKept(scripts)) return { notes }
-      // A manager makes none where everything is for development alone.
+      // A manager creates no directory if all packages are for development only.
       await mkdir(modules, { recursive: true })
       await copyTree(context.run, modules, join(dir, 'node_modules'))
       return { notes }
     },
   })
-  // What runs from here on, such as the application's own build script, may not change what the next build takes.
+  // Programs that run from here on, such as the application's own build script, must not change the layer that the next build uses.
   context.seal(layer)
   const scripts = scriptsIn(layer.notes) ?? []
   if (!areKept(scripts)) {
@@ -151,12 +151,12 @@ async function installKept(
   return scripts
 }
 
-/** Names that npm takes for those of packages: no options, and no archives. */
+/** Names that npm takes for package names, and not for options or archives. */
 function isSafeName(name: string): boolean {
   return /^(@[a-z\d][\w.~-]*\/)?[a-z\d][\w.~-]*$/i.test(name) && !/\.(tgz|tar|tar\.gz)$/i.test(name)
 }
 
-/** undefined where the notes are not those that `installKept` leaves. */
+/** undefined if the notes are not those that `installKept` writes. */
 function scriptsIn(notes: Readonly<Record<string, string>>): string[] | undefined {
   try {
     const list: unknown = JSON.parse(notes['scripts'] ?? '')
@@ -166,7 +166,7 @@ function scriptsIn(notes: Readonly<Record<string, string>>): string[] | undefine
   }
 }
 
-/** Copies a whole tree as it is. */
+/** Copies a whole tree unchanged. */
 async function copyTree(run: Run, from: string, to: string): Promise<void> {
   await run(['cp', '-a', '--reflink=auto', from, to], { quiet: true, name: 'copying node_modules' })
 }

@@ -2,42 +2,42 @@ import type { App, Log } from '../sdk/index.ts'
 import { startedFile } from './started-file.ts'
 
 /**
- * `app.listen(3000, 'localhost')`, `listen({ port: 3000 })`, `serve({ fetch, port: 3000 })`, whose name a bundle may have shortened, Hapi's
- * `Hapi.server({ port: 3000 })`, and Apollo's `{ listen: { port: 4000 } }`.
+ * Matches `app.listen(3000, 'localhost')`, `listen({ port: 3000 })`, `serve({ fetch, port: 3000 })`, whose name a bundler may have
+ * shortened, Hapi's `Hapi.server({ port: 3000 })`, and Apollo's `{ listen: { port: 4000 } }`.
  */
 const listens =
   /(?:\.listen|\bserve|\.server)\(\s*\{|\b[\w$]+\(\s*\{(?=\s*fetch\s*:[^{}]{0,200}\bport\s*:)|\blisten\s*:\s*\{|\.listen\(/g
 
 const local = /^['"`](localhost|127\.0\.0\.1|::1)['"`]$/
 
-/** Where a source file listens, as far as it says so in plain words. */
+/** Where a source file listens, as far as it has literal values. */
 interface Address {
   readonly line: number
   readonly port: string | undefined
   readonly host: string | undefined
-  /** Every option is there to be read: what is not named has its default. */
+  /** All options are visible, so a missing one has its default. */
   readonly isComplete: boolean
 }
 
 /**
- * Tells of a file that listens on a port of its own, where a platform says in PORT which one it asks; and of one that listens on localhost
- * alone, where the platform asks from outside the container.
+ * Warns of a file that listens on a fixed port although the platform sets PORT, and of a file that listens only on localhost although
+ * requests come from outside the container.
  */
 export async function warnOfAddress(app: App, log: Log, command: string): Promise<void> {
   const file = (await startedFile(app, command)) ?? (await sourceOfMissing(app, command))
   const source = file === undefined ? undefined : await app.read(file)
   if (source === undefined) return
   const addresses = addressesOf(source)
-  // Of several the application's may be the one that a variable says.
+  // If there are several, the application's may be the one with a variable.
   const [fixed] = addresses.every(isFixed) ? addresses : []
   const number = Number(fixed?.port)
-  // A file that reads PORT has the number as its default.
+  // In a file that reads PORT, the number is the default.
   if (fixed && !/\bPORT\b/.test(source))
     log.warning(
       `${file}:${fixed.line} listens on port ${number} whatever PORT says, which is 8080 unless the platform sets another`,
       `Write process.env.PORT || ${number} there; or run the image with its port ${number} published.`,
     )
-  // Nest's template for the second application of a monorepo has it so.
+  // Nest's template for the second application of a monorepo has this variable.
   const misspelt = /\bPORT\b/.test(source) ? undefined : addresses.find(({ port }) => /\benv\.port\b/.test(port ?? ''))
   if (misspelt)
     log.warning(
@@ -55,11 +55,14 @@ export async function warnOfAddress(app: App, log: Log, command: string): Promis
     )
 }
 
-/** Minifiers write 3000 as 3e3. A word that is no address, as in `bus.listen(1234, 'topic')`, is of something else than a server. */
+/**
+ * Minifiers write 3000 as 3e3. If the second word is not an address, as in `bus.listen(1234, 'topic')`, the call does not start a
+ * server.
+ */
 const isFixed = ({ port, host }: Address): boolean =>
   /^(\d{2,5}|\de3)$/.test(port ?? '') && (local.test(host ?? '') || !/^['"`][^.:]*['"`]$/.test(host ?? ''))
 
-/** The file that is compiled only when the application starts: `tsc && node dist/index.js`. */
+/** The source of a file that is compiled only when the application starts: `tsc && node dist/index.js`. */
 async function sourceOfMissing(app: App, command: string): Promise<string | undefined> {
   const name = /\bnode\s+(?:\.\/)?(?:dist|build|out|lib)\/([\w./-]+?)(?:\.[cm]?js)?$/.exec(command.trim())?.[1]
   return name === undefined ? undefined : app.firstOf([`src/${name}.ts`, `${name}.ts`])
@@ -73,7 +76,7 @@ function addressesOf(source: string): Address[] {
     const line = source.slice(0, index).split('\n').length
     const words = source.slice(index + call.length, index + call.length + 400)
     if (!call.endsWith('{')) {
-      // Commas in an inner call, as in `Number(x, 10)`, are not between the arguments.
+      // Commas in an inner call, as in `Number(x, 10)`, do not separate the arguments.
       const [port, host] = words.split(/\)\s*(?:;|\n|$)|=>|\{/, 1)[0]?.split(/,(?![^()]*\))/) ?? []
       return { line, port: valueOf(source, port), host: valueOf(source, host), isComplete: false }
     }
@@ -83,13 +86,13 @@ function addressesOf(source: string): Address[] {
       const found = new RegExp(`(?:^|[\\s,])${name}\\s*(?::\\s*([^,\\n]+)|(?=,|\\s*$))`).exec(options)
       return found ? valueOf(source, found[1] ?? /^\w+/.exec(found[0].trim().replace(/^,\s*/, ''))?.[0]) : undefined
     }
-    // Another object's options are not here, and within one the end was not found.
+    // Options of another object are not visible here, and for a nested object the end was not found.
     const isComplete = end !== -1 && !/\.\.\.|\{/.test(options)
     return { line, port: option('port'), host: option('host') ?? option('hostname'), isComplete }
   })
 }
 
-/** What an expression is: itself, or the text that a constant of that name has. */
+/** The value of an expression: itself, or the text of the constant with that name. */
 function valueOf(source: string, expression: string | undefined): string | undefined {
   const text = expression?.trim().replace(/\)+$/, '')
   if (!text) return undefined

@@ -7,8 +7,8 @@ import { provideNode } from './runtime.ts'
 import { requestedNode } from './version.ts'
 
 /**
- * Puts Node.js and the package manager of a folder on the PATH of the server's build. That installs the packages itself: some are in what
- * it fetches, such as `"phoenix": "file:../deps/phoenix"`.
+ * Puts Node.js and the package manager of a folder on the PATH of the server's build. That build installs the packages itself, since
+ * some are among its own downloads: `"phoenix": "file:../deps/phoenix"`.
  */
 export async function providePrograms(
   given: BuildContext,
@@ -25,7 +25,7 @@ export async function providePrograms(
   return {}
 }
 
-/** Puts Node.js into the image for a server in another language that calls it, and has no packages for it: ExecJS. */
+/** Puts Node.js into the image for a server in another language that calls it but has no packages for it: ExecJS. */
 export async function provideRuntime(context: BuildContext, bundled: ManagerJob['bundled']): Promise<BuildResult> {
   const project = await findProject(context)
   await provideNode(context, new Registry(context, bundled), await requestedNode(context, project), true, project)

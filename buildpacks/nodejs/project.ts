@@ -5,44 +5,44 @@ import { isNx, type NxApplication, nxApplications } from './nx.ts'
 import { noPackageJson, type PackageJson, readPackageJson } from './package-json.ts'
 import { readYaml, textsOf } from './yaml.ts'
 
-/** The application, and the folder from which its packages are installed: the same, or the top of the workspace that it belongs to. */
+/** The application, and the folder from which its packages are installed: the same folder, or the root of its workspace. */
 export interface Project {
-  /** Where the lock file is. */
+  /** The folder with the lock file. */
   readonly root: App
   readonly rootJson: PackageJson
-  /** What is started. */
+  /** The application that is started. */
   readonly app: App
   readonly json: PackageJson
   /** The application's path from the root: `apps/web`; empty for the root itself. */
   readonly dir: string
   readonly isWorkspace: boolean
   /**
-   * The packages of the workspace that take part, each after those that it depends on: all, or those that the application in `dir`
-   * needs and itself.
+   * The packages of the workspace that take part, each after those that it depends on: all packages, or the application in `dir` and
+   * the packages that it needs.
    */
   readonly members: readonly Member[]
-  /** Folders of the other packages of the workspace. */
+  /** Folders of the workspace's other packages. */
   readonly others: readonly string[]
-  /** Who chose the application of a workspace. */
+  /** The setting or fact that selected the application of a workspace. */
   readonly because: string | undefined
-  /** Packages of the workspace that can be started, where the root cannot and nothing says which. */
+  /** Packages of the workspace that can start, if the root cannot and nothing selects one. */
   readonly candidates: readonly string[]
-  /** Packages of the workspace that are front ends, of files alone. */
+  /** Packages of the workspace that are front ends without a server. */
   readonly frontEnds: readonly string[]
-  /** The application as Nx knows it, where Nx builds it. */
+  /** The application in Nx, if Nx builds it. */
   readonly nx?: NxApplication
 }
 
 /** A package of a workspace. */
 export interface Member {
-  /** From the project's root: `packages/ui`. */
+  /** The path from the project's root: `packages/ui`. */
   readonly dir: string
   readonly json: PackageJson
 }
 
 /**
- * The application that BP_NODE_PROJECT_PATH or GOOGLE_BUILDABLE names, or the one of a workspace that can be started.
- * @param site the folder of the only front end, where nothing starts
+ * The application that BP_NODE_PROJECT_PATH or GOOGLE_BUILDABLE names, or the one of a workspace that can start.
+ * @param site the folder of the only front end, if nothing starts
  */
 export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'>, site?: string): Promise<Project> {
   const shown = site === undefined ? undefined : { dir: site, because: 'it is the front end, and nothing else starts' }
@@ -96,7 +96,7 @@ interface Chosen {
   readonly because: string
 }
 
-/** @throws BuildpackError if the setting names no folder of the source */
+/** @throws BuildpackError if the setting does not name a folder of the source */
 async function chosenFolder(app: App, env: Readonly<Record<string, string>>): Promise<Chosen | undefined> {
   const setting = firstSetting(env, 'BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE')
   if (setting === undefined) return undefined
@@ -121,7 +121,7 @@ async function workspaceMembers(root: App, { workspaces }: PackageJson): Promise
 type Startable = Pick<Project, 'candidates' | 'frontEnds'>
 const nothing: Startable = { candidates: [], frontEnds: [] }
 
-/** Where the root has nothing to start, the packages that have: those with a start script, else Nx's applications; and the front ends. */
+/** If the root has nothing to start: the packages with a start script, else Nx applications; and the front ends. */
 async function startablePackages(
   root: App,
   all: readonly Member[],
@@ -144,7 +144,8 @@ async function startablePackages(
   )
   const servers = packages.length > 0 ? packages : await dirsOf(applications, 'servers')
   const shown = all.filter(({ dir, json }) => frontEnds.includes(dir) && hasStart(json)).map(({ dir }) => dir)
-  // Where nobody serves its files, one that shows itself, as `vite --host --port 8080` does, is all that there is to start.
+  // If no package serves the front end's files, a front end whose script shows its own pages, such as `vite --host --port 8080`, is the
+  // only start.
   const candidates = servers.length === 0 && shown.length === 1 ? shown : servers
   return { candidates, frontEnds: (await topMayServe(root)) ? [] : frontEnds }
 }
@@ -162,7 +163,7 @@ function onlyOne({ candidates, frontEnds }: Startable, applications: readonly Nx
   return { dir, because: `it is the only ${what}${other}` }
 }
 
-/** @throws BuildpackError if several packages of a workspace can be started, and nothing says which, or front ends alone */
+/** @throws BuildpackError if several packages of a workspace, or only front ends, can start and nothing selects one */
 export function checkChoice({ candidates, frontEnds }: Project): void {
   if (candidates.length === 0 && frontEnds.length > 0) {
     throw new BuildpackError(
@@ -180,7 +181,7 @@ export function checkChoice({ candidates, frontEnds }: Project): void {
   })
 }
 
-/** What some packages need of the workspace, and themselves: each after those that it depends on. */
+/** The given packages and the workspace packages that they need, each after those that it depends on. */
 function inOrder(all: readonly Member[], wanted: readonly Member[]): Member[] {
   const byName = new Map(all.map(member => [member.json.name, member]))
   const ordered = new Set<string>()

@@ -14,7 +14,7 @@ export interface Npm {
 
 type RegistryContext = Pick<BuildContext, 'app' | 'env' | 'run'>
 
-/** Variables for whatever talks to a registry or runs an application's scripts. */
+/** Variables for programs that use a registry or run an application's scripts. */
 export function npmEnv(env: Readonly<Record<string, string>>, cache: string): Record<string, string> {
   return {
     npm_config_cache: cache,
@@ -22,18 +22,18 @@ export function npmEnv(env: Readonly<Record<string, string>>, cache: string): Re
     npm_config_fund: 'false',
     npm_config_progress: 'false',
     npm_config_update_notifier: 'false',
-    // What failed is shown; a file of it would be gone before anybody could read it.
+    // Errors are shown. A log file would be gone before anybody could read it.
     npm_config_logs_max: '0',
-    // npm waits 70 seconds before it says that there is no network.
+    // The default is 70 seconds until npm reports that there is no network.
     npm_config_fetch_retry_mintimeout: '1000',
-    // node_modules/.package-lock.json would otherwise name the registry that a build happened to use.
+    // Otherwise node_modules/.package-lock.json would name the registry of this build.
     npm_config_omit_lockfile_registry_resolved: 'true',
-    // Node has certificates of its own; the image may know others, a proxy's for example.
+    // Node has its own certificates; the image may have others, for example a proxy's.
     NODE_EXTRA_CA_CERTS: env['NODE_EXTRA_CA_CERTS'] ?? env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt',
   }
 }
 
-/** npm's registry, with the application's and the user's settings but nothing else of the application's. */
+/** npm's registry, with the application's and the user's settings, but without the application's package.json. */
 export class Registry {
   readonly #context: RegistryContext
   readonly #npm: Npm
@@ -44,7 +44,7 @@ export class Registry {
     this.#npm = npm
   }
 
-  /** All published versions of a package, asked for once. */
+  /** All published versions of a package, requested only once. */
   versions(name: string): Promise<string[]> {
     const known = this.#versions.get(name)
     if (known !== undefined) return known
@@ -62,8 +62,8 @@ export class Registry {
   }
 
   /**
-   * Fetches a package, which npm checks against the registry's digest, and unpacks it into `dir`.
-   * @returns false if there is no such version
+   * Downloads a package, which npm checks against the registry's digest, and unpacks it into `dir`.
+   * @returns false if the version does not exist
    */
   async unpack(
     name: string,
@@ -83,7 +83,7 @@ export class Registry {
     })
   }
 
-  /** Runs npm in a directory with the application's .npmrc but not its package.json, which may forbid this Node or npm. */
+  /** Runs npm in a directory with the application's .npmrc but without its package.json, which may forbid this Node or npm. */
   async #npmCommand(command: string, args: readonly string[], expected?: RegExp) {
     return withTempDir(async cwd => {
       const { app, env, run } = this.#context
@@ -105,7 +105,7 @@ export class Registry {
   }
 }
 
-/** People who have a registry of their own do not expect that the runtime comes from there too. */
+/** The hint for users of a registry of their own, who may not expect that the runtime comes from there too. */
 function adviceFor(spec: string, stderr: string): string {
   const name = spec.replace(/(?<=.)@.*/, '')
   const isRuntime = name.startsWith('node-')
@@ -118,7 +118,7 @@ function adviceFor(spec: string, stderr: string): string {
   return [fix, what].filter(Boolean).join('; ')
 }
 
-/** Compares an archive with the digest that Corepack writes: `sha512.0a1b…`. */
+/** Compares an archive with Corepack's digest: `sha512.0a1b…`. */
 async function checkArchive(dir: string, expected: string, name: string, where: string): Promise<void> {
   const [, algorithm = '', digest = ''] = /^(sha\d+)\.([0-9a-f]+)$/.exec(expected) ?? []
   const file = (await readdir(dir)).find(entry => entry.endsWith('.tgz'))

@@ -35,7 +35,7 @@ export interface Runtime {
   readonly layer: Layer
 }
 
-/** Puts Node into a layer, of the image too if `launch`: what the application asks for, from npm's packages of the official binaries. */
+/** Puts the requested Node into a layer, which is also in the image if `launch`. It comes from npm's packages of the official binaries. */
 export async function provideNode(
   context: BuildContext,
   registry: Registry,
@@ -66,7 +66,7 @@ export async function provideNode(
   return { version, layer }
 }
 
-/** Variables of an application, whatever runs it. Commands of packages are found as in npm's scripts: `next start`. */
+/** Variables of an application with any runtime. As in npm's scripts, the PATH includes commands of packages: `next start`. */
 export function runtimeEnv({ root, app }: Project): LayerEnv {
   const bins = [...new Set([app, root])].map(folder => folder.at('node_modules/.bin'))
   return {
@@ -98,7 +98,7 @@ function unpublished(version: string, request: VersionRequest | undefined): Buil
   })
 }
 
-/** Leaves the program, its licence, and the headers that packages in C++ are compiled with, for this architecture. */
+/** Keeps the program, its licence, and the headers for compiling packages in C++ on this architecture. */
 async function tidy(dir: string, openssl: string): Promise<void> {
   await keepOnly(dir, ['bin', 'include', 'LICENSE'])
   await keepOnly(join(dir, 'include/node/openssl/archs'), [openssl])

@@ -2,8 +2,8 @@ import { type App, type BuildContext, byDefault, digestOf } from '../sdk/index.t
 import type { PackageJson } from './package-json.ts'
 
 /**
- * The variables that npm gives its scripts (docs.npmjs.com, "scripts", Environment), for a start command that is run without
- * npm: `npm_package_version`. Their layer is apart from Node's, which a new version of the application does not change.
+ * The variables that npm gives its scripts (docs.npmjs.com, "scripts", Environment), for a start command that runs without npm:
+ * `npm_package_version`. They have a layer of their own, so a new version of the application does not change Node's.
  */
 export async function provideScriptVariables({ layer }: BuildContext, app: App, json: PackageJson): Promise<void> {
   const variables = scriptVariables(json, app.at('package.json'), app.path)
@@ -32,7 +32,7 @@ function scriptVariables(json: PackageJson, file: string, dir: string): Record<s
   }
 }
 
-/** As npm names them: what is no letter, digit or underscore becomes an underscore. */
+/** npm's name for a variable: each character that is not a letter, digit or underscore becomes an underscore. */
 function flatten(prefix: string, value: unknown): Record<string, string> {
   if (typeof value === 'string') return { [prefix]: value }
   if (typeof value === 'number' || typeof value === 'boolean') return { [prefix]: String(value) }

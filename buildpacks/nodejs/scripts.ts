@@ -3,22 +3,22 @@ import type { PackageJson } from './package-json.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** What is run to build the application, in order. */
+/** The commands that build the application, in order. */
 export interface BuildScripts {
-  /** Before the packages are installed. */
+  /** Scripts that run before the packages are installed. */
   readonly before: readonly string[]
-  /** With all packages installed: names of scripts, or a command line. */
+  /** Scripts, or a command line, that run with all packages installed. */
   readonly scripts: readonly string[]
   readonly command: string | undefined
-  /** The command is for the top of the repository, not for the application's folder. */
+  /** The command runs at the root of the repository, not in the application's folder. */
   readonly atTop?: true
-  /** Who says so. */
+  /** The place that declares the build. */
   readonly where: string
-  /** What NODE_ENV is meanwhile, unless the user sets it. */
+  /** The value of NODE_ENV during the build, unless the user sets it. */
   readonly nodeEnv: 'development' | 'production'
 }
 
-/** Scripts of the application itself that npm runs while it installs: what they read is in no lock file. */
+/** Scripts of the application itself that npm runs during an installation. No lock file records what they read. */
 const installScripts = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']
 
 export function hasInstallScripts({ scripts }: PackageJson): boolean {
@@ -26,9 +26,9 @@ export function hasInstallScripts({ scripts }: PackageJson): boolean {
 }
 
 /**
- * The build that the application wants: the user's list, Google's names, else Heroku's or plain `build`. A script that is
- * the empty text says that there is nothing to build.
- * @param byDefault what builds where package.json has no script for it: the command of a framework
+ * The application's build: the user's list, Google's names, else Heroku's names or plain `build`. A script with an empty text says that
+ * there is nothing to build.
+ * @param byDefault the command that builds if package.json has no script for it: a framework's
  */
 export function buildScripts(
   env: Env,
@@ -60,20 +60,20 @@ export function buildScripts(
   return { ...none, scripts: wanted as string[], where: 'package.json scripts' }
 }
 
-/** Names of scripts that compile, in applications that have none called `build`: Feathers' is `compile`. */
+/** Names of compile scripts in applications that have no script `build`: Feathers has `compile`. */
 const compilers = ['compile', 'transpile', 'tsc', 'build:prod', 'build:production', 'build:server']
 
-/** Whose empty text, or absence from the user's list, says that there is nothing to build. */
+/** If one of these scripts is empty, or absent from the user's list, there is nothing to build. */
 const builders = ['build', 'heroku-build', 'gcp-build', 'apphosting:build']
 
-/** Has a script that compiles run where nothing else builds: the file that starts the application is not in the source. */
+/** Adds a compile script if nothing else builds and the start file is not in the source. */
 export function withCompiler(build: BuildScripts, { scripts }: PackageJson): BuildScripts {
   const isSaid = build.where !== 'package.json scripts' || builders.some(name => Object.hasOwn(scripts, name))
   const name = isSaid || !buildsNothing(build) ? undefined : compilers.find(each => isFilled(scripts, each))
   return name === undefined ? build : { ...build, scripts: [name] }
 }
 
-/** True if the files that start the application are those of the source. */
+/** True if the start files are files of the source. */
 export function buildsNothing({ scripts, command }: BuildScripts): boolean {
   return scripts.length === 0 && command === undefined
 }
@@ -82,7 +82,7 @@ function isFilled(scripts: PackageJson['scripts'], name: string): boolean {
   return Object.hasOwn(scripts, name) && scripts[name]?.trim() !== ''
 }
 
-/** Some commands, and the scripts that they call, and those that these call: `npm run compile && node dist`. */
+/** Commands, the scripts that they call, and the scripts that those call in turn: `npm run compile && node dist`. */
 export function withCalled(commands: readonly string[], ...all: readonly PackageJson['scripts'][]): string[] {
   const found = new Set(commands)
   for (const command of found) {
@@ -96,7 +96,7 @@ export function withCalled(commands: readonly string[], ...all: readonly Package
   return [...found]
 }
 
-/** Programs of start commands that call no package manager. Any other may: `run-p web worker`, `turbo start`, `./start.sh`. */
+/** Programs of start commands that call no package manager. Any other program may: `run-p web worker`, `turbo start`, `./start.sh`. */
 const standalone = new Set([
   ...['node', 'next', 'nuxt', 'nuxi', 'astro', 'vite', 'gatsby', 'nest', 'ng', 'remix-serve', 'react-router-serve'],
   ...['serve', 'http-server', 'tsx', 'ts-node', 'json-server', 'strapi', 'medusa', 'keystone', 'prisma', 'knex'],
@@ -105,14 +105,14 @@ const standalone = new Set([
 const prefixes = ['exec', 'env', 'time', 'nohup', 'cross-env']
 
 /**
- * True if a command line may call one of a package manager's commands: it names one, or starts a program that is not known to
- * do without, such as a runner that calls it for each script.
+ * True if a command line may call one of a package manager's commands: it names one, or it starts a program that may call one, such as
+ * a runner that calls it for each script.
  */
 export function mayCallManager(commandLine: string, programs: readonly string[]): boolean {
   return namesProgram(commandLine, programs) || programsOf(commandLine).some(program => !standalone.has(program))
 }
 
-/** The programs that a command line starts, also that of a Procfile's line, without their directories. */
+/** The programs that a command line or a Procfile's line starts, without their directories. */
 function programsOf(commandLine: string): string[] {
   return commandLine.split(/&&|\|\||[;|&\n]/).flatMap(part => {
     const words = part
@@ -124,7 +124,7 @@ function programsOf(commandLine: string): string[] {
   })
 }
 
-/** True if a command line has one of some programs in it. */
+/** True if a command line contains one of the programs. */
 export function namesProgram(commandLine: string, programs: readonly string[]): boolean {
   return new RegExp(`(^|[\\s;&|("'\`:])(\\S*/)?(${programs.join('|')})(\\s|$)`, 'm').test(commandLine)
 }

@@ -3,7 +3,7 @@ import { type App, BuildpackError } from '../sdk/index.ts'
 import type { PackageJson } from './package-json.ts'
 import type { Project } from './project.ts'
 
-/** @throws BuildpackError if a dependency lies outside the source, which is all that a build has */
+/** @throws BuildpackError if a dependency lies outside the source, since a build has only the source */
 export function checkSources(top: App, { root, rootJson, members, isWorkspace, dir: own }: Project): void {
   if (!isWorkspace && own === '') checkWorkspace(rootJson)
   const base = root.path.slice(top.path.length + 1)
@@ -18,9 +18,9 @@ export function checkSources(top: App, { root, rootJson, members, isWorkspace, d
   }
 }
 
-/** A folder of a workspace alone has neither the other packages nor the versions of a catalog. */
+/** The folder of one package has neither the workspace's other packages nor the versions of its catalog. */
 function checkWorkspace({ dependencies, hasWorkspaces, installFields }: PackageJson): void {
-  // Bun has its catalog in package.json.
+  // Bun's catalog is in package.json.
   if (hasWorkspaces || /"catalogs?"/.test(installFields)) return
   for (const [field, ranges] of Object.entries(dependencies)) {
     const found = Object.entries(ranges).find(([, range]) => range.startsWith('workspace:'))

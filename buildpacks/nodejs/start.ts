@@ -11,7 +11,7 @@ import {
 import { otherScripts, serverScripts, typedStarts } from '../sdk/start-files.ts'
 import type { PackageJson } from './package-json.ts'
 
-/** What starts the application, and who says so. */
+/** A start command, and the place that declares it. */
 export interface Start {
   readonly command: string
   readonly why: string
@@ -19,17 +19,17 @@ export interface Start {
   readonly isScript?: true
 }
 
-/** Scripts that start for production, where `start` is for developers. */
+/** Scripts that start in production, if `start` is for developers. */
 const forProduction = ['start:prod', 'start:production', 'serve:prod']
 
-/** The start command, as far as it is known before the build: everything but the files that a build may make. */
+/** The start command, as far as it is known before the build: without files that a build may write. */
 export function declaredStart(env: Readonly<Record<string, string>>, { scripts }: PackageJson): Start | undefined {
   const command = firstSetting(env, 'RAILPACK_START_CMD')
   if (command) return { command: command.value, why: command.name }
   const point = firstSetting(env, 'BP_LAUNCHPOINT')
   if (point) return { command: `node ${shellQuote(point.value)}`, why: point.name }
   const script = (scripts['start'] ?? '').trim()
-  // An empty script says that there is nothing to start.
+  // An empty script means that there is nothing to start.
   if (script === '' && scripts['start'] !== undefined) return undefined
   const forDevelopers = isForDevelopment(script) || /^(nodemon|ts-node-dev|tsnd|node-dev)\s/.test(script)
   const other = forDevelopers || script === '' ? forProduction.find(name => Boolean(scripts[name]?.trim())) : undefined
@@ -42,7 +42,7 @@ export function declaredStart(env: Readonly<Record<string, string>>, { scripts }
   return { command: before ? `${before} && ${start}` : start, why, isScript: true }
 }
 
-/** Servers that read no PORT: the option says it, unless the script has options of its own. */
+/** Adds the port option to a server that does not read PORT, unless the script has options of its own. */
 const withPort = (script: string) => script.replace(/^(npx\s+)?waku start$/, '$& --port "${PORT:-8080}"')
 
 /** The start file of an application that declares no command: `node server.js` is npm's own default. */
@@ -58,7 +58,7 @@ export async function startFile(app: App, json: PackageJson): Promise<Start | un
   return typedStart(app, json)
 }
 
-/** The same in TypeScript: what the build made of it, else the file itself. */
+/** The start file in TypeScript: the build's output for it, else the file itself. */
 async function typedStart(app: App, json: PackageJson): Promise<Start | undefined> {
   const file = await app.firstOf(typedStarts)
   if (file === undefined) return undefined
@@ -68,13 +68,13 @@ async function typedStart(app: App, json: PackageJson): Promise<Start | undefine
   return { command: `${runnerOf(file, json)} ${file}`, why: `${file} is there` }
 }
 
-/** What runs a file: where it is TypeScript, what the application has for it, else Node itself. */
+/** The program that runs a file: for TypeScript the application's own tool, else Node. */
 function runnerOf(file: string, { packageNames }: PackageJson): string {
   if (!/\.[cm]?ts$/.test(file)) return 'node'
   return ['tsx', 'ts-node'].find(name => packageNames.has(name)) ?? 'node'
 }
 
-/** @throws BuildpackError for a file in TypeScript that was found, and a Node that does not run it */
+/** @throws BuildpackError if the start file is TypeScript and this Node does not run it */
 export function checkTypes({ command, isScript }: Start, version: string): void {
   const file = /^node '?(\w\S*\.[cm]?ts)'?$/.exec(command)?.[1]
   if (isScript || file === undefined || semver.satisfies(version, '^22.18.0 || >=23.6.0')) return
@@ -83,13 +83,13 @@ export function checkTypes({ command, isScript }: Start, version: string): void 
   })
 }
 
-/** A script that starts one file anew with each change: `tsx watch --clear-screen=false src/index.ts`. */
+/** A script that restarts one file with each change: `tsx watch --clear-screen=false src/index.ts`. */
 const watches =
   /^(?:\w+=\S+\s+)*(?:npx\s+)?(node|tsx|nodemon)\s+(?:watch\s+|--?[\w-]+(?:=\S+)?\s+)*(?:\.\/)?([\w./-]+\.([cm]?[jt]s)x?)$/
 
 /**
- * The start of an application that is not built and declares none: a script that has a usual name; else the file that the script `dev` runs and
- * watches, as many templates have this script alone; else one in TypeScript that has a usual name.
+ * The start of an application that is not built and declares none: a script with a usual name; else the file that the script `dev` runs
+ * and watches, as many templates have only this script; else a TypeScript file with a usual name.
  */
 export async function sourceStart(app: App, json: PackageJson): Promise<Start | undefined> {
   const found = await startFile(app, json)
@@ -97,7 +97,7 @@ export async function sourceStart(app: App, json: PackageJson): Promise<Start | 
   return (isTyped && found?.why !== 'package.json main' ? await watchedStart(app, json) : undefined) ?? found
 }
 
-/** The file that the script `dev` runs and watches, without the watching. */
+/** The file that the script `dev` runs and watches, started without the watching. */
 async function watchedStart(app: App, json: PackageJson): Promise<Start | undefined> {
   const [, program, file, ending] = watches.exec(json.scripts['dev']?.trim() ?? '') ?? []
   if (file === undefined || !(await app.has(file))) return undefined
@@ -108,7 +108,7 @@ async function watchedStart(app: App, json: PackageJson): Promise<Start | undefi
     : { command: `${runner} ${file}`, why: 'package.json scripts.dev, without its watching' }
 }
 
-/** As Node resolves it: a file, one without its ending, or a directory with an index.js. */
+/** The files that Node tries for `main`: the file, the name with an extension, or a directory's index.js. */
 function mainFiles(main: string | undefined): string[] {
   return main === undefined ? [] : [main, `${main}.js`, `${main.replace(/\/$/, '')}/index.js`]
 }
@@ -117,13 +117,13 @@ export function webProcess({ command }: Start): LaunchProcess {
   return shellProcess('web', command, { default: true })
 }
 
-/** The Procfile buildpack brings the start command, if the application has one of these. */
+/** The start command of the Procfile buildpack, if the application declares one. */
 export async function otherStart(app: App, env: Readonly<Record<string, string>>): Promise<string | undefined> {
   const entrypoint = firstSetting(env, 'GOOGLE_ENTRYPOINT')
   return [entrypoint?.value, await app.read('Procfile')].filter(text => text !== undefined).join('\n') || undefined
 }
 
-/** Files that may be meant, which nothing says. */
+/** Files that are likely the start, although nothing declares them. */
 const likelyFiles = ['server', 'index', 'app', 'main'].flatMap(name =>
   ['js', 'mjs', 'cjs', 'ts', 'mts'].map(ending => `src/${name}.${ending}`),
 )

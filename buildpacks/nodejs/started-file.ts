@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import type { App, Log } from '../sdk/index.ts'
 
 /**
- * A command that ends with one file that runs: `node server.js`, `node dist/main`, `bun run src/index.ts`, `tsx server.ts`. No option can be
- * read in two ways, as a value starts with no `-`: else the time would double with each.
+ * A command that ends with one file to run: `node server.js`, `node dist/main`, `bun run src/index.ts`, `tsx server.ts`. The match of
+ * options is unambiguous, as no value starts with `-`; otherwise the time would double with each option.
  */
 const runsFile =
   /^(?:(?:\w+=\S+|cross-env|exec)\s+)*(?:node|bun|tsx|ts-node)(?:\s+run)?(?:\s+(?:-r|--(?:require|import|loader)|--env-file(?:-if-exists)?)\s+[^\s-]\S*|\s+-[\w-]+(?:=\S+)?)*\s+'?(?:\.\/)?([\w@./-]+)'?$/
@@ -12,18 +12,18 @@ const startsNode = /^\s*(?:(?:\w+=\S+|cross-env|exec)\s+)*node\s/
 
 const endings = ['', '.js', '.mjs', '.cjs', '.ts', '/index.js', '/index.ts']
 
-/** The file that a command runs in the end, after what prepares it: `prisma migrate deploy && node dist/main`. */
+/** The file that a command runs last, after its preparations: `prisma migrate deploy && node dist/main`. */
 export async function startedFile(app: App, command: string): Promise<string | undefined> {
   const file = runsFile.exec(command.split('&&').at(-1)?.trim() ?? '')?.[1]
   return file === undefined || file.startsWith('/') ? undefined : resolveFile(app, file)
 }
 
-/** A file as an import or a command names it, perhaps without its ending. */
+/** The file that an import or a command names, perhaps without its extension. */
 export async function resolveFile(app: App, name: string): Promise<string | undefined> {
   return app.firstOf(endings.map(ending => `${name}${ending}`))
 }
 
-/** What Node looks for where a command names a file or a folder. */
+/** The paths that Node tries if a command names a file or a folder. */
 const nodeEndings = ['', '.js', '.cjs', '.mjs', '/index.js', '/package.json']
 
 /** The file or folder that a command starts Node with, if the application does not have it: `lib/`. */
@@ -33,7 +33,7 @@ export async function missingFile(app: App, command: string): Promise<string | u
   return (await app.firstOf(nodeEndings.map(ending => join(file + ending)))) === undefined ? file : undefined
 }
 
-/** The image would end as soon as it starts. */
+/** Warns of a missing start file: the image would end as soon as it starts. */
 export async function warnOfMissingFile(app: App, log: Log, command: string): Promise<void> {
   const file = await missingFile(app, command)
   if (file === undefined) return

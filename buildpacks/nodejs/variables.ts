@@ -1,6 +1,6 @@
 import type { BuildContext } from '../sdk/index.ts'
 
-/** The context in which all that runs has these variables, where the user does not set them. */
+/** The context in which all programs get these variables, unless the user sets them. */
 export function withVariables(context: BuildContext, variables: Readonly<Record<string, string>>): BuildContext {
   const own = Object.fromEntries(Object.entries(variables).filter(([name]) => context.env[name] === undefined))
   return {

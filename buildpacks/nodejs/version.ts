@@ -4,7 +4,7 @@ import { type App, BuildpackError, type Context, firstSetting } from '../sdk/ind
 import type { PackageJson } from './package-json.ts'
 import type { Project } from './project.ts'
 
-/** The release lines with long-term support, which `lts/NAME` in .nvmrc names (nodejs.org, "Releases"). */
+/** The release lines with long-term support. `lts/NAME` in .nvmrc names one (nodejs.org, "Releases"). */
 const ltsLines: Readonly<Record<string, number>> = {
   argon: 4,
   boron: 6,
@@ -18,16 +18,16 @@ const ltsLines: Readonly<Record<string, number>> = {
   jod: 22,
   krypton: 24,
 }
-/** The line for an application that asks for none, preferred where several satisfy a request. */
+/** The default release line. It is preferred if several lines satisfy a request. */
 export const currentLts = Math.max(...Object.values(ltsLines))
 
-/** A version as somebody asked for it, and where: `>=22` in `package.json engines.node`. */
+/** A requested version, and the place of the request: `>=22` in `package.json engines.node`. */
 export interface VersionRequest {
   readonly spec: string
   readonly where: string
 }
 
-/** The first place that says which Node it wants; undefined if none does. */
+/** The first request for a version of Node; undefined if there is none. */
 async function requestedVersion(
   { app, env }: Pick<Context, 'app' | 'env'>,
   { engines, devNode }: PackageJson,
@@ -49,20 +49,20 @@ async function requestedVersion(
   return (await fromToolVersions(app)) ?? (await fromMise(app))
 }
 
-/** The same for an application in a workspace, whose root may have the files of versions. */
+/** The same for an application in a workspace, whose root may have the version files. */
 export async function requestedNode({ env }: Pick<Context, 'env'>, { app, json, root, rootJson }: Project) {
   const own = await requestedVersion({ app, env }, json)
   return own ?? (app === root ? undefined : await requestedVersion({ app: root, env }, rootJson))
 }
 
-/** nvm ignores what follows a `#`, and blank lines. `system` is whatever the machine has, and asks for nothing here. */
+/** nvm ignores text after `#`, and blank lines. `system` means the machine's own version, which is no request here. */
 function firstLine(text = ''): string | undefined {
   const lines = text.split('\n').map(line => line.replace(/#.*/, '').trim())
   const first = lines.find(line => line !== '')
   return first === 'system' ? undefined : first
 }
 
-/** asdf's file: a tool a line, then its version and perhaps others to fall back on. */
+/** asdf's file: one tool per line, then its version and perhaps further versions as fallbacks. */
 async function fromToolVersions(app: App): Promise<VersionRequest | undefined> {
   const found = /^[ \t]*(?:nodejs|node)[ \t]+([^\s#]+)/m.exec((await app.read('.tool-versions')) ?? '')
   return found?.[1] === undefined || found[1] === 'system' ? undefined : { spec: found[1], where: '.tool-versions' }
@@ -80,12 +80,12 @@ async function fromMise(app: App): Promise<VersionRequest | undefined> {
   return typeof spec === 'string' || typeof spec === 'number' ? { spec: String(spec), where } : undefined
 }
 
-/** What a request means: one version, or the newest of a range. */
+/** The meaning of a request: one version, or the newest of a range. */
 export type Wanted =
   | { readonly kind: 'exact'; readonly version: string }
   | { readonly kind: 'range'; readonly range: string; readonly prefer: 'lts' | 'newest' }
 
-/** @throws BuildpackError for what is no version, range or name */
+/** @throws BuildpackError for a text that is no version, range or name */
 export function interpret({ spec, where }: VersionRequest): Wanted {
   const name = spec.toLowerCase()
   if (['node', 'latest', 'current', 'stable'].includes(name)) return { kind: 'range', range: '*', prefer: 'newest' }
@@ -106,16 +106,15 @@ export function interpret({ spec, where }: VersionRequest): Wanted {
 
 const ltsRange = (line: number): Wanted => ({ kind: 'range', range: `${line}.x`, prefer: 'lts' })
 
-/** `jod`, or `-1` for the line before the newest. */
+/** A line by its name `jod`, or by `-1` for the line before the newest. */
 function ltsLine(name: string): number | undefined {
   if (/^-\d+$/.test(name)) return Object.values(ltsLines).at(Number(name) - 1)
   return ltsLines[name]
 }
 
 /**
- * The newest version in the range; among those the current long-term support line, if it will do: `>=18` is not a wish for
- * a release of last week.
- * @throws BuildpackError if there is none, naming the release lines that there are
+ * The newest version in the range. It prefers the current long-term support line, since `>=18` does not ask for a release of last week.
+ * @throws BuildpackError that names the available release lines if there is none
  */
 export function pickVersion(wanted: Wanted & { kind: 'range' }, published: readonly string[], request: VersionRequest) {
   const lts = wanted.prefer === 'lts' ? published.filter(version => semver.major(version) === currentLts) : []

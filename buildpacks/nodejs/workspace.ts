@@ -3,9 +3,9 @@ import { tableOf } from '../sdk/tables.ts'
 import { parseYaml } from './yaml.ts'
 
 /**
- * Builds the application of a workspace with what it depends on. Turborepo and Nx know what comes first; without them, each package
- * that it needs is built before it, if it has a script for that.
- * @returns true if that was the application's own build as well
+ * Builds the application of a workspace and the packages that it depends on. Turborepo and Nx know the order. Without them, each
+ * package that the application needs is built before it, if it has a build script.
+ * @returns true if that included the application's own build
  */
 export async function buildWorkspace(job: BuildJob): Promise<boolean> {
   const { project, scripts, manager } = job

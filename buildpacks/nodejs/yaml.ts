@@ -9,13 +9,13 @@ export async function readYaml(app: App, name: string): Promise<Table | undefine
 }
 
 /**
- * The table of a YAML document. JSON with commas too many, as Bun writes it, is YAML as well.
- * @throws BuildpackError with the line of a mistake
+ * The table of a YAML document. JSON with trailing commas, as Bun writes it, is also valid YAML.
+ * @throws BuildpackError with the line of an error
  */
 export function parseYaml(text: string, where: string): Table {
   let value: unknown
   try {
-    // pnpm writes what it needs itself as a document of its own before the others.
+    // pnpm writes its own data as a separate document before the others.
     value = loadAll(text).at(-1)
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error
@@ -31,7 +31,7 @@ export function textsOf(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : []
 }
 
-/** A text, or a number as text: versions are written as both. */
+/** A text, or a number as text: users write versions as both. */
 export function scalarOf(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
 }

@@ -100,7 +100,7 @@ async function requested({ app, env }: BuildContext): Promise<ManagerRequest> {
   return tool ? { range: tool.value, where: tool.where } : { range: '2.x', where: 'the absence of a version' }
 }
 
-/** What the application imports, in the cache that Deno has in the image. No code of it runs meanwhile. */
+/** The application's imports, in the cache that Deno uses in the image. No code of the application runs at this point. */
 async function provideModules(context: BuildContext, project: DenoProject, deno: Layer): Promise<Layer> {
   const { app, env, run } = context
   const { lockFile, config, entry, nodeModules } = project
@@ -140,12 +140,12 @@ async function provideModules(context: BuildContext, project: DenoProject, deno:
   })
 }
 
-/** Leaves what the application imports. The rest has times and paths of this build in it, and Deno makes it again. */
+/** Keeps only the application's imports. The rest contains times and paths of this build, and Deno creates it again. */
 async function tidy(dir: string, isLocked: boolean): Promise<void> {
   const names = (await readdir(dir)).filter(name => /_cache_v\d+/.test(name))
   await Promise.all([...names, 'gen/file'].map(name => rm(join(dir, name), { recursive: true, force: true })))
   if (!isLocked) return
-  // What the registry says of all versions of a package, which changes without the package: the lock file says which version it is.
+  // The registry's list of all versions of a package, which changes without the package. The lock file names the version.
   for (const entry of await readdir(join(dir, 'npm'), { withFileTypes: true, recursive: true }).catch(() => [])) {
     if (entry.name === 'registry.json') await rm(join(entry.parentPath, entry.name))
   }

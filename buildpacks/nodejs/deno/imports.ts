@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { App } from '../../sdk/index.ts'
 
-/** What the sources import that is not a file of theirs: with the lock file it decides which modules Deno fetches. */
+/** The imports of the sources that are not local files. With the lock file they determine which modules Deno downloads. */
 export async function importsOf(app: App): Promise<string[]> {
   const found = new Set<string>()
   const waiting = ['']
@@ -19,7 +19,7 @@ export async function importsOf(app: App): Promise<string[]> {
   return [...found].toSorted()
 }
 
-/** Names after `from`, `import` and `require(`, and whatever else is written like a module of a registry or a URL. */
+/** Names after `from`, `import` and `require(`, and other texts with the form of a registry's module or a URL. */
 function specifiers(text: string): string[] {
   const pattern = /(?:\bfrom|\bimport|\brequire)\s*\(?\s*(["'`])([^"'`\n]+)\1|(["'`])((?:npm|jsr|https?):[^"'`\n]+)\3/g
   return Array.from(text.matchAll(pattern), ([, , name, , url]) => name ?? url ?? '').filter(

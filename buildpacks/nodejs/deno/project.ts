@@ -8,12 +8,12 @@ import { parseYaml } from '../yaml.ts'
 export interface DenoProject {
   /** deno.json or deno.jsonc; undefined if there is none. */
   readonly config: string | undefined
-  /** The file of the lock, if it is there. */
+  /** The lock file, if it exists. */
   readonly lockFile: string | undefined
   readonly tasks: Readonly<Record<string, string>>
-  /** Packages are in node_modules in the application's folder, rather than in Deno's cache. */
+  /** Packages are in node_modules in the application's folder, instead of in Deno's cache. */
   readonly nodeModules: boolean
-  /** The file that is started, if a file is. */
+  /** The start file, if a file starts. */
   readonly entry: string | undefined
 }
 
@@ -23,8 +23,8 @@ const entries = ['main', 'server', 'index', 'app', 'mod', 'src/main', 'src/serve
 )
 
 /**
- * The application, if it is Deno's: it has Deno's files, and no start script or lock file that is for Node.js. Many applications for Node.js
- * have a deno.json for its formatter.
+ * The application, if Deno runs it: it has Deno's files, and neither a start script nor a lock file for Node.js. Many Node.js
+ * applications have a deno.json for Deno's formatter.
  */
 export async function findDeno(app: App, json: PackageJson | undefined): Promise<DenoProject | undefined> {
   const config = await app.firstOf(configs)
@@ -69,14 +69,14 @@ function textsIn(value: unknown): Record<string, string> {
   )
 }
 
-/** JSON with comments and commas too many: without comments it is YAML. */
+/** Parses JSON with comments and trailing commas: without comments it is YAML. */
 function parseJsonc(text: string, where: string): Table {
   const strings = /"(?:\\.|[^"\\\n])*"|\/\/[^\n]*|\/\*[^]*?\*\//g
   const bare = text.replace(strings, found => (found.startsWith('"') ? found : found.replace(/[^\n]/g, ' ')))
   return parseYaml(bare.replaceAll('\t', ' '), where)
 }
 
-/** What starts it: the task "start", else a file with a usual name, which finds all that it needs in the image. */
+/** The start command: the task "start", else a file with a usual name, whose modules are in the image. */
 export function denoStart({ tasks, entry, lockFile }: DenoProject): Start | undefined {
   if (tasks['start']?.trim()) return { command: 'deno task start', why: 'the task start' }
   if (entry === undefined) return undefined

@@ -1,11 +1,11 @@
 import type { App, Log } from '../../sdk/index.ts'
 
-/** The variable with which an Angular server learns, where it runs, for which hosts it answers. */
+/** The variable that tells an Angular server at run time which hosts it answers for. */
 const variable = 'NG_ALLOWED_HOSTS'
 
 /**
- * Warns of an Angular server that refuses each request. Since 2026 it answers only for hosts that it knows, and its starter names none:
- * which ones they are is the user's to say, as any other name may be an attacker's.
+ * Warns of an Angular server that refuses each request. Since 2026 it answers only for hosts that it knows, and its starter names none.
+ * Only the user can name them, since any other name may be an attacker's.
  */
 export async function warnOfUnknownHosts(
   app: App,

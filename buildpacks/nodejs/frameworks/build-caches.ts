@@ -2,7 +2,7 @@ import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type App, type BuildContext, digestOf } from '../../sdk/index.ts'
 
-/** Directories of an application in which build tools keep what makes their next run faster. */
+/** Directories of an application in which build tools keep data that speeds up their next run. */
 const directories = [
   'node_modules/.cache',
   'node_modules/.vite',
@@ -17,21 +17,24 @@ const directories = [
   '.rsbuild/cache',
 ] as const
 
-/** What tools leave beside their caches, of no use to the application or to another build: Nx's database has the time of day in it. */
+/**
+ * Files that tools write beside their caches and that neither the application nor another build can use: Nx's database contains the
+ * time.
+ */
 const leftovers = ['.nx/workspace-data']
 
-/** Servers write to these of them as they run. */
+/** Caches among these that servers write to at run time. */
 const writtenAtLaunch = ['.next/cache']
 
-/** The caches of a build's tools, in the application while it is built. */
+/** The caches of a build's tools. They are in the application's folder during the build. */
 export interface BuildCaches {
-  /** Takes them out of the application, for the next build. */
+  /** Moves the caches out of the application, for the next build. */
   keep(): Promise<void>
 }
 
 /**
- * Brings back what the tools of the last build have kept. With another lock file, Node or set of scripts the caches start empty: nothing that
- * a dependency has put there outlives the dependency (X40).
+ * Restores the caches of the last build's tools. With another lock file, Node or set of scripts the caches start empty: nothing that a
+ * dependency has written outlives the dependency (X40).
  */
 export async function restoreBuildCaches(
   { run, layer }: Pick<BuildContext, 'run' | 'layer'>,
@@ -50,7 +53,7 @@ export async function restoreBuildCaches(
   })
   const move = (from: string, to: string) =>
     run(['mv', '-T', from, to], { quiet: true, name: 'moving a cache of the build' })
-  // What the source brings is the source's.
+  // Cache directories in the source belong to the source.
   const own: string[] = []
   for (const dir of directories) if (await exists(app.at(dir))) own.push(dir)
   for (const dir of directories.filter(each => !own.includes(each))) {
@@ -69,7 +72,7 @@ export async function restoreBuildCaches(
         await move(app.at(dir), join(path, dir))
         if (!writtenAtLaunch.includes(dir)) continue
         await mkdir(app.at(dir))
-        // The application's user is in the group of the build's.
+        // The application's user is in the group of the build's user.
         await chmod(app.at(dir), 0o775)
       }
       for (const dir of leftovers) await rm(app.at(dir), { recursive: true, force: true })
@@ -83,7 +86,7 @@ const exists = (path: string) =>
     () => false,
   )
 
-/** A link may lead anywhere. */
+/** True for a real directory: a link may point anywhere. */
 const isDirectory = (path: string) =>
   lstat(path).then(
     found => found.isDirectory(),

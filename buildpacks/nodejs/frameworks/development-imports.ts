@@ -4,20 +4,20 @@ import type { Project } from '../project.ts'
 import { resolveFile, startedFile } from '../started-file.ts'
 
 /**
- * What a file imports whatever it does: `import x from 'y'`, and `require('y')` at the beginning of a line that is not indented. What is
- * imported inside a function may be for development alone, as Vite is in servers that render.
+ * Imports that a file always executes: `import x from 'y'`, and `require('y')` at the beginning of a line without indentation. An
+ * import inside a function may be only for development, such as Vite in servers that render.
  */
 const imports = [
   /(?:^|[;}\n])[ \t]*import\b(?!\s*type\b)(?:([\w\s{},*$]*?)\bfrom\b)?\s*['"]([^'"\n]+)['"]/g,
   /(?:^|[;}\n])[ \t]*export\b\s*([{*][\w\s{},*$]*?)\bfrom\b\s*['"]([^'"\n]+)['"]/g,
   /^(?:const|let|var)\b()[^\n;]*?\brequire\(\s*['"]([^'"\n]+)['"]\s*\)/gm,
 ]
-/** More are not looked at: what a server needs first is near its start. */
+/** Maximum number of files to read. A server's first imports are near its start. */
 const mostFiles = 100
 
 /**
- * The first package of devDependencies that the application imports as it starts, and the file: such an application ran on its developer's
- * machine, and builds of some frameworks leave imports of packages that only package.json's devDependencies name.
+ * The first package of devDependencies that the application imports at its start, and the file. Such an application worked on its
+ * developer's machine. Builds of some frameworks also keep imports of packages that only devDependencies name.
  */
 export async function developmentImport(
   { app, json: { devPackageNames } }: Project,
@@ -40,14 +40,14 @@ export async function developmentImport(
   }
   return undefined
 
-  /** Whether a folder of the application, but not the application itself, has a package: a server that is complete brings its own. */
+  /** Whether a folder of the application, but not the application itself, has a package: a self-contained server has its own copy. */
   async function hasOwn(name: string, dir: string): Promise<boolean> {
     if (dir === '.') return false
     return (await app.hasDirectory(join(dir, 'node_modules', name))) || hasOwn(name, dirname(dir))
   }
 }
 
-/** Node takes types alone away from `import { type A } from 'y'`, and loads `y`; others take the whole line. */
+/** In `import { type A } from 'y'`, Node removes only the types and still loads `y`; other tools remove the whole line. */
 const keepsImportsOfTypes = (command: string): boolean =>
   /(?:^|\s)node\s/.test(command) && !/\b(?:tsx|ts-node|swc|esbuild)\b/.test(command)
 
@@ -59,7 +59,7 @@ function specifiersIn(source: string, keepsTypes: boolean): string[] {
     .map(([, , specifier = '']) => specifier)
 }
 
-/** `{ type A, type B as C }` */
+/** Matches names that are all types: `{ type A, type B as C }`. */
 function areTypes(names: string): boolean {
   const inner = /^\s*\{([^}]*)\}\s*$/.exec(names)?.[1]?.trim() ?? ''
   return inner !== '' && inner.split(',').every(name => /^\s*(?:type\s+(?!as\b)|$)/.test(name))

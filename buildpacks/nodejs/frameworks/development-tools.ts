@@ -2,7 +2,7 @@ import { readFile, readlink } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { Project } from '../project.ts'
 
-/** Programs whose names are not those of their packages, among those that people start applications with. */
+/** Common programs of start commands whose names differ from their packages' names. */
 const packagesOfPrograms: Readonly<Record<string, string>> = {
   tsc: 'typescript',
   tsnd: 'ts-node-dev',
@@ -14,7 +14,7 @@ const packagesOfPrograms: Readonly<Record<string, string>> = {
   'swc-node': '@swc-node/register',
 }
 
-/** Whether start commands call a program of a package in devDependencies, as far as names tell: `nodemon server.js`. */
+/** Whether start commands call a program of a package in devDependencies, judged by names: `nodemon server.js`. */
 export function namesDevelopmentTool(commands: readonly string[], devPackages: ReadonlySet<string>): boolean {
   const words = commands.flatMap(command => command.split(/[\s;&|()'"`]+/))
   return words
@@ -23,8 +23,8 @@ export function namesDevelopmentTool(commands: readonly string[], devPackages: R
 }
 
 /**
- * The first program of a start command that only a devDependency brings, and its package: without devDependencies the application would not
- * start.
+ * The first program of a start command that only a devDependency provides, and its package. Without devDependencies the application
+ * would not start.
  */
 export async function developmentProgram(
   { app, json, root, rootJson }: Project,
@@ -46,7 +46,7 @@ export async function developmentProgram(
   return undefined
 }
 
-/** The package that a command belongs to: most managers make links to it, pnpm makes scripts. */
+/** The package of a command: most managers link to it, pnpm writes scripts. */
 async function packageOf(bin: string, program: string): Promise<string | undefined> {
   const path = join(bin, program)
   const target = await readlink(path).catch(() => undefined)

@@ -4,8 +4,9 @@ import type { Start } from '../start.ts'
 
 /**
  * A function of Google's Functions Framework: the one that GOOGLE_FUNCTION_TARGET names, or the only one that the main file registers.
- * That file alone would end at once. undefined if there is none, or if there are several beside a Procfile or another start command.
- * @throws BuildpackError if several are there, and nothing says which
+ * The main file alone would end at once. undefined if there is none, or if there are several beside a Procfile or another start
+ * command.
+ * @throws BuildpackError if there are several, and nothing decides
  */
 export async function functionStart(
   app: App,

@@ -4,7 +4,7 @@ import { type BuildContext, BuildpackError, packageUrl } from '../../sdk/index.t
 import type { Registry } from '../registry.ts'
 import type { Candidate } from './table.ts'
 
-/** Puts the program that starts the application into a layer of the image, at the version that the buildpack knows. */
+/** Puts the program that starts the application into a layer of the image, in the version that the buildpack names. */
 export async function provideHost(
   context: BuildContext,
   registry: Registry,

@@ -26,36 +26,36 @@ export async function findFramework(app: App): Promise<Framework | undefined> {
   return name === undefined ? undefined : { name, ...frameworks[name] }
 }
 
-/** A command that builds, and who says so. */
+/** A build command, and the place that declares it. */
 export interface DefaultBuild {
   readonly command: string
   readonly where: string
   readonly atTop?: true
 }
 
-/** How an application is built that has no script for it: by Nx, with its framework's command, or with the front end's tool. */
+/** The build of an application that has no build script: with Nx, with the framework's command, or with the front end's tool. */
 export async function defaultBuild(
   { app, json: { packageNames }, nx }: Project,
   framework: Framework | undefined,
 ): Promise<DefaultBuild | undefined> {
-  // Nx finds the repository from a folder below as well, but takes that for the top then (its plugin for esbuild does).
+  // Nx also finds the repository from a subfolder, but then takes that for the root (its plugin for esbuild does).
   if (nx) return { command: `nx run ${shellQuote(`${nx.name}:build`)}`, where: 'Nx', atTop: true }
   if (framework && packageNames.has(framework.builder)) return { command: framework.build, where: framework.name }
   const frontEnd = await findFrontEnd(app)
   return frontEnd && { command: frontEnd.build, where: frontEnd.name }
 }
 
-/** A start that a framework's build made. */
+/** A start that a framework's build wrote. */
 export interface FrameworkStart extends Start {
-  /** Directories of packages that the server needs, which get a slice of the image. */
+  /** Directories of packages that the server needs. They get a slice of the image. */
   readonly packages?: readonly string[]
-  /** A program that the command calls and the application does not bring. */
+  /** A program that the command calls and the application does not include. */
   readonly host?: Candidate['host']
 }
 
 /**
- * True if the framework's server is better than the script: that one is for development, needs more to do the same, or starts a file
- * that is not there. Some build a folder in which the script would be right: `node bin/server.js`.
+ * True if the framework's server is better than the script: the script is for development, needs more for the same result, or starts a
+ * file that does not exist. Some frameworks build a folder in which the script would be valid: `node bin/server.js`.
  */
 export async function isReplaceable(
   app: App,
@@ -68,7 +68,7 @@ export async function isReplaceable(
   return (await missingFile(app, script)) !== undefined
 }
 
-/** The server that the build has left, if it has left one. */
+/** The server that the build wrote; undefined if there is none. */
 export async function builtServer(
   app: App,
   framework: Framework,
@@ -81,7 +81,7 @@ export async function builtServer(
 }
 
 /**
- * How to start that server. Beside one that is complete, the packages and what else only the build needs are removed, unless the
+ * The start of that server. If it is self-contained, the packages and other files that only the build needs are removed, unless the
  * application has other processes.
  */
 export async function startServer(
@@ -99,15 +99,15 @@ export async function startServer(
   return { ...start, packages: [join(complete, 'node_modules'), join(complete, 'server/node_modules')] }
 }
 
-/** @throws BuildpackError: the framework's build left no server that can be started */
+/** @throws BuildpackError: the framework's build wrote no server that can start */
 export function noServer({ name, candidates, fix }: Framework): BuildpackError {
   const files = candidates.map(({ file }) => file).join(', ')
   return new BuildpackError(`the build with ${name} left no server that Node.js can start: none of ${files}`, { fix })
 }
 
 /**
- * @throws BuildpackError where the settings of an application say that its build leaves no server that Node.js can start, so that nobody waits
- * for that
+ * Checks the settings before the build runs.
+ * @throws BuildpackError if they say that the build writes no server that Node.js can start
  */
 export async function checkAdapter(app: App, framework: Framework, packages: ReadonlySet<string>): Promise<void> {
   if (framework.name === 'Qwik') {
@@ -124,7 +124,7 @@ export async function checkAdapter(app: App, framework: Framework, packages: Rea
     })
 }
 
-/** Frameworks whose configuration says where the server goes. */
+/** The candidates of a framework. Some frameworks' configuration names the output directory. */
 async function candidatesOf(app: App, { name, candidates }: Framework): Promise<readonly Candidate[]> {
   const named = async (config: Promise<string>, pattern: RegExp) => pattern.exec(await config)?.[1]
   const dir =
@@ -161,7 +161,7 @@ async function matching(app: App, pattern: string): Promise<string[]> {
   return files.flat()
 }
 
-/** Next leaves the files that browsers load beside the complete server (nextjs.org, "output"): they are moved into it. */
+/** Next writes the browsers' files beside the standalone server (nextjs.org, "output"). This moves them into it. */
 async function completeNext(app: App, file: string): Promise<void> {
   const server = dirname(file)
   const dist = file.slice(0, file.indexOf('/standalone/'))
@@ -175,7 +175,7 @@ async function completeNext(app: App, file: string): Promise<void> {
   }
 }
 
-/** Removes directories, all but `kept` in them. */
+/** Removes everything in the directories except `kept`. */
 async function removeOthers(app: App, dirs: readonly string[], kept: string): Promise<void> {
   for (const dir of dirs) {
     if (!kept.startsWith(`${dir}/`)) {

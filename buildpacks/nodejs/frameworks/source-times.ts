@@ -2,7 +2,7 @@ import { lutimes, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf, digestOfFile } from '../../sdk/index.ts'
 
-/** Folders that are no source: packages, the repository, and those with the caches themselves. */
+/** Folders without sources: packages, the repository, and the caches themselves. */
 const noSource = [
   'node_modules',
   '.git',
@@ -15,14 +15,14 @@ const noSource = [
   '.rsbuild',
 ]
 
-/** The range of the times: the 30 years from 1980 on, in milliseconds. All are over, so no tool takes a file for one just written. */
+/** The range of the times: the 30 years from 1980 on, in milliseconds. All are in the past, so no tool takes a file for just written. */
 const start = Date.UTC(1980)
 const range = 30 * 365 * 24 * 3600_000
 
 /**
- * Gives each file of the source a time of change that its contents decide. webpack, Parcel and ESLint believe their caches as long as
- * a file has the time that they have noted, and all files of a build have one and the same: what was made of the old source would
- * be in the image of the new one (C23). In the image, all files have one time again.
+ * Gives each file of the source a modification time that depends on its contents. webpack, Parcel and ESLint trust their caches as long
+ * as a file has the recorded time, and all files in a build have the same time. Without this, output of the old source would be in the
+ * image of the new one (C23). In the image, all files have one time again.
  */
 export async function setTimesByContent(dir: string): Promise<void> {
   const entries = await readdir(dir, { withFileTypes: true })

@@ -6,22 +6,22 @@ import { builtServer, type Framework, type FrameworkStart, isReplaceable, startS
 
 interface Known {
   readonly framework: Framework | undefined
-  /** What the user or package.json says. */
+  /** The start that the user or package.json declares. */
   readonly declared: Start | undefined
-  /** What the Procfile's buildpack starts. */
+  /** The start command of the Procfile buildpack. */
   readonly elsewhere: string | undefined
 }
 
 /**
- * Whether a command serves pages to their developer, on an address and a port of its own. NestJS and AdonisJS compile with theirs, and
- * then start the application itself.
+ * Whether a command shows pages to their developer, on its own address and port. The commands of NestJS and AdonisJS instead compile
+ * and then start the application itself.
  */
 const showsPages = (command: string): boolean => isForDevelopment(command) && !/\b(nest|ace(\.js)?)\s/.test(command)
 
 /**
- * How the application starts, once it is built: what the user says, the start script, the framework's server, a file with a usual name.
- * A start script for development, or for a file that is not there, comes after the framework's server. Without that server a script that
- * shows the pages to their developer is no start.
+ * The start of the application after its build: the user's command, the start script, the framework's server, or a file with a usual
+ * name. The framework's server precedes a start script for development, or for a missing file. Without that server, a script that shows
+ * the pages to their developer does not count.
  */
 export async function findStart(
   { app, root, json, nx }: Project,

@@ -1,38 +1,35 @@
 import type { WebFramework } from '../../sdk/index.ts'
 
-/** A file that a build may leave, and the command that starts it. */
+/** A file that a build may write, and the command that starts it. */
 export interface Candidate {
   /** Relative to the application; `*` stands for the name of a directory. */
   readonly file: string
-  /** For a shell, `FILE` for the file; `node FILE` by default. */
+  /** A shell command in which `FILE` stands for the file; the default is `node FILE`. */
   readonly command?: string
-  /**
-   * The directory that holds all that the server needs, a copy of the packages that it uses included: the other packages need not be in
-   * the image.
-   */
+  /** The directory of a self-contained server, which includes a copy of the packages that it uses: the image needs no other packages. */
   readonly complete?: string
-  /** A program that the command calls and the application does not bring. */
+  /** A program that the command calls and the application does not include. */
   readonly host?: typeof srvx
 }
 
-/** What the buildpack knows of the applications of a framework. */
+/** The buildpack's knowledge of a framework's applications. */
 export interface FrameworkFacts {
-  /** The command that builds, where package.json has no script for it, and the package that it comes from. */
+  /** The command that builds if package.json has no script for it, and its package. */
   readonly build: string
   readonly builder: string
-  /** What the build leaves, the best one first. */
+  /** Files that the build may write, the preferred one first. */
   readonly candidates: readonly Candidate[]
   /** Variables of the build, unless they are set. */
   readonly env?: Readonly<Record<string, string>>
-  /** Start scripts in whose place a complete server starts: they need all packages to do the same. */
+  /** Start scripts that a self-contained server replaces: the scripts need all packages for the same result. */
   readonly replaces?: RegExp
-  /** Directories that only the build needs, beside a complete server. */
+  /** Directories that only the build needs, beside a self-contained server. */
   readonly intermediate?: readonly string[]
-  /** What to do if there is no server after the build. */
+  /** What to do if the build has written no server. */
   readonly fix: string
 }
 
-/** Starts what has only a function `fetch`: a request in, a response out. */
+/** Starts a module that has only a function `fetch`, from a request to a response. */
 export const srvx = {
   name: 'srvx',
   version: '1.0.8',
@@ -42,7 +39,7 @@ export const srvx = {
 
 const nitro: readonly Candidate[] = [{ file: '.output/server/index.mjs', complete: '.output' }]
 const presets = 'let Nitro build for Node.js: remove "preset" from its configuration, or set NITRO_PRESET=node-server'
-/** Servers that listen to localhost alone unless they are told otherwise. */
+/** For servers that by default listen only on localhost. */
 const everywhere = (command: string) => `HOST="\${HOST:-0.0.0.0}" ${command}`
 
 export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
@@ -50,7 +47,7 @@ export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
     build: 'next build',
     builder: 'next',
     candidates: [
-      // In a container HOSTNAME is its name, and Next would listen to that address alone.
+      // In a container HOSTNAME is the container's name, and Next would listen only on that address.
       ...['', '*/', '*/*/'].map(dir => ({
         file: `.next/standalone/${dir}server.js`,
         command: 'HOSTNAME=0.0.0.0 node FILE',
@@ -74,7 +71,7 @@ export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
     build: 'vite build',
     builder: '@sveltejs/kit',
     candidates: [{ file: 'build/index.js' }],
-    // adapter-auto takes adapter-node where it finds this variable, which Google's builders set.
+    // adapter-auto selects adapter-node if this variable is set, as in Google's builders.
     env: { GCP_BUILDPACKS: 'true' },
     fix: 'use @sveltejs/adapter-node in svelte.config.js or vite.config.ts',
   },
@@ -83,7 +80,7 @@ export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
     builder: 'vite',
     candidates: [
       ...nitro,
-      // Without Nitro's plugin, the build is a function and the files beside it.
+      // Without Nitro's plugin, the build writes a function and static files beside it.
       {
         file: 'dist/server/server.js',
         command: 'srvx serve --prod --entry FILE --static ../client',

@@ -28,10 +28,10 @@ export const berry: ManagerKind = {
 /** The versions that write each format of lock files (`__metadata.version`). */
 const versionsByFormat: Readonly<Record<string, string>> = { 4: '2.x', 5: '3.x', 6: '3.x', 7: '4.x', 8: '4.x' }
 
-/** How packages lie in the application. */
+/** How the application stores its packages. */
 export interface BerryLayout {
   readonly linker: string
-  /** Where archives of packages are, if they are in the source. */
+  /** The folder with archives of packages, if they are in the source. */
   readonly cacheFolder: string
   readonly hasArchives: boolean
   /** Its settings name a registry. */
@@ -63,7 +63,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
   const layout = await readLayout(root)
   const pnp = usesPnp(layout)
   const tool = await provide(pnp ? { ...job, launch: job.starts } : job, layout)
-  // Archives, whose digests Yarn compares with the lock file whenever it takes one.
+  // Yarn compares the digest of an archive with the lock file whenever it uses one.
   const store = await context.layer('yarn-global', {
     types: { cache: true },
     key: {},
@@ -76,8 +76,8 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     YARN_GLOBAL_FOLDER: store.path,
     YARN_ENABLE_TELEMETRY: '0',
     YARN_ENABLE_INLINE_BUILDS: '1',
-    // With Plug'n'Play, the archives are the packages, and in the image; otherwise they need not be in the application.
-    // Yarn reads no setting of npm's, and a mirror is often named for all managers at once.
+    // With Plug'n'Play, the archives are the packages, and the image contains them. Otherwise the application does not need them. Yarn
+    // does not read npm's settings, and users often name a mirror once for all managers.
     ...(registry !== undefined &&
       !layout.hasRegistry && { YARN_NPM_REGISTRY_SERVER: registry, ...yarnSettings(context.env) }),
     ...(!layout.hasArchives && { YARN_ENABLE_GLOBAL_CACHE: pnp ? '0' : '1' }),
@@ -88,7 +88,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
   const dirs = ['', ...project.members.map(({ dir }) => dir)]
   const focus = project.dir === '' || !project.isWorkspace ? ['--all'] : [project.json.name ?? '']
   const productionOnly = ['workspaces', 'focus', ...focus, '--production'] as const
-  // It is a plugin before Yarn 4.
+  // Before Yarn 4 it is a plugin.
   const hasFocus =
     semver.gte(tool.version, '4.0.0') || (await root.has('.yarn/plugins/@yarnpkg/plugin-workspace-tools.cjs'))
   return {
@@ -104,7 +104,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
       await command(['install', ...frozen], { YARN_ENABLE_SCRIPTS: '0' })
       if (!dev) await removeDev()
     },
-    // Yarn builds what it has no note of, of packages that are there.
+    // Yarn builds installed packages that it has no record of.
     async runInstallScripts({ dev }) {
       if (dev || !hasFocus) await command(['install', ...frozen])
       else await command(productionOnly)
@@ -112,7 +112,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     rebuild: async () => void (await command(['rebuild'])),
     runScript: (script, options) => runNamedScript(context, { ...env, ...refusedByNewerYarn }, 'yarn', script, options),
     prune: removeDev,
-    // Scripts find packages when Yarn runs them, and Node does when it is a script of Yarn's.
+    // Scripts find packages if Yarn runs them, and Node finds them in a Yarn script.
     ...(pnp && {
       startCommand: ({ command, why }: { command: string; why: string }) =>
         why === 'package.json scripts.start' ? 'yarn run start' : `yarn run ${command}`,
@@ -145,7 +145,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
   }
 }
 
-/** npm takes its variables in any case. */
+/** npm reads its variables in any case of letters. */
 function settingOf(env: Readonly<Record<string, string>>, name: string): string | undefined {
   return Object.entries(env).find(([key, value]) => key.toLowerCase() === name && value !== '')?.[1]
 }
@@ -158,7 +158,7 @@ async function archives(root: App, { cacheFolder }: BerryLayout): Promise<string
   return (await readdir(root.at(cacheFolder)).catch(() => [])).filter(name => name.endsWith('.zip'))
 }
 
-/** Archives of devDependencies stay when Yarn no longer uses them. */
+/** Removes the archives of devDependencies, which Yarn does not remove when it no longer uses them. */
 async function removeUnused(root: App, layout: BerryLayout): Promise<void> {
   const map =
     (await readFile(root.at('.pnp.cjs'), 'utf8').catch(() => '')) + ((await root.read('.pnp.data.json')) ?? '')
@@ -178,7 +178,7 @@ async function provide(job: ManagerJob, { yarnPath }: BerryLayout): Promise<Tool
       name: 'Yarn',
       ...sourceOf(choice),
       async create(dir, version) {
-        // Corepack's digest is that of another file, which yarnpkg.com has.
+        // Corepack's digest is of another file, from yarnpkg.com.
         await unpackTool(registry, '@yarnpkg/cli-dist', version, join(dir, 'yarn'))
         await writeNodeCommand(join(dir, 'bin'), 'yarn', join(dir, 'yarn/bin/yarn.js'))
       },

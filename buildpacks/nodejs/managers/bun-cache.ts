@@ -3,8 +3,9 @@ import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
- * Makes `to` a cache of Bun's that has what `from` has and can be written to. `from` is closed once scripts may run, and Bun installs nothing with a
- * cache that it cannot write to. Packages (`a@1.0.0@@@1`) are links; folders of scopes (`@s`) and of what versions of a package there are (`a`) are not.
+ * Makes `to` a writable Bun cache with the contents of `from`. `from` is read-only once scripts may run, and Bun installs nothing with
+ * a read-only cache. Packages (`a@1.0.0@@@1`) are links. Folders of scopes (`@s`) and those that list the versions of a package (`a`)
+ * are not.
  */
 export async function linkCache(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true })

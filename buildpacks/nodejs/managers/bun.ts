@@ -23,7 +23,7 @@ export const bun: ManagerKind = {
   use: (job, work) => withTempDir(async temp => work(await open(job, temp))),
 }
 
-/** Packages with the program; that for amd64 runs on processors without AVX2 as well. */
+/** Packages with the program. The one for amd64 also runs on processors without AVX2. */
 const programs: Readonly<Record<string, string>> = {
   amd64: '@oven/bun-linux-x64-baseline',
   arm64: '@oven/bun-linux-aarch64',
@@ -59,12 +59,12 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     restore: () => keep,
     create: async () => {},
   })
-  // What scripts, and all that comes after them, write to.
+  // The cache that scripts and all later programs write to.
   const cache = join(temp, 'cache')
   const env = { ...(await toolEnv(job, tool.bin, temp)), BUN_INSTALL_CACHE_DIR: cache, DO_NOT_TRACK: '1' }
   const fix = outdatedLock(/lockfile had changes|lockfile is frozen/, 'bun install', choice.lockFile)
   const command = commandOf(context, 'bun', { cwd: root.path, env, fix })
-  // Links to the cache would let a script of a package change it.
+  // With links to the cache, a script of a package could change it.
   const usual = ['--backend=copyfile', '--no-progress', ...(choice.lockFile ? ['--frozen-lockfile'] : ['--no-save'])]
   const dirs = ['', ...project.members.map(({ dir }) => dir)]
   const modules = dirs.map(dir => root.at(dir, 'node_modules'))
@@ -82,7 +82,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
       await clean()
       await command(['install', ...which(dev), '--ignore-scripts'], { BUN_INSTALL_CACHE_DIR: store.path })
     },
-    // Bun runs scripts of those packages alone that it puts there in the same run.
+    // Bun runs only scripts of packages that it installs in the same run.
     async runInstallScripts({ dev }) {
       await linkCache(store.path, cache)
       await takeOut((await installedPackages(root.path, dirs)).filter(({ hasScripts }) => hasScripts))
@@ -93,7 +93,10 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
       await linkCache(store.path, cache)
       await runNamedScript(context, env, 'bun', script, options)
     },
-    /** Bun has no command for it: what an installation for production lacks is taken away, and what the build made stays. */
+    /**
+     * Bun has no command for this. Packages that a production installation would not install are removed; files that the build made
+     * stay.
+     */
     async prune() {
       await linkCache(store.path, cache)
       const before = await installedPackages(root.path, dirs)
@@ -112,7 +115,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     sbom: async () => componentsOf(await installedPackages(root.path, dirs)),
   }
 
-  /** Packages in Bun's own folder are linked to: Bun asks there whether they are installed, so all are taken out. */
+  /** Links point to packages in Bun's own folder, where Bun checks whether they are installed, so all are removed. */
   async function takeOut(packages: readonly InstalledPackage[]): Promise<void> {
     if (packages.some(({ path }) => path.includes('/.bun/'))) await clean()
     else await Promise.all(packages.map(({ path }) => rm(root.at(path), { recursive: true, force: true })))

@@ -4,7 +4,7 @@ import { BuildpackError } from '../../sdk/index.ts'
 import type { ManagerRequest, ManagerSource } from '../manager.ts'
 import type { Registry } from '../registry.ts'
 
-/** @throws BuildpackError that names the versions nearby if there is none */
+/** @throws BuildpackError that names the nearest versions if there is none */
 export async function chooseVersion(
   registry: Registry,
   { name, package: pkg, request }: ManagerSource & { readonly name: string },
@@ -23,7 +23,7 @@ export async function chooseVersion(
   })
 }
 
-/** Unpacks a package of the registry, or fails for good. */
+/** Unpacks a package of the registry, or fails. */
 export async function unpackTool(
   registry: Registry,
   pkg: string,

@@ -2,13 +2,13 @@ import { digestOf, type LayerKey } from '../../sdk/index.ts'
 import type { ManagerJob } from '../manager.ts'
 import { filesNamed, namesConfig, npmrcValues } from './settings.ts'
 
-/** Files of settings of Yarn, pnpm and Bun. */
+/** Configuration files of Yarn, pnpm and Bun. */
 const settingFiles = ['.npmrc', '.yarnrc', '.yarnrc.yml', 'pnpm-workspace.yaml', 'bunfig.toml']
-/** Files with code or patches that have a part in what is installed. */
+/** Files with code or patches that affect the installed packages. */
 const codeFiles = ['.pnpmfile.cjs', '.pnpmfile.mjs', 'pnpmfile.js', '.yarn/plugins', '.yarn/patches', 'patches']
 
 /**
- * What the packages depend on that Yarn, pnpm or Bun install without running anything; undefined if it is more than can be told.
+ * The key of packages that Yarn, pnpm or Bun install without running anything; undefined if it cannot be determined.
  * @param complete the lock file has a digest of each package
  */
 export async function installKey(

@@ -7,7 +7,7 @@ import type { ManagerJob, ManagerRequest } from '../manager.ts'
 import type { Npm } from '../registry.ts'
 import { chooseVersion, unpackTool } from './fetch.ts'
 
-/** The npm that comes with the buildpack, beside main.cjs: bundle.json asks for it. */
+/** The npm that the buildpack contains, beside main.cjs: bundle.json requests it. */
 export async function bundledNpm(buildpackDir: string): Promise<Npm & { readonly engines: string }> {
   const dir = join(buildpackDir, 'npm')
   const file = join(dir, 'package.json')
@@ -16,7 +16,7 @@ export async function bundledNpm(buildpackDir: string): Promise<Npm & { readonly
   return { version: requiredText(root, 'version'), dir, engines: (engines && text(engines, 'node')) ?? '*' }
 }
 
-/** The npm for versions of Node that ours does not run on; each line's own `engines`. */
+/** The npm for versions of Node that the buildpack's npm does not support, from each line's own `engines`. */
 const olderLines = [
   { npm: '10.x', node: '^18.17.0 || >=20.5.0' },
   { npm: '9.x', node: '^14.17.0 || ^16.13.0 || >=18.0.0' },
@@ -24,7 +24,7 @@ const olderLines = [
   { npm: '6.x', node: '*' },
 ]
 
-/** The npm that is asked for; undefined: the buildpack's own. */
+/** The requested npm; undefined: the buildpack's own. */
 function neededNpm({ choice, node, bundled }: ManagerJob): ManagerRequest | undefined {
   const { request } = choice
   if (request !== undefined) return semver.satisfies(bundled.version, request.range) ? undefined : request
@@ -34,8 +34,9 @@ function neededNpm({ choice, node, bundled }: ManagerJob): ManagerRequest | unde
 }
 
 /**
- * The npm that installs the application's packages and, if `launch`, is in the image: the layer `npm`, unless it is the
- * buildpack's own and not needed there. Beside a server in another language, whose build may call it, it is on the PATH of that.
+ * The npm that installs the application's packages and, if `launch`, is in the image. It is the layer `npm`, unless it is the
+ * buildpack's own and the image does not need it. For a server in another language, whose build may call npm, it is on that build's
+ * PATH.
  */
 export async function provideNpm(job: ManagerJob): Promise<Npm> {
   const { context, registry, bundled, launch, starts } = job
@@ -74,7 +75,7 @@ export async function writeWrappers(bin: string, npm: string): Promise<void> {
   }
 }
 
-/** The same in a folder of this build, which it returns. */
+/** The same in a folder of this build. Returns the folder. */
 export async function bundledWrappers(bin: string, npm: string): Promise<string> {
   await writeWrappers(bin, npm)
   return bin

@@ -29,7 +29,7 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
   const { context, node, project, choice } = job
   const { lockFile } = choice
   const tool = await provideNpm(job)
-  // It outlives the buildpack's version, as npm checks whatever it takes out.
+  // The cache outlives the buildpack's version, since npm checks everything that it reads from it.
   const cache = await context.layer('npm-cache', {
     types: { cache: true },
     key: {},
@@ -41,15 +41,15 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
   const env = {
     ...npmEnv(context.env, cache.path),
     PATH: [nodeBin, bin, context.env['PATH']].join(':'),
-    // Headers for packages in C++, which node-gyp would download.
+    // Headers for packages in C++. Without them node-gyp would download them.
     npm_package_config_node_gyp_nodedir: node.layer.path,
-    // The same for node-gyp before 10, which npm of that age brings; newer npm warns of a setting that it does not know.
+    // The same for node-gyp before 10, which comes with older npm. Newer npm warns of an unknown setting.
     ...(semver.lt(tool.version, '10.0.0') && { npm_config_nodedir: node.layer.path }),
-    // npm 6 fails as it ends if it may keep no log.
+    // npm 6 fails at its end if it may not keep a log.
     ...(semver.lt(tool.version, '7.0.0') && { npm_config_logs_max: '10' }),
   }
   const command: NpmCommand = args => {
-    // npm's code for a lock file that does not match package.json; other failures have nothing to do with it.
+    // npm's code for a lock file that does not match package.json. Other failures have other causes.
     const fix = (stderr: string) =>
       /\bcode EUSAGE\b/.test(stderr) ? outOfStep(stderr, lockFile ?? 'package-lock.json') : undefined
     const argv = [join(nodeBin, 'node'), join(tool.dir, 'bin/npm-cli.js'), ...args] as const
@@ -57,7 +57,7 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
     return context.run(argv, { env, name: `npm ${args.join(' ')}`, cwd: project.root.path, fix, hides })
   }
   const verb = lockFile === undefined || !hasCi(tool.version) ? 'install' : 'ci'
-  // Of a workspace, what the application needs: npm follows links to other packages of the workspace itself.
+  // In a workspace, only what the application needs: npm itself follows links to other packages of the workspace.
   const only =
     project.dir !== '' && project.isWorkspace && semver.gte(tool.version, '7.14.0')
       ? [`--workspace=${project.dir}`, '--include-workspace-root']
@@ -70,7 +70,7 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
     installedPaths: ['', ...project.members.map(({ dir }) => dir)].map(dir => join(dir, 'node_modules')),
     async key({ dev }) {
       if (lockFile === undefined || !(await lockDecides(project.root, lockFile, context.target.arch))) return undefined
-      // It ends an installation before it begins.
+      // This setting ends an installation before it begins.
       if (/strict-allow-scripts/.test((await project.root.read('.npmrc')) ?? '')) return undefined
       return namesConfig(context.env) ? undefined : installKey(job, tool.version, lockFile, dev)
     },
@@ -78,8 +78,8 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
       await rm(project.root.at('node_modules'), { recursive: true, force: true })
       await command([verb, ...which(tool.version, dev), ...only, ...unlocked])
     },
-    // A script of a package that is optional may fail while npm installs, and not when it rebuilds: such a lock file has no key. Before 7, npm
-    // rebuilds packages by their own names, not by those of their folders.
+    // The script of an optional package may fail while npm installs, but not when it rebuilds: such a lock file has no key. Before 7,
+    // npm rebuilds packages by their own names, not by the names of their folders.
     ...(semver.gte(tool.version, '7.0.0') &&
       (await locksScripts(project.root, lockFile, context.target.arch)) && {
         inSteps: {
@@ -100,8 +100,8 @@ async function open(job: ManagerJob, bin: string): Promise<PackageManager> {
 }
 
 /**
- * The lines of a lock file that does not match, of which `outOfStep` has those that matter: each package, and then how npm is used and where a log
- * is, which nobody can read after the build.
+ * Matches the lines that npm prints for a lock file that does not match: each package, npm's usage, and the path of a log, which does
+ * not exist after the build. `outOfStep` shows the important ones.
  */
 function usageLines(): (line: string) => boolean {
   let [isUnmatched, isUsage] = [false, false]
@@ -118,7 +118,10 @@ function usageLines(): (line: string) => boolean {
   }
 }
 
-/** What to do, below what npm says before the many lines of its usage: `Missing: koa@2.16.4 from lock file`. */
+/**
+ * The fix for a lock file that does not match, with npm's lines about it: `Missing: koa@2.16.4 from lock file`. They precede npm's long
+ * usage text.
+ */
 function outOfStep(stderr: string, lockFile: string): string {
   const all = Array.from(stderr.matchAll(/^npm (?:error|ERR!) ((?:Missing|Invalid): .*)$/gm), ([, line = '']) => line)
   const more = all.length > 5 ? [`(${all.length - 5} more)`] : []
@@ -135,21 +138,21 @@ function which(version: string, dev: boolean): string[] {
 }
 
 /**
- * True if the lock file alone decides what is there before a script of a package runs: each package is an archive of known digest. Lock files
- * of npm 6 and older do not say who runs scripts.
+ * True if the lock file alone determines the packages before their scripts run: each package is an archive with a digest. Lock files of
+ * npm 6 and older do not say which packages have scripts.
  */
 async function lockDecides(root: App, lockFile: string, arch: string): Promise<boolean> {
   const entries = await lockedHere(root, lockFile, arch)
   return entries.length > 0 && entries.every(isDecided)
 }
 
-/** True if a package that is installed here has a script to run. */
+/** True if a package that npm installs here has a script to run. */
 async function locksScripts(root: App, lockFile: string | undefined, arch: string): Promise<boolean> {
   const entries = lockFile === undefined ? [] : await lockedHere(root, lockFile, arch)
   return entries.some(entry => entry['hasInstallScript'] === true)
 }
 
-/** What the lock file says of the packages that npm does not leave out on this system. */
+/** The lock file's entries for packages that npm installs on this system. */
 async function lockedHere(root: App, lockFile: string, arch: string): Promise<Metadata[]> {
   const lock = readJson((await root.read(lockFile)) ?? '', lockFile)
   const entries = tableMap(lock, 'packages').filter(([path]) => path !== '')
@@ -167,12 +170,12 @@ function isDecided(entry: Metadata): boolean {
   return isKnown && !isLocal && entry['link'] !== true && !mayFail
 }
 
-/** `"os": ["darwin"]`: an optional package that npm leaves out here. */
+/** True for an optional package that npm does not install here: `"os": ["darwin"]`. */
 function isForOthers(names: unknown, ours: string): boolean {
   return Array.isArray(names) && names.every(name => typeof name === 'string' && !name.startsWith('!') && name !== ours)
 }
 
-/** What the installed packages depend on. */
+/** The key of the installed packages. */
 async function installKey({ context, node, project }: ManagerJob, npmVersion: string, lockFile: string, dev: boolean) {
   const { env, target } = context
   const settings = Object.entries(env).filter(([name]) => isInstallSetting(name))
@@ -196,19 +199,19 @@ async function installKey({ context, node, project }: ManagerJob, npmVersion: st
 const settingsDigest = (settings: [string, string][]) =>
   digestOf(JSON.stringify(settings.toSorted(([a], [b]) => (a < b ? -1 : 1))))
 
-/** Settings for npm may change what it installs, except those that are about the way to archives of known digests. */
+/** True for settings that may change what npm installs. Settings that only affect how npm reaches archives with digests do not. */
 function isInstallSetting(name: string): boolean {
   return /^npm_config_/i.test(name) && !/registry|_ca$|proxy|cache|auth|token|password/i.test(name)
 }
 
-/** The packages below `dir`, as npm notes them when it installs. */
+/** The packages below `dir`, from npm's record of the installation. */
 async function installedByNpm(dir: string): Promise<Component[]> {
   const file = join(dir, 'node_modules/.package-lock.json')
   const content = await readFile(file).catch(() => undefined)
   if (content === undefined) return []
   return tableMap(readJson(content, file), 'packages').flatMap(([path, entry]) => {
     const version = text(entry, 'version')
-    // What is elsewhere is a package of the workspace.
+    // Entries elsewhere are packages of the workspace.
     const isInstalled = path.includes('node_modules/') && entry.table['link'] !== true
     if (version === undefined || !isInstalled) return []
     const name = text(entry, 'name') ?? path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)

@@ -22,10 +22,10 @@ export const pnpm: ManagerKind = {
   use: (job, work) => withTempDir(async temp => work(await open(job, temp))),
 }
 
-/** The versions that write each format of lock files (pnpm.io, "pnpm-lock.yaml"), and that do not run scripts nobody allowed. */
+/** The versions that write each format of lock files (pnpm.io, "pnpm-lock.yaml"), and that do not run scripts without permission. */
 const versionsByFormat: Readonly<Record<string, string>> = { '5.3': '6', '5.4': '7', '6.0': '8', '9.0': '10' }
 
-/** Packages with pnpm as a program of its own, which it is since version 12. */
+/** Packages with pnpm as a native program, which exists since version 12. */
 const programs: Readonly<Record<string, string>> = { amd64: '@pnpm/exe.linux-x64', arm64: '@pnpm/exe.linux-arm64' }
 
 async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
@@ -38,7 +38,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     restore: () => keep,
     create: async () => {},
   })
-  // The store is closed once scripts may run: what these install themselves, as in another folder, has a store of its own.
+  // The store is read-only once scripts may run. An installation by a script, as in another folder, uses a store of its own.
   const env = {
     ...(await toolEnv(job, tool.bin, temp)),
     ...settings(join(temp, 'pnpm-store'), join(temp, 'pnpm-cache')),
@@ -80,7 +80,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
         '--reporter=append-only',
       ])
     },
-    // They name the time and the store of this build.
+    // These files contain the time and the store of this build.
     async finish() {
       const names = ['.modules.yaml', '.pnpm-workspace-state.json', '.pnpm-workspace-state-v1.json']
       await Promise.all(names.map(name => rm(root.at('node_modules', name), { force: true })))
@@ -89,16 +89,16 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
   }
 }
 
-/** Variables of pnpm 10 and older, and of newer ones. */
+/** The settings as variables of pnpm 10 and older, and of newer versions. */
 function settings(store: string, cache: string): Record<string, string> {
   const values = {
     store_dir: store,
     cache_dir: cache,
-    // Hard links would let a script of a package change the store.
+    // With hard links, a script of a package could change the store.
     package_import_method: 'clone-or-copy',
-    // Scripts run in each build, and leave nothing in the store.
+    // Scripts run in each build, and write nothing to the store.
     side_effects_cache: 'false',
-    // devDependencies are gone at once, and not after a week.
+    // Removed devDependencies are deleted at once, not after a week.
     modules_cache_max_age: '0',
     ...launchSettings,
   }
@@ -106,7 +106,7 @@ function settings(store: string, cache: string): Record<string, string> {
 }
 
 const launchSettings = {
-  // The pnpm that runs is the version that the application asks for.
+  // The running pnpm already is the version that the application requests.
   manage_package_manager_versions: 'false',
   package_manager_strict: 'false',
   pm_on_fail: 'ignore',
@@ -127,7 +127,7 @@ async function provide(job: ManagerJob): Promise<Tool> {
     command: 'pnpm',
     name: 'pnpm',
     ...sourceOf(choice),
-    // What is installed is complete: pnpm neither installs anything nor fetches another pnpm when it starts the application.
+    // The installation is complete: at the start of the application, pnpm neither installs anything nor downloads another pnpm.
     env: { launch: Object.fromEntries(Object.entries(asVariables(launchSettings)).map(([k, v]) => [k, byDefault(v)])) },
     async create(dir, version) {
       const target = join(dir, 'pnpm')
@@ -138,7 +138,7 @@ async function provide(job: ManagerJob): Promise<Tool> {
         await writeNodeCommand(join(dir, 'bin'), 'pnpx', join(target, `bin/pnpx.${ending}`))
         return
       }
-      // What its install script does: the program takes the place of a script. Beside it is the node-gyp that it brings.
+      // Does what its install script does: the program replaces a script. Beside it is pnpm's copy of node-gyp.
       const program = join(dir, 'program')
       await unpackTool(registry, programs[context.target.arch] ?? '@pnpm/exe.linux-x64', version, program)
       await rm(join(target, 'pnpm'))

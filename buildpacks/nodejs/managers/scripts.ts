@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { App, BuildContext, RunOptions } from '../../sdk/index.ts'
 import type { ScriptOptions } from '../manager.ts'
 
-/** `PROGRAM run SCRIPT`, which all managers have. The user's own variables win over NODE_ENV, the manager's over all. */
+/** Runs `PROGRAM run SCRIPT`, which all managers have. The user's own variables override NODE_ENV; the manager's override all. */
 export async function runNamedScript(
   { app, env, log, run }: BuildContext,
   managerEnv: RunOptions['env'],
@@ -25,12 +25,15 @@ export async function runNamedScript(
   )
 }
 
-/** Yarn 2 and newer ends when this is set: it takes every `YARN_…` as a setting of its own, and has none of this name. */
+/** Yarn 2 and newer fails if this is set: it takes every `YARN_…` for a setting of its own, and does not know this one. */
 export const refusedByNewerYarn = { YARN_PRODUCTION: undefined }
 
 const known = new WeakMap<App, Promise<boolean>>()
 
-/** What `hasNewerYarn` says before the first script. Scripts make no folder with a lock file that they then install from. */
+/**
+ * The first result of `hasNewerYarn`, from before any script. Scripts do not create a folder with a lock file from which they then
+ * install.
+ */
 function knownNewerYarn(app: App): Promise<boolean> {
   const found = known.get(app) ?? hasNewerYarn(app)
   known.set(app, found)
@@ -41,15 +44,15 @@ function knownNewerYarn(app: App): Promise<boolean> {
 const levels = 2
 
 /**
- * True if a folder whose packages a script may install has a lock file of Yarn 2 or newer. A folder of Yarn 1 beside it goes without the
- * variable then: its devDependencies may be missing, where the other would end for certain.
+ * True if a folder whose packages a script may install has a lock file of Yarn 2 or newer. A folder of Yarn 1 beside it then does not
+ * get the variable either: its devDependencies may be missing, but the newer Yarn would certainly fail.
  */
 async function hasNewerYarn(app: App): Promise<boolean> {
   let folders = ['']
   for (let level = 0; level < levels; level++) {
     folders = (await Promise.all(folders.map(folder => foldersIn(app, folder)))).flat()
     for (const folder of folders) {
-      // What cannot be read may be an example or a test's, which nothing installs.
+      // An unreadable file may belong to an example or a test, from which nothing installs.
       const lock = await app.read(join(folder, 'yarn.lock')).catch(() => undefined)
       if (lock?.includes('\n__metadata:')) return true
     }

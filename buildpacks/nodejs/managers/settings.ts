@@ -4,14 +4,14 @@ import { type App, digestOfFile } from '../../sdk/index.ts'
 
 export type Env = Readonly<Record<string, string>>
 
-/** True if a setting names another file of settings, which may name files in turn. */
+/** True if a setting names another configuration file, which may name further files. */
 export function namesConfig(env: Env): boolean {
   return Object.keys(env).some(name => /^npm_config_(userconfig|globalconfig|prefix)$/i.test(name))
 }
 
 const isSecret = (line: string) => /^[^=]*(_auth|_password|token)/i.test(line)
 
-/** The values in .npmrc but passwords, with variables of the environment in place of `${NAME}`. */
+/** The values in .npmrc except passwords, with environment variables in place of `${NAME}`. */
 export function npmrcValues(npmrc: string, env: Env): string[] {
   const lines = npmrc.split(/\r?\n/).filter(line => !/^\s*[#;]/.test(line) && line.includes('=') && !isSecret(line))
   const values = lines.map(line =>
@@ -23,10 +23,10 @@ export function npmrcValues(npmrc: string, env: Env): string[] {
   return values.map(value => expanded(value, env))
 }
 
-/** Settings that name a file, from the directory that npm runs in. `certfile` and `keyfile` are of a registry. */
+/** Settings that name a file, relative to npm's working directory. `certfile` and `keyfile` apply to one registry. */
 const fileSetting = /^(\s*(?:\S*:)?(?:cafile|certfile|keyfile)\s*=\s*)(["']?)(.+?)\2\s*$/i
 
-/** .npmrc for an npm that runs elsewhere than in `dir`: what it names there by a relative path is named by an absolute one. */
+/** An .npmrc for an npm that does not run in `dir`: relative paths become absolute. */
 export function npmrcFrom(dir: string, npmrc: string, env: Env): string {
   const lines = npmrc.split(/\r?\n/).map(line => {
     const [, start, , value] = fileSetting.exec(line) ?? []
@@ -35,7 +35,7 @@ export function npmrcFrom(dir: string, npmrc: string, env: Env): string {
   return lines.join('\n')
 }
 
-/** The same for settings of the environment. */
+/** The same for settings in the environment. */
 export function npmSettingsFrom(dir: string, env: Env): Record<string, string> {
   const named = Object.entries(env).filter(
     ([name, value]) => /^npm_config_(cafile|userconfig|globalconfig)$/i.test(name) && value !== '',
@@ -43,7 +43,7 @@ export function npmSettingsFrom(dir: string, env: Env): Record<string, string> {
   return Object.fromEntries(named.map(([name, value]) => [name, resolve(dir, value)]))
 }
 
-/** What a user's own ~/.npmrc says but for passwords, which npm reads beside the application's; undefined if there is none. */
+/** The values of the user's own ~/.npmrc except passwords, which npm reads beside the application's; undefined if there is none. */
 export async function userNpmrc(env: Env): Promise<string | undefined> {
   const home = env['HOME']
   const text = home ? await readFile(join(home, '.npmrc'), 'utf8').catch(() => undefined) : undefined

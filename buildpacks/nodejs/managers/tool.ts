@@ -10,9 +10,9 @@ import { bundledWrappers, provideNpm } from './npm-tool.ts'
 
 /** A package manager that comes from npm's registry. */
 export interface ToolSource extends ManagerSource {
-  /** Of its layer and its command. */
+  /** The name of its layer and its command. */
   readonly command: string
-  /** As people write it. */
+  /** The name for users. */
   readonly name: string
   /** Variables for the image. */
   readonly env?: LayerEnv
@@ -26,14 +26,14 @@ export interface Tool {
   readonly bin: string
 }
 
-/** Puts a package manager into a layer, of the image too if something there calls it. */
+/** Puts a package manager into a layer. The layer is in the image as well if something there calls the manager. */
 export async function provideTool({ context, registry, launch }: ManagerJob, source: ToolSource): Promise<Tool> {
   const { command, name, request } = source
   const version = await chooseVersion(registry, source)
   context.log.info(`${name} ${version}: ${request.where} asks for ${request.range}`)
   const layer = await context.layer(command, {
     title: `${name} ${version}`,
-    // A program is watched (X40), which a layer for the cache alone is not.
+    // Build layers are protected against changes (X40); cache-only layers are not.
     types: { launch, build: true, cache: true },
     key: { [name]: version, architecture: context.target.arch, digest: request.hash ?? 'of the registry' },
     create: async dir => {
@@ -52,8 +52,8 @@ export async function writeNodeCommand(bin: string, command: string, script: str
 }
 
 /**
- * Variables for a manager other than npm, and for the scripts that it runs. Scripts call npm too, whatever the manager is, so it is
- * there; in the image as well if the start needs it.
+ * Variables for a manager other than npm, and for the scripts that it runs. Scripts may call npm with any manager, so npm is available;
+ * in the image as well if the start needs it.
  */
 export async function toolEnv(job: ManagerJob, bin: string, temp: string): Promise<Record<string, string>> {
   const { context, node, bundled } = job
@@ -66,16 +66,16 @@ export async function toolEnv(job: ManagerJob, bin: string, temp: string): Promi
     ...npmEnv(context.env, join(temp, 'npm-cache')),
     PATH: [...paths, context.env['PATH']].join(':'),
     npm_package_config_node_gyp_nodedir: node.layer.path,
-    // node-gyp 9 and older, which older managers bring, read this one.
+    // node-gyp 9 and older, which comes with older managers, reads this variable.
     npm_config_nodedir: node.layer.path,
-    // No question is asked, and lock files are not changed.
+    // The manager asks no questions, and does not change lock files.
     CI: context.env['CI'] ?? 'true',
   }
 }
 
 /**
- * Older managers make newer Nodes warn of the manager itself, from Node 24 on. Older Nodes end where NODE_OPTIONS has the option, which came
- * with 20.11 and 21.3.
+ * Since Node 24, Node prints warnings about the code of older managers. An older Node fails if NODE_OPTIONS has the option, which
+ * exists since 20.11 and 21.3.
  */
 export function withoutWarnings({ context: { env }, node }: ManagerJob): Record<string, string> {
   if (semver.lt(node.version, '24.0.0')) return {}
@@ -87,7 +87,7 @@ function scriptsCallNpm({ project: { json, rootJson } }: ManagerJob): boolean {
   return scripts.some(script => namesProgram(script, ['npm', 'npx']))
 }
 
-/** What a manager says when it cannot install: with the way out if the lock file is to blame. */
+/** The error of a manager that cannot install, with a fix if the lock file is the cause. */
 export function outdatedLock(pattern: RegExp, command: string, lockFile: string | undefined) {
   return (output: string): string | undefined =>
     pattern.test(output) ? `run "${command}" and commit ${lockFile ?? 'the lock file'}` : undefined

@@ -37,8 +37,8 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
       await writeNodeCommand(join(dir, 'bin'), 'yarn', join(dir, 'yarn/bin/yarn.js'))
     },
   })
-  // Archives, whose digests Yarn compares with the lock file whenever it unpacks one. Its cache of unpacked packages is not kept: nothing
-  // checks those.
+  // Yarn compares the digest of an archive with the lock file whenever it unpacks one. Its cache of unpacked packages is not kept,
+  // since nothing checks those.
   const mirror = await context.layer('yarn-archives', {
     types: { cache: true },
     key: {},
@@ -64,7 +64,7 @@ async function open(job: ManagerJob, temp: string): Promise<PackageManager> {
     installTitle: 'yarn install',
     installedPaths: dirs.map(dir => join(dir, 'node_modules')),
     key: ({ dev }) => installKey(job, tool.version, dev, choice.lock?.complete === true),
-    // Yarn runs scripts of those packages alone that it puts there in the same run, once it has fetched all.
+    // Yarn runs only scripts of packages that it installs in the same run, after it has fetched all packages.
     async install({ dev }) {
       await clean()
       await command(['install', ...frozen, which(dev), '--prefer-offline', '--non-interactive'])
