@@ -2,14 +2,14 @@ import { lstat, mkdir, symlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import type { Run } from '../sdk/index.ts'
 
-/** A link that a maintainer script makes by `update-alternatives --install`. */
+/** A link that a maintainer script creates with `update-alternatives --install`. */
 interface Alternative {
   readonly link: string
   readonly path: string
   readonly priority: number
 }
 
-/** Makes the links of alternatives in a layer of packages: of several for one link, the one with the highest priority. */
+/** Creates the links of alternatives in a layer of packages. Of several for one link, the highest priority wins. */
 export async function linkAlternatives(run: Run, debs: readonly string[], layer: string): Promise<void> {
   const found: Alternative[] = []
   for (const deb of debs) {
@@ -25,10 +25,7 @@ export async function linkAlternatives(run: Run, debs: readonly string[], layer:
   }
 }
 
-/**
- * The alternatives of a maintainer script, with their slaves. Only literal paths are understood: what a script computes is
- * left out.
- */
+/** The alternatives of a maintainer script, with their slaves. It understands only literal paths, and leaves out computed ones. */
 export function parseAlternatives(script: string): Alternative[] {
   const lines = script.replaceAll(/\\\n/g, ' ').split('\n')
   return lines.flatMap(line => {

@@ -5,21 +5,21 @@ import type { DebianArchive } from './archive.ts'
 import { keepOnly } from './nginx.ts'
 import { debianComponents, unpackPackages } from './unpack.ts'
 
-/** The modules that a configuration, or a file .htaccess, may use here. Those that reach further than the application are left out. */
+/** The modules that a configuration, or a .htaccess file, may use here. Modules that reach beyond the application are excluded. */
 export const apacheModules = [
   ...['mpm_event', 'authn_core', 'authn_file', 'authz_core', 'authz_groupfile', 'authz_host', 'authz_user'],
   ...['access_compat', 'auth_basic', 'alias', 'autoindex', 'deflate', 'dir', 'env', 'expires', 'filter', 'headers'],
   ...['mime', 'negotiation', 'proxy', 'proxy_fcgi', 'reqtimeout', 'rewrite', 'setenvif', 'substitute'],
 ] as const
 
-/** The server, its table of media types, and what it links that a run image may lack. */
+/** The server, its table of media types, and linked libraries that a run image may lack. */
 const wanted =
   /^(apache2-bin|media-types|libapr1\S*|libaprutil1(?:t64)?|libpcre2-8-0|libexpat1|libuuid1|libcrypt1|zlib1g)$/
 
 /** Puts Debian's Apache into a layer. */
 export async function provideApache(context: BuildContext, archive: DebianArchive): Promise<Layer> {
   const { target, run } = context
-  // What else they depend on is for a whole system, or for modules that are left out.
+  // Their further dependencies are for a whole system, or for excluded modules.
   const packages = (await archive.resolve(['apache2-bin', 'media-types'])).filter(({ name }) => wanted.test(name))
   const version = packages.find(({ name }) => name === 'apache2-bin')?.version ?? ''
   const distro = `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`

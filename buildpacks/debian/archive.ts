@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type BuildContext, BuildpackError, digestOf, keep, type RunOptions } from '../sdk/index.ts'
 import { runImagePackages } from './run-image.ts'
 
-/** A package in the archive, as apt chose it. */
+/** A package in the archive, in the version that apt chose. */
 export interface DebianPackage {
   readonly name: string
   readonly version: string
@@ -14,33 +14,31 @@ export interface DebianPackage {
 type ArchiveContext = Pick<BuildContext, 'env' | 'layer' | 'log' | 'run'>
 
 export interface ArchiveOptions {
-  /** Of packages for another architecture than the build image's: for programs that need nothing of that image. */
+  /** The architecture of the packages, if it differs from the build image's: only for programs that need nothing of that image. */
   readonly architecture?: string | undefined
-  /** An older release of Debian, whose packages are there beside those of the build image's: `bookworm`. */
+  /** An older Debian release, whose packages are available beside those of the build image's: `bookworm`. */
   readonly older?: string | undefined
 }
 
-/** Debian's archive as the build image's own apt sources have it, used by an ordinary user. */
+/** Debian's archive by the build image's own apt sources, used without root. */
 export class DebianArchive {
   readonly #context: ArchiveContext
-  /** A cache layer: the lists of packages, and which packages were chosen from them. */
+  /** A cache layer: the lists of packages, and the packages chosen from them. */
   readonly #dir: string
-  /** A directory that is gone after the build: apt's caches of the lists, and downloads. */
+  /** A directory that is removed after the build: apt's caches of the lists, and downloads. */
   readonly #temp: string
   readonly #architecture: string | undefined
   readonly #older: string | undefined
-  /** The lists are another build's, and may have been damaged since. */
+  /** The lists come from another build, and may have been damaged since. */
   #cached: boolean
 
-  /**
-   * Brings the lists of packages up to date, which costs next to nothing if nothing has changed.
-   */
+  /** Updates the lists of packages, which costs next to nothing if nothing has changed. */
   static async open(context: ArchiveContext, temp: string, options: ArchiveOptions = {}): Promise<DebianArchive> {
     const name = ['apt', options.architecture, options.older].filter(part => part !== undefined).join('-')
     const layer = await context.layer(name, {
       types: { cache: true },
       key: {},
-      // apt itself checks whatever is there.
+      // apt itself checks the existing lists.
       restore: () => keep,
       create: async () => {},
     })
@@ -67,7 +65,7 @@ export class DebianArchive {
   }
 
   /**
-   * `names` and all that they depend on, but for what is in the run image anyway.
+   * The packages in `names` and all of their dependencies, except packages that the run image has.
    * @param whereOf the place that names a package, for errors
    */
   async resolve(names: readonly string[], whereOf?: (name: string) => string | undefined): Promise<DebianPackage[]> {
@@ -101,7 +99,7 @@ export class DebianArchive {
 
   /**
    * Downloads packages, which apt checks against the archive's signature.
-   * @returns the paths of the .deb files, in a directory that is gone after the build
+   * @returns the paths of the .deb files, in a directory that is removed after the build
    */
   async download(packages: readonly DebianPackage[]): Promise<string[]> {
     const cwd = join(this.#temp, 'archives')
@@ -116,7 +114,7 @@ export class DebianArchive {
     })
   }
 
-  /** Only what the run image has counts as installed: apt then chooses all else, whatever the build image has. */
+  /** Only the packages of the run image count as installed: apt then chooses all others, even if the build image has them. */
   async #writeStatus(): Promise<void> {
     if (this.#architecture !== undefined) return writeFile(join(this.#temp, 'status'), '')
     const { stdout } = await this.#context.run(['dpkg-query', '--status', ...runImagePackages], {
@@ -126,7 +124,7 @@ export class DebianArchive {
     await writeFile(join(this.#temp, 'status'), stdout)
   }
 
-  /** The build image's own sources, with those of the older release from the same places. */
+  /** The build image's own sources, and the same sources for the older release. */
   async #writeSources(): Promise<void> {
     if (this.#older === undefined) return
     const codename = /^VERSION_CODENAME=(\w+)$/m.exec(await readFile('/etc/os-release', 'utf8').catch(() => ''))?.[1]
@@ -161,12 +159,12 @@ export class DebianArchive {
     const { stderr } = await this.#apt('update', ['-qq', '-o', 'pkgCacheFile::Generate=false'], {
       fix: 'check the network, and the apt sources of the build image',
     })
-    // Old lists are better than none: apt goes on with them, and so do we.
+    // Old lists are better than none: apt continues with them, and so does the build.
     const warnings = stderr.split('\n').filter(line => /^[WE]: /.test(line))
     if (warnings.length > 0) this.#context.log.warning(`apt-get update: ${warnings.join('\n')}`)
   }
 
-  /** A digest of the archive's signed tables of contents: as long as it is the same, so is what apt chooses. */
+  /** A digest of the archive's signed indexes: as long as it is the same, apt chooses the same packages. */
   async #listsDigest(): Promise<string> {
     const dir = join(this.#dir, 'state/lists')
     const names = (await readdir(dir).catch(() => [])).filter(name => /_(In)?Release$/.test(name)).toSorted()
@@ -192,7 +190,7 @@ export class DebianArchive {
       }),
     }
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-    // Messages are read: they have to be apt's own words.
+    // The code parses messages, so they must not be translated.
     const env = { LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' }
     return this.#context.run(['apt-get', command, ...flags, ...args], {
       env,
@@ -210,7 +208,7 @@ function notInArchive(name: string, whereOf: ((name: string) => string | undefin
   })
 }
 
-/** What apt chose, and from which lists: choosing takes a second. */
+/** apt's choice, and the lists that it was made from: choosing takes a second. */
 interface Memo {
   readonly stamp: string
   readonly packages: DebianPackage[]
@@ -221,7 +219,7 @@ async function readMemo(path: string): Promise<Memo | undefined> {
     const memo = JSON.parse(await readFile(path, 'utf8')) as Partial<Memo> | null
     return typeof memo?.stamp === 'string' && Array.isArray(memo.packages) ? (memo as Memo) : undefined
   } catch {
-    // None, or a damaged one: apt chooses again.
+    // Missing or damaged: apt chooses again.
     return undefined
   }
 }

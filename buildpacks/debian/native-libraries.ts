@@ -4,7 +4,7 @@ import { type BuildContext, digestOf, type Run } from '../sdk/index.ts'
 import type { DebianArchive, DebianPackage } from './archive.ts'
 import { libraryDir, unpackPackages } from './unpack.ts'
 
-/** Those of `packages` that the build image does not have. */
+/** The packages that the build image does not have. */
 export async function missingPackages(run: Run, packages: readonly DebianPackage[]): Promise<DebianPackage[]> {
   const { stdout } = await run(['dpkg-query', '--show', '--showformat', '${Package} ${db:Status-Status}\n'], {
     quiet: true,
@@ -13,19 +13,19 @@ export async function missingPackages(run: Run, packages: readonly DebianPackage
   return packages.filter(({ name }) => !installed.has(name))
 }
 
-/** Packages for the build alone: headers, libraries to link, and compilers that build scripts call. */
+/** Build-only packages: headers, libraries to link, and compilers that build scripts call. */
 export interface NativePackages {
   /** Variables with which compilers, pkg-config and CMake find them. */
   readonly env: Readonly<Record<string, string>>
-  /** Which package has a shared library, by its name: `libpq.so.5`. */
+  /** The package of each shared library, by the library's name: `libpq.so.5`. */
   readonly libraries: Readonly<Record<string, string>>
-  /** Of the packages and their versions; empty if there are none. */
+  /** A digest of the packages and their versions; empty if there are none. */
   readonly digest: string
 }
 
 export const noNativePackages: NativePackages = { env: {}, libraries: {}, digest: '' }
 
-/** Puts Debian packages, and all that they need and the build image lacks, into a layer of the build. */
+/** Puts Debian packages, and the dependencies that the build image lacks, into a build layer. */
 export async function provideNativePackages(
   context: BuildContext,
   archive: DebianArchive,
@@ -56,7 +56,7 @@ export async function provideNativePackages(
   }
 }
 
-/** Which package has a shared library, by its name: `libpq.so.5`. */
+/** The package of each shared library, by the library's name: `libpq.so.5`. */
 export async function librariesIn(
   run: Run,
   debs: readonly string[],
@@ -72,7 +72,7 @@ export async function librariesIn(
   return libraries
 }
 
-/** The variables by which compilers, pkg-config and CMake find what a layer of packages has. */
+/** The variables with which compilers, pkg-config and CMake find the contents of a layer of packages. */
 export function developmentPaths(layer: string, arch: string): Record<string, string[]> {
   const libraries = libraryDir(layer, arch)
   const include = join(layer, 'usr/include')
@@ -87,8 +87,8 @@ export function developmentPaths(layer: string, arch: string): Record<string, st
 }
 
 /**
- * Lets pkg-config's files, and scripts such as pg_config, name the layer: they say that headers and libraries are below /usr.
- * Programs of this kind that are compiled are left as they are; pkg-config comes before them.
+ * Makes pkg-config's files, and scripts such as pg_config, name the layer instead of /usr as the place of headers and libraries.
+ * Compiled programs of this kind stay unchanged; pkg-config precedes them.
  */
 async function relocateConfigurations(layer: string, arch: string): Promise<void> {
   const folders = [
@@ -113,8 +113,8 @@ async function relocateConfigurations(layer: string, arch: string): Promise<void
 }
 
 /**
- * Makes links to libraries that the build image has lead there: `libpq.so` is in a package of headers, and what it leads to in
- * another. The linker would take a static library in its place.
+ * Makes links to libraries of the build image point there: `libpq.so` is in a package of headers, and its target in another package.
+ * Otherwise the linker would take a static library.
  */
 export async function relinkLibraries(dir: string, ofImage: string): Promise<void> {
   for (const entry of await readdir(dir, { withFileTypes: true }).catch(() => [])) {

@@ -4,7 +4,7 @@ import { type BuildContext, digestOf, type Layer } from '../sdk/index.ts'
 import type { DebianArchive } from './archive.ts'
 import { debianComponents, unpackPackages } from './unpack.ts'
 
-/** Tables that Debian's nginx brings, in etc/nginx of its layer. */
+/** Tables in Debian's nginx, in etc/nginx of its layer. */
 export const nginxTables = [
   'mime.types',
   'fastcgi_params',
@@ -14,12 +14,12 @@ export const nginxTables = [
   'proxy_params',
 ]
 
-/** nginx itself, its table of media types, and the module that serves files which are compressed with brotli. */
+/** nginx itself, its table of media types, and the module that serves brotli-compressed files. */
 const base = ['nginx', 'nginx-common', 'libnginx-mod-http-brotli-static']
 
 /**
- * Puts Debian's nginx into a layer. The libraries that it links are in the run image.
- * @param modules those of an own configuration: `ngx_stream_module` is Debian's libnginx-mod-stream
+ * Puts Debian's nginx into a layer. The run image has the libraries that it links.
+ * @param modules modules of the user's own configuration: `ngx_stream_module` is Debian's libnginx-mod-stream
  */
 export async function provideNginx(
   context: BuildContext,
@@ -29,7 +29,7 @@ export async function provideNginx(
   const { target, run } = context
   const more = modules.map(name => `libnginx-mod-${name.replaceAll(/^ngx_|_module$/g, '').replaceAll('_', '-')}`)
   const wanted = [...new Set([...base, ...more])]
-  // What else they depend on is for a whole system: tools for networks, debconf.
+  // Their further dependencies are for a whole system: network tools, debconf.
   const packages = (await archive.resolve(wanted)).filter(({ name }) => wanted.includes(name))
   const version = packages.find(({ name }) => name === 'nginx')?.version ?? ''
   const distro = `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`
@@ -52,7 +52,7 @@ export async function provideNginx(
   })
 }
 
-/** Removes what else a directory has. */
+/** Removes everything else from a directory. */
 export async function keepOnly(dir: string, names: readonly string[]): Promise<void> {
   for (const name of await readdir(dir)) {
     if (!names.includes(name)) await rm(join(dir, name), { recursive: true, force: true })

@@ -1,22 +1,23 @@
 import { BuildpackError, type VersionRequest } from '../sdk/index.ts'
 
-/** A version that some place asks for. */
+/** A version that some place requests. */
 export interface Wish extends VersionRequest {
-  /** Whether a release is what is asked for: `8.4.28`. */
+  /** Whether a release such as `8.4.28` satisfies the request. */
   meets(release: string): boolean
 }
 
-/** What all places come to. */
+/** The combination of all requests. */
 export interface Wanted {
-  /** Those that have to be met. */
+  /** Requests that have to be satisfied. */
   readonly musts: readonly Wish[]
-  /** Others, for warnings. */
+  /** Other requests, for warnings. */
   readonly wishes: readonly Wish[]
 }
 
 /**
- * @param binding a setting, and what the language's own package client holds against the version that runs it
- * @param others files of version managers and the like: without any of the former the first of them has to be met
+ * Combines requests.
+ * @param binding a setting, and the requirement that the language's own package client checks against the running version
+ * @param others files of version managers and the like: without a binding request the first of them has to be satisfied
  */
 export function wantedOf(binding: readonly (Wish | undefined)[], others: readonly (Wish | undefined)[]): Wanted {
   const musts = binding.filter(wish => wish !== undefined)
@@ -24,17 +25,17 @@ export function wantedOf(binding: readonly (Wish | undefined)[], others: readonl
   return musts.length > 0 ? { musts, wishes: rest } : { musts: rest.slice(0, 1), wishes: rest.slice(1) }
 }
 
-/** Whether a release is all that has to be met. */
+/** Whether a release satisfies all requests that have to be satisfied. */
 export const isMet = ({ musts }: Wanted, release: string): boolean => musts.every(wish => wish.meets(release))
 
-/** How a place has a version that would do: `ruby "~> 3.3"`. */
+/** How a place writes a version that would be accepted: `ruby "~> 3.3"`. */
 type Spell = (wish: Wish, minor: string) => string
 
 /**
- * Holds the version that Debian has of a language against what is asked for.
- * @param releases that of the stack's Debian, and those of older ones that were looked at after it: the last one counts
- * @returns warnings of places that ask for another, with the place that wins
- * @throws BuildpackError if one that has to be met is not
+ * Compares Debian's version of a language with the requests.
+ * @param releases the release of the stack's Debian, and then those of older Debian releases: the last one counts
+ * @returns warnings of places that request another version, with the place that wins
+ * @throws BuildpackError if a release does not satisfy a request that has to be satisfied
  */
 export function checkOffered(
   wanted: Wanted,
@@ -69,7 +70,7 @@ function notOffered(
   })
 }
 
-/** By the first version that a constraint names; the first release where it names none. */
+/** By the first version that a constraint names; the first release if it names none. */
 function nearestTo(constraint: string, releases: readonly [string, ...string[]]): string {
   const numberOf = (text: string): number => {
     const [, major = '0', minor = '0'] = /(\d+)(?:\.(\d+))?/.exec(text) ?? []

@@ -1,7 +1,7 @@
 import { type BuildContext, type Offer, withTempDir } from '../sdk/index.ts'
 import { DebianArchive } from './archive.ts'
 
-/** What Debian's archive has of some packages, by what people call them: the versions that the apt sources of the build image choose. */
+/** Debian's versions of some packages, by their names for users: the versions that the apt sources of the build image choose. */
 export function debianOffers(
   context: BuildContext,
   packages: Readonly<Record<string, readonly string[]>>,

@@ -2,7 +2,7 @@ import type { BuildContext } from '../sdk/index.ts'
 import { DebianArchive } from './archive.ts'
 import { isMet, type Wanted } from './offered-version.ts'
 
-/** A version of a language that Debian has: in the stack's release, or in an older one, whose packages run there as well. */
+/** A version of a language in Debian: in the stack's release, or in an older one, whose packages run there as well. */
 export interface DebianRelease {
   /** `8.2` */
   readonly minor: string
@@ -11,10 +11,10 @@ export interface DebianRelease {
 }
 
 /**
- * Opens the archive with the first of the versions that is what is asked for; with the last of them, if none is.
- * @param versions that of the stack first
- * @param offerOf which release an archive has: `8.2.36`
- * @returns with all releases that were looked at, the one of the offer last
+ * Opens the archive with the first version that satisfies the request, or with the last version if none does.
+ * @param versions the stack's version first
+ * @param offerOf the release in an archive: `8.2.36`
+ * @returns the offer, and all releases that were checked; the offer's release is the last
  */
 export async function openRelease<Offer extends { readonly release: string }>(
   context: BuildContext,
@@ -37,7 +37,7 @@ export async function openRelease<Offer extends { readonly release: string }>(
   return { ...found, releases }
 }
 
-/** `bale buildpack inspect --versions`: what there is besides the stack's own. */
+/** For `bale buildpack inspect --versions`: the versions besides the stack's own. */
 export const olderOffers = (language: string, versions: readonly DebianRelease[]): string | undefined => {
   const older = versions.flatMap(({ minor, older }) =>
     older === undefined ? [] : [`${language} ${minor} of ${older}`],
@@ -45,10 +45,10 @@ export const olderOffers = (language: string, versions: readonly DebianRelease[]
   return older.length === 0 ? undefined : `${older.join(' and ')}, where that alone is asked for`
 }
 
-/** Until when Debian LTS has fixes for security (wiki.debian.org/LTS). */
+/** The end of Debian LTS's security fixes (wiki.debian.org/LTS). */
 const supportedUntil: Readonly<Record<string, string>> = { bookworm: 'June 2028' }
 
-/** A warning that a version is of an older release, and the way out. */
+/** A warning that a version comes from an older release, with the fix. */
 export const warnOfOlder = (
   log: Pick<BuildContext['log'], 'warning'>,
   language: string,

@@ -1,7 +1,7 @@
 /**
- * The packages that a run image of Debian 13 brings: those of stacks/trixie, with what they depend on. They are not put into
- * layers again, so that a rebase can renew them. The names in the last line are not in it; the others cannot be installed
- * without them, so apt has to believe they are.
+ * The packages of a Debian 13 run image: those of stacks/trixie, with their dependencies. Layers do not repeat them, so a rebase can
+ * update them. The names in the last line are not in the run image. The others cannot be installed without them, so apt has to assume
+ * that they are.
  */
 export const runImagePackages: readonly string[] = [
   ...['base-files', 'base-passwd', 'bash', 'ca-certificates', 'coreutils', 'dash', 'debianutils', 'findutils'],

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { libraryDir } from './unpack.ts'
 
 /**
- * Where the dynamic linker has to look in a layer of packages: the directories of Debian's libraries, and those that packages
+ * The directories in a layer of packages that the dynamic linker has to search: Debian's library directories, and those that packages
  * add in `/etc/ld.so.conf.d`, since ldconfig does not run for a layer.
  */
 async function libraryDirs(layer: string, arch: string): Promise<string[]> {
@@ -17,7 +17,7 @@ async function libraryDirs(layer: string, arch: string): Promise<string[]> {
   return existing([...added, libraryDir(layer, arch), join(layer, 'usr/lib'), join(layer, 'lib')])
 }
 
-/** The variables by which programs find what a layer of packages has, which they expect below `/usr`. */
+/** The variables with which programs find files in a layer of packages that they expect below `/usr`. */
 export async function runtimePaths(layer: string, arch: string): Promise<Record<string, string[]>> {
   const below = (...dirs: string[]) => existing(dirs.map(dir => join(layer, dir)))
   const libraries = `usr/lib/${libraryDir('/', arch).split('/').at(-1)}`
@@ -32,7 +32,7 @@ export async function runtimePaths(layer: string, arch: string): Promise<Record<
   }
 }
 
-/** A variable whose default stops to hold when it is set names the default as well. */
+/** A variable that replaces its default when it is set: its value has to include the default. */
 async function withDefault(dirs: Promise<string[]>, standard: readonly string[]): Promise<string[]> {
   const own = await dirs
   return own.length > 0 ? [...own, ...standard] : []

@@ -20,8 +20,8 @@ import { debianComponents, libraryDir, unpackPackages } from './unpack.ts'
 
 /**
  * Puts the shared libraries that programs need and the run image lacks into a layer of the image.
- * @param env what they were linked with
- * @throws BuildpackError for a library that is nowhere
+ * @param env the packages that they were linked with
+ * @throws BuildpackError for a library that does not exist anywhere
  */
 export async function provideSharedLibraries(
   context: BuildContext,
@@ -37,24 +37,24 @@ export async function provideSharedLibraries(
 }
 
 export interface LibrariesOptions {
-  /** Also brings the layer's bytes back, for programs of the build that load them. */
+  /** Also restores the layer's files, for programs of the build that load them. */
   readonly restored?: boolean
   /** Whether the image has the layer; true by default. */
   readonly launch?: boolean
-  /** For people; the names of the packages by default. */
+  /** The title for users; the names of the packages by default. */
   readonly title?: string
-  /** More variables of the image, which may name what is in the layer's directory. */
+  /** More variables of the image, which may name paths in the layer's directory. */
   readonly env?: (dir: string) => EnvChanges
-  /** Packages that others depend on, and that are not of use here. */
+  /** Dependencies of packages that are not needed here. */
   readonly without?: readonly string[]
-  /** Packages without what they depend on, which the others bring as far as it is of use here. */
+  /** Packages to install without their dependencies, which the other packages provide as far as they are needed. */
   readonly alone?: readonly string[]
-  /** Links to make in the layer, and what they lead to, by their paths in it. */
+  /** Links to create in the layer, with their targets, as paths in the layer. */
   readonly links?: Readonly<Record<string, string>>
 }
 
 /**
- * Puts Debian packages, and what they need and the run image lacks, into a layer of the image.
+ * Puts Debian packages, and the dependencies that the run image lacks, into a layer of the image.
  * @returns the directory of the libraries
  */
 export async function provideLibraries(
@@ -97,14 +97,14 @@ async function makeLinks(dir: string, links: Readonly<Record<string, string>>): 
   }
 }
 
-/** Directories of data that programs and libraries look for at a fixed place, and the variables that name another. */
+/** Directories of data that programs and libraries look for at a fixed place, and the variables that name another place. */
 const dataVariables: readonly (readonly [variable: string, dir: string])[] = [
   ['GDAL_DATA', 'usr/share/gdal'],
   ['MAGIC', 'usr/lib/file/magic.mgc'],
   ['PROJ_DATA', 'usr/share/proj'],
   ['TESSDATA_PREFIX', 'usr/share/tesseract-ocr/5/tessdata'],
 ]
-/** Below the directory of libraries: packages of these expect the linker's configuration to name them. */
+/** Subdirectories of the directory of libraries: packages with these expect the linker's configuration to name them. */
 const libraryFolders = ['blas', 'lapack', 'pulseaudio']
 
 async function launchVariables(dir: string, arch: string): Promise<EnvChanges> {
@@ -115,7 +115,7 @@ async function launchVariables(dir: string, arch: string): Promise<EnvChanges> {
   const variables: Record<string, EnvChange> = { LD_LIBRARY_PATH: prepend(folders.join(':'), ':') }
   if (await isThere(join(dir, 'usr/bin'))) variables['PATH'] = append(join(dir, 'usr/bin'), ':')
   if (await isThere(join(dir, 'usr/share/fonts'))) {
-    // fontconfig finds its settings by the one, and fonts by the other.
+    // fontconfig finds its settings by FONTCONFIG_PATH, and fonts by XDG_DATA_DIRS.
     const { FONTCONFIG_PATH = [], XDG_DATA_DIRS = [] } = await runtimePaths(dir, arch)
     if (FONTCONFIG_PATH.length > 0) variables['FONTCONFIG_PATH'] = byDefault(FONTCONFIG_PATH.join(':'))
     variables['XDG_DATA_DIRS'] = byDefault(XDG_DATA_DIRS.join(':'))
@@ -128,8 +128,8 @@ async function launchVariables(dir: string, arch: string): Promise<EnvChanges> {
 
 /**
  * The Debian packages of the shared libraries that programs or modules are linked with and the run image lacks, sorted.
- * @param provided directories of libraries that other layers of the image bring
- * @throws BuildpackError for a library that is nowhere
+ * @param provided directories of libraries in other layers of the image
+ * @throws BuildpackError for a library that does not exist anywhere
  */
 export async function librariesOf(
   context: BuildContext,
@@ -155,7 +155,7 @@ async function packagesOf(
   const all = { ...env, ...native.env, ...(search !== '' && { LD_LIBRARY_PATH: search }), LC_ALL: 'C.UTF-8' }
   const options = { env: all, quiet: true, allowFailure: true }
   const { stdout, stderr, exitCode } = await run(['ldd', program], options)
-  // What is linked statically is no dynamic executable, and needs nothing.
+  // A statically linked program is no dynamic executable, and needs nothing.
   if (exitCode !== 0 && !/not a dynamic executable|statically linked/.test(stdout + stderr)) {
     throw new BuildpackError(`ldd cannot tell what ${program} is linked with: ${stderr.trim()}`)
   }
@@ -176,7 +176,7 @@ async function packagesOf(
   return packages
 }
 
-/** The package of a file in the build image. Those in /lib are recorded as in /usr/lib, or the other way round. */
+/** The package of a file in the build image. dpkg may record a file in /lib as in /usr/lib, or the other way round. */
 async function ownerOf(run: Run, path: string): Promise<string> {
   for (const candidate of [path, path.startsWith('/usr/') ? path.slice('/usr'.length) : `/usr${path}`]) {
     const { stdout } = await run(['dpkg-query', '--search', candidate], { quiet: true, allowFailure: true })

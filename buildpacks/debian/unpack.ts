@@ -13,9 +13,8 @@ export function libraryDir(layer: string, arch: string): string {
 }
 
 /**
- * Unpacks packages into a layer, without running their scripts, and leaves a record of each where scanners look for those of
- * images without dpkg. Of what scripts do, the links of `update-alternatives` are made: libraries such as BLAS are found by
- * them alone.
+ * Unpacks packages into a layer, without running their scripts, and writes a record of each to the place where scanners look in images
+ * without dpkg. It does make the links of `update-alternatives`: libraries such as BLAS are only found through them.
  */
 export async function unpackPackages(run: Run, debs: readonly string[], layer: string): Promise<void> {
   const records = join(layer, 'var/lib/dpkg/status.d')
@@ -31,7 +30,7 @@ export async function unpackPackages(run: Run, debs: readonly string[], layer: s
   await relink(layer, layer)
 }
 
-/** What only a person at a desk reads; licences stay. */
+/** Removes documents for people at a desk; licences stay. */
 async function removeDocuments(layer: string): Promise<void> {
   for (const name of ['doc-base', 'info', 'lintian', 'locale', 'man', 'menu']) {
     await rm(join(layer, 'usr/share', name), { recursive: true, force: true })
@@ -45,7 +44,10 @@ async function removeDocuments(layer: string): Promise<void> {
   }
 }
 
-/** Packages link to absolute paths, `/etc/python3.13/sitecustomize.py`: those that came along are in the layer now. */
+/**
+ * Packages contain links to absolute paths, such as `/etc/python3.13/sitecustomize.py`. Links to unpacked files now point into the
+ * layer.
+ */
 async function relink(layer: string, dir: string): Promise<void> {
   for (const entry of await readdir(dir, { withFileTypes: true })) {
     const path = join(dir, entry.name)

@@ -12,14 +12,14 @@ import type { LibrariesOptions } from '../debian/shared-libraries.ts'
 import { type BuildContext, byDefault, type EnvChanges, programFiles } from '../sdk/index.ts'
 import type { Venv } from './venv.ts'
 
-/** Debian packages of the browser that an application starts, and how it is found. */
+/** The Debian packages of the browser that an application starts, and how the application finds it. */
 export interface Browser extends Pick<LibrariesOptions, 'alone' | 'env' | 'links' | 'without'> {
   readonly packages: readonly string[]
 }
 
-/** Playwright, and the fork of it that is not detected; each brings its driver with the list of browsers. */
+/** Playwright, and its fork that sites do not detect. Each contains its driver with the list of browsers. */
 const playwrights = ['playwright', 'patchright']
-/** Packages that start Playwright's Chromium without a word in the application's code. */
+/** Packages that start Playwright's Chromium although the application's code does not mention it. */
 const launchers = ['crawl4ai', 'scrapy-playwright']
 const launch = /\.launch(?:_persistent_context)?\(/
 const otherBrowser = /\b(firefox|webkit)\.launch(?:_persistent_context)?\(/
@@ -32,8 +32,8 @@ export async function browserFolders(sitePackages: string): Promise<string[]> {
 }
 
 /**
- * Debian's Chromium for an application whose own code starts one with Playwright or Selenium: a wheel brings none. Tests, and code that
- * connects to a browser elsewhere, need none in the image.
+ * Debian's Chromium for an application whose own code starts one with Playwright or Selenium, since no wheel contains one. Tests, and
+ * code that connects to a browser elsewhere, need none in the image.
  */
 export async function findBrowser(
   context: BuildContext,
@@ -56,7 +56,7 @@ export async function findBrowser(
   log.info(`Debian's Chromium, for ${launches ? 'Playwright' : 'Selenium'}`)
   const variables = (dir: string): EnvChanges => ({
     ...(launches && { PLAYWRIGHT_BROWSERS_PATH: byDefault(playwrightBrowsers(dir)) }),
-    // Selenium's manager takes the driver from PATH, and would otherwise ask for a newer one.
+    // Selenium's manager takes the driver from PATH. Without these variables it would request a newer one.
     ...(drives && { SE_BROWSER_PATH: byDefault(chromiumProgram(dir)), SE_OFFLINE: byDefault('true') }),
   })
   return {
@@ -68,7 +68,7 @@ export async function findBrowser(
   }
 }
 
-/** Which browsers the code of the application starts: not those whose program it names. */
+/** The browsers that the application's code starts, except browsers whose program it names. */
 async function startedBrowsers({ app }: BuildContext) {
   const found: { playwright: boolean; selenium: boolean; other?: string } = { playwright: false, selenium: false }
   for (const file of await programFiles(app, '.py')) {

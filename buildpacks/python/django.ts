@@ -4,7 +4,7 @@ import type { Python } from './runtime.ts'
 import { servedSettings } from './serve.ts'
 import type { Installed } from './venv.ts'
 
-/** What is installed, and where. */
+/** The installed packages, and their place. */
 interface Packages {
   readonly venv: string
   readonly installed: Installed
@@ -13,8 +13,8 @@ interface Packages {
 }
 
 /**
- * Collects Django's static files, as Heroku does: if the staticfiles application is there and DISABLE_COLLECTSTATIC is not set.
- * Without STATIC_ROOT, which a new project has not, there is nowhere to put them.
+ * Collects Django's static files, as Heroku does: if the staticfiles application is installed and DISABLE_COLLECTSTATIC is not set.
+ * Without STATIC_ROOT, which a new project does not have, it does nothing.
  * @throws BuildpackError if it fails otherwise
  */
 export async function collectStatic(
@@ -46,7 +46,7 @@ export async function collectStatic(
     log.info('Leaving out collectstatic: the application django.contrib.staticfiles is not in INSTALLED_APPS')
     return
   }
-  // For a command of the user's in its place, `python` is that of the packages.
+  // If a command of the user replaces it, `python` is the one with the packages.
   const path = `${join(venv, 'bin')}:${env['PATH'] ?? ''}`
   const options = { step: 'build', name: 'manage.py collectstatic', env: { ...variables, PATH: path } } as const
   const result = await log.step('Collecting static files', () => manage(['collectstatic', '--noinput'], options))
@@ -71,7 +71,7 @@ function failure(log: BuildContext['log'], { exitCode, stderr }: CommandResult, 
   })
 }
 
-/** The variable that settings did not find, as os.environ, django-environ and python-decouple say it. */
+/** The variable that the settings did not find, as os.environ, django-environ and python-decouple report it. */
 function missingVariable(stderr: string): string | undefined {
   const last = stderr.trimEnd().split('\n').at(-1) ?? ''
   return /(?:KeyError: '|Set the |UndefinedValueError: )([A-Z][A-Z0-9_]+)(?:'$| environment variable| not found)/.exec(

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Installed } from './venv.ts'
 
 /**
- * Makes the pages of a site that the static buildpack serves.
+ * Generates the pages of a site that the static buildpack serves.
  * @param venv the directory of the virtual environment with the generator
  */
 export async function buildDocumentation(
@@ -22,7 +22,7 @@ export async function buildDocumentation(
     log.step(`Building ${documentationRoot}/ with ${name}`, () =>
       run([join(venv, 'bin', program), ...args], {
         name: program,
-        // Plugins keep what they download there.
+        // Plugins store their downloads there.
         env: { SOURCE_DATE_EPOCH: '315532801', ...env, ...variables, XDG_CACHE_HOME: home },
         fix: `correct what ${name} says, in ${config} or a page`,
       }),

@@ -11,13 +11,13 @@ import type { Installed } from './venv.ts'
 interface FrameworkServer {
   readonly package: string
   readonly name: string
-  /** `FILE` is the application's. */
+  /** `FILE` stands for the application's file. */
   readonly command: string
-  /** Whether the file is one that the command starts. */
+  /** Whether the command starts this file. */
   readonly starts?: (source: string) => boolean
 }
 
-/** Any origin: the host under which the image is reached is not known when it is built. */
+/** Any origin: the build does not know the host under which the image is reached. */
 const anyOrigin = 'BOKEH_ALLOW_WS_ORIGIN="${BOKEH_ALLOW_WS_ORIGIN:-*}"'
 
 const servers: readonly FrameworkServer[] = [
@@ -54,12 +54,12 @@ const servers: readonly FrameworkServer[] = [
   },
 ]
 
-/** A framework whose applications start its server by a call, which says where to listen. */
+/** A framework whose applications start its server with a call, which names the address. */
 interface CalledServer {
   readonly package: string
   readonly name: string
   readonly call: RegExp
-  /** Where the port is among the arguments without a name. */
+  /** The index of the port among the positional arguments. */
   readonly position?: number
 }
 
@@ -70,7 +70,7 @@ const calledServers: readonly CalledServer[] = [
   { package: 'bottle', name: 'Bottle', call: /\brun\(/, position: 3 },
 ]
 
-/** Frameworks that bring servers of their own, and Voilà's notebook. */
+/** The start of frameworks that bring their own servers, and of Voilà's notebook. */
 export async function frameworkStart(app: App, installed: Installed): Promise<Start | undefined> {
   for (const file of ['streamlit_app.py', ...(await candidateFiles(app))]) {
     const source = (await app.read(file)) ?? ''
@@ -100,7 +100,7 @@ export async function frameworkStart(app: App, installed: Installed): Promise<St
 /**
  * A function of Google's Functions Framework: the one that GOOGLE_FUNCTION_TARGET names, or the only one that the file registers.
  * undefined if there is none, or if there are several beside a Procfile or another start command.
- * @throws BuildpackError if several are there, and nothing says which
+ * @throws BuildpackError if there are several, and nothing decides
  */
 export async function functionStart(
   app: App,

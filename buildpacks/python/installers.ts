@@ -18,22 +18,22 @@ import type { LockToolUse } from './tools.ts'
 import { uvEnv } from './uv.ts'
 import { type Table, tableOf } from '../sdk/tables.ts'
 
-/** What is installed, what that depends on, and how. */
+/** The packages to install, what they depend on, and how to install them. */
 export interface Installation {
-  /** For people: the files that say what to install. */
+  /** The files that list the packages, for users. */
   readonly title: string
   /** The installer and its version. */
   readonly installer: string
   readonly digest: string
-  /** The place of what no digest covers: the packages are then installed in each build. */
+  /** The place of something that no digest covers; then the packages are installed in each build. */
   readonly open: string | undefined
-  /** What pip is asked for, where the files leave versions to the index: as long as it chooses the same, the packages are the same. */
+  /** The requirements that leave versions to the index: as long as pip chooses the same versions, the packages are the same. */
   readonly chosenByIndex?: readonly string[] | undefined
-  /** Installs into the virtual environment at `venv`, and returns what pip chose; nothing of what a lock file fixes. */
+  /** Installs into the virtual environment at `venv`, and returns pip's choices; none for packages that a lock file fixes. */
   install(venv: string): Promise<readonly ResolvedPackage[]>
 }
 
-/** The files that name what a project installs. */
+/** The files that list the packages of a project. */
 export async function packageFilesOf({ app, env }: BuildContext, project: Project): Promise<readonly string[]> {
   if (project.kind !== 'requirements') return ['pyproject.toml', 'setup.py', 'setup.cfg', 'Pipfile', ...lockFileNames]
   return (await readRequirements(app, project.files, readSettings(env).files)).files
@@ -57,7 +57,7 @@ export async function planInstallation(
     : lockInstallation(context, tools, tools.lockTool, project.tool, project.file)
 }
 
-/** A command of the user's, in each build: what it reads is not known. */
+/** The user's own command. It runs in each build, since the files that it reads are not known. */
 function ownInstallation(context: BuildContext, tools: Tools, { name, value }: OwnCommand): Installation {
   const install = async (venv: string) => {
     const bin = join(tools.temp, 'own-bin')
@@ -95,8 +95,8 @@ async function pipInstallation(context: BuildContext, tools: Tools, names: reado
 }
 
 /**
- * A project of its own. What is static and has no build system is its dependencies; all else pip has the build system say,
- * which may read anything, so that it is asked in each build.
+ * An application that is itself a project. If its metadata is static and it has no build system, pip installs its dependencies.
+ * Otherwise pip asks the build system, which may read anything, so pip runs in each build.
  */
 async function packageInstallation(
   context: BuildContext,
@@ -126,7 +126,7 @@ async function packageInstallation(
   }
 }
 
-/** Pipenv says what it locked in pip's words, hashes included, and pip installs that. */
+/** Pipenv prints its locked packages in pip's format, with hashes, and pip installs them. */
 async function pipenvInstallation(
   context: BuildContext,
   tools: Tools,
@@ -167,7 +167,7 @@ async function lockInstallation(
   const manifest = (await app.read('pyproject.toml')) ?? ''
   const document = parseToml(manifest, 'pyproject.toml')
   const isPackage = await isInstalledItself(context, tool, document)
-  // uv.lock names the project itself as `virtual`; every other path is a package whose files no lock file fixes.
+  // uv.lock names the project itself as `virtual`. Every other path is a package whose files no lock file fixes.
   const local = /^(?:path|directory|editable) = |\{ ?(?:path|directory|editable) = |^type = "(?:directory|file)"/m
   const isLocal = local.test(isPackage ? lock : lock.replaceAll('source = { editable = "." }', ''))
   const unlocked = file === 'pyproject.toml'
@@ -175,7 +175,7 @@ async function lockInstallation(
   const commands: Record<typeof tool, string[]> = {
     uv: ['sync', ...(unlocked ? [] : ['--locked']), '--no-default-groups', '--no-progress'],
     poetry: [
-      // In an environment that is new the two are the same; Poetry 1 has no `sync`.
+      // In a new environment both commands have the same effect; Poetry 1 has no `sync`.
       ...(unlocked || compare(lockTool.version, '2.0') < 0 ? ['install'] : ['sync']),
       ...['--only', groups, '--no-interaction', '--no-ansi'],
       ...(isPackage ? [] : ['--no-root']),
@@ -189,7 +189,7 @@ async function lockInstallation(
     const program = await lockTool.provide()
     const options = { env: toolEnv(context, tools, venv) }
     await runTool(context, [program, ...commands[tool]], file, options)
-    // The tool has written one. The image has the source as it is.
+    // The tool has written a lock file. The image keeps the source unchanged.
     if (unlocked) await rm(app.at(lockName), { force: true })
     if (tool === 'pdm' && isPackage) {
       await pipInstall(context, tools, venv, ['--no-deps', '--editable', '.'], 'pyproject.toml')
@@ -212,7 +212,7 @@ async function lockInstallation(
   }
 }
 
-/** Whether the tool would install the project too, beside its dependencies. */
+/** Whether the tool would also install the project itself, beside its dependencies. */
 async function isInstalledItself({ app }: BuildContext, tool: LockTool, document: Table) {
   const settings = tableOf(tableOf(document['tool'])[tool])
   if (tool === 'uv')

@@ -5,13 +5,13 @@ import { type BuildContext, digestOf } from '../sdk/index.ts'
 const program = 'serve-on-port'
 
 /**
- * The start of the command that runs a file whose server listens on $PORT, though the file says another port or none.
- * @param named the port that the file says; empty where it says none
+ * The prefix of the command that runs a file whose server listens on $PORT, although the file names another port or none.
+ * @param named the port that the file names; empty if it names none
  */
 export const serveOnPort = (framework: string, named: string): string =>
   `${program} ${named === '' ? framework : `${framework}:${named}`}`
 
-/** Puts the program there for a command that starts with it. */
+/** Installs the program for a command that starts with it. */
 export async function provideServeOnPort({ layer }: BuildContext, command: string): Promise<void> {
   if (!command.startsWith(`${program} `)) return
   await layer('listen', {
@@ -25,7 +25,7 @@ export async function provideServeOnPort({ layer }: BuildContext, command: strin
   })
 }
 
-/** Frameworks take the address as arguments of the call that starts their server, and have no other way to be told. */
+/** These frameworks get the address as arguments of the call that starts their server, and read it from nowhere else. */
 const source = `#!/usr/bin/env python
 """Runs a file as python would, with its server on $PORT of all interfaces."""
 import asyncio

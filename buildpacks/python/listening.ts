@@ -2,14 +2,14 @@ import { posix } from 'node:path'
 import type { App } from '../sdk/index.ts'
 import type { ListeningRules } from '../sdk/listening.ts'
 
-/** The arguments of a call, with one level of calls within. */
+/** The arguments of a call, with at most one level of nested calls. */
 const before = String.raw`(?:[^()]|\([^()]*\))*?`
 const named = String.raw`(?=${before}\bport\s*=\s*(?<port>\d+)\s*[,)])(?=${before}\bhost\s*=\s*["'](?<host>[^"']*)["']|)`
 const notDefined = String.raw`(?<!\b(?:def|class)\s+\w*)`
-/** Programs and coroutines are run as well. */
+/** `run` that starts a server, not a program or a coroutine. */
 const run = String.raw`(?<!\b(?:asyncio|anyio|trio|subprocess|curio|uvloop|loop|runner|sp))\.run`
 
-/** Calls by which a file that runs as a program starts its server. */
+/** Calls that start a server in a file that runs as a program. */
 const calls = [
   new RegExp(
     String.raw`${notDefined}(?:\brun_app|${run}|\bserve|\bcreate_server|\bstart_server)\((?!\s*\))(?:${named}|)`,
@@ -33,7 +33,7 @@ export const pythonListening: ListeningRules = {
 
 const mostFiles = 200
 
-/** The files of the application's own that a command runs: the one that it starts, and those that it imports. */
+/** The application's own files that a command runs: the file that it starts, and the files that this file imports. */
 export async function startedFiles(app: App, command: string): Promise<ReadonlySet<string>> {
   const [, root = '', module, script] =
     /^(?:PYTHONPATH=(\S+) )?python (?:-m ([\w.]+)|'?([^-'\s]\S*\.py)'?)/.exec(command) ?? []
@@ -58,7 +58,7 @@ export async function startedFiles(app: App, command: string): Promise<ReadonlyS
 const filesOfModule = (path: string, isMain: boolean): string[] =>
   isMain ? [`${path}/__main__.py`, `${path}.py`] : [`${path}.py`, `${path}/__init__.py`]
 
-/** The modules that a source imports, and what it imports from them, which may be modules: `shop`, `shop.web`, `.web`. */
+/** The modules that a source imports, and the imported names, which may be modules: `shop`, `shop.web`, `.web`. */
 function importsOf(source: string): string[] {
   const statements = source.matchAll(/^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]+)|import\s+([^\n]+))/gm)
   return Array.from(statements, ([, from, names = '', modules = '']) => {

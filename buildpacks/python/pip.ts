@@ -9,19 +9,19 @@ import type { LockToolUse } from './tools.ts'
 export interface Tools {
   readonly python: Python
   readonly pip: Pip
-  /** Directories of headers that are not where the interpreter says they are. */
+  /** Directories of headers that are not at the interpreter's own path. */
   readonly include: readonly string[]
-  /** A directory that is gone after the build. */
+  /** A directory that is removed after the build. */
   readonly temp: string
-  /** The directory of the installers' caches, which the next build has again. */
+  /** The directory of the installers' caches, which the next build gets again. */
   readonly cache: string
   /** The tool of a project with a lock file. */
   readonly lockTool: LockToolUse | undefined
-  /** What packages without wheels are compiled with. */
+  /** Debian packages for compiling packages without wheels. */
   readonly native: NativePackages
 }
 
-/** Variables for what packages in C and their build systems read. */
+/** Variables that packages in C and their build systems read. */
 export function compileEnv({ env }: BuildContext, { python, include, native }: Tools): Record<string, string> {
   const headers = [...include, native.env['CPATH'] ?? env['CPATH']].filter(Boolean)
   const libraries = [python.env['LD_LIBRARY_PATH'], native.env['LD_LIBRARY_PATH']].filter(Boolean)
@@ -30,7 +30,7 @@ export function compileEnv({ env }: BuildContext, { python, include, native }: T
     ...native.env,
     ...(headers.length > 0 && { CPATH: headers.join(':') }),
     ...(libraries.length > 0 && { LD_LIBRARY_PATH: libraries.join(':') }),
-    // Debugging information would name the directory, of random name, in which a package is compiled.
+    // Debugging information would contain the random name of the directory in which a package is compiled.
     CFLAGS: [env['CFLAGS'], '-g0'].filter(Boolean).join(' '),
     SOURCE_DATE_EPOCH: env['SOURCE_DATE_EPOCH'] ?? '315532801',
   }
@@ -40,7 +40,7 @@ export function certificates({ env }: BuildContext): string {
   return env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt'
 }
 
-/** Variables with which pip runs in the virtual environment, out of a directory of its own. */
+/** Variables with which pip runs in the virtual environment, from a directory of its own. */
 export function pipEnv(context: BuildContext, tools: Tools): Record<string, string> {
   return {
     ...compileEnv(context, tools),
@@ -52,7 +52,7 @@ export function pipEnv(context: BuildContext, tools: Tools): Record<string, stri
 
 const pipFlags = ['--no-compile', '--no-input', '--no-warn-script-location', '--progress-bar=off']
 
-/** A package as pip chose it: its version, and the digest of its archive or the commit, where there is one. */
+/** A package that pip chose: its version, and the digest of its archive or the commit, if there is one. */
 export interface ResolvedPackage {
   readonly name: string
   readonly version: string
@@ -75,14 +75,14 @@ export async function pipInstall(
   throw installError(`pip install ${args.join(' ')}`, where, result.stdout + result.stderr, result.exitCode)
 }
 
-/** What pip would install now, into an environment that is empty; undefined if it cannot say, as without a network. */
+/** The packages that pip would install now into an empty environment; undefined if it cannot say, for example without a network. */
 export async function pipResolve(
   context: BuildContext,
   tools: Tools,
   args: readonly string[],
 ): Promise<ResolvedPackage[] | undefined> {
   const report = join(tools.temp, 'resolved.json')
-  // Editable requirements of git are cloned all the same: outside of a virtual environment, into src/ of the application.
+  // pip clones editable git requirements in a dry run, too: outside of a virtual environment into src/ of the application.
   const flags = [...installFlags(tools, report), '--dry-run', '--ignore-installed', '--src', join(tools.temp, 'src')]
   const argv = [tools.python.program, '-m', 'pip', ...flags, ...args] as const
   const { exitCode } = await context.run([...argv], { env: pipEnv(context, tools), quiet: true, allowFailure: true })
@@ -93,7 +93,7 @@ function installFlags(tools: Tools, report: string): string[] {
   return ['install', ...pipFlags, '--cache-dir', join(tools.cache, 'pip'), '--report', report]
 }
 
-/** pip.pypa.io, "Installation Report", whose version is "1"; `download_info` is a direct URL of PEP 610. */
+/** pip.pypa.io, "Installation Report", version "1". `download_info` is a direct URL of PEP 610. */
 async function readReport(file: string): Promise<ResolvedPackage[]> {
   const { install } = JSON.parse(await readFile(file, 'utf8')) as { install: ReportItem[] }
   return install.map(({ metadata: { name, version }, download_info: info }) => {
@@ -112,7 +112,7 @@ interface ReportItem {
   }
 }
 
-/** A version for projects that take theirs from git, whose directory is not in the build. */
+/** A version for projects that read theirs from git, since the build has no git directory. */
 export async function scmVersion({ app, env, log }: BuildContext): Promise<Record<string, string>> {
   if (env['SETUPTOOLS_SCM_PRETEND_VERSION'] !== undefined || (await app.hasDirectory('.git'))) return {}
   const texts = await Promise.all(['pyproject.toml', 'setup.py', 'setup.cfg'].map(name => app.read(name)))

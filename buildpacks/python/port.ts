@@ -1,8 +1,8 @@
 /**
- * The port that the only call of a server in a source names: its digits; nothing where the call names none. undefined where the
- * port is known when the program runs, from an option or a variable, and where there is another call or none.
+ * The digits of the port in the only call of a server in a source; empty if the call has no port. undefined if the port is only known
+ * at run time, from an option or a variable, or if there is not exactly one call.
  * @param call matches the call up to its parenthesis
- * @param position where the port is among the arguments without a name
+ * @param position the index of the port among the positional arguments
  */
 export function portOfCall(source: string, call: RegExp, position?: number): string | undefined {
   const [only, ...others] = source.matchAll(new RegExp(call, 'g'))
@@ -14,7 +14,7 @@ export function portOfCall(source: string, call: RegExp, position?: number): str
   return value === undefined ? '' : (numberIn(value) ?? constant(source, value))
 }
 
-/** The arguments of a call, from behind its opening parenthesis to the closing one; undefined if that is missing. */
+/** The arguments of a call, from after its opening parenthesis to the closing one; undefined if that is missing. */
 function argumentsOf(source: string): string[] | undefined {
   const tokens = /"""[^]*?"""|'''[^]*?'''|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#.*|[^]/g
   const given = ['']
@@ -30,7 +30,7 @@ function argumentsOf(source: string): string[] | undefined {
   return undefined
 }
 
-/** The number that a module gives to a name, once and for all: `PORT = 8888`. */
+/** The number that a module assigns to a name exactly once: `PORT = 8888`. */
 function constant(source: string, name: string): string | undefined {
   if (!/^[A-Za-z_]\w*$/.test(name)) return undefined
   const assigned = source.matchAll(new RegExp(`^(\\s*)${name}\\s*(?::\\s*int\\s*)?=(?!=)(.*)$`, 'gm'))

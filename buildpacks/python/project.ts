@@ -7,10 +7,10 @@ import { type Table, tableOf } from '../sdk/tables.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** The tools whose lock files are installed with the tool itself. */
+/** The tools that install from their own lock files. */
 export type LockTool = 'uv' | 'poetry' | 'pdm' | 'pipenv'
 
-/** Why an application is one for this buildpack, and what it installs. */
+/** Why an application belongs to this buildpack, and what it installs. */
 export type Project =
   | { readonly kind: 'requirements'; readonly files: readonly string[] }
   | { readonly kind: 'locked'; readonly tool: LockTool; readonly file: string }
@@ -18,7 +18,7 @@ export type Project =
   | { readonly kind: 'package'; readonly file: 'pyproject.toml' | 'setup.py' }
   /** Nothing to install. */
   | { readonly kind: 'plain'; readonly file: string }
-  /** Managed with a tool whose packages are not Python's. */
+  /** Managed with a tool whose packages do not come from a Python index. */
   | { readonly kind: 'conda'; readonly file: string }
   | { readonly kind: 'misspelt'; readonly file: string }
 
@@ -31,7 +31,7 @@ const lockFiles: readonly (readonly [file: string, tool: LockTool])[] = [
 ]
 const condaFiles = ['environment.yml', 'environment.yaml', 'conda-lock.yml', 'pixi.lock', 'pixi.toml']
 
-/** undefined if this is no application of Python's. */
+/** undefined if this is not a Python application. */
 export async function findProject(app: App, env: Env): Promise<Project | undefined> {
   const named = firstSetting(env, 'BP_PIP_REQUIREMENT')
   if (named) return { kind: 'requirements', files: named.value.split(/\s+/) }
@@ -41,7 +41,7 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
   const tool = owningTool(pyproject)
   if (tool !== undefined) return { kind: 'locked', tool, file: 'pyproject.toml' }
   if (pixiPackages.test(pyproject)) return { kind: 'conda', file: 'pyproject.toml' }
-  // Many repositories have a pyproject.toml with no more than settings for a linter.
+  // Many repositories have a pyproject.toml that contains only settings of a linter.
   if (/^\[project\]/m.test(pyproject)) return { kind: 'package', file: 'pyproject.toml' }
   if (await app.has('setup.py')) return { kind: 'package', file: 'setup.py' }
   const listed = await app.firstOf(requirementsFiles)
@@ -55,8 +55,8 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
 }
 
 /**
- * The tool whose tables say where packages come from, so that no other may install them: pip would take a stranger's package from the
- * public index for one of the workspace or of a private index (K22).
+ * The tool whose tables say where packages come from, so only it may install them: for a package of the workspace or of a private
+ * index, pip would take a stranger's package from the public index (K22).
  */
 function owningTool(pyproject: string): LockTool | undefined {
   if (/^\[tool\.poetry\]/m.test(pyproject) && !/^\[project\]/m.test(pyproject)) return 'poetry'
@@ -69,10 +69,10 @@ function owningTool(pyproject: string): LockTool | undefined {
   return Object.keys(tableOf(tools['uv'])).some(key => !ofUvAlone.includes(key)) ? 'uv' : undefined
 }
 
-/** Keys of `[tool.uv]` that change nothing about the packages of an image. */
+/** Keys of `[tool.uv]` that do not affect the packages of an image. */
 const ofUvAlone = ['build-backend', 'default-groups', 'dev-dependencies', 'managed', 'required-version']
 
-/** Empty if it cannot be read: whoever installs says where. */
+/** Empty for an invalid file: the installer reports it. */
 function parsed(pyproject: string): Table {
   try {
     return parseToml(pyproject, 'pyproject.toml')
@@ -81,18 +81,18 @@ function parsed(pyproject: string): Table {
   }
 }
 
-/** pixi has them in a pyproject.toml as well, beside those that pip would find. */
+/** pixi may also have its packages in a pyproject.toml, beside those that pip would find. */
 const pixiPackages = /^\[tool\.pixi\.(?:[\w.-]+\.)?(?:pypi-)?dependencies\]/m
 
-/** `requirement.txt`, `Requirements.txt`, `requirements.text`, `requirments.txt` and the like. */
+/** Finds `requirement.txt`, `Requirements.txt`, `requirements.text`, `requirments.txt` and similar names. */
 async function findMisspelt(app: App): Promise<string | undefined> {
   const names = (await readdir(app.path)).toSorted()
-  // Without a program in Python, the file may be anything.
+  // Without a Python program, the file may be anything.
   if (!names.some(name => name.endsWith('.py'))) return undefined
   return names.find(name => editDistance(name.toLowerCase(), 'requirements.txt') <= 2)
 }
 
-/** How many letters have to be put in, taken out or replaced to make `b` of `a`. */
+/** How many letters have to be inserted, deleted or replaced to turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
@@ -106,7 +106,7 @@ function editDistance(a: string, b: string): number {
   return row.at(-1) ?? 0
 }
 
-/** Files of other tools than the one that installs; undefined if there are none. */
+/** Files of tools that do not install here; undefined if there are none. */
 export async function otherTools(app: App, project: Project): Promise<string | undefined> {
   const installed = project.kind === 'locked' ? project.tool : undefined
   const others: string[] = []
@@ -114,12 +114,12 @@ export async function otherTools(app: App, project: Project): Promise<string | u
     if (file.includes('.lock') && tool !== installed && (await app.has(file))) others.push(file)
   }
   const own = project.kind === 'requirements' ? project.files.join(', ') : 'file' in project ? project.file : ''
-  // Tools write a requirements.txt of what they have locked.
+  // Tools write a requirements.txt from their lock file.
   if (others.length < (project.kind === 'requirements' ? 2 : 1)) return undefined
   return `${[own, ...others].join(', ')} are of different tools: what ${own} says is installed`
 }
 
-/** @throws BuildpackError for what cannot be built, saying what to do */
+/** @throws BuildpackError with a fix for a project that cannot be built */
 export function checkProject(project: Project): void {
   if (project.kind === 'misspelt') {
     throw new BuildpackError('pip does not find the requirements by this name', {

@@ -65,8 +65,8 @@ async function detect({ app, env }: DetectContext) {
   const project = await findProject(app, env)
   if (project === undefined && (await declaredStart(app, env)) === undefined)
     return fail('no requirements.txt, and no main.py, app.py, wsgi.py, asgi.py or server.py')
-  // A misspelt or a foreign file is this buildpack's to explain: were it to step aside, another might make an image
-  // without Python.
+  // This buildpack has to report a misspelt or foreign file: if it did not take part, another buildpack might make an image without
+  // Python.
   return pass(found.reason, found.plan)
 }
 
@@ -79,9 +79,9 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const others = await otherTools(app, project)
   if (others !== undefined) log.warning(others, 'Remove the files of the others.')
   rejectSettings(env, rejectedSettings, 'packages would be installed elsewhere than in the image')
-  // Nothing is fetched before the version is known to be one, and something that can start is there.
+  // Nothing is downloaded before the requested version is valid and something can start.
   const wanted = await wantedPython(context)
-  // Python makes what another language's buildpack serves, and is not in the image.
+  // Python generates files that another language's buildpack serves, and is not in the image.
   const launch = context.plan.length === 0 || context.plan.some(({ metadata }) => metadata['launch'] !== false)
   if (launch) await checkStart(app, env)
   const installed = await withTempDir(temp => install(context, project, wanted, { temp, launch }))
@@ -119,7 +119,7 @@ async function install(
   { temp, launch }: { readonly temp: string; readonly launch: boolean },
 ): Promise<Installed> {
   const archive = await DebianArchive.open(context, temp)
-  // Each is one layer, finished once: what is sealed is not asked for again.
+  // Each is one layer, which is finished once: a sealed layer is not provided again.
   const pipOfDebian = once(() => providePip(context, archive))
   const uv = once(async () => provideUv(context, await pipOfDebian(), temp))
   const python = await choosePython(context, archive, wanted, uv, launch)
@@ -169,7 +169,7 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   return () => (made ??= make())
 }
 
-/** Debian's Python, those that uv can download, and the installers that the package index has. */
+/** Debian's Python, the versions that uv can download, and the package index's versions of the installers. */
 function offers(context: BuildContext): Promise<Offer[]> {
   return withTempDir(async temp => {
     const archive = await DebianArchive.open(context, temp)
@@ -187,7 +187,7 @@ function offers(context: BuildContext): Promise<Offer[]> {
   })
 }
 
-/** Debian's Python where it will do, otherwise one that uv downloads. */
+/** Debian's Python if it satisfies the request, else one that uv downloads. */
 async function choosePython(
   context: BuildContext,
   archive: DebianArchive,

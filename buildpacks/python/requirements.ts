@@ -2,26 +2,29 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { type App, BuildpackError, digestOf, textOf } from '../sdk/index.ts'
 
-/** What pip would read, and whether that fixes what it installs. */
+/** The files that pip would read, and whether they determine what it installs. */
 export interface Requirements {
-  /** The names, for people. */
+  /** The names, for users. */
   readonly title: string
-  /** All files that pip reads, which are those named and those that they include. */
+  /** All files that pip reads: the named files and the files that they include. */
   readonly files: readonly string[]
   /** Options that name them: `-r requirements.txt`. */
   readonly args: readonly string[]
-  /** Of all files that pip reads: as long as it is the same, pip has the same to do. */
+  /** A digest of all files that pip reads: as long as it is the same, pip gets the same input. */
   readonly digest: string
-  /** The place of what no digest of files fixes: a branch, a folder of the application, an option that is not known. */
+  /** The place of something that no digest of files fixes: a branch, a folder of the application, an unknown option. */
   readonly open: string | undefined
-  /** Each package has its digest, and pip then takes no other (pip.pypa.io, "Secure installs"): the files alone fix what it installs. */
+  /**
+   * Each package has its digest, and pip then accepts no other (pip.pypa.io, "Secure installs"): the files alone determine what it
+   * installs.
+   */
   readonly hashed: boolean
 }
 
 /**
- * Reads requirements files and those that they include.
+ * Reads requirements files and the files that they include.
  * @param constraints files that settings name, PIP_CONSTRAINT
- * @throws BuildpackError for a file that is not there, or is outside the application
+ * @throws BuildpackError for a file that does not exist, or is outside the application
  */
 export async function readRequirements(
   app: App,
@@ -108,16 +111,16 @@ const fixedLines = [
   /^--(?:no-binary|only-binary|use-feature)(?:\s+|=)\S+$/,
 ]
 
-/** True only for what is known to install the same again: all else may read what no digest covers. */
+/** True only for a line that is known to install the same package again. Any other line may read something that no digest covers. */
 function isFixed(line: string): boolean {
   const bare = line.replaceAll(/\s+--hash[=\s]\S+/g, '').trim()
   return !bare.includes('${') && fixedLines.some(pattern => pattern.test(bare))
 }
 
-/** The path that a line names, where it certainly is one: `-e ../lib`, `file:../lib`, `../x.whl`, `-f ../wheels`. */
+/** The path in a line, if it certainly is one: `-e ../lib`, `file:../lib`, `../x.whl`, `-f ../wheels`. */
 function localPath(line: string): string | undefined {
   const target = /^(?:(?:-e|--editable|-f|--find-links)(?:\s+|=)|[^\s@]+\s*@\s*(?=file:))?(\S+)/.exec(line)?.[1]
-  // An absolute URL of a file may name what the build image has.
+  // An absolute file URL may name a file of the build image.
   if (target === undefined || /^file:\/\/|^[a-z+]+:\/\//i.test(target)) return undefined
   const path = target.replace(/^file:/, '').replace(/\[[^\]]*\]$/, '')
   return path.startsWith('.') ? path : undefined

@@ -4,26 +4,26 @@ import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
 import { type BuildContext, byDefault, digestOf, prepend, type Run, type RunOptions } from '../sdk/index.ts'
 
-/** The interpreter in its layer, and what it takes to run it during the build. */
+/** The interpreter in its layer, and the data for running it during the build. */
 export interface Python {
   /** Debian's version, `3.13.5-2+deb13u5`, or upstream's. */
   readonly version: string
   readonly minor: string
   readonly program: string
   readonly env: Readonly<Record<string, string>>
-  /** The directory of the shared libraries that come with it. */
+  /** The directory of its own shared libraries. */
   readonly libraries: string
   /** Debian's package of its headers; undefined if they come with the interpreter. */
   readonly headers?: string
 }
 
-/** Variables of every Python that runs in a build: nothing it leaves in a layer depends on chance or the clock. */
+/** Variables of every Python that runs in a build: what it writes to a layer does not depend on chance or the clock. */
 export const reproducibleEnv = { PYTHONDONTWRITEBYTECODE: '1', PYTHONHASHSEED: '0', PYTHONNOUSERSITE: '1' }
 
-/** Lines appear in the log as they are printed; PORT is set as other platforms have it. */
+/** Lines appear in the log as they are printed. PORT has the default of other platforms. */
 export const launchEnv = { PYTHONUNBUFFERED: byDefault('1'), PORT: byDefault('8080') }
 
-/** For commands of the user's and other buildpacks: what they run leaves no files with times beside the source. */
+/** For commands of the user and other buildpacks: their programs write no files with times beside the source. */
 export const laterBuildEnv = { PYTHONDONTWRITEBYTECODE: byDefault('1'), PYTHONHASHSEED: byDefault('0') }
 
 function buildEnv(libraries: string): Record<string, string> {
@@ -70,8 +70,8 @@ export async function provideDebianPython(
 }
 
 /**
- * The program itself. A virtual environment notes the directory of the program that made it, and looks for Python's library
- * from there: with one of the links in bin/ it would find the build image's, which the run image has not.
+ * The program itself. A virtual environment records the directory of the program that created it, and looks for Python's library from
+ * there. With one of the links in bin/ it would find the build image's library, which the run image does not have.
  */
 function programOf(dir: string, minor: string): string {
   return join(dir, `usr/bin/python${minor}`)
@@ -85,8 +85,8 @@ async function linkPrograms(dir: string, minor: string): Promise<void> {
 }
 
 /**
- * Packages such as psycopg ask `ctypes.util.find_library` for libraries. It asks ldconfig, gcc and ld, none of which knows the
- * layers of an image: those are in LD_LIBRARY_PATH.
+ * Packages such as psycopg look for libraries with `ctypes.util.find_library`, which asks ldconfig, gcc and ld. None of these knows the
+ * layers of an image; LD_LIBRARY_PATH names them.
  */
 const findLibrary = `
 
@@ -118,16 +118,17 @@ export async function findLibrariesInLayers(modules: string): Promise<void> {
 }
 
 /**
- * Compiles modules ahead, since the application cannot write beside them: `import flask` takes a second without. Checked by
- * nothing at run time (PEP 552, "unchecked hash"), as layers have no times; by one process, as several give other bytes.
+ * Compiles modules in advance, since the application cannot write beside them: `import flask` takes a second otherwise. Nothing checks
+ * the files at run time (PEP 552, "unchecked hash"), since layers have no times. It uses one process, since several produce different
+ * bytes.
  */
 export async function compileModules(run: Run, python: string, dir: string, options: RunOptions): Promise<void> {
   const flags = ['-q', '--invalidation-mode', 'unchecked-hash']
-  // A package may bring a file for another version of Python, which is no error as long as nobody imports it.
+  // A package may contain a file for another version of Python, which is no error as long as nobody imports it.
   await run([python, '-m', 'compileall', ...flags, dir], { ...options, quiet: true, allowFailure: true })
 }
 
-/** pip from Debian's wheel of it, which the build image's own Python unpacks and may run too. */
+/** pip from Debian's wheel. The build image's own Python unpacks it and may also run it. */
 export async function providePip(context: BuildContext, archive: DebianArchive): Promise<Pip> {
   const packages = (await archive.resolve(['python3-pip-whl'])).filter(({ name }) => name === 'python3-pip-whl')
   const debianVersion = versionOf(packages, 'python3-pip-whl')
@@ -155,7 +156,7 @@ export interface Pip {
   readonly modules: string
 }
 
-/** Directories of Debian's headers of Python, for packages in C: a layer of the build alone. */
+/** Directories of Debian's Python headers, for packages in C: a build-only layer. */
 export async function provideHeaders(
   context: BuildContext,
   archive: DebianArchive,

@@ -8,11 +8,11 @@ type Env = Readonly<Record<string, string>>
 export const host = '0.0.0.0'
 export const port = '${PORT:-8080}'
 
-/** Servers that are brought where an application needs one and installs none, and their versions. */
+/** Servers that the buildpack installs if an application needs one and installs none, with their versions. */
 export const serverVersions = { gunicorn: '27.0.1', uvicorn: '0.54.0' } as const
 export type Server = keyof typeof serverVersions
 
-/** Finds the command of a server that is installed for the object; undefined if none is. */
+/** The command of an installed server that can serve the object; undefined if there is none. */
 export function serve(target: Target, installed: Installed): Start | undefined {
   const why = `${target.file} has ${target.name.replace(/.*:/, '')}`
   const servers = target.async ? asgiServers : wsgiServers
@@ -29,12 +29,12 @@ interface InstalledServer {
 
 const objectOf = ({ name, factory }: Target) => shellQuote(factory ? `${name}()` : name)
 const pathOf = ({ root }: Target) => (root === '' ? '' : `PYTHONPATH=${root} `)
-/** Without a limit, granian waits on SIGTERM for as long as a client keeps its connection open. Old versions have no such option. */
+/** Without a limit, on SIGTERM granian waits as long as a client keeps its connection open. Old versions do not have the option. */
 const granianLimit = 'GRANIAN_WORKERS_KILL_TIMEOUT=${GRANIAN_WORKERS_KILL_TIMEOUT:-10}'
 const granian = (kind: 'asgi' | 'wsgi') => (target: Target) =>
   `${pathOf(target)}${granianLimit} granian --interface ${kind} --host ${host} --port ${port} ${target.factory ? '--factory ' : ''}${target.name}`
 
-/** The first that is installed serves. */
+/** The first installed one serves. */
 const asgiServers: readonly InstalledServer[] = [
   {
     name: 'uvicorn',
@@ -53,7 +53,7 @@ const asgiServers: readonly InstalledServer[] = [
       target.factory ? undefined : `${pathOf(target)}daphne --bind ${host} --port ${port} ${objectOf(target)}`,
   },
   { name: 'granian', command: granian('asgi') },
-  // Sanic brings its own.
+  // Sanic has its own.
   {
     name: 'sanic',
     command: target =>
@@ -86,13 +86,16 @@ const wsgiServers: readonly InstalledServer[] = [
   },
 ]
 
-/** The server that an object needs and nothing brings; undefined if it has one, or starts one itself. */
+/** The server that an object needs and the application does not install; undefined if it has one, or starts one itself. */
 export function serverFor(target: Target, installed: Installed): Server | undefined {
   if (serve(target, installed) !== undefined || target.runsItself) return undefined
   return target.async ? 'uvicorn' : 'gunicorn'
 }
 
-/** Django: manage.py names the settings, and beside them are wsgi.py and asgi.py; RAILPACK_DJANGO_APP_NAME names another module for WSGI. */
+/**
+ * Django's start: manage.py names the settings, and wsgi.py and asgi.py are beside them. RAILPACK_DJANGO_APP_NAME names another module
+ * for WSGI.
+ */
 export async function djangoStart(app: App, env: Env, installed: Installed): Promise<Start> {
   const found = await djangoServers(app, env)
   const why = (server: string) => `${server} is installed, ${found.where}`
@@ -110,14 +113,14 @@ export async function djangoStart(app: App, env: Env, installed: Installed): Pro
   return { command: `python manage.py runserver --noreload ${host}:${port}`, why: 'manage.py is there' }
 }
 
-/** The server that Django's application needs and nothing brings. */
+/** The server that a Django application needs and does not install. */
 export async function djangoServer(app: App, env: Env, installed: Installed): Promise<Server | undefined> {
   if (!(await djangoStart(app, env, installed)).command.includes('runserver')) return undefined
   const { wsgi, asgi } = await djangoServers(app, env)
   return wsgi !== undefined ? 'gunicorn' : asgi !== undefined ? 'uvicorn' : undefined
 }
 
-/** The settings that the application is served with, where they are others than manage.py's, and the file that names them. */
+/** The settings that the application is served with, if they differ from manage.py's, and the file that names them. */
 export async function servedSettings(
   app: App,
   env: Env,
@@ -136,7 +139,7 @@ export async function servedSettings(
 const settingsIn = (source: string): string | undefined =>
   /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]/.exec(source)?.[1]
 
-/** The modules with the objects that servers call: `shop.wsgi`. */
+/** The modules with objects for servers: `shop.wsgi`. */
 async function djangoServers(app: App, env: Env): Promise<DjangoServers> {
   const own = firstSetting(env, 'RAILPACK_DJANGO_APP_NAME')
   if (own !== undefined) {

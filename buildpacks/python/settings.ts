@@ -3,28 +3,28 @@ import { BuildpackError, digestOf, keepGit } from '../sdk/index.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** Variables that would send packages elsewhere, or make Python look for its library there. */
+/** Variables that would install packages elsewhere, or make Python look for its library elsewhere. */
 export const rejectedSettings = [
   ...['PYTHONHOME', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_ROOT', 'PIP_USER', 'PIP_PYTHON'],
   ...['UV_PROJECT_ENVIRONMENT', 'UV_PYTHON', 'UV_SYSTEM_PYTHON', 'UV_TARGET', 'UV_PREFIX'],
 ]
 
-/** What settings of the installers mean for packages that are kept. */
+/** How settings of the installers affect packages that are kept. */
 export interface InstallerSettings {
   readonly digest: string
   /** Files that PIP_CONSTRAINT and PIP_REQUIREMENT name. */
   readonly files: readonly { readonly file: string; readonly where: string }[]
-  /** A setting, or a file of settings, that may name what no digest covers. */
+  /** A setting, or a configuration file, that may name something that no digest covers. */
   readonly open: string | undefined
 }
 
-/** These change the way to packages, not the packages. */
+/** These settings change how packages are downloaded, not which. */
 const way = /_(?:CERT|CLIENT_CERT|PROXY|TRUSTED_HOST|RETRIES|TIMEOUT|MIRROR|NATIVE_TLS)$/
-/** Where packages come from: another index may have others under the same name and version. */
+/** The origin of packages: another index may have other packages with the same name and version. */
 const index = /_(?:INDEX_URL|DEFAULT_INDEX|INDEX)$/
 const credentials =
   /^(?:UV_INDEX_\w+_(?:USERNAME|PASSWORD)|POETRY_HTTP_BASIC_\w+|POETRY_PYPI_TOKEN_\w+|PDM_REPOSITORY_\w+)$/
-/** Their values say all: none names a file. */
+/** The value of these settings is complete: none names a file. */
 const plain =
   /^PIP_(?:NO_BINARY|ONLY_BINARY|PREFER_BINARY|PRE|NO_DEPS|REQUIRE_HASHES|NO_INDEX|USE_PEP517|NO_BUILD_ISOLATION|DISABLE_PIP_VERSION_CHECK|NO_INPUT|PROGRESS_BAR|QUIET|VERBOSE|NO_COLOR|NO_CACHE_DIR|NO_PYTHON_VERSION_WARNING|ROOT_USER_ACTION|DEFAULT_TIMEOUT)$|^UV_(?:NO_BINARY|NO_BUILD|PRERELEASE|RESOLUTION|LOCKED|FROZEN|COMPILE_BYTECODE|HTTP_TIMEOUT|CONCURRENT_\w+|LINK_MODE|NO_PROGRESS)$|^(?:CFLAGS|CPPFLAGS|CXXFLAGS|LDFLAGS|CC|CXX|PKG_CONFIG_PATH)$/
 const relevant =
@@ -32,21 +32,18 @@ const relevant =
 const isPlain = (name: string) => plain.test(name) || index.test(name) || name.startsWith('SETUPTOOLS_SCM_PRETEND')
 const fileSettings = ['PIP_CONSTRAINT', 'PIP_BUILD_CONSTRAINT', 'PIP_REQUIREMENT']
 
-/** Files that installers read wherever the application is; `~` is the home of the user that builds. */
+/** Files that installers always read; `~` is the home of the building user. */
 const userFiles = [
   ...['/etc/pip.conf', '/etc/xdg/pip/pip.conf', '~/.pip/pip.conf', '~/.config/pip/pip.conf'],
   ...['/etc/uv/uv.toml', '/etc/xdg/uv/uv.toml', '~/.config/uv/uv.toml'],
   ...['~/.config/pypoetry/config.toml', '~/.config/pdm/config.toml'],
 ]
 
-/** Lines that only say where the index is and how to get there, in pip's and in TOML's notation. */
+/** Lines that only name the index and the way to it, in pip's notation and in TOML. */
 const indexLine =
   /^(?:\[.*\]|\s+https?:\/\/\S+|(?:global\.)?(?:(?:extra-)?index-url|index|url|name|default|trusted-host|(?:default-)?timeout|retries|(?:client-)?cert|proxy|native-tls|no-input|disable-pip-version-check|no-color|progress-bar)\s*=.*)$/
 
-/**
- * The settings of the user and the machine: their text, for a digest, and the file that may name others: constraints, links,
- * wheels.
- */
+/** The settings of the user and the machine: their text, for a digest, and a file that may name constraints, links or wheels. */
 function readUserFiles(env: Env): { readonly texts: string[]; readonly open: string | undefined } {
   const home = env['HOME'] ?? ''
   const config = env['XDG_CONFIG_HOME'] || `${home}/.config`
@@ -74,7 +71,7 @@ function readIfThere(path: string): string | undefined {
 /** A URL without user and password: tokens change while the index stays the same. */
 const withoutUser = (url: string): string => url.replaceAll(/(:\/\/)[^/@\s]+@/g, '$1')
 
-/** Sorts the settings of the installers. One that is not known counts as open: it may name a file or a branch. */
+/** Sorts the settings of the installers. An unknown one counts as open, since it may name a file or a branch. */
 export function readSettings(env: Env): InstallerSettings {
   const names = Object.keys(env).filter(name => relevant.test(name) && env[name] !== '' && !credentials.test(name))
   const settings = names.filter(name => !way.test(name)).toSorted()
@@ -96,8 +93,8 @@ export function readSettings(env: Env): InstallerSettings {
 }
 
 /**
- * The error for an installer that failed, with advice only where its own words call for it.
- * @param where the file that says what to install
+ * The error for a failed installer, with advice only if its output calls for it.
+ * @param where the file that lists the packages
  */
 export function installError(name: string, where: string, output: string, exitCode: number): BuildpackError {
   return new BuildpackError(`${name} failed with exit status ${exitCode}`, { where, fix: adviceFor(output) })

@@ -1,10 +1,10 @@
 import { satisfies, valid, validRange } from '@renovatebot/pep440'
 
 /**
- * A wish for a version in PEP 440's form. Bare versions follow pyenv, Heroku and Paketo: `3.13`, `python-3.13.2`, `3.13.*`,
- * `3.x`; `^3.12` and `~3.12` are Poetry's. A bare patch release also accepts later patches of the same minor version, since those only mend faults:
- * `3.13.2` is `>=3.13.2,==3.13.*`; who needs exactly this one writes `==3.13.2`.
- * @returns undefined for what is no wish for a version of CPython
+ * A requested version as a PEP 440 specifier. Bare versions follow pyenv, Heroku and Paketo: `3.13`, `python-3.13.2`, `3.13.*`, `3.x`;
+ * `^3.12` and `~3.12` are Poetry's. A bare patch release also accepts later patches of the same minor version, since they only fix
+ * faults: `3.13.2` is `>=3.13.2,==3.13.*`; `==3.13.2` accepts only that version.
+ * @returns undefined for a text that does not request a version of CPython
  */
 export function toSpecifier(text: string): string | undefined {
   // Poetry's alternatives: `^2.7 || ^3.8`.
@@ -32,7 +32,7 @@ function toClause(clause: string): string | undefined {
   return /^\d+\.\d+\.\d+$/.test(bare) ? `>=${bare},==${parts[0]}.${parts[1]}.*` : `==${bare}`
 }
 
-/** Whether a version satisfies all specifiers. A pre-release satisfies only what names one. */
+/** Whether a version satisfies all specifiers. A pre-release satisfies only a specifier that names one. */
 export function meetsAll(version: string, specifiers: readonly string[]): boolean {
   return specifiers.every(specifier => specifier.split('||').some(alternative => satisfies(version, alternative)))
 }

@@ -19,15 +19,15 @@ import { hasTasks } from './workers.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** What starts the application, and why this. */
+/** A start command, and the reason for it. */
 export interface Start {
   readonly command: string
   readonly why: string
-  /** What the program does where no command of its own is named. */
+  /** What the program does if the command line names no command of its own. */
   readonly subcommand?: Subcommand
 }
 
-/** What starts the application; undefined if nothing is recognised. */
+/** The start of the application; undefined if nothing is recognised. */
 export async function findStart(app: App, env: Env, installed: Installed): Promise<Start | undefined> {
   const command = firstSetting(env, 'RAILPACK_START_CMD')
   if (command) return { command: command.value, why: command.name }
@@ -53,20 +53,20 @@ export async function findStart(app: App, env: Env, installed: Installed): Promi
   const file = known ?? (await onlyFile(app))
   if (file === undefined) return undefined
   const source = (await app.read(file)) ?? ''
-  // A module that makes an application and does not run it would only end.
+  // A module that creates an application without running it would only end.
   if ((installed.has('flask') || hasTasks(source, installed)) && !runsItself(source)) return undefined
   return { command: `python ${shellQuote(file)}`, why: `${file} is there`, subcommand: commandOfFile(file, source) }
 }
 
-/** The object of a package of the application's own, where there is no other start: `shop/__init__.py` with create_app. */
+/** The object of one of the application's own packages, if there is no other start: `shop/__init__.py` with create_app. */
 async function packageTargetStart(app: App, installed: Installed): Promise<Start | undefined> {
   const target = await findPackageTarget(app, installed)
   return target && serve(target, installed)
 }
 
 /**
- * The server that has to be installed beside the application's packages, since what it consists of is served by one and none is
- * there; undefined if there is no need for one, or if somebody says how to start.
+ * The server that has to be installed beside the application's packages, since the application needs one and has none. undefined if it
+ * does not need one, or if the user declares the start.
  */
 export async function missingServer(app: App, env: Env, installed: Installed): Promise<Server | undefined> {
   if ((await declaredStart(app, env)) !== undefined) return undefined
@@ -85,8 +85,8 @@ export async function missingServer(app: App, env: Env, installed: Installed): P
 }
 
 /**
- * Looks for whatever could start, before anything is installed.
- * @throws BuildpackError if nothing could, whatever is installed
+ * Checks before anything is installed that something could start.
+ * @throws BuildpackError if nothing could, whichever packages are installed
  */
 export async function checkStart(app: App, env: Env): Promise<void> {
   if ((await declaredStart(app, env)) !== undefined) return
@@ -152,7 +152,7 @@ async function checkFile(app: App, { name, value }: { name: string; value: strin
   throw new BuildpackError(`there is no file ${value}`, { where: name, fix: 'correct the name' })
 }
 
-/** Reflex makes its front end with Bun and packages of npm's as it starts, and keeps it beside the sources. */
+/** Reflex builds its front end at the start, with Bun and npm packages, and stores it beside the sources. */
 function reflexStart(): BuildpackError {
   return new BuildpackError(
     'Reflex compiles its front end when it starts, with programs that the image does not have',

@@ -2,9 +2,9 @@ import { isServeName, noSubcommand, type Subcommand } from '../sdk/index.ts'
 import { inBrackets } from '../sdk/subcommand.ts'
 
 /**
- * What a file does that is run without arguments, where it calls a program of Typer's or Click's: more than one command is there, and
- * one of them is called `serve` or `server` and needs no more.
- * @param file its name, for people
+ * What a file with a Typer or Click program does without arguments: if it has more than one command, it prints its help, and a command
+ * `serve` or `server` without required arguments is the start.
+ * @param file its name, for users
  */
 export function commandOfFile(file: string, text: string): Subcommand {
   const source = text.replaceAll(/^\s*#.*$/gm, '')
@@ -17,7 +17,7 @@ export function commandOfFile(file: string, text: string): Subcommand {
     return noSubcommand
   const commands = commandsOf(source, name)
   const isGroup = typer === null || new RegExp(`@${name}\\.callback\\(|\\b${name}\\.add_typer\\(`).test(source)
-  // A program of Typer's with one command is that command.
+  // A Typer program with one command runs that command.
   if (!isGroup && commands.length < 2) return noSubcommand
   const line = source.slice(0, click.index).split('\n').length
   const [serve, ...others] = commands.filter(command => isServeName(command.name))
@@ -36,13 +36,13 @@ function commandsOf(source: string, group: string) {
   }))
 }
 
-/** Whether a command has an argument without a default, of the decorators of Click or the parameters of Typer. */
+/** Whether a command has an argument without a default, by Click's decorators or Typer's parameters. */
 function needsMore(decorators: string, parameters: string): boolean {
   if (/@click\.\w+\(/.test(decorators)) {
     return /\brequired\s*=\s*True|\bprompt\s*=|@click\.argument\((?![^)]*\b(?:default|required)\s*=)/.test(decorators)
   }
   if (/\b(?:Option|Argument)\(\s*\.\.\./.test(parameters)) return true
-  // Commas in brackets are those of types.
+  // Commas in brackets belong to types.
   let flat = parameters
   for (let before = ''; before !== flat;) {
     before = flat

@@ -4,18 +4,18 @@ import { asgi, findObject, type FoundObject, wsgi } from '../sdk/python-objects.
 import { candidateFiles, packageModules } from '../sdk/python-starts.ts'
 import type { Installed } from './venv.ts'
 
-/** An object that a server calls: in `src/main.py` the variable `app`. */
+/** An object that a server calls, such as the variable `app` in `src/main.py`. */
 export interface Target {
   readonly file: string
-  /** Where its module is imported from: nothing, or `src`. */
+  /** The directory that its module is imported from: none, or `src`. */
   readonly root: string
-  /** `main:app`, or for a factory `main:create_app`. */
+  /** `main:app`, or `main:create_app` for a factory. */
   readonly name: string
   readonly factory: boolean
   readonly async: boolean
-  /** Run as a program, the file starts a server of its own where it has to, or it does so even when it is imported. */
+  /** Run as a program, the file starts the server that has to serve the object; or it starts a server even when it is imported. */
   readonly runsItself: boolean
-  /** It is known to be none of Flask's applications, which Flask's own server alone serves. */
+  /** It is known not to be a Flask application, which is the only kind that Flask's own server serves. */
   readonly isOther?: boolean
 }
 
@@ -27,7 +27,7 @@ export async function findTarget(app: App, installed: Installed): Promise<Target
   return undefined
 }
 
-/** The object of a package of the application's own. What the module does as a program is no matter: it is imported. */
+/** The object of one of the application's own packages. It does not matter what the module does as a program, since it is imported. */
 export async function findPackageTarget(app: App, installed: Installed): Promise<Target | undefined> {
   for (const file of await packageModules(app)) {
     const target = await readTarget(app, file, installed)
@@ -36,7 +36,7 @@ export async function findPackageTarget(app: App, installed: Installed): Promise
   return undefined
 }
 
-/** Looks in a file for the object, without running it. */
+/** Looks for the object in a file, without running it. */
 export async function readTarget(app: App, file: string, installed: Installed): Promise<Target | undefined> {
   const source = await app.read(file)
   if (source === undefined) return undefined
@@ -45,7 +45,7 @@ export async function readTarget(app: App, file: string, installed: Installed): 
   const module = path.replace(/(\/__init__)?\.py$/, '').replaceAll('/', '.')
   const found = findObject(source)
   if (found === undefined) return undefined
-  // What is imported, or made by a factory, cannot be seen here: the server that is installed tells.
+  // An imported object, or one from a factory, does not show its protocol here: the installed server does.
   const byServer = installed.has('gunicorn') ? 'wsgi' : installed.has('uvicorn') ? 'asgi' : undefined
   const origin = await importedFrom(app, file, root, found)
   const { made } = origin ?? found
@@ -67,7 +67,10 @@ export async function readTarget(app: App, file: string, installed: Installed): 
   }
 }
 
-/** What makes an imported object, where its module is the application's own: `from .web import app` in `shop/__init__.py`. */
+/**
+ * The expression that creates an imported object, if its module belongs to the application: `from .web import app` in
+ * `shop/__init__.py`.
+ */
 async function importedFrom(
   app: App,
   file: string,
@@ -81,7 +84,7 @@ async function importedFrom(
     : { made: found.made, source }
 }
 
-/** The source of a module that is the application's own: `.web`, `shop.web`. */
+/** The source of one of the application's own modules: `.web`, `shop.web`. */
 async function moduleSource(app: App, file: string, root: string, from: string): Promise<string | undefined> {
   const [, dots = '', name = ''] = /^(\.*)([\w.]*)$/.exec(from) ?? []
   if (dots.length > 1) return undefined
@@ -90,31 +93,31 @@ async function moduleSource(app: App, file: string, root: string, from: string):
   return path === undefined ? undefined : app.read(path)
 }
 
-/** Where the function is that makes an object, if it is the application's own: `from factory import create_app`. */
+/** The source of the function that creates an object, if it belongs to the application: `from factory import create_app`. */
 async function makerSource(app: App, file: string, root: string, made: string, source: string) {
   const maker = /^\s*(\w+)\(/.exec(made)?.[1]
   const from = maker && new RegExp(`^from\\s+(\\S+)\\s+import\\s+(?:.*[\\s,(])?${maker}\\b`, 'm').exec(source)?.[1]
   return from ? moduleSource(app, file, root, from) : undefined
 }
 
-/** Whether a module, run as a program, does more than to define things. */
+/** Whether a module, run as a program, does more than defining things. */
 export function runsItself(source: string): boolean {
   return /__name__\s*==|\.run\(|^run\(|\bserve\(|\bserve_forever\(/m.test(source)
 }
 
-/** Whether a source reads the variable that says where to listen. */
+/** Whether a source reads the variable with the port. */
 export function readsPort(source: string): boolean {
   return /['"]PORT['"]/.test(source)
 }
 
-/** Whether it is the module's own server that has to serve: it listens where $PORT says, or starts wherever it is imported. */
+/** Whether the module's own server has to serve: it listens on $PORT, or it starts even when the module is imported. */
 function servesItself(source: string): boolean {
   return runsItself(source) && (readsPort(source) || !/__name__\s*==/.test(source))
 }
 
 /**
- * What of the sources tells which server they need, as a text for a layer's key: what every file that may hold the object seems to
- * speak, as far as its source alone says.
+ * The protocols of all files that may hold the object, as far as their sources show them. This is the text for a layer's key that
+ * decides which server is needed.
  */
 export async function protocolsOf(app: App): Promise<string> {
   const found: string[] = []
@@ -132,26 +135,25 @@ export async function protocolsOf(app: App): Promise<string> {
 type Protocol = 'asgi' | 'wsgi'
 
 /**
- * What an object speaks, by the call that makes it. An object of unknown making is handed to a server only if it may well be of
- * a framework that is installed.
+ * The protocol of an object, by the call that creates it. For an unknown call the object goes to a server only if it may well be of an
+ * installed framework.
  */
 function protocolOfMaker(made: string, source: string, installed: Installed): Protocol | undefined {
   if (new RegExp(`\\b${asgi.source}\\b`).test(made) || /falcon\.asgi\.App\(/.test(made)) return 'asgi'
   if (new RegExp(`\\b${wsgi.source}\\b|falcon\\.App\\(|\\bwsgi\\(|tornado\\.wsgi`).test(made)) return 'wsgi'
-  // Classes of other kinds of programs: a terminal application, a worker, a bot.
-  // Frameworks whose class has such a name.
+  // Classes of other kinds of programs: a terminal application, a worker, a bot. Some frameworks also have a class with such a name.
   if (/\bApplication\(/.test(made) && installed.has('blacksheep')) return 'asgi'
   if (/\b(Celery|Typer|App|Application|Client|Bot|Tk|QApplication|Blocks|Interface|Updater)\b/.test(made))
     return undefined
   return protocolOf(source, installed)
 }
 
-/** What the frameworks that are installed speak; undefined if none of them is. */
+/** The protocol of the installed frameworks; undefined if none is installed. */
 export function protocolOf(source: string, installed: Installed): Protocol | undefined {
   if (new RegExp(`\\b${asgi.source}\\(`).test(source)) return 'asgi'
   if (new RegExp(`\\b${wsgi.source}\\(`).test(source)) return 'wsgi'
   const some = (...frameworks: string[]) => frameworks.some(name => installed.has(name))
-  // It brings Flask, for the parts that they share.
+  // Quart installs Flask, for the parts that they share.
   if (some('quart')) return 'asgi'
   if (some('flask', 'django', 'bottle', 'falcon', 'pyramid', 'dash', 'apiflask')) return 'wsgi'
   return some('fastapi', 'starlette', 'litestar', 'blacksheep', 'sanic') ? 'asgi' : undefined

@@ -15,10 +15,10 @@ import { meetsAll, toSpecifier } from './specifier.ts'
 import { nearest } from './version.ts'
 import { tableOf } from '../sdk/tables.ts'
 
-/** What installs packages. */
+/** The program that installs packages. */
 export type Installer = LockTool | 'pip'
 
-/** The names that people know installers by. */
+/** The names of installers for users. */
 export const installerNames: Readonly<Record<Installer, string>> = {
   pip: 'pip',
   uv: 'uv',
@@ -28,7 +28,7 @@ export const installerNames: Readonly<Record<Installer, string>> = {
 }
 
 /**
- * The oldest releases that have what is asked of them here: pip's report, `uv sync --no-default-groups`, `poetry install --only`,
+ * The oldest releases with the features that the buildpack uses: pip's report, `uv sync --no-default-groups`, `poetry install --only`,
  * `pipenv requirements`.
  */
 const oldest: Readonly<Record<Installer, string>> = {
@@ -39,17 +39,17 @@ const oldest: Readonly<Record<Installer, string>> = {
   pipenv: '2022.4.8',
 }
 
-/** The version that somebody asks for, and who; undefined if nobody does. */
+/** The requested version, and the place of the request; undefined without one. */
 export interface Chosen {
   readonly version: string
   readonly request: VersionRequest
 }
 
 /**
- * The version of an installer that a setting, a file of a version manager, or the tool's own requirement in pyproject.toml asks for. One that is
- * written in full is not looked up: with its layer in the cache the build needs no index.
- * @param usual the version that is taken where nothing asks for another
- * @throws BuildpackError for what is no version, or none that can be had
+ * The requested version of an installer, from a setting, a file of a version manager, or the tool's own requirement in pyproject.toml.
+ * A full version is not looked up: with its layer in the cache the build needs no index.
+ * @param usual the default version
+ * @throws BuildpackError for an invalid or unavailable version
  */
 export async function chosenVersion(
   context: BuildContext,
@@ -70,16 +70,16 @@ export async function chosenVersion(
     })
   }
   if (isWhole && compare(bare, oldest[tool]) >= 0) return { version: bare, request }
-  // A range that the usual version meets asks for no other.
+  // A range that includes the default version does not request another.
   if (bare === undefined && meetsAll(usual, [specifier])) return { version: usual, request }
   const versions = await listVersions(context, pip, tool, python.minor)
-  // pip's releases are called 25.1 and 25.1.1: the former is not any of them.
+  // pip has releases such as 25.1 and 25.1.1: a request for 25.1 means only the first.
   const found = versions.find(version => version === bare) ?? versions.find(version => meetsAll(version, [specifier]))
   if (found === undefined) throw notToBeHad(tool, request, versions, python)
   return { version: found, request }
 }
 
-/** The error for a version that the index does not have for this Python, or that is too old for what is asked of it. */
+/** The error for a version that the index does not have for this Python, or that is too old for this buildpack. */
 export function notToBeHad(
   tool: Installer,
   { value, where }: VersionRequest,
@@ -121,7 +121,7 @@ async function requestOf(
   return (await fromToolFiles(app, tool)) ?? (await ownRequirement(app, tool))
 }
 
-/** What tools check themselves when they run. */
+/** A requirement that the tool itself checks when it runs. */
 async function ownRequirement(app: App, tool: Installer): Promise<VersionRequest | undefined> {
   const places: Partial<
     Record<Installer, readonly (readonly [file: string, section: string | undefined, key: string])[]>

@@ -12,7 +12,7 @@ import {
 } from './tool-versions.ts'
 import { type Uv, uvVersion } from './uv.ts'
 
-/** The versions of the tools that install what their lock files say, where nothing asks for another. */
+/** The default versions of the tools that install from their lock files. */
 const lockToolVersions: Readonly<Record<LockTool, string>> = {
   uv: uvVersion,
   poetry: '2.5.1',
@@ -20,13 +20,13 @@ const lockToolVersions: Readonly<Record<LockTool, string>> = {
   pipenv: '2026.10.3',
 }
 
-/** Dependencies that the tools do not limit themselves: PDM fails with the second version of hishel. */
+/** Upper limits for dependencies that the tools do not limit themselves: PDM fails with the second version of hishel. */
 const limits: Readonly<Record<LockTool, readonly string[]>> = { uv: [], poetry: [], pdm: ['hishel<2'], pipenv: [] }
 
-/** A tool that installs what its lock file says. */
+/** A tool that installs from its lock file. */
 export interface LockToolUse {
   readonly version: string
-  /** Brings the tool when it is needed, and gives the path of its program. */
+  /** Installs the tool when it is needed, and returns the path of its program. */
   provide(): Promise<string>
 }
 
@@ -36,7 +36,7 @@ interface Base {
   readonly temp: string
 }
 
-/** uv is a program of its own; the others are installed from PyPI into a layer of the build, on the application's Python. */
+/** uv is a native program. The others are installed from PyPI into a build layer, on the application's Python. */
 export async function chooseLockTool(
   context: BuildContext,
   base: Base,
@@ -61,7 +61,7 @@ async function provideTool(
   version: string,
   chosen: Chosen | undefined,
 ): Promise<string> {
-  // The layer `uv` is that of the uv that downloads interpreters.
+  // The layer `uv` contains the uv that downloads interpreters.
   const layer = await context.layer(tool === 'uv' ? 'uv-for-packages' : tool, {
     title: `${tool} ${version}`,
     types: { cache: true },
@@ -77,7 +77,7 @@ async function provideTool(
   return join(layer.path, 'bin', tool)
 }
 
-/** pip in the version that somebody asks for; the given one where nobody does. */
+/** pip in the requested version, or the given pip without a request. */
 export async function provideAskedPip(context: BuildContext, python: Python, pip: Pip): Promise<Pip> {
   const chosen = await chosenVersion(context, { python, pip }, 'pip', pip.version)
   if (chosen === undefined || chosen.version === pip.version) return pip
@@ -88,7 +88,7 @@ export async function provideAskedPip(context: BuildContext, python: Python, pip
     types: { cache: true },
     key: { pip: version, Python: python.minor },
     create: async dir => {
-      // The build image's own Python runs the pip that brings another.
+      // The build image's own Python runs the pip that installs another.
       const program = { path: 'python3', env: reproducibleEnv }
       const isFor = ['--no-deps', '--only-binary=:all:', '--python-version', python.minor]
       const flags = [...isFor, '--no-compile', '--no-input', '--target', dir]
@@ -105,7 +105,7 @@ export async function provideAskedPip(context: BuildContext, python: Python, pip
   return { version, modules: layer.path }
 }
 
-/** @throws BuildpackError with the nearest version, if the index does not have the one that is asked for */
+/** @throws BuildpackError with the nearest version, if the index does not have the requested one */
 async function installTool(
   context: BuildContext,
   base: Omit<Base, 'temp'> & { readonly program: { readonly path: string; readonly env: Python['env'] } },

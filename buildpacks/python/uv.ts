@@ -14,14 +14,14 @@ import {
 import { minorOf } from './version.ts'
 
 export const uvVersion = '0.13.9'
-/** Digests of PyPI's wheels for Linux on amd64 and arm64; pip takes the one that fits and refuses any other bytes. */
+/** Digests of PyPI's wheels for Linux on amd64 and arm64. pip takes the matching one and refuses other bytes. */
 const uvDigests = [
   'd7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19',
   '5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe',
   'ecb6028d79dc96fbeafffe5c8af62a7099487ebc05a701e76714eebcffd06375',
 ]
 
-/** uv from PyPI, in a layer of the build alone. */
+/** uv from PyPI, in a build-only layer. */
 export interface Uv {
   readonly version: string
   readonly program: string
@@ -49,7 +49,7 @@ export async function provideUv(context: BuildContext, pip: Pip, temp: string): 
   return { version: uvVersion, program: join(layer.path, 'bin/uv') }
 }
 
-/** One of the builds of CPython that uv knows, from `uv python list --output-format json`. */
+/** A build of CPython that uv knows, from `uv python list --output-format json`. */
 interface Download {
   readonly version: string
   readonly implementation: string
@@ -71,7 +71,7 @@ export async function listDownloads(context: BuildContext, uv: Uv): Promise<stri
 
 const cpythonBuilds = 'https://github.com/astral-sh/python-build-standalone/releases/download'
 
-/** uv's own variable for a mirror wins over the one that all buildpacks have. uv checks the digest of what comes from there. */
+/** uv's own variable for a mirror overrides the one of all buildpacks. uv checks the digests of downloads from a mirror. */
 async function mirrorEnv(context: BuildContext): Promise<Record<string, string>> {
   if (context.env['UV_PYTHON_INSTALL_MIRROR']) return {}
   const mirror = await mirrorOf(context, cpythonBuilds)
@@ -80,7 +80,7 @@ async function mirrorEnv(context: BuildContext): Promise<Record<string, string>>
   return { UV_PYTHON_INSTALL_MIRROR: mirror.url }
 }
 
-/** CPython as uv downloads it (UV_PYTHON_INSTALL_MIRROR is honoured), in a layer of its own. */
+/** CPython that uv downloads (also from UV_PYTHON_INSTALL_MIRROR), in a layer of its own. */
 export async function provideDownloadedPython(
   context: BuildContext,
   uv: Uv,
@@ -88,7 +88,7 @@ export async function provideDownloadedPython(
   launch: boolean,
 ): Promise<Python> {
   const minor = minorOf(version)
-  // Builds in a list of the user's own may have the same versions as uv's.
+  // Builds in a user's own list may have the same versions as uv's.
   const list = context.env['UV_PYTHON_DOWNLOADS_JSON_URL']
   const layer = await context.layer('python', {
     title: `Python ${version}`,
@@ -144,7 +144,7 @@ export function uvEnv({ env }: BuildContext): Record<string, string> {
     ...reproducibleEnv,
     UV_NO_PROGRESS: '1',
     UV_LINK_MODE: 'copy',
-    // The build image's store has the certificates of intercepting proxies too.
+    // The build image's store also has the certificates of intercepting proxies.
     SSL_CERT_FILE: env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt',
   }
 }

@@ -24,10 +24,10 @@ import { type Server, serverVersions } from './serve.ts'
 import { missingServer } from './start.ts'
 import { protocolsOf } from './target.ts'
 
-/** The names of what is installed, as PyPI normalises them: `flask-login`. */
+/** The normalised names of the installed packages: `flask-login`. */
 export type Installed = ReadonlySet<string>
 
-/** The layer of a virtual environment, and what is known of it where the layer's bytes are not there. */
+/** The layer of a virtual environment, and the facts about it that are known even without the layer's files. */
 export interface Venv {
   readonly layer: Layer
   readonly installed: Installed
@@ -38,9 +38,9 @@ export interface Venv {
 }
 
 /**
- * Installs packages into a virtual environment, a layer for launch. As long as all that decides what is installed is the
- * same, the next image has it again.
- * @param restored also brings its bytes back, for programs of the build that import the packages
+ * Installs packages into a virtual environment, a layer for launch. As long as nothing that determines the packages changes, the next
+ * image reuses the layer.
+ * @param restored also restores its files, for programs of the build that import the packages
  */
 export async function provideVenv(
   context: BuildContext,
@@ -79,8 +79,8 @@ export async function provideVenv(
       await check(context, program, { env: pipEnv(context, tools) })
       const packages = await installedPackages(dir)
       await compileModules(context.run, program, sitePackages(dir, python.minor), { env: python.env })
-      // Before the interpreter's own directory, whatever order the launcher has layers in: only `python` of this one knows
-      // the packages.
+      // Before the interpreter's own directory, whatever the launcher's order of layers: only this directory's `python` finds the
+      // packages.
       const launch = { PATH: prepend(join(dir, 'bin'), ':'), VIRTUAL_ENV: byDefault(dir) }
       const modules = await compiledModules(dir, python.minor)
       const browsers = await browserFolders(sitePackages(dir, python.minor))
@@ -104,8 +104,8 @@ export async function provideVenv(
 }
 
 /**
- * Whether the index would have pip choose what is installed. Requirements such as `flask>=3` leave that to it, and so do the
- * dependencies of `flask==3.1.2`.
+ * Whether pip would choose the same packages from the index now. Requirements such as `flask>=3` leave the choice to the index, and so
+ * do the dependencies of `flask==3.1.2`.
  */
 async function isCurrent(
   context: BuildContext,
@@ -131,7 +131,7 @@ function normalised(name: string): string {
   return name.toLowerCase().replaceAll(/[-_.]+/g, '-')
 }
 
-/** Installs a server for an application that is served by one and installs none. */
+/** Installs a server for an application that needs one and installs none. */
 async function installServer(
   context: BuildContext,
   tools: Tools,
@@ -156,7 +156,7 @@ function wantedServer(server: Server): string {
   return `${server}==${serverVersions[server]}`
 }
 
-/** Modules that were compiled in this build. Those of wheels from an index bring their libraries. */
+/** Modules that this build compiled. Modules in wheels from an index include their libraries. */
 async function compiledModules(venv: string, minor: string): Promise<string[]> {
   const site = sitePackages(venv, minor)
   const modules: string[] = []
@@ -170,7 +170,7 @@ async function compiledModules(venv: string, minor: string): Promise<string[]> {
   return modules.toSorted()
 }
 
-/** An editable requirement of git leaves a clone in src/ whose logs have the time; nothing needs them any more. */
+/** An editable git requirement leaves a clone in src/ whose logs contain the time; nothing needs these logs any more. */
 async function removeRepositories(venv: string): Promise<void> {
   const sources = join(venv, 'src')
   for (const name of await readdir(sources).catch(() => [])) {
@@ -181,7 +181,7 @@ async function removeRepositories(venv: string): Promise<void> {
   await rm(join(venv, '.lock'), { force: true })
 }
 
-/** Tells of packages that do not go together. Other builders accept them, and many applications work nevertheless. */
+/** Warns of incompatible packages. Other builders accept them, and many applications work nevertheless. */
 async function check({ log, run }: BuildContext, program: string, options: RunOptions): Promise<void> {
   const { exitCode, stdout } = await run([program, '-m', 'pip', 'check'], {
     ...options,
@@ -191,16 +191,16 @@ async function check({ log, run }: BuildContext, program: string, options: RunOp
   if (exitCode !== 0) log.warning(`pip check finds packages that do not go together:\n${stdout.trim()}`)
 }
 
-/** What is installed, from the metadata of each distribution (packaging.python.org, "Recording installed projects"). */
+/** The installed packages, from the metadata of each distribution (packaging.python.org, "Recording installed projects"). */
 async function installedPackages(dir: string): Promise<Component[]> {
   const lib = join(dir, 'lib')
   const components: Component[] = []
   for (const python of await readdir(lib)) {
     const site = join(lib, python, 'site-packages')
-    // Poetry makes an empty lib/python3/dist-packages beside it, where Debian's own packages are.
+    // Poetry creates an empty lib/python3/dist-packages beside it, the place of Debian's own packages.
     const names = (await readdir(site).catch(() => [])).filter(name => name.endsWith('.dist-info')).toSorted()
     for (const name of names) {
-      // A package that is broken in this way may still work.
+      // A package without valid metadata may still work.
       components.push(...parseMetadata(await readFile(join(site, name, 'METADATA'), 'utf8').catch(() => '')))
     }
   }

@@ -13,13 +13,13 @@ import {
 import { meetsAll, toSpecifier } from './specifier.ts'
 import { tableOf } from '../sdk/tables.ts'
 
-/** What all the places that ask for a version of Python come to. */
+/** The combination of all requests for a version of Python. */
 export interface Wanted {
-  /** As somebody wrote it, for messages; undefined if nothing asks. */
+  /** The text of the request, for messages; undefined without a request. */
   readonly request: VersionRequest | undefined
-  /** Specifiers of PEP 440 that hold in any case: the setting's, else the first pin's, else all ranges. */
+  /** PEP 440 specifiers that always apply: the setting's, else the first pin's, else all ranges. */
   readonly specifiers: readonly string[]
-  /** Other places, whose wishes hold if there is a version for all; else the version breaks them, with a warning. */
+  /** Requests of other places. They apply if a version satisfies all; else the chosen version breaks them, with a warning. */
   readonly wishes: readonly Wish[]
 }
 
@@ -28,8 +28,8 @@ interface Wish extends VersionRequest {
 }
 
 /**
- * A setting wins over pins; then the first pin. The ranges that the project says it runs on hold as well.
- * @throws BuildpackError for what is no version
+ * A setting wins over pins; then the first pin wins. The project's own version ranges apply as well.
+ * @throws BuildpackError for an invalid version
  */
 export async function wantedPython({ app, env }: Pick<Context, 'app' | 'env'>): Promise<Wanted> {
   const setting = firstSetting(
@@ -53,9 +53,9 @@ export async function wantedPython({ app, env }: Pick<Context, 'app' | 'env'>): 
 }
 
 /**
- * Debian's version if it meets all wishes; else the newest that does of those on offer elsewhere; else one that meets what holds in
- * any case.
- * @param downloads lists the others, the newest first
+ * Debian's version if it satisfies all requests; else the newest other version that does; else one that satisfies the specifiers that
+ * always apply.
+ * @param downloads lists the other versions, the newest first
  * @throws BuildpackError if there is none, with the nearest
  */
 export async function chooseVersion(
@@ -77,7 +77,7 @@ export async function chooseVersion(
   })
 }
 
-/** The version that is nearest to the one that a text names: by minor versions, then by patches, of which the last is the newest. */
+/** The version nearest to the one in a text, compared by minor versions, then by patches, of which the last is the newest. */
 export function nearest(versions: readonly string[], text: string): string {
   const numbers = (version: string) => version.split('.').map(Number)
   const [major = 0, minor = 0, patch = 99] = numbers(/\d+(?:\.\d+)*/.exec(text)?.[0] ?? '')
@@ -88,7 +88,7 @@ export function nearest(versions: readonly string[], text: string): string {
   return versions.toSorted((a, b) => distance(a) - distance(b))[0] ?? ''
 }
 
-/** What the chosen version breaks: both places for the warning. */
+/** The requests that the chosen version breaks: both places for the warning. */
 export function contradictions({ request, wishes }: Wanted, version: string): string[] {
   return wishes
     .filter(({ specifier }) => !meetsAll(version, [specifier]))
@@ -110,7 +110,7 @@ function toWish({ value, where }: VersionRequest): Wish {
   })
 }
 
-/** The versions that files pin, the first of which wins. */
+/** The versions that files pin, by precedence. */
 async function pinsOf(app: App): Promise<VersionRequest[]> {
   return fromEach([
     fromVersionFile(app, '.python-version'),

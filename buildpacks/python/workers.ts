@@ -3,10 +3,10 @@ import { candidateFiles, celeryFiles } from '../sdk/python-starts.ts'
 import { host, port } from './serve.ts'
 import type { Installed } from './venv.ts'
 
-/** A queue of tasks, and what works through it: a module that says so is given to a program of the queue's. */
+/** A task queue and its worker: a program of the queue gets the module that defines tasks. */
 interface Queue {
   readonly package: string
-  /** What such a module has; the group is the object's name, where the program needs it. */
+  /** Matches the definition in such a module. The group is the object's name, if the program needs it. */
   readonly object: RegExp
   command(module: string, object: string): string
 }
@@ -31,10 +31,7 @@ const queues: readonly Queue[] = [
   },
 ]
 
-/**
- * The processes of a queue of tasks, by type: its worker, and Flower, which shows what Celery's workers do; none where no module has the
- * tasks.
- */
+/** The processes of a task queue, by type: its worker, and Flower, which monitors Celery's workers. Empty if no module defines tasks. */
 export async function workerProcesses(
   app: App,
   installed: Installed,
@@ -52,7 +49,7 @@ export async function workerProcesses(
   return {}
 }
 
-/** Whether a module has tasks for a program of the queue's, and nothing to do by itself. */
+/** Whether a module only defines tasks for a program of the queue. */
 export function hasTasks(source: string, installed: Installed): boolean {
   return queues.some(({ package: name, object }) => installed.has(name) && object.test(source))
 }
