@@ -11,13 +11,13 @@ export interface Account {
 
 /** Bytes of an /etc/passwd or /etc/group; a list of 10,000 accounts has about one million. */
 const mostBytes = 4 * 1024 * 1024
-/** The largest id that the kernel takes; the one above means "leave it". */
+/** The largest valid id of the kernel. The next one means "do not change". */
 const largestId = 2 ** 32 - 2
 
 /**
- * The user that an image names (image-spec config.md, `User`: `user`, `uid`, `user:group` or `uid:gid`), root if it names
+ * Finds the user that an image names (image-spec config.md, `User`: `user`, `uid`, `user:group` or `uid:gid`), root if it names
  * none. Names are looked up in the image's own files; an id need not be in them.
- * @throws BaleError 'input' for a name that is not there
+ * @throws BaleError 'input' for an unknown name
  */
 export async function findAccount(rootfs: string, user: string): Promise<Account> {
   const [name = '', group] = user.split(':')
@@ -49,7 +49,7 @@ function unknown(kind: string, name: string, rootfs: string): BaleError {
   })
 }
 
-/** The fields of each line. In an unpacked image a link may lead anywhere on the host: none is followed. */
+/** The fields of each line. Follows no links: in an unpacked image a link may lead anywhere on the host. */
 async function readAccounts(rootfs: string, file: 'passwd' | 'group'): Promise<string[][]> {
   const etc = await lstat(join(rootfs, 'etc')).catch((error: unknown) => {
     if (isErrno(error, 'ENOENT')) return undefined

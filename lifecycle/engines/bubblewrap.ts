@@ -22,26 +22,26 @@ import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, onAbort, st
 
 export interface BubblewrapOptions {
   /**
-   * The unpacked build image: one directory, or its layers, the lowest first, which are laid over each other (Linux 5.11).
-   * It is shown read-only, and nothing is written to it.
+   * The unpacked build image: one directory, or its layers, the lowest first, which are overlaid (Linux 5.11).
+   * It is mounted read-only, and nothing is written to it.
    */
   readonly rootfs: string | readonly string[]
-  /** An existing directory for what a run needs for a moment. */
+  /** An existing directory for temporary files of a run. */
   readonly tmpDir: string
-  /** The program; found where systems have it by default. */
+  /** The bubblewrap program; by default the one in the system's directories. */
   readonly bwrap?: string
   /**
-   * A PEM bundle on the host, for a proxy that intercepts TLS: with network `host` it is shown as
+   * A PEM bundle on the host, for a proxy that intercepts TLS: with network `host` it is mounted as
    * /etc/ssl/certs/ca-certificates.crt. Programs that look elsewhere need a variable (SSL_CERT_FILE) from the caller.
    */
   readonly caBundle?: string
-  /** The program of landlock/main.c; without it, and with network `host`, `onWarning` is told of the risk. */
+  /** The program of landlock/main.c; without it, and with network `host`, `onWarning` gets a warning. */
   readonly landlock?: string | undefined
-  /** What runs the programs of the root file system, if they are for another architecture than this machine's. */
+  /** The emulator for the programs of the root file system, if they are for another architecture than this machine's. */
   readonly emulator?: Emulator | undefined
   /** Threads and processes at one time (4096 by default), and bytes of memory and of disk (no limits by default). */
   readonly limits?: Partial<Limits> | undefined
-  /** Called once, at the first run that it applies to. */
+  /** Called once for each warning, at the first run that it applies to. */
   readonly onWarning?: ((warning: Warning) => void) | undefined
   /** Milliseconds from SIGTERM to SIGKILL when a run is aborted. */
   readonly grace?: number
@@ -56,20 +56,20 @@ const defaultHome = '/home/cnb'
  * /tmp, /var/tmp and /home, a small /dev, no capabilities and a system call filter. HOME is /home/cnb unless the run
  * says otherwise, and bubblewrap sets PWD; nothing else is added to the environment. The umask is 022.
  *
- * What it does not close:
- * - With network `host` the program is in the host's network: it reaches servers on the loopback (X08), as mirrors of packages
- *   may be. Before Linux 6.12, or without Landlock, it also reaches abstract unix sockets (X06, X38), though none that is a
- *   file; to a server there it is the user who started Bale.
- * - Processes and memory are limited by a control group where one can be had: as root, or where the tree is delegated.
- *   Elsewhere processes are limited by RLIMIT_NPROC, which does not hold root (X45), and memory is measured ten times a second:
- *   a build that takes much in less time can exceed its limit for a moment (X12). /tmp, /var/tmp, /home and /dev/shm are in
- *   memory, three quarters of it together (X46). Disk space is measured twice a second.
- * - The supplementary groups of an ordinary user who started Bale stay; they matter for the files in the mounts only.
- * - Started by root, the sandbox is another user's, without an account and without groups, to whom the mounts are shown as their
- *   own. Where that cannot be had `onWarning` is told: then it is root's to the machine, without capabilities (X51).
+ * Limits of the isolation:
+ * - With network `host` the program is in the host's network: it reaches servers on the loopback (X08), where package mirrors
+ *   may be. Before Linux 6.12, or without Landlock, it also reaches abstract unix sockets (X06, X38), but no sockets in files.
+ *   Such a server sees it as the user who started Bale.
+ * - A control group limits processes and memory where one is available: as root, or in a delegated part of the tree.
+ *   Elsewhere RLIMIT_NPROC limits processes, except those of root (X45), and memory is measured ten times a second:
+ *   a build that allocates quickly can exceed its limit for a moment (X12). /tmp, /var/tmp, /home and /dev/shm are in
+ *   memory, and together take at most three quarters of it (X46). Disk space is measured twice a second.
+ * - The supplementary groups of an ordinary user who started Bale stay; they only matter for the files in the mounts.
+ * - Started by root, the sandbox runs as another user, without an account and without groups. The mounts appear to belong to that
+ *   user. Where that is not possible, `onWarning` gets a warning, and the sandbox runs as root without capabilities (X51).
  */
 export function bubblewrapEngine(options: BubblewrapOptions): Engine {
-  // Asked for now, so that it is known when the first run begins; who runs something learns why there is none.
+  // Looked up early, so that the result is known when the first run begins. `run` reports a missing bubblewrap.
   const found = findBwrap(options.bwrap)
   found.catch(() => {})
   let landlock: Promise<string | undefined> | undefined
@@ -118,7 +118,7 @@ async function checkRootfs(rootfs: string | readonly string[]): Promise<void> {
   }
 }
 
-/** Makes a sandbox of this machine's own files, with all that a run has, and starts a shell in it. */
+/** Makes a sandbox of this machine's own files, with all features of a run, and starts a shell in it. */
 async function checkSandbox(bwrap: Bwrap, tmpDir: string, signal?: AbortSignal): Promise<void> {
   const isolation = { bwrap, network: 'none', user: { uid: 1000, gid: 1000 }, env: {}, workingDir: '/' } as const
   const options = [...isolate(isolation), '--ro-bind', '/', '/', ...systemMounts(sizesFor(totalmem()))]
@@ -131,11 +131,11 @@ async function checkSandbox(bwrap: Bwrap, tmpDir: string, signal?: AbortSignal):
 
 interface RunSettings extends BubblewrapOptions {
   readonly hostUser: HostUser | 'refused' | undefined
-  /** Called when the sandbox is to be one of root's. */
+  /** Called if the sandbox will run as root. */
   readonly onAsRoot: () => void
 }
 
-/** A run that can be started, with what it needs of this machine. */
+/** A run that is ready to start, with its resources of this machine. */
 interface Prepared extends AsyncDisposable {
   readonly start: Omit<SandboxOptions, 'stdio'>
   readonly limits: Limits
@@ -178,7 +178,7 @@ async function attachToSandbox(
   const stdio = [0, 1, 2] as const
   using _lent = lendOutputs(stdio, prepared.start.as?.user.id)
   const sandbox = startSandbox({ ...prepared.start, stdio })
-  // An interactive shell ignores the first of these.
+  // An interactive shell ignores SIGTERM.
   const end = (): void => sandbox.kill()
   for (const name of ['SIGTERM', 'SIGHUP']) signals.on(name, end)
   try {
@@ -219,7 +219,7 @@ async function runInSandbox(
       memory,
       () => {
         broken.abort(outOfMemory(memory))
-        sandbox.kill() // there is no memory for it to end in peace
+        sandbox.kill() // no memory is left for an orderly end
       },
     )
   }
@@ -243,7 +243,7 @@ function outOfDisk(used: number, limit: number): BaleError {
   })
 }
 
-/** Until nothing inside is alive and all output is handed over; rejects with the signal's reason if it was aborted. */
+/** Resolves when all processes inside have ended and all output is handed over; rejects with the signal's reason if aborted. */
 async function runToEnd(
   start: Omit<SandboxOptions, 'stdio'>,
   outputs: Outputs,
@@ -267,15 +267,15 @@ async function runToEnd(
   return ending
 }
 
-/** Whether what becomes the program could not: see landlock/main.c. */
+/** Returns whether the landlock program could not execute the program: see landlock/main.c. */
 const isRefused = (code: number, said: string): boolean => code === 125 && said.startsWith('ERROR: landlock: ')
 
-/** Who may have to say why the program was not started: bubblewrap, or what becomes it. */
+/** The beginnings of messages that say why the program was not started: from bubblewrap, or from a program before it. */
 const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'sh: ', 'ERROR: landlock: ']
 
 /**
- * Why the program could not be started is said on standard error, in one line, and belongs into the error, not among the
- * program's output. So what begins like such a line is kept back until there is more, or the end.
+ * If the program cannot be started, standard error has the reason in one line, which belongs in the error, not in the
+ * program's output. So output that begins like such a line is held back until more output or the end.
  */
 function holdBack(pass: (chunk: Uint8Array) => void | Promise<void>) {
   let kept: Buffer | undefined = Buffer.alloc(0)

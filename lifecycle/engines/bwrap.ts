@@ -5,14 +5,14 @@ import { BaleError } from '../errors.ts'
 import { findProgram } from '../processes/find-program.ts'
 import { requireLinux, systemPath } from '../processes/launch.ts'
 
-/** bubblewrap as it is installed here. */
+/** The installed bubblewrap and its features. */
 export interface Bwrap {
   readonly path: string
-  /** Mounts by descriptor: no other file can come in the place of the one that we looked at (X17). */
+  /** It mounts by descriptor, so no other file can replace the checked one (X17). */
   readonly bindsDescriptors: boolean
-  /** Runs as root whoever starts it, where ordinary users may make no user namespaces. */
+  /** It always runs as root, for machines where ordinary users may not create user namespaces. */
   readonly isSetuid: boolean
-  /** Forbids user namespaces inside, beside the system call filter. A setuid bubblewrap cannot. */
+  /** It forbids user namespaces inside, in addition to the system call filter. A setuid bubblewrap cannot. */
   readonly disablesUserNamespaces: boolean
 }
 

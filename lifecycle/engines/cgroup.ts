@@ -9,17 +9,17 @@ import { findProcess } from '../processes/proc.ts'
 export interface Limits {
   /** Threads and processes at one time. */
   readonly pids: number
-  /** Bytes, with what lies in file systems in memory. */
+  /** Bytes, including file systems in memory. */
   readonly memory?: number | undefined
-  /** Bytes in the directories that a run can write to, with what was there before. */
+  /** Bytes in the directories that a run can write to, including earlier files. */
   readonly disk?: number | undefined
 }
 
 /** A control group for one run. */
 export interface Cgroup extends AsyncDisposable {
-  /** For SandboxOptions: joins the group and becomes the rest of its arguments. */
+  /** For SandboxOptions: a program that joins the group and executes the rest of its arguments. */
   readonly join: readonly string[]
-  /** Whether the kernel ended a process of the group because the group had no memory left. */
+  /** Returns whether the kernel killed a process because the group had no memory left. */
   ranOutOfMemory(): boolean
 }
 
@@ -27,8 +27,8 @@ const root = '/sys/fs/cgroup'
 let made = 0
 
 /**
- * Makes a control group below or beside our own, in version 2 or 1 of the interface: for root, and for users to whom a
- * part of the tree is delegated. Undefined where there can be none.
+ * Makes a control group below or beside this process's, in version 2 or 1 of the interface: for root, and for users to whom a
+ * part of the tree is delegated. Undefined where that is not possible.
  */
 export function openCgroup(limits: Limits): Cgroup | undefined {
   const name = `bale-${process.pid}-${++made}`
@@ -53,7 +53,7 @@ export function openCgroup(limits: Limits): Cgroup | undefined {
       set('memory', parents.length === 1 ? 'memory.max' : 'memory.limit_in_bytes', limits.memory)
     }
     const join_ = ['sh', '-c', joinAll, 'sh', String(dirs.length), ...dirs]
-    // A user may be allowed to make a group, and not to move a process there.
+    // A user may be allowed to make a group, but not to move a process into it.
     const tried = spawnSync('/bin/sh', [...join_.slice(1), ':'], { env: { PATH: systemPath } })
     if (tried.status !== 0) return void remove()
     const events = dirs.map(dir => join(dir, parents.length === 1 ? 'memory.events' : 'memory.oom_control'))
@@ -77,13 +77,13 @@ export function openCgroup(limits: Limits): Cgroup | undefined {
     try {
       remove()
     } catch {
-      // The next run does.
+      // The next run removes it.
     }
     return undefined
   }
 }
 
-/** Groups of runs that were killed with us; one with a process in it stays. */
+/** Removes groups of runs whose Bale was killed, unless a process is in the group. */
 function removeDead(parent: string): void {
   for (const name of readdirSync(parent)) {
     const pid = Number(/^bale-(\d+)-\d+$/.exec(name)?.[1])
@@ -96,7 +96,7 @@ function removeDead(parent: string): void {
   }
 }
 
-/** The number of groups, the groups, and then the command. `:` is one. */
+/** The arguments are the number of groups, the groups, and the command, such as `:`. */
 const joinAll = `
 n=$1
 shift
@@ -107,7 +107,7 @@ while [ "$n" -gt 0 ]; do
 done
 [ "$1" = : ] || exec "$@"`
 
-/** Our own group, or one above, whose children have these controllers. */
+/** This process's group, or one above, whose children have these controllers. */
 function parentOfVersion2(own: readonly string[], controllers: readonly string[]): string {
   const path = own.find(line => line.startsWith('0::'))?.slice('0::'.length) ?? '/'
   for (let dir = path; ; dir = dirname(dir)) {
@@ -118,7 +118,7 @@ function parentOfVersion2(own: readonly string[], controllers: readonly string[]
   }
 }
 
-/** Our own group; in a container its path may be one of the host. */
+/** This process's group. In a container its path may be the host's. */
 function parentOfVersion1(own: readonly string[], controller: string): string {
   const line = own.find(l => l.split(':')[1]?.split(',').includes(controller))
   const dir = join(root, controller, line?.split(':')[2] ?? '/')

@@ -7,7 +7,7 @@ import { ownNamespaces } from './overlay.ts'
 import type { Places } from './places.ts'
 import type { Wrapper } from './sandbox.ts'
 
-/** Where binfmt_misc is mounted, in the directory in which a wrapper starts. The sandbox does not see it. */
+/** The mount point of binfmt_misc, in the working directory of a wrapper. The sandbox does not see it. */
 const mountPoint = 'binfmt'
 
 /** A wrapper, if any is needed. */
@@ -16,9 +16,9 @@ export interface Emulation extends AsyncDisposable {
 }
 
 /**
- * Has a wrapper register an emulator in the user namespace in which bubblewrap starts: the kernel takes it for the sandbox too,
- * whose user namespace is below. Without a wrapper, makes one with such a namespace. Nothing of the machine's changes.
- * @param tmpDir for what is mounted on, where there is no wrapper
+ * Lets a wrapper register an emulator in the user namespace in which bubblewrap starts: the kernel also uses it for the sandbox,
+ * whose user namespace is a child. Without a wrapper, makes one with such a namespace. The machine's settings do not change.
+ * @param tmpDir for the mount point, if there is no wrapper
  */
 export async function openEmulation(
   emulator: Emulator | undefined,

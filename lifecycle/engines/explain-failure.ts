@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { BaleError } from '../errors.ts'
 import { readProc } from '../processes/proc.ts'
 
-/** What decides whether this user may make namespaces here. Settings that this kernel does not have are undefined. */
+/** The settings that decide whether this user may make namespaces. Those that this kernel does not have are undefined. */
 export interface Facts {
   /** user.max_user_namespaces */
   readonly maxUserNamespaces?: number | undefined
@@ -11,7 +11,7 @@ export interface Facts {
   /** kernel.apparmor_restrict_unprivileged_userns, in Ubuntu's since 23.10 */
   readonly apparmorRestricts?: number | undefined
   readonly inContainer: boolean
-  /** Where bubblewrap is. */
+  /** Path of bubblewrap. */
   readonly bwrap: string
 }
 
@@ -35,7 +35,7 @@ function isContainer(): boolean {
   return marks.some(path => existsSync(path)) || /(^|\0)container=/.test(readProc('1/environ') ?? '')
 }
 
-/** Says why bubblewrap could not make a sandbox, from its own words and the facts, and what to do. */
+/** Explains from bubblewrap's message and the facts why it could not make a sandbox, and names a remedy. */
 export function explainRefusal(said: string, facts: Facts): BaleError {
   const words = said.replace(/^bwrap: /, '').trim()
   const where = facts.bwrap

@@ -16,7 +16,7 @@ export interface FilesOptions {
   readonly bwrap: Bwrap
   /** One directory, or the layers of an image, the lowest first. */
   readonly rootfs: string | readonly string[]
-  /** For what a run needs for a moment. Only layers and an emulator need it. */
+  /** For temporary files of a run. Only layers and an emulator need it. */
   readonly tmpDir?: string
   readonly mounts: readonly Mount[]
   readonly network: 'none' | 'host'
@@ -24,17 +24,17 @@ export interface FilesOptions {
   /** Bytes that the run may use, if there is a limit. */
   readonly memory?: number | undefined
   readonly caBundle?: string | undefined
-  /** The program of engines/landlock, to be shown at `landlockInside`. */
+  /** The program of engines/landlock, to be mounted at `landlockInside`. */
   readonly landlock?: string | undefined
-  /** What runs the programs of the root, if they are for another architecture. */
+  /** The emulator for the programs of the root, if they are for another architecture. */
   readonly emulator?: Emulator | undefined
-  /** Where a starter shows the host's files, as those of another user. Their disposal is the caller's. */
+  /** The places where a starter mounts the host's files as those of another user. The caller disposes of them. */
   readonly places?: Places | undefined
 }
 
 export const landlockInside = '/.landlock'
 
-/** All files that a build sees, as bubblewrap's options and the descriptors that they name. */
+/** All files that a build sees: bubblewrap's options, and the descriptors that the options name. */
 export interface OpenFiles extends AsyncDisposable {
   readonly options: readonly string[]
   readonly descriptors: readonly (number | Uint8Array)[]
@@ -42,10 +42,10 @@ export interface OpenFiles extends AsyncDisposable {
   readonly wrapper?: Wrapper
 }
 
-/** Each of them is a file system in memory. */
+/** Each is a file system in memory. */
 const temporary = { '/tmp': 'tmp', '/var/tmp': 'varTmp' } as const
 const hostsPath = '/etc/hosts'
-/** Offline the host's names mean nothing; localhost is a name that an application's tests use. */
+/** Offline, the host's names are useless, but tests of applications use localhost. */
 const offlineHosts = Buffer.from('127.0.0.1\tlocalhost\n::1\tlocalhost\n')
 
 /** @throws BaleError 'engine' for a mount that cannot be made */
@@ -73,7 +73,7 @@ export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
     ...['--size', String(sizes.home), '--tmpfs', '/home', ...(isOwnHome(home) ? ['--dir', home] : [])],
     ...opened.options,
     ...(ownHosts ? ['--perms', '0444', '--ro-bind-data', descriptor(opened.descriptors.length), hostsPath] : []),
-    ...['--remount-ro', '/'], // after the last mount point was made
+    ...['--remount-ro', '/'], // after all mount points are made
   ]
   return {
     options,
@@ -92,7 +92,7 @@ interface Root {
   close(): Promise<void>
 }
 
-/** The image at `/`, read-only, with a place for each mount. */
+/** The image at `/`, read-only, with a mount point for each mount. */
 async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: readonly string[]): Promise<Root> {
   const { tmpDir, places, emulator } = files
   const rootfs = typeof files.rootfs === 'string' ? [files.rootfs] : files.rootfs
@@ -111,7 +111,7 @@ async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: r
     }),
   )
   const inside = (path: string): boolean => mounts.some(m => path.startsWith(`${m.path}/`))
-  // What is mounted inside of another mount has its place there.
+  // A mount inside another mount has its mount point there.
   const overlay = await openLayers(
     rootfs,
     kinds.filter(({ path }) => !inside(path)),
@@ -125,12 +125,12 @@ async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: r
   }
 }
 
-/** An image names its home, and bubblewrap would make a directory of the host's for one that goes up (X18). */
+/** The image sets the home. For a path with `..`, bubblewrap would make a directory on the host (X18). */
 function isOwnHome(home: string): boolean {
   return home.startsWith('/home/') && isPlainPath(home)
 }
 
-/** What a program needs of the host to use its network. */
+/** The host's files that a program needs to use the network. */
 async function hostFiles({ network, caBundle, landlock }: FilesOptions): Promise<Mount[]> {
   if (network === 'none') return []
   const shown = [
@@ -141,7 +141,7 @@ async function hostFiles({ network, caBundle, landlock }: FilesOptions): Promise
   ] as [string, string][]
   const mounts = await Promise.all(
     shown.map(async ([source, path]): Promise<Mount | undefined> => {
-      // These are the host's own links, as systemd-resolved's resolv.conf is one.
+      // These may be the host's own links, such as systemd-resolved's resolv.conf.
       const hostPath = await realpath(source).catch((cause: unknown) => {
         if (source !== caBundle && source !== landlock && isErrno(cause, 'ENOENT')) return undefined
         throw new BaleError('engine', 'it cannot be shown to the sandbox', { where: source, cause })

@@ -7,17 +7,17 @@ import type { Warning } from './landlock.ts'
 import { Places } from './places.ts'
 import type { Wrapper } from './sandbox.ts'
 
-/** Who the processes of root's sandboxes are to this machine. */
+/** The user as which the host sees the processes of root's sandboxes. */
 export interface HostUser {
-  /** Of user and group; no account has it. */
+  /** The id of user and group, which no account has. */
   readonly id: number
   /** The program of engines/landlock. */
   readonly starter: string
-  /** A directory of the host that the starter covers. */
+  /** A directory of the host on which the starter mounts. */
   readonly dir: string
 }
 
-/** A user, and what of root's files is shown as theirs. */
+/** A user, and the files of root that appear as the user's own. */
 export interface Starter {
   readonly user: HostUser
   readonly places: Places
@@ -25,16 +25,16 @@ export interface Starter {
 
 // Between the ids of containers and those that systemd reserves (systemd.io/UIDS-GIDS).
 const firstId = 1_900_000_000
-/** The largest pid that Linux gives, and one. */
+/** One more than Linux's largest pid. */
 const pids = 4_194_304
 const attempts = 16
-/** Which of these are there depends on the distribution. What is in them is not needed to start a sandbox. */
+/** Candidates for the directory: it depends on the distribution which exist. Starting a sandbox does not need their contents. */
 const coverable = ['/mnt', '/media', '/srv', '/home']
 
 /**
- * As root, an id that no account and no container has, for each process of ours its own: what is the host's and reaches a sandbox
- * is not root's to it then (X51). Undefined for others than root; the root of a user namespace is another one outside.
- * @param program the program of engines/landlock, if it is there
+ * Chooses for root an id that no account and no container has, and that differs for each Bale process: a sandbox that reaches a file
+ * of the host then has no rights of root (X51). Undefined for other users; the root of a user namespace is another user outside.
+ * @param program the program of engines/landlock, if it exists
  */
 export function findHostUser(program: string | undefined): HostUser | 'refused' | undefined {
   if (process.geteuid?.() !== 0 || !/^\s*0\s+0\s+4294967295\s*$/.test(readProc('self/uid_map') ?? '')) return undefined
@@ -53,7 +53,7 @@ function isFree(id: number): boolean {
   const subordinate = ['/etc/subuid', '/etc/subgid'].flatMap(file => lines(file).map(line => line.split(':')))
   if (subordinate.some(([, first, count]) => id >= Number(first) && id < Number(first) + Number(count))) return false
   return ['passwd', 'group'].every(database => {
-    // It also asks a directory of the network, if accounts are there. 2: there is none.
+    // getent also queries a network directory of accounts. Its status 2 means no such account.
     const { status, error } = spawnSync('getent', [database, String(id)], { env: { PATH: systemPath }, timeout: 5000 })
     if (error === undefined) return status === 2
     return !lines(`/etc/${database}`).some(line => line.split(':')[2] === String(id))
@@ -69,8 +69,8 @@ function lines(file: string): string[] {
 }
 
 /**
- * Becomes the rest of its arguments, as the user.
- * @param firstFd the descriptor that the first place has there
+ * A command that executes the rest of its arguments as the user.
+ * @param firstFd the first place's descriptor in that process
  */
 export function starterArgv({ user, places }: Starter, firstFd: number, wrapper?: Wrapper): string[] {
   return [
@@ -87,9 +87,9 @@ export interface OpenAs<T> extends AsyncDisposable {
 }
 
 /**
- * Opens files for a sandbox of that user, if all of it can be shown as theirs and the user may make sandboxes; else, as for no
- * user, for a sandbox of ours.
- * @param open may use the places to show files in
+ * Opens files for a sandbox of that user, if all files can be mounted as the user's and the user may make sandboxes; otherwise, as
+ * without a user, for a sandbox of this process's user.
+ * @param open may use the places to mount files
  */
 export async function openAs<T extends AsyncDisposable & { readonly wrapper?: Wrapper }>(
   user: HostUser | 'refused' | undefined,
@@ -120,9 +120,9 @@ export async function openAs<T extends AsyncDisposable & { readonly wrapper?: Wr
   return await openAs('refused', bwrap, open, onRefused)
 }
 
-/** Makes a sandbox with these files, in which nothing is shown. */
+/** Tries a sandbox with these files, without mounts. */
 function works(as: Starter, bwrap: Bwrap, wrapper: Wrapper | undefined): boolean {
-  // A sandbox has something else there: a wrapper may use one of them.
+  // A sandbox has other descriptors there: a wrapper may use one of them.
   const unused = ['ignore', 'ignore', 'ignore', 'ignore'] as const
   const argv = [
     ...[

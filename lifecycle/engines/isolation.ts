@@ -9,18 +9,18 @@ export interface Isolation {
 }
 
 /**
- * The options of bubblewrap that every sandbox has, whatever its files: own namespaces, one user id, no capabilities,
- * and it ends when we do. (no_new_privs, which disarms setuid programs (X15), bubblewrap always sets.)
+ * The options of bubblewrap for every sandbox, apart from its files: own namespaces, one user id, no capabilities,
+ * and an end together with this process. (bubblewrap always sets no_new_privs, which disarms setuid programs (X15).)
  */
 export function isolate({ bwrap, network, user, env, workingDir }: Isolation): string[] {
   const namespaces = ['user', 'pid', 'ipc', 'uts', 'cgroup-try', ...(network === 'none' ? ['net'] : [])]
   return [
     ...namespaces.map(name => `--unshare-${name}`),
     ...(bwrap.disablesUserNamespaces ? ['--disable-userns'] : []),
-    // The one id that is mapped: files of the user who started us belong to it inside, all others to nobody.
+    // The only mapped id: inside, files of the user who started Bale belong to it, and all others to nobody.
     ...['--uid', String(user.uid), '--gid', String(user.gid)],
-    ...['--cap-drop', 'ALL'], // started by root, bubblewrap would leave them all
-    ...['--hostname', 'localhost'], // the same everywhere, and a name that resolves: Java wants it to
+    ...['--cap-drop', 'ALL'], // started by root, bubblewrap would keep them all
+    ...['--hostname', 'localhost'], // the same everywhere, and resolvable, as Java expects
     '--new-session', // without it the program could type into the user's terminal (X10, TIOCSTI)
     '--die-with-parent',
     '--clearenv',
@@ -29,15 +29,15 @@ export function isolate({ bwrap, network, user, env, workingDir }: Isolation): s
   ]
 }
 
-/** /dev and /proc. They come after the root, whose directories they cover. */
+/** /dev and /proc. They are mounted after the root, over its directories. */
 export const systemMounts = (sizes: Sizes): readonly string[] => [
   ...['--dev', '/dev'], // null, zero, full, random, urandom, tty and new pseudo-terminals (X03)
   ...['--size', String(sizes.shm), '--perms', '1777', '--tmpfs', '/dev/shm'],
   ...['--remount-ro', '/dev'],
   ...['--proc', '/proc'],
-  // To the kernel the root user without capabilities is still the owner of /proc/sys: started by root, a program could
-  // set kernel.core_pattern, and with it run anything outside (X02).
-  ...['--tmpfs', '/proc/1', '--remount-ro', '/proc/1'], // bubblewrap itself: its executable is the host's (X09)
+  // For the kernel, root without capabilities still owns /proc/sys: started by root, a program could
+  // set kernel.core_pattern, and so run any program outside (X02).
+  ...['--tmpfs', '/proc/1', '--remount-ro', '/proc/1'], // bubblewrap itself, whose executable is a file of the host (X09)
   ...['--remount-ro', '/proc'],
 ]
 
@@ -49,7 +49,7 @@ export interface Sizes {
   readonly shm: number
 }
 
-/** What file systems in memory may hold: together three quarters of it, so that they alone never exhaust it (X46). */
+/** Limits for file systems in memory: together three quarters of it, so that they alone never exhaust it (X46). */
 export function sizesFor(memory: number): Sizes {
   const eighth = Math.floor(memory / 8)
   return { tmp: 2 * eighth, varTmp: eighth, home: 2 * eighth, shm: eighth }

@@ -8,9 +8,9 @@ export interface Warning {
 }
 
 /**
- * What keeps a sandbox with the host's network from the host's abstract unix sockets, which no file permission guards: the
+ * Finds the program that denies a sandbox with the host's network the host's abstract unix sockets, which have no permissions: the
  * program of engines/landlock, on Linux 6.12 and newer.
- * @param program its path, if it is there
+ * @param program its path, if it exists
  */
 export async function findLandlock(program: string | undefined): Promise<string | undefined> {
   if (program === undefined) return undefined
@@ -22,7 +22,7 @@ export const withoutLandlock: Warning = {
   fix: 'use Linux 6.12 or newer with Landlock, or --network none',
 }
 
-/** What a build needs of a system: nothing of it belongs to the user, and platforms mount their secrets elsewhere. */
+/** The paths that a build needs of the system. None belongs to the user, and platforms mount secrets elsewhere. */
 const system = {
   read: [
     ...['/bin', '/cnb', '/etc', '/lib', '/lib32', '/lib64', '/libx32', '/opt', '/sbin', '/usr'],
@@ -31,14 +31,14 @@ const system = {
   write: ['null', 'zero', 'full', 'random', 'urandom', 'tty', 'ptmx', 'pts', 'shm'].map(name => `/dev/${name}`),
 }
 
-/** The command line of a run that sees what its mounts name, and the system. */
+/** The command line of a run that sees only its mounts and the system. */
 export function confined(program: string, { argv, mounts }: Pick<EngineRun, 'argv' | 'mounts'>): string[] {
   const shown = (access: 'read-only' | 'read-write') => mounts.filter(m => m.access === access).map(m => m.path)
   const rules = (flag: string, paths: readonly string[]) => paths.filter(p => existsSync(p)).flatMap(p => [flag, p])
   return [
     program,
     ...rules('-r', [...system.read, ...shown('read-only')]),
-    // Its output, which scripts open by the names /dev/stdout and /dev/stderr.
+    // The program's output, which scripts open as /dev/stdout and /dev/stderr.
     ...['-w', '/proc/self/fd/1', '-w', '/proc/self/fd/2'],
     ...rules('-w', [...system.write, ...shown('read-write')]),
     ...argv,

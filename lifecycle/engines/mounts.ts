@@ -7,14 +7,14 @@ import { inspectMountPoint } from './root.ts'
 import { type Places, O_PATH } from './places.ts'
 import { descriptor } from './sandbox.ts'
 
-/** What the sandbox makes itself. Something can be mounted in the last ones, which are empty and its own. */
+/** The paths that the sandbox makes itself. /tmp, /var/tmp and /home are empty, and mounts may be inside them. */
 const reserved = ['/', '/dev', '/proc', '/tmp', '/var/tmp', '/home']
 const closed = ['/dev/', '/proc/']
 
 /**
- * The mounts in the order in which they can be made.
- * @throws BaleError for a path that is relative or not in its plain form, taken, or inside of another mount that has no
- * place for it or that the sandbox can write to: what it finds there, a build before may have made
+ * Returns the mounts in the order in which they can be made.
+ * @throws BaleError for a path that is relative, not normalised, reserved, or inside another mount that has no mount point
+ * for it or is writable: an earlier build may have made the mount point there
  */
 export async function orderMounts(mounts: readonly Mount[]): Promise<Mount[]> {
   const ordered = mounts.toSorted((a, b) => (a.path < b.path ? -1 : 1))
@@ -53,17 +53,17 @@ async function checkNesting(mount: Mount, around: Mount): Promise<void> {
   })
 }
 
-/** Descriptors of what is to be mounted, and bubblewrap's options for them. */
+/** Descriptors of the files to mount, and bubblewrap's options for them. */
 export interface OpenMounts extends Disposable {
   readonly descriptors: readonly number[]
   readonly options: readonly string[]
 }
 
 /**
- * Opens the files and directories to be mounted. The last part of a hostPath is not followed if it is a link: resolve
- * your user's own links before. With an old bubblewrap, which mounts by name, there is a moment between our look and
- * its; so no path should lead through a directory that a sandbox can write to.
- * @param places where a starter shows what is opened; it has the descriptors then
+ * Opens the files and directories to mount. Does not follow a link in the last part of a hostPath: resolve
+ * your user's own links before. With an old bubblewrap, which mounts by name, there is a moment between this check and
+ * the mount, so no path should lead through a directory that a sandbox can write to.
+ * @param places where a starter mounts the files; they take over the descriptors
  */
 export function openMounts(bwrap: Bwrap, mounts: readonly Mount[], places?: Places): OpenMounts {
   const descriptors: number[] = []
@@ -94,7 +94,7 @@ function openSource(hostPath: string): number {
   const stat = fstatSync(fd)
   if (stat.isDirectory() || stat.isFile()) return fd
   closeSync(fd)
-  // A socket would be a way out to whoever listens there (X07).
+  // A socket would connect the sandbox to a server outside (X07).
   const message = `only files and directories can be shown to the sandbox, and it is ${kindOf(stat)}`
   const fix = stat.isSymbolicLink() ? 'name what the link leads to' : undefined
   throw new BaleError('engine', message, { where: hostPath, ...(fix !== undefined && { fix }) })

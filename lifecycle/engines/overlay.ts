@@ -9,33 +9,33 @@ import { systemPath } from '../processes/launch.ts'
 import type { Places } from './places.ts'
 import { type Wrapper, keptFd } from './sandbox.ts'
 
-/** A writable root over an image that stays as it is; disposal drops what was written. */
+/** A writable root over an unchanged image; disposal discards all writes. */
 export interface OverlayRoot extends AsyncDisposable {
-  /** Where it is mounted once `wrapper` has run. */
+  /** The mount point, once `wrapper` has run. */
   readonly path: string
-  /** For SandboxOptions: makes namespaces to mount in, mounts, and becomes the rest of its arguments. */
+  /** For SandboxOptions: makes namespaces to mount in, mounts, and executes the rest of its arguments. */
   readonly wrapper: Wrapper
 }
 
-// Names relative to the working directory: a path may hold commas and colons, which mean something to mount(8).
-// userxattr: without it only the machine's root may use overlayfs. volatile: nothing here has to survive a power cut,
-// and the end would wait until the whole file system is written to the disk. An overlay cannot have its upper layer on
-// another overlay, as in a container: then that is in memory, where before Linux 6.6 a directory of the image that was
-// removed cannot be made again.
+// Names are relative to the working directory: a path may contain commas and colons, which are special for mount(8).
+// userxattr: without it only the machine's root may use overlayfs. volatile: nothing here must survive a power cut,
+// and unmounting would otherwise write the whole file system to the disk. An overlay cannot have its upper layer on
+// another overlay, as in a container: then the upper layer is in memory. Before Linux 6.6, a directory of the image that was
+// removed cannot be made again there.
 const mountOverlay = `
   overlay() { mount -t overlay overlay -o "lowerdir=lower,upperdir=$1upper,workdir=$1work,userxattr,volatile" root; }
   overlay '' ||
     { mount -t tmpfs tmpfs memory && cp -a upper memory/upper && mkdir memory/work && overlay memory/; } ||
     exit
   exec "$@" 2>&${keptFd} ${keptFd}>&-`
-/** What goes wrong before bubblewrap is started is not for the user, since there is another way then. */
+/** Hides errors before bubblewrap starts from the user, since Bale then falls back to another way. */
 const quietly = `exec ${keptFd}>&2 2>/dev/null`
-/** Has the rest of its arguments run where an ordinary user may mount. */
+/** Runs the rest of its arguments in namespaces where an ordinary user may mount. */
 export const ownNamespaces: readonly string[] = ['unshare', '--user', '--map-root-user', '--mount', '--']
 
 /**
- * An overlay on `rootfs` in a user namespace, which needs Linux 5.11, unshare(1) and mount(8); bubblewrap itself makes
- * them since 0.11 only. It has the host's resolv.conf and hosts, since the program is in the host's network.
+ * An overlay on `rootfs` in a user namespace, which needs Linux 5.11, unshare(1) and mount(8); bubblewrap itself supports
+ * overlays only since 0.11. It has the host's resolv.conf and hosts, since the program is in the host's network.
  */
 export async function openOverlay(rootfs: string, tmpDir: string, places?: Places): Promise<OverlayRoot> {
   for (const name of ['dev', 'proc', 'etc']) {
@@ -65,30 +65,30 @@ async function addHostFiles(rootfs: string, upper: string): Promise<void> {
       if (!isErrno(error, 'ENOENT')) throw error
     })
   }
-  // The upper layer's modes are those that are seen. They come last: they may forbid us to write, as Fedora's root does.
+  // The upper layer's modes are visible inside. They are set last, since they may forbid writing, as for Fedora's root.
   for (const path of ['etc', '.']) {
     const covered = await stat(join(rootfs, path)).catch(() => undefined)
     if (covered !== undefined) await chmod(join(upper, path), covered.mode & 0o7777)
   }
 }
 
-// The old system call: the new one limits a list of lower directories to 256 characters.
+// Uses the old system call: the new one limits a list of lower directories to 256 characters.
 const mountLayers = `
   LIBMOUNT_FORCE_MOUNT2=always mount -t overlay overlay -o "lowerdir=$1,userxattr" root || exit
   shift
   exec "$@"`
 
-/** A place in the sandbox that something is mounted on. */
+/** A path in the sandbox that is mounted on. */
 export interface MountPoint {
   readonly path: string
   readonly kind: 'directory' | 'file'
 }
 
 /**
- * The layers of an image as one read-only root: directories laid over each other, in which nothing is written. The topmost
- * layer is ours, and has only the mount points: no mount point leads through a link of the image (X19).
+ * The layers of an image as one read-only root: overlaid directories. The topmost
+ * layer is Bale's, and has only the mount points: no mount point leads through a link of the image (X19).
  * @param layers absolute paths, the lowest first
- * @throws BaleError 'engine' if a link stands on the way to a mount point
+ * @throws BaleError 'engine' if a parent directory of a mount point is a link
  */
 export async function openLayers(
   layers: readonly string[],
@@ -127,7 +127,7 @@ async function makePoints(layers: readonly string[], points: readonly MountPoint
   }
 }
 
-/** A directory that is in the image, and keeps its mode, or that is made for what is below it. */
+/** Makes a parent directory of a mount point, with its mode in the image if it exists there. */
 async function makeParent(layers: readonly string[], parts: readonly string[], top: string): Promise<void> {
   const own = join(top, ...parts)
   if ((await lstat(own).catch(() => undefined)) !== undefined) return
@@ -146,7 +146,7 @@ async function makeParent(layers: readonly string[], parts: readonly string[], t
   }
 }
 
-/** Whether this machine can lay directories over each other for its ordinary users: Linux 5.11, and user namespaces. */
+/** Returns whether ordinary users of this machine can overlay directories: Linux 5.11, and user namespaces. */
 export async function canLayer(tmpDir: string): Promise<boolean> {
   const layer = await mkdtemp(join(tmpDir, 'run-'))
   try {

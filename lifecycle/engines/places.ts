@@ -3,24 +3,24 @@ import { closeSync, constants, openSync } from 'node:fs'
 export const O_PATH = 0o10000000
 
 /**
- * What of the host a starter shows in a directory: the nth thing that is opened is at `<dir>/<n>` (landlock/place.h). Disposal
+ * The files of the host that a starter mounts in a directory: the nth opened file is at `<dir>/<n>` (landlock/place.h). Disposal
  * closes the descriptors.
  */
 export class Places implements Disposable {
   readonly dir: string
   readonly descriptors: number[] = []
 
-  /** @param dir a directory of the host, which is there */
+  /** @param dir an existing directory of the host */
   constructor(dir: string) {
     this.dir = dir
   }
 
-  /** Takes over the descriptor of a file or directory. Returns where it will be. */
+  /** Takes over the descriptor of a file or directory. Returns its future path. */
   add(fd: number): string {
     return `${this.dir}/${this.descriptors.push(fd) - 1}`
   }
 
-  /** The same for a path of ours. */
+  /** Opens a path of this process, and adds it. */
   open(path: string): string {
     return this.add(openSync(path, O_PATH | constants.O_RDONLY))
   }

@@ -4,16 +4,16 @@ import { BaleError, isErrno } from '../errors.ts'
 
 /** A port of this machine, and the port that a program listens on. */
 export interface PublishedPort {
-  /** An address of this machine; all of them by default, as Docker has it. */
+  /** An address of this machine; all of them by default, as in Docker. */
   readonly host?: string | undefined
   readonly port: number
   readonly to: number
 }
 
 /**
- * Passes connections on to a program in this machine's network. One that listens on the published port itself needs nothing of
- * that.
- * @throws BaleError 'arguments' for a port that is taken, that this user may not have, or of an address that is not ours
+ * Forwards connections to a program in this machine's network. A program that listens on the published port itself needs no
+ * forwarding.
+ * @throws BaleError 'arguments' for a port that is in use or not allowed for this user, or an address of another machine
  */
 export async function publishPorts(ports: readonly PublishedPort[]): Promise<AsyncDisposable & { ports: number[] }> {
   const servers: Server[] = []
@@ -41,7 +41,7 @@ export async function publishPorts(ports: readonly PublishedPort[]): Promise<Asy
 
 const everywhere = new Set([undefined, '0.0.0.0', '::'])
 
-/** The program is there itself, at all addresses. */
+/** Returns whether the program itself listens on the port, at all addresses. */
 const isOwn = ({ host, port, to }: PublishedPort): boolean => port === to && everywhere.has(host)
 
 function join(outer: Socket, port: number, sockets: Set<Socket>): void {
@@ -51,7 +51,7 @@ function join(outer: Socket, port: number, sockets: Set<Socket>): void {
     [inner, outer],
   ] as const) {
     sockets.add(socket)
-    socket.on('error', () => other.destroy()) // nobody listens yet, or the other side has gone
+    socket.on('error', () => other.destroy()) // no program listens yet, or the other side is closed
     socket.on('close', () => {
       sockets.delete(socket)
       other.destroy()

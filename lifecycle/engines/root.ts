@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { BaleError, isErrno } from '../errors.ts'
 
 /**
- * bubblewrap's options that show what is in the directory `rootfs` at `/`, read-only, and let something be mounted on each
- * of `points`. A directory in which a mount point is missing is laid out anew with all it contains: nothing is ever made
+ * bubblewrap's options that mount the directory `rootfs` at `/`, read-only, with a mount point at each
+ * of `points`. A directory without a needed mount point is rebuilt from mounts of all its entries: nothing is ever made
  * in `rootfs` itself, which other sandboxes use too. `/` and such directories are writable until `--remount-ro /`.
  * @param points absolute paths
- * @param source what bubblewrap calls `rootfs`
+ * @param source bubblewrap's name for `rootfs`
  */
 export async function layOutRoot(rootfs: string, points: readonly string[], source = rootfs): Promise<string[]> {
   const paths = points.map(point => point.slice(1).split('/'))
@@ -16,7 +16,7 @@ export async function layOutRoot(rootfs: string, points: readonly string[], sour
 
 type Path = readonly string[]
 
-/** `points` are relative to `dir`, which stands at `path` inside. `sourceOf` has bubblewrap's name for what is at a path. */
+/** `points` are relative to `dir`, which is at `path` inside. `sourceOf` returns bubblewrap's name for a path. */
 async function layOut(
   dir: string,
   path: string,
@@ -48,8 +48,8 @@ async function layOut(
 }
 
 /**
- * What is where something is to be mounted. A link on the way there is an error: bubblewrap would follow it, at a time
- * when the host's files are still in reach (X19).
+ * Returns the state of a mount point. A link in its path is an error: bubblewrap would follow it, at a time
+ * when it still sees the host's files (X19).
  */
 export async function inspectMountPoint(dir: string, point: Path): Promise<'present' | 'missing' | 'link'> {
   let path = dir

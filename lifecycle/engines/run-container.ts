@@ -20,52 +20,52 @@ import { attend, lendOutputs } from './terminal.ts'
 import { watchMemory } from './usage-watch.ts'
 
 export interface RunImageOptions {
-  /** The unpacked image, whose files belong to the user who runs this; it stays as it is. */
+  /** The unpacked image, whose files belong to the user who runs this. It is not changed. */
   readonly rootfs: string
   readonly config: ImageConfig
-  /** An existing directory, for what the program writes. */
+  /** An existing directory for the files that the program writes. */
   readonly tmpDir: string
-  /** In place of the image's; then its Cmd is not used either. */
+  /** Replaces the image's entrypoint and its Cmd. */
   readonly entrypoint?: readonly string[]
-  /** In place of the image's Cmd, if there are any. */
+  /** Replace the image's Cmd, if given. */
   readonly args?: readonly string[]
   /** Added to the image's. */
   readonly env?: Readonly<Record<string, string>>
-  /** In place of the image's: `user`, `uid`, `user:group` or `uid:gid`. */
+  /** Replaces the image's user: `user`, `uid`, `user:group` or `uid:gid`. */
   readonly user?: string
   readonly workingDir?: string
-  /** Nothing can be written but /tmp, /var/tmp and /home, which are empty at the start and in memory. */
+  /** Makes all but /tmp, /var/tmp and /home read-only. Those start empty, in memory. */
   readonly readOnly?: boolean
-  /** Descriptors of ours that become the program's first three; 0, 1 and 2 by default. */
+  /** This process's descriptors for the program's first three; 0, 1 and 2 by default. */
   readonly stdio?: readonly [number, number, number]
-  /** Tells of signals that this process gets, which are for the program then: `process` itself. */
+  /** Emits this process's signals, which are passed on to the program: `process` itself. */
   readonly signals?: Pick<EventEmitter, 'on' | 'off'>
   readonly warn?: (text: string) => void
   readonly bwrap?: string
-  /** `host` by default: servers that it starts are reached at localhost. */
+  /** `host` by default: its servers are reachable at localhost. */
   readonly network?: 'none' | 'host' | undefined
-  /** Files and directories of this machine, shown in the place of what the image has there. */
+  /** Files and directories of this machine, mounted over the image's own. */
   readonly volumes?: readonly Mount[] | undefined
-  /** Bytes that the program and all that it starts may use. */
+  /** The memory limit in bytes for the program and all processes that it starts. */
   readonly memory?: number | undefined
-  /** What runs the programs of the image, if they are for another architecture than this machine's. */
+  /** The emulator for the image's programs, if they are for another architecture than this machine's. */
   readonly emulator?: Emulator | undefined
-  /** The program of landlock/main.c, which closes abstract unix sockets of others to it. */
+  /** The program of landlock/main.c, which denies it abstract unix sockets of other processes. */
   readonly landlock?: string | undefined
 }
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /**
- * Runs an image on this machine without a daemon or root until its program ends, and answers with the program's exit
- * status: 128 and the signal's number, if it was ended by one. The network is the host's unless it
+ * Runs an image on this machine without a daemon or root until its program ends, and returns the program's exit
+ * status: 128 plus the signal's number, if a signal ended it. The network is the host's unless it
  * is `none`.
  *
- * The root is the image under a layer to write on, which is dropped in the end; where ordinary users cannot have that
- * (see `openOverlay`), the image is read-only, with a warning. All files belong to the program's user, so it may write
- * where it could not in a container.
+ * The root is the image under a writable layer, which is dropped at the end. Where ordinary users cannot have that
+ * (see `openOverlay`), the image is read-only, with a warning. All files belong to the program's user, so it can write to
+ * files that would be read-only in a container.
  *
- * The program has a session of its own, not the terminal's: it reads and draws on the terminal that we were started in,
- * but cannot type into it (X10), and a shell has no job control. Ctrl-C comes to it by way of `signals`.
+ * The program has a session of its own, not the terminal's: it reads from and draws on Bale's terminal,
+ * but cannot type into it (X10), and a shell has no job control. Ctrl-C reaches it through `signals`.
  * @throws BaleError 'engine' if it cannot be started, 'input' for an image that names an unknown user or no program
  */
 export async function runContainer(options: RunImageOptions, signal?: AbortSignal): Promise<number> {
@@ -81,7 +81,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   const program = describeProgram(options, account)
   const network = options.network ?? 'host'
   const isolation = isolate({ ...program, bwrap, network, user: account })
-  // It cannot start a setuid bubblewrap, which would not become root any more.
+  // The landlock program cannot start a setuid bubblewrap, which would no longer become root.
   const landlock = network === 'none' || bwrap.isSetuid ? undefined : await findLandlock(options.landlock)
   if (network === 'host' && landlock === undefined) options.warn?.(`${withoutLandlock.text}; ${withoutLandlock.fix}`)
   const hostUser = bwrap.isSetuid ? undefined : findHostUser(options.landlock)
@@ -120,7 +120,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   if (ending.state === 'ran') return ending.code
   throw new BaleError('engine', 'the image could not be started; bubblewrap says above why', { where: program.argv[0] })
 
-  /** Undefined if there can be no overlay here. */
+  /** Undefined if overlays are not available. */
   async function runWritable(): Promise<Ending | undefined> {
     if (options.readOnly) return undefined
     await using opened = await openAs(
@@ -144,7 +144,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
   }
 }
 
-/** No limit: a group has one all the same. */
+/** Means no limit: a group always needs a number. */
 const mostPids = 4_194_304
 
 function outOfMemory(limit: number): BaleError {
@@ -160,7 +160,7 @@ interface Program {
   readonly workingDir: string
 }
 
-/** What an engine makes of an image's configuration (image-spec config.md and conversion.md). */
+/** Converts an image's configuration for an engine (image-spec config.md and conversion.md). */
 function describeProgram(
   { config, entrypoint, args = [], env, workingDir }: RunImageOptions,
   account: Account,

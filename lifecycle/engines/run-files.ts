@@ -16,11 +16,11 @@ export interface WritableOptions {
   readonly bwrap: Bwrap
   readonly rootfs: string
   readonly tmpDir: string
-  /** As `orderMounts` gives them. */
+  /** In the order of `orderMounts`. */
   readonly mounts: readonly Mount[]
   readonly memory?: number | undefined
   readonly places?: Places | undefined
-  /** What runs the programs of the image, if they are for another architecture. */
+  /** The emulator for the image's programs, if they are for another architecture. */
   readonly emulator?: Emulator | undefined
 }
 
@@ -30,7 +30,7 @@ export interface WritableFiles extends AsyncDisposable {
   readonly wrapper: Wrapper
 }
 
-/** The files of a program that may write everywhere: an overlay on the image, and volumes in it. */
+/** Opens the files of a program that may write everywhere: an overlay on the image, and volumes in it. */
 export async function openWritable(options: WritableOptions): Promise<WritableFiles> {
   const { bwrap, rootfs, tmpDir, mounts, memory, places, emulator } = options
   const overlay = await openOverlay(rootfs, tmpDir, places)
@@ -54,9 +54,9 @@ export async function openWritable(options: WritableOptions): Promise<WritableFi
 }
 
 /**
- * Looks at the places of volumes in an image. bubblewrap makes those that are missing, in the overlay, and would follow links of
- * the image while the host's files are in reach (X19).
- * @throws BaleError 'engine' for a link or a file on the way, and for a directory on a file or the reverse
+ * Checks the mount points of volumes in an image. bubblewrap makes missing ones in the overlay, and would follow links of
+ * the image while it sees the host's files (X19).
+ * @throws BaleError 'engine' for a link or file among the parents, and for a directory over a file or the reverse
  */
 export async function checkVolumes(rootfs: string, mounts: readonly Mount[]): Promise<void> {
   for (const mount of mounts) {
@@ -68,7 +68,7 @@ export async function checkVolumes(rootfs: string, mounts: readonly Mount[]): Pr
         cause,
       })
     })
-    // In another one: `orderMounts` has looked at that.
+    // A volume inside another volume: `orderMounts` has checked it.
     if (mounts.some(other => other !== mount && mount.path.startsWith(`${other.path}/`))) continue
     const names = mount.path.slice(1).split('/')
     for (let n = 1; n <= names.length; n++) {
@@ -92,7 +92,7 @@ export async function checkVolumes(rootfs: string, mounts: readonly Mount[]): Pr
   }
 }
 
-/** What cannot be looked at is refused when it is opened. */
+/** A path that cannot be examined counts as no directory: opening it fails later. */
 const isDirectory = async (path: string): Promise<boolean> =>
   stat(path).then(
     found => found.isDirectory(),

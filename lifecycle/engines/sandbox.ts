@@ -13,67 +13,67 @@ export interface SandboxOptions {
   /** bubblewrap's options; see `descriptor`. */
   readonly options: readonly string[]
   readonly argv: readonly string[]
-  /** Descriptors stay ours: close them when this returns. Bytes can be read from theirs. */
+  /** The caller keeps the descriptors: close them when this returns. Bytes become readable descriptors inside. */
   readonly descriptors?: readonly (number | Uint8Array)[]
   /** The first three descriptors of the program. */
   readonly stdio: readonly ['ignore' | number, 'ignore' | number, 'ignore' | number]
   readonly wrapper?: Wrapper
-  /** Joins a control group and becomes the rest of its arguments. */
+  /** A command that joins a control group and executes the rest of its arguments. */
   readonly joinGroup?: readonly string[]
-  /** For a sandbox without a control group: threads and processes, besides those that its user has now. */
+  /** For a sandbox without a control group: the limit of threads and processes, in addition to its user's present ones. */
   readonly pids?: number
-  /** Becomes bubblewrap last: see landlock.ts. */
+  /** The last command before bubblewrap: see landlock.ts. */
   readonly landlock?: string | undefined
-  /** Makes all of it another user's than ours. */
+  /** Runs the whole sandbox as another user. */
   readonly as?: Starter | undefined
 }
 
-/** What becomes bubblewrap, which it finds at the end of its arguments: `unshare …`. */
+/** A command that executes bubblewrap, which is at the end of its arguments: `unshare …`. */
 export interface Wrapper {
   readonly argv: readonly string[]
   readonly cwd: string
-  /** `cwd`, as a starter shows it. */
+  /** The path of `cwd` where a starter has mounted it. */
   readonly place?: string | undefined
   /** Shell commands to be run first. */
   readonly before: string
 }
 
 export interface Sandbox {
-  /** To the program, or to all in its process group as a terminal does; false before it runs and afterwards. */
+  /** Signals the program or, as a terminal does, its process group; false if the program does not run. */
   signal(name: NodeJS.Signals, whom: 'program' | 'group'): boolean
-  /** SIGKILL, to everything inside. */
+  /** Sends SIGKILL to all processes inside. */
   kill(): void
-  /** The first process inside, whose descendants are all others; undefined before it runs. */
+  /** The first process inside, the ancestor of all others; undefined before it runs. */
   first(): number | undefined
-  /** When nothing inside is alive. */
+  /** Resolves when all processes inside have ended. */
   readonly ended: Promise<Ending>
 }
 
-/** `never-ran`: bubblewrap could not make the sandbox or found no such program in it; if not begun, it was not even reached. */
+/** `never-ran`: bubblewrap could not make the sandbox or found no such program in it; without `begun`, bubblewrap itself was not reached. */
 export type Ending =
   { readonly state: 'ran'; readonly code: number } | { readonly state: 'never-ran'; readonly begun: boolean }
 
 const argsFd = 3
 const seccompFd = 4
 const statusFd = 5
-/** Where a wrapper may keep standard error while it says nothing: shells name no descriptor above 9, and ours may go beyond that. */
+/** Where a wrapper keeps standard error while it is silenced. Shells name no descriptor above 9, but Bale's may be higher. */
 export const keptFd = 6
 export const firstFd = 7
-/** How bubblewrap's options call the nth of `descriptors`. */
+/** The name of the nth of `descriptors` in bubblewrap's options. */
 export const descriptor = (n: number): string => String(firstFd + n)
 
 /** bubblewrap's MAX_ARGS. */
 const mostOptions = 9000
 /**
- * Threads and processes of one user, against a fork bomb (X12): those outside of the sandbox count too. The kernel never holds
- * root to it. Shells disagree on the letter.
+ * Limits threads and processes of a user, against a fork bomb (X12). Processes outside of the sandbox count, too. The kernel does
+ * not limit root. Shells disagree on ulimit's letter.
  */
 function processLimit(pids: number | undefined, user = process.geteuid?.()): string {
   const limit = pids === undefined ? 16_384 : pids + tasksOf(user)
   return `ulimit -u ${limit} 2>/dev/null || ulimit -p ${limit} 2>/dev/null`
 }
 
-/** Threads of all processes of a user. */
+/** Counts the threads of all processes of a user. */
 function tasksOf(user: number | undefined): number {
   let count = 0
   for (const name of readdirSync('/proc')) {
@@ -85,13 +85,13 @@ function tasksOf(user: number | undefined): number {
   return count
 }
 
-/** When the machine has no memory left, the kernel ends processes of the sandbox before us, who say what happened. */
+/** If the machine runs out of memory, the kernel kills processes of the sandbox first, so that Bale can report it. */
 const preferred = '{ echo 500 >/proc/self/oom_score_adj; } 2>/dev/null'
 /**
- * The nodes in /dev are the host's, and for a sandbox that root starts they are its user's own: a chmod of /dev/null
- * would be the host's. On a read-only mount devices can be written to, and nothing about them changed. What is mounted
- * below, as /dev/shm, stays: what the sandbox is to see may be there. A descriptor of a device leads to the mount that it was
- * opened on, so those that the caller gave us are opened anew (X39); not those of a terminal, which is the user's to share.
+ * The nodes in /dev are the host's, and the user of a sandbox that root starts owns them: a chmod of /dev/null
+ * would change the host's. On a read-only mount, programs can write to devices but not change their attributes. Mounts
+ * below, such as /dev/shm, stay: files for the sandbox may be there. A descriptor of a device leads to the mount that it was
+ * opened on, so the caller's descriptors are reopened (X39), except those of a terminal, which the user shares.
  */
 const guardDevices = `
 mount --rbind /dev /dev && mount -o remount,bind,ro /dev || exit
@@ -101,10 +101,10 @@ for fd in 0 1 2; do
 done
 exec "$@"`
 /**
- * Ends what it starts when we are gone, killed or not: bubblewrap's --die-with-parent is only heard once its processes have
- * asked for it, and before that the first of them would wait for ever, or start the program with nobody to end it (X16). Who
- * watches has the other end of a socket of ours, which the kernel closes with us. bubblewrap's parent is then a shell that
- * lives, so bubblewrap does too; it is stopped, for it to start nothing more while the sandbox it may have made is ended.
+ * Ends the sandbox when this process ends in any way: bubblewrap's --die-with-parent only works once its processes have
+ * requested it. Before, the first of them would wait forever, or start a program that nothing ends (X16). The
+ * watcher has the other end of a socket, which the kernel closes with this process. bubblewrap's parent is then a shell that
+ * lives, so bubblewrap lives, too. The watcher stops it, so that it starts nothing more while its sandbox is being ended.
  */
 const watch = `
 {
@@ -117,16 +117,16 @@ const watch = `
 } 2>/dev/null &
 "$@"
 exit $?`
-/** How long a killed process may take to go; only one that waits for a broken disk or network share takes long. */
+/** How long a killed process may take to end. Only one that waits for a broken disk or network share takes long. */
 const patience = 60_000
 
-/** Starts bubblewrap. Nothing of ours but what is in the options gets inside: no environment, descriptor or terminal. */
+/** Starts bubblewrap. Only the options get inside: no environment, descriptor or terminal of this process. */
 export function startSandbox(sandbox: SandboxOptions): Sandbox {
   const { bwrap, argv, stdio, wrapper, landlock, joinGroup = [], pids, as } = sandbox
   const ours = sandbox.descriptors ?? []
   const descriptors = [...ours, ...(as?.places.descriptors ?? [])]
   const start = as === undefined ? deviceGuard() : starterArgv(as, firstFd + ours.length, wrapper)
-  // Options hold the environment: in a pipe they are in no command line that others can read, and have no size limit.
+  // Options contain the environment. In a pipe, other users cannot read them as a command line, and there is no size limit.
   const options = Buffer.from(joinOptions(sandbox.options))
   const filter = seccompFilter(seccompArch())
   const own = ['--args', String(argsFd), '--seccomp', String(seccompFd), '--json-status-fd', String(statusFd)]
@@ -153,26 +153,26 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
     if (typeof content !== 'number') feed(pipes[firstFd + n] as Writable, content)
   }
 
-  // The first process of the PID namespace, bubblewrap's own: when it is gone the kernel has ended all others.
+  // The first process of the PID namespace, bubblewrap's own: when it ends, the kernel has ended all others.
   let init: ProcessHandle | undefined
   let ran = false
   const onStatus = (line: string): void => {
     const status = JSON.parse(line) as Record<string, number>
     if (status['child-pid'] !== undefined) init = findProcess(status['child-pid'])
-    if (status['exit-code'] !== undefined) ran = true // told only if the program was started
+    if (status['exit-code'] !== undefined) ran = true // reported only if the program was started
   }
-  const told = readLines(pipes[statusFd] as Readable, onStatus).catch(() => {}) // cut off: as good as not told
+  const told = readLines(pipes[statusFd] as Readable, onStatus).catch(() => {}) // a cut-off report counts as none
   const killInit = (): void => {
     if (init !== undefined && isRunning(init)) sendSignal(init.pid, 'SIGKILL')
   }
-  // An init that bubblewrap has only just made would wait for it for ever; until it is told of, it is in our group.
+  // A new init would wait for bubblewrap forever. Until bubblewrap reports it, it is in this sandbox's process group.
   const killStarting = (): void => {
     if (child.pid !== undefined) sendSignal(-child.pid, 'SIGKILL')
   }
   const end = async (): Promise<Ending> => {
     const { code } = await exitOf(child)
     killStarting()
-    // bubblewrap leaves as soon as the program has ended, and daemons of the program may still be there (X16).
+    // bubblewrap ends with the program, but daemons of the program may still run (X16).
     killInit()
     await Promise.race([told, sleep(patience, undefined, { ref: false })])
     killInit()
@@ -182,7 +182,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
   const signal: Sandbox['signal'] = (name, whom) => {
     const program = firstChild(init)
     if (init === undefined || program === undefined) return false
-    // init leads the group; the kernel spares the first process of a namespace all signals but SIGKILL.
+    // init leads the group, but is safe: the kernel delivers no signal but SIGKILL to the first process of a namespace.
     sendSignal(whom === 'group' ? -init.pid : program, name)
     return true
   }
@@ -191,8 +191,8 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
 }
 
 /**
- * Once the signal is aborted the program gets a SIGTERM, and after `grace` milliseconds all that is left a SIGKILL.
- * bubblewrap itself passes no signal on: it would just die, and everything inside with it.
+ * When the signal is aborted, the program gets SIGTERM and, after `grace` milliseconds, all remaining processes SIGKILL.
+ * bubblewrap itself passes no signals on: it would die, and everything inside with it.
  */
 export function endOnAbort(sandbox: Sandbox, signal: AbortSignal | undefined, grace: number): Disposable {
   let timer: NodeJS.Timeout | undefined
@@ -210,14 +210,14 @@ export function endOnAbort(sandbox: Sandbox, signal: AbortSignal | undefined, gr
   }
 }
 
-/** Calls back once the signal is aborted, at once if it is already; not after disposal. */
+/** Calls back when the signal is aborted, or at once if it already is; never after disposal. */
 export function onAbort(signal: AbortSignal | undefined, callback: () => void): Disposable {
   if (signal?.aborted) callback()
   signal?.addEventListener('abort', callback, { once: true })
   return { [Symbol.dispose]: () => signal?.removeEventListener('abort', callback) }
 }
 
-/** Nothing for an ordinary user, and for a root that cannot mount. To another user than root the devices are root's. */
+/** Empty for an ordinary user, who does not own the devices, and for a root that cannot mount. */
 function deviceGuard(): string[] {
   const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(readProc('self/status') ?? '')?.[1] ?? '0'
   const canMount = (BigInt(`0x${capabilities}`) >> 21n) & 1n // CAP_SYS_ADMIN
@@ -237,7 +237,7 @@ function joinOptions(options: readonly string[]): string {
 }
 
 function feed(pipe: Writable, bytes: Uint8Array): void {
-  pipe.on('error', () => {}) // bubblewrap has ended already; how it ended says more
+  pipe.on('error', () => {}) // bubblewrap has ended already; its exit explains more
   pipe.end(bytes)
 }
 
@@ -251,7 +251,7 @@ async function readLines(stream: Readable, onLine: (line: string) => void): Prom
   }
 }
 
-/** bubblewrap's init has the program as its first child; what the program leaves behind comes after it. */
+/** The program is the first child of bubblewrap's init. Orphans of the program come after it. */
 function firstChild(init: ProcessHandle | undefined): number | undefined {
   if (init === undefined || !isRunning(init)) return undefined
   const children = readProc(`${init.pid}/task/${init.pid}/children`)

@@ -4,27 +4,27 @@ import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { type Ending, type Sandbox, endOnAbort } from './sandbox.ts'
 
-// A program in a sandbox that has our own input, output and signals.
+// A program in a sandbox with this process's input, output and signals.
 
-/** Those that a container's first process gets from people and platforms. */
+/** The signals that users and platforms send to a container's first process. */
 const forwarded = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const
-/** Those that a terminal sends, to every process that is in its foreground. */
+/** The signals that a terminal sends to every foreground process. */
 const fromTerminal: readonly string[] = ['SIGINT', 'SIGQUIT', 'SIGWINCH']
-/** Docker's, from SIGTERM to SIGKILL. */
+/** Docker's default time from SIGTERM to SIGKILL. */
 const grace = 10_000
 
 export interface Attended {
   readonly stdio?: readonly [number, number, number]
-  /** Tells of signals that this process gets, which are for the program then. */
+  /** Emits this process's signals, which are passed on to the program. */
   readonly signals?: Pick<EventEmitter, 'on' | 'off'>
 }
 
 const pipefs = 0x50495045
 
 /**
- * The program may open its output by name, as /dev/stdout: a pipe and the terminal are its user's then, as in a container. A file of
- * root's stays as it is, and cannot be opened. Disposal makes the terminal what it was, once nothing of the program is alive.
- * @param id the program's user, where that is another one than ours
+ * The program may open its output by name, as /dev/stdout: so its user owns a pipe or terminal, as in a container. A file of
+ * root keeps its owner, and cannot be opened. Disposal, after the program's end, gives the terminal back.
+ * @param id the program's user, if it differs from this process's
  */
 export function lendOutputs(stdio: readonly number[], id: number | undefined): Disposable {
   const terminals = stdio.filter(fd => isatty(fd)).map(fd => ({ fd, was: fstatSync(fd) }))
@@ -35,7 +35,7 @@ export function lendOutputs(stdio: readonly number[], id: number | undefined): D
   return {
     [Symbol.dispose]() {
       for (const { fd, was } of terminals) {
-        // Another run in the same terminal may have it now, or it is somebody else's who may not be changed.
+        // The terminal may belong to another run now, or to a user that may not be changed.
         if (fstatSync(fd).uid !== (id ?? process.geteuid?.())) continue
         fchmodSync(fd, was.mode & 0o7777)
         if (id !== undefined) fchownSync(fd, was.uid, was.gid)
@@ -44,7 +44,7 @@ export function lendOutputs(stdio: readonly number[], id: number | undefined): D
   }
 }
 
-/** Passes signals on until it has ended. */
+/** Passes signals on to the program until it has ended. */
 export async function attend(sandbox: Sandbox, options: Attended, signal?: AbortSignal): Promise<Ending> {
   const onTerminal = isatty(options.stdio?.[0] ?? 0)
   let last: NodeJS.Signals | undefined
@@ -59,7 +59,7 @@ export async function attend(sandbox: Sandbox, options: Attended, signal?: Abort
   try {
     const ending = await sandbox.ended
     signal?.throwIfAborted()
-    // Stopped before it began: that is no failure to start.
+    // A stop before the start is not a failure to start.
     return ending.state === 'never-ran' && last ? { state: 'ran', code: 128 + constants.signals[last] } : ending
   } finally {
     for (const name of forwarded) options.signals?.off(name, forward)

@@ -10,20 +10,20 @@ import { type Supervised, supervise } from '../processes/supervisor.ts'
 import { onAbort } from './sandbox.ts'
 
 export interface UnsandboxedOptions {
-  /** An existing directory for what a run needs for a moment. */
+  /** An existing directory for temporary files of a run. */
   readonly tmpDir: string
   /** distribution/supervisor, built for this machine. */
   readonly supervisor: string
   /**
-   * The program of landlock/main.c, where the kernel has what it needs (`landlockVersions.files`). A run then sees of the container's files what its
-   * mounts name and a build needs of the system, and can neither look into nor signal a process outside.
+   * The program of landlock/main.c, if the kernel supports it (`landlockVersions.files`). A run then sees only the files of its
+   * mounts and the system files that a build needs, and can neither inspect nor signal processes outside.
    */
   readonly landlock?: string | undefined
   /** Milliseconds from SIGTERM to SIGKILL when a run is aborted. */
   readonly grace?: number
   /** The most threads and processes at one time; 4096 by default. */
   readonly pids?: number | undefined
-  /** Real paths of directories of ours that no program may write to, as far as the kernel can see to it. */
+  /** Real paths of Bale's directories that no program may write to, as far as the kernel can enforce it. */
   readonly readOnly?: readonly string[] | undefined
 }
 
@@ -32,20 +32,20 @@ const defaultPids = 4096
 const defaultGrace = 10_000
 
 /**
- * No sandbox: the program is run where Bale is. This is for Bale inside a builder image, whose container is the sandbox
- * and whose files are the root file system; so a mount must be where it is to be, and the network is the container's.
- * Started by root the program gets the run's user id, otherwise it has ours.
+ * No sandbox: the program runs in Bale's own environment. This is for Bale inside a builder image, whose container is the sandbox
+ * and whose files are the root file system. So the files of a mount must already be at its path, and the network is the container's.
+ * Started by root, the program gets the run's user id; otherwise it has Bale's.
  *
- * Of the hostile cases these hold: no descriptors (X14), terminal (X10), environment variable or core dump of ours is
+ * It still isolates in these ways: no descriptors (X14), terminal (X10), environment variable or core dump of Bale is
  * handed on, setuid programs give nothing (X15), and no process that the run started is alive when it settles (X16, X36; under
  * QEMU, see `warnOfOrphans`).
- * On Linux 6.12 and newer, a program of our own user id neither signals our processes (X11) nor looks into our environment and
- * memory (K15, X05), reaches no abstract unix sockets (X06, X38), and does not write to what is in `readOnly` (X27). Before, it
- * can kill the supervisor, which is an error of the run, and environment and memory are safe only where the kernel takes us for
- * a program that may not be read (distribution/dispatcher). Started by root, Bale is out of its reach. With `landlock` a program
- * also reads no file but those that its mounts and the system have, from Linux 5.19 on.
+ * On Linux 6.12 and newer, a program with Bale's user id cannot signal Bale's processes (X11) or read Bale's environment and
+ * memory (K15, X05), reaches no abstract unix sockets (X06, X38), and cannot write to `readOnly` (X27). On older kernels, it
+ * can kill the supervisor, which is an error of the run, and environment and memory are safe only if the kernel treats Bale as
+ * an unreadable program (distribution/dispatcher). If root starts Bale, the program cannot reach it. With `landlock`, a program
+ * also reads only files of its mounts and of the system, from Linux 5.19 on.
  *
- * Processes are counted four times a second: a fork bomb is ended when there are more than allowed (X45). Memory and disk space
+ * Processes are counted four times a second: a fork bomb is ended when it exceeds the limit (X45). Memory and disk space
  * are those of the container.
  */
 export function unsandboxedEngine(options: UnsandboxedOptions): Engine {
@@ -130,7 +130,7 @@ async function runHere(options: UnsandboxedOptions, run: EngineRun, signal?: Abo
   return status
 }
 
-/** SIGTERM to the program, and SIGKILL to everything if it is still there in the end. */
+/** Sends SIGTERM to the program, and SIGKILL to all processes if it has not ended after the grace time. */
 function endOnAbort(supervised: Supervised, signal: AbortSignal, grace: number): Disposable {
   let timer: NodeJS.Timeout | undefined
   const end = () => {
@@ -147,7 +147,7 @@ function endOnAbort(supervised: Supervised, signal: AbortSignal, grace: number):
   }
 }
 
-/** Nothing that the run started is alive: whoever keeps the output open was there before, and was given it. */
+/** Called when all processes of the run have ended: a process that keeps the output open existed before, and was given it. */
 async function closedIn(outputs: Outputs, milliseconds: number): Promise<void> {
   if (await outputs.settled(milliseconds)) return
   throw new BaleError('engine', 'a process that the run did not start keeps its output open', {

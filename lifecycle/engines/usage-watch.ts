@@ -4,9 +4,9 @@ import { isErrno } from '../errors.ts'
 import { toBuffer, toBytes } from '../files/byte-string.ts'
 import { readProc } from '../processes/proc.ts'
 
-// Limits that no control group or quota sees to: what a run uses is measured from time to time.
+// Limits without a control group or quota: Bale measures a run's usage from time to time.
 
-/** Calls back once, and stops, when more is used than the limit. */
+/** Calls back once when usage exceeds the limit, then stops. */
 function watch(milliseconds: number, isExceeded: () => boolean | Promise<boolean>, onExceeded: () => void): Disposable {
   let timer: NodeJS.Timeout | undefined
   let stopped = false
@@ -31,8 +31,8 @@ function watch(milliseconds: number, isExceeded: () => boolean | Promise<boolean
 const memoryInterval = 100
 
 /**
- * Memory of a process, of all below it, and of what their file systems in memory hold.
- * @param first the process; undefined while there is none yet
+ * Watches the memory of a process, of its descendants, and of their file systems in memory.
+ * @param first returns the process; undefined before it exists
  * @param limit bytes
  */
 export function watchMemory(first: () => number | undefined, limit: number, onExceeded: () => void): Disposable {
@@ -42,7 +42,7 @@ export function watchMemory(first: () => number | undefined, limit: number, onEx
       const pid = first()
       if (pid === undefined) return false
       const processes = [...descendants(pid)]
-      // Pages that processes share after a fork are counted once for each of them by the first, which is cheap.
+      // The first, cheap count includes shared pages once for each process.
       return usedBy(processes, residentOf) > limit && usedBy(processes, proportionOf) > limit
     },
     onExceeded,
@@ -53,7 +53,7 @@ function usedBy(processes: readonly number[], memoryOf: (pid: number) => number)
   return processes.reduce((sum, pid) => sum + memoryOf(pid), usedInMemory(processes))
 }
 
-/** Below every thread: its children are its own. */
+/** Lists descendants thread by thread, since /proc has children for each thread. */
 function* descendants(pid: number): Generator<number> {
   const waiting = [pid]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -80,20 +80,20 @@ const kilobytes = (text: string | undefined, name: string): number | undefined =
 
 const residentOf = (pid: number): number => kilobytes(readProc(`${pid}/status`), 'RssAnon') ?? 0
 
-/** A process that hides this from us counts with all that it shares. */
+/** A process that hides this file counts with all its shared pages. */
 const proportionOf = (pid: number): number => kilobytes(readProc(`${pid}/smaps_rollup`), 'Pss_Anon') ?? residentOf(pid)
 
 const inMemory = ['/tmp', '/var/tmp', '/home', '/dev/shm']
 const tmpfs = 0x01021994
 
-/** Bytes in the file systems in memory of the first process that shows them. */
+/** Bytes in file systems in memory, as the first readable process sees them. */
 function usedInMemory(processes: readonly number[]): number {
   for (const pid of processes) {
     try {
       const all = inMemory.map(path => statfsSync(`/proc/${pid}/root${path}`)).filter(({ type }) => type === tmpfs)
       return all.reduce((sum, { blocks, bfree, bsize }) => sum + (blocks - bfree) * bsize, 0)
     } catch {
-      // Another user's, or gone.
+      // The process belongs to another user, or has ended.
     }
   }
   return 0
@@ -102,8 +102,8 @@ function usedInMemory(processes: readonly number[]): number {
 const diskInterval = 500
 
 /**
- * Disk space of directories. They are walked when the free space of their disks has become so much less that the limit may be
- * exceeded; other programs use these disks as well.
+ * Watches the disk space of directories. Walks them only when their disks' free space has decreased so much that the limit may be
+ * exceeded, since other programs use these disks as well.
  * @param limit bytes
  */
 export async function watchDisk(
@@ -127,7 +127,7 @@ export async function watchDisk(
   )
 }
 
-/** Bytes that are free on the disks of these directories, each disk once. */
+/** The sum of free bytes on the disks of these directories, each disk once. */
 function freeOn(dirs: readonly string[]): number {
   const disks = new Map(dirs.map(dir => [lstatSync(dir).dev, dir]))
   let sum = 0
@@ -139,8 +139,8 @@ function freeOn(dirs: readonly string[]): number {
 }
 
 /**
- * Bytes that they take on the disk: holes take none, and a file with several names counts once. What vanishes meanwhile is left
- * out. Undefined if something cannot be looked at: a build can make directories of mode 000, or thousands of levels.
+ * Bytes that directories take on the disk: holes take none, and a file with several names counts once. Files that vanish
+ * meanwhile do not count. Undefined if a directory cannot be read: a build can make directories of mode 000, or thousands of levels.
  */
 export async function sizeOf(dirs: readonly string[]): Promise<number | undefined> {
   const seen = new Set<string>()

@@ -7,12 +7,12 @@ import { BaleError } from '../errors.ts'
 import { findProgram } from './find-program.ts'
 import { systemPath } from './launch.ts'
 
-/** What runs programs of another architecture on this machine: qemu's user emulation, which the kernel starts by their format. */
+/** An emulator for programs of another architecture: qemu's user emulation, which the kernel starts for their file format. */
 export interface Emulator {
-  /** As OCI names it. */
+  /** OCI's name of the architecture. */
   readonly architecture: string
   /**
-   * An entry for binfmt_misc, to be registered in the user namespace in which those programs are to run (Linux 6.7). Absent where
+   * An entry for binfmt_misc, to register in the user namespace in which those programs run (Linux 6.7). Absent if
    * the machine has one for all of its programs.
    */
   readonly registration?: string
@@ -24,31 +24,31 @@ const machines: Readonly<Record<string, { readonly qemu: string; readonly elf: s
   arm64: { qemu: 'aarch64', elf: '\\xb7\\x00' },
 }
 
-/** The start of an ELF file of 64 bits, little-endian, version 1, and the type: a program, or one that can be moved. */
+/** The start of a 64-bit ELF file: little-endian, version 1, and the type, a program or a position-independent one. */
 const magic = (elf: string): string => `\\x7fELF\\x02\\x01\\x01${'\\x00'.repeat(9)}\\x02\\x00${elf}`
-/** Of the head, the byte for the operating system and the padding may differ, and the lowest bit of the type. */
+/** In the header, the byte for the operating system, the padding and the lowest bit of the type may differ. */
 const mask = `${'\\xff'.repeat(7)}\\x00${'\\xff'.repeat(8)}\\xfe\\xff\\xff\\xff`
 
 /**
- * Shell commands that register `registration` (their second argument) with a binfmt_misc of the user namespace that they run in,
- * mounted at the directory that is their first.
+ * Shell commands that register `registration` (their second argument) with binfmt_misc of their user namespace,
+ * mounted at the directory of their first argument.
  */
 export const registerCommands =
   'mount -t binfmt_misc binfmt_misc "$1" && printf %s "$2" >"$1/register" || exit; shift 2'
 
-/** What `findEmulator` looks at, for tests. */
+/** The inputs of `findEmulator`, for tests. */
 export interface EmulationPlaces {
   /** The machine's binfmt_misc. */
   readonly binfmt?: string
-  /** Where programs are, separated by colons. */
+  /** Directories with programs, separated by colons. */
   readonly path?: string
-  /** Whether a namespace of ours takes that registration. */
+  /** Tries whether a new user namespace accepts the registration. */
   readonly tryRegistration?: (registration: string) => Promise<boolean>
 }
 
 /**
- * @param architecture as OCI names it, another one than this machine's
- * @throws BaleError 'engine' if this machine cannot run its programs, saying what to install
+ * @param architecture OCI's name of an architecture other than this machine's
+ * @throws BaleError 'engine' if this machine cannot run its programs, with what to install
  */
 export async function findEmulator(architecture: string, places: EmulationPlaces = {}): Promise<Emulator> {
   const { binfmt = '/proc/sys/fs/binfmt_misc', path = systemPath, tryRegistration = registers } = places
@@ -70,7 +70,7 @@ export async function findEmulator(architecture: string, places: EmulationPlaces
       'apt-get install qemu-user-static, or the like',
     )
   }
-  // P: programs see their own name. F: the kernel opens the emulator now, which is not in the root file system of the programs.
+  // P: programs see their own name. F: the kernel opens the emulator now, since the programs' root file system lacks it.
   // O: the kernel opens the program for the emulator, since one that may be executed need not be readable.
   const registration = `:qemu-${machine.qemu}:M::${magic(machine.elf)}:${mask}:${program}:FOP`
   if (await tryRegistration(registration)) return { architecture, registration }
@@ -85,8 +85,8 @@ const cannotRun = (architecture: string, why: string, fix: string): BaleError =>
   new BaleError('engine', `this machine cannot run programs for linux/${architecture}: ${why}`, { fix })
 
 /**
- * The flags of an entry of binfmt_misc; undefined where there is none, or one that is disabled. Only with F is the emulator found from
- * another root file system, and only with O does it run what it cannot read.
+ * The flags of an entry of binfmt_misc; undefined if it is missing or disabled. Only with F does the kernel find the emulator from
+ * another root file system, and only with O does the emulator run programs that it cannot read.
  */
 async function flagsOf(entry: string): Promise<string | undefined> {
   const text = await readFile(entry, 'utf8').catch(() => '')

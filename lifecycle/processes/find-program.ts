@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 /**
  * The file of a program; undefined if there is none that this user can execute.
- * @param name of a file in one of the directories, or with a slash: the file itself, as for execvp(3)
+ * @param name the name of a file in one of the directories or, with a slash, a path, as for execvp(3)
  * @param path directories, separated by colons
  */
 export async function findProgram(name: string, path: string): Promise<string | undefined> {

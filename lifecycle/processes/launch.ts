@@ -23,14 +23,14 @@ export interface Launch {
   readonly env: Readonly<Record<string, string>>
   readonly cwd?: string | undefined
   readonly user?: { readonly uid: number; readonly gid: number } | undefined
-  /** A pipe or one of our descriptors, for each descriptor of the program from 0 on. */
+  /** A pipe or a descriptor of this process, for each descriptor of the program from 0 on. */
   readonly stdio: readonly (IOType | number)[]
   /** Shell commands to run first, such as ulimit. */
   readonly before?: string | undefined
 }
 
 /**
- * Starts a program as the leader of its own session, so that a terminal's Ctrl-C reaches it only through us, with umask 022,
+ * Starts a program as the leader of its own session, so that a terminal's Ctrl-C reaches it only through Bale, with umask 022,
  * no core dumps (they hold secrets) and no descriptors but those in `stdio`.
  */
 export function launch({ argv, env, cwd, user, stdio, before = ':' }: Launch): ChildProcess {
@@ -49,7 +49,7 @@ export function launch({ argv, env, cwd, user, stdio, before = ':' }: Launch): C
   }
 }
 
-/** Like spawn. @throws BaleError 'engine' for arguments and environments that the kernel does not take */
+/** Like spawn. @throws BaleError 'engine' for arguments and environments that the kernel does not accept */
 export function spawnProgram(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   try {
     return spawn(file, args, options)
@@ -60,7 +60,7 @@ export function spawnProgram(file: string, args: readonly string[], options: Spa
   }
 }
 
-/** Returns how it ended. @throws BaleError 'engine' if it was never started, for a missing shell or working directory */
+/** Returns how the child ended. @throws BaleError 'engine' if it was never started, for a missing shell or working directory */
 export async function exitOf(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
   try {
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
@@ -71,16 +71,16 @@ export async function exitOf(child: ChildProcess): Promise<{ code: number | null
 }
 
 /**
- * Node opens its own descriptors close-on-exec. Of those that it inherited it marks only the ones up to the first gap above
- * 15: the others would be open in every buildpack (X14). In the child an empty file takes their places.
+ * Node opens its own descriptors close-on-exec. It marks inherited descriptors only up to the first gap above
+ * 15: the others would be open in every buildpack (X14). In the child, an empty file replaces them.
  */
 function standInsForLeaks(stdio: Launch['stdio']): { readonly stdio: (IOType | number)[]; readonly fd?: number } {
-  const leaks = leakingDescriptors().filter(fd => fd >= stdio.length) // the others are replaced anyhow
+  const leaks = leakingDescriptors().filter(fd => fd >= stdio.length) // lower ones are replaced anyway
   if (leaks.length === 0) return { stdio: [...stdio] }
   const fd = openEmpty(join(tmpdir(), `bale-empty-${randomUUID()}`))
   const safe = [...stdio]
   for (const leak of leaks) {
-    while (safe.length < leak) safe.push('ignore') // Node leaves these alone, unlike 0 to 2
+    while (safe.length < leak) safe.push('ignore') // Node does not open these, unlike 0 to 2
     safe[leak] = fd
   }
   return { stdio: safe, fd }

@@ -8,19 +8,19 @@ import { promisify } from 'node:util'
 import { BaleError } from '../errors.ts'
 import { openEmpty, systemPath } from './launch.ts'
 
-/** Descriptors for a child, and the readers of what it writes. Disposal stops reading, even if a writer is still there. */
+/** Descriptors for a child, and the readers of its output. Disposal stops reading, even if a writer remains. */
 export interface Outputs extends Disposable {
   /** Empty; see `openEmpty` for why it is not the host's /dev/null. */
   readonly stdin: number
   readonly stdout: number
   readonly stderr: number
-  /** Closes our copies of the child's descriptors once it has its own. */
+  /** Closes this process's copies of the child's descriptors, after the child has its own. */
   release(): void
   /** Stops waiting for the consumer: later output is dropped. */
   discard(): void
   /**
-   * Returns true when all output has been handed over. Returns false when a writer is left: no output came for so long while
-   * no consumer was busy. Reads at most so many more bytes.
+   * Returns true when all output has been handed over. Returns false if a writer remains: no output came for so long while
+   * no consumer was busy. Reads at most `mostBytes` more.
    */
   settled(milliseconds: number, mostBytes?: number): Promise<boolean>
   /** Resolves when every writer is gone and all output has been handed over. */
@@ -28,7 +28,7 @@ export interface Outputs extends Disposable {
 }
 
 /**
- * Makes real pipes for a program's output. Node makes sockets instead, and a socket cannot be reopened by its name: in a
+ * Makes real pipes for a program's output. Node makes sockets instead, which cannot be reopened by name: in a
  * shell script `echo >/dev/stderr` and `tee /dev/stderr` would fail with ENXIO. Calls `failed` with an error that `onOutput`
  * threw.
  */
@@ -42,7 +42,7 @@ export async function openOutputs(
   })
   try {
     const names = [join(dir, 'stdout'), join(dir, 'stderr')] as const
-    // The directory keeps others out. The fifo is open to all, since the program may run as another user and reopen its
+    // The directory excludes other users. Everyone may open the fifo, since the program may run as another user and reopen its
     // output.
     await promisify(execFile)('mkfifo', ['-m', '666', ...names], { env: { PATH: systemPath } }).catch(
       (cause: unknown) => {
@@ -73,7 +73,7 @@ export async function openOutputs(
         for (;;) {
           const before = received()
           if (await Promise.race([drained.then(() => true), sleep(milliseconds, false, { ref: false })])) return true
-          await setImmediate() // what lies in the pipes is read before we look: this process may have been busy all the time
+          await setImmediate() // reads waiting output first: this process may have been busy all the time
           const waiting = draining.some(d => d.isTaking())
           if ((!waiting && received() === before) || received() >= end) return false
         }
@@ -97,7 +97,7 @@ function openPipe(path: string): { reading: Socket; writing: number } {
 
 interface Draining {
   readonly ended: Promise<void>
-  /** Whether the consumer is busy with a chunk. */
+  /** Returns whether the consumer is busy with a chunk. */
   isTaking(): boolean
   discard(): void
 }

@@ -1,6 +1,6 @@
 import { seccompArch, seccompFilter } from './seccomp.ts'
 
-/** What a program and all that it starts may not do: see lifecycle/engines/landlock/restrict.h, which has the Linux versions. */
+/** What a program and its descendants may not do. lifecycle/engines/landlock/restrict.h has the Linux versions. */
 export interface Restrictions {
   /** Make system calls that no build needs: see seccomp.ts. */
   readonly systemCalls?: boolean
@@ -10,11 +10,11 @@ export interface Restrictions {
   readonly signals?: boolean
   /** Real paths: nothing at or below them is written, made or removed, and nothing is made beside them. */
   readonly readOnly?: readonly string[]
-  /** Real paths, for what lies below one of those. */
+  /** Real paths: exceptions below a path of `readOnly`. */
   readonly writable?: readonly string[]
 }
 
-/** As options of the programs that apply them. */
+/** Returns the options of the programs that apply restrictions. */
 export function restrictionOptions({
   systemCalls,
   sockets,

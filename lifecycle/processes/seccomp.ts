@@ -1,7 +1,7 @@
 import { arch as machineName } from 'node:os'
 import { BaleError } from '../errors.ts'
 
-/** The machines that we have system call tables for. */
+/** The machines with a system call table here. */
 export type SeccompArch = 'x86_64' | 'aarch64'
 
 /** The system calls whose numbers depend on the machine: [x86_64, aarch64], from the kernel's syscall tables. */
@@ -17,14 +17,14 @@ const numbers = {
   add_key: [248, 217],
   request_key: [249, 218],
   keyctl: [250, 219],
-  // Parts of the kernel that need no privilege, serve no build, and had many of the holes of the last years (X13).
+  // Parts of the kernel that need no privilege, serve no build, and had many vulnerabilities (X13).
   bpf: [321, 280],
   perf_event_open: [298, 241],
   userfaultfd: [323, 282],
   io_uring_setup: [425, 425],
   io_uring_enter: [426, 426],
   io_uring_register: [427, 427],
-  // Mounts (X01): no capability is left for them, and a kernel bug that says otherwise is out of reach too.
+  // Mounts (X01): the sandbox has no capability for them, and the filter also covers kernel bugs.
   mount: [165, 40],
   umount2: [166, 39],
   pivot_root: [155, 41],
@@ -39,11 +39,11 @@ const numbers = {
   // Joining another namespace, and opening files by inode number past the mounts.
   setns: [308, 268],
   open_by_handle_at: [304, 265],
-  // The kernel's log: addresses, and what the host is doing.
+  // The kernel's log has addresses and activities of the host.
   syslog: [103, 116],
 } as const satisfies Record<string, readonly [number, number]>
 
-/** Calls that are allowed or not by an argument. */
+/** Calls that are allowed depending on an argument. */
 const judged = {
   clone: [56, 220],
   clone3: [435, 435],
@@ -64,8 +64,8 @@ const newTime = 0x80
 /** Put a character into a terminal's input (TIOCSTI) or its selection (TIOCLINUX): typing into the user's shell (X10). */
 const typing = [0x5412, 0x541c]
 /**
- * unix, inet, inet6, netlink. Of the others AF_VSOCK is no part of the network namespace and reaches the hypervisor even
- * when the network is closed; AF_ALG, AF_PACKET, AF_CAN, AF_TIPC and their like are kernel code that no build needs.
+ * unix, inet, inet6, netlink. AF_VSOCK is not part of the network namespace and reaches the hypervisor even
+ * without network. AF_ALG, AF_PACKET, AF_CAN, AF_TIPC and similar families are kernel code that no build needs.
  */
 const families = [1, 2, 10, 16]
 
@@ -85,14 +85,14 @@ const refuse = (errno: number): Instruction => answer(0x00050000 | errno)
 /** struct seccomp_data: nr, arch, instruction pointer, six arguments of 64 bits; both machines are little-endian. */
 const nr = 0
 const arch = 4
-// The kernel takes each argument that we judge as 32 bits, so looking at the lower half cannot be fooled.
+// The kernel uses only 32 bits of each argument checked here, so checking the lower half is enough.
 const argument = (n: number): number => 16 + 8 * n
 
 /** Code, jump if true, jump if false, operand. */
 type Instruction = readonly [code: number, yes: number, no: number, operand: number]
 
 /**
- * The machine that this runs on.
+ * Returns the architecture of this machine.
  * @throws BaleError 'engine' if there is no filter for it
  */
 export function seccompArch(): SeccompArch {
@@ -104,20 +104,20 @@ export function seccompArch(): SeccompArch {
 }
 
 /**
- * A seccomp filter: an array of `struct sock_filter`, for bubblewrap's `--seccomp` and engines/landlock. All is allowed that is
- * not named above, since builds run any program; the filter takes away what no build needs and what namespaces do not cover.
+ * A seccomp filter: an array of `struct sock_filter`, for bubblewrap's `--seccomp` and engines/landlock. Allows all calls
+ * not named above, since builds run any program. The filter denies calls that no build needs and that namespaces do not cover.
  */
 export function seccompFilter(machine: SeccompArch): Uint8Array {
   const column = machine === 'x86_64' ? 0 : 1
   const program: Instruction[] = [
-    // Calls of another ABI (32-bit programs) have other numbers: no rule below would mean what it says.
+    // Calls of another ABI (32-bit programs) have other numbers, so the rules below would be wrong for them.
     load(arch),
     equal(audit[machine], 1, 0),
     killProcess,
     load(nr),
     ...(machine === 'x86_64' ? [atLeast(x32, 0, 1), refuse(ENOSYS)] : []),
     ...Object.values(numbers).flatMap(pair => [equal(pair[column], 0, 1), refuse(EPERM)]),
-    // Its flags are in memory, which a filter cannot read; without it, C libraries use clone.
+    // clone3's flags are in memory, which a filter cannot read. Without clone3, C libraries use clone.
     equal(judged.clone3[column], 0, 1),
     refuse(ENOSYS),
     ...judge(judged.clone[column], 0, [anyBit(newNamespaces, 0, 1), refuse(EPERM), allow]),
@@ -131,7 +131,7 @@ export function seccompFilter(machine: SeccompArch): Uint8Array {
   return assemble(program)
 }
 
-/** `rule` decides on argument `n` of call `number`; it must end with an answer. Other calls go past it. */
+/** `rule` checks argument `n` of call `number`, and must end with a verdict. Other calls skip it. */
 function judge(number: number, n: number, rule: readonly Instruction[]): Instruction[] {
   return [equal(number, 0, rule.length + 1), load(argument(n)), ...rule]
 }

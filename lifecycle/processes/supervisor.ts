@@ -11,7 +11,7 @@ export interface SupervisorOptions {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
-  /** Undefined if the program runs as our own user. */
+  /** Undefined if the program runs as this process's user. */
   readonly user: { readonly uid: number; readonly gid: number } | undefined
   /** The program's first three descriptors. */
   readonly stdio: readonly [number | 'ignore', number | 'ignore', number | 'ignore']
@@ -48,7 +48,7 @@ export function supervise(options: SupervisorOptions): Supervised {
   const child = spawnProgram(supervisor, [...limits, ...ids, ...argv], {
     env: { ...env },
     cwd,
-    detached: true, // a session of its own: a terminal's Ctrl-C reaches it through us alone
+    detached: true, // its own session: a terminal's Ctrl-C reaches it only through Bale
     stdio: [...stdio, 'pipe'],
   })
   const socket = child.stdio[3] as Duplex
@@ -94,7 +94,7 @@ function tooManyProcesses(limit: number): BaleError {
   })
 }
 
-/** Waits until the other end is closed. A supervisor that was killed takes no more orders; its silence shows that. */
+/** Waits until the other end is closed. A killed supervisor sends no report. */
 function readReport(socket: Duplex): Promise<string> {
   let text = ''
   socket.on('data', chunk => {
